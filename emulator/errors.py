@@ -1,0 +1,75 @@
+"""The error tree: one class per situation, each with the exit code that the command line ends with.
+
+A message says what is wrong, where, what was allowed and what to do. Nothing else is raised on purpose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EXIT_PASS = 0
+EXIT_FAIL = 1
+EXIT_USAGE = 64
+EXIT_DATA = 65
+EXIT_PLATFORM = 69
+EXIT_INTERNAL = 70
+EXIT_LATE = 75
+EXIT_INTERRUPTED = 130
+
+
+class SkyloomError(Exception):
+    """Base of every error that a person is meant to read."""
+
+    exit_code = EXIT_INTERNAL
+
+
+class UsageError(SkyloomError):
+    """The command line asks for something that does not exist (a scenario, a live run, a node)."""
+
+    exit_code = EXIT_USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in an input file: where it stands, what was found and what was wanted."""
+
+    where: str  # "leo.toml:31" or "--set shell.planes"
+    key: str  # "links.isl.delay", or "" where the file does not parse at all
+    found: str
+    wanted: str
+
+    def __str__(self) -> str:
+        head = f"{self.where}  {self.key}".rstrip()
+        return f"{head}\n  found   {self.found}\n  wanted  {self.wanted}"
+
+
+class ScenarioError(SkyloomError):
+    """A scenario or data file is wrong; carries every problem found, not only the first."""
+
+    exit_code = EXIT_DATA
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class DataError(SkyloomError):
+    """A data file (TLE, trace, topology file) cannot be used; the message names file and line."""
+
+    exit_code = EXIT_DATA
+
+
+class PlatformError(SkyloomError):
+    """This machine lacks something; the message says what, and how to get it."""
+
+    exit_code = EXIT_PLATFORM
+
+
+class EmulationError(SkyloomError):
+    """The emulation could not do what was asked: a process, a device or the relay failed."""
+
+    exit_code = EXIT_INTERNAL
+
+
+class ProtocolViolation(SkyloomError):
+    """A peer sent what the protocol forbids: who, which rule. Counted by nodes, never fatal to them."""

@@ -1,0 +1,195 @@
+"""What a topology hands to the rooms below: nodes, links, and the timeline that the links follow.
+
+Plain values, no kernel, no clock. Invariant: link `i` has two ends, `2*i` (sends from a to b) and `2*i + 1` (sends
+from b to a); every table of every room is indexed by these end numbers and by the node numbers of `Network.nodes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from math import inf
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A node: live nodes get a namespace, the others are transit nodes inside the relay."""
+
+    name: str
+    role: str  # "satellite", "ground station", "host", "switch"
+    live: bool
+    ipv4: str = ""  # address on loopback, without prefix; empty for switches
+    ipv6: str = ""
+    position: tuple[float, float] | None = None  # latitude, longitude in degrees, where it is fixed
+
+
+@dataclass(frozen=True, slots=True)
+class GilbertElliott:
+    """Two-state burst loss: chance per packet of changing state, and of loss in each state."""
+
+    good_to_bad: float
+    bad_to_good: float
+    loss_good: float = 0.0
+    loss_bad: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a link end does to packets beside the schedule. The queue is full when any of its bounds is reached."""
+
+    queue_bytes: float = inf  # waiting bytes, the packet in transmission apart
+    queue_packets: float = inf
+    queue_s: float = inf  # waiting time
+    head_drop: bool = False  # a full queue drops its oldest packet instead of the new one
+    burst_loss: GilbertElliott | None = None
+    jitter_s: float = 0.0  # added delay is uniform in [0, 2·jitter]: mean jitter_s beside the propagation delay
+    reorder: bool = False  # whether jitter may reorder packets
+    duplicate: float = 0.0  # probability
+    corrupt: float = 0.0  # probability that one bit of the packet is flipped
+    hold_when_down: bool = False  # while the link is down packets wait in the queue instead of being dropped
+
+    @property
+    def per_packet(self) -> bool:
+        """Whether an effect looks at single packets, so that segments must not be merged."""
+        return bool(self.burst_loss or self.jitter_s or self.duplicate or self.corrupt)
+
+
+@dataclass(frozen=True, slots=True)
+class Knots:
+    """A time table of one link end. Delay is interpolated between knots; rate, loss and up hold until the next.
+
+    Before the first knot its values hold, after the last knot its values hold, unless `period_s` repeats the table
+    (then t_s[0] must be 0 and period_s greater than t_s[-1]). Two knots at one time make a jump.
+    """
+
+    t_s: Floats
+    delay_s: Floats
+    rate_bps: Floats  # inf: unlimited; 0: nothing leaves
+    loss: Floats
+    up: Bools
+    period_s: float = inf
+
+    @staticmethod
+    def constant(delay_s: float = 0.0, rate_bps: float = inf, loss: float = 0.0, up: bool = True) -> Knots:
+        one = np.ones(1)
+        return Knots(one * 0.0, one * delay_s, one * rate_bps, one * loss, np.array([up]))
+
+
+@dataclass(frozen=True, slots=True)
+class EndSpec:
+    """One direction of a link. Without knots of its own the end follows the rows of the network's timeline."""
+
+    effects: Effects = field(default_factory=Effects)
+    knots: Knots | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """A link between two nodes. `moving`: b is only the first far end, the timeline's `peer` says which one holds."""
+
+    name: str  # name of its forward end: "<node a>:<port a>"
+    a: int
+    b: int
+    a_port: str  # interface names, 15 characters at most
+    b_port: str
+    forward: EndSpec = field(default_factory=EndSpec)
+    backward: EndSpec = field(default_factory=EndSpec)
+    moving: bool = False
+    ethernet: bool = False  # TAP with frames instead of TUN with packets
+    a_address: str = ""  # "10.0.0.1/8" where the scenario numbers its interfaces (Mininet topologies)
+    b_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A moving link changed its far end at the start of a step. -1 means none (out of coverage)."""
+
+    t_s: float
+    link: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Everything that holds during one schedule step, [step·step_s, (step+1)·step_s).
+
+    E ends, N nodes, D destinations (the live nodes, in the order of `Network.live`).
+    """
+
+    step: int
+    delay_start_s: Floats  # E; delay is interpolated linearly within the step, and may jump between steps
+    delay_end_s: Floats  # E
+    rate_bps: Floats  # E
+    loss: Floats  # E
+    up: Bools  # E
+    peer: Ints  # E; node that receives what this end sends (-1: nobody)
+    next_end: Ints  # D × N; end on which node n sends a packet for destination d (-1: unreachable or n is d)
+    path_start_s: Floats  # D × D; propagation delay from destination-index i to j along the routes, at the step's
+    path_end_s: Floats  # D × D; start and end (inf: no route)
+    handovers: tuple[Handover, ...] = ()
+
+
+class Timeline(Protocol):
+    """Produces rows in order, each a pure function of its step number (so that any window can be computed)."""
+
+    step_s: float
+
+    def rows(self, first: int, count: int) -> Iterator[Row]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What a scenario asks of every topology; passed to the topology module's `build(config, options)`."""
+
+    materialise: str | tuple[str, ...] = "ends"  # "ends", "all", or names and globs of the transit nodes to make live
+    routing: str = "least-delay"
+    step_s: float = 1.0
+    routing_step_s: float | None = None  # None: every step, or 15 s where more than 200 nodes are live
+    seed: int = 1
+    duration_s: float = 60.0
+    directory: str = "."  # what relative paths in the scenario are relative to
+    skip_bad: bool = False  # leave out malformed element sets instead of refusing the file
+
+    def is_live(self, name: str, end_point: bool) -> bool:
+        """Whether a node gets a namespace: end points always, transit nodes when `materialise` names them."""
+        if end_point or self.materialise == "all":
+            return True
+        return not isinstance(self.materialise, str) and any(fnmatch(name, glob) for glob in self.materialise)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The whole network as numbers. `timeline` is None where every end has knots of its own."""
+
+    nodes: tuple[NodeSpec, ...]
+    links: tuple[LinkSpec, ...]
+    timeline: Timeline | None = None
+    routing: str = "least-delay"  # "least-delay", "static" (routes of the first row), "none"
+    extra: dict[str, Any] = field(default_factory=dict)  # what a topology wants shown: shells, map, …
+
+    @property
+    def live(self) -> list[int]:
+        """Node numbers of the live nodes: the destinations of every routing table, in this order."""
+        return [number for number, node in enumerate(self.nodes) if node.live]
+
+    def end_spec(self, end: int) -> EndSpec:
+        link = self.links[end // 2]
+        return link.backward if end % 2 else link.forward
+
+    def end_name(self, end: int) -> str:
+        """Name of a link end by the node and port that send: "gs-tokyo:up"."""
+        link = self.links[end // 2]
+        node, port = (link.b, link.b_port) if end % 2 else (link.a, link.a_port)
+        if link.moving and end % 2:
+            return f"{self.nodes[link.a].name}:{link.a_port}~down"
+        return f"{self.nodes[node].name}:{port}"
