@@ -90,6 +90,11 @@ def set_timer_slack(slack_ns: int = 1) -> None:
     _libc.prctl(PR_SET_TIMERSLACK, slack_ns, 0, 0, 0)
 
 
+def _settle(fired: asyncio.Future[None]) -> None:
+    if not fired.done():
+        fired.set_result(None)
+
+
 async def sleep_until_ns(at_monotonic_ns: int) -> None:
     """Return when CLOCK_MONOTONIC has reached `at_monotonic_ns`, within some 60 µs on an idle machine."""
     if at_monotonic_ns <= time.monotonic_ns():
@@ -100,7 +105,7 @@ async def sleep_until_ns(at_monotonic_ns: int) -> None:
     timer = TimerFd()
     try:
         timer.arm(at_monotonic_ns)
-        loop.add_reader(timer.fd, lambda: fired.done() or fired.set_result(None))
+        loop.add_reader(timer.fd, _settle, fired)
         await fired
     finally:
         loop.remove_reader(timer.fd)

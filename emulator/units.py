@@ -27,7 +27,7 @@ SCALES: dict[str, dict[str, float]] = {
 }  # fmt: skip
 EXAMPLES = {
     "duration": "12 ms", "rate": "50 Mbit/s", "length": "550 km", "size": "64 KiB", "share": "0.5 %",
-    "queue": "100 ms", 
+    "queue": "100 ms",
 }  # fmt: skip
 TARGETS = {"duration": "s", "rate": "bit/s", "length": "m", "size": "B", "share": "1", "queue": ""}
 
