@@ -1,0 +1,65 @@
+"""The command line: one module a command, each with one function whose annotations are its options.
+
+Invariant: importing this package costs little more than typer; whatever is heavier is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+COMMANDS = {  # command: module of this package, function in it
+    "run": ("run", "run"),
+    "list": ("list", "list_scenarios"),
+    "plan": ("plan", "plan"),
+    "exec": ("exec", "execute"),
+    "shell": ("shell", "shell"),
+    "capture": ("capture", "capture"),
+    "doctor": ("doctor", "doctor"),
+    "schema": ("schema", "schema"),
+}
+PASS_ON = {"exec"}  # commands whose trailing words belong to another program
+
+
+def _app(only: str | None) -> object:
+    """The typer app. Where the command is known already only its module is imported."""
+    import typer
+
+    app = typer.Typer(
+        name="skyloom",
+        help="Networks that move, on one machine: real processes and sockets over links that follow orbits, traces, faults.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    for command, (module, function) in COMMANDS.items():
+        if only in COMMANDS and command != only:
+            continue
+        context = {"allow_interspersed_args": False} if command in PASS_ON else {}
+        loaded = getattr(importlib.import_module(f"emulator.cli.{module}"), function)
+        app.command(command, context_settings=context)(loaded)
+
+    @app.callback()
+    def options(version: bool = typer.Option(False, "--version", help="Print the version and end.")) -> None:
+        if version:
+            from emulator import __version__
+
+            sys.stdout.write(f"skyloom {__version__}\n")
+            raise typer.Exit
+
+    return app
+
+
+def main() -> None:
+    """Entry point: runs one command and turns each error of our tree into its text and exit code."""
+    from emulator.errors import EXIT_INTERRUPTED, SkyloomError
+
+    only = sys.argv[1] if len(sys.argv) > 1 else None
+    try:
+        _app(only)()  # type: ignore[operator]
+    except SkyloomError as error:
+        sys.stderr.write(f"skyloom: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,87 @@
+"""`skyloom run`: a scenario from its file to its verdict.
+
+This process stays outside the sandbox: it forks the supervisor, shows its snapshots, passes Ctrl-C on, and ends with
+the verdict's exit code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from emulator.scenario import Scenario
+
+
+def run(
+    scenario: Annotated[str | None, typer.Argument(help="A bundled scenario's name (see `list`) or a file.")] = None,
+    duration: Annotated[str | None, typer.Option(help='How long to play, such as "60s".')] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the scenario.")
+    ] = None,
+    tle: Annotated[Path | None, typer.Option(help="Element sets (2LE or 3LE) in place of the scenario's shell.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave malformed element sets out.")] = False,
+    topo: Annotated[
+        str | None, typer.Option(help="A Mininet topology file, FILE.py or FILE.py:NAME, instead of a scenario.")
+    ] = None,
+    capture: Annotated[
+        list[str] | None, typer.Option(metavar="NODE:PORT", help="Link ends to capture; globs; may be repeated.")
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    tui: Annotated[bool | None, typer.Option("--tui/--no-tui", help="Live screen, or plain lines.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print verdict.json at the end.")] = False,
+) -> None:
+    """Run a scenario: real processes over scheduled links, and a run folder at the end."""
+    from emulator.errors import EXIT_INTERRUPTED, PlatformError
+
+    chosen = _choose(scenario, topo, _overrides(duration, seed, capture, overrides), tle, skip_bad)
+    from emulator.record import RunFolder
+    from emulator.runtime import launch
+    from emulator.show import LiveScreen, print_summary
+
+    try:
+        folder = RunFolder.create(runs, chosen.name)
+    except OSError as error:
+        raise PlatformError(f"{runs}: no run folder can be made there ({error.strerror}); choose another by --runs") from (
+            error
+        )
+    handle = launch(chosen, folder)
+    with LiveScreen(enabled=tui, scenario=chosen.name) as screen, handle.forwarding_interrupts():
+        for snapshot in handle.snapshots():
+            screen.update(snapshot)
+    code = handle.wait()
+    if not folder.has_verdict():
+        raise typer.Exit(code or EXIT_INTERRUPTED)
+    print_summary(folder.path, as_json=json)
+    raise typer.Exit(code)
+
+
+def _overrides(
+    duration: str | None, seed: int | None, capture: list[str] | None, overrides: list[str] | None
+) -> list[str]:
+    """The dedicated options as `--set` items, the explicit `--set` last so that it wins."""
+    items = []
+    if duration is not None:
+        items.append(f'duration="{duration}"')
+    if seed is not None:
+        items.append(f"seed={seed}")
+    if capture:
+        items.append(f"capture.links={capture!r}")
+    return items + list(overrides or ())
+
+
+def _choose(
+    scenario: str | None, topo: str | None, overrides: list[str], tle: Path | None, skip_bad: bool
+) -> Scenario:
+    from emulator.errors import UsageError
+    from emulator.scenario import from_topo_file, load
+
+    if (scenario is None) == (topo is None):
+        raise UsageError("name one scenario (see `skyloom list`), or a Mininet topology by --topo FILE.py")
+    if topo is not None:
+        return from_topo_file(topo, overrides=overrides)
+    assert scenario is not None
+    return load(scenario, overrides=overrides, tle=tle, skip_bad=skip_bad)

@@ -1,0 +1,75 @@
+"""The house itself: imports point one way, modules stay small, nothing takes the time behind the clock's back."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ["scenario", "orbit", "schedule", "fabric", "link", "runtime", "record", "show", "cli"]
+FOUNDATIONS = {"errors", "units", "network", "clock", "tables", "node"}
+ALLOWED_TOPOLOGIES = ("emulator.units", "emulator.network", "emulator.errors", "emulator.tables", "emulator.orbit",
+                      "emulator.schedule", "topologies")  # fmt: skip
+ALLOWED_NODES = ("emulator.node", "emulator.errors", "emulator.units", "nodes")
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a module imports anywhere in it, imports inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", modules("emulator"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_rooms_import_only_rooms_before_them(path: Path) -> None:
+    parts = path.relative_to(ROOT / "emulator").parts
+    room = parts[0] if len(parts) > 1 else None
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        assert top not in {"nodes", "topologies", "scenarios"}, f"{path}: the machine knows no {top}"
+        target = rest.split(".")[0]
+        if top != "emulator" or target not in ROOMS:
+            continue
+        assert room is not None, f"{path}: a foundation imports the room {target}"
+        if room == "runtime" and target == "record":
+            continue  # the record is a writer of plain values that the supervisor owns
+        assert ROOMS.index(target) <= ROOMS.index(room), f"{path}: {room} comes before {target}"
+
+
+@pytest.mark.parametrize(("folder", "allowed"), [("topologies", ALLOWED_TOPOLOGIES), ("nodes", ALLOWED_NODES)])
+def test_packages_import_only_their_door(folder: str, allowed: tuple[str, ...]) -> None:
+    for path in modules(folder):
+        for name in imports(path):
+            if name.split(".")[0] in {"emulator", "nodes", "topologies", "scenarios"}:
+                assert any(f"{name}.".startswith(f"{door}.") for door in allowed), f"{path} imports {name}"
+
+
+def test_modules_are_small() -> None:
+    for folder in ("emulator", "nodes", "topologies", "scenarios"):
+        for path in modules(folder):
+            lines = len(path.read_text().splitlines())
+            assert lines <= 400, f"{path.relative_to(ROOT)} has {lines} lines: split it by idea"
+
+
+def test_every_module_says_what_it_is() -> None:
+    for folder in ("emulator", "nodes", "topologies", "scenarios"):
+        for path in modules(folder):
+            tree = ast.parse(path.read_text())
+            assert not tree.body or ast.get_docstring(tree), f"{path.relative_to(ROOT)} opens with no docstring"
+
+
+def test_cores_take_neither_time_nor_randomness() -> None:
+    for path in modules("nodes"):
+        if path.name in {"core.py", "wire.py"}:
+            forbidden = {name for name in imports(path) if name.split(".")[0] in {"time", "asyncio", "socket", "os"}}
+            assert not forbidden, f"{path.relative_to(ROOT)} imports {forbidden}"
