@@ -1,0 +1,76 @@
+"""Tables of a scenario file as typed values: the base class of every table, and the one rule that names their keys.
+
+Invariant: names in code carry their unit, keys in TOML do not, because there the unit stands in the value. A field
+`step_s: Duration` is the key `step = "1 s"`, `rate_bps: Rate` is `rate`, `queue_bytes: Size` is `queue` and
+`altitude_m: Length` is `altitude`. Any other name is its own key (`min_elevation_deg` stays a number of degrees).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+SUFFIXES = ("_s", "_bps", "_bytes", "_m")  # of Duration, Rate, Size and Length; a Share is a plain number and has none
+
+
+def key_of(name: str) -> str:
+    """TOML key of a field: its name without the suffix of a unit."""
+    for suffix in SUFFIXES:
+        if name.endswith(suffix) and len(name) > len(suffix):
+            return name.removesuffix(suffix)
+    return name
+
+
+class Table(BaseModel):
+    """A table of a scenario: immutable, refuses unknown keys, documents each field by the docstring below it.
+
+    Instances come from TOML, `Shell.model_validate({"altitude": "550 km"})`, and so take keys, not field names.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=key_of,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+
+def table_of(config: type) -> type[Table]:
+    """The Table with the fields of a dataclass: what checks the `config` of a node program.
+
+    Node programs stay free of pydantic this way; nested dataclasses follow the same key rule.
+    """
+    if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
+        raise TypeError(f"{config!r} is not a dataclass")
+    hints = get_type_hints(config, include_extras=True)
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        if not field.init:
+            continue
+        if field.default_factory is not dataclasses.MISSING:
+            fields[field.name] = (hints[field.name], Field(default_factory=field.default_factory))
+        else:
+            default = ... if field.default is dataclasses.MISSING else field.default
+            fields[field.name] = (hints[field.name], default)
+    return create_model(config.__qualname__, __base__=Table, __module__=config.__module__, **fields)
+
+
+def plain(value: Any) -> Any:
+    """`value` as dicts by field name, lists, numbers, text and booleans: SI values, fit for msgpack."""
+    if isinstance(value, BaseModel):
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, Enum):
+        return plain(value.value)
+    return str(value) if isinstance(value, PurePath) else value
