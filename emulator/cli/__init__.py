@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 COMMANDS = {  # command: module of this package, function in it
     "run": ("run", "run"),
@@ -21,13 +25,13 @@ COMMANDS = {  # command: module of this package, function in it
 PASS_ON = {"exec"}  # commands whose trailing words belong to another program
 
 
-def _app(only: str | None) -> object:
+def _app(only: str | None) -> Typer:
     """The typer app. Where the command is known already only its module is imported."""
     import typer
 
     app = typer.Typer(
         name="skyloom",
-        help="Networks that move, on one machine: real processes and sockets over links that follow orbits, traces, faults.",
+        help="Networks that move, on one machine: real sockets over links that follow orbits, traces and faults.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )
@@ -51,15 +55,22 @@ def _app(only: str | None) -> object:
 
 def main() -> None:
     """Entry point: runs one command and turns each error of our tree into its text and exit code."""
-    from emulator.errors import EXIT_INTERRUPTED, SkyloomError
+    import typer
+
+    from emulator.errors import EXIT_INTERRUPTED, EXIT_USAGE, SkyloomError
 
     only = sys.argv[1] if len(sys.argv) > 1 else None
     try:
-        _app(only)()  # type: ignore[operator]
+        sys.exit(_app(only)(standalone_mode=False))
+    except typer.Abort:
+        sys.exit(EXIT_INTERRUPTED)
     except SkyloomError as error:
         sys.stderr.write(f"skyloom: {error}\n")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    except typer.BadParameter.mro()[2] as error:  # ClickException, wherever this version of typer keeps it
+        error.show()  # type: ignore[attr-defined]
+        sys.exit(EXIT_USAGE)
     except BrokenPipeError:
         sys.exit(0)

@@ -22,7 +22,9 @@ def run(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the scenario.")
     ] = None,
-    tle: Annotated[Path | None, typer.Option(help="Element sets (2LE or 3LE) in place of the scenario's shell.")] = None,
+    tle: Annotated[
+        Path | None, typer.Option(help="Element sets (2LE, 3LE) instead of the shell.")
+    ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave malformed element sets out.")] = False,
     topo: Annotated[
         str | None, typer.Option(help="A Mininet topology file, FILE.py or FILE.py:NAME, instead of a scenario.")
@@ -45,9 +47,9 @@ def run(
     try:
         folder = RunFolder.create(runs, chosen.name)
     except OSError as error:
-        raise PlatformError(f"{runs}: no run folder can be made there ({error.strerror}); choose another by --runs") from (
-            error
-        )
+        raise PlatformError(
+            f"{runs}: no run folder can be made there ({error.strerror}); choose another by --runs"
+        ) from (error)
     handle = launch(chosen, folder)
     with LiveScreen(enabled=tui, scenario=chosen.name) as screen, handle.forwarding_interrupts():
         for snapshot in handle.snapshots():
@@ -73,9 +75,7 @@ def _overrides(
     return items + list(overrides or ())
 
 
-def _choose(
-    scenario: str | None, topo: str | None, overrides: list[str], tle: Path | None, skip_bad: bool
-) -> Scenario:
+def _choose(scenario: str | None, topo: str | None, overrides: list[str], tle: Path | None, skip_bad: bool) -> Scenario:
     from emulator.errors import UsageError
     from emulator.scenario import from_topo_file, load
 

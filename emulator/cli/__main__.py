@@ -1,0 +1,5 @@
+"""`python -m emulator.cli` is `skyloom`."""
+
+from emulator.cli import main
+
+main()
