@@ -1,0 +1,154 @@
+"""Rows of the timeline in shared anonymous memory: one writer (the planner), many readers after fork.
+
+Invariant: a slot's step number is cleared before the slot is written and set after, and `latest` is raised last, so a
+reader never gets a row that is half written. A reader that keeps views past the row's turn asks `holds(step)`.
+(Relies on stores becoming visible in order: true on x86-64, and on arm64 once the writer makes any system call.)
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.network import Handover, Row
+
+_HANDOVER = np.dtype([("t_s", "f8"), ("link", "i4"), ("before", "i4"), ("after", "i4"), ("_", "i4")])
+_HEADER_BYTES = 4096
+_FIELDS = ("delay_start_s", "delay_end_s", "rate_bps", "loss", "up", "peer", "next_end", "path_start_s", "path_end_s")
+
+
+class Columns(NamedTuple):
+    """A row as flat memoryviews: indexing one gives a plain Python number in some 30 ns, for the packet path."""
+
+    step: int
+    delay_start_s: memoryview  # E doubles
+    delay_end_s: memoryview
+    rate_bps: memoryview
+    loss: memoryview
+    up: memoryview  # E bytes
+    peer: memoryview  # E ints
+    next_end: memoryview  # D·N ints
+
+
+class RowRing:
+    """The last `capacity` rows of a network of E ends, N nodes and D destinations.
+
+    Made before fork; lives as long as its processes. `bytes_per_row` is what one slot takes; pages that no row has
+    touched take nothing.
+    """
+
+    def __init__(self, ends: int, nodes: int, dests: int, capacity: int = 16) -> None:
+        if min(ends, nodes, dests) < 0 or capacity < 3:
+            raise ValueError(f"a ring needs sizes of 0 or more and 3 slots or more, not {ends, nodes, dests, capacity}")
+        self.ends, self.nodes, self.dests, self.capacity = ends, nodes, dests, capacity
+        links = ends // 2  # a link changes hands at most once a step
+        layout: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+            "head": (np.dtype("i8"), (2,)),  # step, number of handovers
+            "delay_start_s": (np.dtype("f8"), (ends,)),
+            "delay_end_s": (np.dtype("f8"), (ends,)),
+            "rate_bps": (np.dtype("f8"), (ends,)),
+            "loss": (np.dtype("f8"), (ends,)),
+            "path_start_s": (np.dtype("f8"), (dests, dests)),
+            "path_end_s": (np.dtype("f8"), (dests, dests)),
+            "next_end": (np.dtype("i4"), (dests, nodes)),
+            "peer": (np.dtype("i4"), (ends,)),
+            "up": (np.dtype("?"), (ends,)),
+            "handovers": (_HANDOVER, (links,)),
+        }
+        offsets: dict[str, int] = {}
+        size = 0
+        for name, (dtype, shape) in layout.items():
+            offsets[name] = size
+            size += -(-int(np.prod(shape)) * dtype.itemsize // 64) * 64
+        self.bytes_per_row = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._memory = mmap.mmap(-1, _HEADER_BYTES + capacity * self.bytes_per_row)
+        self._latest = memoryview(self._memory)[:8].cast("q")
+        self._latest[0] = -1
+        self._slots = [self._slot(layout, offsets, number) for number in range(capacity)]
+        self._heads = [slot["head"].data for slot in self._slots]
+        self._columns = [_flat_views(slot) for slot in self._slots]
+        for head in self._heads:
+            head[0] = -1
+
+    def _slot(
+        self, layout: dict[str, tuple[np.dtype[Any], tuple[int, ...]]], offsets: dict[str, int], number: int
+    ) -> dict[str, NDArray[Any]]:
+        base = _HEADER_BYTES + number * self.bytes_per_row
+        return {
+            name: np.ndarray(shape, dtype, buffer=self._memory, offset=base + offsets[name])
+            for name, (dtype, shape) in layout.items()
+        }
+
+    @property
+    def latest(self) -> int:
+        """Step of the newest row, -1 before the first."""
+        return int(self._latest[0])
+
+    def holds(self, step: int) -> bool:
+        """Whether the row of `step` stands in the ring at this moment."""
+        return step >= 0 and bool(self._heads[step % self.capacity][0] == step)
+
+    def put(self, row: Row) -> None:
+        """Append a row (the one writer). ValueError unless it is the next one and has the ring's shapes."""
+        if row.step != self.latest + 1:
+            raise ValueError(f"row {row.step} cannot follow row {self.latest}")
+        number = row.step % self.capacity
+        slot, head = self._slots[number], self._heads[number]
+        for name in _FIELDS:
+            if np.shape(getattr(row, name)) != slot[name].shape:
+                raise ValueError(f"{name} has shape {np.shape(getattr(row, name))}, the ring {slot[name].shape}")
+        if len(row.handovers) > len(slot["handovers"]):
+            raise ValueError(f"{len(row.handovers)} handovers in one step of {len(slot['handovers'])} links")
+        head[0] = -1
+        for name in _FIELDS:
+            slot[name][...] = getattr(row, name)
+        for place, change in enumerate(row.handovers):
+            slot["handovers"][place] = (change.t_s, change.link, change.before, change.after, 0)
+        head[1] = len(row.handovers)
+        head[0] = row.step
+        self._latest[0] = row.step
+
+    def row(self, step: int) -> Row:
+        """The row of `step` as read-only views of the shared memory. LookupError if not, or no longer, there."""
+        self._check(step)
+        number = step % self.capacity
+        slot = self._slots[number]
+        count = self._heads[number][1]
+        views = {name: _read_only(slot[name]) for name in _FIELDS}
+        handovers = tuple(
+            Handover(float(t_s), int(link), int(before), int(after))
+            for t_s, link, before, after, _ in slot["handovers"][:count].tolist()
+        )
+        self._check(step)
+        return Row(step=step, handovers=handovers, **views)
+
+    def columns(self, step: int) -> Columns:
+        """The row of `step` as flat memoryviews (read them only). LookupError if not, or no longer, there."""
+        self._check(step)
+        return Columns(step, *self._columns[step % self.capacity])
+
+    def next_end(self, step: int) -> memoryview:
+        """Routes of `step`, flat: index d·N + n is the end on which node n sends for destination d, or -1."""
+        self._check(step)
+        return self._columns[step % self.capacity][-1]
+
+    def _check(self, step: int) -> None:
+        if not self.holds(step):
+            raise LookupError(f"row {step} is not in the ring; it holds up to {self.capacity} rows up to {self.latest}")
+
+
+def _flat_views(slot: dict[str, NDArray[Any]]) -> tuple[memoryview, ...]:
+    views = []
+    for name in Columns._fields[1:]:
+        array = slot[name].reshape(-1)
+        views.append((array.view(np.uint8) if array.dtype == bool else array).data)
+    return tuple(views)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view

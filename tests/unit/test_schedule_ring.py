@@ -1,0 +1,107 @@
+"""The ring of rows: order, overwriting, reading in another process."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from emulator.network import Handover, Row
+from emulator.schedule.ring import RowRing
+
+ENDS, NODES, DESTS = 6, 4, 2
+
+
+def row(step: int, handovers: tuple[Handover, ...] = ()) -> Row:
+    ramp = np.arange(ENDS, dtype=float)
+    return Row(
+        step=step,
+        delay_start_s=ramp + step,
+        delay_end_s=ramp + step + 1,
+        rate_bps=ramp * 1e6,
+        loss=ramp / 10,
+        up=np.arange(ENDS) % 2 == 0,
+        peer=np.arange(ENDS, dtype=np.int32) + step,
+        next_end=np.arange(DESTS * NODES, dtype=np.int32).reshape(DESTS, NODES) + step,
+        path_start_s=np.full((DESTS, DESTS), float(step)),
+        path_end_s=np.full((DESTS, DESTS), step + 0.5),
+        handovers=handovers,
+    )
+
+
+def same(a: Row, b: Row) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in Row.__slots__)
+
+
+def test_rows_come_back_equal_until_overwritten():
+    ring = RowRing(ENDS, NODES, DESTS, capacity=3)
+    assert ring.latest == -1
+    with pytest.raises(LookupError):
+        ring.row(0)
+    changes = (Handover(1.0, 2, -1, 3), Handover(1.0, 0, 3, -1))
+    for step in range(5):
+        ring.put(row(step, changes[: step % 3]))
+        assert ring.latest == step
+    for step in (2, 3, 4):
+        assert same(ring.row(step), row(step, changes[: step % 3]))
+        assert ring.holds(step)
+    for step in (-1, 0, 1, 5):
+        assert not ring.holds(step)
+        with pytest.raises(LookupError, match=f"row {step} is not in the ring"):
+            ring.next_end(step)
+
+
+def test_columns_give_plain_numbers():
+    ring = RowRing(ENDS, NODES, DESTS)
+    ring.put(row(0))
+    columns = ring.columns(0)
+    assert columns.delay_end_s[2] == 3.0
+    assert type(columns.delay_end_s[2]) is float
+    assert [bool(up) for up in columns.up] == [True, False] * 3
+    assert ring.next_end(0)[1 * NODES + 2] == 6
+    assert ring.next_end(0).format == "i"
+    assert type(columns.peer[0]) is int
+
+
+def test_readers_cannot_write():
+    ring = RowRing(ENDS, NODES, DESTS)
+    ring.put(row(0))
+    with pytest.raises(ValueError, match="read-only"):
+        ring.row(0).loss[0] = 1.0
+
+
+def test_only_the_next_row_of_the_right_shape_is_taken():
+    ring = RowRing(ENDS, NODES, DESTS)
+    with pytest.raises(ValueError, match="row 1 cannot follow row -1"):
+        ring.put(row(1))
+    other = RowRing(ENDS + 2, NODES, DESTS)
+    with pytest.raises(ValueError, match="delay_start_s has shape"):
+        other.put(row(0))
+    with pytest.raises(ValueError, match="handovers in one step"):
+        ring.put(row(0, (Handover(0.0, 0, 1, 2),) * 4))
+    assert ring.latest == -1
+
+
+def test_a_network_without_links_or_destinations_has_rows_too():
+    ring = RowRing(0, 0, 0, capacity=3)
+    floats, ints, none = np.empty(0), np.empty(0, np.int32), np.empty((0, 0))
+    table = np.empty((0, 0), np.int32)
+    ring.put(Row(0, floats, floats, floats, floats, np.empty(0, bool), ints, table, none, none))
+    assert len(ring.next_end(0)) == 0
+
+
+def test_a_forked_reader_sees_what_is_written_later():
+    ring = RowRing(ENDS, NODES, DESTS, capacity=3)
+    ready, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(ready, 1)
+        os._exit(0 if ring.latest == 3 and same(ring.row(3), row(3)) and not ring.holds(0) else 1)
+    for step in range(4):
+        ring.put(row(step))
+    os.write(go, b"x")
+    _, status = os.waitpid(child, 0)
+    os.close(ready)
+    os.close(go)
+    assert os.waitstatus_to_exitcode(status) == 0
