@@ -1,1 +1,1 @@
-"""The run folder: events, samples, links, packets and the verdict. Writers of plain values; knows no process, no clock."""
+"""The run folder: events, samples, links, packets and the verdict. Writers of plain values: no process, no clock."""
