@@ -1,0 +1,213 @@
+"""A node process, from the fork to its exit: one `Node` under its event loop, or a command that replaces it.
+
+Invariant: the process says "ready" only after `setup`, runs only after "start" has named T0, and whatever goes wrong
+in it is a line in its log and a "failed" message to the supervisor, never silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from emulator.clock import MonotonicClock, set_timer_slack
+from emulator.errors import EmulationError
+from emulator.node import Node, NodeContext, Peer
+from emulator.runtime.channel import Channel, Message, Outbox
+
+FLUSH_S = 0.05  # how long a record waits to share a packet with others
+GRACE_S = 0.5  # from "stop" to the cancellation of `run`
+DRAIN_S = 2.0
+PROVISIONAL_T0_NS = 20_000_000_000  # before T0 is known scenario time is negative: T0 is taken as 20 s ahead
+
+
+def load_program(dotted: str) -> type[Node]:
+    """The class that "package.module:Class" names. EmulationError says what is wrong with it."""
+    module_name, _, class_name = dotted.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise EmulationError(f"program {dotted}: {error}; wanted 'package.module:Class'") from error
+    if not (isinstance(found, type) and issubclass(found, Node)):
+        raise EmulationError(f"program {dotted} is not a subclass of emulator.node.Node")
+    return found
+
+
+def configure(config: type[Any], values: dict[str, Any]) -> Any:
+    """An instance of the dataclass `config` from plain SI values by field name; nested dataclasses likewise."""
+    hints = get_type_hints(config)
+    made = {}
+    for name, value in values.items():
+        hint = hints.get(name)
+        nested = isinstance(value, dict) and isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        made[name] = configure(hint, value) if nested else value  # type: ignore[arg-type]
+    return config(**made)
+
+
+class _ScenarioTime(logging.Filter):
+    def __init__(self, clock: MonotonicClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.t_s = self._clock.now()
+        return True
+
+
+def _log_to_stderr(clock: MonotonicClock) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_ScenarioTime(clock))
+    handler.setFormatter(logging.Formatter("{t_s:9.3f} {levelname:7} {name}: {message}", style="{"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+class _Life:
+    """The coroutine side of a node process."""
+
+    def __init__(self, spec: Message, channel: Channel, peers: dict[str, Peer]) -> None:
+        self.spec = spec
+        self.channel = channel
+        self.clock = MonotonicClock(time.monotonic_ns() + PROVISIONAL_T0_NS)
+        self.outbox = Outbox(channel, self.clock)
+        self.started: asyncio.Future[int] | None = None
+        name = spec["node"]
+        self.context = NodeContext(
+            name=name,
+            program=spec["program"],
+            seed=spec["seed"],
+            address=peers[name],
+            peers={other: peer for other, peer in peers.items() if other != name},
+            store=Path(spec["store"]),
+            clock=self.clock,
+            sink=self.outbox,
+        )
+
+    def told(self) -> None:
+        """The supervisor spoke: "start" with T0, or it is gone."""
+        try:
+            message, _ = self.channel.receive()
+        except BlockingIOError:
+            return
+        if message is None:
+            asyncio.get_running_loop().remove_reader(self.channel.fileno())
+            self.context.stopping.set()
+        elif message["op"] == "start" and self.started is not None and not self.started.done():
+            self.started.set_result(message["t0_ns"])
+        elif message["op"] == "stop":
+            self.context.stopping.set()
+
+    async def flushing(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            self.outbox.flush()
+
+    async def live(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.started = loop.create_future()
+        loop.add_signal_handler(signal.SIGTERM, self.context.stopping.set)
+        _log_to_stderr(self.clock)
+        self.context.store.mkdir(parents=True, exist_ok=True)
+        stage = "setup"
+        try:
+            program = load_program(self.spec["run"])
+            node = program(configure(program.Config, self.spec["config"]), self.context)
+            try:
+                await node.setup()
+                self.channel.socket.setblocking(False)
+                loop.add_reader(self.channel.fileno(), self.told)
+                self.channel.send({"op": "ready"})
+                stopping = asyncio.ensure_future(self.context.stopping.wait())
+                await asyncio.wait([self.started, stopping], return_when=asyncio.FIRST_COMPLETED)
+                stage = "run"
+                if self.started.done():
+                    await self._play(node, stopping)
+                stopping.cancel()
+            finally:
+                await node.close()
+        except Exception as error:
+            traceback.print_exc()
+            self.channel.socket.settimeout(DRAIN_S)
+            try:
+                self.channel.send({"op": "failed", "stage": stage, "text": f"{type(error).__name__}: {error}"[:2000]})
+            except OSError:  # the supervisor is gone or stuck; the exit status still says it
+                pass
+            self.channel.socket.setblocking(False)
+            raise
+
+    async def _play(self, node: Node, stopping: asyncio.Future[Any]) -> None:
+        assert self.started is not None
+        self.clock.t0_ns = self.started.result()
+        flushing = asyncio.ensure_future(self.flushing())
+        running = asyncio.ensure_future(self._run_from(node, self.spec.get("start_s", 0.0)))
+        try:
+            await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                await asyncio.wait([running], timeout=GRACE_S)
+            if not running.done():
+                running.cancel()
+                await asyncio.wait([running])
+            if not running.cancelled():
+                running.result()
+        finally:
+            flushing.cancel()
+
+    async def _run_from(self, node: Node, start_s: float) -> None:
+        await self.context.sleep_until(start_s)
+        await node.run()
+
+
+def run_program(spec: Message, channel: Channel, peers: dict[str, Peer]) -> int:
+    """Live as a Node; returns the exit status. The caller has entered the node's namespace."""
+    set_timer_slack()
+    life = _Life(spec, channel, peers)
+    try:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    except ImportError:
+        factory = asyncio.new_event_loop
+    status = 0
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(life.live())
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            traceback.print_exc()
+        status = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+    finally:
+        life.outbox.drain(DRAIN_S)
+    return status
+
+
+def run_command(spec: Message, channel: Channel | None) -> int:
+    """Become the command; returns only where that fails. With a channel, wait for "start" first."""
+    command: list[str] = spec["command"]
+    environment: dict[str, str] = spec.get("environment") or dict(os.environ)
+    path = shutil.which(command[0], path=environment.get("PATH"))
+    if path is None:
+        text = f"{command[0]}: no such program"
+        sys.stderr.write(text + "\n")
+        if channel is not None:
+            channel.send({"op": "failed", "stage": "setup", "text": text})
+        return 127
+    if channel is not None:
+        channel.send({"op": "ready"})
+        message, _ = channel.receive()
+        if message is None or message["op"] != "start":
+            return 0
+        wait_s = MonotonicClock(message["t0_ns"]).monotonic_ns(spec.get("start_s", 0.0)) - time.monotonic_ns()
+        time.sleep(max(0.0, wait_s * 1e-9))
+    try:
+        os.execve(path, command, environment)
+    except OSError as error:
+        sys.stderr.write(f"{path}: {error.strerror}\n")
+        return 126
