@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 import traceback
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -30,6 +31,7 @@ DRAIN_S = 2.0
 PROVISIONAL_T0_NS = 20_000_000_000  # before T0 is known scenario time is negative: T0 is taken as 20 s ahead
 
 
+@cache
 def load_program(dotted: str) -> type[Node]:
     """The class that "package.module:Class" names. EmulationError says what is wrong with it."""
     module_name, _, class_name = dotted.partition(":")
@@ -42,9 +44,15 @@ def load_program(dotted: str) -> type[Node]:
     return found
 
 
+@cache
+def field_types(config: type[Any]) -> dict[str, Any]:
+    """Types of a config's fields; costly, so the zygote asks once for all its children."""
+    return get_type_hints(config)
+
+
 def configure(config: type[Any], values: dict[str, Any]) -> Any:
     """An instance of the dataclass `config` from plain SI values by field name; nested dataclasses likewise."""
-    hints = get_type_hints(config)
+    hints = field_types(config)
     made = {}
     for name, value in values.items():
         hint = hints.get(name)
@@ -54,18 +62,19 @@ def configure(config: type[Any], values: dict[str, Any]) -> Any:
 
 
 class _ScenarioTime(logging.Filter):
-    def __init__(self, clock: MonotonicClock) -> None:
-        super().__init__()
-        self._clock = clock
+    """Stamps log lines with the scenario time of this process's clock."""
+
+    clock = MonotonicClock(0)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.t_s = self._clock.now()
+        record.t_s = self.clock.now()
         return True
 
 
-def _log_to_stderr(clock: MonotonicClock) -> None:
+def log_to_stderr() -> None:
+    """Text logs of this process and its children: one line each on standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_ScenarioTime(clock))
+    handler.addFilter(_ScenarioTime())
     handler.setFormatter(logging.Formatter("{t_s:9.3f} {levelname:7} {name}: {message}", style="{"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
@@ -114,7 +123,7 @@ class _Life:
         loop = asyncio.get_running_loop()
         self.started = loop.create_future()
         loop.add_signal_handler(signal.SIGTERM, self.context.stopping.set)
-        _log_to_stderr(self.clock)
+        _ScenarioTime.clock = self.clock
         self.context.store.mkdir(parents=True, exist_ok=True)
         stage = "setup"
         try:
@@ -172,19 +181,19 @@ def run_program(spec: Message, channel: Channel, peers: dict[str, Peer]) -> int:
     try:
         import uvloop
 
-        factory = uvloop.new_event_loop
+        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     except ImportError:
-        factory = asyncio.new_event_loop
+        loop = asyncio.new_event_loop()
     status = 0
     try:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(life.live())
+        loop.run_until_complete(life.live())
     except BaseException as error:
         if not isinstance(error, Exception):
             traceback.print_exc()
         status = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
     finally:
         life.outbox.drain(DRAIN_S)
+        loop.close()
     return status
 
 

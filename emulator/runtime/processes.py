@@ -106,7 +106,8 @@ class Processes:
         table = [list(peer) for peer in peers]
         for first in range(0, len(table), PEERS_PER_MESSAGE):
             self._channel.send({"op": "peers", "peers": table[first : first + PEERS_PER_MESSAGE]})
-        self._channel.send({"op": "warm", "programs": sorted(set(programs)), "path": list(path)})
+        message = {"op": "warm", "programs": sorted(set(programs)), "path": list(path), "store": str(self._store)}
+        self._channel.send(message)
 
     def attach(self) -> None:
         """Serve the channel in the running event loop."""
