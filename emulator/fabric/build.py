@@ -1,0 +1,356 @@
+"""The fabric: one network namespace a live node, one TUN or TAP port a link end, addresses, and routes as they change.
+
+Invariant: everything hangs on descriptors of this process and has no name outside it; when the last of them closes, the
+kernel removes interfaces, routes and namespaces by itself. Needs a sandbox (`sandbox.spawn`) or root.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from errno import EMFILE, ENFILE, ESRCH
+from typing import Protocol
+
+import numpy as np
+
+from emulator.errors import EmulationError, PlatformError
+from emulator.fabric import kernel, netlink, tun
+from emulator.fabric.offload import merged_bytes
+from emulator.network import LinkSpec, Network, NodeSpec
+
+DOWNLINK = "gsl"  # the one port of a live satellite towards all stations on the ground
+TX_PACKETS = 1000  # that wait in a port for the relay
+SPARE_DESCRIPTORS = 512
+_BRIDGE_INDEX = tun.FIRST_INDEX - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An interface of a live node, and the descriptor by which the relay reads what the node sends.
+
+    `end` is the link end on which the port's packets are sent; -1: the shared downlink of a live satellite.
+    """
+
+    node: int
+    end: int
+    name: str
+    fd: int
+    ethernet: bool = False
+
+
+class RouteDelta(Protocol):
+    """What changes in one node's IPv4 table: prefixes to set, each with the end that it leaves by, and to delete."""
+
+    @property
+    def node(self) -> int: ...
+    @property
+    def add(self) -> Iterable[tuple[int, int, int]]: ...  # address as integer, prefix length, end
+    @property
+    def delete(self) -> Iterable[tuple[int, int]]: ...
+
+
+@dataclass(slots=True)
+class _Live:
+    """A node that has a namespace: its descriptor, its ports, and a route socket once one was needed."""
+
+    netns: int
+    ports: list[Port] = field(default_factory=list)
+    index: dict[int, int] = field(default_factory=dict)  # interface number by end
+    socket: netlink.Socket | None = None
+
+
+class Fabric:
+    """What the kernel holds of a network. `merge`: bytes of a merged segment, 0 for none (see `offload`)."""
+
+    def __init__(self, network: Network, merge: int | None = None) -> None:
+        self.network = network
+        if merge is None:
+            first = next(iter(network.timeline.rows(0, 1)), None) if network.timeline else None
+            merge = merged_bytes(network, first)
+        self.merge = merge
+        self._live: dict[int, _Live] = {}
+        self._plan = _ports_of(network)
+        self._ipv6 = {_number(node.ipv4): node.ipv6 for node in network.nodes if node.ipv4 and node.ipv6}
+        self._inherited: dict[str, bytes] = {}
+
+    # -- building ------------------------------------------------------------------------------------------------------
+
+    def build(self, progress: Callable[[int, int], None] | None = None) -> list[Port]:
+        """Make every live node; returns all ports in the order of nodes and of their links.
+
+        `progress(done, total)` counts nodes. Raises PlatformError where the machine cannot hold the network, and
+        EmulationError where the kernel refuses something; what was made until then goes with `close`.
+        """
+        live = self.network.live
+        self._allow_descriptors(2 * len(live) + sum(len(self._plan[node]) for node in live))
+        home = kernel.open_netns()
+        try:
+            for done, node in enumerate(live):
+                try:
+                    self._build_node(node)
+                except OSError as error:
+                    raise _explain(error, self.network.nodes[node].name, done, len(live)) from error
+                if progress and (done % 16 == 15 or done + 1 == len(live)):
+                    progress(done + 1, len(live))
+        finally:
+            kernel.setns(home, kernel.CLONE_NEWNET)
+            os.close(home)
+        return [port for node in live for port in self._live[node].ports]
+
+    def _build_node(self, number: int) -> None:
+        node, plan = self.network.nodes[number], self._plan[number]
+        kernel.unshare(kernel.CLONE_NEWNET)
+        held = self._live[number] = _Live(kernel.open_netns())
+        self._set_sysctls(_forwards(node, plan), any(end < 0 for end, _, _ in plan))
+        for at, (end, name, link) in enumerate(plan):
+            index = tun.FIRST_INDEX + at
+            ethernet = link is not None and link.ethernet
+            held.ports.append(Port(number, end, name, tun.open_port(name, index, ethernet, self.merge > 0), ethernet))
+            held.index[end] = index
+        route_socket = netlink.Socket()
+        try:
+            route_socket.send(self._configuration(number), node.name)
+        finally:
+            route_socket.close()
+
+    def _configuration(self, number: int) -> list[bytes]:
+        """The netlink messages that give a node its addresses, its bridge and its first routes."""
+        node, held = self.network.nodes[number], self._live[number]
+        messages = [netlink.set_link(1, up=True)]
+        numbered = False  # by interface, as Mininet does
+        if node.role == "switch":
+            messages += [netlink.add_bridge(node.name[:15], _BRIDGE_INDEX)]
+        for (end, _, link), port in zip(self._plan[number], held.ports, strict=True):
+            index = held.index[end]
+            address = "" if link is None else (link.b_address if end % 2 else link.a_address)
+            numbered = numbered or bool(address)
+            # Brought up without a queue of its own (length 0) a port gets no queueing discipline: the ring that the
+            # length then makes is the only queue, and a kernel discipline costs three times its memory.
+            messages.append(
+                netlink.set_link(
+                    index,
+                    txqlen=0,
+                    gso_max_bytes=self.merge or None,
+                    master=_BRIDGE_INDEX if node.role == "switch" else None,
+                    mac=self._mac(end) if port.ethernet else "",
+                    link_local=bool(address),
+                )
+            )
+            messages += [netlink.set_link(index, up=True), netlink.set_link(index, txqlen=TX_PACKETS)]
+            if address:
+                ip, _, length = address.partition("/")
+                messages.append(netlink.add_address(index, ip, int(length or 32)))
+            elif port.ethernet and link is not None and node.role != "switch":
+                peer = self.network.nodes[link.a if end % 2 else link.b]
+                messages += [
+                    netlink.add_neighbour(index, ip, self._mac(end ^ 1)) for ip in (peer.ipv4, peer.ipv6) if ip
+                ]
+        if node.role == "switch":
+            return [*messages, netlink.set_link(_BRIDGE_INDEX, up=True)]
+        if node.ipv4 and not numbered:
+            messages.append(netlink.add_address(1, node.ipv4, 32))
+        if node.ipv6:
+            messages.append(netlink.add_address(1, node.ipv6, 128))
+        if len(held.ports) == 1 and not numbered and self.network.routing != "none":
+            end = held.ports[0].end
+            messages += [self._route(number, bytes(4), 0, end), self._route(number, bytes(16), 0, end)]
+        gateway = self.network.extra.get("default_routes", {}).get(node.name)
+        if gateway:
+            messages.append(netlink.route(bytes(4), 0, held.index[held.ports[0].end], gateway=_packed(gateway)))
+        return messages
+
+    def _route(self, number: int, prefix: bytes, length: int, end: int) -> bytes:
+        """The route of node `number` to a prefix by a link end; on Ethernet its peer is the gateway."""
+        index = self._live[number].index[end]
+        link = self.network.links[end // 2]
+        if end < 0 or not link.ethernet:
+            return netlink.route(prefix, length, index)
+        peer = self.network.nodes[link.a if end % 2 else link.b]
+        gateway = _packed(peer.ipv4 if len(prefix) == 4 else peer.ipv6)
+        return netlink.route(prefix, length, index, gateway=gateway, onlink=True)
+
+    def _mac(self, end: int) -> str:
+        """A hardware address that is local, stable from run to run, and tells the end."""
+        given = self.network.extra.get("macs", {}).get(self.network.end_name(end))
+        return str(given) if given else "02:00:" + (end + 1).to_bytes(4, "big").hex(":")
+
+    def _set_sysctls(self, forwards: bool, hairpin: bool) -> None:
+        """Set what a namespace must not inherit from the host. Only what differs is written: each costs 70 µs."""
+        wanted = {
+            "ipv4/ip_forward": b"1" if forwards else b"0",
+            "ipv6/conf/all/forwarding": b"1" if forwards else b"0",
+            "ipv4/conf/all/rp_filter": b"0",  # a packet may come back by another interface than it would leave by
+            "ipv4/conf/default/rp_filter": b"0",
+        }
+        if hairpin:  # the shared downlink forwards out of the port that a packet came by; that is no detour
+            wanted |= {"ipv4/conf/all/send_redirects": b"0", "ipv4/conf/default/send_redirects": b"0"}
+        for name, value in wanted.items():
+            if self._inherited.get(name) == value:
+                continue
+            path = "/proc/sys/net/" + name
+            if name not in self._inherited:
+                self._inherited[name] = _read(path)
+            if self._inherited[name] not in (value, b""):  # empty: this kernel has no such thing (IPv6 switched off)
+                fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.write(fd, value)
+                finally:
+                    os.close(fd)
+
+    def _allow_descriptors(self, more: int) -> None:
+        needed = more + len(os.listdir("/proc/self/fd")) + SPARE_DESCRIPTORS
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft >= needed:
+            return
+        try:  # root may raise the hard limit too
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, needed), max(hard, needed)))
+        except (ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            if hard < needed:
+                raise PlatformError(
+                    f"{len(self.network.live)} live nodes need {needed} open files, the hard limit is {hard}; raise it "
+                    f"(`ulimit -Hn {needed}` as root, or 'nofile' in /etc/security/limits.conf), or materialise fewer"
+                ) from None
+
+    # -- while it runs -------------------------------------------------------------------------------------------------
+
+    def netns(self, node: int) -> int:
+        """Descriptor of a live node's network namespace, for `kernel.setns`. EmulationError where it has none."""
+        if node not in self._live:
+            name = self.network.nodes[node].name
+            raise EmulationError(f"{name} is a transit node of the relay and has no namespace; see `materialise`")
+        return self._live[node].netns
+
+    def apply_routes(self, deltas: Iterable[RouteDelta]) -> list[str]:
+        """Carry out route changes, new ones before old ones go; returns what the kernel refused, for the verdict.
+
+        An IPv4 host route brings the IPv6 host route of the same node with it. Routes that are already gone (a person
+        deleted them in the node) are no error.
+        """
+        refused: list[str] = []
+        for delta in deltas:
+            held = self._live[delta.node]
+            if held.socket is None:
+                with kernel.inside(held.netns):
+                    held.socket = netlink.Socket()
+            where = self.network.nodes[delta.node].name
+            for errno, what in held.socket.try_send(self._changes(delta)):
+                if errno != ESRCH:
+                    refused.append(f"{where}: {what}")
+        return refused
+
+    def _changes(self, delta: RouteDelta) -> bytes:
+        held = self._live[delta.node]
+        add, messages = list(delta.add), []
+        plain = [item for item in add if item[1] and not self._by_gateway(item[2])]
+        if plain:
+            prefixes, lengths, ends = zip(*plain, strict=True)
+            indexes = [held.index[self._own_end(end)] for end in ends]
+            messages.append(
+                netlink.routes_ipv4(
+                    np.array(prefixes, np.uint32), np.array(lengths, np.uint8), np.array(indexes, np.int32)
+                )
+            )
+        for prefix, length, end in add:
+            own = self._own_end(end)
+            if not length or self._by_gateway(end):
+                messages.append(self._route(delta.node, prefix.to_bytes(4, "big"), length, own))
+            if not length:
+                messages.append(self._route(delta.node, bytes(16), 0, own))
+            elif length == 32 and prefix in self._ipv6:
+                messages.append(self._route(delta.node, _packed(self._ipv6[prefix]), 128, own))
+        for prefix, length in delta.delete:
+            messages.append(netlink.route(prefix.to_bytes(4, "big"), length, 0, delete=True))
+            if not length:
+                messages.append(netlink.route(bytes(16), 0, 0, delete=True))
+            elif length == 32 and prefix in self._ipv6:
+                messages.append(netlink.route(_packed(self._ipv6[prefix]), 128, 0, delete=True))
+        return b"".join(messages)
+
+    def _own_end(self, end: int) -> int:
+        """The end as a node's ports know it: what a satellite sends to any station leaves by its shared downlink."""
+        return -1 if end % 2 and self.network.links[end // 2].moving else end
+
+    def _by_gateway(self, end: int) -> bool:
+        return end >= 0 and self.network.links[end // 2].ethernet
+
+    def counters(self) -> dict[str, netlink.LinkStats]:
+        """Kernel counters by "<node>:<port>"; tx_dropped is what found a port full because the relay had not read it."""
+        found: dict[str, netlink.LinkStats] = {}
+        for number, held in self._live.items():
+            with kernel.inside(held.netns):
+                route_socket = netlink.Socket()
+            try:
+                ours = {port.name for port in held.ports}
+                for link in route_socket.links():
+                    if link.name in ours:
+                        found[f"{self.network.nodes[number].name}:{link.name}"] = link
+            finally:
+                route_socket.close()
+        return found
+
+    def close(self) -> None:
+        """Let go of everything; the kernel removes it once no process of a node is left."""
+        for held in self._live.values():
+            for port in held.ports:
+                os.close(port.fd)
+            if held.socket:
+                held.socket.close()
+            os.close(held.netns)
+        self._live.clear()
+
+
+_Plan = list[tuple[int, str, LinkSpec | None]]  # end (-1: shared downlink), interface name, link
+
+
+def _ports_of(network: Network) -> dict[int, _Plan]:
+    """The ports of each live node."""
+    plan: dict[int, _Plan] = {number: [] for number in network.live}
+    moving = False
+    for number, link in enumerate(network.links):
+        moving = moving or link.moving
+        if link.a in plan:
+            plan[link.a].append((2 * number, link.a_port, link))
+        if not link.moving and link.b in plan:
+            plan[link.b].append((2 * number + 1, link.b_port, link))
+    for number, ports in plan.items():
+        if moving and network.nodes[number].role == "satellite":
+            ports.append((-1, DOWNLINK, None))
+    return plan
+
+
+def _forwards(node: NodeSpec, plan: _Plan) -> bool:
+    return node.role not in ("host", "switch") and (len(plan) > 1 or any(end < 0 for end, _, _ in plan))
+
+
+def _number(ipv4: str) -> int:
+    return int.from_bytes(_packed(ipv4), "big")
+
+
+def _packed(address: str) -> bytes:
+    import socket
+
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.inet_pton(family, address)
+
+
+def _read(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    try:
+        return os.read(fd, 64).strip()
+    finally:
+        os.close(fd)
+
+
+def _explain(error: OSError, name: str, done: int, total: int) -> Exception:
+    made = f"{name}: after {done} of {total} nodes the kernel refused: {error}"
+    if error.errno in (EMFILE, ENFILE):
+        return PlatformError(f"{made}; raise the limit of open files (`ulimit -n`), or materialise fewer nodes")
+    if error.filename == tun.DEVICE or error.errno in (1, 13):
+        return PlatformError(f"{made}; `skyloom doctor` says what is missing and how to get it")
+    return EmulationError(made)

@@ -1,0 +1,79 @@
+"""The few system calls that Python 3.11 has no name for: unshare, setns, mount, umount, prctl, sethostname.
+
+Invariant: every call either does what it says or raises OSError with the name of the call; setns and unshare act on the
+calling thread only, which is why `inside` can visit a namespace and come back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
+MNT_DETACH = 2
+PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(name: str, *arguments: Any) -> None:
+    if getattr(_libc, name)(*arguments) != 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"{name}: {os.strerror(errno)}")
+
+
+def unshare(flags: int) -> None:
+    """Put the calling thread (all of a single-threaded process) into new namespaces; CLONE_NEWPID holds for children."""
+    _call("unshare", flags)
+
+
+def setns(fd: int, kind: int) -> None:
+    """Move the calling thread into the namespace behind `fd`, which must be of `kind` (a CLONE_NEW… flag)."""
+    _call("setns", fd, kind)
+
+
+def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str = "") -> None:
+    _call("mount", source.encode(), target.encode(), fstype.encode() or None, ctypes.c_ulong(flags), data.encode())
+
+
+def umount(target: str, flags: int = 0) -> None:
+    _call("umount2", target.encode(), flags)
+
+
+def sethostname(name: str) -> None:
+    raw = name.encode()
+    _call("sethostname", raw, ctypes.c_size_t(len(raw)))
+
+
+def die_with_parent(signal: int) -> None:
+    """Ask the kernel to send `signal` to this process when the thread that forked it ends."""
+    _call("prctl", PR_SET_PDEATHSIG, ctypes.c_ulong(signal), *(ctypes.c_ulong(0),) * 3)
+
+
+def open_netns() -> int:
+    """A descriptor of the calling thread's network namespace; the namespace lives at least as long as it is open."""
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+@contextmanager
+def inside(netns: int) -> Iterator[None]:
+    """Visit a network namespace: sockets, devices and children made in the block belong to it."""
+    home = open_netns()
+    try:
+        setns(netns, CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            setns(home, CLONE_NEWNET)
+    finally:
+        os.close(home)

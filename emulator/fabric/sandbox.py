@@ -1,0 +1,219 @@
+"""The sandbox of a run: a process tree in namespaces of its own, that the kernel removes as a whole.
+
+    caller ── watcher ── PID 1 (reaps) ── main        each dies with the one to its left, by SIGKILL
+              └────── in the new namespaces ──────┘
+
+Invariant: PID 1 lives exactly as long as `main`. When either ends, however it ends, the kernel kills every process of
+the PID namespace, and with them go all interfaces and network namespaces. The host's files, settings and interfaces
+are never touched: mounts are private, and /etc/hosts, /etc/resolv.conf and /etc/nsswitch.conf are covered, not written.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from emulator.errors import EXIT_INTERNAL, PlatformError, SkyloomError
+from emulator.fabric import kernel
+from emulator.fabric.tun import DEVICE
+
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+_USER_HINT = (
+    "run as root, or let users make namespaces: `sysctl kernel.unprivileged_userns_clone=1`, "
+    "`sysctl user.max_user_namespaces=15000`, and on Ubuntu `sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
+)
+
+
+def spawn(
+    main: Callable[[], int],
+    hosts: Mapping[str, tuple[str, ...]],
+    keep_fds: Collection[int] | None = None,
+    user_namespace: bool | None = None,
+) -> int:
+    """Run `main` in a new sandbox; returns the process id to wait for, whose exit status is what `main` returned.
+
+    `hosts` maps each node name to its addresses and becomes /etc/hosts. Descriptors beyond 0-2 and `keep_fds` are closed
+    in the sandbox (None: all stay). SIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 sent to the process reach `main`; a
+    `main` killed by signal n ends as 128+n. `user_namespace` None: only when not root. Call it from a thread that lives
+    as long as the run, for the sandbox dies with the thread. Raises PlatformError before anything runs.
+    """
+    check_tun()
+    told, tell = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    caller = os.getpid()
+    watcher = os.fork()
+    if watcher == 0:
+        os.close(told)
+        _guard(lambda: _watch(caller, main, hosts, keep_fds, user_namespace, tell))
+    os.close(tell)
+    with open(told, "rb") as pipe:
+        trouble = pipe.read().decode()
+    if trouble:
+        os.waitpid(watcher, 0)
+        raise PlatformError(trouble)
+    return watcher
+
+
+def check_tun() -> None:
+    """PlatformError unless this user may open /dev/net/tun."""
+    if not os.path.exists(DEVICE):
+        raise PlatformError(
+            f"{DEVICE} is missing; load the module (`modprobe tun`), or in a container start it with --device {DEVICE}"
+        )
+    try:
+        os.close(os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        raise PlatformError(
+            f"{DEVICE} cannot be opened ({error.strerror}); run as root, or open it to users: `chmod 0666 {DEVICE}`"
+        ) from None
+
+
+def _guard(body: Callable[[], int]) -> None:
+    """End a forked process with what `body` returns, and never go back into the caller's code."""
+    code = EXIT_INTERNAL
+    try:
+        code = body()
+    except SystemExit as leave:
+        code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+    except SkyloomError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the last words of a process that has no other way to speak
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code & 0xFF)
+
+
+def _watch(
+    caller: int,
+    main: Callable[[], int],
+    hosts: Mapping[str, tuple[str, ...]],
+    keep_fds: Collection[int] | None,
+    user_namespace: bool | None,
+    tell: int,
+) -> int:
+    """The watcher: enters the namespaces, forks PID 1, passes signals on, and ends as it ends."""
+    _die_with(caller)
+    if keep_fds is not None:
+        _close_all_but({0, 1, 2, tell, *keep_fds})
+    try:
+        _unshare(os.geteuid() != 0 if user_namespace is None else user_namespace)
+        me = os.getpid()
+        init = os.fork()
+    except OSError as error:
+        os.write(tell, f"no sandbox can be made: {error}; {_USER_HINT}".encode())
+        return PlatformError.exit_code
+    if init == 0:
+        _guard(lambda: _init(me, main, hosts, tell))
+    os.close(tell)
+    return _wait_for(init)
+
+
+def _init(watcher: int, main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], tell: int) -> int:
+    """PID 1: arranges the file system, forks `main`, and reaps whatever is left behind by others."""
+    kernel.die_with_parent(signal.SIGKILL)  # the watcher is outside this PID namespace: its id cannot be compared
+    try:
+        _mounts(hosts)
+        kernel.sethostname("skyloom")
+    except OSError as error:
+        os.write(tell, f"the sandbox's file system cannot be made: {error}; {_USER_HINT}".encode())
+        return PlatformError.exit_code
+    child = os.fork()
+    if child == 0:
+        os.close(tell)
+
+        def run() -> int:
+            _die_with(1)
+            return main()
+
+        _guard(run)
+    os.close(tell)
+    return _wait_for(child)
+
+
+def _wait_for(child: int) -> int:
+    """Pass signals on to `child`, reap everything, and return the child's exit status."""
+    for number in PASSED_ON:
+        signal.signal(number, lambda number, _frame: _pass_on(child, number))
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _pass_on(child: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(child, number)
+
+
+def _die_with(parent: int) -> None:
+    kernel.die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before we asked
+        os._exit(128 + signal.SIGKILL)
+
+
+def _close_all_but(keep: Collection[int]) -> None:
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in keep:
+            with suppress(OSError):
+                os.close(int(name))
+
+
+def _unshare(user_namespace: bool) -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    if not user_namespace:
+        try:
+            kernel.unshare(_NAMESPACES)
+            return
+        except PermissionError:  # root of a container without CAP_SYS_ADMIN may still own a user namespace
+            pass
+    kernel.unshare(kernel.CLONE_NEWUSER)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+    kernel.unshare(_NAMESPACES)
+
+
+def _mounts(hosts: Mapping[str, tuple[str, ...]]) -> None:
+    """Private mounts, name resolution that never leaves the sandbox, and a /proc that shows the sandbox's processes."""
+    kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.mount("tmpfs", "/proc", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755")  # a desk, for a moment
+    for target, text in (
+        ("/etc/hosts", hosts_file(hosts)),
+        ("/etc/resolv.conf", "# no name leaves the sandbox\n"),
+        ("/etc/nsswitch.conf", _names_from_files()),
+    ):
+        if Path(target).is_file():  # a mount needs something to cover, and we make nothing on the host
+            desk = Path("/proc") / Path(target).name
+            desk.write_text(text)
+            desk.chmod(0o644)
+            kernel.mount(str(desk), target, "", kernel.MS_BIND)
+    kernel.umount("/proc", kernel.MNT_DETACH)
+    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+
+
+def hosts_file(hosts: Mapping[str, tuple[str, ...]]) -> str:
+    """The text of /etc/hosts: localhost, then every node by each of its addresses."""
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    lines += [f"{address} {name}" for name, addresses in hosts.items() for address in addresses if address]
+    return "\n".join(lines) + "\n"
+
+
+def _names_from_files() -> str:
+    """The host's nsswitch.conf with host names looked up in files only."""
+    with suppress(OSError):
+        lines = Path("/etc/nsswitch.conf").read_text().splitlines()
+        return "\n".join([line for line in lines if not line.startswith("hosts:")] + ["hosts: files", ""])
+    return "hosts: files\n"
