@@ -1,0 +1,129 @@
+"""Asked against delivered, per link end and interval: the relay's cumulative counters become rows of links.parquet.
+
+Invariant: the rows of an end add up to its last counters; an interval in which an end carried and dropped nothing has
+no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from emulator.link.stats import DROPS, EndStats
+from emulator.record.folder import RunFolder
+from emulator.record.spool import Columns, Spool
+
+INTERVAL_S = 1.0
+CAUSES = tuple(drop.name.removeprefix("DROP_").lower() for drop in DROPS)  # queue, loss, outage, …
+
+Counters = Sequence[float]  # indexed by EndStats
+
+
+class LinkInterval(NamedTuple):
+    """What one link end did in one interval. Delays are means over packets, None where no packet tells one."""
+
+    t_s: float  # end of the interval
+    interval_s: float
+    end: str
+    asked_delay_ms: float | None  # propagation and jitter that the schedule asked for
+    delivered_delay_ms: float | None  # the same plus lateness
+    late_ms: float | None  # real minus asked time of packets written to a port; transit hops write to none
+    late_max_ms: float  # largest since the start of play
+    asked_bps: float  # offered by the sender
+    delivered_bps: float
+    sent_packets: int
+    sent_bytes: int
+    delivered_packets: int
+    delivered_bytes: int
+    drop_queue: int
+    drop_loss: int
+    drop_outage: int
+    drop_overload: int
+    drop_noroute: int
+    drop_ttl: int
+    duplicated: int
+    corrupted: int
+
+    @property
+    def drops(self) -> int:
+        return (
+            self.drop_queue + self.drop_loss + self.drop_outage + self.drop_overload + self.drop_noroute + self.drop_ttl
+        )
+
+
+LINK_COLUMNS: Columns = {
+    name: "text" if name == "end" else "f64" if name.endswith(("_s", "_ms", "_bps")) else "i64"
+    for name in LinkInterval._fields
+}
+
+
+def interval(end: str, t_s: float, interval_s: float, before: Counters, after: Counters) -> LinkInterval | None:
+    """Difference of two readings of one end's counters; None where nothing was sent, delivered or dropped."""
+    change = [new - old for new, old in zip(after, before, strict=True)]
+    delivered = int(change[EndStats.DELIVERED_PACKETS])
+    if not (change[EndStats.SENT_PACKETS] or delivered or any(change[drop] for drop in DROPS)):
+        return None
+    # packets that crossed the link: delivered, or dropped by the transit node at its far end
+    crossed = delivered + int(change[EndStats.DROP_NOROUTE] + change[EndStats.DROP_TTL])
+    asked_ms = 1e3 * change[EndStats.ASKED_DELAY_SUM_S] / crossed if crossed else None
+    late_ms = 1e3 * change[EndStats.LATE_SUM_S] / delivered if delivered else None
+    return LinkInterval(
+        t_s,
+        interval_s,
+        end,
+        asked_ms,
+        asked_ms + late_ms if asked_ms is not None and late_ms is not None else None,
+        late_ms,
+        1e3 * after[EndStats.LATE_MAX_S],
+        8 * change[EndStats.SENT_BYTES] / interval_s,
+        8 * change[EndStats.DELIVERED_BYTES] / interval_s,
+        int(change[EndStats.SENT_PACKETS]),
+        int(change[EndStats.SENT_BYTES]),
+        delivered,
+        int(change[EndStats.DELIVERED_BYTES]),
+        int(change[EndStats.DROP_QUEUE]),
+        int(change[EndStats.DROP_LOSS]),
+        int(change[EndStats.DROP_OUTAGE]),
+        int(change[EndStats.DROP_OVERLOAD]),
+        int(change[EndStats.DROP_NOROUTE]),
+        int(change[EndStats.DROP_TTL]),
+        int(change[EndStats.DUPLICATED]),
+        int(change[EndStats.CORRUPTED]),
+    )
+
+
+def drops_by_cause(counters: Mapping[int, Counters]) -> dict[str, int]:
+    """Sum over all ends: {"queue": 3, "loss": 0, …}."""
+    return {
+        cause: sum(int(values[drop]) for values in counters.values()) for cause, drop in zip(CAUSES, DROPS, strict=True)
+    }
+
+
+class LinkLog(Spool):
+    """links.parquet. `names` are the ends' names by number; counters are those of the relay's stats messages."""
+
+    def __init__(self, folder: RunFolder, names: Sequence[str], interval_s: float = INTERVAL_S) -> None:
+        super().__init__(folder.path, "links", LINK_COLUMNS, folder.warn)
+        self.latest: list[LinkInterval] = []  # of the last interval, for the live screen
+        self._names = names
+        self._interval_s = interval_s
+        self._before: dict[int, list[float]] = {}
+        self._since_s = 0.0
+
+    def update(self, t_s: float, counters: Mapping[int, Counters], *, final: bool = False) -> None:
+        """Take the counters as they stand at `t_s`; makes rows once an interval has passed, or at the end.
+
+        Ends may be left out as long as they have not changed.
+        """
+        passed_s = t_s - self._since_s
+        if passed_s < self._interval_s * 0.999 and not (final and passed_s > 0):
+            return
+        self.latest = []
+        for end, after in counters.items():
+            before = self._before.get(end) or [0.0] * len(EndStats)
+            row = interval(self._names[end], t_s, passed_s, before, after)
+            if row is not None:
+                self.latest.append(row)
+                self.add(row)
+            self._before[end] = list(after)
+        self._since_s = t_s
