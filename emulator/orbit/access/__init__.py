@@ -1,0 +1,68 @@
+"""Access selection: which satellite serves which station, by a policy function and a least dwell.
+
+Invariant: state goes in and comes out (`Held`); a policy sees one instant (`Sight`) and keeps nothing. A policy is a file
+with one function `(Sight, Held) -> wished satellite per station` and a line in POLICIES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from emulator.network import Bools, Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the stations see at one instant: S stations × N satellites."""
+
+    t_s: float
+    range_m: Floats
+    sin_elevation: Floats
+    visible: Bools  # above the mask
+    remaining_s: Callable[[int, Ints], Floats]  # (station, satellites) -> how long each stays above the mask from now
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Serving satellite of each station (-1: none) and the time since which it serves."""
+
+    satellite: Ints
+    since_s: Floats
+
+    @staticmethod
+    def nothing(stations: int) -> Held:
+        return Held(np.full(stations, -1, dtype=np.int32), np.zeros(stations))
+
+
+Policy = Callable[[Sight, Held], Ints]
+
+
+def held_in_sight(sight: Sight, held: Held) -> Bools:
+    """Which stations still see the satellite that serves them."""
+    stations = np.arange(len(held.satellite))
+    return (held.satellite >= 0) & sight.visible[stations, held.satellite]
+
+
+def choose(policy: Policy, sight: Sight, held: Held, min_dwell_s: float) -> Held:
+    """The selection that holds from this instant on.
+
+    A satellite that sets is left at once, and one that serves for less than `min_dwell_s` is otherwise kept.
+    """
+    wish = policy(sight, held)
+    young = sight.t_s - held.since_s < min_dwell_s - 1e-9
+    serving = np.where(held_in_sight(sight, held) & young, held.satellite, wish).astype(np.int32)
+    return Held(serving, np.where(serving == held.satellite, held.since_s, sight.t_s))
+
+
+from emulator.orbit.access.highest_elevation import highest_elevation  # noqa: E402  policies import the types above
+from emulator.orbit.access.longest_pass import longest_pass  # noqa: E402
+from emulator.orbit.access.nearest import nearest  # noqa: E402
+
+POLICIES: dict[str, Policy] = {
+    "nearest": nearest,
+    "highest_elevation": highest_elevation,
+    "longest_pass": longest_pass,
+}

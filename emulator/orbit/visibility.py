@@ -1,0 +1,71 @@
+"""Who sees whom: elevation and range of stations × satellites, line of sight between satellites.
+
+Invariant: elevation is measured against the ellipsoid's normal at the station (what an antenna's mask is), range is the
+straight line, and nothing is seen through the Earth, because an elevation mask is never below the horizon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emulator.network import Bools, Floats, Ints
+from emulator.orbit.frames import WGS84, Ellipsoid, geodetic_to_ecef, up_vector
+
+GRAZING_M = 80e3  # an optical link keeps clear of the atmosphere below this height (Bhattacherjee & Singla 2019)
+
+
+@dataclass(frozen=True, slots=True)
+class Stations:
+    """Ground stations as arrays: Earth-fixed position (S, 3) in metres, normal (S, 3), least elevation in radians."""
+
+    position: Floats
+    up: Floats
+    min_elevation_rad: float
+
+    @staticmethod
+    def at(
+        latitude_deg: Sequence[float], longitude_deg: Sequence[float], altitude_m: Sequence[float],
+        min_elevation_deg: float, figure: Ellipsoid = WGS84,
+    ) -> Stations:  # fmt: skip
+        latitude, longitude = np.radians(latitude_deg), np.radians(longitude_deg)
+        position = geodetic_to_ecef(latitude, longitude, altitude_m, figure)
+        return Stations(position, up_vector(latitude, longitude), float(np.radians(min_elevation_deg)))
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    def some(self, chosen: Ints) -> Stations:
+        return Stations(self.position[chosen], self.up[chosen], self.min_elevation_rad)
+
+
+def look(stations: Stations, satellites: Floats) -> tuple[Floats, Floats]:
+    """Range (m) and sine of the elevation, each (S, N), of satellites (N, 3).
+
+    Both come from matrix products; the range keeps 10 nm (2 · 10⁻¹⁶ of 5 · 10¹³ m², halved and divided by the range).
+    """
+    dot = stations.position @ satellites.T
+    station2 = np.einsum("ij,ij->i", stations.position, stations.position)
+    satellite2 = np.einsum("ij,ij->i", satellites, satellites)
+    distance = np.sqrt(satellite2[None, :] + station2[:, None] - 2 * dot)
+    height = stations.up @ satellites.T - np.einsum("ij,ij->i", stations.up, stations.position)[:, None]
+    return distance, height / distance
+
+
+def line_of_sight(a: Floats, b: Floats, grazing_m: float = GRAZING_M) -> Bools:
+    """Whether the straight lines from a to b (..., 3) stay `grazing_m` above a sphere of the equatorial radius."""
+    along = b - a
+    length2 = np.einsum("...i,...i->...", along, along)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        nearest = np.clip(-np.einsum("...i,...i->...", a, along) / length2, 0.0, 1.0)
+        point = a + nearest[..., None] * along
+        clear: Bools = np.einsum("...i,...i->...", point, point) >= (WGS84.radius_m + grazing_m) ** 2
+    return clear
+
+
+def distance(a: Floats, b: Floats) -> Floats:
+    """Straight-line distance of points (..., 3)."""
+    along = b - a
+    return np.sqrt(np.einsum("...i,...i->...", along, along))

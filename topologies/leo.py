@@ -1,0 +1,171 @@
+"""A low-Earth-orbit network: satellites with ISLs, ground stations that hand over, as a Mininet topology.
+
+Invariant: node and link numbers are the order of addition: satellites, then stations; ISLs, then one moving access link
+per station, whose far end the timeline names. Satellites are transit nodes unless the scenario makes them live.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mininet.topo import Topo
+
+from emulator.errors import DataError
+from emulator.network import BuildOptions, EndSpec, Floats
+from emulator.orbit import grid as grids
+from emulator.orbit import tle, walker
+from emulator.orbit.access import POLICIES
+from emulator.orbit.elements import Constellation, Epoch
+from emulator.orbit.grid import Grid
+from emulator.orbit.propagate import Propagator
+from emulator.orbit.visibility import Stations, look
+from topologies.leo_tables import Config, effects
+from topologies.leo_timeline import LeoTimeline
+
+__all__ = ["Config", "LeoTopo", "build"]
+
+DEFAULT_EPOCH = Epoch(2_461_041.5, 0.0)  # 2026-01-01 00:00 UTC
+COVERAGE_SAMPLES = 720  # instants of the run at which a station is looked for a satellite before it is refused
+
+
+def build(config: Config, options: BuildOptions) -> LeoTopo:
+    """The topology of a scenario's tables. DataError for a bad element file or a station that never sees a satellite."""
+    return LeoTopo(config, options)
+
+
+class LeoTopo(Topo):  # type: ignore[misc]
+    """Satellites `sat-…` with ports isl0 … isl3 and down, stations `gs-…` with port up."""
+
+    timeline: LeoTimeline
+
+    def build(self, config: Config, options: BuildOptions) -> None:
+        self.config = config
+        self.constellation = _constellation(config, options)
+        propagator = Propagator(self.constellation)
+        self.grid = _grid(config, propagator)
+        self.places = config.ground.places
+        stations = Stations.at(
+            [place.lat_deg for place in self.places], [place.lon_deg for place in self.places],
+            [place.altitude_m for place in self.places], config.ground.min_elevation_deg,
+        )  # fmt: skip
+        self._refuse_blind(propagator, stations, options)
+        live = self._add_nodes(options)
+        rate_bps, loss = self._add_links()
+        self.timeline = LeoTimeline(
+            propagator, self.grid, stations, len(self.constellation), POLICIES[config.ground.policy],
+            config.ground.min_dwell_s, rate_bps, loss, np.array(live, dtype=np.int32), options.step_s, options.routing,
+            options.routing_step_s,
+        )  # fmt: skip
+
+    def _add_nodes(self, options: BuildOptions) -> list[int]:
+        live = []
+        shell = None if self.config.shell.tle else self.config.shell.shell
+        for number, name in enumerate(self.constellation.names):
+            first, second = divmod(number, shell.per_plane) if shell else divmod(number, 250)
+            alive = options.is_live(name, False)
+            self.addHost(
+                name, number=number, role="satellite", live=alive, ipv4=_ipv4(first + 1, second + 1, number),
+                ipv6=f"fd00:736b:0:1::{number + 1:x}",
+            )  # fmt: skip
+            if alive:
+                live.append(number)
+        for index, place in enumerate(self.places):
+            number = len(self.constellation) + index
+            self.addHost(
+                f"gs-{place.name}", number=number, role="ground station", live=True,
+                ipv4=f"10.255.{index // 250}.{index % 250 + 1}", ipv6=f"fd00:736b:0:2::{index + 1:x}",
+                position=(place.lat_deg, place.lon_deg),
+            )  # fmt: skip
+            live.append(number)
+        return live
+
+    def _add_links(self) -> tuple[Floats, Floats]:
+        """Adds the links; rate and loss per link end."""
+        isl, ground = self.config.isl, self.config.ground
+        names = self.constellation.names
+        end = EndSpec(effects(isl.queue))
+        grid = self.grid
+        for number, (a, b, a_port, b_port) in enumerate(
+            zip(grid.a.tolist(), grid.b.tolist(), grid.a_port.tolist(), grid.b_port.tolist(), strict=True)
+        ):
+            self.addLink(
+                names[a], names[b], number=number, intfName1=f"isl{a_port}", intfName2=f"isl{b_port}", forward=end,
+                backward=end,
+            )  # fmt: skip
+        access = EndSpec(effects(ground.queue))
+        for index, place in enumerate(self.places):
+            self.addLink(
+                f"gs-{place.name}", names[0], number=len(grid) + index, intfName1="up", intfName2="down", forward=access,
+                backward=access, moving=True,
+            )  # fmt: skip
+        rate_bps = np.concatenate(
+            [
+                np.full(2 * len(grid), isl.rate_bps),
+                np.tile([ground.rate_up_bps, ground.rate_down_bps], len(self.places)),
+            ]
+        )
+        loss = np.concatenate([np.full(2 * len(grid), isl.loss), np.full(2 * len(self.places), ground.loss)])
+        return rate_bps, loss
+
+    def _refuse_blind(self, propagator: Propagator, stations: Stations, options: BuildOptions) -> None:
+        """DataError if a station sees no satellite at any of COVERAGE_SAMPLES instants of the run."""
+        steps = max(1, round(options.duration_s / options.step_s))
+        sampled = np.unique(np.linspace(0, steps - 1, min(steps, COVERAGE_SAMPLES)).astype(int)) * options.step_s
+        blind = np.arange(len(stations), dtype=np.int32)
+        for t_s in sampled:
+            with np.errstate(invalid="ignore"):
+                _, sin_elevation = look(stations.some(blind), propagator.ecef(np.array([t_s]))[0])
+                seen = (sin_elevation >= np.sin(stations.min_elevation_rad)).any(axis=1)
+            blind = blind[~seen]
+            if not len(blind):
+                return
+        raise DataError("\n".join(self._blind(self.places[index].name, self.places[index].lat_deg, options)
+                                  for index in blind))  # fmt: skip
+
+    def _blind(self, name: str, latitude_deg: float, options: BuildOptions) -> str:
+        mask = self.config.ground.min_elevation_deg
+        records = self.constellation.records
+        inclination = max(min(np.degrees(record.inclo), 180 - np.degrees(record.inclo)) for record in records)
+        height_m = max((record.a - 1) * 6378.135e3 for record in records)
+        reach = min(90.0, inclination + walker.coverage_deg(height_m, mask))
+        text = (
+            f"station gs-{name} never sees a satellite of {self.constellation.label} in {options.duration_s:g} s: it lies at "
+            f"latitude {latitude_deg:g}°, orbits inclined by {inclination:.1f}° serve up to about {reach:.1f}° above an "
+            f"elevation of {mask:g}°. "
+        )
+        if abs(latitude_deg) > reach:
+            return text + "Lower ground.min_elevation_deg, take a shell of higher inclination, or move the station."
+        return text + "Let the run last longer, lower ground.min_elevation_deg, or take more satellites."
+
+    def describe(self, t_s: float) -> dict[str, Any]:
+        """What `skyloom plan` shows beside routes: the shell, its ISLs, and what each station sees at `t_s`."""
+        from topologies.leo_facts import facts
+
+        return facts(self, t_s)
+
+
+def _constellation(config: Config, options: BuildOptions) -> Constellation:
+    epoch = Epoch.of(config.shell.epoch) if config.shell.epoch else None
+    if config.shell.tle is None:
+        return walker.constellation(config.shell.shell, epoch or DEFAULT_EPOCH)
+    return tle.read(Path(options.directory) / config.shell.tle, options.skip_bad, epoch)
+
+
+def _grid(config: Config, propagator: Propagator) -> Grid:
+    pattern = config.isl.pattern or ("raan" if config.shell.tle else "+grid")
+    if pattern == "none":
+        return grids.none()
+    if pattern == "+grid":
+        return grids.walker_grid(config.shell.shell)
+    position, velocity = propagator.teme(np.zeros(1))
+    return grids.raan_grid(position[0], velocity[0])
+
+
+def _ipv4(first: int, second: int, number: int) -> str:
+    """10.<plane>.<slot>.1 where that fits, so that sat-0312 is 10.3.12.1; else numbered from 10.128.0.1 on."""
+    if first < 128 and second < 256:
+        return f"10.{first}.{second}.1"
+    number += 1
+    return f"10.{128 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"

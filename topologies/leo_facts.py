@@ -1,0 +1,70 @@
+"""What a satellite topology tells about one instant, as plain values for `skyloom plan` and its JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
+from emulator.orbit.visibility import distance, line_of_sight
+
+if TYPE_CHECKING:
+    from topologies.leo import LeoTopo
+
+
+def facts(topo: LeoTopo, t_s: float) -> dict[str, Any]:
+    """Shell, ISLs, and per station serving satellite, elevation, range, delay and number of visible satellites.
+
+    Geometry is that of `t_s`; the serving satellite is the one selected at the start of the step that `t_s` lies in.
+    """
+    timeline = topo.timeline
+    names = topo.constellation.names
+    step = int(t_s / timeline.step_s + 1e-9)
+    held = next(timeline.instants(step, 1)).held
+    positions = timeline.propagator.ecef(np.array([t_s]))[0]
+    sight = timeline.sight(t_s, positions)
+    grid = timeline.grid
+    isl_ms = distance(positions[grid.a], positions[grid.b]) / SPEED_OF_LIGHT_M_S * 1e3
+    seen = line_of_sight(positions[grid.a], positions[grid.b])
+    stations = []
+    for index, place in enumerate(topo.places):
+        serving = int(held.satellite[index])
+        station: dict[str, Any] = {
+            "name": f"gs-{place.name}", "lat_deg": place.lat_deg, "lon_deg": place.lon_deg, "serving": None,
+            "visible": int(np.count_nonzero(sight.visible[index])),
+        }  # fmt: skip
+        if serving >= 0:
+            range_m = float(sight.range_m[index, serving])
+            station |= {
+                "serving": names[serving],
+                "since_s": float(held.since_s[index]),
+                "elevation_deg": float(np.degrees(np.arcsin(sight.sin_elevation[index, serving]))),
+                "range_km": range_m / 1e3,
+                "delay_ms": range_m / SPEED_OF_LIGHT_M_S * 1e3,
+            }
+        stations.append(station)
+    up_ms = isl_ms[seen]
+    return {
+        "shell": {
+            "label": topo.constellation.label,
+            "satellites": len(names),
+            "epoch": topo.constellation.epoch.text(),
+            "skipped_element_sets": topo.constellation.skipped,
+            "not_placed": int(np.count_nonzero(np.isnan(positions[:, 0]))),
+        },
+        "isl": {
+            "links": len(grid),
+            "up": int(np.count_nonzero(seen)),
+            "delay_ms": {
+                "min": float(up_ms.min()), "median": float(np.median(up_ms)), "max": float(up_ms.max()),
+            } if len(up_ms) else None,
+        },
+        "ground": {
+            "stations": len(topo.places),
+            "min_elevation_deg": topo.config.ground.min_elevation_deg,
+            "policy": topo.config.ground.policy,
+            "min_dwell_s": topo.config.ground.min_dwell_s,
+        },
+        "stations": stations,
+    }  # fmt: skip
