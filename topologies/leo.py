@@ -31,7 +31,7 @@ COVERAGE_SAMPLES = 720  # instants of the run at which a station is looked for a
 
 
 def build(config: Config, options: BuildOptions) -> LeoTopo:
-    """The topology of a scenario's tables. DataError for a bad element file or a station that never sees a satellite."""
+    """The topology of a scenario's tables. DataError: a bad element file, a station that never sees a satellite."""
     return LeoTopo(config, options)
 
 
@@ -97,8 +97,8 @@ class LeoTopo(Topo):  # type: ignore[misc]
         access = EndSpec(effects(ground.queue))
         for index, place in enumerate(self.places):
             self.addLink(
-                f"gs-{place.name}", names[0], number=len(grid) + index, intfName1="up", intfName2="down", forward=access,
-                backward=access, moving=True,
+                f"gs-{place.name}", names[0], number=len(grid) + index, intfName1="up", intfName2="down",
+                forward=access, backward=access, moving=True,
             )  # fmt: skip
         rate_bps = np.concatenate(
             [
@@ -131,9 +131,9 @@ class LeoTopo(Topo):  # type: ignore[misc]
         height_m = max((record.a - 1) * 6378.135e3 for record in records)
         reach = min(90.0, inclination + walker.coverage_deg(height_m, mask))
         text = (
-            f"station gs-{name} never sees a satellite of {self.constellation.label} in {options.duration_s:g} s: it lies at "
-            f"latitude {latitude_deg:g}°, orbits inclined by {inclination:.1f}° serve up to about {reach:.1f}° above an "
-            f"elevation of {mask:g}°. "
+            f"station gs-{name} never sees a satellite of {self.constellation.label} in {options.duration_s:g} s: it lies "
+            f"at latitude {latitude_deg:g}°, orbits inclined by {inclination:.1f}° serve up to about {reach:.1f}° above "
+            f"an elevation of {mask:g}°. "
         )
         if abs(latitude_deg) > reach:
             return text + "Lower ground.min_elevation_deg, take a shell of higher inclination, or move the station."

@@ -74,7 +74,7 @@ class Shell(Table):
     tle: str | None = None
     """File of two- or three-line element sets; stands in for all of the above."""
     epoch: datetime | None = None
-    """Instant (UTC) at which scenario time is 0: 2026-01-01T00:00:00Z by default, the latest epoch of an element file."""
+    """Instant (UTC) of scenario time 0: by default 2026-01-01T00:00:00Z, or the latest epoch of the element sets."""
 
     @property
     def shell(self) -> Walker:

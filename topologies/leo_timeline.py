@@ -50,8 +50,8 @@ class LeoTimeline:
     """Rows of a constellation with ground stations."""
 
     def __init__(
-        self, propagator: Propagator, grid: Grid, stations: Stations, satellites: int, policy: Policy, min_dwell_s: float,
-        rate_bps: Floats, loss: Floats, live: Ints, step_s: float, routing: str = "least-delay",
+        self, propagator: Propagator, grid: Grid, stations: Stations, satellites: int, policy: Policy,
+        min_dwell_s: float, rate_bps: Floats, loss: Floats, live: Ints, step_s: float, routing: str = "least-delay",
         routing_step_s: float | None = None,
     ) -> None:  # fmt: skip
         self.step_s = step_s
@@ -106,8 +106,8 @@ class LeoTimeline:
         start: Floats | None = None
         for chunk in range(first, stop, CHUNK):
             steps = np.arange(chunk, min(chunk + CHUNK, stop))
-            times = (steps if start is not None else np.append(steps, steps[-1] + 1)) + (start is not None)
-            positions = self.propagator.ecef(times * self.step_s)
+            wanted = np.append(steps, steps[-1] + 1)[start is not None :]
+            positions = self.propagator.ecef(wanted * self.step_s)
             if start is None:
                 start, positions = positions[0], positions[1:]
             for step, end in zip(steps, positions, strict=True):

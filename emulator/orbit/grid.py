@@ -78,8 +78,8 @@ def walker_grid(shell: Walker) -> Grid:
 def raan_grid(position: Floats, velocity: Floats) -> Grid:
     """ISLs of real satellites by their inertial position and velocity (N, 3) at one instant, in m and m/s.
 
-    Satellites are sorted into shells (inclination and height), those into planes (right ascension), those by argument of
-    latitude. Links go to the next in the plane, and to the nearest free satellite of each neighbouring plane. Links
+    Satellites are sorted into shells (inclination and height), those into planes (right ascension), those by argument
+    of latitude. Links go to the next in the plane, and to the nearest free satellite of each neighbouring plane. Links
     that would cut through the Earth are left out.
     """
     from emulator.orbit.visibility import line_of_sight

@@ -16,7 +16,7 @@ from emulator.orbit.frames import gmst_rad, teme_to_ecef
 
 
 class Propagator:
-    """Positions of a constellation by scenario time in seconds from its epoch. One call costs 0.7 µs a satellite and time."""
+    """Positions of a constellation by scenario time, in seconds from its epoch: 0.7 µs a satellite and instant."""
 
     def __init__(self, constellation: Constellation) -> None:
         from sgp4.api import SatrecArray

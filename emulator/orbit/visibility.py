@@ -68,4 +68,5 @@ def line_of_sight(a: Floats, b: Floats, grazing_m: float = GRAZING_M) -> Bools:
 def distance(a: Floats, b: Floats) -> Floats:
     """Straight-line distance of points (..., 3)."""
     along = b - a
-    return np.sqrt(np.einsum("...i,...i->...", along, along))
+    metres: Floats = np.sqrt(np.einsum("...i,...i->...", along, along))
+    return metres

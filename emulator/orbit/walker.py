@@ -66,8 +66,8 @@ class Walker:
 
 
 SHELLS: dict[str, Walker] = {
-    # Starlink, FCC 21-48 (modification granted April 2021): shells 1 to 5. Phasing: not public; 17 is what 53.0°:1584/72/17
-    # is usually written with, 11 and 1 likewise keep crossing orbits apart.
+    # Starlink's first generation, FCC 21-48 (modification of April 2021). Its phasing is not public: 17 is how shell 1 is
+    # usually written (53.0:1584/72/17), 11 and 1 likewise keep crossing orbits apart.
     "starlink-1": Walker(72, 22, 53.0, 550e3, 17),
     "starlink-2": Walker(72, 22, 53.2, 540e3, 17),
     "starlink-3": Walker(36, 20, 70.0, 570e3, 11),
@@ -85,7 +85,7 @@ SHELLS: dict[str, Walker] = {
 
 
 def parse(text: str, altitude_m: float) -> Walker:
-    """Shell of a text such as `53.0:1584/72/17` (inclination : total / planes / phasing). ValueError says what is wrong."""
+    """Shell of a text such as `53.0:1584/72/17` (inclination:total/planes/phasing). ValueError says what is wrong."""
     match = _TEXT.fullmatch(text)
     if not match:
         raise ValueError(f"{text!r} is not a shell; wanted inclination:total/planes/phasing such as '53.0:1584/72/17'")

@@ -1,7 +1,7 @@
 """Access selection: which satellite serves which station, by a policy function and a least dwell.
 
-Invariant: state goes in and comes out (`Held`); a policy sees one instant (`Sight`) and keeps nothing. A policy is a file
-with one function `(Sight, Held) -> wished satellite per station` and a line in POLICIES.
+Invariant: state goes in and comes out (`Held`); a policy sees one instant (`Sight`) and keeps nothing. A policy is a
+file with one function `(Sight, Held) -> wished satellite per station` and a line in POLICIES.
 """
 
 from __future__ import annotations
