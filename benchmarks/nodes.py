@@ -53,7 +53,9 @@ async def measure(count: int, processes: Processes, begun: float) -> None:
         latencies_ms.append((process.ready_at - process.spawned_at) * 1e3)
         spawned.append(process)
     latencies_ms.sort()
-    print(f"start, one at a time         {latencies_ms[len(latencies_ms) // 2]:8.2f} ms median, {latencies_ms[-1]:.2f} max")
+    print(
+        f"start, one at a time         {latencies_ms[len(latencies_ms) // 2]:8.2f} ms median, {latencies_ms[-1]:.2f} max"
+    )
     begun = time.monotonic()
     rest = [
         processes.spawn(f"n{number}", "idle", netns, {"run": "benchmarks.nodes:Idle", "config": {}})

@@ -58,6 +58,7 @@ class NodeContext:
         store: Path,
         clock: MonotonicClock,
         sink: Sink,
+        members: tuple[str, ...] = (),
         log: logging.Logger | None = None,
     ) -> None:
         self.name = name
@@ -65,6 +66,7 @@ class NodeContext:
         self.seed = seed
         self.address = address
         self.peers = peers  # every other live node, by name, in the order of the scenario
+        self.members = members  # names of the other nodes that run this program
         self.store = store  # a directory of this node's own in the run folder; made on first use by the runtime
         self.clock = clock
         self.log = log or logging.getLogger(name)

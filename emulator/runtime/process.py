@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -82,7 +83,7 @@ def log_to_stderr() -> None:
 class _Life:
     """The coroutine side of a node process."""
 
-    def __init__(self, spec: Message, channel: Channel, peers: dict[str, Peer]) -> None:
+    def __init__(self, spec: Message, channel: Channel, peers: dict[str, Peer], members: Sequence[str]) -> None:
         self.spec = spec
         self.channel = channel
         self.clock = MonotonicClock(time.monotonic_ns() + PROVISIONAL_T0_NS)
@@ -98,6 +99,7 @@ class _Life:
             store=Path(spec["store"]),
             clock=self.clock,
             sink=self.outbox,
+            members=tuple(other for other in members if other != name),
         )
 
     def told(self) -> None:
@@ -174,10 +176,10 @@ class _Life:
         await node.run()
 
 
-def run_program(spec: Message, channel: Channel, peers: dict[str, Peer]) -> int:
+def run_program(spec: Message, channel: Channel, peers: dict[str, Peer], members: Sequence[str] = ()) -> int:
     """Live as a Node; returns the exit status. The caller has entered the node's namespace."""
     set_timer_slack()
-    life = _Life(spec, channel, peers)
+    life = _Life(spec, channel, peers, members)
     try:
         import uvloop
 

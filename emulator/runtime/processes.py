@@ -101,11 +101,22 @@ class Processes:
         )
         theirs.close()
 
-    def prepare(self, peers: Iterable[Sequence[str]], programs: Iterable[str], path: Iterable[str]) -> None:
-        """Tell the zygote who lives in the run (name, role, ipv4, ipv6) and what to import; it answers later."""
+    def prepare(
+        self,
+        peers: Iterable[Sequence[str]],
+        programs: Iterable[str],
+        path: Iterable[str],
+        members: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Tell the zygote who lives in the run (name, role, ipv4, ipv6), what to import, and which nodes run each
+        program (`members`, by the program's name). It answers later."""
         table = [list(peer) for peer in peers]
         for first in range(0, len(table), PEERS_PER_MESSAGE):
             self._channel.send({"op": "peers", "peers": table[first : first + PEERS_PER_MESSAGE]})
+        for program, nodes in (members or {}).items():
+            for first in range(0, len(nodes), PEERS_PER_MESSAGE):
+                chunk = list(nodes[first : first + PEERS_PER_MESSAGE])
+                self._channel.send({"op": "members", "program": program, "nodes": chunk})
         message = {"op": "warm", "programs": sorted(set(programs)), "path": list(path), "store": str(self._store)}
         self._channel.send(message)
 

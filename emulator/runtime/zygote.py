@@ -45,6 +45,7 @@ class Zygote:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._peers: dict[str, Peer] = {}
+        self._members: dict[str, list[str]] = {}  # program: nodes that run it
         self._children: dict[int, int] = {}  # pid: id that the supervisor gave
         self._pids: dict[int, int] = {}
         self._unheard: list[Message] = []
@@ -77,6 +78,8 @@ class Zygote:
             case "peers":
                 for name, role, ipv4, ipv6 in message["peers"]:
                     self._peers[name] = Peer(name, role, ipv4, ipv6)
+            case "members":
+                self._members.setdefault(message["program"], []).extend(message["nodes"])
             case "warm":
                 self._warm(message)
             case "spawn":
@@ -156,7 +159,7 @@ class Zygote:
             return run_command(message, control)
         assert control is not None
         gc.enable()
-        return run_program(message, control, self._peers)
+        return run_program(message, control, self._peers, self._members.get(message["program"], []))
 
     def _streams(self, message: Message, given: dict[str, Any]) -> None:
         """Standard streams: those given, else nothing in and the node's log out."""
