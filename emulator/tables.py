@@ -10,10 +10,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from pathlib import PurePath
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, create_model
+from pydantic_core import CoreSchema
 
 SUFFIXES = ("_s", "_bps", "_bytes", "_m")  # of Duration, Rate, Size and Length; a Share is a plain number and has none
 
@@ -26,8 +28,20 @@ def key_of(name: str) -> str:
     return name
 
 
+def _make_scalars_strict(schema: Any) -> None:
+    if isinstance(schema, list):
+        for item in schema:
+            _make_scalars_strict(item)
+    elif isinstance(schema, dict):
+        if schema.get("type") in ("int", "float", "bool", "str"):
+            schema["strict"] = True
+        for key, item in schema.items():
+            if key != "default":
+                _make_scalars_strict(item)
+
+
 class Table(BaseModel):
-    """A table of a scenario: immutable, refuses unknown keys, documents each field by the docstring below it.
+    """A table of a scenario: immutable, refuses unknown keys and wrong types; docstrings below fields document them.
 
     Instances come from TOML, `Shell.model_validate({"altitude": "550 km"})`, and so take keys, not field names.
     """
@@ -40,7 +54,15 @@ class Table(BaseModel):
         allow_inf_nan=False,
     )
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Make scalars strict: TOML has types, so "72" is no integer. Containers stay lax: lists become tuples."""
+        schema = handler(source)
+        _make_scalars_strict(schema)
+        return schema
 
+
+@cache
 def table_of(config: type) -> type[Table]:
     """The Table with the fields of a dataclass: what checks the `config` of a node program.
 

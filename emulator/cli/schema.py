@@ -1,0 +1,21 @@
+"""`skyloom schema`: the JSON Schema of scenario files, for editors and checkers."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def schema(
+    topology: Annotated[
+        str, typer.Argument(help="Topology whose tables are included: a module, or a file.")
+    ] = "topologies.leo",
+) -> None:
+    """Print the JSON Schema of scenario files."""
+    from json import dumps
+
+    from emulator.scenario import schema as schema_of
+
+    sys.stdout.write(dumps(schema_of(topology), indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,48 @@
+"""Scenario: a TOML file read into typed values, or refused with every mistake in it at once.
+
+Invariant: what `load` returns needs no further checking of types, units, keys or references inside the file; names of
+nodes and links are checked when the topology is known (`Scenario.check_names`). Names below are imported on first use,
+so that `skyloom list` does not pay for pydantic.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.scenario.catalogue import Bundled, bundled
+    from emulator.scenario.loader import from_topo_file, load
+    from emulator.scenario.models import Action, Capture, Expect, Fidelity, Program, Scenario
+    from emulator.scenario.schemas import schema
+    from emulator.scenario.topology import build_topo
+
+__all__ = [
+    "Action",
+    "Bundled",
+    "Capture",
+    "Expect",
+    "Fidelity",
+    "Program",
+    "Scenario",
+    "build_topo",
+    "bundled",
+    "from_topo_file",
+    "load",
+    "schema",
+]
+
+_HOMES = {
+    "catalogue": ("Bundled", "bundled"),
+    "loader": ("from_topo_file", "load"),
+    "models": ("Action", "Capture", "Expect", "Fidelity", "Program", "Scenario"),
+    "schemas": ("schema",),
+    "topology": ("build_topo",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

@@ -1,0 +1,80 @@
+"""Imports: code that a scenario names, by dotted name or by file, loaded with errors that a person can act on.
+
+Invariant: every failure becomes a LookupError whose text reads "found; wanted what"; importing runs the user's own
+code, nothing else does. Modules next to the scenario file can be imported once `load` has named its folder here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def search_in(directory: Path) -> None:
+    """Let modules next to the scenario file be imported, after everything that is installed."""
+    if str(directory) not in sys.path:
+        sys.path.append(str(directory))
+
+
+def module(name: str, directory: Path) -> ModuleType:
+    """A module by dotted name, or by the path of a `.py` file relative to `directory`."""
+    if name.endswith(".py") or "/" in name:
+        return _from_file((directory / name).resolve())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            wanted = "a module that can be imported, or the path of a .py file"
+            raise LookupError(f"no module {name!r}; wanted {wanted}") from None
+        raise LookupError(_failed(name, error)) from error
+    except Exception as error:
+        raise LookupError(_failed(name, error)) from error
+
+
+def attribute(reference: str, directory: Path) -> Any:
+    """The object that "module:Name" refers to."""
+    module_name, _, name = reference.partition(":")
+    loaded = module(module_name, directory)
+    if not hasattr(loaded, name):
+        from emulator.scenario.checks import choices
+
+        classes = [key for key, value in vars(loaded).items() if isinstance(value, type)]
+        raise LookupError(f"{module_name!r} has no {name!r}; wanted a class of that module{choices(name, classes)}")
+    return getattr(loaded, name)
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise LookupError(f"no file {path}; wanted the path of a Python file")
+    known = sys.modules.get(name := f"skyloom_file_{path.stem}_{abs(hash(path)):x}")
+    if known:
+        return known
+    spec = importlib.util.spec_from_file_location(name, path)
+    if not spec or not spec.loader:
+        raise LookupError(f"{path} is not a Python file; wanted a file that ends in .py")
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[name] = loaded  # dataclasses look their module up there
+    try:
+        spec.loader.exec_module(loaded)
+    except Exception as error:
+        del sys.modules[name]
+        raise LookupError(_failed(path.name, error)) from error
+    return loaded
+
+
+def _failed(name: str, error: Exception) -> str:
+    return f"{name!r} fails to import: {describe(error)}; wanted a module that imports without an error"
+
+
+def describe(error: BaseException) -> str:
+    """One line on an exception from other people's code: what it says and the line of theirs that raised it."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"{type(error).__name__}: {error.msg} ({Path(error.filename or '?').name}:{error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    at = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{at}"

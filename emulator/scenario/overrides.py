@@ -1,0 +1,74 @@
+"""Overrides: `--set shell.planes=36` applied to the data of a scenario before anything is checked.
+
+Invariant: key paths are those that errors print; a value is read as TOML, and as plain text where it is no TOML, so
+`--set duration=60s` needs no quotes.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from typing import Any
+
+from emulator.errors import Problem
+from emulator.scenario.checks import choices
+from emulator.scenario.lines import Path, split_keys
+
+
+def apply(data: dict[str, Any], overrides: Iterable[str]) -> tuple[dict[Path, str], list[Problem]]:
+    """Change `data` in place. Returns which option gave each path its value, and what could not be applied."""
+    places: dict[Path, str] = {}
+    problems = []
+    for item in overrides:
+        dotted, equals, text = item.partition("=")
+        place = f"--set {dotted.strip()}"
+        try:
+            if not equals:
+                raise ValueError(f"{item!r}; wanted KEY=VALUE, such as seed=7")
+            places[_set(data, split_keys(dotted.strip()), value_of(text.strip()))] = place
+        except ValueError as error:
+            found, _, wanted = str(error).partition("; wanted ")
+            problems.append(Problem(place, "", found, wanted or "KEY=VALUE with a dotted key path, such as seed=7"))
+    return places, problems
+
+
+def value_of(text: str) -> Any:
+    """A TOML value, or the text itself where it is none."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except ValueError:
+        return text
+    return parsed["value"] if list(parsed) == ["value"] else text
+
+
+def _set(data: dict[str, Any], keys: list[str], value: Any) -> Path:
+    """Set the value at a key path; returns the path with indexes. Missing tables on the way are made."""
+    path: list[str | int] = []
+    here: Any = data
+    for number, key in enumerate(keys):
+        last = number == len(keys) - 1
+        if isinstance(here, list):
+            index = _index(here, key, ".".join(keys[:number]))
+            path.append(index)
+            if last:
+                here[index] = value
+            here = here[index]
+        elif isinstance(here, dict):
+            path.append(key)
+            if last:
+                here[key] = value
+            here = here.setdefault(key, {})
+        else:
+            raise ValueError(f"`{'.'.join(keys[:number])}` has no keys, it is {here!r}; wanted the key path of a table")
+    return tuple(path)
+
+
+def _index(array: list[Any], key: str, dotted: str) -> int:
+    """Index of the element that a part of a key path means: its `name`, or its number from 0."""
+    names = [item.get("name") if isinstance(item, dict) else None for item in array]
+    if key in names:
+        return names.index(key)
+    if key.isdecimal() and int(key) < len(array):
+        return int(key)
+    known = [str(name) if isinstance(name, str) else str(number) for number, name in enumerate(names)]
+    raise ValueError(f"`{dotted}` has no {key!r}; wanted one of its {len(array)}{choices(key, known)}")

@@ -1,0 +1,109 @@
+"""Topology: the code behind a scenario's `topology` key, ours (`Config` and `build`) or a plain Mininet file.
+
+Invariant: nothing here touches the kernel; a topology is a description until the fabric builds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from emulator.errors import DataError, ScenarioError, SkyloomError
+from emulator.scenario import imports
+from emulator.scenario.checks import choices
+
+if TYPE_CHECKING:
+    from mininet.topo import Topo
+
+    from emulator.scenario.models import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyCode:
+    """A topology that can be built: with the model of its tables, or None for a Mininet class."""
+
+    config: type[BaseModel] | None
+    make: Callable[..., Topo]  # ours: make(config, options); Mininet's: make()
+
+
+def topology_code(reference: str, directory: Path) -> TopologyCode:
+    """The code that `topology = "module"`, `"file.py"` or `"file.py:NAME"` refers to. LookupError where it is amiss."""
+    name, separator, chosen = reference.rpartition(":")
+    if not separator:
+        name, chosen = reference, ""
+    loaded = imports.module(name, directory)
+    config = getattr(loaded, "Config", None)
+    if not hasattr(loaded, "build"):
+        return TopologyCode(None, _mininet_choice(loaded, name, chosen))
+    if chosen:
+        raise LookupError(f"{reference!r} names a part of a module with `build`; wanted {name!r}")
+    if not (isinstance(config, type) and issubclass(config, BaseModel)):
+        raise LookupError(f"{name!r} has `build` but no `Config`; wanted a pydantic model `Config` beside it")
+    return TopologyCode(config, loaded.build)
+
+
+def _mininet_choice(loaded: ModuleType, name: str, chosen: str) -> Callable[..., Topo]:
+    """The Topo of a Mininet file: an entry of its `topos`, or one of the Topo subclasses that it defines."""
+    from mininet.topo import Topo
+
+    classes = {
+        key: value
+        for key, value in vars(loaded).items()
+        if isinstance(value, type) and issubclass(value, Topo) and value.__module__ == loaded.__name__
+    }
+    listed = getattr(loaded, "topos", None)
+    topos: dict[str, Any] = {str(key): value for key, value in listed.items()} if isinstance(listed, dict) else {}
+    known = classes | topos
+    if chosen:
+        if chosen not in known:
+            wanted = f"one of its topologies{choices(chosen, list(known))}"
+            raise LookupError(f"{name!r} has no topology {chosen!r}; wanted {wanted}")
+        candidates = [known[chosen]]
+    else:
+        candidates = list((topos or classes).values())
+    if not candidates:
+        raise LookupError(f"{name!r} describes no topology; wanted `Config` and `build`, `topos`, or a Topo subclass")
+    if len(candidates) > 1:
+        named = ", ".join(f"{name}:{key}" for key in (topos or classes))
+        raise LookupError(f"{name!r} describes {len(candidates)} topologies; wanted one of {named}")
+    if not callable(candidates[0]):
+        raise LookupError(f"a topology of {name!r} cannot be called; wanted a Topo subclass or a function")
+    make: Callable[..., Topo] = candidates[0]
+    return make
+
+
+def build_topo(scenario: Scenario) -> Topo:
+    """The scenario's topology. ScenarioError or DataError where its code or its data will not do."""
+    from mininet.topo import Topo
+
+    from emulator.network import BuildOptions
+
+    try:
+        code = topology_code(scenario.topology, Path(scenario.directory))
+    except LookupError as error:
+        found, _, wanted = str(error.args[0]).partition("; wanted ")
+        raise ScenarioError([scenario.problem(("topology",), found, wanted)]) from error
+    options = BuildOptions(
+        materialise=scenario.materialise,
+        routing=scenario.routing,
+        step_s=scenario.step_s,
+        routing_step_s=scenario.routing_step_s,
+        seed=scenario.seed,
+        duration_s=scenario.duration_s,
+        directory=scenario.directory,
+        skip_bad=scenario.skip_bad,
+    )
+    try:
+        topo = code.make() if code.config is None else code.make(scenario.tables, options)
+    except SkyloomError:
+        raise
+    except Exception as error:
+        raise DataError(f"topology {scenario.topology}: {imports.describe(error)}") from error
+    if not isinstance(topo, Topo):
+        raise DataError(f"topology {scenario.topology}: gave {type(topo).__name__}, wanted a mininet.topo.Topo")
+    return topo

@@ -1,0 +1,81 @@
+"""Writer: a scenario as TOML text that loads back to an equal scenario.
+
+Invariant: the text is complete (defaults are written out, so that a run folder keeps its meaning when a default
+changes), and keys without a value are left out because TOML has no null.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from emulator.scenario.models import Scenario
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def scenario_toml(scenario: Scenario) -> str:
+    """The scenario and its topology's tables as TOML."""
+    data = keys_and_texts(scenario)
+    data["program"] = [{key: value for key, value in each.items() if value != {}} for each in data["program"]]
+    if scenario.tables is not None:
+        data |= keys_and_texts(scenario.tables)
+    return dumps(data)
+
+
+def keys_and_texts(model: BaseModel) -> dict[str, Any]:
+    """A model as its TOML keys and values: texts with units, lists, no nulls."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def dumps(data: Mapping[str, Any]) -> str:
+    """TOML text of nested dicts, lists, text, numbers and booleans. TypeError for anything else."""
+    return "\n".join(_table((), data)).strip("\n") + "\n"
+
+
+def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
+    below = {key: value for key, value in table.items() if isinstance(value, Mapping) or _is_array_of_tables(value)}
+    for key, value in table.items():
+        if key not in below:
+            yield f"{_key(key)} = {_value(value)}"
+    for key, value in below.items():
+        inner = (*path, key)
+        header = ".".join(map(_key, inner))
+        if isinstance(value, Mapping):
+            yield f"\n[{header}]"
+            yield from _table(inner, value)
+            continue
+        for element in value:
+            yield f"\n[[{header}]]"
+            yield from _table(inner, element)
+
+
+def _is_array_of_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else _text(key)
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())} }}"
+    raise TypeError(f"{value!r} cannot be written as TOML")
