@@ -11,6 +11,7 @@ import resource
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from errno import EMFILE, ENFILE, ESRCH
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -200,7 +201,7 @@ class Fabric:
                     os.close(fd)
 
     def _allow_descriptors(self, more: int) -> None:
-        needed = more + len(os.listdir("/proc/self/fd")) + SPARE_DESCRIPTORS
+        needed = more + sum(1 for _ in Path("/proc/self/fd").iterdir()) + SPARE_DESCRIPTORS
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft >= needed:
             return
@@ -277,7 +278,7 @@ class Fabric:
         return end >= 0 and self.network.links[end // 2].ethernet
 
     def counters(self) -> dict[str, netlink.LinkStats]:
-        """Kernel counters by "<node>:<port>"; tx_dropped is what found a port full because the relay had not read it."""
+        """Kernel counters by "<node>:<port>"; tx_dropped: what found a port full because the relay had not read it."""
         found: dict[str, netlink.LinkStats] = {}
         for number, held in self._live.items():
             with kernel.inside(held.netns):

@@ -33,7 +33,7 @@ def _call(name: str, *arguments: Any) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Put the calling thread (all of a single-threaded process) into new namespaces; CLONE_NEWPID holds for children."""
+    """Put the calling thread into new namespaces; CLONE_NEWPID holds for its later children."""
     _call("unshare", flags)
 
 

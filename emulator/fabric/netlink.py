@@ -2,7 +2,8 @@
 
 Invariant: a message is acknowledged only when it fails, and the kernel works off a batch before `sendmsg` returns, so
 after `Socket.send` everything sent holds or an EmulationError has named the message that does not.
-Layouts: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h. Numbers are in the machine's byte order, addresses in the network's.
+Layouts: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h. Numbers are in the machine's byte order,
+addresses in the network's.
 """
 
 from __future__ import annotations

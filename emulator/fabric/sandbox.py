@@ -36,10 +36,10 @@ def spawn(
     keep_fds: Collection[int] | None = None,
     user_namespace: bool | None = None,
 ) -> int:
-    """Run `main` in a new sandbox; returns the process id to wait for, whose exit status is what `main` returned.
+    """Run `main` in a new sandbox; returns the process id to wait for, which ends with what `main` returned.
 
-    `hosts` maps each node name to its addresses and becomes /etc/hosts. Descriptors beyond 0-2 and `keep_fds` are closed
-    in the sandbox (None: all stay). SIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 sent to the process reach `main`; a
+    `hosts` maps each node name to its addresses and becomes /etc/hosts. Descriptors beyond 0-2 and `keep_fds` are
+    closed in the sandbox (None: all stay). SIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 sent to the process reach `main`; a
     `main` killed by signal n ends as 128+n. `user_namespace` None: only when not root. Call it from a thread that lives
     as long as the run, for the sandbox dies with the thread. Raises PlatformError before anything runs.
     """
@@ -63,7 +63,7 @@ def spawn(
 
 def check_tun() -> None:
     """PlatformError unless this user may open /dev/net/tun."""
-    if not os.path.exists(DEVICE):
+    if not Path(DEVICE).exists():
         raise PlatformError(
             f"{DEVICE} is missing; load the module (`modprobe tun`), or in a container start it with --device {DEVICE}"
         )
@@ -165,10 +165,10 @@ def _die_with(parent: int) -> None:
 
 
 def _close_all_but(keep: Collection[int]) -> None:
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in keep:
-            with suppress(OSError):
-                os.close(int(name))
+    for fd in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+        if fd not in keep:
+            with suppress(OSError):  # the listing's own descriptor is gone by now
+                os.close(fd)
 
 
 def _unshare(user_namespace: bool) -> None:
