@@ -1,1 +1,7 @@
 """The run folder: events, samples, links, packets and the verdict. Writers of plain values: no process, no clock."""
+
+from __future__ import annotations
+
+from emulator.record.folder import RunFolder
+
+__all__ = ["RunFolder"]

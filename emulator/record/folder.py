@@ -163,6 +163,10 @@ class RunFolder:
         """platform.json; `platform_facts` collects the usual ones."""
         return self.write("platform.json", json.dumps(dict(facts), indent=2, default=str) + "\n")
 
+    def has_verdict(self) -> bool:
+        """Whether verdict.json has been written."""
+        return (self.path / "verdict.json").is_file()
+
     def write_verdict(self, text: str) -> bool:
         """verdict.json, in the space kept free for it."""
         with suppress(OSError):
