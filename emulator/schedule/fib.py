@@ -1,0 +1,203 @@
+"""Kernel routing tables of the live nodes: next hops compressed into the fewest prefixes, and their changes.
+
+Invariant: for every destination address the longest matching prefix gives exactly the next hop of the row. Addresses
+that belong to nobody may match a prefix too; their packets end by TTL.
+
+The compression is ORTC (Draves, King, Venkatachary, Zill: "Constructing Optimal IP Routing Tables", INFOCOM 1999) over
+the path-compressed trie of the destinations' addresses, which is the same for every node, so that each step is one
+numpy operation over all nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.network import Ints, Network
+
+SHARED_DOWNLINK = -1  # the port of a live satellite that serves its moving links; as `Port.end`
+UNREACHABLE = -2
+_ABSENT = -3  # in tables: no route with this prefix
+_MASK_BITS = 64
+
+
+class Prefix(NamedTuple):
+    """The first `length` bits of `address`; the other bits of `address` are 0."""
+
+    address: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDelta:
+    """Changes of one node's kernel routes.
+
+    `add` holds (prefix, length, end) to set, in place of a route of that prefix where there is one; `end` is that of
+    the node's port, SHARED_DOWNLINK, or UNREACHABLE for a route of that kind. `delete` holds (prefix, length).
+    """
+
+    node: int
+    add: list[tuple[int, int, int]] = field(default_factory=list)
+    delete: list[tuple[int, int]] = field(default_factory=list)
+    version: int = 4  # of IP
+
+
+class Trie(NamedTuple):
+    """Path-compressed binary trie over D addresses: nodes 0…D-1 are the addresses, children come before parents."""
+
+    prefixes: list[Prefix]  # 2·D - 1
+    children: list[tuple[int, int]]  # of nodes D…2·D-2
+
+
+def trie(addresses: Sequence[int], bits: int) -> Trie:
+    """Trie of distinct addresses of 32 or 128 bits. ValueError where two are equal."""
+    order = sorted(range(len(addresses)), key=addresses.__getitem__)
+    prefixes = [Prefix(address, bits) for address in addresses]
+    children: list[tuple[int, int]] = []
+    open_nodes: list[int] = []  # the right edge of the trie so far, from the root down
+    depths: list[int] = []  # length of the prefix that joins each to its right neighbour
+
+    def join() -> None:
+        right, left, length = open_nodes.pop(), open_nodes.pop(), depths.pop()
+        address = prefixes[left].address >> (bits - length) << (bits - length)
+        open_nodes.append(len(prefixes))
+        prefixes.append(Prefix(address, length))
+        children.append((left, right))
+
+    for before, leaf in zip([None, *order], order, strict=False):
+        if before is not None:
+            common = bits - (addresses[before] ^ addresses[leaf]).bit_length()
+            if common == bits:
+                raise ValueError(f"two destinations have the address {ip_address(addresses[leaf])}")
+            while depths and depths[-1] > common:
+                join()
+            depths.append(common)
+        open_nodes.append(leaf)
+    while depths:
+        join()
+    return Trie(prefixes, children)
+
+
+class FibCompiler:
+    """Compresses the routes of a network's live nodes, row after row, and says what changed.
+
+    Only destinations with an address of the IP version take part. A node with more than 62 ports gets one route for
+    each destination instead of a compressed table.
+    """
+
+    def __init__(self, network: Network, version: int = 4) -> None:
+        self.version = version
+        self.nodes = np.array(network.live, dtype=np.int64)
+        texts = [network.nodes[node].ipv4 if version == 4 else network.nodes[node].ipv6 for node in network.live]
+        self._addressed = np.array([index for index, text in enumerate(texts) if text], dtype=np.int64)
+        addresses = [int(ip_address(text)) for text in texts if text]
+        self.trie = trie(addresses, 32 if version == 4 else 128)
+        self._slot_of_end, self._end_of_slot = _slots(network)
+        self._ports = np.array([np.count_nonzero(self._end_of_slot[node] != _ABSENT) for node in self.nodes], int)
+        self._table = np.full((len(self.trie.prefixes), len(self.nodes)), _ABSENT, dtype=np.int32)
+
+    def update(self, next_end: Ints) -> list[RouteDelta]:
+        """Changes of every live node's routes from the last table to this one (D × N ends, as `Row.next_end`)."""
+        table = self.compress(next_end)
+        deltas = delta(self._table, table, self.nodes.tolist(), self.trie.prefixes, self.version)
+        self._table = table
+        return deltas
+
+    def compress(self, next_end: Ints) -> Ints:
+        """Tables of all live nodes: prefix of the trie × live node, the end to send on, UNREACHABLE or absent."""
+        ends = next_end[np.ix_(self._addressed, self.nodes)]
+        slots = np.where(ends < 0, 1, self._slot_of_end[ends]) if self._slot_of_end.size else np.ones_like(ends)
+        own = self._addressed[:, None] == np.arange(len(self.nodes))
+        chosen = np.full((len(self.trie.prefixes), len(self.nodes)), -1, dtype=np.int16)
+        plain = self._ports > _MASK_BITS
+        if np.any(plain):
+            leaves = np.where(own | (slots == 1), -1, slots)
+            chosen[: len(slots), plain] = leaves[:, plain]
+        if not np.all(plain) and len(slots):
+            chosen[:, ~plain] = ortc(self.trie, slots[:, ~plain], own[:, ~plain], inherited=1)
+        table = self._end_of_slot[self.nodes, np.maximum(chosen, 0)]
+        table[chosen < 0] = _ABSENT
+        return table
+
+
+def _slots(network: Network) -> tuple[Ints, Ints]:
+    """A small number for each port of each node: slot by end, and end by node and slot.
+
+    Slot 0 is the shared downlink, slot 1 stands for unreachable.
+    """
+    slot_of_end = np.zeros(2 * len(network.links), dtype=np.int32)
+    ends_of_node: list[list[int]] = [[SHARED_DOWNLINK, UNREACHABLE] for _ in network.nodes]
+    for number, link in enumerate(network.links):
+        for end, node, shared in ((2 * number, link.a, False), (2 * number + 1, link.b, link.moving)):
+            if not shared:
+                slot_of_end[end] = len(ends_of_node[node])
+                ends_of_node[node].append(end)
+    width = max((len(ends) for ends in ends_of_node), default=2)
+    table = np.full((len(network.nodes), width), _ABSENT, dtype=np.int32)
+    for node, ends in enumerate(ends_of_node):
+        table[node, : len(ends)] = ends
+    return slot_of_end, table
+
+
+def ortc(trie: Trie, slots: Ints, free: NDArray[np.bool_], inherited: int) -> NDArray[np.int16]:
+    """Fewest prefixes for D leaves × M tables: the slot (0…63) at each trie node, or -1 where it needs no route.
+
+    `free` leaves may match anything (a node's own address). `inherited` is the slot that holds without any route.
+    """
+    leaves, tables = slots.shape
+    count = len(trie.prefixes)
+    masks = np.empty((count, tables), dtype=np.uint64)
+    masks[:leaves] = np.where(free, np.uint64(2**64 - 1), np.uint64(1) << slots.astype(np.uint64))
+    for node, (left, right) in enumerate(trie.children, leaves):
+        both = masks[left] & masks[right]
+        masks[node] = np.where(both, both, masks[left] | masks[right])
+    chosen = np.full((count, tables), -1, dtype=np.int16)
+    holding = np.empty((count, tables), dtype=np.int16)  # slot that holds below each node
+    holding[count - 1] = inherited
+    one = np.uint64(1)
+    for node in range(count - 1, -1, -1):
+        above, mask = holding[node], masks[node]
+        fits = (mask >> above.astype(np.uint64)) & one != 0
+        slot = np.where(fits, above, _lowest(mask))
+        chosen[node] = np.where(fits, -1, slot)
+        if node >= leaves:
+            left, right = trie.children[node - leaves]
+            holding[left] = holding[right] = slot
+    return chosen
+
+
+def _lowest(mask: NDArray[np.uint64]) -> NDArray[np.int16]:
+    """Number of the lowest bit set."""
+    lowest = mask & (~mask + np.uint64(1))
+    return np.frexp(lowest.astype(np.float64))[1].astype(np.int16) - np.int16(1)
+
+
+def delta(old: Ints, new: Ints, nodes: Sequence[int], prefixes: Sequence[Prefix], version: int = 4) -> list[RouteDelta]:
+    """What turns the tables `old` into `new` (prefix × node), node by node; nodes without changes are left out."""
+    places, changed = np.nonzero((old != new).T)
+    ends = new.T[places, changed].tolist()
+    deltas: dict[int, RouteDelta] = {}
+    for place, prefix, end in zip(places.tolist(), changed.tolist(), ends, strict=True):
+        address, length = prefixes[prefix]
+        change = deltas.get(place)
+        if change is None:
+            change = deltas[place] = RouteDelta(nodes[place], version=version)
+        if end == _ABSENT:
+            change.delete.append((address, length))
+        else:
+            change.add.append((address, length, end))
+    return list(deltas.values())
+
+
+def lookup(routes: Iterable[tuple[int, int, int]], address: int, bits: int = 32) -> int:
+    """End of the longest prefix that matches, UNREACHABLE where none does: what the kernel will do."""
+    best, end = -1, UNREACHABLE
+    for prefix, length, candidate in routes:
+        if length > best and prefix >> (bits - length) == address >> (bits - length):
+            best, end = length, candidate
+    return end
