@@ -1,0 +1,148 @@
+"""The relay's control socket: orders in, statistics out, each a msgpack map in one SOCK_SEQPACKET message.
+
+Invariant: nothing here blocks the relay, and an order that makes no sense is answered with `{"op": "error"}`, never
+obeyed in part and never fatal.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from emulator.link.capture import Tee
+
+if TYPE_CHECKING:
+    from emulator.link.relay import Relay
+
+LARGEST = 2**20
+ENDS_PER_MESSAGE = 400  # keeps a message within the socket's default buffer
+VALUES = ("up", "rate_bps", "delay_s", "loss")
+
+
+class Control:
+    """Reads orders for one relay and sends its reports."""
+
+    def __init__(self, sock: socket.socket, relay: Relay) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._relay = relay
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def receive(self) -> None:
+        """Obey every order that has arrived; the end of the socket means stop."""
+        while not self._relay.stopped:
+            try:
+                data, fds, _, _ = socket.recv_fds(self._socket, LARGEST, 4)
+            except BlockingIOError:
+                return
+            except OSError:
+                data, fds = b"", []
+            if not data:
+                self._relay.stopped = True
+                return
+            try:
+                order = msgpack.unpackb(data)
+                self._obey(order, fds)
+            except (ValueError, TypeError, KeyError, IndexError, msgpack.exceptions.UnpackException) as error:
+                self._send({"op": "error", "message": f"{type(error).__name__}: {error}"})
+            for fd in fds:
+                os.close(fd)
+
+    def _obey(self, order: dict[str, Any], fds: list[int]) -> None:
+        """One order. Takes the descriptors that it keeps out of `fds`."""
+        relay = self._relay
+        match order["op"]:
+            case "start":
+                relay.start(int(order["t0_ns"]))
+            case "stop":
+                relay.stopped = True
+            case "set":
+                values = {name: _value(name, order[name]) for name in VALUES if name in order}
+                now = relay.now()
+                for end in [relay.end(_number(relay, number)) for number in order["ends"]]:
+                    end.set(now, **values)
+                    relay.schedule(end)
+            case "hold" | "release" as op:
+                now = relay.now()
+                for end in [relay.end(_number(relay, number)) for number in order["ends"]]:
+                    end.hold(now, op == "hold")
+                    relay.schedule(end)
+            case "capture":
+                ends = frozenset(_number(relay, number) for number in order["ends"])
+                key, snaplen = int(order["id"]), int(order.get("snaplen") or 0)
+                if key in relay.tees or not fds:
+                    raise ValueError(f"capture {key} is already running, or came without a descriptor")
+                relay.tees[key] = Tee(fds.pop(0), ends, snaplen)
+                self._retap(ends)
+            case "uncapture":
+                tee = relay.tees.pop(int(order["id"]))
+                tee.close(patience_s=0.05)
+                self._retap(tee.ends)
+            case op:
+                raise ValueError(f"unknown op {op!r}")
+
+    def _retap(self, ends: frozenset[int]) -> None:
+        """Give each end one function that feeds every tee that listens to it, or none."""
+        relay = self._relay
+        for number in ends:
+            tees = [tee for tee in relay.tees.values() if number in tee.ends]
+            end = relay.end(number)
+            end.tap = _tap(number, tees) if tees else None
+            end.reload(relay.now())
+            relay.schedule(end)
+
+    def report(self, message: dict[str, Any], ends: dict[int, list[float]], final: bool) -> bool:
+        """Send statistics, in as many messages as the ends need; False where the reader is behind.
+
+        Counters are cumulative, so a report that could not be sent is made good by the next.
+        """
+        numbers = list(ends)
+        chunks = [numbers[at : at + ENDS_PER_MESSAGE] for at in range(0, len(numbers), ENDS_PER_MESSAGE)] or [[]]
+        if final:
+            self._socket.settimeout(2.0)
+        for chunk in chunks:
+            part = {**message, "ends": {number: ends[number] for number in chunk}}
+            if final:
+                part["final"] = chunk is chunks[-1]
+            if not self._send(part):
+                return False
+        return True
+
+    def _send(self, message: dict[str, Any]) -> bool:
+        try:
+            self._socket.send(msgpack.packb(message))
+        except OSError:
+            return False
+        return True
+
+
+def _number(relay: Relay, number: object) -> int:
+    if not isinstance(number, int) or not 0 <= number < relay.end_count:
+        raise ValueError(f"no link end {number!r}; there are {relay.end_count}")
+    return number
+
+
+def _value(name: str, value: object) -> float | bool | None:
+    if value is None:
+        return None
+    if name == "up":
+        if not isinstance(value, bool):
+            raise ValueError(f"up is {value!r}; wanted true or false")
+        return value
+    if not isinstance(value, int | float) or isnan(value) or value < 0 or (name == "loss" and value > 1):
+        raise ValueError(f"{name} is {value!r}; wanted 0 or more" + (", at most 1" if name == "loss" else ""))
+    return float(value)
+
+
+def _tap(number: int, tees: list[Tee]) -> Any:
+    def tap(left_s: float, arrives_s: float, cause: int, data: bytes) -> None:
+        for tee in tees:
+            tee.add(number, left_s, arrives_s, cause, data)
+
+    return tap

@@ -1,0 +1,400 @@
+"""A link end without kernel and clock: packets are offered at a time, and come due at a time.
+
+What happened until `now` is worked out when someone asks (`offer`, `due`, `set`), from logical times: a packet leaves
+the queue at max(its arrival, the packet before) + bits/rate, integrated over every change of rate, and arrives at the
+far end after the delay that holds at the instant it leaves. Invariant: however late the relay wakes, these times are
+the same; order is kept where the delay falls; a change of configuration applies to what has not left yet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+
+from emulator.link.effects import Impairments
+from emulator.link.packet import VIRTIO, pieces, wire_size
+from emulator.link.stats import EndStats
+from emulator.network import Effects
+from emulator.schedule.knots import Segment
+
+# time (of offer, then of arrival), packet, wire bytes, destination index (-1: not looked up), hop limit, far node
+Item = tuple[float, bytes, int, int, int, int]
+# what holds at an instant, the node that receives, and the time until which both are known to hold
+Source = Callable[[float], tuple[Segment, int, float]]
+Tap = Callable[[float, float, int, bytes], None]  # time it left, asked arrival, EndStats cause or 0, packet
+
+MEMORY_BYTES = 256 * 2**20  # what one end may hold, whatever its bounds say
+
+
+class End:
+    """One direction of a link. Times are scenario seconds; `wake_s` belongs to the relay (its entry in the heap).
+
+    The packet at the head of `waiting` sits in the transmitter and is apart from the queue's bounds; `left` of its
+    bytes are still to be sent at `since_s`.
+    """
+
+    __slots__ = (
+        "_head_drop",
+        "_hold_when_down",
+        "_impair",
+        "_ip",
+        "_queue_bounds",
+        "_source",
+        "asked_delay_sum_s",
+        "base_s",
+        "chain",
+        "delivered_bytes",
+        "delivered_packets",
+        "departs_s",
+        "dropped_bytes",
+        "drops",
+        "flying",
+        "free",
+        "held",
+        "idle_s",
+        "keeps",
+        "last_s",
+        "late_max_s",
+        "late_sum_s",
+        "left",
+        "loss",
+        "number",
+        "overrides",
+        "pace",
+        "peer",
+        "per_packet",
+        "queue_pace",
+        "random",
+        "reorder",
+        "running",
+        "sent_bytes",
+        "sent_packets",
+        "since_s",
+        "slope",
+        "stop_s",
+        "tap",
+        "waiting",
+        "waiting_bytes",
+        "wake_s",
+    )
+
+    def __init__(
+        self,
+        source: Source,
+        effects: Effects | None = None,
+        impair: Callable[[], Impairments] | None = None,
+        number: int = 0,
+        ip: int = VIRTIO,
+    ) -> None:
+        effects = effects or Effects()
+        self.number = number
+        self._source = source
+        self._impair = impair or (lambda: Impairments(effects, 0, str(number), ip))
+        self._ip = ip
+        bounds = (effects.queue_bytes, effects.queue_packets, effects.queue_s)
+        self._queue_bounds = None if bounds == (inf, inf, inf) else bounds
+        self._head_drop = effects.head_drop
+        self._hold_when_down = effects.hold_when_down
+        self.per_packet = effects.per_packet
+        self.reorder = effects.reorder
+        self.chain = self._impair() if effects.per_packet else None
+        self.overrides: dict[str, float | bool] = {}
+        self.held = False
+        self.tap: Tap | None = None
+        self.waiting: deque[Item] = deque()
+        self.waiting_bytes = 0  # without the head
+        self.flying: deque[Item] = deque()
+        self.left = self.since_s = 0.0  # the head: bytes still to send, counted at this time
+        self.departs_s = inf  # when the head leaves, if the values of now last
+        self.idle_s = self.last_s = -inf  # last departure, last arrival
+        self.wake_s = inf
+        self.drops = [0] * len(EndStats)
+        self.sent_packets = self.sent_bytes = self.delivered_packets = self.delivered_bytes = self.dropped_bytes = 0
+        self.asked_delay_sum_s = self.late_sum_s = self.late_max_s = 0.0
+        self.queue_pace = inf
+        self.stop_s = -inf  # the first offer loads
+        self.peer = -1
+        self.base_s = self.slope = self.pace = self.loss = 0.0
+        self.running = self.keeps = self.free = self.random = False
+
+    # --- packets in ---
+
+    def offer(self, items: list[Item]) -> None:
+        """Take packets in the order given; their times may not fall. Never raises, counts what it drops."""
+        if items[0][0] >= self.stop_s:
+            self.advance(items[0][0])
+        if self.random and any(item[1][1] for item in items):
+            items = [piece for item in items for piece in _cut(item, self._ip)]
+        self.sent_packets += len(items)
+        self.sent_bytes += items[0][2] if len(items) == 1 else sum([item[2] for item in items])
+        if self.sent_bytes - self.delivered_bytes - self.dropped_bytes > MEMORY_BYTES:
+            for item in items:
+                self._drop(EndStats.DROP_OVERLOAD, item, item[0])
+            return
+        if self.free and not self.waiting and items[-1][0] < self.stop_s:
+            base, slope, peer = self.base_s, self.slope, self.peer
+            delay = base + slope * items[0][0]
+            if items[0][0] + delay >= self.last_s:  # unlimited and without effects: packets leave as they come
+                self.flying.extend(
+                    [(t + (base + slope * t), data, size, dest, hops, peer) for t, data, size, dest, hops, _ in items]
+                )
+                self.last_s = self.flying[-1][0]
+                self.idle_s = items[-1][0]
+                self.asked_delay_sum_s += delay * len(items)
+                return
+        waiting, bounded = self.waiting, self._queue_bounds is not None
+        for item in items:
+            t, size = item[0], item[2]
+            if t >= self.departs_s or t >= self.stop_s:
+                self.advance(t)
+            if not self.keeps:
+                self._drop(EndStats.DROP_OUTAGE, item, t)
+            elif not waiting:
+                waiting.append(item)
+                self._start(t if t > self.idle_s else self.idle_s)
+            elif not bounded or self._has_room(item):
+                waiting.append(item)
+                self.waiting_bytes += size
+
+    def _has_room(self, item: Item) -> bool:
+        """Whether the queue takes the packet, after head drops where asked; a refused packet has been counted."""
+        while not self._fits(item[2], item[0]):
+            if not self._head_drop or len(self.waiting) < 2:
+                self._drop(EndStats.DROP_QUEUE, item, item[0])
+                return False
+            oldest = self.waiting[1]
+            del self.waiting[1]
+            self.waiting_bytes -= oldest[2]
+            self._drop(EndStats.DROP_QUEUE, oldest, item[0])
+        return True
+
+    def _fits(self, size: int, t: float) -> bool:
+        assert self._queue_bounds is not None
+        most_bytes, most_packets, most_s = self._queue_bounds
+        if self.waiting_bytes + size > most_bytes or len(self.waiting) > most_packets:
+            return False
+        if most_s == inf:
+            return True
+        pace = self.queue_pace
+        ahead_s = self.left * pace - (t - self.since_s if self.running else 0.0)
+        return max(ahead_s, 0.0) + self.waiting_bytes * pace <= most_s * (1 + 1e-12)
+
+    # --- packets out ---
+
+    def due(self, now: float) -> list[Item]:
+        """Packets that have arrived at the far end by `now`, in order; their time is the asked time of arrival."""
+        if self.waiting and (now >= self.departs_s or now >= self.stop_s):
+            self.advance(now)
+        flying = self.flying
+        if not flying or flying[0][0] > now:
+            return []
+        if flying[-1][0] <= now:
+            items = list(flying)
+            flying.clear()
+        else:
+            items = []
+            while flying[0][0] <= now:
+                items.append(flying.popleft())
+        self.delivered_packets += len(items)
+        self.delivered_bytes += items[0][2] if len(items) == 1 else sum([item[2] for item in items])
+        return items
+
+    def next_s(self) -> float:
+        """When to call `due` next: never later than the next arrival; inf where nothing is inside."""
+        if self.flying:
+            return self.flying[0][0]
+        if not self.waiting:
+            return inf
+        departs = self.departs_s
+        if departs >= self.stop_s:
+            return self.stop_s
+        return max(departs + self.base_s + self.slope * departs, self.last_s)
+
+    def advance(self, now: float) -> None:
+        """Let leave what has logically left by `now`, and bring the schedule to `now`."""
+        while True:
+            if self.waiting and self.departs_s <= now and self.departs_s < self.stop_s:
+                self._serve(now)
+            if now < self.stop_s:
+                return
+            if self.waiting:
+                at = self.stop_s
+                self._account(at)
+                self._load(at)
+            else:
+                self._load(now)
+
+    def _serve(self, now: float) -> None:
+        """Departures up to `now` within the segment that holds."""
+        waiting, flying, stop, pace = self.waiting, self.flying, self.stop_s, self.pace
+        base, slope, peer, last = self.base_s, self.slope, self.peer, self.last_s
+        simple = not self.random and self.tap is None
+        departs, queued, asked = self.departs_s, self.waiting_bytes, 0.0
+        while True:
+            _, data, size, dest, hops, _ = waiting.popleft()
+            if simple:
+                delay = base + slope * departs
+                asked += delay
+                arrival = departs + delay
+                if arrival < last:
+                    arrival = last
+                flying.append((arrival, data, size, dest, hops, peer))
+                last = arrival
+            else:
+                self._launch(data, size, dest, hops, departs)
+            since = departs
+            if not waiting:
+                self.departs_s = inf
+                break
+            size = waiting[0][2]
+            queued -= size
+            departs = since + size * pace
+            if departs > now or departs >= stop:
+                self.left, self.since_s, self.departs_s = float(size), since, departs
+                break
+        if simple:
+            self.last_s = last
+            self.asked_delay_sum_s += asked
+        self.idle_s = since
+        self.waiting_bytes = queued
+
+    def _launch(self, data: bytes, size: int, dest: int, hops: int, departs: float) -> None:
+        """One departure with effects or a tap: the copies that survive go into flight."""
+        delay = self.base_s + self.slope * departs
+        chain = self.chain if self.random else None
+        copies = chain.copies(data, self.loss) if chain is not None else [(data, 0.0)]
+        if not copies:
+            self._drop(EndStats.DROP_LOSS, (departs, data, size, dest, hops, -1), departs)
+        self.dropped_bytes -= size * (len(copies) - 1) if len(copies) > 1 else 0  # a copy is more inside than was sent
+        for copy, jitter in copies:
+            arrival = departs + delay + jitter
+            self.asked_delay_sum_s += delay + jitter
+            item = (max(arrival, self.last_s), copy, size, dest, hops, self.peer)
+            if self.reorder and arrival < self.last_s:
+                place = len(self.flying)
+                while place and self.flying[place - 1][0] > arrival:
+                    place -= 1
+                self.flying.insert(place, (arrival, *item[1:]))
+            else:
+                self.flying.append(item)
+                self.last_s = item[0]
+            if self.tap is not None:
+                self.tap(departs, arrival if self.reorder else item[0], 0, copy)
+
+    def _drop(self, cause: EndStats, item: Item, t: float) -> None:
+        self.drops[cause] += 1
+        self.dropped_bytes += item[2]
+        if self.tap is not None:
+            self.tap(t, t, cause, item[1])
+
+    def lose(self, cause: EndStats, item: Item) -> None:
+        """Count a packet that `due` gave out as dropped after all: the far node or its port did not take it."""
+        self.delivered_packets -= 1
+        self.delivered_bytes -= item[2]
+        self._drop(cause, item, item[0])
+
+    # --- schedule and configuration ---
+
+    def _start(self, begin: float) -> None:
+        """The head enters the transmitter."""
+        self.left = float(self.waiting[0][2])
+        self.since_s = begin
+        self.departs_s = begin + self.left * self.pace if self.running else inf
+
+    def _account(self, t: float) -> None:
+        """Take off the head what was sent of it until `t`."""
+        if self.waiting and t > self.since_s:
+            if self.running:
+                self.left = max(0.0, self.left - (t - self.since_s) / self.pace) if self.pace else 0.0
+            self.since_s = t
+
+    def _load(self, t: float) -> None:
+        """Bring in the values that hold at `t`, with overrides on top, and what they mean to the packets waiting."""
+        segment, self.peer, self.stop_s = self._source(t)
+        overrides = self.overrides
+        rate = overrides.get("rate_bps", segment.rate_bps)
+        up = bool(overrides.get("up", segment.up)) and self.peer >= 0
+        self.loss = overrides.get("loss", segment.loss)
+        self.slope, self.base_s = 0.0, segment.delay_start_s
+        if "delay_s" in overrides:
+            self.base_s = overrides["delay_s"]
+        elif segment.delay_end_s != segment.delay_start_s:
+            self.slope = (segment.delay_end_s - segment.delay_start_s) / (segment.stop_s - segment.start_s)
+            self.base_s -= self.slope * segment.start_s
+        self.pace = 8.0 / rate if rate > 0.0 else inf
+        if 0.0 < rate < inf or rate == inf:
+            self.queue_pace = self.pace
+        self.running = up and not self.held and rate > 0.0
+        self.keeps = up or self.held or self._hold_when_down
+        if self.loss > 0.0 and self.chain is None:
+            self.chain = self._impair()
+        self.random = self.per_packet or self.loss > 0.0
+        self.free = self.running and rate == inf and not self.random and self.tap is None and self.slope > -1.0
+        if not self.waiting:
+            self.departs_s = inf
+        elif not self.keeps:
+            for item in self.waiting:
+                self._drop(EndStats.DROP_OUTAGE, item, t)
+            self.waiting.clear()
+            self.waiting_bytes = 0
+            self.departs_s = inf
+        else:
+            self.departs_s = self.since_s + self.left * self.pace if self.running else inf
+
+    def _catch_up(self, now: float) -> None:
+        """Before a change at `now`: what has left keeps its times, and the head what was sent of it."""
+        if self.waiting:
+            self.advance(now)
+            self._account(now)
+
+    def reload(self, now: float) -> None:
+        """Apply a change of `held`, `overrides`, `tap` or the schedule itself to what has not left by `now`."""
+        self._catch_up(now)
+        if self.waiting:
+            self._load(now)
+        else:
+            self.stop_s = -inf  # the next packet loads
+
+    def set(self, now: float, **values: float | bool | None) -> None:
+        """Override `up`, `rate_bps`, `delay_s` or `loss` from `now` on; None goes back to the schedule."""
+        self.advance(now)
+        for name, value in values.items():
+            if value is None:
+                self.overrides.pop(name, None)
+            else:
+                self.overrides[name] = value
+        self.reload(now)
+
+    def hold(self, now: float, held: bool) -> None:
+        """Keep every packet that has not left in the queue, or let them go again."""
+        self._catch_up(now)
+        self.held = held
+        self.reload(now)
+
+    # --- statistics ---
+
+    @property
+    def inside(self) -> int:
+        return len(self.waiting) + len(self.flying)
+
+    def stats(self) -> list[float]:
+        """The counters, indexed by EndStats."""
+        chain = self.chain
+        values: list[float] = list(self.drops)
+        values[EndStats.SENT_PACKETS] = self.sent_packets
+        values[EndStats.SENT_BYTES] = self.sent_bytes
+        values[EndStats.DELIVERED_PACKETS] = self.delivered_packets
+        values[EndStats.DELIVERED_BYTES] = self.delivered_bytes
+        values[EndStats.ASKED_DELAY_SUM_S] = self.asked_delay_sum_s
+        values[EndStats.LATE_SUM_S] = self.late_sum_s
+        values[EndStats.LATE_MAX_S] = self.late_max_s
+        values[EndStats.DUPLICATED] = chain.duplicated if chain else 0
+        values[EndStats.CORRUPTED] = chain.corrupted if chain else 0
+        return values
+
+
+def _cut(item: Item, ip: int) -> list[Item]:
+    """A merged packet as items of single packets: random effects look at each of them."""
+    t, data, _, dest, hops, node = item
+    return [(t, piece, wire_size(piece, ip), dest, hops, node) for piece in pieces(data, ip)]

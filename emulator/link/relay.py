@@ -1,0 +1,352 @@
+"""The relay: one process, one thread, one loop that moves packets between ports over link ends.
+
+A turn gives out what has come due, then reads what the ports hold, then sleeps until the next of either. Invariant: a
+packet's time between its ports is the asked one, hop after hop; real time enters where a packet is read and shows
+as lateness where it is written.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import time
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from itertools import groupby
+from math import inf, nextafter
+from operator import itemgetter
+from typing import Any, Protocol
+
+from emulator.link.capture import Tee
+from emulator.link.control import Control
+from emulator.link.effects import Impairments
+from emulator.link.end import End, Item
+from emulator.link.icmp import Allowance, answer
+from emulator.link.lateness import Lateness
+from emulator.link.packet import ETHERNET, VIRTIO, destination, hop_limit, is_group, source, wire_size, with_hop_limit
+from emulator.link.port import TunPort
+from emulator.link.rows import Rows
+from emulator.link.stats import EndStats
+from emulator.link.wait import Waiter
+from emulator.network import Network
+from emulator.schedule.ring import RowRing
+
+BATCH = 64  # packets that one port may bring in one turn
+STATS_S = 0.25
+SATURATED = 0.95  # share of a core from which on the relay says that it cannot keep up
+
+
+class Port(Protocol):
+    """What the fabric hands over for each port."""
+
+    node: int
+    end: int
+    name: str
+    fd: int
+    ethernet: bool
+
+
+class Relay:
+    """Moves the packets of `network` between `ports`. `ring` holds the rows of its timeline (None: there is none)."""
+
+    def __init__(
+        self, network: Network, ports: Iterable[Port], ring: RowRing | None, seed: int, control: socket.socket
+    ) -> None:
+        self._network = network
+        self._seed = seed
+        self._ends: list[End | None] = [None] * (2 * len(network.links))
+        self._rows = Rows(network, ring)
+        self._live = [node.live for node in network.nodes]
+        self._index: dict[bytes, int] = {}
+        for index, node in enumerate(network.live):
+            for family, text in (
+                (socket.AF_INET, network.nodes[node].ipv4),
+                (socket.AF_INET6, network.nodes[node].ipv6),
+            ):
+                if text:
+                    self._index[socket.inet_pton(family, text)] = index
+        self._ports: dict[int, TunPort] = {}
+        self._port_of_end: dict[int, TunPort] = {}
+        self._shared: dict[int, TunPort] = {}
+        for given in ports:
+            port = TunPort(given.fd, given.node, given.end, given.ethernet)
+            self._ports[given.fd] = port
+            if given.end >= 0:
+                self._port_of_end[given.end] = port
+            else:
+                self._shared[given.node] = port
+        self._receivers: list[TunPort | None] = [None] * len(self._ends)  # where the far end is always the same port
+        for number in range(len(self._ends)):
+            link = network.links[number // 2]
+            if not link.moving or number % 2:
+                self._receivers[number] = self._port_of_end.get(number ^ 1)
+        self._heap: list[tuple[float, int]] = []
+        self._active: set[int] = set()  # ends that did something since the last report
+        self._allowances: dict[int, Allowance] = {}
+        self._unrouted: dict[int, int] = {}
+        self._lateness = Lateness()
+        self._wakeups = 0
+        self._turn_max_s = 0.0
+        self._t0 = 0.0
+        self._stats_at = self._cpu_s = self._cpu_at = 0.0
+        self.end_count = len(self._ends)
+        self._control = Control(control, self)
+        self.tees: dict[int, Tee] = {}
+        self.stopped = False
+        self._waiter = Waiter()
+
+    # --- the loop ---
+
+    def run(self) -> None:
+        """Move packets from the `start` message until `stop`, or until the control socket closes."""
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # the loop makes no cycles; a collection would stop every packet for milliseconds
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, -10)
+        except OSError:
+            pass  # not allowed: the relay is as urgent as its neighbours, and lateness will tell
+        self._waiter.add(self._control.fileno())
+        try:
+            self._loop()
+        finally:
+            self._report(final=True)
+            for tee in self.tees.values():
+                tee.close(patience_s=0.5)
+            gc.enable()
+            self._waiter.close()
+
+    def start(self, t0_ns: int) -> None:
+        """Play begins at this CLOCK_MONOTONIC reading; from now on packets are read."""
+        self._t0 = t0_ns * 1e-9
+        for fd in self._ports:
+            self._waiter.add(fd)
+        self._stats_at = self.now() + STATS_S
+        self._cpu_s, self._cpu_at = time.thread_time(), self.now()
+
+    def now(self) -> float:
+        """Scenario time; the second before 0 until the start is known."""
+        return time.monotonic() - self._t0 if self._t0 else -1.0
+
+    def _loop(self) -> None:
+        while not self._t0 and not self.stopped:
+            self._waiter.wait(1.0)
+            if self._waiter.poll():
+                self._control.receive()
+        monotonic, t0, heap, waiter, control = (
+            time.monotonic,
+            self._t0,
+            self._heap,
+            self._waiter,
+            self._control.fileno(),
+        )
+        while not self.stopped:
+            now = monotonic() - t0
+            if heap and heap[0][0] <= now:
+                self._play(now)
+            events = waiter.poll()
+            for fd, _ in events:
+                if fd == control:
+                    self._control.receive()
+                else:
+                    self._read(self._ports[fd], monotonic() - t0)
+            after = monotonic() - t0
+            if after >= self._stats_at:
+                self._report()
+            if events:
+                if after - now > self._turn_max_s:
+                    self._turn_max_s = after - now
+                continue
+            until = heap[0][0] if heap and heap[0][0] < self._stats_at else self._stats_at
+            if until > after:
+                for tee in self.tees.values():
+                    tee.flush()
+                waiter.wait(until - after)
+                self._wakeups += 1
+
+    def _play(self, now: float) -> None:
+        """Give out everything that is due by `now`, with the routes of the step in which it is due."""
+        heap, ends, rows = self._heap, self._ends, self._rows
+        while True:
+            horizon = now if now < rows.stop_s else nextafter(rows.stop_s, -inf)
+            while heap and heap[0][0] <= horizon:
+                at, number = heappop(heap)
+                end = ends[number]
+                if end is None or at != end.wake_s:
+                    continue  # a change of configuration moved this wake-up
+                items = end.due(horizon)
+                end.wake_s = wake = end.next_s()
+                if wake < inf:
+                    heappush(heap, (wake, number))
+                if items:
+                    self._deliver(end, items)
+            if now < rows.stop_s or not heap or heap[0][0] > now:
+                return
+            rows.move(heap[0][0])
+
+    # --- packets ---
+
+    def _read(self, port: TunPort, now: float) -> None:
+        packets = port.receive(BATCH)
+        if not packets:
+            return
+        ip = VIRTIO + ETHERNET if port.ethernet else VIRTIO
+        items: list[Item] = [
+            (now, data, len(data) - VIRTIO if not data[1] else wire_size(data, ip), -1, 0, -1) for data in packets
+        ]
+        if port.end >= 0:
+            self._offer(port.end, items)
+            return
+        if now >= self._rows.stop_s:
+            self._rows.move(now)
+        for item in items:
+            number, dest = self._downlink(port.node, item[1])
+            if number >= 0:
+                self._offer(number, [(now, item[1], item[2], dest, hop_limit(item[1]), -1)])
+            elif not is_group(destination(item[1])):
+                self._unrouted[port.node] = self._unrouted.get(port.node, 0) + 1
+
+    def _downlink(self, node: int, data: bytes) -> tuple[int, int]:
+        """End on which a live satellite's shared port sends a packet, and its destination index; -1 for none."""
+        dest = self._index.get(destination(data), -1)
+        return (self._rows.table[dest * self._rows.width + node] if dest >= 0 else -1), dest
+
+    def _offer(self, number: int, items: list[Item]) -> None:
+        end = self._ends[number]
+        if end is None:
+            end = self.end(number)
+        end.offer(items)
+        if end.wake_s == inf or end.reorder:
+            self.schedule(end)
+
+    def _deliver(self, end: End, items: list[Item]) -> None:
+        """Packets of one end that reached its far node: to a port there, or onwards."""
+        port = self._receivers[end.number]
+        if port is not None:
+            self._write(end, port, items)
+        elif self._network.links[end.number // 2].moving:
+            for node, run in groupby(items, itemgetter(5)):
+                if self._live[node]:
+                    self._write(end, self._shared[node], list(run))
+                else:
+                    self._forward(end, list(run))
+        else:
+            self._forward(end, items)
+
+    def _write(self, end: End, port: TunPort, items: list[Item]) -> None:
+        packets = [data if dest < 0 else with_hop_limit(data, hops) for _, data, _, dest, hops, _ in items]
+        refused = port.send(packets)
+        late = time.monotonic() - self._t0 - items[0][0]  # of the first, which bounds the others
+        count = len(items)
+        end.late_sum_s += late * count
+        if late > end.late_max_s:
+            end.late_max_s = late
+        self._lateness.add(late, count)
+        for place in refused:
+            end.lose(EndStats.DROP_OVERLOAD, items[place])
+
+    def _forward(self, end: End, items: list[Item]) -> None:
+        """Packets at a transit node: one hop less to live, and on to the end that its routes name."""
+        table, width, index = self._rows.table, self._rows.width, self._index
+        current = -1
+        run: list[Item] = []
+        for item in items:
+            t, data, size, dest, hops, node = item
+            if dest < 0:
+                dest, hops = index.get(destination(data), -1), hop_limit(data)
+            number = table[dest * width + node] if dest >= 0 else -1
+            if number < 0 or hops <= 1:
+                self._refuse(end, item, hops)
+                continue
+            if number != current:
+                if run:
+                    self._offer(current, run)
+                run, current = [], number
+            run.append((t, data, size, dest, hops - 1, node))
+        if run:
+            self._offer(current, run)
+
+    def _refuse(self, end: End, item: Item, hops: int) -> None:
+        """A packet ends at a transit node: count it, and tell its source unless there were many of late."""
+        t, data, _, _, _, node = item
+        if is_group(destination(data)):
+            return  # router solicitations and their like: the node has heard them
+        expired = hops <= 1
+        end.lose(EndStats.DROP_TTL if expired else EndStats.DROP_NOROUTE, item)
+        asker = source(data)
+        dest = self._index.get(asker, -1)
+        number = self._rows.table[dest * self._rows.width + node] if dest >= 0 else -1
+        if number < 0:
+            return
+        allowance = self._allowances.get(node)
+        if allowance is None:
+            allowance = self._allowances[node] = Allowance()
+        spec = self._network.nodes[node]
+        text = spec.ipv4 if len(asker) == 4 else spec.ipv6
+        if not text or not allowance.take(t):
+            return
+        address = socket.inet_pton(socket.AF_INET if len(asker) == 4 else socket.AF_INET6, text)
+        reply = answer(data, address, expired, hops)
+        if reply is not None:
+            self._offer(number, [(t, reply, len(reply) - VIRTIO, dest, hop_limit(reply), node)])
+
+    # --- ends ---
+
+    def end(self, number: int) -> End:
+        """The link end of this number, made when it is first used."""
+        end = self._ends[number]
+        if end is None:
+            effects = self._network.end_spec(number).effects
+            ip = VIRTIO + ETHERNET if self._network.links[number // 2].ethernet else VIRTIO
+            name = self._network.end_name(number)
+            rows = self._rows
+            end = self._ends[number] = End(
+                lambda t: rows.source(number, t),
+                effects,
+                lambda: Impairments(effects, self._seed, name, ip),
+                number,
+                ip,
+            )
+        return end
+
+    def schedule(self, end: End) -> None:
+        """Enter the end's next delivery into the heap."""
+        self._active.add(end.number)
+        wake = end.next_s()
+        if wake != end.wake_s:
+            end.wake_s = wake
+            if wake < inf:
+                heappush(self._heap, (wake, end.number))
+
+    # --- reports ---
+
+    def _report(self, final: bool = False) -> None:
+        now = self.now()
+        cpu_s = time.thread_time()
+        ends: dict[int, list[float]] = {}
+        idle = []
+        for number in self._active:
+            end = self._ends[number]
+            assert end is not None
+            ends[number] = end.stats()
+            if end.wake_s == inf:
+                idle.append(number)
+        elapsed = now - self._cpu_at
+        message: dict[str, Any] = {
+            "op": "stats",
+            "t_s": now,
+            "lateness": self._lateness.pack(),
+            "cpu_s": cpu_s,
+            "wakeups": self._wakeups,
+            "late_rows": self._rows.late,
+            "turn_max_s": self._turn_max_s,
+            "saturated": elapsed > 0 and (cpu_s - self._cpu_s) / elapsed > SATURATED,
+            "unrouted": dict(self._unrouted),
+            "captures_lost": {key: tee.lost for key, tee in self.tees.items()},
+        }
+        if self._control.report(message, ends, final):
+            self._active.difference_update(idle)
+        self._cpu_s, self._cpu_at = cpu_s, now
+        self._turn_max_s = 0.0
+        self._stats_at = now + STATS_S

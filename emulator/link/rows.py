@@ -1,0 +1,91 @@
+"""The playing step of the timeline: what each link end asks of it, and the routes that hold.
+
+Invariant: the step is chosen by the logical time of the event, not by the time at which the relay got to it. Where the
+planner is late, the last row is held and counted, never guessed.
+"""
+
+from __future__ import annotations
+
+from math import floor, inf
+
+from emulator.errors import EmulationError
+from emulator.network import Network
+from emulator.schedule.knots import Segment, segment, segment_of_row
+from emulator.schedule.ring import Columns, RowRing
+
+RETRY_S = 0.01  # how soon a missing row is asked for again
+
+
+class Rows:
+    """Rows of the ring as the relay plays them. `table` (flat D × N) and `stop_s` belong to the playing step."""
+
+    def __init__(self, network: Network, ring: RowRing | None) -> None:
+        self._network = network
+        self._ring = ring
+        self.step_s = network.timeline.step_s if network.timeline is not None else inf
+        self._static = network.routing == "static"
+        self._columns: Columns | None = None
+        self.late = 0  # times that a row was not there when it was needed
+        self.width = len(network.nodes)
+        self.table: memoryview = memoryview(bytes(4 * self.width * len(network.live))).cast("i")
+        self.stop_s = -inf
+        if ring is None:
+            self.table = memoryview(b"\xff" * (4 * self.width * len(network.live))).cast("i")
+            self.stop_s = inf
+
+    def _step(self, t: float) -> int:
+        step = floor(t / self.step_s)
+        if step * self.step_s > t:
+            return step - 1
+        return step + 1 if (step + 1) * self.step_s <= t else step
+
+    def at(self, t: float) -> tuple[Columns, float]:
+        """The row that holds at t, and until when; before 0 the first row holds."""
+        step = max(0, self._step(t))
+        columns = self._columns
+        if columns is None or columns.step != step:
+            assert self._ring is not None
+            try:
+                columns = self._columns = self._ring.columns(step)
+            except LookupError:
+                self.late += 1
+                if columns is None or not self._ring.holds(columns.step):
+                    latest = self._ring.latest
+                    if latest < 0:
+                        raise EmulationError("the relay plays a timeline before its first row was planned") from None
+                    columns = self._columns = self._ring.columns(latest)
+                return columns, t + RETRY_S
+        return columns, (step + 1) * self.step_s if t >= 0 else 0.0
+
+    def move(self, t: float) -> None:
+        """Switch to the routes that hold at t."""
+        if self._ring is None:
+            return
+        columns, self.stop_s = self.at(t)
+        if self._static:
+            self.table = memoryview(columns.next_end.tobytes()).cast("i")
+            self.stop_s = inf
+        else:
+            self.table = columns.next_end
+
+    def source(self, end: int, t: float) -> tuple[Segment, int, float]:
+        """What holds for a link end at t, who receives, and until when both are known."""
+        link = self._network.links[end // 2]
+        knots = self._network.end_spec(end).knots
+        far = link.a if end % 2 else link.b
+        if self._ring is None or (knots is not None and not link.moving):
+            if knots is None:
+                raise EmulationError(f"link end {self._network.end_name(end)} has neither knots nor a timeline")
+            stretch = segment(knots, t)
+            return stretch, far, stretch.stop_s
+        columns, until = self.at(t)
+        if link.moving:
+            far = int(columns.peer[end])
+        if knots is not None:
+            stretch = segment(knots, t)
+            return stretch, far, min(stretch.stop_s, until)
+        stretch = segment_of_row(columns, end, self.step_s)
+        if t < 0 or t >= stretch.stop_s:  # before play, or the row is late: hold what is known
+            delay_s = stretch.delay_start_s if t < 0 else stretch.delay_end_s
+            stretch = stretch._replace(start_s=t, stop_s=until, delay_start_s=delay_s, delay_end_s=delay_s)
+        return stretch, far, until
