@@ -61,7 +61,7 @@ def parse(text: object, kind: str) -> float:
 
 
 def show(value: float, kind: str) -> str:
-    """Text with a unit that `parse` reads back: the largest unit that keeps the number at 1 or more."""
+    """Text that `parse` reads back as the same float: the largest decimal unit that keeps the number at 1 or more."""
     if value == 0:
         return f"0 {TARGETS[kind]}" if kind != "share" else "0 %"
     scales = sorted(SCALES[kind].items(), key=lambda item: item[1])
@@ -69,7 +69,14 @@ def show(value: float, kind: str) -> str:
     for name, factor in scales:
         if value >= factor and name not in ("µs", "KiB", "MiB", "GiB", "min", "h", "d"):
             unit, scale = name, factor
-    return f"{value / scale:.12g} {unit}"
+    number = value / scale
+    candidates = [(f"{number:.12g}", unit)]  # short where that is exact, then all digits, then those of a neighbour
+    if TARGETS[kind] in SCALES[kind]:
+        candidates.append((repr(value), TARGETS[kind]))
+    near = (number, math.nextafter(number, 0.0), math.nextafter(number, math.inf))
+    candidates += [(repr(each), unit) for each in near]
+    exact = (pair for pair in candidates if float(pair[0]) * SCALES[kind][pair[1]] == value)
+    return " ".join(next(exact, candidates[0]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,7 @@ class Source:
 class Scenario(Table):
     """A scenario as resolved: what to build, what runs on it, what is done to it and what must hold at the end."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    name: str = Field("", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     """Name of the scenario and of its run folders; by default the name of the file or of its folder."""
     description: str = ""
     """One line on what the scenario shows."""

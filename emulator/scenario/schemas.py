@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
 
 from emulator.errors import UsageError
 from emulator.scenario.models import Scenario
+from emulator.scenario.problems import unit_of
 from emulator.scenario.topology import topology_code
+from emulator.scenario.writer import keys_and_texts
+from emulator.tables import plain
+from emulator.units import show
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class _TomlSchema(GenerateJsonSchema):
+    """pydantic's generator without null, which TOML lacks, and with defaults as they stand in a file: "5 ms"."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        result = super().default_schema(schema)
+        inner: Any = schema["schema"]
+        while isinstance(inner, dict) and "serialization" not in inner:
+            inner = inner.get("schema")
+        if inner and isinstance(result.get("default"), float):
+            result["default"] = inner["serialization"]["function"](result["default"])
+        if result.get("default", ...) is None:
+            del result["default"]
+        return result
 
 
 def schema(topology: str = "topologies.leo") -> dict[str, Any]:
@@ -21,7 +46,7 @@ def schema(topology: str = "topologies.leo") -> dict[str, Any]:
     config = config_of(topology)
     if config is not None:
         models.append(config)
-    references, shared = models_json_schema([(model, "validation") for model in models])
+    references, shared = models_json_schema([(model, "validation") for model in models], schema_generator=_TomlSchema)
     definitions = shared["$defs"]
     merged: dict[str, Any] = {"$schema": DIALECT, "title": f"Skyloom scenario over {topology}", "type": "object"}
     merged |= {"additionalProperties": False, "properties": {}, "required": []}
@@ -29,9 +54,17 @@ def schema(topology: str = "topologies.leo") -> dict[str, Any]:
         part = definitions.pop(references[model, "validation"]["$ref"].rpartition("/")[2])
         merged["properties"] |= part["properties"]
         merged["required"] += part.get("required", [])
-    merged["required"].remove("name")  # the file's name stands in for it
     merged["$defs"] = definitions
     return merged
+
+
+def default_in_toml(field: FieldInfo) -> Any:
+    """A field's default as it would stand in a scenario file; None where there is none or it cannot be written."""
+    value = field.get_default(call_default_factory=True) if not field.is_required() else None
+    unit = unit_of(field.annotation, field.metadata)
+    if isinstance(value, float) and unit:
+        return show(value, unit.kind) if isfinite(value) else None
+    return keys_and_texts(value) if isinstance(value, BaseModel) else plain(value)
 
 
 def config_of(topology: str) -> type[BaseModel] | None:

@@ -42,7 +42,7 @@ def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
     below = {key: value for key, value in table.items() if isinstance(value, Mapping) or _is_array_of_tables(value)}
     for key, value in table.items():
         if key not in below:
-            yield f"{_key(key)} = {_value(value)}"
+            yield f"{_key(key)} = {value_text(value)}"
     for key, value in below.items():
         inner = (*path, key)
         header = ".".join(map(_key, inner))
@@ -67,7 +67,8 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A value on one line of TOML. TypeError where TOML has no such value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -75,7 +76,8 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(value_text, value))}]"
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())} }}"
+        pairs = ", ".join(f"{_key(key)} = {value_text(item)}" for key, item in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
     raise TypeError(f"{value!r} cannot be written as TOML")
