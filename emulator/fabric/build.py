@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from errno import EMFILE, ENFILE, ESRCH
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from emulator.errors import EmulationError, PlatformError
 from emulator.fabric import kernel, netlink, tun
 from emulator.fabric.offload import merged_bytes
 from emulator.network import LinkSpec, Network, NodeSpec
+from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, RouteDelta
 
-DOWNLINK = "gsl"  # the one port of a live satellite towards all stations on the ground
+DOWNLINK = "gsl"  # a live satellite's one port towards all stations, where the topology gives it no name
 TX_PACKETS = 1000  # that wait in a port for the relay
 SPARE_DESCRIPTORS = 512
 _BRIDGE_INDEX = tun.FIRST_INDEX - 1
@@ -31,7 +30,7 @@ _BRIDGE_INDEX = tun.FIRST_INDEX - 1
 class Port:
     """An interface of a live node, and the descriptor by which the relay reads what the node sends.
 
-    `end` is the link end on which the port's packets are sent; -1: the shared downlink of a live satellite.
+    `end` is the link end on which the port's packets are sent; -1 (SHARED_DOWNLINK): the shared downlink of a live satellite.
     """
 
     node: int
@@ -39,17 +38,6 @@ class Port:
     name: str
     fd: int
     ethernet: bool = False
-
-
-class RouteDelta(Protocol):
-    """What changes in one node's IPv4 table: prefixes to set, each with the end that it leaves by, and to delete."""
-
-    @property
-    def node(self) -> int: ...
-    @property
-    def add(self) -> Iterable[tuple[int, int, int]]: ...  # address as integer, prefix length, end
-    @property
-    def delete(self) -> Iterable[tuple[int, int]]: ...
 
 
 @dataclass(slots=True)
@@ -73,7 +61,6 @@ class Fabric:
         self.merge = merge
         self._live: dict[int, _Live] = {}
         self._plan = _ports_of(network)
-        self._ipv6 = {_number(node.ipv4): node.ipv6 for node in network.nodes if node.ipv4 and node.ipv6}
         self._inherited: dict[str, bytes] = {}
 
     # -- building ------------------------------------------------------------------------------------------------------
@@ -164,9 +151,11 @@ class Fabric:
 
     def _route(self, number: int, prefix: bytes, length: int, end: int) -> bytes:
         """The route of node `number` to a prefix by a link end; on Ethernet its peer is the gateway."""
+        if end == UNREACHABLE:
+            return netlink.route(prefix, length, 0, unreachable=True)
         index = self._live[number].index[end]
         link = self.network.links[end // 2]
-        if end < 0 or not link.ethernet:
+        if end == SHARED_DOWNLINK or not link.ethernet:
             return netlink.route(prefix, length, index)
         peer = self.network.nodes[link.a if end % 2 else link.b]
         gateway = _packed(peer.ipv4 if len(prefix) == 4 else peer.ipv6)
@@ -227,8 +216,7 @@ class Fabric:
     def apply_routes(self, deltas: Iterable[RouteDelta]) -> list[str]:
         """Carry out route changes, new ones before old ones go; returns what the kernel refused, for the verdict.
 
-        An IPv4 host route brings the IPv6 host route of the same node with it. Routes that are already gone (a person
-        deleted them in the node) are no error.
+        Routes to delete that are gone already (a person deleted them in the node) are no error.
         """
         refused: list[str] = []
         for delta in deltas:
@@ -236,46 +224,31 @@ class Fabric:
             if held.socket is None:
                 with kernel.inside(held.netns):
                     held.socket = netlink.Socket()
-            where = self.network.nodes[delta.node].name
             for errno, what in held.socket.try_send(self._changes(delta)):
                 if errno != ESRCH:
-                    refused.append(f"{where}: {what}")
+                    refused.append(f"{self.network.nodes[delta.node].name}: {what}")
         return refused
 
     def _changes(self, delta: RouteDelta) -> bytes:
-        held = self._live[delta.node]
-        add, messages = list(delta.add), []
-        plain = [item for item in add if item[1] and not self._by_gateway(item[2])]
-        if plain:
-            prefixes, lengths, ends = zip(*plain, strict=True)
-            indexes = [held.index[self._own_end(end)] for end in ends]
-            messages.append(
-                netlink.routes_ipv4(
-                    np.array(prefixes, np.uint32), np.array(lengths, np.uint8), np.array(indexes, np.int32)
-                )
-            )
-        for prefix, length, end in add:
+        held, width = self._live[delta.node], 4 if delta.version == 4 else 16
+        plain, messages = [], []
+        for prefix, length, end in delta.add:
             own = self._own_end(end)
-            if not length or self._by_gateway(end):
-                messages.append(self._route(delta.node, prefix.to_bytes(4, "big"), length, own))
-            if not length:
-                messages.append(self._route(delta.node, bytes(16), 0, own))
-            elif length == 32 and prefix in self._ipv6:
-                messages.append(self._route(delta.node, _packed(self._ipv6[prefix]), 128, own))
-        for prefix, length in delta.delete:
-            messages.append(netlink.route(prefix.to_bytes(4, "big"), length, 0, delete=True))
-            if not length:
-                messages.append(netlink.route(bytes(16), 0, 0, delete=True))
-            elif length == 32 and prefix in self._ipv6:
-                messages.append(netlink.route(_packed(self._ipv6[prefix]), 128, 0, delete=True))
+            if length and not (own >= 0 and self.network.links[own // 2].ethernet):
+                plain.append((prefix.to_bytes(width, "big"), length, 0 if own == UNREACHABLE else held.index[own]))
+            else:
+                messages.append(self._route(delta.node, prefix.to_bytes(width, "big"), length, own))
+        if plain:
+            prefixes, lengths, indexes = zip(*plain, strict=True)
+            messages.append(netlink.routes(b"".join(prefixes), lengths, indexes, delta.version))
+        messages += [
+            netlink.route(prefix.to_bytes(width, "big"), length, 0, delete=True) for prefix, length in delta.delete
+        ]
         return b"".join(messages)
 
     def _own_end(self, end: int) -> int:
         """The end as a node's ports know it: what a satellite sends to any station leaves by its shared downlink."""
-        return -1 if end % 2 and self.network.links[end // 2].moving else end
-
-    def _by_gateway(self, end: int) -> bool:
-        return end >= 0 and self.network.links[end // 2].ethernet
+        return SHARED_DOWNLINK if end > 0 and end % 2 and self.network.links[end // 2].moving else end
 
     def counters(self) -> dict[str, netlink.LinkStats]:
         """Kernel counters by "<node>:<port>"; tx_dropped: what found a port full because the relay had not read it."""
@@ -309,16 +282,15 @@ _Plan = list[tuple[int, str, LinkSpec | None]]  # end (-1: shared downlink), int
 def _ports_of(network: Network) -> dict[int, _Plan]:
     """The ports of each live node."""
     plan: dict[int, _Plan] = {number: [] for number in network.live}
-    moving = False
+    downlink = next((link.b_port or DOWNLINK for link in network.links if link.moving), "")
     for number, link in enumerate(network.links):
-        moving = moving or link.moving
         if link.a in plan:
             plan[link.a].append((2 * number, link.a_port, link))
         if not link.moving and link.b in plan:
             plan[link.b].append((2 * number + 1, link.b_port, link))
     for number, ports in plan.items():
-        if moving and network.nodes[number].role == "satellite":
-            ports.append((-1, DOWNLINK, None))
+        if downlink and network.nodes[number].role == "satellite":
+            ports.append((SHARED_DOWNLINK, downlink, None))
     return plan
 
 
@@ -326,13 +298,7 @@ def _forwards(node: NodeSpec, plan: _Plan) -> bool:
     return node.role not in ("host", "switch") and (len(plan) > 1 or any(end < 0 for end, _, _ in plan))
 
 
-def _number(ipv4: str) -> int:
-    return int.from_bytes(_packed(ipv4), "big")
-
-
 def _packed(address: str) -> bytes:
-    import socket
-
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return socket.inet_pton(family, address)
 

@@ -254,8 +254,11 @@ def _check_addresses(nodes: tuple[NodeSpec, ...]) -> None:
 
 def _check_ports(nodes: tuple[NodeSpec, ...], links: tuple[LinkSpec, ...]) -> None:
     taken = {(number, node.name[:15]): "its bridge" for number, node in enumerate(nodes) if node.role == "switch"}
-    if any(link.moving for link in links):
-        taken |= {(number, DOWNLINK): "its downlink" for number, node in enumerate(nodes) if node.role == "satellite"}
+    downlinks = {link.b_port for link in links if link.moving}
+    if len(downlinks) > 1:
+        raise DataError(f"moving links name their far port {', '.join(sorted(downlinks))}; wanted one name (intfName2)")
+    for downlink in downlinks:
+        taken |= {(number, downlink): "its downlink" for number, node in enumerate(nodes) if node.role == "satellite"}
     for link in links:
         sides = [(link.a, link.a_port)] if link.moving else [(link.a, link.a_port), (link.b, link.b_port)]
         for node, port in sides:

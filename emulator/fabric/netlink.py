@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emulator.errors import EmulationError
 
@@ -36,7 +35,7 @@ RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
 NDA_DST, NDA_LLADDR, NUD_PERMANENT = 1, 2, 0x80
 IFF_UP = 0x1
 RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 254, 4, 0, 253, 255
-RTN_UNICAST, RTNH_F_ONLINK = 1, 4
+RTN_UNICAST, RTN_UNREACHABLE, RTNH_F_ONLINK = 1, 7, 4
 IN6_ADDR_GEN_MODE_NONE = 1
 
 _SEND_BYTES = 65536  # of one sendmsg; well under the default socket buffer
@@ -49,11 +48,6 @@ _NAMES = {
     RTM_NEWLINK: "link", RTM_DELLINK: "link removal", RTM_NEWADDR: "address", RTM_NEWROUTE: "route",
     RTM_DELROUTE: "route removal", RTM_NEWNEIGH: "neighbour",
 }  # fmt: skip
-
-# One IPv4 route by device: header, rtmsg, RTA_DST, RTA_OIF; fixed size, so thousands are filled in as columns.
-_ROUTE4 = np.dtype(
-    [("head", "V16"), ("rtm", "V12"), ("dst", "V4"), ("prefix", ">u4"), ("oif", "V4"), ("index", "=i4")]
-)  # fmt: skip
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -132,17 +126,24 @@ def add_neighbour(index: int, address: str, mac: str) -> bytes:
 
 
 def route(
-    prefix: bytes, length: int, index: int, *, gateway: bytes = b"", onlink: bool = False, delete: bool = False
+    prefix: bytes,
+    length: int,
+    index: int,
+    *,
+    gateway: bytes = b"",
+    onlink: bool = False,
+    unreachable: bool = False,
+    delete: bool = False,
 ) -> bytes:
     """Set (or delete) the route to a packed IPv4 or IPv6 prefix, by device and perhaps gateway, in the main table.
 
     A route that exists is replaced in one step, so no packet finds the table without it. `onlink`: the gateway is
-    reached by the device although no address says so.
+    reached by the device although no address says so. `unreachable`: senders are told so; `index` must be 0.
     """
     family = socket.AF_INET if len(prefix) == 4 else socket.AF_INET6
     scope = RT_SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 else RT_SCOPE_LINK
     scope = RT_SCOPE_NOWHERE if delete else scope  # nowhere: of any scope
-    protocol, kind = (0, 0) if delete else (RTPROT_STATIC, RTN_UNICAST)
+    protocol, kind = (0, 0) if delete else (RTPROT_STATIC, RTN_UNREACHABLE if unreachable else RTN_UNICAST)
     body = _ROUTE.pack(family, length, 0, 0, RT_TABLE_MAIN, protocol, scope, kind, RTNH_F_ONLINK if onlink else 0)
     if length:
         body += attribute(RTA_DST, prefix)
@@ -152,14 +153,17 @@ def route(
     return _message(RTM_DELROUTE if delete else RTM_NEWROUTE, 0 if delete else NLM_F_CREATE | NLM_F_REPLACE, body)
 
 
-def routes_ipv4(prefixes: NDArray[np.uint32], lengths: NDArray[np.uint8], indexes: NDArray[np.int32]) -> bytes:
-    """What `route` makes for each (prefix, length, device) of the columns, all at once; no length may be 0."""
-    out = np.zeros(len(prefixes), _ROUTE4)
-    sample = route(bytes(4), 32, 0)
-    for field, at, size in (("head", 0, 16), ("rtm", 16, 12), ("dst", 28, 4), ("oif", 36, 4)):
-        out[field] = np.void(sample[at : at + size])
-    out["prefix"], out["index"] = prefixes, indexes
-    out.view(np.uint8).reshape(len(prefixes), _ROUTE4.itemsize)[:, 17] = lengths
+def routes(prefixes: bytes, lengths: Sequence[int], indexes: Sequence[int], version: int = 4) -> bytes:
+    """What `route` makes for each (packed prefix, length, device) of the columns, all at once. No length may be 0.
+
+    Device 0 means that the prefix is unreachable.
+    """
+    width = 4 if version == 4 else 16
+    samples = (route(bytes(width), 8 * width, 0, unreachable=True), route(bytes(width), 8 * width, 1))
+    out = np.frombuffer(b"".join(samples), np.uint8).reshape(2, -1)[(np.asarray(indexes) > 0).astype(np.intp)]
+    out[:, 17] = lengths  # rtm_dst_len
+    out[:, 32 : 32 + width] = np.frombuffer(prefixes, np.uint8).reshape(-1, width)  # RTA_DST
+    out[:, 36 + width : 40 + width] = np.asarray(indexes, np.int32).view(np.uint8).reshape(-1, 4)  # RTA_OIF
     return out.tobytes()
 
 

@@ -1,7 +1,8 @@
 """The one rule on merged segments: when TCP segments may cross the relay in one piece, and how large that may be.
 
 Invariant: merging never changes what a link does. Where an effect looks at single packets, or a packet can be lost, or
-the slowest link needs more than about a millisecond for the piece, segments stay single.
+the slowest link needs more than about a millisecond for the piece, segments stay single. Where a queue counts packets,
+too, for a merged segment would count as one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from emulator.network import Network, Row
 
 WHOLE = 65536  # the kernel's own bound on a merged segment
 PIECE_S = 1e-3  # what the slowest link may take to send a merged segment
+QUEUE_PIECES = 8  # merged segments that a queue must have room for
 LEAST = 2 * 1514  # below two full packets there is nothing to merge
 
 
@@ -20,26 +22,19 @@ def merged_bytes(network: Network, first: Row | None = None) -> int:
 
     `first` is the first row of the network's timeline, which speaks for the ends that have no knots of their own.
     """
-    slowest_bps = inf
+    least = float(WHOLE)
     for end in range(2 * len(network.links)):
         spec = network.end_spec(end)
-        if spec.effects.per_packet:
-            return 0
+        effects = spec.effects
         if spec.knots is not None:
             rates, losses = spec.knots.rate_bps, spec.knots.loss
         elif first is not None:
             rates, losses = first.rate_bps[end : end + 1], first.loss[end : end + 1]
         else:
             return 0  # nothing is known of this end
-        if losses.any():
+        if effects.per_packet or isfinite(effects.queue_packets) or losses.any():
             return 0
         served = rates[rates > 0]
-        if len(served):
-            slowest_bps = min(slowest_bps, float(served.min()))
-        queue = min(spec.effects.queue_bytes, spec.effects.queue_packets * 1514)
-        if queue < 2 * WHOLE and spec.effects.queue_packets < 64:  # a short queue counts its packets one by one
-            return 0
-    if not isfinite(slowest_bps):
-        return WHOLE
-    size = int(slowest_bps * PIECE_S / 8)
-    return min(size, WHOLE) if size >= LEAST else 0
+        piece_s = min(PIECE_S, effects.queue_s / QUEUE_PIECES)
+        least = min(least, effects.queue_bytes / QUEUE_PIECES, float(served.min(initial=inf)) * piece_s / 8)
+    return int(least) if least >= LEAST else 0

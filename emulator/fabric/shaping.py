@@ -15,7 +15,7 @@ from emulator.units import split
 SHAPING_OPTIONS = {"bw", "delay", "jitter", "loss", "max_queue_size"}
 # Which shaper `tc` would use, and what it costs: nothing that the wire shows.
 QUIET_OPTIONS = {"use_htb", "use_hfsc", "use_tbf", "latency_ms", "burst", "gro", "txo", "rxo", "speedup"}
-QUEUE_PACKETS = 1000  # where nothing is said: the length of Linux's own queues
+QUEUE_BYTES = 1000 * 1514.0  # where nothing is said: 1000 full packets, as long as Linux's own queues
 _SECONDS = {
     "s": 1.0, "sec": 1.0, "secs": 1.0, "ms": 1e-3, "msec": 1e-3, "msecs": 1e-3, "us": 1e-6, "usec": 1e-6,
     "usecs": 1e-6, "µs": 1e-6,
@@ -37,9 +37,10 @@ def plain_end(where: str, options: dict[str, Any]) -> EndSpec:
     if rate_bps == 0:
         raise DataError(f"{where}: bw is 0; wanted Mbit/s above 0")
     loss = _number(where, "loss", given.get("loss", 0), 0.0, 100.0, "percent, 0 to 100") / 100
-    queue = _number(where, "max_queue_size", given.get("max_queue_size", QUEUE_PACKETS), 1, inf, "packets, 1 or more")
+    queue = _number(where, "max_queue_size", given.get("max_queue_size", inf), 1, inf, "packets, 1 or more")
     # netem spreads delays evenly over delay ± jitter; Effects adds 0 to 2·jitter.
-    return EndSpec(Effects(queue_packets=queue, jitter_s=jitter_s), Knots.constant(delay_s - jitter_s, rate_bps, loss))
+    effects = Effects(QUEUE_BYTES if queue == inf else inf, queue, jitter_s=jitter_s)
+    return EndSpec(effects, Knots.constant(delay_s - jitter_s, rate_bps, loss))
 
 
 def _seconds(where: str, key: str, text: object) -> float:
