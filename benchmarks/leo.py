@@ -149,7 +149,7 @@ def net_namespaces() -> set[str]:
     found = set()
     for entry in Path("/proc").glob("[0-9]*/ns/net"):
         try:
-            found.add(os.readlink(entry))
+            found.add(str(entry.readlink()))
         except OSError:
             continue
     return found

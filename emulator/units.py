@@ -30,6 +30,8 @@ EXAMPLES = {
     "queue": "100 ms",
 }  # fmt: skip
 TARGETS = {"duration": "s", "rate": "bit/s", "length": "m", "size": "B", "share": "1", "queue": ""}
+UNLIMITED = "unlimited"
+MAY_BE_UNLIMITED = {"rate", "size", "duration"}
 
 
 def split(text: str) -> tuple[float, str]:
@@ -45,6 +47,8 @@ def parse(text: object, kind: str) -> float:
     wanted = f"a {kind} such as {EXAMPLES[kind]!r} (units: {', '.join(SCALES[kind])})"
     if not isinstance(text, str):
         raise ValueError(f"a number without a unit; wanted {wanted}")
+    if text.strip() == UNLIMITED and kind in MAY_BE_UNLIMITED:
+        return math.inf
     try:
         value, unit = split(text)
     except ValueError as error:
@@ -62,6 +66,8 @@ def parse(text: object, kind: str) -> float:
 
 def show(value: float, kind: str) -> str:
     """Text that `parse` reads back as the same float: the largest decimal unit that keeps the number at 1 or more."""
+    if value == math.inf:
+        return UNLIMITED
     if value == 0:
         return f"0 {TARGETS[kind]}" if kind != "share" else "0 %"
     scales = sorted(SCALES[kind].items(), key=lambda item: item[1])
@@ -93,16 +99,20 @@ class Unit:
         def validate(value: object) -> float:
             return parse(value, kind)
 
+        def write(value: float) -> str | None:
+            return show(value, kind) if math.isfinite(value) else None  # "no limit" is an absent key
+
         return core_schema.no_info_plain_validator_function(
             validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda v: show(v, kind)),
+            serialization=core_schema.plain_serializer_function_ser_schema(write),
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         units = "|".join(re.escape(unit) for unit in SCALES[self.kind])
+        unlimited = f"|^{UNLIMITED}$" if self.kind in MAY_BE_UNLIMITED else ""
         return {
             "type": "string",
-            "pattern": rf"^\s*[0-9.eE+-]+\s*({units})\s*$",
+            "pattern": rf"^\s*[0-9.eE+-]+\s*({units})\s*${unlimited}",
             "examples": [EXAMPLES[self.kind]],
             "description": f"a {self.kind} with its unit",
         }

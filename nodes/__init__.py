@@ -1,0 +1,1 @@
+"""What lives in a network: one package a protocol."""

@@ -1,0 +1,1 @@
+"""Descriptions of networks, built without root: each module has `Config` and `build(config, options)`."""

@@ -59,6 +59,7 @@ def main() -> None:
 
     from emulator.errors import EXIT_INTERRUPTED, EXIT_USAGE, SkyloomError
 
+    click_error: type[Exception] = typer.BadParameter.mro()[2]  # ClickException, wherever this version keeps it
     only = sys.argv[1] if len(sys.argv) > 1 else None
     try:
         sys.exit(_app(only)(standalone_mode=False))
@@ -69,7 +70,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-    except typer.BadParameter.mro()[2] as error:  # ClickException, wherever this version of typer keeps it
+    except click_error as error:
         error.show()  # type: ignore[attr-defined]
         sys.exit(EXIT_USAGE)
     except BrokenPipeError:

@@ -1,0 +1,1 @@
+"""A satellite shell end to end."""
