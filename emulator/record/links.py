@@ -17,6 +17,7 @@ INTERVAL_S = 1.0
 CAUSES = tuple(drop.name.removeprefix("DROP_").lower() for drop in DROPS)  # queue, loss, outage, …
 
 Counters = Sequence[float]  # indexed by EndStats
+ZERO: Counters = [0.0] * len(EndStats)
 
 
 class LinkInterval(NamedTuple):
@@ -105,25 +106,40 @@ class LinkLog(Spool):
     def __init__(self, folder: RunFolder, names: Sequence[str], interval_s: float = INTERVAL_S) -> None:
         super().__init__(folder.path, "links", LINK_COLUMNS, folder.warn)
         self.latest: list[LinkInterval] = []  # of the last interval, for the live screen
+        self.counters: dict[int, Counters] = {}  # last reading of every end that ever carried something
         self._names = names
         self._interval_s = interval_s
-        self._before: dict[int, list[float]] = {}
+        self._before: dict[int, Counters] = {}
+        self._changed: set[int] = set()
         self._since_s = 0.0
+        self._at_s = 0.0
 
-    def update(self, t_s: float, counters: Mapping[int, Counters], *, final: bool = False) -> None:
-        """Take the counters as they stand at `t_s`; makes rows once an interval has passed, or at the end.
+    def update(self, t_s: float, counters: Mapping[int, Counters]) -> None:
+        """Take a reading of some ends at `t_s`; ends that have not changed may be left out.
 
-        Ends may be left out as long as they have not changed.
+        A reading may come in several messages of one `t_s`, so an interval is closed by the first later one.
         """
-        passed_s = t_s - self._since_s
-        if passed_s < self._interval_s * 0.999 and not (final and passed_s > 0):
-            return
+        if t_s > self._at_s:
+            if self._at_s - self._since_s >= self._interval_s * 0.999:
+                self._cut()
+            self._at_s = t_s
+        self.counters.update(counters)
+        self._changed.update(counters)
+
+    def close(self) -> None:
+        if self._changed:
+            self._cut()
+        super().close()
+
+    def _cut(self) -> None:
+        passed_s = self._at_s - self._since_s
         self.latest = []
-        for end, after in counters.items():
-            before = self._before.get(end) or [0.0] * len(EndStats)
-            row = interval(self._names[end], t_s, passed_s, before, after)
+        for end in sorted(self._changed) if passed_s > 0 else ():
+            after = self.counters[end]
+            row = interval(self._names[end], self._at_s, passed_s, self._before.get(end) or ZERO, after)
             if row is not None:
                 self.latest.append(row)
                 self.add(row)
-            self._before[end] = list(after)
-        self._since_s = t_s
+            self._before[end] = after
+        self._changed.clear()
+        self._since_s = self._at_s

@@ -105,17 +105,18 @@ class PcapngWriter:
         self._write(_block(ENHANCED_PACKET, head + _padded(data) + _options(options)))
 
     def statistics(
-        self, interface: int, start_ns: int, end_ns: int, received: int, dropped: int, not_captured: int = 0
+        self, interface: int, start_ns: int, end_ns: int, received: int, dropped: int, not_captured: int | None = None
     ) -> None:
         """What an interface carried over the whole capture: packets `received`, those of them the link `dropped`,
-        and those that the capture itself could not keep up with."""
+        and those that the capture itself could not keep up with (None: not known for this interface alone)."""
         options = [
             (ISB_STARTTIME, _stamp(start_ns)),
             (ISB_ENDTIME, _stamp(end_ns)),
             (ISB_IFRECV, pack("<Q", received)),
             (ISB_IFDROP, pack("<Q", dropped)),
-            (ISB_OSDROP, pack("<Q", not_captured)),
         ]
+        if not_captured is not None:
+            options.append((ISB_OSDROP, pack("<Q", not_captured)))
         self._write(_block(INTERFACE_STATISTICS, pack("<I", interface) + _stamp(end_ns) + _options(options)))
 
     def secrets(self, data: bytes, kind: int = TLS_KEY_LOG) -> None:

@@ -73,7 +73,7 @@ def test_log_makes_a_row_an_interval_and_adds_up(tmp_path):
     for number in range(1, 12):  # readings every 250 ms
         total += number
         log.update(number * 0.25, {1: counters(sent_packets=total, delivered_packets=total), 2: counters()})
-    log.update(2.85, {1: counters(sent_packets=total + 1, delivered_packets=total)}, final=True)
+    log.update(2.85, {1: counters(sent_packets=total + 1, delivered_packets=total)})
     assert [row.end for row in log.latest] == ["b:x"]
     log.finish()
     frame = pl.read_parquet(folder.path / "links.parquet")
@@ -85,17 +85,29 @@ def test_log_makes_a_row_an_interval_and_adds_up(tmp_path):
     assert frame["sent_packets"].dtype == pl.Int64
 
 
+def test_one_reading_may_come_in_several_messages(tmp_path):
+    log = LinkLog(RunFolder.create(tmp_path, "leo"), ["a:x", "b:x", "c:x"])
+    for t_s in (1.0, 2.0):
+        for end in range(3):
+            log.update(t_s, {end: counters(sent_packets=10 * t_s)})
+    log.close()
+    assert log.rows == 6
+    assert [(row.t_s, row.end, row.sent_packets) for row in log.latest] == [
+        (2.0, "a:x", 10), (2.0, "b:x", 10), (2.0, "c:x", 10),
+    ]  # fmt: skip
+    assert drops_by_cause(log.counters)["queue"] == 0
+
+
 def test_long_stall_makes_one_longer_interval(tmp_path):
     log = LinkLog(RunFolder.create(tmp_path, "leo"), ["a:x"])
     log.update(7.0, {0: counters(sent_packets=7, sent_bytes=700)})
+    log.close()
     (row,) = log.latest
     assert (row.interval_s, row.asked_bps) == (7.0, 800.0)
-    log.close()
 
 
-def test_final_reading_at_the_same_instant_adds_nothing(tmp_path):
+def test_run_that_ends_before_play_has_no_rows(tmp_path):
     log = LinkLog(RunFolder.create(tmp_path, "leo"), ["a:x"])
-    log.update(1.0, {0: counters(sent_packets=7)})
-    log.update(1.0, {0: counters(sent_packets=7)}, final=True)
-    assert log.rows == 1
+    log.update(0.0, {0: counters()})
     log.close()
+    assert log.rows == 0
