@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from emulator.record.snapshot import PHASES, Phase, Snapshot
 from emulator.show import panels, text
-from emulator.show.snapshot import PHASES, Phase, Snapshot
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from emulator.record.snapshot import PHASES, EventRow, FlowRow, HandoverRow, LinkRow, Phase, ProbeRow, Snapshot
 from emulator.show import text
-from emulator.show.snapshot import PHASES, EventRow, FlowRow, HandoverRow, LinkRow, Phase, ProbeRow, Snapshot
 from emulator.show.text import Signs
 
 WIDE = 110  # columns from which panels stand side by side
