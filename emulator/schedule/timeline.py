@@ -1,0 +1,122 @@
+"""The timeline of a network without orbits: every link end has knots, routes are least delay over their values.
+
+Invariant: a row depends on its step number alone. Ends are read for many steps at once, and routes are computed again
+only where a delay or an outage differs from the step before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.network import Bools, Floats, Ints, Knots, LinkSpec, NodeSpec, Row
+from emulator.schedule.knots import evaluate
+from emulator.schedule.routes import least_delay, path_delay
+
+_WINDOW = 64  # steps read at once: bounds memory, whatever the duration
+
+
+class KnotTimeline:
+    """Rows of links that do not move; a `Timeline`.
+
+    `routing` is "least-delay", "static" (the routes of step 0) or "none". Least-delay routes are those of the values at
+    the start of the step; with `routing_step_s` above `step_s`, of the last step that begins a routing step or at
+    which an end went up or down.
+    Nodes marked in `no_transit` (N bools) never lie inside a path. ValueError where an end has no knots.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[NodeSpec],
+        links: Sequence[LinkSpec],
+        step_s: float = 1.0,
+        routing: str = "least-delay",
+        no_transit: Bools | None = None,
+        routing_step_s: float | None = None,
+    ) -> None:
+        if routing not in ("least-delay", "static", "none"):
+            raise ValueError(f"routing is {routing!r}; wanted 'least-delay', 'static' or 'none'")
+        self.step_s = step_s
+        self.routing = routing
+        self._routing_steps = max(1, round((routing_step_s or step_s) / step_s))
+        self._nodes = len(nodes)
+        self._live = np.array([number for number, node in enumerate(nodes) if node.live], dtype=np.int32)
+        self._no_transit = no_transit
+        self._tail = np.array([node for link in links for node in (link.a, link.b)], dtype=np.int32)
+        self._peer = np.array([node for link in links for node in (link.b, link.a)], dtype=np.int32)
+        self._knots: list[Knots] = []
+        for link in links:
+            for spec in (link.forward, link.backward):
+                if spec.knots is None:
+                    raise ValueError(f"link {link.name} has an end without knots, and the network no other timeline")
+                self._knots.append(spec.knots)
+        self._varying = [end for end, knots in enumerate(self._knots) if len(knots.t_s) > 1]
+
+    def rows(self, first: int, count: int) -> Iterator[Row]:
+        """Rows first … first + count - 1, a window of steps at a time."""
+        routed: tuple[Floats, Bools, Ints] | None = None
+        begin = first
+        if self.routing == "static" and count:
+            start = self._read(0, 1)
+            routed = start[0][0], start[4][0], self._routes(start[0][0], start[4][0])
+        elif self.routing == "least-delay":
+            begin -= first % self._routing_steps
+        for base in range(begin, first + count, _WINDOW):
+            steps = min(_WINDOW, first + count - base)
+            delay_start_s, delay_end_s, rate_bps, loss, up = self._read(base, steps)
+            for place in range(steps):
+                start_s, alive = delay_start_s[place], up[place]
+                due = (base + place) % self._routing_steps == 0
+                if routed is None or (
+                    self.routing == "least-delay"
+                    and not ((not due or np.array_equal(start_s, routed[0])) and np.array_equal(alive, routed[1]))
+                ):
+                    routed = start_s, alive, self._routes(start_s, alive)
+                if base + place < first:
+                    continue
+                next_end = routed[2]
+                path_start_s = self._paths(next_end, start_s)
+                constant = np.array_equal(start_s, delay_end_s[place])
+                yield Row(
+                    step=base + place,
+                    delay_start_s=start_s,
+                    delay_end_s=delay_end_s[place],
+                    rate_bps=rate_bps[place],
+                    loss=loss[place],
+                    up=alive,
+                    peer=self._peer,
+                    next_end=next_end,
+                    path_start_s=path_start_s,
+                    path_end_s=path_start_s if constant else self._paths(next_end, delay_end_s[place]),
+                )
+
+    def _read(self, first: int, steps: int) -> tuple[Floats, Floats, Floats, Floats, Bools]:
+        """Steps × E: delay at the start and just before the end of each step; rate, loss and up at its start."""
+        t_s: Floats = np.arange(first, first + steps + 1, dtype=np.float64) * self.step_s
+        shape = (steps, len(self._knots))
+        first_values = [(k.delay_s[0], k.rate_bps[0], k.loss[0], k.up[0]) for k in self._knots]
+        delay, rate, loss, up = np.array(first_values, dtype=np.float64).reshape(-1, 4).T
+        start_s, end_s, rate_bps, losses = (
+            np.broadcast_to(column, shape).copy() for column in (delay, delay, rate, loss)
+        )
+        alive = np.broadcast_to(up > 0, shape).copy()
+        for end in self._varying:
+            values = evaluate(self._knots[end], t_s[:-1])
+            start_s[:, end], rate_bps[:, end], losses[:, end], alive[:, end] = values
+            end_s[:, end] = evaluate(self._knots[end], t_s[1:], left=True).delay_s
+        return start_s, end_s, rate_bps, losses, alive
+
+    def _routes(self, delay_s: Floats, up: Bools) -> Ints:
+        if self.routing == "none":
+            return np.full((len(self._live), self._nodes), -1, dtype=np.int32)
+        end = np.flatnonzero(up).astype(np.int32)
+        next_end, _ = least_delay(
+            self._tail[end], self._peer[end], delay_s[end], end, self._nodes, self._live, self._no_transit
+        )
+        return next_end
+
+    def _paths(self, next_end: Ints, delay_s: Floats) -> NDArray[np.float64]:
+        """D × D delays from live node i (row) to live node j (column)."""
+        return path_delay(next_end, self._peer, delay_s, self._live, self._live).T
