@@ -114,10 +114,11 @@ class LinkLog(Spool):
         self._since_s = 0.0
         self._at_s = 0.0
 
-    def update(self, t_s: float, counters: Mapping[int, Counters]) -> None:
+    def update(self, t_s: float, counters: Mapping[int, Counters], *, final: bool = False) -> None:
         """Take a reading of some ends at `t_s`; ends that have not changed may be left out.
 
-        A reading may come in several messages of one `t_s`, so an interval is closed by the first later one.
+        A reading may come in several messages of one `t_s`, so an interval is closed by the first later one, and the
+        last by the one that is `final`.
         """
         if t_s > self._at_s:
             if self._at_s - self._since_s >= self._interval_s * 0.999:
@@ -125,6 +126,8 @@ class LinkLog(Spool):
             self._at_s = t_s
         self.counters.update(counters)
         self._changed.update(counters)
+        if final:
+            self._cut()
 
     def close(self) -> None:
         if self._changed:

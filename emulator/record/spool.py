@@ -164,12 +164,13 @@ class SpoolReader:
         self.lost_bytes = max(0, size - good)
 
 
-def read_frame(spool: Path, columns: Columns) -> pl.DataFrame:
-    """The rows of a spool as one table in memory: for a run that crashed, or that still goes on."""
+def read_frame(spool: Path, columns: Columns) -> tuple[pl.DataFrame, int]:
+    """The rows of a spool as one table in memory, and the bytes lost: for a run that crashed, or still goes on."""
     import polars as pl
 
-    frames = [_frame(chunk, columns) for chunk in _chunks(iter(SpoolReader(spool, len(columns))))]
-    return pl.concat(frames) if frames else _frame([], columns)
+    reader = SpoolReader(spool, len(columns))
+    frames = [_frame(chunk, columns) for chunk in _chunks(iter(reader))]
+    return (pl.concat(frames) if frames else _frame([], columns)), reader.lost_bytes
 
 
 def to_parquet(spool: Path, parquet: Path, columns: Columns) -> Converted:

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from emulator.show.live import LiveScreen
+from emulator.show.summary import print_summary
 
-__all__ = ["LiveScreen"]
+__all__ = ["LiveScreen", "print_summary"]

@@ -104,9 +104,9 @@ def test_garbage_behind_the_last_row_is_lost_and_nothing_else(folder, tail):
 def test_spool_of_a_running_run_can_be_read(folder):
     log = EventLog(folder)
     log.append(1.0, "node", "program", "kind", {"a": 1})
-    assert read_frame(log.path, EVENT_COLUMNS).height == 0
+    assert read_frame(log.path, EVENT_COLUMNS)[0].height == 0
     log.flush()
-    assert read_frame(log.path, EVENT_COLUMNS)["kind"].to_list() == ["kind"]
+    assert read_frame(log.path, EVENT_COLUMNS)[0]["kind"].to_list() == ["kind"]
     assert log.path.exists()
     log.close()
 

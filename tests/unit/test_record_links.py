@@ -73,7 +73,7 @@ def test_log_makes_a_row_an_interval_and_adds_up(tmp_path):
     for number in range(1, 12):  # readings every 250 ms
         total += number
         log.update(number * 0.25, {1: counters(sent_packets=total, delivered_packets=total), 2: counters()})
-    log.update(2.85, {1: counters(sent_packets=total + 1, delivered_packets=total)})
+    log.update(2.85, {1: counters(sent_packets=total + 1, delivered_packets=total)}, final=True)
     assert [row.end for row in log.latest] == ["b:x"]
     log.finish()
     frame = pl.read_parquet(folder.path / "links.parquet")

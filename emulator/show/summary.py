@@ -1,0 +1,180 @@
+"""The end-of-run text: verdict.json as a person reads it, the verdict first.
+
+Invariant: it shows nothing that is not in verdict.json, and says by a sign and a word what it says by colour.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from emulator.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS, DataError
+from emulator.record.verdict import Verdict
+from emulator.show import text
+from emulator.show.panels import BAD, DIM, GOOD, HEAD, WARN
+from emulator.show.text import Signs
+
+MEANING = {
+    EXIT_PASS: "every expectation holds",
+    EXIT_FAIL: "an expectation does not hold",
+    EXIT_LATE: "packets left too late for these figures to be trusted",
+    EXIT_INTERRUPTED: "interrupted before its end",
+    EXIT_INTERNAL: "the emulation itself failed",
+}
+MOST_ROWS = 20  # of a table; verdict.json has them all
+
+
+def print_summary(folder: Path, as_json: bool = False, console: Console | None = None) -> None:
+    """Print the summary of a finished run on standard output, or its verdict.json with `as_json`.
+
+    DataError where the folder has no readable verdict.
+    """
+    path = folder / "verdict.json"
+    try:
+        document = path.read_text()
+        verdict = Verdict.from_json(document)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; the run may still be going on, or was killed") from None
+    except ValueError as error:
+        raise DataError(f"{path}: {error}; run the scenario again with this version") from None
+    if as_json:
+        sys.stdout.write(document)
+        return
+    console = console or Console(highlight=False)
+    text.never_fail(console)
+    summary(console, verdict, folder)
+
+
+def summary(console: Console, verdict: Verdict, folder: Path) -> None:
+    """The text itself; parts without data are left out."""
+    signs = text.signs(console)
+    passed = verdict.exit_code == EXIT_PASS
+    console.print(
+        Text.assemble(
+            (f"{signs.good} PASS" if passed else f"{signs.bad} FAIL", f"bold {GOOD if passed else BAD}"),
+            (f"  {verdict.scenario}", HEAD),
+            f"  seed {verdict.seed}",
+            f"  {text.duration(verdict.duration_s)} played" if verdict.duration_s else "",
+            f"  {MEANING.get(verdict.exit_code, '')}",
+            f" (exit {verdict.exit_code})" if not passed else "",
+        ),
+        soft_wrap=True,
+    )
+    if verdict.error:
+        console.print(Text(f"  {verdict.error}", BAD), soft_wrap=True)
+    for part in (_expectations(verdict, signs), _probes(verdict), _flows(verdict)):
+        if part is not None:
+            console.print()
+            console.print(part)
+    console.print()
+    for name, words in _facts(verdict, signs):
+        console.print(Text.assemble((f"{name:<12}", HEAD), words), soft_wrap=True)
+    for warning in verdict.warnings:
+        console.print(Text.assemble((f"{signs.warn} warning   ", WARN), warning), soft_wrap=True)
+    console.print(Text.assemble((f"{'run folder':<12}", HEAD), str(folder)), soft_wrap=True)
+
+
+def _table(title: str, rows: int, *columns: str) -> Table:
+    if rows > MOST_ROWS:
+        title += f" ({MOST_ROWS} of {rows}, all in verdict.json)"
+    table = Table(
+        title=escape(title), title_justify="left", title_style=HEAD, box=None, padding=(0, 2, 0, 0), header_style=DIM,
+        show_edge=False,
+    )  # fmt: skip
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="right" if index else "left", no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _expectations(verdict: Verdict, signs: Signs) -> Table | None:
+    if not verdict.expectations:
+        return None
+    table = Table(
+        title="Expectations", title_justify="left", title_style=HEAD, box=None, padding=(0, 2, 0, 0), header_style=DIM,
+        show_edge=False,
+    )  # fmt: skip
+    for name in ("", "figure", "asked", "observed", ""):
+        table.add_column(name, overflow="fold")
+    for outcome in verdict.expectations:
+        mark = Text(signs.good, GOOD) if outcome.holds else Text(signs.bad, BAD)
+        observed = Text("-" if outcome.observed is None else _plain(outcome.observed))
+        table.add_row(mark, Text(outcome.figure), Text(outcome.asked), observed, Text(outcome.reason, DIM))
+    return table
+
+
+def _probes(verdict: Verdict) -> Table | None:
+    if not verdict.probes:
+        return None
+    table = _table(
+        "Delay, round trip in ms", len(verdict.probes),
+        "pair", "asked", "delivered", "error p50", "error p99", "sent", "lost",
+    )  # fmt: skip
+    for row in verdict.probes[:MOST_ROWS]:
+        error = row.get("error_ms") or {}
+        table.add_row(
+            Text(str(row.get("pair", ""))),
+            text.milliseconds(row.get("asked_ms")),
+            text.milliseconds(row.get("seen_ms")),
+            text.milliseconds(error.get("p50")),
+            text.milliseconds(error.get("p99")),
+            f"{row.get('sent', 0):,}",
+            Text(f"{row.get('lost', 0):,}", WARN if row.get("lost") else ""),
+        )
+    return table
+
+
+def _flows(verdict: Verdict) -> Table | None:
+    if not verdict.flows:
+        return None
+    table = _table("Flows", len(verdict.flows), "pair", "mean", "bytes", "time")
+    for row in verdict.flows[:MOST_ROWS]:
+        table.add_row(
+            Text(str(row.get("pair", ""))),
+            text.rate(row.get("mean_bps")),
+            text.size(row.get("bytes")),
+            text.duration(row.get("duration_s")),
+        )
+    return table
+
+
+def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
+    facts = []
+    if verdict.probe_error_ms:
+        facts.append(("probe error", _quantiles(verdict.probe_error_ms)))
+    late = verdict.lateness_ms
+    if late:
+        words = _quantiles(late)
+        if verdict.lateness_limit_ms is not None:
+            limit = f"p99 allowed: {text.milliseconds(verdict.lateness_limit_ms)} ms"
+            words += Text(f"  {signs.bad if verdict.late else signs.good} {limit}", BAD if verdict.late else DIM)
+        facts.append(("lateness", words))
+    figures = [f"{name} {_plain(value)}" for name, value in verdict.summary.items()]
+    if figures:
+        facts.append(("summary", Text(", ".join(figures))))
+    dropped = [f"{cause} {count:,}" for cause, count in verdict.drops.items() if count]
+    if verdict.drops:
+        facts.append(("drops", Text(", ".join(dropped) or "none")))
+    return facts
+
+
+def _quantiles(values: Mapping[str, float]) -> Text:
+    return Text(", ".join(f"{name} {text.milliseconds(value)} ms" for name, value in values.items()))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return text.number(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{name} {_plain(item)}" for name, item in value.items()) + ")"
+    if isinstance(value, list):
+        return f"{len(value)} values"
+    return str(value)
