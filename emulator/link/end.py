@@ -20,8 +20,9 @@ from emulator.schedule.knots import Segment
 
 # time (of offer, then of arrival), packet, wire bytes, destination index (-1: not looked up), hop limit, far node
 Item = tuple[float, bytes, int, int, int, int]
-# what holds at an instant, the node that receives, and the time until which both are known to hold
-Source = Callable[[float], tuple[Segment, int, float]]
+# what holds at an instant, the node that receives, the time until which both are known to hold, and the toll: hops
+# that leaving costs (1 where the sender is a transit node, 0 where a kernel has counted the hop)
+Source = Callable[[float], tuple[Segment, int, float, int]]
 Tap = Callable[[float, float, int, bytes], None]  # time it left, asked arrival, EndStats cause or 0, packet
 
 MEMORY_BYTES = 256 * 2**20  # what one end may hold, whatever its bounds say
@@ -50,7 +51,6 @@ class End:
         "dropped_bytes",
         "drops",
         "flying",
-        "free",
         "held",
         "idle_s",
         "keeps",
@@ -64,6 +64,7 @@ class End:
         "pace",
         "peer",
         "per_packet",
+        "plain",
         "queue_pace",
         "random",
         "reorder",
@@ -74,6 +75,7 @@ class End:
         "slope",
         "stop_s",
         "tap",
+        "toll",
         "waiting",
         "waiting_bytes",
         "wake_s",
@@ -116,36 +118,53 @@ class End:
         self.stop_s = -inf  # the first offer loads
         self.peer = -1
         self.base_s = self.slope = self.pace = self.loss = 0.0
-        self.running = self.keeps = self.free = self.random = False
+        self.running = self.keeps = self.plain = self.random = False
+        self.toll = 0
 
     # --- packets in ---
 
     def offer(self, items: list[Item]) -> None:
         """Take packets in the order given; their times may not fall. Never raises, counts what it drops."""
-        if items[0][0] >= self.stop_s:
-            self.advance(items[0][0])
+        first = items[0][0]
+        if first >= self.stop_s or first >= self.departs_s:
+            self.advance(first)
         if self.random and any(item[1][1] for item in items):
             items = [piece for item in items for piece in _cut(item, self._ip)]
-        self.sent_packets += len(items)
-        self.sent_bytes += items[0][2] if len(items) == 1 else sum([item[2] for item in items])
+        count = len(items)
+        size = items[0][2] if count == 1 else sum([item[2] for item in items])
+        self.sent_packets += count
+        self.sent_bytes += size
         if self.sent_bytes - self.delivered_bytes - self.dropped_bytes > MEMORY_BYTES:
             for item in items:
                 self._drop(EndStats.DROP_OVERLOAD, item, item[0])
-            return
-        if self.free and not self.waiting and items[-1][0] < self.stop_s:
-            base, slope, peer = self.base_s, self.slope, self.peer
-            delay = base + slope * items[0][0]
-            if items[0][0] + delay >= self.last_s:  # unlimited and without effects: packets leave as they come
-                self.flying.extend(
-                    [(t + (base + slope * t), data, size, dest, hops, peer) for t, data, size, dest, hops, _ in items]
-                )
-                self.last_s = self.flying[-1][0]
-                self.idle_s = items[-1][0]
-                self.asked_delay_sum_s += delay * len(items)
-                return
-        waiting, bounded = self.waiting, self._queue_bounds is not None
+        elif not self.plain or items[-1][0] >= self.stop_s:
+            self._admit(items)
+        elif self.pace == 0.0 and not self.waiting and self.last_s <= first + self.base_s + self.slope * first:
+            base, slope, toll, peer = self.base_s, self.slope, self.toll, self.peer
+            self.flying.extend(
+                [
+                    (t + (base + slope * t), data, size, dest, hops - toll, peer)
+                    for t, data, size, dest, hops, _ in items
+                ]
+            )
+            self.last_s = self.flying[-1][0]
+            self.idle_s = items[-1][0]
+            self.asked_delay_sum_s += (base + slope * first) * count
+        elif self._queue_bounds is not None and not self._fits_all(size, count, first):
+            self._admit(items)
+        elif self.waiting:
+            self.waiting.extend(items)
+            self.waiting_bytes += size
+        else:
+            self.waiting.extend(items)
+            self.waiting_bytes = size - items[0][2]
+            self._start(first if first > self.idle_s else self.idle_s)
+
+    def _admit(self, items: list[Item]) -> None:
+        """Take packets one by one, each at its time: where bounds, outages or effects may treat them differently."""
+        waiting = self.waiting
         for item in items:
-            t, size = item[0], item[2]
+            t = item[0]
             if t >= self.departs_s or t >= self.stop_s:
                 self.advance(t)
             if not self.keeps:
@@ -153,9 +172,9 @@ class End:
             elif not waiting:
                 waiting.append(item)
                 self._start(t if t > self.idle_s else self.idle_s)
-            elif not bounded or self._has_room(item):
+            elif self._queue_bounds is None or self._has_room(item):
                 waiting.append(item)
-                self.waiting_bytes += size
+                self.waiting_bytes += item[2]
 
     def _has_room(self, item: Item) -> bool:
         """Whether the queue takes the packet, after head drops where asked; a refused packet has been counted."""
@@ -170,15 +189,29 @@ class End:
         return True
 
     def _fits(self, size: int, t: float) -> bool:
+        """Whether one more packet stays within every bound."""
         assert self._queue_bounds is not None
         most_bytes, most_packets, most_s = self._queue_bounds
         if self.waiting_bytes + size > most_bytes or len(self.waiting) > most_packets:
             return False
-        if most_s == inf:
-            return True
-        pace = self.queue_pace
-        ahead_s = self.left * pace - (t - self.since_s if self.running else 0.0)
-        return max(ahead_s, 0.0) + self.waiting_bytes * pace <= most_s * (1 + 1e-12)
+        return most_s == inf or self._wait_s(t) <= most_s * (1 + 1e-12)
+
+    def _fits_all(self, size: int, count: int, t: float) -> bool:
+        """Whether packets fit even if none leaves meanwhile; where they might not, `_admit` looks at each."""
+        assert self._queue_bounds is not None
+        most_bytes, most_packets, most_s = self._queue_bounds
+        return (
+            self.waiting_bytes + size <= most_bytes
+            and len(self.waiting) + count <= most_packets
+            and (most_s == inf or self._wait_s(t) + size * self.queue_pace <= most_s)
+        )
+
+    def _wait_s(self, t: float) -> float:
+        """How long a packet that joins the queue at t waits until its transmission starts, at the present rate."""
+        if not self.waiting:
+            return 0.0
+        head_s = self.left * self.queue_pace - (t - self.since_s if self.running else 0.0)
+        return max(head_s, 0.0) + self.waiting_bytes * self.queue_pace
 
     # --- packets out ---
 
@@ -228,7 +261,7 @@ class End:
     def _serve(self, now: float) -> None:
         """Departures up to `now` within the segment that holds."""
         waiting, flying, stop, pace = self.waiting, self.flying, self.stop_s, self.pace
-        base, slope, peer, last = self.base_s, self.slope, self.peer, self.last_s
+        base, slope, toll, peer, last = self.base_s, self.slope, self.toll, self.peer, self.last_s
         simple = not self.random and self.tap is None
         departs, queued, asked = self.departs_s, self.waiting_bytes, 0.0
         while True:
@@ -239,7 +272,7 @@ class End:
                 arrival = departs + delay
                 if arrival < last:
                     arrival = last
-                flying.append((arrival, data, size, dest, hops, peer))
+                flying.append((arrival, data, size, dest, hops - toll, peer))
                 last = arrival
             else:
                 self._launch(data, size, dest, hops, departs)
@@ -247,11 +280,13 @@ class End:
             if not waiting:
                 self.departs_s = inf
                 break
-            size = waiting[0][2]
+            head = waiting[0]
+            size = head[2]
             queued -= size
-            departs = since + size * pace
+            begin = head[0] if head[0] > since else since
+            departs = begin + size * pace
             if departs > now or departs >= stop:
-                self.left, self.since_s, self.departs_s = float(size), since, departs
+                self.left, self.since_s, self.departs_s = float(size), begin, departs
                 break
         if simple:
             self.last_s = last
@@ -270,7 +305,7 @@ class End:
         for copy, jitter in copies:
             arrival = departs + delay + jitter
             self.asked_delay_sum_s += delay + jitter
-            item = (max(arrival, self.last_s), copy, size, dest, hops, self.peer)
+            item = (max(arrival, self.last_s), copy, size, dest, hops - self.toll, self.peer)
             if self.reorder and arrival < self.last_s:
                 place = len(self.flying)
                 while place and self.flying[place - 1][0] > arrival:
@@ -311,7 +346,7 @@ class End:
 
     def _load(self, t: float) -> None:
         """Bring in the values that hold at `t`, with overrides on top, and what they mean to the packets waiting."""
-        segment, self.peer, self.stop_s = self._source(t)
+        segment, self.peer, self.stop_s, self.toll = self._source(t)
         overrides = self.overrides
         rate = overrides.get("rate_bps", segment.rate_bps)
         up = bool(overrides.get("up", segment.up)) and self.peer >= 0
@@ -323,14 +358,14 @@ class End:
             self.slope = (segment.delay_end_s - segment.delay_start_s) / (segment.stop_s - segment.start_s)
             self.base_s -= self.slope * segment.start_s
         self.pace = 8.0 / rate if rate > 0.0 else inf
-        if 0.0 < rate < inf or rate == inf:
+        if rate > 0.0:
             self.queue_pace = self.pace
         self.running = up and not self.held and rate > 0.0
         self.keeps = up or self.held or self._hold_when_down
         if self.loss > 0.0 and self.chain is None:
             self.chain = self._impair()
         self.random = self.per_packet or self.loss > 0.0
-        self.free = self.running and rate == inf and not self.random and self.tap is None and self.slope > -1.0
+        self.plain = self.running and not self.random and self.tap is None and self.slope > -1.0
         if not self.waiting:
             self.departs_s = inf
         elif not self.keeps:

@@ -68,24 +68,29 @@ class Rows:
         else:
             self.table = columns.next_end
 
-    def source(self, end: int, t: float) -> tuple[Segment, int, float]:
-        """What holds for a link end at t, who receives, and until when both are known."""
+    def source(self, end: int, t: float) -> tuple[Segment, int, float, int]:
+        """What holds for a link end at t, who receives, until when both are known, and the hops that leaving costs."""
         link = self._network.links[end // 2]
         knots = self._network.end_spec(end).knots
-        far = link.a if end % 2 else link.b
+        sender, far = (link.b, link.a) if end % 2 else (link.a, link.b)
         if self._ring is None or (knots is not None and not link.moving):
             if knots is None:
                 raise EmulationError(f"link end {self._network.end_name(end)} has neither knots nor a timeline")
             stretch = segment(knots, t)
-            return stretch, far, stretch.stop_s
+            return stretch, far, stretch.stop_s, self._toll(sender)
         columns, until = self.at(t)
         if link.moving:
-            far = int(columns.peer[end])
+            far = columns.peer[end]
+            if end % 2:
+                sender = columns.peer[end - 1]
         if knots is not None:
             stretch = segment(knots, t)
-            return stretch, far, min(stretch.stop_s, until)
+            return stretch, far, min(stretch.stop_s, until), self._toll(sender)
         stretch = segment_of_row(columns, end, self.step_s)
         if t < 0 or t >= stretch.stop_s:  # before play, or the row is late: hold what is known
             delay_s = stretch.delay_start_s if t < 0 else stretch.delay_end_s
             stretch = stretch._replace(start_s=t, stop_s=until, delay_start_s=delay_s, delay_end_s=delay_s)
-        return stretch, far, until
+        return stretch, far, until, self._toll(sender)
+
+    def _toll(self, sender: int) -> int:
+        return 0 if sender >= 0 and self._network.nodes[sender].live else 1
