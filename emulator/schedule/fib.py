@@ -100,27 +100,34 @@ class FibCompiler:
         self._slot_of_end, self._end_of_slot = _slots(network)
         self._ports = np.array([np.count_nonzero(self._end_of_slot[node] != _ABSENT) for node in self.nodes], int)
         self._table = np.full((len(self.trie.prefixes), len(self.nodes)), _ABSENT, dtype=np.int32)
+        self._known: Ints | None = None  # next hops that the table stands for
 
     def update(self, next_end: Ints) -> list[RouteDelta]:
         """Changes of every live node's routes from the last table to this one (D × N ends, as `Row.next_end`)."""
-        table = self.compress(next_end)
-        deltas = delta(self._table, table, self.nodes.tolist(), self.trie.prefixes, self.version)
-        self._table = table
-        return deltas
-
-    def compress(self, next_end: Ints) -> Ints:
-        """Tables of all live nodes: prefix of the trie × live node, the end to send on, UNREACHABLE or absent."""
         ends = next_end[np.ix_(self._addressed, self.nodes)]
+        changed = np.arange(len(self.nodes))
+        if self._known is not None:
+            changed = np.flatnonzero((ends != self._known).any(axis=0))
+        self._known = ends
+        old, new = self._table[:, changed], self.compress(ends[:, changed], changed)
+        self._table[:, changed] = new
+        return delta(old, new, self.nodes[changed].tolist(), self.trie.prefixes, self.version)
+
+    def compress(self, ends: Ints, places: NDArray[np.integer]) -> Ints:
+        """Tables of the live nodes at `places`: prefix of the trie × node, the end to send on, UNREACHABLE or absent.
+
+        `ends` holds their next hops, addressed destination × node.
+        """
         slots = np.where(ends < 0, 1, self._slot_of_end[ends]) if self._slot_of_end.size else np.ones_like(ends)
-        own = self._addressed[:, None] == np.arange(len(self.nodes))
-        chosen = np.full((len(self.trie.prefixes), len(self.nodes)), -1, dtype=np.int16)
-        plain = self._ports > _MASK_BITS
+        own = self._addressed[:, None] == places
+        chosen = np.full((len(self.trie.prefixes), len(places)), -1, dtype=np.int16)
+        plain = self._ports[places] > _MASK_BITS
         if np.any(plain):
             leaves = np.where(own | (slots == 1), -1, slots)
             chosen[: len(slots), plain] = leaves[:, plain]
         if not np.all(plain) and len(slots):
             chosen[:, ~plain] = ortc(self.trie, slots[:, ~plain], own[:, ~plain], inherited=1)
-        table = self._end_of_slot[self.nodes, np.maximum(chosen, 0)]
+        table: Ints = self._end_of_slot[self.nodes[places], np.maximum(chosen, 0)]
         table[chosen < 0] = _ABSENT
         return table
 
