@@ -30,7 +30,8 @@ _BRIDGE_INDEX = tun.FIRST_INDEX - 1
 class Port:
     """An interface of a live node, and the descriptor by which the relay reads what the node sends.
 
-    `end` is the link end on which the port's packets are sent; -1 (SHARED_DOWNLINK): the shared downlink of a live satellite.
+    `end` is the link end on which the port's packets are sent; SHARED_DOWNLINK (-1): that of a live satellite towards
+    all stations, where the relay looks the destination up.
     """
 
     node: int
@@ -114,26 +115,28 @@ class Fabric:
             index = held.index[end]
             address = "" if link is None else (link.b_address if end % 2 else link.a_address)
             numbered = numbered or bool(address)
-            # Brought up without a queue of its own (length 0) a port gets no queueing discipline: the ring that the
-            # length then makes is the only queue, and a kernel discipline costs three times its memory.
             messages.append(
                 netlink.set_link(
                     index,
-                    txqlen=0,
+                    txqlen=TX_PACKETS,
                     gso_max_bytes=self.merge or None,
                     master=_BRIDGE_INDEX if node.role == "switch" else None,
-                    mac=self._mac(end) if port.ethernet else "",
+                    mac=port_mac(self.network, end) if port.ethernet else "",
                     link_local=bool(address),
                 )
             )
-            messages += [netlink.set_link(index, up=True), netlink.set_link(index, txqlen=TX_PACKETS)]
+            messages.append(
+                netlink.set_link(index, up=True)
+            )  # apart, because one message would be carried out up first
             if address:
                 ip, _, length = address.partition("/")
                 messages.append(netlink.add_address(index, ip, int(length or 32)))
             elif port.ethernet and link is not None and node.role != "switch":
                 peer = self.network.nodes[link.a if end % 2 else link.b]
                 messages += [
-                    netlink.add_neighbour(index, ip, self._mac(end ^ 1)) for ip in (peer.ipv4, peer.ipv6) if ip
+                    netlink.add_neighbour(index, ip, port_mac(self.network, end ^ 1))
+                    for ip in (peer.ipv4, peer.ipv6)
+                    if ip
                 ]
         if node.role == "switch":
             return [*messages, netlink.set_link(_BRIDGE_INDEX, up=True)]
@@ -160,11 +163,6 @@ class Fabric:
         peer = self.network.nodes[link.a if end % 2 else link.b]
         gateway = _packed(peer.ipv4 if len(prefix) == 4 else peer.ipv6)
         return netlink.route(prefix, length, index, gateway=gateway, onlink=True)
-
-    def _mac(self, end: int) -> str:
-        """A hardware address that is local, stable from run to run, and tells the end."""
-        given = self.network.extra.get("macs", {}).get(self.network.end_name(end))
-        return str(given) if given else "02:00:" + (end + 1).to_bytes(4, "big").hex(":")
 
     def _set_sysctls(self, forwards: bool, hairpin: bool) -> None:
         """Set what a namespace must not inherit from the host. Only what differs is written: each costs 70 µs."""
@@ -292,6 +290,12 @@ def _ports_of(network: Network) -> dict[int, _Plan]:
         if downlink and network.nodes[number].role == "satellite":
             ports.append((SHARED_DOWNLINK, downlink, None))
     return plan
+
+
+def port_mac(network: Network, end: int) -> str:
+    """The hardware address of an Ethernet port: as given, else local, the same in every run, and telling the end."""
+    given = network.extra.get("macs", {}).get(network.end_name(end))
+    return str(given) if given else "02:00:" + (end + 1).to_bytes(4, "big").hex(":")
 
 
 def _forwards(node: NodeSpec, plan: _Plan) -> bool:

@@ -39,9 +39,9 @@ def spawn(
     """Run `main` in a new sandbox; returns the process id to wait for, which ends with what `main` returned.
 
     `hosts` maps each node name to its addresses and becomes /etc/hosts. Descriptors beyond 0-2 and `keep_fds` are
-    closed in the sandbox (None: all stay). SIGINT, SIGTERM, SIGHUP and SIGUSR1-2 sent to the process reach
-    `main`; a `main` killed by signal n ends as 128+n. `user_namespace` None: only when not root. Call it from a thread that lives
-    as long as the run, for the sandbox dies with the thread. Raises PlatformError before anything runs.
+    closed in the sandbox (None: all stay). SIGINT, SIGTERM, SIGHUP and SIGUSR1-2 sent to the process reach `main`; a
+    `main` killed by signal n ends as 128+n. `user_namespace` None: only when not root. Call it from a thread that
+    lives as long as the run, for the sandbox dies with the thread. Raises PlatformError before anything runs.
     """
     check_tun()
     told, tell = os.pipe()
