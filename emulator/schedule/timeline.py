@@ -57,6 +57,7 @@ class KnotTimeline:
     def rows(self, first: int, count: int) -> Iterator[Row]:
         """Rows first … first + count - 1, a window of steps at a time."""
         routed: tuple[Floats, Bools, Ints] | None = None
+        paths = _Paths(self._peer, self._live)
         begin = first
         if self.routing == "static" and count:
             start = self._read(0, 1)
@@ -68,17 +69,12 @@ class KnotTimeline:
             delay_start_s, delay_end_s, rate_bps, loss, up = self._read(base, steps)
             for place in range(steps):
                 start_s, alive = delay_start_s[place], up[place]
-                due = (base + place) % self._routing_steps == 0
-                if routed is None or (
-                    self.routing == "least-delay"
-                    and not ((not due or np.array_equal(start_s, routed[0])) and np.array_equal(alive, routed[1]))
-                ):
+                if routed is None or self._outdated(base + place, start_s, alive, *routed[:2]):
                     routed = start_s, alive, self._routes(start_s, alive)
                 if base + place < first:
                     continue
                 next_end = routed[2]
-                path_start_s = self._paths(next_end, start_s)
-                constant = np.array_equal(start_s, delay_end_s[place])
+                path_start_s, path_end_s = (paths.along(next_end, delay) for delay in (start_s, delay_end_s[place]))
                 yield Row(
                     step=base + place,
                     delay_start_s=start_s,
@@ -89,7 +85,7 @@ class KnotTimeline:
                     peer=self._peer,
                     next_end=next_end,
                     path_start_s=path_start_s,
-                    path_end_s=path_start_s if constant else self._paths(next_end, delay_end_s[place]),
+                    path_end_s=path_end_s,
                 )
 
     def _read(self, first: int, steps: int) -> tuple[Floats, Floats, Floats, Floats, Bools]:
@@ -108,6 +104,13 @@ class KnotTimeline:
             end_s[:, end] = evaluate(self._knots[end], t_s[1:], left=True).delay_s
         return start_s, end_s, rate_bps, losses, alive
 
+    def _outdated(self, step: int, delay_s: Floats, up: Bools, routed_delay_s: Floats, routed_up: Bools) -> bool:
+        """Whether routes that were computed from earlier values must be computed again at this step."""
+        if self.routing != "least-delay":
+            return False
+        due = step % self._routing_steps == 0 and not np.array_equal(delay_s, routed_delay_s)
+        return due or not np.array_equal(up, routed_up)
+
     def _routes(self, delay_s: Floats, up: Bools) -> Ints:
         if self.routing == "none":
             return np.full((len(self._live), self._nodes), -1, dtype=np.int32)
@@ -117,6 +120,18 @@ class KnotTimeline:
         )
         return next_end
 
-    def _paths(self, next_end: Ints, delay_s: Floats) -> NDArray[np.float64]:
-        """D × D delays from live node i (row) to live node j (column)."""
-        return path_delay(next_end, self._peer, delay_s, self._live, self._live).T
+
+class _Paths:
+    """Delays along routes, D × D from live node i (row) to live node j; the last answer is kept, as the end of a step
+    is most often the start of the next, and constant links never change."""
+
+    def __init__(self, peer: Ints, live: Ints) -> None:
+        self._peer, self._live = peer, live
+        self._last: tuple[Ints, Floats, NDArray[np.float64]] | None = None
+
+    def along(self, next_end: Ints, delay_s: Floats) -> NDArray[np.float64]:
+        last = self._last
+        if last is None or last[0] is not next_end or not np.array_equal(last[1], delay_s):
+            paths = path_delay(next_end, self._peer, delay_s, self._live, self._live).T
+            last = self._last = next_end, delay_s, paths
+        return last[2]

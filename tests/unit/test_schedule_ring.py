@@ -105,3 +105,28 @@ def test_a_forked_reader_sees_what_is_written_later():
     os.close(ready)
     os.close(go)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_reader_never_takes_a_row_that_is_being_written():
+    ring = RowRing(ENDS, NODES, DESTS, capacity=3)
+    rows = 3000
+    child = os.fork()
+    if child == 0:
+        for step in range(rows):
+            ring.put(row(step))
+        os._exit(0)
+    taken = 0
+    while (status := os.waitpid(child, os.WNOHANG))[0] == 0:
+        step = ring.latest - taken % 3  # also rows that are about to go
+        try:
+            found = ring.row(step)
+            copy = [np.array(getattr(found, name)) for name in ("delay_start_s", "peer", "next_end", "path_start_s")]
+        except LookupError:
+            continue
+        if ring.holds(step):
+            wanted = row(step)
+            names = ("delay_start_s", "peer", "next_end", "path_start_s")
+            assert all(np.array_equal(got, getattr(wanted, name)) for got, name in zip(copy, names, strict=True))
+            taken += 1
+    assert os.waitstatus_to_exitcode(status[1]) == 0
+    assert same(ring.row(rows - 1), row(rows - 1))
