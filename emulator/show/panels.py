@@ -84,9 +84,8 @@ def progress_of_all(snapshot: Snapshot, width: int, signs: Signs, took_s: Mappin
     table.add_column(no_wrap=True, overflow="ellipsis")
     for phase in PHASES:
         if phase == current:
-            done, total = _share(snapshot)
             table.add_row(
-                Text(signs.now, HEAD), Text(phase, HEAD), ProgressBar(total, done, pulse=total == 0),
+                Text(signs.now, HEAD), Text(phase, HEAD), _bar(snapshot),
                 counts(snapshot, took_s.get(phase)),
             )  # fmt: skip
         elif phase in took_s or PHASES.index(phase) < PHASES.index(current):
@@ -108,13 +107,17 @@ def progress(snapshot: Snapshot, width: int, signs: Signs, took_s: Mapping[Phase
             chips.append(f"{phase} {text.duration(took_s[phase])}   " if phase in took_s else f"{phase}   ", DIM)
         else:
             chips.append(f"{signs.later} {phase}   ", DIM)
-    done, total = _share(snapshot)
-    words = counts(snapshot, None)
+    words = counts(snapshot, took_s.get(current))
     bar = Table.grid(padding=(0, 1))
     bar.add_column(no_wrap=True, width=max(8, width - words.cell_len - 2))
     bar.add_column(no_wrap=True)
-    bar.add_row(ProgressBar(total, done, pulse=total == 0), words)
+    bar.add_row(_bar(snapshot), words)
     return Group(chips, bar)
+
+
+def _bar(snapshot: Snapshot) -> ProgressBar:
+    done, total = _share(snapshot)
+    return ProgressBar(total, done, pulse=total == 0, animation_time=snapshot.get("elapsed_s", 0.0))
 
 
 def _share(snapshot: Snapshot) -> tuple[float, float]:

@@ -62,7 +62,7 @@ def summary(console: Console, verdict: Verdict, folder: Path) -> None:
             (f"  {verdict.scenario}", HEAD),
             f"  seed {verdict.seed}",
             f"  {text.duration(verdict.duration_s)} played" if verdict.duration_s else "",
-            f"  {MEANING.get(verdict.exit_code, '')}",
+            f"  {_meaning(verdict)}",
             f" (exit {verdict.exit_code})" if not passed else "",
         ),
         soft_wrap=True,
@@ -79,6 +79,12 @@ def summary(console: Console, verdict: Verdict, folder: Path) -> None:
     for warning in verdict.warnings:
         console.print(Text.assemble((f"{signs.warn} warning   ", WARN), warning), soft_wrap=True)
     console.print(Text.assemble((f"{'run folder':<12}", HEAD), str(folder)), soft_wrap=True)
+
+
+def _meaning(verdict: Verdict) -> str:
+    if verdict.exit_code == EXIT_PASS and not verdict.expectations:
+        return "played to its end; the scenario expects nothing of its figures"
+    return MEANING.get(verdict.exit_code, "")
 
 
 def _table(title: str, rows: int, *columns: str) -> Table:

@@ -38,11 +38,12 @@ def never_fail(console: Console) -> None:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Three significant digits without an exponent: 0.12, 1.23, 45.6, 789, 12,345."""
+    """Three significant digits without an exponent: 0.123, 1.23, 45.6, 789, 12,300."""
     if value is None or not math.isfinite(value):
         return "-"
     if value == 0:
         return "0"
+    value = float(f"{value:.{digits - 1}e}")
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{min(decimals, digits)}f}"
 
@@ -62,6 +63,8 @@ def signed(value: float | None) -> str:
 def _scaled(value: float | None, base: float, units: tuple[str, ...]) -> str:
     if value is None or not math.isfinite(value):
         return "-"
+    if abs(value) < 999.5 and float(value).is_integer():
+        return f"{value:.0f} {units[0]}"
     for unit in units[:-1]:
         if abs(value) < 999.5 * (base / 1000):
             return f"{number(value)} {unit}"

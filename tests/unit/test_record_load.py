@@ -46,7 +46,7 @@ def test_crashed_run_is_read_from_its_spools_and_left_as_it_is(folder):
     assert run.events["t_s"].to_list() == [0.0, 1.0]
     assert run.lost_bytes["events"] > 0
     assert sorted(folder.path.rglob("*")) == before
-    with pytest.raises(DataError, match="samples.parquet"):
+    with pytest.raises(DataError, match=r"samples\.parquet"):
         _ = run.samples
 
 
