@@ -66,10 +66,10 @@ class Table(BaseModel):
 def table_of(config: type) -> type[Table]:
     """The Table with the fields of a dataclass: what checks the `config` of a node program.
 
-    Node programs stay free of pydantic this way; nested dataclasses follow the same key rule.
+    Node programs stay free of pydantic this way; nested dataclasses follow the same key rule. TypeError if it is none.
     """
     if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
-        raise TypeError(f"{config!r} is not a dataclass")
+        raise TypeError(f"{config!r} is not a dataclass; wanted a dataclass `Config`")
     hints = get_type_hints(config, include_extras=True)
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(config):

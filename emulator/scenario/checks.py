@@ -63,15 +63,17 @@ def _times(data: Mapping[str, Any]) -> Iterator[Finding]:
                     yield (kind, index, key), repr(table[key]), wanted
 
 
-def unmatched(scenario: Scenario, nodes: list[str], ends: list[str]) -> Iterator[Finding]:
-    """Each glob of the scenario that matches none of the nodes, or none of the link ends ("node:port")."""
+def unmatched(scenario: Scenario, nodes: list[str], ends: list[str], live: list[str]) -> Iterator[Finding]:
+    """Each glob of the scenario that matches none of the nodes, none of the link ends, or no live node."""
     from emulator.scenario.models import matching
 
     places: list[tuple[Path, tuple[str, ...], list[str], str]] = []
     for index, program in enumerate(scenario.programs):
-        places.append((("program", index, "nodes"), program.nodes, nodes, "node"))
+        places.append((("program", index, "nodes"), program.nodes, live, "live node"))
     for index, action in enumerate(scenario.actions):
-        places.append((("action", index, "nodes"), action.nodes or (), nodes, "node"))
+        runs = action.do in ("exec", "crash", "restart")
+        names, noun = (live, "live node") if runs else (nodes, "node")
+        places.append((("action", index, "nodes"), action.nodes or (), names, noun))
         places.append((("action", index, "links"), action.links or (), ends, "link end"))
         for group, globs in enumerate(action.groups or ()):
             places.append((("action", index, "groups", group), globs, nodes, "node"))

@@ -51,17 +51,15 @@ class LineIndex:
             line = self._line_here()
             if self._text.startswith("[[", self._at):
                 self._at += 2
-                table = self._resolve(self._keys())
+                table = self._resolve(self._keys(), line)
                 index = self._elements.get(table, -1) + 1
                 self._elements[table] = index
-                self._note(table, line)
                 table = (*table, index)
                 self._lines[table] = line
                 self._at += 2
             elif self._text[self._at] == "[":
                 self._at += 1
-                table = self._resolve(self._keys())
-                self._note(table, line)
+                table = self._resolve(self._keys(), line)
                 self._at += 1
             else:
                 self._pair(table)
@@ -120,11 +118,12 @@ class LineIndex:
                 return parts
             self._at += 1
 
-    def _resolve(self, keys: list[str]) -> Path:
+    def _resolve(self, keys: list[str], line: int) -> Path:
         """Path of a table header: a key that names an array of tables means its last element."""
         path: Path = ()
         for number, key in enumerate(keys):
             path = (*path, key)
+            self._note(path, line)
             if path in self._elements and number < len(keys) - 1:
                 path = (*path, self._elements[path])
         return path

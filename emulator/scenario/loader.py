@@ -51,19 +51,25 @@ def load(
 def from_topo_file(reference: str | Path, overrides: Iterable[str] = (), skip_bad: bool = False) -> Scenario:
     """The scenario that plays a topology file by itself: "file.py", or "file.py:NAME" where it holds several.
 
-    Made for Mininet files: every node gets a namespace, and routing is left to the hosts, as in Mininet.
+    In a Mininet file every node gets a namespace, and routing is left to the hosts, as in Mininet.
     """
     path, separator, chosen = str(reference).partition(".py:")
     file = Path(f"{path}.py") if separator else Path(path)
     if not file.is_file():
         raise UsageError(f"no topology file {str(file)!r}; wanted FILE.py, or FILE.py:NAME where it holds several")
-    data: dict[str, Any] = {
-        "topology": f"{file.name}:{chosen}" if separator else file.name,
-        "materialise": "all",
-        "routing": "none",
-    }
+    data: dict[str, Any] = {"topology": f"{file.name}:{chosen}" if separator else file.name}
+    if _is_mininet(data["topology"], file.parent.resolve()):
+        data |= {"materialise": "all", "routing": "none"}
     name = re.sub(r"[^A-Za-z0-9._-]", "-", file.stem).lstrip("._-") or "topology"
     return _resolve(data, name, file.parent, Source("--topo"), overrides, None, skip_bad)
+
+
+def _is_mininet(reference: str, folder: Path) -> bool:
+    imports.search_in(folder)
+    try:
+        return topology_code(reference, folder).config is None
+    except LookupError:
+        return True  # `_resolve` meets the same error and reports it
 
 
 def find(source: str | Path) -> Path:
@@ -71,6 +77,8 @@ def find(source: str | Path) -> Path:
     path = Path(source)
     if path.is_dir() and (path / SCENARIO_FILE).is_file():
         return path / SCENARIO_FILE
+    if path.is_file() and path.suffix == ".py":
+        raise UsageError(f"{str(source)!r} is a Python file, not a scenario; play a topology file by --topo")
     if path.is_file():
         return path
     known = {entry.name: entry.path for entry in bundled()}
@@ -173,11 +181,21 @@ class _Check:
             return None
         config = program.get("config", {})
         try:
-            model = table_of(_config_class(reference, self.directory))
-        except LookupError as error:
+            made = _config_class(reference, self.directory)
+            model = table_of(made)
+        except (LookupError, TypeError) as error:
             self._amiss(("program", index, "run"), error)
             return None
-        return self._model(model, config, ("program", index, "config")) if isinstance(config, Mapping) else None
+        if not isinstance(config, Mapping):
+            return None
+        path = ("program", index, "config")
+        checked: BaseModel | None = self._model(model, config, path)
+        if checked is not None:
+            try:
+                made(**dict(checked))  # its __post_init__ may know more than types do
+            except (ValueError, TypeError) as error:
+                self._amiss(path, error)
+        return checked
 
     def _model(self, model: type[BaseModel], data: Mapping[str, Any], prefix: tuple[str | int, ...] = ()) -> Any:
         """An instance of the model, or None and findings."""
@@ -187,9 +205,9 @@ class _Check:
             self.findings += problems.findings(error, model, data, prefix)
             return None
 
-    def _amiss(self, path: tuple[str | int, ...], error: LookupError) -> None:
-        found, _, wanted = str(error.args[0]).partition("; wanted ")
-        self.findings.append((path, found, wanted))
+    def _amiss(self, path: tuple[str | int, ...], error: Exception) -> None:
+        found, separator, wanted = str(error.args[0] if error.args else error).partition("; wanted ")
+        self.findings.append((path, found, wanted) if separator else (path, "what does not fit", found))
 
 
 def _config_class(reference: str, directory: Path) -> type:

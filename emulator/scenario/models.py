@@ -240,10 +240,14 @@ class Source:
     def place(self, path: Path) -> str:
         """Where a key stands: "leo.toml:31" or "--set shell.planes"; for an absent key where its table stands."""
         for length in range(len(path), 0, -1):
-            if path[:length] in self.overrides:
-                return self.overrides[path[:length]]
-            if self.lines and self.lines.has(path[:length]):
+            here = path[:length]
+            if here in self.overrides:
+                return self.overrides[here]
+            if self.lines and self.lines.has(here):
                 break
+            for made, option in self.overrides.items():  # a table that is there only because an option made it
+                if made[:length] == here:
+                    return option
         return f"{self.file}:{self.lines.line(path)}" if self.lines else self.file
 
 
@@ -306,13 +310,16 @@ class Scenario(Table):
         data = self.model_dump(by_alias=True)
         return Problem(self._source.place(path), key_text(path, data), found, wanted)
 
-    def check_names(self, nodes: list[str], ends: list[str]) -> list[Problem]:
-        """Names and globs of programs, actions and capture that match no node, or no link end, of the built network."""
+    def check_names(self, nodes: list[str], ends: list[str], live: list[str] | None = None) -> list[Problem]:
+        """Names and globs of programs, actions and capture that match nothing in the built network.
+
+        `nodes` and `ends` ("node:port") are all of them, `live` the nodes that programs and commands can run on.
+        """
         from emulator.scenario.checks import unmatched
 
         return [
             self.problem(path, f"{glob!r}, which matches nothing", wanted)
-            for path, glob, wanted in unmatched(self, nodes, ends)
+            for path, glob, wanted in unmatched(self, nodes, ends, nodes if live is None else live)
         ]
 
 

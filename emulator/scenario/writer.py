@@ -30,7 +30,14 @@ def scenario_toml(scenario: Scenario) -> str:
 
 def keys_and_texts(model: BaseModel) -> dict[str, Any]:
     """A model as its TOML keys and values: texts with units, lists, no nulls."""
-    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    data: dict[str, Any] = _without_nulls(model.model_dump(mode="json", by_alias=True))
+    return data
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def dumps(data: Mapping[str, Any]) -> str:

@@ -1,0 +1,164 @@
+"""A scenario written as TOML loads back equal; any data written by our writer reads back through tomllib."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emulator.node import Node
+from emulator.scenario import Scenario, load
+from emulator.scenario.lines import LineIndex
+from emulator.scenario.writer import dumps
+from emulator.tables import Table
+from emulator.units import Duration, Rate, Share, show
+
+HERE = __name__  # this module is the topology and the home of the program
+
+
+class Shell(Table):
+    altitude_m: Duration | None = None
+    label: str = ""
+    planes: int = 1
+
+
+class Config(Table):
+    shell: Shell = Shell()
+    offsets_s: tuple[Duration, ...] = ()
+
+
+def build(config: Config, options: Any) -> Any:
+    raise AssertionError("not built here")
+
+
+class Program(Node):
+    @dataclass(frozen=True, slots=True)
+    class Config:
+        interval_s: Duration = 0.05
+        rate_bps: Rate = float("inf")
+        loss: Share = 0.0
+        words: tuple[str, ...] = ()
+        table: dict[str, float] = field(default_factory=dict)
+
+
+text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+seconds = st.floats(1e-9, 50.0)
+durations = seconds.map(lambda value: show(value, "duration"))
+rates = st.floats(0, 1e12).map(lambda value: show(value, "rate"))
+shares = st.floats(0, 100).map(lambda value: f"{value!r} %")
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,10}", fullmatch=True)
+globs = st.lists(text.filter(bool), min_size=1, max_size=3)
+
+
+def optional(required: dict[str, Any], **others: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(required, optional=others)
+
+
+configs = optional(
+    {},
+    interval=durations,
+    rate=rates,
+    loss=shares,
+    words=st.lists(text, max_size=3),
+    table=st.dictionaries(text, st.floats(allow_nan=False, allow_infinity=False), max_size=3),
+)
+programs = optional({"nodes": globs, "run": st.just(f"{HERE}:Program")}, config=configs, start=durations) | optional(
+    {"nodes": globs, "command": st.lists(text, min_size=1, max_size=3)},
+    environment=st.dictionaries(text, text, max_size=3),
+    expect=st.sampled_from(["running", "any", "exit 0"]),
+)
+actions = (
+    optional({"at": durations, "do": st.just("link-down"), "links": globs})
+    | optional({"every": durations, "do": st.just("set"), "links": globs, "rate": rates}, loss=shares, up=st.booleans())
+    | optional({"at": durations, "do": st.just("partition"), "groups": st.lists(globs, min_size=2, max_size=3)})
+)
+bounds = st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | text
+expects = st.fixed_dictionaries({"figure": text.filter(bool), "equals": bounds})
+scenarios = optional(
+    {"topology": st.just(HERE)},
+    name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,10}", fullmatch=True),
+    description=text,
+    duration=st.floats(51, 1e6).map(lambda value: show(value, "duration")),
+    seed=st.integers(0, 2**63 - 1),
+    materialise=st.sampled_from(["ends", "all"]) | globs,
+    routing=st.sampled_from(["least-delay", "static", "none"]),
+    step=durations,
+    program=st.dictionaries(names, programs, max_size=3).map(
+        lambda named: [{"name": name, **program} for name, program in named.items()]
+    ),
+    action=st.lists(actions, max_size=3),
+    expect=st.lists(expects, max_size=3),
+    capture=optional({}, links=globs),
+    fidelity=optional({}, lateness_p99=durations),
+    shell=optional({}, altitude=durations, label=text, planes=st.integers(-(2**60), 2**60)),
+    offsets=st.lists(durations, max_size=3),
+)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tmp_path_factory.mktemp("written") / "written.toml"
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+@given(data=scenarios)
+def test_a_resolved_scenario_loads_back_equal(file: Any, data: dict[str, Any]) -> None:
+    def loaded(toml: str) -> Scenario:
+        file.write_text(toml, encoding="utf-8", newline="")
+        return load(file)
+
+    first = loaded(dumps(data))
+    second = loaded(first.to_toml())
+    assert second == first
+    assert second.to_toml() == first.to_toml()
+    assert [program.config_values for program in second.programs] == [each.config_values for each in first.programs]
+
+
+def test_a_different_scenario_is_not_equal(file: Any) -> None:
+    file.write_text(dumps({"topology": HERE}), encoding="utf-8")
+    assert load(file) == load(file)
+    assert load(file, overrides=["shell.planes=2"]) != load(file)
+    assert load(file, overrides=["seed=2"]) != load(file)
+
+
+values = st.recursive(
+    st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(text, values, max_size=4))
+def test_the_writer_writes_what_tomllib_reads(data: dict[str, Any]) -> None:
+    assert tomllib.loads(dumps(data)) == data
+
+
+@given(st.dictionaries(text, values, max_size=4))
+def test_the_line_index_knows_every_key_of_written_toml(data: dict[str, Any]) -> None:
+    toml = dumps(data)
+    index = LineIndex(toml)
+    total = toml.count("\n")
+
+    def walk(value: object, path: tuple[str | int, ...]) -> None:
+        assert index.has(path)
+        assert 1 <= index.line(path) <= total
+        for key, item in (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        ):
+            walk(item, (*path, key))
+
+    walk(data, ())
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_scenario_or_a_scenario_error(tmp_path_factory: pytest.TempPathFactory, toml: str) -> None:
+    from emulator.errors import ScenarioError
+
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_bytes(toml.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ScenarioError):  # text that also names a topology is not found by chance
+        load(path)

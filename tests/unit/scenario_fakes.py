@@ -1,0 +1,139 @@
+"""A small topology and a node program for the tests of the scenario room; named by scenarios as "scenario_fakes"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from emulator.node import Node
+from emulator.tables import Table
+from emulator.units import Duration, Length, Rate, Share, Size
+
+GOOD = """\
+name = "small"
+description = "two stations"
+duration = "60 s"
+seed = 7
+topology = "scenario_fakes"
+
+[shell]
+altitude = "550 km"
+
+[ground]
+min_elevation_deg = 30
+
+[[ground.station]]
+name = "tokyo"
+latitude_deg = 35.6
+
+[[ground.station]]
+name = "paris"
+latitude_deg = 48.9
+
+[[program]]
+name = "probe"
+nodes = ["gs-*"]
+run = "scenario_fakes:Probe"
+config = { to = ["gs-paris"], interval = "20 ms" }
+
+[[program]]
+name = "server"
+nodes = ["gs-paris"]
+command = ["iperf3", "-s"]
+environment = { LANG = "C" }
+
+[[action]]
+at = "10 s"
+do = "link-down"
+links = ["gs-tokyo:up"]
+for = "3 s"
+
+[[expect]]
+figure = "summary.handovers"
+at_least = 1
+"""
+
+
+def write(folder: Path, text: str, name: str = "small.toml") -> Path:
+    """The text as a file of that folder."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class Shell(Table):
+    """The satellites."""
+
+    altitude_m: Length
+    """Height above the equator."""
+    planes: int = 72
+    """Orbital planes."""
+    walker: str | None = None
+    tle: str | None = None
+
+
+class Station(Table):
+    name: str
+    latitude_deg: float
+
+
+class Ground(Table):
+    min_elevation_deg: float = 25.0
+    access: Literal["nearest", "highest"] = "nearest"
+    stations: tuple[Station, ...] = Field((), alias="station")
+
+    @model_validator(mode="after")
+    def _mask(self) -> Ground:
+        if self.min_elevation_deg > 90:
+            raise ValueError(f"a mask of {self.min_elevation_deg}°; wanted at most 90°")
+        return self
+
+
+class Config(Table):
+    """Tables of the fake topology."""
+
+    shell: Shell
+    """The satellites."""
+    ground: Ground = Ground()
+    """The stations."""
+
+
+def build(config: Config, options: Any) -> Any:
+    from mininet.topo import Topo
+
+    if config.shell.planes == 13:
+        raise ZeroDivisionError("thirteen planes")
+    topo = Topo()
+    for station in config.ground.stations:
+        topo.addHost(f"gs-{station.name}")
+    topo.options = options
+    return topo
+
+
+class Probe(Node):
+    @dataclass(frozen=True, slots=True)
+    class Backoff:
+        first_s: Duration = 0.1
+        factor: float = 2.0
+
+    @dataclass(frozen=True, slots=True)
+    class Config:
+        to: tuple[str, ...] = ()
+        interval_s: Duration = 0.05
+        rate_bps: Rate = float("inf")
+        size_bytes: Size = 64.0
+        loss: Share = 0.0
+        count: int = 10
+        tags: dict[str, int] = field(default_factory=dict)
+        rates_bps: tuple[Rate, ...] = ()
+
+        def __post_init__(self) -> None:
+            if self.count == 13:
+                raise ValueError("a count of 13; wanted any other")
+
+
+class NotANode:
+    """Something a scenario may name by mistake."""
