@@ -1,6 +1,7 @@
-"""Time of the least-delay routing of one instant, for the sizes that scenarios have: `python -m benchmarks.routes`.
+"""CPU time of one instant's routing for the sizes that scenarios have: `python -m benchmarks routes`.
 
-A Walker-like torus of satellites with random link delays; every station sees four satellites.
+A Walker-like torus of satellites with random link delays; every station sees four satellites. Routes, delays along
+them, kernel tables (where all nodes are live) and the row's copy into the ring; least and greatest of five calls.
 """
 
 from __future__ import annotations
@@ -9,10 +10,16 @@ import time
 
 import numpy as np
 
+from emulator.network import LinkSpec, Network, NodeSpec, Row
+from emulator.schedule.fib import FibCompiler
+from emulator.schedule.ring import RowRing
 from emulator.schedule.routes import least_delay, path_delay
 
-SIZES = (("72 x 22, 12 stations", 72, 22, 12, False), ("84 x 84, 50 stations", 84, 84, 50, False),
-         ("72 x 22, 12 stations, all live", 72, 22, 12, True))  # fmt: skip
+CASES = (  # name, planes, satellites a plane, stations, all nodes live
+    ("1,584 satellites, 12 stations", 72, 22, 12, False),
+    ("7,056 satellites, 50 stations", 84, 84, 50, False),
+    ("1,584 satellites, 12 stations, all live", 72, 22, 12, True),
+)
 
 
 def shell(planes: int, slots: int, stations: int, seed: int = 1):
@@ -29,31 +36,55 @@ def shell(planes: int, slots: int, stations: int, seed: int = 1):
     return tail.astype(np.int32), head.astype(np.int32), delay_s, np.arange(len(tail), dtype=np.int32)
 
 
-def best_ms(call, repeats: int = 5) -> tuple[float, float]:
-    """Least and greatest CPU time of several calls, in milliseconds."""
+def network_of(tail, head, nodes: int, satellites: int, slots: int, everyone: bool) -> Network:
+    specs = []
+    for number in range(nodes):
+        satellite = number < satellites
+        address = f"10.{number // slots}.{number % slots}.1" if satellite else f"10.200.0.{number - satellites + 1}"
+        specs.append(NodeSpec(str(number), "satellite", everyone or not satellite, address))
+    links = tuple(LinkSpec(str(end), int(tail[end]), int(head[end]), "a", "b") for end in range(0, len(tail), 2))
+    return Network(tuple(specs), links)
+
+
+def measure(what: str, call, repeats: int = 5) -> None:
     taken = []
     for _ in range(repeats):
         start = time.process_time()
         call()
         taken.append((time.process_time() - start) * 1e3)
-    return min(taken), max(taken)
+    print(f"  {what:<42} {min(taken):8.1f} ms  (at most {max(taken):.1f} ms)")
+
+
+def case(name: str, planes: int, slots: int, stations: int, everyone: bool) -> None:
+    tail, head, delay_s, end = shell(planes, slots, stations)
+    satellites = planes * slots
+    nodes = satellites + stations
+    closed = np.arange(nodes) >= satellites
+    goals = np.arange(nodes) if everyone else np.flatnonzero(closed)
+    print(f"{name}: {len(tail)} edges, {len(goals)} destinations")
+
+    measure("least_delay", lambda: least_delay(tail, head, delay_s, end, nodes, goals, closed))
+    next_end, _ = least_delay(tail, head, delay_s, end, nodes, goals, closed)
+    measure("path_delay, all pairs of destinations", lambda: path_delay(next_end, head, delay_s, goals, goals))
+    paths = path_delay(next_end, head, delay_s, goals, goals)
+
+    zero, up = np.zeros(len(tail)), np.ones(len(tail), bool)
+    ring = RowRing(len(tail), nodes, len(goals), capacity=6)
+
+    def put() -> None:
+        ring.put(Row(ring.latest + 1, delay_s, delay_s, zero, zero, up, head, next_end, paths, paths))
+
+    measure(f"ring.put ({ring.bytes_per_row / 1e6:.1f} MB)", put)
+    if everyone:
+        network = network_of(tail, head, nodes, satellites, slots, everyone)
+        measure("kernel tables, compressed from nothing", lambda: FibCompiler(network).update(next_end))
+        routes = sum(len(change.add) for change in FibCompiler(network).update(next_end))
+        print(f"  {nodes * (nodes - 1)} host routes become {routes} prefixes")
 
 
 def main() -> None:
-    for name, planes, slots, stations, everyone in SIZES:
-        tail, head, delay_s, end = shell(planes, slots, stations)
-        nodes = planes * slots + stations
-        closed = np.arange(nodes) >= planes * slots
-        goals = np.arange(nodes) if everyone else np.flatnonzero(closed)
-
-        def routes():
-            return least_delay(tail, head, delay_s, end, nodes, goals, closed)  # noqa: B023
-
-        next_end, _ = routes()
-        low, high = best_ms(routes)
-        print(f"{name}: least_delay {low:.1f} ms (slowest {high:.1f} ms), {len(tail)} edges, {len(goals)} destinations")
-        low, high = best_ms(lambda: path_delay(next_end, head, delay_s, goals, goals))  # noqa: B023
-        print(f"{name}: path_delay of {len(goals)} x {len(goals)} pairs {low:.1f} ms (slowest {high:.1f} ms)")
+    for each in CASES:
+        case(*each)
 
 
 if __name__ == "__main__":

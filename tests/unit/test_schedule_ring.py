@@ -112,9 +112,12 @@ def test_a_reader_never_takes_a_row_that_is_being_written():
     rows = 3000
     child = os.fork()
     if child == 0:
-        for step in range(rows):
-            ring.put(row(step))
-        os._exit(0)
+        try:
+            for step in range(rows):
+                ring.put(row(step))
+            os._exit(0)
+        finally:
+            os._exit(1)
     taken = 0
     while (status := os.waitpid(child, os.WNOHANG))[0] == 0:
         step = ring.latest - taken % 3  # also rows that are about to go
