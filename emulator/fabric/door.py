@@ -154,16 +154,16 @@ class Intf(MininetIntf):  # type: ignore[misc]
         return str(self.cmd(f"{flush}; ip addr add {self.ip}/{self.prefixLen} dev {self.name}"))
 
     def setMAC(self, macstr: str) -> str:
-        self.mac = macstr
+        self.mac: str | None = macstr
         return str(self.cmd(f"ip link set {self.name} address {macstr}"))
 
     def updateIP(self) -> str | None:
         return self.ip or None
 
     def updateMAC(self) -> str | None:
-        found = self._macMatchRegex.findall(self.cmd("ip link show dev", self.name))
+        found: list[str] = self._macMatchRegex.findall(self.cmd("ip link show dev", self.name))
         self.mac = found[0] if found else None
-        return str(self.mac) if found else None
+        return found[0] if found else None
 
     def updateAddr(self) -> tuple[str | None, str | None]:
         return self.updateIP(), self.updateMAC()

@@ -66,7 +66,7 @@ def attributes(raw: bytes) -> Iterator[tuple[int, bytes]]:
         at += (length + 3) & ~3
 
 
-def _message(kind: int, flags: int, body: bytes) -> bytes:
+def message(kind: int, flags: int, body: bytes) -> bytes:
     return _HEADER.pack(16 + len(body), kind, NLM_F_REQUEST | flags, 0, 0) + body
 
 
@@ -94,7 +94,7 @@ def set_link(
     if not link_local:
         mode = attribute(IFLA_INET6_ADDR_GEN_MODE, bytes([IN6_ADDR_GEN_MODE_NONE]))
         body += attribute(IFLA_AF_SPEC, attribute(socket.AF_INET6, mode))
-    return _message(RTM_NEWLINK, 0, body)
+    return message(RTM_NEWLINK, 0, body)
 
 
 def add_bridge(name: str, index: int) -> bytes:
@@ -103,7 +103,7 @@ def add_bridge(name: str, index: int) -> bytes:
     data += attribute(IFLA_BR_MCAST_SNOOPING, b"\0")
     info = attribute(IFLA_INFO_KIND, b"bridge") + attribute(IFLA_INFO_DATA, data)
     body = _LINK.pack(0, 0, index, 0, 0) + attribute(IFLA_IFNAME, name.encode() + b"\0")
-    return _message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + attribute(IFLA_LINKINFO, info))
+    return message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + attribute(IFLA_LINKINFO, info))
 
 
 def add_address(index: int, address: str, prefix_length: int) -> bytes:
@@ -113,7 +113,7 @@ def add_address(index: int, address: str, prefix_length: int) -> bytes:
     body = _ADDRESS.pack(family, prefix_length, 0, RT_SCOPE_UNIVERSE, index)
     body += attribute(IFA_LOCAL, ip.packed) + attribute(IFA_ADDRESS, ip.packed)
     body += attribute(IFA_FLAGS, struct.pack("=I", IFA_F_NODAD if ip.version == 6 else 0))
-    return _message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body)
+    return message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
 def add_neighbour(index: int, address: str, mac: str) -> bytes:
@@ -122,7 +122,7 @@ def add_neighbour(index: int, address: str, mac: str) -> bytes:
     family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
     body = _NEIGHBOUR.pack(family, index, NUD_PERMANENT, 0, 0)
     body += attribute(NDA_DST, ip.packed) + attribute(NDA_LLADDR, bytes.fromhex(mac.replace(":", "")))
-    return _message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body)
+    return message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body)
 
 
 def route(
@@ -150,7 +150,7 @@ def route(
     if not delete:
         body += attribute(RTA_GATEWAY, gateway) if gateway else b""
         body += attribute(RTA_OIF, struct.pack("=i", index))
-    return _message(RTM_DELROUTE if delete else RTM_NEWROUTE, 0 if delete else NLM_F_CREATE | NLM_F_REPLACE, body)
+    return message(RTM_DELROUTE if delete else RTM_NEWROUTE, 0 if delete else NLM_F_CREATE | NLM_F_REPLACE, body)
 
 
 def routes(prefixes: bytes, lengths: Sequence[int], indexes: Sequence[int], version: int = 4) -> bytes:
@@ -262,7 +262,7 @@ class Socket:
     def links(self) -> list[LinkStats]:
         """Every interface of the namespace with its counters."""
         body = _LINK.pack(0, 0, 0, 0, 0)
-        self._socket.send(_message(RTM_GETLINK, NLM_F_DUMP, body))
+        self._socket.send(message(RTM_GETLINK, NLM_F_DUMP, body))
         found: list[LinkStats] = []
         while True:
             for answer in split(self._socket.recv(1 << 18)):

@@ -109,7 +109,7 @@ def _watch(
     if keep_fds is not None:
         _close_all_but({0, 1, 2, tell, *keep_fds})
     try:
-        _unshare(os.geteuid() != 0 if user_namespace is None else user_namespace)
+        enter_namespaces(os.geteuid() != 0 if user_namespace is None else user_namespace)
         me = os.getpid()
         init = os.fork()
     except OSError as error:
@@ -171,7 +171,7 @@ def _close_all_but(keep: Collection[int]) -> None:
                 os.close(fd)
 
 
-def _unshare(user_namespace: bool) -> None:
+def enter_namespaces(user_namespace: bool) -> None:
     uid, gid = os.geteuid(), os.getegid()
     if not user_namespace:
         try:
