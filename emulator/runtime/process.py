@@ -53,7 +53,7 @@ def field_types(config: type[Any]) -> dict[str, Any]:
 
 def configure(config: type[Any], values: dict[str, Any]) -> Any:
     """An instance of the dataclass `config` from plain SI values by field name; nested dataclasses likewise."""
-    hints = field_types(config)
+    hints = field_types(config)  # type: ignore[arg-type]
     made = {}
     for name, value in values.items():
         hint = hints.get(name)

@@ -173,7 +173,7 @@ class Processes:
             self._send({"op": "kill", "ids": numbers[first : first + 5000], "signum": int(signum)}, [])
 
     async def wait_ready(self, processes: Sequence[Process], timeout_s: float, progress: Callable[[int], None]) -> None:
-        """Wait until all are ready. EmulationError names a process that failed, ended or took too long, with its log."""
+        """Wait until all are ready. EmulationError names one that failed, ended or took too long, with its log."""
         deadline = time.monotonic() + timeout_s
         while True:
             if self.cold:
@@ -192,8 +192,8 @@ class Processes:
                 others = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
                 first = waiting[0]
                 raise EmulationError(
-                    f"{first.node}: program {first.program} was not ready after {timeout_s:g} s{others}; its setup hangs "
-                    f"or is slow{self._with_log(first)}"
+                    f"{first.node}: program {first.program} was not ready after {timeout_s:g} s{others}; its "
+                    f"setup hangs or is slow{self._with_log(first)}"
                 )
             self._changed.clear()
             try:

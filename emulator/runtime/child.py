@@ -1,0 +1,80 @@
+"""A process forked from the supervisor: the relay, the planner, the capture writer.
+
+Invariant: it dies with the supervisor, never returns into its code, and its end is seen through a pidfd.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Collection
+
+from emulator.fabric.kernel import die_with_parent
+
+_IGNORED = (signal.SIGINT, signal.SIGHUP)
+
+
+class Child:
+    """A running fork of this process."""
+
+    def __init__(self, name: str, main: Callable[[], object], close: Collection[int] = ()) -> None:
+        """Fork and run `main` in the child, after closing the descriptors `close` there."""
+        self.name = name
+        self.status: int | None = None  # exit status, negative for a signal
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _live(main, close)
+        self.pidfd = os.pidfd_open(self.pid)
+
+    def fileno(self) -> int:
+        """Becomes readable when the process has ended."""
+        return self.pidfd
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end; False where it is still running."""
+        if self.status is None:
+            poll = select.poll()
+            poll.register(self.pidfd, select.POLLIN)
+            if not poll.poll(timeout_s * 1e3):
+                return False
+            _, status = os.waitpid(self.pid, 0)
+            self.status = os.waitstatus_to_exitcode(status)
+            os.close(self.pidfd)
+        return True
+
+    def kill(self) -> None:
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait(5.0)
+
+    def describe_end(self) -> str:
+        if self.status is None:
+            return f"the {self.name} is still running"
+        how = f"status {self.status}" if self.status >= 0 else f"signal {signal.Signals(-self.status).name}"
+        return f"the {self.name} process ended with {how}"
+
+
+def _live(main: Callable[[], object], close: Collection[int]) -> None:
+    status = 70
+    try:
+        die_with_parent(signal.SIGKILL)
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for fd in close:
+            os.close(fd)
+        main()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)

@@ -1,0 +1,143 @@
+"""What the schedule asks of a round trip: the propagation delay along the routes at the instants of travel.
+
+Invariant: the reverse path is read at the time at which the packet turned around, and both with the interpolation that
+the relay itself uses; what remains between asked and seen is queueing, or the emulator's own error.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from math import floor, inf, isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emulator.link.stats import EndStats
+from emulator.schedule.routes import path
+
+if TYPE_CHECKING:
+    from emulator.network import Network, Row
+    from emulator.schedule.ring import RowRing
+
+PROBE_BITS = 8 * (64 + 28)  # of a default probe with its UDP and IPv4 headers
+HISTORY_STEPS = 8
+HISTORY_BYTES = 64e6
+BUSY_SHARE = 0.05  # of a link's rate, from which on a probe may have waited behind others
+BUSY_MEMORY_S = 1.5  # for how long a link counts as busy after it was
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTrip:
+    """A round trip as the schedule has it; `busy`: a link on the way carried so much that packets may have queued."""
+
+    rtt_s: float
+    busy: bool
+
+
+class Asked:
+    """Reads asked round trips from the rows of a run. `remember` is called as each step begins."""
+
+    def __init__(self, network: Network, ring: RowRing) -> None:
+        assert network.timeline is not None
+        self._network = network
+        self._ring = ring
+        self._step_s = network.timeline.step_s
+        self._index = {network.nodes[node].name: index for index, node in enumerate(network.live)}
+        self._number = {node.name: number for number, node in enumerate(network.nodes)}
+        self._rows: OrderedDict[int, Row] = OrderedDict()
+        self._keep = HISTORY_STEPS if ring.bytes_per_row * HISTORY_STEPS < HISTORY_BYTES else 0
+        self._paths: dict[tuple[int, str, str], list[int]] = {}
+        self._busy_until: dict[int, float] = {}
+        self._before: dict[int, tuple[float, float]] = {}
+        self._altered: set[int] = set()
+
+    def remember(self, step: int) -> None:
+        """Keep the row of `step`, which the ring is going to overwrite."""
+        if not self._keep:
+            self._paths.clear()
+            return
+        try:
+            row = self._ring.row(step)
+        except LookupError:
+            return
+        copies = {name: np.array(getattr(row, name)) for name in ("path_start_s", "path_end_s", "next_end", "peer")}
+        copies["rate_bps"] = np.array(row.rate_bps)
+        self._rows[step] = type(row)(
+            step=step, delay_start_s=row.delay_start_s, delay_end_s=row.delay_end_s, loss=row.loss, up=row.up,
+            handovers=row.handovers, **copies,
+        )  # fmt: skip
+        while len(self._rows) > self._keep:
+            gone, _ = self._rows.popitem(last=False)
+            for key in [key for key in self._paths if key[0] == gone]:
+                del self._paths[key]
+
+    def altered(self, ends: set[int]) -> None:
+        """Ends that an action has set to other values than the schedule's: their probes are not compared."""
+        self._altered = ends
+
+    def load(self, t_s: float, counters: dict[int, list[float]]) -> None:
+        """Cumulative counters of the relay at `t_s`: notes which ends are busy."""
+        row = self._row(floor(t_s / self._step_s))
+        if row is None:
+            return
+        for end, values in counters.items():
+            sent = values[EndStats.SENT_BYTES]
+            before_s, before = self._before.get(end, (t_s - 0.25, 0.0))
+            self._before[end] = (t_s, sent)
+            rate_bps = row.rate_bps[end]
+            if t_s > before_s and rate_bps < inf and (sent - before) * 8 > BUSY_SHARE * rate_bps * (t_s - before_s):
+                self._busy_until[end] = t_s + BUSY_MEMORY_S
+
+    def round_trip(self, node: str, peer: str, sent_s: float) -> AskedTrip | None:
+        """The asked round trip of a probe sent at `sent_s`; None where it cannot be told."""
+        there_s = self._one_way(node, peer, sent_s)
+        if there_s is None:
+            return None
+        back_s = self._one_way(peer, node, sent_s + there_s)
+        if back_s is None:
+            return None
+        ends = self._path(node, peer, sent_s) + self._path(peer, node, sent_s + there_s)
+        if not self._altered.isdisjoint(ends):
+            return None
+        busy = any(self._busy_until.get(end, -inf) >= sent_s for end in ends)
+        return AskedTrip(there_s + back_s + self._serialisation_s(ends, sent_s), busy)
+
+    def _one_way(self, source: str, target: str, t_s: float) -> float | None:
+        step = max(0, floor(t_s / self._step_s))
+        row = self._row(step)
+        if row is None or source not in self._index or target not in self._index:
+            return None
+        i, j = self._index[source], self._index[target]
+        share = min(1.0, max(0.0, t_s / self._step_s - step))
+        start_s, end_s = float(row.path_start_s[i, j]), float(row.path_end_s[i, j])
+        asked_s = start_s + (end_s - start_s) * share
+        return asked_s if isfinite(asked_s) else None
+
+    def _path(self, source: str, target: str, t_s: float) -> list[int]:
+        step = max(0, floor(t_s / self._step_s))
+        key = (step, source, target)
+        found = self._paths.get(key)
+        if found is None:
+            row = self._row(step)
+            found = []
+            if row is not None:
+                found = path(row.next_end, row.peer, self._index[target], self._number[source])
+            self._paths[key] = found
+        return found
+
+    def _serialisation_s(self, ends: list[int], t_s: float) -> float:
+        row = self._row(max(0, floor(t_s / self._step_s)))
+        if row is None:
+            return 0.0
+        rates = [float(row.rate_bps[end]) for end in ends]
+        return sum(PROBE_BITS / rate for rate in rates if 0 < rate < inf)
+
+    def _row(self, step: int) -> Row | None:
+        kept = self._rows.get(step)
+        if kept is not None:
+            return kept
+        try:
+            return self._ring.row(step)
+        except LookupError:
+            return None

@@ -1,0 +1,143 @@
+"""The caller's side of a run: forks the sandbox, hands out snapshots, passes Ctrl-C on, and gets the exit code.
+
+Invariant: the sandbox dies with the process that called `launch`, and every end of a run, however it comes, ends
+`snapshots()` and lets `wait()` return or raise within seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from emulator.errors import EmulationError, ScenarioError
+from emulator.runtime.channel import Channel, Message
+
+if TYPE_CHECKING:
+    from emulator.network import Network
+    from emulator.record.folder import RunFolder
+    from emulator.record.snapshot import Snapshot
+    from emulator.scenario import Scenario
+
+
+class RunHandle:
+    """A run in its sandbox."""
+
+    def __init__(self, pid: int, channel: Channel, folder: RunFolder) -> None:
+        self.pid = pid
+        self.folder = folder
+        self.stops = 0
+        self.error = ""  # what broke, where something did
+        self._channel = channel
+        self._end: Message | None = None
+
+    @property
+    def fd(self) -> int:
+        """Descriptor that becomes readable when there is a snapshot."""
+        return self._channel.fileno()
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Snapshots as they come, some four a second, until the run has ended."""
+        while self._end is None:
+            try:
+                message, _ = self._channel.receive()
+            except OSError:
+                return
+            if message is None:
+                return
+            if message["op"] == "end":
+                self._end = message
+            else:
+                yield message["snapshot"]
+
+    def stop(self) -> None:
+        """Ask the run to end: once gracefully, with a verdict; a second time at once."""
+        self.stops += 1
+        try:
+            self._channel.send({"op": "stop"})
+        except OSError:  # it has ended by itself
+            pass
+        if self.stops > 2:
+            self.kill()
+
+    def kill(self) -> None:
+        """End every process of the run; the kernel removes what they made."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    @contextmanager
+    def forwarding_interrupts(self) -> Iterator[None]:
+        """While in this block, SIGINT and SIGTERM to this process stop the run instead of this process."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
+            signal.signal(number, lambda *_: self.stop())
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def wait(self) -> int:
+        """The exit code of the run. EmulationError where the sandbox died without a word."""
+        for _ in self.snapshots():
+            pass
+        if self._end is None:
+            self.kill()
+        _, status = os.waitpid(self.pid, 0)
+        self._channel.close()
+        if self._end is None:
+            code = os.waitstatus_to_exitcode(status)
+            raise EmulationError(
+                f"the run's supervisor ended without a verdict (status {code}); what it had recorded is in "
+                f"{self.folder.path}"
+            )
+        self.error = self._end["error"]
+        return int(self._end["exit_code"])
+
+
+def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()) -> RunHandle:
+    """Start a run of `scenario` into `folder`; `capture` names link ends beside those of the scenario.
+
+    To be called before the process has threads. Raises ScenarioError or DataError for what the topology shows to be
+    wrong, and PlatformError where no sandbox can be made; nothing is left behind then.
+    """
+    from emulator.fabric import sandbox
+    from emulator.runtime import live
+
+    network = build_network(scenario)
+    listener = live.listen(folder.run_id)
+    ours, theirs = Channel.pair()
+
+    def main() -> int:
+        from emulator.runtime.supervisor import Supervisor
+
+        return Supervisor(scenario, folder, network, theirs, listener, capture).run()
+
+    hosts = {node.name: (node.ipv4, node.ipv6) for node in network.nodes if node.live and node.ipv4}
+    try:
+        pid = sandbox.spawn(main, hosts, keep_fds={theirs.fileno(), listener.fileno()})
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        listener.close()
+    return RunHandle(pid, ours, folder)
+
+
+def build_network(scenario: Scenario) -> Network:
+    """The scenario's network, with every name in the scenario checked against it."""
+    from emulator.fabric import network_from
+    from emulator.scenario import build_topo
+
+    network = network_from(build_topo(scenario), scenario.materialise, scenario.routing)
+    names = [node.name for node in network.nodes]
+    ends = [network.end_name(end) for end in range(2 * len(network.links))]
+    problems = scenario.check_names(names, ends)
+    if problems:
+        raise ScenarioError(problems)
+    return network

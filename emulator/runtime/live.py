@@ -1,0 +1,204 @@
+"""Live control: other terminals reach a run through an abstract Unix socket that was bound outside the sandbox.
+
+    @skyloom/<uid>/<run id>      SOCK_SEQPACKET; one request a connection, answered by messages until either side closes
+
+Invariant: the name lives in the kernel only, in the host's network namespace, and is gone with the run; only the user
+who started the run is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+from emulator.errors import EmulationError, SkyloomError, UsageError
+from emulator.runtime.channel import Channel, Message
+from emulator.runtime.processes import Process
+
+if TYPE_CHECKING:
+    from emulator.runtime.supervisor import Supervisor
+
+PREFIX = "skyloom"
+BACKLOG = 64
+HANGUP_S = 1.0
+
+
+def name_of(run_id: str) -> str:
+    """The socket's name, without the zero byte that makes it abstract."""
+    return f"{PREFIX}/{os.getuid()}/{run_id}"
+
+
+def listen(run_id: str) -> socket.socket:
+    """The listening socket of a run. EmulationError where a run of this id is alive already."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        listener.bind(b"\0" + name_of(run_id).encode())
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise EmulationError(f"run {run_id}: its control socket cannot be made ({error.strerror})") from error
+    listener.setblocking(False)
+    return listener
+
+
+class LiveControl:
+    """Serves the socket in the supervisor's event loop."""
+
+    def __init__(self, listener: socket.socket, supervisor: Supervisor) -> None:
+        self._listener = listener
+        self._supervisor = supervisor
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._captures = 1  # 0 is the run's own
+
+    def attach(self) -> None:
+        asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
+
+    def detach(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        for task in self._tasks:
+            task.cancel()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        _pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != os.getuid():
+            connection.close()
+            return
+        task = asyncio.ensure_future(self._serve(Caller(Channel(connection))))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, caller: Caller) -> None:
+        fds: list[int] = []
+        try:
+            request, fds = await caller.receive()
+            if request is not None:
+                await self._answer(caller, request, fds)
+        except SkyloomError as error:
+            caller.send({"op": "error", "text": str(error), "exit_code": error.exit_code})
+        except (KeyError, ValueError, TypeError) as error:
+            caller.send({"op": "error", "text": f"malformed request: {error!r}", "exit_code": UsageError.exit_code})
+        except OSError:
+            pass  # the caller has gone
+        finally:
+            for fd in fds:
+                os.close(fd)
+            caller.close()
+
+    async def _answer(self, caller: Caller, request: Message, fds: list[int]) -> None:
+        supervisor = self._supervisor
+        match request["op"]:
+            case "nodes":
+                caller.send({"op": "nodes", "nodes": supervisor.live_nodes})
+            case "exec":
+                await self._execute(caller, request, fds)
+            case "capture":
+                await self._capture(caller, request, fds)
+            case "fault":
+                await supervisor.director.perform(request["action"])
+                caller.send({"op": "done"})
+            case "snapshot":
+                caller.send({"op": "snapshot", "snapshot": dict(supervisor.front.latest)})
+            case "stop":
+                supervisor.ask_to_stop()
+                caller.send({"op": "done"})
+            case op:
+                raise UsageError(f"no such request {op!r}")
+
+    async def _execute(self, caller: Caller, request: Message, fds: list[int]) -> None:
+        """Run a command on a node with the caller's own descriptors; its end, or the caller's, ends the other."""
+        supervisor = self._supervisor
+        netns = supervisor.netns(request["node"])
+        spec: dict[str, Any] = {
+            key: request[key] for key in ("command", "environment", "directory", "terminal") if key in request
+        }
+        streams = dict(zip(("stdin", "stdout", "stderr"), fds, strict=True))
+        process = supervisor.processes.spawn(request["node"], "exec", netns, spec, streams, supervised=False)
+        while fds:
+            os.close(fds.pop())  # so that the reader of a pipe sees its end when the command has closed it
+        caller.send({"op": "started"})
+        listening = asyncio.ensure_future(self._pass_signals(caller, process))
+        try:
+            await process.ended.wait()
+        finally:
+            listening.cancel()
+            if process.status is None:
+                supervisor.processes.kill([process], signal.SIGKILL)
+        caller.send({"op": "exit", "status": process.status})
+
+    async def _pass_signals(self, caller: Caller, process: Process) -> None:
+        kill = self._supervisor.processes.kill
+        while True:
+            try:
+                message, _ = await caller.receive()
+            except OSError:
+                message = None
+            if message is None:
+                kill([process], signal.SIGHUP)
+                await asyncio.sleep(HANGUP_S)
+                kill([process], signal.SIGKILL)
+                return
+            kill([process], int(message["signum"]))
+
+    async def _capture(self, caller: Caller, request: Message, fds: list[int]) -> None:
+        """Let the relay tee records of link ends into the caller's descriptor until the caller leaves."""
+        supervisor = self._supervisor
+        ends = supervisor.director.faults.ends(request["links"])
+        if not ends:
+            raise UsageError(f"{', '.join(request['links'])}: no such link end; they are named 'node:port'")
+        number, self._captures = self._captures, self._captures + 1
+        snaplen = int(request.get("snaplen", 0))
+        order = {"op": "capture", "id": number, "ends": ends, "snaplen": snaplen}
+        supervisor.machine.tell_relay(order, (fds[0],))
+        try:
+            caller.send({"op": "capturing", "interfaces": supervisor.interfaces(ends, snaplen), **supervisor.times()})
+            while (await caller.receive())[0] is not None:
+                pass
+        finally:
+            supervisor.machine.tell_relay({"op": "uncapture", "id": number})
+
+
+class Caller:
+    """One connection, as coroutines."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def send(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:  # gone, or not reading: its connection ends
+            pass
+
+    async def receive(self) -> tuple[Message | None, list[int]]:
+        while True:
+            try:
+                return self._channel.receive()
+            except BlockingIOError:
+                await _readable(self._channel.fileno())
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+async def _readable(fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(fd, _settle, future)
+    try:
+        await future
+    finally:
+        loop.remove_reader(fd)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

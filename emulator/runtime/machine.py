@@ -1,0 +1,257 @@
+"""The machinery below the node processes: ring of rows, planner, fabric and relay, from their making to their end.
+
+Invariant: the planner is forked before the fabric is built and the relay after it, so that neither holds what it does
+not use; both speak over one SEQPACKET socket each, and both are watched.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import defaultdict
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from emulator.errors import EmulationError
+from emulator.runtime.channel import Channel, Message
+from emulator.runtime.child import Child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emulator.fabric import Fabric, Port
+    from emulator.network import Network
+    from emulator.schedule.ring import RowRing
+
+RING_BYTES = 400e6  # what the rows of a large network may take at most; the smallest ring holds MIN_ROWS of them
+MAX_ROWS, MIN_ROWS = 16, 4
+
+
+class Machine:
+    """Planner, fabric and relay of one run."""
+
+    def __init__(self, network: Network, seed: int, duration_s: float) -> None:
+        self.network = network
+        self.number = {node.name: number for number, node in enumerate(network.nodes)}
+        self.seed = seed
+        self.steps = 0
+        self.ring: RowRing | None = None
+        self.planner: Child | None = None
+        self.planner_channel: Channel | None = None
+        self.fabric: Fabric | None = None
+        self.relay: Child | None = None
+        self.relay_channel: Channel | None = None
+        self.ports: list[Port] = []
+        self.planned: Message = {}  # last "row" message of the planner
+        self.planner_summary: Message = {}
+        self.late_rows = 0
+        self.failure = ""  # of the planner
+        self.refused_routes: list[str] = []
+        self._routes: dict[int, list[Any]] = defaultdict(list)  # kernel routes by the step that they begin with
+        self._ready_steps = 0
+        self._forwarding = _forwarding(network)
+        if network.timeline is not None:
+            self.steps = ceil(duration_s / network.timeline.step_s) + 2
+
+    @property
+    def step_s(self) -> float:
+        assert self.network.timeline is not None
+        return self.network.timeline.step_s
+
+    # -- before play ---------------------------------------------------------------------------------------------------
+
+    def start_planner(self, close: list[int]) -> None:
+        """Fork the planner, where the network has a timeline. `close`: descriptors that it must not keep."""
+        timeline = self.network.timeline
+        if timeline is None:
+            return
+        from emulator.schedule.fib import FibCompiler
+        from emulator.schedule.planner import run_planner
+        from emulator.schedule.ring import RowRing
+
+        shape = 2 * len(self.network.links), len(self.network.nodes), len(self.network.live)
+        per_row = RowRing(*shape, capacity=MIN_ROWS).bytes_per_row  # pages that nobody touches cost nothing
+        ring = self.ring = RowRing(*shape, capacity=max(MIN_ROWS, min(MAX_ROWS, int(RING_BYTES / per_row))))
+        fibs = [FibCompiler(self.network)] if self._forwarding and self.network.routing != "none" else []
+        ours, theirs = Channel.pair()
+        self.planner_channel = ours
+        steps = self.steps
+        self.planner = Child(
+            "planner",
+            lambda: run_planner(timeline, ring, theirs.socket, steps, fibs=fibs),
+            close=[*close, ours.fileno()],
+        )
+        theirs.close()
+
+    def build(self, progress: Callable[[int, int], None]) -> None:
+        """Make namespaces and ports. `progress(done, total)` may raise to stop it."""
+        from emulator.fabric import Fabric
+
+        self.fabric = Fabric(self.network)
+
+        def also_hear_the_planner(done: int, total: int) -> None:
+            self._hear_planner(0.0)
+            progress(done, total)
+
+        self.ports = self.fabric.build(also_hear_the_planner)
+
+    def wait_for_rows(self, progress: Callable[[float, float], None]) -> None:
+        """Until the planner's first rows stand. EmulationError where it failed."""
+        if self.planner is None:
+            return
+        while not self._ready_steps:
+            progress(self.planned.get("step", -1) + 1, 2)
+            self._hear_planner(0.1)
+            self.check_planner()
+
+    def apply_first_routes(self, progress: Callable[[float, float], None]) -> None:
+        """The kernel routes of the first step."""
+        deltas = self._take_routes(0)
+        for first in range(0, len(deltas), 64):
+            progress(first, len(deltas))
+            self._apply(deltas[first : first + 64])
+
+    def start_relay(self, close: list[int]) -> None:
+        """Fork the relay with all ports; the supervisor lets go of them, the kernel keeps them."""
+        from emulator.link.relay import Relay
+
+        ours, theirs = Channel.pair()
+        self.relay_channel = ours
+        network, ports, ring, seed = self.network, self.ports, self.ring, self.seed
+        closing = [*close, ours.fileno()]
+        if self.planner_channel is not None:
+            closing.append(self.planner_channel.fileno())
+        self.relay = Child("relay", lambda: Relay(network, ports, ring, seed, theirs.socket).run(), close=closing)
+        theirs.close()
+        ours.socket.setblocking(False)
+        if self.planner_channel is not None:
+            self.planner_channel.socket.setblocking(False)
+
+    # -- during play ---------------------------------------------------------------------------------------------------
+
+    def start(self, t0_ns: int) -> None:
+        """Tell relay and planner when play begins."""
+        for channel in (self.relay_channel, self.planner_channel):
+            if channel is not None:
+                try:
+                    channel.send({"op": "start", "t0_ns": t0_ns})
+                except OSError:  # it has ended: the planner of a short run when all its rows stand
+                    pass
+
+    def tell_relay(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+        """An order to the relay. EmulationError where it does not take it."""
+        assert self.relay_channel is not None
+        try:
+            self.relay_channel.send(message, fds)
+        except OSError as error:
+            raise EmulationError(f"the relay does not take the order {message['op']!r}: {error}") from error
+
+    def hear_planner(self) -> bool:
+        """Messages of the planner, for the event loop; False once it has closed."""
+        return self._hear_planner(0.0)
+
+    def switch_routes(self, step: int) -> int:
+        """Apply the kernel routes that begin with `step`; returns how many nodes they concern."""
+        deltas = self._take_routes(step) if step and self.network.routing != "static" else []
+        self._apply(deltas)
+        return len(deltas)
+
+    def check_planner(self) -> None:
+        """EmulationError where the planner has failed."""
+        if self.failure:
+            raise EmulationError(f"the schedule cannot be computed: {self.failure}")
+        if self.planner is not None and self.planner.wait(0.0) and self.planner.status != 0:
+            self._hear_planner(0.0)
+            raise EmulationError(f"{self.planner.describe_end()}{': ' if self.failure else ''}{self.failure}")
+
+    def stop_relay(self, on_message: Callable[[Message], None], timeout_s: float) -> bool:
+        """Stop the relay and take its last statistics; whether they came."""
+        if self.relay is None or self.relay_channel is None:
+            return False
+        channel, final = self.relay_channel, False
+        try:
+            channel.send({"op": "stop"})
+        except OSError:
+            pass
+        deadline = time.monotonic() + timeout_s
+        channel.socket.settimeout(0.2)
+        while not final and time.monotonic() < deadline:
+            try:
+                message, _ = channel.receive()
+            except TimeoutError:
+                continue
+            if message is None:
+                break
+            on_message(message)
+            final = bool(message.get("final"))
+        if not self.relay.wait(1.0):
+            self.relay.kill()
+        return final
+
+    def close(self) -> None:
+        """End what still runs. The kernel does the rest when the sandbox ends."""
+        for child in (self.relay, self.planner):
+            if child is not None:
+                child.kill()
+
+    def _hear_planner(self, wait_s: float) -> bool:
+        channel = self.planner_channel
+        if channel is None:
+            return False
+        poll = select.poll()
+        poll.register(channel, select.POLLIN)
+        ready = poll.poll(wait_s * 1e3)
+        while ready:
+            message, _ = channel.receive()
+            if message is None:
+                return False
+            match message["op"]:
+                case "ready":
+                    self._ready_steps = max(1, message["steps"])
+                case "routes":
+                    self._routes[message["step"]] += message["deltas"]
+                case "row":
+                    self.planned = message
+                    self.late_rows += message["late_s"] > 0
+                case "failed":
+                    self.failure = message["message"]
+                case "summary":
+                    self.planner_summary = message
+            ready = poll.poll(0)
+        return True
+
+    def _take_routes(self, step: int) -> list[Any]:
+        from emulator.schedule.planner import deltas
+
+        return [delta for delta in deltas(self._routes.pop(step, [])) if delta.node in self._forwarding]
+
+    def _apply(self, deltas: list[Any]) -> None:
+        if deltas and self.fabric is not None:
+            self.refused_routes += self.fabric.apply_routes(deltas)
+
+    def netns(self, name: str) -> int:
+        """Descriptor of a node's network namespace; EmulationError where it has none."""
+        assert self.fabric is not None
+        return self.fabric.netns(self.number[name])
+
+
+def _forwarding(network: Network) -> set[int]:
+    """Live nodes whose kernel routes follow the schedule: those with more than one port, none numbered by hand."""
+    ports: dict[int, int] = defaultdict(int)
+    numbered: set[int] = set()
+    moving = False
+    for link in network.links:
+        for node, address in ((link.a, link.a_address), (link.b, link.b_address)):
+            ports[node] += 1
+            if address:
+                numbered.add(node)
+        moving = moving or link.moving
+        if link.moving:
+            ports[link.b] -= 1
+    return {
+        number
+        for number in network.live
+        if number not in numbered
+        and network.nodes[number].role != "switch"
+        and ports[number] + (moving and network.nodes[number].role == "satellite") > 1
+    }

@@ -1,0 +1,171 @@
+"""Play: from T0 to the end of the scenario, or to the first thing that ends it earlier.
+
+Invariant: the tasks here only watch and tell; no packet waits for them. Each runs on scenario time, so a busy moment
+delays a step's bookkeeping but never shifts the schedule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from emulator.clock import MonotonicClock, set_timer_slack, sleep_until_ns
+from emulator.errors import EmulationError
+from emulator.runtime import scene
+from emulator.runtime.front import SNAPSHOT_S
+
+if TYPE_CHECKING:
+    from emulator.network import Handover
+    from emulator.runtime.child import Child
+    from emulator.runtime.supervisor import Supervisor
+
+HANDOVER_TAIL = 8
+FLUSH_S = 1.0
+
+
+class Play:
+    """The playing stage of one supervisor."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._broken: asyncio.Future[None] | None = None
+        self._handovers = 0
+
+    async def until_end(self) -> None:
+        """Return at the scenario's end or when somebody asks to stop; EmulationError where the machinery breaks."""
+        supervisor, machine = self._supervisor, self._supervisor.machine
+        loop = asyncio.get_running_loop()
+        set_timer_slack()
+        self._clock = MonotonicClock(supervisor.t0_ns)
+        self._broken = loop.create_future()
+        watched = [child for child in (machine.relay, machine.planner) if child is not None]
+        assert machine.relay_channel is not None
+        loop.add_reader(machine.relay_channel.fileno(), supervisor.hear_relay)
+        for child in watched:
+            loop.add_reader(child.fileno(), self._child_ended, child)
+        if machine.planner_channel is not None:
+            loop.add_reader(machine.planner_channel.fileno(), self._hear_planner)
+        tasks = [
+            asyncio.ensure_future(task)
+            for task in (
+                self._steps(),
+                self._snapshots(),
+                self._flushes(),
+                self._program_stops(),
+                self._zygote(),
+                supervisor.director.follow(supervisor.scenario, self._clock),
+            )
+        ]
+        ends = [
+            asyncio.ensure_future(sleep_until_ns(self._clock.monotonic_ns(supervisor.scenario.duration_s))),
+            asyncio.ensure_future(supervisor.stop_asked.wait()),
+        ]
+        try:
+            await self._first_of(tasks, ends)
+        finally:
+            for task in (*tasks, *ends):
+                task.cancel()
+            await asyncio.gather(*tasks, *ends, return_exceptions=True)
+            for child in watched:
+                if child.status is None:
+                    loop.remove_reader(child.fileno())
+            if machine.planner_channel is not None:
+                loop.remove_reader(machine.planner_channel.fileno())
+
+    async def _first_of(self, tasks: Sequence[asyncio.Future[None]], ends: Sequence[asyncio.Future[Any]]) -> None:
+        """Wait for one of `ends`, or for something to break."""
+        assert self._broken is not None
+        waiting: set[asyncio.Future[Any]] = set(tasks)
+        while True:
+            done, _ = await asyncio.wait([*waiting, *ends, self._broken], return_when=asyncio.FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            if self._broken in done or not done.isdisjoint(ends):
+                return
+            waiting.difference_update(done)
+
+    def _break(self, why: str) -> None:
+        if self._broken is not None and not self._broken.done():
+            self._broken.set_exception(EmulationError(why))
+
+    def _child_ended(self, child: Child) -> None:
+        asyncio.get_running_loop().remove_reader(child.fileno())
+        child.wait(0.0)
+        if child.name == "planner":
+            try:
+                self._supervisor.machine.check_planner()
+            except EmulationError as error:
+                self._break(str(error))
+        else:
+            self._break(f"{child.describe_end()}; see logs/_skyloom.txt")
+
+    def _hear_planner(self) -> None:
+        machine = self._supervisor.machine
+        if not machine.hear_planner():
+            assert machine.planner_channel is not None
+            asyncio.get_running_loop().remove_reader(machine.planner_channel.fileno())
+
+    async def _zygote(self) -> None:
+        await self._supervisor.processes.lost.wait()
+        self._break("the process that starts node programs (the zygote) has died; see logs/_skyloom.txt")
+
+    async def _steps(self) -> None:
+        """What happens as each step begins: handovers told, kernel routes switched, partitions read anew."""
+        supervisor, machine = self._supervisor, self._supervisor.machine
+        if machine.ring is None:
+            return
+        for step in range(machine.steps):
+            await sleep_until_ns(self._clock.monotonic_ns(step * machine.step_s))
+            machine.switch_routes(step)
+            if supervisor.collector.asked is not None:
+                supervisor.collector.asked.remember(step)
+                supervisor.collector.asked.altered(supervisor.director.faults.altered)
+            try:
+                handovers = machine.ring.row(step).handovers
+            except LookupError:  # late; the planner counts it
+                continue
+            for handover in handovers:
+                self._tell(handover)
+            if handovers:
+                supervisor.director.faults.moved()
+
+    def _tell(self, handover: Handover) -> None:
+        network, collector = self._supervisor.network, self._supervisor.collector
+        link = network.links[handover.link]
+        names = [network.nodes[number].name if number >= 0 else "" for number in (handover.before, handover.after)]
+        self._handovers += 1
+        data = {"link": link.name, "before": names[0], "after": names[1]}
+        collector.event(handover.t_s, network.nodes[link.a].name, "", "handover", data)
+        latest = self._supervisor.front.latest
+        latest["handovers"] = self._handovers
+        tail = [*latest.get("handover_tail", []), {"t_s": handover.t_s, **data}][-HANDOVER_TAIL:]
+        latest["handover_tail"] = tail  # type: ignore[typeddict-item]
+
+    async def _snapshots(self) -> None:
+        supervisor = self._supervisor
+        number = 0
+        while True:
+            snapshot = supervisor.front.latest
+            snapshot.update({"phase": "play", "t_s": supervisor.now_s(), "elapsed_s": supervisor.elapsed_s()})
+            snapshot["nodes"] = {
+                **scene.nodes(supervisor.network),  # type: ignore[typeddict-item]
+                "processes": len(supervisor.processes.alive()),
+            }
+            scene.fill(snapshot, supervisor.collector, supervisor.all_warnings())
+            supervisor.front.show(snapshot)
+            number += 1
+            await sleep_until_ns(self._clock.monotonic_ns(number * SNAPSHOT_S))
+
+    async def _flushes(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            self._supervisor.collector.flush()
+
+    async def _program_stops(self) -> None:
+        """Programs that the scenario ends before the run does."""
+        supervisor = self._supervisor
+        stops = sorted({program.stop_s for program in supervisor.scenario.programs if program.stop_s is not None})
+        for stop_s in stops:
+            await sleep_until_ns(self._clock.monotonic_ns(stop_s))
+            await supervisor.jobs.stop([job for job in supervisor.jobs.all if job.program.stop_s == stop_s])

@@ -1,0 +1,359 @@
+"""The supervisor: the process that leads a run, from an empty sandbox to its verdict.
+
+    schedule ─▶ build ─▶ start ─▶ play ─▶ analysis        planner, fabric, relay; zygote, nodes; T0; tables, verdict
+
+Invariant: it is the parent of every process of the run, and whatever happens (an error, "stop" in any stage) it goes on
+to the end: nodes asked to stop, tables closed, verdict written, last word said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from emulator.errors import EXIT_INTERNAL, EmulationError, SkyloomError
+from emulator.record.verdict import Verdict
+from emulator.runtime import ending, scene
+from emulator.runtime.capturing import CaptureWriter
+from emulator.runtime.channel import Channel
+from emulator.runtime.collector import Collector
+from emulator.runtime.director import Director
+from emulator.runtime.faults import Faults
+from emulator.runtime.fidelity import Asked
+from emulator.runtime.front import Front, Interrupted
+from emulator.runtime.jobs import READY_TIMEOUT_S, Jobs
+from emulator.runtime.live import LiveControl
+from emulator.runtime.machine import Machine
+from emulator.runtime.play import Play
+from emulator.runtime.processes import Process, Processes
+
+if TYPE_CHECKING:
+    from emulator.network import Network
+    from emulator.record.folder import RunFolder
+    from emulator.scenario import Scenario
+
+RELAY_STOP_S = 3.0
+OWN_LOG = "_skyloom.txt"  # what the run's own processes write to standard error
+
+
+class Supervisor:
+    """One run. `listener` is the socket of its live control, `channel` leads to the command that started it."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        folder: RunFolder,
+        network: Network,
+        channel: Channel,
+        listener: socket.socket,
+        capture: Sequence[str] = (),
+    ) -> None:
+        self.scenario = scenario
+        self.folder = folder
+        self.network = network
+        self.front = Front(channel)
+        self.listener = listener
+        self.machine = Machine(network, scenario.seed, scenario.duration_s)
+        self.live_nodes = [network.nodes[number].name for number in network.live]
+        self.interrupted = False
+        self.error = ""
+        self.error_code: int | None = None
+        self.played_s = 0.0
+        self.t0_ns = 0
+        self.warnings: list[str] = []
+        self.stop_asked = asyncio.Event()
+        self.capture_writer: CaptureWriter | None = None
+        self.processes: Processes
+        self.jobs: Jobs
+        self.director: Director
+        self.collector: Collector
+        self._capture = [*scenario.capture.links, *capture]
+        self._begun = time.monotonic()
+
+    def run(self) -> int:
+        """Live through the run; returns its exit code."""
+        self._settle_in()
+        try:
+            self._build()
+            _new_loop().run_until_complete(self._live())
+        except Interrupted:
+            self.interrupted = True
+        except SkyloomError as error:
+            self.error, self.error_code = str(error), error.exit_code
+        except Exception as error:
+            traceback.print_exc()
+            self.error = f"internal error: {type(error).__name__}: {error}; the traceback is in logs/{OWN_LOG}"
+            self.error_code = EXIT_INTERNAL
+        code = self._conclude()
+        self.front.end(code, self.error)
+        return code
+
+    # -- stages --------------------------------------------------------------------------------------------------------
+
+    def _settle_in(self) -> None:
+        """A session, standard streams and signals of our own: Ctrl-C comes as a message, never as a signal."""
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self.ask_to_stop())
+        null = os.open(os.devnull, os.O_RDONLY)
+        try:
+            log = os.open(self.folder.logs / OWN_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError:
+            log = os.open(os.devnull, os.O_WRONLY)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for target, fd in ((0, null), (1, log), (2, log)):
+            os.dup2(fd, target)
+        os.close(null)
+        os.close(log)
+        self.collector = Collector(self.folder, self.network)
+        self.front.latest = {
+            "scenario": self.scenario.name,
+            "run_id": self.folder.run_id,
+            "seed": self.scenario.seed,
+            "folder": str(self.folder.path),
+            "duration_s": self.scenario.duration_s,
+            "nodes": {**scene.nodes(self.network), "processes": 0},  # type: ignore[typeddict-item]
+        }
+
+    def _build(self) -> None:
+        """Everything below the node processes, while the zygote warms up beside it."""
+        front, machine, keep_out = self.front, self.machine, [self.front.channel.fileno(), self.listener.fileno()]
+        front.progress("schedule", 0, 2, "planner")
+        machine.start_planner(keep_out)
+        self.processes = Processes(self.scenario.seed, self.folder.logs, self.folder.path / "store")
+        self.jobs = Jobs(self.scenario, self.network, self.processes, self.netns)
+        live = [self.network.nodes[number] for number in self.network.live]
+        self.processes.prepare(
+            [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
+            self.jobs.programs(),
+            [self.scenario.directory],
+            self.jobs.members(),
+        )
+        machine.build(lambda done, total: front.progress("build", done, total, "nodes"))
+        machine.wait_for_rows(lambda done, total: front.progress("schedule", done, total, "first rows"))
+        machine.apply_first_routes(lambda done, total: front.progress("build", done, total, "routes"))
+        faults = Faults(self.network, machine.tell_relay, self._peer if machine.ring is not None else None)
+        self.director = Director(faults, self.jobs, self.live_nodes, self.emit, self._execute)
+        ends = faults.ends(self._capture)
+        if ends:
+            capture = self.scenario.capture
+            self.capture_writer = CaptureWriter(
+                self.folder, self.network, ends, int(capture.snaplen_bytes), capture.max_size_bytes, keep_out
+            )
+        machine.start_relay(keep_out)
+        if machine.ring is not None:
+            self.collector.asked = Asked(self.network, machine.ring)
+            self.collector.on_load = self.collector.asked.load
+
+    async def _live(self) -> None:
+        """Processes up, play, processes down."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.front.channel.fileno(), self._hear_front)
+        loop.add_signal_handler(signal.SIGTERM, self.ask_to_stop)
+        self.processes.attach()
+        self.processes.on_record = self.collector.record
+        self.processes.on_dropped = self.collector.dropped
+        self.processes.on_end = self._process_ended
+        live = LiveControl(self.listener, self)
+        play = Play(self)
+        try:
+            spawned = self.jobs.spawn_all()
+            total = len(spawned)
+            await self.processes.wait_ready(
+                spawned, READY_TIMEOUT_S, lambda done: self.front.progress("start", done, total, "processes")
+            )
+            self.t0_ns = self.collector.t0_ns = time.monotonic_ns() + 50_000_000 + 100_000 * total
+            if self.capture_writer is not None:
+                writer = self.capture_writer
+                order = {"op": "capture", "id": 0, "ends": writer.ends, "snaplen": writer.snaplen}
+                self.machine.tell_relay(order, (writer.write_end,))
+                writer.start(self.t0_ns)
+            self.machine.start(self.t0_ns)
+            self.jobs.start_all(self.t0_ns)
+            live.attach()
+            await play.until_end()
+        finally:
+            self.played_s = min(self.scenario.duration_s, max(0.0, self.now_s())) if self.t0_ns else 0.0
+            self.interrupted = self.interrupted or self.stop_asked.is_set()
+            live.detach()
+            await self._stop()
+            loop.remove_reader(self.front.channel.fileno())
+
+    async def _stop(self) -> None:
+        """Ask the nodes to end, then the relay. A second "stop" cuts it short."""
+        stopping = asyncio.ensure_future(self._stop_processes())
+        while not stopping.done() and self.front.stops < 2:
+            await asyncio.wait([stopping], timeout=0.1)
+        if not stopping.done():
+            stopping.cancel()
+            self.processes.kill(self.processes.alive(), signal.SIGKILL)
+        else:
+            stopping.result()
+        if self.machine.relay_channel is not None:
+            asyncio.get_running_loop().remove_reader(self.machine.relay_channel.fileno())
+            final = self.machine.stop_relay(self._relay_said, RELAY_STOP_S if self.front.stops < 2 else 0.1)
+            if not final and not self.error and self.front.stops < 2:
+                self.folder.warn("the relay's last statistics did not come; counts of packets are a little low")
+
+    async def _stop_processes(self) -> None:
+        others = [process for process in self.processes.alive() if process.program == "exec"]
+        for process in others:
+            process.asked_to_end = True
+        self.processes.kill(others, signal.SIGTERM)
+        stubborn = await self.jobs.stop(self.jobs.all)
+        self.processes.kill(self.processes.alive(), signal.SIGKILL)
+        for job in stubborn:
+            if job.program.run:
+                self.folder.warn(f"{job.node}: program {job.program.name} did not end when asked, and was killed")
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _conclude(self) -> int:
+        """Tables, analysis, verdict."""
+        collector = self.collector
+        quick = self.front.stops >= 2
+        self.front.latest.update({"phase": "analysis", "done": 0, "total": 1, "label": "tables and verdict"})
+        self.front.show(self.front.latest)
+        if self.capture_writer is not None:
+            self.capture_writer.finish()
+        figures, trouble = ending.figures_of(self.scenario, self.folder, collector, quick or not self.t0_ns)
+        if trouble and not self.interrupted:
+            self.error = self.error or trouble
+        verdict = Verdict(self.scenario.name, self.scenario.seed, self.folder.run_id, self.played_s)
+        verdict.lateness_ms = collector.lateness_ms() if collector.reports else {}
+        verdict.lateness_limit_ms = self.scenario.fidelity.lateness_p99_s * 1e3
+        verdict.probe_error_ms = ending.quantiles_ms(collector.errors_s)
+        verdict.drops = collector.drops()
+        verdict.probes, verdict.flows = ending.probe_table(collector), ending.flow_table(collector)
+        verdict.summary = figures
+        verdict.interrupted, verdict.error = self.interrupted, self.error
+        verdict.warnings = self.all_warnings()
+        outcomes = self.jobs.outcomes() if self.t0_ns and not self.interrupted else []
+        if verdict.late:
+            worst = ", ".join(
+                f"{self.network.end_name(end)} {late_s * 1e3:.1f} ms" for end, late_s in collector.worst_links(3)
+            )
+            verdict.warnings.append(f"packets left late; latest on: {worst}")
+        ending.conclude(verdict, self.scenario, outcomes, self.error_code)
+        self.folder.write_verdict(verdict.to_json())
+        self.folder.close()
+        self.machine.close()
+        return verdict.exit_code
+
+    def all_warnings(self) -> list[str]:
+        """What a reader of the run must know."""
+        machine, collector = self.machine, self.collector
+        found = [*self.folder.warnings, *self.warnings]
+        if collector.dropped_records:
+            found.append(
+                f"{collector.dropped_records} events and samples were lost: nodes recorded more than was taken"
+            )
+        if machine.late_rows:
+            found.append(f"{machine.late_rows} rows of the schedule came after their step had begun")
+        if collector.saturated:
+            found.append(f"the relay used its whole core in {collector.saturated} of {collector.reports} reports")
+        if machine.refused_routes:
+            count = len(machine.refused_routes)
+            found.append(f"the kernel refused {count} route changes, the first: {machine.refused_routes[0]}")
+        if collector.queued and not collector.errors_s:
+            found.append("no probe error: every probe shared its path with traffic that may have queued before it")
+        return found
+
+    # -- what play and live control ask for ----------------------------------------------------------------------------
+
+    def now_s(self) -> float:
+        """Scenario time."""
+        return (time.monotonic_ns() - self.t0_ns) * 1e-9 if self.t0_ns else -1.0
+
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._begun
+
+    def emit(self, kind: str, data: dict[str, Any]) -> None:
+        """An event of the runtime itself."""
+        self.collector.event(self.now_s(), "", "skyloom", kind, data)
+
+    def netns(self, node: str) -> int:
+        """Descriptor of a node's namespace. EmulationError where there is none."""
+        if node not in self.machine.number:
+            raise EmulationError(f"there is no node {node!r} in this run; `skyloom exec` lists them")
+        return self.machine.netns(node)
+
+    def interfaces(self, ends: list[int], snaplen: int) -> list[list[Any]]:
+        """How link ends are described in a capture: end, name, description, link type, snaplen."""
+        from emulator.record.capture import interfaces
+
+        described = interfaces(self.network, ends, snaplen)
+        return [[end, it.name, it.description, it.linktype, it.snaplen] for end, it in described.items()]
+
+    def times(self) -> dict[str, int]:
+        """T0 by the monotonic clock and by the time of day."""
+        return {"t0_ns": self.t0_ns, "t0_utc_ns": self.t0_ns + time.time_ns() - time.monotonic_ns()}
+
+    def ask_to_stop(self) -> None:
+        """As Ctrl-C does."""
+        self.front.stops += 1
+        self.stop_asked.set()
+
+    def _hear_front(self) -> None:
+        self.front.hear()
+        if self.front.stops:
+            self.stop_asked.set()
+
+    def _relay_said(self, message: dict[str, Any]) -> None:
+        if message["op"] == "error":
+            self.folder.warn(f"the relay refused an order: {message['message']}")
+        else:
+            self.collector.relay_report(message)
+
+    def hear_relay(self) -> None:
+        """Reports of the relay, for the event loop."""
+        channel = self.machine.relay_channel
+        while channel is not None:
+            try:
+                message, _ = channel.receive()
+            except BlockingIOError:
+                return
+            if message is None:
+                asyncio.get_running_loop().remove_reader(channel.fileno())
+                return
+            self._relay_said(message)
+
+    def _process_ended(self, process: Process) -> None:
+        job = self.jobs.ended(process, self.now_s())
+        if job is not None:
+            data = {"status": process.status, "text": process.failure or process.describe_end()}
+            self.collector.event(self.now_s(), process.node, process.program, "program-ended", data)
+
+    def _execute(self, node: str, command: list[str]) -> None:
+        """The action "exec": a command on a node, its output in the node's log."""
+        self.processes.spawn(
+            node, "exec", self.netns(node), {"command": command, "directory": self.scenario.directory}, supervised=False
+        )
+
+    def _peer(self, end: int) -> int:
+        """The present far node of a moving link's end."""
+        ring = self.machine.ring
+        assert ring is not None
+        step = max(0, int(self.now_s() / self.machine.step_s))
+        try:
+            return int(ring.row(step).peer[end])
+        except LookupError:
+            return int(ring.row(ring.latest).peer[end])
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
