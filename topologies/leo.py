@@ -13,14 +13,14 @@ import numpy as np
 from mininet.topo import Topo
 
 from emulator.errors import DataError
-from emulator.network import BuildOptions, EndSpec, Floats
+from emulator.network import Bools, BuildOptions, EndSpec, Floats
 from emulator.orbit import grid as grids
 from emulator.orbit import tle, walker
 from emulator.orbit.access import POLICIES
 from emulator.orbit.elements import Constellation, Epoch
 from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
-from emulator.orbit.visibility import Stations, look
+from emulator.orbit.visibility import Stations, look, near
 from topologies.leo_tables import Config, effects
 from topologies.leo_timeline import LeoTimeline
 
@@ -50,13 +50,14 @@ class LeoTopo(Topo):  # type: ignore[misc]
             [place.lat_deg for place in self.places], [place.lon_deg for place in self.places],
             [place.altitude_m for place in self.places], config.ground.min_elevation_deg,
         )  # fmt: skip
+        preferred = _mesh(self.grid, len(self.constellation)) if config.ground.serving == "mesh" else None
         self._refuse_blind(propagator, stations, options)
         live = self._add_nodes(options)
         rate_bps, loss = self._add_links()
         self.timeline = LeoTimeline(
             propagator, self.grid, stations, len(self.constellation), POLICIES[config.ground.policy],
             config.ground.min_dwell_s, rate_bps, loss, np.array(live, dtype=np.int32), options.step_s, options.routing,
-            options.routing_step_s,
+            options.routing_step_s, preferred,
         )  # fmt: skip
 
     def _add_nodes(self, options: BuildOptions) -> list[int]:
@@ -115,8 +116,9 @@ class LeoTopo(Topo):  # type: ignore[misc]
         sampled = np.unique(np.linspace(0, steps - 1, min(steps, COVERAGE_SAMPLES)).astype(int)) * options.step_s
         blind = np.arange(len(stations), dtype=np.int32)
         for t_s in sampled:
+            few, positions = stations.some(blind), propagator.ecef(np.array([t_s]))[0]
+            _, sin_elevation = look(few, positions, near(few, positions))
             with np.errstate(invalid="ignore"):
-                _, sin_elevation = look(stations.some(blind), propagator.ecef(np.array([t_s]))[0])
                 seen = (sin_elevation >= np.sin(stations.min_elevation_rad)).any(axis=1)
             blind = blind[~seen]
             if not len(blind):
@@ -131,9 +133,9 @@ class LeoTopo(Topo):  # type: ignore[misc]
         height_m = max((record.a - 1) * 6378.135e3 for record in records)
         reach = min(90.0, inclination + walker.coverage_deg(height_m, mask))
         text = (
-            f"station gs-{name} never sees a satellite of {self.constellation.label} in {options.duration_s:g} s: it lies "
-            f"at latitude {latitude_deg:g}°, orbits inclined by {inclination:.1f}° serve up to about {reach:.1f}° above "
-            f"an elevation of {mask:g}°. "
+            f"station gs-{name} never sees a satellite of {self.constellation.label} in {options.duration_s:g} s: "
+            f"it lies at latitude {latitude_deg:g}°, and orbits inclined by {inclination:.1f}° serve up to about "
+            f"{reach:.1f}° above an elevation of {mask:g}°. "
         )
         if abs(latitude_deg) > reach:
             return text + "Lower ground.min_elevation_deg, take a shell of higher inclination, or move the station."
@@ -161,6 +163,25 @@ def _grid(config: Config, propagator: Propagator) -> Grid:
         return grids.walker_grid(config.shell.shell)
     position, velocity = propagator.teme(np.zeros(1))
     return grids.raan_grid(position[0], velocity[0])
+
+
+def _mesh(grid: Grid, satellites: int) -> Bools | None:
+    """Which satellites belong to the largest group that ISLs join; None where that is all, or where there are no ISLs.
+
+    Element sets hold satellites on their way to a shell, and several shells, which no ISLs join: a station served by
+    one of those would reach nobody.
+    """
+    if not len(grid):
+        return None
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(grid), dtype=np.int8), (grid.a, grid.b)), shape=(satellites, satellites))
+    groups, group = connected_components(links, directed=False)
+    if groups == 1:
+        return None
+    mesh: Bools = group == np.argmax(np.bincount(group))
+    return mesh
 
 
 def _ipv4(first: int, second: int, number: int) -> str:

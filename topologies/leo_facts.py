@@ -30,16 +30,17 @@ def facts(topo: LeoTopo, t_s: float) -> dict[str, Any]:
     stations = []
     for index, place in enumerate(topo.places):
         serving = int(held.satellite[index])
+        column = int(np.argmax(sight.satellite[index] == serving))
         station: dict[str, Any] = {
             "name": f"gs-{place.name}", "lat_deg": place.lat_deg, "lon_deg": place.lon_deg, "serving": None,
             "visible": int(np.count_nonzero(sight.visible[index])),
         }  # fmt: skip
         if serving >= 0:
-            range_m = float(sight.range_m[index, serving])
+            range_m = float(sight.range_m[index, column])
             station |= {
                 "serving": names[serving],
                 "since_s": float(held.since_s[index]),
-                "elevation_deg": float(np.degrees(np.arcsin(sight.sin_elevation[index, serving]))),
+                "elevation_deg": float(np.degrees(np.arcsin(sight.sin_elevation[index, column]))),
                 "range_km": range_m / 1e3,
                 "delay_ms": range_m / SPEED_OF_LIGHT_M_S * 1e3,
             }

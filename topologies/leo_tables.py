@@ -135,6 +135,9 @@ class Ground(Table):
     """Elevation mask: satellites lower than this are not used."""
     policy: Literal["nearest", "highest_elevation", "longest_pass"] = "highest_elevation"
     """Which of the visible satellites serves a station."""
+    serving: Literal["mesh", "all"] = "mesh"
+    """"mesh" prefers the satellites of the largest group that ISLs join, so that stations can reach each other; "all"
+    takes any."""
     min_dwell_s: units.Duration = 15.0
     """A satellite that still stands above the mask serves at least this long."""
     rate_up_bps: PositiveRate = 50e6

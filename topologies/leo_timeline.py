@@ -18,10 +18,12 @@ from emulator.orbit.access import Held, Policy, Sight, choose
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
-from emulator.orbit.visibility import Stations, distance, line_of_sight, look
+from emulator.orbit.visibility import Stations, distance, line_of_sight, look, near
 
 CHUNK = 8  # steps propagated together: 8 × 7,000 satellites are 1.3 MB, which stays in the cache
+FASTEST_RAD_S = 1.4e-3  # no satellite moves faster than this, seen from the centre of the turning Earth
 CHECKPOINT = 64  # steps between remembered access selections
+KEPT = 4  # selections at the ends of the latest windows, remembered beside the checkpoints
 PASS_STEP_S = 10.0  # grid on which remaining passes are looked for, refined by interpolation
 PASS_HORIZON_S = 1800.0  # passes longer than this all count the same
 MANY_LIVE = 200  # destinations above which routes are recomputed every 15 s instead of every step
@@ -50,16 +52,30 @@ class LeoTimeline:
     """Rows of a constellation with ground stations."""
 
     def __init__(
-        self, propagator: Propagator, grid: Grid, stations: Stations, satellites: int, policy: Policy,
-        min_dwell_s: float, rate_bps: Floats, loss: Floats, live: Ints, step_s: float, routing: str = "least-delay",
+        self,
+        propagator: Propagator,
+        grid: Grid,
+        stations: Stations,
+        satellites: int,
+        policy: Policy,
+        min_dwell_s: float,
+        rate_bps: Floats,
+        loss: Floats,
+        live: Ints,
+        step_s: float,
+        routing: str = "least-delay",
         routing_step_s: float | None = None,
-    ) -> None:  # fmt: skip
+        preferred: Bools | None = None,
+    ) -> None:
+        """`rate_bps`, `loss`: per link end. `live`: nodes with routes towards them. `preferred`: satellites
+        (N) that stations use wherever they see one; None: all alike."""
         self.step_s = step_s
         self.propagator = propagator
         self.grid = grid
         self.stations = stations
         self.satellites = satellites
         self.routing = routing
+        self.preferred = preferred
         self.live = np.asarray(live, dtype=np.int32)
         self._policy = policy
         self._min_dwell_s = min_dwell_s
@@ -89,20 +105,29 @@ class LeoTimeline:
         """Geometry and access selection of `count` steps, without routes."""
         begin = max((step for step in self._checkpoints if step < first), default=-1)
         held = self._checkpoints.get(begin, Held.nothing(len(self.stations)))
-        for step, start, end in self._geometry(begin + 1, first + count):
-            before, held = held, self.select(step * self.step_s, start, held)
+        for step, start, end, nearby in self._geometry(begin + 1, first + count):
+            before, held = held, self._select(step * self.step_s, start, nearby, held)
             if step % CHECKPOINT == 0 or step == first + count - 1:
                 self._remember(step, held)
             if step >= first:
                 yield Instant(step, start, end, held, self._handovers(step, before, held))
 
-    def _remember(self, step: int, held: Held) -> None:
-        for old in [old for old in self._checkpoints if old % CHECKPOINT and old != step]:
-            del self._checkpoints[old]
-        self._checkpoints[step] = held
+    def handovers(self, first: int, count: int) -> Iterator[Handover]:
+        """Handovers of a window, without the cost of its routes."""
+        for instant in self.instants(first, count):
+            yield from instant.handovers
 
-    def _geometry(self, first: int, stop: int) -> Iterator[tuple[int, Floats, Floats]]:
-        """(step, positions at its start, positions at its end); the end of a step is the start of the next."""
+    def _remember(self, step: int, held: Held) -> None:
+        self._checkpoints[step] = held
+        for old in [old for old in self._checkpoints if old % CHECKPOINT][:-KEPT]:
+            del self._checkpoints[old]
+
+    def _geometry(self, first: int, stop: int) -> Iterator[tuple[int, Floats, Floats, Ints]]:
+        """(step, positions at its start and at its end, satellites near each station).
+
+        The end of a step is the start of the next, computed once.
+        """
+        margin_rad = FASTEST_RAD_S * CHUNK * self.step_s
         start: Floats | None = None
         for chunk in range(first, stop, CHUNK):
             steps = np.arange(chunk, min(chunk + CHUNK, stop))
@@ -110,19 +135,26 @@ class LeoTimeline:
             positions = self.propagator.ecef(wanted * self.step_s)
             if start is None:
                 start, positions = positions[0], positions[1:]
+            nearby = near(self.stations, start, margin_rad)
             for step, end in zip(steps, positions, strict=True):
-                yield int(step), start, end
+                yield int(step), start, end, nearby
                 start = end
 
-    def sight(self, t_s: float, positions: Floats) -> Sight:
-        """What the stations see at an instant."""
+    def sight(self, t_s: float, positions: Floats, nearby: Ints | None = None) -> Sight:
+        """What the stations see at an instant. Whoever sees a preferred satellite does not see the others."""
+        nearby = near(self.stations, positions) if nearby is None else nearby
+        range_m, sin_elevation = look(self.stations, positions, nearby)
         with np.errstate(invalid="ignore"):
-            range_m, sin_elevation = look(self.stations, positions)
             visible = sin_elevation >= np.sin(self.stations.min_elevation_rad)
-        return Sight(t_s, range_m, sin_elevation, visible, lambda station, few: self._remaining(t_s, station, few))
+        if self.preferred is not None:
+            better = visible & self.preferred[nearby]
+            visible = np.where(better.any(axis=1, keepdims=True), better, visible)
+        return Sight(
+            t_s, nearby, range_m, sin_elevation, visible, lambda station, few: self._remaining(t_s, station, few)
+        )
 
-    def select(self, t_s: float, positions: Floats, held: Held) -> Held:
-        return choose(self._policy, self.sight(t_s, positions), held, self._min_dwell_s)
+    def _select(self, t_s: float, positions: Floats, nearby: Ints, held: Held) -> Held:
+        return choose(self._policy, self.sight(t_s, positions, nearby), held, self._min_dwell_s)
 
     def _remaining(self, t_s: float, station: int, few: Ints) -> Floats:
         """How long each satellite stays above the station's mask from `t_s` on, at most PASS_HORIZON_S."""

@@ -14,6 +14,7 @@ import numpy as np
 from emulator.network import Bools, Floats, Ints
 from emulator.orbit.frames import WGS84, Ellipsoid, geodetic_to_ecef, up_vector
 
+_PLUMB_RAD = 0.005  # the ellipsoid's normal is up to 0.0034 rad off the direction from the Earth's centre
 GRAZING_M = 80e3  # an optical link keeps clear of the atmosphere below this height (Bhattacherjee & Singla 2019)
 
 
@@ -41,17 +42,34 @@ class Stations:
         return Stations(self.position[chosen], self.up[chosen], self.min_elevation_rad)
 
 
-def look(stations: Stations, satellites: Floats) -> tuple[Floats, Floats]:
-    """Range (m) and sine of the elevation, each (S, N), of satellites (N, 3).
+def near(stations: Stations, satellites: Floats, margin_rad: float = 0.0) -> Ints:
+    """Satellites (N, 3) that may stand above the mask: (S, K) numbers in ascending order, padded with -1.
 
-    Both come from matrix products; the range keeps 10 nm (2 · 10⁻¹⁶ of 5 · 10¹³ m², halved and divided by the range).
+    A superset: `margin_rad` widens the circle around each station (by what satellites move in the meantime), and the
+    plumb line's 0.2° off the Earth's centre are allowed for.
     """
-    dot = stations.position @ satellites.T
-    station2 = np.einsum("ij,ij->i", stations.position, stations.position)
-    satellite2 = np.einsum("ij,ij->i", satellites, satellites)
-    distance = np.sqrt(satellite2[None, :] + station2[:, None] - 2 * dot)
-    height = stations.up @ satellites.T - np.einsum("ij,ij->i", stations.up, stations.position)[:, None]
-    return distance, height / distance
+    with np.errstate(invalid="ignore"):
+        radius = np.sqrt(np.einsum("ij,ij->i", satellites, satellites))
+        ground = np.sqrt(np.einsum("ij,ij->i", stations.position, stations.position))
+        mask = stations.min_elevation_rad
+        reach = np.arccos(np.minimum(ground.min() / radius * np.cos(mask), 1.0)) - mask + margin_rad + _PLUMB_RAD
+        least = np.cos(np.minimum(reach, np.pi)) * radius
+        direction = stations.position / ground[:, None]
+        inside = np.einsum("sj,nj->sn", direction, satellites) >= least
+    station, satellite = np.nonzero(inside)
+    count = np.bincount(station, minlength=len(stations))
+    place = np.arange(len(station)) - np.repeat(np.cumsum(count) - count, count)
+    table = np.full((len(stations), max(1, int(count.max(initial=0)))), -1, dtype=np.int32)
+    table[station, place] = satellite
+    return table
+
+
+def look(stations: Stations, satellites: Floats, chosen: Ints) -> tuple[Floats, Floats]:
+    """Range (m) and sine of the elevation, each (S, K), of the satellites that `chosen` (S, K) numbers; NaN for -1."""
+    along = satellites[chosen] - stations.position[:, None]
+    metres = np.sqrt(np.einsum("ski,ski->sk", along, along))
+    metres[chosen < 0] = np.nan
+    return metres, np.einsum("ski,si->sk", along, stations.up) / metres
 
 
 def line_of_sight(a: Floats, b: Floats, grazing_m: float = GRAZING_M) -> Bools:

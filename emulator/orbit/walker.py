@@ -66,7 +66,7 @@ class Walker:
 
 
 SHELLS: dict[str, Walker] = {
-    # Starlink's first generation, FCC 21-48 (modification of April 2021). Its phasing is not public: 17 is how shell 1 is
+    # Starlink's first generation, FCC 21-48 (modification of April 2021). Phasing is not public: 17 is how shell 1 is
     # usually written (53.0:1584/72/17), 11 and 1 likewise keep crossing orbits apart.
     "starlink-1": Walker(72, 22, 53.0, 550e3, 17),
     "starlink-2": Walker(72, 22, 53.2, 540e3, 17),

@@ -16,13 +16,25 @@ from emulator.network import Bools, Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What the stations see at one instant: S stations × N satellites."""
+    """What the stations see at an instant: tables (S, K), a row a station, columns in ascending order of satellite."""
 
     t_s: float
+    satellite: Ints  # -1 in columns that a station does not need
     range_m: Floats
     sin_elevation: Floats
     visible: Bools  # above the mask
     remaining_s: Callable[[int, Ints], Floats]  # (station, satellites) -> how long each stays above the mask from now
+
+    def best(self, score: Floats) -> Ints:
+        """Per station the visible satellite with the greatest score (S, K), the lowest number of equals; -1: none."""
+        rows = np.arange(len(score))
+        column = np.where(self.visible, score, -np.inf).argmax(axis=1)
+        return np.where(self.visible[rows, column], self.satellite[rows, column], -1).astype(np.int32)
+
+    def sees(self, satellite: Ints) -> Bools:
+        """Whether each station sees the satellite given for it (-1: no)."""
+        seen: Bools = ((self.satellite == satellite[:, None]) & self.visible).any(axis=1) & (satellite >= 0)
+        return seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +52,6 @@ class Held:
 Policy = Callable[[Sight, Held], Ints]
 
 
-def held_in_sight(sight: Sight, held: Held) -> Bools:
-    """Which stations still see the satellite that serves them."""
-    stations = np.arange(len(held.satellite))
-    return (held.satellite >= 0) & sight.visible[stations, held.satellite]
-
-
 def choose(policy: Policy, sight: Sight, held: Held, min_dwell_s: float) -> Held:
     """The selection that holds from this instant on.
 
@@ -53,7 +59,7 @@ def choose(policy: Policy, sight: Sight, held: Held, min_dwell_s: float) -> Held
     """
     wish = policy(sight, held)
     young = sight.t_s - held.since_s < min_dwell_s - 1e-9
-    serving = np.where(held_in_sight(sight, held) & young, held.satellite, wish).astype(np.int32)
+    serving = np.where(sight.sees(held.satellite) & young, held.satellite, wish).astype(np.int32)
     return Held(serving, np.where(serving == held.satellite, held.since_s, sight.t_s))
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from emulator.network import Ints
-from emulator.orbit.access import Held, Sight, held_in_sight
+from emulator.orbit.access import Held, Sight
 
 
 def longest_pass(sight: Sight, held: Held) -> Ints:
     """What is held while it is visible, else the longest remaining pass; -1 where nothing is visible."""
-    wish = np.where(held_in_sight(sight, held), held.satellite, -1).astype(np.int32)
+    wish = np.where(sight.sees(held.satellite), held.satellite, -1).astype(np.int32)
     for station in np.flatnonzero(wish < 0):
-        candidates = np.flatnonzero(sight.visible[station]).astype(np.int32)
+        candidates = sight.satellite[station, sight.visible[station]]
         if len(candidates):
             wish[station] = candidates[int(np.argmax(sight.remaining_s(int(station), candidates)))]
     return wish

@@ -1,0 +1,218 @@
+"""`skyloom plan`: what a scenario will do, computed from its schedule. No root, nothing built.
+
+Invariant: the text shows nothing that `--json` does not have. What holds for every topology comes from its network and
+timeline; what only a topology knows (who sees whom) from its `describe(t_s)`, where it has one.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from emulator.network import Network, Row, Timeline
+    from emulator.scenario import Scenario
+
+SCANNED_STEPS = 3600  # of a long run, the steps that are looked through for handovers
+
+
+def plan(
+    scenario: Annotated[str | None, typer.Argument(help="A bundled scenario's name (see `list`) or a file.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help='The instant to show, such as "30s"; without it, the start and the whole run.')
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    duration: Annotated[str | None, typer.Option(help='How long the run would play, such as "60s".')] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the scenario.")
+    ] = None,
+    tle: Annotated[Path | None, typer.Option(help="Element sets (2LE, 3LE) instead of the shell.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave malformed element sets out.")] = False,
+    topo: Annotated[
+        str | None, typer.Option(help="A Mininet topology file, FILE.py or FILE.py:NAME, instead of a scenario.")
+    ] = None,
+    route: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Show the paths from and to these end points.")
+    ] = None,
+) -> None:
+    """Show who sees whom, delays, routes, handovers and feasibility, without running anything."""
+    from emulator.errors import UsageError
+    from emulator.scenario import from_topo_file, load
+
+    if (scenario is None) == (topo is None):
+        raise UsageError("name one scenario (see `skyloom list`), or a Mininet topology by --topo FILE.py")
+    items = [] if duration is None else [f'duration="{duration}"']
+    items += overrides or []
+    if topo is not None:
+        chosen = from_topo_file(topo, overrides=items, skip_bad=skip_bad)
+    else:
+        assert scenario is not None
+        chosen = load(scenario, overrides=items, tle=tle, skip_bad=skip_bad)
+    facts = facts_of(chosen, None if at is None else _instant(at, chosen))
+    if json:
+        from json import dumps
+
+        sys.stdout.write(dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        return
+    from emulator.cli.plan_text import show
+
+    show(facts, route)
+
+
+def _instant(at: str, scenario: Scenario) -> float:
+    from emulator.errors import UsageError
+    from emulator.units import parse
+    from emulator.units import show as with_unit
+
+    try:
+        t_s = parse(at, "duration")
+    except ValueError as error:
+        raise UsageError(f"--at {at}: {error}") from None
+    if t_s > scenario.duration_s:
+        raise UsageError(f"--at {at}: the run ends at {with_unit(scenario.duration_s, 'duration')}; see --duration")
+    return t_s
+
+
+def facts_of(scenario: Scenario, at_s: float | None = None) -> dict[str, Any]:
+    """The plan as plain values. Without `at_s`: the instant 0, and handovers over the run; with it, up to there."""
+    from emulator.fabric import network_from
+    from emulator.scenario import build_topo
+
+    topo = build_topo(scenario)
+    network = network_from(topo, scenario.materialise, scenario.routing)
+    timeline = network.timeline or _still(network, scenario)
+    t_s = at_s or 0.0
+    step = min(int(t_s / timeline.step_s + 1e-9), _steps(scenario.duration_s, timeline) - 1)
+    moves = _handovers(timeline, network, scenario.duration_s if at_s is None else t_s, timeline.step_s)
+    import scipy.sparse.csgraph  # noqa: F401  loaded here, so that the time below is that of a step alone
+
+    began = time.process_time()
+    row = next(iter(timeline.rows(step, 1)))
+    row_s = time.process_time() - began
+    share = min(1.0, (t_s - step * timeline.step_s) / timeline.step_s)
+    ends = _end_points(network)
+    routes = list(_routes(network, row, share, ends))
+    described = topo.describe(t_s) if hasattr(topo, "describe") else {}
+    facts = {
+        "scenario": scenario.name,
+        "description": scenario.description,
+        "topology": scenario.topology,
+        "at_s": t_s,
+        "duration_s": scenario.duration_s,
+        "step_s": timeline.step_s,
+        "seed": scenario.seed,
+        "routing": network.routing,
+        "nodes": len(network.nodes),
+        "live_nodes": len(network.live),
+        "links": len(network.links),
+        "ports": _ports(network),
+        **described,
+        "routes": routes,
+        **moves,
+        "schedule": {"row_s": row_s, "share_of_core": row_s / timeline.step_s},
+    }
+    facts["problems"] = list(_problems(facts))
+    return facts
+
+
+def _still(network: Network, scenario: Scenario) -> Timeline:
+    from emulator.schedule.timeline import KnotTimeline
+
+    return KnotTimeline(network.nodes, network.links, scenario.step_s, network.routing, None, scenario.routing_step_s)
+
+
+def _steps(duration_s: float, timeline: Timeline) -> int:
+    return max(1, int(-(-duration_s // timeline.step_s)))
+
+
+def _end_points(network: Network) -> list[int]:
+    """Live nodes that traffic begins and ends at: all but satellites and switches, or all live ones without others."""
+    ends = [node for node in network.live if network.nodes[node].role not in ("satellite", "switch")]
+    return ends if len(ends) > 1 else network.live
+
+
+def _ports(network: Network) -> int:
+    """Interfaces that a run would make: an end at a live node each, and a shared one where moving links may arrive."""
+    live = [node.live for node in network.nodes]
+    ports = sum(live[link.a] + (live[link.b] and not link.moving) for link in network.links)
+    if any(link.moving for link in network.links):
+        ports += sum(node.live and node.role == "satellite" for node in network.nodes)
+    return ports
+
+
+def _routes(network: Network, row: Row, share: float, ends: list[int]) -> Iterator[dict[str, Any]]:
+    """Each pair of end points: hops, nodes on the way, and one-way delay there and back at `share` of the step."""
+    from emulator.schedule.routes import path
+
+    if network.routing == "none":
+        return
+    index = {node: place for place, node in enumerate(network.live)}
+    delays = row.path_start_s + (row.path_end_s - row.path_start_s) * share if share else row.path_start_s
+    for place, a in enumerate(ends):
+        for b in ends[place + 1 :]:
+            there, back = float(delays[index[a], index[b]]), float(delays[index[b], index[a]])
+            used = path(row.next_end, row.peer, index[b], a) if isfinite(there) else []
+            yield {
+                "from": network.nodes[a].name,
+                "to": network.nodes[b].name,
+                "hops": len(used) or None,
+                "delay_ms": there * 1e3 if isfinite(there) else None,
+                "delay_back_ms": back * 1e3 if isfinite(back) else None,
+                "path": [network.nodes[a].name, *(network.nodes[row.peer[end]].name for end in used)] if used else [],
+            }
+
+
+def _handovers(timeline: Timeline, network: Network, until_s: float, step_s: float) -> dict[str, Any]:
+    """Handovers from the start of the run on, and the spans without a satellite; nothing where no link moves."""
+    if not hasattr(timeline, "handovers"):
+        return {}
+    steps = min(SCANNED_STEPS, _steps(until_s, timeline) if until_s else 1)
+    found, gaps, since = [], [], dict[int, float]()
+    for move in timeline.handovers(0, steps):
+        name = network.nodes[network.links[move.link].a].name
+        before, after = (network.nodes[node].name if node >= 0 else None for node in (move.before, move.after))
+        if move.t_s > 0:
+            found.append({"t_s": move.t_s, "node": name, "before": before, "after": after})
+        if after is None:
+            since[move.link] = move.t_s
+        elif before is None and move.link in since:
+            gaps.append({"node": name, "from_s": since.pop(move.link), "to_s": move.t_s})
+    gaps += [
+        {"node": network.nodes[network.links[link].a].name, "from_s": from_s, "to_s": None}
+        for link, from_s in since.items()
+    ]
+    return {"handovers": found, "uncovered": gaps, "handovers_until_s": steps * step_s}
+
+
+def _problems(facts: dict[str, Any]) -> Iterator[str]:
+    """What a person should know before running this."""
+    for station in facts.get("stations", ()):
+        if station["serving"] is None:
+            yield f"{station['name']} sees no satellite at {facts['at_s']:g} s"
+    for gap in facts.get("uncovered", ()):
+        until = "the end" if gap["to_s"] is None else f"{gap['to_s']:g} s"
+        yield f"{gap['node']} has no satellite from {gap['from_s']:g} s to {until}"
+    broken = [route for route in facts["routes"] if route["delay_ms"] is None or route["delay_back_ms"] is None]
+    if broken:
+        first = ", ".join(f"{route['from']} – {route['to']}" for route in broken[:3])
+        yield f"{len(broken)} of {len(facts['routes'])} pairs have no route at {facts['at_s']:g} s: {first}" + (
+            ", …" if len(broken) > 3 else ""
+        )
+    share = facts["schedule"]["share_of_core"]
+    if share > 0.5:
+        yield (
+            f"the schedule takes {share:.0%} of a core at steps of {facts['step_s']:g} s; "
+            "take longer steps, or a longer routing_step"
+        )
+    skipped = facts.get("shell", {}).get("skipped_element_sets", 0)
+    if skipped:
+        yield f"{skipped} malformed element sets were left out"
+    lost = facts.get("shell", {}).get("not_placed", 0)
+    if lost:
+        yield f"SGP4 cannot place {lost} satellites at this time (decayed, or elements too old); they carry nothing"

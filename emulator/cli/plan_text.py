@@ -1,0 +1,126 @@
+"""A plan as text: a few tables for a person, from the same facts as the JSON."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+MATRIX = 16  # end points up to which the delays are shown as a matrix
+ROWS = 40  # rows of a table; more are in the JSON
+
+
+def show(facts: dict[str, Any], route: str | None = None) -> None:
+    """Print the plan on stdout. `route` is a glob of the end points whose paths are listed."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=False)
+    _header(console, facts)
+    if facts.get("stations"):
+        console.print(_stations(facts))
+    if facts["routes"]:
+        _routes(console, facts, route)
+    if "handovers" in facts:
+        _handovers(console, facts)
+    schedule = facts["schedule"]
+    console.print(
+        f"[bold]feasibility[/]  {facts['live_nodes']} live nodes, {facts['ports']} interfaces, "
+        f"{facts['nodes'] - facts['live_nodes']} transit nodes, {facts['links']} links; schedule and routes "
+        f"{schedule['row_s'] * 1e3:.1f} ms a step of {facts['step_s']:g} s, {schedule['share_of_core']:.0%} of a core"
+    )
+    for problem in facts["problems"]:
+        console.print(f"[yellow]! {problem}[/]")
+
+
+def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=column != "path")
+    return table
+
+
+def _header(console: Console, facts: dict[str, Any]) -> None:
+    console.print(f"[bold cyan]{facts['scenario']}[/]  {facts['description']}")
+    if "shell" in facts:
+        shell, isl, ground = facts["shell"], facts["isl"], facts["ground"]
+        delay = isl["delay_ms"]
+        spread = f", {delay['min']:.2f} – {delay['max']:.2f} ms (median {delay['median']:.2f})" if delay else ""
+        console.print(f"shell     {shell['label']}, {shell['satellites']} satellites, from {shell['epoch']}")
+        console.print(f"ISLs      {isl['up']} of {isl['links']} up{spread}")
+        console.print(
+            f"stations  {ground['stations']} above {ground['min_elevation_deg']:g}°, {ground['policy']}, "
+            f"dwell at least {ground['min_dwell_s']:g} s"
+        )
+    console.print(f"run       {facts['duration_s']:g} s, routing {facts['routing']}, seed {facts['seed']}")
+
+
+def _stations(facts: dict[str, Any]) -> Table:
+    table = _table(
+        f"at {facts['at_s']:g} s", "station", "satellite", "elevation", "range", "delay", "sees",
+        right=("elevation", "range", "delay", "sees"),
+    )  # fmt: skip
+    for station in facts["stations"]:
+        if station["serving"] is None:
+            table.add_row(station["name"], "[red]none[/]", "", "", "", "0")
+            continue
+        table.add_row(
+            station["name"], station["serving"], f"{station['elevation_deg']:.1f}°", f"{station['range_km']:.0f} km",
+            f"{station['delay_ms']:.3f} ms", str(station["visible"]),
+        )  # fmt: skip
+    return table
+
+
+def _routes(console: Console, facts: dict[str, Any], route: str | None) -> None:
+    names = list(dict.fromkeys(name for row in facts["routes"] for name in (row["from"], row["to"])))
+    if route is None and len(names) <= MATRIX:
+        console.print(_matrix(facts["routes"], names))
+    wanted = route or names[0]
+    rows = [row for row in facts["routes"] if fnmatch(row["from"], wanted) or fnmatch(row["to"], wanted)]
+    table = _table(f"paths of {wanted}", "from", "to", "hops", "delay", "path", right=("hops", "delay"))
+    for row in rows[:ROWS]:
+        if row["delay_ms"] is None:
+            table.add_row(row["from"], row["to"], "", "[red]no route[/]", "")
+        else:
+            way = " ".join(row["path"][1:-1])
+            table.add_row(row["from"], row["to"], str(row["hops"]), f"{row['delay_ms']:.3f} ms", way)
+    console.print(table)
+    rest = len(facts["routes"]) - min(len(rows), ROWS)
+    if rest:
+        console.print(f"[dim]{rest} more pairs: --route GLOB, or --json[/]")
+
+
+def _matrix(routes: list[dict[str, Any]], names: list[str]) -> Table:
+    """One-way delays in ms, the lower triangle."""
+    delays = {(row["to"], row["from"]): row["delay_ms"] for row in routes}
+    short = [name.removeprefix("gs-") for name in names]
+    heads = [name[:6] for name in short]
+    table = _table("one-way delay, ms", "")
+    for head in heads[:-1]:
+        table.add_column(head, justify="right", no_wrap=True)
+    for place, name in enumerate(names[1:], 1):
+        cells = []
+        for other in names[:place]:
+            delay = delays.get((name, other))
+            cells.append("[red]–[/]" if delay is None else f"{delay:.1f}")
+        table.add_row(short[place], *cells)
+    return table
+
+
+def _handovers(console: Console, facts: dict[str, Any]) -> None:
+    rows = facts["handovers"]
+    until = facts["handovers_until_s"]
+    title = f"{len(rows)} handovers in {until:g} s"
+    if not rows:
+        console.print(f"[bold]{title}[/]")
+        return
+    table = _table(title, "at", "station", "from", "to", right=("at",))
+    for row in rows[:ROWS]:
+        table.add_row(f"{row['t_s']:g} s", row["node"], row["before"] or "[red]none[/]", row["after"] or "[red]none[/]")
+    console.print(table)
+    if len(rows) > ROWS:
+        console.print(f"[dim]{len(rows) - ROWS} more: --json[/]")
