@@ -1,6 +1,7 @@
 """Reference: docs/scenario-reference.md, generated from the models; `python -m emulator.scenario.reference` prints it.
 
-Invariant: nothing about a key is written here by hand; what a table or a key means is its docstring in the models.
+Invariant: nothing about a key is written here by hand. What a table or a key means is its docstring in the models; a
+field of a program's `Config` is explained by the comment on its line.
 """
 
 from __future__ import annotations
@@ -8,19 +9,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from inspect import getsource
+from io import StringIO
+from pathlib import Path
+from textwrap import dedent
+from token import NAME, NEWLINE
+from tokenize import COMMENT, generate_tokens
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from emulator.scenario.imports import attribute
 from emulator.scenario.models import Scenario
 from emulator.scenario.problems import models_in, unit_of
 from emulator.scenario.schemas import config_of, default_in_toml
 from emulator.scenario.writer import value_text
+from emulator.tables import table_of
 from emulator.units import EXAMPLES, SCALES
 
 TOPOLOGIES = ("topologies.leo",)
+PROGRAMS = ("nodes.traffic.probe:Probe", "nodes.traffic.bulk:Bulk", "nodes.traffic.request:Request")
 INTRODUCTION = """\
 # Scenario reference
 
@@ -37,7 +47,8 @@ relative to its folder.
 
 `skyloom schema` prints the same as JSON Schema, for editors.
 """
-_COMMON = {"duration": ("ms", "s"), "rate": ("Mbit/s",), "length": ("km",), "size": ("kB", "KiB"), "share": ("%",)}
+_HEAD = "| key | type | unit | default | meaning |\n|---|---|---|---|---|"
+_COMMON = {"duration": ("ms", "s"), "rate": ("Mbit/s",), "length": ("km",), "size": ("B", "kB", "KiB"), "share": ("%",)}
 _DEGREES = {"_deg": "degrees"}
 _NAMES: dict[Any, str] = {
     str: "text", int: "integer", float: "number", bool: "true or false", dict: "table", datetime: "date and time",
@@ -52,6 +63,7 @@ def reference() -> str:
         config = config_of(topology)
         assert config is not None, f"{topology} has no Config"
         parts += [f"## Tables of `{topology}`\n", *_tables(config, "")]
+    parts += ["## Programs\n", *(line for program in PROGRAMS for line in _program(program))]
     return "\n".join(parts)
 
 
@@ -66,7 +78,7 @@ def _tables(model: type[BaseModel], header: str) -> Iterator[str]:
     """The keys of a model as a Markdown table, then a section for each table below it."""
     scalars = {name: field for name, field in model.model_fields.items() if not _below(field)}
     if scalars:
-        yield "| key | type | unit | default | meaning |\n|---|---|---|---|---|"
+        yield _HEAD
         yield from (_row(name, field) for name, field in scalars.items())
         yield ""
     for name, field in model.model_fields.items():
@@ -78,11 +90,37 @@ def _tables(model: type[BaseModel], header: str) -> Iterator[str]:
             yield from _tables(inner, path)
 
 
+def _program(reference: str) -> Iterator[str]:
+    """The `config` of a bundled node program."""
+    program = attribute(reference, Path.cwd())
+    comments = _comments(program.Config)
+    yield f'### `run = "{reference}"`\n'
+    yield f"{_one_line((program.__doc__ or '').partition(chr(10) * 2)[0])}\n"
+    yield _HEAD
+    for name, field in table_of(program.Config).model_fields.items():
+        yield _row(name, field, comments.get(name, ""))
+    yield ""
+
+
+def _comments(config: type) -> dict[str, str]:
+    """The comment on the line of each field of a class."""
+    fields: dict[str, str] = {}
+    name = ""
+    for token in generate_tokens(StringIO(dedent(getsource(config))).readline):
+        if token.type == NAME and token.line[: token.start[1]].strip() == "":
+            name = token.string
+        if token.type == COMMENT and name:
+            fields.setdefault(name, token.string.lstrip("# "))
+        if token.type == NEWLINE:
+            name = ""
+    return fields
+
+
 def _below(field: FieldInfo) -> list[type[BaseModel]]:
     return list(models_in(field.annotation))
 
 
-def _row(name: str, field: FieldInfo) -> str:
+def _row(name: str, field: FieldInfo, meaning: str = "") -> str:
     unit = unit_of(field.annotation, field.metadata)
     units = ", ".join(f"`{each}`" for each in _COMMON[unit.kind]) if unit else ""
     suffix = next((text for ending, text in _DEGREES.items() if name.endswith(ending)), "")
@@ -91,8 +129,8 @@ def _row(name: str, field: FieldInfo) -> str:
     shown = (
         "**required**" if field.is_required() else "" if default in (None, "", {}, []) else f"`{value_text(default)}`"
     )
-    cells = (f"`{field.alias or name}`", kind, units or suffix, shown, _one_line(field.description))
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    cells = (f"`{field.alias or name}`", kind, units or suffix, shown, _one_line(field.description or meaning))
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |"
 
 
 def type_text(annotation: Any) -> str:
