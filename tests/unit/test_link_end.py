@@ -1,0 +1,358 @@
+"""The contract of a link end, on a clock that only jumps: what `tests/netns/test_link_tun.py` checks on real ports."""
+
+from math import inf
+
+import numpy as np
+import pytest
+
+from emulator.link.end import MEMORY_BYTES, End
+from emulator.link.stats import EndStats
+from emulator.network import Effects, Knots
+from emulator.schedule.knots import segment
+
+FAR = 7
+
+
+def make(knots=None, effects=None, **constant):
+    """An end that follows `knots`, or constant values."""
+    knots = knots or Knots.constant(**constant)
+
+    def source(t):
+        stretch = segment(knots, t)
+        return stretch, FAR, stretch.stop_s, 0
+
+    return End(source, effects or Effects())
+
+
+def table(*rows):
+    """Knots from rows of (t, delay, rate, loss, up)."""
+    t, delay, rate, loss, up = zip(*rows, strict=True)
+    return Knots(*(np.array(column, float) for column in (t, delay, rate, loss)), np.array(up, bool))
+
+
+def packet(t, size=1000, name=0):
+    return (t, bytes(10) + name.to_bytes(4, "big") + bytes(6), size, -1, 0, -1)
+
+
+def names(items):
+    return [int.from_bytes(item[1][10:14], "big") for item in items]
+
+
+def times(items):
+    return [item[0] for item in items]
+
+
+def drain(end):
+    """Everything that will ever come out, asked for exactly when the end says so."""
+    out = []
+    while (at := end.next_s()) < inf:
+        items = end.due(at)
+        assert items == [] or items[0][0] <= at
+        out += items
+    return out
+
+
+# --- 0 means 0 ---
+
+
+def test_an_end_without_values_passes_packets_at_the_instant_they_come():
+    end = make()
+    end.offer([packet(3.0, name=1)])
+    assert end.next_s() == 3.0
+    assert [(item[0], item[5]) for item in end.due(3.0)] == [(3.0, FAR)]
+    assert end.stats()[EndStats.ASKED_DELAY_SUM_S] == 0.0
+
+
+def test_zero_loss_loses_nothing_and_draws_nothing():
+    end = make(delay_s=0.01)
+    end.offer([packet(0.001 * n, name=n) for n in range(1000)])
+    assert names(drain(end)) == list(range(1000))
+    assert end.chain is None
+
+
+def test_a_queue_of_zero_packets_takes_only_what_can_be_sent_at_once():
+    end = make(rate_bps=8000.0, effects=Effects(queue_packets=0))
+    end.offer([packet(0.0, 100, 1), packet(0.0, 100, 2)])
+    end.offer([packet(0.1, 100, 3)])  # the first has just left
+    assert names(drain(end)) == [1, 3]
+    assert end.drops[EndStats.DROP_QUEUE] == 1
+
+
+# --- delay ---
+
+
+def test_the_delay_is_the_one_that_holds_when_the_packet_leaves_the_queue():
+    end = make(table((0, 0.010, 8e6, 0, 1), (1, 0.020, 8e6, 0, 1)))
+    end.offer([packet(0.5, 1000)])  # 1 ms to send: it leaves at 0.501
+    [arrived] = drain(end)
+    assert arrived[0] == pytest.approx(0.501 + 0.010 + 0.010 * 0.501, abs=1e-12)
+
+
+def test_order_is_kept_where_the_delay_falls():
+    end = make(table((0, 0.200, inf, 0, 1), (0.1, 0.200, inf, 0, 1), (0.1, 0.010, inf, 0, 1)))
+    end.offer([packet(0.05, name=1)])
+    end.offer([packet(0.15, name=2)])
+    end.offer([packet(0.30, name=3)])
+    out = drain(end)
+    assert names(out) == [1, 2, 3]
+    assert times(out) == pytest.approx([0.25, 0.25, 0.31])
+
+
+def test_order_is_kept_while_the_delay_falls_faster_than_time_runs():
+    end = make(table((0, 1.0, inf, 0, 1), (0.1, 0.0, inf, 0, 1)))
+    end.offer([packet(0.01 * n, name=n) for n in range(10)])
+    out = drain(end)
+    assert names(out) == list(range(10))
+    assert times(out) == sorted(times(out))
+
+
+# --- rate ---
+
+
+def test_the_rate_is_exact_over_a_sleep():
+    end = make(rate_bps=1e6, delay_s=0.002)
+    end.offer([packet(0.0, 1250, n) for n in range(100)])  # 10 ms each
+    out = end.due(1.5)  # the relay wakes half a second after everything has happened
+    assert times(out) == pytest.approx([0.01 * (n + 1) + 0.002 for n in range(100)], abs=1e-12)
+
+
+def test_the_rate_is_integrated_over_its_changes():
+    end = make(table((0, 0, 1e6, 0, 1), (0.004, 0, 0, 0, 1), (1.0, 0, 2e6, 0, 1)))
+    end.offer([packet(0.0, 1250, 1), packet(0.0, 1250, 2)])  # 10,000 bits each; 4,000 leave before the pause
+    assert times(drain(end)) == pytest.approx([1.0 + 6000 / 2e6, 1.0 + 16000 / 2e6], abs=1e-12)
+
+
+def test_a_rate_of_zero_lets_nothing_leave():
+    end = make(rate_bps=0.0)
+    end.offer([packet(0.0)])
+    assert end.due(1e6) == []
+    assert end.next_s() == inf
+    assert end.inside == 1
+
+
+def test_an_idle_transmitter_starts_with_the_packet_not_with_the_past():
+    end = make(rate_bps=8000.0)
+    end.offer([packet(0.0, 100, 1)])
+    end.offer([packet(5.0, 100, 2)])
+    assert times(drain(end)) == pytest.approx([0.1, 5.1])
+
+
+def test_packets_of_one_batch_with_a_gap_between_them_leave_with_the_gap():
+    end = make(rate_bps=8000.0)
+    end.offer([packet(0.0, 100, 1), packet(5.0, 100, 2)])
+    assert times(drain(end)) == pytest.approx([0.1, 5.1])
+
+
+# --- queue bounds ---
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["one batch", "one by one"])
+@pytest.mark.parametrize(
+    ("bounds", "kept"),
+    [
+        ({"queue_packets": 5}, 6),
+        ({"queue_bytes": 500}, 6),
+        ({"queue_bytes": 599}, 6),
+        ({"queue_s": 0.499}, 5),  # the sixth would wait 0.5 s
+        ({"queue_s": 0.5}, 6),
+        ({"queue_packets": 9, "queue_bytes": 300}, 4),
+        ({}, 20),
+    ],
+)
+def test_queue_bounds_are_exact(bounds, kept, at_once):
+    end = make(rate_bps=8000.0, effects=Effects(**bounds))  # 100 bytes take 0.1 s
+    items = [packet(0.0, 100, n) for n in range(20)]
+    for batch in [items] if at_once else [[item] for item in items]:
+        end.offer(batch)
+    assert names(drain(end)) == list(range(kept))
+    assert end.drops[EndStats.DROP_QUEUE] == 20 - kept
+
+
+def test_head_drop_keeps_the_newest_and_the_one_in_transmission():
+    end = make(rate_bps=8000.0, effects=Effects(queue_packets=3, head_drop=True))
+    end.offer([packet(0.0, 100, n) for n in range(10)])
+    assert names(drain(end)) == [0, 7, 8, 9]
+    assert end.drops[EndStats.DROP_QUEUE] == 6
+
+
+def test_head_drop_refuses_a_packet_larger_than_the_queue():
+    end = make(rate_bps=8000.0, effects=Effects(queue_bytes=250, head_drop=True))
+    end.offer([packet(0.0, 100, n) for n in range(3)])
+    end.offer([packet(0.0, 300, 3)])
+    assert names(drain(end)) == [0]
+
+
+def test_the_queue_in_time_counts_what_is_left_of_the_packet_in_transmission():
+    end = make(rate_bps=8000.0, effects=Effects(queue_s=0.05))
+    end.offer([packet(0.0, 100, 1)])
+    end.offer([packet(0.04, 100, 2)])  # would wait 60 ms
+    end.offer([packet(0.06, 100, 3)])  # 40 ms
+    assert names(drain(end)) == [1, 3]
+
+
+def test_what_one_end_holds_is_bounded_even_without_a_queue_bound():
+    end = make(rate_bps=0.0)
+    for name in range(6):
+        end.offer([packet(0.0, MEMORY_BYTES // 4, name)])
+    assert end.inside == 4
+    assert end.drops[EndStats.DROP_OVERLOAD] == 2
+
+
+# --- configuration that changes while packets wait ---
+
+
+def test_a_new_rate_applies_to_what_is_left():
+    end = make(rate_bps=8000.0)
+    end.offer([packet(0.0, 1000, 1), packet(0.0, 1000, 2)])
+    end.set(0.5, rate_bps=80000.0)  # half of the first has been sent
+    assert times(drain(end)) == pytest.approx([0.55, 0.65])
+
+
+def test_a_new_delay_applies_to_what_has_not_left():
+    end = make(rate_bps=8000.0, delay_s=1.0)
+    end.offer([packet(0.0, 100, n) for n in range(3)])  # leave at 0.1, 0.2, 0.3
+    end.set(0.15, delay_s=2.0)
+    assert times(drain(end)) == pytest.approx([1.1, 2.2, 2.3])
+
+
+def test_values_go_back_to_the_schedule():
+    end = make(delay_s=1.0)
+    end.set(0.0, delay_s=0.5, rate_bps=8000.0)
+    end.offer([packet(0.0, 100, 1)])
+    end.set(1.0, delay_s=None, rate_bps=None)
+    end.offer([packet(2.0, 100, 2)])
+    assert times(drain(end)) == pytest.approx([0.6, 3.0])
+
+
+def test_a_packet_that_has_left_is_not_called_back():
+    end = make(delay_s=1.0)
+    end.offer([packet(0.0, name=1)])
+    end.set(0.5, up=False)
+    assert times(drain(end)) == [1.0]
+
+
+def test_hold_keeps_packets_and_release_lets_them_go_in_order():
+    end = make(rate_bps=8000.0, delay_s=0.01)
+    end.offer([packet(0.0, 100, 1), packet(0.0, 100, 2)])
+    end.hold(0.05, True)
+    end.offer([packet(1.0, 100, 3)])
+    assert end.due(5.0) == []
+    end.hold(5.0, False)
+    out = drain(end)
+    assert names(out) == [1, 2, 3]
+    assert times(out) == pytest.approx([5.06, 5.16, 5.26])
+
+
+# --- outage ---
+
+
+def test_an_outage_drops_what_waits_and_what_comes():
+    end = make(table((0, 0, 8000.0, 0, 1), (0.15, 0, 8000.0, 0, 0), (1, 0, 8000.0, 0, 1)))
+    end.offer([packet(0.0, 100, n) for n in range(3)])
+    end.offer([packet(0.5, 100, 3)])
+    end.offer([packet(1.5, 100, 4)])
+    assert names(drain(end)) == [0, 4]
+    assert end.drops[EndStats.DROP_OUTAGE] == 3
+
+
+def test_an_outage_holds_where_asked():
+    end = make(
+        table((0, 0, 8000.0, 0, 1), (0.15, 0, 8000.0, 0, 0), (1, 0, 8000.0, 0, 1)),
+        Effects(hold_when_down=True, queue_packets=2),
+    )
+    end.offer([packet(0.0, 100, n) for n in range(3)])
+    end.offer([packet(0.5, 100, n) for n in (3, 4)])
+    out = drain(end)
+    assert names(out) == [0, 1, 2, 3]
+    assert times(out) == pytest.approx([0.1, 1.05, 1.15, 1.25])
+    assert end.drops[EndStats.DROP_QUEUE] == 1
+
+
+def test_an_end_that_leads_nowhere_is_down():
+    stretch = segment(Knots.constant(), 0.0)
+    end = End(lambda t: (stretch, -1, inf, 0))
+    end.offer([packet(0.0)])
+    assert end.drops[EndStats.DROP_OUTAGE] == 1
+    assert end.next_s() == inf
+
+
+def test_packets_go_to_the_node_that_was_the_far_end_when_they_left():
+    stretch = segment(Knots.constant(delay_s=0.5), 0.0)
+    end = End(lambda t: (stretch, 3, 1.0, 1) if t < 1 else (stretch, 4, inf, 1))
+    end.offer([(0.9, b"", 10, 2, 60, -1)])
+    end.offer([(1.1, b"", 10, 2, 60, -1)])
+    assert [(item[5], item[4]) for item in drain(end)] == [(3, 59), (4, 59)]
+
+
+# --- effects on an end ---
+
+
+def lossy(seed_name, loss=0.2, **effects):
+    knots = Knots.constant(loss=loss)
+    from emulator.link.effects import Impairments
+
+    chosen = Effects(**effects)
+
+    def source(t):
+        return segment(knots, t), FAR, inf, 0
+
+    return End(source, chosen, lambda: Impairments(chosen, 5, seed_name))
+
+
+def test_scheduled_loss_stays_within_binomial_bounds_and_repeats_with_its_seed():
+    survivors = []
+    for _ in range(2):
+        end = lossy("a:b")
+        end.offer([packet(0.0, name=n) for n in range(20000)])
+        survivors.append(names(drain(end)))
+    lost = 20000 - len(survivors[0])
+    assert abs(lost - 4000) < 4 * (20000 * 0.2 * 0.8) ** 0.5
+    assert survivors[0] == survivors[1]
+    other = lossy("a:c")
+    other.offer([packet(0.0, name=n) for n in range(20000)])
+    assert names(drain(other)) != survivors[0]
+
+
+def test_one_packet_at_a_time_or_in_batches_meets_the_same_fate():
+    whole, single = lossy("x:y", duplicate=0.1), lossy("x:y", duplicate=0.1)
+    items = [packet(0.001 * n, name=n) for n in range(2000)]
+    whole.offer(items)
+    for item in items:
+        single.offer([item])
+    assert drain(whole) == drain(single)
+    assert whole.stats() == single.stats()
+
+
+def test_jitter_keeps_order_unless_reordering_is_asked():
+    items = [packet(0.001 * n, name=n) for n in range(1000)]
+    ordered, reordered = lossy("j", 0.0, jitter_s=0.01), lossy("j", 0.0, jitter_s=0.01, reorder=True)
+    ordered.offer(items)
+    reordered.offer(items)
+    out = drain(ordered)
+    assert names(out) == list(range(1000))
+    mixed = drain(reordered)
+    assert times(mixed) == sorted(times(mixed))
+    assert names(mixed) != list(range(1000))
+    added = [item[0] - 0.001 * name for item, name in zip(mixed, names(mixed), strict=True)]
+    assert min(added) >= 0
+    assert max(added) <= 0.02
+    assert 0.009 < sum(added) / 1000 < 0.011
+
+
+def test_the_tap_sees_what_left_and_what_was_dropped():
+    seen = []
+    end = make(rate_bps=8000.0, delay_s=1.0, effects=Effects(queue_packets=0))
+    end.tap = lambda left, arrives, cause, data: seen.append((round(left, 6), round(arrives, 6), cause))
+    end.offer([packet(0.0, 100, 1), packet(0.0, 100, 2)])
+    drain(end)
+    assert seen == [(0.0, 0.0, EndStats.DROP_QUEUE), (0.1, 1.1, 0)]
+
+
+def test_a_delivery_taken_back_counts_as_a_drop():
+    end = make()
+    end.offer([packet(0.0, 64, 1)])
+    [item] = end.due(0.0)
+    end.lose(EndStats.DROP_TTL, item)
+    stats = end.stats()
+    assert stats[EndStats.DELIVERED_PACKETS] == stats[EndStats.DELIVERED_BYTES] == 0
+    assert stats[EndStats.DROP_TTL] == 1
