@@ -186,19 +186,26 @@ def _lowest(mask: NDArray[np.uint64]) -> NDArray[np.int16]:
 
 def delta(old: Ints, new: Ints, nodes: Sequence[int], prefixes: Sequence[Prefix], version: int = 4) -> list[RouteDelta]:
     """What turns the tables `old` into `new` (prefix × node), node by node; nodes without changes are left out."""
-    places, changed = np.nonzero((old != new).T)
-    ends = new.T[places, changed].tolist()
-    deltas: dict[int, RouteDelta] = {}
-    for place, prefix, end in zip(places.tolist(), changed.tolist(), ends, strict=True):
-        address, length = prefixes[prefix]
-        change = deltas.get(place)
-        if change is None:
-            change = deltas[place] = RouteDelta(nodes[place], version=version)
-        if end == _ABSENT:
-            change.delete.append((address, length))
-        else:
-            change.add.append((address, length, end))
-    return list(deltas.values())
+    places, changed = np.nonzero((old != new).T)  # by node, then prefix
+    if not len(places):
+        return []
+    ends = new.T[places, changed]
+    gone = ends == _ABSENT
+    address, length = (np.array(column, dtype=object) for column in zip(*prefixes, strict=True))
+    add = list(zip(address[changed[~gone]], length[changed[~gone]], ends[~gone].tolist(), strict=True))
+    delete = list(zip(address[changed[gone]], length[changed[gone]], strict=True))
+    bounds = np.arange(len(nodes) + 1)
+    begin_add = np.searchsorted(places[~gone], bounds).tolist()
+    begin_delete = np.searchsorted(places[gone], bounds).tolist()
+    return [
+        RouteDelta(
+            nodes[place],
+            add[begin_add[place] : begin_add[place + 1]],
+            delete[begin_delete[place] : begin_delete[place + 1]],
+            version,
+        )
+        for place in np.unique(places).tolist()
+    ]
 
 
 def lookup(routes: Iterable[tuple[int, int, int]], address: int, bits: int = 32) -> int:
