@@ -59,10 +59,12 @@ def is_group(address: bytes) -> bool:
 
 def hop_limit(data: bytes) -> int:
     """TTL of IPv4, hop limit of IPv6; 0 where the packet is neither."""
+    if len(data) < VIRTIO + 20:
+        return 0
     version = data[VIRTIO] >> 4
-    if version == 4 and len(data) >= 30:
+    if version == 4:
         return data[18]
-    return data[17] if version == 6 and len(data) >= 50 else 0
+    return data[17] if version == 6 and len(data) >= VIRTIO + 40 else 0
 
 
 def with_hop_limit(data: bytes, hops: int) -> bytes:
@@ -92,7 +94,7 @@ def merged(data: bytes, ip: int = VIRTIO) -> tuple[int, int]:
     The hdr_len of the virtio header is only a hint (Linux gives the linear part of its buffer), so the transport
     header tells.
     """
-    if not data[1] or len(data) < ip + 40:
+    if len(data) < ip + 40 or not data[1]:
         return 0, 0
     flags, gso, _, segment, start, _ = virtio.unpack_from(data)
     if not flags & NEEDS_CSUM:
