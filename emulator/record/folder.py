@@ -15,7 +15,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +60,8 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 def platform_facts(command: Sequence[str]) -> dict[str, Any]:
     """What a reviewer needs to judge a run: versions, kernel, cores, memory, command line. No name of the machine."""
+    from importlib.metadata import PackageNotFoundError, version
+
     packages: dict[str, str] = {}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):

@@ -17,6 +17,7 @@ INTERVAL_S = 1.0
 CAUSES = tuple(drop.name.removeprefix("DROP_").lower() for drop in DROPS)  # queue, loss, outage, …
 
 Counters = Sequence[float]  # indexed by EndStats
+UNCERTAIN = 0.01
 ZERO: Counters = [0.0] * len(EndStats)
 
 
@@ -58,15 +59,22 @@ LINK_COLUMNS: Columns = {
 }
 
 
-def interval(end: str, t_s: float, interval_s: float, before: Counters, after: Counters) -> LinkInterval | None:
-    """Difference of two readings of one end's counters; None where nothing was sent, delivered or dropped."""
+def interval(
+    end: str, t_s: float, interval_s: float, before: Counters, after: Counters, told: Counters
+) -> LinkInterval | None:
+    """Difference of two readings of one end's counters; None where nothing was sent, delivered or dropped.
+
+    `told` is the reading at which an asked delay was last known. The relay adds a delay up when a packet departs but
+    counts the packet when it arrives, so a mean is given only where those under way change it by 1 % at most.
+    """
     change = [new - old for new, old in zip(after, before, strict=True)]
     delivered = int(change[EndStats.DELIVERED_PACKETS])
     if not (change[EndStats.SENT_PACKETS] or delivered or any(change[drop] for drop in DROPS)):
         return None
-    # packets that crossed the link: delivered, or dropped by the transit node at its far end
-    crossed = delivered + int(change[EndStats.DROP_NOROUTE] + change[EndStats.DROP_TTL])
-    asked_ms = 1e3 * change[EndStats.ASKED_DELAY_SUM_S] / crossed if crossed else None
+    crossed = _crossed(after) - _crossed(told)
+    asked_ms = None
+    if crossed > 0 and abs(_inside(after) - _inside(told)) <= UNCERTAIN * crossed:
+        asked_ms = 1e3 * (after[EndStats.ASKED_DELAY_SUM_S] - told[EndStats.ASKED_DELAY_SUM_S]) / crossed
     late_ms = 1e3 * change[EndStats.LATE_SUM_S] / delivered if delivered else None
     return LinkInterval(
         t_s,
@@ -93,6 +101,17 @@ def interval(end: str, t_s: float, interval_s: float, before: Counters, after: C
     )
 
 
+def _crossed(counters: Counters) -> float:
+    """Packets that reached the far end: delivered, or dropped by the transit node there."""
+    return counters[EndStats.DELIVERED_PACKETS] + counters[EndStats.DROP_NOROUTE] + counters[EndStats.DROP_TTL]
+
+
+def _inside(counters: Counters) -> float:
+    """Packets waiting or under way, by the conservation of packets that `EndStats` promises."""
+    entered = counters[EndStats.SENT_PACKETS] + counters[EndStats.DUPLICATED]
+    return entered - counters[EndStats.DELIVERED_PACKETS] - sum(counters[drop] for drop in DROPS)
+
+
 def drops_by_cause(counters: Mapping[int, Counters]) -> dict[str, int]:
     """Sum over all ends: {"queue": 3, "loss": 0, …}."""
     return {
@@ -110,6 +129,7 @@ class LinkLog(Spool):
         self._names = names
         self._interval_s = interval_s
         self._before: dict[int, Counters] = {}
+        self._told: dict[int, Counters] = {}  # where the asked delay was last known
         self._changed: set[int] = set()
         self._since_s = 0.0
         self._at_s = 0.0
@@ -139,8 +159,11 @@ class LinkLog(Spool):
         self.latest = []
         for end in sorted(self._changed) if passed_s > 0 else ():
             after = self.counters[end]
-            row = interval(self._names[end], self._at_s, passed_s, self._before.get(end) or ZERO, after)
+            before, told = self._before.get(end, ZERO), self._told.get(end, ZERO)
+            row = interval(self._names[end], self._at_s, passed_s, before, after, told)
             if row is not None:
+                if row.asked_delay_ms is not None:
+                    self._told[end] = after
                 self.latest.append(row)
                 self.add(row)
             self._before[end] = after

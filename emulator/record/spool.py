@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 BUFFER_BYTES = 256 * 1024
-CHUNK_ROWS = 200_000  # about 30 MB of rows in memory while converting
+CHUNK_ROWS = 100_000  # rows in memory while converting
 READ_BYTES = 1 << 20
 LARGEST_ROW_BYTES = 1 << 20
 

@@ -27,11 +27,11 @@ def test_interval_is_the_difference_of_two_readings():
         asked_delay_sum_s=0.09 + 16 * 0.02,
         late_sum_s=16 * 0.001,
         late_max_s=0.004,
-        drop_queue=3,
-        drop_loss=1,
+        drop_queue=4,
+        drop_loss=2,
         duplicated=2,
     )
-    row = interval("gs-tokyo:up", 2.0, 0.5, before, after)
+    row = interval("gs-tokyo:up", 2.0, 0.5, before, after, before)
     assert row.end == "gs-tokyo:up"
     assert row.asked_delay_ms == pytest.approx(20.0)
     assert row.late_ms == pytest.approx(1.0)
@@ -39,23 +39,50 @@ def test_interval_is_the_difference_of_two_readings():
     assert row.late_max_ms == pytest.approx(4.0)
     assert (row.asked_bps, row.delivered_bps) == (2000 * 8 / 0.5, 1600 * 8 / 0.5)
     assert (row.sent_packets, row.sent_bytes, row.delivered_packets, row.delivered_bytes) == (20, 2000, 16, 1600)
-    assert (row.drop_queue, row.drop_loss, row.drops, row.duplicated) == (3, 1, 4, 2)
+    assert (row.drop_queue, row.drop_loss, row.drops, row.duplicated) == (4, 2, 6, 2)
 
 
 def test_idle_interval_has_no_row():
     same = counters(sent_packets=10)
-    assert interval("a:b", 1.0, 1.0, same, same) is None
+    assert interval("a:b", 1.0, 1.0, same, same, same) is None
 
 
 def test_nothing_delivered_has_no_delay():
-    row = interval("a:b", 1.0, 1.0, counters(), counters(sent_packets=3, drop_outage=3))
+    row = interval("a:b", 1.0, 1.0, counters(), counters(sent_packets=3, drop_outage=3), counters())
     assert (row.asked_delay_ms, row.delivered_delay_ms, row.late_ms, row.drops) == (None, None, None, 3)
 
 
 def test_dropped_at_the_far_node_still_crossed_the_link():
-    row = interval("a:b", 1.0, 1.0, counters(), counters(sent_packets=2, drop_ttl=2, asked_delay_sum_s=0.02))
+    row = interval(
+        "a:b", 1.0, 1.0, counters(), counters(sent_packets=2, drop_ttl=2, asked_delay_sum_s=0.02), counters()
+    )
     assert row.asked_delay_ms == pytest.approx(10.0)
     assert row.delivered_delay_ms is None
+
+
+def test_delay_of_packets_under_way_waits_until_they_have_arrived(tmp_path):
+    """A probe of 20 ms that is under way at the end of a second belongs to the next; it must not double a mean."""
+    log = LinkLog(RunFolder.create(tmp_path, "leo"), ["a:x"])
+    readings = [(1.0, 1, 1), (2.0, 3, 2), (3.0, 3, 3), (4.0, 4, 3), (5.0, 5, 5)]
+    rows = []
+    for t_s, sent, delivered in readings:
+        reading = counters(sent_packets=sent, delivered_packets=delivered, asked_delay_sum_s=0.02 * sent)
+        log.update(t_s, {0: reading}, final=True)
+        rows += log.latest
+    assert [row.asked_delay_ms for row in rows] == [
+        pytest.approx(20.0),
+        None,
+        pytest.approx(20.0),
+        None,
+        pytest.approx(20.0),
+    ]
+    log.close()
+
+
+def test_standing_queue_does_not_hide_the_delay():
+    told = counters(sent_packets=2000, delivered_packets=1000, asked_delay_sum_s=10.0)
+    after = counters(sent_packets=3005, delivered_packets=2000, asked_delay_sum_s=20.0)
+    assert interval("a:b", 2.0, 1.0, told, after, told).asked_delay_ms == pytest.approx(10.0)
 
 
 def test_every_drop_cause_has_a_column():
