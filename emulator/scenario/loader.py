@@ -119,10 +119,8 @@ def _resolve(
 
     check = _Check(data, directory)
     scenario = check.scenario()
-    found += [
-        Problem(source.place(path), problems.key_text(path, data), what, wanted)
-        for path, what, wanted in check.findings
-    ]
+    keys = problems.KeyTexts(data)
+    found += [Problem(source.place(path), keys.text(path), what, wanted) for path, what, wanted in check.findings]
     if found or scenario is None:
         raise ScenarioError(sorted(found, key=_position))
     scenario._source = source

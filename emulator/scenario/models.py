@@ -305,10 +305,10 @@ class Scenario(Table):
 
     def problem(self, path: Path, found: str, wanted: str) -> Problem:
         """A Problem at a key of this scenario's file, for rooms that find one later: ("program", 0, "nodes")."""
-        from emulator.scenario.problems import key_text
+        from emulator.scenario.problems import KeyTexts
 
-        data = self.model_dump(by_alias=True)
-        return Problem(self._source.place(path), key_text(path, data), found, wanted)
+        keys = KeyTexts(self.model_dump(by_alias=True))
+        return Problem(self._source.place(path), keys.text(path), found, wanted)
 
     def check_names(self, nodes: list[str], ends: list[str], live: list[str] | None = None) -> list[Problem]:
         """Names and globs of programs, actions and capture that match nothing in the built network.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -50,16 +51,34 @@ def findings(error: ValidationError, model: type[BaseModel], data: object, prefi
     return [(path, found, " or ".join(dict.fromkeys(wanted))) for path, (found, wanted) in merged.items()]
 
 
-def key_text(path: Path, data: object) -> str:
-    """A path as `--set` takes it: elements of arrays by their name where that is unique, else by index."""
-    parts = []
-    for part in path:
-        if isinstance(part, int):
-            parts.append(_element_name(part, data))
-        else:
-            parts.append(part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False))
-        data = child(data, part)
-    return ".".join(parts)
+class KeyTexts:
+    """Writes the paths of one scenario as `--set` takes them."""
+
+    def __init__(self, data: object) -> None:
+        self._data = data
+        self._names: dict[int, Counter[object]] = {}  # of each array that was met, by identity
+
+    def text(self, path: Path) -> str:
+        """Keys joined by dots; elements of arrays go by their name where that is unique, else by index."""
+        parts = []
+        data = self._data
+        for part in path:
+            if isinstance(part, int):
+                parts.append(self._element(part, data))
+            else:
+                parts.append(part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False))
+            data = child(data, part)
+        return ".".join(parts)
+
+    def _element(self, index: int, array: object) -> str:
+        name = child(child(array, index), "name")
+        if not isinstance(array, list | tuple) or not isinstance(name, str):
+            return str(index)
+        if id(array) not in self._names:
+            names = (item.get("name") for item in array if isinstance(item, Mapping))
+            self._names[id(array)] = Counter(each for each in names if isinstance(each, str))
+        unique = self._names[id(array)][name] == 1
+        return name if unique and _BARE.fullmatch(name) and not name.isdigit() else str(index)
 
 
 def child(data: object, part: str | int) -> Any:
@@ -100,16 +119,6 @@ def unit_of(annotation: Any, metadata: list[Any]) -> Unit | None:
     if get_origin(annotation) in (Union, UnionType):
         return next((unit for argument in get_args(annotation) if (unit := unit_of(argument, []))), None)
     return None
-
-
-def _element_name(index: int, data: object) -> str:
-    """Name of an element where the names of its array are usable as keys, else its index."""
-    if not isinstance(data, list | tuple):
-        return str(index)
-    names = [item.get("name") if isinstance(item, Mapping) else None for item in data]
-    name = names[index] if index < len(names) else None
-    usable = isinstance(name, str) and _BARE.fullmatch(name) and not name.isdigit() and names.count(name) == 1
-    return str(name) if usable else str(index)
 
 
 def _without_tags(location: tuple[int | str, ...], data: object, missing: bool) -> Path:
