@@ -137,7 +137,7 @@ class Jobs:
         outcomes = []
         for name in dict.fromkeys(job.program.name for job in self.all):
             jobs = [job for job in self.all if job.program.name == name]
-            expected = jobs[0].program.expected
+            expected = jobs[0].program.expect
             if expected == "any":
                 continue
             wrong = [why for job in jobs if (why := _complaint(job, expected))]

@@ -137,7 +137,8 @@ class _Life:
                 loop.add_reader(self.channel.fileno(), self.told)
                 self.channel.send({"op": "ready"})
                 stopping = asyncio.ensure_future(self.context.stopping.wait())
-                await asyncio.wait([self.started, stopping], return_when=asyncio.FIRST_COMPLETED)
+                either: list[asyncio.Future[Any]] = [self.started, stopping]
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 stage = "run"
                 if self.started.done():
                     await self._play(node, stopping)
