@@ -11,7 +11,7 @@ import resource
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from errno import EMFILE, ENFILE, ESRCH
+from errno import EMFILE, ENFILE, ENOENT, ESRCH
 from pathlib import Path
 
 from emulator.errors import EmulationError, PlatformError
@@ -223,7 +223,7 @@ class Fabric:
                 with kernel.inside(held.netns):
                     held.socket = netlink.Socket()
             for errno, what in held.socket.try_send(self._changes(delta)):
-                if errno != ESRCH:
+                if errno not in (ESRCH, ENOENT):
                     refused.append(f"{self.network.nodes[delta.node].name}: {what}")
         return refused
 

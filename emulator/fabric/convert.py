@@ -275,7 +275,7 @@ def _refuse_unknown(where: str, options: dict[str, Any], known: set[str]) -> Non
 
     for key in options:
         if key not in known:
-            near = get_close_matches(key, known, 1)
+            near = get_close_matches(key, sorted(known), 1)
             raise DataError(
                 f"{where}: option {key!r} is not supported"
                 + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}")

@@ -145,7 +145,7 @@ class Intf(MininetIntf):  # type: ignore[misc]
         """Only "up" and "down", by `ip link`."""
         if args not in (("up",), ("down",)):
             raise EmulationError(f"{self.name}: there is no ifconfig; use `ip` in a command of the node")
-        return str(self.cmd("ip link set", self.name, args[0]))
+        return str(self.cmd("ip link set dev", self.name, args[0]))
 
     def setIP(self, ipstr: str, prefixLen: int | None = None) -> str:
         self.ip, _, length = ipstr.partition("/")
@@ -155,7 +155,7 @@ class Intf(MininetIntf):  # type: ignore[misc]
 
     def setMAC(self, macstr: str) -> str:
         self.mac: str | None = macstr
-        return str(self.cmd(f"ip link set {self.name} address {macstr}"))
+        return str(self.cmd(f"ip link set dev {self.name} address {macstr}"))
 
     def updateIP(self) -> str | None:
         return self.ip or None
