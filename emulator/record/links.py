@@ -17,7 +17,7 @@ INTERVAL_S = 1.0
 CAUSES = tuple(drop.name.removeprefix("DROP_").lower() for drop in DROPS)  # queue, loss, outage, …
 
 Counters = Sequence[float]  # indexed by EndStats
-UNCERTAIN = 0.01
+UNCERTAIN = 0.02
 ZERO: Counters = [0.0] * len(EndStats)
 
 
@@ -65,7 +65,7 @@ def interval(
     """Difference of two readings of one end's counters; None where nothing was sent, delivered or dropped.
 
     `told` is the reading at which an asked delay was last known. The relay adds a delay up when a packet departs but
-    counts the packet when it arrives, so a mean is given only where those under way change it by 1 % at most.
+    counts the packet when it arrives, so a mean is given only where those under way change it by some 2 % at most.
     """
     change = [new - old for new, old in zip(after, before, strict=True)]
     delivered = int(change[EndStats.DELIVERED_PACKETS])
@@ -73,8 +73,12 @@ def interval(
         return None
     crossed = _crossed(after) - _crossed(told)
     asked_ms = None
-    if crossed > 0 and abs(_inside(after) - _inside(told)) <= UNCERTAIN * crossed:
-        asked_ms = 1e3 * (after[EndStats.ASKED_DELAY_SUM_S] - told[EndStats.ASKED_DELAY_SUM_S]) / crossed
+    if crossed > 0:
+        asked_s = (after[EndStats.ASKED_DELAY_SUM_S] - told[EndStats.ASKED_DELAY_SUM_S]) / crossed
+        # those under way: at most what is inside, and about what crosses during the delay
+        change_under_way = min(abs(_inside(after) - _inside(told)), 1 + 2 * crossed * asked_s / interval_s)
+        if change_under_way <= UNCERTAIN * crossed:
+            asked_ms = 1e3 * asked_s
     late_ms = 1e3 * change[EndStats.LATE_SUM_S] / delivered if delivered else None
     return LinkInterval(
         t_s,

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -69,13 +68,13 @@ def summary(console: Console, verdict: Verdict, folder: Path) -> None:
     )
     if verdict.error:
         console.print(Text(f"  {verdict.error}", BAD), soft_wrap=True)
-    for part in (_expectations(verdict, signs), _probes(verdict), _flows(verdict)):
+    for part in (_expectations(verdict, signs), _probes(verdict, console.width), _flows(verdict, console.width)):
         if part is not None:
             console.print()
             console.print(part)
     console.print()
     for name, words in _facts(verdict, signs):
-        console.print(Text.assemble((f"{name:<12}", HEAD), words), soft_wrap=True)
+        console.print(Text.assemble((f"{name:<11} ", HEAD), words), soft_wrap=True)
     for warning in verdict.warnings:
         console.print(Text.assemble((f"{signs.warn} warning   ", WARN), warning), soft_wrap=True)
     console.print(Text.assemble((f"{'run folder':<12}", HEAD), str(folder)), soft_wrap=True)
@@ -87,15 +86,17 @@ def _meaning(verdict: Verdict) -> str:
     return MEANING.get(verdict.exit_code, "")
 
 
-def _table(title: str, rows: int, *columns: str) -> Table:
-    if rows > MOST_ROWS:
-        title += f" ({MOST_ROWS} of {rows}, all in verdict.json)"
-    table = Table(
-        title=escape(title), title_justify="left", title_style=HEAD, box=None, padding=(0, 2, 0, 0), header_style=DIM,
-        show_edge=False,
-    )  # fmt: skip
-    for index, name in enumerate(columns):
-        table.add_column(name, justify="right" if index else "left", no_wrap=True, overflow="ellipsis")
+def _heading(title: str, rows: int) -> Text:
+    return Text(title + (f" (worst {MOST_ROWS} of {rows})" if rows > MOST_ROWS else ""), HEAD)
+
+
+def _table(width: int, *columns: tuple[str, int]) -> Table:
+    """A table whose first column takes what the others, of fixed width, leave of `width`."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=DIM, show_edge=False)
+    left = width - sum(size + 2 for _, size in columns) - 2
+    table.add_column("pair", no_wrap=True, overflow="ellipsis", max_width=max(8, left))
+    for name, size in columns:
+        table.add_column(name, justify="right", no_wrap=True, width=size)
     return table
 
 
@@ -115,14 +116,17 @@ def _expectations(verdict: Verdict, signs: Signs) -> Table | None:
     return table
 
 
-def _probes(verdict: Verdict) -> Table | None:
-    if not verdict.probes:
+def _probes(verdict: Verdict, width: int) -> Group | None:
+    rows = verdict.probes
+    if not rows:
         return None
+    heading = _heading("Round trips in ms; error where no queue was met", len(rows))
     table = _table(
-        "Delay, round trip in ms", len(verdict.probes),
-        "pair", "asked", "delivered", "error p50", "error p99", "sent", "lost",
+        width, ("asked", 6), ("seen", 6), ("err p50", 7), ("err p99", 7), ("sent", 6), ("lost", 5),
     )  # fmt: skip
-    for row in verdict.probes[:MOST_ROWS]:
+    if len(rows) > MOST_ROWS:
+        rows = sorted(rows, key=lambda row: (row.get("error_ms") or {}).get("p99", 0.0), reverse=True)[:MOST_ROWS]
+    for row in rows:
         error = row.get("error_ms") or {}
         table.add_row(
             Text(str(row.get("pair", ""))),
@@ -133,21 +137,25 @@ def _probes(verdict: Verdict) -> Table | None:
             f"{row.get('sent', 0):,}",
             Text(f"{row.get('lost', 0):,}", WARN if row.get("lost") else ""),
         )
-    return table
+    return Group(heading, table)
 
 
-def _flows(verdict: Verdict) -> Table | None:
-    if not verdict.flows:
+def _flows(verdict: Verdict, width: int) -> Group | None:
+    rows = verdict.flows
+    if not rows:
         return None
-    table = _table("Flows", len(verdict.flows), "pair", "mean", "bytes", "time")
-    for row in verdict.flows[:MOST_ROWS]:
+    heading = _heading("Flows", len(rows))
+    table = _table(width, ("mean", 12), ("bytes", 8), ("time", 10))
+    if len(rows) > MOST_ROWS:
+        rows = sorted(rows, key=lambda row: row.get("mean_bps") or 0.0)[:MOST_ROWS]
+    for row in rows:
         table.add_row(
             Text(str(row.get("pair", ""))),
             text.rate(row.get("mean_bps")),
             text.size(row.get("bytes")),
             text.duration(row.get("duration_s")),
         )
-    return table
+    return Group(heading, table)
 
 
 def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
@@ -161,9 +169,14 @@ def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
             limit = f"p99 allowed: {text.milliseconds(verdict.lateness_limit_ms)} ms"
             words += Text(f"  {signs.bad if verdict.late else signs.good} {limit}", BAD if verdict.late else DIM)
         facts.append(("lateness", words))
-    figures = [f"{name} {_plain(value)}" for name, value in verdict.summary.items()]
-    if figures:
-        facts.append(("summary", Text(", ".join(figures))))
+    single = [
+        f"{name} {_plain(value)}" for name, value in verdict.summary.items() if not isinstance(value, dict | list)
+    ]
+    if single:
+        facts.append(("summary", Text(", ".join(single))))
+    for name, value in verdict.summary.items():
+        if isinstance(value, dict) and value:
+            facts.append((name, Text(_plain(value)[1:-1])))
     dropped = [f"{cause} {count:,}" for cause, count in verdict.drops.items() if count]
     if verdict.drops:
         facts.append(("drops", Text(", ".join(dropped) or "none")))

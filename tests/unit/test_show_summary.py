@@ -72,14 +72,35 @@ def test_json_is_the_file_itself(folder, capsys):
     assert capsys.readouterr().out == VERDICTS["fail"].to_json()
 
 
-def test_long_tables_are_cut_and_say_so(folder):
-    pairs = [{"pair": f"a → b{number}", "asked_ms": 1.0, "seen_ms": 1.1, "sent": 1, "lost": 0} for number in range(50)]
+def test_long_tables_show_the_worst_and_say_so(folder):
+    pairs = [
+        {
+            "pair": f"a → b{number}",
+            "asked_ms": 1.0,
+            "seen_ms": 1.1,
+            "error_ms": {"p99": number / 10},
+            "sent": 1,
+            "lost": 0,
+        }
+        for number in range(50)
+    ]
     (folder / "verdict.json").write_text(verdict(probes=pairs).conclude().to_json())
     written = console(80, 24, force_terminal=False)
     print_summary(folder, console=written)
-    assert "(20 of 50, all in verdict.json)" in written.file.getvalue()
-    assert "b19" in written.file.getvalue()
-    assert "b20" not in written.file.getvalue()
+    assert "(worst 20 of 50)" in written.file.getvalue()
+    assert [number for number in range(50) if f"a → b{number} " in written.file.getvalue()] == list(range(30, 50))
+
+
+def test_names_give_way_on_a_narrow_terminal_and_figures_do_not(folder):
+    pairs = [
+        {"pair": "gs-johannesburg → gs-los-angeles", "asked_ms": 163.3, "seen_ms": 212.7, "sent": 12345, "lost": 678}
+    ]
+    (folder / "verdict.json").write_text(verdict(probes=pairs).conclude().to_json())
+    written = console(60, 24, force_terminal=False)
+    print_summary(folder, console=written)
+    line = next(line for line in written.file.getvalue().splitlines() if line.startswith("gs-joh"))
+    assert line.split()[-6:] == ["163.3", "212.7", "-", "-", "12,345", "678"]
+    assert len(line.rstrip()) <= 60
 
 
 def test_folder_without_a_verdict_is_a_clear_error(folder):
