@@ -33,6 +33,8 @@ def accepts(part: dict[str, Any], value: Any, whole: dict[str, Any]) -> bool:
     """A validator of the few words that our schemas use, so that the schema is tried and not only looked at."""
     if "$ref" in part:
         return accepts(whole["$defs"][part["$ref"].removeprefix("#/$defs/")], value, whole)
+    if "allOf" in part:  # pydantic before 2.9 wraps a reference that has a description
+        return all(accepts(each, value, whole) for each in part["allOf"])
     if "anyOf" in part:
         return any(accepts(option, value, whole) for option in part["anyOf"])
     if "enum" in part:
