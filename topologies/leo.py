@@ -21,13 +21,13 @@ from emulator.orbit.elements import Constellation, Epoch
 from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, look, near
-from topologies.leo_tables import Config, effects
+from topologies.leo_tables import Config, Station, effects
 from topologies.leo_timeline import LeoTimeline
 
 __all__ = ["Config", "LeoTopo", "build"]
 
 DEFAULT_EPOCH = Epoch(2_461_041.5, 0.0)  # 2026-01-01 00:00 UTC
-COVERAGE_SAMPLES = 720  # instants of the run at which a station is looked for a satellite before it is refused
+COVERAGE_STEP_S = 10.0  # between the instants of a long run at which a station is looked for a satellite
 
 
 def build(config: Config, options: BuildOptions) -> LeoTopo:
@@ -111,33 +111,40 @@ class LeoTopo(Topo):  # type: ignore[misc]
         return rate_bps, loss
 
     def _refuse_blind(self, propagator: Propagator, stations: Stations, options: BuildOptions) -> None:
-        """DataError if a station sees no satellite at any of COVERAGE_SAMPLES instants of the run."""
+        """DataError if a station sees no satellite in the whole run. A long run is looked at every COVERAGE_STEP_S."""
+        reach_deg = self._reach()[1]
+        if beyond := [place for place in self.places if abs(place.lat_deg) > reach_deg + 1.0]:
+            raise DataError("\n".join(self._blind(place, options) for place in beyond))
         steps = max(1, round(options.duration_s / options.step_s))
-        sampled = np.unique(np.linspace(0, steps - 1, min(steps, COVERAGE_SAMPLES)).astype(int)) * options.step_s
+        stride = 1 if steps <= 600 else max(1, int(COVERAGE_STEP_S // options.step_s))
+        sampled = np.arange(0, steps, stride) * options.step_s
         blind = np.arange(len(stations), dtype=np.int32)
-        for t_s in sampled:
-            few, positions = stations.some(blind), propagator.ecef(np.array([t_s]))[0]
-            _, sin_elevation = look(few, positions, near(few, positions))
-            with np.errstate(invalid="ignore"):
-                seen = (sin_elevation >= np.sin(stations.min_elevation_rad)).any(axis=1)
-            blind = blind[~seen]
-            if not len(blind):
-                return
-        raise DataError("\n".join(self._blind(self.places[index].name, self.places[index].lat_deg, options)
-                                  for index in blind))  # fmt: skip
+        for t_s in np.split(sampled, np.arange(1, len(sampled), 64)):  # nearly always the first instant is enough
+            for positions in propagator.ecef(t_s):
+                few = stations.some(blind)
+                _, sin_elevation = look(few, positions, near(few, positions))
+                with np.errstate(invalid="ignore"):
+                    seen = (sin_elevation >= np.sin(stations.min_elevation_rad)).any(axis=1)
+                blind = blind[~seen]
+                if not len(blind):
+                    return
+        raise DataError("\n".join(self._blind(self.places[index], options) for index in blind))
 
-    def _blind(self, name: str, latitude_deg: float, options: BuildOptions) -> str:
-        mask = self.config.ground.min_elevation_deg
-        records = self.constellation.records
-        inclination = max(min(np.degrees(record.inclo), 180 - np.degrees(record.inclo)) for record in records)
-        height_m = max((record.a - 1) * 6378.135e3 for record in records)
-        reach = min(90.0, inclination + walker.coverage_deg(height_m, mask))
+    def _reach(self) -> tuple[float, float]:
+        """Highest inclination (degrees from the equator's plane), and the latitude up to which satellites serve."""
+        tilts = np.degrees([record.inclo for record in self.constellation.records])
+        inclination = float(np.minimum(tilts, 180 - tilts).max())
+        height_m = max(record.alta for record in self.constellation.records) * 6378.135e3
+        return inclination, inclination + walker.coverage_deg(height_m, self.config.ground.min_elevation_deg)
+
+    def _blind(self, place: Station, options: BuildOptions) -> str:
+        inclination_deg, reach_deg = self._reach()
         text = (
-            f"station gs-{name} never sees a satellite of {self.constellation.label} in {options.duration_s:g} s: "
-            f"it lies at latitude {latitude_deg:g}°, and orbits inclined by {inclination:.1f}° serve up to about "
-            f"{reach:.1f}° above an elevation of {mask:g}°. "
+            f"station gs-{place.name} never sees a satellite of {self.constellation.label} in "
+            f"{options.duration_s:g} s: it lies at latitude {place.lat_deg:g}°, and orbits inclined by {inclination_deg:.1f}° serve up to about "
+            f"{min(reach_deg, 90):.1f}° above an elevation of {self.config.ground.min_elevation_deg:g}°. "
         )
-        if abs(latitude_deg) > reach:
+        if abs(place.lat_deg) > reach_deg:
             return text + "Lower ground.min_elevation_deg, take a shell of higher inclination, or move the station."
         return text + "Let the run last longer, lower ground.min_elevation_deg, or take more satellites."
 
