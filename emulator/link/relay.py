@@ -16,6 +16,7 @@ from heapq import heappop, heappush
 from itertools import groupby
 from math import inf, nextafter
 from operator import itemgetter
+from select import EPOLLIN
 from typing import Any, Protocol
 
 from emulator.link.capture import Tee
@@ -150,9 +151,12 @@ class Relay:
             if heap and heap[0][0] <= now:
                 self._play(now)
             events = waiter.poll()
-            for fd, _ in events:
+            if (control, EPOLLIN) in events:  # first: an order holds for every packet that was sent after it
+                self._control.receive()
+            for fd, kinds in events:
                 if fd == control:
-                    self._control.receive()
+                    if kinds != EPOLLIN:
+                        self._control.receive()  # the socket was closed
                 else:
                     self._read(self._ports[fd], monotonic() - t0)
             after = monotonic() - t0
