@@ -10,13 +10,14 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from emulator.errors import EmulationError, ScenarioError
+from emulator.errors import DataError, EmulationError, ScenarioError
 from emulator.runtime.channel import Channel, Message
 
 if TYPE_CHECKING:
-    from emulator.network import Network
+    from emulator.network import Network, Timeline
     from emulator.record.folder import RunFolder
     from emulator.record.snapshot import Snapshot
     from emulator.scenario import Scenario
@@ -135,9 +136,24 @@ def build_network(scenario: Scenario) -> Network:
     from emulator.scenario import build_topo
 
     network = network_from(build_topo(scenario), scenario.materialise, scenario.routing)
+    if network.timeline is None and network.links:
+        network = replace(network, timeline=_timeline(network, scenario.step_s))
     names = [node.name for node in network.nodes]
     ends = [network.end_name(end) for end in range(2 * len(network.links))]
     problems = scenario.check_names(names, ends)
     if problems:
         raise ScenarioError(problems)
     return network
+
+
+def _timeline(network: Network, step_s: float) -> Timeline:
+    """Rows of a network whose links all have tables of their own: routes, and what round trips should take."""
+    import numpy as np
+
+    from emulator.schedule.timeline import KnotTimeline
+
+    no_transit = np.array([node.role == "host" for node in network.nodes], dtype=np.bool_)
+    try:
+        return KnotTimeline(network.nodes, network.links, step_s, network.routing, no_transit)
+    except ValueError as error:
+        raise DataError(str(error)) from error

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import EmulationError, SkyloomError, UsageError
@@ -20,11 +21,13 @@ from emulator.runtime.channel import Channel, Message
 from emulator.runtime.processes import Process
 
 if TYPE_CHECKING:
+    from emulator.network import Network
     from emulator.runtime.supervisor import Supervisor
 
 PREFIX = "skyloom"
 BACKLOG = 64
 HANGUP_S = 1.0
+ROWS_PER_MESSAGE = 200
 
 
 def name_of(run_id: str) -> str:
@@ -98,6 +101,9 @@ class LiveControl:
         match request["op"]:
             case "nodes":
                 caller.send({"op": "nodes", "nodes": supervisor.live_nodes})
+            case "network":
+                for part in _parts(supervisor.network):
+                    await caller.send_all(part)
             case "exec":
                 await self._execute(caller, request, fds)
             case "capture":
@@ -166,6 +172,19 @@ class LiveControl:
             supervisor.machine.tell_relay({"op": "uncapture", "id": number})
 
 
+def _parts(network: Network) -> Iterator[Message]:
+    """The network as messages that fit."""
+    nodes = [[node.name, node.role, node.live, node.ipv4, node.ipv6] for node in network.nodes]
+    links = [
+        [it.name, it.a, it.b, it.a_port, it.b_port, it.moving, it.ethernet, it.a_address, it.b_address]
+        for it in network.links
+    ]
+    for key, rows in (("nodes", nodes), ("links", links)):
+        for first in range(0, len(rows), ROWS_PER_MESSAGE):
+            yield {"op": key, key: rows[first : first + ROWS_PER_MESSAGE]}
+    yield {"op": "end"}
+
+
 class Caller:
     """One connection, as coroutines."""
 
@@ -177,6 +196,15 @@ class Caller:
             self._channel.send(message)
         except OSError:  # gone, or not reading: its connection ends
             pass
+
+    async def send_all(self, message: Message) -> None:
+        """Send, waiting for the caller to read. OSError where it has gone."""
+        while True:
+            try:
+                self._channel.send(message)
+                return
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
 
     async def receive(self) -> tuple[Message | None, list[int]]:
         while True:

@@ -10,7 +10,7 @@ import select
 import time
 from collections import defaultdict
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from emulator.errors import EmulationError
 from emulator.runtime.channel import Channel, Message
@@ -121,7 +121,7 @@ class Machine:
         closing = [*close, ours.fileno()]
         if self.planner_channel is not None:
             closing.append(self.planner_channel.fileno())
-        self.relay = Child("relay", lambda: Relay(network, ports, ring, seed, theirs.socket).run(), close=closing)
+        self.relay = Child("relay", lambda: Relay(network, cast(Any, ports), ring, seed, theirs.socket).run(), close=closing)
         theirs.close()
         ours.socket.setblocking(False)
         if self.planner_channel is not None:

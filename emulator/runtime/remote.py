@@ -14,6 +14,7 @@ import signal
 import termios
 import tty
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from emulator.runtime.client import Connection
@@ -39,7 +40,7 @@ def execute(node: str, command: Sequence[str], run: str | None = None) -> int:
         "node": node,
         "command": list(command),
         "environment": environment(),
-        "directory": os.getcwd(),
+        "directory": str(Path.cwd()),
     }
     try:
         if os.isatty(0):

@@ -91,7 +91,12 @@ class Supervisor:
             traceback.print_exc()
             self.error = f"internal error: {type(error).__name__}: {error}; the traceback is in logs/{OWN_LOG}"
             self.error_code = EXIT_INTERNAL
-        code = self._conclude()
+        try:
+            code = self._conclude()
+        except Exception as error:
+            traceback.print_exc()
+            code = EXIT_INTERNAL
+            self.error = self.error or f"no verdict: {type(error).__name__}: {error}; see logs/{OWN_LOG}"
         self.front.end(code, self.error)
         return code
 

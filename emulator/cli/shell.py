@@ -1,0 +1,31 @@
+"""`skyloom shell`: the Mininet prompt on a live run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def shell(
+    script: Annotated[Path | None, typer.Argument(help="A file of commands to run instead of asking.")] = None,
+    run: Annotated[str | None, typer.Option(help="Id of the run, where several are live.")] = None,
+) -> None:
+    """Open the Mininet prompt on a live run: `gs-tokyo ping -c 3 gs-paris`, `nodes`, `links`, `exit`."""
+    from emulator.runtime.client import choose
+
+    run_id = choose(run)
+    from mininet.log import setLogLevel
+
+    from emulator.fabric.door import Net
+    from emulator.fabric.prompt import Prompt
+    from emulator.fabric.remote import popen_through
+    from emulator.runtime.shelling import executor, network_of, switcher
+
+    setLogLevel("info")
+    net = Net(network_of(run_id), popen=popen_through(executor(run_id)), set_links=switcher(run_id))
+    try:
+        Prompt(net, script=str(script) if script else None)
+    finally:
+        net.stop()
