@@ -21,6 +21,13 @@ FRAME_S = 0.25
 HEARTBEAT_S = 5.0
 
 
+class _Talk(Console):
+    """Standard error. When its reader has gone (`… 2>&1 | head`) the run goes on in silence."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class LiveScreen:
     """`with LiveScreen() as screen: screen.update(snapshot)`, as often as there is a snapshot.
 
@@ -29,7 +36,7 @@ class LiveScreen:
     """
 
     def __init__(self, enabled: bool | None = None, scenario: str = "", console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        self.console = console or _Talk(stderr=True, highlight=False)
         text.never_fail(self.console)
         drawable = self.console.is_terminal and not self.console.is_dumb_terminal
         self._draws = drawable if enabled is None else enabled and drawable

@@ -1,6 +1,9 @@
 """The live screen: golden frames of fixed snapshots, frame rate, heartbeats."""
 
 import io
+import subprocess
+import sys
+import textwrap
 
 import pytest
 from hypothesis import given, settings
@@ -158,6 +161,26 @@ def test_ascii_output_never_fails():
         screen.update(play(warnings=["gs-tokyo → gs-paris"]))
     plain.file.flush()
     assert raw.getvalue().startswith(b"! warning: gs-tokyo ? gs-paris\n")
+
+
+def test_reader_that_goes_away_does_not_end_the_run():
+    program = textwrap.dedent("""
+        import os, sys
+        from emulator.show import LiveScreen
+        reader, writer = os.pipe()
+        os.dup2(writer, 2)
+        os.close(writer)
+        with LiveScreen() as screen:
+            screen.update({"phase": "build", "elapsed_s": 0.0})
+            os.close(reader)
+            for number in range(5):
+                screen.update({"phase": "play", "elapsed_s": 6.0 * number + 6})
+        print("the run went on")
+        os.dup2(1, 2)
+    """)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "the run went on\n")
+    assert done.stderr == ""
 
 
 @given(
