@@ -161,8 +161,7 @@ def finish_s(knots: Knots, start_s: float, bits: float) -> float:
     however many periods it takes.
     """
     t_s, left = start_s, bits
-    skipped = knots.period_s == inf
-    for _ in range(3 * len(knots.t_s) + 3):
+    for visit in range(3 * len(knots.t_s) + 3):
         now = segment(knots, t_s)
         if left <= 0 or now.rate_bps == inf:
             return t_s
@@ -174,15 +173,13 @@ def finish_s(knots: Knots, start_s: float, bits: float) -> float:
         if now.stop_s == inf:
             return inf
         t_s = now.stop_s
-        if not skipped:
+        if visit == len(knots.t_s) and knots.period_s < inf:  # a whole period has passed
             per_period = _bits_per_period(knots)
             if left > per_period * 1e15:
                 return inf
-            if per_period < inf:  # leave a little for the walk, so that rounding cannot skip past the finish
-                whole = max(0, floor(left / per_period) - 1)
-                left -= whole * per_period
-                t_s += whole * knots.period_s
-            skipped = True
+            whole = max(0, floor(left / per_period) - 1)  # leave some for the walk: rounding cannot skip the finish
+            left -= whole * per_period
+            t_s += whole * knots.period_s
     return t_s
 
 
