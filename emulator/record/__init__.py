@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from emulator.record.folder import RunFolder
+from emulator.record.load import Run, load_run
 
-__all__ = ["RunFolder"]
+__all__ = ["Run", "RunFolder", "load_run"]
