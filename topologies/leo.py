@@ -43,6 +43,7 @@ class LeoTopo(Topo):  # type: ignore[misc]
     def build(self, config: Config, options: BuildOptions) -> None:
         self.config = config
         self.constellation = _constellation(config, options)
+        self.extra = {"shell": self.constellation.label, "epoch": self.constellation.epoch.text()}
         propagator = Propagator(self.constellation)
         self.grid = _grid(config, propagator)
         self.places = config.ground.places
@@ -68,7 +69,6 @@ class LeoTopo(Topo):  # type: ignore[misc]
             alive = options.is_live(name, False)
             self.addHost(
                 name, number=number, role="satellite", live=alive, ipv4=_ipv4(first + 1, second + 1, number),
-                ipv6=f"fd00:736b:0:1::{number + 1:x}",
             )  # fmt: skip
             if alive:
                 live.append(number)
@@ -76,7 +76,7 @@ class LeoTopo(Topo):  # type: ignore[misc]
             number = len(self.constellation) + index
             self.addHost(
                 f"gs-{place.name}", number=number, role="ground station", live=True,
-                ipv4=f"10.255.{index // 250}.{index % 250 + 1}", ipv6=f"fd00:736b:0:2::{index + 1:x}",
+                ipv4=f"10.255.{index // 250}.{index % 250 + 1}",
                 position=(place.lat_deg, place.lon_deg),
             )  # fmt: skip
             live.append(number)
@@ -139,10 +139,11 @@ class LeoTopo(Topo):  # type: ignore[misc]
 
     def _blind(self, place: Station, options: BuildOptions) -> str:
         inclination_deg, reach_deg = self._reach()
+        mask_deg = self.config.ground.min_elevation_deg
         text = (
-            f"station gs-{place.name} never sees a satellite of {self.constellation.label} in "
-            f"{options.duration_s:g} s: it lies at latitude {place.lat_deg:g}°, and orbits inclined by {inclination_deg:.1f}° serve up to about "
-            f"{min(reach_deg, 90):.1f}° above an elevation of {self.config.ground.min_elevation_deg:g}°. "
+            f"station gs-{place.name} never sees a satellite of {self.constellation.label} in {options.duration_s:g} s "
+            f"(latitude {place.lat_deg:g}°; orbits inclined by {inclination_deg:.1f}° serve up to about "
+            f"{min(reach_deg, 90):.1f}° above an elevation of {mask_deg:g}°). "
         )
         if abs(place.lat_deg) > reach_deg:
             return text + "Lower ground.min_elevation_deg, take a shell of higher inclination, or move the station."

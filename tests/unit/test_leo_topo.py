@@ -46,8 +46,8 @@ def test_nodes_and_links_stand_in_order(starlink: LeoTopo) -> None:
 
 
 def test_addresses_are_unique_and_readable(starlink: LeoTopo) -> None:
-    nodes = [starlink.nodeInfo(name) for name in starlink.nodes(sort=False)]
-    assert len({node["ipv4"] for node in nodes}) == len({node["ipv6"] for node in nodes}) == len(nodes)
+    nodes = network_from(starlink).nodes
+    assert len({node.ipv4 for node in nodes}) == len({node.ipv6 for node in nodes}) == len(nodes)
     assert starlink.nodeInfo("sat-0312")["ipv4"] == "10.3.12.1"
     assert starlink.nodeInfo("gs-tokyo")["ipv4"].startswith("10.255.")
     assert starlink.nodeInfo("gs-tokyo")["position"] == (35.68, 139.69)
