@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import inf, isfinite
 
-from emulator.network import Network, Row
+from emulator.network import EndSpec, Network, Row
 
 WHOLE = 65536  # the kernel's own bound on a merged segment
 PIECE_S = 1e-3  # what the slowest link may take to send a merged segment
@@ -22,19 +22,22 @@ def merged_bytes(network: Network, first: Row | None = None) -> int:
 
     `first` is the first row of the network's timeline, which speaks for the ends that have no knots of their own.
     """
+    groups: dict[int, tuple[EndSpec, list[int]]] = {}  # thousands of ends share a few specs
+    for number, link in enumerate(network.links):
+        groups.setdefault(id(link.forward), (link.forward, []))[1].append(2 * number)
+        groups.setdefault(id(link.backward), (link.backward, []))[1].append(2 * number + 1)
     least = float(WHOLE)
-    for end in range(2 * len(network.links)):
-        spec = network.end_spec(end)
+    for spec, ends in groups.values():
         effects = spec.effects
         if spec.knots is not None:
             rates, losses = spec.knots.rate_bps, spec.knots.loss
         elif first is not None:
-            rates, losses = first.rate_bps[end : end + 1], first.loss[end : end + 1]
+            rates, losses = first.rate_bps[ends], first.loss[ends]
         else:
-            return 0  # nothing is known of this end
+            return 0  # nothing is known of these ends
         if effects.per_packet or isfinite(effects.queue_packets) or losses.any():
             return 0
-        served = rates[rates > 0]
         piece_s = min(PIECE_S, effects.queue_s / QUEUE_PIECES)
-        least = min(least, effects.queue_bytes / QUEUE_PIECES, float(served.min(initial=inf)) * piece_s / 8)
+        slowest_bps = float(rates[rates > 0].min(initial=inf))
+        least = min(least, effects.queue_bytes / QUEUE_PIECES, slowest_bps * piece_s / 8)
     return int(least) if least >= LEAST else 0

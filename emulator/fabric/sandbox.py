@@ -41,17 +41,20 @@ def spawn(
     `hosts` maps each node name to its addresses and becomes /etc/hosts. Descriptors beyond 0-2 and `keep_fds` are
     closed in the sandbox (None: all stay). SIGINT, SIGTERM, SIGHUP and SIGUSR1-2 sent to the process reach `main`; a
     `main` killed by signal n ends as 128+n. `user_namespace` None: only when not root. Call it from a thread that
-    lives as long as the run, for the sandbox dies with the thread. Raises PlatformError before anything runs.
+    lives as long as the run, for the sandbox dies with the thread; it is a session of its own, so that a terminal's
+    Ctrl-C comes to the caller only. Raises PlatformError before anything runs.
     """
     check_tun()
     told, tell = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     caller = os.getpid()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # no signal before there is somebody to get it
     watcher = os.fork()
     if watcher == 0:
         os.close(told)
-        _guard(lambda: _watch(caller, main, hosts, keep_fds, user_namespace, tell))
+        _guard(lambda: _watch(caller, _unmasked(main, mask), hosts, keep_fds, user_namespace, tell))
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.close(tell)
     with open(told, "rb") as pipe:
         trouble = pipe.read().decode()
@@ -96,6 +99,16 @@ def _guard(body: Callable[[], int]) -> None:
         os._exit(code & 0xFF)
 
 
+def _unmasked(main: Callable[[], int], mask: set[signal.Signals] | set[int]) -> Callable[[], int]:
+    """`main` with the caller's signal mask."""
+
+    def run() -> int:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return main()
+
+    return run
+
+
 def _watch(
     caller: int,
     main: Callable[[], int],
@@ -106,22 +119,18 @@ def _watch(
 ) -> int:
     """The watcher: enters the namespaces, forks PID 1, passes signals on, and ends as it ends."""
     _die_with(caller)
+    os.setsid()  # a terminal's Ctrl-C is the caller's to pass on, once
     if keep_fds is not None:
         _close_all_but({0, 1, 2, tell, *keep_fds})
     try:
         enter_namespaces(os.geteuid() != 0 if user_namespace is None else user_namespace)
-        me = os.getpid()
-        init = os.fork()
     except OSError as error:
         os.write(tell, f"no sandbox can be made: {error}; {_USER_HINT}".encode())
         return PlatformError.exit_code
-    if init == 0:
-        _guard(lambda: _init(me, main, hosts, tell))
-    os.close(tell)
-    return _wait_for(init)
+    return _outlive(lambda: _init(main, hosts, tell), tell)
 
 
-def _init(watcher: int, main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], tell: int) -> int:
+def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], tell: int) -> int:
     """PID 1: arranges the file system, forks `main`, and reaps whatever is left behind by others."""
     kernel.die_with_parent(signal.SIGKILL)  # the watcher is outside this PID namespace: its id cannot be compared
     try:
@@ -130,23 +139,24 @@ def _init(watcher: int, main: Callable[[], int], hosts: Mapping[str, tuple[str, 
     except OSError as error:
         os.write(tell, f"the sandbox's file system cannot be made: {error}; {_USER_HINT}".encode())
         return PlatformError.exit_code
+
+    def run() -> int:
+        os.close(tell)
+        _die_with(1)
+        return main()
+
+    return _outlive(run, tell)
+
+
+def _outlive(body: Callable[[], int], tell: int) -> int:
+    """Fork `body`, pass signals on to it, reap everything, and return its exit status."""
     child = os.fork()
     if child == 0:
-        os.close(tell)
-
-        def run() -> int:
-            _die_with(1)
-            return main()
-
-        _guard(run)
+        _guard(body)
     os.close(tell)
-    return _wait_for(child)
-
-
-def _wait_for(child: int) -> int:
-    """Pass signals on to `child`, reap everything, and return the child's exit status."""
     for number in PASSED_ON:
         signal.signal(number, lambda number, _frame: _pass_on(child, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     while True:
         pid, status = os.wait()
         if pid == child:
