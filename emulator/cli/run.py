@@ -6,6 +6,7 @@ the verdict's exit code.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,9 +23,7 @@ def run(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the scenario.")
     ] = None,
-    tle: Annotated[
-        Path | None, typer.Option(help="Element sets (2LE, 3LE) instead of the shell.")
-    ] = None,
+    tle: Annotated[Path | None, typer.Option(help="Element sets (2LE, 3LE) instead of the shell.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave malformed element sets out.")] = False,
     topo: Annotated[
         str | None, typer.Option(help="A Mininet topology file, FILE.py or FILE.py:NAME, instead of a scenario.")
@@ -37,19 +36,17 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print verdict.json at the end.")] = False,
 ) -> None:
     """Run a scenario: real processes over scheduled links, and a run folder at the end."""
-    from emulator.errors import EXIT_INTERRUPTED, PlatformError
+    from emulator.errors import EXIT_INTERRUPTED
 
     chosen = _choose(scenario, topo, _overrides(duration, seed, capture, overrides), tle, skip_bad)
     from emulator.record import RunFolder
+    from emulator.record.folder import platform_facts
     from emulator.runtime import launch
     from emulator.show import LiveScreen, print_summary
 
-    try:
-        folder = RunFolder.create(runs, chosen.name)
-    except OSError as error:
-        raise PlatformError(
-            f"{runs}: no run folder can be made there ({error.strerror}); choose another by --runs"
-        ) from (error)
+    folder = RunFolder.create(runs, chosen.name)
+    folder.write_scenario(chosen.to_toml(), sys.argv)
+    folder.write_platform(platform_facts(sys.argv))
     handle = launch(chosen, folder)
     with LiveScreen(enabled=tui, scenario=chosen.name) as screen, handle.forwarding_interrupts():
         for snapshot in handle.snapshots():

@@ -118,7 +118,7 @@ def test_capture_opens_in_tshark(finished: Path) -> None:
     complaints = [line for line in done.stderr.splitlines() if "root" not in line and line.strip()]
     assert not complaints
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert {row[0] for row in rows} == {"gs-tokyo:up"}
+    assert {row[0] for row in rows} == {"gs-tokyo:up", "gs-tokyo:up~down"}
     assert any("4242" in row[2] for row in rows), "probes are in the capture"
 
 
