@@ -121,7 +121,8 @@ class Machine:
         closing = [*close, ours.fileno()]
         if self.planner_channel is not None:
             closing.append(self.planner_channel.fileno())
-        self.relay = Child("relay", lambda: Relay(network, cast(Any, ports), ring, seed, theirs.socket).run(), close=closing)
+        given = cast(Any, ports)
+        self.relay = Child("relay", lambda: Relay(network, given, ring, seed, theirs.socket).run(), close=closing)
         theirs.close()
         ours.socket.setblocking(False)
         if self.planner_channel is not None:
