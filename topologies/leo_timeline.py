@@ -186,21 +186,21 @@ class LeoTimeline:
 
     def rows(self, first: int, count: int) -> Iterator[Row]:
         """Rows of the steps first … first+count-1."""
-        if self.routing == "static":
-            begin = 0
-        else:
-            begin = first - first % self._routing_steps if self.routing == "least-delay" else first
+        # Routes may be older than their step: of the last routing step, or of step 0 where they are static.
+        begin = first - first % self._routing_steps if self.routing == "least-delay" else first
         routes: _Routes | None = None
         if self.routing == "static" and first > 0:
             routes = self._routes(self._links(next(self.instants(0, 1))), None)
-            begin = first
+        last: Row | None = None
         for instant in self.instants(begin, first + count - begin):
             links = self._links(instant)
-            fresh = instant.step % self._routing_steps == 0 and self.routing == "least-delay"
-            if routes is None or self.routing == "least-delay":
-                routes = self._routes(links, None if fresh else routes)
+            if self.routing == "least-delay":
+                routes = self._routes(links, routes if instant.step % self._routing_steps else None)
+            elif routes is None:
+                routes = self._routes(links, None)
             if instant.step >= first:
-                yield self._row(instant, links, routes)
+                last = self._row(instant, links, routes, last)
+                yield last
 
     def _links(self, instant: Instant) -> tuple[Floats, Floats, Bools, Ints]:
         """Delays at both ends of the step, up, and peer, per link end."""
@@ -259,27 +259,23 @@ class LeoTimeline:
         next_end, _ = least_delay(tail, peer[end], delay_s[end], end, self.nodes, destinations, self._closed)
         return next_end
 
-    def _row(self, instant: Instant, links: tuple[Floats, Floats, Bools, Ints], routes: _Routes) -> Row:
+    def _row(
+        self, instant: Instant, links: tuple[Floats, Floats, Bools, Ints], routes: _Routes, last: Row | None
+    ) -> Row:
         from emulator.schedule.routes import path_delay
 
         start, end, up, peer = links
-        next_end = routes.next_end
-        if self.routing == "static":
-            next_end = self._still_there(next_end, peer)
-        paths = [path_delay(next_end, np.where(up, peer, -1), delay, self.live, self.live).T for delay in (start, end)]
+        next_end = self._still_there(routes.next_end, peer) if self.routing == "static" else routes.next_end
+        used = np.where(up, peer, -1)
+        path_end_s = path_delay(next_end, used, end, self.live, self.live).T
+        if last is not None and _goes_on(last, next_end, start, up, peer):
+            path_start_s = last.path_end_s
+        else:
+            path_start_s = path_delay(next_end, used, start, self.live, self.live).T
         return Row(
-            instant.step,
-            start,
-            end,
-            self._rate_bps,
-            self._loss,
-            up,
-            peer,
-            next_end,
-            paths[0],
-            paths[1],
+            instant.step, start, end, self._rate_bps, self._loss, up, peer, next_end, path_start_s, path_end_s,
             instant.handovers,
-        )
+        )  # fmt: skip
 
     def _still_there(self, next_end: Ints, peer: Ints) -> Ints:
         """Static routes without the entries that would send on an access link which another satellite serves by now."""
@@ -288,3 +284,13 @@ class LeoTimeline:
             self._tails(peer)[np.maximum(next_end, 0)] != np.arange(self.nodes, dtype=np.int32)
         )
         return np.where(stale, np.int32(-1), next_end)
+
+
+def _goes_on(last: Row, next_end: Ints, start: Floats, up: Bools, peer: Ints) -> bool:
+    """Whether a step begins just as the last one ended, so that its paths do too."""
+    return (
+        np.array_equal(peer, last.peer)
+        and np.array_equal(up, last.up)
+        and np.array_equal(start, last.delay_end_s)
+        and np.array_equal(next_end, last.next_end)
+    )
