@@ -96,6 +96,8 @@ class Collector:
             flow = self._flow(str(data.get("peer", "")), node, program, t_s)
             flow.ended_bytes += int(data.get("bytes", 0))
             flow.bytes, flow.now_bps = flow.ended_bytes, 0.0
+            flow.first_s = min(flow.first_s, t_s - float(data.get("duration_s", 0.0)))
+            flow.last_s = max(flow.last_s, t_s)
         if kind not in QUIET_KINDS:
             text = " ".join(f"{name}={_short(value)}" for name, value in data.items())
             self.tail.append({"t_s": t_s, "node": node, "kind": kind, "text": text[:100]})

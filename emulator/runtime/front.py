@@ -28,6 +28,7 @@ class Front:
         self.stops = 0  # how often somebody asked: once gracefully, twice now
         self.latest: Snapshot = {}
         self._shown_at = -1.0
+        self._begun = time.monotonic()
 
     def hear(self) -> None:
         """Take in what the command has said."""
@@ -55,6 +56,7 @@ class Front:
         self.check()
         changed = self.latest.get("phase") != phase
         self.latest.update({"phase": phase, "done": done, "total": total, "label": label})
+        self.latest["elapsed_s"] = time.monotonic() - self._begun
         if changed or done >= total or time.monotonic() - self._shown_at >= SNAPSHOT_S:
             self.show(self.latest)
 

@@ -42,13 +42,12 @@ class Machine:
         self.relay: Child | None = None
         self.relay_channel: Channel | None = None
         self.ports: list[Port] = []
-        self.planned: Message = {}  # last "row" message of the planner
         self.planner_summary: Message = {}
         self.late_rows = 0
         self.failure = ""  # of the planner
         self.refused_routes: list[str] = []
         self._routes: dict[int, list[Any]] = defaultdict(list)  # kernel routes by the step that they begin with
-        self._ready_steps = 0
+        self._rows = 0
         self._forwarding = _forwarding(network)
         if network.timeline is not None:
             self.steps = ceil(duration_s / network.timeline.step_s) + 2
@@ -72,7 +71,8 @@ class Machine:
         shape = 2 * len(self.network.links), len(self.network.nodes), len(self.network.live)
         per_row = RowRing(*shape, capacity=MIN_ROWS).bytes_per_row  # pages that nobody touches cost nothing
         ring = self.ring = RowRing(*shape, capacity=max(MIN_ROWS, min(MAX_ROWS, int(RING_BYTES / per_row))))
-        fibs = [FibCompiler(self.network)] if self._forwarding and self.network.routing != "none" else []
+        versions = (4, 6) if self._forwarding and self.network.routing != "none" else ()
+        fibs = [FibCompiler(self.network, version) for version in versions]
         ours, theirs = Channel.pair()
         self.planner_channel = ours
         steps = self.steps
@@ -87,7 +87,10 @@ class Machine:
         """Make namespaces and ports. `progress(done, total)` may raise to stop it."""
         from emulator.fabric import Fabric
 
-        self.fabric = Fabric(self.network)
+        from emulator.fabric.offload import merged_bytes
+
+        row = self.ring.row(0) if self.ring is not None and self.ring.latest >= 0 else None
+        self.fabric = Fabric(self.network, merged_bytes(self.network, row))
 
         def also_hear_the_planner(done: int, total: int) -> None:
             self._hear_planner(0.0)
@@ -95,12 +98,11 @@ class Machine:
 
         self.ports = self.fabric.build(also_hear_the_planner)
 
-    def wait_for_rows(self, progress: Callable[[float, float], None]) -> None:
-        """Until the planner's first rows stand. EmulationError where it failed."""
-        if self.planner is None:
-            return
-        while not self._ready_steps:
-            progress(self.planned.get("step", -1) + 1, 2)
+    def wait_for_rows(self, count: int, progress: Callable[[float, float], None]) -> None:
+        """Until `count` of the planner's first rows stand. EmulationError where it failed."""
+        count = min(count, self.steps)
+        while self.planner is not None and self._rows < count:
+            progress(self._rows, count)
             self._hear_planner(0.1)
             self.check_planner()
 
@@ -207,12 +209,10 @@ class Machine:
             if message is None:
                 return False
             match message["op"]:
-                case "ready":
-                    self._ready_steps = max(1, message["steps"])
                 case "routes":
                     self._routes[message["step"]] += message["deltas"]
                 case "row":
-                    self.planned = message
+                    self._rows = message["step"] + 1
                     self.late_rows += message["late_s"] > 0
                 case "failed":
                     self.failure = message["message"]

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from emulator.scenario import Scenario
 
 RELAY_STOP_S = 3.0
+READY_ROWS = 2  # of the schedule before play begins: the one that plays and the next
 OWN_LOG = "_skyloom.txt"  # what the run's own processes write to standard error
 
 
@@ -143,8 +144,9 @@ class Supervisor:
             [self.scenario.directory],
             self.jobs.members(),
         )
+        machine.wait_for_rows(1, lambda done, total: front.progress("schedule", done, total, "first row"))
         machine.build(lambda done, total: front.progress("build", done, total, "nodes"))
-        machine.wait_for_rows(lambda done, total: front.progress("schedule", done, total, "first rows"))
+        machine.wait_for_rows(READY_ROWS, lambda done, total: front.progress("build", done, total, "first rows"))
         machine.apply_first_routes(lambda done, total: front.progress("build", done, total, "routes"))
         faults = Faults(self.network, machine.tell_relay, self._peer if machine.ring is not None else None)
         self.director = Director(faults, self.jobs, self.live_nodes, self.emit, self._execute)

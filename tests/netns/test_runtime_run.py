@@ -230,7 +230,7 @@ def test_probes_and_a_command_pass(start):
     [
         ("BadSetup", "b: program odd failed: ValueError: no such thing as a free port (in setup)"),
         ("Leaves", "b: program odd failed: it exited with status 3 before it was ready"),
-        ("Missing", "programs:Missing"),
+        ("Missing", "'Missing'"),
     ],
 )
 def test_a_program_that_fails_at_the_start_ends_the_run(start, name, said):
