@@ -18,8 +18,6 @@ from emulator.tables import Table
 from emulator.units import Length, Rate, Share
 from topologies.stations import DEFAULT, SITES
 
-Degrees = Annotated[float, Field(strict=False)]
-
 
 def _queue(text: str) -> str:
     effects(text)
@@ -38,9 +36,12 @@ def _share(value: float) -> float:
     return value
 
 
-Queue = Annotated[str, AfterValidator(_queue)]
-PositiveRate = Annotated[Rate, AfterValidator(_positive)]
-Probability = Annotated[Share, AfterValidator(_share)]
+def _known(name: str) -> str:
+    if name not in SITES:
+        near = get_close_matches(name, SITES, 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"{name!r}, no known station{hint}; wanted one of {', '.join(SITES)}, or [[ground.station]]")
+    return name
 
 
 def effects(queue: str) -> Effects:
@@ -50,6 +51,12 @@ def effects(queue: str) -> Effects:
     if unit == "packets":
         return Effects(queue_packets=value)
     return Effects(queue_s=value) if unit in ("ms", "s") else Effects(queue_bytes=value)
+
+
+Queue = Annotated[str, AfterValidator(_queue)]
+PositiveRate = Annotated[Rate, AfterValidator(_positive)]
+Site = Annotated[str, AfterValidator(_known)]
+Probability = Annotated[Share, AfterValidator(_share)]
 
 
 class Shell(Table):
@@ -127,7 +134,7 @@ class Station(Table):
 class Ground(Table):
     """Ground stations and their access links."""
 
-    stations: tuple[str, ...] | None = None
+    stations: tuple[Site, ...] | None = None
     """Stations at known places; by default twelve on six continents, or none where `[[ground.station]]` is used."""
     station: tuple[Station, ...] = ()
     """Stations at places of your own."""
@@ -161,13 +168,6 @@ class Ground(Table):
 
     @model_validator(mode="after")
     def _stations_exist_once(self) -> Ground:
-        for name in self.stations or ():
-            if name not in SITES:
-                near = get_close_matches(name, SITES, 1)
-                hint = f"; nearest known: {near[0]!r}" if near else ""
-                raise ValueError(
-                    f"no known station {name!r}{hint}; wanted one of {', '.join(SITES)}, or [[ground.station]]"
-                )
         names = [station.name for station in self.places]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

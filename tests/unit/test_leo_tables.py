@@ -68,7 +68,7 @@ BAD = {
     "bad text": ({"shell": {"walker": "53/72", "altitude": "550 km"}}, "is not a shell"),
     "phasing": ({"shell": {"planes": 10}}, "phasing 17; wanted 0 to 9"),
     "grid of a file": ({"shell": {"tle": "x"}, "isl": {"pattern": "+grid"}}, "wanted 'raan' or 'none'"),
-    "station": ({"ground": {"stations": ["tokio"]}}, "nearest known: 'tokyo'"),
+    "station": ({"ground": {"stations": ["tokio"]}}, "did you mean 'tokyo'"),
     "no station": ({"ground": {"stations": []}}, "at least one"),
     "station twice": ({"ground": {"stations": ["rome", "rome"]}}, "'rome' twice"),
     "own station twice": ({"ground": {"stations": ["rome"], "station": [{"name": "rome", "lat_deg": 1, "lon_deg": 1}]}},
