@@ -7,6 +7,7 @@ port (an AF_PACKET ring, a socket to another relay) needs `fileno`, `receive` an
 from __future__ import annotations
 
 import os
+from itertools import repeat
 
 LARGEST = 65535 + 10 + 14  # an IP packet, its virtio header, an Ethernet header
 
@@ -28,10 +29,8 @@ class TunPort:
     def receive(self, most: int) -> list[bytes]:
         """Up to `most` packets that wait in the kernel; fewer means that none is left (or the device is down)."""
         packets: list[bytes] = []
-        fd, read, append = self._fd, os.read, packets.append
-        try:
-            for _ in range(most):
-                append(read(fd, LARGEST))
+        try:  # extend keeps what it had when the iterator raises
+            packets.extend(map(os.read, repeat(self._fd, most), repeat(LARGEST)))
         except OSError:  # EAGAIN: none left; EIO, EBADFD: the interface is down or gone
             pass
         return packets
