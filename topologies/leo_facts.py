@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
-from emulator.orbit.visibility import distance, line_of_sight
+from emulator.orbit.visibility import distance
 
 if TYPE_CHECKING:
     from topologies.leo import LeoTopo
@@ -21,12 +21,13 @@ def facts(topo: LeoTopo, t_s: float) -> dict[str, Any]:
     timeline = topo.timeline
     names = topo.constellation.names
     step = int(t_s / timeline.step_s + 1e-9)
-    held = next(timeline.instants(step, 1)).held
+    instant = next(timeline.instants(step, 1))
+    held = instant.held
     positions = timeline.propagator.ecef(np.array([t_s]))[0]
     sight = timeline.sight(t_s, positions)
     grid = timeline.grid
     isl_ms = distance(positions[grid.a], positions[grid.b]) / SPEED_OF_LIGHT_M_S * 1e3
-    seen = line_of_sight(positions[grid.a], positions[grid.b])
+    seen = timeline.isls_up(instant)
     stations = []
     for index, place in enumerate(topo.places):
         serving = int(held.satellite[index])

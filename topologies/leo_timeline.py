@@ -18,7 +18,7 @@ from emulator.orbit.access import Held, Policy, Sight, choose
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
-from emulator.orbit.visibility import Stations, distance, line_of_sight, look, near
+from emulator.orbit.visibility import Stations, can_follow, distance, line_of_sight, look, near
 
 CHUNK = 8  # steps propagated together: 8 × 7,000 satellites are 1.3 MB, which stays in the cache
 FASTEST_RAD_S = 1.4e-3  # no satellite moves faster than this, seen from the centre of the turning Earth
@@ -214,10 +214,16 @@ class LeoTimeline:
             access = distance(self.stations.position, positions[far])
             metres = np.concatenate([isl, np.where(served, access, 0.0)])
             delays.append(np.repeat(np.nan_to_num(metres) / SPEED_OF_LIGHT_M_S, 2))
-        seen = line_of_sight(instant.start[a], instant.start[b]) & line_of_sight(instant.end[a], instant.end[b])
-        up = np.repeat(np.concatenate([seen, served]), 2)
+        up = np.repeat(np.concatenate([self.isls_up(instant), served]), 2)
         access_peer = np.stack([serving, np.where(served, self.station_nodes, -1)], axis=1).reshape(-1)
         return delays[0], delays[1], up, np.concatenate([self._isl_peer, access_peer]).astype(np.int32)
+
+    def isls_up(self, instant: Instant) -> Bools:
+        """ISLs that hold through a step: in sight at both ends of it, and turning slowly enough."""
+        a, b = self.grid.a, self.grid.b
+        start, end = instant.start, instant.end
+        seen = line_of_sight(start[a], start[b]) & line_of_sight(end[a], end[b])
+        return seen & can_follow(start[b] - start[a], end[b] - end[a], self.step_s)
 
     def _tails(self, peer: Ints) -> Ints:
         """Node that sends on each end: who receives on the other end of the link."""

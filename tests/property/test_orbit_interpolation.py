@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.network import BuildOptions
+from emulator.orbit.access import Held
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.visibility import distance
 from topologies.leo import Config, LeoTopo, build
+from topologies.leo_timeline import Instant
 
 ORBITS = Path(__file__).resolve().parents[3] / "shared/data/orbits/tle"
 TOLERANCE_S = 1e-6
@@ -31,10 +33,11 @@ def worst_error_s(name: str, step: int, share: float) -> float:
     timeline = topo(name).timeline
     grid = timeline.grid
     start, exact, end = timeline.propagator.ecef(np.array([step, step + share, step + 1.0]))
+    held = timeline.isls_up(Instant(step, start, end, Held.nothing(1), ()))
     seen = timeline.sight(0.0, start)
     few = seen.satellite[seen.visible]
     errors = []
-    for a, b in (((grid.a, grid.b)), (None, few)):
+    for a, b in ((grid.a[held], grid.b[held]), (None, few)):
         first = [timeline.stations.position if a is None else place[a] for place in (start, exact, end)]
         lengths = [distance(one, place[b]) for one, place in zip(first, (start, exact, end), strict=True)]
         guess = lengths[0] + (lengths[2] - lengths[0]) * share

@@ -10,7 +10,7 @@ import pytest
 from emulator.orbit.elements import Epoch
 from emulator.orbit.frames import geodetic_to_ecef
 from emulator.orbit.propagate import Propagator
-from emulator.orbit.visibility import Stations, line_of_sight, look, near
+from emulator.orbit.visibility import Stations, can_follow, line_of_sight, look, near
 from emulator.orbit.walker import SHELLS, constellation
 from topologies.stations import SITES
 
@@ -54,6 +54,15 @@ def test_what_cannot_be_placed_is_not_seen() -> None:
     positions = np.full((3, 3), np.nan)
     assert (near(stations, positions) == -1).all()
     assert not line_of_sight(positions[:1], positions[1:2]).any()
+
+
+def test_a_partner_that_swings_past_too_fast_is_not_followed() -> None:
+    far, swift = np.array([500e3, 0.0, 0.0]), np.array([0.0, 4e3, 0.0])
+    assert can_follow(far, far + swift, 1.0)
+    assert not can_follow(far / 50, far / 50 + swift, 1.0)
+    assert can_follow(far / 50, far / 50 + swift / 100, 1.0)  # near, but hardly moving: a train of satellites
+    assert not can_follow(-swift / 2, swift / 2, 1.0)  # meets in between
+    assert not can_follow(np.full(3, np.nan), far, 1.0)
 
 
 def test_line_of_sight_grazes_80_km() -> None:
