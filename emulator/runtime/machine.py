@@ -86,7 +86,6 @@ class Machine:
     def build(self, progress: Callable[[int, int], None]) -> None:
         """Make namespaces and ports. `progress(done, total)` may raise to stop it."""
         from emulator.fabric import Fabric
-
         from emulator.fabric.offload import merged_bytes
 
         row = self.ring.row(0) if self.ring is not None and self.ring.latest >= 0 else None

@@ -215,6 +215,13 @@ class Processes:
                 break
         return [process for process in waiting if process.state != ENDED]
 
+    def close(self) -> None:
+        """End the zygote, and with it every child. For those who go on living afterwards."""
+        self._zygote.kill()
+        self._zygote.wait()
+        if self._loop is None or self._loop.is_closed():
+            self._channel.close()
+
     def alive(self) -> list[Process]:
         return [process for process in self.all if process.state != ENDED]
 
@@ -261,6 +268,8 @@ class Processes:
                 assert self._loop is not None
                 self._loop.remove_reader(self._channel.fileno())
                 self.lost.set()
+                for process in self.alive():  # they have died with it
+                    self._ended(process, -signal.SIGKILL)
                 self._changed.set()
                 return
             match message["op"]:
