@@ -35,6 +35,8 @@ class Channel:
     @staticmethod
     def pair() -> tuple[Channel, Channel]:
         one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        for end in (one, other):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MESSAGE_BYTES)  # the kernel gives what it allows
         return Channel(one), Channel(other)
 
     def fileno(self) -> int:
@@ -42,10 +44,23 @@ class Channel:
 
     def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Send one message; BlockingIOError where a non-blocking socket is full, OSError where the peer is gone."""
-        data = msgpack.packb(message)
-        if len(data) > MESSAGE_BYTES:
-            raise EmulationError(f"a control message {message.get('op')!r} of {len(data)} bytes; {MESSAGE_BYTES} fit")
-        self.send_bytes(data, fds)
+        self.send_bytes(packed(message), fds)
+
+    def send_soon(self, message: Message, fds: Sequence[int] = (), timeout_s: float = 1.0) -> None:
+        """Send over a non-blocking socket, waiting for room (the kernel lets ten messages wait). TimeoutError."""
+        data = packed(message)
+        poll = select.poll()
+        poll.register(self.socket, select.POLLOUT)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                self.send_bytes(data, fds)
+                return
+            except BlockingIOError:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    raise TimeoutError(f"no answer for {timeout_s:g} s") from None
+                poll.poll(left_s * 1e3)
 
     def send_bytes(self, data: bytes | bytearray, fds: Sequence[int] = ()) -> None:
         if fds:
@@ -71,6 +86,14 @@ class Channel:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def packed(message: Message) -> bytes:
+    """A message as it travels. EmulationError where it is too large."""
+    data: bytes = msgpack.packb(message)
+    if len(data) > MESSAGE_BYTES:
+        raise EmulationError(f"a control message {message.get('op')!r} of {len(data)} bytes; {MESSAGE_BYTES} fit")
+    return data
 
 
 def records(data: bytes) -> Iterator[list[Any]]:

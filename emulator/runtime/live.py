@@ -165,7 +165,10 @@ class LiveControl:
         order = {"op": "capture", "id": number, "ends": ends, "snaplen": snaplen}
         supervisor.machine.tell_relay(order, (fds[0],))
         try:
-            caller.send({"op": "capturing", "interfaces": supervisor.interfaces(ends, snaplen), **supervisor.times()})
+            described = supervisor.interfaces(ends, snaplen)
+            for first in range(0, len(described), ROWS_PER_MESSAGE):
+                await caller.send_all({"op": "interfaces", "interfaces": described[first : first + ROWS_PER_MESSAGE]})
+            await caller.send_all({"op": "capturing", **supervisor.times()})
             while (await caller.receive())[0] is not None:
                 pass
         finally:

@@ -144,7 +144,7 @@ class Machine:
         """An order to the relay. EmulationError where it does not take it."""
         assert self.relay_channel is not None
         try:
-            self.relay_channel.send(message, fds)
+            self.relay_channel.send_soon(message, fds)
         except OSError as error:
             raise EmulationError(f"the relay does not take the order {message['op']!r}: {error}") from error
 

@@ -21,7 +21,7 @@ from typing import Any
 import msgpack
 
 from emulator.errors import EmulationError
-from emulator.runtime.channel import RECORDS, Channel, Message, records
+from emulator.runtime.channel import RECORDS, Channel, Message, packed, records
 
 PEERS_PER_MESSAGE = 500
 LOG_TAIL_LINES = 8
@@ -89,7 +89,7 @@ class Processes:
         self._store = store
         self._by_number: dict[int, Process] = {}
         self._changed = asyncio.Event()
-        self._outgoing: deque[tuple[Message, list[int]]] = deque()
+        self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         ours, theirs = Channel.pair()
         self._channel = ours
@@ -237,14 +237,14 @@ class Processes:
         return f"; the last lines of {process.log.name}:\n{tail}" if tail else f"; {process.log.name} is empty"
 
     def _send(self, message: Message, fds: list[int]) -> None:
-        self._outgoing.append((message, fds))
+        self._outgoing.append((packed(message), fds))
         self._flush()
 
     def _flush(self) -> None:
         while self._outgoing:
-            message, fds = self._outgoing[0]
+            data, fds = self._outgoing[0]
             try:
-                self._channel.send(message, fds)
+                self._channel.send_bytes(data, fds)
             except BlockingIOError:
                 assert self._loop is not None
                 self._loop.add_writer(self._channel.fileno(), self._flush)

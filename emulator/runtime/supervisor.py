@@ -144,6 +144,7 @@ class Supervisor:
             [self.scenario.directory],
             self.jobs.members(),
         )
+        self._describe()
         machine.wait_for_rows(1, lambda done, total: front.progress("schedule", done, total, "first row"))
         machine.build(lambda done, total: front.progress("build", done, total, "nodes"))
         machine.wait_for_rows(READY_ROWS, lambda done, total: front.progress("build", done, total, "first rows"))
@@ -160,6 +161,13 @@ class Supervisor:
         if machine.ring is not None:
             self.collector.asked = Asked(self.network, machine.ring)
             self.collector.on_load = self.collector.asked.load
+
+    def _describe(self) -> None:
+        """scenario.toml and platform.json, so that the run can be repeated and judged even if it does not end well."""
+        from emulator.record.folder import platform_facts
+
+        self.folder.write_scenario(self.scenario.to_toml(), sys.argv)
+        self.folder.write_platform(platform_facts(sys.argv))
 
     async def _live(self) -> None:
         """Processes up, play, processes down."""

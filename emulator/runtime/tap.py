@@ -26,7 +26,10 @@ def follow(links: Sequence[str], out: int, snaplen: int = 0, run: str | None = N
         answer = connection.ask({"op": "capture", "links": list(links), "snaplen": snaplen}, (write_end,))
     finally:
         os.close(write_end)
-    described = {end: Interface(name, text, kind, kept) for end, name, text, kind, kept in answer["interfaces"]}
+    described: dict[int, Interface] = {}
+    while answer["op"] == "interfaces":
+        described |= {end: Interface(name, text, kind, kept) for end, name, text, kind, kept in answer["interfaces"]}
+        answer = connection.receive()
     converter = CaptureConverter(lambda data: _write_all(out, data), described, answer["t0_utc_ns"])
     try:
         while data := os.read(read_end, READ_BYTES):

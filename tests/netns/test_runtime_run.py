@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -153,6 +157,26 @@ def program(name, run=None, command=None, nodes=("*",), **more):
     return "\n".join(lines) + "\n"
 
 
+def on_a_terminal(run: Started, node: str, command: str, interrupt_after: bytes) -> int:
+    """`skyloom exec` on a terminal of 40 rows; Ctrl-C is typed once `interrupt_after` was printed."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 40, 100, 0, 0))
+    run_id = run.folder.resolve().name.rpartition("-")[2]
+    words = [sys.executable, "-m", "emulator.cli", "exec", "--run", run_id, node, "--", "sh", "-c", command]
+    process = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    try:
+        seen = b""
+        while interrupt_after not in seen:
+            seen += os.read(master, 4096)
+        os.write(master, b"\x03")
+        return process.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
 def processes_of(run: Started) -> list[int]:
     """The run's process and all its descendants."""
     parents = {}
@@ -289,6 +313,7 @@ def test_other_terminals(start):
     assert run.control("exec", "b", "--", "sh", "-c", "kill -9 $$").returncode == 137
     missing = run.control("exec", "b", "--", "no-such-program")
     assert (missing.returncode, "no such program" in missing.stderr) == (127, True)
+    assert on_a_terminal(run, "a", "tty; stty size; sleep 60", interrupt_after=b"40 100") == 130
     wrong = run.control("exec", "zebra", "--", "true")
     assert wrong.returncode != 0
     assert "zebra" in wrong.stderr
