@@ -98,15 +98,16 @@ def _matrix(routes: list[dict[str, Any]], names: list[str]) -> Table:
     """One-way delays in ms, the lower triangle."""
     delays = {(row["to"], row["from"]): row["delay_ms"] for row in routes}
     short = [name.removeprefix("gs-") for name in names]
-    heads = [name[:6] for name in short]
+    heads = [name.replace("-", "")[:4] for name in short]
     table = _table("one-way delay, ms", "")
+    table.padding = (0, 0, 0, 1)
     for head in heads[:-1]:
         table.add_column(head, justify="right", no_wrap=True)
     for place, name in enumerate(names[1:], 1):
         cells = []
         for other in names[:place]:
             delay = delays.get((name, other))
-            cells.append("[red]–[/]" if delay is None else f"{delay:.1f}")
+            cells.append("[red]–[/]" if delay is None else f"{delay:.0f}" if delay >= 99.95 else f"{delay:.1f}")
         table.add_row(short[place], *cells)
     return table
 
