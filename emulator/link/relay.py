@@ -8,7 +8,6 @@ as lateness where it is written.
 from __future__ import annotations
 
 import gc
-import os
 import socket
 import time
 from collections.abc import Iterable
@@ -29,6 +28,7 @@ from emulator.link.packet import ETHERNET, VIRTIO, destination, hop_limit, is_gr
 from emulator.link.port import TunPort
 from emulator.link.rows import Rows
 from emulator.link.stats import EndStats
+from emulator.link.urgency import Urgency
 from emulator.link.wait import Waiter
 from emulator.network import Network
 from emulator.schedule.ring import RowRing
@@ -37,7 +37,7 @@ BATCH = 64  # packets that one port may bring in one turn
 STATS_S = 0.25
 SPIN_SHARE = 0.05  # of a core at most is spent awake before a delivery, because waking up takes 50-200 µs
 SPIN_MAX_S = 250e-6
-SATURATED = 0.95  # share of a core from which on the relay says that it cannot keep up
+SATURATED = 0.95  # share of the time without sleep, or of a core, from which on the relay says it cannot keep up
 
 
 class Port(Protocol):
@@ -90,7 +90,7 @@ class Relay:
         self._unrouted: dict[int, int] = {}
         self._lateness = Lateness()
         self._wakeups = 0
-        self._turn_max_s = 0.0
+        self._turn_max_s = self._slept_s = 0.0
         self._early_s = 50e-6
         self._spin_left_s = SPIN_SHARE * STATS_S
         self._spun_until = 0.0
@@ -109,10 +109,7 @@ class Relay:
         gc.collect()
         gc.freeze()
         gc.disable()  # the loop makes no cycles; a collection would stop every packet for milliseconds
-        try:
-            os.setpriority(os.PRIO_PROCESS, 0, -10)
-        except OSError:
-            pass  # not allowed: the relay is as urgent as its neighbours, and lateness will tell
+        self._urgency = Urgency()
         self._waiter.add(self._control.fileno())
         try:
             self._loop()
@@ -185,8 +182,10 @@ class Relay:
             return
         self._waiter.wait(until - early - now)
         self._wakeups += 1
+        woken = self.now()
+        self._slept_s += woken - now
         if early:  # follow the time that waking up takes, so that some 9 of 10 wake-ups are in time
-            overshoot = self.now() - (until - early)
+            overshoot = woken - (until - early)
             if overshoot > early:
                 self._early_s = min(SPIN_MAX_S, early * 1.18 + 1e-6)
             elif overshoot >= 0.0:
@@ -365,7 +364,8 @@ class Relay:
             ends[number] = end.stats()
             if end.wake_s == inf:
                 idle.append(number)
-        elapsed = now - self._cpu_at
+        elapsed = max(now - self._cpu_at, 1e-9)
+        share = (cpu_s - self._cpu_s) / elapsed
         message: dict[str, Any] = {
             "op": "stats",
             "t_s": now,
@@ -374,13 +374,14 @@ class Relay:
             "wakeups": self._wakeups,
             "late_rows": self._rows.late,
             "turn_max_s": self._turn_max_s,
-            "saturated": elapsed > 0 and (cpu_s - self._cpu_s) / elapsed > SATURATED,
+            "saturated": share > SATURATED or self._slept_s < (1.0 - SATURATED) * elapsed,
             "unrouted": dict(self._unrouted),
             "captures_lost": {key: tee.lost for key, tee in self.tees.items()},
         }
         if self._control.report(message, ends, final):
             self._active.difference_update(idle)
+        self._urgency.adapt(share)
         self._cpu_s, self._cpu_at = cpu_s, now
-        self._turn_max_s = 0.0
+        self._turn_max_s = self._slept_s = 0.0
         self._spin_left_s = SPIN_SHARE * STATS_S
         self._stats_at = now + STATS_S
