@@ -127,7 +127,7 @@ def _watch(
     except OSError as error:
         os.write(tell, f"no sandbox can be made: {error}; {_USER_HINT}".encode())
         return PlatformError.exit_code
-    return _outlive(lambda: _init(main, hosts, tell), tell)
+    return _outlive(lambda: _init(main, hosts, tell))
 
 
 def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], tell: int) -> int:
@@ -145,15 +145,16 @@ def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], tell: i
         _die_with(1)
         return main()
 
-    return _outlive(run, tell)
+    return _outlive(run)
 
 
-def _outlive(body: Callable[[], int], tell: int) -> int:
+def _outlive(body: Callable[[], int]) -> int:
     """Fork `body`, pass signals on to it, reap everything, and return its exit status."""
     child = os.fork()
     if child == 0:
         _guard(body)
-    os.close(tell)
+    signal.set_wakeup_fd(-1)
+    _close_all_but({0, 1, 2})  # who reads from `main` shall see its end, not ours
     for number in PASSED_ON:
         signal.signal(number, lambda number, _frame: _pass_on(child, number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
