@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Collection
 
 from emulator.fabric.kernel import die_with_parent
+from emulator.runtime.process import call_me
 
 _IGNORED = (signal.SIGINT, signal.SIGHUP)
 
@@ -28,7 +29,7 @@ class Child:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _live(main, close)
+            _live(name, main, close)
         self.pidfd = os.pidfd_open(self.pid)
 
     def fileno(self) -> int:
@@ -59,9 +60,10 @@ class Child:
         return f"the {self.name} process ended with {how}"
 
 
-def _live(main: Callable[[], object], close: Collection[int]) -> None:
+def _live(name: str, main: Callable[[], object], close: Collection[int]) -> None:
     status = 70
     try:
+        call_me(name)
         die_with_parent(signal.SIGKILL)
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)

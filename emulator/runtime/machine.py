@@ -153,10 +153,17 @@ class Machine:
         return self._hear_planner(0.0)
 
     def switch_routes(self, step: int) -> int:
-        """Apply the kernel routes that begin with `step`; returns how many nodes they concern."""
-        deltas = self._take_routes(step) if step and self.network.routing != "static" else []
-        self._apply(deltas)
-        return len(deltas)
+        """Apply the kernel routes that begin with `step`, and earlier ones that the planner was late with.
+
+        Returns how many changes there were; with static routing only the first step's routes count.
+        """
+        changes = 0
+        for begin in sorted(number for number in self._routes if number <= step):
+            deltas = self._take_routes(begin)
+            if begin == 0 or self.network.routing != "static":
+                self._apply(deltas)
+                changes += len(deltas)
+        return changes
 
     def check_planner(self) -> None:
         """EmulationError where the planner has failed."""

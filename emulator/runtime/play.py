@@ -147,7 +147,9 @@ class Play:
         number = 0
         while True:
             snapshot = supervisor.front.latest
-            snapshot.update({"phase": "play", "t_s": supervisor.now_s(), "elapsed_s": supervisor.elapsed_s()})
+            snapshot.update(
+                {"phase": "play", "label": "", "t_s": supervisor.now_s(), "elapsed_s": supervisor.elapsed_s()}
+            )
             snapshot["nodes"] = {
                 **scene.nodes(supervisor.network),  # type: ignore[typeddict-item]
                 "processes": len(supervisor.processes.alive()),

@@ -32,6 +32,15 @@ DRAIN_S = 2.0
 PROVISIONAL_T0_NS = 20_000_000_000  # before T0 is known scenario time is negative: T0 is taken as 20 s ahead
 
 
+def call_me(name: str) -> None:
+    """The name under which `ps` and `top` show this process."""
+    try:
+        with open("/proc/self/comm", "w") as file:
+            file.write(name[:15])
+    except OSError:  # no /proc here; it is only a name
+        pass
+
+
 @cache
 def load_program(dotted: str) -> type[Node]:
     """The class that "package.module:Class" names. EmulationError says what is wrong with it."""
@@ -180,6 +189,7 @@ class _Life:
 def run_program(spec: Message, channel: Channel, peers: dict[str, Peer], members: Sequence[str] = ()) -> int:
     """Live as a Node; returns the exit status. The caller has entered the node's namespace."""
     set_timer_slack()
+    call_me(spec["node"] or "zygote")
     life = _Life(spec, channel, peers, members)
     try:
         import uvloop

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -32,6 +33,7 @@ from emulator.runtime.jobs import READY_TIMEOUT_S, Jobs
 from emulator.runtime.live import LiveControl
 from emulator.runtime.machine import Machine
 from emulator.runtime.play import Play
+from emulator.runtime.process import call_me
 from emulator.runtime.processes import Process, Processes
 
 if TYPE_CHECKING:
@@ -106,9 +108,12 @@ class Supervisor:
     def _settle_in(self) -> None:
         """A session, standard streams and signals of our own: Ctrl-C comes as a message, never as a signal."""
         os.setsid()
+        call_me("supervisor")
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.ask_to_stop())
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket and a namespace for each node
         null = os.open(os.devnull, os.O_RDONLY)
         try:
             log = os.open(self.folder.logs / OWN_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
