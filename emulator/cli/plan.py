@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emulator.network import Network, Row, Timeline
     from emulator.scenario import Scenario
 
-SCANNED_STEPS = 3600  # of a long run, the steps that are looked through for handovers
+SCANNED_STEPS = 900  # of a long run, the steps that are looked through for handovers
 
 
 def plan(
