@@ -28,7 +28,7 @@ from emulator.link.packet import ETHERNET, VIRTIO, destination, hop_limit, is_gr
 from emulator.link.port import TunPort
 from emulator.link.rows import Rows
 from emulator.link.stats import EndStats
-from emulator.link.urgency import Urgency
+from emulator.link.urgency import raise_urgency
 from emulator.link.wait import Waiter
 from emulator.network import Network
 from emulator.schedule.ring import RowRing
@@ -109,7 +109,7 @@ class Relay:
         gc.collect()
         gc.freeze()
         gc.disable()  # the loop makes no cycles; a collection would stop every packet for milliseconds
-        self._urgency = Urgency()
+        raise_urgency()
         self._waiter.add(self._control.fileno())
         try:
             self._loop()
@@ -380,7 +380,6 @@ class Relay:
         }
         if self._control.report(message, ends, final):
             self._active.difference_update(idle)
-        self._urgency.adapt(share)
         self._cpu_s, self._cpu_at = cpu_s, now
         self._turn_max_s = self._slept_s = 0.0
         self._spin_left_s = SPIN_SHARE * STATS_S

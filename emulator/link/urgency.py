@@ -1,40 +1,27 @@
-"""How urgent the relay's thread is to the kernel.
+"""How urgent the relay's thread is to the kernel: a nice value, never a real-time class.
 
-A nice value does not help: sessions share the cores evenly (autogroups), whatever the nice values inside them.
-Invariant: real-time priority is given up in the first quarter second in which the relay keeps a core busy, so a relay
-with more work than a core can do competes like any other process and starves nobody.
+Invariant: however much work the relay has, every other process keeps its share. (SCHED_FIFO was tried, given up while a
+core was busy: three relays of three runs took turns in it and starved the machine for minutes.)
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-GIVE_UP, TAKE_BACK = 0.85, 0.6  # share of a core
+NICE = -10
 
 
-class Urgency:
-    """The lowest real-time priority where that is allowed, else a nice value; for the calling thread."""
+def raise_urgency() -> None:
+    """Ask for a larger share of the cores, for this thread and for its session; where refused, lateness will tell.
 
-    def __init__(self) -> None:
-        self._allowed = True
-        self.real_time = False
-        try:
-            os.setpriority(os.PRIO_PROCESS, 0, -10)
-        except OSError:
-            pass  # lateness will tell what that costs
-        self.adapt(0.0)
-
-    def adapt(self, share: float) -> None:
-        """Follow the share of a core that was used since the last call."""
-        if self.real_time and share > GIVE_UP:
-            self._set(False)
-        elif not self.real_time and self._allowed and share < TAKE_BACK:
-            self._set(True)
-
-    def _set(self, real_time: bool) -> None:
-        policy, priority = (os.SCHED_FIFO, 1) if real_time else (os.SCHED_OTHER, 0)
-        try:
-            os.sched_setscheduler(0, policy, os.sched_param(priority))
-            self.real_time = real_time
-        except OSError:
-            self._allowed = False
+    Sessions share the cores evenly (autogroups), whatever the nice values inside them, so the session's counts too.
+    """
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    except OSError:
+        pass
+    try:
+        Path("/proc/self/autogroup").write_text(str(NICE))
+    except OSError:
+        pass
