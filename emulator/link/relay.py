@@ -8,6 +8,7 @@ as lateness where it is written.
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import time
 from collections.abc import Iterable
@@ -28,13 +29,13 @@ from emulator.link.packet import ETHERNET, VIRTIO, destination, hop_limit, is_gr
 from emulator.link.port import TunPort
 from emulator.link.rows import Rows
 from emulator.link.stats import EndStats
-from emulator.link.urgency import raise_urgency
 from emulator.link.wait import Waiter
 from emulator.network import Network
 from emulator.schedule.ring import RowRing
 
 BATCH = 64  # packets that one port may bring in one turn
 STATS_S = 0.25
+NICE = -10
 SPIN_SHARE = 0.05  # of a core at most is spent awake before a delivery, because waking up takes 50-200 µs
 SPIN_MAX_S = 250e-6
 SATURATED = 0.95  # share of the time without sleep, or of a core, from which on the relay says it cannot keep up
@@ -109,7 +110,10 @@ class Relay:
         gc.collect()
         gc.freeze()
         gc.disable()  # the loop makes no cycles; a collection would stop every packet for milliseconds
-        raise_urgency()
+        try:  # never a real-time class: relays of several runs took turns in it and starved the machine
+            os.setpriority(os.PRIO_PROCESS, 0, NICE)
+        except OSError:
+            pass  # not allowed: the relay is as urgent as its neighbours, and lateness will tell
         self._waiter.add(self._control.fileno())
         try:
             self._loop()
