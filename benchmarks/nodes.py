@@ -54,7 +54,8 @@ async def measure(count: int, processes: Processes, begun: float) -> None:
         spawned.append(process)
     latencies_ms.sort()
     print(
-        f"start, one at a time         {latencies_ms[len(latencies_ms) // 2]:8.2f} ms median, {latencies_ms[-1]:.2f} max"
+        f"start, one at a time         {latencies_ms[len(latencies_ms) // 2]:8.2f} ms median,"
+        f" {latencies_ms[-1]:.2f} max"
     )
     begun = time.monotonic()
     rest = [

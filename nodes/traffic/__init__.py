@@ -1,1 +1,1 @@
-"""Traffic programs: latency probes, TCP bulk flows and request/response, all between live nodes named by the scenario."""
+"""Traffic programs: latency probes, TCP bulk flows and request/response between live nodes of the scenario."""

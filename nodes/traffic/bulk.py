@@ -1,8 +1,8 @@
 """Bulk: TCP flows between nodes, as fast as they go or at a capped rate.
 
-Samples of the receiver, with the sender as key: `goodput_bps` over each interval and `flow_bytes` so far. Events: `flow`
-at the receiver when a flow ends (peer, flow, bytes, duration_s, mean_bps), `flow-sent` at the sender (peer, flow, bytes,
-retransmits, rtt_ms), `flow-broken` where the connection failed; the sender then tries again.
+Samples of the receiver, with the sender as key: `goodput_bps` over each interval and `flow_bytes` so far. Events:
+`flow` at the receiver when a flow ends (peer, flow, bytes, duration_s, mean_bps), `flow-sent` at the sender (peer,
+flow, bytes, retransmits, rtt_ms), `flow-broken` where the connection failed; the sender then tries again.
 """
 
 from __future__ import annotations
