@@ -79,10 +79,10 @@ def _on_a_terminal(connection: Connection, request: dict[str, Any]) -> int:
     before_winch = signal.signal(signal.SIGWINCH, lambda *_: _copy_size(master))
     settings = termios.tcgetattr(0)
     try:
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSANOW)
         return _code(_copy(connection, master, woken))
     finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, settings)
+        termios.tcsetattr(0, termios.TCSANOW, settings)  # never waits for a terminal that nobody reads
         signal.signal(signal.SIGWINCH, before_winch)
         signal.set_wakeup_fd(before_wake)
         for fd in (master, woken, wake):
