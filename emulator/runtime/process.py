@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -89,6 +89,25 @@ def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
+class _Others(Mapping[str, Peer]):
+    """All peers but one, without a copy of a table that all processes of a large run share."""
+
+    def __init__(self, peers: dict[str, Peer], but: str) -> None:
+        self._peers = peers
+        self._but = but
+
+    def __getitem__(self, name: str) -> Peer:
+        if name == self._but:
+            raise KeyError(name)
+        return self._peers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._peers if name != self._but)
+
+    def __len__(self) -> int:
+        return len(self._peers) - (self._but in self._peers)
+
+
 class _Life:
     """The coroutine side of a node process."""
 
@@ -104,7 +123,7 @@ class _Life:
             program=spec["program"],
             seed=spec["seed"],
             address=peers[name],
-            peers={other: peer for other, peer in peers.items() if other != name},
+            peers=_Others(peers, name),
             store=Path(spec["store"]),
             clock=self.clock,
             sink=self.outbox,

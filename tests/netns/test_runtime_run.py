@@ -301,7 +301,7 @@ def test_crash_restart_and_exec_actions(start):
 
 
 def test_other_terminals(start):
-    run = start(program("bulk", "nodes.traffic.bulk:Bulk", config='{ flows = ["a -> b"], rate = "1 Mbit/s" }'), "600 s")
+    run = start(program("bulk", "nodes.traffic.bulk:Bulk", config='{ flows = ["a -> b"], rate = "1 Mbit/s" }'), "180 s")
     run.wait_for("play")
     assert run.control("exec").stdout.split() == ["a", "b"]
     ping = run.control("exec", "a", "--", "getent", "hosts", "b")
@@ -325,7 +325,7 @@ def test_other_terminals(start):
 
 @pytest.mark.parametrize("stage", ["schedule", "start", "play"])
 def test_ctrl_c_ends_a_run_in_every_stage(start, stage):
-    run = start(QUIET, "600 s")
+    run = start(QUIET, "180 s")
     run.wait_for(stage)
     pids = processes_of(run)
     run.process.send_signal(signal.SIGINT)
@@ -335,7 +335,7 @@ def test_ctrl_c_ends_a_run_in_every_stage(start, stage):
 
 
 def test_ctrl_c_twice_does_not_wait(start):
-    run = start(program("deaf", "programs:Deaf"), "600 s")
+    run = start(program("deaf", "programs:Deaf"), "180 s")
     run.wait_for("play")
     pids = processes_of(run)
     began = time.monotonic()
@@ -349,7 +349,7 @@ def test_ctrl_c_twice_does_not_wait(start):
 
 @pytest.mark.parametrize("victim", ["front", "supervisor", "zygote", "relay", "planner", "a"])
 def test_nothing_is_left_after_kill_9(start, victim):
-    run = start(QUIET, "600 s")
+    run = start(QUIET, "180 s")
     run.wait_for("play")
     pids = processes_of(run)
     assert len(pids) >= 8
