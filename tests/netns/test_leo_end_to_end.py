@@ -61,7 +61,7 @@ class Live:
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    run = Live(tmp_path_factory.mktemp("runs"), "--duration", "10min")
+    run = Live(tmp_path_factory.mktemp("runs"), "--duration", "150s")
     yield run
     if run.process.poll() is None:
         run.process.kill()
@@ -175,7 +175,7 @@ def test_live_capture(live: Live) -> None:
 
 
 def test_interrupt_gives_a_verdict_and_130(tmp_path: Path) -> None:
-    run = Live(tmp_path, "--duration", "10min")
+    run = Live(tmp_path, "--duration", "150s")
     code, output = run.end()
     assert code == 130, output
     verdict = json.loads((tmp_path / "leo" / "latest" / "verdict.json").read_text())
@@ -196,7 +196,7 @@ def processes_with(marker: bytes) -> list[int]:
 def test_kill_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKYLOOM_TEST_MARK", f"{os.getpid()}-kill")
     marker = f"SKYLOOM_TEST_MARK={os.getpid()}-kill".encode()
-    run = Live(tmp_path, "--duration", "10min")
+    run = Live(tmp_path, "--duration", "150s")
     run.process.kill()
     run.process.wait()
     deadline = time.monotonic() + 30
