@@ -6,13 +6,14 @@ not use; both speak over one SEQPACKET socket each, and both are watched.
 
 from __future__ import annotations
 
+import difflib
 import select
 import time
 from collections import defaultdict
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
 
-from emulator.errors import EmulationError
+from emulator.errors import EmulationError, UsageError
 from emulator.runtime.channel import Channel, Message
 from emulator.runtime.child import Child
 
@@ -237,9 +238,16 @@ class Machine:
             self.refused_routes += self.fabric.apply_routes(deltas)
 
     def netns(self, name: str) -> int:
-        """Descriptor of a node's network namespace; EmulationError where it has none."""
+        """Descriptor of a live node's network namespace. UsageError where there is none."""
+        number = self.number.get(name)
+        if number is None:
+            near = difflib.get_close_matches(name, self.number, 1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"there is no node {name!r} in this run{meant} (`skyloom exec` lists the live ones)")
+        if not self.network.nodes[number].live:
+            raise UsageError(f"{name} is a transit node without a namespace; `materialise` in the scenario gives it one")
         assert self.fabric is not None
-        return self.fabric.netns(self.number[name])
+        return self.fabric.netns(number)
 
 
 def _forwarding(network: Network) -> set[int]:

@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import EXIT_INTERNAL, EmulationError, SkyloomError
+from emulator.errors import EXIT_INTERNAL, SkyloomError
 from emulator.record.verdict import Verdict
 from emulator.runtime import ending, scene
 from emulator.runtime.capturing import CaptureWriter
@@ -302,9 +302,7 @@ class Supervisor:
         self.collector.event(self.now_s(), "", "skyloom", kind, data)
 
     def netns(self, node: str) -> int:
-        """Descriptor of a node's namespace. EmulationError where there is none."""
-        if node not in self.machine.number:
-            raise EmulationError(f"there is no node {node!r} in this run; `skyloom exec` lists them")
+        """Descriptor of a live node's namespace. UsageError where there is none."""
         return self.machine.netns(node)
 
     def interfaces(self, ends: list[int], snaplen: int) -> list[list[Any]]:
