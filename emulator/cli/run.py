@@ -6,7 +6,6 @@ the verdict's exit code.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,13 +39,10 @@ def run(
 
     chosen = _choose(scenario, topo, _overrides(duration, seed, capture, overrides), tle, skip_bad)
     from emulator.record import RunFolder
-    from emulator.record.folder import platform_facts
     from emulator.runtime import launch
     from emulator.show import LiveScreen, print_summary
 
     folder = RunFolder.create(runs, chosen.name)
-    folder.write_scenario(chosen.to_toml(), sys.argv)
-    folder.write_platform(platform_facts(sys.argv))
     handle = launch(chosen, folder)
     with LiveScreen(enabled=tui, scenario=chosen.name) as screen, handle.forwarding_interrupts():
         for snapshot in handle.snapshots():

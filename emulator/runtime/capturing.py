@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -37,11 +36,13 @@ class CaptureWriter:
     """The writing process. Forked before play; `start` gives it the time of day of scenario time 0."""
 
     def __init__(
-        self, folder: RunFolder, network: Network, ends: Iterable[int], snaplen: int, max_bytes: float, close: list[int]
-    ) -> None:
+        self, folder: RunFolder, network: Network, ends: Iterable[int], snaplen: int, max_bytes: float,
+        close: list[int], comment: str = "",
+    ) -> None:  # fmt: skip
         self.ends = list(ends)
         self.snaplen = snaplen
         self._folder = folder
+        self._comment = comment
         self._read_end, self.write_end = pipe()
         self._channel, theirs = Channel.pair()
         self._child = Child(
@@ -52,17 +53,25 @@ class CaptureWriter:
         theirs.close()
         os.close(self._read_end)
 
-    def start(self, t0_ns: int) -> None:
-        """Packets are going to come; `t0_ns` is the CLOCK_MONOTONIC reading of scenario time 0."""
-        self._channel.send({"t0_utc_ns": t0_ns + time.time_ns() - time.monotonic_ns()})
+    def start(self, t0_utc_ns: int) -> None:
+        """Packets are going to come; `t0_utc_ns` is the time of day of scenario time 0."""
+        self._channel.send({"t0_utc_ns": t0_utc_ns})
         os.close(self.write_end)  # the relay has its own
         self.write_end = -1
 
-    def finish(self) -> None:
-        """The relay has closed its end: wait until all is on disk, and take over the writer's warnings."""
+    def finish(self, missed: int = 0) -> None:
+        """The relay has closed its end: wait until all is on disk, and take over the writer's warnings.
+
+        `missed` is the relay's own count of packets that the pipe had no room for.
+        """
         if self.write_end >= 0:
             os.close(self.write_end)
+            self.write_end = -1
             self._channel.send({"t0_utc_ns": 0})
+        try:
+            self._channel.send({"missed": missed})
+        except OSError:  # it has died, as `receive` will tell
+            pass
         self._channel.socket.settimeout(PATIENCE_S)
         try:
             message, _ = self._channel.receive()
@@ -85,7 +94,8 @@ class CaptureWriter:
         if message is None:
             return
         known = len(self._folder.warnings)
-        file = CaptureFile(self._folder, interfaces(network, self.ends, self.snaplen), message["t0_utc_ns"])
+        described = interfaces(network, self.ends, self.snaplen)
+        file = CaptureFile(self._folder, described, message["t0_utc_ns"], self._comment)
         taken = 0
         while data := os.read(self._read_end, READ_BYTES):
             if taken <= max_bytes:
@@ -93,5 +103,6 @@ class CaptureWriter:
             elif taken < max_bytes + READ_BYTES:
                 self._folder.warn(f"capture.pcapng ended at its size limit of {max_bytes:g} bytes")
             taken += len(data)
-        file.close()
+        message, _ = channel.receive()
+        file.close(missed=message["missed"] if message is not None else 0)
         channel.send({"warnings": self._folder.warnings[known:]})

@@ -112,11 +112,12 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
     network = build_network(scenario)
     listener = live.listen(folder.run_id)
     ours, theirs = Channel.pair()
+    root = os.geteuid() == 0
 
     def main() -> int:
         from emulator.runtime.supervisor import Supervisor
 
-        return Supervisor(scenario, folder, network, theirs, listener, capture).run()
+        return Supervisor(scenario, folder, network, theirs, listener, capture, root).run()
 
     hosts = {node.name: (node.ipv4, node.ipv6) for node in network.nodes if node.live and node.ipv4}
     try:

@@ -245,7 +245,9 @@ class Machine:
             meant = f"; did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"there is no node {name!r} in this run{meant} (`skyloom exec` lists the live ones)")
         if not self.network.nodes[number].live:
-            raise UsageError(f"{name} is a transit node without a namespace; `materialise` in the scenario gives it one")
+            raise UsageError(
+                f"{name} is a transit node without a namespace; `materialise` in the scenario gives it one"
+            )
         assert self.fabric is not None
         return self.fabric.netns(number)
 

@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from emulator import __version__
 from emulator.errors import EXIT_INTERNAL, SkyloomError
 from emulator.record.verdict import Verdict
 from emulator.runtime import ending, scene
@@ -47,7 +48,10 @@ OWN_LOG = "_skyloom.txt"  # what the run's own processes write to standard error
 
 
 class Supervisor:
-    """One run. `listener` is the socket of its live control, `channel` leads to the command that started it."""
+    """One run. `listener` is the socket of its live control, `channel` leads to the command that started it.
+
+    `root`: whether that command had root's rights; in here everybody has.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Supervisor:
         channel: Channel,
         listener: socket.socket,
         capture: Sequence[str] = (),
+        root: bool = True,
     ) -> None:
         self.scenario = scenario
         self.folder = folder
@@ -69,7 +74,7 @@ class Supervisor:
         self.error = ""
         self.error_code: int | None = None
         self.played_s = 0.0
-        self.t0_ns = 0
+        self.t0_ns = self.t0_utc_ns = 0
         self.warnings: list[str] = []
         self.stop_asked = asyncio.Event()
         self.capture_writer: CaptureWriter | None = None
@@ -78,6 +83,7 @@ class Supervisor:
         self.director: Director
         self.collector: Collector
         self._capture = [*scenario.capture.links, *capture]
+        self._platform: dict[str, Any] = {"root": root}
         self._begun = time.monotonic()
 
     def run(self) -> int:
@@ -160,8 +166,10 @@ class Supervisor:
         if ends:
             capture = self.scenario.capture
             self.capture_writer = CaptureWriter(
-                self.folder, self.network, ends, int(capture.snaplen_bytes), capture.max_size_bytes, keep_out
-            )
+                self.folder, self.network, ends, int(capture.snaplen_bytes), capture.max_size_bytes, keep_out,
+                f"skyloom {__version__}, run {self.folder.run_id}, scenario {self.scenario.name}, "
+                f"seed {self.scenario.seed}",
+            )  # fmt: skip
         machine.start_relay(keep_out)
         if machine.ring is not None:
             self.collector.asked = Asked(self.network, machine.ring)
@@ -172,7 +180,8 @@ class Supervisor:
         from emulator.record.folder import platform_facts
 
         self.folder.write_scenario(self.scenario.to_toml(), sys.argv)
-        self.folder.write_platform(platform_facts(sys.argv))
+        self._platform = {**platform_facts(sys.argv), **self._platform}
+        self.folder.write_platform(self._platform)
 
     async def _live(self) -> None:
         """Processes up, play, processes down."""
@@ -191,14 +200,17 @@ class Supervisor:
             await self.processes.wait_ready(
                 spawned, READY_TIMEOUT_S, lambda done: self.front.progress("start", done, total, "processes")
             )
-            self.t0_ns = self.collector.t0_ns = time.monotonic_ns() + 50_000_000 + 100_000 * total
+            ahead_ns = 50_000_000 + 100_000 * total
+            self.t0_ns = self.collector.t0_ns = time.monotonic_ns() + ahead_ns
+            self.t0_utc_ns = time.time_ns() + ahead_ns
             if self.capture_writer is not None:
                 writer = self.capture_writer
                 order = {"op": "capture", "id": 0, "ends": writer.ends, "snaplen": writer.snaplen}
                 self.machine.tell_relay(order, (writer.write_end,))
-                writer.start(self.t0_ns)
+                writer.start(self.t0_utc_ns)
             self.machine.start(self.t0_ns)
             self.jobs.start_all(self.t0_ns)
+            self._tell_times()
             live.attach()
             await play.until_end()
         finally:
@@ -207,6 +219,12 @@ class Supervisor:
             live.detach()
             await self._stop()
             loop.remove_reader(self.front.channel.fileno())
+
+    def _tell_times(self) -> None:
+        """Put T0 on record, now that everybody knows it: an event at scenario time 0, and two keys of platform.json."""
+        times = {"t0_monotonic_ns": self.t0_ns, "t0_utc_ns": self.t0_utc_ns}
+        self.collector.event(0.0, "", "skyloom", "play", times)
+        self.folder.write_platform({**self._platform, **times})
 
     async def _stop(self) -> None:
         """Ask the nodes to end, then the relay. A second "stop" cuts it short."""
@@ -244,7 +262,7 @@ class Supervisor:
         self.front.latest.update({"phase": "analysis", "done": 0, "total": 1, "label": "tables and verdict"})
         self.front.show(self.front.latest)
         if self.capture_writer is not None:
-            self.capture_writer.finish()
+            self.capture_writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))
         figures, trouble = ending.figures_of(self.scenario, self.folder, collector, quick or not self.t0_ns)
         if trouble and not self.interrupted:
             self.error = self.error or trouble
@@ -314,7 +332,7 @@ class Supervisor:
 
     def times(self) -> dict[str, int]:
         """T0 by the monotonic clock and by the time of day."""
-        return {"t0_ns": self.t0_ns, "t0_utc_ns": self.t0_ns + time.time_ns() - time.monotonic_ns()}
+        return {"t0_ns": self.t0_ns, "t0_utc_ns": self.t0_utc_ns}
 
     def ask_to_stop(self) -> None:
         """As Ctrl-C does."""

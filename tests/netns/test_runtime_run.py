@@ -240,8 +240,14 @@ def test_probes_and_a_command_pass(start):
     assert flow["pair"] == "a → b"
     assert flow["bytes"] > 100_000
     assert "resolved" in (run.folder / "logs" / "a.txt").read_text()
-    assert (run.folder / "capture.pcapng").stat().st_size > 1000
+    capture = (run.folder / "capture.pcapng").read_bytes()
+    assert len(capture) > 1000
+    assert f"run {verdict['run_id']}, scenario small, seed 1".encode() in capture
+    platform = json.loads((run.folder / "platform.json").read_text())
+    assert 0 < time.monotonic_ns() - platform["t0_monotonic_ns"] < 600e9
+    assert 0 < time.time_ns() - platform["t0_utc_ns"] < 600e9
     events = run.events()
+    assert ("", "play") in events
     assert ("a", "probe") in events
     assert ("b", "requests") in events
     assert ("b", "flow") in events
