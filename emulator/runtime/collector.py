@@ -6,6 +6,7 @@ derived from the same records, so screen, verdict and Parquet files cannot disag
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -73,7 +74,10 @@ class Collector:
         self.lateness = Lateness()
         self.relay: Message = {}  # its last report
         self.saturated = 0
-        self.reports = 0
+        self.reports = 0  # a report comes in several messages where many ends did something
+        self._report_s = -1.0
+        self._live: tuple[list[LinkInterval], dict[str, int]] = [], {}
+        self._live_of: list[LinkInterval] | None = None
         self.asked: Asked | None = None
         self.on_load: Callable[[float, dict[int, list[float]]], None] = lambda t_s, ends: None
 
@@ -153,12 +157,14 @@ class Collector:
         if message["op"] != "stats":
             return
         self.relay = message
-        self.lateness = Lateness.unpack(message["lateness"])
         self.counters.update(message["ends"])
-        self.reports += 1
-        self.saturated += bool(message.get("saturated"))
+        if message["t_s"] != self._report_s:
+            self._report_s = message["t_s"]
+            self.lateness = Lateness.unpack(message["lateness"])
+            self.reports += 1
+            self.saturated += bool(message.get("saturated"))
         self.on_load(message["t_s"], message["ends"])
-        self.links.update(message["t_s"], self.counters, final=bool(message.get("final")))
+        self.links.update(message["t_s"], message["ends"], final=bool(message.get("final")))
 
     def flush(self) -> None:
         """Hand the logs to the kernel."""
@@ -177,7 +183,19 @@ class Collector:
 
     def notable_links(self) -> list[LinkInterval]:
         """Link ends of the last interval that matter: those that drop, then the busiest."""
-        return sorted(self.links.latest, key=lambda row: (row.drops, row.delivered_bps), reverse=True)[:LIVE_ROWS]
+        return self._of_interval()[0]
+
+    def drops_so_far(self) -> dict[str, int]:
+        """`drops` as of the last interval of links, for the screen."""
+        return self._of_interval()[1]
+
+    def _of_interval(self) -> tuple[list[LinkInterval], dict[str, int]]:
+        """Worked out once an interval: with thousands of ends it costs more than all else that a snapshot shows."""
+        latest = self.links.latest
+        if self._live_of is not latest:
+            notable = heapq.nlargest(LIVE_ROWS, latest, key=lambda row: (row.drops, row.delivered_bps))
+            self._live_of, self._live = latest, (notable, self.drops())
+        return self._live
 
     def worst_links(self, count: int) -> list[tuple[int, float]]:
         """The ends whose packets were latest: end and seconds."""

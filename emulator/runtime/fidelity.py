@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emulator.network import Network, Row
     from emulator.schedule.ring import RowRing
 
+_SENT_BYTES = int(EndStats.SENT_BYTES)
 PROBE_BITS = 8 * (64 + 28)  # of a default probe with its UDP and IPv4 headers
 HISTORY_STEPS = 8
 HISTORY_BYTES = 64e6
@@ -81,11 +82,11 @@ class Asked:
         row = self._row(floor(t_s / self._step_s))
         if row is None:
             return
-        for end, values in counters.items():
-            sent = values[EndStats.SENT_BYTES]
+        rates_bps = row.rate_bps[list(counters)].tolist()  # plain numbers: a report may speak of thousands of ends
+        for (end, values), rate_bps in zip(counters.items(), rates_bps, strict=True):
+            sent = values[_SENT_BYTES]
             before_s, before = self._before.get(end, (t_s - 0.25, 0.0))
             self._before[end] = (t_s, sent)
-            rate_bps = row.rate_bps[end]
             if t_s > before_s and rate_bps < inf and (sent - before) * 8 > BUSY_SHARE * rate_bps * (t_s - before_s):
                 self._busy_until[end] = t_s + BUSY_MEMORY_S
 

@@ -24,15 +24,12 @@ def nodes(network: Network) -> dict[str, int]:
 
 def fill(snapshot: Snapshot, collector: Collector, warnings: list[str]) -> Snapshot:
     """Add what has been measured so far."""
-    snapshot["lateness_ms"] = {
-        "p50": collector.lateness_ms()["p50"],
-        "p99": collector.lateness_ms()["p99"],
-        "max": collector.lateness_ms()["max"],
-    }
+    late = collector.lateness_ms()
+    snapshot["lateness_ms"] = {"p50": late["p50"], "p99": late["p99"], "max": late["max"]}
     snapshot["probes"] = probe_rows(collector)
     snapshot["flows"] = flow_rows(collector)
     snapshot["links"] = link_rows(collector)
-    snapshot["drops"] = collector.drops()
+    snapshot["drops"] = collector.drops_so_far()
     snapshot["events"] = [
         {"t_s": row["t_s"], "node": row["node"], "kind": row["kind"], "text": row["text"]} for row in collector.tail
     ]
