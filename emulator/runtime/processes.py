@@ -24,6 +24,7 @@ from emulator.errors import EmulationError
 from emulator.runtime.channel import RECORDS, Channel, Message, packed, records
 
 PEERS_PER_MESSAGE = 500
+BATCH = 4  # packets of records that one process may bring in one turn of the event loop
 LOG_TAIL_LINES = 8
 LOG_TAIL_BYTES = 4096
 
@@ -285,7 +286,8 @@ class Processes:
 
     def _ended(self, process: Process, status: int) -> None:
         if process.channel is not None:
-            self._told(process)  # its last records
+            while self._told(process):  # its last records
+                pass
             self._unlisten(process)
         process.status = status
         process.state = ENDED
@@ -304,24 +306,27 @@ class Processes:
             process.channel.close()
             process.channel = None
 
-    def _told(self, process: Process) -> None:
-        """Messages of a node process."""
-        while process.channel is not None:
+    def _told(self, process: Process) -> bool:
+        """Some messages of a node process; whether there may be more. The event loop calls again while there are."""
+        for _ in range(BATCH):
+            if process.channel is None:
+                return False
             try:
                 data, fds = process.channel.receive_bytes()
             except BlockingIOError:
-                return
+                return False
             for fd in fds:
                 os.close(fd)
             if not data:
                 self._unlisten(process)  # a command has replaced the process, or it has ended
-                return
+                return False
             if data[0] == RECORDS:
                 for record in records(data):
                     self.on_record(process, record)
                 continue
             self._message(process, data)
             self._changed.set()
+        return True
 
     def _message(self, process: Process, data: bytes) -> None:
         message = msgpack.unpackb(data)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from emulator.scenario import Scenario
 
 RELAY_STOP_S = 3.0
+RELAY_BATCH = 4  # messages of the relay in one turn of the event loop: some 5 ms
 READY_ROWS = 2  # of the schedule before play begins: the one that plays and the next
 OWN_LOG = "_skyloom.txt"  # what the run's own processes write to standard error
 
@@ -351,11 +352,12 @@ class Supervisor:
             self.collector.relay_report(message)
 
     def hear_relay(self) -> None:
-        """Reports of the relay, for the event loop."""
+        """Some reports of the relay, for the event loop, which calls again while there are more."""
         channel = self.machine.relay_channel
-        while channel is not None:
+        assert channel is not None
+        for _ in range(RELAY_BATCH):
             try:
-                message, _ = channel.receive()
+                message, _fds = channel.receive()
             except BlockingIOError:
                 return
             if message is None:

@@ -1,0 +1,32 @@
+"""Play on a machine that is too busy: nothing is made good that nobody waits for."""
+
+from __future__ import annotations
+
+from emulator.runtime.channel import Channel
+from emulator.runtime.play import next_tick
+from emulator.runtime.supervisor import RELAY_BATCH, Supervisor
+
+
+def test_missed_ticks_are_skipped():
+    assert next_tick(0, 0.01, 0.25) == 1
+    assert next_tick(1, 0.26, 0.25) == 2
+    assert next_tick(1, 0.2499, 0.25) == 2, "woken early: the same tick does not come twice"
+    assert next_tick(2, 9.9, 0.25) == 40
+    assert next_tick(0, -0.05, 0.25) == 1, "before T0"
+
+
+def test_the_relay_gets_a_few_messages_a_turn():
+    ours, theirs = Channel.pair()
+    ours.socket.setblocking(False)
+    for number in range(RELAY_BATCH + 2):
+        theirs.send({"op": "stats", "number": number})
+    supervisor = Supervisor.__new__(Supervisor)
+    supervisor.machine = type("Machine", (), {"relay_channel": ours})()
+    heard = []
+    supervisor._relay_said = lambda message: heard.append(message["number"])
+    supervisor.hear_relay()
+    assert heard == list(range(RELAY_BATCH))
+    supervisor.hear_relay()
+    assert heard == list(range(RELAY_BATCH + 2))
+    ours.close()
+    theirs.close()
