@@ -82,9 +82,11 @@ def _instant(at: str, scenario: Scenario) -> float:
 def facts_of(scenario: Scenario, at_s: float | None = None) -> dict[str, Any]:
     """The plan as plain values. Without `at_s`: the instant 0, and handovers over the run; with it, up to there."""
     from emulator.fabric import network_from
+    from emulator.fabric.convert import refuse_duplicates
     from emulator.scenario import build_topo
 
-    topo = build_topo(scenario)
+    with refuse_duplicates():
+        topo = build_topo(scenario)
     network = network_from(topo, scenario.materialise, scenario.routing)
     timeline = network.timeline or _still(network, scenario)
     t_s = at_s or 0.0

@@ -134,14 +134,17 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
 def build_network(scenario: Scenario) -> Network:
     """The scenario's network, with every name in the scenario checked against it."""
     from emulator.fabric import network_from
+    from emulator.fabric.convert import refuse_duplicates
     from emulator.scenario import build_topo
 
-    network = network_from(build_topo(scenario), scenario.materialise, scenario.routing)
+    with refuse_duplicates():
+        topo = build_topo(scenario)
+    network = network_from(topo, scenario.materialise, scenario.routing)
     if network.timeline is None and network.links:
         network = replace(network, timeline=_timeline(network, scenario.step_s))
     names = [node.name for node in network.nodes]
     ends = [network.end_name(end) for end in range(2 * len(network.links))]
-    problems = scenario.check_names(names, ends)
+    problems = scenario.check_names(names, ends, live=[node.name for node in network.nodes if node.live])
     if problems:
         raise ScenarioError(problems)
     return network
