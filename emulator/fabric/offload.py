@@ -7,6 +7,7 @@ too, for a merged segment would count as one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf, isfinite
 
 from emulator.network import EndSpec, Network, Row
@@ -17,16 +18,21 @@ QUEUE_PIECES = 8  # merged segments that a queue must have room for
 LEAST = 2 * 1514  # below two full packets there is nothing to merge
 
 
-def merged_bytes(network: Network, first: Row | None = None) -> int:
+def merged_bytes(
+    network: Network, first: Row | None = None, rates_bps: Iterable[float] = (), losses: Iterable[float] = ()
+) -> int:
     """Bytes that a merged segment may have in this network; 0: segments must not be merged.
 
     `first` is the first row of the network's timeline, which speaks for the ends that have no knots of their own.
+    `rates_bps` and `losses` are what links are going to be set to while the run plays.
     """
+    if any(losses):
+        return 0
     groups: dict[int, tuple[EndSpec, list[int]]] = {}  # thousands of ends share a few specs
     for number, link in enumerate(network.links):
         groups.setdefault(id(link.forward), (link.forward, []))[1].append(2 * number)
         groups.setdefault(id(link.backward), (link.backward, []))[1].append(2 * number + 1)
-    least = float(WHOLE)
+    least = min([WHOLE, *(rate_bps * PIECE_S / 8 for rate_bps in rates_bps if rate_bps > 0)])
     for spec, ends in groups.values():
         effects = spec.effects
         if spec.knots is not None:

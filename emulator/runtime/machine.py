@@ -18,10 +18,11 @@ from emulator.runtime.channel import Channel, Message
 from emulator.runtime.child import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from emulator.fabric import Fabric, Port
     from emulator.network import Network
+    from emulator.scenario import Action
     from emulator.schedule.ring import RowRing
 
 RING_BYTES = 400e6  # what the rows of a large network may take at most; the smallest ring holds MIN_ROWS of them
@@ -29,12 +30,13 @@ MAX_ROWS, MIN_ROWS = 16, 4
 
 
 class Machine:
-    """Planner, fabric and relay of one run."""
+    """Planner, fabric and relay of one run. `actions` are those that the scenario plans."""
 
-    def __init__(self, network: Network, seed: int, duration_s: float) -> None:
+    def __init__(self, network: Network, seed: int, duration_s: float, actions: Sequence[Action] = ()) -> None:
         self.network = network
         self.number = {node.name: number for number, node in enumerate(network.nodes)}
         self.seed = seed
+        self._actions = actions
         self.steps = 0
         self.ring: RowRing | None = None
         self.planner: Child | None = None
@@ -90,7 +92,13 @@ class Machine:
         from emulator.fabric.offload import merged_bytes
 
         row = self.ring.row(0) if self.ring is not None and self.ring.latest >= 0 else None
-        self.fabric = Fabric(self.network, merged_bytes(self.network, row))
+        merge = merged_bytes(
+            self.network,
+            row,
+            rates_bps=[action.rate_bps for action in self._actions if action.rate_bps is not None],
+            losses=[action.loss for action in self._actions if action.loss is not None],
+        )
+        self.fabric = Fabric(self.network, merge)
 
         def also_hear_the_planner(done: int, total: int) -> None:
             self._hear_planner(0.0)

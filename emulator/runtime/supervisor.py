@@ -69,7 +69,7 @@ class Supervisor:
         self.network = network
         self.front = Front(channel)
         self.listener = listener
-        self.machine = Machine(network, scenario.seed, scenario.duration_s)
+        self.machine = Machine(network, scenario.seed, scenario.duration_s, scenario.actions)
         self.live_nodes = [network.nodes[number].name for number in network.live]
         self.interrupted = False
         self.error = ""

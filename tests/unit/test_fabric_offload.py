@@ -59,3 +59,9 @@ def test_ends_without_knots_follow_the_first_row():
 def test_the_slowest_knot_counts():
     table = Knots(np.arange(3.0), np.zeros(3), np.array([1e9, 5e7, 0.0]), np.zeros(3), np.ones(3, bool))
     assert merged_bytes(network(replace(end(), knots=table))) == 6250
+
+
+def test_what_actions_will_set_counts_too():
+    assert merged_bytes(network(end()), losses=[0.0, 0.01]) == 0
+    assert merged_bytes(network(end()), losses=[0.0]) == WHOLE
+    assert merged_bytes(network(end()), rates_bps=[0.0, 1e8, float("inf")]) == 12500

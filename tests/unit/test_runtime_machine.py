@@ -7,6 +7,7 @@ import pytest
 from emulator.errors import EXIT_USAGE, UsageError
 from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 from emulator.runtime.machine import Machine
+from emulator.scenario.models import Action
 
 
 def network():
@@ -25,3 +26,20 @@ def test_unknown_and_transit_nodes_are_the_users_mistake():
     assert caught.value.exit_code == EXIT_USAGE
     with pytest.raises(UsageError, match="sat-0101 is a transit node"):
         machine.netns("sat-0101")
+
+
+@pytest.mark.parametrize(
+    ("actions", "merges"),
+    [
+        ([], True),
+        ([{"at": "1 s", "do": "link-down", "links": ["*"]}], True),
+        ([{"at": "1 s", "do": "set", "links": ["*"], "loss": "1 %"}], False),
+    ],
+)
+def test_segments_stay_single_where_an_action_will_set_a_loss(monkeypatch, actions, merges):
+    from emulator.fabric import build
+
+    monkeypatch.setattr(build.Fabric, "build", lambda self, progress: [])
+    machine = Machine(network(), 1, 10.0, [Action.model_validate(action) for action in actions])
+    machine.build(lambda done, total: None)
+    assert (machine.fabric.merge > 0) is merges
