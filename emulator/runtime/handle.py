@@ -108,6 +108,7 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
     """
     from emulator.fabric import sandbox
     from emulator.runtime import live
+    from emulator.runtime.machine import with_routed_ipv6
 
     network = build_network(scenario)
     listener = live.listen(folder.run_id)
@@ -119,7 +120,8 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
 
         return Supervisor(scenario, folder, network, theirs, listener, capture, root).run()
 
-    hosts = {node.name: (node.ipv4, node.ipv6) for node in network.nodes if node.live and node.ipv4}
+    routed = with_routed_ipv6(network).nodes
+    hosts = {node.name: (node.ipv4, node.ipv6) for node in routed if node.live and node.ipv4}
     try:
         pid = sandbox.spawn(main, hosts, keep_fds={theirs.fileno(), listener.fileno()})
     except BaseException:

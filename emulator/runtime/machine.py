@@ -10,6 +10,7 @@ import difflib
 import select
 import time
 from collections import defaultdict
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from emulator.schedule.ring import RowRing
 
 RING_BYTES = 400e6  # what the rows of a large network may take at most; the smallest ring holds MIN_ROWS of them
+FULL_IPV6 = 200  # live nodes
 MAX_ROWS, MIN_ROWS = 16, 4
 
 
@@ -74,8 +76,8 @@ class Machine:
         shape = 2 * len(self.network.links), len(self.network.nodes), len(self.network.live)
         per_row = RowRing(*shape, capacity=MIN_ROWS).bytes_per_row  # pages that nobody touches cost nothing
         ring = self.ring = RowRing(*shape, capacity=max(MIN_ROWS, min(MAX_ROWS, int(RING_BYTES / per_row))))
-        versions = (4, 6) if self._forwarding and self.network.routing != "none" else ()
-        fibs = [FibCompiler(self.network, version) for version in versions]
+        routed = self._forwarding and self.network.routing != "none"
+        fibs = [FibCompiler(self.network, 4), FibCompiler(with_routed_ipv6(self.network), 6)] if routed else []
         ours, theirs = Channel.pair()
         self.planner_channel = ours
         steps = self.steps
@@ -258,6 +260,18 @@ class Machine:
             )
         assert self.fabric is not None
         return self.fabric.netns(number)
+
+
+def with_routed_ipv6(network: Network) -> Network:
+    """The network with only those IPv6 addresses that are routed.
+
+    Where more than FULL_IPV6 nodes are live these are the end points': every satellite routing to every other one by
+    IPv6 too would double the 400,000 kernel routes of a materialised shell.
+    """
+    if len(network.live) <= FULL_IPV6:
+        return network
+    nodes = (replace(node, ipv6="") if node.role == "satellite" else node for node in network.nodes)
+    return replace(network, nodes=tuple(nodes))
 
 
 def _forwarding(network: Network) -> set[int]:

@@ -6,7 +6,7 @@ import pytest
 
 from emulator.errors import EXIT_USAGE, UsageError
 from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
-from emulator.runtime.machine import Machine
+from emulator.runtime.machine import FULL_IPV6, Machine, with_routed_ipv6
 from emulator.scenario.models import Action
 
 
@@ -43,3 +43,13 @@ def test_segments_stay_single_where_an_action_will_set_a_loss(monkeypatch, actio
     machine = Machine(network(), 1, 10.0, [Action.model_validate(action) for action in actions])
     machine.build(lambda done, total: None)
     assert (machine.fabric.merge > 0) is merges
+
+
+@pytest.mark.parametrize(("satellites", "addressed"), [(FULL_IPV6 - 1, FULL_IPV6), (FULL_IPV6, 1)])
+def test_many_live_satellites_have_no_routed_ipv6(satellites, addressed):
+    nodes = [NodeSpec(f"sat-{n}", "satellite", True, f"10.0.0.{n}", f"fd00::{n}") for n in range(satellites)]
+    nodes.append(NodeSpec("gs-tokyo", "ground station", True, "10.1.0.1", "fd00::1:1"))
+    routed = with_routed_ipv6(Network(tuple(nodes), ()))
+    assert sum(bool(node.ipv6) for node in routed.nodes) == addressed
+    assert routed.nodes[-1].ipv6
+    assert all(node.ipv4 for node in routed.nodes)
