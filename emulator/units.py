@@ -100,7 +100,9 @@ class Unit:
             return parse(value, kind)
 
         def write(value: float) -> str | None:
-            return show(value, kind) if math.isfinite(value) else None  # "no limit" is an absent key
+            if math.isfinite(value) or (value == math.inf and kind in MAY_BE_UNLIMITED):
+                return show(value, kind)
+            return None  # there is no text for it: an absent key
 
         return core_schema.no_info_plain_validator_function(
             validate,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from emulator.scenario.lines import Path
@@ -104,7 +105,9 @@ def _tables(data: Mapping[str, Any], key: str) -> list[tuple[int, Mapping[str, A
 
 
 def _seconds(value: object) -> float | None:
+    """Seconds, or None where the model refuses the value anyway."""
     try:
-        return parse(value, "duration")
+        seconds = parse(value, "duration")
     except ValueError:
         return None
+    return seconds if isfinite(seconds) else None

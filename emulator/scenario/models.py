@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
@@ -15,7 +16,13 @@ from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_valida
 from emulator.errors import Problem
 from emulator.scenario.lines import LineIndex, Path
 from emulator.tables import Table, plain
-from emulator.units import Duration, Rate, Share, Size, show
+from emulator.units import UNLIMITED, Duration, Rate, Share, Size, show
+
+
+def _finite(value: float) -> float:
+    if not isfinite(value):
+        raise ValueError(f"{UNLIMITED!r}; wanted a value with an end, such as '100 ms' for a time or '1 kB' for a size")
+    return value
 
 
 def _positive(value: float) -> float:
@@ -30,7 +37,8 @@ def _share(value: float) -> float:
     return value
 
 
-PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+Time = Annotated[Duration, AfterValidator(_finite)]
+PositiveDuration = Annotated[Time, AfterValidator(_positive)]
 Probability = Annotated[Share, AfterValidator(_share)]
 Glob = Annotated[str, Field(min_length=1)]
 Globs = Annotated[tuple[Glob, ...], Field(min_length=1)]
@@ -72,9 +80,9 @@ class Program(Table):
     """Configuration of a `run` program: the fields of its `Config` dataclass."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables of a `command`, beside the inherited ones."""
-    start_s: Duration = 0.0
+    start_s: Time = 0.0
     """Scenario time at which it starts."""
-    stop_s: Duration | None = None
+    stop_s: Time | None = None
     """Scenario time at which it is asked to end; without it, the end of the run."""
     expect: str = Field("any", pattern=r"^(running|any|exit \d{1,3})$")
     """How it may end: "running" (up until it is stopped; default of `run`), "exit N", "any" (default of `command`)."""
@@ -112,7 +120,7 @@ class Program(Table):
 class Action(Table):
     """Something done to the network during the run, once (`at`) or again and again (`every`)."""
 
-    at_s: Duration | None = None
+    at_s: Time | None = None
     """Scenario time of the action."""
     every_s: PositiveDuration | None = None
     """Period of the action; the first time is one period after the start."""
@@ -130,7 +138,7 @@ class Action(Table):
     """Name of a program; with `nodes`, only its processes there."""
     rate_bps: Rate | None = None
     """Rate that `set` gives to the links."""
-    delay_s: Duration | None = None
+    delay_s: Time | None = None
     """Propagation delay that `set` gives to the links."""
     loss: Probability | None = None
     """Chance of loss per packet that `set` gives to the links."""
@@ -138,7 +146,7 @@ class Action(Table):
     """Whether `set` lets the links pass packets."""
     command: Command | None = None
     """Command with its arguments that `exec` runs."""
-    until_s: Duration | None = None
+    until_s: Time | None = None
     """Scenario time at which a crash, hold, partition, link-down or set made by `at` is taken back."""
     for_s: PositiveDuration | None = None
     """Time after which a crash, hold, partition, link-down or set is taken back."""
@@ -211,7 +219,7 @@ class Capture(Table):
 
     links: tuple[Glob, ...] = ()
     """Names and globs of the link ends to capture, "node:port"."""
-    snaplen_bytes: Size = 100e3
+    snaplen_bytes: Annotated[Size, AfterValidator(_finite)] = 100e3
     """Bytes kept of each packet."""
     max_size_bytes: Size = 1e9
     """Size at which the capture ends."""

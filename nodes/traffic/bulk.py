@@ -16,7 +16,7 @@ from math import inf
 from emulator.errors import EmulationError
 from emulator.node import Node, NodeContext
 from emulator.units import Duration, Rate, Size
-from nodes.traffic.core import Meter, Pacer, parse_pairs
+from nodes.traffic.core import Meter, Pacer, parse_pairs, require_bounds
 from nodes.traffic.wire import Greeting
 
 CHUNK_BYTES = 1 << 17
@@ -37,6 +37,9 @@ class Bulk(Node):
         interval_s: Duration = 1.0  # of goodput samples
         congestion: str = ""  # congestion control of the sender ("cubic", "bbr", "reno"); empty: the kernel's default
         port: int = 5001
+
+        def __post_init__(self) -> None:
+            require_bounds({"interval": self.interval_s}, {})
 
     def __init__(self, config: Config, context: NodeContext) -> None:
         super().__init__(config, context)

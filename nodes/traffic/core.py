@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 
 from nodes.traffic.wire import Probe
+
+
+def require_bounds(above_zero: dict[str, float], at_least_zero: dict[str, float]) -> None:
+    """ValueError, for a `Config`, where a value of these keys has no end, or is 0 where only more makes sense."""
+    for key, value in {**above_zero, **at_least_zero}.items():
+        if not isfinite(value):
+            raise ValueError(f"`{key}` is unlimited; wanted a value with an end")
+        if value <= 0 and key in above_zero:
+            raise ValueError(f"`{key}` is 0; wanted more than 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from emulator.node import Node, NodeContext
 from emulator.units import Duration, Size
-from nodes.traffic.core import Echo, Prober, Rounds
+from nodes.traffic.core import Echo, Prober, Rounds, require_bounds
 
 
 class Probe(Node):
@@ -26,6 +26,9 @@ class Probe(Node):
         size_bytes: Size = 64.0
         port: int = 4242
         version: int = 4  # of IP
+
+        def __post_init__(self) -> None:
+            require_bounds({"interval": self.interval_s, "timeout": self.timeout_s}, {"size": self.size_bytes})
 
     def __init__(self, config: Config, context: NodeContext) -> None:
         super().__init__(config, context)

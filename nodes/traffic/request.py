@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from emulator.node import Node, NodeContext
 from emulator.units import Duration, Size
-from nodes.traffic.core import parse_pairs
+from nodes.traffic.core import parse_pairs, require_bounds
 from nodes.traffic.wire import Request as Head
 
 CHUNK_BYTES = 1 << 16
@@ -30,6 +30,12 @@ class Request(Node):
         think_s: Duration = 0.5  # mean time between a response and the next request, exponentially distributed
         timeout_s: Duration = 10.0
         port: int = 8080
+
+        def __post_init__(self) -> None:
+            require_bounds(
+                {"timeout": self.timeout_s},
+                {"request": self.request_bytes, "response": self.response_bytes, "think": self.think_s},
+            )
 
     def __init__(self, config: Config, context: NodeContext) -> None:
         super().__init__(config, context)

@@ -345,3 +345,28 @@ def test_importing_the_room_or_loading_costs_no_numpy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import sys; from emulator.scenario import load, Scenario; assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "key", ["duration", "step", "routing_step", "program.probe.start", "program.probe.stop", "action.0.at",
+            "action.0.for", "capture.snaplen"],
+)  # fmt: skip
+def test_what_needs_an_end_cannot_be_unlimited(tmp_path, key):
+    with pytest.raises(ScenarioError) as caught:
+        load(write(tmp_path, GOOD), [f'{key}="unlimited"'])
+    assert [(problem.key, problem.found) for problem in caught.value.problems] == [(key, "'unlimited'")]
+
+
+def test_unlimited_survives_being_written(tmp_path):
+    text = GOOD.replace('do = "link-down"', 'do = "set"\nrate = "unlimited"')
+    overrides = ['fidelity.lateness_p99="unlimited"', 'capture.max_size="unlimited"']
+    scenario = load(write(tmp_path, text), overrides)
+    assert load(write(tmp_path, scenario.to_toml(), "again.toml")) == scenario
+
+
+@pytest.mark.parametrize("config", ['interval = "0 s"', 'interval = "unlimited"', 'timeout = "unlimited"'])
+def test_traffic_with_senseless_times_is_refused(tmp_path, config):
+    text = GOOD.replace("scenario_fakes:Probe", "nodes.traffic.probe:Probe")
+    text = text.replace('to = ["gs-paris"], interval = "20 ms"', config)
+    with pytest.raises(ScenarioError, match=r"program\.probe\.config"):
+        load(write(tmp_path, text))
