@@ -8,6 +8,7 @@ interface, Ethernet ports, switches that are kernel bridges).
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,11 +30,13 @@ _LINK_OPTIONS = {
     "node1", "node2", "port1", "port2", "number", "intfName1", "intfName2", "addr1", "addr2", "params1", "params2",
     "forward", "backward", "moving", "ethernet", "cls", "fast",
 }  # fmt: skip
+_ALL_LINK_OPTIONS = _LINK_OPTIONS | SHAPING_OPTIONS | QUIET_OPTIONS
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _PORT = re.compile(r"[^\s/:]{1,15}")
 _RESERVED = {"lo", "all", "default", ".", ".."}
 _FIRST_IPV4 = IPv4Address("10.128.0.0")  # of nodes that got no address from their topology
 _IPV6 = IPv6Address("fd53:6b79::")  # unique local; the IPv4 address stands in its last 32 bits
+_IPV6_PREFIX = _IPV6.packed[:12]
 _MININET_NET = IPv4Interface("10.0.0.0/8")
 
 
@@ -89,6 +92,7 @@ class _Converter:
         self.infos = [infos[key] for key in _in_order(infos, "link")]
         self.timeline = getattr(topo, "timeline", None)
         self.plain_ipv4 = self._mininet_addresses()
+        self.good_ports: set[str] = set()  # given names of interfaces that passed: thousands of links share a few
         self.first_port: dict[str, int] = {}  # the lowest port of each node: the one with a plain host's address
         for info in self.infos:
             for side in "12":
@@ -129,15 +133,16 @@ class _Converter:
         role = str(opts["role"])
         live = bool(opts.get("live", role != "satellite")) or self.options.is_live(name, False)
         try:
-            ipv4 = IPv4Address(opts.get("ipv4") or _FIRST_IPV4 + number + 1)
-            ipv6 = IPv6Address(opts.get("ipv6") or int(_IPV6) + int(ipv4))
+            ipv4, ipv6 = _addresses(opts.get("ipv4") or _FIRST_IPV4 + number + 1, opts.get("ipv6"))
         except ValueError as error:
             raise DataError(f"node {name}: {error}; wanted an address without prefix, such as 10.1.0.7") from None
-        return NodeSpec(name, role, live, str(ipv4), str(ipv6), position)
+        return NodeSpec(name, role, live, ipv4, ipv6, position)
 
     def _mininet_addresses(self) -> dict[str, IPv4Interface]:
         """What Mininet would give its hosts: 10.0.0.n/8, n counting the hosts in natural order of their names."""
-        addresses = {}
+        addresses: dict[str, IPv4Interface] = {}
+        if all("role" in opts for opts in self.node_options.values()):  # spares sorting thousands of names
+            return addresses
         plain = [name for name in self.topo.hosts() if self._plain(name)]
         for number, name in enumerate(plain, start=1):
             text = str(self.node_options[name].get("ip") or _MININET_NET.ip + number)
@@ -163,15 +168,16 @@ class _Converter:
     def _link(self, info: dict[str, Any]) -> LinkSpec:
         a, b = info["node1"], info["node2"]
         where = f"link {a} - {b}"
-        _refuse_unknown(where, info, _LINK_OPTIONS | SHAPING_OPTIONS | QUIET_OPTIONS)
+        _refuse_unknown(where, info, _ALL_LINK_OPTIONS)
         if a == b:
             raise DataError(f"{where}: a link needs two nodes")
         plain = self._plain(a) or self._plain(b)
+        a_port = self._port_name(info, "1")
         return LinkSpec(
-            name=f"{a}:{self._port_name(info, '1')}",
+            name=f"{a}:{a_port}",
             a=self.numbers[a],
             b=self.numbers[b],
-            a_port=self._port_name(info, "1"),
+            a_port=a_port,
             b_port=self._port_name(info, "2"),
             forward=self._end(where, info, "forward", "1", plain),
             backward=self._end(where, info, "backward", "2", plain),
@@ -194,16 +200,21 @@ class _Converter:
         return end
 
     def _port_name(self, info: dict[str, Any], side: str) -> str:
+        given = info.get("intfName" + side)
+        if isinstance(given, str) and given in self.good_ports:
+            return given
         node, port = info["node" + side], info["port" + side]
         generated = f"{node}-eth{port}" if self._plain(node) else f"eth{port}"
         if info.get("moving") and side == "2":
             generated = DOWNLINK
-        name = str(info.get("intfName" + side) or generated)
+        name = str(given or generated)
         if not _PORT.fullmatch(name) or name in _RESERVED or len(name.encode()) > 15:
             raise DataError(
                 f"node {node}: interface name {name!r} cannot be used: the kernel allows 15 characters, no '/', ':' or "
                 f"space, and not {', '.join(sorted(_RESERVED))}; shorten the node's name, or give intfName{side}"
             )
+        if given == name:
+            self.good_ports.add(name)
         return name
 
     def _interface_address(self, where: str, info: dict[str, Any], side: str) -> str:
@@ -233,6 +244,18 @@ class _Converter:
                         raise DataError(f"node {node}: mac {given!r}; wanted one such as '00:00:00:00:00:01'")
                     found[f"{node}:{self._port_name(info, side)}"] = str(given)
         return found
+
+
+def _addresses(ipv4: Any, ipv6: Any) -> tuple[str, str]:
+    """A node's addresses as text, the IPv6 one made from the other where none is given. ValueError."""
+    try:
+        packed = socket.inet_pton(socket.AF_INET, ipv4)  # several times as quick as an IPv4Address
+    except (OSError, TypeError):
+        ipv4 = IPv4Address(ipv4)
+        ipv4, packed = str(ipv4), ipv4.packed
+    if ipv6:
+        return ipv4, str(IPv6Address(ipv6))
+    return ipv4, socket.inet_ntop(socket.AF_INET6, _IPV6_PREFIX + packed)
 
 
 def _plain_role(name: str, cls: Any) -> str:
@@ -271,6 +294,8 @@ def _check_ports(nodes: tuple[NodeSpec, ...], links: tuple[LinkSpec, ...]) -> No
 
 
 def _refuse_unknown(where: str, options: dict[str, Any], known: set[str]) -> None:
+    if options.keys() <= known:
+        return
     from difflib import get_close_matches
 
     for key in options:
