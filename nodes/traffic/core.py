@@ -12,6 +12,9 @@ from math import inf, isfinite
 
 from nodes.traffic.wire import Probe
 
+PIECE_S = 0.01  # of a capped rate
+PIECE_BYTES = 65536.0  # the largest segment that the kernel merges
+
 
 def require_bounds(above_zero: dict[str, float], at_least_zero: dict[str, float]) -> None:
     """ValueError, for a `Config`, where a value of these keys has no end, or is 0 where only more makes sense."""
@@ -119,14 +122,19 @@ class Rounds:
 
 
 class Pacer:
-    """How much of a flow may be sent by now: rate cap, total, and no more than 100 ms of the rate at once."""
+    """How much of a flow may be sent by now: rate cap, total, and no more than 100 ms of the rate at once.
+
+    A capped flow is sent in pieces of PIECE_S of its rate, so that the kernel can merge segments and a flow does not
+    wake up for every packet.
+    """
 
     def __init__(self, rate_bps: float, total_bytes: float, start_s: float) -> None:
         self.sent_bytes = 0
         self._rate_bps = rate_bps
         self._total_bytes = total_bytes
         self._burst_bytes = max(1500.0, rate_bps / 8 * 0.1)
-        self._level_bytes = min(1500.0, self._burst_bytes)
+        self._piece_bytes = min(max(1500.0, rate_bps / 8 * PIECE_S), PIECE_BYTES)
+        self._level_bytes = self._piece_bytes
         self._at_s = start_s
 
     @property
@@ -147,10 +155,12 @@ class Pacer:
         self._level_bytes -= count
 
     def wait_s(self) -> float:
-        """Time until a packet's worth may be sent; 0 without a cap."""
+        """Time until a piece, or all that is left, may be sent; 0 without a cap."""
         if self._rate_bps == inf:
             return 0.0
-        return max(0.0, (min(1500.0, self._total_bytes - self.sent_bytes) - self._level_bytes) * 8 / self._rate_bps)
+        return max(
+            0.0, (min(self._piece_bytes, self._total_bytes - self.sent_bytes) - self._level_bytes) * 8 / self._rate_bps
+        )
 
 
 class Meter:

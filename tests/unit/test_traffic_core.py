@@ -83,6 +83,17 @@ def test_pacer_keeps_its_rate_over_any_rhythm():
     assert pacer.sent_bytes == pytest.approx(10e6, rel=0.01)
 
 
+@pytest.mark.parametrize(("rate_bps", "piece_bytes"), [(100e3, 1500), (10e6, 12_500), (100e6, 65_536), (1e9, 65_536)])
+def test_pacer_sends_pieces_of_some_milliseconds(rate_bps, piece_bytes):
+    pacer, now_s = Pacer(rate_bps, inf, 0.0), 0.0
+    for _ in range(20):
+        count = pacer.allowance(now_s, 1 << 17)
+        assert count == pytest.approx(piece_bytes, abs=1)
+        pacer.sent(count)
+        now_s += pacer.wait_s()
+    assert now_s == pytest.approx(20 * piece_bytes * 8 / rate_bps, rel=0.01)
+
+
 def test_pacer_does_not_make_up_for_a_long_silence():
     pacer = Pacer(8e6, inf, 0.0)
     assert pacer.allowance(60.0, 1 << 30) == 100_000
