@@ -11,7 +11,7 @@ import select
 import time
 from collections import defaultdict
 from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, cast
 
 from emulator.errors import EmulationError, UsageError
@@ -19,7 +19,7 @@ from emulator.runtime.channel import Channel, Message
 from emulator.runtime.child import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from emulator.fabric import Fabric, Port
     from emulator.network import Network
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from emulator.schedule.ring import RowRing
 
 RING_BYTES = 400e6  # what the rows of a large network may take at most; the smallest ring holds MIN_ROWS of them
+ROUTE_BATCH = 64  # nodes whose routes are changed in one turn of the event loop
+PLANNER_BATCH = 4  # messages of the planner in one turn
 FULL_IPV6 = 200  # live nodes
 MAX_ROWS, MIN_ROWS = 16, 4
 
@@ -119,9 +121,9 @@ class Machine:
     def apply_first_routes(self, progress: Callable[[float, float], None]) -> None:
         """The kernel routes of the first step."""
         deltas = self._take_routes(0)
-        for first in range(0, len(deltas), 64):
+        for first in range(0, len(deltas), ROUTE_BATCH):
             progress(first, len(deltas))
-            self._apply(deltas[first : first + 64])
+            self._apply(deltas[first : first + ROUTE_BATCH])
 
     def start_relay(self, close: list[int]) -> None:
         """Fork the relay with all ports; the supervisor lets go of them, the kernel keeps them."""
@@ -160,21 +162,25 @@ class Machine:
             raise EmulationError(f"the relay does not take the order {message['op']!r}: {error}") from error
 
     def hear_planner(self) -> bool:
-        """Messages of the planner, for the event loop; False once it has closed."""
-        return self._hear_planner(0.0)
+        """Some messages of the planner, for the event loop, which calls again while there are more.
 
-    def switch_routes(self, step: int) -> int:
+        False once it has closed.
+        """
+        return self._hear_planner(0.0, PLANNER_BATCH)
+
+    def switch_routes(self, step: int) -> Iterator[int]:
         """Apply the kernel routes that begin with `step`, and earlier ones that the planner was late with.
 
-        Returns how many changes there were; with static routing only the first step's routes count.
+        Yields how many nodes have changed after every ROUTE_BATCH of them, so that others get a turn: a materialised
+        shell has thousands of changes. With static routing only the first step's routes count.
         """
-        changes = 0
         for begin in sorted(number for number in self._routes if number <= step):
             deltas = self._take_routes(begin)
             if begin == 0 or self.network.routing != "static":
-                self._apply(deltas)
-                changes += len(deltas)
-        return changes
+                for first in range(0, len(deltas), ROUTE_BATCH):
+                    batch = deltas[first : first + ROUTE_BATCH]
+                    self._apply(batch)
+                    yield len(batch)
 
     def check_planner(self) -> None:
         """EmulationError where the planner has failed."""
@@ -214,7 +220,7 @@ class Machine:
             if child is not None:
                 child.kill()
 
-    def _hear_planner(self, wait_s: float) -> bool:
+    def _hear_planner(self, wait_s: float, most: float = inf) -> bool:
         channel = self.planner_channel
         if channel is None:
             return False
@@ -235,7 +241,8 @@ class Machine:
                     self.failure = message["message"]
                 case "summary":
                     self.planner_summary = message
-            ready = poll.poll(0)
+            most -= 1
+            ready = poll.poll(0) if most > 0 else []
         return True
 
     def _take_routes(self, step: int) -> list[Any]:

@@ -136,7 +136,8 @@ class Play:
             return
         for step in range(machine.steps):
             await sleep_until_ns(self._clock.monotonic_ns(step * machine.step_s))
-            machine.switch_routes(step)
+            for _ in machine.switch_routes(step):
+                await asyncio.sleep(0)
             if supervisor.collector.asked is not None:
                 supervisor.collector.asked.remember(step)
                 supervisor.collector.asked.altered(supervisor.director.faults.altered)

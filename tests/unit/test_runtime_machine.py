@@ -6,8 +6,11 @@ import pytest
 
 from emulator.errors import EXIT_USAGE, UsageError
 from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
-from emulator.runtime.machine import FULL_IPV6, Machine, with_routed_ipv6
+from emulator.runtime.channel import Channel
+from emulator.runtime.machine import FULL_IPV6, PLANNER_BATCH, ROUTE_BATCH, Machine, with_routed_ipv6
 from emulator.scenario.models import Action
+from emulator.schedule.fib import RouteDelta
+from emulator.schedule.planner import parts
 
 
 def network():
@@ -53,3 +56,33 @@ def test_many_live_satellites_have_no_routed_ipv6(satellites, addressed):
     assert sum(bool(node.ipv6) for node in routed.nodes) == addressed
     assert routed.nodes[-1].ipv6
     assert all(node.ipv4 for node in routed.nodes)
+
+
+def test_routes_are_switched_in_turns_late_ones_first():
+    nodes = tuple(NodeSpec(f"n{number}", "host", True, f"10.0.0.{number}") for number in range(ROUTE_BATCH + 1))
+    machine = Machine(Network(nodes, ()), 1, 10.0)
+    machine._forwarding = set(range(len(nodes)))
+    applied = []
+    machine._apply = lambda deltas: applied.append([(delta.node, delta.add[0][2]) for delta in deltas])
+    for step, end in ((1, 7), (2, 8), (3, 9)):
+        deltas = [RouteDelta(node, [(0, 0, end)]) for node in range(len(nodes) if step == 1 else 1)]
+        for part in parts(deltas):
+            machine._routes[step] += part
+    assert list(machine.switch_routes(2)) == [ROUTE_BATCH, 1, 1]
+    assert [batch[0] for batch in applied] == [(0, 7), (ROUTE_BATCH, 7), (0, 8)]
+    assert list(machine.switch_routes(2)) == []
+    assert list(machine.switch_routes(3)) == [1]
+
+
+def test_the_planner_gets_a_few_messages_a_turn():
+    machine = Machine(network(), 1, 10.0)
+    machine.planner_channel, theirs = Channel.pair()
+    for step in range(PLANNER_BATCH + 1):
+        theirs.send({"op": "row", "step": step, "late_s": 0.0})
+    assert machine.hear_planner()
+    assert machine._rows == PLANNER_BATCH
+    assert machine.hear_planner()
+    assert machine._rows == PLANNER_BATCH + 1
+    theirs.close()
+    assert not machine.hear_planner()
+    machine.planner_channel.close()
