@@ -65,7 +65,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     yield run
     if run.process.poll() is None:
         run.process.kill()
-        run.process.wait()
+    run.process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_kill_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     marker = f"SKYLOOM_TEST_MARK={os.getpid()}-kill".encode()
     run = Live(tmp_path, "--duration", "150s")
     run.process.kill()
-    run.process.wait()
+    run.process.communicate()
     deadline = time.monotonic() + 30
     while left := [pid for pid in processes_with(marker) if pid != os.getpid()]:
         assert time.monotonic() < deadline, left
