@@ -65,6 +65,8 @@ class Control:
             case "set":
                 values = {name: _value(name, order[name]) for name in VALUES if name in order}
                 now = relay.now()
+                if "delay_s" in values:
+                    relay.hurry()
                 for end in [relay.end(_number(relay, number)) for number in order["ends"]]:
                     end.set(now, **values)
                     relay.schedule(end)

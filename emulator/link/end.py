@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
+from emulator.link.bounds import Bounds
 from emulator.link.effects import Impairments
 from emulator.link.packet import VIRTIO, pieces, wire_size
 from emulator.link.stats import EndStats
@@ -26,6 +27,8 @@ Source = Callable[[float], tuple[Segment, int, float, int]]
 Tap = Callable[[float, float, int, bytes], None]  # time it left, asked arrival, EndStats cause or 0, packet
 
 MEMORY_BYTES = 256 * 2**20  # what one end may hold, whatever its bounds say
+COMMIT_S = 250e-6  # a packet that leaves within this time is let go when it is offered; orders come too late for it
+MOST_FLYING = 1 << 16  # packets in flight up to which `commit` need not count bytes
 
 
 class End:
@@ -35,51 +38,16 @@ class End:
     bytes are still to be sent at `since_s`.
     """
 
+    # fmt: off
     __slots__ = (
-        "_head_drop",
-        "_hold_when_down",
-        "_impair",
-        "_ip",
-        "_queue_bounds",
-        "_source",
-        "asked_delay_sum_s",
-        "base_s",
-        "chain",
-        "delivered_bytes",
-        "delivered_packets",
-        "departs_s",
-        "dropped_bytes",
-        "drops",
-        "flying",
-        "held",
-        "idle_s",
-        "keeps",
-        "last_s",
-        "late_max_s",
-        "late_sum_s",
-        "left",
-        "loss",
-        "number",
-        "overrides",
-        "pace",
-        "peer",
-        "per_packet",
-        "plain",
-        "queue_pace",
-        "random",
-        "reorder",
-        "running",
-        "sent_bytes",
-        "sent_packets",
-        "since_s",
-        "slope",
-        "stop_s",
-        "tap",
-        "toll",
-        "waiting",
-        "waiting_bytes",
+        "_bounds", "_commits", "_head_drop", "_hold_when_down", "_impair", "_ip", "_source", "asked_delay_sum_s",
+        "base_s", "chain", "commit_s", "delivered_bytes", "delivered_packets", "departs_s", "dropped_bytes", "drops",
+        "flying", "held", "idle_s", "keeps", "last_s", "late_max_s", "late_sum_s", "left", "loss", "number",
+        "overrides", "pace", "peer", "per_packet", "plain", "queue_pace", "random", "reorder", "running",
+        "sent_bytes", "sent_packets", "since_s", "slope", "stop_s", "tap", "toll", "waiting", "waiting_bytes",
         "wake_s",
     )
+    # fmt: on
 
     def __init__(
         self,
@@ -94,8 +62,9 @@ class End:
         self._source = source
         self._impair = impair or (lambda: Impairments(effects, 0, str(number), ip))
         self._ip = ip
-        bounds = (effects.queue_bytes, effects.queue_packets, effects.queue_s)
-        self._queue_bounds = None if bounds == (inf, inf, inf) else bounds
+        self._bounds = Bounds.of(effects)
+        # a queue bounded by time alone, and much longer than COMMIT_S, cannot be full for a packet that leaves at once
+        self._commits = self._bounds is None or self._bounds.seconds_only(10 * COMMIT_S)
         self._head_drop = effects.head_drop
         self._hold_when_down = effects.hold_when_down
         self.per_packet = effects.per_packet
@@ -120,16 +89,41 @@ class End:
         self.base_s = self.slope = self.pace = self.loss = 0.0
         self.running = self.keeps = self.plain = self.random = False
         self.toll = 0
+        self.commit_s = -1.0  # COMMIT_S where `commit` may be used
 
     # --- packets in ---
 
+    def commit(self, t: float, data: bytes, size: int, dest: int, hops: int) -> bool:
+        """Let one packet leave at once where it can within COMMIT_S; False: nothing was done, `offer` it.
+
+        The way of most packets through most hops, so it is kept short.
+        """
+        idle = self.idle_s
+        departs = (t if t > idle else idle) + size * self.pace
+        if departs - t > self.commit_s or departs >= self.stop_s or self.waiting or len(self.flying) > MOST_FLYING:
+            return False
+        delay = self.base_s + self.slope * departs
+        arrival = departs + delay
+        if arrival < self.last_s:
+            arrival = self.last_s
+        self.flying.append((arrival, data, size, dest, hops - self.toll, self.peer))
+        self.last_s, self.idle_s = arrival, departs
+        self.sent_packets += 1
+        self.sent_bytes += size
+        self.asked_delay_sum_s += delay
+        return True
+
     def offer(self, items: list[Item]) -> None:
         """Take packets in the order given; their times may not fall. Never raises, counts what it drops."""
-        first = items[0][0]
+        first, data, size, dest, hops, _ = items[0]
+        if len(items) == 1 and self.commit(first, data, size, dest, hops):
+            return
         if first >= self.stop_s or first >= self.departs_s:
             self.advance(first)
         if self.random and any(item[1][1] for item in items):
-            items = [piece for item in items for piece in _cut(item, self._ip)]
+            ip = self._ip  # random effects look at single packets
+            cut = [(item, piece) for item in items for piece in pieces(item[1], ip)]
+            items = [(item[0], piece, wire_size(piece, ip), *item[3:]) for item, piece in cut]
         count = len(items)
         size = items[0][2] if count == 1 else sum([item[2] for item in items])
         self.sent_packets += count
@@ -150,7 +144,9 @@ class End:
             self.last_s = self.flying[-1][0]
             self.idle_s = items[-1][0]
             self.asked_delay_sum_s += (base + slope * first) * count
-        elif self._queue_bounds is not None and not self._fits_all(size, count, first):
+        elif self._bounds is not None and not self._bounds.admit(
+            self.waiting_bytes + size, len(self.waiting) + count, self._wait_s(first) + size * self.queue_pace
+        ):  # they might not fit if none leaves meanwhile: look at each
             self._admit(items)
         elif self.waiting:
             self.waiting.extend(items)
@@ -172,13 +168,14 @@ class End:
             elif not waiting:
                 waiting.append(item)
                 self._start(t if t > self.idle_s else self.idle_s)
-            elif self._queue_bounds is None or self._has_room(item):
+            elif self._bounds is None or self._has_room(item):
                 waiting.append(item)
                 self.waiting_bytes += item[2]
 
     def _has_room(self, item: Item) -> bool:
         """Whether the queue takes the packet, after head drops where asked; a refused packet has been counted."""
-        while not self._fits(item[2], item[0]):
+        assert self._bounds is not None
+        while not self._bounds.admit(self.waiting_bytes + item[2], len(self.waiting), self._wait_s(item[0])):
             if not self._head_drop or len(self.waiting) < 2:
                 self._drop(EndStats.DROP_QUEUE, item, item[0])
                 return False
@@ -187,24 +184,6 @@ class End:
             self.waiting_bytes -= oldest[2]
             self._drop(EndStats.DROP_QUEUE, oldest, item[0])
         return True
-
-    def _fits(self, size: int, t: float) -> bool:
-        """Whether one more packet stays within every bound."""
-        assert self._queue_bounds is not None
-        most_bytes, most_packets, most_s = self._queue_bounds
-        if self.waiting_bytes + size > most_bytes or len(self.waiting) > most_packets:
-            return False
-        return most_s == inf or self._wait_s(t) <= most_s * (1 + 1e-12)
-
-    def _fits_all(self, size: int, count: int, t: float) -> bool:
-        """Whether packets fit even if none leaves meanwhile; where they might not, `_admit` looks at each."""
-        assert self._queue_bounds is not None
-        most_bytes, most_packets, most_s = self._queue_bounds
-        return (
-            self.waiting_bytes + size <= most_bytes
-            and len(self.waiting) + count <= most_packets
-            and (most_s == inf or self._wait_s(t) + size * self.queue_pace <= most_s)
-        )
 
     def _wait_s(self, t: float) -> float:
         """How long a packet that joins the queue at t waits until its transmission starts, at the present rate."""
@@ -366,6 +345,7 @@ class End:
             self.chain = self._impair()
         self.random = self.per_packet or self.loss > 0.0
         self.plain = self.running and not self.random and self.tap is None and self.slope > -1.0
+        self.commit_s = COMMIT_S if self.plain and self._commits else -1.0
         if not self.waiting:
             self.departs_s = inf
         elif not self.keeps:
@@ -394,11 +374,8 @@ class End:
     def set(self, now: float, **values: float | bool | None) -> None:
         """Override `up`, `rate_bps`, `delay_s` or `loss` from `now` on; None goes back to the schedule."""
         self.advance(now)
-        for name, value in values.items():
-            if value is None:
-                self.overrides.pop(name, None)
-            else:
-                self.overrides[name] = value
+        merged = self.overrides | values
+        self.overrides = {name: value for name, value in merged.items() if value is not None}
         self.reload(now)
 
     def hold(self, now: float, held: bool) -> None:
@@ -416,20 +393,8 @@ class End:
     def stats(self) -> list[float]:
         """The counters, indexed by EndStats."""
         chain = self.chain
-        values: list[float] = list(self.drops)
-        values[EndStats.SENT_PACKETS] = self.sent_packets
-        values[EndStats.SENT_BYTES] = self.sent_bytes
-        values[EndStats.DELIVERED_PACKETS] = self.delivered_packets
-        values[EndStats.DELIVERED_BYTES] = self.delivered_bytes
-        values[EndStats.ASKED_DELAY_SUM_S] = self.asked_delay_sum_s
-        values[EndStats.LATE_SUM_S] = self.late_sum_s
-        values[EndStats.LATE_MAX_S] = self.late_max_s
-        values[EndStats.DUPLICATED] = chain.duplicated if chain else 0
-        values[EndStats.CORRUPTED] = chain.corrupted if chain else 0
+        counts = [self.sent_packets, self.sent_bytes, self.delivered_packets, self.delivered_bytes]
+        values: list[float] = [*counts, *self.drops[len(counts) :]]
+        copies = (chain.duplicated, chain.corrupted) if chain else (0, 0)
+        values[EndStats.ASKED_DELAY_SUM_S :] = [self.asked_delay_sum_s, self.late_sum_s, self.late_max_s, *copies]
         return values
-
-
-def _cut(item: Item, ip: int) -> list[Item]:
-    """A merged packet as items of single packets: random effects look at each of them."""
-    t, data, _, dest, hops, node = item
-    return [(t, piece, wire_size(piece, ip), dest, hops, node) for piece in pieces(data, ip)]

@@ -8,7 +8,6 @@ as lateness where it is written.
 from __future__ import annotations
 
 import gc
-import os
 import socket
 import time
 from collections.abc import Iterable
@@ -23,22 +22,22 @@ from emulator.link.capture import Tee
 from emulator.link.control import Control
 from emulator.link.effects import Impairments
 from emulator.link.end import End, Item
-from emulator.link.icmp import Allowance, answer
-from emulator.link.lateness import Lateness
-from emulator.link.packet import ETHERNET, VIRTIO, destination, hop_limit, is_group, source, wire_size, with_hop_limit
+from emulator.link.packet import ETHERNET, VIRTIO, destination, hop_limit, is_group, wire_size, with_hop_limit
 from emulator.link.port import TunPort
+from emulator.link.refusals import Refusals
 from emulator.link.rows import Rows
+from emulator.link.self_watch import SelfWatch, be_urgent
 from emulator.link.stats import EndStats
 from emulator.link.wait import Waiter
 from emulator.network import Network
 from emulator.schedule.ring import RowRing
 
 BATCH = 64  # packets that one port may bring in one turn
-STATS_S = 0.25
-NICE = -10
+REPORT_S = 0.025  # between two reports, each of which tells of a fortieth of the link ends: all at once takes 10 ms
+SLICES = 40
+WATCH_EVERY = 10  # reports of which one also tells what the relay knows about itself
 SPIN_SHARE = 0.05  # of a core at most is spent awake before a delivery, because waking up takes 50-200 µs
 SPIN_MAX_S = 250e-6
-SATURATED = 0.95  # share of the time without sleep, or of a core, from which on the relay says it cannot keep up
 
 
 class Port(Protocol):
@@ -85,18 +84,26 @@ class Relay:
             link = network.links[number // 2]
             if not link.moving or number % 2:
                 self._receivers[number] = self._port_of_end.get(number ^ 1)
+        stations = {link.a for link in network.links if link.moving}
+        lively = any(number not in stations for number in network.live)  # a moving link may lead to one of these
+        # Deliveries at transit nodes have a heap of their own: their next link's delay hides a little lateness, so
+        # they are played in batches (`_rows.slack_s`); what goes to a port is played to the microsecond.
+        self._onward = [
+            receiver is None and (not network.links[number // 2].moving or not lively)
+            for number, receiver in enumerate(self._receivers)
+        ]
         self._heap: list[tuple[float, int]] = []
+        self._transit: list[tuple[float, int]] = []
         self._active: set[int] = set()  # ends that did something since the last report
-        self._allowances: dict[int, Allowance] = {}
+        self._refusals = Refusals(network, self._rows, self._index, self._offer)
         self._unrouted: dict[int, int] = {}
-        self._lateness = Lateness()
-        self._wakeups = 0
-        self._turn_max_s = self._slept_s = 0.0
+        self._self_watch = SelfWatch()
         self._early_s = 50e-6
-        self._spin_left_s = SPIN_SHARE * STATS_S
+        self._spin_left_s = SPIN_SHARE * WATCH_EVERY * REPORT_S
         self._spun_until = 0.0
         self._t0 = 0.0
-        self._stats_at = self._cpu_s = self._cpu_at = 0.0
+        self._stats_at = 0.0
+        self._reports = 0
         self.end_count = len(self._ends)
         self._control = Control(control, self)
         self.tees: dict[int, Tee] = {}
@@ -110,10 +117,7 @@ class Relay:
         gc.collect()
         gc.freeze()
         gc.disable()  # the loop makes no cycles; a collection would stop every packet for milliseconds
-        try:  # never a real-time class: relays of several runs took turns in it and starved the machine
-            os.setpriority(os.PRIO_PROCESS, 0, NICE)
-        except OSError:
-            pass  # not allowed: the relay is as urgent as its neighbours, and lateness will tell
+        be_urgent()
         self._waiter.add(self._control.fileno())
         try:
             self._loop()
@@ -129,8 +133,8 @@ class Relay:
         self._t0 = t0_ns * 1e-9
         for fd in self._ports:
             self._waiter.add(fd)
-        self._stats_at = self.now() + STATS_S
-        self._cpu_s, self._cpu_at = time.thread_time(), self.now()
+        self._stats_at = self.now() + REPORT_S
+        self._self_watch.begin(self.now())
 
     def now(self) -> float:
         """Scenario time; the second before 0 until the start is known."""
@@ -148,8 +152,11 @@ class Relay:
             self._waiter,
             self._control.fileno(),
         )
+        transit, rows, watch = self._transit, self._rows, self._self_watch
         while not self.stopped:
             now = monotonic() - t0
+            if transit and (transit[0][0] + rows.slack_s <= now or now >= rows.stop_s):
+                self._play_transit(now)
             if heap and heap[0][0] <= now:
                 self._play(now)
             events = waiter.poll()
@@ -165,8 +172,8 @@ class Relay:
             if after >= self._stats_at:
                 self._report()
             if events:
-                if after - now > self._turn_max_s:
-                    self._turn_max_s = after - now
+                if after - now > watch.turn_max_s:
+                    watch.turn_max_s = after - now
                 continue
             for tee in self.tees.values():
                 tee.flush()
@@ -175,6 +182,8 @@ class Relay:
     def _sleep(self, now: float) -> None:
         """Sleep until the next delivery, a little less where it is one to a port: the rest is spent awake."""
         until, early = self._stats_at, 0.0
+        if self._transit:
+            until = min(until, self._transit[0][0] + self._rows.slack_s)
         if self._heap and self._heap[0][0] < until:
             until, number = self._heap[0]
             if self._receivers[number] is not None and self._spin_left_s > 0.0:
@@ -185,9 +194,9 @@ class Relay:
                 self._spin_left_s -= until - now
             return
         self._waiter.wait(until - early - now)
-        self._wakeups += 1
         woken = self.now()
-        self._slept_s += woken - now
+        self._self_watch.wakeups += 1
+        self._self_watch.slept_s += woken - now
         if early:  # follow the time that waking up takes, so that some 9 of 10 wake-ups are in time
             overshoot = woken - (until - early)
             if overshoot > early:
@@ -196,24 +205,52 @@ class Relay:
                 self._early_s = max(5e-6, early * 0.98)
 
     def _play(self, now: float) -> None:
-        """Give out everything that is due by `now`, with the routes of the step in which it is due."""
-        heap, ends, rows = self._heap, self._ends, self._rows
-        while True:
+        """Give to ports what is due by `now`."""
+        heap, ends = self._heap, self._ends
+        if now >= self._rows.stop_s:
+            self._rows.move(now)
+        while heap and heap[0][0] <= now:
+            at, number = heappop(heap)
+            end = ends[number]
+            if end is None or at != end.wake_s:
+                continue  # a change of configuration moved this wake-up
+            items = end.due(now)
+            end.wake_s = wake = end.next_s()
+            if wake < inf:
+                heappush(heap, (wake, number))
+            if items:
+                self._deliver(end, items)
+
+    def _play_transit(self, now: float) -> None:
+        """Pass on what reached transit nodes by `now`, with the routes of the step in which each packet did."""
+        heap, ends, rows = self._transit, self._ends, self._rows
+        while heap and heap[0][0] <= now:
+            if heap[0][0] >= rows.stop_s:
+                rows.move(heap[0][0])
             horizon = now if now < rows.stop_s else nextafter(rows.stop_s, -inf)
+            table, width = rows.table, rows.width
             while heap and heap[0][0] <= horizon:
                 at, number = heappop(heap)
                 end = ends[number]
                 if end is None or at != end.wake_s:
-                    continue  # a change of configuration moved this wake-up
-                items = end.due(horizon)
-                end.wake_s = wake = end.next_s()
+                    continue
+                flying = end.flying
+                if end.waiting:
+                    end.advance(horizon)
+                while flying and flying[0][0] <= horizon:
+                    item = flying.popleft()
+                    t, data, size, dest, hops, node = item
+                    end.delivered_packets += 1
+                    end.delivered_bytes += size
+                    onward = table[dest * width + node] if dest >= 0 and hops > 1 else -1
+                    sender = ends[onward] if onward >= 0 else None
+                    if sender is None or not sender.commit(t, data, size, dest, hops):
+                        self._forward(end, [item])
+                    elif sender.wake_s == inf:
+                        self.schedule(sender)
+                end.wake_s = wake = flying[0][0] if flying else end.next_s()
                 if wake < inf:
                     heappush(heap, (wake, number))
-                if items:
-                    self._deliver(end, items)
-            if now < rows.stop_s or not heap or heap[0][0] > now:
-                return
-            rows.move(heap[0][0])
 
     # --- packets ---
 
@@ -275,7 +312,7 @@ class Relay:
         end.late_sum_s += late * count
         if late > end.late_max_s:
             end.late_max_s = late
-        self._lateness.add(late, count)
+        self._self_watch.lateness.add(late, count)
         for place in refused:
             end.lose(EndStats.DROP_OVERLOAD, items[place])
 
@@ -293,7 +330,7 @@ class Relay:
                 last_dest = dest
                 number = rows.table[dest * rows.width + item[5]] if dest >= 0 else -1
             if number < 0 or item[4] <= 1:
-                self._refuse(end, item)
+                self._refusals.refuse(end, item)
                 continue
             if number != current:
                 if run:
@@ -302,30 +339,6 @@ class Relay:
             run.append(item)
         if run:
             self._offer(current, run)
-
-    def _refuse(self, end: End, item: Item) -> None:
-        """A packet ends at a transit node: count it, and tell its source unless there were many of late."""
-        t, data, _, _, hops, node = item
-        if is_group(destination(data)):
-            return  # router solicitations and their like: the node has heard them
-        expired = hops <= 1
-        end.lose(EndStats.DROP_TTL if expired else EndStats.DROP_NOROUTE, item)
-        asker = source(data)
-        dest = self._index.get(asker, -1)
-        number = self._rows.table[dest * self._rows.width + node] if dest >= 0 else -1
-        if number < 0:
-            return
-        allowance = self._allowances.get(node)
-        if allowance is None:
-            allowance = self._allowances[node] = Allowance()
-        spec = self._network.nodes[node]
-        text = spec.ipv4 if len(asker) == 4 else spec.ipv6
-        if not text or not allowance.take(t):
-            return
-        address = socket.inet_pton(socket.AF_INET if len(asker) == 4 else socket.AF_INET6, text)
-        reply = answer(data, address, expired, hops)
-        if reply is not None:
-            self._offer(number, [(t, reply, len(reply) - VIRTIO, dest, hop_limit(reply) + 1, node)])
 
     # --- ends ---
 
@@ -346,6 +359,10 @@ class Relay:
             )
         return end
 
+    def hurry(self) -> None:
+        """Play transit nodes to the microsecond too: a delay set by hand may be shorter than what hides lateness."""
+        self._rows.hurry()
+
     def schedule(self, end: End) -> None:
         """Enter the end's next delivery into the heap."""
         self._active.add(end.number)
@@ -353,38 +370,29 @@ class Relay:
         if wake != end.wake_s:
             end.wake_s = wake
             if wake < inf:
-                heappush(self._heap, (wake, end.number))
+                heappush(self._transit if self._onward[end.number] else self._heap, (wake, end.number))
 
     # --- reports ---
 
     def _report(self, final: bool = False) -> None:
         now = self.now()
-        cpu_s = time.thread_time()
+        self._reports += 1
+        due = self._reports % SLICES
         ends: dict[int, list[float]] = {}
         idle = []
-        for number in self._active:
+        for number in [number for number in self._active if final or number % SLICES == due]:
             end = self._ends[number]
             assert end is not None
             ends[number] = end.stats()
             if end.wake_s == inf:
                 idle.append(number)
-        elapsed = max(now - self._cpu_at, 1e-9)
-        share = (cpu_s - self._cpu_s) / elapsed
-        message: dict[str, Any] = {
-            "op": "stats",
-            "t_s": now,
-            "lateness": self._lateness.pack(),
-            "cpu_s": cpu_s,
-            "wakeups": self._wakeups,
-            "late_rows": self._rows.late,
-            "turn_max_s": self._turn_max_s,
-            "saturated": share > SATURATED or self._slept_s < (1.0 - SATURATED) * elapsed,
-            "unrouted": dict(self._unrouted),
-            "captures_lost": {key: tee.lost for key, tee in self.tees.items()},
-        }
-        if self._control.report(message, ends, final):
+        message: dict[str, Any] = {"op": "stats", "t_s": now}
+        if final or self._reports % WATCH_EVERY == 0:
+            message |= self._self_watch.report(now)
+            message["late_rows"] = self._rows.late
+            message["unrouted"] = dict(self._unrouted)
+            message["captures_lost"] = {key: tee.lost for key, tee in self.tees.items()}
+            self._spin_left_s = SPIN_SHARE * WATCH_EVERY * REPORT_S
+        if (len(message) == 2 and not ends) or self._control.report(message, ends, final):
             self._active.difference_update(idle)
-        self._cpu_s, self._cpu_at = cpu_s, now
-        self._turn_max_s = self._slept_s = 0.0
-        self._spin_left_s = SPIN_SHARE * STATS_S
-        self._stats_at = now + STATS_S
+        self._stats_at = now + REPORT_S

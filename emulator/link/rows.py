@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from math import floor, inf
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emulator.errors import EmulationError
 from emulator.network import Network
 from emulator.schedule.knots import Segment, segment, segment_of_row
 from emulator.schedule.ring import Columns, RowRing
 
 RETRY_S = 0.01  # how soon a missing row is asked for again
+SLACK_S = 1e-3  # packets of transit nodes are gathered for this long at the most
 
 
 class Rows:
@@ -29,6 +33,13 @@ class Rows:
         self.width = len(network.nodes)
         self.table: memoryview = memoryview(bytes(4 * self.width * len(network.live))).cast("i")
         self.stop_s = -inf
+        self.slack_s = 0.0  # how late a packet may be passed on by a transit node and still be in time at the next
+        self._hurried = False
+        live = np.array([node.live for node in network.nodes], dtype=bool)
+        self._from_transit = np.array(
+            [end for end in range(2 * len(network.links)) if self._leaves_transit(end, live)], dtype=np.int64
+        )
+        self._knotted = any(network.end_spec(int(end)).knots is not None for end in self._from_transit)
         if ring is None:
             self.table = memoryview(b"\xff" * (4 * self.width * len(network.live))).cast("i")
             self.stop_s = inf
@@ -62,11 +73,32 @@ class Rows:
         if self._ring is None:
             return
         columns, self.stop_s = self.at(t)
+        self.slack_s = 0.0 if self._hurried else self._slack(columns)
         if self._static:
             self.table = memoryview(columns.next_end.tobytes()).cast("i")
             self.stop_s = inf
         else:
             self.table = columns.next_end
+
+    def hurry(self) -> None:
+        """From now on no lateness is hidden: somebody sets delays by hand."""
+        self._hurried, self.slack_s = True, 0.0
+
+    def _leaves_transit(self, end: int, live: NDArray[np.bool_]) -> bool:
+        link = self._network.links[end // 2]
+        return bool(link.moving or not live[link.b]) if end % 2 else not live[link.a]
+
+    def _slack(self, columns: Columns) -> float:
+        """Half of the shortest delay by which a packet leaves a transit node in this row, SLACK_S at most."""
+        if self._knotted or not len(self._from_transit):
+            return 0.0
+        up = np.frombuffer(columns.up, dtype=bool)[self._from_transit]
+        shortest_s = SLACK_S * 2
+        for column in (columns.delay_start_s, columns.delay_end_s):
+            delays_s = np.frombuffer(column)[self._from_transit][up]
+            if len(delays_s):
+                shortest_s = min(shortest_s, float(delays_s.min()))
+        return shortest_s / 2
 
     def source(self, end: int, t: float) -> tuple[Segment, int, float, int]:
         """What holds for a link end at t, who receives, until when both are known, and the hops that leaving costs."""

@@ -156,9 +156,9 @@ class Collector:
         """A "stats" message of the relay."""
         if message["op"] != "stats":
             return
-        self.relay = message
         self.counters.update(message["ends"])
-        if message["t_s"] != self._report_s:
+        if "lateness" in message and message["t_s"] != self._report_s:
+            self.relay = message
             self._report_s = message["t_s"]
             self.lateness = Lateness.unpack(message["lateness"])
             self.reports += 1

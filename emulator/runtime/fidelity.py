@@ -25,7 +25,8 @@ PROBE_BITS = 8 * (64 + 28)  # of a default probe with its UDP and IPv4 headers
 HISTORY_STEPS = 8
 HISTORY_BYTES = 64e6
 BUSY_SHARE = 0.05  # of a link's rate, from which on a probe may have waited behind others
-BUSY_MEMORY_S = 1.5  # for how long a link counts as busy after it was
+REPORT_S = 1.0  # how often the relay tells of each end
+BUSY_MEMORY_S = 2.5  # for how long a link counts as busy after it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Asked:
         rates_bps = row.rate_bps[list(counters)].tolist()  # plain numbers: a report may speak of thousands of ends
         for (end, values), rate_bps in zip(counters.items(), rates_bps, strict=True):
             sent = values[_SENT_BYTES]
-            before_s, before = self._before.get(end, (t_s - 0.25, 0.0))
+            before_s, before = self._before.get(end, (t_s - REPORT_S, 0.0))
             self._before[end] = (t_s, sent)
             if t_s > before_s and rate_bps < inf and (sent - before) * 8 > BUSY_SHARE * rate_bps * (t_s - before_s):
                 self._busy_until[end] = t_s + BUSY_MEMORY_S
