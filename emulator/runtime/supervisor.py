@@ -264,6 +264,8 @@ class Supervisor:
         self.front.show(self.front.latest)
         if self.capture_writer is not None:
             self.capture_writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))
+        costs = {"planner": self.machine.planner_summary, "relay_cpu_s": collector.relay.get("cpu_s", 0.0)}
+        collector.event(self.played_s, "", "skyloom", "machinery", costs)
         figures, trouble = ending.figures_of(self.scenario, self.folder, collector, quick or not self.t0_ns)
         if trouble and not self.interrupted:
             self.error = self.error or trouble
