@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from math import inf
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,10 +139,18 @@ class Row:
     handovers: tuple[Handover, ...] = ()
 
 
+class Rates(NamedTuple):
+    """Rate and loss of every link end, where they hold for the whole run."""
+
+    rate_bps: Floats
+    loss: Floats
+
+
 class Timeline(Protocol):
     """Produces rows in order, each a pure function of its step number (so that any window can be computed)."""
 
     step_s: float
+    rates: Rates | None  # None: they change, ask the rows
 
     def rows(self, first: int, count: int) -> Iterator[Row]: ...
 

@@ -13,7 +13,7 @@ from math import isclose
 
 import numpy as np
 
-from emulator.network import Bools, Floats, Handover, Ints, Row
+from emulator.network import Bools, Floats, Handover, Ints, Rates, Row
 from emulator.orbit.access import Held, Policy, Sight, choose
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.grid import Grid
@@ -79,7 +79,7 @@ class LeoTimeline:
         self.live = np.asarray(live, dtype=np.int32)
         self._policy = policy
         self._min_dwell_s = min_dwell_s
-        self._rate_bps, self._loss = rate_bps, loss
+        self.rates = Rates(rate_bps, loss)
         if routing_step_s is None:
             routing_step_s = step_s if len(live) <= MANY_LIVE else max(step_s, MANY_LIVE_STEP_S)
         self._routing_steps = max(1, round(routing_step_s / step_s))
@@ -279,8 +279,8 @@ class LeoTimeline:
         else:
             path_start_s = path_delay(next_end, used, start, self.live, self.live).T
         return Row(
-            instant.step, start, end, self._rate_bps, self._loss, up, peer, next_end, path_start_s, path_end_s,
-            instant.handovers,
+            instant.step, start, end, self.rates.rate_bps, self.rates.loss, up, peer, next_end,
+            path_start_s, path_end_s, instant.handovers,
         )  # fmt: skip
 
     def _still_there(self, next_end: Ints, peer: Ints) -> Ints:

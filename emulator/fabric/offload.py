@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf, isfinite
 
-from emulator.network import EndSpec, Network, Row
+from emulator.network import EndSpec, Network, Rates, Row
 
 WHOLE = 65536  # the kernel's own bound on a merged segment
 PIECE_S = 1e-3  # what the slowest link may take to send a merged segment
@@ -19,11 +19,11 @@ LEAST = 2 * 1514  # below two full packets there is nothing to merge
 
 
 def merged_bytes(
-    network: Network, first: Row | None = None, rates_bps: Iterable[float] = (), losses: Iterable[float] = ()
+    network: Network, first: Row | Rates | None = None, rates_bps: Iterable[float] = (), losses: Iterable[float] = ()
 ) -> int:
     """Bytes that a merged segment may have in this network; 0: segments must not be merged.
 
-    `first` is the first row of the network's timeline, which speaks for the ends that have no knots of their own.
+    `first` is the first row of the network's timeline, or its constant rates: it speaks for the ends without knots.
     `rates_bps` and `losses` are what links are going to be set to while the run plays.
     """
     if any(losses):

@@ -386,6 +386,7 @@ class Relay:
             ends[number] = end.stats()
             if end.wake_s == inf:
                 idle.append(number)
+        self._rows.look_ahead(ends, now)
         message: dict[str, Any] = {"op": "stats", "t_s": now}
         if final or self._reports % WATCH_EVERY == 0:
             message |= self._self_watch.report(now)

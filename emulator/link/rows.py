@@ -6,6 +6,7 @@ planner is late, the last row is held and counted, never guessed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import floor, inf
 
 import numpy as np
@@ -18,6 +19,7 @@ from emulator.schedule.ring import Columns, RowRing
 
 RETRY_S = 0.01  # how soon a missing row is asked for again
 SLACK_S = 1e-3  # packets of transit nodes are gathered for this long at the most
+Held = tuple[Segment, int, float, int]  # as `Rows.source` returns it
 
 
 class Rows:
@@ -29,6 +31,7 @@ class Rows:
         self.step_s = network.timeline.step_s if network.timeline is not None else inf
         self._static = network.routing == "static"
         self._columns: Columns | None = None
+        self._known: dict[int, tuple[float, Held]] = {}  # by end: from when, and what holds then
         self.late = 0  # times that a row was not there when it was needed
         self.width = len(network.nodes)
         self.table: memoryview = memoryview(bytes(4 * self.width * len(network.live))).cast("i")
@@ -100,8 +103,11 @@ class Rows:
                 shortest_s = min(shortest_s, float(delays_s.min()))
         return shortest_s / 2
 
-    def source(self, end: int, t: float) -> tuple[Segment, int, float, int]:
+    def source(self, end: int, t: float) -> Held:
         """What holds for a link end at t, who receives, until when both are known, and the hops that leaving costs."""
+        known = self._known.get(end)
+        if known is not None and known[0] <= t < known[1][2]:
+            return known[1]
         link = self._network.links[end // 2]
         knots = self._network.end_spec(end).knots
         sender, far = (link.b, link.a) if end % 2 else (link.a, link.b)
@@ -123,6 +129,23 @@ class Rows:
             delay_s = stretch.delay_start_s if t < 0 else stretch.delay_end_s
             stretch = stretch._replace(start_s=t, stop_s=until, delay_start_s=delay_s, delay_end_s=delay_s)
         return stretch, far, until, self._toll(sender)
+
+    def look_ahead(self, ends: Iterable[int], now: float) -> None:
+        """Work out what `source` will say of these ends in the next step, so that the step's first packets need not
+        wait while every busy end loads its values at once."""
+        if self._ring is None:
+            return
+        step, held = max(0, self._step(now)) + 1, self._columns
+        try:
+            self._columns = self._ring.columns(step)
+        except LookupError:  # not planned yet; the step will load it
+            return
+        begin = step * self.step_s
+        for end in ends:
+            known = self._known.get(end)
+            if known is None or known[0] != begin:
+                self._known[end] = (begin, self.source(end, begin))
+        self._columns = held
 
     def _toll(self, sender: int) -> int:
         return 0 if sender >= 0 and self._network.nodes[sender].live else 1

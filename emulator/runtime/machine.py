@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from emulator.fabric import Fabric, Port
-    from emulator.network import Network
+    from emulator.network import Network, Rates, Row
     from emulator.scenario import Action
     from emulator.schedule.ring import RowRing
 
@@ -95,7 +95,11 @@ class Machine:
         from emulator.fabric import Fabric
         from emulator.fabric.offload import merged_bytes
 
-        row = self.ring.row(0) if self.ring is not None and self.ring.latest >= 0 else None
+        timeline = self.network.timeline
+        row: Row | Rates | None = timeline.rates if timeline is not None else None
+        if row is None and self.ring is not None:
+            self.wait_for_rows(1, lambda done, total: progress(int(done), int(total)))
+            row = self.ring.row(0)
         merge = merged_bytes(
             self.network,
             row,

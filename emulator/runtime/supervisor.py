@@ -157,7 +157,6 @@ class Supervisor:
             self.jobs.members(),
         )
         self._describe()
-        machine.wait_for_rows(1, lambda done, total: front.progress("schedule", done, total, "first row"))
         machine.build(lambda done, total: front.progress("build", done, total, "nodes"))
         machine.wait_for_rows(READY_ROWS, lambda done, total: front.progress("build", done, total, "first rows"))
         machine.apply_first_routes(lambda done, total: front.progress("build", done, total, "routes"))

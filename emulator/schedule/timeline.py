@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.network import Bools, Floats, Ints, Knots, LinkSpec, NodeSpec, Row
+from emulator.network import Bools, Floats, Ints, Knots, LinkSpec, NodeSpec, Rates, Row
 from emulator.schedule.knots import evaluate
 from emulator.schedule.routes import least_delay, path_delay
 
@@ -39,6 +39,7 @@ class KnotTimeline:
         if routing not in ("least-delay", "static", "none"):
             raise ValueError(f"routing is {routing!r}; wanted 'least-delay', 'static' or 'none'")
         self.step_s = step_s
+        self.rates: Rates | None = None  # knots may change them
         self.routing = routing
         self._routing_steps = max(1, round((routing_step_s or step_s) / step_s))
         self._nodes = len(nodes)
