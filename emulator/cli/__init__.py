@@ -34,6 +34,7 @@ def _app(only: str | None) -> Typer:
         help="Networks that move, on one machine: real sockets over links that follow orbits, traces and faults.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # plain help: rich would take a third of its time
     )
     for command, (module, function) in COMMANDS.items():
         if only in COMMANDS and command != only:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from emulator.scenario import Action
     from emulator.schedule.ring import RowRing
 
-RING_BYTES = 400e6  # what the rows of a large network may take at most; the smallest ring holds MIN_ROWS of them
+RING_BYTES = 200e6  # what the rows of a large network may take at most; the smallest ring holds MIN_ROWS of them
 ROUTE_BATCH = 64  # nodes whose routes are changed in one turn of the event loop
 PLANNER_BATCH = 4  # messages of the planner in one turn
 FULL_IPV6 = 200  # live nodes
