@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from emulator import __version__
 from emulator.errors import EXIT_INTERNAL, SkyloomError
 from emulator.record.verdict import Verdict
-from emulator.runtime import ending, scene
+from emulator.runtime import ending, scene, stolen
 from emulator.runtime.capturing import CaptureWriter
 from emulator.runtime.channel import Channel
 from emulator.runtime.collector import Collector
@@ -208,6 +208,7 @@ class Supervisor:
                 order = {"op": "capture", "id": 0, "ends": writer.ends, "snaplen": writer.snaplen}
                 self.machine.tell_relay(order, (writer.write_end,))
                 writer.start(self.t0_utc_ns)
+            self._ticks = stolen.read()
             self.machine.start(self.t0_ns)
             self.jobs.start_all(self.t0_ns)
             self._tell_times()
@@ -276,6 +277,8 @@ class Supervisor:
         verdict.probes, verdict.flows = ending.probe_table(collector), ending.flow_table(collector)
         verdict.summary = figures
         verdict.interrupted, verdict.error = self.interrupted, self.error
+        if self.t0_ns and (told := stolen.warning(self._ticks, stolen.read())):
+            self.warnings.append(told)
         verdict.warnings = self.all_warnings()
         outcomes = self.jobs.outcomes() if self.t0_ns and not self.interrupted else []
         if verdict.late:

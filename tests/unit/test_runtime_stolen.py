@@ -1,0 +1,18 @@
+"""Stolen time is told when it is notable, and only then."""
+
+import pytest
+
+from emulator.runtime import stolen
+
+
+def test_readings_only_grow():
+    first, second = stolen.read(), stolen.read()
+    assert 0 <= first[0] <= second[0]
+    assert first[1] <= second[1]
+
+
+@pytest.mark.parametrize(("after", "told"), [((0, 0), ""), ((10, 1000), ""), ((50, 1000), "5%")])
+def test_a_warning_names_the_share(after, told):
+    text = stolen.warning((0, 0), after)
+    assert told in text
+    assert bool(text) == bool(told)
