@@ -20,9 +20,9 @@ def read() -> tuple[int, int]:
     return (ticks[_STEAL] if len(ticks) > _STEAL else 0), sum(ticks)
 
 
-def warning(before: tuple[int, int], after: tuple[int, int]) -> str:
-    """What to tell of the time between two readings; empty where next to nothing was stolen."""
+def warnings(before: tuple[int, int], after: tuple[int, int]) -> list[str]:
+    """What to tell of the time between two readings; nothing where next to nothing was stolen."""
     stolen, ticks = after[0] - before[0], after[1] - before[1]
     if ticks <= 0 or stolen < NOTABLE * ticks:
-        return ""
-    return f"the hypervisor took {stolen / ticks:.0%} of this machine's processor time; packets were late for that, too"
+        return []
+    return [f"the hypervisor took {stolen / ticks:.0%} of this machine's processor time; that, too, makes packets late"]

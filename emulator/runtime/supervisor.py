@@ -277,8 +277,7 @@ class Supervisor:
         verdict.probes, verdict.flows = ending.probe_table(collector), ending.flow_table(collector)
         verdict.summary = figures
         verdict.interrupted, verdict.error = self.interrupted, self.error
-        if self.t0_ns and (told := stolen.warning(self._ticks, stolen.read())):
-            self.warnings.append(told)
+        self.warnings += stolen.warnings(self._ticks, stolen.read()) if self.t0_ns else []
         verdict.warnings = self.all_warnings()
         outcomes = self.jobs.outcomes() if self.t0_ns and not self.interrupted else []
         if verdict.late:
