@@ -35,7 +35,7 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print verdict.json at the end.")] = False,
 ) -> None:
     """Run a scenario: real processes over scheduled links, and a run folder at the end."""
-    from emulator.errors import EXIT_INTERRUPTED
+    from emulator.errors import EXIT_INTERRUPTED, SkyloomError
 
     chosen = _choose(scenario, topo, _overrides(duration, seed, capture, overrides), tle, skip_bad)
     from emulator.record import RunFolder
@@ -43,7 +43,11 @@ def run(
     from emulator.show import LiveScreen, print_summary
 
     folder = RunFolder.create(runs, chosen.name)
-    handle = launch(chosen, folder)
+    try:
+        handle = launch(chosen, folder)
+    except SkyloomError:
+        folder.discard()
+        raise
     with LiveScreen(enabled=tui, scenario=chosen.name) as screen, handle.forwarding_interrupts():
         for snapshot in handle.snapshots():
             screen.update(snapshot)

@@ -183,6 +183,14 @@ class RunFolder:
                 for name in files:
                     self._give(Path(parent) / name)
 
+    def discard(self) -> None:
+        """Take back a folder in which nothing was recorded, because the run was refused before it began."""
+        latest = self.path.parent / "latest"
+        with suppress(OSError):
+            if os.readlink(latest) == self.path.name:  # noqa: PTH115 - the text of the link, not where it leads
+                latest.unlink()
+            self._drop_empty()
+
     @property
     def _reserve(self) -> Path:
         return self.path / ".reserve"

@@ -168,3 +168,16 @@ def test_reserve_is_given_back(tmp_path):
     assert (folder.path / ".reserve").stat().st_size == RESERVE_BYTES
     folder.write_verdict("{}")
     assert sorted(path.name for path in folder.path.iterdir()) == ["logs", "verdict.json"]
+
+
+def test_a_refused_run_leaves_no_folder(tmp_path):
+    folder = RunFolder.create(tmp_path, "leo")
+    folder.discard()
+    assert list((tmp_path / "leo").iterdir()) == []
+
+
+def test_a_folder_with_records_is_not_discarded(tmp_path):
+    folder = RunFolder.create(tmp_path, "leo")
+    folder.write("events.parquet", b"something")
+    folder.discard()
+    assert (folder.path / "events.parquet").exists()
