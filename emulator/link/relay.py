@@ -288,18 +288,16 @@ class Relay:
             self.schedule(end)
 
     def _deliver(self, end: End, items: list[Item]) -> None:
-        """Packets of one end that reached its far node: to a port there, or onwards."""
+        """Packets of one end that reached its far node: to its port there, or, on a moving link, to whoever serves."""
         port = self._receivers[end.number]
         if port is not None:
             self._write(end, port, items)
-        elif self._network.links[end.number // 2].moving:
-            for node, run in groupby(items, itemgetter(5)):
-                if self._live[node]:
-                    self._write(end, self._shared[node], list(run))
-                else:
-                    self._forward(end, list(run))
-        else:
-            self._forward(end, items)
+            return
+        for node, run in groupby(items, itemgetter(5)):
+            if self._live[node]:
+                self._write(end, self._shared[node], list(run))
+            else:
+                self._forward(end, list(run))
 
     def _write(self, end: End, port: TunPort, items: list[Item]) -> None:
         if items[0][3] < 0 and items[-1][3] < 0:  # no transit node has touched them
