@@ -1,0 +1,72 @@
+"""A network written out link by link: nodes, and links with constant values or a recorded trace for each direction.
+
+Invariant: every node is live and every link end has knots of its own, so nothing moves but what a trace says.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+
+from mininet.topo import Topo
+from pydantic import Field, model_validator
+
+from emulator.network import BuildOptions, EndSpec, Knots
+from emulator.schedule import traces
+from emulator.tables import Table
+from emulator.units import Duration, Rate
+from topologies.leo_tables import Probability, Queue, effects
+
+
+class Link(Table):
+    """A link between two nodes; a trace replaces rate, delay and loss of its direction by what it holds."""
+
+    a: str
+    """Node at one end."""
+    b: str
+    """Node at the other end."""
+    delay_s: Duration = 0.0
+    """Propagation delay of each direction."""
+    rate_bps: Rate = inf
+    """Rate of each direction."""
+    loss: Probability = 0.0
+    """Chance of loss per packet."""
+    queue: Queue = "100 ms"
+    """Bound of the queue of each end: a time, bytes, or packets."""
+    trace: str | None = None
+    """File for the direction from a to b: CSV where it ends in .csv, else a Mahimahi trace, with `delay` beside it."""
+    trace_back: str | None = None
+    """The same for the direction from b to a."""
+
+
+class Config(Table):
+    """Tables of `topologies.links`: nodes come from the links that name them."""
+
+    link: tuple[Link, ...] = Field(min_length=1)
+    """The links."""
+
+    @model_validator(mode="after")
+    def _ends_differ(self) -> Config:
+        for number, link in enumerate(self.link):
+            if link.a == link.b:
+                raise ValueError(f"link {number} joins {link.a!r} to itself; wanted two nodes")
+        return self
+
+
+def build(config: Config, options: BuildOptions) -> Topo:
+    """The topology of a scenario's tables. DataError: a trace that cannot be read."""
+    topo = Topo()
+    names = dict.fromkeys(name for link in config.link for name in (link.a, link.b))
+    for name in names:
+        topo.addHost(name, role="router", live=True)
+    for link in config.link:
+        topo.addLink(
+            link.a, link.b, forward=_end(link, link.trace, options), backward=_end(link, link.trace_back, options)
+        )  # fmt: skip
+    return topo
+
+
+def _end(link: Link, trace: str | None, options: BuildOptions) -> EndSpec:
+    if trace is None:
+        return EndSpec(effects(link.queue), Knots.constant(link.delay_s, link.rate_bps, link.loss))
+    return EndSpec(effects(link.queue), traces.from_file(Path(options.directory) / trace, link.delay_s))
