@@ -6,11 +6,13 @@ Invariant: this module and everything it imports is standard library, so that a 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import random
 import socket
 import struct
 import time
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -23,6 +25,8 @@ RECEIVE_BATCH = 64  # datagrams taken from a socket before the loop gets its tur
 _SO_TIMESTAMPNS = 35
 _ANCILLARY = socket.CMSG_SPACE(16)
 _TIMESPEC = struct.Struct("@qq")
+_SIOCETHTOOL, _GLINK = 0x8946, 0x0A
+_ETHTOOL_VALUE = struct.Struct("@II")
 
 OnDatagram = Callable[[bytes, tuple[str, int], float], None]
 
@@ -44,6 +48,14 @@ class Sink(Protocol):
     def sample(self, t_s: float, name: str, value: float, key: str) -> None: ...
 
 
+class Line(Protocol):
+    """What a context and the run say to each other beside records, outside the emulated network."""
+
+    async def meet(self, round: int, tally: Mapping[str, int]) -> dict[str, int]: ...
+    async def act(self, given: dict[str, Any]) -> None: ...
+    def note_round(self, round: int, sent: int, received: int, in_slot: int) -> None: ...
+
+
 class NodeContext:
     """Everything a node program may ask of the emulator. One per process; not for use from other threads."""
 
@@ -60,6 +72,7 @@ class NodeContext:
         sink: Sink,
         members: tuple[str, ...] = (),
         log: logging.Logger | None = None,
+        line: Line | None = None,
     ) -> None:
         self.name = name
         self.program = program  # the name that the scenario gives to this program
@@ -72,6 +85,7 @@ class NodeContext:
         self.log = log or logging.getLogger(name)
         self.stopping = asyncio.Event()  # set when the run (or this program's time) ends: return from `run` soon
         self._sink = sink
+        self._line = line
 
     def now(self) -> float:
         """Scenario time in seconds: 0 is the start of play, negative during `setup`."""
@@ -99,6 +113,46 @@ class NodeContext:
         `t_s` is the scenario time of the observation where that is not the present moment.
         """
         self._sink.sample(self.now() if t_s is None else t_s, name, value, key)
+
+    async def meet(self, round: int, tally: Mapping[str, int] | None = None) -> dict[str, int]:
+        """A barrier outside the emulated network: returns when all processes that share it have come to `round`.
+
+        The answer is the sum of all tallies, the same for everybody: what an observer of the whole run sees. Programs
+        share a barrier by the key `barrier` of the scenario; without it each program has its own. Processes that have
+        ended are not waited for, and one that is behind (it was restarted) goes on alone until it has caught up.
+        """
+        return await self._connected().meet(round, tally or {})
+
+    async def act(self, do: str, **given: Any) -> None:
+        """Do to the network what an `[[action]]` of a scenario does, such as `act("link-down", links=["n0:n1"])`.
+
+        Returns when it is done. UsageError where it names what is not there.
+        """
+        await self._connected().act({"do": do, **given})
+
+    def note_round(self, round: int, *, sent: int = 0, received: int = 0, in_slot: int = 0) -> None:
+        """Count what this process did in a round: datagrams sent over links, received, received in the round they
+        were due in. The sums are the `rounds` of the verdict, and what the scenario's `[rounds]` bounds."""
+        self._connected().note_round(round, sent, received, in_slot)
+
+    def _connected(self) -> Line:
+        if self._line is None:
+            raise RuntimeError("this context has no line to a run")
+        return self._line
+
+    def port_up(self, port: str) -> bool:
+        """Whether the kernel says that this node's interface has carrier; False where there is none of that name.
+
+        Asked by ETHTOOL_GLINK, which is true at once; the flag IFF_RUNNING may follow up to a second later.
+        """
+        value = array("B", _ETHTOOL_VALUE.pack(_GLINK, 0))
+        request = struct.pack("16sP16x", port.encode()[:15], value.buffer_info()[0])
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asked:
+            try:
+                fcntl.ioctl(asked, _SIOCETHTOOL, request)
+            except OSError:
+                return False
+        return bool(_ETHTOOL_VALUE.unpack(value)[1])
 
     def matching(self, globs: list[str] | tuple[str, ...]) -> list[Peer]:
         """The peers whose names match any of the globs, in the order of the scenario."""
@@ -141,19 +195,26 @@ class Datagrams:
             return False
         return True
 
-    def _readable(self) -> None:
+    def take(self) -> None:
+        """Hand over everything that has arrived by now, without waiting for the event loop's turn."""
+        while self._readable() == RECEIVE_BATCH:
+            pass
+
+    def _readable(self) -> int:
+        """Hand over some arrivals; how many."""
         real_to_scenario_s = self._clock.now() - time.time_ns() * 1e-9
-        for _ in range(RECEIVE_BATCH):
+        for count in range(RECEIVE_BATCH):
             try:
                 data, ancillary, _flags, address = self._socket.recvmsg(65535, _ANCILLARY)
             except OSError:  # nothing more, or an ICMP error of an earlier send
-                return
+                return count
             t_s = self._clock.now()
             for level, kind, value in ancillary:
                 if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
                     seconds, nanoseconds = _TIMESPEC.unpack(value[:16])
                     t_s = min(t_s, seconds + nanoseconds * 1e-9 + real_to_scenario_s)
             self._on_datagram(data, (address[0], address[1]), t_s)
+        return RECEIVE_BATCH
 
     def close(self) -> None:
         if self._socket.fileno() >= 0:
