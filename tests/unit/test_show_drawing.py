@@ -1,0 +1,43 @@
+"""Drawings: the same bytes for the same figure, text as text, and no settings of others changed."""
+
+import subprocess
+import sys
+
+from emulator.show import drawing
+
+
+def figure():
+    made, axes = drawing.new(width_in=5, height_in=3)
+    axes.plot([1, 2, 3], [1, 4, 9], label="measured")
+    axes.set_xlabel("link latency in ms")
+    axes.legend()
+    return made
+
+
+def test_the_same_figure_gives_the_same_svg():
+    document = drawing.svg(figure())
+    assert document == drawing.svg(figure())
+    assert "<dc:date>" not in document
+    assert ">link latency in ms</text>" in document
+    assert drawing.PALETTE[0] in document
+
+
+def test_matplotlib_keeps_its_settings_and_pyplot_stays_out():
+    probe = (
+        "import sys, matplotlib\n"
+        "before = matplotlib.rcParams.copy()\n"
+        "from emulator.show import drawing\n"
+        "figure, axes = drawing.new()\n"
+        "axes.plot([1, 2])\n"
+        "drawing.svg(figure)\n"
+        "assert matplotlib.rcParams.copy() == before\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_module_loads_no_matplotlib():
+    probe = "import sys, emulator.show.drawing; assert 'matplotlib' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
