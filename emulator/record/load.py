@@ -5,10 +5,11 @@ Invariant: reading never changes the folder. A run that crashed, or still goes o
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emulator.errors import DataError
 from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
@@ -28,6 +29,20 @@ class Run:
     scenario: str  # text of scenario.toml
     verdict: Verdict | None
     lost_bytes: dict[str, int] = field(default_factory=dict)  # by table, of spools that a crash cut short
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """scenario.toml as a dict, values as they stand in the file. DataError where it is not TOML."""
+        try:
+            return tomllib.loads(self.scenario)
+        except ValueError as error:
+            raise DataError(f"{self.path / 'scenario.toml'}: {error}") from None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the scenario's recipe was given, by its own keys; empty where there is no recipe."""
+        parameters = self.document.get("parameters", {})
+        return dict(parameters) if isinstance(parameters, dict) else {}
 
     @cached_property
     def events(self) -> pl.DataFrame:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars
 
+    from emulator.record.load import Run
 
-def summarise(tables: dict[str, polars.DataFrame]) -> dict[str, Any]:
-    """Figures for `summary` of the verdict, from the tables `events` and `samples`."""
-    events, samples = tables["events"], tables["samples"]
+
+def summarise(run: Run) -> dict[str, Any]:
+    """Figures for `summary` of the verdict, from the events and samples of the run."""
+    events, samples = run.events, run.samples
     flows = _flows(events, samples)
     sent, lost = _probes(events)
     summary: dict[str, Any] = {

@@ -65,3 +65,13 @@ def test_broken_files_are_named(folder):
     (folder.path / "events.parquet").write_text("no parquet")
     with pytest.raises(DataError, match=r"events\.parquet"):
         _ = load_run(folder.path).events
+
+
+def test_scenario_is_there_as_a_document_with_the_recipes_parameters(folder):
+    assert load_run(folder.path).document == {"name": "leo"}
+    assert load_run(folder.path).parameters == {}
+    folder.write_scenario('name = "plurality"\n[parameters]\nagents = 64\nprotocol = "voter"\n')
+    assert load_run(folder.path).parameters == {"agents": 64, "protocol": "voter"}
+    folder.write_scenario("name = \n")
+    with pytest.raises(DataError, match=r"scenario\.toml"):
+        _ = load_run(folder.path).document
