@@ -48,6 +48,8 @@ class Verdict:
     flows: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)  # the scenario's headline figures by name
+    prediction: dict[str, Any] = field(default_factory=dict)  # figures known before the run, named as in `summary`
+    rounds: dict[str, Any] = field(default_factory=dict)  # where programs played rounds, see docs/run-folder.md
     interrupted: bool = False
     error: str = ""  # what broke, where the emulation itself failed
     verdict: str = "fail"
@@ -55,7 +57,17 @@ class Verdict:
 
     @property
     def late(self) -> bool:
-        """Whether packets left so late that the figures cannot be trusted."""
+        """Whether the figures cannot be trusted because something came too late."""
+        return self.late_packets or self.late_rounds
+
+    @property
+    def late_rounds(self) -> bool:
+        """Whether more messages came in another round than planned than the scenario allows."""
+        return bool(self.rounds) and self.rounds["fidelity"] < self.rounds.get("fidelity_at_least", 0.0)
+
+    @property
+    def late_packets(self) -> bool:
+        """Whether packets left later than the scenario allows."""
         p99 = self.lateness_ms.get("p99")
         return self.lateness_limit_ms is not None and p99 is not None and p99 > self.lateness_limit_ms
 

@@ -60,6 +60,7 @@ class Collector:
     """Records in, logs and live figures out."""
 
     def __init__(self, folder: RunFolder, network: Network) -> None:
+        self._network = network
         self.events = EventLog(folder)
         self.samples = SampleLog(folder)
         self.links = LinkLog(folder, [network.end_name(end) for end in range(2 * len(network.links))])
@@ -165,6 +166,13 @@ class Collector:
             self.saturated += bool(message.get("saturated"))
         self.on_load(message["t_s"], message["ends"])
         self.links.update(message["t_s"], message["ends"], final=bool(message.get("final")))
+
+    def carrier(self, message: Message) -> None:
+        """A "carrier" message of the relay: links whose interfaces came up or went down."""
+        for number, up in message["changes"]:
+            link = self._network.links[number]
+            data = {"link": link.name, "up": bool(up), "late_s": message["at_s"] - message["t_s"]}
+            self.event(message["t_s"], self._network.nodes[link.a].name, "", "carrier", data)
 
     def flush(self) -> None:
         """Hand the logs to the kernel."""

@@ -14,7 +14,11 @@ from emulator.record.verdict import Outcome, Verdict
 from emulator.runtime.collector import Collector
 
 if TYPE_CHECKING:
+    from emulator.network import Network
     from emulator.record.folder import RunFolder
+    from emulator.runtime.jobs import Jobs
+    from emulator.runtime.machine import Machine
+    from emulator.runtime.rounds import RoundCount
     from emulator.scenario import Scenario
 
 
@@ -62,6 +66,53 @@ def flow_table(collector: Collector) -> list[dict[str, Any]]:
     return rows
 
 
+def observed(
+    scenario: Scenario, run_id: str, played_s: float, collector: Collector, figures: dict[str, Any]
+) -> Verdict:
+    """A verdict with what was observed, before anything is judged."""
+    verdict = Verdict(scenario.name, scenario.seed, run_id, played_s)
+    verdict.lateness_ms = collector.lateness_ms() if collector.reports else {}
+    verdict.lateness_limit_ms = scenario.fidelity.lateness_p99_s * 1e3
+    verdict.probe_error_ms = quantiles_ms(collector.errors_s)
+    verdict.drops = collector.drops()
+    verdict.probes, verdict.flows = probe_table(collector), flow_table(collector)
+    verdict.summary, verdict.prediction = figures, dict(scenario.prediction)
+    return verdict
+
+
+def why_late(verdict: Verdict, collector: Collector, network: Network) -> list[str]:
+    """Warnings that say where a run was too late to trust."""
+    found = []
+    if verdict.late_packets:
+        worst = collector.worst_links(3)
+        names = ", ".join(f"{network.end_name(end)} {late_s * 1e3:.1f} ms" for end, late_s in worst)
+        found.append(f"packets left late; latest on: {names}")
+    if verdict.late_rounds:
+        missed = verdict.rounds["received"] - verdict.rounds["in_slot"]
+        found.append(f"{missed} of {verdict.rounds['received']} messages came in another round than planned")
+    return found
+
+
+def round_table(rounds: RoundCount, scenario: Scenario, machine: Machine, jobs: Jobs) -> dict[str, Any]:
+    """`rounds` of the verdict: what programs counted, beside what the interfaces of their nodes did."""
+    if not rounds.rounds or machine.fabric is None:
+        return {}
+    nodes = {job.node for job in jobs.all if job.program.name in rounds.by_program}
+    counters = machine.fabric.counters()
+    packets = sum(stats.tx_packets for name, stats in counters.items() if name.rpartition(":")[0] in nodes)
+    return {**rounds.figures(packets), "fidelity_at_least": scenario.rounds.fidelity}
+
+
+def kill_switch(rounds: RoundCount) -> list[Outcome]:
+    """The bound of the rounds that ended the run, as an expectation that does not hold."""
+    if not rounds.stopped:
+        return []
+    figure, _, why = rounds.stopped.partition(": ")
+    observed = rounds.rounds if figure == "rounds.max_rounds" else rounds.messages
+    bound = rounds.max_rounds if figure == "rounds.max_rounds" else rounds.max_messages
+    return [Outcome(figure, f"at most {bound}", observed, False, why)]
+
+
 def figures_of(scenario: Scenario, folder: RunFolder, collector: Collector, skip: bool) -> tuple[dict[str, Any], str]:
     """Close the tables and ask the scenario's analysis; returns its figures and what went wrong.
 
@@ -81,9 +132,7 @@ def figures_of(scenario: Scenario, folder: RunFolder, collector: Collector, skip
 
         if scenario.directory not in sys.path:
             sys.path.append(scenario.directory)
-        run = load_run(folder.path)
-        tables = {"events": run.events, "samples": run.samples, "links": run.links}
-        figures = importlib.import_module(scenario.analysis).summarise(tables)
+        figures = importlib.import_module(scenario.analysis).summarise(load_run(folder.path))
         if not isinstance(figures, dict):
             raise TypeError(f"summarise gave {type(figures).__name__}, wanted a dict")
     except Exception as error:

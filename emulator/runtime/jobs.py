@@ -66,6 +66,20 @@ class Jobs:
             found.setdefault(job.program.name, []).append(job.node)
         return found
 
+    def barrier_of(self, process: Process) -> str:
+        """Name of the barrier at which a process meets others."""
+        job = self._by_process.get(process.number)
+        return _barrier(job) if job is not None else ""
+
+    def at_barrier(self, name: str) -> list[Process]:
+        """The living processes that share a barrier."""
+        return [job.process for job in self.all if job.process is not None and job.alive and _barrier(job) == name]
+
+    @property
+    def done(self) -> bool:
+        """Whether there were programs, and all have ended."""
+        return bool(self.all) and not any(job.alive for job in self.all)
+
     def programs(self) -> list[str]:
         """Dotted names of the Python programs."""
         return [job.program.run for job in self.all if job.program.run]
@@ -160,6 +174,10 @@ class Jobs:
         job.process = process
         self._by_process[process.number] = job
         return process
+
+
+def _barrier(job: Job) -> str:
+    return job.program.barrier or job.program.name
 
 
 def _complaint(job: Job, expected: str) -> str:

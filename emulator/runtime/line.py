@@ -1,7 +1,7 @@
 """A node's line to the run, beside its records: barriers, actions on the network, counts of rounds.
 
-Invariant: what is said is said in order and never lost: where the channel is full it waits for room, and there is little
-of it (one barrier at a time, counts summed up between two flushes).
+Invariant: what is said is said in order and never lost: where the channel is full it waits for room, and there is
+little of it (one barrier at a time, counts summed up between two flushes).
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class ChannelLine:
     async def meet(self, round: int, tally: Mapping[str, int]) -> dict[str, int]:
         if round in self._meetings:
             raise RuntimeError(f"this process is at the barrier of round {round} already")
-        answer = self._meetings[round] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[dict[str, int]] = asyncio.get_running_loop().create_future()
+        self._meetings[round] = answer
         self.flush()
         self._say({"op": "meet", "round": round, "tally": dict(tally)})
         try:

@@ -79,7 +79,10 @@ class Play:
         ends = [
             asyncio.ensure_future(sleep_until_ns(self._clock.monotonic_ns(supervisor.scenario.duration_s))),
             asyncio.ensure_future(supervisor.stop_asked.wait()),
+            asyncio.ensure_future(supervisor.requests.halted.wait()),
         ]
+        if supervisor.scenario.ends == "programs":
+            ends.append(asyncio.ensure_future(supervisor.programs_ended.wait()))
         try:
             await self._first_of(tasks, ends)
         finally:

@@ -25,6 +25,7 @@ from emulator.clock import MonotonicClock, set_timer_slack
 from emulator.errors import EmulationError
 from emulator.node import Node, NodeContext, Peer
 from emulator.runtime.channel import Channel, Message, Outbox
+from emulator.runtime.line import ChannelLine
 
 FLUSH_S = 0.05  # how long a record waits to share a packet with others
 GRACE_S = 0.5  # from "stop" to the cancellation of `run`
@@ -116,6 +117,7 @@ class _Life:
         self.channel = channel
         self.clock = MonotonicClock(time.monotonic_ns() + PROVISIONAL_T0_NS)
         self.outbox = Outbox(channel, self.clock)
+        self.line = ChannelLine(channel)
         self.started: asyncio.Future[int] | None = None
         name = spec["node"]
         self.context = NodeContext(
@@ -128,6 +130,7 @@ class _Life:
             clock=self.clock,
             sink=self.outbox,
             members=tuple(other for other in members if other != name),
+            line=self.line,
         )
 
     def told(self) -> None:
@@ -143,10 +146,13 @@ class _Life:
             self.started.set_result(message["t0_ns"])
         elif message["op"] == "stop":
             self.context.stopping.set()
+        else:
+            self.line.heard(message)
 
     async def flushing(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
+            self.line.flush()
             self.outbox.flush()
 
     async def live(self) -> None:
@@ -182,6 +188,13 @@ class _Life:
                 pass
             self.channel.socket.setblocking(False)
             raise
+
+    def last_words(self) -> None:
+        """Before the process ends: what is still to be said."""
+        self.channel.socket.settimeout(DRAIN_S)
+        self.line.drain()
+        self.channel.socket.setblocking(False)
+        self.outbox.drain(DRAIN_S)
 
     async def _play(self, node: Node, stopping: asyncio.Future[Any]) -> None:
         assert self.started is not None
@@ -224,7 +237,7 @@ def run_program(spec: Message, channel: Channel, peers: dict[str, Peer], members
             traceback.print_exc()
         status = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
     finally:
-        life.outbox.drain(DRAIN_S)
+        life.last_words()
         loop.close()
     return status
 

@@ -85,6 +85,7 @@ class Processes:
         self.on_record: OnRecord = lambda process, record: None
         self.on_dropped: Callable[[Process, int], None] = lambda process, count: None
         self.on_end: Callable[[Process], None] = lambda process: None
+        self.on_request: Callable[[Process, Message], None] = lambda process, message: None
         self._seed = seed
         self._logs = logs
         self._store = store
@@ -339,3 +340,5 @@ class Processes:
                 process.failure = f"{message['text']} (in {message['stage']})"
             case "dropped":
                 self.on_dropped(process, message["count"])
+            case _:
+                self.on_request(process, message)

@@ -1,7 +1,7 @@
 """Rounds as the run sees them: who waits at which barrier, and what the processes count, with its bounds.
 
-Invariant: a barrier opens for a round when all its living processes have come, and tells all of them the same sum. Plain
-state without channels: calls return what is to be told to whom.
+Invariant: a barrier opens for a round when all its living processes have come, and tells all of them the same sum.
+Plain state without channels: calls return what is to be told to whom.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class RoundCount:
 
     max_rounds: int | None = None
     max_messages: int | None = None
-    rounds: int = 0  # that anybody has begun
+    first: int | None = None  # the first round that anybody has begun
+    last: int = -1
     messages: int = 0  # datagrams that programs sent over links in rounds
     received: int = 0
     in_slot: int = 0  # of the received: in the round they were due in
@@ -65,7 +66,8 @@ class RoundCount:
 
     def note(self, program: str, round: int, sent: int, received: int, in_slot: int) -> bool:
         """Add the counts of one process; True where a bound is passed for the first time."""
-        self.rounds = max(self.rounds, round + 1)
+        self.first = round if self.first is None else min(self.first, round)
+        self.last = max(self.last, round)
         self.messages += sent
         self.received += received
         self.in_slot += in_slot
@@ -75,10 +77,15 @@ class RoundCount:
 
     def _passed(self) -> str:
         if self.max_rounds is not None and self.rounds > self.max_rounds:
-            return f"rounds.max_rounds: round {self.rounds} begun, {self.max_rounds} allowed"
+            return f"rounds.max_rounds: {self.rounds} rounds begun, {self.max_rounds} allowed"
         if self.max_messages is not None and self.messages > self.max_messages:
             return f"rounds.max_messages: {self.messages} messages sent, {self.max_messages} allowed"
         return ""
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds have begun."""
+        return 0 if self.first is None else self.last - self.first + 1
 
     @property
     def fidelity(self) -> float:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from emulator import __version__
 from emulator.errors import EXIT_INTERNAL, SkyloomError
-from emulator.record.verdict import Verdict
 from emulator.runtime import ending, scene, stolen
 from emulator.runtime.capturing import CaptureWriter
 from emulator.runtime.channel import Channel
@@ -36,6 +35,8 @@ from emulator.runtime.machine import Machine
 from emulator.runtime.play import Play
 from emulator.runtime.process import call_me
 from emulator.runtime.processes import Process, Processes
+from emulator.runtime.requests import Requests
+from emulator.runtime.rounds import RoundCount
 
 if TYPE_CHECKING:
     from emulator.network import Network
@@ -78,10 +79,13 @@ class Supervisor:
         self.t0_ns = self.t0_utc_ns = 0
         self.warnings: list[str] = []
         self.stop_asked = asyncio.Event()
+        self.programs_ended = asyncio.Event()
+        self.rounds = RoundCount(scenario.rounds.max_rounds, scenario.rounds.max_messages)
         self.capture_writer: CaptureWriter | None = None
         self.processes: Processes
         self.jobs: Jobs
         self.director: Director
+        self.requests: Requests
         self.collector: Collector
         self._capture = [*scenario.capture.links, *capture]
         self._platform: dict[str, Any] = {"root": root}
@@ -160,8 +164,9 @@ class Supervisor:
         machine.build(lambda done, total: front.progress("build", done, total, "nodes"))
         machine.wait_for_rows(READY_ROWS, lambda done, total: front.progress("build", done, total, "first rows"))
         machine.apply_first_routes(lambda done, total: front.progress("build", done, total, "routes"))
-        faults = Faults(self.network, machine.tell_relay, self._peer if machine.ring is not None else None)
+        faults = Faults(self.network, machine.tell_relay, lambda end: machine.peer(end, self.now_s()))
         self.director = Director(faults, self.jobs, self.live_nodes, self.emit, self._execute)
+        self.requests = Requests(self.jobs, self.rounds, self.director.perform, machine.tell_relay)
         ends = faults.ends(self._capture)
         if ends:
             capture = self.scenario.capture
@@ -192,6 +197,7 @@ class Supervisor:
         self.processes.on_record = self.collector.record
         self.processes.on_dropped = self.collector.dropped
         self.processes.on_end = self._process_ended
+        self.processes.on_request = self.requests.said
         live = LiveControl(self.listener, self)
         play = Play(self)
         try:
@@ -269,22 +275,14 @@ class Supervisor:
         figures, trouble = ending.figures_of(self.scenario, self.folder, collector, quick or not self.t0_ns)
         if trouble and not self.interrupted:
             self.error = self.error or trouble
-        verdict = Verdict(self.scenario.name, self.scenario.seed, self.folder.run_id, self.played_s)
-        verdict.lateness_ms = collector.lateness_ms() if collector.reports else {}
-        verdict.lateness_limit_ms = self.scenario.fidelity.lateness_p99_s * 1e3
-        verdict.probe_error_ms = ending.quantiles_ms(collector.errors_s)
-        verdict.drops = collector.drops()
-        verdict.probes, verdict.flows = ending.probe_table(collector), ending.flow_table(collector)
-        verdict.summary = figures
+        verdict = ending.observed(self.scenario, self.folder.run_id, self.played_s, collector, figures)
+        verdict.rounds = ending.round_table(self.rounds, self.scenario, self.machine, self.jobs)
         verdict.interrupted, verdict.error = self.interrupted, self.error
         self.warnings += stolen.warnings(self._ticks, stolen.read()) if self.t0_ns else []
         verdict.warnings = self.all_warnings()
         outcomes = self.jobs.outcomes() if self.t0_ns and not self.interrupted else []
-        if verdict.late:
-            worst = ", ".join(
-                f"{self.network.end_name(end)} {late_s * 1e3:.1f} ms" for end, late_s in collector.worst_links(3)
-            )
-            verdict.warnings.append(f"packets left late; latest on: {worst}")
+        outcomes += ending.kill_switch(self.rounds)
+        verdict.warnings += ending.why_late(verdict, collector, self.network)
         ending.conclude(verdict, self.scenario, outcomes, self.error_code)
         self.folder.write_verdict(verdict.to_json())
         self.folder.close()
@@ -349,10 +347,15 @@ class Supervisor:
             self.stop_asked.set()
 
     def _relay_said(self, message: dict[str, Any]) -> None:
-        if message["op"] == "error":
-            self.folder.warn(f"the relay refused an order: {message['message']}")
-        else:
-            self.collector.relay_report(message)
+        match message["op"]:
+            case "error":
+                self.folder.warn(f"the relay refused an order: {message['message']}")
+            case "done":
+                self.requests.relay_done(message["number"])
+            case "carrier":
+                self.collector.carrier(message)
+            case _:
+                self.collector.relay_report(message)
 
     def hear_relay(self) -> None:
         """Some reports of the relay, for the event loop, which calls again while there are more."""
@@ -369,6 +372,9 @@ class Supervisor:
             self._relay_said(message)
 
     def _process_ended(self, process: Process) -> None:
+        self.requests.ended(process)
+        if self.jobs.done:
+            self.programs_ended.set()
         job = self.jobs.ended(process, self.now_s())
         if job is not None:
             data = {"status": process.status, "text": process.failure or process.describe_end()}
@@ -379,16 +385,6 @@ class Supervisor:
         self.processes.spawn(
             node, "exec", self.netns(node), {"command": command, "directory": self.scenario.directory}, supervised=False
         )
-
-    def _peer(self, end: int) -> int:
-        """The present far node of a moving link's end."""
-        ring = self.machine.ring
-        assert ring is not None
-        step = max(0, int(self.now_s() / self.machine.step_s))
-        try:
-            return int(ring.row(step).peer[end])
-        except LookupError:
-            return int(ring.row(ring.latest).peer[end])
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
