@@ -1,0 +1,184 @@
+"""The counts of rounds and their kill switch; a node's line; the requests of programs, without a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from emulator.errors import UsageError
+from emulator.runtime.channel import Channel
+from emulator.runtime.line import ChannelLine
+from emulator.runtime.requests import Requests
+from emulator.runtime.rounds import RoundCount
+
+
+def test_counts_add_up_and_fidelity_is_the_share_in_slot() -> None:
+    count = RoundCount()
+    assert count.figures(0) == {}
+    assert count.fidelity == 1.0
+    count.note("flood", 1, 3, 0, 0)
+    count.note("flood", 2, 1, 4, 3)
+    figures = count.figures(4)
+    assert (figures["rounds"], figures["messages"], figures["fidelity"]) == (2, 4, 0.75)
+    assert figures["counts_agree"] is True
+    assert count.figures(5)["counts_agree"] is False
+
+
+@pytest.mark.parametrize(("bounds", "what"), [((2, None), "max_rounds"), ((None, 5), "max_messages")])
+def test_the_kill_switch_says_once_which_bound_was_passed(bounds: tuple[int | None, int | None], what: str) -> None:
+    count = RoundCount(*bounds)
+    assert not count.note("p", 1, 2, 0, 0)
+    assert not count.note("p", 2, 2, 0, 0)
+    assert count.note("p", 3, 2, 0, 0)
+    assert what in count.stopped
+    assert not count.note("p", 4, 2, 0, 0)
+
+
+class _Jobs:
+    """Two processes at one barrier."""
+
+    def __init__(self, processes: list[Any]) -> None:
+        self.processes = processes
+
+    def barrier_of(self, process: Any) -> str:
+        return "b"
+
+    def at_barrier(self, name: str) -> list[Any]:
+        return self.processes
+
+
+class _Run:
+    """Two nodes' lines and the requests that answer them, joined by real channels."""
+
+    def __init__(self, perform: Callable[[Mapping[str, Any]], Any]) -> None:
+        loop = asyncio.get_running_loop()
+        pairs = [Channel.pair() for _ in range(2)]
+        self.channels = [channel for pair in pairs for channel in pair]
+        for channel in self.channels:
+            channel.socket.setblocking(False)
+        self.processes: list[Any] = [
+            SimpleNamespace(number=n, program="p", channel=ours) for n, (ours, _) in enumerate(pairs)
+        ]
+        self.lines = [ChannelLine(theirs) for _, theirs in pairs]
+        self.orders: list[dict[str, Any]] = []
+        self.heard = asyncio.Event()
+        jobs: Any = _Jobs(self.processes)
+        self.requests = Requests(jobs, RoundCount(max_messages=10), perform, self._relay)
+        for process, line, (ours, theirs) in zip(self.processes, self.lines, pairs, strict=True):
+            loop.add_reader(ours.fileno(), self._up, process, ours)
+            loop.add_reader(theirs.fileno(), self._down, line, theirs)
+
+    def _relay(self, order: dict[str, Any]) -> None:
+        self.orders.append(order)
+        asyncio.get_running_loop().call_soon(self.requests.relay_done, order["number"])
+
+    def _up(self, process: Any, channel: Channel) -> None:
+        message, _ = channel.receive()
+        if message is not None:
+            self.requests.said(process, message)
+            self.heard.set()
+
+    def _down(self, line: ChannelLine, channel: Channel) -> None:
+        message, _ = channel.receive()
+        if message is not None:
+            line.heard(message)
+
+    def close(self) -> None:
+        for channel in self.channels:
+            asyncio.get_running_loop().remove_reader(channel.fileno())
+            channel.close()
+
+
+async def _nothing(given: Mapping[str, Any]) -> None:
+    return None
+
+
+def _with_run(
+    body: Callable[[_Run], Any], perform: Callable[[Mapping[str, Any]], Any] = _nothing, timeout_s: float = 5.0
+) -> None:
+    async def main() -> None:
+        run = _Run(perform)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await body(run)
+        finally:
+            run.close()
+
+    asyncio.run(main())
+
+
+def test_all_who_meet_hear_the_same_sum() -> None:
+    async def body(run: _Run) -> None:
+        one, other = run.lines
+        for round in range(20):
+            answers = await asyncio.gather(one.meet(round, {"a": 1}), other.meet(round, {"a": 2, "b": round}))
+            assert answers[0] == answers[1] == {"a": 3, "b": round}
+
+    _with_run(body)
+
+
+def test_who_has_died_is_not_waited_for() -> None:
+    async def body(run: _Run) -> None:
+        waiting = asyncio.ensure_future(run.lines[0].meet(0, {"a": 1}))
+        await run.heard.wait()
+        assert not waiting.done()
+        run.requests.ended(run.processes[1])
+        assert await waiting == {"a": 1}
+
+    _with_run(body)
+
+
+def test_an_action_returns_when_the_relay_has_obeyed() -> None:
+    seen: list[Mapping[str, Any]] = []
+
+    async def perform(given: Mapping[str, Any]) -> None:
+        seen.append(given)
+
+    async def body(run: _Run) -> None:
+        await run.lines[0].act({"do": "link-down", "links": ["n0:n1"]})
+        assert seen == [{"do": "link-down", "links": ["n0:n1"]}]
+        assert [order["op"] for order in run.orders] == ["set"]
+
+    _with_run(body, perform)
+
+
+def test_an_action_on_what_is_not_there_is_refused() -> None:
+    async def perform(given: Mapping[str, Any]) -> None:
+        raise UsageError("no such link")
+
+    async def body(run: _Run) -> None:
+        with pytest.raises(UsageError, match="no such link"):
+            await run.lines[0].act({"do": "link-down", "links": ["x"]})
+
+    _with_run(body, perform)
+
+
+def test_counts_are_summed_between_flushes_and_halt_the_run() -> None:
+    async def body(run: _Run) -> None:
+        line = run.lines[0]
+        line.note_round(1, 4, 1, 1)
+        line.note_round(2, 7, 1, 0)
+        line.flush()
+        await run.requests.halted.wait()
+        assert (run.requests.count.messages, run.requests.count.received) == (11, 2)
+
+    _with_run(body)
+
+
+def test_a_full_channel_waits_for_room() -> None:
+    """The kernel lets a few packets wait in a socket; what a line says beyond that comes later, in order."""
+
+    async def body(run: _Run) -> None:
+        line = run.lines[0]
+        run.requests.count.max_messages = 299
+        for round in range(300):
+            line.note_round(round, 1, 0, 0)
+            line.flush()
+        await run.requests.halted.wait()
+        assert run.requests.count.last == 299
+
+    _with_run(body)
