@@ -1,0 +1,127 @@
+"""Graphs as this package needs them: nodes 0…N-1, undirected edges, connected. Standard library only.
+
+Invariant: a `Graph` made by `Graph.of` is simple and connected, and its edges stand in ascending order, each with the
+smaller number first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+Edge = tuple[int, int]  # directed: from, to
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A simple connected graph. Use `Graph.of`, which checks."""
+
+    nodes: int
+    edges: tuple[Edge, ...]  # (a, b) with a < b
+
+    @staticmethod
+    def of(nodes: int, edges: Iterable[Sequence[int]]) -> Graph:
+        """The graph with these edges in any order. ValueError names the edge that cannot be."""
+        if nodes < 1:
+            raise ValueError(f"nodes is {nodes}; wanted 1 or more")
+        kept: set[Edge] = set()
+        for place, (a, b) in enumerate(edges):
+            for end in (a, b):
+                if not 0 <= end < nodes:
+                    raise ValueError(f"edges[{place}] names node {end}; wanted nodes from 0 to {nodes - 1}")
+            if a == b:
+                raise ValueError(f"edges[{place}] joins node {a} to itself; wanted two nodes")
+            edge = (min(a, b), max(a, b))
+            if edge in kept:
+                raise ValueError(f"edges[{place}] joins {a} and {b} once more; wanted each edge once")
+            kept.add(edge)
+        graph = Graph(nodes, tuple(sorted(kept)))
+        reached = sum(distance >= 0 for distance in graph.distances([0]))
+        if reached < nodes:
+            raise ValueError(f"edges lead from node 0 to {reached} of {nodes} nodes; wanted a connected graph")
+        return graph
+
+    @cached_property
+    def neighbours(self) -> tuple[tuple[int, ...], ...]:
+        """Neighbours of each node in ascending order."""
+        lists: list[list[int]] = [[] for _ in range(self.nodes)]
+        for a, b in self.edges:
+            lists[a].append(b)
+            lists[b].append(a)
+        return tuple(tuple(sorted(names)) for names in lists)
+
+    @cached_property
+    def directed(self) -> frozenset[Edge]:
+        """Both directions of every edge."""
+        return frozenset(self.edges) | frozenset((b, a) for a, b in self.edges)
+
+    def distances(self, sources: Iterable[int]) -> list[int]:
+        """Hops from the nearest source, -1 where there is no way."""
+        distance = [-1] * self.nodes
+        queue = deque(sources)
+        for source in queue:
+            distance[source] = 0
+        while queue:
+            node = queue.popleft()
+            for other in self.neighbours[node]:
+                if distance[other] < 0:
+                    distance[other] = distance[node] + 1
+                    queue.append(other)
+        return distance
+
+    def eccentricity(self, sources: Iterable[int]) -> int:
+        """Hops from the sources to the node farthest from them."""
+        return max(self.distances(sources))
+
+    @cached_property
+    def diameter(self) -> int:
+        return max(self.eccentricity([node]) for node in range(self.nodes))
+
+    def cycle(self) -> list[int]:
+        """A shortest cycle through its nodes in order. ValueError where the graph is a tree."""
+        best: list[int] = []
+        for root in range(self.nodes):
+            found = self._cycle_through(root)
+            if found and (not best or len(found) < len(best)):
+                best = found
+        if not best:
+            raise ValueError(f"a tree of {self.nodes} nodes; wanted a graph with a cycle")
+        return best
+
+    def _cycle_through(self, root: int) -> list[int]:
+        """The first cycle that a search from `root` closes; where a shortest cycle runs through `root`, one of these."""
+        parent = {root: root}
+        queue = deque([root])
+        while queue:
+            node = queue.popleft()
+            for other in self.neighbours[node]:
+                if other not in parent:
+                    parent[other] = node
+                    queue.append(other)
+                elif parent[node] != other:
+                    return self._close(parent, node, other)
+        return []
+
+    @staticmethod
+    def _close(parent: dict[int, int], a: int, b: int) -> list[int]:
+        """The cycle of tree paths from a and b up to their meeting point, and the edge between them."""
+        up = [a]
+        while parent[up[-1]] != up[-1]:
+            up.append(parent[up[-1]])
+        down = [b]
+        while down[-1] not in up:
+            down.append(parent[down[-1]])
+        return up[: up.index(down[-1]) + 1] + down[-2::-1]
+
+
+def check_sources(graph: Graph, sources: Sequence[int]) -> None:
+    """ValueError where `sources` are not different nodes of the graph, or none at all."""
+    if not sources:
+        raise ValueError("sources is empty; wanted at least one node")
+    for place, source in enumerate(sources):
+        if not 0 <= source < graph.nodes:
+            raise ValueError(f"sources[{place}] is {source}; wanted a node from 0 to {graph.nodes - 1}")
+        if source in sources[:place]:
+            raise ValueError(f"sources[{place}] is {source} once more; wanted each source once")
