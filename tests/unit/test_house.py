@@ -9,10 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ["scenario", "orbit", "schedule", "fabric", "link", "runtime", "record", "show", "cli"]
-FOUNDATIONS = {"errors", "units", "network", "clock", "tables", "node"}
+FOUNDATIONS = {"errors", "units", "network", "clock", "tables", "node", "rounds"}
 ALLOWED_TOPOLOGIES = ("emulator.units", "emulator.network", "emulator.errors", "emulator.tables", "emulator.orbit",
                       "emulator.schedule", "topologies")  # fmt: skip
-ALLOWED_NODES = ("emulator.node", "emulator.errors", "emulator.units", "nodes")
+ALLOWED_NODES = ("emulator.node", "emulator.rounds", "emulator.errors", "emulator.units", "nodes")
 
 
 def modules(folder: str) -> list[Path]:
