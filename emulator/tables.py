@@ -96,3 +96,20 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return plain(value.value)
     return str(value) if isinstance(value, PurePath) else value
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecipeOptions:
+    """What `compose(parameters, options)` of a recipe is given beside its parameters."""
+
+    seed: int  # of the scenario, overrides applied
+    duration_s: float  # as the file or an option says, else the default of every scenario
+    directory: str  # absolute; relative paths in parameters are relative to it
+
+
+class ParameterError(ValueError):
+    """A parameter of a recipe that cannot be: its key (dotted below tables), what was found, what is allowed."""
+
+    def __init__(self, key: str, found: str, wanted: str) -> None:
+        super().__init__(f"{found}; wanted {wanted}")
+        self.key = key

@@ -1,7 +1,7 @@
 """Loader: from a bundled name or a path to a Scenario, or to one error with every problem in it.
 
-Invariant: a stage that fails does not hide the problems of the others: core tables, the topology's tables, each
-program's config and the rules between tables are all checked in one go. Loading imports the code that the scenario
+Invariant: a stage that fails does not hide the problems of the others: parameters, core tables, the topology's tables,
+each program's config and the rules between tables are all checked in one go. Loading imports the code that the scenario
 names, and lets modules next to its file be imported.
 """
 
@@ -17,10 +17,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from emulator.errors import Problem, ScenarioError, UsageError
-from emulator.scenario import checks, imports, overrides, problems
+from emulator.scenario import checks, imports, overrides, problems, recipe
 from emulator.scenario.catalogue import SCENARIO_FILE, bundled
 from emulator.scenario.lines import LineIndex
-from emulator.scenario.models import Program, Scenario, Source
+from emulator.scenario.models import Program, Scenario
+from emulator.scenario.source import Source
 from emulator.scenario.topology import topology_code
 from emulator.scenario.writer import keys_and_texts
 from emulator.tables import table_of
@@ -99,17 +100,13 @@ def _resolve(
     tle: str | Path | None,
     skip_bad: bool,
 ) -> Scenario:
-    """Apply the overrides, check everything, and put the parts together."""
-    places, found = overrides.apply(data, items)
-    source.overrides.update(places)
+    """Apply the overrides, ask the recipe, check everything, and put the parts together."""
+    orders, found = overrides.read(items)
+    first = [order for order in orders if order.keys[0] in recipe.FIRST]
+    orders = [order for order in orders if order not in first]
+    found += _apply(data, first, source)
     if skip_bad:
         data["skip_bad"] = True
-    if tle is not None:
-        data["shell"] = {
-            **(data["shell"] if isinstance(data.get("shell"), dict) else {}),
-            "tle": str(Path(tle).resolve()),
-        }
-        source.overrides["shell", "tle"] = "--tle"
     data.setdefault("name", name)
     written = data.get("directory", ".")
     directory = (folder / written).resolve() if isinstance(written, str) else folder.resolve()
@@ -117,45 +114,66 @@ def _resolve(
         data["directory"] = str(directory)
     imports.search_in(directory)
 
-    check = _Check(data, directory)
+    expanded = recipe.expand(data, orders, directory, source)
+    data = expanded.data
+    found += expanded.problems + _apply(data, expanded.later, source)
+    if tle is not None and expanded.complete:
+        shell = data.get("shell")
+        data["shell"] = {**(shell if isinstance(shell, dict) else {}), "tle": str(Path(tle).resolve())}
+        source.overrides["shell", "tle"] = "--tle"
+    check = _Check(data, directory, expanded.complete, expanded.parameters)
     scenario = check.scenario()
     keys = problems.KeyTexts(data)
-    found += [Problem(source.place(path), keys.text(path), what, wanted) for path, what, wanted in check.findings]
+    found += [source.problem(path, keys, what, wanted) for path, what, wanted in check.findings]
     if found or scenario is None:
         raise ScenarioError(sorted(found, key=_position))
     scenario._source = source
     return scenario
 
 
+def _apply(data: dict[str, Any], orders: Iterable[overrides.Override], source: Source) -> list[Problem]:
+    places, found = overrides.apply(data, orders)
+    source.overrides.update(places)
+    return found
+
+
 class _Check:
     """One pass over the data of a scenario that collects what is wrong."""
 
-    def __init__(self, data: dict[str, Any], directory: Path) -> None:
+    def __init__(self, data: dict[str, Any], directory: Path, complete: bool, parameters: list[str] | None) -> None:
         self.data = data
         self.directory = directory
+        self.complete = complete  # False: a recipe did not give its part, so nothing is missing or unmatched
+        self.parameters = parameters  # keys that a recipe took, known or not
         self.findings: list[checks.Finding] = []
 
     def scenario(self) -> Scenario | None:
         """The scenario, or None where anything in its data is wrong."""
         config, imported = self._topology()
-        own = [field.alias for field in Scenario.model_fields.values()]
+        own = [str(field.alias) for field in Scenario.model_fields.values()]
         theirs = [field.alias or name for name, field in config.model_fields.items()] if config else []
-        for key in self.data:
-            if key not in own and key not in theirs and (imported or not isinstance(self.data[key], dict)):
-                near = checks.choices(key, [*map(str, own), *theirs])
-                self.findings.append(((key,), f"unknown key {key!r}", f"a known key{near}"))
-        scenario: Scenario | None = self._model(
-            Scenario, {key: value for key, value in self.data.items() if key in own}
-        )
+        self._unknown([*own, *theirs], imported)
+        core = {key: value for key, value in self.data.items() if key in own}
+        scenario: Scenario | None = self._model(Scenario, core if self.complete else {"topology": "any", **core})
         tables = self._model(config, {key: self.data[key] for key in theirs if key in self.data}) if config else None
         configs = [self._config(index, program) for index, program in enumerate(self._programs())]
-        self.findings += checks.between(self.data)
-        if scenario is None or self.findings:
+        if self.complete:
+            self.findings += checks.between(self.data)
+        if scenario is None or self.findings or not self.complete:
             return None
         programs = tuple(map(_with_config, scenario.programs, configs))
         scenario = scenario.model_copy(update={"programs": programs})
         scenario._tables = tables
         return scenario
+
+    def _unknown(self, known: list[str], imported: bool) -> None:
+        """Note keys that nobody knows; where a topology cannot be asked, any table may be one of its own."""
+        if self.parameters is None:
+            return
+        for key in self.data:
+            if key not in known and (imported or not isinstance(self.data[key], dict)):
+                near = checks.choices(key, [*self.parameters, *known])
+                self.findings.append(((key,), f"unknown key {key!r}", f"a known key{near}"))
 
     def _topology(self) -> tuple[type[BaseModel] | None, bool]:
         """The model of the topology's tables, and whether the topology could be imported at all."""

@@ -6,7 +6,6 @@ here reads "what was found; wanted what is allowed", and the loader splits it th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from math import isfinite
 from typing import Annotated, Any, Literal
@@ -14,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
 
 from emulator.errors import Problem
-from emulator.scenario.lines import LineIndex, Path
+from emulator.scenario.lines import Path
+from emulator.scenario.source import Source
 from emulator.tables import Table, plain
 from emulator.units import UNLIMITED, Duration, Rate, Share, Size, show
 
@@ -35,6 +35,17 @@ def _share(value: float) -> float:
     if value > 1:
         raise ValueError(f"{show(value, 'share')}; wanted a share of at most 100 %")
     return value
+
+
+def _toml_values(value: Any) -> Any:
+    """`value` where it is text, a number, a boolean, or a list or table of those."""
+    if isinstance(value, dict):
+        return {key: _toml_values(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_toml_values(item) for item in value]
+    if isinstance(value, str | int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    raise ValueError(f"{value}; wanted text, numbers, true or false, and lists and tables of them")
 
 
 Time = Annotated[Duration, AfterValidator(_finite)]
@@ -85,7 +96,11 @@ class Program(Table):
     stop_s: Time | None = None
     """Scenario time at which it is asked to end; without it, the end of the run."""
     expect: str = Field("any", pattern=r"^(running|any|exit \d{1,3})$")
-    """How it may end: "running" (up until it is stopped; default of `run`), "exit N", "any" (default of `command`)."""
+    """How it may end: "running" (up until it is stopped), "exit N" or "any". By default "any" for a `command`, and for
+    `run` "running", or "exit 0" where the scenario `ends` with its programs."""
+
+    barrier: Name | None = None
+    """Name of the barrier at which processes of a `run` program meet between rounds; by default one a program."""
 
     _config: BaseModel | None = PrivateAttr(None)
 
@@ -107,6 +122,8 @@ class Program(Table):
             raise ValueError(f"{found}; wanted exactly one of them")
         if self.run is None and self.config:
             raise ValueError("`config` with `command`; wanted `config` with `run` only")
+        if self.run is None and self.barrier is not None:
+            raise ValueError("`barrier` with `command`; wanted `barrier` with `run` only")
         if self.command is None and self.environment:
             raise ValueError("`environment` with `run`; wanted `environment` with `command` only")
         if self.stop_s is not None and self.stop_s <= self.start_s:
@@ -232,31 +249,15 @@ class Fidelity(Table):
     """Lateness of packets, 99th percentile, past which the run ends with exit code 75."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """Where the keys of a loaded scenario stand. Never makes two scenarios differ."""
+class Rounds(Table):
+    """Limits of a run whose programs act in rounds: where it is stopped, and how exact its rounds must have been."""
 
-    file: str = "<scenario>"
-    lines: LineIndex | None = None
-    overrides: dict[Path, str] = field(default_factory=dict)  # key path: the option that gave its value
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Source)
-
-    def place(self, path: Path) -> str:
-        """Where a key stands: "leo.toml:31" or "--set shell.planes"; for an absent key where its table stands."""
-        for length in range(len(path), 0, -1):
-            here = path[:length]
-            if here in self.overrides:
-                return self.overrides[here]
-            if self.lines and self.lines.has(here):
-                break
-            for made, option in self.overrides.items():  # a table that is there only because an option made it
-                if made[:length] == here:
-                    return option
-        return f"{self.file}:{self.lines.line(path)}" if self.lines else self.file
+    max_rounds: Annotated[int, Field(ge=1)] | None = None
+    """Rounds after which the run is stopped and its verdict fails."""
+    max_messages: Annotated[int, Field(ge=1)] | None = None
+    """Messages sent over links after which the run is stopped and its verdict fails."""
+    fidelity: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Smallest share of messages in their planned round; below it the run ends with exit code 75."""
 
 
 class Scenario(Table):
@@ -270,12 +271,16 @@ class Scenario(Table):
     """Scenario time from the start of play to its end, in real time."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Seed of everything random."""
+    ends: Literal["duration", "programs"] = "duration"
+    """When the run ends: after its duration, or before that once every program has ended by itself."""
+    recipe: str | None = Field(None, min_length=1)
+    """Module that composes this scenario from parameters, which are keys of this file: dotted, or a file."""
     topology: str = Field(min_length=1)
     """Topology module: dotted ("topologies.leo") or a file ("my_topology.py"); a Mininet file may be "file.py:NAME"."""
     materialise: Literal["ends", "all"] | tuple[Glob, ...] = "ends"
     """Which nodes get a namespace beside the end points: "ends" none, "all", or a list of names and globs."""
-    routing: Literal["least-delay", "static", "none"] = "least-delay"
-    """Routes: recomputed every routing step, those of the first step for ever, or none."""
+    routing: Literal["least-delay", "static", "neighbours", "none"] = "least-delay"
+    """Routes: recomputed every routing step, those of the first step for ever, to direct neighbours only, or none."""
     step_s: PositiveDuration = 1.0
     """Schedule step: delays are interpolated within it, links and routes change at its start."""
     routing_step_s: PositiveDuration | None = None
@@ -296,6 +301,12 @@ class Scenario(Table):
     """What is captured."""
     fidelity: Fidelity = Fidelity()
     """When the run counts as too late to trust."""
+    rounds: Rounds = Rounds()
+    """Limits of a run in rounds."""
+    parameters: Annotated[dict[str, Any], AfterValidator(_toml_values)] = Field(default_factory=dict)
+    """What the recipe was given, on record in the scenario of a run folder; changes nothing."""
+    prediction: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Figures of the summary that are known before the run, by name."""
 
     _tables: BaseModel | None = PrivateAttr(None)
     _source: Source = PrivateAttr(default_factory=Source)
@@ -304,6 +315,15 @@ class Scenario(Table):
     def tables(self) -> Any:
         """The topology's own tables: an instance of its `Config`, or None for a Mininet topology."""
         return self._tables
+
+    @model_validator(mode="before")
+    @classmethod
+    def _programs_come_home(cls, data: Any) -> Any:
+        """Where the run ends with its programs, a Python program is expected to end well, not to be running."""
+        programs = data.get("program") if isinstance(data, dict) else None
+        if not isinstance(programs, list) or data.get("ends") != "programs":
+            return data
+        return data | {"program": [_ends_by_itself(each) for each in programs]}
 
     def to_toml(self) -> str:
         """The scenario as resolved, defaults included; loads back to an equal Scenario."""
@@ -315,8 +335,7 @@ class Scenario(Table):
         """A Problem at a key of this scenario's file, for rooms that find one later: ("program", 0, "nodes")."""
         from emulator.scenario.problems import KeyTexts
 
-        keys = KeyTexts(self.model_dump(by_alias=True))
-        return Problem(self._source.place(path), keys.text(path), found, wanted)
+        return self._source.problem(path, KeyTexts(self.model_dump(by_alias=True)), found, wanted)
 
     def check_names(self, nodes: list[str], ends: list[str], live: list[str] | None = None) -> list[Problem]:
         """Names and globs of programs, actions and capture that match nothing in the built network.
@@ -329,6 +348,10 @@ class Scenario(Table):
             self.problem(path, f"{glob!r}, which matches nothing", wanted)
             for path, glob, wanted in unmatched(self, nodes, ends, nodes if live is None else live)
         ]
+
+
+def _ends_by_itself(program: Any) -> Any:
+    return {"expect": "exit 0", **program} if isinstance(program, dict) and "run" in program else program
 
 
 def _key(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from emulator.errors import Problem
@@ -15,21 +16,45 @@ from emulator.scenario.checks import choices
 from emulator.scenario.lines import Path, split_keys
 
 
-def apply(data: dict[str, Any], overrides: Iterable[str]) -> tuple[dict[Path, str], list[Problem]]:
-    """Change `data` in place. Returns which option gave each path its value, and what could not be applied."""
-    places: dict[Path, str] = {}
-    problems = []
-    for item in overrides:
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One `--set KEY=VALUE`."""
+
+    option: str  # "--set shell.planes", for messages
+    keys: tuple[str, ...]
+    value: Any
+
+
+def read(items: Iterable[str]) -> tuple[list[Override], list[Problem]]:
+    """The overrides of "key.path=value" texts, and what is no such text."""
+    orders, problems = [], []
+    for item in items:
         dotted, equals, text = item.partition("=")
-        place = f"--set {dotted.strip()}"
+        option = f"--set {dotted.strip()}"
         try:
             if not equals:
                 raise ValueError(f"{item!r}; wanted KEY=VALUE, such as seed=7")
-            places[_set(data, split_keys(dotted.strip()), value_of(text.strip()))] = place
+            orders.append(Override(option, tuple(split_keys(dotted.strip())), value_of(text.strip())))
         except ValueError as error:
-            found, _, wanted = str(error).partition("; wanted ")
-            problems.append(Problem(place, "", found, wanted or "KEY=VALUE with a dotted key path, such as seed=7"))
+            problems.append(_problem(option, error))
+    return orders, problems
+
+
+def apply(data: dict[str, Any], orders: Iterable[Override]) -> tuple[dict[Path, str], list[Problem]]:
+    """Change `data` in place. Returns which option gave each path its value, and what could not be applied."""
+    places: dict[Path, str] = {}
+    problems = []
+    for order in orders:
+        try:
+            places[_set(data, order.keys, order.value)] = order.option
+        except ValueError as error:
+            problems.append(_problem(order.option, error))
     return places, problems
+
+
+def _problem(option: str, error: ValueError) -> Problem:
+    found, _, wanted = str(error).partition("; wanted ")
+    return Problem(option, "", found, wanted or "KEY=VALUE with a dotted key path, such as seed=7")
 
 
 def value_of(text: str) -> Any:
@@ -41,7 +66,7 @@ def value_of(text: str) -> Any:
     return parsed["value"] if list(parsed) == ["value"] else text
 
 
-def _set(data: dict[str, Any], keys: list[str], value: Any) -> Path:
+def _set(data: dict[str, Any], keys: tuple[str, ...], value: Any) -> Path:
     """Set the value at a key path; returns the path with indexes. Missing tables on the way are made."""
     path: list[str | int] = []
     here: Any = data

@@ -24,8 +24,8 @@ from pydantic.fields import FieldInfo
 from emulator.scenario.imports import attribute
 from emulator.scenario.models import Scenario
 from emulator.scenario.problems import models_in, unit_of
-from emulator.scenario.schemas import config_of, default_in_toml
-from emulator.scenario.writer import value_text
+from emulator.scenario.schemas import config_of
+from emulator.scenario.writer import default_in_toml, value_text
 from emulator.tables import table_of
 from emulator.units import EXAMPLES, SCALES
 

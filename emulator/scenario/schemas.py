@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
 from emulator.errors import UsageError
 from emulator.scenario.models import Scenario
-from emulator.scenario.problems import unit_of
 from emulator.scenario.topology import topology_code
-from emulator.scenario.writer import keys_and_texts
-from emulator.tables import plain
-from emulator.units import show
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -56,15 +50,6 @@ def schema(topology: str = "topologies.leo") -> dict[str, Any]:
         merged["required"] += part.get("required", [])
     merged["$defs"] = definitions
     return merged
-
-
-def default_in_toml(field: FieldInfo) -> Any:
-    """A field's default as it would stand in a scenario file; None where there is none or it cannot be written."""
-    value = field.get_default(call_default_factory=True) if not field.is_required() else None
-    unit = unit_of(field.annotation, field.metadata)
-    if isinstance(value, float) and unit:
-        return show(value, unit.kind) if isfinite(value) else None
-    return keys_and_texts(value) if isinstance(value, BaseModel) else plain(value)
 
 
 def config_of(topology: str) -> type[BaseModel] | None:

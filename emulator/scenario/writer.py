@@ -9,9 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from emulator.scenario.problems import unit_of
+from emulator.tables import plain
+from emulator.units import show
 
 if TYPE_CHECKING:
     from emulator.scenario.models import Scenario
@@ -21,7 +27,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 def scenario_toml(scenario: Scenario) -> str:
     """The scenario and its topology's tables as TOML."""
-    data = keys_and_texts(scenario)
+    data = {key: value for key, value in keys_and_texts(scenario).items() if value != {}}
     data["program"] = [{key: value for key, value in each.items() if value != {}} for each in data["program"]]
     if scenario.tables is not None:
         data |= keys_and_texts(scenario.tables)
@@ -32,6 +38,15 @@ def keys_and_texts(model: BaseModel) -> dict[str, Any]:
     """A model as its TOML keys and values: texts with units, lists, no nulls."""
     data: dict[str, Any] = _without_nulls(model.model_dump(mode="json", by_alias=True))
     return data
+
+
+def default_in_toml(field: FieldInfo) -> Any:
+    """A field's default as it would stand in a scenario file; None where there is none or it cannot be written."""
+    value = field.get_default(call_default_factory=True) if not field.is_required() else None
+    unit = unit_of(field.annotation, field.metadata)
+    if isinstance(value, float) and unit:
+        return show(value, unit.kind) if isfinite(value) else None
+    return keys_and_texts(value) if isinstance(value, BaseModel) else plain(value)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -66,7 +66,9 @@ configs = optional(
     words=st.lists(text, max_size=3),
     table=st.dictionaries(text, st.floats(allow_nan=False, allow_infinity=False), max_size=3),
 )
-programs = optional({"nodes": globs, "run": st.just(f"{HERE}:Program")}, config=configs, start=durations) | optional(
+programs = optional(
+    {"nodes": globs, "run": st.just(f"{HERE}:Program")}, config=configs, start=durations, barrier=names
+) | optional(
     {"nodes": globs, "command": st.lists(text, min_size=1, max_size=3)},
     environment=st.dictionaries(text, text, max_size=3),
     expect=st.sampled_from(["running", "any", "exit 0"]),
@@ -78,6 +80,9 @@ actions = (
 )
 bounds = st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | text
 expects = st.fixed_dictionaries({"figure": text.filter(bool), "equals": bounds})
+recorded = st.recursive(
+    bounds, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3), max_leaves=6
+)
 scenarios = optional(
     {"topology": st.just(HERE)},
     name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,10}", fullmatch=True),
@@ -85,7 +90,13 @@ scenarios = optional(
     duration=st.floats(51, 1e6).map(lambda value: show(value, "duration")),
     seed=st.integers(0, 2**63 - 1),
     materialise=st.sampled_from(["ends", "all"]) | globs,
-    routing=st.sampled_from(["least-delay", "static", "none"]),
+    routing=st.sampled_from(["least-delay", "static", "neighbours", "none"]),
+    ends=st.sampled_from(["duration", "programs"]),
+    rounds=optional(
+        {}, max_rounds=st.integers(1, 2**60), max_messages=st.integers(1, 2**60), fidelity=st.floats(0, 1) | st.just(1)
+    ),
+    parameters=st.dictionaries(text, recorded, max_size=3),
+    prediction=st.dictionaries(text, bounds, max_size=3),
     step=durations,
     program=st.dictionaries(names, programs, max_size=3).map(
         lambda named: [{"name": name, **program} for name, program in named.items()]

@@ -137,3 +137,66 @@ class Probe(Node):
 
 class NotANode:
     """Something a scenario may name by mistake."""
+
+
+# A recipe over this topology. Each number of agents past 12 is a mistake of its own.
+RECIPE = '''\
+from emulator.errors import DataError
+from emulator.tables import ParameterError, Table
+from emulator.units import Duration
+from pydantic import Field
+
+class Look(Table):
+    at: int = 3
+    """What to look at."""
+
+class Parameters(Table):
+    agents: int = Field(64, ge=1)
+    """How many agents there are."""
+    shell: str = "low"
+    """Name of an altitude; a parameter may have the name of a table of the topology."""
+    timeout_s: Duration = 0.1
+    split: tuple[int, ...] = (1, 2)
+    look: Look = Look()
+    note: str | None = None
+
+def compose(parameters, options):
+    agents = parameters.agents
+    if agents == 13:
+        raise ParameterError("agents", "13 agents", "another number of agents")
+    if agents == 14:
+        raise ValueError("14 of them; wanted no more than 13")
+    if agents == 15:
+        raise DataError("file.edges:3 is no edge")
+    if agents == 16:
+        raise KeyError("sixteen")
+    config = {"count": agents, "interval": f"{parameters.timeout_s!r} s", "tags": {"look": parameters.look.at}}
+    if agents == 17:
+        config["tags"] = {1}
+    data = {
+        "topology": "scenario_fakes",
+        "description": ".",
+        "shell": {"altitude": {"low": "550 km", "high": "1200 km"}[parameters.shell]},
+        "ground": {"station": [{"name": f"s{i}", "latitude_deg": i} for i in range(2)]},
+        "program": [{"name": "agents", "nodes": ["gs-*"], "run": "scenario_fakes:Probe", "config": config}],
+        "expect": ({"figure": "summary.win", "equals": True},),
+        "rounds": {"max_rounds": 100},
+        "ends": "programs",
+        "prediction": {"win": True, "seed": options.seed, "seconds": options.duration_s, "mean": 4.1},
+    }
+    if agents == 18:
+        del data["topology"]
+    if agents == 19:
+        data["seed"] = 3
+    return [data] if agents == 20 else data
+'''
+FILE = """\
+recipe = "RECIPE"
+agents = 64
+seed = 7
+duration = "30 s"
+[[program]]
+name = "mine"
+nodes = ["gs-s0"]
+command = ["true"]
+"""
