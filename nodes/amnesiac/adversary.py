@@ -256,4 +256,6 @@ def _pair(value: Any, path: str) -> Edge:
 def _kind(value: Any) -> str:
     if value is None:
         return "missing"
-    return {dict: "an object", list: "a list of another form"}.get(type(value), repr(value)[:60])
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list of another form"
+    return repr(value)[:60]

@@ -1,8 +1,9 @@
 """The whole system offline: plays amnesiac flooding under an adversary and decides whether it ever ends.
 
-Invariant: everything here is deterministic. A message sent in round r with delay d is received in round r+d; copies due
-on one directed edge in one round merge; a message that is sent and lost counts as sent. The configuration after a round
-is what was received in it, what is still under way, and the adversary's phase: where it comes back, flooding never ends.
+Invariant: everything here is deterministic. A message sent in round r with delay d is received in round r+d; copies
+due on one directed edge in one round merge; a message that is sent and lost counts as sent. The configuration after a
+round is what was received in it, what is under way, and the phase of the adversary: where it comes back, flooding never
+ends.
 
 Directed edges are bits: 2k is edge k from its smaller to its larger node, 2k+1 the way back. So one integer holds the
 messages of a round, and `_swap` turns every message round.
@@ -127,7 +128,7 @@ class Decision:
 def decide(
     graph: Graph, sources: Sequence[int], adversary: Adversary, *, limit: int = LIMIT, brent: bool = False
 ) -> Decision:
-    """Decide termination, which is possible because an eventually periodic adversary leaves finitely many configurations.
+    """Decide termination: an eventually periodic adversary leaves finitely many configurations.
 
     Keeps every configuration, or with `brent` only two (Brent, BIT 20, 1980; up to four times the rounds). ValueError
     where adversary or sources do not fit the graph. After `limit` rounds the answer is "undecided".

@@ -71,7 +71,7 @@ def endless(graph: Graph, sources: Sequence[int]) -> Adversary:
     """On any graph with a cycle: a schedule that never lets flooding end and delays one edge a round, by one round.
 
     With the cycle c0…c(L-1), c0 nearest to the source and first reached in round r0 - 1, only the message from c(i+2)
-    to c(i+1) in round r0 + i is late. So c(i+1) hears c(i) alone, and one token runs round the cycle. Derived (spec 2.4).
+    to c(i+1) in round r0 + i is late. So c(i+1) hears c(i) alone, and one token runs round the cycle. Derived.
     """
     cycle = graph.cycle()
     length = len(cycle)
@@ -87,7 +87,7 @@ def endless(graph: Graph, sources: Sequence[int]) -> Adversary:
 
 
 def program(graph: Graph, sources: Sequence[int], steps: int | None = None, collatz: int | None = None) -> Adversary:
-    """The guard of the triangle for as long as a program runs, one step of it in four rounds: ends in round 4·steps + 3.
+    """The guard of the triangle while a program runs, a step in four rounds; flooding ends in round 4·steps + 3.
 
     The program halts after `steps` steps, or is Collatz's rule from a number until it reaches 1. The paper's proof that
     termination cannot be decided lets any program take this place.

@@ -91,7 +91,7 @@ class Graph:
         return best
 
     def _cycle_through(self, root: int) -> list[int]:
-        """The first cycle that a search from `root` closes; where a shortest cycle runs through `root`, one of these."""
+        """The first cycle that a search from `root` closes; a shortest one where a shortest runs through `root`."""
         parent = {root: root}
         queue = deque([root])
         while queue:

@@ -1,0 +1,95 @@
+"""The flooding node over UDP, in slotted rounds: one process a node, and what it remembers from round to round is nothing.
+
+Invariant: a round sends what `core` says of the arrivals of the round before. The delays that the adversary makes are
+made by the links; the node knows them only to write into each message the round in which it is due, so that the run can
+say whether it was in time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from emulator.node import Node, NodeContext
+from emulator.rounds import Arrival, RoundSocket, Slots
+from emulator.units import Duration
+from nodes.amnesiac.core import first, following
+
+MESSAGE = b"M"
+Delay = tuple[int, str, str, int]  # round of the table, from, to, by how many rounds
+
+
+class Flood(Node):
+    """Sends the message on, and records an event `flood` for every round in which it heard or sent anything.
+
+    Fields of the event: `round`, `to` (names it sent to in this round), `heard` (names it heard in the round before),
+    `received` and `in_slot` (datagrams of the round before, and those of them that were due in it).
+    """
+
+    @dataclass(frozen=True, slots=True)
+    class Config:
+        edges: list[tuple[str, str]]  # of the graph, by names of nodes
+        sources: list[str]  # nodes that send in round 1
+        rounds: int  # the last one in which messages are sent
+        slot_s: Duration  # length of a round
+        start_s: Duration = 0.0  # begin of round 0
+        prefix: int = 0  # rounds of the table of delays that are played once,
+        period: int = 1  # and how many after them are played again and again
+        delays: list[Delay] | None = None  # rounds, directed edges and delays in rounds
+        port: int = 4243
+
+        def __post_init__(self) -> None:
+            if self.rounds < 1 or self.prefix < 0 or self.period < 1:
+                found = f"rounds {self.rounds}, prefix {self.prefix}, period {self.period}"
+                raise ValueError(f"{found}; wanted at least 1, 0 and 1")
+            if self.slot_s <= 0:
+                raise ValueError("`slot` is 0; wanted more than 0")
+            if not 1 <= self.port <= 65535:
+                raise ValueError(f"port {self.port}; wanted 1 to 65535")
+
+    def __init__(self, config: Config, context: NodeContext) -> None:
+        super().__init__(config, context)
+        name = context.name
+        edges = [tuple(edge) for edge in config.edges]
+        self.neighbours = [b if a == name else a for a, b in edges if name in (a, b)]
+        self._delays = {(round, to): delay for round, sender, to, delay in config.delays or [] if sender == name}
+        self._strangers: Counter[str] = Counter()  # messages by who is not a neighbour; they are not heard
+
+    async def setup(self) -> None:
+        unknown = [name for name in self.neighbours if name not in self.context.peers]
+        if unknown:
+            raise ValueError(f"edges lead to {', '.join(unknown)}; wanted live nodes")
+        slots = Slots(self.config.start_s, self.config.slot_s)
+        self.socket = RoundSocket(self.context, self.config.port, slots)
+
+    async def run(self) -> None:
+        await self.socket.play(1, self.config.rounds + 1, self._act)
+
+    def _act(self, round: int, arrivals: list[Arrival]) -> None:
+        """Play one round; the one after the last only hears."""
+        heard = {arrival.peer for arrival in arrivals}
+        self._strangers.update(heard.difference(self.neighbours))
+        heard.intersection_update(self.neighbours)
+        to: list[str] = []
+        if round == 1 and self.context.name in self.config.sources:
+            to = first(self.neighbours)
+        elif round <= self.config.rounds:
+            to = following(self.neighbours, heard)
+        sent = [name for name in to if self.socket.send(name, round, round + self._delay(round, name), MESSAGE)]
+        if sent or arrivals:
+            in_slot = sum(arrival.due == arrival.arrived for arrival in arrivals)
+            heard_from = [name for name in self.neighbours if name in heard]
+            self.context.emit("flood", round=round, to=sent, heard=heard_from, received=len(arrivals), in_slot=in_slot)
+
+    def _delay(self, round: int, to: str) -> int:
+        config = self.config
+        if round > config.prefix:
+            round = config.prefix + 1 + (round - config.prefix - 1) % config.period
+        return self._delays.get((round, to), 0)
+
+    async def close(self) -> None:
+        if hasattr(self, "socket"):
+            refused = self.socket.refused + sum(self._strangers.values())
+            if refused:
+                self.context.emit("flood-refused", count=refused)
+            self.socket.close()
