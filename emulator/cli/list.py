@@ -1,35 +1,97 @@
-"""`skyloom list`: the scenarios that come with Skyloom."""
+"""`skyloom list`: the scenarios that come with Skyloom, and what can be set in one of them.
+
+Invariant: the plain list reads files only. Parameters import the code of the scenario; one that fails to import does
+not hide the others.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emulator.scenario import Bundled, Parameter
+
 
 def list_scenarios(
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON list of name, description and path.")] = False,
+    name: Annotated[
+        str | None, typer.Argument(help="A scenario, by name or file: list what `--set` can change in it.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: name, description, path and parameters of each.")
+    ] = False,
 ) -> None:
-    """List the bundled scenarios, one line each."""
+    """List the bundled scenarios, or the parameters of one."""
     from emulator.scenario import bundled
 
+    if name is not None:
+        from emulator.scenario import parameters_of
+
+        _parameters(name, parameters_of(name), json)
+        return
     entries = bundled()
     if json:
-        from json import dumps
-
-        rows = [{"name": entry.name, "description": entry.description, "path": str(entry.path)} for entry in entries]
-        sys.stdout.write(dumps(rows, indent=2, ensure_ascii=False) + "\n")
-        return
-    if not sys.stdout.isatty():
+        _print_json([_described(entry) for entry in entries])
+    elif not sys.stdout.isatty():
         sys.stdout.writelines(f"{entry.name}\t{entry.description}\n" for entry in entries)
+    else:
+        _print_table(("scenario", "what it shows"), [(entry.name, entry.description) for entry in entries])
+
+
+def _parameters(name: str, parameters: list[Parameter], json: bool) -> None:
+    """One line a parameter: key, value without an option, type, meaning; plain where nobody is looking."""
+    if json:
+        _print_json([_fields(each) for each in parameters])
         return
+    rows = [(each.key, _value(each.default), each.type, each.meaning) for each in parameters]
+    if not sys.stdout.isatty():
+        sys.stdout.writelines("\t".join(row) + "\n" for row in rows)
+        return
+    _print_table(("key", "value", "type", "meaning"), rows)
+    sys.stdout.write(f"\nskyloom run {name} --set KEY=VALUE\n")
+
+
+def _described(entry: Bundled) -> dict[str, Any]:
+    from emulator.errors import SkyloomError
+    from emulator.scenario import parameters_of
+
+    row: dict[str, Any] = {"name": entry.name, "description": entry.description, "path": str(entry.path)}
+    try:
+        return row | {"parameters": [_fields(each) for each in parameters_of(entry.path)]}
+    except SkyloomError as error:
+        return row | {"parameters": [], "error": str(error)}
+
+
+def _fields(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "key": parameter.key, "type": parameter.type, "default": parameter.default, "meaning": parameter.meaning,
+    }  # fmt: skip
+
+
+def _value(value: Any) -> str:
+    from emulator.scenario.writer import value_text
+
+    return "" if value is None else value_text(value)
+
+
+def _print_json(rows: list[dict[str, Any]]) -> None:
+    from json import dumps
+
+    sys.stdout.write(dumps(rows, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("scenario", style="bold cyan", no_wrap=True)
-    table.add_column("what it shows")
-    for entry in entries:
-        table.add_row(entry.name, entry.description)
+    for number, head in enumerate(heads):
+        table.add_column(head, style="bold cyan" if number == 0 else None, no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*map(Text, row))
     Console().print(table)

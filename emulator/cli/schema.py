@@ -9,8 +9,8 @@ import typer
 
 
 def schema(
-    topology: Annotated[
-        str, typer.Argument(help="Topology whose tables are included: a module, or a file.")
+    name: Annotated[
+        str, typer.Argument(help="A scenario (bundled name or file), or a topology whose tables it has (module, file).")
     ] = "topologies.leo",
 ) -> None:
     """Print the JSON Schema of scenario files."""
@@ -18,4 +18,4 @@ def schema(
 
     from emulator.scenario import schema as schema_of
 
-    sys.stdout.write(dumps(schema_of(topology), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(dumps(schema_of(name), indent=2, ensure_ascii=False) + "\n")

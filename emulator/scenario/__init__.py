@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emulator.scenario.catalogue import Bundled, bundled
     from emulator.scenario.loader import from_topo_file, load
-    from emulator.scenario.models import Action, Capture, Expect, Fidelity, Program, Scenario
+    from emulator.scenario.models import Action, Capture, Expect, Fidelity, Program, Rounds, Scenario
+    from emulator.scenario.parameters import Parameter, parameters_of
     from emulator.scenario.schemas import schema
     from emulator.scenario.topology import build_topo
 
@@ -23,19 +24,23 @@ __all__ = [
     "Capture",
     "Expect",
     "Fidelity",
+    "Parameter",
     "Program",
+    "Rounds",
     "Scenario",
     "build_topo",
     "bundled",
     "from_topo_file",
     "load",
+    "parameters_of",
     "schema",
 ]
 
 _HOMES = {
     "catalogue": ("Bundled", "bundled"),
     "loader": ("from_topo_file", "load"),
-    "models": ("Action", "Capture", "Expect", "Fidelity", "Program", "Scenario"),
+    "models": ("Action", "Capture", "Expect", "Fidelity", "Program", "Rounds", "Scenario"),
+    "parameters": ("Parameter", "parameters_of"),
     "schemas": ("schema",),
     "topology": ("build_topo",),
 }

@@ -37,16 +37,21 @@ def load(
     ScenarioError with all problems where it is wrong.
     """
     file = find(source)
+    data, lines = read(file)
+    name = file.parent.name if file.name == SCENARIO_FILE else file.stem
+    return _resolve(data, name, file.parent, Source(_label(file), lines), overrides, tle, skip_bad)
+
+
+def read(file: Path) -> tuple[dict[str, Any], LineIndex]:
+    """The data of a scenario file as written, and where its keys stand. ScenarioError where it is no TOML."""
     label = _label(file)
     text = _read(file, label)
     try:
-        data = tomllib.loads(text)
+        return tomllib.loads(text), LineIndex(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError([_malformed(error, text, label)]) from None
     except RecursionError:
         raise ScenarioError([Problem(label, "", "values nested too deeply to read", "a scenario")]) from None
-    name = file.parent.name if file.name == SCENARIO_FILE else file.stem
-    return _resolve(data, name, file.parent, Source(label, LineIndex(text)), overrides, tle, skip_bad)
 
 
 def from_topo_file(reference: str | Path, overrides: Iterable[str] = (), skip_bad: bool = False) -> Scenario:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from datetime import datetime
+from importlib.util import find_spec
 from inspect import getsource
 from io import StringIO
 from pathlib import Path
@@ -16,20 +16,23 @@ from textwrap import dedent
 from token import NAME, NEWLINE
 from tokenize import COMMENT, generate_tokens
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from emulator.scenario.catalogue import bundled
 from emulator.scenario.imports import attribute
+from emulator.scenario.loader import load
 from emulator.scenario.models import Scenario
+from emulator.scenario.parameters import keys_of, type_text
 from emulator.scenario.problems import models_in, unit_of
 from emulator.scenario.schemas import config_of
 from emulator.scenario.writer import default_in_toml, value_text
 from emulator.tables import table_of
 from emulator.units import EXAMPLES, SCALES
 
-TOPOLOGIES = ("topologies.leo",)
+TOPOLOGIES = ("topologies.leo", "topologies.links", "topologies.graph", "topologies.regions")
 PROGRAMS = ("nodes.traffic.probe:Probe", "nodes.traffic.bulk:Bulk", "nodes.traffic.request:Request")
 INTRODUCTION = """\
 # Scenario reference
@@ -50,20 +53,20 @@ relative to its folder.
 _HEAD = "| key | type | unit | default | meaning |\n|---|---|---|---|---|"
 _COMMON = {"duration": ("ms", "s"), "rate": ("Mbit/s",), "length": ("km",), "size": ("B", "kB", "KiB"), "share": ("%",)}
 _DEGREES = {"_deg": "degrees"}
-_NAMES: dict[Any, str] = {
-    str: "text", int: "integer", float: "number", bool: "true or false", dict: "table", datetime: "date and time",
-    Any: "anything",
-}  # fmt: skip
 
 
 def reference() -> str:
     """The whole document."""
     parts = [INTRODUCTION, *_units(), "## Core keys\n", *_tables(Scenario, "")]
-    for topology in TOPOLOGIES:
+    for entry in bundled():
+        recipe = keys_of(entry.path).recipe
+        if recipe is not None:
+            parts += [f"## Parameters of `{entry.name}`\n", f"{entry.description}\n", *_tables(recipe, "")]
+    for topology in filter(find_spec, TOPOLOGIES):
         config = config_of(topology)
         assert config is not None, f"{topology} has no Config"
         parts += [f"## Tables of `{topology}`\n", *_tables(config, "")]
-    parts += ["## Programs\n", *(line for program in PROGRAMS for line in _program(program))]
+    parts += ["## Programs\n", *(line for program in _programs() for line in _program(program))]
     return "\n".join(parts)
 
 
@@ -88,6 +91,12 @@ def _tables(model: type[BaseModel], header: str) -> Iterator[str]:
             yield f"### `{f'[[{path}]]' if many else f'[{path}]'}`\n"
             yield f"{_one_line(inner.__doc__)}\n"
             yield from _tables(inner, path)
+
+
+def _programs() -> Iterator[str]:
+    """Node programs: those for any scenario, and those of the bundled ones."""
+    used = (program.run for entry in bundled() for program in load(entry.path).programs)
+    yield from dict.fromkeys((*PROGRAMS, *filter(None, used)))
 
 
 def _program(reference: str) -> Iterator[str]:
@@ -131,26 +140,6 @@ def _row(name: str, field: FieldInfo, meaning: str = "") -> str:
     )
     cells = (f"`{field.alias or name}`", kind, units or suffix, shown, _one_line(field.description or meaning))
     return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |"
-
-
-def type_text(annotation: Any) -> str:
-    """A type in the words of TOML."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        unit = unit_of(annotation, [])
-        return unit.kind if unit else type_text(arguments[0])
-    if origin is Literal:
-        return ", ".join(f'`"{value}"`' for value in arguments)
-    if origin in (Union, UnionType):
-        words = dict.fromkeys(type_text(argument) for argument in arguments if argument is not NoneType)
-        if {"integer", "number"} <= set(words):
-            del words["integer"]
-        return " or ".join(words)
-    if origin in (tuple, list):
-        return f"list of {type_text(arguments[0])}"
-    if origin is dict:
-        return f"table of {type_text(arguments[1])}"
-    return _NAMES.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
 def _without_none(annotation: Any) -> Any:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenario_fakes import GOOD
+from scenario_fakes import FILE, GOOD, RECIPE, write
 
 from emulator.cli.list import list_scenarios
 from emulator.cli.schema import schema as print_schema
-from emulator.errors import UsageError
-from emulator.scenario import bundled, schema
+from emulator.errors import ScenarioError, UsageError
+from emulator.scenario import Bundled, Parameter, bundled, load, parameters_of, schema
 from emulator.scenario.catalogue import SCENARIO_FILE
 from emulator.scenario.reference import reference
+from emulator.scenario.writer import value_text
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,7 +92,7 @@ def test_the_schema_accepts_good_files_and_refuses_bad_ones() -> None:
 def test_bundled_scenarios_fit_the_schema() -> None:
     for entry in bundled():
         data = tomllib.loads(entry.path.read_text(encoding="utf-8"))
-        whole = schema(data["topology"])
+        whole = schema(entry.name)
         assert accepts(whole, data, whole)
 
 
@@ -130,7 +131,83 @@ def test_list_prints_each_bundled_scenario_on_one_line(capsys: pytest.CaptureFix
     assert [line.split("\t")[0] for line in lines] == [entry.name for entry in bundled()]
     list_scenarios(json=True)
     rows = json.loads(capsys.readouterr().out)
-    assert {tuple(row) for row in rows} == {("name", "description", "path")}
+    assert {tuple(row) for row in rows} == {("name", "description", "path", "parameters")}
+    assert all(parameter["key"] for row in rows for parameter in row["parameters"])
+
+
+@pytest.fixture
+def composed(tmp_path: Path) -> Path:
+    """A scenario file with a recipe next to it."""
+    name = f"recipe_of_{tmp_path.name}"
+    write(tmp_path, RECIPE, f"{name}.py")
+    return write(tmp_path, FILE.replace("RECIPE", name))
+
+
+def test_the_schema_of_a_recipe_scenario_has_its_parameters(composed: Path) -> None:
+    whole = schema(str(composed))
+    data = tomllib.loads(composed.read_text(encoding="utf-8"))
+    assert accepts(whole, data, whole)
+    assert accepts(whole, data | {"ground": {"min_elevation_deg": 3.0}, "shell": "high"}, whole)
+    assert not accepts(whole, data | {"agents": "many"}, whole)
+    assert not accepts(whole, data | {"agentz": 3}, whole)
+    assert whole["properties"]["timeout"]["default"] == "100 ms"
+    assert whole["required"] == []
+
+
+def test_the_schema_of_a_recipe_that_cannot_compose_by_default_has_no_tables(composed: Path) -> None:
+    composed.write_text(composed.read_text(encoding="utf-8").replace("64", "13"), encoding="utf-8")
+    whole = schema(str(composed))
+    assert "agents" in whole["properties"]
+    assert "ground" not in whole["properties"]
+
+
+def test_parameters_of_a_recipe_are_listed_with_their_values(
+    composed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    composed.write_text(composed.read_text(encoding="utf-8").replace("64", "9"), encoding="utf-8")
+    rows = {each.key: each for each in parameters_of(composed)}
+    assert list(rows) == ["agents", "shell", "timeout", "split", "look.at", "note", "duration", "seed"]
+    assert rows["agents"] == Parameter("agents", "integer", 9, "How many agents there are.")
+    assert (rows["timeout"].type, rows["timeout"].default) == ("duration", "100 ms")
+    assert (rows["look.at"].default, rows["note"].default) == (3, None)
+    assert (rows["duration"].default, rows["seed"].default) == ("30 s", 7)
+    list_scenarios(str(composed))
+    assert "agents\t9\tinteger\tHow many agents there are." in capsys.readouterr().out.splitlines()
+    list_scenarios(str(composed), json=True)
+    assert [row["key"] for row in json.loads(capsys.readouterr().out)] == list(rows)
+
+
+def test_every_listed_key_can_be_set_to_its_value(composed: Path) -> None:
+    for source in (composed, next(entry.path for entry in bundled() if entry.name == "leo")):
+        keys = [each for each in parameters_of(source) if each.default is not None]
+        assert load(source, [f"{each.key}={value_text(each.default)}" for each in keys]) == load(source)
+
+
+def test_parameters_of_a_scenario_without_a_recipe_are_its_topologys(tmp_path: Path) -> None:
+    rows = {each.key: each.default for each in parameters_of(write(tmp_path, GOOD))}
+    assert rows["shell.altitude"] == "550 km"
+    assert rows["shell.planes"] == 72
+    assert rows["ground.access"] == "nearest"
+    assert rows["duration"] == "60 s"
+
+
+def test_list_of_what_is_no_scenario_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'leo'"):
+        parameters_of("le0")
+    with pytest.raises(UsageError, match="no module 'nowhere'"):
+        parameters_of(write(tmp_path, 'recipe = "nowhere"'))
+    with pytest.raises(ScenarioError, match="TOML"):
+        parameters_of(write(tmp_path, "= 3"))
+
+
+def test_a_scenario_that_fails_to_import_is_listed_with_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = Bundled("broken", "", write(tmp_path, 'recipe = "nowhere"'))
+    monkeypatch.setattr("emulator.scenario.bundled", lambda: [broken], raising=False)
+    list_scenarios(json=True)
+    (row,) = json.loads(capsys.readouterr().out)
+    assert "no module 'nowhere'" in row["error"]
 
 
 def test_a_broken_scenario_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
