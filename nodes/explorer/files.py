@@ -1,0 +1,148 @@
+"""Schedules as JSON files: which edges of a graph are present in which step.
+
+    {"nodes": 4, "snapshots": [[[0, 1], [1, 2], [2, 3]], [[0, 1], [1, 3], [2, 3]]], "period": 2}
+    {"nodes": 4, "edges": [[0, 1], [1, 2], [2, 3], [0, 3]], "steps": 6, "period": 0,
+     "events": [{"step": 2, "edge": [0, 3], "present": false}, {"step": 4, "edge": [0, 3], "present": true}]}
+
+Nodes are numbered from 0. In the first form a list of edges stands for each step. In the second all `edges` are present
+at first, and an event holds from its step on; an edge that is first heard of in an event was absent before. `period`
+(optional, 0) repeats the last so many steps for ever; with 0 the last step stays. Invariant: what is read is a
+`Schedule` in which every edge joins two different nodes of the graph, or a ValueError that names the place in the file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from emulator.errors import DataError
+from nodes.explorer.interval import Edge, Snapshot, edge
+from nodes.explorer.schedules import Schedule
+
+MOST_BYTES = 1 << 26
+MOST_NODES = 1 << 14
+MOST_STEPS = 1 << 20
+
+
+def read(path: str | Path) -> Schedule:
+    """The schedule of a file. DataError with the file and the place in it where it is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise DataError(f"{path}: more than {MOST_BYTES} bytes")
+        return parse(json.loads(text, parse_constant=_no_number))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: {error.msg}, at character {error.colno}; wanted JSON") from None
+    except RecursionError:
+        raise DataError(f"{path}: nested too deep; wanted a schedule as JSON") from None
+    except (UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def write(schedule: Schedule) -> str:
+    """JSON text of a schedule, in the form with snapshots."""
+    snapshots = [sorted(map(list, snapshot)) for snapshot in schedule.snapshots]
+    return json.dumps({"nodes": schedule.nodes, "snapshots": snapshots, "period": schedule.period})
+
+
+def parse(document: object) -> Schedule:
+    """The schedule of a decoded file. ValueError "<place>: <found>; wanted <allowed>"."""
+    table = _table(document, "$")
+    allowed = (
+        {"nodes", "snapshots", "period"} if "snapshots" in table else {"nodes", "edges", "steps", "events", "period"}
+    )
+    if unknown := sorted(set(table) - allowed):
+        raise ValueError(f"$.{unknown[0]}: an unknown key; wanted {', '.join(sorted(allowed))}")
+    nodes = _integer(table, "nodes", "$", 1, MOST_NODES)
+    if "snapshots" in table:
+        snapshots = _snapshots(table, nodes)
+    elif "edges" in table or "events" in table:
+        snapshots = _played(table, nodes)
+    else:
+        raise ValueError("$: neither `snapshots` nor `edges`; wanted one of them")
+    period = _integer(table, "period", "$", 0, len(snapshots), default=0)
+    return Schedule(nodes, tuple(snapshots), period)
+
+
+def _snapshots(table: dict[str, Any], nodes: int) -> list[Snapshot]:
+    steps = _list(table["snapshots"], "$.snapshots")
+    if not 1 <= len(steps) <= MOST_STEPS:
+        raise ValueError(f"$.snapshots: {len(steps)} steps; wanted 1 to {MOST_STEPS}")
+    return [_edges(step, f"$.snapshots[{at}]", nodes) for at, step in enumerate(steps)]
+
+
+def _played(table: dict[str, Any], nodes: int) -> list[Snapshot]:
+    """Snapshots of a graph whose edges go off and on."""
+    present = set(_edges(table.get("edges", []), "$.edges", nodes))
+    steps = _integer(table, "steps", "$", 1, MOST_STEPS)
+    events: dict[int, dict[Edge, bool]] = {}
+    for at, event in enumerate(_list(table.get("events", []), "$.events")):
+        place = f"$.events[{at}]"
+        entry = _table(event, place)
+        if set(entry) != {"step", "edge", "present"}:
+            raise ValueError(f"{place}: keys {', '.join(sorted(entry)) or 'none'}; wanted step, edge, present")
+        step = _integer(entry, "step", place, 0, steps - 1)
+        pair = _edge(entry["edge"], f"{place}.edge", nodes)
+        if not isinstance(entry["present"], bool):
+            raise ValueError(f"{place}.present: {entry['present']!r}; wanted true or false")
+        if pair in events.setdefault(step, {}):
+            raise ValueError(f"{place}: edge {list(pair)} a second time in step {step}; wanted one event")
+        events[step][pair] = entry["present"]
+    snapshots: list[Snapshot] = []
+    for step in range(steps):
+        changes = events.get(step)
+        if changes:
+            present -= {pair for pair, there in changes.items() if not there}
+            present |= {pair for pair, there in changes.items() if there}
+        snapshots.append(snapshots[-1] if snapshots and not changes else frozenset(present))
+    return snapshots
+
+
+def _edges(value: object, place: str, nodes: int) -> Snapshot:
+    pairs = [_edge(pair, f"{place}[{at}]", nodes) for at, pair in enumerate(_list(value, place))]
+    if len(set(pairs)) < len(pairs):
+        at = next(at for at, pair in enumerate(pairs) if pair in pairs[:at])
+        raise ValueError(f"{place}[{at}]: edge {list(pairs[at])} a second time; wanted each edge once")
+    return frozenset(pairs)
+
+
+def _edge(value: object, place: str, nodes: int) -> Edge:
+    if not (isinstance(value, list) and len(value) == 2 and all(type(node) is int for node in value)):
+        raise ValueError(f"{place}: {_short(value)}; wanted an edge such as [0, 1]")
+    a, b = value
+    if a == b or not (0 <= a < nodes and 0 <= b < nodes):
+        raise ValueError(f"{place}: {_short(value)}; wanted two different nodes of 0 … {nodes - 1}")
+    return edge(a, b)
+
+
+def _integer(table: dict[str, Any], key: str, place: str, least: int, most: int, default: int | None = None) -> int:
+    value = table.get(key, default)
+    if type(value) is not int or not least <= value <= most:
+        found = _short(value) if key in table else "missing"
+        raise ValueError(f"{place}.{key}: {found}; wanted a whole number, {least} to {most}")
+    return value
+
+
+def _list(value: object, place: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{place}: {_short(value)}; wanted a list")
+    return value
+
+
+def _table(value: object, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{place}: {_short(value)}; wanted an object with keys")
+    return value
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"$: {text}; wanted numbers that JSON has")
