@@ -16,13 +16,17 @@ COMMANDS = {  # command: module of this package, function in it
     "run": ("run", "run"),
     "list": ("list", "list_scenarios"),
     "plan": ("plan", "plan"),
+    "sweep": ("sweep", "sweep"),
+    "report": ("report", "report"),
+    "compare": ("compare", "compare"),
+    "algo": ("algo", "algo"),
     "exec": ("exec", "execute"),
     "shell": ("shell", "shell"),
     "capture": ("capture", "capture"),
     "doctor": ("doctor", "doctor"),
     "schema": ("schema", "schema"),
 }
-PASS_ON = {"exec"}  # commands whose trailing words belong to another program
+PASS_ON = {"exec", "algo"}  # commands whose trailing words belong to another program
 
 
 def _app(only: str | None) -> Typer:

@@ -6,6 +6,7 @@ the verdict's exit code.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,27 +36,17 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print verdict.json at the end.")] = False,
 ) -> None:
     """Run a scenario: real processes over scheduled links, and a run folder at the end."""
-    from emulator.errors import EXIT_INTERRUPTED, SkyloomError
-
     chosen = _choose(scenario, topo, _overrides(duration, seed, capture, overrides), tle, skip_bad)
-    from emulator.record import RunFolder
-    from emulator.runtime import launch
+    from emulator.cli.play import play
     from emulator.show import LiveScreen, print_summary
+    from emulator.show.predicted import words
 
-    folder = RunFolder.create(runs, chosen.name)
-    try:
-        handle = launch(chosen, folder)
-    except SkyloomError:
-        folder.discard()
-        raise
-    with LiveScreen(enabled=tui, scenario=chosen.name) as screen, handle.forwarding_interrupts():
-        for snapshot in handle.snapshots():
-            screen.update(snapshot)
-    code = handle.wait()
-    if not folder.has_verdict():
-        raise typer.Exit(code or EXIT_INTERRUPTED)
-    print_summary(folder.path, as_json=json)
-    raise typer.Exit(code)
+    if chosen.prediction:
+        sys.stderr.write(f"predicted: {words(chosen.prediction)}\n")
+    played = play(chosen, runs, LiveScreen(enabled=tui, scenario=chosen.name))
+    if played.folder.has_verdict():
+        print_summary(played.folder.path, as_json=json)
+    raise typer.Exit(played.exit_code)
 
 
 def _overrides(

@@ -12,6 +12,7 @@ import platform
 import re
 import secrets
 import shlex
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -41,6 +42,13 @@ def invoking_user(environment: Mapping[str, str]) -> tuple[int, int] | None:
     except (KeyError, ValueError):
         return None
     return (uid, gid) if os.geteuid() == 0 and uid != 0 else None
+
+
+def give(path: Path, owner: tuple[int, int] | None) -> None:
+    """Let `owner` own the path; nothing happens for None, or where that is not possible."""
+    if owner is not None:
+        with suppress(OSError):
+            os.chown(path, *owner, follow_symlinks=False)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -185,11 +193,14 @@ class RunFolder:
 
     def discard(self) -> None:
         """Take back a folder in which nothing was recorded, because the run was refused before it began."""
-        latest = self.path.parent / "latest"
+        self._forget_latest()
         with suppress(OSError):
-            if os.readlink(latest) == self.path.name:  # noqa: PTH115 - the text of the link, not where it leads
-                latest.unlink()
             self._drop_empty()
+
+    def remove(self) -> None:
+        """Delete the folder with all that was recorded; for who has taken from it what was wanted."""
+        self._forget_latest()
+        shutil.rmtree(self.path, ignore_errors=True)
 
     @property
     def _reserve(self) -> Path:
@@ -206,6 +217,12 @@ class RunFolder:
         partial.replace(latest)
         self._give(latest)
 
+    def _forget_latest(self) -> None:
+        latest = self.path.parent / "latest"
+        with suppress(OSError):
+            if os.readlink(latest) == self.path.name:  # noqa: PTH115 - the text of the link, not where it leads
+                latest.unlink()
+
     def _drop_empty(self) -> None:
         with suppress(OSError):
             self._reserve.unlink()
@@ -213,6 +230,4 @@ class RunFolder:
         self.path.rmdir()
 
     def _give(self, path: Path) -> None:
-        if self._owner is not None:
-            with suppress(OSError):
-                os.chown(path, *self._owner, follow_symlinks=False)
+        give(path, self._owner)

@@ -5,6 +5,7 @@ Invariant: it shows nothing that is not in verdict.json, and says by a sign and 
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from emulator.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LAT
 from emulator.record.verdict import Verdict
 from emulator.show import text
 from emulator.show.panels import BAD, DIM, GOOD, HEAD, WARN
+from emulator.show.predicted import compare
 from emulator.show.text import Signs
 
 MEANING = {
@@ -61,14 +63,19 @@ def summary(console: Console, verdict: Verdict, folder: Path) -> None:
             (f"  {verdict.scenario}", HEAD),
             f"  seed {verdict.seed}",
             f"  {text.duration(verdict.duration_s)} played" if verdict.duration_s else "",
-            f"  {_meaning(verdict)}",
+            f"  {meaning(verdict)}",
             f" (exit {verdict.exit_code})" if not passed else "",
         ),
         soft_wrap=True,
     )
     if verdict.error:
         console.print(Text(f"  {verdict.error}", BAD), soft_wrap=True)
-    for part in (_expectations(verdict, signs), _probes(verdict, console.width), _flows(verdict, console.width)):
+    for part in (
+        _expectations(verdict, signs),
+        _prediction(verdict, signs),
+        _probes(verdict, console.width),
+        _flows(verdict, console.width),
+    ):
         if part is not None:
             console.print()
             console.print(part)
@@ -80,10 +87,25 @@ def summary(console: Console, verdict: Verdict, folder: Path) -> None:
     console.print(Text.assemble((f"{'run folder':<12}", HEAD), str(folder)), soft_wrap=True)
 
 
-def _meaning(verdict: Verdict) -> str:
+def meaning(verdict: Verdict) -> str:
+    """What the exit code of the run means, in words."""
     if verdict.exit_code == EXIT_PASS and not verdict.expectations:
         return "played to its end; the scenario expects nothing of its figures"
+    if verdict.exit_code == EXIT_LATE and verdict.late_rounds and not verdict.late_packets:
+        return "messages came in another round than planned, so these figures cannot be trusted"
     return MEANING.get(verdict.exit_code, "")
+
+
+def rounds_words(rounds: Mapping[str, Any]) -> str:
+    """What the verdict says of rounds: "rounds 12, 84 messages, round fidelity 1.0"."""
+    fidelity = rounds.get("fidelity", 1.0)
+    share = "1.0" if fidelity == 1 else str(math.floor(fidelity * 1e4) / 1e4)  # never rounded up to 1
+    words = f"rounds {rounds.get('rounds', 0):,}, {rounds.get('messages', 0):,} messages, round fidelity {share}"
+    if fidelity < 1:
+        words += f" ({rounds.get('in_slot', 0):,} of {rounds.get('received', 0):,} in their round)"
+    if rounds.get("counts_agree") is False:
+        words += f", {rounds.get('interface_packets', 0):,} packets on the interfaces"
+    return words + (f"; stopped: {rounds['stopped']}" if rounds.get("stopped") else "")
 
 
 def _heading(title: str, rows: int) -> Text:
@@ -111,8 +133,24 @@ def _expectations(verdict: Verdict, signs: Signs) -> Table | None:
         table.add_column(name, overflow="fold")
     for outcome in verdict.expectations:
         mark = Text(signs.good, GOOD) if outcome.holds else Text(signs.bad, BAD)
-        observed = Text("-" if outcome.observed is None else _plain(outcome.observed))
+        observed = Text("-" if outcome.observed is None else text.value(outcome.observed))
         table.add_row(mark, Text(outcome.figure), Text(outcome.asked), observed, Text(outcome.reason, DIM))
+    return table
+
+
+def _prediction(verdict: Verdict, signs: Signs) -> Table | None:
+    if not verdict.prediction:
+        return None
+    table = Table(
+        title="Prediction", title_justify="left", title_style=HEAD, box=None, padding=(0, 2, 0, 0), header_style=DIM,
+        show_edge=False,
+    )  # fmt: skip
+    for name in ("", "figure", "predicted", "observed", ""):
+        table.add_column(name, overflow="fold")
+    marks = {True: Text(signs.good, GOOD), False: Text(signs.bad, BAD), None: Text("")}
+    for one in compare(verdict.prediction, verdict.summary):
+        remark = Text("" if one.agrees else one.remark, BAD if one.agrees is False else DIM)
+        table.add_row(marks[one.agrees], Text(one.name), Text(one.predicted), Text(one.observed), remark)
     return table
 
 
@@ -169,14 +207,16 @@ def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
             limit = f"p99 allowed: {text.milliseconds(verdict.lateness_limit_ms)} ms"
             words += Text(f"  {signs.bad if verdict.late else signs.good} {limit}", BAD if verdict.late else DIM)
         facts.append(("lateness", words))
+    if verdict.rounds:
+        facts.append(("rounds", Text(rounds_words(verdict.rounds).removeprefix("rounds "))))
     single = [
-        f"{name} {_plain(value)}" for name, value in verdict.summary.items() if not isinstance(value, dict | list)
+        f"{name} {text.value(value)}" for name, value in verdict.summary.items() if not isinstance(value, dict | list)
     ]
     if single:
         facts.append(("summary", Text(", ".join(single))))
     for name, value in verdict.summary.items():
         if isinstance(value, dict) and value:
-            facts.append((name, Text(_plain(value)[1:-1])))
+            facts.append((name, Text(text.value(value)[1:-1])))
     dropped = [f"{cause} {count:,}" for cause, count in verdict.drops.items() if count]
     if verdict.drops:
         facts.append(("drops", Text(", ".join(dropped) or "none")))
@@ -185,15 +225,3 @@ def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
 
 def _quantiles(values: Mapping[str, float]) -> Text:
     return Text(", ".join(f"{name} {text.milliseconds(value)} ms" for name, value in values.items()))
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, float):
-        return text.number(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    if isinstance(value, Mapping):
-        return "(" + ", ".join(f"{name} {_plain(item)}" for name, item in value.items()) + ")"
-    if isinstance(value, list):
-        return f"{len(value)} values"
-    return str(value)

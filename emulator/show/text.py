@@ -6,7 +6,8 @@ Invariant: what is absent shows as "-", never as 0.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -35,6 +36,39 @@ def never_fail(console: Console) -> None:
     reconfigure = getattr(console.file, "reconfigure", None)
     if reconfigure is not None and not console.encoding.lower().startswith("utf"):
         reconfigure(errors="replace")
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A plain table, two spaces between columns, for a terminal and for a pipe alike: nothing is cut.
+
+    Columns whose every filled cell begins with a digit or a sign stand to the right.
+    """
+    lines = [list(header), *map(list, rows)]
+    out = [""] * len(lines)
+    for column in range(len(header)):
+        cells = [line[column] for line in lines]
+        right = all(cell[0] in "0123456789+-" for cell in cells[1:] if cell) and len(cells) > 1
+        width = max(map(len, cells))
+        for number, cell in enumerate(cells):
+            out[number] += ("  " if column else "") + (cell.rjust(width) if right else cell.ljust(width))
+    return "".join(f"{line.rstrip()}\n" for line in out)
+
+
+def value(figure: Any) -> str:
+    """Any figure of a verdict as a person reads it."""
+    if figure is None:
+        return "-"
+    if isinstance(figure, bool):
+        return "true" if figure else "false"
+    if isinstance(figure, float):
+        return number(figure)
+    if isinstance(figure, int):
+        return f"{figure:,}"
+    if isinstance(figure, Mapping):
+        return "(" + ", ".join(f"{name} {value(item)}" for name, item in figure.items()) + ")"
+    if isinstance(figure, list):
+        return f"{len(figure)} values"
+    return str(figure)
 
 
 def number(value: float | None, digits: int = 3) -> str:

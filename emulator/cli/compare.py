@@ -1,0 +1,83 @@
+"""`skyloom compare`: the figures of two runs side by side, and what was asked differently."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from emulator.record.load import Run
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, `latest`, or a scenario's name.")],
+    b: Annotated[str, typer.Argument(metavar="RUN", help="The other one.")],
+    runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object with every figure.")] = False,
+) -> None:
+    """Show the summary figures of two runs side by side, with difference and ratio."""
+    from emulator.record.find import find
+    from emulator.record.load import load_run
+
+    first, second = load_run(find(a, runs)), load_run(find(b, runs))
+    document = compared(first, second)
+    if json:
+        from json import dumps
+
+        sys.stdout.write(dumps(document, indent=2, ensure_ascii=False) + "\n")
+        return
+    from emulator.show import text
+
+    rows = [(name, *map(text.value, pair), "", "") for name, pair in document["asked"].items()]
+    for name, row in document["figures"].items():
+        ratio = "-" if row["ratio"] is None else text.number(row["ratio"])
+        difference = (
+            "-" if row["difference"] is None else f"{'+' * (row['difference'] > 0)}{text.value(row['difference'])}"
+        )
+        rows.append((name, text.value(row["a"]), text.value(row["b"]), difference, ratio))
+    sys.stdout.write(f"a  {document['a']}\nb  {document['b']}\n\n")
+    sys.stdout.write(text.aligned(["", "a", "b", "b - a", "b / a"], rows))
+
+
+def compared(first: Run, second: Run) -> dict[str, Any]:
+    """Two runs as plain values: `asked` has parameters and seeds that differ, `figures` both values of each figure."""
+    from emulator.record.sweep import scalars
+
+    asked = [_asked(run) for run in (first, second)]
+    differing = {name: [one.get(name) for one in asked] for name in asked[0] | asked[1]}
+    figures = [scalars(_figures(run)) for run in (first, second)]
+    return {
+        "a": str(first.path),
+        "b": str(second.path),
+        "asked": {name: pair for name, pair in differing.items() if pair[0] != pair[1]},
+        "figures": {name: _row(*(one.get(name) for one in figures)) for name in figures[0] | figures[1]},
+    }
+
+
+def _asked(run: Run) -> dict[str, Any]:
+    from emulator.record.sweep import scalars
+
+    about = {key: run.document.get(key) for key in ("name", "seed", "duration")}
+    return about | scalars(run.parameters)
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    from emulator.errors import DataError
+
+    if run.verdict is None:
+        raise DataError(f"{run.path}: the run has no verdict; it may still be going on, or was killed")
+    lateness = {"lateness_ms": run.verdict.lateness_ms} if run.verdict.lateness_ms else {}
+    return {"verdict": run.verdict.verdict, **run.verdict.summary, **lateness}
+
+
+def _row(a: Any, b: Any) -> dict[str, Any]:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (a, b))
+    return {
+        "a": a,
+        "b": b,
+        "difference": b - a if numbers else None,
+        "ratio": b / a if numbers and a else None,
+    }
