@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from emulator.scenario import Bundled, Parameter
 
 
@@ -36,14 +34,23 @@ def list_scenarios(
     entries = bundled()
     if json:
         _print_json([_described(entry) for entry in entries])
-    elif not sys.stdout.isatty():
+        return
+    if not sys.stdout.isatty():
         sys.stdout.writelines(f"{entry.name}\t{entry.description}\n" for entry in entries)
-    else:
-        _print_table(("scenario", "what it shows"), [(entry.name, entry.description) for entry in entries])
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("scenario", style="bold cyan", no_wrap=True)
+    table.add_column("what it shows")
+    for entry in entries:
+        table.add_row(entry.name, entry.description)
+    Console().print(table)
 
 
 def _parameters(name: str, parameters: list[Parameter], json: bool) -> None:
-    """One line a parameter: key, value without an option, type, meaning; plain where nobody is looking."""
+    """Each parameter with its value without an option, its type and its meaning; one a line where nobody is looking."""
     if json:
         _print_json([_fields(each) for each in parameters])
         return
@@ -51,8 +58,15 @@ def _parameters(name: str, parameters: list[Parameter], json: bool) -> None:
     if not sys.stdout.isatty():
         sys.stdout.writelines("\t".join(row) + "\n" for row in rows)
         return
-    _print_table(("key", "value", "type", "meaning"), rows)
-    sys.stdout.write(f"\nskyloom run {name} --set KEY=VALUE\n")
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console()
+    for key, value, kind, meaning in rows:
+        console.print(Text.assemble((key, "bold cyan"), f" = {value}" if value else "", (f"  {kind}", "dim")))
+        console.print(Padding(Text(meaning), (0, 0, 0, 4)))
+    console.print(Text(f"\nskyloom run {name} --set KEY=VALUE", "dim"))
 
 
 def _described(entry: Bundled) -> dict[str, Any]:
@@ -82,16 +96,3 @@ def _print_json(rows: list[dict[str, Any]]) -> None:
     from json import dumps
 
     sys.stdout.write(dumps(rows, indent=2, ensure_ascii=False, default=str) + "\n")
-
-
-def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for number, head in enumerate(heads):
-        table.add_column(head, style="bold cyan" if number == 0 else None, no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)

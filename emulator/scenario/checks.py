@@ -25,6 +25,8 @@ def between(data: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _duplicates(data)
     yield from _programs_of_actions(data)
     yield from _times(data)
+    if data.get("ends") == "programs" and not data.get("program"):
+        yield ("ends",), "'programs', and no program", "at least one [[program]] to end the run"
     step, routing_step = _seconds(data.get("step", "1 s")), _seconds(data.get("routing_step"))
     if step and routing_step and abs(routing_step / step - round(routing_step / step)) > 1e-9:
         wanted = f"a multiple of `step` ({show(step, 'duration')})"

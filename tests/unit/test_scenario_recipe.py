@@ -237,6 +237,7 @@ def test_mistakes_about_the_recipe_itself(tmp_path: Path, text: str, key: str) -
     ("line", "key"),
     [
         ('ends = "never"', "ends"),
+        ('ends = "programs"', "ends"),
         ("rounds.fidelity = 1.1", "rounds.fidelity"),
         ("rounds.max_rounds = 0", "rounds.max_rounds"),
         ("rounds.max_messages = 1.5", "rounds.max_messages"),
