@@ -53,9 +53,15 @@ class Effects:
     burst_loss: GilbertElliott | None = None
     jitter_s: float = 0.0  # added delay is uniform in [0, 2·jitter]: mean jitter_s beside the propagation delay
     reorder: bool = False  # whether jitter may reorder packets
+    overtake: bool = False  # a packet arrives its delay after it left, even before those that left earlier
     duplicate: float = 0.0  # probability
     corrupt: float = 0.0  # probability that one bit of the packet is flipped
     hold_when_down: bool = False  # while the link is down packets wait in the queue instead of being dropped
+
+    @property
+    def overtaking(self) -> bool:
+        """Whether packets may arrive in another order than they left in."""
+        return self.overtake or (self.reorder and self.jitter_s > 0.0)
 
     @property
     def per_packet(self) -> bool:
@@ -105,6 +111,7 @@ class LinkSpec:
     backward: EndSpec = field(default_factory=EndSpec)
     moving: bool = False
     ethernet: bool = False  # TAP with frames instead of TUN with packets
+    carrier: bool = False  # its interfaces show no carrier while the link is down in either direction; needs knots
     a_address: str = ""  # "10.0.0.1/8" where the scenario numbers its interfaces (Mininet topologies)
     b_address: str = ""
 
@@ -182,7 +189,7 @@ class Network:
     nodes: tuple[NodeSpec, ...]
     links: tuple[LinkSpec, ...]
     timeline: Timeline | None = None
-    routing: str = "least-delay"  # "least-delay", "static" (routes of the first row), "none"
+    routing: str = "least-delay"  # or "static" (routes of the first row), "neighbours" (over one link only), "none"
     extra: dict[str, Any] = field(default_factory=dict)  # what a topology wants shown: shells, map, …
 
     @property

@@ -73,7 +73,8 @@ class Fabric:
         EmulationError where the kernel refuses something; what was made until then goes with `close`.
         """
         live = self.network.live
-        self._allow_descriptors(2 * len(live) + sum(len(self._plan[node]) for node in live))
+        plugs = 2 * sum(link.carrier for link in self.network.links)
+        self._allow_descriptors(2 * len(live) + plugs + sum(len(self._plan[node]) for node in live))
         home = kernel.open_netns()
         try:
             for done, node in enumerate(live):
@@ -145,12 +146,20 @@ class Fabric:
         if node.ipv6:
             messages.append(netlink.add_address(1, node.ipv6, 128))
         if len(held.ports) == 1 and not numbered and self.network.routing != "none":
-            end = held.ports[0].end
-            messages += [self._route(number, bytes(4), 0, end), self._route(number, bytes(16), 0, end)]
+            messages += self._only_routes(number, held.ports[0].end)
         gateway = self.network.extra.get("default_routes", {}).get(node.name)
         if gateway:
             messages.append(netlink.route(bytes(4), 0, held.index[held.ports[0].end], gateway=_packed(gateway)))
         return messages
+
+    def _only_routes(self, number: int, end: int) -> list[bytes]:
+        """The routes of a node with one port: everything by that port, or only the neighbour behind it."""
+        if self.network.routing != "neighbours":
+            return [self._route(number, bytes(4), 0, end), self._route(number, bytes(16), 0, end)]
+        link = self.network.links[end // 2]
+        peer = self.network.nodes[link.a if end % 2 else link.b]
+        addresses = [_packed(address) for address in (peer.ipv4, peer.ipv6) if address and peer.live]
+        return [self._route(number, address, 8 * len(address), end) for address in addresses]
 
     def _route(self, number: int, prefix: bytes, length: int, end: int) -> bytes:
         """The route of node `number` to a prefix by a link end; on Ethernet its peer is the gateway."""

@@ -28,7 +28,7 @@ _PLAIN_NODE_OPTIONS = {"isSwitch", "ip", "mac", "defaultRoute", "cls", "inNamesp
 _SWITCH_OPTIONS = {"dpid", "failMode", "protocols", "datapath", "stp", "batch", "listenPort", "reconnectms"}
 _LINK_OPTIONS = {
     "node1", "node2", "port1", "port2", "number", "intfName1", "intfName2", "addr1", "addr2", "params1", "params2",
-    "forward", "backward", "moving", "ethernet", "cls", "fast",
+    "forward", "backward", "moving", "ethernet", "carrier", "cls", "fast",
 }  # fmt: skip
 _ALL_LINK_OPTIONS = _LINK_OPTIONS | SHAPING_OPTIONS | QUIET_OPTIONS
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -173,16 +173,22 @@ class _Converter:
             raise DataError(f"{where}: a link needs two nodes")
         plain = self._plain(a) or self._plain(b)
         a_port = self._port_name(info, "1")
+        forward = self._end(where, info, "forward", "1", plain)
+        backward = self._end(where, info, "backward", "2", plain)
+        carrier = bool(info.get("carrier"))
+        if carrier and (info.get("moving") or forward.knots is None or backward.knots is None):
+            raise DataError(f"{where}: carrier=True; wanted a link that does not move, with knots of its own both ways")
         return LinkSpec(
             name=f"{a}:{a_port}",
             a=self.numbers[a],
             b=self.numbers[b],
             a_port=a_port,
             b_port=self._port_name(info, "2"),
-            forward=self._end(where, info, "forward", "1", plain),
-            backward=self._end(where, info, "backward", "2", plain),
+            forward=forward,
+            backward=backward,
             moving=bool(info.get("moving")),
             ethernet=bool(info.get("ethernet", plain)),
+            carrier=carrier,
             a_address=self._interface_address(where, info, "1"),
             b_address=self._interface_address(where, info, "2"),
         )

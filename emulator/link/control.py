@@ -1,14 +1,16 @@
 """The relay's control socket: orders in, statistics out, each a msgpack map in one SOCK_SEQPACKET message.
 
 Invariant: nothing here blocks the relay, and an order that makes no sense is answered with `{"op": "error"}`, never
-obeyed in part and never fatal.
+obeyed in part and never fatal. An order with a `number` is answered by `{"op": "done"}` (or the error) of that number.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+from collections import deque
 from math import isnan
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 LARGEST = 2**20
 ENDS_PER_MESSAGE = 400  # keeps a message within the socket's default buffer
+MOST_UNSENT = 4096  # messages that wait for a reader who is behind; statistics never do
 VALUES = ("up", "rate_bps", "delay_s", "loss")
 
 
@@ -30,6 +33,9 @@ class Control:
         sock.setblocking(False)
         self._socket = sock
         self._relay = relay
+        self._unsent: deque[bytes] = deque()
+        self._sending = Lock()  # `tell` is for every thread
+        self.untold = 0  # messages given up because the reader was too far behind
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -46,11 +52,16 @@ class Control:
             if not data:
                 self._relay.stopped = True
                 return
+            order, answer = None, {"op": "done"}
             try:
                 order = msgpack.unpackb(data)
                 self._obey(order, fds)
             except (ValueError, TypeError, KeyError, IndexError, msgpack.exceptions.UnpackException) as error:
-                self._send({"op": "error", "message": f"{type(error).__name__}: {error}"})
+                answer = {"op": "error", "message": f"{type(error).__name__}: {error}"}
+            if isinstance(order, dict) and "number" in order:
+                self.tell({**answer, "number": order["number"]})
+            elif answer["op"] == "error":
+                self.tell(answer)
             for fd in fds:
                 os.close(fd)
 
@@ -70,6 +81,8 @@ class Control:
                 for end in [relay.end(_number(relay, number)) for number in order["ends"]]:
                     end.set(now, **values)
                     relay.schedule(end)
+                if "up" in values:
+                    relay.carriers.look_again(order["ends"], now)
             case "hold" | "release" as op:
                 now = relay.now()
                 for end in [relay.end(_number(relay, number)) for number in order["ends"]]:
@@ -104,10 +117,12 @@ class Control:
 
         Counters are cumulative, so a report that could not be sent is made good by the next.
         """
-        numbers = list(ends)
-        chunks = [numbers[at : at + ENDS_PER_MESSAGE] for at in range(0, len(numbers), ENDS_PER_MESSAGE)] or [[]]
         if final:
             self._socket.settimeout(2.0)
+        if not self._flush():
+            return False
+        numbers = list(ends)
+        chunks = [numbers[at : at + ENDS_PER_MESSAGE] for at in range(0, len(numbers), ENDS_PER_MESSAGE)] or [[]]
         for chunk in chunks:
             part = {**message, "ends": {number: ends[number] for number in chunk}}
             if final:
@@ -116,9 +131,30 @@ class Control:
                 return False
         return True
 
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send something that is said once; it waits for the next report where the reader is behind."""
+        with self._sending:
+            if len(self._unsent) < MOST_UNSENT:
+                self._unsent.append(msgpack.packb(message))
+            else:
+                self.untold += 1
+        self._flush()
+
+    def _flush(self) -> bool:
+        """Send what waits, in order; whether all has gone."""
+        with self._sending:
+            while self._unsent:
+                if not self._put(self._unsent[0]):
+                    return False
+                self._unsent.popleft()
+        return True
+
     def _send(self, message: dict[str, Any]) -> bool:
+        return self._put(msgpack.packb(message))
+
+    def _put(self, data: bytes) -> bool:
         try:
-            self._socket.send(msgpack.packb(message))
+            self._socket.send(data)
         except OSError:
             return False
         return True

@@ -3,7 +3,8 @@
 What happened until `now` is worked out when someone asks (`offer`, `due`, `set`), from logical times: a packet leaves
 the queue at max(its arrival, the packet before) + bits/rate, integrated over every change of rate, and arrives at the
 far end after the delay that holds at the instant it leaves. Invariant: however late the relay wakes, these times are
-the same; order is kept where the delay falls; a change of configuration applies to what has not left yet.
+the same; order is kept where the delay falls (but on an `overtaking.OvertakingEnd`); a change of configuration applies
+to what has not left yet.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ class End:
     bytes are still to be sent at `since_s`.
     """
 
+    overtaking = False  # whether a later packet may arrive first, so that any offer may bring the next arrival forward
     # fmt: off
     __slots__ = (
         "_bounds", "_commits", "_head_drop", "_hold_when_down", "_impair", "_ip", "_source", "asked_delay_sum_s",
         "base_s", "chain", "commit_s", "delivered_bytes", "delivered_packets", "departs_s", "dropped_bytes", "drops",
         "flying", "held", "idle_s", "keeps", "last_s", "late_max_s", "late_sum_s", "left", "loss", "number",
-        "overrides", "pace", "peer", "per_packet", "plain", "queue_pace", "random", "reorder", "running",
-        "sent_bytes", "sent_packets", "since_s", "slope", "stop_s", "tap", "toll", "waiting", "waiting_bytes",
-        "wake_s",
+        "overrides", "pace", "peer", "per_packet", "plain", "queue_pace", "random", "running", "sent_bytes",
+        "sent_packets", "since_s", "slope", "stop_s", "tap", "toll", "waiting", "waiting_bytes", "wake_s",
     )
     # fmt: on
 
@@ -68,7 +69,6 @@ class End:
         self._head_drop = effects.head_drop
         self._hold_when_down = effects.hold_when_down
         self.per_packet = effects.per_packet
-        self.reorder = effects.reorder
         self.chain = self._impair() if effects.per_packet else None
         self.overrides: dict[str, float | bool] = {}
         self.held = False
@@ -282,19 +282,18 @@ class End:
             self._drop(EndStats.DROP_LOSS, (departs, data, size, dest, hops, -1), departs)
         self.dropped_bytes -= size * (len(copies) - 1) if len(copies) > 1 else 0  # a copy is more inside than was sent
         for copy, jitter in copies:
-            arrival = departs + delay + jitter
             self.asked_delay_sum_s += delay + jitter
-            item = (max(arrival, self.last_s), copy, size, dest, hops - self.toll, self.peer)
-            if self.reorder and arrival < self.last_s:
-                place = len(self.flying)
-                while place and self.flying[place - 1][0] > arrival:
-                    place -= 1
-                self.flying.insert(place, (arrival, *item[1:]))
-            else:
-                self.flying.append(item)
-                self.last_s = item[0]
+            arrival = self._fly((departs + delay + jitter, copy, size, dest, hops - self.toll, self.peer))
             if self.tap is not None:
-                self.tap(departs, arrival if self.reorder else item[0], 0, copy)
+                self.tap(departs, arrival, 0, copy)
+
+    def _fly(self, item: Item) -> float:
+        """Put a packet among those in flight, behind them all; returns when it arrives."""
+        if item[0] < self.last_s:
+            item = (self.last_s, *item[1:])
+        self.flying.append(item)
+        self.last_s = item[0]
+        return self.last_s
 
     def _drop(self, cause: EndStats, item: Item, t: float) -> None:
         self.drops[cause] += 1

@@ -19,14 +19,17 @@ from select import EPOLLIN
 from typing import Any, Protocol
 
 from emulator.link.capture import Tee
+from emulator.link.carrier import Carriers
 from emulator.link.control import Control
 from emulator.link.effects import Impairments
 from emulator.link.end import End, Item
+from emulator.link.overtaking import end_for
 from emulator.link.packet import ETHERNET, VIRTIO, destination, hop_limit, is_group, wire_size, with_hop_limit
 from emulator.link.port import TunPort
 from emulator.link.refusals import Refusals
 from emulator.link.rows import Rows
 from emulator.link.self_watch import SelfWatch, be_urgent
+from emulator.link.sleep import Sleeper
 from emulator.link.stats import EndStats
 from emulator.link.wait import Waiter
 from emulator.network import Network
@@ -36,8 +39,6 @@ BATCH = 64  # packets that one port may bring in one turn
 REPORT_S = 0.025  # between two reports, each of which tells of a fortieth of the link ends: all at once takes 10 ms
 SLICES = 40
 WATCH_EVERY = 10  # reports of which one also tells what the relay knows about itself
-SPIN_SHARE = 0.05  # of a core at most is spent awake before a delivery, because waking up takes 50-200 µs
-SPIN_MAX_S = 250e-6
 
 
 class Port(Protocol):
@@ -89,7 +90,9 @@ class Relay:
         # Deliveries at transit nodes have a heap of their own: their next link's delay hides a little lateness, so
         # they are played in batches (`_rows.slack_s`); what goes to a port is played to the microsecond.
         self._onward = [
-            receiver is None and (not network.links[number // 2].moving or not lively)
+            receiver is None
+            and (not network.links[number // 2].moving or not lively)
+            and not network.end_spec(number).effects.overtaking
             for number, receiver in enumerate(self._receivers)
         ]
         self._heap: list[tuple[float, int]] = []
@@ -98,9 +101,6 @@ class Relay:
         self._refusals = Refusals(network, self._rows, self._index, self._offer)
         self._unrouted: dict[int, int] = {}
         self._self_watch = SelfWatch()
-        self._early_s = 50e-6
-        self._spin_left_s = SPIN_SHARE * WATCH_EVERY * REPORT_S
-        self._spun_until = 0.0
         self._t0 = 0.0
         self._stats_at = 0.0
         self._reports = 0
@@ -109,6 +109,8 @@ class Relay:
         self.tees: dict[int, Tee] = {}
         self.stopped = False
         self._waiter = Waiter()
+        self._sleeper = Sleeper(self._waiter, self._self_watch, self.now, WATCH_EVERY * REPORT_S)
+        self.carriers = Carriers(network, self._port_of_end, self._overrides, self._control.tell, self.now)
 
     # --- the loop ---
 
@@ -118,10 +120,12 @@ class Relay:
         gc.freeze()
         gc.disable()  # the loop makes no cycles; a collection would stop every packet for milliseconds
         be_urgent()
+        self.carriers.begin()
         self._waiter.add(self._control.fileno())
         try:
             self._loop()
         finally:
+            self.carriers.close()
             self._report(final=True)
             for tee in self.tees.values():
                 tee.close(patience_s=0.5)
@@ -133,6 +137,7 @@ class Relay:
         self._t0 = t0_ns * 1e-9
         for fd in self._ports:
             self._waiter.add(fd)
+        self.carriers.tell_initial()
         self._stats_at = self.now() + REPORT_S
         self._self_watch.begin(self.now())
 
@@ -152,9 +157,11 @@ class Relay:
             self._waiter,
             self._control.fileno(),
         )
-        transit, rows, watch = self._transit, self._rows, self._self_watch
+        transit, rows, watch, carriers = self._transit, self._rows, self._self_watch, self.carriers
         while not self.stopped:
             now = monotonic() - t0
+            if now >= carriers.next_s:
+                carriers.play(now)
             if transit and (transit[0][0] + rows.slack_s <= now or now >= rows.stop_s):
                 self._play_transit(now)
             if heap and heap[0][0] <= now:
@@ -180,29 +187,14 @@ class Relay:
             self._sleep(after)
 
     def _sleep(self, now: float) -> None:
-        """Sleep until the next delivery, a little less where it is one to a port: the rest is spent awake."""
-        until, early = self._stats_at, 0.0
+        """Sleep until the next thing to do; deliveries to ports are met to the microsecond."""
+        until, exactly = min(self._stats_at, self.carriers.next_s), False
         if self._transit:
             until = min(until, self._transit[0][0] + self._rows.slack_s)
         if self._heap and self._heap[0][0] < until:
             until, number = self._heap[0]
-            if self._receivers[number] is not None and self._spin_left_s > 0.0:
-                early = self._early_s
-        if until - now <= early:
-            if until != self._spun_until:
-                self._spun_until = until
-                self._spin_left_s -= until - now
-            return
-        self._waiter.wait(until - early - now)
-        woken = self.now()
-        self._self_watch.wakeups += 1
-        self._self_watch.slept_s += woken - now
-        if early:  # follow the time that waking up takes, so that some 9 of 10 wake-ups are in time
-            overshoot = woken - (until - early)
-            if overshoot > early:
-                self._early_s = min(SPIN_MAX_S, early * 1.18 + 1e-6)
-            elif overshoot >= 0.0:
-                self._early_s = max(5e-6, early * 0.98)
+            exactly = self._receivers[number] is not None
+        self._sleeper.sleep(now, until, exactly)
 
     def _play(self, now: float) -> None:
         """Give to ports what is due by `now`."""
@@ -284,7 +276,7 @@ class Relay:
         if end is None:
             end = self.end(number)
         end.offer(items)
-        if end.wake_s == inf or end.reorder:
+        if end.wake_s == inf or end.overtaking:
             self.schedule(end)
 
     def _deliver(self, end: End, items: list[Item]) -> None:
@@ -348,7 +340,7 @@ class Relay:
             ip = VIRTIO + ETHERNET if self._network.links[number // 2].ethernet else VIRTIO
             name = self._network.end_name(number)
             rows = self._rows
-            end = self._ends[number] = End(
+            end = self._ends[number] = end_for(effects)(
                 lambda t: rows.source(number, t),
                 effects,
                 lambda: Impairments(effects, self._seed, name, ip),
@@ -356,6 +348,11 @@ class Relay:
                 ip,
             )
         return end
+
+    def _overrides(self, number: int) -> dict[str, float | bool]:
+        """What orders of the control channel set on an end."""
+        end = self._ends[number]
+        return end.overrides if end is not None else {}
 
     def hurry(self) -> None:
         """Play transit nodes to the microsecond too: a delay set by hand may be shorter than what hides lateness."""
@@ -391,7 +388,8 @@ class Relay:
             message["late_rows"] = self._rows.late
             message["unrouted"] = dict(self._unrouted)
             message["captures_lost"] = {key: tee.lost for key, tee in self.tees.items()}
-            self._spin_left_s = SPIN_SHARE * WATCH_EVERY * REPORT_S
+            message["untold"] = self._control.untold
+            self._sleeper.renew()
         if (len(message) == 2 and not ends) or self._control.report(message, ends, final):
             self._active.difference_update(idle)
         self._stats_at = now + REPORT_S

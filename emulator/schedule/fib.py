@@ -86,8 +86,8 @@ def trie(addresses: Sequence[int], bits: int) -> Trie:
 class FibCompiler:
     """Compresses the routes of a network's live nodes, row after row, and says what changed.
 
-    Only destinations with an address of the IP version take part. A node with more than 62 ports gets one route for
-    each destination instead of a compressed table.
+    Only destinations with an address of the IP version take part. A node with more than 62 ports, and every node where
+    routes lead to neighbours only, gets one route for each destination that it reaches instead of a compressed table.
     """
 
     def __init__(self, network: Network, version: int = 4) -> None:
@@ -99,6 +99,7 @@ class FibCompiler:
         self.trie = trie(addresses, 32 if version == 4 else 128)
         self._slot_of_end, self._end_of_slot = _slots(network)
         self._ports = np.array([np.count_nonzero(self._end_of_slot[node] != _ABSENT) for node in self.nodes], int)
+        self._by_address = (self._ports > _MASK_BITS) | (network.routing == "neighbours")
         self._table = np.full((len(self.trie.prefixes), len(self.nodes)), _ABSENT, dtype=np.int32)
         self._known: Ints | None = None  # next hops that the table stands for
 
@@ -121,7 +122,7 @@ class FibCompiler:
         slots = np.where(ends < 0, 1, self._slot_of_end[ends]) if self._slot_of_end.size else np.ones_like(ends)
         own = self._addressed[:, None] == places
         chosen = np.full((len(self.trie.prefixes), len(places)), -1, dtype=np.int16)
-        plain = self._ports[places] > _MASK_BITS
+        plain = self._by_address[places]
         if np.any(plain):
             leaves = np.where(own | (slots == 1), -1, slots)
             chosen[: len(slots), plain] = leaves[:, plain]

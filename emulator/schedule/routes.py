@@ -110,6 +110,19 @@ def _ends_used(
     return next_end
 
 
+def neighbours(tail: Ints, head: Ints, nodes: int, destinations: Ints) -> Ints:
+    """Routes over one link: `next_end` (D × N) is the lowest end by which a node sends straight to a destination.
+
+    `tail` and `head` say who sends and who receives on each link end; -1 where no link joins the two.
+    """
+    next_end = np.full((len(destinations), nodes), -1, dtype=np.int32)
+    index = np.full(nodes, -1, dtype=np.int64)
+    index[destinations] = np.arange(len(destinations))
+    end = np.flatnonzero(index[head] >= 0)[::-1]  # backwards, so that the lowest is written last
+    next_end[index[head[end]], tail[end]] = end
+    return next_end
+
+
 def path_delay(
     next_end: Ints, head_of_end: Ints, delay_of_end: Floats, destinations: Ints, sources: Ints
 ) -> NDArray[np.float64]:

@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 
 from emulator.network import Bools, Floats, Ints, Knots, LinkSpec, NodeSpec, Rates, Row
 from emulator.schedule.knots import evaluate
-from emulator.schedule.routes import least_delay, path_delay
+from emulator.schedule.routes import least_delay, neighbours, path_delay
 
+ROUTINGS = ("least-delay", "static", "neighbours", "none")
 _WINDOW = 64  # steps read at once: bounds memory, whatever the duration
 
 
 class KnotTimeline:
     """Rows of links that do not move; a `Timeline`.
 
-    `routing` is "least-delay", "static" (the routes of step 0) or "none". Least-delay routes are those of the values at
-    the start of the step; with `routing_step_s` above `step_s`, of the last step that begins a routing step or at
-    which an end went up or down.
+    `routing` is "least-delay", "static" (the routes of step 0), "neighbours" (over one link to the nodes that it joins,
+    whether it is up or down; by the first where there are several) or "none". Least-delay routes are those of the
+    values at the start of the step; with `routing_step_s` above `step_s`, of the last step that begins a routing step
+    or at which an end went up or down.
     Nodes marked in `no_transit` (N bools) never lie inside a path. ValueError where an end has no knots.
     """
 
@@ -36,8 +38,8 @@ class KnotTimeline:
         no_transit: Bools | None = None,
         routing_step_s: float | None = None,
     ) -> None:
-        if routing not in ("least-delay", "static", "none"):
-            raise ValueError(f"routing is {routing!r}; wanted 'least-delay', 'static' or 'none'")
+        if routing not in ROUTINGS:
+            raise ValueError(f"routing is {routing!r}; wanted any of {', '.join(ROUTINGS)}")
         self.step_s = step_s
         self.rates: Rates | None = None  # knots may change them
         self.routing = routing
@@ -115,6 +117,8 @@ class KnotTimeline:
     def _routes(self, delay_s: Floats, up: Bools) -> Ints:
         if self.routing == "none":
             return np.full((len(self._live), self._nodes), -1, dtype=np.int32)
+        if self.routing == "neighbours":
+            return neighbours(self._tail, self._peer, self._nodes, self._live)
         end = np.flatnonzero(up).astype(np.int32)
         next_end, _ = least_delay(
             self._tail[end], self._peer[end], delay_s[end], end, self._nodes, self._live, self._no_transit

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.link.effects import Impairments
-from emulator.link.end import End
+from emulator.link.overtaking import end_for
 from emulator.link.stats import DROPS, EndStats
 from emulator.network import Effects, GilbertElliott, Knots
 from emulator.schedule.knots import evaluate, segment
@@ -62,6 +62,7 @@ effects = st.builds(
     burst_loss=st.sampled_from([None, GilbertElliott(0.2, 0.3)]),
     jitter_s=st.sampled_from([0.0, 0.02]),
     reorder=st.booleans(),
+    overtake=st.booleans(),
     duplicate=st.sampled_from([0.0, 0.3]),
     corrupt=st.sampled_from([0.0, 0.3]),
     hold_when_down=st.booleans(),
@@ -75,7 +76,7 @@ def play(knots, chosen, script, look=True):
         stretch = segment(knots, t)
         return stretch, 1, stretch.stop_s, 0
 
-    end = End(source, chosen, lambda: Impairments(chosen, 3, "end"))
+    end = end_for(chosen)(source, chosen, lambda: Impairments(chosen, 3, "end"))
     out, number, offered, t = [], 0, [], 0.0
     for kind, t, what in script:
         if kind == "offer":
@@ -126,7 +127,7 @@ def test_packets_come_out_in_the_order_of_their_times_and_never_before_they_came
     _, out, offered = play(knots, chosen, script)
     assert [item[0] for item in out] == sorted(item[0] for item in out)
     assert all(item[0] >= offered[item[3]] for item in out)
-    if not chosen.reorder:
+    if not chosen.overtaking:
         numbers = [item[3] for item in out]
         assert numbers == sorted(numbers)
 
@@ -157,3 +158,65 @@ def test_how_often_the_relay_looks_changes_nothing(knots, script, chosen):
     seldom = play(knots, chosen, offers, look=False)[1]
     assert [item[3] for item in often] == [item[3] for item in seldom]
     assert [item[0] for item in often] == pytest.approx([item[0] for item in seldom], abs=1e-9)
+
+
+SLOT_S = 0.04
+
+
+@st.composite
+def slotted(draw, rates):
+    """A table whose delay jumps by whole slots, at the slots' beginnings; loss is none or all, the rate is constant."""
+    count = draw(st.integers(1, 8))
+    delay_s = np.array([draw(st.integers(0, 5)) for _ in range(count)]) * SLOT_S + 0.007
+    rate = draw(rates)
+    loss = np.array([draw(some_loss if rate == inf else no_loss) for _ in range(count)])
+    up = np.array([draw(up_or_down if rate == inf else always_up) for _ in range(count)], bool)
+    t = np.arange(count) * SLOT_S
+    both = np.sort(np.concatenate([t, t[1:]]))  # each value holds to the end of its slot
+    column = np.repeat(np.arange(count), 2)[: len(both)]
+    period = draw(st.sampled_from([inf, count * SLOT_S]))
+    return Knots(both, delay_s[column], np.full(len(both), rate), np.floor(loss)[column], up[column], period)
+
+
+@settings(max_examples=150, deadline=None)
+@given(slotted(st.sampled_from([inf, inf, 1.1e5])), st.data())
+def test_an_overtaking_end_is_departure_and_delay_and_nothing_else(knots, data):
+    chosen = Effects(overtake=True)
+    rate = float(knots.rate_bps[0])
+
+    def source(t):
+        stretch = segment(knots, t)
+        return stretch, 1, stretch.stop_s, 0
+
+    end = end_for(chosen)(source, chosen)
+    expected, out, number, t, free_s = [], [], 0, 0.0031415926, 0.0
+    for _ in range(data.draw(st.integers(1, 12))):
+        if data.draw(st.booleans()):  # as the relay does: at each wake-up something may come, and nothing comes late
+            until = t + data.draw(st.sampled_from([0.0, 0.001, SLOT_S, 0.1]))
+            while (at := end.next_s()) <= until:
+                items = end.due(at)
+                assert all(item[0] >= at - 1e-12 for item in items)
+                out += items
+            t = until
+        else:  # a late relay
+            t += data.draw(st.sampled_from([0.0, 0.0017, SLOT_S, 0.13]))
+            out += end.due(t)
+        items = []
+        for _ in range(data.draw(st.integers(0, 4))):
+            t += data.draw(st.sampled_from([0.0, 0.0013, SLOT_S]))
+            items.append((t, bytes(30), 77, number, 9, -1))
+            free_s = max(t, free_s) + 77 * 8 / rate
+            values = evaluate(knots, np.array([free_s]))
+            if values.up[0] and not values.loss[0]:
+                expected.append((free_s + float(values.delay_s[0]), number))
+            number += 1
+        if items:
+            end.offer(items)
+    while (at := end.next_s()) < inf and at < t + 60:
+        out += end.due(at)
+    check(end)
+    assert end.inside == 0
+    expected.sort(key=lambda pair: pair[0])  # stable: ties in the order in which they left
+    assert [item[0] for item in out] == pytest.approx([arrival for arrival, _ in expected], abs=1e-9)
+    if rate == inf:
+        assert [item[3] for item in out] == [name for _, name in expected]

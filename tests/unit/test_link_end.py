@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emulator.link.end import MEMORY_BYTES, End
+from emulator.link.overtaking import end_for
 from emulator.link.stats import EndStats
 from emulator.network import Effects, Knots
 from emulator.schedule.knots import segment
@@ -21,7 +22,8 @@ def make(knots=None, effects=None, **constant):
         stretch = segment(knots, t)
         return stretch, FAR, stretch.stop_s, 0
 
-    return End(source, effects or Effects())
+    effects = effects or Effects()
+    return end_for(effects)(source, effects)
 
 
 def table(*rows):
@@ -296,7 +298,7 @@ def lossy(seed_name, loss=0.2, **effects):
     def source(t):
         return segment(knots, t), FAR, inf, 0
 
-    return End(source, chosen, lambda: Impairments(chosen, 5, seed_name))
+    return end_for(chosen)(source, chosen, lambda: Impairments(chosen, 5, seed_name))
 
 
 def test_scheduled_loss_stays_within_binomial_bounds_and_repeats_with_its_seed():
@@ -356,3 +358,51 @@ def test_a_delivery_taken_back_counts_as_a_drop():
     stats = end.stats()
     assert stats[EndStats.DELIVERED_PACKETS] == stats[EndStats.DELIVERED_BYTES] == 0
     assert stats[EndStats.DROP_TTL] == 1
+
+
+# --- overtaking ---
+
+
+def falling(**effects):
+    """The delay falls from 100 ms to 10 ms at 0.05 s."""
+    knots = table((0.0, 0.1, inf, 0.0, True), (0.05, 0.1, inf, 0.0, True), (0.05, 0.01, inf, 0.0, True))
+    return make(knots, Effects(**effects))
+
+
+def test_a_later_packet_overtakes_where_it_may_and_else_waits_for_the_first():
+    for overtake, expected in ((False, [(0.14, 1), (0.14, 2)]), (True, [(0.07, 2), (0.14, 1)])):
+        end = falling(overtake=overtake)
+        end.offer([packet(0.04, name=1)])
+        end.offer([packet(0.06, name=2)])
+        out = drain(end)
+        assert list(zip(times(out), names(out), strict=True)) == [pytest.approx(pair) for pair in expected]
+
+
+def test_an_overtaking_packet_that_waits_for_its_turn_is_asked_for_in_time():
+    knots = table((0.0, 1.0, 8e4, 0.0, True), (0.15, 1.0, 8e4, 0.0, True), (0.15, 0.01, 8e4, 0.0, True))
+    end = make(knots, Effects(overtake=True))
+    end.offer([packet(0.0, name=1), packet(0.0, name=2)])  # 0.1 s each
+    seen = []
+    while (at := end.next_s()) < inf:
+        seen += [(at, name) for name in names(end.due(at))]
+    assert seen == [(pytest.approx(0.21), 2), (pytest.approx(1.1), 1)]
+
+
+def test_packets_that_arrive_at_one_time_come_in_the_order_in_which_they_left():
+    knots = table((0.0, 0.2, inf, 0.0, True), (0.1, 0.1, inf, 0.0, True), (0.2, 0.0, inf, 0.0, True))
+    end = make(knots, Effects(overtake=True))
+    for name, t in enumerate((0.0, 0.1, 0.15, 0.2)):
+        end.offer([packet(t, name=name)])
+    out = end.due(0.2)
+    assert times(out) == [0.2] * 4
+    assert names(out) == [0, 1, 2, 3]
+
+
+def test_the_tap_of_an_overtaking_end_sees_each_arrival():
+    seen = []
+    end = falling(overtake=True)
+    end.tap = lambda left, arrives, cause, data: seen.append((left, round(arrives, 6), cause))
+    end.offer([packet(0.04), packet(0.06)])
+    drain(end)
+    assert seen == [(0.04, 0.14, 0), (0.06, 0.07, 0)]
+    assert end.stats()[EndStats.ASKED_DELAY_SUM_S] == pytest.approx(0.11)

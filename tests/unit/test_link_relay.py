@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from math import inf
 from types import SimpleNamespace
 
@@ -396,3 +397,49 @@ def test_a_port_that_refuses_is_counted_and_the_others_go_on():
             bench.counters[0][n] for n in (EndStats.SENT_PACKETS, EndStats.DELIVERED_PACKETS, EndStats.DROP_OVERLOAD)
         )
         assert sent == delivered + dropped
+
+
+def test_a_numbered_order_is_answered_when_it_holds_or_is_refused():
+    with running(pair(), None, PAIR_PORTS) as bench:
+        bench.order("set", ends=[0], up=False, number=7)
+        assert bench.message(lambda message: message["op"] == "done") == {"op": "done", "number": 7}
+        bench.send("a", udp4())
+        bench.message(lambda message: bench.counters.get(0, [0] * 15)[EndStats.DROP_OUTAGE] == 1)
+        bench.order("set", ends=[99], up=False, number=8)
+        assert bench.message(lambda message: message["op"] == "error")["number"] == 8
+        bench.stop()
+
+
+def done(bench, number, **order):
+    """Wait until an order holds. Packets that were sent before it have been read when the next order is."""
+    bench.order("set", **order, number=number)
+    bench.message(lambda message: message == {"op": "done", "number": number})
+
+
+@pytest.mark.parametrize("overtake", [True, False])
+def test_an_overtaking_link_gives_each_packet_its_own_delay(overtake):
+    with running(pair(Effects(overtake=overtake), delay_s=0.4), None, PAIR_PORTS) as bench:
+        bench.send("a", udp4(ttl=1))
+        done(bench, 1, ends=[1])
+        done(bench, 2, ends=[0], delay_s=0.0)
+        bench.send("a", udp4(ttl=2))
+        order = [2, 1] if overtake else [1, 2]
+        assert [bench.receive("b") for _ in order] == [udp4(ttl=ttl) for ttl in order]
+        assert bench.stop()["untold"] == 0
+
+
+@pytest.mark.parametrize("overtake", [True, False])
+def test_overtaking_works_between_transit_nodes_too(overtake):
+    network, routes = chain()
+    links = list(network.links)
+    links[1] = replace(links[1], forward=EndSpec(Effects(overtake=overtake)))
+    network = replace(network, links=tuple(links))
+    with running(network, ring_of(network, row(network, 0, routes)), CHAIN_PORTS) as bench:
+        done(bench, 1, ends=[2], delay_s=0.4)
+        bench.send("a", udp4(ttl=11))
+        done(bench, 2, ends=[1])
+        done(bench, 3, ends=[2], delay_s=0.0)
+        bench.send("a", udp4(ttl=12))
+        order = [10, 9] if overtake else [9, 10]
+        assert [bench.receive("b") for _ in order] == [udp4(ttl=ttl) for ttl in order]
+        bench.stop()

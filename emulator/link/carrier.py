@@ -1,0 +1,164 @@
+"""When the interfaces of a link show carrier: exactly while both of its directions are up, by schedule and by order.
+
+Only links with `LinkSpec.carrier` are looked at; their ends have knots. Invariant: the changes of the schedule are
+known beforehand, one heap holds the next of each link, and a relay without such links does no more than one comparison.
+A thread of its own asks the kernel, which takes 50-200 µs for an interface and may wait for others; each change is told
+with the time at which it was asked and the time at which it was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from heapq import heapify, heapreplace
+from math import inf
+from typing import Any, Protocol
+
+import numpy as np
+
+from emulator.fabric.plug import Plug
+from emulator.network import Knots, Network
+from emulator.schedule.knots import segment
+
+CHANGES_PER_MESSAGE = 1000
+
+
+class HasDescriptor(Protocol):
+    def fileno(self) -> int: ...
+
+
+Changes = list[tuple[int, bool]]  # link number, up
+
+
+class Carriers:
+    """The links of `network` that show carrier. `ports` by end; `overrides(end)`: what orders set on it.
+
+    `tell` sends a message to the supervisor and is called from the thread too, as is `clock`; `plug` makes the plug of
+    a port from its descriptor.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        ports: Mapping[int, HasDescriptor],
+        overrides: Callable[[int], Mapping[str, float | bool]],
+        tell: Callable[[dict[str, Any]], None],
+        clock: Callable[[], float],
+        plug: Callable[[int], Plug] = Plug,
+    ) -> None:
+        self._network = network
+        self._ports = ports
+        self._overrides = overrides
+        self._tell = tell
+        self._clock = clock
+        self._plug = plug
+        self._tables: dict[int, list[Knots]] = {}
+        self._plugs: dict[int, list[Plug]] = {}
+        self._up: dict[int, bool] = {}
+        self._heap: list[tuple[float, int]] = []
+        self._thread = ThreadPoolExecutor(1, "carrier")  # begins with the first change
+        self.next_s = inf  # when to call `play`
+
+    def begin(self) -> None:
+        """Bring every interface to what holds at time 0, which holds before it too."""
+        for number, link in enumerate(self._network.links):
+            if not link.carrier:
+                continue
+            ends = 2 * number, 2 * number + 1
+            tables = [self._network.end_spec(end).knots for end in ends]
+            self._tables[number] = [outages(knots) for knots in tables if knots is not None]
+            self._up[number] = True  # as the kernel makes them
+            self._plugs[number] = []
+            try:
+                self._plugs[number] += [self._plug(self._ports[end].fileno()) for end in ends if end in self._ports]
+            except OSError as error:
+                self._complain(number, error)
+            self._heap.append((self._until(number, 0.0), number))
+        heapify(self._heap)
+        self.next_s = self._heap[0][0] if self._heap else inf
+        self._plug_in(self._turn(self._tables, 0.0))
+
+    def tell_initial(self) -> None:
+        """Tell which links begin down."""
+        self._tell_of([(number, False) for number, up in self._up.items() if not up], 0.0)
+
+    def play(self, now: float) -> None:
+        """Have the changes made that the schedule asks until `now`, each with its own time."""
+        heap = self._heap
+        while heap[0][0] <= now:
+            t, links = heap[0][0], []
+            while heap[0][0] == t:
+                number = heap[0][1]
+                links.append(number)
+                heapreplace(heap, (self._until(number, t), number))
+            self._change(links, t)
+        self.next_s = heap[0][0]
+
+    def look_again(self, ends: Iterable[int], now: float) -> None:
+        """Orders have set these ends up or down, or back to the schedule."""
+        self._change(sorted({end // 2 for end in ends} & self._tables.keys()), now)
+
+    def close(self) -> None:
+        """Wait until every change is made and told."""
+        self._thread.shutdown()
+        for plugs in self._plugs.values():
+            for plug in plugs:
+                plug.close()
+        self._plugs.clear()
+
+    def _is_up(self, number: int, t: float) -> bool:
+        scheduled = [segment(knots, t).up for knots in self._tables[number]]
+        return all(self._overrides(2 * number + side).get("up", up) for side, up in enumerate(scheduled))
+
+    def _until(self, number: int, t: float) -> float:
+        return min(segment(knots, t).stop_s for knots in self._tables[number])
+
+    def _turn(self, links: Iterable[int], t: float) -> Changes:
+        """Note what holds of these links at t; returns what changed."""
+        changes = []
+        for number in links:
+            up = self._is_up(number, max(t, 0.0))
+            if up != self._up[number]:
+                self._up[number] = up
+                changes.append((number, up))
+        return changes
+
+    def _change(self, links: Iterable[int], t: float) -> None:
+        changes = self._turn(links, t)
+        if changes:
+            self._thread.submit(partial(self._carry_out, changes, t))
+
+    def _carry_out(self, changes: Changes, t: float) -> None:
+        """In the thread: make changes that were asked at t, and tell of them."""
+        self._plug_in(changes)
+        self._tell_of(changes, t)
+
+    def _plug_in(self, changes: Changes) -> None:
+        for number, up in changes:
+            for plug in self._plugs[number]:
+                try:
+                    plug.set(up)
+                except OSError as error:
+                    self._complain(number, error)
+
+    def _complain(self, number: int, error: OSError) -> None:
+        name = self._network.links[number].name
+        self._tell({"op": "error", "message": f"the carrier of link {name} cannot be set: {error}"})
+
+    def _tell_of(self, changes: Changes, t: float) -> None:
+        at = self._clock()
+        for first in range(0, len(changes), CHANGES_PER_MESSAGE):
+            part = changes[first : first + CHANGES_PER_MESSAGE]
+            self._tell({"op": "carrier", "t_s": t, "at_s": at, "changes": part})
+
+
+def outages(knots: Knots) -> Knots:
+    """The table with only the knots at which `up` changes; delay, rate and loss are left out."""
+    holds = np.append(knots.t_s[1:] > knots.t_s[:-1], True)  # the last of several knots at one time
+    holds[0] = True  # holds before its time
+    place = np.flatnonzero(holds)
+    place = place[np.append(True, knots.up[place[1:]] != knots.up[place[:-1]])]
+    none = np.zeros(len(place))
+    period_s = knots.period_s if len(place) > 1 else inf
+    return Knots(knots.t_s[place], none, none, none, knots.up[place], period_s)
