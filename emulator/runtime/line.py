@@ -58,15 +58,12 @@ class ChannelLine:
 
     def flush(self) -> None:
         """Say what was counted since the last time."""
-        if self._round >= 0:
-            counts = {"sent": self._sent, "received": self._received, "in_slot": self._in_slot}
-            self._say({"op": "round", "round": self._round, **counts})
-            self._round = -1
-            self._sent = self._received = self._in_slot = 0
+        if self._counted():
+            self._push()
 
     def drain(self) -> None:
-        """The last words of a process, on a channel that may wait."""
-        self.flush()
+        """The last words of a process whose loop has ended, on a channel that may wait."""
+        self._counted()
         while self._outgoing:
             try:
                 self._channel.send(self._outgoing[0])
@@ -88,6 +85,16 @@ class ChannelLine:
                 done.set_exception(UsageError(message["error"]))
             else:
                 done.set_result(None)
+
+    def _counted(self) -> bool:
+        """Put what was counted since the last time among what is to be said; whether there was anything."""
+        if self._round < 0:
+            return False
+        counts = {"sent": self._sent, "received": self._received, "in_slot": self._in_slot}
+        self._outgoing.append({"op": "round", "round": self._round, **counts})
+        self._round = -1
+        self._sent = self._received = self._in_slot = 0
+        return True
 
     def _say(self, message: Message) -> None:
         self._outgoing.append(message)
