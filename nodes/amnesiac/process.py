@@ -1,4 +1,4 @@
-"""The flooding node over UDP, in slotted rounds: one process a node, and what it remembers from round to round is nothing.
+"""The flooding node over UDP, in slotted rounds: one process a node, and nothing remembered from round to round.
 
 Invariant: a round sends what `core` says of the arrivals of the round before. The delays that the adversary makes are
 made by the links; the node knows them only to write into each message the round in which it is due, so that the run can
