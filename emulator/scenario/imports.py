@@ -77,4 +77,4 @@ def describe(error: BaseException) -> str:
         return f"{type(error).__name__}: {error.msg} ({Path(error.filename or '?').name}:{error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
     at = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{at}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{at}"

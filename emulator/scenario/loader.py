@@ -1,30 +1,29 @@
 """Loader: from a bundled name or a path to a Scenario, or to one error with every problem in it.
 
-Invariant: a stage that fails does not hide the problems of the others: parameters, core tables, the topology's tables,
-each program's config and the rules between tables are all checked in one go. Loading imports the code that the scenario
-names, and lets modules next to its file be imported.
+Invariant: a stage that fails does not hide the problems of the others: options, parameters and everything that
+`inspection.py` looks at are checked in one go. Loading imports the code that the scenario names, and lets modules next
+to its file be imported.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
 from emulator.errors import Problem, ScenarioError, UsageError
 from emulator.scenario import checks, imports, overrides, problems, recipe
 from emulator.scenario.catalogue import SCENARIO_FILE, bundled
+from emulator.scenario.inspection import Inspection
 from emulator.scenario.lines import LineIndex
-from emulator.scenario.models import Program, Scenario
+from emulator.scenario.models import Scenario
 from emulator.scenario.source import Source
 from emulator.scenario.topology import topology_code
-from emulator.scenario.writer import keys_and_texts
-from emulator.tables import table_of
+
+_ON_RECORD = ("an option on `parameters`, which are a record", "the parameter as a key of its own: --set agents=64")
 
 
 def load(
@@ -109,6 +108,7 @@ def _resolve(
     orders, found = overrides.read(items)
     first = [order for order in orders if order.keys[0] in recipe.FIRST]
     orders = [order for order in orders if order not in first]
+    found += [Problem(each.option, "", *_ON_RECORD) for each in orders if each.keys[0] == "parameters"]
     found += _apply(data, first, source)
     if skip_bad:
         data["skip_bad"] = True
@@ -126,10 +126,10 @@ def _resolve(
         shell = data.get("shell")
         data["shell"] = {**(shell if isinstance(shell, dict) else {}), "tle": str(Path(tle).resolve())}
         source.overrides["shell", "tle"] = "--tle"
-    check = _Check(data, directory, expanded.complete, expanded.parameters)
-    scenario = check.scenario()
+    inspection = Inspection(data, directory, expanded.complete, expanded.parameters)
+    scenario = inspection.scenario()
     keys = problems.KeyTexts(data)
-    found += [source.problem(path, keys, what, wanted) for path, what, wanted in check.findings]
+    found += [source.problem(path, keys, what, wanted) for path, what, wanted in inspection.findings]
     if found or scenario is None:
         raise ScenarioError(sorted(found, key=_position))
     scenario._source = source
@@ -140,115 +140,6 @@ def _apply(data: dict[str, Any], orders: Iterable[overrides.Override], source: S
     places, found = overrides.apply(data, orders)
     source.overrides.update(places)
     return found
-
-
-class _Check:
-    """One pass over the data of a scenario that collects what is wrong."""
-
-    def __init__(self, data: dict[str, Any], directory: Path, complete: bool, parameters: list[str] | None) -> None:
-        self.data = data
-        self.directory = directory
-        self.complete = complete  # False: a recipe did not give its part, so nothing is missing or unmatched
-        self.parameters = parameters  # keys that a recipe took, known or not
-        self.findings: list[checks.Finding] = []
-
-    def scenario(self) -> Scenario | None:
-        """The scenario, or None where anything in its data is wrong."""
-        config, imported = self._topology()
-        own = [str(field.alias) for field in Scenario.model_fields.values()]
-        theirs = [field.alias or name for name, field in config.model_fields.items()] if config else []
-        self._unknown([*own, *theirs], imported)
-        core = {key: value for key, value in self.data.items() if key in own}
-        scenario: Scenario | None = self._model(Scenario, core if self.complete else {"topology": "any", **core})
-        tables = self._model(config, {key: self.data[key] for key in theirs if key in self.data}) if config else None
-        configs = [self._config(index, program) for index, program in enumerate(self._programs())]
-        if self.complete:
-            self.findings += checks.between(self.data)
-        if scenario is None or self.findings or not self.complete:
-            return None
-        programs = tuple(map(_with_config, scenario.programs, configs))
-        scenario = scenario.model_copy(update={"programs": programs})
-        scenario._tables = tables
-        return scenario
-
-    def _unknown(self, known: list[str], imported: bool) -> None:
-        """Note keys that nobody knows; where a topology cannot be asked, any table may be one of its own."""
-        if self.parameters is None:
-            return
-        for key in self.data:
-            if key not in known and (imported or not isinstance(self.data[key], dict)):
-                near = checks.choices(key, [*self.parameters, *known])
-                self.findings.append(((key,), f"unknown key {key!r}", f"a known key{near}"))
-
-    def _topology(self) -> tuple[type[BaseModel] | None, bool]:
-        """The model of the topology's tables, and whether the topology could be imported at all."""
-        reference = self.data.get("topology")
-        if not isinstance(reference, str) or not reference:
-            return None, False
-        try:
-            return topology_code(reference, self.directory).config, True
-        except LookupError as error:
-            self._amiss(("topology",), error)
-            return None, False
-
-    def _programs(self) -> list[Any]:
-        programs = self.data.get("program")
-        return programs if isinstance(programs, list) else []
-
-    def _config(self, index: int, program: Any) -> BaseModel | None:
-        """The checked config of a program, None where it has none or it is wrong."""
-        reference = program.get("run") if isinstance(program, Mapping) else None
-        if not isinstance(reference, str) or reference.count(":") != 1:
-            return None
-        config = program.get("config", {})
-        try:
-            made = _config_class(reference, self.directory)
-            model = table_of(made)
-        except (LookupError, TypeError) as error:
-            self._amiss(("program", index, "run"), error)
-            return None
-        if not isinstance(config, Mapping):
-            return None
-        path = ("program", index, "config")
-        checked: BaseModel | None = self._model(model, config, path)
-        if checked is not None:
-            try:
-                made(**dict(checked))  # its __post_init__ may know more than types do
-            except (ValueError, TypeError) as error:
-                self._amiss(path, error)
-        return checked
-
-    def _model(self, model: type[BaseModel], data: Mapping[str, Any], prefix: tuple[str | int, ...] = ()) -> Any:
-        """An instance of the model, or None and findings."""
-        try:
-            return model.model_validate(data, context={"directory": str(self.directory)})
-        except ValidationError as error:
-            self.findings += problems.findings(error, model, data, prefix)
-            return None
-
-    def _amiss(self, path: tuple[str | int, ...], error: Exception) -> None:
-        found, separator, wanted = str(error.args[0] if error.args else error).partition("; wanted ")
-        self.findings.append((path, found, wanted) if separator else (path, "what does not fit", found))
-
-
-def _config_class(reference: str, directory: Path) -> type:
-    """The `Config` dataclass of a program "module:Class"."""
-    from emulator.node import Node
-
-    program = imports.attribute(reference, directory)
-    if not (isinstance(program, type) and issubclass(program, Node)):
-        raise LookupError(f"{reference!r} is not a node program; wanted a subclass of emulator.node.Node")
-    config: type = program.Config
-    return config
-
-
-def _with_config(program: Program, config: BaseModel | None) -> Program:
-    """The program with its config as resolved, defaults included."""
-    if config is None:
-        return program
-    resolved = program.model_copy(update={"config": keys_and_texts(config)})
-    resolved._config = config
-    return resolved
 
 
 def _read(file: Path, label: str) -> str:

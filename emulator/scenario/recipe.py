@@ -17,7 +17,6 @@ from pydantic import BaseModel, ValidationError
 from emulator.errors import Problem, ScenarioError, SkyloomError
 from emulator.scenario import imports, overrides, problems
 from emulator.scenario.checks import Finding
-from emulator.scenario.lines import split_keys
 from emulator.scenario.models import Scenario
 from emulator.scenario.source import Source
 from emulator.scenario.writer import default_in_toml, keys_and_texts
@@ -162,7 +161,7 @@ class _Asked:
             findings.append((("recipe",), str(error), "files and parameters that it can compose a scenario from"))
             return None
         except Exception as error:  # of other people's code
-            path = tuple(split_keys(error.key)) if isinstance(error, ParameterError) else ("recipe",)
+            path = tuple(error.key.split(".")) if isinstance(error, ParameterError) else ("recipe",)
             findings.append(_split(path, error, f"{self.code.name!r} fails: {imports.describe(error)}"))
             return None
         if not isinstance(composed, dict):
@@ -207,7 +206,8 @@ def _as_toml(value: Any, at: str) -> Any:
 
 def _split(path: tuple[str | int, ...], error: Exception, otherwise: str) -> Finding:
     """A finding from an error that reads "found; wanted what", else one that says what happened."""
-    found, separator, wanted = str(error.args[0] if error.args else error).partition("; wanted ")
+    text = "" if isinstance(error, ValidationError) else str(error.args[0] if error.args else error)
+    found, separator, wanted = text.partition("; wanted ")
     return (path, found, wanted) if separator else (path, otherwise, "a recipe that composes without an error")
 
 

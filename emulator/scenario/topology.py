@@ -103,7 +103,8 @@ def build_topo(scenario: Scenario) -> Topo:
     except SkyloomError:
         raise
     except Exception as error:
-        raise DataError(f"topology {scenario.topology}: {imports.describe(error)}") from error
+        meant = isinstance(error, ValueError) and "; wanted " in str(error)
+        raise DataError(f"topology {scenario.topology}: {error if meant else imports.describe(error)}") from error
     if not isinstance(topo, Topo):
         raise DataError(f"topology {scenario.topology}: gave {type(topo).__name__}, wanted a mininet.topo.Topo")
     return topo

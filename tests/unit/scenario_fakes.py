@@ -168,6 +168,8 @@ def compose(parameters, options):
         raise ValueError("14 of them; wanted no more than 13")
     if agents == 15:
         raise DataError("file.edges:3 is no edge")
+    if agents == 21:
+        Look.model_validate({"at": "x"})
     if agents == 16:
         raise KeyError("sixteen")
     config = {"count": agents, "interval": f"{parameters.timeout_s!r} s", "tags": {"look": parameters.look.at}}

@@ -109,6 +109,14 @@ def test_the_resolved_scenario_is_flat_and_loads_back_equal(tmp_path: Path) -> N
     assert again.to_toml() == text
 
 
+def test_a_parameter_of_a_composed_file_is_set_in_the_scenario_with_the_recipe(tmp_path: Path) -> None:
+    path = write(tmp_path, loaded(tmp_path).to_toml(), "again.toml")
+    with pytest.raises(ScenarioError, match=r"unknown key 'agents'\n.*set 'agents' in the scenario with the recipe"):
+        load(path, ["agents=8"])
+    with pytest.raises(ScenarioError, match="an option on `parameters`, which are a record"):
+        load(path, ["parameters.agents=8"])
+
+
 def test_relative_files_of_parameters_are_of_the_scenarios_directory(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -133,6 +141,8 @@ def test_a_recipe_may_be_a_file(tmp_path: Path) -> None:
         ("agents=13", "agents", "13 agents", "another number"),
         ("agents=14", "recipe", "14 of them", "no more than 13"),
         ("agents=15", "recipe", "file.edges:3 is no edge", "files and parameters"),
+        ("parameters.agents=8", "", "an option on `parameters`", "a key of its own"),
+        ("agents=21", "recipe", "fails: ValidationError: 1 validation error for Look at", "without an error"),
         ("agents=16", "recipe", "fails: KeyError: 'sixteen' (recipe_", "without an error"),
         ("agents=17", "recipe", "composed `program.0.config.tags` as {1}", "a table"),
         ("agents=18", "recipe", "composed no `topology`", "a topology"),

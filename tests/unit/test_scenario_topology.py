@@ -37,6 +37,14 @@ def test_a_topology_that_raises_is_a_data_error_with_its_line(tmp_path: Path) ->
         build_topo(scenario)
 
 
+def test_a_topology_that_refuses_is_quoted(tmp_path: Path) -> None:
+    build = "from pydantic import BaseModel\nclass Config(BaseModel): pass\ndef build(config, options):\n"
+    write(tmp_path, f'{build}    raise ValueError("5 nodes of 5; wanted fewer")\n', "refusing.py")
+    scenario = load(write(tmp_path, 'topology = "refusing.py"'))
+    with pytest.raises(DataError, match=r"^topology refusing.py: 5 nodes of 5; wanted fewer$"):
+        build_topo(scenario)
+
+
 def test_a_topology_of_the_users_own_next_to_the_scenario(tmp_path: Path) -> None:
     own = Path(__file__).with_name("scenario_fakes.py").read_text(encoding="utf-8")
     write(tmp_path, own, "own_topology.py")
