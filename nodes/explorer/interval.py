@@ -1,4 +1,4 @@
-"""T-interval connectivity: in every T consecutive steps the edges present throughout join all nodes. Finds the largest T.
+"""T-interval connectivity: in every T consecutive steps the edges present throughout join all nodes. The largest T.
 
 One pass, a step at a time: each edge has an age (for how many steps it has been there without a break), and the only
 figure of a step that matters is its *hold*, the largest age such that the edges at least that old still join all

@@ -11,6 +11,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 from nodes.explorer.core import VISIBILITIES, Agent, Door
 
@@ -129,8 +131,8 @@ def decode(body: bytes) -> Agent:
     return agent
 
 
-def _require_rising(values: list[Door] | list[int] | list[tuple[Door, Door]], what: str) -> None:
-    if any(before >= after for before, after in zip(values, values[1:], strict=False)):  # type: ignore[operator]
+def _require_rising(values: list[Any], what: str) -> None:
+    if any(before >= after for before, after in pairwise(values)):
         raise ValueError(f"agent: {what} out of order, wanted each once, rising")
 
 

@@ -1,6 +1,6 @@
-"""Exact worst case of a ring whose schedule is known: the longest that a T-interval connected ring can delay the best walk.
+"""Exact worst case of a ring whose schedule is known: how long T-interval connectivity can delay the best walk.
 
-The adversary writes down, for every step, which edge of the ring is missing (none or one), such that T consecutive steps
+The adversary writes down, for every step, which edge of the ring is missing (none or one), such that T steps in a row
 never miss two different ones. An agent that knows all of it walks as well as can be. Searched is the schedule for
 which even the best walk covers the ring late. For one schedule all walks are followed at once: what counts of a walk is
 where it is and which arc it has seen. Published for this problem: Ilcinkas and Wade, "On the power of waiting when
