@@ -1,0 +1,112 @@
+"""Graphs from files: edge lists, GraphML, GML and adjacency JSON, told apart by their suffix.
+
+Invariant: nodes keep the order of the file, but those of an edge list whose names are all whole numbers stand in the
+order of the numbers. Weights and other attributes are not read. Every refusal names the file, and the line if it has one.
+
+`.edges`, `.edgelist`   two names a line, by blanks or commas; further columns are weights; `#` and `%` begin comments
+`.graphml`, `.gml`      as NetworkX, Gephi, igraph and yEd write them
+`.json`                 `{"a": ["b", "c"], …}`, a list of lists of neighbours, or NetworkX's adjacency and node-link data
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+
+MAX_BYTES = 50_000_000
+
+
+def read(path: Path) -> nx.Graph[Any]:
+    """The graph of a file, directed where the file says so. ValueError names the file and what is wrong with it."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"{path.name} has more than {MAX_BYTES:,} bytes; wanted a smaller file")
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}; wanted a file that can be read") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name}: byte {error.start} is no UTF-8; wanted a text file") from None
+    reader = READERS[path.suffix]
+    try:
+        return reader(text)
+    except _Amiss as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    except Exception as error:  # NetworkX's readers raise whatever their parsers do
+        raise ValueError(f"{path.name}: {type(error).__name__}: {error}; wanted {path.suffix[1:].upper()}") from None
+
+
+class _Amiss(ValueError):
+    """A message that already says what was wanted."""
+
+
+def _edges(text: str) -> nx.Graph[Any]:
+    pairs = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split("#")[0].split("%")[0].replace(",", " ").split()
+        if len(words) == 1:
+            raise _Amiss(f"line {number}: {line.strip()!r}; wanted two nodes")
+        if words:
+            pairs.append((words[0], words[1]))
+    names = dict.fromkeys(name for pair in pairs for name in pair)
+    graph: nx.Graph[Any] = nx.Graph()
+    numeric = all(name.isascii() and name.isdigit() for name in names)
+    graph.add_nodes_from(sorted(names, key=int) if numeric else names)
+    graph.add_edges_from(pairs)
+    return graph
+
+
+def _json(text: str) -> nx.Graph[Any]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _Amiss(f"{error}; wanted JSON") from None
+    if isinstance(data, dict) and isinstance(data.get("nodes"), list):
+        return _networkx_json(data)
+    if isinstance(data, list):
+        data = {str(number): neighbours for number, neighbours in enumerate(data)}
+        for name, neighbours in data.items():
+            for neighbour in neighbours if isinstance(neighbours, list) else ():
+                if not isinstance(neighbour, int) or not 0 <= neighbour < len(data):
+                    raise _Amiss(f"neighbour {neighbour!r} of node {name}; wanted 0 to {len(data) - 1}")
+    if not isinstance(data, dict):
+        raise _Amiss(f'found {type(data).__name__}; wanted neighbours by node, such as {{"a": ["b"]}}')
+    graph: nx.Graph[Any] = nx.Graph()
+    graph.add_nodes_from(data)
+    for name, neighbours in data.items():
+        if not isinstance(neighbours, list) or not all(isinstance(each, str | int) for each in neighbours):
+            raise _Amiss(f"node {name!r}: found {neighbours!r:.60}; wanted a list of its neighbours")
+        graph.add_edges_from((name, str(neighbour)) for neighbour in neighbours)
+    return graph
+
+
+def _networkx_json(data: dict[str, Any]) -> nx.Graph[Any]:
+    if "adjacency" in data:
+        return nx.adjacency_graph(data)
+    key = "links" if "links" in data else "edges"
+    if key not in data:
+        raise _Amiss('"nodes" without "adjacency" or "links"; wanted what NetworkX writes')
+    graph: nx.Graph[Any] = nx.DiGraph() if data.get("directed") else nx.Graph()
+    graph.add_nodes_from(node["id"] for node in data["nodes"])
+    for link in data[key]:
+        for end in (link["source"], link["target"]):
+            if end not in graph:
+                raise _Amiss(f"a link of node {end!r}; wanted one of the nodes")
+        graph.add_edge(link["source"], link["target"])
+    return graph
+
+
+def _gml(text: str) -> nx.Graph[Any]:
+    return nx.parse_gml(text, label="id" if "label" not in text else "label")
+
+
+READERS: dict[str, Callable[[str], nx.Graph[Any]]] = {
+    ".edges": _edges,
+    ".edgelist": _edges,
+    ".graphml": nx.parse_graphml,
+    ".gml": _gml,
+    ".json": _json,
+}
