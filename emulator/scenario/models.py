@@ -276,7 +276,8 @@ class Scenario(Table):
     recipe: str | None = Field(None, min_length=1)
     """Module that composes this scenario from parameters, which are keys of this file: dotted, or a file."""
     topology: str = Field(min_length=1)
-    """Topology module: dotted ("topologies.leo") or a file ("my_topology.py"); a Mininet file may be "file.py:NAME"."""
+    """Topology module: dotted ("topologies.leo") or a file ("my_topology.py"); a Mininet file may be "file.py:NAME".
+    A recipe composes it."""
     materialise: Literal["ends", "all"] | tuple[Glob, ...] = "ends"
     """Which nodes get a namespace beside the end points: "ends" none, "all", or a list of names and globs."""
     routing: Literal["least-delay", "static", "neighbours", "none"] = "least-delay"

@@ -70,7 +70,8 @@ def parameters_of(source: str | Path) -> list[Parameter]:
     keys = keys_of(find(source))
     model = keys.recipe or keys.tables
     own = list(_flat(model, "", keys.data)) if model else []
-    return [*own, *_flat(Scenario, "", keys.data, only=CORE)]
+    core = {"duration": None, **keys.data} if keys.recipe else keys.data  # a recipe may know how long its run takes
+    return [*own, *_flat(Scenario, "", core, only=CORE)]
 
 
 def _flat(

@@ -48,7 +48,11 @@ here are refused. All mistakes of a file are reported at once, each with its lin
 or by their number from 0. A value is read as TOML, or as plain text where it is none. Relative paths in the file are
 relative to its folder.
 
-`skyloom schema` prints the same as JSON Schema, for editors.
+A scenario with a `recipe` is composed from a few parameters, which are keys of its file: `--set agents=64` changes one
+before composing. The file's other keys are put over what was composed, and so is `--set` with any other key. `skyloom
+list NAME` prints what can be set in a scenario. The `scenario.toml` of a run folder has everything written out.
+
+`skyloom schema NAME` prints the same as JSON Schema, for editors.
 """
 _HEAD = "| key | type | unit | default | meaning |\n|---|---|---|---|---|"
 _COMMON = {"duration": ("ms", "s"), "rate": ("Mbit/s",), "length": ("km",), "size": ("B", "kB", "KiB"), "share": ("%",)}

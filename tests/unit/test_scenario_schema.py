@@ -171,6 +171,8 @@ def test_parameters_of_a_recipe_are_listed_with_their_values(
     assert (rows["timeout"].type, rows["timeout"].default) == ("duration", "100 ms")
     assert (rows["look.at"].default, rows["note"].default) == (3, None)
     assert (rows["duration"].default, rows["seed"].default) == ("30 s", 7)
+    composed.write_text(composed.read_text(encoding="utf-8").replace('duration = "30 s"', ""), encoding="utf-8")
+    assert {each.key: each.default for each in parameters_of(composed)}["duration"] is None
     list_scenarios(str(composed))
     assert "agents\t9\tinteger\tHow many agents there are." in capsys.readouterr().out.splitlines()
     list_scenarios(str(composed), json=True)
