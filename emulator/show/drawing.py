@@ -30,12 +30,20 @@ class Drawing:
 
 
 def new(width_in: float = 7.0, height_in: float = 3.8) -> tuple[Figure, Axes]:
-    """An empty figure with one pair of axes, in the house style. More axes: `figure.add_subplot` inside `style()`."""
+    """An empty figure with one pair of axes, on which all is drawn in the house style."""
+    figure, (axes,) = panels(1, width_in, height_in)
+    return figure, axes
+
+
+def panels(count: int, width_in: float = 7.0, height_in: float = 3.8) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` axes beside one another; otherwise as `new`."""
     from matplotlib.figure import Figure
+
+    from emulator.show.axes import HouseAxes
 
     with style():
         figure = Figure(figsize=(width_in, height_in), layout="constrained")
-        return figure, figure.add_subplot()
+        return figure, [figure.add_subplot(1, count, number + 1, axes_class=HouseAxes) for number in range(count)]
 
 
 def svg(figure: Figure) -> str:

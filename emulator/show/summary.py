@@ -205,7 +205,9 @@ def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
         words = _quantiles(late)
         if verdict.lateness_limit_ms is not None:
             limit = f"p99 allowed: {text.milliseconds(verdict.lateness_limit_ms)} ms"
-            words += Text(f"  {signs.bad if verdict.late else signs.good} {limit}", BAD if verdict.late else DIM)
+            words += Text(
+                f"  {signs.bad if verdict.late_packets else signs.good} {limit}", BAD if verdict.late_packets else DIM
+            )
         facts.append(("lateness", words))
     if verdict.rounds:
         facts.append(("rounds", Text(rounds_words(verdict.rounds).removeprefix("rounds "))))

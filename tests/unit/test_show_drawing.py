@@ -10,6 +10,7 @@ def figure():
     made, axes = drawing.new(width_in=5, height_in=3)
     axes.plot([1, 2, 3], [1, 4, 9], label="measured")
     axes.set_xlabel("link latency in ms")
+    axes.errorbar([1, 2], [1, 2], yerr=[0.1, 0.2])
     axes.legend()
     return made
 
@@ -20,6 +21,15 @@ def test_the_same_figure_gives_the_same_svg():
     assert "<dc:date>" not in document
     assert ">link latency in ms</text>" in document
     assert drawing.PALETTE[0] in document
+
+
+def test_what_is_added_later_has_the_style_too():
+    made, axes = drawing.panels(2)
+    assert len(axes) == 2
+    axes[0].plot([1, 2], label="a line")
+    assert not axes[0].legend().get_frame_on()
+    assert axes[1].plot([1])[0].get_linewidth() == 1.6
+    assert len(made.axes) == 2
 
 
 def test_matplotlib_keeps_its_settings_and_pyplot_stays_out():

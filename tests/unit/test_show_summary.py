@@ -33,6 +33,12 @@ EXPECTATIONS = [
 VERDICTS = {
     "pass": verdict().conclude(EXPECTATIONS[:1]),
     "fail": verdict(warnings=["capture.pcapng: 2 packets are missing"]).conclude(EXPECTATIONS),
+    "predicted": verdict(
+        summary={"terminates": True, "round": 5, "rounds": 4.2, "messages": 30}, probes=[], flows=[],
+        prediction={"terminates": True, "round": 4, "rounds": 4.0, "trace": "9f2c"},
+        rounds={"rounds": 12, "messages": 84, "received": 84, "in_slot": 83, "fidelity": 83 / 84,
+                "fidelity_at_least": 1.0, "interface_packets": 85, "counts_agree": False, "stopped": ""},
+    ).conclude(),
     "late": verdict(lateness_ms={"p50": 1.0, "p99": 7.5, "max": 80.0}).conclude(),
     "interrupted": Verdict("leo", 7, interrupted=True).conclude(),
     "broken": Verdict(
@@ -63,7 +69,7 @@ def test_golden_texts(name, width, folder):
 
 def test_verdict_is_said_by_sign_and_word():
     exit_codes = {name: one.exit_code for name, one in VERDICTS.items()}
-    assert exit_codes == {"pass": 0, "fail": 1, "late": 75, "interrupted": 130, "broken": 70}
+    assert exit_codes == {"pass": 0, "fail": 1, "predicted": 75, "late": 75, "interrupted": 130, "broken": 70}
 
 
 def test_json_is_the_file_itself(folder, capsys):

@@ -1,0 +1,178 @@
+"""Reports: what is on the page of a run or a sweep, that nothing on it can break out, and what broken analyses do."""
+
+import html.parser
+import sys
+
+import pytest
+
+from emulator.errors import DataError
+from emulator.record.events import EventLog, SampleLog
+from emulator.record.folder import RunFolder
+from emulator.record.links import LinkLog
+from emulator.record.sweep import Sweep
+from emulator.record.verdict import Verdict
+from emulator.show.report import write_report
+
+ANALYSIS = """
+from emulator.show import drawing
+def figures(run):
+    figure, axes = drawing.new()
+    axes.plot(run.samples["t_s"], run.samples["value"], label="<b>& seen")
+    axes.legend()
+    return [drawing.Drawing("rtt", "Round <trips>", "Each & every one", figure)]
+def sweep_figures(table):
+    figure, axes = drawing.new()
+    axes.plot(table["opinions"], table["rounds"])
+    return [drawing.Drawing("rounds", "Rounds", "More opinions, more rounds", figure)]
+"""
+
+
+DRAWN = """
+from emulator.show import drawing
+def figures(run):
+    return [drawing.Drawing("{}", "", "", {})]
+"""
+
+
+class Page(html.parser.HTMLParser):
+    """Tags and texts of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.text = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def analysis(tmp_path):
+    """Writes the analysis module of the scenario; returns its name."""
+
+    def write(text, name):
+        (tmp_path / f"{name}.py").write_text(text)
+        return name
+
+    yield write
+    sys.path[:] = [entry for entry in sys.path if entry != str(tmp_path)]
+
+
+def finished(tmp_path, module="", **fields):
+    folder = RunFolder.create(tmp_path / "runs", "leo")
+    folder.write_scenario(f'name = "leo"\nanalysis = "{module}"\ndirectory = "{tmp_path}"\n[parameters]\nagents = 64\n')
+    events, samples, links = EventLog(folder), SampleLog(folder), LinkLog(folder, ["a:x"])
+    samples.append(1.0, "a", "p", "rtt_s", "b", 0.1)
+    for spool in (events, samples, links):
+        spool.finish()
+    defaults = {
+        "summary": {
+            "handovers": 13,
+            "rtt_ms": {"p50": 98.2},
+            "note": "<script>alert(1)</script>",
+            "rows": [{"to": "b"}],
+        },
+        "prediction": {"handovers": 12, "rate": 2.0},
+        "warnings": ["the clock <went> back"],
+    }
+    verdict = Verdict("leo", 7, **(defaults | fields)).conclude([{"figure": "summary.handovers", "at_least": 20}])
+    folder.write_verdict(verdict.to_json())
+    folder.close()
+    return folder.path
+
+
+def test_page_of_a_run(tmp_path, analysis):
+    folder = finished(tmp_path, analysis(ANALYSIS, "report_one"))
+    path, warnings = write_report(folder)
+    assert warnings == []
+    document = path.read_text()
+    page = Page(document)
+    assert (
+        page.text.index("FAIL")
+        < page.text.index("Expectations")
+        < page.text.index("Predicted")
+        < page.text.index("Round <")
+    )
+    for words in ("at least 20", "differs", "not observed", "98.2", "the clock <went> back", "agents", "verdict.json"):
+        assert words in page.text
+    assert (folder / "figures" / "rtt.svg").read_text().startswith("<?xml")
+    assert "svg" in page.tags
+
+
+def test_nothing_on_the_page_is_a_script_or_comes_from_elsewhere(tmp_path, analysis):
+    page = Page(write_report(finished(tmp_path, analysis(ANALYSIS, "report_two")))[0].read_text())
+    assert not {"script", "img", "link", "iframe", "b", "trips", "went"} & set(page.tags)
+    leads = [value for name, value in page.attributes if name in ("href", "xlink:href", "src")]
+    assert leads
+    assert all(value.startswith("#rtt-") for value in leads)
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert {value[1:] for value in leads} <= set(ids)
+
+
+def test_the_same_folder_gives_the_same_page(tmp_path, analysis):
+    folder = finished(tmp_path, analysis(ANALYSIS, "report_three"))
+    first = write_report(folder)[0].read_text()
+    assert write_report(folder)[0].read_text() == first
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("raise RuntimeError('no luck')", "no luck"),
+        ("def figures(run): return 1 / 0", "ZeroDivisionError"),
+        ("def figures(run): return ['x']", "wanted emulator.show.drawing.Drawing"),
+        (DRAWN.format("../x", "drawing.new()[0]"), "letters"),
+        (DRAWN.format("x", "None"), "drawing x failed"),
+    ],
+)  # fmt: skip
+def test_broken_analysis_is_a_warning_on_the_page(text, said, tmp_path, analysis, request):
+    name = "report_broken_" + str(abs(hash(text)))
+    path, warnings = write_report(finished(tmp_path, analysis(text, name)))
+    assert said in warnings[0]
+    assert said in Page(path.read_text()).text
+
+
+def test_analysis_without_drawings_or_none_at_all(tmp_path, analysis):
+    assert write_report(finished(tmp_path, analysis("", "report_plain")))[1] == []
+    assert write_report(finished(tmp_path))[1] == []
+    assert "no_such_module" in write_report(finished(tmp_path, "no_such_module"))[1][0]
+
+
+def test_run_without_a_verdict(tmp_path):
+    folder = finished(tmp_path)
+    (folder / "verdict.json").unlink()
+    assert "no verdict" in Page(write_report(folder)[0].read_text()).text
+
+
+def test_page_of_a_sweep(tmp_path, analysis):
+    sweep = Sweep.create(tmp_path, "plurality", {"opinions": [2, 4]}, 2)
+    sweep.analysis, sweep.directory = analysis(ANALYSIS, "report_sweep"), str(tmp_path)
+    for opinions in (2, 4):
+        for seed in (1, 2):
+            sweep.add(
+                {"opinions": opinions},
+                {"seed": seed, "run": f"run-{opinions}-{seed}", "verdict": "pass", "exit_code": 75 * (seed == 2),
+                 "wall_s": 1.0, "attempts": 1, "error": ""},
+                {"rounds": opinions * 2.0},
+            )  # fmt: skip
+    sweep.complete = True
+    sweep.save()
+    path, warnings = write_report(sweep.path)
+    assert warnings == []
+    page = Page(path.read_text())
+    for words in ("2 of 4 runs passed", "run-4-2", "not counted", "More opinions, more rounds"):
+        assert words in page.text
+    assert (sweep.path / "figures" / "rounds.svg").exists()
+
+
+def test_folder_that_cannot_be_written_or_read(tmp_path):
+    with pytest.raises(DataError, match="not a run folder"):
+        write_report(tmp_path)
+    folder = finished(tmp_path)
+    (folder / "report.html").mkdir()
+    with pytest.raises(DataError, match=r"report\.html"):
+        write_report(folder)
