@@ -113,7 +113,7 @@ def summarise(run: Run) -> dict[str, Any]:
         summary["cycle"] = seen.cycle(int(prediction.get("cycle", 0)))
     summary |= {
         "messages": seen.messages,
-        "predicted": prediction.get("outcome", ""),
+        "predicted": _predicted(prediction),
         "observed": _in_words(seen, summary.get("cycle", 0)),
         "round_fidelity": seen.in_slot / seen.received if seen.received else 1.0,
         "trace": trace,
@@ -126,6 +126,14 @@ def summarise(run: Run) -> dict[str, Any]:
     return summary
 
 
+def _predicted(prediction: dict[str, Any]) -> str:
+    if "terminates" not in prediction:
+        return "more rounds than are played"
+    if prediction["terminates"]:
+        return f"terminates at round {prediction['round']}, {prediction['messages']} messages"
+    return f"never terminates: cycle of length {prediction['cycle']}"
+
+
 def _in_words(seen: Observed, cycle: int) -> str:
     if seen.terminates:
         return f"terminates at round {seen.last_active}, {seen.messages} messages"
@@ -136,7 +144,7 @@ def _in_words(seen: Observed, cycle: int) -> str:
 
 def figures(run: Run) -> list[Drawing]:
     """Drawings of one run."""
-    from scenarios.amnesiac import drawings
+    import scenarios.amnesiac.drawings as drawings
 
     parameters = run.parameters
     seen = observe(run)

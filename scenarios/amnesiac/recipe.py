@@ -83,9 +83,7 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
         ],
         "rounds": {"max_rounds": last + 2, "max_messages": 2 * int(prediction["messages"]) + 100},
         "prediction": prediction,
-        "expect": [
-            {"figure": f"summary.{name}", "equals": value} for name, value in prediction.items() if name != "outcome"
-        ],
+        "expect": [{"figure": f"summary.{name}", "equals": value} for name, value in prediction.items()],
     }
 
 
@@ -116,14 +114,14 @@ def _last_round(parameters: Parameters, decision: Decision) -> int:
 def predict(
     graph: Graph, sources: tuple[int, ...], adversary: Adversary, decision: Decision, last: int
 ) -> dict[str, bool | int | str]:
-    """What a run of `last` rounds will show, by the names of the summary; `outcome` says how it would go on."""
+    """What a run of `last` rounds will show, by the names of the summary: of the end only what can be seen in them."""
     played = play(graph, sources, adversary, last)
     seen: dict[str, bool | int | str] = {}
     if decision.verdict == "terminates" and decision.round < last:
         seen = {"terminates": True, "round": decision.round}
     elif decision.verdict == "endless" and decision.first_seen + 2 * decision.cycle <= last:
         seen = {"terminates": False, "cycle": decision.cycle}
-    return {**seen, "messages": played.messages, "trace": played.trace, "outcome": str(decision)}
+    return {**seen, "messages": played.messages, "trace": played.trace}
 
 
 def link_schedule(adversary: Adversary, slot: str) -> dict[str, Any]:

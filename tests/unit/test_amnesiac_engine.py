@@ -234,8 +234,8 @@ def test_a_graph_of_one_node_ends_before_it_begins() -> None:
 
 def test_trace_hash_is_that_of_its_documented_text() -> None:
     text = b"1 0>1 0>2\n2 1>2 2>1\n3 1>0 2>0\n"
-    assert play(TRIANGLE, [0], Adversary(), 10).trace == hashlib.sha256(text).hexdigest()
-    assert trace_hash({}) == hashlib.sha256(b"").hexdigest()
+    assert play(TRIANGLE, [0], Adversary(), 10).trace == hashlib.sha256(text).hexdigest()[:16]
+    assert trace_hash({}) == hashlib.sha256(b"").hexdigest()[:16]
 
 
 def test_play_counts_what_decide_counts() -> None:
