@@ -1,9 +1,9 @@
 """A network in the shape of a graph: a live node for every node, a link for every edge, and what links do in rounds.
 
-Invariant: node i of the graph is the node `n<i>`, links are the graph's edges in its own order, and a port is named by the
-node at its far end: `n0:n3` is the end by which n0 sends to n3.
+Invariant: node i of the graph is the node `n<i>`, links are the graph's edges in its own order, and a port is named by
+the node at its far end: `n0:n3` is the end by which n0 sends to n3.
 
-A ring on which one message, in the direction 2 to 1, is late by a round every sixth round (slots of 40 ms from 500 ms on):
+A ring on which messages from n2 to n1 are late by a round in rounds 3, 9, 15, … (slots of 40 ms from 500 ms on):
 
     topology = "topologies.graph"
     routing = "neighbours"
@@ -30,7 +30,7 @@ from math import inf
 from typing import Annotated
 
 from mininet.topo import Topo
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from emulator.errors import DataError
 from emulator.network import BuildOptions, EndSpec, Knots
@@ -91,8 +91,8 @@ class Config(Table):
         if plan is not None and delay_s >= plan.length_s:
             length = show(plan.length_s, "duration")
             raise ValueError(
-                f"`graph.delay` of {show(delay_s, 'duration')} with `slots.length` of {length}; wanted a delay below the "
-                "length of a slot, so that messages arrive in it"
+                f"`graph.delay` of {show(delay_s, 'duration')} with `slots.length` of {length}; wanted a delay below "
+                "the length of a slot, so that messages arrive in it"
             )
         twice = {name for name in self.graph.extra if self.graph.extra.count(name) > 1}
         if twice:

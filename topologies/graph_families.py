@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb, inf, prod
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-Graph = nx.Graph
+if TYPE_CHECKING:
+    Graph = nx.Graph[Any]
 Number = int | float
 
 
@@ -37,7 +39,7 @@ class Family:
 
 def kneser(n: int, k: int) -> Graph:
     """Subsets of k of n things, joined where they share none."""
-    graph = nx.Graph()
+    graph: Graph = nx.Graph()
     graph.add_nodes_from(combinations(range(n), k))
     graph.add_edges_from((a, b) for a, b in combinations(list(graph), 2) if not set(a) & set(b))
     return graph
@@ -47,7 +49,7 @@ def generalised_petersen(n: int, k: int) -> Graph:
     """GP(n, k): an outer cycle 0 … n-1, spokes, and inner nodes n … 2n-1 joined k apart (Watkins 1969)."""
     if not 1 <= k < n / 2:
         raise ValueError(f"steps of {k} on {n} inner nodes; wanted 1 to {(n - 1) // 2}")
-    graph = nx.cycle_graph(n)
+    graph: Graph = nx.cycle_graph(n)
     graph.add_nodes_from(range(n, 2 * n))
     graph.add_edges_from((i, n + i) for i in range(n))
     graph.add_edges_from((n + i, n + (i + k) % n) for i in range(n))
@@ -69,7 +71,7 @@ def _tree(n: int, seed: int) -> Graph:
 def _connected(n: int, p: float, seed: int) -> Graph:
     """G(n, p) given that it is connected: drawn again until it is."""
     for attempt in range(100):
-        graph = nx.gnp_random_graph(n, p, seed=seed * 1000 + attempt)
+        graph: Graph = nx.gnp_random_graph(n, p, seed=seed * 1000 + attempt)
         if nx.is_connected(graph):
             return graph
     raise ValueError(f"no connected graph among 100 of {n} nodes with edges of probability {p:g}; wanted more edges")
@@ -125,11 +127,13 @@ def _families() -> dict[str, Family]:
                lambda n, *steps: (n, n * len(steps)), lambda n, *steps: nx.circulant_graph(n, list(steps)), more=True),
         Family("hexagons:AxB", "a honeycomb of A rows", (1, 1), lambda a, b: (2 * (a + 1) * (b + 1), 6 * a * b + 9),
                nx.hexagonal_lattice_graph),
-        Family("triangles:AxB", "a triangular lattice of A rows", (1, 1), lambda a, b: ((a + 1) * (b + 1), 3 * (a + 1) * (b + 1)),
-               nx.triangular_lattice_graph),
-        Family("mycielski:K", "no triangles, K colours", (1,), lambda k: (3 * 2.0 ** min(k, 99) / 4, 3.0 ** min(k, 99)),
+        Family("triangles:AxB", "a triangular lattice of A rows", (1, 1),
+               lambda a, b: ((a + 1) * (b + 1), 3 * (a + 1) * (b + 1)), nx.triangular_lattice_graph),
+        Family("mycielski:K", "no triangles, K colours", (1,),
+               lambda k: (3 * 2.0 ** min(k, 99) / 4, 3.0 ** min(k, 99)),
                nx.mycielski_graph),
-        Family("atlas:I", "number I of Read and Wilson's atlas, at most 7 nodes", (1,), lambda i: (7, 21), nx.graph_atlas),
+        Family("atlas:I", "number I of Read and Wilson's atlas, at most 7 nodes", (1,), lambda i: (7, 21),
+               nx.graph_atlas),
         Family("regular:N,D", "random, each node of degree D", (1, 0), lambda n, d: (n, n * d / 2),
                lambda n, d, seed: nx.random_regular_graph(d, n, seed=seed), random=True),
         Family("gnp:N,P", "random, each edge with probability P, drawn until connected", (1, 0.0),

@@ -1,11 +1,11 @@
 """Graphs from files: edge lists, GraphML, GML and adjacency JSON, told apart by their suffix.
 
 Invariant: nodes keep the order of the file, but those of an edge list whose names are all whole numbers stand in the
-order of the numbers. Weights and other attributes are not read. Every refusal names the file, and the line if it has one.
+order of the numbers. Weights and other attributes are not read. Every refusal names the file.
 
 `.edges`, `.edgelist`   two names a line, by blanks or commas; further columns are weights; `#` and `%` begin comments
 `.graphml`, `.gml`      as NetworkX, Gephi, igraph and yEd write them
-`.json`                 `{"a": ["b", "c"], …}`, a list of lists of neighbours, or NetworkX's adjacency and node-link data
+`.json`                 `{"a": ["b", "c"], …}`, a list of lists of neighbours, NetworkX's adjacency or node-link data
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def _edges(text: str) -> nx.Graph[Any]:
     names = dict.fromkeys(name for pair in pairs for name in pair)
     graph: nx.Graph[Any] = nx.Graph()
     numeric = all(name.isascii() and name.isdigit() for name in names)
-    graph.add_nodes_from(sorted(names, key=int) if numeric else names)
+    order = sorted(names, key=lambda name: int(name)) if numeric else list(names)
+    graph.add_nodes_from(order)
     graph.add_edges_from(pairs)
     return graph
 

@@ -6,7 +6,8 @@ ones that it lacks are written in LCF notation (Frucht 1977), the others by thei
 - small: triangle square pentagon hexagon claw paw gem butterfly domino bull diamond house house-x k4 k5 k6 k33 prism
   wagner bidiakis-cube moser-spindle golomb herschel krackhardt-kite sedgewick-maze
 - solids: tetrahedral cubical octahedral dodecahedral icosahedral truncated-tetrahedron truncated-cube
-  truncated-octahedron truncated-dodecahedron truncated-icosahedron cuboctahedral icosidodecahedral square-antiprism tesseract
+  truncated-octahedron truncated-dodecahedron truncated-icosahedron cuboctahedral icosidodecahedral square-antiprism
+  tesseract
 - cages and their kin: petersen heawood mcgee tutte-coxeter balaban-10-cage tutte-12-cage hoffman-singleton robertson
 - symmetric and strongly regular: franklin moebius-kantor pappus desargues nauru f26a dyck gray foster coxeter clebsch
   shrikhande rook paley-13 paley-17 odd-4 duerer holt
@@ -18,12 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations, product
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
 from topologies.graph_families import generalised_petersen, kneser
 
-Graph = nx.Graph  # nodes of any kind: names, numbers, tuples
+if TYPE_CHECKING:
+    Graph = nx.Graph[Any]  # nodes of any kind: names, numbers, tuples
 
 
 def _lcf(shifts: list[int], repeats: int) -> Graph:
@@ -32,16 +35,16 @@ def _lcf(shifts: list[int], repeats: int) -> Graph:
 
 def _pairs(text: str) -> Graph:
     """A graph from edges written as "ab bc": nodes are letters, in alphabetical order."""
-    graph = nx.Graph()
+    graph: Graph = nx.Graph()
     graph.add_nodes_from(sorted(set(text) - {" "}))
-    graph.add_edges_from(text.split())
+    graph.add_edges_from((pair[0], pair[1]) for pair in text.split())
     return graph
 
 
 def _truncated(graph: Graph) -> Graph:
     """A polyhedron with its corners cut off: a node for each end of each edge."""
-    _, embedding = nx.check_planarity(graph)
-    cut = nx.Graph()
+    embedding: Any = nx.check_planarity(graph)[1]
+    cut: Graph = nx.Graph()
     cut.add_nodes_from((a, b) for a in graph for b in embedding.neighbors_cw_order(a))
     for a in graph:
         around = list(embedding.neighbors_cw_order(a))
@@ -52,7 +55,7 @@ def _truncated(graph: Graph) -> Graph:
 
 def _cayley(moduli: tuple[int, ...], steps: list[tuple[int, ...]]) -> Graph:
     """Nodes are vectors modulo `moduli`; each is joined to those that lie a step away, forwards or backwards."""
-    graph = nx.Graph()
+    graph: Graph = nx.Graph()
     graph.add_nodes_from(product(*(range(modulus) for modulus in moduli)))
     for node in list(graph):
         graph.add_edges_from(
@@ -68,7 +71,7 @@ def _paley(order: int) -> Graph:
 def _coxeter() -> Graph:
     """Three of seven points that are no line of the Fano plane, joined where they share none."""
     lines = {frozenset((x + shift) % 7 for x in (0, 1, 3)) for shift in range(7)}
-    graph = nx.Graph()
+    graph: Graph = nx.Graph()
     graph.add_nodes_from(three for three in combinations(range(7), 3) if frozenset(three) not in lines)
     graph.add_edges_from((a, b) for a, b in combinations(graph, 2) if not set(a) & set(b))
     return graph
@@ -76,7 +79,7 @@ def _coxeter() -> Graph:
 
 def _flower(petals: int) -> Graph:
     """Isaacs' J(n): n stars, whose first leaves form a cycle of n and whose other leaves form one of 2n."""
-    graph = nx.Graph()
+    graph: Graph = nx.Graph()
     for i in range(petals):
         graph.add_edges_from((("hub", i), (leaf, i)) for leaf in "abc")
     for i in range(petals):
@@ -90,7 +93,7 @@ def _flower(petals: int) -> Graph:
 
 def _holt() -> Graph:
     """Bouwer's graph of 27 nodes, half-transitive: (x, y) in Z9 × Z3 to (4x ± 1, y - 1) and (7x ± 7, y + 1)."""
-    graph = nx.Graph()
+    graph: Graph = nx.Graph()
     graph.add_nodes_from(product(range(9), range(3)))
     for x, y in list(graph):
         graph.add_edges_from(((x, y), ((4 * x + d) % 9, (y - 1) % 3)) for d in (1, -1))
@@ -99,16 +102,16 @@ def _holt() -> Graph:
 
 def _robertson() -> Graph:
     """The (4, 5)-cage: a cycle of 19 nodes with three cycles of chords."""
-    graph = nx.cycle_graph(19)
+    graph: Graph = nx.cycle_graph(19)
     for chords in ((0, 4, 9, 13, 17, 2, 6, 10, 15), (1, 8, 16, 5, 12), (3, 11, 18, 7, 14)):
         nx.add_cycle(graph, chords)
     return graph
 
 
 _BALABAN_10 = [
-    -9, -25, -19, 29, 13, 35, -13, -29, 19, 25, 9, -29, 29, 17, 33, 21, 9, -13, -31, -9, 25, 17, 9, -31, 27, -9, 17, -19,
-    -29, 27, -17, -9, -29, 33, -25, 25, -21, 17, -17, 29, 35, -29, 17, -17, 21, -25, 25, -33, 29, 9, 17, -27, 29, 19, -17,
-    9, -27, 31, -9, -17, -25, 9, 31, 13, -9, -21, -33, -17, -29, 29,
+    -9, -25, -19, 29, 13, 35, -13, -29, 19, 25, 9, -29, 29, 17, 33, 21, 9, -13, -31, -9, 25, 17, 9, -31, 27, -9, 17,
+    -19, -29, 27, -17, -9, -29, 33, -25, 25, -21, 17, -17, 29, 35, -29, 17, -17, 21, -25, 25, -33, 29, 9, 17, -27, 29,
+    19, -17, 9, -27, 31, -9, -17, -25, 9, 31, 13, -9, -21, -33, -17, -29, 29,
 ]  # fmt: skip
 _TUTTE_12 = [17, 27, -13, -59, -35, 35, -11, 13, -53, 53, -27, 21, 57, 11, -21, -57, 59, -17]
 

@@ -1,8 +1,8 @@
 """What links do in slotted rounds: late and lost messages and absent links, as time tables of the link ends.
 
-Invariant: outside its events an end keeps its base values, and a table jumps exactly where `emulator.rounds.Slots` begins
-a round: round r is [start + r·length, start + (r+1)·length) of scenario time. What a packet meets is decided by the round in
-which it leaves: a message of round r that is late by d rounds needs the base delay and d slots more.
+Invariant: outside its events an end keeps its base values, and a table jumps exactly where `emulator.rounds.Slots`
+begins a round: round r is [start + r·length, start + (r+1)·length) of scenario time. What a packet meets is decided by
+the round in which it leaves: a message of round r that is late by d rounds needs the base delay and d slots more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
-from emulator.network import Knots
+from emulator.network import Floats, Knots
 from emulator.tables import Table
 from emulator.units import Duration, show
 
@@ -82,7 +82,8 @@ class Runs(NamedTuple):
         """The same with runs that touch in one state made one."""
         fresh = np.ones(len(self.begin), dtype=np.bool_)
         fresh[1:] = (self.begin[1:] != self.end[:-1]) | (self.state[1:] != self.state[:-1])
-        return Runs(self.begin[fresh], self.end[np.append(fresh[1:], True)], self.state[fresh])
+        last = np.roll(fresh, -1)  # of those that became one; the very last is one, as the very first is fresh
+        return Runs(self.begin[fresh], self.end[last], self.state[fresh])
 
     def repeated(self, turns: int, period: int) -> Runs:
         """The same played `turns` times, `period` rounds apart."""
@@ -171,7 +172,7 @@ class SlotPlan(Table):
         }
 
     def _table(self, base: Knots, runs: Runs) -> Knots:
-        """Each run has two knots at its begin (before and after the jump) and two at its end, fewer where runs touch."""
+        """Each run has two knots at its begin (before and after the jump) and two at its end; touching runs share."""
         if not len(runs.begin):
             return base
         touching = runs.begin[1:] == runs.end[:-1]
@@ -181,9 +182,10 @@ class SlotPlan(Table):
         # where runs touch, the knot before the jump is the last one of the earlier run
         round = np.stack([runs.begin, runs.begin, runs.end, runs.end], axis=1)[wanted]
         state = np.stack([nothing, runs.state, runs.state, nothing], axis=1)[wanted]
+        t_s: Floats = self.start_s + round.astype(np.float64) * self.length_s
         return Knots(
-            self.start_s + round * self.length_s,
-            base.delay_s[0] + np.maximum(state, 0) * self.length_s,
+            t_s,
+            np.asarray(base.delay_s[0] + np.maximum(state, 0) * self.length_s, dtype=np.float64),
             np.full(len(round), base.rate_bps[0]),
             np.where(state == LOST, 1.0, base.loss[0]),
             state != DOWN,
