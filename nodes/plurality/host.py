@@ -70,6 +70,7 @@ class Host:
         self._asked = 0
         self._clocks: dict[int, Stream] = {}
         self._ticks: list[tuple[float, int]] = []
+        self.ticking = False  # whether Poisson clocks begin updates
         self.round = 0
         self.trips = 0  # of the agent that waited for most, in this round
         self.totals = Totals()
@@ -100,10 +101,11 @@ class Host:
             clock = self._clocks[agent] = Stream(f"{self._seed}/{agent}/clock")
             self._numbers[agent] = 0
             heapq.heappush(self._ticks, (now_s + self._tick_s * clock.exponential(), agent))
+        self.ticking = True
 
     def next_s(self) -> float:
         """When `wake` has next something to do."""
-        tick_s = self._ticks[0][0] if self._ticks else inf
+        tick_s = self._ticks[0][0] if self.ticking else inf
         return min(tick_s, next(iter(self._open.values()))[1]) if self._open else tick_s
 
     def wake(self, now_s: float) -> list[Out]:
@@ -118,7 +120,7 @@ class Host:
             self.totals.lost += 1
             self._updates[agent].lose(slot)
             out += self._ask(agent, now_s)
-        while self._ticks and self._ticks[0][0] <= now_s:
+        while self.ticking and self._ticks[0][0] <= now_s:
             at_s, agent = self._ticks[0]
             heapq.heapreplace(self._ticks, (at_s + self._tick_s * self._clocks[agent].exponential(), agent))
             self.totals.began_s = min(self.totals.began_s, now_s)

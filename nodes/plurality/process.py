@@ -1,0 +1,186 @@
+"""Agents: a process that hosts some agents of a plurality consensus behind one UDP socket.
+
+Synchronous rounds open by a barrier outside the emulated network, whose tally of opinions is also the observer that
+stops at consensus. With Poisson clocks the barrier only observes, four times a second.
+
+Events: `round` (round, time, tally) by the first process, `agents` (totals, trips of each round) by all at the end.
+
+Invariant: every message between agents is a datagram, to agents of the same process too, so results do not depend on
+how agents share processes; only those between processes count as messages over links.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import asdict
+from math import isfinite
+
+from emulator.errors import EmulationError
+from emulator.node import Node, NodeContext
+from nodes.plurality.config import AgentsConfig
+from nodes.plurality.core import consensus, deal, rule_of
+from nodes.plurality.host import Host, Out
+
+BURST = 32  # datagrams sent before the socket is read again, so that the answers do not overflow it
+OBSERVE_S = 0.25  # between two looks at an asynchronous run
+
+
+class Agents(Node):
+    """Process number i, on the node `prefix`i, hosts the agents i·agents_per_process and following."""
+
+    class Config(AgentsConfig):
+        """What `config` may say."""
+
+    def __init__(self, config: AgentsConfig, context: NodeContext) -> None:
+        super().__init__(config, context)
+        self._outgoing: deque[Out] = deque()  # never more than the queries and replies that our agents owe
+        self._sending = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._settled = asyncio.Event()  # no update is under way
+        self._sent = self._received = self._in_time = 0  # over links
+        self._noted = (0, 0, 0)
+        self._trips: list[int] = []
+
+    async def setup(self) -> None:
+        context, config = self.context, self.config
+        agents, per = sum(config.counts), config.agents_per_process
+        names = [f"{config.prefix}{number}" for number in range(-(-agents // per))]
+        if context.name not in names:
+            raise EmulationError(f"no agents for {context.name}: they live on {names[0]} to {names[-1]}")
+        absent = [name for name in names if name != context.name and name not in context.peers]
+        if absent:
+            raise EmulationError(f"{len(absent)} nodes with agents are not in this run: {', '.join(absent[:5])}")
+        self._number = names.index(context.name)
+        self._hosts = [context.address.ipv4 if name == context.name else context.peers[name].ipv4 for name in names]
+        kinds = len(config.counts)
+        self._host = Host(
+            rule_of(config.protocol, kinds, config.h, config.own),
+            context.seed,
+            range(self._number * per, min((self._number + 1) * per, agents)),
+            deal(config.counts, context.seed),
+            kinds,
+            config.timeout_s,
+            neighbours=config.neighbours or None,
+            tick_s=config.interval_s if config.mode == "asynchronous" else 0.0,
+        )
+        self._socket = context.datagrams(config.port, self._arrived)
+
+    async def run(self) -> None:
+        if self.config.mode == "synchronous":
+            await self._rounds()
+        else:
+            await self._clocks()
+        self._note(len(self._trips))  # what others asked since the last one
+
+    async def _rounds(self) -> None:
+        round, host = 0, self._host
+        while not await self._meet(round, float(round)) and round < self.config.max_rounds:
+            round += 1
+            self._settled.clear()
+            self._send(host.begin(round, self.context.now()))
+            self._arm()
+            await self._settled.wait()
+            self._trips.append(host.trips)
+            self._note(round)
+
+    async def _clocks(self) -> None:
+        """Poisson clocks, until the observer sees consensus and it stands once all updates have come to their end."""
+        context, config, host = self.context, self.config, self._host
+        meeting = look = 0
+        ended = await self._meet(meeting, 0.0)
+        start_s = context.now()
+        host.tick(start_s)
+        while not ended and look * OBSERVE_S < config.max_rounds * config.interval_s:
+            host.ticking = True
+            self._arm()
+            look += 1
+            await context.sleep_until(start_s + look * OBSERVE_S)
+            time = look * OBSERVE_S / config.interval_s
+            self._note(int(time))
+            meeting += 1
+            if await self._meet(meeting, time):
+                host.ticking = False
+                if not host.done:
+                    self._settled.clear()
+                    await self._settled.wait()
+                meeting += 1
+                ended = await self._meet(meeting, time)
+        host.ticking = False
+
+    async def _meet(self, round: int, time: float) -> bool:
+        """Tell our opinions, hear all; whether that is a consensus."""
+        tally = {str(opinion): count for opinion, count in enumerate(self._host.tally()) if count}
+        totals = await self.context.meet(round, tally)
+        kinds = len(self.config.counts)
+        seen = [totals.get(str(opinion), 0) for opinion in range(kinds + 1)]
+        if self._number == 0:
+            self.context.emit("round", round=round, time=time, tally=seen)
+        return consensus(seen, kinds) is not None
+
+    def _note(self, round: int) -> None:
+        now = (self._sent, self._received, self._in_time)
+        sent, received, in_time = (total - before for total, before in zip(now, self._noted, strict=True))
+        self.context.note_round(round, sent=sent, received=received, in_slot=in_time)
+        self._noted = now
+
+    def _arrived(self, data: bytes, address: tuple[str, int], t_s: float) -> None:
+        in_time, out = self._host.receive(data, t_s, self.context.now())
+        if address[0] != self._hosts[self._number]:
+            self._received += 1
+            self._in_time += in_time
+        self._send(out)
+        self._look()
+
+    def _send(self, out: list[Out]) -> None:
+        self._outgoing.extend(out)
+        if self._outgoing and not self._sending:
+            self._burst()
+
+    def _burst(self) -> None:
+        per, port = self.config.agents_per_process, self.config.port
+        for _ in range(min(BURST, len(self._outgoing))):
+            agent, data = self._outgoing.popleft()
+            number = agent // per
+            self._socket.send(data, self._hosts[number], port)
+            self._sent += number != self._number
+        self._sending = bool(self._outgoing)
+        if self._sending:
+            asyncio.get_running_loop().call_soon(self._burst)
+
+    def _look(self) -> None:
+        if self._host.done:
+            self._settled.set()
+        self._arm()
+
+    def _arm(self) -> None:
+        """Have `_wake` called when the host next has something to do, which may be earlier than it was."""
+        due_s = self._host.next_s()
+        if not isfinite(due_s):
+            return
+        loop = asyncio.get_running_loop()
+        wait_s = max(0.001, due_s - self.context.now())
+        if self._timer is not None:
+            if self._timer.when() <= loop.time() + wait_s:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_later(wait_s, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._socket.take()  # what has arrived is not lost
+        self._send(self._host.wake(self.context.now()))
+        self._look()
+
+    async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if hasattr(self, "_socket"):
+            self._socket.close()
+            if isfinite(self._host.totals.began_s):
+                links = {"sent": self._sent, "received": self._received, "in_time": self._in_time}
+                self.context.emit("agents", trips=self._trips, **links, **self._totals())
+
+    def _totals(self) -> dict[str, float | None]:
+        totals = asdict(self._host.totals)
+        return {key: value if isfinite(value) else None for key, value in totals.items()}

@@ -1,0 +1,1 @@
+"""Plurality consensus end to end: agents with opinions ask each other until all agree."""
