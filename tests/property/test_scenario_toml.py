@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 
+from emulator.errors import Problem, ScenarioError
 from emulator.node import Node
 from emulator.scenario import Scenario, load
 from emulator.scenario.lines import LineIndex
 from emulator.scenario.recipe import merge
-from emulator.scenario.writer import dumps
-from emulator.tables import Table
+from emulator.scenario.writer import dumps, value_text
+from emulator.tables import RecipeOptions, Table
 from emulator.units import Duration, Rate, Share, show
 
 HERE = __name__  # this module is the topology and the home of the program
@@ -44,6 +46,28 @@ class Program(Node):
         loss: Share = 0.0
         words: tuple[str, ...] = ()
         table: dict[str, float] = field(default_factory=dict)
+
+
+class Parameters(Table):
+    """This module is a recipe, too: its parameters have names of core keys and of a table of the topology."""
+
+    shell: str = "x"
+    ends: int | None = None
+    limits: dict[str, int] = Field(default_factory=dict)
+    split: tuple[float, ...] = ()
+    pause_s: Duration = 1.0
+
+
+def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
+    """A scenario with a part for every kind of key."""
+    config = {"interval": show(parameters.pause_s, "duration"), "table": dict(parameters.limits)}
+    return {
+        "topology": HERE,
+        "shell": {"label": parameters.shell, "planes": options.seed % 5},
+        "offsets": [show(each, "duration") for each in parameters.split if 0 <= each < 1e6],
+        "program": [{"name": "composed", "nodes": ["*"], "run": f"{HERE}:Program", "config": config}],
+        "expect": [{"figure": "summary.x", "equals": parameters.ends}] if parameters.ends is not None else [],
+    }
 
 
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
@@ -154,6 +178,55 @@ def test_a_resolved_scenario_loads_back_equal(file: Any, data: dict[str, Any]) -
     assert [program.config_values for program in second.programs] == [each.config_values for each in first.programs]
 
 
+given_parameters = optional(
+    {},
+    shell=text,
+    ends=st.integers(-(2**60), 2**60),
+    limits=st.dictionaries(text, st.integers(-(2**50), 2**50), max_size=3),
+    split=st.lists(st.floats(-1e9, 1e9), max_size=3),
+    pause=durations,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@given(parameters=given_parameters, seed=st.integers(0, 2**63 - 1), programs=st.lists(programs, max_size=2))
+def test_a_composed_scenario_loads_back_equal_without_its_recipe(
+    file: Any, parameters: dict[str, Any], seed: int, programs: list[dict[str, Any]]
+) -> None:
+    own = [{"name": f"own{number}", **program} for number, program in enumerate(programs)]
+    data = {"recipe": HERE, "duration": "60 s", "seed": seed, **parameters} | ({"program": own} if own else {})
+    file.write_text(dumps(data), encoding="utf-8", newline="")
+    first = load(file, ["shell.planes=3", f"duration={1000.5}s"])
+    assert [program.name for program in first.programs] == ["composed", *(each["name"] for each in own)]
+    assert (first.tables.shell.label, first.tables.shell.planes) == (parameters.get("shell", "x"), 3)
+    file.write_text(first.to_toml(), encoding="utf-8", newline="")
+    assert load(file) == first
+    assert "recipe" not in tomllib.loads(first.to_toml())
+
+
+keys = st.lists(
+    st.sampled_from(
+        ["recipe", "shell", "ends", "limits", "split", "pause", "planes", "program", "composed", "config", "0", "table",
+         "expect", "rounds", "parameters", "prediction", "topology", "directory", "name", "seed", "odd"]
+    ),
+    min_size=1,
+    max_size=4,
+)  # fmt: skip
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=300)
+@given(items=st.lists(st.tuples(keys, recorded), min_size=1, max_size=3))
+def test_any_option_makes_a_scenario_or_a_scenario_error(file: Any, items: list[tuple[list[str], Any]]) -> None:
+    file.write_text(f'recipe = "{HERE}"\n', encoding="utf-8")
+    options = [f"{'.'.join(path)}={value_text(value)}" for path, value in items]
+    problems: list[Problem] = []
+    try:
+        load(file, options).to_toml()
+    except ScenarioError as error:
+        problems = error.problems
+    assert all(problem.where and problem.found and problem.wanted for problem in problems), options
+
+
 def test_a_different_scenario_is_not_equal(file: Any) -> None:
     file.write_text(dumps({"topology": HERE}), encoding="utf-8")
     assert load(file) == load(file)
@@ -192,8 +265,6 @@ def test_the_line_index_knows_every_key_of_written_toml(data: dict[str, Any]) ->
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_scenario_or_a_scenario_error(tmp_path_factory: pytest.TempPathFactory, toml: str) -> None:
-    from emulator.errors import ScenarioError
-
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_bytes(toml.encode("utf-8", "surrogatepass"))
     with pytest.raises(ScenarioError):  # text that also names a topology is not found by chance
