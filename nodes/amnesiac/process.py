@@ -63,10 +63,12 @@ class Flood(Node):
         self.socket = RoundSocket(self.context, self.config.port, slots)
 
     async def run(self) -> None:
-        await self.socket.play(1, self.config.rounds + 1, self._act)
+        """Play all rounds, and stay for as long as a message may be late, so that none comes to a closed socket."""
+        longest = max((delay for *_, delay in self.config.delays or []), default=0)
+        await self.socket.play(1, self.config.rounds + longest + 1, self._act)
 
     def _act(self, round: int, arrivals: list[Arrival]) -> None:
-        """Play one round; the one after the last only hears."""
+        """Play one round; those after the last are for hearing only."""
         heard = {arrival.peer for arrival in arrivals}
         self._strangers.update(heard.difference(self.neighbours))
         heard.intersection_update(self.neighbours)

@@ -52,11 +52,12 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
         raise ParameterError("slot", "0 s", "more than 0")
     decision = decide(graph, parameters.sources, adversary)
     last = _last_round(parameters, decision)
+    over = last + 1 + adversary.max_delay  # the round by which everything has arrived
     prediction = predict(graph, parameters.sources, adversary, decision, last)
     edges = [[f"n{a}", f"n{b}"] for a, b in graph.edges]
     slot = f"{parameters.slot_s!r} s"
     return {
-        "duration": f"{START_S + (last + 3) * parameters.slot_s + 1.0:.3f} s",
+        "duration": f"{START_S + (over + 2) * parameters.slot_s + 1.0:.3f} s",
         "ends": "programs",
         "topology": "topologies.graph",
         "routing": "neighbours",
@@ -81,7 +82,10 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
                 },
             }
         ],
-        "rounds": {"max_rounds": last + 2, "max_messages": 2 * int(prediction["messages"]) + 100},
+        "rounds": {"max_rounds": over + 1, "max_messages": 2 * int(prediction["messages"]) + 100},
+        "fidelity": {
+            "lateness_p99": f"{parameters.slot_s / 2!r} s"
+        },  # a message may be 3/4 of a slot late, and in time
         "prediction": prediction,
         "expect": [{"figure": f"summary.{name}", "equals": value} for name, value in prediction.items()],
     }
