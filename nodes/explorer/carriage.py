@@ -1,0 +1,66 @@
+"""Carriage: the agent travels over a TCP connection to the neighbour's address, and the neighbour says that it is there.
+
+Invariant: the only route to a neighbour is the link between the two, so a link that is down carries no agent; and a
+sender forgets its agent only after the receipt. What is no agent, or comes from nobody next door, is refused and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable, Iterable
+
+from emulator.node import NodeContext
+from nodes.explorer.core import Agent
+from nodes.explorer.wire import HEADER, RECEIPT, Header, decode, frame, receipt
+
+RECEIVE_S = 10.0  # how long a neighbour may take to send an agent
+OnAgent = Callable[[Agent, int, int], bool]  # agent, step, node that sent it: whether it is taken in
+
+
+class Carriage:
+    """Both sides of the journey. `on_agent` is asked about every agent that arrives whole."""
+
+    def __init__(self, context: NodeContext, port: int, neighbours: Iterable[int], on_agent: OnAgent) -> None:
+        self.refused = 0
+        self._host = context.address.ipv4
+        self._port = port
+        self._addresses = {node: context.peers[f"n{node}"].ipv4 for node in neighbours}
+        self._nodes = {address: node for node, address in self._addresses.items()}
+        self._on_agent = on_agent
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Listen for agents."""
+        self._server = await asyncio.start_server(self._receive, self._host, self._port)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def carry(self, agent: Agent, step: int, to: int) -> None:
+        """Send the agent to a neighbour, and return when it says that it has it. OSError, EOFError, ValueError."""
+        reader, writer = await asyncio.open_connection(self._addresses[to], self._port, local_addr=(self._host, 0))
+        try:
+            writer.write(frame(step, agent))
+            if await reader.readexactly(RECEIPT.size) != receipt(step):
+                raise ValueError("a receipt that is none of this step")
+        finally:
+            writer.close()
+
+    async def _receive(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """A connection of somebody who wants to send an agent."""
+        try:
+            sender = self._nodes[writer.get_extra_info("peername")[0]]
+            async with asyncio.timeout(RECEIVE_S):
+                header = Header.decode(await reader.readexactly(HEADER.size))
+                agent = decode(await reader.readexactly(header.body_bytes))
+        except (OSError, EOFError, ValueError, KeyError, TypeError):  # TypeError: it has gone, and has no name
+            self.refused += 1
+        else:
+            if self._on_agent(agent, header.step, sender):
+                writer.write(receipt(header.step))
+            else:
+                self.refused += 1
+        finally:
+            writer.close()

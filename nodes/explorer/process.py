@@ -1,0 +1,162 @@
+"""The host: one process a node of the graph. It shows the agent the ports that are up, and carries it over TCP.
+
+Invariant: a present edge is one whose interface the kernel says is up, and the agent is at one node only. Where a move
+fails it is where it was.
+
+Mode "barrier" meets the others twice in every step (see `meeting`), so steps take as long as they take. Mode "slotted"
+needs no word of others: step k is slot k of the shared clock, links change with the slots, and what comes too late is
+counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from emulator.errors import EmulationError
+from emulator.node import Node, NodeContext
+from emulator.rounds import Slots
+from emulator.units import Duration
+from nodes.explorer import meeting
+from nodes.explorer.carriage import Carriage
+from nodes.explorer.core import VISIBILITIES, Agent
+from nodes.explorer.schedules import Footprint
+
+SETTLE_SHARE = 0.25  # of a slot, for its links to come up and go down before the agent looks
+POLL_S = 0.0002  # between two looks at ports that have not changed yet
+
+
+class Host(Node):
+    """Hosts the agent while it is at this node.
+
+    Events: `explore` {step, node, seen (nodes visited so far), doors (neighbours present), move (where to, -1: waits),
+    moves, waits, replans, sweeps} for each step of the agent here; `carry-failed` {step, to, text};
+    `explore-refused` {count} at the end where frames were refused.
+    """
+
+    @dataclass(frozen=True, slots=True)
+    class Config:
+        nodes: int  # of the graph; node i of it is the node n<i>
+        edges: list[tuple[int, int]] = field(default_factory=list)  # of the footprint
+        visibility: str = "kt0"
+        agent_seed: int = 0
+        start: int = 0  # where the agent is at first
+        max_steps: int = 100
+        mode: str = "barrier"
+        slots_start_s: Duration = 0.5  # of slot 0, in mode "slotted"
+        slot_s: Duration = 0.04
+        timeout_s: Duration = 5.0  # of a move, and for ports to show what the conductor has ordered
+        port: int = 4244
+
+        def __post_init__(self) -> None:
+            Footprint.of(self.nodes, self.edges)
+            if self.visibility not in VISIBILITIES:
+                raise ValueError(f"visibility {self.visibility!r}; wanted one of {', '.join(VISIBILITIES)}")
+            if self.mode not in ("barrier", "slotted"):
+                raise ValueError(f"mode {self.mode!r}; wanted barrier or slotted")
+            if not 0 <= self.start < self.nodes:
+                raise ValueError(f"start {self.start}; wanted a node of 0 … {self.nodes - 1}")
+            if self.max_steps < 1 or not 1 <= self.port <= 65535 or not 0 <= self.agent_seed < 1 << 63:
+                found = f"max_steps {self.max_steps}, port {self.port}, agent_seed {self.agent_seed}"
+                raise ValueError(f"{found}; wanted at least 1, 1 to 65535, 0 to 2^63-1")
+
+    def __init__(self, config: Config, context: NodeContext) -> None:
+        super().__init__(config, context)
+        self.footprint = Footprint.of(config.nodes, [(a, b) for a, b in config.edges])
+        self.node = int(context.name.removeprefix("n"))
+        self.neighbours = self.footprint.neighbours[self.node]
+        self.slots = Slots(config.slots_start_s, config.slot_s)
+        self.carriage = Carriage(context, config.port, self.neighbours, self._take_in)
+        self.agent: Agent | None = None
+        self.came_from = -1  # neighbour from which it came with its last step
+        self.step = -1
+
+    async def setup(self) -> None:
+        if self.node == self.config.start:
+            self.agent = Agent(self.config.visibility, self.config.agent_seed)
+        await self.carriage.open()
+
+    async def run(self) -> None:
+        exploring = asyncio.ensure_future(self._slotted() if self.config.mode == "slotted" else self._barrier())
+        stopping = asyncio.ensure_future(self.context.stopping.wait())
+        await asyncio.wait([exploring, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if exploring.done():
+            exploring.result()
+        exploring.cancel()
+
+    async def close(self) -> None:
+        self.carriage.close()
+        if self.carriage.refused:
+            self.context.emit("explore-refused", count=self.carriage.refused)
+
+    async def _barrier(self) -> None:
+        progress = meeting.Progress(self.config.nodes, self.config.max_steps)
+        tally = {} if self.agent is None else meeting.here(self.node)
+        step = 0
+        while True:
+            position = meeting.position(await self.context.meet(2 * step, tally))
+            if position != self.node:
+                self.agent = None  # a neighbour took it in, or its sender has given up on us: the meeting decides
+            if progress.ends(step, position):
+                return
+            self.step = step
+            wanted = meeting.neighbours(await self.context.meet(2 * step + 1))
+            tally = {}
+            if self.agent is not None:
+                await self._ports_show(wanted)
+                tally = meeting.here(await self._explore(self.config.timeout_s))
+            step += 1
+
+    async def _ports_show(self, wanted: set[int]) -> None:
+        """Return when the kernel shows what was ordered: interfaces follow the order by a fraction of a millisecond."""
+        deadline_s = self.context.now() + self.config.timeout_s
+        while (shown := self._ports_up()) != wanted:
+            if self.context.now() > deadline_s:
+                raise EmulationError(f"links to {sorted(wanted)} should be up at n{self.node}; up are {sorted(shown)}")
+            await self.context.sleep(POLL_S)
+
+    async def _slotted(self) -> None:
+        context, config, slots = self.context, self.config, self.slots
+        for step in range(config.max_steps):
+            await context.sleep_until(slots.begin_s(step) + SETTLE_SHARE * slots.length_s)
+            if self.agent is not None and len(self.agent.visited | {self.node}) < config.nodes:
+                self.step = step
+                await self._explore(slots.begin_s(step + 1) - context.now())
+
+    def _ports_up(self) -> set[int]:
+        return {node for node in self.neighbours if self.context.port_up(f"n{node}")}
+
+    async def _explore(self, timeout_s: float) -> int:
+        """One step of the agent that is here; the node at which it is afterwards."""
+        agent, step = self.agent, self.step
+        assert agent is not None
+        present = self._ports_up()
+        door = agent.step(self.footprint.view(self.node, present, self.came_from, agent.visibility))
+        self.came_from = -1  # of the next step, should it stay
+        to = -1 if door is None else self.footprint.behind(self.node, door, agent.visibility)
+        self.context.emit(
+            "explore", step=step, node=self.node, seen=len(agent.visited), doors=sorted(present), move=to,
+            moves=agent.moves, waits=agent.waits, replans=agent.replans, sweeps=agent.sweeps,
+        )  # fmt: skip
+        if to < 0:
+            return self.node
+        self.context.note_round(step, sent=1)
+        try:
+            async with asyncio.timeout(max(0.0, timeout_s)):
+                await self.carriage.carry(agent, step, to)
+        except (OSError, EOFError, ValueError) as error:  # TimeoutError is an OSError
+            self.context.emit("carry-failed", step=step, to=to, text=str(error) or type(error).__name__)
+            return self.node
+        self.agent = None
+        return to
+
+    def _take_in(self, agent: Agent, step: int, sender: int) -> bool:
+        """A neighbour has sent an agent in this step; False where it cannot be the one that is under way."""
+        now = self.step if self.config.mode == "barrier" else self.slots.round_at(self.context.now())
+        late = step != now and self.config.mode == "barrier"
+        if late or self.agent is not None or agent.visibility != self.config.visibility:
+            return False
+        self.context.note_round(step, received=1, in_slot=int(step == now))
+        self.agent, self.came_from = agent, sender
+        return True
