@@ -51,6 +51,7 @@ def sweep(
 ) -> None:
     """Run a scenario over values and seeds, one run after another, and make one table and report of it."""
     from emulator.cli.sweep_values import combinations
+    from emulator.errors import PlatformError
     from emulator.record.sweep import Sweep
     from emulator.show.progress import RunProgress
 
@@ -71,7 +72,12 @@ def sweep(
     with _stops() as stopped:
         for combination, seed in plan:
             if not stopped:
-                _one(scenario, fixed, combination, seed, runs, keep, table, progress, stopped)
+                try:
+                    _one(scenario, fixed, combination, seed, runs, keep, table, progress, stopped)
+                except PlatformError:
+                    if not table.rows:
+                        table.discard()
+                    raise
         table.complete = not stopped
         progress.close()
         table.save()

@@ -22,7 +22,10 @@ from typing import Any
 from emulator.errors import EmulationError
 
 RESERVE_BYTES = 128 * 1024  # verdict.json of a run with some hundred flows
-PACKAGES = ("skyloom", "numpy", "scipy", "sgp4", "polars", "pydantic", "msgpack", "uvloop", "rich", "mininet")
+PACKAGES = (
+    "skyloom", "numpy", "scipy", "sgp4", "polars", "pydantic", "msgpack", "uvloop", "rich", "mininet", "networkx",
+    "matplotlib",
+)  # fmt: skip
 
 
 def reason(error: OSError) -> str:

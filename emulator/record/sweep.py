@@ -13,6 +13,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,6 +70,12 @@ class Sweep:
         for folder in (*missing, path):
             give(folder, invoking_user(os.environ))
         return cls(path, scenario, over, seeds, **more)
+
+    def discard(self) -> None:
+        """Take back a sweep of which no run was possible."""
+        with suppress(OSError):
+            (self.path / "sweep.json").unlink(missing_ok=True)
+            self.path.rmdir()
 
     def add(self, chosen: Mapping[str, Any], about: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
         """A row: values of the swept keys, what is known of the run (ABOUT), and the scalars of its summary.

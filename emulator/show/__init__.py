@@ -1,4 +1,4 @@
-"""What people see: the live screen and the end-of-run summary. Reads snapshots and run folders, never live objects."""
+"""What people see: the live screen, the end-of-run summary, drawings and reports. Reads snapshots and run folders, never live objects."""
 
 from __future__ import annotations
 

@@ -1,0 +1,57 @@
+"""`skyloom compare`: two runs side by side."""
+
+import json
+
+import pytest
+
+from emulator.cli.compare import compare
+from emulator.errors import DataError
+from emulator.record.folder import RunFolder
+from emulator.record.verdict import Verdict
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for number, (delay, summary) in enumerate(
+        [
+            ("10 ms", {"rounds": 4, "win": True, "zero": 0}),
+            ("20 ms", {"rounds": 6, "win": True, "zero": 1, "more": "x"}),
+        ]
+    ):
+        folder = RunFolder.create(tmp_path, "small", f"run{number}")
+        folder.write_scenario(f'name = "small"\nseed = 1\n[[link]]\na = "a"\ndelay = "{delay}"\n')
+        folder.write_verdict(Verdict("small", 1, summary=summary).conclude().to_json())
+    return [str(path) for path in sorted(tmp_path.glob("small/*run?"))]
+
+
+def test_differences_and_ratios(runs, tmp_path, capsys):
+    compare(*runs, runs=tmp_path)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["link.0.delay", "10", "ms", "20", "ms"] in lines
+    assert ["rounds", "4", "6", "+2", "1.50"] in lines
+    assert ["win", "true", "true", "-", "-"] in lines
+    assert ["zero", "0", "1", "+1", "-"] in lines
+    assert ["more", "-", "x", "-", "-"] in lines
+
+
+def test_json_and_names(runs, tmp_path, capsys):
+    compare(runs[0], "small", runs=tmp_path, json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert document["b"] == runs[1]
+    assert document["figures"]["rounds"] == {"a": 4, "b": 6, "difference": 2, "ratio": 1.5}
+    assert document["asked"] == {"link.0.delay": ["10 ms", "20 ms"]}
+
+
+def test_parameters_stand_for_what_a_recipe_wrote(runs, tmp_path, capsys):
+    for run, agents in zip(runs, (8, 16), strict=True):
+        with open(f"{run}/scenario.toml", "a") as file:
+            file.write(f"[parameters]\nagents = {agents}\n")
+    compare(*runs, runs=tmp_path, json=True)
+    assert json.loads(capsys.readouterr().out)["asked"] == {"agents": [8, 16]}
+
+
+def test_a_run_without_a_verdict(runs, tmp_path):
+    folder = RunFolder.create(tmp_path, "small", "going")
+    (folder.path / "events.spool").touch()
+    with pytest.raises(DataError, match="has no verdict"):
+        compare(runs[0], str(folder.path), runs=tmp_path)
