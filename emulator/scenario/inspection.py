@@ -52,13 +52,19 @@ class Inspection:
         """Note keys that nobody knows; where a topology cannot be asked, any table may be one of its own."""
         if self.parameters is None:
             return
-        for key in self.data:
-            if key not in known and (imported or not isinstance(self.data[key], dict)):
-                near = checks.choices(key, [*self.parameters, *known])
-                given = self.data.get("parameters")
-                if not self.parameters and isinstance(given, Mapping) and key in given:
-                    near = f"; this file is composed already, set {key!r} in the scenario with the recipe"
-                self.findings.append(((key,), f"unknown key {key!r}", f"a known key{near}"))
+        for key, value in self.data.items():
+            if key not in known and (imported or not isinstance(value, dict)):
+                self.findings.append(((key,), *self._about(key, known)))
+
+    def _about(self, key: str, known: list[str]) -> tuple[str, str]:
+        """What is found and wanted at an unknown key."""
+        if self.parameters and key in self.parameters:
+            return f"a table {key!r}", f"{key!r} as a parameter, without keys below it"
+        given = self.data.get("parameters")
+        if not self.parameters and isinstance(given, Mapping) and key in given:
+            wanted = f"a known key; this file is composed already, set {key!r} in the scenario with the recipe"
+            return f"unknown key {key!r}", wanted
+        return f"unknown key {key!r}", f"a known key{checks.choices(key, [*(self.parameters or ()), *known])}"
 
     def _topology(self) -> tuple[type[BaseModel] | None, bool]:
         """The model of the topology's tables, and whether the topology could be imported at all."""

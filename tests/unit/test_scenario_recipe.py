@@ -150,6 +150,7 @@ def test_a_recipe_may_be_a_file(tmp_path: Path) -> None:
         ("agents=20", "recipe", "composed no table", "a dict"),
         ("look.att=3", "look.att", "unknown key 'att'", "did you mean 'at'?"),
         ("agentz=3", "agentz", "unknown key 'agentz'", "did you mean 'agents'?"),
+        ("timeout.x=3", "timeout", "a table 'timeout'", "as a parameter"),
         ("sed=3", "sed", "unknown key 'sed'", "did you mean 'seed'?"),
         ("seed=-1", "seed", "-1", "at least 0"),
         ("ground.stations=[]", "ground.stations", "unknown key", "did you mean 'station'?"),
