@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from emulator.record.load import Run
+
+MOST_KEYS = 20  # of the scenario, shown where they differ
 
 
 def compare(
@@ -31,7 +34,10 @@ def compare(
         return
     from emulator.show import text
 
-    rows = [(name, *map(text.value, pair), "", "") for name, pair in document["asked"].items()]
+    asked = list(document["asked"].items())
+    rows = [(name, *map(text.value, pair), "", "") for name, pair in asked[:MOST_KEYS]]
+    if len(asked) > MOST_KEYS:
+        rows.append((f"({len(asked) - MOST_KEYS} more keys differ; --json has them)", "", "", "", ""))
     for name, row in document["figures"].items():
         ratio = "-" if row["ratio"] is None else text.number(row["ratio"])
         difference = (
@@ -43,7 +49,7 @@ def compare(
 
 
 def compared(first: Run, second: Run) -> dict[str, Any]:
-    """Two runs as plain values: `asked` has parameters and seeds that differ, `figures` both values of each figure."""
+    """Two runs as plain values: `asked` has the scenario's keys that differ, `figures` both values of each figure."""
     from emulator.record.sweep import scalars
 
     asked = [_asked(run) for run in (first, second)]
@@ -58,10 +64,20 @@ def compared(first: Run, second: Run) -> dict[str, Any]:
 
 
 def _asked(run: Run) -> dict[str, Any]:
-    from emulator.record.sweep import scalars
+    """Every key of the scenario that a recipe did not write: its parameters where it has some, else all of it."""
+    if run.parameters:
+        return {key: run.document.get(key) for key in ("name", "seed", "duration")} | dict(_leaves(run.parameters))
+    return dict(_leaves(run.document))
 
-    about = {key: run.document.get(key) for key in ("name", "seed", "duration")}
-    return about | scalars(run.parameters)
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Values below tables and lists by their key paths, as `--set` takes them."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        if isinstance(item, dict | list) and item:
+            yield from _leaves(item, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", item
 
 
 def _figures(run: Run) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What people see: the live screen, the end-of-run summary, drawings and reports. Reads snapshots and run folders, never live objects."""
+"""What people see: the live screen, the end-of-run summary, drawings and reports.
+
+Invariant: it reads snapshots and folders of runs and sweeps, never live objects.
+"""
 
 from __future__ import annotations
 
