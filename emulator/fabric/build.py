@@ -93,7 +93,8 @@ class Fabric:
         node, plan = self.network.nodes[number], self._plan[number]
         kernel.unshare(kernel.CLONE_NEWNET)
         held = self._live[number] = _Live(kernel.open_netns())
-        self._set_sysctls(_forwards(node, plan), any(end < 0 for end, _, _ in plan))
+        forwards = _forwards(node, plan)
+        self._set_sysctls(forwards, any(end < 0 for end, _, _ in plan))
         for at, (end, name, link) in enumerate(plan):
             index = tun.FIRST_INDEX + at
             ethernet = link is not None and link.ethernet
@@ -101,6 +102,8 @@ class Fabric:
             held.index[end] = index
         route_socket = netlink.Socket()
         try:
+            if forwards:
+                self._forward_ipv6_quietly(route_socket, held)
             route_socket.send(self._configuration(number), node.name)
         finally:
             route_socket.close()
@@ -177,24 +180,28 @@ class Fabric:
         """Set what a namespace must not inherit from the host. Only what differs is written: each costs 70 µs."""
         wanted = {
             "ipv4/ip_forward": b"1" if forwards else b"0",
-            "ipv6/conf/all/forwarding": b"1" if forwards else b"0",
+            "ipv6/conf/all/forwarding": b"0",  # until its interfaces are there: see _forward_ipv6_quietly
             "ipv4/conf/all/rp_filter": b"0",  # a packet may come back by another interface than it would leave by
             "ipv4/conf/default/rp_filter": b"0",
         }
         if hairpin:  # the shared downlink forwards out of the port that a packet came by; that is no detour
             wanted |= {"ipv4/conf/all/send_redirects": b"0", "ipv4/conf/default/send_redirects": b"0"}
         for name, value in wanted.items():
-            if self._inherited.get(name) == value:
-                continue
-            path = "/proc/sys/net/" + name
             if name not in self._inherited:
-                self._inherited[name] = _read(path)
+                self._inherited[name] = _read("/proc/sys/net/" + name)
             if self._inherited[name] not in (value, b""):  # empty: this kernel has no such thing (IPv6 switched off)
-                fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-                try:
-                    os.write(fd, value)
-                finally:
-                    os.close(fd)
+                _write("/proc/sys/net/" + name, value)
+
+    def _forward_ipv6_quietly(self, route_socket: netlink.Socket, held: _Live) -> None:
+        """Forward IPv6 without joining ff02::2 on the ports, which the kernel would report on each of them (MLD) when
+        it comes up: it joins on interfaces that can multicast, so for this moment they cannot."""
+        name = "ipv6/conf/all/forwarding"
+        if self._inherited[name] == b"":
+            return
+        for multicast in (False, True):
+            route_socket.send([netlink.set_link(index, multicast=multicast) for index in held.index.values()], name)
+            if not multicast:
+                _write("/proc/sys/net/" + name, b"1")
 
     def _allow_descriptors(self, more: int) -> None:
         needed = more + sum(1 for _ in Path("/proc/self/fd").iterdir()) + SPARE_DESCRIPTORS
@@ -323,6 +330,14 @@ def _read(path: str) -> bytes:
         return b""
     try:
         return os.read(fd, 64).strip()
+    finally:
+        os.close(fd)
+
+
+def _write(path: str, value: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value)
     finally:
         os.close(fd)
 

@@ -33,7 +33,7 @@ IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE, IFLA_BR_MCAST_SNOOPING = 1, 5, 23
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD = 1, 2, 8, 0x02
 RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
 NDA_DST, NDA_LLADDR, NUD_PERMANENT = 1, 2, 0x80
-IFF_UP = 0x1
+IFF_UP, IFF_MULTICAST = 0x1, 0x1000
 RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 254, 4, 0, 253, 255
 RTN_UNICAST, RTN_UNREACHABLE, RTNH_F_ONLINK = 1, 7, 4
 IN6_ADDR_GEN_MODE_NONE = 1
@@ -74,6 +74,7 @@ def set_link(
     index: int,
     *,
     up: bool | None = None,
+    multicast: bool | None = None,
     mtu: int | None = None,
     txqlen: int | None = None,
     gso_max_bytes: int | None = None,
@@ -82,7 +83,9 @@ def set_link(
     link_local: bool = True,
 ) -> bytes:
     """Change link `index`. `link_local=False`: the kernel makes up no IPv6 address, and so sends nothing by itself."""
-    body = _LINK.pack(0, 0, index, IFF_UP if up else 0, 0 if up is None else IFF_UP)
+    flags = (IFF_UP if up else 0) | (IFF_MULTICAST if multicast else 0)
+    change = (0 if up is None else IFF_UP) | (0 if multicast is None else IFF_MULTICAST)
+    body = _LINK.pack(0, 0, index, flags, change)
     for kind, value in ((IFLA_MTU, mtu), (IFLA_TXQLEN, txqlen), (IFLA_MASTER, master)):
         if value is not None:
             body += attribute(kind, struct.pack("=I", value))

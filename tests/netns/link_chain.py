@@ -42,7 +42,7 @@ class Still:
 class Chain:
     """Two live nodes, 0 and `last`, with `transit` nodes between them; every link end follows `spec`."""
 
-    def __init__(self, transit=0, spec=None, ethernet=False):
+    def __init__(self, transit=0, spec=None, ethernet=False, carrier=False):
         links = transit + 1
         spec = spec or EndSpec(knots=Knots.constant())
         self.last = links
@@ -50,7 +50,8 @@ class Chain:
             NodeSpec(f"n{n}", "host", n in (0, links), f"10.0.0.{n + 1}", f"fd00::{n + 1:x}") for n in range(links + 1)
         )
         line = tuple(
-            LinkSpec(f"n{n}:right", n, n + 1, "right", "left", spec, spec, ethernet=ethernet) for n in range(links)
+            LinkSpec(f"n{n}:right", n, n + 1, "right", "left", spec, spec, ethernet=ethernet, carrier=carrier)
+            for n in range(links)
         )
         timeline = Still(links)
         self.network = Network(nodes, line, timeline)
@@ -71,7 +72,8 @@ class Chain:
             finally:
                 os._exit(0)
         theirs.close()
-        self.order("start", t0_ns=time.monotonic_ns())
+        self.t0_s = time.monotonic()
+        self.order("start", t0_ns=round(self.t0_s * 1e9))
 
     def order(self, op, **more):
         self.control.send(msgpack.packb({"op": op, **more}))

@@ -264,3 +264,19 @@ def test_a_linear_topo_links_its_switches():
     network = network_from(LinearTopo(k=4))
     assert sum(node.role == "switch" for node in network.nodes) == 4
     assert len(network.links) == 7
+
+
+def test_carrier_is_for_links_with_knots_that_stay():
+    topo = Topo()
+    for name in ("a", "b"):
+        topo.addHost(name, role="host")
+    topo.addLink("a", "b", carrier=True)
+    topo.addLink("a", "b")
+    assert [link.carrier for link in network_from(topo).links] == [True, False]
+    topo.timeline = object()  # its rows say what ends without knots do
+    with pytest.raises(DataError, match="link a - b: carrier=True; wanted a link that does not move, with knots"):
+        network_from(topo)
+
+
+def test_routing_by_neighbours_is_passed_on():
+    assert network_from(Topo(), routing="neighbours").routing == "neighbours"

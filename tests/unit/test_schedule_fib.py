@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,14 @@ def test_two_nodes_with_one_address_are_refused():
     nodes = tuple(NodeSpec(f"n{i}", "host", True, "10.0.0.1") for i in range(2))
     with pytest.raises(ValueError, match=r"two destinations have the address 10\.0\.0\.1"):
         FibCompiler(Network(nodes, ()))
+
+
+def test_routes_to_neighbours_are_for_their_addresses_alone():
+    network = replace(line(3), routing="neighbours")
+    next_end = np.array([[-1, 1, -1], [0, -1, 3], [-1, 2, -1]], np.int32)
+    changes = FibCompiler(network).update(next_end)
+    assert [change.add for change in changes] == [
+        [(0x0A000002, 32, 0)],
+        [(0x0A000001, 32, 1), (0x0A000003, 32, 2)],
+        [(0x0A000002, 32, 3)],
+    ]

@@ -71,7 +71,7 @@ def test_delay_meets_from_step_to_step():
     assert rows[7].delay_end_s[0] == pytest.approx(0.04)
 
 
-@pytest.mark.parametrize("routing", ["least-delay", "static", "none"])
+@pytest.mark.parametrize("routing", ["least-delay", "static", "neighbours", "none"])
 @pytest.mark.parametrize("routing_step_s", [None, 7.0])
 def test_any_window_gives_the_same_rows(routing, routing_step_s):
     rng = np.random.default_rng(3)
@@ -110,3 +110,15 @@ def test_an_end_without_knots_is_refused():
 def test_no_links_at_all():
     (row,) = KnotTimeline(nodes(2), []).rows(0, 1)
     assert row.next_end.tolist() == [[-1, -1], [-1, -1]]
+
+
+def test_neighbours_are_reached_over_their_link_alone_up_or_down():
+    flaky = Knots(
+        np.array([0.0, 2.0]), np.array([0.02, 0.02]), np.full(2, np.inf), np.zeros(2), np.array([True, False])
+    )
+    links = [link(0, 1, flaky), link(1, 2, Knots.constant(0.01)), link(0, 1, Knots.constant(0.001))]
+    for row in KnotTimeline(nodes(4, lambda n: n != 1), links, routing="neighbours").rows(0, 5):
+        assert row.next_end.tolist() == [[-1, 1, -1, -1], [-1, 2, -1, -1], [-1, -1, -1, -1]]
+    for row in KnotTimeline(nodes(3), links, routing="neighbours").rows(0, 5):
+        assert row.next_end.tolist() == [[-1, 1, -1], [0, -1, 3], [-1, 2, -1]]
+        assert row.path_start_s == pytest.approx(np.array([[0, 0.02, np.inf], [0.02, 0, 0.01], [np.inf, 0.01, 0]]))
