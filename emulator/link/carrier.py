@@ -99,6 +99,13 @@ class Carriers:
         """Orders have set these ends up or down, or back to the schedule."""
         self._change(sorted({end // 2 for end in ends} & self._tables.keys()), now)
 
+    def afterwards(self, say: Callable[[], None]) -> None:
+        """Call `say` when every change so far is made: in the thread, or now where no link has carrier."""
+        if self._tables:
+            self._thread.submit(say)
+        else:
+            say()
+
     def close(self) -> None:
         """Wait until every change is made and told."""
         self._thread.shutdown()

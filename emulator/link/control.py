@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
+from functools import partial
 from math import isnan
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ class Control:
             except (ValueError, TypeError, KeyError, IndexError, msgpack.exceptions.UnpackException) as error:
                 answer = {"op": "error", "message": f"{type(error).__name__}: {error}"}
             if isinstance(order, dict) and "number" in order:
-                self.tell({**answer, "number": order["number"]})
+                self._relay.carriers.afterwards(partial(self.tell, {**answer, "number": order["number"]}))
             elif answer["op"] == "error":
                 self.tell(answer)
             for fd in fds:

@@ -1,5 +1,6 @@
 """When interfaces show carrier: by schedule, by order, and what is told of it. Plugs are lists here."""
 
+import threading
 from math import inf
 from types import SimpleNamespace
 
@@ -70,7 +71,9 @@ class Bench:
 
     def settle(self):
         """Until the thread has done what it was given."""
-        self.carriers._thread.submit(lambda: None).result()
+        done = threading.Event()
+        self.carriers.afterwards(done.set)
+        assert done.wait(10.0)
 
 
 def test_a_link_without_carrier_is_left_alone():

@@ -411,14 +411,15 @@ def test_a_numbered_order_is_answered_when_it_holds_or_is_refused():
 
 
 def done(bench, number, **order):
-    """Wait until an order holds. Packets that were sent before it have been read when the next order is."""
+    """Wait until an order holds, and until its turn of the loop has ended: what was sent before has been read."""
     bench.order("set", **order, number=number)
     bench.message(lambda message: message == {"op": "done", "number": number})
+    bench.message(lambda message: message["op"] == "stats")
 
 
 @pytest.mark.parametrize("overtake", [True, False])
 def test_an_overtaking_link_gives_each_packet_its_own_delay(overtake):
-    with running(pair(Effects(overtake=overtake), delay_s=0.4), None, PAIR_PORTS) as bench:
+    with running(pair(Effects(overtake=overtake), delay_s=0.8), None, PAIR_PORTS) as bench:
         bench.send("a", udp4(ttl=1))
         done(bench, 1, ends=[1])
         done(bench, 2, ends=[0], delay_s=0.0)
@@ -435,7 +436,7 @@ def test_overtaking_works_between_transit_nodes_too(overtake):
     links[1] = replace(links[1], forward=EndSpec(Effects(overtake=overtake)))
     network = replace(network, links=tuple(links))
     with running(network, ring_of(network, row(network, 0, routes)), CHAIN_PORTS) as bench:
-        done(bench, 1, ends=[2], delay_s=0.4)
+        done(bench, 1, ends=[2], delay_s=0.8)
         bench.send("a", udp4(ttl=11))
         done(bench, 2, ends=[1])
         done(bench, 3, ends=[2], delay_s=0.0)
