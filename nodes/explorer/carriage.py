@@ -1,7 +1,8 @@
-"""Carriage: the agent travels over a TCP connection to the neighbour's address, and the neighbour says that it is there.
+"""Carriage: the agent travels over a TCP connection to a neighbour, which says when it is there.
 
 Invariant: the only route to a neighbour is the link between the two, so a link that is down carries no agent; and a
-sender forgets its agent only after the receipt. What is no agent, or comes from nobody next door, is refused and counted.
+sender forgets its agent only after the receipt. What is no agent, or comes from nobody next door, is refused and
+counted.
 """
 
 from __future__ import annotations

@@ -30,8 +30,9 @@ class Host(Node):
     """Hosts the agent while it is at this node.
 
     Events: `explore` {step, node, seen (nodes visited so far), doors (neighbours present), move (where to, -1: waits),
-    moves, waits, replans, sweeps} for each step of the agent here; `carry-failed` {step, to, text};
-    `explore-refused` {count} at the end where frames were refused.
+    moves, waits, replans, sweeps} for each step of the agent here; `carried` {step, by, in_slot (whether in
+    its own step)} when it has come from a neighbour; `carry-failed` {step, to, text}; `explore-refused` {count} at the
+    end where frames were refused.
     """
 
     @dataclass(frozen=True, slots=True)
@@ -158,5 +159,6 @@ class Host(Node):
         if late or self.agent is not None or agent.visibility != self.config.visibility:
             return False
         self.context.note_round(step, received=1, in_slot=int(step == now))
+        self.context.emit("carried", step=step, by=sender, in_slot=step == now)
         self.agent, self.came_from = agent, sender
         return True
