@@ -3,7 +3,8 @@
 Synchronous rounds open by a barrier outside the emulated network, whose tally of opinions is also the observer that
 stops at consensus. With Poisson clocks the barrier only observes, four times a second.
 
-Events: `round` (round, time, tally) by the first process, `agents` (totals, trips of each round) by all at the end.
+Events: `round` (round, time, tally) by the first process; by all at the end `agents`: totals, and of each round the
+trips, the first query and the end of the last update.
 
 Invariant: every message between agents is a datagram, to agents of the same process too, so results do not depend on
 how agents share processes; only those between processes count as messages over links.
@@ -40,7 +41,7 @@ class Agents(Node):
         self._settled = asyncio.Event()  # no update is under way
         self._sent = self._received = self._in_time = 0  # over links
         self._noted = (0, 0, 0)
-        self._trips: list[int] = []
+        self._rounds: list[tuple[int, float, float]] = []
 
     async def setup(self) -> None:
         context, config = self.context, self.config
@@ -68,23 +69,24 @@ class Agents(Node):
 
     async def run(self) -> None:
         if self.config.mode == "synchronous":
-            await self._rounds()
+            await self._synchronous()
         else:
-            await self._clocks()
-        self._note(len(self._trips))  # what others asked since the last one
+            await self._asynchronous()
+        self._note(len(self._rounds))  # what others asked since the last one
 
-    async def _rounds(self) -> None:
+    async def _synchronous(self) -> None:
         round, host = 0, self._host
         while not await self._meet(round, float(round)) and round < self.config.max_rounds:
             round += 1
             self._settled.clear()
-            self._send(host.begin(round, self.context.now()))
+            began_s = self.context.now()
+            self._send(host.begin(round, began_s))
             self._arm()
             await self._settled.wait()
-            self._trips.append(host.trips)
+            self._rounds.append((host.trips, began_s, host.totals.ended_s))
             self._note(round)
 
-    async def _clocks(self) -> None:
+    async def _asynchronous(self) -> None:
         """Poisson clocks, until the observer sees consensus and it stands once all updates have come to their end."""
         context, config, host = self.context, self.config, self._host
         meeting = look = 0
@@ -177,9 +179,8 @@ class Agents(Node):
             self._timer.cancel()
         if hasattr(self, "_socket"):
             self._socket.close()
-            if isfinite(self._host.totals.began_s):
-                links = {"sent": self._sent, "received": self._received, "in_time": self._in_time}
-                self.context.emit("agents", trips=self._trips, **links, **self._totals())
+            links = {"sent": self._sent, "received": self._received, "in_time": self._in_time}
+            self.context.emit("agents", rounds=self._rounds, **links, **self._totals())
 
     def _totals(self) -> dict[str, float | None]:
         totals = asdict(self._host.totals)

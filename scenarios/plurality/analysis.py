@@ -53,10 +53,18 @@ class Observed:
             return None
         return float((max(ended) if self.synchronous else self.looks[-1]["t_s"]) - min(began))
 
+    def rounds(self) -> list[list[tuple[int, float, float]]]:
+        """Of each synchronous round, what each process says of it: trips, first query, end of the last update."""
+        most = max((len(each["rounds"]) for each in self.totals), default=0)
+        return [[each["rounds"][at] for each in self.totals if at < len(each["rounds"])] for at in range(most)]
+
     def critical_trips(self) -> int:
         """Round trips that somebody waited for, one after another: of each round, those of the unluckiest agent."""
-        rounds = max((len(each["trips"]) for each in self.totals), default=0)
-        return sum(max(each["trips"][at] for each in self.totals if at < len(each["trips"])) for at in range(rounds))
+        return sum(max(trips for trips, _, _ in told) for told in self.rounds())
+
+    def asking_s(self) -> float:
+        """Time of the rounds themselves, without the barriers between them."""
+        return sum(max(ended for _, _, ended in told) - min(began for _, began, _ in told) for told in self.rounds())
 
 
 def observe(run: Run) -> Observed:
@@ -102,6 +110,7 @@ def summarise(run: Run) -> dict[str, Any]:
         summary["wall_s"] = wall_s
     if seen.synchronous:
         summary["critical_trips"] = seen.critical_trips()
+        summary["asking_s"] = seen.asking_s()
     return summary | {
         "messages_per_agent": seen.total("messages") / agents,
         "samples": samples,
@@ -149,6 +158,6 @@ def sweep_figures(table: polars.DataFrame) -> list[Drawing]:
     drawings = []
     if "opinions" in table.columns and "samples_per_update" in table.columns:
         drawings.append(answers(table))
-    if "latency" in table.columns and "summary.wall_s" in table.columns:
+    if "latency" in table.columns and "asking_s" in table.columns:
         drawings.append(waiting(table))
     return drawings

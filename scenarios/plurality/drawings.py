@@ -100,10 +100,10 @@ def waiting(table: polars.DataFrame) -> drawing.Drawing:
     groups = _by_protocol(table)
     lines: dict[str, list[Point]] = {}
     for colour, (protocol, rows) in zip(drawing.PALETTE * 2, groups.items(), strict=False):
-        lines[protocol] = _points(rows, "latency", "summary.wall_s", lambda value: parse(value, "duration"))
+        lines[protocol] = _points(rows, "latency", "asking_s", lambda value: parse(value, "duration"))
         scaled = [(1e3 * x, y, error) for x, y, error in lines[protocol]]
         _errorbars(axes, scaled, colour, protocol, "o-")
-    caption = "Time from the first query to consensus against the one-way latency of the links."
+    caption = "Time from the first query to consensus, barriers between rounds left out, against the one-way latency."
     if all(rival in lines for rival in RIVALS):
         crossings = crossovers(lines[RIVALS[0]], lines[RIVALS[1]])
         for x, y in crossings:
