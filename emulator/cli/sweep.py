@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from emulator.cli.play import Played
     from emulator.cli.sweep_values import Combination
     from emulator.record.sweep import Sweep
     from emulator.scenario import Scenario
@@ -50,7 +52,7 @@ def sweep(
     json: Annotated[bool, typer.Option("--json", help="Print sweep.json at the end.")] = False,
 ) -> None:
     """Run a scenario over values and seeds, one run after another, and make one table and report of it."""
-    from emulator.cli.sweep_values import combinations
+    from emulator.cli.sweep_values import combinations, values_by_key
     from emulator.errors import PlatformError
     from emulator.record.sweep import Sweep
     from emulator.show.progress import RunProgress
@@ -58,26 +60,22 @@ def sweep(
     fixed = [] if duration is None else [f'duration="{duration}"']
     fixed += overrides or []
     grid = combinations(over or [], seeds)
-    first = _check(scenario, fixed, grid)
-    values = {key: list(dict.fromkeys(each.values[key] for each in grid)) for key in grid[0].values}
-    about = {"command": sys.argv, "analysis": first[0].analysis, "directory": first[0].directory}
-    table = Sweep.create(runs, first[0].name, values, seeds, **about)
+    first, seed_of = _check(scenario, fixed, grid)
+    about = {"command": sys.argv, "analysis": first.analysis, "directory": first.directory}
+    table = Sweep.create(runs, first.name, values_by_key(grid), seeds, **about)
     table.save()
-    plan = [
-        (each, seed)
-        for each, loaded in zip(grid, first, strict=True)
-        for seed in range(loaded.seed, loaded.seed + seeds)
-    ]
+    plan = [(each, base + more) for each, base in zip(grid, seed_of, strict=True) for more in range(seeds)]
     progress = RunProgress(len(plan))
     with _stops() as stopped:
-        for combination, seed in plan:
-            if not stopped:
-                try:
-                    _one(scenario, fixed, combination, seed, runs, keep, table, progress, stopped)
-                except PlatformError:
-                    if not table.rows:
-                        table.discard()
-                    raise
+        player = _Player(scenario, fixed, runs, keep, table, progress, stopped)
+        try:
+            for combination, seed in plan:
+                if not stopped:
+                    player.play(combination, seed)
+        except PlatformError:
+            if not table.rows:
+                table.discard()
+            raise
         table.complete = not stopped
         progress.close()
         table.save()
@@ -85,23 +83,30 @@ def sweep(
     raise typer.Exit(_exit_code(table))
 
 
-def _check(source: str, fixed: list[str], grid: list[Combination]) -> list[Scenario]:
-    """The scenario of each combination at its first seed; every problem of all of them where there is one."""
+def _check(source: str, fixed: list[str], grid: list[Combination]) -> tuple[Scenario, list[int]]:
+    """Load each combination and build its network: the first scenario, and the seed of each.
+
+    ScenarioError with every problem of all combinations where there is one.
+    """
     from emulator.errors import Problem, ScenarioError
     from emulator.runtime.handle import build_network
     from emulator.scenario import load
 
-    scenarios: list[Scenario] = []
+    first: Scenario | None = None
+    seeds: list[int] = []
     problems: dict[Problem, None] = {}
     for combination in grid:
         try:
-            scenarios.append(load(source, overrides=[*fixed, *combination.overrides]))
-            build_network(scenarios[-1])
+            scenario = load(source, overrides=[*fixed, *combination.overrides])
+            build_network(scenario)
         except ScenarioError as error:
             problems |= dict.fromkeys(error.problems)
-    if problems:
+        else:
+            first = first or scenario
+            seeds.append(scenario.seed)
+    if problems or first is None:
         raise ScenarioError(list(problems))
-    return scenarios
+    return first, seeds
 
 
 @contextmanager
@@ -122,64 +127,70 @@ def _stops() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _one(
-    source: str,
-    fixed: list[str],
-    combination: Combination,
-    seed: int,
-    runs: Path,
-    keep: Keep,
-    table: Sweep,
-    progress: RunProgress,
-    stopped: list[int],
-) -> None:
-    """Play one run, again where it was late, and add its row. An interrupted run has none."""
-    from emulator.cli.play import play
-    from emulator.errors import EXIT_LATE, EXIT_PASS, PlatformError, SkyloomError
-    from emulator.scenario import load
+@dataclass
+class _Player:
+    """Plays runs of one sweep into its table."""
 
-    progress.begin(f"{combination} seed {seed}".lstrip())
-    about: dict[str, Any] = {"seed": seed, "run": "", "verdict": "fail"}
-    summary: dict[str, Any] = {}
-    for attempt in range(1, MOST_TRIES + 1):
-        began_s = time.monotonic()
-        try:
-            scenario = load(source, overrides=[*fixed, *combination.overrides, f"seed={seed}"])
-            played = play(scenario, runs, nullcontext(progress))
-        except PlatformError:
-            raise
-        except SkyloomError as error:
-            about |= {"exit_code": error.exit_code, "wall_s": time.monotonic() - began_s, "attempts": attempt}
-            about["error"] = str(error)
-            break
-        if played.interrupted:
-            stopped.append(signal.SIGINT)
-            return
-        found, summary = _outcome(played.folder.path)
-        about |= {"run": played.folder.path.name, "exit_code": played.exit_code, **found}
-        about |= {"wall_s": time.monotonic() - began_s, "attempts": attempt}
-        if played.exit_code == EXIT_PASS and keep is Keep.failed:
-            played.folder.remove()
-        if played.exit_code != EXIT_LATE or stopped:
-            break
-        if attempt < MOST_TRIES:
-            progress.note(f"{combination} seed {seed}: too late to trust, played again ({attempt} of {MOST_TRIES})")
-    table.add(combination.values, about, summary)
-    table.save()
-    passed = about["exit_code"] == EXIT_PASS
-    said = "pass" if passed else f"fail (exit {about['exit_code']}) {about['error'] or about['run']}".rstrip()
-    progress.end(said, lasting=not passed)
+    source: str
+    fixed: list[str]  # `--set` items of every run
+    runs: Path
+    keep: Keep
+    table: Sweep
+    progress: RunProgress
+    stopped: list[int]  # filled where somebody wants the sweep to end
+
+    def play(self, combination: Combination, seed: int) -> None:
+        """Play one run, again where it was late, and add its row. An interrupted run has none."""
+        from emulator.errors import EXIT_LATE, EXIT_PASS, PlatformError, SkyloomError
+
+        self.progress.begin(f"{combination} seed {seed}".lstrip())
+        about: dict[str, Any] = {"seed": seed, "run": "", "verdict": "fail"}
+        summary: dict[str, Any] = {}
+        for attempt in range(1, MOST_TRIES + 1):
+            began_s = time.monotonic()
+            try:
+                played = self._play(combination, seed)
+                if played.interrupted:
+                    self.stopped.append(signal.SIGINT)
+                    return
+                found, summary = _outcome(played)
+                about |= found
+                if self.keep is Keep.failed and played.exit_code == EXIT_PASS:
+                    played.folder.remove()
+            except PlatformError:
+                raise
+            except SkyloomError as error:
+                about |= {"exit_code": error.exit_code, "error": str(error)}
+            about |= {"wall_s": time.monotonic() - began_s, "attempts": attempt}
+            if about["exit_code"] != EXIT_LATE or self.stopped:
+                break
+            if attempt < MOST_TRIES:
+                self.progress.note(f"{combination} seed {seed}: late, played again ({attempt + 1} of {MOST_TRIES})")
+        self.table.add(combination.values, about, summary)
+        self.table.save()
+        passed = about["exit_code"] == EXIT_PASS
+        said = " ".join(about["error"].split()) or about["run"]
+        self.progress.end("pass" if passed else f"fail (exit {about['exit_code']})  {said}", lasting=not passed)
+
+    def _play(self, combination: Combination, seed: int) -> Played:
+        from emulator.cli.play import play
+        from emulator.scenario import load
+
+        scenario = load(self.source, overrides=[*self.fixed, *combination.overrides, f"seed={seed}"])
+        return play(scenario, self.runs, nullcontext(self.progress))
 
 
-def _outcome(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """What a run's verdict says: verdict and error, and its summary."""
+def _outcome(played: Played) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is known of a run that has ended (columns of the table), and its summary."""
     from emulator.record.verdict import Verdict
 
+    path = played.folder.path
+    about = {"run": path.name, "exit_code": played.exit_code}
     try:
-        verdict = Verdict.from_json((folder / "verdict.json").read_text())
+        verdict = Verdict.from_json((path / "verdict.json").read_text())
     except (OSError, ValueError) as error:
-        return {"verdict": "fail", "error": f"no verdict: {error}"}, {}
-    return {"verdict": verdict.verdict, "error": verdict.error}, verdict.summary
+        return about | {"verdict": "fail", "error": f"no verdict: {error}"}, {}
+    return about | {"verdict": verdict.verdict, "error": verdict.error}, verdict.summary
 
 
 def _conclude(table: Sweep, json: bool) -> None:

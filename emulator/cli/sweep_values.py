@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from math import isfinite
 from typing import Any
 
 from emulator.errors import UsageError
@@ -45,6 +46,11 @@ def combinations(over: list[str], seeds: int) -> list[Combination]:
         )
         for texts in product(*(texts for _, texts in keys))
     ]
+
+
+def values_by_key(grid: list[Combination]) -> dict[str, list[Any]]:
+    """Each swept key with its values in order, each once; 1 and true are two."""
+    return {key: list({repr(each.values[key]): each.values[key] for each in grid}.values()) for key in grid[0].values}
 
 
 def _key_and_texts(item: str) -> tuple[str, list[str]]:
@@ -95,4 +101,5 @@ def _value(text: str) -> Any:
     from emulator.scenario.overrides import value_of
 
     value = value_of(text)
-    return value if isinstance(value, bool | int | float | str) else text
+    finite = isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value))
+    return value if finite else text

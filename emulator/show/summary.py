@@ -5,7 +5,6 @@ Invariant: it shows nothing that is not in verdict.json, and says by a sign and 
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,9 +97,9 @@ def meaning(verdict: Verdict) -> str:
 
 def rounds_words(rounds: Mapping[str, Any]) -> str:
     """What the verdict says of rounds: "rounds 12, 84 messages, round fidelity 1.0"."""
-    fidelity = rounds.get("fidelity", 1.0)
-    share = "1.0" if fidelity == 1 else str(math.floor(fidelity * 1e4) / 1e4)  # never rounded up to 1
-    words = f"rounds {rounds.get('rounds', 0):,}, {rounds.get('messages', 0):,} messages, round fidelity {share}"
+    fidelity = float(rounds.get("fidelity", 1.0))
+    words = f"rounds {rounds.get('rounds', 0):,}, {rounds.get('messages', 0):,} messages"
+    words += f", round fidelity {text.share(fidelity)}"
     if fidelity < 1:
         words += f" ({rounds.get('in_slot', 0):,} of {rounds.get('received', 0):,} in their round)"
     if rounds.get("counts_agree") is False:

@@ -61,7 +61,7 @@ def value(figure: Any) -> str:
     if isinstance(figure, bool):
         return "true" if figure else "false"
     if isinstance(figure, float):
-        return number(figure)
+        return share(figure) if 0.99 <= figure <= 1 else number(figure)
     if isinstance(figure, int):
         return f"{figure:,}"
     if isinstance(figure, Mapping):
@@ -69,6 +69,11 @@ def value(figure: Any) -> str:
     if isinstance(figure, list):
         return f"{len(figure)} values"
     return str(figure)
+
+
+def share(part: float) -> str:
+    """A share, cut to four digits: 1.0 stands for all and nothing less."""
+    return str(math.floor(part * 1e4) / 1e4)
 
 
 def number(value: float | None, digits: int = 3) -> str:

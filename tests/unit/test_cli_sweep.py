@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emulator.cli import play as playing
 from emulator.cli.sweep import Keep, sweep
-from emulator.cli.sweep_values import combinations, split
+from emulator.cli.sweep_values import combinations, split, values_by_key
 from emulator.errors import EmulationError, PlatformError, ScenarioError, UsageError
 from emulator.record.folder import RunFolder
 from emulator.record.sweep import load_sweep
@@ -213,6 +213,11 @@ def test_values_of_a_list():
     assert [each.values["graph"] for each in found[::4]] == ["regular:64,4", "cycle:6"]
     assert [each.values["k"] for each in found[:4]] == ["[1,2]", 3, True, 0.5]
     assert found[0].overrides == ["graph='regular:64,4'", "k=[1,2]"]
+
+
+def test_values_are_kept_apart_by_type():
+    grid = combinations(["a=1,true,nan", "b=x,y"], 1)
+    assert values_by_key(grid) == {"a": [1, True, "nan"], "b": ["x", "y"]}
 
 
 PART = st.text(st.characters(exclude_characters="\"'()[]{},\\", codec="utf-8"), max_size=8)

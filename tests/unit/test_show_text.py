@@ -54,3 +54,19 @@ def test_duration(seconds, expected):
 def test_delays_and_errors():
     assert [text.milliseconds(value) for value in (0.2, 99.994, 107.23, None)] == ["0.20", "99.99", "107.2", "-"]
     assert [text.signed(value) for value in (0.2, -3, None)] == ["+0.20", "-3.00", "-"]
+
+
+def test_figures_of_every_kind():
+    shown = [text.value(one) for one in (None, True, 12345, 12345.678, "x", {"p50": 1.5, "n": 2}, [1, 2])]
+    assert shown == ["-", "true", "12,345", "12,300", "x", "(p50 1.50, n 2)", "2 values"]
+
+
+def test_what_is_nearly_all_never_shows_as_all():
+    assert [text.value(one) for one in (1.0, 0.99999, 0.9984, 0.5)] == ["1.0", "0.9999", "0.9984", "0.500"]
+
+
+def test_plain_tables_cut_nothing_and_align_numbers():
+    assert text.aligned(["name", "value", ""], [["a", "1", ""], ["longer", "+10.5", "note"]]) == (
+        "name    value\na           1\nlonger  +10.5  note\n"
+    )
+    assert text.aligned(["alone"], []) == "alone\n"
