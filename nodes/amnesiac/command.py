@@ -21,7 +21,8 @@ from nodes.amnesiac.engine import decide as decide_offline
 from nodes.amnesiac.generators import GENERATORS, adversary_of, read_case
 from nodes.amnesiac.graph import Graph, check_sources
 
-NODES_ALONE = 5000  # rounds that a trace shows without being asked for more
+MOST_SHOWN = 5000  # rounds of a trace
+NAMES = ", ".join(GENERATORS)
 
 GraphOption = Annotated[str | None, typer.Option("--graph", "-g", help='Graph: a name such as "cycle:6", or a file.')]
 SourcesOption = Annotated[str | None, typer.Option("--sources", help="Nodes that send in round 1, such as 0,3.")]
@@ -31,7 +32,7 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Seed of random graphs."
 def decide(
     file: Annotated[Path | None, typer.Argument(help="Adversary file, which may hold graph and sources too.")] = None,
     graph: GraphOption = None,
-    adversary: Annotated[str | None, typer.Option("--adversary", "-a", help=f"One of {', '.join(GENERATORS)}.")] = None,
+    adversary: Annotated[str | None, typer.Option("--adversary", "-a", help=f"One of {NAMES}.")] = None,
     sources: SourcesOption = None,
     seed: SeedOption = 1,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Rounds after which the answer is: undecided.")] = LIMIT,
@@ -46,7 +47,7 @@ def decide(
         raise UsageError("no file and no --graph; wanted a file that holds a graph, or --graph")
     chosen, start, played = _case(file, graph, adversary, _numbers(sources), seed)
     decision = decide_offline(chosen, start, played, limit=limit, brent=brent)
-    rounds = min(decision.round, NODES_ALONE)
+    rounds = min(decision.round, MOST_SHOWN)
     shown = play(chosen, start, played, rounds) if trace or as_json else None
     if as_json:
         sys.stdout.write(json.dumps(_document(chosen, start, decision, shown, trace), indent=2) + "\n")
@@ -62,7 +63,7 @@ def decide(
 
 
 def generate(
-    adversary: Annotated[str, typer.Argument(help=f'{", ".join(GENERATORS)}; with keys: "random:seed=3,max=2".')],
+    adversary: Annotated[str, typer.Argument(help=f"{NAMES}; with keys: 'random:seed=3,max=2'.")],
     graph: GraphOption = None,
     sources: SourcesOption = None,
     seed: SeedOption = 1,
