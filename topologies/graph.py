@@ -25,6 +25,7 @@ Names and families of graphs: `topologies.graph_names`, `topologies.graph_famili
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from math import inf
 from typing import Annotated
@@ -114,7 +115,7 @@ def build(config: Config, options: BuildOptions) -> Topo:
         Knots.constant(table.delay_s, table.rate_bps, table.loss),
     )
     ends = dict.fromkeys(end for a, b in edges for end in ((a, b), (b, a)))
-    varying = _knots(config.slots, base, set(ends), name, options.duration_s)
+    varying = _knots(config.slots, base, ends, name, options.duration_s)
     topo = Topo()
     for node in name:
         topo.addHost(node, role="host", live=True)
@@ -131,7 +132,7 @@ def build(config: Config, options: BuildOptions) -> Topo:
 
 
 def _knots(
-    plan: SlotPlan | None, base: EndSpec, ends: set[tuple[str, str]], name: list[str], duration_s: float
+    plan: SlotPlan | None, base: EndSpec, ends: Collection[tuple[str, str]], name: list[str], duration_s: float
 ) -> dict[tuple[str, str], Knots]:
     """Tables of the ends that vary. DataError names the event that does not fit the graph."""
     if plan is None:

@@ -122,7 +122,7 @@ def _families() -> dict[str, Family]:
         Family("gp:N,K", "generalised Petersen graph, 2N nodes", (3, 1), lambda n, k: (2 * n, 3 * n),
                generalised_petersen),
         Family("kneser:N,K", "K-subsets that share nothing", (1, 1),
-               lambda n, k: (comb(n, k), comb(n, k) ** 2 / 2) if n < 5000 else (inf, inf), kneser),
+               lambda n, k: (comb(n, k), comb(n, k) ** 2 // 2) if n < 5000 else (inf, inf), kneser),
         Family("circulant:N,A", "a cycle joined A, … apart; more steps may follow", (1, 1),
                lambda n, *steps: (n, n * len(steps)), lambda n, *steps: nx.circulant_graph(n, list(steps)), more=True),
         Family("hexagons:AxB", "a honeycomb of A rows", (1, 1), lambda a, b: (2 * (a + 1) * (b + 1), 6 * a * b + 9),

@@ -29,13 +29,12 @@ def generated(text: str, seed: int) -> nx.Graph[Any]:
     name, _, arguments = text.partition(":")
     name, positional, named = name.strip(), *_arguments(arguments)
     call = _generator(name)
-    known = inspect.signature(call).parameters
+    known = [each for each in inspect.signature(call).parameters.values() if not each.name.startswith("backend")]
     try:
-        bound = inspect.signature(call).bind(*positional, **named)
+        bound = inspect.Signature(known).bind(*positional, **named)
     except TypeError as error:
-        form = ", ".join(str(each) for each in known.values() if not each.name.startswith("backend"))
-        raise ValueError(f"nx.{name}: {error}; wanted its arguments, {form}") from None
-    if "seed" in known and "seed" not in bound.arguments:
+        raise ValueError(f"nx.{name}: {error}; wanted its arguments, {', '.join(map(str, known))}") from None
+    if any(each.name == "seed" for each in known) and "seed" not in bound.arguments:
         named["seed"] = seed
     return _in_a_process(name, positional, named)
 
@@ -88,7 +87,7 @@ def _argument(text: str) -> Argument:
 
 def _in_a_process(name: str, positional: list[Argument], named: dict[str, Argument]) -> nx.Graph[Any]:
     what = f"nx.{name}"
-    order = json.dumps([name, positional, named])
+    order = json.dumps([CPU_S, name, positional, named])
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__], input=order, capture_output=True, text=True, timeout=WALL_S, check=False
@@ -137,9 +136,9 @@ def main() -> None:
     """Reads an order from standard input and writes the answer to standard output."""
     import resource
 
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 1))
+    cpu_s, name, positional, named = json.load(sys.stdin)
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    name, positional, named = json.load(sys.stdin)
     json.dump(_answer(name, positional, named), sys.stdout)
 
 

@@ -8,19 +8,20 @@ the round in which it leaves: a message of round r that is late by d rounds need
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil, inf
 from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from emulator.network import Floats, Knots
 from emulator.tables import Table
 from emulator.units import Duration, show
 
 MAX_KNOTS = 2_000_000  # of all ends together: 66 MB
+MOST = 10**9  # rounds: so that sums of them fit into 64 bits
 
 Rounds = NDArray[np.int64]
 End = tuple[str, str]  # the node that sends, the node that receives
@@ -45,7 +46,7 @@ class Event(Table):
     """The round in which the packets leave."""
     edge: tuple[str, str]
     """The nodes that it leads from and to; for `down` the order is without meaning."""
-    delay_rounds: int | None = Field(None, ge=0)
+    delay_rounds: int | None = Field(None, ge=0, le=MOST)
     """Rounds by which messages in this direction arrive later than the others."""
     lost: bool = False
     """Whether all packets in this direction are lost."""
@@ -100,6 +101,28 @@ class Runs(NamedTuple):
         return Runs(*(column[self.begin < round] for column in self))
 
 
+def states_of(events: Iterable[Event]) -> dict[End, dict[int, int]]:
+    """State by round of each end that does not always keep to its base values, by sender and receiver.
+
+    ValueError where two events contradict each other.
+    """
+    ends: defaultdict[End, dict[int, int]] = defaultdict(dict)
+    for number, event in enumerate(events):
+        a, b = event.edge
+        state = DOWN if event.down else LOST if event.lost else event.delay_rounds or 0
+        for end in ((a, b), (b, a)) if event.down else ((a, b),):
+            before = ends[end].setdefault(event.round, state)
+            if before != state:
+                raise ValueError(
+                    f"event {number}: {end[0]} to {end[1]} is {_says(state)} in round {event.round} and, by an "
+                    f"earlier event, {_says(before)}; wanted one of them"
+                )
+    varying = {
+        end: {round: state for round, state in rounds.items() if state} for end, rounds in ends.items()
+    }  # fmt: skip
+    return {end: rounds for end, rounds in varying.items() if rounds}
+
+
 class SlotPlan(Table):
     """Rounds as slots of scenario time, and what links do in them."""
 
@@ -107,43 +130,23 @@ class SlotPlan(Table):
     """When round 0 begins."""
     length_s: Annotated[Duration, AfterValidator(_positive)]
     """Length of a round."""
-    prefix: int = Field(0, ge=0)
+    prefix: int = Field(0, ge=0, le=MOST)
     """Rounds 0 … prefix-1 are played once."""
-    period: int = Field(0, ge=0)
+    period: int = Field(0, ge=0, le=MOST)
     """Rounds prefix … prefix+period-1 are played again and again; 0: nothing happens after the prefix."""
     events: tuple[Event, ...] = ()
     """What happens; in rounds 0 … prefix+period-1."""
 
-    @model_validator(mode="after")
-    def _events_are_played(self) -> SlotPlan:
-        last = self.prefix + self.period - 1
-        for number, event in enumerate(self.events):
+    @field_validator("events")
+    @classmethod
+    def _are_played(cls, events: tuple[Event, ...], info: ValidationInfo) -> tuple[Event, ...]:
+        last = info.data.get("prefix", 0) + info.data.get("period", inf) - 1
+        for number, event in enumerate(events):
             if event.round > last:
                 allowed = f"0 to {last} (prefix + period - 1)" if last >= 0 else "a prefix or a period that reaches it"
                 raise ValueError(f"event {number} in round {event.round}, which is never played; wanted {allowed}")
-        self.states()
-        return self
-
-    def states(self) -> dict[End, dict[int, int]]:
-        """State by round of each end that does not always keep to its base values, by sender and receiver.
-
-        ValueError where two events contradict each other.
-        """
-        ends: defaultdict[End, dict[int, int]] = defaultdict(dict)
-        for number, event in enumerate(self.events):
-            a, b = event.edge
-            state = DOWN if event.down else LOST if event.lost else event.delay_rounds or 0
-            for end in ((a, b), (b, a)) if event.down else ((a, b),):
-                before = ends[end].setdefault(event.round, state)
-                if before != state:
-                    raise ValueError(
-                        f"event {number}: {end[0]} to {end[1]} is {_says(state)} in round {event.round} and, by an "
-                        f"earlier event, {_says(before)}; wanted one of them"
-                    )
-        varying = {
-            end: {round: state for round, state in rounds.items() if state} for end, rounds in ends.items()
-        }  # fmt: skip
-        return {end: rounds for end, rounds in varying.items() if rounds}
+        states_of(events)
+        return events
 
     def knots(self, base: Mapping[End, Knots], duration_s: float) -> dict[End, Knots]:
         """Tables of the ends that vary, for a run of that duration; `base` has the constant values of each end.
@@ -154,10 +157,10 @@ class SlotPlan(Table):
         turns = max(0.0, (rounds - self.prefix) / self.period) if self.period else 0.0
         runs = {}
         count = 0.0
-        for end, states in self.states().items():
+        for end, states in states_of(self.events).items():
             once = Runs.of({round: state for round, state in states.items() if round < self.prefix})
             again = Runs.of({round: state for round, state in states.items() if round >= self.prefix})
-            count += 4.0 * (len(once.begin) + (turns * len(again.begin) if len(again.begin) else 0.0))
+            count += 4.0 * (len(once.begin) + turns * len(again.begin))
             runs[end] = once, again
         if count > MAX_KNOTS:
             raise ValueError(
@@ -193,4 +196,4 @@ class SlotPlan(Table):
 
 
 def _says(state: int) -> str:
-    return {0: "on time", LOST: "lost", DOWN: "down"}.get(state, f"late by {state} rounds")
+    return {0: "on time", LOST: "lost", DOWN: "down"}.get(state, f"late by {state} round{'s' * (state > 1)}")

@@ -6,6 +6,7 @@ as the node attribute "label"; whatever cannot be that is refused with what was 
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
@@ -52,7 +53,7 @@ def graph_of(spec: str, seed: int = 1, directory: str = ".", *, connected: bool 
 def numbers(text: str, form: str) -> list[float | int]:
     """The numbers of "64,4" or "4x4". ValueError."""
     found: list[float | int] = []
-    for part in text.replace("x", ",").split(","):
+    for part in re.sub(r"(?<=\d)x(?=\d)", ",", text).split(","):
         try:
             found.append(int(part))
         except ValueError:
@@ -101,7 +102,9 @@ def _of_family(family: Family, arguments: str, seed: int) -> Graph:
     refuse_large(nodes, edges)
     try:
         return family.make(*given, seed=seed) if family.random else family.make(*given)
-    except nx.NetworkXException as error:
+    except (nx.NetworkXException, ValueError) as error:
+        if "; wanted " in str(error):
+            raise
         raise ValueError(f"{arguments}: {error}; wanted {family.help}") from None
 
 
