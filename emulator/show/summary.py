@@ -211,7 +211,9 @@ def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
     if verdict.rounds:
         facts.append(("rounds", Text(rounds_words(verdict.rounds).removeprefix("rounds "))))
     single = [
-        f"{name} {text.value(value)}" for name, value in verdict.summary.items() if not isinstance(value, dict | list)
+        f"{name} {text.value(value)}"
+        for name, value in verdict.summary.items()
+        if not isinstance(value, dict | list) and name not in verdict.prediction
     ]
     if single:
         facts.append(("summary", Text(", ".join(single))))

@@ -50,4 +50,4 @@ def _mean(found: tuple[float, float | None] | None) -> str:
     if found is None:
         return "-"
     mean, error = found
-    return text.number(mean) if error is None else f"{text.number(mean)} ± {text.number(error, 2)}"
+    return text.value(mean) if error is None else f"{text.value(mean)} ± {text.number(error, 2)}"
