@@ -23,11 +23,15 @@ MAX_BYTES = 50_000_000
 def read(path: Path) -> nx.Graph[Any]:
     """The graph of a file, directed where the file says so. ValueError names the file and what is wrong with it."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"{path.name} has more than {MAX_BYTES:,} bytes; wanted a smaller file")
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}; wanted a file that can be read") from None
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        said = getattr(error, "strerror", None) or error
+        raise ValueError(f"{str(path)!r:.200}: {said}; wanted a file that can be read") from None
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{path.name} has more than {MAX_BYTES:,} bytes; wanted a smaller file")
+    try:
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name}: byte {error.start} is no UTF-8; wanted a text file") from None
     reader = READERS[path.suffix]
@@ -101,7 +105,7 @@ def _networkx_json(data: dict[str, Any]) -> nx.Graph[Any]:
 
 
 def _gml(text: str) -> nx.Graph[Any]:
-    return nx.parse_gml(text, label="id" if "label" not in text else "label")
+    return nx.parse_gml(text, label="id")  # labels may be missing, or stand twice; as attributes they are kept
 
 
 READERS: dict[str, Callable[[str], nx.Graph[Any]]] = {
