@@ -1,0 +1,1 @@
+"""DAG-BFT validators: a certified DAG ordered by Bullshark, with early finality after Lemonshark."""

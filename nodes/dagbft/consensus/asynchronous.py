@@ -1,0 +1,152 @@
+"""Asynchronous Bullshark: which leaders are committed (Spiegelman et al., arXiv 2201.05677, section 5).
+
+Wave w is the rounds 4w-3 to 4w. It has a steady leader in its first and in its third round, known beforehand, and a
+fallback leader in its first round that the coin names when the wave is over. An author votes in a wave either for the
+steady leaders or for the fallback leader; its first block of the wave decides which.
+
+Invariant: how a block votes is read from its own past alone, so all validators that hold it agree on it. An author
+whose first block of a wave is not in the past of its later one (it was away, and came back) has no vote with the later
+one. The public prototypes lack this clause, and count differently depending on which blocks they hold.
+"""
+
+from __future__ import annotations
+
+from nodes.dagbft.consensus.committee import Schedule
+from nodes.dagbft.consensus.dag import Block, Dag, Refused, Slot, members
+
+
+def wave_of(round: int) -> int:
+    return (round + 3) // 4
+
+
+class Asynchronous:
+    """Steady leaders in odd rounds, and a fallback leader a wave."""
+
+    def __init__(self, dag: Dag, schedule: Schedule) -> None:
+        self.last = 0  # round of the last committed leader
+        self._dag = dag
+        self._schedule = schedule
+        self._n = dag.committee.n
+        self._enough = dag.committee.faults + 1
+        self._steady: dict[int, int] = {}  # by round: the authors whose block votes for steady leaders
+        self._fallback: dict[int, int] = {}  # by round: those whose block votes for the fallback leader
+        self._coin: dict[int, int] = {}  # by wave: the author of the fallback leader
+
+    def leader(self, round: int) -> int | None:
+        """The steady leader of a round; None in even rounds."""
+        return self._schedule.author(round // 2) if round % 2 else None
+
+    def kind(self, slot: Slot) -> str:
+        return "steady" if self.leader(slot[0]) == slot[1] else "fallback"
+
+    def admit(self, block: Block) -> None:
+        """A block that opens a wave needs the coin of the wave before. q blocks of that wave's last round are its
+        parents, so whoever holds these has had all shares.
+        """
+        wave = wave_of(block.round) - 1
+        if block.round % 4 == 1 and wave and wave not in self._coin and block.round - 4 > self._dag.floor:
+            raise Refused("coin", f"block {block.slot} before the coin of wave {wave}; wanted the coin first")
+
+    def reveal(self, wave: int, author: int) -> None:
+        """The coin of a wave. A second, different value raises ValueError."""
+        if wave < 1 or not 0 <= author < self._n or self._coin.setdefault(wave, author) != author:
+            raise ValueError(f"coin {author} of wave {wave}; wanted one author in 0..{self._n - 1} for a wave")
+
+    def direct_votes(self) -> int:
+        """How many parents must vote for a leader to commit it: q. Then at most f authors vote in the other mode, and
+        every later leader sees f + 1 of the q. (With f + 1, two validators can commit different leaders of one
+        wave.)
+        """
+        return self._dag.committee.quorum
+
+    def votes_from_own_past(self, block: Block, first: int) -> bool:
+        """The mode clause: the author's first block of the wave is in the past of its later block."""
+        return self._dag.reaches(block.slot, first, block.author)
+
+    def add(self, block: Block) -> Slot | None:
+        """The leader that a block, new in the DAG, commits directly. Sets the block's mode."""
+        round = block.round
+        phase = round % 4
+        if phase == 1:
+            return self._open_wave(block)
+        mine, first = 1 << block.author, 4 * wave_of(round) - 3
+        for modes in (self._steady, self._fallback):
+            if modes.get(first, 0) & mine and self.votes_from_own_past(block, first):
+                modes[round] = modes.get(round, 0) | mine
+        if phase == 3 and self._steady_votes(block.parents, round - 2) >= self.direct_votes():
+            return self._new_leader(round - 2, self._schedule.author((round - 2) // 2))
+        return None
+
+    def _open_wave(self, block: Block) -> Slot | None:
+        """A wave's first block: steady where its parents committed a leader of the wave before, else fallback."""
+        round, mine, enough, leader = block.round, 1 << block.author, self.direct_votes(), None
+        modes = self._steady
+        if round > 1:
+            if self._steady_votes(block.parents, round - 2) >= enough:
+                leader = self._new_leader(round - 2, self._schedule.author((round - 2) // 2))
+            elif self._fallback_votes(block.parents, round - 4) >= enough:
+                leader = self._new_leader(round - 4, self._coin[wave_of(round) - 1])
+            else:
+                modes = self._fallback
+        modes[round] = modes.get(round, 0) | mine
+        return leader
+
+    def _new_leader(self, round: int, author: int) -> Slot | None:
+        return (round, author) if round > self.last else None
+
+    def _steady_votes(self, voters: int, round: int) -> int:
+        """How many of these authors' blocks of the next round vote for the steady leader of a round."""
+        children = self._dag.kids(round, self._schedule.author(round // 2))
+        return (voters & children & self._steady.get(round + 1, 0)).bit_count()
+
+    def _fallback_votes(self, voters: int, round: int) -> int:
+        """How many of these authors' blocks of a wave's last round vote for the fallback leader of its first."""
+        voters &= self._fallback.get(round + 3, 0)
+        author = self._coin.get(wave_of(round))
+        if author is None:
+            return 0
+        return sum(self._dag.reaches((round + 3, voter), round, author) for voter in members(voters))
+
+    def chain(self, leader: Slot) -> list[Slot]:
+        """The leaders to commit with this one, oldest first: each had f + 1 votes of one mode, and not of the other,
+        in the past of the next.
+        """
+        found, current, enough = [leader], leader, self._enough
+        for round in range(leader[0] - 2, self.last, -2):
+            steady = self._steady_votes(self._dag.seen(current, round + 1), round) >= enough
+            fallback = round % 4 == 1 and self._fallback_votes(self._dag.seen(current, round + 3), round) >= enough
+            if steady != fallback:
+                author = self._schedule.author(round // 2) if steady else self._coin[wave_of(round)]
+                current = (round, author)
+                found.append(current)
+        self.last = leader[0]
+        found.reverse()
+        return found
+
+    def mode(self, slot: Slot) -> str | None:
+        """How a held block votes: "steady", "fallback" or not at all."""
+        round, author = slot
+        if self._steady.get(round, 0) >> author & 1:
+            return "steady"
+        return "fallback" if self._fallback.get(round, 0) >> author & 1 else None
+
+    def may_lead(self, round: int, author: int) -> bool:
+        """Whether the block could be a leader that is committed later, for all that is known here.
+
+        Where q authors are known to be steady in a wave, its fallback leader cannot get f + 1 votes.
+        """
+        if round <= self.last or round % 2 == 0:
+            return False
+        if self._schedule.author(round // 2) == author:
+            return True
+        if round % 4 == 3 or self._steady.get(round, 0).bit_count() >= self._dag.committee.quorum:
+            return False
+        return self._coin.get(wave_of(round), author) == author
+
+    def collect(self, floor: int) -> None:
+        """Forget modes and coins of rounds up to and with `floor`."""
+        for modes in (self._steady, self._fallback):
+            for round in [round for round in modes if round <= floor]:
+                del modes[round]
+        for wave in [wave for wave in self._coin if 4 * wave <= floor]:
+            del self._coin[wave]

@@ -1,0 +1,117 @@
+"""The consensus of one validator: blocks and coin values go in, commits and early-final blocks come out.
+
+Invariant: the sequence of commits of any two validators is one a prefix of the other's, whatever blocks they hold and
+in whatever order these came. Where `check.wrong` is not 0 this, or a rule of early finality, has been broken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nodes.dagbft.consensus.asynchronous import Asynchronous
+from nodes.dagbft.consensus.bullshark import Bullshark
+from nodes.dagbft.consensus.committee import Committee, Schedule, Turns
+from nodes.dagbft.consensus.dag import Block, Dag, Slot
+from nodes.dagbft.consensus.early import Early, EarlyRule
+from nodes.dagbft.consensus.ordering import CausalOrder
+from nodes.dagbft.consensus.selfcheck import SelfCheck
+from nodes.dagbft.consensus.support_gated import GatedEarlyRule, GatedOrder
+
+PROTOCOLS: dict[str, type[Asynchronous] | type[Bullshark]] = {"asynchronous": Asynchronous, "psync": Bullshark}
+ORDERS = ("causal", "support-gated")
+
+
+class Commit(NamedTuple):
+    """A leader was committed: the blocks that it orders, in their order. `number` counts from 0."""
+
+    number: int
+    leader: Slot
+    kind: str  # "steady" or "fallback"
+    blocks: tuple[Slot, ...]
+
+
+Event = Commit | Early
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What all validators of a committee must agree on, but for `early` and `keep`."""
+
+    protocol: str = "asynchronous"
+    schedule: Schedule | None = None  # of the known leaders; None: round-robin from author 0
+    order: str = "causal"
+    look_back: int = 50  # rounds below the leader before, that a leader may still order; causal order only
+    early: bool = True
+    keep: int = 50  # rounds below the last leader that stay in the DAG, look_back + 8 at least
+    least_parents: int | None = None  # None: a quorum
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol {self.protocol!r}; wanted one of {', '.join(PROTOCOLS)}")
+        if self.order not in ORDERS:
+            raise ValueError(f"order {self.order!r}; wanted one of {', '.join(ORDERS)}")
+
+
+class Consensus:
+    """One validator's view of the DAG and all that follows from it."""
+
+    def __init__(self, committee: Committee, rules: Rules | None = None) -> None:
+        rules = rules or Rules()
+        self.committee = committee
+        self.dag = Dag(committee, rules.least_parents)
+        self.rule = PROTOCOLS[rules.protocol](self.dag, rules.schedule or Turns(range(committee.n)))
+        self.order: CausalOrder | GatedOrder
+        self.early: EarlyRule | GatedEarlyRule | None
+        if rules.order == "causal":
+            self.order = CausalOrder(self.dag, rules.look_back)
+            self.early = EarlyRule(self.dag, self.rule, self.order) if rules.early else None
+        else:
+            self.order = GatedOrder(self.dag)
+            self.early = GatedEarlyRule(self.dag, self.rule, self.order) if rules.early else None
+        self.check = SelfCheck(committee)
+        self.commits = 0
+        # Two waves more than can be ordered, so that the vote modes of late blocks can still be read from their pasts.
+        self._keep = max(rules.keep, rules.look_back + 8)
+
+    def add(self, block: Block) -> list[Event]:
+        """Take a block whose ancestors are in. The same block again changes nothing. Raises dag.Refused."""
+        self.rule.admit(block)
+        if not self.dag.add(block):
+            return []
+        events: list[Event] = []
+        if leader := self.rule.add(block):
+            events += self._commit(leader)
+        if self.early is not None:
+            events += self._promise(self.early.on_round(block.round))
+        return events
+
+    def coin(self, wave: int, author: int) -> list[Event]:
+        """The coin of a wave: who its fallback leader is. Needed before the first block of the next wave."""
+        self.rule.reveal(wave, author)
+        return list(self._promise(self.early.on_round(4 * wave - 3))) if self.early is not None else []
+
+    def _commit(self, leader: Slot) -> list[Event]:
+        """Order all that this leader and those before it stand for."""
+        events: list[Event] = []
+        for each in self.rule.chain(leader):
+            commit = Commit(self.commits, each, self.rule.kind(each), tuple(self.order.batch(each)))
+            self.commits += 1
+            events.append(commit)
+            self.check.ordered(commit.blocks)
+            if self.early is not None:
+                # Early events of the leaders in between would be overtaken at once: look when all are ordered.
+                self.early.note_ordered(commit.blocks)
+        self.check.lost(self.order.floor)
+        if self.early is not None:
+            events += self._promise(self.early.on_commit())
+        if (floor := leader[0] - self._keep) > self.dag.floor:
+            self.dag.collect(floor)
+            self.rule.collect(floor)
+            if self.early is not None:
+                self.early.collect(floor)
+        return events
+
+    def _promise(self, events: list[Early]) -> list[Early]:
+        self.check.early(events)
+        return events

@@ -1,0 +1,155 @@
+"""The certified DAG of one validator: who referenced whom, and what lies in whose past.
+
+Invariant: a block is in the DAG only with all its parents (those above the floor), and its past never changes.
+
+Sets of authors are masks: bit a is author a. The past of a block of round r is one integer in fields of n bits: field
+k is the mask of the authors whose blocks of round r-1-k are in its past. So the past of a child is the union of its
+parents' pasts, moved up by one field, with its parents in field 0; a path is a shift and an AND.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from nodes.dagbft.consensus.committee import Committee
+
+Slot = tuple[int, int]  # (round, author)
+
+
+class Block(NamedTuple):
+    """A certified header: `parents` are the authors, as a mask, whose blocks of the round before it references."""
+
+    round: int
+    author: int
+    parents: int
+    digest: bytes = b""  # of the header, where there is one: tells two blocks of one slot apart
+
+    @property
+    def slot(self) -> Slot:
+        return self.round, self.author
+
+
+class Refused(ValueError):
+    """A block that cannot go into the DAG; `reason` is a word to count it by."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+@lru_cache(maxsize=1 << 13)
+def members(mask: int) -> tuple[int, ...]:
+    """The authors of a mask, ascending."""
+    found = []
+    while mask:
+        low = mask & -mask
+        found.append(low.bit_length() - 1)
+        mask ^= low
+    return tuple(found)
+
+
+class Layer:
+    """The blocks of one round, by author."""
+
+    __slots__ = ("blocks", "held", "kids", "ordered", "past")
+
+    def __init__(self, n: int) -> None:
+        self.held = 0  # authors whose block is held
+        self.ordered = 0  # authors whose block has been emitted in a batch
+        self.blocks: list[Block | None] = [None] * n
+        self.kids = [0] * n  # authors whose block of the next round references this author's
+        self.past = [0] * n
+
+
+class Dag:
+    """The blocks above a floor. `least_parents` is q, but for old test vectors that were drawn without that rule."""
+
+    def __init__(self, committee: Committee, least_parents: int | None = None) -> None:
+        self.committee = committee
+        self.layers: dict[int, Layer] = {}
+        self.floor = 0  # blocks of this round and below are gone
+        self._n = committee.n
+        self._all = (1 << committee.n) - 1
+        self._least_parents = committee.quorum if least_parents is None else least_parents
+
+    def add(self, block: Block) -> bool:
+        """Take a block in; False where it is there already.
+
+        Raises Refused: "shape" (no such author, parents that cannot be), "stale" (at the floor or below), "conflict"
+        (another block holds its slot: somebody broke the quorum rule), "missing" (a parent is not held).
+        """
+        round, author, parents = block.round, block.author, block.parents
+        if round < 1 or not 0 <= author < self._n or not 0 <= parents <= self._all:
+            raise Refused("shape", f"block {block[:3]}; wanted round >= 1 and authors in 0..{self._n - 1}")
+        layer = self.layers.get(round)
+        if layer is not None and (held := layer.blocks[author]) is not None:
+            if held == block:
+                return False
+            raise Refused("conflict", f"a second block {block.slot}; wanted the one that is held, {held}")
+        past = self._past(block)
+        if layer is None:
+            layer = self.layers[round] = Layer(self._n)
+        layer.held |= 1 << author
+        layer.blocks[author] = block
+        layer.past[author] = past
+        return True
+
+    def _past(self, block: Block) -> int:
+        """Check a new block's parents, make it their child, and give its past."""
+        round, author, parents = block.round, block.author, block.parents
+        if round <= self.floor:
+            raise Refused("stale", f"block {block.slot}; wanted a round above {self.floor}")
+        if round == 1:
+            if parents:
+                raise Refused("shape", f"block {block.slot} with parents; wanted none in round 1")
+            return 0
+        if parents.bit_count() < self._least_parents:
+            raise Refused(
+                "shape", f"block {block.slot} with {parents.bit_count()} parents; wanted {self._least_parents} or more"
+            )
+        if round - 1 == self.floor:
+            return 0  # what it references has been collected
+        below = self.layers.get(round - 1)
+        if below is None or parents & ~below.held:
+            lacking = members(parents & ~(below.held if below else 0))
+            raise Refused(
+                "missing", f"block {block.slot} without its parents {lacking} of round {round - 1}; wanted all"
+            )
+        mine, kids, pasts, past = 1 << author, below.kids, below.past, 0
+        for parent in members(parents):
+            kids[parent] |= mine
+            past |= pasts[parent]
+        past = past << self._n | parents
+        if self.floor:
+            past &= (1 << (round - 1 - self.floor) * self._n) - 1
+        return past
+
+    def holds(self, round: int, author: int) -> bool:
+        layer = self.layers.get(round)
+        return layer is not None and layer.blocks[author] is not None
+
+    def kids(self, round: int, author: int) -> int:
+        """The authors whose held block of the next round references this block; 0 where it is not held."""
+        layer = self.layers.get(round)
+        return layer.kids[author] if layer is not None else 0
+
+    def seen(self, slot: Slot, round: int) -> int:
+        """The authors whose blocks of a round are in the past of a held block."""
+        above = slot[0] - 1 - round
+        return self.layers[slot[0]].past[slot[1]] >> above * self._n & self._all if above >= 0 else 0
+
+    def reaches(self, slot: Slot, round: int, author: int) -> bool:
+        """Whether the block (round, author) is in the past of a held block."""
+        return bool(self.seen(slot, round) >> author & 1)
+
+    def ordered(self, round: int, author: int) -> bool:
+        """Whether the block has been emitted in a batch."""
+        layer = self.layers.get(round)
+        return layer is not None and bool(layer.ordered >> author & 1)
+
+    def collect(self, floor: int) -> None:
+        """Forget all rounds up to and with `floor`."""
+        for round in range(self.floor + 1, floor + 1):
+            self.layers.pop(round, None)
+        self.floor = max(self.floor, floor)

@@ -1,0 +1,137 @@
+"""Consensus as a pure function on a DAG file: blocks with parents go in, the log of commits comes out, byte for byte.
+
+Invariant: the log depends on the DAG alone, not on the order in which blocks are fed; so the logs of a simulation and
+of a run over sockets, played from the DAG that they recorded, are equal to the ones that they wrote.
+
+A file is JSON: `name`, `note`, `n`, `protocol` ("asynchronous" or "psync"), `leaders` (authors in turn, or {"seed":
+7}), `coin` (authors by wave, or {"seed": 7}), `order`, `look_back`, `least_parents`, `blocks` [[round, author, [parent
+authors]], …] and, in fixtures, `views`: parts of the DAG with the commits and the early set that are expected of a
+validator that holds just these.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from nodes.dagbft.consensus.coin import ListedCoin, SeededCoin
+from nodes.dagbft.consensus.committee import Committee, Hashed, Schedule, Turns
+from nodes.dagbft.consensus.core import Commit, Consensus, Event, Rules
+from nodes.dagbft.consensus.dag import Block, Slot, members
+
+
+@dataclass(frozen=True, slots=True)
+class DagFile:
+    """What a DAG file says."""
+
+    name: str
+    committee: Committee
+    rules: Rules
+    coin: list[int] | int  # authors by wave, or a seed
+    blocks: list[Block]
+    document: dict[str, Any]
+
+    def new_coin(self) -> SeededCoin:
+        """A coin that has seen no block yet."""
+        if isinstance(self.coin, int):
+            return SeededCoin(self.committee, self.coin)
+        return ListedCoin(self.committee, self.coin)
+
+
+def read(text: str) -> DagFile:
+    """Read a DAG file. Raises ValueError with what was found and what is wanted."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error}; wanted JSON") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{type(document).__name__}; wanted an object with the keys n and blocks")
+    committee = Committee(_whole(document, "n", None))
+    schedule: Schedule
+    match document.get("leaders", list(range(committee.n))):
+        case {"seed": int(seed)}:
+            schedule = Hashed(committee.n, seed)
+        case authors:
+            schedule = Turns(_authors("leaders", authors, committee.n))
+    match document.get("coin", {"seed": 0}):
+        case {"seed": int(seed)}:
+            coin: list[int] | int = seed
+        case authors:
+            coin = _authors("coin", authors, committee.n)
+    rules = Rules(
+        protocol=document.get("protocol", "asynchronous"),
+        schedule=schedule,
+        order=document.get("order", "causal"),
+        look_back=_whole(document, "look_back", 50),
+        least_parents=_whole(document, "least_parents", committee.quorum),
+    )
+    blocks = [_block(entry, committee.n) for entry in document.get("blocks", [])]
+    return DagFile(str(document.get("name", "")), committee, rules, coin, blocks, document)
+
+
+def _whole(document: dict[str, Any], key: str, default: int | None) -> int:
+    value = document.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{key} {value!r}; wanted a whole number above 0")
+    return value
+
+
+def _authors(key: str, found: object, n: int) -> list[int]:
+    if not isinstance(found, list) or not found or not all(type(a) is int and 0 <= a < n for a in found):
+        raise ValueError(f"{key} {found!r}; wanted one or more authors in 0..{n - 1}, or a seed")
+    return found
+
+
+def _block(entry: object, n: int) -> Block:
+    match entry:
+        case [int(round), int(author), list(parents)] if all(type(a) is int and 0 <= a < n for a in parents):
+            if len(set(parents)) == len(parents):
+                return Block(round, author, sum(1 << parent for parent in parents))
+    raise ValueError(f"block {entry!r}; wanted [round, author, [distinct parent authors in 0..{n - 1}]]")
+
+
+def write(name: str, committee: Committee, protocol: str, blocks: Iterable[Block], **more: Any) -> str:
+    """The text of a DAG file; `more` are further keys of it as they stand there."""
+    rows = ",\n  ".join(json.dumps([b.round, b.author, list(members(b.parents))]) for b in blocks)
+    head = {"name": name, "n": committee.n, "protocol": protocol, **more}
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    return "{" + ",\n".join(lines) + ',\n"blocks": [\n  ' + rows + "]}\n"
+
+
+def play(file: DagFile, slots: Iterable[Slot] | None = None) -> tuple[Consensus, list[Event]]:
+    """Feed one validator with the blocks of these slots, all of them by default, in the order (round, author).
+
+    Each coin value comes as soon as f + 1 blocks of its wave's last round are in. Raises dag.Refused, a ValueError.
+    """
+    wanted = None if slots is None else set(slots)
+    return feed(
+        sorted(b for b in file.blocks if wanted is None or b.slot in wanted),
+        file.committee,
+        file.rules,
+        file.new_coin(),
+    )
+
+
+def feed(
+    blocks: Iterable[Block], committee: Committee, rules: Rules, coin: SeededCoin
+) -> tuple[Consensus, list[Event]]:
+    """Feed one validator with blocks in their order, which must be causal."""
+    validator = Consensus(committee, rules)
+    events: list[Event] = []
+    for block in blocks:
+        events += validator.add(block)
+        if rules.protocol == "asynchronous" and (value := coin.reveal(block)):
+            events += validator.coin(*value)
+    return validator, events
+
+
+def commit_log(events: Iterable[Event]) -> bytes:
+    """The commits among these events as canonical text, one line each: number, kind, leader, blocks."""
+    lines = []
+    for event in events:
+        if isinstance(event, Commit):
+            blocks = " ".join(f"{round}.{author}" for round, author in event.blocks)
+            lines.append(f"{event.number} {event.kind} {event.leader[0]}.{event.leader[1]}: {blocks}\n")
+    return "".join(lines).encode()

@@ -1,0 +1,294 @@
+"""Messages: what validators, their workers and their clients say to each other, and the digests that they sign.
+
+Invariant: the digest that somebody signs covers every field but the signature, so that nothing of a signed message can be
+exchanged on the way. Digests of different things never meet: each kind has its own BLAKE2b personalisation.
+
+Validators are numbered from 0 in the order of the committee, rounds from 1. A block is a `Certificate`: a header with the
+votes of a quorum. Headers of round 1 have no parents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from hashlib import blake2b
+from typing import Annotated, Any, TypeVar
+
+from nodes.dagbft.layout import U8, U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
+
+DIGEST_BYTES = 32
+SIGNATURE_BYTES = 64
+TRANSACTION_ID_BYTES = 16
+MOST_VALIDATORS = 1024
+MOST_PAYLOAD = 1024  # batches that a header may name
+MOST_DIGESTS = 1024  # that one request may ask for
+MOST_SHARE_BYTES = 256  # of a coin
+MOST_TRANSACTION_BYTES = 1 << 16
+MOST_BATCH_BYTES = 1 << 21
+MOST_PART_BYTES = 1 << 20  # of a state that is sent in parts
+MOST_REPLY_BYTES = 1 << 22  # all certificates or batches of one reply
+MOST_CERTIFICATES = 256  # in one reply
+MOST_RESULTS = 1 << 14  # in one reply to a client
+
+Digest = Annotated[bytes, Octets(DIGEST_BYTES)]
+Digests = Annotated[tuple[bytes, ...], ManyFixed(Octets(DIGEST_BYTES), MOST_DIGESTS)]
+Signature = Annotated[bytes, Octets(SIGNATURE_BYTES)]
+Body = Annotated[bytes, Text(MOST_BATCH_BYTES)]
+Results = Annotated[
+    tuple[tuple[bytes, bytes], ...], ManyFixed(Row(Octets(TRANSACTION_ID_BYTES), Octets(DIGEST_BYTES)), MOST_RESULTS)
+]
+
+CODES: dict[type[Any], int] = {}  # the byte that begins a message, by its class
+CLASSES: dict[int, type[Any]] = {}
+MOST_BYTES: dict[int, int] = {}  # the largest encoding, by code
+M = TypeVar("M")
+
+
+def _message(code: int, most_bytes: int) -> Callable[[type[M]], type[M]]:
+    """Gives a message class its code and the limit of its encoding."""
+
+    def enter(owner: type[M]) -> type[M]:
+        CODES[owner], CLASSES[code], MOST_BYTES[code] = code, owner, most_bytes
+        return owner
+
+    return enter
+
+
+def digest_of(kind: str, data: bytes) -> bytes:
+    """BLAKE2b-256 of `data` as one of a kind (at most 16 letters)."""
+    return blake2b(data, digest_size=DIGEST_BYTES, person=kind.encode()).digest()
+
+
+def batch_digest(body: bytes) -> bytes:
+    """The name of a batch: digest of its body."""
+    return digest_of("dagbft batch", body)
+
+
+def vote_digest(header_id: bytes, round: int, author: int) -> bytes:
+    """What a voter signs, and by what a certificate is named."""
+    return digest_of("dagbft vote", header_id + round.to_bytes(8, "big") + author.to_bytes(2, "big"))
+
+
+@_message(1, 80_000)
+@dataclass(frozen=True)  # no slots: `id` is worked out once and kept
+class Header:
+    """What an author proposes for a round. `signature` signs `id`."""
+
+    epoch: U32
+    author: U16
+    round: U64
+    payload: Annotated[  # (batch, worker that has it)
+        tuple[tuple[bytes, int], ...], ManyFixed(Row(Octets(DIGEST_BYTES), Unsigned(2)), MOST_PAYLOAD)
+    ]
+    parents: Annotated[  # digests of certificates of the round before, rising
+        tuple[bytes, ...], ManyFixed(Octets(DIGEST_BYTES), MOST_VALIDATORS)
+    ]
+    shard: U16  # that this header is in charge of
+    summary: Digest  # of the keys that the payload may write
+    coin_share: Annotated[bytes, Text(MOST_SHARE_BYTES)]  # empty where none is due
+    signature: Signature
+
+    @cached_property
+    def id(self) -> bytes:
+        """Digest of every field but the signature. ValueError where a field cannot be encoded."""
+        layout = layout_of(Header)
+        return digest_of("dagbft header", layout.write_first(self, len(layout.kinds) - 1))
+
+
+@_message(2, 200)
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """`voter` holds the parents and the payload of a header. `signature` signs `digest`."""
+
+    header_id: Digest
+    round: U64
+    author: U16  # of the header
+    voter: U16
+    signature: Signature
+
+    @property
+    def digest(self) -> bytes:
+        return vote_digest(self.header_id, self.round, self.author)
+
+
+@_message(3, 160_000)
+@dataclass(frozen=True)
+class Certificate:
+    """A header for which a quorum has voted: a block. `votes` are (voter, signature), voters rising."""
+
+    header: Annotated[Header, Nested(lambda: Header)]
+    votes: Annotated[
+        tuple[tuple[int, bytes], ...], ManyFixed(Row(Unsigned(2), Octets(SIGNATURE_BYTES)), MOST_VALIDATORS)
+    ]
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The name of the block, and what its voters signed."""
+        return vote_digest(self.header.id, self.header.round, self.header.author)
+
+    @property
+    def round(self) -> int:
+        return self.header.round
+
+    @property
+    def author(self) -> int:
+        return self.header.author
+
+
+@_message(4, 40_000)
+@dataclass(frozen=True, slots=True)
+class CertRequest:
+    """Send me the certificates of these digests."""
+
+    digests: Digests
+
+
+@_message(5, MOST_REPLY_BYTES)
+@dataclass(frozen=True, slots=True)
+class CertReply:
+    """Certificates that were asked for; as many as the limits allow, and several replies to one request."""
+
+    certificates: Annotated[tuple[Certificate, ...], Many(Nested(lambda: Certificate), MOST_CERTIFICATES)]
+
+
+@_message(6, 20)
+@dataclass(frozen=True, slots=True)
+class StateRequest:
+    """Send me your state as of a commit index of `index` or later: my past has been collected everywhere."""
+
+    index: U64
+
+
+@_message(7, MOST_PART_BYTES + 100)
+@dataclass(frozen=True, slots=True)
+class StateReply:
+    """Part `part` of `parts` of a state as of commit `index`; `digest` is that of all parts joined."""
+
+    index: U64
+    digest: Digest
+    part: U16
+    parts: U16
+    body: Annotated[bytes, Text(MOST_PART_BYTES)]
+
+
+@_message(16, MOST_BATCH_BYTES + 100)
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Transactions, worker to workers; `body` as `wire.join_transactions` makes it."""
+
+    body: Body
+
+
+@_message(17, 100)
+@dataclass(frozen=True, slots=True)
+class BatchAck:
+    """I have stored this batch."""
+
+    digest: Digest
+
+
+@_message(18, 40_000)
+@dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """Send me these batches."""
+
+    digests: Digests
+
+
+@_message(19, MOST_REPLY_BYTES)
+@dataclass(frozen=True, slots=True)
+class BatchReply:
+    """Batches that were asked for; as many as the limits allow, and several replies to one request."""
+
+    bodies: Annotated[tuple[bytes, ...], Many(Text(MOST_BATCH_BYTES), MOST_DIGESTS)]
+
+
+@_message(32, MOST_BATCH_BYTES + 100)
+@dataclass(frozen=True, slots=True)
+class OurBatch:
+    """A batch of this worker's own that a quorum of workers has stored, worker to own primary."""
+
+    digest: Digest
+    worker: U16
+    body: Body
+
+
+@_message(33, MOST_BATCH_BYTES + 100)
+@dataclass(frozen=True, slots=True)
+class OthersBatch:
+    """A batch of another validator that this worker has stored, worker to own primary."""
+
+    digest: Digest
+    worker: U16
+    body: Body
+
+
+@_message(34, 45_000)
+@dataclass(frozen=True, slots=True)
+class Synchronize:
+    """Fetch these batches from the workers of these validators, primary to own worker."""
+
+    digests: Digests
+    ask: Annotated[tuple[int, ...], ManyFixed(Unsigned(2), MOST_VALIDATORS)]
+
+
+@_message(35, 20)
+@dataclass(frozen=True, slots=True)
+class Cleanup:
+    """Rounds up to and with this one are collected, primary to own worker."""
+
+    round: U64
+
+
+class Cause(IntEnum):
+    """Why a result is told."""
+
+    SPECULATIVE = 0  # the header that carries it was made: it may turn out otherwise
+    EARLY = 1  # final: nothing that can still be ordered before it can change it
+    COMMITTED = 2  # final: it is ordered
+
+
+@_message(48, MOST_TRANSACTION_BYTES + 100)
+@dataclass(frozen=True, slots=True)
+class SubmitTx:
+    """A transaction, client to worker."""
+
+    transaction: Annotated[bytes, Text(MOST_TRANSACTION_BYTES)]
+
+
+@_message(49, 20)
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Tell me the results of the transactions whose identifiers begin with this number, client to primary."""
+
+    client: U64
+
+
+@_message(50, MOST_RESULTS * 48 + 100)
+@dataclass(frozen=True, slots=True)
+class SpecReply:
+    """Speculative results, (transaction, result hash), of transactions that the block (round, author) will carry."""
+
+    round: U64
+    author: U16
+    results: Results
+
+
+@_message(51, MOST_RESULTS * 48 + 100)
+@dataclass(frozen=True, slots=True)
+class FinalReply:
+    """Final results, (transaction, result hash), of transactions of the block (round, author)."""
+
+    round: U64
+    author: U16
+    cause: U8  # Cause.EARLY or Cause.COMMITTED
+    results: Results
+
+
+Message = (
+    Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply
+    | Batch | BatchAck | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup
+    | SubmitTx | Subscribe | SpecReply | FinalReply
+)  # fmt: skip
