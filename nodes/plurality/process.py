@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import asdict
-from math import isfinite
+from math import inf, isfinite
 
 from emulator.errors import EmulationError
 from emulator.node import Node, NodeContext
@@ -38,6 +38,7 @@ class Agents(Node):
         self._outgoing: deque[Out] = deque()  # never more than the queries and replies that our agents owe
         self._sending = False
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_s = inf  # when it calls
         self._settled = asyncio.Event()  # no update is under way
         self._sent = self._received = self._in_time = 0  # over links
         self._noted = (0, 0, 0)
@@ -158,18 +159,16 @@ class Agents(Node):
     def _arm(self) -> None:
         """Have `_wake` called when the host next has something to do, which may be earlier than it was."""
         due_s = self._host.next_s()
-        if not isfinite(due_s):
+        if due_s >= self._armed_s:
             return
-        loop = asyncio.get_running_loop()
-        wait_s = max(0.001, due_s - self.context.now())
         if self._timer is not None:
-            if self._timer.when() <= loop.time() + wait_s:
-                return
             self._timer.cancel()
-        self._timer = loop.call_later(wait_s, self._wake)
+        self._armed_s = due_s
+        wait_s = max(0.001, due_s - self.context.now())
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._wake)
 
     def _wake(self) -> None:
-        self._timer = None
+        self._armed_s = inf
         self._socket.take()  # what has arrived is not lost
         self._send(self._host.wake(self.context.now()))
         self._look()

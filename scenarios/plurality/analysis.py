@@ -63,8 +63,8 @@ class Observed:
         return sum(max(trips for trips, _, _ in told) for told in self.rounds())
 
     def asking_s(self) -> float:
-        """Time of the rounds themselves, without the barriers between them."""
-        return sum(max(ended for _, _, ended in told) - min(began for _, began, _ in told) for told in self.rounds())
+        """Time of the rounds, without the barriers between them: of each, that of the process that took longest."""
+        return sum(max(ended - began for _, began, ended in told) for told in self.rounds())
 
 
 def observe(run: Run) -> Observed:
