@@ -32,20 +32,27 @@ class Interval:
         self.nodes = nodes
         self.steps = 0
         self.largest = 0
+        self._present: Snapshot = frozenset()
         self._since: dict[Edge, int] = {}  # first step of an edge's present life
+        self._hold = 0
 
     def step(self, present: Iterable[Edge]) -> int:
         """Take the next snapshot; the hold of this step: how long the windows that end here may be."""
-        since, now = self._since, self.steps
-        self._since = {each: since.get(each, now) for each in present}
+        before, since, now = self._present, self._since, self.steps
+        self._present = frozenset(present)
         self.steps += 1
-        hold = self._hold()
+        if self._present == before and now:
+            self._hold += self._hold > 0  # every edge is a step older, and nothing else is different
+        else:
+            self._since = {each: since.get(each, now) for each in self._present}
+            self._hold = self._age_that_joins()
+        hold = self._hold
         # Windows that end here are fine up to the hold, those that ended before up to the old answer. Only a window
         # over all steps is new, and no earlier window speaks against it.
         self.largest = self.steps if hold == self.steps else min(self.largest, hold)
         return hold
 
-    def _hold(self) -> int:
+    def _age_that_joins(self) -> int:
         """Oldest edges first, until all nodes are joined (Kruskal): the age of the edge that joined the last ones."""
         root = list(range(self.nodes))
         parts = self.nodes

@@ -8,8 +8,9 @@ the next block too, so T consecutive steps, which touch two blocks at most, shar
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from nodes.explorer.core import KT1, View
 from nodes.explorer.interval import Edge, Snapshot, edge
@@ -89,21 +90,37 @@ def static(footprint: Footprint) -> Schedule:
     return Schedule(footprint.nodes, (footprint.edges,))
 
 
-def block_trees(footprint: Footprint, interval: int, steps: int, rng: random.Random, extra: float = 0.0) -> Schedule:
+class Unfolding:
+    """Snapshots that come out of an endless iterator when they are first asked for, and are then kept."""
+
+    def __init__(self, snapshots: Iterator[Snapshot]) -> None:
+        self._coming = snapshots
+        self._known: list[Snapshot] = []
+
+    def present(self, step: int, position: int = -1) -> Snapshot:
+        """Edges of a step, wherever the agent is."""
+        while len(self._known) <= step:
+            self._known.append(next(self._coming))
+        return self._known[step]
+
+
+def block_trees(footprint: Footprint, interval: int, rng: random.Random, extra: float = 0.0) -> Unfolding:
     """A fresh uniform random spanning tree every `interval` steps, the one before it kept for one block more.
 
     Each other edge of the footprint is there with chance `extra` in each block.
     """
     if interval < 1:
         raise ValueError(f"interval {interval}; wanted at least 1")
-    snapshots: list[Snapshot] = []
+    return Unfolding(_blocks(footprint, interval, rng, extra))
+
+
+def _blocks(footprint: Footprint, interval: int, rng: random.Random, extra: float) -> Iterator[Snapshot]:
     before: Snapshot = frozenset()
-    while len(snapshots) < steps:
+    while True:
         tree = spanning_tree(footprint, rng)
         others = frozenset(each for each in sorted(footprint.edges) if rng.random() < extra) if extra else frozenset()
-        snapshots += [tree | before | others] * min(interval, steps - len(snapshots))
+        yield from repeat(tree | before | others, interval)
         before = tree
-    return Schedule(footprint.nodes, tuple(snapshots))
 
 
 def spanning_tree(footprint: Footprint, rng: random.Random) -> Snapshot:
@@ -113,7 +130,8 @@ def spanning_tree(footprint: Footprint, rng: random.Random) -> Snapshot:
         step: dict[int, int] = {}
         node = start
         while node not in towards:
-            step[node] = rng.choice(footprint.neighbours[node])
+            around = footprint.neighbours[node]
+            step[node] = around[int(rng.random() * len(around))]
             node = step[node]
         node = start
         while node not in towards:

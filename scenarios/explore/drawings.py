@@ -24,8 +24,8 @@ BLUE, RED, GREEN = PALETTE[:3]
 GREY = "#8a8a8a"
 MOST_STEPS = 300  # that a drawing shows
 INTERVALS = (1, 2, 4, 8, 16, 32, 64, 128)
-OFFLINE_RUNS = 12
-OFFLINE_STEPS = 1000
+OFFLINE_RUNS = 8
+OFFLINE_STEPS = 800
 MOST_OFFLINE_EDGES = 600  # of a footprint that is played offline for a drawing
 WORST_RINGS = (3, 4, 5, 6)
 
@@ -66,7 +66,7 @@ def cover_times_offline(seen: Observed, visibility: str, interval: int) -> Drawi
         for length in INTERVALS:
             steps = []
             for number in range(OFFLINE_RUNS):
-                trees = block_trees(footprint, length, OFFLINE_STEPS, random.Random(f"{number}/{length}"))
+                trees = block_trees(footprint, length, random.Random(f"{number}/{length}"))
                 steps.append(play(footprint, trees, Agent(kind, number), seen.start, OFFLINE_STEPS).steps)
             means.append(statistics.mean(steps))
             most.append(max(steps))

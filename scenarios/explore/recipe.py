@@ -145,7 +145,7 @@ def edges_of(parameters: Parameters, options: RecipeOptions, footprint: Footprin
             return static(footprint), steps
         if kind == "blocks":
             rng = random.Random(f"{options.seed}/explore/blocks")
-            return block_trees(footprint, parameters.interval, steps, rng, _extra(given)), parameters.interval
+            return block_trees(footprint, parameters.interval, rng, _extra(given)), parameters.interval
     except ParameterError:
         raise
     except ValueError as error:

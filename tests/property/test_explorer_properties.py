@@ -135,7 +135,7 @@ def test_an_agent_that_travels_encoded_takes_the_same_doors(
             assert encode(there) == encode(self)
             return door
 
-    trees = block_trees(footprint, interval, 200, random.Random(seed))
+    trees = block_trees(footprint, interval, random.Random(seed))
     played = play(footprint, trees, Travelling(visibility, seed), 0, 60)
     assert played == play(footprint, trees, Agent(visibility, seed), 0, 60)
     assert played.measured >= min(interval, played.steps)

@@ -168,7 +168,7 @@ def test_ring_adversary(interval: int, visibility: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("visibility", [KT0, KT1])
 def test_block_trees(visibility: str, tmp_path: Path) -> None:
     footprint = Footprint.of(7, combinations(range(7), 2))
-    trees = block_trees(footprint, 2, 60, random.Random(3))
+    trees = block_trees(footprint, 2, random.Random(3))
     world = explore(footprint, {"toggles": toggles(footprint, trees, 60)}, tmp_path, visibility=visibility)
     agrees(world, play(footprint, trees, Agent(visibility), 0, 60))
     for fields in world.events_of("edges"):
