@@ -1,10 +1,10 @@
 """Messages: what validators, their workers and their clients say to each other, and the digests that they sign.
 
-Invariant: the digest that somebody signs covers every field but the signature, so that nothing of a signed message can be
-exchanged on the way. Digests of different things never meet: each kind has its own BLAKE2b personalisation.
+Invariant: the digest that somebody signs covers every field but the signature, so that nothing of a signed message can
+be exchanged on the way. Digests of different things never meet: each kind has its own BLAKE2b personalisation.
 
-Validators are numbered from 0 in the order of the committee, rounds from 1. A block is a `Certificate`: a header with the
-votes of a quorum. Headers of round 1 have no parents.
+Validators are numbered from 0 in the order of the committee, rounds from 1. A block is a `Certificate`: a header with
+the votes of a quorum. Headers of round 1 have no parents.
 """
 
 from __future__ import annotations
@@ -93,8 +93,7 @@ class Header:
     @cached_property
     def id(self) -> bytes:
         """Digest of every field but the signature. ValueError where a field cannot be encoded."""
-        layout = layout_of(Header)
-        return digest_of("dagbft header", layout.write_first(self, len(layout.kinds) - 1))
+        return digest_of("dagbft header", layout_of(Header).write_unsigned(self))
 
 
 @_message(2, 200)
@@ -113,12 +112,15 @@ class Vote:
         return vote_digest(self.header_id, self.round, self.author)
 
 
+OneHeader = Annotated[Header, Nested(Header)]
+
+
 @_message(3, 160_000)
 @dataclass(frozen=True)
 class Certificate:
     """A header for which a quorum has voted: a block. `votes` are (voter, signature), voters rising."""
 
-    header: Annotated[Header, Nested(lambda: Header)]
+    header: OneHeader
     votes: Annotated[
         tuple[tuple[int, bytes], ...], ManyFixed(Row(Unsigned(2), Octets(SIGNATURE_BYTES)), MOST_VALIDATORS)
     ]
@@ -137,6 +139,9 @@ class Certificate:
         return self.header.author
 
 
+Certificates = Annotated[tuple[Certificate, ...], Many(Nested(Certificate), MOST_CERTIFICATES)]
+
+
 @_message(4, 40_000)
 @dataclass(frozen=True, slots=True)
 class CertRequest:
@@ -150,7 +155,7 @@ class CertRequest:
 class CertReply:
     """Certificates that were asked for; as many as the limits allow, and several replies to one request."""
 
-    certificates: Annotated[tuple[Certificate, ...], Many(Nested(lambda: Certificate), MOST_CERTIFICATES)]
+    certificates: Certificates
 
 
 @_message(6, 20)
