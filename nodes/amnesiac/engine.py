@@ -19,6 +19,8 @@ from nodes.amnesiac.adversary import LOST, Adversary
 from nodes.amnesiac.graph import Edge, Graph, check_sources
 
 LIMIT = 1_000_000  # rounds before a decision is given up
+MEMORY_BITS = 1 << 31  # that configurations may take before only two of them are kept
+OBJECT_BITS = 2800  # that one takes beside its messages, about
 
 Configuration = tuple[int, int, int]
 
@@ -96,6 +98,11 @@ class Flood:
         """All that the rounds to come depend on."""
         return self.arrived, self._flight, self._adversary.phase(self.round + 1)
 
+    @property
+    def bits(self) -> int:
+        """Length of the configuration."""
+        return self._width + self._flight.bit_length()
+
     def edges(self, bits: int) -> list[Edge]:
         """The directed edges of some bits, in ascending order."""
         return sorted(edge for edge, bit in self._bit.items() if bits & bit)
@@ -130,8 +137,9 @@ def decide(
 ) -> Decision:
     """Decide termination: an eventually periodic adversary leaves finitely many configurations.
 
-    Keeps every configuration, or with `brent` only two (Brent, BIT 20, 1980; up to four times the rounds). ValueError
-    where adversary or sources do not fit the graph. After `limit` rounds the answer is "undecided".
+    Keeps every configuration, or with `brent` (and where they are too many) only two, at up to four times the rounds:
+    R. P. Brent, "An improved Monte Carlo factorization algorithm", BIT 20 (1980). ValueError where adversary or sources
+    do not fit the graph. After `limit` rounds the answer is "undecided".
     """
     flood = Flood(graph, sources, adversary)
     start = max(1, adversary.prefix)  # before, no configuration can come back
@@ -139,11 +147,15 @@ def decide(
         flood.step()
         if not flood.alive:
             return Decision("terminates", flood.last_active, flood.messages)
-    if brent:
-        return _decide_brent(flood, Flood(graph, sources, adversary), Flood(graph, sources, adversary), start, limit)
+    held = MEMORY_BITS if brent else 0
     seen: dict[Configuration, tuple[int, int]] = {flood.configuration: (flood.round, flood.messages)}
     while flood.alive and flood.round < limit:
+        if held >= MEMORY_BITS:
+            seen.clear()
+            ahead, behind = (Flood(graph, sources, adversary) for _ in range(2))
+            return _decide_brent(flood, ahead, behind, start, limit)
         flood.step()
+        held += OBJECT_BITS + flood.bits
         round, messages = seen.setdefault(flood.configuration, (flood.round, flood.messages))
         if round != flood.round:
             cycle = flood.round - round

@@ -17,6 +17,7 @@ from nodes.amnesiac.adversary import Adversary, Case, Event, from_json
 from nodes.amnesiac.graph import Edge, Graph, check_sources
 
 MAX_STEPS = 100_000  # of a halting program
+MAX_MESSAGES = 2_000_000  # of a random table
 
 
 def none(graph: Graph, sources: Sequence[int]) -> Adversary:
@@ -55,8 +56,11 @@ def random(
     if not 0 <= density <= 1:
         raise ValueError(f"density is {density}; wanted 0 to 1")
     Adversary(prefix, period).check(graph)
-    chance = randomness.Random(f"amnesiac/{seed}")
     edges = sorted(graph.directed)
+    if (prefix + period) * len(edges) > MAX_MESSAGES:
+        found = f"prefix and period make {prefix + period} rounds of {len(edges)} messages"
+        raise ValueError(f"{found}; wanted a table of {MAX_MESSAGES} messages at most")
+    chance = randomness.Random(f"amnesiac/{seed}")
     rounds = range(1, prefix + period + 1)
     hit = [(round, edge) for round in rounds for edge in edges if chance.random() < density]
     return Adversary(prefix, period, tuple(Event(round, edge, chance.randint(1, max)) for round, edge in hit))

@@ -18,6 +18,7 @@ from topologies.graph import graph_of
 
 START_S = 0.5  # begin of round 0, in which nothing happens
 MOST_ROUNDS = 1000  # that are played where `last_round` does not say more
+MOST_DECIDED = 200_000  # rounds that are looked at before the end is left open
 MOST_DELAYS = 3000  # in the table: all nodes are told of them in one message each
 ANALYSIS = "scenarios.amnesiac.analysis"
 
@@ -50,7 +51,7 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
         raise _amiss("adversary", error) from None
     if parameters.slot_s <= 0:
         raise ParameterError("slot", "0 s", "more than 0")
-    decision = decide(graph, parameters.sources, adversary)
+    decision = decide(graph, parameters.sources, adversary, limit=MOST_DECIDED)
     last = _last_round(parameters, decision)
     over = last + 1 + adversary.max_delay  # the round by which everything has arrived
     prediction = predict(graph, parameters.sources, adversary, decision, last)

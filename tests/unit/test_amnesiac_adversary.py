@@ -151,6 +151,7 @@ def test_keys_of_generators() -> None:
         ("random:density=2", "density is 2.0", "0 to 1"),
         ("random:max=0", "max is 0", "1 or more"),
         ("random:period=0", "period is 0", "1 or more"),
+        ("random:prefix=400000", "400006 rounds of 8 messages", "2000000 messages at most"),
         ("program", "needs to know", "steps=10"),
         ("program:steps=1,collatz=3", "needs to know", "one of"),
         ("program:collatz=0", "collatz is 0", "1 or more"),

@@ -215,6 +215,13 @@ def test_random_adversaries_are_all_decided_and_both_methods_agree() -> None:
     assert longest > 100
 
 
+def test_where_configurations_are_too_many_two_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = ["none", "endless", "random:seed=3", "late:delay=7"]
+    before = [decided(NAMED["petersen"], spec) for spec in specs]
+    monkeypatch.setattr("nodes.amnesiac.engine.MEMORY_BITS", 30_000)
+    assert [decided(NAMED["petersen"], spec) for spec in specs] == before
+
+
 def test_a_limit_leaves_it_undecided_and_says_why() -> None:
     for brent in (False, True):
         decision = decide(TRIANGLE, [0], adversary_of("program:collatz=27", TRIANGLE, [0]), limit=100, brent=brent)
