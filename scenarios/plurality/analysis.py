@@ -92,14 +92,10 @@ def summarise(run: Run) -> dict[str, Any]:
     winner = consensus(last["tally"], len(counts))
     updates, samples, received = seen.total("updates"), seen.total("samples"), seen.total("received")
     summary: dict[str, Any] = {
-        "consensus": winner is not None,
         "win": winner is not None and counts[winner] == max(counts),
         "rounds": last["round"] if seen.synchronous else last["time"],
         "samples_per_agent": samples / agents,
-        "round_fidelity": seen.total("in_time") / received if received else 1.0,
     }
-    if winner is not None:
-        summary["winner"] = winner
     if updates:
         summary["samples_per_update"] = samples / updates
     expected = expected_samples_per_update(seen)
@@ -109,10 +105,12 @@ def summarise(run: Run) -> dict[str, Any]:
     if wall_s is not None:
         summary["wall_s"] = wall_s
     if seen.synchronous:
-        summary["critical_trips"] = seen.critical_trips()
         summary["asking_s"] = seen.asking_s()
-    return summary | {
+        summary["critical_trips"] = seen.critical_trips()
+    summary |= {
         "messages_per_agent": seen.total("messages") / agents,
+        "round_fidelity": seen.total("in_time") / received if received else 1.0,
+        "consensus": winner is not None,
         "samples": samples,
         "updates": updates,
         "messages": seen.total("messages"),
@@ -123,6 +121,9 @@ def summarise(run: Run) -> dict[str, Any]:
         "refused": seen.total("refused"),
         "missed_ticks": seen.total("missed"),
     }
+    if winner is not None:
+        summary["winner"] = winner
+    return summary
 
 
 def expected_samples_per_update(seen: Observed) -> float | None:

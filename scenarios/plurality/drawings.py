@@ -7,7 +7,9 @@ marked only between two latencies that were measured.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from math import hypot
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
@@ -81,11 +83,11 @@ def answers(table: polars.DataFrame) -> drawing.Drawing:
         upper.plot(
             range(min(opinions), max(opinions) + 1), curve, ":", color=drawing.INK, label="1 + Q(k), equal shares"
         )
-    upper.set(ylabel="answers an update", ylim=(0, None))
+    upper.set(ylabel="answers an update")
     lower.set(xlabel="opinions k", ylabel="win rate", xscale="log", ylim=(-0.05, 1.08))
     lower.set_xticks(opinions, [str(k) for k in opinions])
     lower.minorticks_off()
-    upper.legend()
+    upper.legend(loc="upper left")
     caption = (
         "Above: answers heard in one update, measured (bars: four standard errors) and exact from the shares at "
         "the start of each round. Dotted: the most that asking until an opinion repeats needs in the mean, where all "
@@ -106,25 +108,41 @@ def waiting(table: polars.DataFrame) -> drawing.Drawing:
     caption = "Time from the first query to consensus, barriers between rounds left out, against the one-way latency."
     if all(rival in lines for rival in RIVALS):
         crossings = crossovers(lines[RIVALS[0]], lines[RIVALS[1]])
-        for x, y in crossings:
-            axes.plot([1e3 * x], [y], "o", markersize=11, markerfacecolor="none", color=drawing.INK)
-            axes.annotate(f"crossover at {1e3 * x:.3g} ms", (1e3 * x, y), (8, -14), textcoords="offset points")
-        where = " and ".join(show(round(x, 6), "duration") for x, _ in crossings) or "none in this range"
+        for crossing in crossings:
+            at_ms = 1e3 * crossing.x
+            axes.plot([at_ms], [crossing.y], "o", markersize=11, markerfacecolor="none", color=drawing.INK)
+            axes.annotate(f"crossover at {at_ms:.3g} ms", (at_ms, crossing.y), (8, -14), textcoords="offset points")
+        where = " and ".join(crossing.words() for crossing in crossings) or "none in this range"
         caption += f" Crossover of DéjàVu and h-majority: {where}."
     axes.set(xlabel="latency, one way (ms)", ylabel="wall time to consensus (s)", ylim=(0, None))
     axes.legend()
     return drawing.Drawing("waiting", "Wall time against link latency", caption, figure)
 
 
-def crossovers(one: Sequence[Point], other: Sequence[Point]) -> list[tuple[float, float]]:
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Where two measured lines cross; `certain`: on both sides they differ by more than their scatter."""
+
+    x: float
+    y: float
+    certain: bool
+
+    def words(self) -> str:
+        return show(round(self.x, 6), "duration") + ("" if self.certain else " (within the scatter of the runs)")
+
+
+def crossovers(one: Sequence[Point], other: Sequence[Point]) -> list[Crossing]:
     """Where two lines, given at the same places, cross: by linear interpolation between neighbouring places."""
-    there = {x: y for x, y, _ in other}
-    both = [(x, y, y - there[x]) for x, y, _ in one if x in there]
+    there = {x: (y, error) for x, y, error in other}
+    both = [
+        (x, y, y - there[x][0], 2 * hypot(error or 0.0, there[x][1] or 0.0)) for x, y, error in one if x in there
+    ]  # place, height, gap, scatter of the gap
     found = []
-    for (x0, y0, gap0), (x1, y1, gap1) in pairwise(both):
+    for (x0, y0, gap0, scatter0), (x1, y1, gap1, scatter1) in pairwise(both):
         if gap0 * gap1 < 0:
             part = gap0 / (gap0 - gap1)
-            found.append((x0 + part * (x1 - x0), y0 + part * (y1 - y0)))
+            certain = abs(gap0) > scatter0 and abs(gap1) > scatter1
+            found.append(Crossing(x0 + part * (x1 - x0), y0 + part * (y1 - y0), certain))
     return found
 
 

@@ -91,3 +91,39 @@ def test_a_thousand_agents_answer_as_the_formula_says(tmp_path: Path) -> None:
     summary = verdict["summary"]
     assert summary["samples_per_update"] == pytest.approx(summary["expected_samples_per_update"], rel=0.03)
     assert summary["samples"] == verdict["prediction"]["samples"]
+
+
+@pytest.mark.slow
+def test_256_agents_are_256_processes(tmp_path: Path) -> None:
+    """Too many for their packets to be in time on a small machine, which changes no result."""
+    verdict = run(tmp_path, "agents=256", "opinions=8", "latency=20 ms", "timeout=20 s")
+    known = prediction(verdict)
+    assert {name: verdict["summary"][name] for name in known} == known
+    assert verdict["summary"]["round_fidelity"] == 1.0
+
+
+def test_an_agent_that_dies_is_not_waited_for(tmp_path: Path) -> None:
+    """Its neighbours ask others; when it comes back it catches up, and the run ends in consensus of all."""
+    scenario = tmp_path / "crash.toml"
+    scenario.write_text(
+        'name = "crash"\nrecipe = "scenarios.plurality.recipe"\nagents = 8\nlatency = "30 ms"\ntimeout = "100 ms"\n'
+        "counts = [4, 4]\n"
+        '[[action]]\nat = "100 ms"\ndo = "crash"\nnodes = ["a3"]\n'
+        '[[action]]\nat = "400 ms"\ndo = "restart"\nnodes = ["a3"]\n'
+        '[fidelity]\nlateness_p99 = "500 ms"\n[rounds]\nfidelity = 0.5\n'
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "emulator.cli",
+        "run",
+        str(scenario),
+        "--no-tui",
+        "--json",
+        "--runs",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    summary = json.loads(done.stdout)["summary"]
+    assert summary["consensus"], done.stderr
+    assert summary["lost"] > 0

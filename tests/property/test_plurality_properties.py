@@ -21,11 +21,13 @@ RULES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.one_of(st.builds(Query, U32, U32, U32, U32), st.builds(Reply, U32, U32, U32, U32, U32)))
 def test_messages_come_back(message):
     assert decode(message.encode()) == message
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_rubbish_is_a_message_or_a_value_error(data):
     try:
@@ -35,6 +37,7 @@ def test_rubbish_is_a_message_or_a_value_error(data):
     assert message.encode() == data
 
 
+@settings(deadline=None)
 @given(RULES, st.integers(0, 999), st.integers(0, 3), st.randoms(use_true_random=False))
 def test_the_order_of_answers_does_not_matter(rule, seed, own, random):
     opinions = [Random(f"{seed}/{i}").randrange(4) for i in range(12)]

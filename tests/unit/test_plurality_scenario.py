@@ -19,7 +19,7 @@ from nodes.plurality.config import AgentsConfig
 from nodes.plurality.core import DejaVu
 from nodes.plurality.simulate import synchronous
 from scenarios.plurality import analysis, recipe
-from scenarios.plurality.drawings import crossovers
+from scenarios.plurality.drawings import Crossing, crossovers
 
 OPTIONS = RecipeOptions(seed=1, duration_s=60.0, directory="/")
 
@@ -216,5 +216,9 @@ def test_figures_of_a_sweep() -> None:
 def test_crossovers_are_interpolated() -> None:
     one = [(1.0, 0.0, None), (2.0, 1.0, None), (3.0, 2.0, None)]
     other = [(1.0, 0.5, None), (2.0, 0.5, None), (3.0, 0.5, None)]
-    assert crossovers(one, other) == [(1.5, 0.5)]
+    assert crossovers(one, other) == [Crossing(1.5, 0.5, True)]
+    noisy = [(x, y, 0.2) for x, y, _ in one]
+    assert crossovers(noisy, other)[0].certain
+    noisier = [(x, y, 0.3) for x, y, _ in one]
+    assert "within the scatter" in crossovers(noisier, other)[0].words()
     assert crossovers(one, [(9.0, 1.0, None)]) == []
