@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nodes.plurality.core import Stream, Update, consensus, deal, rule_of
 from nodes.plurality.host import Host
-from nodes.plurality.simulate import synchronous
+from nodes.plurality.simulate import poisson, synchronous
 from nodes.plurality.wire import Query, Reply, decode
 
 U32 = st.integers(0, 2**32 - 1)
@@ -133,6 +133,42 @@ def test_loss_costs_messages_not_answers(protocol, seed):
     assert all(sum(tally) == 12 for tally in tallies)
     assert samples >= 2 * 12 * round
     assert lost > 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(RULES, st.integers(0, 999), st.sampled_from([1, 5, 12]))
+def test_poisson_clocks_over_processes_are_those_of_the_simulation(rule, seed, per):
+    """On a network without delay, update by update: the clocks tick alike, and opinions in the present are answered."""
+    counts = [7, 3, 1, 1]
+    outcome = poisson(rule, counts, seed, max_time=30.0)
+    opinions = deal(counts, seed)
+    hosts = [Host(rule, seed, range(first, min(first + per, 12)), opinions, 4, 1.0, tick_s=1.0)
+             for first in range(0, 12, per)]  # fmt: skip
+    cloud = Cloud(hosts, per, Random(seed))
+    for host in hosts:
+        host.tick(0.0)
+    for _ in range(outcome.updates):
+        cloud.now_s = min(host.next_s() for host in hosts)
+        for host in hosts:
+            cloud.send(host.wake(cloud.now_s))
+        cloud.settle()
+    totals = [host.totals for host in hosts]
+    assert sum(t.updates for t in totals) == outcome.updates
+    assert sum(t.samples for t in totals) == outcome.samples
+    assert sum(t.missed for t in totals) == 0
+    tally = [sum(parts) for parts in zip(*(host.tally() for host in hosts), strict=True)]
+    assert consensus(tally, 4) == outcome.winner
+
+
+def test_a_tick_during_an_update_is_missed():
+    host = Host(rule_of("voter", 2), 1, range(1), [0, 1, 1], 2, 100.0, tick_s=1.0)
+    host.tick(0.0)
+    first_s = host.next_s()
+    assert len(host.wake(first_s)) == 1
+    assert host.wake(first_s + 5.0) == []
+    assert host.totals.missed > 0
+    host.ticking = False
+    assert host.next_s() == first_s + 100.0, "the timeout is all that is left to wait for"
 
 
 def test_a_round_that_is_over_and_one_ahead():
