@@ -19,11 +19,16 @@ RECEIVE_S = 10.0  # how long a neighbour may take to send an agent
 OnAgent = Callable[[Agent, int, int], bool]  # agent, step, node that sent it: whether it is taken in
 
 
+class Unanswered(ConnectionError):
+    """The agent was sent and no receipt came: it may be there, and it may not."""
+
+
 class Carriage:
     """Both sides of the journey. `on_agent` is asked about every agent that arrives whole."""
 
     def __init__(self, context: NodeContext, port: int, neighbours: Iterable[int], on_agent: OnAgent) -> None:
         self.refused = 0
+        self._now = context.now
         self._host = context.address.ipv4
         self._port = port
         self._addresses = {node: context.peers[f"n{node}"].ipv4 for node in neighbours}
@@ -39,15 +44,24 @@ class Carriage:
         if self._server is not None:
             self._server.close()
 
-    async def carry(self, agent: Agent, step: int, to: int) -> None:
-        """Send the agent to a neighbour, and return when it says that it has it. OSError, EOFError, ValueError."""
-        reader, writer = await asyncio.open_connection(self._addresses[to], self._port, local_addr=(self._host, 0))
+    async def carry(self, agent: Agent, step: int, to: int, timeout_s: float) -> None:
+        """Send the agent to a neighbour, and return when it says that it has it.
+
+        OSError where there is no connection, and the agent is certainly not there; else Unanswered.
+        """
+        deadline_s = self._now() + timeout_s
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_connection(self._addresses[to], self._port, local_addr=(self._host, 0))
         try:
             writer.write(frame(step, agent))
-            if await reader.readexactly(RECEIPT.size) != receipt(step):
-                raise ValueError("a receipt that is none of this step")
+            async with asyncio.timeout(deadline_s - self._now()):
+                answer = await reader.readexactly(RECEIPT.size)
+        except (OSError, EOFError) as error:  # TimeoutError is an OSError
+            raise Unanswered(f"no receipt: {error or type(error).__name__}") from error
         finally:
             writer.close()
+        if answer != receipt(step):
+            raise Unanswered(f"{answer!r}, wanted the receipt {receipt(step)!r}")
 
     async def _receive(self, reader: StreamReader, writer: StreamWriter) -> None:
         """A connection of somebody who wants to send an agent."""

@@ -113,6 +113,7 @@ class Agent:
         return door[1] not in self.explored if self.visibility == KT1 else door not in self.passed
 
     def _plan(self, node: int) -> int | None:
+        pursued = self.aim if self.aim is not None and self._is_open(self.aim) else None
         first, aim = self._nearest(node)
         if aim is None and not any(self._is_open((at, name)) for at, names in self.ever.items() for name in names):
             self.sweeps += 1
@@ -122,7 +123,7 @@ class Agent:
         if aim is None:
             self._hope(node)
             first, aim = self._nearest(node)
-        if self.aim is not None and aim != self.aim and self._is_open(self.aim):
+        if pursued is not None and aim != pursued:
             self.replans += 1
         self.aim = aim
         return first

@@ -1,7 +1,7 @@
 """The host: one process a node of the graph. It shows the agent the ports that are up, and carries it over TCP.
 
-Invariant: a present edge is one whose interface the kernel says is up, and the agent is at one node only. Where a move
-fails it is where it was.
+Invariant: a present edge is one whose interface the kernel says is up, and the agent is never at two nodes. Where a
+move fails it is where it was.
 
 Mode "barrier" meets the others twice in every step (see `meeting`), so steps take as long as they take. Mode "slotted"
 needs no word of others: step k is slot k of the shared clock, links change with the slots, and what comes too late is
@@ -18,7 +18,7 @@ from emulator.node import Node, NodeContext
 from emulator.rounds import Slots
 from emulator.units import Duration
 from nodes.explorer import meeting
-from nodes.explorer.carriage import Carriage
+from nodes.explorer.carriage import Carriage, Unanswered
 from nodes.explorer.core import VISIBILITIES, Agent
 from nodes.explorer.schedules import Footprint
 
@@ -31,8 +31,8 @@ class Host(Node):
 
     Events: `explore` {step, node, seen (nodes visited so far), doors (neighbours present), move (where to, -1: waits),
     moves, waits, replans, sweeps} for each step of the agent here; `carried` {step, by, in_slot (whether in
-    its own step)} when it has come from a neighbour; `carry-failed` {step, to, text}; `explore-refused` {count} at the
-    end where frames were refused.
+    its own step)} when it has come from a neighbour; `carry-failed` {step, to, text, unsure
+    (whether it may be there all the same)}; `explore-refused` {count} at the end where frames were refused.
     """
 
     @dataclass(frozen=True, slots=True)
@@ -144,10 +144,12 @@ class Host(Node):
             return self.node
         self.context.note_round(step, sent=1)
         try:
-            async with asyncio.timeout(max(0.0, timeout_s)):
-                await self.carriage.carry(agent, step, to)
-        except (OSError, EOFError, ValueError) as error:  # TimeoutError is an OSError
-            self.context.emit("carry-failed", step=step, to=to, text=str(error) or type(error).__name__)
+            await self.carriage.carry(agent, step, to, timeout_s)
+        except OSError as error:  # TimeoutError and Unanswered are such
+            unsure = isinstance(error, Unanswered)
+            self.context.emit("carry-failed", step=step, to=to, text=str(error) or type(error).__name__, unsure=unsure)
+            if unsure and self.config.mode == "slotted":
+                self.agent = None  # nobody decides between the two nodes, so none is better than two
             return self.node
         self.agent = None
         return to

@@ -73,9 +73,12 @@ def cover_times_offline(seen: Observed, visibility: str, interval: int) -> Drawi
         axes.plot(INTERVALS, means, "-", color=colour, label=f"{kind}, offline, mean of {OFFLINE_RUNS}")
         axes.plot(INTERVALS, most, ":", color=colour, linewidth=0.9, label=f"{kind}, offline, largest")
     axes.plot([interval], [len(seen.path) - 1], "o", color="black", label=f"this run ({visibility}), observed")
-    axes.set(xlabel="T (length of a block)", ylabel="steps until covered", yscale="log")
-    axes.set_xscale("log", base=2)
-    axes.legend()
+    axes.set(xlabel="T (length of a block)", ylabel="steps until covered", xscale="log", yscale="log")
+    axes.set_xticks(INTERVALS, [str(length) for length in INTERVALS])
+    axes.xaxis.minorticks_off()
+    axes.yaxis.set_major_formatter("{x:.0f}")
+    axes.yaxis.set_minor_formatter("{x:.0f}")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     caption = (
         f"A fresh random spanning tree every T steps on {footprint.nodes} nodes. An agent that sees what is behind its "
         "ports may be worst at a middle T: edges stay long enough to be believed in, and not long enough to be used. "
@@ -115,7 +118,7 @@ def worst_rings() -> Drawing:
     for nodes, colour in zip(WORST_RINGS, PALETTE, strict=False):
         intervals = list(range(1, 2 * nodes - 1))
         exact = [worst_ring(nodes, interval)[0] for interval in intervals]
-        line = [interval for interval in intervals if interval <= nodes]
+        line = [interval for interval in intervals if 2 * nodes - interval - 1 >= 3 * (nodes - 1) // 2]
         axes.plot(line, [2 * nodes - interval - 1 for interval in line], "--", color=colour, linewidth=0.9)
         axes.plot(intervals, exact, "o", color=colour, markersize=4, label=f"n = {nodes}, exact")
     axes.set(xlabel="T", ylabel="steps of the best walk")

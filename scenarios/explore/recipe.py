@@ -48,7 +48,7 @@ class Parameters(Table):
     """Steps after which it is given up; by default 4 a node against the adversary, else 400."""
     mode: Literal["barrier", "slotted"] = "barrier"
     """Steps that begin when all are ready, or slots of the shared clock (not for the adversary)."""
-    slot_s: Duration = 0.08
+    slot_s: Duration = 0.1
     """Length of a step in mode slotted."""
     delay_s: Duration = 0.002
     """Propagation delay of the links."""

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -253,7 +253,10 @@ def test_a_move_that_nobody_takes_in_leaves_the_agent_where_it_is(tmp_path: Path
         host.agent.visited.add(0)  # so that node 2 is the nearest
         host.agent.explored.add(0)
         assert await host._explore(0.2) == 1
-        assert host.agent is not None
+        assert host.agent is not None, "the meeting decides"
+        host.config = replace(host.config, mode="slotted")
+        assert await host._explore(0.2) == 1
+        assert host.agent is None, "there is no meeting, and there must not be two"
         served.close()
 
     async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -262,7 +265,7 @@ def test_a_move_that_nobody_takes_in_leaves_the_agent_where_it_is(tmp_path: Path
         writer.close()
 
     failed = one_host(test, tmp_path).events_of("carry-failed")
-    assert [fields["to"] for fields in failed] == [0, 2]
+    assert [(fields["to"], fields["unsure"]) for fields in failed] == [(0, False), (2, True), (2, True)]
     assert "receipt" in failed[1]["text"]
 
 
