@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BLUE, RED, GREEN = PALETTE[:3]
 MOST_ROUNDS = 48  # that a drawing shows
 MOST_NODES = 64
+MOST_LINES = 300
 NAMED = (
     "path:5", "star:5", "cycle:4", "cycle:6", "cycle:8", "grid:4x4", "cycle:3", "complete:4", "cycle:5", "petersen",
     "karate", "torus:5x5", "cycle:7",
@@ -40,6 +41,8 @@ def space_time(seen: Observed) -> Drawing:
     from matplotlib.collections import LineCollection
 
     rounds = min(MOST_ROUNDS, max(seen.last_active, 1))
+    while rounds > 4 and sum(len(edges) for round, edges in seen.sends.items() if round <= rounds) > MOST_LINES:
+        rounds -= 1
     nodes = min(MOST_NODES, seen.graph.nodes)
     lines: dict[str, list[list[tuple[float, float]]]] = {"in time": [], "late": [], "not heard": []}
     for round, edges in seen.sends.items():
