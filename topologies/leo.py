@@ -51,6 +51,8 @@ class LeoTopo(Topo):  # type: ignore[misc]
             [place.lat_deg for place in self.places], [place.lon_deg for place in self.places],
             [place.altitude_m for place in self.places], config.ground.min_elevation_deg,
         )  # fmt: skip
+        if options.routing == "neighbours":
+            raise DataError("routing is 'neighbours'; wanted 'least-delay', 'static' or 'none' in a constellation")
         preferred = _mesh(self.grid, len(self.constellation)) if config.ground.serving == "mesh" else None
         self._refuse_blind(propagator, stations, options)
         live = self._add_nodes(options)

@@ -143,3 +143,8 @@ class TestElementSets:
         assert row.path_start_s[~np.eye(12, dtype=bool)].min() > 0.001
         assert row.path_start_s.max() < 0.4
         assert made.describe(0.0)["shell"]["not_placed"] == 2  # decayed on that day
+
+
+def test_routes_to_neighbours_only_are_not_for_constellations() -> None:
+    with pytest.raises(DataError, match="wanted 'least-delay'"):
+        topo(BuildOptions(routing="neighbours"))
