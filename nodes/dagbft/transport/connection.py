@@ -1,0 +1,146 @@
+"""One TCP connection: bytes of the socket through TLS (where there is one) to frames, and back.
+
+It knows no messages and keeps nothing for the peer: its owner hears of the handshake, of each frame and of the end.
+Invariant: what waits to be sent here stays below SEND_BYTES and one write; `writable` says when there is room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Protocol
+
+from nodes.dagbft.transport.frames import Frame, FrameReader
+from nodes.dagbft.transport.tls import Tls
+
+SEND_BYTES = 1 << 19
+
+
+class Owner(Protocol):
+    """Who is told what happens on a connection."""
+
+    def secured(self, connection: Connection) -> None: ...
+    def framed(self, connection: Connection, frame: Frame) -> None: ...
+    def writable(self, connection: Connection) -> None: ...
+    def lost(self, connection: Connection, reason: str) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """`tls` None: bytes travel in clear. `lost` gets why this side gave up (stranger, refused, tls, …), or ""."""
+
+    def __init__(self, owner: Owner, tls: Tls | None, limits: Mapping[int, int]) -> None:
+        self.tls = tls
+        self.address = ""  # of the other side
+        self.writable = False  # connected, secured, and room for more
+        self.closed = False
+        self.sent_bytes = 0  # on the wire
+        self.received_bytes = 0
+        self._owner = owner
+        self._reader = FrameReader(limits)
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self.began_s = self._loop.time()
+        self.heard_s = self.began_s  # loop time of the last bytes from the other side
+        self.wrote_s = self.began_s  # and of the last that were sent
+        self._transport: asyncio.Transport | None = None
+        self._reason = ""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of frames that are not whole yet."""
+        return self._reader.held
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self.closed:
+            transport.abort()
+            return
+        transport.set_write_buffer_limits(SEND_BYTES)
+        self.address = str((transport.get_extra_info("peername") or ("?",))[0])
+        self.heard_s = self._loop.time()
+        if self.tls is None:
+            self._secured()
+        else:
+            self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_s = self._loop.time()
+        self.received_bytes += len(data)
+        if self.tls is not None and not self.closed:
+            shaken = self.tls.peer is not None
+            try:
+                data = self.tls.receive(data)
+            except ssl.SSLError as error:
+                self._flush()  # the alert that tells the other side
+                self.close(_reason_of(error))
+                return
+            self._flush()
+            if not shaken and self.tls.peer is not None:
+                self._secured()
+        for frame in self._reader.feed(data):
+            if self.closed:
+                return
+            self._owner.framed(self, frame)
+        if self.tls is not None and self.tls.ended:
+            self.close()
+
+    def write(self, pieces: list[bytes]) -> None:
+        """Send the pieces as one. Look at `writable` before the next call."""
+        if self.closed:
+            return
+        data = b"".join(pieces)
+        if self.tls is None:
+            self._send(data)
+        else:
+            self.tls.send(data)
+            self._flush()
+
+    def close(self, reason: str = "") -> None:
+        """End the connection; what has been written may still arrive."""
+        if not self.closed:
+            self.closed, self.writable, self._reason = True, False, reason
+            if self._transport is not None:
+                self._transport.close()
+
+    def abort(self, reason: str = "") -> None:
+        """End the connection at once."""
+        self.close(reason)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        if not self.closed:
+            self.writable = True
+            self._owner.writable(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed, self.writable = True, False
+        if not self.ended.done():
+            self.ended.set_result(None)
+        self._owner.lost(self, self._reason)
+
+    def _secured(self) -> None:
+        self.writable = True
+        self._owner.secured(self)
+
+    def _flush(self) -> None:
+        if self.tls is not None and (data := self.tls.outgoing()):
+            self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        if self._transport is not None:
+            self.wrote_s = self._loop.time()
+            self.sent_bytes += len(data)
+            self._transport.write(data)
+
+
+def _reason_of(error: ssl.SSLError) -> str:
+    """A word for a handshake that failed: whom did it fail for?"""
+    if isinstance(error, ssl.SSLCertVerificationError) or "DID_NOT_RETURN_A_CERT" in (error.reason or ""):
+        return "stranger"
+    return "refused" if "ALERT" in (error.reason or "") else "tls"

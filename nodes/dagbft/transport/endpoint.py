@@ -1,0 +1,359 @@
+"""An endpoint: all links of one process under one service, whoever dials whom.
+
+Subclasses say who may come in (`_admit`). Invariant: a link belongs to a peer and outlives its connections; the newest
+connection of a peer is the one that counts, as an older one may be dead without knowing. What is refused is counted by
+reason and peer, and costs the others nothing: messages are handed on as they come, so a slow process slows its senders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from emulator.units import Duration, Size
+from nodes.dagbft.messages import CODES, MOST_BYTES, Message
+from nodes.dagbft.transport.connection import Connection
+from nodes.dagbft.transport.frames import ACK, DATA, HELLO, MAGIC, Frame, Hello, ack_frame, hello_frame
+from nodes.dagbft.transport.link import LinkCounts, ReliableLink
+from nodes.dagbft.transport.tls import Tls
+from nodes.dagbft.wire import decode, encode
+
+MOST_STRANGERS = 128  # connections from outside of which it is not known yet whose they are
+MOST_ATTRIBUTED = 512  # pairs of reason and peer that are counted apart
+ACKNOWLEDGE_S = 0.05  # how long an arrival may wait for its acknowledgement
+TURN_BYTES = 1 << 18  # put together for one write
+K = TypeVar("K", int, str)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkConfig:
+    """How links behave."""
+
+    retry_least_s: Duration = 0.2  # from a lost connection to the next attempt; doubles
+    retry_most_s: Duration = 5.0
+    heartbeat_s: Duration = 1.0  # a connection is never silent for longer
+    silence_s: Duration = 5.0  # a connection that is has been lost; so has one that takes longer to begin
+    queue_bytes: Size = float(1 << 25)  # kept for one peer; more is refused and counted
+
+    def __post_init__(self) -> None:
+        if not 0 < self.retry_least_s <= self.retry_most_s:
+            raise ValueError(f"retry_least {self.retry_least_s} s; wanted more than 0, at most retry_most")
+        if not 0 < self.heartbeat_s < self.silence_s:
+            raise ValueError(f"heartbeat {self.heartbeat_s} s; wanted more than 0, less than silence")
+
+
+class _Line(Generic[K]):
+    """A link and the connection that serves it now."""
+
+    def __init__(self, key: K, link: ReliableLink) -> None:
+        self.key: K = key
+        self.link = link
+        self.connection: Connection | None = None
+        self.connections = 0
+
+
+class Endpoint(Generic[K]):
+    """Links by key. `on_message(key, message)` is called for each message once; what it raises ends `run`."""
+
+    def __init__(
+        self,
+        service: str,
+        host: str,
+        on_message: Callable[[K, Message], None],
+        config: LinkConfig,
+        accepts: Collection[type[Message]] | None = None,
+        *,
+        label: str = "",
+        number: int = 0,
+    ) -> None:
+        self.rejected: Counter[tuple[str, str]] = Counter()  # by reason and peer
+        self._service, self._host, self._label, self._number = service.encode(), host, label.encode(), number
+        self._on_message: Callable[[K, Message], None] = on_message
+        self._config = config
+        codes = CODES.values() if accepts is None else [CODES[each] for each in accepts]
+        self._limits = {code: MOST_BYTES[code] for code in codes}
+        self._incarnation = int.from_bytes(os.urandom(8), "big") or 1
+        self._lines: dict[K, _Line[K]] = {}
+        self._whose: dict[Connection, _Line[K]] = {}  # connections that have greeted
+        self._strangers: dict[Connection, K | None] = {}  # those that have not; the key where this side dialled
+        self._targets: dict[K, tuple[str, int, Callable[[], Tls | None]]] = {}
+        self._ready: set[K] = set()  # lines with something to write in this turn of the loop
+        self._unacknowledged: set[K] = set()
+        self._server: asyncio.Server | None = None
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._wire_bytes = [0, 0]  # sent and received by connections that are gone
+
+    # What a process does with it
+
+    def send(self, key: K, message: Message, round: int | None = None) -> bool:
+        """Send a message; False (counted as `full`) where too much waits for that peer. ValueError: cannot be encoded.
+
+        `round` is what `forget` goes by.
+        """
+        return self.send_bytes([key], encode(message), round) == 1
+
+    def send_bytes(self, keys: Iterable[K], data: bytes, round: int | None = None) -> int:
+        """Send an encoded message to several; to how many it will go."""
+        taken = 0
+        for key in keys:
+            if self._line(key).link.send(data, round):
+                taken += 1
+                self._wake(key)
+        return taken
+
+    def forget(self, round: int) -> None:
+        """Drop what waits for anybody and belongs to this round or an earlier one."""
+        for line in self._lines.values():
+            line.link.forget(round)
+
+    def connected(self) -> set[K]:
+        """The peers with a connection at present."""
+        return {line.key for line in self._whose.values()}
+
+    def counters(self) -> dict[str, int]:
+        """What all links did, and `rejected`; all since the beginning but `kept_bytes`."""
+        total = dict.fromkeys(asdict(LinkCounts()), 0)
+        for line in self._lines.values():
+            for name, count in asdict(line.link.counts).items():
+                total[name] += count
+        live = [*self._whose, *self._strangers]
+        return total | {
+            "kept_bytes": sum(line.link.kept_bytes for line in self._lines.values()),
+            "reconnects": sum(max(0, line.connections - 1) for line in self._lines.values()),
+            "sent_bytes": self._wire_bytes[0] + sum(each.sent_bytes for each in live),
+            "received_bytes": self._wire_bytes[1] + sum(each.received_bytes for each in live),
+            "rejected": sum(self.rejected.values()),
+        }
+
+    def reject(self, reason: str, who: K | str) -> None:
+        """Count a refusal, by this endpoint or by whom it serves."""
+        entry = (reason, str(who))
+        if entry not in self.rejected and len(self.rejected) >= MOST_ATTRIBUTED:
+            entry = (reason, "others")
+        self.rejected[entry] += 1
+
+    async def run(self) -> None:
+        """Dial, and keep connections alive, until cancelled. Raises what `on_message` raised."""
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(self._keep_dialling(key)) for key in self._targets]
+        tasks.append(loop.create_task(self._beat()))
+        for task in tasks:
+            task.add_done_callback(self._task_ended)
+        try:
+            await self._failure
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not self._failure.done():
+            self._failure.set_exception(error)
+
+    def close(self) -> None:
+        """Stop listening, end all connections. What is not acknowledged is lost."""
+        if self._server is not None:
+            self._server.close()
+        for connection in [*self._whose, *self._strangers]:
+            connection.close()
+
+    # Who may come in: for subclasses
+
+    async def _listen(self, port: int, tls: Callable[[], Tls | None]) -> int:
+        """Accept connections; the port."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: self._accepted(tls()), self._host, port, backlog=MOST_STRANGERS)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def _dials(self, key: K, host: str, port: int, tls: Callable[[], Tls | None]) -> None:
+        """Have `run` keep a connection to a peer."""
+        self._targets[key] = (host, port, tls)
+
+    def _admit(self, connection: Connection, hello: Hello | None, dialled: K | None) -> tuple[K | None, str]:
+        """Whose connection this is, or None and why it is refused. `hello` is None until the other side has greeted."""
+        raise NotImplementedError
+
+    def _line(self, key: K) -> _Line[K]:
+        line = self._lines.get(key)
+        if line is None:
+            line = self._lines[key] = _Line(key, ReliableLink(self._incarnation, int(self._config.queue_bytes)))
+        return line
+
+    # What connections tell: `connection.Owner`
+
+    def secured(self, connection: Connection) -> None:
+        """The handshake is done: the side that dialled greets first, if it reached whom it meant."""
+        dialled = self._strangers.get(connection)
+        key, reason = self._admit(connection, None, dialled)
+        if reason:
+            self._refuse(connection, reason)
+        elif dialled is not None and key is not None:
+            self._greet(connection, key)
+
+    def framed(self, connection: Connection, frame: Frame) -> None:
+        """A frame has come."""
+        line = self._whose.get(connection)
+        if line is None:
+            self._greeted(connection, frame)
+        elif frame.wrong:
+            self.reject(frame.wrong, line.key)
+            if frame.kind == DATA and frame.number:
+                self._arrived(line, frame.number)  # or it would be sent again for ever
+        elif frame.kind == DATA:
+            if self._arrived(line, frame.number):
+                self._hand_on(line, frame.body)
+        elif frame.kind == ACK:
+            line.link.acked(frame.number)
+        else:
+            self.reject("kind", line.key)
+
+    def writable(self, connection: Connection) -> None:
+        """There is room for more."""
+        if line := self._whose.get(connection):
+            self._wake(line.key)
+
+    def lost(self, connection: Connection, reason: str) -> None:
+        """A connection has ended."""
+        self._wire_bytes[0] += connection.sent_bytes
+        self._wire_bytes[1] += connection.received_bytes
+        self._strangers.pop(connection, None)
+        line = self._whose.pop(connection, None)
+        if reason:
+            self.reject(reason, connection.address if line is None else line.key)
+        if line is not None and line.connection is connection:
+            line.connection = None
+
+    # Inside
+
+    def _accepted(self, tls: Tls | None) -> Connection:
+        connection = Connection(self, tls, self._limits)
+        guests = [each for each, dialled in self._strangers.items() if dialled is None]
+        if len(guests) >= MOST_STRANGERS:  # the one that has dawdled longest goes
+            del self._strangers[guests[0]]
+            guests[0].abort("crowd")
+        self._strangers[connection] = None
+        return connection
+
+    def _refuse(self, connection: Connection, reason: str) -> None:
+        connection.close(reason)
+
+    def _greet(self, connection: Connection, key: K) -> None:
+        link = self._line(key).link
+        hello = Hello(
+            MAGIC, self._service, self._label, self._number, link.incarnation, link.heard_incarnation, link.heard
+        )
+        connection.write([hello_frame(hello)])
+
+    def _greeted(self, connection: Connection, frame: Frame) -> None:
+        """The first frame of a connection."""
+        try:
+            if frame.kind != HELLO or frame.wrong:
+                raise ValueError(f"frame of kind {frame.kind}; wanted a greeting")
+            hello = Hello.decode(frame.body)
+        except ValueError:
+            self._refuse(connection, "greeting")
+            return
+        dialled = self._strangers.get(connection)
+        key, reason = (None, "service") if hello.service != self._service else self._admit(connection, hello, dialled)
+        if key is None:
+            self._refuse(connection, reason)
+            return
+        self._strangers.pop(connection, None)
+        line = self._line(key)
+        if line.connection is not None:
+            self._whose.pop(line.connection, None)
+            line.connection.abort()
+        if dialled is None:
+            self._greet(connection, key)
+        line.link.connected(hello.incarnation, hello.heard_incarnation, hello.heard)
+        line.connection, self._whose[connection] = connection, line
+        line.connections += 1
+        self._wake(key)
+
+    def _arrived(self, line: _Line[K], number: int) -> bool:
+        """Note the number of a message; whether it is a new one."""
+        if not self._unacknowledged:
+            asyncio.get_running_loop().call_later(ACKNOWLEDGE_S, self._acknowledge)
+        self._unacknowledged.add(line.key)
+        return line.link.fresh(number)
+
+    def _hand_on(self, line: _Line[K], body: bytes) -> None:
+        if self._failure.done():
+            return
+        try:
+            message = decode(body)
+        except ValueError:
+            self.reject("undecodable", line.key)
+            return
+        try:
+            self._on_message(line.key, message)
+        except Exception as error:
+            self._failure.set_exception(error)
+
+    def _wake(self, key: K) -> None:
+        if not self._ready:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._ready.add(key)
+
+    def _flush(self) -> None:
+        """Write what this turn of the loop has brought, one write a peer."""
+        ready, self._ready = self._ready, set()
+        for key in ready:
+            line = self._lines[key]
+            connection = line.connection
+            while connection is not None and connection.writable and line.link.waiting:
+                connection.write(line.link.take(TURN_BYTES))
+
+    def _acknowledge(self) -> None:
+        keys, self._unacknowledged = self._unacknowledged, set()
+        for key in keys:
+            line = self._lines[key]
+            if line.connection is not None and line.link.heard > line.link.acknowledged:
+                self._write_ack(line, line.connection)
+
+    def _write_ack(self, line: _Line[K], connection: Connection) -> None:
+        if not connection.writable:  # it does not read: no more on top of that
+            return
+        line.link.acknowledged = line.link.heard
+        connection.write([ack_frame(line.link.heard)])
+
+    async def _beat(self) -> None:
+        """Let no connection fall silent, and give up those that have."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._config.heartbeat_s / 2)
+            now_s = loop.time()
+            for connection, line in list(self._whose.items()):
+                if now_s - connection.heard_s > self._config.silence_s:
+                    connection.abort()
+                elif now_s - connection.wrote_s > self._config.heartbeat_s / 2:
+                    self._write_ack(line, connection)
+            for connection in [each for each in self._strangers if now_s - each.began_s > self._config.silence_s]:
+                connection.abort("dawdle")
+
+    async def _keep_dialling(self, key: K) -> None:
+        host, port, tls = self._targets[key]
+        loop, config = asyncio.get_running_loop(), self._config
+        retry_s = config.retry_least_s
+        while True:
+            before = self._line(key).connections
+            connection = Connection(self, tls(), self._limits)
+            self._strangers[connection] = key
+            try:
+                async with asyncio.timeout(config.silence_s):
+                    await loop.create_connection(partial(_itself, connection), host, port, local_addr=(self._host, 0))
+                await connection.ended
+            except (OSError, TimeoutError):
+                self._strangers.pop(connection, None)
+            if self._line(key).connections > before:
+                retry_s = config.retry_least_s
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, config.retry_most_s)
+
+
+def _itself(connection: Connection) -> Connection:
+    return connection

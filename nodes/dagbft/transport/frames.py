@@ -1,0 +1,133 @@
+"""Frames: how a stream of bytes is cut into greetings, numbered messages and acknowledgements.
+
+A frame is its length (4 bytes, of what follows), its kind (1 byte) and a body: a greeting; the number (8 bytes) and the
+bytes of a message; or the number up to which messages have arrived. Invariant: a reader holds no more than the largest
+frame that is allowed, as a frame is judged by its first 14 bytes; what is not allowed is passed over, not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from struct import Struct
+from typing import Annotated
+
+from nodes.dagbft.layout import U16, U64, Octets, Text, layout_of
+
+HELLO, DATA, ACK = 1, 2, 3
+MAGIC = b"SkyB"
+MOST_HELLO_BYTES = 256
+MOST_LABEL_BYTES = 64
+_HEAD = Struct(">IB")
+_NUMBERED = Struct(">IBQ")
+_NUMBER_BYTES = 8
+_JUDGED_BYTES = _NUMBERED.size + 1  # with these a frame of data has told its message's class
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first frame each way: who I am, and how far I have heard you."""
+
+    magic: Annotated[bytes, Octets(4)]
+    service: Annotated[bytes, Text(MOST_LABEL_BYTES)]  # what both want to talk about, such as b"primary"
+    label: Annotated[bytes, Text(MOST_LABEL_BYTES)]  # of the process, where no certificate says who it is
+    sender: U16  # number of the validator
+    incarnation: U64  # of the sending process; another one after a restart
+    heard_incarnation: U64  # of the other process, when they last talked; 0: never
+    heard: U64  # number of the last message from that incarnation
+
+    def encode(self) -> bytes:
+        return layout_of(Hello).write(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Hello:
+        """The greeting in the body of a frame; ValueError where there is none."""
+        hello, end = layout_of(cls).read(data, 0)
+        if end != len(data) or hello.magic != MAGIC:
+            raise ValueError(
+                f"greeting that begins with {data[:4]!r}, {len(data) - end} bytes over; wanted {MAGIC!r}, 0"
+            )
+        assert isinstance(hello, cls)
+        return hello
+
+
+def hello_frame(hello: Hello) -> bytes:
+    body = hello.encode()
+    return _HEAD.pack(len(body) + 1, HELLO) + body
+
+
+def data_head(number: int, size: int) -> bytes:
+    """What goes before a message of `size` bytes."""
+    return _NUMBERED.pack(1 + _NUMBER_BYTES + size, DATA, number)
+
+
+def ack_frame(number: int) -> bytes:
+    return _NUMBERED.pack(1 + _NUMBER_BYTES, ACK, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What came: `body` of a greeting or a message, or why there is none in `wrong`: kind, type, oversized, short."""
+
+    kind: int
+    number: int = 0
+    body: bytes = b""
+    wrong: str = ""
+
+
+class FrameReader:
+    """Cuts what arrives into frames. `limits` are the most bytes of a message by its code; other codes are refused."""
+
+    def __init__(self, limits: Mapping[int, int]) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._skip = 0  # bytes still to pass over
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that are whole with these bytes. To be exhausted before the next call."""
+        if self._skip:
+            passed = min(self._skip, len(data))
+            self._skip -= passed
+            data = data[passed:]
+        buffer = self._buffer
+        buffer += data
+        at, size = 0, len(buffer)
+        while size - at >= _HEAD.size:
+            length, kind = _HEAD.unpack_from(buffer, at)
+            end = at + 4 + length
+            if size < min(end, at + _JUDGED_BYTES):
+                break
+            frame = self._judge(buffer, at, length, kind)
+            if not frame.wrong:
+                if end > size:
+                    break
+                begin = at + (_HEAD.size if kind == HELLO else _NUMBERED.size)
+                frame = Frame(kind, frame.number, bytes(memoryview(buffer)[begin:end]))
+            elif end > size:
+                self._skip = end - size
+                end = size
+            at = end
+            yield frame
+        del buffer[:at]
+
+    def _judge(self, buffer: bytearray, at: int, length: int, kind: int) -> Frame:
+        """Whether a frame, of which the first bytes are here, may be kept."""
+        if kind == HELLO:
+            return Frame(kind, wrong="oversized" if length > MOST_HELLO_BYTES else "")
+        if kind not in (DATA, ACK):
+            return Frame(kind, wrong="kind")
+        body = length - 1 - _NUMBER_BYTES
+        if body < (kind == DATA):
+            return Frame(kind, wrong="short")
+        number = _NUMBERED.unpack_from(buffer, at)[2]
+        if kind == ACK:
+            return Frame(kind, number, wrong="oversized" if body else "")
+        limit = self._limits.get(buffer[at + _NUMBERED.size])
+        if limit is None:
+            return Frame(kind, number, wrong="type")
+        return Frame(kind, number, wrong="oversized" if body > limit else "")

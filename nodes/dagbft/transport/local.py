@@ -1,0 +1,71 @@
+"""Links between the processes of one validator, in clear on the node's own address.
+
+The primary and the workers listen, workers and clients dial. Invariant: nobody gets in from another node, as only
+connections from the node's own address are taken; a process is known by the label that it gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from emulator.node import NodeContext
+from nodes.dagbft.messages import Message
+from nodes.dagbft.transport.connection import Connection
+from nodes.dagbft.transport.endpoint import Endpoint, LinkConfig
+from nodes.dagbft.transport.frames import Hello
+
+MOST_CALLERS = 256
+
+
+class LocalServer(Endpoint[str]):
+    """Takes calls of processes on this node; a peer's key is its label. `on_message(label, message)`."""
+
+    def __init__(
+        self,
+        context: NodeContext,
+        on_message: Callable[[str, Message], None],
+        *,
+        service: str,
+        port: int,
+        config: LinkConfig | None = None,
+        accepts: Collection[type[Message]] | None = None,
+    ) -> None:
+        super().__init__(service, context.address.ipv4, on_message, config or LinkConfig(), accepts, label=service)
+        self._port = port
+
+    async def open(self) -> int:
+        """Listen; the port."""
+        return await self._listen(self._port, lambda: None)
+
+    def _admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
+        if connection.address != self._host:
+            return None, "stranger"
+        if hello is None:
+            return None, ""
+        label = hello.label.decode("ascii", "replace")
+        if not label.isprintable() or not label:
+            return None, "label"
+        if label not in self._lines and len(self._lines) >= MOST_CALLERS:
+            return None, "callers"
+        return label, ""
+
+
+class LocalLink(Endpoint[str]):
+    """Calls one server on this node; its key is the name of the service. `on_message(service, message)`."""
+
+    def __init__(
+        self,
+        context: NodeContext,
+        on_message: Callable[[str, Message], None],
+        *,
+        service: str,
+        label: str,
+        port: int,
+        config: LinkConfig | None = None,
+        accepts: Collection[type[Message]] | None = None,
+    ) -> None:
+        super().__init__(service, context.address.ipv4, on_message, config or LinkConfig(), accepts, label=label)
+        self._dials(service, context.address.ipv4, port, lambda: None)
+
+    def _admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
+        return dialled, ""

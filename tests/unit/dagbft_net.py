@@ -1,0 +1,152 @@
+"""Meshes of validators on loopback for tests, and a wire between two of them that can be cut."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from emulator.clock import MonotonicClock
+from emulator.node import NodeContext, Peer
+from nodes.dagbft.identity import Identity
+from nodes.dagbft.messages import Message
+from nodes.dagbft.transport.endpoint import Endpoint, LinkConfig
+from nodes.dagbft.transport.mesh import Mesh
+
+SEED = 7
+HOST = "127.0.0.1"
+SOON = LinkConfig(retry_least_s=0.01, retry_most_s=0.02, heartbeat_s=0.2, silence_s=2.0)
+
+
+class NoSink:
+    def event(self, t_s: float, kind: str, fields: dict[str, Any]) -> None: ...
+    def sample(self, t_s: float, name: str, value: float, key: str) -> None: ...
+
+
+def context(name: str, names: Sequence[str], store: Path = Path("/nonexistent")) -> NodeContext:
+    peers = {each: Peer(each, "host", HOST) for each in names}
+    return NodeContext(
+        name=name, program="primary", seed=SEED, address=peers[name], peers=peers, store=store,
+        clock=MonotonicClock(0), sink=NoSink(),
+    )  # fmt: skip
+
+
+class Inbox:
+    """What came, and a way to wait for more."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[Any, Message]] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, key: Any, message: Message) -> None:
+        self.messages.append((key, message))
+        self._changed.set()
+
+    async def until(self, count: int) -> list[tuple[Any, Message]]:
+        """All that came, once there are `count`."""
+        await self.holds(lambda: len(self.messages) >= count)
+        return self.messages
+
+    async def holds(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Give the loop its turns until the condition holds."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+class Wire:
+    """Forwards TCP to a port. `cut` ends all connections; with `budget` a connection ends after so many bytes."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.budgets: list[int] = []  # for the next connections, in bytes from the side that dialled
+        self.connections = 0
+
+    async def open(self) -> int:
+        self._server = await asyncio.start_server(self._carry, HOST, 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        self._server.close()
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        budget = self.budgets.pop(0) if self.budgets else -1
+        far_reader, far_writer = await asyncio.open_connection(HOST, self._to)
+        self._writers |= {writer, far_writer}
+        self._tasks.add(asyncio.ensure_future(self._pump(far_reader, writer, -1)))
+        self._tasks.add(asyncio.ensure_future(self._pump(reader, far_writer, budget)))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int) -> None:
+        try:
+            while data := await reader.read(1 << 16):
+                if 0 <= budget <= len(data):
+                    writer.write(data[:budget])
+                    await writer.drain()
+                    self.cut()
+                    return
+                budget -= len(data) if budget >= 0 else 0
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def running(*endpoints: Endpoint[Any]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Endpoints that dial and listen."""
+    tasks = [asyncio.ensure_future(endpoint.run()) for endpoint in endpoints]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for endpoint in endpoints:
+            endpoint.close()
+
+
+async def meshes(
+    count: int, config: LinkConfig = SOON, wire: bool = False, **given: Any
+) -> tuple[list[Mesh], list[Inbox], list[Wire]]:
+    """A mesh of validators v0, v1, …; with `wire` every link passes through a `Wire`, one for each listener."""
+    names = [f"v{number}" for number in range(count)]
+    ports = [0] * count
+    made: list[Mesh] = []
+    inboxes: list[Inbox] = []
+    wires: list[Wire] = []
+    for number in reversed(range(count)):  # who dials must know the ports of those with larger numbers
+        inbox = Inbox()
+        mesh = Mesh(
+            context(names[number], names), Identity.of(SEED, names[number]), names, inbox,
+            service="primary", port=0, config=config, ports=list(ports), **given,
+        )  # fmt: skip
+        ports[number] = await mesh.open()
+        if wire:
+            wires.append(Wire(ports[number]))
+            ports[number] = await wires[-1].open()
+        made.append(mesh)
+        inboxes.append(inbox)
+    return made[::-1], inboxes[::-1], wires[::-1]
