@@ -42,6 +42,7 @@ def test_agents_share_processes_with_the_same_results(tmp_path: Path) -> None:
         assert summary["round_fidelity"] == 1.0
         assert (summary["lost"], summary["refused"], summary["late"]) == (0, 0, 0)
         assert summary["messages"] == 2 * summary["samples"]
+        assert summary["asking_s"] >= verdict["prediction"]["asking_s"] - 0.001, "no answer is faster than the links"
         assert verdict["rounds"]["messages"] == verdict["rounds"]["interface_packets"] == summary["link_messages"]
     assert verdicts[0]["prediction"] == verdicts[1]["prediction"]
     assert verdicts[0]["summary"]["link_messages"] == verdicts[0]["summary"]["messages"]
