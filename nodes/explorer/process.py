@@ -98,13 +98,13 @@ class Host(Node):
         while True:
             position = meeting.position(await self.context.meet(2 * step, tally))
             if position != self.node:
-                self.agent = None  # a neighbour took it in, or its sender has given up on us: the meeting decides
+                self.agent = None  # its sender had no receipt and has kept it: the meeting decides
             if progress.ends(step, position):
                 return
             self.step = step
             wanted = meeting.neighbours(await self.context.meet(2 * step + 1))
             tally = {}
-            if self.agent is not None:
+            if position == self.node:  # not: where an agent is, as that of this step may have come here by now
                 await self._ports_show(wanted)
                 tally = meeting.here(await self._explore(self.config.timeout_s))
             step += 1
@@ -131,7 +131,8 @@ class Host(Node):
     async def _explore(self, timeout_s: float) -> int:
         """One step of the agent that is here; the node at which it is afterwards."""
         agent, step = self.agent, self.step
-        assert agent is not None
+        if agent is None:
+            raise EmulationError(f"the agent was lost at n{self.node} before step {step}: its process began anew")
         present = self._ports_up()
         door = agent.step(self.footprint.view(self.node, present, self.came_from, agent.visibility))
         self.came_from = -1  # of the next step, should it stay

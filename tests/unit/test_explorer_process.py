@@ -35,6 +35,7 @@ class World:
         self.absent: set[Edge] = set()
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.counted = [0, 0, 0]
+        self.late_turns: dict[int, int] = {}  # of the event loop, by which a process learns later that all have met
         self.barrier = Barrier()
         self._answers: dict[tuple[int, int], asyncio.Future[dict[str, int]]] = {}
 
@@ -44,7 +45,10 @@ class World:
         if opened is not None:
             for come in opened[2]:
                 self._answers.pop((come, opened[0])).set_result(opened[1])
-        return await answer
+        totals = await answer
+        for _ in range(self.late_turns.get(process, 0)):
+            await asyncio.sleep(0)
+        return totals
 
     def events_of(self, kind: str) -> list[dict[str, Any]]:
         return [fields for name, fields in self.events if name == kind]
@@ -114,6 +118,7 @@ def contexts(world: World, nodes: int, port_base: int, folder: Path) -> dict[str
 def explore(footprint: Footprint, told: Mapping[str, Any], folder: Path, **host: Any) -> World:
     """A whole exploration in mode barrier; returns when all programs have ended."""
     world = World()
+    world.late_turns = host.pop("late_turns", {})
     common = {"nodes": footprint.nodes, "edges": sorted(footprint.edges), "max_steps": host.pop("max_steps", 60)}
 
     async def main() -> None:
@@ -163,6 +168,14 @@ def test_ring_adversary(interval: int, visibility: str, tmp_path: Path) -> None:
     )  # fmt: skip
     agrees(world, predicted)
     assert predicted.seen <= interval + 1 or interval >= 4
+
+
+def test_a_host_that_learns_late_of_the_meeting_is_no_host_of_that_step(tmp_path: Path) -> None:
+    """The agent of a step may be next door before the neighbour knows that the step has begun."""
+    footprint = Footprint(6, ring_edges(6))
+    late_turns = {process: 40 * (process % 3) for process in range(7)}
+    world = explore(footprint, {"adversary_interval": 3}, tmp_path, late_turns=late_turns, timeout_s=0.5, max_steps=24)
+    agrees(world, play(footprint, RingAdversary(6, 3), Agent(KT0), 0, 24))
 
 
 @pytest.mark.parametrize("visibility", [KT0, KT1])
@@ -267,6 +280,14 @@ def test_a_move_that_nobody_takes_in_leaves_the_agent_where_it_is(tmp_path: Path
     failed = one_host(test, tmp_path).events_of("carry-failed")
     assert [(fields["to"], fields["unsure"]) for fields in failed] == [(0, False), (2, True), (2, True)]
     assert "receipt" in failed[1]["text"]
+
+
+def test_an_agent_that_is_lost_is_an_error(tmp_path: Path) -> None:
+    async def test(world: World, host: Host) -> None:
+        with pytest.raises(EmulationError, match="the agent was lost at n1 before step 4"):
+            await host._explore(0.2)
+
+    one_host(test, tmp_path)
 
 
 def test_ports_that_never_follow_the_order_are_an_error(tmp_path: Path) -> None:
