@@ -51,6 +51,8 @@ class Rules:
             raise ValueError(f"protocol {self.protocol!r}; wanted one of {', '.join(PROTOCOLS)}")
         if self.order not in ORDERS:
             raise ValueError(f"order {self.order!r}; wanted one of {', '.join(ORDERS)}")
+        if self.look_back < 2:
+            raise ValueError(f"a look-back of {self.look_back} rounds; wanted at least 2")
 
 
 class Consensus:

@@ -28,7 +28,11 @@ class Weather:
 
 CALM = Weather(change=0.05, reach=0.8, away=0.02, back=0.5, wide=0.9)
 HARSH = Weather()
-WEATHERS = (CALM, HARSH, Weather(reach=0.02, away=0.0), Weather(change=1.0, reach=0.3, away=0.3, back=0.7, wide=0.2))
+CREEPING = Weather(reach=0.02, away=0.0)  # slow owners whose blocks surface leaders later
+SCATTERED = Weather(change=1.0, reach=0.3, away=0.3, back=0.7, wide=0.2)
+SPARSE = Weather(change=0.15, reach=0.25, away=0.0, wide=0.0)  # votes that some see and others do not
+RETURNING = Weather(change=0.3, reach=0.05, away=0.2, back=0.7)  # blocks before and after a gap, without a link
+WEATHERS = (CALM, HARSH, CREEPING, SCATTERED, SPARSE, RETURNING)
 
 
 def random_dag(committee: Committee, rounds: int, weather: Weather, random: Random) -> list[Block]:
@@ -37,7 +41,7 @@ def random_dag(committee: Committee, rounds: int, weather: Weather, random: Rand
     chance = random.random
     blocks, below, away, slow = [], 0, 0, 0
     for round in range(1, rounds + 1):
-        away = _away(committee, away, weather, random)
+        away = _away(committee, away, slow, weather, random)
         if chance() < weather.change:
             slow = sum(1 << author for author in random.sample(range(n), random.randint(0, faults)))
         held = 0
@@ -58,13 +62,13 @@ def random_dag(committee: Committee, rounds: int, weather: Weather, random: Rand
     return blocks
 
 
-def _away(committee: Committee, away: int, weather: Weather, random: Random) -> int:
-    """The validators that make no block in the next round."""
+def _away(committee: Committee, away: int, slow: int, weather: Weather, random: Random) -> int:
+    """The validators that make no block in the next round: slow ones first, whose last block nobody may have seen."""
     for author in members(away):
         if random.random() < weather.back:
             away &= ~(1 << author)
     if away.bit_count() < committee.faults and random.random() < weather.away * committee.n:
-        away |= 1 << random.randrange(committee.n)
+        away |= 1 << random.choice(members(slow & ~away) or range(committee.n))
     return away
 
 

@@ -13,8 +13,6 @@ class CausalOrder:
     """Each leader's batch is everything in its past that is above the floor and was not in a batch before."""
 
     def __init__(self, dag: Dag, look_back: int) -> None:
-        if look_back < 2:
-            raise ValueError(f"a look-back of {look_back} rounds; wanted at least 2")
         self._dag = dag
         self._look_back = look_back
         self._previous = 0  # round of the last leader; 0 before the first

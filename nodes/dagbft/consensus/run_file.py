@@ -61,13 +61,16 @@ def read(text: str) -> DagFile:
         case authors:
             coin = _authors("coin", authors, committee.n)
     rules = Rules(
-        protocol=document.get("protocol", "asynchronous"),
+        protocol=str(document.get("protocol", "asynchronous")),
         schedule=schedule,
-        order=document.get("order", "causal"),
+        order=str(document.get("order", "causal")),
         look_back=_whole(document, "look_back", 50),
         least_parents=_whole(document, "least_parents", committee.quorum),
     )
-    blocks = [_block(entry, committee.n) for entry in document.get("blocks", [])]
+    rows = document.get("blocks", [])
+    if not isinstance(rows, list):
+        raise ValueError(f"blocks {rows!r}; wanted a list of blocks")
+    blocks = [_block(row, committee.n) for row in rows]
     return DagFile(str(document.get("name", "")), committee, rules, coin, blocks, document)
 
 
@@ -84,12 +87,12 @@ def _authors(key: str, found: object, n: int) -> list[int]:
     return found
 
 
-def _block(entry: object, n: int) -> Block:
-    match entry:
+def _block(row: object, n: int) -> Block:
+    match row:
         case [int(round), int(author), list(parents)] if all(type(a) is int and 0 <= a < n for a in parents):
             if len(set(parents)) == len(parents):
                 return Block(round, author, sum(1 << parent for parent in parents))
-    raise ValueError(f"block {entry!r}; wanted [round, author, [distinct parent authors in 0..{n - 1}]]")
+    raise ValueError(f"block {row!r}; wanted [round, author, [distinct parent authors in 0..{n - 1}]]")
 
 
 def write(name: str, committee: Committee, protocol: str, blocks: Iterable[Block], **more: Any) -> str:

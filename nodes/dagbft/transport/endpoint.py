@@ -72,6 +72,7 @@ class Endpoint(Generic[K]):
         number: int = 0,
     ) -> None:
         self.rejected: Counter[tuple[str, str]] = Counter()  # by reason and peer
+        self.port = 0  # on which it listens
         self._service, self._host, self._label, self._number = service.encode(), host, label.encode(), number
         self._on_message: Callable[[K, Message], None] = on_message
         self._config = config
@@ -164,10 +165,11 @@ class Endpoint(Generic[K]):
     # Who may come in: for subclasses
 
     async def _listen(self, port: int, tls: Callable[[], Tls | None]) -> int:
-        """Accept connections; the port."""
+        """Accept connections; the port, which may have been left to the kernel (0)."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: self._accepted(tls()), self._host, port, backlog=MOST_STRANGERS)
-        return int(self._server.sockets[0].getsockname()[1])
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        return self.port
 
     def _dials(self, key: K, host: str, port: int, tls: Callable[[], Tls | None]) -> None:
         """Have `run` keep a connection to a peer."""

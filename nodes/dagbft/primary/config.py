@@ -1,0 +1,36 @@
+"""What a primary may be told: sizes, times and bounds. Times are in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nodes.dagbft.consensus.core import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryConfig:
+    """The defaults are those of the public prototypes, with a leader timeout for emulated runs."""
+
+    rules: Rules = field(default_factory=Rules)
+    header_batches: int = 32  # so many batches make a header at once
+    header_delay_s: float = 0.1  # the longest wait for batches
+    leader_timeout_s: float = 1.0  # the longest wait for a leader, or for votes on it
+    grace_s: float = 0.1  # after a quorum of blocks: for the others
+    window: int = 100  # rounds: headers further ahead than this are refused
+    sync_after: int = 10  # rounds: being further behind than this, ask for what was committed
+    retry_s: float = 1.0  # between requests for what is missing
+    retry_peers: int = 3  # that are asked at once, after the first
+    most_parked: int = 64  # headers of one author that wait for something
+    most_batches: int = 1 << 14  # that are held and not executed
+    most_batch_bytes: int = 1 << 28
+    most_answers: int = 4096  # certificates a second to one peer that asks for them
+
+    def __post_init__(self) -> None:
+        for name in ("header_batches", "window", "sync_after", "retry_peers", "most_parked", "most_batches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}; wanted at least 1")
+        for name in ("header_delay_s", "leader_timeout_s", "grace_s"):
+            if not 0 <= getattr(self, name) <= 3600:
+                raise ValueError(f"{name} {getattr(self, name)}; wanted 0 to 3600 s")
+        if self.retry_s <= 0:
+            raise ValueError(f"retry {self.retry_s}; wanted more than 0 s")

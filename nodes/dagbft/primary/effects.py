@@ -1,0 +1,33 @@
+"""What comes out of a core: records to keep, messages to send, and what happened.
+
+Invariant: whoever carries effects out keeps `persist` durably before anything of `send` or `workers` leaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nodes.dagbft.consensus.core import Event
+from nodes.dagbft.messages import Header, Message
+from nodes.dagbft.store import Record
+
+ALL = -1  # in place of a validator's number: all others
+
+
+@dataclass(slots=True)
+class Effects:
+    """In the order in which it is to be done: persist, send, and the rest in any order."""
+
+    persist: list[Record] = field(default_factory=list)
+    send: list[tuple[int, Message]] = field(default_factory=list)  # to validators' primaries (or workers)
+    workers: list[tuple[int, Message]] = field(default_factory=list)  # of the primary: to own workers
+    primary: list[Message] = field(default_factory=list)  # of a worker: to its own primary
+    made: list[Header] = field(default_factory=list)  # own headers, new ones
+    advanced: list[int] = field(default_factory=list)  # rounds of which a quorum of blocks is now held
+    events: list[Event] = field(default_factory=list)  # as consensus finds them; replayed ones are left out
+    execute: list[Event] = field(default_factory=list)  # the same, replayed ones too, once all their batches are held
+    forget: list[bytes] = field(default_factory=list)  # batches that are not needed any more
+    floor: int | None = None  # rounds up to this one have been collected
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__dataclass_fields__)

@@ -1,0 +1,117 @@
+"""Batches as a primary sees them: which are held, which of its own wait for a header, which must go in again.
+
+Invariant: an own batch is in exactly one place: waiting, in an own header that may still be ordered, or ordered. When
+it becomes certain that a header's block will never be ordered, its batches wait again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nodes.dagbft.messages import digest_of
+
+Name = tuple[bytes, int]  # a batch's digest and the worker that has it
+Keys = frozenset[str]
+
+
+def key_summary(keys: Iterable[str]) -> bytes:
+    """The digest of the keys that a payload may write, as headers carry it."""
+    parts = []
+    for key in sorted(set(keys)):
+        data = key.encode()
+        parts += (len(data).to_bytes(4, "big"), data)
+    return digest_of("dagbft keys", b"".join(parts))
+
+
+class _Held(NamedTuple):
+    keys: Keys
+    size: int
+
+
+class Payload:
+    """The batches of one primary. What is held is bounded: the oldest goes first, and can be fetched again."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._held: dict[Name, _Held] = {}
+        self._bytes = 0
+        self._most = most
+        self._most_bytes = most_bytes
+        self._queue: deque[Name] = deque()
+        self._mine: dict[Name, bool] = {}  # own batches that are not ordered yet: whether they wait
+        self._done: dict[Name, None] = {}  # own batches that are ordered, the latest
+        self._most_done = most
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def waiting(self) -> int:
+        """Own batches that wait for a header."""
+        return len(self._queue)
+
+    def hold(self, name: Name, keys: Keys, size: int) -> list[Name]:
+        """Take a batch in; the ones that had to go for it."""
+        if name in self._held:
+            return []
+        self._held[name] = _Held(keys, size)
+        self._bytes += size
+        gone: list[Name] = []
+        while len(self._held) > self._most or (self._bytes > self._most_bytes and len(self._held) > 1):
+            oldest = next(iter(self._held))
+            self.drop(oldest)
+            gone.append(oldest)
+        return gone
+
+    def drop(self, name: Name) -> None:
+        """It is not needed any more."""
+        held = self._held.pop(name, None)
+        if held is not None:
+            self._bytes -= held.size
+
+    def offer(self, name: Name) -> None:
+        """An own batch that may go into a header; nothing where it has, or is ordered."""
+        if name not in self._mine and name not in self._done:
+            self._mine[name] = True
+            self._queue.append(name)
+
+    def take(self, most: int) -> tuple[Name, ...]:
+        """The own batches of the next header."""
+        taken = []
+        while self._queue and len(taken) < most:
+            name = self._queue.popleft()
+            if self._mine.get(name):  # still waiting
+                self._mine[name] = False
+                taken.append(name)
+        return tuple(taken)
+
+    def carried(self, names: Iterable[Name]) -> None:
+        """Own batches that are in a header already: found on disk after a restart."""
+        for name in names:
+            if name not in self._done:
+                self._mine[name] = False
+
+    def again(self, names: Iterable[Name]) -> int:
+        """Their block will never be ordered: they wait again, before the others. How many did."""
+        back = [name for name in names if self._mine.get(name) is False]
+        for name in reversed(back):
+            self._mine[name] = True
+            self._queue.appendleft(name)
+        return len(back)
+
+    def ordered(self, names: Iterable[Name]) -> None:
+        """An own block has been ordered with these."""
+        for name in names:
+            self._mine.pop(name, None)
+            self._done[name] = None
+        while len(self._done) > self._most_done:
+            del self._done[next(iter(self._done))]
+
+    def missing(self, names: Iterable[Name]) -> list[Name]:
+        """Those that are not held, or not by the worker that is named."""
+        return [name for name in names if name not in self._held]
+
+    def summary(self, names: Iterable[Name]) -> bytes:
+        """Digest of the keys that these, all held, may write."""
+        return key_summary(key for name in names for key in self._held[name].keys)

@@ -1,0 +1,122 @@
+"""What waits for something that is missing, and asking for what is missing.
+
+Invariant: an item leaves a `Parking` when the last thing that it lacks has arrived, or when its round is collected;
+what nothing waits for is not asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from nodes.dagbft.consensus.dag import Slot
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+class Parking(Generic[K, T]):
+    """Items of one slot each that lack things named by keys."""
+
+    def __init__(self) -> None:
+        self._items: dict[Slot, tuple[T, set[K]]] = {}
+        self._waiting: dict[K, set[Slot]] = {}
+
+    def __contains__(self, slot: Slot) -> bool:
+        return slot in self._items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def count(self, author: int) -> int:
+        """How many items of an author wait."""
+        return sum(slot[1] == author for slot in self._items)
+
+    def park(self, slot: Slot, item: T, missing: Iterable[K]) -> None:
+        """Keep an item until these have arrived. The slot must be free."""
+        lacks = set(missing)
+        self._items[slot] = (item, lacks)
+        for key in lacks:
+            self._waiting.setdefault(key, set()).add(slot)
+
+    def arrived(self, key: K) -> list[T]:
+        """The items that lack nothing any more, now that this is here. They are taken out."""
+        ready = []
+        for slot in sorted(self._waiting.pop(key, ())):
+            item, lacks = self._items[slot]
+            lacks.discard(key)
+            if not lacks:
+                del self._items[slot]
+                ready.append(item)
+        return ready
+
+    def wants(self, key: K) -> bool:
+        return key in self._waiting
+
+    def collect(self, floor: int) -> None:
+        """Drop items of rounds up to and with `floor`."""
+        for slot in [slot for slot in self._items if slot[0] <= floor]:
+            _, lacks = self._items.pop(slot)
+            for key in lacks:
+                slots = self._waiting[key]
+                slots.discard(slot)
+                if not slots:
+                    del self._waiting[key]
+
+
+@dataclass(slots=True)
+class _Wish:
+    hints: tuple[int, ...]  # who should have it
+    due_s: float
+    times: int = 0
+
+
+class Requests(Generic[K]):
+    """Whom to ask for what, and when again: first who should have it, then `peers` others a time in turn."""
+
+    def __init__(self, me: int, n: int, retry_s: float, peers: int) -> None:
+        self._others = [(me + step) % n for step in range(1, n)]
+        self._retry_s = retry_s
+        self._peers = peers
+        self._wishes: dict[K, _Wish] = {}
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._wishes)
+
+    def want(self, key: K, hints: tuple[int, ...], now_s: float) -> None:
+        """Ask for this at the next `due`, unless it is wanted already."""
+        if key not in self._wishes:
+            self._wishes[key] = _Wish(tuple(hint for hint in hints if hint in self._others), now_s)
+
+    def got(self, key: K) -> bool:
+        """It is here; whether it was wanted."""
+        return self._wishes.pop(key, None) is not None
+
+    def keep(self, wanted: Callable[[K], bool]) -> None:
+        """Drop what is not wanted any more."""
+        for key in [key for key in self._wishes if not wanted(key)]:
+            del self._wishes[key]
+
+    def due(self, now_s: float) -> dict[K, tuple[int, ...]]:
+        """What to ask for now, and whom."""
+        asked: dict[K, tuple[int, ...]] = {}
+        for key, wish in self._wishes.items():
+            if wish.due_s > now_s:
+                continue
+            asked[key] = wish.hints if wish.times == 0 and wish.hints else self._next()
+            wish.times += 1
+            wish.due_s = now_s + self._retry_s
+        return asked
+
+    def _next(self) -> tuple[int, ...]:
+        """Some peers, others each time; all of them in the long run."""
+        others, count = self._others, min(self._peers, len(self._others))
+        chosen = tuple(others[(self._turn + step) % len(others)] for step in range(count))
+        self._turn = (self._turn + count) % len(others)
+        return chosen
+
+    @property
+    def next_s(self) -> float:
+        return min((wish.due_s for wish in self._wishes.values()), default=float("inf"))

@@ -1,0 +1,130 @@
+"""Store: what a primary or a worker must still know after a crash, in LMDB.
+
+Invariant: when `apply` returns, all its records are kept or, after a crash on the way, none of them is; nothing is sent
+before what it rests on has been applied. Each value carries a checksum, so that a store that was damaged is noticed
+when it is read: such a node refuses to start, because a validator that has forgotten votes can break its word.
+
+LMDB was chosen by `benchmarks/dagbft_store.py`: commits that survive a killed process cost the least in it, it reads
+without a copy into a cache of its own, and it can delete, which a log of our own could not without a compaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import lmdb
+
+from emulator.errors import DataError
+
+_CHECK_BYTES = 8
+_MAP_BYTES = 1 << 36  # of addresses, not of disk or memory: the file grows as it is written
+
+
+class Record(NamedTuple):
+    """Something to keep; a value of None deletes it."""
+
+    table: str
+    key: bytes
+    value: bytes | None
+
+
+class Disk(Protocol):
+    """What cores may read of what they had kept."""
+
+    def get(self, table: str, key: bytes) -> bytes | None: ...
+    def items(self, table: str, first: bytes = b"") -> Iterator[tuple[bytes, bytes]]: ...
+
+
+class MemoryDisk:
+    """The same without a disk, for simulations: survives the core that wrote it."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[bytes, bytes]] = {}
+
+    def apply(self, records: Iterable[Record]) -> None:
+        for table, key, value in records:
+            rows = self._tables.setdefault(table, {})
+            if value is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = value
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        return self._tables.get(table, {}).get(key)
+
+    def items(self, table: str, first: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Keys from `first` on with their values, ascending."""
+        rows = self._tables.get(table, {})
+        for key in sorted(key for key in rows if key >= first):
+            yield key, rows[key]
+
+
+class Store:
+    """One process's store. With `sync` records survive the loss of power, without it the death of the process.
+
+    Raises DataError where the folder holds something that is not a sound store. Reading and applying may happen in
+    different threads.
+    """
+
+    def __init__(self, folder: Path, tables: Iterable[str], *, sync: bool = True) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        names = tuple(tables)
+        try:
+            self._environment = lmdb.open(
+                str(folder), map_size=_MAP_BYTES, max_dbs=len(names), sync=sync, metasync=sync, max_readers=16
+            )
+            self._tables = {name: self._environment.open_db(name.encode()) for name in names}
+        except lmdb.Error as error:
+            raise self._damaged(str(error)) from None
+
+    def apply(self, records: Iterable[Record]) -> None:
+        """Keep all of these, in one transaction."""
+        with self._environment.begin(write=True) as transaction:
+            for table, key, value in records:
+                if value is None:
+                    transaction.delete(key, db=self._tables[table])
+                else:
+                    transaction.put(key, _check(key, value) + value, db=self._tables[table])
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """The value of a key. Raises DataError where it is damaged."""
+        try:
+            with self._environment.begin(db=self._tables[table]) as transaction:
+                found = transaction.get(key)
+        except lmdb.Error as error:
+            raise self._damaged(str(error)) from None
+        return None if found is None else self._sound(table, key, found)
+
+    def items(self, table: str, first: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Keys from `first` on with their values, ascending. Raises DataError where one is damaged."""
+        try:
+            with self._environment.begin(db=self._tables[table]) as transaction:
+                cursor = transaction.cursor()
+                if cursor.set_range(first):
+                    for key, value in cursor:
+                        yield bytes(key), self._sound(table, key, value)
+        except lmdb.Error as error:
+            raise self._damaged(str(error)) from None
+
+    def _sound(self, table: str, key: bytes, found: bytes) -> bytes:
+        value = bytes(found[_CHECK_BYTES:])
+        if found[:_CHECK_BYTES] != _check(key, value):
+            raise self._damaged(f"the checksum of {table} {bytes(key).hex()} is wrong")
+        return value
+
+    def _damaged(self, what: str) -> DataError:
+        return DataError(
+            f"the store {self.folder} is damaged: {what}. Restore it from a copy, or delete the folder: the validator "
+            "then starts without memory and takes part again once it has learnt which rounds it may have voted in."
+        )
+
+    def close(self) -> None:
+        self._environment.close()
+
+
+def _check(key: bytes, value: bytes) -> bytes:
+    return blake2b(value, digest_size=_CHECK_BYTES, key=bytes(key)[:64]).digest()
