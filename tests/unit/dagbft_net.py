@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from ssl import SSLError
 from typing import Any
 
 from emulator.clock import MonotonicClock
@@ -13,7 +14,9 @@ from emulator.node import NodeContext, Peer
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Message
 from nodes.dagbft.transport.endpoint import Endpoint, LinkConfig
+from nodes.dagbft.transport.frames import MAGIC, Frame, FrameReader, Hello, hello_frame
 from nodes.dagbft.transport.mesh import Mesh
+from nodes.dagbft.transport.tls import Trust, certificate_of
 
 SEED = 7
 HOST = "127.0.0.1"
@@ -59,7 +62,7 @@ class Inbox:
 async def until(condition: Callable[[], bool]) -> None:
     """Give the loop its turns until the condition holds."""
     async with asyncio.timeout(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - a counter tells nobody that it has changed
             await asyncio.sleep(0.001)
 
 
@@ -67,11 +70,12 @@ class Wire:
     """Forwards TCP to a port. `cut` ends all connections; with `budget` a connection ends after so many bytes."""
 
     def __init__(self, port: int) -> None:
-        self._to = port
+        self.to = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.budgets: list[int] = []  # for the next connections, in bytes from the side that dialled
         self.connections = 0
+        self.frozen = False  # connections stay, but nothing passes
 
     async def open(self) -> int:
         self._server = await asyncio.start_server(self._carry, HOST, 0)
@@ -92,7 +96,7 @@ class Wire:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         budget = self.budgets.pop(0) if self.budgets else -1
-        far_reader, far_writer = await asyncio.open_connection(HOST, self._to)
+        far_reader, far_writer = await asyncio.open_connection(HOST, self.to)
         self._writers |= {writer, far_writer}
         self._tasks.add(asyncio.ensure_future(self._pump(far_reader, writer, -1)))
         self._tasks.add(asyncio.ensure_future(self._pump(reader, far_writer, budget)))
@@ -100,11 +104,13 @@ class Wire:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int) -> None:
         try:
             while data := await reader.read(1 << 16):
+                if self.frozen:
+                    continue
                 if 0 <= budget <= len(data):
                     writer.write(data[:budget])
                     await writer.drain()
                     self.cut()
-                    return
+                    break
                 budget -= len(data) if budget >= 0 else 0
                 writer.write(data)
                 await writer.drain()
@@ -112,6 +118,56 @@ class Wire:
             pass
         finally:
             writer.close()
+
+
+class Raw:
+    """A client that says what it likes: TLS as some identity that trusts validators v0, v1, …, or bare TCP."""
+
+    def __init__(self, identity: Identity | None, count: int = 4) -> None:
+        certificates = [certificate_of(Identity.of(SEED, f"v{number}")) for number in range(count)]
+        self._tls = None if identity is None else Trust(identity, certificates).dial()
+        self.frames = FrameReader({})
+
+    async def dial(self, port: int) -> Raw:
+        self.reader, self._writer = await asyncio.open_connection(HOST, port)
+        if self._tls is not None:
+            while self._tls.peer is None:
+                self._writer.write(self._tls.outgoing())
+                self._tls.receive(await self.reader.read(1 << 16))
+        return self
+
+    async def say(self, data: bytes) -> None:
+        if self._tls is not None:
+            self._tls.send(data)
+            data = self._tls.outgoing()
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def greet(self, sender: int = 0, service: bytes = b"primary", magic: bytes = MAGIC) -> None:
+        await self.say(hello_frame(Hello(magic, service, b"", sender, 99, 0, 0)))
+
+    async def hear(self) -> list[Frame]:
+        """The next frames; none where the other side has ended the connection."""
+        while data := await self.reader.read(1 << 16):
+            try:
+                if frames := list(self.frames.feed(data if self._tls is None else self._tls.receive(data))):
+                    return frames
+            except SSLError:
+                break
+        return []
+
+    async def gone(self) -> None:
+        """Wait until the other side has ended the connection."""
+        try:
+            async with asyncio.timeout(20):
+                while await self.reader.read(1 << 16):
+                    pass
+        except ConnectionError:
+            pass
+        self.close()
+
+    def close(self) -> None:
+        self._writer.transport.abort()
 
 
 @asynccontextmanager
@@ -129,7 +185,7 @@ async def running(*endpoints: Endpoint[Any]) -> AsyncIterator[list[asyncio.Task[
 
 
 async def meshes(
-    count: int, config: LinkConfig = SOON, wire: bool = False, **given: Any
+    count: int, config: LinkConfig = SOON, wire: bool = False, store: Path = Path("/nonexistent"), **given: Any
 ) -> tuple[list[Mesh], list[Inbox], list[Wire]]:
     """A mesh of validators v0, v1, …; with `wire` every link passes through a `Wire`, one for each listener."""
     names = [f"v{number}" for number in range(count)]
@@ -140,7 +196,7 @@ async def meshes(
     for number in reversed(range(count)):  # who dials must know the ports of those with larger numbers
         inbox = Inbox()
         mesh = Mesh(
-            context(names[number], names), Identity.of(SEED, names[number]), names, inbox,
+            context(names[number], names, store), Identity.of(SEED, names[number]), names, inbox,
             service="primary", port=0, config=config, ports=list(ports), **given,
         )  # fmt: skip
         ports[number] = await mesh.open()

@@ -1,13 +1,17 @@
-"""Meshes and local links over loopback sockets: order, replay, identity, floods."""
+"""Meshes over loopback sockets: order, replay after lost connections, restarts, bounded queues, silence."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from dagbft_net import SEED, SOON, Inbox, context, meshes, running, until
 
-from nodes.dagbft.messages import BatchAck, Cleanup
-from tests.unit.dagbft_net import meshes, running, until
+from nodes.dagbft.identity import Identity
+from nodes.dagbft.messages import Batch, BatchAck, Message, Vote
+from nodes.dagbft.transport.endpoint import LinkConfig
+from nodes.dagbft.transport.mesh import Mesh
 
 
 def ack(number: int) -> BatchAck:
@@ -27,5 +31,163 @@ def test_everybody_hears_everybody_in_order() -> None:
                 for peer in made[me].others:
                     assert [message for key, message in came if key == peer] == [ack(number) for number in range(50)]
             assert all(mesh.counters()["rejected"] == 0 for mesh in made)
+            assert made[0].connected() == {1, 2, 3}
 
     asyncio.run(play())
+
+
+def test_connections_that_are_cut_within_frames_lose_and_repeat_nothing() -> None:
+    async def play() -> None:
+        made, inboxes, wires = await meshes(2, wire=True)
+        wires[1].budgets = [4_000, 9_001, 20_017, 33_333, 70_000]
+        sent: list[Message] = [Batch(bytes([number]) * 997) for number in range(200)]
+        back: list[Message] = [ack(number) for number in range(200)]
+        async with running(*made):
+            for number in range(200):
+                assert made[0].send(1, sent[number])
+                assert made[1].send(0, back[number])
+            assert [message for _, message in await inboxes[1].until(200)] == sent
+            assert [message for _, message in await inboxes[0].until(200)] == back
+            assert wires[1].connections > 5
+            assert made[0].counters()["replayed"] > 0
+            assert made[0].counters()["received"] == made[1].counters()["received"] == 200
+            await until(lambda: made[0].counters()["kept_bytes"] == 0)  # everything acknowledged
+        await wires[1].close()
+        await wires[0].close()
+
+    asyncio.run(play())
+
+
+def test_a_receiver_that_restarts_gets_what_was_not_acknowledged() -> None:
+    async def play() -> None:
+        made, _, wires = await meshes(2, wire=True)
+        inbox = Inbox()
+        names = ["v0", "v1"]
+        async with running(made[0]):
+            async with running(made[1]):
+                await until(lambda: made[0].connected() == {1})
+            wires[1].cut()  # the process is gone
+            for number in range(10):
+                made[0].send(1, ack(number))
+            again = Mesh(context("v1", names), Identity.of(SEED, "v1"), names, inbox, service="primary", port=0)
+            wires[1].to = await again.open()
+            async with running(again):
+                assert [message for _, message in await inbox.until(10)] == [ack(number) for number in range(10)]
+        for wire in wires:
+            await wire.close()
+
+    asyncio.run(play())
+
+
+def test_a_sender_that_restarts_is_heard_from_its_first_message() -> None:
+    async def play() -> None:
+        made, inboxes, _ = await meshes(2)
+        names, ports = ["v0", "v1"], [0, made[1].port]
+        async with running(made[1]):
+            async with running(made[0]):
+                made[0].broadcast(ack(1))
+                await inboxes[1].until(1)
+            again = Mesh(
+                context("v0", names), Identity.of(SEED, "v0"), names, Inbox(), service="primary", port=0, config=SOON,
+                ports=ports,
+            )  # fmt: skip
+            async with running(again):
+                again.broadcast(ack(2))
+                assert await inboxes[1].until(2) == [(0, ack(1)), (0, ack(2))]
+
+    asyncio.run(play())
+
+
+def test_a_queue_has_a_bound_and_collected_rounds_make_room() -> None:
+    async def play() -> None:
+        config = LinkConfig(queue_bytes=100_000.0)
+        made, _, _ = await meshes(2, config)  # nobody runs: nothing is sent
+        vote = Vote(bytes(32), 1, 0, 0, bytes(64))
+        taken = 0
+        while made[0].send(1, vote, round=taken):
+            taken += 1
+        counters = made[0].counters()
+        assert 200 < taken < 1000
+        assert counters["full"] == 1
+        assert counters["kept_bytes"] <= 100_000
+        made[0].forget(9)
+        assert made[0].counters()["forgotten"] == 10
+        assert [made[0].send(1, vote) for _ in range(11)] == [True] * 10 + [False]
+        for mesh in made:
+            mesh.close()
+
+    asyncio.run(play())
+
+
+def test_a_connection_that_falls_silent_is_given_up_and_made_anew() -> None:
+    async def play() -> None:
+        config = LinkConfig(retry_least_s=0.01, retry_most_s=0.02, heartbeat_s=0.05, silence_s=0.3)
+        made, inboxes, wires = await meshes(2, config, wire=True)
+        async with running(*made):
+            made[0].send(1, ack(0))
+            await inboxes[1].until(1)
+            wires[1].frozen = True
+            made[1].send(0, ack(1))
+            await until(lambda: wires[1].connections >= 2)
+            assert inboxes[0].messages == []
+            wires[1].frozen = False
+            assert await inboxes[0].until(1) == [(1, ack(1))]
+        for wire in wires:
+            await wire.close()
+
+    asyncio.run(play())
+
+
+def test_an_idle_connection_stays() -> None:
+    async def play() -> None:
+        config = LinkConfig(heartbeat_s=0.02, silence_s=0.1)
+        made, inboxes, _ = await meshes(2, config)
+        async with running(*made):
+            await until(lambda: made[0].connected() == {1})
+            loop = asyncio.get_running_loop()
+            until_s = loop.time() + 0.3
+            await until(lambda: loop.time() > until_s)
+            assert made[0].counters()["reconnects"] == 0
+            made[0].send(1, ack(1))
+            await inboxes[1].until(1)
+
+    asyncio.run(play())
+
+
+def test_what_a_handler_raises_ends_the_run() -> None:
+    class Broken(Exception):
+        pass
+
+    async def play() -> None:
+        made, _, _ = await meshes(2)
+
+        def fail(_key: int, _message: Message) -> None:
+            raise Broken
+
+        made[1]._on_message = fail
+        async with running(*made) as tasks:
+            made[0].send(1, ack(1))
+            with pytest.raises(Broken):
+                await tasks[1]
+
+    asyncio.run(play())
+
+
+def test_sessions_can_be_decrypted_with_the_key_log(tmp_path: Path) -> None:
+    async def play() -> None:
+        made, inboxes, _ = await meshes(2, store=tmp_path, key_log=True)
+        async with running(*made):
+            made[0].send(1, ack(1))
+            await inboxes[1].until(1)
+
+    asyncio.run(play())
+    logged = (tmp_path / "primary.keys").read_text()
+    assert {"CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"} <= {
+        line.split(" ")[0] for line in logged.splitlines()
+    }
+
+
+@pytest.mark.parametrize("wrong", [{"retry_least_s": 0.0}, {"retry_least_s": 9.0}, {"heartbeat_s": 6.0}])
+def test_settings_without_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="; wanted"):
+        LinkConfig(**wrong)

@@ -117,6 +117,8 @@ class FrameReader:
 
     def _judge(self, buffer: bytearray, at: int, length: int, kind: int) -> Frame:
         """Whether a frame, of which the first bytes are here, may be kept."""
+        if length == 0:  # what was taken for the kind begins the next frame
+            return Frame(0, wrong="short")
         if kind == HELLO:
             return Frame(kind, wrong="oversized" if length > MOST_HELLO_BYTES else "")
         if kind not in (DATA, ACK):
