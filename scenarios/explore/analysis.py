@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodes.explorer.interval import Edge, Snapshot, edge, largest_finite
 from nodes.explorer.schedules import Footprint
+from scenarios.explore.recipe import BY_INTERVAL
 
 if TYPE_CHECKING:
     import polars
@@ -125,12 +126,18 @@ def summarise(run: Run) -> dict[str, Any]:
         "replans": last.replans if last else 0,
         "sweeps": last.sweeps if last else 0,
         "carries_failed": seen.failed,
-        "t_declared": run.parameters.get("interval", 0),
+        "t_declared": _declared(run),
         "t_measured": seen.measured,
         "ports_agree": all(_around(log, step.node) == set(step.doors) for step, log in by_log),
         "orders_agree": all(seen.ordered.get(step.step, log) == log for step, log in by_log),
         "round_fidelity": seen.in_slot / seen.carried if seen.carried else 1.0,
     }
+
+
+def _declared(run: Run) -> int:
+    """The T that the schedule was made for; where it was made for none, what the offline engine found."""
+    made_for = str(run.parameters.get("schedule", "")).partition(":")[0] in BY_INTERVAL
+    return int(run.parameters["interval"] if made_for else run.document.get("prediction", {}).get("t_measured", 0))
 
 
 def _around(present: Snapshot, node: int) -> set[int]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from emulator.tables import ParameterError, RecipeOptions, Table
-from emulator.units import Duration
+from emulator.units import Duration, show
 from nodes.explorer import files
 from nodes.explorer.adversary import RingAdversary
 from nodes.explorer.core import WALK, Agent
@@ -23,6 +23,8 @@ from nodes.explorer.schedules import Footprint, Schedule, block_trees, ring_gap,
 from nodes.explorer.worst import worst_ring
 from topologies.graph import graph_of
 
+BY_INTERVAL = ("adversary", "worst", "blocks")  # schedules that are made for the parameter `interval`
+MOST_NODES = 512
 MOST_TOLD = 6000  # edges and toggles that the conductor is told in one message
 MOST_EVENTS = 20_000  # of links, in mode slotted
 MOST_WORST = 7  # nodes of a ring whose worst schedule is found within seconds
@@ -37,14 +39,14 @@ class Parameters(Table):
     graph: str = "ring:12"
     """Graph by name ("ring:12", "grid:4x4", "complete:16", "nx.…"), or a file: all edges that may ever be there."""
     interval: int = Field(8, ge=1)
-    """T: in any T steps in a row, the edges present throughout connect all nodes."""
+    """T: in any T steps in a row, the edges present throughout connect all nodes. Not for static and files."""
     schedule: str = "adversary"
     """adversary or worst (rings only), blocks, blocks:extra=0.1, static, or a JSON file of snapshots or events."""
     visibility: Literal["kt0", "kt1", "walk"] = "kt0"
     """What the agent sees: ports (kt0), also the nodes behind them (kt1); walk: it takes any port."""
     start: int = Field(0, ge=0)
     """The node at which the agent begins."""
-    max_steps: int | None = Field(None, ge=1)
+    max_steps: int | None = Field(None, ge=1, le=10_000)
     """Steps after which it is given up; by default 4 a node against the adversary, else 400."""
     mode: Literal["barrier", "slotted"] = "barrier"
     """Steps that begin when all are ready, or slots of the shared clock (not for the adversary)."""
@@ -59,8 +61,11 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     footprint = _footprint(parameters, options)
     if parameters.start >= footprint.nodes:
         raise ParameterError("start", str(parameters.start), f"a node of 0 … {footprint.nodes - 1}")
+    for key, value_s in (("delay", parameters.delay_s), ("slot", parameters.slot_s)):
+        if not isfinite(value_s) or (value_s == 0 and key == "slot"):
+            raise ParameterError(key, show(value_s, "duration"), "a time with an end, above 0 s for a slot")
     limit = parameters.max_steps or (4 * footprint.nodes if parameters.schedule == "adversary" else 400)
-    edges, declared = edges_of(parameters, options, footprint, limit)
+    edges = edges_of(parameters, options, footprint, limit)
     agent = Agent(parameters.visibility, options.seed if parameters.visibility == WALK else 0)
     played = play(footprint, edges, agent, parameters.start, limit)
     last = min(limit, played.steps + SPARE_STEPS) if played.covered else limit
@@ -84,7 +89,7 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
         "prediction": prediction,
         "expect": [
             *({"figure": f"summary.{name}", "equals": value} for name, value in prediction.items()),
-            {"figure": "summary.t_measured", "at_least": min(declared, played.steps)},
+            {"figure": "summary.t_measured", "at_least": min(declared(parameters) or 0, played.steps)},
         ],
     }
     if parameters.mode == "slotted":
@@ -92,6 +97,7 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
         host |= {"slots_start": f"{START_S!r} s", "slot": slot}
         composed["slots"] = {"start": f"{START_S!r} s", "length": slot, **_slots(parameters, footprint, edges, last)}
         composed["duration"] = f"{START_S + last * parameters.slot_s + 5.0:.3f} s"
+        composed["fidelity"] = {"lateness_p99": f"{parameters.slot_s / 4!r} s"}  # whether a slot was missed is counted
     else:
         graph["extra"] = ["observer"]
         by = _conducted(parameters, footprint, edges, last)
@@ -99,6 +105,11 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
         composed["duration"] = f"{20.0 + last * SLOWEST_STEP_S:.1f} s"
         composed["fidelity"] = {"lateness_p99": "100 ms"}  # barriers wait for whoever is late
     return composed
+
+
+def declared(parameters: Parameters) -> int | None:
+    """The T that the schedule keeps to by its making; None for a file, and where no edge is ever absent."""
+    return parameters.interval if parameters.schedule.partition(":")[0] in BY_INTERVAL else None
 
 
 def _program(name: str, node: str, run: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -124,13 +135,15 @@ def _footprint(parameters: Parameters, options: RecipeOptions) -> Footprint:
         footprint = Footprint.of(len(found), list(found.edges))
     except ValueError as error:
         raise _amiss("graph", error) from None
+    if footprint.nodes > MOST_NODES:
+        raise ParameterError("graph", f"{footprint.nodes} nodes", f"{MOST_NODES} at most: each is a process")
     if len(footprint.edges) > MOST_TOLD:
         raise ParameterError("graph", f"{len(footprint.edges)} edges", f"{MOST_TOLD} at most over sockets")
     return footprint
 
 
-def edges_of(parameters: Parameters, options: RecipeOptions, footprint: Footprint, steps: int) -> tuple[Edges, int]:
-    """Who says which edges are present, and the T that it keeps to (at least `steps`: any T)."""
+def edges_of(parameters: Parameters, options: RecipeOptions, footprint: Footprint, steps: int) -> Edges:
+    """Who says which edges are present, for as many steps."""
     kind, _, given = parameters.schedule.partition(":")
     try:
         if kind in ("adversary", "worst") and not footprint.is_ring:
@@ -138,19 +151,19 @@ def edges_of(parameters: Parameters, options: RecipeOptions, footprint: Footprin
         if kind == "adversary" and not given:
             if parameters.mode == "slotted":
                 raise ParameterError("mode", "'slotted' with an adversary that looks at the agent", "'barrier'")
-            return RingAdversary(footprint.nodes, parameters.interval, parameters.start), parameters.interval
+            return RingAdversary(footprint.nodes, parameters.interval, parameters.start)
         if kind == "worst" and not given:
-            return _worst(parameters, footprint), parameters.interval
+            return _worst(parameters, footprint)
         if kind == "static" and not given:
-            return static(footprint), steps
+            return static(footprint)
         if kind == "blocks":
             rng = random.Random(f"{options.seed}/explore/blocks")
-            return block_trees(footprint, parameters.interval, rng, _extra(given)), parameters.interval
+            return block_trees(footprint, parameters.interval, rng, _extra(given))
     except ParameterError:
         raise
     except ValueError as error:
         raise _amiss("schedule", error) from None
-    return _from_file(parameters, options, footprint, steps)
+    return _from_file(parameters, options, footprint)
 
 
 def _worst(parameters: Parameters, footprint: Footprint) -> Schedule:
@@ -174,9 +187,7 @@ def _extra(given: str) -> float:
     return extra
 
 
-def _from_file(
-    parameters: Parameters, options: RecipeOptions, footprint: Footprint, steps: int
-) -> tuple[Schedule, int]:
+def _from_file(parameters: Parameters, options: RecipeOptions, footprint: Footprint) -> Schedule:
     if not parameters.schedule.endswith(".json"):
         found, wanted = repr(parameters.schedule), "adversary, worst, blocks, blocks:extra=0.1, static, or a .json file"
         raise ParameterError("schedule", found, wanted)
@@ -185,7 +196,7 @@ def _from_file(
     if schedule.nodes != footprint.nodes or strangers:
         found = f"{schedule.nodes} nodes" + (f" and the edge {strangers[0][0]}-{strangers[0][1]}" if strangers else "")
         raise ParameterError("schedule", found, f"{footprint.nodes} nodes and edges of the graph {parameters.graph!r}")
-    return schedule, parameters.interval
+    return schedule
 
 
 def _conducted(parameters: Parameters, footprint: Footprint, edges: Edges, steps: int) -> dict[str, Any]:

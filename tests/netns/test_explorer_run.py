@@ -98,6 +98,17 @@ def test_random_walk(tmp_path: Path) -> None:
     assert passed(tmp_path, "graph=ring:5", "interval=2", "visibility=walk", "seed=3")["seen"] <= 3
 
 
+def test_schedule_of_a_file(tmp_path: Path) -> None:
+    """Two paths that take turns, five steps each and for ever."""
+    other = [[0, 2], [2, 4], [4, 1], [1, 3]]
+    steps = [[[0, 1], [1, 2], [2, 3], [3, 4]]] * 5 + [other] * 5
+    (tmp_path / "turns.json").write_text(json.dumps({"nodes": 5, "snapshots": steps, "period": 10}))
+    options = ("graph=complete:5", f"schedule={tmp_path / 'turns.json'}", "start=2")
+    summary = passed(tmp_path, *options)
+    assert summary["covered"]
+    assert summary["t_declared"] == summary["t_measured"] == 1
+
+
 CHEAT = """
 from nodes.explorer.process import Host
 

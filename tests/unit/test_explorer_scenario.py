@@ -81,6 +81,10 @@ def test_slots_take_down_what_is_absent() -> None:
         (["graph=complete:200", "schedule=static"], "graph", "6000 at most"),
         (["visibility=kt2"], "visibility", "kt1"),
         (["max_steps=0"], "max_steps", ""),
+        (["max_steps=100000"], "max_steps", "10000"),
+        (["graph=ring:513"], "graph", "512 at most"),
+        (["delay=unlimited"], "delay", "a time with an end"),
+        (["schedule=static", "mode=slotted", "slot=0 s"], "slot", "above 0 s for a slot"),
     ],
 )
 def test_bad_parameters_are_named(options: list[str], key: str, message: str) -> None:
