@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_shard_has_one_owner_that_goes_down_by_one_each_round():
 
 def test_hashed_leaders_never_repeat_at_once_and_depend_on_the_seed():
     leaders = [Hashed(4, 1).author(turn) for turn in range(500)]
-    assert all(one != other for one, other in zip(leaders, leaders[1:], strict=False))
+    assert all(one != other for one, other in pairwise(leaders))
     assert set(leaders) == {0, 1, 2, 3}
     assert leaders == [Hashed(4, 1).author(turn) for turn in range(500)]
     assert leaders != [Hashed(4, 2).author(turn) for turn in range(500)]
