@@ -91,7 +91,7 @@ def cover_times(table: polars.DataFrame) -> Drawing:
     """Steps of the runs of a sweep against T."""
     figure, axes = new()
     axes.plot(table["interval"], table["steps"], "o", color=GREY, markersize=3, label="a run, observed")
-    means = table.group_by("interval").mean().sort("interval")
+    means = table.select("interval", "steps").group_by("interval").mean().sort("interval")
     axes.plot(means["interval"], means["steps"], "-o", color=BLUE, label="mean, observed")
     axes.set(xlabel="T", ylabel="steps until covered", ylim=(0, None))
     axes.legend()

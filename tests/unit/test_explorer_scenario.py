@@ -210,7 +210,7 @@ def test_drawings_of_sweeps() -> None:
         }
     )
     assert [drawing.name for drawing in sweep_figures(table)] == ["seen"]
-    table = table.with_columns(polars.lit(True).alias("covered"))
+    table = table.with_columns(covered=polars.lit(True), run=polars.lit("a"), error=polars.lit(None, polars.String))
     assert [drawing.name for drawing in sweep_figures(table)] == ["cover-time"]
     assert "<svg" in svg(sweep_figures(table)[0].figure)
     assert sweep_figures(table.drop("interval")) == []
