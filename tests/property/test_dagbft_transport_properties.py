@@ -1,4 +1,4 @@
-"""Properties of frames and links: however a stream is cut, the frames are the same; what is taken arrives once, in order."""
+"""Properties of frames and links: the same frames however a stream is cut; what is taken arrives once, in order."""
 
 from __future__ import annotations
 
