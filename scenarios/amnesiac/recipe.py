@@ -88,7 +88,10 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
             "lateness_p99": f"{parameters.slot_s / 2!r} s"
         },  # a message may be 3/4 of a slot late, and in time
         "prediction": prediction,
-        "expect": [{"figure": f"summary.{name}", "equals": value} for name, value in prediction.items()],
+        "expect": [
+            *({"figure": f"summary.{name}", "equals": value} for name, value in prediction.items()),
+            {"figure": "rounds.counts_agree", "equals": True},  # what the nodes sent is what their interfaces sent
+        ],
     }
 
 
