@@ -17,12 +17,12 @@ from nodes.dagbft.consensus.asynchronous import Asynchronous
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed
 from nodes.dagbft.consensus.compare import Reference
-from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Rules
+from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Consensus, Rules
 from nodes.dagbft.consensus.dag import Refused, members
 from nodes.dagbft.consensus.early import Early, EarlyRule
 from nodes.dagbft.consensus.generate import CREEPING, HARSH, RETURNING, SPARSE, WEATHERS, random_dag, random_view
 from nodes.dagbft.consensus.ordering import CausalOrder
-from nodes.dagbft.consensus.run_file import feed
+from nodes.dagbft.consensus.run_file import commit_log, feed
 
 SEEDS = st.integers(0, 2**32)
 SIZES = st.sampled_from([4, 4, 5, 7, 8, 10])
@@ -125,10 +125,10 @@ def test_blocks_out_of_order_or_twice_are_refused_or_harmless(n, seed, protocol)
     random, committee, schedule = Random(seed), Committee(n), Hashed(n, seed)
     blocks = random_dag(committee, 12, HARSH, random)
     rules, coin = Rules(protocol, schedule), SeededCoin(committee, seed)
-    whole, expected = feed(blocks, committee, rules, SeededCoin(committee, seed))
+    _, expected = feed(blocks, committee, rules, SeededCoin(committee, seed))
     waiting = blocks + random.sample(blocks, len(blocks) // 3)
     random.shuffle(waiting)
-    validator, events = type(whole)(committee, rules), []
+    validator, events = Consensus(committee, rules), []
     while waiting:
         again = []
         for block in waiting:
@@ -145,6 +145,29 @@ def test_blocks_out_of_order_or_twice_are_refused_or_harmless(n, seed, protocol)
         waiting = again
     commits = [event for event in events if isinstance(event, Commit)]
     assert commits == [event for event in expected if isinstance(event, Commit)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([4, 7]), st.sampled_from(WEATHERS), SEEDS, st.sampled_from(list(PROTOCOLS)))
+def test_collecting_old_rounds_forks_nobody(n, weather, seed, protocol):
+    """A validator that keeps few rounds, and gets some blocks too late, against one that keeps them all."""
+    random, committee, schedule = Random(seed), Committee(n), Hashed(n, seed)
+    blocks = random_dag(committee, 60, weather, random)
+    coin = SeededCoin(committee, seed)
+    _, events = feed(blocks, committee, Rules(protocol, schedule, look_back=2, keep=1000), SeededCoin(committee, seed))
+    log = commit_log(events)
+    validator, events = Consensus(committee, Rules(protocol, schedule, look_back=2, keep=24)), []
+    for block in random_view(blocks, n, committee.faults, random):
+        try:
+            events += validator.add(block)
+        except Refused as refusal:
+            if refusal.reason != "stale":
+                raise
+            continue
+        if protocol == "asynchronous" and (value := coin.reveal(block)):
+            events += validator.coin(*value)
+    assert log.startswith(commit_log(events)) or commit_log(events).startswith(log)
+    assert validator.check.wrong == 0
 
 
 def chain_past_holes(self, round, author):

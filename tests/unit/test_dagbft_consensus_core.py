@@ -136,18 +136,18 @@ def fresh() -> Consensus:
 
 
 def test_collected_rounds_are_stale_and_memory_stays_flat():
-    validator = Consensus(Committee(4), Rules(protocol="psync", look_back=4, keep=12))
+    validator = Consensus(Committee(4), Rules(protocol="psync", look_back=4, keep=24))
     most = 0
     for block in full_rounds(400):
         validator.add(block)
         most = max(most, len(validator.dag.layers))
-    assert most <= 16
+    assert most <= 28
     assert validator.early is not None
-    assert len(validator.early._final) <= 16
-    assert len(validator.early._waiting) <= 16
-    assert max(past.bit_length() for layer in validator.dag.layers.values() for past in layer.past) <= 4 * 16
+    assert len(validator.early._final) <= 28
+    assert len(validator.early._waiting) <= 28
+    assert max(past.bit_length() for layer in validator.dag.layers.values() for past in layer.past) <= 4 * 28
     assert validator.check.wrong == 0
-    assert validator.check.open <= 16
+    assert validator.check.open <= 28
     with pytest.raises(Refused) as refusal:
         validator.add(Block(50, 2, 0b0111))
     assert refusal.value.reason == "stale"
@@ -160,7 +160,7 @@ def test_collecting_changes_no_commit(protocol):
         blocks = random_dag(committee, 120, CALM, Random(seed))
         logs = [
             commit_log(feed(blocks, committee, Rules(protocol, look_back=4, keep=keep), SeededCoin(committee, seed))[1])
-            for keep in (12, 1000)
+            for keep in (24, 1000)
         ]
         assert logs[0] == logs[1]
         assert logs[0].count(b"\n") > 20

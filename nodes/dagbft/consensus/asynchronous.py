@@ -80,6 +80,8 @@ class Asynchronous:
     def _open_wave(self, block: Block) -> Slot | None:
         """A wave's first block: steady where its parents committed a leader of the wave before, else fallback."""
         round, mine, enough, leader = block.round, 1 << block.author, self.direct_votes(), None
+        if round > 1 and round - 1 <= self._dag.floor:
+            return None  # its parents have been collected: better no vote than a wrong one
         modes = self._steady
         if round > 1:
             if self._steady_votes(block.parents, round - 2) >= enough:
