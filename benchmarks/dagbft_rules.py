@@ -1,5 +1,4 @@
-"""The long run of the consensus rules: a million early-final blocks and more over random DAGs and views, and none
-wrong.
+"""The long run of the consensus rules: a million blocks early-final by rule 6.1 on random DAGs, and none wrong.
 
 Every view of every DAG is compared with the run that holds the whole DAG: order of commits, blocks ordered twice,
 leaders apart, places of early-final blocks, foreign reads. `python -m benchmarks.dagbft_rules [EARLY_EVENTS]`; a

@@ -22,8 +22,8 @@ PROTOCOLS: dict[str, type[Asynchronous] | type[Bullshark]] = {"asynchronous": As
 ORDERS = ("causal", "support-gated")
 
 # Rounds below the last leader that the DAG keeps at least. How a late block votes is read from its past; where that has
-# been collected it has no vote here, though it has one where it came in time. With 4 or 6 rounds kept, and validators late
-# by more than that, asynchronous runs forked in 7 of 3,300 random views; with 10 or 16 in none of 4,000.
+# been collected it has no vote here, though it has one where it came in time. With 4 or 6 rounds kept, and validators
+# late by more than that, asynchronous runs forked in 7 of 3,300 random views; with 10 or 16 in none of 4,000.
 LEAST_KEPT = 24
 
 

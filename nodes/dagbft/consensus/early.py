@@ -1,6 +1,6 @@
 """Early finality: which blocks' places in their shard can no longer change, though no leader has ordered them yet.
 
-Our rules, after Lemonshark (Hu et al., arXiv 2604.03974), whose full text we had not read: `docs` give the derivation.
+Our rules, after Lemonshark (Hu et al., arXiv 2604.03974), whose full text we had not read.
 
 Invariant: what is final stays final. Each shard has one frontier, the lowest slot that is neither resolved nor final;
 only a slot on the frontier can become final, and it is looked at again only when something happened that can make it
@@ -113,7 +113,15 @@ class Frontiers:
 
 
 class EarlyRule(Frontiers):
-    """Rule 6.1 of our specification: persist, leader check, chain; and the foreign reads of rule 6.2."""
+    """Rule 6.1 of our specification: persist, leader check, chain; and the foreign reads of rule 6.2.
+
+    Why a final block b of round r keeps its place. By P every block two rounds above has b in its past, so a leader
+    that is committed without b is of round r + 1 at most; only the block in charge of the same shard in round r + 1
+    could carry a younger block of the shard without b, and L excludes that it is such a leader. Slots below r are
+    ordered, dead below the floor, or final themselves (C), so that nothing younger comes before them either; and a
+    batch takes lower rounds first. b is not lost: the first leader committed with b follows one of round r + 1 at
+    most, on which its floor hangs.
+    """
 
     def resolved(self, round: int, author: int) -> bool:
         """C, the chain: a slot counts as settled only where its block is ordered or the floor has passed it. A slot
