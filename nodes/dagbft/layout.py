@@ -20,9 +20,12 @@ _LENGTH_BYTES = 4
 
 
 class Kind:
-    """How one field is written and read. Both raise ValueError ("found; wanted allowed") for what cannot be."""
+    """How one field is written (as pieces to be joined) and read.
 
-    def write(self, value: Any) -> bytes:
+    Both raise ValueError ("found; wanted allowed") for what cannot be.
+    """
+
+    def write(self, value: Any, pieces: list[bytes]) -> None:
         raise NotImplementedError
 
     def read(self, data: bytes, at: int) -> tuple[Any, int]:
@@ -41,9 +44,9 @@ class Fixed(Kind):
         """ValueError where one of the values cannot be written."""
         raise NotImplementedError
 
-    def write(self, value: Any) -> bytes:
+    def write(self, value: Any, pieces: list[bytes]) -> None:
         self.check((value,))
-        return self._struct.pack(value)
+        pieces.append(self._struct.pack(value))
 
     def read(self, data: bytes, at: int) -> tuple[Any, int]:
         end = require(data, at, self.size)
@@ -88,9 +91,9 @@ class Row(Fixed):
         for kind, column in zip(self._kinds, zip(*values, strict=True), strict=False):  # no rows: no columns
             kind.check(column)
 
-    def write(self, value: tuple[Any, ...]) -> bytes:
+    def write(self, value: tuple[Any, ...], pieces: list[bytes]) -> None:
         self.check((value,))
-        return self._struct.pack(*value)
+        pieces.append(self._struct.pack(*value))
 
     def read(self, data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
         end = require(data, at, self.size)
@@ -103,10 +106,10 @@ class Text(Kind):
     def __init__(self, most: int) -> None:
         self._most = most
 
-    def write(self, value: bytes) -> bytes:
+    def write(self, value: bytes, pieces: list[bytes]) -> None:
         if len(value) > self._most:
             raise ValueError(f"{len(value)} bytes; wanted at most {self._most}")
-        return len(value).to_bytes(_LENGTH_BYTES, "big") + value
+        pieces += (len(value).to_bytes(_LENGTH_BYTES, "big"), value)
 
     def read(self, data: bytes, at: int) -> tuple[bytes, int]:
         begin = require(data, at, _LENGTH_BYTES)
@@ -124,10 +127,11 @@ class Many(Kind):
         self._kind = kind
         self._most = most
 
-    def write(self, value: tuple[Any, ...]) -> bytes:
+    def write(self, value: tuple[Any, ...], pieces: list[bytes]) -> None:
         if len(value) > self._most:
             raise ValueError(f"{len(value)} entries; wanted at most {self._most}")
-        return len(value).to_bytes(_COUNT_BYTES, "big") + self._write_all(value)
+        pieces.append(len(value).to_bytes(_COUNT_BYTES, "big"))
+        self._write_all(value, pieces)
 
     def read(self, data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
         begin = require(data, at, _COUNT_BYTES)
@@ -136,8 +140,9 @@ class Many(Kind):
             raise ValueError(f"{count} entries; wanted at most {self._most}")
         return self._read_all(data, begin, count)
 
-    def _write_all(self, values: tuple[Any, ...]) -> bytes:
-        return b"".join(map(self._kind.write, values))
+    def _write_all(self, values: tuple[Any, ...], pieces: list[bytes]) -> None:
+        for value in values:
+            self._kind.write(value, pieces)
 
     def _read_all(self, data: bytes, at: int, count: int) -> tuple[tuple[Any, ...], int]:
         read, values = self._kind.read, []
@@ -156,9 +161,9 @@ class ManyFixed(Many):
         self._struct = Struct(f">{kind.code}")
         self._rows = isinstance(kind, Row)
 
-    def _write_all(self, values: tuple[Any, ...]) -> bytes:
+    def _write_all(self, values: tuple[Any, ...], pieces: list[bytes]) -> None:
         self._check(values)
-        return b"".join((starmap if self._rows else map)(self._struct.pack, values))
+        pieces.extend((starmap if self._rows else map)(self._struct.pack, values))
 
     def _read_all(self, data: bytes, at: int, count: int) -> tuple[tuple[Any, ...], int]:
         end = require(data, at, count * self._struct.size)
@@ -210,25 +215,24 @@ class Layout:
                 found += [_Stretch(number, number + 1, self._kinds[number], False) for number in numbers]
         return tuple(found)
 
-    def write(self, value: Any) -> bytes:
-        """All fields. ValueError names the fields that cannot be written."""
-        return self._write(value, self._all)
+    def write(self, value: Any, pieces: list[bytes]) -> None:
+        """Append all fields. ValueError names the fields that cannot be written."""
+        self._write(value, self._all, pieces)
 
-    def write_unsigned(self, value: Any) -> bytes:
+    def unsigned_bytes(self, value: Any) -> bytes:
         """All fields but the last, which signs them."""
-        return self._write(value, self._unsigned)
+        pieces: list[bytes] = []
+        self._write(value, self._unsigned, pieces)
+        return b"".join(pieces)
 
-    def _write(self, value: Any, stretches: tuple[_Stretch, ...]) -> bytes:
+    def _write(self, value: Any, stretches: tuple[_Stretch, ...], pieces: list[bytes]) -> None:
         values = self._get(value) if len(self.names) > 1 else (self._get(value),)
-        parts = []
         for stretch in stretches:
+            field = values[stretch.begin : stretch.end] if stretch.run else values[stretch.begin]
             try:
-                parts.append(
-                    stretch.kind.write(values[stretch.begin : stretch.end] if stretch.run else values[stretch.begin])
-                )
+                stretch.kind.write(field, pieces)
             except ValueError as error:
                 raise ValueError(f"{self._place(stretch)}: {error}") from None
-        return b"".join(parts)
 
     def read(self, data: bytes, at: int) -> tuple[Any, int]:
         """A value from the bytes that begin at `at`, and where they end. ValueError names the fields."""

@@ -93,7 +93,7 @@ class Header:
     @cached_property
     def id(self) -> bytes:
         """Digest of every field but the signature. ValueError where a field cannot be encoded."""
-        return digest_of("dagbft header", layout_of(Header).write_unsigned(self))
+        return digest_of("dagbft header", layout_of(Header).unsigned_bytes(self))
 
 
 @_message(2, 200)

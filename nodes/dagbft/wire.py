@@ -30,7 +30,9 @@ def encode(message: Message) -> bytes:
     owner = type(message)
     code = CODES[owner]
     _require_sense(message)
-    data = bytes((code,)) + layout_of(owner).write(message)
+    pieces = [bytes((code,))]
+    layout_of(owner).write(message, pieces)
+    data = b"".join(pieces)
     if len(data) > MOST_BYTES[code]:
         raise ValueError(f"{owner.__name__} of {len(data)} bytes; wanted at most {MOST_BYTES[code]}")
     return data

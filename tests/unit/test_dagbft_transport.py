@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import uvloop
 from dagbft_net import SEED, SOON, Inbox, context, meshes, running, until
 
 from nodes.dagbft.identity import Identity
@@ -33,7 +34,7 @@ def test_everybody_hears_everybody_in_order() -> None:
             assert all(mesh.counters()["rejected"] == 0 for mesh in made)
             assert made[0].connected() == {1, 2, 3}
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_connections_that_are_cut_within_frames_lose_and_repeat_nothing() -> None:
@@ -55,7 +56,7 @@ def test_connections_that_are_cut_within_frames_lose_and_repeat_nothing() -> Non
         await wires[1].close()
         await wires[0].close()
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_receiver_that_restarts_gets_what_was_not_acknowledged() -> None:
@@ -76,7 +77,7 @@ def test_a_receiver_that_restarts_gets_what_was_not_acknowledged() -> None:
         for wire in wires:
             await wire.close()
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_sender_that_restarts_is_heard_from_its_first_message() -> None:
@@ -95,7 +96,7 @@ def test_a_sender_that_restarts_is_heard_from_its_first_message() -> None:
                 again.broadcast(ack(2))
                 assert await inboxes[1].until(2) == [(0, ack(1)), (0, ack(2))]
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_queue_has_a_bound_and_collected_rounds_make_room() -> None:
@@ -116,7 +117,7 @@ def test_a_queue_has_a_bound_and_collected_rounds_make_room() -> None:
         for mesh in made:
             mesh.close()
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_connection_that_falls_silent_is_given_up_and_made_anew() -> None:
@@ -135,7 +136,7 @@ def test_a_connection_that_falls_silent_is_given_up_and_made_anew() -> None:
         for wire in wires:
             await wire.close()
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_an_idle_connection_stays() -> None:
@@ -151,7 +152,7 @@ def test_an_idle_connection_stays() -> None:
             made[0].send(1, ack(1))
             await inboxes[1].until(1)
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_what_a_handler_raises_ends_the_run() -> None:
@@ -170,7 +171,7 @@ def test_what_a_handler_raises_ends_the_run() -> None:
             with pytest.raises(Broken):
                 await tasks[1]
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_sessions_can_be_decrypted_with_the_key_log(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_sessions_can_be_decrypted_with_the_key_log(tmp_path: Path) -> None:
             made[0].send(1, ack(1))
             await inboxes[1].until(1)
 
-    asyncio.run(play())
+    uvloop.run(play())
     logged = (tmp_path / "primary.keys").read_text()
     assert {"CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"} <= {
         line.split(" ")[0] for line in logged.splitlines()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+import uvloop
 from dagbft_net import SEED, SOON, Inbox, Raw, context, meshes, running, until
 
 from nodes.dagbft.identity import Identity
@@ -30,7 +31,7 @@ def with_listener(play: Callable[[Mesh, Inbox], Awaitable[None]]) -> None:
             await play(made[1], inboxes[1])
         made[0].close()
 
-    asyncio.run(whole())
+    uvloop.run(whole())
 
 
 def test_a_key_outside_the_committee_is_a_stranger() -> None:
@@ -116,7 +117,7 @@ def test_who_dials_looks_whom_it_has_reached() -> None:
         assert not inboxes[1].messages
         assert not inboxes[2].messages
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_frames_of_nonsense_are_counted_and_the_connection_is_kept() -> None:
@@ -187,7 +188,7 @@ def test_what_is_not_accepted_is_not_read() -> None:
             assert [type(message) for _, message in await inboxes[1].until(1)] == [Vote]
             assert made[1].rejected == {("type", "0"): 1}
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_crowd_of_silent_strangers_keeps_nobody_out() -> None:
@@ -206,7 +207,7 @@ def test_a_crowd_of_silent_strangers_keeps_nobody_out() -> None:
             for raw in crowd:
                 raw.close()
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_counts_by_peer_have_a_bound() -> None:
@@ -251,7 +252,7 @@ def test_processes_of_one_node_talk_in_clear() -> None:
             assert await at_worker.until(1) == [("primary", Cleanup(3))]
             assert not at_client.messages
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_nobody_from_another_node_gets_into_a_local_server() -> None:
@@ -264,4 +265,4 @@ def test_nobody_from_another_node_gets_into_a_local_server() -> None:
             await until(lambda: server.rejected == {("stranger", "127.0.0.2"): 1})
             writer.close()
 
-    asyncio.run(play())
+    uvloop.run(play())

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 from nodes.dagbft.transport.frames import Frame, FrameReader
 from nodes.dagbft.transport.tls import Tls
 
 SEND_BYTES = 1 << 19
+TURN_BYTES = 1 << 15  # after so many bytes in one read the others have their turn
 
 
 class Owner(Protocol):
@@ -52,7 +53,7 @@ class Connection(asyncio.Protocol):
         return self._reader.held
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # those of uvloop do not inherit from it
         self._transport = transport
         if self.closed:
             transport.abort()
@@ -66,6 +67,17 @@ class Connection(asyncio.Protocol):
             self._flush()
 
     def data_received(self, data: bytes) -> None:
+        self._take(data)
+        if len(data) >= TURN_BYTES and not self.closed and self._transport is not None:
+            # libuv would read up to 8 MB from one socket before it looks at another, or at a timer
+            self._transport.pause_reading()
+            self._loop.call_soon(self._resume_reading)
+
+    def _resume_reading(self) -> None:
+        if not self.closed and self._transport is not None:
+            self._transport.resume_reading()
+
+    def _take(self, data: bytes) -> None:
         self.heard_s = self._loop.time()
         self.received_bytes += len(data)
         if self.tls is not None and not self.closed:

@@ -37,7 +37,9 @@ class Hello:
     heard: U64  # number of the last message from that incarnation
 
     def encode(self) -> bytes:
-        return layout_of(Hello).write(self)
+        pieces: list[bytes] = []
+        layout_of(Hello).write(self, pieces)
+        return b"".join(pieces)
 
     @classmethod
     def decode(cls, data: bytes) -> Hello:
