@@ -52,8 +52,8 @@ def deal(committee: Committee, seed: int) -> list[int]:
 class ThresholdCoin:
     """One validator's part of the coin: makes its own shares, checks those of others, combines f + 1 of them.
 
-    A share is 80 bytes: the point x_i * H(w), the challenge c, the response z (little-endian, below ORDER). The point is
-    the only one that is accepted of a validator and wave. Its proof could be another; here it is always the same.
+    A share is 80 bytes: the point x_i * H(w), the challenge c, the response z (little-endian, below ORDER). The point
+    is the only one that is accepted of a validator and wave. Its proof could be another; here it is always the same.
     """
 
     def __init__(self, committee: Committee, seed: int, me: int) -> None:
