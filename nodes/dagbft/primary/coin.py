@@ -1,4 +1,7 @@
-"""The coin as a primary uses it: a share in each header of a wave's last round, a value when enough are there."""
+"""The coin as a primary uses it: a share in each header of a wave's last round, a value when enough are there.
+
+`consensus.threshold.ThresholdCoin` is one; `Seeded` makes one of the coin without cryptography.
+"""
 
 from __future__ import annotations
 

@@ -25,13 +25,18 @@ class Delivery:
     def put(self, event: Event) -> None:
         self._queue.append(event)
 
+    @property
+    def blocked(self) -> Slot | None:
+        """The block that everything waits for."""
+        return next(filter(self._lacks, _blocks(self._queue[0])), None) if self._queue else None
+
     def ready(self) -> list[Event]:
         """The events that can be executed now. They are taken out."""
         found: list[Event] = []
-        while self._queue:
-            event = self._queue[0]
-            slots = event.blocks if isinstance(event, Commit) else (event.block,)
-            if any(map(self._lacks, slots)):
-                break
+        while self._queue and not any(map(self._lacks, _blocks(self._queue[0]))):
             found.append(self._queue.popleft())
         return found
+
+
+def _blocks(event: Event) -> tuple[Slot, ...]:
+    return event.blocks if isinstance(event, Commit) else (event.block,)

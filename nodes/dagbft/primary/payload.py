@@ -10,19 +10,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from nodes.dagbft.messages import digest_of
+from nodes.dagbft.execution.transactions import summary_of
 
 Name = tuple[bytes, int]  # a batch's digest and the worker that has it
-Keys = frozenset[str]
-
-
-def key_summary(keys: Iterable[str]) -> bytes:
-    """The digest of the keys that a payload may write, as headers carry it."""
-    parts = []
-    for key in sorted(set(keys)):
-        data = key.encode()
-        parts += (len(data).to_bytes(4, "big"), data)
-    return digest_of("dagbft keys", b"".join(parts))
+Keys = frozenset[int]  # that a batch may write
 
 
 class _Held(NamedTuple):
@@ -40,6 +31,7 @@ class Payload:
         self._most_bytes = most_bytes
         self._queue: deque[Name] = deque()
         self._mine: dict[Name, bool] = {}  # own batches that are not ordered yet: whether they wait
+        self._keys: dict[Name, Keys] = {}  # that own waiting ones may write
         self._done: dict[Name, None] = {}  # own batches that are ordered, the latest
         self._most_done = most
 
@@ -70,20 +62,27 @@ class Payload:
         if held is not None:
             self._bytes -= held.size
 
-    def offer(self, name: Name) -> None:
+    def offer(self, name: Name, keys: Keys) -> None:
         """An own batch that may go into a header; nothing where it has, or is ordered."""
-        if name not in self._mine and name not in self._done:
+        if name in self._done:
+            return
+        self._keys[name] = keys
+        if name not in self._mine:
             self._mine[name] = True
             self._queue.append(name)
 
     def take(self, most: int) -> tuple[Name, ...]:
         """The own batches of the next header."""
-        taken = []
+        taken: list[Name] = []
         while self._queue and len(taken) < most:
             name = self._queue.popleft()
-            if self._mine.get(name):  # still waiting
+            if not self._mine.get(name):
+                continue  # in a header or ordered by now
+            if name in self._keys:
                 self._mine[name] = False
                 taken.append(name)
+            else:
+                del self._mine[name]  # known from before a restart only: its worker will offer it again
         return tuple(taken)
 
     def carried(self, names: Iterable[Name]) -> None:
@@ -104,6 +103,7 @@ class Payload:
         """An own block has been ordered with these."""
         for name in names:
             self._mine.pop(name, None)
+            self._keys.pop(name, None)
             self._done[name] = None
         while len(self._done) > self._most_done:
             del self._done[next(iter(self._done))]
@@ -113,5 +113,9 @@ class Payload:
         return [name for name in names if name not in self._held]
 
     def summary(self, names: Iterable[Name]) -> bytes:
-        """Digest of the keys that these, all held, may write."""
-        return key_summary(key for name in names for key in self._held[name].keys)
+        """Digest of the keys that these, all held or own, may write."""
+        return summary_of(key for name in names for key in self._keys_of(name))
+
+    def _keys_of(self, name: Name) -> Keys:
+        held = self._held.get(name)
+        return self._keys[name] if held is None else held.keys

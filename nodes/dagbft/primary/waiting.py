@@ -54,15 +54,18 @@ class Parking(Generic[K, T]):
     def wants(self, key: K) -> bool:
         return key in self._waiting
 
-    def collect(self, floor: int) -> None:
-        """Drop items of rounds up to and with `floor`."""
+    def collect(self, floor: int) -> list[T]:
+        """Take out the items of rounds up to and with `floor`."""
+        gone = []
         for slot in [slot for slot in self._items if slot[0] <= floor]:
-            _, lacks = self._items.pop(slot)
+            item, lacks = self._items.pop(slot)
+            gone.append(item)
             for key in lacks:
                 slots = self._waiting[key]
                 slots.discard(slot)
                 if not slots:
                     del self._waiting[key]
+        return gone
 
 
 @dataclass(slots=True)

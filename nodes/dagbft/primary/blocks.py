@@ -1,0 +1,123 @@
+"""The certificates of a primary: those in the DAG, and those that wait for their ancestors.
+
+Invariant: consensus is fed with a certificate only when it has all its parents, so what is in the DAG is causally
+complete above the floor. Certificates of the floor's own round are known by name only: their children need to say whom
+they reference.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from nodes.dagbft.consensus.core import Consensus, Event
+from nodes.dagbft.consensus.dag import Block, Refused, Slot
+from nodes.dagbft.messages import Certificate
+from nodes.dagbft.primary.coin import Coin
+from nodes.dagbft.primary.waiting import Parking
+
+
+class Breach(RuntimeError):
+    """What cannot happen while at most f validators are faulty. The validator must stop."""
+
+
+class Blocks:
+    """What is held of the DAG."""
+
+    def __init__(self, consensus: Consensus, coin: Coin | None) -> None:
+        self._consensus = consensus
+        self._coin = coin
+        self._held: dict[bytes, Certificate] = {}
+        self._slots: dict[Slot, Certificate] = {}
+        self._parked: Parking[bytes, Certificate] = Parking()
+        self._waiting: set[bytes] = set()  # digests of what is parked
+
+    @property
+    def floor(self) -> int:
+        return self._consensus.dag.floor
+
+    def __len__(self) -> int:
+        return len(self._held) + len(self._parked)
+
+    def get(self, digest: bytes) -> Certificate | None:
+        return self._held.get(digest)
+
+    def at(self, slot: Slot) -> Certificate | None:
+        return self._slots.get(slot)
+
+    def knows(self, digest: bytes) -> bool:
+        """Whether the certificate is held, or waits for its ancestors."""
+        return digest in self._held or digest in self._waiting
+
+    def of_use(self, certificate: Certificate) -> bool:
+        """Whether a certificate is above the floor, or is missed by one that is."""
+        if certificate.round > self.floor:
+            return True
+        return certificate.round == self.floor and self._parked.wants(certificate.digest)
+
+    def missing(self, certificate: Certificate) -> list[bytes]:
+        """The parents that must come first."""
+        if certificate.round <= self.floor:
+            return []
+        return [parent for parent in certificate.header.parents if parent not in self._held]
+
+    def unknown(self, certificate: Certificate) -> list[bytes]:
+        """The parents that nobody has sent yet."""
+        return [parent for parent in self.missing(certificate) if parent not in self._waiting]
+
+    def wants(self, digest: bytes) -> bool:
+        """Whether something waits for this certificate."""
+        return self._parked.wants(digest)
+
+    def park(self, certificate: Certificate) -> None:
+        """Keep a certificate until its parents are in. Raises Breach for a second one of a slot."""
+        slot = (certificate.round, certificate.author)
+        if slot in self._parked:
+            raise Breach(f"two certificates for {slot}")
+        self._parked.park(slot, certificate, self.missing(certificate))
+        self._waiting.add(certificate.digest)
+
+    def parents(self, header_round: int, digests: tuple[bytes, ...]) -> int | None:
+        """The authors, as a mask, of a header's parents, all held; None where one is of a wrong round, or comes twice."""
+        mask = 0
+        for digest in digests:
+            parent = self._held[digest]
+            if parent.round != header_round - 1 or mask >> parent.author & 1:
+                return None
+            mask |= 1 << parent.author
+        return mask
+
+    def add(self, certificate: Certificate) -> Iterator[tuple[Certificate, list[Event]]]:
+        """Feed consensus with a certificate that lacks nothing, and with those that waited for it."""
+        queue = deque((certificate,))
+        while queue:
+            one = queue.popleft()
+            if one.digest in self._held:
+                continue
+            events = self._feed(one) if one.round > self.floor else []
+            self._held[one.digest] = self._slots[one.round, one.author] = one
+            self._waiting.discard(one.digest)
+            queue.extend(self._parked.arrived(one.digest))
+            yield one, events
+
+    def _feed(self, certificate: Certificate) -> list[Event]:
+        parents = self.parents(certificate.round, certificate.header.parents)
+        if parents is None:
+            raise Breach(f"a certificate for {certificate.round, certificate.author} with parents that no vote is for")
+        block = Block(certificate.round, certificate.author, parents, certificate.digest)
+        try:
+            events = self._consensus.add(block)
+        except Refused as refused:
+            raise Breach(f"{refused} ({refused.reason})") from None
+        if self._coin is not None and (value := self._coin.reveal(block, certificate.header.coin_share)):
+            events += self._consensus.coin(*value)
+        return events
+
+    def collect(self) -> list[Certificate]:
+        """Forget what is below the floor. What waited at the floor itself lacks nothing now, and is to be added."""
+        floor = self.floor
+        for slot in [slot for slot in self._slots if slot[0] < floor]:
+            del self._held[self._slots.pop(slot).digest]
+        dropped = self._parked.collect(floor)
+        self._waiting.difference_update(certificate.digest for certificate in dropped)
+        return [certificate for certificate in dropped if certificate.round == floor]

@@ -1,0 +1,145 @@
+"""Own headers: making them, counting the votes on them, and what becomes of their batches.
+
+Invariant: a header is made once for each round, and it is among the records of the effects that send it. Votes on it
+count until two rounds later; then it is given up, and its batches wait for another header.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nodes.dagbft.identity import Verifier
+from nodes.dagbft.messages import Certificate, Header, Vote
+from nodes.dagbft.primary.ballot import Ballot
+from nodes.dagbft.primary.coin import Coin
+from nodes.dagbft.primary.effects import ALL
+from nodes.dagbft.primary.pace import NEVER
+from nodes.dagbft.primary.payload import Name
+from nodes.dagbft.primary.records import header_record, no_header_record
+
+if TYPE_CHECKING:
+    from nodes.dagbft.primary.core import PrimaryCore, Signer
+
+MOST_BATCHES = 1000  # in one header
+
+
+class Proposer:
+    """Part of a primary's core, in which it looks up what it needs."""
+
+    def __init__(self, core: PrimaryCore, signer: Signer, verifier: Verifier, coin: Coin | None) -> None:
+        self.round = 0  # of the last own header
+        self.ballots: dict[int, Ballot] = {}  # own headers without a certificate, by round
+        self._core = core
+        self._signer = signer
+        self._verifier = verifier
+        self._coin = coin
+        self._open: dict[int, tuple[Name, ...]] = {}  # batches of own certified blocks that are not ordered, by round
+        self._kept: list[int] = []  # rounds of own headers on disk
+
+    def due_s(self) -> float:
+        """When the next header is due."""
+        core = self._core
+        if core.pace.round < self.round or not core.may_propose:
+            return NEVER
+        return core.pace.due_s(core.payload.waiting)
+
+    def propose(self, now_s: float) -> None:
+        """Make the header that is due, if one is."""
+        if now_s < self.due_s():
+            return
+        core = self._core
+        self.round = round = core.pace.round + 1
+        core.pace.note_header(now_s)
+        self._give_up(round - 1)
+        header = self._make(round)
+        core.effects.persist.append(header_record(header))
+        core.votes.enter((round, core.me), header.id)
+        self._kept.append(round)
+        while len(self._kept) > 3:
+            core.effects.persist.append(no_header_record(self._kept.pop(0)))
+        core.effects.made.append(header)
+        self._open_ballot(header)
+
+    def _make(self, round: int) -> Header:
+        core = self._core
+        payload = core.payload.take(MOST_BATCHES)
+        parents = sorted(
+            certificate.digest
+            for author in range(core.roster.committee.n)
+            if (certificate := core.blocks.at((round - 1, author))) is not None
+        )
+        unsigned = Header(
+            epoch=core.roster.epoch,
+            author=core.me,
+            round=round,
+            payload=payload,
+            parents=tuple(parents),
+            shard=core.roster.committee.shard(core.me, round),
+            summary=core.payload.summary(payload),
+            coin_share=self._coin.share(round) if self._coin is not None else b"",
+            signature=bytes(64),
+        )
+        return replace_signature(unsigned, self._signer.sign(unsigned.id))
+
+    def _open_ballot(self, header: Header) -> None:
+        """Send an own header, and vote for it."""
+        core = self._core
+        self.ballots[header.round] = ballot = Ballot(header)
+        public = core.roster.publics[core.me]
+        self._verifier.trust(public, header.id, header.signature)
+        ballot.votes[core.me] = signature = self._signer.sign(ballot.digest)
+        self._verifier.trust(public, ballot.digest, signature)
+        core.effects.send.append((ALL, header))
+
+    def resume(self, headers: list[Header]) -> None:
+        """After a restart: send the last own header again, byte for byte, if it has no certificate."""
+        core = self._core
+        self.round = headers[-1].round
+        self._kept = [header.round for header in headers]
+        for header in headers:
+            if core.votes.find((header.round, core.me)) is None:
+                core.votes.enter((header.round, core.me), header.id)
+            if core.blocks.at((header.round, core.me)) is not None or header.round in self._open:
+                continue
+            if header.round == self.round and header.round > core.blocks.floor:
+                self._open_ballot(header)
+            else:
+                core.counts["reinjected"] += core.payload.again(header.payload)
+
+    def count(self, ballot: Ballot, vote: Vote) -> Certificate | None:
+        """Count a vote; the certificate, where this makes one. It is sent to all."""
+        ballot.votes[vote.voter] = vote.signature
+        certificate = ballot.certificate(self._core.roster.committee.quorum)
+        if certificate is not None:
+            self._core.effects.send.append((ALL, certificate))
+        return certificate
+
+    def certified(self, certificate: Certificate) -> None:
+        """An own block is in the DAG."""
+        self.ballots.pop(certificate.round, None)
+        self._open[certificate.round] = certificate.header.payload
+        self._core.payload.carried(certificate.header.payload)
+
+    def ordered(self, round: int) -> None:
+        """The own block of a round was ordered."""
+        self._core.payload.ordered(self._open.pop(round, ()))
+
+    def lost(self, floor: int) -> None:
+        """Own blocks up to `floor` that are not ordered never will be: their batches wait again."""
+        for round in [round for round in self._open if round <= floor]:
+            self._core.counts["reinjected"] += self._core.payload.again(self._open.pop(round))
+
+    def _give_up(self, before: int) -> None:
+        """Own headers of earlier rounds that have no certificate."""
+        for round in [round for round in self.ballots if round < before]:
+            self._core.counts["given up"] += 1
+            self._core.counts["reinjected"] += self._core.payload.again(self.ballots.pop(round).header.payload)
+
+    def collect(self, floor: int) -> None:
+        self._give_up(floor + 1)
+
+
+def replace_signature(header: Header, signature: bytes) -> Header:
+    """The same header, signed."""
+    fields = {name: getattr(header, name) for name in header.__dataclass_fields__}
+    return Header(**{**fields, "signature": signature})

@@ -1,0 +1,48 @@
+"""What a primary asks for: certificates of other primaries, and batches through its own workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodes.dagbft.messages import MOST_DIGESTS, CertRequest, Synchronize
+from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.primary.payload import Name
+from nodes.dagbft.primary.waiting import Requests
+
+
+def _pieces(digests: list[bytes]) -> Iterator[tuple[bytes, ...]]:
+    for at in range(0, len(digests), MOST_DIGESTS):
+        yield tuple(digests[at : at + MOST_DIGESTS])
+
+
+class CertificateRequests(Requests[bytes]):
+    """Certificates by their digests."""
+
+    def send(self, now_s: float, effects: Effects) -> None:
+        """Ask for what is due."""
+        if now_s < self.next_s:
+            return
+        by_peer: dict[int, list[bytes]] = {}
+        for digest, peers in self.due(now_s).items():
+            for peer in peers:
+                by_peer.setdefault(peer, []).append(digest)
+        for peer, digests in by_peer.items():
+            effects.send += [(peer, CertRequest(piece)) for piece in _pieces(digests)]
+
+    def ask_newest(self, effects: Effects) -> None:
+        """Ask everybody for the newest certificate that they hold."""
+        effects.send.append((ALL, CertRequest(())))
+
+
+class SynchronizeRequests(Requests[Name]):
+    """Batches: the own worker that has the same number as the one that a header names must fetch them."""
+
+    def send(self, now_s: float, effects: Effects) -> None:
+        """Ask for what is due."""
+        if now_s < self.next_s:
+            return
+        asked: dict[tuple[int, tuple[int, ...]], list[bytes]] = {}
+        for (digest, worker), peers in self.due(now_s).items():
+            asked.setdefault((worker, peers), []).append(digest)
+        for (worker, peers), digests in asked.items():
+            effects.workers += [(worker, Synchronize(piece, peers)) for piece in _pieces(digests)]

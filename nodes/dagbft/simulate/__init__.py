@@ -1,0 +1,11 @@
+"""Validators on an in-memory network with a clock that jumps: minutes of a run in seconds, the same for the same seed.
+
+`Simulation` is the door; `network` carries messages, `validator` is the primary and the workers of one validator with
+their disks, `seals` are cheap signatures for runs in which nobody forges any.
+"""
+
+from nodes.dagbft.simulate.network import Clock, Network, five_regions, uniform
+from nodes.dagbft.simulate.simulation import Settings, Simulation
+from nodes.dagbft.simulate.validator import Validator
+
+__all__ = ["Clock", "Network", "Settings", "Simulation", "Validator", "five_regions", "uniform"]

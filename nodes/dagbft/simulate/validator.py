@@ -1,0 +1,187 @@
+"""One validator in a simulation: primary, workers and their disks, joined as their processes join them.
+
+Invariant: effects are carried out as a process does: records first, then what is sent. A crash takes everything but the
+disks; `crash_point` can place it between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nodes.dagbft.consensus.core import Commit, Event
+from nodes.dagbft.consensus.dag import Slot
+from nodes.dagbft.messages import Header, Message, OthersBatch, OurBatch
+from nodes.dagbft.primary.core import PrimaryCore
+from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.store import MemoryDisk
+from nodes.dagbft.worker.core import WorkerCore
+
+if TYPE_CHECKING:
+    from nodes.dagbft.simulate.simulation import Simulation
+
+PRIMARY = -1
+CrashPoint = Callable[[int, Effects], str]  # worker or PRIMARY, effects: "" to go on, "before" or "after" the records
+
+
+@dataclass(slots=True)
+class History:
+    """What a validator did, over all its lives."""
+
+    events: list[tuple[float, Event]] = field(default_factory=list)
+    executed: list[tuple[float, Event]] = field(default_factory=list)
+    made: dict[int, tuple[float, bytes]] = field(default_factory=dict)  # header ids by round, and when
+    again: list[int] = field(default_factory=list)  # rounds of which a second, different header was made
+    advanced: list[tuple[float, int]] = field(default_factory=list)
+
+    def commits(self) -> list[Commit]:
+        return [event for _, event in self.events if isinstance(event, Commit)]
+
+    def commit_times(self) -> dict[Slot, float]:
+        """When each block was ordered."""
+        return {slot: t_s for t_s, event in self.events if isinstance(event, Commit) for slot in event.blocks}
+
+
+class Validator:
+    """Number `me` of a simulation."""
+
+    def __init__(self, simulation: Simulation, me: int) -> None:
+        self.me = me
+        self.history = History()
+        self.bodies: dict[bytes, bytes] = {}
+        self.alive = False
+        self.crash_point: CrashPoint | None = None
+        self.primary: PrimaryCore
+        self.workers: list[WorkerCore]
+        self._simulation = simulation
+        self._disks = self._new_disks()
+        self._life = 0
+        self._timers: dict[int, float] = {}
+
+    def _new_disks(self) -> dict[int, MemoryDisk]:
+        return {process: MemoryDisk() for process in range(PRIMARY, self._simulation.settings.workers)}
+
+    def start(self, *, genesis: bool = True) -> None:
+        """Begin to live, with what is on the disks."""
+        simulation = self._simulation
+        self._life += 1
+        self.alive = True
+        self._timers = {}
+        self.bodies = {}
+        self.workers = [
+            simulation.new_worker(self.me, worker, self._disks[worker]) for worker in range(simulation.settings.workers)
+        ]
+        self.primary = simulation.new_primary(self.me, self._disks[PRIMARY], genesis=genesis)
+        for process in self._disks:
+            self.carry_out(process)
+
+    def crash(self, *, wipe: bool = False) -> None:
+        """Die; with `wipe` the disks are lost too."""
+        self.alive = False
+        self._life += 1
+        if wipe:
+            self._disks = self._new_disks()
+
+    def receive(self, process: int, sender: int, message: Message) -> bool:
+        """A message of another validator; False where nobody is there."""
+        if not self.alive:
+            return False
+        core = self.primary if process == PRIMARY else self.workers[process]
+        core.on_message(sender, message, self._simulation.clock.now_s)
+        self.carry_out(process)
+        return True
+
+    def submit(self, worker: int, transaction: bytes) -> None:
+        """A client's transaction."""
+        if self.alive:
+            self.workers[worker].on_transaction(transaction, self._simulation.clock.now_s)
+            self.carry_out(worker)
+
+    def carry_out(self, process: int) -> None:
+        """Do what a core wants, and set its timer."""
+        if not self.alive:
+            return
+        core = self.primary if process == PRIMARY else self.workers[process]
+        effects = core.take()
+        if effects:
+            point = self.crash_point(process, effects) if self.crash_point is not None else ""
+            if point != "before":
+                self._disks[process].apply(effects.persist)
+            if point:
+                self.crash_point = None
+                self._simulation.crash(self.me)
+                return
+            if process == PRIMARY:
+                self._record(effects)
+            self._send(process, effects)
+        self._set_timer(process, core.next_deadline_s())
+
+    def _send(self, process: int, effects: Effects) -> None:
+        network, n = self._simulation.network, self._simulation.settings.n
+        for receiver, message in effects.send:
+            others: Iterable[int] = range(n) if receiver == ALL else (receiver,)
+            for other in others:
+                if other != self.me:
+                    network.send(self.me, (other, process), message)
+        for worker, order in effects.workers:
+            self._locally(lambda worker=worker, order=order: self._order(worker, order))  # type: ignore[misc]
+        for told in effects.primary:
+            self._locally(lambda told=told: self._told(told))  # type: ignore[misc]
+
+    def _locally(self, do: Callable[[], None]) -> None:
+        """Between own processes: at once, but after what is going on."""
+        life = self._life
+
+        def still() -> None:
+            if self._life == life:
+                do()
+
+        self._simulation.clock.at(self._simulation.clock.now_s, still)
+
+    def _order(self, worker: int, order: Message) -> None:
+        self.workers[worker].on_primary(order, self._simulation.clock.now_s)
+        self.carry_out(worker)
+
+    def _told(self, told: Message) -> None:
+        assert isinstance(told, OurBatch | OthersBatch)
+        self.bodies[told.digest] = told.body
+        keys = self._simulation.settings.write_keys(told.body)
+        own = isinstance(told, OurBatch)
+        now_s = self._simulation.clock.now_s
+        self.primary.on_batch(told.digest, told.worker, keys, own, now_s, len(told.body))
+        self.carry_out(PRIMARY)
+
+    def _record(self, effects: Effects) -> None:
+        now_s, history = self._simulation.clock.now_s, self.history
+        for header in effects.made:
+            self._note_header(header, now_s)
+        history.advanced += [(now_s, round) for round in effects.advanced]
+        history.events += [(now_s, event) for event in effects.events]
+        for event in effects.execute:
+            if not isinstance(event, Commit) or event.number >= self.primary.logged:
+                history.executed.append((now_s, event))
+            self._simulation.on_execute(self, event)
+        for digest in effects.forget:
+            self.bodies.pop(digest, None)
+
+    def _note_header(self, header: Header, now_s: float) -> None:
+        before = self.history.made.setdefault(header.round, (now_s, header.id))
+        if before[1] != header.id:
+            self.history.again.append(header.round)
+
+    def _set_timer(self, process: int, deadline_s: float) -> None:
+        clock, life = self._simulation.clock, self._life
+        if deadline_s == float("inf") or self._timers.get(process, float("inf")) <= deadline_s:
+            return
+        due_s = max(deadline_s, clock.now_s)
+        self._timers[process] = due_s
+
+        def ring() -> None:
+            if self._life == life and self._timers.get(process) == due_s:
+                del self._timers[process]
+                core = self.primary if process == PRIMARY else self.workers[process]
+                core.tick(clock.now_s)
+                self.carry_out(process)
+
+        clock.at(due_s, ring)

@@ -1,0 +1,260 @@
+"""The core of a worker: transactions, messages and the time go in, effects come out.
+
+A batch is sealed when it is full or old enough, sent to the workers of the same number, and told to the own primary
+when a quorum has stored it. Invariant: a batch is acknowledged, and told to the primary, only together with the record
+that stores it. What is kept for others is bounded between two collections, and so is what clients may hand in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from nodes.dagbft.consensus.committee import Committee
+from nodes.dagbft.messages import (
+    MOST_BATCH_BYTES,
+    MOST_DIGESTS,
+    MOST_REPLY_BYTES,
+    MOST_TRANSACTION_BYTES,
+    Batch,
+    BatchAck,
+    BatchReply,
+    BatchRequest,
+    Cleanup,
+    Message,
+    OthersBatch,
+    OurBatch,
+    SubmitTx,
+    Synchronize,
+    batch_digest,
+)
+from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.primary.waiting import Requests
+from nodes.dagbft.store import Disk
+from nodes.dagbft.wire import join_transactions, split_transactions
+from nodes.dagbft.worker.shelf import Shelf
+
+NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """Sizes in bytes, times in seconds."""
+
+    batch_bytes: int = 500_000
+    batch_delay_s: float = 0.1
+    retry_s: float = 1.0
+    retry_peers: int = 3
+    most_open: int = 64  # own batches that wait for acknowledgements; beyond, transactions are refused
+    keep_rounds: int = 500  # batches are kept for so many rounds of collection, for late validators
+    most_bytes_each: int = 1 << 28  # that another validator may have stored between two collections
+    most_answers_bytes: int = 1 << 26  # a second, to one peer that asks for batches
+
+    def __post_init__(self) -> None:
+        if not 0 < self.batch_bytes <= MOST_BATCH_BYTES - MOST_TRANSACTION_BYTES - 4:
+            most = MOST_BATCH_BYTES - MOST_TRANSACTION_BYTES - 4
+            raise ValueError(f"batch of {self.batch_bytes} bytes; wanted 1 to {most}")
+        if self.most_open < 1 or self.retry_s <= 0 or self.batch_delay_s < 0 or self.keep_rounds < 1:
+            raise ValueError("most_open, retry, batch_delay or keep_rounds below its least; wanted 1, > 0, 0, 1")
+
+
+@dataclass(slots=True)
+class _Open:
+    """An own batch that is on its way to a quorum."""
+
+    body: bytes
+    holders: set[int] = field(default_factory=set)
+
+
+class WorkerCore:
+    """Worker number `worker` of validator `me`."""
+
+    def __init__(self, me: int, worker: int, committee: Committee, config: WorkerConfig, disk: Disk) -> None:
+        self.me = me
+        self.worker = worker
+        self.config = config
+        self.shelf = Shelf(disk, config.keep_rounds)
+        self.rejected: Counter[tuple[str, int]] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.effects = Effects()
+        self._quorum = committee.quorum
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._seal_s = NEVER
+        self._open: dict[bytes, _Open] = {}
+        self._requests: Requests[bytes] = Requests(me, committee.n, config.retry_s, config.retry_peers)
+        self._stored_for: Counter[int] = Counter()  # bytes since the last collection, by validator
+        self._second = 0
+        self._answered: Counter[int] = Counter()  # bytes in this second, by peer
+        for digest in self.shelf.open_digests():  # sealed before a restart
+            self._spread(digest, self.shelf.body(digest) or b"")
+
+    # What goes in
+
+    def on_transaction(self, transaction: bytes, now_s: float) -> bool:
+        """A client's transaction; False, and counted, where it is malformed or there is no room."""
+        if not 0 < len(transaction) <= MOST_TRANSACTION_BYTES:
+            self.counts["transactions malformed"] += 1
+            return False
+        if len(self._open) >= self.config.most_open:
+            self.counts["transactions refused"] += 1
+            return False
+        if not self._pending:
+            self._seal_s = now_s + self.config.batch_delay_s
+        self._pending.append(transaction)
+        self._pending_bytes += 4 + len(transaction)
+        if self._pending_bytes >= self.config.batch_bytes:
+            self._seal()
+        return True
+
+    def on_client(self, message: Message, now_s: float) -> None:
+        """A message of a client."""
+        if isinstance(message, SubmitTx):
+            self.on_transaction(message.transaction, now_s)
+        else:
+            self.counts["client misplaced"] += 1
+
+    def on_message(self, peer: int, message: Message, now_s: float) -> None:
+        """A message of another validator's worker of the same number."""
+        match message:
+            case Batch(body):
+                self._on_batch(peer, body)
+            case BatchAck(digest):
+                self._on_ack(peer, digest)
+            case BatchRequest(digests):
+                self._on_request(peer, digests, now_s)
+            case BatchReply(bodies):
+                for body in bodies:
+                    digest = batch_digest(body)
+                    if self._requests.got(digest):
+                        self._store(digest, body)
+                    else:
+                        self._reject("unasked", peer)
+            case _:
+                self._reject("misplaced", peer)
+
+    def on_primary(self, message: Message, now_s: float) -> None:
+        """An order of the own primary."""
+        match message:
+            case Synchronize((), ()):
+                for digest in self.shelf.own_digests():
+                    if digest not in self._open:
+                        self._tell(digest, self.shelf.body(digest) or b"")
+            case Synchronize(digests, ask):
+                for digest in digests:
+                    body = self.shelf.body(digest)
+                    if body is None:
+                        self._requests.want(digest, ask, now_s)
+                    elif digest not in self._open:
+                        self._tell(digest, body)
+                self._ask(now_s)
+            case Cleanup(round):
+                self.effects.persist += self.shelf.collect(round)
+                self._stored_for.clear()
+            case _:
+                self.counts["primary misplaced"] += 1
+
+    def tick(self, now_s: float) -> None:
+        """Time has passed."""
+        if now_s >= self._seal_s:
+            self._seal()
+        self._ask(now_s)
+
+    # What comes out
+
+    def take(self) -> Effects:
+        effects, self.effects = self.effects, Effects()
+        return effects
+
+    def next_deadline_s(self) -> float:
+        return min(self._seal_s, self._requests.next_s)
+
+    # Own batches
+
+    def _seal(self) -> None:
+        body = join_transactions(self._pending)
+        self._pending, self._pending_bytes, self._seal_s = [], 0, NEVER
+        digest = batch_digest(body)
+        if digest in self.shelf:
+            return
+        self.effects.persist += self.shelf.put(digest, body, own=True)
+        self.counts["batches"] += 1
+        self._spread(digest, body)
+
+    def _spread(self, digest: bytes, body: bytes) -> None:
+        self._open[digest] = _Open(body, {self.me})
+        self.effects.send.append((ALL, Batch(body)))
+
+    def _on_ack(self, peer: int, digest: bytes) -> None:
+        batch = self._open.get(digest)
+        if batch is None:
+            return
+        batch.holders.add(peer)
+        if len(batch.holders) >= self._quorum:
+            del self._open[digest]
+            self.effects.persist += self.shelf.spread(digest)
+            self._tell(digest, batch.body)
+
+    # Batches of others
+
+    def _on_batch(self, peer: int, body: bytes) -> None:
+        digest = batch_digest(body)
+        if digest not in self.shelf:
+            if self._stored_for[peer] + len(body) > self.config.most_bytes_each:
+                return self._reject("quota", peer)
+            try:
+                split_transactions(body)
+            except ValueError:
+                return self._reject("body", peer)
+            self._stored_for[peer] += len(body)
+            self._requests.got(digest)
+            self._store(digest, body)
+        self.effects.send.append((peer, BatchAck(digest)))
+        return None
+
+    def _store(self, digest: bytes, body: bytes) -> None:
+        self.effects.persist += self.shelf.put(digest, body, own=False)
+        self.counts["batches of others"] += 1
+        self._tell(digest, body)
+
+    def _tell(self, digest: bytes, body: bytes) -> None:
+        owner = OurBatch if self.shelf.is_own(digest) else OthersBatch
+        self.effects.primary.append(owner(digest, self.worker, body))
+
+    # Requests
+
+    def _on_request(self, peer: int, digests: tuple[bytes, ...], now_s: float) -> None:
+        if int(now_s) != self._second:
+            self._second = int(now_s)
+            self._answered.clear()
+        bodies: list[bytes] = []
+        size = 0
+        for digest in digests:
+            body = self.shelf.body(digest)
+            if body is None:
+                continue
+            self._answered[peer] += len(body)
+            if self._answered[peer] > self.config.most_answers_bytes:
+                self._reject("flood", peer)
+                break
+            if bodies and size + len(body) + 4 > MOST_REPLY_BYTES - 1000:
+                self.effects.send.append((peer, BatchReply(tuple(bodies))))
+                bodies, size = [], 0
+            bodies.append(body)
+            size += len(body) + 4
+        if bodies:
+            self.effects.send.append((peer, BatchReply(tuple(bodies))))
+
+    def _ask(self, now_s: float) -> None:
+        if now_s < self._requests.next_s:
+            return
+        by_peer: dict[int, list[bytes]] = {}
+        for digest, peers in self._requests.due(now_s).items():
+            for peer in peers:
+                by_peer.setdefault(peer, []).append(digest)
+        for peer, digests in by_peer.items():
+            for at in range(0, len(digests), MOST_DIGESTS):
+                self.effects.send.append((peer, BatchRequest(tuple(digests[at : at + MOST_DIGESTS]))))
+
+    def _reject(self, reason: str, peer: int) -> None:
+        self.rejected[reason, peer] += 1

@@ -1,0 +1,93 @@
+"""The batches that a worker keeps, on disk; only their names are in memory.
+
+Tables: `batch` digest -> round of collection when it came, whether it is an own one, body; `spread` digest -> nothing,
+for own batches that a quorum has stored. Invariant: a batch stays for `keep_rounds` rounds of collection, so that a
+late validator finds what it must execute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodes.dagbft.store import Disk, Record
+
+TABLES = ("batch", "spread")
+_HEAD_BYTES = 9
+
+
+@dataclass(slots=True)
+class _Label:
+    round: int
+    own: bool
+
+
+class Shelf:
+    """Puts give records to keep; a batch can be read at once, whether they have been kept yet or not."""
+
+    def __init__(self, disk: Disk, keep_rounds: int) -> None:
+        self._disk = disk
+        self._keep_rounds = keep_rounds
+        self._round = 0
+        self._labels: dict[bytes, _Label] = {}
+        self._fresh: dict[bytes, bytes] = {}  # bodies whose records may not be on disk yet
+        spread = {digest for digest, _ in disk.items("spread")}
+        self._unspread: list[bytes] = []
+        for digest, value in disk.items("batch"):
+            label = _Label(int.from_bytes(value[:8], "big"), bool(value[8]))
+            self._labels[digest] = label
+            self._round = max(self._round, label.round)
+            if label.own and digest not in spread:
+                self._unspread.append(digest)
+
+    def __contains__(self, digest: bytes) -> bool:
+        return digest in self._labels
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def put(self, digest: bytes, body: bytes, *, own: bool) -> list[Record]:
+        """Take a batch in."""
+        self._labels[digest] = _Label(self._round, own)
+        self._fresh[digest] = body
+        return [Record("batch", digest, self._round.to_bytes(8, "big") + bytes((own,)) + body)]
+
+    def kept(self) -> None:
+        """All records so far are on disk."""
+        self._fresh.clear()
+
+    def spread(self, digest: bytes) -> list[Record]:
+        """A quorum holds this own batch."""
+        return [Record("spread", digest, b"")]
+
+    def body(self, digest: bytes) -> bytes | None:
+        if digest not in self._labels:
+            return None
+        if (fresh := self._fresh.get(digest)) is not None:
+            return fresh
+        value = self._disk.get("batch", digest)
+        return None if value is None else value[_HEAD_BYTES:]
+
+    def is_own(self, digest: bytes) -> bool:
+        label = self._labels.get(digest)
+        return label is not None and label.own
+
+    def own_digests(self) -> list[bytes]:
+        """Own batches, the oldest first."""
+        own = [(label.round, digest) for digest, label in self._labels.items() if label.own]
+        return [digest for _, digest in sorted(own, key=lambda pair: pair[0])]
+
+    def open_digests(self) -> list[bytes]:
+        """Own batches found on disk of which no quorum is known to hold them."""
+        return self._unspread
+
+    def collect(self, round: int) -> list[Record]:
+        """Rounds up to this one are collected: what came `keep_rounds` before goes."""
+        self._round = max(self._round, round)
+        gone = [digest for digest, label in self._labels.items() if label.round + self._keep_rounds < self._round]
+        records = []
+        for digest in gone:
+            if self._labels.pop(digest).own:
+                records.append(Record("spread", digest, None))
+            self._fresh.pop(digest, None)
+            records.append(Record("batch", digest, None))
+        return records
