@@ -149,6 +149,7 @@ def test_shares_of_nobody_and_of_no_wave_are_refused():
 def test_a_leader_is_told_once_and_the_same_share_counts_once():
     first, second, third, _ = coins()
     assert [first.add(1, 1, second.wave_share(1)) for _ in range(3)] == [None] * 3
+    assert first.add(1, 1, third.wave_share(1)) is None  # one more of its shares is not looked at
     assert first.author(1) is None
     leader = first.add(1, 2, third.wave_share(1))
     assert leader == first.author(1) is not None
@@ -185,6 +186,7 @@ def test_collected_waves_are_forgotten_and_stay_so():
     assert first.author(2) is None
     first.collect(3)
     assert first.add(2, 1, second.wave_share(2)) is None
+    assert first.refused == {"stale": 3}
 
 
 def test_reveal_tells_wave_and_leader_at_the_block_with_the_last_share():
