@@ -1,0 +1,1 @@
+"""Clients: open-loop load and chains of dependent transactions that run on speculative results."""

@@ -1,0 +1,314 @@
+"""The ledger of one validator: executes what consensus finds, answers clients, and checks early results for ever.
+
+Invariant: every early result is compared with the committed one, and with the place in its shard that was foretold.
+`counts.early_wrong` is 0 for as long as the rules of early finality are right.
+
+How to drive it: `on_batch` for each batch that is held, `on_block` for each block before consensus takes it in, and
+then `on_events` with what consensus says, an empty list too: what waits may have become ready.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from nodes.dagbft.consensus.committee import Committee
+from nodes.dagbft.consensus.core import Commit, Event
+from nodes.dagbft.consensus.dag import Block, Slot
+from nodes.dagbft.consensus.early import Early
+from nodes.dagbft.execution.executor import Applied, Carried, Committed
+from nodes.dagbft.execution.overlay import ForeignReads, Overlay, Pasts
+from nodes.dagbft.execution.speculation import Speculation
+from nodes.dagbft.execution.transactions import Ready, prepare, result_hash
+from nodes.dagbft.messages import MOST_RESULTS, Cause, FinalReply, SpecReply
+
+_TOLD = {Cause.EARLY: 1, Cause.COMMITTED: 2}
+_MISPLACED = -2  # position of a block that was ordered elsewhere than foretold
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the ledger has done."""
+
+    committed: int = 0  # transactions that have their final outcome
+    early: int = 0  # transactions of which the outcome was known before they were committed
+    early_ok: int = 0  # and came true
+    early_wrong: int = 0  # and did not, or their block came at another place than foretold
+    early_unmatched: int = 0  # and their block was never ordered
+    early_skipped: int = 0  # early events that do not follow on what the ledger has; they are left to commit
+    resets: int = 0  # of the overlay: blocks came in another order than foretold
+    speculative: int = 0  # results told when a header was made
+
+
+class Ledger:
+    """State, overlay and self-check. `look_back` is that of the rules (2 where the order is support-gated)."""
+
+    def __init__(
+        self,
+        committee: Committee,
+        me: int,
+        look_back: int = 50,
+        reads: ForeignReads | None = None,
+        pasts: Pasts | None = None,
+    ) -> None:
+        self.counts = Counts()
+        self.digest = bytes(32)  # of all committed outcomes so far: equal on all validators after the same commits
+        self.commits = 0  # that have been executed
+        self._committee = committee
+        self._me = me
+        self._look_back = look_back
+        self._batches: dict[bytes, Ready] = {}
+        self._blocks: dict[Slot, Carried] = {}  # that are not done with
+        self._lacking: dict[bytes, list[Carried]] = {}  # by batch: the blocks that cannot be played without it
+        self._events: deque[Event] = deque()
+        self._latest: list[Slot | None] = [None] * committee.n  # by shard: the last committed block
+        self._length = [0] * committee.n
+        applied = Applied(committee.n, look_back)
+        self._committed = Committed(applied)
+        self._overlay = Overlay(committee.n, self._committed, applied, self._written, reads, pasts)
+        self._speculation = Speculation(self._committed, self._overlay)
+
+    @property
+    def state(self) -> dict[int, int]:
+        """The committed values by key."""
+        return self._committed.values
+
+    @property
+    def early_open(self) -> int:
+        """Early results that still are to be compared."""
+        counts = self.counts
+        return counts.early - counts.early_ok - counts.early_wrong - counts.early_unmatched
+
+    def write_keys(self, digest: bytes) -> frozenset[int]:
+        """The keys that a batch may write. KeyError where it is not held."""
+        return self._batches[digest].written
+
+    def missing(self) -> list[bytes]:
+        """The batches without which the next event cannot be executed."""
+        if not self._events or not isinstance(event := self._events[0], Commit):
+            return []
+        return [digest for slot in event.blocks for digest in self._absent(self._blocks[slot])]
+
+    def on_batch(self, digest: bytes, body: bytes) -> list[FinalReply]:
+        """A batch is held from now on."""
+        if digest not in self._batches:
+            self._batches[digest] = prepare(body)
+        for carried in self._lacking.pop(digest, ()):
+            self._attach(carried)
+        return self.on_events(()) if self._events else []
+
+    def forget(self, digests: Iterable[bytes]) -> None:
+        """These batches will be carried by no block that is to come."""
+        for digest in digests:
+            if digest not in self._lacking:
+                self._batches.pop(digest, None)
+
+    def on_block(self, block: Block, payload: Sequence[bytes]) -> None:
+        """A certified block with the digests of its batches. The same block again changes nothing."""
+        if block.slot not in self._blocks:
+            carried = Carried(block, self._committee.shard(block.author, block.round), tuple(payload))
+            self._blocks[block.slot] = carried
+            self._attach(carried)
+
+    def on_header(self, block: Block, payload: Sequence[bytes]) -> list[SpecReply]:
+        """An own header was made: what its chained transactions will probably put out."""
+        carried = Carried(block, self._committee.shard(block.author, block.round), tuple(payload))
+        if any(digest not in self._batches for digest in payload):
+            return []
+        carried.batches = [self._batches[digest] for digest in payload]
+        if not any(batch.chained for batch in carried.batches):
+            return []
+        below = [
+            other
+            for round in range(max(block.round - self._committee.n, 1), block.round)
+            if (other := self._blocks.get((round, self._committee.owner(carried.shard, round)))) is not None
+            and not other.committed and not other.played and other.batches is not None
+        ]  # fmt: skip
+        results = self._speculation.results(carried, below)
+        self.counts.speculative += len(results)
+        return [SpecReply(block.round, block.author, part) for part in _parts(results)]
+
+    def on_events(self, events: Iterable[Event]) -> list[FinalReply]:
+        """Execute what consensus says, as far as the batches are held; the replies to clients of own blocks."""
+        self._events.extend(events)
+        overlay = self._overlay
+        replies: list[FinalReply] = []
+        overlay.in_step = False
+        while self._events:
+            event = self._events[0]
+            if isinstance(event, Commit):
+                if any(self._blocks[slot].batches is None for slot in event.blocks):
+                    break
+                replies += self._commit(event)
+            else:
+                self._early(event)
+            self._events.popleft()
+        if not self._events:
+            overlay.in_step = True
+            overlay.advance()
+            overlay.in_step = False
+        return self._early_replies() + replies
+
+    def _attach(self, carried: Carried) -> None:
+        """Give a block its batches, or enter it where they are waited for."""
+        absent = self._absent(carried)
+        for digest in absent:
+            waiting = self._lacking.setdefault(digest, [])
+            if carried not in waiting:
+                waiting.append(carried)
+        if not absent:
+            carried.batches = [self._batches[digest] for digest in carried.payload]
+            if carried.position >= 0:
+                self._overlay.advance_chain(carried.shard)
+
+    def _absent(self, carried: Carried) -> list[bytes]:
+        return [] if carried.batches is not None else [each for each in carried.payload if each not in self._batches]
+
+    def _written(self, round: int, author: int) -> frozenset[int] | None:
+        """The keys that a block may write; None where that is not known (rule T2)."""
+        carried = self._blocks.get((round, author))
+        if carried is None or carried.batches is None:
+            return None
+        return frozenset().union(*[batch.written for batch in carried.batches])
+
+    def _early(self, event: Early) -> None:
+        carried = self._blocks[event.block]
+        chain = self._overlay.chains[event.shard]
+        if carried.committed or event.after != (chain[-1].slot if chain else self._latest[event.shard]):
+            self.counts.early_skipped += 1
+            return
+        carried.position = event.position
+        self._overlay.append(carried)
+
+    def _commit(self, commit: Commit) -> list[FinalReply]:
+        """Play the blocks of a commit, compare, and settle with the overlay."""
+        touched: dict[Carried, None] = {}
+        for slot in commit.blocks:
+            carried = self._blocks[slot]
+            if not carried.committed:
+                self._commit_block(carried)
+                touched[carried] = None
+                self._settle(carried, touched)
+        floor = commit.leader[0] - self._look_back
+        self._committed.expire(floor)
+        self._settle(None, touched)
+        self.commits = commit.number + 1
+        self._lose(floor)
+        return [reply for carried in touched for reply in self._replies(carried, Cause.COMMITTED)]
+
+    def _commit_block(self, carried: Carried) -> None:
+        shard = carried.shard
+        chain = self._overlay.chains[shard]
+        if chain and chain[0] is not carried:
+            self.counts.resets += 1
+            self._overlay.reset()
+        self._committed.play(carried)
+        carried.committed = True
+        rows = len(carried.final)
+        if not carried.early:
+            carried.early = [None] * rows
+        if chain and chain[0] is carried:
+            self._overlay.pop(carried)
+        if carried.position >= 0 and carried.position != self._length[shard]:
+            carried.position = _MISPLACED
+        self._compare(carried, range(rows))
+        self._latest[shard] = carried.slot
+        self._length[shard] += 1
+        self._note(repr((carried.slot, carried.final)))
+        for digest in carried.payload:
+            if digest not in self._lacking:
+                self._batches.pop(digest, None)
+
+    def _settle(self, current: Carried | None, touched: dict[Carried, None]) -> None:
+        """Tell the overlay of rows that have been finished, and of those that wait now."""
+        overlay, committed = self._overlay, self._committed
+        finished, committed.finished = committed.finished, []
+        if current is not None:
+            mine = []  # the latest of all that wait
+            for waiting in reversed(committed.locks.waiting):
+                if waiting.block is not current:
+                    break
+                mine.append(waiting)
+            for waiting in reversed(mine):
+                if current.early[waiting.index] is None and waiting.index not in current.waiting:
+                    overlay.adopt(waiting)
+        for carried, index in finished:
+            if carried is not current:
+                self._compare(carried, (index,))
+                self._note(repr((carried.slot, index, carried.final[index])))
+                touched[carried] = None
+            overlay.settle(carried, index)
+        if current is not None:
+            for index in [index for index in current.waiting if current.final[index] is not None]:
+                overlay.settle(current, index)
+            overlay.advance_chain(current.shard)
+
+    def _compare(self, carried: Carried, indexes: Sequence[int]) -> None:
+        """The self-check, of rows whose final outcome has become known."""
+        counts, early, final = self.counts, carried.early, carried.final
+        misplaced = carried.position == _MISPLACED
+        if len(indexes) == len(final) and None not in early and None not in final and not misplaced and early == final:
+            counts.committed += len(final)
+            counts.early_ok += len(final)
+            return
+        for index in indexes:
+            outcome, foretold = final[index], early[index]
+            if outcome is None:
+                continue
+            counts.committed += 1
+            if foretold is not None:
+                if foretold == outcome and not misplaced:
+                    counts.early_ok += 1
+                else:
+                    counts.early_wrong += 1
+
+    def _note(self, text: str) -> None:
+        self.digest = blake2b(self.digest + text.encode(), digest_size=32).digest()
+
+    def _lose(self, floor: int) -> None:
+        """Forget blocks that are done with, and those that will never be ordered."""
+        for slot in [slot for slot in self._blocks if slot[0] <= floor]:
+            carried = self._blocks[slot]
+            if carried.committed and None in carried.final:
+                continue
+            del self._blocks[slot]
+            if not carried.committed:
+                self.counts.early_unmatched += sum(outcome is not None for outcome in carried.early)
+
+    def _early_replies(self) -> list[FinalReply]:
+        """Count, and tell clients of own blocks, what has become known early."""
+        news, self._overlay.news = self._overlay.news, {}
+        replies: list[FinalReply] = []
+        for carried in news:
+            known = len(carried.early) - carried.early.count(None)
+            self.counts.early += known - carried.counted
+            carried.counted = known
+            replies += self._replies(carried, Cause.EARLY)
+        return replies
+
+    def _replies(self, carried: Carried, cause: Cause) -> list[FinalReply]:
+        """What the clients of an own block have not been told."""
+        round, author = carried.slot
+        if author != self._me or carried.batches is None:
+            return []
+        outcomes = carried.early if cause == Cause.EARLY else carried.final
+        if not carried.told:
+            carried.told = bytearray(len(outcomes))
+        told, flag = carried.told, _TOLD[cause]
+        results = []
+        index = 0
+        for batch in carried.batches:
+            for id, _, _ in batch.rows:
+                outcome = outcomes[index]
+                if outcome is not None and not told[index] & flag:
+                    told[index] |= flag
+                    results.append((id, result_hash(id, outcome)))
+                index += 1
+        return [FinalReply(round, author, cause, part) for part in _parts(results)]
+
+
+def _parts(results: list[tuple[bytes, bytes]]) -> list[tuple[tuple[bytes, bytes], ...]]:
+    """As many as one reply takes."""
+    return [tuple(results[begin : begin + MOST_RESULTS]) for begin in range(0, len(results), MOST_RESULTS)]

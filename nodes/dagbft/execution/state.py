@@ -1,0 +1,75 @@
+"""The key-value state, what may be laid over it, and what operations do to it.
+
+Invariant: what operations put out is a function of them and of the values of the keys that they name. A key that was
+never written has the value 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from hashlib import blake2b
+from struct import Struct
+
+from nodes.dagbft.execution.transactions import Operations
+
+_MASK = (1 << 64) - 1
+_PAIR = Struct(">QQ")
+
+
+class State(dict[int, int]):
+    """Values by key."""
+
+    def __missing__(self, key: int) -> int:
+        return 0
+
+    def encode(self) -> bytes:
+        """All values that are not 0, by rising key: 16 bytes a key. Equal states have equal bytes."""
+        return b"".join([_PAIR.pack(key, value) for key, value in sorted(self.items()) if value])
+
+    @classmethod
+    def decode(cls, data: bytes) -> State:
+        """The state that was encoded so. ValueError for bytes that no state encodes to."""
+        if len(data) % _PAIR.size:
+            raise ValueError(f"state of {len(data)} bytes; wanted a multiple of {_PAIR.size}")
+        state = cls(_PAIR.iter_unpack(data))
+        if state.encode() != data:
+            raise ValueError("state that is out of order; wanted rising keys, each once, without zeros")
+        return state
+
+    def digest(self) -> bytes:
+        return blake2b(self.encode(), digest_size=32, person=b"dagbft state").digest()
+
+
+class Layer(dict[int, int]):
+    """Values that lie over others and hide them."""
+
+    def __init__(self, below: MutableMapping[int, int]) -> None:
+        super().__init__()
+        self._below = below
+
+    def __missing__(self, key: int) -> int:
+        return self._below[key]
+
+
+def apply(operations: Operations, values: MutableMapping[int, int]) -> tuple[int, ...]:
+    """Do the operations one after the other; gives what they put out, one number each."""
+    put_out = []
+    for code, key, other, value in operations:
+        if code == 2:  # ADD
+            values[key] = value = (values[key] + value) & _MASK
+        elif code == 1:  # PUT
+            values[key] = value
+        elif code == 0:  # GET
+            value = values[key]
+        elif code == 3:  # SWAP
+            if swapped := values[key] == other:
+                values[key] = value
+            value = int(swapped)
+        else:  # TRANSFER
+            balance = values[key]
+            if enough := balance >= value:
+                values[key] = balance - value
+                values[other] = (values[other] + value) & _MASK
+            value = int(enough)
+        put_out.append(value)
+    return tuple(put_out)

@@ -1,0 +1,245 @@
+"""Transactions: what they say, their canonical bytes, and batches of them made ready to be executed.
+
+A key is a number of 64 bits whose upper 16 are its shard; values are numbers of 64 bits, and arithmetic is modulo 2^64.
+Invariant: what a transaction is allowed to touch depends on its bytes alone, so that every validator skips the same
+ones: an alpha transaction keeps to its home shard, a beta transaction reads other shards too, and a gamma transaction
+is sent once for each shard that it touches, all parts alike but for `part` and `shard`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from enum import IntEnum
+from hashlib import blake2b
+from struct import Struct
+from typing import NamedTuple
+
+from nodes.dagbft.messages import DIGEST_BYTES, TRANSACTION_ID_BYTES, digest_of
+from nodes.dagbft.wire import split_transactions
+
+SHARD_BITS = 48  # of a key that are not its shard
+MOST_OPERATIONS = 64
+MOST_PARTS = 16
+MOST_WAIT_ROUNDS = 64  # between a part of a gamma transaction and its deadline
+NOTHING = bytes(DIGEST_BYTES)  # the `expected` of a transaction without dependency
+
+_HEAD = Struct(f">BBH{TRANSACTION_ID_BYTES}s{DIGEST_BYTES}sBBQB")
+_OPERATION = Struct(">BQQQ")
+HEAD_BYTES, OPERATION_BYTES = _HEAD.size, _OPERATION.size
+_SINGLE_BYTES = HEAD_BYTES + OPERATION_BYTES
+SHARD_AT = slice(2, 4)  # where the home shard lies in a transaction's bytes
+
+
+class Kind(IntEnum):
+    """How far a transaction reaches."""
+
+    ALPHA = 0
+    BETA = 1
+    GAMMA = 2
+
+
+class Code(IntEnum):
+    """What an operation does, and what it puts out."""
+
+    GET = 0  # the value of `key`
+    PUT = 1  # `key` becomes `value`; puts out `value`
+    ADD = 2  # `value` is added to `key`; the sum
+    SWAP = 3  # `key` becomes `value` where it is `other` (compare and set); 1, or 0 where nothing was done
+    TRANSFER = 4  # `value` moves from `key` to the key `other` where there is as much; 1, or 0
+
+
+class Operation(NamedTuple):
+    code: int
+    key: int
+    other: int = 0
+    value: int = 0
+
+
+Operations = tuple[tuple[int, int, int, int], ...]  # Operations, or plain tuples of their fields
+Outcome = tuple[int, ...] | str  # what the operations put out, or why none of them was done
+
+
+def key_of(shard: int, number: int) -> int:
+    """The key `number` (below 2^48) of a shard."""
+    return shard << SHARD_BITS | number
+
+
+class Transaction(NamedTuple):
+    """A transaction, or one part of a gamma transaction."""
+
+    kind: int
+    chained: int  # 1: others may depend on its result, and its client wants a speculative one
+    shard: int  # home shard: that of the block that must carry it
+    id: bytes  # 8 bytes of the client's number, 8 of a number that the client counts
+    expected: bytes  # hash of the result that it depends on; NOTHING for none
+    part: int  # gamma: which part this is, from 0, in the order of shards
+    parts: int  # gamma: how many parts there are; else 1
+    deadline: int  # gamma: the last round in which a part may be carried; else 0
+    operations: Operations
+    padding: bytes = b""
+
+    @property
+    def group(self) -> bytes:
+        """The name of a gamma transaction: a digest of all that its parts have in common."""
+        return blake2b(encode(self._replace(part=0, shard=0)), digest_size=16, person=b"dagbft group").digest()
+
+
+def encode(transaction: Transaction) -> bytes:
+    """Canonical bytes. ValueError where a field is past its limit."""
+    operations = transaction.operations
+    if len(operations) > MOST_OPERATIONS:
+        raise ValueError(f"{len(operations)} operations; wanted at most {MOST_OPERATIONS}")
+    if len(transaction.id) != TRANSACTION_ID_BYTES or len(transaction.expected) != DIGEST_BYTES:
+        raise ValueError(
+            f"id of {len(transaction.id)} and dependency of {len(transaction.expected)} bytes;"
+            f" wanted {TRANSACTION_ID_BYTES} and {DIGEST_BYTES}"
+        )
+    try:
+        head = _HEAD.pack(*transaction[:8], len(operations))
+        return head + b"".join([_OPERATION.pack(*operation) for operation in operations]) + transaction.padding
+    except struct.error as error:
+        raise ValueError(f"transaction with a number past its width ({error}); wanted one within it") from None
+
+
+def decode(data: bytes) -> Transaction:
+    """The transaction of these bytes, whether or not it makes sense. ValueError where they are too few."""
+    if len(data) < HEAD_BYTES:
+        raise ValueError(f"transaction of {len(data)} bytes; wanted at least {HEAD_BYTES}")
+    *head, count = _HEAD.unpack_from(data)
+    end = HEAD_BYTES + count * OPERATION_BYTES
+    if end > len(data) or count > MOST_OPERATIONS:
+        raise ValueError(f"{count} operations in {len(data)} bytes; wanted at most {MOST_OPERATIONS}, all there")
+    return Transaction._make([*head, tuple(_OPERATION.iter_unpack(data[HEAD_BYTES:end])), data[end:]])
+
+
+def keys_of(operations: Operations) -> list[int]:
+    """All keys that are read or written, in the order of the operations."""
+    keys = []
+    for code, key, other, _ in operations:
+        keys.append(key)
+        if code == Code.TRANSFER:
+            keys.append(other)
+    return keys
+
+
+def written_by(operations: Operations) -> list[int]:
+    """The keys that may be written."""
+    keys = []
+    for code, key, other, _ in operations:
+        if code != Code.GET:
+            keys.append(key)
+        if code == Code.TRANSFER:
+            keys.append(other)
+    return keys
+
+
+def is_sound(transaction: Transaction) -> bool:
+    """Whether it keeps to what its kind allows; others are skipped, everywhere alike."""
+    home, operations = transaction.shard, transaction.operations
+    if not operations or transaction.chained > 1 or any(code > Code.TRANSFER for code, *_ in operations):
+        return False
+    shards = {key >> SHARD_BITS for key in keys_of(operations)}
+    if transaction.kind == Kind.GAMMA:
+        named = sorted(shards)
+        return (
+            not transaction.chained
+            and transaction.expected == NOTHING
+            and 2 <= transaction.parts == len(named) <= MOST_PARTS
+            and transaction.part < len(named)
+            and named[transaction.part] == home
+        )
+    if (transaction.part, transaction.parts, transaction.deadline) != (0, 1, 0):
+        return False
+    if transaction.kind == Kind.ALPHA:
+        return shards == {home}
+    return transaction.kind == Kind.BETA and all(key >> SHARD_BITS == home for key in written_by(operations))
+
+
+def result_hash(id: bytes, outcome: Outcome) -> bytes:
+    """Hash of a transaction's name and of what it put out, or of why it did nothing."""
+    if isinstance(outcome, str):
+        return blake2b(id + b"\0" + outcome.encode(), digest_size=DIGEST_BYTES, person=b"dagbft result").digest()
+    packed = _PACKED[len(outcome)].pack(*outcome)
+    return blake2b(id + b"\1" + packed, digest_size=DIGEST_BYTES, person=b"dagbft result").digest()
+
+
+_PACKED = [Struct(f">{count}Q") for count in range(MOST_OPERATIONS + 1)]
+
+Row = tuple[bytes, Operations, Transaction | None]  # id, operations, and the whole where it is no plain one
+
+
+class Ready(NamedTuple):
+    """A batch made ready for execution. A plain transaction is an alpha one without dependency."""
+
+    rows: list[Row]
+    shard: int  # the home shard of all that are sound; -1 where they have several
+    plain: bool  # whether all are plain
+    written: frozenset[int]  # keys that they may write
+    chained: bool  # whether any of them is
+
+
+def home_of(row: Row) -> int:
+    """The home shard of a row; -1 where the row is void."""
+    _, operations, transaction = row
+    return transaction.shard if transaction else operations[0][1] >> SHARD_BITS if operations else -1
+
+
+def prepare(body: bytes) -> Ready:
+    """The transactions of a batch. A body that is no batch has none; what makes no sense does nothing."""
+    rows: list[Row] = []
+    written: list[int] = []
+    homes: set[int] = set()
+    chained = False
+    try:
+        transactions = split_transactions(body)
+    except ValueError:
+        return Ready(rows, -1, True, frozenset(), False)
+    unpack, unpack_operation = _HEAD.unpack_from, _OPERATION.unpack_from
+    for data in transactions:
+        if len(data) < HEAD_BYTES:
+            rows.append((data[4 : 4 + TRANSACTION_ID_BYTES].ljust(TRANSACTION_ID_BYTES, b"\0"), (), None))
+            continue
+        kind, links, shard, id, expected, part, parts, deadline, count = unpack(data)
+        if count == 1 and len(data) >= _SINGLE_BYTES:  # the common case, without an object for each transaction
+            operation = unpack_operation(data, HEAD_BYTES)
+            if (
+                operation[0] <= Code.SWAP and operation[1] >> SHARD_BITS == shard
+                and not kind | links | part | deadline and parts == 1 and expected == NOTHING
+            ):  # fmt: skip
+                rows.append((id, (operation,), None))
+                homes.add(shard)
+                if operation[0]:
+                    written.append(operation[1])
+                continue
+        row, writes = _prepare_one(id, data)
+        rows.append(row)
+        written += writes
+        if row[1]:
+            homes.add(shard)
+        chained |= row[2] is not None and bool(row[2].chained)
+    plain = all(row[2] is None for row in rows)
+    return Ready(rows, homes.pop() if len(homes) == 1 else -1, plain, frozenset(written), chained)
+
+
+def _prepare_one(id: bytes, data: bytes) -> tuple[Row, list[int]]:
+    """The row of a transaction that is not the common one, and the keys of its home shard that it may write."""
+    try:
+        transaction = decode(data)
+    except ValueError:
+        return (id, (), None), []
+    if not is_sound(transaction):
+        return (id, (), None), []
+    plain = transaction.kind == Kind.ALPHA and not transaction.chained and transaction.expected == NOTHING
+    home = [key for key in written_by(transaction.operations) if key >> SHARD_BITS == transaction.shard]
+    return (id, transaction.operations, None if plain else transaction._replace(padding=b"")), home
+
+
+def write_keys(body: bytes) -> frozenset[int]:
+    """The keys that a batch may write."""
+    return prepare(body).written
+
+
+def summary_of(keys: Iterable[int]) -> bytes:
+    """The digest of the keys that a payload may write, as headers carry it."""
+    return digest_of("dagbft keys", b"".join([key.to_bytes(8, "big") for key in sorted(set(keys))]))
