@@ -1,0 +1,1 @@
+"""DAG-BFT validators with early finality, over wide-area links or a satellite constellation."""

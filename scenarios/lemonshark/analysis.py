@@ -1,0 +1,118 @@
+"""Figures of a run of DAG-BFT validators: throughput, latencies with and without early finality, agreement, cost.
+
+Invariant: `early_wrong` and `logs_agree` are there only where the validators told what they are computed from, so that
+a run in which nothing was checked cannot pass.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from scenarios.lemonshark.latency import at_author, early_share, places, round_s
+from scenarios.lemonshark.observed import Observed, observe
+
+if TYPE_CHECKING:
+    import polars
+
+    from emulator.record.load import Run
+    from emulator.show.drawing import Drawing
+
+CHECKS = ("early_ok", "early_wrong", "early_unmatched")
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """Figures for `summary` of the verdict; those that the run did not come to are left out."""
+    seen = observe(run)
+    return summary_of(seen)
+
+
+def summary_of(seen: Observed) -> dict[str, Any]:
+    """The same of what was observed."""
+    summary: dict[str, Any] = {}
+    means = places(seen)
+    summary |= _throughput(seen)
+    if "author" in means:
+        answer_s, commit_s = means["author"]
+        summary |= {
+            "commit_ms": _ms(commit_s),
+            "early_ms": _ms(answer_s),
+            "early_over_commit": round(answer_s / commit_s, 4),
+            "early_share": round(early_share(seen) or 0.0, 4),
+        }
+    for check in CHECKS:
+        count = seen.total(check)
+        if count is not None:
+            summary[check] = int(count)
+    summary["logs_agree"] = seen.agree()
+    length_s = round_s(seen)
+    if length_s:
+        summary |= {"rounds_per_s": round(1 / length_s, 3), "round_ms": _ms(length_s)}
+    log = seen.log()
+    kinds = Counter(entry.kind for entry in log.values())
+    summary |= {
+        "commits": len(log),
+        "commits_by_kind": {kind: kinds.get(kind, 0) for kind in ("steady", "fallback")},
+        "blocks": len({block for entry in log.values() for block in entry.blocks}),
+        "commit_ms_at": {place: _ms(commit_s) for place, (_, commit_s) in means.items()},
+        "early_ms_at": {place: _ms(answer_s) for place, (answer_s, _) in means.items()},
+    }
+    summary |= _cost(seen)
+    return summary
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e3, 2)
+
+
+def _throughput(seen: Observed) -> dict[str, Any]:
+    """Transactions a second, from the first commit of any correct validator to the last one."""
+    times_s = [t_s for node in seen.correct for t_s in seen.commit_s.get(node, {}).values()]
+    span_s = max(times_s, default=0.0) - min(times_s, default=0.0)
+    transactions = transactions_of(seen)
+    if transactions is None or span_s <= 0:
+        return {}
+    return {"tx_per_s": round(transactions / span_s, 2), "transactions": transactions}
+
+
+def transactions_of(seen: Observed) -> int | None:
+    """How many transactions were committed; None where nobody told."""
+    return sum(seen.transactions.get(index, 0) for index in seen.log()) if seen.transactions else None
+
+
+def _cost(seen: Observed) -> dict[str, Any]:
+    """What a committed transaction took of all validators together."""
+    transactions = transactions_of(seen)
+    cost: dict[str, Any] = {}
+    for name, figure in (("bytes", "bytes_per_tx"), ("signatures", "signatures_per_tx"), ("cpu_s", "cpu_ms_per_tx")):
+        total = seen.total(name)
+        if total is not None and transactions:
+            cost[figure] = round(total / transactions * (1e3 if name == "cpu_s" else 1), 3)
+    return cost
+
+
+def figures(run: Run) -> list[Drawing]:
+    """Early against commit latency, a window of the DAG, throughput over time."""
+    from scenarios.lemonshark import drawings
+
+    seen = observe(run)
+    made: list[Drawing] = []
+    if any(True for _ in at_author(seen)):
+        made.append(drawings.shares(seen))
+    if seen.made and seen.correct:
+        asked = run.parameters.get("dag", {})
+        first, rounds = drawings.window_of(seen, asked.get("first", 0), asked.get("rounds", 12))
+        made.append(drawings.window(seen, first, rounds, seen.correct[0]))
+    if seen.log():
+        made.append(drawings.throughput(seen))
+    return made
+
+
+def sweep_figures(table: polars.DataFrame) -> list[Drawing]:
+    """Latency against the number of validators, and of crashes: those that were swept."""
+    from scenarios.lemonshark.drawings import swept
+
+    if not {"commit_ms", "early_ms"} <= set(table.columns):
+        return []
+    keys = {"validators": "validators", "faults.crash": "crashed validators"}
+    return [swept(table, key, label) for key, label in keys.items() if key in table.columns]

@@ -1,0 +1,128 @@
+"""A run as its validators told it: when each block was made, early-final and committed, and at which validator.
+
+Invariant: a block is named by round and author, a validator by its number in the committee; times are scenario times of
+one clock, so they may be compared between validators. Of what a validator says twice (it was restarted), the first
+counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.record.load import Run
+
+PRIMARY = "nodes.dagbft.primary.process:Primary"
+Slot = tuple[int, int]  # round, author
+Seen = dict[Slot, dict[int, float]]  # by block and validator: when
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a commit log."""
+
+    leader: Slot
+    kind: str  # "steady" or "fallback"
+    blocks: tuple[Slot, ...]
+
+
+@dataclass(slots=True)
+class Observed:
+    """What the events of a run say."""
+
+    validators: list[str]
+    correct: list[int]  # neither replaced by a Byzantine program nor crashed for good
+    made: dict[Slot, float] = field(default_factory=dict)
+    early: Seen = field(default_factory=lambda: defaultdict(dict))
+    committed: Seen = field(default_factory=lambda: defaultdict(dict))
+    logs: dict[int, dict[int, Entry]] = field(default_factory=lambda: defaultdict(dict))  # by validator and index
+    commit_s: dict[int, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))  # of these lines
+    transactions: dict[int, int] = field(default_factory=dict)  # by index, where told
+    parents: dict[Slot, tuple[int, ...]] = field(default_factory=dict)  # authors of the round before, where told
+    rewritten: int = 0  # lines that a validator wrote twice, and differently
+    headers: dict[int, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))  # time, round
+    tallies: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)  # validator, program, counts
+
+    @property
+    def faults(self) -> int:
+        return (len(self.validators) - 1) // 3
+
+    def total(self, name: str) -> float | None:
+        """A count over all correct validators; None where nobody has it."""
+        values = [tally[name] for node, _, tally in self.tallies if name in tally and node in self.correct]
+        return sum(values) if values else None
+
+    def log(self) -> dict[int, Entry]:
+        """The longest log of a correct validator."""
+        return max((self.logs[node] for node in self.correct), key=len, default={})
+
+    def agree(self) -> bool:
+        """Whether all correct validators committed the same leader with the same blocks in the same order under each
+        index: their logs are then prefixes of one. False where nobody committed anything."""
+        written: dict[int, Entry] = {}
+        logs = [self.logs.get(node, {}) for node in self.correct]
+        same = all(written.setdefault(index, entry) == entry for log in logs for index, entry in log.items())
+        return same and bool(written) and not self.rewritten
+
+
+def committee_of(document: Mapping[str, Any]) -> tuple[list[str], list[int]]:
+    """Names of the validators in their order, and the numbers of the correct ones, from the resolved scenario."""
+    programs = [program for program in document.get("program", []) if program.get("run") == PRIMARY]
+    if not programs:
+        return [], []
+    names = list(programs[0]["config"]["validators"])
+    honest = {name for program in programs for name in names if _matches(name, program["nodes"])}
+    for action in document.get("action", []):
+        back = any(key in action for key in ("until", "for")) or _restarted(action, document)
+        if action["do"] == "crash" and not back:
+            honest -= {name for name in names if _matches(name, action.get("nodes", []))}
+    return names, [number for number, name in enumerate(names) if name in honest]
+
+
+def _restarted(crash: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    return any(action["do"] == "restart" and action.get("nodes") == crash.get("nodes") for action in document["action"])
+
+
+def _matches(name: str, globs: list[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def observe(run: Run) -> Observed:
+    """Read the events of a run."""
+    names, correct = committee_of(run.document)
+    numbers = {name: number for number, name in enumerate(names)}
+    seen = Observed(names, correct)
+    for t_s, name, program, kind, data in run.events.select("t_s", "node", "program", "kind", "data").iter_rows():
+        node = numbers.get(name)
+        if node is None:
+            continue
+        if kind == "header":
+            fields = json.loads(data)
+            seen.made.setdefault((fields["round"], node), t_s)
+            seen.headers[node].append((t_s, fields["round"]))
+            seen.parents.setdefault((fields["round"], node), tuple(fields.get("parents", ())))
+        elif kind == "early":
+            fields = json.loads(data)
+            seen.early[fields["round"], fields["author"]].setdefault(node, t_s)
+        elif kind == "commit":
+            _note_commit(seen, node, t_s, json.loads(data))
+        elif kind == "tally":
+            seen.tallies.append((node, program, json.loads(data)))
+    return seen
+
+
+def _note_commit(seen: Observed, node: int, t_s: float, fields: Mapping[str, Any]) -> None:
+    blocks = tuple((round, author) for round, author in fields["blocks"])
+    entry = Entry(tuple(fields["leader"]), fields["mode"], blocks)
+    if seen.logs[node].setdefault(fields["index"], entry) != entry:
+        seen.rewritten += 1
+    seen.commit_s[node].setdefault(fields["index"], t_s)
+    if "transactions" in fields:
+        seen.transactions[fields["index"]] = fields["transactions"]
+    for block in blocks:
+        seen.committed[block].setdefault(node, t_s)

@@ -1,0 +1,57 @@
+"""The programs of a validator: primary, worker and client, with their configuration.
+
+Invariant: what all validators must agree on (rules, seeds, names) stands once, in `_shared`, and is the same for all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.tables import RecipeOptions
+from emulator.units import show
+from scenarios.lemonshark.parameters import Parameters
+
+
+def programs(parameters: Parameters, validators: list[str], options: RecipeOptions) -> list[dict[str, Any]]:
+    """`[[program]]` tables, in the order in which they start."""
+    consensus, load = parameters.consensus, parameters.load
+    primary = {
+        "validators": validators,
+        "protocol": consensus.network,
+        "order": "support-gated" if consensus.protocol == "support-gated" else "causal",
+        "early": consensus.protocol != "bullshark",
+        "coin": consensus.coin,
+        "leaders": consensus.leaders,
+        "look_back": consensus.look_back,
+        "gc_depth": consensus.gc_depth,
+        "leader_timeout": show(consensus.leader_timeout_s, "duration"),
+        "grace": show(consensus.grace_s, "duration"),
+        "header_delay": show(consensus.header_delay_s, "duration"),
+    }
+    worker = {
+        "validators": validators,
+        "batch_delay": show(consensus.batch_delay_s, "duration"),
+        "batch_size": show(consensus.batch_size_bytes, "size"),
+    }
+    tables = [
+        _program("primary", "nodes.dagbft.primary.process:Primary", validators, primary),
+        _program("worker", "nodes.dagbft.worker.process:Worker", validators, worker),
+    ]
+    if load.rate or load.chains:
+        client = {
+            "validators": validators,
+            "rate": load.rate / len(validators),
+            "size": show(load.size_bytes, "size"),
+            "start": show(load.start_s, "duration"),
+            "stop": show(options.duration_s - load.drain_s, "duration"),
+            "conflict": show(load.conflict, "share"),
+            "cross_shard": show(load.cross_shard, "share"),
+            "gamma": show(load.gamma, "share"),
+            "chains": load.chains,
+        }
+        tables.append(_program("client", "nodes.dagbft.client.process:Client", validators, client))
+    return tables
+
+
+def _program(name: str, run: str, nodes: list[str], config: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "nodes": nodes, "run": run, "config": config}

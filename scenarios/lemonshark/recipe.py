@@ -1,0 +1,173 @@
+"""Recipe of the scenario `lemonshark`: a committee becomes a network, programs, faults and a forecast.
+
+Invariant: the order of `validators` in the programs' configuration is the numbering of the committee everywhere, in
+frames, events and figures; who crashes or is slow follows from the seed alone.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from random import Random
+from typing import Any
+
+from emulator.network import BuildOptions
+from emulator.tables import ParameterError, RecipeOptions
+from emulator.units import show
+from scenarios.lemonshark.floor import round_floor_s
+from scenarios.lemonshark.parameters import Parameters
+from scenarios.lemonshark.programs import programs
+
+__all__ = ["Parameters", "compose"]
+
+SITE_OF_LAN = "us-east-1"
+STATIONS = (
+    "new-york", "stockholm", "sydney", "los-angeles", "tokyo", "london", "sao-paulo", "johannesburg", "singapore",
+    "delhi", "paris", "seattle", "auckland", "dubai", "lagos", "mexico-city", "seoul", "nairobi", "santiago", "madrid",
+    "mumbai", "toronto", "perth", "cairo", "lima", "berlin", "bangkok", "denver", "manila", "istanbul", "cape-town",
+    "honolulu", "jakarta", "rome", "bogota", "vancouver", "buenos-aires", "warsaw", "chicago", "quito", "shanghai",
+)  # fmt: skip
+"""Ground stations in the order in which they are taken; the first five stand for the five regions."""
+
+
+def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
+    """The scenario's data. ParameterError names the parameter that cannot be; DataError: a matrix that is none."""
+    _check(parameters, options)
+    validators, network, access = _leo(parameters) if parameters.topology == "leo" else _wan(parameters)
+    chosen = _chosen(parameters, options.seed)
+    gone, slow = ([validators[number] for number in numbers] for numbers in chosen)
+    data: dict[str, Any] = {
+        "analysis": "scenarios.lemonshark.analysis",
+        **network,
+        "program": programs(parameters, validators, options),
+        "action": _actions(parameters, gone, [end for name in slow for end in access[name]]),
+        "expect": [
+            {"figure": "summary.early_wrong", "equals": 0},
+            {"figure": "summary.logs_agree", "equals": True},
+            {"figure": "summary.commits", "at_least": 1},
+        ],
+        "prediction": _prediction(parameters, options, slow=bool(slow)),
+    }
+    return {key: value for key, value in data.items() if value not in ([], {})}
+
+
+def _check(parameters: Parameters, options: RecipeOptions) -> None:
+    faults, load, consensus = parameters.faults, parameters.load, parameters.consensus
+    if faults.crash + faults.slow > parameters.validators:
+        found = f"{faults.crash} that crash and {faults.slow} slow ones of {parameters.validators} validators"
+        raise ParameterError("faults.crash", found, f"{parameters.validators} at most")
+    if faults.at_s >= options.duration_s and faults.crash:
+        raise ParameterError("faults.at", show(faults.at_s, "duration"), "a time before the end of the run")
+    if faults.restart_after_s and faults.at_s + faults.restart_after_s >= options.duration_s:
+        raise ParameterError("faults.restart_after", show(faults.restart_after_s, "duration"), "a time within the run")
+    if load.rate and load.start_s + load.drain_s >= options.duration_s:
+        wanted = f"less than the run of {show(options.duration_s, 'duration')} together with `load.drain`"
+        raise ParameterError("load.start", show(load.start_s, "duration"), wanted)
+    if load.cross_shard + load.gamma > 1:
+        raise ParameterError("load.gamma", show(load.gamma, "share"), "at most 100 % together with `load.cross_shard`")
+    if consensus.gc_depth < consensus.look_back + 8:
+        raise ParameterError("consensus.gc_depth", str(consensus.gc_depth), f"{consensus.look_back + 8} at least")
+    if parameters.network.rate_bps <= 0:
+        raise ParameterError("network.rate", "0 bit/s", "a rate above 0")
+    if parameters.topology == "leo":
+        if parameters.network.jitter_s:
+            raise ParameterError("network.jitter", show(parameters.network.jitter_s, "duration"), "none with leo")
+        if parameters.leo.satellites > parameters.validators:
+            found, most = str(parameters.leo.satellites), parameters.validators
+            raise ParameterError("leo.satellites", found, f"at most {most}, the number of validators")
+        stations = parameters.validators - parameters.leo.satellites
+        if stations > len(STATIONS):
+            raise ParameterError("validators", f"{stations} ground stations", f"{len(STATIONS)} at most, or satellites")
+    elif parameters.leo.satellites:
+        raise ParameterError("leo.satellites", str(parameters.leo.satellites), 'none without `topology = "leo"`')
+
+
+def _wan(parameters: Parameters) -> tuple[list[str], dict[str, Any], dict[str, list[str]]]:
+    """Validators, the data of their network, and the ends of each one's access link."""
+    links = parameters.network
+    table: dict[str, Any] = {
+        "hosts": parameters.validators,
+        "local": show(links.local_s, "duration"),
+        "rate": show(links.rate_bps, "rate"),
+        "queue": links.queue,
+        "loss": show(links.loss, "share"),
+        "jitter": show(links.jitter_s, "duration"),
+    }
+    if parameters.topology == "lan":
+        table |= {"map": "five-regions", "sites": [SITE_OF_LAN]}
+    elif parameters.topology == "five-regions":
+        table |= {"map": "five-regions"}
+    elif parameters.topology.endswith(".csv"):
+        table |= {"matrix": parameters.topology}
+    else:
+        wanted = "five-regions, lan, leo, or a CSV matrix of round trips (a name that ends in .csv)"
+        raise ParameterError("topology", repr(parameters.topology), wanted)
+    names = [f"v{number}" for number in range(parameters.validators)]
+    return names, {"topology": "topologies.wan", "wan": table}, {name: [f"{name}:up", f"*:to-{name}"] for name in names}
+
+
+def _leo(parameters: Parameters) -> tuple[list[str], dict[str, Any], dict[str, list[str]]]:
+    """The same with a constellation: ground stations first, then satellites spread evenly over the shell."""
+    from emulator.orbit.walker import SHELLS
+
+    shell = SHELLS.get(parameters.leo.shell)
+    if shell is None:
+        raise ParameterError("leo.shell", repr(parameters.leo.shell), f"one of {', '.join(SHELLS)}")
+    count, links = parameters.leo.satellites, parameters.network
+    if count > shell.planes * shell.per_plane:
+        raise ParameterError("leo.satellites", str(count), f"{shell.planes * shell.per_plane} at most, all there are")
+    stations = list(STATIONS[: parameters.validators - count])
+    widths = len(str(shell.planes)), len(str(shell.per_plane))
+    satellites = []
+    for number in range(count):
+        plane, slot = divmod(number * shell.planes * shell.per_plane // count, shell.per_plane)
+        satellites.append(f"sat-{plane + 1:0{widths[0]}}{slot + 1:0{widths[1]}}")
+    data = {
+        "topology": "topologies.leo",
+        "materialise": satellites or "ends",
+        "shell": {"preset": parameters.leo.shell},
+        "ground": {
+            "stations": stations or ["new-york"],
+            "rate_up": show(links.rate_bps, "rate") if links.rate_bps < inf else "1 Tbit/s",
+            "rate_down": show(links.rate_bps, "rate") if links.rate_bps < inf else "1 Tbit/s",
+            "queue": links.queue,
+            "loss": show(links.loss, "share"),
+        },
+    }
+    names = [f"gs-{name}" for name in stations] + satellites
+    return names, data, {name: [f"{name}:*"] for name in names}
+
+
+def _chosen(parameters: Parameters, seed: int) -> tuple[list[int], list[int]]:
+    """Numbers of the validators that crash, and of the slow ones."""
+    faults = parameters.faults
+    drawn = Random(f"{seed}/lemonshark/faults").sample(range(parameters.validators), faults.crash + faults.slow)
+    return sorted(drawn[: faults.crash]), sorted(drawn[faults.crash :])
+
+
+def _actions(parameters: Parameters, gone: list[str], slow: list[str]) -> list[dict[str, Any]]:
+    faults, actions = parameters.faults, []
+    if gone:
+        crash = {"at": show(faults.at_s, "duration"), "do": "crash", "nodes": gone}
+        actions.append(crash | ({"for": show(faults.restart_after_s, "duration")} if faults.restart_after_s else {}))
+    if slow:
+        actions.append({"at": "0 s", "do": "set", "links": slow, "delay": show(faults.slow_by_s, "duration")})
+    return actions
+
+
+def _prediction(parameters: Parameters, options: RecipeOptions, slow: bool) -> dict[str, Any]:
+    """The length of a round from the links alone, where nothing moves, nobody is slow and no leader is waited for."""
+    if parameters.topology == "leo" or slow or parameters.faults.crash:
+        return {}
+    from topologies.wan import Config, map_of
+
+    config = Config.model_validate({"wan": _wan(parameters)[1]["wan"]})
+    map = map_of(config.wan, BuildOptions(directory=options.directory).directory)
+    sites, n = len(map.sites), parameters.validators
+    local_s = [map.one_way_s(site, site) or parameters.network.local_s for site in range(sites)]
+    delay_s = [
+        [map.one_way_s(a % sites, b % sites) if a % sites != b % sites else local_s[a % sites] for b in range(n)]
+        for a in range(n)
+    ]
+    consensus = parameters.consensus
+    length_s = round_floor_s(delay_s, n - (n - 1) // 3, grace_s=consensus.grace_s)
+    return {"round_ms": round(1e3 * max(length_s, consensus.header_delay_s), 2)}

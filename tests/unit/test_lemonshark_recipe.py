@@ -1,0 +1,126 @@
+"""The scenario `lemonshark` as composed: networks, programs, faults, forecasts, and parameters that cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emulator.errors import DataError
+from emulator.tables import ParameterError, RecipeOptions
+from scenarios.lemonshark.recipe import STATIONS, Parameters, compose
+from topologies.stations import SITES
+
+OPTIONS = RecipeOptions(seed=1, duration_s=60.0, directory=".")
+
+
+def composed(seed: int = 1, **given: Any) -> dict[str, Any]:
+    return compose(Parameters.model_validate(given), RecipeOptions(seed, OPTIONS.duration_s, OPTIONS.directory))
+
+
+def program(data: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in data["program"] if each["name"] == name)
+    return found
+
+
+def test_defaults() -> None:
+    data = composed()
+    names = [f"v{number}" for number in range(10)]
+    assert data["topology"] == "topologies.wan"
+    assert (data["wan"]["hosts"], data["wan"]["map"]) == (10, "five-regions")
+    assert [each["name"] for each in data["program"]] == ["primary", "worker", "client"]
+    for each in data["program"]:
+        assert each["nodes"] == each["config"]["validators"] == names
+    assert program(data, "client")["config"]["rate"] == 10.0
+    assert "action" not in data
+    assert {"figure": "summary.early_wrong", "equals": 0} in data["expect"]
+    assert {"figure": "summary.logs_agree", "equals": True} in data["expect"]
+
+
+def test_the_round_is_known_beforehand_where_links_alone_decide() -> None:
+    """With equal round trips of 100 ms a round is three trips of 50 ms."""
+    assert composed()["prediction"]["round_ms"] == pytest.approx(330, abs=60)
+    assert composed(topology="lan", network={"local": "50 ms"})["prediction"] == {"round_ms": 150.0}
+    assert composed(topology="lan")["prediction"] == {"round_ms": 100.0}, "no faster than headers may be made"
+    for given in ({"topology": "leo"}, {"faults": {"crash": 1}}, {"faults": {"slow": 1}}):
+        assert "prediction" not in composed(**given)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "early", "order"),
+    [("lemonshark", True, "causal"), ("bullshark", False, "causal"), ("support-gated", True, "support-gated")],
+)
+def test_protocols(protocol: str, early: bool, order: str) -> None:
+    config = program(composed(consensus={"protocol": protocol}), "primary")["config"]
+    assert (config["early"], config["order"]) == (early, order)
+
+
+def test_crashes_follow_from_the_seed() -> None:
+    (action,) = composed(faults={"crash": 3})["action"]
+    assert action == {"at": "0 s", "do": "crash", "nodes": composed(faults={"crash": 3})["action"][0]["nodes"]}
+    assert len(set(action["nodes"])) == 3
+    drawn = {tuple(composed(seed, faults={"crash": 3})["action"][0]["nodes"]) for seed in range(20)}
+    assert len(drawn) > 10
+    (action,) = composed(faults={"crash": 1, "at": "5 s", "restart_after": "10 s"})["action"]
+    assert (action["at"], action["for"]) == ("5 s", "10 s")
+
+
+def test_slow_validators_are_others_than_those_that_crash() -> None:
+    for seed in range(20):
+        crash, slow = composed(seed, validators=4, faults={"crash": 1, "slow": 3})["action"]
+        ends = {end for name in {f"v{number}" for number in range(4)} - set(crash["nodes"])
+                for end in (f"{name}:up", f"*:to-{name}")}  # fmt: skip
+        assert slow == {"at": "0 s", "do": "set", "links": slow["links"], "delay": "500 ms"}
+        assert set(slow["links"]) == ends
+
+
+def test_a_constellation() -> None:
+    data = composed(topology="leo", validators=6, leo={"satellites": 2})
+    assert data["topology"] == "topologies.leo"
+    assert data["ground"]["stations"] == list(STATIONS[:4])
+    assert data["materialise"] == ["sat-0101", "sat-3701"]
+    assert program(data, "primary")["nodes"] == [*(f"gs-{name}" for name in STATIONS[:4]), "sat-0101", "sat-3701"]
+    assert "wan" not in data
+    everything = composed(topology="leo", validators=100, leo={"satellites": 60})
+    assert len(set(program(everything, "primary")["nodes"])) == 100
+    assert composed(topology="leo", validators=4, leo={"satellites": 4})["ground"]["stations"] == ["new-york"]
+
+
+def test_stations_exist_once() -> None:
+    assert set(STATIONS) <= set(SITES)
+    assert len(set(STATIONS)) == len(STATIONS)
+
+
+def test_without_load_there_are_no_clients() -> None:
+    assert [each["name"] for each in composed(load={"rate": 0.0})["program"]] == ["primary", "worker"]
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "said"),
+    [
+        ({"topology": "moon"}, "topology", "'moon'; wanted five-regions, lan, leo, or a CSV matrix"),
+        ({"faults": {"crash": 11}}, "faults.crash", "of 10 validators; wanted 10 at most"),
+        ({"faults": {"crash": 6, "slow": 5}}, "faults.crash", "6 that crash and 5 slow ones"),
+        ({"faults": {"crash": 1, "at": "60 s"}}, "faults.at", "a time before the end of the run"),
+        ({"faults": {"crash": 1, "at": "50 s", "restart_after": "20 s"}}, "faults.restart_after", "within the run"),
+        ({"load": {"start": "55 s"}}, "load.start", "less than the run of 60 s"),
+        ({"load": {"cross_shard": "60 %", "gamma": "50 %"}}, "load.gamma", "at most 100 % together"),
+        ({"consensus": {"gc_depth": 50}}, "consensus.gc_depth", "58 at least"),
+        ({"network": {"rate": "0 bit/s"}}, "network.rate", "a rate above 0"),
+        ({"topology": "leo", "network": {"jitter": "1 ms"}}, "network.jitter", "none with leo"),
+        ({"topology": "leo", "leo": {"satellites": 11}}, "leo.satellites", "at most 10"),
+        ({"topology": "leo", "leo": {"shell": "moon"}}, "leo.shell", "one of "),
+        ({"topology": "leo", "validators": 60}, "validators", "60 ground stations"),
+        ({"leo": {"satellites": 1}}, "leo.satellites", 'none without `topology = "leo"`'),
+    ],
+)
+def test_parameters_that_cannot_be(given: dict[str, Any], key: str, said: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        composed(**given)
+    assert caught.value.key == key
+    assert said in str(caught.value)
+
+
+def test_a_matrix_that_is_none() -> None:
+    with pytest.raises(DataError, match="the matrix cannot be read"):
+        composed(topology="missing.csv")
