@@ -78,7 +78,7 @@ class Blocks:
         self._waiting.add(certificate.digest)
 
     def parents(self, header_round: int, digests: tuple[bytes, ...]) -> int | None:
-        """The authors, as a mask, of a header's parents, all held; None where one is of a wrong round, or comes twice."""
+        """The authors, as a mask, of a header's parents, all held; None where one is of another round or repeated."""
         mask = 0
         for digest in digests:
             parent = self._held[digest]

@@ -15,7 +15,9 @@ from random import Random
 from typing import Any
 
 Delay = Callable[[int, int], float]  # one-way, seconds, from validator to validator
-Hook = Callable[[int, int, Any, float], float | None]  # sender, receiver, message, now: more delay, or None: never
+Hook = Callable[
+    [int, int, Any, float], float | None
+]  # sender, receiver, message, now: more delay (others overtake), None: never
 Address = tuple[int, int]  # validator, worker; -1 in place of a worker is the primary
 _RETRANSMIT_S = 0.2
 
@@ -111,9 +113,9 @@ class Network:
         while self.loss and self._random.random() < self.loss:
             delay_s += wait_s
             wait_s *= 2
-        arrival_s = max(self._clock.now_s + delay_s + more_s, self._last_s.get(connection, 0.0))
+        arrival_s = max(self._clock.now_s + delay_s, self._last_s.get(connection, 0.0))
         self._last_s[connection] = arrival_s
-        self._clock.at(arrival_s, lambda: self._arrive(connection, message))
+        self._clock.at(arrival_s + more_s, lambda: self._arrive(connection, message))
 
     def _arrive(self, connection: tuple[int, Address], message: Any) -> None:
         sender, receiver = connection

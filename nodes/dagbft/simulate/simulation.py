@@ -121,8 +121,8 @@ class Simulation:
     # What came of it
 
     def log(self, number: int) -> bytes:
-        """The commits of a validator as text, over all its lives."""
-        return commit_log(event for _, event in self.validators[number].history.events)
+        """The commits of a validator as text, as its disk has them."""
+        return commit_log(self.validators[number].primary.archive.commits())
 
     def blocks(self) -> list[Block]:
         """The DAG that all validators together hold on their disks, in the order (round, author)."""
