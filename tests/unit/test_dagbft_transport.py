@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
-from dagbft_net import SEED, SOON, Inbox, context, meshes, running, until
+from dagbft_net import HOST, SEED, SOON, Inbox, context, meshes, running, until
 
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Batch, BatchAck, Message, Vote
 from nodes.dagbft.transport.endpoint import LinkConfig
+from nodes.dagbft.transport.frames import MAGIC, Hello, data_head, hello_frame
+from nodes.dagbft.transport.local import LocalServer
 from nodes.dagbft.transport.mesh import Mesh
+from nodes.dagbft.wire import encode
 
 
 def ack(number: int) -> BatchAck:
     return BatchAck(number.to_bytes(32, "big"))
 
 
-def test_everybody_hears_everybody_in_order() -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_everybody_hears_everybody_in_order(run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
     async def play() -> None:
         made, inboxes, _ = await meshes(4)
         async with running(*made):
@@ -34,7 +42,7 @@ def test_everybody_hears_everybody_in_order() -> None:
             assert all(mesh.counters()["rejected"] == 0 for mesh in made)
             assert made[0].connected() == {1, 2, 3}
 
-    uvloop.run(play())
+    run(play())
 
 
 def test_connections_that_are_cut_within_frames_lose_and_repeat_nothing() -> None:
@@ -170,6 +178,51 @@ def test_what_a_handler_raises_ends_the_run() -> None:
             made[0].send(1, ack(1))
             with pytest.raises(Broken):
                 await tasks[1]
+
+    uvloop.run(play())
+
+
+def test_a_process_that_slept_gives_nobody_up() -> None:
+    async def play() -> None:
+        made, inboxes, _ = await meshes(2, LinkConfig(heartbeat_s=0.05, silence_s=0.1))
+        async with running(*made):
+            await until(lambda: made[0].connected() == {1})
+            time.sleep(0.3)  # noqa: ASYNC251 - the loop stands still, as on a machine with too much to do
+            made[0].send(1, ack(1))
+            await inboxes[1].until(1)
+            assert made[0].counters()["reconnects"] == made[1].counters()["reconnects"] == 0
+
+    uvloop.run(play())
+
+
+def test_a_flood_leaves_other_links_and_timers_their_turns() -> None:
+    """libuv would read eight megabytes in one go, here a hundred thousand messages; one read has a quarter of one."""
+    count = 50_000
+    flood = hello_frame(Hello(MAGIC, b"primary", b"flood", 0, 9, 0, 0)) + b"".join(
+        data_head(number, 33) + encode(ack(number)) for number in range(1, count + 1)
+    )
+
+    async def play() -> None:
+        inbox = Inbox()
+        server = LocalServer(context("v0", ["v0"]), inbox, service="primary", port=0)
+        port = await server.open()
+        async with running(server):
+            with socket.create_connection((HOST, port)) as flooding:
+                sending = asyncio.get_running_loop().run_in_executor(None, flooding.sendall, flood)
+                most, before = 0, 0
+                while len(inbox.messages) < count:
+                    await asyncio.sleep(0)
+                    most, before = max(most, len(inbox.messages) - before), len(inbox.messages)
+                await sending
+        assert most < 10_000
+
+    uvloop.run(play())
+
+
+def test_a_validator_must_be_among_the_validators() -> None:
+    async def play() -> None:
+        with pytest.raises(ValueError, match="v7 among no validators; wanted one of v0, v1"):
+            Mesh(context("v0", ["v0"]), Identity.of(SEED, "v7"), ["v0", "v1"], Inbox(), service="primary", port=0)
 
     uvloop.run(play())
 

@@ -105,8 +105,12 @@ class Connection(asyncio.Protocol):
         data = b"".join(pieces)
         if self.tls is None:
             self._send(data)
-        else:
+            return
+        try:
             self.tls.send(data)
+        except ssl.SSLError:
+            self.abort("tls")
+        else:
             self._flush()
 
     def close(self, reason: str = "") -> None:

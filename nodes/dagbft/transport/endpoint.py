@@ -139,7 +139,10 @@ class Endpoint(Generic[K]):
         self.rejected[entry] += 1
 
     async def run(self) -> None:
-        """Dial, and keep connections alive, until cancelled. Raises what `on_message` raised."""
+        """Dial, and keep connections alive, until cancelled; nothing is handed on afterwards.
+
+        Raises what `on_message` raised.
+        """
         loop = asyncio.get_running_loop()
         tasks = [loop.create_task(self._keep_dialling(key)) for key in self._targets]
         tasks.append(loop.create_task(self._beat()))
@@ -325,16 +328,19 @@ class Endpoint(Generic[K]):
 
     async def _beat(self) -> None:
         """Let no connection fall silent, and give up those that have."""
-        loop = asyncio.get_running_loop()
+        loop, config = asyncio.get_running_loop(), self._config
+        now_s = loop.time()
         while True:
-            await asyncio.sleep(self._config.heartbeat_s / 2)
+            before_s = now_s
+            await asyncio.sleep(config.heartbeat_s / 2)
             now_s = loop.time()
+            deaf = now_s - before_s > config.heartbeat_s  # it was this process that slept: what came is not read yet
             for connection, line in list(self._whose.items()):
-                if now_s - connection.heard_s > self._config.silence_s:
+                if now_s - connection.heard_s > config.silence_s and not deaf:
                     connection.abort()
-                elif now_s - connection.wrote_s > self._config.heartbeat_s / 2:
+                elif now_s - connection.wrote_s > config.heartbeat_s / 2:
                     self._write_ack(line, connection)
-            for connection in [each for each in self._strangers if now_s - each.began_s > self._config.silence_s]:
+            for connection in [each for each in self._strangers if now_s - each.began_s > config.silence_s]:
                 connection.abort("dawdle")
 
     async def _keep_dialling(self, key: K) -> None:

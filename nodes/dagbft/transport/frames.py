@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from struct import Struct
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from nodes.dagbft.layout import U16, U64, Octets, Text, layout_of
 
@@ -67,8 +67,7 @@ def ack_frame(number: int) -> bytes:
     return _NUMBERED.pack(1 + _NUMBER_BYTES, ACK, number)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """What came: `body` of a greeting or a message, or why there is none in `wrong`: kind, type, oversized, short."""
 
     kind: int
@@ -104,34 +103,34 @@ class FrameReader:
             end = at + 4 + length
             if size < min(end, at + _JUDGED_BYTES):
                 break
-            frame = self._judge(buffer, at, length, kind)
-            if not frame.wrong:
+            number, wrong = self._judge(buffer, at, length, kind)
+            body = b""
+            if not wrong:
                 if end > size:
                     break
-                begin = at + (_HEAD.size if kind == HELLO else _NUMBERED.size)
-                frame = Frame(kind, frame.number, bytes(memoryview(buffer)[begin:end]))
+                body = bytes(memoryview(buffer)[at + (_HEAD.size if kind == HELLO else _NUMBERED.size) : end])
             elif end > size:
                 self._skip = end - size
                 end = size
             at = end
-            yield frame
+            yield Frame(kind, number, body, wrong)
         del buffer[:at]
 
-    def _judge(self, buffer: bytearray, at: int, length: int, kind: int) -> Frame:
-        """Whether a frame, of which the first bytes are here, may be kept."""
+    def _judge(self, buffer: bytearray, at: int, length: int, kind: int) -> tuple[int, str]:
+        """The number of a frame, of which the first bytes are here, and why it may not be kept."""
         if length == 0:  # what was taken for the kind begins the next frame
-            return Frame(0, wrong="short")
+            return 0, "short"
         if kind == HELLO:
-            return Frame(kind, wrong="oversized" if length > MOST_HELLO_BYTES else "")
+            return 0, "oversized" if length > MOST_HELLO_BYTES else ""
         if kind not in (DATA, ACK):
-            return Frame(kind, wrong="kind")
+            return 0, "kind"
         body = length - 1 - _NUMBER_BYTES
         if body < (kind == DATA):
-            return Frame(kind, wrong="short")
-        number = _NUMBERED.unpack_from(buffer, at)[2]
+            return 0, "short"
+        number: int = _NUMBERED.unpack_from(buffer, at)[2]
         if kind == ACK:
-            return Frame(kind, number, wrong="oversized" if body else "")
+            return number, "oversized" if body else ""
         limit = self._limits.get(buffer[at + _NUMBERED.size])
         if limit is None:
-            return Frame(kind, number, wrong="type")
-        return Frame(kind, number, wrong="oversized" if body > limit else "")
+            return number, "type"
+        return number, "oversized" if body > limit else ""

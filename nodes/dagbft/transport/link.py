@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nodes.dagbft.transport.frames import data_head
 
 OVERHEAD_BYTES = 200  # what keeping a message takes beside its own bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     number: int
     round: int | None
     data: bytes

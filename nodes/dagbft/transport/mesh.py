@@ -41,6 +41,8 @@ class Mesh(Endpoint[int]):
         key_log: bool = False,
         ports: Sequence[int] | None = None,
     ) -> None:
+        if identity.name not in validators:
+            raise ValueError(f"{identity.name} among no validators; wanted one of {', '.join(validators)}")
         me = validators.index(identity.name)
         super().__init__(service, context.address.ipv4, on_message, config or LinkConfig(), accepts, number=me)
         self.others = tuple(number for number in range(len(validators)) if number != me)
