@@ -239,10 +239,11 @@ class Ledger:
                 self._compare(carried, (index,))
                 self._note(repr((carried.slot, index, carried.final[index])))
                 touched[carried] = None
-            overlay.settle(carried, index)
         if current is not None:
-            for index in [index for index in current.waiting if current.final[index] is not None]:
-                overlay.settle(current, index)
+            plain = [index for index in current.waiting if current.final[index] is not None]
+            finished += [(current, index) for index in plain if (current, index) not in finished]
+        overlay.settle(finished)
+        if current is not None:
             overlay.advance_chain(current.shard)
 
     def _compare(self, carried: Carried, indexes: Sequence[int]) -> None:

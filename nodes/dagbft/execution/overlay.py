@@ -112,8 +112,7 @@ class Overlay(Executor):
             self.play(carried)
             carried.played = True
             for batch in carried.batches:
-                written = [key for key in batch.written if key in values and key not in self.locks.queues]
-                carried.delta.update([(key, values[key]) for key in written])
+                carried.delta.update([(key, values[key]) for key in batch.written if key in values])
             self.news[carried] = None
 
     def advance(self) -> None:
@@ -204,25 +203,27 @@ class Overlay(Executor):
         self.note_waiting(mine)
         self.release([mine])
 
-    def settle(self, carried: Carried, index: int) -> None:
-        """A committed row has its outcome: it waits here no more, and its keys have the values that lie below."""
-        waiting = carried.waiting.pop(index, None)
-        if waiting is None:
-            self._prune(carried.shard, keys_of(carried.row(index)[1]))
-            return
-        self._unready.pop(waiting, None)
-        if waiting.group is not None:
-            self.locks.close(waiting.group)
-        values = self._values[carried.shard]
-        for key in waiting.keys:
-            values.pop(key, None)
-        self.release(self.locks.remove(waiting))
+    def settle(self, rows: Iterable[tuple[Carried, int]]) -> None:
+        """All these committed rows have their outcome, and their keys the values that lie below: they wait no more."""
+        freed: list[Waiting[Carried]] = []
+        for carried, index in rows:
+            waiting = carried.waiting.pop(index, None)
+            if waiting is None:
+                self._prune(carried.shard, keys_of(carried.row(index)[1]))
+                continue
+            self._unready.pop(waiting, None)
+            if waiting.group is not None:
+                self.locks.close(waiting.group)
+            for key in waiting.keys:
+                self._values[carried.shard].pop(key, None)
+            freed += self.locks.remove(waiting)
+        self.release(freed)
 
     def _prune(self, shard: int, keys: Iterable[int]) -> None:
-        """Drop the values that do not differ from those below: that changes nothing."""
-        values, below = self._values[shard], self._committed.values
+        """Drop the values of keys that nobody has written here since, so that they are as they are below."""
+        values, chain, locked = self._values[shard], self.chains[shard], self._committed.locks.queues
         for key in keys:
-            if key in values and values[key] == below[key]:
+            if key in values and key not in locked and not any(key in later.delta for later in chain):
                 del values[key]
 
     def reset(self) -> None:
