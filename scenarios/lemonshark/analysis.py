@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from scenarios.lemonshark.floor import delays_of, round_floor_s
 from scenarios.lemonshark.latency import at_author, early_share, places, round_s
 from scenarios.lemonshark.observed import Observed, observe
 
@@ -24,11 +25,6 @@ CHECKS = ("early_ok", "early_wrong", "early_unmatched")
 def summarise(run: Run) -> dict[str, Any]:
     """Figures for `summary` of the verdict; those that the run did not come to are left out."""
     seen = observe(run)
-    return summary_of(seen)
-
-
-def summary_of(seen: Observed) -> dict[str, Any]:
-    """The same of what was observed."""
     summary: dict[str, Any] = {}
     means = places(seen)
     summary |= _throughput(seen)
@@ -47,7 +43,7 @@ def summary_of(seen: Observed) -> dict[str, Any]:
     summary["logs_agree"] = seen.agree()
     length_s = round_s(seen)
     if length_s:
-        summary |= {"rounds_per_s": round(1 / length_s, 3), "round_ms": _ms(length_s)}
+        summary |= {"rounds_per_s": round(1 / length_s, 3), "round_ms": _ms(length_s)} | _floor(run, seen)
     log = seen.log()
     kinds = Counter(entry.kind for entry in log.values())
     summary |= {
@@ -63,6 +59,16 @@ def summary_of(seen: Observed) -> dict[str, Any]:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1e3, 2)
+
+
+def _floor(run: Run, seen: Observed) -> dict[str, Any]:
+    """How long a round of the correct validators would be if the links were all that takes time."""
+    wan, n = run.document.get("wan"), len(seen.validators)
+    if not wan or len(seen.correct) < n - seen.faults:
+        return {}
+    absent = frozenset(range(n)) - frozenset(seen.correct)
+    delay_s = delays_of(wan, str(run.document.get("directory", ".")))
+    return {"round_floor_ms": _ms(round_floor_s(delay_s, n - seen.faults, absent))}
 
 
 def _throughput(seen: Observed) -> dict[str, Any]:

@@ -2,22 +2,30 @@
 
 Invariant: nothing of the implementation is in it, only delays, so a measured round is never shorter where links are as
 slow as asked. An author's block of a round is certified when its header has gone out and the votes of a quorum have
-come back; a validator enters the next round when it holds a quorum of certificates, and with a grace then waits so long
-for those of the others. So a round is three one-way trips, and its length settles in the recurrence below (it is a mean
-over some rounds). Waits for leaders are left out: without faults their blocks come as early as others.
+come back; a validator enters the next round when it holds a quorum of certificates. So a round is three one-way trips,
+and its length settles in the recurrence below (it is a mean over some rounds).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 ROUNDS = 40
 SETTLED = 10  # rounds at the beginning that do not count
 
 
-def round_floor_s(
-    delay_s: Sequence[Sequence[float]], quorum: int, absent: frozenset[int] = frozenset(), grace_s: float = 0.0
-) -> float:
+def delays_of(wan: Mapping[str, Any], directory: str) -> list[list[float]]:
+    """The way from each host to each other one, in seconds, from the table `[wan]` of `topologies.wan`."""
+    from topologies.wan import Config, map_of
+
+    table = Config.model_validate({"wan": wan}).wan
+    map = map_of(table, directory)
+    site = [host % len(map.sites) for host in range(table.hosts)]
+    return [[map.one_way_s(a, b) or (table.local_s if a == b else 0.0) for b in site] for a in site]
+
+
+def round_floor_s(delay_s: Sequence[Sequence[float]], quorum: int, absent: frozenset[int] = frozenset()) -> float:
     """Mean length of a round. `delay_s[a][b]` is the way from a to b, `absent` are validators that do nothing.
 
     ValueError where fewer than a quorum are there: such a committee has no rounds.
@@ -36,8 +44,7 @@ def round_floor_s(
         certified_s = {a: enters_s[a] + votes_s[a] for a in there}
         for b in there:
             held_s = sorted(certified_s[a] + (delay_s[a][b] if a != b else 0.0) for a in there)
-            patient_s = held_s[quorum - 1] + grace_s
-            enters_s[b] = patient_s if absent else min(held_s[-1], patient_s)
+            enters_s[b] = held_s[quorum - 1]
     return (_mean(enters_s) - settled_s) / (ROUNDS - SETTLED)
 
 

@@ -27,8 +27,9 @@ class Consensus(Table):
     """How fallback leaders are drawn: by hash of the seed, or by a threshold coin that nobody can foresee."""
     leaders: Literal["hashed", "round-robin"] = "hashed"
     """Steady leaders: drawn by hash of the seed, never the same one twice in a row, or in turn."""
-    look_back: Annotated[int, Field(ge=2, le=1000)] = 50
-    """Rounds below the leader before, that a leader may still order."""
+    look_back: Annotated[int, Field(ge=2, le=1000)] = 6
+    """Rounds below the leader before, that a leader may still order. Small values let early finality get past the
+    blocks of crashed validators sooner, large ones wait longer for slow validators."""
     gc_depth: Annotated[int, Field(ge=10, le=1000)] = 58
     """Rounds below the last leader that are kept: `look_back` and 8 more at least."""
     leader_timeout_s: Duration = 1.0

@@ -6,20 +6,25 @@ frames, events and figures; who crashes or is slow follows from the seed alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 from random import Random
 from typing import Any
 
-from emulator.network import BuildOptions
 from emulator.tables import ParameterError, RecipeOptions
 from emulator.units import show
-from scenarios.lemonshark.floor import round_floor_s
+from nodes.dagbft.consensus.committee import Hashed
+from nodes.dagbft.consensus.core import Rules
+from nodes.dagbft.primary.config import PrimaryConfig
+from scenarios.lemonshark.floor import delays_of
+from scenarios.lemonshark.forecast import forecast
 from scenarios.lemonshark.parameters import Parameters
 from scenarios.lemonshark.programs import programs
 
 __all__ = ["Parameters", "compose"]
 
 SITE_OF_LAN = "us-east-1"
+MOST_FORECAST = 40  # validators: more would take longer to forecast than to start
 STATIONS = (
     "new-york", "stockholm", "sydney", "los-angeles", "tokyo", "london", "sao-paulo", "johannesburg", "singapore",
     "delhi", "paris", "seattle", "auckland", "dubai", "lagos", "mexico-city", "seoul", "nairobi", "santiago", "madrid",
@@ -40,12 +45,8 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
         **network,
         "program": programs(parameters, validators, options),
         "action": _actions(parameters, gone, [end for name in slow for end in access[name]]),
-        "expect": [
-            {"figure": "summary.early_wrong", "equals": 0},
-            {"figure": "summary.logs_agree", "equals": True},
-            {"figure": "summary.commits", "at_least": 1},
-        ],
-        "prediction": _prediction(parameters, options, slow=bool(slow)),
+        "expect": _expects(parameters),
+        "prediction": _prediction(parameters, options, network.get("wan", {}), chosen[0]),
     }
     return {key: value for key, value in data.items() if value not in ([], {})}
 
@@ -154,20 +155,44 @@ def _actions(parameters: Parameters, gone: list[str], slow: list[str]) -> list[d
     return actions
 
 
-def _prediction(parameters: Parameters, options: RecipeOptions, slow: bool) -> dict[str, Any]:
-    """The length of a round from the links alone, where nothing moves, nobody is slow and no leader is waited for."""
-    if parameters.topology == "leo" or slow or parameters.faults.crash:
-        return {}
-    from topologies.wan import Config, map_of
+def _expects(parameters: Parameters) -> list[dict[str, Any]]:
+    """Without a quorum nothing may be committed; else something must be, and everywhere the same."""
+    faults = parameters.faults
+    wrong = {"figure": "summary.early_wrong", "equals": 0}
+    if faults.crash > (parameters.validators - 1) // 3 and not faults.at_s and not faults.restart_after_s:
+        return [wrong, {"figure": "summary.commits", "equals": 0}]
+    return [wrong, {"figure": "summary.logs_agree", "equals": True}, {"figure": "summary.commits", "at_least": 1}]
 
-    config = Config.model_validate({"wan": _wan(parameters)[1]["wan"]})
-    map = map_of(config.wan, BuildOptions(directory=options.directory).directory)
-    sites, n = len(map.sites), parameters.validators
-    local_s = [map.one_way_s(site, site) or parameters.network.local_s for site in range(sites)]
-    delay_s = [
-        [map.one_way_s(a % sites, b % sites) if a % sites != b % sites else local_s[a % sites] for b in range(n)]
-        for a in range(n)
-    ]
-    consensus = parameters.consensus
-    length_s = round_floor_s(delay_s, n - (n - 1) // 3, grace_s=consensus.grace_s)
-    return {"round_ms": round(1e3 * max(length_s, consensus.header_delay_s), 2)}
+
+def _prediction(
+    parameters: Parameters, options: RecipeOptions, wan: Mapping[str, Any], gone: list[int]
+) -> dict[str, Any]:
+    """What links alone make of rounds and latencies, where they stand still and faults are there from the start."""
+    faults, consensus, n = parameters.faults, parameters.consensus, parameters.validators
+    if faults.slow or (gone and (faults.at_s or faults.restart_after_s)) or len(gone) > (n - 1) // 3:
+        return {}
+    if parameters.topology == "leo" or n > MOST_FORECAST:
+        return {}
+    config = PrimaryConfig(
+        rules=Rules(
+            protocol=consensus.network,
+            schedule=Hashed(n, options.seed) if consensus.leaders == "hashed" else None,
+            order="support-gated" if consensus.protocol == "support-gated" else "causal",
+            look_back=consensus.look_back,
+            early=consensus.protocol != "bullshark",
+            keep=consensus.gc_depth,
+        ),
+        header_delay_s=consensus.header_delay_s,
+        leader_timeout_s=consensus.leader_timeout_s,
+        grace_s=consensus.grace_s,
+    )
+    known = forecast(delays_of(wan, options.directory), config, options.seed, frozenset(gone))
+    if known is None:
+        return {}
+    return {
+        "commit_ms": round(1e3 * known.commit_s, 1),
+        "early_ms": round(1e3 * known.early_s, 1),
+        "early_over_commit": round(known.early_s / known.commit_s, 3),
+        "early_share": round(known.early_share, 3),
+        "round_ms": round(1e3 * known.round_s, 1),
+    }

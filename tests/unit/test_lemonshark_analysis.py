@@ -101,6 +101,12 @@ def test_summary(run: FakeRun) -> None:
     assert (summary["bytes_per_tx"], summary["signatures_per_tx"], summary["cpu_ms_per_tx"]) == (50, 2, 15)
     # Validator 0 made rounds 1, 2 and 4 at 1.0, 1.5 and 2.5.
     assert (summary["round_ms"], summary["rounds_per_s"]) == (500, 2)
+    assert "round_floor_ms" not in summary
+
+
+def test_the_floor_of_rounds_is_that_of_the_links(run: FakeRun) -> None:
+    run.document["wan"] = {"hosts": 4, "sites": ["us-east-1"], "local": "20 ms"}
+    assert analysis.summarise(run)["round_floor_ms"] == 60.0
 
 
 def test_nothing_observed_passes_nothing() -> None:

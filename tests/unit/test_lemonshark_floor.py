@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from scenarios.lemonshark.floor import round_floor_s
+from scenarios.lemonshark.floor import delays_of, round_floor_s
 
 
 def star(legs_s: list[float]) -> list[list[float]]:
@@ -14,20 +16,22 @@ def star(legs_s: list[float]) -> list[list[float]]:
 
 def test_equal_delays_give_three_trips() -> None:
     assert round_floor_s(star([0.05] * 4), 3) == pytest.approx(0.3)
-    assert round_floor_s(star([0.05] * 4), 3, grace_s=0.1) == pytest.approx(0.3), "all come at once: none to wait for"
 
 
-def test_a_far_validator_is_not_waited_for_but_in_the_grace() -> None:
-    """Three are 20 ms apart, the fourth 500 ms: the three do rounds of 60 ms, which the fourth follows; with a grace
-    they are as much longer, since its block comes after that."""
-    delays = star([0.01, 0.01, 0.01, 0.49])
+def test_a_far_validator_is_not_waited_for() -> None:
+    """Three are 20 ms apart, the fourth 500 ms: the three do rounds of 60 ms, which the fourth follows."""
+    assert round_floor_s(star([0.01, 0.01, 0.01, 0.49]), 3) == pytest.approx(0.06)
+
+
+def test_the_slowest_of_a_quorum_decides_once_one_is_absent() -> None:
+    delays = star([0.01, 0.01, 0.01, 0.03])
     assert round_floor_s(delays, 3) == pytest.approx(0.06)
-    assert round_floor_s(delays, 3, grace_s=0.1) == pytest.approx(0.16)
-
-
-def test_who_is_absent_costs_the_whole_grace() -> None:
-    delays = star([0.01] * 4)
-    assert round_floor_s(delays, 3, frozenset({2})) == pytest.approx(0.06)
-    assert round_floor_s(delays, 3, frozenset({2}), grace_s=0.1) == pytest.approx(0.16)
+    assert round_floor_s(delays, 3, frozenset({2})) > 0.1
     with pytest.raises(ValueError, match="2 validators of a quorum of 3; wanted a quorum at least"):
         round_floor_s(delays, 3, frozenset({1, 2}))
+
+
+def test_delays_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "two.csv").write_text("a,b\n4,30\n20,0\n")
+    delays = delays_of({"hosts": 3, "matrix": "two.csv", "local": "1 ms"}, str(tmp_path))
+    assert delays == [[0.002, 0.015, 0.002], [0.010, 0.001, 0.010], [0.002, 0.015, 0.002]]

@@ -37,13 +37,28 @@ def test_defaults() -> None:
     assert {"figure": "summary.logs_agree", "equals": True} in data["expect"]
 
 
-def test_the_round_is_known_beforehand_where_links_alone_decide() -> None:
-    """With equal round trips of 100 ms a round is three trips of 50 ms."""
-    assert composed()["prediction"]["round_ms"] == pytest.approx(330, abs=60)
-    assert composed(topology="lan", network={"local": "50 ms"})["prediction"] == {"round_ms": 150.0}
-    assert composed(topology="lan")["prediction"] == {"round_ms": 100.0}, "no faster than headers may be made"
-    for given in ({"topology": "leo"}, {"faults": {"crash": 1}}, {"faults": {"slow": 1}}):
+def test_what_links_alone_make_is_known_beforehand() -> None:
+    known = composed()["prediction"]
+    assert set(known) == {"commit_ms", "early_ms", "early_over_commit", "early_share", "round_ms"}
+    assert known["early_over_commit"] < 0.45
+    crashed = composed(faults={"crash": 1})["prediction"]
+    assert crashed["early_over_commit"] > known["early_over_commit"]
+    assert composed(consensus={"protocol": "bullshark"})["prediction"]["early_over_commit"] == 1.0
+    # In one place 50 ms apart a round takes three trips.
+    assert composed(topology="lan", network={"local": "50 ms"})["prediction"]["round_ms"] == 150.0
+    for given in (
+        {"topology": "leo"},
+        {"faults": {"crash": 1, "at": "5 s"}},
+        {"faults": {"crash": 4}},
+        {"faults": {"slow": 1}},
+    ):
         assert "prediction" not in composed(**given)
+
+
+def test_without_a_quorum_nothing_may_be_committed() -> None:
+    assert {"figure": "summary.commits", "equals": 0} in composed(faults={"crash": 4})["expect"]
+    assert {"figure": "summary.commits", "at_least": 1} in composed(faults={"crash": 3})["expect"]
+    assert {"figure": "summary.commits", "at_least": 1} in composed(faults={"crash": 4, "at": "5 s"})["expect"]
 
 
 @pytest.mark.parametrize(
@@ -56,10 +71,10 @@ def test_protocols(protocol: str, early: bool, order: str) -> None:
 
 
 def test_crashes_follow_from_the_seed() -> None:
-    (action,) = composed(faults={"crash": 3})["action"]
-    assert action == {"at": "0 s", "do": "crash", "nodes": composed(faults={"crash": 3})["action"][0]["nodes"]}
-    assert len(set(action["nodes"])) == 3
-    drawn = {tuple(composed(seed, faults={"crash": 3})["action"][0]["nodes"]) for seed in range(20)}
+    (action,) = composed(faults={"crash": 4})["action"]
+    assert action == {"at": "0 s", "do": "crash", "nodes": composed(faults={"crash": 4})["action"][0]["nodes"]}
+    assert len(set(action["nodes"])) == 4
+    drawn = {tuple(composed(seed, faults={"crash": 4})["action"][0]["nodes"]) for seed in range(20)}
     assert len(drawn) > 10
     (action,) = composed(faults={"crash": 1, "at": "5 s", "restart_after": "10 s"})["action"]
     assert (action["at"], action["for"]) == ("5 s", "10 s")
@@ -105,7 +120,7 @@ def test_without_load_there_are_no_clients() -> None:
         ({"faults": {"crash": 1, "at": "50 s", "restart_after": "20 s"}}, "faults.restart_after", "within the run"),
         ({"load": {"start": "55 s"}}, "load.start", "less than the run of 60 s"),
         ({"load": {"cross_shard": "60 %", "gamma": "50 %"}}, "load.gamma", "at most 100 % together"),
-        ({"consensus": {"gc_depth": 50}}, "consensus.gc_depth", "58 at least"),
+        ({"consensus": {"look_back": 60}}, "consensus.gc_depth", "68 at least"),
         ({"network": {"rate": "0 bit/s"}}, "network.rate", "a rate above 0"),
         ({"topology": "leo", "network": {"jitter": "1 ms"}}, "network.jitter", "none with leo"),
         ({"topology": "leo", "leo": {"satellites": 11}}, "leo.satellites", "at most 10"),
