@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from emulator.node import Node
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Cleanup
-from nodes.dagbft.transport.endpoint import LinkConfig
+from nodes.dagbft.transport.config import LinkConfig
 from nodes.dagbft.transport.mesh import Mesh
 
 NAMES = ["n0", "n1", "n2"]

@@ -13,7 +13,8 @@ from emulator.clock import MonotonicClock
 from emulator.node import NodeContext, Peer
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Message
-from nodes.dagbft.transport.endpoint import Endpoint, LinkConfig
+from nodes.dagbft.transport.config import LinkConfig
+from nodes.dagbft.transport.endpoint import Endpoint
 from nodes.dagbft.transport.frames import MAGIC, Frame, FrameReader, Hello, hello_frame
 from nodes.dagbft.transport.mesh import Mesh
 from nodes.dagbft.transport.tls import Trust, certificate_of

@@ -15,7 +15,7 @@ from dagbft_net import HOST, SEED, SOON, Inbox, context, meshes, running, until
 
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Batch, BatchAck, Message, Vote
-from nodes.dagbft.transport.endpoint import LinkConfig
+from nodes.dagbft.transport.config import LinkConfig
 from nodes.dagbft.transport.frames import MAGIC, Hello, data_head, hello_frame
 from nodes.dagbft.transport.local import LocalServer
 from nodes.dagbft.transport.mesh import Mesh

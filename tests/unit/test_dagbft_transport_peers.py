@@ -11,8 +11,9 @@ from dagbft_net import SEED, SOON, Inbox, Raw, context, meshes, running, until
 
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import BatchAck, Cleanup, Subscribe, Vote
-from nodes.dagbft.transport.endpoint import MOST_ATTRIBUTED, MOST_STRANGERS
+from nodes.dagbft.transport.endpoint import MOST_STRANGERS
 from nodes.dagbft.transport.frames import ACK, DATA, HELLO, MAGIC, ack_frame, data_head
+from nodes.dagbft.transport.lines import MOST_ATTRIBUTED
 from nodes.dagbft.transport.local import LocalLink, LocalServer
 from nodes.dagbft.transport.mesh import Mesh
 from nodes.dagbft.wire import encode

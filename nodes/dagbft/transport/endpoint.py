@@ -1,63 +1,29 @@
 """An endpoint: all links of one process under one service, whoever dials whom.
 
-Subclasses say who may come in (`_admit`). Invariant: a link belongs to a peer and outlives its connections; the newest
-connection of a peer is the one that counts, as an older one may be dead without knowing. What is refused is counted by
+Subclasses say who may come in (`_admit`). Invariant: a line has one connection at most, the newest one that its peer has
+made, as an older one may be dead without knowing. What is refused is counted by
 reason and peer, and costs the others nothing: messages are handed on as they come, so a slow process slows its senders.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict
 from functools import partial
-from typing import Generic, TypeVar
 
-from emulator.units import Duration, Size
-from nodes.dagbft.messages import CODES, MOST_BYTES, Message
+from nodes.dagbft.messages import Message
+from nodes.dagbft.transport.config import LinkConfig
 from nodes.dagbft.transport.connection import Connection
-from nodes.dagbft.transport.frames import ACK, DATA, HELLO, MAGIC, Frame, Hello, ack_frame, hello_frame
-from nodes.dagbft.transport.link import LinkCounts, ReliableLink
+from nodes.dagbft.transport.frames import ACK, DATA, HELLO, MAGIC, Frame, Hello, hello_frame
+from nodes.dagbft.transport.lines import K, Line, Lines
+from nodes.dagbft.transport.link import LinkCounts
 from nodes.dagbft.transport.tls import Tls
-from nodes.dagbft.wire import decode, encode
 
 MOST_STRANGERS = 128  # connections from outside of which it is not known yet whose they are
-MOST_ATTRIBUTED = 512  # pairs of reason and peer that are counted apart
-ACKNOWLEDGE_S = 0.05  # how long an arrival may wait for its acknowledgement
-TURN_BYTES = 1 << 18  # put together for one write
-K = TypeVar("K", int, str)
 
 
-@dataclass(frozen=True, slots=True)
-class LinkConfig:
-    """How links behave."""
-
-    retry_least_s: Duration = 0.2  # from a lost connection to the next attempt; doubles
-    retry_most_s: Duration = 5.0
-    heartbeat_s: Duration = 1.0  # a connection is never silent for longer
-    silence_s: Duration = 5.0  # a connection that is has been lost; so has one that takes longer to begin
-    queue_bytes: Size = float(1 << 25)  # kept for one peer; more is refused and counted
-
-    def __post_init__(self) -> None:
-        if not 0 < self.retry_least_s <= self.retry_most_s:
-            raise ValueError(f"retry_least {self.retry_least_s} s; wanted more than 0, at most retry_most")
-        if not 0 < self.heartbeat_s < self.silence_s:
-            raise ValueError(f"heartbeat {self.heartbeat_s} s; wanted more than 0, less than silence")
-
-
-class _Line(Generic[K]):
-    """A link and the connection that serves it now."""
-
-    def __init__(self, key: K, link: ReliableLink) -> None:
-        self.key: K = key
-        self.link = link
-        self.connection: Connection | None = None
-        self.connections = 0
-
-
-class Endpoint(Generic[K]):
+class Endpoint(Lines[K]):
     """Links by key. `on_message(key, message)` is called for each message once; what it raises ends `run`."""
 
     def __init__(
@@ -71,46 +37,16 @@ class Endpoint(Generic[K]):
         label: str = "",
         number: int = 0,
     ) -> None:
-        self.rejected: Counter[tuple[str, str]] = Counter()  # by reason and peer
+        super().__init__(on_message, config, accepts)
         self.port = 0  # on which it listens
         self._service, self._host, self._label, self._number = service.encode(), host, label.encode(), number
-        self._on_message: Callable[[K, Message], None] = on_message
-        self._config = config
-        codes = CODES.values() if accepts is None else [CODES[each] for each in accepts]
-        self._limits = {code: MOST_BYTES[code] for code in codes}
-        self._incarnation = int.from_bytes(os.urandom(8), "big") or 1
-        self._lines: dict[K, _Line[K]] = {}
-        self._whose: dict[Connection, _Line[K]] = {}  # connections that have greeted
+        self._whose: dict[Connection, Line[K]] = {}  # connections that have greeted
         self._strangers: dict[Connection, K | None] = {}  # those that have not; the key where this side dialled
         self._targets: dict[K, tuple[str, int, Callable[[], Tls | None]]] = {}
-        self._ready: set[K] = set()  # lines with something to write in this turn of the loop
-        self._unacknowledged: set[K] = set()
         self._server: asyncio.Server | None = None
-        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wire_bytes = [0, 0]  # sent and received by connections that are gone
 
     # What a process does with it
-
-    def send(self, key: K, message: Message, round: int | None = None) -> bool:
-        """Send a message; False (counted as `full`) where too much waits for that peer. ValueError: cannot be encoded.
-
-        `round` is what `forget` goes by.
-        """
-        return self.send_bytes([key], encode(message), round) == 1
-
-    def send_bytes(self, keys: Iterable[K], data: bytes, round: int | None = None) -> int:
-        """Send an encoded message to several; to how many it will go."""
-        taken = 0
-        for key in keys:
-            if self._line(key).link.send(data, round):
-                taken += 1
-                self._wake(key)
-        return taken
-
-    def forget(self, round: int) -> None:
-        """Drop what waits for anybody and belongs to this round or an earlier one."""
-        for line in self._lines.values():
-            line.link.forget(round)
 
     def connected(self) -> set[K]:
         """The peers with a connection at present."""
@@ -130,13 +66,6 @@ class Endpoint(Generic[K]):
             "received_bytes": self._wire_bytes[1] + sum(each.received_bytes for each in live),
             "rejected": sum(self.rejected.values()),
         }
-
-    def reject(self, reason: str, who: K | str) -> None:
-        """Count a refusal, by this endpoint or by whom it serves."""
-        entry = (reason, str(who))
-        if entry not in self.rejected and len(self.rejected) >= MOST_ATTRIBUTED:
-            entry = (reason, "others")
-        self.rejected[entry] += 1
 
     async def run(self) -> None:
         """Dial, and keep connections alive, until cancelled; nothing is handed on afterwards.
@@ -181,12 +110,6 @@ class Endpoint(Generic[K]):
     def _admit(self, connection: Connection, hello: Hello | None, dialled: K | None) -> tuple[K | None, str]:
         """Whose connection this is, or None and why it is refused. `hello` is None until the other side has greeted."""
         raise NotImplementedError
-
-    def _line(self, key: K) -> _Line[K]:
-        line = self._lines.get(key)
-        if line is None:
-            line = self._lines[key] = _Line(key, ReliableLink(self._incarnation, int(self._config.queue_bytes)))
-        return line
 
     # What connections tell: `connection.Owner`
 
@@ -278,53 +201,6 @@ class Endpoint(Generic[K]):
         line.connection, self._whose[connection] = connection, line
         line.connections += 1
         self._wake(key)
-
-    def _arrived(self, line: _Line[K], number: int) -> bool:
-        """Note the number of a message; whether it is a new one."""
-        if not self._unacknowledged:
-            asyncio.get_running_loop().call_later(ACKNOWLEDGE_S, self._acknowledge)
-        self._unacknowledged.add(line.key)
-        return line.link.fresh(number)
-
-    def _hand_on(self, line: _Line[K], body: bytes) -> None:
-        if self._failure.done():
-            return
-        try:
-            message = decode(body)
-        except ValueError:
-            self.reject("undecodable", line.key)
-            return
-        try:
-            self._on_message(line.key, message)
-        except Exception as error:
-            self._failure.set_exception(error)
-
-    def _wake(self, key: K) -> None:
-        if not self._ready:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._ready.add(key)
-
-    def _flush(self) -> None:
-        """Write what this turn of the loop has brought, one write a peer."""
-        ready, self._ready = self._ready, set()
-        for key in ready:
-            line = self._lines[key]
-            connection = line.connection
-            while connection is not None and connection.writable and line.link.waiting:
-                connection.write(line.link.take(TURN_BYTES))
-
-    def _acknowledge(self) -> None:
-        keys, self._unacknowledged = self._unacknowledged, set()
-        for key in keys:
-            line = self._lines[key]
-            if line.connection is not None and line.link.heard > line.link.acknowledged:
-                self._write_ack(line, line.connection)
-
-    def _write_ack(self, line: _Line[K], connection: Connection) -> None:
-        if not connection.writable:  # it does not read: no more on top of that
-            return
-        line.link.acknowledged = line.link.heard
-        connection.write([ack_frame(line.link.heard)])
 
     async def _beat(self) -> None:
         """Let no connection fall silent, and give up those that have."""

@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection
 
 from emulator.node import NodeContext
 from nodes.dagbft.messages import Message
+from nodes.dagbft.transport.config import LinkConfig
 from nodes.dagbft.transport.connection import Connection
-from nodes.dagbft.transport.endpoint import Endpoint, LinkConfig
+from nodes.dagbft.transport.endpoint import Endpoint
 from nodes.dagbft.transport.frames import Hello
 
 MOST_CALLERS = 256

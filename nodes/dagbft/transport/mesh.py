@@ -13,8 +13,9 @@ from pathlib import Path
 from emulator.node import NodeContext
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Message
+from nodes.dagbft.transport.config import LinkConfig
 from nodes.dagbft.transport.connection import Connection
-from nodes.dagbft.transport.endpoint import Endpoint, LinkConfig
+from nodes.dagbft.transport.endpoint import Endpoint
 from nodes.dagbft.transport.frames import Hello
 from nodes.dagbft.transport.tls import Trust, certificate_of
 from nodes.dagbft.wire import encode
