@@ -8,7 +8,7 @@ import runpy
 import sys
 import time
 
-ALL = ("plan", "routes", "fabric", "nodes", "relay", "leo")
+ALL = ("plan", "routes", "fabric", "nodes", "relay", "leo", "rounds", "plurality", "dagbft_rules")
 
 
 def main() -> None:
