@@ -1,8 +1,8 @@
 """An endpoint: all links of one process under one service, whoever dials whom.
 
-Subclasses say who may come in (`_admit`). Invariant: a line has one connection at most, the newest one that its peer has
-made, as an older one may be dead without knowing. What is refused is counted by
-reason and peer, and costs the others nothing: messages are handed on as they come, so a slow process slows its senders.
+Subclasses say who may come in (`_admit`). Invariant: a line has one connection at most, the newest that its peer has
+made, as an older one may be dead without knowing. What is refused is counted by reason and peer, and costs the others
+nothing: messages are handed on as they come, so a slow process slows its senders.
 """
 
 from __future__ import annotations
