@@ -232,7 +232,7 @@ class Ledger:
                     break
                 mine.append(waiting)
             for waiting in reversed(mine):
-                if current.early[waiting.index] is None and waiting.index not in current.waiting:
+                if current.early[waiting.index] is None:
                     overlay.adopt(waiting)
         for carried, index in finished:
             if carried is not current:

@@ -194,7 +194,12 @@ class Overlay(Executor):
             self._results = {hash: row for hash, row in self._results.items() if row[0] is not carried}
 
     def adopt(self, waiting: Waiting[Carried]) -> None:
-        """A committed transaction waits that was not early-final: it waits here too, and may be free here earlier."""
+        """A committed transaction waits: it waits here too, with what it read at its place, and may be free earlier."""
+        if (known := waiting.block.waiting.get(waiting.index)) is not None:
+            if self._unready.pop(known, 0) is None:
+                known.foreign = dict(waiting.foreign or {})
+                self.release([known])
+            return
         mine = Waiting(waiting.block, waiting.index, waiting.operations, waiting.keys, dict(waiting.foreign or {}))
         part = waiting.block.row(waiting.index)[2]
         if waiting.group is not None and part is not None:
