@@ -72,25 +72,27 @@ def _floor(run: Run, seen: Observed) -> dict[str, Any]:
 
 
 def _throughput(seen: Observed) -> dict[str, Any]:
-    """Transactions a second, from the first commit of any correct validator to the last one."""
-    times_s = [t_s for node in seen.correct for t_s in seen.commit_s.get(node, {}).values()]
-    span_s = max(times_s, default=0.0) - min(times_s, default=0.0)
-    transactions = transactions_of(seen)
-    if transactions is None or span_s <= 0:
+    """Transactions a second at the validator with the longest log, between its first commit with any and its last."""
+    writer, transactions = seen.writer(), transactions_of(seen)
+    if writer is None or transactions is None:
         return {}
-    return {"tx_per_s": round(transactions / span_s, 2), "transactions": transactions}
+    full = sorted((seen.commit_s[writer][index], count) for index, count in seen.transactions[writer].items() if count)
+    span_s = full[-1][0] - full[0][0] if full else 0.0
+    rate = (transactions - full[0][1]) / span_s if span_s > 0 else 0.0
+    return {"tx_per_s": round(rate, 2), "transactions": transactions}
 
 
 def transactions_of(seen: Observed) -> int | None:
-    """How many transactions were committed; None where nobody told."""
-    return sum(seen.transactions.get(index, 0) for index in seen.log()) if seen.transactions else None
+    """How many transactions the validator with the longest log has executed; None where nobody told."""
+    told = seen.transactions.get(seen.writer() or 0)
+    return sum(told.values()) if told else None
 
 
 def _cost(seen: Observed) -> dict[str, Any]:
     """What a committed transaction took of all validators together."""
     transactions = transactions_of(seen)
     cost: dict[str, Any] = {}
-    for name, figure in (("bytes", "bytes_per_tx"), ("signatures", "signatures_per_tx"), ("cpu_s", "cpu_ms_per_tx")):
+    for name, figure in (("sent_bytes", "bytes_per_tx"), ("signatures", "signatures_per_tx"), ("cpu_s", "cpu_ms_per_tx")):
         total = seen.total(name)
         if total is not None and transactions:
             cost[figure] = round(total / transactions * (1e3 if name == "cpu_s" else 1), 3)

@@ -42,7 +42,7 @@ class Observed:
     committed: Seen = field(default_factory=lambda: defaultdict(dict))
     logs: dict[int, dict[int, Entry]] = field(default_factory=lambda: defaultdict(dict))  # by validator and index
     commit_s: dict[int, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))  # of these lines
-    transactions: dict[int, int] = field(default_factory=dict)  # by index, where told
+    transactions: dict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))  # of these, where told
     parents: dict[Slot, tuple[int, ...]] = field(default_factory=dict)  # authors of the round before, where told
     rewritten: int = 0  # lines that a validator wrote twice, and differently
     headers: dict[int, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))  # time, round
@@ -57,9 +57,15 @@ class Observed:
         values = [tally[name] for node, _, tally in self.tallies if name in tally and node in self.correct]
         return sum(values) if values else None
 
+    def writer(self) -> int | None:
+        """The correct validator with the longest log; None where nobody has one."""
+        writers = [node for node in self.correct if self.logs.get(node)]
+        return max(writers, key=lambda node: len(self.logs[node]), default=None)
+
     def log(self) -> dict[int, Entry]:
         """The longest log of a correct validator."""
-        return max((self.logs[node] for node in self.correct), key=len, default={})
+        writer = self.writer()
+        return self.logs[writer] if writer is not None else {}
 
     def agree(self) -> bool:
         """Whether all correct validators committed the same leader with the same blocks in the same order under each
@@ -123,6 +129,6 @@ def _note_commit(seen: Observed, node: int, t_s: float, fields: Mapping[str, Any
         seen.rewritten += 1
     seen.commit_s[node].setdefault(fields["index"], t_s)
     if "transactions" in fields:
-        seen.transactions[fields["index"]] = fields["transactions"]
+        seen.transactions[node].setdefault(fields["index"], fields["transactions"])
     for block in blocks:
         seen.committed[block].setdefault(node, t_s)
