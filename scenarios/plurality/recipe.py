@@ -116,8 +116,8 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
 
 
 def _late_s(parameters: Parameters) -> float:
-    """Allowed lateness. Rounds, samples and winner do not depend on it where nothing times out, the time of asking does:
-    so as much as the latency itself, and more where the agents of a process wait for each other anyway."""
+    """Allowed lateness. Rounds, samples and winner do not depend on it where nothing times out, the time of asking
+    does: as much as the latency itself, and more where the agents of a process wait for each other anyway."""
     return max(LATE_S, parameters.latency_s) if parameters.agents_per_process == 1 else LATE_SHARED_S
 
 
