@@ -72,11 +72,15 @@ class Parking(Generic[K, T]):
 class _Wish:
     hints: tuple[int, ...]  # who should have it
     due_s: float
-    times: int = 0
+    fresh: tuple[int, ...]  # of these, who has not been asked
 
 
 class Requests(Generic[K]):
-    """Whom to ask for what, and when again: first who should have it, then `peers` others a time in turn."""
+    """Whom to ask for what, and when again: first who should have it, then `peers` others a time in turn.
+
+    Whoever turns out later to have it is asked at once, so that a first one who keeps silent costs no more than a round
+    trip.
+    """
 
     def __init__(self, me: int, n: int, retry_s: float, peers: int) -> None:
         self._others = [(me + step) % n for step in range(1, n)]
@@ -89,9 +93,14 @@ class Requests(Generic[K]):
         return len(self._wishes)
 
     def want(self, key: K, hints: tuple[int, ...], now_s: float) -> None:
-        """Ask for this at the next `due`, unless it is wanted already."""
-        if key not in self._wishes:
-            self._wishes[key] = _Wish(tuple(hint for hint in hints if hint in self._others), now_s)
+        """Ask for this at the next `due`, unless these have been asked already."""
+        wish = self._wishes.get(key)
+        known = wish.hints if wish is not None else ()
+        fresh = tuple(hint for hint in hints if hint in self._others and hint not in known)
+        if wish is None:
+            self._wishes[key] = _Wish(fresh, now_s, fresh)
+        elif fresh:
+            wish.hints, wish.fresh, wish.due_s = known + fresh, wish.fresh + fresh, now_s
 
     def got(self, key: K) -> bool:
         """It is here; whether it was wanted."""
@@ -108,8 +117,8 @@ class Requests(Generic[K]):
         for key, wish in self._wishes.items():
             if wish.due_s > now_s:
                 continue
-            asked[key] = wish.hints if wish.times == 0 and wish.hints else self._next()
-            wish.times += 1
+            asked[key] = wish.fresh or self._next()
+            wish.fresh = ()
             wish.due_s = now_s + self._retry_s
         return asked
 
