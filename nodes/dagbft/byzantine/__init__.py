@@ -1,0 +1,65 @@
+"""Byzantine validators: honest cores behind false mouths, for simulations and for processes alike.
+
+`turn(behaviour, …)` gives what stands in for a primary's core, `turn_worker` for a worker's; `BEHAVIOURS` are the
+names. Invariant: a liar has one validator's key and nothing else, so that f of them are what a committee must bear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import cast
+
+from nodes.dagbft.byzantine.flood import Flooder
+from nodes.dagbft.byzantine.headers import BadCoin, Equivocator, Shunner, WrongShard, WrongSummary, WrongWorker
+from nodes.dagbft.byzantine.liar import Liar
+from nodes.dagbft.byzantine.silence import BatchWithholder, CertificateWithholder, Silent, SilentLeader, Slow
+from nodes.dagbft.byzantine.votes import DoubleVoter, Twins
+from nodes.dagbft.primary.core import PrimaryCore
+from nodes.dagbft.worker.core import WorkerCore
+
+Again = Callable[[], PrimaryCore]  # makes another core of the same validator, with an empty disk and a coin of its own
+
+_PRIMARIES: dict[str, Callable[[PrimaryCore], Liar]] = {
+    "equivocate": Equivocator,
+    "double-vote": DoubleVoter,
+    "wrong-shard": WrongShard,
+    "wrong-summary": WrongSummary,
+    "wrong-worker": WrongWorker,
+    "bad-coin": BadCoin,
+    "shun": Shunner,
+    "silent": Silent,
+    "silent-leader": SilentLeader,
+    "withhold-certificates": CertificateWithholder,
+    "flood": lambda core: Flooder(core, Random(f"flood/{core.me}")),
+}
+_WORKERS = ("withhold-batches",)
+BEHAVIOURS = ("honest", *_PRIMARIES, "twins", "slow", "slow-leader", *_WORKERS)
+
+
+def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.8, swap_s: float = 5.0) -> PrimaryCore:
+    """A core that behaves so. `delay_s` is that of slow ones, `swap_s` how often twins change peers.
+
+    Raises ValueError for a behaviour that there is not. One that concerns workers leaves a primary as it is.
+    """
+    if behaviour in ("honest", *_WORKERS):
+        return core
+    if behaviour == "twins":
+        liar: Liar = Twins(core, again(), swap_s)
+    elif behaviour in ("slow", "slow-leader"):
+        liar = Slow(core, delay_s, leading=behaviour == "slow-leader")
+    elif behaviour in _PRIMARIES:
+        liar = _PRIMARIES[behaviour](core)
+    else:
+        raise ValueError(f"behaviour {behaviour!r}; wanted one of {', '.join(BEHAVIOURS)}")
+    return cast(PrimaryCore, liar)  # has all its doors
+
+
+def turn_worker(behaviour: str, core: WorkerCore, n: int) -> WorkerCore:
+    """The same for a worker; only "withhold-batches" changes it."""
+    if behaviour not in BEHAVIOURS:
+        raise ValueError(f"behaviour {behaviour!r}; wanted one of {', '.join(BEHAVIOURS)}")
+    return cast(WorkerCore, BatchWithholder(core, n)) if behaviour in _WORKERS else core
+
+
+__all__ = ["BEHAVIOURS", "Liar", "turn", "turn_worker"]

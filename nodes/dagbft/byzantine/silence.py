@@ -1,0 +1,111 @@
+"""Validators that do not say what they should, or say it late.
+
+Invariant: what they do say is honest, so nobody has a reason to refuse it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from typing import Any
+
+from nodes.dagbft.byzantine.liar import Liar, Sent
+from nodes.dagbft.messages import Batch, BatchAck, BatchReply, Certificate, CertReply, Header, Message, batch_digest
+from nodes.dagbft.primary.core import PrimaryCore
+from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.worker.core import WorkerCore
+
+
+class Silent(Liar):
+    """Listens, and says nothing."""
+
+    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+        self.lies += 1
+        return ()
+
+
+class SilentLeader(Liar):
+    """Makes no header in the rounds that it leads."""
+
+    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+        if isinstance(message, Header) and self.core.consensus.rule.leader(message.round) == self.core.me:
+            self.lies += 1
+            return ()
+        return ((receiver, message),)
+
+
+class CertificateWithholder(Liar):
+    """Shows its certificates to one other validator, in turn, and answers no request for certificates."""
+
+    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+        if isinstance(message, CertReply):
+            self.lies += 1
+            return ()
+        if not isinstance(message, Certificate):
+            return ((receiver, message),)
+        self.lies += 1
+        n = self.core.roster.committee.n
+        return (((self.core.me + 1 + message.round % (n - 1)) % n, message),)
+
+
+class Slow(Liar):
+    """Holds back headers and certificates by `delay_s`, in all rounds or only in those that it leads."""
+
+    def __init__(self, core: PrimaryCore, delay_s: float, *, leading: bool = True) -> None:
+        super().__init__(core)
+        self.delay_s = delay_s
+        self.leading = leading
+        self._held: list[tuple[float, int, Sent]] = []
+
+    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+        if not isinstance(message, Header | Certificate) or (
+            self.leading and self.core.consensus.rule.leader(message.round) != self.core.me
+        ):
+            return ((receiver, message),)
+        self.lies += 1
+        heapq.heappush(self._held, (self.now_s + self.delay_s, self.lies, (receiver, message)))
+        return ()
+
+    def take(self) -> Effects:
+        effects = super().take()
+        while self._held and self._held[0][0] <= self.now_s:
+            effects.send.append(heapq.heappop(self._held)[2])
+        return effects
+
+    def next_deadline_s(self) -> float:
+        return min(self.core.next_deadline_s(), self._held[0][0] if self._held else float("inf"))
+
+
+class BatchWithholder:
+    """Stands in for a `WorkerCore`: tells its primary of batches that it has shown to nobody, or to `shown` others.
+
+    It answers no request for batches.
+    """
+
+    def __init__(self, core: WorkerCore, n: int, shown: int = 0) -> None:
+        self.core = core
+        self.lies = 0
+        self._others = [(core.me + step) % n for step in range(1, n)]
+        self._shown = self._others[:shown]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.core, name)
+
+    def take(self) -> Effects:
+        effects = self.core.take()
+        sent: list[Sent] = []
+        for receiver, message in effects.send:
+            if isinstance(message, BatchReply):
+                self.lies += 1
+            elif isinstance(message, Batch) and receiver == ALL:
+                self.lies += 1
+                sent += [(other, message) for other in self._shown]
+                for other in self._others:  # who never saw it
+                    self.core.on_message(other, BatchAck(batch_digest(message.body)), 0.0)
+            else:
+                sent.append((receiver, message))
+        told = self.core.take()
+        effects.persist += told.persist
+        effects.primary += told.primary
+        effects.send = sent
+        return effects
