@@ -92,7 +92,11 @@ def _cost(seen: Observed) -> dict[str, Any]:
     """What a committed transaction took of all validators together."""
     transactions = transactions_of(seen)
     cost: dict[str, Any] = {}
-    for name, figure in (("sent_bytes", "bytes_per_tx"), ("signatures", "signatures_per_tx"), ("cpu_s", "cpu_ms_per_tx")):
+    for name, figure in (
+        ("sent_bytes", "bytes_per_tx"),
+        ("signatures", "signatures_per_tx"),
+        ("cpu_s", "cpu_ms_per_tx"),
+    ):
         total = seen.total(name)
         if total is not None and transactions:
             cost[figure] = round(total / transactions * (1e3 if name == "cpu_s" else 1), 3)

@@ -80,9 +80,15 @@ class _Validator:
 
 
 def forecast(
-    delay_s: Sequence[Sequence[float]], config: PrimaryConfig, seed: int, absent: frozenset[int] = frozenset()
+    delay_s: Sequence[Sequence[float]],
+    config: PrimaryConfig,
+    seed: int,
+    absent: frozenset[int] = frozenset(),
+    duration_s: float = float("inf"),
 ) -> Forecast | None:
-    """Play validators over `delay_s[a][b]`, the way from a to b. None where too little was committed to tell.
+    """Play validators over `delay_s[a][b]`, the way from a to b, for so long, or until the mean has settled.
+
+    None where too little was committed to tell.
 
     ValueError where fewer than a quorum are there.
     """
@@ -101,6 +107,8 @@ def forecast(
     queue: list[tuple[float, int, int, Block | None]] = [(0.0, next(order), a, None) for a in there]
     while queue:
         now_s, _, place, block = heapq.heappop(queue)
+        if now_s > duration_s:
+            break
         validator = validators[place]
         if block is not None:
             validator.receive(block, now_s)

@@ -23,6 +23,8 @@ from scenarios.lemonshark.programs import programs
 
 __all__ = ["Parameters", "compose"]
 
+LATE = "10 ms"  # packets may leave this late (p99): three in a hundred of a round
+LATE_LAN = "100 ms"  # the same where there are no delays to keep: such a run measures throughput
 SITE_OF_LAN = "us-east-1"
 MOST_FORECAST = 40  # validators: more would take longer to forecast than to start
 STATIONS = (
@@ -43,6 +45,7 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     data: dict[str, Any] = {
         "analysis": "scenarios.lemonshark.analysis",
         **network,
+        "fidelity": {"lateness_p99": LATE_LAN if parameters.topology == "lan" else LATE},
         "program": programs(parameters, validators, options),
         "action": _actions(parameters, gone, [end for name in slow for end in access[name]]),
         "expect": _expects(parameters),
@@ -186,7 +189,7 @@ def _prediction(
         leader_timeout_s=consensus.leader_timeout_s,
         grace_s=consensus.grace_s,
     )
-    known = forecast(delays_of(wan, options.directory), config, options.seed, frozenset(gone))
+    known = forecast(delays_of(wan, options.directory), config, options.seed, frozenset(gone), options.duration_s)
     if known is None:
         return {}
     return {
