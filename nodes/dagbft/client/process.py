@@ -1,0 +1,143 @@
+"""The client as a process: sends to the worker of its own node, and hears from the primary.
+
+Samples, with the kind of transaction as key: `commit_latency_s`, `early_latency_s`, `spec_latency_s`, from the time at
+which a transaction was due, and `link_s`, the mean time of a link of a chain. Event at the end: `tally`, counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from math import inf
+
+from emulator.node import Node, NodeContext
+from emulator.units import Duration, Share, Size
+from nodes.dagbft.client.core import ClientConfig, ClientCore
+from nodes.dagbft.client.load import LoadConfig
+from nodes.dagbft.consensus.committee import Committee
+from nodes.dagbft.messages import FinalReply, Message, SpecReply, Subscribe
+from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT
+from nodes.dagbft.primary.settings import names_of
+from nodes.dagbft.transport.local import LocalLink
+
+_SUBSCRIBE_S = 2.0  # a primary that was restarted has forgotten who listens
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """What a scenario may say of clients."""
+
+    validators: tuple[str, ...] = ()  # in the order of their numbers
+    workers: int = 1
+    rate: float = 100.0  # transactions a second of this client
+    size_bytes: Size = 512.0
+    start_s: Duration = 2.0
+    stop_s: Duration = inf
+    conflict: Share = 0.0
+    cross_shard: Share = 0.0
+    gamma: Share = 0.0
+    chains: int = 0
+    chain_length: int = 10
+    ahead: int = 8
+    confirm: str = "early"
+    most_outstanding: int = 50_000
+    timeout_s: Duration = 60.0
+    samples: float = 200.0  # transactions a second of which latencies are told
+
+    def __post_init__(self) -> None:
+        self.core()
+
+    def core(self) -> ClientConfig:
+        """The settings of the core."""
+        load = LoadConfig(
+            self.rate, int(self.size_bytes), self.start_s, self.stop_s, self.conflict, self.cross_shard, self.gamma
+        )
+        return ClientConfig(
+            load, self.chains, self.chain_length, self.ahead, self.confirm, self.most_outstanding, self.timeout_s,
+            self.samples,
+        )  # fmt: skip
+
+
+class Client(Node):
+    """The client of one validator."""
+
+    class Config(ClientSettings):
+        """What `config` may say."""
+
+    def __init__(self, config: ClientSettings, context: NodeContext) -> None:
+        super().__init__(config, context)
+        self._timer: asyncio.TimerHandle | None = None
+        self._links: list[LocalLink] = []
+        self._turn = 0
+
+    async def setup(self) -> None:
+        context, config = self.context, self.config
+        names = names_of(config.validators, context)
+        self._me = me = names.index(context.name)
+        first = int(max(context.now(), 0.0) * 1000) << 32  # so that a client that was restarted repeats no identifier
+        self._core = ClientCore(Committee(len(names)), me, me, config.core(), context.rng("load"), first)
+        self._primary = LocalLink(
+            context, self._on_reply, service="primary", label=context.program, port=PRIMARY_LOCAL_PORT,
+            accepts=(SpecReply, FinalReply),
+        )  # fmt: skip
+        self._workers = [
+            LocalLink(
+                context, self._ignore, service=f"worker-{number}", label=context.program,
+                port=WORKER_LOCAL_PORT + number, accepts=(),
+            )
+            for number in range(config.workers)
+        ]  # fmt: skip
+        self._links = [self._primary, *self._workers]
+
+    async def run(self) -> None:
+        tasks = [asyncio.ensure_future(link.run()) for link in self._links]
+        tasks.append(asyncio.ensure_future(self._subscribe()))
+        self._carry_out()
+        stopping = asyncio.ensure_future(self.context.stopping.wait())
+        done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        counts = {**self._core.counts, "outstanding": self._core.outstanding}
+        self.context.emit("tally", cpu_s=time.process_time(), counts=counts)
+        for task in done:
+            task.result()
+
+    async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for link in self._links:
+            link.close()
+
+    async def _subscribe(self) -> None:
+        while True:
+            self._primary.send("primary", Subscribe(self._me))
+            await asyncio.sleep(_SUBSCRIBE_S)
+
+    def _on_reply(self, service: str, message: Message) -> None:
+        if isinstance(message, SpecReply | FinalReply):
+            self._core.on_reply(message, self.context.now())
+            self._carry_out()
+
+    def _ignore(self, service: str, message: Message) -> None:
+        """Workers say nothing to clients."""
+
+    def _carry_out(self) -> None:
+        """Send what is due, tell what is known, and come back in time."""
+        core, context = self._core, self.context
+        if core.next_deadline_s() <= context.now():
+            core.tick(context.now())
+        sends, samples = core.take()
+        for message in sends:
+            number = self._turn % len(self._workers)
+            self._turn += 1
+            if not self._workers[number].send(f"worker-{number}", message):
+                core.counts["full"] += 1
+        for sample in samples:
+            context.sample(sample.name, sample.value_s, sample.kind)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (due_s := core.next_deadline_s()) != inf:
+            wait_s = max(0.0, due_s - context.now())
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._carry_out)
