@@ -71,6 +71,7 @@ class Store:
 
     def __init__(self, folder: Path, tables: Iterable[str], *, sync: bool = True) -> None:
         self.folder = folder
+        self.sync = sync
         folder.mkdir(parents=True, exist_ok=True)
         names = tuple(tables)
         try:

@@ -87,20 +87,20 @@ class Blocks:
             mask |= 1 << parent.author
         return mask
 
-    def add(self, certificate: Certificate) -> Iterator[tuple[Certificate, list[Event]]]:
-        """Feed consensus with a certificate that lacks nothing, and with those that waited for it."""
+    def add(self, certificate: Certificate) -> Iterator[tuple[Certificate, Block | None, list[Event]]]:
+        """Feed consensus with a certificate that lacks nothing and those that waited for it; what it says of each."""
         queue = deque((certificate,))
         while queue:
             one = queue.popleft()
             if one.digest in self._held:
                 continue
-            events = self._feed(one) if one.round > self.floor else []
+            block, events = self._feed(one) if one.round > self.floor else (None, [])
             self._held[one.digest] = self._slots[one.round, one.author] = one
             self._waiting.discard(one.digest)
             queue.extend(self._parked.arrived(one.digest))
-            yield one, events
+            yield one, block, events
 
-    def _feed(self, certificate: Certificate) -> list[Event]:
+    def _feed(self, certificate: Certificate) -> tuple[Block, list[Event]]:
         parents = self.parents(certificate.round, certificate.header.parents)
         if parents is None:
             raise Breach(f"a certificate for {certificate.round, certificate.author} with parents that no vote is for")
@@ -111,7 +111,7 @@ class Blocks:
             raise Breach(f"{refused} ({refused.reason})") from None
         if self._coin is not None and (value := self._coin.reveal(block, certificate.header.coin_share)):
             events += self._consensus.coin(*value)
-        return events
+        return block, events
 
     def collect(self) -> list[Certificate]:
         """Forget what is below the floor. What waited at the floor itself lacks nothing now, and is to be added."""

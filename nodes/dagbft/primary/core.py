@@ -35,7 +35,7 @@ from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.delivery import Delivery
 from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.pace import Pace
-from nodes.dagbft.primary.payload import Keys, Name, Payload
+from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.proposer import Proposer
 from nodes.dagbft.primary.records import Archive, certificate_records, commit_record, vote_record
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
@@ -140,12 +140,17 @@ class PrimaryCore:
                 self.reject("misplaced", peer)
         self._settle(now_s)
 
-    def on_batch(self, digest: bytes, worker: int, keys: Keys, own: bool, now_s: float, size: int = 0) -> None:
-        """An own worker has stored a batch that may write these keys, its own or another validator's."""
+    def on_batch(
+        self, digest: bytes, worker: int, keys: Keys, own: bool, now_s: float, size: int = 0, shard: int = ANY
+    ) -> None:
+        """An own worker has stored a batch that may write these keys, its own or another validator's.
+
+        Own ones go into headers that are in charge of `shard`.
+        """
         name = (digest, worker)
         self.effects.forget += [gone[0] for gone in self.payload.hold(name, keys, size)]
         if own:
-            self.payload.offer(name, keys)
+            self.payload.offer(name, keys, shard)
         self._batches.got(name)
         for header in self._parked.arrived(name):
             self._try_vote(header, now_s)
@@ -302,7 +307,9 @@ class PrimaryCore:
 
     def _deliver(self, certificate: Certificate, now_s: float) -> None:
         """Feed the DAG with a certificate that lacks nothing."""
-        for one, events in self.blocks.add(certificate):
+        for one, block, events in self.blocks.add(certificate):
+            if block is not None:
+                self.effects.blocks.append(block)
             if not self._replaying:
                 self.effects.persist += certificate_records(one)
             self._certificates.got(one.digest)
@@ -320,6 +327,7 @@ class PrimaryCore:
         self._collect(now_s)
 
     def _on_event(self, event: Event) -> None:
+        self.effects.found.append(event)
         self._delivery.put(event)
         if isinstance(event, Commit):
             for round, author in event.blocks:

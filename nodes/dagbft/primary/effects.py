@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nodes.dagbft.consensus.core import Event
+from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.messages import Header, Message
 from nodes.dagbft.store import Record
 
@@ -24,7 +25,9 @@ class Effects:
     primary: list[Message] = field(default_factory=list)  # of a worker: to its own primary
     made: list[Header] = field(default_factory=list)  # own headers, new ones
     advanced: list[int] = field(default_factory=list)  # rounds of which a quorum of blocks is now held
-    events: list[Event] = field(default_factory=list)  # as consensus finds them; replayed ones are left out
+    blocks: list[Block] = field(default_factory=list)  # that went into the DAG, replayed ones too
+    found: list[Event] = field(default_factory=list)  # what consensus says of these, in its order, replayed ones too
+    events: list[Event] = field(default_factory=list)  # the same without replayed ones
     execute: list[Event] = field(default_factory=list)  # the same, replayed ones too, once all their batches are held
     forget: list[bytes] = field(default_factory=list)  # batches that are not needed any more
     floor: int | None = None  # rounds up to this one have been collected

@@ -6,13 +6,14 @@ it becomes certain that a header's block will never be ordered, its batches wait
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from nodes.dagbft.execution.transactions import summary_of
 
 Name = tuple[bytes, int]  # a batch's digest and the worker that has it
+ANY = -1  # in place of a shard: headers of any
 Keys = frozenset[int]  # that a batch may write
 
 
@@ -29,7 +30,8 @@ class Payload:
         self._bytes = 0
         self._most = most
         self._most_bytes = most_bytes
-        self._queue: deque[Name] = deque()
+        self._queues: defaultdict[int, deque[Name]] = defaultdict(deque)  # own ones that wait, by shard
+        self._shards: dict[Name, int] = {}  # of own ones
         self._mine: dict[Name, bool] = {}  # own batches that are not ordered yet: whether they wait
         self._keys: dict[Name, Keys] = {}  # that own waiting ones may write
         self._done: dict[Name, None] = {}  # own batches that are ordered, the latest
@@ -38,10 +40,9 @@ class Payload:
     def __len__(self) -> int:
         return len(self._held)
 
-    @property
-    def waiting(self) -> int:
-        """Own batches that wait for a header."""
-        return len(self._queue)
+    def waiting(self, shard: int) -> int:
+        """Own batches that may go into a header in charge of this shard."""
+        return len(self._queues[ANY]) + len(self._queues[shard])
 
     def hold(self, name: Name, keys: Keys, size: int) -> list[Name]:
         """Take a batch in; the ones that had to go for it."""
@@ -62,27 +63,29 @@ class Payload:
         if held is not None:
             self._bytes -= held.size
 
-    def offer(self, name: Name, keys: Keys) -> None:
-        """An own batch that may go into a header; nothing where it has, or is ordered."""
+    def offer(self, name: Name, keys: Keys, shard: int = ANY) -> None:
+        """An own batch that may go into a header in charge of its shard; nothing where it has, or is ordered."""
         if name in self._done:
             return
         self._keys[name] = keys
+        self._shards[name] = shard
         if name not in self._mine:
             self._mine[name] = True
-            self._queue.append(name)
+            self._queues[shard].append(name)
 
-    def take(self, most: int) -> tuple[Name, ...]:
-        """The own batches of the next header."""
+    def take(self, shard: int, most: int) -> tuple[Name, ...]:
+        """The own batches of the next header, which is in charge of a shard."""
         taken: list[Name] = []
-        while self._queue and len(taken) < most:
-            name = self._queue.popleft()
-            if not self._mine.get(name):
-                continue  # in a header or ordered by now
-            if name in self._keys:
-                self._mine[name] = False
-                taken.append(name)
-            else:
-                del self._mine[name]  # known from before a restart only: its worker will offer it again
+        for queue in (self._queues[shard], self._queues[ANY]):
+            while queue and len(taken) < most:
+                name = queue.popleft()
+                if not self._mine.get(name):
+                    continue  # in a header or ordered by now
+                if name in self._keys:
+                    self._mine[name] = False
+                    taken.append(name)
+                else:
+                    del self._mine[name]  # known from before a restart only: its worker will offer it again
         return tuple(taken)
 
     def carried(self, names: Iterable[Name]) -> None:
@@ -96,7 +99,7 @@ class Payload:
         back = [name for name in names if self._mine.get(name) is False]
         for name in reversed(back):
             self._mine[name] = True
-            self._queue.appendleft(name)
+            self._queues[self._shards.get(name, ANY)].appendleft(name)
         return len(back)
 
     def ordered(self, names: Iterable[Name]) -> None:
@@ -104,6 +107,7 @@ class Payload:
         for name in names:
             self._mine.pop(name, None)
             self._keys.pop(name, None)
+            self._shards.pop(name, None)
             self._done[name] = None
         while len(self._done) > self._most_done:
             del self._done[next(iter(self._done))]

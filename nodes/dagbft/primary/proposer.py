@@ -41,7 +41,8 @@ class Proposer:
         core = self._core
         if core.pace.round < self.round or not core.may_propose:
             return NEVER
-        return core.pace.due_s(core.payload.waiting)
+        shard = core.roster.committee.shard(core.me, core.pace.round + 1)
+        return core.pace.due_s(core.payload.waiting(shard))
 
     def propose(self, now_s: float) -> None:
         """Make the header that is due, if one is."""
@@ -62,7 +63,8 @@ class Proposer:
 
     def _make(self, round: int) -> Header:
         core = self._core
-        payload = core.payload.take(MOST_BATCHES)
+        shard = core.roster.committee.shard(core.me, round)
+        payload = core.payload.take(shard, MOST_BATCHES)
         parents = sorted(
             certificate.digest
             for author in range(core.roster.committee.n)
@@ -74,7 +76,7 @@ class Proposer:
             round=round,
             payload=payload,
             parents=tuple(parents),
-            shard=core.roster.committee.shard(core.me, round),
+            shard=shard,
             summary=core.payload.summary(payload),
             coin_share=self._coin.share(round) if self._coin is not None else b"",
             signature=bytes(64),

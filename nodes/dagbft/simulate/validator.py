@@ -108,6 +108,8 @@ class Validator:
             point = self.crash_point(process, effects) if self.crash_point is not None else ""
             if point != "before":
                 self._disks[process].apply(effects.persist)
+                if process != PRIMARY:
+                    self.workers[process].shelf.kept(effects.persist)
             if point:
                 self.crash_point = None
                 self._simulation.crash(self.me)

@@ -8,6 +8,7 @@ that stores it. What is kept for others is bounded between two collections, and 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nodes.dagbft.consensus.committee import Committee
@@ -66,10 +67,31 @@ class _Open:
     holders: set[int] = field(default_factory=set)
 
 
-class WorkerCore:
-    """Worker number `worker` of validator `me`."""
+@dataclass(slots=True)
+class _Pending:
+    """Transactions of one home shard that are not in a batch yet."""
 
-    def __init__(self, me: int, worker: int, committee: Committee, config: WorkerConfig, disk: Disk) -> None:
+    seal_s: float  # when they will be, at the latest
+    transactions: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
+def _one_shard(transaction: bytes) -> int:
+    return 0
+
+
+class WorkerCore:
+    """Worker number `worker` of validator `me`. Transactions of one batch have one home, which `shard_of` tells."""
+
+    def __init__(
+        self,
+        me: int,
+        worker: int,
+        committee: Committee,
+        config: WorkerConfig,
+        disk: Disk,
+        shard_of: Callable[[bytes], int] = _one_shard,
+    ) -> None:
         self.me = me
         self.worker = worker
         self.config = config
@@ -77,10 +99,10 @@ class WorkerCore:
         self.rejected: Counter[tuple[str, int]] = Counter()
         self.counts: Counter[str] = Counter()
         self.effects = Effects()
+        self._n = committee.n
         self._quorum = committee.quorum
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
-        self._seal_s = NEVER
+        self._shard_of = shard_of
+        self._pending: dict[int, _Pending] = {}  # by shard
         self._open: dict[bytes, _Open] = {}
         self._requests: Requests[bytes] = Requests(me, committee.n, config.retry_s, config.retry_peers)
         self._stored_for: Counter[int] = Counter()  # bytes since the last collection, by validator
@@ -99,12 +121,17 @@ class WorkerCore:
         if len(self._open) >= self.config.most_open:
             self.counts["transactions refused"] += 1
             return False
-        if not self._pending:
-            self._seal_s = now_s + self.config.batch_delay_s
-        self._pending.append(transaction)
-        self._pending_bytes += 4 + len(transaction)
-        if self._pending_bytes >= self.config.batch_bytes:
-            self._seal()
+        shard = self._shard_of(transaction)
+        if not 0 <= shard < self._n:
+            self.counts["transactions malformed"] += 1
+            return False
+        pending = self._pending.get(shard)
+        if pending is None:
+            pending = self._pending[shard] = _Pending(now_s + self.config.batch_delay_s)
+        pending.transactions.append(transaction)
+        pending.size += 4 + len(transaction)
+        if pending.size >= self.config.batch_bytes:
+            self._seal(shard)
         return True
 
     def on_client(self, message: Message, now_s: float) -> None:
@@ -156,8 +183,8 @@ class WorkerCore:
 
     def tick(self, now_s: float) -> None:
         """Time has passed."""
-        if now_s >= self._seal_s:
-            self._seal()
+        for shard in [shard for shard, pending in self._pending.items() if now_s >= pending.seal_s]:
+            self._seal(shard)
         self._ask(now_s)
 
     # What comes out
@@ -167,13 +194,12 @@ class WorkerCore:
         return effects
 
     def next_deadline_s(self) -> float:
-        return min(self._seal_s, self._requests.next_s)
+        return min(self._requests.next_s, *(pending.seal_s for pending in self._pending.values()), NEVER)
 
     # Own batches
 
-    def _seal(self) -> None:
-        body = join_transactions(self._pending)
-        self._pending, self._pending_bytes, self._seal_s = [], 0, NEVER
+    def _seal(self, shard: int) -> None:
+        body = join_transactions(self._pending.pop(shard).transactions)
         digest = batch_digest(body)
         if digest in self.shelf:
             return

@@ -7,6 +7,7 @@ late validator finds what it must execute.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nodes.dagbft.store import Disk, Record
@@ -51,9 +52,10 @@ class Shelf:
         self._fresh[digest] = body
         return [Record("batch", digest, self._round.to_bytes(8, "big") + bytes((own,)) + body)]
 
-    def kept(self) -> None:
-        """All records so far are on disk."""
-        self._fresh.clear()
+    def kept(self, records: Iterable[Record]) -> None:
+        """These are on disk by now."""
+        for record in records:
+            self._fresh.pop(record.key, None)
 
     def spread(self, digest: bytes) -> list[Record]:
         """A quorum holds this own batch."""

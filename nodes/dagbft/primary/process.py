@@ -1,0 +1,249 @@
+"""The primary as a process: sockets, timers, the store and the ledger around a `PrimaryCore`.
+
+Events: `header` (round, parents: authors) when an own header is made, `advance` (round) when a quorum of its blocks is
+held, `early` (round, author), `commit` (index, leader, mode, blocks, transactions), and at the end `tally`: counts.
+Invariant: messages and replies leave after the records that they rest on are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from emulator.node import Node, NodeContext
+from nodes.dagbft.consensus.core import Commit, Event
+from nodes.dagbft.consensus.dag import Block
+from nodes.dagbft.durable import Durable
+from nodes.dagbft.execution.ledger import Ledger
+from nodes.dagbft.execution.transactions import SHARD_AT
+from nodes.dagbft.identity import Identity, Roster, Verifier
+from nodes.dagbft.messages import (
+    Certificate,
+    CertReply,
+    CertRequest,
+    FinalReply,
+    Header,
+    Message,
+    OthersBatch,
+    OurBatch,
+    SpecReply,
+    StateReply,
+    StateRequest,
+    Subscribe,
+    Vote,
+)
+from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
+from nodes.dagbft.primary.core import PrimaryCore
+from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.primary.payload import ANY
+from nodes.dagbft.primary.records import TABLES
+from nodes.dagbft.primary.settings import PrimarySettings
+from nodes.dagbft.store import Store
+from nodes.dagbft.transport.local import LocalServer
+from nodes.dagbft.transport.mesh import Mesh
+from nodes.dagbft.wire import split_transactions
+
+Reply = SpecReply | FinalReply
+_CLIENT_BYTES = 8  # of a transaction's identifier: whose it is
+
+
+class Primary(Node):
+    """The primary of one validator."""
+
+    class Config(PrimarySettings):
+        """What `config` may say."""
+
+    def __init__(self, config: PrimarySettings, context: NodeContext) -> None:
+        super().__init__(config, context)
+        self._clients: dict[bytes, str] = {}  # labels by the beginning of their transactions' identifiers
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = False  # whether effects will be carried out in this turn of the loop
+        self._sizes: dict[bytes, int] = {}  # transactions by batch, as long as it may be committed
+
+    async def setup(self) -> None:
+        context, config = self.context, self.config
+        names = config.names(context)
+        me, identity = names.index(context.name), Identity.of(context.seed, context.name)
+        store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
+        self._durable = Durable(store)
+        self._mesh = Mesh(
+            context, identity, names, self._on_message, service="primary", port=PRIMARY_PORT, key_log=config.key_log,
+            accepts=(Header, Vote, Certificate, CertRequest, CertReply, StateRequest, StateReply),
+        )  # fmt: skip
+        self._local = LocalServer(
+            context, self._on_local, service="primary", port=PRIMARY_LOCAL_PORT,
+            accepts=(OurBatch, OthersBatch, Subscribe),
+        )  # fmt: skip
+        self._verifier = Verifier()
+        roster = Roster.of(context.seed, names, workers=config.workers)
+        now_s = context.now()
+        self._core = PrimaryCore(
+            me, roster, identity, self._verifier, config.core(context.seed, len(names)),
+            config.new_coin(roster.committee, context.seed, me), store, max(now_s, 0.0), genesis=now_s < 0,
+        )  # fmt: skip
+        self._ledger = self._new_ledger(me)
+        await self._mesh.open()
+        await self._local.open()
+
+    def _new_ledger(self, me: int) -> Ledger:
+        consensus = self._core.consensus
+        look_back = self.config.look_back if self.config.order == "causal" else 2
+        return Ledger(consensus.committee, me, look_back, consensus.early, consensus.dag)  # type: ignore[arg-type]
+
+    async def run(self) -> None:
+        self._changed()
+        tasks = [asyncio.ensure_future(each) for each in (self._mesh.run(), self._local.run(), self._durable.failed())]
+        stopping = asyncio.ensure_future(self.context.stopping.wait())
+        done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        self.context.emit("tally", **self.tally())
+        for task in done:
+            task.result()
+
+    async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for name in ("_mesh", "_local", "_durable"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+
+    # What comes in
+
+    def _on_message(self, peer: int, message: Message) -> None:
+        self._core.on_message(peer, message, self.context.now())
+        self._changed()
+
+    def _on_local(self, label: str, message: Message) -> None:
+        if isinstance(message, Subscribe):
+            if len(self._clients) < 1024:
+                self._clients[message.client.to_bytes(_CLIENT_BYTES, "big")] = label
+        elif isinstance(message, OurBatch | OthersBatch) and label == f"worker-{message.worker}":
+            replies = self._ledger.on_batch(message.digest, message.body)
+            keys, own = self._ledger.write_keys(message.digest), isinstance(message, OurBatch)
+            size, (transactions, shard) = len(message.body), look_into(message.body)
+            self._sizes[message.digest] = transactions
+            self._core.on_batch(message.digest, message.worker, keys, own, self.context.now(), size, shard)
+            self._durable.add([], partial(self._reply, replies))
+            self._changed()
+        else:
+            self._local.reject("misplaced", label)
+
+    def _ring(self) -> None:
+        self._core.tick(self.context.now())
+        self._changed()
+
+    def _changed(self) -> None:
+        """Carry out what the core wants, once in this turn of the loop."""
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._carry_out)
+
+    # What goes out
+
+    def _carry_out(self) -> None:
+        self._due = False
+        effects = self._core.take()
+        if effects:
+            replies = self._execute(effects)
+            self._durable.add(effects.persist, partial(self._send, effects, replies))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (due_s := self._core.next_deadline_s()) != float("inf"):
+            wait_s = max(0.0, due_s - self.context.now())
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
+
+    def _execute(self, effects: Effects) -> list[Reply]:
+        """Feed the ledger, and record what happened."""
+        replies: list[Reply] = []
+        for block in effects.blocks:
+            self._ledger.on_block(block, [digest for digest, _ in self._core.payload_of(block.slot)])
+        if effects.found:
+            replies += self._ledger.on_events(effects.found)
+        for header in effects.made:
+            parents = [self._core.blocks.get(parent) for parent in header.parents]
+            authors = sorted(parent.author for parent in parents if parent is not None)
+            block = Block(header.round, header.author, sum(1 << author for author in authors))
+            replies += self._ledger.on_header(block, [digest for digest, _ in header.payload])
+            self.context.emit("header", round=header.round, parents=authors)
+        for round in effects.advanced:
+            self.context.emit("advance", round=round)
+        for event in effects.events:
+            self._emit(event)
+        self._ledger.forget(effects.forget)
+        for digest in effects.forget:
+            self._sizes.pop(digest, None)
+        return replies
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, Commit):
+            batches = [digest for slot in event.blocks for digest, _ in self._core.payload_of(slot)]
+            told = {"index": event.number, "leader": event.leader, "mode": event.kind, "blocks": event.blocks}
+            if all(digest in self._sizes for digest in batches):
+                told["transactions"] = sum(self._sizes[digest] for digest in batches)
+            self.context.emit("commit", **told)
+        else:
+            self.context.emit("early", round=event.block[0], author=event.block[1])
+
+    def _send(self, effects: Effects, replies: list[Reply]) -> None:
+        """Everything that leaves this process."""
+        for receiver, message in effects.send:
+            round = getattr(message, "round", None)
+            if receiver == ALL:
+                self._mesh.broadcast(message, round)
+            else:
+                self._mesh.send(receiver, message, round)
+        for worker, order in effects.workers:
+            self._local.send(f"worker-{worker}", order)
+        if effects.floor is not None:
+            self._mesh.forget(effects.floor)
+        self._reply(replies)
+
+    def _reply(self, replies: Sequence[Reply]) -> None:
+        """Results to the clients whose transactions these are."""
+        for reply in replies:
+            by_client: dict[str, list[tuple[bytes, bytes]]] = {}
+            for result in reply.results:
+                if (label := self._clients.get(result[0][:_CLIENT_BYTES])) is not None:
+                    by_client.setdefault(label, []).append(result)
+            for label, results in by_client.items():
+                if isinstance(reply, SpecReply):
+                    self._local.send(label, SpecReply(reply.round, reply.author, tuple(results)))
+                else:
+                    self._local.send(label, FinalReply(reply.round, reply.author, reply.cause, tuple(results)))
+
+    def tally(self) -> dict[str, object]:
+        """What this primary did."""
+        core, ledger, check = self._core, self._ledger.counts, self._core.consensus.check
+        rejected: Counter[str] = Counter()
+        for (reason, _), count in [*core.rejected.items(), *self._mesh.rejected.items()]:
+            rejected[reason] += count
+        return {
+            "round": core.proposer.round,
+            "commits": core.consensus.commits,
+            **{name: getattr(ledger, name) for name in ledger.__dataclass_fields__},
+            "places_ok": check.ok,
+            "places_wrong": check.wrong,
+            "bytes": self._mesh.counters()["sent_bytes"],
+            "cpu_s": time.process_time(),
+            "signatures": self._verifier.checked,
+            "signatures_remembered": self._verifier.remembered,
+            "store_commits": self._durable.commits,
+            **{name: value for name, value in self._mesh.counters().items() if name != "rejected"},
+            "rejected": dict(rejected),
+            "counts": dict(core.counts),
+            "digest": self._ledger.digest.hex(),
+        }
+
+
+def look_into(body: bytes) -> tuple[int, int]:
+    """How many transactions a batch has, and their home shard, which own workers keep apart; (0, -1) for nonsense."""
+    try:
+        transactions = split_transactions(body)
+    except ValueError:
+        return 0, ANY
+    return len(transactions), int.from_bytes(transactions[0][SHARD_AT], "big") if transactions else ANY

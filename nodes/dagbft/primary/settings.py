@@ -1,0 +1,83 @@
+"""What a scenario may say of primaries, and what follows from it for their cores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulator.errors import EmulationError
+from emulator.node import NodeContext
+from emulator.units import Duration
+from nodes.dagbft.consensus.coin import SeededCoin
+from nodes.dagbft.consensus.committee import Committee, Hashed, Schedule, Turns
+from nodes.dagbft.consensus.core import Rules
+from nodes.dagbft.consensus.threshold import ThresholdCoin
+from nodes.dagbft.primary.coin import Coin, Seeded
+from nodes.dagbft.primary.config import PrimaryConfig
+
+COINS = ("seeded", "threshold")
+LEADERS = ("round-robin", "hashed")
+DURABILITIES = ("process", "disk")
+
+
+@dataclass(frozen=True, slots=True)
+class PrimarySettings:
+    """Everything but the names has a default. `durability`: what records survive, the process's death or the disk's
+    loss of power; the first is what an emulated crash is, and does not have all validators wait for one real disk.
+    """
+
+    validators: tuple[str, ...] = ()  # in the order of their numbers
+    workers: int = 1  # of each validator
+    protocol: str = "asynchronous"
+    order: str = "causal"
+    early: bool = True
+    coin: str = "seeded"
+    leaders: str = "round-robin"
+    look_back: int = 50
+    gc_depth: int = 58
+    header_batches: int = 32
+    header_delay_s: Duration = 0.1
+    leader_timeout_s: Duration = 1.0
+    grace_s: Duration = 0.1
+    retry_s: Duration = 1.0
+    durability: str = "process"
+    key_log: bool = False
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("coin", COINS), ("leaders", LEADERS), ("durability", DURABILITIES)):
+            if (found := getattr(self, name)) not in allowed:
+                raise ValueError(f"{name} {found!r}; wanted one of {', '.join(allowed)}")
+        if not 1 <= self.workers <= 64:
+            raise ValueError(f"{self.workers} workers; wanted 1 to 64")
+        if self.look_back < 2:
+            raise ValueError(f"a look-back of {self.look_back} rounds; wanted at least 2")
+        self.core(0, 4)
+
+    def names(self, context: NodeContext) -> list[str]:
+        """The names of all validators. EmulationError where this node is none, or another is not in the run."""
+        return names_of(self.validators, context)
+
+    def core(self, seed: int, n: int) -> PrimaryConfig:
+        """The settings of a core in a committee of n."""
+        schedule: Schedule = Hashed(n, seed) if self.leaders == "hashed" else Turns(range(n))
+        rules = Rules(self.protocol, schedule, self.order, self.look_back, self.early, self.gc_depth)
+        return PrimaryConfig(
+            rules, self.header_batches, self.header_delay_s, self.leader_timeout_s, self.grace_s, retry_s=self.retry_s
+        )
+
+    def new_coin(self, committee: Committee, seed: int, me: int) -> Coin | None:
+        """A coin that has seen no block; None where the protocol has none."""
+        if self.protocol != "asynchronous":
+            return None
+        if self.coin == "threshold":
+            return ThresholdCoin(committee, seed, me)
+        return Seeded(SeededCoin(committee, seed))
+
+
+def names_of(validators: tuple[str, ...], context: NodeContext) -> list[str]:
+    """The names of all validators, checked against the run."""
+    names = list(validators)
+    if context.name not in names:
+        raise EmulationError(f"{context.name} is no validator; validators are {', '.join(names) or 'not named'}")
+    if absent := [name for name in names if name != context.name and name not in context.peers]:
+        raise EmulationError(f"{len(absent)} validators are not in this run: {', '.join(absent[:5])}")
+    return names

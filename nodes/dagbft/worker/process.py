@@ -1,0 +1,175 @@
+"""A worker as a process: sockets, timers and the store around a `WorkerCore`.
+
+Event at the end: `tally`, counts. Invariant: acknowledgements and batches leave after the batch is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+
+from emulator.node import Node, NodeContext
+from emulator.units import Duration, Size
+from nodes.dagbft.consensus.committee import Committee
+from nodes.dagbft.durable import Durable
+from nodes.dagbft.execution.transactions import HEAD_BYTES, SHARD_AT
+from nodes.dagbft.identity import Identity
+from nodes.dagbft.messages import Batch, BatchAck, BatchReply, BatchRequest, Cleanup, Message, SubmitTx, Synchronize
+from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT, WORKER_PORT
+from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.primary.settings import DURABILITIES, names_of
+from nodes.dagbft.store import Store
+from nodes.dagbft.transport.local import LocalLink, LocalServer
+from nodes.dagbft.transport.mesh import Mesh
+from nodes.dagbft.worker.core import WorkerConfig, WorkerCore
+from nodes.dagbft.worker.shelf import TABLES
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a scenario may say of workers."""
+
+    validators: tuple[str, ...] = ()  # in the order of their numbers
+    index: int = 0  # of this worker among those of its validator
+    batch_size_bytes: Size = 500_000.0
+    batch_delay_s: Duration = 0.1
+    retry_s: Duration = 1.0
+    most_open: int = 64
+    keep_rounds: int = 500
+    durability: str = "process"
+    key_log: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < 64:
+            raise ValueError(f"worker {self.index}; wanted 0 to 63")
+        if self.durability not in DURABILITIES:
+            raise ValueError(f"durability {self.durability!r}; wanted one of {', '.join(DURABILITIES)}")
+        self.core()
+
+    def core(self) -> WorkerConfig:
+        """The settings of the core."""
+        return WorkerConfig(
+            int(self.batch_size_bytes), self.batch_delay_s, self.retry_s, most_open=self.most_open,
+            keep_rounds=self.keep_rounds,
+        )  # fmt: skip
+
+
+class Worker(Node):
+    """One worker of one validator."""
+
+    class Config(WorkerSettings):
+        """What `config` may say."""
+
+    def __init__(self, config: WorkerSettings, context: NodeContext) -> None:
+        super().__init__(config, context)
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = False
+
+    async def setup(self) -> None:
+        context, config = self.context, self.config
+        names = names_of(config.validators, context)
+        label = f"worker-{config.index}"
+        store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
+        self._durable = Durable(store)
+        committee = Committee(len(names))
+        self._core = WorkerCore(names.index(context.name), config.index, committee, config.core(), store, home_shard)
+        self._mesh = Mesh(
+            context, Identity.of(context.seed, context.name), names, self._on_message, service=label,
+            port=WORKER_PORT + config.index, key_log=config.key_log,
+            accepts=(Batch, BatchAck, BatchRequest, BatchReply),
+        )  # fmt: skip
+        self._clients = LocalServer(
+            context, self._on_client, service=label, port=WORKER_LOCAL_PORT + config.index, accepts=(SubmitTx,)
+        )
+        self._primary = LocalLink(
+            context, self._on_primary, service="primary", label=label, port=PRIMARY_LOCAL_PORT,
+            accepts=(Synchronize, Cleanup),
+        )  # fmt: skip
+        await self._mesh.open()
+        await self._clients.open()
+
+    async def run(self) -> None:
+        self._changed()
+        runs = (self._mesh.run(), self._clients.run(), self._primary.run(), self._durable.failed())
+        tasks = [asyncio.ensure_future(each) for each in runs]
+        stopping = asyncio.ensure_future(self.context.stopping.wait())
+        done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        self.context.emit("tally", **self.tally())
+        for task in done:
+            task.result()
+
+    async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for name in ("_mesh", "_clients", "_primary", "_durable"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+
+    def _on_message(self, peer: int, message: Message) -> None:
+        self._core.on_message(peer, message, self.context.now())
+        self._changed()
+
+    def _on_client(self, label: str, message: Message) -> None:
+        self._core.on_client(message, self.context.now())
+        self._changed()
+
+    def _on_primary(self, service: str, message: Message) -> None:
+        self._core.on_primary(message, self.context.now())
+        self._changed()
+
+    def _ring(self) -> None:
+        self._core.tick(self.context.now())
+        self._changed()
+
+    def _changed(self) -> None:
+        """Carry out what the core wants, once in this turn of the loop."""
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._carry_out)
+
+    def _carry_out(self) -> None:
+        self._due = False
+        effects = self._core.take()
+        if effects:
+            self._durable.add(effects.persist, partial(self._send, effects))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (due_s := self._core.next_deadline_s()) != float("inf"):
+            wait_s = max(0.0, due_s - self.context.now())
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
+
+    def _send(self, effects: Effects) -> None:
+        self._core.shelf.kept(effects.persist)
+        for receiver, message in effects.send:
+            if receiver == ALL:
+                self._mesh.broadcast(message)
+            else:
+                self._mesh.send(receiver, message)
+        for message in effects.primary:
+            self._primary.send("primary", message)
+
+    def tally(self) -> dict[str, object]:
+        """What this worker did."""
+        rejected: Counter[str] = Counter()
+        for (reason, _), count in [*self._core.rejected.items(), *self._mesh.rejected.items()]:
+            rejected[reason] += count
+        return {
+            "bytes": self._mesh.counters()["sent_bytes"],
+            "cpu_s": time.process_time(),
+            "batches": self._core.counts["batches"],
+            "store_commits": self._durable.commits,
+            **{name: value for name, value in self._mesh.counters().items() if name != "rejected"},
+            "rejected": dict(rejected),
+            "counts": dict(self._core.counts),
+        }
+
+
+def home_shard(transaction: bytes) -> int:
+    """The shard in whose blocks a transaction has effect; -1 where it is too short to be one."""
+    return int.from_bytes(transaction[SHARD_AT], "big") if len(transaction) >= HEAD_BYTES else -1
