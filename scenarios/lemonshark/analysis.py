@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from emulator.record.load import Run
     from emulator.show.drawing import Drawing
 
-CHECKS = ("early_ok", "early_wrong", "early_unmatched")
+CHECKS = ("early_ok", "early_wrong", "early_unmatched", "places_wrong")
+CLIENT = "client"  # name of the program
+SAMPLES = {
+    "commit_latency_s": "tx_commit_ms",
+    "early_latency_s": "tx_early_ms",
+    "spec_latency_s": "tx_spec_ms",
+    "link_s": "link_ms",  # of chains: the time of a link, from the chain's first send to its last confirmation
+}
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -53,8 +60,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "commit_ms_at": {place: _ms(commit_s) for place, (_, commit_s) in means.items()},
         "early_ms_at": {place: _ms(answer_s) for place, (answer_s, _) in means.items()},
     }
-    summary |= _cost(seen)
-    return summary
+    return summary | _cost(seen) | _clients(run, seen)
 
 
 def _ms(seconds: float) -> float:
@@ -101,6 +107,24 @@ def _cost(seen: Observed) -> dict[str, Any]:
         if total is not None and transactions:
             cost[figure] = round(total / transactions * (1e3 if name == "cpu_s" else 1), 3)
     return cost
+
+
+def _clients(run: Run, seen: Observed) -> dict[str, Any]:
+    """What clients saw, from sending to the answer: latencies, and what they counted."""
+    import polars
+
+    figures: dict[str, Any] = {}
+    for name, figure in SAMPLES.items():
+        values = run.samples.filter(polars.col("name") == name)["value"]
+        if not values.is_empty():
+            figures[figure] = {"mean": _ms(float(values.mean() or 0.0))} | {  # type: ignore[arg-type]
+                f"p{share}": _ms(float(values.quantile(share / 100, "linear") or 0.0)) for share in (50, 95, 99)
+            }
+    counts: Counter[str] = Counter()
+    for _, program, tally in seen.tallies:
+        if program == CLIENT:
+            counts.update({name: count for name, count in tally.items() if isinstance(count, int)})
+    return figures | ({"clients": dict(sorted(counts.items()))} if counts else {})
 
 
 def figures(run: Run) -> list[Drawing]:

@@ -37,6 +37,13 @@ class FakeRun:
         name = node if isinstance(node, str) else NAMES[node]
         self.rows.append((t_s, name, program, kind, json.dumps(data)))
 
+    sampled: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def samples(self) -> polars.DataFrame:
+        schema = {"name": polars.String, "value": polars.Float64}
+        return polars.DataFrame(self.sampled, schema=schema, orient="row")
+
     @property
     def events(self) -> polars.DataFrame:
         schema = {"t_s": polars.Float64} | dict.fromkeys(("node", "program", "kind", "data"), polars.String)
@@ -102,6 +109,17 @@ def test_summary(run: FakeRun) -> None:
     # Validator 0 made rounds 1, 2 and 4 at 1.0, 1.5 and 2.5.
     assert (summary["round_ms"], summary["rounds_per_s"]) == (500, 2)
     assert "round_floor_ms" not in summary
+
+
+def test_what_clients_saw(run: FakeRun) -> None:
+    run.sampled = [("commit_latency_s", 1.0), ("commit_latency_s", 3.0), ("early_latency_s", 0.5), ("rtt_s", 9.0)]
+    run.add(4.0, 0, "tally", "client", sent=10, committed=7, cpu_s=0.25)
+    run.add(4.0, 1, "tally", "client", sent=5, committed=5, lost=1)
+    summary = analysis.summarise(run)
+    assert summary["tx_commit_ms"] == {"mean": 2000, "p50": 2000, "p95": 2900, "p99": 2980}
+    assert summary["tx_early_ms"]["mean"] == 500
+    assert "tx_spec_ms" not in summary
+    assert summary["clients"] == {"committed": 12, "lost": 1, "sent": 15}
 
 
 def test_the_floor_of_rounds_is_that_of_the_links(run: FakeRun) -> None:
