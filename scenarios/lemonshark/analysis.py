@@ -123,7 +123,7 @@ def _clients(run: Run, seen: Observed) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     for _, program, tally in seen.tallies:
         if program == CLIENT:
-            counts.update({name: count for name, count in tally.items() if isinstance(count, int)})
+            counts.update(tally["counts"])
     return figures | ({"clients": dict(sorted(counts.items()))} if counts else {})
 
 

@@ -62,7 +62,14 @@ class Load(Table):
     gamma: Probability = 0.0
     """Share of transactions that write in two shards at once (gamma)."""
     chains: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """Chains of dependent transactions a client keeps going, each link sent upon the speculative reply to the last."""
+    """Chains of dependent transactions that each client keeps going, beside the open loop."""
+    chain_length: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """Links of a chain."""
+    ahead: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Links of a chain that may be sent upon speculative results and wait to be confirmed."""
+    confirm: Literal["none", "commit", "early"] = "early"
+    """"none": no speculation, a link is sent when the one before is committed. "commit", "early": a link is sent upon
+    the speculative result of the one before, and confirmed by its commit, or by its early result too."""
 
 
 class Faults(Table):

@@ -48,6 +48,9 @@ def programs(parameters: Parameters, validators: list[str], options: RecipeOptio
             "cross_shard": show(load.cross_shard, "share"),
             "gamma": show(load.gamma, "share"),
             "chains": load.chains,
+            "chain_length": load.chain_length,
+            "ahead": load.ahead,
+            "confirm": load.confirm,
         }
         tables.append(_program("client", "nodes.dagbft.client.process:Client", validators, client))
     return tables

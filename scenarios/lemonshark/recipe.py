@@ -161,10 +161,10 @@ def _actions(parameters: Parameters, gone: list[str], slow: list[str]) -> list[d
 def _expects(parameters: Parameters) -> list[dict[str, Any]]:
     """Without a quorum nothing may be committed; else something must be, and everywhere the same."""
     faults = parameters.faults
-    wrong = {"figure": "summary.early_wrong", "equals": 0}
+    wrong = [{"figure": f"summary.{check}", "equals": 0} for check in ("early_wrong", "places_wrong")]
     if faults.crash > (parameters.validators - 1) // 3 and not faults.at_s and not faults.restart_after_s:
-        return [wrong, {"figure": "summary.commits", "equals": 0}]
-    return [wrong, {"figure": "summary.logs_agree", "equals": True}, {"figure": "summary.commits", "at_least": 1}]
+        return [*wrong, {"figure": "summary.commits", "equals": 0}]
+    return [*wrong, {"figure": "summary.logs_agree", "equals": True}, {"figure": "summary.commits", "at_least": 1}]
 
 
 def _prediction(

@@ -113,8 +113,8 @@ def test_summary(run: FakeRun) -> None:
 
 def test_what_clients_saw(run: FakeRun) -> None:
     run.sampled = [("commit_latency_s", 1.0), ("commit_latency_s", 3.0), ("early_latency_s", 0.5), ("rtt_s", 9.0)]
-    run.add(4.0, 0, "tally", "client", sent=10, committed=7, cpu_s=0.25)
-    run.add(4.0, 1, "tally", "client", sent=5, committed=5, lost=1)
+    run.add(4.0, 0, "tally", "client", counts={"sent": 10, "committed": 7}, cpu_s=0.25)
+    run.add(4.0, 1, "tally", "client", counts={"sent": 5, "committed": 5, "lost": 1})
     summary = analysis.summarise(run)
     assert summary["tx_commit_ms"] == {"mean": 2000, "p50": 2000, "p95": 2900, "p99": 2980}
     assert summary["tx_early_ms"]["mean"] == 500
