@@ -21,6 +21,7 @@ class PrimaryConfig:
     retry_s: float = 1.0  # between requests for what is missing
     retry_peers: int = 3  # that are asked at once, after the first
     most_parked: int = 64  # headers of one author that wait for something
+    most_lacking: int = 2048  # parents and batches that these lack, unless it is one header
     most_batches: int = 1 << 14  # that are held and not executed
     most_batch_bytes: int = 1 << 28
     most_answers: int = 4096  # certificates a second to one peer that asks for them

@@ -235,6 +235,9 @@ class PrimaryCore:
     def _park(self, header: Header, parents: list[bytes], batches: list[Name], now_s: float) -> None:
         if self._parked.count(header.author) >= self.config.most_parked:
             return self.reject("parked", header.author)
+        lacks = self._parked.lacks(header.author)
+        if lacks and lacks + len(parents) + len(batches) > self.config.most_lacking:
+            return self.reject("lacking", header.author)
         self._parked.park((header.round, header.author), header, [*parents, *batches])
         self.counts["parked"] += 1
         for parent in parents:
@@ -350,7 +353,10 @@ class PrimaryCore:
             self._deliver(certificate, now_s)
         gone = self.votes.collect(floor)
         self.effects.persist += [vote_record(*slot, None) for slot in gone]
-        self._parked.collect(floor + 1)
+        for header in self._parked.collect(floor + 1):  # what certified blocks lack, too, is asked for again when due
+            for name in header.payload:
+                if not self._parked.wants(name):
+                    self._batches.got(name)
         self.proposer.collect(floor)
         if self._coin is not None:
             self._coin.collect(floor)

@@ -33,6 +33,10 @@ class Parking(Generic[K, T]):
         """How many items of an author wait."""
         return sum(slot[1] == author for slot in self._items)
 
+    def lacks(self, author: int) -> int:
+        """How many things the items of an author wait for."""
+        return sum(len(lacks) for slot, (_, lacks) in self._items.items() if slot[1] == author)
+
     def park(self, slot: Slot, item: T, missing: Iterable[K]) -> None:
         """Keep an item until these have arrived. The slot must be free."""
         lacks = set(missing)
@@ -73,6 +77,7 @@ class _Wish:
     hints: tuple[int, ...]  # who should have it
     due_s: float
     fresh: tuple[int, ...]  # of these, who has not been asked
+    wanted_s: float  # when it was last wanted
 
 
 class Requests(Generic[K]):
@@ -98,13 +103,20 @@ class Requests(Generic[K]):
         known = wish.hints if wish is not None else ()
         fresh = tuple(hint for hint in hints if hint in self._others and hint not in known)
         if wish is None:
-            self._wishes[key] = _Wish(fresh, now_s, fresh)
-        elif fresh:
+            self._wishes[key] = _Wish(fresh, now_s, fresh, now_s)
+            return
+        wish.wanted_s = now_s
+        if fresh:
             wish.hints, wish.fresh, wish.due_s = known + fresh, wish.fresh + fresh, now_s
 
     def got(self, key: K) -> bool:
         """It is here; whether it was wanted."""
         return self._wishes.pop(key, None) is not None
+
+    def expire(self, before_s: float) -> None:
+        """Drop what has not been wanted since."""
+        for key in [key for key, wish in self._wishes.items() if wish.wanted_s < before_s]:
+            del self._wishes[key]
 
     def keep(self, wanted: Callable[[K], bool]) -> None:
         """Drop what is not wanted any more."""

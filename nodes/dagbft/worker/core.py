@@ -36,6 +36,7 @@ from nodes.dagbft.wire import join_transactions, split_transactions
 from nodes.dagbft.worker.shelf import Shelf
 
 NEVER = float("inf")
+_WANTED_FOR = 5  # retries: what the primary has not asked for again within these, it does not want any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +275,7 @@ class WorkerCore:
     def _ask(self, now_s: float) -> None:
         if now_s < self._requests.next_s:
             return
+        self._requests.expire(now_s - _WANTED_FOR * self.config.retry_s)
         by_peer: dict[int, list[bytes]] = {}
         for digest, peers in self._requests.due(now_s).items():
             for peer in peers:
