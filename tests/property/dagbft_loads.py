@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Consensus, Rules
 from nodes.dagbft.consensus.dag import Block

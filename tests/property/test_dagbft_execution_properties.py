@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
 from dagbft_loads import Loads, Mix, Validator
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +12,7 @@ from nodes.dagbft.consensus.asynchronous import Asynchronous
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed
 from nodes.dagbft.consensus.core import PROTOCOLS, Rules
-from nodes.dagbft.consensus.early import EarlyRule
-from nodes.dagbft.consensus.generate import CALM, WEATHERS, random_dag, random_view
+from nodes.dagbft.consensus.generate import WEATHERS, random_dag, random_view
 
 SEEDS = st.integers(0, 2**32)
 MIXES = st.builds(

@@ -115,6 +115,7 @@ class ClientCore:
         self._now_s = now_s
         self._load.round = max(self._load.round, reply.round)
         if isinstance(reply, SpecReply):
+            self._load.header = max(self._load.header, reply.round)
             for id, hash in reply.results:
                 self._speculated(id, hash, now_s)
         elif reply.cause == Cause.EARLY:

@@ -37,6 +37,7 @@ class LoadConfig:
     conflict: float = 0.0  # share that writes, and reads, keys which others use too
     cross_shard: float = 0.0  # share of beta transactions
     gamma: float = 0.0  # share of gamma transactions, over two shards
+    lead_rounds: int = 2  # between an own header and the one that carries what is sent until the next
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate < 1e6:
@@ -51,7 +52,8 @@ class Load:
     """Arrivals and transactions of one client, which is number `client` and next to validator `me`."""
 
     def __init__(self, committee: Committee, me: int, client: int, config: LoadConfig, random: Random, first: int = 0):
-        self.round = 0  # of the latest own header that is known; 0: none
+        self.round = 0  # the latest that is known
+        self.header = 0  # round of the latest own header that is known; 0: none
         self._committee, self._me, self._client = committee, me, client
         self._config, self._random = config, random
         self._next = first  # number of the next transaction
@@ -84,11 +86,11 @@ class Load:
         return id, self._encode(Transaction(int(Kind.ALPHA), 1, home, id, expected, 0, 1, 0, operations))
 
     def home(self) -> int:
-        """The home shard of the next transaction: the one that the own validator's next header is in charge of, so
-        that no other transaction has to wait for its turn; any shard where no header is known yet.
+        """The home shard of the next transaction: that of the own header that it can reach, so that it need not wait
+        until the turn of its shard comes round; any shard where no header is known yet.
         """
-        if self.round:
-            return self._committee.shard(self._me, self.round + 1)
+        if self.header:
+            return self._committee.shard(self._me, self.header + self._config.lead_rounds)
         return self._random.randrange(self._committee.n)
 
     def key(self, shard: int) -> int:

@@ -85,6 +85,10 @@ class Ledger:
         """The keys that a batch may write. KeyError where it is not held."""
         return self._batches[digest].written
 
+    def home(self, digest: bytes) -> int:
+        """The shard whose block must carry a batch; -1 where it has transactions of several. KeyError: not held."""
+        return self._batches[digest].shard
+
     def missing(self) -> list[bytes]:
         """The batches without which the next event cannot be executed."""
         if not self._events or not isinstance(event := self._events[0], Commit):
@@ -113,13 +117,14 @@ class Ledger:
             self._attach(carried)
 
     def on_header(self, block: Block, payload: Sequence[bytes]) -> list[SpecReply]:
-        """An own header was made: what its chained transactions will probably put out."""
+        """An own header was made: what its chained transactions will probably put out.
+
+        There is always a reply, if an empty one: clients aim at the shards of the headers to come.
+        """
         carried = Carried(block, self._committee.shard(block.author, block.round), tuple(payload))
-        if any(digest not in self._batches for digest in payload):
-            return []
-        carried.batches = [self._batches[digest] for digest in payload]
+        carried.batches = [self._batches[digest] for digest in payload if digest in self._batches]
         if not any(batch.chained for batch in carried.batches):
-            return []
+            return [SpecReply(block.round, block.author, ())]
         below = [
             other
             for round in range(max(block.round - self._committee.n, 1), block.round)
@@ -128,7 +133,7 @@ class Ledger:
         ]  # fmt: skip
         results = self._speculation.results(carried, below)
         self.counts.speculative += len(results)
-        return [SpecReply(block.round, block.author, part) for part in _parts(results)]
+        return [SpecReply(block.round, block.author, part) for part in _parts(results) or [()]]
 
     def on_events(self, events: Iterable[Event]) -> list[FinalReply]:
         """Execute what consensus says, as far as the batches are held; the replies to clients of own blocks."""

@@ -28,7 +28,6 @@ _HEAD = Struct(f">BBH{TRANSACTION_ID_BYTES}s{DIGEST_BYTES}sBBQB")
 _OPERATION = Struct(">BQQQ")
 HEAD_BYTES, OPERATION_BYTES = _HEAD.size, _OPERATION.size
 _SINGLE_BYTES = HEAD_BYTES + OPERATION_BYTES
-SHARD_AT = slice(2, 4)  # where the home shard lies in a transaction's bytes
 
 
 class Kind(IntEnum):
@@ -111,6 +110,12 @@ def decode(data: bytes) -> Transaction:
     if end > len(data) or count > MOST_OPERATIONS:
         raise ValueError(f"{count} operations in {len(data)} bytes; wanted at most {MOST_OPERATIONS}, all there")
     return Transaction._make([*head, tuple(_OPERATION.iter_unpack(data[HEAD_BYTES:end])), data[end:]])
+
+
+def home_shard(data: bytes) -> int:
+    """The home shard that a transaction's bytes name; -1 where they are too few. Workers sort by it: a header may
+    carry only what belongs to its shard."""
+    return int.from_bytes(data[2:4], "big") if len(data) >= HEAD_BYTES else -1
 
 
 def keys_of(operations: Operations) -> list[int]:
