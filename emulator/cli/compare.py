@@ -20,6 +20,9 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="RUN", help="The other one.")],
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object with every figure.")] = False,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write drawings of both runs there, as SVG.")
+    ] = None,
 ) -> None:
     """Show the summary figures of two runs side by side, with difference and ratio."""
     from emulator.record.find import find
@@ -27,6 +30,8 @@ def compare(
 
     first, second = load_run(find(a, runs)), load_run(find(b, runs))
     document = compared(first, second)
+    if figures is not None:
+        _draw(first, second, figures)
     if json:
         from json import dumps
 
@@ -46,6 +51,25 @@ def compare(
         rows.append((name, text.value(row["a"]), text.value(row["b"]), difference, ratio))
     sys.stdout.write(f"a  {document['a']}\nb  {document['b']}\n\n")
     sys.stdout.write(text.aligned(["", "a", "b", "b - a", "b / a"], rows))
+
+
+def _draw(first: Run, second: Run, folder: Path) -> None:
+    """Write what the scenario draws over both runs. DataError where that is nothing, or cannot be written."""
+    from emulator.errors import DataError
+    from emulator.show import drawing
+    from emulator.show.figures import of_two
+
+    drawings, warnings = of_two(first, second)
+    if not drawings:
+        raise DataError("; ".join(warnings) or f"{first.path}: its scenario draws nothing over two runs")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in drawings:
+            path = folder / f"{each.name}.svg"
+            path.write_text(drawing.svg(each.figure))
+            sys.stderr.write(f"{path}\n")
+    except OSError as error:
+        raise DataError(f"{error.filename}: {error.strerror}") from None
 
 
 def compared(first: Run, second: Run) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Drawings of a scenario's own analysis: `figures(run)` of a run, `sweep_figures(table)` of a sweep.
+"""Drawings of a scenario's analysis: `figures(run)`, `compare_figures((a, b))` of two runs, `sweep_figures(table)`.
 
 Invariant: an analysis that is missing, draws nothing or breaks never keeps a report from being written; what broke
 comes back as a warning.
@@ -25,6 +25,12 @@ Drawn = tuple[list[Drawing], list[str]]  # drawings and warnings
 def of_run(run: Run) -> Drawn:
     """What the analysis of the run's scenario draws."""
     return _draw(run.document.get("analysis"), run.document.get("directory"), "figures", lambda: run)
+
+
+def of_two(first: Run, second: Run) -> Drawn:
+    """What the analysis of the first run's scenario draws over two runs."""
+    document = first.document
+    return _draw(document.get("analysis"), document.get("directory"), "compare_figures", lambda: (first, second))
 
 
 def of_sweep(sweep: Sweep) -> Drawn:

@@ -55,3 +55,28 @@ def test_a_run_without_a_verdict(runs, tmp_path):
     (folder.path / "events.spool").touch()
     with pytest.raises(DataError, match="has no verdict"):
         compare(runs[0], str(folder.path), runs=tmp_path)
+
+
+def test_drawings_of_both_runs(runs, tmp_path, capsys, monkeypatch):
+    (tmp_path / "compared_here.py").write_text(
+        "from emulator.show import drawing\n"
+        "def compare_figures(two):\n"
+        "    figure, axes = drawing.new()\n"
+        "    axes.plot([run.verdict.summary['rounds'] for run in two])\n"
+        "    return [drawing.Drawing('both', 'Both', '', figure)]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for run in runs:
+        path = f"{run}/scenario.toml"
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(f'analysis = "compared_here"\n{text}')
+    compare(*runs, runs=tmp_path, figures=tmp_path / "out")
+    assert (tmp_path / "out" / "both.svg").read_text().lstrip().startswith("<?xml")
+    assert "both.svg" in capsys.readouterr().err
+
+
+def test_a_scenario_that_draws_nothing_over_two_runs(runs, tmp_path):
+    with pytest.raises(DataError, match="draws nothing"):
+        compare(*runs, runs=tmp_path, figures=tmp_path / "out")
