@@ -95,10 +95,10 @@ class PrimaryCore:
 
     def _recover(self, genesis: bool, now_s: float) -> None:
         """Take up what was kept. Commits that were logged are executed again, but are no events any more."""
-        for slot, header_id in self.archive.votes():
+        votes, headers = list(self.archive.votes()), list(self.archive.headers())
+        for slot, header_id in votes:
             self.votes.enter(slot, header_id)
         self.logged = sum(1 for _ in self.archive.commits())
-        headers = list(self.archive.headers())
         self._replaying = True
         for header in headers:
             self.payload.carried(header.payload)
@@ -107,9 +107,7 @@ class PrimaryCore:
         self._replaying = False
         if headers:
             self.proposer.resume(headers)
-        elif genesis or self.consensus.dag.layers or self.logged:
-            pass
-        else:
+        if not (genesis or votes or headers or self.consensus.dag.layers):
             self._probe = Probe(self.roster.committee.quorum, self.config.retry_s)
         # Own batches that were never ordered: the workers know them.
         self.effects.workers += [(worker, Synchronize((), ())) for worker in range(self.roster.workers)]

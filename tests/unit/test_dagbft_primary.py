@@ -1,0 +1,304 @@
+"""The primary's core alone: what it refuses, rows C4 to C9 of the fault table, and what it keeps.
+
+One core stands among validators that the test plays: `Stage` signs in their names.
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from nodes.dagbft.consensus.coin import SeededCoin
+from nodes.dagbft.consensus.core import Rules
+from nodes.dagbft.execution.transactions import summary_of
+from nodes.dagbft.identity import Roster
+from nodes.dagbft.messages import (
+    BatchAck,
+    Certificate,
+    CertReply,
+    CertRequest,
+    Header,
+    StateReply,
+    StateRequest,
+    Synchronize,
+    Vote,
+    vote_digest,
+)
+from nodes.dagbft.primary.coin import Seeded
+from nodes.dagbft.primary.config import PrimaryConfig
+from nodes.dagbft.primary.core import PrimaryCore
+from nodes.dagbft.primary.effects import ALL
+from nodes.dagbft.simulate.seals import Seal, SealVerifier
+from nodes.dagbft.store import MemoryDisk
+
+NO_KEYS = summary_of(())
+CONFIG = PrimaryConfig(rules=Rules(look_back=10, keep=20), most_parked=5)
+
+
+class Stage:
+    """Validator 0 as a core; 1, 2 and 3 as the test plays them."""
+
+    def __init__(self, config: PrimaryConfig = CONFIG) -> None:
+        self.roster = Roster.of(1, ["a", "b", "c", "d"])
+        self.seals = [Seal(public) for public in self.roster.publics]
+        self.disk = MemoryDisk()
+        self.config = config
+        self.now_s = 0.0
+        self.core = self.begin()
+        self.rounds: list[list[Certificate]] = [[]]
+
+    def begin(self, *, genesis: bool = True) -> PrimaryCore:
+        coin = Seeded(SeededCoin(self.roster.committee, 1))
+        return PrimaryCore(
+            0, self.roster, self.seals[0], SealVerifier(), self.config, coin, self.disk, self.now_s, genesis=genesis
+        )
+
+    def header(self, author: int, round: int, **given) -> Header:
+        """A sound header, but for what is given."""
+        parents = sorted(each.digest for each in self.rounds[round - 1]) if round <= len(self.rounds) else []
+        values = {
+            "epoch": 0, "author": author, "round": round, "payload": (), "parents": tuple(parents),
+            "shard": self.roster.committee.shard(author, round), "summary": NO_KEYS, "coin_share": b"",
+            "signature": bytes(64),
+        }  # fmt: skip
+        header = Header(**(values | given))
+        return replace(header, signature=self.seals[author % 4].sign(header.id))
+
+    def certificate(self, header: Header, voters=(1, 2, 3)) -> Certificate:
+        digest = vote_digest(header.id, header.round, header.author)
+        return Certificate(header, tuple((voter, self.seals[voter % 4].sign(digest)) for voter in voters))
+
+    def play(self, rounds: int, authors=(1, 2, 3)) -> None:
+        """The others make so many rounds of blocks."""
+        for _ in range(rounds):
+            round = len(self.rounds)
+            self.rounds.append([self.certificate(self.header(author, round)) for author in authors])
+            for certificate in self.rounds[-1]:
+                self.say(certificate.author, certificate)
+
+    def say(self, peer: int, message) -> list:
+        """Have a validator say something; what the core sends then."""
+        self.core.on_message(peer, message, self.now_s)
+        return self.out()
+
+    def out(self) -> list:
+        self.effects = self.core.take()
+        self.disk.apply(self.effects.persist)
+        return self.effects.send
+
+    def votes(self, author: int, message) -> list[Vote]:
+        return [each for to, each in self.say(author, message) if isinstance(each, Vote) and to == author]
+
+    def refused(self) -> dict[tuple[str, int], int]:
+        return dict(self.core.rejected)
+
+
+def test_a_sound_header_is_voted_for_once_and_the_vote_is_kept_with_it():
+    stage = Stage()
+    header = stage.header(1, 1)
+    (vote,) = stage.votes(1, header)
+    assert vote.header_id == header.id
+    assert [record.table for record in stage.effects.persist] == ["vote"]
+    assert stage.votes(1, header) == [vote]  # told again, without another record
+    assert stage.effects.persist == []
+    other = stage.header(1, 1, payload=((bytes(32), 0),))
+    assert stage.votes(1, other) == []
+    assert stage.refused() == {("equivocation", 1): 1}
+    stage.core = stage.begin(genesis=False)  # C3 across a restart
+    assert stage.votes(1, other) == []
+    assert stage.votes(1, header) == [vote]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"epoch": 3}, "epoch"),
+        ({"shard": 0}, "shard"),  # E4
+        ({"payload": ((bytes(32), 4),)}, "worker"),
+        ({"payload": ((bytes(32), 0), (bytes(32), 0))}, "payload"),
+        ({"parents": ()}, "parents"),  # C5
+        ({"coin_share": b"x"}, "coin"),
+        ({"round": 1 << 40, "shard": 0}, "future"),  # C8
+    ],
+)
+def test_an_unsound_header_is_not_voted_for(given, reason):
+    stage = Stage()
+    stage.play(1)
+    assert stage.votes(1, stage.header(1, 2, **given)) == []
+    assert stage.refused() == {(reason, 1): 1}
+
+
+def test_parents_that_cannot_be_get_no_vote():  # C5
+    stage = Stage()
+    stage.play(2)
+    first, second = ([each.digest for each in round] for round in stage.rounds[1:3])
+    for parents in ([*first[:2], second[0]], [first[0], second[0], second[1]], [*second[:2]], [*second[:2], second[1]]):
+        assert stage.votes(1, stage.header(1, 3, parents=tuple(sorted(parents)))) == []
+    assert {reason for reason, _ in stage.refused()} == {"parents"}
+    assert len(stage.votes(1, stage.header(1, 3))) == 1
+
+
+def test_headers_come_from_their_authors_only():
+    stage = Stage()
+    assert stage.say(2, stage.header(1, 1)) == []
+    assert stage.say(1, replace(stage.header(1, 1), signature=bytes(64))) == []
+    assert stage.say(1, BatchAck(bytes(32))) == []
+    assert stage.refused() == {("sender", 2): 1, ("signature", 1): 1, ("misplaced", 1): 1}
+
+
+@pytest.mark.parametrize(
+    ("voters", "reason"),
+    [((1, 1, 2), "repeated"), ((1, 2), "few"), ((1, 2, 4), "voter"), ((3, 2, 1), "repeated")],
+)
+def test_a_certificate_with_wrong_votes_is_refused_and_the_peer_kept(voters, reason):  # C4
+    stage = Stage()
+    header = stage.header(1, 1)
+    stage.say(1, stage.certificate(header, voters))
+    assert stage.refused() == {(reason, 1): 1}
+    assert not stage.core.blocks.at((1, 1))
+    stage.say(1, stage.certificate(header))
+    assert stage.core.blocks.at((1, 1))
+
+
+def test_votes_of_another_round_or_with_bad_signatures_make_no_certificate():  # C4
+    stage = Stage()
+    header = stage.header(1, 1)
+    good = stage.certificate(header)
+    wrong_round = vote_digest(header.id, 2, 1)
+    bad = replace(good, votes=(*good.votes[:2], (3, stage.seals[3].sign(wrong_round))))
+    stage.say(2, bad)
+    assert stage.refused() == {("vote", 2): 1}
+
+
+def test_a_header_waits_for_its_batches_from_the_worker_that_it_names():  # C6
+    stage = Stage(replace(CONFIG))
+    stage.roster = Roster.of(1, ["a", "b", "c", "d"], workers=2)
+    stage.core = stage.begin()
+    batch = bytes(range(32))
+    header = stage.header(1, 1, payload=((batch, 1),), summary=summary_of([7]))
+    assert stage.votes(1, header) == []
+    assert (1, Synchronize((batch,), (1,))) in stage.effects.workers
+    stage.core.on_batch(batch, 0, frozenset([7]), False, 0.0)  # the other worker's does not count
+    assert stage.out() == []
+    stage.core.on_batch(batch, 1, frozenset([7]), False, 0.0)
+    assert [to for to, message in stage.out() if isinstance(message, Vote)] == [1]
+
+
+def test_a_wrong_summary_of_keys_gets_no_vote():  # E4
+    stage = Stage()
+    batch = bytes(range(32))
+    stage.core.on_batch(batch, 0, frozenset([7, 9]), False, 0.0)
+    stage.out()
+    assert stage.votes(1, stage.header(1, 1, payload=((batch, 0),), summary=summary_of([7]))) == []
+    assert stage.refused() == {("summary", 1): 1}
+
+
+def test_withheld_certificates_are_fetched_through_children():  # C7
+    stage = Stage()
+    stage.rounds.append([stage.certificate(stage.header(author, 1)) for author in (1, 2, 3)])
+    for certificate in stage.rounds[1][:2]:
+        stage.say(certificate.author, certificate)
+    child = stage.certificate(stage.header(1, 2))
+    withheld = stage.rounds[1][2]
+    assert (1, CertRequest((withheld.digest,))) in stage.say(1, child)
+    stage.core.tick(stage.config.retry_s)  # nobody answered: others are asked
+    asked = [to for to, message in stage.out() if isinstance(message, CertRequest)]
+    assert sorted(asked) == [1, 2, 3]
+    stage.say(2, CertReply((withheld,)))
+    assert stage.core.blocks.at((2, 1)) == child
+    assert stage.core.next_deadline_s() < float("inf")
+    stage.core.tick(10.0)
+    assert not [to for to, message in stage.out() if isinstance(message, CertRequest)]
+
+
+def test_floods_leave_memory_flat():  # C8
+    stage = Stage()
+    for number in range(300):
+        far = stage.header(1, 2 + number % 100, parents=tuple(bytes([n, number % 256]) * 16 for n in range(3)))
+        stage.say(1, far)
+    assert len(stage.core._parked) <= CONFIG.most_parked
+    assert sum(count for (reason, peer), count in stage.refused().items() if peer == 1) >= 290
+    stage.play(3)
+    digests = tuple(each.digest for each in stage.rounds[1])
+    answers = [stage.say(2, CertRequest(digests)) for _ in range(3000)]
+    given = sum(len(reply.certificates) for each in answers for _, reply in each)
+    assert 0 < given <= CONFIG.most_answers
+    assert stage.say(3, CertRequest(digests))  # another peer has its own share
+
+
+def test_what_is_below_the_floor_is_ignored():  # C9
+    stage = Stage()
+    stage.play(60)
+    assert stage.core.blocks.floor > 20
+    before = len(stage.core.blocks), stage.core.consensus.commits
+    assert stage.votes(1, stage.header(1, 3)) == []
+    late = stage.certificate(stage.header(0, 5))
+    assert stage.say(2, late) == []
+    assert stage.refused() == {("stale", 1): 1, ("stale", 2): 1}
+    assert (len(stage.core.blocks), stage.core.consensus.commits) == before
+    assert len(stage.core.blocks) <= 3 * 33
+    assert stage.core.votes.find((3, 1)) is None
+
+
+def test_old_certificates_are_served_from_the_archive():
+    stage = Stage()
+    stage.play(60)
+    old = stage.rounds[1][0]
+    ((to, reply),) = stage.say(2, CertRequest((old.digest, bytes(32))))
+    assert (to, reply) == (2, CertReply((old,)))
+    replies = [message for _, message in stage.say(2, StateRequest(0)) if isinstance(message, StateReply)]
+    assert [reply.part for reply in replies] == list(range(replies[0].parts))
+    assert replies[0].index > 4
+
+
+def test_a_restart_sends_the_open_header_again_byte_for_byte():
+    stage = Stage()
+    stage.now_s = 0.2
+    stage.core.tick(0.2)
+    sent = [message for to, message in stage.out() if isinstance(message, Header) and to == ALL]
+    assert len(sent) == 1
+    assert [record.table for record in stage.effects.persist] == ["header"]
+    stage.core = stage.begin(genesis=False)
+    assert [message for _, message in stage.out() if isinstance(message, Header)] == sent
+    stage.core.tick(5.0)
+    assert not [message for _, message in stage.out() if isinstance(message, Header)]
+
+
+def test_own_batches_of_a_lost_block_go_into_a_later_header():
+    stage = Stage()
+    batch = bytes(range(32))
+    stage.core.on_batch(batch, 0, frozenset(), True, 0.0)
+    stage.now_s = 0.2
+    stage.core.tick(0.2)
+    (first,) = stage.core.take().made
+    assert first.payload == ((batch, 0),)
+    stage.play(3)  # nobody votes for it
+    stage.now_s = 5.0
+    stage.core.tick(5.0)
+    (second,) = stage.core.take().made
+    assert second.payload == ((batch, 0),)
+    assert stage.core.counts["reinjected"] == 1
+
+
+def test_a_validator_without_memory_is_quiet_until_its_old_rounds_have_passed():  # A5
+    stage = Stage()
+    stage.play(5)
+    newest = stage.rounds[5][0]
+    stage.disk = MemoryDisk()
+    stage.core = stage.begin(genesis=False)
+    assert stage.out() == [(ALL, CertRequest(()))]
+    assert stage.votes(1, stage.header(1, 6)) == []
+    for peer in (1, 2):
+        stage.say(peer, CertReply((newest,)))
+    assert stage.core.votes.quiet == 0
+    stage.say(3, CertReply(()))
+    assert stage.core.votes.quiet == 6
+    for round in range(1, 6):
+        for certificate in stage.rounds[round]:
+            stage.say(certificate.author, certificate)
+    stage.core.tick(50.0)
+    assert not [message for _, message in stage.out() if isinstance(message, Header)]  # round 6 is too early
+    assert stage.votes(1, stage.header(1, 6)) == []
+    stage.play(1)
+    stage.core.tick(100.0)
+    assert [message.round for _, message in stage.out() if isinstance(message, Header)] == [7]
+    assert len(stage.votes(1, stage.header(1, 7))) == 1
