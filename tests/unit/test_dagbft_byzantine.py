@@ -120,3 +120,36 @@ def test_behaviours_are_named():
         turn("nice", core, lambda: core)
     with pytest.raises(ValueError, match="'nice'; wanted one of"):
         turn_worker("nice", worker, 4)
+
+
+def test_floods_leave_memory_flat():  # C8
+    row = Row(4, {3: "flood"}, load_hz=10).start().go(3)
+    sizes = []
+    for _ in range(3):
+        row.go(2)
+        primaries = [row.primary(number) for number in row.honest]
+        workers = [row.run.validators[number].workers[0] for number in row.honest]
+        sizes.append(
+            max(len(core._parked) + len(core._certificates) + len(core._batches) + len(core.votes._votes)
+                for core in primaries) + max(len(worker._requests) for worker in workers)
+        )  # fmt: skip
+        assert all(len(core.blocks) < 4 * 60 for core in primaries)
+    row.verdict()
+    assert max(sizes) < 8 * 1024  # a flood asks for 20 headers of 1024 batches a second
+    assert row.height() > 8
+    for reason in ("future", "vote", "parked", "lacking", "header"):
+        assert row.refused(reason, 3) >= 1, reason
+    answered = sum(1 for number in row.honest for _ in [row.primary(number)._answers._given] if _[3] > 4096)
+    assert answered == 0 or row.height() > 8
+
+
+@pytest.mark.parametrize(("behaviour", "fallback"), [("slow-leader", False), ("slow", True)])
+def test_a_slow_validator(behaviour, fallback):  # B4: just under the timeout, and over it
+    row = Row(4, {2: behaviour})
+    row.delay_s = 0.3 if not fallback else 1.5
+    row.start().go(15)
+    row.verdict()
+    assert row.height() > 10
+    assert row.liar(2).lies > 0
+    ordered = {slot for commit in row.run.validators[0].history.commits() for slot in commit.blocks}
+    assert any(author == 2 for _, author in ordered) or fallback

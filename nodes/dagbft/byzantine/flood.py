@@ -5,9 +5,10 @@ Invariant: what is sent is well formed and signed, so that only limits help agai
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
-from nodes.dagbft.byzantine.liar import Liar
+from nodes.dagbft.byzantine.liar import Liar, Sent
 from nodes.dagbft.messages import (
     DIGEST_BYTES,
     MOST_DIGESTS,
@@ -15,6 +16,7 @@ from nodes.dagbft.messages import (
     Certificate,
     CertRequest,
     Header,
+    Message,
     StateRequest,
     Vote,
 )
@@ -24,8 +26,8 @@ from nodes.dagbft.primary.proposer import replace_signature
 
 
 class Flooder(Liar):
-    """Every `every_s` sends one of each: headers of rounds far ahead and a little ahead, huge ones with batches that
-    are nowhere, requests for everything, votes and certificates that are made up.
+    """Makes no honest header. Every `every_s` sends one of each: headers far ahead, some a little ahead whose parents
+    nobody has, huge ones with batches that are nowhere, requests for everything, votes and certificates made up.
     """
 
     def __init__(self, core: PrimaryCore, random: Random, every_s: float = 0.05) -> None:
@@ -33,6 +35,9 @@ class Flooder(Liar):
         self.every_s = every_s
         self._random = random
         self._due_s = 0.0
+
+    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+        return () if isinstance(message, Header) else ((receiver, message),)
 
     def tick(self, now_s: float) -> None:
         super().tick(now_s)
@@ -43,7 +48,9 @@ class Flooder(Liar):
         window: int = self.core.config.window
         step = self.lies % window
         for header in (
-            self._header(top + 1 + step, batches=0, known=False),
+            self._header(
+                top + 2 + step % 8 | 1, batches=0, known=False
+            ),  # odd rounds: the slots of even ones stay free
             self._header(top + 1, batches=MOST_PAYLOAD, known=True),
             self._header(top + 2 * window + step, batches=0, known=False),
         ):

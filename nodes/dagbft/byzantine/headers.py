@@ -21,6 +21,7 @@ class Equivocator(Liar):
         if not isinstance(message, Header) or message.author != self.core.me:
             return ((receiver, message),)
         other = self._other(message)
+        self.count_votes(message)  # and not by the honest core, which would give up on one when the other is certified
         sent = [(peer, message if number % 2 else other) for number, peer in enumerate(self.others(receiver))]
         if message.round % 2:
             sent += [(peer, other if number % 2 else message) for number, peer in enumerate(self.others(receiver))]

@@ -5,6 +5,8 @@ Invariant: a false vote is signed; two of them on one slot are what the quorums'
 
 from __future__ import annotations
 
+from typing import Any
+
 from nodes.dagbft.byzantine.liar import Liar
 from nodes.dagbft.messages import Header, Message, Vote, vote_digest
 from nodes.dagbft.primary.core import PrimaryCore
@@ -43,9 +45,9 @@ class Twins(Liar):
     def hear(self, peer: int, message: Message) -> None:
         (self.twin if self.is_with_twin(peer) else self.core).on_message(peer, message, self.now_s)
 
-    def on_batch(self, digest: bytes, worker: int, keys: Keys, own: bool, now_s: float, size: int = 0) -> None:
-        super().on_batch(digest, worker, keys, own, now_s, size)
-        self.twin.on_batch(digest, worker, keys, own, now_s, size)
+    def on_batch(self, digest: bytes, worker: int, keys: Keys, own: bool, now_s: float, *more: Any) -> None:
+        super().on_batch(digest, worker, keys, own, now_s, *more)
+        self.twin.on_batch(digest, worker, keys, own, now_s, *more)
 
     def tick(self, now_s: float) -> None:
         super().tick(now_s)
