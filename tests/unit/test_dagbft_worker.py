@@ -183,4 +183,4 @@ def test_batches_are_kept_for_some_rounds_of_collection():
     assert [record.key for record in stage.out().persist] == [batch_digest(old)]
     assert stage.core.shelf.body(batch_digest(old)) is None
     assert stage.core.shelf.body(batch_digest(new)) == new
-    assert list(stage.disk.items("batch"))[0][0] == batch_digest(new)
+    assert next(iter(stage.disk.items("batch")))[0] == batch_digest(new)

@@ -18,7 +18,7 @@ from nodes.dagbft.consensus.core import Commit, Event
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.durable import Durable
 from nodes.dagbft.execution.ledger import Ledger
-from nodes.dagbft.execution.transactions import SHARD_AT
+from nodes.dagbft.execution.transactions import home_shard
 from nodes.dagbft.identity import Identity, Roster, Verifier
 from nodes.dagbft.messages import (
     Certificate,
@@ -246,4 +246,4 @@ def look_into(body: bytes) -> tuple[int, int]:
         transactions = split_transactions(body)
     except ValueError:
         return 0, ANY
-    return len(transactions), int.from_bytes(transactions[0][SHARD_AT], "big") if transactions else ANY
+    return len(transactions), home_shard(transactions[0]) if transactions else ANY

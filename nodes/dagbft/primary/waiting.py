@@ -101,7 +101,7 @@ class Requests(Generic[K]):
         """Ask for this at the next `due`, unless these have been asked already."""
         wish = self._wishes.get(key)
         known = wish.hints if wish is not None else ()
-        fresh = tuple(hint for hint in hints if hint in self._others and hint not in known)
+        fresh = tuple(hint for hint in dict.fromkeys(hints) if hint in self._others and hint not in known)
         if wish is None:
             self._wishes[key] = _Wish(fresh, now_s, fresh, now_s)
             return

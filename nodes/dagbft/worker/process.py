@@ -15,7 +15,7 @@ from emulator.node import Node, NodeContext
 from emulator.units import Duration, Size
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.durable import Durable
-from nodes.dagbft.execution.transactions import HEAD_BYTES, SHARD_AT
+from nodes.dagbft.execution.transactions import home_shard
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Batch, BatchAck, BatchReply, BatchRequest, Cleanup, Message, SubmitTx, Synchronize
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT, WORKER_PORT
@@ -168,8 +168,3 @@ class Worker(Node):
             "rejected": dict(rejected),
             "counts": dict(self._core.counts),
         }
-
-
-def home_shard(transaction: bytes) -> int:
-    """The shard in whose blocks a transaction has effect; -1 where it is too short to be one."""
-    return int.from_bytes(transaction[SHARD_AT], "big") if len(transaction) >= HEAD_BYTES else -1
