@@ -37,6 +37,7 @@ class Observed:
 
     validators: list[str]
     correct: list[int]  # neither replaced by a Byzantine program nor crashed for good
+    steady: list[int]  # of these, the ones that never crashed
     made: dict[Slot, float] = field(default_factory=dict)
     early: Seen = field(default_factory=lambda: defaultdict(dict))
     committed: Seen = field(default_factory=lambda: defaultdict(dict))
@@ -58,12 +59,15 @@ class Observed:
         return sum(values) if values else None
 
     def writer(self) -> int | None:
-        """The correct validator with the longest log; None where nobody has one."""
-        writers = [node for node in self.correct if self.logs.get(node)]
-        return max(writers, key=lambda node: len(self.logs[node]), default=None)
+        """The correct validator with the longest log, of those that never crashed if there is one; None where nobody
+        has a log. (One that comes back executes its log again, and counts that.)"""
+        for among in (self.steady, self.correct):
+            if writers := [node for node in among if self.logs.get(node)]:
+                return max(writers, key=lambda node: len(self.logs[node]))
+        return None
 
     def log(self) -> dict[int, Entry]:
-        """The longest log of a correct validator."""
+        """The log of the `writer`."""
         writer = self.writer()
         return self.logs[writer] if writer is not None else {}
 
@@ -76,18 +80,23 @@ class Observed:
         return same and bool(written) and not self.rewritten
 
 
-def committee_of(document: Mapping[str, Any]) -> tuple[list[str], list[int]]:
-    """Names of the validators in their order, and the numbers of the correct ones, from the resolved scenario."""
+def committee_of(document: Mapping[str, Any]) -> tuple[list[str], list[int], list[int]]:
+    """Names of the validators in their order, and the numbers of the correct ones and of those that never crash, from
+    the resolved scenario."""
     programs = [program for program in document.get("program", []) if program.get("run") == PRIMARY]
     if not programs:
-        return [], []
+        return [], [], []
     names = list(programs[0]["config"]["validators"])
-    honest = {name for program in programs for name in names if _matches(name, program["nodes"])}
+    correct = {name for program in programs for name in names if _matches(name, program["nodes"])}
+    steady = set(correct)
     for action in document.get("action", []):
-        back = any(key in action for key in ("until", "for")) or _restarted(action, document)
-        if action["do"] == "crash" and not back:
-            honest -= {name for name in names if _matches(name, action.get("nodes", []))}
-    return names, [number for number, name in enumerate(names) if name in honest]
+        if action["do"] == "crash":
+            crashed = {name for name in names if _matches(name, action.get("nodes", ["*"]))}
+            steady -= crashed
+            if not any(key in action for key in ("until", "for")) and not _restarted(action, document):
+                correct -= crashed
+    numbers = [[number for number, name in enumerate(names) if name in among] for among in (correct, steady)]
+    return names, numbers[0], numbers[1]
 
 
 def _restarted(crash: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
@@ -100,9 +109,9 @@ def _matches(name: str, globs: list[str]) -> bool:
 
 def observe(run: Run) -> Observed:
     """Read the events of a run."""
-    names, correct = committee_of(run.document)
+    names, correct, steady = committee_of(run.document)
     numbers = {name: number for number, name in enumerate(names)}
-    seen = Observed(names, correct)
+    seen = Observed(names, correct, steady)
     for t_s, name, program, kind, data in run.events.select("t_s", "node", "program", "kind", "data").iter_rows():
         node = numbers.get(name)
         if node is None:

@@ -163,14 +163,21 @@ def test_a_log_may_begin_later_and_end_earlier(run: FakeRun) -> None:
 
 def test_who_crashed_for_good_is_not_correct(run: FakeRun) -> None:
     run.document["action"] = [{"at": "1 s", "do": "crash", "nodes": ["gs-c"]}]
-    assert committee_of(run.document) == (NAMES, [0, 1, 2])
+    assert committee_of(run.document) == (NAMES, [0, 1, 2], [0, 1, 2])
     assert analysis.summarise(run)["commit_ms_at"]["last"] == pytest.approx(1e3 * (1.2 + 1.1) / 2)
     run.document["action"] = [{"at": "1 s", "do": "crash", "nodes": ["gs-c"], "for": "5 s"}]
-    assert committee_of(run.document)[1] == [0, 1, 2, 3]
+    assert committee_of(run.document)[1:] == ([0, 1, 2, 3], [0, 1, 2])
     run.document["action"] = [
         {"at": "1 s", "do": "crash", "nodes": ["gs-c"]}, {"at": "2 s", "do": "restart", "nodes": ["gs-c"]},
     ]  # fmt: skip
     assert committee_of(run.document)[1] == [0, 1, 2, 3]
+
+
+def test_who_comes_back_counts_no_transactions(run: FakeRun) -> None:
+    """It executes its log again, and has the longest log here."""
+    run.document["action"] = [{"at": "1 s", "do": "crash", "nodes": ["gs-a"], "for": "1 s"}]
+    run.add(3.9, 1, "commit", index=2, leader=[3, 0], mode="steady", blocks=[], transactions=500)
+    assert analysis.summarise(run)["transactions"] == 50
 
 
 def test_who_runs_another_program_is_not_correct(run: FakeRun) -> None:

@@ -85,7 +85,7 @@ def test_slow_validators_are_others_than_those_that_crash() -> None:
         crash, slow = composed(seed, validators=4, faults={"crash": 1, "slow": 3})["action"]
         ends = {end for name in {f"v{number}" for number in range(4)} - set(crash["nodes"])
                 for end in (f"{name}:up", f"*:to-{name}")}  # fmt: skip
-        assert slow == {"at": "0 s", "do": "set", "links": slow["links"], "delay": "500 ms"}
+        assert slow == {"at": "0 s", "do": "set", "links": slow["links"], "delay": "200 ms"}
         assert set(slow["links"]) == ends
 
 
