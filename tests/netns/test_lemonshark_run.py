@@ -1,0 +1,71 @@
+"""`skyloom run lemonshark` over real sockets: validators commit the same, early results come true, faults are borne."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fabric_sandbox import needs_sandbox
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(120), needs_sandbox]
+
+ANY_MACHINE = "fidelity.lateness_p99=1 s"  # what is asserted here does not depend on how quick the machine is
+NEAR = ("validators=4", "topology=lan", "network.local=10 ms", "load.start=1 s", "load.drain=2 s")
+
+
+def run(folder: Path, duration: str, *parameters: str, code: int = 0) -> dict[str, Any]:
+    """The verdict of a run."""
+    sets = [word for parameter in (*parameters, ANY_MACHINE) for word in ("--set", parameter)]
+    command = [sys.executable, "-m", "emulator.cli", "run", "lemonshark", "--no-tui", "--json", "--runs", str(folder)]
+    done = subprocess.run(
+        [*command, "--duration", duration, *sets], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    verdict: dict[str, Any] = json.loads(done.stdout)
+    return verdict
+
+
+def test_what_clients_send_is_committed_and_answered_early(tmp_path: Path) -> None:
+    mixed = ("load.cross_shard=20 %", "load.gamma=10 %", "load.conflict=20 %", "load.chains=1")
+    verdict = run(tmp_path, "8 s", *NEAR, *mixed)
+    summary = verdict["summary"]
+    assert summary["clients"]["sent"] > 100
+    assert summary["clients"]["committed"] > 0.9 * summary["clients"]["sent"]
+    assert summary["early_ok"] > 0
+    assert (summary["early_wrong"], summary["places_wrong"], summary["logs_agree"]) == (0, 0, True)
+    assert summary["early_ms"] < summary["commit_ms"]
+    assert summary["early_ms"] > verdict["prediction"]["early_ms"] * 0.9, "no sooner than links allow"
+    assert summary["round_ms"] > summary["round_floor_ms"]
+    assert summary["clients"]["chains"] > 0
+    command = [sys.executable, "-m", "emulator.cli", "report", "lemonshark", "--runs", str(tmp_path)]
+    report = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()).read_text()
+    for title in ("Early finality against commit", "The DAG", "Throughput over time"):
+        assert title in report
+
+
+def test_bullshark_answers_at_the_commit(tmp_path: Path) -> None:
+    summary = run(tmp_path, "6 s", *NEAR, "consensus.protocol=bullshark", "consensus.network=psync")["summary"]
+    assert (summary["early_over_commit"], summary["early_share"]) == (1.0, 0.0)
+    assert summary["commits_by_kind"]["fallback"] == 0
+
+
+def test_a_crashed_validator_is_borne_and_comes_back(tmp_path: Path) -> None:
+    faults = ("faults.crash=1", "faults.at=2 s", "faults.restart_after=2 s")
+    summary = run(tmp_path, "10 s", *NEAR, *faults)["summary"]
+    assert summary["logs_agree"]
+    assert summary["commit_ms_at"]["last"] > 0, "the one that came back commits again"
+
+
+def test_without_a_quorum_nothing_is_committed(tmp_path: Path) -> None:
+    summary = run(tmp_path, "5 s", *NEAR, "faults.crash=2")["summary"]
+    assert summary["commits"] == 0
+
+
+def test_satellites_are_validators(tmp_path: Path) -> None:
+    summary = run(tmp_path, "10 s", "validators=4", "topology=leo", "leo.satellites=2", "load.drain=4 s")["summary"]
+    assert summary["logs_agree"]
+    assert summary["clients"]["committed"] > 0
