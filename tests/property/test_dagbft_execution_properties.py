@@ -141,10 +141,7 @@ def psync(seed):
     return Rules("psync", Hashed(4, seed), look_back=4)
 
 
-@pytest.mark.parametrize(
-    "clause",
-    ["persists", "passes_leader_check", "knows_what_is_before", "is_not_written_beside", "passes_foreign_leader_check"],
-)
+@pytest.mark.parametrize("clause", ["persists", "passes_leader_check", "knows_what_is_before", "is_not_written_beside"])
 def test_the_self_check_notices_when_a_clause_is_switched_off(monkeypatch, clause):
     """M1: without the clause, early results are told that do not come true, and they are counted."""
     if clause == "persists":
@@ -154,8 +151,13 @@ def test_the_self_check_notices_when_a_clause_is_switched_off(monkeypatch, claus
     assert wrong_over(60, Mix(beta=0.6, gamma=0.0, chained=0.0, keys=1), psync) > 0
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.sampled_from([4, 7]), SEEDS, st.sampled_from(WEATHERS), MIXES, st.sampled_from(list(PROTOCOLS)))
-def test_support_gated_order_too(n, seed, weather, mix, protocol):
-    for ledger in judge(n, seed, weather, mix, Rules(protocol, Hashed(n, seed), order="support-gated")):
-        assert (ledger.counts.early_wrong, ledger.counts.resets, ledger.counts.early_unmatched) == (0, 0, 0)
+def test_the_self_check_notices_when_the_foreign_leader_check_is_switched_off(monkeypatch):
+    """M1, T3: one DAG in fifty tells; those that did come first, quick while random DAGs stay the same."""
+    monkeypatch.setattr(EarlyRule, "passes_foreign_leader_check", lambda self, *given: True)
+    mix = Mix(beta=0.9, gamma=0.0, chained=0.0, keys=1, per_block=6)
+    tries = [(5144, 4), (5000, 4), (1056, 0), (1120, 2), *[(seed, seed % len(WEATHERS)) for seed in range(200)]]
+    assert any(
+        ledger.counts.early_wrong
+        for seed, weather in tries
+        for ledger in judge(4, seed, WEATHERS[weather], mix, Rules("psync", Hashed(4, seed), look_back=50))
+    )
