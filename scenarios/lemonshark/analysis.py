@@ -144,6 +144,16 @@ def figures(run: Run) -> list[Drawing]:
     return made
 
 
+def compare_figures(runs: tuple[Run, Run]) -> list[Drawing]:
+    """Latency distributions of two runs on one pair of axes."""
+    from scenarios.lemonshark.drawings import two_shares
+
+    one, other = ((name, observe(run)) for name, run in zip("ab", runs, strict=True))
+    if not all(any(True for _ in at_author(seen)) for _, seen in (one, other)):
+        return []
+    return [two_shares(one, other)]
+
+
 def sweep_figures(table: polars.DataFrame) -> list[Drawing]:
     """Latency against the number of validators, and of crashes: those that were swept."""
     from scenarios.lemonshark.drawings import swept

@@ -25,19 +25,36 @@ MOST_WINDOW = 40  # rounds that can be told apart
 
 def shares(seen: Observed) -> drawing.Drawing:
     """Shares of the blocks that are answered and committed within a time, at their authors."""
+    figure, axes = drawing.new()
+    blocks = _shares(axes, seen, "", "-")
+    caption = f"{blocks:,} blocks, each at its author. Dotted: means."
+    return drawing.Drawing("latency", "Early finality against commit", caption, figure)
+
+
+def two_shares(one: tuple[str, Observed], other: tuple[str, Observed]) -> drawing.Drawing:
+    """The same of two runs, each with its name, on one pair of axes."""
+    figure, axes = drawing.new(height_in=4.2)
+    counts = [
+        _shares(axes, seen, f"{name}, ", style) for (name, seen), style in zip((one, other), ("-", "--"), strict=True)
+    ]
+    caption = f"{counts[0]:,} blocks of {one[0]} (solid) and {counts[1]:,} of {other[0]} (dashed), at their authors."
+    return drawing.Drawing("latencies", "Early finality against commit in two runs", caption, figure)
+
+
+def _shares(axes: Any, seen: Observed, prefix: str, style: str) -> int:
+    """Draw the two distributions of a run; of how many blocks."""
     import numpy as np
 
     latencies = np.array([(answer_s, commit_s) for _, answer_s, commit_s in at_author(seen)]) * 1e3
-    figure, axes = drawing.new()
     heights = np.arange(1, len(latencies) + 1) / len(latencies)
     for column, colour, label in ((0, EARLY, "early or committed"), (1, COMMIT, "committed")):
         values = np.sort(latencies[:, column])
-        axes.step(values, heights, where="post", color=colour, label=f"{label}: mean {values.mean():,.0f} ms")
+        text = f"{prefix}{label}: mean {values.mean():,.0f} ms"
+        axes.step(values, heights, style, where="post", color=colour, label=text)
         axes.axvline(float(values.mean()), color=colour, linewidth=0.8, linestyle=":")
     axes.set(xlabel="time since the block was made, ms", ylabel="share of blocks", ylim=(0, 1), xlim=(0, None))
     axes.legend(loc="lower right")
-    caption = f"{len(latencies):,} blocks, each at its author. Dotted: means."
-    return drawing.Drawing("latency", "Early finality against commit", caption, figure)
+    return len(latencies)
 
 
 def window(seen: Observed, first: int, rounds: int, viewer: int) -> drawing.Drawing:

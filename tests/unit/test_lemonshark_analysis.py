@@ -199,6 +199,14 @@ def test_figures(run: FakeRun) -> None:
     assert "transactions a second" in texts[2]
 
 
+def test_two_runs_side_by_side(run: FakeRun) -> None:
+    (made,) = analysis.compare_figures((run, run))  # type: ignore[arg-type]
+    text = drawing.svg(made.figure)
+    assert "a, early or committed: mean 967 ms" in text
+    assert "b, committed: mean 1,167 ms" in text
+    assert analysis.compare_figures((run, FakeRun())) == []  # type: ignore[arg-type]
+
+
 def test_the_window_is_in_the_middle_or_where_it_is_asked_for(run: FakeRun) -> None:
     for round in range(1, 41):
         run.add(5.0 + round, 3, "header", round=round)
