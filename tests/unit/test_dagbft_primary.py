@@ -220,7 +220,7 @@ def test_floods_leave_memory_flat():  # C8
     for number in range(300):
         far = stage.header(1, 2 + number % 100, parents=tuple(bytes([n, number % 256]) * 16 for n in range(3)))
         stage.say(1, far)
-    assert len(stage.core._parked) <= CONFIG.most_parked
+    assert len(stage.core.voting.parked) <= CONFIG.most_parked
     assert sum(count for (reason, peer), count in stage.refused().items() if peer == 1) >= 290
     stage.play(3)
     digests = tuple(each.digest for each in stage.rounds[1])

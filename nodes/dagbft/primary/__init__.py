@@ -1,7 +1,8 @@
 """The primary of a validator: headers, votes and certificates, and what consensus makes of them.
 
 `core.PrimaryCore` is the door. Below it: `config`, `effects` (what comes out), `records` (what is kept on disk),
-`payload` (batches), `waiting` (what lacks something, and asking for it), `ballot` (votes on own headers), `pace` (when
-the next header is due), `delivery` (what can be executed), `catchup` (how a late validator comes back), `answers` (what
-others ask of this one). `process` owns sockets, timers and the store.
+`payload` (batches), `waiting` and `requests` (what lacks something, and asking for it), `voting` (headers of others),
+`proposer` and `ballot` (own headers), `pace` (when the next one is due), `blocks` (certificates), `delivery` (what can
+be executed), `catchup` (how a late validator comes back), `answers` (what others ask of this one). `process` owns
+sockets, timers and the store.
 """

@@ -1,8 +1,7 @@
 """The core of a primary: messages, batches and the time go in, effects come out.
 
-Invariant: a header is voted for only when all its parents and all its batches are held, once for each (round, author),
-and the record of the vote is among the effects that carry it; so is every own header's and certificate's. Whatever
-comes from a peer is taken in, parked within bounds, or counted in `rejected` by reason and peer.
+Invariant: the records of votes, own headers, certificates and commits are among the effects that carry what rests on
+them. Whatever comes from a peer is taken in, parked within bounds, or counted in `rejected` by reason and peer.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Protocol
 
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Slot
-from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_header, check_vote
+from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_vote
 from nodes.dagbft.messages import (
     Certificate,
     CertReply,
@@ -24,7 +23,6 @@ from nodes.dagbft.messages import (
     StateRequest,
     Synchronize,
     Vote,
-    vote_digest,
 )
 from nodes.dagbft.primary.answers import Answers
 from nodes.dagbft.primary.ballot import VoteLog
@@ -37,9 +35,9 @@ from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.pace import Pace
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.proposer import Proposer
-from nodes.dagbft.primary.records import Archive, certificate_records, commit_record, vote_record
+from nodes.dagbft.primary.records import Archive, certificate_records, commit_record
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
-from nodes.dagbft.primary.waiting import Parking
+from nodes.dagbft.primary.voting import Voting
 from nodes.dagbft.store import Disk
 from nodes.dagbft.wire import decode
 
@@ -82,9 +80,9 @@ class PrimaryCore:
         self._verifier = verifier
         self._signer = signer
         self._coin = coin
-        self._parked: Parking[bytes | Name, Header] = Parking()
         self._certificates = CertificateRequests(me, n, config.retry_s, config.retry_peers)
         self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers)
+        self.voting = Voting(self, signer, verifier, coin, self._certificates, self._batches)
         self._answers = Answers(self.archive, config.most_answers)
         self._delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._catchup = Catchup(me, n, config.retry_s, config.sync_after)
@@ -119,7 +117,7 @@ class PrimaryCore:
         """A message of another validator's primary."""
         match message:
             case Header():
-                self._on_header(peer, message, now_s)
+                self.voting.on_header(peer, message, now_s)
             case Vote():
                 self._on_vote(peer, message, now_s)
             case Certificate():
@@ -150,8 +148,7 @@ class PrimaryCore:
         if own:
             self.payload.offer(name, keys, shard)
         self._batches.got(name)
-        for header in self._parked.arrived(name):
-            self._try_vote(header, now_s)
+        self.voting.arrived(name, now_s)
         self._settle(now_s)
 
     def tick(self, now_s: float) -> None:
@@ -183,67 +180,15 @@ class PrimaryCore:
         self.rejected[reason, peer] += 1
 
     @property
+    def probing(self) -> bool:
+        """Whether this validator has lost its memory and does not know yet how long to be quiet."""
+        return self._probe is not None
+
+    @property
     def may_propose(self) -> bool:
         """Whether a header of the next round would be of use, and cannot be a second one."""
         round = self.pace.round + 1
         return self._probe is None and round > self.votes.quiet and round >= self._catchup.seen
-
-    # Headers and votes
-
-    def _on_header(self, peer: int, header: Header, now_s: float) -> None:
-        slot = (header.round, header.author)
-        if peer != header.author:
-            return self.reject("sender", peer)
-        if header.round <= self.blocks.floor + (self.blocks.floor > 0):  # its parents must be held, too
-            return self.reject("stale", peer)
-        if header.round > max(self.proposer.round, self.pace.round) + self.config.window:
-            return self.reject("future", peer)
-        if reason := check_header(header, self.roster, self._verifier):
-            return self.reject(reason, peer)
-        if self._coin is not None and not self._coin.accepts(header.author, header.round, header.coin_share):
-            return self.reject("coin", peer)
-        if slot in self._parked:
-            return self.reject("parked", peer)
-        return self._try_vote(header, now_s)
-
-    def _try_vote(self, header: Header, now_s: float) -> None:
-        """Vote for a sound header, or park it until its parents and batches are here."""
-        author, round = header.author, header.round
-        voted = self.votes.find((round, author))
-        if voted is not None and voted != header.id:
-            return self.reject("equivocation", author)
-        if self._probe is not None or (voted is None and round <= self.votes.quiet):
-            self.counts["quiet"] += 1
-            return None
-        parents = [parent for parent in header.parents if self.blocks.get(parent) is None]
-        batches = self.payload.missing(header.payload)
-        if (parents or batches) and voted is None:
-            return self._park(header, parents, batches, now_s)
-        if voted is None:
-            if self.blocks.parents(round, header.parents) is None:
-                return self.reject("parents", author)
-            if self.payload.summary(header.payload) != header.summary:
-                return self.reject("summary", author)
-            self.votes.enter((round, author), header.id)
-            self.effects.persist.append(vote_record(round, author, header.id))
-        signature = self._signer.sign(vote_digest(header.id, round, author))
-        self.effects.send.append((author, Vote(header.id, round, author, self.me, signature)))
-        return None
-
-    def _park(self, header: Header, parents: list[bytes], batches: list[Name], now_s: float) -> None:
-        if self._parked.count(header.author) >= self.config.most_parked:
-            return self.reject("parked", header.author)
-        lacks = self._parked.lacks(header.author)
-        if lacks and lacks + len(parents) + len(batches) > self.config.most_lacking:
-            return self.reject("lacking", header.author)
-        self._parked.park((header.round, header.author), header, [*parents, *batches])
-        self.counts["parked"] += 1
-        for parent in parents:
-            if not self.blocks.knows(parent):
-                self._certificates.want(parent, (header.author,), now_s)
-        for name in batches:
-            self._batches.want(name, (header.author,), now_s)
-        return None
 
     def _on_vote(self, peer: int, vote: Vote, now_s: float) -> None:
         ballot = self.proposer.ballots.get(vote.round)
@@ -323,8 +268,7 @@ class PrimaryCore:
                 self.effects.advanced.append(one.round)
             for event in events:
                 self._on_event(event)
-            for header in self._parked.arrived(one.digest):
-                self._try_vote(header, now_s)
+            self.voting.arrived(one.digest, now_s)
         self._collect(now_s)
 
     def _on_event(self, event: Event) -> None:
@@ -349,16 +293,10 @@ class PrimaryCore:
         self._floor = floor
         for certificate in self.blocks.collect():
             self._deliver(certificate, now_s)
-        gone = self.votes.collect(floor)
-        self.effects.persist += [vote_record(*slot, None) for slot in gone]
-        for header in self._parked.collect(floor + 1):  # what certified blocks lack, too, is asked for again when due
-            for name in header.payload:
-                if not self._parked.wants(name):
-                    self._batches.got(name)
+        self.voting.collect(floor)
         self.proposer.collect(floor)
         if self._coin is not None:
             self._coin.collect(floor)
-        self._certificates.keep(lambda digest: self.blocks.wants(digest) or self._parked.wants(digest))
         self.effects.floor = floor
         self.effects.workers += [(worker, Cleanup(floor)) for worker in range(self.roster.workers)]
 

@@ -33,4 +33,7 @@ class Effects:
     floor: int | None = None  # rounds up to this one have been collected
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__dataclass_fields__)
+        return bool(
+            self.persist or self.send or self.workers or self.primary or self.made or self.advanced or self.blocks
+            or self.found or self.execute or self.forget or self.floor is not None
+        )  # fmt: skip

@@ -8,28 +8,22 @@ Invariant: messages and replies leave after the records that they rest on are ke
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 from emulator.node import Node, NodeContext
-from nodes.dagbft.consensus.core import Commit, Event
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.durable import Durable
 from nodes.dagbft.execution.ledger import Ledger
-from nodes.dagbft.execution.transactions import home_shard
 from nodes.dagbft.identity import Identity, Roster, Verifier
 from nodes.dagbft.messages import (
     Certificate,
     CertReply,
     CertRequest,
-    FinalReply,
     Header,
     Message,
     OthersBatch,
     OurBatch,
-    SpecReply,
     StateReply,
     StateRequest,
     Subscribe,
@@ -38,16 +32,12 @@ from nodes.dagbft.messages import (
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
-from nodes.dagbft.primary.payload import ANY
 from nodes.dagbft.primary.records import TABLES
 from nodes.dagbft.primary.settings import PrimarySettings
+from nodes.dagbft.primary.telling import Clients, Reply, Sizes, emit, tally
 from nodes.dagbft.store import Store
 from nodes.dagbft.transport.local import LocalServer
 from nodes.dagbft.transport.mesh import Mesh
-from nodes.dagbft.wire import split_transactions
-
-Reply = SpecReply | FinalReply
-_CLIENT_BYTES = 8  # of a transaction's identifier: whose it is
 
 
 class Primary(Node):
@@ -58,10 +48,10 @@ class Primary(Node):
 
     def __init__(self, config: PrimarySettings, context: NodeContext) -> None:
         super().__init__(config, context)
-        self._clients: dict[bytes, str] = {}  # labels by the beginning of their transactions' identifiers
+        self._clients = Clients()
         self._timer: asyncio.TimerHandle | None = None
         self._due = False  # whether effects will be carried out in this turn of the loop
-        self._sizes: dict[bytes, int] = {}  # transactions by batch, as long as it may be committed
+        self._sizes = Sizes()
 
     async def setup(self) -> None:
         context, config = self.context, self.config
@@ -119,13 +109,11 @@ class Primary(Node):
 
     def _on_local(self, label: str, message: Message) -> None:
         if isinstance(message, Subscribe):
-            if len(self._clients) < 1024:
-                self._clients[message.client.to_bytes(_CLIENT_BYTES, "big")] = label
+            self._clients.subscribe(message.client, label)
         elif isinstance(message, OurBatch | OthersBatch) and label == f"worker-{message.worker}":
             replies = self._ledger.on_batch(message.digest, message.body)
             keys, own = self._ledger.write_keys(message.digest), isinstance(message, OurBatch)
-            size, (transactions, shard) = len(message.body), look_into(message.body)
-            self._sizes[message.digest] = transactions
+            size, shard = len(message.body), self._sizes.look_into(message.digest, message.body)
             self._core.on_batch(message.digest, message.worker, keys, own, self.context.now(), size, shard)
             self._durable.add([], partial(self._reply, replies))
             self._changed()
@@ -173,21 +161,10 @@ class Primary(Node):
         for round in effects.advanced:
             self.context.emit("advance", round=round)
         for event in effects.events:
-            self._emit(event)
+            emit(self.context, self._core, self._sizes, event)
         self._ledger.forget(effects.forget)
-        for digest in effects.forget:
-            self._sizes.pop(digest, None)
+        self._sizes.forget(effects.forget)
         return replies
-
-    def _emit(self, event: Event) -> None:
-        if isinstance(event, Commit):
-            batches = [digest for slot in event.blocks for digest, _ in self._core.payload_of(slot)]
-            told = {"index": event.number, "leader": event.leader, "mode": event.kind, "blocks": event.blocks}
-            if all(digest in self._sizes for digest in batches):
-                told["transactions"] = sum(self._sizes[digest] for digest in batches)
-            self.context.emit("commit", **told)
-        else:
-            self.context.emit("early", round=event.block[0], author=event.block[1])
 
     def _send(self, effects: Effects, replies: list[Reply]) -> None:
         """Everything that leaves this process."""
@@ -205,45 +182,12 @@ class Primary(Node):
 
     def _reply(self, replies: Sequence[Reply]) -> None:
         """Results to the clients whose transactions these are."""
-        for reply in replies:
-            by_client: dict[str, list[tuple[bytes, bytes]]] = {}
-            for result in reply.results:
-                if (label := self._clients.get(result[0][:_CLIENT_BYTES])) is not None:
-                    by_client.setdefault(label, []).append(result)
-            for label, results in by_client.items():
-                if isinstance(reply, SpecReply):
-                    self._local.send(label, SpecReply(reply.round, reply.author, tuple(results)))
-                else:
-                    self._local.send(label, FinalReply(reply.round, reply.author, reply.cause, tuple(results)))
+        for label, reply in self._clients.replies(replies):
+            self._local.send(label, reply)
 
     def tally(self) -> dict[str, object]:
         """What this primary did."""
-        core, ledger, check = self._core, self._ledger.counts, self._core.consensus.check
-        rejected: Counter[str] = Counter()
-        for (reason, _), count in [*core.rejected.items(), *self._mesh.rejected.items()]:
-            rejected[reason] += count
-        return {
-            "round": core.proposer.round,
-            "commits": core.consensus.commits,
-            **{name: getattr(ledger, name) for name in ledger.__dataclass_fields__},
-            "places_ok": check.ok,
-            "places_wrong": check.wrong,
-            "bytes": self._mesh.counters()["sent_bytes"],
-            "cpu_s": time.process_time(),
-            "signatures": self._verifier.checked,
-            "signatures_remembered": self._verifier.remembered,
-            "store_commits": self._durable.commits,
-            **{name: value for name, value in self._mesh.counters().items() if name != "rejected"},
-            "rejected": dict(rejected),
-            "counts": dict(core.counts),
-            "digest": self._ledger.digest.hex(),
-        }
-
-
-def look_into(body: bytes) -> tuple[int, int]:
-    """How many transactions a batch has, and their home shard, which own workers keep apart; (0, -1) for nonsense."""
-    try:
-        transactions = split_transactions(body)
-    except ValueError:
-        return 0, ANY
-    return len(transactions), home_shard(transactions[0]) if transactions else ANY
+        links = self._mesh.counters()
+        del links["rejected"]
+        told = tally(self._core, self._ledger, self._verifier, self._mesh.rejected)
+        return {**links, "bytes": links["sent_bytes"], "store_commits": self._durable.commits, **told}

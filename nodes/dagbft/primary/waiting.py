@@ -143,4 +143,7 @@ class Requests(Generic[K]):
 
     @property
     def next_s(self) -> float:
-        return min((wish.due_s for wish in self._wishes.values()), default=float("inf"))
+        """When something is due; infinity where nothing is."""
+        if not self._wishes:
+            return float("inf")
+        return min(wish.due_s for wish in self._wishes.values())

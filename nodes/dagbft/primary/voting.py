@@ -1,0 +1,121 @@
+"""Headers of others: whether they are sound, what they wait for, and the vote on them.
+
+Invariant: a header is voted for only when all its parents and all its batches, of the workers that it names, are held,
+and only the first one of each (round, author). The record of a vote is among the effects that carry it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nodes.dagbft.identity import Verifier, check_header
+from nodes.dagbft.messages import Header, Vote, vote_digest
+from nodes.dagbft.primary.coin import Coin
+from nodes.dagbft.primary.payload import Name
+from nodes.dagbft.primary.records import vote_record
+from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
+from nodes.dagbft.primary.waiting import Parking
+
+if TYPE_CHECKING:
+    from nodes.dagbft.primary.core import PrimaryCore, Signer
+
+
+class Voting:
+    """Part of a primary's core, in which it looks up what it needs."""
+
+    def __init__(
+        self,
+        core: PrimaryCore,
+        signer: Signer,
+        verifier: Verifier,
+        coin: Coin | None,
+        certificates: CertificateRequests,
+        batches: SynchronizeRequests,
+    ) -> None:
+        self.parked: Parking[bytes | Name, Header] = Parking()
+        self._core = core
+        self._signer = signer
+        self._verifier = verifier
+        self._coin = coin
+        self._certificates = certificates
+        self._batches = batches
+
+    def on_header(self, peer: int, header: Header, now_s: float) -> None:
+        """A header has come: refuse it, vote for it, or park it."""
+        core = self._core
+        if reason := self._refusal(peer, header):
+            core.reject(reason, peer)
+        elif (header.round, header.author) in self.parked:
+            core.reject("parked", peer)
+        else:
+            self._vote(header, now_s)
+
+    def arrived(self, key: bytes | Name, now_s: float) -> None:
+        """A certificate or a batch is held from now on."""
+        for header in self.parked.arrived(key):
+            self._vote(header, now_s)
+
+    def _refusal(self, peer: int, header: Header) -> str:
+        """Why a header is refused; "" where it is sound."""
+        core = self._core
+        floor = core.blocks.floor
+        if peer != header.author:
+            return "sender"
+        if header.round <= floor + (floor > 0):  # its parents must be held, too
+            return "stale"
+        if header.round > max(core.proposer.round, core.pace.round) + core.config.window:
+            return "future"
+        if reason := check_header(header, core.roster, self._verifier):
+            return reason
+        sound = self._coin is None or self._coin.accepts(header.author, header.round, header.coin_share)
+        return "" if sound else "coin"
+
+    def _vote(self, header: Header, now_s: float) -> None:
+        """Vote for a sound header, or park it until its parents and batches are here."""
+        core, author, round = self._core, header.author, header.round
+        voted = core.votes.find((round, author))
+        if voted is not None and voted != header.id:
+            return core.reject("equivocation", author)
+        if core.probing or (voted is None and round <= core.votes.quiet):
+            core.counts["quiet"] += 1
+            return None
+        if voted is None:
+            parents = [parent for parent in header.parents if core.blocks.get(parent) is None]
+            batches = core.payload.missing(header.payload)
+            if parents or batches:
+                return self._park(header, parents, batches, now_s)
+            if core.blocks.parents(round, header.parents) is None:
+                return core.reject("parents", author)
+            if core.payload.summary(header.payload) != header.summary:
+                return core.reject("summary", author)
+            core.votes.enter((round, author), header.id)
+            core.effects.persist.append(vote_record(round, author, header.id))
+        signature = self._signer.sign(vote_digest(header.id, round, author))
+        core.effects.send.append((author, Vote(header.id, round, author, core.me, signature)))
+        return None
+
+    def _park(self, header: Header, parents: list[bytes], batches: list[Name], now_s: float) -> None:
+        core, author = self._core, header.author
+        if self.parked.count(author) >= core.config.most_parked:
+            return core.reject("parked", author)
+        lacks = self.parked.lacks(author)
+        if lacks and lacks + len(parents) + len(batches) > core.config.most_lacking:
+            return core.reject("lacking", author)
+        self.parked.park((header.round, author), header, [*parents, *batches])
+        core.counts["parked"] += 1
+        for parent in parents:
+            if not core.blocks.knows(parent):
+                self._certificates.want(parent, (author,), now_s)
+        for name in batches:
+            self._batches.want(name, (author,), now_s)
+        return None
+
+    def collect(self, floor: int) -> None:
+        """Forget votes and headers of rounds up to `floor`, and what these lacked."""
+        core = self._core
+        core.effects.persist += [vote_record(*slot, None) for slot in core.votes.collect(floor)]
+        for header in self.parked.collect(floor + 1):  # what certified blocks lack, too, is asked for again when due
+            for name in header.payload:
+                if not self.parked.wants(name):
+                    self._batches.got(name)
+        self._certificates.keep(lambda digest: core.blocks.wants(digest) or self.parked.wants(digest))
