@@ -13,8 +13,11 @@ from nodes.dagbft.consensus.core import Commit, Rules
 from nodes.dagbft.consensus.run_file import commit_log, feed
 from nodes.dagbft.messages import Certificate, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
+from nodes.dagbft.primary.records import TABLES as PRIMARY_TABLES
 from nodes.dagbft.simulate import Settings, Simulation, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
+from nodes.dagbft.store import Store
+from nodes.dagbft.worker.shelf import TABLES as WORKER_TABLES
 
 QUICK = PrimaryConfig(leader_timeout_s=0.5, rules=Rules(look_back=20, keep=30))
 PSYNC = PrimaryConfig(leader_timeout_s=0.5, rules=Rules(protocol="psync", look_back=20, keep=30))
@@ -270,3 +273,30 @@ def test_loss_and_jitter(loss):  # B6
     agree(run)
     assert min(heights(run)) > 2
     assert run.network.messages < 40 * 15 * 50  # requests do not multiply
+
+
+def test_real_stores_do_as_those_in_memory_do(tmp_path, monkeypatch):
+    stores = []
+
+    def new_store() -> Store:
+        stores.append(Store(tmp_path / str(len(stores)), PRIMARY_TABLES + WORKER_TABLES, sync=False))
+        return stores[-1]
+
+    def play() -> Simulation:
+        run = simulation(delay=uniform(0.04)).start().run(2)
+        run.network.cut([(0, 1, 2)])
+        run.run(8)
+        run.network.heal()
+        run.run(1)
+        run.crash(0)
+        run.run(1)
+        run.restart(0)
+        return run.run(4)
+
+    in_memory = play()
+    monkeypatch.setattr("nodes.dagbft.simulate.validator.MemoryDisk", new_store)
+    stored = play()
+    agree(stored)
+    assert [stored.log(number) for number in range(4)] == [in_memory.log(number) for number in range(4)]
+    for store in stores:
+        store.close()
