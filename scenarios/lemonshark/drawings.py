@@ -124,8 +124,9 @@ def throughput(seen: Observed) -> drawing.Drawing:
     for index, entry in log.items():
         amounts[int(times_s[index] // width_s)] += counted.get(index, 0) if counted else len(entry.blocks)
     figure, axes = drawing.new()
-    bins = range(max(amounts, default=0) + 1)
-    axes.step([width_s * place for place in bins], [amounts[place] / width_s for place in bins], where="post")
+    bins = max(amounts, default=0) + 1
+    rates = [amounts[place] / width_s for place in range(bins)]
+    axes.stairs(rates, [width_s * place for place in range(bins + 1)], linewidth=1.6, color=COMMIT)
     what = "transactions" if counted else "blocks"
     axes.set(xlabel="scenario time in s", ylabel=f"{what} a second", ylim=(0, None), xlim=(0, None))
     caption = f"Committed {what} in steps of {width_s:g} s, at the validator with the longest log."

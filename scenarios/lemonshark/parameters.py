@@ -133,6 +133,12 @@ class Parameters(Table):
     topology: Annotated[str, Field(min_length=1)] = "five-regions"
     """Where they are: "five-regions" (of AWS), "lan" (one site), "leo" (ground stations and satellites), or a CSV
     matrix of round trips between sites."""
+    workers: Annotated[int, Field(ge=1, le=8)] = 1
+    """Workers of each validator, among which its client deals its transactions."""
+    durability: Literal["process", "disk"] = "process"
+    """What votes, headers and batches survive before they are sent: the death of the process, or a power failure."""
+    key_log: bool = False
+    """Write the secrets of all TLS sessions into the run folder, so that Wireshark can decrypt a capture."""
     consensus: Consensus = _default(Consensus)
     """Which rules the validators follow."""
     load: Load = _default(Load)

@@ -1,6 +1,6 @@
 """The programs of a validator: primary, worker and client, with their configuration.
 
-Invariant: what all validators must agree on (rules, seeds, names) stands once, in `_shared`, and is the same for all.
+Invariant: what all validators must agree on is the same for all: a program has one configuration for all its nodes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from scenarios.lemonshark.parameters import Parameters
 def programs(parameters: Parameters, validators: list[str], options: RecipeOptions) -> list[dict[str, Any]]:
     """`[[program]]` tables, in the order in which they start."""
     consensus, load = parameters.consensus, parameters.load
+    kept = {"validators": validators, "durability": parameters.durability, "key_log": parameters.key_log}
     primary = {
-        "validators": validators,
+        **kept,
+        "workers": parameters.workers,
         "protocol": consensus.network,
         "order": "support-gated" if consensus.protocol == "support-gated" else "causal",
         "early": consensus.protocol != "bullshark",
@@ -29,17 +31,26 @@ def programs(parameters: Parameters, validators: list[str], options: RecipeOptio
         "header_delay": show(consensus.header_delay_s, "duration"),
     }
     worker = {
-        "validators": validators,
+        **kept,
         "batch_delay": show(consensus.batch_delay_s, "duration"),
         "batch_size": show(consensus.batch_size_bytes, "size"),
     }
     tables = [
         _program("primary", "nodes.dagbft.primary.process:Primary", validators, primary),
-        _program("worker", "nodes.dagbft.worker.process:Worker", validators, worker),
+        *(
+            _program(
+                "worker" if parameters.workers == 1 else f"worker-{index}",
+                "nodes.dagbft.worker.process:Worker",
+                validators,
+                worker | {"index": index},
+            )
+            for index in range(parameters.workers)
+        ),
     ]
     if load.rate or load.chains:
         client = {
             "validators": validators,
+            "workers": parameters.workers,
             "rate": load.rate / len(validators),
             "size": show(load.size_bytes, "size"),
             "start": show(load.start_s, "duration"),

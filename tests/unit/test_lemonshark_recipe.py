@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from emulator.errors import DataError
+from emulator.scenario import load
 from emulator.tables import ParameterError, RecipeOptions
 from scenarios.lemonshark.recipe import STATIONS, Parameters, compose
 from topologies.stations import SITES
@@ -108,6 +109,22 @@ def test_stations_exist_once() -> None:
 
 def test_without_load_there_are_no_clients() -> None:
     assert [each["name"] for each in composed(load={"rate": 0.0})["program"]] == ["primary", "worker"]
+
+
+def test_workers() -> None:
+    data = composed(workers=2)
+    assert [each["name"] for each in data["program"]] == ["primary", "worker-0", "worker-1", "client"]
+    assert [program(data, f"worker-{index}")["config"]["index"] for index in (0, 1)] == [0, 1]
+    assert program(data, "primary")["config"]["workers"] == program(data, "client")["config"]["workers"] == 2
+
+
+def test_the_scenario_loads_with_every_program() -> None:
+    """What is composed fits the programs' own settings."""
+    overrides = ("workers=2", "consensus.coin=threshold", "load.chains=1", "faults.crash=1", "faults.slow=1")
+    scenario = load("lemonshark", overrides)
+    assert [each.name for each in scenario.programs] == ["primary", "worker-0", "worker-1", "client"]
+    assert scenario.programs[3].config_values["stop_s"] == 55.0
+    assert load("lemonshark", ("topology=leo", "leo.satellites=2")).topology == "topologies.leo"
 
 
 @pytest.mark.parametrize(
