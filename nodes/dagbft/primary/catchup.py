@@ -25,7 +25,9 @@ class Catchup:
         self._sync_after = sync_after
         self._turn = 0
         self._due_s = NEVER
-        self._next = 0  # commit number to ask from
+        self._next: int | None = None  # commit number to go on from, where a peer's answer ended
+        self._asked = -1  # the peer
+        self._first = 0  # and from which commit on
 
     @property
     def asking(self) -> bool:
@@ -35,27 +37,32 @@ class Catchup:
     def due_s(self) -> float:
         return self._due_s
 
-    def note(self, round: int, held: int, commits: int, now_s: float) -> None:
+    def note(self, round: int, held: int, now_s: float) -> None:
         """A sound certificate of this round came; `held` is the highest round of which a quorum is held."""
         self.seen = max(self.seen, round)
         if self.seen - held > self._sync_after and not self.asking:
-            self._next, self._due_s = commits, now_s
+            self._next, self._due_s = None, now_s
 
-    def ask(self, now_s: float) -> tuple[int, int] | None:
-        """The peer to ask now, and from which commit on."""
+    def ask(self, commits: int, now_s: float) -> tuple[int, int] | None:
+        """The peer to ask now, and from which commit on: where the last answer ended, else this validator's own."""
         if now_s < self._due_s:
             return None
-        peer = self._others[self._turn % len(self._others)]
+        self._first, self._next = commits if self._next is None else self._next, None
+        self._asked = self._others[self._turn % len(self._others)]
         self._turn += 1
         self._due_s = now_s + self._retry_s
-        return peer, self._next
+        return self._asked, self._first
 
-    def answered(self, index: int, held: int, now_s: float) -> None:
-        """A peer's answer is complete: go on where it ended, the same peer first, until nearly there."""
+    def answered(self, peer: int, index: int, held: int, now_s: float) -> None:
+        """A peer's answer is complete: go on where it ended, with the same peer, until nearly there.
+
+        One that has nothing more is not asked again at once. One that lies about where costs a retry: then the next is
+        asked, from this validator's own commits.
+        """
         if self.seen - held <= self._sync_after:
             self._due_s = NEVER
-        elif index > self._next:
-            self._next, self._due_s = index, now_s
+        elif peer == self._asked and index > self._first:
+            self._asked, self._next, self._due_s = -1, index, now_s
             self._turn -= 1
 
 

@@ -214,7 +214,7 @@ class PrimaryCore:
             return self.reject("stale", peer)
         if reason := check_certificate(certificate, self.roster, self._verifier):
             return self.reject(reason, peer)
-        self._catchup.note(certificate.round, self.pace.round, self.consensus.commits, now_s)
+        self._catchup.note(certificate.round, self.pace.round, now_s)
         if certificate.round > self.pace.round + self.config.window:
             self.counts["ahead"] += 1
             return None
@@ -248,7 +248,7 @@ class PrimaryCore:
         for certificate in message.certificates:
             self._on_certificate(peer, certificate, now_s)
         if reply.part + 1 >= reply.parts:
-            self._catchup.answered(reply.index, self.pace.round, now_s)
+            self._catchup.answered(peer, reply.index, self.pace.round, now_s)
         return None
 
     def _deliver(self, certificate: Certificate, now_s: float) -> None:
@@ -329,7 +329,7 @@ class PrimaryCore:
                 self._certificates.ask_newest(self.effects)
             return
         self.proposer.propose(now_s)
-        if asked := self._catchup.ask(now_s):
+        if asked := self._catchup.ask(self.consensus.commits, now_s):
             self.effects.send.append((asked[0], StateRequest(asked[1])))
         self._certificates.send(now_s, self.effects)
         self._batches.send(now_s, self.effects)
