@@ -47,7 +47,7 @@ class Consensus(Table):
 class Load(Table):
     """What the clients send: an open loop with Poisson arrivals."""
 
-    rate: Annotated[float, Field(ge=0, le=1e6)] = 100.0
+    rate: Annotated[float, Field(ge=0, le=1e6)] = 50.0
     """Transactions a second, of all clients together."""
     size_bytes: Size = 512.0
     """Size of a transaction."""

@@ -31,7 +31,7 @@ def run(folder: Path, duration: str, *parameters: str, code: int = 0) -> dict[st
 
 def test_what_clients_send_is_committed_and_answered_early(tmp_path: Path) -> None:
     mixed = ("load.cross_shard=20 %", "load.gamma=10 %", "load.conflict=20 %", "load.chains=1")
-    verdict = run(tmp_path, "8 s", *NEAR, *mixed)
+    verdict = run(tmp_path, "8 s", *NEAR, *mixed, "load.rate=100")
     summary = verdict["summary"]
     assert summary["clients"]["sent"] > 100
     assert summary["clients"]["committed"] > 0.9 * summary["clients"]["sent"]

@@ -32,7 +32,7 @@ def test_defaults() -> None:
     assert [each["name"] for each in data["program"]] == ["primary", "worker", "client"]
     for each in data["program"]:
         assert each["nodes"] == each["config"]["validators"] == names
-    assert program(data, "client")["config"]["rate"] == 10.0
+    assert program(data, "client")["config"]["rate"] == 5.0
     assert "action" not in data
     assert {"figure": "summary.early_wrong", "equals": 0} in data["expect"]
     assert {"figure": "summary.logs_agree", "equals": True} in data["expect"]

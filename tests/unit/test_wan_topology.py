@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emulator.errors import DataError, ScenarioError
 from emulator.fabric import network_from
-from emulator.network import Network, Row
+from emulator.network import BuildOptions, Network, Row
 from emulator.scenario import build_topo, load
-from topologies.wan_maps import MAPS, csv, from_file
+from topologies.wan import Wan, WanTimeline
+from topologies.wan_maps import MAPS, WanMap, csv, from_file
 
 SCENARIO = """
 topology = "topologies.wan"
@@ -197,3 +201,50 @@ def test_a_host_cannot_have_the_name_of_a_site(tmp_path: Path) -> None:
     (tmp_path / "named.csv").write_text("v0,v1\n0,3\n4,0\n")
     with pytest.raises(DataError, match="host 'v0' has the name of a site"):
         network(tmp_path, SCENARIO + 'matrix = "named.csv"\n')
+
+
+@st.composite
+def matrices(draw: st.DrawFn) -> WanMap:
+    """Any round trips, in either direction another one."""
+    count = draw(st.integers(2, 6))
+    names = draw(st.permutations([f"site-{number}" for number in range(count)]))
+    times = st.floats(2.0, 500.0, allow_nan=False)
+    rows = [[draw(times) if a != b else draw(st.sampled_from((0.0, 1.5))) for b in range(count)] for a in range(count)]
+    return WanMap(tuple(names), tuple(map(tuple, rows)))
+
+
+@given(matrices(), st.booleans(), st.randoms())
+def test_a_map_is_read_back_from_its_text(map: WanMap, labelled: bool, random: Random) -> None:
+    rows = [
+        ",".join([*([site] if labelled else []), *(repr(value) for value in map.rtt_ms[place])])
+        for place, site in enumerate(map.sites)
+    ]
+    if labelled:
+        random.shuffle(rows)
+    header = ",".join(["from", *map.sites] if labelled else map.sites)
+    assert csv("\n".join([header, *rows]), "x") == map
+
+
+@given(matrices(), st.integers(2, 12))
+def test_any_map_is_played_as_it_was_measured(map: WanMap, hosts: int) -> None:
+    table = Wan.model_validate({"hosts": hosts, "local": "0.1 ms"})
+    count = len(map.sites)
+    row = next(WanTimeline(table, map, list(range(hosts)), BuildOptions()).rows(7, 1))
+    assert row.step == 7
+    for a in range(hosts):
+        for b in range(hosts):
+            wanted_s = map.one_way_s(a % count, b % count) or 0.0001
+            assert row.path_start_s[a, b] == pytest.approx(wanted_s if a != b else 0.0)
+
+
+@given(st.text("ab,0.-#\n ", max_size=60))
+def test_any_text_is_a_map_or_told_what_was_wanted(text: str) -> None:
+    said = ""
+    try:
+        map = csv(text, "x")
+    except DataError as error:
+        said = str(error)
+    if said:
+        assert "wanted" in said
+    else:
+        assert all(map.rtt_ms[a][b] > 0 for a in range(len(map.sites)) for b in range(len(map.sites)) if a != b)
