@@ -15,6 +15,7 @@ from emulator.node import Node, NodeContext
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.durable import Durable
 from nodes.dagbft.execution.ledger import Ledger
+from nodes.dagbft.execution.transactions import write_keys
 from nodes.dagbft.identity import Identity, Roster, Verifier
 from nodes.dagbft.messages import (
     Certificate,
@@ -112,7 +113,11 @@ class Primary(Node):
             self._clients.subscribe(message.client, label)
         elif isinstance(message, OurBatch | OthersBatch) and label == f"worker-{message.worker}":
             replies = self._ledger.on_batch(message.digest, message.body)
-            keys, own = self._ledger.write_keys(message.digest), isinstance(message, OurBatch)
+            try:
+                keys = self._ledger.write_keys(message.digest)
+            except KeyError:  # it was the last one missing: executed, and done with
+                keys = write_keys(message.body)
+            own = isinstance(message, OurBatch)
             size, shard = len(message.body), self._sizes.look_into(message.digest, message.body)
             self._core.on_batch(message.digest, message.worker, keys, own, self.context.now(), size, shard)
             self._durable.add([], partial(self._reply, replies))
