@@ -159,10 +159,14 @@ def test_four_validators_commit_and_answer_their_clients(tmp_path: Path) -> None
 
 def test_a_killed_validator_comes_back_from_its_store(tmp_path: Path) -> None:
     crash = '\n[[action]]\nat = "2.5 s"\nfor = "1.5 s"\ndo = "crash"\nnodes = ["a1"]\n'
-    _, events = play(tmp_path, SCENARIO.format(duration=9, more='durability = "disk"') + crash)
+    text = SCENARIO.format(duration=10, more='durability = "disk"\nlook_back = 6') + LOAD.format(until=5.0) + crash
+    _, events = play(tmp_path, text)
     logs = commits(events)
     assert_agree(logs, 10)
     assert max(logs["a1"]) >= max(logs["a0"]) - 3
     made = [event["data"]["round"] for event in events if event["kind"] == "header" and event["node"] == "a1"]
     assert len(made) == len(set(made))
     assert all(tally["places_wrong"] == 0 for tally in of_kind(events, "tally", "primary").values())
+    clients = of_kind(events, "client", "client")
+    for node in ("a0", "a2", "a3"):
+        assert clients[node]["final"] == clients[node]["sent"] > 100
