@@ -145,9 +145,14 @@ def breaches(row: Row, wiped: tuple[int, ...] = ()) -> list[str]:
         if len(ids) > 1 and voter not in row.liars
     ]  # fmt: skip
     found += [f"two headers for {slot}" for slot, ids in wire.headers.items() if len(ids) > 1 and slot[1] in row.honest]
-    logs = [run.log(number) for number in honest]
-    longest = max(logs, key=len)
-    found += [f"I2: {number} forked" for number, log in zip(honest, logs, strict=True) if not longest.startswith(log)]
+    logs = {number: list(row.primary(number).archive.commits()) for number in honest}  # as kept: of all lives
+    commits = max(logs.values(), key=len)
+    found += [f"I2: {number} forked" for number, log in logs.items() if log != commits[: len(log)]]
+    told = {number: run.validators[number].history.commits() for number in honest}
+    found += [f"{number} told of commits twice" for number, events in told.items() if len(set(events)) < len(events)]
+    found += [
+        f"{number} told of what it has not kept" for number, events in told.items() if set(events) - set(logs[number])
+    ]
     parents: dict[tuple[int, int], int] = {}
     for number in honest:
         primary = row.primary(number)
@@ -167,8 +172,6 @@ def breaches(row: Row, wiped: tuple[int, ...] = ()) -> list[str]:
             found.append(f"I6: {number} has {primary.consensus.check.wrong} wrong early places")
         if run.validators[number].history.again:
             found.append(f"{number} made two headers for {run.validators[number].history.again}")
-    first = max(honest, key=lambda number: len(run.log(number)))
-    commits = run.validators[first].history.commits()
     order = [slot for commit in commits for slot in commit.blocks]
     if len(set(order)) != len(order):
         found.append("I4: a block was emitted twice")
