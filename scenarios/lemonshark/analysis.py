@@ -60,6 +60,9 @@ def summarise(run: Run) -> dict[str, Any]:
         "commit_ms_at": {place: _ms(commit_s) for place, (_, commit_s) in means.items()},
         "early_ms_at": {place: _ms(answer_s) for place, (answer_s, _) in means.items()},
     }
+    cpu_s = seen.total("cpu_s")
+    if cpu_s is not None:
+        summary["cpu_cores"] = round(cpu_s / float(run.events["t_s"].max() or 1.0), 3)  # type: ignore[arg-type]
     return summary | _cost(seen) | _clients(run, seen)
 
 

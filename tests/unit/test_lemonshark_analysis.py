@@ -106,6 +106,8 @@ def test_summary(run: FakeRun) -> None:
     # Validator 0 executes 30 transactions at 2.0 and 20 in the second that follows.
     assert (summary["transactions"], summary["tx_per_s"]) == (50, 20)
     assert (summary["bytes_per_tx"], summary["signatures_per_tx"], summary["cpu_ms_per_tx"]) == (50, 2, 15)
+    # 0.75 s of processor time until the last event at 4.0.
+    assert summary["cpu_cores"] == 0.188
     # Validator 0 made rounds 1, 2 and 4 at 1.0, 1.5 and 2.5.
     assert (summary["round_ms"], summary["rounds_per_s"]) == (500, 2)
     assert "round_floor_ms" not in summary
