@@ -11,6 +11,7 @@ from pydantic import Field
 
 from emulator.tables import Table
 from emulator.units import Duration, Rate, Size
+from nodes.dagbft.byzantine import BEHAVIOURS
 from topologies.leo_tables import Probability, Queue
 
 
@@ -86,6 +87,10 @@ class Faults(Table):
     slow_by_s: Duration = 0.2
     """The delay that their access links get, each way. Certificates of a validator whose blocks always come after the
     others have gone on are in nobody's past: what its clients send is then not ordered."""
+    byzantine: Annotated[int, Field(ge=0)] = 0
+    """Validators, others again, that lie for the whole run."""
+    behaviour: Literal[tuple(name for name in BEHAVIOURS if name != "honest")] = "equivocate"  # type: ignore[valid-type]
+    """How they lie."""
 
 
 class Links(Table):

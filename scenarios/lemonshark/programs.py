@@ -12,8 +12,10 @@ from emulator.units import show
 from scenarios.lemonshark.parameters import Parameters
 
 
-def programs(parameters: Parameters, validators: list[str], options: RecipeOptions) -> list[dict[str, Any]]:
-    """`[[program]]` tables, in the order in which they start."""
+def programs(
+    parameters: Parameters, validators: list[str], liars: list[str], options: RecipeOptions
+) -> list[dict[str, Any]]:
+    """`[[program]]` tables, in the order in which they start. `liars` run Byzantine programs instead of the others."""
     consensus, load = parameters.consensus, parameters.load
     kept = {"validators": validators, "durability": parameters.durability, "key_log": parameters.key_log}
     primary = {
@@ -35,18 +37,19 @@ def programs(parameters: Parameters, validators: list[str], options: RecipeOptio
         "batch_delay": show(consensus.batch_delay_s, "duration"),
         "batch_size": show(consensus.batch_size_bytes, "size"),
     }
-    tables = [
-        _program("primary", "nodes.dagbft.primary.process:Primary", validators, primary),
-        *(
-            _program(
-                "worker" if parameters.workers == 1 else f"worker-{index}",
-                "nodes.dagbft.worker.process:Worker",
-                validators,
-                worker | {"index": index},
-            )
-            for index in range(parameters.workers)
-        ),
-    ]
+    honest = [name for name in validators if name not in liars]
+    tables = [_program("primary", "nodes.dagbft.primary.process:Primary", honest, primary)]
+    if liars:
+        lie = primary | {"behaviour": parameters.faults.behaviour}
+        tables.append(_program("byzantine", "nodes.dagbft.byzantine.process:ByzantinePrimary", liars, lie))
+    withheld = liars if parameters.faults.behaviour == "withhold-batches" else []
+    for index in range(parameters.workers):
+        suffix = "" if parameters.workers == 1 else f"-{index}"
+        config, nodes = worker | {"index": index}, [name for name in validators if name not in withheld]
+        tables.append(_program(f"worker{suffix}", "nodes.dagbft.worker.process:Worker", nodes, config))
+        if withheld:
+            liar = "nodes.dagbft.byzantine.process:WithholdingWorker"
+            tables.append(_program(f"withholding{suffix}", liar, withheld, config))
     if load.rate or load.chains:
         client = {
             "validators": validators,

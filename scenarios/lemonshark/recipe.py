@@ -41,12 +41,12 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     _check(parameters, options)
     validators, network, access = _leo(parameters) if parameters.topology == "leo" else _wan(parameters)
     chosen = _chosen(parameters, options.seed)
-    gone, slow = ([validators[number] for number in numbers] for numbers in chosen)
+    gone, slow, liars = ([validators[number] for number in numbers] for numbers in chosen)
     data: dict[str, Any] = {
         "analysis": "scenarios.lemonshark.analysis",
         **network,
         "fidelity": {"lateness_p99": LATE_LAN if parameters.topology == "lan" else LATE},
-        "program": programs(parameters, validators, options),
+        "program": programs(parameters, validators, liars, options),
         "action": _actions(parameters, gone, [end for name in slow for end in access[name]]),
         "expect": _expects(parameters),
         "prediction": _prediction(parameters, options, network.get("wan", {}), chosen[0]),
@@ -56,8 +56,9 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
 
 def _check(parameters: Parameters, options: RecipeOptions) -> None:
     faults, load, consensus = parameters.faults, parameters.load, parameters.consensus
-    if faults.crash + faults.slow > parameters.validators:
-        found = f"{faults.crash} that crash and {faults.slow} slow ones of {parameters.validators} validators"
+    if faults.crash + faults.slow + faults.byzantine > parameters.validators:
+        found = f"{faults.crash} that crash, {faults.slow} slow ones and {faults.byzantine} that lie"
+        found += f" of {parameters.validators} validators"
         raise ParameterError("faults.crash", found, f"{parameters.validators} at most")
     if faults.at_s >= options.duration_s and faults.crash:
         raise ParameterError("faults.at", show(faults.at_s, "duration"), "a time before the end of the run")
@@ -141,11 +142,12 @@ def _leo(parameters: Parameters) -> tuple[list[str], dict[str, Any], dict[str, l
     return names, data, {name: [f"{name}:*"] for name in names}
 
 
-def _chosen(parameters: Parameters, seed: int) -> tuple[list[int], list[int]]:
-    """Numbers of the validators that crash, and of the slow ones."""
-    faults = parameters.faults
-    drawn = Random(f"{seed}/lemonshark/faults").sample(range(parameters.validators), faults.crash + faults.slow)
-    return sorted(drawn[: faults.crash]), sorted(drawn[faults.crash :])
+def _chosen(parameters: Parameters, seed: int) -> list[list[int]]:
+    """Numbers of the validators that crash, of the slow ones, and of those that lie."""
+    faults, n = parameters.faults, parameters.validators
+    counts = (faults.crash, faults.slow, faults.byzantine)
+    drawn = Random(f"{seed}/lemonshark/faults").sample(range(n), n)
+    return [sorted(drawn[sum(counts[:at]) :][:count]) for at, count in enumerate(counts)]
 
 
 def _actions(parameters: Parameters, gone: list[str], slow: list[str]) -> list[dict[str, Any]]:
@@ -162,6 +164,8 @@ def _expects(parameters: Parameters) -> list[dict[str, Any]]:
     """Without a quorum nothing may be committed; else something must be, and everywhere the same."""
     faults = parameters.faults
     wrong = [{"figure": f"summary.{check}", "equals": 0} for check in ("early_wrong", "places_wrong")]
+    if faults.crash + faults.byzantine > (parameters.validators - 1) // 3 and faults.byzantine:
+        raise ParameterError("faults.byzantine", "more faults than a committee bears", "a third of it at most, in all")
     if faults.crash > (parameters.validators - 1) // 3 and not faults.at_s and not faults.restart_after_s:
         return [*wrong, {"figure": "summary.commits", "equals": 0}]
     return [*wrong, {"figure": "summary.logs_agree", "equals": True}, {"figure": "summary.commits", "at_least": 1}]
@@ -172,7 +176,12 @@ def _prediction(
 ) -> dict[str, Any]:
     """What links alone make of rounds and latencies, where they stand still and faults are there from the start."""
     faults, consensus, n = parameters.faults, parameters.consensus, parameters.validators
-    if faults.slow or (gone and (faults.at_s or faults.restart_after_s)) or len(gone) > (n - 1) // 3:
+    if (
+        faults.slow
+        or faults.byzantine
+        or (gone and (faults.at_s or faults.restart_after_s))
+        or len(gone) > (n - 1) // 3
+    ):
         return {}
     if parameters.topology == "leo" or n > MOST_FORECAST:
         return {}

@@ -118,6 +118,20 @@ def test_workers() -> None:
     assert program(data, "primary")["config"]["workers"] == program(data, "client")["config"]["workers"] == 2
 
 
+def test_liars_run_other_programs() -> None:
+    data = composed(faults={"byzantine": 2, "crash": 1, "behaviour": "twins"})
+    honest, liars = (set(program(data, name)["nodes"]) for name in ("primary", "byzantine"))
+    assert len(liars) == 2
+    assert honest.isdisjoint(liars)
+    assert set(data["action"][0]["nodes"]) <= honest
+    assert program(data, "byzantine")["config"]["behaviour"] == "twins"
+    assert len(program(data, "worker")["nodes"]) == 10
+    data = composed(faults={"byzantine": 1, "behaviour": "withhold-batches"})
+    assert program(data, "withholding")["nodes"] == program(data, "byzantine")["nodes"]
+    assert len(program(data, "worker")["nodes"]) == 9
+    assert load("lemonshark", ("faults.byzantine=1", "faults.behaviour=withhold-batches")).programs
+
+
 def test_the_scenario_loads_with_every_program() -> None:
     """What is composed fits the programs' own settings."""
     overrides = ("workers=2", "consensus.coin=threshold", "load.chains=1", "faults.crash=1", "faults.slow=1")
@@ -131,8 +145,13 @@ def test_the_scenario_loads_with_every_program() -> None:
     ("given", "key", "said"),
     [
         ({"topology": "moon"}, "topology", "'moon'; wanted five-regions, lan, leo, or a CSV matrix"),
-        ({"faults": {"crash": 11}}, "faults.crash", "of 10 validators; wanted 10 at most"),
-        ({"faults": {"crash": 6, "slow": 5}}, "faults.crash", "6 that crash and 5 slow ones"),
+        (
+            {"faults": {"crash": 11}},
+            "faults.crash",
+            "11 that crash, 0 slow ones and 0 that lie of 10 validators; wanted 10 at most",
+        ),
+        ({"faults": {"crash": 6, "slow": 5}}, "faults.crash", "6 that crash, 5 slow ones"),
+        ({"faults": {"crash": 2, "byzantine": 2}}, "faults.byzantine", "a third of it at most"),
         ({"faults": {"crash": 1, "at": "60 s"}}, "faults.at", "a time before the end of the run"),
         ({"faults": {"crash": 1, "at": "50 s", "restart_after": "20 s"}}, "faults.restart_after", "within the run"),
         ({"load": {"start": "55 s"}}, "load.start", "less than the run of 60 s"),
