@@ -10,16 +10,17 @@ from dataclasses import replace
 import pytest
 from dagbft_rows import ASYNC, Row, breaches
 
-from nodes.dagbft.messages import Certificate, CertReply, CertRequest, Header, StateReply, Vote, digest_of, vote_digest
+from nodes.dagbft.messages import Certificate, CertReply, CertRequest, Header, StateReply, Vote, vote_digest
 from nodes.dagbft.primary.ballot import VoteLog
 from nodes.dagbft.primary.proposer import replace_signature
 from nodes.dagbft.simulate.validator import PRIMARY
+from nodes.dagbft.store import MemoryDisk
 
 
 @pytest.fixture
 def row():
     """Four validators with real signatures that have run for a while; number 3 has been silent from the start."""
-    return Row(4, {3: "silent"}, signatures=True, load_hz=10).start().go(2)
+    return Row(4, {3: "silent"}, signatures=True, load_hz=10).start().go(1)
 
 
 def signed(row: Row, header: Header) -> Header:
@@ -142,7 +143,7 @@ def test_a_header_that_somebody_else_brings_is_refused(row):  # C5
 def test_what_is_below_the_floor_is_ignored(row):  # C9
     old = header(row, 3)
     late = certificate(row, old)
-    row.go(14)
+    row.go(11)
     primary = row.primary(0)
     assert primary.blocks.floor > 3
     commits = len(row.run.validators[0].history.commits())
@@ -169,11 +170,6 @@ def test_nonsense_in_replies_is_counted(row):
     give(row, Vote(bytes(32), row.primary(0).proposer.round, 0, 3, bytes(64)))
     assert row.primary(0).rejected["state", 3] == 1
     assert set(row.primary(0).rejected) <= {("state", 3), ("header", 3)}
-
-
-def two_headers(row: Row) -> tuple[Header, Header]:
-    one = header(row)
-    return one, signed(row, replace(one, parents=one.parents[:3], summary=digest_of("dagbft keys", b"")))
 
 
 def tempt(row: Row) -> list[str]:
@@ -203,17 +199,13 @@ def test_a_vote_outlives_a_crash(row):  # A4
 @pytest.mark.parametrize("mutation", ["votes are not kept", "votes are not read back"])
 def test_without_durable_votes_the_verdict_is_red(row, mutation, monkeypatch):  # M1
     if mutation == "votes are not kept":
-        monkeypatch.setattr("nodes.dagbft.primary.core.vote_record", lambda *slot: header_less())
+        keep = MemoryDisk.apply
+        monkeypatch.setattr(
+            MemoryDisk, "apply", lambda self, records: keep(self, [each for each in records if each.table != "vote"])
+        )
     else:
         monkeypatch.setattr("nodes.dagbft.primary.records.Archive.votes", lambda self: iter(()))
     assert any("voted twice" in breach for breach in tempt(row))
-
-
-def header_less():
-    """A record that keeps nothing."""
-    from nodes.dagbft.store import Record
-
-    return Record("nothing", b"", None)
 
 
 def test_without_the_vote_log_two_headers_of_a_slot_are_certified(monkeypatch):  # M1
