@@ -69,3 +69,10 @@ def test_satellites_are_validators(tmp_path: Path) -> None:
     summary = run(tmp_path, "10 s", "validators=4", "topology=leo", "leo.satellites=2", "load.drain=4 s")["summary"]
     assert summary["logs_agree"]
     assert summary["clients"]["committed"] > 0
+
+
+def test_a_validator_that_equivocates_is_borne(tmp_path: Path) -> None:
+    verdict = run(tmp_path, "6 s", *NEAR, "faults.byzantine=1", "faults.behaviour=equivocate")
+    summary = verdict["summary"]
+    assert (summary["early_wrong"], summary["places_wrong"], summary["logs_agree"]) == (0, 0, True)
+    assert summary["commits"] > 0
