@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import pairwise
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError
 
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.messages import Certificate, Header, Vote
+from nodes.dagbft.messages import SIGNATURE_BYTES, Certificate, Header, Vote
 
 PUBLIC_BYTES = 32
 REMEMBERED = 1 << 14  # verified signatures: at n = 50 those of some eight rounds
@@ -44,9 +45,11 @@ class Identity:
 
 def verify(public: bytes, digest: bytes, signature: bytes) -> bool:
     """Whether `signature` is that of `digest` by the key `public`; False too where any of them is malformed."""
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, digest)
-    except (InvalidSignature, ValueError):
+    if len(public) != PUBLIC_BYTES or len(signature) != SIGNATURE_BYTES:
+        return False
+    try:  # libsodium takes half the time that OpenSSL does, and verifying is a third of a validator's work
+        crypto_sign_open(signature + digest, public)
+    except BadSignatureError:
         return False
     return True
 
@@ -62,7 +65,6 @@ class Verifier:
         self.remembered = 0  # and those that needed not be
         self._most = most
         self._good: dict[tuple[bytes, bytes, bytes], None] = {}  # in the order of their coming
-        self._keys: dict[bytes, Ed25519PublicKey] = {}
 
     def verify(self, public: bytes, digest: bytes, signature: bytes) -> bool:
         """Whether `signature` is that of `digest` by `public`, one of the committee's keys."""
@@ -71,12 +73,7 @@ class Verifier:
             self.remembered += 1
             return True
         self.checked += 1
-        try:
-            key = self._keys.get(public)
-            if key is None:
-                key = self._keys[public] = Ed25519PublicKey.from_public_bytes(public)
-            key.verify(signature, digest)
-        except (InvalidSignature, ValueError):
+        if not verify(public, digest, signature):
             return False
         self.trust(public, digest, signature)
         return True

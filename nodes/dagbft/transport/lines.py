@@ -20,7 +20,7 @@ from nodes.dagbft.transport.link import ReliableLink
 from nodes.dagbft.wire import decode, encode
 
 MOST_ATTRIBUTED = 512  # pairs of reason and peer that are counted apart
-ACKNOWLEDGE_S = 0.05  # how long an arrival may wait for its acknowledgement
+ACKNOWLEDGE_S = 0.25  # how long an arrival may wait for its acknowledgement, which rides on what is said meanwhile
 TURN_BYTES = 1 << 18  # put together for one write
 K = TypeVar("K", bound=int | str)
 
@@ -121,7 +121,11 @@ class Lines(Generic[K]):
             line = self._lines[key]
             connection = line.connection
             while connection is not None and connection.writable and line.link.waiting:
-                connection.write(line.link.take(TURN_BYTES))
+                pieces = line.link.take(TURN_BYTES)
+                if line.link.heard > line.link.acknowledged:
+                    line.link.acknowledged = line.link.heard
+                    pieces.append(ack_frame(line.link.heard))
+                connection.write(pieces)
 
     def _acknowledge(self) -> None:
         keys, self._unacknowledged = self._unacknowledged, set()
