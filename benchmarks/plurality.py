@@ -1,6 +1,6 @@
 """Plurality consensus in memory, 1,000 agents, against the figures of independent simulations: prints a line a case.
 
-python -m benchmarks.plurality [RUNS]     by default 200 runs a case, three cases about a minute, all of them two or three
+python -m benchmarks.plurality [RUNS]     by default 200 runs a case; all of them take two or three minutes
 """
 
 from __future__ import annotations

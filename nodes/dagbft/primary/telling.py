@@ -41,10 +41,11 @@ class Clients:
             for result in reply.results:
                 if (label := self._labels.get(result[0][:_CLIENT_BYTES])) is not None:
                     by_client.setdefault(label, []).append(result)
-            for label, results in by_client.items():
-                if isinstance(reply, SpecReply):
-                    yield label, SpecReply(reply.round, reply.author, tuple(results))
-                else:
+            if isinstance(reply, SpecReply):  # all hear of each own header: clients aim at the shard of the one to come
+                for label in self._labels.values():
+                    yield label, SpecReply(reply.round, reply.author, tuple(by_client.get(label, ())))
+            else:
+                for label, results in by_client.items():
                     yield label, FinalReply(reply.round, reply.author, reply.cause, tuple(results))
 
 
