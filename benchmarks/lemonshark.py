@@ -56,9 +56,7 @@ def throughput(runs: Path) -> None:
         words = [*settings(validators=4, topology="lan"), "--set", f"load.rate={rate}"]
         found, verdict = summary(runs, "--duration", "30s", *words)
         early_ms, commit_ms = found["tx_early_ms"]["mean"], found["tx_commit_ms"]["mean"]
-        print(
-            f"n=4, {rate} tx/s offered: {found['tx_per_s']:.0f} tx/s end to end, {found['cpu_ms_per_tx']} ms of CPU each"
-        )
+        print(f"n=4, {rate} tx/s offered: {found['tx_per_s']:.0f} end to end, {found['cpu_ms_per_tx']} ms of CPU each")
         print(f"    as clients saw them: early {early_ms:.0f} ms, commit {commit_ms:.0f} ms")
         print(f"    {found['early_wrong']} of {found['early_ok']} wrong, exit {verdict['exit_code']}", flush=True)
 
