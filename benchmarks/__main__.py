@@ -8,7 +8,21 @@ import runpy
 import sys
 import time
 
-ALL = ("plan", "routes", "fabric", "nodes", "relay", "leo", "rounds", "plurality", "dagbft_rules", "dagbft_store", "dagbft_transport", "dagbft_execution", "lemonshark")
+ALL = (
+    "plan",
+    "routes",
+    "fabric",
+    "nodes",
+    "relay",
+    "leo",
+    "rounds",
+    "plurality",
+    "dagbft_rules",
+    "dagbft_store",
+    "dagbft_transport",
+    "dagbft_execution",
+    "lemonshark",
+)
 
 
 def main() -> None:
