@@ -31,6 +31,7 @@ from nodes.dagbft.messages import (
     Vote,
 )
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
+from nodes.dagbft.primary.breach import BreachWatch
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.records import TABLES
@@ -56,6 +57,7 @@ class Primary(Node):
 
     async def setup(self) -> None:
         context, config = self.context, self.config
+        self._watch = BreachWatch(context)
         names = config.names(context)
         me, identity = names.index(context.name), Identity.of(context.seed, context.name)
         store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
@@ -86,7 +88,8 @@ class Primary(Node):
 
     async def run(self) -> None:
         self._changed()
-        tasks = [asyncio.ensure_future(each) for each in (self._mesh.run(), self._local.run(), self._durable.failed())]
+        running = (self._mesh.run(), self._local.run(), self._durable.failed(), self._watch.failed)
+        tasks = [asyncio.ensure_future(each) for each in running]
         stopping = asyncio.ensure_future(self.context.stopping.wait())
         done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
@@ -142,6 +145,8 @@ class Primary(Node):
         effects = self._core.take()
         if effects:
             replies = self._execute(effects)
+            if self._watch.broken(self._core.consensus, self._ledger):
+                return
             self._durable.add(effects.persist, partial(self._send, effects, replies))
         if self._timer is not None:
             self._timer.cancel()
