@@ -23,7 +23,7 @@ from nodes.dagbft.execution.transactions import (
 )
 
 HOT_KEYS = 4  # of each shard: the keys that conflicting transactions share
-PRIVATE_KEYS = 1 << 16  # of each client in each shard
+PRIVATE_KEYS = 1 << 10  # of each client in each shard: the state that validators keep does not grow for ever
 
 
 @dataclass(frozen=True, slots=True)
