@@ -1,18 +1,20 @@
 """A node's line to the run, beside its records: barriers, actions on the network, counts of rounds.
 
 Invariant: what is said is said in order and never lost: where the channel is full it waits for room, and there is
-little of it (one barrier at a time, counts summed up between two flushes).
+little of it (one barrier at a time, counts summed up between two flushes). What cannot be said (a tally of texts, an
+action of 100 kB) raises where it is said, and stops nothing that comes after it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from emulator.errors import UsageError
-from emulator.runtime.channel import Channel, Message
+from emulator.runtime.channel import Channel, Message, packed
 
 
 class ChannelLine:
@@ -20,7 +22,7 @@ class ChannelLine:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._outgoing: deque[Message] = deque()
+        self._outgoing: deque[bytes] = deque()
         self._meetings: dict[int, asyncio.Future[dict[str, int]]] = {}
         self._actions: dict[int, asyncio.Future[None]] = {}
         self._acted = 0
@@ -31,11 +33,12 @@ class ChannelLine:
     async def meet(self, round: int, tally: Mapping[str, int]) -> dict[str, int]:
         if round in self._meetings:
             raise RuntimeError(f"this process is at the barrier of round {round} already")
+        counts = {str(key): operator.index(value) for key, value in tally.items()}
         answer: asyncio.Future[dict[str, int]] = asyncio.get_running_loop().create_future()
         self._meetings[round] = answer
-        self.flush()
-        self._say({"op": "meet", "round": round, "tally": dict(tally)})
         try:
+            self.flush()
+            self._say({"op": "meet", "round": round, "tally": counts})
             return await answer
         finally:
             del self._meetings[round]
@@ -44,8 +47,8 @@ class ChannelLine:
         self._acted += 1
         number = self._acted
         done = self._actions[number] = asyncio.get_running_loop().create_future()
-        self._say({"op": "act", "number": number, "given": given})
         try:
+            self._say({"op": "act", "number": number, "given": given})
             await done
         finally:
             del self._actions[number]
@@ -66,7 +69,7 @@ class ChannelLine:
         self._counted()
         while self._outgoing:
             try:
-                self._channel.send(self._outgoing[0])
+                self._channel.send_bytes(self._outgoing[0])
             except OSError:  # nobody listens any more
                 return
             self._outgoing.popleft()
@@ -91,13 +94,13 @@ class ChannelLine:
         if self._round < 0:
             return False
         counts = {"sent": self._sent, "received": self._received, "in_slot": self._in_slot}
-        self._outgoing.append({"op": "round", "round": self._round, **counts})
+        self._outgoing.append(packed({"op": "round", "round": self._round, **counts}))
         self._round = -1
         self._sent = self._received = self._in_slot = 0
         return True
 
     def _say(self, message: Message) -> None:
-        self._outgoing.append(message)
+        self._outgoing.append(packed(message))
         self._push()
 
     def _push(self) -> None:
@@ -105,7 +108,7 @@ class ChannelLine:
         loop = asyncio.get_running_loop()
         while self._outgoing:
             try:
-                self._channel.send(self._outgoing[0])
+                self._channel.send_bytes(self._outgoing[0])
             except BlockingIOError:
                 if not self._writing:
                     loop.add_writer(self._channel.fileno(), self._push)

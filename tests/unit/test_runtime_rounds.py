@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emulator.errors import UsageError
+from emulator.errors import EmulationError, UsageError
 from emulator.runtime.channel import Channel
 from emulator.runtime.line import ChannelLine
 from emulator.runtime.requests import Requests
@@ -180,5 +180,26 @@ def test_a_full_channel_waits_for_room() -> None:
             line.flush()
         await run.requests.halted.wait()
         assert run.requests.count.last == 299
+
+    _with_run(body)
+
+
+@pytest.mark.parametrize("tally", [{"a": "many"}, {"a": 1.5}, {"a": 2**70}, {"a" * 70_000: 1}])
+def test_a_tally_that_cannot_be_said_raises_where_it_is_said_and_blocks_nothing(tally: Any) -> None:
+    async def body(run: _Run) -> None:
+        one, other = run.lines
+        with pytest.raises((TypeError, OverflowError, EmulationError)):
+            await one.meet(0, tally)
+        answers = await asyncio.gather(one.meet(0, {"a": 1}), other.meet(0, {"a": 2}))
+        assert answers[0] == {"a": 3}
+
+    _with_run(body)
+
+
+def test_an_action_that_cannot_be_said_blocks_nothing() -> None:
+    async def body(run: _Run) -> None:
+        with pytest.raises(TypeError):
+            await run.lines[0].act({"do": "set", "links": object()})
+        await run.lines[0].act({"do": "link-up", "links": ["a:b"]})
 
     _with_run(body)
