@@ -5,7 +5,7 @@ Invariant: whoever went on after a breach would build on results that are wrong,
 
 from __future__ import annotations
 
-import asyncio
+from pathlib import Path
 
 from emulator.errors import EmulationError
 from emulator.node import NodeContext
@@ -16,35 +16,28 @@ from nodes.dagbft.execution.ledger import Ledger
 FILE = "breach.json"
 
 
-class BreachWatch:
-    """Looks at what has come true; `failed` gets an EmulationError when something has not. Needs a running loop."""
+def look_for_breach(context: NodeContext, consensus: Consensus, ledger: Ledger) -> None:
+    """EmulationError, told and written down, where an early place or an early result has turned out wrong.
 
-    def __init__(self, context: NodeContext) -> None:
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._context = context
+    `breach.json` in the node's store is a DAG file (`consensus.run_file`) of the blocks above the floor; other
+    validators write theirs when they notice.
+    """
+    places, results = consensus.check.wrong, ledger.counts.early_wrong
+    if not places and not results:
+        return
+    written = _write(context.store / FILE, consensus)
+    text = f"{places} early places and {results} early results did not come true; {written}"
+    context.emit("breach", text=text)
+    raise EmulationError(text)
 
-    def broken(self, consensus: Consensus, ledger: Ledger) -> bool:
-        """Whether an early place or an early result has turned out wrong. The first time it is told and written down.
 
-        `breach.json` in the node's store is a DAG file (`consensus.run_file`) of the blocks above the floor; other
-        validators write theirs when they notice.
-        """
-        places, results = consensus.check.wrong, ledger.counts.early_wrong
-        if not places and not results:
-            return False
-        if not self.failed.done():
-            text = f"{places} early places and {results} early results did not come true; {self._written(consensus)}"
-            self._context.emit("breach", text=text)
-            self.failed.set_exception(EmulationError(text))
-        return True
-
-    def _written(self, consensus: Consensus) -> str:
-        dag = consensus.dag
-        protocol = next(name for name, rule in PROTOCOLS.items() if isinstance(consensus.rule, rule))
-        blocks = [block for _, layer in sorted(dag.layers.items()) for block in layer.blocks if block is not None]
-        text = write("breach", dag.committee, protocol, blocks, floor=dag.floor, commits=consensus.commits)
-        try:
-            (self._context.store / FILE).write_text(text)
-        except OSError as error:
-            return f"the DAG could not be written: {error.strerror}"
-        return f"the DAG as it is held here is in {FILE} of the node's store"
+def _write(path: Path, consensus: Consensus) -> str:
+    dag = consensus.dag
+    protocol = next(name for name, rule in PROTOCOLS.items() if isinstance(consensus.rule, rule))
+    blocks = [block for _, layer in sorted(dag.layers.items()) for block in layer.blocks if block is not None]
+    text = write("breach", dag.committee, protocol, blocks, floor=dag.floor, commits=consensus.commits)
+    try:
+        path.write_text(text)
+    except OSError as error:
+        return f"the DAG could not be written: {error.strerror}"
+    return f"the DAG as it is held here is in {FILE} of the node's store"

@@ -13,6 +13,7 @@ from functools import partial
 
 from emulator.node import Node, NodeContext
 from nodes.dagbft.consensus.dag import Block
+from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import write_keys
@@ -31,7 +32,7 @@ from nodes.dagbft.messages import (
     Vote,
 )
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
-from nodes.dagbft.primary.breach import BreachWatch
+from nodes.dagbft.primary.breach import look_for_breach
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.records import TABLES
@@ -51,13 +52,10 @@ class Primary(Node):
     def __init__(self, config: PrimarySettings, context: NodeContext) -> None:
         super().__init__(config, context)
         self._clients = Clients()
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = False  # whether effects will be carried out in this turn of the loop
         self._sizes = Sizes()
 
     async def setup(self) -> None:
         context, config = self.context, self.config
-        self._watch = BreachWatch(context)
         names = config.names(context)
         me, identity = names.index(context.name), Identity.of(context.seed, context.name)
         store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
@@ -78,6 +76,7 @@ class Primary(Node):
             config.new_coin(roster.committee, context.seed, me), store, max(now_s, 0.0), genesis=now_s < 0,
         )  # fmt: skip
         self._ledger = self._new_ledger(me)
+        self._driver = Driver(self._core, context.now, self._carry_out)
         await self._mesh.open()
         await self._local.open()
 
@@ -87,8 +86,8 @@ class Primary(Node):
         return Ledger(consensus.committee, me, look_back, consensus.early, consensus.dag)  # type: ignore[arg-type]
 
     async def run(self) -> None:
-        self._changed()
-        running = (self._mesh.run(), self._local.run(), self._durable.failed(), self._watch.failed)
+        self._driver.changed()
+        running = (self._mesh.run(), self._local.run(), self._durable.failed(), self._driver.failed)
         tasks = [asyncio.ensure_future(each) for each in running]
         stopping = asyncio.ensure_future(self.context.stopping.wait())
         done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -99,9 +98,7 @@ class Primary(Node):
             task.result()
 
     async def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        for name in ("_mesh", "_local", "_durable"):
+        for name in ("_driver", "_mesh", "_local", "_durable"):
             if hasattr(self, name):
                 getattr(self, name).close()
 
@@ -109,7 +106,7 @@ class Primary(Node):
 
     def _on_message(self, peer: int, message: Message) -> None:
         self._core.on_message(peer, message, self.context.now())
-        self._changed()
+        self._driver.changed()
 
     def _on_local(self, label: str, message: Message) -> None:
         if isinstance(message, Subscribe):
@@ -124,36 +121,18 @@ class Primary(Node):
             size, shard = len(message.body), self._sizes.look_into(message.digest, message.body)
             self._core.on_batch(message.digest, message.worker, keys, own, self.context.now(), size, shard)
             self._durable.add([], partial(self._reply, replies))
-            self._changed()
+            self._driver.changed()
         else:
             self._local.reject("misplaced", label)
-
-    def _ring(self) -> None:
-        self._core.tick(self.context.now())
-        self._changed()
-
-    def _changed(self) -> None:
-        """Carry out what the core wants, once in this turn of the loop."""
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_soon(self._carry_out)
 
     # What goes out
 
     def _carry_out(self) -> None:
-        self._due = False
         effects = self._core.take()
         if effects:
             replies = self._execute(effects)
-            if self._watch.broken(self._core.consensus, self._ledger):
-                return
+            look_for_breach(self.context, self._core.consensus, self._ledger)
             self._durable.add(effects.persist, partial(self._send, effects, replies))
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if (due_s := self._core.next_deadline_s()) != float("inf"):
-            wait_s = max(0.0, due_s - self.context.now())
-            self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
 
     def _execute(self, effects: Effects) -> list[Reply]:
         """Feed the ledger, and record what happened."""

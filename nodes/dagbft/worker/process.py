@@ -14,6 +14,7 @@ from functools import partial
 from emulator.node import Node, NodeContext
 from emulator.units import Duration, Size
 from nodes.dagbft.consensus.committee import Committee
+from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable
 from nodes.dagbft.execution.transactions import home_shard
 from nodes.dagbft.identity import Identity
@@ -65,8 +66,6 @@ class Worker(Node):
 
     def __init__(self, config: WorkerSettings, context: NodeContext) -> None:
         super().__init__(config, context)
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = False
 
     async def setup(self) -> None:
         context, config = self.context, self.config
@@ -76,6 +75,7 @@ class Worker(Node):
         self._durable = Durable(store)
         committee = Committee(len(names))
         self._core = WorkerCore(names.index(context.name), config.index, committee, config.core(), store, home_shard)
+        self._driver = Driver(self._core, context.now, self._carry_out)
         self._mesh = Mesh(
             context, Identity.of(context.seed, context.name), names, self._on_message, service=label,
             port=WORKER_PORT + config.index, key_log=config.key_log,
@@ -92,8 +92,8 @@ class Worker(Node):
         await self._clients.open()
 
     async def run(self) -> None:
-        self._changed()
-        runs = (self._mesh.run(), self._clients.run(), self._primary.run(), self._durable.failed())
+        self._driver.changed()
+        runs = (self._mesh.run(), self._clients.run(), self._primary.run(), self._durable.failed(), self._driver.failed)
         tasks = [asyncio.ensure_future(each) for each in runs]
         stopping = asyncio.ensure_future(self.context.stopping.wait())
         done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -104,45 +104,26 @@ class Worker(Node):
             task.result()
 
     async def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        for name in ("_mesh", "_clients", "_primary", "_durable"):
+        for name in ("_driver", "_mesh", "_clients", "_primary", "_durable"):
             if hasattr(self, name):
                 getattr(self, name).close()
 
     def _on_message(self, peer: int, message: Message) -> None:
         self._core.on_message(peer, message, self.context.now())
-        self._changed()
+        self._driver.changed()
 
     def _on_client(self, label: str, message: Message) -> None:
         self._core.on_client(message, self.context.now())
-        self._changed()
+        self._driver.changed()
 
     def _on_primary(self, service: str, message: Message) -> None:
         self._core.on_primary(message, self.context.now())
-        self._changed()
-
-    def _ring(self) -> None:
-        self._core.tick(self.context.now())
-        self._changed()
-
-    def _changed(self) -> None:
-        """Carry out what the core wants, once in this turn of the loop."""
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_soon(self._carry_out)
+        self._driver.changed()
 
     def _carry_out(self) -> None:
-        self._due = False
         effects = self._core.take()
         if effects:
             self._durable.add(effects.persist, partial(self._send, effects))
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if (due_s := self._core.next_deadline_s()) != float("inf"):
-            wait_s = max(0.0, due_s - self.context.now())
-            self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
 
     def _send(self, effects: Effects) -> None:
         self._core.shelf.kept(effects.persist)
