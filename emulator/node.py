@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from emulator.clock import MonotonicClock, sleep_until_ns
 
@@ -228,6 +228,9 @@ class Node:
     `Config` is a dataclass whose field types may be those of emulator.units; a scenario's `config` table is checked
     against it before anything starts. Returning from `run` ends the process with exit status 0, raising with 1.
     """
+
+    protocol: ClassVar[str] = ""
+    """Dotted name of the `emulator.protocol.Protocol` spoken, such as "nodes.traffic.protocol:PROTOCOL"; or none."""
 
     @dataclass(frozen=True, slots=True)
     class Config:

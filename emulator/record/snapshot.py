@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from emulator.protocol import PanelView, Widget
+
 Phase = Literal["schedule", "build", "start", "play", "analysis", "done"]
 PHASES: tuple[Phase, ...] = ("schedule", "build", "start", "play", "analysis")  # the order in which a run goes
 
@@ -49,13 +51,77 @@ class FlowRow(TypedDict, total=False):
 
 
 class LinkRow(TypedDict, total=False):
-    """A link end, over the last interval. The runtime sends the few that matter (busiest, latest, dropping)."""
+    """A link end, over the last interval (a second)."""
 
     end: str  # "gs-tokyo:up"
-    asked_ms: float  # mean delay asked of the packets delivered
-    late_ms: float  # mean lateness beside it
+    far: str  # the node that receives now; "" for none
+    up: bool
+    asked_ms: float  # mean delay asked of the packets delivered; what the schedule says now where none was
+    seen_ms: float  # asked and lateness
+    late_ms: float  # mean lateness
+    asked_bps: float  # offered by the sender
     rate_bps: float  # delivered
-    drops: int  # all causes
+    capacity_bps: float  # what the schedule grants; absent where it is unlimited
+    history: list[int]  # utilisation in percent of the last intervals, oldest first, the present one last
+    drops: int  # all causes, in the interval
+    causes: dict[str, int]  # drops by cause, whole run; only causes that occurred
+
+
+class NodeRow(TypedDict, total=False):
+    """A live node."""
+
+    node: str
+    role: str
+    state: Literal["up", "ended", "failed"]  # of its programs; "up" too where it has none
+    programs: list[str]
+    cpu: float  # cores used by its processes over the last second or so
+    rss_bytes: int  # memory of its processes
+    sent_bps: float  # over all its link ends
+    received_bps: float
+
+
+class ContactRow(TypedDict, total=False):
+    """Who served a moving link, and who will: spans [from_s, until_s, node], in order, "" for nobody."""
+
+    link: str
+    node: str  # the fixed end, "gs-tokyo"
+    spans: list[tuple[float, float, str]]
+
+
+class Place(TypedDict):
+    """A node at a fixed place."""
+
+    node: str
+    lat_deg: float
+    lon_deg: float
+
+
+class WorldMap(TypedDict, total=False):
+    """The network on the Earth; absent where nodes have no places."""
+
+    places: list[Place]
+    satellites: list[int]  # latitude, longitude, latitude, … in whole degrees, of a sample where there are thousands
+    paths: list[list[tuple[float, float]]]  # ways that traffic takes now: (latitude, longitude) from node to node
+
+
+class CaptureRow(TypedDict, total=False):
+    """The run's own capture."""
+
+    files: list[str]
+    packets: int
+    bytes: int
+    missed: int  # packets that the capture was too slow for
+    ended: str  # why it ended before the run, or ""
+
+
+class Detail(TypedDict, total=False):
+    """Everything about one node or link end that somebody looks at."""
+
+    name: str
+    kind: Literal["node", "link"]
+    facts: list[tuple[str, str]]
+    widgets: list[Widget]
+    events: list[EventRow]  # that concern it, oldest first
 
 
 class HandoverRow(TypedDict, total=False):
@@ -74,6 +140,19 @@ class EventRow(TypedDict, total=False):
     node: str
     kind: str
     text: str
+
+
+class View(TypedDict, total=False):
+    """What the screen looks at, sent to the run: rows come filtered and in order, and only those that are shown.
+
+    Absent keys are the defaults: no filter, the panel's own order, 40 rows.
+    """
+
+    panel: str  # "overview", "nodes", "links", "protocol", "contacts", "map", "events"
+    filter: str  # part of a name, or a glob; of nodes, link ends, events
+    sort: str  # name of a column of NodeRow or LinkRow; "-rate_bps" is descending
+    rows: int  # how many there is room for
+    detail: str  # name of the node or link end that is looked at
 
 
 class Snapshot(TypedDict, total=False):
@@ -101,3 +180,14 @@ class Snapshot(TypedDict, total=False):
     handover_tail: list[HandoverRow]  # the last few, oldest first
     events: list[EventRow]  # the last few, oldest first
     warnings: list[str]
+    lateness_limit_ms: float  # of `lateness_ms`' p99
+    t0_utc_s: float  # time of day (Unix) of scenario time 0; where the scenario names an epoch, of its epoch
+    node_rows: list[NodeRow]  # those that the view asks for
+    node_count: int  # how many fit the view's filter
+    link_count: int
+    contacts: list[ContactRow]
+    map: WorldMap
+    panels: list[PanelView]  # of the protocols, in the order of the scenario's programs
+    capture: CaptureRow
+    detail: Detail
+    view: View  # that this snapshot answers

@@ -9,10 +9,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ["scenario", "orbit", "schedule", "fabric", "link", "runtime", "record", "show", "cli"]
-FOUNDATIONS = {"errors", "units", "network", "clock", "tables", "node", "rounds"}
+FOUNDATIONS = {"errors", "units", "network", "clock", "tables", "node", "rounds", "protocol", "wire"}
 ALLOWED_TOPOLOGIES = ("emulator.units", "emulator.network", "emulator.errors", "emulator.tables", "emulator.orbit",
                       "emulator.schedule", "topologies")  # fmt: skip
-ALLOWED_NODES = ("emulator.node", "emulator.rounds", "emulator.errors", "emulator.units", "nodes")
+ALLOWED_NODES = ("emulator.node", "emulator.rounds", "emulator.protocol", "emulator.wire", "emulator.errors",
+                 "emulator.units", "nodes")  # fmt: skip
 
 
 def modules(folder: str) -> list[Path]:
