@@ -7,7 +7,9 @@ live run and over the tables of a finished one alike, and nothing in `emulator` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -125,3 +127,32 @@ class Protocol:
     figures: str = ""  # function (emulator.record.load.Run) -> list[emulator.show.drawing.Drawing]
     dissectors: str = ""  # function () -> list[emulator.wire.Dissector]
     quiet: frozenset[str] = field(default_factory=frozenset)  # event kinds that are no news for the event log
+
+
+def load(name: str) -> Any:
+    """The object of a dotted name, "package.module:object"."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def protocol_of(run: str | None) -> Protocol | None:
+    """The protocol that the Node class `run` of a program names; None where it names none, or cannot be had."""
+    if not run:
+        return None
+    try:
+        name = load(run).protocol
+        protocol = load(name) if name else None
+    except Exception as error:
+        traceback.print_exception(error)
+        return None
+    return protocol if isinstance(protocol, Protocol) else None
+
+
+def installed() -> Iterator[Protocol]:
+    """Protocols of all installed packages: the entry points `skyloom.protocols`, in alphabetical order."""
+    from importlib.metadata import entry_points
+
+    for point in sorted(entry_points(group="skyloom.protocols"), key=lambda point: point.name):
+        protocol = point.load()
+        if isinstance(protocol, Protocol):
+            yield protocol

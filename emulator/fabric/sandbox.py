@@ -22,7 +22,9 @@ from emulator.errors import EXIT_INTERNAL, PlatformError, SkyloomError
 from emulator.fabric import kernel
 from emulator.fabric.tun import DEVICE
 
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+DETACH = signal.SIGUSR2  # asks the watcher to outlive its caller, and is its answer
+DETACH_S = 2.0
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
 _USER_HINT = (
     "run as root, or let users make namespaces: `sysctl kernel.unprivileged_userns_clone=1`, "
@@ -39,7 +41,7 @@ def spawn(
     """Run `main` in a new sandbox; returns the process id to wait for, which ends with what `main` returned.
 
     `hosts` maps each node name to its addresses and becomes /etc/hosts. Descriptors beyond 0-2 and `keep_fds` are
-    closed in the sandbox (None: all stay). SIGINT, SIGTERM, SIGHUP and SIGUSR1-2 sent to the process reach `main`; a
+    closed in the sandbox (None: all stay). SIGINT, SIGTERM, SIGHUP and SIGUSR1 sent to the process reach `main`; a
     `main` killed by signal n ends as 128+n. `user_namespace` None: only when not root. Call it from a thread that
     lives as long as the run, for the sandbox dies with the thread; it is a session of its own, so that a terminal's
     Ctrl-C comes to the caller only. Raises PlatformError before anything runs.
@@ -62,6 +64,18 @@ def spawn(
         os.waitpid(watcher, 0)
         raise PlatformError(trouble)
     return watcher
+
+
+def detach(watcher: int) -> bool:
+    """Let a sandbox outlive this process, which must be its caller; False where it does not answer."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {DETACH})
+    try:
+        os.kill(watcher, DETACH)
+        return signal.sigtimedwait({DETACH}, DETACH_S) is not None
+    except ProcessLookupError:
+        return False
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def check_tun() -> None:
@@ -127,11 +141,18 @@ def _watch(
     except OSError as error:
         os.write(tell, f"no sandbox can be made: {error}; {_USER_HINT}".encode())
         return PlatformError.exit_code
+
+    def let_go(*_: object) -> None:
+        kernel.die_with_parent(0)
+        os.kill(caller, DETACH)
+
+    signal.signal(DETACH, let_go)
     return _outlive(lambda: _init(main, hosts, tell))
 
 
 def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], tell: int) -> int:
     """PID 1: arranges the file system, forks `main`, and reaps whatever is left behind by others."""
+    signal.signal(DETACH, signal.SIG_DFL)
     kernel.die_with_parent(signal.SIGKILL)  # the watcher is outside this PID namespace: its id cannot be compared
     try:
         _mounts(hosts)

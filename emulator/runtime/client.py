@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from emulator.errors import EmulationError, SkyloomError, UsageError
 from emulator.runtime.channel import Channel, Message
 from emulator.runtime.live import PREFIX, name_of
+
+if TYPE_CHECKING:
+    from emulator.record.snapshot import Snapshot, View
 
 UNIX_SOCKETS = Path("/proc/net/unix")
 
@@ -84,6 +88,61 @@ class Connection:
 
     def close(self) -> None:
         self.channel.close()
+
+
+class Watch:
+    """A live run seen from another terminal; what a screen needs of it."""
+
+    def __init__(self, run: str | None = None, view: View | None = None) -> None:
+        self._connection = Connection(run)
+        self.run_id = self._connection.run_id
+        self._connection.send({"op": "watch", "view": view or {}})
+
+    @property
+    def fd(self) -> int:
+        """Descriptor that becomes readable when `receive` will not block."""
+        return self._connection.fileno()
+
+    def receive(self) -> Snapshot | None:
+        """The next snapshot; None: the run has ended."""
+        try:
+            message, _ = self._connection.channel.receive()
+        except OSError:
+            return None
+        if message is None or message["op"] != "snapshot":
+            return None
+        snapshot: Snapshot = message["snapshot"]
+        return snapshot
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Snapshots as they come, some four a second, until the run has ended."""
+        while (snapshot := self.receive()) is not None:
+            yield snapshot
+
+    def view(self, view: View) -> None:
+        """Look at this from now on: snapshots to come have its rows."""
+        self._say({"op": "view", "view": view})
+
+    def fault(self, action: Mapping[str, Any]) -> None:
+        """Do this to the network, as an `[[action]]` does. An event tells what came of it."""
+        self._say({"op": "fault", "action": dict(action)})
+
+    def stop(self) -> None:
+        """End the run: the first time gracefully, a second time at once."""
+        self._say({"op": "stop"})
+
+    def detach(self) -> None:
+        """Leave; the run does not notice."""
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _say(self, message: Message) -> None:
+        try:
+            self._connection.channel.send(message)
+        except OSError:  # it has ended
+            pass
 
 
 def ask(message: Message, run: str | None = None) -> Message:

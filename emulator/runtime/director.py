@@ -70,20 +70,27 @@ class Director:
         self._live = live
         self._emit = emit
         self._execute = execute
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def follow(self, scenario: Scenario, clock: MonotonicClock) -> None:
         """Perform the scenario's actions at their times."""
         restarts: set[asyncio.Task[None]] = set()
         for t_s, given in due(scenario):
             await sleep_until_ns(clock.monotonic_ns(t_s))
-            task = asyncio.ensure_future(self._perform_or_tell(given))
+            task = asyncio.ensure_future(self.perform_or_tell(given))
             restarts.add(task)
             task.add_done_callback(restarts.discard)
             await asyncio.sleep(0)
         if restarts:
             await asyncio.wait(restarts)
 
-    async def _perform_or_tell(self, given: dict[str, Any]) -> None:
+    def perform_soon(self, given: dict[str, Any]) -> None:
+        """Perform an action that nobody waits for; what fails becomes an event."""
+        task = asyncio.ensure_future(self.perform_or_tell(given))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def perform_or_tell(self, given: dict[str, Any]) -> None:
         """An action that fails does not end the run: it becomes an event, and the figures will show it."""
         try:
             await self.perform(given)

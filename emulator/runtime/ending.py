@@ -35,7 +35,7 @@ def quantiles_ms(values_s: list[float]) -> dict[str, float]:
 def probe_table(collector: Collector) -> list[dict[str, Any]]:
     """What verdict.json says of each probed pair: mean asked and seen round trip, error, counts."""
     rows = []
-    for (node, peer), pair in sorted(collector.probes.items()):
+    for (node, peer), pair in sorted(collector.board.probes.items()):
         rows.append(
             {
                 "pair": f"{node} → {peer}",
@@ -52,7 +52,7 @@ def probe_table(collector: Collector) -> list[dict[str, Any]]:
 def flow_table(collector: Collector) -> list[dict[str, Any]]:
     """What verdict.json says of each flow between two nodes."""
     rows = []
-    for (sender, receiver, program), flow in sorted(collector.flows.items()):
+    for (sender, receiver, program), flow in sorted(collector.board.flows.items()):
         span_s = flow.last_s - flow.first_s
         rows.append(
             {
@@ -73,7 +73,7 @@ def observed(
     verdict = Verdict(scenario.name, scenario.seed, run_id, played_s)
     verdict.lateness_ms = collector.lateness_ms() if collector.reports else {}
     verdict.lateness_limit_ms = scenario.fidelity.lateness_p99_s * 1e3
-    verdict.probe_error_ms = quantiles_ms(collector.errors_s)
+    verdict.probe_error_ms = quantiles_ms(collector.board.errors_s)
     verdict.drops = collector.drops()
     verdict.probes, verdict.flows = probe_table(collector), flow_table(collector)
     verdict.summary, verdict.prediction = figures, dict(scenario.prediction)

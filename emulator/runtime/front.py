@@ -1,4 +1,4 @@
-"""The supervisor's line to the command that started it: progress and snapshots out, "stop" in.
+"""The supervisor's line to the command that started it: progress and snapshots out; stop, view, fault, detach in.
 
 Invariant: a slow or absent reader never holds up the run (snapshots are dropped, only the end is waited for), and
 "stop" is heard in every stage: while building at each step of progress, later by the event loop.
@@ -7,9 +7,12 @@ Invariant: a slow or absent reader never holds up the run (snapshots are dropped
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
-from emulator.record.snapshot import Phase, Snapshot
+from emulator.record.snapshot import Phase, Snapshot, View
 from emulator.runtime.channel import Channel, Message
+from emulator.runtime.scene import fitted
 
 SNAPSHOT_S = 0.25
 END_TIMEOUT_S = 5.0
@@ -27,6 +30,10 @@ class Front:
         self.channel.socket.setblocking(False)
         self.stops = 0  # how often somebody asked: once gracefully, twice now
         self.latest: Snapshot = {}
+        self.view: View = {}  # what the command's screen looks at
+        self.detached = False  # the command may leave, and the run goes on
+        self.gone = False
+        self.on_fault: Callable[[dict[str, Any]], None] = lambda action: None
         self._shown_at = -1.0
         self._begun = time.monotonic()
 
@@ -39,11 +46,20 @@ class Front:
                 return
             except OSError:
                 message = None
-            if message is None:  # the command is gone, and the kernel is about to end us too
-                self.stops = max(self.stops, 2)
+            if message is None:
+                self.gone = True
+                if not self.detached:  # the command is gone, and the kernel is about to end us too
+                    self.stops = max(self.stops, 2)
                 return
-            if message["op"] == "stop":
-                self.stops += 1
+            match message["op"]:
+                case "stop":
+                    self.stops += 1
+                case "detach":
+                    self.detached = True
+                case "view":
+                    self.view = message["view"]
+                case "fault":
+                    self.on_fault(message["action"])
 
     def check(self) -> None:
         """Raise Interrupted if somebody asked to stop."""
@@ -64,7 +80,7 @@ class Front:
         """Send a snapshot, or drop it where nobody reads."""
         self.latest = snapshot
         self._shown_at = time.monotonic()
-        self._send({"op": "snapshot", "snapshot": dict(snapshot)})
+        self._send({"op": "snapshot", "snapshot": fitted(snapshot)})
 
     def end(self, exit_code: int, error: str) -> None:
         """The last word."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emulator.errors import DataError, EmulationError, ScenarioError
 from emulator.runtime.channel import Channel, Message
@@ -19,7 +19,7 @@ from emulator.runtime.channel import Channel, Message
 if TYPE_CHECKING:
     from emulator.network import Network, Timeline
     from emulator.record.folder import RunFolder
-    from emulator.record.snapshot import Snapshot
+    from emulator.record.snapshot import Snapshot, View
     from emulator.scenario import Scenario
 
 
@@ -33,6 +33,7 @@ class RunHandle:
         self.error = ""  # what broke, where something did
         self._channel = channel
         self._end: Message | None = None
+        self.detached = False
 
     @property
     def fd(self) -> int:
@@ -41,25 +42,52 @@ class RunHandle:
 
     def snapshots(self) -> Iterator[Snapshot]:
         """Snapshots as they come, some four a second, until the run has ended."""
-        while self._end is None:
-            try:
-                message, _ = self._channel.receive()
-            except OSError:
-                return
-            if message is None:
-                return
-            if message["op"] == "end":
-                self._end = message
-            else:
-                yield message["snapshot"]
+        while (snapshot := self.receive()) is not None:
+            yield snapshot
+
+    def receive(self) -> Snapshot | None:
+        """The next snapshot; None: the run has ended."""
+        if self._end is not None:
+            return None
+        try:
+            message, _ = self._channel.receive()
+        except OSError:
+            return None
+        if message is None:
+            return None
+        if message["op"] == "end":
+            self._end = message
+            return None
+        snapshot: Snapshot = message["snapshot"]
+        return snapshot
+
+    def view(self, view: View) -> None:
+        """Look at this from now on: snapshots to come have its rows."""
+        self._say({"op": "view", "view": view})
+
+    def fault(self, action: Mapping[str, Any]) -> None:
+        """Do this to the network, as an `[[action]]` does. An event tells what came of it."""
+        self._say({"op": "fault", "action": dict(action)})
+
+    def detach(self) -> None:
+        """Let the run go on without this process, which may then end. EmulationError where that fails."""
+        from emulator.fabric import sandbox
+
+        self._say({"op": "detach"})
+        if not sandbox.detach(self.pid):
+            raise EmulationError(f"run {self.folder.run_id} cannot be left alone: its sandbox does not answer")
+        self.detached = True
+
+    def _say(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:  # it has ended by itself
+            pass
 
     def stop(self) -> None:
         """Ask the run to end: once gracefully, with a verdict; a second time at once."""
         self.stops += 1
-        try:
-            self._channel.send({"op": "stop"})
-        except OSError:  # it has ended by itself
-            pass
+        self._say({"op": "stop"})
         if self.stops > 2:
             self.kill()
 

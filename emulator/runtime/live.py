@@ -14,14 +14,18 @@ import signal
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import EmulationError, SkyloomError, UsageError
 from emulator.runtime.channel import Channel, Message
+from emulator.runtime.front import SNAPSHOT_S
 from emulator.runtime.processes import Process
+from emulator.runtime.scene import fitted
 
 if TYPE_CHECKING:
     from emulator.network import Network
+    from emulator.record.snapshot import View
     from emulator.runtime.supervisor import Supervisor
 
 PREFIX = "skyloom"
@@ -112,12 +116,40 @@ class LiveControl:
                 await supervisor.director.perform(request["action"])
                 caller.send({"op": "done"})
             case "snapshot":
-                caller.send({"op": "snapshot", "snapshot": dict(supervisor.front.latest)})
+                caller.send({"op": "snapshot", "snapshot": fitted(supervisor.front.latest)})
+            case "watch":
+                await self._watch(caller, request.get("view", {}))
             case "stop":
                 supervisor.ask_to_stop()
                 caller.send({"op": "done"})
             case op:
                 raise UsageError(f"no such request {op!r}")
+
+    async def _watch(self, caller: Caller, view: View) -> None:
+        """Show the run to a screen in another terminal, until it leaves."""
+        supervisor = self._supervisor
+        screen = Screen(view)
+        listening = asyncio.ensure_future(self._hear_screen(caller, screen))
+        try:
+            while not listening.done():
+                snapshot = supervisor.look(supervisor.front.latest.copy(), screen.view)
+                caller.send({"op": "snapshot", "snapshot": fitted(snapshot)})
+                await asyncio.wait([listening], timeout=SNAPSHOT_S)
+        finally:
+            listening.cancel()
+
+    async def _hear_screen(self, caller: Caller, screen: Screen) -> None:
+        while True:
+            message, _ = await caller.receive()
+            if message is None:
+                return
+            match message["op"]:
+                case "view":
+                    screen.view = message["view"]
+                case "fault":
+                    self._supervisor.director.perform_soon(message["action"])
+                case "stop":
+                    self._supervisor.ask_to_stop()
 
     async def _execute(self, caller: Caller, request: Message, fds: list[int]) -> None:
         """Run a command on a node with the caller's own descriptors; its end, or the caller's, ends the other."""
@@ -186,6 +218,13 @@ def _parts(network: Network) -> Iterator[Message]:
         for first in range(0, len(rows), ROWS_PER_MESSAGE):
             yield {"op": key, key: rows[first : first + ROWS_PER_MESSAGE]}
     yield {"op": "end"}
+
+
+@dataclass
+class Screen:
+    """A screen in another terminal."""
+
+    view: View
 
 
 class Caller:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.clock import MonotonicClock, set_timer_slack, sleep_until_ns
 from emulator.errors import EmulationError
-from emulator.runtime import scene
 from emulator.runtime.front import SNAPSHOT_S
 
 if TYPE_CHECKING:
@@ -141,9 +140,10 @@ class Play:
             await sleep_until_ns(self._clock.monotonic_ns(step * machine.step_s))
             for _ in machine.switch_routes(step):
                 await asyncio.sleep(0)
-            if supervisor.collector.asked is not None:
-                supervisor.collector.asked.remember(step)
-                supervisor.collector.asked.altered(supervisor.director.faults.altered)
+            asked = supervisor.collector.board.asked
+            if asked is not None:
+                asked.remember(step)
+                asked.altered(supervisor.director.faults.altered)
             try:
                 handovers = machine.ring.row(step).handovers
             except LookupError:  # late; the planner counts it
@@ -158,6 +158,7 @@ class Play:
         link = network.links[handover.link]
         names = [network.nodes[number].name if number >= 0 else "" for number in (handover.before, handover.after)]
         self._handovers += 1
+        self._supervisor.outlook.handed_over(handover)
         data = {"link": link.name, "before": names[0], "after": names[1]}
         collector.event(handover.t_s, network.nodes[link.a].name, "", "handover", data)
         latest = self._supervisor.front.latest
@@ -169,16 +170,7 @@ class Play:
         supervisor = self._supervisor
         number = 0
         while True:
-            snapshot = supervisor.front.latest
-            snapshot.update(
-                {"phase": "play", "label": "", "t_s": supervisor.now_s(), "elapsed_s": supervisor.elapsed_s()}
-            )
-            snapshot["nodes"] = {
-                **scene.nodes(supervisor.network),  # type: ignore[typeddict-item]
-                "processes": len(supervisor.processes.alive()),
-            }
-            scene.fill(snapshot, supervisor.collector, supervisor.all_warnings())
-            supervisor.front.show(snapshot)
+            supervisor.front.show(supervisor.look(supervisor.front.latest, supervisor.front.view))
             number = next_tick(number, self._clock.now(), SNAPSHOT_S)
             await sleep_until_ns(self._clock.monotonic_ns(number * SNAPSHOT_S))
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator import __version__
 from emulator.errors import EXIT_INTERNAL, SkyloomError
-from emulator.runtime import ending, scene, stolen
+from emulator.runtime import ending, stolen, warnings
 from emulator.runtime.capturing import CaptureWriter
 from emulator.runtime.channel import Channel
 from emulator.runtime.collector import Collector
@@ -32,15 +32,19 @@ from emulator.runtime.front import Front, Interrupted
 from emulator.runtime.jobs import READY_TIMEOUT_S, Jobs
 from emulator.runtime.live import LiveControl
 from emulator.runtime.machine import Machine
+from emulator.runtime.outlook import Outlook
+from emulator.runtime.panels import Panels
 from emulator.runtime.play import Play
 from emulator.runtime.process import call_me
 from emulator.runtime.processes import Process, Processes
 from emulator.runtime.requests import Requests
 from emulator.runtime.rounds import RoundCount
+from emulator.runtime.scene import WARNING_LENGTH, WARNINGS, Scene, counts
 
 if TYPE_CHECKING:
     from emulator.network import Network
     from emulator.record.folder import RunFolder
+    from emulator.record.snapshot import Snapshot, View
     from emulator.scenario import Scenario
 
 RELAY_STOP_S = 3.0
@@ -86,6 +90,8 @@ class Supervisor:
         self.jobs: Jobs
         self.director: Director
         self.requests: Requests
+        self.outlook: Outlook
+        self.scene: Scene
         self.collector: Collector
         self._capture = [*scenario.capture.links, *capture]
         self._platform: dict[str, Any] = {"root": root}
@@ -136,14 +142,15 @@ class Supervisor:
             os.dup2(fd, target)
         os.close(null)
         os.close(log)
-        self.collector = Collector(self.folder, self.network)
+        self.collector = Collector(self.folder, self.network, Panels.of(self.scenario, self.network))
         self.front.latest = {
             "scenario": self.scenario.name,
             "run_id": self.folder.run_id,
             "seed": self.scenario.seed,
             "folder": str(self.folder.path),
             "duration_s": self.scenario.duration_s,
-            "nodes": {**scene.nodes(self.network), "processes": 0},  # type: ignore[typeddict-item]
+            "lateness_limit_ms": self.scenario.fidelity.lateness_p99_s * 1e3,
+            "nodes": {**counts(self.network), "processes": 0},  # type: ignore[typeddict-item]
         }
 
     def _build(self) -> None:
@@ -167,6 +174,8 @@ class Supervisor:
         faults = Faults(self.network, machine.tell_relay, lambda end: machine.peer(end, self.now_s()))
         self.director = Director(faults, self.jobs, self.live_nodes, self.emit, self._execute)
         self.requests = Requests(self.jobs, self.rounds, self.director.perform, machine.tell_relay)
+        self.outlook = Outlook(self.network, machine.ring)
+        self.scene = Scene(self.network, self.outlook, self.jobs, self.processes, self.collector)
         ends = faults.ends(self._capture)
         if ends:
             capture = self.scenario.capture
@@ -177,8 +186,8 @@ class Supervisor:
             )  # fmt: skip
         machine.start_relay(keep_out)
         if machine.ring is not None:
-            self.collector.asked = Asked(self.network, machine.ring)
-            self.collector.on_load = self.collector.asked.load
+            asked = self.collector.board.asked = Asked(self.network, machine.ring)
+            self.collector.on_load = asked.load
 
     def _describe(self) -> None:
         """scenario.toml and platform.json, so that the run can be repeated and judged even if it does not end well."""
@@ -219,6 +228,7 @@ class Supervisor:
             self.jobs.start_all(self.t0_ns)
             self._tell_times()
             live.attach()
+            self.front.on_fault = self.director.perform_soon
             await play.until_end()
         finally:
             self.played_s = min(self.scenario.duration_s, max(0.0, self.now_s())) if self.t0_ns else 0.0
@@ -291,31 +301,21 @@ class Supervisor:
 
     def all_warnings(self) -> list[str]:
         """What a reader of the run must know."""
-        machine, collector = self.machine, self.collector
-        found = [*self.folder.warnings, *self.warnings]
-        if collector.dropped_records:
-            found.append(
-                f"{collector.dropped_records} events and samples were lost: nodes recorded more than was taken"
-            )
-        if machine.late_rows:
-            found.append(f"{machine.late_rows} rows of the schedule came after their step had begun")
-        if collector.saturated:
-            found.append(f"the relay used its whole core in {collector.saturated} of {collector.reports} reports")
-        if machine.refused_routes:
-            count = len(machine.refused_routes)
-            found.append(f"the kernel refused {count} route changes, the first: {machine.refused_routes[0]}")
-        if collector.queued and not collector.errors_s:
-            found.append("no probe error: every probe shared its path with traffic that may have queued before it")
-        return found
+        return [*self.folder.warnings, *self.warnings, *warnings.found(self.machine, self.collector)]
 
     # -- what play and live control ask for ----------------------------------------------------------------------------
+
+    def look(self, snapshot: Snapshot, view: View) -> Snapshot:
+        """Bring a snapshot up to this moment, with the rows that `view` asks for."""
+        now_s = self.now_s()
+        snapshot.update({"phase": "play", "label": "", "t_s": now_s, "elapsed_s": time.monotonic() - self._begun})
+        snapshot["t0_utc_s"] = self.t0_utc_ns * 1e-9
+        snapshot["warnings"] = [text[:WARNING_LENGTH] for text in self.all_warnings()[:WARNINGS]]
+        return self.scene.fill(snapshot, view, now_s)
 
     def now_s(self) -> float:
         """Scenario time."""
         return (time.monotonic_ns() - self.t0_ns) * 1e-9 if self.t0_ns else -1.0
-
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self._begun
 
     def emit(self, kind: str, data: dict[str, Any]) -> None:
         """An event of the runtime itself."""
@@ -345,6 +345,8 @@ class Supervisor:
         self.front.hear()
         if self.front.stops:
             self.stop_asked.set()
+        if self.front.gone:
+            asyncio.get_running_loop().remove_reader(self.front.channel.fileno())
 
     def _relay_said(self, message: dict[str, Any]) -> None:
         match message["op"]:

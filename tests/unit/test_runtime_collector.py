@@ -8,7 +8,6 @@ from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
 from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 from emulator.record import RunFolder
-from emulator.runtime import scene
 from emulator.runtime.collector import Collector
 
 
@@ -48,9 +47,10 @@ def test_reports_are_counted_however_many_messages_they_need(collector):
 def test_the_screen_follows_the_intervals_and_the_verdict_the_last_word(collector):
     report(collector, 1.0, {0: counters(10, lost=1), 1: counters(5)})
     report(collector, 1.25, {0: counters(20, lost=4), 1: counters(5)})
-    snapshot = scene.fill({}, collector, [])
-    assert [(row["end"], row["drops"]) for row in snapshot["links"]] == [("a:up", 1), ("b:up", 0)]
-    assert snapshot["drops"]["loss"] == collector.drops()["loss"] == 4
+    assert [(row.end, row.drops) for row in collector.intervals().values()] == [("a:up", 1), ("b:up", 0)]
+    assert collector.drops_so_far()["loss"] == collector.drops()["loss"] == 4
     report(collector, 2.0, {0: counters(20, lost=6)}, final=True)
     assert collector.drops()["loss"] == 6
-    assert [(row["end"], row["drops"]) for row in scene.fill({}, collector, [])["links"]] == [("a:up", 5)]
+    assert [(row.end, row.drops) for row in collector.intervals().values()] == [("a:up", 5)]
+    assert list(collector.history_bps["b:up"]) == [40_000.0, 0.0]
+    assert collector.drops_of("a:up") == {"loss": 6}
