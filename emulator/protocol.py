@@ -94,6 +94,7 @@ class Setup:
     parameters: Mapping[str, Any]  # of the scenario's recipe
     edges: tuple[tuple[str, str], ...]  # links between live nodes (none that move)
     duration_s: float
+    prediction: Mapping[str, Any] = field(default_factory=dict)  # figures known beforehand, as in the scenario
 
 
 class Panel:

@@ -127,7 +127,7 @@ def protocols_of(scenario: Scenario, network: Network) -> list[tuple[Protocol, S
         nodes = [name for name in live if any(fnmatchcase(name, glob) for glob in program.nodes)]
         config = {program.name: program.config_values}
         if protocol.name not in found:
-            setup = Setup((), {}, scenario.parameters, tuple(edges), scenario.duration_s)
+            setup = Setup((), {}, scenario.parameters, tuple(edges), scenario.duration_s, scenario.prediction)
             found[protocol.name] = (protocol, setup)
         protocol, setup = found[protocol.name]
         both = tuple(dict.fromkeys([*setup.nodes, *nodes]))
