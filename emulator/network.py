@@ -127,10 +127,27 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
+class FineTables:
+    """What holds within one step for the F ends that `Timeline.fine` names, at most K knots each.
+
+    A table's knots are like those of `Knots`: delay is interpolated, two knots at one time make a jump. The first knot
+    stands at the begin of the step, the last at its end.
+    """
+
+    count: Ints  # F; knots used, 2 or more; 0: the row's own values hold
+    t_s: Floats  # F × K; scenario time, ascending
+    delay_s: Floats  # F × K; interpolated between knots
+    rate_bps: Floats  # F × K; holds until the next knot, as do
+    loss: Floats  # F × K
+    up: Bools  # F × K
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """Everything that holds during one schedule step, [step·step_s, (step+1)·step_s).
 
-    E ends, N nodes, D destinations (the live nodes, in the order of `Network.live`).
+    E ends, N nodes, D destinations (the live nodes, in the order of `Network.live`). Where an end has a finer table
+    (`fine`), that one plays; the row's own values are then its means, and `up` whether it is up at any time.
     """
 
     step: int
@@ -144,6 +161,7 @@ class Row:
     path_start_s: Floats  # D × D; propagation delay from destination-index i to j along the routes, at the step's
     path_end_s: Floats  # D × D; start and end (inf: no route)
     handovers: tuple[Handover, ...] = ()
+    fine: FineTables | None = None
 
 
 class Rates(NamedTuple):
@@ -153,11 +171,20 @@ class Rates(NamedTuple):
     loss: Floats
 
 
+class Fine(NamedTuple):
+    """Link ends (without knots of their own) that change more often than rows do, and the most knots that each has in
+    one step."""
+
+    ends: Ints  # F
+    knots: int
+
+
 class Timeline(Protocol):
     """Produces rows in order, each a pure function of its step number (so that any window can be computed)."""
 
     step_s: float
     rates: Rates | None  # None: they change, ask the rows
+    fine: Fine | None  # None: the rows say all
 
     def rows(self, first: int, count: int) -> Iterator[Row]: ...
 
@@ -196,6 +223,11 @@ class Network:
     def live(self) -> list[int]:
         """Node numbers of the live nodes: the destinations of every routing table, in this order."""
         return [number for number, node in enumerate(self.nodes) if node.live]
+
+    @property
+    def fine(self) -> Fine | None:
+        """The link ends with finer tables, where the timeline has such (one that does not speak of them has none)."""
+        return getattr(self.timeline, "fine", None)
 
     def end_spec(self, end: int) -> EndSpec:
         link = self.links[end // 2]

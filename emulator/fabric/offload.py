@@ -26,7 +26,7 @@ def merged_bytes(
     `first` is the first row of the network's timeline, or its constant rates: it speaks for the ends without knots.
     `rates_bps` and `losses` are what links are going to be set to while the run plays.
     """
-    if any(losses):
+    if any(losses) or network.fine is not None:  # finer tables are not known beforehand: they may lose packets
         return 0
     groups: dict[int, tuple[EndSpec, list[int]]] = {}  # thousands of ends share a few specs
     for number, link in enumerate(network.links):

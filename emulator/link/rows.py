@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from emulator.errors import EmulationError
 from emulator.network import Network
+from emulator.schedule import fine
 from emulator.schedule.knots import Segment, segment, segment_of_row
 from emulator.schedule.ring import Columns, RowRing
 
@@ -38,9 +39,13 @@ class Rows:
         self.stop_s = -inf
         self.slack_s = 0.0  # how late a packet may be passed on by a transit node and still be in time at the next
         self._hurried = False
+        self._fine = fine_places(network)
         live = np.array([node.live for node in network.nodes], dtype=bool)
         self._from_transit = np.array(
             [end for end in range(2 * len(network.links)) if self._leaves_transit(end, live)], dtype=np.int64
+        )
+        self._fine_from_transit = np.array(
+            [self._fine[end] for end in self._from_transit.tolist() if end in self._fine], dtype=np.int64
         )
         self._knotted = any(network.end_spec(int(end)).knots is not None for end in self._from_transit)
         if ring is None:
@@ -101,6 +106,8 @@ class Rows:
             delays_s = np.frombuffer(column)[self._from_transit][up]
             if len(delays_s):
                 shortest_s = min(shortest_s, float(delays_s.min()))
+        if columns.fine is not None and len(self._fine_from_transit):
+            shortest_s = min(shortest_s, fine.shortest_s(columns.fine, self._fine_from_transit))
         return shortest_s / 2
 
     def source(self, end: int, t: float) -> Held:
@@ -124,11 +131,16 @@ class Rows:
         if knots is not None:
             stretch = segment(knots, t)
             return stretch, far, min(stretch.stop_s, until), self._toll(sender)
-        stretch = segment_of_row(columns, end, self.step_s)
+        place = self._fine.get(end)
+        finer = None
+        if place is not None and columns.fine is not None:
+            step = columns.step
+            finer = fine.segment(columns.fine, place, step * self.step_s, (step + 1) * self.step_s, max(t, 0.0))
+        stretch = finer or segment_of_row(columns, end, self.step_s)
         if t < 0 or t >= stretch.stop_s:  # before play, or the row is late: hold what is known
             delay_s = stretch.delay_start_s if t < 0 else stretch.delay_end_s
             stretch = stretch._replace(start_s=t, stop_s=until, delay_start_s=delay_s, delay_end_s=delay_s)
-        return stretch, far, until, self._toll(sender)
+        return stretch, far, stretch.stop_s if finer else until, self._toll(sender)
 
     def look_ahead(self, ends: Iterable[int], now: float) -> None:
         """Work out what `source` will say of these ends in the next step, so that the step's first packets need not
@@ -149,3 +161,11 @@ class Rows:
 
     def _toll(self, sender: int) -> int:
         return 0 if sender >= 0 and self._network.nodes[sender].live else 1
+
+
+def fine_places(network: Network) -> dict[int, int]:
+    """Place in the finer tables of each end that has one; an end with knots of its own follows those."""
+    if network.fine is None:
+        return {}
+    ends = enumerate(network.fine.ends.tolist())
+    return {end: place for place, end in ends if network.end_spec(end).knots is None}

@@ -1,24 +1,30 @@
 """What the schedule asks of a round trip: the propagation delay along the routes at the instants of travel.
 
 Invariant: the reverse path is read at the time at which the packet turned around, and both with the interpolation that
-the relay itself uses; what remains between asked and seen is queueing, or the emulator's own error.
+the relay itself uses; what remains between asked and seen is queueing, or the emulator's own error. A path over links
+with finer tables is followed hop by hop, for there a delay may jump by the time that a packet takes to be sent.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor, inf, isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emulator.link.rows import fine_places
 from emulator.link.stats import EndStats
+from emulator.schedule import fine
+from emulator.schedule.knots import segment_of_row
+from emulator.schedule.ring import fine_columns
 from emulator.schedule.routes import path
 
 if TYPE_CHECKING:
     from emulator.network import Network, Row
-    from emulator.schedule.ring import RowRing
+    from emulator.schedule.knots import Segment
+    from emulator.schedule.ring import FineColumns, RowRing
 
 _SENT_BYTES = int(EndStats.SENT_BYTES)
 PROBE_BITS = 8 * (64 + 28)  # of a default probe with its UDP and IPv4 headers
@@ -27,6 +33,7 @@ HISTORY_BYTES = 64e6
 BUSY_SHARE = 0.05  # of a link's rate, from which on a probe may have waited behind others
 REPORT_S = 1.0  # how often the relay tells of each end
 BUSY_MEMORY_S = 2.5  # for how long a link counts as busy after it was
+STRETCHES = 1000  # of a finer table that a probe may take to be sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class Asked:
         self._index = {network.nodes[node].name: index for index, node in enumerate(network.live)}
         self._number = {node.name: number for number, node in enumerate(network.nodes)}
         self._rows: OrderedDict[int, Row] = OrderedDict()
+        self._fine = fine_places(network)
+        self._tables: tuple[int, FineColumns | None] = (-1, None)  # of the step that was asked for last
         self._keep = HISTORY_STEPS if ring.bytes_per_row * HISTORY_STEPS < HISTORY_BYTES else 0
         self._paths: dict[tuple[int, str, str], list[int]] = {}
         self._busy_until: dict[int, float] = {}
@@ -56,6 +65,7 @@ class Asked:
 
     def remember(self, step: int) -> None:
         """Keep the row of `step`, which the ring is going to overwrite."""
+        self._tables = -1, None
         if not self._keep:
             self._paths.clear()
             return
@@ -63,12 +73,12 @@ class Asked:
             row = self._ring.row(step)
         except LookupError:
             return
-        copies = {name: np.array(getattr(row, name)) for name in ("path_start_s", "path_end_s", "next_end", "peer")}
-        copies["rate_bps"] = np.array(row.rate_bps)
-        self._rows[step] = type(row)(
-            step=step, delay_start_s=row.delay_start_s, delay_end_s=row.delay_end_s, loss=row.loss, up=row.up,
-            handovers=row.handovers, **copies,
-        )  # fmt: skip
+        names = ["path_start_s", "path_end_s", "next_end", "peer", "rate_bps"]
+        if row.fine is not None:
+            names += ["delay_start_s", "delay_end_s", "loss", "up"]
+            row = replace(row, fine=type(row.fine)(*(np.array(getattr(row.fine, name)) for name in row.fine.__slots__)))
+        copies: dict[str, Any] = {name: np.array(getattr(row, name)) for name in names}
+        self._rows[step] = replace(row, **copies)
         while len(self._rows) > self._keep:
             gone, _ = self._rows.popitem(last=False)
             for key in [key for key in self._paths if key[0] == gone]:
@@ -83,13 +93,24 @@ class Asked:
         row = self._row(floor(t_s / self._step_s))
         if row is None:
             return
-        rates_bps = row.rate_bps[list(counters)].tolist()  # plain numbers: a report may speak of thousands of ends
+        rates_bps = self._rates_bps(row, list(counters))
         for (end, values), rate_bps in zip(counters.items(), rates_bps, strict=True):
             sent = values[_SENT_BYTES]
             before_s, before = self._before.get(end, (t_s - REPORT_S, 0.0))
             self._before[end] = (t_s, sent)
             if t_s > before_s and rate_bps < inf and (sent - before) * 8 > BUSY_SHARE * rate_bps * (t_s - before_s):
                 self._busy_until[end] = t_s + BUSY_MEMORY_S
+
+    def _rates_bps(self, row: Row, ends: list[int]) -> list[float]:
+        """Rate of each end, its lowest where it has a finer table. Plain numbers: there may be thousands of ends."""
+        rates_bps: list[float] = row.rate_bps[ends].tolist()
+        if row.fine is not None:
+            lowest_bps = row.fine.rate_bps.min(axis=1, where=fine.used(row.fine) & (row.fine.rate_bps > 0), initial=inf)
+            for number, end in enumerate(ends):
+                place = self._fine.get(end)
+                if place is not None and row.fine.count[place]:
+                    rates_bps[number] = float(lowest_bps[place])
+        return rates_bps
 
     def round_trip(self, node: str, peer: str, sent_s: float) -> AskedTrip | None:
         """The asked round trip of a probe sent at `sent_s`; None where it cannot be told."""
@@ -99,22 +120,69 @@ class Asked:
         back_s = self._one_way(peer, node, sent_s + there_s)
         if back_s is None:
             return None
-        ends = self._path(node, peer, sent_s) + self._path(peer, node, sent_s + there_s)
+        there, back = self._path(node, peer, sent_s), self._path(peer, node, sent_s + there_s)
+        ends = there + back
         if not self._altered.isdisjoint(ends):
             return None
         busy = any(self._busy_until.get(end, -inf) >= sent_s for end in ends)
-        return AskedTrip(there_s + back_s + self._serialisation_s(ends, sent_s), busy)
+        coarse = [end for leg in (there, back) if not self._is_fine(leg) for end in leg]
+        return AskedTrip(there_s + back_s + self._serialisation_s(coarse, sent_s), busy)
+
+    def _is_fine(self, ends: list[int]) -> bool:
+        return bool(self._fine) and not self._fine.keys().isdisjoint(ends)
 
     def _one_way(self, source: str, target: str, t_s: float) -> float | None:
         step = max(0, floor(t_s / self._step_s))
         row = self._row(step)
         if row is None or source not in self._index or target not in self._index:
             return None
+        ends = self._path(source, target, t_s) if self._fine else []
+        if self._is_fine(ends):
+            return self._hop_by_hop(ends, t_s)
         i, j = self._index[source], self._index[target]
         share = min(1.0, max(0.0, t_s / self._step_s - step))
         start_s, end_s = float(row.path_start_s[i, j]), float(row.path_end_s[i, j])
         asked_s = start_s + (end_s - start_s) * share
         return asked_s if isfinite(asked_s) else None
+
+    def _hop_by_hop(self, ends: list[int], sent_s: float) -> float | None:
+        """Delay along these ends with the time that each takes to send a probe; None where one is down meanwhile."""
+        t_s = sent_s
+        for end in ends:
+            left = float(PROBE_BITS)
+            for _ in range(STRETCHES):
+                now = self._stretch(end, t_s)
+                if now is None or not now.up:
+                    return None
+                sending_s = left / now.rate_bps if now.rate_bps > 0 else inf
+                if t_s + sending_s < now.stop_s:
+                    t_s += sending_s
+                    t_s += now.delay_s(t_s)
+                    break
+                left -= now.rate_bps * (now.stop_s - t_s)
+                t_s = now.stop_s
+            else:
+                return None
+        return t_s - sent_s
+
+    def _stretch(self, end: int, t_s: float) -> Segment | None:
+        """What holds for an end at an instant of the run."""
+        step = max(0, floor(t_s / self._step_s))
+        if (step + 1) * self._step_s <= t_s:
+            step += 1
+        row = self._row(step)
+        if row is None:
+            return None
+        place = self._fine.get(end)
+        if place is not None and row.fine is not None:
+            if self._tables[0] != step:
+                self._tables = step, fine_columns(row.fine)
+            assert self._tables[1] is not None
+            begin_s, end_s = step * self._step_s, (step + 1) * self._step_s
+            finer = fine.segment(self._tables[1], place, begin_s, end_s, t_s)
+            if finer is not None:
+                return finer
+        return segment_of_row(row, end, self._step_s)
 
     def _path(self, source: str, target: str, t_s: float) -> list[int]:
         step = max(0, floor(t_s / self._step_s))

@@ -26,6 +26,7 @@ from typing import Any
 from emulator.errors import SkyloomError
 from emulator.network import Timeline
 from emulator.schedule.fib import FibCompiler, RouteDelta
+from emulator.schedule.fine import validate
 from emulator.schedule.ring import RowRing
 
 _ROUTES_PER_MESSAGE = 1500  # some 40 kB, far below the socket's buffer
@@ -103,6 +104,8 @@ def run_planner(
             start_s = time.process_time()
             step = pace.next_step
             row = next(rows)
+            if row.fine is not None:
+                validate(row.fine, step * timeline.step_s, (step + 1) * timeline.step_s)
             changes = [change for fib in fibs for change in fib.update(row.next_end)]
             ring.put(row)
             for part in parts(changes):

@@ -8,16 +8,32 @@ reader never gets a row that is half written. A reader that keeps views past the
 from __future__ import annotations
 
 import mmap
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.network import Handover, Row
+from emulator.network import Fine, FineTables, Handover, Row
 
 _HANDOVER = np.dtype([("t_s", "f8"), ("link", "i4"), ("before", "i4"), ("after", "i4"), ("_", "i4")])
 _HEADER_BYTES = 4096
 _FIELDS = ("delay_start_s", "delay_end_s", "rate_bps", "loss", "up", "peer", "next_end", "path_start_s", "path_end_s")
+_FLAT = ("delay_start_s", "delay_end_s", "rate_bps", "loss", "up", "peer", "next_end")
+_FINE = tuple(FineTables.__slots__)
+
+
+@dataclass(frozen=True, slots=True)
+class FineColumns:
+    """Finer tables as flat memoryviews: those of place f begin at index f·knots."""
+
+    knots: int
+    count: memoryview  # F ints
+    t_s: memoryview  # F·knots doubles
+    delay_s: memoryview
+    rate_bps: memoryview
+    loss: memoryview
+    up: memoryview  # F·knots bytes
 
 
 class Columns(NamedTuple):
@@ -31,6 +47,7 @@ class Columns(NamedTuple):
     up: memoryview  # E bytes
     peer: memoryview  # E ints
     next_end: memoryview  # D·N ints
+    fine: FineColumns | None  # of the ends that `Timeline.fine` names
 
 
 class RowRing:
@@ -40,7 +57,7 @@ class RowRing:
     touched take nothing.
     """
 
-    def __init__(self, ends: int, nodes: int, dests: int, capacity: int = 16) -> None:
+    def __init__(self, ends: int, nodes: int, dests: int, capacity: int = 16, fine: Fine | None = None) -> None:
         if min(ends, nodes, dests) < 0 or capacity < 3:
             raise ValueError(f"a ring needs sizes of 0 or more and 3 slots or more, not {ends, nodes, dests, capacity}")
         self.ends, self.nodes, self.dests, self.capacity = ends, nodes, dests, capacity
@@ -58,6 +75,12 @@ class RowRing:
             "up": (np.dtype("?"), (ends,)),
             "handovers": (_HANDOVER, (links,)),
         }
+        self._fine = fine is not None
+        if fine is not None:
+            places = len(fine.ends)
+            layout["fine.count"] = (np.dtype("i4"), (places,))
+            layout |= {f"fine.{name}": (np.dtype("f8"), (places, fine.knots)) for name in _FINE[1:-1]}
+            layout["fine.up"] = (np.dtype("?"), (places, fine.knots))
         offsets: dict[str, int] = {}
         size = 0
         for name, (dtype, shape) in layout.items():
@@ -69,7 +92,9 @@ class RowRing:
         self._latest[0] = -1
         self._slots = [self._slot(layout, offsets, number) for number in range(capacity)]
         self._heads = [slot["head"].data for slot in self._slots]
-        self._columns = [_flat_views(slot) for slot in self._slots]
+        self._columns: list[tuple[Any, ...]] = [
+            (*_views(slot, _FLAT), self._fine_columns(slot)) for slot in self._slots
+        ]
         for head in self._heads:
             head[0] = -1
 
@@ -102,9 +127,17 @@ class RowRing:
                 raise ValueError(f"{name} has shape {np.shape(getattr(row, name))}, the ring {slot[name].shape}")
         if len(row.handovers) > len(slot["handovers"]):
             raise ValueError(f"{len(row.handovers)} handovers in one step of {len(slot['handovers'])} links")
+        if row.fine is not None:
+            self._check_fine(row.fine, slot)
         head[0] = -1
         for name in _FIELDS:
             slot[name][...] = getattr(row, name)
+        if row.fine is not None:
+            for name in _FINE:
+                table = getattr(row.fine, name)
+                slot[f"fine.{name}"][..., : table.shape[-1]] = table
+        elif self._fine:
+            slot["fine.count"][...] = 0
         for place, change in enumerate(row.handovers):
             slot["handovers"][place] = (change.t_s, change.link, change.before, change.after, 0)
         head[1] = len(row.handovers)
@@ -122,8 +155,9 @@ class RowRing:
             Handover(float(t_s), int(link), int(before), int(after))
             for t_s, link, before, after, _ in slot["handovers"][:count].tolist()
         )
+        fine = FineTables(*(_read_only(slot[f"fine.{name}"]) for name in _FINE)) if self._fine else None
         self._check(step)
-        return Row(step=step, handovers=handovers, **views)
+        return Row(step=step, handovers=handovers, fine=fine, **views)
 
     def columns(self, step: int) -> Columns:
         """The row of `step` as flat memoryviews (read them only). LookupError if not, or no longer, there."""
@@ -132,20 +166,36 @@ class RowRing:
 
     def next_end(self, step: int) -> memoryview:
         """Routes of `step`, flat: index d·N + n is the end on which node n sends for destination d, or -1."""
-        self._check(step)
-        return self._columns[step % self.capacity][-1]
+        return self.columns(step).next_end
+
+    def _fine_columns(self, slot: dict[str, NDArray[Any]]) -> FineColumns | None:
+        return fine_columns(FineTables(*(slot[f"fine.{name}"] for name in _FINE))) if self._fine else None
+
+    def _check_fine(self, fine: FineTables, slot: dict[str, NDArray[Any]]) -> None:
+        """ValueError unless the tables fit: fewer columns than the ring has are enough."""
+        places, knots = slot["fine.t_s"].shape if self._fine else (0, 0)
+        shapes = {np.shape(getattr(fine, name)) for name in _FINE[1:]}
+        shape = shapes.pop()
+        if shapes or len(shape) != 2 or shape[0] != places or shape[1] > knots or fine.count.shape != (places,):
+            raise ValueError(
+                f"finer tables of shape {np.shape(fine.t_s)}; wanted {places} ends of {knots} knots or fewer"
+            )
+        if not np.isin(fine.count, (0, *range(2, shape[1] + 1))).all():
+            raise ValueError(f"a finer table of {fine.count.max()} knots; wanted 0, or 2 to {shape[1]}")
 
     def _check(self, step: int) -> None:
         if not self.holds(step):
             raise LookupError(f"row {step} is not in the ring; it holds up to {self.capacity} rows up to {self.latest}")
 
 
-def _flat_views(slot: dict[str, NDArray[Any]]) -> tuple[memoryview, ...]:
-    views = []
-    for name in Columns._fields[1:]:
-        array = slot[name].reshape(-1)
-        views.append((array.view(np.uint8) if array.dtype == bool else array).data)
-    return tuple(views)
+def fine_columns(fine: FineTables) -> FineColumns:
+    """Finer tables of a row, flat (they must be contiguous)."""
+    return FineColumns(fine.t_s.shape[1], *_views({name: getattr(fine, name) for name in _FINE}, _FINE))
+
+
+def _views(slot: dict[str, NDArray[Any]], names: tuple[str, ...]) -> list[memoryview]:
+    arrays = [slot[name].reshape(-1) for name in names]
+    return [(array.view(np.uint8) if array.dtype == bool else array).data for array in arrays]
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

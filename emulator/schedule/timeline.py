@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.network import Bools, Floats, Ints, Knots, LinkSpec, NodeSpec, Rates, Row
+from emulator.network import Bools, Fine, Floats, Ints, Knots, LinkSpec, NodeSpec, Rates, Row
 from emulator.schedule.knots import evaluate
 from emulator.schedule.routes import least_delay, neighbours, path_delay
 
@@ -42,6 +42,7 @@ class KnotTimeline:
             raise ValueError(f"routing is {routing!r}; wanted any of {', '.join(ROUTINGS)}")
         self.step_s = step_s
         self.rates: Rates | None = None  # knots may change them
+        self.fine: Fine | None = None  # and play by themselves
         self.routing = routing
         self._routing_steps = max(1, round((routing_step_s or step_s) / step_s))
         self._nodes = len(nodes)

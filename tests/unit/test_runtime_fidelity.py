@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emulator.link.stats import EndStats
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.network import EndSpec, Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
 from emulator.runtime.fidelity import PROBE_BITS, Asked
 from emulator.schedule.ring import RowRing
 from emulator.schedule.timeline import KnotTimeline
@@ -94,3 +94,74 @@ def test_remembered_rows_outlive_the_ring():
         ring.put(row)
         asked.remember(row.step)
     assert asked.round_trip("a", "b", 0.5).rtt_s == pytest.approx(0.02 + 2 * PROBE_BITS / RATE_BPS)
+
+
+GRANT_S = 0.02
+STEP_S = 0.5
+FLOOR_S = 0.005
+FAST_BPS, SLOW_BPS = 1e7, 1e6
+
+
+class Granted:
+    """A timeline whose end 0 (n0 to n1) waits for a grant every 20 ms, and is ten times slower from the middle on."""
+
+    step_s = STEP_S
+    rates = None
+    fine = Fine(np.array([0], dtype=np.int32), 60)
+
+    def rows(self, first, count):
+        table = np.array([[-1, 1], [0, -1]], dtype=np.int32)
+        peer = np.array([1, 0], dtype=np.int32)
+        delay, paths = np.array([0.015, 0.010]), np.array([[0.0, 0.015], [0.010, 0.0]])
+        rates, none, up = np.array([FAST_BPS, 1e6]), np.zeros(2), np.ones(2, dtype=bool)
+        for step in range(first, first + count):
+            grants = step * STEP_S + GRANT_S * np.arange(int(STEP_S / GRANT_S) + 1)
+            t_s = np.repeat(grants, 2)[1:-1]
+            wait = np.tile([GRANT_S, 0.0], len(grants) - 1)
+            rate = np.where(t_s - step * STEP_S < STEP_S / 2, FAST_BPS, SLOW_BPS)
+            knots = (column[None, :] for column in (t_s, FLOOR_S + wait, rate, t_s * 0, t_s < 1e9))
+            fine = FineTables(np.array([len(t_s)], dtype=np.int32), *knots)
+            yield Row(step, delay, delay, rates, none, up, peer, table, paths, paths, (), fine)
+
+
+def granted(capacity=8):
+    nodes = tuple(NodeSpec(f"n{number}", "host", True, f"10.0.0.{number + 1}") for number in range(2))
+    timeline = Granted()
+    ring = RowRing(2, 2, 2, capacity=capacity, fine=timeline.fine)
+    return Asked(Network(nodes, (LinkSpec("n0:a", 0, 1, "a", "b"),), timeline), ring), timeline, ring
+
+
+def waited(sent_s, rate_bps):
+    """When a probe that waits for the next grant comes back."""
+    departs_s = sent_s + PROBE_BITS / rate_bps
+    grant_s = GRANT_S * np.ceil(departs_s / GRANT_S)
+    return grant_s + FLOOR_S + 0.010 + PROBE_BITS / 1e6 - sent_s
+
+
+@pytest.mark.parametrize(
+    ("sent_s", "rate_bps"), [(0.0031, FAST_BPS), (0.0199999, FAST_BPS), (0.3012, SLOW_BPS), (0.7395, FAST_BPS)]
+)
+def test_a_path_with_finer_tables_is_followed_hop_by_hop(sent_s, rate_bps):
+    asked, timeline, ring = granted()
+    for row in timeline.rows(0, 4):
+        ring.put(row)
+    assert asked.round_trip("n0", "n1", sent_s).rtt_s == pytest.approx(waited(sent_s, rate_bps), abs=1e-9)
+
+
+def test_remembered_finer_tables_outlive_the_ring():
+    asked, timeline, ring = granted(capacity=3)
+    for row in timeline.rows(0, 6):
+        ring.put(row)
+        asked.remember(row.step)
+        if row.step == 0:
+            assert asked.round_trip("n0", "n1", 0.0031) is not None  # read from the ring's own memory
+    assert asked.round_trip("n0", "n1", 0.0031).rtt_s == pytest.approx(waited(0.0031, FAST_BPS), abs=1e-9)
+
+
+def test_a_link_is_busy_by_the_lowest_rate_of_its_finer_table():
+    asked, timeline, ring = granted()
+    for row in timeline.rows(0, 8):
+        ring.put(row)
+    asked.load(0.5, {0: counters(0)})
+    asked.load(1.5, {0: counters(SLOW_BPS / 8 * 0.07)})
+    assert asked.round_trip("n0", "n1", 1.6).busy

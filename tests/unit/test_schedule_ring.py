@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from emulator.network import Handover, Row
+from emulator.network import Fine, FineTables, Handover, Row
 from emulator.schedule.ring import RowRing
 
 ENDS, NODES, DESTS = 6, 4, 2
@@ -81,6 +82,42 @@ def test_only_the_next_row_of_the_right_shape_is_taken():
     with pytest.raises(ValueError, match="handovers in one step"):
         ring.put(row(0, (Handover(0.0, 0, 1, 2),) * 4))
     assert ring.latest == -1
+
+
+def finer(count: list[int], knots: int) -> FineTables:
+    t_s = np.tile(np.linspace(0, 1, knots), (len(count), 1))
+    return FineTables(np.array(count, np.int32), t_s, t_s / 10, t_s + 1e6, t_s / 2, t_s < 0.5)
+
+
+def test_finer_tables_come_back_as_far_as_they_reach():
+    ring = RowRing(ENDS, NODES, DESTS, capacity=3, fine=Fine(np.array([1, 4], np.int32), 6))
+    ring.put(replace(row(0), fine=finer([6, 0], 6)))
+    ring.put(replace(row(1), fine=finer([2, 4], 4)))  # fewer knots than there is room for
+    ring.put(row(2))
+    first, second, third = (ring.row(step).fine for step in range(3))
+    assert first.count.tolist() == [6, 0]
+    for name in FineTables.__slots__:
+        assert np.array_equal(getattr(first, name), getattr(finer([6, 0], 6), name))
+    assert np.array_equal(second.delay_s[1, :4], finer([2, 4], 4).delay_s[1])
+    assert third.count.tolist() == [0, 0]
+    columns = ring.columns(1).fine
+    assert (columns.knots, columns.count[1], columns.rate_bps[6 + 3], columns.up[6]) == (6, 4, 1e6 + 1, 1)
+
+
+def test_finer_tables_that_do_not_fit_are_refused():
+    plain = RowRing(ENDS, NODES, DESTS)
+    with pytest.raises(ValueError, match=r"finer tables of shape .*; wanted 0 ends"):
+        plain.put(replace(row(0), fine=finer([2], 2)))
+    ring = RowRing(ENDS, NODES, DESTS, fine=Fine(np.array([1], np.int32), 4))
+    for fine in (finer([2], 5), finer([2, 2], 4)):
+        with pytest.raises(ValueError, match=r"finer tables of shape .*; wanted 1 ends of 4 knots or fewer"):
+            ring.put(replace(row(0), fine=fine))
+    for count in (1, 5, -2):
+        with pytest.raises(ValueError, match="knots; wanted 0, or 2 to 4"):
+            ring.put(replace(row(0), fine=finer([count], 4)))
+    plain.put(row(0))
+    assert plain.row(0).fine is None
+    assert plain.columns(0).fine is None
 
 
 def test_a_network_without_links_or_destinations_has_rows_too():
