@@ -16,7 +16,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated, Any, TypeVar
 
-from nodes.dagbft.layout import U8, U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
+from emulator.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
 
 DIGEST_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -37,7 +37,8 @@ Digests = Annotated[tuple[bytes, ...], ManyFixed(Octets(DIGEST_BYTES), MOST_DIGE
 Signature = Annotated[bytes, Octets(SIGNATURE_BYTES)]
 Body = Annotated[bytes, Text(MOST_BATCH_BYTES)]
 Results = Annotated[
-    tuple[tuple[bytes, bytes], ...], ManyFixed(Row(Octets(TRANSACTION_ID_BYTES), Octets(DIGEST_BYTES)), MOST_RESULTS)
+    tuple[tuple[bytes, bytes], ...],
+    ManyFixed(Row(transaction=Octets(TRANSACTION_ID_BYTES), result=Octets(DIGEST_BYTES)), MOST_RESULTS),
 ]
 
 CODES: dict[type[Any], int] = {}  # the byte that begins a message, by its class
@@ -79,15 +80,17 @@ class Header:
     epoch: U32
     author: U16
     round: U64
-    payload: Annotated[  # (batch, worker that has it)
-        tuple[tuple[bytes, int], ...], ManyFixed(Row(Octets(DIGEST_BYTES), Unsigned(2)), MOST_PAYLOAD)
-    ]
-    parents: Annotated[  # digests of certificates of the round before, rising
-        tuple[bytes, ...], ManyFixed(Octets(DIGEST_BYTES), MOST_VALIDATORS)
-    ]
-    shard: U16  # that this header is in charge of
-    summary: Digest  # of the keys that the payload may write
-    coin_share: Annotated[bytes, Text(MOST_SHARE_BYTES)]  # empty where none is due
+    payload: Annotated[
+        tuple[tuple[bytes, int], ...], ManyFixed(Row(batch=Octets(DIGEST_BYTES), worker=Unsigned(2)), MOST_PAYLOAD),
+        "batches, and the worker that has each",
+    ]  # fmt: skip
+    parents: Annotated[
+        tuple[bytes, ...], ManyFixed(Octets(DIGEST_BYTES), MOST_VALIDATORS),
+        "digests of certificates of the round before, rising",
+    ]  # fmt: skip
+    shard: Annotated[U16, "that this header is in charge of"]
+    summary: Annotated[Digest, "of the keys that the payload may write"]
+    coin_share: Annotated[bytes, Text(MOST_SHARE_BYTES), "empty where none is due"]
     signature: Signature
 
     @cached_property
@@ -103,7 +106,7 @@ class Vote:
 
     header_id: Digest
     round: U64
-    author: U16  # of the header
+    author: Annotated[U16, "of the header"]
     voter: U16
     signature: Signature
 
@@ -112,7 +115,7 @@ class Vote:
         return vote_digest(self.header_id, self.round, self.author)
 
 
-OneHeader = Annotated[Header, Nested(Header)]
+OneHeader = Annotated[Header, Nested(Header, also=("round", "author"))]
 
 
 @_message(3, 160_000)
@@ -122,7 +125,8 @@ class Certificate:
 
     header: OneHeader
     votes: Annotated[
-        tuple[tuple[int, bytes], ...], ManyFixed(Row(Unsigned(2), Octets(SIGNATURE_BYTES)), MOST_VALIDATORS)
+        tuple[tuple[int, bytes], ...],
+        ManyFixed(Row(voter=Unsigned(2), signature=Octets(SIGNATURE_BYTES)), MOST_VALIDATORS),
     ]
 
     @cached_property
@@ -163,7 +167,7 @@ class CertReply:
 class StateRequest:
     """Send me your state as of a commit index of `index` or later: my past has been collected everywhere."""
 
-    index: U64
+    index: Annotated[U64, "of a commit"]
 
 
 @_message(7, MOST_PART_BYTES + 100)
@@ -288,7 +292,7 @@ class FinalReply:
 
     round: U64
     author: U16
-    cause: U8  # Cause.EARLY or Cause.COMMITTED
+    cause: Annotated[int, Unsigned(1, least=1, most=2, names=Cause)]  # Cause.EARLY or Cause.COMMITTED
     results: Results
 
 

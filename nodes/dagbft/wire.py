@@ -9,27 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from nodes.dagbft.layout import layout_of
+from emulator.wire import layout_of
 from nodes.dagbft.messages import (
     CLASSES,
     CODES,
     MOST_BATCH_BYTES,
     MOST_BYTES,
     MOST_TRANSACTION_BYTES,
-    Cause,
-    FinalReply,
     Message,
 )
 
 _LENGTH_BYTES = 4
-_FINAL = (Cause.EARLY, Cause.COMMITTED)
 
 
 def encode(message: Message) -> bytes:
     """The message as bytes. ValueError where a field or the whole is past its limit."""
     owner = type(message)
     code = CODES[owner]
-    _require_sense(message)
     pieces = [bytes((code,))]
     layout_of(owner).write(message, pieces)
     data = b"".join(pieces)
@@ -51,13 +47,7 @@ def decode(data: bytes) -> Message:
     message, end = layout_of(owner).read(data, 1)
     if end != len(data):
         raise ValueError(f"{owner.__name__}: {len(data) - end} bytes left over; wanted none")
-    _require_sense(message)
     return message  # type: ignore[no-any-return]
-
-
-def _require_sense(message: Any) -> None:
-    if type(message) is FinalReply and message.cause not in _FINAL:
-        raise ValueError(f"FinalReply.cause: {message.cause}; wanted {_FINAL[0]} or {_FINAL[1]}")
 
 
 def join_transactions(transactions: Iterable[bytes]) -> bytes:

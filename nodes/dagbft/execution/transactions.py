@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from enum import IntEnum
 from hashlib import blake2b
 from struct import Struct
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from emulator.wire import U8, U16, U64, ManyFixed, Octets, Rest, Row, Unsigned
 from nodes.dagbft.messages import DIGEST_BYTES, TRANSACTION_ID_BYTES, digest_of
 from nodes.dagbft.wire import split_transactions
 
@@ -67,16 +68,23 @@ def key_of(shard: int, number: int) -> int:
 class Transaction(NamedTuple):
     """A transaction, or one part of a gamma transaction."""
 
-    kind: int
-    chained: int  # 1: others may depend on its result, and its client wants a speculative one
-    shard: int  # home shard: that of the block that must carry it
-    id: bytes  # 8 bytes of the client's number, 8 of a number that the client counts
-    expected: bytes  # hash of the result that it depends on; NOTHING for none
-    part: int  # gamma: which part this is, from 0, in the order of shards
-    parts: int  # gamma: how many parts there are; else 1
-    deadline: int  # gamma: the last round in which a part may be carried; else 0
-    operations: Operations
-    padding: bytes = b""
+    kind: Annotated[int, Unsigned(1, names=Kind)]
+    chained: U8  # 1: others may depend on its result, and its client wants a speculative one
+    shard: Annotated[U16, "home shard: that of the block that must carry it"]
+    id: Annotated[bytes, Octets(TRANSACTION_ID_BYTES), "number of the client, and one that the client counts"]
+    expected: Annotated[bytes, Octets(DIGEST_BYTES), "hash of the result that it depends on"]  # NOTHING for none
+    part: U8  # gamma: which part this is, from 0, in the order of shards
+    parts: U8  # gamma: how many parts there are; else 1
+    deadline: Annotated[U64, "the last round in which a part of a gamma transaction may be carried"]  # else 0
+    operations: Annotated[
+        Operations,
+        ManyFixed(
+            Row(code=Unsigned(1, names=Code), key=Unsigned(8), other=Unsigned(8), value=Unsigned(8)),
+            MOST_OPERATIONS,
+            count_bytes=1,
+        ),
+    ]
+    padding: Annotated[bytes, Rest()] = b""
 
     @property
     def group(self) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Annotated, NamedTuple
 
-from nodes.dagbft.layout import U16, U64, Octets, Text, layout_of
+from emulator.wire import U16, U64, Octets, Text, layout_of
 
 HELLO, DATA, ACK = 1, 2, 3
 MAGIC = b"SkyB"
