@@ -7,7 +7,7 @@ has one encoding and bytes have one meaning, so what has been decoded encodes to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -23,8 +23,8 @@ class Nested(Kind):
     def __init__(self, owner: type[Any], also: tuple[str, ...] = ()) -> None:
         self.owner, self.also = owner, also
         layout = layout_of(owner)
-        self.write: Callable[[Any, list[bytes]], None] = layout.write  # type: ignore[method-assign]
-        self.read: Callable[[bytes, int], tuple[Any, int]] = layout.read  # type: ignore[method-assign]
+        self.write = layout.write  # type: ignore[method-assign]
+        self.read = layout.read  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True, slots=True)

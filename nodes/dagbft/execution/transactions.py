@@ -15,7 +15,8 @@ from hashlib import blake2b
 from struct import Struct
 from typing import Annotated, NamedTuple
 
-from emulator.wire import U8, U16, U64, ManyFixed, Octets, Rest, Row, Unsigned
+from emulator.wire import U8, U16, U64, ManyFixed, Octets, Rest, Unsigned
+from emulator.wire import Row as WireRow
 from nodes.dagbft.messages import DIGEST_BYTES, TRANSACTION_ID_BYTES, digest_of
 from nodes.dagbft.wire import split_transactions
 
@@ -79,7 +80,7 @@ class Transaction(NamedTuple):
     operations: Annotated[
         Operations,
         ManyFixed(
-            Row(code=Unsigned(1, names=Code), key=Unsigned(8), other=Unsigned(8), value=Unsigned(8)),
+            WireRow(code=Unsigned(1, names=Code), key=Unsigned(8), other=Unsigned(8), value=Unsigned(8)),
             MOST_OPERATIONS,
             count_bytes=1,
         ),
