@@ -26,6 +26,8 @@ class Flood(Node):
     `received` and `in_slot` (datagrams of the round before, and those of them that were due in it).
     """
 
+    protocol = "nodes.amnesiac.protocol:PROTOCOL"
+
     @dataclass(frozen=True, slots=True)
     class Config:
         edges: list[tuple[str, str]]  # of the graph, by names of nodes

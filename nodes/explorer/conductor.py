@@ -20,6 +20,8 @@ from nodes.explorer.schedules import Footprint, ring_edges
 class Conductor(Node):
     """Events: `edges` {step, present} once the links of a step are set."""
 
+    protocol = "nodes.explorer.protocol:PROTOCOL"
+
     @dataclass(frozen=True, slots=True)
     class Config:
         nodes: int

@@ -35,6 +35,8 @@ class Host(Node):
     (whether it may be there all the same)}; `explore-refused` {count} at the end where frames were refused.
     """
 
+    protocol = "nodes.explorer.protocol:PROTOCOL"
+
     @dataclass(frozen=True, slots=True)
     class Config:
         nodes: int  # of the graph; node i of it is the node n<i>

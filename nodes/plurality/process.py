@@ -3,8 +3,8 @@
 Synchronous rounds open by a barrier outside the emulated network, whose tally of opinions is also the observer that
 stops at consensus. With Poisson clocks the barrier only observes, four times a second.
 
-Events: `round` (round, time, tally) by the first process; by all at the end `agents`: totals, and of each round the
-trips, the first query and the end of the last update.
+Events: `round` (round, time, tally, and of all so far: samples, lost queries) by the first process; by all at the end
+`agents`: totals, and of each round the trips, the first query and the end of the last update.
 
 Invariant: every message between agents is a datagram, to agents of the same process too, so results do not depend on
 how agents share processes; only those between processes count as messages over links.
@@ -29,6 +29,8 @@ OBSERVE_S = 0.25  # between two looks at an asynchronous run
 
 class Agents(Node):
     """Process number i, on the node `prefix`i, hosts the agents i·agents_per_process and following."""
+
+    protocol = "nodes.plurality.protocol:PROTOCOL"
 
     class Config(AgentsConfig):
         """What `config` may say."""
@@ -114,11 +116,13 @@ class Agents(Node):
     async def _meet(self, round: int, time: float) -> bool:
         """Tell our opinions, hear all; whether that is a consensus."""
         tally = {str(opinion): count for opinion, count in enumerate(self._host.tally()) if count}
-        totals = await self.context.meet(round, tally)
+        did = self._host.totals
+        totals = await self.context.meet(round, {**tally, "samples": did.samples, "lost": did.lost})
         kinds = len(self.config.counts)
         seen = [totals.get(str(opinion), 0) for opinion in range(kinds + 1)]
         if self._number == 0:
-            self.context.emit("round", round=round, time=time, tally=seen)
+            costs = {name: totals.get(name, 0) for name in ("samples", "lost")}
+            self.context.emit("round", round=round, time=time, tally=seen, **costs)
         return consensus(seen, kinds) is not None
 
     def _note(self, round: int) -> None:

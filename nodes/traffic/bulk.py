@@ -28,6 +28,8 @@ _RTT_US, _TOTAL_RETRANSMITS = 15, 23  # places of tcpi_rtt and tcpi_total_retran
 class Bulk(Node):
     """Receives flows on its port, and sends those whose source it is."""
 
+    protocol = "nodes.traffic.protocol:PROTOCOL"
+
     @dataclass(frozen=True, slots=True)
     class Config:
         flows: list[str] = field(default_factory=list)  # "from -> to", names of nodes that run this program

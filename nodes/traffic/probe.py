@@ -18,6 +18,8 @@ from nodes.traffic.core import Echo, Prober, Rounds, require_bounds
 class Probe(Node):
     """Probes its peers and answers their probes."""
 
+    protocol = "nodes.traffic.protocol:PROTOCOL"
+
     @dataclass(frozen=True, slots=True)
     class Config:
         peers: list[str] = field(default_factory=list)  # names and globs; empty: all nodes that run this program

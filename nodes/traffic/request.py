@@ -22,6 +22,8 @@ RETRY_S = 1.0
 class Request(Node):
     """Serves requests on its port, and asks those servers whose client it is."""
 
+    protocol = "nodes.traffic.protocol:PROTOCOL"
+
     @dataclass(frozen=True, slots=True)
     class Config:
         pairs: list[str] = field(default_factory=list)  # "client -> server", names of nodes that run this program

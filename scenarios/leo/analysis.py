@@ -1,4 +1,4 @@
-"""Headline figures and drawings of a satellite run: round trips, handovers, flows.
+"""Headline figures of a satellite run: round trips, handovers, flows. Its drawings are those of traffic.
 
 Invariant: it reads the run folder only, so that all of it can be made again.
 """
@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from nodes.traffic.figures import figures as figures
+
 if TYPE_CHECKING:
     import polars
 
     from emulator.record.load import Run
-    from emulator.show.drawing import Drawing
-
-MOST_PAIRS = 6  # drawn over time
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -35,45 +34,6 @@ def summarise(run: Run) -> dict[str, Any]:
     if flows:
         summary["slowest_flow_mbit_s"] = min(flow["mbit_s"] for flow in flows)
     return summary
-
-
-def figures(run: Run) -> list[Drawing]:
-    """Round trips: their distribution, and over time for the pairs with flows (or the first pairs)."""
-    import numpy as np
-    import polars
-
-    from emulator.show import drawing
-
-    probes = run.samples.filter(polars.col("name") == "rtt_s")
-    if probes.is_empty():
-        return []
-    shares, axes = drawing.new()
-    rtt_ms = np.sort(probes["value"].to_numpy()) * 1e3
-    axes.plot(rtt_ms, np.arange(1, len(rtt_ms) + 1) / len(rtt_ms))
-    axes.set(xlabel="round trip in ms", ylabel="share of probes", ylim=(0, 1), xlim=(0, None))
-    times, axes = drawing.new()
-    for node, peer in _drawn_pairs(run, probes):
-        of_pair = probes.filter((polars.col("node") == node) & (polars.col("key") == peer))
-        label = f"{node.removeprefix('gs-')} → {peer.removeprefix('gs-')}"
-        axes.plot(of_pair["t_s"], of_pair["value"] * 1e3, ".-", linewidth=0.8, label=label)
-    axes.set(xlabel="scenario time in s", ylabel="round trip in ms", ylim=(0, None))
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
-    return [
-        drawing.Drawing("rtt-shares", "Round trips", f"All {len(rtt_ms):,} answered probes of all pairs.", shares),
-        drawing.Drawing(
-            "rtt-times",
-            "Round trips over time",
-            "Probes beside the flows. Steps are handovers, peaks are queues or late packets.",
-            times,
-        ),
-    ]
-
-
-def _drawn_pairs(run: Run, probes: polars.DataFrame) -> list[tuple[str, str]]:
-    """Sender and receiver of each flow that was probed too; the first pairs where there is none."""
-    pairs = list(dict.fromkeys(probes.select("node", "key").iter_rows()))
-    flows = [(flow["from"], flow["to"]) for flow in _flows(run.events, run.samples)]
-    return ([pair for pair in flows if pair in pairs] or sorted(pairs))[:MOST_PAIRS]
 
 
 def _kind(events: polars.DataFrame, kind: str) -> polars.DataFrame:

@@ -62,6 +62,8 @@ class ClientSettings:
 class Client(Node):
     """The client of one validator."""
 
+    protocol = "nodes.dagbft.protocol:PROTOCOL"
+
     class Config(ClientSettings):
         """What `config` may say."""
 

@@ -2,6 +2,7 @@
 
 Events: `header` (round, parents: authors) when an own header is made, `advance` (round) when a quorum of its blocks is
 held, `early` (round, author), `commit` (index, leader, mode, blocks, transactions), and at the end `tally`: counts.
+Samples, once a second: `early_ok` and `early_wrong`, early results that were compared with their commit so far.
 Invariant: messages and replies leave after the records that they rest on are kept.
 """
 
@@ -37,7 +38,7 @@ from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.records import TABLES
 from nodes.dagbft.primary.settings import PrimarySettings
-from nodes.dagbft.primary.telling import Clients, Reply, Sizes, emit, tally
+from nodes.dagbft.primary.telling import Checks, Clients, Reply, Sizes, emit, tally
 from nodes.dagbft.store import Store
 from nodes.dagbft.transport.local import LocalServer
 from nodes.dagbft.transport.mesh import Mesh
@@ -46,6 +47,8 @@ from nodes.dagbft.transport.mesh import Mesh
 class Primary(Node):
     """The primary of one validator."""
 
+    protocol = "nodes.dagbft.protocol:PROTOCOL"
+
     class Config(PrimarySettings):
         """What `config` may say."""
 
@@ -53,6 +56,7 @@ class Primary(Node):
         super().__init__(config, context)
         self._clients = Clients()
         self._sizes = Sizes()
+        self._checks = Checks()
 
     async def setup(self) -> None:
         context, config = self.context, self.config
@@ -132,6 +136,7 @@ class Primary(Node):
         if effects:
             replies = self._execute(effects)
             look_for_breach(self.context, self._core.consensus, self._ledger)
+            self._checks.tell(self.context, self._ledger)
             self._durable.add(effects.persist, partial(self._send, effects, replies))
 
     def _execute(self, effects: Effects) -> list[Reply]:

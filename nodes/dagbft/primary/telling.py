@@ -20,6 +20,7 @@ from nodes.dagbft.primary.payload import ANY
 from nodes.dagbft.wire import split_transactions
 
 Reply = SpecReply | FinalReply
+CHECKS_S = 1.0  # between two samples of `Checks`
 _CLIENT_BYTES = 8  # of a transaction's identifier: whose it is
 _MOST_CLIENTS = 1024
 
@@ -71,6 +72,21 @@ class Sizes:
     def total(self, digests: Sequence[bytes]) -> int | None:
         """How many there are in these together; None where one is not known."""
         return sum(self._sizes[each] for each in digests) if all(each in self._sizes for each in digests) else None
+
+
+class Checks:
+    """Tells how many early results have come true so far, and how many have not: at most once a second."""
+
+    def __init__(self) -> None:
+        self._due_s = 0.0
+
+    def tell(self, context: NodeContext, ledger: Ledger) -> None:
+        """Samples `early_ok` and `early_wrong`, where they are due."""
+        now_s = context.now()
+        if now_s >= self._due_s:
+            self._due_s = now_s + CHECKS_S
+            context.sample("early_ok", float(ledger.counts.early_ok))
+            context.sample("early_wrong", float(ledger.counts.early_wrong))
 
 
 def emit(context: NodeContext, core: PrimaryCore, sizes: Sizes, event: Event) -> None:

@@ -61,6 +61,8 @@ class WorkerSettings:
 class Worker(Node):
     """One worker of one validator."""
 
+    protocol = "nodes.dagbft.protocol:PROTOCOL"
+
     class Config(WorkerSettings):
         """What `config` may say."""
 

@@ -1,0 +1,129 @@
+"""Panel of an exploration: where the agent was step by step, what it has seen, which edges were away beside it.
+
+Invariant: a step is drawn as its host told of it. Missing edges are those between the agent and its neighbours, which
+the ports of its host show; of the others only their number is told, and only where a conductor sets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.binned import Binned
+from emulator.protocol import Panel, Setup, Tone, Widget
+
+ROWS = 40
+COLUMNS = 60  # steps in the grid
+HERE, VISITED, AWAY, AWAY_VISITED, UNSEEN = "@", "o", "x", "X", "."
+TONES: dict[str, Tone] = {HERE: "good", VISITED: "plain", AWAY: "bad", AWAY_VISITED: "bad", UNSEEN: "dim"}
+LEGEND = (
+    f"{HERE} agent  {VISITED} visited  {UNSEEN} not visited  {AWAY} {AWAY_VISITED} edge to the agent away (visited: "
+    f"{AWAY_VISITED})"
+)
+
+
+class ExplorerPanel(Panel):
+    """The way of the agent, by the events of the hosts that it visits and of the conductor."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        config: Mapping[str, Any] = next(
+            (config for config in setup.configs.values() if "visibility" in config),
+            next(iter(setup.configs.values()), {}),
+        )
+        self._nodes = int(config.get("nodes", 0))
+        self._edges = {tuple(sorted((int(a), int(b)))) for a, b in config.get("edges") or ()}
+        self._neighbours: dict[int, set[int]] = {}
+        for a, b in self._edges:
+            self._neighbours.setdefault(a, set()).add(b)
+            self._neighbours.setdefault(b, set()).add(a)
+        self._visibility = str(config.get("visibility", ""))
+        self._most = int(config.get("max_steps", 0))
+        self._first: dict[int, int] = {}  # node: step in which it was first visited
+        self._steps: dict[int, tuple[int, frozenset[int]]] = {}  # the last ones: node, neighbours beyond its doors
+        self._seen = Binned(1.0, step=1.0)
+        self._latest: Mapping[str, Any] = {}
+        self._failed = self._late = 0
+        self._away: int | None = None  # edges, as the conductor set them last
+
+    def event(self, t_s: float, node: str, kind: str, data: Mapping[str, Any]) -> None:
+        if kind == "explore":
+            step, at = int(data["step"]), int(data["node"])
+            away = frozenset(self._neighbours.get(at, set()).difference(data["doors"]))
+            self._first.setdefault(at, step)
+            self._steps[step] = (at, away)
+            while len(self._steps) > COLUMNS:
+                del self._steps[min(self._steps)]
+            if step >= int(self._latest.get("step", 0)):
+                self._latest = dict(data)
+            self._seen.add("nodes seen", step, len(self._first))
+        elif kind == "carried":
+            self._first.setdefault(_number(node), int(data["step"]) + 1)
+            self._late += not data["in_slot"]
+        elif kind == "carry-failed":
+            self._failed += 1
+        elif kind == "edges":
+            self._away = len(self._edges) - len(data["present"])
+
+    def widgets(self, t_s: float) -> list[Widget]:
+        shown: list[Widget] = []
+        if self._steps:
+            steps = sorted(self._steps)
+            rows = [(f"n{node}", "".join(self._cell(node, step) for step in steps)) for node in self._drawn()]
+            title = f"Steps {steps[0]:,} to {steps[-1]:,}"
+            if len(rows) < self._nodes:
+                title += f", {len(rows)} of {self._nodes:,} nodes"
+            shown.append({"kind": "grid", "title": title, "rows": rows, "tones": TONES, "legend": LEGEND})
+        shown.append({"kind": "facts", "rows": self._facts()})
+        chart = self._seen.chart("Nodes seen", "step", "nodes")
+        if chart is not None:
+            shown.append(chart)
+        return shown
+
+    def _drawn(self) -> range:
+        """The nodes with a row: all, or as many as there is room for around the agent."""
+        at = int(self._latest.get("node", 0))
+        count = max(self._nodes, at + 1)
+        first = min(max(0, at - ROWS // 2), max(0, count - ROWS))
+        return range(first, min(count, first + ROWS))
+
+    def _cell(self, node: int, step: int) -> str:
+        at, away = self._steps[step]
+        if node == at:
+            return HERE
+        visited = self._first.get(node, step) < step
+        if node in away:
+            return AWAY_VISITED if visited else AWAY
+        return VISITED if visited else UNSEEN
+
+    def _facts(self) -> list[list[str]]:
+        latest, known = self._latest, self.setup.prediction
+        if not latest:
+            return [["steps", "none yet"], ["nodes", f"{self._nodes:,}"]]
+        seen, share = len(self._first), len(self._first) / self._nodes if self._nodes else 0.0
+        rows = [
+            ["steps", f"{latest['step'] + 1:,} of at most {self._most:,}"],
+            ["nodes seen", f"{seen:,} of {self._nodes:,} ({share:.0%})" + _predicted(known.get("seen"))],
+            ["agent at", f"n{latest['node']}, sees {self._visibility}"],
+            ["moves", f"{latest.get('moves', 0):,}" + _predicted(known.get("moves"))],
+            ["waits", f"{latest.get('waits', 0):,}" + _predicted(known.get("waits"))],
+            ["plans made anew", f"{latest.get('replans', 0):,}" + _predicted(known.get("replans"))],
+        ]
+        if self._away is not None:
+            rows.append(["edges away", f"{self._away:,} of {len(self._edges):,}"])
+        if self._failed or self._late:
+            rows.append(["moves failed, in another step", f"{self._failed:,}, {self._late:,}"])
+        if "steps" in known:
+            rows.append(
+                ["predicted", f"{'covered' if known.get('covered') else 'given up'} after {known['steps']:,} steps"]
+            )
+        return rows
+
+
+def _number(name: str) -> int:
+    digits = name.removeprefix("n")
+    return int(digits) if digits.isdecimal() else -1
+
+
+def _predicted(value: Any) -> str:
+    return "" if value is None else f" (predicted {value:,})"

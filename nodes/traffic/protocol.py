@@ -1,0 +1,17 @@
+"""Probes, TCP flows and requests, described: what the screen, the report and captures show of them.
+
+Invariant: names only; nothing is imported before somebody looks.
+"""
+
+from __future__ import annotations
+
+from emulator.protocol import Protocol
+
+PROTOCOL = Protocol(
+    name="traffic",
+    title="Traffic",
+    panel="nodes.traffic.panel:TrafficPanel",
+    figures="nodes.traffic.figures:figures",
+    dissectors="nodes.traffic.dissectors:dissectors",
+    quiet=frozenset({"probe", "flow-sent", "requests"}),
+)
