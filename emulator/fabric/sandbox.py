@@ -175,7 +175,10 @@ def _outlive(body: Callable[[], int]) -> int:
     if child == 0:
         _guard(body)
     signal.set_wakeup_fd(-1)
-    os.closerange(3, 1 << 20)  # who reads from `main` shall see its end, not ours
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):  # who reads from `main` or from the caller shall see their end, not ours
+        os.dup2(null, fd)
+    os.closerange(3, 1 << 20)
     for number in PASSED_ON:
         signal.signal(number, lambda number, _frame: _pass_on(child, number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)

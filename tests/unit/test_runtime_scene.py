@@ -1,0 +1,260 @@
+"""Snapshots of a run as screens want them: filtered and sorted rows, contacts, details, panels; without a kernel."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import msgpack
+import numpy as np
+import pytest
+
+from emulator.link.lateness import Lateness
+from emulator.link.stats import EndStats
+from emulator.network import EndSpec, Handover, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.protocol import Panel, Protocol, Setup
+from emulator.record import RunFolder
+from emulator.runtime.board import EVENTS_KEPT, EVENTS_SHOWN, Board, fits
+from emulator.runtime.channel import MESSAGE_BYTES
+from emulator.runtime.collector import Collector
+from emulator.runtime.outlook import Outlook
+from emulator.runtime.panels import VIEW_BYTES, Panels
+from emulator.runtime.scene import Scene, fitted
+from emulator.runtime.usage import Usage
+from emulator.schedule.ring import RowRing
+
+STEP_S = 1.0
+MARGIN = 200
+
+
+class Line:
+    step_s = STEP_S
+    rates = None
+    fine = None
+
+    def positions(self, t_s):
+        return np.array([[0.0, 0.0], [1.0, 2.0], [float("nan")] * 2, [40.0, -170.0 + t_s]])
+
+
+def network():
+    """A station with a moving link to three satellites: nodes 0 (station), 1, 2, 3."""
+    nodes = (
+        NodeSpec("gs-oslo", "ground station", True, "10.0.0.1", position=(59.9, 10.7)),
+        *(NodeSpec(f"sat-{n}", "satellite", n == 3, f"10.0.1.{n}") for n in (1, 2, 3)),
+    )
+    link = LinkSpec("gs-oslo:up", 0, 1, "up", "down", EndSpec(), EndSpec(), moving=True)
+    return Network(nodes, (link,), Line())
+
+
+def row(step, peer, handovers=()):
+    one = np.ones(2)
+    paths = np.full((2, 2), 0.01)
+    next_end = np.full((2, 4), -1, dtype=np.int32)
+    next_end[1, 0], next_end[0, peer] = 0, 1
+    return Row(
+        step, one * 0.010, one * 0.020, np.array([1e6, 4e6]), one * 0.0, np.array([True, True]),
+        np.array([peer, 0], dtype=np.int32), next_end, paths, paths, tuple(handovers),
+    )  # fmt: skip
+
+
+def ring_of(*rows):
+    ring = RowRing(2, 4, 2, capacity=8)
+    for each in rows:
+        ring.put(each)
+    return ring
+
+
+def counters(packets, queue=0):
+    values = [0.0] * len(EndStats)
+    values[EndStats.SENT_PACKETS], values[EndStats.SENT_BYTES] = packets + queue, 1250 * (packets + queue)
+    values[EndStats.DELIVERED_PACKETS], values[EndStats.DELIVERED_BYTES] = packets, 1250 * packets
+    values[EndStats.ASKED_DELAY_SUM_S], values[EndStats.DROP_QUEUE] = 0.015 * packets, queue
+    return values
+
+
+def report(collector, t_s, ends):
+    collector.relay_report({"op": "stats", "t_s": t_s, "ends": ends, "lateness": Lateness().pack()})
+
+
+@pytest.fixture
+def scene(tmp_path):
+    net = network()
+    ring = ring_of(row(0, 3), row(1, 3), row(2, 2, [Handover(2.0, 0, 3, 2)]))
+    collector = Collector(RunFolder.create(tmp_path, "x"), net)
+    report(collector, 1.0, {0: counters(10, queue=2), 1: counters(40)})
+    report(collector, 1.25, {0: counters(10, queue=2)})
+    job = SimpleNamespace(
+        node="gs-oslo", program=SimpleNamespace(name="probe"), process=SimpleNamespace(pid=1), alive=True, unasked="",
+        statuses=[],
+    )  # fmt: skip
+    jobs = SimpleNamespace(all=[job])
+    made = Scene(net, Outlook(net, ring), jobs, SimpleNamespace(alive=lambda: [job.process]), collector)
+    made.job = job
+    return made
+
+
+def test_links_that_drop_come_first_and_a_sort_says_otherwise(scene):
+    assert [link["end"] for link in scene.fill({}, {}, 1.5)["links"]] == ["gs-oslo:up", "gs-oslo:up~down"]
+    by_rate = scene.fill({}, {"panel": "links", "sort": "-rate_bps"}, 1.5)["links"]
+    assert [link["end"] for link in by_rate] == ["gs-oslo:up~down", "gs-oslo:up"]
+    only = scene.fill({}, {"panel": "links", "filter": "*~down", "rows": 5}, 1.5)
+    assert [link["end"] for link in only["links"]] == ["gs-oslo:up~down"]
+    assert only["link_count"] == 1
+
+
+def test_a_link_row_has_what_was_asked_and_what_came_of_it(scene):
+    link = scene.fill({}, {}, 1.5)["links"][0]
+    assert link["asked_ms"] == pytest.approx(15.0)
+    assert link["far"] == "sat-3"
+    assert link["capacity_bps"] == 1e6
+    assert link["rate_bps"] == pytest.approx(10 * 1250 * 8)
+    assert link["history"] == [10]
+    assert link["causes"] == {"queue": 2}
+
+
+def test_nodes_tell_programs_rates_and_how_they_ended(scene):
+    found = scene.fill({}, {"panel": "nodes", "sort": "-received_bps"}, 1.5)
+    first = found["node_rows"][0]
+    assert (first["node"], first["state"], first["programs"]) == ("gs-oslo", "up", ["probe"])
+    assert first["received_bps"] == pytest.approx(4 * first["sent_bps"])
+    assert found["node_count"] == 2
+    scene.job.alive, scene.job.unasked, scene.job.statuses = False, "it broke", [1]
+    assert scene.fill({}, {"panel": "nodes", "filter": "oslo"}, 1.5)["node_rows"][0]["state"] == "failed"
+
+
+def test_contacts_know_the_past_and_what_is_planned(scene):
+    contacts = scene.fill({}, {"panel": "contacts"}, 0.5)["contacts"]
+    assert contacts == [{"link": "gs-oslo:up", "node": "gs-oslo", "spans": [(0.0, 2.0, "sat-3"), (2.0, 3.0, "sat-2")]}]
+    scene.outlook.handed_over(Handover(2.0, 0, 3, 2))
+    later = scene.fill({}, {"panel": "contacts", "filter": "oslo"}, 2.5)["contacts"]
+    assert later[0]["spans"] == [(0.0, 2.0, "sat-3"), (2.0, 3.0, "sat-2")]
+    assert scene.fill({}, {"panel": "contacts", "filter": "paris"}, 2.5)["contacts"] == []
+
+
+def test_the_map_has_places_satellites_and_the_ways_of_traffic(scene):
+    scene.board.sample(1.0, "gs-oslo", "probe", "rtt_s", 0.03, "sat-3")
+    world = scene.fill({}, {"panel": "map"}, 1.0)["map"]
+    assert world["places"] == [{"node": "gs-oslo", "lat_deg": 59.9, "lon_deg": 10.7}]
+    assert world["satellites"] == [1, 2, 40, -169]
+    assert world["paths"] == [[(59.9, 10.7), (40.0, -169.0)]]
+    assert "map" not in scene.fill({}, {"panel": "nodes"}, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("gs-oslo:up", {"leads to": "sat-3", "state": "up", "delay asked": "15.000 ms", "dropped: queue": "2"}),
+        ("gs-oslo", {"role": "ground station", "programs": "probe", "place": "59.90°, 10.70°"}),
+        ("sat-1", {"state": "transit, inside the relay"}),
+        ("nobody", {"": "there is no such node or link end in this run"}),
+    ],
+)
+def test_details(scene, name, facts):
+    detail = scene.fill({}, {"detail": name}, 1.5)["detail"]
+    assert facts.items() <= dict(detail["facts"]).items()
+
+
+def test_a_link_down_by_its_own_table_is_shown_down():
+    up = np.array([True, False])
+    knots = Knots(np.array([0.0, 1.0]), np.zeros(2), np.full(2, np.inf), np.zeros(2), up)
+    nodes = (NodeSpec("a", "host", True), NodeSpec("b", "host", True))
+    outlook = Outlook(Network(nodes, (LinkSpec("a:up", 0, 1, "up", "up", EndSpec(knots=knots)),)), None)
+    assert outlook.asked(0, 0.5).peer == 1
+    assert outlook.asked(0, 1.5)[3:] == (False, -1)
+    assert outlook.asked(1, 0.0).up is False  # nobody says anything of it
+
+
+class Counting(Panel):
+    def __init__(self, setup):
+        super().__init__(setup)
+        self.count = 0
+
+    def event(self, t_s, node, kind, data):
+        self.count += 1
+        if kind == "bad":
+            raise KeyError("oops")
+
+    def widgets(self, t_s):
+        wide = [["row", "x" * 3000]] * self.count
+        return [{"kind": "facts", "rows": [[str(self.count), "events"]]}, {"kind": "facts", "rows": wide}]
+
+
+def panels():
+    protocol = Protocol("p", "A protocol", panel=f"{__name__}:Counting", quiet=frozenset({"murmur"}))
+    return Panels([(protocol, Setup(("a",), {"prog": {}}, {}, (), 10.0))])
+
+
+def test_panels_see_their_programs_only_and_quiet_kinds_are_no_news():
+    board = Board(panels())
+    for program, kind in (("prog", "murmur"), ("prog", "news"), ("other", "news")):
+        board.event(1.0, "a", program, kind, {"x": 1})
+    assert [row["kind"] for row in board.tail] == ["news", "news"]
+    (view,) = board.panels.views(1.0)
+    assert view["widgets"][0] == {"kind": "facts", "rows": [["2", "events"]]}
+
+
+def test_a_panel_that_breaks_says_so_and_one_that_is_too_large_is_cut(capsys):
+    board = Board(panels())
+    for _ in range(3):
+        board.event(1.0, "a", "prog", "news", {})
+    (view,) = board.panels.views(1.0)
+    assert len(view["widgets"]) == 1
+    assert len(msgpack.packb(view)) < VIEW_BYTES
+    board.event(1.0, "a", "prog", "bad", {})
+    board.event(1.0, "a", "prog", "news", {})
+    (view,) = board.panels.views(1.0)
+    assert "KeyError" in view["widgets"][0]["rows"][0][1]
+    assert "oops" in capsys.readouterr().err
+
+
+def test_a_panel_that_cannot_be_had_says_so(capsys):
+    shown = Panels([(Protocol("q", "Q", panel="no.such:Panel"), Setup((), {"prog": {}}, {}, (), 1.0))])
+    assert "No module named" in shown.views(0.0)[0]["widgets"][0]["rows"][0][1]
+    assert "ModuleNotFoundError" in capsys.readouterr().err
+
+
+def test_the_event_log_is_bounded_and_filtered():
+    board = Board()
+    for number in range(EVENTS_KEPT + 50):
+        board.event(number, "a" if number % 2 else "b", "prog", "tick", {"n": number})
+    assert len(board.event_rows({"panel": "events", "rows": 500})) == EVENTS_SHOWN
+    rows = board.event_rows({"panel": "events", "filter": "n=449", "rows": 20})
+    assert [row["t_s"] for row in rows] == [449]
+    assert {row["node"] for row in board.event_rows({"panel": "events", "filter": "a"})} == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "whether"), [("oslo", "gs-Oslo", True), ("gs-*", "gs-oslo", True), ("g?-x", "gs-oslo", False)]
+)
+def test_filters_are_parts_of_names_or_globs(wanted, text, whether):
+    assert fits(wanted, "zzz", text) is whether
+
+
+def test_a_snapshot_too_large_loses_the_least_interesting_first():
+    snapshot = {"scenario": "x", "map": {"satellites": list(range(200)) * 200}, "links": [{"end": "a" * 20_000}] * 2}
+    sent = fitted(snapshot)
+    assert "map" not in sent
+    assert len(sent["links"]) == 2
+    assert len(msgpack.packb(sent)) < MESSAGE_BYTES
+
+
+def test_usage_reads_a_few_processes_a_turn(tmp_path):
+    def write(pid, ticks, pages):
+        folder = tmp_path / str(pid)
+        folder.mkdir(exist_ok=True)
+        fields = ["S", *["0"] * 10, str(ticks), "0", *["0"] * 8, str(pages), "0"]
+        (folder / "stat").write_text(f"{pid} (a) b) {' '.join(fields)}\n")
+
+    usage = Usage(tmp_path)
+    write(5, 100, 10)
+    usage.read([5, 6], 0.0)
+    assert usage.of(6) is None
+    write(5, 150, 20)
+    usage.read([5, 6], 0.5)  # too soon
+    assert usage.of(5).cpu == 0.0
+    usage.read([5, 6], 1.0)
+    assert usage.of(5).cpu == pytest.approx(0.5)
+    many = list(range(1000, 1000 + MARGIN))
+    for pid in many:
+        write(pid, 1, 1)
+    usage.read(many, 2.0)
+    assert 0 < sum(usage.of(pid) is not None for pid in many) < MARGIN
