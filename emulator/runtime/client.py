@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +135,11 @@ class Watch:
     def detach(self) -> None:
         """Leave; the run does not notice."""
         self.close()
+
+    def shutdown(self) -> None:
+        """End `receive` in another thread, as if the run had ended."""
+        with suppress(OSError):
+            self._connection.channel.socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._connection.close()

@@ -11,8 +11,11 @@ from collections.abc import Iterable
 from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
+from emulator.link.rows import fine_places
 from emulator.record.snapshot import ContactRow, Place, WorldMap
-from emulator.schedule.knots import segment, segment_of_row
+from emulator.schedule import fine
+from emulator.schedule.knots import Segment, segment, segment_of_row
+from emulator.schedule.ring import fine_columns
 from emulator.schedule.routes import path
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ class Outlook:
         self._step_s = network.timeline.step_s if network.timeline is not None else 1.0
         self._number = {node.name: number for number, node in enumerate(network.nodes)}
         self._index = {network.nodes[node].name: index for index, node in enumerate(network.live)}
+        self._fine = fine_places(network)
         self._moving = [number for number, link in enumerate(network.links) if link.moving]
         self._served: dict[int, deque[tuple[float, str]]] = defaultdict(lambda: deque(maxlen=SPANS_KEPT))
         self._mapped_s = float("-inf")
@@ -73,11 +77,19 @@ class Outlook:
         if spec.knots is not None:
             held = segment(spec.knots, max(0.0, t_s))
         elif row is not None:
-            held = segment_of_row(row, end, self._step_s)
+            held = self._held(row, end, t_s)
         else:
             return AskedNow(0.0, 0.0, 0.0, False, -1)
         at_s = min(max(t_s, held.start_s), held.stop_s)
         return AskedNow(held.delay_s(at_s), held.rate_bps, held.loss, held.up and peer >= 0, peer if held.up else -1)
+
+    def _held(self, row: Row, end: int, t_s: float) -> Segment:
+        """What a row asks of an end, by its finer table where it has one."""
+        place, finer = self._fine.get(end), None
+        if place is not None and row.fine is not None:
+            begin_s = row.step * self._step_s
+            finer = fine.segment(fine_columns(row.fine), place, begin_s, begin_s + self._step_s, t_s)
+        return finer or segment_of_row(row, end, self._step_s)
 
     def way(self, source: str, target: str, t_s: float) -> list[int]:
         """Nodes from one live node to another along the routes; empty where there is no way, or a kernel knows it."""
