@@ -35,13 +35,15 @@ class Bulk(Node):
         flows: list[str] = field(default_factory=list)  # "from -> to", names of nodes that run this program
         rate_bps: Rate = inf  # cap of what a flow offers
         total_bytes: Size = inf  # of a flow; by default until `duration` or the end
-        duration_s: Duration = inf  # of sending, from the program's start
+        duration_s: Duration = inf  # of a flow's sending
+        streams: int = 1  # connections of each flow; "flow" and "flow-sent" are told for each
+        stagger_s: Duration = 0.0  # each flow of the list begins so much after the one before it; the first at once
         interval_s: Duration = 1.0  # of goodput samples
         congestion: str = ""  # congestion control of the sender ("cubic", "bbr", "reno"); empty: the kernel's default
         port: int = 5001
 
         def __post_init__(self) -> None:
-            require_bounds({"interval": self.interval_s}, {})
+            require_bounds({"interval": self.interval_s, "streams": self.streams}, {"stagger": self.stagger_s})
 
     def __init__(self, config: Config, context: NodeContext) -> None:
         super().__init__(config, context)
@@ -52,7 +54,9 @@ class Bulk(Node):
     async def setup(self) -> None:
         context = self.context
         names = {context.name, *context.members}
-        self.targets = [to for source, to in parse_pairs(self.config.flows, names) if source == context.name]
+        pairs = enumerate(parse_pairs(self.config.flows, names))
+        own = [(to, place * self.config.stagger_s) for place, (source, to) in pairs if source == context.name]
+        self.targets = [target for target in own for _ in range(self.config.streams)]
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind((context.address.ipv4, self.config.port))
@@ -64,7 +68,7 @@ class Bulk(Node):
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             accepting = group.create_task(self._accept())
-            senders = [group.create_task(self._send(number, to)) for number, to in enumerate(self.targets)]
+            senders = [group.create_task(self._send(number, *target)) for number, target in enumerate(self.targets)]
             await self.context.stopping.wait()
             for task in (accepting, *senders, *self._receiving):
                 task.cancel()
@@ -127,9 +131,11 @@ class Bulk(Node):
             self.context.sample("goodput_bps", meter.cut(self.context.now()), sender)
             self.context.sample("flow_bytes", meter.total_bytes, sender)
 
-    async def _send(self, flow: int, to: str) -> None:
+    async def _send(self, flow: int, to: str, after_s: float) -> None:
         """One outgoing flow: connect, again where that fails, and send until all is sent or time is up."""
         context, config = self.context, self.config
+        if after_s:
+            await context.sleep(after_s)
         start_s = context.now()
         pacer = Pacer(config.rate_bps, config.total_bytes, start_s)
         while not pacer.done and context.now() < start_s + config.duration_s:
