@@ -6,34 +6,34 @@ its exit code is that of the run, whatever Ctrl-C did to it.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from emulator.record.folder import RunFolder
-    from emulator.record.snapshot import Snapshot
     from emulator.scenario import Scenario
+    from emulator.show.screen import Source
 
 
 class Screen(Protocol):
     """Who is shown what a run does."""
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Take the next snapshot, some four a second."""
+    def follow(self, source: Source) -> bool:
+        """Show the run until it ends (False) or somebody leaves it to itself (True)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """How a run ended. `interrupted`: somebody asked it to."""
+    """How a run ended. `interrupted`: somebody asked it to. `detached`: it goes on without us, and has no exit code."""
 
     folder: RunFolder
     exit_code: int
     interrupted: bool
+    detached: bool = False
 
 
-def play(scenario: Scenario, runs: Path, screen: AbstractContextManager[Screen]) -> Played:
+def play(scenario: Scenario, runs: Path, screen: Screen) -> Played:
     """Run the scenario into a new folder below `runs`. Raises what `launch` raises, with nothing left behind.
 
     The caller must have no threads (matplotlib and polars make some), because the run is forked from it.
@@ -48,9 +48,10 @@ def play(scenario: Scenario, runs: Path, screen: AbstractContextManager[Screen])
     except SkyloomError:
         folder.discard()
         raise
-    with screen as shown, handle.forwarding_interrupts():
-        for snapshot in handle.snapshots():
-            shown.update(snapshot)
+    with handle.forwarding_interrupts():
+        detached = screen.follow(handle)
+    if detached:
+        return Played(folder, 0, False, detached)
     code = handle.wait()
     if not folder.has_verdict():
         code = code or EXIT_INTERRUPTED

@@ -44,6 +44,12 @@ def run(
     if chosen.prediction:
         sys.stderr.write(f"predicted: {words(chosen.prediction)}\n")
     played = play(chosen, runs, LiveScreen(enabled=tui, scenario=chosen.name))
+    if played.detached:
+        sys.stderr.write(
+            f"detached: run {played.folder.run_id} goes on, into {played.folder.path}\n"
+            f"to come back to it: skyloom watch {played.folder.run_id}\n"
+        )
+        return
     if played.folder.has_verdict():
         print_summary(played.folder.path, as_json=json)
     raise typer.Exit(played.exit_code)

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -177,7 +177,7 @@ class _Player:
         from emulator.scenario import load
 
         scenario = load(self.source, overrides=[*self.fixed, *combination.overrides, f"seed={seed}"])
-        return play(scenario, self.runs, nullcontext(self.progress))
+        return play(scenario, self.runs, self.progress)
 
 
 def _outcome(played: Played) -> tuple[dict[str, Any], dict[str, Any]]:

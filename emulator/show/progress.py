@@ -14,6 +14,7 @@ from typing import TextIO
 
 from emulator.record.snapshot import Snapshot
 from emulator.show import text
+from emulator.show.screen import Source
 
 
 class RunProgress:
@@ -38,6 +39,12 @@ class RunProgress:
         phase = snapshot.get("phase", "schedule")
         played = f" {text.clock(snapshot.get('t_s'))}/{text.clock(snapshot.get('duration_s'))}"
         self._draw(phase + (played if phase == "play" else ""))
+
+    def follow(self, source: Source) -> bool:
+        """Show the run until it has ended; nobody can leave it."""
+        while (snapshot := source.receive()) is not None:
+            self.update(snapshot)
+        return False
 
     def end(self, outcome: str, lasting: bool = False) -> None:
         """The run has ended. `lasting` outcomes keep their line on a terminal too."""

@@ -17,9 +17,8 @@ from rich.text import Text
 from emulator.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS, DataError
 from emulator.record.verdict import Verdict
 from emulator.show import text
-from emulator.show.panels import BAD, DIM, GOOD, HEAD, WARN
 from emulator.show.predicted import compare
-from emulator.show.text import Signs
+from emulator.show.text import BAD, DIM, GOOD, HEAD, WARN, Signs
 
 MEANING = {
     EXIT_PASS: "every expectation holds",

@@ -22,6 +22,8 @@ class Signs(NamedTuple):
     later: str
 
 
+GOOD, BAD, WARN, DIM, HEAD = "green", "red", "yellow", "dim", "bold"  # styles of what is said
+
 UNICODE = Signs("✓", "✗", "▲", "▶", "·")
 ASCII = Signs("+", "x", "!", ">", ".")
 
@@ -29,6 +31,17 @@ ASCII = Signs("+", "x", "!", ">", ".")
 def signs(console: Console) -> Signs:
     """The signs that this console can write."""
     return UNICODE if console.encoding.lower().startswith("utf") else ASCII
+
+
+_PLAIN = str.maketrans(
+    {"…": "~", "→": ">", "←": "<", "↑": "^", "↓": "v", "·": ".", "›": ">", "━": "=", "╸": "-", "─": "-", "│": "|",
+     "▶": ">", "▲": "!", "✓": "+", "✗": "x", "×": "x", **dict(zip("▁▂▃▄▅▆▇█", "_.-:=+*#", strict=True))}
+)  # fmt: skip
+
+
+def plain(words: str) -> str:
+    """Our own signs in ASCII, for terminals that can write nothing else; what is still foreign becomes "?"."""
+    return words.translate(_PLAIN).encode("ascii", "replace").decode()
 
 
 def never_fail(console: Console) -> None:

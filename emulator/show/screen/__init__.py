@@ -7,6 +7,7 @@ two frames on the terminal, and `live` is the loop around them. Invariant: only 
 
 from __future__ import annotations
 
+from emulator.show.screen.live import LiveScreen
 from emulator.show.screen.source import Seekable, Source
 
-__all__ = ["Seekable", "Source"]
+__all__ = ["LiveScreen", "Seekable", "Source"]
