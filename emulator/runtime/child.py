@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from emulator.fabric.kernel import die_with_parent
 from emulator.runtime.process import call_me
@@ -80,3 +81,18 @@ def _live(name: str, main: Callable[[], object], close: Collection[int]) -> None
             sys.stderr.flush()
         finally:
             os._exit(status)
+
+
+def speak_into(log: Path) -> None:
+    """Give this process an empty standard input, and a file for what it says (nobody, where it cannot be opened)."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:
+        said = os.open(os.devnull, os.O_WRONLY)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for target, fd in ((0, null), (1, said), (2, said)):
+        os.dup2(fd, target)
+    os.close(null)
+    os.close(said)

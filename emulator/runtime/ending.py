@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from emulator.record.verdict import Outcome, Verdict
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from emulator.runtime.machine import Machine
     from emulator.runtime.rounds import RoundCount
     from emulator.scenario import Scenario
+
+
+STEPS = 6  # of a run's end: capture, three tables, figures, verdict
 
 
 def quantiles_ms(values_s: list[float]) -> dict[str, float]:
@@ -114,12 +118,15 @@ def kill_switch(rounds: RoundCount) -> list[Outcome]:
     return [Outcome(figure, f"at most {bound}", observed, False, why)]
 
 
-def figures_of(scenario: Scenario, folder: RunFolder, collector: Collector, skip: bool) -> tuple[dict[str, Any], str]:
+def figures_of(
+    scenario: Scenario, folder: RunFolder, collector: Collector, skip: bool, tell: Callable[[int, str], None]
+) -> tuple[dict[str, Any], str]:
     """Close the tables and ask the scenario's analysis; returns its figures and what went wrong.
 
-    `skip`: only close the tables, for a run that shall end now.
+    `skip`: only close the tables, for a run that shall end now. `tell` hears what is done next, of STEPS steps.
     """
-    for spool in (collector.events, collector.samples, collector.links):
+    for number, spool in enumerate((collector.events, collector.samples, collector.links), 1):
+        tell(number, f"table of {spool.name}")
         if skip:
             spool.close()
         else:
@@ -128,6 +135,7 @@ def figures_of(scenario: Scenario, folder: RunFolder, collector: Collector, skip
                 folder.warn(f"{spool.name}: {converted.lost_bytes} bytes could not be read back")
     if skip or not scenario.analysis:
         return {}, ""
+    tell(4, f"figures of {scenario.analysis}")
     try:
         from emulator.record.load import load_run
 

@@ -70,6 +70,10 @@ class Front:
     def progress(self, phase: Phase, done: float, total: float, label: str = "") -> None:
         """Say how far a stage has come, at most four times a second. Raises Interrupted."""
         self.check()
+        self.tell(phase, done, total, label)
+
+    def tell(self, phase: Phase, done: float, total: float, label: str = "") -> None:
+        """As `progress`, in a stage that nobody stops."""
         changed = self.latest.get("phase") != phase
         self.latest.update({"phase": phase, "done": done, "total": total, "label": label})
         self.latest["elapsed_s"] = time.monotonic() - self._begun

@@ -24,6 +24,7 @@ from emulator.errors import EXIT_INTERNAL, SkyloomError
 from emulator.runtime import ending, stolen, warnings
 from emulator.runtime.capturing import CaptureWriter
 from emulator.runtime.channel import Channel
+from emulator.runtime.child import speak_into
 from emulator.runtime.collector import Collector
 from emulator.runtime.director import Director
 from emulator.runtime.faults import Faults
@@ -131,17 +132,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: self.ask_to_stop())
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket and a namespace for each node
-        null = os.open(os.devnull, os.O_RDONLY)
-        try:
-            log = os.open(self.folder.logs / OWN_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        except OSError:
-            log = os.open(os.devnull, os.O_WRONLY)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for target, fd in ((0, null), (1, log), (2, log)):
-            os.dup2(fd, target)
-        os.close(null)
-        os.close(log)
+        speak_into(self.folder.logs / OWN_LOG)
         self.collector = Collector(self.folder, self.network, Panels.of(self.scenario, self.network))
         self.front.latest = {
             "scenario": self.scenario.name,
@@ -276,13 +267,16 @@ class Supervisor:
         """Tables, analysis, verdict."""
         collector = self.collector
         quick = self.front.stops >= 2
-        self.front.latest.update({"phase": "analysis", "done": 0, "total": 1, "label": "tables and verdict"})
-        self.front.show(self.front.latest)
+
+        def tell(done: int, label: str) -> None:
+            self.front.tell("analysis", done, ending.STEPS, label)
+
+        tell(0, "capture")
         if self.capture_writer is not None:
             self.capture_writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))
         costs = {"planner": self.machine.planner_summary, "relay_cpu_s": collector.relay.get("cpu_s", 0.0)}
         collector.event(self.played_s, "", "skyloom", "machinery", costs)
-        figures, trouble = ending.figures_of(self.scenario, self.folder, collector, quick or not self.t0_ns)
+        figures, trouble = ending.figures_of(self.scenario, self.folder, collector, quick or not self.t0_ns, tell)
         if trouble and not self.interrupted:
             self.error = self.error or trouble
         verdict = ending.observed(self.scenario, self.folder.run_id, self.played_s, collector, figures)
@@ -293,6 +287,7 @@ class Supervisor:
         outcomes = self.jobs.outcomes() if self.t0_ns and not self.interrupted else []
         outcomes += ending.kill_switch(self.rounds)
         verdict.warnings += ending.why_late(verdict, collector, self.network)
+        tell(ending.STEPS - 1, "verdict")
         ending.conclude(verdict, self.scenario, outcomes, self.error_code)
         self.folder.write_verdict(verdict.to_json())
         self.folder.close()
