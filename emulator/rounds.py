@@ -7,17 +7,24 @@ that is the slot it was due in is counted for every one of them, so a run can sa
 from __future__ import annotations
 
 import math
-import struct
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emulator.wire import Dissector, Kind, Message, Octets, Rest, Row, Rule, Unsigned, row_message
+
 if TYPE_CHECKING:
     from emulator.node import NodeContext
 
 MAGIC = b"SkyR"
-HEADER = struct.Struct(">4sII")  # magic, round it was sent in, round it is due in
+HEADER = Row(
+    Rule("sent <= due"),
+    magic=Octets(4, equals=MAGIC),
+    sent=Unsigned(4).says("round in which it was sent"),
+    due=Unsigned(4).says("round in which it is to arrive"),
+)
+_HEADER = HEADER.struct
 MOST_WAITING = 1 << 16  # arrivals that wait for `arrivals`, all slots together
 
 
@@ -58,19 +65,28 @@ class Arrival:
 
 def encode(sent: int, due: int, payload: bytes = b"") -> bytes:
     """A datagram of round `sent` that is to arrive in round `due`."""
-    return HEADER.pack(MAGIC, sent, due) + payload
+    return _HEADER.pack(MAGIC, sent, due) + payload
 
 
 def decode(data: bytes) -> tuple[int, int, bytes]:
     """Round sent, round due, payload. ValueError where it is no datagram of a round."""
     if len(data) < HEADER.size:
         raise ValueError(f"round: length {len(data)}, wanted at least {HEADER.size}")
-    magic, sent, due = HEADER.unpack_from(data)
+    magic, sent, due = _HEADER.unpack_from(data)
     if magic != MAGIC:
         raise ValueError(f"round: magic {magic!r}, wanted {MAGIC!r}")
     if due < sent:
         raise ValueError(f"round: due in {due}, wanted {sent} or later, in which it was sent")
     return sent, due, data[HEADER.size :]
+
+
+def message(name: str, payload: Kind | None = None, summary: str = "") -> Message:
+    """How a datagram of a round looks to who reads captures; `payload` is what a protocol puts into it."""
+    said = "round {sent}, due in {due}" + (f": {summary}" if summary else "")
+    return row_message(name, HEADER, {"payload": payload or Rest()}, summary=said)
+
+
+DISSECTOR = Dissector("rounds", "Datagram of a round", "udp", (message("datagram"),))  # of protocols that bring none
 
 
 class RoundSocket:

@@ -6,13 +6,40 @@ All integers are big-endian; times are scenario time in nanoseconds.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-from typing import ClassVar
+from enum import IntEnum
 
-PROBE_BYTES = 40  # smallest probe
+from emulator.wire import Length, Octets, Row, Signed, Unsigned, Zeros
+
 LARGEST_PROBE_BYTES = 65_507
 LARGEST_TRANSFER_BYTES = 1 << 31
+PROBE_MAGIC, FLOW_MAGIC, REQUEST_MAGIC = b"SkyP", b"SkyB", b"SkyR"
+
+
+class Way(IntEnum):
+    """Which way a probe goes."""
+
+    REQUEST = 0
+    ECHO = 1
+
+
+PROBE = Row(
+    magic=Octets(4, equals=PROBE_MAGIC),
+    way=Unsigned(1, most=1, names=Way),
+    zeros=Zeros(3),
+    sequence=Unsigned(8),
+    sent_ns=Signed(8).says("scenario time at which the request was sent"),
+    received_ns=Signed(8).says("scenario time at which the request arrived"),
+    echoed_ns=Signed(8).says("scenario time at which the echo was sent"),
+)
+GREETING = Row(magic=Octets(4, equals=FLOW_MAGIC), flow=Unsigned(4).says("number of the flow at its sender"))
+REQUEST = Row(
+    magic=Octets(4, equals=REQUEST_MAGIC),
+    request_bytes=Length(4, most=LARGEST_TRANSFER_BYTES, beyond=4).says("bytes of body that follow the head"),
+    response_bytes=Unsigned(4, most=LARGEST_TRANSFER_BYTES).says("bytes that are to come back"),
+)
+PROBE_BYTES = PROBE.size  # smallest probe
+_PROBE, _GREETING, _REQUEST = PROBE.struct, GREETING.struct, REQUEST.struct  # as probes are many
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +55,23 @@ class Probe:
     echoed_ns: int = 0  # departure of the echo
     echo: bool = False
 
-    _LAYOUT: ClassVar[struct.Struct] = struct.Struct(">4sB3xQqqq")
-
     def encode(self, size_bytes: int = PROBE_BYTES) -> bytes:
-        kind = 1 if self.echo else 0
-        head = self._LAYOUT.pack(b"SkyP", kind, self.sequence, self.sent_ns, self.received_ns, self.echoed_ns)
+        way = Way.ECHO if self.echo else Way.REQUEST
+        head = _PROBE.pack(PROBE_MAGIC, way, self.sequence, self.sent_ns, self.received_ns, self.echoed_ns)
         return head.ljust(size_bytes, b"\0")
 
     @classmethod
     def decode(cls, data: bytes) -> Probe:
         if not PROBE_BYTES <= len(data) <= LARGEST_PROBE_BYTES:
             raise ValueError(f"probe: length {len(data)}, wanted {PROBE_BYTES} to {LARGEST_PROBE_BYTES}")
-        magic, kind, sequence, sent_ns, received_ns, echoed_ns = cls._LAYOUT.unpack_from(data)
-        if magic != b"SkyP":
-            raise ValueError(f"probe: magic {magic!r}, wanted b'SkyP'")
-        if kind > 1 or data[5:8] != b"\0\0\0":
-            raise ValueError(f"probe: kind {kind}, wanted 0 or 1 and three zeros")
+        magic, way, sequence, sent_ns, received_ns, echoed_ns = _PROBE.unpack_from(data)
+        if magic != PROBE_MAGIC:
+            raise ValueError(f"probe: magic {magic!r}, wanted {PROBE_MAGIC!r}")
+        if way > 1 or data[5:8] != b"\0\0\0":
+            raise ValueError(f"probe: kind {way}, wanted 0 or 1 and three zeros")
         if data.count(0, PROBE_BYTES) != len(data) - PROBE_BYTES:
             raise ValueError("probe: padding, wanted zeros")
-        return cls(sequence, sent_ns, received_ns, echoed_ns, kind == 1)
+        return cls(sequence, sent_ns, received_ns, echoed_ns, way == Way.ECHO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +80,18 @@ class Greeting:
 
     flow: int
 
-    _LAYOUT: ClassVar[struct.Struct] = struct.Struct(">4sI")
-    BYTES: ClassVar[int] = 8
+    BYTES = GREETING.size
 
     def encode(self) -> bytes:
-        return self._LAYOUT.pack(b"SkyB", self.flow)
+        return _GREETING.pack(FLOW_MAGIC, self.flow)
 
     @classmethod
     def decode(cls, data: bytes) -> Greeting:
         if len(data) != cls.BYTES:
             raise ValueError(f"greeting: length {len(data)}, wanted {cls.BYTES}")
-        magic, flow = cls._LAYOUT.unpack(data)
-        if magic != b"SkyB":
-            raise ValueError(f"greeting: magic {magic!r}, wanted b'SkyB'")
+        magic, flow = _GREETING.unpack(data)
+        if magic != FLOW_MAGIC:
+            raise ValueError(f"greeting: magic {magic!r}, wanted {FLOW_MAGIC!r}")
         return cls(flow)
 
 
@@ -78,19 +102,18 @@ class Request:
     request_bytes: int
     response_bytes: int
 
-    _LAYOUT: ClassVar[struct.Struct] = struct.Struct(">4sII")
-    BYTES: ClassVar[int] = 12
+    BYTES = REQUEST.size
 
     def encode(self) -> bytes:
-        return self._LAYOUT.pack(b"SkyR", self.request_bytes, self.response_bytes)
+        return _REQUEST.pack(REQUEST_MAGIC, self.request_bytes, self.response_bytes)
 
     @classmethod
     def decode(cls, data: bytes) -> Request:
         if len(data) != cls.BYTES:
             raise ValueError(f"request: length {len(data)}, wanted {cls.BYTES}")
-        magic, request_bytes, response_bytes = cls._LAYOUT.unpack(data)
-        if magic != b"SkyR":
-            raise ValueError(f"request: magic {magic!r}, wanted b'SkyR'")
+        magic, request_bytes, response_bytes = _REQUEST.unpack(data)
+        if magic != REQUEST_MAGIC:
+            raise ValueError(f"request: magic {magic!r}, wanted {REQUEST_MAGIC!r}")
         for name, value in (("request_bytes", request_bytes), ("response_bytes", response_bytes)):
             if value > LARGEST_TRANSFER_BYTES:
                 raise ValueError(f"request: {name} {value}, wanted at most {LARGEST_TRANSFER_BYTES}")

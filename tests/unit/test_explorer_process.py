@@ -245,9 +245,9 @@ def test_garbage_is_refused_and_counted(tmp_path: Path) -> None:
         whole[:-1],
         whole[: HEADER.size],
         b"\xff" * 64,
-        HEADER.pack(b"SkyX", 4, 1 << 31),
+        HEADER.struct.pack(b"SkyX", 4, 1 << 31),
     ]
-    bad.append(HEADER.pack(b"SkyX", 4, 3) + b"abc")
+    bad.append(HEADER.struct.pack(b"SkyX", 4, 3) + b"abc")
 
     async def test(world: World, host: Host) -> None:
         for data in bad:

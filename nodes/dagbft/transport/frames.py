@@ -9,18 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from struct import Struct
 from typing import Annotated, NamedTuple
 
-from emulator.wire import U16, U64, Octets, Text, layout_of
+from emulator.wire import U16, U64, Fixed, Length, Octets, Row, Text, Unsigned, layout_of
 
 HELLO, DATA, ACK = 1, 2, 3
 MAGIC = b"SkyB"
 MOST_HELLO_BYTES = 256
 MOST_LABEL_BYTES = 64
-_HEAD = Struct(">IB")
-_NUMBERED = Struct(">IBQ")
 _NUMBER_BYTES = 8
+
+
+def head(kind: int, least: int, most: int | None = None) -> dict[str, Fixed]:
+    """The fields that begin a frame of a kind: its length, of `least` to `most` bytes, and the kind."""
+    fields: dict[str, Fixed] = {"length": Length(4, least=least, most=most), "kind": Unsigned(1, equals=kind)}
+    if kind != HELLO:
+        fields["number"] = Unsigned(_NUMBER_BYTES)
+    return fields
+
+
+HELLO_HEAD = head(HELLO, 1, MOST_HELLO_BYTES)
+DATA_HEAD = head(DATA, 1 + _NUMBER_BYTES + 1)
+ACK_HEAD = head(ACK, 1 + _NUMBER_BYTES, 1 + _NUMBER_BYTES)
+_HEAD, _NUMBERED = Row(**HELLO_HEAD).struct, Row(**DATA_HEAD).struct
 _JUDGED_BYTES = _NUMBERED.size + 1  # with these a frame of data has told its message's class
 
 
@@ -28,13 +39,13 @@ _JUDGED_BYTES = _NUMBERED.size + 1  # with these a frame of data has told its me
 class Hello:
     """The first frame each way: who I am, and how far I have heard you."""
 
-    magic: Annotated[bytes, Octets(4)]
-    service: Annotated[bytes, Text(MOST_LABEL_BYTES)]  # what both want to talk about, such as b"primary"
-    label: Annotated[bytes, Text(MOST_LABEL_BYTES)]  # of the process, where no certificate says who it is
-    sender: U16  # number of the validator
-    incarnation: U64  # of the sending process; another one after a restart
-    heard_incarnation: U64  # of the other process, when they last talked; 0: never
-    heard: U64  # number of the last message from that incarnation
+    magic: Annotated[bytes, Octets(4, equals=MAGIC)]
+    service: Annotated[bytes, Text(MOST_LABEL_BYTES, shown="text"), "what both want to talk about"]  # b"primary"
+    label: Annotated[bytes, Text(MOST_LABEL_BYTES, shown="text"), "of a process without a certificate"]
+    sender: Annotated[U16, "number of the validator"]
+    incarnation: Annotated[U64, "of the sending process; another one after a restart"]
+    heard_incarnation: Annotated[U64, "of the other process, when they last talked; 0: never"]
+    heard: Annotated[U64, "number of the last message from that incarnation"]
 
     def encode(self) -> bytes:
         pieces: list[bytes] = []
@@ -45,10 +56,8 @@ class Hello:
     def decode(cls, data: bytes) -> Hello:
         """The greeting in the body of a frame; ValueError where there is none."""
         hello, end = layout_of(cls).read(data, 0)
-        if end != len(data) or hello.magic != MAGIC:
-            raise ValueError(
-                f"greeting that begins with {data[:4]!r}, {len(data) - end} bytes over; wanted {MAGIC!r}, 0"
-            )
+        if end != len(data):
+            raise ValueError(f"greeting with {len(data) - end} bytes over; wanted none")
         assert isinstance(hello, cls)
         return hello
 

@@ -1,0 +1,90 @@
+"""What DAG-BFT looks like to Wireshark: frames and messages, in TLS between validators and in clear at home."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.wire import Choice, Dissector, Kind, Many, Message, Nested, Text, Unsigned, Until, message
+from nodes.dagbft.execution.transactions import Transaction
+from nodes.dagbft.messages import (
+    CLASSES,
+    MOST_BATCH_BYTES,
+    MOST_BYTES,
+    MOST_DIGESTS,
+    MOST_TRANSACTION_BYTES,
+    Batch,
+    BatchAck,
+    BatchReply,
+    BatchRequest,
+    Certificate,
+    CertReply,
+    CertRequest,
+    Cleanup,
+    FinalReply,
+    Header,
+    OthersBatch,
+    OurBatch,
+    SpecReply,
+    StateReply,
+    StateRequest,
+    SubmitTx,
+    Subscribe,
+    Synchronize,
+    Vote,
+)
+from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT, WORKER_LOCAL_PORT, WORKER_PORT
+from nodes.dagbft.transport.frames import ACK_HEAD, DATA_HEAD, HELLO_HEAD, Hello
+
+MOST_WORKERS = 16  # whose ports are told
+
+_TRANSACTION = Text(MOST_TRANSACTION_BYTES, least=1, holds=Nested(Transaction))
+_BATCH = Text(MOST_BATCH_BYTES, holds=Until(_TRANSACTION))  # see `wire.join_transactions`
+_HELD: dict[type[Any], dict[str, Kind]] = {  # fields whose bytes the codec hands on as they are
+    Batch: {"body": _BATCH},
+    OurBatch: {"body": _BATCH},
+    OthersBatch: {"body": _BATCH},
+    BatchReply: {"bodies": Many(_BATCH, MOST_DIGESTS)},
+    SubmitTx: {"transaction": Text(MOST_TRANSACTION_BYTES, holds=Nested(Transaction))},
+}
+_SUMMARIES: dict[type[Any], str] = {
+    Header: "Header round {round} author {author}",
+    Vote: "Vote of {voter} for round {round} author {author}",
+    Certificate: "Certificate round {round} author {author}",
+    CertRequest: "Request for {digests} certificates",
+    CertReply: "Reply of {certificates} certificates",
+    StateRequest: "Request for the state of commit {index}",
+    StateReply: "State of commit {index}, part {part} of {parts}",
+    Batch: "Batch of {body}",
+    BatchAck: "Batch {digest} is stored",
+    BatchRequest: "Request for {digests} batches",
+    BatchReply: "Reply of {bodies} batches",
+    OurBatch: "Own batch {digest} of worker {worker}",
+    OthersBatch: "Batch {digest} of another validator at worker {worker}",
+    Synchronize: "Fetch {digests} batches",
+    Cleanup: "Clean up to round {round}",
+    SubmitTx: "Transaction of {transaction}",
+    Subscribe: "Subscribe client {client}",
+    SpecReply: "Speculative: {results} results of round {round} author {author}",
+    FinalReply: "Final ({cause}): {results} results of round {round} author {author}",
+}
+
+
+def dissectors() -> list[Dissector]:
+    """One for all links: what travels in a frame says itself what it is."""
+    messages = [_described(code, owner) for code, owner in CLASSES.items()]
+    hello = message(Hello, HELLO_HEAD, summary="Hello from {sender} {label}, {service}")
+    data = Message("data", {**DATA_HEAD, "message": Choice(*messages)}, summary="{message}")
+    ack = Message("ack", ACK_HEAD, summary="Heard up to {number}")
+    workers = range(MOST_WORKERS)
+    ports = (
+        PRIMARY_PORT,
+        PRIMARY_LOCAL_PORT,
+        *(WORKER_PORT + number for number in workers),
+        *(WORKER_LOCAL_PORT + number for number in workers),
+    )
+    return [Dissector("dagbft", "DAG-BFT", "tls", (hello, data, ack), ports=ports)]
+
+
+def _described(code: int, owner: type[Any]) -> Message:
+    plain = message(owner, {"code": Unsigned(1, equals=code)}, summary=_SUMMARIES[owner], most_bytes=MOST_BYTES[code])
+    return Message(plain.name, {**plain.parts, **_HELD.get(owner, {})}, plain.summary, plain.most_bytes)
