@@ -1,11 +1,14 @@
 """A low-Earth-orbit network: satellites with ISLs, ground stations that hand over, as a Mininet topology.
 
-Invariant: node and link numbers are the order of addition: satellites, then stations; ISLs, then one moving access link
-per station, whose far end the timeline names. Satellites are transit nodes unless the scenario makes them live.
+Invariant: node and link numbers are the order of addition: satellites, stations, gateways, hosts behind them; ISLs, one
+moving access link per station, whose far end the timeline names, one moving feeder link per antenna, fibres. Satellites
+and gateways are transit nodes unless the scenario makes them live.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +16,19 @@ import numpy as np
 from mininet.topo import Topo
 
 from emulator.errors import DataError
-from emulator.network import Bools, BuildOptions, EndSpec, Floats
+from emulator.network import Bools, BuildOptions, EndSpec, Floats, Ints
 from emulator.orbit import grid as grids
 from emulator.orbit import tle, walker
-from emulator.orbit.access import POLICIES
 from emulator.orbit.elements import Constellation, Epoch
 from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, look, near
+from topologies.gateways import Site
+from topologies.leo_access import Ground, access_of, feeders_of, ground_of
+from topologies.leo_gateways import Feeders
+from topologies.leo_selection import Selection
 from topologies.leo_tables import Config, Station, effects
-from topologies.leo_timeline import LeoTimeline
+from topologies.leo_timeline import LeoTimeline, Plant
 
 __all__ = ["Config", "LeoTopo", "build"]
 
@@ -36,7 +42,8 @@ def build(config: Config, options: BuildOptions) -> LeoTopo:
 
 
 class LeoTopo(Topo):  # type: ignore[misc]
-    """Satellites `sat-…` with ports isl0 … isl3 and down, stations `gs-…` with port up."""
+    """Satellites `sat-…` with ports isl0 … isl3 and down, stations `gs-…` with port up, gateways `gw-…` with ports
+    ant0 …, points of presence `pop-…`, fibres between ports fibre0 …"""
 
     timeline: LeoTimeline
 
@@ -47,20 +54,27 @@ class LeoTopo(Topo):  # type: ignore[misc]
         propagator = Propagator(self.constellation)
         self.grid = _grid(config, propagator)
         self.places = config.ground.places
+        mask_deg = 0.0 if config.ground.terminal == "opensn" else config.ground.min_elevation_deg
         stations = Stations.at(
             [place.lat_deg for place in self.places], [place.lon_deg for place in self.places],
-            [place.altitude_m for place in self.places], config.ground.min_elevation_deg,
+            [place.altitude_m for place in self.places], mask_deg,
         )  # fmt: skip
         if options.routing == "neighbours":
             raise DataError("routing is 'neighbours'; wanted 'least-delay', 'static' or 'none' in a constellation")
         preferred = _mesh(self.grid, len(self.constellation)) if config.ground.serving == "mesh" else None
+        self.access = access_of(config, options, self.constellation.epoch, stations)
+        self.sites = ground_of(config, options)
         self._refuse_blind(propagator, stations, options)
         live = self._add_nodes(options)
-        rate_bps, loss = self._add_links()
+        feeders = feeders_of(config, options, self.sites, self.access.slots) if self.sites else None
+        plant = self._add_links(feeders)
+        selection = Selection(
+            propagator, stations, self.access.policy, self.access.min_dwell_s, options.step_s, len(self.grid),
+            preferred, feeders,
+        )  # fmt: skip
         self.timeline = LeoTimeline(
-            propagator, self.grid, stations, len(self.constellation), POLICIES[config.ground.policy],
-            config.ground.min_dwell_s, rate_bps, loss, np.array(live, dtype=np.int32), options.step_s, options.routing,
-            options.routing_step_s, preferred,
+            selection, plant, np.array(live, dtype=np.int32), options.routing, options.routing_step_s,
+            self.access.rule, self.access.model,
         )  # fmt: skip
 
     def _add_nodes(self, options: BuildOptions) -> list[int]:
@@ -74,18 +88,35 @@ class LeoTopo(Topo):  # type: ignore[misc]
             )  # fmt: skip
             if alive:
                 live.append(number)
-        for index, place in enumerate(self.places):
+        fixed: list[tuple[str, str, Station | Site, bool]] = [
+            ("gs-", "ground station", place, True) for place in self.places
+        ]
+        for sites, mark, role, alive in self._behind():
+            fixed += [(mark, role, site, alive) for site in sites]
+        for index, (mark, role, place, alive) in enumerate(fixed):
             number = len(self.constellation) + index
+            alive = alive or options.is_live(f"{mark}{place.name}", False)
             self.addHost(
-                f"gs-{place.name}", number=number, role="ground station", live=True,
+                f"{mark}{place.name}", number=number, role=role, live=alive,
                 ipv4=f"10.255.{index // 250}.{index % 250 + 1}",
                 position=(place.lat_deg, place.lon_deg),
             )  # fmt: skip
-            live.append(number)
+            if alive:
+                live.append(number)
         return live
 
-    def _add_links(self) -> tuple[Floats, Floats]:
-        """Adds the links; rate and loss per link end."""
+    def _behind(self) -> list[tuple[tuple[Site, ...], str, str, bool]]:
+        """Gateways, points of presence, and the server: (sites, prefix of the name, role, whether always live)."""
+        if self.sites is None:
+            return []
+        found = [(self.sites.gateways, "gw-", "gateway", False), (self.sites.pops, "pop-", "point of presence", True)]
+        if self.config.gateways.server_delay_s is not None:
+            pop = self.sites.pops[self.sites.home[0]]
+            found.append(((Site("server", pop.lat_deg, pop.lon_deg),), "", "host", True))
+        return found
+
+    def _add_links(self, feeders: Feeders | None) -> Plant:
+        """Adds the links in the order that the timeline numbers them."""
         isl, ground = self.config.isl, self.config.ground
         names = self.constellation.names
         end = EndSpec(effects(isl.queue))
@@ -97,20 +128,52 @@ class LeoTopo(Topo):  # type: ignore[misc]
                 names[a], names[b], number=number, intfName1=f"isl{a_port}", intfName2=f"isl{b_port}", forward=end,
                 backward=end,
             )  # fmt: skip
-        access = EndSpec(effects(ground.queue))
+        access = EndSpec(replace(effects(ground.queue), head_drop=ground.terminal == "starlink"))
         for index, place in enumerate(self.places):
             self.addLink(
                 f"gs-{place.name}", names[0], number=len(grid) + index, intfName1="up", intfName2="down",
                 forward=access, backward=access, moving=True,
             )  # fmt: skip
-        rate_bps = np.concatenate(
-            [
-                np.full(2 * len(grid), isl.rate_bps),
-                np.tile([ground.rate_up_bps, ground.rate_down_bps], len(self.places)),
-            ]
-        )
-        loss = np.concatenate([np.full(2 * len(grid), isl.loss), np.full(2 * len(self.places), ground.loss)])
-        return rate_bps, loss
+        rate_bps = [np.full(2 * len(grid), isl.rate_bps),
+                    np.tile([ground.rate_up_bps, ground.rate_down_bps], len(self.places))]  # fmt: skip
+        loss = [np.full(2 * len(grid), isl.loss), np.full(2 * len(self.places), ground.loss)]
+        if self.sites is None or feeders is None:
+            return Plant(grid, len(names), np.concatenate(rate_bps), np.concatenate(loss))
+        fibre, fibre_s = self._add_ground_links(feeders, self.sites, len(grid) + len(self.places))
+        more = 2 * (len(feeders) + len(fibre))
+        rate_bps.append(np.full(more, self.config.gateways.rate_bps))
+        loss.append(np.zeros(more))
+        hosts = [site for sites, mark, *_ in self._behind() if mark != "gw-" for site in sites]
+        at = Stations.at([site.lat_deg for site in hosts], [site.lon_deg for site in hosts], [0.0] * len(hosts), 0.0)
+        return Plant(grid, len(names), np.concatenate(rate_bps), np.concatenate(loss), at, fibre, fibre_s)
+
+    def _add_ground_links(self, feeders: Feeders, sites: Ground, number: int) -> tuple[Ints, Floats]:
+        """Feeder links from `number` on, then fibres; nodes that the fibres join (B, 2), and their delays."""
+        end = EndSpec(effects(self.config.gateways.queue))
+        for gateway in sites.gateways:
+            for antenna in range(feeders.antennas):
+                self.addLink(
+                    f"gw-{gateway.name}", self.constellation.names[0], number=number, intfName1=f"ant{antenna}",
+                    intfName2="down", forward=end, backward=end, moving=True,
+                )  # fmt: skip
+                number += 1
+        first = len(self.constellation) + len(self.places)
+        fibre = np.where(sites.fibre < 0, first - 1 - sites.fibre, first + len(sites.gateways) + sites.fibre)
+        fibre_s = sites.fibre_s
+        names = [f"{mark}{site.name}" for group, mark, *_ in self._behind() for site in group]
+        if self.config.gateways.server_delay_s is not None:
+            server, pop = first + len(names) - 1, first + len(sites.gateways) + int(sites.home[0])
+            fibre = np.concatenate([fibre, [[server, pop]]])
+            fibre_s = np.append(fibre_s, self.config.gateways.server_delay_s)
+        ports: Counter[str] = Counter()
+        for place, ends in enumerate((fibre - first).tolist()):
+            a, b = (names[node] for node in ends)
+            self.addLink(
+                a, b, number=number + place, intfName1=f"fibre{ports[a]}", intfName2=f"fibre{ports[b]}",
+                forward=end, backward=end,
+            )  # fmt: skip
+            ports.update((a, b))
+        return fibre.astype(np.int32), fibre_s
 
     def _refuse_blind(self, propagator: Propagator, stations: Stations, options: BuildOptions) -> None:
         """DataError if a station sees no satellite in the whole run. A long run is looked at every COVERAGE_STEP_S."""

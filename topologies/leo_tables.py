@@ -1,10 +1,11 @@
-"""Tables of a satellite scenario: `[shell]`, `[isl]`, `[ground]`.
+"""Tables of a satellite scenario: `[shell]`, `[isl]`, `[ground]`, `[terminal]`, `[gateways]`.
 
 Invariant: whatever validates here can be built, apart from what needs geometry (coverage) or a file (element sets).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Literal
@@ -16,6 +17,8 @@ from emulator.network import Effects
 from emulator.orbit.walker import SHELLS, Walker, parse
 from emulator.tables import Table
 from emulator.units import Length, Rate, Share
+from topologies.access.tables import Terminal
+from topologies.gateways import GATEWAYS, POPS
 from topologies.stations import DEFAULT, SITES
 
 
@@ -37,10 +40,15 @@ def _share(value: float) -> float:
 
 
 def _known(name: str) -> str:
-    if name not in SITES:
-        near = get_close_matches(name, SITES, 1)
+    return one_of(name, SITES, "station", ", or [[ground.station]]")
+
+
+def one_of(name: str, names: Collection[str], what: str, otherwise: str = "") -> str:
+    """`name`, where it is one of `names`; ValueError with the nearest of them where not."""
+    if name not in names:
+        near = get_close_matches(name, names, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"{name!r}, no known station{hint}; wanted one of {', '.join(SITES)}, or [[ground.station]]")
+        raise ValueError(f"{name!r}, no known {what}{hint}; wanted one of {', '.join(names)}{otherwise}")
     return name
 
 
@@ -129,6 +137,12 @@ class Station(Table):
     """Longitude, east positive."""
     altitude_m: Length = 0.0
     """Height above the ellipsoid."""
+    hour: float | None = Field(None, ge=0, lt=24)
+    """Local hour of the day at which it stays, for `terminal = "starlink"`; by default the clock of its longitude."""
+    rain_mm_h: float | None = Field(None, ge=0)
+    """Rain at this station, mm/h, instead of `ground.rain_mm_h` and `ground.weather`."""
+    load: float = Field(1.0, gt=0)
+    """Factor on the odds of load of its beams, for `terminal = "starlink"`: 1 as in the data of the fit."""
 
 
 class Ground(Table):
@@ -140,21 +154,31 @@ class Ground(Table):
     """Stations at places of your own."""
     min_elevation_deg: float = Field(25.0, ge=0, lt=90)
     """Elevation mask: satellites lower than this are not used."""
+    terminal: Literal["ideal", "starlink", "celestial", "starrynet", "opensn"] = "ideal"
+    """What access links are like. "ideal": geometry alone. "starlink": slots, grants, load, weather and losses by the
+    model of `[terminal]`, which also chooses satellites and sets the rates. The others: the rules by which these
+    emulators make delays and choose satellites, for comparison."""
+    rain_mm_h: float = Field(0.0, ge=0)
+    """Rain at every station, mm/h; lowers the rates of `terminal = "starlink"`."""
+    weather: str | None = None
+    """CSV file of rain over time, instead: columns `t` (seconds) or `utc`, `rain_mm_h`, and `station` if it tells
+    stations apart. A value holds until the next."""
     policy: Literal["nearest", "highest_elevation", "longest_pass"] = "highest_elevation"
-    """Which of the visible satellites serves a station."""
+    """Which of the visible satellites serves a station, where `terminal` is "ideal"."""
     serving: Literal["mesh", "all"] = "mesh"
     """"mesh" prefers the satellites of the largest group that ISLs join, so that stations can reach each other; "all"
     takes any."""
     min_dwell_s: units.Duration = 15.0
-    """A satellite that still stands above the mask serves at least this long."""
+    """A satellite that still stands above the mask serves at least this long, where `terminal` is "ideal"."""
     rate_up_bps: PositiveRate = 50e6
-    """Rate from a station to its satellite."""
+    """Rate from a station to its satellite, unless `terminal` is "starlink"."""
     rate_down_bps: PositiveRate = 200e6
-    """Rate from the satellite to the station."""
+    """Rate from the satellite to the station, unless `terminal` is "starlink"."""
     queue: Queue = "100 ms"
-    """Bound of the queue of each end: a time, bytes, or packets."""
+    """Bound of the queue of each end: a time, bytes, or packets. With `terminal = "starlink"` a full queue drops from
+    its front."""
     loss: Probability = 0.0
-    """Chance of loss per packet."""
+    """Chance of loss per packet, unless `terminal` is "starlink"."""
 
     @property
     def places(self) -> tuple[Station, ...]:
@@ -174,6 +198,58 @@ class Ground(Table):
             raise ValueError(f"station {twice[0]!r} twice; wanted each name once")
         if not names:
             raise ValueError("no station; wanted at least one")
+        if self.weather is not None and self.rain_mm_h > 0:
+            raise ValueError("both `weather` and `rain_mm_h`; wanted one of them")
+        return self
+
+
+class Gateways(Table):
+    """Gateways and points of presence: traffic goes down again near where it went up, and on by fibre."""
+
+    sites: Literal["near"] | tuple[str, ...] | None = None
+    """Gateways by name, or "near": all within `reach` of a station. Without it there are none, unless `file` is
+    given."""
+    file: str | None = None
+    """XML list of gateways (as StarPerf's Starlink.xml) to take the names from, instead of the shipped one."""
+    reach_m: Length = 1000e3
+    """Distance on the ground from a station to a "near" gateway."""
+    pops: tuple[str, ...] | None = None
+    """Points of presence by name; by default the nearest one of each gateway."""
+    pops_file: str | None = None
+    """XML list of points of presence to take the names from, instead of the shipped one."""
+    min_elevation_deg: float = Field(25.0, ge=0, lt=90)
+    """Elevation mask of the gateways' antennas."""
+    antennas: int = Field(8, ge=1, le=64)
+    """Antennas of each gateway, one satellite each."""
+    spread_s: units.Duration = 0.0005
+    """How much longer one way a gateway's path may be to be drawn with 1/e of the odds of another."""
+    rate_bps: PositiveRate = 10e9
+    """Rate of a feeder link and of a fibre, each direction."""
+    queue: Queue = "20 ms"
+    """Bound of the queue of each end of feeder links and fibres."""
+    fibre_detour: float = Field(1.5, ge=1)
+    """Length of a fibre by the great circle."""
+    fibre_speed: float = Field(0.6667, gt=0, le=1)
+    """Speed of light in fibre by that in vacuum."""
+    server_delay_s: units.Duration | None = None
+    """A host "server" this far (one way) behind the first point of presence; without it there is none."""
+
+    @property
+    def wanted(self) -> bool:
+        return self.sites is not None or self.file is not None
+
+    @model_validator(mode="after")
+    def _sites_are_known(self) -> Gateways:
+        if self.file is None and isinstance(self.sites, tuple):
+            for name in self.sites:
+                one_of(name, GATEWAYS, "gateway")
+        if self.sites == ():
+            raise ValueError('no gateway; wanted names, "near", or no `sites` at all')
+        if self.pops_file is None:
+            for name in self.pops or ():
+                one_of(name, POPS, "point of presence")
+        if self.pops == ():
+            raise ValueError("no point of presence; wanted names, or no `pops` at all")
         return self
 
 
@@ -186,6 +262,10 @@ class Config(Table):
     """Links between satellites."""
     ground: Ground = Field(default_factory=lambda: Ground.model_validate({}))
     """Ground stations."""
+    terminal: Terminal = Field(default_factory=lambda: Terminal.model_validate({}))
+    """Constants of `ground.terminal = "starlink"`."""
+    gateways: Gateways = Field(default_factory=lambda: Gateways.model_validate({}))
+    """Gateways and points of presence."""
 
     @model_validator(mode="after")
     def _pattern_fits(self) -> Config:

@@ -1,44 +1,63 @@
-"""The timeline of a satellite network: geometry, access selection and routes of each step, as rows.
+"""The timeline of a satellite network: delays, rates and routes of each step, as rows.
 
-Invariant: a row depends on its step number alone. The geometry does anyway; access selection, which has a memory, is
-replayed from the nearest checkpoint (from step 0 in a fresh process) where a window does not continue the last one.
-Nodes: satellites 0…N-1, then stations. Links: ISLs 0…L-1, then one access link per station.
+Invariant: a row depends on its step number alone (see leo_selection). Nodes: satellites 0…N-1, stations, gateways,
+then hosts behind gateways. Links: ISLs 0…L-1, one access link per station, one feeder link per antenna, fibres.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isclose
 
 import numpy as np
 
-from emulator.network import Bools, Floats, Handover, Ints, Rates, Row
-from emulator.orbit.access import Held, Policy, Sight, choose
-from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
+from emulator.network import Bools, Fine, FineTables, Floats, Handover, Ints, Rates, Row
+from emulator.orbit.access import Sight
+from emulator.orbit.frames import SPEED_OF_LIGHT_M_S, ecef_to_geodetic
 from emulator.orbit.grid import Grid
-from emulator.orbit.propagate import Propagator
-from emulator.orbit.visibility import Stations, can_follow, distance, line_of_sight, look, near
+from emulator.orbit.visibility import Stations, can_follow, distance, line_of_sight
+from topologies.access.compile import compile_step, knots_a_step
+from topologies.access.model import AccessModel
+from topologies.leo_selection import Instant, Selection
 
-CHUNK = 8  # steps propagated together: 8 × 7,000 satellites are 1.3 MB, which stays in the cache
-FASTEST_RAD_S = 1.4e-3  # no satellite moves faster than this, seen from the centre of the turning Earth
-CHECKPOINT = 64  # steps between remembered access selections
-KEPT = 4  # selections at the ends of the latest windows, remembered beside the checkpoints
-PASS_STEP_S = 10.0  # grid on which remaining passes are looked for, refined by interpolation
-PASS_HORIZON_S = 1800.0  # passes longer than this all count the same
 MANY_LIVE = 200  # destinations above which routes are recomputed every 15 s instead of every step
 MANY_LIVE_STEP_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Instant:
-    """A step before routing: positions at both ends, and the selection that holds."""
+class Plant:
+    """What the network consists of beside orbits and stations. `rate_bps`, `loss`: per link end."""
 
-    step: int
-    start: Floats  # (N, 3)
-    end: Floats
-    held: Held
-    handovers: tuple[Handover, ...]
+    grid: Grid
+    satellites: int
+    rate_bps: Floats
+    loss: Floats
+    hosts: Stations | None = None  # points of presence and servers, in the order of their nodes
+    fibre: Ints = field(default_factory=lambda: np.empty((0, 2), dtype=np.int32))  # (B, 2) nodes that fibres join
+    fibre_s: Floats = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How distances become delays. The defaults are physics."""
+
+    speed_m_s: float = SPEED_OF_LIGHT_M_S
+    held: bool = False  # the delay of a step's start holds for the step
+    feeder_s: float = 0.0  # beside the distance, on feeder links
+
+
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """What each link end is like in a step."""
+
+    start_s: Floats
+    end_s: Floats
+    rate_bps: Floats
+    loss: Floats
+    up: Bools
+    peer: Ints
+    fine: FineTables | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,138 +68,73 @@ class _Routes:
 
 
 class LeoTimeline:
-    """Rows of a constellation with ground stations."""
+    """Rows of a constellation with ground stations, and gateways where there are any."""
 
     def __init__(
         self,
-        propagator: Propagator,
-        grid: Grid,
-        stations: Stations,
-        satellites: int,
-        policy: Policy,
-        min_dwell_s: float,
-        rate_bps: Floats,
-        loss: Floats,
+        selection: Selection,
+        plant: Plant,
         live: Ints,
-        step_s: float,
         routing: str = "least-delay",
         routing_step_s: float | None = None,
-        preferred: Bools | None = None,
+        rule: Rule | None = None,
+        model: AccessModel | None = None,
     ) -> None:
-        """`rate_bps`, `loss`: per link end. `live`: nodes with routes towards them. `preferred`: satellites
-        (N) that stations use wherever they see one; None: all alike."""
-        self.step_s = step_s
-        self.propagator = propagator
-        self.grid = grid
-        self.stations = stations
-        self.satellites = satellites
+        """`live`: nodes with routes towards them. `model`: what access links do beside their geometry."""
+        self.selection, self.plant, self.grid = selection, plant, plant.grid
+        self.propagator, self.stations, self.step_s = selection.propagator, selection.stations, selection.step_s
+        self.satellites, self.hosts, self.model = plant.satellites, plant.hosts, model
+        feeders = selection.feeders
+        self.gateways = feeders.sites if feeders is not None else None
         self.routing = routing
-        self.preferred = preferred
         self.live = np.asarray(live, dtype=np.int32)
-        self._policy = policy
-        self._min_dwell_s = min_dwell_s
-        self.rates = Rates(rate_bps, loss)
+        self._rule = rule or Rule()
+        self.rates = Rates(plant.rate_bps, plant.loss) if model is None else None
         if routing_step_s is None:
-            routing_step_s = step_s if len(live) <= MANY_LIVE else max(step_s, MANY_LIVE_STEP_S)
-        self._routing_steps = max(1, round(routing_step_s / step_s))
-        if routing_step_s > step_s and not isclose(self._routing_steps * step_s, routing_step_s):
-            self._routing_steps = int(routing_step_s // step_s)
-        isls, count = len(grid), len(stations)
-        self.station_nodes = np.arange(satellites, satellites + count, dtype=np.int32)
+            routing_step_s = self.step_s if len(live) <= MANY_LIVE else max(self.step_s, MANY_LIVE_STEP_S)
+        self._routing_steps = max(1, round(routing_step_s / self.step_s))
+        if routing_step_s > self.step_s and not isclose(self._routing_steps * self.step_s, routing_step_s):
+            self._routing_steps = int(routing_step_s // self.step_s)
+        isls, count = len(plant.grid), len(self.stations)
+        gateways = 0 if feeders is None else len(feeders.sites)
+        self.nodes = plant.satellites + count + gateways + (0 if plant.hosts is None else len(plant.hosts))
+        self.station_nodes = np.arange(plant.satellites, plant.satellites + count, dtype=np.int32)
         self.up_ends = np.arange(2 * isls, 2 * (isls + count), 2, dtype=np.int32)
-        self._isl_peer = np.stack([grid.b, grid.a], axis=1).reshape(-1)
-        self._closed = np.zeros(satellites + count, dtype=bool)
-        self._closed[satellites:] = True
-        self._index = np.full(satellites + count, -1, dtype=np.int64)  # destination index of a node
+        self._isl_peer = np.stack([plant.grid.b, plant.grid.a], axis=1).reshape(-1)
+        first = plant.satellites + count
+        antennas = 0 if feeders is None else feeders.antennas
+        self._antenna_node = np.repeat(np.arange(first, first + gateways), antennas).astype(np.int32)
+        self._fibre_peer = plant.fibre[:, ::-1].reshape(-1)
+        self._closed = np.zeros(self.nodes, dtype=bool)
+        self._closed[self.station_nodes] = True
+        self._index = np.full(self.nodes, -1, dtype=np.int64)  # destination index of a node
         self._index[self.live] = np.arange(len(self.live))
-        self._checkpoints: dict[int, Held] = {}
-
-    @property
-    def nodes(self) -> int:
-        return self.satellites + len(self.stations)
+        self.fine: Fine | None = None
+        if model is not None:
+            ends = np.arange(2 * isls, 2 * (isls + count), dtype=np.int32)
+            self.fine = Fine(ends, knots_a_step(model, self.step_s))
 
     # -- selection ---------------------------------------------------------------------------------------------------
 
     def instants(self, first: int, count: int) -> Iterator[Instant]:
         """Geometry and access selection of `count` steps, without routes."""
-        begin = max((step for step in self._checkpoints if step < first), default=-1)
-        held = self._checkpoints.get(begin, Held.nothing(len(self.stations)))
-        for step, start, end, nearby in self._geometry(begin + 1, first + count):
-            before, held = held, self._select(step * self.step_s, start, nearby, held)
-            if step % CHECKPOINT == 0 or step == first + count - 1:
-                self._remember(step, held)
-            if step >= first:
-                yield Instant(step, start, end, held, self._handovers(step, before, held))
+        return self.selection.instants(first, count)
+
+    def sight(self, t_s: float, positions: Floats) -> Sight:
+        """What the stations see at an instant."""
+        return self.selection.sight(t_s, positions)
 
     def handovers(self, first: int, count: int) -> Iterator[Handover]:
         """Handovers of a window, without the cost of its routes."""
         for instant in self.instants(first, count):
             yield from instant.handovers
 
-    def _remember(self, step: int, held: Held) -> None:
-        self._checkpoints[step] = held
-        for old in [old for old in self._checkpoints if old % CHECKPOINT][:-KEPT]:
-            del self._checkpoints[old]
-
-    def _geometry(self, first: int, stop: int) -> Iterator[tuple[int, Floats, Floats, Ints]]:
-        """(step, positions at its start and at its end, satellites near each station).
-
-        The end of a step is the start of the next, computed once.
-        """
-        margin_rad = FASTEST_RAD_S * CHUNK * self.step_s
-        start: Floats | None = None
-        for chunk in range(first, stop, CHUNK):
-            steps = np.arange(chunk, min(chunk + CHUNK, stop))
-            wanted = np.append(steps, steps[-1] + 1)[start is not None :]
-            positions = self.propagator.ecef(wanted * self.step_s)
-            if start is None:
-                start, positions = positions[0], positions[1:]
-            nearby = near(self.stations, start, margin_rad)
-            for step, end in zip(steps, positions, strict=True):
-                yield int(step), start, end, nearby
-                start = end
-
-    def sight(self, t_s: float, positions: Floats, nearby: Ints | None = None) -> Sight:
-        """What the stations see at an instant. Whoever sees a preferred satellite does not see the others."""
-        nearby = near(self.stations, positions) if nearby is None else nearby
-        range_m, sin_elevation = look(self.stations, positions, nearby)
-        with np.errstate(invalid="ignore"):
-            visible = sin_elevation >= np.sin(self.stations.min_elevation_rad)
-        if self.preferred is not None:
-            better = visible & self.preferred[nearby]
-            visible = np.where(better.any(axis=1, keepdims=True), better, visible)
-        return Sight(
-            t_s, nearby, range_m, sin_elevation, visible, lambda station, few: self._remaining(t_s, station, few)
-        )
-
-    def _select(self, t_s: float, positions: Floats, nearby: Ints, held: Held) -> Held:
-        return choose(self._policy, self.sight(t_s, positions, nearby), held, self._min_dwell_s)
-
-    def _remaining(self, t_s: float, station: int, few: Ints) -> Floats:
-        """How long each satellite stays above the station's mask from `t_s` on, at most PASS_HORIZON_S."""
-        times = np.arange(0.0, PASS_HORIZON_S + PASS_STEP_S, PASS_STEP_S)
-        positions = self.propagator.some(few.tolist()).ecef(t_s + times)
-        along = positions - self.stations.position[station]
-        height = along @ self.stations.up[station] / np.linalg.norm(along, axis=2)
-        above = height - np.sin(self.stations.min_elevation_rad)  # (T, few)
-        below = ~(above >= 0)
-        below[0] = False
-        after = np.where(below.any(axis=0), below.argmax(axis=0), len(times) - 1)
-        column = np.arange(len(few))
-        high, low = above[after - 1, column], above[after, column]
-        share = np.where(below.any(axis=0), high / np.maximum(high - low, 1e-12), 1.0)
-        left: Floats = times[after - 1] + PASS_STEP_S * np.nan_to_num(share)
-        return left
-
-    def _handovers(self, step: int, before: Held, held: Held) -> tuple[Handover, ...]:
-        if step == 0:
-            return ()
-        changed = np.flatnonzero(before.satellite != held.satellite)
-        return tuple(
-            Handover(step * self.step_s, len(self.grid) + int(station), int(before.satellite[station]),
-                     int(held.satellite[station]))
-            for station in changed
-        )  # fmt: skip
+    def positions(self, t_s: float) -> Floats:
+        """Latitude and longitude (degrees) of every node at an instant, (nodes, 2); NaN: cannot be placed."""
+        satellites = self.propagator.ecef(np.array([t_s]))[0]
+        fixed = [sites.position for sites in (self.stations, self.gateways, self.hosts) if sites is not None]
+        latitude, longitude, _ = ecef_to_geodetic(np.concatenate([satellites, *fixed]))
+        return np.degrees(np.stack([latitude, longitude], axis=1))
 
     # -- rows --------------------------------------------------------------------------------------------------------
 
@@ -202,21 +156,52 @@ class LeoTimeline:
                 last = self._row(instant, links, routes, last)
                 yield last
 
-    def _links(self, instant: Instant) -> tuple[Floats, Floats, Bools, Ints]:
-        """Delays at both ends of the step, up, and peer, per link end."""
-        a, b = self.grid.a, self.grid.b
+    def _links(self, instant: Instant) -> _Links:
+        """Every link end in a step: ISLs, access links, feeders, fibres, in this order."""
+        start_s, end_s = self._delays(instant)
         serving = instant.held.satellite
         served = serving >= 0
-        far = np.where(served, serving, 0)
-        delays = []
+        follows = self._follows(instant)
+        up = [self.isls_up(instant), served, follows >= 0, np.ones(len(self.plant.fibre), dtype=bool)]
+        access_peer = np.stack([serving, np.where(served, self.station_nodes, -1)], axis=1).reshape(-1)
+        antenna_peer = np.stack([follows, np.where(follows >= 0, self._antenna_node, -1)], axis=1).reshape(-1)
+        peer = np.concatenate([self._isl_peer, access_peer, antenna_peer, self._fibre_peer]).astype(np.int32)
+        rate_bps, loss, up_ends = self.plant.rate_bps, self.plant.loss, np.repeat(np.concatenate(up), 2)
+        if self._rule.held:
+            end_s = start_s
+        if self.model is None or self.fine is None:
+            return _Links(start_s, end_s, rate_bps, loss, up_ends, peer, None)
+        ends, begin_s = self.fine.ends, instant.step * self.step_s
+        tables, means = compile_step(
+            self.model, begin_s, begin_s + self.step_s, start_s[ends[::2]], end_s[ends[::2]], self.fine.knots
+        )
+        idle = np.repeat(~served, 2)
+        tables.count[idle] = 0  # an interruption of a link that serves is in its table, and withdraws no routes
+        start_s, rate_bps, loss = start_s.copy(), rate_bps.copy(), loss.copy()
+        start_s[ends], rate_bps[ends], loss[ends] = means.delay_s, means.rate_bps, means.loss
+        end_s = np.where(np.isin(np.arange(len(end_s)), ends), start_s, end_s)
+        return _Links(start_s, end_s, rate_bps, loss, up_ends, peer, tables)
+
+    def _delays(self, instant: Instant) -> tuple[Floats, Floats]:
+        """Propagation delays of all ends at both ends of the step; 0 where a link has no partner."""
+        a, b = self.grid.a, self.grid.b
+        serving, follows = instant.held.satellite, self._follows(instant)
+        rule, delays = self._rule, []
         for positions in (instant.start, instant.end):
             isl = distance(positions[a], positions[b])
-            access = distance(self.stations.position, positions[far])
-            metres = np.concatenate([isl, np.where(served, access, 0.0)])
-            delays.append(np.repeat(np.nan_to_num(metres) / SPEED_OF_LIGHT_M_S, 2))
-        up = np.repeat(np.concatenate([self.isls_up(instant), served]), 2)
-        access_peer = np.stack([serving, np.where(served, self.station_nodes, -1)], axis=1).reshape(-1)
-        return delays[0], delays[1], up, np.concatenate([self._isl_peer, access_peer]).astype(np.int32)
+            access = distance(self.stations.position, positions[np.maximum(serving, 0)])
+            space = [isl, np.where(serving >= 0, access, 0.0)]
+            if self.gateways is not None and len(follows):
+                sites = np.repeat(self.gateways.position, len(follows) // len(self.gateways), axis=0)
+                feeder = distance(sites, positions[np.maximum(follows, 0)]) + rule.feeder_s * rule.speed_m_s
+                space.append(np.where(follows >= 0, feeder, 0.0))
+            seconds = np.nan_to_num(np.concatenate(space)) / rule.speed_m_s
+            delays.append(np.repeat(np.concatenate([seconds, self.plant.fibre_s]), 2))
+        return delays[0], delays[1]
+
+    def _follows(self, instant: Instant) -> Ints:
+        """Satellite of each antenna, -1: none."""
+        return instant.feeding.satellite if instant.feeding is not None else np.empty(0, dtype=np.int32)
 
     def isls_up(self, instant: Instant) -> Bools:
         """ISLs that hold through a step: in sight at both ends of it, and turning slowly enough."""
@@ -229,17 +214,21 @@ class LeoTimeline:
         """Node that sends on each end: who receives on the other end of the link."""
         return peer.reshape(-1, 2)[:, ::-1].reshape(-1)
 
-    def _routes(self, links: tuple[Floats, Floats, Bools, Ints], old: _Routes | None) -> _Routes:
+    def _routes(self, links: _Links, old: _Routes | None) -> _Routes:
         """All routes anew, or `old` brought up to date where access links moved.
 
         No path goes through a station, so a handover changes the routes towards that station and those from it, and no
-        others; a change of ISLs changes all.
+        others; a change of ISLs or feeders changes all.
         """
-        delay_s, _, up, peer = links
+        delay_s, up, peer = links.start_s, links.up, links.peer
         if self.routing == "none":
             return _Routes(np.full((len(self.live), self.nodes), -1, dtype=np.int32), up, peer)
-        isl_ends = 2 * len(self.grid)
-        if old is None or not np.array_equal(old.usable[:isl_ends], up[:isl_ends]):
+        isl_ends, feeder_ends = 2 * len(self.grid), 2 * (len(self.grid) + len(self.stations))
+        if (
+            old is None
+            or not np.array_equal(old.usable[:isl_ends], up[:isl_ends])
+            or not np.array_equal(old.peer[feeder_ends:], peer[feeder_ends:])
+        ):
             return _Routes(self._least_delay(delay_s, up, peer, self.live), up, peer)
         moved = np.flatnonzero(old.peer[self.up_ends] != peer[self.up_ends])
         if not len(moved):
@@ -265,38 +254,36 @@ class LeoTimeline:
         next_end, _ = least_delay(tail, peer[end], delay_s[end], end, self.nodes, destinations, self._closed)
         return next_end
 
-    def _row(
-        self, instant: Instant, links: tuple[Floats, Floats, Bools, Ints], routes: _Routes, last: Row | None
-    ) -> Row:
+    def _row(self, instant: Instant, links: _Links, routes: _Routes, last: Row | None) -> Row:
         from emulator.schedule.routes import path_delay
 
-        start, end, up, peer = links
-        next_end = self._still_there(routes.next_end, peer) if self.routing == "static" else routes.next_end
-        used = np.where(up, peer, -1)
-        path_end_s = path_delay(next_end, used, end, self.live, self.live).T
-        if last is not None and _goes_on(last, next_end, start, up, peer):
+        next_end = self._still_there(routes.next_end, links.peer) if self.routing == "static" else routes.next_end
+        used = np.where(links.up, links.peer, -1)
+        path_end_s = path_delay(next_end, used, links.end_s, self.live, self.live).T
+        if last is not None and _goes_on(last, next_end, links):
             path_start_s = last.path_end_s
         else:
-            path_start_s = path_delay(next_end, used, start, self.live, self.live).T
+            path_start_s = path_delay(next_end, used, links.start_s, self.live, self.live).T
         return Row(
-            instant.step, start, end, self.rates.rate_bps, self.rates.loss, up, peer, next_end,
-            path_start_s, path_end_s, instant.handovers,
+            instant.step, links.start_s, links.end_s, links.rate_bps, links.loss, links.up, links.peer, next_end,
+            path_start_s, path_end_s, instant.handovers, links.fine,
         )  # fmt: skip
 
     def _still_there(self, next_end: Ints, peer: Ints) -> Ints:
-        """Static routes without the entries that would send on an access link which another satellite serves by now."""
-        down_ends = self.up_ends + 1
+        """Static routes without the entries that would send on a moving link whose satellite has changed since."""
+        first = 2 * len(self.grid)
+        down_ends = np.arange(first + 1, first + 2 * (len(self.stations) + len(self._antenna_node)), 2)
         stale = np.isin(next_end, down_ends) & (
             self._tails(peer)[np.maximum(next_end, 0)] != np.arange(self.nodes, dtype=np.int32)
         )
         return np.where(stale, np.int32(-1), next_end)
 
 
-def _goes_on(last: Row, next_end: Ints, start: Floats, up: Bools, peer: Ints) -> bool:
+def _goes_on(last: Row, next_end: Ints, links: _Links) -> bool:
     """Whether a step begins just as the last one ended, so that its paths do too."""
     return (
-        np.array_equal(peer, last.peer)
-        and np.array_equal(up, last.up)
-        and np.array_equal(start, last.delay_end_s)
+        np.array_equal(links.peer, last.peer)
+        and np.array_equal(links.up, last.up)
+        and np.array_equal(links.start_s, last.delay_end_s)
         and np.array_equal(next_end, last.next_end)
     )

@@ -15,7 +15,7 @@ from emulator.orbit.access import Held
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.visibility import distance
 from topologies.leo import Config, LeoTopo, build
-from topologies.leo_timeline import Instant
+from topologies.leo_selection import Instant
 
 ORBITS = Path(__file__).resolve().parents[3] / "shared/data/orbits/tle"
 TOLERANCE_S = 1e-6

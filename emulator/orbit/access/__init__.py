@@ -1,7 +1,8 @@
 """Access selection: which satellite serves which station, by a policy function and a least dwell.
 
 Invariant: state goes in and comes out (`Held`); a policy sees one instant (`Sight`) and keeps nothing. A policy is a
-file with one function `(Sight, Held) -> wished satellite per station` and a line in POLICIES.
+file with one function `(Sight, Held) -> wished satellite per station` and a line in POLICIES; `starlink.SlotDraw` is
+one that is made for a run, since it needs a seed and the time of day.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Sight:
     sin_elevation: Floats
     visible: Bools  # above the mask
     remaining_s: Callable[[int, Ints], Floats]  # (station, satellites) -> how long each stays above the mask from now
+    direction: Callable[[], Floats] = lambda: np.empty((0, 0, 3))  # -> unit vectors (S, K, 3), Earth-fixed
 
     def best(self, score: Floats) -> Ints:
         """Per station the visible satellite with the greatest score (S, K), the lowest number of equals; -1: none."""
