@@ -15,17 +15,29 @@ def report(
         typer.Argument(metavar="RUN", help="A run or sweep folder, `latest`, or a scenario's name (its latest run)."),
     ] = "latest",
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
+    window: Annotated[
+        str | None,
+        typer.Option(metavar="START:END", help='Draw the messages of this time, such as "10s:10.5s", too.'),
+    ] = None,
+    nodes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE", help="Of the messages: between these nodes only; globs; may be repeated."),
+    ] = None,
 ) -> None:
     """Write report.html and figures/*.svg into the folder of a run or a sweep, and print where the page is."""
+    from emulator.errors import UsageError
     from emulator.record.find import find, is_sweep
-    from emulator.show.report import write_report
+    from emulator.show.report import Window, write_report
 
+    if nodes and window is None:
+        raise UsageError("--nodes without --window; wanted a time, such as --window 10s:10.5s")
+    chosen = None if window is None else Window.of(window, nodes or ())
     folder = find(what, runs)
     if is_sweep(folder):
         from emulator.record.sweep import load_sweep
 
         load_sweep(folder).save_tables()  # a sweep that was killed has none yet
-    path, warnings = write_report(folder)
+    path, warnings = write_report(folder, chosen)
     for warning in warnings:
         sys.stderr.write(f"skyloom: warning: {warning}\n")
     sys.stdout.write(f"{path}\n")

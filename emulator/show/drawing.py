@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from emulator.record.load import Run
+
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Colours that colour-blind readers tell apart: Okabe and Ito 2008, "Color Universal Design", in our order."""
 INK, GRID = "#262626", "#d9d9d9"
+OVER_TIME = "scenario time in s"
+"""The label of an x axis of scenario time. What has it gets faults and handovers behind it in a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,40 @@ def panels(count: int, width_in: float = 7.0, height_in: float = 3.8) -> tuple[F
     with style():
         figure = Figure(figsize=(width_in, height_in), layout="constrained")
         return figure, [figure.add_subplot(1, count, number + 1, axes_class=HouseAxes) for number in range(count)]
+
+
+def over_time(axes: Axes) -> Axes:
+    """Label the x axis as scenario time; the report then marks faults and handovers behind the plot."""
+    axes.set_xlabel(OVER_TIME)
+    return axes
+
+
+def is_over_time(axes: Axes) -> bool:
+    """Whether the x axis, or one that it shares its x axis with, is labelled as scenario time."""
+    together = axes.get_shared_x_axes().get_siblings(axes)
+    return any(one.get_xlabel().lower().startswith("scenario time") for one in (axes, *together))
+
+
+def mark_times(axes: Axes, run: Run) -> None:
+    """Shade the faults of a run behind a plot over its time; draw thin lines at handovers (at some, of many)."""
+    from emulator.show import marks
+
+    with style():
+        marks.shade(axes, marks.of_run(run), marks.handovers(run))
+
+
+def mark_figure(figure: Figure, run: Run) -> str:
+    """`mark_times` for each pair of axes over time; says what the marks mean, "" where there are none."""
+    from emulator.show import marks
+
+    timed = [axes for axes in figure.axes if is_over_time(axes)]
+    if not timed:
+        return ""
+    spans, moments = marks.of_run(run), marks.handovers(run)
+    with style():
+        for axes in timed:
+            marks.shade(axes, spans, moments)
+    return marks.words(spans, moments)
 
 
 def svg(figure: Figure) -> str:

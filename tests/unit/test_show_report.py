@@ -1,5 +1,7 @@
 """Reports: what is on the page of a run or a sweep, that nothing on it can break out, and what broken analyses do."""
 
+import base64
+import hashlib
 import html.parser
 import sys
 
@@ -103,14 +105,22 @@ def test_page_of_a_run(tmp_path, analysis):
     assert "svg" in page.tags
 
 
-def test_nothing_on_the_page_is_a_script_or_comes_from_elsewhere(tmp_path, analysis):
-    page = Page(write_report(finished(tmp_path, analysis(ANALYSIS, "report_two")))[0].read_text())
-    assert not {"script", "img", "link", "iframe", "b", "trips", "went"} & set(page.tags)
+def test_the_only_script_is_our_own_and_nothing_comes_from_elsewhere(tmp_path, analysis):
+    document = write_report(finished(tmp_path, analysis(ANALYSIS, "report_two")))[0].read_text()
+    page = Page(document)
+    assert not {"img", "link", "iframe", "b", "trips", "went"} & set(page.tags)
+    assert page.tags.count("script") == 1
+    script = document.partition("<script>")[2].partition("</script>")[0]
+    allowed = "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(value for name, value in page.attributes if name == "content" and value.startswith("default-src"))
+    assert policy.split("; ")[0] == "default-src 'none'"
+    assert f"script-src '{allowed}'" in policy.split("; ")
     leads = [value for name, value in page.attributes if name in ("href", "xlink:href", "src")]
-    assert leads
-    assert all(value.startswith("#rtt-") for value in leads)
+    assert any(value.startswith("#rtt-") for value in leads)
+    assert all(value.startswith("#") for value in leads)
     ids = [value for name, value in page.attributes if name == "id"]
     assert {value[1:] for value in leads} <= set(ids)
+    assert len(ids) == len(set(ids))
 
 
 def test_the_same_folder_gives_the_same_page(tmp_path, analysis):

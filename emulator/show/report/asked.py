@@ -1,0 +1,106 @@
+"""What a run's scenario grants its links, and whose addresses are whose: its network, built again from the folder.
+
+Invariant: a network that cannot be built again (its topology module has gone) is no error: what depends on it is left
+out of the report, which says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from emulator.record.load import Run
+
+if TYPE_CHECKING:
+    from emulator.network import EndSpec, Network, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What holds for a link end over the whole run; None where it changes."""
+
+    rate_bps: float | None  # inf: unlimited
+    loss: float | None  # probability for a packet; burst loss by its mean
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Grants by link end, node names by address, live nodes in the order of the scenario."""
+
+    grants: dict[str, Grant] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    nodes: list[str] = field(default_factory=list)
+    trouble: str = ""
+    paths: Paths | None = None
+
+
+class Paths:
+    """Propagation delays between live nodes along the routes, as the schedule has them."""
+
+    def __init__(self, network: Network) -> None:
+        self._timeline = network.timeline
+        self._number = {network.nodes[number].name: place for place, number in enumerate(network.live)}
+        self._row = lru_cache(maxsize=64)(self._computed)
+
+    def delay_s(self, sender: str, receiver: str, t_s: float) -> float | None:
+        """From one live node to another at a time; None where there is no route, or no such node."""
+        one, other = self._number.get(sender), self._number.get(receiver)
+        if one is None or other is None or self._timeline is None:
+            return None
+        step, share = divmod(max(t_s, 0.0) / self._timeline.step_s, 1.0)
+        row = self._row(int(step))
+        start_s, end_s = float(row.path_start_s[one, other]), float(row.path_end_s[one, other])
+        if not isfinite(start_s):
+            return None
+        return start_s + share * (end_s - start_s) if isfinite(end_s) else start_s
+
+    def _computed(self, step: int) -> Row:
+        assert self._timeline is not None
+        return next(iter(self._timeline.rows(step, 1)))
+
+
+def asked_of(run: Run) -> Asked:
+    """Build the network of the run's scenario again."""
+    from emulator.runtime.handle import build_network
+    from emulator.scenario import load
+
+    try:
+        network = build_network(load(str(run.path / "scenario.toml")))
+    except Exception as error:  # of a module of the scenario's own, which may do anything
+        said = str(error).splitlines() or [repr(error)]
+        return Asked(trouble=f"the network cannot be built again: {said[0]}")
+    names: dict[str, str] = {}
+    for node in network.nodes:
+        names |= {address: node.name for address in (node.ipv4, node.ipv6) if address}
+    for link in network.links:
+        for node_number, address in ((link.a, link.a_address), (link.b, link.b_address)):
+            if address:
+                names[address.partition("/")[0]] = network.nodes[node_number].name
+    grants = {network.end_name(end): _grant(network, end) for end in range(2 * len(network.links))}
+    return Asked(grants, names, [network.nodes[number].name for number in network.live], "", Paths(network))
+
+
+def _grant(network: Network, end: int) -> Grant:
+    spec = network.end_spec(end)
+    if spec.knots is None:
+        rates = network.timeline.rates if network.timeline is not None else None
+        if rates is None:
+            return Grant(None, None)
+        return Grant(float(rates.rate_bps[end]), _with_bursts(float(rates.loss[end]), spec))
+    rate, loss = spec.knots.rate_bps, spec.knots.loss
+    return Grant(
+        float(rate[0]) if (rate == rate[0]).all() else None,
+        _with_bursts(float(loss[0]), spec) if (loss == loss[0]).all() else None,
+    )
+
+
+def _with_bursts(loss: float, spec: EndSpec) -> float:
+    """The chance of loss with the mean of burst loss: the share of time in each state times its loss."""
+    burst = spec.effects.burst_loss
+    if burst is None:
+        return loss
+    changes = burst.good_to_bad + burst.bad_to_good
+    bad = burst.good_to_bad / changes if changes else 0.0
+    return 1 - (1 - loss) * (1 - bad * burst.loss_bad - (1 - bad) * burst.loss_good)
