@@ -75,7 +75,7 @@ class NodeRow(TypedDict, total=False):
     state: Literal["up", "ended", "failed"]  # of its programs; "up" too where it has none
     programs: list[str]
     cpu: float  # cores used by its processes over the last second or so
-    rss_bytes: int  # memory of its processes
+    memory_bytes: int  # that its processes share with nobody (forked ones share most of theirs)
     sent_bps: float  # over all its link ends
     received_bps: float
 

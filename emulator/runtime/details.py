@@ -76,7 +76,7 @@ def _of_node(scene: Scene, name: str, now_s: float) -> Detail:
             ("programs", ", ".join(row["programs"]) or "none"),
             ("state", row["state"]),
             ("processor", f"{row['cpu']:.1%} of a core"),
-            ("memory", f"{row['rss_bytes'] / 1e6:.1f} MB"),
+            ("memory", f"{row['memory_bytes'] / 1e6:.1f} MB"),
         ]
     else:
         facts.append(("state", "transit, inside the relay"))

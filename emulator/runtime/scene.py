@@ -180,7 +180,7 @@ class Scene:
             "state": _state(jobs),
             "programs": [job.program.name for job in jobs],
             "cpu": sum(use.cpu for use in used),
-            "rss_bytes": sum(use.rss_bytes for use in used),
+            "memory_bytes": sum(use.memory_bytes for use in used),
             "sent_bps": _rate(found, self._sends.get(number, ())),
             "received_bps": _rate(found, self._receives.get(number, ())),
         }

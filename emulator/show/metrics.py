@@ -146,7 +146,7 @@ def _nodes(snapshot: Snapshot) -> Iterator[Any]:
     yield _gauge(
         "node_cpu_cores", "Cores that a node's processes use.", [({"node": r["node"]}, r["cpu"]) for r in rows]
     )
-    memory = [({"node": row["node"]}, float(row["rss_bytes"])) for row in rows]
+    memory = [({"node": row["node"]}, float(row["memory_bytes"])) for row in rows]
     yield _gauge("node_memory_bytes", "Memory of a node's processes.", memory)
     yield _gauge(
         "node_up", "Whether a node's programs run.", [({"node": r["node"]}, float(r["state"] == "up")) for r in rows]

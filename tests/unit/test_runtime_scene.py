@@ -238,11 +238,13 @@ def test_a_snapshot_too_large_loses_the_least_interesting_first():
 
 
 def test_usage_reads_a_few_processes_a_turn(tmp_path):
-    def write(pid, ticks, pages):
+    def write(pid, ticks, kilobytes):
         folder = tmp_path / str(pid)
         folder.mkdir(exist_ok=True)
-        fields = ["S", *["0"] * 10, str(ticks), "0", *["0"] * 8, str(pages), "0"]
+        fields = ["S", *["0"] * 10, str(ticks), "0", *["0"] * 8, "0", "0"]
         (folder / "stat").write_text(f"{pid} (a) b) {' '.join(fields)}\n")
+        pages = f"00-ff ---p [rollup]\nPss: 9 kB\nPrivate_Clean: 1 kB\nPrivate_Dirty: {kilobytes} kB\n"
+        (folder / "smaps_rollup").write_text(pages)
 
     usage = Usage(tmp_path)
     write(5, 100, 10)
@@ -252,7 +254,7 @@ def test_usage_reads_a_few_processes_a_turn(tmp_path):
     usage.read([5, 6], 0.5)  # too soon
     assert usage.of(5).cpu == 0.0
     usage.read([5, 6], 1.0)
-    assert usage.of(5).cpu == pytest.approx(0.5)
+    assert usage.of(5) == (pytest.approx(0.5), 11 * 1024)  # memory is not read anew so soon
     many = list(range(1000, 1000 + MARGIN))
     for pid in many:
         write(pid, 1, 1)

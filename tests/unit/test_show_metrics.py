@@ -17,7 +17,7 @@ SNAPSHOT = {
     "probes": [{"pair": "a → b", "seen_ms": 30.0, "asked_ms": 29.0, "lost": 1, "sent": 9}, {"pair": "b", "lost": 0}],
     "flows": [{"pair": "a → b", "bytes": 1000, "now_bps": 5e6}, {"pair": "a → b", "bytes": 1, "now_bps": 1.0}],
     "links": [{"end": "a:up", "asked_ms": 10.0, "seen_ms": 11.0, "rate_bps": 1e6, "capacity_bps": 4e6}],
-    "node_rows": [{"node": "a", "cpu": 0.25, "rss_bytes": 3_000_000, "state": "failed"}],
+    "node_rows": [{"node": "a", "cpu": 0.25, "memory_bytes": 3_000_000, "state": "failed"}],
     "panels": [
         {"protocol": "p", "title": "P", "widgets": [
             {"kind": "chart", "title": "rates", "x_label": "", "y_label": "", "x": [0.0, 1.0, 2.0],
