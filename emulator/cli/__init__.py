@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {  # command: module of this package, function in it
     "run": ("run", "run"),
+    "watch": ("watch", "watch"),
     "list": ("list", "list_scenarios"),
     "plan": ("plan", "plan"),
     "sweep": ("sweep", "sweep"),
