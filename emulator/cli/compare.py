@@ -21,7 +21,8 @@ def compare(
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object with every figure.")] = False,
     figures: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write drawings of both runs there, as SVG.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Overlay the runs: compare.html and its drawings are written there."),
     ] = None,
 ) -> None:
     """Show the summary figures of two runs side by side, with difference and ratio."""
@@ -31,16 +32,24 @@ def compare(
     first, second = load_run(find(a, runs)), load_run(find(b, runs))
     document = compared(first, second)
     if figures is not None:
-        _draw(first, second, figures)
+        _draw(first, second, document, figures)
     if json:
         from json import dumps
 
         sys.stdout.write(dumps(document, indent=2, ensure_ascii=False) + "\n")
         return
+    sys.stdout.write(f"a  {document['a']}\nb  {document['b']}\n\n")
+    from emulator.show import text
+
+    sys.stdout.write(text.aligned(["", "a", "b", "b - a", "b / a"], _rows(document)))
+
+
+def _rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    """What was asked differently, then the figures, as people read them."""
     from emulator.show import text
 
     asked = list(document["asked"].items())
-    rows = [(name, *map(text.value, pair), "", "") for name, pair in asked[:MOST_KEYS]]
+    rows: list[tuple[str, ...]] = [(name, *map(text.value, pair), "", "") for name, pair in asked[:MOST_KEYS]]
     if len(asked) > MOST_KEYS:
         rows.append((f"({len(asked) - MOST_KEYS} more keys differ; --json has them)", "", "", "", ""))
     for name, row in document["figures"].items():
@@ -49,27 +58,35 @@ def compare(
             "-" if row["difference"] is None else f"{'+' * (row['difference'] > 0)}{text.value(row['difference'])}"
         )
         rows.append((name, text.value(row["a"]), text.value(row["b"]), difference, ratio))
-    sys.stdout.write(f"a  {document['a']}\nb  {document['b']}\n\n")
-    sys.stdout.write(text.aligned(["", "a", "b", "b - a", "b / a"], rows))
+    return rows
 
 
-def _draw(first: Run, second: Run, folder: Path) -> None:
-    """Write what the scenario draws over both runs. DataError where that is nothing, or cannot be written."""
+def _draw(first: Run, second: Run, document: dict[str, Any], folder: Path) -> None:
+    """Write what the scenario draws over both runs, and both on one pair of axes wherever they have the same.
+
+    DataError where that is nothing, or cannot be written.
+    """
     from emulator.errors import DataError
-    from emulator.show import drawing
+    from emulator.show import overlay, page
     from emulator.show.figures import of_two
+    from emulator.show.report import draw, write
 
     drawings, warnings = of_two(first, second)
-    if not drawings:
-        raise DataError("; ".join(warnings) or f"{first.path}: its scenario draws nothing over two runs")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for each in drawings:
-            path = folder / f"{each.name}.svg"
-            path.write_text(drawing.svg(each.figure))
-            sys.stderr.write(f"{path}\n")
-    except OSError as error:
-        raise DataError(f"{error.filename}: {error.strerror}") from None
+    drawn = draw([*drawings, *overlay.drawings(first, second)], folder, warnings)
+    if not drawn:
+        raise DataError(
+            "; ".join(warnings) or f"{first.path} and {second.path} have nothing that can be drawn together"
+        )
+    parts = [
+        page.heading("Two runs", 1),
+        *(page.paragraph(f"{name}  {document[name]}", "dim") for name in "ab"),
+        *(page.paragraph(warning, "warn") for warning in warnings),
+        page.table(["", "a", "b", "b - a", "b / a"], _rows(document), "compare"),
+        *drawn,
+    ]
+    write(folder / "compare.html", page.page("two runs", parts))
+    sys.stderr.write("".join(f"skyloom: warning: {warning}\n" for warning in warnings))
+    sys.stderr.write(f"{folder / 'compare.html'}\n")
 
 
 def compared(first: Run, second: Run) -> dict[str, Any]:

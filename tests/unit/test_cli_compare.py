@@ -74,9 +74,12 @@ def test_drawings_of_both_runs(runs, tmp_path, capsys, monkeypatch):
             file.write(f'analysis = "compared_here"\n{text}')
     compare(*runs, runs=tmp_path, figures=tmp_path / "out")
     assert (tmp_path / "out" / "both.svg").read_text().lstrip().startswith("<?xml")
-    assert "both.svg" in capsys.readouterr().err
+    assert "compare.html" in capsys.readouterr().err
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "<h3>Both</h3>" in page
+    assert ">rounds</td>" in page
 
 
 def test_a_scenario_that_draws_nothing_over_two_runs(runs, tmp_path):
-    with pytest.raises(DataError, match="draws nothing"):
+    with pytest.raises(DataError, match="nothing that can be drawn"):
         compare(*runs, runs=tmp_path, figures=tmp_path / "out")
