@@ -93,20 +93,20 @@ class Binned:
         """Count a value at x. What is before 0, or no finite number, does not count."""
         if not (0.0 <= x < math.inf and -math.inf < value < math.inf):
             return
+        while x >= self._width * self._points:
+            self._widen()
         cells = self._lines.get(line)
         if cells is None:
             if len(self._lines) >= self._most_lines:
                 return
             cells = self._lines[line] = {}
-        while x >= self._width * self._points:
-            self._halve()
         place = int(x / self._width)
         cell = cells.get(place)
         if cell is None:
             cell = cells[place] = self._new()
         cell.add(value)
 
-    def _halve(self) -> None:
+    def _widen(self) -> None:
         self._width *= 2
         for line, cells in self._lines.items():
             merged: dict[int, _Cell] = {}

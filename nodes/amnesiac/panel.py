@@ -107,7 +107,7 @@ class AmnesiacPanel(Panel):
         reached, known = len(self._first_heard), self.setup.prediction
         rows = [
             ["round", f"{self._round:,} of {self._last:,}" if self._last else f"{self._round:,}"],
-            ["last active round", _beside(f"{self._active:,}", known.get("round"))],
+            ["last active round", f"{self._active:,}"],
             ["messages", _beside(f"{self._count:,}", known.get("messages"))],
             ["nodes reached", f"{reached:,} of {len(self.setup.nodes):,}"],
             ["lost on the way", f"{self._lost:,}"],
@@ -116,7 +116,7 @@ class AmnesiacPanel(Panel):
             rows.append(["in the round they were due", f"{self._in_slot / self._received:.2%}"])
         if known.get("terminates") is False:
             rows.append(["predicted", f"never ends: a cycle of {known.get('cycle', 0):,} rounds"])
-        elif known.get("terminates") and self._round > self._active + 1:
+        elif "round" in known:
             rows.append(["predicted", f"ends in round {known['round']:,}"])
         return rows
 

@@ -19,6 +19,8 @@ LISTED = 12  # validators in the table: those that are furthest behind
 COLUMNS = 60  # rounds in the grid
 KEPT = 200  # rounds that are remembered; a commit comes some ten rounds after a block
 INDEXES = 1000  # commits whose transactions have been counted, so that each counts once
+POINTS = 32  # of the smaller charts
+NAME = 24  # characters of a validator's name
 RECENT_S = 10.0  # over which rounds a second are counted
 SPEEDS = 256
 FUTURE, MISSING, MADE, CERTIFIED, EARLY, COMMITTED, EARLY_COMMITTED, LEADER = " ", "-", "o", "+", "e", "#", "E", "L"
@@ -71,8 +73,8 @@ class DagBftPanel(Panel):
         self._speeds: deque[tuple[float, int]] = deque(maxlen=SPEEDS)  # when each round was first reached
         self._blocks = Binned(1.0, "median", lines=2)
         self._commit, self._answer = Quantiles(), Quantiles()
-        self._clients = Binned(1.0, "median", lines=4)
-        self._throughput = Binned(1.0, "rate", lines=1)
+        self._clients = Binned(1.0, "median", lines=4, points=POINTS)
+        self._throughput = Binned(1.0, "rate", lines=1, points=POINTS)
         self._counted: dict[int, None] = {}
         self._transactions = 0
         self._commits = 0
@@ -189,7 +191,7 @@ class DagBftPanel(Panel):
         rounds = range(max(1, self._round - COLUMNS + 1), self._round + 1)
         names = self._names[:ROWS]
         rows = [
-            (name, "".join(self._cell(round, author) for round in rounds)) for author, name in enumerate(names)
+            (name[:NAME], "".join(self._cell(round, author) for round in rounds)) for author, name in enumerate(names)
         ]  # fmt: skip
         title = f"Rounds {rounds[0]:,} to {rounds[-1]:,}"
         if len(names) < len(self._names):
@@ -240,7 +242,7 @@ class DagBftPanel(Panel):
             silent = f"{max(0.0, t_s - told.made_s):.1f}" if told.made else "never"
             share = f"{told.early / told.committed:.0%}" if told.committed else ""
             rows.append(
-                [self._names[number][:20], f"{told.round:,}", f"{told.made:,}", f"{told.committed:,}", share, silent]
+                [self._names[number][:NAME], f"{told.round:,}", f"{told.made:,}", f"{told.committed:,}", share, silent]
             )
         columns = ["validator", "round", "blocks", "committed", "early", "last block, s ago"]
         title = "Validators" if len(behind) == len(self._names) else f"The {len(rows)} validators furthest behind"

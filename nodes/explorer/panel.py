@@ -58,7 +58,8 @@ class ExplorerPanel(Panel):
                 self._latest = dict(data)
             self._seen.add("nodes seen", step, len(self._first))
         elif kind == "carried":
-            self._first.setdefault(_number(node), int(data["step"]) + 1)
+            if (number := _number(node)) >= 0:
+                self._first.setdefault(number, int(data["step"]) + 1)
             self._late += not data["in_slot"]
         elif kind == "carry-failed":
             self._failed += 1

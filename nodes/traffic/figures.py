@@ -49,13 +49,16 @@ def _round_trips(run: Run) -> list[Drawing]:
 
 def _goodput(run: Run) -> Drawing | None:
     """Goodput of flows as their receivers saw it."""
+    import polars
+
     from emulator.show import drawing
 
     samples = _samples(run, "goodput_bps")
     if samples.is_empty():
         return None
     figure, axes = drawing.new()
-    means = samples.group_by("node", "key").mean().sort("value", "key", "node", descending=[True, False, False])
+    means = samples.group_by("node", "key").agg(polars.col("value").mean())
+    means = means.sort("value", "key", "node", descending=[True, False, False])
     drawn = list(means.select("node", "key").head(MOST_LINES).iter_rows())
     for node, sender in drawn:
         of_flow = _of(samples, node, sender)
