@@ -73,6 +73,7 @@ class NodeContext:
         members: tuple[str, ...] = (),
         log: logging.Logger | None = None,
         line: Line | None = None,
+        key_log: Path | None = None,
     ) -> None:
         self.name = name
         self.program = program  # the name that the scenario gives to this program
@@ -81,6 +82,7 @@ class NodeContext:
         self.peers = peers  # every other live node, by name, in the order of the scenario
         self.members = members  # names of the other nodes that run this program
         self.store = store  # a directory of this node's own in the run folder; made on first use by the runtime
+        self.key_log = key_log  # this process's SSLKEYLOGFILE where keys are wanted; its folder may be missing
         self.clock = clock
         self.log = log or logging.getLogger(name)
         self.stopping = asyncio.Event()  # set when the run (or this program's time) ends: return from `run` soon

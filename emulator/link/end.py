@@ -15,17 +15,10 @@ from math import inf
 
 from emulator.link.bounds import Bounds
 from emulator.link.effects import Impairments
+from emulator.link.item import Item, Source, Tap
 from emulator.link.packet import VIRTIO, pieces, wire_size
 from emulator.link.stats import EndStats
 from emulator.network import Effects
-from emulator.schedule.knots import Segment
-
-# time (of offer, then of arrival), packet, wire bytes, destination index (-1: not looked up), hop limit, far node
-Item = tuple[float, bytes, int, int, int, int]
-# what holds at an instant, the node that receives, the time until which both are known to hold, and the toll: hops
-# that leaving costs (1 where the sender is a transit node, 0 where a kernel has counted the hop)
-Source = Callable[[float], tuple[Segment, int, float, int]]
-Tap = Callable[[float, float, int, bytes], None]  # time it left, asked arrival, EndStats cause or 0, packet
 
 MEMORY_BYTES = 256 * 2**20  # what one end may hold, whatever its bounds say
 COMMIT_S = 250e-6  # a packet that leaves within this time is let go when it is offered; orders come too late for it
@@ -91,8 +84,6 @@ class End:
         self.toll = 0
         self.commit_s = -1.0  # COMMIT_S where `commit` may be used
 
-    # --- packets in ---
-
     def commit(self, t: float, data: bytes, size: int, dest: int, hops: int) -> bool:
         """Let one packet leave at once where it can within COMMIT_S; False: nothing was done, `offer` it.
 
@@ -101,7 +92,7 @@ class End:
         idle = self.idle_s
         departs = (t if t > idle else idle) + size * self.pace
         if departs - t > self.commit_s or departs >= self.stop_s or self.waiting or len(self.flying) > MOST_FLYING:
-            return False
+            return self.tap is not None and self._commit_tapped(t, data, size, dest, hops)
         delay = self.base_s + self.slope * departs
         arrival = departs + delay
         if arrival < self.last_s:
@@ -112,6 +103,17 @@ class End:
         self.sent_bytes += size
         self.asked_delay_sum_s += delay
         return True
+
+    def _commit_tapped(self, t: float, data: bytes, size: int, dest: int, hops: int) -> bool:
+        """`commit` where a tap listens (so that it costs nothing where none does)."""
+        if not self.plain or not self._commits:
+            return False
+        tap, self.tap, self.commit_s = self.tap, None, COMMIT_S
+        left = self.commit(t, data, size, dest, hops)
+        self.tap, self.commit_s = tap, -1.0
+        if left and tap is not None:
+            tap(self.idle_s, self.last_s, 0, data)
+        return left
 
     def offer(self, items: list[Item]) -> None:
         """Take packets in the order given; their times may not fall. Never raises, counts what it drops."""
@@ -135,13 +137,14 @@ class End:
             self._admit(items)
         elif self.pace == 0.0 and not self.waiting and self.last_s <= first + self.base_s + self.slope * first:
             base, slope, toll, peer = self.base_s, self.slope, self.toll, self.peer
-            self.flying.extend(
-                [
-                    (t + (base + slope * t), data, size, dest, hops - toll, peer)
-                    for t, data, size, dest, hops, _ in items
-                ]
-            )
-            self.last_s = self.flying[-1][0]
+            flown = [
+                (t + (base + slope * t), data, size, dest, hops - toll, peer) for t, data, size, dest, hops, _ in items
+            ]
+            self.flying.extend(flown)
+            self.last_s = flown[-1][0]
+            if self.tap is not None:
+                for item, (arrival, data, *_) in zip(items, flown, strict=True):
+                    self.tap(item[0], arrival, 0, data)
             self.idle_s = items[-1][0]
             self.asked_delay_sum_s += (base + slope * first) * count
         elif self._bounds is not None and not self._bounds.admit(
@@ -191,8 +194,6 @@ class End:
             return 0.0
         head_s = self.left * self.queue_pace - (t - self.since_s if self.running else 0.0)
         return max(head_s, 0.0) + self.waiting_bytes * self.queue_pace
-
-    # --- packets out ---
 
     def due(self, now: float) -> list[Item]:
         """Packets that have arrived at the far end by `now`, in order; their time is the asked time of arrival."""
@@ -276,8 +277,12 @@ class End:
     def _launch(self, data: bytes, size: int, dest: int, hops: int, departs: float) -> None:
         """One departure with effects or a tap: the copies that survive go into flight."""
         delay = self.base_s + self.slope * departs
-        chain = self.chain if self.random else None
-        copies = chain.copies(data, self.loss) if chain is not None else [(data, 0.0)]
+        if not self.random and self.tap is not None:
+            self.asked_delay_sum_s += delay
+            arrival = self._fly((departs + delay, data, size, dest, hops - self.toll, self.peer))
+            self.tap(departs, arrival, 0, data)
+            return
+        copies = self.chain.copies(data, self.loss) if self.chain is not None else [(data, 0.0)]
         if not copies:
             self._drop(EndStats.DROP_LOSS, (departs, data, size, dest, hops, -1), departs)
         self.dropped_bytes -= size * (len(copies) - 1) if len(copies) > 1 else 0  # a copy is more inside than was sent
@@ -306,8 +311,6 @@ class End:
         self.delivered_packets -= 1
         self.delivered_bytes -= item[2]
         self._drop(cause, item, item[0])
-
-    # --- schedule and configuration ---
 
     def _start(self, begin: float) -> None:
         """The head enters the transmitter."""
@@ -343,8 +346,8 @@ class End:
         if self.loss > 0.0 and self.chain is None:
             self.chain = self._impair()
         self.random = self.per_packet or self.loss > 0.0
-        self.plain = self.running and not self.random and self.tap is None and self.slope > -1.0
-        self.commit_s = COMMIT_S if self.plain and self._commits else -1.0
+        self.plain = self.running and not self.random and self.slope > -1.0
+        self.commit_s = COMMIT_S if self.plain and self._commits and self.tap is None else -1.0
         if not self.waiting:
             self.departs_s = inf
         elif not self.keeps:
@@ -383,17 +386,14 @@ class End:
         self.held = held
         self.reload(now)
 
-    # --- statistics ---
-
     @property
     def inside(self) -> int:
         return len(self.waiting) + len(self.flying)
 
     def stats(self) -> list[float]:
         """The counters, indexed by EndStats."""
-        chain = self.chain
         counts = [self.sent_packets, self.sent_bytes, self.delivered_packets, self.delivered_bytes]
         values: list[float] = [*counts, *self.drops[len(counts) :]]
-        copies = (chain.duplicated, chain.corrupted) if chain else (0, 0)
+        copies = (self.chain.duplicated, self.chain.corrupted) if self.chain else (0, 0)
         values[EndStats.ASKED_DELAY_SUM_S :] = [self.asked_delay_sum_s, self.late_sum_s, self.late_max_s, *copies]
         return values

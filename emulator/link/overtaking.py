@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from math import inf
 
-from emulator.link.end import End, Item
+from emulator.link.end import End
+from emulator.link.item import Item
 from emulator.network import Effects
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 
-from emulator.link.end import End, Item
+from emulator.link.end import End
 from emulator.link.icmp import Allowance, answer
+from emulator.link.item import Item
 from emulator.link.packet import VIRTIO, destination, hop_limit, is_group, source
 from emulator.link.rows import Rows
 from emulator.link.stats import EndStats

@@ -22,7 +22,8 @@ from emulator.link.capture import Tee
 from emulator.link.carrier import Carriers
 from emulator.link.control import Control
 from emulator.link.effects import Impairments
-from emulator.link.end import End, Item
+from emulator.link.end import End
+from emulator.link.item import Item
 from emulator.link.overtaking import end_for
 from emulator.link.packet import ETHERNET, VIRTIO, destination, hop_limit, is_group, wire_size, with_hop_limit
 from emulator.link.port import TunPort

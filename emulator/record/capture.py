@@ -1,21 +1,19 @@
-"""From the relay's capture records to pcapng: as a stream for a live reader, or as capture.pcapng of the run folder.
+"""From the relay's capture records to pcapng.
 
-Invariant: the output always ends at the end of a block, so that it can be opened at any moment; what the tee or a full
-disk left out is counted in the output or in a warning.
+Invariant: the output always ends at the end of a block, so that it can be opened at any moment; what the tee, a limit
+or a full disk left out is counted in the output or in a warning.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
-from emulator.link.capture import consumed, records
+from emulator.link.capture import Batches
+from emulator.link.packet import NEEDS_CSUM, VIRTIO, completed
 from emulator.link.stats import EndStats
-from emulator.network import Network
-from emulator.record.folder import RunFolder, reason
-from emulator.record.pcapng import LINKTYPE_ETHERNET, LINKTYPE_RAW, Interface, PcapngWriter
+from emulator.record.pcapng import Interface
+from emulator.record.remarks import Course
+from emulator.record.section import Section
 
 DROPPED = {
     EndStats.DROP_QUEUE: "dropped: queue full",
@@ -25,142 +23,111 @@ DROPPED = {
     EndStats.DROP_NOROUTE: "dropped: no route at the far end",
     EndStats.DROP_TTL: "dropped: hop limit reached at the far end",
 }
+_DROPPED = {int(cause): text for cause, text in DROPPED.items()}
+
+Wanted = Callable[[int, Interface, bytes], bool]  # link end, its interface, packet without virtio header
 
 
-def interfaces(network: Network, ends: Iterable[int], snaplen: int = 0) -> dict[int, Interface]:
-    """How each link end appears in a capture: "gs-tokyo:up", described as "gs-tokyo -> sat-0312"."""
-    described = {}
-    for end in ends:
-        link = network.links[end // 2]
-        far = network.nodes[link.b].name
-        sides = [network.nodes[link.a].name, f"satellite in view (first {far})" if link.moving else far]
-        described[end] = Interface(
-            network.end_name(end),
-            " -> ".join(reversed(sides) if end % 2 else sides),
-            LINKTYPE_ETHERNET if link.ethernet else LINKTYPE_RAW,
-            snaplen,
-        )
-    return described
+class Stream:
+    """An output without files: every block goes to `write`, as to a pipe. OSError comes from there."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+
+    def write(self, data: bytes) -> None:
+        self._write(data)
+
+    def due(self, left_s: float, unwritten_bytes: int) -> bool:
+        """A stream has no end."""
+        return False
+
+    def turn(self) -> None:
+        """There is nothing to turn to."""
 
 
 class CaptureConverter:
-    """Turns the bytes of one tee into pcapng. `t0_utc_ns` is the wall-clock time of scenario time 0."""
+    """Turns the bytes of one tee into pcapng, in the section of each link end.
+
+    `wanted` says which packets are written (None: all); `most` how many of them at most.
+    """
 
     def __init__(
-        self, write: Callable[[bytes], object], described: Mapping[int, Interface], t0_utc_ns: int, comment: str = ""
+        self,
+        described: Mapping[int, Interface],
+        section_of: Callable[[int], Section],
+        wanted: Wanted | None = None,
+        most: int | None = None,
     ) -> None:
-        self.packets = 0
+        self.packets = 0  # written
         self.dropped = 0  # of them, by the links
         self.missed = 0  # packets that the tee had to leave out
-        self._out = write
-        self._blocks: list[bytes] = []
-        self._writer = PcapngWriter(self._blocks.append, comment=comment, application="skyloom", os="Linux")
-        self._number = {end: self._writer.interface(interface) for end, interface in described.items()}
-        self._received = dict.fromkeys(described, 0)
-        self._lost = dict.fromkeys(described, 0)
-        self._t0_ns = t0_utc_ns
-        self._last_ns = 0
-        self._rest = b""
-        self._flush()
+        self._courses = {end: (Course(interface), section_of(end)) for end, interface in described.items()}
+        self.sections = list(dict.fromkeys(section for _, section in self._courses.values()))
+        self._wanted = wanted
+        self._most = most
+        self._batches = Batches()
+
+    @property
+    def full(self) -> bool:
+        """Whether `most` packets have been written."""
+        return self._most is not None and self.packets >= self._most
+
+    def happens(self, end: int, t_s: float, text: str, interface: Interface | None = None) -> None:
+        """A remark on a link end, and what it is called from then on. Ends that are not captured are passed over."""
+        if end in self._courses:
+            course, section = self._courses[end]
+            if interface is not None:
+                section.describe(end, interface)
+            course.happens(t_s, text, interface)
 
     def feed(self, data: bytes) -> None:
-        """Convert what has come from the tee; cut records wait for their rest. OSError comes from `write`."""
-        stream = self._rest + data
-        for record in records(stream):
-            number = self._number.get(record.end)
-            if number is None:
-                continue  # another capture's end; the relay does not send these
-            comment = DROPPED.get(EndStats(record.cause), "") if record.cause else ""
-            if record.lost > self.missed:
-                missing = f"packets missing before this one: {record.lost - self.missed}"
-                comment = f"{missing}; {comment}" if comment else missing
-                self.missed = record.lost
-            self.packets += 1
-            self.dropped += bool(record.cause)
-            self._received[record.end] += 1
-            self._lost[record.end] += bool(record.cause)
-            self._last_ns = max(self._last_ns, record.left_ns)
-            self._writer.packet(number, self._t0_ns + record.left_ns, record.data, record.original, comment)
-        self._rest = stream[consumed(stream) :]
-        self._flush()
+        """Convert what has come from the tee; a cut batch waits for its rest. OSError comes from the output."""
+        courses, wanted = self._courses, self._wanted
+        for lost, left, _, marks, captures, originals, body in self._batches.feed(data):
+            after = 0
+            for left_s, mark, captured, original in zip(left, marks, captures, originals, strict=True):
+                at, after = after, after + captured
+                known = courses.get(mark >> 8)
+                if known is None or self.full:
+                    continue
+                course, section = known
+                interface, comment = course.interface, ""
+                if not course.since_s <= left_s < course.until_s:
+                    interface, comment = course.at(left_s)
+                if body[at] & NEEDS_CSUM and captured == original:
+                    packet = completed(bytes(body[at:after]))[VIRTIO:]
+                else:
+                    packet = bytes(body[at + VIRTIO : after])
+                if wanted is not None and not wanted(mark >> 8, interface, packet):
+                    if comment:
+                        course.keep(comment)
+                    continue
+                cause = mark & 255
+                if cause or lost > self.missed or comment:
+                    comment = self._comment(cause, lost, comment)
+                self.packets += 1
+                section.packet(interface, left_s, packet, original - VIRTIO, comment, cause != 0)
+        for section in self.sections:
+            section.flush()
+
+    def _comment(self, cause: int, lost: int, remarks: str) -> str:
+        words = [remarks] if remarks else []
+        if lost > self.missed:
+            words.insert(0, f"packets missing before this one: {lost - self.missed}")
+            self.missed = lost
+        if cause:
+            words.append(_DROPPED.get(cause, "dropped"))
+            self.dropped += 1
+        return "; ".join(words)
 
     def secrets(self, key_log: bytes) -> None:
         """Embed TLS keys (SSLKEYLOGFILE lines) for what follows."""
-        self._writer.secrets(key_log)
-        self._flush()
+        for section in self.sections:
+            section.secrets(key_log)
 
     def finish(self, missed: int = 0) -> None:
         """Write the statistics of each interface. `missed` is the tee's own final count."""
         self.missed = max(self.missed, missed)
-        alone = self.missed if len(self._number) == 1 else 0 if not self.missed else None
-        for end, number in self._number.items():
-            self._writer.statistics(
-                number, self._t0_ns, self._t0_ns + self._last_ns, self._received[end], self._lost[end], alone
-            )
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._blocks:
-            data = b"".join(self._blocks)
-            self._blocks.clear()
-            self._out(data)
-
-
-class CaptureFile:
-    """capture.pcapng. A full disk ends the capture with a warning and leaves a file of whole blocks."""
-
-    def __init__(
-        self,
-        folder: RunFolder,
-        described: Mapping[int, Interface],
-        t0_utc_ns: int,
-        comment: str = "",
-        name: str = "capture.pcapng",
-    ) -> None:
-        self.path: Path = folder.path / name
-        self.stopped = ""
-        self._warn = folder.warn
-        self._fd = -1
-        self._whole_bytes = 0
-        try:
-            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            self._stop(error)
-        self.converter = CaptureConverter(self._write, described, t0_utc_ns, comment)
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes of the tee."""
-        if not self.stopped:
-            self.converter.feed(data)
-
-    def close(self, missed: int = 0) -> None:
-        """Write the statistics and close; warns where packets are missing."""
-        if not self.stopped:
-            self.converter.finish(missed)
-        if self.converter.missed:
-            self._warn(f"{self.path.name}: {self.converter.missed} packets are missing, the capture was too slow")
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def _write(self, data: bytes) -> None:
-        if self.stopped:
-            return
-        view = memoryview(data)
-        sent = 0
-        try:
-            while sent < len(view):
-                sent += os.write(self._fd, view[sent:])
-        except OSError as error:
-            self._stop(error)
-        else:
-            self._whole_bytes += sent
-
-    def _stop(self, error: OSError) -> None:
-        self.stopped = reason(error)
-        self._warn(f"{self.path.name} stopped: {self.stopped}; the run goes on without")
-        if self._fd >= 0:
-            with suppress(OSError):
-                os.ftruncate(self._fd, self._whole_bytes)
-            os.close(self._fd)
-            self._fd = -1
+        alone = self.missed if len(self._courses) == 1 else None if self.missed else 0
+        for section in self.sections:
+            section.finish(alone)

@@ -6,7 +6,7 @@ whole block to `write`, so a file cut between calls is a valid file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from struct import Struct, pack
 
@@ -16,6 +16,7 @@ TLS_KEY_LOG = 0x544C534B  # secrets in the format of SSLKEYLOGFILE
 
 SECTION_HEADER = 0x0A0D0D0A
 INTERFACE_DESCRIPTION = 1
+NAME_RESOLUTION = 4
 INTERFACE_STATISTICS = 5
 ENHANCED_PACKET = 6
 DECRYPTION_SECRETS = 10
@@ -25,11 +26,14 @@ OPT_COMMENT = 1
 SHB_OS, SHB_USERAPPL = 3, 4
 IF_NAME, IF_DESCRIPTION, IF_SPEED, IF_TSRESOL = 2, 3, 8, 9
 EPB_FLAGS = 2
+NRB_IPV4, NRB_IPV6 = 1, 2
 ISB_STARTTIME, ISB_ENDTIME, ISB_IFRECV, ISB_IFDROP, ISB_OSDROP = 2, 3, 4, 5, 7
 OUTBOUND = 2  # epb_flags: direction of the packet, seen from the interface
 
 LARGEST_OPTION_BYTES = 0xFFFF
-_PACKET = Struct("<IIIII")
+_PACKET = Struct("<IIIIIII")
+_PACKET_BYTES = 44  # of a packet's block without the packet: head, flags, end of options, length again
+_LENGTH = Struct("<I")
 _MASK = 0xFFFFFFFF
 
 Option = tuple[int, bytes]
@@ -50,6 +54,10 @@ def _text(code: int, text: str) -> list[Option]:
 def _options(options: Iterable[Option]) -> bytes:
     written = b"".join(pack("<HH", code, len(value)) + _padded(value) for code, value in options)
     return written + b"\0\0\0\0" if written else b""
+
+
+_OUTWARD: Option = (EPB_FLAGS, pack("<I", OUTBOUND))
+_NO_COMMENT = _options([_OUTWARD])
 
 
 def _block(kind: int, body: bytes) -> bytes:
@@ -98,11 +106,23 @@ class PcapngWriter:
         """A packet sent on an interface. `length` is what it had on the wire, where `data` is only its beginning."""
         if not 0 <= interface < len(self.interfaces):
             raise IndexError(f"interface {interface} is not described yet")
-        options = [*_text(OPT_COMMENT, comment), (EPB_FLAGS, pack("<I", OUTBOUND))]
+        size = len(data)
+        options = _options([*_text(OPT_COMMENT, comment), _OUTWARD]) if comment else _NO_COMMENT
+        tail = bytes(-size & 3) + options if size & 3 else options
+        whole = _PACKET_BYTES - len(_NO_COMMENT) + size + len(tail)
         head = _PACKET.pack(
-            interface, at_ns >> 32 & _MASK, at_ns & _MASK, len(data), max(len(data), length or 0)
+            ENHANCED_PACKET, whole, interface, at_ns >> 32 & _MASK, at_ns & _MASK, size, max(size, length or 0)
         )  # fmt: skip
-        self._write(_block(ENHANCED_PACKET, head + _padded(data) + _options(options)))
+        self._write(b"".join((head, data, tail, _LENGTH.pack(whole))))
+
+    def names(self, names: Mapping[bytes, str]) -> None:
+        """What addresses (4 or 16 bytes) are called; Wireshark shows it where name resolution is on."""
+        records = [
+            (NRB_IPV4 if len(address) == 4 else NRB_IPV6, address + name.encode()[:200] + b"\0")
+            for address, name in names.items()
+        ]
+        for first in range(0, len(records), 1000):
+            self._write(_block(NAME_RESOLUTION, _options(records[first : first + 1000])))
 
     def statistics(
         self, interface: int, start_ns: int, end_ns: int, received: int, dropped: int, not_captured: int | None = None

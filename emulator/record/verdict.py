@@ -50,6 +50,7 @@ class Verdict:
     summary: dict[str, Any] = field(default_factory=dict)  # the scenario's headline figures by name
     prediction: dict[str, Any] = field(default_factory=dict)  # figures known before the run, named as in `summary`
     rounds: dict[str, Any] = field(default_factory=dict)  # where programs played rounds, see docs/run-folder.md
+    capture: dict[str, Any] = field(default_factory=dict)  # files, packets, bytes, missed, ended; empty for no capture
     interrupted: bool = False
     error: str = ""  # what broke, where the emulation itself failed
     verdict: str = "fail"

@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import EmulationError, SkyloomError, UsageError
+from emulator.runtime.capturing import captured_ends, key_folder, resolved
 from emulator.runtime.channel import Channel, Message
 from emulator.runtime.front import SNAPSHOT_S
 from emulator.runtime.processes import Process
 from emulator.runtime.scene import fitted
+from emulator.runtime.told import Told
 
 if TYPE_CHECKING:
     from emulator.network import Network
@@ -32,6 +34,7 @@ PREFIX = "skyloom"
 BACKLOG = 64
 HANGUP_S = 1.0
 ROWS_PER_MESSAGE = 200
+NEWS_S = 0.1  # between two looks at what a capture should be told
 
 
 def name_of(run_id: str) -> str:
@@ -189,22 +192,44 @@ class LiveControl:
     async def _capture(self, caller: Caller, request: Message, fds: list[int]) -> None:
         """Let the relay tee records of link ends into the caller's descriptor until the caller leaves."""
         supervisor = self._supervisor
-        ends = supervisor.director.faults.ends(request["links"])
+        network, links, expression = supervisor.network, request["links"], str(request.get("filter", ""))
+        try:
+            tree = resolved(expression, network)
+        except ValueError as error:
+            raise UsageError(f"filter: {error}") from None
+        ends = captured_ends(network, links, tree)
         if not ends:
-            raise UsageError(f"{', '.join(request['links'])}: no such link end; they are named 'node:port'")
+            where = f" that {expression!r} leaves" if tree is not None and captured_ends(network, links) else ""
+            raise UsageError(f"{', '.join(links)}: no such link end or node{where}; link ends are named 'node:port'")
         number, self._captures = self._captures, self._captures + 1
         snaplen = int(request.get("snaplen", 0))
-        order = {"op": "capture", "id": number, "ends": ends, "snaplen": snaplen}
-        supervisor.machine.tell_relay(order, (fds[0],))
+        told = Told(network, supervisor.machine.ring, ends, snaplen, supervisor.now_s())
+        supervisor.action_listeners.append(told.act)
+        supervisor.machine.tell_relay({"op": "capture", "id": number, "ends": ends, "snaplen": snaplen}, (fds[0],))
         try:
-            described = supervisor.interfaces(ends, snaplen)
-            for first in range(0, len(described), ROWS_PER_MESSAGE):
-                await caller.send_all({"op": "interfaces", "interfaces": described[first : first + ROWS_PER_MESSAGE]})
-            await caller.send_all({"op": "capturing", **supervisor.times()})
+            for message in told.first(ROWS_PER_MESSAGE):
+                await caller.send_all(message)
+            keys = key_folder(supervisor.folder.path, supervisor.scenario.capture, supervisor.captured)
+            times = supervisor.times()
+            await caller.send_all({"op": "capturing", **times, "keys": str(keys or ""), "filter": tree})
+            leaving = asyncio.ensure_future(self._has_left(caller))
+            try:
+                while not leaving.done():
+                    for message in told.news(ROWS_PER_MESSAGE):
+                        await caller.send_all(message)
+                    await asyncio.wait([leaving], timeout=NEWS_S)
+            finally:
+                leaving.cancel()
+        finally:
+            supervisor.action_listeners.remove(told.act)
+            supervisor.machine.tell_relay({"op": "uncapture", "id": number})
+
+    async def _has_left(self, caller: Caller) -> None:
+        try:
             while (await caller.receive())[0] is not None:
                 pass
-        finally:
-            supervisor.machine.tell_relay({"op": "uncapture", "id": number})
+        except OSError:
+            pass
 
 
 def _parts(network: Network) -> Iterator[Message]:

@@ -127,6 +127,7 @@ class _Life:
             address=peers[name],
             peers=_Others(peers, name),
             store=Path(spec["store"]),
+            key_log=Path(spec["key_log"]) if spec.get("key_log") else None,
             clock=self.clock,
             sink=self.outbox,
             members=tuple(other for other in members if other != name),

@@ -21,6 +21,7 @@ from typing import Any
 import msgpack
 
 from emulator.errors import EmulationError
+from emulator.record.folder import file_name
 from emulator.runtime.channel import RECORDS, Channel, Message, packed, records
 
 PEERS_PER_MESSAGE = 500
@@ -77,7 +78,7 @@ OnRecord = Callable[[Process, list[Any]], None]
 class Processes:
     """The zygote and its children. Make it before the event loop (so that it warms up), `attach` it within."""
 
-    def __init__(self, seed: int, logs: Path, store: Path) -> None:
+    def __init__(self, seed: int, logs: Path, store: Path, keys: Path | None = None) -> None:
         self.all: list[Process] = []
         self.warm: asyncio.Event = asyncio.Event()
         self.lost: asyncio.Event = asyncio.Event()  # the zygote itself has ended
@@ -89,6 +90,7 @@ class Processes:
         self._seed = seed
         self._logs = logs
         self._store = store
+        self._keys = keys  # where programs log their TLS keys; None: they do not
         self._by_number: dict[int, Process] = {}
         self._changed = asyncio.Event()
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
@@ -153,6 +155,7 @@ class Processes:
         message = {
             "op": "spawn", "id": number, "node": node, "program": program, "seed": self._seed, "log": str(log),
             "store": str(self._store / node / program), "fds": list(fds), **spec,
+            "key_log": str(self._keys / f"{file_name(f'{node}-{program}')}.keys") if self._keys else "",
         }  # fmt: skip
         self.all.append(process)
         self._by_number[number] = process

@@ -16,13 +16,12 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from emulator import __version__
 from emulator.errors import EXIT_INTERNAL, SkyloomError
 from emulator.runtime import ending, stolen, warnings
-from emulator.runtime.capturing import CaptureWriter
+from emulator.runtime.capturing import CaptureWriter, key_folder, writer_for
 from emulator.runtime.channel import Channel
 from emulator.runtime.child import speak_into
 from emulator.runtime.collector import Collector
@@ -87,6 +86,7 @@ class Supervisor:
         self.programs_ended = asyncio.Event()
         self.rounds = RoundCount(scenario.rounds.max_rounds, scenario.rounds.max_messages)
         self.capture_writer: CaptureWriter | None = None
+        self.action_listeners: list[Callable[[float, dict[str, Any]], None]] = []
         self.processes: Processes
         self.jobs: Jobs
         self.director: Director
@@ -94,7 +94,7 @@ class Supervisor:
         self.outlook: Outlook
         self.scene: Scene
         self.collector: Collector
-        self._capture = [*scenario.capture.links, *capture]
+        self.captured = [*scenario.capture.links, *capture]
         self._platform: dict[str, Any] = {"root": root}
         self._begun = time.monotonic()
 
@@ -149,7 +149,8 @@ class Supervisor:
         front, machine, keep_out = self.front, self.machine, [self.front.channel.fileno(), self.listener.fileno()]
         front.progress("schedule", 0, 2, "planner")
         machine.start_planner(keep_out)
-        self.processes = Processes(self.scenario.seed, self.folder.logs, self.folder.path / "store")
+        keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
+        self.processes = Processes(self.scenario.seed, self.folder.logs, self.folder.path / "store", keys)
         self.jobs = Jobs(self.scenario, self.network, self.processes, self.netns)
         live = [self.network.nodes[number] for number in self.network.live]
         self.processes.prepare(
@@ -167,14 +168,9 @@ class Supervisor:
         self.requests = Requests(self.jobs, self.rounds, self.director.perform, machine.tell_relay)
         self.outlook = Outlook(self.network, machine.ring)
         self.scene = Scene(self.network, self.outlook, self.jobs, self.processes, self.collector)
-        ends = faults.ends(self._capture)
-        if ends:
-            capture = self.scenario.capture
-            self.capture_writer = CaptureWriter(
-                self.folder, self.network, ends, int(capture.snaplen_bytes), capture.max_size_bytes, keep_out,
-                f"skyloom {__version__}, run {self.folder.run_id}, scenario {self.scenario.name}, "
-                f"seed {self.scenario.seed}",
-            )  # fmt: skip
+        self.capture_writer = writer_for(
+            self.scenario, self.folder, self.network, self.captured, machine.ring, keep_out
+        )
         machine.start_relay(keep_out)
         if machine.ring is not None:
             asked = self.collector.board.asked = Asked(self.network, machine.ring)
@@ -211,9 +207,9 @@ class Supervisor:
             self.t0_utc_ns = time.time_ns() + ahead_ns
             if self.capture_writer is not None:
                 writer = self.capture_writer
-                order = {"op": "capture", "id": 0, "ends": writer.ends, "snaplen": writer.snaplen}
-                self.machine.tell_relay(order, (writer.write_end,))
+                self.machine.tell_relay(writer.order, (writer.write_end,))
                 writer.start(self.t0_utc_ns)
+                self.action_listeners.append(writer.act)
             self._ticks = stolen.read()
             self.machine.start(self.t0_ns)
             self.jobs.start_all(self.t0_ns)
@@ -281,6 +277,7 @@ class Supervisor:
             self.error = self.error or trouble
         verdict = ending.observed(self.scenario, self.folder.run_id, self.played_s, collector, figures)
         verdict.rounds = ending.round_table(self.rounds, self.scenario, self.machine, self.jobs)
+        verdict.capture = dict(self.capture_writer.row()) if self.capture_writer is not None else {}
         verdict.interrupted, verdict.error = self.interrupted, self.error
         self.warnings += stolen.warnings(self._ticks, stolen.read()) if self.t0_ns else []
         verdict.warnings = self.all_warnings()
@@ -313,19 +310,16 @@ class Supervisor:
         return (time.monotonic_ns() - self.t0_ns) * 1e-9 if self.t0_ns else -1.0
 
     def emit(self, kind: str, data: dict[str, Any]) -> None:
-        """An event of the runtime itself."""
-        self.collector.event(self.now_s(), "", "skyloom", kind, data)
+        """An event of the runtime itself; captures hear of actions."""
+        now_s = self.now_s()
+        self.collector.event(now_s, "", "skyloom", kind, data)
+        if kind == "action":
+            for listener in self.action_listeners:
+                listener(now_s, data)
 
     def netns(self, node: str) -> int:
         """Descriptor of a live node's namespace. UsageError where there is none."""
         return self.machine.netns(node)
-
-    def interfaces(self, ends: list[int], snaplen: int) -> list[list[Any]]:
-        """How link ends are described in a capture: end, name, description, link type, snaplen."""
-        from emulator.record.capture import interfaces
-
-        described = interfaces(self.network, ends, snaplen)
-        return [[end, it.name, it.description, it.linktype, it.snaplen] for end, it in described.items()]
 
     def times(self) -> dict[str, int]:
         """T0 by the monotonic clock and by the time of day."""

@@ -11,9 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emulator.scenario.capture import Capture
     from emulator.scenario.catalogue import Bundled, bundled
     from emulator.scenario.loader import from_topo_file, load
-    from emulator.scenario.models import Action, Capture, Expect, Fidelity, Program, Rounds, Scenario
+    from emulator.scenario.models import Action, Expect, Fidelity, Program, Rounds, Scenario
     from emulator.scenario.parameters import Parameter, parameters_of
     from emulator.scenario.schemas import schema
     from emulator.scenario.topology import build_topo
@@ -39,7 +40,8 @@ __all__ = [
 _HOMES = {
     "catalogue": ("Bundled", "bundled"),
     "loader": ("from_topo_file", "load"),
-    "models": ("Action", "Capture", "Expect", "Fidelity", "Program", "Rounds", "Scenario"),
+    "capture": ("Capture",),
+    "models": ("Action", "Expect", "Fidelity", "Program", "Rounds", "Scenario"),
     "parameters": ("Parameter", "parameters_of"),
     "schemas": ("schema",),
     "topology": ("build_topo",),

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from emulator.scenario.filters import TESTS, tests
+from emulator.scenario.filters import parse as parse_filter
 from emulator.scenario.lines import Path
 from emulator.units import parse, show
 
@@ -80,11 +83,23 @@ def unmatched(scenario: Scenario, nodes: list[str], ends: list[str], live: list[
         places.append((("action", index, "links"), action.links or (), ends, "link end"))
         for group, globs in enumerate(action.groups or ()):
             places.append((("action", index, "groups", group), globs, nodes, "node"))
-    places.append((("capture", "links"), scenario.capture.links, ends, "link end"))
+    places.append((("capture", "links"), scenario.capture.links, [*ends, *nodes], "link end or a node"))
     for path, globs, names, noun in places:
         for number, glob in enumerate(globs):
             if not matching((glob,), names):
                 yield (*path, number), glob, f"the name of a {noun}, or a glob that matches one{choices(glob, names)}"
+    for kind, value in tests(parse_filter(scenario.capture.filter)) if scenario.capture.filter else ():
+        names = ends if kind == "link" else nodes
+        if kind in ("host", "node", "link") and not matching((value,), names) and not _is_address(value):
+            yield ("capture", "filter"), f"{kind} {value}", f"{TESTS[kind]}{choices(value, names)}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def choices(found: str, known: list[str]) -> str:

@@ -13,28 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
 
 from emulator.errors import Problem
+from emulator.scenario.capture import Capture
+from emulator.scenario.kinds import Command, Glob, Globs, Name, PositiveDuration, Probability, Time
 from emulator.scenario.lines import Path
 from emulator.scenario.source import Source
 from emulator.tables import Table, plain
-from emulator.units import UNLIMITED, Duration, Rate, Share, Size, show
-
-
-def _finite(value: float) -> float:
-    if not isfinite(value):
-        raise ValueError(f"{UNLIMITED!r}; wanted a value with an end, such as '100 ms' for a time or '1 kB' for a size")
-    return value
-
-
-def _positive(value: float) -> float:
-    if value <= 0:
-        raise ValueError(f"{show(value, 'duration')}; wanted a duration above 0")
-    return value
-
-
-def _share(value: float) -> float:
-    if value > 1:
-        raise ValueError(f"{show(value, 'share')}; wanted a share of at most 100 %")
-    return value
+from emulator.units import Duration, Rate, show
 
 
 def _toml_values(value: Any) -> Any:
@@ -47,14 +31,6 @@ def _toml_values(value: Any) -> Any:
         return value
     raise ValueError(f"{value}; wanted text, numbers, true or false, and lists and tables of them")
 
-
-Time = Annotated[Duration, AfterValidator(_finite)]
-PositiveDuration = Annotated[Time, AfterValidator(_positive)]
-Probability = Annotated[Share, AfterValidator(_share)]
-Glob = Annotated[str, Field(min_length=1)]
-Globs = Annotated[tuple[Glob, ...], Field(min_length=1)]
-Command = Annotated[tuple[str, ...], Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 Verb = Literal[
     "crash", "restart", "hold", "release", "partition", "heal", "link-down", "link-up", "set", "exec"
@@ -229,17 +205,6 @@ class Expect(Table):
             found = " and ".join(f"`{name}`" for name in given) or "no bound"
             raise ValueError(f"{found}; wanted exactly one of `at_least`, `at_most`, `equals`")
         return self
-
-
-class Capture(Table):
-    """Packets written to capture.pcapng in the run folder."""
-
-    links: tuple[Glob, ...] = ()
-    """Names and globs of the link ends to capture, "node:port"."""
-    snaplen_bytes: Annotated[Size, AfterValidator(_finite)] = 100e3
-    """Bytes kept of each packet."""
-    max_size_bytes: Size = 1e9
-    """Size at which the capture ends."""
 
 
 class Fidelity(Table):

@@ -142,8 +142,6 @@ class Parameters(Table):
     """Workers of each validator, among which its client deals its transactions."""
     durability: Literal["process", "disk"] = "process"
     """What votes, headers and batches survive before they are sent: the death of the process, or a power failure."""
-    key_log: bool = False
-    """Write the secrets of all TLS sessions into the run folder, so that Wireshark can decrypt a capture."""
     consensus: Consensus = _default(Consensus)
     """Which rules the validators follow."""
     load: Load = _default(Load)

@@ -17,7 +17,7 @@ def programs(
 ) -> list[dict[str, Any]]:
     """`[[program]]` tables, in the order in which they start. `liars` run Byzantine programs instead of the others."""
     consensus, load = parameters.consensus, parameters.load
-    kept = {"validators": validators, "durability": parameters.durability, "key_log": parameters.key_log}
+    kept = {"validators": validators, "durability": parameters.durability}
     primary = {
         **kept,
         "workers": parameters.workers,

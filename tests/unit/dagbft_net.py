@@ -33,7 +33,7 @@ def context(name: str, names: Sequence[str], store: Path = Path("/nonexistent"))
     peers = {each: Peer(each, "host", HOST) for each in names}
     return NodeContext(
         name=name, program="primary", seed=SEED, address=peers[name], peers=peers, store=store,
-        clock=MonotonicClock(0), sink=NoSink(),
+        clock=MonotonicClock(0), sink=NoSink(), key_log=store / "keys" / "primary.keys" if store.exists() else None,
     )  # fmt: skip
 
 

@@ -229,13 +229,13 @@ def test_a_validator_must_be_among_the_validators() -> None:
 
 def test_sessions_can_be_decrypted_with_the_key_log(tmp_path: Path) -> None:
     async def play() -> None:
-        made, inboxes, _ = await meshes(2, store=tmp_path, key_log=True)
+        made, inboxes, _ = await meshes(2, store=tmp_path)
         async with running(*made):
             made[0].send(1, ack(1))
             await inboxes[1].until(1)
 
     uvloop.run(play())
-    logged = (tmp_path / "primary.keys").read_text()
+    logged = (tmp_path / "keys" / "primary.keys").read_text()
     assert {"CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"} <= {
         line.split(" ")[0] for line in logged.splitlines()
     }

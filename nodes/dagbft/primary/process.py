@@ -65,7 +65,7 @@ class Primary(Node):
         store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
         self._durable = Durable(store)
         self._mesh = Mesh(
-            context, identity, names, self._on_message, service="primary", port=PRIMARY_PORT, key_log=config.key_log,
+            context, identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
             accepts=(Header, Vote, Certificate, CertRequest, CertReply, StateRequest, StateReply),
         )  # fmt: skip
         self._local = LocalServer(

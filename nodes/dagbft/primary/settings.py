@@ -40,7 +40,6 @@ class PrimarySettings:
     grace_s: Duration = 0.1
     retry_s: Duration = 1.0
     durability: str = "process"
-    key_log: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in (("coin", COINS), ("leaders", LEADERS), ("durability", DURABILITIES)):

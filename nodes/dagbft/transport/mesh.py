@@ -39,7 +39,6 @@ class Mesh(Endpoint[int]):
         port: int,
         config: LinkConfig | None = None,
         accepts: Collection[type[Message]] | None = None,
-        key_log: bool = False,
         ports: Sequence[int] | None = None,
     ) -> None:
         if identity.name not in validators:
@@ -50,7 +49,7 @@ class Mesh(Endpoint[int]):
         certificates = [certificate_of(Identity.of(context.seed, name)) for name in validators]
         self._numbers = {certificate: number for number, certificate in enumerate(certificates)}
         self._port = port
-        self._trust = Trust(identity, certificates, self._key_log(context) if key_log else None)
+        self._trust = Trust(identity, certificates, self._key_log(context))
         for number in self.others:
             if me < number:
                 there = ports[number] if ports else port  # other ports only where all share one address, as in tests
@@ -76,7 +75,8 @@ class Mesh(Endpoint[int]):
         return number, ""
 
     @staticmethod
-    def _key_log(context: NodeContext) -> Path:
-        """Where the secrets of all sessions go: Wireshark's "(Pre)-Master-Secret log filename"."""
-        context.store.mkdir(parents=True, exist_ok=True)
-        return context.store / f"{context.program}.keys"
+    def _key_log(context: NodeContext) -> Path | None:
+        """Where the secrets of all sessions go, if anywhere."""
+        if context.key_log is not None:
+            context.key_log.parent.mkdir(parents=True, exist_ok=True)
+        return context.key_log

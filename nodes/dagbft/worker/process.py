@@ -41,7 +41,6 @@ class WorkerSettings:
     most_open: int = 64
     keep_rounds: int = 500
     durability: str = "process"
-    key_log: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < 64:
@@ -80,8 +79,7 @@ class Worker(Node):
         self._driver = Driver(self._core, context.now, self._carry_out)
         self._mesh = Mesh(
             context, Identity.of(context.seed, context.name), names, self._on_message, service=label,
-            port=WORKER_PORT + config.index, key_log=config.key_log,
-            accepts=(Batch, BatchAck, BatchRequest, BatchReply),
+            port=WORKER_PORT + config.index, accepts=(Batch, BatchAck, BatchRequest, BatchReply),
         )  # fmt: skip
         self._clients = LocalServer(
             context, self._on_client, service=label, port=WORKER_LOCAL_PORT + config.index, accepts=(SubmitTx,)
