@@ -18,6 +18,7 @@ from emulator.show.widgets.lines import DIM, HEAD, SERIES, Lines, Word, clean, p
 
 LARGEST = 1e100  # numbers beyond are no figures of a network, and would overflow
 AXES_FROM = 5  # rows from which the x axis is written out
+LEGEND_BELOW_FROM = 6  # rows from which names that do not fit beside the title stand below it
 LONGEST_LABEL = 10
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-:=+*#"
@@ -32,9 +33,9 @@ def chart(widget: Chart, width: int, height: int, signs: Signs = UNICODE) -> Lin
         (clean(one.get("name", "")), _points(widget.get("x", []), one.get("values", [])))
         for one in widget.get("series", [])
     ]
-    picture.add(*_heading(widget, series))
+    _head(picture, widget, series, height)
     points = [point for _, found in series for point in found if point is not None]
-    rows = height - 1 - (height >= AXES_FROM)
+    rows = height - picture.height - (height >= AXES_FROM)
     if rows < 1 or width < 4:
         return picture.cut(height)
     if not points:
@@ -48,7 +49,7 @@ def chart(widget: Chart, width: int, height: int, signs: Signs = UNICODE) -> Lin
     canvas = Canvas(width - margin - 1, rows)
     first, last = min(x for x, _ in points), max(x for x, _ in points)
     for number, (_, found) in enumerate(series):
-        _draw(canvas, found, (first, last), (low, high), number)
+        _draw(canvas, found, (first, last), (low, high), number, letter_of(number) if len(series) > 1 else "")
     styles = [SERIES[layer % len(SERIES)] for layer in range(min(len(series), 250))]
     drawn = canvas.lines(styles, [ASCII_LINES[i % len(ASCII_LINES)] for i in range(len(styles))] if plain else None)
     for row, line in enumerate(drawn):
@@ -66,7 +67,7 @@ def sparkline(percent: Sequence[float | None], width: int, signs: Signs = UNICOD
     blocks = ASCII_BLOCKS if signs == ASCII else BLOCKS
     shown = percent[-width:] if width > 0 else []
     drawn = [
-        " " if value is None or value != value else blocks[min(7, max(0, int(min(value, 100) * 8 / 100)))]
+        " " if value is None or value != value else blocks[int(min(7.0, max(0.0, value * 0.08)))]
         for value in shown
     ]
     return "".join(drawn).rjust(max(0, width))
@@ -82,17 +83,32 @@ def _points(x: Sequence[float], values: Sequence[float | None]) -> list[Point]:
     ]
 
 
-def _heading(widget: Chart, series: Sequence[tuple[str, list[Point]]]) -> Iterable[Word]:
-    """Title, unit, and the names of the lines with their letters and last values."""
-    yield clean(widget.get("title", "")), HEAD
+def _head(picture: Lines, widget: Chart, series: Sequence[tuple[str, list[Point]]], height: int) -> None:
+    """Title and unit, then the lines' names with letters and last values: beside the title, or below it where there are
+    too many for that and rows enough."""
+    title: list[Word] = [(clean(widget.get("title", "")), HEAD)]
     if widget.get("y_label"):
-        yield f"  {clean(widget['y_label'])}", DIM
+        title.append((f"  {clean(widget['y_label'])}", DIM))
+    entries: list[list[Word]] = []
     for number, (name, found) in enumerate(series):
         last = next((point[1] for point in reversed(found) if point is not None), None)
         letter = f"{letter_of(number)} " if len(series) > 1 else ""
-        yield f"  {letter}{name}", SERIES[number % len(SERIES)]
-        if last is not None:
-            yield f" {text.number(last)}", DIM
+        value = [(f" {text.number(last)}", DIM)] if last is not None else []
+        entries.append([(f"{letter}{name}", SERIES[number % len(SERIES)]), *value])
+    lines: list[list[Word]] = [title]
+    room = picture.width - _width(title)
+    for entry in entries:
+        if _width(entry) + 2 > room and len(lines) <= (height - LEGEND_BELOW_FROM) // 3:
+            lines.append([])
+            room = picture.width + 2
+        lines[-1] += [("  ", ""), *entry] if lines[-1] else entry
+        room -= _width(entry) + 2
+    for line in lines:
+        picture.add(*line)
+
+
+def _width(words: Iterable[Word]) -> int:
+    return sum(cell_len(word) for word, _ in words)
 
 
 def letter_of(number: int) -> str:
@@ -127,9 +143,14 @@ def _labels(low: float, high: float, step: float, rows: int) -> dict[int, str]:
 
 
 def _draw(
-    canvas: Canvas, points: Sequence[Point], across: tuple[float, float], down: tuple[float, float], number: int
+    canvas: Canvas,
+    points: Sequence[Point],
+    across: tuple[float, float],
+    down: tuple[float, float],
+    number: int,
+    letter: str,
 ) -> None:
-    """One line; where it ends stands its letter, if there is more than one line."""
+    """One line; its letter stands where it ends."""
     layer = number % 250 + 1
     wide, high = (across[1] - across[0]) or 1.0, (down[1] - down[0]) or 1.0
     before: tuple[int, int] | None = None
@@ -144,8 +165,8 @@ def _draw(
         else:
             canvas.line(*before, x, y, layer)
         before = x, y
-    if number and before is not None:
-        canvas.write(before[0] // 2, before[1] // 4, letter_of(number), layer)
+    if letter and before is not None:
+        canvas.write(before[0] // 2, before[1] // 4, letter, layer)
 
 
 def _spread(words: Sequence[str], width: int) -> str:

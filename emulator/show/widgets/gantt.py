@@ -97,24 +97,25 @@ def _axis(t_s: float, from_s: float, until_s: float, label: int, room: int, curs
     cells = [" "] * room
     per_s = room / (until_s - from_s)
     step_s = tick_step_s(10 / per_s)
-    tick = ceil(from_s / step_s)
-    taken = -1
+    now, at = "", -1
+    if 0 <= cursor < room:
+        now = f"{'^' if plain else '▲'}{text.clock(t_s)}"[:room]
+        at = cursor
+        if cursor + len(now) > room:
+            at, now = max(0, cursor - len(now) + 1), now[1:] + now[0]
+    tick, taken = ceil(from_s / step_s), -1
     while tick * step_s < until_s:
         place = floor((tick * step_s - from_s) * per_s)
         words = text.clock(tick * step_s)
-        if place > taken and place + len(words) <= room and not place <= cursor < place + len(words) + 1:
+        free = place > taken and (not now or place + len(words) < at or place > at + len(now))
+        if free and place + len(words) <= room:
             cells[place : place + len(words)] = words
             taken = place + len(words)
         tick += 1
-    found = [segment(" " * (label + 1) + "".join(cells), DIM)]
-    if 0 <= cursor < room:
-        now = f"{'^' if plain else '▲'}{text.clock(t_s)}"
-        at = cursor if cursor + len(now) <= room else max(0, cursor - len(now) + 1)
-        before, after = "".join(cells[:at]), "".join(cells[at + len(now) :])
-        if at < cursor:
-            now = now[1:] + now[0]
-        found = [segment(" " * (label + 1) + before, DIM), segment(now[: room - at], CURSOR), segment(after, DIM)]
-    return found
+    if not now:
+        return [segment(" " * (label + 1) + "".join(cells), DIM)]
+    before, after = "".join(cells[:at]), "".join(cells[at + len(now) :])
+    return [segment(" " * (label + 1) + before, DIM), segment(now, CURSOR), segment(after, DIM)]
 
 
 def tick_step_s(least_s: float) -> float:

@@ -37,7 +37,7 @@ def facts(widget: Facts, width: int, height: int, signs: Signs = UNICODE) -> Lin
         for left, right in rows[first : first + each]:
             column.add((padded(left, name) + "  ", DIM), (right, ""))
         parts.append(column)
-    return counted(side_by_side(parts, 3), height, width)
+    return counted(side_by_side(parts, 3), height, width, signs)
 
 
 def bars(widget: Bars, width: int, height: int, signs: Signs = UNICODE) -> Lines:
@@ -52,7 +52,7 @@ def bars(widget: Bars, width: int, height: int, signs: Signs = UNICODE) -> Lines
         full, rest = divmod(round(share * room * 8), 8)
         bar = "#" * round(share * room) if signs == ASCII else "█" * full + (EIGHTHS[rest] if rest else "")
         picture.add((padded(name, label) + " ", ""), (padded(bar, room), SERIES[0]), (" " + said, ""))
-    return counted(picture, height, width)
+    return counted(picture, height, width, signs)
 
 
 def listing(widget: Listing, width: int, height: int, signs: Signs = UNICODE) -> Lines:
@@ -70,7 +70,7 @@ def listing(widget: Listing, width: int, height: int, signs: Signs = UNICODE) ->
             continue
         words = [padded(cell, widths[column], right[column]) for column, cell in enumerate(row) if widths[column]]
         picture.add(("  ".join(words), "" if number else DIM))
-    return counted(picture, height, width)
+    return counted(picture, height, width, signs)
 
 
 def grid(widget: Grid, width: int, height: int, signs: Signs = UNICODE) -> Lines:
@@ -89,9 +89,9 @@ def grid(widget: Grid, width: int, height: int, signs: Signs = UNICODE) -> Lines
     if legend and picture.height < height:
         picture.add((legend, DIM))
     elif legend and height > 4:
-        picture = counted(picture, height - 1, width)
+        picture = counted(picture, height - 1, width, signs)
         picture.add((legend, DIM))
-    return counted(picture, height, width)
+    return counted(picture, height, width, signs)
 
 
 def _label(text: str, style: str) -> list[Segment]:
@@ -117,7 +117,7 @@ def titled(title: str, width: int) -> Lines:
     return picture
 
 
-def counted(picture: Lines, height: int, width: int) -> Lines:
+def counted(picture: Lines, height: int, width: int, signs: Signs = UNICODE) -> Lines:
     """The picture within a height; where lines are left out, the last one says how many."""
     if picture.height <= height:
         return picture
@@ -125,7 +125,7 @@ def counted(picture: Lines, height: int, width: int) -> Lines:
         return picture.cut(height)
     hidden = picture.height - height + 1
     picture = picture.cut(height - 1)
-    picture.add((f"… {hidden} more", DIM))
+    picture.add((f"{'...' if signs == ASCII else '…'} {hidden} more", DIM))
     return picture
 
 

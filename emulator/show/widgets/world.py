@@ -123,7 +123,7 @@ def along(begin: Sequence[float], end: Sequence[float]) -> list[tuple[float, flo
     lat0, lon0, lat1, lon1 = map(radians, (begin[0], begin[1], end[0], end[1]))
     angle = acos(max(-1.0, min(1.0, sin(lat0) * sin(lat1) + cos(lat0) * cos(lat1) * cos(lon1 - lon0))))
     pieces = max(1, ceil(degrees(angle) / ARC_DEG))
-    if sin(angle) < 1e-9:
+    if sin(angle) < 1e-6:
         return [(begin[0], begin[1]), (end[0], end[1])] if angle < 1 else [
             (begin[0], begin[1]), (90.0, begin[1]), (90.0, end[1]), (end[0], end[1]),
         ]  # fmt: skip
