@@ -42,7 +42,7 @@ class Headers(NamedTuple):
 
 def files(folder: Path) -> list[Path]:
     """The captures in a run folder: one file, or several by link or by age."""
-    return sorted([*folder.glob("capture*.pcapng"), *folder.glob("capture/**/*.pcapng")])
+    return [*sorted(folder.glob("capture*.pcapng")), *sorted(folder.glob("capture/**/*.pcapng"))]
 
 
 def read(path: Path, from_ns: int = 0, until_ns: int = 2**63) -> Iterator[Captured]:

@@ -81,7 +81,8 @@ def mark_figure(figure: Figure, run: Run) -> str:
     with style():
         for axes in timed:
             marks.shade(axes, spans, moments)
-    return marks.words(spans, moments)
+    limits = [axes.get_xlim() for axes in timed]
+    return marks.words(spans, moments, (min(low for low, _ in limits), max(high for _, high in limits)))
 
 
 def svg(figure: Figure) -> str:

@@ -23,6 +23,7 @@ LASTING = (*UNDOES.values(), "set")
 COLOURS = {  # of what is shaded; pale, so that lines of every colour stand out
     "crash": "#d55e00", "hold": "#e69f00", "partition": "#cc79a7", "link-down": "#8c564b", "set": "#56b4e9",
 }  # fmt: skip
+HANDOVER = "#7a5fb0"
 VALUES = ("rate_bps", "delay_s", "loss", "up")
 MOST_NAMED = 8  # faults whose names stand in the plot
 MOST_LINES = 60  # handovers with a line; more would be a grey wall
@@ -116,7 +117,7 @@ def shade(axes: Axes, spans: Sequence[Fault], moments: Sequence[float]) -> None:
         else:
             axes.axvline(one.start_s, color="#555555", linewidth=0.8, linestyle=":", zorder=0.5)
     for t_s in thinned([t_s for t_s in moments if limits[0] <= t_s <= limits[1]], limits[1] - limits[0]):
-        axes.axvline(t_s, color="#999999", linewidth=0.5, alpha=0.6, zorder=0.3)
+        axes.axvline(t_s, color=HANDOVER, linewidth=0.7, alpha=0.5, zorder=0.3)
     for place, one in enumerate(inside if len(inside) <= MOST_NAMED else ()):
         axes.text(
             max(one.start_s, limits[0]), 0.99 - 0.055 * (place % 4), f" {_short(one.label)}", va="top", ha="left",
@@ -126,21 +127,25 @@ def shade(axes: Axes, spans: Sequence[Fault], moments: Sequence[float]) -> None:
     axes.set_ylim(heights)
 
 
-def words(spans: Sequence[Fault], moments: Sequence[float]) -> str:
-    """What the shades mean, for a caption; empty where there is nothing."""
+def words(spans: Sequence[Fault], moments: Sequence[float], limits: tuple[float, float]) -> str:
+    """What the marks between two times mean, for a caption; empty where there are none."""
     said = []
+    spans = [one for one in spans if one.end_s >= limits[0] and one.start_s <= limits[1]]
+    moments = [t_s for t_s in moments if limits[0] <= t_s <= limits[1]]
     if spans:
         named = [f"{one.label} {_when(one)}" for one in spans[:MOST_NAMED]]
         more = len(spans) - MOST_NAMED
         said.append("Shaded: " + "; ".join(named) + (f"; {more:,} more" if more > 0 else "") + ".")
     if moments:
-        some = ", some of them drawn" if len(thinned(moments, moments[-1] - moments[0])) < len(moments) else ""
+        some = ", some of them drawn" if len(thinned(moments, limits[1] - limits[0])) < len(moments) else ""
         said.append(f"Thin lines: handovers ({len(moments):,}{some}).")
     return " ".join(said)
 
 
 def thinned(moments: Sequence[float], width_s: float) -> list[float]:
-    """At most MOST_LINES of the moments, none nearer than a line's breadth to the one before."""
+    """At most MOST_LINES of the moments; where there are more, none that is near to the one before."""
+    if len(moments) <= MOST_LINES:
+        return list(moments)
     kept: list[float] = []
     for t_s in moments:
         if not kept or t_s - kept[-1] > width_s / MOST_LINES:

@@ -52,7 +52,7 @@ def run_page(run: Run, window: Window | None = None) -> tuple[str, list[str]]:
     body += _part(warnings, lambda: links.section(run, asked))
     drawings, trouble = figures.of_run(run)
     warnings += trouble
-    more = _part(warnings, lambda: plots.drawings(run))
+    more = _part(warnings, lambda: plots.drawings(run, asked.nodes))
     messages = [space_time(run, window, asked)] if window is not None else []
     drawn = draw([*messages, *drawings, *more], run.path / "figures", warnings, run)
     if drawn:

@@ -5,6 +5,7 @@ Invariant: each point is a value of links.parquet or a sum, mean or maximum over
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from emulator.record.load import Run
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 MOST_ENDS = 5  # with a line of their own
 
 
-def drawings(run: Run) -> list[Drawing]:
-    """Those of them for which the run has values."""
+def drawings(run: Run, nodes: Collection[str] = ()) -> list[Drawing]:
+    """Those of them for which the run has values. `nodes` are the live ones, whose link ends are drawn first."""
     if run.links.is_empty():
         return []
-    made = [lateness(run), delays(run), rates(run), drops(run)]
+    made = [lateness(run), delays(run), rates(run, nodes), drops(run)]
     return [each for each in made if each is not None]
 
 
@@ -80,7 +81,7 @@ def delays(run: Run) -> Drawing | None:
         rows = told.filter(pl.col("end") == name)
         times = rows["t_s"].to_list()
         axes.plot(times, rows["delivered_delay_ms"].to_list(), ".-", color=colour, linewidth=1.0, label=name)
-        axes.plot(times, rows["asked_delay_ms"].to_list(), "--", color=INK, linewidth=0.9)
+        axes.plot(times, rows["asked_delay_ms"].to_list(), "--", color=colour, linewidth=0.9)
     axes.plot([], [], "--", color=INK, linewidth=0.9, label="asked")
     over_time(axes).set(ylabel="delay in ms", xlim=(0, None))
     _legend(axes)
@@ -88,11 +89,14 @@ def delays(run: Run) -> Drawing | None:
     return Drawing("delays", "Delay asked and seen", caption, figure)
 
 
-def rates(run: Run) -> Drawing | None:
-    """Offered and delivered rate of the busiest link ends."""
+def rates(run: Run, nodes: Collection[str] = ()) -> Drawing | None:
+    """Offered and delivered rate of the busiest link ends, of live nodes where those are known."""
     import polars as pl
 
-    busy = by_end(run.links).sort(["delivered_bps", "end"], descending=[True, False]).head(MOST_ENDS)["end"].to_list()
+    ends = by_end(run.links)
+    of_live = ends.filter(pl.col("end").str.split(":").list.first().is_in(list(nodes)))
+    ranked = (ends if of_live.is_empty() else of_live).sort(["delivered_bps", "end"], descending=[True, False])
+    busy = ranked.head(MOST_ENDS)["end"].to_list()
     figure, axes = new()
     for colour, name in zip(PALETTE, busy, strict=False):
         rows = run.links.filter(pl.col("end") == name)
@@ -103,7 +107,8 @@ def rates(run: Run) -> Drawing | None:
     over_time(axes).set(ylabel="Mbit/s", xlim=(0, None))
     axes.set_ylim(bottom=0)
     _legend(axes)
-    caption = f"The {len(busy)} busiest link ends. Solid: delivered, dotted: offered by the sender."
+    of_nodes = "" if of_live.is_empty() else " of live nodes"
+    caption = f"The {len(busy)} busiest link ends{of_nodes}. Solid: delivered, dotted: offered by the sender."
     return Drawing("rates", "Rates over time", caption, figure)
 
 
