@@ -26,8 +26,10 @@ COMMANDS = {  # command: module of this package, function in it
     "capture": ("capture", "capture"),
     "doctor": ("doctor", "doctor"),
     "schema": ("schema", "schema"),
+    "extcap": ("extcap", "extcap"),
 }
-PASS_ON = {"exec", "algo"}  # commands whose trailing words belong to another program
+PASS_ON = {"exec", "algo", "extcap"}  # commands whose trailing words belong to another program
+HIDDEN = {"extcap"}  # called by Wireshark, not by people
 
 
 def _app(only: str | None) -> Typer:
@@ -45,8 +47,9 @@ def _app(only: str | None) -> Typer:
         if only in COMMANDS and command != only:
             continue
         context = {"allow_interspersed_args": False} if command in PASS_ON else {}
+        context |= {"ignore_unknown_options": True} if command in HIDDEN else {}
         loaded = getattr(importlib.import_module(f"emulator.cli.{module}"), function)
-        app.command(command, context_settings=context)(loaded)
+        app.command(command, context_settings=context, hidden=command in HIDDEN)(loaded)
 
     @app.callback()
     def options(version: bool = typer.Option(False, "--version", help="Print the version and end.")) -> None:

@@ -1,0 +1,153 @@
+"""`skyloom extcap`: Wireshark's side door to live runs, called by the script of `capture --install-wireshark`.
+
+The protocol (wireshark.org, "extcap"): four calls that print lines of {key=value}: list interfaces, list options, list
+link types, capture into a pipe. Invariant: where no run answers there are no interfaces, and nothing is an error but a
+capture that cannot be.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from emulator.network import Network
+
+MOST_INTERFACES = 100  # in Wireshark's list, of one run; more are chosen by name
+PATIENCE_S = 2.0  # with a run that does not answer, before Wireshark starts without it
+
+
+def extcap(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
+    """Answer Wireshark (external capture)."""
+    import sys
+
+    from emulator.errors import UsageError
+    from emulator.record.wireshark import CHOOSE, link_types, options
+
+    asked = _parsed(words or [])
+    if asked.interfaces:
+        lines = list(_interfaces())
+    elif asked.interface is None:
+        raise UsageError("no interface; this command is for Wireshark, see `skyloom capture --install-wireshark`")
+    elif asked.capture:
+        _capture(asked)
+        return
+    elif asked.dlts:
+        lines = link_types()
+    elif asked.config:
+        lines = options(choose=_parts(asked.interface)[1] == CHOOSE)
+    else:
+        lines = [] if asked.filter is None else _refusal(asked.filter)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _parsed(words: list[str]) -> Namespace:
+    """The arguments; those of other versions of Wireshark are passed over."""
+    from argparse import ArgumentParser
+
+    parser = ArgumentParser(prog="skyloom extcap", add_help=False, allow_abbrev=False)
+    for name, target in (("interfaces", "interfaces"), ("dlts", "dlts"), ("config", "config")):
+        parser.add_argument(f"--extcap-{name}", dest=target, action="store_true")
+    parser.add_argument("--capture", action="store_true")
+    parser.add_argument("--extcap-interface", dest="interface")
+    parser.add_argument("--extcap-capture-filter", dest="filter")
+    parser.add_argument("--fifo", type=Path)
+    parser.add_argument("--links", default="")
+    parser.add_argument("--snaplen", default="0")
+    return parser.parse_known_args(words)[0]
+
+
+def _interfaces() -> Iterator[str]:
+    import socket
+
+    from emulator import __version__
+    from emulator.errors import SkyloomError
+    from emulator.runtime.client import live_runs
+
+    socket.setdefaulttimeout(PATIENCE_S)
+    yield f"extcap {{version={__version__}}}{{display=Skyloom}}"
+    for run in live_runs():
+        try:
+            yield from _interfaces_of(run)
+        except (SkyloomError, OSError):  # it has just ended, or does not answer in time
+            continue
+
+
+def _interfaces_of(run: str) -> Iterator[str]:
+    from emulator.record.wireshark import CHOOSE, sentence
+    from emulator.runtime.shelling import network_of
+
+    network = network_of(run)
+    ends = [end for end in range(2 * len(network.links)) if _is_live(network, end)]
+    for end in ends[:MOST_INTERFACES]:
+        yield sentence("interface", value=f"skyloom:{run}:{network.end_name(end)}", display=_display(network, end))
+    yield sentence("interface", value=f"skyloom:{run}:{CHOOSE}", display=f"skyloom: choose links of {run}")
+
+
+def _is_live(network: Network, end: int) -> bool:
+    """Whether one of its nodes runs programs."""
+    link = network.links[end // 2]
+    return network.nodes[link.a].live or (network.nodes[link.b].live and not link.moving)
+
+
+def _display(network: Network, end: int) -> str:
+    link = network.links[end // 2]
+    far = "satellite in view" if link.moving else network.nodes[link.b].name
+    sides = [network.nodes[link.a].name, far]
+    return f"skyloom: {' -> '.join(reversed(sides) if end % 2 else sides)} ({network.end_name(end)})"
+
+
+def _parts(interface: str) -> tuple[str, str]:
+    """Run and link end of an interface's name. UsageError where it is none of ours."""
+    from emulator.errors import UsageError
+
+    prefix, _, rest = interface.partition(":")
+    run, _, end = rest.partition(":")
+    if prefix != "skyloom" or not run or not end:
+        raise UsageError(f"interface {interface!r}; wanted one of those that --extcap-interfaces lists")
+    return run, end
+
+
+def _refusal(text: str) -> list[str]:
+    """What is wrong with a capture filter; nothing where it is good."""
+    from emulator.scenario.filters import parse
+
+    try:
+        parse(text)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def _capture(asked: Namespace) -> None:
+    import os
+    import signal
+
+    from emulator.errors import DataError, UsageError
+    from emulator.record.wireshark import CHOOSE
+    from emulator.runtime.tap import follow
+
+    if asked.fifo is None:
+        raise UsageError("--capture without --fifo; wanted the pipe to write to")
+    run, end = _parts(asked.interface)
+    links = asked.links.split() if end == CHOOSE else [end]
+    if not links:
+        raise UsageError("no links; name some in the interface's options")
+    if not asked.snaplen.isdecimal():
+        raise UsageError(f"snaplen {asked.snaplen!r}; wanted a number of bytes")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how Wireshark ends a capture
+    try:
+        out = os.open(asked.fifo, os.O_WRONLY)
+    except OSError as error:
+        raise DataError(f"{asked.fifo}: {error.strerror}") from error
+    try:
+        follow(links, out, int(asked.snaplen), run)
+    except KeyboardInterrupt:  # before the first packet
+        pass
+    finally:
+        os.close(out)
