@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from emulator.record.folder import RunFolder
+    from emulator.runtime.handle import RunHandle
     from emulator.scenario import Scenario
-    from emulator.show.screen import Source
 
 
 class Screen(Protocol):
     """Who is shown what a run does."""
 
-    def follow(self, source: Source) -> bool:
+    def follow(self, handle: RunHandle, /) -> bool:
         """Show the run until it ends (False) or somebody leaves it to itself (True)."""
 
 

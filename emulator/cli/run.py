@@ -31,19 +31,29 @@ def run(
     capture: Annotated[
         list[str] | None, typer.Option(metavar="NODE:PORT", help="Link ends to capture; globs; may be repeated.")
     ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="[HOST]:PORT", help="Serve live figures to Prometheus, such as :9464.")
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
     tui: Annotated[bool | None, typer.Option("--tui/--no-tui", help="Live screen, or plain lines.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print verdict.json at the end.")] = False,
 ) -> None:
     """Run a scenario: real processes over scheduled links, and a run folder at the end."""
     chosen = _choose(scenario, topo, _overrides(duration, seed, capture, overrides), tle, skip_bad)
-    from emulator.cli.play import play
+    from emulator.cli.play import Screen, play
     from emulator.show import LiveScreen, print_summary
     from emulator.show.predicted import words
 
+    live = LiveScreen(enabled=tui, scenario=chosen.name)
+    screen: Screen = live
+    if metrics is not None:
+        from emulator.show.metrics import Exported
+
+        screen = Exported(live, metrics)
+
     if chosen.prediction:
         sys.stderr.write(f"predicted: {words(chosen.prediction)}\n")
-    played = play(chosen, runs, LiveScreen(enabled=tui, scenario=chosen.name))
+    played = play(chosen, runs, screen)
     if played.detached:
         sys.stderr.write(
             f"detached: run {played.folder.run_id} goes on, into {played.folder.path}\n"

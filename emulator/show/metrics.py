@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from emulator.errors import PlatformError, UsageError
 from emulator.record.snapshot import Snapshot, View
@@ -18,6 +18,7 @@ from emulator.record.snapshot import Snapshot, View
 if TYPE_CHECKING:
     from emulator.runtime.client import Watch
     from emulator.runtime.handle import RunHandle
+    from emulator.show.screen.live import LiveScreen
 
 VIEW: View = {"panel": "protocol", "rows": 60}
 LOCAL = "127.0.0.1"
@@ -30,13 +31,6 @@ def address(text: str) -> tuple[str, int]:
     if not port.isdecimal() or not 0 <= int(port) <= 65535:
         raise UsageError(f"--metrics {text!r}; wanted HOST:PORT or :PORT, such as :9464")
     return host.strip("[]") or LOCAL, int(port)
-
-
-class Screen(Protocol):
-    """Who shows what a run does."""
-
-    def follow(self, handle: RunHandle) -> bool:
-        """Until the run has ended (False) or was left to itself (True)."""
 
 
 class Exporter:
@@ -195,7 +189,7 @@ def _filled(family: Any, name: str, text: str, rows: Iterable[tuple[Labels, floa
 class Exported:
     """A screen beside which a run's figures are served while it is followed. The port is tried before anything runs."""
 
-    def __init__(self, screen: Screen, text: str) -> None:
+    def __init__(self, screen: LiveScreen, text: str) -> None:
         self._screen = screen
         self._host, self._port = address(text)
         try:
@@ -204,7 +198,7 @@ class Exported:
         except OSError as error:
             raise PlatformError(f"--metrics {text}: {error.strerror}; choose another port") from None
 
-    def follow(self, handle: RunHandle) -> bool:
+    def follow(self, handle: RunHandle, /) -> bool:
         """As the screen does. The exporter ends with the command: a run that is left alone serves nothing."""
         from emulator.runtime.client import Watch
 
