@@ -38,7 +38,7 @@ def _round_trips(run: Run) -> list[Drawing]:
     for node, peer in drawn_pairs(run, probes):
         of_pair = _of(probes, node, peer)
         axes.plot(of_pair["t_s"], of_pair["value"] * 1e3, ".-", linewidth=0.8, label=f"{_bare(node)} → {_bare(peer)}")
-    axes.set(xlabel="scenario time in s", ylabel="round trip in ms", ylim=(0, None))
+    drawing.over_time(axes).set(ylabel="round trip in ms", ylim=(0, None))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     caption = "Steps are changes of the path, such as handovers; peaks are queues or late packets."
     return [
@@ -64,7 +64,7 @@ def _goodput(run: Run) -> Drawing | None:
         of_flow = _of(samples, node, sender)
         label = f"{_bare(sender)} → {_bare(node)}"
         axes.plot(of_flow["t_s"], of_flow["value"] / 1e6, ".-", linewidth=0.8, label=label)
-    axes.set(xlabel="scenario time in s", ylabel="goodput in Mbit/s", ylim=(0, None))
+    drawing.over_time(axes).set(ylabel="goodput in Mbit/s", ylim=(0, None))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     cut = f" The {len(drawn)} fastest of {means.height:,} pairs." if means.height > len(drawn) else ""
     return drawing.Drawing("goodput", "Flows over time", f"What arrived at the receivers.{cut}", figure)

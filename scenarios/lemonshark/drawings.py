@@ -128,7 +128,7 @@ def throughput(seen: Observed) -> drawing.Drawing:
     rates = [amounts[place] / width_s for place in range(bins)]
     axes.stairs(rates, [width_s * place for place in range(bins + 1)], linewidth=1.6, color=COMMIT)
     what = "transactions" if counted else "blocks"
-    axes.set(xlabel="scenario time in s", ylabel=f"{what} a second", ylim=(0, None), xlim=(0, None))
+    drawing.over_time(axes).set(ylabel=f"{what} a second", ylim=(0, None), xlim=(0, None))
     caption = f"Committed {what} in steps of {width_s:g} s, at the validator with the longest log."
     return drawing.Drawing("throughput", "Throughput over time", caption, figure)
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from nodes.traffic.figures import figures as figures
-
 if TYPE_CHECKING:
     import polars
 

@@ -1,4 +1,4 @@
-"""The leo scenario's own figures and drawings, from tables with known content."""
+"""The leo scenario's own figures, and the drawings of its traffic, from tables with known content."""
 
 import pytest
 
@@ -7,7 +7,8 @@ from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import load_run
 from emulator.show import drawing
-from scenarios.leo.analysis import figures, summarise
+from nodes.traffic.figures import figures
+from scenarios.leo.analysis import summarise
 
 
 @pytest.fixture
