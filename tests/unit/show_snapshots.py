@@ -58,6 +58,110 @@ def play(t_s=41.2, **more):
     }  # fmt: skip
 
 
+def full(t_s=41.2, **more):
+    """A snapshot with something for every panel."""
+    waves = [[10 * (i + k) % 101 for k in range(12)] for i in range(5)]
+    shown = play(
+        t_s,
+        folder="runs/leo/2026-11-24T02-28-53Z-7f3a2c",
+        lateness_limit_ms=5.0,
+        links=[
+            {
+                "end": f"gs-{STATIONS[i]}:up",
+                "far": f"sat-{31 * i:04}",
+                "up": i != 4,
+                "asked_ms": 2.8 + i / 10,
+                "seen_ms": 2.88 + i / 10,
+                "late_ms": 0.08,
+                "asked_bps": 60e6,
+                "rate_bps": 45.6e6 - i * 1e6,
+                "capacity_bps": 100e6,
+                "history": waves[i],
+                "drops": 12 * i,
+                "causes": {"queue": 120 * i, "loss": 3} if i else {},
+            }
+            for i in range(5)
+        ],
+        link_count=1336,
+        node_rows=[
+            {
+                "node": f"gs-{STATIONS[i]}",
+                "role": "ground station",
+                "state": ("up", "ended", "failed")[i % 5 % 3],
+                "programs": ["probe", "bulk"],
+                "cpu": 0.05 * i,
+                "memory_bytes": 65_200_000 + i * 10**5,
+                "sent_bps": 4.1e6 + i * 1e5,
+                "received_bps": 85.5e3,
+            }
+            for i in range(12)
+        ],
+        node_count=12,
+        contacts=[
+            {
+                "link": f"gs-{name}-up",
+                "node": f"gs-{name}",
+                "spans": [(0.0, 20.0 + i, "sat-0001"), (20.0 + i, 90.0, "sat-0570")],
+            }
+            for i, name in enumerate(STATIONS)
+        ],
+        map={
+            "places": [
+                {"node": "gs-tokyo", "lat_deg": 35.7, "lon_deg": 139.7},
+                {"node": "gs-paris", "lat_deg": 48.9, "lon_deg": 2.4},
+            ],
+            "satellites": [0, 0, 30, 60, -20, -70, 50, 100],
+            "paths": [[(35.7, 139.7), (50.0, 100.0), (48.9, 2.4)]],
+        },
+        panels=[
+            {
+                "protocol": "traffic",
+                "title": "Traffic",
+                "widgets": [
+                    {
+                        "kind": "facts",
+                        "rows": [["probes answered", "3,114 of 132 pairs"], ["probes lost", "0 (0.00%)"]],
+                    },
+                    {
+                        "kind": "chart",
+                        "title": "Round trips",
+                        "x_label": "scenario time in s",
+                        "y_label": "ms",
+                        "x": [0.0, 10.0, 20.0, 30.0, 40.0],
+                        "series": [{"name": "all", "values": [150.0, 160.0, None, 170.0, 140.0]}],
+                    },
+                ],
+            },
+            {
+                "protocol": "plurality",
+                "title": "Plurality consensus",
+                "widgets": [
+                    {
+                        "kind": "bars",
+                        "title": "opinions",
+                        "rows": [("red", 0.75, "24 agents"), ("blue", 0.25, "8 agents")],
+                    },
+                ],
+            },
+        ],
+        events=[
+            {"t_s": 3.0 * i, "node": f"gs-{STATIONS[i]}", "kind": "flow-started", "text": f"peer=gs-{STATIONS[-1 - i]}"}
+            for i in range(12)
+        ]
+        + [{"t_s": t_s - 1.0, "node": "", "kind": "action", "text": "do=hold links=['gs-tokyo:up']"}],
+        detail={
+            "name": "gs-tokyo:up",
+            "kind": "link",
+            "facts": [("leads to", "sat-0000"), ("state", "up"), ("delay asked", "2.800 ms")],
+            "widgets": [
+                {"kind": "listing", "title": "links", "columns": ["end", "drops"], "rows": [["gs-tokyo:up", "12"]]}
+            ],
+            "events": [{"t_s": 40.2, "node": "", "kind": "action", "text": "do=hold links=['gs-tokyo:up']"}],
+        },
+    )
+    return {**shown, **more}
+
+
 def check_golden(name, text):
     """Compare with the file `name`; SKYLOOM_GOLDEN=write makes it anew, to be read before it is committed."""
     path = GOLDEN / name

@@ -1,132 +1,305 @@
-"""The live screen: golden frames of fixed snapshots, frame rate, heartbeats."""
+"""The loop of the live screen: what a terminal gets, what keys do to the source; and lines without a terminal."""
 
 import io
+import os
+import pty
+import re
+import signal
 import subprocess
 import sys
+import termios
 import textwrap
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from rich.cells import cell_len
 from rich.console import Console
-from show_snapshots import build, check_golden, console, play
+from show_snapshots import build, console, full, play
 
-from emulator.record.snapshot import PHASES
-from emulator.show import LiveScreen, panels, text
+from emulator.errors import EmulationError
+from emulator.show import LiveScreen
+from emulator.show.screen.lines import Frame, line
+from emulator.show.screen.terminal import Terminal
 
-TOOK_S = {"schedule": 0.42, "build": 0.94, "start": 0.5}
-
-
-def frame(snapshot, width, height, took_s=TOOK_S, signs=text.UNICODE, **options):
-    drawn = console(width, height, **options)
-    drawn.print(panels.screen(snapshot, width, height, signs, took_s), end="")
-    return drawn.file.getvalue()
+ENDED = None
+WITH_US = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}  # programs that import this file
 
 
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
-@pytest.mark.parametrize(
-    ("name", "snapshot", "took_s"),
-    [
-        ("build", build(), {"schedule": 0.42, "build": 0.34}),
-        ("play", play(), TOOK_S),
-        ("warning", play(warnings=["one", "recording of events stopped: No space left on device"]), TOOK_S),
-        ("analysis", play(60.0, phase="analysis", done=3, total=5, label="links.parquet"), TOOK_S | {"play": 60.0}),
-    ],
-)
-def test_golden_frames(name, snapshot, took_s, width, height):
-    check_golden(f"{name}-{width}x{height}.txt", frame(snapshot, width, height, took_s))
+class Script:
+    """A source that gives its snapshots as they are wanted, and remembers what it was asked."""
+
+    def __init__(self, snapshots, stubborn=False):
+        self._snapshots, self.given = [], 0
+        self.fd, self._writer = os.pipe()
+        self._stubborn = stubborn
+        self.asked = []
+        self.give(*snapshots)
+
+    def give(self, *snapshots):
+        self._snapshots += snapshots
+        self.given += len(snapshots)
+        os.write(self._writer, b"x" * len(snapshots))
+
+    def receive(self):
+        os.read(self.fd, 1)
+        return self._snapshots.pop(0)
+
+    def view(self, view):
+        self.asked.append(("view", view))
+
+    def fault(self, action):
+        self.asked.append(("fault", action))
+
+    def stop(self):
+        self.asked.append(("stop",))
+        self.give(ENDED)
+
+    def detach(self):
+        if self._stubborn:
+            raise EmulationError("it does not answer")
+        self.asked.append(("detach",))
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.integers(40, 160),
-    st.integers(10, 60),
-    st.sampled_from([*PHASES, "done"]),
-    st.integers(0, 80),
-    st.integers(0, 12),
-    st.integers(0, 5),
-)
-def test_frame_never_exceeds_the_terminal(width, height, phase, probes, links, warned):
-    snapshot = play(phase=phase, warnings=["a warning that is longer than the line " * 4] * warned)
-    snapshot["probes"] = (snapshot["probes"] * 7)[:probes]
-    snapshot["links"] = (snapshot["links"] * 3)[:links]
-    lines = frame(snapshot, width, height).removesuffix("\n").split("\n")
-    assert len(lines) <= height
-    assert max(cell_len(line) for line in lines) <= width
+class Past(Script):
+    """A finished run."""
+
+    def seek(self, delta_s):
+        self.asked.append(("seek", delta_s))
 
 
-@pytest.mark.parametrize("snapshot", [{}, {"phase": "play"}, {"phase": "done"}, {"probes": [{}], "flows": [{}]}])
-def test_every_key_may_be_absent(snapshot):
-    assert "skyloom" in frame(snapshot, 80, 24)
+@contextmanager
+def typing(*keys):
+    """A terminal on which these keys are typed, each once the one before has been read; its descriptor.
+
+    What can be called is waited for until it says True.
+    """
+    ours, theirs = pty.openpty()
+    done = threading.Event()
+
+    def type_them():
+        for key in keys:
+            if callable(key):
+                while not done.wait(0.002) and not key():
+                    pass
+                continue
+            os.write(ours, key)
+            while not done.wait(0.002) and _unread(theirs):
+                pass
+            done.wait(0.1 if key == b"\x1b" else 0.01)
+
+    thread = threading.Thread(target=type_them)
+    thread.start()
+    try:
+        yield theirs
+    finally:
+        done.set()
+        thread.join()
+        os.close(ours)
+        os.close(theirs)
 
 
-def test_row_without_values_shows_dashes_and_not_zeros():
-    lines = frame({"phase": "play", "probes": [{"pair": "a → b"}]}, 80, 24).split("\n")
-    assert next(line for line in lines if "a → b" in line).split() == ["a", "→", "b", "-", "-", "-", "0/0"]
+def _unread(fd):
+    return int.from_bytes(_ioctl(fd), sys.byteorder) > 0
 
 
-def test_markup_in_names_is_text():
-    snapshot = {
-        "phase": "play",
-        "probes": [{"pair": "[bold]x[/]"}],
-        "warnings": ["[red]w"],
-        "events": [{"kind": "[k]"}],
-    }
-    drawn = frame(snapshot, 80, 24)
-    assert "[bold]x[/]" in drawn
-    assert "[red]w" in drawn
-    assert "[k]" in drawn
+def _ioctl(fd):
+    import fcntl
+
+    return fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0")
 
 
-def test_state_is_said_by_a_sign_without_colour():
-    assert "✓" in frame(play(), 80, 24).split("\n")[0]
-    assert "▲" in frame(play(warnings=["x"]), 80, 24).split("\n")[0]
-    assert "!" in frame(play(warnings=["x"]), 80, 24, signs=text.ASCII).split("\n")[0]
+def followed(source, *keys, paper=None):
+    """What `follow` says after these keys, and what the terminal got."""
+    paper = paper or console(80, 24)
+    with typing(*keys) as fd:
+        left = LiveScreen(console=paper, keys=fd).follow(source)
+    return left, paper.file.getvalue()
 
 
-def test_no_color_is_respected():
-    coloured = frame(play(warnings=["x"]), 80, 24, color_system="standard")
-    plain = frame(play(warnings=["x"]), 80, 24, color_system="standard", no_color=True)
-    assert "\x1b[33m" in coloured
-    assert "\x1b[33m" not in plain
-    assert not any(f"\x1b[{code}m" in plain for code in range(30, 38))
+def test_frames_until_the_run_ends_and_the_terminal_as_it_was():
+    source = Script([build(), full(), ENDED])
+    left, shown = followed(source)
+    assert not left
+    assert "412/1,584" in shown
+    assert "[1 overview]" in shown
+    assert shown.startswith("\x1b[?1049h\x1b[?25l")
+    assert shown.endswith("\x1b[?25h\x1b[?1049l")
+    assert source.asked[0] == ("view", {"panel": "overview", "rows": 20})
 
 
-def test_at_most_four_frames_a_second():
-    drawn = console(80, 24)
-    with LiveScreen(console=drawn) as screen:
-        entered = drawn.file.tell()
-        for number in range(21):
-            screen.update(play(10 + number * 0.05))
-        assert drawn.file.getvalue()[entered:].count("late p99") == 5
-    assert "\x1b[?1049l" in drawn.file.getvalue()  # the terminal is as it was
-    assert "\x1b[?25h" in drawn.file.getvalue()
+def test_keys_reach_the_source_as_requests():
+    source = Script([full()])
+    left, _ = followed(source, b"3", b"f", b"\x1b[B", b"\r", b"/", b"p", b"a", b"\r", b"q")
+    assert left
+    assert ("fault", {"do": "link-up", "links": ["gs-tokyo:up"]}) in source.asked
+    assert ("view", {"panel": "links", "rows": 60, "filter": "pa"}) in source.asked
+    assert source.asked[-1] == ("detach",)
+
+
+def test_stop_is_asked_for_after_a_question_and_the_screen_waits_for_the_end():
+    source = Script([full()])
+    left, shown = followed(source, b"Q", b"y")
+    assert not left
+    assert "stop the run? y/n" in shown
+    assert ("stop",) in source.asked
+
+
+def test_an_escape_is_told_from_the_beginning_of_a_sequence_by_waiting():
+    source = Script([full()])
+    followed(source, b"3", b"\r", b"\x1b", b"\x1b[B", b"\r", b"q")
+    details = [view.get("detail", "") for name, view in source.asked[:-1] if name == "view"]
+    assert [name for name in details if name] == ["gs-tokyo:up", "gs-paris:up"]
+
+
+def test_a_finished_run_is_moved_in_time_and_left():
+    source = Past([full()])
+    left, shown = followed(source, b"\x1b[C", b"\x1b[6~", b"\x1b[H", b"q")
+    assert left
+    assert [request[1] for request in source.asked if request[0] == "seek"] == [1.0, 10.0, float("-inf")]
+    assert "quit" in shown
+
+
+def test_a_run_that_cannot_be_left_is_not_left():
+    source = Script([full()], stubborn=True)
+    left, shown = followed(source, b"q", b"Q", b"y")
+    assert not left
+    assert "it does not answer" in shown
+
+
+def test_frozen_pictures_stay_while_snapshots_are_read():
+    paper, frozen = console(80, 24), []
+    source = Script([full()])
+    source.view = lambda view: source.give(full(45.0), full(46.0)) if view["panel"] == "map" else None
+
+    def all_read():
+        if source.given == 3 and not source._snapshots:
+            frozen.append(paper.file.getvalue())
+        return bool(frozen)
+
+    _, shown = followed(source, b" ", b"6", all_read, b"7", b" ", b"q", paper=paper)
+    assert "FROZEN at 00:41" in frozen[0]
+    assert "00:46/01:00" not in frozen[0]
+    assert "00:46/01:00" in shown
+
+
+def test_at_most_four_frames_a_second_come_of_snapshots():
+    now_s = [0.0]
+
+    class Fast(Script):
+        def receive(self):
+            now_s[0] += 0.05
+            return super().receive()
+
+    paper = console(80, 24)
+    source = Fast([play(10 + number) for number in range(20)] + [ENDED])
+    with typing() as fd:
+        LiveScreen(console=paper, keys=fd, clock=lambda: now_s[0]).follow(source)
+    assert 4 <= paper.file.getvalue().count("\x1b[?2026h") <= 7
+
+
+def test_only_changed_lines_are_written():
+    paper = console(40, 4)
+    with typing() as fd, Terminal(paper, fd) as terminal:
+        terminal.paint(Frame([line("one"), line("two"), line("three")]))
+        before = len(paper.file.getvalue())
+        terminal.paint(Frame([line("one"), line(("zwei", "red")), line("three")]))
+        assert paper.file.getvalue()[before:] == "\x1b[?2026h\x1b[2;1Hzwei\x1b[K\x1b[?2026l"
+        before = len(paper.file.getvalue())
+        terminal.paint(Frame([line("one"), line(("zwei", "red")), line("three")]))
+        assert paper.file.getvalue()[before:] == ""
+        terminal.paint(Frame([line("one")]))
+        assert paper.file.getvalue()[before:] == "\x1b[?2026h\x1b[2;1H\x1b[J\x1b[?2026l"
+
+
+@pytest.mark.parametrize(("options", "coloured"), [({}, True), ({"no_color": True}, False)])
+def test_no_color_is_respected(options, coloured):
+    paper = console(80, 24, color_system="standard", **options)
+    _, shown = followed(Script([full(warnings=["x"]), ENDED]), paper=paper)
+    assert bool(re.search(r"\x1b\[(\d+;)*3[0-7]m", shown)) is coloured
+    assert "\x1b[1m" in shown
 
 
 def test_terminal_is_restored_when_the_run_breaks():
-    drawn = console(80, 24)
+    class Broken(Script):
+        def receive(self):
+            raise RuntimeError("broken")
 
-    def broken():
-        with LiveScreen(console=drawn) as screen:
-            screen.update(play())
-            raise KeyboardInterrupt
+    paper = console(80, 24)
+    with typing() as fd:
+        before = termios.tcgetattr(fd)
+        with pytest.raises(RuntimeError, match="broken"):
+            LiveScreen(console=paper, keys=fd).follow(Broken([full()]))
+        assert termios.tcgetattr(fd) == before
+    assert paper.file.getvalue().count("\x1b[?1049l") == 1
 
-    with pytest.raises(KeyboardInterrupt):
-        broken()
-    assert drawn.file.getvalue().count("\x1b[?1049l") == 1
+
+def test_signal_handlers_are_as_they_were():
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH, signal.SIGTSTP)
+    before = [signal.getsignal(number) for number in numbers]
+    followed(Script([full(), ENDED]))
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_keys_of_a_terminal_that_has_gone_away_end_nothing():
+    reader, writer = os.pipe()
+    os.close(writer)  # reading gives the end at once
+    paper = console(80, 24)
+    assert not LiveScreen(console=paper, keys=reader).follow(Script([full(), full(), ENDED]))
+    os.close(reader)
+    assert paper.file.getvalue().endswith("\x1b[?1049l")
+
+
+def test_sigterm_leaves_the_terminal_as_it_was():
+    program = textwrap.dedent("""
+        from show_snapshots import full
+        from test_show_live import Script
+        from emulator.show import LiveScreen
+        LiveScreen().follow(Script([full()]))
+    """)
+    pid, ours = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-c", program], {**WITH_US, "TERM": "xterm"})
+    try:
+        _until(ours, b"", b"[1 overview]")
+        assert not termios.tcgetattr(ours)[3] & termios.ICANON
+        modes = termios.tcgetattr(ours)[3] | termios.ICANON | termios.ECHO
+        os.kill(pid, signal.SIGTERM)
+        _until(ours, b"", b"\x1b[?1049l")
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGTERM
+        assert termios.tcgetattr(ours)[3] == modes
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        os.close(ours)
+
+
+def _until(fd, said, wanted, most_s=20.0):
+    end_s = time.monotonic() + most_s
+    while wanted not in said:
+        assert time.monotonic() < end_s, said
+        try:
+            said += os.read(fd, 65536)
+        except OSError:  # the other side has gone
+            break
+    assert wanted in said
+    return said
+
+
+def lines_of(snapshots, paper, **options):
+    LiveScreen(console=paper, **options).follow(Script([*snapshots, ENDED]))
+    return paper.file.getvalue()
 
 
 def test_without_a_terminal_one_line_per_phase_and_five_seconds():
+    snapshots = [build(done=0, elapsed_s=0.2), build(elapsed_s=0.9), *(play(number * 0.25) for number in range(45))]
+    snapshots.append({"phase": "analysis", "elapsed_s": 14.0, "warnings": ["w1"]})
+    snapshots.append({"phase": "analysis", "elapsed_s": 14.2, "warnings": ["w1", "w2"]})
     plain = console(80, 24, force_terminal=False)
-    with LiveScreen(console=plain, scenario="leo") as screen:
-        screen.update(build(done=0, elapsed_s=0.2))
-        screen.update(build(elapsed_s=0.9))
-        for number in range(45):
-            screen.update(play(number * 0.25))
-        screen.update({"phase": "analysis", "elapsed_s": 14.0, "warnings": ["w1"]})
-        screen.update({"phase": "analysis", "elapsed_s": 14.2, "warnings": ["w1", "w2"]})
-    assert plain.file.getvalue().splitlines() == [
+    assert lines_of(snapshots, plain, scenario="leo").splitlines() == [
         "   0.2 s  leo build 0/1,584  ports",
         "   2.5 s  leo play 00:00/01:00  late p99 0.81 ms  probes 12 pairs, error median 0.81 ms, lost 1"
         "  flows 3, 137 Mbit/s  handovers 13  drops 120",
@@ -141,55 +314,51 @@ def test_without_a_terminal_one_line_per_phase_and_five_seconds():
 
 
 def test_screen_can_be_switched_off_on_a_terminal():
-    drawn = console(80, 24)
-    with LiveScreen(enabled=False, console=drawn) as screen:
-        screen.update(play())
-    assert drawn.file.getvalue().count("\n") == 1
+    assert lines_of([play()], console(80, 24), enabled=False).count("\n") == 1
 
 
 def test_dumb_terminal_gets_lines():
-    drawn = console(80, 24, _environ={"TERM": "dumb"})
-    with LiveScreen(console=drawn) as screen:
-        screen.update(play())
-    assert "\x1b" not in drawn.file.getvalue()
+    assert "\x1b" not in lines_of([play()], console(80, 24, _environ={"TERM": "dumb"}))
 
 
 def test_ascii_output_never_fails():
     raw = io.BytesIO()
     plain = Console(file=io.TextIOWrapper(raw, encoding="ascii"), width=80, force_terminal=False)
-    with LiveScreen(console=plain) as screen:
-        screen.update(play(warnings=["gs-tokyo → gs-paris"]))
+    LiveScreen(console=plain).follow(Script([play(warnings=["gs-tokyo → gs-paris"]), ENDED]))
     plain.file.flush()
     assert raw.getvalue().startswith(b"! warning: gs-tokyo ? gs-paris\n")
 
 
+def test_ascii_terminals_get_frames_in_ascii():
+    raw = io.BytesIO()
+    paper = Console(file=io.TextIOWrapper(raw, encoding="ascii"), width=80, height=24, force_terminal=True, _environ={})
+    with typing(*[str(number).encode() for number in range(1, 8)], b"q") as fd:
+        LiveScreen(console=paper, keys=fd).follow(Script([full()]))
+    shown = raw.getvalue().decode("ascii")
+    assert "[7 events]" in shown
+    assert "gs-tokyo > gs-nairobi" in shown
+
+
 def test_reader_that_goes_away_does_not_end_the_run():
     program = textwrap.dedent("""
-        import os, sys
+        import os
+        from test_show_live import Script
         from emulator.show import LiveScreen
         reader, writer = os.pipe()
         os.dup2(writer, 2)
         os.close(writer)
-        with LiveScreen() as screen:
-            screen.update({"phase": "build", "elapsed_s": 0.0})
-            os.close(reader)
-            for number in range(5):
-                screen.update({"phase": "play", "elapsed_s": 6.0 * number + 6})
+
+        class Run(Script):
+            def receive(self):
+                if len(self._snapshots) == 5:
+                    os.close(reader)
+                return super().receive()
+
+        beats = [{"phase": "play", "elapsed_s": 6.0 * number + 6} for number in range(5)]
+        LiveScreen().follow(Run([{"phase": "build", "elapsed_s": 0.0}, *beats, None]))
         print("the run went on")
         os.dup2(1, 2)
     """)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=WITH_US)
     assert (done.returncode, done.stdout) == (0, "the run went on\n")
     assert done.stderr == ""
-
-
-@given(
-    st.lists(st.integers(1, 40), min_size=1, max_size=6),
-    st.integers(0, 60),
-)
-def test_rows_are_shared_out_and_never_more_than_there_are(wanted, rows):
-    granted = panels.grant([(None, count) for count in wanted], rows)
-    assert sum(granted) <= rows
-    assert all(count <= wish for count, wish in zip(granted, wanted, strict=True))
-    if sum(wanted) <= rows:
-        assert granted == [wish if wish >= 2 else 0 for wish in wanted]

@@ -58,11 +58,9 @@ def body(snapshot: Snapshot, state: State, width: int, rows: int, signs: Signs) 
 
 def header(snapshot: Snapshot, width: int, signs: Signs) -> Line:
     """Which run this is, its time, and whether it keeps up."""
-    left = line(
-        ("skyloom ", HEAD), (snapshot.get("scenario", ""), HEAD),
-        (f"  run {snapshot['run_id']}" if "run_id" in snapshot else "", DIM),
-        (f"  seed {snapshot['seed']}" if "seed" in snapshot else "", DIM),
-    )  # fmt: skip
+    left = line(("skyloom ", HEAD), (snapshot.get("scenario", ""), HEAD))
+    if "seed" in snapshot:
+        left += line((f"  seed {snapshot['seed']}", DIM))
     late, nodes = snapshot.get("lateness_ms"), snapshot.get("nodes")
     played = "t_s" in snapshot and snapshot.get("phase") in ("play", "analysis", "done")
     limit = f"/{snapshot['lateness_limit_ms']:g}" if "lateness_limit_ms" in snapshot else ""
@@ -77,6 +75,9 @@ def header(snapshot: Snapshot, width: int, signs: Signs) -> Line:
     for word, style in words:
         if word and length(left) + length(right) + len(word) + 2 <= width:
             right = line((word, style)) + right
+    run = line((f"  run {snapshot['run_id']}", DIM)) if "run_id" in snapshot else []
+    if length(left) + length(run) + length(right) + 2 <= width:
+        left += run
     return beside(left, right, width)
 
 
@@ -98,7 +99,7 @@ def whereabouts(snapshot: Snapshot, state: State, width: int) -> Line:
     if width - length(folder) - 2 < 20:
         return crop(folder, width)
     spent_s = state.spent_s(snapshot).get(snapshot.get("phase", "schedule"))
-    return beside(phases.one_line(snapshot, min(width // 2, width - length(folder) - 2), spent_s), folder, width)
+    return beside(phases.one_line(snapshot, min(width // 2, width - length(folder) - 1), spent_s), folder, width)
 
 
 def tabs(snapshot: Snapshot, state: State, width: int) -> Line:

@@ -10,12 +10,14 @@ from emulator.show.screen.state import NAME_KEYS, PANELS, SORTS, State
 
 def footer(state: State) -> list[tuple[str, str]]:
     """Key and word, the most needed first."""
+    if state.mode == "fault":
+        return [("↑↓", "choose"), ("Enter", "do it"), ("Esc", "leave it")]
     leave = [("q", "quit")] if state.finished else [("q", "detach"), ("Q", "stop")]
     found = [("?", "help"), *leave, ("1-7", "panels")]
     if state.finished:
         found += [("←→", "1 s"), ("PgUp PgDn", "10 s"), ("Home End", "")]
     if state.panel in NAME_KEYS:
-        found += [("↑↓ Enter", "details"), ("f", "fault")][: 1 if state.finished else 2]
+        found += [("Enter", "details"), ("f", "fault")][: 1 if state.finished else 2]
         found += [("s", "sort"), ("/", "filter")]
     elif state.panel in ("events", "contacts"):
         found += [("↑↓", "scroll"), ("/", "filter")]
@@ -24,8 +26,7 @@ def footer(state: State) -> list[tuple[str, str]]:
 
 def keys_of(state: State) -> list[tuple[str, str]]:
     """Every key of this view and what it does."""
-    names = "  ".join(f"{number} {name}" for number, name in enumerate(PANELS, 1))
-    found = [("1-7, Tab", names)]
+    found = [("1-7, Tab", ", ".join(PANELS))]
     if state.panel in NAME_KEYS:
         found += [("up, down", "choose a row; PgUp, PgDn, Home, End go further"), ("Enter", "details of it")]
         if not state.finished:
@@ -37,7 +38,7 @@ def keys_of(state: State) -> list[tuple[str, str]]:
     if state.panel in ("events", "contacts"):
         found.append(("up, down", "scroll"))
     if state.panel in ("nodes", "links", "events", "contacts"):
-        found.append(("/", "filter: part of a name, or a glob such as gs-*; Enter keeps it, Esc clears it"))
+        found.append(("/", "filter: part of a name or a glob (gs-*); Enter keeps it, Esc clears it"))
     found += [("Esc", "back"), ("space", "freeze the picture, and go on; the run goes on by itself")]
     if state.finished:
         found += [

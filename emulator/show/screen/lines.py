@@ -22,6 +22,7 @@ from emulator.show.text import DIM, HEAD
 Line = list[Segment]
 Cell = str | tuple[str, str]  # words, or words and their style
 SELECTED = "reverse"
+POINTER = "›"  # before the selected row: colours alone say nothing
 
 
 @lru_cache(maxsize=256)
@@ -112,11 +113,15 @@ def widths(columns: Sequence[Column], width: int) -> list[int]:
 
 
 def table(
-    columns: Sequence[Column], rows: Iterable[Any], width: int, screen_width: int, selected: int = -1, sort: str = ""
+    columns: Sequence[Column], rows: Iterable[Any], width: int, selected: int | None = None, sort: str = ""
 ) -> list[Line]:
-    """The heads and a line a row. `selected` is the number of the row that stands out, `sort` a key of the columns."""
-    shown = [column for column in columns if screen_width >= column.from_width]
-    sizes = widths(shown, width)
+    """The heads and a line a row, those columns that `width` is enough for.
+
+    `selected` is the number of the row that stands out (None: rows are not chosen), `sort` a key of the columns.
+    """
+    margin = 0 if selected is None else 1
+    shown = [column for column in columns if width >= column.from_width]
+    sizes = widths(shown, width - margin)
     heads = [
         (column.head + ("" if not column.key or column.key != sort.lstrip("-") else "↓" if sort[0] == "-" else "↑"))
         for column in shown
@@ -124,11 +129,11 @@ def table(
     head = " ".join(
         fit(words, size, bool(column.width)) for words, size, column in zip(heads, sizes, shown, strict=True)
     )
-    lines = [crop(line((head, DIM)), width)]
+    lines = [crop(line((" " * margin + head, DIM)), width)]
     plan = [(column.cell, size, bool(column.width)) for column, size in zip(shown, sizes, strict=True)]
     for number, row in enumerate(rows):
         made: Line = []
-        words, style = "", ""
+        words, style = (POINTER if number == selected else " " * margin), ""
         for cell, size, right in plan:
             value = cell(row)
             text, its_style = (value, "") if isinstance(value, str) else value

@@ -82,6 +82,7 @@ class _Loop:
         self._frozen: Snapshot = {}
         self._viewed: View | None = None
         self._drawn_s = float("-inf")
+        self._drawn_size = (0, 0)
         self._keys = Keys()
 
     def run(self) -> bool:
@@ -94,15 +95,16 @@ class _Loop:
                 dirty = False
             try:
                 ready = self._terminal.wait([self._source.fd], self._patience_s(dirty))
+                if self._source.fd in ready:
+                    dirty = True
+                    if not self._take():
+                        return False
                 if self._typed(ready):
                     return True
             except KeyboardInterrupt:  # nobody has asked for Ctrl-C to mean anything else
-                return self._leave()
-            if self._source.fd in ready:
-                dirty = True
-                if not self._take():
-                    return False
-            elif self._terminal.size != self._drawn_size:
+                if self._leave():
+                    return True
+            if self._terminal.size != self._drawn_size:
                 self._draw()
 
     def _patience_s(self, dirty: bool) -> float | None:

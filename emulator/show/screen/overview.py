@@ -1,6 +1,7 @@
 """The first panel: a bit of everything, in as many columns as there is room for.
 
-Invariant: a part is given its rows and never takes more; what does not fit is counted, not hidden.
+Invariant: a part is given its rows and never takes more; a table counts the rows that do not fit, and a part that would
+be left with next to nothing is left to its own panel.
 """
 
 from __future__ import annotations
@@ -8,83 +9,108 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from emulator.record.snapshot import Snapshot
+from emulator.record.snapshot import ContactRow, Snapshot
 from emulator.show.screen import tables
 from emulator.show.screen.lines import Line, columns, drawn, side_width, title
 from emulator.show.text import Signs
-from emulator.show.widgets import draw_all
+from emulator.show.widgets import draw_all, gantt
 
 TWO_SIDES, THREE_SIDES = 110, 180  # columns of the screen
-HANDOVERS, EVENTS, PROTOCOL_ROWS = 6, 10, 12
+HANDOVERS, EVENTS, PROTOCOL_ROWS = 6, 10, 14
+LEAST_OF_TABLE, LEAST_OF_PICTURE = 5, 7
+CONTACTS_S = 60.0  # before and after now
 
 
 class Part(NamedTuple):
-    """A part of the overview: how many rows it would like, and how it draws itself in so many columns and rows."""
+    """A part of the overview, and how it draws itself in so many columns and rows."""
 
-    wanted: int
+    rank: int  # 0 is the last to be left out
+    least: int  # rows, below which it is not worth its room
+    wanted: int  # rows with which it is complete
     draw: Callable[[int, int], list[Line]]
 
 
 def body(snapshot: Snapshot, width: int, rows: int, signs: Signs) -> list[Line]:
     """At most `rows` lines."""
-    sides = 3 if width >= THREE_SIDES else 2 if width >= TWO_SIDES else 1
     found = parts(snapshot, signs)
-    if not found or rows < 2:
-        return []
-    sides = min(sides, len(found))
+    sides = max(1, min(3 if width >= THREE_SIDES else 2 if width >= TWO_SIDES else 1, len(found)))
     each = side_width(sides, width)
     return columns([_side(found[number::sides], each, rows) for number in range(sides)], width)
 
 
 def _side(found: Sequence[Part], width: int, rows: int) -> list[Line]:
     lines: list[Line] = []
-    for part, granted in zip(found, grant([part.wanted for part in found], rows), strict=True):
+    for part, granted in zip(found, grant(found, rows), strict=True):
         if granted:
             lines += part.draw(width, granted)
     return lines
 
 
+def grant(found: Sequence[Part], rows: int) -> list[int]:
+    """Share `rows` out: everybody gets its least, by rank as far as that goes, and then all grow alike."""
+    granted = [0] * len(found)
+    left = rows
+    for number in sorted(range(len(found)), key=lambda number: found[number].rank):
+        least = min(found[number].least, found[number].wanted)
+        if least <= left:
+            granted[number] = least
+            left -= least
+    growing = True
+    while left > 0 and growing:
+        growing = False
+        for number, part in enumerate(found):
+            if left > 0 and 0 < granted[number] < part.wanted:
+                granted[number] += 1
+                left -= 1
+                growing = True
+    return granted
+
+
 def parts(snapshot: Snapshot, signs: Signs) -> list[Part]:
-    """What this run has to show, most important first."""
-    found = [_protocol(panel) for panel in snapshot.get("panels", []) if panel.get("widgets")]
-    if snapshot.get("probes"):
-        found.append(_table("Probes, round trip", tables.PROBES, snapshot["probes"]))
-    if snapshot.get("flows"):
-        found.append(_table("Flows", tables.FLOWS, snapshot["flows"]))
+    """What this run has to show, from top to bottom."""
+    found = [_protocol(panel, number) for number, panel in enumerate(snapshot.get("panels", [])) if panel["widgets"]]
     if snapshot.get("links"):
-        found.append(_table("Links", tables.SHORT_LINKS, snapshot["links"]))
+        found.append(_table(1, "Links", tables.SHORT_LINKS, snapshot["links"]))
+    if snapshot.get("probes"):
+        found.append(_table(2, "Probes, round trip", tables.PROBES, snapshot["probes"]))
     if snapshot.get("node_rows"):
-        found.append(_table("Nodes", tables.nodes(signs), snapshot["node_rows"]))
+        found.append(_table(3, "Nodes", tables.SHORT_NODES, snapshot["node_rows"]))
+    if snapshot.get("flows"):
+        found.append(_table(5, "Flows", tables.FLOWS, snapshot["flows"]))
+    if snapshot.get("contacts"):
+        found.append(_contacts(snapshot, snapshot["contacts"], signs))
     told = [tables.handover(row) for row in snapshot.get("handover_tail", [])]
     if told or snapshot.get("handovers"):
         words = f"Handovers {snapshot.get('handovers', len(told)):,}"
-        found.append(Part(min(HANDOVERS, len(told)) + 1, lambda width, rows: tables.tail(words, told, rows)))
+        wanted = min(HANDOVERS, len(told)) + 1
+        found.append(Part(7, 2, wanted, lambda width, rows: tables.tail(words, told, rows)))
     happened = tables.snapshot_events(snapshot)
     if happened:
-        found.append(Part(min(EVENTS, len(happened)) + 1, lambda width, rows: tables.tail("Events", happened, rows)))
+        wanted = min(EVENTS, len(happened)) + 1
+        found.append(Part(0, 2, wanted, lambda width, rows: tables.tail("Events", happened, rows)))
     return found
 
 
-def _protocol(panel: Any) -> Part:
+def _protocol(panel: Any, number: int) -> Part:
     def draw(width: int, rows: int) -> list[Line]:
         return [title(panel.get("title", ""), width), *drawn(draw_all(panel, width, rows - 1), width, rows - 1)]
 
-    return Part(PROTOCOL_ROWS, draw)
+    return Part(0 if number == 0 else 6, LEAST_OF_PICTURE, PROTOCOL_ROWS, draw)
 
 
-def _table(words: str, shown: Sequence[Any], rows: Sequence[Any]) -> Part:
-    return Part(len(rows) + 2, lambda width, height: tables.titled(words, shown, rows, width, height))
+def _table(rank: int, words: str, shown: Sequence[Any], rows: Sequence[Any]) -> Part:
+    def draw(width: int, height: int) -> list[Line]:
+        return tables.titled(words, shown, rows, width, height)
+
+    return Part(rank, LEAST_OF_TABLE, len(rows) + 2, draw)
 
 
-def grant(wanted: Sequence[int], rows: int) -> list[int]:
-    """Share `rows` out: nobody gets more than it wants, what one leaves goes to the others, and the first, which
-    matters most, grows twice as fast. Under 2 is 0."""
-    granted = [0] * len(wanted)
-    turns = [0, *range(len(wanted))]
-    left = rows
-    while left > 0 and any(count < most for count, most in zip(granted, wanted, strict=True)):
-        for index in turns:
-            if left > 0 and granted[index] < wanted[index]:
-                granted[index] += 1
-                left -= 1
-    return [count if count >= 2 else 0 for count in granted]
+def _contacts(snapshot: Snapshot, found: list[ContactRow], signs: Signs) -> Part:
+    t_s = snapshot.get("t_s", 0.0)
+    from_s = max(0.0, t_s - CONTACTS_S)
+
+    def draw(width: int, rows: int) -> list[Line]:
+        picture = gantt(found, t_s, from_s, from_s + 2 * CONTACTS_S, width, rows - 1, signs)
+        return [title("Contacts", width), *drawn(picture, width, rows - 1)]
+
+    return Part(4, LEAST_OF_PICTURE, len(found) + 2, draw)

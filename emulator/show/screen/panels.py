@@ -46,7 +46,7 @@ def _chosen(
     note = f"{first + 1}-{first + len(shown)} of {counted:,}" if shown else _nothing(state, counted)
     lines = [
         title(words + _filtered(state), width, note),
-        *table(columns, shown, width, width, at - first if shown else -1, state.sort),
+        *table(columns, shown, width, at - first, state.sort),
     ]
     if below:
         lines += [[] for _ in range(rows - len(below) - len(lines))] + below

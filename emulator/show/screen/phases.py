@@ -11,7 +11,7 @@ from rich.segment import Segment
 
 from emulator.record.snapshot import PHASES, Phase, Snapshot
 from emulator.show import text
-from emulator.show.screen.lines import Line, length, line, style_of
+from emulator.show.screen.lines import Line, crop, length, line, style_of
 from emulator.show.text import DIM, GOOD, HEAD, Signs
 
 PULSE_COLUMNS_PER_S = 12
@@ -40,9 +40,11 @@ def all_phases(snapshot: Snapshot, width: int, signs: Signs, took_s: Mapping[Pha
 
 
 def one_line(snapshot: Snapshot, width: int, spent_s: float | None) -> Line:
-    """A bar with its counts, at most `width` columns."""
+    """A bar with its counts, at most `width` columns; the phase is named where it is not play."""
+    phase = snapshot.get("phase", "schedule")
+    name = line((f"{phase} ", HEAD)) if phase != "play" else []
     words = counts(snapshot, spent_s)
-    return [*bar(snapshot, max(8, width - length(words) - 2)), Segment("  "), *words]
+    return crop([*name, *bar(snapshot, max(8, width - length(name) - length(words) - 2)), Segment("  "), *words], width)
 
 
 def chips(snapshot: Snapshot, signs: Signs, took_s: Mapping[Phase, float]) -> Line:

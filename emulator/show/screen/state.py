@@ -16,7 +16,7 @@ from emulator.show.screen.faults import Choice, Kind
 
 PANELS = ("overview", "nodes", "links", "protocol", "contacts", "map", "events")
 SORTS = {  # keys of the rows in the order in which `s` goes through them; numbers begin with the largest
-    "nodes": ("node", "role", "-cpu", "-rss_bytes", "-sent_bps", "-received_bps"),
+    "nodes": ("node", "role", "-cpu", "-memory_bytes", "-sent_bps", "-received_bps"),
     "links": ("end", "-asked_ms", "-seen_ms", "-rate_bps", "-asked_bps", "-drops"),
 }
 NAME_KEYS = {"nodes": "node", "links": "end"}

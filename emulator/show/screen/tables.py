@@ -47,10 +47,10 @@ def nodes(signs: Signs) -> list[Column]:
     """Of live nodes."""
     return [
         Column("node", 0, _plain("node"), "node"),
-        Column("role", 9, _plain("role"), "role"),
+        Column("role", 14, _plain("role"), "role"),
         Column("state", 8, _node_state(signs)),
         Column("cpu", 6, _percent, "cpu", True),
-        Column("memory", 9, _number("rss_bytes", text.size), "rss_bytes", True),
+        Column("memory", 9, _number("memory_bytes", text.size), "memory_bytes", True),
         Column("sent", 12, _number("sent_bps", text.rate), "sent_bps", True),
         Column("received", 12, _number("received_bps", text.rate), "received_bps", True),
         Column("programs", 0, _programs, from_width=100),
@@ -127,6 +127,12 @@ FLOWS = [
     Column("mean", 12, _number("mean_bps", text.rate)),
     Column("bytes", 8, _number("bytes", text.size)),
 ]
+SHORT_NODES = [
+    Column("node", 0, _plain("node")),
+    Column("cpu", 6, _percent),
+    Column("sent", 12, _number("sent_bps", text.rate)),
+    Column("received", 12, _number("received_bps", text.rate)),
+]
 SHORT_LINKS = [
     Column("end", 0, _plain("end")),
     Column("asked ms", 8, _number("asked_ms", text.milliseconds)),
@@ -143,7 +149,7 @@ def titled(words: str, columns: Sequence[Column], rows: Sequence[Any], width: in
     shown = rows[: max(0, height - 2)]
     if len(shown) < len(rows):
         words += f" ({len(shown)} of {len(rows)})"
-    return [title(words, width), *table(columns, shown, width, width)][:height]
+    return [title(words, width), *table(columns, shown, width)][:height]
 
 
 def tail(words: str, lines: Sequence[Line], height: int) -> list[Line]:
