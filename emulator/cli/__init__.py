@@ -21,6 +21,7 @@ COMMANDS = {  # command: module of this package, function in it
     "report": ("report", "report"),
     "compare": ("compare", "compare"),
     "algo": ("algo", "algo"),
+    "validate": ("validate", "validate"),
     "exec": ("exec", "execute"),
     "shell": ("shell", "shell"),
     "capture": ("capture", "capture"),

@@ -94,7 +94,8 @@ def boxes(path: Path) -> list[Box]:
 
 def loss_curve(path: Path) -> LossCurve:
     """A distribution of packet loss in percent. DataError with file and line for what does not fit."""
-    site, points = "", []
+    site = ""
+    points: list[tuple[float, float]] = []
     for number, row in _rows(path, LOSS_COLUMNS):
         site = row["site"]
         loss, share = (_number(path, number, name, row[name]) for name in ("packet_loss_pct", "ecdf"))
@@ -126,20 +127,20 @@ def ping_trace(path: Path) -> Trace:
     last = 0
     for number, line in _lines(path):
         if echo := _ECHO.fullmatch(line):
-            stamp_s, sequence, rtt_ms = float(echo[1]), int(echo[2]), float(echo[3])
+            stamp_s, sequence, rtt = float(echo[1]), int(echo[2]), float(echo[3])
             sequence += (last - sequence + 32768) // 65536 * 65536  # ping counts to 65,535 and begins again
             last = max(last, sequence)
             if not echo[4]:
-                echoes.setdefault(sequence, (stamp_s - rtt_ms / 1e3, rtt_ms))
+                echoes.setdefault(sequence, (stamp_s - rtt / 1e3, rtt))
         elif not _NO_ECHO.fullmatch(line) and not _PING_WORDS.match(line):
             raise DataError(f"{path}:{number}: {line[:60]!r}; wanted a line of `ping -D`")
     if not echoes:
         return _trace(path, [], [])
     sequences = np.arange(min(echoes), max(echoes) + 1)
     known = np.array(sorted(echoes))
-    sent_s, rtt = np.array([echoes[sequence] for sequence in known.tolist()]).T
+    sent_s, answered_ms = np.array([echoes[sequence] for sequence in known.tolist()]).T
     rtt_ms = np.full(len(sequences), nan)
-    rtt_ms[known - sequences[0]] = rtt
+    rtt_ms[known - sequences[0]] = answered_ms
     return _trace(path, np.interp(sequences, known, sent_s), rtt_ms)
 
 
@@ -150,7 +151,9 @@ def serving(path: Path) -> Serving:
         try:
             stamp = datetime.fromisoformat(row["Timestamp"])
         except ValueError:
-            raise DataError(f"{path}:{number}: {row['Timestamp']!r}; wanted a time as 2025-04-15 01:31:29+00:00") from None
+            raise DataError(
+                f"{path}:{number}: {row['Timestamp']!r}; wanted a time as 2025-04-15 01:31:29+00:00"
+            ) from None
         t_s.append((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp())
         names.append(row["Connected_Satellite"].strip())
         elevation.append(_number(path, number, "Elevation", row["Elevation"]))
