@@ -29,7 +29,7 @@ COMMANDS = {  # command: module of this package, function in it
     "schema": ("schema", "schema"),
     "extcap": ("extcap", "extcap"),
 }
-PASS_ON = {"exec", "algo", "extcap"}  # commands whose trailing words belong to another program
+PASS_ON = {"exec", "algo", "validate", "extcap"}  # commands whose trailing words belong to another program
 HIDDEN = {"extcap"}  # called by Wireshark, not by people
 
 
