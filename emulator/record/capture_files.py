@@ -66,6 +66,7 @@ class CaptureFile:
         name = f"{self._path.stem}-{self._number:04d}{self._path.suffix}" if self._rotates else self._path.name
         self._now = self._path.with_name(name)
         self._bytes = 0
+        self._head_bytes = 0  # names, interfaces and keys: many of them must not make a file a packet
         try:
             self._now.parent.mkdir(exist_ok=True)
             self._fd = os.open(self._now, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -79,7 +80,7 @@ class CaptureFile:
         if left_s >= (self._slice + 1) * self._limits.rotate_s:
             self._slice = floor(left_s / self._limits.rotate_s)
             return True
-        return self._bytes + unwritten_bytes >= self._limits.rotate_bytes
+        return self._bytes - self._head_bytes + unwritten_bytes >= self._limits.rotate_bytes
 
     def turn(self) -> None:
         """Go on to the next file; of the old ones only the newest stay."""
@@ -107,6 +108,7 @@ class CaptureFile:
                 os.ftruncate(self._fd, self._bytes)
             self.close()
         else:
+            self._head_bytes = self._head_bytes or sent
             self._bytes += sent
 
     def close(self) -> None:
