@@ -76,7 +76,8 @@ def _number(value: Any) -> float | None:
 
         for kind in ("duration", "rate", "size", "share"):
             try:
-                return float(parse(value, kind))
+                found = float(parse(value, kind))
             except ValueError:
                 continue
+            return found if math.isfinite(found) else None
     return None

@@ -87,7 +87,7 @@ def _figure(drawn: Sequence[Message], nodes: Sequence[str], window: Window) -> F
             axes.plot(*zip(*dots, strict=True), ".", color=colour, markersize=3, zorder=3)
     axes.set_yticks(range(len(nodes)), list(nodes))
     latest = max((one.arrived_s or one.sent_s for one in drawn), default=window.end_s)
-    over_time(axes).set(xlim=(window.start_s, max(window.end_s, latest)), ylim=(len(nodes) - 0.5, -0.5))
+    over_time(axes).set(xlim=(window.start_s, max(window.end_s, latest)), ylim=(max(len(nodes), 1) - 0.5, -0.5))
     axes.grid(visible=False)
     axes.hlines(range(len(nodes)), *axes.get_xlim(), colors=GRID, linewidth=0.6, zorder=1)
     axes.axvline(window.end_s, color=INK, linewidth=0.5, linestyle=":")
