@@ -28,7 +28,7 @@ TONES: dict[str, Tone] = {
     MISSING: "bad", MADE: "dim", CERTIFIED: "plain", EARLY: "good", COMMITTED: "plain", EARLY_COMMITTED: "good",
     LEADER: "warn",
 }  # fmt: skip
-LEGEND = "o made  + certified  e early-final  E committed, early before  # committed  L committed leader  - no block"
+LEGEND = "o made + certified e early # committed E both L leader - none"
 COMMIT, ANSWER = "committed", "early or committed"
 
 
@@ -244,7 +244,7 @@ class DagBftPanel(Panel):
             rows.append(
                 [self._names[number][:NAME], f"{told.round:,}", f"{told.made:,}", f"{told.committed:,}", share, silent]
             )
-        columns = ["validator", "round", "blocks", "committed", "early", "last block, s ago"]
+        columns = ["validator", "round", "blocks", "committed", "early", "silent s"]
         title = "Validators" if len(behind) == len(self._names) else f"The {len(rows)} validators furthest behind"
         return {"kind": "listing", "title": title, "columns": columns, "rows": rows}
 

@@ -1,25 +1,24 @@
 """Panel of an exploration: where the agent was step by step, what it has seen, which edges were away beside it.
 
-Invariant: a step is drawn as its host told of it. Missing edges are those between the agent and its neighbours, which
-the ports of its host show; of the others only their number is told, and only where a conductor sets them.
+Invariant: a step is drawn as its host told of it, and the order in which hosts' records come does not matter. Missing
+edges are those between the agent and its neighbours, which the ports of its host show; of the others only their number
+is told, and only where a conductor sets them.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.binned import Binned
-from emulator.protocol import Panel, Setup, Tone, Widget
+from emulator.protocol import Panel, Series, Setup, Tone, Widget
 
 ROWS = 40
 COLUMNS = 60  # steps in the grid
+POINTS = 60  # of the chart
 HERE, VISITED, AWAY, AWAY_VISITED, UNSEEN = "@", "o", "x", "X", "."
 TONES: dict[str, Tone] = {HERE: "good", VISITED: "plain", AWAY: "bad", AWAY_VISITED: "bad", UNSEEN: "dim"}
-LEGEND = (
-    f"{HERE} agent  {VISITED} visited  {UNSEEN} not visited  {AWAY} {AWAY_VISITED} edge to the agent away (visited: "
-    f"{AWAY_VISITED})"
-)
+LEGEND = f"{HERE} agent {VISITED} visited {UNSEEN} not yet {AWAY} {AWAY_VISITED} the same, edge to the agent away"
 
 
 class ExplorerPanel(Panel):
@@ -41,7 +40,6 @@ class ExplorerPanel(Panel):
         self._most = int(config.get("max_steps", 0))
         self._first: dict[int, int] = {}  # node: step in which it was first visited
         self._steps: dict[int, tuple[int, frozenset[int]]] = {}  # the last ones: node, neighbours beyond its doors
-        self._seen = Binned(1.0, step=1.0)
         self._latest: Mapping[str, Any] = {}
         self._failed = self._late = 0
         self._away: int | None = None  # edges, as the conductor set them last
@@ -50,21 +48,23 @@ class ExplorerPanel(Panel):
         if kind == "explore":
             step, at = int(data["step"]), int(data["node"])
             away = frozenset(self._neighbours.get(at, set()).difference(data["doors"]))
-            self._first.setdefault(at, step)
+            self._visit(at, step)
             self._steps[step] = (at, away)
             while len(self._steps) > COLUMNS:
                 del self._steps[min(self._steps)]
             if step >= int(self._latest.get("step", 0)):
                 self._latest = dict(data)
-            self._seen.add("nodes seen", step, len(self._first))
         elif kind == "carried":
             if (number := _number(node)) >= 0:
-                self._first.setdefault(number, int(data["step"]) + 1)
+                self._visit(number, int(data["step"]) + 1)
             self._late += not data["in_slot"]
         elif kind == "carry-failed":
             self._failed += 1
         elif kind == "edges":
             self._away = len(self._edges) - len(data["present"])
+
+    def _visit(self, node: int, step: int) -> None:
+        self._first[node] = min(step, self._first.get(node, step))
 
     def widgets(self, t_s: float) -> list[Widget]:
         shown: list[Widget] = []
@@ -76,10 +76,21 @@ class ExplorerPanel(Panel):
                 title += f", {len(rows)} of {self._nodes:,} nodes"
             shown.append({"kind": "grid", "title": title, "rows": rows, "tones": TONES, "legend": LEGEND})
         shown.append({"kind": "facts", "rows": self._facts()})
-        chart = self._seen.chart("Nodes seen", "step", "nodes")
-        if chart is not None:
-            shown.append(chart)
+        if self._first:
+            shown.append(self._seen())
         return shown
+
+    def _seen(self) -> Widget:
+        """Nodes seen by the begin of each step, or of some steps where there are many."""
+        firsts = sorted(self._first.values())
+        last = max(int(self._latest.get("step", 0)), firsts[-1])
+        steps = [*range(0, last, last // POINTS + 1), last]
+        values: list[float | None] = [bisect_right(firsts, step) for step in steps]
+        x = [float(step) for step in steps]
+        series: Series = {"name": "nodes seen", "values": values}
+        return {
+            "kind": "chart", "title": "Nodes seen", "x_label": "step", "y_label": "nodes", "x": x, "series": [series],
+        }  # fmt: skip
 
     def _drawn(self) -> range:
         """The nodes with a row: all, or as many as there is room for around the agent."""

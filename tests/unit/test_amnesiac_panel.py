@@ -27,7 +27,7 @@ def told(graph: Graph, adversary: str) -> tuple[AmnesiacPanel, Play]:
             fate = against.fate(round, edge)
             if fate != LOST:
                 arrivals.setdefault(round + fate, set()).add(edge)
-    for round in range(1, ROUNDS + 2):
+    for round in range(1, ROUNDS + 2 + against.max_delay):
         for node in range(graph.nodes):
             to = [f"n{b}" for a, b in played.sends.get(round, []) if a == node]
             heard = [f"n{a}" for a, b in sorted(arrivals.get(round - 1, ())) if b == node]
@@ -45,7 +45,7 @@ def panel(graph: Graph, against: Adversary, **more: Any) -> AmnesiacPanel:
         if fate not in (0, LOST)
     ]
     config = {
-        "edges": [[f"n{a}", f"n{b}"] for a, b in graph.edges], "sources": ["n0"], "rounds": ROUNDS,
+        "edges": [[f"n{a}", f"n{b}"] for a, b in graph.edges], "sources": ["n0"], "rounds": ROUNDS, "slot_s": 0.04,
         "prefix": against.prefix, "period": against.period, "delays": delays,
     }  # fmt: skip
     return AmnesiacPanel(
@@ -57,13 +57,13 @@ def cycle(nodes: int) -> Graph:
     return Graph.of(nodes, [(node, (node + 1) % nodes) for node in range(nodes)])
 
 
-def facts(of: AmnesiacPanel) -> dict[str, str]:
-    (found,) = [widget for widget in of.widgets(1.0) if widget["kind"] == "facts"]
+def facts(of: AmnesiacPanel, t_s: float = 9.0) -> dict[str, str]:
+    (found,) = [widget for widget in of.widgets(t_s) if widget["kind"] == "facts"]
     return {row[0]: row[1] for row in found["rows"]}
 
 
-def rows(of: AmnesiacPanel) -> dict[str, str]:
-    (found,) = [widget for widget in of.widgets(1.0) if widget["kind"] == "grid"]
+def rows(of: AmnesiacPanel, t_s: float = 9.0) -> dict[str, str]:
+    (found,) = [widget for widget in of.widgets(t_s) if widget["kind"] == "grid"]
     return dict(found["rows"])
 
 
@@ -95,8 +95,26 @@ def test_a_lost_message_shows_at_its_receiver() -> None:
 def test_what_is_under_way_is_not_lost() -> None:
     of = panel(cycle(6), Adversary())
     of.event(0.04, "n0", "flood", {"round": 1, "to": ["n1", "n5"], "heard": [], "received": 0, "in_slot": 0})
-    assert rows(of)["n1"] == " "
-    assert facts(of)["lost on the way"] == "0"
+    assert rows(of, 0.5)["n1"] == " "
+    assert facts(of, 0.5)["lost on the way"] == "0"
+    of.event(0.04, "n1", "flood", {"round": 2, "to": ["n2"], "heard": ["n0"], "received": 1, "in_slot": 1})
+    assert rows(of)["n1"] == "v^"
+    assert rows(of)["n5"][0] == "x"
+
+
+def test_the_order_of_records_does_not_matter() -> None:
+    records = [
+        ("n0", {"round": 1, "to": ["n1", "n5"], "heard": [], "received": 0, "in_slot": 0}),
+        ("n1", {"round": 2, "to": ["n2"], "heard": ["n0"], "received": 1, "in_slot": 1}),
+        ("n2", {"round": 3, "to": ["n3"], "heard": ["n1"], "received": 1, "in_slot": 1}),
+    ]
+    shown = []
+    for order in (records, records[::-1]):
+        of = panel(cycle(6), Adversary())
+        for node, fields in order:
+            of.event(1.0, node, "flood", fields)
+        shown.append(of.widgets(9.0))
+    assert shown[0] == shown[1]
 
 
 def test_predictions_stand_beside() -> None:
