@@ -11,7 +11,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
-from emulator.record.snapshot import ContactRow
+from emulator.record.snapshot import ContactRow, WorldMap
 from emulator.runtime.outlook import CONTACTS, AskedNow, Outlook
 from emulator.schedule.ring import RowRing
 
@@ -89,6 +89,11 @@ class Hindsight(Outlook):
         if self._network.end_spec(end).knots is None and self.row(t_s) is None:
             return AskedNow(float("nan"), float("inf"), 0.0, True, -1)
         return super().asked(end, t_s)
+
+    def world(self, t_s: float, pairs: Iterable[tuple[str, str]]) -> WorldMap | None:
+        """As live, with all at their places of just this instant."""
+        self._mapped_s = float("-inf")
+        return super().world(t_s, pairs)
 
     def contacts(self, t_s: float, wanted: Iterable[int] | None = None) -> list[ContactRow]:
         """Who served each moving link, before and after the cursor."""
