@@ -44,8 +44,8 @@ code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: 
   .tools, nav { display: none; } .scroll.long { max-height: none; } }
 """
 POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src '{HASH}'; base-uri 'none'; form-action 'none'"
-_NUMBER = 'number"'  # in the class of a cell
-LONG = 20  # rows past which a table scrolls by itself
+_RIGHT = re.compile(r"[+-]?\d|-?$|unlimited$|varies$|true$|false$")
+LONG = 30  # rows past which a table scrolls by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +101,14 @@ def command(text: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Row], name: str = "") -> str:
-    """A table; cells that begin with a digit or a sign before one stand to the right.
+    """A table; columns stand to the right whose cells all begin with a digit or a sign before one, or have no value.
 
     With a `name` (of its CSV file) it can be sorted, filtered and downloaded.
     """
-    cells = [list(map(_cell, row)) for row in rows]
-    lines = [f"<tr>{''.join(row)}</tr>\n" for row in cells]
-    right = [bool(cells) and all(_NUMBER in row[column] for row in cells) for column in range(len(header))]
+    cells = [[Cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    columns = [[row[column].text for row in cells] for column in range(len(header))]
+    right = [bool(texts) and all(map(_RIGHT.match, texts)) for texts in columns]
+    lines = [f"<tr>{''.join(map(_cell, row, right))}</tr>\n" for row in cells]
     titles = zip(header, right, strict=True)
     head = "".join(f'<th scope="col"{_class("number" * at_right)}>{escape(title)}</th>' for title, at_right in titles)
     known = f' data-name="{escape(name, quote=True)}"' if name else ""
@@ -129,9 +130,8 @@ def figure(name: str, title: str, caption: str, svg: str) -> str:
     return f"<figure>\n{head}{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def _cell(cell: str | Cell) -> str:
-    one = Cell(cell) if isinstance(cell, str) else cell
-    classes = " ".join(filter(None, (one.kind, "number" if re.match(r"[+-]?\d", one.text) else "")))
+def _cell(one: Cell, right: bool) -> str:
+    classes = " ".join(filter(None, (one.kind, "number" * right)))
     value = "" if one.value is None else f' data-value="{one.value!r}"'
     return f"<td{_class(classes)}{value}>{escape(one.text)}</td>"
 

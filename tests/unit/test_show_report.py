@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
-from emulator.errors import DataError
+from emulator.cli.report import report
+from emulator.errors import DataError, UsageError
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.sweep import Sweep
 from emulator.record.verdict import Verdict
-from emulator.show.report import write_report
+from emulator.show.report import Window, write_report
 
 ANALYSIS = """
 from emulator.show import drawing
@@ -186,3 +187,35 @@ def test_folder_that_cannot_be_written_or_read(tmp_path):
     (folder / "report.html").mkdir()
     with pytest.raises(DataError, match=r"report\.html"):
         write_report(folder)
+
+
+def test_the_command_prints_the_page_and_draws_a_window(tmp_path, capsys):
+    folder = finished(tmp_path)
+    report(str(folder), runs=tmp_path, window="0.5s:2s", nodes=["*"])
+    assert capsys.readouterr().out == f"{folder / 'report.html'}\n"
+    assert "0 messages sent from 0.5 to 2 s" in Page((folder / "report.html").read_text()).text
+    with pytest.raises(UsageError, match="--nodes without --window"):
+        report(str(folder), runs=tmp_path, nodes=["a"])
+
+
+def test_a_sweep_has_no_window(tmp_path):
+    sweep = Sweep.create(tmp_path, "plurality", {}, 1)
+    sweep.save()
+    with pytest.raises(UsageError, match="of one run"):
+        write_report(sweep.path, Window(0.0, 1.0))
+
+
+def test_long_logs_are_cut_in_the_middle_of_each_kind(tmp_path):
+    import polars as pl
+
+    from emulator.show.report.events import MOST_EVENTS, chosen
+
+    kinds = ["tick"] * 5000 + ["action"] + ["tock"] * 100
+    frame = pl.DataFrame({"t_s": [float(number) for number in range(len(kinds))], "kind": kinds})
+    kept = chosen(frame)
+    assert kept.height == MOST_EVENTS
+    assert kept["t_s"].is_sorted()
+    assert kept.filter(pl.col("kind") == "action").height == 1
+    assert kept.filter(pl.col("kind") == "tock").height == 100
+    ticks = kept.filter(pl.col("kind") == "tick")["t_s"].to_list()
+    assert (ticks[0], ticks[-1]) == (0.0, 4999.0)

@@ -6,15 +6,20 @@ out of the report, which says so.
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from emulator.record.load import Run
 
 if TYPE_CHECKING:
     from emulator.network import EndSpec, Network, Row
+
+NO_NETWORK = {"program", "action", "expect", "capture", "prediction", "parameters", "rounds", "fidelity"}  # tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +67,12 @@ class Paths:
 
 
 def asked_of(run: Run) -> Asked:
-    """Build the network of the run's scenario again."""
-    from emulator.runtime.handle import build_network
-    from emulator.scenario import load
-
+    """Build the network of the run's scenario again, of which its programs and their configuration are no part."""
     try:
-        network = build_network(load(str(run.path / "scenario.toml")))
+        network = _network(run.document)
     except Exception as error:  # of a module of the scenario's own, which may do anything
-        said = str(error).splitlines() or [repr(error)]
-        return Asked(trouble=f"the network cannot be built again: {said[0]}")
+        said = " ".join(str(error).split()) or repr(error)
+        return Asked(trouble=f"the network cannot be built again: {said[:200]}")
     names: dict[str, str] = {}
     for node in network.nodes:
         names |= {address: node.name for address in (node.ipv4, node.ipv6) if address}
@@ -80,6 +82,17 @@ def asked_of(run: Run) -> Asked:
                 names[address.partition("/")[0]] = network.nodes[node_number].name
     grants = {network.end_name(end): _grant(network, end) for end in range(2 * len(network.links))}
     return Asked(grants, names, [network.nodes[number].name for number in network.live], "", Paths(network))
+
+
+def _network(document: Mapping[str, Any]) -> Network:
+    from emulator.runtime.handle import build_network
+    from emulator.scenario import load
+    from emulator.scenario.writer import dumps
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scenario.toml"
+        path.write_text(dumps({key: value for key, value in document.items() if key not in NO_NETWORK}))
+        return build_network(load(str(path)))
 
 
 def _grant(network: Network, end: int) -> Grant:
