@@ -35,7 +35,7 @@ def run_of(tmp_path, text=SCENARIO):
 def test_grants_names_and_paths(tmp_path):
     asked = asked_of(run_of(tmp_path))
     assert asked.trouble == ""
-    assert list(asked.grants) == ["a:hub", "hub:a", "hub:b", "b:hub"]
+    assert list(asked.grants) == ["a:eth0", "hub:eth0", "hub:eth1", "b:eth0"]
     grants = list(asked.grants.values())
     assert grants[0] == Grant(2e6, 0.01)
     assert grants[2] == Grant(inf, 0.0)
