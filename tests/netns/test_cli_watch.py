@@ -1,0 +1,80 @@
+"""`skyloom watch` beside a real run: one snapshot as JSON, then plain lines to its end, then the same run replayed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from emulator.errors import PlatformError
+from emulator.fabric import sandbox
+
+pytestmark = pytest.mark.netns
+
+SCENARIO = """
+name = "pair"
+duration = "4 s"
+topology = "topologies.links"
+[fidelity]
+lateness_p99 = "1 s"
+[[link]]
+a = "a"
+b = "b"
+delay = "5 ms"
+rate = "10 Mbit/s"
+[[program]]
+name = "probe"
+nodes = ["*"]
+run = "nodes.traffic.probe:Probe"
+config = { interval = "50 ms" }
+"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _possible():
+    try:
+        sandbox.check_tun()
+    except PlatformError as error:
+        pytest.skip(str(error))
+    if os.geteuid() != 0:
+        pytest.skip("needs root here; the sandbox's own tests cover user namespaces")
+
+
+def skyloom(*words):
+    command = [sys.executable, "-m", "emulator.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_watching_a_run_and_then_its_replay(tmp_path):
+    (tmp_path / "pair.toml").write_text(SCENARIO)
+    runs = tmp_path / "runs"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "emulator.cli", "run", tmp_path / "pair.toml", "--no-tui", "--runs", runs],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert any("play" in line for line in run.stderr)  # it plays by now
+        folder = next((runs / "pair").glob("*Z-*"))
+        run_id = folder.name.rpartition("-")[2]
+        shown = skyloom("watch", run_id[:5], "--json")
+        assert shown.returncode == 0, shown.stderr
+        snapshot = json.loads(shown.stdout)
+        assert (snapshot["scenario"], snapshot["run_id"], snapshot["phase"]) == ("pair", run_id, "play")
+        followed = skyloom("watch", folder, "--no-tui")
+        assert followed.returncode == 0, followed.stderr
+        assert "pair play" in followed.stderr
+        assert "PASS" in followed.stdout
+        assert run.wait(timeout=30) == 0
+    finally:
+        run.kill()
+        run.communicate()
+    replayed = skyloom("watch", "latest", "--runs", runs, "--at", "3s", "--json")
+    assert replayed.returncode == 0, replayed.stderr
+    snapshot = json.loads(replayed.stdout)
+    assert snapshot["t_s"] == 3.0
+    assert {row["pair"] for row in snapshot["probes"]} == {"a → b", "b → a"}
+    assert all(row["sent"] >= 20 and "error_ms" in row for row in snapshot["probes"])
+    assert {row["end"] for row in snapshot["links"]} == {"a:eth0", "b:eth0"}
