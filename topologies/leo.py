@@ -33,6 +33,7 @@ from topologies.leo_timeline import LeoTimeline, Plant
 __all__ = ["Config", "LeoTopo", "build"]
 
 DEFAULT_EPOCH = Epoch(2_461_041.5, 0.0)  # 2026-01-01 00:00 UTC
+SITE_S = 250e-6  # from the router of a point of presence to the host there
 COVERAGE_STEP_S = 10.0  # between the instants of a long run at which a station is looked for a satellite
 
 
@@ -43,7 +44,7 @@ def build(config: Config, options: BuildOptions) -> LeoTopo:
 
 class LeoTopo(Topo):  # type: ignore[misc]
     """Satellites `sat-…` with ports isl0 … isl3 and down, stations `gs-…` with port up, gateways `gw-…` with ports
-    ant0 …, points of presence `pop-…`, fibres between ports fibre0 …"""
+    ant0 …, points of presence `edge-…` with a host `pop-…` each, fibres between ports fibre0 …"""
 
     timeline: LeoTimeline
 
@@ -106,10 +107,15 @@ class LeoTopo(Topo):  # type: ignore[misc]
         return live
 
     def _behind(self) -> list[tuple[tuple[Site, ...], str, str, bool]]:
-        """Gateways, points of presence, and the server: (sites, prefix of the name, role, whether always live)."""
+        """Gateways, routers of points of presence, hosts there, and the server: (sites, prefix of the name, role,
+        whether always live). The hosts are leaves: a live router would learn of changed routes later than the relay."""
         if self.sites is None:
             return []
-        found = [(self.sites.gateways, "gw-", "gateway", False), (self.sites.pops, "pop-", "point of presence", True)]
+        found = [
+            (self.sites.gateways, "gw-", "gateway", False),
+            (self.sites.pops, "edge-", "point of presence", False),
+            (self.sites.pops, "pop-", "host", True),
+        ]
         if self.config.gateways.server_delay_s is not None:
             pop = self.sites.pops[self.sites.home[0]]
             found.append(((Site("server", pop.lat_deg, pop.lon_deg),), "", "host", True))
@@ -159,11 +165,12 @@ class LeoTopo(Topo):  # type: ignore[misc]
                 number += 1
         first = len(self.constellation) + len(self.places)
         fibre = np.where(sites.fibre < 0, first - 1 - sites.fibre, first + len(sites.gateways) + sites.fibre)
-        fibre_s = sites.fibre_s
+        pops, edge = len(sites.pops), first + len(sites.gateways)
+        local = np.stack([edge + np.arange(pops), edge + pops + np.arange(pops)], axis=1)
+        fibre, fibre_s = np.concatenate([fibre, local]), np.concatenate([sites.fibre_s, np.full(pops, SITE_S)])
         names = [f"{mark}{site.name}" for group, mark, *_ in self._behind() for site in group]
         if self.config.gateways.server_delay_s is not None:
-            server, pop = first + len(names) - 1, first + len(sites.gateways) + int(sites.home[0])
-            fibre = np.concatenate([fibre, [[server, pop]]])
+            fibre = np.concatenate([fibre, [[edge + int(sites.home[0]), first + len(names) - 1]]])
             fibre_s = np.append(fibre_s, self.config.gateways.server_delay_s)
         ports: Counter[str] = Counter()
         for place, ends in enumerate((fibre - first).tolist()):

@@ -221,7 +221,7 @@ class Gateways(Table):
     """Elevation mask of the gateways' antennas."""
     antennas: int = Field(8, ge=1, le=64)
     """Antennas of each gateway, one satellite each."""
-    spread_s: units.Duration = 0.0005
+    spread_s: units.Duration = 0.001
     """How much longer one way a gateway's path may be to be drawn with 1/e of the odds of another."""
     rate_bps: PositiveRate = 10e9
     """Rate of a feeder link and of a fibre, each direction."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.network import FineTables, Floats
-from topologies.access.model import BURSTS, DOWN, UP, AccessModel
+from topologies.access.model import DOWN, GAPS, UP, AccessModel
 
 SIDE_S = 1e-9  # values just before and just after a break are those this far from it
 
@@ -29,7 +29,7 @@ def knots_a_step(model: AccessModel, step_s: float) -> int:
     """Knots that an end may need in one step."""
     steps = ceil(step_s / model.constants.load_step_s) + 2
     grants = ceil(model.most_grants_a_second * step_s) + ceil(steps)
-    return 2 + 2 * (steps + grants + 1 + 2 * BURSTS)
+    return 2 + 2 * (steps + grants + 1 + 2 * GAPS)
 
 
 def compile_step(

@@ -30,10 +30,11 @@ Places = NDArray[np.int64]
 UP, DOWN = 0, 1
 RELEASE = 1e-4  # packets that waited for a grant leave within this share of the interval: order and rate stay defined
 EDGE_BEFORE_S, EDGE_AFTER_S = 0.1, 1.0  # around the edge of a slot, where losses gather
-BURSTS = 2  # bursts of losses that a slot may have, each way
+BURSTS, BLIPS = 2, 4  # bursts and blips that a slot may have at most, each way
+GAPS = BURSTS + BLIPS
 LONGEST_BURST_S = 3.0
 DIP_S = 1.0  # first and last second of a slot have lower rates
-_PEAK, _LOAD, _INSIDE, _PHASE, _OUTAGE, _BURST = range(6)  # what is drawn: a counter of the stream
+_PEAK, _LOAD, _INSIDE, _PHASE, _OUTAGE, _GAP = range(6)  # what is drawn: a counter of the stream
 
 
 class Values(NamedTuple):
@@ -55,7 +56,7 @@ class _Slot:
     grants: Floats  # (S, J) grants in the load step
     phase: Floats  # (S) of the grants, share of their interval
     outage_s: Floats  # (S) how long the slot begins with an interruption
-    burst: tuple[Floats, Floats]  # (S, BURSTS) begin, end; two ways stacked below
+    gaps: tuple[Floats, Floats]  # begin and end of bursts, then blips, (2, S, GAPS) each
 
 
 class AccessModel:
@@ -118,7 +119,7 @@ class AccessModel:
         outage_s = np.where(struck, uniform(keys, number, _OUTAGE, 1) * const.longest_outage_s, 0.0)
         return _Slot(
             begin_s, (odds[0], odds[1]), (rates[0], rates[1]), grants, uniform(keys, number, _PHASE),
-            outage_s, self._bursts(number, begin_s),
+            outage_s, self._gaps(number, begin_s),
         )  # fmt: skip
 
     def _inside(self, number: int, way: int) -> Floats:
@@ -130,19 +131,21 @@ class AccessModel:
             shock[:, step] = keep * shock[:, step - 1] + np.sqrt(1 - keep * keep) * shock[:, step]
         return shock
 
-    def _bursts(self, number: int, begin_s: float) -> tuple[Floats, Floats]:
-        """Begin and end of the bursts of losses, (2, S, BURSTS) each; begin = end where there is none."""
+    def _gaps(self, number: int, begin_s: float) -> tuple[Floats, Floats]:
+        """Begin and end of bursts and blips, (2, S, GAPS) each; begin = end where there is none."""
         const = self.constants
-        keys, way = self._keys[:, None], np.arange(2)[:, None, None]
-        which = np.arange(BURSTS)
-        there = uniform(keys, number, _BURST, way, which, 0) < const.burst / BURSTS
-        edge = uniform(keys, number, _BURST, way, which, 1) < const.burst_at_edge
-        place = uniform(keys, number, _BURST, way, which, 2)
+        keys, way, which = self._keys[:, None], np.arange(2)[:, None, None], np.arange(GAPS)
+        burst = which < BURSTS
+        chance = np.where(burst, const.burst / BURSTS, const.blips / BLIPS)
+        there = uniform(keys, number, _GAP, way, which, 0) < chance
+        edge = burst & (uniform(keys, number, _GAP, way, which, 1) < const.burst_at_edge)
+        place = uniform(keys, number, _GAP, way, which, 2)
         near = place * (EDGE_BEFORE_S + EDGE_AFTER_S)
         at_edge = np.where(near < EDGE_AFTER_S, near, const.slot_s - EDGE_BEFORE_S + near - EDGE_AFTER_S)
         start = begin_s + np.where(edge, at_edge, place * const.slot_s)
-        length = const.burst_s * np.exp(const.burst_spread * normal(keys, number, _BURST, way, which, 3))
-        length = np.minimum(length, LONGEST_BURST_S)
+        long = const.burst_s * np.exp(const.burst_spread * normal(keys, number, _GAP, way, which, 3))
+        short = const.longest_blip_s * uniform(keys, number, _GAP, way, which, 4)
+        length = np.where(burst, np.minimum(long, LONGEST_BURST_S), short)
         stop = np.minimum(start + np.where(there, length, 0.0), begin_s + const.slot_s)
         return start, np.maximum(start, stop)
 
@@ -168,9 +171,12 @@ class AccessModel:
             delay += (1 - RELEASE) * self._wait(number, slot, since, step, row)
         else:
             delay = const.processing_down_s + const.frame_s / 2 + const.queue_down_s * odds
-        begin, end = slot.burst[0][way], slot.burst[1][way]
-        lost = ((t_s[:, :, None] >= begin[:, None]) & (t_s[:, :, None] < end[:, None])).any(axis=2)
-        loss = np.where(lost, max(const.burst_loss, const.loss), const.loss)
+        loss = np.full(t_s.shape, const.loss)
+        for gap in range(GAPS):
+            begin, end = slot.gaps[0][way, :, gap, None], slot.gaps[1][way, :, gap, None]
+            if (end > begin).any():
+                inside = (t_s >= begin) & (t_s < end)
+                loss = np.where(inside, max(const.burst_loss if gap < BURSTS else 1.0, const.loss), loss)
         return Values(delay, slot.rate_bps[way][row, step], loss, since >= slot.outage_s[:, None])
 
     def _wait(self, number: int, slot: _Slot, since: Floats, step: Places, row: Places) -> Floats:
@@ -196,7 +202,7 @@ class AccessModel:
         last = min(self._steps - 1, int((end_s - slot.begin_s) / span) + 1)
         steps = np.arange(first, last + 1)
         edges = np.broadcast_to(slot.begin_s + steps * span, (len(self), len(steps)))
-        times = [edges, slot.begin_s + slot.outage_s[:, None], slot.burst[0][way], slot.burst[1][way]]
+        times = [edges, slot.begin_s + slot.outage_s[:, None], slot.gaps[0][way], slot.gaps[1][way]]
         if way == UP:
             count = slot.grants[:, steps]
             turn = np.arange(int(count.max()))

@@ -51,12 +51,13 @@ class Terminal(Table):
     slot_phase_s: Duration = 12.0
     """Second of the minute (UTC) at which a slot begins, and every slot after it."""
 
-    elevation_deg: float = Field(62.0, ge=0, le=90)
+    elevation_deg: float = Field(66.9, ge=0, le=90)
     """Elevation of the satellites that are chosen most."""
-    elevation_spread_deg: float = Field(11.0, gt=0)
+    elevation_spread_deg: float = Field(12.3, gt=0)
     """How far (one standard deviation) the choice strays from it."""
-    pole_weight: float = 0.4
-    """Preference for satellites on the pole's side: weight of the horizontal direction cosine in the score."""
+    pole_weight: float = -0.17
+    """Weight of the direction cosine towards the nearer pole in the score. The poleward lean that is seen comes from
+    the shell, whose satellites crowd there, and from the arc below."""
     arc_exclusion_deg: float = Field(18.0, ge=0, le=90)
     """Satellites this close to the geostationary arc are not used."""
 
@@ -83,11 +84,11 @@ class Terminal(Table):
     """Standard deviation of the logarithm of the downlink's odds of load, from slot to slot."""
     load_spread_up: float = Field(0.5, ge=0)
     """The same of the uplink."""
-    load_jitter: float = Field(0.3, ge=0)
+    load_jitter: float = Field(0.7, ge=0)
     """The same within a slot, both ways."""
-    load_step_s: Span = 0.5
+    load_step_s: Span = 0.25
     """How often the load changes within a slot; a slot is a multiple of it."""
-    load_correlation_s: Duration = 1.5
+    load_correlation_s: Duration = 0.5
     """Time in which what the load did within a slot is forgotten to 1/e."""
 
     peak_down_bps: Speed = 360e6
@@ -109,13 +110,17 @@ class Terminal(Table):
     )  # fmt: skip
     """Rates in rain as a share of those without; delays do not change."""
 
-    outage: Chance = 0.3
+    outage: Chance = 0.2
     """Chance that a change of slot interrupts the link."""
     longest_outage_s: Duration = 0.15
     """Interruptions last up to this long, evenly spread, from the edge of the slot on."""
-    loss: Chance = 0.0006
-    """Loss of single packets at any time, each way."""
-    burst: Chance = 0.1
+    loss: Chance = 0.0
+    """Loss of single packets at any time, each way; independent losses at high rates are not what is seen."""
+    blips: float = Field(0.5, ge=0, le=4)
+    """Mean number of very short gaps in a slot, each way: what loses one probe of a train."""
+    longest_blip_s: Duration = 0.02
+    """Blips last up to this long, evenly spread."""
+    burst: Chance = 0.05
     """Chance of a burst of losses in a slot, each way."""
     burst_at_edge: Chance = 0.7
     """Share of the bursts that lie in the last 100 ms or the first second of their slot."""
