@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.show import drawing
 from emulator.show.drawing import Drawing
-from scenarios.leo_access.emulated import BENT_PIPE, DOWN, END_TO_END, UP, Emulated
+from scenarios.leo_access.emulated import BENT_PIPE, DOWN, END_TO_END, UP, Emulated, pooled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ PLACES = ((BENT_PIPE, "bent pipe"), (END_TO_END, "end to end"))
 def of_run(seen: Emulated) -> list[Drawing]:
     """Round trips (means of runs of pings) and throughput of one run."""
     made = []
-    trips = [(name, seen.means_s(program) * 1e3) for program, name in PLACES]
+    trips = [(name, pooled(seen.means_s(program)) * 1e3) for program, name in PLACES]
     if any(len(values) for _, values in trips):
         figure, axes = drawing.new()
         for colour, (name, values) in zip(drawing.PALETTE, trips, strict=False):
@@ -52,7 +52,7 @@ def of_validation(measured: Measured, emulated: Emulated, rivals: Mapping[str, E
     made = [_bent_pipe(measured, emulated, rivals)]
     if box := measured.box("rtt_end_to_end"):
         figure, axes = drawing.new()
-        _box_and_steps(axes, box, emulated.means_s(END_TO_END) * 1e3)
+        _box_and_steps(axes, box, pooled(emulated.means_s(END_TO_END)) * 1e3)
         axes.set(xlabel="end-to-end round trip, mean of a run of pings, in ms", ylabel="share", ylim=(0, 1))
         axes.legend()
         made.append(Drawing("end-to-end", "End-to-end round trips", f"{QUARTERS} Steps: emulated.", figure))
@@ -66,16 +66,16 @@ def _bent_pipe(measured: Measured, emulated: Emulated, rivals: Mapping[str, Emul
     figure, axes = drawing.new()
     box = measured.box("rtt_bent_pipe")
     if box is not None:
-        _box_and_steps(axes, box, emulated.means_s(BENT_PIPE) * 1e3)
+        _box_and_steps(axes, box, pooled(emulated.means_s(BENT_PIPE)) * 1e3)
         what = "mean of a run of pings, "
         caption = f"{QUARTERS} Steps: emulated, and what the rules of other emulators give for the same place."
     else:
         for trace in measured.slots:
             steps(axes, trace.rtt_s * 1e3, drawing.INK, f"measured, {len(trace.t_s):,} pings", linewidth=1.6)
-        steps(axes, emulated.singles_s(BENT_PIPE) * 1e3, drawing.PALETTE[0], "emulated", linewidth=1.6)
+        steps(axes, pooled(emulated.singles_s(BENT_PIPE)) * 1e3, drawing.PALETTE[0], "emulated", linewidth=1.6)
         what, caption = "", "Single pings, and what the rules of other emulators give for the same place."
     for colour, (rival, seen) in zip(drawing.PALETTE[1:], rivals.items(), strict=False):
-        steps(axes, seen.singles_s(BENT_PIPE) * 1e3, colour, f"rule of {rival}", linestyle="--")
+        steps(axes, pooled(seen.singles_s(BENT_PIPE)) * 1e3, colour, f"rule of {rival}", linestyle="--")
     axes.set(xlabel=f"bent-pipe round trip, {what}in ms", ylabel="share", xlim=(0, None), ylim=(0, 1))
     axes.legend(loc="lower right")
     return Drawing("bent-pipe", "Bent-pipe round trips", caption, figure)

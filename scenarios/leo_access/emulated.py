@@ -16,7 +16,7 @@ import numpy as np
 
 from emulator.errors import DataError
 from emulator.network import Floats
-from scenarios.leo_access.estimators import RUN_PACKETS, run_means
+from scenarios.leo_access.estimators import RUN_PACKETS, by_slot, run_means
 
 if TYPE_CHECKING:
     import polars
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from emulator.record.load import Run
 
 BENT_PIPE, END_TO_END = "bent-pipe", "end-to-end"  # names of the programs that probe
+PHASE_S = 12.0  # of slots
 RUN_S = 5.0  # of a ping run: 250 probes, 20 ms apart
 DOWN, UP = "down", "up"
 
@@ -59,19 +60,20 @@ class Emulated:
         """Times and round trips of each terminal, as the estimators take them."""
         return [(one.t_s, one.rtt_s) for one in self.series.get(program, [])]
 
-    def singles_s(self, program: str) -> Floats:
-        """Every answered round trip."""
-        values = [one.rtt_s[np.isfinite(one.rtt_s)] for one in self.series.get(program, [])]
-        return np.concatenate(values) if values else np.zeros(0)
+    def singles_s(self, program: str) -> list[Floats]:
+        """Answered round trips, those of one slot of one terminal together."""
+        return [group for one in self.series.get(program, []) for group in by_slot(one.t_s, one.rtt_s, PHASE_S)[1]]
 
-    def means_s(self, program: str) -> Floats:
-        """Mean round trips of runs of RUN_S, as a `ping` of so long prints them."""
+    def means_s(self, program: str) -> list[Floats]:
+        """Mean round trips of runs of RUN_S, as a `ping` of so long prints them; those of a slot together."""
         means = []
         for one in self.series.get(program, []):
             if len(one.t_s) > 1:
-                packets = max(1, round(RUN_S / float(np.median(np.diff(one.t_s)))))
-                means.append(run_means(one.rtt_s, min(packets, RUN_PACKETS)))
-        return np.concatenate(means) if means else np.zeros(0)
+                packets = min(RUN_PACKETS, max(1, round(RUN_S / float(np.median(np.diff(one.t_s))))))
+                own = run_means(one.rtt_s, packets)
+                begin_s = one.t_s[: len(one.t_s) // packets * packets : packets]
+                means += by_slot(begin_s, own, PHASE_S)[1]
+        return means
 
     def bps(self, direction: str, hour: float | None = None, rain_mm_h: float | None = None) -> Floats:
         """Throughput of flows in dry hours, or of those in one class of rain."""
@@ -84,6 +86,11 @@ class Emulated:
                 and (hour is None or flow.hour == hour)
             ]
         )
+
+
+def pooled(groups: list[Floats]) -> Floats:
+    """All values of some groups."""
+    return np.concatenate(groups) if groups else np.zeros(0)
 
 
 def read(run: Run) -> Emulated:

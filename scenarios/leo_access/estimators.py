@@ -58,11 +58,10 @@ def box(values: Floats) -> BoxStatistics:
 
 
 def run_means(rtt_s: Floats, packets: int) -> Floats:
-    """Mean round trip of each whole run of so many probes, as ping prints it; runs that lost all are left out."""
+    """Mean round trip of each whole run of so many probes, as ping prints it; NaN where a run lost all."""
     runs = rtt_s[: len(rtt_s) // packets * packets].reshape(-1, packets)
-    answered = np.isfinite(runs)
-    some = answered.any(axis=1)
-    means: Floats = np.nansum(runs[some], axis=1) / answered[some].sum(axis=1)
+    answered = np.isfinite(runs).sum(axis=1)
+    means: Floats = np.divide(np.nansum(runs, axis=1), answered, out=np.full(len(runs), np.nan), where=answered > 0)
     return means
 
 
@@ -76,7 +75,7 @@ def signature(series: Sequence[tuple[Floats, Floats]], phase_s: float | None = N
     phase = float(phases[int(np.argmin(left))])
     medians, deviations, steps = [], [], []
     for t_s, rtt_s in series:
-        slots, groups = _slots(t_s, rtt_s, phase)
+        slots, groups = by_slot(t_s, rtt_s, phase)
         full = [(slot, group) for slot, group in zip(slots, groups, strict=True) if len(group) >= LEAST_IN_SLOT]
         own = [float(np.median(group)) for _, group in full]
         steps += [abs(own[i + 1] - own[i]) for i in range(len(own) - 1) if full[i + 1][0] == full[i][0] + 1]
@@ -118,17 +117,20 @@ def share_at_most(values: Floats, at: Floats) -> Floats:
     return shares
 
 
-def spread_of(values: Floats, statistic_share: float, seed: int, times: int = 200) -> float:
-    """Standard error of a quantile by drawing the values again (bootstrap); NaN where there are fewer than two."""
-    values = values[np.isfinite(values)]
-    if len(values) < 2:
+def spread_of(groups: Sequence[Floats], share: float, seed: int, times: int = 100) -> float:
+    """Standard error of a quantile, by drawing groups of values again (bootstrap); NaN where there are fewer than two.
+
+    What belongs to one slot has one draw of the model behind it, so it is one group, however many probes it has.
+    """
+    groups = [group for group in groups if len(group)]
+    if len(groups) < 2:
         return float("nan")
-    drawn = np.random.default_rng(seed).choice(values, (times, len(values)))
-    return float(np.quantile(drawn, statistic_share, axis=1).std())
+    drawn = np.random.default_rng(seed).integers(len(groups), size=(times, len(groups)))
+    return float(np.std([np.quantile(np.concatenate([groups[place] for place in places]), share) for places in drawn]))
 
 
-def _slots(t_s: Floats, rtt_s: Floats, phase_s: float) -> tuple[list[int], list[Floats]]:
-    """Answered round trips by slot; times must ascend."""
+def by_slot(t_s: Floats, rtt_s: Floats, phase_s: float) -> tuple[list[int], list[Floats]]:
+    """Numbers of slots, and the answered round trips of each; times must ascend."""
     answered = np.isfinite(rtt_s)
     number = np.floor((t_s[answered] - phase_s) / SLOT_S).astype(np.int64)
     slots, first = np.unique(number, return_index=True)
@@ -137,7 +139,7 @@ def _slots(t_s: Floats, rtt_s: Floats, phase_s: float) -> tuple[list[int], list[
 
 def _variance_inside(t_s: Floats, rtt_s: Floats, phase_s: float) -> float:
     """Squares of the distances from the mean of each slot, added up."""
-    return sum(float(np.sum((group - group.mean()) ** 2)) for group in _slots(t_s, rtt_s, phase_s)[1] if len(group))
+    return sum(float(np.sum((group - group.mean()) ** 2)) for group in by_slot(t_s, rtt_s, phase_s)[1] if len(group))
 
 
 def _mean(values: Floats | Bools) -> float:

@@ -34,6 +34,7 @@ class Measured:
     serving: list[Serving] = field(default_factory=list)
     elements: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
 
     def box(self, metric: str, group: str = "all") -> Box | None:
         return next((box for box in self.boxes if (box.metric, box.group) == (metric, group)), None)
@@ -61,6 +62,8 @@ def read_folder(folder: Path, lat_deg: float, lon_deg: float) -> Measured:
     found = Measured()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         _take(found, path, folder, lat_deg, lon_deg)
+    if found.others:
+        found.notes.append(f"files of kinds that are not known here: {', '.join(map(str, found.others))}")
     if not (found.boxes or found.loss or found.slots or found.serving):
         notes = "".join(f"\n  {note}" for note in found.notes)
         raise DataError(
@@ -100,7 +103,7 @@ def _take(found: Measured, path: Path, folder: Path, lat_deg: float, lon_deg: fl
         case "elements":
             found.elements.append(path)
         case _:
-            found.notes.append(f"{name}: not a kind of file that is known here")
+            found.others.append(name)
 
 
 def _is_here(words: str, lat_deg: float, lon_deg: float) -> bool:

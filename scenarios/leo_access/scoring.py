@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf, isfinite, nan
+from math import inf, isfinite, isnan, nan
 
 import numpy as np
 
 from emulator.network import Floats
 from scenarios.leo_access import estimators
-from scenarios.leo_access.emulated import BENT_PIPE, DOWN, END_TO_END, UP, Emulated
+from scenarios.leo_access.emulated import BENT_PIPE, DOWN, END_TO_END, UP, Emulated, pooled
 from scenarios.leo_access.importers import LossCurve, Trace
 from scenarios.leo_access.measured import Measured
 from scenarios.leo_access.recipe import RAIN_MM_H
@@ -39,7 +39,7 @@ class Score:
     emulated: float
     tolerance: float
     count: int = 0  # emulated values behind it
-    scatter: float = nan  # standard error of `error`
+    scatter: float = nan  # standard error of `error`; inf: too few values to say; NaN: not known
     relative: bool = True
 
     @property
@@ -52,7 +52,7 @@ class Score:
         """Whether the error is past the tolerance, surely."""
         if self.tolerance == inf:
             return False
-        slack = SURE * self.scatter if isfinite(self.scatter) else 0.0
+        slack = 0.0 if isnan(self.scatter) else SURE * self.scatter
         return not abs(self.error) - slack <= self.tolerance
 
 
@@ -88,7 +88,7 @@ def _round_trips(measured: Measured, emulated: Emulated) -> list[Score]:
     ):
         box = measured.box(metric)
         if box is not None:
-            values = emulated.means_s(program) * 1e3
+            values = [group * 1e3 for group in emulated.means_s(program)]
             there = {each: getattr(box, each) for each in (*QUARTILES, "whisker_low", "whisker_high")}
             found += _box_scores(name, "ms", there, values, TIGHT)
     return found
@@ -97,10 +97,10 @@ def _round_trips(measured: Measured, emulated: Emulated) -> list[Score]:
 def _throughput(measured: Measured, emulated: Emulated) -> list[Score]:
     found = []
     for metric, direction, name in (("download_throughput", DOWN, "download"), ("upload_throughput", UP, "upload")):
-        box = measured.box(metric)
-        if box is not None:
+        box, values = measured.box(metric), _each(emulated.bps(direction) / 1e6)
+        if box is not None and values:
             there = {each: getattr(box, each) for each in QUARTILES}
-            found += _box_scores(name, "Mbit/s", there, emulated.bps(direction) / 1e6, TIGHT)
+            found += _box_scores(name, "Mbit/s", there, values, TIGHT)
     return found
 
 
@@ -109,13 +109,14 @@ def _groups(measured: Measured, emulated: Emulated) -> list[Score]:
     found = []
     for metric, direction, name in (("download_throughput", DOWN, "download"), ("upload_throughput", UP, "upload")):
         for hour in range(24):
-            box, values = measured.box(metric, f"hour={hour:02}"), emulated.bps(direction, hour=hour) / 1e6
-            if box is not None and len(values):
+            box, values = measured.box(metric, f"hour={hour:02}"), _each(emulated.bps(direction, hour=hour) / 1e6)
+            if box is not None and values:
                 found.append(_quantile(f"{name} by hour", f"{hour:02} h", "Mbit/s", box.median, values, 0.5, LOOSE))
     for group, rain_mm_h in zip(RAIN_GROUPS, RAIN_MM_H, strict=True):
-        box, values = measured.box("download_throughput", f"rain_mm={group}"), emulated.bps(DOWN, rain_mm_h=rain_mm_h)
-        if box is not None and len(values):
-            found.append(_quantile("download in rain", f"{group} mm", "Mbit/s", box.median, values / 1e6, 0.5, LOOSE))
+        box = measured.box("download_throughput", f"rain_mm={group}")
+        values = _each(emulated.bps(DOWN, rain_mm_h=rain_mm_h) / 1e6)
+        if box is not None and values:
+            found.append(_quantile("download in rain", f"{group} mm", "Mbit/s", box.median, values, 0.5, LOOSE))
     return found
 
 
@@ -124,7 +125,7 @@ def _of_traces(traces: list[Trace], emulated: Emulated) -> list[Score]:
     if not traces:
         return []
     there_ms = np.concatenate([trace.rtt_s[np.isfinite(trace.rtt_s)] for trace in traces]) * 1e3
-    here_ms = emulated.singles_s(BENT_PIPE) * 1e3
+    here_ms = [group * 1e3 for group in emulated.singles_s(BENT_PIPE)]
     group, found = "single pings", []
     for name, share in {"p5": 0.05, **QUARTILES, "p95": 0.95}.items():
         tolerance = SITE if name in QUARTILES else inf
@@ -174,19 +175,26 @@ def _loss(curve: LossCurve, emulated: Emulated) -> list[Score]:
     ]
 
 
-def _box_scores(group: str, unit: str, there: dict[str, float], values: Floats, tolerance: float) -> list[Score]:
-    here, found = estimators.box(values), []
+def _each(values: Floats) -> list[Floats]:
+    """Values that have nothing to do with one another."""
+    return list(values[:, None])
+
+
+def _box_scores(group: str, unit: str, there: dict[str, float], values: list[Floats], tolerance: float) -> list[Score]:
+    here, count, found = estimators.box(pooled(values)), len(pooled(values)), []
     for name, wanted in there.items():
         if name in QUARTILES:
             found.append(_quantile(group, name, unit, wanted, values, QUARTILES[name], tolerance))
         else:
             label = name.replace("_", " ")
-            found.append(Score(group, label, unit, wanted, float(getattr(here, name)), WHISKERS, len(values)))
+            found.append(Score(group, label, unit, wanted, float(getattr(here, name)), WHISKERS, count))
     return found
 
 
-def _quantile(group: str, name: str, unit: str, there: float, values: Floats, share: float, tolerance: float) -> Score:
-    values = values[np.isfinite(values)]
-    here = float(np.quantile(values, share)) if len(values) else nan
-    scatter = estimators.spread_of(values, share, 1) / there if there else nan
-    return Score(group, name, unit, there, here, tolerance, len(values), scatter)
+def _quantile(
+    group: str, name: str, unit: str, there: float, values: list[Floats], share: float, tolerance: float
+) -> Score:
+    every = pooled(values)
+    here = float(np.quantile(every, share)) if len(every) else nan
+    scatter = estimators.spread_of(values, share, 1) / there if len(values) > 1 else inf
+    return Score(group, name, unit, there, here, tolerance, len(every), scatter)

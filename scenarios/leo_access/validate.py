@@ -220,9 +220,9 @@ def _draw(outcome: Outcome, folder: Path) -> list[Path]:
 def _quartiles(seen: Emulated) -> Floats:
     import numpy as np
 
-    from scenarios.leo_access.emulated import BENT_PIPE
+    from scenarios.leo_access.emulated import BENT_PIPE, pooled
 
-    values = seen.singles_s(BENT_PIPE) * 1e3
+    values = pooled(seen.singles_s(BENT_PIPE)) * 1e3
     quartiles: Floats = np.percentile(values, [25, 50, 75]) if len(values) else np.full(3, np.nan)
     return quartiles
 
