@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -52,8 +53,8 @@ class Pretended:
         if isinstance(end, Exception):
             raise end
         folder = RunFolder.create(runs, scenario.name)
-        with screen as shown:
-            shown.update({"phase": "play", "t_s": 0.5, "duration_s": 1.0})
+        snapshots = iter([{"phase": "play", "t_s": 0.5, "duration_s": 1.0}])
+        assert not screen.follow(SimpleNamespace(receive=lambda: next(snapshots, None)))
         verdict = Verdict(scenario.name, scenario.seed, summary={"rounds": 100 * delay_s + scenario.seed, "win": True})
         verdict.verdict, verdict.exit_code = "pass" if end == 0 else "fail", end
         folder.write_verdict(verdict.to_json())
@@ -89,7 +90,9 @@ def test_every_combination_and_seed_in_order(small, tmp_path, pretended, capsys)
     assert out.splitlines()[0].split() == ["link.0.delay", "runs", "pass", "rounds", "win"]
     assert "6.50 ± 0.5" in out
     assert "[4/4] link.0.delay=20 ms seed 6  pass" in err
-    assert {path.name for path in table.path.iterdir()} == {"sweep.json", "sweep.csv", "sweep.parquet", "report.html"}
+    left = {path.name for path in table.path.iterdir()}
+    assert left == {"sweep.json", "sweep.csv", "sweep.parquet", "report.html", "figures"}
+    assert [path.name for path in (table.path / "figures").iterdir()] == ["rounds-over-link-0-delay.svg"]
 
 
 def test_without_over_the_seeds_alone(small, tmp_path, pretended):
