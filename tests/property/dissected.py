@@ -214,6 +214,7 @@ class Packets:
             columns = dict(zip(names, line.split("\t"), strict=True))
             assert columns.pop("_ws.lua.error") == ""
             info, wrong = columns.pop("_ws.col.Info"), columns.pop("_ws.expert.message")
+            columns = {name: text.replace("<MISSING>", "") for name, text in columns.items()}  # a field of no bytes
             said = {name: text.split("|") for name, text in columns.items() if text}
             packets.append(said | {"info": [info], "malformed": [wrong] if wrong else []})
         return packets
