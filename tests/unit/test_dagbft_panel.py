@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from emulator.protocol import Setup
+from nodes.dagbft.execution.ledger import Counts
 from nodes.dagbft.panel import DagBftPanel
+from nodes.dagbft.primary.telling import Checks
 
 NAMES = ["v0", "v1", "v2", "v3"]
 
@@ -105,3 +108,14 @@ def test_a_round_that_no_round_leads_to_does_not_move_the_picture() -> None:
     of.event(1.0, "v0", "header", {"round": 3, "parents": []})
     of.event(1.0, "v1", "header", {"round": 10**9, "parents": []})
     assert facts(of)["round"].startswith("3,")
+
+
+def test_checks_are_told_once_a_second() -> None:
+    told: list[tuple[float, str, float]] = []
+    now_s = 0.0
+    context: Any = SimpleNamespace(now=lambda: now_s, sample=lambda name, value: told.append((now_s, name, value)))
+    ledger: Any = SimpleNamespace(counts=Counts(early_ok=5, early_wrong=1))
+    checks = Checks()
+    for now_s in (0.5, 0.9, 1.4, 1.6):
+        checks.tell(context, ledger)
+    assert told == [(t_s, *each) for t_s in (0.5, 1.6) for each in (("early_ok", 5.0), ("early_wrong", 1.0))]
