@@ -49,7 +49,7 @@ class LeoTopo(Topo):  # type: ignore[misc]
     timeline: LeoTimeline
 
     def build(self, config: Config, options: BuildOptions) -> None:
-        self.config = config
+        self.config, self.duration_s = config, options.duration_s
         self.constellation = _constellation(config, options)
         self.extra = {"shell": self.constellation.label, "epoch": self.constellation.epoch.text()}
         propagator = Propagator(self.constellation)

@@ -1,4 +1,4 @@
-"""What a satellite topology tells about one instant, as plain values for `skyloom plan` and its JSON."""
+"""What a satellite topology tells about one instant and its slots, as plain values for `skyloom plan` and its JSON."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from emulator.orbit.visibility import distance
 
 if TYPE_CHECKING:
     from topologies.leo import LeoTopo
+    from topologies.leo_selection import Instant
+
+POLICY = {"starlink": "slots", "celestial": "nearest", "starrynet": "nearest", "opensn": "nearest"}
+SLOT_STEPS = 900  # of a long run, the steps whose slots are listed
 
 
 def facts(topo: LeoTopo, t_s: float) -> dict[str, Any]:
@@ -65,8 +69,49 @@ def facts(topo: LeoTopo, t_s: float) -> dict[str, Any]:
         "ground": {
             "stations": len(topo.places),
             "min_elevation_deg": topo.config.ground.min_elevation_deg,
-            "policy": topo.config.ground.policy,
+            "policy": POLICY.get(topo.config.ground.terminal, topo.config.ground.policy),
             "min_dwell_s": topo.config.ground.min_dwell_s,
+            "terminal": topo.config.ground.terminal,
+            "gateways": [f"gw-{site.name}" for site in topo.sites.gateways] if topo.sites else [],
         },
         "stations": stations,
+        **({"slots": slots(topo)} if topo.config.ground.terminal == "starlink" else {}),
     }  # fmt: skip
+
+
+def slots(topo: LeoTopo) -> list[dict[str, Any]]:
+    """Per slot (from the first step on, up to SLOT_STEPS) and station: serving satellite, where it stands, gateway."""
+    timeline, grid = topo.timeline, topo.access.slots
+    steps = min(SLOT_STEPS, max(1, round(topo.duration_s / timeline.step_s)))
+    found: list[dict[str, Any]] = []
+    last = None
+    for instant in timeline.instants(0, steps):
+        t_s = instant.step * timeline.step_s
+        if grid.number(t_s) != last:
+            last = grid.number(t_s)
+            found += [_slot(topo, instant, t_s, station) for station in range(len(topo.places))]
+    return found
+
+
+def _slot(topo: LeoTopo, instant: Instant, t_s: float, station: int) -> dict[str, Any]:
+    sites, stations = topo.timeline.gateways, topo.timeline.stations
+    serving = int(instant.held.satellite[station])
+    facts: dict[str, Any] = {
+        "t_s": t_s, "utc": topo.access.slots.utc(t_s).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "station": f"gs-{topo.places[station].name}", "serving": None, "gateway": None,
+    }  # fmt: skip
+    if serving < 0:
+        return facts
+    along = instant.start[serving] - stations.position[station]
+    metres = float(np.linalg.norm(along))
+    facts |= {
+        "serving": topo.constellation.names[serving],
+        "elevation_deg": float(np.degrees(np.arcsin(along @ stations.up[station] / metres))),
+        "range_km": metres / 1e3,
+    }
+    if instant.feeding is not None and sites is not None and topo.sites is not None:
+        gateway = int(instant.feeding.gateway[station])
+        if gateway >= 0:
+            facts["gateway"] = f"gw-{topo.sites.gateways[gateway].name}"
+            facts["feeder_km"] = float(distance(instant.start[serving], sites.position[gateway])) / 1e3
+    return facts

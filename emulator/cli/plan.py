@@ -40,15 +40,21 @@ def plan(
     route: Annotated[
         str | None, typer.Option(metavar="GLOB", help="Show the paths from and to these end points.")
     ] = None,
+    site: Annotated[
+        str | None, typer.Option(metavar="LAT,LON", help="One Starlink terminal there instead of the stations.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(metavar="UTC", help="The instant of scenario time 0.")] = None,
+    weather: Annotated[Path | None, typer.Option(metavar="CSV", help="Rain over time.")] = None,
 ) -> None:
     """Show who sees whom, delays, routes, handovers and feasibility, without running anything."""
+    from emulator.cli import sky
     from emulator.errors import UsageError
     from emulator.scenario import from_topo_file, load
 
     if (scenario is None) == (topo is None):
         raise UsageError("name one scenario (see `skyloom list`), or a Mininet topology by --topo FILE.py")
     items = [] if duration is None else [f'duration="{duration}"']
-    items += overrides or []
+    items += sky.overrides(start, weather, site) + (overrides or [])
     if topo is not None:
         chosen = from_topo_file(topo, overrides=items, skip_bad=skip_bad)
     else:

@@ -21,6 +21,8 @@ def show(facts: dict[str, Any], route: str | None = None) -> None:
     _header(console, facts)
     if facts.get("stations"):
         console.print(_stations(facts))
+    if facts.get("slots"):
+        _slots(console, facts["slots"])
     if facts["routes"]:
         _routes(console, facts, route)
     if "handovers" in facts:
@@ -52,10 +54,10 @@ def _header(console: Console, facts: dict[str, Any]) -> None:
         spread = f", {delay['min']:.2f} – {delay['max']:.2f} ms (median {delay['median']:.2f})" if delay else ""
         console.print(f"shell     {shell['label']}, {shell['satellites']} satellites, from {shell['epoch']}")
         console.print(f"ISLs      {isl['up']} of {isl['links']} up{spread}")
-        console.print(
-            f"stations  {ground['stations']} above {ground['min_elevation_deg']:g}°, {ground['policy']}, "
-            f"dwell at least {ground['min_dwell_s']:g} s"
-        )
+        choice = f"{ground['policy']}, dwell at least {ground['min_dwell_s']:g} s"
+        if ground["terminal"] != "ideal":
+            choice = f"terminals as of {ground['terminal']}"
+        console.print(f"stations  {ground['stations']} above {ground['min_elevation_deg']:g}°, {choice}")
     console.print(f"run       {facts['duration_s']:g} s, routing {facts['routing']}, seed {facts['seed']}")
 
 
@@ -73,6 +75,26 @@ def _stations(facts: dict[str, Any]) -> Table:
             f"{station['delay_ms']:.3f} ms", str(station["visible"]),
         )  # fmt: skip
     return table
+
+
+def _slots(console: Console, slots: list[dict[str, Any]]) -> None:
+    """What each slot assigns: many stations are in the JSON only."""
+    table = _table(
+        "slots", "from", "utc", "station", "satellite", "elevation", "range", "gateway", "feeder",
+        right=("from", "elevation", "range", "feeder"),
+    )  # fmt: skip
+    for slot in slots[:ROWS]:
+        where = ("", "")
+        if slot["serving"] is not None:
+            where = (f"{slot['elevation_deg']:.1f}°", f"{slot['range_km']:.0f} km")
+        feeder = f"{slot['feeder_km']:.0f} km" if "feeder_km" in slot else ""
+        table.add_row(
+            f"{slot['t_s']:g} s", slot["utc"][11:19], slot["station"], slot["serving"] or "[red]none[/]", *where,
+            slot["gateway"] or "", feeder,
+        )  # fmt: skip
+    console.print(table)
+    if len(slots) > ROWS:
+        console.print(f"[dim]{len(slots) - ROWS} more: --json[/]")
 
 
 def _routes(console: Console, facts: dict[str, Any], route: str | None) -> None:

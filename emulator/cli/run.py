@@ -31,6 +31,10 @@ def run(
     capture: Annotated[
         list[str] | None, typer.Option(metavar="NODE:PORT", help="Link ends to capture; globs; may be repeated.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="UTC", help="Instant of scenario time 0, such as 2026-11-23T18:00:00Z.")
+    ] = None,
+    weather: Annotated[Path | None, typer.Option(metavar="CSV", help="Rain over time: t or utc, rain_mm_h.")] = None,
     metrics: Annotated[
         str | None, typer.Option(metavar="[HOST]:PORT", help="Serve live figures to Prometheus, such as :9464.")
     ] = None,
@@ -39,7 +43,11 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print verdict.json at the end.")] = False,
 ) -> None:
     """Run a scenario: real processes over scheduled links, and a run folder at the end."""
-    chosen = _choose(scenario, topo, _overrides(duration, seed, capture, overrides), tle, skip_bad)
+    from emulator.cli import sky
+
+    chosen = _choose(
+        scenario, topo, sky.overrides(start, weather) + _overrides(duration, seed, capture, overrides), tle, skip_bad
+    )
     from emulator.cli.play import Screen, play
     from emulator.show import LiveScreen, print_summary
     from emulator.show.predicted import words

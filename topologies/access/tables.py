@@ -110,7 +110,7 @@ class Terminal(Table):
     )  # fmt: skip
     """Rates in rain as a share of those without; delays do not change."""
 
-    outage: Chance = 0.2
+    outage: Chance = 0.08
     """Chance that a change of slot interrupts the link."""
     longest_outage_s: Duration = 0.15
     """Interruptions last up to this long, evenly spread, from the edge of the slot on."""
@@ -118,15 +118,15 @@ class Terminal(Table):
     """Loss of single packets at any time, each way; independent losses at high rates are not what is seen."""
     blips: float = Field(0.5, ge=0, le=4)
     """Mean number of very short gaps in a slot, each way: what loses one probe of a train."""
-    longest_blip_s: Duration = 0.02
+    longest_blip_s: Duration = 0.025
     """Blips last up to this long, evenly spread."""
-    burst: Chance = 0.05
+    burst: Chance = 0.06
     """Chance of a burst of losses in a slot, each way."""
     burst_at_edge: Chance = 0.7
     """Share of the bursts that lie in the last 100 ms or the first second of their slot."""
-    burst_s: Duration = 0.06
+    burst_s: Duration = 0.04
     """Median length of a burst."""
-    burst_spread: float = Field(1.3, ge=0)
+    burst_spread: float = Field(1.6, ge=0)
     """Standard deviation of the logarithm of its length; no burst is longer than 3 s."""
     burst_loss: Chance = 0.6
     """Loss within a burst."""
