@@ -14,6 +14,7 @@ ALL = (
     "fabric",
     "nodes",
     "relay",
+    "capture",
     "leo",
     "rounds",
     "plurality",

@@ -11,7 +11,8 @@ order, so that the relay packs a thousand packets by a few calls:
     original   u32  bytes that it had
     packets         their bytes, one behind the other, each with its virtio header
 
-Invariant: the tee never blocks the relay and never holds more than LIMIT bytes; what does not fit is counted.
+Invariant: the tee never blocks the relay, and holds at most LIMIT bytes and GATHER packets; what does not fit is
+counted.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any, NamedTuple
 
+from emulator.link.item import Tap
 from emulator.link.packet import VIRTIO
 
 HEAD = Struct("=IIQQ")
 MAGIC = 0x536B7954
 ROW_BYTES = 28  # of the columns, for each packet
-LIMIT = 4 * 2**20
-FLUSH_BYTES = 128 * 2**10  # packets gather up to this, or until the relay has nothing else to do
-RETRY_EVERY = 64  # packets left out between two attempts to write
+LIMIT = 16 * 2**20
+GATHER = 512  # packets make a batch; fewer where the relay has nothing else to do
+GATHER_LARGE, LARGE_BYTES = 64, 4096  # or as many where they are large
 
 
 class Record(NamedTuple):
@@ -52,77 +54,67 @@ class Tee:
         self._fd = fd
         self.ends = ends
         self._cut = VIRTIO + snaplen if snaplen else 0
-        self._left: list[float] = []
-        self._arrives: list[float] = []
-        self._marks: list[int] = []
-        self._packets: list[bytes] = []
-        self._lost_before = 0
+        self._rows: list[tuple[int, float, float, bytes]] = []  # mark, left_s, arrives_s, packet
         self._sealed: deque[memoryview] = deque()
-        self._flush_at = FLUSH_BYTES
-        self.held_bytes = 0  # in the lists and sealed
-        self.lost = 0
+        self.held_bytes = 0  # sealed
+        self._lost = 0
         self.broken = False  # the reader has gone
 
-    def add(self, end: int, left_s: float, arrives_s: float, cause: int, data: bytes) -> None:
-        """Take a packet. Some 0.3 µs; what costs more is done for many at a time."""
-        held = self.held_bytes + len(data) + ROW_BYTES
-        if held > LIMIT or self.broken:
-            self._lose()
-            return
-        self.held_bytes = held
-        self._left.append(left_s)
-        self._arrives.append(arrives_s)
-        self._marks.append(end << 8 | cause)
-        self._packets.append(data)
-        if held > self._flush_at:
-            self.flush()
+    @property
+    def lost(self) -> int:
+        """Packets left out so far."""
+        return self._lost + (len(self._rows) if self.broken else 0)
 
-    def _lose(self) -> None:
-        self.lost += 1
-        if self._left:
-            self._seal()
-        self._lost_before = self.lost  # the next batch says what is missing before it
-        if self.lost % RETRY_EVERY == 0:
-            self.flush()
+    def tap(self, end: int) -> Tap:
+        """What takes the packets of a link end: some 0.2 µs each; what costs more is done for many at a time."""
+        rows, mark = self._rows, end << 8
+
+        def tap(left_s: float, arrives_s: float, cause: int, data: bytes) -> None:
+            rows.append((mark | cause, left_s, arrives_s, data))
+            count = len(rows)
+            if count >= GATHER_LARGE and (count >= GATHER or len(data) > LARGE_BYTES):
+                self.flush()
+
+        return tap
 
     def _seal(self) -> None:
-        """Make a batch of the lists."""
-        packets = self._packets
+        """Make a batch of the rows, or leave them out where there is no room."""
+        marks, left, arrives, packets = zip(*self._rows, strict=True)
+        self._rows.clear()  # the same list: taps hold it
         original = captured = array("I", map(len, packets))
         if self._cut:
-            packets = [data[: self._cut] for data in packets]
+            packets = tuple([data[: self._cut] for data in packets])
             captured = array("I", map(len, packets))
-        body = b"".join(packets)
-        head = HEAD.pack(MAGIC, len(packets), len(body), self._lost_before)
-        columns = (array("d", self._left), array("d", self._arrives), array("I", self._marks), captured, original)
-        batch = b"".join((head, *columns, body))
-        self.held_bytes += len(batch) - sum(original) - ROW_BYTES * len(packets)
-        self._sealed.append(memoryview(batch))
-        self._left, self._arrives, self._marks, self._packets = [], [], [], []
-        self._lost_before = self.lost
+        size = sum(captured)
+        if self.broken or self.held_bytes + size + ROW_BYTES * len(packets) > LIMIT:
+            self._lost += len(packets)
+            return
+        head = HEAD.pack(MAGIC, len(packets), size, self._lost)
+        columns = (array("d", left), array("d", arrives), array("I", marks), captured, original)
+        batch = memoryview(b"".join((head, *columns, *packets)))
+        self.held_bytes += len(batch)
+        self._sealed.append(batch)
 
     def flush(self) -> None:
         """Write what the descriptor takes."""
-        while (self._sealed or self._left) and not self.broken:
-            if not self._sealed:
-                self._seal()
+        if self._rows:
+            self._seal()
+        while self._sealed:
             batch = self._sealed[0]
             try:
                 written = os.write(self._fd, batch)
             except BlockingIOError:
-                break
+                return
             except OSError:
                 self.broken = True
                 self.held_bytes = 0
                 self._sealed.clear()
-                self._left, self._arrives, self._marks, self._packets = [], [], [], []
                 return
             self.held_bytes -= written
             if written < len(batch):
                 self._sealed[0] = batch[written:]
             else:
                 self._sealed.popleft()
-        self._flush_at = self.held_bytes + FLUSH_BYTES
 
     def close(self, patience_s: float = 0.0) -> None:
         """Flush and close; `patience_s` is how long a slow reader may take for the rest."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from emulator.link.capture import Tee
+from emulator.link.item import Tap
 
 if TYPE_CHECKING:
     from emulator.link.relay import Relay
@@ -179,9 +180,11 @@ def _value(name: str, value: object) -> float | bool | None:
     return float(value)
 
 
-def _tap(number: int, tees: list[Tee]) -> Any:
-    def tap(left_s: float, arrives_s: float, cause: int, data: bytes) -> None:
-        for tee in tees:
-            tee.add(number, left_s, arrives_s, cause, data)
+def _tap(number: int, tees: list[Tee]) -> Tap:
+    taps = [tee.tap(number) for tee in tees]
 
-    return tap
+    def tap(left_s: float, arrives_s: float, cause: int, data: bytes) -> None:
+        for each in taps:
+            each(left_s, arrives_s, cause, data)
+
+    return taps[0] if len(taps) == 1 else tap

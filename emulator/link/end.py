@@ -92,7 +92,7 @@ class End:
         idle = self.idle_s
         departs = (t if t > idle else idle) + size * self.pace
         if departs - t > self.commit_s or departs >= self.stop_s or self.waiting or len(self.flying) > MOST_FLYING:
-            return self.tap is not None and self._commit_tapped(t, data, size, dest, hops)
+            return False
         delay = self.base_s + self.slope * departs
         arrival = departs + delay
         if arrival < self.last_s:
@@ -102,18 +102,9 @@ class End:
         self.sent_packets += 1
         self.sent_bytes += size
         self.asked_delay_sum_s += delay
+        if self.tap is not None:
+            self.tap(departs, arrival, 0, data)
         return True
-
-    def _commit_tapped(self, t: float, data: bytes, size: int, dest: int, hops: int) -> bool:
-        """`commit` where a tap listens (so that it costs nothing where none does)."""
-        if not self.plain or not self._commits:
-            return False
-        tap, self.tap, self.commit_s = self.tap, None, COMMIT_S
-        left = self.commit(t, data, size, dest, hops)
-        self.tap, self.commit_s = tap, -1.0
-        if left and tap is not None:
-            tap(self.idle_s, self.last_s, 0, data)
-        return left
 
     def offer(self, items: list[Item]) -> None:
         """Take packets in the order given; their times may not fall. Never raises, counts what it drops."""
@@ -143,8 +134,8 @@ class End:
             self.flying.extend(flown)
             self.last_s = flown[-1][0]
             if self.tap is not None:
-                for item, (arrival, data, *_) in zip(items, flown, strict=True):
-                    self.tap(item[0], arrival, 0, data)
+                for item, gone in zip(items, flown, strict=True):
+                    self.tap(item[0], gone[0], 0, item[1])
             self.idle_s = items[-1][0]
             self.asked_delay_sum_s += (base + slope * first) * count
         elif self._bounds is not None and not self._bounds.admit(
@@ -242,7 +233,7 @@ class End:
         """Departures up to `now` within the segment that holds."""
         waiting, flying, stop, pace = self.waiting, self.flying, self.stop_s, self.pace
         base, slope, toll, peer, last = self.base_s, self.slope, self.toll, self.peer, self.last_s
-        simple = not self.random and self.tap is None
+        simple, tap = not self.random, self.tap
         departs, queued, asked = self.departs_s, self.waiting_bytes, 0.0
         while True:
             _, data, size, dest, hops, _ = waiting.popleft()
@@ -254,6 +245,8 @@ class End:
                     arrival = last
                 flying.append((arrival, data, size, dest, hops - toll, peer))
                 last = arrival
+                if tap is not None:
+                    tap(departs, arrival, 0, data)
             else:
                 self._launch(data, size, dest, hops, departs)
             since = departs
@@ -275,13 +268,8 @@ class End:
         self.waiting_bytes = queued
 
     def _launch(self, data: bytes, size: int, dest: int, hops: int, departs: float) -> None:
-        """One departure with effects or a tap: the copies that survive go into flight."""
+        """One departure with effects: the copies that survive go into flight."""
         delay = self.base_s + self.slope * departs
-        if not self.random and self.tap is not None:
-            self.asked_delay_sum_s += delay
-            arrival = self._fly((departs + delay, data, size, dest, hops - self.toll, self.peer))
-            self.tap(departs, arrival, 0, data)
-            return
         copies = self.chain.copies(data, self.loss) if self.chain is not None else [(data, 0.0)]
         if not copies:
             self._drop(EndStats.DROP_LOSS, (departs, data, size, dest, hops, -1), departs)
@@ -347,7 +335,7 @@ class End:
             self.chain = self._impair()
         self.random = self.per_packet or self.loss > 0.0
         self.plain = self.running and not self.random and self.slope > -1.0
-        self.commit_s = COMMIT_S if self.plain and self._commits and self.tap is None else -1.0
+        self.commit_s = COMMIT_S if self.plain and self._commits else -1.0
         if not self.waiting:
             self.departs_s = inf
         elif not self.keeps:

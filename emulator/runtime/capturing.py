@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PIPE_BYTES = 1 << 20
 READ_BYTES = 1 << 18
 HOLD_S = 0.05  # how long packets gather before they are written
+NAP_S = 0.005  # after a small read: fewer reads, and the relay wakes nobody by each write
 HOLD_BYTES = 1 << 20  # or how many of them
 TELL_S = 1.0  # between two accounts of where the capture stands
 PATIENCE_S = 10.0
@@ -273,7 +274,9 @@ def gathered(fd: int, channel: Channel) -> Iterator[tuple[bytes, list[Message]]]
                 data = os.read(fd, READ_BYTES)
                 parts.append(data)
                 size += len(data)
-                if not data:
+                if 0 < len(data) < READ_BYTES // 2:
+                    time.sleep(NAP_S)
+                elif not data:
                     reading = False
                     poll.unregister(fd)
             else:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.link.capture import FLUSH_BYTES, HEAD, LIMIT, Batches, Tee, records
+from emulator.link.capture import GATHER, HEAD, LIMIT, Batches, Tee, records
 
 
 def read_all(reader: int) -> bytes:
@@ -20,8 +20,8 @@ def read_all(reader: int) -> bytes:
 def teed(packets, snaplen=0) -> bytes:
     reader, writer = os.pipe()
     tee = Tee(writer, frozenset({1, 2}), snaplen)
-    for packet in packets:
-        tee.add(*packet)
+    for end, *packet in packets:
+        tee.tap(end)(*packet)
     tee.close()
     return read_all(reader)
 
@@ -56,11 +56,11 @@ def test_packets_gather_until_there_are_many():
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     tee = Tee(writer, frozenset({1}))
-    tee.add(1, 0, 0, 0, bytes(110))
+    tee.tap(1)(0, 0, 0, bytes(110))
     with pytest.raises(BlockingIOError):
         os.read(reader, 1)
-    for n in range(FLUSH_BYTES // 110):
-        tee.add(1, n, n, 0, bytes(110))
+    for n in range(GATHER - 1):
+        tee.tap(1)(n, n, 0, bytes(110))
     assert os.read(reader, 1 << 20)
     tee.close()
     os.close(reader)
@@ -69,40 +69,41 @@ def test_packets_gather_until_there_are_many():
 def test_a_slow_reader_costs_records_not_memory_or_time():
     reader, writer = os.pipe()
     tee = Tee(writer, frozenset({1}))
-    for n in range(8000):
-        tee.add(1, n, n, 0, bytes(1510))
+    for n in range(20_480):
+        tee.tap(1)(n, n, 0, bytes(1510))
     missed = tee.lost
     assert missed > 0
-    assert tee.held_bytes <= LIMIT + HEAD.size
+    assert tee.held_bytes <= LIMIT + 1000 * HEAD.size
     received = bytearray(os.read(reader, 1 << 20))
     tee.flush()
-    tee.add(1, 9000, 9000, 0, bytes(110))
+    tee.tap(1)(90_000, 90_000, 0, bytes(110))
     while tee.held_bytes:
         tee.flush()
         received += os.read(reader, 1 << 20)
     tee.close()
     received += read_all(reader)
     got = list(records(bytes(received)))
-    assert len(got) == 8001 - missed
+    assert len(got) == 20_481 - missed
     assert got[0].lost == 0
-    assert (got[-1].left_ns, got[-1].lost) == (9000 * 10**9, missed)
+    assert (got[-1].left_ns, got[-1].lost) == (90_000 * 10**9, missed)
 
 
 def test_where_packets_are_missing_the_next_batch_says_so():
     reader, writer = os.pipe()
     tee = Tee(writer, frozenset({1}))
     while not tee.lost:
-        tee.add(1, 1, 1, 0, bytes(60_000))
+        tee.tap(1)(1, 1, 0, bytes(60_000))
+    missed = tee.lost
     os.set_blocking(reader, False)
     received = b""
     while tee.held_bytes:
         tee.flush()
         received += os.read(reader, 1 << 20)
-    tee.add(1, 2, 2, 0, bytes(20))
+    tee.tap(1)(2, 2, 0, bytes(20))
     tee.flush()
     received += os.read(reader, 1 << 20)
-    assert {record.lost for record in records(received)} == {0, 1}
-    assert [record.lost for record in records(received) if record.left_ns == 2 * 10**9] == [1]
+    assert {record.lost for record in records(received)} == {0, missed}
+    assert [record.lost for record in records(received) if record.left_ns == 2 * 10**9] == [missed]
     tee.close()
     os.close(reader)
 
@@ -111,9 +112,9 @@ def test_a_reader_that_has_gone_breaks_the_tee_and_nothing_else():
     reader, writer = os.pipe()
     os.close(reader)
     tee = Tee(writer, frozenset({1}))
-    tee.add(1, 0, 0, 0, bytes(20))
+    tee.tap(1)(0, 0, 0, bytes(20))
     tee.flush()
     assert tee.broken
-    tee.add(1, 1, 1, 0, bytes(20))
+    tee.tap(1)(1, 1, 0, bytes(20))
     assert tee.lost == 1
     tee.close()
