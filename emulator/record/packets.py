@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from struct import Struct, error, unpack_from
 from typing import NamedTuple
@@ -48,15 +49,28 @@ def files(folder: Path) -> list[Path]:
 def read(path: Path, from_ns: int = 0, until_ns: int = 2**63) -> Iterator[Captured]:
     """Packets of a capture whose stamp lies in the window, in the order of the file."""
     with open(path, "rb") as file:
-        data = file.read()
+        if not path.stat().st_size:
+            return
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            yield from _packets(data, from_ns, until_ns)
+
+
+def _packets(data: mmap, from_ns: int, until_ns: int) -> Iterator[Captured]:
     interfaces: list[tuple[str, str, bool]] = []
     at = 0
     while at + 12 <= len(data):
         kind, length = _HEAD.unpack_from(data, at)
         if length < 12 or length % 4 or at + length > len(data):
             return
-        body = data[at + 8 : at + length - 4]
+        body_at = at + 8
         at += length
+        if kind == pcapng.ENHANCED_PACKET:
+            if length < 12 + _PACKET.size:
+                return
+            number, high, low, captured, _ = _PACKET.unpack_from(data, body_at)
+            if not from_ns <= high << 32 | low < until_ns or number >= len(interfaces):
+                continue
+        body = data[body_at : at - 4]
         try:
             if kind == pcapng.SECTION_HEADER:
                 interfaces = []
@@ -65,13 +79,10 @@ def read(path: Path, from_ns: int = 0, until_ns: int = 2**63) -> Iterator[Captur
                 ethernet = unpack_from("<H", body)[0] == pcapng.LINKTYPE_ETHERNET
                 interfaces.append((_text(options, pcapng.IF_NAME), _text(options, pcapng.IF_DESCRIPTION), ethernet))
             elif kind == pcapng.ENHANCED_PACKET:
-                number, high, low, captured, _ = _PACKET.unpack_from(body)
-                at_ns = high << 32 | low
-                if from_ns <= at_ns < until_ns and number < len(interfaces):
-                    name, description, ethernet = interfaces[number]
-                    content = body[20 : 20 + captured]
-                    comment = _text(_options(body, 20 + captured + -captured % 4), pcapng.OPT_COMMENT)
-                    yield Captured(at_ns, name, description, content[14:] if ethernet else content, comment)
+                name, description, ethernet = interfaces[number]
+                content = body[20 : 20 + captured]
+                comment = _text(_options(body, 20 + captured + -captured % 4), pcapng.OPT_COMMENT)
+                yield Captured(high << 32 | low, name, description, content[14:] if ethernet else content, comment)
         except error:
             return
 

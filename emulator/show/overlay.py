@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from emulator.errors import DataError
 from emulator.record.load import Run
 from emulator.show.drawing import PALETTE, Drawing, new, over_time, panels
-from emulator.show.report.plots import lateness_by_time
+from emulator.show.report.plots import but_last, lateness_by_time
 
 if TYPE_CHECKING:
     import polars as pl
@@ -91,7 +91,7 @@ def _rate(run: Run) -> Line:
     """Delivered by the link ends that lead to nodes: those that know of lateness."""
     import polars as pl
 
-    told = run.links.filter(pl.col("late_max_ms") > 0)
+    told = but_last(run.links).filter(pl.col("late_max_ms") > 0)
     table = told.group_by("t_s").agg(pl.col("delivered_bps").sum() / 1e6).sort("t_s")
     return table["t_s"].to_list(), table["delivered_bps"].to_list()
 

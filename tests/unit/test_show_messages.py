@@ -67,6 +67,11 @@ def test_where_the_last_link_was_not_captured_the_schedule_tells_the_arrival(run
     assert found[0].scheduled
 
 
+def test_a_packet_under_way_when_the_window_begins_is_not_sent_in_it(run):
+    capture(run.path / "capture.pcapng", [(0, at(0.99), udp(), ""), (1, at(1.01), udp(ttl=63), "")], HOPS)
+    assert messages(run, Window(1.0, 2.0), Asked(names=NAMES))[0] == []
+
+
 def test_addresses_of_nobody_stay_addresses(run):
     capture(run.path / "capture.pcapng", [(0, at(1.2), udp(destination="192.0.2.9"), "")], HOPS)
     assert messages(run, Window(1.0, 2.0), Asked(names=NAMES))[0][0].receiver == "192.0.2.9"

@@ -45,7 +45,7 @@ def test_what_both_runs_have_is_drawn(tmp_path):
     assert times.lines[0].get_xdata().tolist() == [0.5, 1.5]
     late, late_too = made["both-lateness"].figure.axes[0].lines
     assert late.get_ydata().tolist() == late_too.get_ydata().tolist() == pytest.approx([0.1, 0.1, 0.1])
-    assert made["both-rates"].figure.axes[0].lines[0].get_ydata().tolist() == pytest.approx([8.0, 8.0, 8.0])
+    assert made["both-rates"].figure.axes[0].lines[0].get_ydata().tolist() == pytest.approx([8.0, 8.0])
 
 
 def test_runs_without_tables_have_nothing_to_draw(tmp_path):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from emulator.show.report.asked import Asked
 
 FLIGHT_S = 10.0  # a packet with equal bytes that is seen later than this is another one
+BEFORE_S = 2.0  # so long before a window its packets are read: those under way must not seem to be sent in it
 _END = re.compile(r"[^\s,;()]+:[^\s,;()]+")
 
 
@@ -74,7 +75,7 @@ def messages(run: Run, window: Window, asked: Asked) -> tuple[list[Message], str
     captures = files(run.path)
     if captures:
         t0_ns = _t0_utc_ns(run)
-        span_ns = [t0_ns + round(1e9 * t_s) for t_s in (window.start_s, window.end_s + FLIGHT_S)]
+        span_ns = [t0_ns + round(1e9 * t_s) for t_s in (window.start_s - BEFORE_S, window.end_s + FLIGHT_S)]
         seen = (packet for path in captures for packet in read(path, *span_ns))
         found = list(assembled(sorted(seen, key=lambda packet: packet.at_ns), t0_ns, asked.names, Delays(run)))
         said = "packets of the capture; they arrive after the delay asked of their last link end in that second"

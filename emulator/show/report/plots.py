@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
+LATE_READING = "Ends are read in turn, so that what happened may stand up to a second late."
 MOST_ENDS = 5  # with a line of their own
 
 
@@ -93,13 +94,14 @@ def rates(run: Run, nodes: Collection[str] = ()) -> Drawing | None:
     """Offered and delivered rate of the busiest link ends, of live nodes where those are known."""
     import polars as pl
 
-    ends = by_end(run.links)
+    links = but_last(run.links)
+    ends = by_end(links)
     of_live = ends.filter(pl.col("end").str.split(":").list.first().is_in(list(nodes)))
     ranked = (ends if of_live.is_empty() else of_live).sort(["delivered_bps", "end"], descending=[True, False])
     busy = ranked.head(MOST_ENDS)["end"].to_list()
     figure, axes = new()
     for colour, name in zip(PALETTE, busy, strict=False):
-        rows = run.links.filter(pl.col("end") == name)
+        rows = links.filter(pl.col("end") == name)
         for column, style, width, label in (("asked_bps", ":", 1.1, None), ("delivered_bps", "-", 1.5, name)):
             values, edges = steps(rows["t_s"].to_list(), rows["interval_s"].to_list(), (rows[column] / 1e6).to_list())
             axes.stairs(values, edges, baseline=None, linestyle=style, linewidth=width, color=colour, label=label)
@@ -108,7 +110,9 @@ def rates(run: Run, nodes: Collection[str] = ()) -> Drawing | None:
     axes.set_ylim(bottom=0)
     _legend(axes)
     of_nodes = "" if of_live.is_empty() else " of live nodes"
-    caption = f"The {len(busy)} busiest link ends{of_nodes}. Solid: delivered, dotted: offered by the sender."
+    caption = (
+        f"The {len(busy)} busiest link ends{of_nodes}. Solid: delivered, dotted: offered by the sender. {LATE_READING}"
+    )
     return Drawing("rates", "Rates over time", caption, figure)
 
 
@@ -129,7 +133,7 @@ def drops(run: Run) -> Drawing | None:
         base = [below + count for below, count in zip(base, counts, strict=True)]
     over_time(axes).set(ylabel="packets dropped", xlim=(0, None))
     _legend(axes)
-    caption = "Packets that links dropped, by cause, in each interval; all link ends."
+    caption = f"Packets that links dropped, by cause, in each interval; all link ends. {LATE_READING}"
     return Drawing("drops", "Drops over time", caption, figure)
 
 
@@ -139,6 +143,14 @@ def drops_by_time(links: pl.DataFrame) -> pl.DataFrame:
 
     sums = [pl.col(f"drop_{cause}").sum() for cause in CAUSES]
     return links.group_by("t_s").agg(pl.col("interval_s").max(), *sums).sort("t_s")
+
+
+def but_last(links: pl.DataFrame) -> pl.DataFrame:
+    """Without the last interval, where there are several: ends are read up to a second before an interval closes, so
+    that the last one holds more than what its length had, and would show as a rate that never was."""
+    import polars as pl
+
+    return links.filter(pl.col("t_s") < pl.col("t_s").max()) if links["t_s"].n_unique() > 2 else links
 
 
 def steps(ends_s: list[float], lengths_s: list[float], values: list[float]) -> tuple[list[float], list[float]]:
