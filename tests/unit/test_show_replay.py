@@ -251,12 +251,15 @@ def test_far_seeks_come_in_pieces(played, monkeypatch):
     now = iter(range(10**6))
     replay = Replay(played[0], SECONDS, clock=lambda: next(now) * 0.15)  # every look at the clock takes long
     replay.receive()
-    labels = []
+    pieces = []
     while select.select([replay.fd], [], [], 0)[0]:
-        labels.append(replay.receive()["label"])
-    assert labels[0] == "reading records"
-    assert labels[-1] == ""
-    assert len(labels) > 3
+        pieces.append(replay.receive())
+    assert len(pieces) > 3
+    assert (pieces[0]["label"], pieces[0]["phase"]) == ("records read", "analysis")
+    done = [piece["done"] for piece in pieces if piece["label"] == "records read"]
+    assert done == sorted(set(done))
+    assert done[-1] < pieces[0]["total"]
+    assert (pieces[-1]["label"], pieces[-1]["phase"]) == ("", "done")
     assert json.dumps(replay.snapshot()) == json.dumps(Replay(played[0], SECONDS).snapshot())
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emulator.network import Network, Row
 
 ROWS_KEPT = 64
-AHEAD = 32  # steps computed in one go on the way to a far one
+AHEAD = 16  # steps computed in one go on the way to a far one
 SPANS_AROUND = 24  # of each link, around the cursor
 
 Served = dict[str, list[tuple[float, str, str]]]  # by link: when, before, after
@@ -33,7 +33,7 @@ class RowsAgain:
     def __init__(self, network: Network, steps: int) -> None:
         self._timeline = network.timeline
         self._steps = max(1, steps)
-        self._reached = -1  # rows up to this one are quickly had
+        self.reached = -1  # rows up to this one are quickly had
         self._rows: OrderedDict[int, Row] = OrderedDict()
         self.latest = self._steps - 1 if network.timeline is not None else -1
 
@@ -43,18 +43,18 @@ class RowsAgain:
             return True
         step = min(max(0, step), self.latest)
         walk = getattr(self._timeline, "instants", None)
-        while walk is not None and self._reached < step - AHEAD:
-            for _ in walk(self._reached + 1, AHEAD):
-                self._reached += 1
+        while walk is not None and self.reached < step - AHEAD:
+            for _ in walk(self.reached + 1, AHEAD):
+                self.reached += 1
             if not more_time():
                 return False
-        self._reached = max(self._reached, step)
+        self.reached = max(self.reached, step)
         self._compute(step)
         return True
 
     def row(self, step: int) -> Row:
         if step not in self._rows:
-            if self._timeline is None or not 0 <= step <= self.latest or step > self._reached + AHEAD:
+            if self._timeline is None or not 0 <= step <= self.latest or step > self.reached + AHEAD:
                 raise LookupError(f"row {step} has not been worked out")
             self._compute(step)
         return self._rows[step]
@@ -63,7 +63,7 @@ class RowsAgain:
         assert self._timeline is not None
         for row in self._timeline.rows(step, 1):
             self._rows[step] = row
-        self._reached = max(self._reached, step)
+        self.reached = max(self.reached, step)
         while len(self._rows) > ROWS_KEPT:
             self._rows.popitem(last=False)
 

@@ -27,11 +27,11 @@ class Intervals:
         self._frame = frame.select(LinkInterval._fields)
         self._at_s = frame["t_s"].to_numpy()
         self._cuts_s = np.unique(self._at_s)
-        ends = frame["end"].to_numpy()
-        self.names, place = np.unique(ends, return_inverse=True) if len(ends) else (np.array([], dtype=object), ends)
+        self.names: list[str] = frame["end"].unique().sort().to_list()
+        place = frame["end"].rank("dense").to_numpy().astype(np.int32) - 1  # numpy takes ten times as long for texts
         self._order = np.argsort(place, kind="stable").astype(np.int64)  # rows of one end together, in order of time
-        self._first = np.searchsorted(np.asarray(place)[self._order], np.arange(len(self.names) + 1))
-        self._number = {str(name): number for number, name in enumerate(self.names)}
+        self._first = np.searchsorted(place[self._order], np.arange(len(self.names) + 1))
+        self._number = {name: number for number, name in enumerate(self.names)}
         self._delivered_bps = frame["delivered_bps"].to_numpy()
         self._drops = {name: frame[name].to_numpy() for name in DROPS}
         self._drops_so_far = {name: np.cumsum(drops) for name, drops in self._drops.items()}
@@ -105,7 +105,7 @@ class Histories(Mapping[str, list[float]]):
         return self._intervals.history_bps(end, self._count)
 
     def __iter__(self) -> Iterator[str]:
-        return map(str, self._intervals.names)
+        return iter(self._intervals.names)
 
     def __len__(self) -> int:
         return len(self._intervals.names)

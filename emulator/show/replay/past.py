@@ -115,12 +115,15 @@ class Past:
             "seed": self.scenario.seed,
             "run_id": self.run.path.resolve().name.rpartition("-")[2],
             "folder": str(self.run.path),
-            "phase": "done",
+            "phase": "done" if reached else "analysis",
             "t_s": t_s,
             "duration_s": self.until_s,
-            "label": "" if fed and reached else "reading records" if not fed else "working out the schedule",
+            "label": "" if reached else "rows of the schedule" if fed else "records read",
             "lateness_limit_ms": self.scenario.fidelity.lateness_p99_s * 1e3,
         }
+        if not reached:
+            done = (self._rows.reached, int(t_s / self._step_s)) if fed else (self._feed.fed, self._feed.position(t_s))
+            snapshot["done"], snapshot["total"] = done
         if self._t0_utc_s is not None:
             snapshot["t0_utc_s"] = self._t0_utc_s
         verdict = self.run.verdict
