@@ -33,7 +33,7 @@ def of_run(seen: Emulated) -> list[Drawing]:
         figure, axes = drawing.new()
         for colour, (name, values) in zip(drawing.PALETTE, trips, strict=False):
             steps(axes, values, colour, f"{name} ({len(values)} runs of pings)")
-        axes.set(xlabel="mean round trip of 5 s in ms", ylabel="share", xlim=(0, None), ylim=(0, 1))
+        axes.set(xlabel="round trip, mean of a run of pings, in ms", ylabel="share", xlim=(0, None), ylim=(0, 1))
         axes.legend()
         made.append(Drawing("round-trips", "Round trips", "Means of runs of pings, over all hours.", figure))
     rates = [(name, seen.bps(direction) / 1e6) for direction, name in ((DOWN, "download"), (UP, "upload"))]

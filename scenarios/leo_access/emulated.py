@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 BENT_PIPE, END_TO_END = "bent-pipe", "end-to-end"  # names of the programs that probe
 PHASE_S = 12.0  # of slots
-RUN_S = 5.0  # of a ping run: 250 probes, 20 ms apart
+RUNS = {BENT_PIPE: (10, 1.0), END_TO_END: (RUN_PACKETS, 0.02)}
+"""Packets of a run, and how far apart: WetLinks has its bent pipe from traceroutes (mtr sends ten, a second apart), its
+end-to-end round trips from runs of 250 pings in 5 s."""
 DOWN, UP = "down", "up"
 
 
@@ -65,14 +67,11 @@ class Emulated:
         return [group for one in self.series.get(program, []) for group in by_slot(one.t_s, one.rtt_s, PHASE_S)[1]]
 
     def means_s(self, program: str) -> list[Floats]:
-        """Mean round trips of runs of RUN_S, as a `ping` of so long prints them; those of a slot together."""
+        """Mean round trips of runs of pings, as WetLinks has them; those of a slot together."""
         means = []
         for one in self.series.get(program, []):
-            if len(one.t_s) > 1:
-                packets = min(RUN_PACKETS, max(1, round(RUN_S / float(np.median(np.diff(one.t_s))))))
-                own = run_means(one.rtt_s, packets)
-                begin_s = one.t_s[: len(one.t_s) // packets * packets : packets]
-                means += by_slot(begin_s, own, PHASE_S)[1]
+            begin_s, own = run_means(one.t_s, one.rtt_s, *RUNS[program])
+            means += by_slot(begin_s, own, PHASE_S)[1]
         return means
 
     def bps(self, direction: str, hour: float | None = None, rain_mm_h: float | None = None) -> Floats:

@@ -57,12 +57,18 @@ def box(values: Floats) -> BoxStatistics:
     return BoxStatistics(float(inside.min()), float(q1), float(median), float(q3), float(inside.max()))
 
 
-def run_means(rtt_s: Floats, packets: int) -> Floats:
-    """Mean round trip of each whole run of so many probes, as ping prints it; NaN where a run lost all."""
-    runs = rtt_s[: len(rtt_s) // packets * packets].reshape(-1, packets)
+def run_means(t_s: Floats, rtt_s: Floats, packets: int, apart_s: float) -> tuple[Floats, Floats]:
+    """Begin and mean round trip of each whole run of so many probes so far apart; NaN where a run lost all.
+
+    Of probes that are closer together each takes part in one of several runs at the same time.
+    """
+    stride = max(1, round(apart_s / float(np.median(np.diff(t_s))))) if len(t_s) > 1 else 1
+    whole = len(rtt_s) // (packets * stride)
+    runs = rtt_s[: whole * packets * stride].reshape(whole, packets, stride).transpose(0, 2, 1).reshape(-1, packets)
+    begin_s = t_s[: whole * packets * stride].reshape(whole, packets, stride)[:, 0].reshape(-1)
     answered = np.isfinite(runs).sum(axis=1)
     means: Floats = np.divide(np.nansum(runs, axis=1), answered, out=np.full(len(runs), np.nan), where=answered > 0)
-    return means
+    return begin_s, means
 
 
 def signature(series: Sequence[tuple[Floats, Floats]], phase_s: float | None = None) -> Signature:
@@ -139,7 +145,12 @@ def by_slot(t_s: Floats, rtt_s: Floats, phase_s: float) -> tuple[list[int], list
 
 def _variance_inside(t_s: Floats, rtt_s: Floats, phase_s: float) -> float:
     """Squares of the distances from the mean of each slot, added up."""
-    return sum(float(np.sum((group - group.mean()) ** 2)) for group in by_slot(t_s, rtt_s, phase_s)[1] if len(group))
+    answered = np.isfinite(rtt_s)
+    slot = np.floor((t_s[answered] - phase_s) / SLOT_S).astype(np.int64)
+    slot -= slot[:1].sum()  # of the first one: times ascend
+    values = rtt_s[answered]
+    count, total = np.bincount(slot), np.bincount(slot, values)
+    return float(np.sum(values**2) - np.sum(np.divide(total**2, count, out=np.zeros(len(count)), where=count > 0)))
 
 
 def _mean(values: Floats | Bools) -> float:

@@ -22,7 +22,6 @@ from scenarios.leo_access.recipe import RAIN_MM_H
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
 RAIN_GROUPS = ("0", "0-1", "1-2", "2-3", "3-4", "4-5", ">5")
 TIGHT, LOOSE, SITE, SLOTS, LOSS = 0.10, 0.15, 0.15, 0.30, 0.10  # tolerances where none is asked for
-WHISKERS = 0.20
 SURE = 2.0  # standard errors
 
 
@@ -187,7 +186,8 @@ def _box_scores(group: str, unit: str, there: dict[str, float], values: list[Flo
             found.append(_quantile(group, name, unit, wanted, values, QUARTILES[name], tolerance))
         else:
             label = name.replace("_", " ")
-            found.append(Score(group, label, unit, wanted, float(getattr(here, name)), WHISKERS, count))
+            # a whisker is the furthest of all values, so it depends on their number: shown, not judged
+            found.append(Score(group, label, unit, wanted, float(getattr(here, name)), inf, count))
     return found
 
 
