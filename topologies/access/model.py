@@ -136,7 +136,7 @@ class AccessModel:
         const = self.constants
         keys, way, which = self._keys[:, None], np.arange(2)[:, None, None], np.arange(GAPS)
         burst = which < BURSTS
-        chance = np.where(burst, const.burst / BURSTS, const.blips / BLIPS)
+        chance = np.where(burst, const.bursts / BURSTS, const.blips / BLIPS)
         there = uniform(keys, number, _GAP, way, which, 0) < chance
         edge = burst & (uniform(keys, number, _GAP, way, which, 1) < const.burst_at_edge)
         place = uniform(keys, number, _GAP, way, which, 2)

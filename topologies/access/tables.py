@@ -120,8 +120,8 @@ class Terminal(Table):
     """Mean number of very short gaps in a slot, each way: what loses one probe of a train."""
     longest_blip_s: Duration = 0.025
     """Blips last up to this long, evenly spread."""
-    burst: Chance = 0.06
-    """Chance of a burst of losses in a slot, each way."""
+    bursts: float = Field(0.06, ge=0, le=2)
+    """Mean number of bursts of losses in a slot, each way."""
     burst_at_edge: Chance = 0.7
     """Share of the bursts that lie in the last 100 ms or the first second of their slot."""
     burst_s: Duration = 0.04
