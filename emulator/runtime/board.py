@@ -94,7 +94,7 @@ class Board:
         snapshot["probes"] = self.probe_rows()
         snapshot["flows"] = self.flow_rows()
         snapshot["events"] = self.event_rows(view)
-        snapshot["panels"] = self.panels.views(snapshot.get("t_s", 0.0), whole=view.get("panel") == "protocol")
+        snapshot["panels"] = self.panels.views(snapshot.get("t_s", 0.0))
 
     def event_rows(self, view: View) -> list[EventRow]:
         """The newest events that the view's filter lets through, oldest first."""

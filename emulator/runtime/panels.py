@@ -81,18 +81,15 @@ class Panels:
             except Exception as error:
                 self._fail(shown, error)
 
-    def views(self, t_s: float, whole: bool = True) -> list[PanelView]:
-        """What each panel shows now; of each only the first widgets where not `whole`. A view too large loses its last
-        widgets."""
-        return [self._view(shown, t_s, whole) for shown in self._shown]
+    def views(self, t_s: float) -> list[PanelView]:
+        """What each panel shows now. A view too large loses its last widgets."""
+        return [self._view(shown, t_s) for shown in self._shown]
 
-    def _view(self, shown: _Shown, t_s: float, whole: bool) -> PanelView:
+    def _view(self, shown: _Shown, t_s: float) -> PanelView:
         widgets: list[Widget] = []
         if shown.panel is not None:
             try:
                 widgets = list(shown.panel.widgets(t_s))
-                if not whole:
-                    widgets = widgets[:2]
                 while widgets and len(msgpack.packb(widgets)) > VIEW_BYTES:
                     widgets.pop()
             except Exception as error:

@@ -267,6 +267,8 @@ class Supervisor:
         def tell(done: int, label: str) -> None:
             self.front.tell("analysis", done, ending.STEPS, label)
 
+        if self.t0_ns:
+            self.look(self.front.latest, self.front.view)  # with the last records
         tell(0, "capture")
         if self.capture_writer is not None:
             self.capture_writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))
@@ -299,7 +301,7 @@ class Supervisor:
 
     def look(self, snapshot: Snapshot, view: View) -> Snapshot:
         """Bring a snapshot up to this moment, with the rows that `view` asks for."""
-        now_s = self.now_s()
+        now_s = min(self.now_s(), self.scenario.duration_s)
         snapshot.update({"phase": "play", "label": "", "t_s": now_s, "elapsed_s": time.monotonic() - self._begun})
         snapshot["t0_utc_s"] = self.t0_utc_ns * 1e-9
         snapshot["warnings"] = [text[:WARNING_LENGTH] for text in self.all_warnings()[:WARNINGS]]
