@@ -113,6 +113,7 @@ class CaptureWriter:
         self._comment = comment
         self._row: CaptureRow = {}
         self._warnings: list[str] | None = None
+        self._finished = False
         self._unsent: deque[Message] = deque(maxlen=MOST_UNSENT)
         self._read_end, self.write_end = pipe()
         self._channel, theirs = Channel.pair()
@@ -137,15 +138,9 @@ class CaptureWriter:
 
     def row(self) -> CaptureRow:
         """Where the capture stands, as its writer said some second ago."""
-        self._tell()
-        try:
-            while self._warnings is None:
-                message, _ = self._channel.receive()
-                if message is None:
-                    break
-                self._heard(message)
-        except OSError:  # nothing more to hear
-            pass
+        if not self._finished:
+            self._tell()
+            self._hear()
         return self._row
 
     def finish(self, missed: int = 0) -> None:
@@ -157,14 +152,9 @@ class CaptureWriter:
         if self.write_end >= 0:
             self.start(0)
         self._tell({"op": "end", "missed": missed})
-        try:
-            while self._warnings is None:
-                message, _ = self._channel.receive()
-                if message is None:
-                    break
-                self._heard(message)
-        except OSError:
-            pass
+        self._hear()
+        self._finished = True
+        self._channel.close()
         if self._warnings is None:
             self._folder.warn("the capture may be incomplete: its writer did not finish")
             self._child.kill()
@@ -173,9 +163,16 @@ class CaptureWriter:
             self._folder.warn(text)
         self._child.wait(1.0)
 
-    def _heard(self, message: Message) -> None:
-        self._row = message["row"]
-        self._warnings = message.get("warnings")
+    def _hear(self) -> None:
+        """Take in what the writer has said; its last word are its warnings."""
+        try:
+            while self._warnings is None:
+                message, _ = self._channel.receive()
+                if message is None:
+                    return
+                self._row, self._warnings = message["row"], message.get("warnings")
+        except OSError:  # nothing more to hear
+            pass
 
     def _tell(self, *messages: Message) -> None:
         """Send what the socket takes, in order; the rest waits for the next time."""
