@@ -42,7 +42,7 @@ def extcap(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = Non
     elif asked.config:
         lines = options(choose=_parts(asked.interface)[1] == CHOOSE)
     else:
-        lines = [] if asked.filter is None else _refusal(asked.filter)
+        lines = _refusal(asked.filter) if asked.filter else []
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
@@ -146,7 +146,7 @@ def _capture(asked: Namespace) -> None:
     except OSError as error:
         raise DataError(f"{asked.fifo}: {error.strerror}") from error
     try:
-        follow(links, out, int(asked.snaplen), run)
+        follow(links, out, int(asked.snaplen), run, filter=asked.filter or "")
     except KeyboardInterrupt:  # before the first packet
         pass
     finally:

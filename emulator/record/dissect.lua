@@ -335,6 +335,7 @@ local function message_at(S, root, message, at, stop)
   S.items = 0
   local good, result = pcall(walk_message, S, tree, message, at, stop)
   if good then
+    if S.cut and stop >= S.size then result = result .. " (cut)" end
     tree:append_text(", " .. result)
     say(S, result)
   elseif type(result) ~= "table" then
@@ -355,16 +356,10 @@ local function state(proto, tvb, pinfo)
   return { proto = proto, tvb = tvb, pinfo = pinfo, size = tvb:len(), cut = tvb:len() < tvb:reported_len(), items = 0 }
 end
 
-local function datagram(proto, tvb, pinfo, root, sure)
+local function datagram(proto, tvb, pinfo, root)
   local S = state(proto, tvb, pinfo)
   local message = choose(S, proto.messages, 0, S.size)
-  if message then
-    message_at(S, root, message, 0, S.size)
-  elseif sure then
-    reject(S, root, 0)
-  else
-    return 0
-  end
+  if message then message_at(S, root, message, 0, S.size) else reject(S, root, 0) end
   return S.size
 end
 
@@ -445,39 +440,43 @@ function dissector(proto)
   local layer = proto.transport == "udp" and "udp" or "tcp"
   local ports = DissectorTable.get(layer .. ".port")
   local before = {} -- whoever had the port: it still gets what is not ours
-  if proto.transport ~= "tls" then
-    for _, port in ipairs(proto.ports) do before[port] = ports:get_dissector(port) end
-  end
+  local dissect = layer == "udp" and datagram or stream
 
   local function ours(tvb)
     for _, mark in ipairs(proto.heuristics) do
       local offset, bytes = mark[1], mark[2]
       if tvb:len() >= offset + #bytes and tvb:raw(offset, #bytes) == bytes then return true end
     end
-    return false
-  end
-  local function known_stream()
-    local id = tcp_stream()
+    local id = layer == "tcp" and tcp_stream()
     return id and seen[id.value] == proto.name
   end
-  local dissect = layer == "udp" and datagram or stream
-
-  function handle.dissector(tvb, pinfo, root)
-    local other = before[pinfo.match_uint] or before[pinfo.dst_port] or before[pinfo.src_port]
-    if other and not ours(tvb) and not (layer == "tcp" and known_stream()) then
-      return other:call(tvb, pinfo, root)
-    end
-    return dissect(proto, tvb, pinfo, root, true)
-  end
   local function guess(tvb, pinfo, root)
-    if not ours(tvb) and not (layer == "tcp" and known_stream()) then return false end
-    dissect(proto, tvb, pinfo, root, true)
+    if not ours(tvb) then return false end
+    dissect(proto, tvb, pinfo, root)
     return true
   end
-  if #proto.heuristics > 0 then handle:register_heuristic(layer, guess) end
-  if proto.transport == "tls" then -- the same in clear is known by its first message alone
-    ports = DissectorTable.get("tls.port")
-    handle:register_heuristic("tls", guess)
+  function handle.dissector(tvb, pinfo, root)
+    local other = before[pinfo.match_uint] or before[pinfo.dst_port] or before[pinfo.src_port]
+    if other and not ours(tvb) then return other:call(tvb, pinfo, root) end
+    return dissect(proto, tvb, pinfo, root)
   end
-  for _, port in ipairs(proto.ports) do ports:add(port, handle) end
+
+  local function take(numbers)
+    for _, port in ipairs(numbers) do
+      before[port] = ports:get_dissector(port)
+      ports:add(port, handle)
+    end
+  end
+  if proto.transport == "tls" then
+    local tls, inside = Dissector.get("tls"), DissectorTable.get("tls.port")
+    for _, port in ipairs(proto.ports) do
+      ports:add(port, tls)
+      inside:add(port, handle)
+    end
+    handle:register_heuristic("tls", guess)
+    take(proto.clear_ports)
+  else
+    take(proto.ports)
+  end
+  if #proto.heuristics > 0 then handle:register_heuristic(layer, guess) end
 end

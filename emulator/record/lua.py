@@ -51,6 +51,7 @@ def _dissector(dissector: Dissector) -> dict[str, Any]:
         "title": dissector.title,
         "transport": dissector.transport,
         "ports": list(dissector.ports),
+        "clear_ports": list(dissector.clear_ports),
         "opaque": dissector.opaque,
         "heuristics": [list(mark) for mark in dissector.heuristics()],
         "messages": [_message(each) for each in dissector.messages],

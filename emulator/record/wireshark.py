@@ -61,7 +61,7 @@ def options(choose: bool) -> list[str]:
     """What a user can set of an interface; of the one that stands for many, which links."""
     lines = []
     if choose:
-        tooltip = "Link ends (node:port), separated by spaces; * and ? are allowed"
+        tooltip = "Link ends (node:port) or nodes, separated by spaces; * and ? are allowed"
         lines = [
             sentence(
                 "arg", number=0, call="--links", display="Links", type="string", required="true", tooltip=tooltip,

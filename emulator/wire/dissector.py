@@ -100,6 +100,7 @@ class Dissector:
     transport: Literal["udp", "tcp", "tls"]
     messages: tuple[Message, ...]
     ports: tuple[int, ...] = ()
+    clear_ports: tuple[int, ...] = ()  # at which a protocol of "tls" travels over TCP alone
     opaque: str = ""  # what bytes of a stream are that begin no message ("body"); empty: there are none
 
     def __post_init__(self) -> None:
@@ -107,7 +108,7 @@ class Dissector:
             raise ValueError(f"name {self.name!r}; wanted small letters, digits and _")
         if not self.messages or not all(each.marks() for each in self.messages):
             raise ValueError(f"{self.name}: messages without constants; wanted some by which each is known")
-        if not all(0 < port < 1 << 16 for port in self.ports):
+        if not all(0 < port < 1 << 16 for port in (*self.ports, *self.clear_ports)):
             raise ValueError(f"{self.name}: ports {self.ports}; wanted 1 to 65535")
 
     def heuristics(self) -> list[tuple[int, bytes]]:

@@ -76,13 +76,9 @@ def dissectors() -> list[Dissector]:
     data = Message("data", {**DATA_HEAD, "message": Choice(*messages)}, summary="{message}")
     ack = Message("ack", ACK_HEAD, summary="Heard up to {number}")
     workers = range(MOST_WORKERS)
-    ports = (
-        PRIMARY_PORT,
-        PRIMARY_LOCAL_PORT,
-        *(WORKER_PORT + number for number in workers),
-        *(WORKER_LOCAL_PORT + number for number in workers),
-    )
-    return [Dissector("dagbft", "DAG-BFT", "tls", (hello, data, ack), ports=ports)]
+    mesh = (PRIMARY_PORT, *(WORKER_PORT + number for number in workers))
+    local = (PRIMARY_LOCAL_PORT, *(WORKER_LOCAL_PORT + number for number in workers))
+    return [Dissector("dagbft", "DAG-BFT", "tls", (hello, data, ack), ports=mesh, clear_ports=local)]
 
 
 def _described(code: int, owner: type[Any]) -> Message:
