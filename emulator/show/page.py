@@ -41,7 +41,8 @@ figure { margin: 1rem 0 2rem; } figure svg { max-width: 100%; height: auto; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 @media (max-width: 30rem) { body { margin-top: 1rem; } th, td { padding-right: .7rem; } }
 @media print { body { margin: 0; max-width: none; } figure, tr { break-inside: avoid; } h2 { break-after: avoid; }
-  .tools, nav { display: none; } .scroll.long { max-height: none; } }
+  .tools, nav { display: none; } .scroll, .scroll.long { max-height: none; overflow: visible; }
+  table { font-size: 80%; } th, td { padding-right: .6rem; } }
 """
 POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src '{HASH}'; base-uri 'none'; form-action 'none'"
 _RIGHT = re.compile(r"[+-]?\d|-?$|unlimited$|varies$|true$|false$")
@@ -112,7 +113,8 @@ def table(header: Sequence[str], rows: Iterable[Row], name: str = "") -> str:
     titles = zip(header, right, strict=True)
     head = "".join(f'<th scope="col"{_class("number" * at_right)}>{escape(title)}</th>' for title, at_right in titles)
     known = f' data-name="{escape(name, quote=True)}"' if name else ""
-    more = ' long" tabindex="0' if len(lines) > LONG else ""
+    label = escape(name or "table", quote=True)
+    more = f' long" tabindex="0" role="region" aria-label="{label}' if len(lines) > LONG else ""
     return (
         f'<div class="scroll{more}"><table{known}><thead><tr>{head}</tr></thead>'
         f"<tbody>\n{''.join(lines)}</tbody></table></div>"
