@@ -120,7 +120,7 @@ def _figures(verdict: Verdict) -> list[str]:
     parts = []
     if verdict.summary:
         named: list[Row] = [[name, _cell(value)] for name, value in scalars(verdict.summary).items()]
-        parts += [page.heading("Figures"), page.table(["figure", "value"], named, "figures")]
+        parts.append(page.table(["figure", "value"], named, "figures"))
     for name, rows in verdict.summary.items():
         if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
             columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -133,7 +133,7 @@ def _figures(verdict: Verdict) -> list[str]:
     facts += [("rounds", rounds_words(verdict.rounds))] if verdict.rounds else []
     if facts:
         parts += [page.heading("How exact the emulation was", 3), page.table(["", ""], facts)]
-    return parts
+    return [page.heading("Figures"), *parts] if parts else []
 
 
 def _probes(rows: Sequence[dict[str, Any]]) -> str:
