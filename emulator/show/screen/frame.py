@@ -9,12 +9,13 @@ from emulator.record.snapshot import Snapshot
 from emulator.show import text
 from emulator.show.screen import overview, panels, phases
 from emulator.show.screen.keymap import footer
-from emulator.show.screen.lines import SELECTED, Frame, Line, beside, crop, length, line
+from emulator.show.screen.lines import SELECTED, Frame, Line, beside, crop, length, line, printable
 from emulator.show.screen.state import PANELS, State
 from emulator.show.text import BAD, DIM, GOOD, HEAD, WARN, Signs
 
 ABOVE = 3  # lines over the panel
 BELOW = 1
+PROGRESS = 24  # columns at least for the bar and its counts
 NEWS_S = 4.0  # how long an action's event stands above the keys
 
 
@@ -92,11 +93,14 @@ def verdict(snapshot: Snapshot, signs: Signs) -> tuple[str, str]:
 
 
 def whereabouts(snapshot: Snapshot, state: State, width: int) -> Line:
-    """How far the run is, and its folder."""
-    folder = line((f"folder {snapshot['folder']}", DIM)) if snapshot.get("folder") else []
-    if phases.building(snapshot):
-        return crop(folder, width)
-    if width - length(folder) - 2 < 20:
+    """How far the run is, and its folder, of whose path the end matters most."""
+    path = printable(snapshot.get("folder", ""))
+    building = phases.building(snapshot)
+    room = width - len("folder ") - (0 if building else PROGRESS + 1)
+    if len(path) > room:
+        path = f"…{path[len(path) - max(0, room - 1) :]}"
+    folder = line((f"folder {path}", DIM)) if path else []
+    if building:
         return crop(folder, width)
     spent_s = state.spent_s(snapshot).get(snapshot.get("phase", "schedule"))
     return beside(phases.one_line(snapshot, min(width // 2, width - length(folder) - 1), spent_s), folder, width)

@@ -5,7 +5,7 @@ Invariant: what is said here is what `state.press` does; the first few always st
 
 from __future__ import annotations
 
-from emulator.show.screen.state import NAME_KEYS, PANELS, SORTS, State
+from emulator.show.screen.state import FILTERED, NAME_KEYS, PANELS, SORTS, State
 
 
 def footer(state: State) -> list[tuple[str, str]]:
@@ -37,7 +37,7 @@ def keys_of(state: State) -> list[tuple[str, str]]:
         found.append(("4, left, right", "the next protocol of this run, where it has several"))
     if state.panel in ("events", "contacts"):
         found.append(("up, down", "scroll"))
-    if state.panel in ("nodes", "links", "events", "contacts"):
+    if state.panel in FILTERED:
         found.append(("/", "filter: part of a name or a glob (gs-*); Enter keeps it, Esc clears it"))
     found += [("Esc", "back"), ("space", "freeze the picture, and go on; the run goes on by itself")]
     if state.finished:

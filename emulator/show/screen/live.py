@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
@@ -119,6 +120,8 @@ class _Loop:
             return False
         if "scenario" not in snapshot:
             snapshot = {**snapshot, "scenario": self._newest.get("scenario", "")}
+        if "folder" in snapshot:
+            snapshot = {**snapshot, "folder": _from_here(snapshot["folder"])}
         before = self._state.phase
         self._newest = snapshot
         self._state = self._state.observe(snapshot)
@@ -183,3 +186,11 @@ class _Loop:
         self._drawn_s = self._clock()
         self._drawn_size = self._terminal.size
         self._terminal.paint(frame(self._shown, self._state, *self._drawn_size, self._signs))
+
+
+def _from_here(folder: str) -> str:
+    """A path as it would be typed here: relative where it lies below."""
+    try:
+        return str(Path(folder).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return folder

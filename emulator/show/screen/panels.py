@@ -121,7 +121,7 @@ def detail(snapshot: Snapshot, state: State, width: int, rows: int, signs: Signs
     lines = [head, *(line((fit(name, widest), DIM), "  ", words) for name, words in facts)]
     told = [tables.event(row) for row in found.get("events", [])]
     room = rows - len(lines)
-    kept = min(len(told) + 1, max(3, room // 3)) if told else 0
+    kept = min(len(told) + 2, max(4, room // 3)) if told else 0  # with a blank line and a title
     for widget in found.get("widgets", []):
         left = rows - kept - len(lines) - 1
         if left >= 3:

@@ -19,6 +19,7 @@ SORTS = {  # keys of the rows in the order in which `s` goes through them; numbe
     "nodes": ("node", "role", "-cpu", "-memory_bytes", "-sent_bps", "-received_bps"),
     "links": ("end", "-asked_ms", "-seen_ms", "-rate_bps", "-asked_bps", "-drops"),
 }
+FILTERED = ("nodes", "links", "contacts", "events")
 NAME_KEYS = {"nodes": "node", "links": "end"}
 MOST_FILTER = 40
 SECOND_S, PAGE_S = 1.0, 10.0
@@ -62,7 +63,7 @@ class State:
     panel: str = "overview"
     protocol: int = 0  # which of the protocols' panels
     mode: Mode = "look"
-    filter: str = ""
+    filters: Mapping[str, str] = field(default_factory=dict)  # by panel
     sorts: Mapping[str, str] = field(default_factory=dict)  # by panel
     selected: Mapping[str, str] = field(default_factory=dict)  # by panel: the name of the row
     detail: str = ""  # the node or link end that is looked at
@@ -76,6 +77,15 @@ class State:
     phase: Phase | None = None
     phase_began_s: float = 0.0  # on the wall clock
     took_s: Mapping[Phase, float] = field(default_factory=dict)  # the phases that are over
+
+    @property
+    def filter(self) -> str:
+        """What the panel's rows must fit."""
+        return self.filters.get(self.panel, "")
+
+    def filtered(self, wanted: str) -> State:
+        """With another filter for the panel."""
+        return replace(self, filters={**self.filters, self.panel: wanted})
 
     @property
     def sort(self) -> str:
@@ -166,7 +176,7 @@ def _looking(state: State, key: str, snapshot: Snapshot) -> tuple[State, list[Re
             return replace(state, mode="help"), []
         case " ":
             return replace(state, frozen=not state.frozen), []
-        case "/":
+        case "/" if state.panel in FILTERED and not state.detail:
             return replace(state, mode="filter"), []
         case "esc":
             return _back(state), []
@@ -209,7 +219,7 @@ def _back(state: State) -> State:
     if state.detail:
         return replace(state, detail="")
     if state.filter:
-        return replace(state, filter="")
+        return state.filtered("")
     return replace(state, scroll=0)
 
 
@@ -218,15 +228,15 @@ def _typing(state: State, key: str) -> State:
         case "enter":
             return replace(state, mode="look")
         case "esc":
-            return replace(state, mode="look", filter="")
+            return replace(state, mode="look").filtered("")
         case "backspace":
-            return replace(state, filter=state.filter[:-1])
+            return state.filtered(state.filter[:-1])
         case "clear":
-            return replace(state, filter="")
+            return state.filtered("")
         case "up" | "down":
             return replace(state, mode="look")
     if len(key) == 1 and len(state.filter) < MOST_FILTER:
-        return replace(state, filter=state.filter + key)
+        return state.filtered(state.filter + key)
     return state
 
 

@@ -15,7 +15,7 @@ from emulator.show.text import BAD, DIM, GOOD, WARN, Signs
 from emulator.show.widgets import sparkline
 
 Row = Mapping[str, Any]
-HISTORY = 10  # columns of a sparkline
+HISTORY, SHORT_HISTORY = 10, 8  # columns of a sparkline
 
 
 def _plain(key: str) -> Callable[[Row], Cell]:
@@ -78,8 +78,8 @@ def _causes(row: Row) -> Cell:
     return "  ".join(said) or "-", DIM
 
 
-def _used(row: Row) -> Cell:
-    return sparkline(row["history"], HISTORY) if row.get("history") else "-"
+def _used(columns: int) -> Callable[[Row], Cell]:
+    return lambda row: sparkline(row["history"], columns) if row.get("history") else "-"
 
 
 def _share(row: Row) -> Cell:
@@ -91,15 +91,15 @@ def links(signs: Signs, width: int) -> list[Column]:
     return [
         Column("link end", 0, _end(signs), "end"),
         Column("far", 12, _plain("far"), from_width=100),
-        Column("asked ms", 9, _number("asked_ms", text.milliseconds), "asked_ms", True),
-        Column("seen ms", 9, _number("seen_ms", text.milliseconds), "seen_ms", True),
+        Column("asked ms", 8, _number("asked_ms", text.milliseconds), "asked_ms", True),
+        Column("seen ms", 8, _number("seen_ms", text.milliseconds), "seen_ms", True),
         Column("late ms", 8, _number("late_ms", text.milliseconds), from_width=110),
         Column("offered", 12, _number("asked_bps", text.rate), "asked_bps", True, from_width=130),
         Column("rate", 12, _number("rate_bps", text.rate), "rate_bps", True),
         Column("capacity", 12, _number("capacity_bps", text.rate), from_width=145),
-        Column("used", HISTORY, _used),
+        Column("used", HISTORY if width >= 100 else SHORT_HISTORY, _used(HISTORY if width >= 100 else SHORT_HISTORY)),
         Column("", 5, _share, from_width=100),
-        Column("drops", 7, _drops, "drops", True),
+        Column("drops", 6, _drops, "drops", True),
         Column("by cause, whole run", 0, _causes) if width >= 110 else Column("by cause", 8, _first_cause),
     ]
 

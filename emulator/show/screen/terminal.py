@@ -27,7 +27,7 @@ from emulator.show import text
 from emulator.show.screen.lines import Frame, Line
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[2J"  # the other buffer, no cursor, nothing on it
-LEAVE = "\x1b[?25h\x1b[?1049l"
+LEAVE = "\x1b[H\x1b[2J\x1b[?25h\x1b[?1049l"  # cleared: tmux moves lines of a resized screen into the one before
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"  # a frame appears at once, on terminals that know synchronized updates
 COLOURS = {
     "standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT, "truecolor": ColorSystem.TRUECOLOR,
@@ -77,8 +77,13 @@ class Terminal:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and rows, as they are now."""
-        width, height = self._console.size
+        """Columns and rows, as they are now: of the terminal itself, which COLUMNS and LINES may lag behind."""
+        try:
+            width, height = os.get_terminal_size(self._console.file.fileno())
+        except (OSError, ValueError):
+            width, height = 0, 0
+        if not (width and height):
+            width, height = self._console.size
         return max(1, width), max(1, height)
 
     def wait(self, fds: Sequence[int], timeout_s: float | None) -> set[int]:
