@@ -1,0 +1,1 @@
+"""Handover: what one TCP flow makes of slots, and of losses that come in bursts."""
