@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from rich.segment import Segment
 from rich.style import Style
@@ -37,8 +38,12 @@ class Canvas:
 
     def dots(self, points: Iterable[tuple[int, int]], layer: int, alone: bool = False) -> None:
         """Set the dots (x, y); `alone` takes away those of lower layers in the same characters."""
-        columns, rows = self.columns, self.rows
-        inside = [self.of_row(y) + self.of_column(x) for x, y in points if 0 <= x < columns and 0 <= y < rows]
+        width, columns, rows = self.width, self.columns, self.rows
+        inside = [
+            (((y >> 2) * width + (x >> 1)) << 3) + ((y & 3) << 1) + (x & 1)
+            for x, y in points
+            if 0 <= x < columns and 0 <= y < rows
+        ]
         if alone:
             for number in inside:
                 if self._layers[number >> 3] < layer:
@@ -62,22 +67,24 @@ class Canvas:
             if layers[cell] < layer:
                 layers[cell] = layer
 
-    def line(self, x0: int, y0: int, x1: int, y1: int, layer: int, alone: bool = False) -> None:
-        """A straight line between two dots, both included (Bresenham); both within a few canvases of this one."""
-        across, down = abs(x1 - x0), -abs(y1 - y0)
-        right, below = (1 if x0 < x1 else -1), (1 if y0 < y1 else -1)
-        error = across + down
-        points = [(x0, y0)]
-        while (x0, y0) != (x1, y1):
-            twice = 2 * error
-            if twice >= down:
-                error += down
-                x0 += right
-            if twice <= across:
-                error += across
-                y0 += below
-            points.append((x0, y0))
-        self.dots(points, layer, alone)
+    def lines_between(self, points: Sequence[tuple[int, int]], layer: int, alone: bool = False) -> None:
+        """Straight lines from dot to dot (Bresenham); all within a few canvases of this one."""
+        found = list(points[:1])
+        add = found.append
+        for (x, y), (x1, y1) in pairwise(points):
+            across, down = abs(x1 - x), -abs(y1 - y)
+            right, below = (1 if x < x1 else -1), (1 if y < y1 else -1)
+            error = across + down
+            while x != x1 or y != y1:
+                twice = 2 * error
+                if twice >= down:
+                    error += down
+                    x += right
+                if twice <= across:
+                    error += across
+                    y += below
+                add((x, y))
+        self.dots(found, layer, alone)
 
     def write(self, column: int, row: int, text: str, layer: int) -> None:
         """Characters (each one column wide) in place of dots; what does not fit is cut."""
@@ -110,18 +117,24 @@ class Canvas:
                     by_layer.get(layer) or sign if layer else sign
                     for sign, layer in zip(text, self._layers, strict=True)
                 )
-        if self._signs:
-            signs = list(text)
-            for cell, sign in self._signs.items():
-                signs[cell] = sign
-            text = "".join(signs)
-        found = []
-        for row in range(0, self.width * self.height, self.width or 1):
-            line = text[row : row + self.width]
-            found.append(
-                [
-                    Segment(line[run.start() : run.end()], parsed[run[1][0]])
-                    for run in RUNS.finditer(self._layers[row : row + self.width])
-                ]
-            )
+        width = self.width or 1
+        rows = [text[first : first + width] for first in range(0, len(text), width)]
+        for row, signs in self._signs_by_row().items():
+            patched = list(rows[row])
+            for column, sign in signs:
+                patched[column] = sign
+            rows[row] = "".join(patched)
+        return [
+            [
+                Segment(row[run.start() : run.end()], parsed[run[1][0]])
+                for run in RUNS.finditer(self._layers[number * width : (number + 1) * width])
+            ]
+            for number, row in enumerate(rows)
+        ]
+
+    def _signs_by_row(self) -> dict[int, list[tuple[int, str]]]:
+        found: dict[int, list[tuple[int, str]]] = {}
+        for cell, sign in self._signs.items():
+            row, column = divmod(cell, self.width)
+            found.setdefault(row, []).append((column, sign))
         return found

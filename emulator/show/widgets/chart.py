@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import ceil, floor, log10
 
-from rich.cells import cell_len
-
 from emulator.protocol import Chart
 from emulator.show import text
 from emulator.show.text import ASCII, UNICODE, Signs
 from emulator.show.widgets.canvas import Canvas
-from emulator.show.widgets.lines import DIM, HEAD, SERIES, Lines, Word, clean, padded, segment, shorten
+from emulator.show.widgets.lines import DIM, HEAD, SERIES, Lines, Word, cell_len, clean, padded, segment, shorten
 
 LARGEST = 1e100  # numbers beyond are no figures of a network, and would overflow
 AXES_FROM = 5  # rows from which the x axis is written out
@@ -67,8 +65,7 @@ def sparkline(percent: Sequence[float | None], width: int, signs: Signs = UNICOD
     blocks = ASCII_BLOCKS if signs == ASCII else BLOCKS
     shown = percent[-width:] if width > 0 else []
     drawn = [
-        " " if value is None or value != value else blocks[int(min(7.0, max(0.0, value * 0.08)))]
-        for value in shown
+        " " if value is None or value != value else blocks[int(min(7.0, max(0.0, value * 0.08)))] for value in shown
     ]
     return "".join(drawn).rjust(max(0, width))
 
@@ -153,20 +150,20 @@ def _draw(
     """One line; its letter stands where it ends."""
     layer = number % 250 + 1
     wide, high = (across[1] - across[0]) or 1.0, (down[1] - down[0]) or 1.0
-    before: tuple[int, int] | None = None
+    pieces: list[list[tuple[int, int]]] = [[]]
     for point in points:
         if point is None:
-            before = None
+            pieces.append([])
             continue
-        x = min(canvas.columns - 1, max(0, int((point[0] - across[0]) / wide * (canvas.columns - 1) + 0.5)))
-        y = min(canvas.rows - 1, max(0, int((down[1] - point[1]) / high * (canvas.rows - 1) + 0.5)))
-        if before is None:
-            canvas.dots([(x, y)], layer)
-        else:
-            canvas.line(*before, x, y, layer)
-        before = x, y
-    if letter and before is not None:
-        canvas.write(before[0] // 2, before[1] // 4, letter, layer)
+        x = int((point[0] - across[0]) / wide * (canvas.columns - 1) + 0.5)
+        y = int((down[1] - point[1]) / high * (canvas.rows - 1) + 0.5)
+        pieces[-1].append((x, y))
+    drawn = [piece for piece in pieces if piece]
+    for piece in drawn:
+        canvas.lines_between(piece, layer)
+    if letter and drawn:
+        column, row = drawn[-1][-1]
+        canvas.write(column // 2, row // 4, letter, layer)
 
 
 def _spread(words: Sequence[str], width: int) -> str:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, floor, inf, isfinite, log10
 
-from rich.cells import cell_len
 from rich.segment import Segment
 
 from emulator.record.snapshot import ContactRow
 from emulator.show import text
 from emulator.show.text import ASCII, UNICODE, Signs
-from emulator.show.widgets.lines import DIM, Lines, clean, padded, segment
+from emulator.show.widgets.lines import DIM, Lines, cell_len, clean, padded, segment
 
 LONGEST_NAME = 20
 PAST, NOW, NEXT = "blue", "bold cyan", "blue"

@@ -7,8 +7,10 @@ move the cursor are replaced before they get here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len as cell_len_of_any
+from rich.cells import set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.segment import Segment
@@ -82,9 +84,20 @@ def line(words: Iterable[Word], width: int, pad: bool = False) -> list[Segment]:
     return found
 
 
+def cell_len(text: str) -> int:
+    """Columns that clean text takes."""
+    return len(text) if text.isascii() else cell_len_of_any(text)
+
+
 def segment(text: str, style: str) -> Segment:
     """Clean text in a style."""
-    return Segment(text, Style.parse(style) if style else None)
+    return Segment(text, style_of(style))
+
+
+@lru_cache(maxsize=64)
+def style_of(name: str) -> Style | None:
+    """rich's style of that name; "" is none."""
+    return Style.parse(name) if name else None
 
 
 def clean(text: str) -> str:
@@ -98,6 +111,8 @@ def shorten(text: str, width: int) -> str:
     """Clean text as exactly `width` columns or fewer: cut text ends in "…" where there is room for it."""
     if cell_len(text) <= width:
         return text
+    if text.isascii():
+        return text[: width - 1] + "…" if width > 2 else text[: max(0, width)]
     return set_cell_size(text, width - 1) + "…" if width > 2 else set_cell_size(text, width)
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
-from rich.cells import cell_len
 from rich.segment import Segment
 
 from emulator.protocol import Bars, Facts, Grid, Listing
 from emulator.show.text import ASCII, UNICODE, Signs
-from emulator.show.widgets.lines import DIM, HEAD, SERIES, TONES, Lines, clean, padded, segment, side_by_side
+from emulator.show.widgets.lines import DIM, HEAD, SERIES, TONES, Lines, cell_len, clean, padded, segment, side_by_side
 
 LONGEST_NAME = 28
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -83,7 +82,9 @@ def grid(widget: Grid, width: int, height: int, signs: Signs = UNICODE) -> Lines
     first = max(0, longest - room)
     picture = titled(widget.get("title", ""), width)
     for name, cells in rows:
-        shown = "".join(sign if cell_len(sign) == 1 else "?" for sign in clean(cells)[first : first + room])
+        shown = clean(cells)[first : first + room]
+        if not shown.isascii():  # one column a cell, whatever it holds
+            shown = "".join(sign if cell_len(sign) == 1 else "?" for sign in shown)
         picture.lines.append([*_label(padded(name, label) + " ", DIM), *_coloured(shown, tones)])
     legend = clean(widget.get("legend", ""))
     if legend and picture.height < height:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from math import acos, asin, atan2, ceil, cos, degrees, floor, isfinite, radians, sin
+from math import acos, atan2, ceil, cos, degrees, floor, hypot, isfinite, radians, sin
 from operator import add
 
 from emulator.record.snapshot import Place, WorldMap
@@ -25,7 +25,7 @@ STATION_SIGNS = {True: "@", False: "◆"}  # by whether only ASCII can be writte
 CROWD = 4  # at least so many characters for each satellite, else only some of them are drawn
 LEGEND_FROM = 12  # rows
 NARROWEST, WIDEST = 3.0, 5.0  # columns for each row; 4 is true to scale
-ARC_DEG = 4.0  # straight pieces that a great circle is drawn in
+ARC_DEG = 5.0  # straight pieces that a great circle is drawn in
 
 
 def world(world_map: WorldMap, width: int, height: int, signs: Signs = UNICODE) -> Lines:
@@ -109,33 +109,38 @@ def great_circle(canvas: Canvas, begin: Sequence[float], end: Sequence[float]) -
     """Draw the shortest way between two places (latitude, longitude)."""
     if not all(map(isfinite, (*begin, *end))):
         return
-    places = [dot(canvas, lat, lon) for lat, lon in along(begin, end)]
-    for (x0, y0), (x1, y1) in pairwise(places):
-        half = canvas.columns / 2
-        shift = canvas.columns if x1 - x0 < -half else -canvas.columns if x1 - x0 > half else 0
-        canvas.line(x0, y0, x1 + shift, y1, PATH, alone=True)
-        if shift:
-            canvas.line(x0 - shift, y0, x1, y1, PATH, alone=True)
+    piece: list[tuple[int, int]] = []
+    half = canvas.columns / 2
+    for lat, lon in along(begin, end):
+        x, y = dot(canvas, lat, lon)
+        if piece and abs(x - piece[-1][0]) > half:
+            shift = canvas.columns if x < piece[-1][0] else -canvas.columns
+            canvas.lines_between([*piece, (x + shift, y)], PATH, alone=True)
+            piece = [(piece[-1][0] - shift, piece[-1][1])]
+        piece.append((x, y))
+    canvas.lines_between(piece, PATH, alone=True)
 
 
 def along(begin: Sequence[float], end: Sequence[float]) -> list[tuple[float, float]]:
     """Places on the great circle between two, every ARC_DEG or so; the way between antipodes is over the pole."""
-    lat0, lon0, lat1, lon1 = map(radians, (begin[0], begin[1], end[0], end[1]))
-    angle = acos(max(-1.0, min(1.0, sin(lat0) * sin(lat1) + cos(lat0) * cos(lat1) * cos(lon1 - lon0))))
-    pieces = max(1, ceil(degrees(angle) / ARC_DEG))
+    here, there = _unit(*begin), _unit(*end)
+    angle = acos(max(-1.0, min(1.0, here[0] * there[0] + here[1] * there[1] + here[2] * there[2])))
     if sin(angle) < 1e-6:
-        return [(begin[0], begin[1]), (end[0], end[1])] if angle < 1 else [
-            (begin[0], begin[1]), (90.0, begin[1]), (90.0, end[1]), (end[0], end[1]),
-        ]  # fmt: skip
+        over_the_pole = [(90.0, begin[1]), (90.0, end[1])] if angle > 1 else []
+        return [(begin[0], begin[1]), *over_the_pole, (end[0], end[1])]
+    pieces = max(1, ceil(degrees(angle) / ARC_DEG))
     found = []
     for piece in range(pieces + 1):
-        share0 = sin((1 - piece / pieces) * angle) / sin(angle)
-        share1 = sin(piece / pieces * angle) / sin(angle)
-        x = share0 * cos(lat0) * cos(lon0) + share1 * cos(lat1) * cos(lon1)
-        y = share0 * cos(lat0) * sin(lon0) + share1 * cos(lat1) * sin(lon1)
-        z = share0 * sin(lat0) + share1 * sin(lat1)
-        found.append((degrees(asin(max(-1.0, min(1.0, z)))), degrees(atan2(y, x))))
+        share0, share1 = sin((1 - piece / pieces) * angle), sin(piece / pieces * angle)
+        x, y, z = (share0 * a + share1 * b for a, b in zip(here, there, strict=True))
+        found.append((degrees(atan2(z, hypot(x, y))), degrees(atan2(y, x))))
     return found
+
+
+def _unit(lat_deg: float, lon_deg: float) -> tuple[float, float, float]:
+    """The place as a vector from the centre of the Earth, of length 1."""
+    lat, lon = radians(lat_deg), radians(lon_deg)
+    return cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat)
 
 
 def stations(canvas: Canvas, places: Iterable[Place], sign: str) -> None:
