@@ -6,6 +6,9 @@ Invariant: pure, and never more lines than were granted.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+
+import msgpack
 
 from emulator.record.snapshot import Snapshot
 from emulator.show.screen import rows as rows_
@@ -96,7 +99,14 @@ def world_map(snapshot: Snapshot, state: State, width: int, rows: int, signs: Si
         f"{len(shown.get('places', ()))} stations, {len(shown.get('satellites', ())) // 2:,} satellites, "
         f"{len(shown.get('paths', ()))} paths in use"
     )
-    return [title("Map", width, note), *drawn(world(shown, width, rows - 1, signs), width, rows - 1)][:rows]
+    picture = _map_picture(msgpack.packb(shown), width, rows - 1, signs)
+    return [title("Map", width, note), *picture][:rows]
+
+
+@lru_cache(maxsize=2)
+def _map_picture(packed: bytes, width: int, rows: int, signs: Signs) -> tuple[Line, ...]:
+    """The map of what is packed: by far the dearest picture, and the same one for all snapshots of a second."""
+    return tuple(drawn(world(msgpack.unpackb(packed), width, rows, signs), width, rows))
 
 
 def events(snapshot: Snapshot, state: State, width: int, rows: int, signs: Signs) -> list[Line]:
