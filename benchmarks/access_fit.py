@@ -76,33 +76,53 @@ def geometry_s(slots: int) -> np.ndarray:
     return np.concatenate(found)
 
 
+class Windows:
+    """Rates of spans of 15 s at any load: the draws of many terminals and slots, made once."""
+
+    def __init__(self, constants: Terminal, way: str) -> None:
+        even = altered(constants, **{f"load_{way}": (0.5,) * 24})  # odds of 1: what is drawn are factors on the odds
+        model, place = terminals(even), UP if way == "up" else DOWN
+        slots = [model.draws(number) for number in range(START_SLOT, START_SLOT + SLOTS + 1)]
+        odds = np.stack([slot.odds[place] for slot in slots], axis=1)
+        alone = np.stack([slot.rate_bps[place] for slot in slots], axis=1) * (1 + odds)
+        size, steps = len(model) * SLOTS, odds.shape[2]
+        start = np.random.default_rng(1).integers(0, steps, (size, 1)) + np.arange(steps)
+        self.odds, self.alone = (
+            np.take_along_axis(np.concatenate([x[:, :-1], x[:, 1:]], axis=2).reshape(size, -1), start, axis=1)
+            for x in (odds, alone)
+        )
+
+    def rates(self, odds: float) -> np.ndarray:
+        return (self.alone / (1 + odds * self.odds)).mean(axis=1)
+
+    def odds_for(self, median_bps: float) -> float:
+        """Odds of load at which the median is this."""
+        low, high = np.log(1e-3), np.log(1e2)
+        for _ in range(16):
+            middle = (low + high) / 2
+            low, high = (middle, high) if np.median(self.rates(np.exp(middle))) > median_bps else (low, middle)
+        return float(np.exp((low + high) / 2))
+
+
 def fit_rates(constants: Terminal, targets: dict, way: str) -> Terminal:
     """Peak and spread by the quartiles of all hours, loads by the median of each hour."""
     metric = WAY[way]
     quartiles = np.array(targets[metric, "all"][1:4]) * 1e6
-    medians = np.array([targets[metric, f"hour={hour:02}"][2] for hour in range(24)]) * 1e6
+    medians = [targets[metric, f"hour={hour:02}"][2] * 1e6 for hour in range(24)]
 
-    def seen_at(now: Terminal) -> np.ndarray:
-        return rates(terminals(now), DOWN if way == "down" else UP, START_SLOT, SLOTS, 15.0, 20).reshape(24, -1)
-
-    def with_hours(now: Terminal, rounds: int) -> tuple[Terminal, np.ndarray]:
-        for _ in range(rounds):
-            seen = seen_at(now)
-            odds = np.array(getattr(now, f"load_{way}"))
-            odds = odds / (1 - odds)
-            odds = np.clip(np.median(seen, axis=1) * (1 + odds) / medians - 1, 0.02, 50)
-            now = altered(now, **{f"load_{way}": tuple(odds / (1 + odds))})
-        return now, seen_at(now)
+    def changed(values: np.ndarray) -> Terminal:
+        return altered(constants, **{f"peak_{way}_bps": values[0] * 1e6, f"load_spread_{way}": abs(values[1])})
 
     def miss(values: np.ndarray) -> float:
-        now = altered(constants, **{f"peak_{way}_bps": values[0] * 1e6, f"load_spread_{way}": abs(values[1])})
-        now, seen = with_hours(now, 2)
+        windows = Windows(changed(values), way)
+        seen = np.concatenate([windows.rates(windows.odds_for(median)) for median in medians[::4]])
         return float(np.sum((np.percentile(seen, QUARTILES) / quartiles - 1) ** 2))
 
     start = [getattr(constants, f"peak_{way}_bps") / 1e6, getattr(constants, f"load_spread_{way}")]
-    best = minimize(miss, start, method="Nelder-Mead", options={"maxiter": 40, "xatol": 1e-2, "fatol": 1e-7})
-    found = altered(constants, **{f"peak_{way}_bps": best.x[0] * 1e6, f"load_spread_{way}": abs(best.x[1])})
-    return with_hours(found, 6)[0]
+    best = minimize(miss, start, method="Nelder-Mead", options={"maxiter": 30, "xatol": 1e-2, "fatol": 1e-6})
+    windows = Windows(changed(best.x), way)
+    odds = np.array([windows.odds_for(median) for median in medians])
+    return altered(changed(best.x), **{f"load_{way}": tuple((odds / (1 + odds)).round(3))})
 
 
 def fit_delays(constants: Terminal, targets: dict, light_s: np.ndarray) -> Terminal:
@@ -114,10 +134,10 @@ def fit_delays(constants: Terminal, targets: dict, light_s: np.ndarray) -> Termi
     ping = ping - (ping[2] - hop[2])  # the server's distance
 
     def changed(values: np.ndarray) -> Terminal:
-        processing, grant, up, down = np.abs(values)
+        processing, grant, queue = np.abs(values)
         return altered(
             constants, processing_up_s=processing * 0.36, processing_down_s=processing * 0.36,
-            gateway_processing_s=processing * 0.14, grant_s=max(grant, 0.002), queue_up_s=up, queue_down_s=down,
+            gateway_processing_s=processing * 0.14, grant_s=max(grant, 0.002), queue_up_s=queue, queue_down_s=queue,
         )  # fmt: skip
 
     def miss(values: np.ndarray) -> float:
@@ -128,7 +148,7 @@ def fit_delays(constants: Terminal, targets: dict, light_s: np.ndarray) -> Termi
             wrong += float(np.sum((np.percentile(seen, QUARTILES) / wanted[1:4] - 1) ** 2))
         return wrong + 0.1 * float(np.percentile(seen, 0.1) / hop[0] - 1) ** 2
 
-    best = minimize(miss, [0.006, 0.007, 0.004, 0.004], method="Nelder-Mead", options={"maxiter": 100, "fatol": 1e-7})
+    best = minimize(miss, [0.006, 0.006, 0.002], method="Nelder-Mead", options={"maxiter": 50, "fatol": 1e-6})
     return changed(best.x)
 
 

@@ -47,7 +47,7 @@ class Values(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class Draws:
     """The draws of one slot for all terminals; arrays (S, J) have a value for each load step of the slot."""
 
     begin_s: float
@@ -80,14 +80,15 @@ class AccessModel:
         self._steps = round(constants.slot_s / constants.load_step_s)
         shares = np.array([constants.load_up, constants.load_down])
         self._odds = shares / (1 - shares)  # (2, 24)
-        self._cache: dict[int, _Slot] = {}
+        self._cache: dict[int, Draws] = {}
 
     def __len__(self) -> int:
         return len(self.names)
 
     # -- draws of a slot ---------------------------------------------------------------------------------------------
 
-    def _slot(self, number: int) -> _Slot:
+    def draws(self, number: int) -> Draws:
+        """What is drawn for slot `number`."""
         slot = self._cache.get(number)
         if slot is None:
             slot = self._cache[number] = self._draw(number)
@@ -95,7 +96,7 @@ class AccessModel:
                 del self._cache[old]
         return slot
 
-    def _draw(self, number: int) -> _Slot:
+    def _draw(self, number: int) -> Draws:
         const, keys = self.constants, self._keys
         begin_s = self.slots.begin_s(number)
         hour = self._hours(begin_s).astype(int) % 24
@@ -117,7 +118,7 @@ class AccessModel:
         grants = np.maximum(1.0, np.round(const.load_step_s / interval_s))
         struck = uniform(keys, number, _OUTAGE, 0) < const.outage
         outage_s = np.where(struck, uniform(keys, number, _OUTAGE, 1) * const.longest_outage_s, 0.0)
-        return _Slot(
+        return Draws(
             begin_s, (odds[0], odds[1]), (rates[0], rates[1]), grants, uniform(keys, number, _PHASE),
             outage_s, self._gaps(number, begin_s),
         )  # fmt: skip
@@ -160,7 +161,7 @@ class AccessModel:
     def at(self, way: int, number: int, t_s: Floats) -> Values:
         """Values in one direction at scenario times (S, M) within slot `number`."""
         const = self.constants
-        slot = self._slot(number)
+        slot = self.draws(number)
         span = const.load_step_s
         since = t_s - slot.begin_s
         step = np.clip((since / span).astype(np.int64), 0, self._steps - 1)
@@ -179,10 +180,10 @@ class AccessModel:
                 loss = np.where(inside, max(const.burst_loss if gap < BURSTS else 1.0, const.loss), loss)
         return Values(delay, slot.rate_bps[way][row, step], loss, since >= slot.outage_s[:, None])
 
-    def _wait(self, number: int, slot: _Slot, since: Floats, step: Places, row: Places) -> Floats:
+    def _wait(self, number: int, slot: Draws, since: Floats, step: Places, row: Places) -> Floats:
         """Time until the next uplink grant: (k + phase) · interval within each load step, k = 0 … grants - 1."""
         span = self.constants.load_step_s
-        after = self._slot(number + 1)
+        after = self.draws(number + 1)
         grants = np.concatenate([slot.grants, after.grants[:, :1]], axis=1)
         phases = np.repeat(slot.phase[:, None], self._steps + 1, axis=1)
         phases[:, -1] = after.phase
@@ -196,7 +197,7 @@ class AccessModel:
 
     def breaks(self, way: int, number: int, begin_s: float, end_s: float) -> Floats:
         """Times (S, B) within [begin_s, end_s] at which the values jump or bend; what is not needed is end_s."""
-        slot = self._slot(number)
+        slot = self.draws(number)
         span = self.constants.load_step_s
         first = max(0, int((begin_s - slot.begin_s) / span) - 1)
         last = min(self._steps - 1, int((end_s - slot.begin_s) / span) + 1)

@@ -51,11 +51,11 @@ class Terminal(Table):
     slot_phase_s: Duration = 12.0
     """Second of the minute (UTC) at which a slot begins, and every slot after it."""
 
-    elevation_deg: float = Field(66.9, ge=0, le=90)
+    elevation_deg: float = Field(67.2, ge=0, le=90)
     """Elevation of the satellites that are chosen most."""
-    elevation_spread_deg: float = Field(12.3, gt=0)
+    elevation_spread_deg: float = Field(12.7, gt=0)
     """How far (one standard deviation) the choice strays from it."""
-    pole_weight: float = -0.17
+    pole_weight: float = -0.15
     """Weight of the direction cosine towards the nearer pole in the score. The poleward lean that is seen comes from
     the shell, whose satellites crowd there, and from the arc below."""
     arc_exclusion_deg: float = Field(18.0, ge=0, le=90)
@@ -95,7 +95,7 @@ class Terminal(Table):
     """What a terminal alone in a beam gets, median of slots."""
     peak_up_bps: Speed = 40e6
     """The same of the uplink."""
-    peak_spread: float = Field(0.1, ge=0)
+    peak_spread: float = Field(0.2, ge=0)
     """Standard deviation of the logarithm of the peak rates from slot to slot (modulation, elevation, beam)."""
     overhead: Part = 0.05
     """Share of the link's rate that the rates above do not show, because they are what TCP delivers."""

@@ -61,12 +61,15 @@ class SlotDraw:
 
     def draw(self, sight: Sight) -> Ints:
         """A satellite for each station, whatever serves now; -1 where nothing is visible."""
+        luck = gumbel(self._keys[:, None], self._slot_of(sight.t_s), sight.satellite)
+        return sight.best(np.nan_to_num(self.biased(sight) + luck, nan=-np.inf))
+
+    def biased(self, sight: Sight) -> Floats:
+        """Scores (S, K) of a sky; satellites near the geostationary arc only where there is no other."""
         direction = sight.direction()
         with np.errstate(invalid="ignore"):
             score = self.score(sight.sin_elevation, direction)
-            score += gumbel(self._keys[:, None], self._slot_of(sight.t_s), sight.satellite)
-            score = np.where(self._near_arc(direction), score - 1e6, score)  # only where there is no other
-        return sight.best(np.nan_to_num(score, nan=-np.inf))
+            return np.where(self._near_arc(direction), score - 1e6, score)
 
     def score(self, sin_elevation: Floats, direction: Floats) -> Floats:
         """Logarithm of the odds of each satellite, from sines of elevation (S, K) and unit vectors (S, K, 3)."""
