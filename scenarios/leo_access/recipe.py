@@ -23,7 +23,7 @@ RAIN_MM_H = (0.0, 0.5, 1.5, 2.5, 3.5, 4.5, 7.0)  # one of each class of WetLinks
 RAIN_HOUR = 10  # its median is that of the day
 BENT_PIPE_INTERVAL = "97 ms"  # no multiple of grants and frames: probes meet them at any point
 END_TO_END_INTERVAL = "20 ms"
-SETTLE_S = 2.0
+SETTLE_S = 1.0  # between probes and flows, and at the end
 
 
 class Parameters(Table):

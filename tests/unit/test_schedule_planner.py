@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from dataclasses import replace
 from math import inf
 
 import msgpack
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from emulator.errors import DataError
-from emulator.network import Handover, LinkSpec, Network, NodeSpec, Row
+from emulator.network import Fine, FineTables, Handover, LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.fib import FibCompiler, RouteDelta
 from emulator.schedule.planner import Pace, deltas, parts, run_planner
 from emulator.schedule.ring import RowRing
@@ -80,8 +81,8 @@ class Steps:
 class Planned:
     """A planner in a thread and the supervisor's end of its socket."""
 
-    def __init__(self, timeline: Steps, steps: int, capacity: int = 4, **more) -> None:
-        self.ring = RowRing(ENDS, NODES, NODES, capacity)
+    def __init__(self, timeline: Steps, steps: int, capacity: int = 4, fine: Fine | None = None, **more) -> None:
+        self.ring = RowRing(ENDS, NODES, NODES, capacity, fine)
         self.control, self._far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(20)
         self.raised: Exception | None = None
@@ -172,6 +173,20 @@ def test_failures_of_the_timeline_are_told():
     assert "a bug" in planned.until("failed")[-1]["message"]
     assert planned.ended()
     assert str(planned.raised) == "a bug"
+
+
+def test_finer_tables_that_miss_their_step_are_a_failure():
+    class Off(Steps):
+        def rows(self, first, count):
+            for row in super().rows(first, count):
+                t_s, column = np.array([[0.0, 1.0]]), np.zeros((1, 2))
+                yield replace(row, fine=FineTables(np.array([2], np.int32), t_s, column, column, column, column == 0))
+
+    planned = Planned(Off(1.0), steps=5, fine=Fine(np.array([0], np.int32), 4))
+    assert planned.until("failed")[-1] == {
+        "op": "failed", "step": 1, "message": "finer table 0: knots from 0 s to 1 s; wanted 1 s to 2 s",
+    }  # fmt: skip
+    assert planned.ended()
 
 
 @pytest.mark.parametrize("version", [4, 6])
