@@ -215,7 +215,7 @@ def test_header_and_end(played):
     replay = Replay(played[0])
     assert isinstance(replay, Seekable)
     assert replay.receive()["label"] == "opening the run"
-    snapshot = replay.receive()
+    snapshot = replay.snapshot()
     assert (snapshot["scenario"], snapshot["run_id"], snapshot["seed"]) == ("small", "abc123", 1)
     assert snapshot["t_s"] == snapshot["duration_s"] == SECONDS
     assert snapshot["phase"] == "done"
