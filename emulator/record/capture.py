@@ -31,6 +31,8 @@ Wanted = Callable[[int, Interface, bytes], bool]  # link end, its interface, pac
 class Stream:
     """An output without files: every block goes to `write`, as to a pipe. OSError comes from there."""
 
+    rotates = False
+
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
 
@@ -82,13 +84,13 @@ class CaptureConverter:
 
     def feed(self, data: bytes) -> None:
         """Convert what has come from the tee; a cut batch waits for its rest. OSError comes from the output."""
-        courses, wanted = self._courses, self._wanted
+        courses, wanted, most = self._courses, self._wanted, self._most
         for lost, left, _, marks, captures, originals, body in self._batches.feed(data):
             after = 0
             for left_s, mark, captured, original in zip(left, marks, captures, originals, strict=True):
                 at, after = after, after + captured
                 known = courses.get(mark >> 8)
-                if known is None or self.full:
+                if known is None or (most is not None and self.packets >= most):
                     continue
                 course, section = known
                 interface, comment = course.interface, ""

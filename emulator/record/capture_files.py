@@ -43,7 +43,7 @@ class CaptureFile:
         self._files = files
         self._path = path
         self._limits = limits
-        self._rotates = min(limits.rotate_bytes, limits.rotate_s) < inf
+        self.rotates = min(limits.rotate_bytes, limits.rotate_s) < inf
         self._kept: deque[tuple[Path, int]] = deque()  # finished files and their bytes
         self._number = 0
         self._slice = 0  # of scenario time
@@ -63,7 +63,7 @@ class CaptureFile:
 
     def _open(self) -> None:
         self._number += 1
-        name = f"{self._path.stem}-{self._number:04d}{self._path.suffix}" if self._rotates else self._path.name
+        name = f"{self._path.stem}-{self._number:04d}{self._path.suffix}" if self.rotates else self._path.name
         self._now = self._path.with_name(name)
         self._bytes = 0
         self._head_bytes = 0  # names, interfaces and keys: many of them must not make a file a packet
@@ -75,8 +75,6 @@ class CaptureFile:
 
     def due(self, left_s: float, unwritten_bytes: int) -> bool:
         """Whether the file is full, or its time over."""
-        if not self._rotates:
-            return False
         if left_s >= (self._slice + 1) * self._limits.rotate_s:
             self._slice = floor(left_s / self._limits.rotate_s)
             return True

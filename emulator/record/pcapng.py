@@ -32,7 +32,7 @@ OUTBOUND = 2  # epb_flags: direction of the packet, seen from the interface
 
 LARGEST_OPTION_BYTES = 0xFFFF
 _PACKET = Struct("<IIIIIII")
-_PACKET_BYTES = 44  # of a packet's block without the packet: head, flags, end of options, length again
+_AROUND_BYTES = 32  # of a packet's block: head, and the length again
 _LENGTH = Struct("<I")
 _MASK = 0xFFFFFFFF
 
@@ -57,7 +57,7 @@ def _options(options: Iterable[Option]) -> bytes:
 
 
 _OUTWARD: Option = (EPB_FLAGS, pack("<I", OUTBOUND))
-_NO_COMMENT = _options([_OUTWARD])
+_TAILS = [bytes(-size & 3) + _options([_OUTWARD]) for size in range(4)]  # behind a packet, by its length modulo 4
 
 
 def _block(kind: int, body: bytes) -> bytes:
@@ -107,9 +107,10 @@ class PcapngWriter:
         if not 0 <= interface < len(self.interfaces):
             raise IndexError(f"interface {interface} is not described yet")
         size = len(data)
-        options = _options([*_text(OPT_COMMENT, comment), _OUTWARD]) if comment else _NO_COMMENT
-        tail = bytes(-size & 3) + options if size & 3 else options
-        whole = _PACKET_BYTES - len(_NO_COMMENT) + size + len(tail)
+        tail = _TAILS[size & 3]
+        if comment:
+            tail = bytes(-size & 3) + _options([*_text(OPT_COMMENT, comment), _OUTWARD])
+        whole = _AROUND_BYTES + size + len(tail)
         head = _PACKET.pack(
             ENHANCED_PACKET, whole, interface, at_ns >> 32 & _MASK, at_ns & _MASK, size, max(size, length or 0)
         )  # fmt: skip

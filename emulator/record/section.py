@@ -11,12 +11,13 @@ from typing import Protocol
 
 from emulator.record.pcapng import Interface, PcapngWriter
 
-
 MOST_UNWRITTEN_BYTES = 256 * 2**10
 
 
 class Output(Protocol):
     """Where a section goes."""
+
+    rotates: bool  # whether `due` may ever say yes
 
     def write(self, data: bytes) -> None:
         """Take whole blocks."""
@@ -80,7 +81,7 @@ class Section:
         self, interface: Interface, left_s: float, data: bytes, length: int, comment: str = "", dropped: bool = False
     ) -> None:
         """A packet that left (or was dropped) at a scenario time."""
-        if self._output.due(left_s, self._unwritten_bytes):
+        if self._output.rotates and self._output.due(left_s, self._unwritten_bytes):
             self.finish(None)
             self._output.turn()
             self._begin()
