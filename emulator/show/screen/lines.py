@@ -50,7 +50,10 @@ def printable(words: str) -> str:
 
 def length(pieces: Iterable[Segment]) -> int:
     """Columns that a line takes."""
-    return sum(len(piece.text) if piece.text.isascii() else cell_len(piece.text) for piece in pieces)
+    columns = 0
+    for words, _, _ in pieces:
+        columns += len(words) if words.isascii() else cell_len(words)
+    return columns
 
 
 def crop(pieces: Line, width: int) -> Line:
@@ -122,6 +125,7 @@ def table(
     margin = 0 if selected is None else 1
     shown = [column for column in columns if width >= column.from_width]
     sizes = widths(shown, width - margin)
+    fits = margin + sum(sizes) + len(sizes) - 1 <= width
     heads = [
         (column.head + ("" if not column.key or column.key != sort.lstrip("-") else "↓" if sort[0] == "-" else "↑"))
         for column in shown
@@ -144,7 +148,7 @@ def table(
         made.append(Segment(words[:-1], style_of(style)))
         if number == selected:
             made = [Segment("".join(piece.text for piece in made), style_of(SELECTED))]
-        lines.append(crop(made, width))
+        lines.append(made if fits else crop(made, width))
     return lines
 
 
