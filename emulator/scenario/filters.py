@@ -89,7 +89,7 @@ class _Parser:
 
     def _value(self, kind: str) -> str | int:
         value = self._peek()
-        if value in ("", "(", ")"):
+        if value in ("", "(", ")", "and", "or", "not"):
             raise self._wrong(TESTS[kind])
         if kind == "port" and not (re.fullmatch(r"\d{1,5}", value, re.ASCII) and int(value) < 1 << 16):
             raise self._wrong(TESTS[kind])

@@ -69,6 +69,7 @@ def test_any_text_is_a_tree_or_an_error_that_points(words):
     [
         ("", "the end of ''; wanted host, port, proto, node, link, not or '('"),
         ("host", "the end of 'host'; wanted the name or address of a node"),
+        ("host and", "'and' at character 6 of 'host and'; wanted the name or address of a node"),
         ("hots a", "'hots' at character 1 of 'hots a'; wanted host, port, proto, node, link, not or '('"),
         ("port 80000", "'80000' at character 6 of 'port 80000'; wanted a port of 0 to 65535"),
         ("proto sctp", "'sctp' at character 7 of 'proto sctp'; wanted tcp, udp or icmp"),
