@@ -29,6 +29,7 @@ SITE = {"lat_deg": 52.27, "lon_deg": 8.05}
 NAMES = 4  # terminals for each hour of the day
 SLOTS = 40
 QUARTILES = (25, 50, 75)
+LEAST_GRANT_S = 0.005  # chosen: the boxes do not tell grants from scheduler waits, fits with 2 and 8 ms are as good
 SITE_S = 0.00025  # from a point of presence's router to its host
 WAY = {"down": "download_throughput", "up": "upload_throughput"}
 
@@ -125,31 +126,52 @@ def fit_rates(constants: Terminal, targets: dict, way: str) -> Terminal:
     return altered(changed(best.x), **{f"load_{way}": tuple((odds / (1 + odds)).round(3))})
 
 
+class Trains:
+    """Averages of trains of probes at any constants of delay: odds and places between grants, drawn once."""
+
+    def __init__(self, constants: Terminal, light_s: np.ndarray, probes: int, span_s: float) -> None:
+        model = terminals(constants)
+        slots = [model.draws(number) for number in range(START_SLOT, START_SLOT + SLOTS + 1)]
+        draws = np.random.default_rng(1)
+        self.frame_s = constants.frame_s / 2
+        self.light_s = light_s[np.arange(len(model) * SLOTS) % len(light_s)]
+        start = draws.uniform(0, constants.slot_s, (len(self.light_s), 1))
+        since = start + (np.arange(probes) + draws.uniform(size=(len(self.light_s), probes))) * span_s / probes
+        step = (since / constants.load_step_s).astype(int)
+        odds = (np.stack([slot.odds[way] for slot in slots], axis=1) for way in (UP, DOWN))
+        both = (np.concatenate([x[:, :-1], x[:, 1:]], axis=2).reshape(len(self.light_s), -1) for x in odds)
+        self.up, self.down = (np.take_along_axis(x, step, axis=1) for x in both)
+        self.place = draws.uniform(size=since.shape)
+
+    def ms(self, processing_s: float, grant_s: float, queue_up_s: float, queue_down_s: float) -> np.ndarray:
+        waits = grant_s * (1 + self.up) * self.place + queue_up_s * self.up + queue_down_s * self.down
+        return (self.light_s + processing_s + self.frame_s + waits.mean(axis=1)) * 1e3
+
+
 def fit_delays(constants: Terminal, targets: dict, light_s: np.ndarray) -> Terminal:
-    """Processing, grants, scheduler waits and jitter by both boxes of round trips.
+    """Processing, grants and scheduler waits by both boxes of round trips.
 
     They are boxes of averages: of 10 probes a second apart to the first hop (mtr), of 250 pings to the server.
     """
     hop, ping = (np.array(targets[metric, "all"]) for metric in ("rtt_bent_pipe", "rtt_end_to_end"))
     ping = ping - (ping[2] - hop[2])  # the server's distance
-
-    def changed(values: np.ndarray) -> Terminal:
-        processing, grant, queue = np.abs(values)
-        return altered(
-            constants, processing_up_s=processing * 0.36, processing_down_s=processing * 0.36,
-            gateway_processing_s=processing * 0.14, grant_s=max(grant, 0.002), queue_up_s=queue, queue_down_s=queue,
-        )  # fmt: skip
+    trains = [(hop, Trains(constants, light_s, *HOP)), (ping, Trains(constants, light_s, *PING))]
 
     def miss(values: np.ndarray) -> float:
-        now = changed(values)
+        processing, grant, up, down = np.abs(values)
         wrong = 0.0
-        for wanted, (probes, span_s) in ((hop, HOP), (ping, PING)):
-            seen = averages_ms(now, light_s, probes, span_s)
+        for wanted, train in trains:
+            seen = train.ms(processing, grant, up, down)
             wrong += float(np.sum((np.percentile(seen, QUARTILES) / wanted[1:4] - 1) ** 2))
-        return wrong + 0.1 * float(np.percentile(seen, 0.1) / hop[0] - 1) ** 2
+        low = np.percentile(trains[0][1].ms(processing, grant, up, down), 0.1) / hop[0] - 1
+        return wrong + 0.1 * float(low**2) + 10 * max(0.0, LEAST_GRANT_S - grant) / LEAST_GRANT_S
 
-    best = minimize(miss, [0.006, 0.006, 0.002], method="Nelder-Mead", options={"maxiter": 50, "fatol": 1e-6})
-    return changed(best.x)
+    best = minimize(miss, [0.008, 0.006, 0.002, 0.002], method="Nelder-Mead", options={"maxiter": 600, "fatol": 1e-9})
+    processing, grant, up, down = np.abs(best.x).round(5)
+    return altered(
+        constants, processing_up_s=processing * 0.36, processing_down_s=processing * 0.36,
+        gateway_processing_s=processing * 0.14, grant_s=grant, queue_up_s=up, queue_down_s=down,
+    )  # fmt: skip
 
 
 HOP, PING = (10, 10.0), (50, 5.0)  # probes and span of a train; 50 in 5 s average as 250 do

@@ -39,8 +39,15 @@ Span = Annotated[Duration, AfterValidator(_positive)]
 Speed = Annotated[Rate, AfterValidator(_positive)]
 Hours = Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=24, max_length=24)]
 
-LOAD_DOWN = (0.37,) * 24
-LOAD_UP = (0.63,) * 24
+# medians of the hours 0 … 23, by the hourly medians of throughput (Fig 8a and 8c)
+LOAD_DOWN = (
+    0.371, 0.358, 0.356, 0.350, 0.336, 0.312, 0.349, 0.377, 0.377, 0.379, 0.403, 0.408,
+    0.401, 0.400, 0.410, 0.428, 0.451, 0.480, 0.492, 0.518, 0.504, 0.471, 0.416, 0.402,
+)  # fmt: skip
+LOAD_UP = (
+    0.692, 0.703, 0.715, 0.709, 0.674, 0.637, 0.652, 0.672, 0.677, 0.665, 0.678, 0.664,
+    0.665, 0.660, 0.663, 0.666, 0.661, 0.669, 0.675, 0.670, 0.661, 0.655, 0.665, 0.674,
+)  # fmt: skip
 
 
 class Terminal(Table):
@@ -61,41 +68,41 @@ class Terminal(Table):
     arc_exclusion_deg: float = Field(18.0, ge=0, le=90)
     """Satellites this close to the geostationary arc are not used."""
 
-    processing_up_s: Duration = 0.0025
+    processing_up_s: Duration = 0.00122
     """Terminal and satellite, from the dish to the feeder link, beside the wait for a grant."""
-    processing_down_s: Duration = 0.0025
+    processing_down_s: Duration = 0.00122
     """Satellite and terminal, from the feeder link to the dish."""
-    gateway_processing_s: Duration = 0.0022
+    gateway_processing_s: Duration = 0.00048
     """The gateway, each way; part of the feeder link's delay."""
     frame_s: Duration = 0.001333
     """Downlink frame (750 a second); half of it is waited on average, and always."""
-    grant_s: Span = 0.0065
+    grant_s: Span = 0.00506
     """Time between uplink grants on an idle beam; grows with the odds of load, as (1 + odds)."""
-    queue_up_s: Duration = 0.0015
+    queue_up_s: Duration = 0.00172
     """Wait in the scheduler on the way up for each unit of the odds of load."""
-    queue_down_s: Duration = 0.003
+    queue_down_s: Duration = 0.00211
     """Wait in the scheduler on the way down for each unit of the odds of load."""
 
     load_down: Hours = LOAD_DOWN
     """Share of a beam's downlink that others take, median of each local hour 0 … 23."""
     load_up: Hours = LOAD_UP
     """Share of the uplink that others take, median of each local hour."""
-    load_spread_down: float = Field(0.7, ge=0)
+    load_spread_down: float = 0.862
     """Standard deviation of the logarithm of the downlink's odds of load, from slot to slot."""
-    load_spread_up: float = Field(0.5, ge=0)
+    load_spread_up: float = 0.626
     """The same of the uplink."""
-    load_jitter: float = Field(0.7, ge=0)
+    load_jitter: float = 0.6
     """The same within a slot, both ways."""
     load_step_s: Span = 0.25
     """How often the load changes within a slot; a slot is a multiple of it."""
     load_correlation_s: Duration = 0.5
     """Time in which what the load did within a slot is forgotten to 1/e."""
 
-    peak_down_bps: Speed = 360e6
+    peak_down_bps: Speed = 372e6
     """What a terminal alone in a beam gets, median of slots."""
-    peak_up_bps: Speed = 40e6
+    peak_up_bps: Speed = 44e6
     """The same of the uplink."""
-    peak_spread: float = Field(0.2, ge=0)
+    peak_spread: float = 0.2
     """Standard deviation of the logarithm of the peak rates from slot to slot (modulation, elevation, beam)."""
     overhead: Part = 0.05
     """Share of the link's rate that the rates above do not show, because they are what TCP delivers."""
