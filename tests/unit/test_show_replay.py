@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import select
+from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import pytest
 from emulator.errors import DataError, UsageError
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
+from emulator.protocol import Panel, protocol_of
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
 from emulator.runtime.collector import Collector
@@ -24,6 +26,7 @@ from emulator.scenario import load
 from emulator.schedule.ring import RowRing
 from emulator.show.replay import Replay
 from emulator.show.replay import feed as feeding
+from emulator.show.replay.altered import Altered
 from emulator.show.replay.programs import NoProcesses, PastJobs
 from emulator.show.screen.source import Seekable
 
@@ -299,3 +302,46 @@ def test_run_that_recorded_nothing(tmp_path):
     assert snapshot["links"] == []
     with pytest.raises(DataError, match="no such run folder"):
         Replay(tmp_path / "nothing")
+
+
+def test_ends_under_an_action_are_known_at_any_time(network):
+    import polars as pl
+
+    def told(t_s, kind, **data):
+        return {"t_s": t_s, "node": "", "program": "skyloom", "kind": kind, "data": json.dumps(data)}
+
+    up = 2 * next(number for number, link in enumerate(network.links) if link.name == "gs-tokyo:up")
+    first, second = network.nodes[0].name, network.nodes[1].name
+    rows = [
+        told(1.0, "action", do="set", links=["gs-tokyo:up"], delay_s=0.2),
+        told(2.0, "action", do="set", links=["gs-tokyo:up"], delay_s=None),
+        told(3.0, "action", do="link-down", links=["gs-tokyo:up"]),
+        told(4.0, "action", do="link-up", links=["gs-tokyo:up"]),
+        told(5.0, "action", do="partition", groups=[["gs-tokyo", second]]),
+        told(6.0, "handover", link="gs-tokyo:up", before=first, after=second),
+        told(7.0, "action", do="heal"),
+        told(8.0, "action", do="hold", nodes=["gs-tokyo"]),
+    ]
+    altered = Altered(network, pl.DataFrame(rows))
+    isl = set(range(2 * len(network.links))) - {up, up + 1}
+    assert [sorted(altered.at(t_s) - isl) for t_s in (0.5, 1.0, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 9.0)] == [
+        [], [up], [], [up, up + 1], [], [up, up + 1], [], [], [up, up + 1],
+    ]  # fmt: skip
+    assert altered.at(6.5) & isl  # the ISLs of the satellite on the station's side
+    assert Altered(network, _no_events()).at(3.0) == set()
+
+
+class Broken(Panel):
+    def event(self, t_s, node, kind, data):
+        raise RuntimeError("no such kind")
+
+
+def test_a_panel_that_breaks_says_so_in_its_place_and_nowhere_else(played, monkeypatch, capsys):
+    protocol = protocol_of("nodes.traffic.probe:Probe")
+    monkeypatch.setattr("nodes.traffic.protocol.PROTOCOL", replace(protocol, panel=f"{__name__}:Broken"))
+    snapshot = Replay(played[0]).snapshot()
+    assert snapshot["panels"][0]["widgets"] == [
+        {"kind": "facts", "rows": [["this panel broke", "RuntimeError: no such kind"]]}
+    ]
+    said = capsys.readouterr()
+    assert said.err == said.out == ""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,16 +61,18 @@ class Replay:
             self._said_hello = True
             return {"scenario": str(self.run.document.get("name", "")), "phase": "analysis", "label": "opening the run"}
         began_s = self._clock()
-        snapshot, whole = self._opened().snapshot(
-            self._at_s, self._view, lambda: self._clock() - began_s < ANSWER_S
-        )  # fmt: skip
+        with _silence():
+            snapshot, whole = self._opened().snapshot(
+                self._at_s, self._view, lambda: self._clock() - began_s < ANSWER_S
+            )  # fmt: skip
         if whole:
             self._clear()
         return snapshot
 
     def snapshot(self) -> Snapshot:
         """The snapshot at the cursor, with everything in it, however long that takes."""
-        return self._opened().snapshot(self._at_s, self._view, lambda: True)[0]
+        with _silence():
+            return self._opened().snapshot(self._at_s, self._view, lambda: True)[0]
 
     def seek(self, delta_s: float) -> None:
         """Move the cursor, no further than the ends of the run."""
@@ -115,3 +118,10 @@ class Replay:
         event = getattr(self, "_event", -1)
         if event >= 0:
             os.close(event)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Panels that break print where, which a live run keeps in its log; here it would fall on the screen."""
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        yield

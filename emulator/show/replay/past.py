@@ -6,6 +6,7 @@ Invariant: a snapshot of an instant depends on that instant and the view alone, 
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
 from emulator.record.links import LINK_COLUMNS
 from emulator.record.snapshot import HandoverRow, Snapshot, View
+from emulator.runtime.board import LIVE_ROWS
 from emulator.runtime.collector import HISTORY, Collector
 from emulator.runtime.fidelity import Asked
 from emulator.runtime.handle import build_network
@@ -22,6 +24,7 @@ from emulator.runtime.processes import Processes
 from emulator.runtime.scene import WARNING_LENGTH, WARNINGS, Scene
 from emulator.scenario import load
 from emulator.schedule.ring import RowRing
+from emulator.show.replay.altered import Altered
 from emulator.show.replay.feed import Feed, ReplayBoard
 from emulator.show.replay.hindsight import Hindsight, RowsAgain, served_by
 from emulator.show.replay.intervals import Histories, Intervals
@@ -84,6 +87,8 @@ class Past:
             self.network, self._rows, served_by(told), max(self.until_s, self.scenario.duration_s)
         )
         self._asked = Asked(self.network, cast(RowRing, self._rows)) if self.network.timeline is not None else None
+        self._altered = Altered(self.network, events)
+        self._compared: dict[tuple[str, str], tuple[float | None, float | None]] = {}  # time of sending, asked
         self._jobs = PastJobs(self.scenario, self.network, events)
         lateness_ms = {
             key: value for key, value in (verdict.lateness_ms if verdict else {}).items() if value is not None
@@ -108,8 +113,7 @@ class Past:
         self._intervals.t_s = t_s
         self._jobs.at(t_s)
         self._scene.board = self._feed.board
-        if reached:
-            self._compare_probes()
+        reached = reached and self._compare_probes(more_time)
         snapshot: Snapshot = {
             "scenario": self.scenario.name,
             "seed": self.scenario.seed,
@@ -118,7 +122,7 @@ class Past:
             "phase": "done" if reached else "analysis",
             "t_s": t_s,
             "duration_s": self.until_s,
-            "label": "" if reached else "rows of the schedule" if fed else "records read",
+            "label": "" if reached else "steps of the schedule" if fed else "records read",
             "lateness_limit_ms": self.scenario.fidelity.lateness_p99_s * 1e3,
         }
         if not reached:
@@ -138,8 +142,6 @@ class Past:
 
     def _handed(self, snapshot: Snapshot, t_s: float) -> None:
         """Handovers so far, where there are moving links."""
-        from bisect import bisect_right
-
         if not any(link.moving for link in self.network.links):
             return
         happened = bisect_right(self._handed_s, t_s)
@@ -158,18 +160,25 @@ class Past:
             snapshot["detail"]["facts"] = [fact for fact in facts if fact[0] not in ("processor", "memory")]
         snapshot["nodes"]["processes"] = sum(job.alive for job in self._jobs.all)
 
-    def _compare_probes(self) -> None:
-        """What the schedule asked of the last probe of each pair that is shown."""
-        from emulator.runtime.board import LIVE_ROWS
-
+    def _compare_probes(self, more_time: Callable[[], bool]) -> bool:
+        """What the schedule asked of the last probe of each pair that is shown; False: there was no more time."""
         board = self._feed.board
+        if self._asked is None:
+            return True
         for key, pair in list(board.probes.items())[:LIVE_ROWS]:
             sent_s = board.probed_s.get(key)
-            if self._asked is None or sent_s is None:
+            if sent_s is None:
                 continue
-            asked = self._asked.round_trip(*key, sent_s)
-            pair.asked_s = asked.rtt_s if asked is not None else None
-            pair.error_s = pair.seen_s - asked.rtt_s if asked is not None else None
+            if self._compared.get(key, (None, None))[0] != sent_s:
+                if not more_time():
+                    return False
+                arrived_s = sent_s + pair.seen_s
+                self._asked.altered(self._altered.at(arrived_s - arrived_s % self._step_s))
+                asked = self._asked.round_trip(*key, sent_s)
+                self._compared[key] = sent_s, asked.rtt_s if asked is not None else None
+            rtt_s = self._compared[key][1]
+            pair.asked_s, pair.error_s = rtt_s, None if rtt_s is None else pair.seen_s - rtt_s
+        return True
 
 
 def _table(run: Run, name: str, columns: Columns) -> pl.DataFrame:
