@@ -144,13 +144,13 @@ class Row(Fixed):
         self.parts = parts
         self.rules = rules
         self._valued = {name: part for name, part in parts.items() if not isinstance(part, Zeros)}
-        self._zeros: list[tuple[str, int, int]] = []
+        self.zeros: list[tuple[str, int, int]] = []  # name, place and size
         at = 0
         for name, part in parts.items():
             if isinstance(part, Zeros):
-                self._zeros.append((name, at, part.size))
+                self.zeros.append((name, at, part.size))
             at += part.size
-        self.narrow = bool(rules or self._zeros) or any(part.narrow for part in parts.values())
+        self.narrow = bool(rules or self.zeros) or any(part.narrow for part in parts.values())
 
     def check(self, values: Sequence[tuple[Any, ...]]) -> None:
         if any(len(row) != len(self._valued) for row in values):
@@ -174,7 +174,7 @@ class Row(Fixed):
         row = self.struct.unpack_from(data, at)
         if self.narrow:
             self.check((row,))
-            for name, begin, size in self._zeros:
+            for name, begin, size in self.zeros:
                 if any(data[at + begin : at + begin + size]):
                     raise ValueError(f"{name}: not 0; wanted {size} zero bytes")
         return row, end
@@ -282,6 +282,7 @@ class ManyFixed(Many):
         self._narrow = kind.narrow
         self._struct = Struct(f">{kind.code}")
         self._rows = isinstance(kind, Row)
+        self._gaps = isinstance(kind, Row) and bool(kind.zeros)
 
     def _write_all(self, values: tuple[Any, ...], pieces: list[bytes]) -> None:
         self._check(values)
@@ -289,6 +290,8 @@ class ManyFixed(Many):
 
     def _read_all(self, data: bytes, at: int, count: int) -> tuple[tuple[Any, ...], int]:
         end = require(data, at, count * self._struct.size)
+        if self._gaps:  # which have to be looked at row by row
+            return super()._read_all(data, at, count)
         rows = self._struct.iter_unpack(data[at:end])
         values = tuple(rows if self._rows else [value for (value,) in rows])
         if self._narrow:
