@@ -305,6 +305,8 @@ class Supervisor:
         snapshot.update({"phase": "play", "label": "", "t_s": now_s, "elapsed_s": time.monotonic() - self._begun})
         snapshot["t0_utc_s"] = self.t0_utc_ns * 1e-9
         snapshot["warnings"] = [text[:WARNING_LENGTH] for text in self.all_warnings()[:WARNINGS]]
+        if self.capture_writer is not None:
+            snapshot["capture"] = self.capture_writer.row()
         return self.scene.fill(snapshot, view, now_s)
 
     def now_s(self) -> float:
