@@ -87,11 +87,11 @@ class Terminal(Table):
     """Share of a beam's downlink that others take, median of each local hour 0 … 23."""
     load_up: Hours = LOAD_UP
     """Share of the uplink that others take, median of each local hour."""
-    load_spread_down: float = 0.862
+    load_spread_down: float = Field(0.862, ge=0)
     """Standard deviation of the logarithm of the downlink's odds of load, from slot to slot."""
-    load_spread_up: float = 0.626
+    load_spread_up: float = Field(0.626, ge=0)
     """The same of the uplink."""
-    load_jitter: float = 0.6
+    load_jitter: float = Field(0.6, ge=0)
     """The same within a slot, both ways."""
     load_step_s: Span = 0.25
     """How often the load changes within a slot; a slot is a multiple of it."""
@@ -102,7 +102,7 @@ class Terminal(Table):
     """What a terminal alone in a beam gets, median of slots."""
     peak_up_bps: Speed = 44e6
     """The same of the uplink."""
-    peak_spread: float = 0.2
+    peak_spread: float = Field(0.2, ge=0)
     """Standard deviation of the logarithm of the peak rates from slot to slot (modulation, elevation, beam)."""
     overhead: Part = 0.05
     """Share of the link's rate that the rates above do not show, because they are what TCP delivers."""
