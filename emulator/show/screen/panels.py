@@ -122,7 +122,9 @@ def events(snapshot: Snapshot, state: State, width: int, rows: int, signs: Signs
 
 def detail(snapshot: Snapshot, state: State, width: int, rows: int, signs: Signs) -> list[Line]:
     """Everything about one node or link end."""
-    head = title(f"{state.panel.capitalize()} › {state.detail}", width, "Esc back   f fault")
+    head = title(
+        f"{state.panel.capitalize()} › {state.detail}", width, "Esc back" if state.finished else "Esc back   f fault"
+    )
     found = snapshot.get("detail", {})
     if found.get("name") != state.detail:
         return [head, line(("waiting for the run to answer", DIM))][:rows]

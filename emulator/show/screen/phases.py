@@ -42,7 +42,7 @@ def all_phases(snapshot: Snapshot, width: int, signs: Signs, took_s: Mapping[Pha
 def one_line(snapshot: Snapshot, width: int, spent_s: float | None) -> Line:
     """A bar with its counts, at most `width` columns; the phase is named where it is not play."""
     phase = snapshot.get("phase", "schedule")
-    name = line((f"{phase} ", HEAD)) if phase != "play" else []
+    name = line((f"{phase} ", HEAD)) if phase not in ("play", "done") else []
     words = counts(snapshot, spent_s)
     return crop([*name, *bar(snapshot, max(8, width - length(name) - length(words) - 2)), Segment("  "), *words], width)
 
@@ -82,7 +82,9 @@ def bar(snapshot: Snapshot, width: int) -> Line:
 def counts(snapshot: Snapshot, spent_s: float | None) -> Line:
     """ "412/1,584  1,210/s  0.97 s left  ports", as far as it is known."""
     done, total = share(snapshot)
-    if snapshot.get("phase") in ("play", "done"):
+    if snapshot.get("phase") == "done":
+        return line("of a run that is over")
+    if snapshot.get("phase") == "play":
         return line(f"{text.duration(max(0.0, total - done))} left") if total > done else []
     pieces: Line = line(f"{done:,.0f}/{total:,.0f}  ") if total else []
     rate = snapshot.get("rate") or (done / spent_s if spent_s and done else 0.0)

@@ -52,6 +52,7 @@ class Terminal:
         self._handlers: dict[int, Any] = {}
         self._wake: tuple[int, int] | None = None
         self._old_wakeup = -1
+        self._suspending = False
 
     def __enter__(self) -> Terminal:
         self._catch_signals()
@@ -93,6 +94,8 @@ class Terminal:
         if self._wake and self._wake[0] in ready:
             with suppress(BlockingIOError):
                 os.read(self._wake[0], 4096)
+        if self._suspending:
+            self._suspend()
         return ready
 
     def read_keys(self) -> bytes:
@@ -172,7 +175,7 @@ class Terminal:
         self._old_wakeup = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         self._handle(signal.SIGWINCH, lambda *_: None)
         if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
-            self._handle(signal.SIGTSTP, self._suspend)
+            self._handle(signal.SIGTSTP, self._ask_to_suspend)
         for number in ENDING:
             if signal.getsignal(number) is signal.SIG_DFL:
                 self._handle(number, _end)
@@ -180,11 +183,15 @@ class Terminal:
     def _handle(self, number: int, handler: Callable[[int, FrameType | None], object]) -> None:
         self._handlers[number] = signal.signal(number, handler)
 
-    def _suspend(self, *_: object) -> None:
+    def _ask_to_suspend(self, *_: object) -> None:
+        self._suspending = True  # done in `wait`: here a frame may be half written
+
+    def _suspend(self) -> None:
+        self._suspending = False
         self._leave()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)  # here we stand still, until SIGCONT
-        signal.signal(signal.SIGTSTP, self._suspend)
+        signal.signal(signal.SIGTSTP, self._ask_to_suspend)
         self._enter()
 
 
