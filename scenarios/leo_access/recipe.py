@@ -4,7 +4,8 @@ Invariant: terminals stand at one place and differ in their names only, which ar
 their hour and in their rain; so a minute of such a run samples a day. Probes and bulk flows have terminals of their
 own, so that no probe waits behind a flow, and the flows take turns, so that the relay carries few at once.
 
-Names: p05 probes, d05 downloads, u05 uploads at local hour 5; r3 downloads in rain of the fourth class.
+Names: p05 probes, d05 downloads, u05 uploads at local hour 5; r3 downloads in rain of the fourth class; p05-1, p05-2 …
+are further ones of the same kind.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ RAIN_MM_H = (0.0, 0.5, 1.5, 2.5, 3.5, 4.5, 7.0)  # one of each class of WetLinks
 RAIN_HOUR = 10  # its median is that of the day
 BENT_PIPE_INTERVAL = "97 ms"  # no multiple of grants and frames: probes meet them at any point
 END_TO_END_INTERVAL = "20 ms"
+PROBING = 24  # terminals that probe, at least
 SETTLE_S = 1.0  # between probes and flows, and at the end
 
 
@@ -33,6 +35,8 @@ class Parameters(Table):
     """Latitude and longitude of the terminals."""
     hours: str = "0-23"
     """Local hours of the day that have terminals: "0-23", "19", "6,18-20"."""
+    terminals: int = Field(0, ge=0, le=24)
+    """Terminals of each kind in each hour; by default as many as make 24 that probe."""
     terminal: Literal["starlink", "ideal", "celestial", "starrynet", "opensn"] = "starlink"
     """How access links behave (`ground.terminal`)."""
     gateways: str = "near"
@@ -60,12 +64,15 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     lat_deg, lon_deg = site_of(parameters.site)
     hours = hours_of(parameters.hours)
     probing = bool(parameters.probing_s)
-    download = [f"d{hour:02}" for hour in hours] if parameters.flow_s else []
-    upload = [f"u{hour:02}" for hour in hours] if parameters.flow_s else []
+    names = _names(hours, parameters.terminals)
+    download = [f"d{name}" for name in names] if parameters.flow_s else []
+    upload = [f"u{name}" for name in names] if parameters.flow_s else []
     wet = [f"r{number}" for number in range(len(RAIN_MM_H))] if parameters.flow_s and parameters.rain else []
-    probes = [f"p{hour:02}" for hour in hours] if probing else []
+    probes = [f"p{name}" for name in names] if probing else []
     place = {"lat_deg": lat_deg, "lon_deg": lon_deg}
-    stations = [{"name": name, **place, "hour": int(name[1:]), "rain_mm_h": 0.0} for name in probes + download + upload]
+    stations = [
+        {"name": name, **place, "hour": int(name[1:3]), "rain_mm_h": 0.0} for name in probes + download + upload
+    ]
     stations += [{"name": name, **place, "hour": RAIN_HOUR, "rain_mm_h": RAIN_MM_H[int(name[1:])]} for name in wet]
     if not stations:
         raise ParameterError("flow", "no probes and no flows", "`probing` or `flow` above 0 s")
@@ -119,6 +126,12 @@ def hours_of(text: str) -> list[int]:
     if not hours or max(hours) > 23:
         raise ParameterError("hours", repr(text), "hours from 0 to 23, such as 0-23 or 6,18-20")
     return sorted(hours)
+
+
+def _names(hours: list[int], terminals: int) -> list[str]:
+    """Names of terminals without the letter of their kind."""
+    each = terminals or -(-PROBING // len(hours))
+    return [f"{hour:02}" + (f"-{number}" if number else "") for hour in hours for number in range(each)]
 
 
 def _epoch(seed: int) -> str:

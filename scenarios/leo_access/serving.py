@@ -71,7 +71,7 @@ def choose(site: str, seed: int, duration_s: float, start: datetime | None = Non
     from emulator.scenario import build_topo, load
 
     overrides = [
-        f"site={site}", f"hours=0-{TERMINALS - 1}", "flow=0 s", "rain=false", f"seed={seed}", "step=15 s",
+        f"site={site}", f"hours=0-{TERMINALS - 1}", "flow=0 s", "terminals=1", f"seed={seed}", "step=15 s",
         f"duration={duration_s:g} s",
     ]  # fmt: skip
     if start is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scenarios.leo_access.scoring import Score
 
 RIVALS = ("celestial", "starrynet", "opensn")
-RIVAL_OPTIONS = ("hours=0-2", "flow=0 s", "probing=16 s")
+RIVAL_OPTIONS = ("hours=0-2", "terminals=1", "flow=0 s", "probing=16 s")
 LATE, PAST = 75, 1
 
 

@@ -13,7 +13,16 @@ from fabric_sandbox import needs_sandbox
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(120), needs_sandbox]
 
 SKYLOOM = [sys.executable, "-m", "emulator.cli"]
-SMALL = ["probing=2 s", "flow=1 s", "hours=5,19", "rain=false", "at_once=8", "streams=1", "fidelity.lateness_p99=1 s"]
+SMALL = [
+    "probing=2 s",
+    "flow=1 s",
+    "hours=5,19",
+    "terminals=1",
+    "rain=false",
+    "at_once=8",
+    "streams=1",
+    "fidelity.lateness_p99=1 s",
+]
 
 
 def test_probes_and_flows_cross_the_access_model(tmp_path: Path) -> None:

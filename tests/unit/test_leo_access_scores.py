@@ -191,7 +191,7 @@ def test_a_file_of_serving_satellites_has_statistics():
 
 
 def test_the_recipe_gives_each_hour_and_rain_a_terminal():
-    data = compose(Parameters.model_validate({"hours": "5,18-19"}), RecipeOptions(1, 60.0, "."))
+    data = compose(Parameters.model_validate({"hours": "5,18-19", "terminals": 1}), RecipeOptions(1, 60.0, "."))
     stations = {each["name"]: each for each in data["ground"]["station"]}
     assert sorted(stations) == [
         "d05",
@@ -210,6 +210,13 @@ def test_the_recipe_gives_each_hour_and_rain_a_terminal():
     down = next(program for program in data["program"] if program["name"] == "down")
     assert len(down["config"]["flows"]) == 10
     assert float(data["duration"].split()[0]) > 60 + 10 * 5 + 15
+
+
+def test_few_hours_have_more_terminals_each():
+    data = compose(Parameters.model_validate({"hours": "16-18", "flow": "0 s"}), RecipeOptions(1, 60.0, "."))
+    stations = data["ground"]["station"]
+    assert [each["name"] for each in stations[:9]] == ["p16", *(f"p16-{n}" for n in range(1, 8)), "p17"]
+    assert [each["hour"] for each in stations] == [16] * 8 + [17] * 8 + [18] * 8
 
 
 @pytest.mark.parametrize("text", ["", "24", "3-", "a", "5-2", "-1"])
