@@ -17,7 +17,7 @@ from emulator.show.text import ASCII, UNICODE, Signs
 from emulator.show.widgets.lines import DIM, Lines, cell_len, clean, padded, segment
 
 LONGEST_NAME = 20
-PAST, NOW, NEXT = "blue", "bold cyan", "blue"
+NOW, OTHERWISE = "bold cyan", "blue"
 CURSOR = "bold yellow"
 TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
@@ -49,7 +49,7 @@ def gantt(
                 continue
             begin = max(0, round((max(begin_s, from_s) - from_s) * per_s))
             end = min(room, round((min(end_s, until_s) - from_s) * per_s))
-            style = NOW if begin_s <= t_s < end_s else PAST
+            style = NOW if begin_s <= t_s < end_s else OTHERWISE
             _span(cells, styles, begin, max(end, begin + 1), begin_s >= from_s, style, plain)
             _name(cells, begin, end, clean(node), cursor)
         if 0 <= cursor < room:
