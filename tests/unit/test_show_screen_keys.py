@@ -104,6 +104,14 @@ def test_filter_is_typed_live_kept_by_enter_and_cleared_by_escape():
     assert after(["q", "Q", "f"], state=state)[0].filter == "parqQf"
 
 
+def test_each_panel_has_a_filter_of_its_own_or_none():
+    state, _ = after(["3", "/", "n", "2", "enter", "2"])
+    assert "filter" not in state.view()
+    assert after(["3"], state=state)[0].view()["filter"] == "n2"
+    for panel in ("1", "4", "6"):
+        assert after([panel, "/"])[0].mode == "look"
+
+
 def test_sorting_goes_through_the_columns_and_back_to_the_panels_own_order():
     seen = [after(["2"] + ["s"] * count)[0].sort for count in range(len(SORTS["nodes"]) + 2)]
     assert seen == ["", *SORTS["nodes"], ""]
