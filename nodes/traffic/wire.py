@@ -56,7 +56,7 @@ class Probe:
     echo: bool = False
 
     def encode(self, size_bytes: int = PROBE_BYTES) -> bytes:
-        way = Way.ECHO if self.echo else Way.REQUEST
+        way = 1 if self.echo else 0  # see Way, which takes longer
         head = _PROBE.pack(PROBE_MAGIC, way, self.sequence, self.sent_ns, self.received_ns, self.echoed_ns)
         return head.ljust(size_bytes, b"\0")
 
@@ -71,7 +71,7 @@ class Probe:
             raise ValueError(f"probe: kind {way}, wanted 0 or 1 and three zeros")
         if data.count(0, PROBE_BYTES) != len(data) - PROBE_BYTES:
             raise ValueError("probe: padding, wanted zeros")
-        return cls(sequence, sent_ns, received_ns, echoed_ns, way == Way.ECHO)
+        return cls(sequence, sent_ns, received_ns, echoed_ns, way == 1)
 
 
 @dataclass(frozen=True, slots=True)
