@@ -68,19 +68,19 @@ class Terminal(Table):
     arc_exclusion_deg: float = Field(18.0, ge=0, le=90)
     """Satellites this close to the geostationary arc are not used."""
 
-    processing_up_s: Duration = 0.00122
+    processing_up_s: Duration = 0.0012
     """Terminal and satellite, from the dish to the feeder link, beside the wait for a grant."""
-    processing_down_s: Duration = 0.00122
+    processing_down_s: Duration = 0.0012
     """Satellite and terminal, from the feeder link to the dish."""
-    gateway_processing_s: Duration = 0.00048
+    gateway_processing_s: Duration = 0.0005
     """The gateway, each way; part of the feeder link's delay."""
     frame_s: Duration = 0.001333
     """Downlink frame (750 a second); half of it is waited on average, and always."""
-    grant_s: Span = 0.00506
+    grant_s: Span = 0.005
     """Time between uplink grants on an idle beam; grows with the odds of load, as (1 + odds)."""
-    queue_up_s: Duration = 0.00172
+    queue_up_s: Duration = 0.0017
     """Wait in the scheduler on the way up for each unit of the odds of load."""
-    queue_down_s: Duration = 0.00211
+    queue_down_s: Duration = 0.0021
     """Wait in the scheduler on the way down for each unit of the odds of load."""
 
     load_down: Hours = LOAD_DOWN
