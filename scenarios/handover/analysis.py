@@ -86,7 +86,7 @@ def sweep_figures(table: polars.DataFrame) -> list[Drawing]:
             means: list[Any] = [rows[name].mean() for name in seconds]
             axes.plot([int(name[-2:]) for name in seconds], means, "o-", markersize=3, label=str(control))
         axes.set(title=str(kind), xlabel="second of the slot", ylim=(0, 1.05 * highest))
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
     places[0].set_ylabel("mean goodput in Mbit/s")
     caption = (
         "TCP through handovers, by the second since the last one. starlink: losses come in bursts at the edges of "

@@ -49,8 +49,8 @@ class Parameters(Table):
     """How long round trips are probed, before the flows; 0: not at all."""
     flow_s: Duration = Field(15.0)
     """How long each flow lasts; 0: none."""
-    at_once: int = Field(3, ge=1, le=32)
-    """Downloads at one time; uploads are a tenth of them, and as many."""
+    at_once: int = Field(1, ge=1, le=32)
+    """Downloads at one time (and as many uploads). One at the measured rates takes half of a core of the relay."""
     streams: int = Field(4, ge=1, le=32)
     """TCP connections of each flow."""
     congestion: str = ""

@@ -86,7 +86,7 @@ def _round_trips(measured: Measured, emulated: Emulated) -> list[Score]:
         ("rtt_end_to_end", END_TO_END, "end-to-end round trip"),
     ):
         box = measured.box(metric)
-        if box is not None:
+        if box is not None and program in emulated.series:
             values = [group * 1e3 for group in emulated.means_s(program)]
             there = {each: getattr(box, each) for each in (*QUARTILES, "whisker_low", "whisker_high")}
             found += _box_scores(name, "ms", there, values, TIGHT)
@@ -121,7 +121,7 @@ def _groups(measured: Measured, emulated: Emulated) -> list[Score]:
 
 def _of_traces(traces: list[Trace], emulated: Emulated) -> list[Score]:
     """Single round trips of the site's own traces, all together."""
-    if not traces:
+    if not traces or BENT_PIPE not in emulated.series:
         return []
     there_ms = np.concatenate([trace.rtt_s[np.isfinite(trace.rtt_s)] for trace in traces]) * 1e3
     here_ms = [group * 1e3 for group in emulated.singles_s(BENT_PIPE)]

@@ -34,6 +34,7 @@ class Outcome:
     rivals: dict[str, Emulated]
     measured: Measured
     folders: list[str]
+    delivered: dict[str, Floats]  # share of the link's rate, by direction
 
 
 def leo_access(
@@ -46,7 +47,7 @@ def leo_access(
     tolerance: Annotated[
         float | None, typer.Option(help="Largest relative error, such as 0.15; each figure has its own by default.")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Runs, each with a flow a terminal; more are surer.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs, each with a flow a terminal; more are surer.")] = 1,
     flows: Annotated[bool, typer.Option("--flows/--no-flows", help="Whether TCP is measured, too.")] = True,
     rivals: Annotated[bool, typer.Option("--rivals/--no-rivals", help="Whether rivals' rules are run, too.")] = True,
     satellites: Annotated[
@@ -93,7 +94,7 @@ def leo_access(
     found = _score(measured, site, folders, tolerance, tle if satellites else None, satellites, seed)
     outcome = Outcome(
         site, found[0], found[1], {name: _read([path]) for name, path in of_rivals.items()}, measured,
-        [str(path) for path in folders],
+        [str(path) for path in folders], _delivered(folders) if found[1].flows else {},
     )  # fmt: skip
     drawn = _draw(outcome, figures or folders[-1] / "validation")
     sys.stdout.write(as_json(outcome) if json else as_text(outcome, drawn))
@@ -118,6 +119,17 @@ def _read(folders: list[Path]) -> Emulated:
     from scenarios.leo_access.emulated import read, together
 
     return together(read(load_run(folder)) for folder in folders)
+
+
+def _delivered(folders: list[Path]) -> dict[str, Floats]:
+    import numpy as np
+
+    from emulator.record.load import load_run
+    from scenarios.leo_access.efficiency import delivered
+    from scenarios.leo_access.emulated import DOWN, UP
+
+    runs = [load_run(folder) for folder in folders]
+    return {way: np.concatenate([delivered(run, way) for run in runs]) for way in (DOWN, UP)}
 
 
 def _score(
@@ -164,6 +176,7 @@ def as_json(outcome: Outcome) -> str:
             name: dict(zip(("q1", "median", "q3"), map(_plain, _quartiles(seen).tolist()), strict=True))
             for name, seen in outcome.rivals.items()
         },
+        "delivered": {way: _plain(_median(shares)) for way, shares in outcome.delivered.items()},
         "notes": outcome.measured.notes,
         "runs": outcome.folders,
     }  # fmt: skip
@@ -193,6 +206,8 @@ def as_text(outcome: Outcome, drawn: list[Path]) -> str:
     for name, seen in outcome.rivals.items():
         q1, median, q3 = _quartiles(seen)
         text.append(f"rule of {name}: bent-pipe round trips with quartiles of {q1:.1f}, {median:.1f}, {q3:.1f} ms\n")
+    for way, shares in outcome.delivered.items():
+        text.append(f"TCP {way} delivered {_median(shares):.1%} of the link's rate (median of {len(shares)})\n")
     text += [f"left out: {note}\n" for note in outcome.measured.notes]
     text += [f"drawing: {path}\n" for path in drawn]
     passed = not any(score.past for score in outcome.found)
@@ -225,6 +240,12 @@ def _quartiles(seen: Emulated) -> Floats:
     values = pooled(seen.singles_s(BENT_PIPE)) * 1e3
     quartiles: Floats = np.percentile(values, [25, 50, 75]) if len(values) else np.full(3, np.nan)
     return quartiles
+
+
+def _median(values: Floats) -> float:
+    import numpy as np
+
+    return float(np.median(values)) if len(values) else float("nan")
 
 
 def _tolerance(score: Score) -> str:
