@@ -236,6 +236,7 @@ def test_sites_that_are_none():
 def test_the_exit_code_says_whether_it_is_within(monkeypatch, tmp_path, capsys, median_ms, late, code):
     monkeypatch.setattr(validate, "_play", lambda *_: (tmp_path / "run", late))
     monkeypatch.setattr(validate, "_read", lambda _: emulation())
+    monkeypatch.setattr(validate, "_delivered", lambda _: {DOWN: np.array([0.9, 0.95])})
     lines = [
         ",".join(
             ("figure", "metric", "unit", "site", "group", "n", "whisker_low", "q1", "median", "q3", "whisker_high")
@@ -251,5 +252,6 @@ def test_the_exit_code_says_whether_it_is_within(monkeypatch, tmp_path, capsys, 
     said = capsys.readouterr().out
     assert "bent-pipe round trip" in said
     assert "rule of celestial" in said
+    assert "TCP down delivered 92.5% of the link's rate" in said
     assert ("past the tolerances" in said) == (code == 1)
     assert (tmp_path / "drawn" / "bent-pipe.svg").read_text().startswith("<?xml")
