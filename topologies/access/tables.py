@@ -129,7 +129,7 @@ class Terminal(Table):
     """Blips last up to this long, evenly spread."""
     bursts: float = Field(0.06, ge=0, le=2)
     """Mean number of bursts of losses in a slot, each way."""
-    burst_at_edge: Chance = 0.7
+    burst_at_edge: Chance = 0.75
     """Share of the bursts that lie in the last 100 ms or the first second of their slot."""
     burst_s: Duration = 0.04
     """Median length of a burst."""
