@@ -27,8 +27,10 @@ lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Tests over real time run alone, so that nothing else makes them late.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/property
+	$(BIN)/python -m pytest tests/netns tests/platform
 
 bench: dev
 	$(BIN)/python -m benchmarks

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +186,9 @@ def fits(wanted: str, *texts: str) -> bool:
 
 
 def words(data: Mapping[str, Any]) -> str:
-    """The fields of an event on one line."""
+    """The fields of an event on one line; a time of day as people read it."""
+    if isinstance(t0_utc_ns := data.get("t0_utc_ns"), int):
+        return f"time 0 is {datetime.fromtimestamp(t0_utc_ns * 1e-9, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return " ".join(f"{name}={_short(value)}" for name, value in data.items())
 
 

@@ -5,7 +5,8 @@ Invariant: it is made anew for each snapshot from what the scene can tell; nothi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from emulator.protocol import Widget
 from emulator.record.snapshot import Detail, LinkRow
@@ -27,11 +28,12 @@ def of(scene: Scene, name: str, now_s: float) -> Detail:
 
 
 def _of_link(scene: Scene, name: str, now_s: float) -> Detail:
-    row, asked = scene.link_row(name, now_s), scene.outlook.asked(scene.ends[name], now_s)
+    row, asked = scene.link_row(name, now_s), scene.asked(scene.ends[name], now_s)
     facts = [
         ("leads to", row.get("far") or "nobody"),
         ("state", "up" if row["up"] else "down"),
         ("delay asked", f"{asked.delay_s * 1e3:.3f} ms"),
+        *([("by a fault", _by_fault(given))] if (given := scene.given().get(scene.ends[name])) else []),
         ("delay seen", f"{row['seen_ms']:.3f} ms" if "seen_ms" in row else "-"),
         ("lateness", f"{row['late_ms']:.3f} ms" if "late_ms" in row else "-"),
         ("rate granted", _rate(asked.rate_bps)),
@@ -44,6 +46,12 @@ def _of_link(scene: Scene, name: str, now_s: float) -> Detail:
     node = name.partition(":")[0]
     detail["events"] = scene.board.events_of(name, EVENTS) or scene.board.events_of(node, EVENTS)
     return detail
+
+
+def _by_fault(given: Mapping[str, Any]) -> str:
+    """What an action gave the end instead of its schedule."""
+    words = {"up": "down", "held": "packets wait"}
+    return ", ".join(words.get(name, f"{name} {value:g}") for name, value in given.items())
 
 
 def _history(scene: Scene, name: str) -> list[Widget]:

@@ -36,6 +36,15 @@ class Faults:
         """Ends that do not follow their schedule."""
         return self._off | self._cut | set(self._set) | self._held
 
+    def given(self) -> dict[int, dict[str, Any]]:
+        """What each altered end does instead of its schedule: `VALUES`, and `held` where its packets wait."""
+        found = {end: dict(self._set.get(end, {})) for end in self.altered}
+        for end in self._off | self._cut:
+            found[end]["up"] = False
+        for end in self._held:
+            found[end]["held"] = True
+        return found
+
     def ends(self, globs: Iterable[str]) -> list[int]:
         """Link ends whose names ("node:port") match."""
         wanted = tuple(globs)

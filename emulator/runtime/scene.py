@@ -20,11 +20,11 @@ from emulator.runtime.jobs import Job, Jobs
 from emulator.runtime.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from emulator.network import Network
     from emulator.runtime.collector import Collector
-    from emulator.runtime.outlook import Outlook
+    from emulator.runtime.outlook import AskedNow, Outlook
     from emulator.runtime.processes import Processes
 
 WARNINGS, WARNING_LENGTH = 10, 300  # in a snapshot
@@ -56,6 +56,7 @@ class Scene:
         self.network = network
         self.outlook = outlook
         self.board = collector.board
+        self.given: Callable[[], Mapping[int, Mapping[str, Any]]] = dict  # as `Faults.given`
         self.history_bps = collector.history_bps
         self.nodes = {node.name: number for number, node in enumerate(network.nodes)}
         self.ends = collector.numbers
@@ -99,6 +100,12 @@ class Scene:
             snapshot["detail"] = details.of(self, view["detail"], now_s)
         return snapshot
 
+    def asked(self, end: int, now_s: float) -> AskedNow:
+        """What an end is asked to do now: its schedule, or what an action has given it instead."""
+        asked, given = self.outlook.asked(end, now_s), self.given().get(end, {})
+        asked = asked._replace(**{name: value for name, value in given.items() if name in asked._fields})
+        return asked if asked.up else asked._replace(peer=-1)
+
     def ends_of(self, number: int) -> list[str]:
         """Names of the link ends by which a node sends; of a transit node those that do not move."""
         return self._sends.get(number, [])
@@ -128,7 +135,7 @@ class Scene:
         """One end by its name."""
         collector, end = self._collector, self.ends[name]
         interval = collector.intervals().get(name)
-        asked = self.outlook.asked(end, now_s)
+        asked = self.asked(end, now_s)
         row: LinkRow = {"end": name, "far": self._far(asked.peer), "up": asked.up, "asked_ms": asked.delay_s * 1e3}
         if asked.rate_bps != float("inf"):
             row["capacity_bps"] = asked.rate_bps

@@ -168,6 +168,7 @@ class Supervisor:
         self.requests = Requests(self.jobs, self.rounds, self.director.perform, machine.tell_relay)
         self.outlook = Outlook(self.network, machine.ring)
         self.scene = Scene(self.network, self.outlook, self.jobs, self.processes, self.collector)
+        self.scene.given = faults.given
         self.capture_writer = writer_for(
             self.scenario, self.folder, self.network, self.captured, machine.ring, keep_out
         )

@@ -16,6 +16,7 @@ from emulator.record import RunFolder
 from emulator.runtime.board import EVENTS_KEPT, EVENTS_SHOWN, Board, fits
 from emulator.runtime.channel import MESSAGE_BYTES
 from emulator.runtime.collector import Collector
+from emulator.runtime.faults import Faults
 from emulator.runtime.outlook import Outlook
 from emulator.runtime.panels import VIEW_BYTES, Panels
 from emulator.runtime.scene import Scene, fitted
@@ -260,3 +261,18 @@ def test_usage_reads_a_few_processes_a_turn(tmp_path):
         write(pid, 1, 1)
     usage.read(many, 2.0)
     assert 0 < sum(usage.of(pid) is not None for pid in many) < MARGIN
+
+
+def test_what_an_action_did_to_a_link_is_shown_instead_of_its_schedule(scene):
+    faults = Faults(scene.network, lambda order: None)
+    scene.given = faults.given
+    faults.set([1], {"delay_s": 0.2, "rate_bps": 1e5})
+    row = scene.link_row("gs-oslo:up~down", 5.0)
+    assert (row["up"], row["capacity_bps"]) == (True, 1e5)
+    assert dict(scene.fill({}, {"detail": "gs-oslo:up~down"}, 1.5)["detail"]["facts"])["delay asked"] == "200.000 ms"
+    faults.switch([0], up=False)
+    faults.hold([0], held=True)
+    row = scene.link_row("gs-oslo:up", 1.5)
+    assert (row["up"], row["far"]) == (False, "")
+    facts = dict(scene.fill({}, {"detail": "gs-oslo:up"}, 1.5)["detail"]["facts"])
+    assert (facts["state"], facts["by a fault"]) == ("down", "down, packets wait")

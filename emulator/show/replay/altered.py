@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Altered:
-    """`at(t_s)` gives the ends whose probes cannot be compared with the schedule."""
+    """`at(t_s)` gives what actions had given to link ends."""
 
     def __init__(self, network: Network, events: pl.DataFrame) -> None:
         import polars as pl
@@ -27,7 +27,7 @@ class Altered:
         self._links = {link.name: number for number, link in enumerate(network.links)}
         self._far: dict[int, int] = {}
         self._since_s: list[float] = []
-        self._ends: list[set[int]] = []
+        self._given: list[dict[int, dict[str, Any]]] = []
         told = events.filter(pl.col("kind").is_in(["action", "handover"])).select("t_s", "kind", "data")
         if not len(told.filter(pl.col("kind") == "action")):
             return
@@ -43,12 +43,12 @@ class Altered:
             else:
                 _perform(faults, fields)
             self._since_s.append(t_s)
-            self._ends.append(faults.altered)
+            self._given.append(faults.given())
 
-    def at(self, t_s: float) -> set[int]:
-        """Ends under the influence of an action at an instant."""
+    def at(self, t_s: float) -> dict[int, dict[str, Any]]:
+        """Ends under the influence of an action at an instant, and what it gave them; as `Faults.given`."""
         place = bisect_right(self._since_s, t_s)
-        return self._ends[place - 1] if place else set()
+        return self._given[place - 1] if place else {}
 
     def _serve(self, link: str, node: str) -> None:
         if link in self._links:

@@ -113,6 +113,7 @@ class Past:
         self._intervals.t_s = t_s
         self._jobs.at(t_s)
         self._scene.board = self._feed.board
+        self._scene.given = lambda: self._altered.at(t_s)
         reached = reached and self._compare_probes(more_time)
         snapshot: Snapshot = {
             "scenario": self.scenario.name,
@@ -173,7 +174,7 @@ class Past:
                 if not more_time():
                     return False
                 arrived_s = sent_s + pair.seen_s
-                self._asked.altered(self._altered.at(arrived_s - arrived_s % self._step_s))
+                self._asked.altered(set(self._altered.at(arrived_s - arrived_s % self._step_s)))
                 asked = self._asked.round_trip(*key, sent_s)
                 self._compared[key] = sent_s, asked.rtt_s if asked is not None else None
             rtt_s = self._compared[key][1]
