@@ -327,7 +327,7 @@ def test_ends_under_an_action_are_known_at_any_time(network):
     assert [sorted(set(altered.at(t_s)) - isl) for t_s in (0.5, 1.0, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 9.0)] == [
         [], [up], [], [up, up + 1], [], [up, up + 1], [], [], [up, up + 1],
     ]  # fmt: skip
-    assert altered.at(6.5) & isl  # the ISLs of the satellite on the station's side
+    assert set(altered.at(6.5)) & isl  # the ISLs of the satellite on the station's side
     assert Altered(network, _no_events()).at(3.0) == set()
 
 
