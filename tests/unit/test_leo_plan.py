@@ -151,3 +151,49 @@ def test_a_mininet_file_has_a_plan_too(plan) -> None:
     routed = json.loads(plan("--topo", "line.py", "--json", "--set", "routing='least-delay'")[1])["routes"]
     assert routed[0]["delay_ms"] == pytest.approx(12.0)
     assert routed[0]["path"] == ["a", "s1", "b"]
+
+
+def test_a_site_shows_what_each_slot_assigns(plan) -> None:
+    words = ("small.toml", "--site", "52.27,8.05", "--start", "2026-11-23T18:00:00Z", "--duration", "40s")
+    code, out, err = plan(*words, "--json")
+    facts = json.loads(out)
+    assert (code, err) == (0, "")
+    assert facts["shell"]["epoch"] == "2026-11-23T18:00:00Z"
+    assert [station["name"] for station in facts["stations"]] == ["gs-site"]
+    assert [slot["utc"][11:19] for slot in facts["slots"]] == ["18:00:00", "18:00:12", "18:00:27"]
+    for slot in facts["slots"]:
+        assert slot["serving"].startswith("sat-")
+        assert 15 <= slot["elevation_deg"] <= 90
+        assert 500 < slot["range_km"] < 1800
+        assert slot["gateway"] in facts["ground"]["gateways"]
+        assert 500 < slot["feeder_km"] < 1500
+    text = plan(*words)[1]
+    for slot in facts["slots"]:
+        assert slot["gateway"] in text
+        assert f"{slot['elevation_deg']:.1f}°" in text
+
+
+def test_rain_is_read_where_the_command_stands(plan, tmp_path) -> None:
+    (tmp_path / "rain.csv").write_text("t,rain_mm_h,station\n0,4,gs-paris\n")
+    words = ("small.toml", "--set", "ground.terminal=starlink", "--weather")
+    assert plan(*words, "rain.csv", "--json")[0] == 0
+    (tmp_path / "rain.csv").write_text("t,rain_mm_h,station\n0,4,gs-rome\n")
+    code, _, err = plan(*words, "rain.csv")
+    assert code == 65
+    assert "rain.csv:2: 'rome' is no station" in err
+    assert plan(*words, "none.csv")[0] == 65
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--site", "52.27"), "wanted LATITUDE,LONGITUDE"),
+        (("--site", "152,8"), "no place on Earth"),
+        (("--site", "nan,8"), "no place on Earth"),
+        (("--start", "tomorrow"), "wanted UTC such as"),
+    ],
+)
+def test_options_about_the_sky_that_cannot_be(plan, words: tuple[str, ...], said: str) -> None:
+    code, _, err = plan("small.toml", *words)
+    assert code == 64
+    assert said in err
