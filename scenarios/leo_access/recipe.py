@@ -55,6 +55,8 @@ class Parameters(Table):
     """TCP connections of each flow."""
     congestion: str = ""
     """Congestion control ("cubic", "bbr"); by default the kernel's."""
+    load: float = Field(1.0, gt=0)
+    """Factor on the odds of load: a busier place, or a terminal with traffic beside the probes."""
     rain: bool = True
     """Whether there are terminals in rain."""
 
@@ -69,7 +71,7 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     upload = [f"u{name}" for name in names] if parameters.flow_s else []
     wet = [f"r{number}" for number in range(len(RAIN_MM_H))] if parameters.flow_s and parameters.rain else []
     probes = [f"p{name}" for name in names] if probing else []
-    place = {"lat_deg": lat_deg, "lon_deg": lon_deg}
+    place = {"lat_deg": lat_deg, "lon_deg": lon_deg, "load": parameters.load}
     stations = [
         {"name": name, **place, "hour": int(name[1:3]), "rain_mm_h": 0.0} for name in probes + download + upload
     ]
