@@ -15,7 +15,7 @@ import numpy as np
 from emulator.network import Bools, Floats, Ints
 from emulator.orbit.access.draws import gumbel, key
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
-from emulator.orbit.visibility import Stations, distance, look, near
+from emulator.orbit.visibility import Stations
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,11 @@ class Feeders:
     def nothing(self) -> Feeding:
         return Feeding(np.full(len(self), -1, dtype=np.int32), np.full(len(self._keys), -1, dtype=np.int32))
 
-    def fed(self, positions: Floats) -> Bools:
-        """Which satellites (N) see a gateway."""
-        nearby = near(self.sites, positions)
-        _, sine = look(self.sites, positions, nearby)
-        with np.errstate(invalid="ignore"):
-            seen = sine >= np.sin(self.sites.min_elevation_rad)
+    def fed(self, positions: Floats, candidates: Ints) -> Bools:
+        """Which satellites (N) see a gateway; only `candidates` are looked at, the others do not count."""
+        few = np.unique(candidates[candidates >= 0])
         fed = np.zeros(len(positions), dtype=bool)
-        fed[nearby[seen]] = True
+        fed[few] = self._sees(positions[few])[0].any(axis=1)
         return fed
 
     def next(self, t_s: float, positions: Floats, serving: Ints, old: Feeding) -> Feeding:
@@ -79,12 +76,12 @@ class Feeders:
         return self._assign(np.argsort(-score, axis=1, kind="stable").astype(np.int32), visible, serving)
 
     def _sees(self, satellites: Floats) -> tuple[Bools, Floats]:
-        """Whether each gateway sees the satellite of each terminal, and how far it is, both (S, G)."""
+        """Whether each gateway sees each of these satellites (S, 3), and how far it is, both (S, G)."""
         along = satellites[:, None] - self.sites.position
-        metres = distance(satellites[:, None], self.sites.position)
+        metres: Floats = np.sqrt(np.einsum("sgd,sgd->sg", along, along))
+        height = satellites @ self.sites.up.T - np.einsum("gd,gd->g", self.sites.position, self.sites.up)
         with np.errstate(invalid="ignore"):
-            sine = np.einsum("sgd,gd->sg", along, self.sites.up) / metres
-            visible: Bools = sine >= np.sin(self.sites.min_elevation_rad)
+            visible: Bools = height >= np.sin(self.sites.min_elevation_rad) * metres
         return visible, metres
 
     def _holds(self, old: Feeding, serving: Ints, visible: Bools) -> bool:

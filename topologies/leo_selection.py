@@ -114,7 +114,7 @@ class Selection:
         range_m, sin_elevation = look(stations, positions, nearby)
         with np.errstate(invalid="ignore"):
             visible = sin_elevation >= np.sin(stations.min_elevation_rad)
-        for wanted in (self.preferred, self.feeders.fed(positions) if self.feeders else None):
+        for wanted in (self.preferred, self.feeders.fed(positions, nearby) if self.feeders else None):
             if wanted is not None:
                 better = visible & wanted[nearby]
                 visible = np.where(better.any(axis=1, keepdims=True), better, visible)

@@ -33,6 +33,7 @@ EDGE_BEFORE_S, EDGE_AFTER_S = 0.1, 1.0  # around the edge of a slot, where losse
 BURSTS, BLIPS = 2, 4  # bursts and blips that a slot may have at most, each way
 GAPS = BURSTS + BLIPS
 LONGEST_BURST_S = 3.0
+SLOTS_KEPT = 4  # whose draws are remembered
 DIP_S = 1.0  # first and last second of a slot have lower rates
 _PEAK, _LOAD, _INSIDE, _PHASE, _OUTAGE, _GAP = range(6)  # what is drawn: a counter of the stream
 
@@ -92,8 +93,8 @@ class AccessModel:
         slot = self._cache.get(number)
         if slot is None:
             slot = self._cache[number] = self._draw(number)
-            for old in sorted(self._cache)[: -4 if number >= max(self._cache) else 0]:
-                del self._cache[old]
+            if len(self._cache) > SLOTS_KEPT:
+                del self._cache[next(iter(self._cache))]
         return slot
 
     def _draw(self, number: int) -> Draws:
