@@ -56,6 +56,7 @@ class Asked:
         self._number = {node.name: number for number, node in enumerate(network.nodes)}
         self._rows: OrderedDict[int, Row] = OrderedDict()
         self._fine = fine_places(network)
+        self._lowest: tuple[int, list[float]] = (-1, [])  # rate in a step, by place in its finer tables
         self._tables: tuple[int, FineColumns | None] = (-1, None)  # of the step that was asked for last
         self._keep = HISTORY_STEPS if ring.bytes_per_row * HISTORY_STEPS < HISTORY_BYTES else 0
         self._paths: dict[tuple[int, str, str], list[int]] = {}
@@ -105,11 +106,14 @@ class Asked:
         """Rate of each end, its lowest where it has a finer table. Plain numbers: there may be thousands of ends."""
         rates_bps: list[float] = row.rate_bps[ends].tolist()
         if row.fine is not None:
-            lowest_bps = row.fine.rate_bps.min(axis=1, where=fine.used(row.fine) & (row.fine.rate_bps > 0), initial=inf)
+            if self._lowest[0] != row.step:
+                going = fine.used(row.fine) & (row.fine.rate_bps > 0)
+                self._lowest = row.step, row.fine.rate_bps.min(axis=1, where=going, initial=inf).tolist()
+            lowest_bps = self._lowest[1]
             for number, end in enumerate(ends):
                 place = self._fine.get(end)
                 if place is not None and row.fine.count[place]:
-                    rates_bps[number] = float(lowest_bps[place])
+                    rates_bps[number] = lowest_bps[place]
         return rates_bps
 
     def round_trip(self, node: str, peer: str, sent_s: float) -> AskedTrip | None:

@@ -39,6 +39,11 @@ class Measured:
     def box(self, metric: str, group: str = "all") -> Box | None:
         return next((box for box in self.boxes if (box.metric, box.group) == (metric, group)), None)
 
+    @property
+    def satellites(self) -> Path | None:
+        """Element sets of the constellation: a file named after it rather than another."""
+        return min(self.elements, key=lambda path: ("starlink" not in path.name.lower(), path.name), default=None)
+
     def hours(self, lon_deg: float) -> list[int]:
         """Local hours (by the longitude) in which the site's traces were taken; all of them where there are none."""
         hours: set[int] = set()

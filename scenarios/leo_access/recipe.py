@@ -145,7 +145,7 @@ def _epoch(seed: int) -> str:
 def _gateways(text: str) -> dict[str, Any]:
     if text == "near":
         return {"sites": "near"}
-    if text.endswith(".xml"):
+    if "/" in text or text.lower().endswith(".xml"):
         return {"sites": "near", "file": text}
     return {"sites": [name.strip() for name in text.split(",")]}
 

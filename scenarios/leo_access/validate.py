@@ -76,7 +76,7 @@ def leo_access(
     except ParameterError as error:
         raise UsageError(f"--{error.key} {error}") from None
     measured = read_folder(data, lat_deg, lon_deg)
-    named = gateways if not gateways.endswith(".xml") else str(Path(gateways).absolute())
+    named = str(Path(gateways).absolute()) if Path(gateways).is_file() else gateways
     asked = [f"site={site}", f"gateways={named}", f"pop={pop}"]
     asked.append(f"hours={hours or ','.join(map(str, measured.hours(lon_deg)))}")
     gap_s = measured.gap_s()
@@ -148,8 +148,7 @@ def _score(
     found = scores(measured, emulated, tolerance)
     if satellites:
         for seen in measured.serving:
-            elements = tle or next(iter(measured.elements), None)
-            found += serving.against(seen, site, elements, seed)
+            found += serving.against(seen, site, tle or measured.satellites, seed)
         if not measured.serving:
             found += serving.published(seed)
     return found, emulated

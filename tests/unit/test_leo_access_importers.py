@@ -134,6 +134,9 @@ def test_a_folder_takes_what_it_knows_and_names_the_rest(tmp_path):
     (tmp_path / "deep" / "bytes").write_bytes(b"\xff\xfe\x00")
     found = read_folder(tmp_path, 10.0, 10.0)  # without a known name the data are of the site that is asked about
     assert (len(found.traces), len(found.serving)) == (1, 1)
+    assert found.satellites is None
+    found.elements = [Path("oneweb.tle"), Path("Starlink-2025.tle"), Path("zz.tle")]
+    assert found.satellites == Path("Starlink-2025.tle")
     assert found.notes == ["files of kinds that are not known here: deep/README, deep/bytes"]
     with pytest.raises(DataError, match="no such folder"):
         read_folder(tmp_path / "nowhere", 0, 0)

@@ -190,6 +190,18 @@ def test_a_file_of_serving_satellites_has_statistics():
     assert (share, slots) == (pytest.approx((0.5 + 0.0 + 0.0) / 3), 3)
 
 
+def test_a_file_of_our_own_choices_is_met_by_its_terminal():
+    ours = serving.choose("52.27,8.05", 1, 60.0)
+    names = tuple(ours.names[number] for number in ours.satellite[:, 0])
+    seen = Serving(Path("x"), ours.begin_s + 3.0, names, ours.elevation_deg[:, 0], np.zeros(len(names)))
+    scores = {score.name: score for score in serving.against(seen, "52.27,8.05", None)}
+    assert scores["equal choices"].emulated >= 1 / serving.TERMINALS
+    assert scores["equal choices"].count == 4
+    assert scores["elevation p50"].measured == pytest.approx(np.median(ours.elevation_deg[:, 0]))
+    assert np.isnan(scores["nearest"].measured)
+    assert not scores["nearest"].past
+
+
 def test_the_recipe_gives_each_hour_and_rain_a_terminal():
     data = compose(Parameters.model_validate({"hours": "5,18-19", "terminals": 1}), RecipeOptions(1, 60.0, "."))
     stations = {each["name"]: each for each in data["ground"]["station"]}
