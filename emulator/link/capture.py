@@ -1,18 +1,18 @@
 """The capture tee: what crossed chosen link ends, in compact batches on a descriptor.
 
 Another process makes pcapng of it. A batch is HEAD and then columns of `count` values each, in the machine's byte
-order, so that the relay packs a thousand packets by a few calls:
+order, so that the relay packs hundreds of packets by a few calls:
 
     HEAD       magic, count, bytes of packets that follow the columns, packets that this tee left out before this batch
     left_s     f64  scenario time at which the packet left its sender, or was dropped
-    arrives_s  f64  asked arrival at the far end; equal to left_s for a dropped packet
     mark       u32  link end · 256 + EndStats index of the drop's cause (0: the packet was sent)
     captured   u32  bytes that follow of this packet
     original   u32  bytes that it had
     packets         their bytes, one behind the other, each with its virtio header
 
-Invariant: the tee never blocks the relay, and holds at most LIMIT bytes and GATHER packets; what does not fit is
-counted.
+A link end notes in the log of the tees what it lets go of, which takes it 0.01-0.1 µs a packet; all else is done for
+many packets at a time, between turns of the relay. Invariant: a tee never blocks the relay, and holds at most LIMIT
+bytes; what does not fit is counted.
 """
 
 from __future__ import annotations
@@ -22,28 +22,89 @@ import select
 from array import array
 from collections import deque
 from collections.abc import Iterator
-from struct import Struct
+from struct import Struct, pack
 from typing import Any, NamedTuple
 
-from emulator.link.item import Tap
+from emulator.link.item import Log
 from emulator.link.packet import VIRTIO
 
 HEAD = Struct("=IIQQ")
-MAGIC = 0x536B7954
-ROW_BYTES = 28  # of the columns, for each packet
+MAGIC = 0x536B7955
+COLUMNS = "dIII"
+ROW_BYTES = 20  # of the columns, for each packet
 LIMIT = 16 * 2**20
-GATHER = 512  # packets make a batch; fewer where the relay has nothing else to do
-GATHER_LARGE, LARGE_BYTES = 64, 4096  # or as many where they are large
+GATHER = 512  # packets make a batch; fewer where time has passed
+GATHER_LARGE, LARGE_BYTES = 8, 4096  # or as many where they are large
 
 
 class Record(NamedTuple):
     left_ns: int
-    arrives_ns: int
     end: int
     cause: int
     lost: int
     original: int
     data: bytes  # without the virtio header
+
+
+class Tees:
+    """The captures of one relay: link ends that anyone listens to write `log`, from which each tee takes its part."""
+
+    def __init__(self) -> None:
+        self.log = Log()
+        self.ends: frozenset[int] = frozenset()
+        self._tees: dict[int, Tee] = {}
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._tees
+
+    def add(self, key: int, tee: Tee) -> None:
+        """What is let go of from now on is this tee's too."""
+        self.collect()
+        self._tees[key] = tee
+        self.ends |= tee.ends
+
+    def remove(self, key: int, patience_s: float = 0.0) -> frozenset[int]:
+        """Close a tee; returns its ends. KeyError where there is none."""
+        tee = self._tees[key]
+        self.collect()
+        tee.close(patience_s)
+        del self._tees[key]
+        self.ends = frozenset().union(*(other.ends for other in self._tees.values()))
+        return tee.ends
+
+    def gather(self) -> None:
+        """Empty the log into the tees where it is enough for a batch. Called when it has GATHER_LARGE rows."""
+        rows = self.log.rows
+        if len(rows) >= GATHER or len(rows[-1][1]) > LARGE_BYTES:
+            self.collect()
+
+    def collect(self) -> None:
+        """Empty the log into the tees."""
+        rows = self.log.rows
+        if not rows:
+            return
+        left, packets, marks = [row[0] for row in rows], [row[1] for row in rows], self.log.marks
+        for tee in self._tees.values():
+            if tee.ends == self.ends:
+                tee.take(left, packets, marks)
+            elif chosen := [n for n, mark in enumerate(marks) if mark >> 8 in tee.ends]:
+                tee.take([left[n] for n in chosen], [packets[n] for n in chosen], [marks[n] for n in chosen])
+        rows.clear()
+        marks.clear()
+
+    def flush(self) -> None:
+        """Write what the readers take of what waits for them."""
+        for tee in self._tees.values():
+            tee.flush()
+
+    def lost(self) -> dict[int, int]:
+        """Packets that each tee left out so far."""
+        return {key: tee.lost for key, tee in self._tees.items()}
+
+    def close(self, patience_s: float) -> None:
+        """The end of all captures."""
+        for key in list(self._tees):
+            self.remove(key, patience_s)
 
 
 class Tee:
@@ -54,51 +115,30 @@ class Tee:
         self._fd = fd
         self.ends = ends
         self._cut = VIRTIO + snaplen if snaplen else 0
-        self._rows: list[tuple[int, float, float, bytes]] = []  # mark, left_s, arrives_s, packet
         self._sealed: deque[memoryview] = deque()
-        self.held_bytes = 0  # sealed
-        self._lost = 0
+        self.held_bytes = 0
+        self.lost = 0  # packets left out so far
         self.broken = False  # the reader has gone
 
-    @property
-    def lost(self) -> int:
-        """Packets left out so far."""
-        return self._lost + (len(self._rows) if self.broken else 0)
-
-    def tap(self, end: int) -> Tap:
-        """What takes the packets of a link end: some 0.2 µs each; what costs more is done for many at a time."""
-        rows, mark = self._rows, end << 8
-
-        def tap(left_s: float, arrives_s: float, cause: int, data: bytes) -> None:
-            rows.append((mark | cause, left_s, arrives_s, data))
-            count = len(rows)
-            if count >= GATHER_LARGE and (count >= GATHER or len(data) > LARGE_BYTES):
-                self.flush()
-
-        return tap
-
-    def _seal(self) -> None:
-        """Make a batch of the rows, or leave them out where there is no room."""
-        marks, left, arrives, packets = zip(*self._rows, strict=True)
-        self._rows.clear()  # the same list: taps hold it
-        original = captured = array("I", map(len, packets))
+    def take(self, left_s: list[float], packets: list[bytes], marks: list[int]) -> None:
+        """Write packets, or leave them out where there is no room."""
+        lengths = captured = list(map(len, packets))
         if self._cut:
-            packets = tuple([data[: self._cut] for data in packets])
-            captured = array("I", map(len, packets))
-        size = sum(captured)
-        if self.broken or self.held_bytes + size + ROW_BYTES * len(packets) > LIMIT:
-            self._lost += len(packets)
+            packets = [data[: self._cut] for data in packets]
+            captured = list(map(len, packets))
+        count, size = len(packets), sum(captured)
+        if self.broken or self.held_bytes + size + ROW_BYTES * count > LIMIT:
+            self.lost += count
             return
-        head = HEAD.pack(MAGIC, len(packets), size, self._lost)
-        columns = (array("d", left), array("d", arrives), array("I", marks), captured, original)
-        batch = memoryview(b"".join((head, *columns, *packets)))
+        integers = f"{count}I"
+        head = HEAD.pack(MAGIC, count, size, self.lost) + pack(f"{count}d", *left_s) + pack(integers, *marks)
+        batch = b"".join((head, pack(integers, *captured), pack(integers, *lengths), *packets))
         self.held_bytes += len(batch)
-        self._sealed.append(batch)
+        self._sealed.append(memoryview(batch))
+        self.flush()
 
     def flush(self) -> None:
         """Write what the descriptor takes."""
-        if self._rows:
-            self._seal()
         while self._sealed:
             batch = self._sealed[0]
             try:
@@ -132,7 +172,6 @@ class Batch(NamedTuple):
 
     lost: int
     left_s: array[float]
-    arrives_s: array[float]
     mark: array[int]
     captured: array[int]
     original: array[int]
@@ -159,14 +198,14 @@ class Batches:
                 break
             at += HEAD.size
             columns: list[array[Any]] = []
-            for code in "ddIII":
+            for code in COLUMNS:
                 column = array(code)
                 width = column.itemsize * count
                 column.frombytes(view[at : at + width])
                 columns.append(column)
                 at += width
-            left_s, arrives_s, mark, captured, original = columns
-            yield Batch(lost, left_s, arrives_s, mark, captured, original, view[at:after])
+            left_s, mark, captured, original = columns
+            yield Batch(lost, left_s, mark, captured, original, view[at:after])
             at = after
         self._rest = stream[at:]
 
@@ -175,8 +214,7 @@ def records(stream: bytes) -> Iterator[Record]:
     """The packets of the whole batches at the start of `stream`, one by one."""
     for batch in Batches().feed(stream):
         at = 0
-        for left_s, arrives_s, mark, captured, original in zip(*batch[1:6], strict=True):
+        for left_s, mark, captured, original in zip(*batch[1:5], strict=True):
             data = bytes(batch.body[at + VIRTIO : at + captured])
-            left_ns, arrives_ns = round(left_s * 1e9), round(arrives_s * 1e9)
-            yield Record(left_ns, arrives_ns, mark >> 8, mark & 255, batch.lost, original - VIRTIO, data)
+            yield Record(round(left_s * 1e9), mark >> 8, mark & 255, batch.lost, original - VIRTIO, data)
             at += captured

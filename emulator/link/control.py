@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from emulator.link.capture import Tee
-from emulator.link.item import Tap
 
 if TYPE_CHECKING:
     from emulator.link.relay import Relay
@@ -95,22 +94,19 @@ class Control:
                 key, snaplen = int(order["id"]), int(order.get("snaplen") or 0)
                 if key in relay.tees or not fds:
                     raise ValueError(f"capture {key} is already running, or came without a descriptor")
-                relay.tees[key] = Tee(fds.pop(0), ends, snaplen)
+                relay.tees.add(key, Tee(fds.pop(0), ends, snaplen))
                 self._retap(ends)
             case "uncapture":
-                tee = relay.tees.pop(int(order["id"]))
-                tee.close(patience_s=0.05)
-                self._retap(tee.ends)
+                self._retap(relay.tees.remove(int(order["id"]), patience_s=0.05))
             case op:
                 raise ValueError(f"unknown op {op!r}")
 
     def _retap(self, ends: frozenset[int]) -> None:
-        """Give each end one function that feeds every tee that listens to it, or none."""
+        """Let each end write the log of the tees where one of them listens to it."""
         relay = self._relay
         for number in ends:
-            tees = [tee for tee in relay.tees.values() if number in tee.ends]
             end = relay.end(number)
-            end.tap = _tap(number, tees) if tees else None
+            end.log = relay.tees.log if number in relay.tees.ends else None
             end.reload(relay.now())
             relay.schedule(end)
 
@@ -178,13 +174,3 @@ def _value(name: str, value: object) -> float | bool | None:
     if not isinstance(value, int | float) or isnan(value) or value < 0 or (name == "loss" and value > 1):
         raise ValueError(f"{name} is {value!r}; wanted 0 or more" + (", at most 1" if name == "loss" else ""))
     return float(value)
-
-
-def _tap(number: int, tees: list[Tee]) -> Tap:
-    taps = [tee.tap(number) for tee in tees]
-
-    def tap(left_s: float, arrives_s: float, cause: int, data: bytes) -> None:
-        for each in taps:
-            each(left_s, arrives_s, cause, data)
-
-    return taps[0] if len(taps) == 1 else tap

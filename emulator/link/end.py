@@ -15,7 +15,7 @@ from math import inf
 
 from emulator.link.bounds import Bounds
 from emulator.link.effects import Impairments
-from emulator.link.item import Item, Source, Tap
+from emulator.link.item import Item, Log, Source
 from emulator.link.packet import VIRTIO, pieces, wire_size
 from emulator.link.stats import EndStats
 from emulator.network import Effects
@@ -37,9 +37,9 @@ class End:
     __slots__ = (
         "_bounds", "_commits", "_head_drop", "_hold_when_down", "_impair", "_ip", "_source", "asked_delay_sum_s",
         "base_s", "chain", "commit_s", "delivered_bytes", "delivered_packets", "departs_s", "dropped_bytes", "drops",
-        "flying", "held", "idle_s", "keeps", "last_s", "late_max_s", "late_sum_s", "left", "loss", "number",
-        "overrides", "pace", "peer", "per_packet", "plain", "queue_pace", "random", "running", "sent_bytes",
-        "sent_packets", "since_s", "slope", "stop_s", "tap", "toll", "waiting", "waiting_bytes", "wake_s",
+        "flying", "held", "idle_s", "keeps", "last_s", "late_max_s", "late_sum_s", "left", "log", "loss", "mark",
+        "number", "overrides", "pace", "peer", "per_packet", "plain", "queue_pace", "random", "running", "sent_bytes",
+        "sent_packets", "since_s", "slope", "stop_s", "toll", "waiting", "waiting_bytes", "wake_s",
     )
     # fmt: on
 
@@ -53,6 +53,7 @@ class End:
     ) -> None:
         effects = effects or Effects()
         self.number = number
+        self.mark = number << 8
         self._source = source
         self._impair = impair or (lambda: Impairments(effects, 0, str(number), ip))
         self._ip = ip
@@ -65,7 +66,7 @@ class End:
         self.chain = self._impair() if effects.per_packet else None
         self.overrides: dict[str, float | bool] = {}
         self.held = False
-        self.tap: Tap | None = None
+        self.log: Log | None = None  # of who captures
         self.waiting: deque[Item] = deque()
         self.waiting_bytes = 0  # without the head
         self.flying: deque[Item] = deque()
@@ -102,8 +103,10 @@ class End:
         self.sent_packets += 1
         self.sent_bytes += size
         self.asked_delay_sum_s += delay
-        if self.tap is not None:
-            self.tap(departs, arrival, 0, data)
+        log = self.log
+        if log is not None:
+            log.rows.append((departs, data))
+            log.marks.append(self.mark)
         return True
 
     def offer(self, items: list[Item]) -> None:
@@ -133,9 +136,9 @@ class End:
             ]
             self.flying.extend(flown)
             self.last_s = flown[-1][0]
-            if self.tap is not None:
-                for item, gone in zip(items, flown, strict=True):
-                    self.tap(item[0], gone[0], 0, item[1])
+            if self.log is not None:
+                self.log.rows.extend(items)
+                self.log.marks.extend([self.mark] * count)
             self.idle_s = items[-1][0]
             self.asked_delay_sum_s += (base + slope * first) * count
         elif self._bounds is not None and not self._bounds.admit(
@@ -233,7 +236,7 @@ class End:
         """Departures up to `now` within the segment that holds."""
         waiting, flying, stop, pace = self.waiting, self.flying, self.stop_s, self.pace
         base, slope, toll, peer, last = self.base_s, self.slope, self.toll, self.peer, self.last_s
-        simple, tap = not self.random, self.tap
+        simple, log = not self.random, self.log
         departs, queued, asked = self.departs_s, self.waiting_bytes, 0.0
         while True:
             _, data, size, dest, hops, _ = waiting.popleft()
@@ -245,8 +248,9 @@ class End:
                     arrival = last
                 flying.append((arrival, data, size, dest, hops - toll, peer))
                 last = arrival
-                if tap is not None:
-                    tap(departs, arrival, 0, data)
+                if log is not None:
+                    log.rows.append((departs, data))
+                    log.marks.append(self.mark)
             else:
                 self._launch(data, size, dest, hops, departs)
             since = departs
@@ -276,23 +280,24 @@ class End:
         self.dropped_bytes -= size * (len(copies) - 1) if len(copies) > 1 else 0  # a copy is more inside than was sent
         for copy, jitter in copies:
             self.asked_delay_sum_s += delay + jitter
-            arrival = self._fly((departs + delay + jitter, copy, size, dest, hops - self.toll, self.peer))
-            if self.tap is not None:
-                self.tap(departs, arrival, 0, copy)
+            self._fly((departs + delay + jitter, copy, size, dest, hops - self.toll, self.peer))
+            if self.log is not None:
+                self.log.rows.append((departs, copy))
+                self.log.marks.append(self.mark)
 
-    def _fly(self, item: Item) -> float:
-        """Put a packet among those in flight, behind them all; returns when it arrives."""
+    def _fly(self, item: Item) -> None:
+        """Put a packet among those in flight, behind them all."""
         if item[0] < self.last_s:
             item = (self.last_s, *item[1:])
         self.flying.append(item)
         self.last_s = item[0]
-        return self.last_s
 
     def _drop(self, cause: EndStats, item: Item, t: float) -> None:
         self.drops[cause] += 1
         self.dropped_bytes += item[2]
-        if self.tap is not None:
-            self.tap(t, t, cause, item[1])
+        if self.log is not None:
+            self.log.rows.append((t, item[1]))
+            self.log.marks.append(self.mark | cause)
 
     def lose(self, cause: EndStats, item: Item) -> None:
         """Count a packet that `due` gave out as dropped after all: the far node or its port did not take it."""
@@ -354,7 +359,7 @@ class End:
             self._account(now)
 
     def reload(self, now: float) -> None:
-        """Apply a change of `held`, `overrides`, `tap` or the schedule itself to what has not left by `now`."""
+        """Apply a change of `held`, `overrides`, `log` or the schedule itself to what has not left by `now`."""
         self._catch_up(now)
         if self.waiting:
             self._load(now)

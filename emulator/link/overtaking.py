@@ -25,13 +25,12 @@ class OvertakingEnd(End):
         arrival = self.flying[0][0] if self.flying else inf
         return min(arrival, self.departs_s, self.stop_s) if self.waiting else arrival
 
-    def _fly(self, item: Item) -> float:
+    def _fly(self, item: Item) -> None:
         flying, arrival = self.flying, item[0]
         place = len(flying)
         while place and flying[place - 1][0] > arrival:
             place -= 1
         flying.insert(place, item)
-        return arrival
 
     def _load(self, t: float) -> None:
         super()._load(t)

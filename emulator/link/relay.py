@@ -18,7 +18,7 @@ from operator import itemgetter
 from select import EPOLLIN
 from typing import Any, Protocol
 
-from emulator.link.capture import Tee
+from emulator.link.capture import GATHER_LARGE, Tees
 from emulator.link.carrier import Carriers
 from emulator.link.control import Control
 from emulator.link.effects import Impairments
@@ -107,7 +107,7 @@ class Relay:
         self._reports = 0
         self.end_count = len(self._ends)
         self._control = Control(control, self)
-        self.tees: dict[int, Tee] = {}
+        self.tees = Tees()
         self.stopped = False
         self._waiter = Waiter()
         self._sleeper = Sleeper(self._waiter, self._self_watch, self.now, WATCH_EVERY * REPORT_S)
@@ -128,8 +128,7 @@ class Relay:
         finally:
             self.carriers.close()
             self._report(final=True)
-            for tee in self.tees.values():
-                tee.close(patience_s=0.5)
+            self.tees.close(patience_s=0.5)
             gc.enable()
             self._waiter.close()
 
@@ -159,6 +158,7 @@ class Relay:
             self._control.fileno(),
         )
         transit, rows, watch, carriers = self._transit, self._rows, self._self_watch, self.carriers
+        tees, captured = self.tees, self.tees.log.rows
         while not self.stopped:
             now = monotonic() - t0
             if now >= carriers.next_s:
@@ -179,12 +179,13 @@ class Relay:
             after = monotonic() - t0
             if after >= self._stats_at:
                 self._report()
+            if len(captured) >= GATHER_LARGE:
+                tees.gather()
             if events:
                 if after - now > watch.turn_max_s:
                     watch.turn_max_s = after - now
                 continue
-            for tee in self.tees.values():
-                tee.flush()
+            tees.flush()
             self._sleep(after)
 
     def _sleep(self, now: float) -> None:
@@ -372,6 +373,7 @@ class Relay:
 
     def _report(self, final: bool = False) -> None:
         now = self.now()
+        self.tees.collect()
         self._reports += 1
         due = self._reports % SLICES
         ends: dict[int, list[float]] = {}
@@ -388,7 +390,7 @@ class Relay:
             message |= self._self_watch.report(now)
             message["late_rows"] = self._rows.late
             message["unrouted"] = dict(self._unrouted)
-            message["captures_lost"] = {key: tee.lost for key, tee in self.tees.items()}
+            message["captures_lost"] = self.tees.lost()
             message["untold"] = self._control.untold
             self._sleeper.renew()
         if (len(message) == 2 and not ends) or self._control.report(message, ends, final):

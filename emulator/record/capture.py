@@ -85,7 +85,7 @@ class CaptureConverter:
     def feed(self, data: bytes) -> None:
         """Convert what has come from the tee; a cut batch waits for its rest. OSError comes from the output."""
         courses, wanted, most = self._courses, self._wanted, self._most
-        for lost, left, _, marks, captures, originals, body in self._batches.feed(data):
+        for lost, left, marks, captures, originals, body in self._batches.feed(data):
             after = 0
             for left_s, mark, captured, original in zip(left, marks, captures, originals, strict=True):
                 at, after = after, after + captured

@@ -14,7 +14,6 @@ def batch(*packets, lost=0):
     bodies = [bytes(10) + data for _, _, _, data, _ in rows]
     columns = (
         array("d", [row[0] for row in rows]),
-        array("d", [row[0] for row in rows]),
         array("I", [row[1] << 8 | int(row[2]) for row in rows]),
         array("I", map(len, bodies)),
         array("I", [10 + (row[4] or len(row[3])) for row in rows]),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emulator.link.end import MEMORY_BYTES, End
+from emulator.link.item import Log
 from emulator.link.overtaking import end_for
 from emulator.link.stats import EndStats
 from emulator.network import Effects, Knots
@@ -341,13 +342,41 @@ def test_jitter_keeps_order_unless_reordering_is_asked():
     assert 0.009 < sum(added) / 1000 < 0.011
 
 
-def test_the_tap_sees_what_left_and_what_was_dropped():
-    seen = []
+def logged(end):
+    """What the end's log has: time it left, name of the packet, end, cause."""
+    rows, marks = end.log.rows, end.log.marks
+    found = zip(rows, marks, strict=True)
+    return [(round(row[0], 6), names([row])[0], mark >> 8, mark & 255) for row, mark in found]
+
+
+def test_the_log_tells_what_left_and_what_was_dropped():
     end = make(rate_bps=8000.0, delay_s=1.0, effects=Effects(queue_packets=0))
-    end.tap = lambda left, arrives, cause, data: seen.append((round(left, 6), round(arrives, 6), cause))
+    end.log = Log()
     end.offer([packet(0.0, 100, 1), packet(0.0, 100, 2)])
     drain(end)
-    assert seen == [(0.0, 0.0, EndStats.DROP_QUEUE), (0.1, 1.1, 0)]
+    assert logged(end) == [(0.0, 2, end.number, EndStats.DROP_QUEUE), (0.1, 1, end.number, 0)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        ({}, (0.0, 0.0, 0.0)),  # many at once, without a queue
+        ({"rate_bps": 8e9}, (1e-7, 2e-7, 3e-7)),
+        ({"rate_bps": 8000.0}, (0.1, 0.2, 0.3)),
+        ({"effects": Effects(jitter_s=0.001)}, (0.0, 0.0, 0.0)),
+    ],
+)
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_every_way_through_an_end_is_logged(settings, left, one_by_one):
+    end = make(delay_s=1.0, **settings)
+    end.log = Log()
+    packets = [packet(0.0, 100, name) for name in (1, 2, 3)]
+    for some in [[item] for item in packets] if one_by_one else [packets]:
+        end.offer(some)
+    assert names(drain(end)) == [1, 2, 3]
+    assert logged(end) == [
+        (pytest.approx(t, abs=1e-6), name, end.number, 0) for name, t in zip((1, 2, 3), left, strict=True)
+    ]
 
 
 def test_a_delivery_taken_back_counts_as_a_drop():
@@ -398,11 +427,10 @@ def test_packets_that_arrive_at_one_time_come_in_the_order_in_which_they_left():
     assert names(out) == [0, 1, 2, 3]
 
 
-def test_the_tap_of_an_overtaking_end_sees_each_arrival():
-    seen = []
+def test_the_log_of_an_overtaking_end_is_by_departure():
     end = falling(overtake=True)
-    end.tap = lambda left, arrives, cause, data: seen.append((left, round(arrives, 6), cause))
-    end.offer([packet(0.04), packet(0.06)])
-    drain(end)
-    assert seen == [(0.04, 0.14, 0), (0.06, 0.07, 0)]
+    end.log = Log()
+    end.offer([packet(0.04, name=1), packet(0.06, name=2)])
+    assert names(drain(end)) == [2, 1]
+    assert [row[:2] for row in logged(end)] == [(0.04, 1), (0.06, 2)]
     assert end.stats()[EndStats.ASKED_DELAY_SUM_S] == pytest.approx(0.11)

@@ -369,7 +369,6 @@ def test_capture_streams_records_and_ends():
         os.close(reader)
         [record] = records(stream)
         assert (record.end, record.cause, record.data) == (0, 0, udp4()[10:])
-        assert record.arrives_ns - record.left_ns == pytest.approx(1e6, abs=2)
         bench.send("a", udp4())
         assert bench.receive("b") == udp4()
         bench.stop()
