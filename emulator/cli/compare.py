@@ -69,10 +69,13 @@ def _draw(first: Run, second: Run, document: dict[str, Any], folder: Path) -> No
     from emulator.errors import DataError
     from emulator.show import overlay, page
     from emulator.show.figures import of_two
+    from emulator.show.progress import StepProgress
     from emulator.show.report import draw, write
 
-    drawings, warnings = of_two(first, second)
-    drawn = draw([*drawings, *overlay.drawings(first, second)], folder, warnings)
+    with StepProgress() as tell:
+        tell("reading the tables", 0, 0)
+        drawings, warnings = of_two(first, second)
+        drawn = draw([*drawings, *overlay.drawings(first, second)], folder, warnings, tell=tell)
     if not drawn:
         raise DataError(
             "; ".join(warnings) or f"{first.path} and {second.path} have nothing that can be drawn together"

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from emulator.network import Network, Row, Timeline
+    from emulator.network import Handover, Network, Row, Timeline
     from emulator.scenario import Scenario
+    from emulator.show.progress import Tell
 
 SCANNED_STEPS = 900  # of a long run, the steps that are looked through for handovers
+TOLD_STEPS = 10  # of them, between two words to whoever waits
 
 
 def plan(
@@ -60,7 +62,10 @@ def plan(
     else:
         assert scenario is not None
         chosen = load(scenario, overrides=items, tle=tle, skip_bad=skip_bad)
-    facts = facts_of(chosen, None if at is None else _instant(at, chosen))
+    from emulator.show.progress import StepProgress
+
+    with StepProgress() as tell:
+        facts = facts_of(chosen, None if at is None else _instant(at, chosen), tell)
     if json:
         from json import dumps
 
@@ -85,19 +90,21 @@ def _instant(at: str, scenario: Scenario) -> float:
     return t_s
 
 
-def facts_of(scenario: Scenario, at_s: float | None = None) -> dict[str, Any]:
+def facts_of(scenario: Scenario, at_s: float | None, tell: Tell) -> dict[str, Any]:
     """The plan as plain values. Without `at_s`: the instant 0, and handovers over the run; with it, up to there."""
     from emulator.fabric import network_from
     from emulator.fabric.convert import refuse_duplicates
     from emulator.scenario import build_topo
 
+    tell("building the network", 0, 0)
     with refuse_duplicates():
         topo = build_topo(scenario)
     network = network_from(topo, scenario.materialise, scenario.routing)
     timeline = network.timeline or _still(network, scenario)
     t_s = at_s or 0.0
     step = min(int(t_s / timeline.step_s + 1e-9), _steps(scenario.duration_s, timeline) - 1)
-    moves = _handovers(timeline, network, scenario.duration_s if at_s is None else t_s, timeline.step_s)
+    moves = _handovers(timeline, network, scenario.duration_s if at_s is None else t_s, tell)
+    tell("routes", 0, 0)
     import scipy.sparse.csgraph  # noqa: F401  loaded here, so that the time below is that of a step alone
 
     began = time.process_time()
@@ -176,13 +183,13 @@ def _routes(network: Network, row: Row, share: float, ends: list[int]) -> Iterat
             }
 
 
-def _handovers(timeline: Timeline, network: Network, until_s: float, step_s: float) -> dict[str, Any]:
+def _handovers(timeline: Timeline, network: Network, until_s: float, tell: Tell) -> dict[str, Any]:
     """Handovers from the start of the run on, and the spans without a satellite; nothing where no link moves."""
     if not hasattr(timeline, "handovers"):
         return {}
     steps = min(SCANNED_STEPS, _steps(until_s, timeline) if until_s else 1)
     found, gaps, since = [], [], dict[int, float]()
-    for move in timeline.handovers(0, steps):
+    for move in _moves(timeline, steps, tell):
         name = network.nodes[network.links[move.link].a].name
         before, after = (network.nodes[node].name if node >= 0 else None for node in (move.before, move.after))
         if move.t_s > 0:
@@ -195,7 +202,14 @@ def _handovers(timeline: Timeline, network: Network, until_s: float, step_s: flo
         {"node": network.nodes[network.links[link].a].name, "from_s": from_s, "to_s": None}
         for link, from_s in since.items()
     ]
-    return {"handovers": found, "uncovered": gaps, "handovers_until_s": steps * step_s}
+    return {"handovers": found, "uncovered": gaps, "handovers_until_s": steps * timeline.step_s}
+
+
+def _moves(timeline: Any, steps: int, tell: Tell) -> Iterator[Handover]:
+    """The handovers of the first steps."""
+    for first in range(0, steps, TOLD_STEPS):
+        tell("handovers: steps", first, steps)
+        yield from timeline.handovers(first, min(TOLD_STEPS, steps - first))
 
 
 def _problems(facts: dict[str, Any]) -> Iterator[str]:

@@ -27,6 +27,7 @@ def report(
     """Write report.html and figures/*.svg into the folder of a run or a sweep, and print where the page is."""
     from emulator.errors import UsageError
     from emulator.record.find import find, is_sweep
+    from emulator.show.progress import StepProgress
     from emulator.show.report import Window, write_report
 
     if nodes and window is None:
@@ -37,7 +38,8 @@ def report(
         from emulator.record.sweep import load_sweep
 
         load_sweep(folder).save_tables()  # a sweep that was killed has none yet
-    path, warnings = write_report(folder, chosen)
+    with StepProgress() as tell:
+        path, warnings = write_report(folder, chosen, tell)
     for warning in warnings:
         sys.stderr.write(f"skyloom: warning: {warning}\n")
     sys.stdout.write(f"{path}\n")

@@ -198,9 +198,11 @@ def _conclude(table: Sweep, json: bool) -> None:
     from emulator.show.sweeping import combination_table
 
     table.save_tables()
+    from emulator.show.progress import StepProgress
     from emulator.show.report import write_report
 
-    page, warnings = write_report(table.path)
+    with StepProgress() as tell:
+        page, warnings = write_report(table.path, tell=tell)
     for warning in warnings:
         sys.stderr.write(f"skyloom: warning: {warning}\n")
     if json:

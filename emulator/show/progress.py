@@ -1,6 +1,6 @@
-"""Progress of many runs, one after another: one line that changes on a terminal, a line a run where there is none.
+"""Progress on one line of standard error: of work within a command, and of many runs one after another.
 
-Invariant: everything goes to standard error, and a reader who has gone away never disturbs the runs.
+Invariant: only a terminal has a line that changes; a reader who has gone away never disturbs the work.
 """
 
 from __future__ import annotations
@@ -10,22 +10,93 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TextIO
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO
 
-from emulator.record.snapshot import Snapshot
 from emulator.show import text
-from emulator.show.screen import Source
+
+if TYPE_CHECKING:
+    from emulator.record.snapshot import Snapshot
+    from emulator.show.screen import Source
+
+Tell = Callable[[str, int, int], None]  # what is being done, how many of it are done, of how many (0: not known)
+REDRAW_S = 0.1
 
 
-class RunProgress:
-    """`begin(label)`, `update(snapshot)` as often as there is one, `end(outcome)`; for each of `total` runs."""
+def silent(words: str, done: int = 0, total: int = 0) -> None:
+    """A `Tell` that tells nobody."""
 
-    def __init__(self, total: int, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._total = total
+
+class _Line:
+    """The last line of a stream, where it is a terminal."""
+
+    def __init__(self, stream: TextIO | None, clock: Callable[[], float]) -> None:
         self._stream = stream or sys.stderr
         self._draws = self._stream.isatty()
         self._clock = clock
         self._began_s = clock()
+
+    def close(self) -> None:
+        """Take the changing line away."""
+        self._write(self._clear())
+
+    def _show(self, words: str) -> None:
+        if self._draws:
+            self._write(self._clear() + words[: shutil.get_terminal_size().columns - 1])
+
+    def _clear(self) -> str:
+        return "\r\x1b[K" if self._draws else ""
+
+    def _write(self, words: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(words)
+            self._stream.flush()
+
+
+class StepProgress(_Line):
+    """`with StepProgress() as tell: tell("drawing rates", 3, 9)`: phase, count, rate, time left; nothing in a pipe.
+
+    A phase is another where `done` is not more than it was; its rate counts from there.
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream, clock)
+        self._done = self._first = 0
+        self._shown_s = float("-inf")
+
+    def __enter__(self) -> Tell:
+        return self.tell
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def tell(self, words: str, done: int = 0, total: int = 0) -> None:
+        """Say what is being done now."""
+        now_s = self._clock()
+        begins = done <= self._done
+        if begins:
+            self._began_s, self._first = now_s, done
+        self._done = done
+        if not begins and done < total and now_s - self._shown_s < REDRAW_S:
+            return
+        self._shown_s = now_s
+        parts = [words]
+        if total:
+            parts.append(f"{done:,}/{total:,}")
+            rate = (done - self._first) / (now_s - self._began_s) if now_s > self._began_s else 0.0
+            if rate > 0:
+                parts += [f"{text.number(rate, 2)}/s", f"{text.duration((total - done) / rate)} left"]
+        self._show("  ".join(parts))
+
+
+class RunProgress(_Line):
+    """`begin(label)`, `update(snapshot)` as often as there is one, `end(outcome)`; for each of `total` runs."""
+
+    def __init__(self, total: int, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream, clock)
+        self._total = total
         self._done = 0
         self._label = ""
 
@@ -58,10 +129,6 @@ class RunProgress:
         """Write a line of its own."""
         self._write(f"{self._clear()}{words}\n")
 
-    def close(self) -> None:
-        """Take the changing line away."""
-        self._write(self._clear())
-
     def _line(self, words: str, number: int) -> str:
         parts = [f"[{number}/{self._total}] {self._label}".rstrip(), words]
         if self._done:
@@ -72,14 +139,4 @@ class RunProgress:
         return "  ".join(parts)
 
     def _draw(self, words: str) -> None:
-        if self._draws:
-            width = shutil.get_terminal_size().columns - 1
-            self._write(self._clear() + self._line(words, min(self._done + 1, self._total))[:width])
-
-    def _clear(self) -> str:
-        return "\r\x1b[K" if self._draws else ""
-
-    def _write(self, words: str) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.write(words)
-            self._stream.flush()
+        self._show(self._line(words, min(self._done + 1, self._total)))

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from emulator.show.progress import RunProgress
+from emulator.show.progress import RunProgress, StepProgress
 
 
 class Terminal(io.StringIO):
@@ -68,3 +68,25 @@ def test_a_reader_that_has_gone_disturbs_nothing(clock):
     progress.note("b")
     progress.end("c")
     progress.close()
+
+
+def test_steps_tell_count_rate_and_time_left_phase_by_phase(clock, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = Terminal()
+    with StepProgress(stream, clock) as tell:
+        tell("building the network", 0, 0)
+        clock.now_s += 3.0
+        tell("steps", 0, 40)  # another phase: the three seconds before do not count
+        clock.now_s += 2.0
+        tell("steps", 10, 40)
+        clock.now_s += 0.01
+        tell("steps", 11, 40)  # too soon to draw again
+    shown = [part.removeprefix("\x1b[K") for part in stream.getvalue().split("\r")[1:]]
+    assert shown == ["building the network", "steps  0/40", "steps  10/40  5.0/s  6.0 s left", ""]
+
+
+def test_steps_say_nothing_in_a_pipe(clock):
+    stream = io.StringIO()
+    with StepProgress(stream, clock) as tell:
+        tell("steps", 1, 2)
+    assert stream.getvalue() == ""

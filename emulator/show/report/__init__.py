@@ -6,7 +6,7 @@ Invariant: the page says nothing that is not in the folder, the verdict first, a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from emulator.errors import DataError, UsageError
@@ -17,15 +17,17 @@ from emulator.record.load import Run, load_run
 from emulator.record.sweep import load_sweep
 from emulator.show import drawing, figures, page
 from emulator.show.drawing import Drawing
+from emulator.show.progress import Tell, silent
 from emulator.show.report.messages import Window
 
 __all__ = ["Window", "draw", "write", "write_report"]
 
 
-def write_report(folder: Path, window: Window | None = None) -> tuple[Path, list[str]]:
+def write_report(folder: Path, window: Window | None = None, tell: Tell = silent) -> tuple[Path, list[str]]:
     """Write figures/*.svg and report.html into a run or sweep folder; the page's path, and what could not be drawn.
 
-    With a `window` the messages of that time are drawn, too. DataError where the folder cannot be read or written.
+    With a `window` the messages of that time are drawn, too. `tell` hears what is being done. DataError where the
+    folder cannot be read or written.
     """
     path = folder / "report.html"
     if is_sweep(folder):
@@ -33,26 +35,30 @@ def write_report(folder: Path, window: Window | None = None) -> tuple[Path, list
 
         if window is not None:
             raise UsageError("--window is of one run; name a run instead of the sweep")
+        tell("reading the sweep", 0, 0)
         sweep = load_sweep(folder)
         drawings, warnings = figures.of_sweep(sweep)
-        write(path, sweep_page(sweep, draw(drawings, folder / "figures", warnings), warnings))
+        write(path, sweep_page(sweep, draw(drawings, folder / "figures", warnings, tell=tell), warnings))
         return path, warnings
     from emulator.show.report.of_run import run_page
 
     run = load_run(folder)
-    document, warnings = run_page(run, window)
+    document, warnings = run_page(run, window, tell)
     write(path, document)
     return path, warnings
 
 
-def draw(drawings: Iterable[Drawing], folder: Path, warnings: list[str], run: Run | None = None) -> list[str]:
+def draw(
+    drawings: Sequence[Drawing], folder: Path, warnings: list[str], run: Run | None = None, tell: Tell = silent
+) -> list[str]:
     """Write each drawing as SVG into a folder, and give it as a part of a page. Of several with one name the first.
 
     With the `run` faults and handovers are marked behind what is drawn over its time. What cannot be drawn comes to
     `warnings`.
     """
     drawn: dict[str, str] = {}
-    for each in drawings:
+    for number, each in enumerate(drawings):
+        tell(f"drawing {each.name}", number, len(drawings))
         if each.name in drawn:
             continue
         try:

@@ -17,6 +17,7 @@ from emulator.record.sweep import scalars
 from emulator.record.verdict import Verdict
 from emulator.show import figures, page, predicted, text
 from emulator.show.page import Cell, Row
+from emulator.show.progress import Tell, silent
 from emulator.show.report import draw, events, links, plots
 from emulator.show.report.asked import asked_of
 from emulator.show.report.messages import Window
@@ -42,19 +43,21 @@ SECTIONS = (
 )  # fmt: skip
 
 
-def run_page(run: Run, window: Window | None = None) -> tuple[str, list[str]]:
+def run_page(run: Run, window: Window | None = None, tell: Tell = silent) -> tuple[str, list[str]]:
     """The document, and what could not be read or drawn. Drawings are written into figures/ of the run's folder."""
     verdict = run.verdict
     name = verdict.scenario if verdict else str(run.document.get("name", run.path.parent.name))
     warnings: list[str] = []
+    tell("building the network again", 0, 0)
     asked = asked_of(run)
+    tell("reading the tables", 0, 0)
     body = _figures(verdict) if verdict else []
     body += _part(warnings, lambda: links.section(run, asked))
     drawings, trouble = figures.of_run(run)
     warnings += trouble
     more = _part(warnings, lambda: plots.drawings(run, asked.nodes))
     messages = [space_time(run, window, asked)] if window is not None else []
-    drawn = draw([*messages, *drawings, *more], run.path / "figures", warnings, run)
+    drawn = draw([*messages, *drawings, *more], run.path / "figures", warnings, run, tell)
     if drawn:
         body += [page.heading("Drawings"), *drawn]
     body += _part(warnings, lambda: events.section(run))
