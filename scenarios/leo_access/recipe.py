@@ -50,7 +50,7 @@ class Parameters(Table):
     flow_s: Duration = Field(15.0)
     """How long each flow lasts; 0: none."""
     at_once: int = Field(1, ge=1, le=32)
-    """Downloads at one time (and as many uploads). One at the measured rates takes half of a core of the relay."""
+    """Downloads at one time (and as many uploads). One at the measured rates takes most of a core."""
     streams: int = Field(4, ge=1, le=32)
     """TCP connections of each flow."""
     congestion: str = ""
