@@ -29,7 +29,7 @@ SITE = {"lat_deg": 52.27, "lon_deg": 8.05}
 NAMES = 4  # terminals for each hour of the day
 SLOTS = 40
 QUARTILES = (25, 50, 75)
-LEAST_GRANT_S = 0.005  # chosen: the boxes do not tell grants from scheduler waits, fits with 2 and 8 ms are as good
+GRANT_S = 0.005  # chosen: the boxes do not tell grants from scheduler waits, fits with 2 and 8 ms are as good
 SITE_S = 0.00025  # from a point of presence's router to its host
 WAY = {"down": "download_throughput", "up": "upload_throughput"}
 
@@ -164,9 +164,12 @@ def fit_delays(constants: Terminal, targets: dict, light_s: np.ndarray) -> Termi
             seen = train.ms(processing, grant, up, down)
             wrong += float(np.sum((np.percentile(seen, QUARTILES) / wanted[1:4] - 1) ** 2))
         low = np.percentile(trains[0][1].ms(processing, grant, up, down), 0.1) / hop[0] - 1
-        return wrong + 0.1 * float(low**2) + 10 * max(0.0, LEAST_GRANT_S - grant) / LEAST_GRANT_S
+        return wrong + 0.1 * float(low**2) + 10 * abs(grant / GRANT_S - 1)
 
-    best = minimize(miss, [0.008, 0.006, 0.002, 0.002], method="Nelder-Mead", options={"maxiter": 600, "fatol": 1e-9})
+    starts = ([0.004, 0.005, 0.002, 0.002], [0.003, 0.006, 0.0003, 0.002], [0.006, 0.005, 0.001, 0.001])
+    options = {"maxiter": 600, "fatol": 1e-9}
+    found = (minimize(miss, start, method="Nelder-Mead", options=options) for start in starts)
+    best = min(found, key=lambda each: float(each.fun))
     processing, grant, up, down = np.abs(best.x).round(5)
     return altered(
         constants, processing_up_s=processing * 0.36, processing_down_s=processing * 0.36,
