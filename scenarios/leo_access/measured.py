@@ -17,7 +17,7 @@ from scenarios.leo_access.importers import Box, LossCurve, Serving, Trace
 
 KNOWN_SITES = {  # of published data, by the words of their files
     "osnabrueck": (52.28, 8.02), "osnabrück": (52.28, 8.02), "enschede": (52.24, 6.85),
-    "gw-seattle": (48.46, -123.31), "victoria": (48.46, -123.31), "louvain": (50.67, 4.61),
+    "no-isl-ping-gw-seattle-230911": (48.46, -123.31), "victoria": (48.46, -123.31), "louvain": (50.67, 4.61),
 }  # fmt: skip
 NEAR_KM = 100.0  # data from so far away still speak of a site
 KM_A_DEGREE = 111.2
