@@ -52,6 +52,7 @@ class Tees:
     def __init__(self) -> None:
         self.log = Log()
         self.ends: frozenset[int] = frozenset()
+        self.ask_at = GATHER_LARGE  # rows of the log at which to call `gather`
         self._tees: dict[int, Tee] = {}
 
     def __contains__(self, key: int) -> bool:
@@ -73,10 +74,12 @@ class Tees:
         return tee.ends
 
     def gather(self) -> None:
-        """Empty the log into the tees where it is enough for a batch. Called when it has GATHER_LARGE rows."""
+        """Empty the log into the tees where it is enough for a batch. For when it has `ask_at` rows."""
         rows = self.log.rows
         if len(rows) >= GATHER or len(rows[-1][1]) > LARGE_BYTES:
             self.collect()
+        else:
+            self.ask_at = min(2 * len(rows), GATHER)
 
     def collect(self) -> None:
         """Empty the log into the tees."""
@@ -91,6 +94,7 @@ class Tees:
                 tee.take([left[n] for n in chosen], [packets[n] for n in chosen], [marks[n] for n in chosen])
         rows.clear()
         marks.clear()
+        self.ask_at = GATHER_LARGE
 
     def flush(self) -> None:
         """Write what the readers take of what waits for them."""

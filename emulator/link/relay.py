@@ -18,7 +18,7 @@ from operator import itemgetter
 from select import EPOLLIN
 from typing import Any, Protocol
 
-from emulator.link.capture import GATHER_LARGE, Tees
+from emulator.link.capture import Tees
 from emulator.link.carrier import Carriers
 from emulator.link.control import Control
 from emulator.link.effects import Impairments
@@ -179,7 +179,7 @@ class Relay:
             after = monotonic() - t0
             if after >= self._stats_at:
                 self._report()
-            if len(captured) >= GATHER_LARGE:
+            if len(captured) >= tees.ask_at:
                 tees.gather()
             if events:
                 if after - now > watch.turn_max_s:

@@ -28,7 +28,7 @@ def note(tees: Tees, end: int, left_s: float, cause: int, data: bytes) -> None:
     """What a link end does, and the relay after each of its turns."""
     tees.log.rows.append((left_s, data))
     tees.log.marks.append(end << 8 | cause)
-    if len(tees.log.rows) >= GATHER_LARGE:
+    if len(tees.log.rows) >= tees.ask_at:
         tees.gather()
 
 
