@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import DataError
 from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
 from emulator.record.links import LINK_COLUMNS
-from emulator.record.spool import Columns, read_frame
+from emulator.record.spool import Columns, empty, read_frame
 from emulator.record.verdict import Verdict
 
 if TYPE_CHECKING:
     import polars as pl
+
+OWN = ("", "skyloom")  # the program of events that the run itself tells
 
 
 @dataclass
@@ -50,6 +52,13 @@ class Run:
         return self._table("events", EVENT_COLUMNS)
 
     @cached_property
+    def own_events(self) -> pl.DataFrame:
+        """Events of the run itself (play, handover, action, …), without those that programs call the same."""
+        import polars as pl
+
+        return self.events.filter(pl.col("program").is_in(OWN))
+
+    @cached_property
     def samples(self) -> pl.DataFrame:
         """Metrics: t_s, node, program, name, key, value."""
         return self._table("samples", SAMPLE_COLUMNS)
@@ -70,6 +79,11 @@ class Run:
                 frame, self.lost_bytes[name] = read_frame(spool, columns)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DataError(f"{parquet}: {error}; the run may have failed before it recorded anything") from None
+        wanted = empty(columns).schema
+        wrong = [column for column, kind in wanted.items() if frame.schema.get(column) != kind]
+        if wrong:
+            found = ", ".join(f"{column} {frame.schema.get(column, 'missing')}" for column in wrong)
+            raise DataError(f"{parquet}: {found}; wanted the columns of {name} as docs/run-folder.md has them")
         return frame.sort("t_s", maintain_order=True)
 
 

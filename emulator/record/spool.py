@@ -217,6 +217,11 @@ def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
         yield chunk
 
 
+def empty(columns: Columns) -> pl.DataFrame:
+    """A table without rows."""
+    return _frame([], columns)
+
+
 def _frame(rows: list[list[Any]], columns: Columns) -> pl.DataFrame:
     import polars as pl
 

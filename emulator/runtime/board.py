@@ -67,11 +67,7 @@ class Board:
     def event(self, t_s: float, node: str, program: str, kind: str, data: Mapping[str, Any]) -> None:
         """An event of a node program, or (`program` "" or "skyloom") of the runtime."""
         if kind == "flow":
-            flow = self._flow(str(data.get("peer", "")), node, program, t_s)
-            flow.ended_bytes += int(data.get("bytes", 0))
-            flow.bytes, flow.now_bps = flow.ended_bytes, 0.0
-            flow.first_s = min(flow.first_s, t_s - float(data.get("duration_s", 0.0)))
-            flow.last_s = max(flow.last_s, t_s)
+            self._flow_ended(t_s, node, program, data)
         if not self.panels.event(t_s, node, program, kind, data):
             self.tail.append({"t_s": t_s, "node": node, "kind": kind, "text": words(data)[:TEXT_LENGTH]})
 
@@ -155,6 +151,17 @@ class Board:
         if key not in self.flows:
             self.flows[key] = FlowPair(first_s=t_s, last_s=t_s)
         return self.flows[key]
+
+    def _flow_ended(self, t_s: float, node: str, program: str, data: Mapping[str, Any]) -> None:
+        """The last word on a flow; what programs of others may call a flow is none."""
+        peer, count, duration_s = data.get("peer"), data.get("bytes"), data.get("duration_s", 0.0)
+        if not (isinstance(peer, str) and isinstance(count, int) and isinstance(duration_s, int | float)):
+            return
+        flow = self._flow(peer, node, program, t_s)
+        flow.ended_bytes += count
+        flow.bytes, flow.now_bps = flow.ended_bytes, 0.0
+        flow.first_s = min(flow.first_s, t_s - duration_s)
+        flow.last_s = max(flow.last_s, t_s)
 
     def _probe(self, node: str, peer: str, sent_s: float, rtt_s: float) -> None:
         pair = self._pair(node, peer)

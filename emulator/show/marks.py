@@ -95,7 +95,7 @@ def handovers(run: Run) -> list[float]:
     """When moving links changed hands, in order."""
     import polars as pl
 
-    return [float(t_s) for t_s in run.events.filter(pl.col("kind") == "handover")["t_s"]]
+    return [float(t_s) for t_s in run.own_events.filter(pl.col("kind") == "handover")["t_s"]]
 
 
 def end_s(run: Run) -> float:
@@ -156,7 +156,7 @@ def thinned(moments: Sequence[float], width_s: float) -> list[float]:
 def _events(run: Run, kind: str) -> Iterator[tuple[float, dict[str, Any]]]:
     import polars as pl
 
-    for t_s, data in run.events.filter(pl.col("kind") == kind).select("t_s", "data").iter_rows():
+    for t_s, data in run.own_events.filter(pl.col("kind") == kind).select("t_s", "data").iter_rows():
         yield float(t_s), json.loads(data)
 
 

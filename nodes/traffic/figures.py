@@ -95,7 +95,7 @@ def drawn_pairs(run: Run, probes: polars.DataFrame) -> list[Pair]:
 
     pairs = list(dict.fromkeys(probes.select("node", "key").iter_rows()))
     rows = run.events.filter(polars.col("kind") == "flow").select("node", "data").iter_rows()
-    flows = sorted((json.loads(data)["peer"], node) for node, data in rows)
+    flows = sorted((peer, node) for node, data in rows if (peer := json.loads(data).get("peer")))
     return ([pair for pair in dict.fromkeys(flows) if pair in pairs] or sorted(pairs))[:MOST_LINES]
 
 

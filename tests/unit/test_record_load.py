@@ -67,6 +67,25 @@ def test_broken_files_are_named(folder):
         _ = load_run(folder.path).events
 
 
+def test_a_table_with_other_columns_is_refused(folder):
+    import polars as pl
+
+    pl.DataFrame({"t_s": [1.0], "node": ["a"], "program": [7], "kind": ["x"]}).write_parquet(
+        folder.path / "events.parquet"
+    )
+    with pytest.raises(DataError, match=r"events\.parquet: program Int64, data missing; wanted the columns of events"):
+        _ = load_run(folder.path).events
+
+
+def test_own_events_are_none_that_programs_call_the_same(folder):
+    events = EventLog(folder)
+    events.append(1.0, "", "skyloom", "action", {"do": "heal"})
+    events.append(2.0, "gs-tokyo", "", "handover", {"link": "a"})
+    events.append(3.0, "gs-tokyo", "mine", "handover", {"to": 3})
+    events.finish()
+    assert load_run(folder.path).own_events["t_s"].to_list() == [1.0, 2.0]
+
+
 def test_scenario_is_there_as_a_document_with_the_recipes_parameters(folder):
     assert load_run(folder.path).document == {"name": "leo"}
     assert load_run(folder.path).parameters == {}

@@ -96,7 +96,7 @@ def run():
     events = [(5.0, "action", '{"do":"crash","nodes":["v3"]}'), (8.0, "action", '{"do":"restart","nodes":["v3"]}'),
               (6.0, "handover", "{}")]  # fmt: skip
     table = pl.DataFrame(events, schema=["t_s", "kind", "data"], orient="row").sort("t_s")
-    return SimpleNamespace(events=table, links=pl.DataFrame({"t_s": [10.0]}), verdict=None)
+    return SimpleNamespace(events=table, own_events=table, links=pl.DataFrame({"t_s": [10.0]}), verdict=None)
 
 
 def test_only_plots_over_time_are_marked_and_keep_their_limits(run):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import select
+import shutil
 from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 
 from emulator.errors import DataError, UsageError
@@ -328,7 +330,7 @@ def test_ends_under_an_action_are_known_at_any_time(network):
         [], [up], [], [up, up + 1], [], [up, up + 1], [], [], [up, up + 1],
     ]  # fmt: skip
     assert set(altered.at(6.5)) & isl  # the ISLs of the satellite on the station's side
-    assert Altered(network, _no_events()).at(3.0) == set()
+    assert Altered(network, _no_events()).at(3.0) == {}
 
 
 class Broken(Panel):
@@ -345,3 +347,18 @@ def test_a_panel_that_breaks_says_so_in_its_place_and_nowhere_else(played, monke
     ]
     said = capsys.readouterr()
     assert said.err == said.out == ""
+
+
+def test_programs_may_call_their_events_as_the_run_calls_its_own(played, tmp_path):
+    folder = shutil.copytree(played[0], tmp_path / "again-abc123")
+    events = pl.read_parquet(folder / "events.parquet")
+    kinds = ["handover", "action", "play", "flow", "flow", "program-ended"]
+    data = ['{"to":3}', '{"do":["x"]}', '{"t0_utc_ns":1}', '{"bytes":"many"}', "{}", '{"status":"odd"}']
+    count = len(kinds)
+    columns = {"t_s": [1.0] * count, "node": ["gs-tokyo"] * count, "program": ["mine"] * count}
+    theirs = pl.DataFrame({**columns, "kind": kinds, "data": data})
+    pl.concat([events, theirs]).write_parquet(folder / "events.parquet")
+    before, after = Replay(played[0], 20.0).snapshot(), Replay(folder, 20.0).snapshot()
+    assert {row["text"] for row in after["events"]} > {row["text"] for row in before["events"]}
+    for key in before.keys() - {"events", "folder"}:
+        assert after[key] == before[key], key

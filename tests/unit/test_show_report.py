@@ -153,6 +153,15 @@ def test_analysis_without_drawings_or_none_at_all(tmp_path, analysis):
     assert "no_such_module" in write_report(finished(tmp_path, "no_such_module"))[1][0]
 
 
+def test_a_broken_table_costs_the_marks_and_not_the_drawings(tmp_path, analysis):
+    text = ANALYSIS.replace("    axes.legend()\n", "    drawing.over_time(axes)\n", 1)
+    folder = finished(tmp_path, analysis(text, "report_no_events"))
+    (folder / "events.parquet").write_bytes(b"PAR1, and then the disk was full")
+    _, warnings = write_report(folder)
+    assert len([warning for warning in warnings if "events.parquet" in warning]) == 1
+    assert (folder / "figures" / "rtt.svg").exists()
+
+
 def test_run_without_a_verdict(tmp_path):
     folder = finished(tmp_path)
     (folder / "verdict.json").unlink()

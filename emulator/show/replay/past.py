@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
 from emulator.record.links import LINK_COLUMNS
+from emulator.record.load import OWN
 from emulator.record.snapshot import HandoverRow, Snapshot, View
+from emulator.record.spool import Columns, empty
 from emulator.runtime.board import LIVE_ROWS
 from emulator.runtime.collector import HISTORY, Collector
 from emulator.runtime.fidelity import Asked
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
     from emulator.network import Network
     from emulator.record.load import Run
-    from emulator.record.spool import Columns
 
 HANDOVER_TAIL = 8
 
@@ -66,6 +67,8 @@ class Past:
     """A run's tables, and its scenario built once more."""
 
     def __init__(self, run: Run) -> None:
+        import polars as pl
+
         self.run = run
         self.scenario = load(run.path / "scenario.toml")
         self.network = build_network(self.scenario)
@@ -77,7 +80,8 @@ class Past:
         verdict = run.verdict
         played_s = verdict.duration_s if verdict is not None else 0.0
         self.until_s = max(played_s or 0.0, self._intervals.until_s, self._feed.until_s, 0.0)
-        self._handovers = _handovers(events)
+        own = events.filter(pl.col("program").is_in(OWN))
+        self._handovers = _handovers(own)
         self._handed_s = [handover["t_s"] for handover in self._handovers]
         step_s = self.network.timeline.step_s if self.network.timeline is not None else 1.0
         self._step_s = step_s
@@ -87,7 +91,7 @@ class Past:
             self.network, self._rows, served_by(told), max(self.until_s, self.scenario.duration_s)
         )
         self._asked = Asked(self.network, cast(RowRing, self._rows)) if self.network.timeline is not None else None
-        self._altered = Altered(self.network, events)
+        self._altered = Altered(self.network, own)
         self._compared: dict[tuple[str, str], tuple[float | None, float | None]] = {}  # time of sending, asked
         self._jobs = PastJobs(self.scenario, self.network, events)
         lateness_ms = {
@@ -99,7 +103,7 @@ class Past:
             self.network, self._outlook, cast(Jobs, self._jobs), cast(Processes, NoProcesses()),
             cast(Collector, figures),
         )  # fmt: skip
-        self._t0_utc_s = _t0_utc_s(events)
+        self._t0_utc_s = _t0_utc_s(own)
 
     def clamp(self, t_s: float) -> float:
         """The nearest instant of the run."""
@@ -187,8 +191,7 @@ def _table(run: Run, name: str, columns: Columns) -> pl.DataFrame:
     import polars as pl
 
     if not any((run.path / f"{name}.{kind}").exists() for kind in ("parquet", "spool")):
-        types = {"f64": pl.Float64, "i64": pl.Int64, "text": pl.String, "json": pl.String}
-        return pl.DataFrame(schema={column: types[kind] for column, kind in columns.items()})
+        return empty(columns)
     table: pl.DataFrame = getattr(run, name)
     return table.filter(pl.col("t_s").is_finite())
 

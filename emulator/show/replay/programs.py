@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from emulator.record.load import OWN
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -46,7 +48,8 @@ class PastJobs:
         self._by_name: dict[tuple[str, str], list[PastJob]] = defaultdict(list)
         for job in self.all:
             self._by_name[job.node, job.program.name].append(job)
-        told = events.filter(pl.col("kind").is_in(["program-ended", "action"]))
+        ended, acted = pl.col("kind") == "program-ended", pl.col("kind") == "action"
+        told = events.filter(ended | (acted & pl.col("program").is_in(OWN)))
         self._told = [
             (t_s, node, program, kind, json.loads(data))
             for t_s, node, program, kind, data in told.select("t_s", "node", "program", "kind", "data").iter_rows()
@@ -62,7 +65,7 @@ class PastJobs:
             if kind == "program-ended":
                 for job in self._by_name.get((node, program), ()):
                     job.alive = False
-                    job.statuses.append(int(data.get("status") or 0))
+                    job.statuses.append(data.get("status") or 0)
                     job.unasked = job.unasked or str(data.get("text", "ended"))
             elif data.get("do") in ("crash", "restart"):
                 for job in self._meant(data):

@@ -62,7 +62,7 @@ def draw(
         if each.name in drawn:
             continue
         try:
-            marked = drawing.mark_figure(each.figure, run) if run is not None else ""
+            marked = _marked(each, run, warnings)
             svg = drawing.svg(each.figure)
         except Exception as error:
             warnings.append(f"drawing {each.name} failed: {type(error).__name__}: {error}")
@@ -70,6 +70,15 @@ def draw(
         write(folder / f"{each.name}.svg", svg)
         drawn[each.name] = page.figure(each.name, each.title, f"{each.caption} {marked}".strip(), svg)
     return list(drawn.values())
+
+
+def _marked(each: Drawing, run: Run | None, warnings: list[str]) -> str:
+    """The words on its marks; without events it is drawn without them."""
+    try:
+        return drawing.mark_figure(each.figure, run) if run is not None else ""
+    except DataError as error:
+        warnings.append(str(error))
+        return ""
 
 
 def write(path: Path, document: str) -> None:

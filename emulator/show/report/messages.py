@@ -170,6 +170,6 @@ def _t0_utc_ns(run: Run) -> int:
 
     import polars as pl
 
-    played = run.events.filter(pl.col("kind") == "play")["data"]
+    played = run.own_events.filter(pl.col("kind") == "play")["data"]
     facts: dict[str, Any] = json.loads(played[0]) if len(played) else {}
     return int(facts.get("t0_utc_ns", 0))

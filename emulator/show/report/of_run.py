@@ -61,6 +61,7 @@ def run_page(run: Run, window: Window | None = None, tell: Tell = silent) -> tup
     if drawn:
         body += [page.heading("Drawings"), *drawn]
     body += _part(warnings, lambda: events.section(run))
+    warnings = list(dict.fromkeys(warnings))  # one broken table is found broken by all who need it
     body += _facts(run)
     parts = list(_head(verdict, name, run.document.get("description")))
     top = [*_expectations(verdict), *_predictions(verdict)] if verdict else []
