@@ -175,3 +175,12 @@ def test_rows_are_shared_out_and_never_more_than_there_are(found, rows):
     )
     if sum(part.wanted for part in found) <= rows:
         assert granted == [part.wanted for part in found]
+
+
+@pytest.mark.parametrize(("panel", "none"), [("contacts", "no links that move"), ("map", "no places on the Earth")])
+def test_what_the_run_has_not_been_asked_for_yet_is_waited_for(panel, none):
+    state = replace(PLAYING, panel=panel)
+    before = {**play(), "view": {"panel": "nodes", "rows": 20}}
+    answered = {**play(), "view": {"panel": panel, "rows": 20}}
+    assert "waiting for the run to answer" in drawn(before, 80, 24, state)
+    assert none in drawn(answered, 80, 24, state)

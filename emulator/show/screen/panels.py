@@ -21,6 +21,7 @@ from emulator.show.widgets import draw, draw_all, gantt, world
 
 EVENTS_BELOW = 4  # rows under the tables of nodes and links, where there is room
 ROOMY = 16
+AWAITED = "waiting for the run to answer"
 BEFORE_S, AFTER_S = 60.0, 120.0  # of the contacts around the present
 
 
@@ -78,6 +79,8 @@ def protocol(snapshot: Snapshot, state: State, width: int, rows: int, signs: Sig
 def contacts(snapshot: Snapshot, state: State, width: int, rows: int, signs: Signs) -> list[Line]:
     """Who serves whom, before and after now."""
     found = rows_.contacts(snapshot, state.filter)
+    if not found and _awaited(snapshot, state):
+        return _empty("Contacts", AWAITED, width, rows)
     if not found:
         none = f"none with “{state.filter}”" if state.filter else "this run has no links that move"
         return _empty("Contacts", none, width, rows)
@@ -92,6 +95,8 @@ def contacts(snapshot: Snapshot, state: State, width: int, rows: int, signs: Sig
 
 def world_map(snapshot: Snapshot, state: State, width: int, rows: int, signs: Signs) -> list[Line]:
     """Where everything is."""
+    if "map" not in snapshot and _awaited(snapshot, state):
+        return _empty("Map", AWAITED, width, rows)
     if "map" not in snapshot:
         return _empty("Map", "the nodes of this run have no places on the Earth", width, rows)
     shown = snapshot["map"]
@@ -127,7 +132,7 @@ def detail(snapshot: Snapshot, state: State, width: int, rows: int, signs: Signs
     )
     found = snapshot.get("detail", {})
     if found.get("name") != state.detail:
-        return [head, line(("waiting for the run to answer", DIM))][:rows]
+        return [head, line((AWAITED, DIM))][:rows]
     facts = found.get("facts", [])
     widest = max((len(name) for name, _ in facts), default=0)
     lines = [head, *(line((fit(name, widest), DIM), "  ", words) for name, words in facts)]
@@ -160,6 +165,11 @@ def help_page(state: State, width: int, rows: int) -> list[Line]:
     lines = [title(f"Keys of {state.panel}", width, "any key goes back")]
     lines += [line((fit(f"  {key}", 16), HEAD), meaning) for key, meaning in keys_of(state)]
     return lines[:rows]
+
+
+def _awaited(snapshot: Snapshot, state: State) -> bool:
+    """Whether the snapshot was made for another panel: what it lacks may still come."""
+    return snapshot.get("view", {}).get("panel", state.panel) != state.panel
 
 
 def _empty(words: str, why: str, width: int, rows: int) -> list[Line]:
