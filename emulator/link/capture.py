@@ -181,6 +181,12 @@ class Batch(NamedTuple):
     original: array[int]
     body: memoryview
 
+    def part(self, begin: int, end: int, at: int, after: int) -> Batch:
+        """Packets from `begin` to `end`, whose bytes go from `at` to `after`."""
+        lost, left_s, mark, captured, original, body = self
+        these = slice(begin, end)
+        return Batch(lost, left_s[these], mark[these], captured[these], original[these], body[at:after])
+
 
 class Batches:
     """Cuts a stream into batches, however it comes in pieces. ValueError where it is none of a tee's."""

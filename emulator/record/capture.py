@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from emulator.link.capture import Batches
+import numpy as np
+
+from emulator.link.capture import Batch, Batches
 from emulator.link.packet import NEEDS_CSUM, VIRTIO, completed
 from emulator.link.stats import EndStats
+from emulator.record.alike import packets, stretches
 from emulator.record.pcapng import Interface
 from emulator.record.remarks import Course
 from emulator.record.section import Section
@@ -84,33 +87,59 @@ class CaptureConverter:
 
     def feed(self, data: bytes) -> None:
         """Convert what has come from the tee; a cut batch waits for its rest. OSError comes from the output."""
-        courses, wanted, most = self._courses, self._wanted, self._most
-        for lost, left, marks, captures, originals, body in self._batches.feed(data):
+        for batch in self._batches.feed(data):
             after = 0
-            for left_s, mark, captured, original in zip(left, marks, captures, originals, strict=True):
-                at, after = after, after + captured
-                known = courses.get(mark >> 8)
-                if known is None or (most is not None and self.packets >= most):
-                    continue
-                course, section = known
-                interface, comment = course.interface, ""
-                if not course.since_s <= left_s < course.until_s:
-                    interface, comment = course.at(left_s)
-                if body[at] & NEEDS_CSUM and captured == original:
-                    packet = completed(bytes(body[at:after]))[VIRTIO:]
-                else:
-                    packet = bytes(body[at + VIRTIO : after])
-                if wanted is not None and not wanted(mark >> 8, interface, packet):
-                    if comment:
-                        course.keep(comment)
-                    continue
-                cause = mark & 255
-                if cause or lost > self.missed or comment:
-                    comment = self._comment(cause, lost, comment)
-                self.packets += 1
-                section.packet(interface, left_s, packet, original - VIRTIO, comment, cause != 0)
+            for begin, end, alike in stretches(batch.mark, batch.captured, batch.original):
+                at, after = after, after + sum(batch.captured[begin:end])
+                part = batch.part(begin, end, at, after)
+                if not alike or not self._all_at_once(part):
+                    self._one_by_one(part)
         for section in self.sections:
             section.flush()
+
+    def _all_at_once(self, batch: Batch) -> bool:
+        """Packets of one link end, fate and size; False: nothing was done, there is something to say or to choose."""
+        known = self._courses.get(batch.mark[0] >> 8)
+        if known is None or self._wanted or self._most is not None or batch.mark[0] & 255 or batch.lost > self.missed:
+            return False
+        course, section = known
+        left_s = np.frombuffer(batch.left_s)
+        if section.rotates or left_s.min() < course.since_s or left_s.max() >= course.until_s:
+            return False
+        original = batch.original[0]
+        rows = packets(batch.body, len(left_s), batch.captured[0] == original)
+        if rows is None:
+            return False
+        self.packets += len(rows)
+        section.packets(course.interface, left_s, rows, original - VIRTIO)
+        return True
+
+    def _one_by_one(self, batch: Batch) -> None:
+        courses, wanted, most = self._courses, self._wanted, self._most
+        lost, left, marks, captures, originals, body = batch
+        after = 0
+        for left_s, mark, captured, original in zip(left, marks, captures, originals, strict=True):
+            at, after = after, after + captured
+            known = courses.get(mark >> 8)
+            if known is None or (most is not None and self.packets >= most):
+                continue
+            course, section = known
+            interface, comment = course.interface, ""
+            if not course.since_s <= left_s < course.until_s:
+                interface, comment = course.at(left_s)
+            if body[at] & NEEDS_CSUM and captured == original:
+                packet = completed(bytes(body[at:after]))[VIRTIO:]
+            else:
+                packet = bytes(body[at + VIRTIO : after])
+            if wanted is not None and not wanted(mark >> 8, interface, packet):
+                if comment:
+                    course.keep(comment)
+                continue
+            cause = mark & 255
+            if cause or lost > self.missed or comment:
+                comment = self._comment(cause, lost, comment)
+            self.packets += 1
+            section.packet(interface, left_s, packet, original - VIRTIO, comment, cause != 0)
 
     def _comment(self, cause: int, lost: int, remarks: str) -> str:
         words = [remarks] if remarks else []

@@ -7,9 +7,13 @@ header, the names and every key told so far, and describes each interface before
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from emulator.record.pcapng import Interface, PcapngWriter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MOST_UNWRITTEN_BYTES = 256 * 2**10
 
@@ -94,6 +98,23 @@ class Section:
         if left_ns > self._last_ns:
             self._last_ns = left_ns
         self._writer.packet(number, self._t0_ns + left_ns, data, length, comment)
+        if self._unwritten_bytes > MOST_UNWRITTEN_BYTES:
+            self.flush()
+
+    @property
+    def rotates(self) -> bool:
+        """Whether any packet may belong into a new file."""
+        return self._output.rotates
+
+    def packets(self, interface: Interface, left_s: NDArray[np.float64], rows: NDArray[np.uint8], length: int) -> None:
+        """Many packets of one size that were sent, a row each, where nothing rotates."""
+        import numpy as np
+
+        number = self._number(interface)
+        left_ns = np.rint(left_s * 1e9).astype(np.int64)
+        self._received[number] += len(rows)
+        self._last_ns = max(self._last_ns, int(left_ns.max()))
+        self._writer.packets(number, self._t0_ns + left_ns, rows, length)
         if self._unwritten_bytes > MOST_UNWRITTEN_BYTES:
             self.flush()
 
