@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from emulator.protocol import Panel, PanelView, Protocol, Setup, Widget, load, protocol_of
+from emulator.runtime.wellformed import check
 
 if TYPE_CHECKING:
     from emulator.network import Network
@@ -90,6 +91,8 @@ class Panels:
         if shown.panel is not None:
             try:
                 widgets = list(shown.panel.widgets(t_s))
+                for widget in widgets:
+                    check(widget)
                 while widgets and len(msgpack.packb(widgets)) > VIEW_BYTES:
                     widgets.pop()
             except Exception as error:
