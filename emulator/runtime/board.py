@@ -7,7 +7,7 @@ finished one; nothing is read or written here, and what is kept per record is bo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -196,12 +196,12 @@ def words(data: Mapping[str, Any]) -> str:
     """The fields of an event on one line; a time of day as people read it."""
     if isinstance(t0_utc_ns := data.get("t0_utc_ns"), int):
         return f"time 0 is {datetime.fromtimestamp(t0_utc_ns * 1e-9, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return " ".join(f"{name}={_short(value)}" for name, value in data.items())
+    return " ".join(_short(value) if name == "do" else f"{name}={_short(value)}" for name, value in data.items())
 
 
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 4:
-        return f"[{len(value)} values]"
+    if isinstance(value, list | tuple):
+        return ",".join(map(_short, value)) if len(value) <= 4 else f"[{len(value)} values]"
     return str(value)

@@ -121,9 +121,9 @@ def test_a_run_on_a_terminal(screen: Screen, tmp_path: Path) -> None:
         screen.keys("f")
         screen.until("Do what to the link n2:", "› link-down")
         screen.keys("Enter")
-        screen.until("action do=link-down links=['n2:")
+        screen.until("action link-down links=n2:")
         screen.keys("Enter")
-        screen.until("Links › n2:n1", "dropped: outage", "do=link-down")
+        screen.until("Links › n2:n1", "dropped: outage", "link-down")
         screen.keys("Escape")  # and nothing at once after it: that would be Alt and a key
         screen.until("Links with “n2:”")
         screen.keys("?")

@@ -148,7 +148,7 @@ def full(t_s=41.2, **more):
             {"t_s": 3.0 * i, "node": f"gs-{STATIONS[i]}", "kind": "flow-started", "text": f"peer=gs-{STATIONS[-1 - i]}"}
             for i in range(12)
         ]
-        + [{"t_s": t_s - 1.0, "node": "", "kind": "action", "text": "do=hold links=['gs-tokyo:up']"}],
+        + [{"t_s": t_s - 1.0, "node": "", "kind": "action", "text": "hold links=gs-tokyo:up"}],
         detail={
             "name": "gs-tokyo:up",
             "kind": "link",
@@ -156,7 +156,7 @@ def full(t_s=41.2, **more):
             "widgets": [
                 {"kind": "listing", "title": "links", "columns": ["end", "drops"], "rows": [["gs-tokyo:up", "12"]]}
             ],
-            "events": [{"t_s": 40.2, "node": "", "kind": "action", "text": "do=hold links=['gs-tokyo:up']"}],
+            "events": [{"t_s": 40.2, "node": "", "kind": "action", "text": "hold links=gs-tokyo:up"}],
         },
     )
     return {**shown, **more}

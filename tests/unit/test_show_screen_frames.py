@@ -145,10 +145,10 @@ def test_first_screen_says_how_to_leave_and_where_the_results_are():
 
 
 def test_an_action_shows_beside_the_keys_for_a_few_seconds():
-    assert "action do=hold" in drawn(full(), 120, 40, State(panel="map")).rstrip().split("\n")[-1]
+    assert "action hold" in drawn(full(), 120, 40, State(panel="map")).rstrip().split("\n")[-1]
     late = full()
     late["events"][-1]["t_s"] = 2.0
-    assert "action do=hold" not in drawn(late, 120, 40, State(panel="map")).rstrip().split("\n")[-1]
+    assert "action hold" not in drawn(late, 120, 40, State(panel="map")).rstrip().split("\n")[-1]
 
 
 def test_tables_scroll_with_the_selected_row():

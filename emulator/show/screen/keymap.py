@@ -16,7 +16,9 @@ def footer(state: State) -> list[tuple[str, str]]:
     found = [("?", "help"), *leave, ("1-7", "panels")]
     if state.finished:
         found += [("←→", "1 s"), ("PgUp PgDn", "10 s"), ("Home End", "")]
-    if state.panel in NAME_KEYS:
+    if state.detail:
+        found += [("Esc", "back"), ("f", "fault")][: 1 if state.finished else 2]
+    elif state.panel in NAME_KEYS:
         found += [("Enter", "details"), ("f", "fault")][: 1 if state.finished else 2]
         found += [("s", "sort"), ("/", "filter")]
     elif state.panel in ("events", "contacts"):
@@ -38,7 +40,7 @@ def keys_of(state: State) -> list[tuple[str, str]]:
     if state.panel in ("events", "contacts"):
         found.append(("up, down", "scroll"))
     if state.panel in FILTERED:
-        found.append(("/", "filter: part of a name or a glob (gs-*); Enter keeps it, Esc clears it"))
+        found.append(("/", "part of a name, or a glob (gs-*); Enter keeps it, Esc clears it"))
     found += [("Esc", "back"), ("space", "freeze the picture, and go on; the run goes on by itself")]
     if state.finished:
         found += [

@@ -156,7 +156,7 @@ def fault_list(state: State, width: int, rows: int) -> list[Line]:
         here = number == state.choice
         words = fit(f"{'›' if here else ' '} {choice.words}", 22)
         lines.append(line((words, SELECTED if here else HEAD), "  ", (choice.meaning, "" if here else DIM)))
-    lines += [[], line(("an event tells what came of it; `until` and `for` are for scenario files", DIM))]
+    lines += [[], line(("the event log tells what came of it", DIM))]
     return lines[:rows]
 
 
