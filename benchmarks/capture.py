@@ -2,8 +2,11 @@
 
 python -m benchmarks capture          (SECONDS=4 makes each measurement shorter)
 
-The load never stops; capturing is switched on and off every second, and the kernel's counters of the far interface tell
-what came through. The writer is the one of a run, with its own process and a real file, which is thrown away.
+The load never stops; capturing is switched on and off in turns, each of which settles before it counts (a writer that
+starts takes a core for some tenths of a second). The kernel's counters of the far interface tell what came through. The
+writer is the one of a run, with its own process and a real file, which is thrown away. Two figures, of medians: packets
+that came through a second, for which sender, relay, receiving kernel and writer share the cores; and the processor time
+that the relay alone took for each, which is the tee's own cost.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from emulator.record.folder import RunFolder
 from emulator.runtime.capturing import CaptureWriter
 from emulator.scenario.capture import Capture
 
-WINDOW_S = 1.0
+WINDOW_S, SETTLE_S = 1.0, 0.5
 
 
 def turns(chain: Chain, network: Network, capture: Capture, ends: list[int], read: Callable[[], int]) -> list[str]:
@@ -46,6 +49,7 @@ def turns(chain: Chain, network: Network, capture: Capture, ends: list[int], rea
                 order = msgpack.packb({**writer.order, "id": turn})
                 send_with(chain, order, writer.write_end)
                 writer.start(time.time_ns())
+            time.sleep(SETTLE_S)
             before, began, spent = read(), time.monotonic(), on_processor_s(chain.relay)
             time.sleep(WINDOW_S)
             count = read() - before
@@ -90,7 +94,7 @@ def make(transit: int, spec: EndSpec) -> tuple[Chain, Network]:
 def small_packets(transit: int, rate_bps: float, ends: str) -> None:
     """64-byte datagrams at full rate."""
     chain, network = make(transit, EndSpec(knots=Knots.constant(0.001, rate_bps)))
-    seconds = 4 * max(2, round(SECONDS / 2)) * WINDOW_S + 20
+    seconds = 4 * max(2, round(SECONDS / 2)) * (WINDOW_S + SETTLE_S) + 20
     sink = chain.fork(lambda: deaf(seconds), chain.last)
     source = chain.fork(lambda: flood(chain.address, 64 - HEADERS, seconds), 0)
     time.sleep(0.5)
