@@ -108,7 +108,7 @@ class Stage:
         )
         console.print(text)
         svg = console.export_svg(title=title, code_format=SVG, unique_id=f"of-{name}")
-        write(f"{name}.svg", trimmed(svg).encode())
+        write(f"{name}.svg", placed(svg).encode())
 
     def decode(self, name: str, command: str, keep: Callable[[list[str]], list[str]]) -> None:
         """What a tshark command prints, as an SVG file."""
@@ -209,23 +209,37 @@ def until(holds: Callable[[], bool], what: str, patience_s: float) -> None:
         time.sleep(0.1)
 
 
-def trimmed(svg: str) -> str:
-    """With each piece of text beginning at its first letter: some viewers drop the spaces before it."""
+PIECE = re.compile(r'<text class="([^"]*)" x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>([^<]*)</text>')
+WORDS = re.compile(r"[\u2800-\u28ff]+|[^\s\u2800-\u28ff]+(?:\s[^\s\u2800-\u28ff]+)*")  # dots, or words one space apart
+DOTS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))  # of a braille character, by their bits
+LINE, DOT = 24.4, 3.0
+
+
+def placed(svg: str) -> str:
+    """With every word in its column, and dots drawn: fonts lack them or have wide ones, viewers drop leading spaces."""
 
     def piece(found: re.Match[str]) -> str:
-        before, x, middle, length, after, text = found.groups()
+        name, x, y, length, after, text = found.groups()
         letters = html.unescape(text)
-        kept = letters.strip("\xa0 ")
-        if not kept:
-            return ""
-        each = float(length) / len(letters)
-        start = float(x) + each * (len(letters) - len(letters.lstrip("\xa0 ")))
-        words = html.escape(kept).replace(" ", "&#160;").replace("\xa0", "&#160;")
-        return f"{before}{start:.1f}{middle}{each * len(kept):.1f}{after}{words}</text>"
+        column = float(length) / len(letters)
+        return "".join(word(name, float(x), float(y), column, after, each) for each in WORDS.finditer(letters))
 
-    return re.sub(
-        r'(<text class="[^"]*" x=")([\d.]+)(" y="[^"]*" textLength=")([\d.]+)("[^>]*>)([^<]*)</text>', piece, svg
-    )
+    def word(name: str, x: float, y: float, column: float, after: str, found: re.Match[str]) -> str:
+        start, letters = x + column * found.start(), found[0]
+        if letters[0] < "\u2800" or letters[0] > "\u28ff":
+            words = html.escape(letters).replace(" ", "&#160;").replace("\xa0", "&#160;")
+            where = f'x="{start:g}" y="{y:g}" textLength="{column * len(letters):g}"'
+            return f'<text class="{name}" {where}{after}>{words}</text>'
+        left, top, dot = start + 1.5, y - 17.0, f"h{DOT:g}v{DOT:g}h-{DOT:g}z"
+        dots = [
+            f"M{left + column * (number + across / 2):.1f} {top + LINE / 4 * down:.1f}{dot}"
+            for number, letter in enumerate(letters)
+            for bit, (across, down) in enumerate(DOTS)
+            if (ord(letter) - 0x2800) >> bit & 1
+        ]
+        return f'<path class="{name}" d="{"".join(dots)}"/>' if dots else ""
+
+    return PIECE.sub(piece, svg)
 
 
 def write(name: str, data: bytes) -> None:
@@ -285,7 +299,7 @@ def amnesiac(stage: Stage) -> None:
     ) as screen:
         screen.until(r"\d\d:\d\d/")
         screen.press("4")
-        screen.until_s(8)
+        screen.until_s(20)
         screen.take("amnesiac")
 
 
@@ -355,7 +369,7 @@ def space_time(stage: Stage) -> None:
     """Messages of a flooding and of validators, between the nodes."""
     stage.shell("skyloom run amnesiac --capture '*'", LATE_TOO)
     stage.shell("skyloom report amnesiac --window 0s:0.3s")
-    stage.figure("messages-flooding", "runs/amnesiac/latest/figures/messages.svg")
+    stage.figure("messages-flooding", "runs/amnesiac/latest/figures/space-time.svg")
 
 
 def main(words: list[str]) -> None:

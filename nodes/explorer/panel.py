@@ -18,7 +18,7 @@ COLUMNS = 60  # steps in the grid
 POINTS = 60  # of the chart
 HERE, VISITED, AWAY, AWAY_VISITED, UNSEEN = "@", "o", "x", "X", "."
 TONES: dict[str, Tone] = {HERE: "good", VISITED: "plain", AWAY: "bad", AWAY_VISITED: "bad", UNSEEN: "dim"}
-LEGEND = f"{HERE} agent {VISITED} visited {UNSEEN} not yet {AWAY} {AWAY_VISITED} the same, edge to the agent away"
+LEGEND = f"{HERE} agent {VISITED} visited {UNSEEN} not yet {AWAY} {AWAY_VISITED} edge to agent away"
 
 
 class ExplorerPanel(Panel):
