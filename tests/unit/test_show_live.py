@@ -317,6 +317,17 @@ def test_screen_can_be_switched_off_on_a_terminal():
     assert lines_of([play()], console(80, 24), enabled=False).count("\n") == 1
 
 
+def test_each_warning_is_written_once_wherever_it_stands_and_however_its_numbers_grow():
+    late, lost = "the relay used its whole core in {} of 9 reports", "2 events were lost"
+    series = [{**play(), "warnings": warned} for warned in
+              ([late.format(1)], [late.format(2)], [lost, late.format(3)], [lost, late.format(4)])]  # fmt: skip
+    written = lines_of(series, console(80, 24), enabled=False)
+    assert [line for line in written.splitlines() if "warning" in line] == [
+        f"▲ warning: {late.format(1)}",
+        f"▲ warning: {lost}",
+    ]
+
+
 def test_dumb_terminal_gets_lines():
     assert "\x1b" not in lines_of([play()], console(80, 24, _environ={"TERM": "dumb"}))
 

@@ -5,12 +5,15 @@ Invariant: it takes time from the snapshots, so a fixed series of them always gi
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console
 
 from emulator.record.snapshot import PHASES, Snapshot
 from emulator.show import text
 
 HEARTBEAT_S = 5.0
+COUNTS = re.compile(r"(?<![\w-])\d[\d.,]*")  # numbers that are no part of a name
 
 
 class Heartbeat:
@@ -22,16 +25,17 @@ class Heartbeat:
         self._signs = text.signs(console)
         self._phase: str | None = None
         self._beat_s = float("-inf")
-        self._warned = 0
+        self._warned: set[str] = set()  # without their counts, which grow
 
     def update(self, snapshot: Snapshot) -> None:
         """Take the next snapshot; writes where it is time to."""
         if self._scenario and "scenario" not in snapshot:
             snapshot = {**snapshot, "scenario": self._scenario}
         now_s = max(0.0, snapshot.get("elapsed_s", self._beat_s + HEARTBEAT_S))
-        for warning in snapshot.get("warnings", [])[self._warned :]:
-            self._console.print(f"{self._signs.warn} warning: {warning}", soft_wrap=True, markup=False)
-        self._warned = max(self._warned, len(snapshot.get("warnings", [])))
+        for warning in snapshot.get("warnings", []):
+            if (words := COUNTS.sub("", warning)) not in self._warned:
+                self._warned.add(words)
+                self._console.print(f"{self._signs.warn} warning: {warning}", soft_wrap=True, markup=False)
         changed = snapshot.get("phase", "schedule") != self._phase
         self._phase = snapshot.get("phase", "schedule")
         if changed or now_s - self._beat_s >= HEARTBEAT_S:
