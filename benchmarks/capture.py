@@ -46,6 +46,7 @@ def turns(chain: Chain, network: Network, capture: Capture, ends: list[int], rea
             if capturing:
                 run = RunFolder.create(Path(folder), "bench", run_id=str(turn))
                 writer = CaptureWriter(run, network, capture, ends, None, [])
+                time.sleep(SETTLE_S)  # in a run, too, the writer is there before the first packet
                 order = msgpack.packb({**writer.order, "id": turn})
                 send_with(chain, order, writer.write_end)
                 writer.start(time.time_ns())
@@ -94,7 +95,7 @@ def make(transit: int, spec: EndSpec) -> tuple[Chain, Network]:
 def small_packets(transit: int, rate_bps: float, ends: str) -> None:
     """64-byte datagrams at full rate."""
     chain, network = make(transit, EndSpec(knots=Knots.constant(0.001, rate_bps)))
-    seconds = 4 * max(2, round(SECONDS / 2)) * (WINDOW_S + SETTLE_S) + 20
+    seconds = 4 * max(2, round(SECONDS / 2)) * (WINDOW_S + 2 * SETTLE_S) + 20
     sink = chain.fork(lambda: deaf(seconds), chain.last)
     source = chain.fork(lambda: flood(chain.address, 64 - HEADERS, seconds), 0)
     time.sleep(0.5)
