@@ -17,7 +17,6 @@ from emulator.wire.layout import layout_of
 from emulator.wire.rules import Rule
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-MOST_MARK_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,11 +70,11 @@ def parts(snapshot: Snapshot, signs: Signs) -> list[Part]:
     """What this run has to show, from top to bottom."""
     found = [_protocol(panel, number) for number, panel in enumerate(snapshot.get("panels", [])) if panel["widgets"]]
     if snapshot.get("links"):
-        found.append(_table(1, "Links", tables.SHORT_LINKS, snapshot["links"]))
+        found.append(_table(1, "Links", tables.SHORT_LINKS, snapshot["links"], snapshot.get("link_count", 0)))
     if snapshot.get("probes"):
         found.append(_table(2, "Probes, round trip", tables.PROBES, snapshot["probes"]))
     if snapshot.get("node_rows"):
-        found.append(_table(3, "Nodes", tables.SHORT_NODES, snapshot["node_rows"]))
+        found.append(_table(3, "Nodes", tables.SHORT_NODES, snapshot["node_rows"], snapshot.get("node_count", 0)))
     if snapshot.get("flows"):
         found.append(_table(5, "Flows", tables.FLOWS, snapshot["flows"]))
     if snapshot.get("contacts"):
@@ -98,9 +98,9 @@ def _protocol(panel: Any, number: int) -> Part:
     return Part(0 if number == 0 else 6, LEAST_OF_PICTURE, PROTOCOL_ROWS, draw)
 
 
-def _table(rank: int, words: str, shown: Sequence[Any], rows: Sequence[Any]) -> Part:
+def _table(rank: int, words: str, shown: Sequence[Any], rows: Sequence[Any], count: int = 0) -> Part:
     def draw(width: int, height: int) -> list[Line]:
-        return tables.titled(words, shown, rows, width, height)
+        return tables.titled(words, shown, rows, width, height, count)
 
     return Part(rank, LEAST_OF_TABLE, len(rows) + 2, draw)
 

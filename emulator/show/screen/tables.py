@@ -142,13 +142,16 @@ SHORT_LINKS = [
 ]
 
 
-def titled(words: str, columns: Sequence[Column], rows: Sequence[Any], width: int, height: int) -> list[Line]:
-    """A table below its title, as many rows as fit; the title counts what does not."""
+def titled(
+    words: str, columns: Sequence[Column], rows: Sequence[Any], width: int, height: int, count: int = 0
+) -> list[Line]:
+    """A table below its title, as many rows as fit; the title counts what does not. `count`: where there are more than
+    `rows`."""
     if height < 2:
         return []
     shown = rows[: max(0, height - 2)]
-    if len(shown) < len(rows):
-        words += f" ({len(shown)} of {len(rows)})"
+    if len(shown) < max(count, len(rows)):
+        words += f" ({len(shown)} of {max(count, len(rows)):,})"
     return [title(words, width), *table(columns, shown, width)][:height]
 
 

@@ -36,12 +36,6 @@ class Lines:
         """Append a line of words, cut where the width ends."""
         self.lines.append(line(words, self.width))
 
-    def add_ends(self, left: Sequence[Word], right: Sequence[Word]) -> None:
-        """Append a line with `right` at the right edge; `left` is cut where they meet."""
-        tail = line(right, self.width)
-        room = self.width - sum(segment.cell_length for segment in tail)
-        self.lines.append([*line(left, room, pad=True), *tail])
-
     @property
     def height(self) -> int:
         return len(self.lines)
@@ -64,8 +58,8 @@ class Lines:
         return Measurement(self.width, self.width)
 
 
-def line(words: Iterable[Word], width: int, pad: bool = False) -> list[Segment]:
-    """Words as segments, at most `width` columns of them; `pad` fills up with spaces."""
+def line(words: Iterable[Word], width: int) -> list[Segment]:
+    """Words as segments, at most `width` columns of them."""
     found: list[Segment] = []
     left = max(0, width)
     for text, style in words:
@@ -79,8 +73,6 @@ def line(words: Iterable[Word], width: int, pad: bool = False) -> list[Segment]:
             text, taken = shorten(text, left), left
         found.append(segment(text, style))
         left -= taken
-    if pad and left > 0:
-        found.append(Segment(" " * left))
     return found
 
 
