@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from emulator.schedule.ring import RowRing
 
 PIPE_BYTES = 1 << 20
-READ_BYTES = 1 << 18
+READ_BYTES = PIPE_BYTES
 HOLD_S = 0.05  # how long packets gather before they are written
 NAP_S = 0.005  # after a small read: fewer reads, and the relay wakes nobody by each write
 HOLD_BYTES = 1 << 20  # or how many of them
