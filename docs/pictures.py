@@ -126,7 +126,9 @@ class Stage:
         from PIL import Image
 
         shot = self.folder / f"{name}.png"
-        address = (self.folder / path).resolve().as_uri()
+        copy = self.folder / "page.html"
+        copy.write_text((self.folder / path).read_text().replace(f"{self.folder.resolve()}/", ""))
+        address = copy.as_uri()
         self.shell(
             f"chromium-headless-shell --headless --no-sandbox --disable-gpu --hide-scrollbars --screenshot={shot} "
             f"--window-size={width},{height} --force-device-scale-factor=2 {shlex.quote(address)}"
