@@ -368,10 +368,10 @@ def decodes(stage: Stage) -> None:
 
 @scene
 def space_time(stage: Stage) -> None:
-    """Messages of a flooding and of validators, between the nodes."""
-    stage.shell("skyloom run amnesiac --capture '*'", LATE_TOO)
-    stage.shell("skyloom report amnesiac --window 0s:0.3s")
-    stage.figure("messages-flooding", "runs/amnesiac/latest/figures/space-time.svg")
+    """Messages between validators."""
+    stage.shell("skyloom run lemonshark --set validators=4 --duration 8s --capture 'v*'", LATE_TOO)
+    stage.shell("skyloom report lemonshark --window 4s:4.2s")
+    stage.figure("messages", "runs/lemonshark/latest/figures/space-time.svg")
 
 
 def main(words: list[str]) -> None:
