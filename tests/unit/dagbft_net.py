@@ -145,7 +145,8 @@ class Raw:
         await self._writer.drain()
 
     async def greet(self, sender: int = 0, service: bytes = b"primary", magic: bytes = MAGIC) -> None:
-        await self.say(hello_frame(Hello(magic, service, b"", sender, 99, 0, 0)))
+        frame = hello_frame(Hello(MAGIC, service, b"", sender, 99, 0, 0))
+        await self.say(frame.replace(MAGIC, magic, 1))  # which no encoder would write
 
     async def hear(self) -> list[Frame]:
         """The next frames; none where the other side has ended the connection."""
