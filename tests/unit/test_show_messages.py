@@ -35,7 +35,7 @@ def run(tmp_path):
         schema=["t_s", "node", "name", "key", "value"], orient="row",
     )  # fmt: skip
     events = pl.DataFrame([(0.0, "play", f'{{"t0_utc_ns":{T0_NS}}}')], schema=["t_s", "kind", "data"], orient="row")
-    return SimpleNamespace(path=tmp_path, links=links, samples=samples, events=events, verdict=None)
+    return SimpleNamespace(path=tmp_path, links=links, samples=samples, events=events, own_events=events, verdict=None)
 
 
 def test_hops_of_a_packet_are_one_message(run):
