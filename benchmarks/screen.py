@@ -37,7 +37,10 @@ def drain(fd: int, seconds: float) -> int:
     end_s, count = time.monotonic() + seconds, 0
     while (left_s := end_s - time.monotonic()) > 0:
         if select.select([fd], [], [], left_s)[0]:
-            count += len(os.read(fd, 1 << 16))
+            try:
+                count += len(os.read(fd, 1 << 16))
+            except OSError:  # the screen has ended
+                break
     return count
 
 
