@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
+from emulator.errors import UsageError
+
 Tone = Literal["good", "bad", "warn", "dim", "plain"]
 
 
@@ -150,10 +152,17 @@ def protocol_of(run: str | None) -> Protocol | None:
 
 
 def installed() -> Iterator[Protocol]:
-    """Protocols of all installed packages: the entry points `skyloom.protocols`, in alphabetical order."""
+    """Protocols of all installed packages: the entry points `skyloom.protocols`, in alphabetical order.
+
+    UsageError names one that is broken.
+    """
     from importlib.metadata import entry_points
 
     for point in sorted(entry_points(group="skyloom.protocols"), key=lambda point: point.name):
-        protocol = point.load()
-        if isinstance(protocol, Protocol):
-            yield protocol
+        try:
+            protocol = point.load()
+            if not isinstance(protocol, Protocol):
+                raise TypeError(f"{point.value} is a {type(protocol).__name__}; wanted a Protocol")
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
+            raise UsageError(f"protocol {point.name}: {error}; repair its package or uninstall it") from error
+        yield protocol

@@ -8,7 +8,6 @@ and gateways are transit nodes unless the scenario makes them live.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, look, near
 from topologies.gateways import Site
-from topologies.leo_access import Ground, access_of, feeders_of, ground_of
+from topologies.leo_access import Ground, access_effects, access_of, feeders_of, ground_of
 from topologies.leo_gateways import Feeders
 from topologies.leo_selection import Selection
 from topologies.leo_tables import Config, Station, effects
@@ -134,11 +133,11 @@ class LeoTopo(Topo):  # type: ignore[misc]
                 names[a], names[b], number=number, intfName1=f"isl{a_port}", intfName2=f"isl{b_port}", forward=end,
                 backward=end,
             )  # fmt: skip
-        access = EndSpec(replace(effects(ground.queue), head_drop=ground.terminal == "starlink"))
+        up, down = (EndSpec(effects) for effects in access_effects(self.config))
         for index, place in enumerate(self.places):
             self.addLink(
                 f"gs-{place.name}", names[0], number=len(grid) + index, intfName1="up", intfName2="down",
-                forward=access, backward=access, moving=True,
+                forward=up, backward=down, moving=True,
             )  # fmt: skip
         rate_bps = [np.full(2 * len(grid), isl.rate_bps),
                     np.tile([ground.rate_up_bps, ground.rate_down_bps], len(self.places))]  # fmt: skip

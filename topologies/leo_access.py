@@ -6,13 +6,14 @@ Invariant: with `terminal = "ideal"` and no gateways nothing here changes anythi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
 
 from emulator.errors import DataError
-from emulator.network import BuildOptions, Floats, Ints
+from emulator.network import BuildOptions, Effects, Floats, Ints
 from emulator.orbit.access import POLICIES, Policy
 from emulator.orbit.access.starlink import SlotDraw, Weights
 from emulator.orbit.elements import Epoch
@@ -23,7 +24,7 @@ from topologies.access.slots import Slots
 from topologies.access.weather import read_rain
 from topologies.gateways import GATEWAYS, POPS, Site, great_circle_m, read_gateways, read_pops
 from topologies.leo_gateways import Feeders
-from topologies.leo_tables import Config, one_of
+from topologies.leo_tables import Config, effects, one_of
 from topologies.leo_timeline import Rule
 
 STARRYNET_SPEED_M_S = SPEED_OF_LIGHT_M_S * 17.31 / 29.5  # its constant for every link, 0.587 c
@@ -61,6 +62,27 @@ def access_of(config: Config, options: BuildOptions, epoch: Epoch, stations: Sta
     )
     draw = SlotDraw(weights, stations, names, options.seed, slots.number, _starts(slots, options.step_s))
     return Access(draw, 0.0, Rule(feeder_s=terminal.gateway_processing_s), _model(config, options, slots), slots)
+
+
+def access_effects(config: Config) -> tuple[Effects, Effects]:
+    """The queues of a station's link, up and down.
+
+    The model's are memory: a bound in time becomes bytes at the median rate, and does not shrink as the rate falls
+    (it would throw most of a full queue away at once); full ones drop from the front.
+    """
+    plain = effects(config.ground.queue)
+    if config.ground.terminal != "starlink":
+        return plain, plain
+    table = config.terminal
+    medians_bps = [
+        peak_bps * (1 - float(np.median(load)))
+        for peak_bps, load in ((table.peak_up_bps, table.load_up), (table.peak_down_bps, table.load_down))
+    ]
+    up, down = (
+        replace(plain, queue_s=inf, queue_bytes=min(plain.queue_bytes, plain.queue_s * bps / 8), head_drop=True)
+        for bps in medians_bps
+    )
+    return up, down
 
 
 def _starts(slots: Slots, step_s: float) -> Callable[[float], bool]:

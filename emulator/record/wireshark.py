@@ -10,12 +10,10 @@ import os
 import pwd
 import shlex
 import sys
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from emulator.errors import DataError, UsageError
-from emulator.protocol import Protocol
+from emulator.protocol import installed, load
 from emulator.record.folder import give, invoking_user, reason, write_atomic
 from emulator.record.lua import MARK, lua
 from emulator.record.pcapng import LINKTYPE_RAW
@@ -34,16 +32,11 @@ _OURS = MARK.partition(";")[0].removeprefix("-- ").encode()
 def dissectors() -> list[Dissector]:
     """Of all protocols that are installed, ours and those of other packages. UsageError names one that is broken."""
     found: list[Dissector] = []
-    for entry in sorted(entry_points(group="skyloom.protocols"), key=lambda each: each.name):
+    for protocol in installed():
         try:
-            protocol = entry.load()
-            if not isinstance(protocol, Protocol):
-                raise TypeError(f"{entry.value} is a {type(protocol).__name__}; wanted a Protocol")
-            if protocol.dissectors:
-                module, _, function = protocol.dissectors.partition(":")
-                found += getattr(import_module(module), function)()
+            found += load(protocol.dissectors)() if protocol.dissectors else []
         except (ImportError, AttributeError, TypeError, ValueError) as error:
-            raise UsageError(f"protocol {entry.name}: {error}; repair its package or uninstall it") from error
+            raise UsageError(f"protocol {protocol.name}: {error}; repair its package or uninstall it") from error
     return [*found, ROUNDS]
 
 

@@ -57,8 +57,8 @@ class Parameters(Table):
     most of the relay's core, four at an eighth of them take half, and a day is seen in a quarter of the time."""
     streams: int = Field(4, ge=1, le=32)
     """TCP connections of each flow."""
-    congestion: str = ""
-    """Congestion control ("cubic", "bbr"); by default the kernel's."""
+    congestion: str = "cubic"
+    """Congestion control, as the measurements had; empty: the kernel's default, which may be BBR."""
     load: float = Field(1.0, gt=0)
     """Factor on the odds of load: a busier place, or a terminal with traffic beside the probes."""
     rain: bool = True

@@ -22,6 +22,7 @@ from scenarios.leo_access.recipe import RAIN_MM_H
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
 RAIN_GROUPS = ("0", "0-1", "1-2", "2-3", "3-4", "4-5", ">5")
 TIGHT, LOOSE, SITE, SLOTS, LOSS = 0.10, 0.15, 0.15, 0.30, 0.10  # tolerances where none is asked for
+FEWEST = 5  # values from which a standard error is made: two draws again say nothing of what a third would be
 SURE = 2.0  # standard errors
 
 
@@ -196,5 +197,5 @@ def _quantile(
 ) -> Score:
     every = pooled(values)
     here = float(np.quantile(every, share)) if len(every) else nan
-    scatter = estimators.spread_of(values, share, 1) / there if len(values) > 1 else inf
+    scatter = estimators.spread_of(values, share, 1) / there if len(values) >= FEWEST else inf
     return Score(group, name, unit, there, here, tolerance, len(every), scatter)

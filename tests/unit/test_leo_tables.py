@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import inf
 
 import pytest
 from pydantic import ValidationError
 
 from emulator.network import Effects
 from emulator.orbit.walker import SHELLS, Walker
+from topologies.leo_access import access_effects
 from topologies.leo_tables import Config, effects
 from topologies.stations import DEFAULT, SITES
 
@@ -88,3 +90,16 @@ def test_refused(kind: str) -> None:
     tables, part = BAD[kind]
     with pytest.raises(ValidationError, match=part):
         Config.model_validate(tables)
+
+
+def test_the_queues_of_the_access_model_are_memory_and_drop_from_the_front() -> None:
+    ideal = Config.model_validate({"ground": {"queue": "80 ms"}})
+    assert access_effects(ideal) == (Effects(queue_s=0.08), Effects(queue_s=0.08))
+    loads = {"load_up": [0.5] * 24, "load_down": [0.75] * 24, "peak_up": "40 Mbit/s", "peak_down": "400 Mbit/s"}
+    model = Config.model_validate({"ground": {"queue": "80 ms", "terminal": "starlink"}, "terminal": loads})
+    up, down = access_effects(model)
+    assert (up.queue_bytes, down.queue_bytes) == (0.08 * 20e6 / 8, 0.08 * 100e6 / 8)
+    assert up.queue_s == inf
+    assert up.head_drop
+    counted = Config.model_validate({"ground": {"queue": "50 packets", "terminal": "starlink"}})
+    assert access_effects(counted)[0] == Effects(queue_packets=50, head_drop=True)

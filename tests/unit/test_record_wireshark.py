@@ -58,7 +58,7 @@ def test_under_sudo_files_belong_to_the_user_behind_it(tmp_path: Path, monkeypat
 
 def test_a_broken_protocol_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = EntryPoint("sour", "emulator.errors:UsageError", "skyloom.protocols")
-    monkeypatch.setattr(wireshark, "entry_points", lambda group: EntryPoints([broken]))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([broken]))
     with pytest.raises(UsageError, match=r"protocol sour: emulator\.errors:UsageError is a type; wanted a Protocol"):
         dissectors()
 

@@ -104,7 +104,7 @@ class Terminal(Table):
     """The same of the uplink."""
     peak_spread: float = Field(0.2, ge=0)
     """Standard deviation of the logarithm of the peak rates from slot to slot (modulation, elevation, beam)."""
-    overhead: Part = 0.075
+    overhead: Part = 0.05
     """Share of the link's rate that the rates above do not show, because they are what TCP delivers."""
     dip_first: Part = 0.12
     """How much lower rates are in the first second of a slot."""
