@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import DataError, UsageError
-from emulator.record import wireshark
 from emulator.record.wireshark import EXTCAPS, PLUGIN, dissectors, extcap, install
 
 
