@@ -13,6 +13,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from emulator.cli.plugins import loaded, of_group
+
 GROUP = "skyloom.algorithms"
 Commands = dict[str, Callable[..., Any]]
 
@@ -38,22 +40,14 @@ def algo(
 
 def plugins() -> dict[str, EntryPoint]:
     """Entry points of the group by name, in the order of names."""
-    from importlib.metadata import entry_points
-
-    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+    return of_group(GROUP)
 
 
 def commands_of(point: EntryPoint) -> Commands:
     """What an entry point offers. PlatformError where it cannot be loaded or is no plug-in."""
     from emulator.errors import PlatformError
 
-    try:
-        commands = point.load()
-    except Exception as error:
-        raise PlatformError(
-            f"algorithm {point.name} ({point.value}) cannot be loaded: {type(error).__name__}: {error}; "
-            "reinstall the package that brings it"
-        ) from error
+    commands = loaded(point, "algorithm")
     fits = isinstance(commands, dict) and all(isinstance(key, str) and callable(each) for key, each in commands.items())
     if not fits or not commands or ("" in commands and len(commands) > 1):
         raise PlatformError(

@@ -14,6 +14,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from emulator.cli.plugins import loaded, of_group
+
 GROUP = "skyloom.validations"
 
 
@@ -38,22 +40,14 @@ def validate(
 
 def plugins() -> dict[str, EntryPoint]:
     """Entry points of the group by name, in the order of names."""
-    from importlib.metadata import entry_points
-
-    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+    return of_group(GROUP)
 
 
 def function_of(point: EntryPoint) -> Callable[..., Any]:
     """What an entry point offers. PlatformError where it cannot be loaded or is no function."""
     from emulator.errors import PlatformError
 
-    try:
-        function = point.load()
-    except Exception as error:
-        raise PlatformError(
-            f"validation {point.name} ({point.value}) cannot be loaded: {type(error).__name__}: {error}; "
-            "reinstall the package that brings it"
-        ) from error
+    function = loaded(point, "validation")
     if not callable(function):
         raise PlatformError(f"validation {point.name} ({point.value}) is no function; wanted one with typer's options")
     return cast(Callable[..., Any], function)
