@@ -67,11 +67,17 @@ def spawn(
 
 
 def detach(watcher: int) -> bool:
-    """Let a sandbox outlive this process, which must be its caller; False where it does not answer."""
+    """Let a sandbox outlive this process, which must be its caller; False where it does not answer.
+
+    To be called from the main thread.
+    """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {DETACH})
     try:
         os.kill(watcher, DETACH)
-        return signal.sigtimedwait({DETACH}, DETACH_S) is not None
+        if signal.sigtimedwait({DETACH}, DETACH_S) is not None:
+            return True
+        signal.signal(DETACH, signal.SIG_IGN)  # the answer may still come, and would end this process
+        return False
     except ProcessLookupError:
         return False
     finally:

@@ -271,3 +271,19 @@ def _kill_and_look(victim):
     until(lambda: gone([watcher, init, main_pid, sleeper]), "every process is gone")
     os.waitpid(caller, 0)
     until(lambda: not known_namespaces(route_socket), "every namespace is gone")
+
+
+def test_an_answer_to_detach_that_comes_too_late_does_not_end_the_caller(monkeypatch):
+    pid = sandbox.spawn(lambda: signal.pause() or 0, {})
+    before = signal.getsignal(sandbox.DETACH)
+    monkeypatch.setattr(sandbox, "DETACH_S", 0.0)
+    os.kill(pid, signal.SIGSTOP)  # it cannot answer in time
+    try:
+        assert sandbox.detach(pid) is False
+    finally:
+        os.kill(pid, signal.SIGCONT)  # and answers now
+    monkeypatch.setattr(sandbox, "DETACH_S", 10.0)
+    assert sandbox.detach(pid) is True  # asked again, it does answer, and we are here to hear it
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    signal.signal(sandbox.DETACH, before)
