@@ -96,6 +96,8 @@ class Director:
             await self.perform(given)
         except SkyloomError as error:
             self._emit("action-failed", {"do": given["do"], "text": str(error)})
+        except (KeyError, TypeError, ValueError) as error:  # of another terminal; those of scenarios are checked
+            self._emit("action-failed", {"do": str(given.get("do")), "text": f"malformed action: {error!r}"})
 
     async def perform(self, given: Mapping[str, Any]) -> None:
         """Do it now. UsageError where it names nothing that exists."""
