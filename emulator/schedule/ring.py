@@ -1,13 +1,48 @@
 """Rows of the timeline in shared anonymous memory: one writer (the planner), many readers after fork.
 
-Invariant: a slot's step number is cleared before the slot is written and set after, and `latest` is raised last, so a
-reader never gets a row that is half written. A reader that keeps views past the row's turn asks `holds(step)`.
-(Relies on stores becoming visible in order: true on x86-64, and on arm64 once the writer makes any system call.)
+Invariant: a reader that copies from a slot, and finds afterwards that the slot still holds the step, has copied one row
+as it was put, never parts of two.
+
+The memory is one mapping, at the same address in every process forked after it was made (`RowRing.layout`):
+
+    base_address                      header: int64 latest, the step of the newest row, -1 before the first
+    + header_bytes                    slot 0
+    + header_bytes + bytes_per_row    slot 1, and so on: the row of step s has slot s modulo `capacity`
+
+A slot holds its columns one after another, each at its offset from the slot's begin, a multiple of 64. E ends, N nodes,
+D destinations, F ends with finer tables of at most K knots; numbers are in the machine's byte order.
+
+    head            int64[2]      step (the slot's sequence word; -1 while the slot is written), number of handovers
+    delay_start_s, delay_end_s, rate_bps, loss        float64[E]
+    next_end        int32[D][N]
+    peer            int32[E]
+    up              uint8[E]      0 or 1
+    handovers       E/2 records {float64 t_s; int32 link, before, after, unused}; the first head[1] count
+    fine.count      int32[F]      knots used; 0: the row's own values hold
+    fine.t_s, fine.delay_s, fine.rate_bps, fine.loss  float64[F][K]
+    fine.up         uint8[F][K]
+
+The writer puts step s in this order: head[0] = -1; fence; all columns and head[1]; fence; head[0] = s; fence;
+latest = s. A step never comes twice, so head[0] cannot leave s and return to it. On x86 no fence is needed (stores
+become visible in order, and glibc's memcpy fences those that would not); elsewhere it is membarrier(2), which makes
+every processor pass a full barrier, so that Python readers are safe too.
+
+A reader of step s, in C:
+
+    1. load head[0] of slot s modulo capacity with acquire order; not s: the row is not there (yet, or any more)
+    2. copy what it needs (plain loads)
+    3. atomic_thread_fence(memory_order_acquire), then load head[0] again; not s: throw the copy away, the row is gone
+
+`latest` may be loaded (acquire) first to learn which steps exist; steps 1 to 3 decide. In Python, `copy` does all of
+this, and a reader of the views of `row` or `columns` asks `holds(s)` after it has taken its values.
 """
 
 from __future__ import annotations
 
+import ctypes
 import mmap
+import platform
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -50,6 +85,19 @@ class Columns(NamedTuple):
     fine: FineColumns | None  # of the ends that `Timeline.fine` names
 
 
+@dataclass(frozen=True, slots=True)
+class RingLayout:
+    """Where the rows lie in memory, for readers that are not Python. Valid while the ring lives, in this process and in
+    those forked from it. The module says what each column holds, and how to read one safely."""
+
+    base_address: int  # of the mapping in the process's memory
+    header_bytes: int  # before the first slot; the header begins with int64 `latest`
+    bytes_per_row: int  # from one slot to the next, a multiple of the page
+    capacity: int  # slots
+    fine_knots: int  # knots of each finer table; 0: the ring has none, and `offsets` no "fine.…"
+    offsets: dict[str, int]  # bytes from a slot's begin, by column name
+
+
 class RowRing:
     """The last `capacity` rows of a network of E ends, N nodes and D destinations.
 
@@ -81,7 +129,8 @@ class RowRing:
             layout["fine.count"] = (np.dtype("i4"), (places,))
             layout |= {f"fine.{name}": (np.dtype("f8"), (places, fine.knots)) for name in _FINE[1:-1]}
             layout["fine.up"] = (np.dtype("?"), (places, fine.knots))
-        offsets: dict[str, int] = {}
+        self._knots = fine.knots if fine is not None else 0
+        offsets = self._offsets = dict[str, int]()
         size = 0
         for name, (dtype, shape) in layout.items():
             offsets[name] = size
@@ -107,6 +156,11 @@ class RowRing:
             for name, (dtype, shape) in layout.items()
         }
 
+    def layout(self) -> RingLayout:
+        """Where the rows lie in this process's memory."""
+        address = int(np.frombuffer(self._memory, np.uint8).ctypes.data)
+        return RingLayout(address, _HEADER_BYTES, self.bytes_per_row, self.capacity, self._knots, dict(self._offsets))
+
     @property
     def latest(self) -> int:
         """Step of the newest row, -1 before the first."""
@@ -130,6 +184,7 @@ class RowRing:
         if row.fine is not None:
             self._check_fine(row.fine, slot)
         head[0] = -1
+        _fence()
         for name in _FIELDS:
             slot[name][...] = getattr(row, name)
         if row.fine is not None:
@@ -141,7 +196,9 @@ class RowRing:
         for place, change in enumerate(row.handovers):
             slot["handovers"][place] = (change.t_s, change.link, change.before, change.after, 0)
         head[1] = len(row.handovers)
+        _fence()
         head[0] = row.step
+        _fence()
         self._latest[0] = row.step
 
     def row(self, step: int) -> Row:
@@ -158,6 +215,17 @@ class RowRing:
         fine = FineTables(*(_read_only(slot[f"fine.{name}"]) for name in _FINE)) if self._fine else None
         self._check(step)
         return Row(step=step, handovers=handovers, fine=fine, **views)
+
+    def copy(self, step: int, columns: Iterable[str]) -> dict[str, NDArray[Any]]:
+        """Copies of some of a row's columns, by name as in the layout, all of the one row.
+
+        LookupError if the row is not there, or was overwritten in the middle of the copy.
+        """
+        self._check(step)
+        slot = self._slots[step % self.capacity]
+        copies = {name: slot[name].copy() for name in columns}
+        self._check(step)
+        return copies
 
     def columns(self, step: int) -> Columns:
         """The row of `step` as flat memoryviews (read them only). LookupError if not, or no longer, there."""
@@ -186,6 +254,18 @@ class RowRing:
     def _check(self, step: int) -> None:
         if not self.holds(step):
             raise LookupError(f"row {step} is not in the ring; it holds up to {self.capacity} rows up to {self.latest}")
+
+
+def _fence_of(machine: str) -> Callable[[], object]:
+    """What keeps the writer's stores in order for readers on other processors."""
+    if machine in ("x86_64", "AMD64", "i386", "i686"):
+        return int  # nothing to do
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    return lambda: call(_MEMBARRIER, _MEMBARRIER_GLOBAL, 0, 0)
+
+
+_MEMBARRIER, _MEMBARRIER_GLOBAL = 283, 1  # number of the call on arm64 and riscv; of its command, in linux/membarrier.h
+_fence = _fence_of(platform.machine())
 
 
 def fine_columns(fine: FineTables) -> FineColumns:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -63,6 +65,41 @@ def test_columns_give_plain_numbers():
     assert ring.next_end(0)[1 * NODES + 2] == 6
     assert ring.next_end(0).format == "i"
     assert type(columns.peer[0]) is int
+
+
+def overtaken(ring: RowRing, by: int, columns: list[str]) -> Iterator[str]:
+    """Names of columns; between the first half of them and the second, the planner puts `by` rows."""
+    half = len(columns) // 2
+    yield from columns[:half]
+    for _ in range(by):
+        ring.put(row(ring.latest + 1))
+    yield from columns[half:]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("by", range(7))
+def test_a_copy_is_of_one_row_or_none(step: int, by: int):
+    ring = RowRing(ENDS, NODES, DESTS, capacity=3)
+    for number in range(4):
+        ring.put(row(number))
+    columns = ["delay_start_s", "peer", "next_end", "delay_end_s"]
+    if 3 + by >= step + ring.capacity:
+        with pytest.raises(LookupError, match=f"row {step} is not in the ring"):
+            ring.copy(step, overtaken(ring, by, columns))
+    else:
+        copies = ring.copy(step, overtaken(ring, by, columns))
+        assert all(np.array_equal(copies[name], getattr(row(step), name)) for name in columns)
+    assert ring.latest == 3 + by
+
+
+def test_a_copy_stays_when_its_row_goes():
+    ring = RowRing(ENDS, NODES, DESTS, capacity=3)
+    ring.put(row(0))
+    copies = ring.copy(0, ("peer", "up"))
+    for step in range(1, 5):
+        ring.put(row(step))
+    assert np.array_equal(copies["peer"], row(0).peer)
+    assert np.array_equal(copies["up"], row(0).up)
 
 
 def test_readers_cannot_write():
@@ -126,6 +163,46 @@ def test_a_network_without_links_or_destinations_has_rows_too():
     table = np.empty((0, 0), np.int32)
     ring.put(Row(0, floats, floats, floats, floats, np.empty(0, bool), ints, table, none, none))
     assert len(ring.next_end(0)) == 0
+
+
+def raw(address: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Memory at an address, as a reader that is not Python sees it."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.frombuffer((ctypes.c_char * size).from_address(address), dtype).reshape(shape)
+
+
+def test_the_layout_says_where_every_column_lies():
+    ring = RowRing(ENDS, NODES, DESTS, capacity=3, fine=Fine(np.array([1, 4], np.int32), 6))
+    changes = (Handover(1.0, 2, -1, 3), Handover(1.0, 0, 3, -1))
+    for step in range(5):
+        ring.put(replace(row(step, changes), fine=finer([6, 2], 6)))
+    layout = ring.layout()
+    assert raw(layout.base_address, "i8", (1,)).tolist() == [4]
+    assert (layout.capacity, layout.fine_knots, layout.bytes_per_row % 4096) == (3, 6, 0)
+    for step in (2, 3, 4):
+        slot = layout.base_address + layout.header_bytes + step % layout.capacity * layout.bytes_per_row
+        at = {name: slot + offset for name, offset in layout.offsets.items()}
+        assert not any(address % 64 for address in at.values())
+        wanted = row(step)
+        assert raw(at["head"], "i8", (2,)).tolist() == [step, 2]
+        for name in ("delay_start_s", "delay_end_s", "rate_bps", "loss"):
+            assert np.array_equal(raw(at[name], "f8", (ENDS,)), getattr(wanted, name))
+        assert np.array_equal(raw(at["peer"], "i4", (ENDS,)), wanted.peer)
+        assert np.array_equal(raw(at["up"], "u1", (ENDS,)), wanted.up)
+        assert np.array_equal(raw(at["next_end"], "i4", (DESTS, NODES)), wanted.next_end)
+        records = raw(at["handovers"], "f8,i4,i4,i4,i4", (ENDS // 2,)).tolist()[:2]
+        assert records == [(1.0, 2, -1, 3, 0), (1.0, 0, 3, -1, 0)]
+        fine = finer([6, 2], 6)
+        assert raw(at["fine.count"], "i4", (2,)).tolist() == [6, 2]
+        for name in ("t_s", "delay_s", "rate_bps", "loss"):
+            assert np.array_equal(raw(at[f"fine.{name}"], "f8", (2, 6)), getattr(fine, name))
+        assert np.array_equal(raw(at["fine.up"], "u1", (2, 6)), fine.up)
+
+
+def test_a_layout_without_finer_tables_names_none():
+    layout = RowRing(ENDS, NODES, DESTS).layout()
+    assert layout.fine_knots == 0
+    assert not any(name.startswith("fine.") for name in layout.offsets)
 
 
 def test_a_forked_reader_sees_what_is_written_later():
