@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emulator.errors import EmulationError
 from emulator.network import Network
 from emulator.schedule import fine
+from emulator.schedule.fine import fine_places as fine_places
 from emulator.schedule.knots import Segment, segment, segment_of_row
 from emulator.schedule.ring import Columns, RowRing
 
@@ -161,11 +162,3 @@ class Rows:
 
     def _toll(self, sender: int) -> int:
         return 0 if sender >= 0 and self._network.nodes[sender].live else 1
-
-
-def fine_places(network: Network) -> dict[int, int]:
-    """Place in the finer tables of each end that has one; an end with knots of its own follows those."""
-    if network.fine is None:
-        return {}
-    ends = enumerate(network.fine.ends.tolist())
-    return {end: place for place, end in ends if network.end_spec(end).knots is None}

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emulator.link.rows import fine_places
 from emulator.link.stats import EndStats
 from emulator.schedule import fine
+from emulator.schedule.fine import fine_places
 from emulator.schedule.knots import segment_of_row
 from emulator.schedule.ring import fine_columns
 from emulator.schedule.routes import path

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
-from emulator.link.rows import fine_places
 from emulator.record.snapshot import ContactRow, Place, WorldMap
 from emulator.schedule import fine
+from emulator.schedule.fine import fine_places
 from emulator.schedule.knots import Segment, segment, segment_of_row
 from emulator.schedule.ring import fine_columns
 from emulator.schedule.routes import path

@@ -13,12 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.errors import DataError
-from emulator.network import Bools, FineTables, Floats
+from emulator.network import Bools, FineTables, Floats, Network
 from emulator.schedule.knots import Segment
 from emulator.schedule.ring import FineColumns
 
 _GRAIN_S = 1e-9
 _NEAR_S = 1e-6  # how far the first and last knot may lie from the step's borders: times are multiples, rounded
+
+
+def fine_places(network: Network) -> dict[int, int]:
+    """Place in the finer tables of each end that has one; an end with knots of its own follows those."""
+    if network.fine is None:
+        return {}
+    ends = enumerate(network.fine.ends.tolist())
+    return {end: place for place, end in ends if network.end_spec(end).knots is None}
 
 
 def segment(table: FineColumns, place: int, begin_s: float, end_s: float, t_s: float) -> Segment | None:
