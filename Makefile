@@ -2,24 +2,32 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+BUILD := $(BIN)/python -P emulator/link/engine/build.py
+SANITIZED := build/sanitized/libengine.so
 DURATION ?= 60s
+FUZZ_S ?= 60
 
-.PHONY: run setup dev test lint bench clean
+.PHONY: run setup engine dev test lint sanitize fuzz bench clean
 
 run: setup
 	$(BIN)/skyloom run leo --duration $(DURATION)
 
-setup: $(VENV)/.installed
+setup: engine
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(INSTALL) .
 	touch $@
 
-dev: $(VENV)/.installed-dev
+# Compiles the packet engine again where its sources changed. Where no compiler works, pip fetches one for the time of the build.
+engine: $(VENV)/.installed
+	@$(BUILD) --if-changed || { [ $$? -eq 69 ] && echo "make: pip fetches a compiler for this build" && $(INSTALL) . --no-deps; }
+
+dev: $(VENV)/.installed-dev engine
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(INSTALL) ".[dev]"
 	touch $@
 
 lint: dev
@@ -31,9 +39,30 @@ lint: dev
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/property
 	$(BIN)/python -m pytest tests/netns tests/platform
+	@if CC=gcc $(BUILD) --probe --sanitize address,undefined; then $(MAKE) sanitize; \
+	else echo "make: no run with sanitizers here: apt-get install gcc libc6-dev"; fi
+
+# The engine's tests with a library that stops at the first wrong access, overflow or undefined step.
+sanitize: dev
+	CC=gcc $(BUILD) --sanitize address,undefined --output $(SANITIZED)
+	SKYLOOM_ENGINE=$(CURDIR)/$(SANITIZED) LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+	UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	$(BIN)/python -m pytest $(wildcard tests/conformance/link) tests/unit/test_link_relay.py
+
+# Every target of tests/fuzz for FUZZ_S seconds; inputs that reach new code are kept in tests/fuzz/corpus.
+fuzz: dev
+	$(BUILD) --fuzz
+	@set -e; for target in tests/fuzz/*.c; do name=$$(basename $$target .c); \
+	kept=tests/fuzz/corpus/$$name; seen=build/fuzz/corpus/$$name; mkdir -p $$kept $$seen build/fuzz/found; \
+	echo "fuzz: $$name for $(FUZZ_S) s"; \
+	build/fuzz/$$name -max_total_time=$(FUZZ_S) -timeout=10 -verbosity=0 -print_final_stats=1 \
+	-artifact_prefix=build/fuzz/found/$$name- $$seen $$kept \
+	|| { echo "fuzz: replay with build/fuzz/$$name build/fuzz/found/$$name-..."; exit 1; }; \
+	build/fuzz/$$name -merge=1 -verbosity=0 $$kept $$seen; \
+	echo "fuzz: $$kept holds $$(ls $$kept | wc -l) inputs"; done
 
 bench: dev
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis emulator/link/engine/libengine.so
