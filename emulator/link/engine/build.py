@@ -1,7 +1,7 @@
 """Compiles the packet engine: every C file of this folder becomes one shared library beside them.
 
-Invariant: compilers and flags are named here and nowhere else. The module needs only the standard library, because `pip`
-and `make` load it by path before Skyloom is installed: `python -P emulator/link/engine/build.py --help`.
+Invariant: compilers and flags are named here and nowhere else. The module needs only the standard library: pip and make
+load it by path before Skyloom is installed (`python -P emulator/link/engine/build.py --help`).
 """
 
 from __future__ import annotations
