@@ -1,0 +1,338 @@
+"""The owner of one compiled engine: makes it for a network, offers, orders and takes, and reads its counters.
+
+An engine is played in memory, at times that the caller names (`offer`, `play`, `take`), or in real time by one thread a
+lane (`run`) and orders (`send`). Invariant: arrays and reports are the engine's own memory, so they are read while it
+runs, and what `close` took away is not touched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from ctypes import Array, byref, c_double, c_uint8, create_string_buffer
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.errors import EmulationError
+from emulator.link.engine.binding import (
+    LATENESS_BUCKETS,
+    EndFlag,
+    EngineDelivery,
+    EngineOrder,
+    LaneReport,
+    OrderKind,
+    Received,
+    Sent,
+    Value,
+    library,
+)
+from emulator.link.engine.tables import Port, tables
+from emulator.link.lateness import Lateness
+from emulator.link.partition import partition
+from emulator.link.stats import EndStats
+from emulator.network import Ints, Network
+from emulator.schedule.ring import RowRing
+
+SMALL_BYTES, LARGE_BYTES = 2064, 65664  # of a slot for a packet, as in core.h
+MANY = 4096  # packets that `take` asks for at once
+TAKE_BYTES = 4 * 2**20
+DRAIN_BYTES = 2**20
+_VALUES = {"up": Value.UP, "rate_bps": Value.RATE, "delay_s": Value.DELAY, "loss": Value.LOSS}
+_SENT = {
+    EndStats.SENT_PACKETS: Sent.PACKETS,
+    EndStats.SENT_BYTES: Sent.BYTES,
+    EndStats.DROP_QUEUE: Sent.DROP_QUEUE,
+    EndStats.DROP_LOSS: Sent.DROP_LOSS,
+    EndStats.DROP_OUTAGE: Sent.DROP_OUTAGE,
+    EndStats.DROP_OVERLOAD: Sent.DROP_OVERLOAD,  # and what ports refused
+    EndStats.ASKED_DELAY_SUM_S: Sent.DELAY_SUM_S,
+    EndStats.DUPLICATED: Sent.DUPLICATED,
+    EndStats.CORRUPTED: Sent.CORRUPTED,
+}
+_RECEIVED = {
+    EndStats.DELIVERED_PACKETS: Received.PACKETS,
+    EndStats.DELIVERED_BYTES: Received.BYTES,
+    EndStats.LATE_SUM_S: Received.LATE_SUM_S,
+    EndStats.DROP_NOROUTE: Received.DROP_NOROUTE,
+    EndStats.DROP_TTL: Received.DROP_TTL,
+}
+
+
+class Delivery(NamedTuple):
+    """A packet: one that reached a port, or one inside a link end."""
+
+    at_s: float  # due; of one that waits: when it was offered
+    end: int
+    node: int  # that receives
+    dest: int  # destination, -1 where no transit node has looked
+    hops: int
+    size: int  # bytes on the wire
+    data: bytes  # with its virtio header
+
+
+class Holds(NamedTuple):
+    """What holds for a link end from start_s to stop_s, orders apart; all of it is known until until_s."""
+
+    start_s: float
+    stop_s: float
+    delay_start_s: float
+    delay_end_s: float
+    rate_bps: float
+    loss: float
+    up: bool
+    peer: int
+    until_s: float
+    toll: int  # hops that leaving costs
+
+
+def new_order(
+    kind: OrderKind, end: int = -1, taps: int = 0, values: Mapping[str, float | bool | None] | None = None
+) -> EngineOrder:
+    """An order for `Engine.send`. `values` are those of SET: `up`, `rate_bps`, `delay_s`, `loss`; None goes back to the
+    schedule. `taps` are those of TAPS: bit n for tap n."""
+    made = EngineOrder(kind=kind, end=end, taps=taps)
+    for name, value in (values or {}).items():
+        if value is None:
+            made.clear |= _VALUES[name]
+        else:
+            made.set |= _VALUES[name]
+            setattr(made, name, bool(value) if name == "up" else value)
+    return made
+
+
+class Engine:
+    """The engine of `network` between `ports`. `ring` holds the rows of its timeline (None: there is none)."""
+
+    def __init__(
+        self,
+        network: Network,
+        ports: Iterable[Port],
+        ring: RowRing | None,
+        seed: int,
+        *,
+        lanes: int = 1,
+        lane_of_node: Ints | None = None,
+        small_slots: int = 524288,
+        large_slots: int = 16384,
+        handover_bytes: int = 8 * 2**20,
+    ) -> None:
+        if lanes > 1 and lane_of_node is None:
+            rows = [ring.row(ring.latest)] if ring is not None and ring.latest >= 0 else []
+            lane_of_node = partition(network, lanes, rows)
+        self._tables = tables(
+            network,
+            ports,
+            ring,
+            seed,
+            lanes=lanes,
+            lane_of_node=lane_of_node,
+            small_slots=small_slots,
+            large_slots=large_slots,
+            handover_bytes=handover_bytes,
+        )
+        self.lanes = lanes
+        self.ends = 2 * len(network.links)
+        self.sent = self._tables.sent
+        self.received = self._tables.received
+        self.unrouted = self._tables.unrouted
+        self._inside_bytes = small_slots * SMALL_BYTES + large_slots * LARGE_BYTES
+        self._taken: tuple[Array[EngineDelivery], NDArray[np.uint8]] | None = None
+        self._drained: Array[c_uint8] | None = None
+        self._library = library()
+        why = create_string_buffer(512)
+        self._address: int | None = self._library.engine_create(byref(self._tables.config), why, len(why))
+        if not self._address:
+            reason = why.value.decode(errors="replace") or "it does not say why"
+            raise EmulationError(f"the packet engine of {len(network.nodes)} nodes cannot be made: {reason}")
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_address", None):
+            self.close()
+
+    def close(self) -> None:
+        """Give its memory back. No thread may be in `run`."""
+        address, self._address = self._address, None
+        if address:
+            self._library.engine_destroy(address)
+
+    @property
+    def _engine(self) -> int:
+        if self._address is None:
+            raise EmulationError("the packet engine was closed and cannot be asked any more")
+        return self._address
+
+    # --- in memory: the caller says what time it is -------------------------------------------------------------------
+
+    def offer(self, end: int, t_s: float, data: bytes, size: int | None = None, dest: int = -1, hops: int = 0) -> bool:
+        """A packet (virtio header first) enters a link end; False: the engine had no room for it."""
+        if size is None:
+            ethernet = bool(self._tables.kept["end"]["flags"][end] & EndFlag.ETHERNET)
+            size = self._library.engine_wire_size(data, len(data), ethernet)
+        return bool(self._library.engine_offer(self._engine, end, t_s, data, len(data), size, dest, hops))
+
+    def play(self, until_s: float, threads: bool = False) -> None:
+        """All that is due by `until_s`, by this thread or by one thread a lane."""
+        self._library.engine_play(self._engine, until_s, threads)
+
+    def next_s(self) -> float:
+        """When something is due next; inf where nothing is inside."""
+        return float(self._library.engine_next_s(self._engine))
+
+    def obey(self, order: EngineOrder, t_s: float) -> None:
+        self._library.engine_obey(self._engine, byref(order), t_s)
+
+    def set(self, end: int, t_s: float, **values: float | bool | None) -> None:
+        """Override `up`, `rate_bps`, `delay_s` or `loss` from `t_s` on; None goes back to the schedule."""
+        self.obey(new_order(OrderKind.SET, end, values=values), t_s)
+
+    def hold(self, end: int, t_s: float, held: bool) -> None:
+        """Keep every packet that has not left in the queue, or let them go again."""
+        self.obey(new_order(OrderKind.HOLD if held else OrderKind.RELEASE, end), t_s)
+
+    def tap_ends(self, end: int, mask: int, t_s: float) -> None:
+        """Which taps listen to a link end: bit n for tap n."""
+        self.obey(new_order(OrderKind.TAPS, end, taps=mask), t_s)
+
+    def take(self) -> list[Delivery]:
+        """Packets that reached ports in memory since the last call, in the order in which they came due."""
+        if self._taken is None:
+            self._taken = (EngineDelivery * MANY)(), np.empty(TAKE_BYTES, np.uint8)
+        found, room = self._taken
+        taken: list[Delivery] = []
+        while count := self._library.engine_take(self._engine, found, MANY, room.ctypes.data, len(room)):
+            taken += _deliveries(found, count, room)
+        return taken
+
+    def waiting(self, end: int) -> list[Delivery]:
+        """Packets in the queue of a link end, the one in transmission first."""
+        return self._inside(end, 0)
+
+    def flying(self, end: int) -> list[Delivery]:
+        """Packets that have left a link end and not arrived, in the order in which they are due."""
+        return self._inside(end, 1)
+
+    def _inside(self, end: int, half: int) -> list[Delivery]:
+        inside, engine = self._library.engine_inside, self._engine
+        count: int = inside(engine, end, half, None, 0, None, 0)
+        if not count:
+            return []
+        found = (EngineDelivery * count)()
+        room = np.empty(min(count * LARGE_BYTES, self._inside_bytes), np.uint8)
+        count = min(count, inside(engine, end, half, found, count, room.ctypes.data, len(room)))
+        return list(_deliveries(found, count, room))
+
+    def holds(self, end: int, t_s: float) -> Holds:
+        """What the schedule says of a link end at `t_s`."""
+        out = (c_double * len(Holds._fields))()
+        self._library.engine_holds(self._engine, end, t_s, out)
+        start_s, stop_s, delay_start_s, delay_end_s, rate_bps, loss, up, peer, until_s, toll = out
+        delays_s = delay_start_s, delay_end_s
+        return Holds(start_s, stop_s, *delays_s, rate_bps, loss, bool(up), int(peer), until_s, int(toll))
+
+    # --- counters -----------------------------------------------------------------------------------------------------
+
+    def all_stats(self) -> NDArray[np.float64]:
+        """The counters of every link end, ends × EndStats. Columns may be a packet apart while the engine runs."""
+        out = np.zeros((self.ends, len(EndStats)))
+        self._fill(out, self.sent, self.received)
+        return out
+
+    def stats(self, end: int) -> list[float]:
+        """The counters of one link end, indexed by EndStats."""
+        out = np.zeros((1, len(EndStats)))
+        self._fill(out, self.sent[end : end + 1], self.received[:, end : end + 1])
+        numbers: list[float] = out[0].tolist()
+        return numbers
+
+    @staticmethod
+    def _fill(out: NDArray[np.float64], sent: NDArray[np.float64], received: NDArray[np.float64]) -> None:
+        total = received.sum(axis=0)
+        out[:, list(_SENT)] = sent[:, list(_SENT.values())]
+        out[:, list(_RECEIVED)] = total[:, list(_RECEIVED.values())]
+        out[:, EndStats.DROP_OVERLOAD] += total[:, Received.DROP_REFUSED]
+        out[:, EndStats.LATE_MAX_S] = received[:, :, Received.LATE_MAX_S].max(axis=0)
+
+    def report(self, lane: int) -> LaneReport:
+        """What a lane knows about itself, live. Not to be read after `close`."""
+        found: LaneReport = self._library.engine_report(self._engine, lane).contents
+        return found
+
+    def turn_max_s(self, lane: int) -> float:
+        """The longest turn since the last call."""
+        return float(self._library.engine_turn_max_ns(self._engine, lane)) * 1e-9
+
+    def lateness(self) -> Lateness:
+        """Lateness of all packets written to ports, over all lanes."""
+        merged = Lateness()
+        total = np.zeros(LATENESS_BUCKETS, np.int64)
+        for lane in range(self.lanes):
+            report = self.report(lane)
+            total += np.asarray(report.lateness, np.int64)
+            merged.sum_s += report.lateness_sum_s
+            merged.max_s = max(merged.max_s, report.lateness_max_s)
+        merged.counts = {bucket: int(total[bucket]) for bucket in np.flatnonzero(total).tolist()}
+        return merged
+
+    # --- in real time -------------------------------------------------------------------------------------------------
+
+    def run(self, lane: int, t0_ns: int, gate_fd: int, realtime: bool) -> None:
+        """Play a lane in this thread until it is told to stop; the interpreter is free meanwhile."""
+        code: int = self._library.engine_run(self._engine, lane, t0_ns, gate_fd, realtime)
+        if code:
+            raise EmulationError(f"lane {lane} of the packet engine ended with code {code}, expected 0")
+
+    def send(self, order: EngineOrder) -> int:
+        """Hand an order to the running engine; its number, 0 where too many are on their way."""
+        return int(self._library.engine_send(self._engine, byref(order)))
+
+    def obeyed(self) -> int:
+        """Number of the last order that every lane has obeyed."""
+        return int(self._library.engine_obeyed(self._engine))
+
+    @property
+    def order_fd(self) -> int:
+        """A descriptor that is readable when orders were obeyed."""
+        return int(self._library.engine_order_fd(self._engine))
+
+    def gate(self, shut: bool) -> None:
+        """Leave ports unread while orders are handed over, so that they hold for what is sent after them."""
+        self._library.engine_gate(self._engine, shut)
+
+    # --- captures -----------------------------------------------------------------------------------------------------
+
+    def open_tap(self, tap: int, room: int, snaplen: int) -> None:
+        """A capture that keeps up to `room` bytes a lane, and of each packet `snaplen`."""
+        code: int = self._library.engine_tap_open(self._engine, tap, room, snaplen)
+        if code:
+            raise EmulationError(f"tap {tap} of {room} bytes a lane cannot be opened (code {code})")
+
+    def close_tap(self, tap: int) -> None:
+        self._library.engine_tap_close(self._engine, tap)
+
+    def tap_lost(self, tap: int) -> int:
+        """Packets for which the tap had no room."""
+        return int(self._library.engine_tap_lost(self._engine, tap))
+
+    def drain_tap(self, tap: int) -> bytes:
+        """One batch of what the tap has kept, as emulator.link.capture describes it; b"" where there is nothing."""
+        if self._drained is None:
+            self._drained = (c_uint8 * DRAIN_BYTES)()
+        count: int = self._library.engine_tap_drain(self._engine, tap, self._drained, DRAIN_BYTES)
+        return bytes(memoryview(self._drained)[:count])
+
+
+def _deliveries(found: Any, count: int, room: NDArray[np.uint8]) -> Iterator[Delivery]:
+    for place in range(count):
+        packet = found[place]
+        data = room[packet.offset : packet.offset + packet.bytes].tobytes()
+        yield Delivery(packet.at_s, packet.end, packet.node, packet.dest, packet.hops, packet.size, data)

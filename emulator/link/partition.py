@@ -1,0 +1,111 @@
+"""Which lane of the engine plays which node.
+
+A packet is handed to the lane of its receiver when it leaves, with the whole delay of the link as time for that. So
+nodes whose link is quick are never separated; moving links apart, whose delay is that of a way into space. Invariant:
+nodes joined by a fixed link whose delay is ever below NEAR_S, as far as knots and the given rows say, share a lane; and
+the answer depends on the arguments alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.network import Floats, Ints, Network, Row
+
+NEAR_S = 1e-3
+
+
+def partition(network: Network, lanes: int, rows: Iterable[Row] = ()) -> Ints:
+    """A lane from 0 to lanes - 1 for each node. `rows`: some of the timeline's, for the delays of links that follow it
+    and for who serves the stations of moving links at first (by the first row; without one, the link's own far node).
+
+    Nodes go in blocks of their order, of equal weight, so that planes of satellites stay together; the weight of a
+    node is the number of link ends on which it sends. A group with a station of a moving link comes afterwards: to the
+    lane of the satellite that serves it, or where that has its share already, to the one with the least weight.
+    """
+    if lanes < 1:
+        raise ValueError(f"the engine needs 1 lane or more, not {lanes}")
+    rows = list(rows)
+    lane_of_node = np.zeros(len(network.nodes), np.int32)
+    if lanes == 1:
+        return lane_of_node
+    weight = np.zeros(len(network.nodes))
+    served: dict[int, int] = {}  # first serving node of each station
+    for number, link in enumerate(network.links):
+        weight[link.a] += 1
+        if link.moving:
+            served.setdefault(link.a, int(rows[0].peer[2 * number]) if rows else link.b)
+        else:
+            weight[link.b] += 1
+    groups = _groups(network, shortest_s(network, rows))
+    mobile = [group for group in groups if any(node in served for node in group)]
+    fixed = [group for group in groups if not any(node in served for node in group)]
+    weights = np.array([weight[group].sum() for group in fixed])
+    load = np.zeros(lanes)
+    for group, lane, heavy in zip(fixed, _blocks(weights, lanes), weights.tolist(), strict=True):
+        lane_of_node[group] = lane
+        load[lane] += heavy
+    share = weight.sum() / lanes
+    for group in mobile:
+        satellite = next((served[node] for node in group if served.get(node, -1) >= 0), -1)
+        lane = int(lane_of_node[satellite]) if satellite >= 0 and satellite not in served else int(load.argmin())
+        if load[lane] >= share:
+            lane = int(load.argmin())
+        lane_of_node[group] = lane
+        load[lane] += weight[group].sum()
+    return lane_of_node
+
+
+def shortest_s(network: Network, rows: Sequence[Row] = ()) -> Floats:
+    """The shortest delay of each link end that its knots or the rows tell of; inf where neither does."""
+    shortest = np.full(2 * len(network.links), np.inf)
+    for row in rows:
+        np.minimum(shortest, np.minimum(row.delay_start_s, row.delay_end_s), out=shortest)
+        if row.fine is not None and network.fine is not None:
+            used = np.arange(row.fine.t_s.shape[1]) < row.fine.count[:, None]
+            finest = row.fine.delay_s.min(axis=1, where=used, initial=np.inf)
+            np.minimum.at(shortest, network.fine.ends, finest)
+    known: dict[int, float] = {}  # by knots
+    for end in range(len(shortest)):
+        knots = network.end_spec(end).knots
+        if knots is not None:
+            least = known.get(id(knots))
+            if least is None:
+                least = known[id(knots)] = float(knots.delay_s.min())
+            shortest[end] = least
+    return shortest
+
+
+def _groups(network: Network, delay_s: Floats) -> list[NDArray[np.int64]]:
+    """Nodes that may not be separated, in the order of their first one."""
+    root = list(range(len(network.nodes)))
+
+    def find(node: int) -> int:
+        while root[node] != node:
+            root[node] = root[root[node]]
+            node = root[node]
+        return node
+
+    for number, link in enumerate(network.links):
+        if not link.moving and min(delay_s[2 * number], delay_s[2 * number + 1]) < NEAR_S:
+            first, second = sorted((find(link.a), find(link.b)))
+            root[second] = first
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for node in range(len(root)):
+        members[find(node)].append(node)
+    return [np.array(group, np.int64) for group in members.values()]
+
+
+def _blocks(weights: Floats, lanes: int) -> list[int]:
+    """The lane of each group where lanes are blocks of their order: the one in which the middle of its weight lies.
+    So a lane gets its share and the heaviest group at the most."""
+    total = float(weights.sum())
+    if not total:
+        return [place * lanes // len(weights) for place in range(len(weights))]
+    middle = np.cumsum(weights) - weights / 2
+    lane: list[int] = np.minimum(middle * lanes / total, lanes - 1).astype(int).tolist()
+    return lane
