@@ -8,7 +8,7 @@ SANITIZED := build/sanitized/libengine.so
 DURATION ?= 60s
 FUZZ_S ?= 60
 
-.PHONY: run setup engine dev test lint sanitize fuzz bench clean
+.PHONY: run setup engine dev test lint sanitize fuzz wheels bench clean
 
 run: setup
 	$(BIN)/skyloom run leo --duration $(DURATION)
@@ -60,6 +60,10 @@ fuzz: dev
 	|| { echo "fuzz: replay with build/fuzz/$$name build/fuzz/found/$$name-..."; exit 1; }; \
 	build/fuzz/$$name -merge=1 -verbosity=0 $$kept $$seen; \
 	echo "fuzz: $$kept holds $$(ls $$kept | wc -l) inputs"; done
+
+# The source archive and wheels for other machines, compiled by zig and checked, in dist/
+wheels: dev
+	$(BIN)/python -P emulator/link/engine/shipping/wheels.py
 
 bench: dev
 	$(BIN)/python -m benchmarks

@@ -270,18 +270,23 @@ def compile_fuzz_programs(targets: Path = FUZZ_TARGETS, output: Path = FUZZ_PROG
 
 def _compile(inputs: Sequence[Path], output: Path, compiler: Compiler, plan: Plan) -> None:
     command = [
-        *compiler.command, *_machine_flags(compiler.command, plan), *plan.flags(), f"-I{FOLDER}",
+        *compiler.command, *_machine_flags(compiler.command, plan), *plan.flags(), f"-I{_shown(FOLDER)}",
         f'-DENGINE_BUILT_WITH="{built_with(compiler, plan)}"',
-        f"-ffile-prefix-map={FOLDER}=emulator/link/engine", f"-ffile-prefix-map={output.parent}=generated",
-        "-o", str(output), *map(str, inputs), "-lm",
+        f"-ffile-prefix-map={REPOSITORY}=.", f"-ffile-prefix-map={output.parent}=generated",
+        "-o", str(output), *map(_shown, inputs), "-lm",
     ]  # fmt: skip
-    done = _run(command, FOLDER)
+    done = _run(command, REPOSITORY)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).rstrip()
         words = f"{compiler.name} could not compile the packet engine"
         raise BuildError(f"{words}\n{said}\nThe command was\n  {shlex.join(command)}")
     if done.stderr:
         sys.stderr.write(done.stderr)
+
+
+def _shown(path: Path) -> str:
+    """A path as messages and debuggers show it: relative to the repository, the same on every machine."""
+    return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else str(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,8 +21,8 @@ SHIPPING = Path(__file__).resolve().parent
 PLATFORMS = {  # what SKYLOOM_TARGET may be: zig's triple, and the platforms that its library runs on
     "x86_64-linux-gnu.2.17": "manylinux_2_17_x86_64.manylinux2014_x86_64",
     "aarch64-linux-gnu.2.17": "manylinux_2_17_aarch64.manylinux2014_aarch64",
-    "x86_64-linux-musl": "musllinux_1_1_x86_64",
-    "aarch64-linux-musl": "musllinux_1_1_aarch64",
+    "x86_64-linux-musl": "musllinux_1_2_x86_64",
+    "aarch64-linux-musl": "musllinux_1_2_aarch64",
 }
 
 
