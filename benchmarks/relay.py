@@ -49,9 +49,9 @@ class Still:
         ends = 2 * links
         next_end = [[2 * n - 1 for n in range(links + 1)], [2 * n for n in range(links)] + [-1]]
         peer = [n for link in range(links) for n in (link + 1, link)]
-        zero, paths = np.zeros(ends), np.zeros((2, 2))
+        zero = np.zeros(ends)
         routes = np.array(next_end, np.int32)
-        self.row = Row(0, zero, zero, zero + inf, zero, zero == 0, np.array(peer, np.int32), routes, paths, paths)
+        self.row = Row(0, zero, zero, zero + inf, zero, zero == 0, np.array(peer, np.int32), routes)
 
     def rows(self, first: int, count: int) -> Iterator[Row]:
         yield self.row

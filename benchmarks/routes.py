@@ -7,13 +7,14 @@ them, kernel tables (where all nodes are live) and the row's copy into the ring;
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from emulator.network import LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.fib import FibCompiler
 from emulator.schedule.ring import RowRing
-from emulator.schedule.routes import least_delay, path_delay
+from emulator.schedule.routes import delay_along, least_delay, path, route_delay_s
 
 CASES = (  # name, planes, satellites a plane, stations, all nodes live
     ("1,584 satellites, 12 stations", 72, 22, 12, False),
@@ -65,14 +66,14 @@ def case(name: str, planes: int, slots: int, stations: int, everyone: bool) -> N
 
     measure("least_delay", lambda: least_delay(tail, head, delay_s, end, nodes, goals, closed))
     next_end, _ = least_delay(tail, head, delay_s, end, nodes, goals, closed)
-    measure("path_delay, all pairs of destinations", lambda: path_delay(next_end, head, delay_s, goals, goals))
-    paths = path_delay(next_end, head, delay_s, goals, goals)
-
     zero, up = np.zeros(len(tail)), np.ones(len(tail), bool)
     ring = RowRing(len(tail), nodes, len(goals), capacity=6)
+    row = Row(0, delay_s, delay_s, zero, zero, up, head, next_end)
+    measure("delays along routes, all pairs", lambda: route_delay_s(row, goals, 0.5))
+    measure("delay along one route", lambda: delay_along(row, path(next_end, head, 0, goals[0], goals[1]), 0.5))
 
     def put() -> None:
-        ring.put(Row(ring.latest + 1, delay_s, delay_s, zero, zero, up, head, next_end, paths, paths))
+        ring.put(replace(row, step=ring.latest + 1))
 
     measure(f"ring.put ({ring.bytes_per_row / 1e6:.1f} MB)", put)
     if everyone:

@@ -147,7 +147,8 @@ class Row:
     """Everything that holds during one schedule step, [step·step_s, (step+1)·step_s).
 
     E ends, N nodes, D destinations (the live nodes, in the order of `Network.live`). Where an end has a finer table
-    (`fine`), that one plays; the row's own values are then its means, and `up` whether it is up at any time.
+    (`fine`), that one plays; the row's own values are then its means, and `up` whether it is up at any time. Delays
+    between nodes follow from these columns: `emulator.schedule.routes.route_delay_s`.
     """
 
     step: int
@@ -158,8 +159,6 @@ class Row:
     up: Bools  # E
     peer: Ints  # E; node that receives what this end sends (-1: nobody)
     next_end: Ints  # D × N; end on which node n sends a packet for destination d (-1: unreachable or n is d)
-    path_start_s: Floats  # D × D; propagation delay from destination-index i to j along the routes, at the step's
-    path_end_s: Floats  # D × D; start and end (inf: no route)
     handovers: tuple[Handover, ...] = ()
     fine: FineTables | None = None
 

@@ -145,7 +145,6 @@ class LeoTimeline:
         routes: _Routes | None = None
         if self.routing == "static" and first > 0:
             routes = self._routes(self._links(next(self.instants(0, 1))), None)
-        last: Row | None = None
         for instant in self.instants(begin, first + count - begin):
             links = self._links(instant)
             if self.routing == "least-delay":
@@ -153,8 +152,7 @@ class LeoTimeline:
             elif routes is None:
                 routes = self._routes(links, None)
             if instant.step >= first:
-                last = self._row(instant, links, routes, last)
-                yield last
+                yield self._row(instant, links, routes)
 
     def _links(self, instant: Instant) -> _Links:
         """Every link end in a step: ISLs, access links, feeders, fibres, in this order."""
@@ -162,10 +160,12 @@ class LeoTimeline:
         serving = instant.held.satellite
         served = serving >= 0
         follows = self._follows(instant)
-        up = [self.isls_up(instant), served, follows >= 0, np.ones(len(self.plant.fibre), dtype=bool)]
+        isls = self.isls_up(instant)
+        up = [isls, served, follows >= 0, np.ones(len(self.plant.fibre), dtype=bool)]
+        isl_peer = np.where(np.repeat(isls, 2), self._isl_peer, -1)
         access_peer = np.stack([serving, np.where(served, self.station_nodes, -1)], axis=1).reshape(-1)
         antenna_peer = np.stack([follows, np.where(follows >= 0, self._antenna_node, -1)], axis=1).reshape(-1)
-        peer = np.concatenate([self._isl_peer, access_peer, antenna_peer, self._fibre_peer]).astype(np.int32)
+        peer = np.concatenate([isl_peer, access_peer, antenna_peer, self._fibre_peer]).astype(np.int32)
         rate_bps, loss, up_ends = self.plant.rate_bps, self.plant.loss, np.repeat(np.concatenate(up), 2)
         if self._rule.held:
             end_s = start_s
@@ -254,19 +254,11 @@ class LeoTimeline:
         next_end, _ = least_delay(tail, peer[end], delay_s[end], end, self.nodes, destinations, self._closed)
         return next_end
 
-    def _row(self, instant: Instant, links: _Links, routes: _Routes, last: Row | None) -> Row:
-        from emulator.schedule.routes import path_delay
-
+    def _row(self, instant: Instant, links: _Links, routes: _Routes) -> Row:
         next_end = self._still_there(routes.next_end, links.peer) if self.routing == "static" else routes.next_end
-        used = np.where(links.up, links.peer, -1)
-        path_end_s = path_delay(next_end, used, links.end_s, self.live, self.live).T
-        if last is not None and _goes_on(last, next_end, links):
-            path_start_s = last.path_end_s
-        else:
-            path_start_s = path_delay(next_end, used, links.start_s, self.live, self.live).T
         return Row(
             instant.step, links.start_s, links.end_s, links.rate_bps, links.loss, links.up, links.peer, next_end,
-            path_start_s, path_end_s, instant.handovers, links.fine,
+            instant.handovers, links.fine,
         )  # fmt: skip
 
     def _still_there(self, next_end: Ints, peer: Ints) -> Ints:
@@ -277,13 +269,3 @@ class LeoTimeline:
             self._tails(peer)[np.maximum(next_end, 0)] != np.arange(self.nodes, dtype=np.int32)
         )
         return np.where(stale, np.int32(-1), next_end)
-
-
-def _goes_on(last: Row, next_end: Ints, links: _Links) -> bool:
-    """Whether a step begins just as the last one ended, so that its paths do too."""
-    return (
-        np.array_equal(links.peer, last.peer)
-        and np.array_equal(links.up, last.up)
-        and np.array_equal(links.start_s, last.delay_end_s)
-        and np.array_equal(next_end, last.next_end)
-    )

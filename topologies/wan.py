@@ -27,7 +27,6 @@ from pydantic import Field, model_validator
 
 from emulator.errors import DataError
 from emulator.network import BuildOptions, EndSpec, Rates, Row
-from emulator.schedule.routes import path_delay
 from emulator.tables import Table
 from emulator.units import Duration, Rate
 from topologies.leo_tables import Probability, Queue, effects
@@ -152,7 +151,6 @@ class WanTimeline:
         self._peer = np.array(peer, dtype=np.int32)
         trunks = np.arange(len(delay_s)) >= 2 * hosts
         self.rates = Rates(np.where(trunks, inf, table.rate_bps), np.where(trunks, table.loss, 0.0))
-        destinations = np.array(live, dtype=np.int32)
         next_end = np.full((len(live), hosts + count), -1, dtype=np.int32)
         if options.routing != "none":
             for place, goal in enumerate(live):
@@ -162,11 +160,9 @@ class WanTimeline:
                     next_end[place, hosts + other] = trunk_end.get((other, site), 2 * goal + 1 if goal < hosts else -1)
                 next_end[place, goal] = -1
         delays = np.array(delay_s)
-        paths_s = path_delay(next_end, self._peer, delays, destinations, destinations).T
         self._row = Row(
             step=0, delay_start_s=delays, delay_end_s=delays, rate_bps=self.rates.rate_bps, loss=self.rates.loss,
-            up=np.ones(len(delays), dtype=np.bool_), peer=self._peer, next_end=next_end, path_start_s=paths_s,
-            path_end_s=paths_s,
+            up=np.ones(len(delays), dtype=np.bool_), peer=self._peer, next_end=next_end,
         )  # fmt: skip
 
     def rows(self, first: int, count: int) -> Iterator[Row]:

@@ -163,16 +163,17 @@ def _ports(network: Network) -> int:
 
 def _routes(network: Network, row: Row, share: float, ends: list[int]) -> Iterator[dict[str, Any]]:
     """Each pair of end points: hops, nodes on the way, and one-way delay there and back at `share` of the step."""
-    from emulator.schedule.routes import path
+    from emulator.schedule.routes import path, route_delay_s
 
     if network.routing == "none":
         return
     index = {node: place for place, node in enumerate(network.live)}
-    delays = row.path_start_s + (row.path_end_s - row.path_start_s) * share if share else row.path_start_s
-    for place, a in enumerate(ends):
-        for b in ends[place + 1 :]:
-            there, back = float(delays[index[a], index[b]]), float(delays[index[b], index[a]])
-            used = path(row.next_end, row.peer, index[b], a) if isfinite(there) else []
+    places = [index[node] for node in ends]
+    delays_s = route_delay_s(row, network.live, share, places, places)
+    for one, a in enumerate(ends):
+        for other, b in enumerate(ends[one + 1 :], one + 1):
+            there, back = float(delays_s[one, other]), float(delays_s[other, one])
+            used = path(row.next_end, row.peer, index[b], b, a) if isfinite(there) else []
             yield {
                 "from": network.nodes[a].name,
                 "to": network.nodes[b].name,

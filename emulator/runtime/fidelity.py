@@ -8,18 +8,16 @@ with finer tables is followed hop by hop, for there a delay may jump by the time
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import floor, inf, isfinite
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from emulator.link.stats import EndStats
 from emulator.schedule import fine
 from emulator.schedule.fine import fine_places
 from emulator.schedule.knots import segment_of_row
 from emulator.schedule.ring import fine_columns
-from emulator.schedule.routes import path
+from emulator.schedule.routes import delay_along, path
 
 if TYPE_CHECKING:
     from emulator.network import Network, Row
@@ -55,6 +53,7 @@ class Asked:
         self._index = {network.nodes[node].name: index for index, node in enumerate(network.live)}
         self._number = {node.name: number for number, node in enumerate(network.nodes)}
         self._rows: OrderedDict[int, Row] = OrderedDict()
+        self._borrowed: set[int] = set()  # steps read from the ring's own memory, which may have been overwritten since
         self._fine = fine_places(network)
         self._lowest: tuple[int, list[float]] = (-1, [])  # rate in a step, by place in its finer tables
         self._tables: tuple[int, FineColumns | None] = (-1, None)  # of the step that was asked for last
@@ -71,15 +70,9 @@ class Asked:
             self._paths.clear()
             return
         try:
-            row = self._ring.row(step)
+            self._rows[step] = self._ring.copied(step)
         except LookupError:
             return
-        names = ["path_start_s", "path_end_s", "next_end", "peer", "rate_bps"]
-        if row.fine is not None:
-            names += ["delay_start_s", "delay_end_s", "loss", "up"]
-            row = replace(row, fine=type(row.fine)(*(np.array(getattr(row.fine, name)) for name in row.fine.__slots__)))
-        copies: dict[str, Any] = {name: np.array(getattr(row, name)) for name in names}
-        self._rows[step] = replace(row, **copies)
         while len(self._rows) > self._keep:
             gone, _ = self._rows.popitem(last=False)
             for key in [key for key in self._paths if key[0] == gone]:
@@ -91,10 +84,14 @@ class Asked:
 
     def load(self, t_s: float, counters: dict[int, list[float]]) -> None:
         """Cumulative counters of the relay at `t_s`: notes which ends are busy."""
+        self._borrowed.clear()
         row = self._row(floor(t_s / self._step_s))
         if row is None:
             return
         rates_bps = self._rates_bps(row, list(counters))
+        if self._overtaken():
+            self._lowest = -1, []
+            return
         for (end, values), rate_bps in zip(counters.items(), rates_bps, strict=True):
             sent = values[_SENT_BYTES]
             before_s, before = self._before.get(end, (t_s - REPORT_S, 0.0))
@@ -118,6 +115,14 @@ class Asked:
 
     def round_trip(self, node: str, peer: str, sent_s: float) -> AskedTrip | None:
         """The asked round trip of a probe sent at `sent_s`; None where it cannot be told."""
+        self._borrowed.clear()
+        trip = self._round_trip(node, peer, sent_s)
+        if self._overtaken():
+            self._paths.clear()
+            return None
+        return trip
+
+    def _round_trip(self, node: str, peer: str, sent_s: float) -> AskedTrip | None:
         there_s = self._one_way(node, peer, sent_s)
         if there_s is None:
             return None
@@ -140,13 +145,12 @@ class Asked:
         row = self._row(step)
         if row is None or source not in self._index or target not in self._index:
             return None
-        ends = self._path(source, target, t_s) if self._fine else []
+        ends = self._path(source, target, t_s)
+        if not ends:
+            return 0.0 if source == target else None
         if self._is_fine(ends):
             return self._hop_by_hop(ends, t_s)
-        i, j = self._index[source], self._index[target]
-        share = min(1.0, max(0.0, t_s / self._step_s - step))
-        start_s, end_s = float(row.path_start_s[i, j]), float(row.path_end_s[i, j])
-        asked_s = start_s + (end_s - start_s) * share
+        asked_s = delay_along(row, ends, min(1.0, max(0.0, t_s / self._step_s - step)))
         return asked_s if isfinite(asked_s) else None
 
     def _hop_by_hop(self, ends: list[int], sent_s: float) -> float | None:
@@ -196,7 +200,7 @@ class Asked:
             row = self._row(step)
             found = []
             if row is not None:
-                found = path(row.next_end, row.peer, self._index[target], self._number[source])
+                found = path(row.next_end, row.peer, self._index[target], self._number[target], self._number[source])
             self._paths[key] = found
         return found
 
@@ -212,6 +216,12 @@ class Asked:
         if kept is not None:
             return kept
         try:
-            return self._ring.row(step)
+            row = self._ring.row(step)
         except LookupError:
             return None
+        self._borrowed.add(step)
+        return row
+
+    def _overtaken(self) -> bool:
+        """Whether a row was overwritten while it was read."""
+        return not all(self._ring.holds(step) for step in self._borrowed)

@@ -33,7 +33,7 @@ class Moves:
         self._step_s = network.timeline.step_s if network.timeline is not None else 0.0
         self._seen = step
         if moving and ring is not None and ring.holds(step):
-            peers = ring.row(step).peer
+            peers = ring.copy(step, ["peer"])["peer"]
             self.far = {link: int(peers[2 * link]) for link in moving}
 
     def news(self) -> list[Move]:
@@ -45,10 +45,10 @@ class Moves:
         while self._seen < ring.latest:
             step = self._seen + 1
             try:
-                peers = ring.row(step).peer
+                peers = ring.copy(step, ["peer"])["peer"]
             except LookupError:
                 self._seen = step = ring.latest
-                peers = ring.row(step).peer
+                peers = ring.copy(step, ["peer"])["peer"]
             for link, before in self.far.items():
                 after = int(peers[2 * link])
                 if after != before:

@@ -96,7 +96,7 @@ class Outlook:
         row = self.row(t_s)
         if row is None or source not in self._index or target not in self._index:
             return []
-        ends = path(row.next_end, row.peer, self._index[target], self._number[source])
+        ends = path(row.next_end, row.peer, self._index[target], self._number[target], self._number[source])
         return [self._number[source], *(int(row.peer[end]) for end in ends)] if ends else []
 
     # -- contacts ------------------------------------------------------------------------------------------------------

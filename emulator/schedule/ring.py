@@ -33,8 +33,9 @@ A reader of step s, in C:
     2. copy what it needs (plain loads)
     3. atomic_thread_fence(memory_order_acquire), then load head[0] again; not s: throw the copy away, the row is gone
 
-`latest` may be loaded (acquire) first to learn which steps exist; steps 1 to 3 decide. In Python, `copy` does all of
-this, and a reader of the views of `row` or `columns` asks `holds(s)` after it has taken its values.
+`latest` may be loaded (acquire) first to learn which steps exist; 1 to 3 decide. In Python, `copy` and `copied` do all
+of this, and a reader of the views of `row` or `columns` asks `holds(s)` after it has taken its values. (The planner
+overwrites neither the playing step nor the one before: a reader that takes what it needs of these need not ask.)
 """
 
 from __future__ import annotations
@@ -53,8 +54,7 @@ from emulator.network import Fine, FineTables, Handover, Row
 
 _HANDOVER = np.dtype([("t_s", "f8"), ("link", "i4"), ("before", "i4"), ("after", "i4"), ("_", "i4")])
 _HEADER_BYTES = 4096
-_FIELDS = ("delay_start_s", "delay_end_s", "rate_bps", "loss", "up", "peer", "next_end", "path_start_s", "path_end_s")
-_FLAT = ("delay_start_s", "delay_end_s", "rate_bps", "loss", "up", "peer", "next_end")
+_FIELDS = ("delay_start_s", "delay_end_s", "rate_bps", "loss", "up", "peer", "next_end")
 _FINE = tuple(FineTables.__slots__)
 
 
@@ -116,8 +116,6 @@ class RowRing:
             "delay_end_s": (np.dtype("f8"), (ends,)),
             "rate_bps": (np.dtype("f8"), (ends,)),
             "loss": (np.dtype("f8"), (ends,)),
-            "path_start_s": (np.dtype("f8"), (dests, dests)),
-            "path_end_s": (np.dtype("f8"), (dests, dests)),
             "next_end": (np.dtype("i4"), (dests, nodes)),
             "peer": (np.dtype("i4"), (ends,)),
             "up": (np.dtype("?"), (ends,)),
@@ -142,7 +140,7 @@ class RowRing:
         self._slots = [self._slot(layout, offsets, number) for number in range(capacity)]
         self._heads = [slot["head"].data for slot in self._slots]
         self._columns: list[tuple[Any, ...]] = [
-            (*_views(slot, _FLAT), self._fine_columns(slot)) for slot in self._slots
+            (*_views(slot, _FIELDS), self._fine_columns(slot)) for slot in self._slots
         ]
         for head in self._heads:
             head[0] = -1
@@ -226,6 +224,13 @@ class RowRing:
         copies = {name: slot[name].copy() for name in columns}
         self._check(step)
         return copies
+
+    def copied(self, step: int) -> Row:
+        """The row of `step` in memory of its own. LookupError if it is not there, or was overwritten meanwhile."""
+        handovers = self.row(step).handovers
+        columns = self.copy(step, [*_FIELDS, *(f"fine.{name}" for name in _FINE if self._fine)])
+        fine = FineTables(*(columns.pop(f"fine.{name}") for name in _FINE)) if self._fine else None
+        return Row(step=step, handovers=handovers, fine=fine, **columns)
 
     def columns(self, step: int) -> Columns:
         """The row of `step` as flat memoryviews (read them only). LookupError if not, or no longer, there."""

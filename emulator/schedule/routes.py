@@ -7,10 +7,12 @@ delay the path with the fewest hops is taken.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.network import Bools, Floats, Ints
+from emulator.network import Bools, Floats, Ints, Row
 
 HOP_FLOOR_S = 1e-9
 _CACHED = 2**15  # elements of an array that the processor's cache keeps: halves the time of all pairs
@@ -123,6 +125,37 @@ def neighbours(tail: Ints, head: Ints, nodes: int, destinations: Ints) -> Ints:
     return next_end
 
 
+def route_delay_s(
+    row: Row,
+    live: Ints | Sequence[int],
+    share: float = 0.0,
+    sources: Sequence[int] | None = None,
+    destinations: Sequence[int] | None = None,
+) -> NDArray[np.float64]:
+    """Propagation delay along a row's routes, when `share` of its step (0 to 1) is over: S × D seconds from each source
+    to each destination.
+
+    Both are places in `live`, the network's live nodes, and all of them where none are given. Within the step delays
+    change linearly. inf where the route does not reach the destination (none, a loop, or an end whose packets nobody
+    receives); 0 where source and destination are the same node. `path` and `delay_along` say the same of one pair.
+    """
+    nodes = np.asarray(live, dtype=np.int32)
+    everyone = slice(None)
+    starts, goals = everyone if sources is None else sources, everyone if destinations is None else destinations
+    delay_s = row.delay_start_s
+    if share:
+        delay_s = delay_s + (row.delay_end_s - delay_s) * share
+    return path_delay(row.next_end[goals], row.peer, delay_s, nodes[goals], nodes[starts]).T
+
+
+def delay_along(row: Row, ends: list[int], share: float = 0.0) -> float:
+    """Propagation delay along these link ends in seconds, when `share` of the row's step (0 to 1) is over."""
+    if not ends:
+        return 0.0
+    start_s = float(sum(row.delay_start_s[ends].tolist()))
+    return start_s + (float(sum(row.delay_end_s[ends].tolist())) - start_s) * share if share else start_s
+
+
 def path_delay(
     next_end: Ints, head_of_end: Ints, delay_of_end: Floats, destinations: Ints, sources: Ints
 ) -> NDArray[np.float64]:
@@ -138,11 +171,11 @@ def path_delay(
     if 4 * len(starts) < nodes:
         return _walk(next_end, head_of_end, delay_of_end, goals, starts)
     few = 1 + _CACHED // nodes  # destinations at a time
-    parts = [
-        _double(next_end[first : first + few], head_of_end, delay_of_end, goals[first : first + few])
-        for first in range(0, len(goals), few)
-    ]
-    return np.concatenate(parts)[:, starts]
+    total = np.empty((len(goals), len(starts)))
+    for first in range(0, len(goals), few):
+        part = slice(first, first + few)
+        total[part] = _double(next_end[part], head_of_end, delay_of_end, goals[part])[:, starts]
+    return total
 
 
 def _walk(
@@ -196,11 +229,17 @@ def _double(
     return total
 
 
-def path(next_end: Ints, head_of_end: Ints, destination_index: int, source: int) -> list[int]:
-    """Link ends from `source` to the destination with that row of `next_end`; empty where there is no route."""
+def path(next_end: Ints, head_of_end: Ints, place: int, destination: int, source: int) -> list[int]:
+    """Link ends from the node `source` to the node `destination`, whose routes are row `place` of `next_end`.
+
+    Empty where the route does not reach it, and where both are the same node.
+    """
     ends: list[int] = []
     at = source
-    while (end := int(next_end[destination_index, at])) >= 0:
+    while at != destination:
+        end = int(next_end[place, at])
+        if end < 0:
+            return []
         ends.append(end)
         at = int(head_of_end[end])
         if at < 0 or len(ends) > next_end.shape[1]:

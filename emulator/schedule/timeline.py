@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emulator.network import Bools, Fine, Floats, Ints, Knots, LinkSpec, NodeSpec, Rates, Row
 from emulator.schedule.knots import evaluate
-from emulator.schedule.routes import least_delay, neighbours, path_delay
+from emulator.schedule.routes import least_delay, neighbours
 
 ROUTINGS = ("least-delay", "static", "neighbours", "none")
 _WINDOW = 64  # steps read at once: bounds memory, whatever the duration
@@ -61,7 +60,6 @@ class KnotTimeline:
     def rows(self, first: int, count: int) -> Iterator[Row]:
         """Rows first … first + count - 1, a window of steps at a time."""
         routed: tuple[Floats, Bools, Ints] | None = None
-        paths = _Paths(self._peer, self._live)
         begin = first
         if self.routing == "static" and count:
             start = self._read(0, 1)
@@ -77,8 +75,6 @@ class KnotTimeline:
                     routed = start_s, alive, self._routes(start_s, alive)
                 if base + place < first:
                     continue
-                next_end = routed[2]
-                path_start_s, path_end_s = (paths.along(next_end, delay) for delay in (start_s, delay_end_s[place]))
                 yield Row(
                     step=base + place,
                     delay_start_s=start_s,
@@ -87,9 +83,7 @@ class KnotTimeline:
                     loss=loss[place],
                     up=alive,
                     peer=self._peer,
-                    next_end=next_end,
-                    path_start_s=path_start_s,
-                    path_end_s=path_end_s,
+                    next_end=routed[2],
                 )
 
     def _read(self, first: int, steps: int) -> tuple[Floats, Floats, Floats, Floats, Bools]:
@@ -125,19 +119,3 @@ class KnotTimeline:
             self._tail[end], self._peer[end], delay_s[end], end, self._nodes, self._live, self._no_transit
         )
         return next_end
-
-
-class _Paths:
-    """Delays along routes, D × D from live node i (row) to live node j; the last answer is kept, as the end of a step
-    is most often the start of the next, and constant links never change."""
-
-    def __init__(self, peer: Ints, live: Ints) -> None:
-        self._peer, self._live = peer, live
-        self._last: tuple[Ints, Floats, NDArray[np.float64]] | None = None
-
-    def along(self, next_end: Ints, delay_s: Floats) -> NDArray[np.float64]:
-        last = self._last
-        if last is None or last[0] is not next_end or not np.array_equal(last[1], delay_s):
-            paths = path_delay(next_end, self._peer, delay_s, self._live, self._live).T
-            last = self._last = next_end, delay_s, paths
-        return last[2]

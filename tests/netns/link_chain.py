@@ -28,11 +28,10 @@ class Still:
         nodes, ends = links + 1, 2 * links
         next_end = [[2 * n - 1 for n in range(nodes)], [2 * n for n in range(links)] + [-1]]
         peer = [n for link in range(links) for n in (link + 1, link)]
-        paths = np.zeros((2, 2))
         values = np.zeros(ends)
         self.row = Row(
             0, values, values, values + inf, values, values == 0,
-            np.array(peer, np.int32), np.array(next_end, np.int32), paths, paths,
+            np.array(peer, np.int32), np.array(next_end, np.int32),
         )  # fmt: skip
 
     def rows(self, first, count):

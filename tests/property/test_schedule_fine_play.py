@@ -72,10 +72,9 @@ def tables(draw: st.DrawFn, step: int) -> tuple[FineTables, list[Knots | None]]:
 def row(step: int, fine: FineTables | None) -> Row:
     ends = np.full(4, 0.02)
     table = np.full((3, 3), -1, dtype=np.int32)
-    paths = np.zeros((3, 3))
     peer = np.array([1, 0, 2, 1], dtype=np.int32)
     alive = np.ones(4, dtype=bool)
-    return Row(step, ends, ends, ends * 5e7, ends * 0, alive, peer, table, paths, paths, (), fine)
+    return Row(step, ends, ends, ends * 5e7, ends * 0, alive, peer, table, (), fine)
 
 
 @st.composite

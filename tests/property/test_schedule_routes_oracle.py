@@ -60,7 +60,7 @@ def test_routes_are_the_least_delay_paths(graph, limited, data):
         assert dist[index] == pytest.approx(wanted, rel=1e-12)
         assert along[index] == pytest.approx(wanted, rel=1e-12)
         for source in range(nodes):
-            ends = path(next_end, head, index, source)
+            ends = path(next_end, head, index, goal, source)
             assert bool(ends) == (source != goal and wanted[source] < inf)
             at = source
             for end in ends:

@@ -10,6 +10,7 @@ import pytest
 from emulator.network import BuildOptions, Row
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.visibility import distance
+from emulator.schedule.routes import route_delay_s
 from topologies.leo import Config, LeoTopo, build
 
 SMALL = {
@@ -44,11 +45,12 @@ def test_shapes_and_sanity(rows: list[Row]) -> None:
             assert column.shape == (ends,)
         assert row.next_end.shape == (live, nodes)
         assert row.next_end.dtype == row.peer.dtype == np.int32
-        assert row.path_start_s.shape == row.path_end_s.shape == (live, live)
         assert np.isfinite(row.delay_start_s).all()
         assert np.isfinite(row.delay_end_s).all()
         assert (row.delay_start_s >= 0).all()
-        assert not row.path_start_s.diagonal().any()
+        delays_s = route_delay_s(row, made.timeline.live)
+        assert delays_s.shape == (live, live)
+        assert not delays_s.diagonal().any()
         assert np.array_equal(row.peer[row.up] >= 0, np.ones(row.up.sum(), dtype=bool))
 
 
@@ -117,6 +119,7 @@ def test_routes_use_links_that_are_up_and_pass_through_no_station(rows: list[Row
 def test_paths_are_the_sums_of_their_links(rows: list[Row]) -> None:
     made = topo()
     row = rows[50]
+    delays_s = route_delay_s(row, made.timeline.live, 1.0)
     for index, goal in enumerate(made.timeline.live):
         for other, source in enumerate(made.timeline.live):
             node, total_s = source, 0.0
@@ -124,16 +127,18 @@ def test_paths_are_the_sums_of_their_links(rows: list[Row]) -> None:
                 end = row.next_end[index, node]
                 total_s += row.delay_end_s[end]
                 node = row.peer[end]
-            assert row.path_end_s[other, index] == pytest.approx(total_s, abs=1e-12)
+            assert delays_s[other, index] == pytest.approx(total_s, abs=1e-12)
 
 
 def test_routing_steps_hold_routes_but_follow_handovers() -> None:
-    often = list(topo().timeline.rows(0, 40))
+    made = topo()
+    often = list(made.timeline.rows(0, 40))
     seldom = list(topo(BuildOptions(routing_step_s=20.0)).timeline.rows(0, 40))
     satellites, changed = 384, 0
     for fresh, held in zip(often, seldom, strict=True):
-        assert np.isfinite(held.path_start_s).all()
-        assert (held.path_start_s >= fresh.path_start_s - 1e-12).all()
+        held_s, fresh_s = (route_delay_s(row, made.timeline.live) for row in (held, fresh))
+        assert np.isfinite(held_s).all()
+        assert (held_s >= fresh_s - 1e-12).all()
         assert np.array_equal(held.next_end[:, satellites:], fresh.next_end[:, satellites:])
         if held.step % 20 == 0:
             assert np.array_equal(held.next_end, fresh.next_end)
@@ -142,29 +147,32 @@ def test_routing_steps_hold_routes_but_follow_handovers() -> None:
 
 
 def test_static_routes_stay_and_lose_what_hands_over() -> None:
-    rows = list(topo(BuildOptions(routing="static")).timeline.rows(0, 60))
+    timeline = topo(BuildOptions(routing="static")).timeline
+    rows = list(timeline.rows(0, 60))
     first = rows[0].next_end
-    assert np.isfinite(rows[0].path_start_s).all()
+    assert np.isfinite(route_delay_s(rows[0], timeline.live)).all()
     for row in rows:
         kept = row.next_end == first
         assert (row.next_end[~kept] == -1).all()
     assert any(row.handovers for row in rows)
-    assert not np.isfinite(rows[-1].path_start_s).all()
+    assert not np.isfinite(route_delay_s(rows[-1], timeline.live)).all()
 
 
 def test_no_routing() -> None:
-    row = next(iter(topo(BuildOptions(routing="none")).timeline.rows(3, 1)))
+    timeline = topo(BuildOptions(routing="none")).timeline
+    row = next(iter(timeline.rows(3, 1)))
     assert (row.next_end == -1).all()
-    assert np.isinf(row.path_start_s[~np.eye(12, dtype=bool)]).all()
+    assert np.isinf(route_delay_s(row, timeline.live)[~np.eye(12, dtype=bool)]).all()
 
 
 def test_many_live_nodes_are_routed_every_15_s() -> None:
     options = BuildOptions(materialise="all")
     tables = {"shell": {"planes": 24, "per_plane": 16, "phasing": 5}, "ground": {"stations": ["tokyo", "paris"],
               "min_elevation_deg": 15}}  # fmt: skip
-    rows = list(topo(options, **tables).timeline.rows(0, 17))
+    timeline = topo(options, **tables).timeline
+    rows = list(timeline.rows(0, 17))
     assert rows[0].next_end.shape == (386, 386)
-    assert all(np.isfinite(row.path_end_s).all() for row in rows)
+    assert all(np.isfinite(route_delay_s(row, timeline.live, 1.0)).all() for row in rows)
     satellites = [row.next_end[:384, :384] for row in rows]
     assert all(np.array_equal(routes, satellites[0]) for routes in satellites[:15])
     assert not np.array_equal(satellites[15], satellites[0])
@@ -184,7 +192,7 @@ def test_a_gap_in_coverage_takes_the_link_down_and_up_again() -> None:
             if not row.up[end]:
                 assert row.peer[end] == row.peer[end + 1] == -1
                 assert (row.next_end[:, node] == -1).all()
-                assert np.isinf(row.path_start_s[station, 1 - station])
+                assert np.isinf(route_delay_s(row, made.timeline.live)[station, 1 - station])
     assert any(move.after == -1 for row in rows for move in row.handovers)
 
 

@@ -39,14 +39,13 @@ def node(number, live, role="host"):
 
 
 def row(network, step, next_end, peer=None, delay_s=0.0, up=True):
-    ends, dests = 2 * len(network.links), len(network.live)
+    ends = 2 * len(network.links)
     if peer is None:
         peer = [number for link in network.links for number in (link.b, link.a)]
     full = lambda value, kind=float: np.full(ends, value, kind)  # noqa: E731
-    paths = np.zeros((dests, dests))
     return Row(
         step, full(delay_s), full(delay_s), full(inf), full(0.0), full(up, bool),
-        np.array(peer, np.int32), np.array(next_end, np.int32), paths, paths,
+        np.array(peer, np.int32), np.array(next_end, np.int32),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pytest
 from emulator.errors import ScenarioError
 from emulator.fabric import network_from
 from emulator.scenario import build_topo, load
+from emulator.schedule.routes import route_delay_s
 from emulator.schedule.timeline import KnotTimeline
 
 SCENARIO = """
@@ -45,18 +46,18 @@ def test_hosts_are_dealt_in_order(tmp_path):
 
 def test_delays_between_hosts(tmp_path):
     built = network(tmp_path)
-    start = row(built, 0)
+    start_s = route_delay_s(row(built, 0), built.live)
     host = {name: index for index, name in enumerate(f"a{i}" for i in range(10))}
     near, far, drifting = (host["a0"], host["a1"]), (host["a0"], host["a4"]), (host["a4"], host["a9"])
-    assert start.path_start_s[near] == pytest.approx(0.004)
-    assert start.path_start_s[far] == pytest.approx(0.044)
-    assert start.path_start_s[drifting] == pytest.approx(0.044)
-    later = row(built, 10)
-    assert later.path_start_s[near] == pytest.approx(0.004)
-    assert later.path_start_s[far] == pytest.approx(0.044)
-    assert later.path_start_s[drifting] == pytest.approx(0.144)
-    assert later.path_end_s[drifting[::-1]] == pytest.approx(0.154)
-    assert np.isfinite(start.path_start_s).all()
+    assert start_s[near] == pytest.approx(0.004)
+    assert start_s[far] == pytest.approx(0.044)
+    assert start_s[drifting] == pytest.approx(0.044)
+    later_s, end_s = (route_delay_s(row(built, 10), built.live, share) for share in (0.0, 1.0))
+    assert later_s[near] == pytest.approx(0.004)
+    assert later_s[far] == pytest.approx(0.044)
+    assert later_s[drifting] == pytest.approx(0.144)
+    assert end_s[drifting[::-1]] == pytest.approx(0.154)
+    assert np.isfinite(start_s).all()
 
 
 def test_rate_and_loss_belong_to_the_access_links(tmp_path):
@@ -70,7 +71,7 @@ def test_rate_and_loss_belong_to_the_access_links(tmp_path):
 
 def test_one_region_needs_no_more_than_hosts(tmp_path):
     built = network(tmp_path, 'topology = "topologies.regions"\n[regions]\nhosts = 4\n')
-    assert row(built, 0).path_start_s[0, 3] == pytest.approx(0.002)
+    assert route_delay_s(row(built, 0), built.live)[0, 3] == pytest.approx(0.002)
 
 
 def test_a_thousand_hosts_are_built_quickly(tmp_path):

@@ -39,9 +39,9 @@ def ring(*peers: int) -> RowRing:
     """Rows in which one node after another is at the far end of the moving link."""
     made = RowRing(6, 4, 2, capacity=4)
     for step, peer in enumerate(peers):
-        zero, paths = np.zeros(6), np.zeros((2, 2))
+        zero = np.zeros(6)
         far = np.array([peer, 0, 2, 1, 0, 3], np.int32)
-        made.put(Row(step, zero, zero, zero, zero, zero == 0, far, np.full((2, 4), -1, np.int32), paths, paths))
+        made.put(Row(step, zero, zero, zero, zero, zero == 0, far, np.full((2, 4), -1, np.int32)))
     return made
 
 
@@ -69,10 +69,10 @@ def test_moves_are_told_once_and_ahead_of_play():
 def test_moves_that_nobody_read_in_time_come_out_at_the_newest_row():
     rows = ring(1, 1)
     moves = Moves(NETWORK, rows, [0, 1])
-    zero, paths = np.zeros(6), np.zeros((2, 2))
+    zero = np.zeros(6)
     for step, peer in enumerate((2, 1, -1, 2, 2, 2), 2):
         far = np.array([peer, 0, 2, 1, 0, 3], np.int32)
-        rows.put(Row(step, zero, zero, zero, zero, zero == 0, far, np.full((2, 4), -1, np.int32), paths, paths))
+        rows.put(Row(step, zero, zero, zero, zero, zero == 0, far, np.full((2, 4), -1, np.int32)))
     assert moves.news() == [Move(14.0, 0, 1, 2)]
 
 

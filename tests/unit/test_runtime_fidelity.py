@@ -96,6 +96,42 @@ def test_remembered_rows_outlive_the_ring():
     assert asked.round_trip("a", "b", 0.5).rtt_s == pytest.approx(0.02 + 2 * PROBE_BITS / RATE_BPS)
 
 
+class Overtaken(RowRing):
+    """A ring whose planner goes on to row `until` while a row that was asked for is being read."""
+
+    rows = None
+    until = -1
+
+    def row(self, step):
+        found = super().row(step)
+        self.go_on()
+        return found
+
+    def go_on(self):
+        while self.latest < self.until:
+            self.put(next(self.rows))
+
+
+@pytest.mark.parametrize(("until", "told"), [(5, True), (8, False)])
+@pytest.mark.parametrize("copying", [False, True])
+def test_a_row_that_is_overwritten_while_it_is_read_tells_nothing(until, told, copying):
+    nodes = (NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2"))
+    links = (LinkSpec("a:x", 0, 1, "x", "x", EndSpec(knots=knots(0.01, 0.02)), EndSpec(knots=knots(0.01, 0.02))),)
+    timeline = KnotTimeline(nodes, links)
+    ring = Overtaken(ends=2, nodes=2, dests=2, capacity=4)
+    ring.rows, ring.until = timeline.rows(0, 12), 4
+    ring.go_on()
+    asked = Asked(Network(nodes, links, timeline), ring)
+    ring.until = until
+    if copying:
+        asked.remember(3)
+    trip = asked.round_trip("a", "b", 3.5)
+    assert (trip is not None) == told
+    if trip is not None:
+        assert trip.rtt_s == pytest.approx(0.0135 + 0.01351 + 2 * PROBE_BITS / RATE_BPS, abs=1e-5)
+    asked.load(3.5, {0: counters(0)})
+
+
 GRANT_S = 0.02
 STEP_S = 0.5
 FLOOR_S = 0.005
@@ -112,7 +148,7 @@ class Granted:
     def rows(self, first, count):
         table = np.array([[-1, 1], [0, -1]], dtype=np.int32)
         peer = np.array([1, 0], dtype=np.int32)
-        delay, paths = np.array([0.015, 0.010]), np.array([[0.0, 0.015], [0.010, 0.0]])
+        delay = np.array([0.015, 0.010])
         rates, none, up = np.array([FAST_BPS, 1e6]), np.zeros(2), np.ones(2, dtype=bool)
         for step in range(first, first + count):
             grants = step * STEP_S + GRANT_S * np.arange(int(STEP_S / GRANT_S) + 1)
@@ -121,7 +157,7 @@ class Granted:
             rate = np.where(t_s - step * STEP_S < STEP_S / 2, FAST_BPS, SLOW_BPS)
             knots = (column[None, :] for column in (t_s, FLOOR_S + wait, rate, t_s * 0, t_s < 1e9))
             fine = FineTables(np.array([len(t_s)], dtype=np.int32), *knots)
-            yield Row(step, delay, delay, rates, none, up, peer, table, paths, paths, (), fine)
+            yield Row(step, delay, delay, rates, none, up, peer, table, (), fine)
 
 
 def granted(capacity=8):

@@ -48,12 +48,11 @@ def network():
 
 def row(step, peer, handovers=()):
     one = np.ones(2)
-    paths = np.full((2, 2), 0.01)
     next_end = np.full((2, 4), -1, dtype=np.int32)
     next_end[1, 0], next_end[0, peer] = 0, 1
     return Row(
         step, one * 0.010, one * 0.020, np.array([1e6, 4e6]), one * 0.0, np.array([True, True]),
-        np.array([peer, 0], dtype=np.int32), next_end, paths, paths, tuple(handovers),
+        np.array([peer, 0], dtype=np.int32), next_end, tuple(handovers),
     )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def test_before_and_after_the_table():
 
 def test_an_end_of_the_timeline_has_its_step_as_segment():
     ends = np.array([0.0, 1.0])
-    row = Row(3, ends, ends + 0.5, ends * 8, ends / 2, ends > 0, *[np.empty(0)] * 4)
+    row = Row(3, ends, ends + 0.5, ends * 8, ends / 2, ends > 0, *[np.empty(0)] * 2)
     assert segment_of_row(row, 1, 0.5) == Segment(1.5, 2.0, 1.0, 1.5, 8.0, 0.5, True)
 
 

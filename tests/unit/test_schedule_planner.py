@@ -74,8 +74,8 @@ class Steps:
             number = np.full(ENDS, float(step))
             end = np.array([[-1, 1], [0, -1]], np.int32) if step % 2 == 0 else np.full((2, 2), -1, np.int32)
             change = (Handover(step * self.step_s, 0, 0, 1),) if step else ()
-            up, peer, paths = np.ones(ENDS, bool), np.array([1, 0], np.int32), np.zeros((2, 2))
-            yield Row(step, number, number, number, number * 0, up, peer, end, paths, paths, change)
+            up, peer = np.ones(ENDS, bool), np.array([1, 0], np.int32)
+            yield Row(step, number, number, number, number * 0, up, peer, end, change)
 
 
 class Planned:

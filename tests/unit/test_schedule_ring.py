@@ -27,8 +27,6 @@ def row(step: int, handovers: tuple[Handover, ...] = ()) -> Row:
         up=np.arange(ENDS) % 2 == 0,
         peer=np.arange(ENDS, dtype=np.int32) + step,
         next_end=np.arange(DESTS * NODES, dtype=np.int32).reshape(DESTS, NODES) + step,
-        path_start_s=np.full((DESTS, DESTS), float(step)),
-        path_end_s=np.full((DESTS, DESTS), step + 0.5),
         handovers=handovers,
     )
 
@@ -90,6 +88,39 @@ def test_a_copy_is_of_one_row_or_none(step: int, by: int):
         copies = ring.copy(step, overtaken(ring, by, columns))
         assert all(np.array_equal(copies[name], getattr(row(step), name)) for name in columns)
     assert ring.latest == 3 + by
+
+
+class Overtaken(RowRing):
+    """A ring whose planner puts `by` rows while somebody copies one."""
+
+    by = 0
+
+    def copy(self, step, columns):
+        return super().copy(step, overtaken(self, self.by, list(columns)))
+
+
+@pytest.mark.parametrize("by", range(7))
+def test_a_copied_row_is_whole_or_not_there(by: int):
+    tables = Fine(np.array([1, 4], np.int32), 6)
+    for fine in (None, tables):
+        ring = Overtaken(ENDS, NODES, DESTS, capacity=4, fine=fine)
+        ring.put(replace(row(0, (Handover(0.0, 2, -1, 3),)), fine=finer([6, 2], 6) if fine else None))
+        ring.by = by
+        if by >= ring.capacity:
+            with pytest.raises(LookupError, match="row 0 is not in the ring"):
+                ring.copied(0)
+            continue
+        copied = ring.copied(0)
+        for step in range(ring.latest + 1, 9):
+            ring.put(row(step))
+        assert all(
+            np.array_equal(getattr(copied, name), getattr(row(0), name))
+            for name in Row.__slots__
+            if name not in ("fine", "handovers")
+        )
+        assert copied.handovers == (Handover(0.0, 2, -1, 3),)
+        for name in FineTables.__slots__ if fine else ():
+            assert np.array_equal(getattr(copied.fine, name), getattr(finer([6, 2], 6), name))
 
 
 def test_a_copy_stays_when_its_row_goes():
@@ -159,9 +190,9 @@ def test_finer_tables_that_do_not_fit_are_refused():
 
 def test_a_network_without_links_or_destinations_has_rows_too():
     ring = RowRing(0, 0, 0, capacity=3)
-    floats, ints, none = np.empty(0), np.empty(0, np.int32), np.empty((0, 0))
+    floats, ints = np.empty(0), np.empty(0, np.int32)
     table = np.empty((0, 0), np.int32)
-    ring.put(Row(0, floats, floats, floats, floats, np.empty(0, bool), ints, table, none, none))
+    ring.put(Row(0, floats, floats, floats, floats, np.empty(0, bool), ints, table))
     assert len(ring.next_end(0)) == 0
 
 
@@ -237,12 +268,12 @@ def test_a_reader_never_takes_a_row_that_is_being_written():
         step = ring.latest - taken % 3  # also rows that are about to go
         try:
             found = ring.row(step)
-            copy = [np.array(getattr(found, name)) for name in ("delay_start_s", "peer", "next_end", "path_start_s")]
+            copy = [np.array(getattr(found, name)) for name in ("delay_start_s", "peer", "next_end", "delay_end_s")]
         except LookupError:
             continue
         if ring.holds(step):
             wanted = row(step)
-            names = ("delay_start_s", "peer", "next_end", "path_start_s")
+            names = ("delay_start_s", "peer", "next_end", "delay_end_s")
             assert all(np.array_equal(got, getattr(wanted, name)) for got, name in zip(copy, names, strict=True))
             taken += 1
     assert os.waitstatus_to_exitcode(status[1]) == 0

@@ -23,7 +23,7 @@ def test_of_parallel_links_the_quickest_and_then_the_lowest_end_is_used():
 def test_no_path_goes_through_a_station():
     edges = arrays((0, 1, 0.001, 0), (1, 2, 0.001, 2), (0, 3, 0.010, 4), (3, 2, 0.010, 6))
     free, _ = least_delay(*edges, 4, np.array([2]))
-    assert path(free, np.array([1, -1, 2, -1, 3, -1, 2]), 0, 0) == [0, 2]
+    assert path(free, np.array([1, -1, 2, -1, 3, -1, 2]), 0, 2, 0) == [0, 2]
     closed, dist = least_delay(*edges, 4, np.array([2]), np.array([False, True, False, False]))
     assert closed[0].tolist() == [4, 2, -1, 6]  # the station itself still reaches its neighbour
     assert dist[0].tolist() == [0.020, 0.001, 0.0, 0.010]
@@ -60,6 +60,7 @@ def test_a_walk_that_ends_early_or_circles_has_no_delay():
     delay = np.array([1.0, 1.0, 1.0, 1.0])
     circle = np.array([[0, 1, -1]], np.int32)
     assert path_delay(circle, head, delay, np.array([2]), np.array([0, 1, 2])).tolist() == [[np.inf, np.inf, 0.0]]
-    assert path(circle, head, 0, 0) == []
+    assert path(circle, head, 0, 2, 0) == []
     short = np.array([[0, -1, -1]], np.int32)
     assert path_delay(short, head, delay, np.array([2]), np.array([0])).tolist() == [[np.inf]]
+    assert path(short, head, 0, 2, 0) == []

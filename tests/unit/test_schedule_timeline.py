@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from emulator.network import EndSpec, Knots, LinkSpec, NodeSpec, Row
+from emulator.schedule.routes import route_delay_s
 from emulator.schedule.timeline import KnotTimeline
 
 
@@ -37,7 +38,7 @@ def test_routes_follow_the_delays():
     rows = list(timeline.rows(0, 3))
     assert [row.step for row in rows] == [0, 1, 2]
     assert [int(row.next_end[1, 0]) for row in rows] == [0, 2, 0]
-    assert [row.path_start_s[0, 1] for row in rows] == pytest.approx([0.010, 0.020, 0.010])
+    assert [route_delay_s(row, range(3))[0, 1] for row in rows] == pytest.approx([0.010, 0.020, 0.010])
     assert rows[1].delay_start_s.tolist() == rows[1].delay_end_s.tolist() == [0.03, 0.03, 0.01, 0.01, 0.01, 0.01]
     assert rows[0].rate_bps.tolist() == [1e6, 1e6, 5e6, 5e6, 5e6, 5e6]
     assert rows[0].loss.tolist() == [0, 0, 0.1, 0.1, 0.1, 0.1]
@@ -47,7 +48,7 @@ def test_routes_follow_the_delays():
 def test_the_two_directions_differ():
     timeline = KnotTimeline(nodes(2), [link(0, 1, Knots.constant(0.010), Knots.constant(0.030))])
     (row,) = timeline.rows(5, 1)
-    assert row.path_start_s == pytest.approx(np.array([[0, 0.010], [0.030, 0]]))
+    assert route_delay_s(row, range(2)) == pytest.approx(np.array([[0, 0.010], [0.030, 0]]))
 
 
 def test_what_is_down_is_not_routed_over():
@@ -58,7 +59,7 @@ def test_what_is_down_is_not_routed_over():
         [[-1, 1], [0, -1]],
     ]
     row = next(timeline.rows(1, 1))
-    assert np.isinf(row.path_end_s[0, 1])
+    assert np.isinf(route_delay_s(row, range(2), 1.0)[0, 1])
     assert not row.up.any()
 
 
@@ -67,7 +68,7 @@ def test_delay_meets_from_step_to_step():
     rows = list(KnotTimeline(nodes(2), [link(0, 1, slope)], step_s=0.5).rows(0, 8))
     for before, after in pairwise(rows):
         assert before.delay_end_s == pytest.approx(after.delay_start_s)
-        assert before.path_end_s == pytest.approx(after.path_start_s)
+        assert route_delay_s(before, range(2), 1.0) == pytest.approx(route_delay_s(after, range(2)))
     assert rows[7].delay_end_s[0] == pytest.approx(0.04)
 
 
@@ -121,4 +122,5 @@ def test_neighbours_are_reached_over_their_link_alone_up_or_down():
         assert row.next_end.tolist() == [[-1, 1, -1, -1], [-1, 2, -1, -1], [-1, -1, -1, -1]]
     for row in KnotTimeline(nodes(3), links, routing="neighbours").rows(0, 5):
         assert row.next_end.tolist() == [[-1, 1, -1], [0, -1, 3], [-1, 2, -1]]
-        assert row.path_start_s == pytest.approx(np.array([[0, 0.02, np.inf], [0.02, 0, 0.01], [np.inf, 0.01, 0]]))
+        wanted_s = np.array([[0, 0.02, np.inf], [0.02, 0, 0.01], [np.inf, 0.01, 0]])
+        assert route_delay_s(row, range(3)) == pytest.approx(wanted_s)

@@ -13,6 +13,7 @@ from emulator.errors import DataError, ScenarioError
 from emulator.fabric import network_from
 from emulator.network import BuildOptions, Network, Row
 from emulator.scenario import build_topo, load
+from emulator.schedule.routes import route_delay_s
 from topologies.wan import Wan, WanTimeline
 from topologies.wan_maps import MAPS, WanMap, csv, from_file
 
@@ -72,12 +73,13 @@ def test_hosts_are_dealt_to_the_sites_in_turn(tmp_path: Path) -> None:
 def test_every_pair_is_as_far_apart_as_was_measured(tmp_path: Path) -> None:
     built = network(tmp_path)
     row, map = first_row(built), MAPS["five-regions"]
+    delays_s = route_delay_s(row, built.live)
     for a in range(7):
         for b in range(7):
             if a != b:
                 nodes, delay_s = walk(built, row, a, b)
                 wanted_s = map.rtt_ms[a % 5][b % 5] / 2e3 or 0.0005
-                assert delay_s == pytest.approx(wanted_s) == pytest.approx(row.path_start_s[a, b])
+                assert delay_s == pytest.approx(wanted_s) == pytest.approx(delays_s[a, b])
                 assert len(nodes) == (3 if a % 5 == b % 5 else 4), "never over a third site, where that is quicker"
     assert map.rtt_ms[1][4] > map.rtt_ms[1][0] + map.rtt_ms[0][4], "from Stockholm to Tokyo it would be"
 
@@ -96,7 +98,7 @@ def test_rate_belongs_to_access_links_and_loss_to_trunks(tmp_path: Path) -> None
 def test_sites_without_a_host_are_left_out(tmp_path: Path) -> None:
     built = network(tmp_path, SCENARIO, "wan.hosts=2", 'wan.sites=["us-west-1", "eu-north-1", "us-east-1"]')
     assert [node.name for node in built.nodes] == ["v0", "v1", "us-west-1", "eu-north-1"]
-    assert first_row(built).path_start_s[0, 1] == pytest.approx(0.16293 / 2)
+    assert route_delay_s(first_row(built), built.live)[0, 1] == pytest.approx(0.16293 / 2)
 
 
 def test_routers_may_be_live_and_are_reached(tmp_path: Path) -> None:
@@ -231,10 +233,11 @@ def test_any_map_is_played_as_it_was_measured(map: WanMap, hosts: int) -> None:
     count = len(map.sites)
     row = next(WanTimeline(table, map, list(range(hosts)), BuildOptions()).rows(7, 1))
     assert row.step == 7
+    delays_s = route_delay_s(row, range(hosts))
     for a in range(hosts):
         for b in range(hosts):
             wanted_s = map.one_way_s(a % count, b % count) or 0.0001
-            assert row.path_start_s[a, b] == pytest.approx(wanted_s if a != b else 0.0)
+            assert delays_s[a, b] == pytest.approx(wanted_s if a != b else 0.0)
 
 
 @given(st.text("ab,0.-#\n ", max_size=60))

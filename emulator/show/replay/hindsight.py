@@ -59,6 +59,10 @@ class RowsAgain:
             self._compute(step)
         return self._rows[step]
 
+    def holds(self, step: int) -> bool:
+        """Whether what was read of a row is of that row: always, for none is written anew."""
+        return True
+
     def _compute(self, step: int) -> None:
         assert self._timeline is not None
         for row in self._timeline.rows(step, 1):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.record.load import Run
+from emulator.schedule.routes import delay_along, path
 
 if TYPE_CHECKING:
     from emulator.network import EndSpec, Network, Row
@@ -46,20 +47,22 @@ class Paths:
 
     def __init__(self, network: Network) -> None:
         self._timeline = network.timeline
-        self._number = {network.nodes[number].name: place for place, number in enumerate(network.live)}
+        self._live = network.live
+        self._place = {network.nodes[number].name: place for place, number in enumerate(self._live)}
         self._row = lru_cache(maxsize=64)(self._computed)
 
     def delay_s(self, sender: str, receiver: str, t_s: float) -> float | None:
         """From one live node to another at a time; None where there is no route, or no such node."""
-        one, other = self._number.get(sender), self._number.get(receiver)
+        one, other = self._place.get(sender), self._place.get(receiver)
         if one is None or other is None or self._timeline is None:
             return None
         step, share = divmod(max(t_s, 0.0) / self._timeline.step_s, 1.0)
         row = self._row(int(step))
-        start_s, end_s = float(row.path_start_s[one, other]), float(row.path_end_s[one, other])
-        if not isfinite(start_s):
+        ends = path(row.next_end, row.peer, other, self._live[other], self._live[one])
+        if not ends and one != other:
             return None
-        return start_s + share * (end_s - start_s) if isfinite(end_s) else start_s
+        delay_s = delay_along(row, ends, share)
+        return delay_s if isfinite(delay_s) else None
 
     def _computed(self, step: int) -> Row:
         assert self._timeline is not None
