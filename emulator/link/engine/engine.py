@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from emulator.errors import EmulationError
 from emulator.link.engine.binding import (
     LATENESS_BUCKETS,
+    TAPS,
     EndFlag,
     EngineDelivery,
     EngineOrder,
@@ -310,13 +311,16 @@ class Engine:
 
     # --- captures -----------------------------------------------------------------------------------------------------
 
-    def open_tap(self, tap: int, room: int, snaplen: int) -> None:
-        """A capture that keeps up to `room` bytes a lane, and of each packet `snaplen`."""
-        code: int = self._library.engine_tap_open(self._engine, tap, room, snaplen)
-        if code:
-            raise EmulationError(f"tap {tap} of {room} bytes a lane cannot be opened (code {code})")
+    def open_tap(self, tap: int, room: int, snaplen: int = 0) -> None:
+        """A capture that keeps up to `room` bytes a lane, and of each packet `snaplen` (0: all)."""
+        if not self._library.engine_tap_open(self._engine, tap, room, snaplen):
+            raise EmulationError(
+                f"capture tap {tap} cannot be opened with {room} bytes a lane; expected a free number below {TAPS}, "
+                "and memory for it"
+            )
 
     def close_tap(self, tap: int) -> None:
+        """Forget a capture. First an order takes it from every link end, and is obeyed."""
         self._library.engine_tap_close(self._engine, tap)
 
     def tap_lost(self, tap: int) -> int:
