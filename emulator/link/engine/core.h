@@ -1,0 +1,387 @@
+/* The engine's own structures, in the order in which a packet meets them: pool, sending half, wheel, receiving half,
+ * lane.
+ *
+ * A lane is one thread's share of the network: the nodes that `lane_of_node` gives it, their ports, the sending halves
+ * of the ends on which they send, and the receiving halves of the ends on which they receive. Invariant: a lane touches
+ * only its own halves; between lanes goes nothing but handovers (handover.c) and, at the begin of a step, sending
+ * halves whose sender has changed (lane.c).
+ */
+#ifndef SKYLOOM_ENGINE_CORE_H
+#define SKYLOOM_ENGINE_CORE_H
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "abi.h"
+
+#define VIRTIO 10u
+#define ETHERNET 14u
+#define LARGEST (65535u + VIRTIO + ETHERNET)
+#define SMALL_BYTES 2064u   /* of a small slot: a full Ethernet frame; not a power of two, so slots do not alias */
+#define LARGE_BYTES 65664u  /* of a large one: a merged segment */
+#define NONE UINT32_MAX     /* no packet */
+#define UNKNOWN (-1)        /* destination that was not looked up */
+#define NOWHERE (-2)        /* destination that nobody has */
+#define RETRY_S 0.01        /* how soon a missing row is asked for again */
+#define PIECE_S 1e-3        /* what a link may take to send one merged segment; a slower one gets it in pieces */
+#define MEMORY_BYTES (256.0 * 1024 * 1024) /* what may wait at one end, whatever its bounds say */
+#define LOOKING_AHEAD_S 1e-3 /* longest time that a packet at a transit node may wait for others */
+
+/* ---- packets (pool.c) ---- */
+
+typedef struct {
+    double at_s;       /* offered, then due */
+    uint8_t *data;
+    uint32_t next, prev; /* in the list that holds it */
+    uint32_t bytes, size; /* in memory with its virtio header; on the wire */
+    int32_t dest, node;  /* route table place; where it arrives */
+    int32_t hops;        /* left, where a transit node has looked (dest is not UNKNOWN) */
+    int32_t end;         /* by which it came, where it waits at a port in memory */
+    uint32_t unused[2];
+} packet;
+
+typedef struct {
+    packet *meta;                       /* apart from the bytes: a hop looks at these 64 bytes only */
+    uint8_t *small, *large;             /* slots; a packet's number is that of its slot, large ones behind small ones */
+    uint32_t *free_small, *free_large;  /* stacks, so that warm memory is used again first */
+    uint32_t small_slots, large_slots;
+    uint32_t small_free, large_free;    /* heights of the stacks */
+    uint32_t small_touched, large_touched; /* slots beyond these have never been used and take no memory */
+} pool;
+
+bool pool_open(pool *p, uint32_t small_slots, uint32_t large_slots);
+void pool_close(pool *p);
+uint32_t pool_take(pool *p, uint32_t bytes); /* a packet with room for so many bytes; NONE: there is none */
+void pool_give(pool *p, uint32_t number);
+uint32_t pool_held(const pool *p, bool large); /* packets in use */
+static inline packet *pool_at(const pool *p, uint32_t number) { return &p->meta[number]; }
+
+typedef struct { uint32_t head, tail; uint32_t count; } list; /* of packets, linked by next and prev */
+
+static inline void list_clear(list *l) { l->head = l->tail = NONE; l->count = 0; }
+
+static inline void list_append(list *l, pool *p, uint32_t number)
+{
+    packet *q = pool_at(p, number);
+    q->next = NONE;
+    q->prev = l->tail;
+    if (l->tail == NONE) l->head = number; else pool_at(p, l->tail)->next = number;
+    l->tail = number;
+    l->count++;
+}
+
+static inline uint32_t list_remove(list *l, pool *p, uint32_t number)
+{
+    packet *q = pool_at(p, number);
+    if (q->prev == NONE) l->head = q->next; else pool_at(p, q->prev)->next = q->next;
+    if (q->next == NONE) l->tail = q->prev; else pool_at(p, q->next)->prev = q->prev;
+    l->count--;
+    return number;
+}
+
+/* Puts `number` behind the packet `after` (NONE: at the head). */
+static inline void list_insert_after(list *l, pool *p, uint32_t after, uint32_t number)
+{
+    packet *q = pool_at(p, number);
+    q->prev = after;
+    q->next = after == NONE ? l->head : pool_at(p, after)->next;
+    if (after == NONE) l->head = number; else pool_at(p, after)->next = number;
+    if (q->next == NONE) l->tail = number; else pool_at(p, q->next)->prev = number;
+    l->count++;
+}
+
+/* ---- timers (wheel.c) ---- */
+
+enum { IDLE, IN_BUCKET, IN_NEAR, IN_FAR };
+
+typedef struct {
+    double at_s;
+    uint32_t next;  /* in its bucket */
+    uint8_t place;  /* IDLE, IN_BUCKET … */
+    uint8_t exact;  /* it leads to a port, so it is met to the microsecond */
+    uint16_t unused;
+} timer;
+
+typedef struct { double at_s; uint32_t id, unused; } wake; /* of wakes of one time the lower id comes first */
+typedef struct { wake *of; uint32_t count, room; } heap;
+
+#define TICKS 16384         /* buckets */
+#define TICKS_PER_S 32768.0 /* of 30.5 us: half a second in all */
+
+typedef struct {
+    timer **timers;         /* by id; id = 2 end + half */
+    uint32_t *bucket;       /* head of each bucket's chain */
+    uint64_t *some;         /* a bit a bucket: it is not empty */
+    int64_t tick;           /* of what has moved into `near`; later ticks are in buckets, or beyond them in `far` */
+    heap near, far;
+    uint32_t in_buckets;
+} wheel;
+
+bool heap_add(heap *h, double at_s, uint32_t id);
+void heap_drop(heap *h); /* its first */
+
+bool wheel_open(wheel *w, uint32_t ids);
+void wheel_close(wheel *w);
+/* Sets the timer `id`, or moves it to an earlier time; a timer that is set for an earlier time already stays. */
+bool wheel_set(wheel *w, uint32_t id, double at_s); /* false: no memory for it */
+void wheel_unset(wheel *w, uint32_t id);
+/* Takes the first timer that is due by `until_s` (strictly before it where `before`); its id, or NONE. */
+uint32_t wheel_take(wheel *w, double until_s, bool before, double *at_s);
+double wheel_next_s(wheel *w); /* time of the first timer, inf where none is set */
+/* When to wake: the first exact timer, or any other + slack_s. `exact`: it is an exact one. */
+double wheel_wake_s(wheel *w, double slack_s, bool *exact);
+
+/* ---- random streams and effects (random.c, effects.c) ---- */
+
+typedef struct { uint32_t state[624]; uint32_t index; } stream;
+
+void stream_seed(stream *s, const uint8_t *label, uint32_t bytes); /* as Python's random.Random(str) */
+double stream_next(stream *s);                                     /* as random.Random.random() */
+
+enum { STREAM_LOSS, STREAM_BURST, STREAM_DUPLICATE, STREAM_CORRUPT, STREAM_JITTER, STREAMS };
+
+typedef struct {
+    stream *of[STREAMS]; /* made when first drawn from */
+    bool bad;            /* state of the Gilbert-Elliott chain */
+} chain;
+
+typedef struct { uint32_t number; double jitter_s; } copy;
+
+/* ---- link ends ---- */
+
+enum { HAS_BOUNDS = 1, COUNTS_PACKETS = 2, PER_PACKET = 4, OVERTAKES = 8, RUNNING = 16, KEEPS = 32, RANDOM = 64,
+       HELD = 128, LOSSY = 256 };
+
+/* The sending half: queue, transmitter, loss. The packet at the head of `queue` sits in the transmitter and is apart
+ * from the queue's bounds; `left` of its bytes are still to be sent at `since_s`. */
+typedef struct {
+    timer timer;
+    double departs_s;          /* when the head leaves, if the values of now last; inf: nothing leaves */
+    double stop_s;             /* until when the values below hold */
+    double base_s, slope;      /* delay of a departure at t: base_s + slope t */
+    double pace;               /* seconds a byte; 0: no rate */
+    double idle_s, last_s;     /* last departure, last arrival */
+    list queue;
+    int32_t peer;              /* node that receives */
+    uint32_t taps;
+    uint16_t flags;
+    uint8_t toll;              /* hops that leaving costs */
+    double waiting_bytes;      /* without the head */
+    double left, since_s;
+    double queue_pace;         /* the last pace that was finite: what waiting is reckoned with */
+    double loss;
+    chain *chain;
+} sending;
+
+/* The receiving half: what is in flight, in the order in which it is due. */
+typedef struct {
+    timer timer;
+    list flight;
+    int32_t port; /* place of the port that always receives; -1: ask the node */
+} receiving;
+
+typedef struct { /* what orders set on an end */
+    uint32_t given; /* VALUE_* */
+    bool up, held;
+    uint32_t taps;
+    double rate_bps, delay_s, loss;
+} override;
+
+/* ---- schedule (schedule.c) ---- */
+
+typedef struct {
+    double start_s, stop_s, delay_start_s, delay_end_s, rate_bps, loss;
+    bool up;
+    int32_t peer;
+    double until_s; /* until when all of it is known to hold */
+    uint8_t toll;
+} holds;
+
+typedef struct { /* a lane's view of the rows */
+    int64_t step;          /* that `row` shows; -1: none yet */
+    const uint8_t *row;
+    const int32_t *routes; /* dests x nodes, of the playing step */
+    int64_t routes_step;   /* step of `routes`; -1: none yet */
+    double stop_s;         /* until when `routes` hold */
+    int32_t *fixed;        /* a copy of the first routes, where they hold for the whole run */
+    double slack_s;        /* how late a packet may be passed on by a transit node and still be in time at the next */
+    int64_t late;
+} rows;
+
+/* ---- lane ---- */
+
+typedef struct { _Atomic uint64_t written, read; uint8_t *bytes; uint64_t room; } byte_ring; /* one writer, one reader */
+
+bool byte_ring_open(byte_ring *r, uint64_t room);
+void byte_ring_close(byte_ring *r);
+/* Room for a record of so many bytes, in one piece; NULL: full. `byte_ring_done` hands it to the reader. */
+uint8_t *byte_ring_begin(byte_ring *r, uint64_t bytes);
+void byte_ring_done(byte_ring *r, uint64_t bytes);
+const uint8_t *byte_ring_peek(byte_ring *r, uint64_t *bytes); /* the oldest record; NULL: none */
+void byte_ring_drop(byte_ring *r, uint64_t bytes);
+
+typedef struct { /* of one lane for one capture; records are a tap_record and the packet's bytes */
+    byte_ring ring;
+    _Atomic int64_t lost;
+    uint32_t cut; /* bytes of each packet that are kept, virtio header included */
+    _Atomic bool open;
+} tap;
+
+typedef struct { double left_s; uint32_t mark, kept, original, unused; } tap_record;
+
+typedef struct { double tokens, at_s; } allowance; /* of ICMP answers of one node */
+
+typedef struct { /* way to one transit node, for one step */
+    int32_t node;
+    int64_t step;
+    int32_t *next_end; /* by node; -1: no way */
+} tree;
+
+#define TREES 32      /* transit nodes that may be talked to in one step */
+#define ORDERS 16384  /* in the ring of one lane */
+
+typedef struct lane {
+    engine *e;
+    int index;
+    pool pool;
+    wheel wheel;
+    receiving *received;   /* by end */
+    double *received_cells;
+    override **overrides;  /* by end; NULL: none */
+    rows rows;
+    bool overrides_changed;     /* since `rows.slack_s` was worked out */
+    allowance *allowances; /* by node, made with the first answer */
+    tree trees[TREES];
+    double *tree_cost;     /* by node, for making a tree; so are those below */
+    int32_t *tree_ends, *tree_first, *tree_sender;
+    heap tree_heap;
+    byte_ring *inbox;      /* by lane that writes */
+    _Atomic(tap *) taps[TAPS];
+    uint32_t tapped;       /* packets, to take the time of some */
+    engine_order *orders;
+    _Atomic int64_t ordered, obeyed;
+    _Atomic bool stopped;
+    engine_lane_report report;
+    _Atomic int64_t turn_max_ns;
+    list out;              /* packets at ports in memory; `node` is then the port's place */
+    /* real time */
+    int epoll, wake_fd;
+    _Atomic int64_t sleeps_until_ns; /* scenario time for which it sleeps; INT64_MIN: it is awake */
+    double now_s;          /* of this turn */
+    double t0_s;
+    double early_s, spin_left_s, spin_at_s, spun_until_s;
+    double interval_cpu_s; /* time of its thread at the begin of the interval */
+    double woken_s, woken_cpu_s; /* when it woke last, and the time that its thread had had by then */
+    double overslept_s, capture_s; /* lag of this waking: what the scheduler and captures took */
+    uint8_t *scratch;      /* LARGE_BYTES */
+} lane;
+
+struct engine {
+    engine_config config;
+    sending *sent;         /* by end */
+    int32_t *sent_lane;    /* by end: the lane of its sender */
+    uint8_t *exact;        /* by end: its packets go to a port, or they might */
+    int32_t *leaves_transit; /* ends on which a transit node sends, or may */
+    int32_t leaves_transit_count;
+    double knots_shortest_s; /* shortest delay of those of them that follow knots */
+    int32_t *port_of_end, *shared_port; /* by end, by node; -1: none */
+    uint32_t *hash;        /* open addressing: place in config.address, NONE */
+    uint32_t hash_mask;
+    bool mobile;           /* some links are moving */
+    bool realtime;         /* `engine_run` plays it: ports have descriptors */
+    lane *lanes;
+    int order_fd;
+    _Atomic int gate;
+    bool threaded;         /* `engine_play` plays each lane in a thread of its own */
+    /* meeting of all lanes at the begin of a step */
+    _Atomic int64_t met_step;
+    _Atomic int32_t met_count;
+};
+
+static inline bool flag(const engine *e, int32_t end, uint32_t which) { return (e->config.end[end].flags & which) != 0; }
+static inline double *sent_cells(const engine *e, int32_t end) { return e->config.sent + (size_t)end * SENT_CELLS; }
+static inline double *received_cells(const lane *l, int32_t end) { return l->received_cells + (size_t)end * RECEIVED_CELLS; }
+
+/* schedule.c */
+void schedule_open(lane *l);
+void schedule_at(lane *l, int32_t end, double t_s, holds *out);
+void routes_move(lane *l, double t_s); /* bring `rows.routes` to the step of t_s */
+void slack_update(lane *l);
+
+/* sending.c; `t_s` may not fall from call to call */
+void sending_open(engine *e, int32_t end);
+void sending_offer(lane *l, int32_t end, uint32_t number, double t_s);
+void sending_play(lane *l, int32_t end, double t_s);    /* its timer has come */
+void sending_advance(lane *l, int32_t end, double t_s);
+void sending_reload(lane *l, int32_t end, double t_s);  /* overrides, taps or the schedule have changed */
+void sending_wake(lane *l, int32_t end);                /* set its timer */
+
+/* effects.c */
+int effects_copies(lane *l, int32_t end, uint32_t number, double loss, copy out[2]); /* how many survive */
+
+/* receiving.c */
+void receiving_add(lane *l, int32_t end, uint32_t number);
+void receiving_play(lane *l, int32_t end, double due_s, double until_s, bool before);
+
+/* handover.c */
+void hand_over(lane *l, int32_t end, uint32_t number);  /* a packet that has left `end`; at_s is its due time */
+bool handovers_take(lane *l);                           /* whether there were any */
+
+/* What has not left the queue of `end` moves from one lane to another: its sender has changed. */
+void sending_move(engine *e, int32_t end, lane *from, lane *to, double t_s);
+
+/* forward.c, trees.c */
+void forward(lane *l, int32_t end, uint32_t number);    /* a packet at a transit node, come by `end` */
+bool hash_open(engine *e);
+int32_t destination_of(const engine *e, const uint8_t *data, uint32_t bytes);
+int32_t route(lane *l, int32_t dest, int32_t node, double t_s);
+int32_t tree_route(lane *l, int32_t target, int32_t node, double t_s);
+
+/* packet.c: nothing here trusts lengths */
+int packet_version(const uint8_t *data, uint32_t bytes, uint32_t ip);         /* 4, 6, or 0 */
+const uint8_t *packet_destination(const uint8_t *data, uint32_t bytes, int *family); /* NULL: none */
+const uint8_t *packet_source(const uint8_t *data, uint32_t bytes, int *family);
+bool address_is_group(const uint8_t *address, int family);
+int packet_hop_limit(const uint8_t *data, uint32_t bytes);
+void packet_set_hop_limit(uint8_t *data, uint32_t bytes, int hops);
+uint32_t packet_wire_size(const uint8_t *data, uint32_t bytes, uint32_t ip);
+uint32_t packet_segment(const uint8_t *data, uint32_t bytes, uint32_t ip, uint32_t *headers); /* payload bytes; 0 */
+uint32_t packet_segments(const uint8_t *data, uint32_t bytes, uint32_t ip); /* how many; 1 where it is not merged */
+uint32_t packet_cut(const uint8_t *data, uint32_t bytes, uint32_t ip, uint32_t first, uint32_t count, uint8_t *out);
+uint32_t packet_complete(uint8_t *data, uint32_t bytes); /* its checksum, where that is still partial */
+bool packet_flip(uint8_t *data, uint32_t bytes, uint32_t ip, double where); /* a bit behind its IP header */
+uint32_t sum16(const uint8_t *data, uint32_t bytes, uint32_t start);
+
+/* icmp.c */
+uint32_t icmp_error(const uint8_t *data, uint32_t bytes, const uint8_t *node, int family, bool expired, int hops,
+                    uint8_t *out);                          /* bytes of the answer; 0: none may be sent */
+uint32_t icmp_echo_reply(const uint8_t *data, uint32_t bytes, uint8_t *out);
+bool allowance_take(allowance *a, double t_s);
+
+/* ports.c */
+bool port_write(lane *l, int32_t port, int32_t end, uint32_t number); /* false: refused */
+bool port_read(lane *l, int32_t port);                                /* whether there was something */
+
+/* taps.c */
+static inline uint32_t taps_of(const lane *l, int32_t end) { return l->overrides[end] ? l->overrides[end]->taps : 0; }
+void taps_close(lane *l);
+void tap_packet(lane *l, uint32_t taps, int32_t end, int cause, double left_s, const packet *q);
+
+/* loop.c */
+double lane_now_s(const lane *l);
+double thread_cpu_s(void);
+
+/* lane.c */
+bool lane_open(engine *e, lane *l, int index);
+void lane_close(lane *l);
+uint64_t lane_play(lane *l, double until_s, bool before, uint64_t most); /* timers; returns how many */
+void lane_obey(lane *l, const engine_order *order, double t_s);
+void step_change(engine *e, int64_t step);  /* all lanes have played to its begin: give sending halves to new owners */
+double step_begin_s(const engine *e, int64_t step);
+
+static inline uint32_t sending_id(int32_t end) { return 2 * (uint32_t)end; }
+static inline uint32_t receiving_id(int32_t end) { return 2 * (uint32_t)end + 1; }
+
+#endif

@@ -1,0 +1,151 @@
+/* What crosses between lanes: packets that have left an end whose far node belongs to another lane.
+ *
+ * A message is an engine_handover with the instant at which the packet is due, and the packet's bytes; so the time for
+ * handing over is the link's whole delay. Invariant: messages of one end arrive in the order in which it sent them.
+ */
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core.h"
+
+/* ---- ring of records: 8 bytes of length, then the record; one that would pass the end begins anew at the front ---- */
+
+#define SKIP UINT64_MAX
+
+static uint64_t padded(uint64_t bytes) { return (bytes + 15) & ~7ull; }
+
+bool byte_ring_open(byte_ring *r, uint64_t room)
+{
+    memset(r, 0, sizeof *r);
+    r->room = (room + 4095) & ~4095ull;
+    r->bytes = mmap(NULL, r->room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (r->bytes == MAP_FAILED) r->bytes = NULL;
+    return r->bytes != NULL;
+}
+
+void byte_ring_close(byte_ring *r)
+{
+    if (r->bytes) munmap(r->bytes, r->room);
+    r->bytes = NULL;
+}
+
+uint8_t *byte_ring_begin(byte_ring *r, uint64_t bytes)
+{
+    uint64_t written = atomic_load_explicit(&r->written, memory_order_relaxed);
+    uint64_t read = atomic_load_explicit(&r->read, memory_order_acquire);
+    uint64_t need = padded(bytes), place = written % r->room, rest = r->room - place;
+    uint64_t skipped = need > rest ? rest : 0;
+    if (need > r->room || written + skipped + need - read > r->room) return NULL;
+    if (skipped) {
+        memcpy(r->bytes + place, &(uint64_t){SKIP}, 8);
+        atomic_store_explicit(&r->written, written + skipped, memory_order_release);
+        place = 0;
+    }
+    memcpy(r->bytes + place, &bytes, 8);
+    return r->bytes + place + 8;
+}
+
+void byte_ring_done(byte_ring *r, uint64_t bytes)
+{
+    uint64_t written = atomic_load_explicit(&r->written, memory_order_relaxed);
+    atomic_store_explicit(&r->written, written + padded(bytes), memory_order_release);
+}
+
+const uint8_t *byte_ring_peek(byte_ring *r, uint64_t *bytes)
+{
+    for (;;) {
+        uint64_t read = atomic_load_explicit(&r->read, memory_order_relaxed);
+        if (read == atomic_load_explicit(&r->written, memory_order_acquire)) return NULL;
+        uint64_t place = read % r->room;
+        memcpy(bytes, r->bytes + place, 8);
+        if (*bytes != SKIP) return r->bytes + place + 8;
+        atomic_store_explicit(&r->read, read + r->room - place, memory_order_release);
+    }
+}
+
+void byte_ring_drop(byte_ring *r, uint64_t bytes)
+{
+    uint64_t read = atomic_load_explicit(&r->read, memory_order_relaxed);
+    atomic_store_explicit(&r->read, read + padded(bytes), memory_order_release);
+}
+
+/* ---- handing over ---- */
+
+static void wake_lane(lane *to, double due_s)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* our record is seen, or we see that it sleeps */
+    int64_t until_ns = atomic_load_explicit(&to->sleeps_until_ns, memory_order_relaxed);
+    if (until_ns != INT64_MIN && due_s * 1e9 < (double)until_ns) {
+        uint64_t one = 1;
+        if (write(to->wake_fd, &one, 8) < 0) return; /* it is full, so the lane will wake */
+    }
+}
+
+void hand_over(lane *l, int32_t end, uint32_t number)
+{
+    engine *e = l->e;
+    packet *q = pool_at(&l->pool, number);
+    int32_t to = e->config.lane_of_node[q->node];
+    if (to == l->index) {
+        receiving_add(l, end, number);
+        return;
+    }
+    engine_handover message = {q->at_s, end, q->node, q->dest, q->hops, q->size, q->bytes};
+    byte_ring *ring = &e->lanes[to].inbox[l->index];
+    uint64_t bytes = sizeof message + q->bytes;
+    uint8_t *at;
+    while (!(at = byte_ring_begin(ring, bytes))) {
+        if (e->realtime) { /* the other lane does not keep up */
+            sent_cells(e, end)[SENT_DROP_OVERLOAD] += 1.0;
+            pool_give(&l->pool, number);
+            return;
+        }
+        if (!e->threaded) handovers_take(&e->lanes[to]);
+        else if (!handovers_take(l)) sched_yield();
+    }
+    memcpy(at, &message, sizeof message);
+    memcpy(at + sizeof message, q->data, q->bytes);
+    byte_ring_done(ring, bytes);
+    l->report.handed_over++;
+    pool_give(&l->pool, number);
+    if (e->realtime) wake_lane(&e->lanes[to], message.due_s);
+}
+
+static void receive(lane *l, const uint8_t *record)
+{
+    engine_handover m;
+    memcpy(&m, record, sizeof m);
+    uint32_t number = pool_take(&l->pool, m.bytes);
+    if (number == NONE) {
+        received_cells(l, m.end)[RECEIVED_DROP_REFUSED] += 1.0;
+        return;
+    }
+    packet *q = pool_at(&l->pool, number);
+    memcpy(q->data, record + sizeof m, m.bytes);
+    q->at_s = m.due_s;
+    q->bytes = m.bytes;
+    q->size = m.size;
+    q->dest = m.dest;
+    q->hops = m.hops;
+    q->node = m.node;
+    if (l->e->realtime && m.due_s < l->now_s) l->report.late_handovers++;
+    receiving_add(l, m.end, number);
+}
+
+bool handovers_take(lane *l)
+{
+    bool some = false;
+    for (int from = 0; from < l->e->config.lanes; from++) {
+        if (from == l->index) continue;
+        uint64_t bytes;
+        const uint8_t *record;
+        while ((record = byte_ring_peek(&l->inbox[from], &bytes))) {
+            receive(l, record);
+            byte_ring_drop(&l->inbox[from], bytes);
+            some = true;
+        }
+    }
+    return some;
+}

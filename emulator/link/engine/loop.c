@@ -1,0 +1,287 @@
+/* A lane in real time: turns that give out what is due, obey orders, read ports, and sleep until there is more.
+ *
+ * Invariant: an order that was sent before a packet is obeyed before that packet is read. While due packets lag by more
+ * than LAG_S ports are not read: the kernel drops and counts what its queues cannot hold, and nothing is late by seconds.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core.h"
+
+#define LAG_S 2e-3
+#define PLAY_BATCH 2048       /* timers between two looks at orders and ports */
+#define EVENTS 64
+#define LONGEST_SLEEP_S 0.05  /* figures of itself are brought up to date so often */
+#define SPIN_SHARE 0.05       /* of a core, spent awake before deliveries to ports */
+#define SPIN_INTERVAL_S 0.25
+#define SPIN_MOST_S 250e-6
+#define REALTIME_SHARE 0.8    /* of a core in an interval; a lane that takes more leaves the real-time class */
+
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+
+double lane_now_s(const lane *l)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9 - l->t0_s;
+}
+
+double thread_cpu_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- scheduling ---- */
+
+struct sched_attributes { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period; };
+
+/* A slice of 100 us (Linux 6.12 and later; older kernels ignore it) lets a waking thread come sooner. */
+static void be_prompt(void)
+{
+    struct sched_attributes a = {.size = sizeof a, .policy = SCHED_OTHER, .nice = getpriority(PRIO_PROCESS, 0), .runtime = 100000};
+    syscall(SYS_sched_setattr, 0, &a, 0);
+    prctl(PR_SET_TIMERSLACK, 1UL);
+}
+
+static bool set_class(int policy, int priority)
+{
+    struct sched_param p = {.sched_priority = priority};
+    return syscall(SYS_sched_setscheduler, 0, policy | SCHED_RESET_ON_FORK, &p) == 0;
+}
+
+static void leave_realtime(lane *l)
+{
+    if (!l->report.realtime) return;
+    set_class(SCHED_OTHER, 0);
+    be_prompt();
+    l->report.realtime = 0;
+}
+
+/* ---- turns ---- */
+
+static void obey_orders(lane *l)
+{
+    int64_t done = atomic_load_explicit(&l->obeyed, memory_order_relaxed);
+    int64_t ordered = atomic_load_explicit(&l->ordered, memory_order_acquire);
+    if (done == ordered) return;
+    while (done < ordered) lane_obey(l, &l->orders[done++ % ORDERS], lane_now_s(l));
+    if (l->overrides_changed) slack_update(l);
+    l->report.obeyed = done;
+    atomic_store(&l->obeyed, done);
+    eventfd_write(l->e->order_fd, 1);
+}
+
+/* The begin of a step, where links move between lanes: each waits for the others, and the last gives senders their new
+ * owners. */
+static void meet(lane *l, int64_t step)
+{
+    engine *e = l->e;
+    lane_play(l, step_begin_s(e, step), true, UINT64_MAX);
+    if (atomic_fetch_add(&e->met_count, 1) + 1 == e->config.lanes) {
+        for (int n = 0; n < e->config.lanes; n++) handovers_take(&e->lanes[n]);
+        step_change(e, step);
+        atomic_store(&e->met_count, 0);
+        atomic_store(&e->met_step, step);
+        return;
+    }
+    while (atomic_load(&e->met_step) < step && !atomic_load(&l->stopped)) {
+        struct timespec nap = {0, 20000};
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+    }
+}
+
+static double next_meeting_s(const lane *l)
+{
+    const engine *e = l->e;
+    if (e->config.lanes == 1 || !e->mobile || !e->config.ring) return INFINITY;
+    int64_t step = atomic_load(&e->met_step) + 1;
+    return step ? step_begin_s(e, step) : -INFINITY;
+}
+
+typedef struct {
+    struct epoll_event events[EVENTS];
+    int count, gate_fd;
+    bool gate; /* an order waits in the control socket */
+} ready;
+
+enum { GATE = -1, WOKEN = -2 };
+
+static void look(lane *l, ready *r)
+{
+    r->gate = false;
+    r->count = epoll_wait(l->epoll, r->events, EVENTS, 0);
+    for (int n = 0; n < r->count; n++) {
+        int32_t place = (int32_t)r->events[n].data.u64;
+        if (place == GATE) r->gate = true;
+        if (place == WOKEN) {
+            eventfd_t value;
+            eventfd_read(l->wake_fd, &value);
+        }
+    }
+    if (atomic_load(&l->e->gate)) r->gate = true; /* or it is just being handed over */
+}
+
+static bool read_ports(lane *l, const ready *r)
+{
+    bool some = false;
+    for (int n = 0; n < r->count; n++) {
+        int32_t place = (int32_t)r->events[n].data.u64;
+        if (place >= 0) some |= port_read(l, place);
+    }
+    return some;
+}
+
+static void note_self(lane *l, double now_s)
+{
+    engine_lane_report *r = &l->report;
+    double cpu_s = thread_cpu_s();
+    r->cpu_s = cpu_s;
+    r->now_s = now_s;
+    r->late_rows = l->rows.late;
+    r->pool_small = pool_held(&l->pool, false);
+    r->pool_large = pool_held(&l->pool, true);
+    l->woken_s = now_s;
+    l->woken_cpu_s = cpu_s;
+    if (now_s - l->spin_at_s < SPIN_INTERVAL_S) return;
+    if (cpu_s - l->interval_cpu_s > REALTIME_SHARE * (now_s - l->spin_at_s)) leave_realtime(l);
+    l->spin_left_s = SPIN_SHARE * SPIN_INTERVAL_S;
+    l->spin_at_s = now_s;
+    l->interval_cpu_s = cpu_s;
+}
+
+static void wait_until(lane *l, double seconds)
+{
+    struct epoll_event event;
+    int64_t whole = (int64_t)seconds;
+    struct { int64_t seconds, nanoseconds; } timeout = {whole, (int64_t)((seconds - (double)whole) * 1e9)};
+    if (syscall(SYS_epoll_pwait2, l->epoll, &event, 1, &timeout, NULL, 0) < 0 && errno == ENOSYS)
+        epoll_wait(l->epoll, &event, 1, (int)(seconds * 1e3)); /* before Linux 5.11: up to a millisecond early, then awake */
+}
+
+/* Sleeps until something is due or readable: a little less before deliveries to ports, with the rest spent awake. */
+static void sleep_now(lane *l, double now_s, double meeting_s)
+{
+    bool exact;
+    double until_s = wheel_wake_s(&l->wheel, l->rows.slack_s, &exact);
+    if (meeting_s < until_s) until_s = meeting_s;
+    if (now_s + LONGEST_SLEEP_S < until_s) {
+        until_s = now_s + LONGEST_SLEEP_S;
+        exact = false;
+    }
+    double early_s = exact && l->spin_left_s > 0.0 ? l->early_s : 0.0;
+    if (until_s - now_s <= early_s) {
+        if (until_s != l->spun_until_s && until_s > now_s) {
+            l->spun_until_s = until_s;
+            l->spin_left_s -= until_s - now_s;
+        }
+        return;
+    }
+    if (l->e->config.lanes > 1) {
+        atomic_store(&l->sleeps_until_ns, (int64_t)(until_s * 1e9));
+        atomic_thread_fence(memory_order_seq_cst);
+        if (handovers_take(l)) {
+            atomic_store(&l->sleeps_until_ns, INT64_MIN);
+            return;
+        }
+    }
+    wait_until(l, until_s - early_s - now_s);
+    atomic_store(&l->sleeps_until_ns, INT64_MIN);
+    double woken_s = lane_now_s(l);
+    l->report.wakeups++;
+    l->report.slept_s += woken_s - now_s;
+    l->overslept_s = woken_s > until_s ? woken_s - until_s : 0.0;
+    l->capture_s = 0.0;
+    note_self(l, woken_s);
+    if (early_s > 0.0) { /* follow the time that waking up takes, so that some 9 of 10 wakings are in time */
+        double over_s = woken_s - (until_s - early_s);
+        if (over_s > early_s) l->early_s = early_s * 1.18 + 1e-6 < SPIN_MOST_S ? early_s * 1.18 + 1e-6 : SPIN_MOST_S;
+        else if (over_s >= 0.0) l->early_s = early_s * 0.98 > 5e-6 ? early_s * 0.98 : 5e-6;
+    }
+}
+
+static void turn_ended(lane *l, double began_s, double now_s)
+{
+    int64_t took_ns = (int64_t)((now_s - began_s) * 1e9);
+    int64_t longest_ns = atomic_load_explicit(&l->turn_max_ns, memory_order_relaxed);
+    while (took_ns > longest_ns && !atomic_compare_exchange_weak(&l->turn_max_ns, &longest_ns, took_ns)) {}
+    if (++l->report.turns % 64 == 0 && now_s - l->report.now_s > LONGEST_SLEEP_S) note_self(l, now_s);
+}
+
+static void play(lane *l, ready *r)
+{
+    while (!atomic_load_explicit(&l->stopped, memory_order_relaxed)) {
+        double now_s = l->now_s = lane_now_s(l), meeting_s = next_meeting_s(l);
+        if (now_s >= meeting_s) {
+            meet(l, atomic_load(&l->e->met_step) + 1);
+            continue;
+        }
+        bool crowded = lane_play(l, now_s, false, PLAY_BATCH) == PLAY_BATCH;
+        bool busy = crowded;
+        if (l->e->config.lanes > 1) busy |= handovers_take(l);
+        look(l, r);
+        obey_orders(l);
+        bool lagging = crowded && wheel_next_s(&l->wheel) < lane_now_s(l) - LAG_S;
+        if (r->gate) {
+            sched_yield(); /* it is a matter of microseconds */
+            busy = true;
+        } else if (!lagging) {
+            busy |= read_ports(l, r);
+        }
+        double after_s = lane_now_s(l);
+        if (lagging) l->report.overloaded_s += after_s - now_s;
+        turn_ended(l, now_s, after_s);
+        if (!busy) sleep_now(l, after_s, meeting_s);
+    }
+}
+
+/* ---- begin and end ---- */
+
+static bool watch(lane *l, int fd, int32_t place)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)(int64_t)place};
+    return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static bool watch_all(lane *l, int gate_fd)
+{
+    const engine_config *c = &l->e->config;
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (l->epoll < 0 || !watch(l, l->wake_fd, WOKEN)) return false;
+    if (gate_fd >= 0 && !watch(l, gate_fd, GATE)) return false;
+    for (int32_t n = 0; n < c->ports; n++)
+        if (c->port[n].fd >= 0 && c->lane_of_node[c->port[n].node] == l->index && !watch(l, c->port[n].fd, n)) return false;
+    return true;
+}
+
+int engine_run(engine *e, int index, int64_t t0_ns, int gate_fd, int realtime)
+{
+    lane *l = &e->lanes[index];
+    l->t0_s = (double)t0_ns * 1e-9;
+    l->now_s = l->woken_s = l->spin_at_s = lane_now_s(l);
+    l->spin_left_s = SPIN_SHARE * SPIN_INTERVAL_S;
+    int status = watch_all(l, gate_fd) ? 0 : errno;
+    if (!status) {
+        be_prompt();
+        if (realtime) l->report.realtime = set_class(SCHED_FIFO, 1);
+        ready r = {.gate_fd = gate_fd};
+        note_self(l, l->now_s);
+        play(l, &r);
+        note_self(l, lane_now_s(l));
+    }
+    leave_realtime(l);
+    if (l->epoll >= 0) close(l->epoll);
+    l->epoll = -1;
+    return status;
+}

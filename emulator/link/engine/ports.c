@@ -1,0 +1,119 @@
+/* Ports: where packets enter and leave the engine, by a TUN or TAP descriptor with IFF_VNET_HDR, or in memory.
+ *
+ * Invariant: a port gives and takes whole packets with their virtio header in front, and never blocks; a packet that
+ * the kernel refuses is counted where it should have arrived.
+ */
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core.h"
+
+#define BATCH 64 /* packets that one port may bring in one turn */
+#define LATE_S 1e-3
+
+static void count_late(lane *l, double late_s)
+{
+    engine_lane_report *r = &l->report;
+    double octaves = late_s * 1048576.0; /* of 2^-20 s */
+    if (late_s > r->lateness_max_s) r->lateness_max_s = late_s;
+    if (!(octaves > 1.0)) {
+        r->lateness[0]++;
+        return;
+    }
+    int exponent, bucket;
+    double mantissa = frexp(octaves, &exponent);
+    bucket = exponent * 8 + (int)((mantissa * 2.0 - 1.0) * 8) - 7;
+    r->lateness[bucket < LATENESS_BUCKETS ? bucket : LATENESS_BUCKETS - 1]++;
+    r->lateness_sum_s += late_s;
+    if (late_s < LATE_S) return;
+    /* What made it late: the core that the lane did not get, captures, and for the rest the lane's own work. */
+    double kept_s = lane_now_s(l) - l->woken_s - (thread_cpu_s() - l->woken_cpu_s);
+    double scheduler_s = l->overslept_s + (kept_s > 0.0 ? kept_s : 0.0);
+    if (scheduler_s > late_s) scheduler_s = late_s;
+    double capture_s = l->capture_s < late_s - scheduler_s ? l->capture_s : late_s - scheduler_s;
+    r->late_packets++;
+    r->late_scheduler_s += scheduler_s;
+    r->late_capture_s += capture_s;
+    r->late_engine_s += late_s - scheduler_s - capture_s;
+}
+
+bool port_write(lane *l, int32_t port, int32_t end, uint32_t number)
+{
+    packet *q = pool_at(&l->pool, number);
+    int fd = l->e->config.port[port].fd;
+    if (q->dest != UNKNOWN) packet_set_hop_limit(q->data, q->bytes, q->hops);
+    if (fd < 0) {
+        list_append(&l->out, &l->pool, number);
+        return true;
+    }
+    if (write(fd, q->data, q->bytes) < 0) return false; /* the interface is down, or it is no packet */
+    double late_s = lane_now_s(l) - q->at_s, *cells = received_cells(l, end);
+    cells[RECEIVED_LATE_SUM_S] += late_s;
+    if (late_s > cells[RECEIVED_LATE_MAX_S]) cells[RECEIVED_LATE_MAX_S] = late_s;
+    count_late(l, late_s);
+    pool_give(&l->pool, number);
+    return true;
+}
+
+/* A packet from a live satellite's shared port: its end is found by its destination. */
+static void downlink(lane *l, int32_t node, uint32_t number, double now_s)
+{
+    packet *q = pool_at(&l->pool, number);
+    if (now_s >= l->rows.stop_s) routes_move(l, now_s);
+    q->dest = destination_of(l->e, q->data, q->bytes);
+    q->hops = packet_hop_limit(q->data, q->bytes);
+    int32_t end = route(l, q->dest, node, now_s);
+    if (end >= 0 && l->e->sent_lane[end] == l->index) {
+        sending_offer(l, end, number, now_s);
+        return;
+    }
+    int family;
+    const uint8_t *address = packet_destination(q->data, q->bytes, &family);
+    if (address && !address_is_group(address, family)) l->e->config.unrouted[node]++;
+    pool_give(&l->pool, number);
+}
+
+bool port_read(lane *l, int32_t place)
+{
+    const engine_port *port = &l->e->config.port[place];
+    uint32_t small = pool_take(&l->pool, 1), large = pool_take(&l->pool, LARGE_BYTES);
+    double now_s = lane_now_s(l);
+    int count = 0;
+    /* A read fills the small slot first; what goes on behind it is in its place in the large one already. */
+    while (small != NONE && count < BATCH) {
+        uint8_t *behind = large == NONE ? l->scratch : pool_at(&l->pool, large)->data;
+        struct iovec parts[2] = {{pool_at(&l->pool, small)->data, SMALL_BYTES},
+                                 {behind + SMALL_BYTES, LARGEST - SMALL_BYTES}};
+        ssize_t got = readv(port->fd, parts, 2);
+        if (got <= 0) break; /* none left, or the interface is down or gone */
+        count++;
+        if (got < (ssize_t)VIRTIO) continue;
+        uint32_t number = small;
+        if (got > (ssize_t)SMALL_BYTES) {
+            if (large == NONE) {
+                if (port->end >= 0) {
+                    sent_cells(l->e, port->end)[SENT_PACKETS] += 1.0;
+                    sent_cells(l->e, port->end)[SENT_DROP_OVERLOAD] += 1.0;
+                }
+                continue;
+            }
+            memcpy(behind, parts[0].iov_base, SMALL_BYTES);
+            number = large;
+            large = pool_take(&l->pool, LARGE_BYTES);
+        } else {
+            small = pool_take(&l->pool, 1);
+        }
+        packet *q = pool_at(&l->pool, number);
+        q->bytes = (uint32_t)got;
+        q->size = q->data[1] ? packet_wire_size(q->data, q->bytes, port->ethernet ? VIRTIO + ETHERNET : VIRTIO)
+                             : q->bytes - VIRTIO;
+        q->dest = UNKNOWN;
+        q->node = -1;
+        q->hops = 0;
+        if (port->end >= 0) sending_offer(l, port->end, number, now_s);
+        else downlink(l, port->node, number, now_s);
+    }
+    if (small != NONE) pool_give(&l->pool, small);
+    if (large != NONE) pool_give(&l->pool, large);
+    return count > 0;
+}

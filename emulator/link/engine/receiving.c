@@ -1,0 +1,50 @@
+/* The receiving half of a link end: packets in flight, and their delivery at the far node when they are due.
+ *
+ * Invariant: packets come out in the order of their due times, those of one time in the order in which they left.
+ */
+#include "core.h"
+
+void receiving_add(lane *l, int32_t end, uint32_t number)
+{
+    receiving *r = &l->received[end];
+    double at_s = pool_at(&l->pool, number)->at_s;
+    uint32_t before = r->flight.tail; /* nearly always the place: only overtaking ends look further */
+    while (before != NONE && pool_at(&l->pool, before)->at_s > at_s) before = pool_at(&l->pool, before)->prev;
+    list_insert_after(&r->flight, &l->pool, before, number);
+    if (before == NONE) wheel_set(&l->wheel, receiving_id(end), at_s);
+}
+
+static void deliver(lane *l, int32_t end, receiving *r, uint32_t number)
+{
+    packet *q = pool_at(&l->pool, number);
+    double *cells = received_cells(l, end);
+    cells[RECEIVED_PACKETS] += 1.0;
+    cells[RECEIVED_BYTES] += q->size;
+    int32_t port = r->port;
+    if (port < 0 && l->e->config.live[q->node]) port = l->e->shared_port[q->node];
+    if (port < 0) {
+        forward(l, end, number);
+        return;
+    }
+    q->end = end;
+    if (port_write(l, port, end, number)) return;
+    cells[RECEIVED_PACKETS] -= 1.0; /* the port did not take it */
+    cells[RECEIVED_BYTES] -= q->size;
+    cells[RECEIVED_DROP_REFUSED] += 1.0;
+    tap_packet(l, taps_of(l, end), end, CAUSE_OVERLOAD, q->at_s, q);
+    pool_give(&l->pool, number);
+}
+
+void receiving_play(lane *l, int32_t end, double due_s, double until_s, bool before)
+{
+    receiving *r = &l->received[end];
+    /* A port that has a descriptor gets all that is due at once. Elsewhere one packet is played for one timer, for the
+     * next hops see the order over all ends. */
+    bool all = r->port >= 0 && l->e->realtime && !before;
+    if (all) due_s = until_s;
+    do {
+        if (r->flight.head == NONE || pool_at(&l->pool, r->flight.head)->at_s > due_s) break;
+        deliver(l, end, r, list_remove(&r->flight, &l->pool, r->flight.head));
+    } while (all);
+    if (r->flight.head != NONE) wheel_set(&l->wheel, receiving_id(end), pool_at(&l->pool, r->flight.head)->at_s);
+}

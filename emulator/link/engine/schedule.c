@@ -1,0 +1,285 @@
+/* What holds for a link end at a time: by its own knots, by the rows of the schedule, or by tables finer than a row.
+ *
+ * Invariant: `schedule_at(t)` covers t (start <= t < stop, t < until), so whoever walks from until to until moves on.
+ * The planner writes rows into shared memory while the engine reads; a row's step number stands in its head and is -1
+ * while the row is being written, so values count if the head shows the same step before and after they were read.
+ */
+#include <stdlib.h>
+
+#include "core.h"
+
+/* ---- knots ---- */
+
+static void knot_values(const engine *e, int64_t at, int64_t next, double start_s, double stop_s, holds *out)
+{
+    const engine_config *c = &e->config;
+    out->start_s = start_s;
+    out->stop_s = stop_s;
+    out->delay_start_s = c->knot_delay_s[at];
+    out->delay_end_s = c->knot_delay_s[next];
+    out->rate_bps = c->knot_rate_bps[at];
+    out->loss = c->knot_loss[at];
+    out->up = c->knot_up[at] != 0;
+}
+
+/* As emulator.schedule.knots.segment: the same comparisons of the same sums, so that both give equal times. */
+static void knots_at(const engine *e, const engine_end *end, double t_s, holds *out)
+{
+    const double *times = e->config.knot_t_s + end->first_knot;
+    int64_t first = end->first_knot, last = end->knot_count - 1, cycle = 0;
+    double period_s = end->period_s;
+    if (period_s < INFINITY) {
+        cycle = (int64_t)floor(t_s / period_s);
+        if ((double)cycle * period_s > t_s) cycle--;
+        else if ((double)(cycle + 1) * period_s <= t_s) cycle++;
+    }
+    double base_s = cycle ? (double)cycle * period_s : 0.0, local_s = t_s - base_s;
+    int64_t low = 0, high = last + 1; /* the last knot that is not later than local_s */
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (times[middle] <= local_s) low = middle + 1; else high = middle;
+    }
+    int64_t place = low - 1;
+    while (place < last && base_s + times[place + 1] <= t_s) place++;
+    while (place > 0 && base_s + times[place] > t_s) place--;
+    if (place < 0 || base_s + times[place] > t_s) /* before the first knot its values hold */
+        knot_values(e, first, first, t_s < 0.0 ? t_s : 0.0, base_s + times[0], out);
+    else if (place < last)
+        knot_values(e, first + place, first + place + 1, base_s + times[place], base_s + times[place + 1], out);
+    else if (period_s < INFINITY)
+        knot_values(e, first + last, first, base_s + times[last], (double)(cycle + 1) * period_s, out);
+    else
+        knot_values(e, first + last, first + last, times[last], INFINITY, out);
+}
+
+/* ---- rows ---- */
+
+static double f64(const uint8_t *column, int64_t place)
+{
+    double value;
+    memcpy(&value, column + 8 * place, 8);
+    return value;
+}
+
+static int32_t i32(const uint8_t *column, int64_t place)
+{
+    int32_t value;
+    memcpy(&value, column + 4 * place, 4);
+    return value;
+}
+
+static int64_t shown(const uint8_t *at)
+{
+    return atomic_load_explicit((const _Atomic int64_t *)(const void *)at, memory_order_acquire);
+}
+
+static const uint8_t *slot_of(const engine_config *c, int64_t step)
+{
+    return c->ring + c->ring_header_bytes + step % c->ring_capacity * c->ring_bytes_per_row;
+}
+
+static bool row_holds(const engine_config *c, int64_t step)
+{
+    return step >= 0 && shown(slot_of(c, step) + c->at_head) == step;
+}
+
+static int64_t step_of(const engine_config *c, double t_s)
+{
+    double step = floor(t_s / c->step_s);
+    if (step * c->step_s > t_s) step -= 1.0;
+    else if ((step + 1.0) * c->step_s <= t_s) step += 1.0;
+    return step < 0.0 ? 0 : (int64_t)step;
+}
+
+/* Lets `rows.row` show the row that holds at t_s (before 0 the first); returns until when. Where the planner is late the
+ * last row is held and counted; false: there is none at all. */
+static bool row_at(lane *l, double t_s, double *until_s)
+{
+    const engine_config *c = &l->e->config;
+    rows *r = &l->rows;
+    int64_t step = step_of(c, t_s);
+    if (r->step != step || !row_holds(c, step)) {
+        if (!row_holds(c, step)) {
+            r->late++;
+            if (r->step < 0 || !row_holds(c, r->step)) {
+                int64_t latest = shown(c->ring);
+                if (!row_holds(c, latest)) return false;
+                step = latest;
+            } else {
+                step = r->step;
+            }
+            r->step = step;
+            r->row = slot_of(c, step);
+            *until_s = t_s + RETRY_S;
+            return true;
+        }
+        r->step = step;
+        r->row = slot_of(c, step);
+    }
+    *until_s = t_s >= 0.0 ? (double)(step + 1) * c->step_s : 0.0;
+    return true;
+}
+
+/* As emulator.schedule.fine.segment; false: the step has no finer table for this end. */
+static bool fine_at(const engine_config *c, const uint8_t *row, int64_t place, double begin_s, double end_s, double t_s,
+                    holds *out)
+{
+    int64_t count = i32(row + c->at_fine_count, place);
+    if (count < 2 || count > c->fine_knots) return false;
+    int64_t first = place * c->fine_knots, last = first + count - 1;
+    const uint8_t *times = row + c->at_fine_t_s;
+    int64_t low = first, high = last;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (f64(times, middle) <= t_s) low = middle + 1; else high = middle;
+    }
+    int64_t here = low - 1 > first ? low - 1 : first;
+    out->start_s = here > first ? f64(times, here) : begin_s;
+    double next_s = f64(times, here + 1);
+    out->stop_s = here + 1 < last ? (next_s < end_s ? next_s : end_s) : end_s;
+    out->delay_start_s = f64(row + c->at_fine_delay_s, here);
+    out->delay_end_s = f64(row + c->at_fine_delay_s, here + 1);
+    if (out->stop_s - out->start_s < 1e-9) out->delay_start_s = out->delay_end_s; /* a jump, but for rounding */
+    out->rate_bps = f64(row + c->at_fine_rate_bps, here);
+    out->loss = f64(row + c->at_fine_loss, here);
+    out->up = row[c->at_fine_up + here] != 0;
+    return true;
+}
+
+static uint8_t toll_of(const engine *e, int32_t sender)
+{
+    return sender >= 0 && sender < e->config.nodes && e->config.live[sender] ? 0 : 1;
+}
+
+/* Reads a row once; the caller asks whether it still held afterwards. */
+static void read_row(lane *l, int32_t number, double t_s, double until_s, holds *out)
+{
+    const engine *e = l->e;
+    const engine_config *c = &e->config;
+    const engine_end *end = &c->end[number];
+    const uint8_t *row = l->rows.row;
+    int32_t sender = end->sender;
+    out->peer = end->far;
+    if (end->flags & END_MOVING) {
+        out->peer = i32(row + c->at_peer, number);
+        if (number % 2) sender = i32(row + c->at_peer, number - 1);
+    }
+    out->toll = toll_of(e, sender);
+    if (end->first_knot >= 0) {
+        knots_at(e, end, t_s, out);
+        out->until_s = out->stop_s < until_s ? out->stop_s : until_s;
+        return;
+    }
+    double begin_s = (double)l->rows.step * c->step_s, end_s = (double)(l->rows.step + 1) * c->step_s;
+    bool finer = end->fine >= 0 && fine_at(c, row, end->fine, begin_s, end_s, t_s > 0.0 ? t_s : 0.0, out);
+    if (!finer) {
+        out->start_s = begin_s;
+        out->stop_s = end_s;
+        out->delay_start_s = f64(row + c->at_delay_start_s, number);
+        out->delay_end_s = f64(row + c->at_delay_end_s, number);
+        out->rate_bps = f64(row + c->at_rate_bps, number);
+        out->loss = f64(row + c->at_loss, number);
+        out->up = row[c->at_up + number] != 0;
+    }
+    if (t_s < 0.0 || t_s >= out->stop_s) { /* before play, or the row is late: hold what is known */
+        double delay_s = t_s < 0.0 ? out->delay_start_s : out->delay_end_s;
+        out->start_s = t_s;
+        out->stop_s = until_s;
+        out->delay_start_s = out->delay_end_s = delay_s;
+    }
+    out->until_s = finer ? out->stop_s : until_s;
+}
+
+void schedule_at(lane *l, int32_t number, double t_s, holds *out)
+{
+    const engine_config *c = &l->e->config;
+    const engine_end *end = &c->end[number];
+    if (!c->ring || (end->first_knot >= 0 && !(end->flags & END_MOVING))) {
+        knots_at(l->e, end, t_s, out);
+        out->until_s = out->stop_s;
+        out->peer = end->far;
+        out->toll = toll_of(l->e, end->sender);
+        return;
+    }
+    for (;;) {
+        double until_s;
+        if (!row_at(l, t_s, &until_s)) { /* no row at all: the end is down until one comes */
+            *out = (holds){.start_s = t_s, .stop_s = t_s + RETRY_S, .until_s = t_s + RETRY_S, .peer = -1, .toll = 1};
+            return;
+        }
+        read_row(l, number, t_s, until_s, out);
+        atomic_thread_fence(memory_order_acquire);
+        if (row_holds(c, l->rows.step)) return; /* else it was overwritten while we read: look again */
+    }
+}
+
+/* ---- routes ---- */
+
+void schedule_open(lane *l)
+{
+    l->rows = (rows){.step = -1, .routes_step = -1, .stop_s = l->e->config.ring ? -INFINITY : INFINITY};
+}
+
+/* The shortest delay that an end asks in a row while it is up; inf: it is down. */
+static double shortest_in_row(const engine_config *c, const uint8_t *row, int32_t end)
+{
+    double shortest_s = INFINITY;
+    int32_t place = c->end[end].fine;
+    int64_t count = place >= 0 ? i32(row + c->at_fine_count, place) : 0, first = place * c->fine_knots;
+    if (count > 0 && count <= c->fine_knots) {
+        for (int64_t k = first; k < first + count; k++) { /* a stretch reaches to the knot that ends it */
+            bool up = row[c->at_fine_up + k] || (k > first && row[c->at_fine_up + k - 1]);
+            double delay_s = f64(row + c->at_fine_delay_s, k);
+            if (up && delay_s < shortest_s) shortest_s = delay_s;
+        }
+    } else if (row[c->at_up + end]) {
+        double start_s = f64(row + c->at_delay_start_s, end), end_s = f64(row + c->at_delay_end_s, end);
+        shortest_s = start_s < end_s ? start_s : end_s;
+    }
+    return shortest_s;
+}
+
+/* A packet that leaves a transit node late by half of the shortest delay there is still in time at the next. */
+void slack_update(lane *l)
+{
+    const engine *e = l->e;
+    double shortest_s = 2 * LOOKING_AHEAD_S;
+    if (e->knots_shortest_s < shortest_s) shortest_s = e->knots_shortest_s;
+    for (int32_t n = 0; n < e->leaves_transit_count; n++) {
+        int32_t end = e->leaves_transit[n];
+        const override *o = l->overrides[end];
+        double delay_s = INFINITY;
+        if (o && o->given & VALUE_DELAY) delay_s = o->delay_s;
+        else if (l->rows.row && e->config.end[end].first_knot < 0) delay_s = shortest_in_row(&e->config, l->rows.row, end);
+        if (delay_s < shortest_s) shortest_s = delay_s;
+    }
+    l->rows.slack_s = shortest_s / 2;
+    l->overrides_changed = false;
+}
+
+void routes_move(lane *l, double t_s)
+{
+    const engine_config *c = &l->e->config;
+    rows *r = &l->rows;
+    if (!c->ring) return;
+    double until_s;
+    if (!row_at(l, t_s, &until_s)) {
+        r->routes = NULL;
+        r->stop_s = t_s + RETRY_S;
+        return;
+    }
+    r->stop_s = until_s;
+    if (r->routes_step == r->step && r->routes) return;
+    r->routes = (const int32_t *)(const void *)(r->row + c->at_next_end);
+    if (c->static_routes) {
+        if (!r->fixed) {
+            size_t bytes = (size_t)c->dests * (size_t)c->nodes * sizeof(int32_t);
+            const uint8_t *first = row_holds(c, 0) ? slot_of(c, 0) : r->row;
+            r->fixed = malloc(bytes ? bytes : 1);
+            if (r->fixed) memcpy(r->fixed, first + c->at_next_end, bytes);
+        }
+        r->routes = r->fixed;
+    }
+    r->routes_step = r->step;
+    slack_update(l);
+}
