@@ -1,18 +1,16 @@
-"""The capture tee: what crossed chosen link ends, in compact batches on a descriptor.
+"""Captures: what crossed chosen link ends, in compact batches on a descriptor.
 
-Another process makes pcapng of it. A batch is HEAD and then columns of `count` values each, in the machine's byte
-order, so that the relay packs hundreds of packets by a few calls:
+The engine keeps the packets of each capture in a ring (a tap); the relay's main thread writes them out, and another
+process makes pcapng of them. A batch is HEAD and then columns of `count` values each, in the machine's byte order:
 
-    HEAD       magic, count, bytes of packets that follow the columns, packets that this tee left out before this batch
+    HEAD       magic, count, bytes of packets that follow the columns, packets left out before this batch
     left_s     f64  scenario time at which the packet left its sender, or was dropped
     mark       u32  link end · 256 + EndStats index of the drop's cause (0: the packet was sent)
     captured   u32  bytes that follow of this packet
     original   u32  bytes that it had
     packets         their bytes, one behind the other, each with its virtio header
 
-A link end notes in the log of the tees what it lets go of, which takes it 0.01-0.1 µs a packet; all else is done for
-many packets at a time, between turns of the relay. Invariant: a tee never blocks the relay, and holds at most LIMIT
-bytes; what does not fit is counted.
+Invariant: a capture never stops the engine, and holds at most LIMIT bytes; what does not fit is counted.
 """
 
 from __future__ import annotations
@@ -20,12 +18,10 @@ from __future__ import annotations
 import os
 import select
 from array import array
-from collections import deque
 from collections.abc import Iterator
-from struct import Struct, pack
-from typing import Any, NamedTuple
+from struct import Struct
+from typing import Any, NamedTuple, Protocol
 
-from emulator.link.item import Log
 from emulator.link.packet import VIRTIO
 
 HEAD = Struct("=IIQQ")
@@ -33,8 +29,8 @@ MAGIC = 0x536B7955
 COLUMNS = "dIII"
 ROW_BYTES = 20  # of the columns, for each packet
 LIMIT = 64 * 2**20  # a writer that gets no core for half a second at 1 Gbit/s loses nothing
-GATHER = 512  # packets make a batch; fewer where time has passed
-GATHER_LARGE, LARGE_BYTES = 8, 4096  # or as many where they are large
+TAPS = 32  # captures at one time
+PUMP_BYTES = 8 * 2**20  # that one capture may write before others get a turn
 
 
 class Record(NamedTuple):
@@ -46,129 +42,111 @@ class Record(NamedTuple):
     data: bytes  # without the virtio header
 
 
-class Tees:
-    """The captures of one relay: link ends that anyone listens to write `log`, from which each tee takes its part."""
+class HasTaps(Protocol):
+    """What captures need of the engine."""
 
-    def __init__(self) -> None:
-        self.log = Log()
-        self.ends: frozenset[int] = frozenset()
-        self.ask_at = GATHER_LARGE  # rows of the log at which to call `gather`
-        self._tees: dict[int, Tee] = {}
+    def open_tap(self, tap: int, room: int, snaplen: int = 0) -> None: ...
+    def close_tap(self, tap: int) -> None: ...
+    def drain_tap(self, tap: int) -> bytes: ...
+    def tap_lost(self, tap: int) -> int: ...
+
+
+class Captures:
+    """The captures of one relay by their key. Ends are told to the engine by whoever calls, as `mask` says."""
+
+    def __init__(self, engine: HasTaps) -> None:
+        self._engine = engine
+        self._all: dict[int, Capture] = {}
 
     def __contains__(self, key: int) -> bool:
-        return key in self._tees
+        return key in self._all
 
-    def add(self, key: int, tee: Tee) -> None:
-        """What is let go of from now on is this tee's too."""
-        self.collect()
-        self._tees[key] = tee
-        self.ends |= tee.ends
+    def __len__(self) -> int:
+        return len(self._all)
 
-    def remove(self, key: int, patience_s: float = 0.0) -> frozenset[int]:
-        """Close a tee; returns its ends. KeyError where there is none."""
-        tee = self._tees[key]
-        self.collect()
-        tee.close(patience_s)
-        del self._tees[key]
-        self.ends = frozenset().union(*(other.ends for other in self._tees.values()))
-        return tee.ends
+    def mask(self, end: int) -> int:
+        """Bit n: tap n listens to this link end."""
+        return sum(1 << capture.tap for capture in self._all.values() if end in capture.ends)
 
-    def gather(self) -> None:
-        """Empty the log into the tees where it is enough for a batch. For when it has `ask_at` rows."""
-        rows = self.log.rows
-        if len(rows) >= GATHER or len(rows[-1][1]) > LARGE_BYTES:
-            self.collect()
-        else:
-            self.ask_at = min(2 * len(rows), GATHER)
+    def open(self, key: int, fd: int, ends: frozenset[int], snaplen: int = 0) -> None:
+        """A capture of these ends, written to `fd`, which is closed at its end. ValueError where there are too many."""
+        free = set(range(TAPS)) - {capture.tap for capture in self._all.values()}
+        if not free:
+            raise ValueError(f"there are {TAPS} captures already, and no more are possible at one time")
+        tap = min(free)
+        self._engine.open_tap(tap, LIMIT, snaplen)
+        self._all[key] = Capture(self._engine, tap, fd, ends)
 
-    def collect(self) -> None:
-        """Empty the log into the tees."""
-        rows = self.log.rows
-        if not rows:
-            return
-        left, packets, marks = [row[0] for row in rows], [row[1] for row in rows], self.log.marks
-        for tee in self._tees.values():
-            if tee.ends == self.ends:
-                tee.take(left, packets, marks)
-            elif chosen := [n for n, mark in enumerate(marks) if mark >> 8 in tee.ends]:
-                tee.take([left[n] for n in chosen], [packets[n] for n in chosen], [marks[n] for n in chosen])
-        rows.clear()
-        marks.clear()
-        self.ask_at = GATHER_LARGE
+    def forget(self, key: int) -> frozenset[int]:
+        """Take a capture's ends from it; returns them. KeyError where there is no such capture."""
+        ends, self._all[key].ends = self._all[key].ends, frozenset()
+        return ends
 
-    def flush(self) -> None:
+    def pump(self) -> None:
         """Write what the readers take of what waits for them."""
-        for tee in self._tees.values():
-            tee.flush()
+        for capture in self._all.values():
+            capture.pump()
 
     def lost(self) -> dict[int, int]:
-        """Packets that each tee left out so far."""
-        return {key: tee.lost for key, tee in self._tees.items()}
+        """Packets that each capture left out so far."""
+        return {key: capture.lost for key, capture in self._all.items()}
+
+    def close_one(self, key: int, patience_s: float = 0.0) -> None:
+        """The end of a capture whose ends the engine has forgotten; `patience_s`: how long its reader may take."""
+        self._all.pop(key).close(patience_s)
 
     def close(self, patience_s: float) -> None:
         """The end of all captures."""
-        for key in list(self._tees):
-            self.remove(key, patience_s)
+        for key in list(self._all):
+            self.close_one(key, patience_s)
 
 
-class Tee:
-    """One capture: a non-blocking descriptor and what it has not taken yet."""
+class Capture:
+    """One capture: a tap of the engine, and a non-blocking descriptor with the batch that it has not taken yet."""
 
-    def __init__(self, fd: int, ends: frozenset[int], snaplen: int = 0) -> None:
+    def __init__(self, engine: HasTaps, tap: int, fd: int, ends: frozenset[int]) -> None:
         os.set_blocking(fd, False)
-        self._fd = fd
-        self.ends = ends
-        self._cut = VIRTIO + snaplen if snaplen else 0
-        self._sealed: deque[memoryview] = deque()
-        self.held_bytes = 0
-        self.lost = 0  # packets left out so far
-        self.broken = False  # the reader has gone
+        self._engine, self._fd = engine, fd
+        self.tap, self.ends = tap, ends
+        self._batch = memoryview(b"")
+        self._unread = 0  # packets for a reader that has gone
+        self.broken = False
 
-    def take(self, left_s: list[float], packets: list[bytes], marks: list[int]) -> None:
-        """Write packets, or leave them out where there is no room."""
-        lengths = captured = list(map(len, packets))
-        if self._cut:
-            packets = [data[: self._cut] for data in packets]
-            captured = list(map(len, packets))
-        count, size = len(packets), sum(captured)
-        if self.broken or self.held_bytes + size + ROW_BYTES * count > LIMIT:
-            self.lost += count
-            return
-        integers = f"{count}I"
-        head = HEAD.pack(MAGIC, count, size, self.lost) + pack(f"{count}d", *left_s) + pack(integers, *marks)
-        batch = b"".join((head, pack(integers, *captured), pack(integers, *lengths), *packets))
-        self.held_bytes += len(batch)
-        self._sealed.append(memoryview(batch))
-        self.flush()
+    @property
+    def lost(self) -> int:
+        """Packets left out so far."""
+        return self._engine.tap_lost(self.tap) + self._unread
 
-    def flush(self) -> None:
-        """Write what the descriptor takes."""
-        while self._sealed:
-            batch = self._sealed[0]
+    def pump(self, most: int = PUMP_BYTES) -> bool:
+        """Write what the descriptor takes, about `most` bytes; whether nothing is left."""
+        written = 0
+        while written < most:
+            if not self._batch:
+                self._batch = memoryview(self._engine.drain_tap(self.tap))
+                if not self._batch:
+                    return True
+            if self.broken:
+                self._unread += HEAD.unpack_from(self._batch)[1]
+                self._batch = memoryview(b"")
+                continue
             try:
-                written = os.write(self._fd, batch)
+                count = os.write(self._fd, self._batch)
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 self.broken = True
-                self.held_bytes = 0
-                self._sealed.clear()
-                return
-            self.held_bytes -= written
-            if written < len(batch):
-                self._sealed[0] = batch[written:]
-            else:
-                self._sealed.popleft()
+                continue
+            written += count
+            self._batch = self._batch[count:]
+        return False
 
     def close(self, patience_s: float = 0.0) -> None:
-        """Flush and close; `patience_s` is how long a slow reader may take for the rest."""
-        self.flush()
-        while patience_s and self.held_bytes and not self.broken:
-            if not select.select([], [self._fd], [], patience_s)[1]:
+        """Write the rest and close; `patience_s` is how long a slow reader may take for each part of it."""
+        while not self.pump() and not self.broken:
+            if not patience_s or not select.select([], [self._fd], [], patience_s)[1]:
                 break
-            self.flush()
         os.close(self._fd)
-        self.broken = True
+        self._engine.close_tap(self.tap)
 
 
 class Batch(NamedTuple):
@@ -202,7 +180,7 @@ class Batches:
         while at + HEAD.size <= len(stream):
             magic, count, size, lost = HEAD.unpack_from(stream, at)
             if magic != MAGIC:
-                raise ValueError(f"{magic:#x} where a batch should begin; wanted {MAGIC:#x}")
+                raise ValueError(f"{magic:#x} where a batch should begin; expected {MAGIC:#x}")
             after = at + HEAD.size + count * ROW_BYTES + size
             if after > len(stream):
                 break

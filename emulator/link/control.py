@@ -1,6 +1,6 @@
 """The relay's control socket: orders in, statistics out, each a msgpack map in one SOCK_SEQPACKET message.
 
-Invariant: nothing here blocks the relay, and an order that makes no sense is answered with `{"op": "error"}`, never
+Invariant: nothing here waits for a reader, and an order that makes no sense is answered with `{"op": "error"}`, never
 obeyed in part and never fatal. An order with a `number` is answered by `{"op": "done"}` (or the error) of that number.
 """
 
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from emulator.link.capture import Tee
+from emulator.link.engine.binding import OrderKind
+from emulator.link.engine.engine import new_order
 
 if TYPE_CHECKING:
     from emulator.link.relay import Relay
@@ -53,21 +54,21 @@ class Control:
             if not data:
                 self._relay.stopped = True
                 return
-            order, answer = None, {"op": "done"}
+            order, answer, obeyed = None, {"op": "done"}, 0
             try:
                 order = msgpack.unpackb(data)
-                self._obey(order, fds)
+                obeyed = self._obey(order, fds)
             except (ValueError, TypeError, KeyError, IndexError, msgpack.exceptions.UnpackException) as error:
                 answer = {"op": "error", "message": f"{type(error).__name__}: {error}"}
             if isinstance(order, dict) and "number" in order:
-                self._relay.carriers.afterwards(partial(self.tell, {**answer, "number": order["number"]}))
+                self._relay.afterwards(obeyed, partial(self.tell, {**answer, "number": order["number"]}))
             elif answer["op"] == "error":
                 self.tell(answer)
             for fd in fds:
                 os.close(fd)
 
-    def _obey(self, order: dict[str, Any], fds: list[int]) -> None:
-        """One order. Takes the descriptors that it keeps out of `fds`."""
+    def _obey(self, order: dict[str, Any], fds: list[int]) -> int:
+        """One order; its number in the engine (0: it holds already). Takes the descriptors that it keeps out of `fds`."""
         relay = self._relay
         match order["op"]:
             case "start":
@@ -76,39 +77,25 @@ class Control:
                 relay.stopped = True
             case "set":
                 values = {name: _value(name, order[name]) for name in VALUES if name in order}
-                now = relay.now()
-                if "delay_s" in values:
-                    relay.hurry()
-                for end in [relay.end(_number(relay, number)) for number in order["ends"]]:
-                    end.set(now, **values)
-                    relay.schedule(end)
-                if "up" in values:
-                    relay.carriers.look_again(order["ends"], now)
+                return relay.set(_numbers(relay, order), values)
             case "hold" | "release" as op:
-                now = relay.now()
-                for end in [relay.end(_number(relay, number)) for number in order["ends"]]:
-                    end.hold(now, op == "hold")
-                    relay.schedule(end)
+                kind = OrderKind.HOLD if op == "hold" else OrderKind.RELEASE
+                return relay.order(new_order(kind, end) for end in _numbers(relay, order))
             case "capture":
-                ends = frozenset(_number(relay, number) for number in order["ends"])
+                ends = _numbers(relay, order)
                 key, snaplen = int(order["id"]), int(order.get("snaplen") or 0)
-                if key in relay.tees or not fds:
+                if key in relay.captures or not fds:
                     raise ValueError(f"capture {key} is already running, or came without a descriptor")
-                relay.tees.add(key, Tee(fds.pop(0), ends, snaplen))
-                self._retap(ends)
+                relay.captures.open(key, fds[0], frozenset(ends), snaplen)
+                del fds[0]
+                return relay.tap(ends)
             case "uncapture":
-                self._retap(relay.tees.remove(int(order["id"]), patience_s=0.05))
+                key = int(order["id"])
+                relay.wait_for(relay.tap(relay.captures.forget(key)))
+                relay.captures.close_one(key, patience_s=0.05)
             case op:
                 raise ValueError(f"unknown op {op!r}")
-
-    def _retap(self, ends: frozenset[int]) -> None:
-        """Let each end write the log of the tees where one of them listens to it."""
-        relay = self._relay
-        for number in ends:
-            end = relay.end(number)
-            end.log = relay.tees.log if number in relay.tees.ends else None
-            end.reload(relay.now())
-            relay.schedule(end)
+        return 0
 
     def report(self, message: dict[str, Any], ends: dict[int, list[float]], final: bool) -> bool:
         """Send statistics, in as many messages as the ends need; False where the reader is behind.
@@ -158,10 +145,13 @@ class Control:
         return True
 
 
-def _number(relay: Relay, number: object) -> int:
-    if not isinstance(number, int) or not 0 <= number < relay.end_count:
-        raise ValueError(f"no link end {number!r}; there are {relay.end_count}")
-    return number
+def _numbers(relay: Relay, order: dict[str, Any]) -> list[int]:
+    """The link ends that an order names."""
+    numbers = order["ends"]
+    for number in numbers:
+        if not isinstance(number, int) or not 0 <= number < relay.end_count:
+            raise ValueError(f"no link end {number!r}; there are {relay.end_count}")
+    return list(numbers)
 
 
 def _value(name: str, value: object) -> float | bool | None:
@@ -169,8 +159,8 @@ def _value(name: str, value: object) -> float | bool | None:
         return None
     if name == "up":
         if not isinstance(value, bool):
-            raise ValueError(f"up is {value!r}; wanted true or false")
+            raise ValueError(f"up is {value!r}; expected true or false")
         return value
     if not isinstance(value, int | float) or isnan(value) or value < 0 or (name == "loss" and value > 1):
-        raise ValueError(f"{name} is {value!r}; wanted 0 or more" + (", at most 1" if name == "loss" else ""))
+        raise ValueError(f"{name} is {value!r}; expected 0 or more" + (", at most 1" if name == "loss" else ""))
     return float(value)

@@ -7,6 +7,7 @@ runs, and what `close` took away is not touched again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from ctypes import Array, byref, c_double, c_uint8, create_string_buffer
 from types import TracebackType
@@ -138,7 +139,7 @@ class Engine:
         self.sent = self._tables.sent
         self.received = self._tables.received
         self.unrouted = self._tables.unrouted
-        self._inside_bytes = small_slots * SMALL_BYTES + large_slots * LARGE_BYTES
+        self._most_bytes = lanes * (small_slots * SMALL_BYTES + large_slots * LARGE_BYTES)
         self._taken: tuple[Array[EngineDelivery], NDArray[np.uint8]] | None = None
         self._drained: Array[c_uint8] | None = None
         self._library = library()
@@ -228,7 +229,7 @@ class Engine:
         if not count:
             return []
         found = (EngineDelivery * count)()
-        room = np.empty(min(count * LARGE_BYTES, self._inside_bytes), np.uint8)
+        room = np.empty(min(count * LARGE_BYTES, self._most_bytes), np.uint8)
         count = min(count, inside(engine, end, half, found, count, room.ctypes.data, len(room)))
         return list(_deliveries(found, count, room))
 
@@ -246,6 +247,13 @@ class Engine:
         """The counters of every link end, ends × EndStats. Columns may be a packet apart while the engine runs."""
         out = np.zeros((self.ends, len(EndStats)))
         self._fill(out, self.sent, self.received)
+        return out
+
+    def some_stats(self, first: int, every: int) -> NDArray[np.float64]:
+        """The counters of the link ends `first`, `first + every` …, one row each."""
+        sent, received = self.sent[first::every], self.received[:, first::every]
+        out = np.zeros((len(sent), len(EndStats)))
+        self._fill(out, sent, received)
         return out
 
     def stats(self, end: int) -> list[float]:
@@ -290,7 +298,7 @@ class Engine:
         """Play a lane in this thread until it is told to stop; the interpreter is free meanwhile."""
         code: int = self._library.engine_run(self._engine, lane, t0_ns, gate_fd, realtime)
         if code:
-            raise EmulationError(f"lane {lane} of the packet engine ended with code {code}, expected 0")
+            raise EmulationError(f"lane {lane} of the packet engine could not be played: {os.strerror(code)}")
 
     def send(self, order: EngineOrder) -> int:
         """Hand an order to the running engine; its number, 0 where too many are on their way."""

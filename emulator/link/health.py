@@ -1,0 +1,95 @@
+"""What the relay knows about itself: how late its packets were and why, how long it slept, whether it can keep up.
+
+Invariant: lateness and its causes are cumulative over the run; `turn_max_s` and `saturated` are of the time since the
+report before.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from emulator.link.engine.engine import Engine
+
+SATURATED = 0.95  # share of the time without sleep, or of a core, from which on the relay says it cannot keep up
+NICE = -15  # of the engine's lanes
+NICE_BEHIND = -5  # of the thread that reports and hears orders
+NICE_GROUP = -20  # of the session among sessions
+
+
+def be_urgent() -> None:
+    """Come before the nodes when cores are short, as far as this user may; lateness tells how far that was.
+
+    The kernel may share cores evenly between sessions (autogroups), and a nice value counts only within one: hence a
+    session of the relay's own, with a value too.
+    """
+    try:
+        os.setsid()
+    except OSError:
+        pass  # it leads its session already
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+        with open("/proc/self/autogroup", "w") as file:
+            file.write(str(NICE_GROUP))
+    except OSError:
+        pass
+
+
+def step_back() -> None:
+    """Let the threads that this one has started come before it."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE_BEHIND)
+    except OSError:
+        pass
+
+
+class Health:
+    """Reads what the lanes of an engine know about themselves."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._before: list[tuple[float, float, float]] = []
+        self._at_s = 0.0
+
+    def begin(self, now_s: float) -> None:
+        """Packets are read from now on."""
+        self._before, self._at_s = self._readings(), now_s
+
+    def _readings(self) -> list[tuple[float, float, float]]:
+        reports = [self._engine.report(lane) for lane in range(self._engine.lanes)]
+        return [(report.cpu_s, report.slept_s, report.overloaded_s) for report in reports]
+
+    def report(self, now_s: float) -> dict[str, Any]:
+        """What a `stats` message says of the relay itself."""
+        engine = self._engine
+        lanes = [engine.report(lane) for lane in range(engine.lanes)]
+        readings, elapsed_s = self._readings(), max(now_s - self._at_s, 1e-9)
+        before = self._before or [(0.0, 0.0, 0.0)] * len(lanes)
+        saturated = any(
+            (cpu_s - cpu_before_s) > SATURATED * elapsed_s
+            or (slept_s - slept_before_s) < (1.0 - SATURATED) * elapsed_s
+            or overloaded_s > overloaded_before_s
+            for (cpu_s, slept_s, overloaded_s), (cpu_before_s, slept_before_s, overloaded_before_s) in zip(
+                readings, before, strict=True
+            )
+        )
+        self._before, self._at_s = readings, now_s
+        return {
+            "lateness": engine.lateness().pack(),
+            "late": {
+                "packets": sum(lane.late_packets for lane in lanes),
+                "engine_s": sum(lane.late_engine_s for lane in lanes),
+                "scheduler_s": sum(lane.late_scheduler_s for lane in lanes),
+                "capture_s": sum(lane.late_capture_s for lane in lanes),
+            },
+            "cpu_s": time.process_time(),
+            "engine_cpu_s": sum(lane.cpu_s for lane in lanes),
+            "wakeups": sum(lane.wakeups for lane in lanes),
+            "turn_max_s": max(engine.turn_max_s(lane) for lane in range(engine.lanes)),
+            "overloaded_s": sum(lane.overloaded_s for lane in lanes),
+            "saturated": saturated,
+            "realtime": any(lane.realtime for lane in lanes),
+            "late_rows": sum(lane.late_rows for lane in lanes),
+            "late_handovers": sum(lane.late_handovers for lane in lanes),
+        }
