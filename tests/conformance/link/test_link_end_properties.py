@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from link_ends import KINDS, Setting, inside, make, make_end
 
-from emulator.link.effects import Impairments
-from emulator.link.overtaking import end_for
 from emulator.link.stats import DROPS, EndStats
 from emulator.network import Effects, GilbertElliott, Knots
-from emulator.schedule.knots import evaluate, segment
+from emulator.schedule.knots import evaluate
+
+pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 rates = st.sampled_from([0.0, 8e3, 1e5, 1e6, inf])
 delays = st.sampled_from([0.0, 0.001, 0.05, 0.3])
@@ -69,26 +70,32 @@ effects = st.builds(
 )
 
 
-def play(knots, chosen, script, look=True):
-    """Run a script; returns the end, the items that came out, and when each packet was offered, by its number."""
+def named(item):
+    """Number of a packet: in its IP header, so that no effect changes it."""
+    return int.from_bytes(item.data[26:30], "big")
 
-    def source(t):
-        stretch = segment(knots, t)
-        return stretch, 1, stretch.stop_s, 0
 
-    end = end_for(chosen)(source, chosen, lambda: Impairments(chosen, 3, "end"))
+def times(items):
+    return [item.at_s for item in items]
+
+
+def play(kind, knots, chosen, script, look=True):
+    """Run a script; returns the end, the packets that came out, and when each was offered, by its number."""
+    end = make_end(kind, Setting(knots, chosen, seed=3))
     out, number, offered, t = [], 0, [], 0.0
-    for kind, t, what in script:
-        if kind == "offer":
+    for step, t, what in script:
+        if step == "offer":
             items = []
             for at, size in what:
-                items.append((at, bytes(10) + b"\x45" + bytes(19) + number.to_bytes(4, "big"), size, number, 9, -1))
+                items.append(
+                    (at, bytes(10) + b"\x45" + bytes(15) + number.to_bytes(4, "big") + bytes(9), size, -1, 0, -1)
+                )
                 offered.append(at)
                 number += 1
             end.offer(items)
-        elif kind == "set":
+        elif step == "set":
             end.set(t, **what)
-        elif kind == "hold":
+        elif step == "hold":
             end.hold(t, what)
         if look:
             out += end.due(t)
@@ -104,45 +111,42 @@ def play(knots, chosen, script, look=True):
 
 
 def check(end):
-    """Conservation, and the queue's own accounts."""
+    """Conservation of packets."""
     stats = end.stats()
     sent = stats[EndStats.SENT_PACKETS] + stats[EndStats.DUPLICATED]
-    assert sent == stats[EndStats.DELIVERED_PACKETS] + sum(stats[drop] for drop in DROPS) + end.inside
-    inside = sum(item[2] for item in end.waiting) + sum(item[2] for item in end.flying)
-    assert end.sent_bytes - end.delivered_bytes - end.dropped_bytes == inside
-    assert end.waiting_bytes == sum(item[2] for item in list(end.waiting)[1:])
+    assert sent == stats[EndStats.DELIVERED_PACKETS] + sum(stats[drop] for drop in DROPS) + inside(end)
 
 
 @settings(max_examples=100, deadline=None)
 @given(schedules(), effects, traffic())
-def test_every_packet_is_delivered_dropped_with_a_cause_or_inside(knots, chosen, script):
-    end, out, offered = play(knots, chosen, script)
+def test_every_packet_is_delivered_dropped_with_a_cause_or_inside(kind, knots, chosen, script):
+    end, out, offered = play(kind, knots, chosen, script)
     assert len(out) == end.stats()[EndStats.DELIVERED_PACKETS]
-    assert end.sent_packets == len(offered)
+    assert end.stats()[EndStats.SENT_PACKETS] == len(offered)
 
 
 @settings(max_examples=100, deadline=None)
 @given(schedules(), effects, traffic())
-def test_packets_come_out_in_the_order_of_their_times_and_never_before_they_came(knots, chosen, script):
-    _, out, offered = play(knots, chosen, script)
-    assert [item[0] for item in out] == sorted(item[0] for item in out)
-    assert all(item[0] >= offered[item[3]] for item in out)
+def test_packets_come_out_in_the_order_of_their_times_and_never_before_they_came(kind, knots, chosen, script):
+    _, out, offered = play(kind, knots, chosen, script)
+    assert times(out) == sorted(times(out))
+    assert all(item.at_s >= offered[named(item)] for item in out)
     if not chosen.overtaking:
-        numbers = [item[3] for item in out]
+        numbers = [named(item) for item in out]
         assert numbers == sorted(numbers)
 
 
 @settings(max_examples=60, deadline=None)
 @given(schedules(no_loss, always_up), traffic())
-def test_no_packet_is_earlier_than_its_transmission_and_delay(knots, script):
+def test_no_packet_is_earlier_than_its_transmission_and_delay(kind, knots, script):
     script = [step for step in script if step[0] in ("offer", "due")]
-    _, out, offered = play(knots, Effects(), script)
+    _, out, offered = play(kind, knots, Effects(), script)
     sizes = [size for kind, _, what in script if kind == "offer" for _, size in what]
     best = float(np.max(knots.rate_bps))
     least = float(min(np.min(knots.delay_s), np.min(evaluate(knots, np.linspace(0, 5, 50)).delay_s)))
     for item in out:
-        sending = sizes[item[3]] * 8 / best if best < inf else 0.0
-        assert item[0] >= offered[item[3]] + sending + least - 1e-9
+        sending = sizes[named(item)] * 8 / best if best < inf else 0.0
+        assert item.at_s >= offered[named(item)] + sending + least - 1e-9
 
 
 @settings(max_examples=100, deadline=None)
@@ -151,13 +155,13 @@ def test_no_packet_is_earlier_than_its_transmission_and_delay(knots, script):
     traffic(),
     st.sampled_from([Effects(), Effects(queue_bytes=2000)]),
 )
-def test_how_often_the_relay_looks_changes_nothing(knots, script, chosen):
-    """Asked times do not depend on when the end is asked: a late relay delays nobody further."""
+def test_how_often_the_relay_looks_changes_nothing(kind, knots, script, chosen):
+    """Asked times do not depend on when the end is asked: an engine that is late delays no packet further."""
     offers = [step for step in script if step[0] == "offer"]
-    often = play(knots, chosen, offers)[1]
-    seldom = play(knots, chosen, offers, look=False)[1]
-    assert [item[3] for item in often] == [item[3] for item in seldom]
-    assert [item[0] for item in often] == pytest.approx([item[0] for item in seldom], abs=1e-9)
+    often = play(kind, knots, chosen, offers)[1]
+    seldom = play(kind, knots, chosen, offers, look=False)[1]
+    assert [named(item) for item in often] == [named(item) for item in seldom]
+    assert times(often) == times(seldom)
 
 
 SLOT_S = 0.04
@@ -180,22 +184,17 @@ def slotted(draw, rates):
 
 @settings(max_examples=150, deadline=None)
 @given(slotted(st.sampled_from([inf, inf, 1.1e5])), st.data())
-def test_an_overtaking_end_is_departure_and_delay_and_nothing_else(knots, data):
+def test_an_overtaking_end_is_departure_and_delay_and_nothing_else(kind, knots, data):
     chosen = Effects(overtake=True)
     rate = float(knots.rate_bps[0])
-
-    def source(t):
-        stretch = segment(knots, t)
-        return stretch, 1, stretch.stop_s, 0
-
-    end = end_for(chosen)(source, chosen)
+    end = make(kind, knots, chosen)
     expected, out, number, t, free_s = [], [], 0, 0.0031415926, 0.0
     for _ in range(data.draw(st.integers(1, 12))):
         if data.draw(st.booleans()):  # as the relay does: at each wake-up something may come, and nothing comes late
             until = t + data.draw(st.sampled_from([0.0, 0.001, SLOT_S, 0.1]))
             while (at := end.next_s()) <= until:
                 items = end.due(at)
-                assert all(item[0] >= at - 1e-12 for item in items)
+                assert all(item.at_s >= at - 1e-12 for item in items)
                 out += items
             t = until
         else:  # a late relay
@@ -204,7 +203,7 @@ def test_an_overtaking_end_is_departure_and_delay_and_nothing_else(knots, data):
         items = []
         for _ in range(data.draw(st.integers(0, 4))):
             t += data.draw(st.sampled_from([0.0, 0.0013, SLOT_S]))
-            items.append((t, bytes(30), 77, number, 9, -1))
+            items.append((t, bytes(26) + number.to_bytes(4, "big"), 77, -1, 0, -1))
             free_s = max(t, free_s) + 77 * 8 / rate
             values = evaluate(knots, np.array([free_s]))
             if values.up[0] and not values.loss[0]:
@@ -215,8 +214,8 @@ def test_an_overtaking_end_is_departure_and_delay_and_nothing_else(knots, data):
     while (at := end.next_s()) < inf and at < t + 60:
         out += end.due(at)
     check(end)
-    assert end.inside == 0
+    assert inside(end) == 0
     expected.sort(key=lambda pair: pair[0])  # stable: ties in the order in which they left
-    assert [item[0] for item in out] == pytest.approx([arrival for arrival, _ in expected], abs=1e-9)
+    assert times(out) == pytest.approx([arrival for arrival, _ in expected], abs=1e-9)
     if rate == inf:
-        assert [item[3] for item in out] == [name for _, name in expected]
+        assert [named(item) for item in out] == [name for _, name in expected]

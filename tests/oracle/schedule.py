@@ -1,0 +1,64 @@
+"""What holds for the link ends of a network at a time, and the routes, from rows that are all known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import floor, inf
+
+from emulator.network import Network, Row
+from emulator.schedule import fine
+from emulator.schedule.knots import Segment, segment, segment_of_row
+from emulator.schedule.ring import fine_columns
+
+
+class Schedule:
+    """The knots of a network's links, and the rows of its timeline (the first one holds before 0)."""
+
+    def __init__(self, network: Network, rows: Sequence[Row] = ()) -> None:
+        self.network, self.rows = network, rows
+        self.step_s = network.timeline.step_s if network.timeline is not None else inf
+
+    def row(self, t: float) -> Row:
+        step = floor(t / self.step_s)
+        while step * self.step_s > t:
+            step -= 1
+        while (step + 1) * self.step_s <= t:
+            step += 1
+        return self.rows[max(0, step)]
+
+    def at(self, end: int, t: float) -> tuple[Segment, int, float, int]:
+        """The values of a link end, the node that receives, until when both hold, and the hops that leaving costs."""
+        link, knots = self.network.links[end // 2], self.network.end_spec(end).knots
+        sender, far = (link.b, link.a) if end % 2 else (link.a, link.b)
+        if not self.rows:
+            assert knots is not None
+            values = segment(knots, t)
+            return values, far, values.stop_s, self._toll(sender)
+        row = self.row(t)
+        until_s = (row.step + 1) * self.step_s if t >= 0.0 else 0.0
+        if link.moving:
+            far = int(row.peer[end])
+            sender = int(row.peer[end - 1]) if end % 2 else sender
+        toll = self._toll(sender)
+        if knots is not None:
+            values = segment(knots, t)
+            return values, far, min(values.stop_s, until_s) if link.moving else values.stop_s, toll
+        values = segment_of_row(row, end, self.step_s)
+        place = fine.fine_places(self.network).get(end)
+        if place is not None and row.fine is not None and row.fine.count[place]:
+            finer = fine.segment(fine_columns(row.fine), place, values.start_s, values.stop_s, max(t, 0.0))
+            assert finer is not None
+            values, until_s = finer, finer.stop_s if t >= 0.0 else 0.0
+        if t < 0.0:  # the values of time 0 hold
+            values = values._replace(start_s=t, stop_s=0.0, delay_end_s=values.delay_start_s)
+        return values, far, until_s, toll
+
+    def next_end(self, dest: int, node: int, t: float) -> int:
+        """On which end `node` sends a packet for a destination; -1: it has no route."""
+        if dest < 0 or not self.rows:
+            return -1
+        row = self.rows[0] if self.network.routing == "static" else self.row(t)
+        return int(row.next_end[dest, node])
+
+    def _toll(self, sender: int) -> int:
+        return 0 if sender >= 0 and self.network.nodes[sender].live else 1
