@@ -13,9 +13,13 @@ def doctor(
 ) -> None:
     """Try every capability that runs use; exit code 69 if a run cannot work here."""
     from emulator.errors import EXIT_PLATFORM
-    from emulator.fabric.probe import probe_all
+    from emulator.fabric.probe import Probe, probe_all
 
-    found = probe_all()
+    engine = Probe(
+        "packet engine", _engine, "the library loaded; packets played over a link in memory", "every run: its links",
+        "in a checkout `make setup`; otherwise pip install --force-reinstall skyloom", needed=True,
+    )  # fmt: skip
+    found = probe_all([engine])
     missing = [capability for capability in found if capability.needed and not capability.works]
     if json:
         from dataclasses import asdict
@@ -36,3 +40,15 @@ def doctor(
         raise typer.Exit(EXIT_PLATFORM)
     if not json:
         sys.stdout.write("Runs work here.\n")
+
+
+def _engine() -> str:
+    """What the packet engine was built with. PlatformError where it is missing or does not play as it must."""
+    from emulator.errors import PlatformError
+    from emulator.link.engine import binding
+
+    words = f"{binding.library_path()}, built with {binding.built_with()}"
+    wrong = binding.self_test()
+    if wrong:
+        raise PlatformError(f"{words}: the self-test failed: {wrong}")
+    return f"{words}; the self-test passed"

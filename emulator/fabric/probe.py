@@ -13,7 +13,7 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fcntl import ioctl
@@ -46,7 +46,9 @@ class Capability:
 
 
 @dataclass(frozen=True, slots=True)
-class _Probe:
+class Probe:
+    """What to try: a function that says what it found, and the words around it."""
+
     name: str
     try_it: Callable[[], str]  # what was found; raises OSError or PlatformError where it does not work
     probed: str
@@ -55,12 +57,12 @@ class _Probe:
     needed: bool = False
 
 
-def probe_all() -> list[Capability]:
-    """Try everything; takes about a second."""
-    return [_run(probe) for probe in PROBES]
+def probe_all(also: Sequence[Probe] = ()) -> list[Capability]:
+    """Try everything, and first what rooms after this one add; takes about a second."""
+    return [_run(probe) for probe in [*also, *PROBES]]
 
 
-def _run(probe: _Probe) -> Capability:
+def _run(probe: Probe) -> Capability:
     works, found = in_child(probe.try_it)
     needed = probe.needed or (probe.name == "user namespaces" and os.geteuid() != 0)
     return Capability(probe.name, works, needed, probe.probed, found, probe.enables, probe.get)
@@ -234,39 +236,39 @@ def _tool(name: str) -> Callable[[], str]:
 _LOAD = "modprobe {}, or a kernel that has it"
 _LATER = "links in the kernel (not used yet)"
 PROBES = [
-    _Probe(
+    Probe(
         "namespaces", _namespaces, "unshare of mount, network, PID, IPC and UTS", "every run: its sandbox",
         "run as root, or allow user namespaces", needed=True,
     ),
-    _Probe(
+    Probe(
         "user namespaces", _user_namespaces, "unshare of a user namespace with maps", "runs without root",
         "sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000; on Ubuntu also "
         "kernel.apparmor_restrict_unprivileged_userns=0",
     ),
-    _Probe(
+    Probe(
         "TUN devices", _tun, f"{tun.DEVICE} opened, TUNSETIFF in a namespace", "every run: the ports of its nodes",
         f"modprobe tun; in a container --device {tun.DEVICE}; as user chmod 0666 {tun.DEVICE}", needed=True,
     ),
-    _Probe(
+    Probe(
         "merged segments", _offload, "IFF_VNET_HDR and TUNSETOFFLOAD", "TCP bulk at several Gbit/s through the relay",
         "Linux 5.4 or later", needed=True,
     ),
-    _Probe("IPv6", _ipv6, "an address on a loopback", "IPv6 between nodes", "boot without ipv6.disable=1", needed=True),
-    _Probe("bridges", _bridge, "RTM_NEWLINK bridge", "switches of Mininet topologies", _LOAD.format("bridge")),
-    _Probe(
+    Probe("IPv6", _ipv6, "an address on a loopback", "IPv6 between nodes", "boot without ipv6.disable=1", needed=True),
+    Probe("bridges", _bridge, "RTM_NEWLINK bridge", "switches of Mininet topologies", _LOAD.format("bridge")),
+    Probe(
         "timers", _timer, "timerfd on CLOCK_MONOTONIC, slack 1 ns", "delays that are met",
         "leave the machine idle, or give a virtual machine cores of its own",
     ),
-    _Probe("open files", _files, "getrlimit", "many live nodes", "ulimit -Hn, or nofile in limits.conf", needed=True),
-    _Probe("cores", _cores, "sched_getaffinity", "relay, planner and nodes side by side", "two or more are good"),
-    _Probe("memory", _memory, "/proc/meminfo and the control group", "many live nodes", "more memory", needed=True),
-    _Probe(
+    Probe("open files", _files, "getrlimit", "many live nodes", "ulimit -Hn, or nofile in limits.conf", needed=True),
+    Probe("cores", _cores, "sched_getaffinity", "relay, planner and nodes side by side", "two or more are good"),
+    Probe("memory", _memory, "/proc/meminfo and the control group", "many live nodes", "more memory", needed=True),
+    Probe(
         "Mininet classes", _mininet, "import mininet.net", "Topo files, the prompt", "pip install mininet setuptools",
         needed=True,
     ),
-    _Probe("veth pairs", _veth, "RTM_NEWLINK veth", _LATER, _LOAD.format("veth")),
-    _Probe("netem", _netem, "RTM_NEWQDISC netem", _LATER, _LOAD.format("sch_netem")),
-    _Probe("packet sockets", _packet_sockets, "AF_PACKET socket", "tcpdump in nodes", _LOAD.format("af_packet")),
-    _Probe("mnexec", _tool("mnexec"), "PATH", "comparing with Mininet's own build (benchmarks)", "apt install mininet"),
-    _Probe("tshark", _tool("tshark"), "PATH", "reading captures as they grow", "apt install tshark"),
+    Probe("veth pairs", _veth, "RTM_NEWLINK veth", _LATER, _LOAD.format("veth")),
+    Probe("netem", _netem, "RTM_NEWQDISC netem", _LATER, _LOAD.format("sch_netem")),
+    Probe("packet sockets", _packet_sockets, "AF_PACKET socket", "tcpdump in nodes", _LOAD.format("af_packet")),
+    Probe("mnexec", _tool("mnexec"), "PATH", "comparing with Mininet's own build (benchmarks)", "apt install mininet"),
+    Probe("tshark", _tool("tshark"), "PATH", "reading captures as they grow", "apt install tshark"),
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from fabric_sandbox import needs_sandbox
 from emulator.cli.doctor import doctor
 from emulator.errors import PlatformError
 from emulator.fabric import probe
+from emulator.link.engine import binding
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 
@@ -37,8 +38,18 @@ def test_a_machine_that_runs_this_suite_can_run():
     assert code == 0
     assert document["can_run"]
     by_name = {entry["name"]: entry for entry in document["capabilities"]}
-    assert {"namespaces", "TUN devices", "merged segments", "netem", "open files", "memory", "mnexec"} <= set(by_name)
+    assert {
+        "packet engine",
+        "namespaces",
+        "TUN devices",
+        "merged segments",
+        "netem",
+        "open files",
+        "memory",
+        "mnexec",
+    } <= set(by_name)
     assert by_name["merged segments"]["found"].startswith("virtio header of 10 bytes")
+    assert f"built with {binding.built_with()}; the self-test passed" in by_name["packet engine"]["found"]
     assert all(entry[key] for entry in by_name.values() for key in ("probed", "found", "enables", "get"))
     assert socket.if_nameindex() == interfaces
     assert "Runs work here." in asked(False)[1]
@@ -48,8 +59,8 @@ def test_what_is_missing_is_named_and_ends_with_69(monkeypatch):
     def without():
         raise PlatformError("no such device")
 
-    broken = probe._Probe("TUN devices", without, "tried", "runs", "modprobe tun", needed=True)
-    nice = probe._Probe("tshark", without, "tried", "captures", "apt install tshark")
+    broken = probe.Probe("TUN devices", without, "tried", "runs", "modprobe tun", needed=True)
+    nice = probe.Probe("tshark", without, "tried", "captures", "apt install tshark")
     monkeypatch.setattr(probe, "PROBES", [nice])
     assert asked(False)[0] == 0
     monkeypatch.setattr(probe, "PROBES", [broken, nice])
@@ -59,6 +70,18 @@ def test_what_is_missing_is_named_and_ends_with_69(monkeypatch):
     assert "to get it: modprobe tun" in out
     assert "missing: TUN devices" in err
     assert json.loads(asked(True)[1])["can_run"] is False
+
+
+def test_an_engine_that_is_missing_or_plays_wrongly_is_needed(monkeypatch):
+    monkeypatch.setattr(probe, "PROBES", [])
+    monkeypatch.setattr(binding, "self_test", lambda: "packet 3 came at 0.2 s, expected 0.1 s")
+    code, out, err = asked(False)
+    assert code == 69
+    assert "NO   packet engine" in out
+    assert "the self-test failed: packet 3 came at 0.2 s, expected 0.1 s" in out
+    assert "missing: packet engine" in err
+    monkeypatch.setattr(binding, "built_with", lambda: binding.load(binding.Path("/nowhere/libengine.so")))
+    assert "the packet engine is not there: expected /nowhere/libengine.so" in asked(False)[1]
 
 
 def test_a_probe_that_hangs_or_dies_is_only_a_no(monkeypatch):

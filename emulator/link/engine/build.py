@@ -79,10 +79,6 @@ class NoCompiler(BuildError):
     """No compiler of this machine can do what was asked."""
 
 
-class NoSources(BuildError):
-    """There is nothing to compile."""
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be compiled, apart from the compiler."""
@@ -240,7 +236,7 @@ def compile_library(output: Path = LIBRARY, plan: Plan | None = None) -> str:
     """Compile all sources to `output`, which is replaced as a whole; return what it was built with."""
     plan = plan or Plan()
     if not sources():
-        raise NoSources(f"{FOLDER} has no C files; expected the sources of the packet engine")
+        raise BuildError(f"{FOLDER} has no C files; expected the sources of the packet engine")
     compiler = find_compiler(plan)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".libengine-") as folder:
@@ -312,9 +308,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if given.if_changed and up_to_date(output, plan):
                 return 0
             words = f"{output.name}: built with {compile_library(output, plan)}"
-    except NoSources as error:
-        sys.stderr.write(f"build.py: {error}\n")
-        return 0 if given.if_changed else 1
     except BuildError as error:
         sys.stderr.write(f"{parser.prog}: {error}\n")
         return EXIT_PLATFORM if isinstance(error, NoCompiler) else 1

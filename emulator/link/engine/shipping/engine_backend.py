@@ -83,10 +83,7 @@ class BuildEngine(Command):
         if self.editable_mode and engine.up_to_date():
             return
         plan = engine.Plan(target="" if self.editable_mode else target(), strict=False)
-        try:
-            words = engine.compile_library(self._library(), plan)
-        except engine.NoSources as error:
-            words = f"nothing: {error}"
+        words = engine.compile_library(self._library(), plan)
         sys.stderr.write(f"packet engine built with {words}\n")
 
     def _library(self) -> Path:
