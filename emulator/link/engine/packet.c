@@ -10,6 +10,7 @@
 
 enum { NEEDS_CSUM = 1, GSO_UDP = 5, GSO_ECN = 0x80 };     /* virtio: flags, gso_type */
 enum { AT_GSO = 1, AT_HDR_LEN = 2, AT_GSO_SIZE = 4, AT_CSUM_START = 6, AT_CSUM_OFFSET = 8 };
+enum { LEAST_MERGED = 40 };                               /* bytes of a merged packet: IPv4 and TCP header */
 enum { TCP_FIN_PSH = 0x09, TCP_CWR = 0x80 };
 
 /* Where the parts of a merged packet are that can be cut. */
@@ -115,7 +116,7 @@ uint32_t packet_segment(const uint8_t *data, uint32_t bytes, uint32_t ip, uint32
 {
     uint32_t start;
     *headers = 0;
-    if (bytes < ip + 40 || data[AT_GSO] == 0) return 0;
+    if (bytes < ip + LEAST_MERGED || data[AT_GSO] == 0) return 0;
     start = data[0] & NEEDS_CSUM ? get_host16(data + AT_CSUM_START) : ip - VIRTIO + ip_header(data, ip);
     if (is_udp(data)) {
         *headers = start + 8;
@@ -152,6 +153,7 @@ static bool find_merged(const uint8_t *data, uint32_t bytes, uint32_t ip, merged
     if (bytes <= m->body || m->body < m->transport + least || m->check != (m->udp ? 6u : 16u)) return false;
     if (ip_header(data, ip) < 20 || m->transport < ip + ip_header(data, ip)) return false;
     if (bytes - ip > (m->ipv4 ? 65535u : 65575u)) return false;
+    if (m->body + m->segment + 1 < ip + LEAST_MERGED) return false; /* a cut would not be seen as merged any more */
     m->count = (bytes - m->body - 1) / m->segment + 1;
     return true;
 }

@@ -84,7 +84,8 @@ def make(version=4, protocol=UDP, payload=b"hello", segment=0, partial=False, et
         hint = at - 10 + len(begin) if segment else 0
         virtio = struct.pack("=BBHHHH", NEEDS_CSUM, gso if segment else 0, hint, segment, at - 10, check)
     data = virtio + frame + head + bytes(body)
-    return Made(data, ip, at, bool(segment and payload) and len(data) >= ip + 40)
+    enough = min(len(data), at + len(begin) + segment + 1) >= ip + 40
+    return Made(data, ip, at, bool(segment and payload) and enough)
 
 
 words = st.integers(0, 0xFFFF)

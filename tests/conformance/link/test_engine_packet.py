@@ -50,9 +50,10 @@ def can_be_cut(data, ip):
     udp = gso & 0x7F == model.GSO_UDP
     ipv4 = data[ip] >> 4 == 4
     header = (data[ip] & 15) * 4 if ipv4 else 40
+    seen = 10 + headers + segment + 1 >= ip + 40  # two segments are long enough for `merged`
     in_order = header >= 20 and 10 + start >= ip + header and headers >= start + (8 if udp else 20)
     fits = len(data) - ip - (0 if ipv4 else 40) <= 65535
-    return in_order and fits and offset == (6 if udp else 16) and len(data) > 10 + headers
+    return seen and in_order and fits and offset == (6 if udp else 16) and len(data) > 10 + headers
 
 
 def model_pieces(data, ip):
