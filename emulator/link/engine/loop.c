@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -61,9 +62,38 @@ static bool set_class(int policy, int priority)
     return syscall(SYS_sched_setscheduler, 0, policy | SCHED_RESET_ON_FORK, &p) == 0;
 }
 
+/* A real-time thread could starve the machine, so three things bound it: it leaves its class when it takes more than
+ * REALTIME_SHARE of a core over an interval; after RTTIME_US without sleep a signal makes all leave at once, whoever
+ * gets to run; and should that fail the kernel ends the process. */
+#define RTTIME_US 200000
+
+static _Atomic pid_t realtime_threads[64];
+
+static void leave_all(int signal_number)
+{
+    (void)signal_number;
+    int kept = errno;
+    struct sched_param p = {.sched_priority = 0};
+    for (int n = 0; n < 64; n++) {
+        pid_t thread = atomic_exchange(&realtime_threads[n], 0);
+        if (thread) syscall(SYS_sched_setscheduler, thread, SCHED_OTHER, &p);
+    }
+    errno = kept;
+}
+
+static void enter_realtime(lane *l)
+{
+    struct rlimit limit = {RTTIME_US, 5 * RTTIME_US};
+    struct sigaction action = {.sa_handler = leave_all, .sa_flags = SA_RESTART};
+    if (sigaction(SIGXCPU, &action, NULL) || setrlimit(RLIMIT_RTTIME, &limit) || !set_class(SCHED_FIFO, 1)) return;
+    atomic_store(&realtime_threads[l->index], (pid_t)syscall(SYS_gettid));
+    l->report.realtime = 1;
+}
+
 static void leave_realtime(lane *l)
 {
     if (!l->report.realtime) return;
+    atomic_store(&realtime_threads[l->index], 0);
     set_class(SCHED_OTHER, 0);
     be_prompt();
     l->report.realtime = 0;
@@ -155,6 +185,7 @@ static void note_self(lane *l, double now_s)
     l->woken_s = now_s;
     l->woken_cpu_s = cpu_s;
     if (now_s - l->spin_at_s < SPIN_INTERVAL_S) return;
+    if (l->report.realtime && !atomic_load(&realtime_threads[l->index])) leave_realtime(l);
     if (cpu_s - l->interval_cpu_s > REALTIME_SHARE * (now_s - l->spin_at_s)) leave_realtime(l);
     l->spin_left_s = SPIN_SHARE * SPIN_INTERVAL_S;
     l->spin_at_s = now_s;
@@ -274,7 +305,7 @@ int engine_run(engine *e, int index, int64_t t0_ns, int gate_fd, int realtime)
     int status = watch_all(l, gate_fd) ? 0 : errno;
     if (!status) {
         be_prompt();
-        if (realtime) l->report.realtime = set_class(SCHED_FIFO, 1);
+        if (realtime) enter_realtime(l);
         ready r = {.gate_fd = gate_fd};
         note_self(l, l->now_s);
         play(l, &r);
