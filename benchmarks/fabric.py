@@ -71,7 +71,6 @@ def parts() -> dict[str, Any]:
 def shell(planes: int) -> dict[str, Any]:
     """Starlink's first shell with every satellite live, and the first step's routes in the kernel."""
     from emulator.fabric import network_from
-    from emulator.fabric.offload import merged_bytes
     from emulator.schedule.fib import FibCompiler
     from topologies import leo
 
@@ -83,7 +82,7 @@ def shell(planes: int) -> dict[str, Any]:
         assert network.timeline is not None
         row = next(iter(network.timeline.rows(0, 1)))
         deltas = FibCompiler(network).update(row.next_end)
-    fabric = Fabric(network, merged_bytes(network, row))
+    fabric = Fabric(network)
     with Stage() as build:
         ports = fabric.build()
     with Stage() as routes:

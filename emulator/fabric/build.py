@@ -16,7 +16,6 @@ from pathlib import Path
 
 from emulator.errors import EmulationError, PlatformError
 from emulator.fabric import kernel, netlink, tun
-from emulator.fabric.offload import merged_bytes
 from emulator.network import LinkSpec, Network, NodeSpec
 from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, RouteDelta
 
@@ -52,14 +51,10 @@ class _Live:
 
 
 class Fabric:
-    """What the kernel holds of a network. `merge`: bytes of a merged segment, 0 for none (see `offload`)."""
+    """What the kernel holds of a network."""
 
-    def __init__(self, network: Network, merge: int | None = None) -> None:
+    def __init__(self, network: Network) -> None:
         self.network = network
-        if merge is None:
-            first = next(iter(network.timeline.rows(0, 1)), None) if network.timeline else None
-            merge = merged_bytes(network, first)
-        self.merge = merge
         self._live: dict[int, _Live] = {}
         self._plan = _ports_of(network)
         self._inherited: dict[str, bytes] = {}
@@ -98,7 +93,7 @@ class Fabric:
         for at, (end, name, link) in enumerate(plan):
             index = tun.FIRST_INDEX + at
             ethernet = link is not None and link.ethernet
-            held.ports.append(Port(number, end, name, tun.open_port(name, index, ethernet, self.merge > 0), ethernet))
+            held.ports.append(Port(number, end, name, tun.open_port(name, index, ethernet, offload=True), ethernet))
             held.index[end] = index
         route_socket = netlink.Socket()
         try:
@@ -123,7 +118,6 @@ class Fabric:
                 netlink.set_link(
                     index,
                     txqlen=TX_PACKETS,
-                    gso_max_bytes=self.merge or None,
                     master=_BRIDGE_INDEX if node.role == "switch" else None,
                     mac=port_mac(self.network, end) if port.ethernet else "",
                     link_local=bool(address),

@@ -27,7 +27,7 @@ NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 SOL_NETLINK, NETLINK_EXT_ACK = 270, 11
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_TXQLEN, IFLA_LINKINFO = 1, 3, 4, 10, 13, 18
-IFLA_STATS64, IFLA_AF_SPEC, IFLA_GSO_MAX_SIZE, IFLA_GSO_IPV4_MAX_SIZE = 23, 26, 41, 63
+IFLA_STATS64, IFLA_AF_SPEC = 23, 26
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INET6_ADDR_GEN_MODE = 1, 2, 8
 IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE, IFLA_BR_MCAST_SNOOPING = 1, 5, 23
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD = 1, 2, 8, 0x02
@@ -77,7 +77,6 @@ def set_link(
     multicast: bool | None = None,
     mtu: int | None = None,
     txqlen: int | None = None,
-    gso_max_bytes: int | None = None,
     master: int | None = None,
     mac: str = "",
     link_local: bool = True,
@@ -89,9 +88,6 @@ def set_link(
     for kind, value in ((IFLA_MTU, mtu), (IFLA_TXQLEN, txqlen), (IFLA_MASTER, master)):
         if value is not None:
             body += attribute(kind, struct.pack("=I", value))
-    if gso_max_bytes is not None:
-        size = struct.pack("=I", gso_max_bytes)
-        body += attribute(IFLA_GSO_MAX_SIZE, size) + attribute(IFLA_GSO_IPV4_MAX_SIZE, size)
     if mac:
         body += attribute(IFLA_ADDRESS, bytes.fromhex(mac.replace(":", "")))
     if not link_local:

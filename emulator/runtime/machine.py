@@ -19,11 +19,10 @@ from emulator.runtime.channel import Channel, Message
 from emulator.runtime.child import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from emulator.fabric import Fabric, Port
-    from emulator.network import Network, Rates, Row
-    from emulator.scenario import Action
+    from emulator.network import Network
     from emulator.schedule.ring import RowRing
 
 RING_BYTES = 200e6  # what the rows of a large network may take at most; the smallest ring holds MIN_ROWS of them
@@ -34,13 +33,15 @@ MAX_ROWS, MIN_ROWS = 16, 4
 
 
 class Machine:
-    """Planner, fabric and relay of one run. `actions` are those that the scenario plans."""
+    """Planner, fabric and relay of one run. `threads` and `realtime` are the packet engine's."""
 
-    def __init__(self, network: Network, seed: int, duration_s: float, actions: Sequence[Action] = ()) -> None:
+    def __init__(
+        self, network: Network, seed: int, duration_s: float, *, threads: int = 1, realtime: bool = False
+    ) -> None:
         self.network = network
         self.number = {node.name: number for number, node in enumerate(network.nodes)}
         self.seed = seed
-        self._actions = actions
+        self._engine: dict[str, Any] = {"threads": threads, "realtime": realtime}
         self.steps = 0
         self.ring: RowRing | None = None
         self.planner: Child | None = None
@@ -94,20 +95,8 @@ class Machine:
     def build(self, progress: Callable[[int, int], None]) -> None:
         """Make namespaces and ports. `progress(done, total)` may raise to stop it."""
         from emulator.fabric import Fabric
-        from emulator.fabric.offload import merged_bytes
 
-        timeline = self.network.timeline
-        row: Row | Rates | None = timeline.rates if timeline is not None else None
-        if row is None and self.ring is not None:
-            self.wait_for_rows(1, lambda done, total: progress(int(done), int(total)))
-            row = self.ring.row(0)
-        merge = merged_bytes(
-            self.network,
-            row,
-            rates_bps=[action.rate_bps for action in self._actions if action.rate_bps is not None],
-            losses=[action.loss for action in self._actions if action.loss is not None],
-        )
-        self.fabric = Fabric(self.network, merge)
+        self.fabric = Fabric(self.network)
 
         def also_hear_the_planner(done: int, total: int) -> None:
             self._hear_planner(0.0)
@@ -136,12 +125,14 @@ class Machine:
 
         ours, theirs = Channel.pair()
         self.relay_channel = ours
-        network, ports, ring, seed = self.network, self.ports, self.ring, self.seed
+        network, ports, ring, seed, engine = self.network, self.ports, self.ring, self.seed, self._engine
         closing = [*close, ours.fileno()]
         if self.planner_channel is not None:
             closing.append(self.planner_channel.fileno())
         given = cast(Any, ports)
-        self.relay = Child("relay", lambda: Relay(network, given, ring, seed, theirs.socket).run(), close=closing)
+        self.relay = Child(
+            "relay", lambda: Relay(network, given, ring, seed, theirs.socket, **engine).run(), close=closing
+        )
         theirs.close()
         ours.socket.setblocking(False)
         if self.planner_channel is not None:

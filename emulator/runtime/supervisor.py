@@ -74,7 +74,10 @@ class Supervisor:
         self.network = network
         self.front = Front(channel)
         self.listener = listener
-        self.machine = Machine(network, scenario.seed, scenario.duration_s, scenario.actions)
+        self.machine = Machine(
+            network, scenario.seed, scenario.duration_s,
+            threads=scenario.engine.threads, realtime=scenario.fidelity.realtime,
+        )  # fmt: skip
         self.live_nodes = [network.nodes[number].name for number in network.live]
         self.interrupted = False
         self.error = ""

@@ -210,8 +210,19 @@ class Expect(Table):
 class Fidelity(Table):
     """How late the emulation may be before its results are not to be trusted."""
 
-    lateness_p99_s: Duration = 0.005
+    lateness_p99_s: Duration = 0.002
     """Lateness of packets, 99th percentile, past which the run ends with exit code 75."""
+    realtime: bool = False
+    """Whether the packet engine asks for a real-time class (SCHED_FIFO), so that it runs before all other processes of
+    the machine; needs root or CAP_SYS_NICE. A thread of it that takes more than 80 % of a core leaves the class."""
+
+
+class Engine(Table):
+    """How the packet engine runs."""
+
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """Threads that share the nodes out, for networks with more packets than one core carries. Each wants a core that
+    node programs leave free. Fixed links of less than 1 ms never lie between two threads."""
 
 
 class Rounds(Table):
@@ -267,6 +278,8 @@ class Scenario(Table):
     """What is captured."""
     fidelity: Fidelity = Fidelity()
     """When the run counts as too late to trust."""
+    engine: Engine = Engine()
+    """How the packet engine runs."""
     rounds: Rounds = Rounds()
     """Limits of a run in rounds."""
     parameters: Annotated[dict[str, Any], AfterValidator(_toml_values)] = Field(default_factory=dict)

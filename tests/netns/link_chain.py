@@ -39,18 +39,19 @@ class Still:
 
 
 class Chain:
-    """Two live nodes, 0 and `last`, with `transit` nodes between them; every link end follows `spec`."""
+    """Two live nodes, 0 and `last`, with `transit` nodes between them; every link end follows `spec`, or those of link
+    n the n-th of a list."""
 
     def __init__(self, transit=0, spec=None, ethernet=False, carrier=False):
         links = transit + 1
-        spec = spec or EndSpec(knots=Knots.constant())
+        specs = spec if isinstance(spec, list) else [spec or EndSpec(knots=Knots.constant())] * links
         self.last = links
         nodes = tuple(
             NodeSpec(f"n{n}", "host", n in (0, links), f"10.0.0.{n + 1}", f"fd00::{n + 1:x}") for n in range(links + 1)
         )
         line = tuple(
             LinkSpec(f"n{n}:right", n, n + 1, "right", "left", spec, spec, ethernet=ethernet, carrier=carrier)
-            for n in range(links)
+            for n, spec in enumerate(specs)
         )
         timeline = Still(links)
         self.network = Network(nodes, line, timeline)

@@ -96,12 +96,54 @@ def test_tcp_arrives_whole_through_merged_segments(transit):
         sender.join()
         chain.stop()
         sent_bytes, sent_packets = chain.count(0, EndStats.SENT_BYTES), chain.count(0, EndStats.SENT_PACKETS)
-        return chain.fabric.merge, digest.hexdigest() == hashlib.sha256(data).hexdigest(), sent_bytes / sent_packets
+        return digest.hexdigest() == hashlib.sha256(data).hexdigest(), sent_bytes / sent_packets
 
-    merge, whole, mean_bytes = in_sandbox(body)
-    assert merge > 0
+    whole, mean_bytes = in_sandbox(body)
     assert whole
     assert mean_bytes > 1500  # else nothing was merged and the test tests nothing
+
+
+def tcp_over(specs, size_bytes):
+    """Sends so many bytes over links that follow `specs`; returns whether they came, and the counters."""
+    chain = Chain(len(specs) - 1, specs)
+    near, far = chain.tcp()
+    data = bytes(range(256)) * (size_bytes // 256)
+    sender = threading.Thread(target=lambda: (near.sendall(data), near.close()))
+    sender.start()
+    received = bytearray()
+    while part := far.recv(1 << 20):
+        received += part
+    sender.join()
+    chain.stop()
+    return received == data, chain.counters
+
+
+def mean_bytes(counters):
+    return counters[EndStats.SENT_BYTES] / counters[EndStats.SENT_PACKETS]
+
+
+def test_loss_meets_single_packets_although_ports_merge_segments():
+    lossy = spec(delay_s=0.0002, loss=0.01)
+
+    whole, counters = in_sandbox(lambda: tcp_over([spec(delay_s=0.0002), lossy, spec(delay_s=0.0002)], 10**7))
+    assert whole
+    before, at, behind = (counters[end] for end in (0, 2, 4))
+    packets, lost = at[EndStats.SENT_PACKETS], at[EndStats.DROP_LOSS]
+    assert packets >= 10**7 / 1460
+    assert abs(lost - packets * 0.01) < 5 * (packets * 0.01 * 0.99) ** 0.5
+    assert mean_bytes(at) <= 1500
+    assert mean_bytes(before) > 1500, "the effects of one link leave segments of another one merged"
+    assert behind[EndStats.SENT_PACKETS] == packets - lost, "nothing is merged again"
+
+
+def test_a_queue_that_counts_packets_counts_those_of_merged_segments():
+    queue = spec(Effects(queue_packets=40), delay_s=0.001, rate_bps=1e8)
+
+    whole, counters = in_sandbox(lambda: tcp_over([spec(delay_s=0.0002), queue], 10**7))
+    assert whole
+    assert mean_bytes(counters[0]) > 1500
+    assert mean_bytes(counters[2]) <= 1500
+    assert 0 < counters[2][EndStats.DROP_QUEUE] < 0.1 * counters[2][EndStats.SENT_PACKETS]
 
 
 def test_tcp_survives_loss_duplication_corruption_and_reordering():

@@ -129,7 +129,8 @@ scenarios = optional(
     action=st.lists(actions, max_size=3),
     expect=st.lists(expects, max_size=3),
     capture=optional({}, links=globs),
-    fidelity=optional({}, lateness_p99=durations),
+    fidelity=optional({}, lateness_p99=durations, realtime=st.booleans()),
+    engine=optional({}, threads=st.integers(1, 64)),
     shell=optional({}, altitude=durations, label=text, planes=st.integers(-(2**60), 2**60)),
     offsets=st.lists(durations, max_size=3),
 )

@@ -8,7 +8,6 @@ from emulator.errors import EXIT_USAGE, UsageError
 from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 from emulator.runtime.channel import Channel
 from emulator.runtime.machine import FULL_IPV6, PLANNER_BATCH, ROUTE_BATCH, Machine, with_routed_ipv6
-from emulator.scenario.models import Action
 from emulator.schedule.fib import RouteDelta
 from emulator.schedule.planner import parts
 
@@ -29,23 +28,6 @@ def test_unknown_and_transit_nodes_are_the_users_mistake():
     assert caught.value.exit_code == EXIT_USAGE
     with pytest.raises(UsageError, match="sat-0101 is a transit node"):
         machine.netns("sat-0101")
-
-
-@pytest.mark.parametrize(
-    ("actions", "merges"),
-    [
-        ([], True),
-        ([{"at": "1 s", "do": "link-down", "links": ["*"]}], True),
-        ([{"at": "1 s", "do": "set", "links": ["*"], "loss": "1 %"}], False),
-    ],
-)
-def test_segments_stay_single_where_an_action_will_set_a_loss(monkeypatch, actions, merges):
-    from emulator.fabric import build
-
-    monkeypatch.setattr(build.Fabric, "build", lambda self, progress: [])
-    machine = Machine(network(), 1, 10.0, [Action.model_validate(action) for action in actions])
-    machine.build(lambda done, total: None)
-    assert (machine.fabric.merge > 0) is merges
 
 
 @pytest.mark.parametrize(("satellites", "addressed"), [(FULL_IPV6 - 1, FULL_IPV6), (FULL_IPV6, 1)])

@@ -36,7 +36,7 @@ def test_a_good_file_becomes_si_values(tmp_path: Path) -> None:
     assert (scenario.name, scenario.duration_s, scenario.step_s, scenario.seed) == ("small", 60.0, 1.0, 7)
     assert scenario.tables.shell.altitude_m == 550e3
     assert [station.name for station in scenario.tables.ground.stations] == ["tokyo", "paris"]
-    assert scenario.fidelity.lateness_p99_s == 0.005
+    assert scenario.fidelity.lateness_p99_s == 0.002
     action = scenario.actions[0]
     assert (action.at_s, action.do, action.links, action.undo_after_s) == (10.0, "link-down", ("gs-tokyo:up",), 3.0)
     assert (scenario.expects[0].figure, scenario.expects[0].at_least) == ("summary.handovers", 1)

@@ -99,7 +99,7 @@ def test_bundled_scenarios_fit_the_schema() -> None:
 def test_defaults_stand_as_they_would_in_a_file() -> None:
     whole = schema("scenario_fakes")
     assert whole["properties"]["duration"]["default"] == "60 s"
-    assert whole["$defs"]["Fidelity"]["properties"]["lateness_p99"]["default"] == "5 ms"
+    assert whole["$defs"]["Fidelity"]["properties"]["lateness_p99"]["default"] == "2 ms"
     assert "default" not in whole["properties"]["routing_step"]
     assert whole["$defs"]["Shell"]["properties"]["altitude"]["description"] == "Height above the equator."
 

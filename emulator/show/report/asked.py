@@ -20,7 +20,7 @@ from emulator.schedule.routes import delay_along, path
 if TYPE_CHECKING:
     from emulator.network import EndSpec, Network, Row
 
-NO_NETWORK = {"program", "action", "expect", "capture", "prediction", "parameters", "rounds", "fidelity"}  # tables
+NO_NETWORK = {"program", "action", "expect", "capture", "prediction", "parameters", "rounds", "fidelity", "engine"}
 
 
 @dataclass(frozen=True, slots=True)
