@@ -39,7 +39,8 @@ typedef struct {
     int32_t dest, node;  /* route table place; where it arrives */
     int32_t hops;        /* left, where a transit node has looked (dest is not UNKNOWN) */
     int32_t end;         /* by which it came, where it waits at a port in memory */
-    uint32_t unused[2];
+    uint32_t merged;     /* whether it is a merged segment: its bytes need not be looked at to know */
+    uint32_t unused;
 } packet;
 
 typedef struct {
@@ -265,6 +266,8 @@ typedef struct lane {
     _Atomic bool stopped;
     engine_lane_report report;
     _Atomic int64_t turn_max_ns;
+    int32_t playing_end;   /* whose sending half plays; -1: none */
+    double playing_s;
     list out;              /* packets at ports in memory; `node` is then the port's place */
     /* real time */
     int epoll, wake_fd;

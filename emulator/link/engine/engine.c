@@ -193,6 +193,7 @@ int engine_offer(engine *e, int32_t end, double t_s, const uint8_t *data, uint32
     memcpy(q->data, data, bytes);
     q->bytes = bytes;
     q->size = size;
+    q->merged = data[1] != 0;
     q->dest = dest;
     q->hops = hops;
     q->node = -1;

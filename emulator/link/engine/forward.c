@@ -67,6 +67,7 @@ static void answer(lane *l, int32_t node, int32_t dest, const uint8_t *data, uin
     memcpy(q->data, data, bytes);
     q->bytes = bytes;
     q->size = bytes - VIRTIO;
+    q->merged = 0;
     q->dest = dest;
     q->node = -1;
     q->hops = packet_hop_limit(data, bytes) + 1; /* its own node charges a hop too */

@@ -127,6 +127,7 @@ static void receive(lane *l, const uint8_t *record)
     q->at_s = m.due_s;
     q->bytes = m.bytes;
     q->size = m.size;
+    q->merged = q->data[1] != 0;
     q->dest = m.dest;
     q->hops = m.hops;
     q->node = m.node;

@@ -18,6 +18,7 @@ bool lane_open(engine *e, lane *l, int index)
     l->epoll = -1;
     l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     l->early_s = 50e-6;
+    l->playing_end = -1;
     atomic_init(&l->sleeps_until_ns, INT64_MIN);
     list_clear(&l->out);
     l->received_cells = c->received + (size_t)index * (size_t)c->ends * RECEIVED_CELLS;
@@ -75,8 +76,15 @@ uint64_t lane_play(lane *l, double until_s, bool before, uint64_t most)
     double at_s;
     for (uint32_t id; played < most && (id = wheel_take(&l->wheel, until_s, before, &at_s)) != NONE; played++) {
         int32_t end = (int32_t)(id / 2);
-        if (id % 2) receiving_play(l, end, at_s, until_s, before);
-        else sending_play(l, end, at_s);
+        if (id % 2) {
+            receiving_play(l, end, at_s, until_s, before);
+            continue;
+        }
+        l->playing_end = end;
+        l->playing_s = at_s;
+        sending_play(l, end, at_s);
+        l->playing_end = -1;
+        receiving_play(l, end, at_s, until_s, before); /* no other timer stands between the two halves of an end */
     }
     return played;
 }

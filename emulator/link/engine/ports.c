@@ -105,8 +105,9 @@ bool port_read(lane *l, int32_t place)
         }
         packet *q = pool_at(&l->pool, number);
         q->bytes = (uint32_t)got;
-        q->size = q->data[1] ? packet_wire_size(q->data, q->bytes, port->ethernet ? VIRTIO + ETHERNET : VIRTIO)
-                             : q->bytes - VIRTIO;
+        q->merged = q->data[1] != 0;
+        q->size = q->merged ? packet_wire_size(q->data, q->bytes, port->ethernet ? VIRTIO + ETHERNET : VIRTIO)
+                            : q->bytes - VIRTIO;
         q->dest = UNKNOWN;
         q->node = -1;
         q->hops = 0;

@@ -11,7 +11,8 @@ void receiving_add(lane *l, int32_t end, uint32_t number)
     uint32_t before = r->flight.tail; /* nearly always the place: only overtaking ends look further */
     while (before != NONE && pool_at(&l->pool, before)->at_s > at_s) before = pool_at(&l->pool, before)->prev;
     list_insert_after(&r->flight, &l->pool, before, number);
-    if (before == NONE) wheel_set(&l->wheel, receiving_id(end), at_s);
+    bool at_once = end == l->playing_end && at_s <= l->playing_s; /* its delivery is the next thing that happens */
+    if (before == NONE && !at_once) wheel_set(&l->wheel, receiving_id(end), at_s);
 }
 
 static void deliver(lane *l, int32_t end, receiving *r, uint32_t number)
