@@ -181,6 +181,7 @@ class Snapshot(TypedDict, total=False):
     events: list[EventRow]  # the last few, oldest first
     warnings: list[str]
     lateness_limit_ms: float  # of `lateness_ms`' p99
+    late_by: str  # what most of the lateness came from: "engine", "scheduler", "capture"; nothing was late: left out
     t0_utc_s: float  # time of day (Unix) of scenario time 0; where the scenario names an epoch, of its epoch
     node_rows: list[NodeRow]  # those that the view asks for
     node_count: int  # how many fit the view's filter

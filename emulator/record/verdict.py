@@ -18,6 +18,7 @@ from emulator.record.spool import plain
 SCHEMA_VERSION = 1
 OPERATORS = ("at_least", "at_most", "equals")
 MISSING = object()
+LATE_CAUSES = ("engine", "scheduler", "capture")  # keys of `lateness_budget`
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Verdict:
     expectations: list[Outcome] = field(default_factory=list)
     lateness_ms: dict[str, float] = field(default_factory=dict)  # p50, p99, max
     lateness_limit_ms: float | None = None  # p99 past which the run cannot be trusted
+    lateness_budget: dict[str, Any] = field(default_factory=dict)  # what made packets late, see docs/run-folder.md
     probe_error_ms: dict[str, float] = field(default_factory=dict)  # p50, p99 over all probes
     drops: dict[str, int] = field(default_factory=dict)  # by cause
     probes: list[dict[str, Any]] = field(default_factory=list)  # per pair, see docs/run-folder.md

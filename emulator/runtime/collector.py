@@ -14,6 +14,7 @@ from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.links import ZERO, LinkInterval, LinkLog, drops_by_cause
+from emulator.record.verdict import LATE_CAUSES
 from emulator.runtime.board import Board
 from emulator.runtime.channel import Message
 from emulator.runtime.panels import Panels
@@ -43,6 +44,7 @@ class Collector:
         self.lateness = Lateness()
         self.relay: Message = {}  # its last report
         self.saturated = 0
+        self.realtime = 0  # reports of an engine in a real-time class
         self.reports = 0  # a report comes in several messages where many ends did something
         self._report_s = -1.0
         self._live_of: list[LinkInterval] | None = None
@@ -82,6 +84,7 @@ class Collector:
             self.lateness = Lateness.unpack(message["lateness"])
             self.reports += 1
             self.saturated += bool(message.get("saturated"))
+            self.realtime += bool(message.get("realtime"))
         self.on_load(message["t_s"], message["ends"])
         self.links.update(message["t_s"], message["ends"], final=bool(message.get("final")))
 
@@ -111,6 +114,11 @@ class Collector:
             "p99": self.lateness.quantile(0.99) * 1e3,
             "max": self.lateness.max_s * 1e3,
         }
+
+    def late_by(self) -> str:
+        """What most of the lateness of packets came from so far; "" where none was late."""
+        late = self.relay.get("late")
+        return max(LATE_CAUSES, key=lambda cause: late[f"{cause}_s"]) if late and late["packets"] else ""
 
     def intervals(self) -> dict[str, LinkInterval]:
         """What each link end that did something did in the last interval, by its name."""

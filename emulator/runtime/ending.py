@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from emulator.record.verdict import Outcome, Verdict
+from emulator.runtime import late
 from emulator.runtime.collector import Collector
 
 if TYPE_CHECKING:
-    from emulator.network import Network
     from emulator.record.folder import RunFolder
     from emulator.runtime.jobs import Jobs
     from emulator.runtime.machine import Machine
@@ -77,24 +77,12 @@ def observed(
     verdict = Verdict(scenario.name, scenario.seed, run_id, played_s)
     verdict.lateness_ms = collector.lateness_ms() if collector.reports else {}
     verdict.lateness_limit_ms = scenario.fidelity.lateness_p99_s * 1e3
+    verdict.lateness_budget = late.budget(collector)
     verdict.probe_error_ms = quantiles_ms(collector.board.errors_s)
     verdict.drops = collector.drops()
     verdict.probes, verdict.flows = probe_table(collector), flow_table(collector)
     verdict.summary, verdict.prediction = figures, dict(scenario.prediction)
     return verdict
-
-
-def why_late(verdict: Verdict, collector: Collector, network: Network) -> list[str]:
-    """Warnings that say where a run was too late to trust."""
-    found = []
-    if verdict.late_packets:
-        worst = collector.worst_links(3)
-        names = ", ".join(f"{network.end_name(end)} {late_s * 1e3:.1f} ms" for end, late_s in worst)
-        found.append(f"packets left late; latest on: {names}")
-    if verdict.late_rounds:
-        missed = verdict.rounds["received"] - verdict.rounds["in_slot"]
-        found.append(f"{missed} of {verdict.rounds['received']} messages came in another round than planned")
-    return found
 
 
 def round_table(rounds: RoundCount, scenario: Scenario, machine: Machine, jobs: Jobs) -> dict[str, Any]:

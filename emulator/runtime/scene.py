@@ -82,6 +82,8 @@ class Scene:
         late = collector.lateness_ms()
         snapshot["view"] = view
         snapshot["lateness_ms"] = {"p50": late["p50"], "p99": late["p99"], "max": late["max"]}
+        if cause := collector.late_by():
+            snapshot["late_by"] = cause
         snapshot["drops"] = collector.drops_so_far()
         collector.board.fill(snapshot, view)
         alive = self._processes.alive()

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import EXIT_INTERNAL, SkyloomError
-from emulator.runtime import ending, stolen, warnings
+from emulator.runtime import ending, late, stolen, warnings
 from emulator.runtime.capturing import CaptureWriter, key_folder, writer_for
 from emulator.runtime.channel import Channel
 from emulator.runtime.child import speak_into
@@ -276,7 +276,11 @@ class Supervisor:
         tell(0, "capture")
         if self.capture_writer is not None:
             self.capture_writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))
-        costs = {"planner": self.machine.planner_summary, "relay_cpu_s": collector.relay.get("cpu_s", 0.0)}
+        costs = {
+            "planner": self.machine.planner_summary,
+            "relay_cpu_s": collector.relay.get("cpu_s", 0.0),
+            "engine_cpu_s": collector.relay.get("engine_cpu_s", 0.0),
+        }
         collector.event(self.played_s, "", "skyloom", "machinery", costs)
         figures, trouble = ending.figures_of(self.scenario, self.folder, collector, quick or not self.t0_ns, tell)
         if trouble and not self.interrupted:
@@ -289,7 +293,7 @@ class Supervisor:
         verdict.warnings = self.all_warnings()
         outcomes = self.jobs.outcomes() if self.t0_ns and not self.interrupted else []
         outcomes += ending.kill_switch(self.rounds)
-        verdict.warnings += ending.why_late(verdict, collector, self.network)
+        verdict.warnings += late.why_late(verdict, collector, self.network, self.scenario)
         tell(ending.STEPS - 1, "verdict")
         ending.conclude(verdict, self.scenario, outcomes, self.error_code)
         self.folder.write_verdict(verdict.to_json())

@@ -20,7 +20,7 @@ def found(machine: Machine, collector: Collector) -> list[str]:
     if machine.late_rows:
         told.append(f"{machine.late_rows} rows of the schedule came after their step had begun")
     if collector.saturated:
-        told.append(f"the relay used its whole core in {collector.saturated} of {collector.reports} reports")
+        told.append(f"the packet engine was at its limit in {collector.saturated} of {collector.reports} reports")
     if machine.refused_routes:
         count = len(machine.refused_routes)
         told.append(f"the kernel refused {count} route changes, the first: {machine.refused_routes[0]}")

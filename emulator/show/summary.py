@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emulator.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS, DataError
-from emulator.record.verdict import Verdict
+from emulator.record.verdict import LATE_CAUSES, Verdict
 from emulator.show import text
 from emulator.show.predicted import compare
 from emulator.show.text import BAD, DIM, GOOD, HEAD, WARN, Signs
@@ -104,6 +104,23 @@ def rounds_words(rounds: Mapping[str, Any]) -> str:
     if rounds.get("counts_agree") is False:
         words += f", {rounds.get('interface_packets', 0):,} packets on the interfaces"
     return words + (f"; stopped: {rounds['stopped']}" if rounds.get("stopped") else "")
+
+
+def budget_words(budget: Mapping[str, Any]) -> str:
+    """What the verdict says of lateness and its causes, the largest first: "scheduler 84 %, engine 16 %; …"."""
+    causes = sorted((cause for cause in LATE_CAUSES if budget.get(cause)), key=lambda cause: -budget[cause])
+    said = [", ".join(f"{cause} {_percent(budget[cause])}" for cause in causes)] if causes else []
+    many = f" ({_percent(budget['late_share'])})" if budget.get("late_share") is not None else ""
+    said.append(f"{budget.get('late_packets', 0):,} packets{many} more than 1 ms late")
+    if budget.get("overloaded_s"):
+        said.append(f"ports not read for {text.duration(budget['overloaded_s'])}")
+    if budget.get("engine_cpu_share") is not None:
+        said.append(f"engine {_percent(budget['engine_cpu_share'])} of a core")
+    return "; ".join(said)
+
+
+def _percent(share: float) -> str:
+    return f"{text.number(100 * share, 2)} %"
 
 
 def _heading(title: str, rows: int) -> Text:
@@ -207,6 +224,8 @@ def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
                 f"  {signs.bad if verdict.late_packets else signs.good} {limit}", BAD if verdict.late_packets else DIM
             )
         facts.append(("lateness", words))
+    if verdict.late_packets and verdict.lateness_budget:
+        facts.append(("late by", Text(budget_words(verdict.lateness_budget))))
     if verdict.rounds:
         facts.append(("rounds", Text(rounds_words(verdict.rounds).removeprefix("rounds "))))
     single = [

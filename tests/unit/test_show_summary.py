@@ -39,7 +39,12 @@ VERDICTS = {
         rounds={"rounds": 12, "messages": 84, "received": 84, "in_slot": 83, "fidelity": 83 / 84,
                 "fidelity_at_least": 1.0, "interface_packets": 85, "counts_agree": False, "stopped": ""},
     ).conclude(),
-    "late": verdict(lateness_ms={"p50": 1.0, "p99": 7.5, "max": 80.0}).conclude(),
+    "late": verdict(
+        lateness_ms={"p50": 1.0, "p99": 7.5, "max": 80.0},
+        lateness_budget={"late_packets": 12345, "late_share": 0.0612, "engine": 0.16, "scheduler": 0.8401,
+                         "capture": 0.0, "engine_cpu_share": 0.143, "overloaded_s": 1.25, "late_handovers": 0,
+                         "realtime_share": 0.0},
+    ).conclude(),
     "interrupted": Verdict("leo", 7, interrupted=True).conclude(),
     "broken": Verdict(
         "leo", 7, error="the relay ended with status 1; see logs/relay.txt",

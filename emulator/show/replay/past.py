@@ -16,6 +16,7 @@ from emulator.record.links import LINK_COLUMNS
 from emulator.record.load import OWN
 from emulator.record.snapshot import HandoverRow, Snapshot, View
 from emulator.record.spool import Columns, empty
+from emulator.record.verdict import LATE_CAUSES
 from emulator.runtime.board import LIVE_ROWS
 from emulator.runtime.collector import HISTORY, Collector
 from emulator.runtime.fidelity import Asked
@@ -44,7 +45,9 @@ HANDOVER_TAIL = 8
 class Figures:
     """What the scene of a live run asks its collector, answered from the tables."""
 
-    def __init__(self, network: Network, feed: Feed, intervals: Intervals, lateness_ms: dict[str, Any]) -> None:
+    def __init__(
+        self, network: Network, feed: Feed, intervals: Intervals, lateness_ms: dict[str, Any], budget: dict[str, Any]
+    ) -> None:
         self.end_names = [network.end_name(end) for end in range(2 * len(network.links))]
         self.numbers = {name: end for end, name in enumerate(self.end_names)}
         self.history_bps = Histories(intervals, HISTORY)
@@ -53,6 +56,7 @@ class Figures:
         self.drops_of = intervals.drops_of
         self._feed = feed
         self._lateness_ms = {"p50": 0.0, "p99": 0.0, "max": 0.0} | lateness_ms
+        self._budget = budget
 
     @property
     def board(self) -> ReplayBoard:
@@ -61,6 +65,11 @@ class Figures:
     def lateness_ms(self) -> dict[str, float]:
         """Of the whole run."""
         return self._lateness_ms
+
+    def late_by(self) -> str:
+        """What most of it came from, where the verdict says so."""
+        causes = [cause for cause in LATE_CAUSES if self._budget.get(cause)]
+        return max(causes, key=lambda cause: float(self._budget[cause]), default="")
 
 
 class Past:
@@ -98,7 +107,8 @@ class Past:
             key: value for key, value in (verdict.lateness_ms if verdict else {}).items() if value is not None
         }
         self._late_known = bool(lateness_ms)
-        figures = Figures(self.network, self._feed, self._intervals, lateness_ms)
+        budget = verdict.lateness_budget if verdict else {}
+        figures = Figures(self.network, self._feed, self._intervals, lateness_ms, budget)
         self._scene = Scene(
             self.network, self._outlook, cast(Jobs, self._jobs), cast(Processes, NoProcesses()),
             cast(Collector, figures),
@@ -157,6 +167,7 @@ class Past:
         """What no table tells of this instant."""
         if not self._late_known or t_s < self.until_s:
             snapshot.pop("lateness_ms", None)
+            snapshot.pop("late_by", None)
         for row in snapshot.get("node_rows", []):
             row.pop("cpu", None)
             row.pop("memory_bytes", None)

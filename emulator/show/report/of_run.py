@@ -22,7 +22,7 @@ from emulator.show.report import draw, events, links, plots
 from emulator.show.report.asked import asked_of
 from emulator.show.report.messages import Window
 from emulator.show.report.spacetime import space_time
-from emulator.show.summary import meaning, rounds_words
+from emulator.show.summary import budget_words, meaning, rounds_words
 
 FILES = {  # of a run folder, in the order of interest
     "verdict.json": "the verdict and every figure, for programs",
@@ -134,6 +134,9 @@ def _figures(verdict: Verdict) -> list[str]:
         parts += [page.heading("Probed pairs", 3), _probes(verdict.probes)]
     trust = {"lateness in ms": verdict.lateness_ms, "probe error in ms": verdict.probe_error_ms, "drops": verdict.drops}
     facts = [(name, text.value(values)[1:-1]) for name, values in trust.items() if values]
+    facts += (
+        [("late by", budget_words(verdict.lateness_budget))] if verdict.late_packets and verdict.lateness_budget else []
+    )
     facts += [("rounds", rounds_words(verdict.rounds))] if verdict.rounds else []
     if facts:
         parts += [page.heading("How exact the emulation was", 3), page.table(["", ""], facts)]

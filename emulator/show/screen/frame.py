@@ -68,7 +68,7 @@ def header(snapshot: Snapshot, width: int, signs: Signs) -> Line:
     words = [  # what stands nearest to the edge matters most and is kept longest
         verdict(snapshot, signs),
         (f"{text.clock(snapshot['t_s'])}/{text.clock(snapshot.get('duration_s'))} ", HEAD) if played else ("", ""),
-        (f"late p99 {text.milliseconds(late['p99'])}{limit} ms  ", "") if late else ("", ""),
+        (f"late p99 {text.milliseconds(late['p99'])}{limit} ms{late_by(snapshot)}  ", "") if late else ("", ""),
         (f"wall {text.clock(snapshot['elapsed_s'])}  ", DIM) if "elapsed_s" in snapshot else ("", ""),
         (f"{nodes.get('live', 0)} live + {nodes.get('transit', 0):,} transit  ", DIM) if nodes else ("", ""),
     ]
@@ -82,10 +82,20 @@ def header(snapshot: Snapshot, width: int, signs: Signs) -> Line:
     return beside(left, right, width)
 
 
+def is_late(snapshot: Snapshot) -> bool:
+    """Whether packets have left later than the scenario allows."""
+    late, limit_ms = snapshot.get("lateness_ms"), snapshot.get("lateness_limit_ms")
+    return late is not None and limit_ms is not None and late["p99"] > limit_ms
+
+
+def late_by(snapshot: Snapshot) -> str:
+    """ " (scheduler)": what made a run late, where it is."""
+    return f" ({snapshot['late_by']})" if snapshot.get("late_by") and is_late(snapshot) else ""
+
+
 def verdict(snapshot: Snapshot, signs: Signs) -> tuple[str, str]:
     """How the run stands so far: a sign and a word."""
-    late, limit_ms = snapshot.get("lateness_ms"), snapshot.get("lateness_limit_ms")
-    if late is not None and limit_ms is not None and late["p99"] > limit_ms:
+    if is_late(snapshot):
         return f"{signs.bad} late", BAD
     if snapshot.get("warnings"):
         return f"{signs.warn} warned", WARN
