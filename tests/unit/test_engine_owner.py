@@ -1,0 +1,219 @@
+"""The owner of an engine in memory: offers, orders, what comes out, and the counters that it reads."""
+
+from ctypes import c_int64
+from math import inf
+
+import numpy as np
+import pytest
+
+from emulator.errors import EmulationError
+from emulator.link.capture import records
+from emulator.link.engine import binding
+from emulator.link.engine.binding import LATENESS_BUCKETS, OrderKind, Value, library_path
+from emulator.link.engine.engine import Engine, new_order
+from emulator.link.engine.tables import memory_ports
+from emulator.link.lateness import Lateness
+from emulator.link.stats import EndStats
+from emulator.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec
+
+pytestmark = pytest.mark.skipif(not library_path().exists(), reason="the engine is not compiled here: `make setup`")
+SMALL = {"small_slots": 256, "large_slots": 8}
+
+
+def network_of(*knots, effects=None, nodes=2, names="host"):
+    """A chain of live nodes: link i joins i and i + 1, and both of its ends follow knots[i]."""
+    specs = tuple(NodeSpec(f"n{n}", names, True, f"10.0.0.{n + 1}") for n in range(nodes))
+    ends = [EndSpec(effects or Effects(), table) for table in knots]
+    links = tuple(LinkSpec(f"n{n}:e{n}", n, n + 1, f"e{n}", f"f{n}", end, end) for n, end in enumerate(ends))
+    return Network(specs, links, routing="none")
+
+
+def engine_of(network, **more):
+    return Engine(network, memory_ports(network), None, 5, **SMALL | more)
+
+
+def packet(size=100, mark=0):
+    head = bytes([0x45, 0, *size.to_bytes(2, "big"), 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2])
+    return bytes(10) + head + bytes([mark]) * (size - 20)
+
+
+def test_the_self_test_finds_nothing():
+    assert binding.self_test() == ""
+    assert binding.built_with()
+
+
+def test_packets_come_in_order_with_what_they_were():
+    with engine_of(network_of(Knots.constant(0.01, 8e5))) as engine:
+        for place in range(3):
+            assert engine.offer(0, 0.0, packet(mark=place))
+        assert [delivery.data[-1] for delivery in engine.waiting(0)] == [0, 1, 2]
+        assert engine.next_s() <= 0.011
+        engine.play(0.0115)
+        assert [delivery.at_s for delivery in engine.take()] == pytest.approx([0.011])
+        engine.offer(0, 0.0115, packet(mark=3))  # by now the second has left, and the third is being sent
+        flying = engine.flying(0)
+        assert [delivery.data[-1] for delivery in flying] == [1, 2]
+        assert [delivery.at_s for delivery in flying] == pytest.approx([0.012, 0.013])
+        engine.play(1.0)
+        taken = engine.take()
+        assert [delivery.at_s for delivery in taken] == pytest.approx([0.012, 0.013, 0.0225])
+        assert [(d.end, d.node, d.size, d.data) for d in taken] == [(0, 1, 100, packet(mark=m)) for m in (1, 2, 3)]
+        assert engine.take() == engine.waiting(0) == engine.flying(0) == []
+        assert engine.next_s() == inf
+
+
+def test_more_packets_are_taken_than_one_call_brings(monkeypatch):
+    from emulator.link.engine import engine as module
+
+    monkeypatch.setattr(module, "MANY", 7)
+    with engine_of(network_of(Knots.constant(0.0))) as engine:
+        for place in range(100):
+            engine.offer(0, place * 0.001, packet(mark=place))
+            engine.play(place * 0.001)
+        assert [delivery.data[-1] for delivery in engine.take()] == list(range(100))
+
+
+def test_counters_stand_in_the_order_of_end_stats():
+    network = network_of(Knots.constant(0.02, 8e5), effects=Effects(queue_packets=2))
+    with engine_of(network) as engine:
+        for _ in range(4):  # one in transmission, two wait, one finds no room
+            engine.offer(0, 0.0, packet())
+        engine.play(1.0)
+        wanted = [0.0] * len(EndStats)
+        wanted[EndStats.SENT_PACKETS], wanted[EndStats.SENT_BYTES] = 4, 400
+        wanted[EndStats.DELIVERED_PACKETS], wanted[EndStats.DELIVERED_BYTES] = 3, 300
+        wanted[EndStats.DROP_QUEUE] = 1
+        wanted[EndStats.ASKED_DELAY_SUM_S] = pytest.approx(0.06)
+        assert engine.stats(0) == wanted
+        assert engine.all_stats().tolist() == [wanted, [0.0] * len(EndStats)]
+
+
+def test_counters_of_lanes_are_added_and_the_latest_counts():
+    network = network_of(Knots.constant(0.02))
+    with engine_of(network, lanes=2, lane_of_node=[0, 1]) as engine:
+        engine.received[:, 1] = [[3, 30, 0.5, 0.4, 1, 2, 5, 0], [4, 40, 0.25, 0.1, 10, 20, 50, 0]]
+        engine.sent[1, binding.Sent.DROP_OVERLOAD] = 100
+        stats = engine.stats(1)
+        assert stats[EndStats.DELIVERED_PACKETS] == 7
+        assert stats[EndStats.DELIVERED_BYTES] == 70
+        assert stats[EndStats.LATE_SUM_S] == 0.75
+        assert stats[EndStats.LATE_MAX_S] == 0.4
+        assert stats[EndStats.DROP_OVERLOAD] == 111
+        assert (stats[EndStats.DROP_NOROUTE], stats[EndStats.DROP_TTL]) == (22, 55)
+        assert engine.all_stats()[1].tolist() == stats
+
+
+def test_values_are_set_and_given_back_to_the_schedule():
+    with engine_of(network_of(Knots.constant(0.02))) as engine:
+        engine.set(0, 0.0, delay_s=0.3, rate_bps=8e3)
+        engine.offer(0, 0.0, packet())
+        engine.set(0, 0.5, delay_s=None, rate_bps=None)
+        engine.offer(0, 0.5, packet())
+        engine.set(0, 1.0, up=False)
+        engine.offer(0, 1.0, packet())
+        engine.set(0, 1.1, up=None, loss=1.0)
+        engine.offer(0, 1.1, packet())
+        engine.play(2.0)
+        assert [delivery.at_s for delivery in engine.take()] == pytest.approx([0.4, 0.52])
+        stats = engine.stats(0)
+        assert (stats[EndStats.DROP_OUTAGE], stats[EndStats.DROP_LOSS]) == (1, 1)
+
+
+def test_a_held_end_keeps_what_it_has():
+    with engine_of(network_of(Knots.constant(0.02))) as engine:
+        engine.hold(0, 0.0, True)
+        engine.offer(0, 0.1, packet())
+        engine.play(1.0)
+        assert engine.take() == []
+        assert len(engine.waiting(0)) == 1
+        engine.hold(0, 1.5, False)
+        engine.play(2.0)
+        assert [delivery.at_s for delivery in engine.take()] == pytest.approx([1.52])
+
+
+def test_orders_say_what_they_set_and_what_they_clear():
+    made = new_order(OrderKind.SET, 3, values={"up": True, "rate_bps": None, "delay_s": 0.5, "loss": None})
+    assert (made.kind, made.end, made.up, made.delay_s) == (0, 3, 1, 0.5)
+    assert (made.set, made.clear) == (Value.UP | Value.DELAY, Value.RATE | Value.LOSS)
+    with pytest.raises(KeyError):
+        new_order(OrderKind.SET, 3, values={"colour": 1})
+
+
+def test_what_holds_is_told_as_the_schedule_says():
+    knots = Knots(*(np.array(c) for c in ([0.0, 2.0], [0.1, 0.3], [1e6, inf], [0.25, 0.0], [True, False])))
+    with engine_of(network_of(knots)) as engine:
+        assert engine.holds(0, 0.5) == (0.0, 2.0, 0.1, 0.3, 1e6, 0.25, True, 1, 2.0, 0)
+        assert engine.holds(1, 2.5) == (2.0, inf, 0.3, 0.3, inf, 0.0, False, 0, inf, 0)
+
+
+def test_lanes_give_what_one_lane_gives():
+    network = network_of(Knots.constant(0.02, 1e6, 0.3), Knots.constant(0.005, 2e6, 0.1), nodes=3)
+    taken = []
+    for lanes, lane_of_node in ((1, None), (3, [0, 1, 2])):
+        with engine_of(network, lanes=lanes, lane_of_node=lane_of_node) as engine:
+            for place in range(40):
+                t_s = place * 0.001
+                engine.play(t_s)
+                for end in range(4):
+                    engine.offer(end, t_s, packet(100 + place, place))
+            engine.play(1.0)
+            taken.append((sorted(engine.take()), engine.all_stats().tolist()))
+    assert taken[0] == taken[1]
+    assert taken[0][0]
+
+
+def test_a_tap_keeps_what_crosses_its_ends():
+    with engine_of(network_of(Knots.constant(0.02))) as engine:
+        engine.open_tap(3, 1 << 16, 40)
+        assert engine.drain_tap(3) == b""
+        engine.tap_ends(0, 1 << 3, 0.0)
+        engine.offer(0, 0.25, packet(mark=9))
+        engine.offer(1, 0.25, packet())
+        engine.play(1.0)
+        (record,) = records(engine.drain_tap(3))
+        assert (record.left_ns, record.end, record.cause, record.original) == (250_000_000, 0, 0, 100)
+        assert record.data == packet(mark=9)[10:50]
+        assert engine.tap_lost(3) == 0
+        with pytest.raises(EmulationError, match="tap 3 cannot be opened"):
+            engine.open_tap(3, 1 << 16)
+        engine.tap_ends(0, 0, 1.0)
+        engine.close_tap(3)
+        engine.open_tap(3, 1 << 16)
+
+
+def test_lateness_of_lanes_is_merged_into_the_histogram_of_python():
+    network = network_of(Knots.constant(0.02))
+    with engine_of(network, lanes=2, lane_of_node=[0, 1]) as engine:
+        parts = [(1e-7, 3e-6, 0.004), (0.0, 0.0041, 1.5)]
+        whole = Lateness()
+        for lane, lates_s in enumerate(parts):
+            own, report = Lateness(), engine.report(lane)
+            for late_s in lates_s:
+                own.add(late_s)
+            whole.merge(own)
+            report.lateness_sum_s, report.lateness_max_s = own.sum_s, own.max_s
+            for bucket, count in own.counts.items():
+                report.lateness[bucket] = count
+        found = engine.lateness()
+        assert found.pack() == whole.pack()
+        assert found.quantile(0.99) == whole.quantile(0.99)
+
+
+def test_an_hour_of_lateness_has_a_bucket():
+    late = Lateness()
+    late.add(3600.0)
+    assert max(late.counts) < LATENESS_BUCKETS
+    assert (c_int64 * LATENESS_BUCKETS)()[max(late.counts)] == 0
+
+
+def test_a_closed_engine_says_so():
+    engine = engine_of(network_of(Knots.constant(0.02)))
+    engine.close()
+    engine.close()
+    with pytest.raises(EmulationError, match="was closed"):
+        engine.play(1.0)
+
+
+def test_an_engine_that_cannot_be_made_says_why():
+    with pytest.raises(EmulationError, match=r"cannot be made: ."):
+        engine_of(network_of(Knots.constant(0.02)), small_slots=-1)
