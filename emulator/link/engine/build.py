@@ -172,6 +172,15 @@ def find_compiler(plan: Plan) -> Compiler:
     raise NoCompiler(f"{what}. Each was given a file that includes stdio.h:\n{listed}\n{what_to_do}")
 
 
+def requirements(plan: Plan) -> list[str]:
+    """What pip must bring for a build: zig where no compiler works, else nothing."""
+    try:
+        find_compiler(plan)
+    except NoCompiler:
+        return [ZIG]
+    return []
+
+
 def _why_unusable(command: tuple[str, ...], plan: Plan) -> str:
     """What a compiler says instead of compiling the probe; "" where it compiles it."""
     if not command:
@@ -246,7 +255,7 @@ def compile_library(output: Path = LIBRARY, plan: Plan | None = None) -> str:
             f'__attribute__((visibility("default"), used)) const char engine_digest[] = "{digest(plan)}";\n'
         )
         made = Path(folder, output.name)
-        _compile([*sources(), stamp], made, compiler, plan)
+        _compile([*map(_shown, sources()), str(stamp)], made, compiler, plan)
         made.replace(output)
     return built_with(compiler, plan)
 
@@ -260,16 +269,16 @@ def compile_fuzz_programs(targets: Path = FUZZ_TARGETS, output: Path = FUZZ_PROG
     compiler = find_compiler(plan)
     output.mkdir(parents=True, exist_ok=True)
     for path in files:
-        _compile([*sources(), path], output / path.stem, compiler, plan)
+        _compile([*map(_shown, sources()), _shown(path)], output / path.stem, compiler, plan)
     return [output / path.stem for path in files]
 
 
-def _compile(inputs: Sequence[Path], output: Path, compiler: Compiler, plan: Plan) -> None:
+def _compile(inputs: Sequence[str], output: Path, compiler: Compiler, plan: Plan) -> None:
     command = [
         *compiler.command, *_machine_flags(compiler.command, plan), *plan.flags(), f"-I{_shown(FOLDER)}",
         f'-DENGINE_BUILT_WITH="{built_with(compiler, plan)}"',
         f"-ffile-prefix-map={REPOSITORY}=.", f"-ffile-prefix-map={output.parent}=generated",
-        "-o", str(output), *map(_shown, inputs), "-lm",
+        "-o", str(output), *inputs, "-lm",
     ]  # fmt: skip
     done = _run(command, REPOSITORY)
     if done.returncode != 0:

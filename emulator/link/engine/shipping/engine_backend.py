@@ -47,20 +47,13 @@ def target() -> str:
     return asked
 
 
-def zig_where_needed() -> list[str]:
-    try:
-        engine.find_compiler(engine.Plan(target=target(), strict=False))
-    except engine.NoCompiler:
-        return [engine.ZIG]
-    return []
-
-
 def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
-    return [*build_meta.get_requires_for_build_wheel(config_settings), *zig_where_needed()]
+    needed = engine.requirements(engine.Plan(target=target(), strict=False))
+    return [*build_meta.get_requires_for_build_wheel(config_settings), *needed]
 
 
 def get_requires_for_build_editable(config_settings: Any = None) -> list[str]:
-    needed = [] if engine.up_to_date() else zig_where_needed()
+    needed = [] if engine.up_to_date() else engine.requirements(engine.Plan(strict=False))
     return [*build_meta.get_requires_for_build_editable(config_settings), *needed]
 
 
