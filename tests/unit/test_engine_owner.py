@@ -1,7 +1,12 @@
 """The owner of an engine in memory: offers, orders, what comes out, and the counters that it reads."""
 
+import select
+import socket
+import threading
+import time
 from ctypes import c_int64
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,7 +22,15 @@ from emulator.link.stats import EndStats
 from emulator.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec
 
 pytestmark = pytest.mark.skipif(not library_path().exists(), reason="the engine is not compiled here: `make setup`")
+DEADLINE_S = 10.0
 SMALL = {"small_slots": 256, "large_slots": 8}
+
+
+class DevicePort(NamedTuple):
+    node: int
+    end: int
+    fd: int
+    ethernet: bool = False
 
 
 def network_of(*knots, effects=None, nodes=2, names="host"):
@@ -204,6 +217,48 @@ def test_an_hour_of_lateness_has_a_bucket():
     late.add(3600.0)
     assert max(late.counts) < LATENESS_BUCKETS
     assert (c_int64 * LATENESS_BUCKETS)()[max(late.counts)] == 0
+
+
+def test_lanes_run_in_real_time_and_obey():
+    near, far = (socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2))
+    for outside, inside in (near, far):
+        outside.settimeout(DEADLINE_S)
+        inside.setblocking(False)
+    ports = [DevicePort(0, 0, near[1].fileno()), DevicePort(1, 1, far[1].fileno())]
+    network = network_of(Knots.constant(0.01))
+    with Engine(network, ports, None, 5, lanes=2, lane_of_node=np.array([0, 1], np.int32), **SMALL) as engine:
+        t0_ns = time.monotonic_ns()
+        threads = [threading.Thread(target=engine.run, args=(lane, t0_ns, -1, False)) for lane in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            near[0].send(packet(mark=7))
+            assert far[0].recv(1 << 16) == packet(mark=7)
+            engine.gate(True)
+            number = engine.send(new_order(OrderKind.SET, 0, values={"delay_s": 0.05}))
+            assert number == 1
+            assert select.select([engine.order_fd], [], [], DEADLINE_S)[0]
+            until = time.monotonic() + DEADLINE_S
+            while engine.obeyed() < number:
+                assert time.monotonic() < until
+            engine.gate(False)
+            sent_s = time.monotonic()
+            near[0].send(packet(mark=8))
+            assert far[0].recv(1 << 16) == packet(mark=8)
+            assert time.monotonic() - sent_s >= 0.05
+        finally:
+            engine.send(new_order(OrderKind.STOP))
+            for thread in threads:
+                thread.join(DEADLINE_S)
+        assert not any(thread.is_alive() for thread in threads)
+        assert engine.stats(0)[EndStats.DELIVERED_PACKETS] == 2
+        assert engine.stats(0)[EndStats.ASKED_DELAY_SUM_S] == pytest.approx(0.06)
+        assert engine.lateness().total == 2
+        assert engine.report(0).handed_over == 2
+        assert engine.report(0).turns > 0
+    for sides in (near, far):
+        for side in sides:
+            side.close()
 
 
 def test_a_closed_engine_says_so():
