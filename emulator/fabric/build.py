@@ -99,6 +99,9 @@ class Fabric:
         try:
             if forwards:
                 self._forward_ipv6_quietly(route_socket, held)
+            # A TUN or TAP device takes every packet at once, so a queue before it is always empty, and costs 24 kB. A
+            # kernel without queueing disciplines refuses, and has no such queue.
+            route_socket.try_send([netlink.no_queue(index) for index in held.index.values()])
             route_socket.send(self._configuration(number), node.name)
         finally:
             route_socket.close()

@@ -21,7 +21,7 @@ from emulator.errors import EmulationError
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_NEWADDR = 16, 17, 18, 20
-RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWNEIGH = 24, 25, 28
+RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWNEIGH, RTM_NEWQDISC = 24, 25, 28, 36
 NLM_F_REQUEST, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x1, 0x300, 0x100, 0x200, 0x400
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 SOL_NETLINK, NETLINK_EXT_ACK = 270, 11
@@ -37,6 +37,7 @@ IFF_UP, IFF_MULTICAST = 0x1, 0x1000
 RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 254, 4, 0, 253, 255
 RTN_UNICAST, RTN_UNREACHABLE, RTNH_F_ONLINK = 1, 7, 4
 IN6_ADDR_GEN_MODE_NONE = 1
+TC_H_ROOT, TCA_KIND = 0xFFFFFFFF, 1
 
 _SEND_BYTES = 65536  # of one sendmsg; well under the default socket buffer
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
@@ -44,9 +45,10 @@ _LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _ADDRESS = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 _ROUTE = struct.Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, protocol, scope, type, flags
 _NEIGHBOUR = struct.Struct("=B3xiHBB")  # family, index, state, flags, type
+_QDISC = struct.Struct("=B3xiIII")  # family, index, handle, parent, info
 _NAMES = {
     RTM_NEWLINK: "link", RTM_DELLINK: "link removal", RTM_NEWADDR: "address", RTM_NEWROUTE: "route",
-    RTM_DELROUTE: "route removal", RTM_NEWNEIGH: "neighbour",
+    RTM_DELROUTE: "route removal", RTM_NEWNEIGH: "neighbour", RTM_NEWQDISC: "queueing discipline",
 }  # fmt: skip
 
 
@@ -94,6 +96,12 @@ def set_link(
         mode = attribute(IFLA_INET6_ADDR_GEN_MODE, bytes([IN6_ADDR_GEN_MODE_NONE]))
         body += attribute(IFLA_AF_SPEC, attribute(socket.AF_INET6, mode))
     return message(RTM_NEWLINK, 0, body)
+
+
+def no_queue(index: int) -> bytes:
+    """Hand link `index` its packets at once, without a queue of the kernel's before it."""
+    body = _QDISC.pack(0, index, 0, TC_H_ROOT, 0) + attribute(TCA_KIND, b"noqueue\0")
+    return message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, body)
 
 
 def add_bridge(name: str, index: int) -> bytes:
@@ -187,7 +195,7 @@ def describe(message: bytes) -> str:
     if kind == RTM_NEWADDR and len(message) >= 24:
         found = dict(attributes(message[24:]))
         return f"{name} {ip_address(found[IFA_LOCAL])} on device {struct.unpack_from('=I', message, 20)[0]}"
-    if kind in (RTM_NEWLINK, RTM_NEWNEIGH) and len(message) >= 24:
+    if kind in (RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWQDISC) and len(message) >= 24:
         return f"{name} {struct.unpack_from('=i', message, 20)[0]}"
     return name
 

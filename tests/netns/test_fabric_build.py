@@ -83,6 +83,7 @@ def test_ports_addresses_and_settings():
         assert eth0["linkinfo"]["info_data"]["persist"]
         assert eth0["linkinfo"]["info_data"]["vnet_hdr"]
         assert eth0["txqlen"] == 1000
+        assert eth0["qdisc"] == "noqueue"
         assert eth0["gso_max_size"] == 65536, (
             "every port merges TCP segments; the engine cuts them where a link asks for it"
         )
