@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.network import LinkSpec, Network, NodeSpec
@@ -41,6 +41,7 @@ def tables(draw: st.DrawFn, network: Network):
     return table
 
 
+@settings(deadline=None)
 @given(st.data(), networks(), st.sampled_from([4, 6]))
 def test_prefixes_give_the_next_hop_of_every_destination(data, network, version):
     compiler = FibCompiler(network, version)
@@ -68,6 +69,7 @@ def test_prefixes_give_the_next_hop_of_every_destination(data, network, version)
                 assert lookup(routes, address, bits) == wanted
 
 
+@settings(deadline=None)
 @given(st.data(), networks())
 def test_nothing_changes_when_the_routes_stay(data, network):
     compiler = FibCompiler(network)

@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from emulator.link.end import End
@@ -86,7 +86,7 @@ def schedules(draw: st.DrawFn):
     return ring, [knots for _, knots in drawn]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedules(), st.lists(st.floats(0, STEPS * STEP_S - 1e-9), min_size=1, max_size=20), st.booleans())
 def test_what_is_played_is_what_the_table_says(schedule, times, ahead):
     ring, knots = schedule

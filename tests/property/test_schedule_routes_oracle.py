@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.schedule.routes import HOP_FLOOR_S, least_delay, path, path_delay
@@ -46,6 +46,7 @@ def solve(nodes: int, edges: list[Edge], goals: list[int], closed: list[bool] | 
     return next_end, dist, head[by_end], delay[by_end], tail[by_end]
 
 
+@settings(deadline=None)
 @given(graphs(), st.booleans(), st.data())
 def test_routes_are_the_least_delay_paths(graph, limited, data):
     nodes, edges, closed = graph
@@ -70,6 +71,7 @@ def test_routes_are_the_least_delay_paths(graph, limited, data):
             assert not ends or at == goal
 
 
+@settings(deadline=None)
 @given(graphs())
 def test_the_answer_depends_on_the_arguments_alone(graph):
     nodes, edges, closed = graph
