@@ -5,6 +5,7 @@ Invariant: it dies with the supervisor, never returns into its code, and its end
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
@@ -17,6 +18,7 @@ from emulator.fabric.kernel import die_with_parent
 from emulator.runtime.process import call_me
 
 _IGNORED = (signal.SIGINT, signal.SIGHUP)
+_M_MMAP_THRESHOLD, _LARGE_BYTES = -3, 2**20  # malloc.h
 
 
 class Child:
@@ -59,6 +61,17 @@ class Child:
             return f"the {self.name} is still running"
         how = f"status {self.status}" if self.status >= 0 else f"signal {signal.Signals(-self.status).name}"
         return f"the {self.name} process ended with {how}"
+
+
+def return_freed_memory() -> None:
+    """Have the kernel get large blocks back as soon as they are freed, for the rest of this process.
+
+    Left to itself, glibc takes ever larger blocks from the heap, where what lies above them keeps them.
+    """
+    try:
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+    except AttributeError:  # another C library, which does so anyway
+        pass
 
 
 def _live(name: str, main: Callable[[], object], close: Collection[int]) -> None:

@@ -6,6 +6,7 @@ Invariant: the sandbox dies with the process that called `launch`, and every end
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -146,6 +147,7 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
     def main() -> int:
         from emulator.runtime.supervisor import Supervisor
 
+        gc.freeze()  # a collection that looked at what the caller made would copy each of its pages
         return Supervisor(scenario, folder, network, theirs, listener, capture, root).run()
 
     routed = with_routed_ipv6(network).nodes

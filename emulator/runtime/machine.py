@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from emulator.errors import EmulationError, UsageError
 from emulator.runtime.channel import Channel, Message
-from emulator.runtime.child import Child
+from emulator.runtime.child import Child, return_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from emulator.network import Network
     from emulator.schedule.ring import RowRing
 
-RING_BYTES = 200e6  # what the rows of a large network may take at most; the smallest ring holds MIN_ROWS of them
+RING_BYTES = 48e6  # what the rows of a large network may take at most; the smallest ring holds MIN_ROWS of them
 ROUTE_BATCH = 64  # nodes whose routes are changed in one turn of the event loop
 PLANNER_BATCH = 4  # messages of the planner in one turn
 FULL_IPV6 = 200  # live nodes
@@ -85,11 +85,12 @@ class Machine:
         ours, theirs = Channel.pair()
         self.planner_channel = ours
         steps = self.steps
-        self.planner = Child(
-            "planner",
-            lambda: run_planner(timeline, ring, theirs.socket, steps, fibs=fibs),
-            close=[*close, ours.fileno()],
-        )
+
+        def plan() -> None:
+            return_freed_memory()
+            run_planner(timeline, ring, theirs.socket, steps, fibs=fibs)
+
+        self.planner = Child("planner", plan, close=[*close, ours.fileno()])
         theirs.close()
 
     def build(self, progress: Callable[[int, int], None]) -> None:

@@ -10,7 +10,7 @@ numpy operation over all nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -22,8 +22,10 @@ from emulator.network import Ints, Network
 
 SHARED_DOWNLINK = -1  # the port of a live satellite that serves its moving links; as `Port.end`
 UNREACHABLE = -2
-_ABSENT = -3  # in tables: no route with this prefix
+_NO_PORT = -3
+_ABSENT = -1  # as a slot: no route with this prefix
 _MASK_BITS = 64
+_AT_ONCE = 800  # nodes: bounds memory
 
 
 class Prefix(NamedTuple):
@@ -98,39 +100,44 @@ class FibCompiler:
         addresses = [int(ip_address(text)) for text in texts if text]
         self.trie = trie(addresses, 32 if version == 4 else 128)
         self._slot_of_end, self._end_of_slot = _slots(network)
-        self._ports = np.array([np.count_nonzero(self._end_of_slot[node] != _ABSENT) for node in self.nodes], int)
+        self._ports = np.array([np.count_nonzero(self._end_of_slot[node] != _NO_PORT) for node in self.nodes], int)
         self._by_address = (self._ports > _MASK_BITS) | (network.routing == "neighbours")
-        self._table = np.full((len(self.trie.prefixes), len(self.nodes)), _ABSENT, dtype=np.int32)
+        self._table = np.full((len(self.trie.prefixes), len(self.nodes)), _ABSENT, dtype=np.int16)  # slots
         self._known: Ints | None = None  # next hops that the table stands for
 
     def update(self, next_end: Ints) -> list[RouteDelta]:
         """Changes of every live node's routes from the last table to this one (D × N ends, as `Row.next_end`)."""
+        return list(self.changes(next_end))
+
+    def changes(self, next_end: Ints) -> Iterator[RouteDelta]:
+        """The same, some nodes at a time, so that they need not all be in memory. To be exhausted before the next."""
         ends = next_end[np.ix_(self._addressed, self.nodes)]
         changed = np.arange(len(self.nodes))
         if self._known is not None:
             changed = np.flatnonzero((ends != self._known).any(axis=0))
         self._known = ends
-        old, new = self._table[:, changed], self.compress(ends[:, changed], changed)
-        self._table[:, changed] = new
-        return delta(old, new, self.nodes[changed].tolist(), self.trie.prefixes, self.version)
+        for first in range(0, len(changed), _AT_ONCE):
+            part = changed[first : first + _AT_ONCE]
+            old, new = self._table[:, part], self.compress(ends[:, part], part)
+            self._table[:, part] = new
+            nodes = self.nodes[part]
+            yield from delta(old, new, self._end_of_slot[nodes], nodes.tolist(), self.trie.prefixes, self.version)
 
-    def compress(self, ends: Ints, places: NDArray[np.integer]) -> Ints:
-        """Tables of the live nodes at `places`: prefix of the trie × node, the end to send on, UNREACHABLE or absent.
+    def compress(self, ends: Ints, places: NDArray[np.integer]) -> NDArray[np.int16]:
+        """Tables of the live nodes at `places`: prefix of the trie × node, the slot to send on, or absent.
 
         `ends` holds their next hops, addressed destination × node.
         """
         slots = np.where(ends < 0, 1, self._slot_of_end[ends]) if self._slot_of_end.size else np.ones_like(ends)
         own = self._addressed[:, None] == places
-        chosen = np.full((len(self.trie.prefixes), len(places)), -1, dtype=np.int16)
+        chosen = np.full((len(self.trie.prefixes), len(places)), _ABSENT, dtype=np.int16)
         plain = self._by_address[places]
         if np.any(plain):
-            leaves = np.where(own | (slots == 1), -1, slots)
+            leaves = np.where(own | (slots == 1), _ABSENT, slots)
             chosen[: len(slots), plain] = leaves[:, plain]
         if not np.all(plain) and len(slots):
             chosen[:, ~plain] = ortc(self.trie, slots[:, ~plain], own[:, ~plain], inherited=1)
-        table: Ints = self._end_of_slot[self.nodes[places], np.maximum(chosen, 0)]
-        table[chosen < 0] = _ABSENT
-        return table
+        return chosen
 
 
 def _slots(network: Network) -> tuple[Ints, Ints]:
@@ -146,7 +153,7 @@ def _slots(network: Network) -> tuple[Ints, Ints]:
                 slot_of_end[end] = len(ends_of_node[node])
                 ends_of_node[node].append(end)
     width = max((len(ends) for ends in ends_of_node), default=2)
-    table = np.full((len(network.nodes), width), _ABSENT, dtype=np.int32)
+    table = np.full((len(network.nodes), width), _NO_PORT, dtype=np.int32)
     for node, ends in enumerate(ends_of_node):
         table[node, : len(ends)] = ends
     return slot_of_end, table
@@ -185,13 +192,24 @@ def _lowest(mask: NDArray[np.uint64]) -> NDArray[np.int16]:
     return np.frexp(lowest.astype(np.float64))[1].astype(np.int16) - np.int16(1)
 
 
-def delta(old: Ints, new: Ints, nodes: Sequence[int], prefixes: Sequence[Prefix], version: int = 4) -> list[RouteDelta]:
-    """What turns the tables `old` into `new` (prefix × node), node by node; nodes without changes are left out."""
+def delta(
+    old: NDArray[np.int16],
+    new: NDArray[np.int16],
+    end_of_slot: Ints,
+    nodes: Sequence[int],
+    prefixes: Sequence[Prefix],
+    version: int = 4,
+) -> list[RouteDelta]:
+    """What turns the tables `old` into `new` (prefix × node, slots), node by node; nodes without changes are left out.
+
+    `end_of_slot`: node × slot.
+    """
     places, changed = np.nonzero((old != new).T)  # by node, then prefix
     if not len(places):
         return []
-    ends = new.T[places, changed]
-    gone = ends == _ABSENT
+    slots = new.T[places, changed]
+    gone = slots == _ABSENT
+    ends = end_of_slot[places, slots]
     address, length = (np.array(column, dtype=object) for column in zip(*prefixes, strict=True))
     add = list(zip(address[changed[~gone]], length[changed[~gone]], ends[~gone].tolist(), strict=True))
     delete = list(zip(address[changed[gone]], length[changed[gone]], strict=True))

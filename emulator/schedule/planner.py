@@ -106,9 +106,8 @@ def run_planner(
             row = next(rows)
             if row.fine is not None:
                 validate(row.fine, step * timeline.step_s, (step + 1) * timeline.step_s)
-            changes = [change for fib in fibs for change in fib.update(row.next_end)]
             ring.put(row)
-            for part in parts(changes):
+            for part in parts(change for fib in fibs for change in fib.changes(row.next_end)):
                 _send(control, {"op": "routes", "step": step, "deltas": part})
             cpu_s = time.process_time() - start_s
             late_s = pace.done(cpu_s, now_s())

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emulator.network import Bools, Floats, Ints, Row
 
 HOP_FLOOR_S = 1e-9
+_AT_ONCE = 400  # destinations: bounds memory
 _CACHED = 2**15  # elements of an array that the processor's cache keeps: halves the time of all pairs
 
 
@@ -60,10 +61,14 @@ def least_delay(
         ),
         shape=(width, width),
     )
-    dist_s, follower = dijkstra(reverse, directed=True, indices=destinations, return_predecessors=True)
-    if no_transit is not None:
-        dist_s, follower = dist_s.take(column, axis=1), follower.take(column, axis=1)
-    next_end = _ends_used(follower, column, np.asarray(head)[edge], column[tail[edge]], np.asarray(end)[edge], width)
+    used = np.asarray(head)[edge], column[tail[edge]], np.asarray(end)[edge], width
+    next_end, dist_s = np.empty((len(destinations), nodes), np.int32), np.empty((len(destinations), nodes))
+    for first in range(0, len(destinations), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        delays_s, follower = dijkstra(reverse, directed=True, indices=destinations[part], return_predecessors=True)
+        if no_transit is not None:
+            delays_s, follower = delays_s.take(column, axis=1), follower.take(column, axis=1)
+        dist_s[part], next_end[part] = delays_s, _ends_used(follower, column, *used)
     rows = np.arange(len(destinations))
     dist_s[rows, destinations] = 0.0
     next_end[rows, destinations] = -1
