@@ -19,6 +19,7 @@ from emulator.schedule.ring import RowRing, fine_columns
 STEP_S = 0.5
 STEPS = 3
 FINE = Fine(np.array([1, 2], dtype=np.int32), 12)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Timeline:
@@ -86,7 +87,7 @@ def schedules(draw: st.DrawFn):
     return ring, [knots for _, knots in drawn]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(PATIENT, max_examples=30)
 @given(schedules(), st.lists(st.floats(0, STEPS * STEP_S - 1e-9), min_size=1, max_size=20), st.booleans())
 def test_what_is_played_is_what_the_table_says(schedule, times, ahead):
     ring, knots = schedule
@@ -109,7 +110,7 @@ def test_what_is_played_is_what_the_table_says(schedule, times, ahead):
             assert (stretch.rate_bps, stretch.loss, stretch.up) == (here.rate_bps, here.loss, here.up)
 
 
-@settings(max_examples=30)
+@settings(PATIENT, max_examples=30)
 @given(schedules())
 def test_before_play_the_values_of_time_0_hold_and_a_late_row_those_of_the_end(schedule):
     ring, knots = schedule
@@ -128,7 +129,7 @@ def test_before_play_the_values_of_time_0_hold_and_a_late_row_those_of_the_end(s
     assert rows.late == 2
 
 
-@settings(max_examples=40)
+@settings(PATIENT, max_examples=40)
 @given(schedules(), st.lists(st.floats(0, 0.2), min_size=1, max_size=30))
 def test_packets_over_a_sawtooth_keep_their_order(schedule, gaps):
     ring, _ = schedule
@@ -153,7 +154,7 @@ def test_packets_over_a_sawtooth_keep_their_order(schedule, gaps):
     assert len(arrived) + len(end.flying) + len(end.waiting) + sum(end.drops) == sent
 
 
-@settings(max_examples=40)
+@settings(PATIENT, max_examples=40)
 @given(tables(0))
 def test_the_shortest_delay_is_no_longer_than_any_that_is_played(drawn):
     fine, knots = drawn

@@ -20,6 +20,7 @@ from emulator.schedule.routes import delay_along, path
 if TYPE_CHECKING:
     from emulator.network import EndSpec, Network, Row
 
+ROWS_BYTES = 100e6  # of rows that are kept, as far as routes tell
 NO_NETWORK = {"program", "action", "expect", "capture", "prediction", "parameters", "rounds", "fidelity", "engine"}
 
 
@@ -49,7 +50,8 @@ class Paths:
         self._timeline = network.timeline
         self._live = network.live
         self._place = {network.nodes[number].name: place for place, number in enumerate(self._live)}
-        self._row = lru_cache(maxsize=64)(self._computed)
+        row_bytes = 4 * len(self._live) * len(network.nodes)
+        self._row = lru_cache(maxsize=max(2, min(64, int(ROWS_BYTES / max(1, row_bytes)))))(self._computed)
 
     def delay_s(self, sender: str, receiver: str, t_s: float) -> float | None:
         """From one live node to another at a time; None where there is no route, or no such node."""
