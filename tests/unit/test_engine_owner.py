@@ -19,7 +19,8 @@ from emulator.link.engine.engine import Engine, new_order
 from emulator.link.engine.tables import memory_ports
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.schedule.ring import RowRing
 
 pytestmark = pytest.mark.skipif(not library_path().exists(), reason="the engine is not compiled here: `make setup`")
 DEADLINE_S = 10.0
@@ -45,8 +46,8 @@ def engine_of(network, **more):
     return Engine(network, memory_ports(network), None, 5, **SMALL | more)
 
 
-def packet(size=100, mark=0):
-    head = bytes([0x45, 0, *size.to_bytes(2, "big"), 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2])
+def packet(size=100, mark=0, last=2):
+    head = bytes([0x45, 0, *size.to_bytes(2, "big"), 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, last])
     return bytes(10) + head + bytes([mark]) * (size - 20)
 
 
@@ -159,20 +160,59 @@ def test_what_holds_is_told_as_the_schedule_says():
         assert engine.holds(1, 2.5) == (2.0, inf, 0.3, 0.3, inf, 0.0, False, 0, inf, 0)
 
 
-def test_lanes_give_what_one_lane_gives():
+@pytest.mark.parametrize("threads", [False, True])
+def test_lanes_give_what_one_lane_gives(threads):
     network = network_of(Knots.constant(0.02, 1e6, 0.3), Knots.constant(0.005, 2e6, 0.1), nodes=3)
     taken = []
     for lanes, lane_of_node in ((1, None), (3, [0, 1, 2])):
         with engine_of(network, lanes=lanes, lane_of_node=lane_of_node) as engine:
             for place in range(40):
                 t_s = place * 0.001
-                engine.play(t_s)
+                engine.play(t_s, threads)
                 for end in range(4):
                     engine.offer(end, t_s, packet(100 + place, place))
-            engine.play(1.0)
+            engine.play(1.0, threads)
             taken.append((sorted(engine.take()), engine.all_stats().tolist()))
     assert taken[0] == taken[1]
     assert taken[0][0]
+
+
+class Steps:
+    step_s = 1.0
+    rates = fine = None
+
+    def rows(self, first, count):
+        raise AssertionError("the test puts the rows itself")
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_a_delay_that_falls_with_a_step_is_seen_by_the_other_lane(threads):
+    """n0 and n4 send to n3 over n2; the link n1-n2, which joins the lanes, is much shorter in the second step. So what
+    comes over it soon after the step's begin must still be passed on before what n4 sent."""
+    nodes = tuple(NodeSpec(f"n{n}", "router", n not in (1, 2), f"10.0.0.{n + 1}") for n in range(5))
+    joined = ((0, 1), (1, 2), (2, 3), (4, 2))
+    links = tuple(LinkSpec(f"l{n}", a, b, f"x{n}", f"y{n}") for n, (a, b) in enumerate(joined))
+    network = Network(nodes, links, Steps())
+    next_end = np.full((3, 5), -1, np.int32)
+    next_end[1] = [0, 2, 4, -1, 6]
+    peer = np.array([node for link in links for node in (link.b, link.a)], np.int32)
+    ring = RowRing(8, 5, 3, 4)
+    for step in range(3):
+        delay_s, rate_bps = np.full(8, 0.01), np.full(8, inf)
+        delay_s[2:4] = 0.001 if step else 0.1
+        rate_bps[4] = 1e5
+        ring.put(Row(step, delay_s, delay_s, rate_bps, np.zeros(8), np.ones(8, bool), peer, next_end))
+    taken = []
+    for lane_of_node in (None, np.array([0, 0, 1, 1, 1], np.int32)):
+        lanes = 1 if lane_of_node is None else 2
+        with Engine(network, memory_ports(network), ring, 1, lanes=lanes, lane_of_node=lane_of_node, **SMALL) as engine:
+            engine.offer(7, 0.94, packet(mark=0))  # something is due at 0.95, in the other lane
+            engine.offer(0, 0.9905, packet(mark=1, last=4))  # at n2 at 1.0015
+            engine.offer(6, 0.9999, packet(mark=2, last=4))  # at n2 at 1.0099
+            engine.play(2.0, threads)
+            taken.append([(delivery.at_s, delivery.data[-1]) for delivery in engine.take()])
+    assert taken[0] == taken[1]
+    assert [mark for _, mark in taken[0]] == [0, 1, 2]
 
 
 def test_a_tap_keeps_what_crosses_its_ends():

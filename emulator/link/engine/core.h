@@ -339,8 +339,8 @@ void sending_move(engine *e, int32_t end, lane *from, lane *to, double t_s);
 void forward(lane *l, int32_t end, uint32_t number);    /* a packet at a transit node, come by `end` */
 bool hash_open(engine *e);
 int32_t destination_of(const engine *e, const uint8_t *data, uint32_t bytes);
-int32_t route(lane *l, int32_t dest, int32_t node, double t_s);
-int32_t tree_route(lane *l, int32_t target, int32_t node, double t_s);
+int32_t route(lane *l, int32_t dest, int32_t node); /* by the step that plays; -1: none */
+int32_t tree_route(lane *l, int32_t target, int32_t node);
 
 /* packet.c: nothing here trusts lengths */
 int packet_version(const uint8_t *data, uint32_t bytes, uint32_t ip);         /* 4, 6, or 0 */

@@ -253,23 +253,29 @@ typedef struct {
     window *window;
     _Atomic int64_t *begun;   /* number of the window that plays; -1: the end */
     _Atomic int32_t *playing; /* lanes that have not finished it */
+    _Atomic int32_t *awake;   /* threads that may still touch their lane: once there are none, all lanes are the caller's */
 } player;
 
-/* Plays its lane window after window; takes handovers meanwhile, so that nobody waits for room. */
+/* The lane's part of a window. Takes handovers until all lanes have finished, so that nobody waits for room in vain. */
+static void play_window(lane *l, const window *w, _Atomic int32_t *playing)
+{
+    while (lane_play(l, w->until_s, w->before, 256) == 256) handovers_take(l);
+    atomic_fetch_sub_explicit(playing, 1, memory_order_acq_rel);
+    while (atomic_load_explicit(playing, memory_order_acquire))
+        if (!handovers_take(l)) sched_yield();
+}
+
 static void *player_run(void *given)
 {
     player *p = given;
-    lane *l = &p->e->lanes[p->lane];
     int64_t done = 0;
     for (;;) {
         int64_t begun;
-        while ((begun = atomic_load_explicit(p->begun, memory_order_acquire)) == done)
-            if (!handovers_take(l)) sched_yield();
+        while ((begun = atomic_load_explicit(p->begun, memory_order_acquire)) == done) sched_yield();
         if (begun < 0) return NULL;
-        window w = *p->window;
-        while (lane_play(l, w.until_s, w.before, 256) == 256) handovers_take(l);
+        play_window(&p->e->lanes[p->lane], p->window, p->playing);
         done = begun;
-        atomic_fetch_sub_explicit(p->playing, 1, memory_order_acq_rel);
+        atomic_fetch_sub_explicit(p->awake, 1, memory_order_acq_rel);
     }
 }
 
@@ -290,6 +296,10 @@ static bool next_window(engine *e, double until_s, window *w)
     if (!(next_s <= until_s)) return false;
     double ahead_s = shortest_crossing_s(e, next_s);
     *w = (window){next_s + ahead_s, true};
+    if (c->ring) { /* the delays that were asked are those of one step */
+        double end_s = (floor(next_s / c->step_s) + 1.0) * c->step_s;
+        if (end_s > next_s && end_s < begin_s) begin_s = end_s;
+    }
     if (begin_s < w->until_s) w->until_s = begin_s;
     if (w->until_s > until_s) *w = (window){until_s, false};
     if (w->before && w->until_s <= next_s) *w = (window){next_s, false}; /* no delay between lanes: see below */
@@ -321,11 +331,11 @@ void engine_play(engine *e, double until_s, int threads)
     window w = {0};
     player players[64];
     _Atomic int64_t begun = 0;
-    _Atomic int32_t playing = 0;
+    _Atomic int32_t playing = 0, awake = 0;
     int started = 1;
     e->threaded = threads != 0;
     for (; threads && started < lanes; started++) {
-        players[started] = (player){e, 0, started, &w, &begun, &playing};
+        players[started] = (player){e, 0, started, &w, &begun, &playing, &awake};
         if (pthread_create(&players[started].thread, NULL, player_run, &players[started])) break;
     }
     if (started < lanes) e->threaded = false;
@@ -339,10 +349,11 @@ void engine_play(engine *e, double until_s, int threads)
             for (int n = 0; n < lanes; n++) lane_play(&e->lanes[n], w.until_s, w.before, UINT64_MAX);
             continue;
         }
-        atomic_store(&playing, lanes - 1);
+        atomic_store(&playing, lanes);
+        atomic_store(&awake, lanes - 1);
         atomic_store_explicit(&begun, number, memory_order_release);
-        while (lane_play(&e->lanes[0], w.until_s, w.before, 256) == 256) handovers_take(&e->lanes[0]);
-        while (atomic_load_explicit(&playing, memory_order_acquire)) handovers_take(&e->lanes[0]);
+        play_window(&e->lanes[0], &w, &playing);
+        while (atomic_load_explicit(&awake, memory_order_acquire)) sched_yield();
     }
     atomic_store(&begun, -1);
     for (int n = 1; n < started && threads; n++) pthread_join(players[n].thread, NULL);

@@ -48,11 +48,11 @@ int32_t destination_of(const engine *e, const uint8_t *data, uint32_t bytes)
     return address ? look_up(e, address, family) : NOWHERE;
 }
 
-int32_t route(lane *l, int32_t dest, int32_t node, double t_s)
+int32_t route(lane *l, int32_t dest, int32_t node)
 {
     const engine_config *c = &l->e->config;
     if (dest < 0) return -1;
-    if (dest >= c->dests) return tree_route(l, dest - c->dests, node, t_s);
+    if (dest >= c->dests) return tree_route(l, dest - c->dests, node);
     int32_t end = l->rows.routes ? l->rows.routes[(int64_t)dest * c->nodes + node] : -1;
     return end < c->ends ? end : -1;
 }
@@ -60,7 +60,7 @@ int32_t route(lane *l, int32_t dest, int32_t node, double t_s)
 /* Sends on what a node says itself. */
 static void answer(lane *l, int32_t node, int32_t dest, const uint8_t *data, uint32_t bytes, double t_s)
 {
-    int32_t end = route(l, dest, node, t_s);
+    int32_t end = route(l, dest, node);
     uint32_t number = end < 0 ? NONE : pool_take(&l->pool, bytes);
     if (number == NONE) return;
     packet *q = pool_at(&l->pool, number);
@@ -95,7 +95,7 @@ static void refuse(lane *l, int32_t end, uint32_t number)
     int32_t dest = asker ? look_up(e, asker, family) : NOWHERE;
     static const uint8_t nothing[16];
     const uint8_t *own = family == 4 ? e->config.ipv4 + 4 * (int64_t)q->node : e->config.ipv6 + 16 * (int64_t)q->node;
-    if (route(l, dest, q->node, q->at_s) >= 0 && memcmp(own, nothing, family == 4 ? 4 : 16) &&
+    if (route(l, dest, q->node) >= 0 && memcmp(own, nothing, family == 4 ? 4 : 16) &&
         allowance_take(&l->allowances[q->node], q->at_s)) {
         uint32_t bytes = icmp_error(q->data, q->bytes, own, family, expired, q->hops, l->scratch);
         if (bytes) answer(l, q->node, dest, l->scratch, bytes, q->at_s);
@@ -127,7 +127,7 @@ void forward(lane *l, int32_t end, uint32_t number)
         arrive(l, number);
         return;
     }
-    int32_t next = route(l, q->dest, q->node, q->at_s);
+    int32_t next = route(l, q->dest, q->node);
     if (next < 0 || q->hops <= 1 || e->sent_lane[next] != l->index)
         refuse(l, end, number);
     else

@@ -62,7 +62,7 @@ static void downlink(lane *l, int32_t node, uint32_t number, double now_s)
     if (now_s >= l->rows.stop_s) routes_move(l, now_s);
     q->dest = destination_of(l->e, q->data, q->bytes);
     q->hops = packet_hop_limit(q->data, q->bytes);
-    int32_t end = route(l, q->dest, node, now_s);
+    int32_t end = route(l, q->dest, node);
     if (end >= 0 && l->e->sent_lane[end] == l->index) {
         sending_offer(l, end, number, now_s);
         return;

@@ -54,7 +54,7 @@ static bool relax_from(lane *l, int32_t target, const int32_t *far, const double
     return true;
 }
 
-static bool grow(lane *l, tree *t, int32_t target, double t_s)
+static bool grow(lane *l, tree *t, int32_t target, int64_t step)
 {
     const engine_config *c = &l->e->config;
     size_t nodes = (size_t)c->nodes, ends = (size_t)c->ends;
@@ -68,14 +68,14 @@ static bool grow(lane *l, tree *t, int32_t target, double t_s)
     if (!l->tree_cost || !l->tree_first || !l->tree_ends || !l->tree_sender || !t->next_end) return false;
     int32_t *far = l->tree_sender + ends;
     double *delay_s = l->tree_cost + nodes;
-    ends_now(l, t_s, far, delay_s);
+    ends_now(l, step > 0 ? step_begin_s(l->e, step) : 0.0, far, delay_s); /* every lane makes the same tree */
     for (int32_t end = 0; end < c->ends; end++) /* the downlink of a moving link starts where its uplink leads */
         l->tree_sender[end] = c->end[end].flags & END_MOVING && end % 2 ? far[end - 1] : c->end[end].sender;
     t->node = target;
     return relax_from(l, target, far, delay_s, t->next_end);
 }
 
-int32_t tree_route(lane *l, int32_t target, int32_t node, double t_s)
+int32_t tree_route(lane *l, int32_t target, int32_t node)
 {
     if (!l->e->config.transit_routes) return -1;
     int64_t step = l->rows.routes_step;
@@ -85,7 +85,7 @@ int32_t tree_route(lane *l, int32_t target, int32_t node, double t_s)
         if (t->next_end && t->node == target && t->step == step) return t->next_end[node];
         if (!t->next_end || t->step != step) free_one = t;
     }
-    if (!free_one || !grow(l, free_one, target, t_s)) return -1;
+    if (!free_one || !grow(l, free_one, target, step)) return -1;
     free_one->step = step;
     return free_one->next_end[node];
 }
