@@ -50,6 +50,14 @@ def test_no_error_about_an_error(packet_, node, expired, hops):
         assert engine().echo_reply(answer) is None
 
 
+@pytest.mark.parametrize(("version", "protocol"), [(4, ICMP), (6, ICMP6)])
+def test_which_messages_count_as_errors(version, protocol):
+    for kind in range(256):
+        data, node = make(version, protocol, kind=kind).data, (SINGLE4 if version == 4 else SINGLE6)[2]
+        is_error = kind in (3, 4, 5, 11, 12) if version == 4 else kind < 128
+        assert (engine().answer(data, node, True) is None) == is_error
+
+
 # --- echo -------------------------------------------------------------------------------------------------------------
 
 

@@ -120,7 +120,8 @@ def test_groups_are_those_of_the_model(address):
 
 def test_groups_by_name():
     assert all(inner().is_group(address) for address in (*GROUPS4, *GROUPS6, b""))
-    assert not any(inner().is_group(address) for address in SINGLE4 + SINGLE6)
+    near = (bytes((169, 253, 1, 1)), bytes((223, 1, 1, 1)), bytes((0xFE, 0xC0, *bytes(14))), bytes((*bytes(15), 1)))
+    assert not any(inner().is_group(address) for address in SINGLE4 + SINGLE6 + near)
 
 
 @given(made(), bytewise)
@@ -128,6 +129,20 @@ def test_the_header_checksum_follows_the_hop_limit(packet, hops):
     changed = engine().with_hop_limit(packet.data, hops)
     if packet.ip == 10 and packet.data[10] >> 4 == 4:
         assert plain_sum(changed[10 : packet.transport]) == 0xFFFF
+
+
+def test_a_header_checksum_may_become_zero():
+    identity = struct.unpack_from("!H", make(4, ttl=63, identity=0).data, 20)[0]
+    before, after = (make(4, ttl=ttl, identity=identity).data for ttl in (64, 63))
+    assert after[20:22] == b"\0\0"
+    assert engine().with_hop_limit(before, 63) == after
+
+
+def test_a_completed_checksum_of_zero_is_written_as_its_complement():
+    payload = make(4, UDP, bytes(2)).data[36:38]  # with its own checksum as payload the sum is complete
+    whole = engine().completed(make(4, UDP, payload, partial=True).data)
+    assert whole[36:38] == b"\xff\xff"
+    assert has_valid_transport(whole, 10, 30)
 
 
 @given(made(((TCP, False), (UDP, False))))
@@ -210,8 +225,42 @@ def test_no_cut_is_larger_than_a_slot():
         room = 65535 - (40 if version == 4 else 20)
         data = make(version, TCP, bytes(room), segment=1448, ethernet=True).data
         assert len(engine().segments(data, 24, 0, 100)) == len(data) <= LARGE_BYTES
-    assert engine().segments(data + bytes(40), 24, 0, 1) == b""  # no IP packet is so long
-    assert inner().segments(data + bytes(40), 24) == 1
+        refuses(data + b"\0", 24)  # no IP packet is so long
+
+
+def refuses(data, ip=10):
+    assert engine().segments(data, ip, 0, 1) == engine().segments(data, ip, 0, 100) == b""
+    assert inner().segments(data, ip) == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"B0": 0},  # no partial checksum
+        {"B1": 0},  # not merged
+        {"H4": 0},  # segments of nothing
+        {"H6": 0},  # the transport header lies over the IP header
+        {"H6": 18},
+        {"H6": 200},  # or beyond the end
+        {"H6": 65535},
+        {"H8": 6},  # the checksum lies elsewhere
+        {"H8": 65535},
+        {"B10": 0x44},  # the IP header is too short
+        {"B10": 0x46},  # or reaches into the transport header
+        {"B10": 0x75},  # or is of no version that there is
+        {"B42": 0x40},  # the TCP header is too short
+        {"B42": 0xF0, "cut": 80},  # or not all there
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_not_cut(fields):
+    data = bytearray(make(4, TCP, bytes(100), segment=10).data)
+    assert inner().segments(bytes(data)) == 10
+    fields = dict(fields)
+    size = fields.pop("cut", len(data))
+    for name, value in fields.items():
+        struct.pack_into(f"={name[0]}", data, int(name[1:]), value)
+    refuses(bytes(data[:size]))
 
 
 def test_numbers_beyond_the_end():
