@@ -125,11 +125,19 @@ void sending_advance(lane *l, int32_t end, double t_s)
     sending *s = &l->e->sent[end];
     for (;;) {
         if (s->departs_s <= t_s && s->departs_s < s->stop_s) serve(l, end, s, t_s);
-        if (t_s < s->stop_s) return;
-        double at_s = s->queue.head != NONE ? s->stop_s : t_s; /* an empty queue need not live through every change */
+        if (t_s < s->stop_s || s->queue.head == NONE) return; /* an empty queue lives through no change */
+        double at_s = s->stop_s;
         account(s, at_s);
         load(l, end, s, at_s);
     }
+}
+
+/* Before a packet is taken: what leaves by then has left, and the values are those of its time. What is loaded follows
+ * from the packets alone, not from when somebody looked. */
+static void arrive_at(lane *l, int32_t end, sending *s, double t_s)
+{
+    sending_advance(l, end, t_s);
+    if (t_s >= s->stop_s) load(l, end, s, t_s);
 }
 
 void sending_reload(lane *l, int32_t end, double t_s)
@@ -188,7 +196,18 @@ static uint32_t cut(lane *l, int32_t end, uint32_t number, uint32_t first, uint3
     p->data = data;
     p->bytes = packet_cut(q->data, q->bytes, ip, first, count, data);
     p->size = packet_wire_size(data, p->bytes, ip);
+    p->merged = count > 1;
     return piece;
+}
+
+/* A merged packet of one segment as a plain one, of which effects may flip a bit; itself where it cannot be cut. */
+static uint32_t plain(lane *l, int32_t end, uint32_t number)
+{
+    uint32_t piece = cut(l, end, number, 0, 1);
+    if (piece == NONE) return number;
+    bool is_cut = pool_at(&l->pool, piece)->bytes > 0;
+    pool_give(&l->pool, is_cut ? number : piece);
+    return is_cut ? piece : number;
 }
 
 /* A merged packet that does not fit whole: its first segments that do stay in `number`, the others are dropped as one
@@ -230,7 +249,7 @@ static bool take_what_fits(lane *l, int32_t end, sending *s, uint32_t *number, d
 
 static void take(lane *l, int32_t end, sending *s, uint32_t number, double t_s)
 {
-    if (t_s >= s->stop_s || t_s >= s->departs_s) sending_advance(l, end, t_s);
+    if (t_s >= s->stop_s || t_s >= s->departs_s) arrive_at(l, end, s, t_s);
     double *cells = sent_cells(l->e, end), size = pool_at(&l->pool, number)->size;
     double inside = s->queue.head == NONE ? 0.0 : s->waiting_bytes + pool_at(&l->pool, s->queue.head)->size;
     cells[SENT_PACKETS] += 1.0;
@@ -265,12 +284,13 @@ void sending_offer(lane *l, int32_t end, uint32_t number, double t_s)
     sending *s = &l->e->sent[end];
     packet *q = pool_at(&l->pool, number);
     q->at_s = t_s;
-    if (t_s >= s->stop_s || t_s >= s->departs_s) sending_advance(l, end, t_s);
+    if (t_s >= s->stop_s || t_s >= s->departs_s) arrive_at(l, end, s, t_s);
     uint32_t segments = 1, most = 1;
-    if (q->bytes > VIRTIO && q->data[1]) {
+    if (q->merged) {
         uint32_t ip = ip_of(l->e, end), headers, segment = packet_segment(q->data, q->bytes, ip, &headers);
         segments = packet_segments(q->data, q->bytes, ip);
-        most = together(s, headers + segment, q->size);
+        if (segment) most = together(s, headers + segment, q->size);
+        if (segment && segments == 1 && most == 1) number = plain(l, end, number);
     }
     if (segments <= most) {
         take(l, end, s, number, t_s);
@@ -300,10 +320,11 @@ void sending_wake(lane *l, int32_t end)
     double at_s;
     if (s->departs_s >= s->stop_s) {
         at_s = s->stop_s;
-    } else if (s->flags & OVERTAKES || l->e->config.lane_of_node[s->peer] != l->index) {
-        at_s = s->departs_s; /* it may be due before others in flight, or its due time is awaited in another lane */
+    } else if (s->flags & OVERTAKES || s->slope < -1.0 || l->e->config.lane_of_node[s->peer] != l->index) {
+        /* It may be due before others in flight, or later than the next where it is lost; or another lane awaits it. */
+        at_s = s->departs_s;
     } else {
-        at_s = s->departs_s + s->base_s + s->slope * s->departs_s; /* nobody needs to know before it is due */
+        at_s = s->departs_s + (s->base_s + s->slope * s->departs_s); /* nobody needs to know before it is due */
         if (at_s < s->last_s) at_s = s->last_s;
     }
     if (at_s < INFINITY) wheel_set(&l->wheel, sending_id(end), at_s);
