@@ -4,7 +4,7 @@ import struct
 
 import pytest
 from engine_parts import engine, inner
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from made_packets import (
     EXAMPLES,
@@ -18,6 +18,8 @@ from made_packets import (
     bytewise,
     made,
     make,
+    many,
+    patient,
     payloads,
     plain_sum,
     pseudo_sum,
@@ -29,7 +31,7 @@ from emulator.link import icmp, packet
 NODES = st.sampled_from([bytes((10, 9, 9, 9)), SINGLE6[0]])
 
 
-@settings(max_examples=400, deadline=None)
+@many
 @given(anything, NODES, st.booleans(), bytewise)
 def test_errors_are_those_of_the_model(data, node, expired, hops):
     assert engine().answer(data, node, expired, hops) == icmp.answer(data, node, expired, hops)
@@ -42,6 +44,7 @@ def test_errors_about_what_is_cut_short_are_those_of_the_model(data):
             assert engine().answer(data[:size], node, True) == icmp.answer(data[:size], node, True)
 
 
+@patient
 @given(made(), NODES, st.booleans(), bytewise)
 def test_no_error_about_an_error(packet_, node, expired, hops):
     answer = engine().answer(packet_.data, node, expired, hops)
@@ -110,7 +113,7 @@ def requests(draw):
     )
 
 
-@settings(max_examples=400, deadline=None)
+@many
 @given(requests(), st.binary(max_size=5))
 def test_a_ping_is_answered(request_, padding):
     data = request_.data + (b"" if request_.data[0] else padding)  # bytes beyond the IP length are none of it
@@ -125,12 +128,13 @@ def test_a_ping_is_answered(request_, padding):
     assert engine().echo_reply(reply) is None
 
 
-@settings(max_examples=400, deadline=None)
+@many
 @given(anything)
 def test_replies_are_those_of_the_model(data):
     assert engine().echo_reply(data) == model_reply(data)
 
 
+@patient
 @given(requests(), st.integers(0, 10**6), st.integers(0, 7))
 def test_a_damaged_request_gets_no_answer(request_, place, bit):
     data = bytearray(packet.completed(request_.data))
@@ -180,6 +184,7 @@ def test_the_longest_requests():
 pauses = st.one_of(st.sampled_from([0.0, 0.0, 0.02, 0.01, 1 / 3, 1.0, -1.0]), st.floats(0, 2), st.floats(0, 1e9))
 
 
+@patient
 @given(st.one_of(st.just(0.0), st.floats(-10, 1e6)), st.lists(st.tuples(pauses, st.integers(1, 60)), max_size=30))
 @example(0.0, [(0.0, 60), (0.02, 1), (0.02, 2), (0.0, 1), (1.0, 51), (1e9, 51)])
 def test_answers_are_rationed_as_in_the_model(t_s, script):

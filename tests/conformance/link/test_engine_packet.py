@@ -4,7 +4,7 @@ import struct
 
 import pytest
 from engine_parts import LARGE_BYTES, engine, inner
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from made_packets import (
     EXAMPLES,
@@ -18,7 +18,9 @@ from made_packets import (
     bytewise,
     made,
     make,
+    many,
     offsets,
+    patient,
     plain_sum,
     pseudo_sum,
 )
@@ -29,7 +31,6 @@ from emulator.network import Effects
 
 shares = st.one_of(st.floats(0, 1, exclude_max=True), st.sampled_from([0.0, 0.5, 1 - 2**-53]))
 every_length = pytest.mark.parametrize("data", EXAMPLES, ids=range(len(EXAMPLES)))
-many = settings(max_examples=400, deadline=None)
 merged_packets = made(((TCP, True), (UDP, True))).filter(lambda packet: packet.merged)
 
 
@@ -105,6 +106,7 @@ def test_functions_do_as_their_models_with_what_is_cut_short(data):
             check(data[:size], ip, 63, 0.7)
 
 
+@patient
 @given(st.binary(max_size=100), st.integers(0, 2**32 - 1))
 @example(b"", 0)
 @example(b"\xff\xff", 0)
@@ -113,6 +115,7 @@ def test_sums_go_on_from_others(data, start):
     assert inner().sum16(data, start) == model.sum16(data, start)
 
 
+@patient
 @given(st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)))
 def test_groups_are_those_of_the_model(address):
     assert inner().is_group(address) == model.is_group(address)
@@ -124,6 +127,7 @@ def test_groups_by_name():
     assert not any(inner().is_group(address) for address in SINGLE4 + SINGLE6 + near)
 
 
+@patient
 @given(made(), bytewise)
 def test_the_header_checksum_follows_the_hop_limit(packet, hops):
     changed = engine().with_hop_limit(packet.data, hops)
@@ -145,6 +149,7 @@ def test_a_completed_checksum_of_zero_is_written_as_its_complement():
     assert has_valid_transport(whole, 10, 30)
 
 
+@patient
 @given(made(((TCP, False), (UDP, False))))
 def test_a_completed_checksum_is_right_and_stays(packet):
     whole = engine().completed(packet.data)
@@ -198,6 +203,7 @@ def check_cut(packet, cut, count):
     assert has_valid_transport(model.completed(bytes((1, 0)) + cut[2:]), packet.ip, packet.transport)
 
 
+@patient
 @given(merged_packets, st.integers(0, 50), st.integers(0, 50), st.integers(1, 9))
 def test_cuts_can_be_cut_again(packet, first, count, inside):
     cut = engine().segments(packet.data, packet.ip, first, count)
