@@ -30,6 +30,7 @@ from emulator.schedule.ring import RowRing
 
 REPORT_S = 0.025  # between two reports, each of which tells of a fortieth of the link ends
 SLICES = 40
+CATCH_UP_S = 0.1  # reports that were late by less are made up for, so that every end is told of once a second
 HEALTH_EVERY = 10  # reports of which one also tells what the engine knows about itself
 CAPTURE_S = 0.005  # between two looks at captures
 BEFORE_PLAY_S = -1.0  # scenario time until the start is known
@@ -59,6 +60,7 @@ class Relay:
         self._control = Control(control, self)
         self._health = Health(self.engine)
         self._told = np.zeros((self.engine.ends, 0))  # counters as reported last
+        self._told_s = [0.0] * SLICES  # when each slice of the ends was reported last
         self._t0_ns = 0
         self._lanes: list[threading.Thread] = []
         self._failure: BaseException | None = None
@@ -133,7 +135,7 @@ class Relay:
         self.captures.pump()
         if now >= self._report_at_s:
             self._report()
-            self._report_at_s = now + REPORT_S
+            self._report_at_s = max(self._report_at_s + REPORT_S, now - CATCH_UP_S)
 
     def _hear(self) -> None:
         self.engine.gate(True)
@@ -217,8 +219,10 @@ class Relay:
             message["unrouted"] = {int(node): int(unrouted[node]) for node in np.flatnonzero(unrouted)}
             message["captures_lost"] = self.captures.lost()
             message["untold"] = self._control.untold
+            message["told_s"] = now if final else min(self._told_s)
         if (len(message) == 2 and not ends) or self._control.report(message, ends, final):
             told[:] = stats
+            self._told_s[first] = now
 
 
 class _Descriptor:

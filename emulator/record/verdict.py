@@ -45,6 +45,7 @@ class Verdict:
     lateness_limit_ms: float | None = None  # p99 past which the run cannot be trusted
     lateness_budget: dict[str, Any] = field(default_factory=dict)  # what made packets late, see docs/run-folder.md
     probe_error_ms: dict[str, float] = field(default_factory=dict)  # p50, p99 over all probes
+    probe_loss: dict[str, Any] = field(default_factory=dict)  # of probes that met no busy link: share, lost, judged
     drops: dict[str, int] = field(default_factory=dict)  # by cause
     probes: list[dict[str, Any]] = field(default_factory=list)  # per pair, see docs/run-folder.md
     flows: list[dict[str, Any]] = field(default_factory=list)

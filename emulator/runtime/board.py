@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emulator.record.snapshot import EventRow, FlowRow, ProbeRow, Snapshot, View
+from emulator.runtime.fidelity import Asked, AskedTrip
 from emulator.runtime.panels import Panels
-
-if TYPE_CHECKING:
-    from emulator.runtime.fidelity import Asked
 
 EVENTS_KEPT = 400  # for the event log of the screen, to be filtered there
 EVENTS_SHOWN = 60
@@ -52,6 +50,17 @@ class FlowPair:
     ended_bytes: int = 0  # of flows between the two that have ended
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenProbe:
+    """A probe until it is known whether it may have queued."""
+
+    sent_s: float
+    arrived_s: float  # when it came back, or should have
+    asked: AskedTrip
+    pair: ProbePair
+    error_s: float | None  # None: it was lost
+
+
 class Board:
     """Records in, live figures out. `asked` tells what round trips should take, where a schedule is at hand."""
 
@@ -61,7 +70,9 @@ class Board:
         self.probes: dict[tuple[str, str], ProbePair] = {}
         self.flows: dict[tuple[str, str, str], FlowPair] = {}
         self.errors_s: list[float] = []  # probes compared with the schedule, on links with room to spare
-        self.queued = 0  # probes left out of that because a link of theirs was busy
+        self.unqueued = self.unqueued_lost = 0  # probes that came back over such links, and lost ones
+        self.queued = 0  # probes left out of both because a link of theirs was busy
+        self._open: deque[_OpenProbe] = deque()  # probes of which it is not known yet whether their links were busy
         self.tail: deque[EventRow] = deque(maxlen=EVENTS_KEPT)
 
     def event(self, t_s: float, node: str, program: str, kind: str, data: Mapping[str, Any]) -> None:
@@ -77,7 +88,7 @@ class Board:
             case "rtt_s":
                 self._probe(node, key, t_s, value)
             case "probe_lost":
-                self._pair(node, key).lost += 1
+                self._lost(node, key, t_s)
             case "goodput_bps":
                 flow = self._flow(key, node, program, t_s)
                 flow.now_bps, flow.last_s = value, t_s
@@ -178,11 +189,28 @@ class Board:
         pair.asked_sum_s += asked.rtt_s
         pair.asked_count += 1
         pair.error_s = rtt_s - asked.rtt_s
-        if asked.busy:
-            self.queued += 1
-        elif len(self.errors_s) < PROBE_ERRORS:
-            self.errors_s.append(abs(pair.error_s))
-            pair.errors_s.append(abs(pair.error_s))
+        self._open.append(_OpenProbe(sent_s, sent_s + rtt_s, asked, pair, abs(pair.error_s)))
+
+    def _lost(self, node: str, peer: str, sent_s: float) -> None:
+        pair = self._pair(node, peer)
+        pair.lost += 1
+        asked = self.asked.round_trip(node, peer, sent_s) if self.asked is not None else None
+        if asked is not None:
+            self._open.append(_OpenProbe(sent_s, sent_s + asked.rtt_s, asked, pair, None))
+
+    def settle(self, told_s: float) -> None:
+        """Judge the probes that arrived until `told_s`, now that all links have reported up to then."""
+        while self._open and self._open[0].arrived_s <= told_s and self.asked is not None:
+            probe = self._open.popleft()
+            if self.asked.busy(probe.asked, probe.sent_s):
+                self.queued += 1
+            elif probe.error_s is None:
+                self.unqueued_lost += 1
+            else:
+                self.unqueued += 1
+                if len(self.errors_s) < PROBE_ERRORS:
+                    self.errors_s.append(probe.error_s)
+                    probe.pair.errors_s.append(probe.error_s)
 
 
 def fits(wanted: str, *texts: str) -> bool:

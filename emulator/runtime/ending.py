@@ -9,10 +9,12 @@ import importlib
 import sys
 import traceback
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from emulator.record.verdict import Outcome, Verdict
 from emulator.runtime import late
+from emulator.runtime.board import Board
 from emulator.runtime.collector import Collector
 
 if TYPE_CHECKING:
@@ -34,6 +36,15 @@ def quantiles_ms(values_s: list[float]) -> dict[str, float]:
 
     p50, p99 = np.quantile(np.array(values_s), [0.5, 0.99])
     return {"p50": float(p50) * 1e3, "p99": float(p99) * 1e3, "max": max(values_s) * 1e3}
+
+
+def probe_loss(board: Board) -> dict[str, Any]:
+    """Losses of probes that met no busy link; empty where no probe can be told to be of that kind."""
+    judged = board.unqueued + board.unqueued_lost
+    if not judged:
+        return {}
+    lost = board.unqueued_lost
+    return {"share": lost / judged, "lost": lost, "judged": judged, "queued": board.queued}
 
 
 def probe_table(collector: Collector) -> list[dict[str, Any]]:
@@ -78,7 +89,9 @@ def observed(
     verdict.lateness_ms = collector.lateness_ms() if collector.reports else {}
     verdict.lateness_limit_ms = scenario.fidelity.lateness_p99_s * 1e3
     verdict.lateness_budget = late.budget(collector)
+    collector.board.settle(inf)
     verdict.probe_error_ms = quantiles_ms(collector.board.errors_s)
+    verdict.probe_loss = probe_loss(collector.board)
     verdict.drops = collector.drops()
     verdict.probes, verdict.flows = probe_table(collector), flow_table(collector)
     verdict.summary, verdict.prediction = figures, dict(scenario.prediction)

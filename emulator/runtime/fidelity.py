@@ -36,10 +36,22 @@ STRETCHES = 1000  # of a finer table that a probe may take to be sent
 
 @dataclass(frozen=True, slots=True)
 class AskedTrip:
-    """A round trip as the schedule has it; `busy`: a link on the way carried so much that packets may have queued."""
+    """A round trip as the schedule has it, and the link ends on its way."""
 
     rtt_s: float
-    busy: bool
+    ends: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """A way in one step. A way over links with finer tables is followed hop by hop, and has no figures of its own."""
+
+    step: int
+    ends: list[int]
+    finer: bool
+    start_s: float = 0.0  # delay at the begin of the step
+    end_s: float = 0.0
+    serialisation_s: float = 0.0
 
 
 class Asked:
@@ -58,7 +70,7 @@ class Asked:
         self._lowest: tuple[int, list[float]] = (-1, [])  # rate in a step, by place in its finer tables
         self._tables: tuple[int, FineColumns | None] = (-1, None)  # of the step that was asked for last
         self._keep = HISTORY_STEPS if ring.bytes_per_row * HISTORY_STEPS < HISTORY_BYTES else 0
-        self._paths: dict[tuple[int, str, str], list[int]] = {}
+        self._legs: dict[tuple[int, str, str], _Leg | None] = {}
         self._busy_until: dict[int, float] = {}
         self._before: dict[int, tuple[float, float]] = {}
         self._altered: set[int] = set()
@@ -67,7 +79,7 @@ class Asked:
         """Keep the row of `step`, which the ring is going to overwrite."""
         self._tables = -1, None
         if not self._keep:
-            self._paths.clear()
+            self._legs.clear()
             return
         try:
             self._rows[step] = self._ring.copied(step)
@@ -75,8 +87,8 @@ class Asked:
             return
         while len(self._rows) > self._keep:
             gone, _ = self._rows.popitem(last=False)
-            for key in [key for key in self._paths if key[0] == gone]:
-                del self._paths[key]
+            for key in [key for key in self._legs if key[0] == gone]:
+                del self._legs[key]
 
     def altered(self, ends: set[int]) -> None:
         """Ends that an action has set to other values than the schedule's: their probes are not compared."""
@@ -85,7 +97,7 @@ class Asked:
     def load(self, t_s: float, counters: dict[int, list[float]]) -> None:
         """Cumulative counters of the relay at `t_s`: notes which ends are busy."""
         self._borrowed.clear()
-        row = self._row(floor(t_s / self._step_s))
+        row = self._row(floor(t_s / self._step_s)) or self._row(self._ring.latest)  # past the end the last one holds
         if row is None:
             return
         rates_bps = self._rates_bps(row, list(counters))
@@ -118,39 +130,35 @@ class Asked:
         self._borrowed.clear()
         trip = self._round_trip(node, peer, sent_s)
         if self._overtaken():
-            self._paths.clear()
+            self._legs.clear()
             return None
         return trip
 
     def _round_trip(self, node: str, peer: str, sent_s: float) -> AskedTrip | None:
-        there_s = self._one_way(node, peer, sent_s)
-        if there_s is None:
+        there = self._leg(node, peer, sent_s)
+        there_s = self._one_way(there, sent_s) if there is not None else None
+        if there is None or there_s is None:
             return None
-        back_s = self._one_way(peer, node, sent_s + there_s)
-        if back_s is None:
+        back = self._leg(peer, node, sent_s + there_s)
+        back_s = self._one_way(back, sent_s + there_s) if back is not None else None
+        if back is None or back_s is None:
             return None
-        there, back = self._path(node, peer, sent_s), self._path(peer, node, sent_s + there_s)
-        ends = there + back
-        if not self._altered.isdisjoint(ends):
+        ends = there.ends + back.ends
+        if self._altered and not self._altered.isdisjoint(ends):
             return None
-        busy = any(self._busy_until.get(end, -inf) >= sent_s for end in ends)
-        coarse = [end for leg in (there, back) if not self._is_fine(leg) for end in leg]
-        return AskedTrip(there_s + back_s + self._serialisation_s(coarse, sent_s), busy)
+        return AskedTrip(there_s + back_s + there.serialisation_s + back.serialisation_s, ends)
 
-    def _is_fine(self, ends: list[int]) -> bool:
-        return bool(self._fine) and not self._fine.keys().isdisjoint(ends)
+    def busy(self, trip: AskedTrip, sent_s: float) -> bool:
+        """Whether a link on the way carried so much that a probe sent at `sent_s` may have queued. The answer stands
+        when the relay has told of all of them since the probe's arrival."""
+        until_s = self._busy_until
+        return any(end in until_s and until_s[end] >= sent_s for end in trip.ends)
 
-    def _one_way(self, source: str, target: str, t_s: float) -> float | None:
-        step = max(0, floor(t_s / self._step_s))
-        row = self._row(step)
-        if row is None or source not in self._index or target not in self._index:
-            return None
-        ends = self._path(source, target, t_s)
-        if not ends:
-            return 0.0 if source == target else None
-        if self._is_fine(ends):
-            return self._hop_by_hop(ends, t_s)
-        asked_s = delay_along(row, ends, min(1.0, max(0.0, t_s / self._step_s - step)))
+    def _one_way(self, leg: _Leg, t_s: float) -> float | None:
+        if leg.finer:
+            return self._hop_by_hop(leg.ends, t_s)
+        share = min(1.0, max(0.0, t_s / self._step_s - leg.step))
+        asked_s = leg.start_s + (leg.end_s - leg.start_s) * share
         return asked_s if isfinite(asked_s) else None
 
     def _hop_by_hop(self, ends: list[int], sent_s: float) -> float | None:
@@ -192,24 +200,25 @@ class Asked:
                 return finer
         return segment_of_row(row, end, self._step_s)
 
-    def _path(self, source: str, target: str, t_s: float) -> list[int]:
-        step = max(0, floor(t_s / self._step_s))
-        key = (step, source, target)
-        found = self._paths.get(key)
-        if found is None:
-            row = self._row(step)
-            found = []
-            if row is not None:
-                found = path(row.next_end, row.peer, self._index[target], self._number[target], self._number[source])
-            self._paths[key] = found
-        return found
+    def _leg(self, source: str, target: str, t_s: float) -> _Leg | None:
+        """The way from one node to another in the step of `t_s`; None where there is none, or nobody knows."""
+        key = (max(0, floor(t_s / self._step_s)), source, target)
+        if key not in self._legs:
+            row = self._row(key[0])
+            if row is None or source not in self._index or target not in self._index:
+                return None
+            self._legs[key] = self._leg_in(row, *key)
+        return self._legs[key]
 
-    def _serialisation_s(self, ends: list[int], t_s: float) -> float:
-        row = self._row(max(0, floor(t_s / self._step_s)))
-        if row is None:
-            return 0.0
-        rates = [float(row.rate_bps[end]) for end in ends]
-        return sum(PROBE_BITS / rate for rate in rates if 0 < rate < inf)
+    def _leg_in(self, row: Row, step: int, source: str, target: str) -> _Leg | None:
+        ends = path(row.next_end, row.peer, self._index[target], self._number[target], self._number[source])
+        if not ends and source != target:
+            return None
+        if self._fine and not self._fine.keys().isdisjoint(ends):
+            return _Leg(step, ends, True)
+        rates_bps = row.rate_bps[ends].tolist() if ends else []
+        serialisation_s = sum(PROBE_BITS / rate_bps for rate_bps in rates_bps if 0 < rate_bps < inf)
+        return _Leg(step, ends, False, delay_along(row, ends), delay_along(row, ends, 1.0), serialisation_s)
 
     def _row(self, step: int) -> Row | None:
         kept = self._rows.get(step)

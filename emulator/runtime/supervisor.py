@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 RELAY_STOP_S = 3.0
 RELAY_BATCH = 4  # messages of the relay in one turn of the event loop: some 5 ms
 READY_ROWS = 2  # of the schedule before play begins: the one that plays and the next
+NICE_GROUP = -10  # of our session among sessions; the packet engine has -20, nodes 0
 OWN_LOG = "_skyloom.txt"  # what the run's own processes write to standard error
 
 
@@ -129,6 +130,7 @@ class Supervisor:
     def _settle_in(self) -> None:
         """A session, standard streams and signals of our own: Ctrl-C comes as a message, never as a signal."""
         os.setsid()
+        _come_before_nodes()
         call_me("supervisor")
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -388,6 +390,16 @@ class Supervisor:
         self.processes.spawn(
             node, "exec", self.netns(node), {"command": command, "directory": self.scenario.directory}, supervised=False
         )
+
+
+def _come_before_nodes() -> None:
+    """Have this session (supervisor, planner, capture writer) come before the nodes when cores are short, as far as
+    this user may: every node is a session of its own, and the kernel shares cores evenly between sessions."""
+    try:
+        with open("/proc/self/autogroup", "w") as file:
+            file.write(str(NICE_GROUP))
+    except OSError:
+        pass
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

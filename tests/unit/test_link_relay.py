@@ -294,6 +294,17 @@ def test_a_network_of_knots_needs_no_timeline_and_passes_what_it_does_not_know()
         assert final["cpu_s"] > 0
 
 
+def test_reports_say_until_when_every_end_has_been_told_of():
+    with running(pair(), None, PAIR_PORTS) as bench:
+        bench.send("a", udp4())
+        bench.receive("b")
+        now_s = bench.message(lambda message: message["op"] == "stats")["t_s"]
+        report = bench.message(lambda message: message.get("told_s", 0.0) >= now_s)
+        assert report["told_s"] <= report["t_s"]
+        assert bench.counters[0][EndStats.DELIVERED_PACKETS] == 1
+        assert bench.stop()["told_s"] >= report["t_s"]
+
+
 def test_packets_wait_for_the_start():
     bench = Bench(pair(), None, PAIR_PORTS)
     try:

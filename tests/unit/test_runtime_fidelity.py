@@ -7,6 +7,8 @@ import pytest
 
 from emulator.link.stats import EndStats
 from emulator.network import EndSpec, Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.runtime.board import Board
+from emulator.runtime.ending import probe_loss
 from emulator.runtime.fidelity import PROBE_BITS, Asked
 from emulator.schedule.ring import RowRing
 from emulator.schedule.timeline import KnotTimeline
@@ -49,7 +51,7 @@ def by_hand(sent_s):
 def test_delays_are_read_at_the_times_of_travel(asked, sent_s):
     trip = asked.round_trip("a", "b", sent_s)
     assert trip.rtt_s == pytest.approx(by_hand(sent_s) + 4 * PROBE_BITS / RATE_BPS, abs=1e-6)
-    assert not trip.busy
+    assert not asked.busy(trip, sent_s)
 
 
 def test_unknown_nodes_and_times_are_not_guessed(asked):
@@ -73,15 +75,15 @@ def counters(sent_bytes):
 def test_a_busy_link_marks_the_trips_over_it(asked):
     asked.load(1.0, {0: counters(1000)})
     asked.load(2.0, {0: counters(1000 + RATE_BPS / 8 * 0.5)})
-    assert asked.round_trip("a", "b", 2.1).busy
-    assert asked.round_trip("b", "a", 2.1).busy
-    assert not asked.round_trip("a", "b", 9.0).busy
+    assert asked.busy(asked.round_trip("a", "b", 2.1), 2.1)
+    assert asked.busy(asked.round_trip("b", "a", 2.1), 2.1)
+    assert not asked.busy(asked.round_trip("a", "b", 9.0), 9.0)
 
 
 def test_a_link_with_little_on_it_is_not_busy(asked):
     asked.load(1.0, {0: counters(0)})
     asked.load(2.0, {0: counters(RATE_BPS / 8 * 0.01)})
-    assert not asked.round_trip("a", "b", 2.1).busy
+    assert not asked.busy(asked.round_trip("a", "b", 2.1), 2.1)
 
 
 def test_remembered_rows_outlive_the_ring():
@@ -200,4 +202,48 @@ def test_a_link_is_busy_by_the_lowest_rate_of_its_finer_table():
         ring.put(row)
     asked.load(0.5, {0: counters(0)})
     asked.load(1.5, {0: counters(SLOW_BPS / 8 * 0.07)})
-    assert asked.round_trip("n0", "n1", 1.6).busy
+    assert asked.busy(asked.round_trip("n0", "n1", 1.6), 1.6)
+
+
+def board_of(asked):
+    board = Board()
+    board.asked = asked
+    return board
+
+
+def probe(board, sent_s, error_s=0.0):
+    """A probe from a to b at `sent_s` that came back, later than asked by `error_s`; None: that did not."""
+    if error_s is None:
+        board.sample(sent_s, "a", "probe", "probe_lost", 1.0, "b")
+    else:
+        board.sample(sent_s, "a", "probe", "rtt_s", board.asked.round_trip("a", "b", sent_s).rtt_s + error_s, "b")
+
+
+def test_probes_are_judged_when_their_links_have_reported(asked):
+    board = board_of(asked)
+    asked.load(1.0, {0: counters(0)})
+    probe(board, 1.2, 0.05)  # a flow has begun, but no report says so yet
+    board.settle(1.2)
+    assert (board.queued, board.errors_s) == (0, [])
+    asked.load(2.0, {0: counters(RATE_BPS / 8 * 0.5)})
+    board.settle(2.0)
+    assert (board.queued, board.errors_s) == (1, []), "it met the flow's queue"
+
+
+def test_losses_are_counted_where_no_queue_was_met(asked):
+    board = board_of(asked)
+    asked.load(1.0, {0: counters(0)})
+    asked.load(2.0, {0: counters(RATE_BPS / 8 * 0.5)})  # busy until 4.5 s
+    for sent_s, error_s in ((1.5, None), (2.5, 0.03), (6.0, 0.0004), (6.5, None), (7.0, -0.0002), (7.5, 0.0)):
+        probe(board, sent_s, error_s)
+    board.settle(float("inf"))
+    assert board.errors_s == pytest.approx([0.0004, 0.0002, 0.0], abs=1e-9)
+    assert probe_loss(board) == {"share": 0.25, "lost": 1, "judged": 4, "queued": 2}
+    assert board.probes["a", "b"].lost == 2, "the pair's own count has them all"
+
+
+def test_without_a_schedule_no_probe_is_judged():
+    board = Board()
+    board.sample(1.0, "a", "probe", "probe_lost", 1.0, "b")
+    board.settle(float("inf"))
+    assert probe_loss(board) == {}
