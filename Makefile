@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 BUILD := $(BIN)/python -P emulator/link/engine/build.py
 SANITIZED := build/sanitized/libengine.so
+CHECKED = SKYLOOM_ENGINE=$(CURDIR)/$(SANITIZED) LD_PRELOAD=$$(gcc -print-file-name=libasan.so) PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
 DURATION ?= 60s
 FUZZ_S ?= 60
 
@@ -37,7 +39,7 @@ lint: dev
 
 # Tests over real time run alone, so that nothing else makes them late.
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/property
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/property tests/conformance
 	$(BIN)/python -m pytest tests/netns tests/platform
 	@if CC=gcc $(BUILD) --probe --sanitize address,undefined; then $(MAKE) sanitize; \
 	else echo "make: no run with sanitizers here: apt-get install gcc libc6-dev"; fi
@@ -45,20 +47,19 @@ test: lint
 # The engine's tests with a library that stops at the first wrong access, overflow or undefined step.
 sanitize: dev
 	CC=gcc $(BUILD) --sanitize address,undefined --output $(SANITIZED)
-	SKYLOOM_ENGINE=$(CURDIR)/$(SANITIZED) LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-	UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-	$(BIN)/python -m pytest $(wildcard tests/conformance/link) tests/unit/test_link_relay.py
+	$(CHECKED) $(BIN)/python -m pytest --numprocesses 2 -k "not oracle" $(wildcard tests/conformance/link)
+	$(CHECKED) $(BIN)/python -m pytest tests/unit/test_link_relay.py
 
 # Every target of tests/fuzz for FUZZ_S seconds; inputs that reach new code are kept in tests/fuzz/corpus.
 fuzz: dev
 	$(BUILD) --fuzz
 	@set -e; for target in tests/fuzz/*.c; do name=$$(basename $$target .c); \
-	kept=tests/fuzz/corpus/$$name; seen=build/fuzz/corpus/$$name; mkdir -p $$kept $$seen build/fuzz/found; \
-	echo "fuzz: $$name for $(FUZZ_S) s"; \
-	build/fuzz/$$name -max_total_time=$(FUZZ_S) -timeout=10 -verbosity=0 -print_final_stats=1 \
-	-artifact_prefix=build/fuzz/found/$$name- $$seen $$kept \
-	|| { echo "fuzz: replay with build/fuzz/$$name build/fuzz/found/$$name-..."; exit 1; }; \
-	build/fuzz/$$name -merge=1 -verbosity=0 $$kept $$seen; \
+	kept=tests/fuzz/corpus/$$name; seen=build/fuzz/corpus/$$name; said=build/fuzz/$$name.log; mkdir -p $$kept $$seen; \
+	echo "fuzz: $$name for $(FUZZ_S) s, output in $$said"; \
+	build/fuzz/$$name -max_total_time=$(FUZZ_S) -timeout=10 -print_final_stats=1 \
+	-artifact_prefix=build/fuzz/found-$$name- $$seen $$kept 2>$$said \
+	|| { tail -n 60 $$said; echo "fuzz: replay with build/fuzz/$$name build/fuzz/found-$$name-..."; exit 1; }; \
+	grep stat:: $$said; build/fuzz/$$name -merge=1 $$kept $$seen 2>>$$said; \
 	echo "fuzz: $$kept holds $$(ls $$kept | wc -l) inputs"; done
 
 # The source archive and wheels for other machines, compiled by zig and checked, in dist/
