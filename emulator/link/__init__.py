@@ -1,7 +1,7 @@
-"""Packets in motion: the relay process and the link ends that it plays.
+"""Packets in motion: the compiled engine, and the relay process around it.
 
-`end.py` is the contract of a link end without kernel or clock, `relay.py` owns descriptors and time. A packet has an
-asked time and a real one; the difference is measured and reported, never hidden.
+`engine/` moves packets over link ends by schedule, queue and chance; `relay.py` hears orders, reports and captures. A
+packet has an asked time and a real one; the difference is measured and reported, never hidden.
 """
 
 from __future__ import annotations

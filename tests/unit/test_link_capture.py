@@ -1,14 +1,57 @@
-"""The capture tee: batches that read back, a reader that is too slow, a reader that has gone."""
+"""Captures: batches that read back, a reader that is too slow, a reader that has gone, on the engine's own taps."""
 
 import os
+from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.link.capture import GATHER, GATHER_LARGE, HEAD, LARGE_BYTES, Batches, Tee, Tees, records
+from emulator.link.capture import HEAD, LIMIT, TAPS, Batches, Captures, records
+from emulator.link.engine.engine import Engine
+from emulator.link.engine.tables import memory_ports
+from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 
 LITTLE = 4 * 2**20
+LINKS = 3
+
+
+@contextmanager
+def captures():
+    """Captures over an engine of three links without delay, and a way to send packets over link ends."""
+    nodes = tuple(NodeSpec(f"n{n}", "host", True, f"10.0.0.{n + 1}") for n in range(2))
+    spec = EndSpec(knots=Knots.constant())
+    links = tuple(LinkSpec(f"l{n}", 0, 1, f"a{n}", f"b{n}", spec, spec) for n in range(LINKS))
+    network = Network(nodes, links)
+    with Engine(network, memory_ports(network), None, 1, small_slots=8192, large_slots=64) as engine:
+        taken = Captures(engine)
+        yield taken, Sender(engine, taken)
+        taken.close(0.0)
+
+
+class Sender:
+    def __init__(self, engine, taken):
+        self.engine, self.captures = engine, taken
+        self.now_s = 0.0
+
+    def open(self, key, fd, ends, snaplen=0):
+        self.captures.open(key, fd, frozenset(ends), snaplen)
+        self.retap()
+
+    def end(self, key, patience_s=0.0):
+        self.captures.forget(key)
+        self.retap()
+        self.captures.close_one(key, patience_s)
+
+    def retap(self):
+        for end in range(2 * LINKS):
+            self.engine.tap_ends(end, self.captures.mask(end), self.now_s)
+
+    def send(self, end, left_s, data):
+        self.now_s = left_s
+        assert self.engine.offer(end, left_s, bytes(10) + data)
+        self.engine.play(left_s)
+        self.engine.take()
 
 
 def read_all(reader: int) -> bytes:
@@ -19,49 +62,27 @@ def read_all(reader: int) -> bytes:
     return stream
 
 
-def tee_of(writer: int, *ends: int, snaplen: int = 0) -> Tees:
-    """One tee by itself."""
-    tees = Tees()
-    tees.add(7, Tee(writer, frozenset(ends or {1}), snaplen))
-    return tees
-
-
-def note(tees: Tees, end: int, left_s: float, cause: int, data: bytes) -> None:
-    """What a link end does, and the relay after each of its turns."""
-    tees.log.rows.append((left_s, data))
-    tees.log.marks.append(end << 8 | cause)
-    if len(tees.log.rows) >= tees.ask_at:
-        tees.gather()
-
-
-def held_bytes(tees: Tees) -> int:
-    return tees._tees[7].held_bytes
-
-
-def teed(packets, snaplen=0) -> bytes:
+def captured(packets, snaplen=0) -> bytes:
     reader, writer = os.pipe()
-    tees = tee_of(writer, 1, 2, snaplen=snaplen)
-    for packet in packets:
-        note(tees, *packet)
-    tees.close(0.0)
+    with captures() as (taken, sender):
+        sender.open(7, writer, {1, 2}, snaplen)
+        for packet in packets:
+            sender.send(*packet)
+        taken.close(0.0)
     return read_all(reader)
 
 
 def test_records_read_back_from_a_pipe():
-    stream = teed([(1, 0.5, 0, bytes(10) + b"abcdef"), (2, -0.25, 4, bytes(10) + b"xy")], snaplen=4)
+    stream = captured([(1, 0.5, b"abcdef"), (2, 0.75, b"xy"), (0, 1.0, b"unheard")], snaplen=4)
     first, second = records(stream)
     assert first == (500_000_000, 1, 0, 0, 6, b"abcd")
-    assert second == (-250_000_000, 2, 4, 0, 2, b"xy")
+    assert second == (750_000_000, 2, 0, 0, 2, b"xy")
 
 
-@pytest.fixture
-def little_room(monkeypatch):
-    monkeypatch.setattr("emulator.link.capture.LIMIT", LITTLE)
-
-
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=20), st.lists(st.integers(1, 90), min_size=1))
 def test_a_stream_may_come_in_any_pieces(payloads, cuts):
-    stream = teed([(1, n, 0, bytes(10) + data) for n, data in enumerate(payloads)])
+    stream = captured([(1, float(n), data) for n, data in enumerate(payloads)])
     batches, found, at = Batches(), [], 0
     while at < len(stream):
         cut = cuts[len(found) % len(cuts)]
@@ -73,123 +94,101 @@ def test_a_stream_may_come_in_any_pieces(payloads, cuts):
     assert [record.data for record in records(stream)] == payloads
 
 
-def test_what_is_no_stream_of_a_tee_is_refused():
+def test_what_is_no_stream_of_a_capture_is_refused():
     with pytest.raises(ValueError, match="where a batch should begin"):
         list(Batches().feed(bytes(HEAD.size)))
 
 
-def test_packets_gather_until_there_are_many_or_time_has_passed():
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    tees = tee_of(writer)
-    for n in range(GATHER - 1):
-        note(tees, 1, n, 0, bytes(60))
-    with pytest.raises(BlockingIOError):
-        os.read(reader, 1)
-    note(tees, 1, GATHER, 0, bytes(60))
-    assert len(list(records(os.read(reader, 1 << 20)))) == GATHER
-    for n in range(GATHER_LARGE):
-        note(tees, 1, n, 0, bytes(LARGE_BYTES + 1))
-    assert len(list(records(os.read(reader, 1 << 20)))) == GATHER_LARGE
-    note(tees, 1, 0, 0, bytes(60))
-    tees.collect()
-    assert len(list(records(os.read(reader, 1 << 20)))) == 1
-    tees.collect()
-    with pytest.raises(BlockingIOError):
-        os.read(reader, 1)
-    tees.close(0.0)
-    os.close(reader)
-
-
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.binary(max_size=60)), max_size=60),
     st.lists(st.tuples(st.frozensets(st.integers(0, 4), min_size=1), st.sampled_from((0, 1, 20))), max_size=4),
 )
-def test_each_of_several_tees_has_its_ends_packets_in_order(packets, captures):
-    tees = Tees()
-    pipes = [os.pipe() for _ in captures]
-    for key, ((ends, snaplen), (_, writer)) in enumerate(zip(captures, pipes, strict=True)):
-        tees.add(key, Tee(writer, ends, snaplen))
-    listened = frozenset().union(*(ends for ends, _ in captures))
-    assert tees.ends == listened
-    for number, (end, data) in enumerate(packets):
-        if end in listened:
-            note(tees, end, number, 0, bytes(10) + data)
-    tees.close(0.0)
-    assert tees.ends == frozenset()
-    for (ends, snaplen), (reader, _) in zip(captures, pipes, strict=True):
+def test_each_of_several_captures_has_its_ends_packets_in_order(packets, wanted):
+    pipes = [os.pipe() for _ in wanted]
+    with captures() as (taken, sender):
+        for key, ((ends, snaplen), (_, writer)) in enumerate(zip(wanted, pipes, strict=True)):
+            sender.open(key, writer, ends, snaplen)
+        for number, (end, data) in enumerate(packets):
+            sender.send(end, float(number), data)
+        taken.close(0.0)
+    for (ends, snaplen), (reader, _) in zip(wanted, pipes, strict=True):
         found = [(record.end, record.left_ns // 10**9, record.data) for record in records(read_all(reader))]
         cut = snaplen or 60
         assert found == [(end, number, data[:cut]) for number, (end, data) in enumerate(packets) if end in ends]
 
 
-def test_a_tee_has_what_was_let_go_while_it_was_open():
-    tees = Tees()
+def test_a_capture_has_what_was_let_go_while_it_was_open():
     pipes = [os.pipe() for _ in range(2)]
-    for number, (_, writer) in enumerate(pipes):
-        tees.add(number, Tee(writer, frozenset({1})))
-        note(tees, 1, number, 0, bytes(10))
-    assert tees.remove(0) == {1}
-    assert tees.ends == {1}
-    note(tees, 1, 2, 0, bytes(10))
-    with pytest.raises(KeyError):
-        tees.remove(0)
-    tees.close(0.0)
+    with captures() as (taken, sender):
+        for number, (_, writer) in enumerate(pipes):
+            sender.open(number, writer, {1})
+            sender.send(1, float(number), b"")
+        sender.end(0)
+        assert taken.mask(1) == 1 << 1
+        sender.send(1, 2.0, b"")
+        with pytest.raises(KeyError):
+            taken.forget(0)
     left = [[record.left_ns // 10**9 for record in records(read_all(reader))] for reader, _ in pipes]
     assert left == [[0, 1], [1, 2]]
 
 
+def test_there_are_as_many_captures_as_taps_and_one_that_ends_makes_room():
+    with captures() as (taken, sender):
+        for key in range(TAPS):
+            taken.open(key, os.open(os.devnull, os.O_WRONLY), frozenset({1}))
+        spare = os.open(os.devnull, os.O_WRONLY)
+        with pytest.raises(ValueError, match="already"):
+            taken.open(99, spare, frozenset({1}))
+        sender.end(5)
+        taken.open(99, spare, frozenset({1}))
+        assert taken.mask(1) == 2**32 - 1
+
+
+@pytest.fixture
+def little_room(monkeypatch):
+    assert LIMIT > LITTLE
+    monkeypatch.setattr("emulator.link.capture.LIMIT", LITTLE)
+
+
 def test_a_slow_reader_costs_records_not_memory_or_time(little_room):
     reader, writer = os.pipe()
-    tees = tee_of(writer)
-    for n in range(5_120):
-        note(tees, 1, n, 0, bytes(1510))
-    missed = tees.lost()[7]
-    assert missed > 0
-    assert held_bytes(tees) <= LITTLE + 1000 * HEAD.size
-    received = bytearray(os.read(reader, 1 << 20))
-    tees.flush()
-    note(tees, 1, 90_000, 0, bytes(110))
-    tees.collect()
-    while held_bytes(tees):
-        tees.flush()
-        received += os.read(reader, 1 << 20)
-    tees.close(0.0)
+    with captures() as (taken, sender):
+        sender.open(7, writer, {1})
+        for n in range(5_120):
+            sender.send(1, float(n), bytes(1500))
+            taken.pump()  # it takes what a pipe holds
+        missed = taken.lost()[7]
+        assert 0 < missed < 5_120
+        os.set_blocking(reader, False)
+        received = b""
+        while part := _read(reader, taken):
+            received += part
+        sender.send(1, 90_000.0, bytes(100))
+        while part := _read(reader, taken):
+            received += part
     received += read_all(reader)
-    got = list(records(bytes(received)))
+    got = list(records(received))
     assert len(got) == 5_121 - missed
     assert got[0].lost == 0
     assert (got[-1].left_ns, got[-1].lost) == (90_000 * 10**9, missed)
 
 
-def test_where_packets_are_missing_the_next_batch_says_so(little_room):
-    reader, writer = os.pipe()
-    tees = tee_of(writer)
-    while not tees.lost()[7]:
-        note(tees, 1, 1, 0, bytes(60_000))
-    missed = tees.lost()[7]
-    os.set_blocking(reader, False)
-    received = b""
-    while held_bytes(tees):
-        tees.flush()
-        received += os.read(reader, 1 << 20)
-    note(tees, 1, 2, 0, bytes(20))
-    tees.collect()
-    received += os.read(reader, 1 << 20)
-    assert {record.lost for record in records(received)} == {0, missed}
-    assert [record.lost for record in records(received) if record.left_ns == 2 * 10**9] == [missed]
-    tees.close(0.0)
-    os.close(reader)
+def _read(reader, taken):
+    taken.pump()
+    try:
+        return os.read(reader, 1 << 20)
+    except BlockingIOError:
+        return b""
 
 
-def test_a_reader_that_has_gone_breaks_the_tee_and_nothing_else():
+def test_a_reader_that_has_gone_ends_its_capture_and_nothing_else():
     reader, writer = os.pipe()
     os.close(reader)
-    tees = tee_of(writer)
-    note(tees, 1, 0, 0, bytes(20))
-    tees.collect()
-    assert held_bytes(tees) == 0
-    note(tees, 1, 1, 0, bytes(20))
-    tees.collect()
-    assert tees.lost() == {7: 1}
-    tees.close(0.0)
+    with captures() as (taken, sender):
+        sender.open(7, writer, {1})
+        sender.send(1, 0.0, bytes(20))
+        taken.pump()
+        sender.send(1, 1.0, bytes(20))
+        taken.pump()
+        assert taken.lost() == {7: 2}
