@@ -68,7 +68,7 @@ class Control:
                 os.close(fd)
 
     def _obey(self, order: dict[str, Any], fds: list[int]) -> int:
-        """One order; its number in the engine (0: it holds already). Takes the descriptors that it keeps out of `fds`."""
+        """One order; its number in the engine (0: it holds already). Takes what it keeps out of `fds`."""
         relay = self._relay
         match order["op"]:
             case "start":
