@@ -36,8 +36,8 @@ class Parameters(Table):
     """Mean number of bursts of losses a slot. It is above the fitted one, so that a short run has some."""
     outage: Share = 0.5
     """Chance that a handover interrupts the link; above the fitted one, too."""
-    peak_bps: Rate = 60e6
-    """Rate of an idle beam; below the fitted one, so that any machine keeps up."""
+    peak_bps: Rate = 372e6
+    """Rate of an idle beam; the fitted one."""
     hour: int = Field(20, ge=0, le=23)
     """Local hour of the day."""
     site: str = "52.27,8.05"

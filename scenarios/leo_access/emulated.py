@@ -17,7 +17,6 @@ import numpy as np
 from emulator.errors import DataError
 from emulator.network import Floats
 from scenarios.leo_access.estimators import RUN_PACKETS, by_slot, run_means
-from scenarios.leo_access.recipe import down_scale_of
 
 if TYPE_CHECKING:
     import polars
@@ -102,7 +101,7 @@ def read(run: Run) -> Emulated:
         begin_s = datetime.fromisoformat(epoch).timestamp()
     except ValueError:
         raise DataError(f"{run.path}: shell.epoch is {epoch!r}; wanted a run of the scenario leo_access") from None
-    return Emulated(_series(run, stations, begin_s), _flows(run.events, stations, down_scale_of(run.parameters)))
+    return Emulated(_series(run, stations, begin_s), _flows(run.events, stations))
 
 
 def together(parts: Iterable[Emulated]) -> Emulated:
@@ -129,8 +128,8 @@ def _series(run: Run, stations: dict[str, Any], begin_s: float) -> dict[str, lis
     return found
 
 
-def _flows(events: polars.DataFrame, stations: dict[str, Any], down_scale: float) -> list[Flow]:
-    """Streams of one terminal and direction added up, from the events of their receivers, at full scale."""
+def _flows(events: polars.DataFrame, stations: dict[str, Any]) -> list[Flow]:
+    """Streams of one terminal and direction added up, from the events of their receivers."""
     import polars
 
     total: dict[tuple[str, str], float] = {}
@@ -145,7 +144,7 @@ def _flows(events: polars.DataFrame, stations: dict[str, Any], down_scale: float
             float(stations[terminal]["hour"]),
             float(stations[terminal]["rain_mm_h"]),
             terminal.startswith("gs-r"),
-            bps / down_scale if direction == DOWN else bps,
+            bps,
         )
         for (direction, terminal), bps in sorted(total.items())
     ]

@@ -2,7 +2,7 @@
 
 Invariant: terminals stand at one place and differ in their names only, which are what the access model draws from, in
 their hour and in their rain; so a minute of such a run samples a day. Probes and bulk flows have terminals of their
-own, so that no probe waits behind a flow, and the flows take turns, so that the relay carries few at once.
+own, so that no probe waits behind a flow, and the flows take turns, so that the machine carries few at once.
 
 Names: p05 probes, d05 downloads, u05 uploads at local hour 5; r3 downloads in rain of the fourth class; p05-1, p05-2 …
 are further ones of the same kind.
@@ -10,7 +10,6 @@ are further ones of the same kind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -52,9 +51,6 @@ class Parameters(Table):
     """How long each flow lasts; 0: none."""
     at_once: int = Field(4, ge=1, le=32)
     """Downloads at one time (and as many uploads)."""
-    down_scale: float = Field(0.125, gt=0, le=1)
-    """Share of the download rates that is played; figures are multiplied back. One flow at the measured rates takes
-    most of the relay's core, four at an eighth of them take half, and a day is seen in a quarter of the time."""
     streams: int = Field(4, ge=1, le=32)
     """TCP connections of each flow."""
     congestion: str = "cubic"
@@ -98,7 +94,6 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
         "analysis": ANALYSIS,
         "shell": {"preset": "starlink-1", "epoch": _epoch(options.seed)},
         "isl": {"pattern": "none"},
-        **_scaled(parameters),
         "ground": {"station": stations, "terminal": parameters.terminal, "serving": "all"},
         "gateways": {
             **_gateways(parameters.gateways),
@@ -106,23 +101,7 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
             "server_delay": f"{parameters.server_delay_s!r} s",
         },
         "program": programs,
-        "fidelity": {"lateness_p99": "5 ms"},
     }
-
-
-def down_scale_of(parameters: Mapping[str, Any]) -> float:
-    """The share of download rates that a run played, from its `[parameters]`."""
-    return float(parameters.get("down_scale", 1.0)) if parameters.get("terminal") == "starlink" else 1.0
-
-
-def _scaled(parameters: Parameters) -> dict[str, Any]:
-    """The table of the access model, where its download rates are not played in full."""
-    from topologies.access.tables import Terminal
-
-    scale = down_scale_of(parameters.model_dump())
-    if scale == 1:
-        return {}
-    return {"terminal": {"peak_down": f"{Terminal.model_validate({}).peak_down_bps * scale!r} bit/s"}}
 
 
 def site_of(text: str) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from scenarios.leo_access import estimators, scoring, serving, validate
 from scenarios.leo_access.emulated import BENT_PIPE, DOWN, END_TO_END, UP, Emulated, Flow, Series
 from scenarios.leo_access.importers import Box, LossCurve, Serving, Trace
 from scenarios.leo_access.measured import Measured
-from scenarios.leo_access.recipe import RAIN_MM_H, Parameters, compose, down_scale_of, hours_of, site_of
+from scenarios.leo_access.recipe import RAIN_MM_H, Parameters, compose, hours_of, site_of
 
 EPOCH_S = 1_700_000_000.0 - 1_700_000_000.0 % 60
 
@@ -222,15 +222,7 @@ def test_the_recipe_gives_each_hour_and_rain_a_terminal():
     down = next(program for program in data["program"] if program["name"] == "down")
     assert len(down["config"]["flows"]) == 10
     assert float(data["duration"].split()[0]) >= 60 + 10 / 4 * 15 + 15  # ten flows, four at a time
-    assert data["terminal"] == {"peak_down": "46500000.0 bit/s"}
-
-
-def test_download_rates_are_played_at_a_share_and_told_in_full():
-    played = [{"hours": "5", "terminals": 1, **more} for more in ({}, {"down_scale": 1.0}, {"terminal": "celestial"})]
-    parameters = [Parameters.model_validate(each) for each in played]
-    composed = [compose(each, RecipeOptions(1, 60.0, ".")) for each in parameters]
-    assert [data.get("terminal") for data in composed] == [{"peak_down": "46500000.0 bit/s"}, None, None]
-    assert [down_scale_of(each.model_dump()) for each in parameters] == [0.125, 1.0, 1.0]
+    assert "terminal" not in data, "rates are those of the fit"
 
 
 def test_few_hours_have_more_terminals_each():
