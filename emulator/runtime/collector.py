@@ -148,5 +148,5 @@ class Collector:
 
     def worst_links(self, count: int) -> list[tuple[int, float]]:
         """The ends whose packets were latest: end and seconds."""
-        late = [(end, values[EndStats.LATE_MAX_S]) for end, values in self.counters.items()]
+        late = [(end, late_s) for end, values in self.counters.items() if (late_s := values[EndStats.LATE_MAX_S]) > 0]
         return sorted(late, key=lambda item: -item[1])[:count]
