@@ -1,4 +1,7 @@
-"""`make bench`: every benchmark in turn, or those named on the command line, with the machine at the head."""
+"""`make bench`: every benchmark in turn, or those named on the command line, with the machine at the head.
+
+What follows a name and is none of them goes to that benchmark: `python -m benchmarks hops lateness default --runs 20`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,12 @@ ALL = (
     "routes",
     "fabric",
     "nodes",
-    "relay",
+    "packets",
+    "hops",
+    "tcp",
+    "delays",
     "capture",
+    "lateness",
     "screen",
     "watch",
     "access",
@@ -30,15 +37,20 @@ ALL = (
 
 
 def main() -> None:
-    names = sys.argv[1:] or ALL
-    unknown = set(names) - set(ALL)
-    if unknown:
-        sys.exit(f"benchmarks: no {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+    asked: list[list[str]] = []  # names, each with its arguments
+    for word in sys.argv[1:]:
+        if word in ALL:
+            asked.append([word])
+        elif asked:
+            asked[-1].append(word)
+        else:
+            sys.exit(f"benchmarks: no {word}; there are {', '.join(ALL)}")
     print(f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}")
-    for name in names:
-        print(f"\n== {name}", flush=True)
+    for name, *arguments in asked or [[name] for name in ALL]:
+        load, _, _ = os.getloadavg()
+        print(f"\n== {' '.join([name, *arguments])}   (load average before: {load:.1f})", flush=True)
         began = time.perf_counter()
-        sys.argv = [f"benchmarks/{name}.py"]
+        sys.argv = [f"benchmarks/{name}.py", *arguments]
         try:
             runpy.run_module(f"benchmarks.{name}", run_name="__main__")
         except SystemExit as done:
