@@ -52,7 +52,7 @@ def row(network, step, next_end, peer=None, delay_s=0.0, up=True):
 class Bench:
     """A relay in a thread, the far sides of its ports, and its control socket."""
 
-    def __init__(self, network, ring, ports):
+    def __init__(self, network, ring, ports, **options):
         self.network = network
         self.far = {}
         given = []
@@ -65,7 +65,7 @@ class Bench:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(DEADLINE_S)
         self._theirs = theirs
-        self.thread = threading.Thread(target=Relay(network, given, ring, 1, theirs).run, daemon=True)
+        self.thread = threading.Thread(target=Relay(network, given, ring, 1, theirs, **options).run, daemon=True)
         self.thread.start()
         self.counters = {}
 
@@ -110,8 +110,8 @@ class Bench:
 
 
 @contextmanager
-def running(network, ring, ports, ago_s=0.0):
-    bench = Bench(network, ring, ports)
+def running(network, ring, ports, ago_s=0.0, **options):
+    bench = Bench(network, ring, ports, **options)
     try:
         bench.start(ago_s)
         yield bench
@@ -452,4 +452,62 @@ def test_overtaking_works_between_transit_nodes_too(overtake):
         bench.send("a", udp4(ttl=12))
         order = [10, 9] if overtake else [9, 10]
         assert [bench.receive("b") for _ in order] == [udp4(ttl=ttl) for ttl in order]
+        bench.stop()
+
+
+# --- lanes and classes ---
+
+
+def test_lanes_in_real_time_pass_packets_to_each_other():
+    network, routes = chain()
+    with running(network, ring_of(network, row(network, 0, routes, delay_s=0.01)), CHAIN_PORTS, threads=2) as bench:
+        for ttl in range(10, 40):
+            bench.send("a", udp4(ttl=ttl))
+        assert [bench.receive("b") for _ in range(30)] == [udp4(ttl=ttl - 2) for ttl in range(10, 40)]
+        done(bench, 1, ends=[2], up=False)
+        bench.send("a", udp4())
+        bench.message(lambda message: bench.counters.get(2, [0] * 15)[EndStats.DROP_OUTAGE] == 1)
+        assert bench.stop()["late_handovers"] == 0
+
+
+def test_a_link_moves_between_lanes_with_its_queue():
+    """Station n0 is served by n1 in the first step and by n2, which another lane plays, in the second."""
+    network = moving(live_satellites=False)
+    first, second = np.full((2, 4), -1), np.full((2, 4), -1)
+    first[0, 1], first[1, 1], second[0, 2], second[1, 2] = 1, 3, 1, 3
+    ring = ring_of(
+        network, row(network, 0, first, peer=[1, 0, 1, 3], delay_s=0.01), row(network, 1, second, [2, 0, 2, 3], 0.01)
+    )
+    with running(network, ring, {"a": (0, 0), "b": (3, 2)}, ago_s=0.2, threads=2) as bench:
+        done(bench, 1, ends=[3], rate_bps=8 * 36 * 4.0)  # four packets a second on the downlink to n3
+        for ttl in range(10, 14):
+            bench.send("a", udp4(ttl=ttl))
+        assert [bench.receive("b") for _ in range(4)] == [udp4(ttl=ttl - 1) for ttl in range(10, 14)]
+        bench.stop()
+
+
+def test_a_real_time_lane_that_takes_too_much_leaves_its_class():
+    network, routes = chain()
+    routes[1][1:3] = [
+        2,
+        3,
+    ]  # n1 and n2 send what is for n3 to each other, until its hops are used up, and some of it twice
+    links, twice = list(network.links), EndSpec(Effects(duplicate=0.03))
+    links[1] = replace(links[1], forward=twice, backward=twice)
+    network = replace(network, links=tuple(links))
+    loop = ring_of(network, row(network, 0, routes))
+    with running(network, loop, CHAIN_PORTS, realtime=True) as bench:
+        if not bench.message(lambda message: "realtime" in message)["realtime"]:
+            pytest.skip("this user may not enter a real-time class")
+        busy = threading.Event()
+
+        def flood():
+            while not busy.is_set():
+                bench.send("a", udp4(ttl=255))
+
+        sender = threading.Thread(target=flood)
+        sender.start()
+        bench.message(lambda message: message.get("realtime") is False)
+        busy.set()
+        sender.join(DEADLINE_S)
         bench.stop()
