@@ -1,7 +1,8 @@
 """Kernel routing tables of the live nodes: next hops compressed into the fewest prefixes, and their changes.
 
-Invariant: for every destination address the longest matching prefix gives exactly the next hop of the row. Addresses
-that belong to nobody may match a prefix too; their packets end by TTL.
+Invariant: for every destination address the longest matching prefix gives exactly the next hop of the row. What a live
+satellite has for transit nodes leaves by its shared downlink, of whose packets the engine looks up the way itself.
+Addresses that belong to nobody may match a prefix too; their packets end by TTL.
 
 The compression is ORTC (Draves, King, Venkatachary, Zill: "Constructing Optimal IP Routing Tables", INFOCOM 1999) over
 the path-compressed trie of the destinations' addresses, which is the same for every node, so that each step is one
@@ -98,7 +99,11 @@ class FibCompiler:
         texts = [network.nodes[node].ipv4 if version == 4 else network.nodes[node].ipv6 for node in network.live]
         self._addressed = np.array([index for index, text in enumerate(texts) if text], dtype=np.int64)
         addresses = [int(ip_address(text)) for text in texts if text]
-        self.trie = trie(addresses, 32 if version == 4 else 128)
+        bits = 32 if version == 4 else 128
+        self._shared = shared_downlinks(network)[self.nodes]
+        transit = _transit(network, version, set(addresses)) if np.any(self._shared) else []
+        prefixes = apart(addresses, transit, bits)  # of transit nodes, behind the destinations
+        self.trie = _with_leaves(trie([*addresses, *(prefix.address for prefix in prefixes)], bits), prefixes)
         self._slot_of_end, self._end_of_slot = _slots(network)
         self._ports = np.array([np.count_nonzero(self._end_of_slot[node] != _NO_PORT) for node in self.nodes], int)
         self._by_address = (self._ports > _MASK_BITS) | (network.routing == "neighbours")
@@ -130,6 +135,9 @@ class FibCompiler:
         """
         slots = np.where(ends < 0, 1, self._slot_of_end[ends]) if self._slot_of_end.size else np.ones_like(ends)
         own = self._addressed[:, None] == places
+        if more := (len(self.trie.prefixes) + 1) // 2 - len(slots):
+            slots = np.concatenate([slots, np.zeros((more, len(places)), slots.dtype)])  # slot 0: the shared downlink
+            own = np.concatenate([own, np.repeat(~self._shared[None, places], more, axis=0)])
         chosen = np.full((len(self.trie.prefixes), len(places)), _ABSENT, dtype=np.int16)
         plain = self._by_address[places]
         if np.any(plain):
@@ -138,6 +146,46 @@ class FibCompiler:
         if not np.all(plain) and len(slots):
             chosen[:, ~plain] = ortc(self.trie, slots[:, ~plain], own[:, ~plain], inherited=1)
         return chosen
+
+
+def shared_downlinks(network: Network) -> NDArray[np.bool_]:
+    """The nodes that have a port without a destination of its own: live satellites where links move."""
+    moving = any(link.moving for link in network.links)
+    return np.array([moving and node.live and node.role == "satellite" for node in network.nodes], dtype=np.bool_)
+
+
+def _transit(network: Network, version: int, live: set[int]) -> list[int]:
+    """Addresses of the transit nodes, where these can be reached along the shortest delays."""
+    if network.routing != "least-delay":
+        return []
+    nodes = [node for node in network.nodes if not node.live]
+    texts = [node.ipv4 if version == 4 else node.ipv6 for node in nodes]
+    return sorted({int(ip_address(text)) for text in texts if text} - live)
+
+
+def apart(live: Sequence[int], others: Sequence[int], bits: int) -> list[Prefix]:
+    """The fewest prefixes that hold all of `others` and none of `live`."""
+    if not others:
+        return []
+    built = trie([*live, *others], bits)
+    pure = [False] * len(live) + [True] * len(others)
+    for left, right in built.children:
+        pure.append(pure[left] and pure[right])
+    found, open_nodes = [], [len(pure) - 1]
+    while open_nodes:
+        node = open_nodes.pop()
+        if pure[node]:
+            found.append(built.prefixes[node])
+        elif node >= len(live) + len(others):
+            open_nodes += built.children[node - len(live) - len(others)]
+    return found
+
+
+def _with_leaves(built: Trie, prefixes: list[Prefix]) -> Trie:
+    """The trie with these prefixes as its last leaves, which stand there by an address of each."""
+    leaves = (len(built.prefixes) + 1) // 2
+    built.prefixes[leaves - len(prefixes) : leaves] = prefixes
+    return built
 
 
 def _slots(network: Network) -> tuple[Ints, Ints]:

@@ -47,8 +47,12 @@ class Chain:
         specs = spec if isinstance(spec, list) else [spec or EndSpec(knots=Knots.constant())] * links
         self.last = links
         nodes = tuple(
-            NodeSpec(f"n{n}", "host", n in (0, links), f"10.0.0.{n + 1}", f"fd00::{n + 1:x}") for n in range(links + 1)
-        )
+            NodeSpec(
+                f"n{n}", "host" if n in (0, links) else "satellite", n in (0, links), f"10.0.0.{n + 1}",
+                f"fd00::{n + 1:x}",
+            )
+            for n in range(links + 1)
+        )  # fmt: skip
         line = tuple(
             LinkSpec(f"n{n}:right", n, n + 1, "right", "left", spec, spec, ethernet=ethernet, carrier=carrier)
             for n, spec in enumerate(specs)

@@ -155,6 +155,26 @@ def test_traceroute_shows_the_satellites(live: Live) -> None:
     assert hops[-1].startswith("10.255."), "the last hop is the station"
 
 
+@pytest.mark.skipif(not shutil.which("ping"), reason="needs ping (Debian package iputils-ping)")
+@pytest.mark.parametrize("version", ["-4", "-6"])
+def test_satellites_without_a_namespace_answer_pings_by_name(live: Live, version: str) -> None:
+    done = live.execute("gs-delhi", "ping", version, "-c", "3", "-i", "0.2", "sat-3005")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("ping"), reason="needs ping (Debian package iputils-ping)")
+def test_satellites_with_a_namespace_pass_pings_on_to_others_without(tmp_path: Path) -> None:
+    """sat-3218 and its neighbour sat-3219 are live; the kernel of each has more than one way to the others."""
+    run = Live(tmp_path, "--duration", "150s", "--set", 'materialise=["sat-3218", "sat-3219"]')
+    try:
+        for other in ("sat-3220", "sat-3217", "sat-0101"):  # behind the live neighbour, beside it, far away
+            for version in ("-4", "-6"):
+                done = run.execute("sat-3218", "ping", version, "-c", "3", "-i", "0.2", other)
+                assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        run.end()
+
+
 def test_exec_passes_the_exit_code_on(live: Live) -> None:
     assert live.execute("gs-tokyo", "sh", "-c", "exit 7").returncode == 7
     unknown = live.execute("gs-tokio", "true")

@@ -59,6 +59,35 @@ def test_traceroute_names_every_satellite(version):
 
 
 @needs("ping")
+@pytest.mark.parametrize("version", [4, 6])
+def test_transit_nodes_answer_pings(version):
+    def body():
+        chain = Chain(6, spec(delay_s=0.002))
+        address = "10.0.0.5" if version == 4 else "fd00::5"
+        outs = [chain.run(node, "ping", "-n", "-c", "3", "-i", "0.2", address) for node in (0, chain.last)]
+        chain.stop()
+        return outs
+
+    near, far = in_sandbox(body)
+    for out, hops in ((near, 4), (far, 3)):
+        assert "3 received" in out, out
+        assert set(re.findall(r"ttl=(\d+)", out)) == {str(65 - hops)}
+        assert min(float(ms) for ms in re.findall(r"time=([\d.]+)", out)) >= 2 * hops * 2
+
+
+@needs("traceroute")
+def test_a_traceroute_by_echoes_ends_at_a_transit_node():
+    def body():
+        chain = Chain(6, spec(delay_s=0.002))
+        out = chain.run(0, "traceroute", "-I", "-n", "10.0.0.5")
+        chain.stop()
+        return out
+
+    hops = [line.split()[1] for line in in_sandbox(body).splitlines()[1:]]
+    assert hops == [f"10.0.0.{n}" for n in range(2, 6)]
+
+
+@needs("ping")
 def test_an_address_that_nobody_has_is_unreachable():
     def body():
         chain = Chain(1)

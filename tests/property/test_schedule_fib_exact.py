@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.network import LinkSpec, Network, NodeSpec
-from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, FibCompiler, lookup
+from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, FibCompiler, lookup, shared_downlinks
 
 
 @st.composite
@@ -20,7 +20,8 @@ def networks(draw: st.DrawFn) -> Network:
     for number, suffix in enumerate(suffixes):
         ipv4 = str(IPv4Address("10.0.0.0") + suffix) if draw(st.integers(0, 9)) else ""
         ipv6 = str(IPv6Address("fd00::") + suffix * 2**60)
-        nodes.append(NodeSpec(f"n{number}", "host", draw(st.integers(0, 4)) > 0, ipv4, ipv6))
+        role = draw(st.sampled_from(["host", "satellite"]))
+        nodes.append(NodeSpec(f"n{number}", role, draw(st.integers(0, 4)) > 0, ipv4, ipv6))
     node = st.integers(0, count - 1)
     pairs = draw(st.lists(st.tuples(node, node, st.booleans()), max_size=30))
     links = tuple(LinkSpec(f"l{i}", a, b, "a", "b", moving=moving) for i, (a, b, moving) in enumerate(pairs))
@@ -57,7 +58,7 @@ def test_prefixes_give_the_next_hop_of_every_destination(data, network, version)
             routes.update({(address, length): end for address, length, end in change.add})
         for node in network.live:
             routes = [(address, length, end) for (address, length), end in kernel[node].items()]
-            assert len(routes) <= 2 * len(network.live)
+            assert len(routes) <= 2 * len(network.nodes)
             for index, destination in enumerate(network.live):
                 text = network.nodes[destination].ipv4 if version == 4 else network.nodes[destination].ipv6
                 if not text or destination == node:
@@ -67,6 +68,11 @@ def test_prefixes_give_the_next_hop_of_every_destination(data, network, version)
                 wanted = UNREACHABLE if end < 0 else SHARED_DOWNLINK if moving_down else end
                 address = int(IPv4Address(text)) if version == 4 else int(IPv6Address(text))
                 assert lookup(routes, address, bits) == wanted
+            for other in network.nodes if shared_downlinks(network)[node] else ():
+                text = other.ipv4 if version == 4 else other.ipv6
+                if text and not other.live:
+                    address = int(IPv4Address(text)) if version == 4 else int(IPv6Address(text))
+                    assert lookup(routes, address, bits) == SHARED_DOWNLINK, "the engine knows the way to transit nodes"
 
 
 @settings(deadline=None)

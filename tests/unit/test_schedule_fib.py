@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emulator.network import LinkSpec, Network, NodeSpec
-from emulator.schedule.fib import FibCompiler, Prefix, RouteDelta, lookup, trie
+from emulator.schedule.fib import SHARED_DOWNLINK, FibCompiler, Prefix, RouteDelta, apart, lookup, trie
 
 
 def line(count: int, live=lambda number: True) -> Network:
@@ -85,3 +85,28 @@ def test_routes_to_neighbours_are_for_their_addresses_alone():
         [(0x0A000001, 32, 1), (0x0A000003, 32, 2)],
         [(0x0A000002, 32, 3)],
     ]
+
+
+def test_transit_nodes_are_behind_few_prefixes():
+    assert apart([0b1000, 0b1011], [0b0001, 0b0111, 0b1001, 0b1010], 4) == [
+        Prefix(0b1010, 4), Prefix(0b1001, 4), Prefix(0b0000, 1),
+    ]  # fmt: skip
+    assert apart([5], [], 4) == []
+    assert apart([], [5], 4) == [Prefix(5, 4)]
+
+
+def test_a_live_satellite_sends_to_transit_nodes_by_its_shared_downlink():
+    roles = ("ground station", "satellite", "satellite")
+    nodes = tuple(
+        NodeSpec(f"n{i}", roles[min(i, 2)], i in (0, 1), f"10.{i}.0.1", f"fd00::{i + 1:x}") for i in range(200)
+    )
+    links = [LinkSpec("gs:up", 0, 1, "up", "down", moving=True)]
+    links += [LinkSpec(f"s{i}", i, i + 1, "isl0", "isl1") for i in range(1, 199)]
+    network = Network(nodes, tuple(links))
+    table = np.full((2, 200), -1, np.int32)
+    table[0, 1], table[1, 0] = 1, 0
+    changes = {change.node: change.add for change in FibCompiler(network).update(table)}
+    assert {lookup(changes[1], (10 << 24) + (node << 16) + 1) for node in range(2, 200)} == {SHARED_DOWNLINK}
+    assert len(changes[1]) < 10
+    static = replace(network, routing="static")
+    assert not [change for change in FibCompiler(static).update(table) if len(change.add) > 1]
