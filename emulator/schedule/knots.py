@@ -13,7 +13,6 @@ import numpy as np
 
 from emulator.errors import DataError
 from emulator.network import Bools, Floats, Knots, Row
-from emulator.schedule.ring import Columns
 
 _GRAIN_S = 1e-9  # what would end so shortly after a stretch ends with it: rounding must not wait out a silence
 
@@ -141,7 +140,7 @@ def _segment(knots: Knots, place: int, following: int, start_s: float, stop_s: f
     )
 
 
-def segment_of_row(row: Row | Columns, end: int, step_s: float) -> Segment:
+def segment_of_row(row: Row, end: int, step_s: float) -> Segment:
     """The same for an end that follows the timeline: the row's whole step."""
     return Segment(
         row.step * step_s,

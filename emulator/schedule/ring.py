@@ -34,7 +34,7 @@ A reader of step s, in C:
     3. atomic_thread_fence(memory_order_acquire), then load head[0] again; not s: throw the copy away, the row is gone
 
 `latest` may be loaded (acquire) first to learn which steps exist; 1 to 3 decide. In Python, `copy` and `copied` do all
-of this, and a reader of the views of `row` or `columns` asks `holds(s)` after it has taken its values. (The planner
+of this, and a reader of the views of `row` asks `holds(s)` after it has taken its values. (The planner
 overwrites neither the playing step nor the one before: a reader that takes what it needs of these need not ask.)
 """
 
@@ -45,7 +45,7 @@ import mmap
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,7 @@ _FINE = tuple(FineTables.__slots__)
 
 @dataclass(frozen=True, slots=True)
 class FineColumns:
-    """Finer tables as flat memoryviews: those of place f begin at index f·knots."""
+    """Finer tables as flat memoryviews, which give plain Python numbers: those of place f begin at index f·knots."""
 
     knots: int
     count: memoryview  # F ints
@@ -69,20 +69,6 @@ class FineColumns:
     rate_bps: memoryview
     loss: memoryview
     up: memoryview  # F·knots bytes
-
-
-class Columns(NamedTuple):
-    """A row as flat memoryviews: indexing one gives a plain Python number in some 30 ns, for the packet path."""
-
-    step: int
-    delay_start_s: memoryview  # E doubles
-    delay_end_s: memoryview
-    rate_bps: memoryview
-    loss: memoryview
-    up: memoryview  # E bytes
-    peer: memoryview  # E ints
-    next_end: memoryview  # D·N ints
-    fine: FineColumns | None  # of the ends that `Timeline.fine` names
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +125,6 @@ class RowRing:
         self._latest[0] = -1
         self._slots = [self._slot(layout, offsets, number) for number in range(capacity)]
         self._heads = [slot["head"].data for slot in self._slots]
-        self._columns: list[tuple[Any, ...]] = [
-            (*_views(slot, _FIELDS), self._fine_columns(slot)) for slot in self._slots
-        ]
         for head in self._heads:
             head[0] = -1
 
@@ -232,18 +215,6 @@ class RowRing:
         fine = FineTables(*(columns.pop(f"fine.{name}") for name in _FINE)) if self._fine else None
         return Row(step=step, handovers=handovers, fine=fine, **columns)
 
-    def columns(self, step: int) -> Columns:
-        """The row of `step` as flat memoryviews (read them only). LookupError if not, or no longer, there."""
-        self._check(step)
-        return Columns(step, *self._columns[step % self.capacity])
-
-    def next_end(self, step: int) -> memoryview:
-        """Routes of `step`, flat: index d·N + n is the end on which node n sends for destination d, or -1."""
-        return self.columns(step).next_end
-
-    def _fine_columns(self, slot: dict[str, NDArray[Any]]) -> FineColumns | None:
-        return fine_columns(FineTables(*(slot[f"fine.{name}"] for name in _FINE))) if self._fine else None
-
     def _check_fine(self, fine: FineTables, slot: dict[str, NDArray[Any]]) -> None:
         """ValueError unless the tables fit: fewer columns than the ring has are enough."""
         places, knots = slot["fine.t_s"].shape if self._fine else (0, 0)
@@ -275,12 +246,10 @@ _fence = _fence_of(platform.machine())
 
 def fine_columns(fine: FineTables) -> FineColumns:
     """Finer tables of a row, flat (they must be contiguous)."""
-    return FineColumns(fine.t_s.shape[1], *_views({name: getattr(fine, name) for name in _FINE}, _FINE))
-
-
-def _views(slot: dict[str, NDArray[Any]], names: tuple[str, ...]) -> list[memoryview]:
-    arrays = [slot[name].reshape(-1) for name in names]
-    return [(array.view(np.uint8) if array.dtype == bool else array).data for array in arrays]
+    arrays = (getattr(fine, name).reshape(-1) for name in _FINE)
+    return FineColumns(
+        fine.t_s.shape[1], *((array.view(np.uint8) if array.dtype == bool else array).data for array in arrays)
+    )
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

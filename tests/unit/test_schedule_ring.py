@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emulator.network import Fine, FineTables, Handover, Row
-from emulator.schedule.ring import RowRing
+from emulator.schedule.ring import RowRing, fine_columns
 
 ENDS, NODES, DESTS = 6, 4, 2
 
@@ -50,19 +50,7 @@ def test_rows_come_back_equal_until_overwritten():
     for step in (-1, 0, 1, 5):
         assert not ring.holds(step)
         with pytest.raises(LookupError, match=f"row {step} is not in the ring"):
-            ring.next_end(step)
-
-
-def test_columns_give_plain_numbers():
-    ring = RowRing(ENDS, NODES, DESTS)
-    ring.put(row(0))
-    columns = ring.columns(0)
-    assert columns.delay_end_s[2] == 3.0
-    assert type(columns.delay_end_s[2]) is float
-    assert [bool(up) for up in columns.up] == [True, False] * 3
-    assert ring.next_end(0)[1 * NODES + 2] == 6
-    assert ring.next_end(0).format == "i"
-    assert type(columns.peer[0]) is int
+            ring.copy(step, ["up"])
 
 
 def overtaken(ring: RowRing, by: int, columns: list[str]) -> Iterator[str]:
@@ -168,7 +156,7 @@ def test_finer_tables_come_back_as_far_as_they_reach():
         assert np.array_equal(getattr(first, name), getattr(finer([6, 0], 6), name))
     assert np.array_equal(second.delay_s[1, :4], finer([2, 4], 4).delay_s[1])
     assert third.count.tolist() == [0, 0]
-    columns = ring.columns(1).fine
+    columns = fine_columns(second)
     assert (columns.knots, columns.count[1], columns.rate_bps[6 + 3], columns.up[6]) == (6, 4, 1e6 + 1, 1)
 
 
@@ -185,7 +173,6 @@ def test_finer_tables_that_do_not_fit_are_refused():
             ring.put(replace(row(0), fine=finer([count], 4)))
     plain.put(row(0))
     assert plain.row(0).fine is None
-    assert plain.columns(0).fine is None
 
 
 def test_a_network_without_links_or_destinations_has_rows_too():
@@ -193,7 +180,7 @@ def test_a_network_without_links_or_destinations_has_rows_too():
     floats, ints = np.empty(0), np.empty(0, np.int32)
     table = np.empty((0, 0), np.int32)
     ring.put(Row(0, floats, floats, floats, floats, np.empty(0, bool), ints, table))
-    assert len(ring.next_end(0)) == 0
+    assert ring.row(0).next_end.shape == (0, 0)
 
 
 def raw(address: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
