@@ -26,6 +26,7 @@ ALL = (
     "watch",
     "access",
     "leo",
+    "memory",
     "rounds",
     "plurality",
     "dagbft_rules",
