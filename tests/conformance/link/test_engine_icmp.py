@@ -14,8 +14,10 @@ from made_packets import (
     ICMP6,
     SINGLE4,
     SINGLE6,
+    UDP,
     anything,
     bytewise,
+    header,
     made,
     make,
     many,
@@ -42,6 +44,17 @@ def test_errors_about_what_is_cut_short_are_those_of_the_model(data):
     for size in range(len(data) + 1):
         for node in (SINGLE4[2], SINGLE6[2]):
             assert engine().answer(data[:size], node, True) == icmp.answer(data[:size], node, True)
+
+
+@pytest.mark.parametrize(("version", "quote"), [(4, 548), (6, 1232)])
+@pytest.mark.parametrize("beyond", [-2, -1, 0])
+def test_a_checksum_at_the_end_of_the_quote(version, quote, beyond):
+    """Its two bytes are quoted, or one is, or none."""
+    data = bytearray(make(version, UDP, bytes(range(256)) * 6, partial=True).data)
+    start = packet.virtio.unpack_from(data)[4]
+    packet.virtio.pack_into(data, 0, 1, 0, 0, 0, start, quote + beyond - start)
+    node = (SINGLE4 if version == 4 else SINGLE6)[2]
+    assert engine().answer(bytes(data), node, True) == icmp.answer(bytes(data), node, True)
 
 
 @patient
@@ -154,6 +167,21 @@ def test_a_request_cut_short_gets_no_answer(version):
     data = make(version, ICMP if version == 4 else ICMP6, bytes(20), kind=8 if version == 4 else 128).data
     assert engine().echo_reply(data) is not None
     assert not any(engine().echo_reply(data[:size]) for size in range(len(data)))
+
+
+def test_a_message_that_is_too_short_gets_no_answer():
+    message = struct.pack("!BBHHB", 8, 0, 0, 77, 3)
+    message = message[:2] + struct.pack("!H", ~plain_sum(message) & 0xFFFF) + message[4:]
+    assert engine().echo_reply(bytes(10) + header(4, ICMP, 7, SINGLE4[0], SINGLE4[1]) + message) is None
+
+
+def test_a_header_that_is_too_short_gets_no_answer():
+    """A header of 16 bytes, of which the checksum is right, and behind it what looks like a request: the address."""
+    message = bytes((8, 0)) + struct.pack("!H", ~0x0800 & 0xFFFF) + bytes(20)
+    head = bytearray(header(4, ICMP, len(message) - 4, SINGLE4[0], message[:4])[:16])
+    head[0], head[10:12] = 0x44, b"\0\0"
+    head[10:12] = struct.pack("!H", ~plain_sum(head) & 0xFFFF)
+    assert engine().echo_reply(bytes(10) + bytes(head) + message) is None
 
 
 def test_no_reply_to_fragments_groups_or_anything_else():
