@@ -9,8 +9,6 @@ to the end: nodes asked to stop, tables closed, verdict written, last word said.
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
 import signal
 import socket
 import sys
@@ -20,10 +18,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import EXIT_INTERNAL, SkyloomError
-from emulator.runtime import ending, late, stolen, warnings
+from emulator.runtime import ending, late, session, stolen, warnings
 from emulator.runtime.capturing import CaptureWriter, key_folder, writer_for
 from emulator.runtime.channel import Channel
-from emulator.runtime.child import speak_into
 from emulator.runtime.collector import Collector
 from emulator.runtime.director import Director
 from emulator.runtime.faults import Faults
@@ -35,7 +32,6 @@ from emulator.runtime.machine import Machine
 from emulator.runtime.outlook import Outlook
 from emulator.runtime.panels import Panels
 from emulator.runtime.play import Play
-from emulator.runtime.process import call_me
 from emulator.runtime.processes import Process, Processes
 from emulator.runtime.requests import Requests
 from emulator.runtime.rounds import RoundCount
@@ -50,7 +46,6 @@ if TYPE_CHECKING:
 RELAY_STOP_S = 3.0
 RELAY_BATCH = 4  # messages of the relay in one turn of the event loop: some 5 ms
 READY_ROWS = 2  # of the schedule before play begins: the one that plays and the next
-NICE_GROUP = -10  # of our session among sessions; the packet engine has -20, nodes 0
 OWN_LOG = "_skyloom.txt"  # what the run's own processes write to standard error
 
 
@@ -128,16 +123,9 @@ class Supervisor:
     # -- stages --------------------------------------------------------------------------------------------------------
 
     def _settle_in(self) -> None:
-        """A session, standard streams and signals of our own: Ctrl-C comes as a message, never as a signal."""
-        os.setsid()
-        _come_before_nodes()
-        call_me("supervisor")
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        """A session of our own, and what everybody may ask of the run from now on."""
+        session.begin("supervisor", self.folder.logs / OWN_LOG)
         signal.signal(signal.SIGTERM, lambda *_: self.ask_to_stop())
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket and a namespace for each node
-        speak_into(self.folder.logs / OWN_LOG)
         self.collector = Collector(self.folder, self.network, Panels.of(self.scenario, self.network))
         self.front.latest = {
             "scenario": self.scenario.name,
@@ -390,16 +378,6 @@ class Supervisor:
         self.processes.spawn(
             node, "exec", self.netns(node), {"command": command, "directory": self.scenario.directory}, supervised=False
         )
-
-
-def _come_before_nodes() -> None:
-    """Have this session (supervisor, planner, capture writer) come before the nodes when cores are short, as far as
-    this user may: every node is a session of its own, and the kernel shares cores evenly between sessions."""
-    try:
-        with open("/proc/self/autogroup", "w") as file:
-            file.write(str(NICE_GROUP))
-    except OSError:
-        pass
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
