@@ -128,6 +128,9 @@ void wheel_close(wheel *w);
 /* Sets the timer `id`, or moves it to an earlier time; a timer that is set for an earlier time already stays. */
 bool wheel_set(wheel *w, uint32_t id, double at_s); /* false: no memory for it */
 void wheel_unset(wheel *w, uint32_t id);
+/* Unsets a timer that another wheel is going to have: a wake left here would count again if it is set there for the same
+ * time. */
+void wheel_forget(wheel *w, uint32_t id);
 /* Takes the first timer that is due by `until_s` (strictly before it where `before`); its id, or NONE. */
 uint32_t wheel_take(wheel *w, double until_s, bool before, double *at_s);
 double wheel_next_s(wheel *w); /* time of the first timer, inf where none is set */

@@ -48,13 +48,24 @@ int32_t destination_of(const engine *e, const uint8_t *data, uint32_t bytes)
     return address ? look_up(e, address, family) : NOWHERE;
 }
 
+/* Whether the end of a moving link leaves this node in the playing step: routes that hold for the whole run may name a
+ * link that has moved on since. */
+static bool sends_on(lane *l, int32_t end, int32_t node)
+{
+    if (end % 2 == 0 || !flag(l->e, end, END_MOVING)) return true;
+    holds h;
+    schedule_at(l, end - 1, step_begin_s(l->e, l->rows.routes_step), &h);
+    return h.peer == node;
+}
+
 int32_t route(lane *l, int32_t dest, int32_t node)
 {
     const engine_config *c = &l->e->config;
     if (dest < 0) return -1;
     if (dest >= c->dests) return tree_route(l, dest - c->dests, node);
     int32_t end = l->rows.routes ? l->rows.routes[(int64_t)dest * c->nodes + node] : -1;
-    return end < c->ends ? end : -1;
+    if (end >= c->ends) return -1;
+    return end >= 0 && c->static_routes && !sends_on(l, end, node) ? -1 : end;
 }
 
 /* Sends on what a node says itself. */

@@ -340,7 +340,7 @@ void sending_move(engine *e, int32_t end, lane *from, lane *to, double t_s)
 {
     sending *s = &e->sent[end];
     if (s->queue.head != NONE) sending_advance(from, end, t_s);
-    wheel_unset(&from->wheel, sending_id(end));
+    wheel_forget(&from->wheel, sending_id(end));
     list kept = s->queue;
     list_clear(&s->queue);
     for (uint32_t number = kept.head, next; number != NONE; number = next) {

@@ -100,6 +100,25 @@ void wheel_unset(wheel *w, uint32_t id)
     t->place = IDLE; /* a wake in a heap counts no longer */
 }
 
+static void heap_forget(heap *h, uint32_t id)
+{
+    uint32_t count = h->count, found = 0;
+    for (uint32_t n = 0; n < count; n++) found += h->of[n].id == id;
+    if (!found) return;
+    h->count = 0;
+    for (uint32_t n = 0; n < count; n++) {
+        wake kept = h->of[n];
+        if (kept.id != id) heap_add(h, kept.at_s, kept.id); /* into a place that has been read */
+    }
+}
+
+void wheel_forget(wheel *w, uint32_t id)
+{
+    wheel_unset(w, id);
+    heap_forget(&w->near, id);
+    heap_forget(&w->far, id);
+}
+
 bool wheel_set(wheel *w, uint32_t id, double at_s)
 {
     timer *t = w->timers[id];
