@@ -13,7 +13,7 @@ from collections.abc import Callable
 from math import floor, inf
 
 from emulator.link.effects import Impairments
-from emulator.link.packet import VIRTIO, merged, wire_size
+from emulator.link.packet import VIRTIO, wire_size
 from emulator.link.stats import EndStats
 from emulator.network import Effects
 from emulator.schedule.knots import Segment
@@ -49,7 +49,7 @@ class LinkEnd:
         self.counts: list[float] = [0] * len(EndStats)
         self.log: list[Departure] = []
 
-    def offer(self, items: list[tuple[float, bytes, int, int, int, int]]) -> None:
+    def offer(self, items: list[tuple[float, Data, int, int, int, int]]) -> None:
         """Take packets (time, packet, bytes on the wire, destination, hops left, unused), each at its own time."""
         for t, data, size, dest, hops, _ in items:
             self.advance(t)
@@ -64,16 +64,15 @@ class LinkEnd:
         """Whether packets may fare differently from each other, so that none may be merged."""
         return self.effects.per_packet or self.loss > 0.0 or self.effects.overtaking
 
-    def _cut(self, data: bytes, size: int) -> list[tuple[Data, int]]:
+    def _cut(self, data: Data, size: int) -> list[tuple[Data, int]]:
         """The packets to take for an offered one: a merged one is cut into chunks, so that none blocks the link."""
         parts = segments(data, self.ip)
         if not isinstance(parts, tuple):
             return [(parts, size)]
-        payload, headers = merged(data, self.ip)
         if self.random or self.effects.queue_packets < inf:
             count = 1
         elif size * self.pace > PIECE_S:
-            count = max(1, floor(PIECE_S / ((headers + payload) * self.pace)))
+            count = max(1, floor(PIECE_S / (wire_size(parts[0], self.ip) * self.pace)))
         else:
             return [(parts, size)]
         chunks = [parts[first : first + count] for first in range(0, len(parts), count)]

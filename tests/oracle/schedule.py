@@ -57,8 +57,10 @@ class Schedule:
         """On which end `node` sends a packet for a destination; -1: it has no route."""
         if dest < 0 or not self.rows:
             return -1
-        row = self.rows[0] if self.network.routing == "static" else self.row(t)
-        return int(row.next_end[dest, node])
+        now = self.row(t)
+        end = int((self.rows[0] if self.network.routing == "static" else now).next_end[dest, node])
+        moved_on = end % 2 and self.network.links[end // 2].moving and now.peer[end - 1] != node
+        return -1 if end >= 0 and moved_on else end
 
     def _toll(self, sender: int) -> int:
         return 0 if sender >= 0 and self.network.nodes[sender].live else 1

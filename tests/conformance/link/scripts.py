@@ -223,7 +223,7 @@ def shortened(steps: list[Step], differs: Callable[[list[Step]], bool]) -> list[
         changed = False
         for place, step in reversed(list(enumerate(steps))):
             shorter = [[*steps[:place], *steps[place + 1 :]]]
-            if step.kind == "offer" and len(step.what) > 1:
+            if isinstance(step.what, list) and len(step.what) > 1:
                 for item in range(len(step.what)):
                     rest = Step("offer", step.t_s, step.what[:item] + step.what[item + 1 :])
                     shorter.append([*steps[:place], rest, *steps[place + 1 :]])

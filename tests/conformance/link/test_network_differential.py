@@ -1,0 +1,107 @@
+"""Whole networks: the engine, with one lane or several, gives what the model gives; and equal results for any lanes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import HORIZON_S, Case, EngineNetwork, by_node, case, in_order, script
+from oracle.network import NetworkModel
+from scripts import Dice, Step, shortened
+from test_engine_icmp import model_reply
+
+from emulator.link.engine.tables import _may_forward
+from emulator.network import Ints
+
+EXAMPLES = int(os.environ.get("SKYLOOM_EXAMPLES", "40"))
+NETWORKS = 4  # of each example
+Story = dict[str, Any]
+
+
+def model_story(made: Case, steps: Sequence[Step]) -> Story:
+    """What the model makes of a script, as `EngineNetwork.tell` tells it."""
+    may_forward = [bool(may) for may in _may_forward(made.network)]
+    model = NetworkModel(made.network, made.rows, made.seed, may_forward, model_reply)
+    came = []
+    for step in (*steps, Step("due", HORIZON_S, (0, None))):
+        number, what = step.what
+        end = model.ends[number]
+        if step.kind == "offer":
+            end.offer([what])
+            continue
+        came += model.play(step.t_s)
+        if step.kind == "set":
+            end.set(step.t_s, **what)
+        elif step.kind == "hold":
+            end.hold(step.t_s, what)
+    for end in model.ends:
+        end.advance(HORIZON_S)
+    log = [(n, t_s, int(cause), data) for n, end in enumerate(model.ends) for t_s, data, cause in end.log]
+    arrivals = [(n, p.at_s, p.node, p.dest, p.hops, p.size, p.data) for n, p in came]
+    return {"came": by_node(arrivals), "log": in_order(log), "counters": [end.stats() for end in model.ends]}
+
+
+def engine_story(made: Case, steps: Sequence[Step], lanes: int, threads: bool, apart: Ints | None = None) -> Story:
+    return EngineNetwork(made, lanes, threads, apart).tell(steps, HORIZON_S)
+
+
+def difference(one: Story, other: Story) -> str:
+    """The first thing in which two stories differ; "" where none does."""
+    for name in one:
+        for place, (first, second) in enumerate(zip(one[name], other[name], strict=False)):
+            if first != second:
+                return f"{name} {place}:\n  {first}\nand\n  {second}"
+        if len(one[name]) != len(other[name]):
+            return f"{name}: {len(one[name])} and {len(other[name])}"
+    return ""
+
+
+def complain(made: Case, steps: list[Step], compare: Callable[[list[Step]], str]) -> None:
+    """Fail with a short script where `compare` finds a difference."""
+    if compare(steps):
+        steps = shortened(steps, lambda some: bool(compare(some)))
+        told = "\n".join(str(step)[:300] for step in steps)
+        raise AssertionError(f"{made}\n{told}\n{compare(steps)}")
+
+
+def lanes_apart(dice: Dice, made: Case, lanes: int) -> Ints:
+    """Any sharing out of nodes to lanes, of which links without delay may be cut too."""
+    return np.array([dice.randrange(lanes) for _ in made.network.nodes], np.int32)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, 2**40))
+def test_the_engine_does_what_the_model_of_a_network_does(number):
+    for dice in (Dice(f"{number}/{place}") for place in range(NETWORKS)):
+        made = case(dice)
+        lanes = dice.choice([1, 1, 2, 3])
+        apart = lanes_apart(dice, made, lanes) if lanes > 1 and dice.chance(0.5) else None
+        threads = dice.chance(0.3)
+        complain(
+            made,
+            script(dice, made),
+            lambda steps, made=made, lanes=lanes, threads=threads, apart=apart: difference(
+                model_story(made, steps), engine_story(made, steps, lanes, threads, apart)
+            ),
+        )
+
+
+@settings(max_examples=max(1, EXAMPLES // 4), deadline=None)
+@given(st.integers(0, 2**40))
+def test_results_are_equal_for_any_number_of_lanes(number):
+    dice = Dice(f"{number}/large")
+    made = case(dice, nodes=40)
+    apart = {lanes: lanes_apart(dice, made, lanes) for lanes in (2, 3)}
+
+    def compare(steps: list[Step]) -> str:
+        alone = engine_story(made, steps, 1, False)
+        for lanes, threads, places in ((2, False, None), (3, True, apart[3]), (2, True, apart[2])):
+            if found := difference(alone, engine_story(made, steps, lanes, threads, places)):
+                return f"1 lane and {lanes}, threads {threads}, nodes in {places}: {found}"
+        return ""
+
+    complain(made, script(dice, made, steps=400), compare)
