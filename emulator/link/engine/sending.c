@@ -269,12 +269,17 @@ static void take(lane *l, int32_t end, sending *s, uint32_t number, double t_s)
     }
 }
 
-/* Segments of which a merged packet may stay in one piece at this end: where effects or bounds look at single packets
- * one, where the link takes long as many as it sends in PIECE_S. */
-static uint32_t together(const sending *s, uint32_t wire, uint32_t size)
+/* Whether a merged packet may stay in one piece at this end, so that nobody need look at its bytes. */
+static bool stays_whole(const sending *s, uint32_t size)
+{
+    return !(s->flags & (PER_PACKET | LOSSY | OVERTAKES | COUNTS_PACKETS)) && !(size * s->pace > PIECE_S);
+}
+
+/* Segments of which one that may not has to be: where effects or bounds look at single packets one, where the link takes
+ * long as many as it sends in PIECE_S. */
+static uint32_t together(const sending *s, uint32_t wire)
 {
     if (s->flags & (PER_PACKET | LOSSY | OVERTAKES | COUNTS_PACKETS)) return 1;
-    if (!(size * s->pace > PIECE_S)) return UINT32_MAX;
     double many = floor(PIECE_S / (wire * s->pace));
     return many > 1.0 ? (uint32_t)many : 1;
 }
@@ -286,10 +291,10 @@ void sending_offer(lane *l, int32_t end, uint32_t number, double t_s)
     q->at_s = t_s;
     if (t_s >= s->stop_s || t_s >= s->departs_s) arrive_at(l, end, s, t_s);
     uint32_t segments = 1, most = 1;
-    if (q->merged) {
+    if (q->merged && !stays_whole(s, q->size)) {
         uint32_t ip = ip_of(l->e, end), headers, segment = packet_segment(q->data, q->bytes, ip, &headers);
         segments = packet_segments(q->data, q->bytes, ip);
-        if (segment) most = together(s, headers + segment, q->size);
+        if (segment) most = together(s, headers + segment);
         if (segment && segments == 1 && most == 1) number = plain(l, end, number);
     }
     if (segments <= most) {
