@@ -27,8 +27,8 @@ from made_packets import (
     pseudo_sum,
     words,
 )
-
-from emulator.link import icmp, packet
+from oracle import icmp
+from oracle import packet_bytes as packet
 
 NODES = st.sampled_from([bytes((10, 9, 9, 9)), SINGLE6[0]])
 
@@ -109,7 +109,10 @@ def model_reply(data):
 @st.composite
 def requests(draw):
     version = draw(st.sampled_from([4, 6]))
-    more = {"options": bytes(draw(st.sampled_from([0, 4, 40])))} if version == 4 else {}
+    more = {}
+    if version == 4:
+        more["options"] = bytes(draw(st.sampled_from([0, 4, 40])))
+        more["fragment"] = draw(st.sampled_from([0, 0x4000, 0x8000, 0xC000]))  # may be cut, may not, reserved
     return make(
         version,
         ICMP if version == 4 else ICMP6,
