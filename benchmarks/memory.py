@@ -1,22 +1,24 @@
 """Memory of a whole run, process by process and in the kernel: `python -m benchmarks.memory [RUN ARGUMENTS]`.
 
-Without arguments: `leo --set materialise=all --duration 20s`. A process counts by its PSS (private pages, and its part
-of those that it shares); what the machine has less than before the run, beside that, is the kernel's. The steady
-state is the middle of five readings, two seconds apart, the first one ten seconds after play began.
+Without arguments: `leo --set materialise=all --duration 20s`. "In all" is what the run's processes hold, counted by
+PSS (private pages, and their part of those that they share), files apart, and what the kernel holds: the fall of the
+machine's available memory beyond that of all its processes, the run's and others, so that other work may go on beside.
+The steady state is the median of the readings from ten seconds after play began; the most is that of the whole run.
 """
 
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-FIRST_S, EVERY_S, READINGS = 10.0, 2.0, 5
-FIELDS = ("Pss", "Pss_Anon", "Pss_Shmem", "Pss_File", "Private_Dirty")
-KERNEL = ("Slab", "SUnreclaim", "KernelStack", "PageTables", "VmallocUsed", "Percpu", "Shmem", "AnonPages")
+FIRST_S, EVERY_S = 10.0, 0.5
+FIELDS = ("Pss_Anon", "Pss_Shmem", "Pss_File", "Private_Dirty")
+KERNEL = ("Slab", "SUnreclaim", "KernelStack", "PageTables", "VmallocUsed", "Percpu")
 
 
 def meminfo() -> dict[str, float]:
@@ -56,27 +58,28 @@ def sizes(pid: int) -> dict[str, float]:
 
 
 class Reading:
-    """What the run takes at this moment, beside what the machine had before it."""
+    """What the run takes at this moment, in MB, beside what the machine had before it."""
 
     def __init__(self, root: int, before: dict[str, float]) -> None:
         now = meminfo()
-        self.kernel = {name: now[name] - before[name] for name in KERNEL if name in now}
-        self.all_mb = before["MemAvailable"] - now["MemAvailable"]
         self.by_name: dict[str, dict[str, float]] = {}
         for pid, name in tree(root).items():
             found = sizes(pid)
-            row = self.by_name.setdefault(name, dict.fromkeys(FIELDS, 0.0) | {"count": 0})
-            row["count"] += 1
+            row = self.by_name.setdefault("gs-*" if name.startswith("gs-") else name, dict.fromkeys(FIELDS, 0.0))
+            row["count"] = row.get("count", 0.0) + 1
             for field in FIELDS:
                 row[field] += found.get(field, 0.0)
-        self.pss_mb = sum(row["Pss"] for row in self.by_name.values())
+        grown = {name: now[name] - before[name] for name in now}
+        self.parts_of_kernel = {name: grown[name] for name in KERNEL}
+        self.kernel = -grown["MemAvailable"] - grown["AnonPages"] - grown["Shmem"]
+        self.processes = sum(row["Pss_Anon"] + row["Pss_Shmem"] for row in self.by_name.values())
+        self.in_all = self.processes + self.kernel
 
     def show(self) -> None:
-        print(f"all {self.all_mb:.0f} MB less available; processes {self.pss_mb:.0f} MB (PSS)")
-        print(f"  {'process':18} {'count':>5} " + " ".join(f"{field:>14}" for field in FIELDS))
-        for name, row in sorted(self.by_name.items(), key=lambda item: -item[1]["Pss"])[:24]:
-            print(f"  {name:18} {row['count']:5.0f} " + " ".join(f"{row[field]:11.1f} MB" for field in FIELDS))
-        print("  kernel: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in self.kernel.items()))
+        print(f"  {'process':14} {'count':>5} " + " ".join(f"{field:>14}" for field in FIELDS))
+        for name, row in sorted(self.by_name.items(), key=lambda item: -item[1]["Private_Dirty"]):
+            print(f"  {name:14} {row['count']:5.0f} " + " ".join(f"{row[field]:11.1f} MB" for field in FIELDS))
+        print("  kernel: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in self.parts_of_kernel.items()))
 
 
 def plays(runs: Path) -> bool:
@@ -86,26 +89,25 @@ def plays(runs: Path) -> bool:
 
 def main() -> None:
     words = sys.argv[1:] or ["leo", "--set", "materialise=all", "--duration", "20s"]
-    readings: list[Reading] = []
+    readings: list[tuple[float, Reading]] = []  # with seconds of play
     with tempfile.TemporaryDirectory() as runs:
-        before = meminfo()
-        lowest_mb = before["MemAvailable"]
+        before, began = meminfo(), None
         command = [sys.executable, "-m", "emulator.cli", "run", *words, "--no-tui", "--runs", runs]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ) as run:
-            due: float | None = None
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ) as run:
             while run.poll() is None:
-                time.sleep(0.05)
-                lowest_mb = min(lowest_mb, meminfo()["MemAvailable"])
-                if due is None and plays(Path(runs)):
-                    due = time.monotonic() + FIRST_S
-                if due is not None and time.monotonic() >= due and len(readings) < READINGS:
-                    readings.append(Reading(run.pid, before))
-                    due += EVERY_S
-            print(f"exit {run.returncode}; most in all {before['MemAvailable'] - lowest_mb:.0f} MB")
-    for reading in readings:
-        print(f"  reading: all {reading.all_mb:.0f} MB, processes {reading.pss_mb:.0f} MB")
-    if readings:
-        sorted(readings, key=lambda one: one.all_mb)[len(readings) // 2].show()
+                if began is None and plays(Path(runs)):
+                    began = time.monotonic()
+                readings.append((0.0 if began is None else time.monotonic() - began, Reading(run.pid, before)))
+                time.sleep(EVERY_S)
+        print(f"skyloom run {' '.join(words)}: exit {run.returncode}")
+    steady = [reading for played_s, reading in readings if played_s >= FIRST_S and len(reading.by_name) > 3]
+    if not steady:
+        raise SystemExit("the run was too short for a steady state, or failed")
+    most = max((reading for _, reading in readings), key=lambda reading: reading.in_all)
+    median = sorted(steady, key=lambda reading: reading.in_all)[len(steady) // 2]
+    processes, kernel = (statistics.median(getattr(one, name) for one in steady) for name in ("processes", "kernel"))
+    print(f"in all {median.in_all:.0f} MB: processes {processes:.0f}, kernel {kernel:.0f}; most {most.in_all:.0f} MB")
+    median.show()
 
 
 if __name__ == "__main__":

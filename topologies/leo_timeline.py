@@ -247,12 +247,11 @@ class LeoTimeline:
         return _Routes(next_end, up, peer)
 
     def _least_delay(self, delay_s: Floats, up: Bools, peer: Ints, destinations: Ints) -> Ints:
-        from emulator.schedule.routes import least_delay
+        from emulator.schedule.routes import least_delay_ends
 
         end = np.flatnonzero(up).astype(np.int32)
         tail = self._tails(peer)[end]
-        next_end, _ = least_delay(tail, peer[end], delay_s[end], end, self.nodes, destinations, self._closed)
-        return next_end
+        return least_delay_ends(tail, peer[end], delay_s[end], end, self.nodes, destinations, self._closed)
 
     def _row(self, instant: Instant, links: _Links, routes: _Routes) -> Row:
         next_end = self._still_there(routes.next_end, links.peer) if self.routing == "static" else routes.next_end

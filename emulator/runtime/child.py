@@ -6,6 +6,7 @@ Invariant: it dies with the supervisor, never returns into its code, and its end
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import select
 import signal
@@ -30,6 +31,7 @@ class Child:
         self.status: int | None = None  # exit status, negative for a signal
         sys.stdout.flush()
         sys.stderr.flush()
+        gc.freeze()  # later collections, here and there, would write on each page that the two share
         self.pid = os.fork()
         if self.pid == 0:
             _live(name, main, close)

@@ -26,7 +26,7 @@ UNREACHABLE = -2
 _NO_PORT = -3
 _ABSENT = -1  # as a slot: no route with this prefix
 _MASK_BITS = 64
-_AT_ONCE = 800  # nodes: bounds memory
+_AT_ONCE = 400  # nodes: bounds memory
 
 
 class Prefix(NamedTuple):
@@ -109,14 +109,18 @@ class FibCompiler:
         self._by_address = (self._ports > _MASK_BITS) | (network.routing == "neighbours")
         self._table = np.full((len(self.trie.prefixes), len(self.nodes)), _ABSENT, dtype=np.int16)  # slots
         self._known: Ints | None = None  # next hops that the table stands for
+        self._whole = len(self._addressed) == len(network.live) == len(network.nodes)
 
     def update(self, next_end: Ints) -> list[RouteDelta]:
         """Changes of every live node's routes from the last table to this one (D × N ends, as `Row.next_end`)."""
         return list(self.changes(next_end))
 
     def changes(self, next_end: Ints) -> Iterator[RouteDelta]:
-        """The same, some nodes at a time, so that they need not all be in memory. To be exhausted before the next."""
-        ends = next_end[np.ix_(self._addressed, self.nodes)]
+        """The same, some nodes at a time, so that they need not all be in memory. To be exhausted before the next.
+
+        The table is kept, and must not be written on any more.
+        """
+        ends = next_end if self._whole else next_end[np.ix_(self._addressed, self.nodes)]
         changed = np.arange(len(self.nodes))
         if self._known is not None:
             changed = np.flatnonzero((ends != self._known).any(axis=0))

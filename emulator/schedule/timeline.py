@@ -12,7 +12,7 @@ import numpy as np
 
 from emulator.network import Bools, Fine, Floats, Ints, Knots, LinkSpec, NodeSpec, Rates, Row
 from emulator.schedule.knots import evaluate
-from emulator.schedule.routes import least_delay, neighbours
+from emulator.schedule.routes import least_delay_ends, neighbours
 
 ROUTINGS = ("least-delay", "static", "neighbours", "none")
 _WINDOW = 64  # steps read at once: bounds memory, whatever the duration
@@ -115,7 +115,6 @@ class KnotTimeline:
         if self.routing == "neighbours":
             return neighbours(self._tail, self._peer, self._nodes, self._live)
         end = np.flatnonzero(up).astype(np.int32)
-        next_end, _ = least_delay(
+        return least_delay_ends(
             self._tail[end], self._peer[end], delay_s[end], end, self._nodes, self._live, self._no_transit
         )
-        return next_end

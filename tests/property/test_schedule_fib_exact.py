@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.network import LinkSpec, Network, NodeSpec
+from emulator.schedule import fib
 from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, FibCompiler, lookup, shared_downlinks
 
 
@@ -82,3 +83,15 @@ def test_nothing_changes_when_the_routes_stay(data, network):
     table = data.draw(tables(network))
     compiler.update(table)
     assert compiler.update(table) == []
+
+
+@settings(deadline=None)
+@given(st.data(), networks())
+def test_nodes_compiled_in_parts_have_the_same_changes(data, network):
+    table = data.draw(tables(network))
+    whole = FibCompiler(network).update(table)
+    before, fib._AT_ONCE = fib._AT_ONCE, 2
+    try:
+        assert FibCompiler(network).update(table) == whole
+    finally:
+        fib._AT_ONCE = before

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.schedule.routes import HOP_FLOOR_S, least_delay, path, path_delay
+from emulator.schedule import routes
+from emulator.schedule.routes import HOP_FLOOR_S, least_delay, least_delay_ends, path, path_delay
 
 Edge = tuple[int, int, float]
 
@@ -43,6 +44,7 @@ def solve(nodes: int, edges: list[Edge], goals: list[int], closed: list[bool] | 
     by_end = np.argsort(end)
     shut = None if closed is None else np.array(closed)
     next_end, dist = least_delay(tail, head, delay, end, nodes, np.array(goals, np.int32), shut)
+    assert np.array_equal(least_delay_ends(tail, head, delay, end, nodes, np.array(goals, np.int32), shut), next_end)
     return next_end, dist, head[by_end], delay[by_end], tail[by_end]
 
 
@@ -69,6 +71,17 @@ def test_routes_are_the_least_delay_paths(graph, limited, data):
                 assert at == source or not closed[at]
                 at = head[end]
             assert not ends or at == goal
+
+
+def test_parts_make_a_whole(monkeypatch):
+    rng = np.random.default_rng(5)
+    nodes, edges = 30, 120
+    tail, head = rng.integers(0, nodes, (2, edges)).astype(np.int32)
+    graph = tail, head, rng.random(edges), np.arange(edges, dtype=np.int32), nodes, np.arange(nodes, dtype=np.int32)
+    whole = least_delay(*graph)
+    monkeypatch.setattr(routes, "_AT_ONCE", 7)
+    for one, other in zip(least_delay(*graph), whole, strict=True):
+        assert np.array_equal(one, other)
 
 
 @settings(deadline=None)
