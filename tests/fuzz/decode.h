@@ -333,6 +333,8 @@ static inline void check_conservation(engine *e)
     const engine_config *c = &e->config;
     uint64_t inside = 0, held = 0;
     for (int32_t end = 0; end < c->ends; end++) {
+        /* Looking inside takes in what other lanes have handed over, so counters come afterwards. */
+        int64_t here = engine_inside(e, end, 0, NULL, 0, NULL, 0) + engine_inside(e, end, 1, NULL, 0, NULL, 0);
         const double *s = sent_cells(e, end);
         double out = s[SENT_DROP_QUEUE] + s[SENT_DROP_LOSS] + s[SENT_DROP_OUTAGE] + s[SENT_DROP_OVERLOAD];
         for (int n = 0; n < c->lanes; n++) {
@@ -340,7 +342,6 @@ static inline void check_conservation(engine *e)
             out += got[RECEIVED_PACKETS] + got[RECEIVED_DROP_REFUSED] + got[RECEIVED_DROP_NOROUTE] + got[RECEIVED_DROP_TTL];
             demand(got[RECEIVED_PACKETS] >= 0 && got[RECEIVED_BYTES] >= 0, "a counter of deliveries is negative", end);
         }
-        int64_t here = engine_inside(e, end, 0, NULL, 0, NULL, 0) + engine_inside(e, end, 1, NULL, 0, NULL, 0);
         demand(s[SENT_PACKETS] + s[SENT_DUPLICATED] == out + (double)here, "packets have vanished or appeared", end);
         inside += (uint64_t)here;
         double waiting = 0.0;

@@ -331,6 +331,8 @@ void sending_wake(lane *l, int32_t end)
     } else {
         at_s = s->departs_s + (s->base_s + s->slope * s->departs_s); /* nobody needs to know before it is due */
         if (at_s < s->last_s) at_s = s->last_s;
+        /* Where the head is lost, the next may come sooner under the values that hold then. */
+        if (s->flags & (PER_PACKET | LOSSY) && at_s > s->stop_s) at_s = s->stop_s;
     }
     if (at_s < INFINITY) wheel_set(&l->wheel, sending_id(end), at_s);
 }

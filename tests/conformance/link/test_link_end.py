@@ -317,6 +317,17 @@ def test_jitter_keeps_order_unless_reordering_is_asked(kind):
     assert 0.009 < sum(added) / 1000 < 0.011
 
 
+def test_a_packet_behind_a_lost_one_is_asked_for_in_time(kind):
+    """The lost one would have been due at 0.4 s; the one behind it leaves when the delay has fallen."""
+    knots = table((0.0, 0.3, 8e3, 1.0, True), (0.15, 0.3, 8e3, 1.0, True), (0.15, 0.001, 8e3, 0.0, True))
+    end = make(kind, knots)
+    end.offer([packet(0.0, 100, 1), packet(0.0, 100, 2)])  # 0.1 s each
+    seen = []
+    while (at := end.next_s()) < inf:
+        seen += [(at, name) for name in names(end.due(at))]
+    assert seen == [(pytest.approx(0.201), 2)]
+
+
 def logged(end):
     """What the end's log has: time it left, name of the packet, cause."""
     return [(round(left_s, 6), int.from_bytes(data[10:14], "big"), cause) for left_s, data, cause in end.log]
