@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import floor, inf
 
-from emulator.link.effects import Impairments
-from emulator.link.packet import VIRTIO, wire_size
 from emulator.link.stats import EndStats
 from emulator.network import Effects
 from emulator.schedule.knots import Segment
+from oracle.effects import Impairments
+from oracle.packet_bytes import VIRTIO, wire_size
 from oracle.packets import Data, Departure, Packet, joined, segments
 
 MEMORY_BYTES = 256 * 2**20  # that may wait at one end, whatever its bounds say

@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from math import inf
 
-from emulator.link.icmp import Allowance, answer
-from emulator.link.packet import (
+from emulator.link.stats import EndStats
+from emulator.network import Network, Row
+from oracle.icmp import Allowance, answer
+from oracle.link_end import LinkEnd
+from oracle.packet_bytes import (
     ETHERNET,
     VIRTIO,
     destination,
@@ -21,9 +24,6 @@ from emulator.link.packet import (
     source,
     with_hop_limit,
 )
-from emulator.link.stats import EndStats
-from emulator.network import Network, Row
-from oracle.link_end import LinkEnd
 from oracle.packets import Data, Packet
 from oracle.schedule import Schedule
 

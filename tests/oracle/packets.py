@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from emulator.link.packet import VIRTIO, pieces
+from oracle.packet_bytes import VIRTIO, pieces
 
 Data = bytes | tuple[bytes, ...]  # a single packet, or the segments of a merged one
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from oracle.effects import Impairments
 
 from emulator.errors import EXIT_PLATFORM, EmulationError, PlatformError
-from emulator.link.effects import Impairments
 from emulator.link.engine import binding
 from emulator.link.engine.binding import EndFlag, EngineAddress, EngineEnd, EnginePort, expected_layout, load
 from emulator.link.engine.tables import MemoryPort, cells, memory_ports, tables

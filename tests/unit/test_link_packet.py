@@ -5,9 +5,8 @@ import struct
 from random import Random
 
 import pytest
-
-from emulator.link.icmp import Allowance, answer
-from emulator.link.packet import (
+from oracle.icmp import Allowance, answer
+from oracle.packet_bytes import (
     GSO_TCP4,
     GSO_TCP6,
     GSO_UDP,

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import msgpack
 import numpy as np
 import pytest
+from oracle.packet_bytes import destination, hop_limit, source
 from test_link_packet import ip, udp
 
 from emulator.link.capture import records
-from emulator.link.packet import destination, hop_limit, source
 from emulator.link.relay import Relay
 from emulator.link.stats import EndStats
 from emulator.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec, Row

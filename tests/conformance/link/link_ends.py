@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 from oracle.link_end import LinkEnd
+from oracle.packet_bytes import ETHERNET, VIRTIO
 from oracle.packets import Departure, Packet, segments
 from oracle.schedule import Schedule
 
 from emulator.link.capture import Batches
 from emulator.link.engine.engine import Delivery, Engine
 from emulator.link.engine.tables import memory_ports
-from emulator.link.packet import ETHERNET, VIRTIO
 from emulator.network import Effects, EndSpec, Fine, Knots, LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.ring import RowRing
 

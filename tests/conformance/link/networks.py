@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from link_ends import Timeline
 from made_packets import ICMP, ICMP6, TCP, UDP, make
+from oracle.packet_bytes import ETHERNET, VIRTIO, hop_limit, wire_size
 from oracle.packets import segments
 from scripts import Dice, Step, knots
 
 from emulator.link.capture import Batches
 from emulator.link.engine.engine import Engine
 from emulator.link.engine.tables import memory_ports
-from emulator.link.packet import ETHERNET, VIRTIO, hop_limit, wire_size
 from emulator.network import Effects, EndSpec, Fine, FineTables, Ints, LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.ring import RowRing
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from link_ends import End, Setting
 from made_packets import ICMP, TCP, UDP, make
+from oracle.packet_bytes import wire_size
 from oracle.packets import Departure, Packet
 
-from emulator.link.packet import wire_size
 from emulator.network import Effects, Fine, FineTables, GilbertElliott, Knots
 
 STEPS, STEP_S, FINE_KNOTS = 8, 0.3, 6

@@ -24,9 +24,9 @@ from made_packets import (
     plain_sum,
     pseudo_sum,
 )
+from oracle import packet_bytes as model
+from oracle.effects import Impairments
 
-from emulator.link import packet as model
-from emulator.link.effects import Impairments
 from emulator.network import Effects
 
 shares = st.one_of(st.floats(0, 1, exclude_max=True), st.sampled_from([0.0, 0.5, 1 - 2**-53]))

@@ -3,8 +3,8 @@
 import pytest
 from link_ends import KINDS, Setting, make_end
 from made_packets import TCP, UDP, make, plain_sum, pseudo_sum
+from oracle.packet_bytes import completed, destination, source
 
-from emulator.link.packet import completed, destination, source
 from emulator.link.stats import EndStats
 from emulator.network import Effects, GilbertElliott, Knots
 

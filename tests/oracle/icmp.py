@@ -5,7 +5,7 @@ Invariant: no answer to an ICMP error, to a later fragment, or to or from a grou
 
 from __future__ import annotations
 
-from emulator.link.packet import (
+from oracle.packet_bytes import (
     ICMP,
     ICMP6,
     VIRTIO,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from random import Random
 
-from emulator.link.packet import VIRTIO, completed
 from emulator.network import Effects
+from oracle.packet_bytes import VIRTIO, completed
 
 Copies = list[tuple[bytes, float]]  # packet and added delay
 
