@@ -32,6 +32,7 @@ class Child:
         sys.stdout.flush()
         sys.stderr.flush()
         gc.freeze()  # later collections, here and there, would write on each page that the two share
+        _libc("malloc_trim", 0)  # and both on what is free
         self.pid = os.fork()
         if self.pid == 0:
             _live(name, main, close)
@@ -70,10 +71,14 @@ def return_freed_memory() -> None:
 
     Left to itself, glibc takes ever larger blocks from the heap, where what lies above them keeps them.
     """
-    try:
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-    except AttributeError:  # another C library, which does so anyway
-        pass
+    _libc("mallopt", _M_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+def _libc(name: str, *numbers: int) -> None:
+    """Call a function of glibc; another C library may not have it, nor need it."""
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*numbers)
 
 
 def _live(name: str, main: Callable[[], object], close: Collection[int]) -> None:
