@@ -134,6 +134,7 @@ void wheel_forget(wheel *w, uint32_t id);
 /* Takes the first timer that is due by `until_s` (strictly before it where `before`); its id, or NONE. */
 uint32_t wheel_take(wheel *w, double until_s, bool before, double *at_s);
 double wheel_next_s(wheel *w); /* time of the first timer, inf where none is set */
+uint32_t wheel_first(wheel *w, double *at_s); /* the first timer and its time; NONE: none is set */
 /* When to wake: the first exact timer, or any other + slack_s. `exact`: it is an exact one. */
 double wheel_wake_s(wheel *w, double slack_s, bool *exact);
 

@@ -310,13 +310,14 @@ static bool next_window(engine *e, double until_s, window *w)
 static void play_one(engine *e)
 {
     lane *first = NULL;
-    double first_s = INFINITY;
+    double first_s = INFINITY, at_s = INFINITY;
+    uint32_t first_id = NONE;
     for (int n = 0; n < e->config.lanes; n++) {
-        double at_s = wheel_next_s(&e->lanes[n].wheel);
-        if (at_s < first_s) {
-            first_s = at_s;
-            first = &e->lanes[n];
-        }
+        uint32_t id = wheel_first(&e->lanes[n].wheel, &at_s);
+        if (id == NONE || at_s > first_s || (at_s == first_s && id > first_id)) continue;
+        first_s = at_s;
+        first_id = id;
+        first = &e->lanes[n];
     }
     if (first) lane_play(first, first_s, false, 1);
 }

@@ -225,6 +225,15 @@ uint32_t wheel_take(wheel *w, double until_s, bool before, double *at_s)
     }
 }
 
+uint32_t wheel_first(wheel *w, double *at_s)
+{
+    do prune(w, &w->near, IN_NEAR);
+    while (!w->near.count && refill(w, INT64_MAX - 1));
+    if (!w->near.count) return NONE;
+    *at_s = w->near.of[0].at_s;
+    return w->near.of[0].id;
+}
+
 /* The least time among the timers of one bucket. */
 static double bucket_least_s(const wheel *w, int64_t tick)
 {

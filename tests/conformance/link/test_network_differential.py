@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import HORIZON_S, Case, EngineNetwork, by_node, case, in_order, script
+from link_ends import Timeline
+from made_packets import UDP, make
+from networks import HORIZON_S, STEP_S, Case, EngineNetwork, by_node, case, in_order, script
 from oracle.network import NetworkModel
 from scripts import Dice, Step, shortened
 from test_engine_icmp import model_reply
 
 from emulator.link.engine.tables import _may_forward
-from emulator.network import Ints
+from emulator.network import Ints, LinkSpec, Network, NodeSpec, Row
 
 EXAMPLES = int(os.environ.get("SKYLOOM_EXAMPLES", "40"))
 NETWORKS = 4  # of each example
 Story = dict[str, Any]
 
 
-def model_story(made: Case, steps: Sequence[Step]) -> Story:
+def model_story(made: Case, steps: Sequence[Step], until_s: float = HORIZON_S) -> Story:
     """What the model makes of a script, as `EngineNetwork.tell` tells it."""
     may_forward = [bool(may) for may in _may_forward(made.network)]
     model = NetworkModel(made.network, made.rows, made.seed, may_forward, model_reply)
     came = []
-    for step in (*steps, Step("due", HORIZON_S, (0, None))):
+    for step in (*steps, Step("due", until_s, (0, None))):
         number, what = step.what
         end = model.ends[number]
         if step.kind == "offer":
@@ -39,7 +42,7 @@ def model_story(made: Case, steps: Sequence[Step]) -> Story:
         elif step.kind == "hold":
             end.hold(step.t_s, what)
     for end in model.ends:
-        end.advance(HORIZON_S)
+        end.advance(until_s)
     log = [(n, t_s, int(cause), data) for n, end in enumerate(model.ends) for t_s, data, cause in end.log]
     arrivals = [(n, p.at_s, p.node, p.dest, p.hops, p.size, p.data) for n, p in came]
     return {"came": by_node(arrivals), "log": in_order(log), "counters": [end.stats() for end in model.ends]}
@@ -105,3 +108,29 @@ def test_results_are_equal_for_any_number_of_lanes(number):
         return ""
 
     complain(made, script(dice, made, steps=400), compare)
+
+
+def test_packets_that_come_at_one_time_keep_their_order_where_no_delay_lies_between_lanes():
+    """Two packets reach node 2 at one time, one of them by node 1 and a link without delay."""
+    nodes = tuple(NodeSpec(f"n{n}", "switch", n in (0, 3), f"10.0.0.{n + 1}") for n in range(4))
+    pairs = ((0, 1), (1, 2), (0, 2), (2, 3))
+    links = tuple(LinkSpec(f"n{a}:p{n}", a, b, f"p{n}", f"q{n}") for n, (a, b) in enumerate(pairs))
+    delay_s = np.array([0.01, 0.01, 0.0, 0.0, 0.01, 0.01, 0.01, 0.01])
+    ends, peer = np.ones(8), np.array([1, 0, 2, 1, 2, 0, 3, 2], np.int32)
+    next_end = np.array([[-1, 1, 5, 7], [0, 2, 6, -1]], np.int32)
+    rate_bps = np.array([inf, inf, inf, inf, inf, inf, 1e6, inf])
+    row = Row(0, delay_s, delay_s, rate_bps, ends * 0, ends > 0, peer, next_end)
+    made = Case(Network(nodes, links, Timeline(STEP_S)), (row,), 1)
+    steps = []
+    for end in (4, 0):
+        data = make(4, UDP, bytes([end]) * 100, src=bytes((10, 0, 0, 1)), dst=bytes((10, 0, 0, 4))).data
+        steps.append(Step("offer", 0.0, (end, (0.0, data, len(data) - 10, -1, 0, -1))))
+
+    def story(lanes: int, threads: bool, *apart: int) -> Story:
+        return EngineNetwork(made, lanes, threads, np.array(apart, np.int32)).tell(steps, 0.1)
+
+    alone = story(1, False, 0, 0, 0, 0)
+    assert [packet[-1][-1] for packet in alone["came"]] == [0, 4]
+    assert difference(model_story(made, steps, 0.1), alone) == ""
+    assert difference(alone, story(2, False, 0, 1, 0, 0)) == ""
+    assert difference(alone, story(2, True, 1, 1, 0, 0)) == ""
