@@ -1,0 +1,117 @@
+"""Faults put into copies of the engine's sources, one at a time, to see that the differential tests find each.
+
+Run by hand: `python tests/conformance/link/mutants.py [word…]` compiles every fault (whose description has all of the
+words) and plays random scripts and networks on it until one differs from the model. Invariant: each fault changes what
+the engine does; what no test finds is printed and makes the exit code 1.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+SOURCES = ROOT / "emulator" / "link" / "engine"
+LIMIT_S = 120.0
+FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC", "-shared",
+         "-fvisibility=hidden", "-pthread", "-w")  # fmt: skip
+
+
+class Mutant(NamedTuple):
+    what: str
+    file: str
+    old: str  # stands in the file once
+    new: str
+
+
+def read(text: str) -> list[Mutant]:
+    """Faults as `mutants.txt` tells them: "#### file: what", the place, "====", what stands there instead."""
+    out = []
+    for part in text.removeprefix("#### ").split("\n#### "):
+        head, body = part.split("\n", 1)
+        file, what = head.split(": ", 1)
+        old, new = body.rstrip("\n").split("\n====", 1)
+        out.append(Mutant(what, file, old, new.removeprefix("\n")))
+    return out
+
+
+MUTANTS = read((HERE / "mutants.txt").read_text())
+
+
+def compile_mutant(mutant: Mutant, folder: Path) -> Path:
+    """A library with one fault; ValueError where the place of the fault is no longer there."""
+    library = folder / "libengine.so"
+    for path in [*SOURCES.glob("*.c"), *SOURCES.glob("*.h")]:
+        text = path.read_text()
+        if path.name == mutant.file:
+            if text.count(mutant.old) != 1:
+                raise ValueError(
+                    f"{mutant.what}: {mutant.file} has the place {text.count(mutant.old)} times, expected 1"
+                )
+            text = text.replace(mutant.old, mutant.new)
+        (folder / path.name).write_text(text)
+    names = sorted(str(path) for path in folder.glob("*.c"))
+    subprocess.run(["cc", *FLAGS, "-o", str(library), *names, "-lm"], check=True)
+    return library
+
+
+def hunt() -> str:
+    """Play scripts and networks on the engine that SKYLOOM_ENGINE names until one differs; what was found, or ""."""
+    from scripts import Dice, script, setting
+    from test_differential import compared
+    from test_network_differential import case, difference, engine_story, lanes_apart, model_story
+    from test_network_differential import script as script_of_network
+
+    began = time.monotonic()
+    number = 0
+    while time.monotonic() < began + LIMIT_S:
+        number += 1
+        try:
+            for place in range(5):
+                dice = Dice(f"mutant/{number}/{place}")
+                chosen = setting(dice)
+                if compared(chosen, script(dice, chosen)):
+                    return f"script {5 * number + place - 4}"
+            dice = Dice(f"mutant network/{number}")
+            made, lanes = case(dice), dice.choice([1, 2, 3])
+            steps = script_of_network(dice, made)
+            apart = lanes_apart(dice, made, lanes) if lanes > 1 and dice.chance(0.5) else None
+            if difference(model_story(made, steps), engine_story(made, steps, lanes, False, apart)):
+                return f"network {number}"
+        except AssertionError as error:
+            return f"an assertion in round {number}: {str(error)[:60]}"
+    return ""
+
+
+def main(words: list[str]) -> int:
+    missed = 0
+    for mutant in MUTANTS:
+        if not all(word in mutant.what for word in words):
+            continue
+        with tempfile.TemporaryDirectory(prefix="skyloom-mutant-") as folder:
+            environment = {**os.environ, "SKYLOOM_ENGINE": str(compile_mutant(mutant, Path(folder)))}
+            try:
+                done = subprocess.run(
+                    [sys.executable, str(HERE / "mutants.py"), "--hunt"],
+                    env=environment, capture_output=True, text=True, timeout=LIMIT_S + 60, check=False,
+                )  # fmt: skip
+                found = done.stdout.strip() or (f"it ended with {done.returncode}" if done.returncode else "")
+            except subprocess.TimeoutExpired:
+                found = "it never ended"
+        missed += not found
+        print(f"{mutant.file:12} {mutant.what:60} {'found: ' + found if found else 'NOT FOUND'}", flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(ROOT)]
+    if sys.argv[1:] == ["--hunt"]:
+        print(hunt())
+    else:
+        raise SystemExit(main(sys.argv[1:]))
