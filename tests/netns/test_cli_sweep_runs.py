@@ -23,6 +23,8 @@ topology = "topologies.links"
 duration = "1 s"
 analysis = "pair_analysis"
 prediction = { peers = 2 }
+[fidelity]
+lateness_p99 = "1 s"
 [[link]]
 a = "a"
 b = "b"
