@@ -37,15 +37,19 @@ class Case:
 
 
 def delay_s(dice: Dice) -> float:
+    if dice.even:
+        return dice.choice([0.0, 0.01, 0.01, 0.02])
     return dice.choice([0.0, 0.001, 0.01, dice.uniform(0, 0.05), dice.uniform(0.001, 0.05), dice.uniform(0.001, 0.05)])
 
 
 def rate_bps(dice: Dice) -> float:
+    if dice.even:
+        return dice.choice([inf, inf, inf, 1e6])
     return dice.choice([inf, inf, 1e6, 1e7, 10 ** dice.uniform(5, 9), 0.0])
 
 
 def effects(dice: Dice) -> Effects:
-    if dice.chance(0.6):
+    if dice.even or dice.chance(0.6):
         return Effects()
     return Effects(
         queue_bytes=dice.choice([inf, 3000.0]),
@@ -62,6 +66,7 @@ def effects(dice: Dice) -> Effects:
 def case(dice: Dice, nodes: int = 0) -> Case:
     """A network of 3 to 8 nodes with links between any of them, some of which move, and all of its rows."""
     count = nodes or dice.randint(3, 8)
+    dice.even = dice.chance(0.3)
     live = {0, count - 1} | {node for node in range(count) if dice.chance(0.3)}
     pairs = [(node, dice.randrange(node)) for node in range(1, count)]  # it is connected
     pairs += [tuple(dice.sample(range(count), 2)) for _ in range(dice.randint(0, count))]
@@ -114,7 +119,7 @@ def row(dice: Dice, network: Network, satellites: Sequence[int], step: int, befo
     return Row(
         step,
         start_s,
-        np.array([dice.choice([start, delay_s(dice)]) for start in start_s]),
+        np.array([start if dice.even else dice.choice([start, delay_s(dice)]) for start in start_s]),
         np.array([rate_bps(dice) for _ in range(ends)]),
         np.array([dice.choice([0.0, 0.0, 0.0, 0.2]) for _ in range(ends)]),
         np.array([dice.chance(0.9) for _ in range(ends)]),
@@ -160,7 +165,8 @@ def script(dice: Dice, made: Case, steps: int = 40) -> list[Step]:
     """Packets that live nodes send to live and transit nodes and to strangers, and changes of the links."""
     network, out, t_s = made.network, [], 0.0
     for number in range(dice.randint(1, steps)):
-        t_s = min(t_s + dice.choice([0.0, 0.001, 0.01, 0.02, dice.uniform(0, 0.04)]), HORIZON_S)
+        gaps = [0.0, 0.01] if dice.even else [0.0, 0.001, 0.01, 0.02, dice.uniform(0, 0.04)]
+        t_s = min(t_s + dice.choice(gaps), HORIZON_S)
         kind = dice.choice(["offer"] * 12 + ["due", "set", "hold"])
         end = dice.randrange(2 * len(network.links))
         what: Any = None

@@ -27,6 +27,8 @@ HORIZON_S = STEPS * STEP_S - 1e-6
 class Dice(Random):
     """The numbers of which schedules and scripts are made: round ones, at which things meet, and any."""
 
+    even = False  # round numbers alone, so that much happens at one time
+
     def chance(self, share: float) -> bool:
         return self.random() < share
 
