@@ -106,6 +106,15 @@ def test_page_of_a_run(tmp_path, analysis):
     assert "svg" in page.tags
 
 
+def test_a_late_run_says_what_made_it_late(tmp_path, analysis):
+    budget = {"late_packets": 12345, "late_share": 0.06, "engine": 0.16, "scheduler": 0.84, "capture": 0.0}
+    late = {"lateness_ms": {"p99": 7.5}, "lateness_limit_ms": 2.0, "lateness_budget": budget}
+    page = Page(write_report(finished(tmp_path, analysis(ANALYSIS, "report_late"), **late))[0].read_text())
+    assert "scheduler 84 %, engine 16 %; 12,345 packets (6.0 %) more than 1 ms late" in page.text
+    in_time = finished(tmp_path / "other", analysis(ANALYSIS, "report_late"), **(late | {"lateness_limit_ms": 10.0}))
+    assert "scheduler" not in Page(write_report(in_time)[0].read_text()).text
+
+
 def test_the_only_script_is_our_own_and_nothing_comes_from_elsewhere(tmp_path, analysis):
     document = write_report(finished(tmp_path, analysis(ANALYSIS, "report_two")))[0].read_text()
     page = Page(document)

@@ -136,6 +136,8 @@ def test_state_is_said_by_a_sign_and_a_word_without_colour():
     assert head(full(warnings=["x"])) == ["▲", "warned"]
     assert head(full(lateness_limit_ms=0.5)) == ["✗", "late"]
     assert head(full(lateness_limit_ms=0.5), text.ASCII) == ["x", "late"]
+    assert "(scheduler)" in drawn(full(lateness_limit_ms=0.5, late_by="scheduler"), 120, 40)
+    assert "(scheduler)" not in drawn(full(lateness_limit_ms=5.0, late_by="scheduler"), 120, 40)
 
 
 def test_first_screen_says_how_to_leave_and_where_the_results_are():
