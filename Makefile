@@ -45,12 +45,12 @@ test: lint
 	else echo "make: no run with sanitizers here: apt-get install gcc libc6-dev"; fi
 
 # The engine's tests with a library that stops at the first wrong access, overflow or undefined step. Everything is slower
-# then, and neither Hypothesis nor the limit of a test may mind.
+# then, and neither Hypothesis nor the limit of a test may mind. pytest leaves file descriptor 2 alone, or findings were lost.
 sanitize: dev
 	CC=gcc $(BUILD) --sanitize address,undefined --output $(SANITIZED)
-	$(CHECKED) $(BIN)/python -m pytest --timeout 600 --hypothesis-profile ci --numprocesses 2 -k "not oracle" \
-	tests/conformance/link
-	$(CHECKED) $(BIN)/python -m pytest tests/unit/test_link_relay.py
+	$(CHECKED) $(BIN)/python -m pytest --capture sys --timeout 600 --hypothesis-profile ci --numprocesses 2 \
+	--max-worker-restart 0 -k "not oracle" tests/conformance/link
+	$(CHECKED) $(BIN)/python -m pytest --capture sys tests/unit/test_link_relay.py
 
 # Every target of tests/fuzz for FUZZ_S seconds; inputs that reach new code are kept in tests/fuzz/corpus.
 fuzz: dev
