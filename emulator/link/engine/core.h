@@ -292,6 +292,8 @@ struct engine {
     uint8_t *exact;        /* by end: its packets go to a port, or they might */
     int32_t *leaves_transit; /* ends on which a transit node sends, or may */
     int32_t leaves_transit_count;
+    int32_t *crossing;     /* ends on which packets may change lanes */
+    int32_t crossing_count;
     double knots_shortest_s; /* shortest delay of those of them that follow knots */
     int32_t *port_of_end, *shared_port; /* by end, by node; -1: none */
     uint32_t *hash;        /* open addressing: place in config.address, NONE */

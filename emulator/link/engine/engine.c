@@ -84,6 +84,20 @@ static bool sort_ends(engine *e)
     return true;
 }
 
+/* A window of play in memory asks these ends for their delay, and may be as short as a millisecond. */
+static bool find_crossing(engine *e)
+{
+    const engine_config *c = &e->config;
+    e->crossing = malloc(((size_t)c->ends + 1) * sizeof(int32_t));
+    if (!e->crossing) return false;
+    for (int32_t end = 0; end < c->ends; end++) {
+        const engine_end *x = &c->end[end];
+        if (x->flags & END_MOVING || c->lane_of_node[x->sender] != c->lane_of_node[x->far])
+            e->crossing[e->crossing_count++] = end;
+    }
+    return true;
+}
+
 static bool open_all(engine *e)
 {
     const engine_config *c = &e->config;
@@ -92,7 +106,7 @@ static bool open_all(engine *e)
     e->sent_lane = malloc(((size_t)c->ends + 1) * sizeof *e->sent_lane);
     e->lanes = calloc((size_t)c->lanes, sizeof *e->lanes);
     if (e->order_fd < 0 || !e->sent || !e->sent_lane || !e->lanes) return false;
-    if (!place_ports(e) || !sort_ends(e) || !hash_open(e)) return false;
+    if (!place_ports(e) || !sort_ends(e) || !find_crossing(e) || !hash_open(e)) return false;
     for (int32_t end = 0; end < c->ends; end++) {
         sending_open(e, end);
         e->sent_lane[end] = c->lane_of_node[c->end[end].sender];
@@ -132,6 +146,7 @@ void engine_destroy(engine *e)
     free(e->sent_lane);
     free(e->exact);
     free(e->leaves_transit);
+    free(e->crossing);
     free(e->port_of_end);
     free(e->shared_port);
     free(e->hash);
@@ -225,12 +240,11 @@ static double shortest_crossing_s(engine *e, double t_s)
 {
     const engine_config *c = &e->config;
     double shortest_s = INFINITY;
-    for (int32_t end = 0; end < c->ends; end++) {
+    for (int32_t n = 0; n < e->crossing_count; n++) {
         holds h;
+        int32_t end = e->crossing[n];
         lane *l = &e->lanes[e->sent_lane[end]];
         const engine_end *x = &c->end[end];
-        bool moving = x->flags & END_MOVING;
-        if (!moving && c->lane_of_node[x->sender] == c->lane_of_node[x->far]) continue;
         schedule_at(l, end, t_s, &h);
         double delay_s = h.delay_start_s < h.delay_end_s ? h.delay_start_s : h.delay_end_s;
         if (x->first_knot >= 0)
