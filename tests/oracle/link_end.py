@@ -21,7 +21,6 @@ from oracle.packets import Data, Departure, Packet, joined, segments
 
 MEMORY_BYTES = 256 * 2**20  # that may wait at one end, whatever its bounds say
 PIECE_S = 1e-3  # a link that takes longer to send one merged packet gets it in chunks
-
 Source = Callable[[float], tuple[Segment, int, float, int]]  # values at t, peer, until when they hold, toll in hops
 
 
@@ -216,8 +215,7 @@ class LinkEnd:
             self.slope = (values.delay_end_s - values.delay_start_s) / (values.stop_s - values.start_s)
             self.base_s -= self.slope * values.start_s
         self.pace = 8.0 / rate_bps if rate_bps > 0.0 else inf
-        if rate_bps > 0.0:
-            self.queue_pace = self.pace
+        self.queue_pace = self.pace if rate_bps > 0.0 else self.queue_pace
         self.running = up and not self.held and rate_bps > 0.0
         self.keeps = up or self.held or self.effects.hold_when_down
         if not self.keeps:
