@@ -44,7 +44,7 @@ timed() {  # timed WORDS COMMAND...: prints how long it took; shows the command'
     local words=$1 status=0 TIMEFORMAT="%R %U %S"
     shift
     { time "$@" >"$root/tmp/said" 2>&1; } 2>"$root/tmp/took" || status=$?
-    awk -v words="$words" '{printf "%7.1f s (%.1f s of CPU)  %s\n", $1, $2 + $3, words}' "$root/tmp/took"
+    awk -v words="$words" 'END {printf "%7.1f s (%.1f s of CPU)  %s\n", $1, $2 + $3, words}' "$root/tmp/took"
     if [ $status != 0 ]; then
         cat "$root/tmp/said" >&2
         fail "$words: ended with $status"
