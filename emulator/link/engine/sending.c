@@ -372,7 +372,7 @@ void sending_move(engine *e, int32_t end, lane *from, lane *to, double t_s)
         }
         pool_give(&from->pool, number);
     }
-    if (s->queue.head == NONE) s->departs_s = INFINITY;
+    s->departs_s = s->queue.head != NONE && s->flags & RUNNING ? s->since_s + s->left * s->pace : INFINITY;
     sending_wake(to, end);
 }
 
