@@ -69,6 +69,11 @@ class Ledger:
         self._committed = Committed(applied)
         self._overlay = Overlay(committee.n, self._committed, applied, self._written, reads, pasts)
         self._speculation = Speculation(self._committed, self._overlay)
+        self.answers_early = True
+
+    def stop_early_answers(self) -> None:
+        """Tell clients no early results any more. They are still worked out, and compared with the committed ones."""
+        self.answers_early = False
 
     @property
     def state(self) -> dict[int, int]:
@@ -291,7 +296,8 @@ class Ledger:
             known = len(carried.early) - carried.early.count(None)
             self.counts.early += known - carried.counted
             carried.counted = known
-            replies += self._replies(carried, Cause.EARLY)
+            if self.answers_early:
+                replies += self._replies(carried, Cause.EARLY)
         return replies
 
     def _replies(self, carried: Carried, cause: Cause) -> list[FinalReply]:

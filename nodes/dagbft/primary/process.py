@@ -33,7 +33,7 @@ from nodes.dagbft.messages import (
     Vote,
 )
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
-from nodes.dagbft.primary.breach import look_for_breach
+from nodes.dagbft.primary.breach import BreachWatch
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.records import TABLES
@@ -80,6 +80,7 @@ class Primary(Node):
             config.new_coin(roster.committee, context.seed, me), store, max(now_s, 0.0), genesis=now_s < 0,
         )  # fmt: skip
         self._ledger = self._new_ledger(me)
+        self._breach = BreachWatch(context, self._core.consensus, self._ledger)
         self._driver = Driver(self._core, context.now, self._carry_out)
         await self._mesh.open()
         await self._local.open()
@@ -135,7 +136,7 @@ class Primary(Node):
         effects = self._core.take()
         if effects:
             replies = self._execute(effects)
-            look_for_breach(self.context, self._core.consensus, self._ledger)
+            self._breach.look()
             self._checks.tell(self.context, self._ledger)
             self._durable.add(effects.persist, partial(self._send, effects, replies))
 
