@@ -78,6 +78,7 @@ class Consensus:
             self.early = GatedEarlyRule(self.dag, self.rule, self.order) if rules.early else None
         self.check = SelfCheck(committee)
         self.commits = 0
+        self.told = 0  # events that have come out
         self._keep = max(rules.keep, rules.look_back + 8, LEAST_KEPT)
 
     def add(self, block: Block) -> list[Event]:
@@ -90,12 +91,17 @@ class Consensus:
             events += self._commit(leader)
         if self.early is not None:
             events += self._promise(self.early.on_round(block.round))
+        self.told += len(events)
         return events
 
     def coin(self, wave: int, author: int) -> list[Event]:
         """The coin of a wave: who its fallback leader is. Needed before the first block of the next wave."""
         self.rule.reveal(wave, author)
-        return list(self._promise(self.early.on_round(4 * wave - 3))) if self.early is not None else []
+        events: list[Event] = []
+        if self.early is not None:
+            events += self._promise(self.early.on_round(4 * wave - 3))
+        self.told += len(events)
+        return events
 
     def _commit(self, leader: Slot) -> list[Event]:
         """Order all that this leader and those before it stand for."""

@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from emulator.node import Node, NodeContext
-from nodes.dagbft.consensus.dag import Block
+from nodes.dagbft.consensus.dag import members
 from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable
-from nodes.dagbft.execution.ledger import Ledger
-from nodes.dagbft.execution.transactions import write_keys
 from nodes.dagbft.identity import Identity, Roster, Verifier
 from nodes.dagbft.messages import (
     Certificate,
@@ -36,9 +34,10 @@ from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
 from nodes.dagbft.primary.breach import BreachWatch
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.primary.execution import Execution, Reply, block_of, new_ledger
 from nodes.dagbft.primary.records import TABLES
 from nodes.dagbft.primary.settings import PrimarySettings
-from nodes.dagbft.primary.telling import Checks, Clients, Reply, Sizes, emit, tally
+from nodes.dagbft.primary.telling import Checks, Clients, Sizes, emit, tally
 from nodes.dagbft.store import Store
 from nodes.dagbft.transport.local import LocalServer
 from nodes.dagbft.transport.mesh import Mesh
@@ -75,20 +74,20 @@ class Primary(Node):
         self._verifier = Verifier()
         roster = Roster.of(context.seed, names, workers=config.workers)
         now_s = context.now()
-        self._core = PrimaryCore(
+        self._core = self.stand_in(PrimaryCore(
             me, roster, identity, self._verifier, config.core(context.seed, len(names)),
             config.new_coin(roster.committee, context.seed, me), store, max(now_s, 0.0), genesis=now_s < 0,
-        )  # fmt: skip
-        self._ledger = self._new_ledger(me)
+        ))  # fmt: skip
+        self._ledger = new_ledger(self._core)
+        self._execution = Execution(self._core, self._ledger)
         self._breach = BreachWatch(context, self._core.consensus, self._ledger)
         self._driver = Driver(self._core, context.now, self._carry_out)
         await self._mesh.open()
         await self._local.open()
 
-    def _new_ledger(self, me: int) -> Ledger:
-        consensus = self._core.consensus
-        look_back = self.config.look_back if self.config.order == "causal" else 2
-        return Ledger(consensus.committee, me, look_back, consensus.early, consensus.dag)  # type: ignore[arg-type]
+    def stand_in(self, core: PrimaryCore) -> PrimaryCore:
+        """What drives this validator; liars put theirs around the honest core."""
+        return core
 
     async def run(self) -> None:
         self._driver.changed()
@@ -117,14 +116,8 @@ class Primary(Node):
         if isinstance(message, Subscribe):
             self._clients.subscribe(message.client, label)
         elif isinstance(message, OurBatch | OthersBatch) and label == f"worker-{message.worker}":
-            replies = self._ledger.on_batch(message.digest, message.body)
-            try:
-                keys = self._ledger.write_keys(message.digest)
-            except KeyError:  # it was the last one missing: executed, and done with
-                keys = write_keys(message.body)
-            own = isinstance(message, OurBatch)
-            size, shard = len(message.body), self._sizes.look_into(message.digest, message.body)
-            self._core.on_batch(message.digest, message.worker, keys, own, self.context.now(), size, shard)
+            shard = self._sizes.look_into(message.digest, message.body)
+            replies = self._execution.on_batch(message, shard, self.context.now())
             self._durable.add([], partial(self._reply, replies))
             self._driver.changed()
         else:
@@ -142,22 +135,14 @@ class Primary(Node):
 
     def _execute(self, effects: Effects) -> list[Reply]:
         """Feed the ledger, and record what happened."""
-        replies: list[Reply] = []
-        for block in effects.blocks:
-            self._ledger.on_block(block, [digest for digest, _ in self._core.payload_of(block.slot)])
-        if effects.found:
-            replies += self._ledger.on_events(effects.found)
+        replies = self._execution.play(effects)
         for header in effects.made:
-            parents = [self._core.blocks.get(parent) for parent in header.parents]
-            authors = sorted(parent.author for parent in parents if parent is not None)
-            block = Block(header.round, header.author, sum(1 << author for author in authors))
-            replies += self._ledger.on_header(block, [digest for digest, _ in header.payload])
-            self.context.emit("header", round=header.round, parents=authors)
+            parents = members(block_of(self._core, header).parents)
+            self.context.emit("header", round=header.round, parents=list(parents))
         for round in effects.advanced:
             self.context.emit("advance", round=round)
         for event in effects.events:
             emit(self.context, self._core, self._sizes, event)
-        self._ledger.forget(effects.forget)
         self._sizes.forget(effects.forget)
         return replies
 
