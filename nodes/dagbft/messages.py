@@ -149,17 +149,27 @@ Certificates = Annotated[tuple[Certificate, ...], Many(Nested(Certificate), MOST
 @_message(4, 40_000)
 @dataclass(frozen=True, slots=True)
 class CertRequest:
-    """Send me the certificates of these digests."""
+    """Send me the certificates of these digests; where there are none, the newest that you hold.
+
+    A validator that has lost its memory asks with a `nonce` of its present life, which the answers repeat.
+    """
 
     digests: Digests
+    nonce: Annotated[U64, "0 where digests are asked for"] = 0
 
 
 @_message(5, MOST_REPLY_BYTES)
 @dataclass(frozen=True, slots=True)
 class CertReply:
-    """Certificates that were asked for; as many as the limits allow, and several replies to one request."""
+    """Certificates that were asked for; as many as the limits allow, and several replies to one request.
+
+    To a validator without memory it also says what the sender has voted for of the asker's own headers.
+    """
 
     certificates: Certificates
+    nonce: Annotated[U64, "of the request"] = 0
+    voted: Annotated[U64, "the highest round in which I voted for a header of yours"] = 0
+    yours: Annotated[tuple[Header, ...], Many(Nested(Header), 1), "that header, where I still have it"] = ()
 
 
 @_message(6, 20)

@@ -23,6 +23,7 @@ from nodes.dagbft.messages import (
     Vote,
     vote_digest,
 )
+from nodes.dagbft.primary.ballot import Quiet
 from nodes.dagbft.primary.coin import Seeded
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
@@ -290,13 +291,19 @@ def test_a_validator_without_memory_is_quiet_until_its_old_rounds_have_passed():
     newest = stage.rounds[5][0]
     stage.disk = MemoryDisk()
     stage.core = stage.begin(genesis=False)
-    assert stage.out() == [(ALL, CertRequest(()))]
+    ((to, probe),) = stage.out()
+    assert (to, probe.digests) == (ALL, ())
+    assert [record.table for record in stage.effects.persist] == ["life"]  # before anything else
     assert stage.votes(1, stage.header(1, 6)) == []
     for peer in (1, 2):
-        stage.say(peer, CertReply((newest,)))
-    assert stage.core.votes.quiet == 0
-    stage.say(3, CertReply(()))
-    assert stage.core.votes.quiet == 6
+        stage.say(peer, CertReply((newest,), probe.nonce))
+    stage.say(3, CertReply((), probe.nonce + 1))  # to a former life
+    assert stage.core.votes.quiet.others == 0
+    stage.say(3, CertReply((), probe.nonce))
+    assert stage.core.votes.quiet == Quiet(6, 6)
+    stage.core = stage.begin(genesis=False)  # F4: an ordinary restart forgets nothing
+    assert not stage.core.probing
+    assert stage.core.votes.quiet == Quiet(6, 6)
     for round in range(1, 6):
         for certificate in stage.rounds[round]:
             stage.say(certificate.author, certificate)
@@ -307,3 +314,16 @@ def test_a_validator_without_memory_is_quiet_until_its_old_rounds_have_passed():
     stage.core.tick(100.0)
     assert [message.round for _, message in stage.out() if isinstance(message, Header)] == [7]
     assert len(stage.votes(1, stage.header(1, 7))) == 1
+
+
+def test_a_validator_without_memory_that_crashes_before_it_has_answers_asks_again():  # F4
+    stage = Stage()
+    stage.play(5)
+    stage.disk = MemoryDisk()
+    stage.core = stage.begin(genesis=False)
+    stage.out()
+    stage.say(1, CertReply((stage.rounds[1][0],)))
+    stage.now_s = 1.0
+    stage.core = stage.begin(genesis=False)  # with a certificate on its disk
+    assert stage.core.probing
+    assert [message.nonce for _, message in stage.out() if isinstance(message, CertRequest)] == [1_000_001]

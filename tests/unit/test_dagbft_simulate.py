@@ -156,11 +156,39 @@ def test_a_wiped_validator_does_not_contradict_itself():  # A5
         run.crash(2, wipe=True)
         run.restart(2)
         run.run(6)
-        assert run.validators[2].primary.votes.quiet > 5
+        assert run.validators[2].primary.votes.quiet.others > 5
     agree(run, wiped=(2,))
     assert votes
     assert all(len(ids) == 1 for ids in votes.values())
     assert run.validators[2].primary.consensus.commits >= heights(run)[0] - 2
+    assert max(run.validators[2].history.made) >= run.validators[0].primary.proposer.round - 2
+
+
+@pytest.mark.parametrize("config", [QUICK, PSYNC], ids=["async", "psync"])
+@pytest.mark.parametrize("after_s", [0.05, 0.13, 0.4, 2.0])
+def test_a_wiped_validator_that_restarts_once_more_does_not_contradict_itself(config, after_s):  # A5, F4
+    run = simulation(config=config, delay=uniform(0.03)).start()
+    said: dict[tuple[int, ...], set[bytes]] = {}
+
+    def watch(sender, receiver, message, now_s):
+        if isinstance(message, Vote):
+            said.setdefault((message.voter, message.round, message.author), set()).add(message.header_id)
+        elif isinstance(message, Header) and sender == message.author:
+            said.setdefault((message.author, message.round), set()).add(message.id)
+        return 0.0
+
+    run.network.hook = watch
+    run.run(4)
+    run.crash(2, wipe=True)
+    run.restart(2)
+    run.run(after_s)
+    run.crash(2)
+    run.restart(2)
+    primary = run.validators[2].primary
+    assert primary.probing or primary.votes.quiet.others > 5
+    run.run(5)
+    agree(run, wiped=(2,))
+    assert all(len(ids) == 1 for ids in said.values())
     assert max(run.validators[2].history.made) >= run.validators[0].primary.proposer.round - 2
 
 

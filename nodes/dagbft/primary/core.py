@@ -7,11 +7,12 @@ them. Whatever comes from a peer is taken in, parked within bounds, or counted i
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Protocol
 
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Slot
-from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_vote
+from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_header, check_vote
 from nodes.dagbft.messages import (
     Certificate,
     CertReply,
@@ -35,7 +36,7 @@ from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.pace import Pace
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.proposer import Proposer
-from nodes.dagbft.primary.records import Archive, certificate_records, commit_record
+from nodes.dagbft.primary.records import Archive, certificate_records, commit_record, header_record, wiped_record
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
 from nodes.dagbft.primary.voting import Voting
 from nodes.dagbft.store import Disk
@@ -96,6 +97,8 @@ class PrimaryCore:
         votes, headers = list(self.archive.votes()), list(self.archive.headers())
         for slot, header_id in votes:
             self.votes.enter(slot, header_id)
+        if (quiet := self.archive.quiet()) is not None:
+            self.votes.quiet = quiet
         self.logged = sum(1 for _ in self.archive.commits())
         self._replaying = True
         for header in headers:
@@ -105,8 +108,10 @@ class PrimaryCore:
         self._replaying = False
         if headers:
             self.proposer.resume(headers)
-        if not (genesis or votes or headers or self.consensus.dag.layers):
-            self._probe = Probe(self.roster.committee.quorum, self.config.retry_s)
+        wiped = not (genesis or votes or headers or self.consensus.dag.layers)
+        if quiet is None and (wiped or self.archive.wiped()):
+            self._probe = Probe(self.roster.committee, self.config.retry_s, now_s)
+            self.effects.persist.append(wiped_record(None))
         # Own batches that were never ordered: the workers know them.
         self.effects.workers += [(worker, Synchronize((), ())) for worker in range(self.roster.workers)]
         self._settle(now_s)
@@ -122,11 +127,15 @@ class PrimaryCore:
                 self._on_vote(peer, message, now_s)
             case Certificate():
                 self._on_certificate(peer, message, now_s)
-            case CertReply(certificates):
-                self._on_reply(peer, certificates, now_s)
+            case CertReply():
+                self._on_reply(peer, message, now_s)
+            case CertRequest((), nonce):
+                for reply in self._answers.certificates(peer, self._newest(), 1, now_s):
+                    mine = [self.voting.latest[peer]] if peer in self.voting.latest else []
+                    told = replace(reply, nonce=nonce, voted=self.votes.newest(peer), yours=tuple(mine))
+                    self.effects.send.append((peer, told))
             case CertRequest(digests):
-                found = self._newest() if not digests else self._find(digests)
-                for reply in self._answers.certificates(peer, found, 1 + len(digests), now_s):
+                for reply in self._answers.certificates(peer, self._find(digests), 1 + len(digests), now_s):
                     self.effects.send.append((peer, reply))
             case StateRequest(index):
                 self.effects.send += [(peer, reply) for reply in self._answers.state(peer, index, now_s)]
@@ -188,7 +197,7 @@ class PrimaryCore:
     def may_propose(self) -> bool:
         """Whether a header of the next round would be of use, and cannot be a second one."""
         round = self.pace.round + 1
-        return self._probe is None and round > self.votes.quiet and round >= self._catchup.seen
+        return self._probe is None and round > self.votes.quiet.own and round >= self._catchup.seen
 
     def _on_vote(self, peer: int, vote: Vote, now_s: float) -> None:
         ballot = self.proposer.ballots.get(vote.round)
@@ -202,7 +211,7 @@ class PrimaryCore:
         elif reason := check_vote(vote, self.roster, self._verifier):
             self.reject(reason, peer)
         elif certificate := self.proposer.count(ballot, vote):
-            self._deliver(certificate, now_s)
+            self._on_certificate(self.me, certificate, now_s)
 
     # Certificates
 
@@ -225,15 +234,25 @@ class PrimaryCore:
             self._certificates.want(parent, (certificate.author, peer), now_s)
         return self.blocks.park(certificate)
 
-    def _on_reply(self, peer: int, certificates: tuple[Certificate, ...], now_s: float) -> None:
-        if self._probe is not None:
-            newest = max((each.round for each in certificates if self._is_sound(each)), default=0)
-            quiet = self._probe.answer(peer, newest)
-            if quiet is not None:
-                self.votes.quiet = quiet
-                self._probe = None
-        for certificate in certificates:
+    def _on_reply(self, peer: int, reply: CertReply, now_s: float) -> None:
+        if self._probe is not None and reply.nonce == self._probe.nonce:
+            newest = max((each.round for each in reply.certificates if self._is_sound(each)), default=0)
+            mine = [each for each in reply.yours if each.author == self.me and each.round == reply.voted]
+            mine = [each for each in mine if not check_header(each, self.roster, self._verifier)]
+            self._probe.answer(peer, newest, reply.voted, mine)
+        for certificate in reply.certificates:
             self._on_certificate(peer, certificate, now_s)
+
+    def _end_probe(self, now_s: float) -> None:
+        """Take part again, where enough is known of what a former life did."""
+        if self._probe is None or (learnt := self._probe.learnt(now_s)) is None:
+            return
+        self._probe = None
+        self.votes.quiet, mine = learnt
+        self.effects.persist.append(wiped_record(self.votes.quiet))
+        if mine is not None and mine.round > self.blocks.floor:
+            self.effects.persist.append(header_record(mine))
+            self.proposer.resume([mine])
 
     def _is_sound(self, certificate: Certificate) -> bool:
         return not check_certificate(certificate, self.roster, self._verifier)
@@ -324,9 +343,10 @@ class PrimaryCore:
         if (blocked := self._delivery.blocked) is not None:
             for name in self.payload.missing(self.payload_of(blocked)):
                 self._batches.want(name, (blocked[1],), now_s)
+        self._end_probe(now_s)
         if self._probe is not None:
             if self._probe.ask(now_s):
-                self._certificates.ask_newest(self.effects)
+                self._certificates.ask_newest(self._probe.nonce, self.effects)
             return
         self.proposer.propose(now_s)
         if asked := self._catchup.ask(self.consensus.commits, now_s):

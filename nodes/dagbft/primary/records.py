@@ -2,7 +2,7 @@
 
 Tables: `vote` (round, author) -> header id; `header` round -> own header; `certificate` (round, author) -> certificate,
 of all rounds, which is what late validators are served from; `digest` certificate digest -> (round, author); `commit`
-number -> kind, leader and blocks.
+number -> kind, leader and blocks; `life`: where the disk was lost, what this validator must not do (`ballot.Quiet`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.messages import Certificate, Header
+from nodes.dagbft.primary.ballot import Quiet
 from nodes.dagbft.store import Disk, Record
 from nodes.dagbft.wire import decode, encode
 
-TABLES = ("vote", "header", "certificate", "digest", "commit")
+TABLES = ("vote", "header", "certificate", "digest", "commit", "life")
 _KINDS = ("steady", "fallback")
 
 
@@ -45,6 +46,17 @@ def certificate_records(certificate: Certificate) -> list[Record]:
     return [Record("certificate", key, encode(certificate)), Record("digest", certificate.digest, key)]
 
 
+_LIFE = b"quiet"
+
+
+def wiped_record(quiet: Quiet | None) -> Record:
+    """This validator has lost its memory; None: and does not know yet how long it must be quiet."""
+    if quiet is None:
+        return Record("life", _LIFE, b"")
+    trusted = b"".join(author.to_bytes(2, "big") for author in sorted(quiet.trusted))
+    return Record("life", _LIFE, quiet.others.to_bytes(8, "big") + quiet.own.to_bytes(8, "big") + trusted)
+
+
 def commit_record(commit: Commit) -> Record:
     slots = b"".join(slot_key(*slot) for slot in (commit.leader, *commit.blocks))
     return Record("commit", commit.number.to_bytes(8, "big"), bytes((_KINDS.index(commit.kind),)) + slots)
@@ -64,6 +76,18 @@ class Archive:
     def votes(self) -> Iterator[tuple[Slot, bytes]]:
         for key, header_id in self._disk.items("vote"):
             yield slot_of(key), header_id
+
+    def wiped(self) -> bool:
+        """Whether this validator has lost its memory before."""
+        return self._disk.get("life", _LIFE) is not None
+
+    def quiet(self) -> Quiet | None:
+        """What it has learnt since about how long it must be quiet; None where nothing yet."""
+        data = self._disk.get("life", _LIFE)
+        if not data:
+            return None
+        trusted = frozenset(int.from_bytes(data[at : at + 2], "big") for at in range(16, len(data), 2))
+        return Quiet(int.from_bytes(data[:8], "big"), int.from_bytes(data[8:16], "big"), trusted)
 
     def headers(self) -> Iterator[Header]:
         """Own headers, rounds ascending."""
