@@ -192,6 +192,14 @@ class StateReply:
     body: Annotated[bytes, Text(MOST_PART_BYTES)]
 
 
+@_message(8, 20)
+@dataclass(frozen=True, slots=True)
+class TailRequest:
+    """Send me all certificates of rounds above this one, the lowest first: I do not get on."""
+
+    round: U64
+
+
 @_message(16, MOST_BATCH_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -307,7 +315,7 @@ class FinalReply:
 
 
 Message = (
-    Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply
+    Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply | TailRequest
     | Batch | BatchAck | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup
     | SubmitTx | Subscribe | SpecReply | FinalReply
 )  # fmt: skip

@@ -30,6 +30,7 @@ from nodes.dagbft.messages import (
     SubmitTx,
     Subscribe,
     Synchronize,
+    TailRequest,
     Vote,
 )
 from nodes.dagbft.wire import decode, encode, join_transactions, split_transactions
@@ -56,6 +57,7 @@ STRATEGIES: dict[type[Any], st.SearchStrategy[Any]] = {
     CertRequest: st.builds(CertRequest, many(digests)),
     CertReply: st.builds(CertReply, many(certificates)),
     StateRequest: st.builds(StateRequest, u64),
+    TailRequest: st.builds(TailRequest, u64),
     StateReply: st.builds(StateReply, u64, digests, u16, u16, text),
     Batch: st.builds(Batch, text),
     BatchAck: st.builds(BatchAck, digests),

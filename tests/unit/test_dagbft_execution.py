@@ -381,3 +381,19 @@ def test_early_answers_can_be_stopped_and_commits_go_on():
     (reply,) = script.commit(block)
     assert reply.cause == Cause.COMMITTED
     assert script.ledger.counts.early_ok == 1  # compared for ever, told no more
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_nothing_is_asked_of_a_consensus_that_is_ahead(looks):
+    """F6: consensus has told of a commit that the ledger has not heard of. Without the look it is wrong (M1)."""
+    told = 2
+    script = Script()
+    script.ledger = Ledger(Committee(4), 0, 50, Said(), Said(), (lambda: told) if looks else None)
+    reader = script.block(4, 1, beta(1, (GET, key_of(0, 0), 0, 0)))
+    other = script.block(2, 0, alpha(0, (PUT, key_of(0, 0), 0, 7)))
+    script.early(reader, 0)
+    script.commit(other)
+    told = 3
+    script.commit(reader)
+    assert script.ledger.counts.early == 1
+    assert script.ledger.counts.early_wrong == (0 if looks else 1)

@@ -10,7 +10,6 @@ from dagbft_rows import ASYNC, PSYNC
 
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of
 from nodes.dagbft.messages import Batch, BatchReply
-from nodes.dagbft.primary.execution import new_ledger
 from nodes.dagbft.simulate import Settings, Simulation, uniform
 from nodes.dagbft.worker.core import WorkerConfig
 
@@ -24,8 +23,11 @@ def beta(number: int, n: int, random: Random) -> Transaction:
 
 def play(config, seed: int) -> Simulation:
     """Batches that come late, and turns in which several things happen before anything is carried out."""
-    run = Simulation(Settings(n=4, seed=seed, delay=uniform(0.03), primary=replace(config, grace_s=0.0),
-                              worker=WorkerConfig(batch_delay_s=0.01), ledger=True, turn_s=0.012))  # fmt: skip
+    worker = WorkerConfig(batch_delay_s=0.01, retry_s=5.0)
+    primary = replace(config, grace_s=0.0)
+    run = Simulation(
+        Settings(seed=seed, delay=uniform(0.03), primary=primary, worker=worker, ledger=True, turn_s=0.012)
+    )
     random = Random(f"order/{seed}")
     run.network.jitter = 1.0
 
@@ -55,15 +57,3 @@ def test_batches_that_complete_a_commit_ask_nothing_of_a_consensus_that_is_ahead
         for commits, digest in validator.history.digests.items():
             assert digests.setdefault(commits, digest) == digest
     assert len(digests) > 10
-
-
-def test_a_ledger_that_does_not_look_whether_it_is_behind_is_found_out(monkeypatch):
-    """M1: this is what the process did."""
-
-    def careless(core):
-        ledger = new_ledger(core)
-        ledger._told = None
-        return ledger
-
-    monkeypatch.setattr("nodes.dagbft.simulate.validator.new_ledger", careless)
-    assert any(wrong(play(config, seed)) for seed in range(4) for config in (ASYNC, PSYNC))

@@ -192,6 +192,23 @@ def test_a_wiped_validator_that_restarts_once_more_does_not_contradict_itself(co
     assert max(run.validators[2].history.made) >= run.validators[0].primary.proposer.round - 2
 
 
+@pytest.mark.parametrize("config", [QUICK, PSYNC], ids=["async", "psync"])
+@pytest.mark.parametrize("at_s", [3.0, 3.02, 3.05, 3.08, 3.11])
+def test_a_wiped_validator_takes_part_again_while_f_others_are_silent(config, at_s):  # A5, F4
+    run = simulation(config=config, delay=uniform(0.03)).start(0).run(at_s)
+    run.crash(2, wipe=True)
+    run.restart(2)
+    run.run(config.retry_s * 10 + 12)
+    before = heights(run)[1]
+    run.run(5)
+    assert heights(run)[1] > before + 2
+    run.validators[0].start()
+    run.network.up(0)
+    run.run(12)
+    agree(run, wiped=(2,))
+    assert heights(run)[0] >= heights(run)[1] - 3
+
+
 def test_rolling_restarts():  # A6
     run = simulation(delay=uniform(0.04)).start()
     for step in range(8):

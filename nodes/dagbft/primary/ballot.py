@@ -18,6 +18,7 @@ class Ballot:
 
     header: Header
     votes: dict[int, bytes] = field(default_factory=dict)  # signatures, by voter
+    again_s: float = float("inf")  # when it is sent again to those that have not voted
 
     @property
     def digest(self) -> bytes:

@@ -76,6 +76,36 @@ class Catchup:
             self._turn -= 1
 
 
+class Tail:
+    """Whom to ask for all above the round that is held, when that round does not pass.
+
+    What was sent once, and could not be used or was lost in a crash, comes so: also above the last commit.
+    """
+
+    def __init__(self, me: int, n: int, retry_s: float, now_s: float) -> None:
+        self.due_s = now_s + retry_s
+        self._others = [(me + step) % n for step in range(1, n)]
+        self._retry_s = retry_s
+        self._turn = 0
+
+    def advanced(self, now_s: float) -> None:
+        """The round has passed."""
+        self.due_s = now_s + self._retry_s
+
+    def ask(self, now_s: float) -> int | None:
+        """The peer to ask now."""
+        if now_s < self.due_s:
+            return None
+        self.due_s = now_s + self._retry_s
+        self._turn += 1
+        return self._others[self._turn % len(self._others)]
+
+    def go_on(self, now_s: float) -> None:
+        """An answer brought something, and there is more: ask the same peer again."""
+        self.due_s = now_s
+        self._turn -= 1
+
+
 class Probe:
     """What a validator without memory must learn before it votes or proposes. `nonce` is of this life alone.
 

@@ -23,12 +23,13 @@ from nodes.dagbft.messages import (
     StateReply,
     StateRequest,
     Synchronize,
+    TailRequest,
     Vote,
 )
 from nodes.dagbft.primary.answers import Answers
 from nodes.dagbft.primary.ballot import VoteLog
 from nodes.dagbft.primary.blocks import Blocks
-from nodes.dagbft.primary.catchup import Catchup, Probe
+from nodes.dagbft.primary.catchup import Catchup, Probe, Tail
 from nodes.dagbft.primary.coin import Coin
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.delivery import Delivery
@@ -87,6 +88,7 @@ class PrimaryCore:
         self._answers = Answers(self.archive, config.most_answers)
         self._delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._catchup = Catchup(me, n, config.retry_s, config.sync_after)
+        self._tail = Tail(me, n, config.retry_s, now_s)
         self._probe: Probe | None = None
         self._floor = 0
         self._replaying = False
@@ -107,7 +109,7 @@ class PrimaryCore:
             self._deliver(certificate, now_s)
         self._replaying = False
         if headers:
-            self.proposer.resume(headers)
+            self.proposer.resume(headers, now_s)
         wiped = not (genesis or votes or headers or self.consensus.dag.layers)
         if quiet is None and (wiped or self.archive.wiped()):
             self._probe = Probe(self.roster.committee, self.config.retry_s, now_s)
@@ -139,6 +141,8 @@ class PrimaryCore:
                     self.effects.send.append((peer, reply))
             case StateRequest(index):
                 self.effects.send += [(peer, reply) for reply in self._answers.state(peer, index, now_s)]
+            case TailRequest(round):
+                self.effects.send += [(peer, reply) for reply in self._answers.tail(peer, round, now_s)]
             case StateReply():
                 self._on_state(peer, message, now_s)
             case _:
@@ -175,7 +179,10 @@ class PrimaryCore:
         """When to call `tick` if nothing happens before."""
         if self._probe is not None:
             return self._probe.due_s
-        return min(self.proposer.due_s(), self._certificates.next_s, self._batches.next_s, self._catchup.due_s)
+        return min(
+            self.proposer.due_s(), self.proposer.again_s, self._certificates.next_s, self._batches.next_s,
+            self._catchup.due_s, self._tail.due_s,
+        )  # fmt: skip
 
     def payload_of(self, slot: Slot) -> tuple[Name, ...]:
         """The batches of a certified block."""
@@ -240,8 +247,11 @@ class PrimaryCore:
             mine = [each for each in reply.yours if each.author == self.me and each.round == reply.voted]
             mine = [each for each in mine if not check_header(each, self.roster, self._verifier)]
             self._probe.answer(peer, newest, reply.voted, mine)
+        before = self.pace.round
         for certificate in reply.certificates:
             self._on_certificate(peer, certificate, now_s)
+        if self.pace.round > before and self._catchup.seen > self.pace.round:
+            self._tail.go_on(now_s)
 
     def _end_probe(self, now_s: float) -> None:
         """Take part again, where enough is known of what a former life did."""
@@ -252,7 +262,7 @@ class PrimaryCore:
         self.effects.persist.append(wiped_record(self.votes.quiet))
         if mine is not None and mine.round > self.blocks.floor:
             self.effects.persist.append(header_record(mine))
-            self.proposer.resume([mine])
+            self.proposer.resume([mine], now_s)
 
     def _is_sound(self, certificate: Certificate) -> bool:
         return not check_certificate(certificate, self.roster, self._verifier)
@@ -283,8 +293,10 @@ class PrimaryCore:
                     self._batches.want(name, (one.author,), now_s)
             if one.author == self.me:
                 self.proposer.certified(one)
-            if self.pace.note_block(one.round, now_s) and not self._replaying:
-                self.effects.advanced.append(one.round)
+            if self.pace.note_block(one.round, now_s):
+                self._tail.advanced(now_s)
+                if not self._replaying:
+                    self.effects.advanced.append(one.round)
             for event in events:
                 self._on_event(event)
             self.voting.arrived(one.digest, now_s)
@@ -349,6 +361,9 @@ class PrimaryCore:
                 self._certificates.ask_newest(self._probe.nonce, self.effects)
             return
         self.proposer.propose(now_s)
+        self.proposer.remind(now_s)
+        if (peer := self._tail.ask(now_s)) is not None:
+            self.effects.send.append((peer, TailRequest(self.pace.round)))
         if asked := self._catchup.ask(self.consensus.commits, now_s):
             self.effects.send.append((asked[0], StateRequest(asked[1])))
         self._certificates.send(now_s, self.effects)

@@ -28,6 +28,7 @@ from nodes.dagbft.messages import (
     StateReply,
     StateRequest,
     Subscribe,
+    TailRequest,
     Vote,
 )
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
@@ -65,7 +66,7 @@ class Primary(Node):
         self._durable = Durable(store)
         self._mesh = Mesh(
             context, identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
-            accepts=(Header, Vote, Certificate, CertRequest, CertReply, StateRequest, StateReply),
+            accepts=(Header, Vote, Certificate, CertRequest, CertReply, StateRequest, StateReply, TailRequest),
         )  # fmt: skip
         self._local = LocalServer(
             context, self._on_local, service="primary", port=PRIMARY_LOCAL_PORT,

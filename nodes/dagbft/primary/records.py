@@ -96,9 +96,9 @@ class Archive:
             assert isinstance(header, Header)
             yield header
 
-    def certificates(self) -> Iterator[Certificate]:
-        """All, in the order (round, author), in which parents come first."""
-        for _, data in self._disk.items("certificate"):
+    def certificates(self, first: int = 0) -> Iterator[Certificate]:
+        """Those of round `first` and above, in the order (round, author), in which parents come first."""
+        for _, data in self._disk.items("certificate", slot_key(first, 0)):
             yield _certificate(data)
 
     def certificate(self, digest: bytes) -> Certificate | None:

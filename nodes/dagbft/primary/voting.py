@@ -46,8 +46,9 @@ class Voting:
         core = self._core
         if reason := self._refusal(peer, header):
             core.reject(reason, peer)
-        elif (header.round, header.author) in self.parked:
-            core.reject("parked", peer)
+        elif (parked := self.parked.get((header.round, header.author))) is not None:
+            if parked.id != header.id:
+                core.reject("parked", peer)
         else:
             self._vote(header, now_s)
 
@@ -98,8 +99,10 @@ class Voting:
 
     def _park(self, header: Header, parents: list[bytes], batches: list[Name], now_s: float) -> None:
         core, author = self._core, header.author
-        if self.parked.count(author) >= core.config.most_parked:
-            return core.reject("parked", author)
+        if self.parked.count(author) >= core.config.most_parked:  # the newest is of most use; older ones may come again
+            core.reject("parked", author)
+            if not self.parked.drop_oldest(author, header.round):
+                return None
         lacks = self.parked.lacks(author)
         if lacks and lacks + len(parents) + len(batches) > core.config.most_lacking:
             return core.reject("lacking", author)
