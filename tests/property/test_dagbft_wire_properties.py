@@ -46,7 +46,8 @@ def many(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]
 
 
 headers = st.builds(
-    Header, u32, u16, u64, many(st.tuples(digests, u16)), many(digests), u16, digests, text, signatures
+    Header, u32, u16, u64, many(st.tuples(digests, u16)), many(digests), u16, digests, text,
+    st.integers(0, 2), st.binary(min_size=8, max_size=8), signatures,
 )  # fmt: skip
 certificates = st.builds(Certificate, headers, many(st.tuples(u16, signatures)))
 results = many(st.tuples(st.binary(min_size=16, max_size=16), digests))

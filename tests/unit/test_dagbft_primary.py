@@ -59,10 +59,15 @@ class Stage:
         values = {
             "epoch": 0, "author": author, "round": round, "payload": (), "parents": tuple(parents),
             "shard": self.roster.committee.shard(author, round), "summary": NO_KEYS, "coin_share": b"",
-            "signature": bytes(64),
+            "mode": self.mode(author, round, parents), "run": bytes(8), "signature": bytes(64),
         }  # fmt: skip
         header = Header(**(values | given))
         return replace(header, signature=self.seals[author % 4].sign(header.id))
+
+    def mode(self, author: int, round: int, parents: list[bytes]) -> int:
+        """As the core works it out, where it holds the parents."""
+        known = all(self.core.blocks.get(parent) is not None for parent in parents)
+        return (self.core.mode_of(author, round, parents) or 0) if known else 0
 
     def certificate(self, header: Header, voters=(1, 2, 3)) -> Certificate:
         digest = vote_digest(header.id, header.round, header.author)

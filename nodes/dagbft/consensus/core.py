@@ -21,11 +21,6 @@ from nodes.dagbft.consensus.support_gated import GatedEarlyRule, GatedOrder
 PROTOCOLS: dict[str, type[Asynchronous] | type[Bullshark]] = {"asynchronous": Asynchronous, "psync": Bullshark}
 ORDERS = ("causal", "support-gated")
 
-# Rounds below the last leader that the DAG keeps at least. How a late block votes is read from its past; where that has
-# been collected it has no vote here, though it has one where it came in time. With 4 or 6 rounds kept, and validators
-# late by more than that, asynchronous runs forked in 7 of 3,300 random views; with 10 or 16 in none of 4,000.
-LEAST_KEPT = 24
-
 
 class Commit(NamedTuple):
     """A leader was committed: the blocks that it orders, in their order. `number` counts from 0."""
@@ -48,7 +43,7 @@ class Rules:
     order: str = "causal"
     look_back: int = 50  # rounds below the leader before, that a leader may still order; causal order only
     early: bool = True
-    keep: int = 50  # rounds below the last leader that stay in the DAG; never fewer than look_back + 8 or LEAST_KEPT
+    keep: int = 50  # rounds below the last leader that stay in the DAG; never fewer than look_back + 8
     least_parents: int | None = None  # None: a quorum
 
     def __post_init__(self) -> None:
@@ -79,7 +74,7 @@ class Consensus:
         self.check = SelfCheck(committee)
         self.commits = 0
         self.told = 0  # events that have come out
-        self._keep = max(rules.keep, rules.look_back + 8, LEAST_KEPT)
+        self._keep = max(rules.keep, rules.look_back + 8)
 
     def add(self, block: Block) -> list[Event]:
         """Take a block whose ancestors are in. The same block again changes nothing. Raises dag.Refused."""

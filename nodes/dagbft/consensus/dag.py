@@ -17,6 +17,9 @@ from nodes.dagbft.consensus.committee import Committee
 Slot = tuple[int, int]  # (round, author)
 
 
+NONE, STEADY, FALLBACK = range(3)  # how a block votes (asynchronous.py)
+
+
 class Block(NamedTuple):
     """A certified header: `parents` are the authors, as a mask, whose blocks of the round before it references."""
 
@@ -24,6 +27,7 @@ class Block(NamedTuple):
     author: int
     parents: int
     digest: bytes = b""  # of the header, where there is one: tells two blocks of one slot apart
+    mode: int | None = None  # how it votes, as its header says and its voters have checked; None: read from its past
 
     @property
     def slot(self) -> Slot:
@@ -142,6 +146,15 @@ class Dag:
     def reaches(self, slot: Slot, round: int, author: int) -> bool:
         """Whether the block (round, author) is in the past of a held block."""
         return bool(self.seen(slot, round) >> author & 1)
+
+    def has_in_past(self, block: Block, round: int, author: int) -> bool:
+        """Whether (round, author) is in the past of a block whose parents are held; itself it need not be."""
+        below = block.round - 1
+        if round >= below:
+            return round == below and bool(block.parents >> author & 1)
+        if block.parents >> block.author & 1 and self.reaches((below, block.author), round, author):
+            return True
+        return any(self.reaches((below, parent), round, author) for parent in members(block.parents))
 
     def ordered(self, round: int, author: int) -> bool:
         """Whether the block has been emitted in a batch."""

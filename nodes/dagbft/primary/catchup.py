@@ -15,8 +15,6 @@ answer counts only with the nonce of the present life.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.messages import Header
 from nodes.dagbft.primary.ballot import Quiet
@@ -122,11 +120,12 @@ class Probe:
         self._answers: dict[int, tuple[int, int]] = {}  # by peer: round of its newest block, and of its vote for mine
         self._mine: dict[int, Header] = {}  # own headers that peers voted for, by round
 
-    def answer(self, peer: int, newest: int, voted: int, mine: Iterable[Header]) -> None:
+    def answer(self, peer: int, newest: int, voted: int, mine: Header | None) -> None:
         """A peer holds a block of round `newest`, and voted for my header of round `voted`."""
         if peer not in self._answers:
             self._answers[peer] = newest, voted
-            self._mine.update((header.round, header) for header in mine)
+            if mine is not None:
+                self._mine[mine.round] = mine
 
     def learnt(self, now_s: float) -> tuple[Quiet, Header | None] | None:
         """What must not be done, and an own header that must be sent again; None while the answers are too few."""

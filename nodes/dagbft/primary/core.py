@@ -7,11 +7,12 @@ them. Whatever comes from a peer is taken in, parked within bounds, or counted i
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
-from nodes.dagbft.consensus.dag import Slot
+from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_header, check_vote
 from nodes.dagbft.messages import (
     Certificate,
@@ -41,7 +42,7 @@ from nodes.dagbft.primary.records import Archive, certificate_records, commit_re
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
 from nodes.dagbft.primary.voting import Voting
 from nodes.dagbft.store import Disk
-from nodes.dagbft.wire import decode
+from nodes.dagbft.wire import decode, encode
 
 
 class Signer(Protocol):
@@ -133,8 +134,9 @@ class PrimaryCore:
                 self._on_reply(peer, message, now_s)
             case CertRequest((), nonce):
                 for reply in self._answers.certificates(peer, self._newest(), 1, now_s):
-                    mine = [self.voting.latest[peer]] if peer in self.voting.latest else []
-                    told = replace(reply, nonce=nonce, voted=self.votes.newest(peer), yours=tuple(mine))
+                    theirs = self.voting.latest.get(peer)
+                    voted, yours = self.votes.newest(peer), b"" if theirs is None else encode(theirs)
+                    told = replace(reply, nonce=nonce, voted=voted, yours=yours)
                     self.effects.send.append((peer, told))
             case CertRequest(digests):
                 for reply in self._answers.certificates(peer, self._find(digests), 1 + len(digests), now_s):
@@ -188,6 +190,11 @@ class PrimaryCore:
         """The batches of a certified block."""
         certificate = self.certificate_at(slot)
         return certificate.header.payload if certificate is not None else ()
+
+    def mode_of(self, author: int, round: int, parents: Sequence[bytes]) -> int | None:
+        """How a block of this author with these parents, all held, votes; None where its past has been collected."""
+        mask = self.blocks.parents(round, tuple(parents)) or 0
+        return self.consensus.rule.mode_for(Block(round, author, mask))
 
     def certificate_at(self, slot: Slot) -> Certificate | None:
         return self.blocks.at(slot) or self.archive.at(slot)
@@ -244,14 +251,22 @@ class PrimaryCore:
     def _on_reply(self, peer: int, reply: CertReply, now_s: float) -> None:
         if self._probe is not None and reply.nonce == self._probe.nonce:
             newest = max((each.round for each in reply.certificates if self._is_sound(each)), default=0)
-            mine = [each for each in reply.yours if each.author == self.me and each.round == reply.voted]
-            mine = [each for each in mine if not check_header(each, self.roster, self._verifier)]
-            self._probe.answer(peer, newest, reply.voted, mine)
+            self._probe.answer(peer, newest, reply.voted, self._own_header(reply))
         before = self.pace.round
         for certificate in reply.certificates:
             self._on_certificate(peer, certificate, now_s)
         if self.pace.round > before and self._catchup.seen > self.pace.round:
             self._tail.go_on(now_s)
+
+    def _own_header(self, reply: CertReply) -> Header | None:
+        """The own header that a peer says it has voted for."""
+        try:
+            mine = decode(reply.yours) if reply.yours else None
+        except ValueError:
+            return None
+        if not isinstance(mine, Header) or mine.author != self.me or mine.round != reply.voted:
+            return None
+        return None if check_header(mine, self.roster, self._verifier) else mine
 
     def _end_probe(self, now_s: float) -> None:
         """Take part again, where enough is known of what a former life did."""

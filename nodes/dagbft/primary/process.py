@@ -16,7 +16,7 @@ from emulator.node import Node, NodeContext
 from nodes.dagbft.consensus.dag import members
 from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable
-from nodes.dagbft.identity import Identity, Roster, Verifier
+from nodes.dagbft.identity import Identity, Roster, Verifier, run_id
 from nodes.dagbft.messages import (
     Certificate,
     CertReply,
@@ -73,7 +73,8 @@ class Primary(Node):
             accepts=(OurBatch, OthersBatch, Subscribe),
         )  # fmt: skip
         self._verifier = Verifier()
-        roster = Roster.of(context.seed, names, workers=config.workers)
+        run = run_id(context.store.parent.parent.name)
+        roster = Roster.of(context.seed, names, workers=config.workers, run=run)
         now_s = context.now()
         self._core = self.stand_in(PrimaryCore(
             me, roster, identity, self._verifier, config.core(context.seed, len(names)),

@@ -71,6 +71,8 @@ class Proposer:
             for author in range(core.roster.committee.n)
             if (certificate := core.blocks.at((round - 1, author))) is not None
         )
+        mode = core.mode_of(core.me, round, parents)
+        assert mode is not None  # rounds that are proposed for are far above the floor
         unsigned = Header(
             epoch=core.roster.epoch,
             author=core.me,
@@ -80,6 +82,8 @@ class Proposer:
             shard=shard,
             summary=core.payload.summary(payload),
             coin_share=self._coin.share(round) if self._coin is not None else b"",
+            mode=mode,
+            run=core.roster.run,
             signature=bytes(64),
         )
         return replace_signature(unsigned, self._signer.sign(unsigned.id))

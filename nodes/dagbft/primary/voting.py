@@ -1,7 +1,8 @@
 """Headers of others: whether they are sound, what they wait for, and the vote on them.
 
 Invariant: a header is voted for only when all its parents and all its batches, of the workers that it names, are held,
-and only the first one of each (round, author). The record of a vote is among the effects that carry it.
+and its mode is the one that follows from its past; and only the first one of each (round, author). The record of a vote
+is among the effects that carry it.
 """
 
 from __future__ import annotations
@@ -90,6 +91,12 @@ class Voting:
                 return core.reject("parents", author)
             if core.payload.summary(header.payload) != header.summary:
                 return core.reject("summary", author)
+            mode = core.mode_of(author, round, header.parents)
+            if mode is None:
+                core.counts["modes unknown"] += 1
+                return None
+            if mode != header.mode:
+                return core.reject("mode", author)
             core.votes.enter((round, author), header.id)
             core.effects.persist.append(vote_record(round, author, header.id))
             self.latest[author] = header

@@ -145,7 +145,7 @@ class Simulation:
             authors[digest] = certificate.author
         for digest, certificate in certificates.items():
             parents = sum(1 << authors[parent] for parent in certificate.header.parents)
-            block = Block(certificate.round, certificate.author, parents, digest)
+            block = Block(certificate.round, certificate.author, parents, digest, certificate.header.mode)
             if found.setdefault(block.slot, block) != block:
                 raise AssertionError(f"two certificates for {block.slot}")
         return [found[slot] for slot in sorted(found)]
