@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
+import pytest
+from dagbft_rows import ASYNC, Row
+
+from emulator.errors import DataError
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit, Rules
@@ -78,3 +82,39 @@ def test_modes_that_are_read_from_what_is_kept_fork():
     """M1: what was done before, and is done still with blocks that say no mode."""
     rules = Rules(keep=58)
     assert any(one != other for one, other in (views(attack, rules, certified=False) for attack in range(61, 125, 8)))
+
+
+def hiding(until: int) -> Row:
+    """Whole primaries: 2 hides from 1, and shows its chain in the end (r1, with voting, fetching and storage)."""
+    row = Row(4, {2: "hide"}, replace(ASYNC, rules=Rules(look_back=20, keep=30)), load_hz=0)
+    row.start()
+    row.liar(2).until = until
+    while row.primary(0).proposer.round < until + 24 and row.run.clock.now_s < 60:
+        row.go(0.5)
+    return row
+
+
+@pytest.mark.parametrize("until", [33, 37, 45, 53])
+def test_a_liar_that_hides_its_chain_forks_nobody(until):
+    row = hiding(until)
+    row.verdict()
+    assert row.liar(2).lies > until
+    assert row.height() > until / 3
+    for number in row.honest:  # F5: everybody comes back, whatever floors its certificates were stored at
+        before = row.run.log(number)
+        row.run.crash(number)
+        row.run.restart(number)
+        assert row.primary(number).archive.floor(row.primary(number).logged - 1) > 0
+        row.go(1)
+        assert row.run.log(number).startswith(before)
+    row.go(3).verdict()
+
+
+def test_a_store_whose_commits_are_not_those_of_its_certificates_is_refused():
+    row = hiding(5)
+    row.run.crash(0)
+    table = row.run.validators[0]._disks[-1]._tables["commit"]
+    last = max(table)
+    table[last] = table[last][:-10] + table[last][-20:-10]  # another block in place of the last
+    with pytest.raises(DataError, match="another commit"):
+        row.run.restart(0)

@@ -6,6 +6,7 @@ in whatever order these came. Where `check.wrong` is not 0 this, or a rule of ea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -88,6 +89,25 @@ class Consensus:
             events += self._promise(self.early.on_round(block.round))
         self.told += len(events)
         return events
+
+    def floor_after(self, commit: Commit) -> int:
+        """The floor of the DAG after a commit, though others may have followed at once."""
+        return max(commit.leader[0] - self._keep, 0)
+
+    def resume(self, commits: Sequence[Commit], floor: int) -> None:
+        """Begin where a former life stood after these commits, all from number 0 on, when its floor was this.
+
+        Blocks above the floor are then to be added; what they commit comes after these commits.
+        """
+        blocks = [slot for commit in commits for slot in commit.blocks]
+        last = commits[-1].leader[0]
+        self.dag.resume(floor, blocks)
+        self.rule.last = last
+        self.order.resume(last)
+        self.check.resume(blocks)
+        if self.early is not None:
+            self.early.resume(blocks)
+        self.commits = self.told = len(commits)
 
     def coin(self, wave: int, author: int) -> list[Event]:
         """The coin of a wave: who its fallback leader is. Needed before the first block of the next wave."""

@@ -9,6 +9,7 @@ parents' pasts, moved up by one field, with its parents in field 0; a path is a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -128,6 +129,13 @@ class Dag:
         if self.floor:
             past &= (1 << (round - 1 - self.floor) * self._n) - 1
         return past
+
+    def resume(self, floor: int, ordered: Iterable[Slot]) -> None:
+        """Begin with a floor: rounds up to it are gone, and these blocks above it have been emitted."""
+        self.floor = floor
+        for round, author in ordered:
+            if round > floor:
+                self.layers.setdefault(round, Layer(self._n)).ordered |= 1 << author
 
     def holds(self, round: int, author: int) -> bool:
         layer = self.layers.get(round)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from emulator.errors import DataError
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_header, check_vote
@@ -47,6 +48,15 @@ from nodes.dagbft.wire import decode, encode
 
 class Signer(Protocol):
     def sign(self, digest: bytes) -> bytes: ...
+
+
+COMPARED = 8  # commits at the end of the log that a restart works out again
+
+
+def _complete(certificates: Sequence[Certificate], floor: int) -> bool:
+    """Whether those above a floor have all their parents."""
+    held = {certificate.digest for certificate in certificates}
+    return all(held.issuperset(each.header.parents) for each in certificates if each.round > floor)
 
 
 class PrimaryCore:
@@ -93,6 +103,7 @@ class PrimaryCore:
         self._probe: Probe | None = None
         self._floor = 0
         self._replaying = False
+        self._log: list[Commit] = []  # of former lives, while they are replayed
         self._recover(genesis, now_s)
 
     def _recover(self, genesis: bool, now_s: float) -> None:
@@ -102,13 +113,22 @@ class PrimaryCore:
             self.votes.enter(slot, header_id)
         if (quiet := self.archive.quiet()) is not None:
             self.votes.quiet = quiet
-        self.logged = sum(1 for _ in self.archive.commits())
+        self._log = list(self.archive.commits())
+        self.logged = len(self._log)
         self._replaying = True
         for header in headers:
             self.payload.carried(header.payload)
-        for certificate in self.archive.certificates():
-            self._deliver(certificate, now_s)
+        certificates = self._resume()
+        for certificate in certificates:
+            if certificate.round >= self.blocks.floor and not self.blocks.knows(certificate.digest):
+                self._deliver(certificate, now_s)
+        if self.consensus.commits < self.logged:
+            raise DataError(
+                f"the store has {self.logged} commits, of which its certificates give {self.consensus.commits}; "
+                "expected all. Restore it from a copy, or delete the folder"
+            )
         self._replaying = False
+        self._log = []
         if headers:
             self.proposer.resume(headers, now_s)
         wiped = not (genesis or votes or headers or self.consensus.dag.layers)
@@ -118,6 +138,29 @@ class PrimaryCore:
         # Own batches that were never ordered: the workers know them.
         self.effects.workers += [(worker, Synchronize((), ())) for worker in range(self.roster.workers)]
         self._settle(now_s)
+
+    def _resume(self) -> list[Certificate]:
+        """Begin where the log of commits ends, but for some commits that are worked out again from the certificates
+        that are to be delivered, and compared. Blocks of earlier commits are executed as the log has them.
+        """
+        for number in (self.logged - COMPARED - 1, self.logged - 1):
+            commits = self._log[: max(number + 1, 0)]
+            floor = self.archive.floor(number) if commits else 0
+            certificates = list(self.archive.certificates(floor))
+            if _complete(certificates, floor):
+                break
+        if not commits:
+            return certificates
+        self.consensus.resume(commits, floor)
+        self._floor = floor
+        for commit in commits:
+            for slot in commit.blocks:
+                self.effects.blocks.append(Block(*slot, 0))
+                if slot[1] == self.me:
+                    self.payload.ordered(self.payload_of(slot))
+            self.effects.found.append(commit)
+            self._delivery.put(commit)
+        return certificates
 
     # What goes in
 
@@ -325,8 +368,13 @@ class PrimaryCore:
                 if author == self.me:
                     self.proposer.ordered(round)
             if event.number < self.logged:
+                if event != self._log[event.number]:
+                    raise DataError(
+                        f"the store has another commit {event.number} than its certificates give: "
+                        f"{self._log[event.number]}; expected {event}. Restore it from a copy, or delete the folder"
+                    )
                 return
-            self.effects.persist.append(commit_record(event))
+            self.effects.persist.append(commit_record(event, self.consensus.floor_after(event)))
         if not self._replaying:
             self.effects.events.append(event)
 

@@ -2,7 +2,8 @@
 
 Tables: `vote` (round, author) -> header id; `header` round -> own header; `certificate` (round, author) -> certificate,
 of all rounds, which is what late validators are served from; `digest` certificate digest -> (round, author); `commit`
-number -> kind, leader and blocks; `life`: where the disk was lost, what this validator must not do (`ballot.Quiet`).
+number -> kind, floor of the DAG, leader and blocks; `life`: where the disk was lost, what must not be done since
+(`ballot.Quiet`).
 """
 
 from __future__ import annotations
@@ -57,13 +58,15 @@ def wiped_record(quiet: Quiet | None) -> Record:
     return Record("life", _LIFE, quiet.others.to_bytes(8, "big") + quiet.own.to_bytes(8, "big") + trusted)
 
 
-def commit_record(commit: Commit) -> Record:
+def commit_record(commit: Commit, floor: int) -> Record:
+    """A commit with the floor of the DAG after it."""
     slots = b"".join(slot_key(*slot) for slot in (commit.leader, *commit.blocks))
-    return Record("commit", commit.number.to_bytes(8, "big"), bytes((_KINDS.index(commit.kind),)) + slots)
+    kind = bytes((_KINDS.index(commit.kind),))
+    return Record("commit", commit.number.to_bytes(8, "big"), kind + floor.to_bytes(8, "big") + slots)
 
 
 def _commit(key: bytes, value: bytes) -> Commit:
-    slots = [slot_of(value[at : at + 10]) for at in range(1, len(value), 10)]
+    slots = [slot_of(value[at : at + 10]) for at in range(9, len(value), 10)]
     return Commit(int.from_bytes(key, "big"), slots[0], _KINDS[value[0]], tuple(slots[1:]))
 
 
@@ -113,6 +116,12 @@ class Archive:
         """From number `first` on."""
         for key, value in self._disk.items("commit", first.to_bytes(8, "big")):
             yield _commit(key, value)
+
+    def floor(self, number: int) -> int:
+        """That of the DAG after a commit."""
+        value = self._disk.get("commit", number.to_bytes(8, "big"))
+        assert value is not None
+        return int.from_bytes(value[1:9], "big")
 
 
 def _certificate(data: bytes) -> Certificate:
