@@ -165,15 +165,10 @@ class CertRequest:
 @_message(5, MOST_REPLY_BYTES)
 @dataclass(frozen=True, slots=True)
 class CertReply:
-    """Certificates that were asked for; as many as the limits allow, and several replies to one request.
-
-    To a validator without memory it also says what the sender has voted for of the asker's own headers.
-    """
+    """Certificates that were asked for; as many as the limits allow, and several replies to one request."""
 
     certificates: Certificates
     nonce: Annotated[U64, "of the request"] = 0
-    voted: Annotated[U64, "the highest round in which I voted for a header of yours"] = 0
-    yours: Annotated[bytes, Text(MOST_HEADER_BYTES), "that header as a message, where I still have it"] = b""
 
 
 @_message(6, 20)

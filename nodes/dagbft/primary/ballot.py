@@ -36,32 +36,19 @@ class Ballot:
         return Certificate(self.header, tuple(sorted(self.votes.items())))
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """What a validator must not do because a former life, of which it has no memory, may have done it otherwise."""
-
-    others: int = 0  # vote for headers of others in rounds up to this one, but for those of `trusted`
-    own: int = 0  # make a header in rounds up to this one
-    trusted: frozenset[int] = frozenset()  # authors that are taken to be correct: they make one header a round
-
-    def bans_vote(self, round: int, author: int) -> bool:
-        return round <= self.others and author not in self.trusted
-
-
 class VoteLog:
-    """What this validator has voted for."""
+    """What this validator has voted for.
+
+    For rounds up to `quiet` it never votes and makes no header: a former life, of which it has no memory, may have.
+    """
 
     def __init__(self) -> None:
-        self.quiet = Quiet()
+        self.quiet = 0
         self._votes: dict[Slot, bytes] = {}
 
     def find(self, slot: Slot) -> bytes | None:
         """The header id that was voted for."""
         return self._votes.get(slot)
-
-    def newest(self, author: int) -> int:
-        """The highest round in which a header of an author was voted for; 0: none that is remembered."""
-        return max((slot[0] for slot in self._votes if slot[1] == author), default=0)
 
     def enter(self, slot: Slot, header_id: bytes) -> None:
         if self._votes.setdefault(slot, header_id) != header_id:

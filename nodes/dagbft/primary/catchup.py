@@ -4,10 +4,9 @@ A validator far behind asks one peer after another for what was committed since 
 of which proves itself. A validator whose disk was wiped does not know what it has voted for and proposed. It asks all
 for the newest block they hold. Whatever it proposed or voted for in round r rested on q blocks of round r-1; q answers
 come from at least one correct author of these, so the highest answer M is r-1 or more, and it stays quiet up to round
-M + 1. Where f others stay silent there are q - 1 answers only, and without this validator no round can pass. After a
-while it then takes those that answered for correct: it may vote again for what they propose, since a correct author has
-one header a round, and it sends again the own header that they have voted for. Two headers of its own cannot both be
-certified: one that none of the q - 1 has voted for lacks votes for ever.
+M + 1. Fewer answers are never enough: of q - 1, all those that an earlier header shares with them can be of liars. So a
+validator without memory counts as one of the f faulty ones until it has caught up: with f others silent at the same
+time it asks on, and the committee stands until one of these is back.
 
 Invariant: that this validator has lost its memory is on disk before it asks, and what it has learnt before it acts; an
 answer counts only with the nonce of the present life.
@@ -15,12 +14,7 @@ answer counts only with the nonce of the present life.
 
 from __future__ import annotations
 
-from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.messages import Header
-from nodes.dagbft.primary.ballot import Quiet
 from nodes.dagbft.primary.pace import NEVER
-
-PATIENCE = 10  # retries for which a validator without memory waits for q answers
 
 
 class Catchup:
@@ -105,37 +99,24 @@ class Tail:
 
 
 class Probe:
-    """What a validator without memory must learn before it votes or proposes. `nonce` is of this life alone.
+    """What a validator without memory must learn before it votes or proposes. `nonce` is of this life alone."""
 
-    Answers of q others are enough, whoever lies. After `patience_s` those of q - 1 others are, so that a committee of
-    which f are silent goes on: then the silent ones are taken for the faulty ones, and those that answered for correct.
-    """
-
-    def __init__(self, committee: Committee, retry_s: float, now_s: float) -> None:
+    def __init__(self, quorum: int, retry_s: float, now_s: float) -> None:
         self.nonce = 1 + int(now_s * 1e6)
         self.due_s = 0.0
-        self._quorum = committee.quorum
+        self._quorum = quorum
         self._retry_s = retry_s
-        self._patient_until_s = now_s + PATIENCE * retry_s
-        self._answers: dict[int, tuple[int, int]] = {}  # by peer: round of its newest block, and of its vote for mine
-        self._mine: dict[int, Header] = {}  # own headers that peers voted for, by round
+        self._answers: dict[int, int] = {}  # by peer: the round of its newest block
 
-    def answer(self, peer: int, newest: int, voted: int, mine: Header | None) -> None:
-        """A peer holds a block of round `newest`, and voted for my header of round `voted`."""
-        if peer not in self._answers:
-            self._answers[peer] = newest, voted
-            if mine is not None:
-                self._mine[mine.round] = mine
+    def answer(self, peer: int, newest: int) -> None:
+        """A peer holds a block of round `newest`."""
+        self._answers.setdefault(peer, newest)
 
-    def learnt(self, now_s: float) -> tuple[Quiet, Header | None] | None:
-        """What must not be done, and an own header that must be sent again; None while the answers are too few."""
-        if len(self._answers) < self._quorum - (now_s >= self._patient_until_s):
+    def learnt(self) -> int | None:
+        """The round up to which to be quiet; None while the answers are too few."""
+        if len(self._answers) < self._quorum:
             return None
-        quiet = max(newest for newest, _ in self._answers.values()) + 1
-        if len(self._answers) >= self._quorum:
-            return Quiet(quiet, quiet), None
-        voted = max(max(voted for _, voted in self._answers.values()), quiet - 1)
-        return Quiet(quiet, voted, frozenset(self._answers)), self._mine.get(voted)
+        return max(self._answers.values()) + 1
 
     def ask(self, now_s: float) -> bool:
         """Whether to ask everybody now."""

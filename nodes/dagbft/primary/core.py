@@ -14,7 +14,7 @@ from typing import Protocol
 from emulator.errors import DataError
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
-from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_header, check_vote
+from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_vote
 from nodes.dagbft.messages import (
     Certificate,
     CertReply,
@@ -39,11 +39,11 @@ from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.pace import Pace
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.proposer import Proposer
-from nodes.dagbft.primary.records import Archive, certificate_records, commit_record, header_record, wiped_record
+from nodes.dagbft.primary.records import Archive, certificate_records, commit_record, wiped_record
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
 from nodes.dagbft.primary.voting import Voting
 from nodes.dagbft.store import Disk
-from nodes.dagbft.wire import decode, encode
+from nodes.dagbft.wire import decode
 
 
 class Signer(Protocol):
@@ -133,7 +133,7 @@ class PrimaryCore:
             self.proposer.resume(headers, now_s)
         wiped = not (genesis or votes or headers or self.consensus.dag.layers)
         if quiet is None and (wiped or self.archive.wiped()):
-            self._probe = Probe(self.roster.committee, self.config.retry_s, now_s)
+            self._probe = Probe(self.roster.committee.quorum, self.config.retry_s, now_s)
             self.effects.persist.append(wiped_record(None))
         # Own batches that were never ordered: the workers know them.
         self.effects.workers += [(worker, Synchronize((), ())) for worker in range(self.roster.workers)]
@@ -177,10 +177,7 @@ class PrimaryCore:
                 self._on_reply(peer, message, now_s)
             case CertRequest((), nonce):
                 for reply in self._answers.certificates(peer, self._newest(), 1, now_s):
-                    theirs = self.voting.latest.get(peer)
-                    voted, yours = self.votes.newest(peer), b"" if theirs is None else encode(theirs)
-                    told = replace(reply, nonce=nonce, voted=voted, yours=yours)
-                    self.effects.send.append((peer, told))
+                    self.effects.send.append((peer, replace(reply, nonce=nonce)))
             case CertRequest(digests):
                 for reply in self._answers.certificates(peer, self._find(digests), 1 + len(digests), now_s):
                     self.effects.send.append((peer, reply))
@@ -254,7 +251,7 @@ class PrimaryCore:
     def may_propose(self) -> bool:
         """Whether a header of the next round would be of use, and cannot be a second one."""
         round = self.pace.round + 1
-        return self._probe is None and round > self.votes.quiet.own and round >= self._catchup.seen
+        return self._probe is None and round > self.votes.quiet and round >= self._catchup.seen
 
     def _on_vote(self, peer: int, vote: Vote, now_s: float) -> None:
         ballot = self.proposer.ballots.get(vote.round)
@@ -294,33 +291,20 @@ class PrimaryCore:
     def _on_reply(self, peer: int, reply: CertReply, now_s: float) -> None:
         if self._probe is not None and reply.nonce == self._probe.nonce:
             newest = max((each.round for each in reply.certificates if self._is_sound(each)), default=0)
-            self._probe.answer(peer, newest, reply.voted, self._own_header(reply))
+            self._probe.answer(peer, newest)
         before = self.pace.round
         for certificate in reply.certificates:
             self._on_certificate(peer, certificate, now_s)
         if self.pace.round > before and self._catchup.seen > self.pace.round:
             self._tail.go_on(now_s)
 
-    def _own_header(self, reply: CertReply) -> Header | None:
-        """The own header that a peer says it has voted for."""
-        try:
-            mine = decode(reply.yours) if reply.yours else None
-        except ValueError:
-            return None
-        if not isinstance(mine, Header) or mine.author != self.me or mine.round != reply.voted:
-            return None
-        return None if check_header(mine, self.roster, self._verifier) else mine
-
-    def _end_probe(self, now_s: float) -> None:
+    def _end_probe(self) -> None:
         """Take part again, where enough is known of what a former life did."""
-        if self._probe is None or (learnt := self._probe.learnt(now_s)) is None:
+        if self._probe is None or (quiet := self._probe.learnt()) is None:
             return
         self._probe = None
-        self.votes.quiet, mine = learnt
-        self.effects.persist.append(wiped_record(self.votes.quiet))
-        if mine is not None and mine.round > self.blocks.floor:
-            self.effects.persist.append(header_record(mine))
-            self.proposer.resume([mine], now_s)
+        self.votes.quiet = quiet
+        self.effects.persist.append(wiped_record(quiet))
 
     def _is_sound(self, certificate: Certificate) -> bool:
         return not check_certificate(certificate, self.roster, self._verifier)
@@ -418,7 +402,7 @@ class PrimaryCore:
         if (blocked := self._delivery.blocked) is not None:
             for name in self.payload.missing(self.payload_of(blocked)):
                 self._batches.want(name, (blocked[1],), now_s)
-        self._end_probe(now_s)
+        self._end_probe()
         if self._probe is not None:
             if self._probe.ask(now_s):
                 self._certificates.ask_newest(self._probe.nonce, self.effects)

@@ -2,8 +2,7 @@
 
 Tables: `vote` (round, author) -> header id; `header` round -> own header; `certificate` (round, author) -> certificate,
 of all rounds, which is what late validators are served from; `digest` certificate digest -> (round, author); `commit`
-number -> kind, floor of the DAG, leader and blocks; `life`: where the disk was lost, what must not be done since
-(`ballot.Quiet`).
+number -> kind, floor of the DAG, leader and blocks; `life`: where the disk was lost, the round up to which to be quiet.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from collections.abc import Iterator
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.messages import Certificate, Header
-from nodes.dagbft.primary.ballot import Quiet
 from nodes.dagbft.store import Disk, Record
 from nodes.dagbft.wire import decode, encode
 
@@ -50,12 +48,9 @@ def certificate_records(certificate: Certificate) -> list[Record]:
 _LIFE = b"quiet"
 
 
-def wiped_record(quiet: Quiet | None) -> Record:
-    """This validator has lost its memory; None: and does not know yet how long it must be quiet."""
-    if quiet is None:
-        return Record("life", _LIFE, b"")
-    trusted = b"".join(author.to_bytes(2, "big") for author in sorted(quiet.trusted))
-    return Record("life", _LIFE, quiet.others.to_bytes(8, "big") + quiet.own.to_bytes(8, "big") + trusted)
+def wiped_record(quiet: int | None) -> Record:
+    """This validator has lost its memory; None: and does not know yet up to which round it must be quiet."""
+    return Record("life", _LIFE, b"" if quiet is None else quiet.to_bytes(8, "big"))
 
 
 def commit_record(commit: Commit, floor: int) -> Record:
@@ -84,13 +79,10 @@ class Archive:
         """Whether this validator has lost its memory before."""
         return self._disk.get("life", _LIFE) is not None
 
-    def quiet(self) -> Quiet | None:
-        """What it has learnt since about how long it must be quiet; None where nothing yet."""
+    def quiet(self) -> int | None:
+        """Up to which round it must be quiet since, where it has learnt that."""
         data = self._disk.get("life", _LIFE)
-        if not data:
-            return None
-        trusted = frozenset(int.from_bytes(data[at : at + 2], "big") for at in range(16, len(data), 2))
-        return Quiet(int.from_bytes(data[:8], "big"), int.from_bytes(data[8:16], "big"), trusted)
+        return int.from_bytes(data, "big") if data else None
 
     def headers(self) -> Iterator[Header]:
         """Own headers, rounds ascending."""

@@ -34,7 +34,6 @@ class Voting:
         batches: SynchronizeRequests,
     ) -> None:
         self.parked: Parking[bytes | Name, Header] = Parking()
-        self.latest: dict[int, Header] = {}  # by author: the header that was voted for last
         self._core = core
         self._signer = signer
         self._verifier = verifier
@@ -79,7 +78,7 @@ class Voting:
         voted = core.votes.find((round, author))
         if voted is not None and voted != header.id:
             return core.reject("equivocation", author)
-        if core.probing or (voted is None and core.votes.quiet.bans_vote(round, author)):
+        if core.probing or (voted is None and round <= core.votes.quiet):
             core.counts["quiet"] += 1
             return None
         if voted is None:
@@ -99,7 +98,6 @@ class Voting:
                 return core.reject("mode", author)
             core.votes.enter((round, author), header.id)
             core.effects.persist.append(vote_record(round, author, header.id))
-            self.latest[author] = header
         signature = self._signer.sign(vote_digest(header.id, round, author))
         core.effects.send.append((author, Vote(header.id, round, author, core.me, signature)))
         return None
