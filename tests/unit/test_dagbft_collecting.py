@@ -96,6 +96,11 @@ def hiding(until: int) -> Row:
 
 @pytest.mark.parametrize("until", [33, 37, 45, 53])
 def test_a_liar_that_hides_its_chain_forks_nobody(until):
+    """Whole primaries bear a hider, and each of them restarts afterwards.
+
+    No evidence for the fix of F1: nobody has seen it red without the fix. The evidence is r1, above: DAGs whose order
+    forks where they name no modes, and does not where they do.
+    """
     row = hiding(until)
     row.verdict()
     assert row.liar(2).lies > until
