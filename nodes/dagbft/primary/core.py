@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from emulator.errors import DataError
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_vote
@@ -40,6 +39,7 @@ from nodes.dagbft.primary.pace import Pace
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.proposer import Proposer
 from nodes.dagbft.primary.records import Archive, certificate_records, commit_record, wiped_record
+from nodes.dagbft.primary.recovery import compare, compare_count, where_to_begin
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
 from nodes.dagbft.primary.voting import Voting
 from nodes.dagbft.store import Disk
@@ -48,15 +48,6 @@ from nodes.dagbft.wire import decode
 
 class Signer(Protocol):
     def sign(self, digest: bytes) -> bytes: ...
-
-
-COMPARED = 8  # commits at the end of the log that a restart works out again
-
-
-def _complete(certificates: Sequence[Certificate], floor: int) -> bool:
-    """Whether those above a floor have all their parents."""
-    held = {certificate.digest for certificate in certificates}
-    return all(held.issuperset(each.header.parents) for each in certificates if each.round > floor)
 
 
 class PrimaryCore:
@@ -122,11 +113,7 @@ class PrimaryCore:
         for certificate in certificates:
             if certificate.round >= self.blocks.floor and not self.blocks.knows(certificate.digest):
                 self._deliver(certificate, now_s)
-        if self.consensus.commits < self.logged:
-            raise DataError(
-                f"the store has {self.logged} commits, of which its certificates give {self.consensus.commits}; "
-                "expected all. Restore it from a copy, or delete the folder"
-            )
+        compare_count(self.consensus.commits, self.logged)
         self._replaying = False
         self._log = []
         if headers:
@@ -143,12 +130,7 @@ class PrimaryCore:
         """Begin where the log of commits ends, but for some commits that are worked out again from the certificates
         that are to be delivered, and compared. Blocks of earlier commits are executed as the log has them.
         """
-        for number in (self.logged - COMPARED - 1, self.logged - 1):
-            commits = self._log[: max(number + 1, 0)]
-            floor = self.archive.floor(number) if commits else 0
-            certificates = list(self.archive.certificates(floor))
-            if _complete(certificates, floor):
-                break
+        commits, floor, certificates = where_to_begin(self.archive, self._log)
         if not commits:
             return certificates
         self.consensus.resume(commits, floor)
@@ -352,11 +334,7 @@ class PrimaryCore:
                 if author == self.me:
                     self.proposer.ordered(round)
             if event.number < self.logged:
-                if event != self._log[event.number]:
-                    raise DataError(
-                        f"the store has another commit {event.number} than its certificates give: "
-                        f"{self._log[event.number]}; expected {event}. Restore it from a copy, or delete the folder"
-                    )
+                compare(event, self._log)
                 return
             self.effects.persist.append(commit_record(event, self.consensus.floor_after(event)))
         if not self._replaying:
