@@ -30,6 +30,7 @@ from nodes.dagbft.messages import (
     SubmitTx,
     Subscribe,
     Synchronize,
+    TailRequest,
     Vote,
 )
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT, WORKER_LOCAL_PORT, WORKER_PORT
@@ -54,6 +55,7 @@ _SUMMARIES: dict[type[Any], str] = {
     CertReply: "Reply of {certificates} certificates",
     StateRequest: "Request for the state of commit {index}",
     StateReply: "State of commit {index}, part {part} of {parts}",
+    TailRequest: "Request for all certificates above round {round}",
     Batch: "Batch of {body}",
     BatchAck: "Batch {digest} is stored",
     BatchRequest: "Request for {digests} batches",

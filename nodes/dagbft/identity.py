@@ -17,7 +17,7 @@ from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.messages import SIGNATURE_BYTES, Certificate, Header, Vote
+from nodes.dagbft.messages import RUN_BYTES, SIGNATURE_BYTES, Certificate, Header, Vote, digest_of
 
 PUBLIC_BYTES = 32
 REMEMBERED = 1 << 14  # verified signatures: at n = 50 those of some eight rounds
@@ -92,6 +92,7 @@ class Roster:
     epoch: int
     publics: tuple[bytes, ...]
     workers: int = 1
+    run: bytes = bytes(RUN_BYTES)  # tells the messages of a run from those of another one with the same keys
     committee: Committee = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,19 +103,28 @@ class Roster:
         object.__setattr__(self, "committee", Committee(len(self.publics)))
 
     @classmethod
-    def of(cls, seed: int, names: Sequence[str], *, epoch: int = 0, workers: int = 1) -> Roster:
+    def of(
+        cls, seed: int, names: Sequence[str], *, epoch: int = 0, workers: int = 1, run: bytes = bytes(RUN_BYTES)
+    ) -> Roster:
         """The roster of named validators in runs of this seed."""
-        return cls(epoch, tuple(Identity.of(seed, name).public for name in names), workers)
+        return cls(epoch, tuple(Identity.of(seed, name).public for name in names), workers, run)
+
+
+def run_id(name: str) -> bytes:
+    """What tells a run from others: of the name of its folder."""
+    return digest_of("dagbft run", name.encode())[:RUN_BYTES]
 
 
 def check_header(header: Header, roster: Roster, verifier: Verifier) -> str:
-    """Why a header is refused: epoch, author, round, shard, worker, payload, parents, signature; "" where it is not.
+    """Why a header is refused: a word for the first of its fields that is wrong; "" where none is.
 
     What depends on state is for the receiver: the window of rounds, and whether the parents are what they should be.
     """
     committee = roster.committee
     if header.epoch != roster.epoch:
         return "epoch"
+    if header.run != roster.run:
+        return "run"
     if header.author >= committee.n:
         return "author"
     if header.round < 1:

@@ -21,7 +21,9 @@ from emulator.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, T
 DIGEST_BYTES = 32
 SIGNATURE_BYTES = 64
 TRANSACTION_ID_BYTES = 16
+RUN_BYTES = 8
 MOST_VALIDATORS = 1024
+MOST_HEADER_BYTES = 80_000
 MOST_PAYLOAD = 1024  # batches that a header may name
 MOST_DIGESTS = 1024  # that one request may ask for
 MOST_SHARE_BYTES = 256  # of a coin
@@ -68,11 +70,11 @@ def batch_digest(body: bytes) -> bytes:
 
 
 def vote_digest(header_id: bytes, round: int, author: int) -> bytes:
-    """What a voter signs, and by what a certificate is named."""
+    """What a voter signs, and by what a certificate is named. The id covers the run."""
     return digest_of("dagbft vote", header_id + round.to_bytes(8, "big") + author.to_bytes(2, "big"))
 
 
-@_message(1, 80_000)
+@_message(1, MOST_HEADER_BYTES)
 @dataclass(frozen=True)  # no slots: `id` is worked out once and kept
 class Header:
     """What an author proposes for a round. `signature` signs `id`."""
@@ -91,6 +93,8 @@ class Header:
     shard: Annotated[U16, "that this header is in charge of"]
     summary: Annotated[Digest, "of the keys that the payload may write"]
     coin_share: Annotated[bytes, Text(MOST_SHARE_BYTES), "empty where none is due"]
+    mode: Annotated[int, Unsigned(1, most=2), "how it votes for leaders: 0 none, 1 steady, 2 fallback"]
+    run: Annotated[bytes, Octets(RUN_BYTES), "that it is made for: a certificate of another run is none in this one"]
     signature: Signature
 
     @cached_property
@@ -149,9 +153,13 @@ Certificates = Annotated[tuple[Certificate, ...], Many(Nested(Certificate), MOST
 @_message(4, 40_000)
 @dataclass(frozen=True, slots=True)
 class CertRequest:
-    """Send me the certificates of these digests."""
+    """Send me the certificates of these digests; where there are none, the newest that you hold.
+
+    A validator that has lost its memory asks with a `nonce` of its present life, which the answers repeat.
+    """
 
     digests: Digests
+    nonce: Annotated[U64, "0 where digests are asked for"] = 0
 
 
 @_message(5, MOST_REPLY_BYTES)
@@ -160,6 +168,7 @@ class CertReply:
     """Certificates that were asked for; as many as the limits allow, and several replies to one request."""
 
     certificates: Certificates
+    nonce: Annotated[U64, "of the request"] = 0
 
 
 @_message(6, 20)
@@ -180,6 +189,14 @@ class StateReply:
     part: U16
     parts: U16
     body: Annotated[bytes, Text(MOST_PART_BYTES)]
+
+
+@_message(8, 20)
+@dataclass(frozen=True, slots=True)
+class TailRequest:
+    """Send me all certificates of rounds above this one, the lowest first: I do not get on."""
+
+    round: U64
 
 
 @_message(16, MOST_BATCH_BYTES + 100)
@@ -297,7 +314,7 @@ class FinalReply:
 
 
 Message = (
-    Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply
+    Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply | TailRequest
     | Batch | BatchAck | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup
     | SubmitTx | Subscribe | SpecReply | FinalReply
 )  # fmt: skip

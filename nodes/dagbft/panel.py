@@ -223,7 +223,9 @@ class DagBftPanel(Panel):
         checked = ok + wrong
         rows.append(["early results wrong", f"{wrong:,} of {checked:,} compared" if checked else "none compared yet"])
         if self._breaches:
-            rows.append(["BREACH", f"{self._breaches:,} validators saw early results come out wrong and stopped"])
+            rows.append(
+                ["BREACH", f"{self._breaches:,} validators saw early results come out wrong and answer no more early"]
+            )
         return rows
 
     def _speed(self, t_s: float) -> str:

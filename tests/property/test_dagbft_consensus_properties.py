@@ -17,12 +17,12 @@ from nodes.dagbft.consensus.asynchronous import Asynchronous
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed
 from nodes.dagbft.consensus.compare import Reference
-from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Consensus, Rules
+from nodes.dagbft.consensus.core import ORDERS, PROTOCOLS, Commit, Consensus, Rules
 from nodes.dagbft.consensus.dag import Refused, members
 from nodes.dagbft.consensus.early import Early, EarlyRule
 from nodes.dagbft.consensus.generate import CREEPING, HARSH, RETURNING, SPARSE, WEATHERS, random_dag, random_view
 from nodes.dagbft.consensus.ordering import CausalOrder
-from nodes.dagbft.consensus.run_file import commit_log, feed
+from nodes.dagbft.consensus.run_file import commit_log, feed, with_modes
 
 SEEDS = st.integers(0, 2**32)
 SIZES = st.sampled_from([4, 4, 5, 7, 8, 10])
@@ -206,3 +206,25 @@ def test_switching_off_a_safety_clause_is_found_out(clause, protocol, monkeypatc
         if judge(4, 22, weather, seed, rules_of, views=4)[2]:
             return
     pytest.fail(f"{BOUND} DAGs without {clause}, and nothing wrong was seen")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(WEATHERS), st.sampled_from(list(PROTOCOLS)), st.sampled_from(ORDERS))
+def test_a_life_that_begins_at_any_commit_goes_on_as_the_former_one_did(seed, weather, protocol, order):
+    """F5: with the log of commits up to there, and the floor that was stored with the last of them."""
+    committee, random = Committee(4), Random(seed)
+    rules = Rules(protocol, Hashed(4, seed), order=order, look_back=2, keep=10)
+    blocks = with_modes(random_dag(committee, 50, weather, random), committee, rules, SeededCoin(committee, seed))
+    validator, events = feed(blocks, committee, rules, SeededCoin(committee, seed))
+    commits = [event for event in events if isinstance(event, Commit)]
+    for count in range(1, len(commits), 5):
+        floor = validator.floor_after(commits[count - 1])
+        again, coin, found = Consensus(committee, rules), SeededCoin(committee, seed), []
+        again.resume(commits[:count], floor)
+        for block in blocks:
+            if block.round > again.dag.floor:
+                found += again.add(block)
+                if protocol == "asynchronous" and (value := coin.reveal(block)):
+                    found += again.coin(*value)
+        assert [event for event in found if isinstance(event, Commit)] == commits[count:]
+        assert again.check.wrong == 0

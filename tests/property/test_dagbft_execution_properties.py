@@ -69,6 +69,22 @@ def test_what_is_told_early_comes_true(n, seed, weather, mix, protocol, look_bac
         assert counts.early_ok <= counts.early
 
 
+F2 = {  # by seed: what was told early and was wrong, while the overlay dropped keys behind gamma transactions
+    601: (7, 0, "asynchronous", 4, Mix(beta=0.0, gamma=0.1, chained=0.5, keys=2)),
+    620: (7, 0, "psync", 50, Mix(beta=0.3, gamma=0.1, chained=0.5, keys=1)),
+    622: (7, 4, "asynchronous", 50, Mix(beta=0.0, gamma=0.1, chained=0.5, keys=4)),
+    755: (4, 1, "asynchronous", 4, Mix(beta=0.0, gamma=0.15, chained=0.5, keys=2)),
+}
+
+
+@pytest.mark.parametrize("seed", F2)
+def test_unmet_dependencies_behind_gamma_transactions(seed):
+    n, weather, protocol, look_back, mix = F2[seed]
+    rules = Rules(protocol, Hashed(n, seed), look_back=look_back)
+    for ledger in judge(n, seed, WEATHERS[weather], mix, rules, views=2):
+        assert ledger.counts.early_wrong == 0
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from([4, 7]), SEEDS, st.sampled_from(WEATHERS), MIXES, st.sampled_from([2, 3, 50]))
 def test_outcomes_are_those_of_a_plain_execution_and_the_same_everywhere(n, seed, weather, mix, look_back):

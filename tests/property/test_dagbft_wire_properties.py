@@ -30,6 +30,7 @@ from nodes.dagbft.messages import (
     SubmitTx,
     Subscribe,
     Synchronize,
+    TailRequest,
     Vote,
 )
 from nodes.dagbft.wire import decode, encode, join_transactions, split_transactions
@@ -45,7 +46,8 @@ def many(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]
 
 
 headers = st.builds(
-    Header, u32, u16, u64, many(st.tuples(digests, u16)), many(digests), u16, digests, text, signatures
+    Header, u32, u16, u64, many(st.tuples(digests, u16)), many(digests), u16, digests, text,
+    st.integers(0, 2), st.binary(min_size=8, max_size=8), signatures,
 )  # fmt: skip
 certificates = st.builds(Certificate, headers, many(st.tuples(u16, signatures)))
 results = many(st.tuples(st.binary(min_size=16, max_size=16), digests))
@@ -53,9 +55,10 @@ STRATEGIES: dict[type[Any], st.SearchStrategy[Any]] = {
     Header: headers,
     Vote: st.builds(Vote, digests, u64, u16, u16, signatures),
     Certificate: certificates,
-    CertRequest: st.builds(CertRequest, many(digests)),
-    CertReply: st.builds(CertReply, many(certificates)),
+    CertRequest: st.builds(CertRequest, many(digests), u64),
+    CertReply: st.builds(CertReply, many(certificates), u64),
     StateRequest: st.builds(StateRequest, u64),
+    TailRequest: st.builds(TailRequest, u64),
     StateReply: st.builds(StateReply, u64, digests, u16, u16, text),
     Batch: st.builds(Batch, text),
     BatchAck: st.builds(BatchAck, digests),

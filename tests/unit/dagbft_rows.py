@@ -76,11 +76,11 @@ class Row:
 
     def _turn(self, behaviour: str):
         def make(core: PrimaryCore) -> PrimaryCore:
-            coin = deepcopy(core._coin) if behaviour == "twins" else None
+            coin = deepcopy(core._coin) if behaviour in ("twins", "wiped-twice") else None
 
             def again() -> PrimaryCore:
                 return PrimaryCore(
-                    core.me, core.roster, core._signer, core._verifier, core.config, coin, MemoryDisk(), 0.0
+                    core.me, core.roster, core._signer, core._verifier, core.config, deepcopy(coin), MemoryDisk(), 0.0
                 )
 
             return turn(behaviour, core, again, delay_s=self.delay_s, swap_s=2.0)

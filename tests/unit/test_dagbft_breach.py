@@ -1,4 +1,4 @@
-"""A breach is told, written down, and ends the validator, as any error in driving a core does."""
+"""A breach of early finality is told and written down, and stops early answers; an error in driving a core ends it."""
 
 from __future__ import annotations
 
@@ -17,41 +17,51 @@ from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.driver import Driver
 from nodes.dagbft.execution.ledger import Ledger
-from nodes.dagbft.primary.breach import FILE, look_for_breach
+from nodes.dagbft.primary.breach import FILE, BreachWatch
 
 
-def look(places: int, results: int, store: Path, told: list[str]) -> None:
+def look(places: int, results: int, store: Path, told: list[str]) -> Ledger:
     """With so many wrong places and results; `told` gets the events."""
     context: Any = SimpleNamespace(store=store, emit=lambda kind, text: told.append(f"{kind}: {text}"))
     consensus = Consensus(Committee(4))
     for author in range(4):
         consensus.add(Block(1, author, 0))
     ledger = Ledger(consensus.committee, 0)
+    watch = BreachWatch(context, consensus, ledger)
     consensus.check.wrong, ledger.counts.early_wrong = places, results
-    look_for_breach(context, consensus, ledger)
+    watch.look()
+    watch.look()
+    return ledger
 
 
 def test_nothing_happens_while_all_comes_true(tmp_path: Path) -> None:
     told: list[str] = []
-    look(0, 0, tmp_path, told)
+    ledger = look(0, 0, tmp_path, told)
     assert told == []
+    assert ledger.answers_early
     assert not (tmp_path / FILE).exists()
 
 
 @pytest.mark.parametrize(("places", "results"), [(1, 0), (0, 3)])
-def test_a_breach_is_told_and_the_dag_is_kept(tmp_path: Path, places: int, results: int) -> None:
+def test_a_breach_is_told_once_the_dag_is_kept_and_the_validator_goes_on(
+    tmp_path: Path, places: int, results: int
+) -> None:
     told: list[str] = []
-    with pytest.raises(EmulationError, match=f"{places} early places and {results} early results did not come true"):
-        look(places, results, tmp_path, told)
+    ledger = look(places, results, tmp_path, told)
     assert [text.partition(":")[0] for text in told] == ["breach"]
+    assert f"{places} early places and {results} early results did not come true" in told[0]
+    assert not ledger.answers_early
     document = json.loads((tmp_path / FILE).read_text())
     assert (document["n"], document["floor"]) == (4, 0)
+    assert (document["places_wrong"], document["early_wrong"]) == (places, results)
     assert document["blocks"] == [[1, author, []] for author in range(4)]
+    assert not look(0, 0, tmp_path, []).answers_early  # nor in the next life
 
 
 def test_a_store_that_cannot_be_written_is_a_breach_too(tmp_path: Path) -> None:
-    with pytest.raises(EmulationError, match="could not be written"):
-        look(1, 0, tmp_path / "gone", [])
+    told: list[str] = []
+    assert not look(1, 0, tmp_path / "gone", told).answers_early
+    assert "could not be written" in told[0]
 
 
 class Core:

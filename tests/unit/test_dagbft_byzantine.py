@@ -151,3 +151,12 @@ def test_a_slow_validator(behaviour, fallback):  # B4: just under the timeout, a
     assert row.liar(2).lies > 0
     ordered = {slot for commit in row.run.validators[0].history.commits() for slot in commit.blocks}
     assert any(author == 2 for _, author in ordered) or fallback
+
+
+@pytest.mark.parametrize("behaviour", ["hide", "lost-vote", "wiped-twice"])
+@pytest.mark.parametrize("config", [ASYNC, PSYNC], ids=["async", "psync"])
+def test_validators_that_hide_lose_votes_or_forget(behaviour, config):  # F1, F3, F4
+    row = Row(4, {3: behaviour}, config).start().go(10)
+    row.verdict()
+    assert row.liar(3).lies > 50
+    assert row.height() > 15

@@ -58,10 +58,15 @@ class Stage:
         values = {
             "epoch": 0, "author": author, "round": round, "payload": (), "parents": tuple(parents),
             "shard": self.roster.committee.shard(author, round), "summary": NO_KEYS, "coin_share": b"",
-            "signature": bytes(64),
+            "mode": self.mode(author, round, parents), "run": bytes(8), "signature": bytes(64),
         }  # fmt: skip
         header = Header(**(values | given))
         return replace(header, signature=self.seals[author % 4].sign(header.id))
+
+    def mode(self, author: int, round: int, parents: list[bytes]) -> int:
+        """As the core works it out, where it holds the parents."""
+        known = all(self.core.blocks.get(parent) is not None for parent in parents)
+        return (self.core.mode_of(author, round, parents) or 0) if known else 0
 
     def certificate(self, header: Header, voters=(1, 2, 3)) -> Certificate:
         digest = vote_digest(header.id, header.round, header.author)
@@ -264,8 +269,9 @@ def test_a_restart_sends_the_open_header_again_byte_for_byte():
     assert [record.table for record in stage.effects.persist] == ["header"]
     stage.core = stage.begin(genesis=False)
     assert [message for _, message in stage.out() if isinstance(message, Header)] == sent
-    stage.core.tick(5.0)
-    assert not [message for _, message in stage.out() if isinstance(message, Header)]
+    stage.core.tick(5.0)  # and again to whoever has not voted, and never another one
+    again = [(to, message) for to, message in stage.out() if isinstance(message, Header)]
+    assert again == [(peer, sent[0]) for peer in (1, 2, 3)]
 
 
 def test_own_batches_of_a_lost_block_go_into_a_later_header():
@@ -290,12 +296,18 @@ def test_a_validator_without_memory_is_quiet_until_its_old_rounds_have_passed():
     newest = stage.rounds[5][0]
     stage.disk = MemoryDisk()
     stage.core = stage.begin(genesis=False)
-    assert stage.out() == [(ALL, CertRequest(()))]
+    ((to, probe),) = stage.out()
+    assert (to, probe.digests) == (ALL, ())
+    assert [record.table for record in stage.effects.persist] == ["life"]  # before anything else
     assert stage.votes(1, stage.header(1, 6)) == []
     for peer in (1, 2):
-        stage.say(peer, CertReply((newest,)))
+        stage.say(peer, CertReply((newest,), probe.nonce))
+    stage.say(3, CertReply((), probe.nonce + 1))  # to a former life
     assert stage.core.votes.quiet == 0
-    stage.say(3, CertReply(()))
+    stage.say(3, CertReply((), probe.nonce))
+    assert stage.core.votes.quiet == 6
+    stage.core = stage.begin(genesis=False)  # F4: an ordinary restart forgets nothing
+    assert not stage.core.probing
     assert stage.core.votes.quiet == 6
     for round in range(1, 6):
         for certificate in stage.rounds[round]:
@@ -307,3 +319,16 @@ def test_a_validator_without_memory_is_quiet_until_its_old_rounds_have_passed():
     stage.core.tick(100.0)
     assert [message.round for _, message in stage.out() if isinstance(message, Header)] == [7]
     assert len(stage.votes(1, stage.header(1, 7))) == 1
+
+
+def test_a_validator_without_memory_that_crashes_before_it_has_answers_asks_again():  # F4
+    stage = Stage()
+    stage.play(5)
+    stage.disk = MemoryDisk()
+    stage.core = stage.begin(genesis=False)
+    stage.out()
+    stage.say(1, CertReply((stage.rounds[1][0],)))
+    stage.now_s = 1.0
+    stage.core = stage.begin(genesis=False)  # with a certificate on its disk
+    assert stage.core.probing
+    assert [message.nonce for _, message in stage.out() if isinstance(message, CertRequest)] == [1_000_001]

@@ -39,7 +39,8 @@ def header(row: Row, round: int = 0, author: int = 3, **changes) -> Header:
     parents = tuple(sorted(each.digest for each in held if each is not None))
     empty = primary.payload.summary(())
     shard = row.run.roster.committee.shard(author, round)
-    plain = Header(0, author, round, (), parents, shard, empty, b"", bytes(64))
+    mode = primary.mode_of(author, round, parents) or 0
+    plain = Header(0, author, round, (), parents, shard, empty, b"", mode, bytes(8), bytes(64))
     return signed(row, replace(plain, **changes))
 
 

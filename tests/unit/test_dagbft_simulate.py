@@ -164,6 +164,68 @@ def test_a_wiped_validator_does_not_contradict_itself():  # A5
     assert max(run.validators[2].history.made) >= run.validators[0].primary.proposer.round - 2
 
 
+@pytest.mark.parametrize("config", [QUICK, PSYNC], ids=["async", "psync"])
+@pytest.mark.parametrize("after_s", [0.05, 0.13, 0.4, 2.0])
+def test_a_wiped_validator_that_restarts_once_more_does_not_contradict_itself(config, after_s):  # A5, F4
+    run = simulation(config=config, delay=uniform(0.03)).start()
+    said: dict[tuple[int, ...], set[bytes]] = {}
+
+    def watch(sender, receiver, message, now_s):
+        if isinstance(message, Vote):
+            said.setdefault((message.voter, message.round, message.author), set()).add(message.header_id)
+        elif isinstance(message, Header) and sender == message.author:
+            said.setdefault((message.author, message.round), set()).add(message.id)
+        return 0.0
+
+    run.network.hook = watch
+    run.run(4)
+    run.crash(2, wipe=True)
+    run.restart(2)
+    run.run(after_s)
+    run.crash(2)
+    run.restart(2)
+    primary = run.validators[2].primary
+    assert primary.probing or primary.votes.quiet > 5
+    run.run(5)
+    agree(run, wiped=(2,))
+    assert all(len(ids) == 1 for ids in said.values())
+    assert max(run.validators[2].history.made) >= run.validators[0].primary.proposer.round - 2
+
+
+@pytest.mark.parametrize("config", [QUICK, PSYNC], ids=["async", "psync"])
+@pytest.mark.parametrize("at_s", [3.0, 3.02, 3.05, 3.08, 3.11])
+def test_a_wiped_validator_says_nothing_while_f_others_are_silent(config, at_s):  # A5, F4
+    """It is one more than f: what q - 1 others hold does not say what it has voted for. It goes on with the first of
+    the others that is back, in the same life or in another.
+    """
+    run = simulation(config=config, delay=uniform(0.03)).start(0).run(at_s)
+    said: list[Vote | Header] = []
+
+    def watch(sender, receiver, message, now_s):
+        if sender == 2 and isinstance(message, Vote | Header):
+            said.append(message)
+        return 0.0
+
+    run.crash(2, wipe=True)
+    run.run(1)
+    run.network.hook = watch
+    run.restart(2)
+    run.run(config.retry_s * 10 + 12)
+    run.crash(2)
+    run.restart(2)
+    run.run(config.retry_s * 10 + 12)
+    assert run.validators[2].primary.probing
+    assert said == []
+    before = heights(run)[1]
+    run.validators[0].start()
+    run.network.up(0)
+    run.run(12)
+    agree(run, wiped=(2,))
+    assert said
+    assert heights(run)[1] > before + 2
+    assert heights(run)[0] >= heights(run)[1] - 3
+
+
 def test_rolling_restarts():  # A6
     run = simulation(delay=uniform(0.04)).start()
     for step in range(8):

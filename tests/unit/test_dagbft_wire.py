@@ -31,6 +31,7 @@ from nodes.dagbft.messages import (
     SubmitTx,
     Subscribe,
     Synchronize,
+    TailRequest,
     Vote,
     batch_digest,
     vote_digest,
@@ -39,22 +40,24 @@ from nodes.dagbft.wire import decode, encode, join_transactions, split_transacti
 
 A, B, C = (bytes([letter]) * 32 for letter in (0xAA, 0xBB, 0xCC))
 SIGNED = bytes([0x5E]) * 64
-HEADER = Header(1, 2, 3, ((A, 0), (B, 4)), (B, C), 4, C, b"coin", SIGNED)
+HEADER = Header(1, 2, 3, ((A, 0), (B, 4)), (B, C), 4, C, b"coin", 2, bytes(range(8)), SIGNED)
 CERTIFICATE = Certificate(HEADER, ((0, SIGNED), (3, SIGNED)))
 HEADER_HEX = (
     "00000001" "0002" "0000000000000003"  # epoch, author, round
     "0002" + "aa" * 32 + "0000" + "bb" * 32 + "0004"  # payload
     "0002" + "bb" * 32 + "cc" * 32  # parents
-    + "0004" + "cc" * 32 + "00000004" + b"coin".hex() + "5e" * 64  # shard, summary, share, signature
+    + "0004" + "cc" * 32 + "00000004" + b"coin".hex()  # shard, summary, share
+    + "02" "0001020304050607" + "5e" * 64  # mode, run, signature
 )  # fmt: skip
 GOLDEN: list[tuple[Message, str]] = [
     (HEADER, "01" + HEADER_HEX),
     (Vote(A, 3, 2, 1, SIGNED), "02" + "aa" * 32 + "0000000000000003" "0002" "0001" + "5e" * 64),
     (CERTIFICATE, "03" + HEADER_HEX + "0002" "0000" + "5e" * 64 + "0003" + "5e" * 64),
-    (CertRequest((A, B)), "04" "0002" + "aa" * 32 + "bb" * 32),
-    (CertReply((CERTIFICATE,)), "05" "0001" + HEADER_HEX + "0002" "0000" + "5e" * 64 + "0003" + "5e" * 64),
+    (CertRequest((A, B)), "04" "0002" + "aa" * 32 + "bb" * 32 + "00" * 8),
+    (CertReply((CERTIFICATE,)), "05" "0001" + HEADER_HEX + "0002" "0000" + "5e" * 64 + "0003" + "5e" * 64 + "00" * 8),
     (StateRequest(258), "06" "0000000000000102"),
     (StateReply(1, A, 2, 3, b"xy"), "07" "0000000000000001" + "aa" * 32 + "0002" "0003" "00000002" "7879"),
+    (TailRequest(258), "08" "0000000000000102"),
     (Batch(b"xy"), "10" "00000002" "7879"),
     (BatchAck(A), "11" + "aa" * 32),
     (BatchRequest((A,)), "12" "0001" + "aa" * 32),
@@ -100,6 +103,7 @@ def test_headers_are_named_by_all_their_fields_but_the_signature() -> None:
     changes = [
         {"epoch": 9}, {"author": 9}, {"round": 9}, {"payload": ()}, {"payload": ((A, 1), (B, 4))}, {"parents": (C, B)},
         {"shard": 9}, {"summary": A}, {"coin_share": b""},
+        {"mode": 1}, {"run": bytes(8)},
     ]  # fmt: skip
     ids = {replace(HEADER, **change).id for change in changes} | {HEADER.id}  # type: ignore[arg-type]
     assert len(ids) == len(changes) + 1

@@ -60,11 +60,23 @@ def test_a_batch_is_sealed_when_it_is_full_or_old_enough():
     effects = stage.out()
     assert effects.send == [(ALL, Batch(body_of(b"a" * 40, b"b" * 60)))]
     assert [record.table for record in effects.persist] == ["batch"]
-    stage.core.on_transaction(b"c", 1.0)
-    stage.core.tick(1.05)
+    stage.core.on_transaction(b"c", 0.5)
+    stage.core.tick(0.55)
     assert not stage.out()
-    stage.core.tick(1.1)
+    stage.core.tick(0.6)
     assert stage.out().send == [(ALL, Batch(body_of(b"c")))]
+
+
+def test_a_batch_is_sent_again_to_those_that_have_not_acknowledged_it():  # F3
+    stage = Stage()
+    stage.core.on_transaction(b"a" * 100, 0.0)
+    assert [to for to, _ in stage.out().send] == [ALL]
+    body = body_of(b"a" * 100)
+    stage.core.on_message(2, BatchAck(batch_digest(body)), 0.5)
+    assert stage.core.next_deadline_s() == pytest.approx(1.0)
+    stage.core.tick(1.0)
+    assert stage.out().send == [(1, Batch(body)), (3, Batch(body))]
+    stage.core.on_message(1, BatchAck(batch_digest(body)), 1.5)  # a quorum: the third fetches it when it needs it
     assert stage.core.next_deadline_s() == float("inf")
 
 

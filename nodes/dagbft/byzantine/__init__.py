@@ -12,7 +12,9 @@ from typing import cast
 
 from nodes.dagbft.byzantine.flood import Flooder
 from nodes.dagbft.byzantine.headers import BadCoin, Equivocator, Shunner, WrongShard, WrongSummary, WrongWorker
+from nodes.dagbft.byzantine.hide import Hider
 from nodes.dagbft.byzantine.liar import Liar
+from nodes.dagbft.byzantine.memory import TwiceWiped, VoteLoser
 from nodes.dagbft.byzantine.silence import BatchWithholder, CertificateWithholder, Silent, SilentLeader, Slow
 from nodes.dagbft.byzantine.votes import DoubleVoter, Twins
 from nodes.dagbft.primary.core import PrimaryCore
@@ -31,10 +33,12 @@ _PRIMARIES: dict[str, Callable[[PrimaryCore], Liar]] = {
     "silent": Silent,
     "silent-leader": SilentLeader,
     "withhold-certificates": CertificateWithholder,
+    "hide": Hider,
+    "lost-vote": VoteLoser,
     "flood": lambda core: Flooder(core, Random(f"flood/{core.me}")),
 }
 _WORKERS = ("withhold-batches",)
-BEHAVIOURS = ("honest", *_PRIMARIES, "twins", "slow", "slow-leader", *_WORKERS)
+BEHAVIOURS = ("honest", *_PRIMARIES, "twins", "wiped-twice", "slow", "slow-leader", *_WORKERS)
 
 
 def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.8, swap_s: float = 5.0) -> PrimaryCore:
@@ -46,6 +50,8 @@ def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.
         return core
     if behaviour == "twins":
         liar: Liar = Twins(core, again(), swap_s)
+    elif behaviour == "wiped-twice":
+        liar = TwiceWiped(core, again, swap_s)
     elif behaviour in ("slow", "slow-leader"):
         liar = Slow(core, delay_s, leading=behaviour == "slow-leader")
     elif behaviour in _PRIMARIES:

@@ -91,6 +91,8 @@ class Flooder(Liar):
             shard=committee.shard(self.core.me, round),
             summary=bytes(DIGEST_BYTES),
             coin_share=b"",
+            mode=0,
+            run=self.core.roster.run,
             signature=bytes(64),
         )
         return replace_signature(unsigned, self.core._signer.sign(unsigned.id))

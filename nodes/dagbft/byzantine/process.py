@@ -39,16 +39,15 @@ class ByzantinePrimary(Primary):
 
     config: ByzantineSettings
 
-    async def setup(self) -> None:
-        await super().setup()
-        core, config, context = self._core, self.config, self.context
+    def stand_in(self, core: PrimaryCore) -> PrimaryCore:
+        config, context = self.config, self.context
 
         def again() -> PrimaryCore:
             coin = config.new_coin(core.roster.committee, context.seed, core.me)
             settings, now_s = config.core(context.seed, core.roster.committee.n), max(context.now(), 0.0)
             return PrimaryCore(core.me, core.roster, core._signer, self._verifier, settings, coin, MemoryDisk(), now_s)
 
-        self._core = turn(config.behaviour, core, again, delay_s=config.delay_s, swap_s=config.swap_s)
+        return turn(config.behaviour, core, again, delay_s=config.delay_s, swap_s=config.swap_s)
 
     def tally(self) -> dict[str, object]:
         """That of a primary, and how often it has lied."""

@@ -4,15 +4,21 @@ Wave w is the rounds 4w-3 to 4w. It has a steady leader in its first and in its 
 fallback leader in its first round that the coin names when the wave is over. An author votes in a wave either for the
 steady leaders or for the fallback leader; its first block of the wave decides which.
 
-Invariant: how a block votes is read from its own past alone, so all validators that hold it agree on it. An author
-whose first block of a wave is not in the past of its later one (it was away, and came back) has no vote with the later
-one. The public prototypes lack this clause, and count differently depending on which blocks they hold.
+Invariant: how a block votes, its mode, follows from its own past alone, so all validators that hold it agree on it. An
+author whose first block of a wave is not in the past of its later one (it was away, and came back) has no vote with the
+later one. The public prototypes lack this clause, and count differently depending on which blocks they hold.
+
+A mode follows from the modes of parents, and these from those of theirs: from the whole past, of which a validator has
+collected some. So the mode is a field of the header. Whoever votes for a header has worked the mode out, from the modes
+that the headers of the parents say and from four rounds of past, and gives no vote where it has collected these. A
+certificate holds f + 1 such votes of correct validators: its mode is the one that follows from its whole past, and what
+is committed is read from certified modes and from rounds above the last leader.
 """
 
 from __future__ import annotations
 
 from nodes.dagbft.consensus.committee import Schedule
-from nodes.dagbft.consensus.dag import Block, Dag, Refused, Slot, members
+from nodes.dagbft.consensus.dag import FALLBACK, NONE, STEADY, Block, Dag, Refused, Slot, members
 
 
 def wave_of(round: int) -> int:
@@ -61,37 +67,49 @@ class Asynchronous:
 
     def votes_from_own_past(self, block: Block, first: int) -> bool:
         """The mode clause: the author's first block of the wave is in the past of its later block."""
-        return self._dag.reaches(block.slot, first, block.author)
+        return self._dag.has_in_past(block, first, block.author)
 
     def add(self, block: Block) -> Slot | None:
-        """The leader that a block, new in the DAG, commits directly. Sets the block's mode."""
-        round = block.round
-        phase = round % 4
-        if phase == 1:
-            return self._open_wave(block)
-        mine, first = 1 << block.author, 4 * wave_of(round) - 3
-        for modes in (self._steady, self._fallback):
-            if modes.get(first, 0) & mine and self.votes_from_own_past(block, first):
-                modes[round] = modes.get(round, 0) | mine
-        if phase == 3 and self._steady_votes(block.parents, round - 2) >= self.direct_votes():
-            return self._new_leader(round - 2, self._schedule.author((round - 2) // 2))
-        return None
+        """The leader that a block, new in the DAG, commits directly. Notes the block's mode."""
+        mode = block.mode if block.mode is not None else self.mode_for(block)
+        if mode == STEADY:
+            self._steady[block.round] = self._steady.get(block.round, 0) | 1 << block.author
+        elif mode == FALLBACK:
+            self._fallback[block.round] = self._fallback.get(block.round, 0) | 1 << block.author
+        return self._committed_by(block)
 
-    def _open_wave(self, block: Block) -> Slot | None:
-        """A wave's first block: steady where its parents committed a leader of the wave before, else fallback."""
-        round, mine, enough, leader = block.round, 1 << block.author, self.direct_votes(), None
-        if round > 1 and round - 1 <= self._dag.floor:
-            return None  # its parents have been collected: better no vote than a wrong one
-        modes = self._steady
-        if round > 1:
-            if self._steady_votes(block.parents, round - 2) >= enough:
-                leader = self._new_leader(round - 2, self._schedule.author((round - 2) // 2))
-            elif self._fallback_votes(block.parents, round - 4) >= enough:
-                leader = self._new_leader(round - 4, self._coin[wave_of(round) - 1])
-            else:
-                modes = self._fallback
-        modes[round] = modes.get(round, 0) | mine
-        return leader
+    def mode_for(self, block: Block) -> int | None:
+        """The mode that follows from the past of a block whose parents are held; None: some of that is collected.
+
+        It need not be in the DAG, and what it says itself of its mode is not looked at.
+        """
+        round, floor = block.round, self._dag.floor
+        first = 4 * wave_of(round) - 3
+        if floor and floor >= (first if round > first else round - 4):
+            return None
+        if round > first:
+            mine = 1 << block.author
+            for mode, modes in ((STEADY, self._steady), (FALLBACK, self._fallback)):
+                if modes.get(first, 0) & mine and self.votes_from_own_past(block, first):
+                    return mode
+            return NONE
+        if round == 1:
+            return STEADY
+        enough = self.direct_votes()
+        if self._steady_votes(block.parents, round - 2) >= enough:
+            return STEADY
+        return STEADY if self._fallback_votes(block.parents, round - 4) >= enough else FALLBACK
+
+    def _committed_by(self, block: Block) -> Slot | None:
+        """The leader for which q of the block's parents vote: steady two rounds before, or a wave's fallback."""
+        round, enough = block.round, self.direct_votes()
+        if round % 2 == 0 or round < 3:
+            return None
+        if self._steady_votes(block.parents, round - 2) >= enough:
+            return self._new_leader(round - 2, self._schedule.author((round - 2) // 2))
+        if round % 4 == 1 and self._fallback_votes(block.parents, round - 4) >= enough:
+            return self._new_leader(round - 4, self._coin[wave_of(round) - 1])
+        return None
 
     def _new_leader(self, round: int, author: int) -> Slot | None:
         return (round, author) if round > self.last else None

@@ -7,7 +7,7 @@ leader has a path to it, and the walk back from any later leader finds it.
 from __future__ import annotations
 
 from nodes.dagbft.consensus.committee import Schedule
-from nodes.dagbft.consensus.dag import Block, Dag, Slot
+from nodes.dagbft.consensus.dag import NONE, Block, Dag, Slot
 
 
 class Bullshark:
@@ -22,6 +22,10 @@ class Bullshark:
     def leader(self, round: int) -> int | None:
         """The author that leads in a round; None where nobody does."""
         return self._schedule.author(round // 2 - 1) if round % 2 == 0 else None
+
+    def mode_for(self, block: Block) -> int:
+        """How a block votes: there are no modes here."""
+        return NONE
 
     def admit(self, block: Block) -> None:
         """Any block may come at any time."""

@@ -6,6 +6,7 @@ in whatever order these came. Where `check.wrong` is not 0 this, or a rule of ea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,11 +21,6 @@ from nodes.dagbft.consensus.support_gated import GatedEarlyRule, GatedOrder
 
 PROTOCOLS: dict[str, type[Asynchronous] | type[Bullshark]] = {"asynchronous": Asynchronous, "psync": Bullshark}
 ORDERS = ("causal", "support-gated")
-
-# Rounds below the last leader that the DAG keeps at least. How a late block votes is read from its past; where that has
-# been collected it has no vote here, though it has one where it came in time. With 4 or 6 rounds kept, and validators
-# late by more than that, asynchronous runs forked in 7 of 3,300 random views; with 10 or 16 in none of 4,000.
-LEAST_KEPT = 24
 
 
 class Commit(NamedTuple):
@@ -48,7 +44,7 @@ class Rules:
     order: str = "causal"
     look_back: int = 50  # rounds below the leader before, that a leader may still order; causal order only
     early: bool = True
-    keep: int = 50  # rounds below the last leader that stay in the DAG; never fewer than look_back + 8 or LEAST_KEPT
+    keep: int = 50  # rounds below the last leader that stay in the DAG; never fewer than look_back + 8
     least_parents: int | None = None  # None: a quorum
 
     def __post_init__(self) -> None:
@@ -78,7 +74,8 @@ class Consensus:
             self.early = GatedEarlyRule(self.dag, self.rule, self.order) if rules.early else None
         self.check = SelfCheck(committee)
         self.commits = 0
-        self._keep = max(rules.keep, rules.look_back + 8, LEAST_KEPT)
+        self.told = 0  # events that have come out
+        self._keep = max(rules.keep, rules.look_back + 8)
 
     def add(self, block: Block) -> list[Event]:
         """Take a block whose ancestors are in. The same block again changes nothing. Raises dag.Refused."""
@@ -90,12 +87,36 @@ class Consensus:
             events += self._commit(leader)
         if self.early is not None:
             events += self._promise(self.early.on_round(block.round))
+        self.told += len(events)
         return events
+
+    def floor_after(self, commit: Commit) -> int:
+        """The floor of the DAG after a commit, though others may have followed at once."""
+        return max(commit.leader[0] - self._keep, 0)
+
+    def resume(self, commits: Sequence[Commit], floor: int) -> None:
+        """Begin where a former life stood after these commits, all from number 0 on, when its floor was this.
+
+        Blocks above the floor are then to be added; what they commit comes after these commits.
+        """
+        blocks = [slot for commit in commits for slot in commit.blocks]
+        last = commits[-1].leader[0]
+        self.dag.resume(floor, blocks)
+        self.rule.last = last
+        self.order.resume(last)
+        self.check.resume(blocks)
+        if self.early is not None:
+            self.early.resume(blocks)
+        self.commits = self.told = len(commits)
 
     def coin(self, wave: int, author: int) -> list[Event]:
         """The coin of a wave: who its fallback leader is. Needed before the first block of the next wave."""
         self.rule.reveal(wave, author)
-        return list(self._promise(self.early.on_round(4 * wave - 3))) if self.early is not None else []
+        events: list[Event] = []
+        if self.early is not None:
+            events += self._promise(self.early.on_round(4 * wave - 3))
+        self.told += len(events)
+        return events
 
     def _commit(self, leader: Slot) -> list[Event]:
         """Order all that this leader and those before it stand for."""

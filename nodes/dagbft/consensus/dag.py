@@ -9,12 +9,16 @@ parents' pasts, moved up by one field, with its parents in field 0; a path is a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 from nodes.dagbft.consensus.committee import Committee
 
 Slot = tuple[int, int]  # (round, author)
+
+
+NONE, STEADY, FALLBACK = range(3)  # how a block votes (asynchronous.py)
 
 
 class Block(NamedTuple):
@@ -24,6 +28,7 @@ class Block(NamedTuple):
     author: int
     parents: int
     digest: bytes = b""  # of the header, where there is one: tells two blocks of one slot apart
+    mode: int | None = None  # how it votes, as its header says and its voters have checked; None: read from its past
 
     @property
     def slot(self) -> Slot:
@@ -125,6 +130,13 @@ class Dag:
             past &= (1 << (round - 1 - self.floor) * self._n) - 1
         return past
 
+    def resume(self, floor: int, ordered: Iterable[Slot]) -> None:
+        """Begin with a floor: rounds up to it are gone, and these blocks above it have been emitted."""
+        self.floor = floor
+        for round, author in ordered:
+            if round > floor:
+                self.layers.setdefault(round, Layer(self._n)).ordered |= 1 << author
+
     def holds(self, round: int, author: int) -> bool:
         layer = self.layers.get(round)
         return layer is not None and layer.blocks[author] is not None
@@ -142,6 +154,15 @@ class Dag:
     def reaches(self, slot: Slot, round: int, author: int) -> bool:
         """Whether the block (round, author) is in the past of a held block."""
         return bool(self.seen(slot, round) >> author & 1)
+
+    def has_in_past(self, block: Block, round: int, author: int) -> bool:
+        """Whether (round, author) is in the past of a block whose parents are held; itself it need not be."""
+        below = block.round - 1
+        if round >= below:
+            return round == below and bool(block.parents >> author & 1)
+        if block.parents >> block.author & 1 and self.reaches((below, block.author), round, author):
+            return True
+        return any(self.reaches((below, parent), round, author) for parent in members(block.parents))
 
     def ordered(self, round: int, author: int) -> bool:
         """Whether the block has been emitted in a batch."""

@@ -50,6 +50,13 @@ class Frontiers:
         self._length = [0] * n  # by shard: blocks ordered or final
         self._latest: list[Slot | None] = [None] * n  # by shard: the last of these
 
+    def resume(self, blocks: Iterable[Slot]) -> None:
+        """Begin above the floor of the order, with these blocks ordered, in their order."""
+        begin = max(self._order.floor + 1, 1)
+        self._next = [begin] * self._n
+        self._waiting = {begin: (1 << self._n) - 1}
+        self.note_ordered(blocks)
+
     def resolved(self, round: int, author: int) -> bool:
         """Whether the slot's fate is known and needs no early finality: ordered, or never to be ordered."""
         raise NotImplementedError

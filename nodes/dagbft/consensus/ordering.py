@@ -22,6 +22,10 @@ class CausalOrder:
         """Blocks of this round and below that are not ordered yet never will be."""
         return self._previous - self._look_back
 
+    def resume(self, leader: int) -> None:
+        """The last leader was of this round."""
+        self._previous = leader
+
     def anchor(self, previous: int, leader: int) -> int:
         """The round that the floor of a leader's batch hangs on: that of the leader before it."""
         return previous

@@ -5,21 +5,21 @@ of a run over sockets, played from the DAG that they recorded, are equal to the 
 
 A file is JSON: `name`, `note`, `n`, `protocol` ("asynchronous" or "psync"), `leaders` (authors in turn, or {"seed":
 7}), `coin` (authors by wave, or {"seed": 7}), `order`, `look_back`, `least_parents`, `blocks` [[round, author, [parent
-authors]], …] and, in fixtures, `views`: parts of the DAG with the commits and the early set that are expected of a
-validator that holds just these.
+authors], mode], …] (the mode where a header says one: 0 none, 1 steady, 2 fallback) and, in fixtures, `views`: parts of
+the DAG with the commits and the early set that are expected of a validator that holds just these.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nodes.dagbft.consensus.coin import ListedCoin, SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed, Schedule, Turns
 from nodes.dagbft.consensus.core import Commit, Consensus, Event, Rules
-from nodes.dagbft.consensus.dag import Block, Slot, members
+from nodes.dagbft.consensus.dag import FALLBACK, NONE, STEADY, Block, Slot, members
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +87,28 @@ def _authors(key: str, found: object, n: int) -> list[int]:
     return found
 
 
+_MODES: dict[tuple[object, ...], int | None] = {(): None, (NONE,): NONE, (STEADY,): STEADY, (FALLBACK,): FALLBACK}
+
+
 def _block(row: object, n: int) -> Block:
     match row:
-        case [int(round), int(author), list(parents)] if all(type(a) is int and 0 <= a < n for a in parents):
-            if len(set(parents)) == len(parents):
-                return Block(round, author, sum(1 << parent for parent in parents))
+        case [int(round), int(author), list(parents), *mode] if all(type(a) is int and 0 <= a < n for a in parents):
+            if len(set(parents)) == len(parents) and (found := _MODES.get(tuple(mode), -1)) != -1:
+                return Block(round, author, sum(1 << parent for parent in parents), mode=found)
     raise ValueError(f"block {row!r}; wanted [round, author, [distinct parent authors in 0..{n - 1}]]")
 
 
 def write(name: str, committee: Committee, protocol: str, blocks: Iterable[Block], **more: Any) -> str:
     """The text of a DAG file; `more` are further keys of it as they stand there."""
-    rows = ",\n  ".join(json.dumps([b.round, b.author, list(members(b.parents))]) for b in blocks)
+    rows = ",\n  ".join(json.dumps(_row(block)) for block in blocks)
     head = {"name": name, "n": committee.n, "protocol": protocol, **more}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     return "{" + ",\n".join(lines) + ',\n"blocks": [\n  ' + rows + "]}\n"
+
+
+def _row(block: Block) -> list[object]:
+    row: list[object] = [block.round, block.author, list(members(block.parents))]
+    return row if block.mode is None else [*row, block.mode]
 
 
 def play(file: DagFile, slots: Iterable[Slot] | None = None) -> tuple[Consensus, list[Event]]:
@@ -115,6 +123,19 @@ def play(file: DagFile, slots: Iterable[Slot] | None = None) -> tuple[Consensus,
         file.rules,
         file.new_coin(),
     )
+
+
+def with_modes(blocks: Iterable[Block], committee: Committee, rules: Rules, coin: SeededCoin) -> list[Block]:
+    """The blocks, in their causal order, with the modes that their honest authors give them: none is ever collected."""
+    found: list[Block] = []
+    author = Consensus(committee, replace(rules, keep=1 << 40, early=False))
+    for block in blocks:
+        certified = block._replace(mode=author.rule.mode_for(block))
+        author.add(certified)
+        if rules.protocol == "asynchronous" and (value := coin.reveal(block)):
+            author.coin(*value)
+        found.append(certified)
+    return found
 
 
 def feed(

@@ -27,6 +27,11 @@ class SelfCheck:
     def open(self) -> int:
         return len(self._promised)
 
+    def resume(self, blocks: Iterable[Slot]) -> None:
+        """These have been ordered before."""
+        for round, author in blocks:
+            self._length[self._shard(author, round)] += 1
+
     def early(self, events: Iterable[Early]) -> None:
         for event in events:
             self._promised[event.block] = event.position

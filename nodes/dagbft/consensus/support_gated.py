@@ -23,6 +23,10 @@ class GatedOrder:
         self._support = dag.committee.faults + 1
         self.floor = 0  # all slots of this round and below are decided
 
+    def resume(self, leader: int) -> None:
+        """The last leader was of this round."""
+        self.floor = max(leader - 2, 0)
+
     def batch(self, leader: Slot) -> list[Slot]:
         found = []
         for round in range(self.floor + 1, leader[0] - 1):

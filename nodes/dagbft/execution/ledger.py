@@ -10,7 +10,7 @@ then `on_events` with what consensus says, an empty list too: what waits may hav
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -43,7 +43,11 @@ class Counts:
 
 
 class Ledger:
-    """State, overlay and self-check. `look_back` is that of the rules (2 where the order is support-gated)."""
+    """State, overlay and self-check. `look_back` is that of the rules (2 where the order is support-gated).
+
+    `told` says how many events consensus has told since the ledger began: while some have not come here, `reads` and
+    `pasts` speak of slots whose values are not here, and are not asked.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Ledger:
         look_back: int = 50,
         reads: ForeignReads | None = None,
         pasts: Pasts | None = None,
+        told: Callable[[], int] | None = None,
     ) -> None:
         self.counts = Counts()
         self.digest = bytes(32)  # of all committed outcomes so far: equal on all validators after the same commits
@@ -63,12 +68,19 @@ class Ledger:
         self._blocks: dict[Slot, Carried] = {}  # that are not done with
         self._lacking: dict[bytes, list[Carried]] = {}  # by batch: the blocks that cannot be played without it
         self._events: deque[Event] = deque()
+        self._told = told
+        self._heard = 0  # events that have come
         self._latest: list[Slot | None] = [None] * committee.n  # by shard: the last committed block
         self._length = [0] * committee.n
         applied = Applied(committee.n, look_back)
         self._committed = Committed(applied)
         self._overlay = Overlay(committee.n, self._committed, applied, self._written, reads, pasts)
         self._speculation = Speculation(self._committed, self._overlay)
+        self.answers_early = True
+
+    def stop_early_answers(self) -> None:
+        """Tell clients no early results any more. They are still worked out, and compared with the committed ones."""
+        self.answers_early = False
 
     @property
     def state(self) -> dict[int, int]:
@@ -137,7 +149,9 @@ class Ledger:
 
     def on_events(self, events: Iterable[Event]) -> list[FinalReply]:
         """Execute what consensus says, as far as the batches are held; the replies to clients of own blocks."""
+        before = len(self._events)
         self._events.extend(events)
+        self._heard += len(self._events) - before
         overlay = self._overlay
         replies: list[FinalReply] = []
         overlay.in_step = False
@@ -150,7 +164,7 @@ class Ledger:
             else:
                 self._early(event)
             self._events.popleft()
-        if not self._events:
+        if not self._events and (self._told is None or self._told() == self._heard):
             overlay.in_step = True
             overlay.advance()
             overlay.in_step = False
@@ -291,7 +305,8 @@ class Ledger:
             known = len(carried.early) - carried.early.count(None)
             self.counts.early += known - carried.counted
             carried.counted = known
-            replies += self._replies(carried, Cause.EARLY)
+            if self.answers_early:
+                replies += self._replies(carried, Cause.EARLY)
         return replies
 
     def _replies(self, carried: Carried, cause: Cause) -> list[FinalReply]:

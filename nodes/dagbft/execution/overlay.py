@@ -209,7 +209,11 @@ class Overlay(Executor):
         self.release([mine])
 
     def settle(self, rows: Iterable[tuple[Carried, int]]) -> None:
-        """All these committed rows have their outcome, and their keys the values that lie below: they wait no more."""
+        """All these committed rows have their outcome: they wait no more. Their keys have the values that lie below.
+
+        That does not hold for a key on which a row before waits in the committed state: a row that ends without running
+        (its dependency is not met) overtakes it there. The row before has run here, and its value stays here alone.
+        """
         freed: list[Waiting[Carried]] = []
         for carried, index in rows:
             waiting = carried.waiting.pop(index, None)
@@ -220,9 +224,18 @@ class Overlay(Executor):
             if waiting.group is not None:
                 self.locks.close(waiting.group)
             for key in waiting.keys:
-                self._values[carried.shard].pop(key, None)
+                if not self._is_ahead(carried, index, key):
+                    self._values[carried.shard].pop(key, None)
             freed += self.locks.remove(waiting)
         self.release(freed)
+
+    def _is_ahead(self, carried: Carried, index: int, key: int) -> bool:
+        """Whether the committed state still has a row to run that stands before this one and touches the key."""
+        queue = self._committed.locks.queues.get(key)
+        if not queue:
+            return False
+        first = queue[0]
+        return (first.block.block.round, first.index) < (carried.block.round, index)
 
     def _prune(self, shard: int, keys: Iterable[int]) -> None:
         """Drop the values of keys that nobody has written here since, so that they are as they are below."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from nodes.dagbft.messages import (
     MOST_CERTIFICATES,
@@ -44,6 +45,13 @@ class Answers:
         if not self._may(peer, count, now_s):
             return []
         return [CertReply(tuple(part)) for part in _parts(found)]
+
+    def tail(self, peer: int, round: int, now_s: float) -> list[CertReply]:
+        """One reply with certificates above a round, the lowest first."""
+        found = list(islice(self._archive.certificates(round + 1), MOST_CERTIFICATES))
+        if not found or not self._may(peer, 1 + len(found), now_s):
+            return []
+        return [CertReply(tuple(part)) for part in _parts(found)][:1]
 
     def state(self, peer: int, index: int, now_s: float) -> list[StateReply]:
         """The certificates of what was committed from `index` on: some commits, and at which to go on asking."""

@@ -18,6 +18,7 @@ class Ballot:
 
     header: Header
     votes: dict[int, bytes] = field(default_factory=dict)  # signatures, by voter
+    again_s: float = float("inf")  # when it is sent again to those that have not voted
 
     @property
     def digest(self) -> bytes:
@@ -36,7 +37,10 @@ class Ballot:
 
 
 class VoteLog:
-    """What this validator has voted for. Votes for rounds up to `quiet` are never given: a former life may have."""
+    """What this validator has voted for.
+
+    For rounds up to `quiet` it never votes and makes no header: a former life, of which it has no memory, may have.
+    """
 
     def __init__(self) -> None:
         self.quiet = 0

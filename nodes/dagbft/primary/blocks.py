@@ -104,7 +104,7 @@ class Blocks:
         parents = self.parents(certificate.round, certificate.header.parents)
         if parents is None:
             raise Breach(f"a certificate for {certificate.round, certificate.author} with parents that no vote is for")
-        block = Block(certificate.round, certificate.author, parents, certificate.digest)
+        block = Block(certificate.round, certificate.author, parents, certificate.digest, certificate.header.mode)
         try:
             events = self._consensus.add(block)
         except Refused as refused:

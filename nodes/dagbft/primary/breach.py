@@ -1,13 +1,13 @@
-"""A breach: something that was released early did not come true. The validator writes down what it saw and stops.
+"""A breach: something that was released early did not come true. The validator writes down what it saw, and goes on.
 
-Invariant: whoever went on after a breach would build on results that are wrong, so nothing leaves the process any more.
+Invariant: after a breach no early result leaves the process any more, in this life or a later one. Commits do: what is
+committed does not rest on the rules of early finality.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from emulator.errors import EmulationError
 from emulator.node import NodeContext
 from nodes.dagbft.consensus.core import PROTOCOLS, Consensus
 from nodes.dagbft.consensus.run_file import write
@@ -16,26 +16,44 @@ from nodes.dagbft.execution.ledger import Ledger
 FILE = "breach.json"
 
 
-def look_for_breach(context: NodeContext, consensus: Consensus, ledger: Ledger) -> None:
-    """EmulationError, told and written down, where an early place or an early result has turned out wrong.
+class BreachWatch:
+    """Looks at the self-checks of consensus and ledger.
 
-    `breach.json` in the node's store is a DAG file (`consensus.run_file`) of the blocks above the floor; other
-    validators write theirs when they notice.
+    `breach.json` in the node's store is a DAG file (`consensus.run_file`) of the blocks above the floor at the first
+    breach, with the counts; other validators write theirs when they notice.
     """
-    places, results = consensus.check.wrong, ledger.counts.early_wrong
-    if not places and not results:
-        return
-    written = _write(context.store / FILE, consensus)
-    text = f"{places} early places and {results} early results did not come true; {written}"
-    context.emit("breach", text=text)
-    raise EmulationError(text)
+
+    def __init__(self, context: NodeContext, consensus: Consensus, ledger: Ledger) -> None:
+        self._context = context
+        self._consensus = consensus
+        self._ledger = ledger
+        self._path = context.store / FILE
+        self.found = self._path.exists()
+        if self.found:
+            ledger.stop_early_answers()
+
+    def look(self) -> None:
+        """Write down and tell the first early place or result that has turned out wrong, and stop early answers."""
+        places, results = self._consensus.check.wrong, self._ledger.counts.early_wrong
+        if self.found or not (places or results):
+            return
+        self.found = True
+        self._ledger.stop_early_answers()
+        written = _write(self._path, self._consensus, places, results)
+        self._context.emit(
+            "breach",
+            text=f"{places} early places and {results} early results did not come true; {written}. Early answers stop",
+        )
 
 
-def _write(path: Path, consensus: Consensus) -> str:
+def _write(path: Path, consensus: Consensus, places: int, results: int) -> str:
     dag = consensus.dag
     protocol = next(name for name, rule in PROTOCOLS.items() if isinstance(consensus.rule, rule))
     blocks = [block for _, layer in sorted(dag.layers.items()) for block in layer.blocks if block is not None]
-    text = write("breach", dag.committee, protocol, blocks, floor=dag.floor, commits=consensus.commits)
+    text = write(
+        "breach", dag.committee, protocol, blocks,
+        floor=dag.floor, commits=consensus.commits, places_wrong=places, early_wrong=results,
+    )  # fmt: skip
     try:
         path.write_text(text)
     except OSError as error:

@@ -4,10 +4,12 @@ A validator far behind asks one peer after another for what was committed since 
 of which proves itself. A validator whose disk was wiped does not know what it has voted for and proposed. It asks all
 for the newest block they hold. Whatever it proposed or voted for in round r rested on q blocks of round r-1; q answers
 come from at least one correct author of these, so the highest answer M is r-1 or more, and it stays quiet up to round
-M + 1.
+M + 1. Fewer answers are never enough: of q - 1, all those that an earlier header shares with them can be of liars. So a
+validator without memory counts as one of the f faulty ones until it has caught up: with f others silent at the same
+time it asks on, and the committee stands until one of these is back.
 
-Invariant: a wiped validator asks nobody for anything else before it has q answers, so that an answer to this question
-cannot be mistaken for another.
+Invariant: that this validator has lost its memory is on disk before it asks, and what it has learnt before it acts; an
+answer counts only with the nonce of the present life.
 """
 
 from __future__ import annotations
@@ -66,18 +68,52 @@ class Catchup:
             self._turn -= 1
 
 
-class Probe:
-    """What a validator without memory must learn before it votes or proposes."""
+class Tail:
+    """Whom to ask for all above the round that is held, when that round does not pass.
 
-    def __init__(self, quorum: int, retry_s: float) -> None:
+    What was sent once, and could not be used or was lost in a crash, comes so: also above the last commit.
+    """
+
+    def __init__(self, me: int, n: int, retry_s: float, now_s: float) -> None:
+        self.due_s = now_s + retry_s
+        self._others = [(me + step) % n for step in range(1, n)]
+        self._retry_s = retry_s
+        self._turn = 0
+
+    def advanced(self, now_s: float) -> None:
+        """The round has passed."""
+        self.due_s = now_s + self._retry_s
+
+    def ask(self, now_s: float) -> int | None:
+        """The peer to ask now."""
+        if now_s < self.due_s:
+            return None
+        self.due_s = now_s + self._retry_s
+        self._turn += 1
+        return self._others[self._turn % len(self._others)]
+
+    def go_on(self, now_s: float) -> None:
+        """An answer brought something, and there is more: ask the same peer again."""
+        self.due_s = now_s
+        self._turn -= 1
+
+
+class Probe:
+    """What a validator without memory must learn before it votes or proposes. `nonce` is of this life alone."""
+
+    def __init__(self, quorum: int, retry_s: float, now_s: float) -> None:
+        self.nonce = 1 + int(now_s * 1e6)
+        self.due_s = 0.0
         self._quorum = quorum
         self._retry_s = retry_s
-        self._answers: dict[int, int] = {}
-        self.due_s = 0.0
+        self._answers: dict[int, int] = {}  # by peer: the round of its newest block
 
-    def answer(self, peer: int, newest: int) -> int | None:
-        """The round up to which to stay quiet, when there are enough answers."""
+    def answer(self, peer: int, newest: int) -> None:
+        """A peer holds a block of round `newest`."""
         self._answers.setdefault(peer, newest)
+
+    def learnt(self) -> int | None:
+        """The round up to which to be quiet; None while the answers are too few."""
         if len(self._answers) < self._quorum:
             return None
         return max(self._answers.values()) + 1

@@ -7,10 +7,12 @@ them. Whatever comes from a peer is taken in, parked within bounds, or counted i
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
-from nodes.dagbft.consensus.dag import Slot
+from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_vote
 from nodes.dagbft.messages import (
     Certificate,
@@ -22,12 +24,13 @@ from nodes.dagbft.messages import (
     StateReply,
     StateRequest,
     Synchronize,
+    TailRequest,
     Vote,
 )
 from nodes.dagbft.primary.answers import Answers
 from nodes.dagbft.primary.ballot import VoteLog
 from nodes.dagbft.primary.blocks import Blocks
-from nodes.dagbft.primary.catchup import Catchup, Probe
+from nodes.dagbft.primary.catchup import Catchup, Probe, Tail
 from nodes.dagbft.primary.coin import Coin
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.delivery import Delivery
@@ -35,7 +38,8 @@ from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.pace import Pace
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.proposer import Proposer
-from nodes.dagbft.primary.records import Archive, certificate_records, commit_record
+from nodes.dagbft.primary.records import Archive, certificate_records, commit_record, wiped_record
+from nodes.dagbft.primary.recovery import compare, compare_count, where_to_begin
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
 from nodes.dagbft.primary.voting import Voting
 from nodes.dagbft.store import Disk
@@ -86,9 +90,11 @@ class PrimaryCore:
         self._answers = Answers(self.archive, config.most_answers)
         self._delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._catchup = Catchup(me, n, config.retry_s, config.sync_after)
+        self._tail = Tail(me, n, config.retry_s, now_s)
         self._probe: Probe | None = None
         self._floor = 0
         self._replaying = False
+        self._log: list[Commit] = []  # of former lives, while they are replayed
         self._recover(genesis, now_s)
 
     def _recover(self, genesis: bool, now_s: float) -> None:
@@ -96,20 +102,47 @@ class PrimaryCore:
         votes, headers = list(self.archive.votes()), list(self.archive.headers())
         for slot, header_id in votes:
             self.votes.enter(slot, header_id)
-        self.logged = sum(1 for _ in self.archive.commits())
+        if (quiet := self.archive.quiet()) is not None:
+            self.votes.quiet = quiet
+        self._log = list(self.archive.commits())
+        self.logged = len(self._log)
         self._replaying = True
         for header in headers:
             self.payload.carried(header.payload)
-        for certificate in self.archive.certificates():
-            self._deliver(certificate, now_s)
+        certificates = self._resume()
+        for certificate in certificates:
+            if certificate.round >= self.blocks.floor and not self.blocks.knows(certificate.digest):
+                self._deliver(certificate, now_s)
+        compare_count(self.consensus.commits, self.logged)
         self._replaying = False
+        self._log = []
         if headers:
-            self.proposer.resume(headers)
-        if not (genesis or votes or headers or self.consensus.dag.layers):
-            self._probe = Probe(self.roster.committee.quorum, self.config.retry_s)
+            self.proposer.resume(headers, now_s)
+        wiped = not (genesis or votes or headers or self.consensus.dag.layers)
+        if quiet is None and (wiped or self.archive.wiped()):
+            self._probe = Probe(self.roster.committee.quorum, self.config.retry_s, now_s)
+            self.effects.persist.append(wiped_record(None))
         # Own batches that were never ordered: the workers know them.
         self.effects.workers += [(worker, Synchronize((), ())) for worker in range(self.roster.workers)]
         self._settle(now_s)
+
+    def _resume(self) -> list[Certificate]:
+        """Begin where the log of commits ends, but for some commits that are worked out again from the certificates
+        that are to be delivered, and compared. Blocks of earlier commits are executed as the log has them.
+        """
+        commits, floor, certificates = where_to_begin(self.archive, self._log)
+        if not commits:
+            return certificates
+        self.consensus.resume(commits, floor)
+        self._floor = floor
+        for commit in commits:
+            for slot in commit.blocks:
+                self.effects.blocks.append(Block(*slot, 0))
+                if slot[1] == self.me:
+                    self.payload.ordered(self.payload_of(slot))
+            self.effects.found.append(commit)
+            self._delivery.put(commit)
+        return certificates
 
     # What goes in
 
@@ -122,14 +155,18 @@ class PrimaryCore:
                 self._on_vote(peer, message, now_s)
             case Certificate():
                 self._on_certificate(peer, message, now_s)
-            case CertReply(certificates):
-                self._on_reply(peer, certificates, now_s)
+            case CertReply():
+                self._on_reply(peer, message, now_s)
+            case CertRequest((), nonce):
+                for reply in self._answers.certificates(peer, self._newest(), 1, now_s):
+                    self.effects.send.append((peer, replace(reply, nonce=nonce)))
             case CertRequest(digests):
-                found = self._newest() if not digests else self._find(digests)
-                for reply in self._answers.certificates(peer, found, 1 + len(digests), now_s):
+                for reply in self._answers.certificates(peer, self._find(digests), 1 + len(digests), now_s):
                     self.effects.send.append((peer, reply))
             case StateRequest(index):
                 self.effects.send += [(peer, reply) for reply in self._answers.state(peer, index, now_s)]
+            case TailRequest(round):
+                self.effects.send += [(peer, reply) for reply in self._answers.tail(peer, round, now_s)]
             case StateReply():
                 self._on_state(peer, message, now_s)
             case _:
@@ -166,12 +203,20 @@ class PrimaryCore:
         """When to call `tick` if nothing happens before."""
         if self._probe is not None:
             return self._probe.due_s
-        return min(self.proposer.due_s(), self._certificates.next_s, self._batches.next_s, self._catchup.due_s)
+        return min(
+            self.proposer.due_s(), self.proposer.again_s, self._certificates.next_s, self._batches.next_s,
+            self._catchup.due_s, self._tail.due_s,
+        )  # fmt: skip
 
     def payload_of(self, slot: Slot) -> tuple[Name, ...]:
         """The batches of a certified block."""
         certificate = self.certificate_at(slot)
         return certificate.header.payload if certificate is not None else ()
+
+    def mode_of(self, author: int, round: int, parents: Sequence[bytes]) -> int | None:
+        """How a block of this author with these parents, all held, votes; None where its past has been collected."""
+        mask = self.blocks.parents(round, tuple(parents)) or 0
+        return self.consensus.rule.mode_for(Block(round, author, mask))
 
     def certificate_at(self, slot: Slot) -> Certificate | None:
         return self.blocks.at(slot) or self.archive.at(slot)
@@ -202,7 +247,7 @@ class PrimaryCore:
         elif reason := check_vote(vote, self.roster, self._verifier):
             self.reject(reason, peer)
         elif certificate := self.proposer.count(ballot, vote):
-            self._deliver(certificate, now_s)
+            self._on_certificate(self.me, certificate, now_s)
 
     # Certificates
 
@@ -225,15 +270,23 @@ class PrimaryCore:
             self._certificates.want(parent, (certificate.author, peer), now_s)
         return self.blocks.park(certificate)
 
-    def _on_reply(self, peer: int, certificates: tuple[Certificate, ...], now_s: float) -> None:
-        if self._probe is not None:
-            newest = max((each.round for each in certificates if self._is_sound(each)), default=0)
-            quiet = self._probe.answer(peer, newest)
-            if quiet is not None:
-                self.votes.quiet = quiet
-                self._probe = None
-        for certificate in certificates:
+    def _on_reply(self, peer: int, reply: CertReply, now_s: float) -> None:
+        if self._probe is not None and reply.nonce == self._probe.nonce:
+            newest = max((each.round for each in reply.certificates if self._is_sound(each)), default=0)
+            self._probe.answer(peer, newest)
+        before = self.pace.round
+        for certificate in reply.certificates:
             self._on_certificate(peer, certificate, now_s)
+        if self.pace.round > before and self._catchup.seen > self.pace.round:
+            self._tail.go_on(now_s)
+
+    def _end_probe(self) -> None:
+        """Take part again, where enough is known of what a former life did."""
+        if self._probe is None or (quiet := self._probe.learnt()) is None:
+            return
+        self._probe = None
+        self.votes.quiet = quiet
+        self.effects.persist.append(wiped_record(quiet))
 
     def _is_sound(self, certificate: Certificate) -> bool:
         return not check_certificate(certificate, self.roster, self._verifier)
@@ -264,8 +317,10 @@ class PrimaryCore:
                     self._batches.want(name, (one.author,), now_s)
             if one.author == self.me:
                 self.proposer.certified(one)
-            if self.pace.note_block(one.round, now_s) and not self._replaying:
-                self.effects.advanced.append(one.round)
+            if self.pace.note_block(one.round, now_s):
+                self._tail.advanced(now_s)
+                if not self._replaying:
+                    self.effects.advanced.append(one.round)
             for event in events:
                 self._on_event(event)
             self.voting.arrived(one.digest, now_s)
@@ -279,8 +334,9 @@ class PrimaryCore:
                 if author == self.me:
                     self.proposer.ordered(round)
             if event.number < self.logged:
+                compare(event, self._log)
                 return
-            self.effects.persist.append(commit_record(event))
+            self.effects.persist.append(commit_record(event, self.consensus.floor_after(event)))
         if not self._replaying:
             self.effects.events.append(event)
 
@@ -324,11 +380,15 @@ class PrimaryCore:
         if (blocked := self._delivery.blocked) is not None:
             for name in self.payload.missing(self.payload_of(blocked)):
                 self._batches.want(name, (blocked[1],), now_s)
+        self._end_probe()
         if self._probe is not None:
             if self._probe.ask(now_s):
-                self._certificates.ask_newest(self.effects)
+                self._certificates.ask_newest(self._probe.nonce, self.effects)
             return
         self.proposer.propose(now_s)
+        self.proposer.remind(now_s)
+        if (peer := self._tail.ask(now_s)) is not None:
+            self.effects.send.append((peer, TailRequest(self.pace.round)))
         if asked := self._catchup.ask(self.consensus.commits, now_s):
             self.effects.send.append((asked[0], StateRequest(asked[1])))
         self._certificates.send(now_s, self.effects)

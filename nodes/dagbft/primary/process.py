@@ -13,12 +13,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from emulator.node import Node, NodeContext
-from nodes.dagbft.consensus.dag import Block
+from nodes.dagbft.consensus.dag import members
 from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable
-from nodes.dagbft.execution.ledger import Ledger
-from nodes.dagbft.execution.transactions import write_keys
-from nodes.dagbft.identity import Identity, Roster, Verifier
+from nodes.dagbft.identity import Identity, Roster, Verifier, run_id
 from nodes.dagbft.messages import (
     Certificate,
     CertReply,
@@ -30,15 +28,17 @@ from nodes.dagbft.messages import (
     StateReply,
     StateRequest,
     Subscribe,
+    TailRequest,
     Vote,
 )
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
-from nodes.dagbft.primary.breach import look_for_breach
+from nodes.dagbft.primary.breach import BreachWatch
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.primary.execution import Execution, Reply, block_of, new_ledger
 from nodes.dagbft.primary.records import TABLES
 from nodes.dagbft.primary.settings import PrimarySettings
-from nodes.dagbft.primary.telling import Checks, Clients, Reply, Sizes, emit, tally
+from nodes.dagbft.primary.telling import Checks, Clients, Sizes, emit, tally
 from nodes.dagbft.store import Store
 from nodes.dagbft.transport.local import LocalServer
 from nodes.dagbft.transport.mesh import Mesh
@@ -66,28 +66,30 @@ class Primary(Node):
         self._durable = Durable(store)
         self._mesh = Mesh(
             context, identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
-            accepts=(Header, Vote, Certificate, CertRequest, CertReply, StateRequest, StateReply),
+            accepts=(Header, Vote, Certificate, CertRequest, CertReply, StateRequest, StateReply, TailRequest),
         )  # fmt: skip
         self._local = LocalServer(
             context, self._on_local, service="primary", port=PRIMARY_LOCAL_PORT,
             accepts=(OurBatch, OthersBatch, Subscribe),
         )  # fmt: skip
         self._verifier = Verifier()
-        roster = Roster.of(context.seed, names, workers=config.workers)
+        run = run_id(context.store.parent.parent.name)
+        roster = Roster.of(context.seed, names, workers=config.workers, run=run)
         now_s = context.now()
-        self._core = PrimaryCore(
+        self._core = self.stand_in(PrimaryCore(
             me, roster, identity, self._verifier, config.core(context.seed, len(names)),
             config.new_coin(roster.committee, context.seed, me), store, max(now_s, 0.0), genesis=now_s < 0,
-        )  # fmt: skip
-        self._ledger = self._new_ledger(me)
+        ))  # fmt: skip
+        self._ledger = new_ledger(self._core)
+        self._execution = Execution(self._core, self._ledger)
+        self._breach = BreachWatch(context, self._core.consensus, self._ledger)
         self._driver = Driver(self._core, context.now, self._carry_out)
         await self._mesh.open()
         await self._local.open()
 
-    def _new_ledger(self, me: int) -> Ledger:
-        consensus = self._core.consensus
-        look_back = self.config.look_back if self.config.order == "causal" else 2
-        return Ledger(consensus.committee, me, look_back, consensus.early, consensus.dag)  # type: ignore[arg-type]
+    def stand_in(self, core: PrimaryCore) -> PrimaryCore:
+        """What drives this validator; liars put theirs around the honest core."""
+        return core
 
     async def run(self) -> None:
         self._driver.changed()
@@ -116,14 +118,8 @@ class Primary(Node):
         if isinstance(message, Subscribe):
             self._clients.subscribe(message.client, label)
         elif isinstance(message, OurBatch | OthersBatch) and label == f"worker-{message.worker}":
-            replies = self._ledger.on_batch(message.digest, message.body)
-            try:
-                keys = self._ledger.write_keys(message.digest)
-            except KeyError:  # it was the last one missing: executed, and done with
-                keys = write_keys(message.body)
-            own = isinstance(message, OurBatch)
-            size, shard = len(message.body), self._sizes.look_into(message.digest, message.body)
-            self._core.on_batch(message.digest, message.worker, keys, own, self.context.now(), size, shard)
+            shard = self._sizes.look_into(message.digest, message.body)
+            replies = self._execution.on_batch(message, shard, self.context.now())
             self._durable.add([], partial(self._reply, replies))
             self._driver.changed()
         else:
@@ -135,28 +131,20 @@ class Primary(Node):
         effects = self._core.take()
         if effects:
             replies = self._execute(effects)
-            look_for_breach(self.context, self._core.consensus, self._ledger)
+            self._breach.look()
             self._checks.tell(self.context, self._ledger)
             self._durable.add(effects.persist, partial(self._send, effects, replies))
 
     def _execute(self, effects: Effects) -> list[Reply]:
         """Feed the ledger, and record what happened."""
-        replies: list[Reply] = []
-        for block in effects.blocks:
-            self._ledger.on_block(block, [digest for digest, _ in self._core.payload_of(block.slot)])
-        if effects.found:
-            replies += self._ledger.on_events(effects.found)
+        replies = self._execution.play(effects)
         for header in effects.made:
-            parents = [self._core.blocks.get(parent) for parent in header.parents]
-            authors = sorted(parent.author for parent in parents if parent is not None)
-            block = Block(header.round, header.author, sum(1 << author for author in authors))
-            replies += self._ledger.on_header(block, [digest for digest, _ in header.payload])
-            self.context.emit("header", round=header.round, parents=authors)
+            parents = members(block_of(self._core, header).parents)
+            self.context.emit("header", round=header.round, parents=list(parents))
         for round in effects.advanced:
             self.context.emit("advance", round=round)
         for event in effects.events:
             emit(self.context, self._core, self._sizes, event)
-        self._ledger.forget(effects.forget)
         self._sizes.forget(effects.forget)
         return replies
 

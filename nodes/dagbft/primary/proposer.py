@@ -1,7 +1,8 @@
 """Own headers: making them, counting the votes on them, and what becomes of their batches.
 
-Invariant: a header is made once for each round, and it is among the records of the effects that send it. Votes on it
-count until two rounds later; then it is given up, and its batches wait for another header.
+Invariant: a header is made once for each round, and it is among the records of the effects that send it. It is sent
+again until it has a certificate. Votes on it count until two rounds later; then it is given up, and its batches wait
+for another header.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Proposer:
         while len(self._kept) > 3:
             core.effects.persist.append(no_header_record(self._kept.pop(0)))
         core.effects.made.append(header)
-        self._open_ballot(header)
+        self._open_ballot(header, now_s)
 
     def _make(self, round: int) -> Header:
         core = self._core
@@ -70,6 +71,8 @@ class Proposer:
             for author in range(core.roster.committee.n)
             if (certificate := core.blocks.at((round - 1, author))) is not None
         )
+        mode = core.mode_of(core.me, round, parents)
+        assert mode is not None  # rounds that are proposed for are far above the floor
         unsigned = Header(
             epoch=core.roster.epoch,
             author=core.me,
@@ -79,21 +82,41 @@ class Proposer:
             shard=shard,
             summary=core.payload.summary(payload),
             coin_share=self._coin.share(round) if self._coin is not None else b"",
+            mode=mode,
+            run=core.roster.run,
             signature=bytes(64),
         )
         return replace_signature(unsigned, self._signer.sign(unsigned.id))
 
-    def _open_ballot(self, header: Header) -> None:
+    def _open_ballot(self, header: Header, now_s: float) -> None:
         """Send an own header, and vote for it."""
         core = self._core
-        self.ballots[header.round] = ballot = Ballot(header)
+        self.ballots[header.round] = ballot = Ballot(header, again_s=now_s + core.config.retry_s)
         public = core.roster.publics[core.me]
         self._verifier.trust(public, header.id, header.signature)
         ballot.votes[core.me] = signature = self._signer.sign(ballot.digest)
         self._verifier.trust(public, ballot.digest, signature)
         core.effects.send.append((ALL, header))
 
-    def resume(self, headers: list[Header]) -> None:
+    @property
+    def again_s(self) -> float:
+        """When an own header is to be sent again."""
+        return min((ballot.again_s for ballot in self.ballots.values()), default=NEVER)
+
+    def remind(self, now_s: float) -> None:
+        """Send own headers without a certificate again to those whose votes are missing.
+
+        They may not have been able to use them when they came, or have lost their vote in a crash.
+        """
+        core = self._core
+        for ballot in self.ballots.values():
+            if now_s >= ballot.again_s:
+                ballot.again_s = now_s + core.config.retry_s
+                for other in range(core.roster.committee.n):
+                    if other not in ballot.votes:
+                        core.effects.send.append((other, ballot.header))
+
+    def resume(self, headers: list[Header], now_s: float) -> None:
         """After a restart: send the last own header again, byte for byte, if it has no certificate."""
         core = self._core
         self.round = headers[-1].round
@@ -104,7 +127,7 @@ class Proposer:
             if core.blocks.at((header.round, core.me)) is not None or header.round in self._open:
                 continue
             if header.round == self.round and header.round > core.blocks.floor:
-                self._open_ballot(header)
+                self._open_ballot(header, now_s)
             else:
                 core.counts["reinjected"] += core.payload.again(header.payload)
 

@@ -29,9 +29,9 @@ class CertificateRequests(Requests[bytes]):
         for peer, digests in by_peer.items():
             effects.send += [(peer, CertRequest(piece)) for piece in _pieces(digests)]
 
-    def ask_newest(self, effects: Effects) -> None:
+    def ask_newest(self, nonce: int, effects: Effects) -> None:
         """Ask everybody for the newest certificate that they hold."""
-        effects.send.append((ALL, CertRequest(())))
+        effects.send.append((ALL, CertRequest((), nonce)))
 
 
 class SynchronizeRequests(Requests[Name]):

@@ -16,10 +16,10 @@ from nodes.dagbft.execution.transactions import home_shard
 from nodes.dagbft.identity import Verifier
 from nodes.dagbft.messages import FinalReply, SpecReply
 from nodes.dagbft.primary.core import PrimaryCore
+from nodes.dagbft.primary.execution import Reply
 from nodes.dagbft.primary.payload import ANY
 from nodes.dagbft.wire import split_transactions
 
-Reply = SpecReply | FinalReply
 CHECKS_S = 1.0  # between two samples of `Checks`
 _CLIENT_BYTES = 8  # of a transaction's identifier: whose it is
 _MOST_CLIENTS = 1024

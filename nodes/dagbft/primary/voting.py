@@ -1,7 +1,8 @@
 """Headers of others: whether they are sound, what they wait for, and the vote on them.
 
 Invariant: a header is voted for only when all its parents and all its batches, of the workers that it names, are held,
-and only the first one of each (round, author). The record of a vote is among the effects that carry it.
+and its mode is the one that follows from its past; and only the first one of each (round, author). The record of a vote
+is among the effects that carry it.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ class Voting:
         core = self._core
         if reason := self._refusal(peer, header):
             core.reject(reason, peer)
-        elif (header.round, header.author) in self.parked:
-            core.reject("parked", peer)
+        elif (parked := self.parked.get((header.round, header.author))) is not None:
+            if parked.id != header.id:
+                core.reject("parked", peer)
         else:
             self._vote(header, now_s)
 
@@ -88,6 +90,12 @@ class Voting:
                 return core.reject("parents", author)
             if core.payload.summary(header.payload) != header.summary:
                 return core.reject("summary", author)
+            mode = core.mode_of(author, round, header.parents)
+            if mode is None:
+                core.counts["modes unknown"] += 1
+                return None
+            if mode != header.mode:
+                return core.reject("mode", author)
             core.votes.enter((round, author), header.id)
             core.effects.persist.append(vote_record(round, author, header.id))
         signature = self._signer.sign(vote_digest(header.id, round, author))
@@ -96,8 +104,10 @@ class Voting:
 
     def _park(self, header: Header, parents: list[bytes], batches: list[Name], now_s: float) -> None:
         core, author = self._core, header.author
-        if self.parked.count(author) >= core.config.most_parked:
-            return core.reject("parked", author)
+        if self.parked.count(author) >= core.config.most_parked:  # the newest is of most use; older ones may come again
+            core.reject("parked", author)
+            if not self.parked.drop_oldest(author, header.round):
+                return None
         lacks = self.parked.lacks(author)
         if lacks and lacks + len(parents) + len(batches) > core.config.most_lacking:
             return core.reject("lacking", author)

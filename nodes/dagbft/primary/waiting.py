@@ -29,6 +29,19 @@ class Parking(Generic[K, T]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def get(self, slot: Slot) -> T | None:
+        """The item of a slot."""
+        found = self._items.get(slot)
+        return found[0] if found is not None else None
+
+    def drop_oldest(self, author: int, before: int) -> bool:
+        """Take out an author's item of the lowest round, if that is below `before`; whether there was one."""
+        oldest = min((slot for slot in self._items if slot[1] == author), default=None)
+        if oldest is None or oldest[0] >= before:
+            return False
+        self._take_out(oldest)
+        return True
+
     def count(self, author: int) -> int:
         """How many items of an author wait."""
         return sum(slot[1] == author for slot in self._items)
@@ -60,16 +73,16 @@ class Parking(Generic[K, T]):
 
     def collect(self, floor: int) -> list[T]:
         """Take out the items of rounds up to and with `floor`."""
-        gone = []
-        for slot in [slot for slot in self._items if slot[0] <= floor]:
-            item, lacks = self._items.pop(slot)
-            gone.append(item)
-            for key in lacks:
-                slots = self._waiting[key]
-                slots.discard(slot)
-                if not slots:
-                    del self._waiting[key]
-        return gone
+        return [self._take_out(slot) for slot in [slot for slot in self._items if slot[0] <= floor]]
+
+    def _take_out(self, slot: Slot) -> T:
+        item, lacks = self._items.pop(slot)
+        for key in lacks:
+            slots = self._waiting[key]
+            slots.discard(slot)
+            if not slots:
+                del self._waiting[key]
+        return item
 
 
 @dataclass(slots=True)

@@ -14,11 +14,13 @@ from nodes.dagbft.consensus.core import Event
 from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.consensus.run_file import commit_log
 from nodes.dagbft.consensus.threshold import ThresholdCoin
+from nodes.dagbft.execution.transactions import home_shard
 from nodes.dagbft.identity import Identity, Roster, Verifier
 from nodes.dagbft.messages import TRANSACTION_ID_BYTES, Message
 from nodes.dagbft.primary.coin import Coin, Seeded
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore, Signer
+from nodes.dagbft.primary.execution import Reply
 from nodes.dagbft.primary.payload import Keys
 from nodes.dagbft.simulate.network import Address, Clock, Delay, Network, five_regions
 from nodes.dagbft.simulate.seals import Seal, SealVerifier
@@ -43,7 +45,9 @@ class Settings:
     worker: WorkerConfig = field(default_factory=WorkerConfig)
     signatures: bool = False  # real Ed25519 ones, in place of cheap seals
     threshold_coin: bool = False
-    write_keys: Callable[[bytes], Keys] = _no_keys  # that a batch may write
+    write_keys: Callable[[bytes], Keys] = _no_keys  # that a batch may write; a ledger knows itself
+    ledger: bool = False  # whether validators execute: batches are then of transactions as `execution` has them
+    turn_s: float = 0.0  # what a core wants is carried out so late, and other inputs may come before, as in a process
 
 
 class Simulation:
@@ -54,6 +58,7 @@ class Simulation:
         self.clock = Clock()
         self.random = Random(f"dagbft/{settings.seed}")
         self.network = Network(self.clock, settings.delay, self.random, self._deliver)
+        self.on_reply: Callable[[Validator, Reply], None] = lambda validator, reply: None
         self.on_execute: Callable[[Validator, Event], None] = lambda validator, event: None
         names = [f"v{number}" for number in range(settings.n)]
         self.identities = [Identity.of(settings.seed, name) for name in names]
@@ -78,7 +83,10 @@ class Simulation:
         return self.make[me](core) if me in self.make else core
 
     def new_worker(self, me: int, worker: int, disk: MemoryDisk) -> WorkerCore:
-        return WorkerCore(me, worker, self.roster.committee, self.settings.worker, disk)
+        committee, config = self.roster.committee, self.settings.worker
+        if self.settings.ledger:
+            return WorkerCore(me, worker, committee, config, disk, home_shard)
+        return WorkerCore(me, worker, committee, config, disk)
 
     def _deliver(self, receiver: Address, sender: int, message: Message) -> bool:
         return self.validators[receiver[0]].receive(receiver[1], sender, message)
@@ -137,7 +145,7 @@ class Simulation:
             authors[digest] = certificate.author
         for digest, certificate in certificates.items():
             parents = sum(1 << authors[parent] for parent in certificate.header.parents)
-            block = Block(certificate.round, certificate.author, parents, digest)
+            block = Block(certificate.round, certificate.author, parents, digest, certificate.header.mode)
             if found.setdefault(block.slot, block) != block:
                 raise AssertionError(f"two certificates for {block.slot}")
         return [found[slot] for slot in sorted(found)]

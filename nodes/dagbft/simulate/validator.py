@@ -1,4 +1,4 @@
-"""One validator in a simulation: primary, workers and their disks, joined as their processes join them.
+"""One validator in a simulation: primary, ledger, workers and their disks, joined as their processes join them.
 
 Invariant: effects are carried out as a process does: records first, then what is sent. A crash takes everything but the
 disks; `crash_point` can place it between the two.
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from nodes.dagbft.consensus.core import Commit, Event
 from nodes.dagbft.consensus.dag import Slot
+from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.messages import Header, Message, OthersBatch, OurBatch
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.primary.execution import Execution, Reply, new_ledger, shard_of
 from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.worker.core import WorkerCore
 
@@ -34,6 +36,7 @@ class History:
     made: dict[int, tuple[float, bytes]] = field(default_factory=dict)  # header ids by round, and when
     again: list[int] = field(default_factory=list)  # rounds of which a second, different header was made
     advanced: list[tuple[float, int]] = field(default_factory=list)
+    digests: dict[int, bytes] = field(default_factory=dict)  # of the ledger, by commits
 
     def commits(self) -> list[Commit]:
         return [event for _, event in self.events if isinstance(event, Commit)]
@@ -54,10 +57,12 @@ class Validator:
         self.crash_point: CrashPoint | None = None
         self.primary: PrimaryCore
         self.workers: list[WorkerCore]
+        self.execution: Execution | None = None  # of this life, where validators execute
         self._simulation = simulation
         self._disks = self._new_disks()
         self._life = 0
         self._timers: dict[int, float] = {}
+        self._due = False  # to carry out what the primary wants, at the end of its turn
 
     def _new_disks(self) -> dict[int, MemoryDisk]:
         return {process: MemoryDisk() for process in range(PRIMARY, self._simulation.settings.workers)}
@@ -67,14 +72,22 @@ class Validator:
         simulation = self._simulation
         self._life += 1
         self.alive = True
+        self._due = False
         self._timers = {}
         self.bodies = {}
         self.workers = [
             simulation.new_worker(self.me, worker, self._disks[worker]) for worker in range(simulation.settings.workers)
         ]
         self.primary = simulation.new_primary(self.me, self._disks[PRIMARY], genesis=genesis)
+        self.execution = Execution(self.primary, new_ledger(self.primary)) if simulation.settings.ledger else None
         for process in self._disks:
             self.carry_out(process)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where validators execute."""
+        assert self.execution is not None
+        return self.execution.ledger
 
     def crash(self, *, wipe: bool = False) -> None:
         """Die; with `wipe` the disks are lost too."""
@@ -89,7 +102,7 @@ class Validator:
             return False
         core = self.primary if process == PRIMARY else self.workers[process]
         core.on_message(sender, message, self._simulation.clock.now_s)
-        self.carry_out(process)
+        self._changed(process)
         return True
 
     def submit(self, worker: int, transaction: bytes) -> None:
@@ -97,6 +110,21 @@ class Validator:
         if self.alive:
             self.workers[worker].on_transaction(transaction, self._simulation.clock.now_s)
             self.carry_out(worker)
+
+    def _changed(self, process: int) -> None:
+        """Carry out what a core wants at the end of the turn, once."""
+        turn_s = self._simulation.settings.turn_s
+        if not turn_s or process != PRIMARY:
+            self.carry_out(process)
+        elif not self._due:
+            self._due, life = True, self._life
+
+            def end() -> None:
+                if self._life == life:
+                    self._due = False
+                    self.carry_out(process)
+
+            self._simulation.clock.at(self._simulation.clock.now_s + turn_s, end)
 
     def carry_out(self, process: int) -> None:
         """Do what a core wants, and set its timer."""
@@ -148,11 +176,17 @@ class Validator:
     def _told(self, told: Message) -> None:
         assert isinstance(told, OurBatch | OthersBatch)
         self.bodies[told.digest] = told.body
-        keys = self._simulation.settings.write_keys(told.body)
-        own = isinstance(told, OurBatch)
         now_s = self._simulation.clock.now_s
-        self.primary.on_batch(told.digest, told.worker, keys, own, now_s, len(told.body))
-        self.carry_out(PRIMARY)
+        if self.execution is not None:
+            self._reply(self.execution.on_batch(told, shard_of(told.body), now_s))
+        else:
+            keys, own = self._simulation.settings.write_keys(told.body), isinstance(told, OurBatch)
+            self.primary.on_batch(told.digest, told.worker, keys, own, now_s, len(told.body))
+        self._changed(PRIMARY)
+
+    def _reply(self, replies: Iterable[Reply]) -> None:
+        for reply in replies:
+            self._simulation.on_reply(self, reply)
 
     def _record(self, effects: Effects) -> None:
         now_s, history = self._simulation.clock.now_s, self.history
@@ -164,6 +198,9 @@ class Validator:
             if not isinstance(event, Commit) or event.number >= self.primary.logged:
                 history.executed.append((now_s, event))
             self._simulation.on_execute(self, event)
+        if self.execution is not None:
+            self._reply(self.execution.play(effects))
+            self.history.digests[self.ledger.commits] = self.ledger.digest
         for digest in effects.forget:
             self.bodies.pop(digest, None)
 

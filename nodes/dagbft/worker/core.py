@@ -65,6 +65,7 @@ class _Open:
     """An own batch that is on its way to a quorum."""
 
     body: bytes
+    again_s: float  # when it is sent again to those that have not acknowledged it
     holders: set[int] = field(default_factory=set)
 
 
@@ -110,7 +111,7 @@ class WorkerCore:
         self._second = 0
         self._answered: Counter[int] = Counter()  # bytes in this second, by peer
         for digest in self.shelf.open_digests():  # sealed before a restart
-            self._spread(digest, self.shelf.body(digest) or b"")
+            self._spread(digest, self.shelf.body(digest) or b"", 0.0)
 
     # What goes in
 
@@ -132,7 +133,7 @@ class WorkerCore:
         pending.transactions.append(transaction)
         pending.size += 4 + len(transaction)
         if pending.size >= self.config.batch_bytes:
-            self._seal(shard)
+            self._seal(shard, now_s)
         return True
 
     def on_client(self, message: Message, now_s: float) -> None:
@@ -185,7 +186,8 @@ class WorkerCore:
     def tick(self, now_s: float) -> None:
         """Time has passed."""
         for shard in [shard for shard, pending in self._pending.items() if now_s >= pending.seal_s]:
-            self._seal(shard)
+            self._seal(shard, now_s)
+        self._remind(now_s)
         self._ask(now_s)
 
     # What comes out
@@ -195,22 +197,31 @@ class WorkerCore:
         return effects
 
     def next_deadline_s(self) -> float:
-        return min(self._requests.next_s, *(pending.seal_s for pending in self._pending.values()), NEVER)
+        reminders = (batch.again_s for batch in self._open.values())
+        return min(self._requests.next_s, *(each.seal_s for each in self._pending.values()), *reminders, NEVER)
 
     # Own batches
 
-    def _seal(self, shard: int) -> None:
+    def _seal(self, shard: int, now_s: float) -> None:
         body = join_transactions(self._pending.pop(shard).transactions)
         digest = batch_digest(body)
         if digest in self.shelf:
             return
         self.effects.persist += self.shelf.put(digest, body, own=True)
         self.counts["batches"] += 1
-        self._spread(digest, body)
+        self._spread(digest, body, now_s)
 
-    def _spread(self, digest: bytes, body: bytes) -> None:
-        self._open[digest] = _Open(body, {self.me})
+    def _spread(self, digest: bytes, body: bytes, now_s: float) -> None:
+        self._open[digest] = _Open(body, now_s + self.config.retry_s, {self.me})
         self.effects.send.append((ALL, Batch(body)))
+
+    def _remind(self, now_s: float) -> None:
+        """Send own batches again to those that have not said that they store them: they may have crashed before."""
+        for batch in self._open.values():
+            if now_s >= batch.again_s:
+                batch.again_s = now_s + self.config.retry_s
+                missing = [other for other in range(self._n) if other not in batch.holders]
+                self.effects.send += [(other, Batch(batch.body)) for other in missing]
 
     def _on_ack(self, peer: int, digest: bytes) -> None:
         batch = self._open.get(digest)

@@ -1,0 +1,54 @@
+"""Liars that say what an honest validator says that has lost some of its memory.
+
+Invariant: what they leave out or forget is what a crash at the worst moment, or a lost disk, would take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from nodes.dagbft.byzantine.liar import Liar, Sent
+from nodes.dagbft.messages import Header, Message, Vote
+from nodes.dagbft.primary.core import PrimaryCore
+
+
+class VoteLoser(Liar):
+    """Its first vote on each header is lost, as by a crash after reading and before voting."""
+
+    def __init__(self, core: PrimaryCore) -> None:
+        super().__init__(core)
+        self._lost: dict[tuple[int, int], None] = {}
+
+    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+        if isinstance(message, Vote) and (message.round, message.author) not in self._lost:
+            self._lost[message.round, message.author] = None
+            if len(self._lost) > 1 << 12:
+                del self._lost[next(iter(self._lost))]
+            self.lies += 1
+            return ()
+        return ((receiver, message),)
+
+
+class TwiceWiped(Liar):
+    """Loses its disk every `every_s` and does not know it: each life begins as the first, and votes at once."""
+
+    def __init__(self, core: PrimaryCore, again: Callable[[], PrimaryCore], every_s: float = 5.0) -> None:
+        super().__init__(core)
+        self._again = again
+        self._every_s = every_s
+        self._due_s = every_s
+
+    def tick(self, now_s: float) -> None:
+        if now_s >= self._due_s:
+            self._due_s = now_s + self._every_s
+            self.core = self._again()
+            self.lies += 1
+        super().tick(now_s)
+
+    def hear(self, peer: int, message: Message) -> None:
+        if isinstance(message, Header) and self.core.votes.find((message.round, message.author)) is None:
+            self.lies += 1  # a vote that a former life may have given otherwise
+        super().hear(peer, message)
+
+    def next_deadline_s(self) -> float:
+        return min(self.core.next_deadline_s(), self._due_s)
