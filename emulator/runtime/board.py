@@ -36,6 +36,7 @@ class ProbePair:
     error_s: float | None = None
     asked_sum_s: float = 0.0
     asked_count: int = 0
+    asked_seen_s: float = 0.0  # sum of the round trips of those, so that both means are of the same probes
     errors_s: list[float] = field(default_factory=list)
 
 
@@ -188,6 +189,7 @@ class Board:
         pair.asked_s = asked.rtt_s
         pair.asked_sum_s += asked.rtt_s
         pair.asked_count += 1
+        pair.asked_seen_s += rtt_s
         pair.error_s = rtt_s - asked.rtt_s
         self._open.append(_OpenProbe(sent_s, sent_s + rtt_s, asked, pair, abs(pair.error_s)))
 

@@ -51,11 +51,14 @@ def probe_table(collector: Collector) -> list[dict[str, Any]]:
     """What verdict.json says of each probed pair: mean asked and seen round trip, error, counts."""
     rows = []
     for (node, peer), pair in sorted(collector.board.probes.items()):
+        seen_s = pair.sum_s / max(pair.received, 1)
+        if pair.asked_count:  # of the same probes as the mean that was asked
+            seen_s = pair.asked_seen_s / pair.asked_count
         rows.append(
             {
                 "pair": f"{node} → {peer}",
                 "asked_ms": pair.asked_sum_s / pair.asked_count * 1e3 if pair.asked_count else None,
-                "seen_ms": pair.sum_s / pair.received * 1e3 if pair.received else None,
+                "seen_ms": seen_s * 1e3 if pair.received else None,
                 "error_ms": quantiles_ms(pair.errors_s),
                 "sent": pair.received + pair.lost,
                 "lost": pair.lost,
