@@ -20,7 +20,7 @@ from oracle.packets import Departure, Packet
 
 from emulator.network import Effects, Fine, FineTables, GilbertElliott, Knots
 
-STEPS, STEP_S, FINE_KNOTS = 8, 0.3, 6
+STEPS, STEP_S, FINE_KNOTS = 8, 0.25, 6
 HORIZON_S = STEPS * STEP_S - 1e-6
 
 
@@ -33,9 +33,13 @@ class Dice(Random):
         return self.random() < share
 
     def delay_s(self) -> float:
+        if self.even:
+            return self.choice([0.0, 0.0625, 0.125, 0.5])
         return self.choice([0.0, 0.001, 0.05, 0.3, self.uniform(0, 0.2), self.uniform(0, 0.2)])
 
     def rate_bps(self) -> float:
+        if self.even:
+            return self.choice([0.0, 8192.0, 8192.0, 16384.0, inf])
         return self.choice([0.0, 8e3, 1e5, 1e6, 5e7, inf, inf, 10 ** self.uniform(3, 8), 10 ** self.uniform(3, 8)])
 
     def loss(self) -> float:
@@ -45,14 +49,16 @@ class Dice(Random):
         return self.chance(0.8)
 
     def gap_s(self) -> float:
+        if self.even:
+            return self.choice([0.0, 0.0625, 0.125])
         return self.choice([0.0, 0.0, 1e-4, 0.01, 0.1, self.uniform(0, 0.05), self.uniform(0, 0.05)])
 
 
 def knots(dice: Dice) -> Knots:
     count = dice.randint(1, 6)
-    t_s = np.concatenate([[0.0], np.cumsum([dice.choice([dice.gap_s(), 0.3]) for _ in range(count - 1)])])
+    t_s = np.concatenate([[0.0], np.cumsum([dice.choice([dice.gap_s(), 0.25]) for _ in range(count - 1)])])
     column = lambda draw: np.array([draw() for _ in range(count)])  # noqa: E731
-    period_s = dice.choice([inf, inf, float(t_s[-1]) + 0.07])
+    period_s = dice.choice([inf, inf, float(t_s[-1]) + (0.0625 if dice.even else 0.07)])
     return Knots(t_s, column(dice.delay_s), column(dice.rate_bps), column(dice.loss), column(dice.up), period_s)
 
 
@@ -61,7 +67,7 @@ def fine_tables(dice: Dice, step: int) -> FineTables:
     columns, up = np.zeros((4, 1, FINE_KNOTS)), np.zeros((1, FINE_KNOTS), bool)
     count = dice.choice([0, 2, 3, 5, FINE_KNOTS])
     if count:
-        inner = sorted(dice.choice([0.5, dice.random()]) for _ in range(count - 2))
+        inner = sorted(dice.choice([0.5, 0.25 if dice.even else dice.random()]) for _ in range(count - 2))
         columns[0, 0, :count] = [(step + share) * STEP_S for share in (0, *inner, 1)]
         for place in range(count):
             columns[1:, 0, place] = dice.delay_s(), dice.rate_bps(), dice.loss()
@@ -71,8 +77,8 @@ def fine_tables(dice: Dice, step: int) -> FineTables:
 
 def effects(dice: Dice) -> Effects:
     bounds = {
-        "queue_bytes": dice.choice([0.0, 200.0, 1000.0, 3000.0, inf, inf]),
-        "queue_s": dice.choice([0.0, 0.01, 0.2, inf, inf]),
+        "queue_bytes": dice.choice([0.0, 200.0, 256.0, 1000.0, 3000.0, inf, inf]),
+        "queue_s": dice.choice([0.0, 0.01, 0.125, 0.2, inf, inf]),
         "head_drop": dice.chance(0.4),
         "hold_when_down": dice.chance(0.5),
     }
@@ -91,6 +97,7 @@ def effects(dice: Dice) -> Effects:
 
 
 def setting(dice: Dice) -> Setting:
+    dice.even = dice.chance(0.3)
     common: dict[str, Any] = {
         "effects": effects(dice),
         "seed": dice.randint(0, 9),
@@ -162,7 +169,8 @@ def script(dice: Dice, chosen: Setting) -> list[Step]:
                 number += 1
                 data = packet(dice, number, chosen.ethernet)
                 # some single packets count as larger than their bytes are
-                size = wire_size(data, ip) if data[1] else dice.choice([len(data) - 10, 20, 1480])
+                sizes = [128, 256] if dice.even else [len(data) - 10, 20, 1480]
+                size = wire_size(data, ip) if data[1] else dice.choice(sizes)
                 what.append((t_s, data, size, -1, 0, -1))
         elif kind == "set":
             draw: dict[str, Callable[[], Any]] = {
