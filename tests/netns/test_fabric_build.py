@@ -82,7 +82,7 @@ def test_ports_addresses_and_settings():
         assert eth0["linkinfo"]["info_kind"] == "tun"
         assert eth0["linkinfo"]["info_data"]["persist"]
         assert eth0["linkinfo"]["info_data"]["vnet_hdr"]
-        assert eth0["txqlen"] == 1000
+        assert eth0["txqlen"] == 5000
         assert eth0["qdisc"] == "noqueue"
         assert eth0["gso_max_size"] == 65536, (
             "every port merges TCP segments; the engine cuts them where a link asks for it"
@@ -130,7 +130,7 @@ def test_a_full_port_drops_and_says_so():
         fabric = Fabric(chain())
         fabric.build()
         with kernel.inside(fabric.netns(0)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            for _ in range(1500):
+            for _ in range(5500):
                 sender.sendto(b"x", ("10.1.0.4", 9))
         counters = fabric.counters()["gs-a:up"]
         assert counters.tx_dropped >= 400
