@@ -325,13 +325,13 @@ void sending_wake(lane *l, int32_t end)
     double at_s;
     if (s->departs_s >= s->stop_s) {
         at_s = s->stop_s;
-    } else if (s->flags & OVERTAKES || s->slope < -1.0 || l->e->config.lane_of_node[s->peer] != l->index) {
-        /* It may be due before others in flight, or later than the next where it is lost; or another lane awaits it. */
-        at_s = s->departs_s;
+    } else if (s->flags & OVERTAKES || l->e->config.lane_of_node[s->peer] != l->index) {
+        at_s = s->departs_s; /* it may be due before others in flight, or its due time is awaited in another lane */
     } else {
         at_s = s->departs_s + (s->base_s + s->slope * s->departs_s); /* nobody needs to know before it is due */
         if (at_s < s->last_s) at_s = s->last_s;
-        /* Where the head is lost, the next may come sooner under the values that hold then. */
+        /* Where the head is lost, the next may come sooner under the values that hold then. (Not under the same ones: a
+         * delay that falls faster than time runs is longer than what is left of its stretch.) */
         if (s->flags & (PER_PACKET | LOSSY) && at_s > s->stop_s) at_s = s->stop_s;
     }
     if (at_s < INFINITY) wheel_set(&l->wheel, sending_id(end), at_s);
