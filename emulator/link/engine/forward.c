@@ -72,7 +72,8 @@ int32_t route(lane *l, int32_t dest, int32_t node)
 static void answer(lane *l, int32_t node, int32_t dest, const uint8_t *data, uint32_t bytes, double t_s)
 {
     int32_t end = route(l, dest, node);
-    uint32_t number = end < 0 ? NONE : pool_take(&l->pool, bytes);
+    /* Where rows are late a lane's routes may name an end that another lane sends on by now. */
+    uint32_t number = end < 0 || l->e->sent_lane[end] != l->index ? NONE : pool_take(&l->pool, bytes);
     if (number == NONE) return;
     packet *q = pool_at(&l->pool, number);
     memcpy(q->data, data, bytes);
