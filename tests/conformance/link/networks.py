@@ -70,7 +70,8 @@ def case(dice: Dice, nodes: int = 0) -> Case:
     live = {0, count - 1} | {node for node in range(count) if dice.chance(0.3)}
     pairs = [(node, dice.randrange(node)) for node in range(1, count)]  # it is connected
     pairs += [tuple(dice.sample(range(count), 2)) for _ in range(dice.randint(0, count))]
-    moving = [dice.chance(0.25) for _ in pairs]
+    mobile = dice.chance(0.7)
+    moving = [mobile and dice.chance(0.3) for _ in pairs]
     stations = {a for (a, _), moves in zip(pairs, moving, strict=True) if moves}
     specs = []
     for node in range(count):

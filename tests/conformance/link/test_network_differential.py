@@ -134,3 +134,22 @@ def test_packets_that_come_at_one_time_keep_their_order_where_no_delay_lies_betw
     assert difference(model_story(made, steps, 0.1), alone) == ""
     assert difference(alone, story(2, False, 0, 1, 0, 0)) == ""
     assert difference(alone, story(2, True, 1, 1, 0, 0)) == ""
+
+
+def test_a_queue_that_changes_lanes_leaves_no_wake_behind():
+    """A downlink's packets wait for the next step; its sender is another node than the link's own from the first on."""
+    roles = ("ground station", "satellite", "satellite")
+    nodes = tuple(NodeSpec(f"n{n}", role, True, f"10.0.0.{n + 1}") for n, role in enumerate(roles))
+    network = Network(nodes, (LinkSpec("n0:up", 0, 1, "up", "x", moving=True),), Timeline(STEP_S))
+    ends, next_end = np.ones(2), np.array([[-1, 1, 1], [0, -1, -1], [0, -1, -1]], np.int32)
+    rows = [
+        Row(step, ends * 0.01, ends * 0.01, ends * rate_bps, ends * 0, ends > 0, np.array([2, 0], np.int32), next_end)
+        for step, rate_bps in enumerate((0.0, 1e5, inf, inf, inf))
+    ]
+    made = Case(network, tuple(rows), 1)
+    data = make(4, UDP, bytes(100), src=bytes((10, 0, 0, 3)), dst=bytes((10, 0, 0, 1))).data
+    steps = [Step("offer", 0.0, (1, (0.0, data, len(data) - 10, 0, 64, -1))) for _ in range(3)]
+    alone = engine_story(made, steps, 1, False)
+    assert len(alone["came"]) == 3
+    assert difference(model_story(made, steps), alone) == ""
+    assert difference(alone, engine_story(made, steps, 2, False, np.array([0, 0, 1], np.int32))) == ""
