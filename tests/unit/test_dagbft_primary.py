@@ -274,6 +274,22 @@ def test_a_restart_sends_the_open_header_again_byte_for_byte():
     assert again == [(peer, sent[0]) for peer in (1, 2, 3)]
 
 
+def test_a_vote_that_comes_again_is_nobodys_fault():
+    """A header is sent again while a vote on it is under way: whoever has voted votes again, as it must."""
+    stage = Stage()
+    stage.now_s = 0.2
+    stage.core.tick(0.2)
+    (header,) = stage.core.take().made
+    signature = stage.seals[1].sign(vote_digest(header.id, header.round, header.author))
+    vote = Vote(header.id, header.round, header.author, 1, signature)
+    for _ in range(2):
+        stage.say(1, vote)
+    assert not stage.core.rejected
+    assert stage.core.counts["repeated votes"] == 1
+    stage.say(1, Vote(bytes(32), header.round, header.author, 1, signature))  # on another header
+    assert stage.core.rejected == {("header", 1): 1}
+
+
 def test_own_batches_of_a_lost_block_go_into_a_later_header():
     stage = Stage()
     batch = bytes(range(32))

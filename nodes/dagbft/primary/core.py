@@ -242,8 +242,10 @@ class PrimaryCore:
             return
         if vote.voter != peer:
             self.reject("voter", peer)
-        elif not ballot.concerns(vote):
-            self.reject("repeated" if vote.header_id == ballot.header.id else "header", peer)
+        elif vote.header_id != ballot.header.id:
+            self.reject("header", peer)
+        elif vote.voter in ballot.votes:  # the header was sent again while the vote was under way
+            self.counts["repeated votes"] += 1
         elif reason := check_vote(vote, self.roster, self._verifier):
             self.reject(reason, peer)
         elif certificate := self.proposer.count(ballot, vote):
