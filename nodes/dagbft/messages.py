@@ -160,6 +160,7 @@ class CertRequest:
 
     digests: Digests
     nonce: Annotated[U64, "0 where digests are asked for"] = 0
+    ancestors: Annotated[U16, "so many blocks below each, of its author, are wanted too"] = 0
 
 
 @_message(5, MOST_REPLY_BYTES)

@@ -23,6 +23,7 @@ from nodes.dagbft.messages import (
     Vote,
     vote_digest,
 )
+from nodes.dagbft.primary.blocks import Breach
 from nodes.dagbft.primary.coin import Seeded
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
@@ -348,3 +349,55 @@ def test_a_validator_without_memory_that_crashes_before_it_has_answers_asks_agai
     stage.core = stage.begin(genesis=False)  # with a certificate on its disk
     assert stage.core.probing
     assert [message.nonce for _, message in stage.out() if isinstance(message, CertRequest)] == [1_000_001]
+
+
+def test_a_hidden_chain_surfaces_in_two_requests():  # smaller finding (a)
+    stage = Stage()
+    stage.play(12)
+    whole = stage.core
+    chain = [certificate for round in stage.rounds[1:] for certificate in round if certificate.author == 1]
+    ((to, reply),) = stage.say(2, CertRequest((chain[-1].digest,), 0, 64))
+    assert (to, list(reply.certificates)) == (2, chain)
+    stage.disk = MemoryDisk()
+    stage.core = stage.begin()
+    asked = [message for _, message in stage.say(1, chain[-1]) if isinstance(message, CertRequest)]
+    assert {request.ancestors for request in asked} == {0}
+    rounds = 0
+    while requests := {request for request in asked if request.digests}:
+        rounds += 1
+        asked = []
+        for request in requests:
+            whole.on_message(1, request, 0.0)
+            for _, answer in whole.take().send:
+                asked += [message for _, message in stage.say(1, answer) if isinstance(message, CertRequest)]
+    assert stage.core.pace.round == 11
+    assert rounds <= 3
+
+
+def test_two_certificates_of_a_slot_are_evidence():  # smaller finding (e)
+    stage = Stage()
+    stage.play(3)
+    other = stage.certificate(stage.header(1, 3, payload=((bytes(32), 0),)))
+    with pytest.raises(Breach) as caught:
+        stage.say(2, other)
+    assert caught.value.evidence == (stage.rounds[3][0], other)
+
+
+def test_a_leader_is_waited_for_as_long_as_rounds_take_and_the_own_block_too():  # smaller findings (b) and (d)
+    stage = Stage()
+    pace, config = stage.core.pace, stage.config
+    assert pace.leader_timeout_s == config.leader_timeout_s
+    for _ in range(20):
+        if stage.core.proposer.round == pace.round:
+            stage.now_s = max(stage.now_s, stage.core.proposer.due_s())
+            stage.core.tick(stage.now_s)
+        mine = stage.core.proposer.ballots[pace.round + 1].header
+        stage.now_s += 3.0
+        stage.rounds.append([stage.certificate(stage.header(author, len(stage.rounds))) for author in (1, 2, 3)])
+        for certificate in stage.rounds[-1]:
+            stage.say(certificate.author, certificate)
+        assert pace.due_s(config.header_batches) > stage.now_s or pace.leader_timeout_s < 3.0  # the own one is missing
+        own = stage.certificate(mine)
+        stage.rounds[-1].append(own)
+        stage.say(1, own)
+    assert 4.0 < pace.leader_timeout_s <= 6.0

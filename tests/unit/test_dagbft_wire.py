@@ -53,7 +53,7 @@ GOLDEN: list[tuple[Message, str]] = [
     (HEADER, "01" + HEADER_HEX),
     (Vote(A, 3, 2, 1, SIGNED), "02" + "aa" * 32 + "0000000000000003" "0002" "0001" + "5e" * 64),
     (CERTIFICATE, "03" + HEADER_HEX + "0002" "0000" + "5e" * 64 + "0003" + "5e" * 64),
-    (CertRequest((A, B)), "04" "0002" + "aa" * 32 + "bb" * 32 + "00" * 8),
+    (CertRequest((A, B)), "04" "0002" + "aa" * 32 + "bb" * 32 + "00" * 10),
     (CertReply((CERTIFICATE,)), "05" "0001" + HEADER_HEX + "0002" "0000" + "5e" * 64 + "0003" + "5e" * 64 + "00" * 8),
     (StateRequest(258), "06" "0000000000000102"),
     (StateReply(1, A, 2, 3, b"xy"), "07" "0000000000000001" + "aa" * 32 + "0002" "0003" "00000002" "7879"),

@@ -18,17 +18,20 @@ from nodes.dagbft.messages import (
     StateReply,
     digest_of,
 )
+from nodes.dagbft.primary.blocks import Blocks
 from nodes.dagbft.primary.records import Archive
+from nodes.dagbft.primary.requests import MOST_ANCESTORS
 from nodes.dagbft.wire import encode
 
 _ROOM_BYTES = MOST_PART_BYTES - 1000  # of certificates in one answer
 
 
 class Answers:
-    """Answers from the archive. `most` are certificates a second to one peer."""
+    """Answers from what is held, and from the archive. `most` are certificates a second to one peer."""
 
-    def __init__(self, archive: Archive, most: int) -> None:
+    def __init__(self, archive: Archive, blocks: Blocks, most: int) -> None:
         self._archive = archive
+        self._blocks = blocks
         self._most = most
         self._second = 0
         self._given: Counter[int] = Counter()
@@ -40,11 +43,25 @@ class Answers:
         self._given[peer] += count
         return self._given[peer] <= self._most
 
-    def certificates(self, peer: int, found: Iterable[Certificate], count: int, now_s: float) -> list[CertReply]:
-        """Replies with these; none where the peer has had its share."""
-        if not self._may(peer, count, now_s):
+    def newest(self, peer: int, now_s: float) -> list[CertReply]:
+        """A reply with one block of the highest round of which one is held."""
+        return [CertReply(tuple(self._blocks.newest()))] if self._may(peer, 1, now_s) else []
+
+    def certificates(self, peer: int, digests: tuple[bytes, ...], ancestors: int, now_s: float) -> list[CertReply]:
+        """Replies with these, and with so many blocks below each, of its author, lower ones first."""
+        found: dict[bytes, Certificate] = {}
+        for digest in digests:
+            if (held := self._blocks.get(digest) or self._archive.certificate(digest)) is not None:
+                found[digest] = held
+        for top in list(found.values()):
+            for round in range(top.round - 1, max(top.round - 1 - min(ancestors, MOST_ANCESTORS), 0), -1):
+                below = self._blocks.at((round, top.author)) or self._archive.at((round, top.author))
+                if below is None or len(found) >= MOST_CERTIFICATES:
+                    break
+                found[below.digest] = below
+        if not self._may(peer, 1 + max(len(digests), len(found)), now_s):
             return []
-        return [CertReply(tuple(part)) for part in _parts(found)]
+        return [CertReply(tuple(part)) for part in _parts(sorted(found.values(), key=lambda each: each.round))]
 
     def tail(self, peer: int, round: int, now_s: float) -> list[CertReply]:
         """One reply with certificates above a round, the lowest first."""

@@ -87,7 +87,7 @@ class PrimaryCore:
         self._certificates = CertificateRequests(me, n, config.retry_s, config.retry_peers)
         self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers)
         self.voting = Voting(self, signer, verifier, coin, self._certificates, self._batches)
-        self._answers = Answers(self.archive, config.most_answers)
+        self._answers = Answers(self.archive, self.blocks, config.most_answers)
         self._delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._catchup = Catchup(me, n, config.retry_s, config.sync_after)
         self._tail = Tail(me, n, config.retry_s, now_s)
@@ -157,12 +157,12 @@ class PrimaryCore:
                 self._on_certificate(peer, message, now_s)
             case CertReply():
                 self._on_reply(peer, message, now_s)
-            case CertRequest((), nonce):
-                for reply in self._answers.certificates(peer, self._newest(), 1, now_s):
+            case CertRequest((), nonce, _):
+                for reply in self._answers.newest(peer, now_s):
                     self.effects.send.append((peer, replace(reply, nonce=nonce)))
-            case CertRequest(digests):
-                for reply in self._answers.certificates(peer, self._find(digests), 1 + len(digests), now_s):
-                    self.effects.send.append((peer, reply))
+            case CertRequest(digests, _, ancestors):
+                found = self._answers.certificates(peer, digests, ancestors, now_s)
+                self.effects.send += [(peer, reply) for reply in found]
             case StateRequest(index):
                 self.effects.send += [(peer, reply) for reply in self._answers.state(peer, index, now_s)]
             case TailRequest(round):
@@ -265,11 +265,13 @@ class PrimaryCore:
         if certificate.round > self.pace.round + self.config.window:
             self.counts["ahead"] += 1
             return None
-        self._certificates.got(digest)
+        was_missing = self._certificates.got(digest)
         if not self.blocks.missing(certificate):
             return self._deliver(certificate, now_s)
         for parent in self.blocks.unknown(certificate):
             self._certificates.want(parent, (certificate.author, peer), now_s)
+            if was_missing:
+                self._certificates.want_deep(parent)
         return self.blocks.park(certificate)
 
     def _on_reply(self, peer: int, reply: CertReply, now_s: float) -> None:
@@ -357,16 +359,6 @@ class PrimaryCore:
             self._coin.collect(floor)
         self.effects.floor = floor
         self.effects.workers += [(worker, Cleanup(floor)) for worker in range(self.roster.workers)]
-
-    def _find(self, digests: tuple[bytes, ...]) -> list[Certificate]:
-        found = (self.blocks.get(digest) or self.archive.certificate(digest) for digest in digests)
-        return [certificate for certificate in found if certificate is not None]
-
-    def _newest(self) -> list[Certificate]:
-        """One block of the highest round of which one is held."""
-        layers = self.consensus.dag.layers
-        top = max((round for round, layer in layers.items() if layer.held), default=0)
-        return [found for author in range(self.roster.committee.n) if (found := self.blocks.at((top, author)))][:1]
 
     # What follows from all this
 

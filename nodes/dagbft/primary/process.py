@@ -32,7 +32,8 @@ from nodes.dagbft.messages import (
     Vote,
 )
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
-from nodes.dagbft.primary.breach import BreachWatch
+from nodes.dagbft.primary.blocks import Breach
+from nodes.dagbft.primary.breach import BreachWatch, write_evidence
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.execution import Execution, Reply, block_of, new_ledger
@@ -111,7 +112,11 @@ class Primary(Node):
     # What comes in
 
     def _on_message(self, peer: int, message: Message) -> None:
-        self._core.on_message(peer, message, self.context.now())
+        try:
+            self._core.on_message(peer, message, self.context.now())
+        except Breach as breach:
+            write_evidence(self.context, breach)
+            raise
         self._driver.changed()
 
     def _on_local(self, label: str, message: Message) -> None:
