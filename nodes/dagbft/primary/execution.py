@@ -7,6 +7,7 @@ then the ledger executes what it can, and looks at foreign shards only after it 
 from __future__ import annotations
 
 from nodes.dagbft.consensus.dag import Block
+from nodes.dagbft.consensus.early import EarlyRule
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import home_shard, write_keys
 from nodes.dagbft.messages import FinalReply, Header, OthersBatch, OurBatch, SpecReply
@@ -22,10 +23,8 @@ def new_ledger(core: PrimaryCore) -> Ledger:
     """A ledger that asks the core's consensus."""
     consensus, rules = core.consensus, core.config.rules
     look_back = rules.look_back if rules.order == "causal" else 2
-    return Ledger(
-        consensus.committee, core.me, look_back, consensus.early, consensus.dag,  # type: ignore[arg-type]
-        lambda: consensus.told,
-    )  # fmt: skip
+    reads = consensus.early if isinstance(consensus.early, EarlyRule) else None  # no other rule knows of foreign reads
+    return Ledger(consensus.committee, core.me, look_back, reads, consensus.dag, lambda: consensus.told)
 
 
 class Execution:
