@@ -33,7 +33,7 @@ class Mix:
             gamma=random.choice((0.0, 0.1, 0.2, 0.4)),
             chained=random.choice((0.0, 0.3, 0.6)),
             keys=random.choice((1, 2, 2, 3)),
-            most=random.choice((1, 3, 5)),
+            most=random.choice((1, 2, 4)),
         )
 
 
@@ -45,6 +45,7 @@ class Clients:
         self._committee = committee
         self._mix = mix
         self._random = random
+        self._ids: dict[bytes, frozenset[bytes]] = {}
         self._count = 0
         self._parts: list[list[Transaction]] = [[] for _ in range(committee.n)]  # that still wait for a block, by shard
         self._foreseen: deque[bytes] = deque(maxlen=6)  # results that are certain, if their transactions run
@@ -54,22 +55,24 @@ class Clients:
         """The batches of a new block."""
         random, shard = self._random, self._committee.shard(slot[1], slot[0])
         batches = []
+        waiting, self._parts[shard] = self._parts[shard], []  # those of new transactions go into later blocks
         rest = random.randint(0, self._mix.most)
         while rest > 0:
             size = random.randint(1, rest)
             rest -= size
             batches.append(self._batch([self._transaction(slot[0], shard) for _ in range(size)]))
-        waiting, self._parts[shard] = self._parts[shard], []
         for part in waiting:
             if random.random() < 0.6:
                 batches.append(self._batch([part]))
             else:
                 self._parts[shard].append(part)
         if self._sent and random.random() < 0.05:  # again, by the same author or another, in this shard or another
-            batches.append(random.choice(self._sent))
+            again = random.choice(self._sent)
+            if self._ids[again].isdisjoint(id for batch in batches for id in self._ids[batch]):
+                batches.append(again)
         random.shuffle(batches)
         self._sent += batches
-        return tuple(dict.fromkeys(batches))
+        return tuple(batches)
 
     def submissions(self, round: int) -> list[bytes]:
         """A transaction for some shard, and parts that have waited for theirs: where workers make the batches."""
@@ -82,6 +85,7 @@ class Clients:
         body = join_transactions([encode(each) for each in transactions])
         digest = batch_digest(body)
         self.bodies[digest] = body
+        self._ids[digest] = frozenset(each.id for each in transactions)
         return digest
 
     def _operation(self, shard: int, codes: tuple[Code, ...] = tuple(Code)) -> tuple[int, int, int, int]:

@@ -20,6 +20,8 @@ from nodes.dagbft.byzantine import BEHAVIOURS, Liar, turn, turn_worker
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Hashed, Turns
 from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Rules
+from nodes.dagbft.consensus.dag import Block
+from nodes.dagbft.consensus.early import Early
 from nodes.dagbft.consensus.run_file import commit_log, feed, with_modes
 from nodes.dagbft.messages import BatchAck, Cause, Certificate, CertReply, FinalReply, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
@@ -319,7 +321,11 @@ class Committee:
         for me in self.honest:
             for commit in logs[me]:
                 self.verdict.commit(me, commit)
-        blocks = [block for block in run.blocks()]
+            for _, event in run.validators[me].history.events:
+                if isinstance(event, Early):
+                    self.verdict.place(me, event)
+        self.verdict.end(log[-1].leader[0] - (plan.rules.look_back if plan.rules.order == "causal" else 2))
+        blocks = run.blocks()
         rules = Rules(plan.rules.protocol, plan.rules.schedule, plan.rules.order, plan.rules.look_back, keep=1 << 40)
         whole = self._closed(blocks)
         for block, certified in zip(whole, with_modes(whole, self.committee, rules, self._coin()), strict=True):
@@ -334,7 +340,7 @@ class Committee:
     def _coin(self) -> SeededCoin:
         return SeededCoin(self.committee, self.plan.seed)
 
-    def _closed(self, blocks: list[Any]) -> list[Any]:
+    def _closed(self, blocks: list[Block]) -> list[Block]:
         """The blocks that are there with all their ancestors."""
         held: dict[int, int] = defaultdict(int)
         found = []

@@ -132,12 +132,12 @@ class Play:
             self._plan(view)
         self._wake_liars()
         self._run(lambda: self._quorum_round >= setting.rounds)
+        floor = max(view.consensus.dag.floor for view in self.views.values())
+        self.counts["moved"] += floor > setting.look_back + 8  # past all that was kept at first
         self._calm()
         self._end()
         self.counts["schedules"] += 1
         self.counts["rounds"] += self.certified.top
-        floor = min(view.consensus.dag.floor for view in self.views.values())
-        self.counts["moved"] += floor > 0 and self.certified.top > 3 * (setting.look_back + 8)
         return self.counts
 
     # Honest authors
