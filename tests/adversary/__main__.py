@@ -13,7 +13,13 @@ from . import committees, mutants, schedules
 from .verdict import Fault
 
 SEARCHES: dict[str, Callable[[int], Counter[str]]] = {"schedules": schedules.play, "committees": committees.play}
-SAID = ("rounds", "schedules", "committees", "moved", "commits", "places", "results", "early results", "replays", "restarts", "wipes", "liars")
+SAID = {
+    "rounds": "rounds", "schedules": "schedules", "committees": "committees of whole primaries",
+    "moved": "of both in which the floor passed all that was kept at first", "commits": "commits",
+    "places": "early places compared", "early results": "early results compared", "results": "committed results",
+    "replays": "replays compared", "restarts": "restarts of whole validators", "wipes": "lost disks",
+    "liars": "liars among primaries",
+}  # fmt: skip
 FAULTS = {"fork": "forks", "mode": "modes apart", "place": "wrong places", "result": "wrong results",
           "early result": "wrong early results", "replay": "replay differences", "stuck": "stuck committees",
           "vote": "second votes", "blame": "honest ones blamed", "error": "errors"}  # fmt: skip
@@ -40,8 +46,8 @@ def search(rounds: int, first: int, share: int) -> int:
             said = time.monotonic()
             print(f"{said - begin:.0f} s: {counts['rounds']} rounds, {sum(faults.values())} faults", flush=True)
     print(f"\n{time.monotonic() - begin:.0f} s, seeds {first} to {seed - 1}")
-    for name in SAID:
-        print(f"{counts[name]:>12} {name}")
+    for name, text in SAID.items():
+        print(f"{counts[name]:>12} {text}")
     for kind, name in FAULTS.items():
         print(f"{faults[kind]:>12} {name}")
     return sum(faults.values())
@@ -51,7 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.adversary", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20_000, help="to play in all")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--share", type=int, default=19, help="schedules for each committee of whole primaries; 0: none")
+    parser.add_argument("--share", type=int, default=19, help="schedules for each committee; 0: no committees")
     parser.add_argument("--seed", type=int, help="play one schedule, and say what it is made of")
     parser.add_argument("--committee", type=int, help="play one committee of whole primaries, and say what happens")
     parser.add_argument("--mutants", nargs="*", metavar="WORD", help="find the mutants that have all these words")

@@ -30,7 +30,7 @@ class Mix:
     def draw(cls, random: Random) -> Mix:
         return cls(
             beta=random.choice((0.0, 0.2, 0.5, 0.8)),
-            gamma=random.choice((0.0, 0.1, 0.2, 0.4)),
+            gamma=random.choice((0.0, 0.03, 0.1, 0.3)),
             chained=random.choice((0.0, 0.3, 0.6)),
             keys=random.choice((1, 2, 2, 3)),
             most=random.choice((1, 2, 4)),

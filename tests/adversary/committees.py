@@ -76,7 +76,7 @@ class Plan:
         choice, n = random.choice, random.choice((4, 4, 4, 7))
         faults, look_back = (n - 1) // 3, random.choice((2, 4, 8))
         victims = random.sample(range(n), faults)
-        lying = random.randint(0, faults)
+        lying = random.choice((0, random.randint(0, faults), faults))
         rules = Rules(
             choice(sorted(PROTOCOLS)),
             choice((Hashed(n, seed), Turns(range(n)))),
@@ -84,9 +84,11 @@ class Plan:
             look_back,
             keep=look_back + choice((8, 8, 20)),
         )
-        steps = []
+        steps: list[Step] = []
         for _ in range(random.randint(2, 14)):
-            steps.append((choice(EVENTS), random.randrange(n), choice((0.02, 0.1, 0.5, 2.0, 5.0)) * random.random()))
+            what = choice(EVENTS)
+            who = choice(victims) if what == "wipe" else random.randrange(n)
+            steps.append((what, who, choice((0.02, 0.1, 0.5, 2.0, 5.0)) * random.random()))
         return cls(
             seed=seed,
             n=n,

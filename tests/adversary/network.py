@@ -37,6 +37,7 @@ class Network:
             "slow": choice((0.0, 0.0, 0.6, 0.95)),  # blocks of slow authors
             "leaders": choice((0.0, 0.0, 0.5, 0.9)),
             "heirs": choice((0.0, 0.0, 0.5, 0.9)),  # a block, from the next owner of its shard
+            "deaf": choice((0.0, 0.0, 0.5)),  # a block, from the leader of the next round
             "split": choice((0.0, 0.0, 0.7)),
             "own": choice((0.0, 0.0, 0.1)),  # an own certificate
         }
@@ -77,6 +78,8 @@ class Network:
         if self._leads(block.round, block.author) and chance() < now["leaders"]:
             delay += now["long"] * chance()
         if (block.author - receiver) % self._committee.n == 1 and chance() < now["heirs"]:
+            delay += now["long"] * chance()
+        if self._leads(block.round + 1, receiver) and chance() < now["deaf"]:
             delay += now["long"] * chance()
         if (block.author in self._group) != (receiver in self._group) and chance() < now["split"]:
             delay += now["long"] * chance()

@@ -67,7 +67,7 @@ class Setting:
             sleep=choice((0.0, 0.0, 0.03, 0.1)),
             restarts=choice((0.0, 0.02)),
             late=choice((0.0, 0.0, 0.1, 0.4)),
-            lag=choice((0.0, 0.0, 0.3)),
+            lag=choice((0.0, 0.3, 0.7)),
         )
 
 
@@ -88,15 +88,12 @@ class Play:
         for me, keep in enumerate(setting.keeps):
             if me not in setting.liars:
                 rules = Rules(setting.protocol, schedule, setting.order, setting.look_back, keep=keep)
-                self.views[me] = View(
-                    me, committee, rules, self.certified, self.verdict, ledger=setting.mix is not None
-                )
+                executes = setting.mix is not None
+                self.views[me] = View(me, committee, rules, self.certified, self.verdict, ledger=executes)
         self._rule = next(iter(self.views.values())).consensus.rule
         self._coin = SeededCoin(committee, setting.seed)
         self.network = Network(committee, self.leads, random)
-        self.liars = {
-            me: Liar(me, committee, self.leads, setting.look_back + 8, random) for me in setting.liars
-        }
+        self.liars = {me: Liar(me, committee, self.leads, setting.look_back + 8, random) for me in setting.liars}
         self._made = [0] * setting.n  # the round of each honest validator's last header
         self._planned = [False] * setting.n  # whether it is about to make one
         self._awake_at = [0.0] * setting.n
@@ -108,9 +105,8 @@ class Play:
 
     def leads(self, round: int, author: int) -> bool:
         """Whether a block can be a leader, as far as all that the adversary knows says."""
-        if self._rule.leader(round) == author:
-            return True
-        return self.setting.protocol == "asynchronous" and round % 4 == 1 and self._coin.author(round // 4 + 1) == author
+        falls_back = self.setting.protocol == "asynchronous" and round % 4 == 1
+        return self._rule.leader(round) == author or (falls_back and self._coin.author(round // 4 + 1) == author)
 
     # Time
 
@@ -237,7 +233,7 @@ class Play:
         lags = not self.network.calm and self.random.random() < self.setting.lag
         view.take(block, lambda digest: self._is_late(view, digest), at_once=not lags)
         if lags:
-            self._at(self.random.random(), view.play)
+            self._at(2 * self.random.random(), view.play)
         self._plan(view)
 
     def _is_late(self, view: View, digest: bytes) -> bool:

@@ -1,7 +1,7 @@
 """One honest validator of a schedule: consensus, coin and ledger, joined as a process joins them, and its disk.
 
-Invariant: consensus is fed with a certified block only when it has all its ancestors above the floor, as whole primaries
-do it. What consensus finds may reach the ledger late, and batches come between, as between the turns of a process.
+Invariant: consensus is fed with a certified block only when it has all its ancestors above the floor, as primaries do.
+What consensus finds may reach the ledger late, and batches come between, as between the turns of a process.
 """
 
 from __future__ import annotations
