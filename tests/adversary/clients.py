@@ -135,9 +135,7 @@ class Clients:
             operations.append((int(Code.TRANSFER), self._key(first), self._key(second), random.randrange(3)))
         deadline = round + random.randint(1, 10)
         parts = {
-            shard: Transaction(
-                int(Kind.GAMMA), 0, shard, id, NOTHING, number, len(shards), deadline, tuple(operations)
-            )
+            shard: Transaction(int(Kind.GAMMA), 0, shard, id, NOTHING, number, len(shards), deadline, tuple(operations))
             for number, shard in enumerate(shards)
         }
         for shard in others:

@@ -27,6 +27,8 @@ from nodes.dagbft.messages import BatchAck, Cause, Certificate, CertReply, Final
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import Effects
+from nodes.dagbft.primary.records import Archive
+from nodes.dagbft.primary.recovery import COMPARED
 from nodes.dagbft.simulate import Settings, Simulation, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
 from nodes.dagbft.store import MemoryDisk
@@ -363,9 +365,10 @@ class Committee:
         again = list(validator.primary.archive.commits())
         if again[: len(log)] != log or validator.primary.consensus.commits < len(log):
             raise Fault("replay", f"validator {me} comes back with another log")
+        comparable = _is_comparable(validator.primary.archive, len(again))
         run.crash(me)
         table = validator._disks[PRIMARY]._tables.get("commit", {})
-        if len(log) > 10 and len(log[-1].blocks) > 2:
+        if comparable and len(again[-1].blocks) > 2:
             last = max(table)
             table[last] = table[last][:-20] + table[last][-10:] + table[last][-20:-10]  # the last two change places
             try:
@@ -374,6 +377,16 @@ class Committee:
                 return
             if validator.primary.consensus.commits:
                 raise Fault("replay", f"validator {me} takes a log that was changed")
+
+
+def _is_comparable(archive: Archive, commits: int) -> bool:
+    """Whether the disk has all that the last commits are worked out from: not where it came too late to be stored."""
+    if commits <= COMPARED:
+        return False
+    floor = archive.floor(commits - COMPARED - 1)
+    certificates = list(archive.certificates(floor))
+    held = {certificate.digest for certificate in certificates}
+    return all(held.issuperset(each.header.parents) for each in certificates if each.round > floor)
 
 
 def play(seed: int) -> Counter[str]:

