@@ -7,12 +7,13 @@ them. Whatever comes from a peer is taken in, parked within bounds, or counted i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
+from nodes.dagbft.execution.transactions import write_keys
 from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_vote
 from nodes.dagbft.messages import (
     Certificate,
@@ -51,7 +52,9 @@ class Signer(Protocol):
 
 
 class PrimaryCore:
-    """One validator's primary. `genesis` says that a validator without records has not lived before."""
+    """One validator's primary. `genesis` says that a validator without records has not lived before; `keys_of` which
+    keys a batch inside a header may write.
+    """
 
     def __init__(
         self,
@@ -65,10 +68,12 @@ class PrimaryCore:
         now_s: float = 0.0,
         *,
         genesis: bool = True,
+        keys_of: Callable[[bytes], Keys] = write_keys,
     ) -> None:
         self.me = me
         self.roster = roster
         self.config = config
+        self.keys_of = keys_of
         self.archive = Archive(disk)
         self.consensus = Consensus(roster.committee, config.rules)
         self.blocks = Blocks(self.consensus, coin)
@@ -85,7 +90,7 @@ class PrimaryCore:
         self._signer = signer
         self._coin = coin
         self._certificates = CertificateRequests(me, n, config.retry_s, config.retry_peers)
-        self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers)
+        self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers, config.batch_grace_s)
         self.voting = Voting(self, signer, verifier, coin, self._certificates, self._batches)
         self._answers = Answers(self.archive, self.blocks, config.most_answers)
         self._delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
@@ -108,7 +113,7 @@ class PrimaryCore:
         self.logged = len(self._log)
         self._replaying = True
         for header in headers:
-            self.payload.carried(header.payload)
+            self.payload.carried(header, self.keys_of)
         certificates = self._resume()
         for certificate in certificates:
             if certificate.round >= self.blocks.floor and not self.blocks.knows(certificate.digest):
@@ -139,7 +144,7 @@ class PrimaryCore:
             for slot in commit.blocks:
                 self.effects.blocks.append(Block(*slot, 0))
                 if slot[1] == self.me:
-                    self.payload.ordered(self.payload_of(slot))
+                    self.payload.ordered(self.names_of(slot))
             self.effects.found.append(commit)
             self._delivery.put(commit)
         return certificates
@@ -188,6 +193,14 @@ class PrimaryCore:
         self.voting.arrived(name, now_s)
         self._settle(now_s)
 
+    def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
+        """An own worker has sealed what waited for the header of a round. `inline` is a batch that goes inside it."""
+        if inline:
+            shard = self.roster.committee.shard(self.me, round)
+            self.payload.offer_inline(inline, self.keys_of(inline), shard)
+        self.proposer.sealed(worker, round)
+        self._settle(now_s)
+
     def tick(self, now_s: float) -> None:
         """Time has passed."""
         self._settle(now_s)
@@ -208,10 +221,29 @@ class PrimaryCore:
             self._catchup.due_s, self._tail.due_s,
         )  # fmt: skip
 
+    def waiting(self) -> dict[str, int]:
+        """How much waits, and for what: see `phases`."""
+        return {
+            "parked_headers": len(self.voting.parked),
+            "parked_blocks": self.blocks.parked,
+            "waiting_batches": self.payload.all_waiting,
+            "unplayed_events": len(self._delivery),
+        }
+
     def payload_of(self, slot: Slot) -> tuple[Name, ...]:
-        """The batches of a certified block."""
+        """The batches of a certified block that workers hold."""
         certificate = self.certificate_at(slot)
         return certificate.header.payload if certificate is not None else ()
+
+    def names_of(self, slot: Slot) -> tuple[Name, ...]:
+        """All batches of a certified block."""
+        certificate = self.certificate_at(slot)
+        return certificate.header.names if certificate is not None else ()
+
+    def inline_of(self, slot: Slot) -> bytes:
+        """The body of the batch inside a certified block; empty where there is none."""
+        certificate = self.certificate_at(slot)
+        return certificate.header.inline if certificate is not None else b""
 
     def mode_of(self, author: int, round: int, parents: Sequence[bytes]) -> int | None:
         """How a block of this author with these parents, all held, votes; None where its past has been collected."""

@@ -51,11 +51,13 @@ class Execution:
         core, ledger = self.core, self.ledger
         replies: list[Reply] = []
         for block in effects.blocks:
-            ledger.on_block(block, [digest for digest, _ in core.payload_of(block.slot)])
+            names, inline = core.names_of(block.slot), core.inline_of(block.slot)
+            ledger.on_block(block, [digest for digest, _ in names], inline)
         if effects.found:
             replies += ledger.on_events(effects.found)
         for header in effects.made:
-            replies += ledger.on_header(block_of(core, header), [digest for digest, _ in header.payload])
+            digests = [digest for digest, _ in header.names]
+            replies += ledger.on_header(block_of(core, header), digests, header.inline)
         ledger.forget(effects.forget)
         return replies
 
