@@ -82,8 +82,8 @@ class Bank:
     def _play(self, validator: Validator, effects: Effects) -> None:
         me, ledger, core = validator.me, self.ledger(validator.me), validator.primary
         for block in effects.blocks:
-            digests, inline = [digest for digest, _ in core.names_of(block.slot)], core.inline_of(block.slot)
-            ledger.on_block(block, digests, inline)
+            carrier = core.header_at(block.slot)
+            ledger.on_block(block, [digest for digest, _ in carrier.names], carrier.inline)
         if effects.found:
             self._reply(me, ledger.on_events(effects.found))
             self.digests[me][ledger.commits] = ledger.digest

@@ -126,7 +126,7 @@ def test_a_batch_inside_is_taken_up_after_a_restart_and_once_only():
         header = stage.made()
     assert (header.round, header.shard, header.inline) == (5, first.shard, BODY)
     stage.say(0, stage.certificate(header))
-    assert stage.core.names_of((5, 0)) == header.names
+    assert stage.core.header_at((5, 0)) == header
     stage.core.payload.ordered(header.names)
     stage.core.on_sealed(0, 9, BODY, stage.now_s)  # handed in again: it is done
     assert not stage.core.payload.inline_waits(first.shard)

@@ -38,8 +38,7 @@ def test_everybody_hears_of_an_own_header() -> None:
 
 
 def test_phases_of_own_blocks_are_told_once() -> None:
-    core: Any = SimpleNamespace(me=1, waiting=lambda: {"parked_headers": 2})
-    phases = Phases(core, lambda: 10)
+    phases = Phases(SimpleNamespace(me=1), lambda: 10)  # type: ignore[arg-type]
     header: Any = SimpleNamespace(round=7)
     assert list(phases.note(Effects(made=[header]), 1.0)) == []
     blocks = [Block(7, 0, 0), Block(7, 1, 0)]
@@ -52,7 +51,13 @@ def test_phases_of_own_blocks_are_told_once() -> None:
 
 
 def test_what_waits_is_told_once_a_second() -> None:
-    core: Any = SimpleNamespace(me=1, waiting=lambda: {"parked_headers": 2})
+    core: Any = SimpleNamespace(
+        voting=SimpleNamespace(parked="ab"), blocks=SimpleNamespace(parked=1), payload=SimpleNamespace(all_waiting=3),
+        delivery="",
+    )  # fmt: skip
     phases = Phases(core, lambda: 10)
-    told = [("parked_headers", 2.0), ("unsent_bytes", 10.0)]
+    told = [
+        ("parked_headers", 2.0), ("parked_blocks", 1.0), ("waiting_batches", 3.0), ("unplayed_events", 0.0),
+        ("unsent_bytes", 10.0),
+    ]  # fmt: skip
     assert [list(phases.waiting(now_s)) for now_s in (0.5, 1.4, 1.5)] == [told, [], told]

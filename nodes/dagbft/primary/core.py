@@ -52,9 +52,7 @@ class Signer(Protocol):
 
 
 class PrimaryCore:
-    """One validator's primary. `genesis` says that a validator without records has not lived before; `keys_of` which
-    keys a batch inside a header may write.
-    """
+    """One validator's primary. `genesis`: without records it is new; `keys_of`: the keys that a batch may write."""
 
     def __init__(
         self,
@@ -93,7 +91,7 @@ class PrimaryCore:
         self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers, config.batch_grace_s)
         self.voting = Voting(self, signer, verifier, coin, self._certificates, self._batches)
         self._answers = Answers(self.archive, self.blocks, config.most_answers)
-        self._delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
+        self.delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._catchup = Catchup(me, n, config.retry_s, config.sync_after)
         self._tail = Tail(me, n, config.retry_s, now_s)
         self._probe: Probe | None = None
@@ -144,9 +142,9 @@ class PrimaryCore:
             for slot in commit.blocks:
                 self.effects.blocks.append(Block(*slot, 0))
                 if slot[1] == self.me:
-                    self.payload.ordered(self.names_of(slot))
+                    self.payload.ordered(header.names if (header := self.header_at(slot)) else ())
             self.effects.found.append(commit)
-            self._delivery.put(commit)
+            self.delivery.put(commit)
         return certificates
 
     # What goes in
@@ -195,10 +193,7 @@ class PrimaryCore:
 
     def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
         """An own worker has sealed what waited for the header of a round. `inline` is a batch that goes inside it."""
-        if inline:
-            shard = self.roster.committee.shard(self.me, round)
-            self.payload.offer_inline(inline, self.keys_of(inline), shard)
-        self.proposer.sealed(worker, round)
+        self.proposer.sealed(worker, round, inline)
         self._settle(now_s)
 
     def tick(self, now_s: float) -> None:
@@ -221,29 +216,15 @@ class PrimaryCore:
             self._catchup.due_s, self._tail.due_s,
         )  # fmt: skip
 
-    def waiting(self) -> dict[str, int]:
-        """How much waits, and for what: see `phases`."""
-        return {
-            "parked_headers": len(self.voting.parked),
-            "parked_blocks": self.blocks.parked,
-            "waiting_batches": self.payload.all_waiting,
-            "unplayed_events": len(self._delivery),
-        }
-
     def payload_of(self, slot: Slot) -> tuple[Name, ...]:
         """The batches of a certified block that workers hold."""
-        certificate = self.certificate_at(slot)
-        return certificate.header.payload if certificate is not None else ()
+        header = self.header_at(slot)
+        return header.payload if header is not None else ()
 
-    def names_of(self, slot: Slot) -> tuple[Name, ...]:
-        """All batches of a certified block."""
+    def header_at(self, slot: Slot) -> Header | None:
+        """The header of a certified block."""
         certificate = self.certificate_at(slot)
-        return certificate.header.names if certificate is not None else ()
-
-    def inline_of(self, slot: Slot) -> bytes:
-        """The body of the batch inside a certified block; empty where there is none."""
-        certificate = self.certificate_at(slot)
-        return certificate.header.inline if certificate is not None else b""
+        return certificate.header if certificate is not None else None
 
     def mode_of(self, author: int, round: int, parents: Sequence[bytes]) -> int | None:
         """How a block of this author with these parents, all held, votes; None where its past has been collected."""
@@ -308,8 +289,8 @@ class PrimaryCore:
 
     def _on_reply(self, peer: int, reply: CertReply, now_s: float) -> None:
         if self._probe is not None and reply.nonce == self._probe.nonce:
-            newest = max((each.round for each in reply.certificates if self._is_sound(each)), default=0)
-            self._probe.answer(peer, newest)
+            sound = (each for each in reply.certificates if not check_certificate(each, self.roster, self._verifier))
+            self._probe.answer(peer, max((each.round for each in sound), default=0))
         before = self.pace.round
         for certificate in reply.certificates:
             self._on_certificate(peer, certificate, now_s)
@@ -323,9 +304,6 @@ class PrimaryCore:
         self._probe = None
         self.votes.quiet = quiet
         self.effects.persist.append(wiped_record(quiet))
-
-    def _is_sound(self, certificate: Certificate) -> bool:
-        return not check_certificate(certificate, self.roster, self._verifier)
 
     def _on_state(self, peer: int, reply: StateReply, now_s: float) -> None:
         try:
@@ -364,7 +342,7 @@ class PrimaryCore:
 
     def _on_event(self, event: Event) -> None:
         self.effects.found.append(event)
-        self._delivery.put(event)
+        self.delivery.put(event)
         if isinstance(event, Commit):
             for round, author in event.blocks:
                 if author == self.me:
@@ -396,14 +374,14 @@ class PrimaryCore:
 
     def _settle(self, now_s: float) -> None:
         """Execute, propose and ask, as far as it can be done now."""
-        for event in self._delivery.ready():
+        for event in self.delivery.ready():
             self.effects.execute.append(event)
             if isinstance(event, Commit):
                 for slot in event.blocks:
                     for name in self.payload_of(slot):
                         self.payload.drop(name)
                         self.effects.forget.append(name[0])
-        if (blocked := self._delivery.blocked) is not None:
+        if (blocked := self.delivery.blocked) is not None:
             for name in self.payload.missing(self.payload_of(blocked)):
                 self._batches.want(name, (blocked[1],), now_s)
         self._end_probe()

@@ -51,8 +51,8 @@ class Execution:
         core, ledger = self.core, self.ledger
         replies: list[Reply] = []
         for block in effects.blocks:
-            names, inline = core.names_of(block.slot), core.inline_of(block.slot)
-            ledger.on_block(block, [digest for digest, _ in names], inline)
+            if (carrier := core.header_at(block.slot)) is not None:
+                ledger.on_block(block, [digest for digest, _ in carrier.names], carrier.inline)
         if effects.found:
             replies += ledger.on_events(effects.found)
         for header in effects.made:

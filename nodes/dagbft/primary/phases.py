@@ -57,5 +57,9 @@ class Phases:
         if now_s < self._due_s:
             return
         self._due_s = now_s + EVERY_S
-        for name, value in {**self._core.waiting(), "unsent_bytes": self._unsent_bytes()}.items():
-            yield name, float(value)
+        core = self._core
+        yield "parked_headers", float(len(core.voting.parked))
+        yield "parked_blocks", float(core.blocks.parked)
+        yield "waiting_batches", float(core.payload.all_waiting)
+        yield "unplayed_events", float(len(core.delivery))
+        yield "unsent_bytes", float(self._unsent_bytes())

@@ -87,8 +87,11 @@ class Proposer:
             (worker, Seal(round, shard, inline_bytes if worker == round % workers else 0)) for worker in range(workers)
         ]
 
-    def sealed(self, worker: int, round: int) -> None:
-        """A worker has answered."""
+    def sealed(self, worker: int, round: int, inline: bytes) -> None:
+        """A worker has answered, with a batch that goes inside a header of this round's shard, or with none."""
+        core = self._core
+        if inline:
+            core.payload.offer_inline(inline, core.keys_of(inline), core.roster.committee.shard(core.me, round))
         if round == self._asked:
             self._unsealed.discard(worker)
 
