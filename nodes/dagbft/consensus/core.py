@@ -100,8 +100,12 @@ class Consensus:
         self.told += len(events)
         return events
 
-    def floor_after(self, leader: int) -> int:
-        """The floor of the DAG after the commit of a leader of this round, though others may have followed at once."""
+    def floor_after(self, commit: Commit) -> int:
+        """The floor of the DAG after a commit, though others may have followed at once."""
+        return self.floor_below(commit.leader[0])
+
+    def floor_below(self, leader: int) -> int:
+        """The floor of the DAG after the commit of a leader of this round."""
         return max(leader - self._keep, 0)
 
     def resume(self, commits: Sequence[Commit], floor: int, past: Past | None = None) -> None:

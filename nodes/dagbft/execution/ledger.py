@@ -43,6 +43,12 @@ class Counts:
     resets: int = 0  # of the overlay: blocks came in another order than foretold
     speculative: int = 0  # results told when a header was made
 
+    def take_over(self, before: Counts) -> None:
+        """Add what a ledger counted that this one stands in for. What was open there is not compared any more."""
+        self.early += before.early_ok + before.early_wrong + before.early_unmatched
+        for name in ("early_ok", "early_wrong", "early_unmatched", "early_skipped", "resets", "speculative"):
+            setattr(self, name, getattr(self, name) + getattr(before, name))
+
 
 class Ledger:
     """State, overlay and self-check. `look_back` is that of the rules (2 where the order is support-gated).
