@@ -7,6 +7,7 @@ then the ledger executes what it can, and looks at foreign shards only after it 
 from __future__ import annotations
 
 from nodes.dagbft.consensus.dag import Block
+from nodes.dagbft.consensus.early import EarlyRule
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import home_shard, write_keys
 from nodes.dagbft.messages import FinalReply, Header, OthersBatch, OurBatch, SpecReply
@@ -22,9 +23,10 @@ def new_ledger(core: PrimaryCore) -> Ledger:
     """A ledger that asks the core's consensus, and begins where that does."""
     consensus, rules = core.consensus, core.config.rules
     look_back = rules.look_back if rules.order == "causal" else 2
+    reads = consensus.early if isinstance(consensus.early, EarlyRule) else None
     ledger = Ledger(
-        consensus.committee, core.me, look_back, consensus.early, consensus.dag,  # type: ignore[arg-type]
-        lambda: consensus.told, core.config.snapshot_rounds,
+        consensus.committee, core.me, look_back, reads, consensus.dag, lambda: consensus.told,
+        core.config.snapshot_rounds,
     )  # fmt: skip
     snapshot = core.snapshot
     if snapshot is not None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nodes.dagbft.simulate.simulation import Simulation
 
 PRIMARY = -1
-ARCHIVED = ("commit", "certificate")  # tables
+ARCHIVED = ("commit", "certificate", "snapshot")  # tables
 CrashPoint = Callable[[int, Effects], str]  # worker or PRIMARY, effects: "" to go on, "before" or "after" the records
 
 
