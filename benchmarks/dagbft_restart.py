@@ -1,7 +1,7 @@
 """What a restart of a DAG-BFT validator takes after N commits, what its archive holds then, and what a snapshot costs.
 
-python -m benchmarks.dagbft_restart [COMMITS…]     by default 500 2000 6000; four validators in memory at 400 tx/s of 512
-bytes, the one that restarts with stores on disk; then a ledger of 50,000 keys
+python -m benchmarks.dagbft_restart [COMMITS…]     by default 500 2000 6000; four validators in memory at 400 tx/s of
+512 bytes, the one that restarts with stores on disk; then a ledger of 50,000 keys
 """
 
 from __future__ import annotations

@@ -187,8 +187,6 @@ def test_a_validator_that_was_away_for_longer_than_others_keep_takes_a_snapshot(
     assert len(made) == len(set(made))
     for tally in of_kind(events, "tally", "primary").values():
         assert tally["early_wrong"] == tally["places_wrong"] == 0
-    digests = {tally["digest"] for tally in of_kind(events, "tally", "primary").values() if tally["commits"] == max(logs["a0"]) + 1}
-    assert len(digests) <= 1
     clients = of_kind(events, "client", "client")
     for node in ("a0", "a2", "a3"):
         assert clients[node]["final"] == clients[node]["sent"] > 100

@@ -1,8 +1,8 @@
 """F5: snapshots of ledger and consensus: restarts begin there, the archive is bounded, and whoever was away for longer
 than what others keep takes one from them.
 
-Every run ends in `agree`: of each commit number there is one commit, one digest of the ledger and one snapshot, no early
-result was wrong, and no transaction was executed twice.
+Every run ends in `agree`: of each commit number there is one commit, one digest of the ledger and one snapshot, no
+early result was wrong, and no transaction was executed twice.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ def test_silence_costs_the_wait_for_a_part():
 def test_parts_that_nobody_asked_for_are_counted():
     stage = Stage().agreed()
     assert stage.sync.ask(7, 0.1) == [(1, SnapshotRequest(50, 0))]
-    for peer, part in ((2, SnapshotPart(50, 0, b"one")), (1, SnapshotPart(50, 1, b"two")), (1, SnapshotPart(9, 0, b""))):
+    unasked = [(2, SnapshotPart(50, 0, b"one")), (1, SnapshotPart(50, 1, b"two")), (1, SnapshotPart(9, 0, b""))]
+    for peer, part in unasked:
         assert stage.sync.part(peer, part, 0.2) is None
     assert stage.rejected == {("unasked", 2): 1, ("unasked", 1): 2}
 

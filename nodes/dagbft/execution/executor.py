@@ -108,7 +108,8 @@ class Applied:
 
     def entries(self) -> tuple[tuple[int, bytes, int, int], ...]:
         """(shard, batch, round, author) of each, rising."""
-        return tuple(sorted((shard, digest, *slot) for shard, first in enumerate(self._first) for digest, slot in first.items()))
+        found = [(shard, *entry) for shard, first in enumerate(self._first) for entry in first.items()]
+        return tuple(sorted((shard, digest, round, author) for shard, digest, (round, author) in found))
 
     def resume(self, entries: Iterable[tuple[int, bytes, int, int]]) -> None:
         """These have come before."""

@@ -55,7 +55,8 @@ class Answers:
             case CertRequest(digests, _, ancestors):
                 return self.certificates(peer, digests, ancestors, now_s)
             case StateRequest(index):
-                return self.state(peer, index, now_s) if index >= self._archive.begin().commits else self.offers(peer, now_s)
+                gone = index < self._archive.begin().commits
+                return self.offers(peer, now_s) if gone else self.state(peer, index, now_s)
             case TailRequest(round):
                 return self.tail(peer, round, now_s)
             case SnapshotRequest(commits, part):

@@ -55,7 +55,7 @@ class Execution:
         return replies
 
     def play(self, effects: Effects) -> list[Reply]:
-        """Feed the ledger with what the core has found, in its order. Snapshots that it takes are kept with the rest."""
+        """Feed the ledger with what the core has found, in its order. Snapshots that it takes are kept with that."""
         core, ledger = self.core, self.ledger
         replies: list[Reply] = []
         for block in effects.blocks:

@@ -20,7 +20,7 @@ class Pace:
     """Watches which rounds have a quorum, and says when to go on from the highest."""
 
     def __init__(self, me: int, consensus: Consensus, config: PrimaryConfig, now_s: float) -> None:
-        self.round = 0  # the highest with a quorum of blocks; genesis has one, and so has the floor that a life begins at
+        self.round = 0  # the highest with a quorum of blocks; genesis has one, and so has the floor where a life begins
         self._me = me
         self._consensus = consensus
         self._config = config

@@ -91,7 +91,8 @@ class Primary(Node):
     def _begin(self) -> None:
         """Begin with what is in the store."""
         seed, roster, now_s = self.context.seed, self._roster, self.context.now()
-        config, coin = self.config.core(seed, roster.committee.n), self.config.new_coin(roster.committee, seed, self._me)
+        config = self.config.core(seed, roster.committee.n)
+        coin = self.config.new_coin(roster.committee, seed, self._me)
         self._core = self.stand_in(PrimaryCore(
             self._me, roster, self._identity, self._verifier, config, coin, self._store, max(now_s, 0.0),
             genesis=now_s < 0,

@@ -94,11 +94,11 @@ def _part_key(commits: int, part: int) -> bytes:
 def snapshot_records(offer: SnapshotOffer, leader: int, data: bytes) -> list[Record]:
     """A snapshot, in the parts in which others ask for it."""
     value = offer.digest + leader.to_bytes(8, "big") + offer.parts.to_bytes(2, "big")
-    pieces = range(offer.parts)
-    return [
-        Record("snapshot", offer.commits.to_bytes(8, "big"), value),
-        *(Record("part", _part_key(offer.commits, part), data[part * MOST_PART_BYTES :][:MOST_PART_BYTES]) for part in pieces),
-    ]
+    records = [Record("snapshot", offer.commits.to_bytes(8, "big"), value)]
+    for part in range(offer.parts):
+        body = data[part * MOST_PART_BYTES : (part + 1) * MOST_PART_BYTES]
+        records.append(Record("part", _part_key(offer.commits, part), body))
+    return records
 
 
 def no_snapshot_records(offer: SnapshotOffer) -> list[Record]:

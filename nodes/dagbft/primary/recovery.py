@@ -57,7 +57,8 @@ def compare(commit: Commit, log: Sequence[Commit]) -> None:
     kept = log[commit.number - log[0].number]
     if commit != kept:
         raise DataError(
-            f"the store has another commit {commit.number} than its certificates give: {kept}; expected {commit}. {_HELP}"
+            f"the store has another commit {commit.number} than its certificates give: {kept}; "
+            f"expected {commit}. {_HELP}"
         )
 
 
