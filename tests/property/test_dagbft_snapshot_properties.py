@@ -131,7 +131,7 @@ def test_damaged_bytes_are_refused(snapshot, data):
         return
     assert snapshot_digest(bad) != snapshot_digest(good)
     if damage in ("cut", "more"):
-        with pytest.raises(ValueError, match="Snapshot|snapshot"):
+        with pytest.raises(ValueError, match=r"Snapshot|snapshot"):
             Snapshot.decode(bad)
     else:
         try:

@@ -126,10 +126,10 @@ class Trade:
             assert all(value <= 1 for key, value in validator.ledger.state.items() if key & 0xFFFFFF >= 1000)
         assert all(len(ids) == 1 for said, ids in self.said.items() if said[0] not in liars)
         assert snapshots
-        results: dict[bytes, bytes] = {}
+        results: dict[tuple[bytes, int], bytes] = {}
         for number, reply in self.told:
             for id, hash in reply.results if number not in liars else ():
-                assert results.setdefault(id, hash) == hash
+                assert results.setdefault((id, reply.round), hash) == hash  # parts of a gamma one may end differently
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -241,7 +241,7 @@ def test_where_no_snapshot_is_sound_the_store_is_refused():
     trade.run.crash(1)
     damage(trade, 1, -1)
     damage(trade, 1, -2)
-    with pytest.raises(DataError, match="no snapshot to begin with.*Restore the store from a copy"):
+    with pytest.raises(DataError, match=r"no snapshot to begin with.*Restore the store from a copy"):
         trade.run.restart(1)
 
 
@@ -249,6 +249,8 @@ def test_a_commit_that_is_missing_after_the_snapshot_is_refused():
     trade = Trade().load()
     trade.run.start()
     trade.go(10)
+    while trade.primary(1).consensus.commits < trade.primary(1).snapshots.offers[-1].commits + 4:
+        trade.go(0.02)
     trade.run.crash(1)
     newest = trade.primary(1).snapshots.offers[-1].commits
     del trade.disk(1)["commit"][(newest + 1).to_bytes(8, "big")]
