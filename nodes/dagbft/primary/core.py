@@ -41,7 +41,7 @@ from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.pace import Pace
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.proposer import Proposer
-from nodes.dagbft.primary.records import Archive, certificate_records, commit_record, wiped_record
+from nodes.dagbft.primary.records import Archive, commit_record, wiped_record
 from nodes.dagbft.primary.recovery import Beginning, beginning, compare, compare_count
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
 from nodes.dagbft.primary.snapshots import Snapshots
@@ -321,7 +321,7 @@ class PrimaryCore:
             if block is not None:
                 self.effects.blocks.append(block)
             if not self._replaying:
-                self.effects.persist += certificate_records(one)
+                self.effects.persist += self.archive.put(one)
             self._certificates.got(one.digest)
             if one.round > self.blocks.floor:
                 for name in self.payload.missing(one.header.payload):

@@ -187,7 +187,8 @@ class Primary(Node):
         return replies
 
     def _send(self, effects: Effects, replies: list[Reply]) -> None:
-        """Everything that leaves this process."""
+        """Everything that leaves this process; the records are kept by now."""
+        self._core.archive.kept(effects.persist)
         for receiver, message in effects.send:
             round = getattr(message, "round", None)
             if receiver == ALL:

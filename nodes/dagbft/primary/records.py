@@ -9,7 +9,7 @@ be quiet, and where the archive begins; `snapshot` commits -> digest, round of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -108,10 +108,22 @@ def no_snapshot_records(offer: SnapshotOffer) -> list[Record]:
 
 
 class Archive:
-    """What a primary has kept, read back."""
+    """What a primary has kept, read back. A certificate can be read at once, whether it has been kept yet or not."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
+        self._fresh: dict[Slot, Certificate] = {}  # whose records may not be on disk yet
+
+    def put(self, certificate: Certificate) -> list[Record]:
+        """Take a certificate in."""
+        self._fresh[certificate.round, certificate.author] = certificate
+        return certificate_records(certificate)
+
+    def kept(self, records: Iterable[Record]) -> None:
+        """These are on disk by now."""
+        for table, key, _ in records:
+            if table == "certificate":
+                self._fresh.pop(slot_of(key), None)
 
     def votes(self) -> Iterator[tuple[Slot, bytes]]:
         for key, header_id in self._disk.items("vote"):
@@ -168,6 +180,8 @@ class Archive:
         return None if key is None else self.at(slot_of(key))
 
     def at(self, slot: Slot) -> Certificate | None:
+        if (fresh := self._fresh.get(slot)) is not None:
+            return fresh
         data = self._disk.get("certificate", slot_key(*slot))
         return None if data is None else _certificate(data)
 

@@ -171,6 +171,7 @@ class Validator:
     def _keep(self, process: int, records: list[Record]) -> None:
         self._disks[process].apply(records)
         if process == PRIMARY:
+            self.primary.archive.kept(records)
             self._ever.apply([each for each in records if each.table in ARCHIVED and each.value is not None])
 
     def _send(self, process: int, effects: Effects) -> None:
