@@ -47,7 +47,7 @@ class Waits(NamedTuple):
     round: U64
     author: U16
     rows: Annotated[int, Unsigned(4, least=1), "in the block that carries it"]
-    index: Annotated[U32, "its own among these"]
+    place: Annotated[U32, "its own among these"]
     transaction: Annotated[bytes, Text(MOST_TRANSACTION_BYTES)]
     foreign: Annotated[
         tuple[tuple[int, int], ...], ManyFixed(Row(key=Unsigned(8), value=Unsigned(8)), 2 * MOST_OPERATIONS),
@@ -167,11 +167,11 @@ def _wait(carried: Carried, wait: Waits, locks: Locks[Carried]) -> None:
     row = prepare(join_transactions((wait.transaction,))).rows[0]
     _, operations, transaction = row
     assert carried.batches is not None
-    carried.batches[0].rows[wait.index] = row
-    carried.final[wait.index] = None
-    carried.told[wait.index] = 0
+    carried.batches[0].rows[wait.place] = row
+    carried.final[wait.place] = None
+    carried.told[wait.place] = 0
     keys = tuple(dict.fromkeys([key for key in keys_of(operations) if key >> SHARD_BITS == carried.shard]))
-    waiting = Waiting(carried, wait.index, operations, keys, dict(wait.foreign))
+    waiting = Waiting(carried, wait.place, operations, keys, dict(wait.foreign))
     if transaction is not None and transaction.kind == Kind.GAMMA:
         waiting.group = locks.join(transaction.group, transaction.part, transaction.parts, transaction.deadline)
     locks.add(waiting)
