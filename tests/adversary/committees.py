@@ -23,6 +23,7 @@ from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Rules
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.consensus.early import Early
 from nodes.dagbft.consensus.run_file import commit_log, feed, with_modes
+from nodes.dagbft.execution.transactions import write_keys
 from nodes.dagbft.messages import BatchAck, Cause, Certificate, CertReply, FinalReply, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
@@ -115,8 +116,9 @@ class Committee:
             window=random.choice((6, 20)), sync_after=random.choice((5, 10)),
         )  # fmt: skip
         settings = Settings(
-            plan.n, plan.seed, delay=uniform(0.02), primary=primary, ledger=True, turn_s=random.choice((0.0, 0.005))
-        )
+            plan.n, plan.seed, delay=uniform(0.02), primary=primary, ledger=True, write_keys=write_keys,
+            turn_s=random.choice((0.0, 0.005)),
+        )  # fmt: skip
         self.run = run = Simulation(settings, {me: self._turn(lie) for me, lie in plan.liars.items()})
         self.committee = run.roster.committee
         self.verdict = Verdict(self.committee)
@@ -135,6 +137,8 @@ class Committee:
         for me, lie in plan.liars.items():
             workers = run.validators[me].workers
             workers[:] = [turn_worker(lie, worker, plan.n) if lie in BEHAVIOURS else worker for worker in workers]
+            if lie == "wiped-twice":
+                run.validators[me].execution = None  # it would not forget with its core
         self._submit()
 
     def _turn(self, lie: str) -> Callable[[PrimaryCore], PrimaryCore]:
