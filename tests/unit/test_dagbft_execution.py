@@ -397,3 +397,24 @@ def test_nothing_is_asked_of_a_consensus_that_is_ahead(looks):
     script.commit(reader)
     assert script.ledger.counts.early == 1
     assert script.ledger.counts.early_wrong == (0 if looks else 1)
+
+
+def test_a_block_that_does_nothing_hides_no_value_that_is_written_before_it_later():
+    """A gamma part that is carried again, while the first waits: the value of before was read from afar as the last."""
+    script = Script()
+    script.ledger = Ledger(Committee(4), 0, 50, Said(), Said())
+    k0, k1 = key_of(0, 0), key_of(1, 0)
+    parts = gamma(9, (ADD, k0, 0, 3), (PUT, k1, 0, 1))
+    first = script.block(1, 0, alpha(0, (PUT, k0, 0, 1)))
+    second, again = script.block(2, 0, parts[0]), script.block(3, 0, parts[0])
+    other = script.block(3, 1, parts[1])
+    for position, (block, after) in enumerate([(first, None), (second, first), (again, second)]):
+        script.early(block, position, after)
+    script.early(other, 0)
+    script.commit(first, second, other)
+    reader = script.block(5, 2, beta(2, (GET, k0, 0, 0), (ADD, key_of(2, 0), 0, 1)))
+    script.early(reader, 0)
+    script.commit(again, reader)
+    assert script.results(again, reader) == [REPEATED, (4, 1)]
+    assert script.ledger.counts.early_ok > 3
+    assert script.ledger.counts.early_wrong == 0

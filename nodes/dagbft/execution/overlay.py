@@ -111,8 +111,13 @@ class Overlay(Executor):
                 return
             self.play(carried)
             carried.played = True
+            held_up = self.locks.queues  # by a block before this one: the value is of none of these two
             for batch in carried.batches:
-                carried.delta.update([(key, values[key]) for key in batch.written if key in values])
+                carried.delta.update(
+                    (key, values[key])
+                    for key in batch.written
+                    if key in values and (key not in held_up or held_up[key][0].block is carried)
+                )
             self.news[carried] = None
 
     def advance(self) -> None:
