@@ -39,6 +39,7 @@ from .verdict import Fault, Verdict
 
 CALM_ROUNDS = 30  # for each validator that is gone or lies, and one more
 CALM_S = 60.0
+LATE_REPLY_S = 3.0
 INNOCENT = ("stale", "future", "parked", "lacking", "quota", "flood")  # what a slow or late one is refused for
 LIES = (*(each for each in BEHAVIOURS if each not in ("honest", "flood")), "wrong-mode")
 EVENTS = (
@@ -178,7 +179,7 @@ class Committee:
                 if self._on_disk(sender, "header", message.round.to_bytes(8, "big")) is None:
                     raise Fault("vote", f"the header of {sender} in round {message.round} is not on its disk")
         if self._late_replies and isinstance(message, CertReply):
-            return self.random.uniform(0, 3)
+            return self.random.uniform(0, LATE_REPLY_S)
         return 0.0
 
     def _on_disk(self, who: int, table: str, key: bytes) -> bytes | None:
@@ -318,6 +319,8 @@ class Committee:
         run.network.loss, self._late_replies = 0.0, False
         for validator in run.validators:
             validator.crash_point = None
+        run.run(max([LATE_REPLY_S, *(due_s - run.clock.now_s for due_s in run.network._last_s.values())]))  # under way
+        self._note_the_dead()
         spare = self.committee.faults - len(plan.liars) - sum(self._before[me] > 0 for me in plan.forgetful)
         gone = [me for me in self.down if not self._before[me]][:spare] if plan.gone and spare > 0 else []
         for me in [me for me in self.down if me not in gone]:

@@ -39,8 +39,8 @@ class Carried:
     """A block with what it carries, and what became of it."""
 
     __slots__ = (
-        "batches", "block", "committed", "counted", "delta", "early", "final", "payload", "played", "position", "shard",
-        "slot", "told", "unstable", "waiting",
+        "batches", "block", "committed", "counted", "delta", "early", "final", "payload", "place", "played", "position",
+        "shard", "slot", "told", "unstable", "waiting",
     )  # fmt: skip
 
     def __init__(self, block: Block, shard: int, payload: tuple[bytes, ...]) -> None:
@@ -50,6 +50,7 @@ class Carried:
         self.payload = payload  # digests of batches
         self.batches: list[Ready] | None = None  # of the payload, once all are held
         self.position = -1  # that was foretold in the order of the shard; -1: none was
+        self.place = -1  # in the order of the shard, once committed
         self.early: list[Outcome | None] = []  # by row; None: not known early
         self.final: list[Outcome | None] = []  # by row; None: not yet
         self.committed = False

@@ -240,7 +240,7 @@ class Overlay(Executor):
         if not queue:
             return False
         first = queue[0]
-        return (first.block.block.round, first.index) < (carried.block.round, index)
+        return (first.block.place, first.index) < (carried.place, index)
 
     def _prune(self, shard: int, keys: Iterable[int]) -> None:
         """Drop the values of keys that nobody has written here since, so that they are as they are below."""
