@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from emulator.record.load import Run
 
 PRIMARY = "nodes.dagbft.primary.process:Primary"
+UNCERTIFIED = "nodes.dagbft.uncertified.process:UncertifiedPrimary"
 Slot = tuple[int, int]  # round, author
 Seen = dict[Slot, dict[int, float]]  # by block and validator: when
 
@@ -83,7 +84,7 @@ class Observed:
 def committee_of(document: Mapping[str, Any]) -> tuple[list[str], list[int], list[int]]:
     """Names of the validators in their order, and the numbers of the correct ones and of those that never crash, from
     the resolved scenario."""
-    programs = [program for program in document.get("program", []) if program.get("run") == PRIMARY]
+    programs = [program for program in document.get("program", []) if program.get("run") in (PRIMARY, UNCERTIFIED)]
     if not programs:
         return [], [], []
     names = list(programs[0]["config"]["validators"])

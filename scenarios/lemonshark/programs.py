@@ -9,7 +9,10 @@ from typing import Any
 
 from emulator.tables import RecipeOptions
 from emulator.units import show
+from scenarios.lemonshark.observed import PRIMARY, UNCERTIFIED
 from scenarios.lemonshark.parameters import Parameters
+
+LEAD_ROUNDS = {True: 2, False: 4}  # by certified: a round without certificates is over before a batch has spread
 
 
 def programs(
@@ -17,11 +20,12 @@ def programs(
 ) -> list[dict[str, Any]]:
     """`[[program]]` tables, in the order in which they start. `liars` run Byzantine programs instead of the others."""
     consensus, load = parameters.consensus, parameters.load
+    certified = consensus.protocol != "uncertified"
     kept = {"validators": validators, "durability": parameters.durability}
     primary = {
         **kept,
         "workers": parameters.workers,
-        "protocol": consensus.network,
+        "protocol": consensus.rule,
         "order": "support-gated" if consensus.protocol == "support-gated" else "causal",
         "early": consensus.protocol != "bullshark",
         "coin": consensus.coin,
@@ -32,13 +36,20 @@ def programs(
         "grace": show(consensus.grace_s, "duration"),
         "header_delay": show(consensus.header_delay_s, "duration"),
     }
+    if not certified:
+        primary = {
+            **{key: primary[key] for key in (*kept, "workers", "leaders", "look_back", "gc_depth", "leader_timeout")},
+            "leader_slots": parameters.uncertified.leader_slots,
+            "least_round": show(parameters.uncertified.least_round_s, "duration"),
+            "grace": show(parameters.uncertified.grace_s, "duration"),
+        }
     worker = {
         **kept,
         "batch_delay": show(consensus.batch_delay_s, "duration"),
         "batch_size": show(consensus.batch_size_bytes, "size"),
     }
     honest = [name for name in validators if name not in liars]
-    tables = [_program("primary", "nodes.dagbft.primary.process:Primary", honest, primary)]
+    tables = [_program("primary", PRIMARY if certified else UNCERTIFIED, honest, primary)]
     if liars:
         lie = primary | {"behaviour": parameters.faults.behaviour}
         tables.append(_program("byzantine", "nodes.dagbft.byzantine.process:ByzantinePrimary", liars, lie))
@@ -61,6 +72,7 @@ def programs(
             "conflict": show(load.conflict, "share"),
             "cross_shard": show(load.cross_shard, "share"),
             "gamma": show(load.gamma, "share"),
+            "lead_rounds": LEAD_ROUNDS[certified],
             "chains": load.chains,
             "chain_length": load.chain_length,
             "ahead": load.ahead,

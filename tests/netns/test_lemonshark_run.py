@@ -48,7 +48,7 @@ def test_what_clients_send_is_committed_and_answered_early(tmp_path: Path) -> No
 
 
 def test_bullshark_answers_at_the_commit(tmp_path: Path) -> None:
-    summary = run(tmp_path, "6 s", *NEAR, "consensus.protocol=bullshark", "consensus.network=psync")["summary"]
+    summary = run(tmp_path, "6 s", *NEAR, "consensus.protocol=bullshark", "consensus.rule=psync")["summary"]
     assert (summary["early_over_commit"], summary["early_share"]) == (1.0, 0.0)
     assert summary["commits_by_kind"]["fallback"] == 0
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from typing import ClassVar
 
 from emulator.node import Node, NodeContext
+from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.consensus.dag import members
 from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable
@@ -36,9 +38,9 @@ from nodes.dagbft.primary.blocks import Breach
 from nodes.dagbft.primary.breach import BreachWatch, write_evidence
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
-from nodes.dagbft.primary.execution import Execution, Reply, block_of, new_ledger
+from nodes.dagbft.primary.execution import Core, Execution, Reply, block_of, new_ledger
 from nodes.dagbft.primary.records import TABLES
-from nodes.dagbft.primary.settings import PrimarySettings
+from nodes.dagbft.primary.settings import PrimarySettings, names_of
 from nodes.dagbft.primary.telling import Checks, Clients, Sizes, emit, tally
 from nodes.dagbft.store import Store
 from nodes.dagbft.transport.local import LocalServer
@@ -49,6 +51,10 @@ class Primary(Node):
     """The primary of one validator."""
 
     protocol = "nodes.dagbft.protocol:PROTOCOL"
+    tables: ClassVar[Sequence[str]] = TABLES  # of the store
+    accepts: ClassVar[Sequence[type[Message]]] = (
+        Header, Vote, Certificate, CertRequest, CertReply, StateRequest, StateReply, TailRequest,
+    )  # fmt: skip
 
     class Config(PrimarySettings):
         """What `config` may say."""
@@ -61,13 +67,13 @@ class Primary(Node):
 
     async def setup(self) -> None:
         context, config = self.context, self.config
-        names = config.names(context)
+        names = names_of(config.validators, context)
         me, identity = names.index(context.name), Identity.of(context.seed, context.name)
-        store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
+        store = Store(context.store / f"{context.program}.store", self.tables, sync=config.durability == "disk")
         self._durable = Durable(store)
         self._mesh = Mesh(
             context, identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
-            accepts=(Header, Vote, Certificate, CertRequest, CertReply, StateRequest, StateReply, TailRequest),
+            accepts=self.accepts,
         )  # fmt: skip
         self._local = LocalServer(
             context, self._on_local, service="primary", port=PRIMARY_LOCAL_PORT,
@@ -76,17 +82,22 @@ class Primary(Node):
         self._verifier = Verifier()
         run = run_id(context.store.parent.parent.name)
         roster = Roster.of(context.seed, names, workers=config.workers, run=run)
-        now_s = context.now()
-        self._core = self.stand_in(PrimaryCore(
-            me, roster, identity, self._verifier, config.core(context.seed, len(names)),
-            config.new_coin(roster.committee, context.seed, me), store, max(now_s, 0.0), genesis=now_s < 0,
-        ))  # fmt: skip
+        self._core = self.new_core(me, roster, identity, store, context.now())
         self._ledger = new_ledger(self._core)
         self._execution = Execution(self._core, self._ledger)
-        self._breach = BreachWatch(context, self._core.consensus, self._ledger)
+        consensus = self._core.consensus
+        self._breach = BreachWatch(context, consensus, self._ledger) if isinstance(consensus, Consensus) else None
         self._driver = Driver(self._core, context.now, self._carry_out)
         await self._mesh.open()
         await self._local.open()
+
+    def new_core(self, me: int, roster: Roster, identity: Identity, store: Store, now_s: float) -> Core:
+        """The core that this process drives; one that is made before the run begins has not lived before."""
+        config, seed, committee = self.config, self.context.seed, roster.committee
+        return self.stand_in(PrimaryCore(
+            me, roster, identity, self._verifier, config.core(seed, committee.n),
+            config.new_coin(committee, seed, me), store, max(now_s, 0.0), genesis=now_s < 0,
+        ))  # fmt: skip
 
     def stand_in(self, core: PrimaryCore) -> PrimaryCore:
         """What drives this validator; liars put theirs around the honest core."""
@@ -136,7 +147,8 @@ class Primary(Node):
         effects = self._core.take()
         if effects:
             replies = self._execute(effects)
-            self._breach.look()
+            if self._breach is not None:
+                self._breach.look()
             self._checks.tell(self.context, self._ledger)
             self._durable.add(effects.persist, partial(self._send, effects, replies))
 

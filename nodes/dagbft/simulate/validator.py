@@ -14,9 +14,8 @@ from nodes.dagbft.consensus.core import Commit, Event
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.messages import Header, Message, OthersBatch, OurBatch
-from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
-from nodes.dagbft.primary.execution import Execution, Reply, new_ledger, shard_of
+from nodes.dagbft.primary.execution import Core, Execution, Reply, new_ledger, shard_of
 from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.worker.core import WorkerCore
 
@@ -55,7 +54,7 @@ class Validator:
         self.bodies: dict[bytes, bytes] = {}
         self.alive = False
         self.crash_point: CrashPoint | None = None
-        self.primary: PrimaryCore
+        self.primary: Core
         self.workers: list[WorkerCore]
         self.execution: Execution | None = None  # of this life, where validators execute
         self._simulation = simulation
