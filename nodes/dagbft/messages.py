@@ -195,8 +195,7 @@ class StateReply:
 @_message(8, 20)
 @dataclass(frozen=True, slots=True)
 class TailRequest:
-    """Send me all certificates (or blocks, without these) of rounds above this one, the lowest first: I do not get on.
-    """
+    """Send me all certificates (or signed blocks) of rounds above this one, the lowest first: I do not get on."""
 
     round: U64
 

@@ -1,4 +1,4 @@
-"""The SUMMARY block of a run, laid out as narwhal's benchmark prints it, so that whoever has scripts for that can use them.
+"""The SUMMARY block of a run, laid out as narwhal's benchmark prints it, for scripts that read that.
 
 What is measured, as there: consensus from the first block made to the last commit, and its latency from a block's
 making to the first commit of it anywhere; end to end from the clients' start to the last commit, and its latency from a

@@ -13,7 +13,9 @@ from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.uncertified.dag import Vertex
 
 
-def random_dag(committee: Committee, rounds: int, random: Random, liars: int, *, calm_from: int = 10**9) -> list[Vertex]:
+def random_dag(
+    committee: Committee, rounds: int, random: Random, liars: int, *, calm_from: int = 10**9
+) -> list[Vertex]:
     """Blocks in the order of rounds. Correct authors have one block a round, or none where they are away; liars up to
     three. A hostile scheduler keeps some authors' blocks from becoming parents; from `calm_from` on all goes well.
     """
@@ -60,7 +62,9 @@ def random_view(blocks: Iterable[Vertex], n: int, faults: int, random: Random) -
     by_digest = {block.digest: block for block in blocks}
     blur = random.choice((0.9, 2.0, 5.0))
     end = max(block.round for block in by_digest.values()) * random.choice((0.4, 0.8, 1.2, 1.2, 1.2))
-    due = sorted((block.round + blur * random.random(), block) for block in by_digest.values() if block.author not in hidden)
+    due = sorted(
+        (block.round + blur * random.random(), block) for block in by_digest.values() if block.author not in hidden
+    )
     order: list[Vertex] = []
 
     def fetch(block: Vertex) -> None:
@@ -105,7 +109,9 @@ class Paper:
 
     def is_certificate(self, block: Vertex, leader: Vertex) -> bool:
         past = self.past(block)
-        supporters = [v for v in self.blocks(leader.round + 1) if v.digest in block.parents and leader.digest in v.parents]
+        supporters = [
+            v for v in self.blocks(leader.round + 1) if v.digest in block.parents and leader.digest in v.parents
+        ]
         return leader.digest in past and len({v.author for v in supporters}) >= self.q
 
     def direct(self, slot: tuple[int, int]) -> Vertex | str | None:

@@ -1,7 +1,8 @@
 """The decision rule without certificates on small DAGs by hand: what is committed, skipped and left open, and why.
 
-Four validators, a quorum of three. A DAG is written round by round: by block the authors of its parents; "1'" is a second
-block of author 1 in the same round. Verdicts follow from the paper's rules (arXiv 2310.14821, section 3), by hand.
+Four validators, a quorum of three. A DAG is written round by round: by block the authors of its parents; "1'" is a
+second block of author 1 in the same round. Verdicts follow from the paper's rules (arXiv 2310.14821, section 3), by
+hand.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def name(round: int, block: str) -> bytes:
 
 
 def vertex(round: int, block: str, parents: str = "") -> Vertex:
-    return Vertex(round, int(block[0]), name(round, block), frozenset(name(round - 1, each) for each in parents.split()))
+    return Vertex(
+        round, int(block[0]), name(round, block), frozenset(name(round - 1, each) for each in parents.split())
+    )
 
 
 def rows(*given: Row) -> list[Vertex]:
@@ -142,6 +145,17 @@ def test_two_blocks_of_one_author_are_one_certificate() -> None:
     blocks = rows(FIRST, full(), {"0": ALL, "1": ALL, "1'": "0 1 2"})
     assert decided(blocks) == []
     assert decided([*blocks, vertex(3, "2", ALL)]) == [(1, 0, "1.0")]
+
+
+def test_two_authors_of_certificates_are_too_few_where_one_of_them_has_another_block() -> None:
+    """3.0 and 3.3 are certificates for 1.0, but the anchor 4.1 rests on 3.3', which is none, and skips the slot."""
+    second = {"0": "0 1 2", "1": "0 1 2", "2": "0 1 2", "3": "1 2 3"}
+    third = {"0": "0 1 2", "3": "0 1 2", "1": "1 2 3", "2": "1 2 3", "3'": "1 2 3"}
+    fourth = {"0": "0 1 2", "1": "1 2 3'", "2": "0 1 2", "3": "0 1 2"}
+    blocks = rows(FIRST, second, third, fourth, full(), full())
+    turns = [0, 1, 2, 1]
+    assert decided(blocks[:10], turns=turns) == []
+    assert decided(blocks, turns=turns)[:2] == [(1, 0, "skip by anchor"), (2, 1, "2.1")]
 
 
 # The order

@@ -130,7 +130,11 @@ def test_leaders_are_timed_at_their_authors(run: FakeRun) -> None:
 
 
 def test_the_summary_block_of_narwhal(run: FakeRun) -> None:
-    run.parameters = {"validators": 4, "load": {"start": "1.5 s", "rate": 1500, "size": "100 B"}, "faults": {"crash": 1}}
+    run.parameters = {
+        "validators": 4,
+        "load": {"start": "1.5 s", "rate": 1500, "size": "100 B"},
+        "faults": {"crash": 1},
+    }
     run.sampled = [("commit_latency_s", 1.0), ("commit_latency_s", 3.0)]
     lines = analysis.summarise(run)["narwhal"]
     assert lines[1:4] == [" SUMMARY:", "-" * 41, " + CONFIG:"]

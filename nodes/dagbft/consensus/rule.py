@@ -1,7 +1,7 @@
 """What a consensus rule is: it says which blocks of the certified DAG are leaders, and when one is committed.
 
-A rule is made of the DAG and the schedule of the known leaders (`RuleClass`). Everything else is the same under any rule:
-how blocks get certificates, when they are made, what a leader orders, and early finality. `Rules.protocol` names
+A rule is made of the DAG and the schedule of the known leaders (`RuleClass`). Everything else is the same under any
+rule: how blocks get certificates, when they are made, what a leader orders, and early finality. `Rules.protocol` names
 a rule: one of `BUILT_IN`, one that an installed package brings by an entry point of the group `skyloom.consensus`, or
 "package.module:Class" (docs/adding-a-consensus-rule.md).
 

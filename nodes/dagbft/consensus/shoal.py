@@ -1,7 +1,7 @@
 """Shoal's pipeline: a leader in every round of the same certified DAG (Spiegelman et al., arXiv 2306.03058).
 
-Bullshark for partially synchronous networks commits leaders of every second round. Shoal ends an instance of it with its
-first ordered leader, and begins the next instance in the round above. So while all goes well each round's leader is
+Bullshark for partially synchronous networks commits leaders of every second round. Shoal ends an instance of it with
+its first ordered leader, and begins the next instance in the round above. So while all goes well each round's leader is
 committed by the references of the next round, and nobody waits for a leader two rounds away.
 
 Invariant: an instance's first ordered leader, and so where the next one begins, is the same at all validators. f + 1

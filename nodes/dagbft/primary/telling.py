@@ -98,9 +98,7 @@ def emit(context: NodeContext, core: Core, sizes: Sizes, event: Event) -> None:
     context.emit("commit", **told if total is None else {**told, "transactions": total})
 
 
-def tally(
-    core: Core, ledger: Ledger, verifier: Verifier, refused: Counter[tuple[str, str]]
-) -> dict[str, object]:
+def tally(core: Core, ledger: Ledger, verifier: Verifier, refused: Counter[tuple[str, str]]) -> dict[str, object]:
     """What a primary did; `refused` is what its links refused, by reason and peer."""
     rejected: Counter[str] = Counter()
     for (reason, _), count in [*core.rejected.items(), *refused.items()]:

@@ -82,7 +82,7 @@ class Simulation:
             core = UncertifiedCore(
                 me, self.roster, signer, verifier, settings.uncertified, disk, self.clock.now_s, genesis=genesis
             )
-            return self.make[me](core) if me in self.make else core  # type: ignore[no-any-return]
+            return self.make[me](core) if me in self.make else core
         coin: Coin | None = None
         if config.rules.needs_coin:
             committee, seed = self.roster.committee, settings.seed
@@ -90,7 +90,7 @@ class Simulation:
                 ThresholdCoin(committee, seed, me) if settings.threshold_coin else Seeded(SeededCoin(committee, seed))
             )
         core = PrimaryCore(me, self.roster, signer, verifier, config, coin, disk, self.clock.now_s, genesis=genesis)
-        return self.make[me](core) if me in self.make else core  # type: ignore[no-any-return]
+        return self.make[me](core) if me in self.make else core
 
     def new_worker(self, me: int, worker: int, disk: MemoryDisk) -> WorkerCore:
         committee, config = self.roster.committee, self.settings.worker

@@ -3,8 +3,8 @@
 A committed leader orders its past, in the order (round, author), down to a floor that hangs on the leader before it, as
 with certificates. Of several blocks of one slot one is ordered, the first in that order.
 
-Invariant: the sequences of commits of any two validators are one a prefix of the other. What a leader orders follows from
-its past and from the slots that leaders before it have ordered, and from nothing else.
+Invariant: the sequences of commits of any two validators are one a prefix of the other. What a leader orders follows
+from its past and from the slots that leaders before it have ordered, and from nothing else.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ and its batches are here: so whoever references a block can serve all of its pas
 
 Invariant: own blocks and commits are among the records of the effects that carry what rests on them; a validator signs
 one block a round in all its lives. Whatever comes from a peer is taken in, parked within bounds, or counted in
-`rejected` by reason and peer. Who has signed two blocks of a slot is an equivocator from then on: its blocks are taken in
-only where a block of somebody needs them.
+`rejected` by reason and peer. Who has signed two blocks of a slot is an equivocator from then on: its blocks are taken
+in only where a block of somebody needs them.
 """
 
 from __future__ import annotations
@@ -197,7 +197,9 @@ class UncertifiedCore:
     def may_propose(self) -> bool:
         """Whether a block of the next round would be of use, and cannot be a second one."""
         round = self.proposer.full + 1
-        others = sorted(self.newest, reverse=True)[self.roster.committee.faults]  # a correct author is as far, or further
+        others = sorted(self.newest, reverse=True)[
+            self.roster.committee.faults
+        ]  # a correct author is as far, or further
         return self._probe is None and round > self._quiet and round + LAG > others
 
     def reject(self, reason: str, peer: int) -> None:

@@ -56,7 +56,7 @@ class Parked:
         """The blocks that lack nothing any more, now that this is here, lower rounds first. They are taken out."""
         ready: list[Header] = []
         for digest in self._waiting.pop(key, ()):
-            block, lacks = self._blocks[digest]
+            lacks = self._blocks[digest][1]
             lacks.discard(key)
             if not lacks:
                 ready.append(self._take_out(digest))

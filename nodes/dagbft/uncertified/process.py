@@ -1,7 +1,7 @@
 """The validator without certificates as a process: a primary with another core, between the same workers and clients.
 
-Events, samples and tally are a primary's, without `early`; the tally's counts also say how many leader slots were `skipped`
-and how many slots were decided by an anchor (`indirect`).
+Events, samples and tally are a primary's, without `early`; the tally's counts also say how many leader slots were
+`skipped`, and how many were decided by an anchor (`indirect`).
 """
 
 from __future__ import annotations
@@ -60,14 +60,12 @@ class UncertifiedPrimary(Primary):
     tables: ClassVar = TABLES
     accepts: ClassVar = (Header, BlockRequest, BlockReply, TailRequest)
 
-    class Config(UncertifiedSettings):  # type: ignore[assignment]
+    class Config(UncertifiedSettings):
         """What `config` may say."""
 
     def new_core(self, me: int, roster: Roster, identity: Identity, store: Store, now_s: float) -> UncertifiedCore:
         config = cast(UncertifiedSettings, self.config).uncertified(self.context.seed, roster.committee.n)
-        return UncertifiedCore(
-            me, roster, identity, self._verifier, config, store, max(now_s, 0.0), genesis=now_s < 0
-        )
+        return UncertifiedCore(me, roster, identity, self._verifier, config, store, max(now_s, 0.0), genesis=now_s < 0)
 
     def tally(self) -> dict[str, object]:
         consensus = cast(UncertifiedCore, self._core).consensus

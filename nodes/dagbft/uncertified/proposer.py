@@ -98,7 +98,7 @@ class BlockProposer:
         return replace_signature(unsigned, self._signer.sign(unsigned.id))
 
     def _parents(self, round: int) -> list[Vertex]:
-        """The first block that came of each author, of those that have two in some slot only where a quorum needs it."""
+        """The first block that came of each author; of equivocators only as many as a quorum lacks."""
         core, dag = self._core, self._core.consensus.dag
         held = [dag.at(round, author)[0] for author in range(dag.committee.n) if dag.at(round, author)]
         chosen = [vertex for vertex in held if vertex.author not in core.equivocators]

@@ -1,16 +1,16 @@
 """The decision rule: which leader blocks of an uncertified DAG are committed, and which slots are skipped.
 
 After Mysticeti-C (arXiv 2310.14821, section 3). A round has several leader slots, in an order that all know. A block of
-round r + 1 supports the block of a slot of round r that is its parent. A block of round r + 2 is a certificate for a block
-of round r if q of its parents support that. A slot is
+round r + 1 supports the block of a slot of round r that is its parent. A block of round r + 2 is a certificate for a
+block of round r if q of its parents support that. A slot is
 
 - committed directly with q authors of certificates for one block of it;
 - skipped directly if, for each block that it has or could have, q authors of round r + 1 do not support it;
 - else decided by its anchor, the first slot of round r + 3 or above that is not skipped: while that one is undecided it
   waits; a certificate in the committed anchor's past commits it, and none skips it.
 
-Invariant: what is decided is the same at all validators. q supporters and q others would share a correct author, who has
-one block in round r + 1, so a slot with a certificate anywhere is never skipped directly, and has certificates for one
+Invariant: what is decided is the same at all validators. q supporters and q others would share a correct author, who
+has one block in round r + 1, so a slot with a certificate anywhere is never skipped directly, and has certificates for one
 block only. q authors of certificates share a correct one with the q parents of every block of round r + 3, so an anchor
 sees a certificate wherever somebody has committed directly.
 """
@@ -95,7 +95,8 @@ class DecisionRule:
         if self._dag.authors(above) < quorum:
             return False
         return all(
-            len({vertex.author for vertex in self._dag.of_round(above) if leader.digest not in vertex.parents}) >= quorum
+            len({vertex.author for vertex in self._dag.of_round(above) if leader.digest not in vertex.parents})
+            >= quorum
             for leader in self._dag.at(round, author)
         )
 
