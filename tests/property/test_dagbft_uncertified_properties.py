@@ -33,11 +33,13 @@ def play(view: list[Vertex], n: int, seed: int, leaders: int, keep: int = 1000):
     validator.rule.add = noted  # type: ignore[method-assign]
     for vertex in view:
         try:
-            for commit in validator.add(vertex):
-                commits.append((commit, [validator.order.digests[slot] for slot in commit.blocks]))
+            found = validator.add(vertex)
         except Refused as refusal:
-            assert refusal.reason == "stale"
+            if refusal.reason != "stale":
+                raise
             stale += 1
+            continue
+        commits += [(commit, [validator.order.digests[slot] for slot in commit.blocks]) for commit in found]
         validator.collect()
     return decisions, commits, stale
 

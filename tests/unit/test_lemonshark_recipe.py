@@ -80,7 +80,7 @@ def test_the_stages_of_the_docs_are_a_scenario(tmp_path: Path) -> None:
     assert shown is not None
     (tmp_path / shown[1]).write_text(shown[2])
     scenario = load(str(tmp_path / shown[1]))
-    assert [(action.at_s, action.links) for action in scenario.action] == [(5.0, ("v0:up",)), (9.0, ("*:to-v0",))]
+    assert [(action.at_s, action.links) for action in scenario.actions] == [(5.0, ("v0:up",)), (9.0, ("*:to-v0",))]
 
 
 def test_without_a_quorum_nothing_may_be_committed() -> None:

@@ -10,8 +10,8 @@ block of round r if q of its parents support that. A slot is
   waits; a certificate in the committed anchor's past commits it, and none skips it.
 
 Invariant: what is decided is the same at all validators. q supporters and q others would share a correct author, who
-has one block in round r + 1, so a slot with a certificate anywhere is never skipped directly, and has certificates for one
-block only. q authors of certificates share a correct one with the q parents of every block of round r + 3, so an anchor
+has one block in round r + 1, so a slot with a certificate anywhere is never skipped directly, and has certificates for
+one block only. q authors of certificates share a correct one with the q parents of every block of round r + 3, so an anchor
 sees a certificate wherever somebody has committed directly.
 """
 
