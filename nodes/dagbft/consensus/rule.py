@@ -7,7 +7,7 @@ a rule: one of `BUILT_IN`, one that an installed package brings by an entry poin
 
 Invariant, which each rule must keep: the leaders that `chain` gives in the course of time are at any two validators one
 a prefix of the other, whichever blocks they hold and in whatever causal order these came; their rounds rise, and each
-has the one before it in its past.
+has in its past those that are two rounds below it or more.
 """
 
 from __future__ import annotations
