@@ -11,8 +11,8 @@ block of round r if q of its parents support that. A slot is
 
 Invariant: what is decided is the same at all validators. q supporters and q others would share a correct author, who
 has one block in round r + 1, so a slot with a certificate anywhere is never skipped directly, and has certificates for
-one block only. q authors of certificates share a correct one with the q parents of every block of round r + 3, so an anchor
-sees a certificate wherever somebody has committed directly.
+one block only. q authors of certificates share a correct one with the q parents of every block of round r + 3, so an
+anchor sees a certificate wherever somebody has committed directly.
 """
 
 from __future__ import annotations
