@@ -101,6 +101,11 @@ def command(text: str) -> str:
     return f"<p><code>{escape(text)}</code></p>"
 
 
+def block(lines: Iterable[str]) -> str:
+    """Lines as they are written."""
+    return f"<pre>{escape(chr(10).join(lines))}</pre>"
+
+
 def table(header: Sequence[str], rows: Iterable[Row], name: str = "") -> str:
     """A table; columns stand to the right whose cells all begin with a digit or a sign before one, or have no value.
 

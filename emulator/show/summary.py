@@ -77,6 +77,10 @@ def summary(console: Console, verdict: Verdict, folder: Path) -> None:
         if part is not None:
             console.print()
             console.print(part)
+    for lines in filter(is_block, verdict.summary.values()):
+        console.print()
+        for line in lines:
+            console.print(Text(line), soft_wrap=True)
     console.print()
     for name, words in _facts(verdict, signs):
         console.print(Text.assemble((f"{name:<11} ", HEAD), words), soft_wrap=True)
@@ -242,6 +246,11 @@ def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
     if verdict.drops:
         facts.append(("drops", Text(", ".join(dropped) or "none")))
     return facts
+
+
+def is_block(value: Any) -> bool:
+    """Whether a figure is a block of text: a list of its lines, to be shown as they are."""
+    return isinstance(value, list) and bool(value) and all(isinstance(line, str) for line in value)
 
 
 def _quantiles(values: Mapping[str, float]) -> Text:

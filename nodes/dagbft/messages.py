@@ -204,7 +204,7 @@ class StateReply:
 @_message(8, 20)
 @dataclass(frozen=True, slots=True)
 class TailRequest:
-    """Send me all certificates of rounds above this one, the lowest first: I do not get on."""
+    """Send me all certificates (or signed blocks) of rounds above this one, the lowest first: I do not get on."""
 
     round: U64
 
@@ -223,6 +223,28 @@ class BareCertificate:
     def digest(self) -> bytes:
         """That of the certificate."""
         return vote_digest(self.header_id, self.round, self.author)
+
+
+@_message(10, 40_000)
+@dataclass(frozen=True, slots=True)
+class BlockRequest:
+    """Without certificates: send me the blocks of these digests; where there are none, all of your newest full round.
+
+    A validator that has lost its memory asks with a `nonce` of its present life, which the answer repeats.
+    """
+
+    digests: Digests
+    nonce: Annotated[U64, "0 where digests are asked for"] = 0
+    ancestors: Annotated[U16, "so many blocks below each, of its author, are wanted too"] = 0
+
+
+@_message(11, MOST_REPLY_BYTES)
+@dataclass(frozen=True, slots=True)
+class BlockReply:
+    """Without certificates: signed blocks that were asked for; as many as the limits allow."""
+
+    blocks: Annotated[tuple[Header, ...], Many(Nested(Header), MOST_CERTIFICATES)]
+    nonce: Annotated[U64, "of the request"] = 0
 
 
 @_message(12, 50)
@@ -394,7 +416,7 @@ class FinalReply:
 
 Message = (
     Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply | TailRequest
-    | BareCertificate | SnapshotOffer | SnapshotRequest | SnapshotPart
+    | BareCertificate | BlockRequest | BlockReply | SnapshotOffer | SnapshotRequest | SnapshotPart
     | Batch | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup
     | Seal | Sealed | Certified | SubmitTx | Subscribe | SpecReply | FinalReply
 )  # fmt: skip

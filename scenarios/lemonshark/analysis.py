@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from scenarios.lemonshark import narwhal
 from scenarios.lemonshark.floor import delays_of, round_floor_s
-from scenarios.lemonshark.latency import at_author, early_share, places, round_s
+from scenarios.lemonshark.latency import at_author, early_share, leader_commits_s, percentile, places, round_s
 from scenarios.lemonshark.observed import Observed, observe
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def summarise(run: Run) -> dict[str, Any]:
             "early_over_commit": round(answer_s / commit_s, 4),
             "early_share": round(early_share(seen) or 0.0, 4),
         }
+    if leaders_s := leader_commits_s(seen):
+        summary["leader_commit_ms"] = {f"p{share}": _ms(percentile(leaders_s, share)) for share in (50, 95)}
     for check in CHECKS:
         count = seen.total(check)
         if count is not None:
@@ -69,7 +72,9 @@ def summarise(run: Run) -> dict[str, Any]:
     cpu_s = seen.total("cpu_s")
     if cpu_s is not None:
         summary["cpu_cores"] = round(cpu_s / float(run.events["t_s"].max() or 1.0), 3)  # type: ignore[arg-type]
-    return summary | _cost(seen) | _spreads(run, PHASES) | _waiting(run) | _clients(run, seen)
+    lines = narwhal.block(run, seen, transactions_of(seen))
+    summary |= _cost(seen) | _spreads(run, PHASES) | _waiting(run) | _clients(run, seen)
+    return summary | ({"narwhal": lines} if lines else {})
 
 
 def _ms(seconds: float) -> float:

@@ -45,7 +45,7 @@ class _Validator:
         self.pace = Pace(me, self.consensus, config, 0.0)
         self.early_s: dict[Slot, float] = {}
         self.committed_s: dict[Slot, float] = {}
-        self._coin = SeededCoin(committee, seed) if config.rules.protocol == "asynchronous" else None
+        self._coin = SeededCoin(committee, seed) if config.rules.needs_coin else None
         self._parked: list[Block] = []
 
     def held(self, round: int) -> int:

@@ -7,7 +7,7 @@ says what early finality is worth to all transactions, not only to the lucky one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 from statistics import fmean
 
@@ -48,6 +48,23 @@ def places(seen: Observed) -> dict[str, tuple[float, float]]:
         for place, pairs in values.items()
         if pairs
     }
+
+
+def leader_commits_s(seen: Observed) -> list[float]:
+    """Of each committed leader of a correct validator: from its making to its commit, at that validator."""
+    leaders = [entry.leader for entry in seen.log().values() if entry.leader in seen.made]
+    return [
+        seen.committed[leader][leader[1]] - seen.made[leader]
+        for leader in leaders
+        if leader[1] in seen.correct and leader[1] in seen.committed[leader]
+    ]
+
+
+def percentile(values: Sequence[float], share: int) -> float:
+    """The value below which so many of a hundred lie, between neighbours where it falls between two."""
+    ordered, place = sorted(values), (len(values) - 1) * share / 100
+    low = int(place)
+    return ordered[low] + (place - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low])
 
 
 def early_share(seen: Observed) -> float | None:

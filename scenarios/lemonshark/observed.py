@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emulator.record.load import Run
 
-PRIMARIES = ("nodes.dagbft.primary.process:Primary", "nodes.dagbft.colocated:Colocated")
+PRIMARY = "nodes.dagbft.primary.process:Primary"
+UNCERTIFIED = "nodes.dagbft.uncertified.process:UncertifiedPrimary"
+COLOCATED = "nodes.dagbft.colocated:Colocated"
 Slot = tuple[int, int]  # round, author
 Seen = dict[Slot, dict[int, float]]  # by block and validator: when
 
@@ -83,7 +85,8 @@ class Observed:
 def committee_of(document: Mapping[str, Any]) -> tuple[list[str], list[int], list[int]]:
     """Names of the validators in their order, and the numbers of the correct ones and of those that never crash, from
     the resolved scenario."""
-    programs = [program for program in document.get("program", []) if program.get("run") in PRIMARIES]
+    runs = (PRIMARY, UNCERTIFIED, COLOCATED)
+    programs = [program for program in document.get("program", []) if program.get("run") in runs]
     if not programs:
         return [], [], []
     names = list(programs[0]["config"]["validators"])

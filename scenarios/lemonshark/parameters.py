@@ -18,12 +18,15 @@ from topologies.leo_tables import Probability, Queue
 class Consensus(Table):
     """Which rules the validators follow."""
 
-    protocol: Literal["lemonshark", "bullshark", "support-gated"] = "lemonshark"
+    protocol: Literal["lemonshark", "bullshark", "support-gated", "uncertified"] = "lemonshark"
     """"bullshark": results when they are committed. "lemonshark": the same, and results as soon as nothing can change
     them any more (our rules, after Lemonshark). "support-gated": another order with another early rule, which is not
-    Lemonshark: blocks with too few children are dropped, and holes close in one round."""
-    network: Literal["asynchronous", "psync"] = "asynchronous"
-    """Bullshark for asynchronous networks (with fallback leaders), or for partially synchronous ones."""
+    Lemonshark: blocks with too few children are dropped, and holes close in one round. "uncertified": after Mysticeti,
+    no certificates and no early results, a commit takes three message delays; see `[uncertified]`."""
+    rule: Annotated[str, Field(min_length=1)] = "asynchronous"
+    """Which blocks lead, and when they are committed: Bullshark for asynchronous networks (with fallback leaders), for
+    partially synchronous ones ("psync"), "shoal" (a leader every round), one that an installed package brings, or
+    package.module:Class. See docs/adding-a-consensus-rule.md."""
     coin: Literal["seeded", "threshold"] = "seeded"
     """How fallback leaders are drawn: by hash of the seed, or by a threshold coin that nobody can foresee."""
     leaders: Literal["hashed", "round-robin"] = "hashed"
@@ -46,6 +49,17 @@ class Consensus(Table):
     """Size at which a batch is sealed before its header is due."""
     inline_size_bytes: Size = 2e3
     """What waits for a header, up to this size, goes inside it: no batch is made of it. 8192 bytes at most."""
+
+
+class Uncertified(Table):
+    """What `consensus.protocol = "uncertified"` has in place of the pace and the leaders of the others."""
+
+    leader_slots: Annotated[int, Field(ge=1, le=100)] = 2
+    """Leaders of a round; no more than there are validators."""
+    least_round_s: Duration = 0.02
+    """The least time between two blocks of a validator."""
+    grace_s: Duration = 0.01
+    """After a quorum of blocks of a round: how long the others are waited for."""
 
 
 class Load(Table):
@@ -150,6 +164,8 @@ class Parameters(Table):
     """What votes, headers and batches survive before they are sent: the death of the process, or a power failure."""
     consensus: Consensus = _default(Consensus)
     """Which rules the validators follow."""
+    uncertified: Uncertified = _default(Uncertified)
+    """What validators without certificates have in place of that."""
     load: Load = _default(Load)
     """What the clients send."""
     faults: Faults = _default(Faults)

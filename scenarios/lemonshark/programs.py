@@ -9,7 +9,10 @@ from typing import Any
 
 from emulator.tables import RecipeOptions
 from emulator.units import show
+from scenarios.lemonshark.observed import COLOCATED, PRIMARY, UNCERTIFIED
 from scenarios.lemonshark.parameters import Parameters
+
+LEAD_ROUNDS = {True: 2, False: 4}  # by certified: a round without certificates is over before a batch has spread
 
 
 def programs(
@@ -17,11 +20,12 @@ def programs(
 ) -> list[dict[str, Any]]:
     """`[[program]]` tables, in the order in which they start. `liars` run Byzantine programs instead of the others."""
     consensus, load = parameters.consensus, parameters.load
+    certified = consensus.protocol != "uncertified"
     kept = {"validators": validators, "durability": parameters.durability}
     primary = {
         **kept,
         "workers": parameters.workers,
-        "protocol": consensus.network,
+        "protocol": consensus.rule,
         "order": "support-gated" if consensus.protocol == "support-gated" else "causal",
         "early": consensus.protocol != "bullshark",
         "coin": consensus.coin,
@@ -33,6 +37,14 @@ def programs(
         "header_delay": show(consensus.header_delay_s, "duration"),
         "inline_size": show(consensus.inline_size_bytes, "size"),
     }
+    if not certified:
+        same = ("workers", "leaders", "look_back", "gc_depth", "leader_timeout", "inline_size")
+        primary = {
+            **{key: primary[key] for key in (*kept, *same)},
+            "leader_slots": parameters.uncertified.leader_slots,
+            "least_round": show(parameters.uncertified.least_round_s, "duration"),
+            "grace": show(parameters.uncertified.grace_s, "duration"),
+        }
     worker = {
         **kept,
         "batch_delay": show(consensus.batch_delay_s, "duration"),
@@ -46,10 +58,10 @@ def programs(
         together: dict[str, Any] = {"validators": validators}
         for name, table in (("primary", primary), ("worker", worker), ("client", client)):
             together[name] = {key: value for key, value in table.items() if key != "validators"}
-        tables.append(_program("validator", "nodes.dagbft.colocated:Colocated", honest, together))
+        tables.append(_program("validator", COLOCATED, honest, together))
         honest, apart = [], liars
     if honest:
-        tables.append(_program("primary", "nodes.dagbft.primary.process:Primary", honest, primary))
+        tables.append(_program("primary", PRIMARY if certified else UNCERTIFIED, honest, primary))
     if liars:
         lie = primary | {"behaviour": parameters.faults.behaviour}
         tables.append(_program("byzantine", "nodes.dagbft.byzantine.process:ByzantinePrimary", liars, lie))
@@ -79,6 +91,7 @@ def _client(parameters: Parameters, validators: list[str], options: RecipeOption
         "conflict": show(load.conflict, "share"),
         "cross_shard": show(load.cross_shard, "share"),
         "gamma": show(load.gamma, "share"),
+        "lead_rounds": LEAD_ROUNDS[parameters.consensus.protocol != "uncertified"],
         "chains": load.chains,
         "chain_length": load.chain_length,
         "ahead": load.ahead,

@@ -15,11 +15,12 @@ from emulator.tables import ParameterError, RecipeOptions
 from emulator.units import show
 from nodes.dagbft.consensus.committee import Hashed
 from nodes.dagbft.consensus.core import Rules
+from nodes.dagbft.consensus.rule import rule_class
 from nodes.dagbft.messages import MOST_INLINE_BYTES
 from nodes.dagbft.primary.config import PrimaryConfig
 from scenarios.lemonshark.floor import delays_of
 from scenarios.lemonshark.forecast import forecast
-from scenarios.lemonshark.parameters import Parameters
+from scenarios.lemonshark.parameters import Consensus, Parameters
 from scenarios.lemonshark.programs import programs
 
 __all__ = ["Parameters", "compose"]
@@ -74,6 +75,12 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
         raise ParameterError(
             "consensus.inline_size", show(consensus.inline_size_bytes, "size"), f"{MOST_INLINE_BYTES} B at most"
         )
+    try:
+        rule_class(consensus.rule)
+    except ValueError as error:
+        raise ParameterError("consensus.rule", repr(consensus.rule), str(error).partition("wanted ")[2]) from None
+    if consensus.protocol == "uncertified":
+        _check_uncertified(parameters)
     if consensus.gc_depth < consensus.look_back + 8:
         raise ParameterError("consensus.gc_depth", str(consensus.gc_depth), f"{consensus.look_back + 8} at least")
     if parameters.network.rate_bps <= 0:
@@ -89,6 +96,22 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
             raise ParameterError("validators", f"{stations} ground stations", f"{len(STATIONS)} at most, or satellites")
     elif parameters.leo.satellites:
         raise ParameterError("leo.satellites", str(parameters.leo.satellites), 'none without `topology = "leo"`')
+
+
+def _check_uncertified(parameters: Parameters) -> None:
+    """What has no meaning without certificates must be as it is by default."""
+    consensus, plain = parameters.consensus, Consensus.model_validate({})
+    for key in ("rule", "coin", "grace_s", "header_delay_s"):
+        if (found := getattr(consensus, key)) != getattr(plain, key):
+            name = key.removesuffix("_s")
+            raise ParameterError(f"consensus.{name}", str(found), 'nothing with `consensus.protocol = "uncertified"`')
+    if parameters.uncertified.leader_slots > parameters.validators:
+        found = str(parameters.uncertified.leader_slots)
+        raise ParameterError("uncertified.leader_slots", found, f"at most {parameters.validators}, one a validator")
+    if parameters.faults.byzantine:
+        raise ParameterError("faults.byzantine", str(parameters.faults.byzantine), "none without certificates")
+    if parameters.colocated:
+        raise ParameterError("colocated", "true", 'false with `consensus.protocol = "uncertified"`')
 
 
 def _wan(parameters: Parameters) -> tuple[list[str], dict[str, Any], dict[str, list[str]]]:
@@ -184,6 +207,7 @@ def _prediction(
     if (
         faults.slow
         or faults.byzantine
+        or consensus.protocol == "uncertified"
         or (gone and (faults.at_s or faults.restart_after_s))
         or len(gone) > (n - 1) // 3
     ):
@@ -192,7 +216,7 @@ def _prediction(
         return {}
     config = PrimaryConfig(
         rules=Rules(
-            protocol=consensus.network,
+            protocol=consensus.rule,
             schedule=Hashed(n, options.seed) if consensus.leaders == "hashed" else None,
             order="support-gated" if consensus.protocol == "support-gated" else "causal",
             look_back=consensus.look_back,

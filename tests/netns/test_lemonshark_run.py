@@ -48,7 +48,7 @@ def test_what_clients_send_is_committed_and_answered_early(tmp_path: Path) -> No
 
 
 def test_bullshark_answers_at_the_commit(tmp_path: Path) -> None:
-    summary = run(tmp_path, "6 s", *NEAR, "consensus.protocol=bullshark", "consensus.network=psync")["summary"]
+    summary = run(tmp_path, "6 s", *NEAR, "consensus.protocol=bullshark", "consensus.rule=psync")["summary"]
     assert (summary["early_over_commit"], summary["early_share"]) == (1.0, 0.0)
     assert summary["commits_by_kind"]["fallback"] == 0
 
@@ -90,5 +90,28 @@ def test_colocated_validators_do_the_same(tmp_path: Path) -> None:
     assert set(summary["waiting"]) >= {"parked_headers", "unsent_bytes"}
     faults = ("faults.crash=1", "faults.at=2 s", "faults.restart_after=2 s")
     summary = run(tmp_path, "10 s", *NEAR, *faults, "colocated=true")["summary"]
+    assert summary["logs_agree"]
+    assert summary["commit_ms_at"]["last"] > 0, "the one that came back commits again"
+
+
+@pytest.mark.parametrize("rule", ["shoal", "nodes.dagbft.consensus.shoal:Shoal"])
+def test_a_rule_is_played_by_name_or_by_class(tmp_path: Path, rule: str) -> None:
+    summary = run(tmp_path, "6 s", *NEAR, f"consensus.rule={rule}")["summary"]
+    assert (summary["early_wrong"], summary["places_wrong"], summary["logs_agree"]) == (0, 0, True)
+    assert summary["early_ok"] > 0
+    assert summary["clients"]["committed"] > 0.9 * summary["clients"]["sent"]
+
+
+def test_validators_without_certificates_commit_in_three_delays(tmp_path: Path) -> None:
+    summary = run(tmp_path, "8 s", *NEAR, "consensus.protocol=uncertified", "load.rate=100")["summary"]
+    assert (summary["early_wrong"], summary["logs_agree"]) == (0, True)
+    assert summary["clients"]["committed"] > 0.9 * summary["clients"]["sent"]
+    assert summary["leader_commit_ms"]["p50"] > 30, "three trips of 10 ms"
+    assert any("Consensus latency" in line for line in summary["narwhal"])
+
+
+def test_without_certificates_a_crashed_validator_comes_back(tmp_path: Path) -> None:
+    faults = ("faults.crash=1", "faults.at=2 s", "faults.restart_after=2 s")
+    summary = run(tmp_path, "10 s", *NEAR, "consensus.protocol=uncertified", *faults)["summary"]
     assert summary["logs_agree"]
     assert summary["commit_ms_at"]["last"] > 0, "the one that came back commits again"

@@ -45,6 +45,19 @@ class View:
                         current = p
                 self.emit(stack, r)
 
+    # Shoal: from the last ordered leader on, anew for each block, whatever was committed in former instances
+    def on_block_shoal(self, v) -> None:
+        while True:
+            instance = [(r, self.schedule.author(r - 1)) for r in range(self.last + 1, v[0] + 9, 2)]
+            committed = [leader for leader in instance if len(self.kids(leader)) >= self.c.faults + 1]
+            if not committed:
+                return
+            current = committed[-1]
+            for leader in reversed(instance):
+                if leader in self.past[current]:
+                    current = leader
+            self.emit([current], current[0])
+
     # 4.2
     def s1(self, w):
         return (4 * w - 3, self.schedule.author(2 * w - 2))
@@ -112,6 +125,8 @@ class View:
             return False  # decided
         if self.protocol == "psync":
             return r % 2 == 0 and self.schedule.author(r // 2 - 1) == a
+        if self.protocol == "shoal":
+            return self.schedule.author(r - 1) == a
         w = (r + 3) // 4
         if r % 2 == 0:
             return False

@@ -22,7 +22,9 @@ from nodes.dagbft.consensus.dag import Refused, members
 from nodes.dagbft.consensus.early import Early, EarlyRule
 from nodes.dagbft.consensus.generate import CREEPING, HARSH, RETURNING, SPARSE, WEATHERS, random_dag, random_view
 from nodes.dagbft.consensus.ordering import CausalOrder
+from nodes.dagbft.consensus.rule import LeaderRule, rule_class
 from nodes.dagbft.consensus.run_file import commit_log, feed, with_modes
+from nodes.dagbft.consensus.shoal import Shoal
 
 SEEDS = st.integers(0, 2**32)
 SIZES = st.sampled_from([4, 4, 5, 7, 8, 10])
@@ -67,7 +69,7 @@ def test_early_events_are_many_and_none_is_wrong(capsys):
     """The ordinary suite's share of the long run (benchmarks/dagbft_rules.py): the count is printed."""
     early = reads = 0
     for seed in range(180):
-        protocol, order = list(PROTOCOLS)[seed % 2], "support-gated" if seed % 5 == 4 else "causal"
+        protocol, order = PROTOCOLS[seed % 2], "support-gated" if seed % 5 == 4 else "causal"
         rules_of = lambda schedule: Rules(protocol, schedule, order, look_back=(2, 4, 8)[seed % 3])  # noqa: B023, E731
         more, more_reads, found = judge((4, 4, 7)[seed // 2 % 3], 22, WEATHERS[seed % len(WEATHERS)], seed, rules_of)
         assert not found, f"seed {seed}: {found[0]}"
@@ -186,13 +188,14 @@ MUTATIONS = {
     "T3": (EarlyRule, "passes_foreign_leader_check", lambda self, block, shard: True, CREEPING),
     "floor anchor": (CausalOrder, "anchor", lambda self, previous, leader: leader, HARSH),
     "mode clause": (Asynchronous, "votes_from_own_past", lambda self, block, first: True, RETURNING),
+    "walk back": (Shoal, "_first", lambda self, leader: leader, SPARSE),
     "q to f+1": (Asynchronous, "direct_votes", lambda self: self._dag.committee.faults + 1, SPARSE),
 }
 CASES = [
     (clause, protocol)
     for clause, (where, *_) in MUTATIONS.items()
     for protocol in PROTOCOLS
-    if where is not Asynchronous or protocol == "asynchronous"
+    if not issubclass(where, LeaderRule) or where is rule_class(protocol)
 ]
 BOUND = 1500  # DAGs within which a mutation must be found out
 

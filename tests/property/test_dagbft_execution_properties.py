@@ -10,7 +10,6 @@ from dagbft_oracle import Oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.dagbft.consensus.asynchronous import Asynchronous
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed
 from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Rules
@@ -37,7 +36,7 @@ def play(validator, view, coin, random):
             late.append(block)
         if late and random.random() < 0.3:
             validator.batch(late.pop(random.randrange(len(late))))
-        if isinstance(validator.consensus.rule, Asynchronous) and (found := coin.reveal(block)):
+        if validator.consensus.rule.needs_coin and (found := coin.reveal(block)):
             validator.ledger.on_events(validator.consensus.coin(*found))
     for block in late:
         validator.batch(block)

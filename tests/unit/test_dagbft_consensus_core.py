@@ -252,7 +252,7 @@ def test_early_places_chain():
         ({}, "n None; wanted a whole number above 0"),
         ({"n": 3}, "3 validators; wanted at least 4"),
         ({"n": True}, "n True; wanted a whole number"),
-        ({"n": 4, "protocol": "raft"}, "protocol 'raft'; wanted one of asynchronous, psync"),
+        ({"n": 4, "protocol": "raft"}, "protocol 'raft'; wanted one of asynchronous, psync, shoal"),
         ({"n": 4, "order": "random"}, "order 'random'; wanted one of causal, support-gated"),
         ({"n": 4, "leaders": [4]}, "leaders .4.; wanted one or more authors in 0..3"),
         ({"n": 4, "coin": []}, "coin .*; wanted one or more authors"),

@@ -138,6 +138,31 @@ def test_phases_of_blocks_and_what_waited(run: FakeRun) -> None:
     assert "phases" in [each.name for each in analysis.figures(run)]  # type: ignore[arg-type]
 
 
+def test_leaders_are_timed_at_their_authors(run: FakeRun) -> None:
+    # (1,1) after 1.0 at 1; (2,0) after 1.5 at 0.
+    assert analysis.summarise(run)["leader_commit_ms"] == {"p50": 1250, "p95": 1475}
+
+
+def test_the_summary_block_of_narwhal(run: FakeRun) -> None:
+    run.parameters = {
+        "validators": 4,
+        "load": {"start": "1.5 s", "rate": 1500, "size": "100 B"},
+        "faults": {"crash": 1},
+    }
+    run.sampled = [("commit_latency_s", 1.0), ("commit_latency_s", 3.0)]
+    lines = analysis.summarise(run)["narwhal"]
+    assert lines[1:4] == [" SUMMARY:", "-" * 41, " + CONFIG:"]
+    for line in (" Faults: 1 node(s)", " Input rate: 1,500 tx/s", " Transaction size: 100 B", " Execution time: 2 s"):
+        assert line in lines
+    # From the first header at 1.0 to the last commit at 3.5; from the clients' start at 1.5. 50 transactions.
+    assert lines[lines.index(" + RESULTS:") + 1 : -1] == [
+        " Consensus TPS: 20 tx/s", " Consensus BPS: 2,000 B/s", " Consensus latency: 1,133 ms", "",
+        " End-to-end TPS: 25 tx/s", " End-to-end BPS: 2,500 B/s", " End-to-end latency: 2,000 ms",
+    ]  # fmt: skip
+    run.rows = [row for row in run.rows if row[3] != "commit"]
+    assert "narwhal" not in analysis.summarise(run)
+
+
 def test_the_floor_of_rounds_is_that_of_the_links(run: FakeRun) -> None:
     run.document["wan"] = {"hosts": 4, "sites": ["us-east-1"], "local": "20 ms"}
     assert analysis.summarise(run)["round_floor_ms"] == 60.0

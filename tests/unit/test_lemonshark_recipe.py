@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +56,31 @@ def test_what_links_alone_make_is_known_beforehand() -> None:
         {"faults": {"slow": 1}},
     ):
         assert "prediction" not in composed(**given)
+
+
+def test_validators_without_certificates_have_a_program_of_their_own() -> None:
+    data = composed(consensus={"protocol": "uncertified"}, uncertified={"leader_slots": 3, "grace": "5 ms"})
+    assert program(data, "primary")["run"].endswith(":UncertifiedPrimary")
+    config = program(data, "primary")["config"]
+    assert (config["leader_slots"], config["grace"], config["look_back"]) == (3, "5 ms", 6)
+    assert "coin" not in config
+    assert "prediction" not in data
+    assert program(data, "client")["config"]["lead_rounds"] > program(composed(), "client")["config"]["lead_rounds"]
+
+
+def test_a_rule_is_handed_to_primaries_and_forecast() -> None:
+    data = composed(consensus={"rule": "shoal"})
+    assert program(data, "primary")["config"]["protocol"] == "shoal"
+    assert data["prediction"]["commit_ms"] < composed(consensus={"rule": "psync"})["prediction"]["commit_ms"]
+
+
+def test_the_stages_of_the_docs_are_a_scenario(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "lemonshark.md").read_text()
+    shown = re.search(r"```toml\n# (stages.toml)\n(.*?)```", text, re.S)
+    assert shown is not None
+    (tmp_path / shown[1]).write_text(shown[2])
+    scenario = load(str(tmp_path / shown[1]))
+    assert [(action.at_s, action.links) for action in scenario.actions] == [(5.0, ("v0:up",)), (9.0, ("*:to-v0",))]
 
 
 def test_without_a_quorum_nothing_may_be_committed() -> None:
@@ -158,6 +185,10 @@ def test_the_scenario_loads_with_every_program() -> None:
         ({"load": {"cross_shard": "60 %", "gamma": "50 %"}}, "load.gamma", "at most 100 % together"),
         ({"consensus": {"look_back": 60}}, "consensus.gc_depth", "68 at least"),
         ({"network": {"rate": "0 bit/s"}}, "network.rate", "a rate above 0"),
+        ({"consensus": {"rule": "raft"}}, "consensus.rule", "one of asynchronous, psync, shoal, or package.module"),
+        ({"consensus": {"protocol": "uncertified", "rule": "shoal"}}, "consensus.rule", "nothing with"),
+        ({"consensus": {"protocol": "uncertified", "grace": "5 ms"}}, "consensus.grace", "nothing with"),
+        ({"consensus": {"protocol": "uncertified"}, "faults": {"byzantine": 1}}, "faults.byzantine", "none without"),
         ({"topology": "leo", "network": {"jitter": "1 ms"}}, "network.jitter", "none with leo"),
         ({"topology": "leo", "leo": {"satellites": 11}}, "leo.satellites", "at most 10"),
         ({"topology": "leo", "leo": {"shell": "moon"}}, "leo.shell", "one of "),

@@ -22,7 +22,7 @@ from emulator.show.report import draw, events, links, plots
 from emulator.show.report.asked import asked_of
 from emulator.show.report.messages import Window
 from emulator.show.report.spacetime import space_time
-from emulator.show.summary import budget_words, meaning, rounds_words
+from emulator.show.summary import budget_words, is_block, meaning, rounds_words
 
 FILES = {  # of a run folder, in the order of interest
     "verdict.json": "the verdict and every figure, for programs",
@@ -125,6 +125,9 @@ def _figures(verdict: Verdict) -> list[str]:
     if verdict.summary:
         named: list[Row] = [[name, _cell(value)] for name, value in scalars(verdict.summary).items()]
         parts.append(page.table(["figure", "value"], named, "figures"))
+    for name, lines in verdict.summary.items():
+        if is_block(lines):
+            parts += [page.heading(name, 3), page.block(lines)]
     for name, rows in verdict.summary.items():
         if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
             columns = list(dict.fromkeys(key for row in rows for key in row))

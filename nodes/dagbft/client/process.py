@@ -38,6 +38,7 @@ class ClientSettings:
     conflict: Share = 0.0
     cross_shard: Share = 0.0
     gamma: Share = 0.0
+    lead_rounds: int = 2  # between an own block and the one that carries what is sent until the next
     chains: int = 0
     chain_length: int = 10
     ahead: int = 8
@@ -52,8 +53,9 @@ class ClientSettings:
     def core(self) -> ClientConfig:
         """The settings of the core."""
         load = LoadConfig(
-            self.rate, int(self.size_bytes), self.start_s, self.stop_s, self.conflict, self.cross_shard, self.gamma
-        )
+            self.rate, int(self.size_bytes), self.start_s, self.stop_s, self.conflict, self.cross_shard, self.gamma,
+            self.lead_rounds,
+        )  # fmt: skip
         return ClientConfig(
             load, self.chains, self.chain_length, self.ahead, self.confirm, self.most_outstanding, self.timeout_s,
             self.samples,

@@ -19,19 +19,20 @@ from __future__ import annotations
 
 from nodes.dagbft.consensus.committee import Schedule
 from nodes.dagbft.consensus.dag import FALLBACK, NONE, STEADY, Block, Dag, Refused, Slot, members
+from nodes.dagbft.consensus.rule import LeaderRule
 
 
 def wave_of(round: int) -> int:
     return (round + 3) // 4
 
 
-class Asynchronous:
+class Asynchronous(LeaderRule):
     """Steady leaders in odd rounds, and a fallback leader a wave."""
 
+    needs_coin = True
+
     def __init__(self, dag: Dag, schedule: Schedule) -> None:
-        self.last = 0  # round of the last committed leader
-        self._dag = dag
-        self._schedule = schedule
+        super().__init__(dag, schedule)
         self._n = dag.committee.n
         self._enough = dag.committee.faults + 1
         self._steady: dict[int, int] = {}  # by round: the authors whose block votes for steady leaders
@@ -57,6 +58,16 @@ class Asynchronous:
         """The coin of a wave. A second, different value raises ValueError."""
         if wave < 1 or not 0 <= author < self._n or self._coin.setdefault(wave, author) != author:
             raise ValueError(f"coin {author} of wave {wave}; wanted one author in 0..{self._n - 1} for a wave")
+
+    @property
+    def support(self) -> int:
+        return self.direct_votes()
+
+    def settled(self, round: int, me: int) -> bool:
+        """As ever; who votes for the fallback leader of a wave does not wait for steady ones."""
+        if super().settled(round, me):
+            return True
+        return self.leader(round) is not None and self.mode((4 * wave_of(round) - 3, me)) == "fallback"
 
     def direct_votes(self) -> int:
         """How many parents must vote for a leader to commit it: q. Then at most f authors vote in the other mode, and

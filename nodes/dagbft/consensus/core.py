@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nodes.dagbft.consensus.asynchronous import Asynchronous
-from nodes.dagbft.consensus.bullshark import Bullshark
 from nodes.dagbft.consensus.committee import Committee, Schedule, Turns
 from nodes.dagbft.consensus.dag import Block, Dag, Slot
 from nodes.dagbft.consensus.early import Early, EarlyRule
 from nodes.dagbft.consensus.ordering import CausalOrder
+from nodes.dagbft.consensus.rule import BUILT_IN, Rule, rule_class
 from nodes.dagbft.consensus.selfcheck import SelfCheck
 from nodes.dagbft.consensus.support_gated import GatedEarlyRule, GatedOrder
 
-PROTOCOLS: dict[str, type[Asynchronous] | type[Bullshark]] = {"asynchronous": Asynchronous, "psync": Bullshark}
+PROTOCOLS = tuple(BUILT_IN)
 ORDERS = ("causal", "support-gated")
 
 
@@ -49,7 +48,7 @@ class Past(NamedTuple):
 class Rules:
     """What all validators of a committee must agree on, but for `early` and `keep`."""
 
-    protocol: str = "asynchronous"
+    protocol: str = "asynchronous"  # the rule's name, see `rule.py`
     schedule: Schedule | None = None  # of the known leaders; None: round-robin from author 0
     order: str = "causal"
     look_back: int = 50  # rounds below the leader before, that a leader may still order; causal order only
@@ -57,9 +56,13 @@ class Rules:
     keep: int = 50  # rounds below the last leader that stay in the DAG; never fewer than look_back + 8
     least_parents: int | None = None  # None: a quorum
 
+    @property
+    def needs_coin(self) -> bool:
+        """Whether the rule has fallback leaders that a coin draws."""
+        return rule_class(self.protocol).needs_coin
+
     def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"protocol {self.protocol!r}; wanted one of {', '.join(PROTOCOLS)}")
+        rule_class(self.protocol)
         if self.order not in ORDERS:
             raise ValueError(f"order {self.order!r}; wanted one of {', '.join(ORDERS)}")
         if self.look_back < 2:
@@ -72,8 +75,9 @@ class Consensus:
     def __init__(self, committee: Committee, rules: Rules | None = None) -> None:
         rules = rules or Rules()
         self.committee = committee
+        self.rules = rules
         self.dag = Dag(committee, rules.least_parents)
-        self.rule = PROTOCOLS[rules.protocol](self.dag, rules.schedule or Turns(range(committee.n)))
+        self.rule: Rule = rule_class(rules.protocol)(self.dag, rules.schedule or Turns(range(committee.n)))
         self.order: CausalOrder | GatedOrder
         self.early: EarlyRule | GatedEarlyRule | None
         if rules.order == "causal":
@@ -149,7 +153,7 @@ class Consensus:
         self.check.lost(self.order.floor)
         if self.early is not None:
             events += self._promise(self.early.on_commit())
-        if (floor := leader[0] - self._keep) > self.dag.floor:
+        if (floor := self.rule.last - self._keep) > self.dag.floor:
             self.dag.collect(floor)
             self.rule.collect(floor)
             if self.early is not None:

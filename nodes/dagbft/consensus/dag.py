@@ -141,6 +141,11 @@ class Dag:
         layer = self.layers.get(round)
         return layer is not None and layer.blocks[author] is not None
 
+    def held(self, round: int) -> int:
+        """The authors whose blocks of a round are held."""
+        layer = self.layers.get(round)
+        return layer.held if layer is not None else 0
+
     def kids(self, round: int, author: int) -> int:
         """The authors whose held block of the next round references this block; 0 where it is not held."""
         layer = self.layers.get(round)

@@ -3,7 +3,7 @@
 Invariant: the log depends on the DAG alone, not on the order in which blocks are fed; so the logs of a simulation and
 of a run over sockets, played from the DAG that they recorded, are equal to the ones that they wrote.
 
-A file is JSON: `name`, `note`, `n`, `protocol` ("asynchronous" or "psync"), `leaders` (authors in turn, or {"seed":
+A file is JSON: `name`, `note`, `n`, `protocol` (a rule's name), `leaders` (authors in turn, or {"seed":
 7}), `coin` (authors by wave, or {"seed": 7}), `order`, `look_back`, `least_parents`, `blocks` [[round, author, [parent
 authors], mode], …] (the mode where a header says one: 0 none, 1 steady, 2 fallback) and, in fixtures, `views`: parts of
 the DAG with the commits and the early set that are expected of a validator that holds just these.
@@ -132,7 +132,7 @@ def with_modes(blocks: Iterable[Block], committee: Committee, rules: Rules, coin
     for block in blocks:
         certified = block._replace(mode=author.rule.mode_for(block))
         author.add(certified)
-        if rules.protocol == "asynchronous" and (value := coin.reveal(block)):
+        if author.rule.needs_coin and (value := coin.reveal(block)):
             author.coin(*value)
         found.append(certified)
     return found
@@ -146,7 +146,7 @@ def feed(
     events: list[Event] = []
     for block in blocks:
         events += validator.add(block)
-        if rules.protocol == "asynchronous" and (value := coin.reveal(block)):
+        if validator.rule.needs_coin and (value := coin.reveal(block)):
             events += validator.coin(*value)
     return validator, events
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from emulator.node import NodeContext
-from nodes.dagbft.consensus.core import PROTOCOLS, Consensus
+from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.consensus.run_file import write
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.primary.blocks import Breach
@@ -71,10 +71,9 @@ class BreachWatch:
 
 def _write(path: Path, consensus: Consensus, places: int, results: int) -> str:
     dag = consensus.dag
-    protocol = next(name for name, rule in PROTOCOLS.items() if isinstance(consensus.rule, rule))
     blocks = [block for _, layer in sorted(dag.layers.items()) for block in layer.blocks if block is not None]
     text = write(
-        "breach", dag.committee, protocol, blocks,
+        "breach", dag.committee, consensus.rules.protocol, blocks,
         floor=dag.floor, commits=consensus.commits, places_wrong=places, early_wrong=results,
     )  # fmt: skip
     try:

@@ -196,7 +196,7 @@ class PrimaryCore:
 
     def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
         """An own worker has sealed what waited for the header of a round. `inline` is a batch that goes inside it."""
-        self.proposer.sealed(worker, round, inline)
+        self.proposer.sealing.answered(worker, round, inline)
         self._settle(now_s)
 
     def tick(self, now_s: float) -> None:

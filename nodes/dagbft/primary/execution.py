@@ -14,13 +14,17 @@ from nodes.dagbft.messages import FinalReply, Header, OthersBatch, OurBatch, Spe
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.payload import ANY
+from nodes.dagbft.uncertified.core import UncertifiedCore
 from nodes.dagbft.wire import split_transactions
 
+Core = PrimaryCore | UncertifiedCore
 Reply = SpecReply | FinalReply
 
 
-def new_ledger(core: PrimaryCore) -> Ledger:
-    """A ledger that asks the core's consensus, and begins where that does."""
+def new_ledger(core: Core) -> Ledger:
+    """A ledger that asks the core's consensus; without certificates nothing is early, and there is nothing to ask."""
+    if isinstance(core, UncertifiedCore):
+        return Ledger(core.roster.committee, core.me, core.config.look_back)
     consensus, rules = core.consensus, core.config.rules
     look_back = rules.look_back if rules.order == "causal" else 2
     reads = consensus.early if isinstance(consensus.early, EarlyRule) else None  # no other rule knows of foreign reads
@@ -38,7 +42,7 @@ def new_ledger(core: PrimaryCore) -> Ledger:
 class Execution:
     """Feeds a ledger with what comes out of a core, and both with batches."""
 
-    def __init__(self, core: PrimaryCore, ledger: Ledger) -> None:
+    def __init__(self, core: Core, ledger: Ledger) -> None:
         self.core = core
         self.ledger = ledger
 
@@ -74,10 +78,11 @@ class Execution:
         """Have the snapshots kept that the ledger has taken."""
         taken, self.ledger.snapshots = self.ledger.snapshots, []
         for snapshot in taken:
+            assert isinstance(self.core, PrimaryCore)  # without certificates the ledger takes none
             effects.persist += self.core.snapshots.keep(snapshot)
 
 
-def block_of(core: PrimaryCore, header: Header) -> Block:
+def block_of(core: Core, header: Header) -> Block:
     """An own header as a block of the DAG; its parents are held."""
     parents = [core.blocks.get(parent) for parent in header.parents]
     mask = sum(1 << parent.author for parent in parents if parent is not None)

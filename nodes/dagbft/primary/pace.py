@@ -6,7 +6,6 @@ longest of the three delays, whatever others do.
 
 from __future__ import annotations
 
-from nodes.dagbft.consensus.asynchronous import Asynchronous, wave_of
 from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.primary.config import PrimaryConfig
 
@@ -31,7 +30,7 @@ class Pace:
 
     def note_block(self, round: int, now_s: float) -> bool:
         """A block of this round is in the DAG; whether its round is now the highest with a quorum."""
-        if round <= self.round or self._held(round).bit_count() < self._consensus.committee.quorum:
+        if round <= self.round or self._consensus.dag.held(round).bit_count() < self._consensus.committee.quorum:
             return False
         self.round, self._quorum_s = round, now_s
         if round == self._made:
@@ -42,7 +41,7 @@ class Pace:
     @property
     def holds_quorum(self) -> bool:
         """Whether the blocks are here, and not at others only, on which a header of the next round rests."""
-        return not self.round or self._held(self.round).bit_count() >= self._consensus.committee.quorum
+        return not self.round or self._consensus.dag.held(self.round).bit_count() >= self._consensus.committee.quorum
 
     def note_header(self, now_s: float) -> None:
         """The own header of the next round was made."""
@@ -56,10 +55,11 @@ class Pace:
         if batches < config.header_batches:
             due = max(due, self._header_s + config.header_delay_s)
         if self.round:
-            held = self._held(self.round)
+            held = self._consensus.dag.held(self.round)
             if held.bit_count() < self._consensus.committee.n:
                 due = max(due, self._quorum_s + config.grace_s)
-            if not self.leader_settled() or (self._made == self.round and not held >> self._me & 1):
+            lacks_own = self._made == self.round and not held >> self._me & 1
+            if lacks_own or not self._consensus.rule.settled(self.round, self._me):
                 due = max(due, self._header_s + self.leader_timeout_s)
         return due
 
@@ -68,32 +68,3 @@ class Pace:
         """The configured one, or what a round took last where that is longer: a leader is no faster than others."""
         least_s = self._config.leader_timeout_s
         return max(least_s, min(TIMEOUT_ROUNDS * self._round_s, MOST_STRETCH * least_s))
-
-    def _held(self, round: int) -> int:
-        layer = self._consensus.dag.layers.get(round)
-        return layer.held if layer is not None else 0
-
-    def leader_settled(self) -> bool:
-        """Whether waiting longer in this round could not help its leader, or that of the round before.
-
-        In a leader's round: its block is held, or this validator votes for the fallback leader. In the round after: the
-        votes are enough to commit, or so many are against that they never will be, or there is no block to vote for.
-        """
-        rule, committee = self._consensus.rule, self._consensus.committee
-        leader = rule.leader(self.round)
-        if leader is not None:
-            return bool(self._held(self.round) >> leader & 1) or self._falls_back()
-        before = self.round - 1
-        leader = rule.leader(before)
-        if leader is None or not self._held(before) >> leader & 1:
-            return True
-        votes = (self._consensus.dag.kids(before, leader) & self._held(self.round)).bit_count()
-        against = self._held(self.round).bit_count() - votes
-        enough = committee.quorum if isinstance(rule, Asynchronous) else committee.faults + 1
-        return votes >= enough or against > committee.n - enough
-
-    def _falls_back(self) -> bool:
-        rule = self._consensus.rule
-        if not isinstance(rule, Asynchronous):
-            return False
-        return rule.mode((4 * wave_of(self.round) - 3, self._me)) == "fallback"

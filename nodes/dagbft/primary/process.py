@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from typing import ClassVar
 
 from emulator.node import Node, NodeContext
 from nodes.dagbft.consensus.dag import members
@@ -44,10 +45,10 @@ from nodes.dagbft.primary.blocks import Breach
 from nodes.dagbft.primary.breach import BreachWatch, write_evidence
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
-from nodes.dagbft.primary.execution import Execution, Reply, block_of, new_ledger
+from nodes.dagbft.primary.execution import Core, Execution, Reply, block_of, new_ledger
 from nodes.dagbft.primary.phases import Phases
 from nodes.dagbft.primary.records import TABLES
-from nodes.dagbft.primary.settings import PrimarySettings
+from nodes.dagbft.primary.settings import PrimarySettings, names_of
 from nodes.dagbft.primary.telling import Checks, Clients, Sizes, emit, tally
 from nodes.dagbft.store import Store
 from nodes.dagbft.transport.inside import Exchange
@@ -59,6 +60,11 @@ class Primary(Node):
     """The primary of one validator."""
 
     protocol = "nodes.dagbft.protocol:PROTOCOL"
+    tables: ClassVar[Sequence[str]] = TABLES  # of the store
+    accepts: ClassVar[Sequence[type[Message]]] = (
+        Header, Vote, Certificate, BareCertificate, CertRequest, CertReply, StateRequest, StateReply,
+        TailRequest, SnapshotOffer, SnapshotRequest, SnapshotPart,
+    )  # fmt: skip
 
     class Config(PrimarySettings):
         """What `config` may say."""
@@ -72,16 +78,13 @@ class Primary(Node):
 
     async def setup(self) -> None:
         context, config = self.context, self.config
-        names = config.names(context)
+        names = names_of(config.validators, context)
         self._me, self._identity = names.index(context.name), Identity.of(context.seed, context.name)
-        self._store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
+        self._store = Store(context.store / f"{context.program}.store", self.tables, sync=config.durability == "disk")
         self._durable = Durable(self._store)
         self._mesh = Mesh(
             context, self._identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
-            accepts=(
-                Header, Vote, Certificate, BareCertificate, CertRequest, CertReply, StateRequest, StateReply,
-                TailRequest, SnapshotOffer, SnapshotRequest, SnapshotPart,
-            ),
+            accepts=self.accepts,
         )  # fmt: skip
         self._local = self.near.server(
             context, self._on_local, service="primary", port=PRIMARY_LOCAL_PORT,
@@ -98,19 +101,16 @@ class Primary(Node):
 
     def _begin(self) -> None:
         """Begin with what is in the store."""
-        seed, roster, now_s = self.context.seed, self._roster, self.context.now()
-        config = self.config.core(seed, roster.committee.n)
-        coin = self.config.new_coin(roster.committee, seed, self._me)
-        self._core = self.stand_in(PrimaryCore(
-            self._me, roster, self._identity, self._verifier, config, coin, self._store, max(now_s, 0.0),
-            genesis=now_s < 0,
-        ))  # fmt: skip
-        for text in self._core.snapshots.damaged:
-            self.context.emit("damaged", text=f"{text}; an older snapshot is used")
-        self._ledger = new_ledger(self._core)
-        self._execution = Execution(self._core, self._ledger)
-        self._phases = Phases(self._core, lambda: self._mesh.kept_bytes)
-        self._breach = BreachWatch(self.context, self._core.consensus, self._ledger)
+        self._core = core = self.new_core(self.context.now())
+        self._ledger = new_ledger(core)
+        self._execution = Execution(core, self._ledger)
+        self._phases: Phases | None = None
+        self._breach: BreachWatch | None = None
+        if isinstance(core, PrimaryCore):
+            for text in core.snapshots.damaged:
+                self.context.emit("damaged", text=f"{text}; an older snapshot is used")
+            self._phases = Phases(core, lambda: self._mesh.kept_bytes)
+            self._breach = BreachWatch(self.context, core.consensus, self._ledger)
         self._ends = False
 
     def _begin_again(self) -> None:
@@ -124,6 +124,16 @@ class Primary(Node):
         self._sizes = Sizes()
         self.context.emit("adopted", commits=self._ledger.commits)
         self._driver.drive(self._core)
+
+    def new_core(self, now_s: float) -> Core:
+        """The core that this process drives; one that is made before the run begins has not lived before."""
+        seed, roster = self.context.seed, self._roster
+        config = self.config.core(seed, roster.committee.n)
+        coin = self.config.new_coin(roster.committee, seed, self._me)
+        return self.stand_in(PrimaryCore(
+            self._me, roster, self._identity, self._verifier, config, coin, self._store, max(now_s, 0.0),
+            genesis=now_s < 0,
+        ))  # fmt: skip
 
     def stand_in(self, core: PrimaryCore) -> PrimaryCore:
         """What drives this validator; liars put theirs around the honest core."""
@@ -184,9 +194,11 @@ class Primary(Node):
         if effects and not self._ends:
             self._ends = effects.again
             replies = self._execute(effects)
-            self._breach.look()
+            if self._breach is not None:
+                self._breach.look()
             self._checks.tell(self.context, self._ledger)
-            self._tell_phases(effects)
+            if self._phases is not None:
+                self._tell(self._phases, effects)
             self._durable.add(effects.persist, partial(self._send, effects, replies))
 
     def _execute(self, effects: Effects) -> list[Reply]:
@@ -202,9 +214,9 @@ class Primary(Node):
         self._sizes.forget(effects.forget)
         return replies
 
-    def _tell_phases(self, effects: Effects) -> None:
+    def _tell(self, phases: Phases, effects: Effects) -> None:
         now_s = self.context.now()
-        for name, value in (*self._phases.note(effects, now_s), *self._phases.waiting(now_s)):
+        for name, value in (*phases.note(effects, now_s), *phases.waiting(now_s)):
             self.context.sample(name, value)
 
     def _send(self, effects: Effects, replies: list[Reply]) -> None:

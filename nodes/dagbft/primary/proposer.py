@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodes.dagbft.identity import Verifier
-from nodes.dagbft.messages import Certificate, Certified, Header, Seal, Vote
+from nodes.dagbft.messages import Certificate, Header, Vote
 from nodes.dagbft.primary.ballot import Ballot
 from nodes.dagbft.primary.coin import Coin
 from nodes.dagbft.primary.effects import ALL
 from nodes.dagbft.primary.pace import NEVER
 from nodes.dagbft.primary.payload import Name
 from nodes.dagbft.primary.records import header_record, no_header_record
+from nodes.dagbft.primary.sealing import Sealing
 
 if TYPE_CHECKING:
     from nodes.dagbft.primary.core import PrimaryCore, Signer
@@ -30,6 +31,7 @@ class Proposer:
     def __init__(self, core: PrimaryCore, signer: Signer, verifier: Verifier, coin: Coin | None) -> None:
         self.round = 0  # of the last own header
         self.ballots: dict[int, Ballot] = {}  # own headers without a certificate, by round
+        self.sealing = Sealing(core)
         self._core = core
         self._signer = signer
         self._verifier = verifier
@@ -37,9 +39,6 @@ class Proposer:
         self._open: dict[int, tuple[Name, ...]] = {}  # batches of own certified blocks that are not ordered, by round
         self._kept: list[int] = []  # rounds of own headers on disk
         self._decided = 0  # what became of own blocks up to this round was decided before this life
-        self._asked = 0  # round for which the workers were asked what waits for it
-        self._asked_s = 0.0
-        self._unsealed: set[int] = set()  # workers that have not answered
 
     @property
     def _may_propose(self) -> bool:
@@ -52,8 +51,7 @@ class Proposer:
             return NEVER
         core = self._core
         shard = core.roster.committee.shard(core.me, core.pace.round + 1)
-        due_s = core.pace.due_s(core.payload.waiting(shard))
-        return max(due_s, self._asked_s + core.config.seal_wait_s) if self._unsealed else due_s
+        return max(core.pace.due_s(core.payload.waiting(shard)), self.sealing.due_s())
 
     def propose(self, now_s: float) -> None:
         """Make the header that is due, if one is; have its payload sealed as soon as it can be made."""
@@ -61,8 +59,7 @@ class Proposer:
             return
         core = self._core
         round = core.pace.round + 1
-        if self._asked < round:
-            self._ask_workers(round, now_s)
+        self.sealing.ask(round, now_s)
         if now_s < self.due_s():
             return
         self.round = round
@@ -76,25 +73,6 @@ class Proposer:
             core.effects.persist.append(no_header_record(self._kept.pop(0)))
         core.effects.made.append(header)
         self._open_ballot(header, now_s)
-
-    def _ask_workers(self, round: int, now_s: float) -> None:
-        """Have what waits for the header of a round sealed; one of the workers, in turn, may put it inside."""
-        core = self._core
-        self._asked, self._asked_s = round, now_s
-        shard, workers = core.roster.committee.shard(core.me, round), core.roster.workers
-        self._unsealed = set(range(workers))
-        inline_bytes = 0 if core.payload.inline_waits(shard) else core.config.inline_bytes
-        core.effects.workers += [
-            (worker, Seal(round, shard, inline_bytes if worker == round % workers else 0)) for worker in range(workers)
-        ]
-
-    def sealed(self, worker: int, round: int, inline: bytes) -> None:
-        """A worker has answered, with a batch that goes inside a header of this round's shard, or with none."""
-        core = self._core
-        if inline:
-            core.payload.offer_inline(inline, core.keys_of(inline), core.roster.committee.shard(core.me, round))
-        if round == self._asked:
-            self._unsealed.discard(worker)
 
     def _make(self, round: int) -> Header:
         core = self._core
@@ -196,10 +174,7 @@ class Proposer:
         else:
             self._open[certificate.round] = header.names
             core.payload.carried(header, core.keys_of)
-        by_worker: dict[int, list[bytes]] = {}
-        for digest, worker in header.payload:
-            by_worker.setdefault(worker, []).append(digest)
-        core.effects.workers += [(worker, Certified(tuple(digests))) for worker, digests in by_worker.items()]
+        self.sealing.release(header.payload)
 
     def ordered(self, round: int) -> None:
         """The own block of a round was ordered."""

@@ -10,6 +10,7 @@ from emulator.units import Duration, Size
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed, Schedule, Turns
 from nodes.dagbft.consensus.core import Rules
+from nodes.dagbft.consensus.rule import rule_class
 from nodes.dagbft.consensus.threshold import ThresholdCoin
 from nodes.dagbft.primary.coin import Coin, Seeded
 from nodes.dagbft.primary.config import PrimaryConfig
@@ -69,7 +70,7 @@ class PrimarySettings:
 
     def new_coin(self, committee: Committee, seed: int, me: int) -> Coin | None:
         """A coin that has seen no block; None where the protocol has none."""
-        if self.protocol != "asynchronous":
+        if not rule_class(self.protocol).needs_coin:
             return None
         if self.coin == "threshold":
             return ThresholdCoin(committee, seed, me)

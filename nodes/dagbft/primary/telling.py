@@ -15,8 +15,7 @@ from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import home_shard
 from nodes.dagbft.identity import Verifier
 from nodes.dagbft.messages import FinalReply, SpecReply
-from nodes.dagbft.primary.core import PrimaryCore
-from nodes.dagbft.primary.execution import Reply
+from nodes.dagbft.primary.execution import Core, Reply
 from nodes.dagbft.primary.payload import ANY
 from nodes.dagbft.wire import split_transactions
 
@@ -89,7 +88,7 @@ class Checks:
             context.sample("early_wrong", float(ledger.counts.early_wrong))
 
 
-def emit(context: NodeContext, core: PrimaryCore, sizes: Sizes, event: Event) -> None:
+def emit(context: NodeContext, core: Core, sizes: Sizes, event: Event) -> None:
     """Tell what consensus has found."""
     if not isinstance(event, Commit):
         context.emit("early", round=event.block[0], author=event.block[1])
@@ -102,9 +101,7 @@ def emit(context: NodeContext, core: PrimaryCore, sizes: Sizes, event: Event) ->
     context.emit("commit", **told if total is None else {**told, "transactions": total})
 
 
-def tally(
-    core: PrimaryCore, ledger: Ledger, verifier: Verifier, refused: Counter[tuple[str, str]]
-) -> dict[str, object]:
+def tally(core: Core, ledger: Ledger, verifier: Verifier, refused: Counter[tuple[str, str]]) -> dict[str, object]:
     """What a primary did; `refused` is what its links refused, by reason and peer."""
     rejected: Counter[str] = Counter()
     for (reason, _), count in [*core.rejected.items(), *refused.items()]:

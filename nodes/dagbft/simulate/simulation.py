@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.core import Event
@@ -20,12 +21,14 @@ from nodes.dagbft.messages import TRANSACTION_ID_BYTES, Message
 from nodes.dagbft.primary.coin import Coin, Seeded
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore, Signer
-from nodes.dagbft.primary.execution import Reply
+from nodes.dagbft.primary.execution import Core, Reply
 from nodes.dagbft.primary.payload import Keys
 from nodes.dagbft.simulate.network import Address, Clock, Delay, Network, five_regions
 from nodes.dagbft.simulate.seals import Seal, SealVerifier
 from nodes.dagbft.simulate.validator import Validator
 from nodes.dagbft.store import MemoryDisk
+from nodes.dagbft.uncertified.config import UncertifiedConfig
+from nodes.dagbft.uncertified.core import UncertifiedCore
 from nodes.dagbft.worker.core import WorkerConfig, WorkerCore
 
 
@@ -45,6 +48,7 @@ class Settings:
     worker: WorkerConfig = field(default_factory=WorkerConfig)
     signatures: bool = False  # real Ed25519 ones, in place of cheap seals
     threshold_coin: bool = False
+    uncertified: UncertifiedConfig | None = None  # in place of `primary`: validators without certificates
     write_keys: Callable[[bytes], Keys] = _no_keys  # that a batch may write; a ledger knows itself
     ledger: bool = False  # whether validators execute: batches are then of transactions as `execution` has them
     bare: bool = False  # whether certificates travel without headers, as between processes
@@ -54,7 +58,7 @@ class Settings:
 class Simulation:
     """`make[v]` replaces the primary core of validator v by what it gives for the one that it would have had."""
 
-    def __init__(self, settings: Settings, make: dict[int, Callable[[PrimaryCore], PrimaryCore]] | None = None) -> None:
+    def __init__(self, settings: Settings, make: dict[int, Callable[[Any], Any]] | None = None) -> None:
         self.settings = settings
         self.clock = Clock()
         self.random = Random(f"dagbft/{settings.seed}")
@@ -69,13 +73,19 @@ class Simulation:
 
     # Its parts
 
-    def new_primary(self, me: int, disk: MemoryDisk, *, genesis: bool) -> PrimaryCore:
+    def new_primary(self, me: int, disk: MemoryDisk, *, genesis: bool) -> Core:
         settings = self.settings
         config = settings.primary
         signer: Signer = self.identities[me] if settings.signatures else Seal(self.roster.publics[me])
         verifier = Verifier() if settings.signatures else SealVerifier()
+        core: Core
+        if settings.uncertified is not None:
+            core = UncertifiedCore(
+                me, self.roster, signer, verifier, settings.uncertified, disk, self.clock.now_s, genesis=genesis
+            )
+            return self.make[me](core) if me in self.make else core
         coin: Coin | None = None
-        if config.rules.protocol == "asynchronous":
+        if config.rules.needs_coin:
             committee, seed = self.roster.committee, settings.seed
             coin = (
                 ThresholdCoin(committee, seed, me) if settings.threshold_coin else Seeded(SeededCoin(committee, seed))

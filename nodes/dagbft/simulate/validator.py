@@ -15,9 +15,8 @@ from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.messages import Header, Message, OthersBatch, OurBatch, Sealed
 from nodes.dagbft.primary.bare import Headers
-from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
-from nodes.dagbft.primary.execution import Execution, Reply, new_ledger, shard_of
+from nodes.dagbft.primary.execution import Core, Execution, Reply, new_ledger, shard_of
 from nodes.dagbft.primary.records import Archive
 from nodes.dagbft.store import MemoryDisk, Record
 from nodes.dagbft.worker.core import WorkerCore
@@ -58,7 +57,7 @@ class Validator:
         self.bodies: dict[bytes, bytes] = {}
         self.alive = False
         self.crash_point: CrashPoint | None = None
-        self.primary: PrimaryCore
+        self.primary: Core
         self.headers: Headers
         self.workers: list[WorkerCore]
         self.execution: Execution | None = None  # of this life, where validators execute

@@ -1,0 +1,58 @@
+"""What waits in the own workers: asked for before an own header is made, and let go when others hold it.
+
+Invariant: workers are asked once for each round, and a header waits for their answers no longer than `seal_wait_s`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from nodes.dagbft.messages import Certified, Seal
+from nodes.dagbft.primary.payload import Name
+
+if TYPE_CHECKING:
+    from nodes.dagbft.primary.core import PrimaryCore
+    from nodes.dagbft.uncertified.core import UncertifiedCore
+
+
+class Sealing:
+    """Part of a validator's core, in which it looks up what it needs."""
+
+    def __init__(self, core: PrimaryCore | UncertifiedCore) -> None:
+        self._core = core
+        self._round = 0  # for which the workers were asked what waits for it
+        self._asked_s = 0.0
+        self._unsealed: set[int] = set()  # workers that have not answered
+
+    def ask(self, round: int, now_s: float) -> None:
+        """Have what waits for the header of a round sealed; one of the workers, in turn, may put it inside."""
+        if round <= self._round:
+            return
+        core = self._core
+        self._round, self._asked_s = round, now_s
+        shard, workers = core.roster.committee.shard(core.me, round), core.roster.workers
+        self._unsealed = set(range(workers))
+        inline_bytes = 0 if core.payload.inline_waits(shard) else core.config.inline_bytes
+        core.effects.workers += [
+            (worker, Seal(round, shard, inline_bytes if worker == round % workers else 0)) for worker in range(workers)
+        ]
+
+    def answered(self, worker: int, round: int, inline: bytes) -> None:
+        """A worker has answered, with a batch that goes inside a header of this round's shard, or with none."""
+        core = self._core
+        if inline:
+            core.payload.offer_inline(inline, core.keys_of(inline), core.roster.committee.shard(core.me, round))
+        if round == self._round:
+            self._unsealed.discard(worker)
+
+    def due_s(self) -> float:
+        """Until when a header waits for answers; 0 where all have come."""
+        return self._asked_s + self._core.config.seal_wait_s if self._unsealed else 0.0
+
+    def release(self, payload: Iterable[Name]) -> None:
+        """A quorum holds a block with these: the workers may take in as much again."""
+        by_worker: dict[int, list[bytes]] = {}
+        for digest, worker in payload:
+            by_worker.setdefault(worker, []).append(digest)
+        self._core.effects.workers += [(worker, Certified(tuple(digests))) for worker, digests in by_worker.items()]
