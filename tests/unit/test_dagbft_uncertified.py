@@ -234,7 +234,8 @@ class Stage:
         """A sound block, but for what is given."""
         below = self.rounds[round - 1] if parents is None else parents
         values = {
-            "epoch": 0, "author": author, "round": round, "payload": (), "parents": tuple(sorted(b.id for b in below)),
+            "epoch": 0, "author": author, "round": round, "payload": (), "inline": b"",
+            "parents": tuple(sorted(b.id for b in below)),
             "shard": self.roster.committee.shard(author, round), "summary": bytes(32), "coin_share": b"", "mode": 0,
             "run": self.roster.run, "signature": bytes(64), **given,
         }  # fmt: skip
@@ -277,6 +278,8 @@ class Stage:
         ({"mode": 1}, "mode"),
         ({"coin_share": b"x"}, "coin"),
         ({"summary": b"\1" * 32}, "summary"),
+        ({"inline": b"no batch"}, "inline"),
+        ({"inline": bytes(2001)}, "inline"),
         ({"signature": bytes(64)}, "signature"),
     ],
 )
