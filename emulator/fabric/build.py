@@ -133,6 +133,8 @@ class Fabric:
             messages.append(
                 netlink.set_link(index, up=True)
             )  # apart, because one message would be carried out up first
+            if not port.ethernet:
+                messages.append(netlink.add_neighbour(index, "0.0.0.0"))
             if address:
                 ip, _, length = address.partition("/")
                 messages.append(netlink.add_address(index, ip, int(length or 32)))

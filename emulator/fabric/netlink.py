@@ -123,12 +123,17 @@ def add_address(index: int, address: str, prefix_length: int) -> bytes:
     return message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
-def add_neighbour(index: int, address: str, mac: str) -> bytes:
-    """A permanent neighbour, so that nobody asks for its hardware address."""
+def add_neighbour(index: int, address: str, mac: str = "") -> bytes:
+    """A permanent neighbour, so that nobody asks for its hardware address.
+
+    A TUN interface has one for all of IPv4, 0.0.0.0 without hardware address. Given once it is not among those that the
+    kernel throws away and makes again with each packet where a machine has more than 1,024 (gc_thresh3).
+    """
     ip = ip_address(address)
     family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
-    body = _NEIGHBOUR.pack(family, index, NUD_PERMANENT, 0, 0)
-    body += attribute(NDA_DST, ip.packed) + attribute(NDA_LLADDR, bytes.fromhex(mac.replace(":", "")))
+    body = _NEIGHBOUR.pack(family, index, NUD_PERMANENT, 0, 0) + attribute(NDA_DST, ip.packed)
+    if mac:
+        body += attribute(NDA_LLADDR, bytes.fromhex(mac.replace(":", "")))
     return message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body)
 
 

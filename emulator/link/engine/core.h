@@ -280,7 +280,10 @@ typedef struct lane {
     double t0_s;
     double early_s, spin_left_s, spin_at_s, spun_until_s;
     double interval_cpu_s; /* time of its thread at the begin of the interval */
-    double woken_s, woken_cpu_s; /* when it woke last, and the time that its thread had had by then */
+    int32_t *unread;       /* ports that may have packets: a ring, as long as there are ports */
+    int32_t unread_first, unread_count;
+    bool gate;             /* an order waits, so that ports do */
+    double noted_slept_s;  /* `report.slept_s` when its figures were noted last */
     double overslept_s, capture_s; /* lag of this waking: what the scheduler and captures took */
     uint8_t *scratch;      /* LARGE_BYTES */
 } lane;
@@ -296,6 +299,7 @@ struct engine {
     int32_t crossing_count;
     double knots_shortest_s; /* shortest delay of those of them that follow knots */
     int32_t *port_of_end, *shared_port; /* by end, by node; -1: none */
+    bool *is_unread;       /* by port: it is in its lane's `unread` */
     uint32_t *hash;        /* open addressing: place in config.address, NONE */
     uint32_t hash_mask;
     bool mobile;           /* some links are moving */
@@ -371,7 +375,9 @@ bool allowance_take(allowance *a, double t_s);
 
 /* ports.c */
 bool port_write(lane *l, int32_t port, int32_t end, uint32_t number); /* false: refused */
-bool port_read(lane *l, int32_t port);                                /* whether there was something */
+void unread_add(lane *l, int32_t port);
+int32_t unread_take(lane *l);
+bool port_read(lane *l, int32_t port);                                /* whether there may be more */
 
 /* taps.c */
 static inline uint32_t taps_of(const lane *l, int32_t end) { return l->overrides[end] ? l->overrides[end]->taps : 0; }

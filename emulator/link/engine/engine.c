@@ -39,7 +39,8 @@ static bool place_ports(engine *e)
     const engine_config *c = &e->config;
     e->port_of_end = malloc(((size_t)c->ends + 1) * sizeof(int32_t));
     e->shared_port = malloc(((size_t)c->nodes + 1) * sizeof(int32_t));
-    if (!e->port_of_end || !e->shared_port) return false;
+    e->is_unread = calloc((size_t)c->ports + 1, sizeof(bool));
+    if (!e->port_of_end || !e->shared_port || !e->is_unread) return false;
     for (int32_t n = 0; n < c->ends; n++) e->port_of_end[n] = -1;
     for (int32_t n = 0; n < c->nodes; n++) e->shared_port[n] = -1;
     for (int32_t n = 0; n < c->ports; n++) {
@@ -149,6 +150,7 @@ void engine_destroy(engine *e)
     free(e->crossing);
     free(e->port_of_end);
     free(e->shared_port);
+    free(e->is_unread);
     free(e->hash);
     free(e);
 }

@@ -28,7 +28,8 @@ bool lane_open(engine *e, lane *l, int index)
     l->inbox = calloc((size_t)c->lanes, sizeof *l->inbox);
     l->orders = malloc(ORDERS * sizeof *l->orders);
     l->scratch = malloc(LARGE_BYTES);
-    if (!l->received || !l->overrides || !l->allowances || !l->inbox || !l->orders || !l->scratch || l->wake_fd < 0)
+    l->unread = malloc(((size_t)c->ports + 1) * sizeof(int32_t));
+    if (!l->received || !l->overrides || !l->allowances || !l->inbox || !l->orders || !l->scratch || !l->unread || l->wake_fd < 0)
         return false;
     if (!pool_open(&l->pool, (uint32_t)c->small_slots, (uint32_t)c->large_slots)) return false;
     if (!wheel_open(&l->wheel, 2 * (uint32_t)c->ends)) return false;
@@ -62,6 +63,7 @@ void lane_close(lane *l)
     free(l->inbox);
     free(l->orders);
     free(l->scratch);
+    free(l->unread);
     free(l->rows.fixed);
     free(l->tree_cost);
     free(l->tree_ends);

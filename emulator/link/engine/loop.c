@@ -19,8 +19,9 @@
 
 #define LAG_S 2e-3
 #define PLAY_BATCH 2048       /* timers between two looks at orders and ports */
-#define EVENTS 64
+#define EVENTS 64             /* that one turn takes, and ports that it reads */
 #define LONGEST_SLEEP_S 0.05  /* figures of itself are brought up to date so often */
+#define NOTE_S 1e-3           /* between two looks at the processor time it has had, which cost a system call */
 #define SPIN_SHARE 0.05       /* of a core, spent awake before deliveries to ports */
 #define SPIN_INTERVAL_S 0.25
 #define SPIN_MOST_S 250e-6
@@ -140,37 +141,32 @@ static double next_meeting_s(const lane *l)
     return step ? step_begin_s(e, step) : -INFINITY;
 }
 
-typedef struct {
-    struct epoll_event events[EVENTS];
-    int count, gate_fd;
-    bool gate; /* an order waits in the control socket */
-} ready;
-
 enum { GATE = -1, WOKEN = -2 };
 
-static void look(lane *l, ready *r)
+/* Notes what has come. Ports say once that packets are there; until they are seen to be empty they stay in `unread`. */
+static void note_events(lane *l, const struct epoll_event *events, int count)
 {
-    r->gate = false;
-    r->count = epoll_wait(l->epoll, r->events, EVENTS, 0);
-    for (int n = 0; n < r->count; n++) {
-        int32_t place = (int32_t)r->events[n].data.u64;
-        if (place == GATE) r->gate = true;
-        if (place == WOKEN) {
+    l->gate = false;
+    for (int n = 0; n < count; n++) {
+        int32_t place = (int32_t)events[n].data.u64;
+        if (place >= 0) {
+            unread_add(l, place);
+        } else if (place == GATE) {
+            l->gate = true;
+        } else {
             eventfd_t value;
             eventfd_read(l->wake_fd, &value);
         }
     }
-    if (atomic_load(&l->e->gate)) r->gate = true; /* or it is just being handed over */
+    if (atomic_load(&l->e->gate)) l->gate = true; /* an order waits in the control socket, or is just being handed over */
 }
 
-static bool read_ports(lane *l, const ready *r)
+static void read_ports(lane *l)
 {
-    bool some = false;
-    for (int n = 0; n < r->count; n++) {
-        int32_t place = (int32_t)r->events[n].data.u64;
-        if (place >= 0) some |= port_read(l, place);
+    for (int32_t n = l->unread_count < EVENTS ? l->unread_count : EVENTS; n > 0; n--) {
+        int32_t place = unread_take(l);
+        if (port_read(l, place)) unread_add(l, place);
     }
-    return some;
 }
 
 static void note_self(lane *l, double now_s)
@@ -182,8 +178,7 @@ static void note_self(lane *l, double now_s)
     r->late_rows = l->rows.late;
     r->pool_small = pool_held(&l->pool, false);
     r->pool_large = pool_held(&l->pool, true);
-    l->woken_s = now_s;
-    l->woken_cpu_s = cpu_s;
+    l->noted_slept_s = r->slept_s;
     if (now_s - l->spin_at_s < SPIN_INTERVAL_S) return;
     if (l->report.realtime && !atomic_load(&realtime_threads[l->index])) leave_realtime(l);
     if (cpu_s - l->interval_cpu_s > REALTIME_SHARE * (now_s - l->spin_at_s)) leave_realtime(l);
@@ -192,17 +187,19 @@ static void note_self(lane *l, double now_s)
     l->interval_cpu_s = cpu_s;
 }
 
-static void wait_until(lane *l, double seconds)
+/* Collects what comes within `seconds`, into `events`; returns how many. */
+static int wait_for(lane *l, double seconds, struct epoll_event *events)
 {
-    struct epoll_event event;
     int64_t whole = (int64_t)seconds;
     struct { int64_t seconds, nanoseconds; } timeout = {whole, (int64_t)((seconds - (double)whole) * 1e9)};
-    if (syscall(SYS_epoll_pwait2, l->epoll, &event, 1, &timeout, NULL, 0) < 0 && errno == ENOSYS)
-        epoll_wait(l->epoll, &event, 1, (int)(seconds * 1e3)); /* before Linux 5.11: up to a millisecond early, then awake */
+    long count = syscall(SYS_epoll_pwait2, l->epoll, events, EVENTS, &timeout, NULL, 0);
+    if (count < 0 && errno == ENOSYS) /* before Linux 5.11: up to a millisecond early, then awake */
+        count = epoll_wait(l->epoll, events, EVENTS, (int)(seconds * 1e3));
+    return count < 0 ? 0 : (int)count;
 }
 
-/* Sleeps until something is due or readable: a little less before deliveries to ports, with the rest spent awake. */
-static void sleep_now(lane *l, double now_s, double meeting_s)
+/* Until when the lane may sleep: a little less before deliveries to ports, with the rest spent awake. 0: it may not. */
+static double bedtime(lane *l, double now_s, double meeting_s, double *early_s)
 {
     bool exact;
     double until_s = wheel_wake_s(&l->wheel, l->rows.slack_s, &exact);
@@ -211,35 +208,42 @@ static void sleep_now(lane *l, double now_s, double meeting_s)
         until_s = now_s + LONGEST_SLEEP_S;
         exact = false;
     }
-    double early_s = exact && l->spin_left_s > 0.0 ? l->early_s : 0.0;
-    if (until_s - now_s <= early_s) {
-        if (until_s != l->spun_until_s && until_s > now_s) {
-            l->spun_until_s = until_s;
-            l->spin_left_s -= until_s - now_s;
-        }
-        return;
+    *early_s = exact && l->spin_left_s > 0.0 ? l->early_s : 0.0;
+    if (until_s - now_s > *early_s) return until_s;
+    if (until_s != l->spun_until_s && until_s > now_s) {
+        l->spun_until_s = until_s;
+        l->spin_left_s -= until_s - now_s;
     }
+    return 0.0;
+}
+
+/* Sleeps until something is due, or comes; returns how many events came. */
+static int sleep_until(lane *l, double until_s, double early_s, struct epoll_event *events)
+{
+    double now_s = lane_now_s(l);
     if (l->e->config.lanes > 1) {
         atomic_store(&l->sleeps_until_ns, (int64_t)(until_s * 1e9));
         atomic_thread_fence(memory_order_seq_cst);
         if (handovers_take(l)) {
             atomic_store(&l->sleeps_until_ns, INT64_MIN);
-            return;
+            return 0;
         }
     }
-    wait_until(l, until_s - early_s - now_s);
+    double seconds = until_s - early_s - now_s;
+    int count = wait_for(l, seconds > 0.0 ? seconds : 0.0, events);
     atomic_store(&l->sleeps_until_ns, INT64_MIN);
-    double woken_s = lane_now_s(l);
+    double woken_s = l->now_s = lane_now_s(l);
     l->report.wakeups++;
     l->report.slept_s += woken_s - now_s;
     l->overslept_s = woken_s > until_s ? woken_s - until_s : 0.0;
     l->capture_s = 0.0;
-    note_self(l, woken_s);
+    if (woken_s - l->report.now_s > NOTE_S) note_self(l, woken_s);
     if (early_s > 0.0) { /* follow the time that waking up takes, so that some 9 of 10 wakings are in time */
         double over_s = woken_s - (until_s - early_s);
         if (over_s > early_s) l->early_s = early_s * 1.18 + 1e-6 < SPIN_MOST_S ? early_s * 1.18 + 1e-6 : SPIN_MOST_S;
         else if (over_s >= 0.0) l->early_s = early_s * 0.98 > 5e-6 ? early_s * 0.98 : 5e-6;
     }
+    return count;
 }
 
 static void turn_ended(lane *l, double began_s, double now_s)
@@ -250,30 +254,29 @@ static void turn_ended(lane *l, double began_s, double now_s)
     if (++l->report.turns % 64 == 0 && now_s - l->report.now_s > LONGEST_SLEEP_S) note_self(l, now_s);
 }
 
-static void play(lane *l, ready *r)
+static void play(lane *l)
 {
+    struct epoll_event events[EVENTS];
     while (!atomic_load_explicit(&l->stopped, memory_order_relaxed)) {
-        double now_s = l->now_s = lane_now_s(l), meeting_s = next_meeting_s(l);
+        double now_s = l->now_s = lane_now_s(l), meeting_s = next_meeting_s(l), until_s = 0.0, early_s = 0.0;
         if (now_s >= meeting_s) {
             meet(l, atomic_load(&l->e->met_step) + 1);
             continue;
         }
         bool crowded = lane_play(l, now_s, false, PLAY_BATCH) == PLAY_BATCH;
-        bool busy = crowded;
-        if (l->e->config.lanes > 1) busy |= handovers_take(l);
-        look(l, r);
-        obey_orders(l);
         bool lagging = crowded && wheel_next_s(&l->wheel) < lane_now_s(l) - LAG_S;
-        if (r->gate) {
-            sched_yield(); /* it is a matter of microseconds */
-            busy = true;
-        } else if (!lagging) {
-            busy |= read_ports(l, r);
-        }
+        bool busy = crowded || l->gate || l->unread_count;
+        if (l->e->config.lanes > 1 && handovers_take(l)) busy = true;
+        if (!busy) until_s = bedtime(l, lane_now_s(l), meeting_s, &early_s);
+        if (until_s > 0.0) turn_ended(l, now_s, lane_now_s(l));
+        int count = until_s > 0.0 ? sleep_until(l, until_s, early_s, events) : epoll_wait(l->epoll, events, EVENTS, 0);
+        note_events(l, events, count);
+        obey_orders(l);
+        if (l->gate) sched_yield(); /* it is a matter of microseconds */
+        else if (!lagging) read_ports(l);
         double after_s = lane_now_s(l);
         if (lagging) l->report.overloaded_s += after_s - now_s;
-        turn_ended(l, now_s, after_s);
-        if (!busy) sleep_now(l, after_s, meeting_s);
+        turn_ended(l, l->now_s, after_s);
     }
 }
 
@@ -281,7 +284,7 @@ static void play(lane *l, ready *r)
 
 static bool watch(lane *l, int fd, int32_t place)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)(int64_t)place};
+    struct epoll_event event = {.events = place < 0 ? EPOLLIN : EPOLLIN | EPOLLET, .data.u64 = (uint64_t)(int64_t)place};
     return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
@@ -300,15 +303,14 @@ int engine_run(engine *e, int index, int64_t t0_ns, int gate_fd, int realtime)
 {
     lane *l = &e->lanes[index];
     l->t0_s = (double)t0_ns * 1e-9;
-    l->now_s = l->woken_s = l->spin_at_s = lane_now_s(l);
+    l->now_s = l->spin_at_s = lane_now_s(l);
     l->spin_left_s = SPIN_SHARE * SPIN_INTERVAL_S;
     int status = watch_all(l, gate_fd) ? 0 : errno;
     if (!status) {
         be_prompt();
         if (realtime) enter_realtime(l);
-        ready r = {.gate_fd = gate_fd};
         note_self(l, l->now_s);
-        play(l, &r);
+        play(l);
         note_self(l, lane_now_s(l));
     }
     leave_realtime(l);
