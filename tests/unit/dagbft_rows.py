@@ -80,8 +80,9 @@ class Row:
 
             def again() -> PrimaryCore:
                 return PrimaryCore(
-                    core.me, core.roster, core._signer, core._verifier, core.config, deepcopy(coin), MemoryDisk(), 0.0
-                )
+                    core.me, core.roster, core._signer, core._verifier, core.config, deepcopy(coin), MemoryDisk(), 0.0,
+                    keys_of=core.keys_of,
+                )  # fmt: skip
 
             return turn(behaviour, core, again, delay_s=self.delay_s, swap_s=2.0)
 

@@ -71,7 +71,7 @@ def test_a_store_that_cannot_be_written_is_a_breach_too(tmp_path: Path) -> None:
 def test_what_shows_more_than_f_to_be_faulty_is_written_before_the_end(tmp_path: Path) -> None:
     told: list[str] = []
     context: Any = SimpleNamespace(store=tmp_path, emit=lambda kind, text: told.append(f"{kind}: {text}"))
-    header = Header(0, 1, 1, (), (), 1, bytes(32), b"", 1, bytes(8), bytes(64))
+    header = Header(0, 1, 1, (), b"", (), 1, bytes(32), b"", 1, bytes(8), bytes(64))
     both = [Certificate(replace(header, payload=payload), ((0, bytes(64)),)) for payload in ((), ((bytes(32), 0),))]
     write_evidence(context, Breach("two certificates for (1, 1)", *both))
     document = json.loads((tmp_path / EVIDENCE).read_text())

@@ -12,7 +12,7 @@ from nodes.dagbft.consensus.core import Rules
 from nodes.dagbft.execution.transactions import summary_of
 from nodes.dagbft.identity import Roster
 from nodes.dagbft.messages import (
-    BatchAck,
+    Batch,
     Certificate,
     CertReply,
     CertRequest,
@@ -57,7 +57,7 @@ class Stage:
         """A sound header, but for what is given."""
         parents = sorted(each.digest for each in self.rounds[round - 1]) if round <= len(self.rounds) else []
         values = {
-            "epoch": 0, "author": author, "round": round, "payload": (), "parents": tuple(parents),
+            "epoch": 0, "author": author, "round": round, "payload": (), "inline": b"", "parents": tuple(parents),
             "shard": self.roster.committee.shard(author, round), "summary": NO_KEYS, "coin_share": b"",
             "mode": self.mode(author, round, parents), "run": bytes(8), "signature": bytes(64),
         }  # fmt: skip
@@ -152,7 +152,7 @@ def test_headers_come_from_their_authors_only():
     stage = Stage()
     assert stage.say(2, stage.header(1, 1)) == []
     assert stage.say(1, replace(stage.header(1, 1), signature=bytes(64))) == []
-    assert stage.say(1, BatchAck(bytes(32))) == []
+    assert stage.say(1, Batch(b"")) == []
     assert stage.refused() == {("sender", 2): 1, ("signature", 1): 1, ("misplaced", 1): 1}
 
 
@@ -181,7 +181,7 @@ def test_votes_of_another_round_or_with_bad_signatures_make_no_certificate():  #
 
 
 def test_a_header_waits_for_its_batches_from_the_worker_that_it_names():  # C6
-    stage = Stage(replace(CONFIG))
+    stage = Stage(replace(CONFIG, batch_grace_s=0.0))
     stage.roster = Roster.of(1, ["a", "b", "c", "d"], workers=2)
     stage.core = stage.begin()
     batch = bytes(range(32))

@@ -49,6 +49,11 @@ class Liar:
         self.now_s = now_s
         self.core.on_batch(digest, worker, keys, own, now_s, *more)
 
+    def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
+        """An own worker has sealed what waited for the header of a round."""
+        self.now_s = now_s
+        self.core.on_sealed(worker, round, inline, now_s)
+
     def tick(self, now_s: float) -> None:
         """Time has passed."""
         self.now_s = now_s

@@ -39,15 +39,16 @@ class Carried:
     """A block with what it carries, and what became of it."""
 
     __slots__ = (
-        "batches", "block", "committed", "counted", "delta", "early", "final", "payload", "played", "position", "shard",
-        "slot", "told", "unstable", "waiting",
+        "batches", "block", "committed", "counted", "delta", "early", "final", "inline", "payload", "played",
+        "position", "shard", "slot", "told", "unstable", "waiting",
     )  # fmt: skip
 
-    def __init__(self, block: Block, shard: int, payload: tuple[bytes, ...]) -> None:
+    def __init__(self, block: Block, shard: int, payload: tuple[bytes, ...], inline: Ready | None = None) -> None:
         self.block = block
         self.slot: Slot = block.slot
         self.shard = shard
         self.payload = payload  # digests of batches
+        self.inline = inline  # the last of these, where the block brings it itself
         self.batches: list[Ready] | None = None  # of the payload, once all are held
         self.position = -1  # that was foretold in the order of the shard; -1: none was
         self.early: list[Outcome | None] = []  # by row; None: not known early
@@ -59,6 +60,11 @@ class Carried:
         self.waiting: dict[int, Waiting[Carried]] = {}  # what waits in the overlay, by row
         self.counted = 0  # early outcomes that have been counted
         self.told = bytearray()  # by row: 1 told early, 2 told committed
+
+    @property
+    def named(self) -> tuple[bytes, ...]:
+        """The digests of batches that come from elsewhere."""
+        return self.payload if self.inline is None else self.payload[:-1]
 
     def row(self, index: int) -> Row:
         """A row by its number among those of all batches."""

@@ -121,20 +121,25 @@ class Ledger:
             if digest not in self._lacking:
                 self._batches.pop(digest, None)
 
-    def on_block(self, block: Block, payload: Sequence[bytes]) -> None:
-        """A certified block with the digests of its batches. The same block again changes nothing."""
+    def on_block(self, block: Block, payload: Sequence[bytes], inline: bytes = b"") -> None:
+        """A certified block with the digests of its batches; it brings the last one itself where `inline` is its body.
+
+        The same block again changes nothing.
+        """
         if block.slot not in self._blocks:
-            carried = Carried(block, self._committee.shard(block.author, block.round), tuple(payload))
+            carried = self._carried(block, payload, inline)
             self._blocks[block.slot] = carried
             self._attach(carried)
 
-    def on_header(self, block: Block, payload: Sequence[bytes]) -> list[SpecReply]:
+    def on_header(self, block: Block, payload: Sequence[bytes], inline: bytes = b"") -> list[SpecReply]:
         """An own header was made: what its chained transactions will probably put out.
 
         There is always a reply, if an empty one: clients aim at the shards of the headers to come.
         """
-        carried = Carried(block, self._committee.shard(block.author, block.round), tuple(payload))
-        carried.batches = [self._batches[digest] for digest in payload if digest in self._batches]
+        carried = self._carried(block, payload, inline)
+        carried.batches = [self._batches[digest] for digest in carried.named if digest in self._batches]
+        if carried.inline is not None:
+            carried.batches.append(carried.inline)
         if not any(batch.chained for batch in carried.batches):
             return [SpecReply(block.round, block.author, ())]
         below = [
@@ -170,6 +175,10 @@ class Ledger:
             overlay.in_step = False
         return self._early_replies() + replies
 
+    def _carried(self, block: Block, payload: Sequence[bytes], inline: bytes) -> Carried:
+        shard = self._committee.shard(block.author, block.round)
+        return Carried(block, shard, tuple(payload), prepare(inline) if inline else None)
+
     def _attach(self, carried: Carried) -> None:
         """Give a block its batches, or enter it where they are waited for."""
         absent = self._absent(carried)
@@ -178,12 +187,14 @@ class Ledger:
             if carried not in waiting:
                 waiting.append(carried)
         if not absent:
-            carried.batches = [self._batches[digest] for digest in carried.payload]
+            carried.batches = [self._batches[digest] for digest in carried.named]
+            if carried.inline is not None:
+                carried.batches.append(carried.inline)
             if carried.position >= 0:
                 self._overlay.advance_chain(carried.shard)
 
     def _absent(self, carried: Carried) -> list[bytes]:
-        return [] if carried.batches is not None else [each for each in carried.payload if each not in self._batches]
+        return [] if carried.batches is not None else [each for each in carried.named if each not in self._batches]
 
     def _written(self, round: int, author: int) -> frozenset[int] | None:
         """The keys that a block may write; None where that is not known (rule T2)."""

@@ -43,6 +43,11 @@ class Blocks:
     def __len__(self) -> int:
         return len(self._held) + len(self._parked)
 
+    @property
+    def parked(self) -> int:
+        """How many certificates wait for their ancestors."""
+        return len(self._parked)
+
     def get(self, digest: bytes) -> Certificate | None:
         return self._held.get(digest)
 

@@ -7,12 +7,13 @@ them. Whatever comes from a peer is taken in, parked within bounds, or counted i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
+from nodes.dagbft.execution.transactions import write_keys
 from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_vote
 from nodes.dagbft.messages import (
     Certificate,
@@ -51,7 +52,7 @@ class Signer(Protocol):
 
 
 class PrimaryCore:
-    """One validator's primary. `genesis` says that a validator without records has not lived before."""
+    """One validator's primary. `genesis`: without records it is new; `keys_of`: the keys that a batch may write."""
 
     def __init__(
         self,
@@ -65,10 +66,12 @@ class PrimaryCore:
         now_s: float = 0.0,
         *,
         genesis: bool = True,
+        keys_of: Callable[[bytes], Keys] = write_keys,
     ) -> None:
         self.me = me
         self.roster = roster
         self.config = config
+        self.keys_of = keys_of
         self.archive = Archive(disk)
         self.consensus = Consensus(roster.committee, config.rules)
         self.blocks = Blocks(self.consensus, coin)
@@ -85,10 +88,10 @@ class PrimaryCore:
         self._signer = signer
         self._coin = coin
         self._certificates = CertificateRequests(me, n, config.retry_s, config.retry_peers)
-        self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers)
+        self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers, config.batch_grace_s)
         self.voting = Voting(self, signer, verifier, coin, self._certificates, self._batches)
         self._answers = Answers(self.archive, self.blocks, config.most_answers)
-        self._delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
+        self.delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._catchup = Catchup(me, n, config.retry_s, config.sync_after)
         self._tail = Tail(me, n, config.retry_s, now_s)
         self._probe: Probe | None = None
@@ -108,7 +111,7 @@ class PrimaryCore:
         self.logged = len(self._log)
         self._replaying = True
         for header in headers:
-            self.payload.carried(header.payload)
+            self.payload.carried(header, self.keys_of)
         certificates = self._resume()
         for certificate in certificates:
             if certificate.round >= self.blocks.floor and not self.blocks.knows(certificate.digest):
@@ -139,9 +142,9 @@ class PrimaryCore:
             for slot in commit.blocks:
                 self.effects.blocks.append(Block(*slot, 0))
                 if slot[1] == self.me:
-                    self.payload.ordered(self.payload_of(slot))
+                    self.payload.ordered(header.names if (header := self.header_at(slot)) else ())
             self.effects.found.append(commit)
-            self._delivery.put(commit)
+            self.delivery.put(commit)
         return certificates
 
     # What goes in
@@ -188,6 +191,11 @@ class PrimaryCore:
         self.voting.arrived(name, now_s)
         self._settle(now_s)
 
+    def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
+        """An own worker has sealed what waited for the header of a round. `inline` is a batch that goes inside it."""
+        self.proposer.sealed(worker, round, inline)
+        self._settle(now_s)
+
     def tick(self, now_s: float) -> None:
         """Time has passed."""
         self._settle(now_s)
@@ -209,9 +217,14 @@ class PrimaryCore:
         )  # fmt: skip
 
     def payload_of(self, slot: Slot) -> tuple[Name, ...]:
-        """The batches of a certified block."""
+        """The batches of a certified block that workers hold."""
+        header = self.header_at(slot)
+        return header.payload if header is not None else ()
+
+    def header_at(self, slot: Slot) -> Header | None:
+        """The header of a certified block."""
         certificate = self.certificate_at(slot)
-        return certificate.header.payload if certificate is not None else ()
+        return certificate.header if certificate is not None else None
 
     def mode_of(self, author: int, round: int, parents: Sequence[bytes]) -> int | None:
         """How a block of this author with these parents, all held, votes; None where its past has been collected."""
@@ -276,8 +289,8 @@ class PrimaryCore:
 
     def _on_reply(self, peer: int, reply: CertReply, now_s: float) -> None:
         if self._probe is not None and reply.nonce == self._probe.nonce:
-            newest = max((each.round for each in reply.certificates if self._is_sound(each)), default=0)
-            self._probe.answer(peer, newest)
+            sound = (each for each in reply.certificates if not check_certificate(each, self.roster, self._verifier))
+            self._probe.answer(peer, max((each.round for each in sound), default=0))
         before = self.pace.round
         for certificate in reply.certificates:
             self._on_certificate(peer, certificate, now_s)
@@ -291,9 +304,6 @@ class PrimaryCore:
         self._probe = None
         self.votes.quiet = quiet
         self.effects.persist.append(wiped_record(quiet))
-
-    def _is_sound(self, certificate: Certificate) -> bool:
-        return not check_certificate(certificate, self.roster, self._verifier)
 
     def _on_state(self, peer: int, reply: StateReply, now_s: float) -> None:
         try:
@@ -332,7 +342,7 @@ class PrimaryCore:
 
     def _on_event(self, event: Event) -> None:
         self.effects.found.append(event)
-        self._delivery.put(event)
+        self.delivery.put(event)
         if isinstance(event, Commit):
             for round, author in event.blocks:
                 if author == self.me:
@@ -364,14 +374,14 @@ class PrimaryCore:
 
     def _settle(self, now_s: float) -> None:
         """Execute, propose and ask, as far as it can be done now."""
-        for event in self._delivery.ready():
+        for event in self.delivery.ready():
             self.effects.execute.append(event)
             if isinstance(event, Commit):
                 for slot in event.blocks:
                     for name in self.payload_of(slot):
                         self.payload.drop(name)
                         self.effects.forget.append(name[0])
-        if (blocked := self._delivery.blocked) is not None:
+        if (blocked := self.delivery.blocked) is not None:
             for name in self.payload.missing(self.payload_of(blocked)):
                 self._batches.want(name, (blocked[1],), now_s)
         self._end_probe()

@@ -50,11 +50,13 @@ class Execution:
         core, ledger = self.core, self.ledger
         replies: list[Reply] = []
         for block in effects.blocks:
-            ledger.on_block(block, [digest for digest, _ in core.payload_of(block.slot)])
+            if (carrier := core.header_at(block.slot)) is not None:
+                ledger.on_block(block, [digest for digest, _ in carrier.names], carrier.inline)
         if effects.found:
             replies += ledger.on_events(effects.found)
         for header in effects.made:
-            replies += ledger.on_header(block_of(core, header), [digest for digest, _ in header.payload])
+            digests = [digest for digest, _ in header.names]
+            replies += ledger.on_header(block_of(core, header), digests, header.inline)
         ledger.forget(effects.forget)
         return replies
 

@@ -2,7 +2,8 @@
 
 Events: `header` (round, parents: authors) when an own header is made, `advance` (round) when a quorum of its blocks is
 held, `early` (round, author), `commit` (index, leader, mode, blocks, transactions), and at the end `tally`: counts.
-Samples, once a second: `early_ok` and `early_wrong`, early results that were compared with their commit so far.
+Samples, once a second: `early_ok` and `early_wrong`, early results that were compared with their commit so far; and
+those of `phases`.
 Invariant: messages and replies leave after the records that they rest on are kept.
 """
 
@@ -18,6 +19,7 @@ from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable
 from nodes.dagbft.identity import Identity, Roster, Verifier, run_id
 from nodes.dagbft.messages import (
+    BareCertificate,
     Certificate,
     CertReply,
     CertRequest,
@@ -25,6 +27,7 @@ from nodes.dagbft.messages import (
     Message,
     OthersBatch,
     OurBatch,
+    Sealed,
     StateReply,
     StateRequest,
     Subscribe,
@@ -32,16 +35,19 @@ from nodes.dagbft.messages import (
     Vote,
 )
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
+from nodes.dagbft.primary.bare import Headers
 from nodes.dagbft.primary.blocks import Breach
 from nodes.dagbft.primary.breach import BreachWatch, write_evidence
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.execution import Execution, Reply, block_of, new_ledger
+from nodes.dagbft.primary.phases import Phases
 from nodes.dagbft.primary.records import TABLES
 from nodes.dagbft.primary.settings import PrimarySettings
 from nodes.dagbft.primary.telling import Checks, Clients, Sizes, emit, tally
 from nodes.dagbft.store import Store
-from nodes.dagbft.transport.local import LocalServer
+from nodes.dagbft.transport.inside import Exchange
+from nodes.dagbft.transport.local import Sockets
 from nodes.dagbft.transport.mesh import Mesh
 
 
@@ -55,6 +61,7 @@ class Primary(Node):
 
     def __init__(self, config: PrimarySettings, context: NodeContext) -> None:
         super().__init__(config, context)
+        self.near: Sockets | Exchange = Sockets()  # how it reaches the other programs of its validator
         self._clients = Clients()
         self._sizes = Sizes()
         self._checks = Checks()
@@ -67,12 +74,16 @@ class Primary(Node):
         self._durable = Durable(store)
         self._mesh = Mesh(
             context, identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
-            accepts=(Header, Vote, Certificate, CertRequest, CertReply, StateRequest, StateReply, TailRequest),
+            accepts=(
+                Header, Vote, Certificate, BareCertificate, CertRequest, CertReply, StateRequest, StateReply,
+                TailRequest,
+            ),
         )  # fmt: skip
-        self._local = LocalServer(
+        self._local = self.near.server(
             context, self._on_local, service="primary", port=PRIMARY_LOCAL_PORT,
-            accepts=(OurBatch, OthersBatch, Subscribe),
+            accepts=(OurBatch, OthersBatch, Sealed, Subscribe),
         )  # fmt: skip
+        self._headers = Headers(len(names))
         self._verifier = Verifier()
         run = run_id(context.store.parent.parent.name)
         roster = Roster.of(context.seed, names, workers=config.workers, run=run)
@@ -83,6 +94,7 @@ class Primary(Node):
         ))  # fmt: skip
         self._ledger = new_ledger(self._core)
         self._execution = Execution(self._core, self._ledger)
+        self._phases = Phases(self._core, lambda: self._mesh.kept_bytes)
         self._breach = BreachWatch(context, self._core.consensus, self._ledger)
         self._driver = Driver(self._core, context.now, self._carry_out)
         await self._mesh.open()
@@ -112,8 +124,13 @@ class Primary(Node):
     # What comes in
 
     def _on_message(self, peer: int, message: Message) -> None:
+        whole, answer = self._headers.incoming(peer, message)
+        if answer is not None:
+            self._mesh.send(peer, answer)
+        if whole is None:
+            return
         try:
-            self._core.on_message(peer, message, self.context.now())
+            self._core.on_message(peer, whole, self.context.now())
         except Breach as breach:
             write_evidence(self.context, breach)
             raise
@@ -127,6 +144,9 @@ class Primary(Node):
             replies = self._execution.on_batch(message, shard, self.context.now())
             self._durable.add([], partial(self._reply, replies))
             self._driver.changed()
+        elif isinstance(message, Sealed) and label == f"worker-{message.worker}":
+            self._core.on_sealed(message.worker, message.round, message.inline, self.context.now())
+            self._driver.changed()
         else:
             self._local.reject("misplaced", label)
 
@@ -138,6 +158,7 @@ class Primary(Node):
             replies = self._execute(effects)
             self._breach.look()
             self._checks.tell(self.context, self._ledger)
+            self._tell_phases(effects)
             self._durable.add(effects.persist, partial(self._send, effects, replies))
 
     def _execute(self, effects: Effects) -> list[Reply]:
@@ -153,12 +174,17 @@ class Primary(Node):
         self._sizes.forget(effects.forget)
         return replies
 
+    def _tell_phases(self, effects: Effects) -> None:
+        now_s = self.context.now()
+        for name, value in (*self._phases.note(effects, now_s), *self._phases.waiting(now_s)):
+            self.context.sample(name, value)
+
     def _send(self, effects: Effects, replies: list[Reply]) -> None:
         """Everything that leaves this process."""
         for receiver, message in effects.send:
             round = getattr(message, "round", None)
             if receiver == ALL:
-                self._mesh.broadcast(message, round)
+                self._mesh.broadcast(self._headers.outgoing(receiver, message), round)
             else:
                 self._mesh.send(receiver, message, round)
         for worker, order in effects.workers:
@@ -177,4 +203,5 @@ class Primary(Node):
         links = self._mesh.counters()
         del links["rejected"]
         told = tally(self._core, self._ledger, self._verifier, self._mesh.rejected)
-        return {**links, "bytes": links["sent_bytes"], "store_commits": self._durable.commits, **told}
+        return {**links, "bytes": links["sent_bytes"], "store_commits": self._durable.commits, **told,
+                "certificates_asked_for": self._headers.asked}  # fmt: skip

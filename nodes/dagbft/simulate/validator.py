@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from nodes.dagbft.consensus.core import Commit, Event
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.execution.ledger import Ledger
-from nodes.dagbft.messages import Header, Message, OthersBatch, OurBatch
+from nodes.dagbft.messages import Header, Message, OthersBatch, OurBatch, Sealed
+from nodes.dagbft.primary.bare import Headers
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.execution import Execution, Reply, new_ledger, shard_of
@@ -56,6 +57,7 @@ class Validator:
         self.alive = False
         self.crash_point: CrashPoint | None = None
         self.primary: PrimaryCore
+        self.headers: Headers
         self.workers: list[WorkerCore]
         self.execution: Execution | None = None  # of this life, where validators execute
         self._simulation = simulation
@@ -78,6 +80,7 @@ class Validator:
         self.workers = [
             simulation.new_worker(self.me, worker, self._disks[worker]) for worker in range(simulation.settings.workers)
         ]
+        self.headers = Headers(simulation.settings.n)
         self.primary = simulation.new_primary(self.me, self._disks[PRIMARY], genesis=genesis)
         self.execution = Execution(self.primary, new_ledger(self.primary)) if simulation.settings.ledger else None
         for process in self._disks:
@@ -101,8 +104,12 @@ class Validator:
         if not self.alive:
             return False
         core = self.primary if process == PRIMARY else self.workers[process]
-        core.on_message(sender, message, self._simulation.clock.now_s)
-        self._changed(process)
+        whole, answer = self.headers.incoming(sender, message)
+        if answer is not None:
+            self._simulation.network.send(self.me, (sender, PRIMARY), answer)
+        if whole is not None:
+            core.on_message(sender, whole, self._simulation.clock.now_s)
+            self._changed(process)
         return True
 
     def submit(self, worker: int, transaction: bytes) -> None:
@@ -151,6 +158,8 @@ class Validator:
         network, n = self._simulation.network, self._simulation.settings.n
         for receiver, message in effects.send:
             others: Iterable[int] = range(n) if receiver == ALL else (receiver,)
+            if self._simulation.settings.bare:
+                message = self.headers.outgoing(receiver, message)
             for other in others:
                 if other != self.me:
                     network.send(self.me, (other, process), message)
@@ -174,15 +183,18 @@ class Validator:
         self.carry_out(worker)
 
     def _told(self, told: Message) -> None:
+        now_s = self._simulation.clock.now_s
+        if isinstance(told, Sealed):
+            self.primary.on_sealed(told.worker, told.round, told.inline, now_s)
+            return self._changed(PRIMARY)
         assert isinstance(told, OurBatch | OthersBatch)
         self.bodies[told.digest] = told.body
-        now_s = self._simulation.clock.now_s
         if self.execution is not None:
             self._reply(self.execution.on_batch(told, shard_of(told.body), now_s))
         else:
             keys, own = self._simulation.settings.write_keys(told.body), isinstance(told, OurBatch)
             self.primary.on_batch(told.digest, told.worker, keys, own, now_s, len(told.body))
-        self._changed(PRIMARY)
+        return self._changed(PRIMARY)
 
     def _reply(self, replies: Iterable[Reply]) -> None:
         for reply in replies:
