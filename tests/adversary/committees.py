@@ -23,7 +23,7 @@ from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Rules
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.consensus.early import Early
 from nodes.dagbft.consensus.run_file import commit_log, feed, with_modes
-from nodes.dagbft.messages import BatchAck, Cause, Certificate, CertReply, FinalReply, Header, Vote
+from nodes.dagbft.messages import Batch, Cause, Certificate, CertReply, FinalReply, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import Effects
@@ -45,7 +45,7 @@ EVENTS = (
     "heal", "heal", "loss", "late replies", "wait",
 )  # fmt: skip
 SENT: dict[str, tuple[type, ...]] = {
-    "vote": (Vote,), "header": (Header,), "certificate": (Certificate,), "reply": (CertReply,), "ack": (BatchAck,)
+    "vote": (Vote,), "header": (Header,), "certificate": (Certificate,), "reply": (CertReply,), "batch": (Batch,)
 }  # fmt: skip
 Step = tuple[str, int, float]  # what, to whom, and how many seconds pass then
 
@@ -111,10 +111,11 @@ class Committee:
         self.random = random = Random(f"carry out/{plan.seed}")
         primary = PrimaryConfig(
             plan.rules, leader_timeout_s=0.2, grace_s=0.02, header_delay_s=0.03, retry_s=0.3, window=20,
-            sync_after=random.choice((5, 10)),
+            sync_after=random.choice((5, 10)), inline_bytes=random.choice((0, 2_000)),
         )  # fmt: skip
         settings = Settings(
-            plan.n, plan.seed, delay=uniform(0.02), primary=primary, ledger=True, turn_s=random.choice((0.0, 0.005))
+            plan.n, plan.seed, delay=uniform(0.02), primary=primary, ledger=True, turn_s=random.choice((0.0, 0.005)),
+            bare=random.choice((False, True)),
         )
         self.run = run = Simulation(settings, {me: self._turn(lie) for me, lie in plan.liars.items()})
         self.committee = run.roster.committee
