@@ -184,7 +184,7 @@ class CertReply:
 @_message(6, 20)
 @dataclass(frozen=True, slots=True)
 class StateRequest:
-    """Send me your state as of a commit index of `index` or later: my past has been collected everywhere."""
+    """Send me what was committed from `index` on; or, where you do not have that any more, offer me snapshots."""
 
     index: Annotated[U64, "of a commit"]
 
@@ -192,7 +192,7 @@ class StateRequest:
 @_message(7, MOST_PART_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class StateReply:
-    """Part `part` of `parts` of a state as of commit `index`; `digest` is that of all parts joined."""
+    """Part `part` of `parts` of certificates of what was committed up to `index`; `digest` is that of all joined."""
 
     index: U64
     digest: Digest
@@ -223,6 +223,35 @@ class BareCertificate:
     def digest(self) -> bytes:
         """That of the certificate."""
         return vote_digest(self.header_id, self.round, self.author)
+
+
+@_message(12, 50)
+@dataclass(frozen=True, slots=True)
+class SnapshotOffer:
+    """I have a snapshot of ledger and consensus after this many commits; `digest` is that of all its parts joined."""
+
+    commits: U64
+    digest: Digest
+    parts: Annotated[int, Unsigned(2, least=1)]
+
+
+@_message(13, 20)
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """Send me a part of the snapshot after this many commits."""
+
+    commits: U64
+    part: U16
+
+
+@_message(14, MOST_PART_BYTES + 100)
+@dataclass(frozen=True, slots=True)
+class SnapshotPart:
+    """A part of the snapshot after this many commits."""
+
+    commits: U64
+    part: U16
+    body: Annotated[bytes, Text(MOST_PART_BYTES)]
 
 
 @_message(16, MOST_BATCH_BYTES + 100)
@@ -272,10 +301,14 @@ class OthersBatch:
 @_message(34, 45_000)
 @dataclass(frozen=True, slots=True)
 class Synchronize:
-    """Fetch these batches from the workers of these validators, primary to own worker."""
+    """Fetch these batches from the workers of these validators, primary to own worker.
+
+    No digests: tell me all own batches again, but for those that are older than what I know of.
+    """
 
     digests: Digests
     ask: Annotated[tuple[int, ...], ManyFixed(Unsigned(2), MOST_VALIDATORS)]
+    since: Annotated[U64, "own batches that came when rounds up to this one or a later one had been collected"] = 0
 
 
 @_message(35, 20)
@@ -361,6 +394,7 @@ class FinalReply:
 
 Message = (
     Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply | TailRequest
-    | BareCertificate | Batch | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup
+    | BareCertificate | SnapshotOffer | SnapshotRequest | SnapshotPart
+    | Batch | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup
     | Seal | Sealed | Certified | SubmitTx | Subscribe | SpecReply | FinalReply
 )  # fmt: skip

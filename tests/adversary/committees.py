@@ -114,7 +114,12 @@ class Committee:
             sync_after=random.choice((5, 10)), inline_bytes=random.choice((0, 2_000)),
         )  # fmt: skip
         settings = Settings(
-            plan.n, plan.seed, delay=uniform(0.02), primary=primary, ledger=True, turn_s=random.choice((0.0, 0.005)),
+            plan.n,
+            plan.seed,
+            delay=uniform(0.02),
+            primary=primary,
+            ledger=True,
+            turn_s=random.choice((0.0, 0.005)),
             bare=random.choice((False, True)),
         )
         self.run = run = Simulation(settings, {me: self._turn(lie) for me, lie in plan.liars.items()})

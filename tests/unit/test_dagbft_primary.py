@@ -67,7 +67,7 @@ class Stage:
     def mode(self, author: int, round: int, parents: list[bytes]) -> int:
         """As the core works it out, where it holds the parents."""
         known = all(self.core.blocks.get(parent) is not None for parent in parents)
-        return (self.core.mode_of(author, round, parents) or 0) if known else 0
+        return (self.core.blocks.mode_of(author, round, parents) or 0) if known else 0
 
     def certificate(self, header: Header, voters=(1, 2, 3)) -> Certificate:
         digest = vote_digest(header.id, header.round, header.author)
@@ -259,6 +259,28 @@ def test_old_certificates_are_served_from_the_archive():
     replies = [message for _, message in stage.say(2, StateRequest(0)) if isinstance(message, StateReply)]
     assert [reply.part for reply in replies] == list(range(replies[0].parts))
     assert replies[0].index > 4
+
+
+def test_what_is_collected_before_it_is_on_disk_still_says_what_it_carries():
+    """One reply may bring more rounds than are kept; its blocks are executed before the records of it are kept."""
+    stage = Stage()
+    batch = (bytes(32), 0)
+    for round in range(1, 61):
+        blocks = [stage.certificate(stage.header(author, round, payload=(batch,))) for author in (1, 2, 3)]
+        stage.rounds.append(blocks)
+        for certificate in blocks:
+            stage.say(certificate.author, certificate)
+    stage.disk = MemoryDisk()
+    late = stage.core = stage.begin()
+    late.on_message(1, CertReply(tuple(certificate for blocks in stage.rounds for certificate in blocks)), 0.0)
+    assert late.blocks.floor > 20
+    assert late.blocks.at((3, 1)) is None
+    assert late.payload_of((3, 1)) == (batch,)
+    effects = late.take()
+    stage.disk.apply(effects.persist)
+    late.archive.kept(effects.persist)
+    assert late.payload_of((3, 1)) == (batch,)
+    assert not late.archive._fresh
 
 
 def test_a_restart_sends_the_open_header_again_byte_for_byte():

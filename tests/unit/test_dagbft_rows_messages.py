@@ -40,7 +40,7 @@ def header(row: Row, round: int = 0, author: int = 3, **changes) -> Header:
     parents = tuple(sorted(each.digest for each in held if each is not None))
     empty = primary.payload.summary(())
     shard = row.run.roster.committee.shard(author, round)
-    mode = primary.mode_of(author, round, parents) or 0
+    mode = primary.blocks.mode_of(author, round, parents) or 0
     plain = Header(0, author, round, (), b"", parents, shard, empty, b"", mode, bytes(8), bytes(64))
     return signed(row, replace(plain, **changes))
 

@@ -93,7 +93,7 @@ class Liar:
     def forge(self, header: Header, **changes: Any) -> Header:
         """Another header of the same slot, signed; votes on it are counted from now on."""
         if "parents" in changes and "mode" not in changes:
-            mode = self.core.mode_of(header.author, header.round, changes["parents"])
+            mode = self.core.blocks.mode_of(header.author, header.round, changes["parents"])
             changes["mode"] = header.mode if mode is None else mode
         unsigned = replace(header, **changes)
         forged = replace_signature(unsigned, self.core._signer.sign(unsigned.id))

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from nodes.dagbft.consensus.dag import Block, Slot
-from nodes.dagbft.execution.executor import DEPENDENCY_ROUNDS, Applied, Carried, Committed, Executor
+from nodes.dagbft.execution.executor import DEPENDENCY_ROUNDS, Carried, Committed, Executor
 from nodes.dagbft.execution.gamma import Waiting
 from nodes.dagbft.execution.state import Layer
 from nodes.dagbft.execution.transactions import NOTHING, SHARD_BITS, Outcome, Transaction, keys_of
@@ -41,12 +41,11 @@ class Overlay(Executor):
         self,
         n: int,
         committed: Committed,
-        applied: Applied,
         written: Callable[[int, int], AbstractSet[int] | None],
         reads: ForeignReads | None,
         pasts: Pasts | None,
     ) -> None:
-        super().__init__(applied)
+        super().__init__(committed.applied.above())
         self._committed = committed
         self._written = written
         self._reads = reads  # None: foreign reads are final when they are committed
@@ -189,6 +188,7 @@ class Overlay(Executor):
     def pop(self, carried: Carried) -> None:
         """The first block of its chain has been committed: what it wrote lies below now."""
         self.chains[carried.shard].remove(carried)
+        self.applied.take_back(carried)
         self._prune(carried.shard, carried.delta)
         if self._results and any(batch.chained for batch in carried.batches or ()):
             self._results = {hash: row for hash, row in self._results.items() if row[0] is not carried}
@@ -249,7 +249,7 @@ class Overlay(Executor):
         for chain in self.chains:
             for carried in chain:
                 carried.played = False
-                self._applied.take_back(carried)
+                self.applied.take_back(carried)
                 carried.delta, carried.unstable = {}, set()
             chain.clear()
         for waiting in self.locks.waiting:

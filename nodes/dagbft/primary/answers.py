@@ -1,4 +1,4 @@
-"""What others may ask of a primary: certificates by their digests, and what was committed since.
+"""What others may ask of a primary: certificates by their digests, what was committed since, and snapshots.
 
 Invariant: an answer is no longer than a reply may be, and a peer gets no more than its share of answers a second, so
 that a flood of requests costs neither memory nor much time.
@@ -7,7 +7,8 @@ that a flood of requests costs neither memory nor much time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from nodes.dagbft.messages import (
@@ -15,26 +16,51 @@ from nodes.dagbft.messages import (
     MOST_PART_BYTES,
     Certificate,
     CertReply,
+    CertRequest,
+    Message,
+    SnapshotOffer,
+    SnapshotPart,
+    SnapshotRequest,
     StateReply,
+    StateRequest,
+    TailRequest,
     digest_of,
 )
 from nodes.dagbft.primary.blocks import Blocks
 from nodes.dagbft.primary.records import Archive
 from nodes.dagbft.primary.requests import MOST_ANCESTORS
-from nodes.dagbft.wire import encode
+from nodes.dagbft.primary.snapshots import Snapshots
+from nodes.dagbft.wire import decode, encode
 
+Request = CertRequest | StateRequest | TailRequest | SnapshotRequest
 _ROOM_BYTES = MOST_PART_BYTES - 1000  # of certificates in one answer
 
 
 class Answers:
     """Answers from what is held, and from the archive. `most` are certificates a second to one peer."""
 
-    def __init__(self, archive: Archive, blocks: Blocks, most: int) -> None:
+    def __init__(self, archive: Archive, blocks: Blocks, snapshots: Snapshots, most: int) -> None:
         self._archive = archive
         self._blocks = blocks
+        self._snapshots = snapshots
         self._most = most
         self._second = 0
         self._given: Counter[int] = Counter()
+
+    def to(self, peer: int, request: Request, now_s: float) -> Sequence[Message]:
+        """The answers to a request of a peer."""
+        match request:
+            case CertRequest((), nonce, _):
+                return [replace(reply, nonce=nonce) for reply in self.newest(peer, now_s)]
+            case CertRequest(digests, _, ancestors):
+                return self.certificates(peer, digests, ancestors, now_s)
+            case StateRequest(index):
+                gone = index < self._archive.begin().commits
+                return self.offers(peer, now_s) if gone else self.state(peer, index, now_s)
+            case TailRequest(round):
+                return self.tail(peer, round, now_s)
+            case SnapshotRequest(commits, part):
+                return self.part(peer, commits, part, now_s)
 
     def _may(self, peer: int, count: int, now_s: float) -> bool:
         if int(now_s) != self._second:
@@ -84,6 +110,24 @@ class Answers:
         bodies = [encode(CertReply(tuple(part))) for part in _parts(found)]
         digest = digest_of("dagbft state", b"".join(bodies))
         return [StateReply(after, digest, part, len(bodies), body) for part, body in enumerate(bodies)]
+
+    def offers(self, peer: int, now_s: float) -> list[SnapshotOffer]:
+        """The snapshots that may be asked for."""
+        return self._snapshots.offers if self._may(peer, 1, now_s) else []
+
+    def part(self, peer: int, commits: int, part: int, now_s: float) -> list[SnapshotPart]:
+        """A part of one of them; it counts as a full reply of certificates."""
+        found = self._snapshots.part(commits, part) if self._may(peer, MOST_CERTIFICATES, now_s) else None
+        return [] if found is None else [found]
+
+
+def certificates_of(reply: StateReply) -> tuple[Certificate, ...] | None:
+    """What a part of a state carries; None for nonsense."""
+    try:
+        message = decode(reply.body)
+    except ValueError:
+        return None
+    return message.certificates if isinstance(message, CertReply) else None
 
 
 def _parts(certificates: Iterable[Certificate]) -> Iterator[list[Certificate]]:

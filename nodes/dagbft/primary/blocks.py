@@ -8,7 +8,7 @@ they reference.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nodes.dagbft.consensus.core import Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Refused, Slot
@@ -100,6 +100,11 @@ class Blocks:
                 return None
             mask |= 1 << parent.author
         return mask
+
+    def mode_of(self, author: int, round: int, parents: Sequence[bytes]) -> int | None:
+        """How a block of this author with these parents, all held, votes; None where its past has been collected."""
+        mask = self.parents(round, tuple(parents)) or 0
+        return self._consensus.rule.mode_for(Block(round, author, mask))
 
     def add(self, certificate: Certificate) -> Iterator[tuple[Certificate, Block | None, list[Event]]]:
         """Feed consensus with a certificate that lacks nothing and those that waited for it; what it says of each."""

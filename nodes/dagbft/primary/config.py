@@ -29,6 +29,7 @@ class PrimaryConfig:
     most_batches: int = 1 << 14  # that are held and not executed
     most_batch_bytes: int = 1 << 28
     most_answers: int = 4096  # certificates a second to one peer that asks for them
+    snapshot_rounds: int = 128  # between snapshots, alike at all validators; 0: none, and the archive grows for ever
 
     def __post_init__(self) -> None:
         for name in ("header_batches", "window", "sync_after", "retry_peers", "most_parked", "most_batches"):
@@ -39,5 +40,7 @@ class PrimaryConfig:
                 raise ValueError(f"{name} {getattr(self, name)}; wanted 0 to 3600 s")
         if not 0 <= self.inline_bytes <= MOST_INLINE_BYTES:
             raise ValueError(f"{self.inline_bytes} bytes inside a header; wanted 0 to {MOST_INLINE_BYTES}")
+        if self.snapshot_rounds < 0:
+            raise ValueError(f"{self.snapshot_rounds} rounds between snapshots; wanted 0 or more")
         if self.retry_s <= 0:
             raise ValueError(f"retry {self.retry_s}; wanted more than 0 s")

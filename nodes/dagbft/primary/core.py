@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
+from nodes.dagbft.execution.snapshot import Snapshot
 from nodes.dagbft.execution.transactions import write_keys
 from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_vote
 from nodes.dagbft.messages import (
@@ -22,13 +22,16 @@ from nodes.dagbft.messages import (
     Cleanup,
     Header,
     Message,
+    SnapshotOffer,
+    SnapshotPart,
+    SnapshotRequest,
     StateReply,
     StateRequest,
     Synchronize,
     TailRequest,
     Vote,
 )
-from nodes.dagbft.primary.answers import Answers
+from nodes.dagbft.primary.answers import Answers, certificates_of
 from nodes.dagbft.primary.ballot import VoteLog
 from nodes.dagbft.primary.blocks import Blocks
 from nodes.dagbft.primary.catchup import Catchup, Probe, Tail
@@ -39,12 +42,13 @@ from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.pace import Pace
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.proposer import Proposer
-from nodes.dagbft.primary.records import Archive, certificate_records, commit_record, wiped_record
-from nodes.dagbft.primary.recovery import compare, compare_count, where_to_begin
+from nodes.dagbft.primary.records import Archive, commit_record, wiped_record
+from nodes.dagbft.primary.recovery import Beginning, beginning, compare, compare_count
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
+from nodes.dagbft.primary.snapshots import Snapshots
+from nodes.dagbft.primary.statesync import StateSync
 from nodes.dagbft.primary.voting import Voting
 from nodes.dagbft.store import Disk
-from nodes.dagbft.wire import decode
 
 
 class Signer(Protocol):
@@ -90,10 +94,13 @@ class PrimaryCore:
         self._certificates = CertificateRequests(me, n, config.retry_s, config.retry_peers)
         self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers, config.batch_grace_s)
         self.voting = Voting(self, signer, verifier, coin, self._certificates, self._batches)
-        self._answers = Answers(self.archive, self.blocks, config.most_answers)
+        self.snapshots = Snapshots(self.archive, self.consensus.floor_below)
+        self.snapshot: Snapshot | None = None  # that this core, and its ledger, began with
+        self._answers = Answers(self.archive, self.blocks, self.snapshots, config.most_answers)
         self.delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._catchup = Catchup(me, n, config.retry_s, config.sync_after)
         self._tail = Tail(me, n, config.retry_s, now_s)
+        self._sync = StateSync(roster.committee.faults + 1, config.retry_s, self.reject)
         self._probe: Probe | None = None
         self._floor = 0
         self._replaying = False
@@ -107,13 +114,15 @@ class PrimaryCore:
             self.votes.enter(slot, header_id)
         if (quiet := self.archive.quiet()) is not None:
             self.votes.quiet = quiet
-        self._log = list(self.archive.commits())
-        self.logged = len(self._log)
+        self.snapshot = self.snapshots.newest()
+        past = None if self.snapshot is None else self.snapshot.past
+        begin = beginning(self.archive, past, self.consensus.floor_below)
+        self._log, self.logged = begin.log, begin.logged
         self._replaying = True
         for header in headers:
             self.payload.carried(header, self.keys_of)
-        certificates = self._resume()
-        for certificate in certificates:
+        self._resume(begin, now_s)
+        for certificate in begin.certificates:
             if certificate.round >= self.blocks.floor and not self.blocks.knows(certificate.digest):
                 self._deliver(certificate, now_s)
         compare_count(self.consensus.commits, self.logged)
@@ -125,27 +134,25 @@ class PrimaryCore:
         if quiet is None and (wiped or self.archive.wiped()):
             self._probe = Probe(self.roster.committee.quorum, self.config.retry_s, now_s)
             self.effects.persist.append(wiped_record(None))
-        # Own batches that were never ordered: the workers know them.
-        self.effects.workers += [(worker, Synchronize((), ())) for worker in range(self.roster.workers)]
+        # Own batches that were never ordered: the workers know them. Of older ones nobody here knows what became.
+        offer = Synchronize((), (), self.archive.begin().since)
+        self.effects.workers += [(worker, offer) for worker in range(self.roster.workers)]
         self._settle(now_s)
 
-    def _resume(self) -> list[Certificate]:
-        """Begin where the log of commits ends, but for some commits that are worked out again from the certificates
-        that are to be delivered, and compared. Blocks of earlier commits are executed as the log has them.
-        """
-        commits, floor, certificates = where_to_begin(self.archive, self._log)
-        if not commits:
-            return certificates
-        self.consensus.resume(commits, floor)
-        self._floor = floor
-        for commit in commits:
-            for slot in commit.blocks:
-                self.effects.blocks.append(Block(*slot, 0))
-                if slot[1] == self.me:
-                    self.payload.ordered(header.names if (header := self.header_at(slot)) else ())
+    def _resume(self, begin: Beginning, now_s: float) -> None:
+        """Take up the order where the log ends; the ledger executes all that came after the snapshot."""
+        for slot in (slot for commit in self.archive.commits() for slot in commit.blocks if slot[1] == self.me):
+            self.payload.ordered(header.names if (header := self.header_at(slot)) else ())
+        if begin.taken or begin.past is not None:
+            self.consensus.resume(begin.taken, begin.floor, begin.past)
+            self.pace.round = self._floor = begin.floor
+        for commit in begin.taken:
+            self.effects.blocks += [Block(*slot, 0) for slot in commit.blocks]
             self.effects.found.append(commit)
             self.delivery.put(commit)
-        return certificates
+        for slot in (slot for commit in begin.log for slot in commit.blocks):
+            for name in self.payload.missing(self.payload_of(slot)):
+                self._batches.want(name, (slot[1],), now_s)
 
     # What goes in
 
@@ -160,18 +167,15 @@ class PrimaryCore:
                 self._on_certificate(peer, message, now_s)
             case CertReply():
                 self._on_reply(peer, message, now_s)
-            case CertRequest((), nonce, _):
-                for reply in self._answers.newest(peer, now_s):
-                    self.effects.send.append((peer, replace(reply, nonce=nonce)))
-            case CertRequest(digests, _, ancestors):
-                found = self._answers.certificates(peer, digests, ancestors, now_s)
-                self.effects.send += [(peer, reply) for reply in found]
-            case StateRequest(index):
-                self.effects.send += [(peer, reply) for reply in self._answers.state(peer, index, now_s)]
-            case TailRequest(round):
-                self.effects.send += [(peer, reply) for reply in self._answers.tail(peer, round, now_s)]
             case StateReply():
                 self._on_state(peer, message, now_s)
+            case SnapshotOffer():
+                self._sync.offered(peer, message, self.consensus.commits, now_s)
+            case SnapshotPart():
+                self._on_part(peer, message, now_s)
+            case CertRequest() | StateRequest() | TailRequest() | SnapshotRequest():
+                found = self._answers.to(peer, message, now_s)
+                self.effects.send += [(peer, answer) for answer in found]
             case _:
                 self.reject("misplaced", peer)
         self._settle(now_s)
@@ -213,23 +217,17 @@ class PrimaryCore:
             return self._probe.due_s
         return min(
             self.proposer.due_s(), self.proposer.again_s, self._certificates.next_s, self._batches.next_s,
-            self._catchup.due_s, self._tail.due_s,
+            self._catchup.due_s, self._tail.due_s, self._sync.due_s,
         )  # fmt: skip
 
     def payload_of(self, slot: Slot) -> tuple[Name, ...]:
         """The batches of a certified block that workers hold."""
-        header = self.header_at(slot)
-        return header.payload if header is not None else ()
+        return header.payload if (header := self.header_at(slot)) is not None else ()
 
     def header_at(self, slot: Slot) -> Header | None:
         """The header of a certified block."""
         certificate = self.certificate_at(slot)
         return certificate.header if certificate is not None else None
-
-    def mode_of(self, author: int, round: int, parents: Sequence[bytes]) -> int | None:
-        """How a block of this author with these parents, all held, votes; None where its past has been collected."""
-        mask = self.blocks.parents(round, tuple(parents)) or 0
-        return self.consensus.rule.mode_for(Block(round, author, mask))
 
     def certificate_at(self, slot: Slot) -> Certificate | None:
         return self.blocks.at(slot) or self.archive.at(slot)
@@ -246,7 +244,8 @@ class PrimaryCore:
     def may_propose(self) -> bool:
         """Whether a header of the next round would be of use, and cannot be a second one."""
         round = self.pace.round + 1
-        return self._probe is None and round > self.votes.quiet and round >= self._catchup.seen
+        held = self.pace.holds_quorum and round > self.votes.quiet
+        return self._probe is None and held and round >= self._catchup.seen
 
     def _on_vote(self, peer: int, vote: Vote, now_s: float) -> None:
         ballot = self.proposer.ballots.get(vote.round)
@@ -306,17 +305,19 @@ class PrimaryCore:
         self.effects.persist.append(wiped_record(quiet))
 
     def _on_state(self, peer: int, reply: StateReply, now_s: float) -> None:
-        try:
-            message = decode(reply.body)
-        except ValueError:
+        if (certificates := certificates_of(reply)) is None:
             return self.reject("state", peer)
-        if not isinstance(message, CertReply):
-            return self.reject("state", peer)
-        for certificate in message.certificates:
+        for certificate in certificates:
             self._on_certificate(peer, certificate, now_s)
         if reply.part + 1 >= reply.parts:
             self._catchup.answered(peer, reply.index, self.pace.round, now_s)
         return None
+
+    def _on_part(self, peer: int, message: SnapshotPart, now_s: float) -> None:
+        """Where it completes a snapshot, a new core begins with that, as after a restart."""
+        if (data := self._sync.part(peer, message, now_s)) is not None:
+            self.effects.persist += self.snapshots.adopt(Snapshot.decode(data), data)
+            self.effects.again = True
 
     def _deliver(self, certificate: Certificate, now_s: float) -> None:
         """Feed the DAG with a certificate that lacks nothing."""
@@ -324,7 +325,7 @@ class PrimaryCore:
             if block is not None:
                 self.effects.blocks.append(block)
             if not self._replaying:
-                self.effects.persist += certificate_records(one)
+                self.effects.persist += self.archive.put(one)
             self._certificates.got(one.digest)
             if one.round > self.blocks.floor:
                 for name in self.payload.missing(one.header.payload):
@@ -395,5 +396,6 @@ class PrimaryCore:
             self.effects.send.append((peer, TailRequest(self.pace.round)))
         if asked := self._catchup.ask(self.consensus.commits, now_s):
             self.effects.send.append((asked[0], StateRequest(asked[1])))
+        self.effects.send += self._sync.ask(self.consensus.commits, now_s)
         self._certificates.send(now_s, self.effects)
         self._batches.send(now_s, self.effects)

@@ -20,11 +20,19 @@ Reply = SpecReply | FinalReply
 
 
 def new_ledger(core: PrimaryCore) -> Ledger:
-    """A ledger that asks the core's consensus."""
+    """A ledger that asks the core's consensus, and begins where that does."""
     consensus, rules = core.consensus, core.config.rules
     look_back = rules.look_back if rules.order == "causal" else 2
     reads = consensus.early if isinstance(consensus.early, EarlyRule) else None  # no other rule knows of foreign reads
-    return Ledger(consensus.committee, core.me, look_back, reads, consensus.dag, lambda: consensus.told)
+    ledger = Ledger(
+        consensus.committee, core.me, look_back, reads, consensus.dag, lambda: consensus.told,
+        core.config.snapshot_rounds,
+    )  # fmt: skip
+    snapshot = core.snapshot
+    if snapshot is not None:
+        ledger.resume(snapshot)
+        core.snapshot = None  # it is as large as the state
+    return ledger
 
 
 class Execution:
@@ -43,10 +51,11 @@ class Execution:
             keys = write_keys(message.body)
         own = isinstance(message, OurBatch)
         self.core.on_batch(message.digest, message.worker, keys, own, now_s, len(message.body), shard)
+        self._keep(self.core.effects)
         return replies
 
     def play(self, effects: Effects) -> list[Reply]:
-        """Feed the ledger with what the core has found, in its order."""
+        """Feed the ledger with what the core has found, in its order. Snapshots that it takes are kept with that."""
         core, ledger = self.core, self.ledger
         replies: list[Reply] = []
         for block in effects.blocks:
@@ -58,7 +67,14 @@ class Execution:
             digests = [digest for digest, _ in header.names]
             replies += ledger.on_header(block_of(core, header), digests, header.inline)
         ledger.forget(effects.forget)
+        self._keep(effects)
         return replies
+
+    def _keep(self, effects: Effects) -> None:
+        """Have the snapshots kept that the ledger has taken."""
+        taken, self.ledger.snapshots = self.ledger.snapshots, []
+        for snapshot in taken:
+            effects.persist += self.core.snapshots.keep(snapshot)
 
 
 def block_of(core: PrimaryCore, header: Header) -> Block:

@@ -20,7 +20,7 @@ class Pace:
     """Watches which rounds have a quorum, and says when to go on from the highest."""
 
     def __init__(self, me: int, consensus: Consensus, config: PrimaryConfig, now_s: float) -> None:
-        self.round = 0  # the highest with a quorum of blocks; genesis has one
+        self.round = 0  # the highest with a quorum of blocks; genesis has one, and so has the floor where a life begins
         self._me = me
         self._consensus = consensus
         self._config = config
@@ -38,6 +38,11 @@ class Pace:
             took_s = now_s - self._header_s
             self._round_s += (took_s - self._round_s) / SMOOTH
         return True
+
+    @property
+    def holds_quorum(self) -> bool:
+        """Whether the blocks are here, and not at others only, on which a header of the next round rests."""
+        return not self.round or self._held(self.round).bit_count() >= self._consensus.committee.quorum
 
     def note_header(self, now_s: float) -> None:
         """The own header of the next round was made."""

@@ -1,7 +1,8 @@
 """The primary as a process: sockets, timers, the store and the ledger around a `PrimaryCore`.
 
 Events: `header` (round, parents: authors) when an own header is made, `advance` (round) when a quorum of its blocks is
-held, `early` (round, author), `commit` (index, leader, mode, blocks, transactions), and at the end `tally`: counts.
+held, `early` (round, author), `commit` (index, leader, mode, blocks, transactions), `adopted` (commits) when a snapshot
+of others took the place of what this one had, `damaged` (text), and at the end `tally`: counts.
 Samples, once a second: `early_ok` and `early_wrong`, early results that were compared with their commit so far; and
 those of `phases`.
 Invariant: messages and replies leave after the records that they rest on are kept.
@@ -28,6 +29,9 @@ from nodes.dagbft.messages import (
     OthersBatch,
     OurBatch,
     Sealed,
+    SnapshotOffer,
+    SnapshotPart,
+    SnapshotRequest,
     StateReply,
     StateRequest,
     Subscribe,
@@ -69,14 +73,14 @@ class Primary(Node):
     async def setup(self) -> None:
         context, config = self.context, self.config
         names = config.names(context)
-        me, identity = names.index(context.name), Identity.of(context.seed, context.name)
-        store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
-        self._durable = Durable(store)
+        self._me, self._identity = names.index(context.name), Identity.of(context.seed, context.name)
+        self._store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
+        self._durable = Durable(self._store)
         self._mesh = Mesh(
-            context, identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
+            context, self._identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
             accepts=(
                 Header, Vote, Certificate, BareCertificate, CertRequest, CertReply, StateRequest, StateReply,
-                TailRequest,
+                TailRequest, SnapshotOffer, SnapshotRequest, SnapshotPart,
             ),
         )  # fmt: skip
         self._local = self.near.server(
@@ -86,19 +90,40 @@ class Primary(Node):
         self._headers = Headers(len(names))
         self._verifier = Verifier()
         run = run_id(context.store.parent.parent.name)
-        roster = Roster.of(context.seed, names, workers=config.workers, run=run)
-        now_s = context.now()
-        self._core = self.stand_in(PrimaryCore(
-            me, roster, identity, self._verifier, config.core(context.seed, len(names)),
-            config.new_coin(roster.committee, context.seed, me), store, max(now_s, 0.0), genesis=now_s < 0,
-        ))  # fmt: skip
-        self._ledger = new_ledger(self._core)
-        self._execution = Execution(self._core, self._ledger)
-        self._phases = Phases(self._core, lambda: self._mesh.kept_bytes)
-        self._breach = BreachWatch(context, self._core.consensus, self._ledger)
+        self._roster = Roster.of(context.seed, names, workers=config.workers, run=run)
+        self._begin()
         self._driver = Driver(self._core, context.now, self._carry_out)
         await self._mesh.open()
         await self._local.open()
+
+    def _begin(self) -> None:
+        """Begin with what is in the store."""
+        seed, roster, now_s = self.context.seed, self._roster, self.context.now()
+        config = self.config.core(seed, roster.committee.n)
+        coin = self.config.new_coin(roster.committee, seed, self._me)
+        self._core = self.stand_in(PrimaryCore(
+            self._me, roster, self._identity, self._verifier, config, coin, self._store, max(now_s, 0.0),
+            genesis=now_s < 0,
+        ))  # fmt: skip
+        for text in self._core.snapshots.damaged:
+            self.context.emit("damaged", text=f"{text}; an older snapshot is used")
+        self._ledger = new_ledger(self._core)
+        self._execution = Execution(self._core, self._ledger)
+        self._phases = Phases(self._core, lambda: self._mesh.kept_bytes)
+        self._breach = BreachWatch(self.context, self._core.consensus, self._ledger)
+        self._ends = False
+
+    def _begin_again(self) -> None:
+        """A snapshot of others has been stored: it takes the place of what this validator had."""
+        core, ledger = self._core, self._ledger
+        self._begin()
+        self._core.rejected.update(core.rejected)
+        self._core.counts.update(core.counts)
+        self._core.counts["snapshots adopted"] += 1
+        self._ledger.counts.take_over(ledger.counts)
+        self._sizes = Sizes()
+        self.context.emit("adopted", commits=self._ledger.commits)
+        self._driver.drive(self._core)
 
     def stand_in(self, core: PrimaryCore) -> PrimaryCore:
         """What drives this validator; liars put theirs around the honest core."""
@@ -127,7 +152,7 @@ class Primary(Node):
         whole, answer = self._headers.incoming(peer, message)
         if answer is not None:
             self._mesh.send(peer, answer)
-        if whole is None:
+        if whole is None or self._ends:  # what is lost here comes again: it is as if this validator had crashed
             return
         try:
             self._core.on_message(peer, whole, self.context.now())
@@ -139,6 +164,8 @@ class Primary(Node):
     def _on_local(self, label: str, message: Message) -> None:
         if isinstance(message, Subscribe):
             self._clients.subscribe(message.client, label)
+        elif self._ends:
+            pass  # the worker tells it again
         elif isinstance(message, OurBatch | OthersBatch) and label == f"worker-{message.worker}":
             shard = self._sizes.look_into(message.digest, message.body)
             replies = self._execution.on_batch(message, shard, self.context.now())
@@ -154,7 +181,8 @@ class Primary(Node):
 
     def _carry_out(self) -> None:
         effects = self._core.take()
-        if effects:
+        if effects and not self._ends:
+            self._ends = effects.again
             replies = self._execute(effects)
             self._breach.look()
             self._checks.tell(self.context, self._ledger)
@@ -180,7 +208,8 @@ class Primary(Node):
             self.context.sample(name, value)
 
     def _send(self, effects: Effects, replies: list[Reply]) -> None:
-        """Everything that leaves this process."""
+        """Everything that leaves this process; the records are kept by now."""
+        self._core.archive.kept(effects.persist)
         for receiver, message in effects.send:
             round = getattr(message, "round", None)
             if receiver == ALL:
@@ -192,6 +221,8 @@ class Primary(Node):
         if effects.floor is not None:
             self._mesh.forget(effects.floor)
         self._reply(replies)
+        if effects.again:
+            self._begin_again()
 
     def _reply(self, replies: Sequence[Reply]) -> None:
         """Results to the clients whose transactions these are."""

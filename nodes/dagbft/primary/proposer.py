@@ -104,7 +104,7 @@ class Proposer:
             for author in range(core.roster.committee.n)
             if (certificate := core.blocks.at((round - 1, author))) is not None
         )
-        mode = core.mode_of(core.me, round, parents)
+        mode = core.blocks.mode_of(core.me, round, parents)
         assert mode is not None  # rounds that are proposed for are far above the floor
         unsigned = Header(
             epoch=core.roster.epoch,

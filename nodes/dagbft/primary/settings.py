@@ -23,6 +23,7 @@ DURABILITIES = ("process", "disk")
 class PrimarySettings:
     """Everything but the names has a default. `durability`: what records survive, the process's death or the disk's
     loss of power; the first is what an emulated crash is, and does not have all validators wait for one real disk.
+    Workers must keep batches (their `keep_rounds`) for 3 x `snapshot_rounds` + `gc_depth` rounds at least.
     """
 
     validators: tuple[str, ...] = ()  # in the order of their numbers
@@ -41,6 +42,7 @@ class PrimarySettings:
     grace_s: Duration = 0.1
     retry_s: Duration = 1.0
     durability: str = "process"
+    snapshot_rounds: int = 128
 
     def __post_init__(self) -> None:
         for name, allowed in (("coin", COINS), ("leaders", LEADERS), ("durability", DURABILITIES)):
@@ -62,7 +64,7 @@ class PrimarySettings:
         rules = Rules(self.protocol, schedule, self.order, self.look_back, self.early, self.gc_depth)
         return PrimaryConfig(
             rules, self.header_batches, self.header_delay_s, self.leader_timeout_s, self.grace_s, retry_s=self.retry_s,
-            inline_bytes=int(self.inline_size_bytes),
+            inline_bytes=int(self.inline_size_bytes), snapshot_rounds=self.snapshot_rounds,
         )  # fmt: skip
 
     def new_coin(self, committee: Committee, seed: int, me: int) -> Coin | None:

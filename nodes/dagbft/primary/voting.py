@@ -93,7 +93,7 @@ class Voting:
                 return core.reject("parents", author)
             if core.payload.summary(header.payload, core.keys_of(header.inline)) != header.summary:
                 return core.reject("summary", author)
-            mode = core.mode_of(author, round, header.parents)
+            mode = core.blocks.mode_of(author, round, header.parents)
             if mode is None:
                 core.counts["modes unknown"] += 1
                 return None

@@ -133,17 +133,17 @@ class Simulation:
     # What came of it
 
     def log(self, number: int) -> bytes:
-        """The commits of a validator as text, as its disk has them."""
-        return commit_log(self.validators[number].primary.archive.commits())
+        """The commits of a validator as text, as its disk has had them."""
+        return commit_log(self.validators[number].archive.commits())
 
     def blocks(self) -> list[Block]:
-        """The DAG that all validators together hold on their disks, in the order (round, author)."""
+        """The DAG that all validators together have had on their disks, in the order (round, author)."""
         found: dict[Slot, Block] = {}
         authors: dict[bytes, int] = {}
         certificates = {
             certificate.digest: certificate
             for validator in self.validators
-            for certificate in validator.primary.archive.certificates()
+            for certificate in validator.archive.certificates()
         }
         for digest, certificate in certificates.items():
             authors[digest] = certificate.author

@@ -53,7 +53,7 @@ class WorkerConfig:
     retry_s: float = 1.0
     retry_peers: int = 3
     most_open: int = 64  # own batches that are in no block yet; beyond, transactions are refused
-    keep_rounds: int = 500  # batches are kept for so many rounds of collection, for late validators
+    keep_rounds: int = 500  # batches are kept for so many rounds of collection, for late validators and restarts
     most_bytes_each: int = 1 << 28  # that another validator may have stored between two collections
     most_answers_bytes: int = 1 << 26  # a second, to one peer that asks for batches
 
@@ -159,8 +159,8 @@ class WorkerCore:
     def on_primary(self, message: Message, now_s: float) -> None:
         """An order of the own primary."""
         match message:
-            case Synchronize((), ()):
-                for digest in self.shelf.own_digests():
+            case Synchronize((), (), since):
+                for digest in self.shelf.own_digests(since):
                     self._tell(digest, self.shelf.body(digest) or b"")
             case Synchronize(digests, ask):
                 for digest in digests:

@@ -73,9 +73,9 @@ class Shelf:
         label = self._labels.get(digest)
         return label is not None and label.own
 
-    def own_digests(self) -> list[bytes]:
-        """Own batches, the oldest first."""
-        own = [(label.round, digest) for digest, label in self._labels.items() if label.own]
+    def own_digests(self, since: int = 0) -> list[bytes]:
+        """Own batches that came when this round or a later one had been collected, the oldest first."""
+        own = [(label.round, digest) for digest, label in self._labels.items() if label.own and label.round >= since]
         return [digest for _, digest in sorted(own, key=lambda pair: pair[0])]
 
     def open_digests(self) -> list[bytes]:
