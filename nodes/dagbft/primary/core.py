@@ -7,7 +7,7 @@ them. Whatever comes from a peer is taken in, parked within bounds, or counted i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
@@ -141,11 +141,10 @@ class PrimaryCore:
 
     def _resume(self, begin: Beginning, now_s: float) -> None:
         """Take up the order where the log ends; the ledger executes all that came after the snapshot."""
-        for slot in (slot for commit in self.archive.commits() for slot in commit.blocks if slot[1] == self.me):
-            self.payload.ordered(header.names if (header := self.header_at(slot)) else ())
         if begin.taken or begin.past is not None:
             self.consensus.resume(begin.taken, begin.floor, begin.past)
             self.pace.round = self._floor = begin.floor
+        self.proposer.begin()
         for commit in begin.taken:
             self.effects.blocks += [Block(*slot, 0) for slot in commit.blocks]
             self.effects.found.append(commit)
