@@ -23,11 +23,12 @@ from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Rules
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.consensus.early import Early
 from nodes.dagbft.consensus.run_file import commit_log, feed, with_modes
+from nodes.dagbft.execution.transactions import write_keys
 from nodes.dagbft.messages import Batch, Cause, Certificate, CertReply, FinalReply, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import Effects
-from nodes.dagbft.primary.records import Archive
+from nodes.dagbft.primary.records import Archive, slot_key
 from nodes.dagbft.primary.recovery import COMPARED
 from nodes.dagbft.simulate import Settings, Simulation, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
@@ -41,7 +42,8 @@ CALM_S = 60.0
 INNOCENT = ("stale", "future", "parked", "lacking", "quota", "flood")  # what a slow or late one is refused for
 LIES = (*(each for each in BEHAVIOURS if each not in ("honest", "flood")), "wrong-mode")
 EVENTS = (
-    "crash", "bad moment", "bad moment", "bad moment", "wipe", "wipe", "return", "return", "cut", "isolate", "one way",
+    "crash", "bad moment", "bad moment", "bad moment", "wipe", "relapse", "relapse", "return", "return", "cut",
+    "isolate", "one way",
     "heal", "heal", "loss", "late replies", "wait",
 )  # fmt: skip
 SENT: dict[str, tuple[type, ...]] = {
@@ -89,7 +91,7 @@ class Plan:
         steps: list[Step] = []
         for _ in range(random.randint(2, 14)):
             what = choice(EVENTS)
-            who = choice(victims) if what == "wipe" else random.randrange(n)
+            who = choice(victims) if what in ("wipe", "relapse") else random.randrange(n)
             steps.append((what, who, choice((0.02, 0.1, 0.5, 2.0, 5.0)) * random.random()))
         return cls(
             seed=seed,
@@ -110,18 +112,14 @@ class Committee:
         self.plan = plan
         self.random = random = Random(f"carry out/{plan.seed}")
         primary = PrimaryConfig(
-            plan.rules, leader_timeout_s=0.2, grace_s=0.02, header_delay_s=0.03, retry_s=0.3, window=20,
-            sync_after=random.choice((5, 10)), inline_bytes=random.choice((0, 2_000)),
+            plan.rules, leader_timeout_s=0.2, grace_s=0.02, header_delay_s=0.03, retry_s=0.3,
+            window=random.choice((6, 20)), sync_after=random.choice((5, 10)),
+            inline_bytes=random.choice((0, 2_000)), snapshot_rounds=random.choice((0, 16, 48)),
         )  # fmt: skip
         settings = Settings(
-            plan.n,
-            plan.seed,
-            delay=uniform(0.02),
-            primary=primary,
-            ledger=True,
-            turn_s=random.choice((0.0, 0.005)),
-            bare=random.choice((False, True)),
-        )
+            plan.n, plan.seed, delay=uniform(0.02), primary=primary, ledger=True, write_keys=write_keys,
+            turn_s=random.choice((0.0, 0.005)), bare=random.choice((False, True)),
+        )  # fmt: skip
         self.run = run = Simulation(settings, {me: self._turn(lie) for me, lie in plan.liars.items()})
         self.committee = run.roster.committee
         self.verdict = Verdict(self.committee)
@@ -140,6 +138,8 @@ class Committee:
         for me, lie in plan.liars.items():
             workers = run.validators[me].workers
             workers[:] = [turn_worker(lie, worker, plan.n) if lie in BEHAVIOURS else worker for worker in workers]
+            if lie == "wiped-twice":
+                run.validators[me].execution = None  # it would not forget with its core
         self._submit()
 
     def _turn(self, lie: str) -> Callable[[PrimaryCore], PrimaryCore]:
@@ -170,11 +170,20 @@ class Committee:
         if sender in self.honest:
             if isinstance(message, Vote) and message.voter == sender:
                 self._says(sender, ("vote", message.round, message.author), message.header_id)
+                kept = self._on_disk(sender, "vote", slot_key(message.round, message.author))
+                collected = message.round <= self.run.validators[sender].primary.blocks.floor
+                if kept != message.header_id and not collected:
+                    raise Fault("vote", f"the vote of {sender} for {message.round, message.author} is not on its disk")
             elif isinstance(message, Header) and message.author == sender:
                 self._says(sender, ("header", message.round), message.id)
+                if self._on_disk(sender, "header", message.round.to_bytes(8, "big")) is None:
+                    raise Fault("vote", f"the header of {sender} in round {message.round} is not on its disk")
         if self._late_replies and isinstance(message, CertReply):
             return self.random.uniform(0, 3)
         return 0.0
+
+    def _on_disk(self, who: int, table: str, key: bytes) -> bytes | None:
+        return self.run.validators[who]._disks[PRIMARY].get(table, key)
 
     def _says(self, who: int, what: tuple[Any, ...], id: bytes) -> None:
         """An honest validator says one thing of a slot, and nothing of a round of which it may have forgotten some."""
@@ -244,6 +253,15 @@ class Committee:
                 self.run.run(wait_s)
                 self._note_the_dead()
                 self._return(who)
+        elif what == "relapse" and victim.alive and who in self.plan.forgetful:
+            self._wipe(who)
+            self._return(who)
+            self.run.run(0.3 * self.random.random())
+            if self.random.random() < 0.5:
+                self._wipe(who)
+            elif victim.alive:
+                self.run.crash(who)
+            self._return(who)
         elif what == "return" and self.down:
             self._return(self.down[0])
         elif what == "cut":
