@@ -175,7 +175,7 @@ def test_a_killed_validator_comes_back_from_its_store(tmp_path: Path) -> None:
 def test_a_validator_that_was_away_for_longer_than_others_keep_takes_a_snapshot(tmp_path: Path) -> None:
     """Its later commits are those of the others, it repeats no header, and its clients are answered again."""
     crash = '\n[[action]]\nat = "2.5 s"\nfor = "7 s"\ndo = "crash"\nnodes = ["a1"]\n'
-    more = "look_back = 6\ngc_depth = 14\nsnapshot_rounds = 12"
+    more = "look_back = 6\ngc_depth = 14\nsnapshot_rounds = 5"
     _, events = play(tmp_path, SCENARIO.format(duration=16, more=more) + LOAD.format(until=13.0) + crash)
     (adopted,) = [event["data"]["commits"] for event in events if event["kind"] == "adopted"]
     logs = commits(events)

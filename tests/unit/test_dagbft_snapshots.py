@@ -15,13 +15,20 @@ import pytest
 
 from emulator.errors import DataError
 from nodes.dagbft.byzantine.snapshots import SnapshotForger
+from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Rules
-from nodes.dagbft.execution.snapshot import Snapshot
+from nodes.dagbft.execution.ledger import Ledger
+from nodes.dagbft.execution.snapshot import Snapshot, snapshot_digest
+from nodes.dagbft.execution.state import State
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of
-from nodes.dagbft.messages import Cause, FinalReply, Header, Vote
+from nodes.dagbft.messages import MOST_PART_BYTES, Cause, FinalReply, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
+from nodes.dagbft.primary.records import Archive
+from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.simulate import Settings, Simulation, Validator, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
+from nodes.dagbft.store import MemoryDisk
+from nodes.dagbft.wire import encode as encode_message
 from nodes.dagbft.worker.core import WorkerConfig
 
 EVERY = 16  # rounds
@@ -118,8 +125,8 @@ class Trade:
                 assert commits.setdefault(commit.number, commit) == commit
             for number, digest in validator.history.digests.items():
                 assert digests.setdefault(number, digest) == digest
-            for offer, _ in validator.archive.snapshots():
-                assert snapshots.setdefault(offer.commits, offer.digest) == offer.digest
+            for kept in validator.archive.snapshots():
+                assert snapshots.setdefault(kept.commits, kept.digest) == kept.digest
             assert validator.primary.consensus.check.wrong == 0
             assert validator.ledger.counts.early_wrong == 0
             assert not validator.history.again
@@ -139,11 +146,13 @@ def test_snapshots_are_equal_and_the_archive_is_bounded(config):
     sizes = []
     while trade.primary(0).pace.round < 11 * EVERY:
         trade.go(1)
-        sizes.append([len(trade.disk(0).get(name, ())) for name in ("certificate", "digest", "commit", "part", "vote")])
+        sizes.append(
+            [len(trade.disk(0).get(name, ())) for name in ("certificate", "digest", "commit", "snapshot", "vote")]
+        )
     trade.agree()
     held = 4 * (4 * EVERY + KEEP + 20)
     assert all(certificates == digests <= held for certificates, digests, *_ in sizes)
-    assert all(commits <= 4 * EVERY and parts <= 2 for _, _, commits, parts, _ in sizes)
+    assert all(commits <= 4 * EVERY and snapshots <= 2 for _, _, commits, snapshots, _ in sizes)
     assert max(votes for *_, votes in sizes) <= 4 * (KEEP + 30)
     assert trade.primary(0).archive.begin().commits > 3 * EVERY
     assert len(list(trade.run.validators[0].archive.commits())) > 4 * EVERY
@@ -215,9 +224,10 @@ def test_restarts_at_every_record_around_a_snapshot(count, when):
 
 def damage(trade: Trade, number: int, which: int) -> None:
     """Change a byte of a snapshot."""
-    parts = trade.disk(number)["part"]
-    key = sorted(parts)[which]
-    parts[key] = bytes([parts[key][0] ^ 1]) + parts[key][1:]
+    pieces = trade.disk(number)["piece"]
+    commits = trade.primary(number).snapshots.offers[which].commits
+    key = commits.to_bytes(8, "big") + bytes(4)
+    pieces[key] = bytes([pieces[key][0] ^ 1]) + pieces[key][1:]
 
 
 def test_where_the_newest_snapshot_is_damaged_the_older_one_is_used():
@@ -326,14 +336,33 @@ def test_a_liar_that_serves_false_snapshots_costs_a_retry_and_is_counted():
     assert not [peer for reason, peer in trade.primary(2).rejected if reason == "snapshot" and peer != 3]
 
 
+def test_a_large_snapshot_comes_in_parts():
+    """Of 100,000 keys: two parts, each of which fits into a message."""
+    ledger = Ledger(Committee(4), 0)
+    ledger.state.update({key_of(number % 4, number): number + 1 for number in range(100_000)})
+    disk = MemoryDisk()
+    snapshots = Snapshots(Archive(disk), lambda round: 0)
+    disk.apply(snapshots.keep(ledger._snapshot()))
+    (offer,) = snapshots.offers
+    parts = [snapshots.part(offer.commits, number) for number in range(offer.parts)]
+    assert len(parts) == 2
+    assert all(len(encode_message(part)) <= MOST_PART_BYTES + 100 for part in parts)
+    assert snapshot_digest(b"".join(part.body for part in parts)) == offer.digest
+    assert snapshots.part(offer.commits, 2) is None
+    assert snapshots.part(offer.commits + 1, 0) is None
+    newest = Snapshots(Archive(disk), lambda round: 0).newest()
+    assert newest is not None
+    assert len(State.decode(newest.state)) == 100_000
+
+
 def test_a_snapshot_says_what_the_ledger_has():
     trade = Trade().load()
     trade.run.start()
     trade.go(8)
     validator = trade.run.validators[0]
-    (offer, leader), *_ = list(validator.primary.archive.snapshots())[::-1]
-    data = b"".join(validator.primary.archive.part(offer.commits, part) for part in range(offer.parts))
+    kept = list(validator.primary.archive.snapshots())[-1]
+    data = b"".join(validator.primary.archive.part(kept.commits, part) for part in range(kept.parts))
     snapshot = Snapshot.decode(data)
-    assert (snapshot.commits, snapshot.leader) == (offer.commits, leader)
-    assert snapshot.digest == validator.history.digests.get(offer.commits, snapshot.digest)
+    assert (snapshot.commits, snapshot.leader, len(data)) == (kept.commits, kept.leader, kept.size)
+    assert snapshot.digest == validator.history.digests[kept.commits]
     assert snapshot.outcomes > 50

@@ -315,7 +315,7 @@ class PrimaryCore:
     def _on_part(self, peer: int, message: SnapshotPart, now_s: float) -> None:
         """Where it completes a snapshot, a new core begins with that, as after a restart."""
         if (data := self._sync.part(peer, message, now_s)) is not None:
-            self.effects.persist += self.snapshots.adopt(Snapshot.decode(data), data)
+            self.effects.persist += self.snapshots.adopt(Snapshot.decode(data))
             self.effects.again = True
 
     def _deliver(self, certificate: Certificate, now_s: float) -> None:

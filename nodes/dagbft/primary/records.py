@@ -3,8 +3,8 @@
 Tables: `vote` (round, author) -> header id; `header` round -> own header; `certificate` (round, author) -> its digest
 and the certificate, which is what late validators are served from; `digest` certificate digest -> (round, author);
 `commit` number -> kind, floor of the DAG, leader and blocks; `life`: where the disk was lost, the round up to which to
-be quiet, and where the archive begins; `snapshot` commits -> digest, round of the leader and number of parts; `part`
-(commits, part) -> bytes of a snapshot.
+be quiet, and where the archive begins; `snapshot` commits -> digest, round of the leader, size; `piece` (commits,
+place) -> some bytes of a snapshot.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import NamedTuple
 
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Slot
-from nodes.dagbft.messages import DIGEST_BYTES, MOST_PART_BYTES, Certificate, Header, SnapshotOffer
+from nodes.dagbft.messages import DIGEST_BYTES, Certificate, Header
 from nodes.dagbft.store import Disk, Record
 from nodes.dagbft.wire import decode, encode
 
-TABLES = ("vote", "header", "certificate", "digest", "commit", "life", "snapshot", "part")
+TABLES = ("vote", "header", "certificate", "digest", "commit", "life", "snapshot", "piece")
 _KINDS = ("steady", "fallback")
+_PIECE_BYTES = 1900  # two on a page: LMDB finds no room for long runs among freed pages, and the file would grow
+PART_BYTES = 500 * _PIECE_BYTES  # of a snapshot, that others ask for at a time
 
 
 def slot_key(round: int, author: int) -> bytes:
@@ -87,24 +89,33 @@ def _commit(key: bytes, value: bytes) -> Commit:
     return Commit(int.from_bytes(key, "big"), slots[0], _KINDS[value[0]], tuple(slots[1:]))
 
 
-def _part_key(commits: int, part: int) -> bytes:
-    return commits.to_bytes(8, "big") + part.to_bytes(2, "big")
+class Kept(NamedTuple):
+    """A snapshot that is on disk."""
+
+    commits: int
+    digest: bytes
+    leader: int  # round of the last leader before it
+    size: int
+
+    @property
+    def parts(self) -> int:
+        """How many others have to ask for."""
+        return -(-self.size // PART_BYTES)
 
 
-def snapshot_records(offer: SnapshotOffer, leader: int, data: bytes) -> list[Record]:
-    """A snapshot, in the parts in which others ask for it."""
-    value = offer.digest + leader.to_bytes(8, "big") + offer.parts.to_bytes(2, "big")
-    records = [Record("snapshot", offer.commits.to_bytes(8, "big"), value)]
-    for part in range(offer.parts):
-        body = data[part * MOST_PART_BYTES : (part + 1) * MOST_PART_BYTES]
-        records.append(Record("part", _part_key(offer.commits, part), body))
+def _piece_key(commits: int, piece: int) -> bytes:
+    return commits.to_bytes(8, "big") + piece.to_bytes(4, "big")
+
+
+def snapshot_records(kept: Kept, data: bytes | None) -> list[Record]:
+    """A snapshot with its bytes; None takes it out."""
+    commits, size = kept.commits.to_bytes(8, "big"), kept.size.to_bytes(8, "big")
+    value = None if data is None else kept.digest + kept.leader.to_bytes(8, "big") + size
+    records = [Record("snapshot", commits, value)]
+    for piece, at in enumerate(range(0, kept.size, _PIECE_BYTES)):
+        body = None if data is None else data[at : at + _PIECE_BYTES]
+        records.append(Record("piece", _piece_key(kept.commits, piece), body))
     return records
-
-
-def no_snapshot_records(offer: SnapshotOffer) -> list[Record]:
-    """It is not needed any more."""
-    parts = [Record("part", _part_key(offer.commits, part), None) for part in range(offer.parts)]
-    return [Record("snapshot", offer.commits.to_bytes(8, "big"), None), *parts]
 
 
 class Archive:
@@ -152,16 +163,18 @@ class Archive:
     def _before(self, table: str, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         return takewhile(lambda item: item[0] < end, self._disk.items(table))
 
-    def snapshots(self) -> Iterator[tuple[SnapshotOffer, int]]:
-        """Those that are kept, the oldest first, each with the round of its last leader."""
+    def snapshots(self) -> Iterator[Kept]:
+        """Those that are kept, the oldest first."""
         for key, value in self._disk.items("snapshot"):
-            digest, rest = value[:DIGEST_BYTES], value[DIGEST_BYTES:]
-            offer = SnapshotOffer(int.from_bytes(key, "big"), digest, int.from_bytes(rest[8:], "big"))
-            yield offer, int.from_bytes(rest[:8], "big")
+            digest, leader, size = value[:DIGEST_BYTES], value[DIGEST_BYTES:-8], value[-8:]
+            yield Kept(int.from_bytes(key, "big"), digest, int.from_bytes(leader, "big"), int.from_bytes(size, "big"))
 
-    def part(self, commits: int, part: int) -> bytes | None:
-        """A part of a snapshot that is kept."""
-        return self._disk.get("part", _part_key(commits, part))
+    def part(self, commits: int, part: int) -> bytes:
+        """A part of a snapshot that is kept; no bytes where there is none."""
+        pieces = PART_BYTES // _PIECE_BYTES
+        first, end = _piece_key(commits, part * pieces), _piece_key(commits, (part + 1) * pieces)
+        found = takewhile(lambda item: item[0] < end, self._disk.items("piece", first))
+        return b"".join(body for _, body in found)
 
     def headers(self) -> Iterator[Header]:
         """Own headers, rounds ascending."""

@@ -7,20 +7,14 @@ it goes in the transaction that brings a new one, so that a crash leaves no gap.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from emulator.errors import DataError
 from nodes.dagbft.execution.snapshot import Snapshot, snapshot_digest
-from nodes.dagbft.messages import MOST_PART_BYTES, SnapshotOffer, SnapshotPart
-from nodes.dagbft.primary.records import Archive, Begin, no_snapshot_records, snapshot_records
+from nodes.dagbft.messages import SnapshotOffer, SnapshotPart
+from nodes.dagbft.primary.records import Archive, Begin, Kept, snapshot_records
 from nodes.dagbft.store import Record
 
 KEPT = 2
-
-
-class _Kept(NamedTuple):
-    offer: SnapshotOffer
-    leader: int  # round of the last leader before it
 
 
 class Snapshots:
@@ -30,17 +24,17 @@ class Snapshots:
         self.damaged: list[str] = []  # what was wrong with those that could not be read
         self._archive = archive
         self._floor_below = floor_below
-        self._kept = [_Kept(offer, leader) for offer, leader in archive.snapshots()]
+        self._kept = list(archive.snapshots())
 
     @property
     def offers(self) -> list[SnapshotOffer]:
         """Those that others may have, the oldest first."""
-        return [each.offer for each in self._kept]
+        return [SnapshotOffer(each.commits, each.digest, each.parts) for each in self._kept]
 
     def part(self, commits: int, part: int) -> SnapshotPart | None:
         """A part of one that is kept."""
         body = self._archive.part(commits, part)
-        return None if body is None else SnapshotPart(commits, part, body)
+        return SnapshotPart(commits, part, body) if body else None
 
     def newest(self) -> Snapshot | None:
         """The newest that is sound, to begin with; None where there has been none yet.
@@ -49,7 +43,7 @@ class Snapshots:
         """
         for kept in reversed(self._kept):
             try:
-                return self._read(kept.offer)
+                return self._read(kept)
             except DataError as error:
                 self.damaged.append(str(error))
         if self._archive.begin().commits:
@@ -57,34 +51,36 @@ class Snapshots:
             raise DataError(f"no snapshot to begin with: {told}. Restore the store from a copy, or delete its folder")
         return None
 
-    def _read(self, offer: SnapshotOffer) -> Snapshot:
-        parts = [self._archive.part(offer.commits, part) for part in range(offer.parts)]
-        data = b"".join(part for part in parts if part is not None)
-        if (digest := snapshot_digest(data)) != offer.digest:
+    def _read(self, kept: Kept) -> Snapshot:
+        data = b"".join(self._archive.part(kept.commits, part) for part in range(kept.parts))
+        if (digest := snapshot_digest(data)) != kept.digest:
             raise DataError(
-                f"the snapshot after {offer.commits} commits has the digest {digest.hex()[:16]}; "
-                f"expected {offer.digest.hex()[:16]}"
+                f"the snapshot after {kept.commits} commits has the digest {digest.hex()[:16]}; "
+                f"expected {kept.digest.hex()[:16]}"
             )
         return Snapshot.decode(data)
 
     def keep(self, snapshot: Snapshot) -> list[Record]:
         """Keep one that was taken here; what this makes superfluous goes."""
-        data = snapshot.encode()
-        offer = SnapshotOffer(snapshot.commits, snapshot_digest(data), -(-len(data) // MOST_PART_BYTES))
-        kept = [each for each in self._kept if each.offer.commits != snapshot.commits]
-        kept = sorted([*kept, _Kept(offer, snapshot.leader)], key=lambda each: each.offer.commits)
+        new, data = _encoded(snapshot)
+        kept = sorted([*(each for each in self._kept if each.commits != new.commits), new])
         gone, self._kept = kept[:-KEPT], kept[-KEPT:]
-        records = snapshot_records(offer, snapshot.leader, data)
+        records = snapshot_records(new, data)
         for each in gone:
-            records += no_snapshot_records(each.offer)
+            records += snapshot_records(each, None)
         if gone:
-            records += self._archive.trimmed(Begin(gone[-1].offer.commits, self._floor_below(gone[-1].leader)))
+            records += self._archive.trimmed(Begin(gone[-1].commits, self._floor_below(gone[-1].leader)))
         return records
 
-    def adopt(self, snapshot: Snapshot, data: bytes) -> list[Record]:
+    def adopt(self, snapshot: Snapshot) -> list[Record]:
         """Begin anew with one of others, in place of all that lies before it."""
-        records = [record for each in self._kept for record in no_snapshot_records(each.offer)]
-        offer = SnapshotOffer(snapshot.commits, snapshot_digest(data), -(-len(data) // MOST_PART_BYTES))
-        self._kept = [_Kept(offer, snapshot.leader)]
-        records += snapshot_records(offer, snapshot.leader, data)
-        return records + self._archive.trimmed(Begin(snapshot.commits, self._floor_below(snapshot.leader)))
+        records = [record for each in self._kept for record in snapshot_records(each, None)]
+        new, data = _encoded(snapshot)
+        self._kept = [new]
+        records += snapshot_records(new, data)
+        return records + self._archive.trimmed(Begin(new.commits, self._floor_below(new.leader)))
+
+
+def _encoded(snapshot: Snapshot) -> tuple[Kept, bytes]:
+    data = snapshot.encode()
+    return Kept(snapshot.commits, snapshot_digest(data), snapshot.leader, len(data)), data
