@@ -79,9 +79,8 @@ class View:
         self._coin = SeededCoin(self.committee, self._certified.seed)
         self.late: set[bytes] = set()  # batches that are on their way
         self._found: deque[tuple[Block | None, list[Event]]] = deque()  # that the ledger does not know yet
-        core: Any = SimpleNamespace(
-            consensus=self.consensus, me=Everybody(self.me), config=SimpleNamespace(rules=self.rules)
-        )
+        config = SimpleNamespace(rules=self.rules, snapshot_rounds=0)  # committees of whole primaries take snapshots
+        core: Any = SimpleNamespace(consensus=self.consensus, me=Everybody(self.me), config=config, snapshot=None)
         self.ledger: Ledger | None = new_ledger(core) if self._executes else None
 
     # Certified blocks

@@ -152,7 +152,7 @@ class Proposer:
                         core.effects.send.append((other, ballot.header))
 
     def begin(self) -> None:
-        """A life begins, with the order at its place: own blocks in the log are ordered, older ones are decided upon."""
+        """A life begins where the order stands: own blocks in the log are ordered, older ones are decided upon."""
         core = self._core
         self._decided = core.consensus.order.floor
         for slot in (slot for commit in core.archive.commits() for slot in commit.blocks if slot[1] == core.me):
