@@ -39,6 +39,7 @@ from .verdict import Fault, Verdict
 
 CALM_ROUNDS = 30  # for each validator that is gone or lies, and one more
 CALM_S = 60.0
+LATE_REPLY_S = 3.0
 INNOCENT = ("stale", "future", "parked", "lacking", "quota", "flood")  # what a slow or late one is refused for
 LIES = (*(each for each in BEHAVIOURS if each not in ("honest", "flood")), "wrong-mode")
 EVENTS = (
@@ -179,7 +180,7 @@ class Committee:
                 if self._on_disk(sender, "header", message.round.to_bytes(8, "big")) is None:
                     raise Fault("vote", f"the header of {sender} in round {message.round} is not on its disk")
         if self._late_replies and isinstance(message, CertReply):
-            return self.random.uniform(0, 3)
+            return self.random.uniform(0, LATE_REPLY_S)
         return 0.0
 
     def _on_disk(self, who: int, table: str, key: bytes) -> bytes | None:
@@ -319,6 +320,8 @@ class Committee:
         run.network.loss, self._late_replies = 0.0, False
         for validator in run.validators:
             validator.crash_point = None
+        run.run(max([LATE_REPLY_S, *(due_s - run.clock.now_s for due_s in run.network._last_s.values())]))  # under way
+        self._note_the_dead()
         spare = self.committee.faults - len(plan.liars) - sum(self._before[me] > 0 for me in plan.forgetful)
         gone = [me for me in self.down if not self._before[me]][:spare] if plan.gone and spare > 0 else []
         for me in [me for me in self.down if me not in gone]:
@@ -344,11 +347,12 @@ class Committee:
     def _end(self) -> None:
         """The pure function on all that was certified gives the log; and every honest one comes back to its own."""
         run, plan = self.run, self.plan
-        logs = {me: list(run.validators[me].primary.archive.commits()) for me in self.honest}
-        log = max(logs.values(), key=len)
+        logs = {me: list(run.validators[me].archive.commits()) for me in self.honest}  # all that was ever on disk
+        told = sorted((commit.number, me, commit) for me in self.honest for commit in logs[me])
+        for _, me, commit in told:
+            self.verdict.commit(me, commit)
+        log = self.verdict.commits
         for me in self.honest:
-            for commit in logs[me]:
-                self.verdict.commit(me, commit)
             for _, event in run.validators[me].history.events:
                 if isinstance(event, Early):
                     self.verdict.place(me, event)
@@ -363,7 +367,7 @@ class Committee:
         if len(whole) == len(blocks) and not commit_log(events).startswith(commit_log(log)):
             raise Fault("replay", "the pure function has another log")
         for me in self.honest:
-            self._comes_back(me, logs[me])
+            self._comes_back(me)
 
     def _coin(self) -> SeededCoin:
         return SeededCoin(self.committee, self.plan.seed)
@@ -378,18 +382,20 @@ class Committee:
                 found.append(block)
         return found
 
-    def _comes_back(self, me: int, log: list[Commit]) -> None:
+    def _comes_back(self, me: int) -> None:
         """A restart at the end; and one on a disk whose log was changed, which must be refused."""
         run = self.run
         validator = run.validators[me]
+        log = list(validator.primary.archive.commits())
         if validator.alive:
             run.crash(me)
         run.restart(me)
         self.counts["replays"] += 1
         again = list(validator.primary.archive.commits())
-        if again[: len(log)] != log or validator.primary.consensus.commits < len(log):
+        if again[: len(log)] != log or (log and validator.primary.consensus.commits <= log[-1].number):
             raise Fault("replay", f"validator {me} comes back with another log")
-        comparable = _is_comparable(validator.primary.archive, len(again))
+        offers = validator.primary.snapshots.offers
+        comparable = _is_comparable(validator.primary.archive, again, offers[-1].commits if offers else 0)
         run.crash(me)
         table = validator._disks[PRIMARY]._tables.get("commit", {})
         if comparable and len(again[-1].blocks) > 2:
@@ -403,11 +409,13 @@ class Committee:
                 raise Fault("replay", f"validator {me} takes a log that was changed")
 
 
-def _is_comparable(archive: Archive, commits: int) -> bool:
-    """Whether the disk has all that the last commits are worked out from: not where it came too late to be stored."""
-    if commits <= COMPARED:
+def _is_comparable(archive: Archive, log: list[Commit], first: int) -> bool:
+    """Whether the disk has all that the last commits are worked out from: not where it came too late to be stored, nor
+    where a snapshot after `first` commits is so new that they are in it.
+    """
+    if not log or log[-1].number - first < COMPARED:
         return False
-    floor = archive.floor(commits - COMPARED - 1)
+    floor = archive.floor(log[-1].number - COMPARED)
     certificates = list(archive.certificates(floor))
     held = {certificate.digest for certificate in certificates}
     return all(held.issuperset(each.header.parents) for each in certificates if each.round > floor)

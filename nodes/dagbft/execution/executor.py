@@ -39,7 +39,7 @@ class Carried:
     """A block with what it carries, and what became of it."""
 
     __slots__ = (
-        "batches", "block", "committed", "counted", "delta", "early", "final", "inline", "payload", "played",
+        "batches", "block", "committed", "counted", "delta", "early", "final", "inline", "payload", "place", "played",
         "position", "shard", "slot", "told", "unstable", "waiting",
     )  # fmt: skip
 
@@ -51,6 +51,7 @@ class Carried:
         self.inline = inline  # the last of these, where the block brings it itself
         self.batches: list[Ready] | None = None  # of the payload, once all are held
         self.position = -1  # that was foretold in the order of the shard; -1: none was
+        self.place = -1  # in the order of the shard, once committed
         self.early: list[Outcome | None] = []  # by row; None: not known early
         self.final: list[Outcome | None] = []  # by row; None: not yet
         self.committed = False

@@ -285,12 +285,13 @@ class Ledger:
             self._overlay.reset()
         self._committed.play(carried)
         carried.committed = True
+        carried.place = self._length[shard]
         rows = len(carried.final)
         if not carried.early:
             carried.early = [None] * rows
         if chain and chain[0] is carried:
             self._overlay.pop(carried)
-        if carried.position >= 0 and carried.position != self._length[shard]:
+        if carried.position >= 0 and carried.position != carried.place:
             carried.position = _MISPLACED
         self._compare(carried, range(rows))
         self._latest[shard] = carried.slot

@@ -110,8 +110,13 @@ class Overlay(Executor):
                 return
             self.play(carried)
             carried.played = True
+            held_up = self.locks.queues  # by a block before this one: the value is of none of these two
             for batch in carried.batches:
-                carried.delta.update([(key, values[key]) for key in batch.written if key in values])
+                carried.delta.update(
+                    (key, values[key])
+                    for key in batch.written
+                    if key in values and (key not in held_up or held_up[key][0].block is carried)
+                )
             self.news[carried] = None
 
     def advance(self) -> None:
@@ -235,7 +240,7 @@ class Overlay(Executor):
         if not queue:
             return False
         first = queue[0]
-        return (first.block.block.round, first.index) < (carried.block.round, index)
+        return (first.block.place, first.index) < (carried.place, index)
 
     def _prune(self, shard: int, keys: Iterable[int]) -> None:
         """Drop the values of keys that nobody has written here since, so that they are as they are below."""

@@ -142,16 +142,17 @@ def waits_of(locks: Locks[Carried]) -> tuple[Waits, ...]:
 
 
 def wait_again(waits: Iterable[Waits], n: int, locks: Locks[Carried]) -> dict[Slot, Carried]:
-    """Lock again what these had locked; the blocks that carry them."""
+    """Lock again what these had locked; the blocks that carry them, placed before all that comes after the snapshot."""
     found: dict[Slot, Carried] = {}
-    for wait in waits:
+    waits = list(waits)
+    for place, wait in enumerate(waits, -len(waits)):
         slot = wait.round, wait.author
         carried = found.get(slot)
         if carried is None:
             carried = found[slot] = done(slot, (wait.author + wait.round - 1) % n)
             carried.batches = [Ready([_DONE] * wait.rows, -1, False, frozenset(), True)]
             carried.final, carried.early = [VOID] * wait.rows, [None] * wait.rows
-            carried.told = bytearray([_TOLD]) * wait.rows
+            carried.told, carried.place = bytearray([_TOLD]) * wait.rows, place
         _wait(carried, wait, locks)
     return found
 
