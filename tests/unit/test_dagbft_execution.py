@@ -421,7 +421,7 @@ def test_a_block_that_does_nothing_hides_no_value_that_is_written_before_it_late
 
 
 def test_what_is_before_in_a_shard_is_told_by_its_order_and_not_by_rounds():
-    """F2 again, where a leader was ordered before a block of its shard, of a lower round, that it does not reference."""
+    """F2 again: a leader was ordered before a block of its shard, of a lower round, that it does not reference."""
     script = Script()
     k0, k1 = key_of(0, 0), key_of(1, 0)
     parts = gamma(9, (PUT, k0, 0, 5), (PUT, k1, 0, 1))
