@@ -34,7 +34,7 @@ from nodes.dagbft.worker.core import WorkerConfig
 EVERY = 16  # rounds
 KEEP = 20
 ASYNC = PrimaryConfig(
-    Rules(look_back=10, keep=KEEP), leader_timeout_s=0.3, grace_s=0.01, header_delay_s=0.03, retry_s=0.3,
+    Rules(look_back=10, keep=KEEP), leader_timeout_s=0.3, grace_s=0.01, header_delay_s=0.03, retry_s=0.3, window=40,
     snapshot_rounds=EVERY,
 )  # fmt: skip
 CONFIGS = {
@@ -323,6 +323,28 @@ def test_a_crash_while_a_snapshot_is_adopted(when):
     trade.go(6)
     trade.agree()
     assert max(trade.commits()) - min(trade.commits()) < 4
+
+
+def test_whoever_has_a_snapshot_and_no_blocks_above_its_floor_proposes_nothing():
+    trade = Trade().load()
+    away(trade, 2, wipe=False)
+    late = trade.run.validators[2]
+    late.crash_point = lambda process, effects: "after" if effects.again else ""
+    while late.alive:
+        trade.go(0.1)
+    trade.lost = 2
+    made = dict(late.history.made)
+    disk = trade.disk(2)
+    disk["certificate"].clear()  # nor any that it had before
+    disk["digest"].clear()
+    trade.run.restart(2)
+    trade.go(3)
+    assert late.primary.pace.round == late.primary.blocks.floor > 0
+    assert late.history.made == made
+    trade.lost = -1
+    trade.go(6)
+    trade.agree()
+    assert len(late.history.made) > len(made)
 
 
 def test_a_liar_that_serves_false_snapshots_costs_a_retry_and_is_counted():

@@ -138,6 +138,7 @@ class PrimaryCore:
 
     def _resume(self, begin: Beginning, now_s: float) -> None:
         """Take up the order where the log ends; the ledger executes all that came after the snapshot."""
+        self.proposer.settled = self.archive.begin().leader
         for slot in (slot for commit in self.archive.commits() for slot in commit.blocks if slot[1] == self.me):
             self.payload.ordered(self.payload_of(slot))
         if begin.taken or begin.past is not None:

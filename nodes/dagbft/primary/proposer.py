@@ -29,6 +29,7 @@ class Proposer:
 
     def __init__(self, core: PrimaryCore, signer: Signer, verifier: Verifier, coin: Coin | None) -> None:
         self.round = 0  # of the last own header
+        self.settled = 0  # own blocks up to this round may have been ordered by commits that nobody here knows of
         self.ballots: dict[int, Ballot] = {}  # own headers without a certificate, by round
         self._core = core
         self._signer = signer
@@ -142,6 +143,9 @@ class Proposer:
     def certified(self, certificate: Certificate) -> None:
         """An own block is in the DAG."""
         self.ballots.pop(certificate.round, None)
+        if certificate.round <= self.settled:
+            self._core.payload.ordered(certificate.header.payload)
+            return
         self._open[certificate.round] = certificate.header.payload
         self._core.payload.carried(certificate.header.payload)
 
