@@ -39,7 +39,7 @@ lint: dev
 
 # Tests over real time run alone, so that nothing else makes them late.
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/property tests/conformance
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/property tests/conformance tests/adversary
 	$(BIN)/python -m pytest tests/netns tests/platform
 	@if CC=gcc $(BUILD) --probe --sanitize address,undefined; then $(MAKE) sanitize; \
 	else echo "make: no run with sanitizers here: apt-get install gcc libc6-dev"; fi

@@ -33,6 +33,7 @@ ALL = (
     "dagbft_store",
     "dagbft_transport",
     "dagbft_execution",
+    "dagbft_restart",
     "lemonshark",
 )
 

@@ -62,7 +62,7 @@ def block(n: int) -> Certificate:
     committee = roster.committee
     digests = tuple(sorted(batch_digest(bytes([number])) for number in range(n)))
     plain = Header(
-        0, 2, 7, tuple((each, 0) for each in digests[:4]), digests, committee.shard(2, 7), digests[0], b"", 1,
+        0, 2, 7, tuple((each, 0) for each in digests[:4]), b"", digests, committee.shard(2, 7), digests[0], b"", 1,
         bytes(8), bytes(64),
     )  # fmt: skip
     header = Header(

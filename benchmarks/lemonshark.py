@@ -70,10 +70,14 @@ def twenty(runs: Path) -> None:
 
 
 class PrimaryMemory:
-    """Resident memory of validator v1's largest process over time: minutes and MB."""
+    """Resident memory of validator v1's largest process, and the store of its primary, over time: minutes and MB."""
+
+    def __init__(self, runs: Path) -> None:
+        self._runs = runs
 
     def __enter__(self) -> PrimaryMemory:
         self.seen: list[tuple[float, float]] = []
+        self.stored: list[tuple[float, float]] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -89,8 +93,11 @@ class PrimaryMemory:
                         sizes.append(memory_kb(int(comm.parent.name))[1])
                 except OSError:
                     continue
+            minutes = (time.monotonic() - began_s) / 60
             if sizes:
-                self.seen.append(((time.monotonic() - began_s) / 60, max(sizes) / 1e3))
+                self.seen.append((minutes, max(sizes) / 1e3))
+            for path in self._runs.glob("*/*/store/v1/**/primary.store/data.mdb"):
+                self.stored.append((minutes, path.stat().st_blocks * 512 / 1e6))
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
@@ -99,12 +106,14 @@ class PrimaryMemory:
 
 def memory(runs: Path) -> None:
     """The largest process of one validator over ten minutes; garbage collection begins after some 60 rounds."""
-    with PrimaryMemory() as watch:
+    with PrimaryMemory(runs) as watch:
         words = [*settings(validators=4, topology="lan"), "--set", "load.rate=400"]
         found, verdict = summary(runs, "--duration", f"{MINUTES} min", *words)
     shown = ", ".join(f"{minutes:.1f} min {mb:.1f}" for minutes, mb in watch.seen[::2])
     print(f"n=4, {found['transactions']} transactions in {MINUTES} minutes, own memory of v1's primary in MB: {shown}")
     print(f"  exit {verdict['exit_code']}, early_wrong {found['early_wrong']} of {found['early_ok']}", flush=True)
+    shown = ", ".join(f"{minutes:.1f} min {mb:.1f}" for minutes, mb in watch.stored[::2])
+    print(f"  on disk in v1's primary.store, MB: {shown}", flush=True)
 
 
 PARTS = {part.__name__: part for part in (latency, crashes, throughput, twenty, memory)}

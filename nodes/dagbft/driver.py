@@ -35,6 +35,11 @@ class Driver:
             self._due = True
             asyncio.get_running_loop().call_soon(self._turn, False)
 
+    def drive(self, core: Ticked) -> None:
+        """Drive this one from now on."""
+        self._core = core
+        self.changed()
+
     def close(self) -> None:
         """Drive no more."""
         self.failed.cancel()

@@ -25,6 +25,8 @@ RUN_BYTES = 8
 MOST_VALIDATORS = 1024
 MOST_HEADER_BYTES = 80_000
 MOST_PAYLOAD = 1024  # batches that a header may name
+MOST_INLINE_BYTES = 8192  # of transactions inside a header
+INLINE = 0xFFFF  # in place of a worker's number: the batch is inside the header
 MOST_DIGESTS = 1024  # that one request may ask for
 MOST_SHARE_BYTES = 256  # of a coin
 MOST_TRANSACTION_BYTES = 1 << 16
@@ -86,6 +88,7 @@ class Header:
         tuple[tuple[bytes, int], ...], ManyFixed(Row(batch=Octets(DIGEST_BYTES), worker=Unsigned(2)), MOST_PAYLOAD),
         "batches, and the worker that has each",
     ]  # fmt: skip
+    inline: Annotated[bytes, Text(MOST_INLINE_BYTES), "one more batch, the last; empty: none"]
     parents: Annotated[
         tuple[bytes, ...], ManyFixed(Octets(DIGEST_BYTES), MOST_VALIDATORS),
         "digests of certificates of the round before, rising",
@@ -101,6 +104,11 @@ class Header:
     def id(self) -> bytes:
         """Digest of every field but the signature. ValueError where a field cannot be encoded."""
         return digest_of("dagbft header", layout_of(Header).unsigned_bytes(self))
+
+    @cached_property
+    def names(self) -> tuple[tuple[bytes, int], ...]:
+        """All its batches, in the order in which they are executed; the one inside has INLINE for a worker."""
+        return (*self.payload, (batch_digest(self.inline), INLINE)) if self.inline else self.payload
 
 
 @_message(2, 200)
@@ -119,6 +127,10 @@ class Vote:
         return vote_digest(self.header_id, self.round, self.author)
 
 
+Votes = Annotated[
+    tuple[tuple[int, bytes], ...],
+    ManyFixed(Row(voter=Unsigned(2), signature=Octets(SIGNATURE_BYTES)), MOST_VALIDATORS),
+]  # fmt: skip
 OneHeader = Annotated[Header, Nested(Header, also=("round", "author"))]
 
 
@@ -128,10 +140,7 @@ class Certificate:
     """A header for which a quorum has voted: a block. `votes` are (voter, signature), voters rising."""
 
     header: OneHeader
-    votes: Annotated[
-        tuple[tuple[int, bytes], ...],
-        ManyFixed(Row(voter=Unsigned(2), signature=Octets(SIGNATURE_BYTES)), MOST_VALIDATORS),
-    ]
+    votes: Votes
 
     @cached_property
     def digest(self) -> bytes:
@@ -160,6 +169,7 @@ class CertRequest:
 
     digests: Digests
     nonce: Annotated[U64, "0 where digests are asked for"] = 0
+    ancestors: Annotated[U16, "so many blocks below each, of its author, are wanted too"] = 0
 
 
 @_message(5, MOST_REPLY_BYTES)
@@ -174,7 +184,7 @@ class CertReply:
 @_message(6, 20)
 @dataclass(frozen=True, slots=True)
 class StateRequest:
-    """Send me your state as of a commit index of `index` or later: my past has been collected everywhere."""
+    """Send me what was committed from `index` on; or, where you do not have that any more, offer me snapshots."""
 
     index: Annotated[U64, "of a commit"]
 
@@ -182,7 +192,7 @@ class StateRequest:
 @_message(7, MOST_PART_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class StateReply:
-    """Part `part` of `parts` of a state as of commit `index`; `digest` is that of all parts joined."""
+    """Part `part` of `parts` of certificates of what was committed up to `index`; `digest` is that of all joined."""
 
     index: U64
     digest: Digest
@@ -199,20 +209,57 @@ class TailRequest:
     round: U64
 
 
+@_message(9, 80_000)
+@dataclass(frozen=True, slots=True)
+class BareCertificate:
+    """A certificate without its header, which its author has sent before."""
+
+    header_id: Digest
+    round: U64
+    author: U16
+    votes: Votes
+
+    @property
+    def digest(self) -> bytes:
+        """That of the certificate."""
+        return vote_digest(self.header_id, self.round, self.author)
+
+
+@_message(12, 50)
+@dataclass(frozen=True, slots=True)
+class SnapshotOffer:
+    """I have a snapshot of ledger and consensus after this many commits; `digest` is that of all its parts joined."""
+
+    commits: U64
+    digest: Digest
+    parts: Annotated[int, Unsigned(2, least=1)]
+
+
+@_message(13, 20)
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """Send me a part of the snapshot after this many commits."""
+
+    commits: U64
+    part: U16
+
+
+@_message(14, MOST_PART_BYTES + 100)
+@dataclass(frozen=True, slots=True)
+class SnapshotPart:
+    """A part of the snapshot after this many commits."""
+
+    commits: U64
+    part: U16
+    body: Annotated[bytes, Text(MOST_PART_BYTES)]
+
+
 @_message(16, MOST_BATCH_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Transactions, worker to workers; `body` as `wire.join_transactions` makes it."""
 
     body: Body
-
-
-@_message(17, 100)
-@dataclass(frozen=True, slots=True)
-class BatchAck:
-    """I have stored this batch."""
-
-    digest: Digest
 
 
 @_message(18, 40_000)
@@ -234,7 +281,7 @@ class BatchReply:
 @_message(32, MOST_BATCH_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class OurBatch:
-    """A batch of this worker's own that a quorum of workers has stored, worker to own primary."""
+    """A batch that this worker has sealed, stored and sent to others, worker to own primary."""
 
     digest: Digest
     worker: U16
@@ -254,10 +301,14 @@ class OthersBatch:
 @_message(34, 45_000)
 @dataclass(frozen=True, slots=True)
 class Synchronize:
-    """Fetch these batches from the workers of these validators, primary to own worker."""
+    """Fetch these batches from the workers of these validators, primary to own worker.
+
+    No digests: tell me all own batches again, but for those that are older than what I know of.
+    """
 
     digests: Digests
     ask: Annotated[tuple[int, ...], ManyFixed(Unsigned(2), MOST_VALIDATORS)]
+    since: Annotated[U64, "own batches that came when rounds up to this one or a later one had been collected"] = 0
 
 
 @_message(35, 20)
@@ -266,6 +317,34 @@ class Cleanup:
     """Rounds up to and with this one are collected, primary to own worker."""
 
     round: U64
+
+
+@_message(36, 20)
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """A header of this round, in charge of this shard, is due: seal what waits for it, primary to own worker."""
+
+    round: U64
+    shard: U16
+    inline_bytes: Annotated[U32, "where no more waits, it goes inside the header"]
+
+
+@_message(37, MOST_INLINE_BYTES + 100)
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What waited for the header of a round is sealed, worker to own primary."""
+
+    round: U64
+    worker: U16
+    inline: Annotated[bytes, Text(MOST_INLINE_BYTES), "a batch that is not stored here: the header carries it itself"]
+
+
+@_message(38, 40_000)
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """These own batches are in a block, so a quorum holds them, primary to own worker."""
+
+    digests: Digests
 
 
 class Cause(IntEnum):
@@ -315,6 +394,7 @@ class FinalReply:
 
 Message = (
     Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply | TailRequest
-    | Batch | BatchAck | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup
-    | SubmitTx | Subscribe | SpecReply | FinalReply
+    | BareCertificate | SnapshotOffer | SnapshotRequest | SnapshotPart
+    | Batch | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup
+    | Seal | Sealed | Certified | SubmitTx | Subscribe | SpecReply | FinalReply
 )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.binned import Binned, Quantiles
@@ -30,6 +30,7 @@ TONES: dict[str, Tone] = {
 }  # fmt: skip
 LEGEND = "o made + certified e early # committed E both L leader - none"
 COMMIT, ANSWER = "committed", "early or committed"
+WAITING = {"parked_headers": "headers", "parked_blocks": "blocks", "unplayed_events": "events"}
 
 
 @dataclass(slots=True)
@@ -55,6 +56,7 @@ class _Validator:
     early: int = 0  # of these, answered before their commit
     early_ok: int = 0
     early_wrong: int = 0
+    waiting: dict[str, int] = field(default_factory=dict)
 
 
 class DagBftPanel(Panel):
@@ -73,6 +75,7 @@ class DagBftPanel(Panel):
         self._speeds: deque[tuple[float, int]] = deque(maxlen=SPEEDS)  # when each round was first reached
         self._blocks = Binned(1.0, "median", lines=2)
         self._commit, self._answer = Quantiles(), Quantiles()
+        self._certificate = Quantiles()
         self._clients = Binned(1.0, "median", lines=4, points=POINTS)
         self._throughput = Binned(1.0, "rate", lines=1, points=POINTS)
         self._counted: dict[int, None] = {}
@@ -103,6 +106,11 @@ class DagBftPanel(Panel):
         if name in ("early_ok", "early_wrong"):
             if (number := self._numbers.get(node)) is not None:
                 setattr(self._validators[number], name, int(value))
+        elif name == "certificate_s":
+            self._certificate.add(value)
+        elif name in WAITING:
+            if (number := self._numbers.get(node)) is not None:
+                self._validators[number].waiting[name] = int(value)
         elif name.endswith("_latency_s"):
             self._clients.add(name.removesuffix("_latency_s"), t_s, value)
 
@@ -216,10 +224,16 @@ class DagBftPanel(Panel):
         rows = [["round", f"{self._round:,}, {self._speed(t_s)}"], ["commits", kinds or "none yet"]]
         if self._counted:
             rows.append(["transactions committed", f"{self._transactions:,}"])
+        if self._certificate.count:
+            rows.append(["block to certificate", _spread_ms(self._certificate)])
         if self._commit.count:
             rows.append(["block to commit", _spread_ms(self._commit)])
             rows.append(["block to answer", _spread_ms(self._answer)])
             rows.append(["early before commit", f"{early / own:.1%} of {own:,} blocks"])
+        waiting = {name: [told.waiting[name] for told in self._validators if name in told.waiting] for name in WAITING}
+        if any(waiting.values()):
+            most = ", ".join(f"{max(counts):,} {WAITING[name]}" for name, counts in waiting.items() if counts)
+            rows.append(["wait at one validator, at most", most])
         checked = ok + wrong
         rows.append(["early results wrong", f"{wrong:,} of {checked:,} compared" if checked else "none compared yet"])
         if self._breaches:

@@ -75,3 +75,12 @@ def split_transactions(body: bytes) -> list[bytes]:
             raise ValueError(f"transaction of {length} bytes; wanted 1 to {MOST_TRANSACTION_BYTES}, all of them there")
         transactions.append(body[begin:at])
     return transactions
+
+
+def is_batch(body: bytes) -> bool:
+    """Whether `join_transactions` could have made this body; the empty one too."""
+    try:
+        split_transactions(body)
+    except ValueError:
+        return False
+    return True

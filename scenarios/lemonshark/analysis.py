@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from emulator.show.drawing import Drawing
 
 CHECKS = ("early_ok", "early_wrong", "early_unmatched", "places_wrong")
+PHASES = {
+    "certificate_s": "certificate_ms",  # of own blocks, since their headers were made
+    "block_early_s": "block_early_ms",
+    "block_commit_s": "block_commit_ms",
+}
+WAITING = ("parked_headers", "parked_blocks", "waiting_batches", "unplayed_events", "unsent_bytes")
 CLIENT = "client"  # name of the program
 SAMPLES = {
     "commit_latency_s": "tx_commit_ms",
@@ -63,7 +69,7 @@ def summarise(run: Run) -> dict[str, Any]:
     cpu_s = seen.total("cpu_s")
     if cpu_s is not None:
         summary["cpu_cores"] = round(cpu_s / float(run.events["t_s"].max() or 1.0), 3)  # type: ignore[arg-type]
-    return summary | _cost(seen) | _clients(run, seen)
+    return summary | _cost(seen) | _spreads(run, PHASES) | _waiting(run) | _clients(run, seen)
 
 
 def _ms(seconds: float) -> float:
@@ -112,26 +118,44 @@ def _cost(seen: Observed) -> dict[str, Any]:
     return cost
 
 
-def _clients(run: Run, seen: Observed) -> dict[str, Any]:
-    """What clients saw, from sending to the answer: latencies, and what they counted."""
+def _spreads(run: Run, names: dict[str, str]) -> dict[str, Any]:
+    """Mean and quantiles of samples, in milliseconds; `names` are figures by sample."""
     import polars
 
     figures: dict[str, Any] = {}
-    for name, figure in SAMPLES.items():
+    for name, figure in names.items():
         values = run.samples.filter(polars.col("name") == name)["value"]
         if not values.is_empty():
             figures[figure] = {"mean": _ms(float(values.mean() or 0.0))} | {  # type: ignore[arg-type]
                 f"p{share}": _ms(float(values.quantile(share / 100, "linear") or 0.0)) for share in (50, 95, 99)
             }
+    return figures
+
+
+def _waiting(run: Run) -> dict[str, Any]:
+    """What waited in a validator: the mean over time and validators, and the most."""
+    import polars
+
+    figures: dict[str, Any] = {}
+    for name in WAITING:
+        values = run.samples.filter(polars.col("name") == name)["value"]
+        if not values.is_empty():
+            mean, most = float(values.mean() or 0.0), float(values.max() or 0.0)  # type: ignore[arg-type]
+            figures[name] = {"mean": round(mean, 2), "max": round(most)}
+    return {"waiting": figures} if figures else {}
+
+
+def _clients(run: Run, seen: Observed) -> dict[str, Any]:
+    """What clients saw, from sending to the answer: latencies, and what they counted."""
     counts: Counter[str] = Counter()
     for _, program, tally in seen.tallies:
         if program == CLIENT:
             counts.update(tally["counts"])
-    return figures | ({"clients": dict(sorted(counts.items()))} if counts else {})
+    return _spreads(run, SAMPLES) | ({"clients": dict(sorted(counts.items()))} if counts else {})
 
 
 def figures(run: Run) -> list[Drawing]:
-    """Early against commit latency, a window of the DAG, throughput over time."""
+    """Early against commit latency, a window of the DAG, phases of blocks and throughput over time."""
     from scenarios.lemonshark import drawings
 
     seen = observe(run)
@@ -142,6 +166,8 @@ def figures(run: Run) -> list[Drawing]:
         asked = run.parameters.get("dag", {})
         first, rounds = drawings.window_of(seen, asked.get("first", 0), asked.get("rounds", 12))
         made.append(drawings.window(seen, first, rounds, seen.correct[0]))
+    if (phases := drawings.phases(run.samples)) is not None:
+        made.append(phases)
     if seen.log():
         made.append(drawings.throughput(seen))
     return made

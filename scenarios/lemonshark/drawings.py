@@ -133,6 +133,30 @@ def throughput(seen: Observed) -> drawing.Drawing:
     return drawing.Drawing("throughput", "Throughput over time", caption, figure)
 
 
+PHASES = (("certificate_s", "certificate", FALLBACK), ("block_early_s", "early", EARLY),
+          ("block_commit_s", "commit", COMMIT))  # fmt: skip
+
+
+def phases(samples: polars.DataFrame) -> drawing.Drawing | None:
+    """How long own blocks took to their certificate, early finality and commit, over time; None: nobody told."""
+    import polars
+
+    told = samples.filter(polars.col("name").is_in([name for name, _, _ in PHASES]))
+    if told.is_empty():
+        return None
+    figure, axes = drawing.new()
+    width_s = max(1.0, float(told["t_s"].max() or 0.0) / BINS)  # type: ignore[arg-type]
+    medians = told.group_by("name", (polars.col("t_s") // width_s).alias("bin")).agg(polars.col("value").median())
+    for name, label, colour in PHASES:
+        line = medians.filter(polars.col("name") == name).sort("bin")
+        times_s = [(place + 0.5) * width_s for place in line["bin"]]
+        axes.plot(times_s, [1e3 * value_s for value_s in line["value"]], linewidth=1.6, color=colour, label=label)
+    drawing.over_time(axes).set(ylabel="time since the header was made, ms", ylim=(0, None), xlim=(0, None))
+    axes.legend()
+    caption = f"Medians over all validators' own blocks, in steps of {width_s:g} s."
+    return drawing.Drawing("phases", "Phases of blocks over time", caption, figure)
+
+
 def swept(table: polars.DataFrame, key: str, label: str) -> drawing.Drawing:
     """Early and commit latency against a swept key, a line for each value of the other keys."""
     import polars

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emulator.record.load import Run
 
-PRIMARY = "nodes.dagbft.primary.process:Primary"
+PRIMARIES = ("nodes.dagbft.primary.process:Primary", "nodes.dagbft.colocated:Colocated")
 Slot = tuple[int, int]  # round, author
 Seen = dict[Slot, dict[int, float]]  # by block and validator: when
 
@@ -83,7 +83,7 @@ class Observed:
 def committee_of(document: Mapping[str, Any]) -> tuple[list[str], list[int], list[int]]:
     """Names of the validators in their order, and the numbers of the correct ones and of those that never crash, from
     the resolved scenario."""
-    programs = [program for program in document.get("program", []) if program.get("run") == PRIMARY]
+    programs = [program for program in document.get("program", []) if program.get("run") in PRIMARIES]
     if not programs:
         return [], [], []
     names = list(programs[0]["config"]["validators"])
@@ -127,7 +127,8 @@ def observe(run: Run) -> Observed:
         elif kind == "commit":
             _note_commit(seen, node, t_s, json.loads(data))
         elif kind == "tally":
-            seen.tallies.append((node, program, json.loads(data)))
+            fields = json.loads(data)
+            seen.tallies.append((node, fields.get("part", program), fields))
     return seen
 
 

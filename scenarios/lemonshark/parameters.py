@@ -40,9 +40,12 @@ class Consensus(Table):
     header_delay_s: Duration = 0.1
     """The longest wait for batches before a header is made."""
     batch_delay_s: Duration = 0.1
-    """The longest wait of a transaction in its worker before its batch is sealed."""
+    """The longest wait of a transaction in its worker before its batch is sealed, where its primary does not ask for
+    what waits: one that makes headers does before each."""
     batch_size_bytes: Size = 500e3
-    """Size at which a batch is sealed."""
+    """Size at which a batch is sealed before its header is due."""
+    inline_size_bytes: Size = 2e3
+    """What waits for a header, up to this size, goes inside it: no batch is made of it. 8192 bytes at most."""
 
 
 class Load(Table):
@@ -140,6 +143,9 @@ class Parameters(Table):
     matrix of round trips between sites."""
     workers: Annotated[int, Field(ge=1, le=8)] = 1
     """Workers of each validator, among which its client deals its transactions."""
+    colocated: bool = False
+    """Whether a validator's primary, workers and client share one process, without sockets between them. Byzantine
+    validators keep their processes."""
     durability: Literal["process", "disk"] = "process"
     """What votes, headers and batches survive before they are sent: the death of the process, or a power failure."""
     consensus: Consensus = _default(Consensus)

@@ -31,43 +31,59 @@ def programs(
         "leader_timeout": show(consensus.leader_timeout_s, "duration"),
         "grace": show(consensus.grace_s, "duration"),
         "header_delay": show(consensus.header_delay_s, "duration"),
+        "inline_size": show(consensus.inline_size_bytes, "size"),
     }
     worker = {
         **kept,
         "batch_delay": show(consensus.batch_delay_s, "duration"),
         "batch_size": show(consensus.batch_size_bytes, "size"),
     }
+    client = _client(parameters, validators, options) if load.rate or load.chains else {}
     honest = [name for name in validators if name not in liars]
-    tables = [_program("primary", "nodes.dagbft.primary.process:Primary", honest, primary)]
+    apart = validators
+    tables = []
+    if parameters.colocated:
+        together: dict[str, Any] = {"validators": validators}
+        for name, table in (("primary", primary), ("worker", worker), ("client", client)):
+            together[name] = {key: value for key, value in table.items() if key != "validators"}
+        tables.append(_program("validator", "nodes.dagbft.colocated:Colocated", honest, together))
+        honest, apart = [], liars
+    if honest:
+        tables.append(_program("primary", "nodes.dagbft.primary.process:Primary", honest, primary))
     if liars:
         lie = primary | {"behaviour": parameters.faults.behaviour}
         tables.append(_program("byzantine", "nodes.dagbft.byzantine.process:ByzantinePrimary", liars, lie))
     withheld = liars if parameters.faults.behaviour == "withhold-batches" else []
     for index in range(parameters.workers):
         suffix = "" if parameters.workers == 1 else f"-{index}"
-        config, nodes = worker | {"index": index}, [name for name in validators if name not in withheld]
-        tables.append(_program(f"worker{suffix}", "nodes.dagbft.worker.process:Worker", nodes, config))
+        config, nodes = worker | {"index": index}, [name for name in apart if name not in withheld]
+        if nodes:
+            tables.append(_program(f"worker{suffix}", "nodes.dagbft.worker.process:Worker", nodes, config))
         if withheld:
             liar = "nodes.dagbft.byzantine.process:WithholdingWorker"
             tables.append(_program(f"withholding{suffix}", liar, withheld, config))
-    if load.rate or load.chains:
-        client = {
-            "validators": validators,
-            "workers": parameters.workers,
-            "rate": load.rate / len(validators),
-            "size": show(load.size_bytes, "size"),
-            "start": show(load.start_s, "duration"),
-            "stop": show(options.duration_s - load.drain_s, "duration"),
-            "conflict": show(load.conflict, "share"),
-            "cross_shard": show(load.cross_shard, "share"),
-            "gamma": show(load.gamma, "share"),
-            "chains": load.chains,
-            "chain_length": load.chain_length,
-            "ahead": load.ahead,
-            "confirm": load.confirm,
-        }
-        tables.append(_program("client", "nodes.dagbft.client.process:Client", validators, client))
+    if client and apart:
+        tables.append(_program("client", "nodes.dagbft.client.process:Client", apart, client))
     return tables
+
+
+def _client(parameters: Parameters, validators: list[str], options: RecipeOptions) -> dict[str, Any]:
+    load = parameters.load
+    return {
+        "validators": validators,
+        "workers": parameters.workers,
+        "rate": load.rate / len(validators),
+        "size": show(load.size_bytes, "size"),
+        "start": show(load.start_s, "duration"),
+        "stop": show(options.duration_s - load.drain_s, "duration"),
+        "conflict": show(load.conflict, "share"),
+        "cross_shard": show(load.cross_shard, "share"),
+        "gamma": show(load.gamma, "share"),
+        "chains": load.chains,
+        "chain_length": load.chain_length,
+        "ahead": load.ahead,
+        "confirm": load.confirm,
+    }
 
 
 def _program(name: str, run: str, nodes: list[str], config: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from emulator.tables import ParameterError, RecipeOptions
 from emulator.units import show
 from nodes.dagbft.consensus.committee import Hashed
 from nodes.dagbft.consensus.core import Rules
+from nodes.dagbft.messages import MOST_INLINE_BYTES
 from nodes.dagbft.primary.config import PrimaryConfig
 from scenarios.lemonshark.floor import delays_of
 from scenarios.lemonshark.forecast import forecast
@@ -69,6 +70,10 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
         raise ParameterError("load.start", show(load.start_s, "duration"), wanted)
     if load.cross_shard + load.gamma > 1:
         raise ParameterError("load.gamma", show(load.gamma, "share"), "at most 100 % together with `load.cross_shard`")
+    if consensus.inline_size_bytes > MOST_INLINE_BYTES:
+        raise ParameterError(
+            "consensus.inline_size", show(consensus.inline_size_bytes, "size"), f"{MOST_INLINE_BYTES} B at most"
+        )
     if consensus.gc_depth < consensus.look_back + 8:
         raise ParameterError("consensus.gc_depth", str(consensus.gc_depth), f"{consensus.look_back + 8} at least")
     if parameters.network.rate_bps <= 0:

@@ -117,4 +117,4 @@ def test_tls_is_shown_in_clear_without_an_option(tmp_path: Path) -> None:
         ["tshark", "-r", str(run / "capture.pcapng"), "-q", "-z", "follow,tls,raw,0"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert b"SkyC".hex() in "".join(followed.stdout.split()), followed.stdout + followed.stderr
+    assert b"SkyD".hex() in "".join(followed.stdout.split()), followed.stdout + followed.stderr

@@ -170,3 +170,24 @@ def test_a_killed_validator_comes_back_from_its_store(tmp_path: Path) -> None:
     clients = of_kind(events, "client", "client")
     for node in ("a0", "a2", "a3"):
         assert clients[node]["final"] == clients[node]["sent"] > 100
+
+
+def test_a_validator_that_was_away_for_longer_than_others_keep_takes_a_snapshot(tmp_path: Path) -> None:
+    """Its later commits are those of the others, it repeats no header, and its clients are answered again."""
+    crash = '\n[[action]]\nat = "2.5 s"\nfor = "7 s"\ndo = "crash"\nnodes = ["a1"]\n'
+    more = "look_back = 6\ngc_depth = 14\nsnapshot_rounds = 5"
+    _, events = play(tmp_path, SCENARIO.format(duration=16, more=more) + LOAD.format(until=13.0) + crash)
+    (adopted,) = [event["data"]["commits"] for event in events if event["kind"] == "adopted"]
+    logs = commits(events)
+    assert_agree(logs, 10)
+    assert min(index for index in logs["a1"] if index >= adopted) == adopted
+    assert not set(range(max(index for index in logs["a1"] if index < adopted) + 1, adopted)) & set(logs["a1"])
+    assert max(logs["a1"]) >= max(logs["a0"]) - 3
+    made = [event["data"]["round"] for event in events if event["kind"] == "header" and event["node"] == "a1"]
+    assert len(made) == len(set(made))
+    for tally in of_kind(events, "tally", "primary").values():
+        assert tally["early_wrong"] == tally["places_wrong"] == 0
+    clients = of_kind(events, "client", "client")
+    for node in ("a0", "a2", "a3"):
+        assert clients[node]["final"] == clients[node]["sent"] > 100
+    assert clients["a1"]["final"] > 50

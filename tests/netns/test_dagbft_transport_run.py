@@ -137,5 +137,5 @@ def test_wireshark_can_decrypt_what_was_captured(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     clear = "".join(done.stdout.split())
-    assert b"SkyC".hex() in clear, done.stdout + done.stderr
+    assert b"SkyD".hex() in clear, done.stdout + done.stderr
     assert "02" + f"{1:016x}" + "23" + f"{0:016x}" in clear  # data, number 1: Cleanup(0)

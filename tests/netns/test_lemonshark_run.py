@@ -76,3 +76,19 @@ def test_a_validator_that_equivocates_is_borne(tmp_path: Path) -> None:
     summary = verdict["summary"]
     assert (summary["early_wrong"], summary["places_wrong"], summary["logs_agree"]) == (0, 0, True)
     assert summary["commits"] > 0
+
+
+def test_colocated_validators_do_the_same(tmp_path: Path) -> None:
+    """One process a validator: events, samples, tallies and early results are there as with three."""
+    mixed = ("load.cross_shard=20 %", "load.gamma=10 %", "load.chains=1")
+    summary = run(tmp_path, "8 s", *NEAR, *mixed, "load.rate=100", "colocated=true")["summary"]
+    assert summary["clients"]["committed"] > 0.9 * summary["clients"]["sent"] > 90
+    assert summary["early_ok"] > 0
+    assert (summary["early_wrong"], summary["places_wrong"], summary["logs_agree"]) == (0, 0, True)
+    assert summary["certificate_ms"]["mean"] < summary["early_ms"] < summary["commit_ms"]
+    assert summary["bytes_per_tx"] > 0
+    assert set(summary["waiting"]) >= {"parked_headers", "unsent_bytes"}
+    faults = ("faults.crash=1", "faults.at=2 s", "faults.restart_after=2 s")
+    summary = run(tmp_path, "10 s", *NEAR, *faults, "colocated=true")["summary"]
+    assert summary["logs_agree"]
+    assert summary["commit_ms_at"]["last"] > 0, "the one that came back commits again"

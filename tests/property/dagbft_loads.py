@@ -43,6 +43,14 @@ class Loads:
             slot: join_transactions([encode(each) for each in found]) for slot, found in self.transactions.items()
         }
         self.payloads = {slot: [batch_digest(body)] if body else [] for slot, body in self.bodies.items()}
+        self.batches = {batch_digest(body): body for body in self.bodies.values()}
+
+    def repeat(self, share: float) -> None:
+        """Have some blocks carry the batch of another one, too."""
+        digests = list(self.batches)
+        for payload in self.payloads.values():
+            if self.random.random() < share and (digest := self.random.choice(digests)) not in payload:
+                payload.append(digest)
 
     def _id(self) -> bytes:
         self._count += 1
@@ -118,11 +126,12 @@ class Validator:
     loads: Loads
 
     @classmethod
-    def of(cls, committee: Committee, rules: Rules, loads: Loads, me: int = 0) -> Validator:
+    def of(cls, committee: Committee, rules: Rules, loads: Loads, me: int = 0, snapshot_rounds: int = 0) -> Validator:
         consensus = Consensus(committee, rules)
         reads = consensus.early if hasattr(consensus.early, "may_read") else None
         look_back = rules.look_back if rules.order == "causal" else 2
-        return cls(consensus, Ledger(committee, me, look_back, reads, consensus.dag), loads)
+        ledger = Ledger(committee, me, look_back, reads, consensus.dag, snapshot_rounds=snapshot_rounds)
+        return cls(consensus, ledger, loads)
 
     def take(self, block: Block, *, batch_later: bool = False) -> list:
         """The block with its batches, or without them."""
@@ -135,5 +144,5 @@ class Validator:
     def batch(self, block: Block) -> list:
         replies = []
         for digest in self.loads.payloads[block.slot]:
-            replies += self.ledger.on_batch(digest, self.loads.bodies[block.slot])
+            replies += self.ledger.on_batch(digest, self.loads.batches[digest])
         return replies

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from nodes.dagbft.messages import (
     CLASSES,
+    BareCertificate,
     Batch,
-    BatchAck,
     BatchReply,
     BatchRequest,
     Certificate,
+    Certified,
     CertReply,
     CertRequest,
     Cleanup,
@@ -24,6 +25,11 @@ from nodes.dagbft.messages import (
     Message,
     OthersBatch,
     OurBatch,
+    Seal,
+    Sealed,
+    SnapshotOffer,
+    SnapshotPart,
+    SnapshotRequest,
     SpecReply,
     StateReply,
     StateRequest,
@@ -46,7 +52,7 @@ def many(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]
 
 
 headers = st.builds(
-    Header, u32, u16, u64, many(st.tuples(digests, u16)), many(digests), u16, digests, text,
+    Header, u32, u16, u64, many(st.tuples(digests, u16)), text, many(digests), u16, digests, text,
     st.integers(0, 2), st.binary(min_size=8, max_size=8), signatures,
 )  # fmt: skip
 certificates = st.builds(Certificate, headers, many(st.tuples(u16, signatures)))
@@ -60,14 +66,20 @@ STRATEGIES: dict[type[Any], st.SearchStrategy[Any]] = {
     StateRequest: st.builds(StateRequest, u64),
     TailRequest: st.builds(TailRequest, u64),
     StateReply: st.builds(StateReply, u64, digests, u16, u16, text),
+    BareCertificate: st.builds(BareCertificate, digests, u64, u16, many(st.tuples(u16, signatures))),
+    SnapshotOffer: st.builds(SnapshotOffer, u64, digests, st.integers(1, (1 << 16) - 1)),
+    SnapshotRequest: st.builds(SnapshotRequest, u64, u16),
+    SnapshotPart: st.builds(SnapshotPart, u64, u16, text),
     Batch: st.builds(Batch, text),
-    BatchAck: st.builds(BatchAck, digests),
     BatchRequest: st.builds(BatchRequest, many(digests)),
     BatchReply: st.builds(BatchReply, many(text)),
     OurBatch: st.builds(OurBatch, digests, u16, text),
     OthersBatch: st.builds(OthersBatch, digests, u16, text),
-    Synchronize: st.builds(Synchronize, many(digests), many(u16)),
+    Synchronize: st.builds(Synchronize, many(digests), many(u16), u64),
     Cleanup: st.builds(Cleanup, u64),
+    Seal: st.builds(Seal, u64, u16, st.integers(0, 2**32 - 1)),
+    Sealed: st.builds(Sealed, u64, u16, text),
+    Certified: st.builds(Certified, many(digests)),
     SubmitTx: st.builds(SubmitTx, text),
     Subscribe: st.builds(Subscribe, u64),
     SpecReply: st.builds(SpecReply, u64, u16, results),

@@ -18,7 +18,7 @@ from nodes.amnesiac import dissectors as amnesiac
 from nodes.dagbft import dissectors as dagbft
 from nodes.dagbft import wire as dagbft_wire
 from nodes.dagbft.execution import transactions
-from nodes.dagbft.messages import Batch, BatchReply, OthersBatch, OurBatch, SubmitTx
+from nodes.dagbft.messages import Batch, BatchReply, Header, OthersBatch, OurBatch, Sealed, SubmitTx
 from nodes.dagbft.transport.frames import Hello, ack_frame, data_head
 from nodes.explorer import dissectors as explorer
 from nodes.explorer import wire as explorer_wire
@@ -113,7 +113,7 @@ def test_messages_decode(drawn: list[tuple[Message, Values, bytes]]) -> None:
 def test_every_message_of_dagbft_decodes(drawn: list[tuple[Message, Values, bytes]]) -> None:
     """In one stream, cut into segments anywhere: a packet ends with the frame that it completes."""
     inner = {message.name for message in INSIDE.messages}
-    hello = encoded(HELLO, values := {"kind": 1, "magic": b"SkyC", "service": b"s", "label": b"", "sender": 1,
+    hello = encoded(HELLO, values := {"kind": 1, "magic": b"SkyD", "service": b"s", "label": b"", "sender": 1,
                                       "incarnation": 1, "heard_incarnation": 0, "heard": 0})  # fmt: skip
     expected = [shown("dagbft", HELLO, values)]
     frames = [hello]
@@ -175,6 +175,7 @@ def refused_message(data: bytes) -> bool:
     try:
         message = dagbft_wire.decode(data)
         bodies = [message.body] if isinstance(message, Batch | OurBatch | OthersBatch) else []
+        bodies += [message.inline] if isinstance(message, Header | Sealed) else []
         bodies += message.bodies if isinstance(message, BatchReply) else []
         inside = [each for body in bodies for each in dagbft_wire.split_transactions(body)]
         inside += [message.transaction] if isinstance(message, SubmitTx) and message.transaction else []
@@ -245,7 +246,7 @@ def test_messages_of_dagbft_that_the_codec_refuses_are_flagged(
 ) -> None:
     sent = [damaged(data, choice) for (_, _, data), choice in zip(drawn, choices, strict=True)]
     sent = [data for data in sent if data] + [bytes([code]) + data for code, data in rubbish]
-    hello = encoded(HELLO, {"kind": 1, "magic": b"SkyC", "service": b"s", "label": b"", "sender": 1,
+    hello = encoded(HELLO, {"kind": 1, "magic": b"SkyD", "service": b"s", "label": b"", "sender": 1,
                             "incarnation": 1, "heard_incarnation": 0, "heard": 0})  # fmt: skip
 
     def fill(packets: Packets) -> None:
@@ -288,7 +289,7 @@ def test_any_bytes_are_dissected_without_an_error(sent: list[tuple[Dissector, by
     def fill(packets: Packets) -> None:
         for number, (dissector, data, marked) in enumerate(sent):
             data = (dissector.heuristics()[0][1] if marked and dissector is not DAGBFT else b"") + data
-            data = b"\0\0\0\x40\1SkyC" + data if marked and dissector is DAGBFT else data
+            data = b"\0\0\0\x40\1SkyD" + data if marked and dissector is DAGBFT else data
             port = dissector.ports[0] if dissector.ports else 9999
             if dissector.transport == "udp":
                 packets.udp(port, data)

@@ -24,7 +24,7 @@ from nodes.traffic.dissectors import dissectors as traffic
 from nodes.traffic.wire import Probe, Request
 
 DIGEST, SIGNATURE = bytes(32), bytes(64)
-HEADER = Header(1, 3, 12, ((DIGEST, 0),), (DIGEST, DIGEST), 4, DIGEST, b"", 1, bytes(8), SIGNATURE)
+HEADER = Header(1, 3, 12, ((DIGEST, 0),), b"", (DIGEST, DIGEST), 4, DIGEST, b"", 1, bytes(8), SIGNATURE)
 CERTIFICATE = Certificate(HEADER, ((0, SIGNATURE), (1, SIGNATURE), (2, SIGNATURE)))
 HELLO = hello_frame(Hello(MAGIC, b"primary", b"", 3, 5, 0, 0))
 ONE = {"number": Unsigned(4), "magic": Octets(4, equals=b"Test")}

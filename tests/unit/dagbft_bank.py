@@ -13,7 +13,7 @@ from nodes.dagbft.client.core import ClientConfig, ClientCore
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import Transaction, encode, home_shard
-from nodes.dagbft.messages import FinalReply, Header, OurBatch, SpecReply
+from nodes.dagbft.messages import FinalReply, Header, OurBatch, Sealed, SpecReply
 from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.payload import ANY
 from nodes.dagbft.simulate.validator import PRIMARY, Validator
@@ -61,6 +61,10 @@ class Bank:
         record, me = validator._record, validator.me
 
         def told(what) -> None:
+            if isinstance(what, Sealed):
+                validator.primary.on_sealed(what.worker, what.round, what.inline, self.row.run.clock.now_s)
+                validator.carry_out(PRIMARY)
+                return
             validator.bodies[what.digest] = what.body
             ledger, primary = self.ledger(me), validator.primary
             self._reply(me, ledger.on_batch(what.digest, what.body))
@@ -78,12 +82,14 @@ class Bank:
     def _play(self, validator: Validator, effects: Effects) -> None:
         me, ledger, core = validator.me, self.ledger(validator.me), validator.primary
         for block in effects.blocks:
-            ledger.on_block(block, [digest for digest, _ in core.payload_of(block.slot)])
+            carrier = core.header_at(block.slot)
+            ledger.on_block(block, [digest for digest, _ in carrier.names], carrier.inline)
         if effects.found:
             self._reply(me, ledger.on_events(effects.found))
             self.digests[me][ledger.commits] = ledger.digest
         for header in effects.made:
-            self._reply(me, ledger.on_header(self._block(core, header), [digest for digest, _ in header.payload]))
+            digests = [digest for digest, _ in header.names]
+            self._reply(me, ledger.on_header(self._block(core, header), digests, header.inline))
         ledger.forget(effects.forget)
 
     def _block(self, core, header: Header) -> Block:

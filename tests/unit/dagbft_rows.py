@@ -80,8 +80,9 @@ class Row:
 
             def again() -> PrimaryCore:
                 return PrimaryCore(
-                    core.me, core.roster, core._signer, core._verifier, core.config, deepcopy(coin), MemoryDisk(), 0.0
-                )
+                    core.me, core.roster, core._signer, core._verifier, core.config, deepcopy(coin), MemoryDisk(), 0.0,
+                    keys_of=core.keys_of,
+                )  # fmt: skip
 
             return turn(behaviour, core, again, delay_s=self.delay_s, swap_s=2.0)
 
@@ -145,7 +146,7 @@ def breaches(row: Row, wiped: tuple[int, ...] = ()) -> list[str]:
         if len(ids) > 1 and voter not in row.liars
     ]  # fmt: skip
     found += [f"two headers for {slot}" for slot, ids in wire.headers.items() if len(ids) > 1 and slot[1] in row.honest]
-    logs = {number: list(row.primary(number).archive.commits()) for number in honest}  # as kept: of all lives
+    logs = {number: list(run.validators[number].archive.commits()) for number in honest}  # as kept: of all lives
     commits = max(logs.values(), key=len)
     found += [f"I2: {number} forked" for number, log in logs.items() if log != commits[: len(log)]]
     told = {number: run.validators[number].history.commits() for number in honest}
@@ -163,7 +164,7 @@ def breaches(row: Row, wiped: tuple[int, ...] = ()) -> list[str]:
                 parents[round, author] = block.parents
                 if round > dag.floor + 1 and round > 1 and block.parents & ~dag.layers[round - 1].held:
                     found.append(f"I3: {number} lacks parents of {block.slot}")
-        for certificate in primary.archive.certificates():
+        for certificate in run.validators[number].archive.certificates():
             slot = (certificate.round, certificate.author)
             wire.certificates[slot].add(certificate.digest)
             if len(wire.certificates[slot]) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,10 @@ from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.driver import Driver
 from nodes.dagbft.execution.ledger import Ledger
-from nodes.dagbft.primary.breach import FILE, BreachWatch
+from nodes.dagbft.messages import Certificate, Header
+from nodes.dagbft.primary.blocks import Breach
+from nodes.dagbft.primary.breach import EVIDENCE, FILE, BreachWatch, write_evidence
+from nodes.dagbft.wire import decode
 
 
 def look(places: int, results: int, store: Path, told: list[str]) -> Ledger:
@@ -62,6 +66,17 @@ def test_a_store_that_cannot_be_written_is_a_breach_too(tmp_path: Path) -> None:
     told: list[str] = []
     assert not look(1, 0, tmp_path / "gone", told).answers_early
     assert "could not be written" in told[0]
+
+
+def test_what_shows_more_than_f_to_be_faulty_is_written_before_the_end(tmp_path: Path) -> None:
+    told: list[str] = []
+    context: Any = SimpleNamespace(store=tmp_path, emit=lambda kind, text: told.append(f"{kind}: {text}"))
+    header = Header(0, 1, 1, (), b"", (), 1, bytes(32), b"", 1, bytes(8), bytes(64))
+    both = [Certificate(replace(header, payload=payload), ((0, bytes(64)),)) for payload in ((), ((bytes(32), 0),))]
+    write_evidence(context, Breach("two certificates for (1, 1)", *both))
+    document = json.loads((tmp_path / EVIDENCE).read_text())
+    assert [decode(bytes.fromhex(row["message"])) for row in document["certificates"]] == both
+    assert told[0].startswith("breach: two certificates for (1, 1); 2 certificates")
 
 
 class Core:

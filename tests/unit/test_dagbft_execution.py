@@ -397,3 +397,43 @@ def test_nothing_is_asked_of_a_consensus_that_is_ahead(looks):
     script.commit(reader)
     assert script.ledger.counts.early == 1
     assert script.ledger.counts.early_wrong == (0 if looks else 1)
+
+
+def test_a_block_that_does_nothing_hides_no_value_that_is_written_before_it_later():
+    """A gamma part that is carried again, while the first waits: the value of before was read from afar as the last."""
+    script = Script()
+    script.ledger = Ledger(Committee(4), 0, 50, Said(), Said())
+    k0, k1 = key_of(0, 0), key_of(1, 0)
+    parts = gamma(9, (ADD, k0, 0, 3), (PUT, k1, 0, 1))
+    first = script.block(1, 0, alpha(0, (PUT, k0, 0, 1)))
+    second, again = script.block(2, 0, parts[0]), script.block(3, 0, parts[0])
+    other = script.block(3, 1, parts[1])
+    for position, (block, after) in enumerate([(first, None), (second, first), (again, second)]):
+        script.early(block, position, after)
+    script.early(other, 0)
+    script.commit(first, second, other)
+    reader = script.block(5, 2, beta(2, (GET, k0, 0, 0), (ADD, key_of(2, 0), 0, 1)))
+    script.early(reader, 0)
+    script.commit(again, reader)
+    assert script.results(again, reader) == [REPEATED, (4, 1)]
+    assert script.ledger.counts.early_ok > 3
+    assert script.ledger.counts.early_wrong == 0
+
+
+def test_what_is_before_in_a_shard_is_told_by_its_order_and_not_by_rounds():
+    """F2 again, where a leader was ordered before a lower block of its shard, which it does not reference."""
+    script = Script()
+    k0, k1 = key_of(0, 0), key_of(1, 0)
+    parts = gamma(9, (PUT, k0, 0, 5), (PUT, k1, 0, 1))
+    leader, other = script.block(3, 0, parts[0]), script.block(4, 1, parts[1])
+    unmet = alpha(0, (PUT, k0, 0, 9), chained=1, expected=bytes(31) + b"x")
+    reader = alpha(0, (GET, k0, 0, 0))
+    passed_over = script.block(2, 0, unmet, reader)
+    script.commit(leader)
+    script.early(other, 0)
+    script.early(passed_over, 1, after=leader)
+    script.commit(passed_over)
+    script.commit(other)
+    assert script.results(passed_over) == [UNMET, (5,)]
+    assert script.ledger.counts.early > 1
+    assert script.ledger.counts.early_wrong == 0

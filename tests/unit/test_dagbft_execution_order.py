@@ -57,3 +57,10 @@ def test_batches_that_complete_a_commit_ask_nothing_of_a_consensus_that_is_ahead
         for commits, digest in validator.history.digests.items():
             assert digests.setdefault(commits, digest) == digest
     assert len(digests) > 10
+
+
+def test_where_the_order_is_support_gated_foreign_reads_wait_for_their_commit():
+    """Its early rule knows nothing of foreign reads: a ledger that asked it for one ended with an AttributeError."""
+    run = play(replace(ASYNC, rules=replace(ASYNC.rules, order="support-gated")), seed=0)
+    assert wrong(run) == 0
+    assert all(validator.ledger.counts.committed > 100 for validator in run.validators)

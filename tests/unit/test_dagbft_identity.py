@@ -32,7 +32,7 @@ def certified(header: Header, voters: tuple[int, ...] = (0, 1, 3)) -> Certificat
     return Certificate(header, tuple((voter, vote_of(header, voter).signature) for voter in voters))
 
 
-PLAIN = Header(5, 2, 7, ((D, 1),), PARENTS, ROSTER.committee.shard(2, 7), D, b"", 1, bytes(8), bytes(64))
+PLAIN = Header(5, 2, 7, ((D, 1),), b"", PARENTS, ROSTER.committee.shard(2, 7), D, b"", 1, bytes(8), bytes(64))
 HEADER = signed(PLAIN)
 
 

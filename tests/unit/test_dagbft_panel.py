@@ -93,6 +93,17 @@ def test_checks_of_early_results() -> None:
     assert "BREACH" in facts(of)
 
 
+def test_phases_and_what_waits() -> None:
+    of = panel()
+    assert not {"block to certificate", "wait at one validator, at most"} & set(facts(of))
+    for name, parked in (("v0", 2.0), ("v1", 5.0)):
+        of.sample(1.0, name, "certificate_s", 0.25, "")
+        of.sample(1.0, name, "parked_headers", parked, "")
+        of.sample(1.0, name, "unplayed_events", 0.0, "")
+    assert facts(of)["block to certificate"] == "250 ms p50, 250 ms p95"
+    assert facts(of)["wait at one validator, at most"] == "5 headers, 0 events"
+
+
 def test_the_table_shows_who_is_silent() -> None:
     of = panel()
     for t_s in (1.0, 2.0, 3.0):

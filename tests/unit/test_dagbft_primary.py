@@ -12,7 +12,7 @@ from nodes.dagbft.consensus.core import Rules
 from nodes.dagbft.execution.transactions import summary_of
 from nodes.dagbft.identity import Roster
 from nodes.dagbft.messages import (
-    BatchAck,
+    Batch,
     Certificate,
     CertReply,
     CertRequest,
@@ -23,6 +23,7 @@ from nodes.dagbft.messages import (
     Vote,
     vote_digest,
 )
+from nodes.dagbft.primary.blocks import Breach
 from nodes.dagbft.primary.coin import Seeded
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
@@ -56,7 +57,7 @@ class Stage:
         """A sound header, but for what is given."""
         parents = sorted(each.digest for each in self.rounds[round - 1]) if round <= len(self.rounds) else []
         values = {
-            "epoch": 0, "author": author, "round": round, "payload": (), "parents": tuple(parents),
+            "epoch": 0, "author": author, "round": round, "payload": (), "inline": b"", "parents": tuple(parents),
             "shard": self.roster.committee.shard(author, round), "summary": NO_KEYS, "coin_share": b"",
             "mode": self.mode(author, round, parents), "run": bytes(8), "signature": bytes(64),
         }  # fmt: skip
@@ -66,7 +67,7 @@ class Stage:
     def mode(self, author: int, round: int, parents: list[bytes]) -> int:
         """As the core works it out, where it holds the parents."""
         known = all(self.core.blocks.get(parent) is not None for parent in parents)
-        return (self.core.mode_of(author, round, parents) or 0) if known else 0
+        return (self.core.blocks.mode_of(author, round, parents) or 0) if known else 0
 
     def certificate(self, header: Header, voters=(1, 2, 3)) -> Certificate:
         digest = vote_digest(header.id, header.round, header.author)
@@ -151,7 +152,7 @@ def test_headers_come_from_their_authors_only():
     stage = Stage()
     assert stage.say(2, stage.header(1, 1)) == []
     assert stage.say(1, replace(stage.header(1, 1), signature=bytes(64))) == []
-    assert stage.say(1, BatchAck(bytes(32))) == []
+    assert stage.say(1, Batch(b"")) == []
     assert stage.refused() == {("sender", 2): 1, ("signature", 1): 1, ("misplaced", 1): 1}
 
 
@@ -180,7 +181,7 @@ def test_votes_of_another_round_or_with_bad_signatures_make_no_certificate():  #
 
 
 def test_a_header_waits_for_its_batches_from_the_worker_that_it_names():  # C6
-    stage = Stage(replace(CONFIG))
+    stage = Stage(replace(CONFIG, batch_grace_s=0.0))
     stage.roster = Roster.of(1, ["a", "b", "c", "d"], workers=2)
     stage.core = stage.begin()
     batch = bytes(range(32))
@@ -260,6 +261,28 @@ def test_old_certificates_are_served_from_the_archive():
     assert replies[0].index > 4
 
 
+def test_what_is_collected_before_it_is_on_disk_still_says_what_it_carries():
+    """One reply may bring more rounds than are kept; its blocks are executed before the records of it are kept."""
+    stage = Stage()
+    batch = (bytes(32), 0)
+    for round in range(1, 61):
+        blocks = [stage.certificate(stage.header(author, round, payload=(batch,))) for author in (1, 2, 3)]
+        stage.rounds.append(blocks)
+        for certificate in blocks:
+            stage.say(certificate.author, certificate)
+    stage.disk = MemoryDisk()
+    late = stage.core = stage.begin()
+    late.on_message(1, CertReply(tuple(certificate for blocks in stage.rounds for certificate in blocks)), 0.0)
+    assert late.blocks.floor > 20
+    assert late.blocks.at((3, 1)) is None
+    assert late.payload_of((3, 1)) == (batch,)
+    effects = late.take()
+    stage.disk.apply(effects.persist)
+    late.archive.kept(effects.persist)
+    assert late.payload_of((3, 1)) == (batch,)
+    assert not late.archive._fresh
+
+
 def test_a_restart_sends_the_open_header_again_byte_for_byte():
     stage = Stage()
     stage.now_s = 0.2
@@ -272,6 +295,22 @@ def test_a_restart_sends_the_open_header_again_byte_for_byte():
     stage.core.tick(5.0)  # and again to whoever has not voted, and never another one
     again = [(to, message) for to, message in stage.out() if isinstance(message, Header)]
     assert again == [(peer, sent[0]) for peer in (1, 2, 3)]
+
+
+def test_a_vote_that_comes_again_is_nobodys_fault():
+    """A header is sent again while a vote on it is under way: whoever has voted votes again, as it must."""
+    stage = Stage()
+    stage.now_s = 0.2
+    stage.core.tick(0.2)
+    (header,) = stage.core.take().made
+    signature = stage.seals[1].sign(vote_digest(header.id, header.round, header.author))
+    vote = Vote(header.id, header.round, header.author, 1, signature)
+    for _ in range(2):
+        stage.say(1, vote)
+    assert not stage.core.rejected
+    assert stage.core.counts["repeated votes"] == 1
+    stage.say(1, Vote(bytes(32), header.round, header.author, 1, signature))  # on another header
+    assert stage.core.rejected == {("header", 1): 1}
 
 
 def test_own_batches_of_a_lost_block_go_into_a_later_header():
@@ -332,3 +371,55 @@ def test_a_validator_without_memory_that_crashes_before_it_has_answers_asks_agai
     stage.core = stage.begin(genesis=False)  # with a certificate on its disk
     assert stage.core.probing
     assert [message.nonce for _, message in stage.out() if isinstance(message, CertRequest)] == [1_000_001]
+
+
+def test_a_hidden_chain_surfaces_in_two_requests():  # smaller finding (a)
+    stage = Stage()
+    stage.play(12)
+    whole = stage.core
+    chain = [certificate for round in stage.rounds[1:] for certificate in round if certificate.author == 1]
+    ((to, reply),) = stage.say(2, CertRequest((chain[-1].digest,), 0, 64))
+    assert (to, list(reply.certificates)) == (2, chain)
+    stage.disk = MemoryDisk()
+    stage.core = stage.begin()
+    asked = [message for _, message in stage.say(1, chain[-1]) if isinstance(message, CertRequest)]
+    assert {request.ancestors for request in asked} == {0}
+    rounds = 0
+    while requests := {request for request in asked if request.digests}:
+        rounds += 1
+        asked = []
+        for request in requests:
+            whole.on_message(1, request, 0.0)
+            for _, answer in whole.take().send:
+                asked += [message for _, message in stage.say(1, answer) if isinstance(message, CertRequest)]
+    assert stage.core.pace.round == 11
+    assert rounds <= 3
+
+
+def test_two_certificates_of_a_slot_are_evidence():  # smaller finding (e)
+    stage = Stage()
+    stage.play(3)
+    other = stage.certificate(stage.header(1, 3, payload=((bytes(32), 0),)))
+    with pytest.raises(Breach) as caught:
+        stage.say(2, other)
+    assert caught.value.evidence == (stage.rounds[3][0], other)
+
+
+def test_a_leader_is_waited_for_as_long_as_rounds_take_and_the_own_block_too():  # smaller findings (b) and (d)
+    stage = Stage()
+    pace, config = stage.core.pace, stage.config
+    assert pace.leader_timeout_s == config.leader_timeout_s
+    for _ in range(20):
+        if stage.core.proposer.round == pace.round:
+            stage.now_s = max(stage.now_s, stage.core.proposer.due_s())
+            stage.core.tick(stage.now_s)
+        mine = stage.core.proposer.ballots[pace.round + 1].header
+        stage.now_s += 3.0
+        stage.rounds.append([stage.certificate(stage.header(author, len(stage.rounds))) for author in (1, 2, 3)])
+        for certificate in stage.rounds[-1]:
+            stage.say(certificate.author, certificate)
+        assert pace.due_s(config.header_batches) > stage.now_s or pace.leader_timeout_s < 3.0  # the own one is missing
+        own = stage.certificate(mine)
+        stage.rounds[-1].append(own)
+        stage.say(1, own)
+    assert 4.0 < pace.leader_timeout_s <= 6.0

@@ -15,6 +15,7 @@ from nodes.dagbft.primary.ballot import VoteLog
 from nodes.dagbft.primary.proposer import replace_signature
 from nodes.dagbft.simulate.validator import PRIMARY
 from nodes.dagbft.store import MemoryDisk
+from nodes.dagbft.wire import join_transactions
 
 
 @pytest.fixture
@@ -39,8 +40,8 @@ def header(row: Row, round: int = 0, author: int = 3, **changes) -> Header:
     parents = tuple(sorted(each.digest for each in held if each is not None))
     empty = primary.payload.summary(())
     shard = row.run.roster.committee.shard(author, round)
-    mode = primary.mode_of(author, round, parents) or 0
-    plain = Header(0, author, round, (), parents, shard, empty, b"", mode, bytes(8), bytes(64))
+    mode = primary.blocks.mode_of(author, round, parents) or 0
+    plain = Header(0, author, round, (), b"", parents, shard, empty, b"", mode, bytes(8), bytes(64))
     return signed(row, replace(plain, **changes))
 
 
@@ -111,6 +112,8 @@ HEADERS = {
     ),
     "a worker that is not": (lambda row, of: replace(of, payload=((bytes(32), 1),)), "worker"),
     "a batch twice": (lambda row, of: replace(of, payload=((bytes(32), 0), (bytes(32), 0))), "payload"),
+    "half a batch inside": (lambda row, of: replace(of, inline=bytes(3)), "inline"),
+    "too much inside": (lambda row, of: replace(of, inline=join_transactions((bytes(2000),))), "inline"),
     "far ahead": (lambda row, of: replace(of, round=of.round + 500), "future"),
     "a coin share where none is due": (lambda row, of: replace(of, coin_share=b"share"), "coin"),
 }
@@ -176,19 +179,11 @@ def test_nonsense_in_replies_is_counted(row):
 def tempt(row: Row) -> list[str]:
     """A vote for one header, a crash, and the other header."""
     one = header(row)
-    primary = row.primary(0)
-    batch = next(iter(primary.payload._held), None)
-    assert batch is not None
-    other = signed(row, replace(one, payload=(batch,), summary=primary.payload.summary((batch,))))
+    other = signed(row, replace(one, inline=join_transactions((bytes(32),))))
     assert [type(each) for each in give(row, one)] == [Vote]
     row.run.crash(0)
     row.run.restart(0)
-    row.go(0.001)  # its workers tell it of what they have
-    if batch in row.primary(0).payload._held:
-        give(row, other)
-    else:
-        row.primary(0).payload.hold(batch, frozenset(), 1)
-        give(row, other)
+    give(row, other)
     return breaches(row)
 
 

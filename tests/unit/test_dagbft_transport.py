@@ -14,7 +14,7 @@ import uvloop
 from dagbft_net import HOST, SEED, SOON, Inbox, context, meshes, running, until
 
 from nodes.dagbft.identity import Identity
-from nodes.dagbft.messages import Batch, BatchAck, Message, Vote
+from nodes.dagbft.messages import Batch, BatchRequest, Message, Vote
 from nodes.dagbft.transport.config import LinkConfig
 from nodes.dagbft.transport.frames import MAGIC, Hello, data_head, hello_frame
 from nodes.dagbft.transport.local import LocalServer
@@ -22,8 +22,8 @@ from nodes.dagbft.transport.mesh import Mesh
 from nodes.dagbft.wire import encode
 
 
-def ack(number: int) -> BatchAck:
-    return BatchAck(number.to_bytes(32, "big"))
+def asked(number: int) -> BatchRequest:
+    return BatchRequest((number.to_bytes(32, "big"),))
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
@@ -33,12 +33,12 @@ def test_everybody_hears_everybody_in_order(run: Callable[[Coroutine[Any, Any, N
         async with running(*made):
             for number in range(50):
                 for mesh in made:
-                    assert mesh.broadcast(ack(number)) == 3
+                    assert mesh.broadcast(asked(number)) == 3
             for me, inbox in enumerate(inboxes):
                 came = await inbox.until(150)
                 assert {key for key, _ in came} == set(range(4)) - {me}
                 for peer in made[me].others:
-                    assert [message for key, message in came if key == peer] == [ack(number) for number in range(50)]
+                    assert [message for key, message in came if key == peer] == [asked(number) for number in range(50)]
             assert all(mesh.counters()["rejected"] == 0 for mesh in made)
             assert made[0].connected() == {1, 2, 3}
 
@@ -50,7 +50,7 @@ def test_connections_that_are_cut_within_frames_lose_and_repeat_nothing() -> Non
         made, inboxes, wires = await meshes(2, wire=True)
         wires[1].budgets = [4_000, 9_001, 20_017, 33_333, 70_000]
         sent: list[Message] = [Batch(bytes([number]) * 997) for number in range(200)]
-        back: list[Message] = [ack(number) for number in range(200)]
+        back: list[Message] = [asked(number) for number in range(200)]
         async with running(*made):
             for number in range(200):
                 assert made[0].send(1, sent[number])
@@ -77,11 +77,11 @@ def test_a_receiver_that_restarts_gets_what_was_not_acknowledged() -> None:
                 await until(lambda: made[0].connected() == {1})
             wires[1].cut()  # the process is gone
             for number in range(10):
-                made[0].send(1, ack(number))
+                made[0].send(1, asked(number))
             again = Mesh(context("v1", names), Identity.of(SEED, "v1"), names, inbox, service="primary", port=0)
             wires[1].to = await again.open()
             async with running(again):
-                assert [message for _, message in await inbox.until(10)] == [ack(number) for number in range(10)]
+                assert [message for _, message in await inbox.until(10)] == [asked(number) for number in range(10)]
         for wire in wires:
             await wire.close()
 
@@ -94,15 +94,15 @@ def test_a_sender_that_restarts_is_heard_from_its_first_message() -> None:
         names, ports = ["v0", "v1"], [0, made[1].port]
         async with running(made[1]):
             async with running(made[0]):
-                made[0].broadcast(ack(1))
+                made[0].broadcast(asked(1))
                 await inboxes[1].until(1)
             again = Mesh(
                 context("v0", names), Identity.of(SEED, "v0"), names, Inbox(), service="primary", port=0, config=SOON,
                 ports=ports,
             )  # fmt: skip
             async with running(again):
-                again.broadcast(ack(2))
-                assert await inboxes[1].until(2) == [(0, ack(1)), (0, ack(2))]
+                again.broadcast(asked(2))
+                assert await inboxes[1].until(2) == [(0, asked(1)), (0, asked(2))]
 
     uvloop.run(play())
 
@@ -133,14 +133,14 @@ def test_a_connection_that_falls_silent_is_given_up_and_made_anew() -> None:
         config = LinkConfig(retry_least_s=0.01, retry_most_s=0.02, heartbeat_s=0.05, silence_s=0.3)
         made, inboxes, wires = await meshes(2, config, wire=True)
         async with running(*made):
-            made[0].send(1, ack(0))
+            made[0].send(1, asked(0))
             await inboxes[1].until(1)
             wires[1].frozen = True
-            made[1].send(0, ack(1))
+            made[1].send(0, asked(1))
             await until(lambda: wires[1].connections >= 2)
             assert inboxes[0].messages == []
             wires[1].frozen = False
-            assert await inboxes[0].until(1) == [(1, ack(1))]
+            assert await inboxes[0].until(1) == [(1, asked(1))]
         for wire in wires:
             await wire.close()
 
@@ -157,7 +157,7 @@ def test_an_idle_connection_stays() -> None:
             until_s = loop.time() + 0.3
             await until(lambda: loop.time() > until_s)
             assert made[0].counters()["reconnects"] == 0
-            made[0].send(1, ack(1))
+            made[0].send(1, asked(1))
             await inboxes[1].until(1)
 
     uvloop.run(play())
@@ -175,7 +175,7 @@ def test_what_a_handler_raises_ends_the_run() -> None:
 
         made[1]._on_message = fail
         async with running(*made) as tasks:
-            made[0].send(1, ack(1))
+            made[0].send(1, asked(1))
             with pytest.raises(Broken):
                 await tasks[1]
 
@@ -188,7 +188,7 @@ def test_a_process_that_slept_gives_nobody_up() -> None:
         async with running(*made):
             await until(lambda: made[0].connected() == {1})
             time.sleep(0.3)  # noqa: ASYNC251 - the loop stands still, as on a machine with too much to do
-            made[0].send(1, ack(1))
+            made[0].send(1, asked(1))
             await inboxes[1].until(1)
             assert made[0].counters()["reconnects"] == made[1].counters()["reconnects"] == 0
 
@@ -199,7 +199,7 @@ def test_a_flood_leaves_other_links_and_timers_their_turns() -> None:
     """libuv would read eight megabytes in one go, here a hundred thousand messages; one read has a quarter of one."""
     count = 50_000
     flood = hello_frame(Hello(MAGIC, b"primary", b"flood", 0, 9, 0, 0)) + b"".join(
-        data_head(number, 33) + encode(ack(number)) for number in range(1, count + 1)
+        data_head(number, 35) + encode(asked(number)) for number in range(1, count + 1)
     )
 
     async def play() -> None:
@@ -231,7 +231,7 @@ def test_sessions_can_be_decrypted_with_the_key_log(tmp_path: Path) -> None:
     async def play() -> None:
         made, inboxes, _ = await meshes(2, store=tmp_path)
         async with running(*made):
-            made[0].send(1, ack(1))
+            made[0].send(1, asked(1))
             await inboxes[1].until(1)
 
     uvloop.run(play())

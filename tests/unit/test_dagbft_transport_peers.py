@@ -10,7 +10,7 @@ import uvloop
 from dagbft_net import SEED, SOON, Inbox, Raw, context, meshes, running, until
 
 from nodes.dagbft.identity import Identity
-from nodes.dagbft.messages import BatchAck, Cleanup, Subscribe, Vote
+from nodes.dagbft.messages import Cleanup, Subscribe, TailRequest, Vote
 from nodes.dagbft.transport.endpoint import MOST_STRANGERS
 from nodes.dagbft.transport.frames import ACK, DATA, HELLO, MAGIC, ack_frame, data_head
 from nodes.dagbft.transport.lines import MOST_ATTRIBUTED
@@ -20,7 +20,7 @@ from nodes.dagbft.wire import encode
 
 V0 = Identity.of(SEED, "v0")
 STRANGER = Identity.of(SEED, "nobody")
-GOOD = BatchAck(bytes(32))
+GOOD = TailRequest(7)
 
 
 def with_listener(play: Callable[[Mesh, Inbox], Awaitable[None]]) -> None:
@@ -93,7 +93,7 @@ def test_greetings_that_do_not_fit(service: bytes, magic: bytes, reason: str) ->
 def test_a_message_before_the_greeting() -> None:
     async def play(mesh: Mesh, inbox: Inbox) -> None:
         raw = await Raw(V0).dial(mesh.port)
-        await raw.say(data_head(1, 33) + encode(GOOD))
+        await raw.say(data_head(1, 9) + encode(GOOD))
         await raw.gone()
         await until(lambda: mesh.rejected == {("greeting", "127.0.0.1"): 1})
         assert not inbox.messages
@@ -169,9 +169,9 @@ def test_a_flood_of_huge_frames_takes_no_memory() -> None:
         await raw.greet()
         held = []
         for number in range(1, 65):
-            await raw.say(data_head(number, 1 << 20) + encode(GOOD)[:1] + bytes((1 << 20) - 1))  # an ack of 1 MiB
+            await raw.say(data_head(number, 1 << 20) + encode(GOOD)[:1] + bytes((1 << 20) - 1))  # of 1 MiB
             held += [connection.held_bytes for connection in mesh._whose]
-        await raw.say(data_head(65, 33) + encode(GOOD))
+        await raw.say(data_head(65, 9) + encode(GOOD))
         assert await inbox.until(1) == [(0, GOOD)]
         assert mesh.rejected == {("oversized", "0"): 64}
         assert max(held) < 100

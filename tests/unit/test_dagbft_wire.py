@@ -11,12 +11,13 @@ from nodes.dagbft.messages import (
     CLASSES,
     MOST_BYTES,
     MOST_TRANSACTION_BYTES,
+    BareCertificate,
     Batch,
-    BatchAck,
     BatchReply,
     BatchRequest,
     Cause,
     Certificate,
+    Certified,
     CertReply,
     CertRequest,
     Cleanup,
@@ -25,6 +26,11 @@ from nodes.dagbft.messages import (
     Message,
     OthersBatch,
     OurBatch,
+    Seal,
+    Sealed,
+    SnapshotOffer,
+    SnapshotPart,
+    SnapshotRequest,
     SpecReply,
     StateReply,
     StateRequest,
@@ -40,11 +46,12 @@ from nodes.dagbft.wire import decode, encode, join_transactions, split_transacti
 
 A, B, C = (bytes([letter]) * 32 for letter in (0xAA, 0xBB, 0xCC))
 SIGNED = bytes([0x5E]) * 64
-HEADER = Header(1, 2, 3, ((A, 0), (B, 4)), (B, C), 4, C, b"coin", 2, bytes(range(8)), SIGNED)
+HEADER = Header(1, 2, 3, ((A, 0), (B, 4)), b"in", (B, C), 4, C, b"coin", 2, bytes(range(8)), SIGNED)
 CERTIFICATE = Certificate(HEADER, ((0, SIGNED), (3, SIGNED)))
 HEADER_HEX = (
     "00000001" "0002" "0000000000000003"  # epoch, author, round
     "0002" + "aa" * 32 + "0000" + "bb" * 32 + "0004"  # payload
+    "00000002" "696e"  # inline
     "0002" + "bb" * 32 + "cc" * 32  # parents
     + "0004" + "cc" * 32 + "00000004" + b"coin".hex()  # shard, summary, share
     + "02" "0001020304050607" + "5e" * 64  # mode, run, signature
@@ -53,19 +60,25 @@ GOLDEN: list[tuple[Message, str]] = [
     (HEADER, "01" + HEADER_HEX),
     (Vote(A, 3, 2, 1, SIGNED), "02" + "aa" * 32 + "0000000000000003" "0002" "0001" + "5e" * 64),
     (CERTIFICATE, "03" + HEADER_HEX + "0002" "0000" + "5e" * 64 + "0003" + "5e" * 64),
-    (CertRequest((A, B)), "04" "0002" + "aa" * 32 + "bb" * 32 + "00" * 8),
+    (CertRequest((A, B)), "04" "0002" + "aa" * 32 + "bb" * 32 + "00" * 10),
     (CertReply((CERTIFICATE,)), "05" "0001" + HEADER_HEX + "0002" "0000" + "5e" * 64 + "0003" + "5e" * 64 + "00" * 8),
     (StateRequest(258), "06" "0000000000000102"),
     (StateReply(1, A, 2, 3, b"xy"), "07" "0000000000000001" + "aa" * 32 + "0002" "0003" "00000002" "7879"),
     (TailRequest(258), "08" "0000000000000102"),
+    (BareCertificate(A, 3, 2, ((0, SIGNED),)), "09" + "aa" * 32 + "0000000000000003" "0002" "0001" "0000" + "5e" * 64),
+    (SnapshotOffer(258, A, 3), "0c" "0000000000000102" + "aa" * 32 + "0003"),
+    (SnapshotRequest(258, 2), "0d" "0000000000000102" "0002"),
+    (SnapshotPart(258, 2, b"xy"), "0e" "0000000000000102" "0002" "00000002" "7879"),
     (Batch(b"xy"), "10" "00000002" "7879"),
-    (BatchAck(A), "11" + "aa" * 32),
     (BatchRequest((A,)), "12" "0001" + "aa" * 32),
     (BatchReply((b"x", b"")), "13" "0002" "00000001" "78" "00000000"),
     (OurBatch(A, 1, b"x"), "20" + "aa" * 32 + "0001" "00000001" "78"),
     (OthersBatch(A, 1, b"x"), "21" + "aa" * 32 + "0001" "00000001" "78"),
-    (Synchronize((A,), (2, 3)), "22" "0001" + "aa" * 32 + "0002" "0002" "0003"),
+    (Synchronize((A,), (2, 3)), "22" "0001" + "aa" * 32 + "0002" "0002" "0003" + "00" * 8),
     (Cleanup(9), "23" "0000000000000009"),
+    (Seal(9, 2, 258), "24" "0000000000000009" "0002" "00000102"),
+    (Sealed(9, 2, b"xy"), "25" "0000000000000009" "0002" "00000002" "7879"),
+    (Certified((A, B)), "26" "0002" + "aa" * 32 + "bb" * 32),
     (SubmitTx(b"pay"), "30" "00000003" "706179"),
     (Subscribe(5), "31" "0000000000000005"),
     (SpecReply(7, 1, ((A[:16], B),)), "32" "0000000000000007" "0001" "0001" + "aa" * 16 + "bb" * 32),
@@ -103,7 +116,7 @@ def test_headers_are_named_by_all_their_fields_but_the_signature() -> None:
     changes = [
         {"epoch": 9}, {"author": 9}, {"round": 9}, {"payload": ()}, {"payload": ((A, 1), (B, 4))}, {"parents": (C, B)},
         {"shard": 9}, {"summary": A}, {"coin_share": b""},
-        {"mode": 1}, {"run": bytes(8)},
+        {"mode": 1}, {"run": bytes(8)}, {"inline": b""},
     ]  # fmt: skip
     ids = {replace(HEADER, **change).id for change in changes} | {HEADER.id}  # type: ignore[arg-type]
     assert len(ids) == len(changes) + 1
@@ -120,6 +133,11 @@ def test_a_certificate_is_named_by_what_its_voters_signed() -> None:
     assert (CERTIFICATE.round, CERTIFICATE.author) == (3, 2)
 
 
+def test_a_bare_certificate_has_the_name_of_the_whole_one() -> None:
+    bare = BareCertificate(HEADER.id, 3, 2, CERTIFICATE.votes)
+    assert bare.digest == CERTIFICATE.digest
+
+
 def test_digests_of_different_things_differ() -> None:
     assert batch_digest(HEADER.id) != blake2b(HEADER.id, digest_size=32).digest()
 
@@ -131,6 +149,7 @@ def test_digests_of_different_things_differ() -> None:
         (replace(HEADER, author=1 << 16), r"number 65536; wanted 0 to 65535"),
         (replace(HEADER, parents=(A[:31],)), r"Header\.parents: 31 bytes; wanted 32"),
         (replace(HEADER, payload=((A, 0),) * 1025), r"Header\.payload: 1025 entries; wanted at most 1024"),
+        (replace(HEADER, inline=bytes(8193)), r"Header\.inline: 8193 bytes; wanted at most 8192"),
         (replace(HEADER, coin_share=bytes(257)), r"Header\.coin_share: 257 bytes; wanted at most 256"),
         (Vote(A, 1, 1, 1, b""), r"0 bytes; wanted 64"),
         (SubmitTx(bytes(MOST_TRANSACTION_BYTES + 1)), r"SubmitTx\.transaction: 65537 bytes; wanted at most 65536"),
@@ -162,10 +181,13 @@ def test_a_final_reply_has_a_final_cause() -> None:
 
 
 def test_the_largest_of_each_class_has_room() -> None:
-    header = replace(HEADER, payload=((A, 0),) * 1024, parents=(A,) * 1024, coin_share=bytes(256))
+    header = replace(HEADER, payload=((A, 0),) * 1024, inline=bytes(8192), parents=(A,) * 1024, coin_share=bytes(256))
     certificate = Certificate(header, ((0, SIGNED),) * 1024)
     largest: list[Message] = [
         header, certificate, CertRequest((A,) * 1024), BatchRequest((A,) * 1024), Synchronize((A,) * 1024, (1,) * 1024),
+        BareCertificate(A, 1, 1, ((0, SIGNED),) * 1024),
+        Sealed(1, 1, bytes(8192)), Certified((A,) * 1024),
+        SnapshotPart(1, 1, bytes(1 << 20)),
         Batch(bytes(1 << 21)), OurBatch(A, 1, bytes(1 << 21)), OthersBatch(A, 1, bytes(1 << 21)),
         StateReply(1, A, 1, 1, bytes(1 << 20)), SubmitTx(bytes(1 << 16)), SpecReply(1, 1, ((A[:16], A),) * (1 << 14)),
         FinalReply(1, 1, 2, ((A[:16], A),) * (1 << 14)),

@@ -1,4 +1,4 @@
-"""The worker's core: sealing, acknowledging, fetching, what it keeps and what it refuses."""
+"""The worker's core: sealing, fetching, what it keeps and what it refuses."""
 
 from dataclasses import replace
 
@@ -7,12 +7,14 @@ import pytest
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.messages import (
     Batch,
-    BatchAck,
     BatchReply,
     BatchRequest,
+    Certified,
     Cleanup,
     OthersBatch,
     OurBatch,
+    Seal,
+    Sealed,
     SubmitTx,
     Synchronize,
     Vote,
@@ -67,17 +69,35 @@ def test_a_batch_is_sealed_when_it_is_full_or_old_enough():
     assert stage.out().send == [(ALL, Batch(body_of(b"c")))]
 
 
-def test_a_batch_is_sent_again_to_those_that_have_not_acknowledged_it():  # F3
-    stage = Stage()
-    stage.core.on_transaction(b"a" * 100, 0.0)
+def test_where_a_primary_asks_a_batch_waits_for_its_header():
+    stage = Stage(shard_of=lambda transaction: transaction[0])
+    for transaction in (b"\0a", b"\1b", b"\1c"):
+        stage.core.on_transaction(transaction, 0.0)
+    stage.core.on_primary(Seal(5, 1, 0), 0.05)
+    body = body_of(b"\1b", b"\1c")
+    effects = stage.out()
+    assert effects.send == [(ALL, Batch(body))]
+    assert effects.primary == [OurBatch(batch_digest(body), 0, body), Sealed(5, 0, b"")]  # the batch comes first
+    assert stage.core.next_deadline_s() == pytest.approx(10.05)  # not 0.1: it will ask for the other shard, too
+    stage.core.tick(10.0)
+    assert not stage.out()
+    stage.core.tick(10.06)  # it has stopped asking
     assert [to for to, _ in stage.out().send] == [ALL]
-    body = body_of(b"a" * 100)
-    stage.core.on_message(2, BatchAck(batch_digest(body)), 0.5)
-    assert stage.core.next_deadline_s() == pytest.approx(1.0)
-    stage.core.tick(1.0)
-    assert stage.out().send == [(1, Batch(body)), (3, Batch(body))]
-    stage.core.on_message(1, BatchAck(batch_digest(body)), 1.5)  # a quorum: the third fetches it when it needs it
-    assert stage.core.next_deadline_s() == float("inf")
+
+
+def test_little_goes_inside_the_header_and_nowhere_else():
+    stage = Stage()
+    stage.core.on_transaction(b"a" * 20, 0.0)
+    stage.core.on_primary(Seal(5, 0, 24), 0.05)
+    effects = stage.out()
+    assert effects.primary == [Sealed(5, 0, body_of(b"a" * 20))]
+    assert not effects.send
+    assert not effects.persist
+    stage.core.on_primary(Seal(6, 0, 24), 0.06)
+    assert stage.out().primary == [Sealed(6, 0, b"")]  # it is gone
+    stage.core.on_transaction(b"a" * 21, 0.07)  # a byte too many
+    stage.core.on_primary(Seal(7, 0, 24), 0.08)
+    assert [type(each) for each in stage.out().primary] == [OurBatch, Sealed]
 
 
 def test_transactions_of_different_homes_are_kept_apart():
@@ -90,38 +110,34 @@ def test_transactions_of_different_homes_are_kept_apart():
     assert stage.core.counts["transactions malformed"] == 1
 
 
-def test_the_primary_hears_of_a_batch_when_a_quorum_has_stored_it():
+def test_the_primary_hears_of_a_batch_at_once():
     stage = Stage()
     stage.core.on_transaction(b"a" * 100, 0.0)
-    stage.out()
     body = body_of(b"a" * 100)
-    ack = BatchAck(batch_digest(body))
-    assert not stage.say(1, ack).primary
-    assert not stage.say(1, ack).primary  # the same one again does not count
-    assert not stage.say(2, BatchAck(bytes(32))).primary
-    assert stage.say(2, ack).primary == [OurBatch(ack.digest, 0, body)]
-    assert not stage.say(3, ack).primary
+    effects = stage.out()
+    assert effects.primary == [OurBatch(batch_digest(body), 0, body)]
+    assert [record.table for record in effects.persist] == ["batch"]
 
 
-def test_where_too_many_batches_are_on_their_way_clients_are_refused():
+def test_where_too_many_batches_are_in_no_block_clients_are_refused():
     stage = Stage()
     taken = [stage.core.on_transaction(b"%d" % number * 100, 0.0) for number in range(5)]
     assert taken == [True, True, False, False, False]
     assert not stage.core.on_transaction(b"", 0.0)
     assert stage.core.counts["transactions refused"] == 3
+    stage.core.on_primary(Certified((batch_digest(body_of(b"0" * 100)), bytes(32))), 0.0)
+    assert stage.core.on_transaction(b"a" * 100, 0.0)
+    assert not stage.core.on_transaction(b"b" * 100, 0.0)
 
 
-def test_a_batch_of_another_is_acknowledged_with_the_record_that_keeps_it():
+def test_a_batch_of_another_is_told_with_the_record_that_keeps_it():
     stage = Stage()
     body = body_of(b"x", b"y")
     effects = stage.say(2, Batch(body))
-    assert effects.send == [(2, BatchAck(batch_digest(body)))]
+    assert not effects.send
     assert [record.key for record in effects.persist] == [batch_digest(body)]
     assert effects.primary == [OthersBatch(batch_digest(body), 0, body)]
-    again = stage.say(3, Batch(body))
-    assert again.send == [(3, BatchAck(batch_digest(body)))]
-    assert not again.persist
-    assert not again.primary
+    assert not stage.say(3, Batch(body))
 
 
 def test_nonsense_is_refused_and_counted():
@@ -173,12 +189,14 @@ def test_own_batches_survive_a_restart():
     stage.core.on_transaction(b"b" * 100, 0.0)
     stage.out()
     first, second = (body_of(letter * 100) for letter in (b"a", b"b"))
-    for peer in (1, 2):
-        stage.say(peer, BatchAck(batch_digest(first)))
+    stage.core.on_primary(Certified((batch_digest(first),)), 0.0)
+    stage.out()
     stage.begin()
-    assert stage.out().send == [(ALL, Batch(second))]  # of which no quorum is known to have it
+    effects = stage.out()
+    assert effects.primary == [OurBatch(batch_digest(second), 0, second)]  # that is in no block, as far as is known
+    assert not effects.send  # who lacks it asks when a header names it
     stage.core.on_primary(Synchronize((), ()), 0.0)
-    assert stage.out().primary == [OurBatch(batch_digest(first), 0, first)]
+    assert {each.body for each in stage.out().primary} == {first, second}
 
 
 def test_batches_are_kept_for_some_rounds_of_collection():

@@ -41,8 +41,9 @@ class FakeRun:
 
     @property
     def samples(self) -> polars.DataFrame:
-        schema = {"name": polars.String, "value": polars.Float64}
-        return polars.DataFrame(self.sampled, schema=schema, orient="row")
+        schema = {"t_s": polars.Float64, "name": polars.String, "value": polars.Float64}
+        rows = [(float(second), *sample) for second, sample in enumerate(self.sampled)]
+        return polars.DataFrame(rows, schema=schema, orient="row")
 
     @property
     def events(self) -> polars.DataFrame:
@@ -122,6 +123,19 @@ def test_what_clients_saw(run: FakeRun) -> None:
     assert summary["tx_early_ms"]["mean"] == 500
     assert "tx_spec_ms" not in summary
     assert summary["clients"] == {"committed": 12, "lost": 1, "sent": 15}
+
+
+def test_phases_of_blocks_and_what_waited(run: FakeRun) -> None:
+    run.sampled = [("certificate_s", 0.2), ("certificate_s", 0.4), ("block_commit_s", 1.5), ("parked_headers", 3.0)]
+    run.sampled += [("parked_headers", 0.0), ("unsent_bytes", 1000.0)]
+    summary = analysis.summarise(run)
+    assert summary["certificate_ms"] == {"mean": 300, "p50": 300, "p95": 390, "p99": 398}
+    assert summary["block_commit_ms"]["mean"] == 1500
+    assert "block_early_ms" not in summary
+    assert summary["waiting"] == {
+        "parked_headers": {"mean": 1.5, "max": 3}, "unsent_bytes": {"mean": 1000.0, "max": 1000},
+    }  # fmt: skip
+    assert "phases" in [each.name for each in analysis.figures(run)]  # type: ignore[arg-type]
 
 
 def test_the_floor_of_rounds_is_that_of_the_links(run: FakeRun) -> None:

@@ -175,3 +175,23 @@ def test_parameters_that_cannot_be(given: dict[str, Any], key: str, said: str) -
 def test_a_matrix_that_is_none() -> None:
     with pytest.raises(DataError, match="the matrix cannot be read"):
         composed(topology="missing.csv")
+
+
+def test_colocated_validators_are_one_program_and_liars_keep_theirs() -> None:
+    data = composed(colocated=True, workers=2)
+    assert [each["name"] for each in data["program"]] == ["validator"]
+    config = program(data, "validator")["config"]
+    assert config["validators"] == [f"v{number}" for number in range(10)]
+    apart = composed(workers=2)
+    for part, name in (("primary", "primary"), ("worker", "worker-0"), ("client", "client")):
+        told = program(apart, name)["config"]
+        assert config[part] == {key: value for key, value in told.items() if key not in ("validators", "index")}
+    mixed = composed(colocated=True, faults={"byzantine": 2})
+    assert {each["name"]: len(each["nodes"]) for each in mixed["program"]} == {
+        "validator": 8, "byzantine": 2, "worker": 2, "client": 2,
+    }  # fmt: skip
+
+
+def test_what_is_too_much_for_a_header_is_refused() -> None:
+    with pytest.raises(ParameterError, match="8192 B at most"):
+        composed(consensus={"inline_size": "9 kB"})

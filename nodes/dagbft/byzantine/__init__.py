@@ -16,6 +16,7 @@ from nodes.dagbft.byzantine.hide import Hider
 from nodes.dagbft.byzantine.liar import Liar
 from nodes.dagbft.byzantine.memory import TwiceWiped, VoteLoser
 from nodes.dagbft.byzantine.silence import BatchWithholder, CertificateWithholder, Silent, SilentLeader, Slow
+from nodes.dagbft.byzantine.snapshots import SnapshotForger
 from nodes.dagbft.byzantine.votes import DoubleVoter, Twins
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.worker.core import WorkerCore
@@ -35,6 +36,7 @@ _PRIMARIES: dict[str, Callable[[PrimaryCore], Liar]] = {
     "withhold-certificates": CertificateWithholder,
     "hide": Hider,
     "lost-vote": VoteLoser,
+    "false-snapshot": SnapshotForger,
     "flood": lambda core: Flooder(core, Random(f"flood/{core.me}")),
 }
 _WORKERS = ("withhold-batches",)

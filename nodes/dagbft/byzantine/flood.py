@@ -87,6 +87,7 @@ class Flooder(Liar):
             author=self.core.me,
             round=round,
             payload=tuple((digest, 0) for digest in self._digests(batches)),
+            inline=b"",
             parents=parents if round > 1 else (),
             shard=committee.shard(self.core.me, round),
             summary=bytes(DIGEST_BYTES),

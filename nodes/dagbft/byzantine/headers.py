@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from nodes.dagbft.byzantine.liar import Liar, Sent
 from nodes.dagbft.messages import Header, Message, digest_of
+from nodes.dagbft.wire import join_transactions
 
 
 class Equivocator(Liar):
@@ -28,13 +29,15 @@ class Equivocator(Liar):
         return sent
 
     def _other(self, header: Header) -> Header:
-        """A second header that is valid: fewer batches, or fewer parents, or a batch of somebody else."""
-        if header.payload:
-            return self.forge(header, payload=(), summary=self.core.payload.summary(()))
+        """A second header that is valid: fewer batches, or fewer parents, a batch of somebody else or one inside."""
+        if header.names:
+            return self.forge(header, payload=(), inline=b"", summary=self.core.payload.summary(()))
         if len(header.parents) > self.core.roster.committee.quorum:
             return self.forge(header, parents=header.parents[1:])
-        held = tuple(self.core.payload._held)[:1]
-        return self.forge(header, payload=held, summary=self.core.payload.summary(held))
+        if held := tuple(self.core.payload._held)[:1]:
+            return self.forge(header, payload=held, summary=self.core.payload.summary(held))
+        inline = join_transactions((header.id,))
+        return self.forge(header, inline=inline, summary=self.core.payload.summary((), self.core.keys_of(inline)))
 
 
 class WrongShard(Liar):

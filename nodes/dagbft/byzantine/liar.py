@@ -49,6 +49,11 @@ class Liar:
         self.now_s = now_s
         self.core.on_batch(digest, worker, keys, own, now_s, *more)
 
+    def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
+        """An own worker has sealed what waited for the header of a round."""
+        self.now_s = now_s
+        self.core.on_sealed(worker, round, inline, now_s)
+
     def tick(self, now_s: float) -> None:
         """Time has passed."""
         self.now_s = now_s
@@ -88,7 +93,7 @@ class Liar:
     def forge(self, header: Header, **changes: Any) -> Header:
         """Another header of the same slot, signed; votes on it are counted from now on."""
         if "parents" in changes and "mode" not in changes:
-            mode = self.core.mode_of(header.author, header.round, changes["parents"])
+            mode = self.core.blocks.mode_of(header.author, header.round, changes["parents"])
             changes["mode"] = header.mode if mode is None else mode
         unsigned = replace(header, **changes)
         forged = replace_signature(unsigned, self.core._signer.sign(unsigned.id))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from nodes.dagbft.byzantine.liar import Liar, Sent
-from nodes.dagbft.messages import Batch, BatchAck, BatchReply, Certificate, CertReply, Header, Message, batch_digest
+from nodes.dagbft.messages import Batch, BatchReply, Certificate, CertReply, Header, Message, Seal
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.worker.core import WorkerCore
@@ -79,19 +80,23 @@ class Slow(Liar):
 class BatchWithholder:
     """Stands in for a `WorkerCore`: tells its primary of batches that it has shown to nobody, or to `shown` others.
 
-    It answers no request for batches.
+    It answers no request for batches, and puts none inside a header.
     """
 
     def __init__(self, core: WorkerCore, n: int, shown: int = 0) -> None:
         self.core = core
         self.lies = 0
-        self._others = [(core.me + step) % n for step in range(1, n)]
-        self._shown = self._others[:shown]
+        self._shown = [(core.me + step) % n for step in range(1, n)][:shown]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.core, name)
 
+    def on_primary(self, message: Message, now_s: float) -> None:
+        """An order of the own primary."""
+        self.core.on_primary(replace(message, inline_bytes=0) if isinstance(message, Seal) else message, now_s)
+
     def take(self) -> Effects:
+        """What the honest worker wants done, but for what it would show."""
         effects = self.core.take()
         sent: list[Sent] = []
         for receiver, message in effects.send:
@@ -100,12 +105,7 @@ class BatchWithholder:
             elif isinstance(message, Batch) and receiver == ALL:
                 self.lies += 1
                 sent += [(other, message) for other in self._shown]
-                for other in self._others:  # who never saw it
-                    self.core.on_message(other, BatchAck(batch_digest(message.body)), 0.0)
             else:
                 sent.append((receiver, message))
-        told = self.core.take()
-        effects.persist += told.persist
-        effects.primary += told.primary
         effects.send = sent
         return effects

@@ -49,6 +49,10 @@ class Twins(Liar):
         super().on_batch(digest, worker, keys, own, now_s, *more)
         self.twin.on_batch(digest, worker, keys, own, now_s, *more)
 
+    def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
+        super().on_sealed(worker, round, inline, now_s)
+        self.twin.on_sealed(worker, round, inline, now_s)
+
     def tick(self, now_s: float) -> None:
         super().tick(now_s)
         self.twin.tick(now_s)

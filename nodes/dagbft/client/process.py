@@ -19,7 +19,8 @@ from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.messages import FinalReply, Message, SpecReply, Subscribe
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT
 from nodes.dagbft.primary.settings import names_of
-from nodes.dagbft.transport.local import LocalLink
+from nodes.dagbft.transport.inside import Exchange, InsideLink
+from nodes.dagbft.transport.local import LocalLink, Sockets
 
 _SUBSCRIBE_S = 2.0  # a primary that was restarted has forgotten who listens
 
@@ -69,8 +70,9 @@ class Client(Node):
 
     def __init__(self, config: ClientSettings, context: NodeContext) -> None:
         super().__init__(config, context)
+        self.near: Sockets | Exchange = Sockets()  # how it reaches the other programs of its validator
         self._timer: asyncio.TimerHandle | None = None
-        self._links: list[LocalLink] = []
+        self._links: list[LocalLink | InsideLink] = []
         self._turn = 0
 
     async def setup(self) -> None:
@@ -79,12 +81,12 @@ class Client(Node):
         self._me = me = names.index(context.name)
         first = int(max(context.now(), 0.0) * 1000) << 32  # so that a client that was restarted repeats no identifier
         self._core = ClientCore(Committee(len(names)), me, me, config.core(), context.rng("load"), first)
-        self._primary = LocalLink(
+        self._primary = self.near.link(
             context, self._on_reply, service="primary", label=context.program, port=PRIMARY_LOCAL_PORT,
             accepts=(SpecReply, FinalReply),
         )  # fmt: skip
         self._workers = [
-            LocalLink(
+            self.near.link(
                 context, self._ignore, service=f"worker-{number}", label=context.program,
                 port=WORKER_LOCAL_PORT + number, accepts=(),
             )

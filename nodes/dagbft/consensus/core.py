@@ -35,6 +35,16 @@ class Commit(NamedTuple):
 Event = Commit | Early
 
 
+class Past(NamedTuple):
+    """What must be known of commits that are not seen again."""
+
+    commits: int  # how many
+    leader: int  # round of the last one's; 0 where there is none
+    ordered: tuple[Slot, ...]  # blocks above the floor of the order
+    lengths: tuple[int, ...]  # by shard: blocks ordered
+    latest: tuple[Slot | None, ...]  # by shard: the last of these
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What all validators of a committee must agree on, but for `early` and `keep`."""
@@ -92,22 +102,29 @@ class Consensus:
 
     def floor_after(self, commit: Commit) -> int:
         """The floor of the DAG after a commit, though others may have followed at once."""
-        return max(commit.leader[0] - self._keep, 0)
+        return self.floor_below(commit.leader[0])
 
-    def resume(self, commits: Sequence[Commit], floor: int) -> None:
-        """Begin where a former life stood after these commits, all from number 0 on, when its floor was this.
+    def floor_below(self, leader: int) -> int:
+        """The floor of the DAG after the commit of a leader of this round."""
+        return max(leader - self._keep, 0)
 
-        Blocks above the floor are then to be added; what they commit comes after these commits.
+    def resume(self, commits: Sequence[Commit], floor: int, past: Past | None = None) -> None:
+        """Begin where a former life stood after these commits, with this floor.
+
+        They are all since `past`; without one, from number 0 on. Blocks above the floor are then to be added; what they
+        commit comes after these commits.
         """
+        n = self.committee.n
+        past = past or Past(0, 0, (), (0,) * n, (None,) * n)
         blocks = [slot for commit in commits for slot in commit.blocks]
-        last = commits[-1].leader[0]
-        self.dag.resume(floor, blocks)
+        last = commits[-1].leader[0] if commits else past.leader
+        self.dag.resume(floor, (*past.ordered, *blocks))
         self.rule.last = last
         self.order.resume(last)
-        self.check.resume(blocks)
+        self.check.resume(past.lengths, blocks)
         if self.early is not None:
-            self.early.resume(blocks)
-        self.commits = self.told = len(commits)
+            self.early.resume(past.lengths, past.latest, blocks)
+        self.commits, self.told = past.commits + len(commits), len(commits)
 
     def coin(self, wave: int, author: int) -> list[Event]:
         """The coin of a wave: who its fallback leader is. Needed before the first block of the next wave."""

@@ -50,8 +50,11 @@ class Frontiers:
         self._length = [0] * n  # by shard: blocks ordered or final
         self._latest: list[Slot | None] = [None] * n  # by shard: the last of these
 
-    def resume(self, blocks: Iterable[Slot]) -> None:
-        """Begin above the floor of the order, with these blocks ordered, in their order."""
+    def resume(self, lengths: Iterable[int], latest: Iterable[Slot | None], blocks: Iterable[Slot]) -> None:
+        """Begin above the floor of the order: so many blocks of each shard were ordered, up to these, and then
+        `blocks`, in their order.
+        """
+        self._length, self._latest = list(lengths), list(latest)
         begin = max(self._order.floor + 1, 1)
         self._next = [begin] * self._n
         self._waiting = {begin: (1 << self._n) - 1}

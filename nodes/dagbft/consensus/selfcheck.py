@@ -27,8 +27,9 @@ class SelfCheck:
     def open(self) -> int:
         return len(self._promised)
 
-    def resume(self, blocks: Iterable[Slot]) -> None:
-        """These have been ordered before."""
+    def resume(self, lengths: Iterable[int], blocks: Iterable[Slot]) -> None:
+        """So many blocks of each shard have been ordered before, and then these."""
+        self._length = list(lengths)
         for round, author in blocks:
             self._length[self._shard(author, round)] += 1
 

@@ -39,17 +39,19 @@ class Carried:
     """A block with what it carries, and what became of it."""
 
     __slots__ = (
-        "batches", "block", "committed", "counted", "delta", "early", "final", "payload", "played", "position", "shard",
-        "slot", "told", "unstable", "waiting",
+        "batches", "block", "committed", "counted", "delta", "early", "final", "inline", "payload", "place", "played",
+        "position", "shard", "slot", "told", "unstable", "waiting",
     )  # fmt: skip
 
-    def __init__(self, block: Block, shard: int, payload: tuple[bytes, ...]) -> None:
+    def __init__(self, block: Block, shard: int, payload: tuple[bytes, ...], inline: Ready | None = None) -> None:
         self.block = block
         self.slot: Slot = block.slot
         self.shard = shard
         self.payload = payload  # digests of batches
+        self.inline = inline  # the last of these, where the block brings it itself
         self.batches: list[Ready] | None = None  # of the payload, once all are held
         self.position = -1  # that was foretold in the order of the shard; -1: none was
+        self.place = -1  # in the order of the shard, once committed
         self.early: list[Outcome | None] = []  # by row; None: not known early
         self.final: list[Outcome | None] = []  # by row; None: not yet
         self.committed = False
@@ -59,6 +61,11 @@ class Carried:
         self.waiting: dict[int, Waiting[Carried]] = {}  # what waits in the overlay, by row
         self.counted = 0  # early outcomes that have been counted
         self.told = bytearray()  # by row: 1 told early, 2 told committed
+
+    @property
+    def named(self) -> tuple[bytes, ...]:
+        """The digests of batches that come from elsewhere."""
+        return self.payload if self.inline is None else self.payload[:-1]
 
     def row(self, index: int) -> Row:
         """A row by its number among those of all batches."""
@@ -70,22 +77,31 @@ class Carried:
 
 
 class Applied:
-    """Which batches a shard has had, so that one that is carried again does nothing."""
+    """Which batches a shard has had, so that one that is carried again does nothing. `below` has had others before."""
 
-    def __init__(self, n: int, rounds: int) -> None:
+    def __init__(self, n: int, rounds: int, below: Applied | None = None) -> None:
         self._first: list[dict[bytes, Slot]] = [{} for _ in range(n)]
         self._rounds = rounds  # so far apart, batches are not known to be the same
+        self._below = below
+
+    def above(self) -> Applied:
+        """What lies above this one."""
+        return Applied(len(self._first), self._rounds, self)
+
+    def _find(self, shard: int, digest: bytes) -> Slot | None:
+        found = self._first[shard].get(digest)
+        return found if found is not None or self._below is None else self._below._find(shard, digest)
 
     def enter(self, carried: Carried, digest: bytes) -> bool:
         """Whether the shard has the batch for the first time; says the same when the same block asks again."""
-        first = self._first[carried.shard].get(digest)
+        first = self._find(carried.shard, digest)
         if first is None or abs(first[0] - carried.block.round) > self._rounds:
             self._first[carried.shard][digest] = carried.slot
             return True
         return first == carried.slot
 
     def take_back(self, carried: Carried) -> None:
-        """The block has not been played after all."""
+        """The block has not been played here after all, or has been below by now."""
         first = self._first[carried.shard]
         for digest in carried.payload:
             if first.get(digest) == carried.slot:
@@ -97,13 +113,23 @@ class Applied:
             for digest in [digest for digest, slot in first.items() if slot[0] <= round - self._rounds]:
                 del first[digest]
 
+    def entries(self) -> tuple[tuple[int, bytes, int, int], ...]:
+        """(shard, batch, round, author) of each, rising."""
+        found = [(shard, *entry) for shard, first in enumerate(self._first) for entry in first.items()]
+        return tuple(sorted((shard, digest, round, author) for shard, digest, (round, author) in found))
+
+    def resume(self, entries: Iterable[tuple[int, bytes, int, int]]) -> None:
+        """These have come before."""
+        for shard, digest, round, author in entries:
+            self._first[shard][digest] = (round, author)
+
 
 class Executor:
     """Plays blocks. What differs between committed and early state is in the methods that raise NotImplementedError."""
 
     def __init__(self, applied: Applied) -> None:
         self.locks: Locks[Carried] = Locks()
-        self._applied = applied
+        self.applied = applied
 
     def values_of(self, shard: int) -> MutableMapping[int, int]:
         """The values of a shard's keys."""
@@ -144,7 +170,7 @@ class Executor:
         outcomes, values = self.outcomes(carried), self.values_of(carried.shard)
         assert carried.batches is not None
         for digest, batch in zip(carried.payload, carried.batches, strict=True):
-            if not self._applied.enter(carried, digest):
+            if not self.applied.enter(carried, digest):
                 outcomes += [REPEATED] * len(batch.rows)
             elif batch.plain and batch.shard == carried.shard and self.is_calm(carried):
                 outcomes += [apply(operations, values) for _, operations, _ in batch.rows]
@@ -275,7 +301,7 @@ class Committed(Executor):
         """The floor has risen: give up what can never be complete, and forget what is too old to matter."""
         for group in self.locks.expired(floor):
             self.give_up(group, EXPIRED)
-        self._applied.forget(floor)
+        self.applied.forget(floor)
         if self.results:
             least = floor - DEPENDENCY_ROUNDS
             self.results = {hash: round for hash, round in self.results.items() if round > least}

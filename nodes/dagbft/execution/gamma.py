@@ -9,7 +9,7 @@ and with which values, depends on the orders of the shards and not on how these 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -49,7 +49,7 @@ class Locks(Generic[B]):
         self.waiting: dict[Waiting[B], None] = {}  # in the order in which they came
         self.groups: dict[bytes, Group] = {}
         self.closed: dict[bytes, int] = {}  # gamma transactions that have run or been given up: their deadlines
-        self._parts: dict[tuple[bytes, int], int] = {}  # parts that have come: their deadlines
+        self.parts: dict[tuple[bytes, int], int] = {}  # parts that have come: their deadlines
 
     def touches(self, keys: Iterable[int]) -> bool:
         """Whether any of these keys is locked."""
@@ -57,13 +57,13 @@ class Locks(Generic[B]):
 
     def open(self, name: bytes, part: int, parts: int, deadline: int) -> Group | None:
         """The group that a part belongs to; None where this part has come before, or the group is closed."""
-        if (name, part) in self._parts or name in self.closed:
+        if (name, part) in self.parts or name in self.closed:
             return None
         return self.join(name, part, parts, deadline)
 
     def join(self, name: bytes, part: int, parts: int, deadline: int) -> Group:
         """The group that a part belongs to, without a question."""
-        self._parts[name, part] = deadline
+        self.parts[name, part] = deadline
         group = self.groups.get(name)
         if group is None:
             group = self.groups[name] = Group(name, parts, deadline)
@@ -145,10 +145,13 @@ class Locks(Generic[B]):
         """The groups of which a part can never come any more, as the floor has passed their deadline; by name."""
         late = [group for group in self.groups.values() if group.deadline <= floor and len(group.waiting) < group.parts]
         self.closed = {name: deadline for name, deadline in self.closed.items() if deadline > floor}
-        self._parts = {part: deadline for part, deadline in self._parts.items() if deadline > floor}
+        self.parts = {part: deadline for part, deadline in self.parts.items() if deadline > floor}
         return sorted(late, key=lambda group: group.name)
 
     def copy_past(self, other: Locks[B]) -> None:
         """What came before is as the other has it."""
-        self.closed = dict(other.closed)
-        self._parts = dict(other._parts)
+        self.resume(other.closed, other.parts)
+
+    def resume(self, closed: Mapping[bytes, int], parts: Mapping[tuple[bytes, int], int]) -> None:
+        """These came before."""
+        self.closed, self.parts = dict(closed), dict(parts)

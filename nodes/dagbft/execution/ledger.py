@@ -20,7 +20,9 @@ from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.consensus.early import Early
 from nodes.dagbft.execution.executor import Applied, Carried, Committed
 from nodes.dagbft.execution.overlay import ForeignReads, Overlay, Pasts
+from nodes.dagbft.execution.snapshot import Snapshot, done, wait_again, waits_of
 from nodes.dagbft.execution.speculation import Speculation
+from nodes.dagbft.execution.state import State
 from nodes.dagbft.execution.transactions import Ready, prepare, result_hash
 from nodes.dagbft.messages import MOST_RESULTS, Cause, FinalReply, SpecReply
 
@@ -41,12 +43,19 @@ class Counts:
     resets: int = 0  # of the overlay: blocks came in another order than foretold
     speculative: int = 0  # results told when a header was made
 
+    def take_over(self, before: Counts) -> None:
+        """Add what a ledger counted that this one stands in for. What was open there is not compared any more."""
+        self.early += before.early_ok + before.early_wrong + before.early_unmatched
+        for name in ("early_ok", "early_wrong", "early_unmatched", "early_skipped", "resets", "speculative"):
+            setattr(self, name, getattr(self, name) + getattr(before, name))
+
 
 class Ledger:
     """State, overlay and self-check. `look_back` is that of the rules (2 where the order is support-gated).
 
     `told` says how many events consensus has told since the ledger began: while some have not come here, `reads` and
-    `pasts` speak of slots whose values are not here, and are not asked.
+    `pasts` speak of slots whose values are not here, and are not asked. `snapshots` are taken at the first leader of
+    each `snapshot_rounds` rounds; 0: never.
     """
 
     def __init__(
@@ -57,8 +66,10 @@ class Ledger:
         reads: ForeignReads | None = None,
         pasts: Pasts | None = None,
         told: Callable[[], int] | None = None,
+        snapshot_rounds: int = 0,
     ) -> None:
         self.counts = Counts()
+        self.snapshots: list[Snapshot] = []  # that have been taken and are to be kept
         self.digest = bytes(32)  # of all committed outcomes so far: equal on all validators after the same commits
         self.commits = 0  # that have been executed
         self._committee = committee
@@ -72,11 +83,46 @@ class Ledger:
         self._heard = 0  # events that have come
         self._latest: list[Slot | None] = [None] * committee.n  # by shard: the last committed block
         self._length = [0] * committee.n
-        applied = Applied(committee.n, look_back)
-        self._committed = Committed(applied)
-        self._overlay = Overlay(committee.n, self._committed, applied, self._written, reads, pasts)
+        self._snapshot_rounds = snapshot_rounds
+        self._leader = 0  # round of the last one
+        self._committed = Committed(Applied(committee.n, look_back))
+        self._overlay = Overlay(committee.n, self._committed, self._written, reads, pasts)
         self._speculation = Speculation(self._committed, self._overlay)
         self.answers_early = True
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Begin where the snapshot was taken. Blocks above its floor, and the commits that follow, are to come."""
+        committed = self._committed
+        self.commits, self._leader, self.digest = snapshot.commits, snapshot.leader, snapshot.digest
+        self.counts.committed = snapshot.outcomes
+        past = snapshot.past
+        self._length, self._latest = list(past.lengths), list(past.latest)
+        self._blocks = wait_again(snapshot.waiting, self._committee.n, committed.locks)
+        for slot in snapshot.ordered:
+            self._blocks.setdefault(slot, done(slot, self._committee.shard(slot[1], slot[0])))
+        committed.values = State.decode(snapshot.state)
+        committed.results = dict(snapshot.results)
+        committed.applied.resume(snapshot.batches)
+        committed.locks.resume(dict(snapshot.closed), {(name, part): round for name, part, round in snapshot.parts})
+        self._overlay.reset()
+
+    def _snapshot(self) -> Snapshot:
+        committed, locks, floor = self._committed, self._committed.locks, self._leader - self._look_back
+        latest = [(0, 0) if slot is None else slot for slot in self._latest]
+        return Snapshot(
+            commits=self.commits,
+            leader=self._leader,
+            digest=self.digest,
+            outcomes=self.counts.committed,
+            shards=tuple((length, *slot) for length, slot in zip(self._length, latest, strict=True)),
+            ordered=tuple(sorted(slot for slot, each in self._blocks.items() if each.committed and slot[0] > floor)),
+            batches=committed.applied.entries(),
+            results=tuple(sorted(committed.results.items())),
+            closed=tuple(sorted(locks.closed.items())),
+            parts=tuple(sorted((name, part, round) for (name, part), round in locks.parts.items())),
+            waiting=waits_of(locks),
+            state=committed.values.encode(),
+        )
 
     def stop_early_answers(self) -> None:
         """Tell clients no early results any more. They are still worked out, and compared with the committed ones."""
@@ -121,20 +167,25 @@ class Ledger:
             if digest not in self._lacking:
                 self._batches.pop(digest, None)
 
-    def on_block(self, block: Block, payload: Sequence[bytes]) -> None:
-        """A certified block with the digests of its batches. The same block again changes nothing."""
+    def on_block(self, block: Block, payload: Sequence[bytes], inline: bytes = b"") -> None:
+        """A certified block with the digests of its batches; it brings the last one itself where `inline` is its body.
+
+        The same block again changes nothing.
+        """
         if block.slot not in self._blocks:
-            carried = Carried(block, self._committee.shard(block.author, block.round), tuple(payload))
+            carried = self._carried(block, payload, inline)
             self._blocks[block.slot] = carried
             self._attach(carried)
 
-    def on_header(self, block: Block, payload: Sequence[bytes]) -> list[SpecReply]:
+    def on_header(self, block: Block, payload: Sequence[bytes], inline: bytes = b"") -> list[SpecReply]:
         """An own header was made: what its chained transactions will probably put out.
 
         There is always a reply, if an empty one: clients aim at the shards of the headers to come.
         """
-        carried = Carried(block, self._committee.shard(block.author, block.round), tuple(payload))
-        carried.batches = [self._batches[digest] for digest in payload if digest in self._batches]
+        carried = self._carried(block, payload, inline)
+        carried.batches = [self._batches[digest] for digest in carried.named if digest in self._batches]
+        if carried.inline is not None:
+            carried.batches.append(carried.inline)
         if not any(batch.chained for batch in carried.batches):
             return [SpecReply(block.round, block.author, ())]
         below = [
@@ -170,6 +221,10 @@ class Ledger:
             overlay.in_step = False
         return self._early_replies() + replies
 
+    def _carried(self, block: Block, payload: Sequence[bytes], inline: bytes) -> Carried:
+        shard = self._committee.shard(block.author, block.round)
+        return Carried(block, shard, tuple(payload), prepare(inline) if inline else None)
+
     def _attach(self, carried: Carried) -> None:
         """Give a block its batches, or enter it where they are waited for."""
         absent = self._absent(carried)
@@ -178,12 +233,14 @@ class Ledger:
             if carried not in waiting:
                 waiting.append(carried)
         if not absent:
-            carried.batches = [self._batches[digest] for digest in carried.payload]
+            carried.batches = [self._batches[digest] for digest in carried.named]
+            if carried.inline is not None:
+                carried.batches.append(carried.inline)
             if carried.position >= 0:
                 self._overlay.advance_chain(carried.shard)
 
     def _absent(self, carried: Carried) -> list[bytes]:
-        return [] if carried.batches is not None else [each for each in carried.payload if each not in self._batches]
+        return [] if carried.batches is not None else [each for each in carried.named if each not in self._batches]
 
     def _written(self, round: int, author: int) -> frozenset[int] | None:
         """The keys that a block may write; None where that is not known (rule T2)."""
@@ -215,6 +272,9 @@ class Ledger:
         self._settle(None, touched)
         self.commits = commit.number + 1
         self._lose(floor)
+        before, self._leader = self._leader, commit.leader[0]
+        if (every := self._snapshot_rounds) and before // every < self._leader // every:
+            self.snapshots.append(self._snapshot())
         return [reply for carried in touched for reply in self._replies(carried, Cause.COMMITTED)]
 
     def _commit_block(self, carried: Carried) -> None:
@@ -225,12 +285,13 @@ class Ledger:
             self._overlay.reset()
         self._committed.play(carried)
         carried.committed = True
+        carried.place = self._length[shard]
         rows = len(carried.final)
         if not carried.early:
             carried.early = [None] * rows
         if chain and chain[0] is carried:
             self._overlay.pop(carried)
-        if carried.position >= 0 and carried.position != self._length[shard]:
+        if carried.position >= 0 and carried.position != carried.place:
             carried.position = _MISPLACED
         self._compare(carried, range(rows))
         self._latest[shard] = carried.slot

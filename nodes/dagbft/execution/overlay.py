@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from nodes.dagbft.consensus.dag import Block, Slot
-from nodes.dagbft.execution.executor import DEPENDENCY_ROUNDS, Applied, Carried, Committed, Executor
+from nodes.dagbft.execution.executor import DEPENDENCY_ROUNDS, Carried, Committed, Executor
 from nodes.dagbft.execution.gamma import Waiting
 from nodes.dagbft.execution.state import Layer
 from nodes.dagbft.execution.transactions import NOTHING, SHARD_BITS, Outcome, Transaction, keys_of
@@ -41,12 +41,11 @@ class Overlay(Executor):
         self,
         n: int,
         committed: Committed,
-        applied: Applied,
         written: Callable[[int, int], AbstractSet[int] | None],
         reads: ForeignReads | None,
         pasts: Pasts | None,
     ) -> None:
-        super().__init__(applied)
+        super().__init__(committed.applied.above())
         self._committed = committed
         self._written = written
         self._reads = reads  # None: foreign reads are final when they are committed
@@ -111,8 +110,13 @@ class Overlay(Executor):
                 return
             self.play(carried)
             carried.played = True
+            held_up = self.locks.queues  # by a block before this one: the value is of none of these two
             for batch in carried.batches:
-                carried.delta.update([(key, values[key]) for key in batch.written if key in values])
+                carried.delta.update(
+                    (key, values[key])
+                    for key in batch.written
+                    if key in values and (key not in held_up or held_up[key][0].block is carried)
+                )
             self.news[carried] = None
 
     def advance(self) -> None:
@@ -189,6 +193,7 @@ class Overlay(Executor):
     def pop(self, carried: Carried) -> None:
         """The first block of its chain has been committed: what it wrote lies below now."""
         self.chains[carried.shard].remove(carried)
+        self.applied.take_back(carried)
         self._prune(carried.shard, carried.delta)
         if self._results and any(batch.chained for batch in carried.batches or ()):
             self._results = {hash: row for hash, row in self._results.items() if row[0] is not carried}
@@ -235,7 +240,7 @@ class Overlay(Executor):
         if not queue:
             return False
         first = queue[0]
-        return (first.block.block.round, first.index) < (carried.block.round, index)
+        return (first.block.place, first.index) < (carried.place, index)
 
     def _prune(self, shard: int, keys: Iterable[int]) -> None:
         """Drop the values of keys that nobody has written here since, so that they are as they are below."""
@@ -249,7 +254,7 @@ class Overlay(Executor):
         for chain in self.chains:
             for carried in chain:
                 carried.played = False
-                self._applied.take_back(carried)
+                self.applied.take_back(carried)
                 carried.delta, carried.unstable = {}, set()
             chain.clear()
         for waiting in self.locks.waiting:

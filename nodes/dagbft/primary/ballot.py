@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nodes.dagbft.consensus.dag import Slot
-from nodes.dagbft.messages import Certificate, Header, Vote, vote_digest
+from nodes.dagbft.messages import Certificate, Header, vote_digest
 
 
 @dataclass(slots=True)
@@ -24,10 +24,6 @@ class Ballot:
     def digest(self) -> bytes:
         """What is signed."""
         return vote_digest(self.header.id, self.header.round, self.header.author)
-
-    def concerns(self, vote: Vote) -> bool:
-        """Whether a vote is on this header, and new."""
-        return vote.header_id == self.header.id and vote.voter not in self.votes
 
     def certificate(self, quorum: int) -> Certificate | None:
         """The certificate, once there are enough votes."""

@@ -8,7 +8,7 @@ they reference.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nodes.dagbft.consensus.core import Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Refused, Slot
@@ -18,7 +18,11 @@ from nodes.dagbft.primary.waiting import Parking
 
 
 class Breach(RuntimeError):
-    """What cannot happen while at most f validators are faulty. The validator must stop."""
+    """What cannot happen while at most f validators are faulty. The validator must stop; `evidence` shows it."""
+
+    def __init__(self, text: str, *evidence: Certificate) -> None:
+        super().__init__(text)
+        self.evidence = evidence
 
 
 class Blocks:
@@ -39,11 +43,21 @@ class Blocks:
     def __len__(self) -> int:
         return len(self._held) + len(self._parked)
 
+    @property
+    def parked(self) -> int:
+        """How many certificates wait for their ancestors."""
+        return len(self._parked)
+
     def get(self, digest: bytes) -> Certificate | None:
         return self._held.get(digest)
 
     def at(self, slot: Slot) -> Certificate | None:
         return self._slots.get(slot)
+
+    def newest(self) -> list[Certificate]:
+        """One block of the highest round of which one is held; none where none is."""
+        top = max((round for round, _ in self._slots), default=0)
+        return [certificate for (round, _), certificate in self._slots.items() if round == top][:1]
 
     def knows(self, digest: bytes) -> bool:
         """Whether the certificate is held, or waits for its ancestors."""
@@ -72,8 +86,8 @@ class Blocks:
     def park(self, certificate: Certificate) -> None:
         """Keep a certificate until its parents are in. Raises Breach for a second one of a slot."""
         slot = (certificate.round, certificate.author)
-        if slot in self._parked:
-            raise Breach(f"two certificates for {slot}")
+        if (other := self._parked.get(slot) or self._slots.get(slot)) is not None:
+            raise Breach(f"two certificates for {slot}", other, certificate)
         self._parked.park(slot, certificate, self.missing(certificate))
         self._waiting.add(certificate.digest)
 
@@ -86,6 +100,11 @@ class Blocks:
                 return None
             mask |= 1 << parent.author
         return mask
+
+    def mode_of(self, author: int, round: int, parents: Sequence[bytes]) -> int | None:
+        """How a block of this author with these parents, all held, votes; None where its past has been collected."""
+        mask = self.parents(round, tuple(parents)) or 0
+        return self._consensus.rule.mode_for(Block(round, author, mask))
 
     def add(self, certificate: Certificate) -> Iterator[tuple[Certificate, Block | None, list[Event]]]:
         """Feed consensus with a certificate that lacks nothing and those that waited for it; what it says of each."""
@@ -103,12 +122,17 @@ class Blocks:
     def _feed(self, certificate: Certificate) -> tuple[Block, list[Event]]:
         parents = self.parents(certificate.round, certificate.header.parents)
         if parents is None:
-            raise Breach(f"a certificate for {certificate.round, certificate.author} with parents that no vote is for")
+            raise Breach(
+                f"a certificate for {certificate.round, certificate.author} with parents that no vote is for",
+                certificate,
+            )
         block = Block(certificate.round, certificate.author, parents, certificate.digest, certificate.header.mode)
         try:
             events = self._consensus.add(block)
         except Refused as refused:
-            raise Breach(f"{refused} ({refused.reason})") from None
+            held = self._slots.get((certificate.round, certificate.author))
+            evidence = (certificate,) if held is None else (held, certificate)
+            raise Breach(f"{refused} ({refused.reason})", *evidence) from None
         if self._coin is not None and (value := self._coin.reveal(block, certificate.header.coin_share)):
             events += self._consensus.coin(*value)
         return block, events

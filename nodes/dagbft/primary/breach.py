@@ -6,14 +6,37 @@ committed does not rest on the rules of early finality.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from emulator.node import NodeContext
 from nodes.dagbft.consensus.core import PROTOCOLS, Consensus
 from nodes.dagbft.consensus.run_file import write
 from nodes.dagbft.execution.ledger import Ledger
+from nodes.dagbft.primary.blocks import Breach
+from nodes.dagbft.wire import encode
 
 FILE = "breach.json"
+EVIDENCE = "evidence.json"
+
+
+def write_evidence(context: NodeContext, breach: Breach) -> None:
+    """Write down and tell the certificates that show more than f validators to be faulty, before this one stops.
+
+    Each is given as its message in hexadecimal digits; whoever has the committee's keys can check them.
+    """
+    path = context.store / EVIDENCE
+    rows = [
+        {"round": each.round, "author": each.author, "voters": [voter for voter, _ in each.votes],
+         "message": encode(each).hex()}
+        for each in breach.evidence
+    ]  # fmt: skip
+    try:
+        path.write_text(json.dumps({"breach": str(breach), "certificates": rows}, indent=1) + "\n")
+        written = f"{len(rows)} certificates that show it are in {EVIDENCE} of the node's store"
+    except OSError as error:
+        written = f"the certificates could not be written: {error.strerror}"
+    context.emit("breach", text=f"{breach}; {written}")
 
 
 class BreachWatch:

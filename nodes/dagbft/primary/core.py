@@ -7,12 +7,13 @@ them. Whatever comes from a peer is taken in, parked within bounds, or counted i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Protocol
 
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
+from nodes.dagbft.execution.snapshot import Snapshot
+from nodes.dagbft.execution.transactions import write_keys
 from nodes.dagbft.identity import Roster, Verifier, check_certificate, check_vote
 from nodes.dagbft.messages import (
     Certificate,
@@ -21,13 +22,16 @@ from nodes.dagbft.messages import (
     Cleanup,
     Header,
     Message,
+    SnapshotOffer,
+    SnapshotPart,
+    SnapshotRequest,
     StateReply,
     StateRequest,
     Synchronize,
     TailRequest,
     Vote,
 )
-from nodes.dagbft.primary.answers import Answers
+from nodes.dagbft.primary.answers import Answers, certificates_of
 from nodes.dagbft.primary.ballot import VoteLog
 from nodes.dagbft.primary.blocks import Blocks
 from nodes.dagbft.primary.catchup import Catchup, Probe, Tail
@@ -38,12 +42,13 @@ from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.pace import Pace
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.proposer import Proposer
-from nodes.dagbft.primary.records import Archive, certificate_records, commit_record, wiped_record
-from nodes.dagbft.primary.recovery import compare, compare_count, where_to_begin
+from nodes.dagbft.primary.records import Archive, commit_record, wiped_record
+from nodes.dagbft.primary.recovery import Beginning, beginning, compare, compare_count
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
+from nodes.dagbft.primary.snapshots import Snapshots
+from nodes.dagbft.primary.statesync import StateSync
 from nodes.dagbft.primary.voting import Voting
 from nodes.dagbft.store import Disk
-from nodes.dagbft.wire import decode
 
 
 class Signer(Protocol):
@@ -51,7 +56,7 @@ class Signer(Protocol):
 
 
 class PrimaryCore:
-    """One validator's primary. `genesis` says that a validator without records has not lived before."""
+    """One validator's primary. `genesis`: without records it is new; `keys_of`: the keys that a batch may write."""
 
     def __init__(
         self,
@@ -65,10 +70,12 @@ class PrimaryCore:
         now_s: float = 0.0,
         *,
         genesis: bool = True,
+        keys_of: Callable[[bytes], Keys] = write_keys,
     ) -> None:
         self.me = me
         self.roster = roster
         self.config = config
+        self.keys_of = keys_of
         self.archive = Archive(disk)
         self.consensus = Consensus(roster.committee, config.rules)
         self.blocks = Blocks(self.consensus, coin)
@@ -85,12 +92,15 @@ class PrimaryCore:
         self._signer = signer
         self._coin = coin
         self._certificates = CertificateRequests(me, n, config.retry_s, config.retry_peers)
-        self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers)
+        self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers, config.batch_grace_s)
         self.voting = Voting(self, signer, verifier, coin, self._certificates, self._batches)
-        self._answers = Answers(self.archive, config.most_answers)
-        self._delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
+        self.snapshots = Snapshots(self.archive, self.consensus.floor_below)
+        self.snapshot: Snapshot | None = None  # that this core, and its ledger, began with
+        self._answers = Answers(self.archive, self.blocks, self.snapshots, config.most_answers)
+        self.delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._catchup = Catchup(me, n, config.retry_s, config.sync_after)
         self._tail = Tail(me, n, config.retry_s, now_s)
+        self._sync = StateSync(roster.committee.faults + 1, config.retry_s, self.reject)
         self._probe: Probe | None = None
         self._floor = 0
         self._replaying = False
@@ -104,13 +114,15 @@ class PrimaryCore:
             self.votes.enter(slot, header_id)
         if (quiet := self.archive.quiet()) is not None:
             self.votes.quiet = quiet
-        self._log = list(self.archive.commits())
-        self.logged = len(self._log)
+        self.snapshot = self.snapshots.newest()
+        past = None if self.snapshot is None else self.snapshot.past
+        begin = beginning(self.archive, past, self.consensus.floor_below)
+        self._log, self.logged = begin.log, begin.logged
         self._replaying = True
         for header in headers:
-            self.payload.carried(header.payload)
-        certificates = self._resume()
-        for certificate in certificates:
+            self.payload.carried(header, self.keys_of)
+        self._resume(begin, now_s)
+        for certificate in begin.certificates:
             if certificate.round >= self.blocks.floor and not self.blocks.knows(certificate.digest):
                 self._deliver(certificate, now_s)
         compare_count(self.consensus.commits, self.logged)
@@ -122,27 +134,24 @@ class PrimaryCore:
         if quiet is None and (wiped or self.archive.wiped()):
             self._probe = Probe(self.roster.committee.quorum, self.config.retry_s, now_s)
             self.effects.persist.append(wiped_record(None))
-        # Own batches that were never ordered: the workers know them.
-        self.effects.workers += [(worker, Synchronize((), ())) for worker in range(self.roster.workers)]
+        # Own batches that were never ordered: the workers know them. Of older ones nobody here knows what became.
+        offer = Synchronize((), (), self.archive.begin().since)
+        self.effects.workers += [(worker, offer) for worker in range(self.roster.workers)]
         self._settle(now_s)
 
-    def _resume(self) -> list[Certificate]:
-        """Begin where the log of commits ends, but for some commits that are worked out again from the certificates
-        that are to be delivered, and compared. Blocks of earlier commits are executed as the log has them.
-        """
-        commits, floor, certificates = where_to_begin(self.archive, self._log)
-        if not commits:
-            return certificates
-        self.consensus.resume(commits, floor)
-        self._floor = floor
-        for commit in commits:
-            for slot in commit.blocks:
-                self.effects.blocks.append(Block(*slot, 0))
-                if slot[1] == self.me:
-                    self.payload.ordered(self.payload_of(slot))
+    def _resume(self, begin: Beginning, now_s: float) -> None:
+        """Take up the order where the log ends; the ledger executes all that came after the snapshot."""
+        if begin.taken or begin.past is not None:
+            self.consensus.resume(begin.taken, begin.floor, begin.past)
+            self.pace.round = self._floor = begin.floor
+        self.proposer.begin()
+        for commit in begin.taken:
+            self.effects.blocks += [Block(*slot, 0) for slot in commit.blocks]
             self.effects.found.append(commit)
-            self._delivery.put(commit)
-        return certificates
+            self.delivery.put(commit)
+        for slot in (slot for commit in begin.log for slot in commit.blocks):
+            for name in self.payload.missing(self.payload_of(slot)):
+                self._batches.want(name, (slot[1],), now_s)
 
     # What goes in
 
@@ -157,18 +166,15 @@ class PrimaryCore:
                 self._on_certificate(peer, message, now_s)
             case CertReply():
                 self._on_reply(peer, message, now_s)
-            case CertRequest((), nonce):
-                for reply in self._answers.certificates(peer, self._newest(), 1, now_s):
-                    self.effects.send.append((peer, replace(reply, nonce=nonce)))
-            case CertRequest(digests):
-                for reply in self._answers.certificates(peer, self._find(digests), 1 + len(digests), now_s):
-                    self.effects.send.append((peer, reply))
-            case StateRequest(index):
-                self.effects.send += [(peer, reply) for reply in self._answers.state(peer, index, now_s)]
-            case TailRequest(round):
-                self.effects.send += [(peer, reply) for reply in self._answers.tail(peer, round, now_s)]
             case StateReply():
                 self._on_state(peer, message, now_s)
+            case SnapshotOffer():
+                self._sync.offered(peer, message, self.consensus.commits, now_s)
+            case SnapshotPart():
+                self._on_part(peer, message, now_s)
+            case CertRequest() | StateRequest() | TailRequest() | SnapshotRequest():
+                found = self._answers.to(peer, message, now_s)
+                self.effects.send += [(peer, answer) for answer in found]
             case _:
                 self.reject("misplaced", peer)
         self._settle(now_s)
@@ -188,6 +194,11 @@ class PrimaryCore:
         self.voting.arrived(name, now_s)
         self._settle(now_s)
 
+    def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
+        """An own worker has sealed what waited for the header of a round. `inline` is a batch that goes inside it."""
+        self.proposer.sealed(worker, round, inline)
+        self._settle(now_s)
+
     def tick(self, now_s: float) -> None:
         """Time has passed."""
         self._settle(now_s)
@@ -205,18 +216,17 @@ class PrimaryCore:
             return self._probe.due_s
         return min(
             self.proposer.due_s(), self.proposer.again_s, self._certificates.next_s, self._batches.next_s,
-            self._catchup.due_s, self._tail.due_s,
+            self._catchup.due_s, self._tail.due_s, self._sync.due_s,
         )  # fmt: skip
 
     def payload_of(self, slot: Slot) -> tuple[Name, ...]:
-        """The batches of a certified block."""
-        certificate = self.certificate_at(slot)
-        return certificate.header.payload if certificate is not None else ()
+        """The batches of a certified block that workers hold."""
+        return header.payload if (header := self.header_at(slot)) is not None else ()
 
-    def mode_of(self, author: int, round: int, parents: Sequence[bytes]) -> int | None:
-        """How a block of this author with these parents, all held, votes; None where its past has been collected."""
-        mask = self.blocks.parents(round, tuple(parents)) or 0
-        return self.consensus.rule.mode_for(Block(round, author, mask))
+    def header_at(self, slot: Slot) -> Header | None:
+        """The header of a certified block."""
+        certificate = self.certificate_at(slot)
+        return certificate.header if certificate is not None else None
 
     def certificate_at(self, slot: Slot) -> Certificate | None:
         return self.blocks.at(slot) or self.archive.at(slot)
@@ -233,7 +243,8 @@ class PrimaryCore:
     def may_propose(self) -> bool:
         """Whether a header of the next round would be of use, and cannot be a second one."""
         round = self.pace.round + 1
-        return self._probe is None and round > self.votes.quiet and round >= self._catchup.seen
+        held = self.pace.holds_quorum and round > self.votes.quiet
+        return self._probe is None and held and round >= self._catchup.seen
 
     def _on_vote(self, peer: int, vote: Vote, now_s: float) -> None:
         ballot = self.proposer.ballots.get(vote.round)
@@ -242,8 +253,10 @@ class PrimaryCore:
             return
         if vote.voter != peer:
             self.reject("voter", peer)
-        elif not ballot.concerns(vote):
-            self.reject("repeated" if vote.header_id == ballot.header.id else "header", peer)
+        elif vote.header_id != ballot.header.id:
+            self.reject("header", peer)
+        elif vote.voter in ballot.votes:  # the header was sent again while the vote was under way
+            self.counts["repeated votes"] += 1
         elif reason := check_vote(vote, self.roster, self._verifier):
             self.reject(reason, peer)
         elif certificate := self.proposer.count(ballot, vote):
@@ -263,17 +276,19 @@ class PrimaryCore:
         if certificate.round > self.pace.round + self.config.window:
             self.counts["ahead"] += 1
             return None
-        self._certificates.got(digest)
+        was_missing = self._certificates.got(digest)
         if not self.blocks.missing(certificate):
             return self._deliver(certificate, now_s)
         for parent in self.blocks.unknown(certificate):
             self._certificates.want(parent, (certificate.author, peer), now_s)
+            if was_missing:
+                self._certificates.want_deep(parent)
         return self.blocks.park(certificate)
 
     def _on_reply(self, peer: int, reply: CertReply, now_s: float) -> None:
         if self._probe is not None and reply.nonce == self._probe.nonce:
-            newest = max((each.round for each in reply.certificates if self._is_sound(each)), default=0)
-            self._probe.answer(peer, newest)
+            sound = (each for each in reply.certificates if not check_certificate(each, self.roster, self._verifier))
+            self._probe.answer(peer, max((each.round for each in sound), default=0))
         before = self.pace.round
         for certificate in reply.certificates:
             self._on_certificate(peer, certificate, now_s)
@@ -288,21 +303,20 @@ class PrimaryCore:
         self.votes.quiet = quiet
         self.effects.persist.append(wiped_record(quiet))
 
-    def _is_sound(self, certificate: Certificate) -> bool:
-        return not check_certificate(certificate, self.roster, self._verifier)
-
     def _on_state(self, peer: int, reply: StateReply, now_s: float) -> None:
-        try:
-            message = decode(reply.body)
-        except ValueError:
+        if (certificates := certificates_of(reply)) is None:
             return self.reject("state", peer)
-        if not isinstance(message, CertReply):
-            return self.reject("state", peer)
-        for certificate in message.certificates:
+        for certificate in certificates:
             self._on_certificate(peer, certificate, now_s)
         if reply.part + 1 >= reply.parts:
             self._catchup.answered(peer, reply.index, self.pace.round, now_s)
         return None
+
+    def _on_part(self, peer: int, message: SnapshotPart, now_s: float) -> None:
+        """Where it completes a snapshot, a new core begins with that, as after a restart."""
+        if (data := self._sync.part(peer, message, now_s)) is not None:
+            self.effects.persist += self.snapshots.adopt(Snapshot.decode(data))
+            self.effects.again = True
 
     def _deliver(self, certificate: Certificate, now_s: float) -> None:
         """Feed the DAG with a certificate that lacks nothing."""
@@ -310,7 +324,7 @@ class PrimaryCore:
             if block is not None:
                 self.effects.blocks.append(block)
             if not self._replaying:
-                self.effects.persist += certificate_records(one)
+                self.effects.persist += self.archive.put(one)
             self._certificates.got(one.digest)
             if one.round > self.blocks.floor:
                 for name in self.payload.missing(one.header.payload):
@@ -328,7 +342,7 @@ class PrimaryCore:
 
     def _on_event(self, event: Event) -> None:
         self.effects.found.append(event)
-        self._delivery.put(event)
+        self.delivery.put(event)
         if isinstance(event, Commit):
             for round, author in event.blocks:
                 if author == self.me:
@@ -356,28 +370,18 @@ class PrimaryCore:
         self.effects.floor = floor
         self.effects.workers += [(worker, Cleanup(floor)) for worker in range(self.roster.workers)]
 
-    def _find(self, digests: tuple[bytes, ...]) -> list[Certificate]:
-        found = (self.blocks.get(digest) or self.archive.certificate(digest) for digest in digests)
-        return [certificate for certificate in found if certificate is not None]
-
-    def _newest(self) -> list[Certificate]:
-        """One block of the highest round of which one is held."""
-        layers = self.consensus.dag.layers
-        top = max((round for round, layer in layers.items() if layer.held), default=0)
-        return [found for author in range(self.roster.committee.n) if (found := self.blocks.at((top, author)))][:1]
-
     # What follows from all this
 
     def _settle(self, now_s: float) -> None:
         """Execute, propose and ask, as far as it can be done now."""
-        for event in self._delivery.ready():
+        for event in self.delivery.ready():
             self.effects.execute.append(event)
             if isinstance(event, Commit):
                 for slot in event.blocks:
                     for name in self.payload_of(slot):
                         self.payload.drop(name)
                         self.effects.forget.append(name[0])
-        if (blocked := self._delivery.blocked) is not None:
+        if (blocked := self.delivery.blocked) is not None:
             for name in self.payload.missing(self.payload_of(blocked)):
                 self._batches.want(name, (blocked[1],), now_s)
         self._end_probe()
@@ -391,5 +395,6 @@ class PrimaryCore:
             self.effects.send.append((peer, TailRequest(self.pace.round)))
         if asked := self._catchup.ask(self.consensus.commits, now_s):
             self.effects.send.append((asked[0], StateRequest(asked[1])))
+        self.effects.send += self._sync.ask(self.consensus.commits, now_s)
         self._certificates.send(now_s, self.effects)
         self._batches.send(now_s, self.effects)

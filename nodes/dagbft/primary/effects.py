@@ -31,9 +31,10 @@ class Effects:
     execute: list[Event] = field(default_factory=list)  # the same, replayed ones too, once all their batches are held
     forget: list[bytes] = field(default_factory=list)  # batches that are not needed any more
     floor: int | None = None  # rounds up to this one have been collected
+    again: bool = False  # a snapshot of others is among `persist`: a new core is to begin with it, in place of this one
 
     def __bool__(self) -> bool:
         return bool(
             self.persist or self.send or self.workers or self.primary or self.made or self.advanced or self.blocks
-            or self.found or self.execute or self.forget or self.floor is not None
+            or self.found or self.execute or self.forget or self.floor is not None or self.again
         )  # fmt: skip

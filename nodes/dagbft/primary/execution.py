@@ -7,6 +7,7 @@ then the ledger executes what it can, and looks at foreign shards only after it 
 from __future__ import annotations
 
 from nodes.dagbft.consensus.dag import Block
+from nodes.dagbft.consensus.early import EarlyRule
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import home_shard, write_keys
 from nodes.dagbft.messages import FinalReply, Header, OthersBatch, OurBatch, SpecReply
@@ -19,13 +20,19 @@ Reply = SpecReply | FinalReply
 
 
 def new_ledger(core: PrimaryCore) -> Ledger:
-    """A ledger that asks the core's consensus."""
+    """A ledger that asks the core's consensus, and begins where that does."""
     consensus, rules = core.consensus, core.config.rules
     look_back = rules.look_back if rules.order == "causal" else 2
-    return Ledger(
-        consensus.committee, core.me, look_back, consensus.early, consensus.dag,  # type: ignore[arg-type]
-        lambda: consensus.told,
+    reads = consensus.early if isinstance(consensus.early, EarlyRule) else None  # no other rule knows of foreign reads
+    ledger = Ledger(
+        consensus.committee, core.me, look_back, reads, consensus.dag, lambda: consensus.told,
+        core.config.snapshot_rounds,
     )  # fmt: skip
+    snapshot = core.snapshot
+    if snapshot is not None:
+        ledger.resume(snapshot)
+        core.snapshot = None  # it is as large as the state
+    return ledger
 
 
 class Execution:
@@ -44,20 +51,30 @@ class Execution:
             keys = write_keys(message.body)
         own = isinstance(message, OurBatch)
         self.core.on_batch(message.digest, message.worker, keys, own, now_s, len(message.body), shard)
+        self._keep(self.core.effects)
         return replies
 
     def play(self, effects: Effects) -> list[Reply]:
-        """Feed the ledger with what the core has found, in its order."""
+        """Feed the ledger with what the core has found, in its order. Snapshots that it takes are kept with that."""
         core, ledger = self.core, self.ledger
         replies: list[Reply] = []
         for block in effects.blocks:
-            ledger.on_block(block, [digest for digest, _ in core.payload_of(block.slot)])
+            if (carrier := core.header_at(block.slot)) is not None:
+                ledger.on_block(block, [digest for digest, _ in carrier.names], carrier.inline)
         if effects.found:
             replies += ledger.on_events(effects.found)
         for header in effects.made:
-            replies += ledger.on_header(block_of(core, header), [digest for digest, _ in header.payload])
+            digests = [digest for digest, _ in header.names]
+            replies += ledger.on_header(block_of(core, header), digests, header.inline)
         ledger.forget(effects.forget)
+        self._keep(effects)
         return replies
+
+    def _keep(self, effects: Effects) -> None:
+        """Have the snapshots kept that the ledger has taken."""
+        taken, self.ledger.snapshots = self.ledger.snapshots, []
+        for snapshot in taken:
+            effects.persist += self.core.snapshots.keep(snapshot)
 
 
 def block_of(core: PrimaryCore, header: Header) -> Block:

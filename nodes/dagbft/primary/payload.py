@@ -1,20 +1,23 @@
 """Batches as a primary sees them: which are held, which of its own wait for a header, which must go in again.
 
 Invariant: an own batch is in exactly one place: waiting, in an own header that may still be ordered, or ordered. When
-it becomes certain that a header's block will never be ordered, its batches wait again.
+it becomes certain that a header's block will never be ordered, its batches wait again. So it is with the batch inside a
+header, of which this is the only place: its body stays here until it is ordered.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from nodes.dagbft.execution.transactions import summary_of
+from nodes.dagbft.messages import INLINE, Header, batch_digest
 
-Name = tuple[bytes, int]  # a batch's digest and the worker that has it
+Name = tuple[bytes, int]  # a batch's digest and the worker that has it; INLINE: the header itself
 ANY = -1  # in place of a shard: headers of any
 Keys = frozenset[int]  # that a batch may write
+NO_KEYS: Keys = frozenset()
 
 
 class _Held(NamedTuple):
@@ -34,6 +37,7 @@ class Payload:
         self._shards: dict[Name, int] = {}  # of own ones
         self._mine: dict[Name, bool] = {}  # own batches that are not ordered yet: whether they wait
         self._keys: dict[Name, Keys] = {}  # that own waiting ones may write
+        self._bodies: dict[Name, bytes] = {}  # of own ones that go inside a header
         self._done: dict[Name, None] = {}  # own batches that are ordered, the latest
         self._most_done = most
 
@@ -43,6 +47,15 @@ class Payload:
     def waiting(self, shard: int) -> int:
         """Own batches that may go into a header in charge of this shard."""
         return len(self._queues[ANY]) + len(self._queues[shard])
+
+    @property
+    def all_waiting(self) -> int:
+        """Own batches that are in no header."""
+        return sum(self._mine.values())
+
+    def inline_waits(self, shard: int) -> bool:
+        """Whether a batch waits that goes inside a header in charge of this shard."""
+        return any(worker == INLINE and self._mine.get((digest, worker)) for digest, worker in self._queues[shard])
 
     def hold(self, name: Name, keys: Keys, size: int) -> list[Name]:
         """Take a batch in; the ones that had to go for it."""
@@ -73,26 +86,44 @@ class Payload:
             self._mine[name] = True
             self._queues[shard].append(name)
 
-    def take(self, shard: int, most: int) -> tuple[Name, ...]:
-        """The own batches of the next header, which is in charge of a shard."""
+    def offer_inline(self, body: bytes, keys: Keys, shard: int) -> None:
+        """The same of a batch that goes inside the header."""
+        name = (batch_digest(body), INLINE)
+        if name not in self._done:
+            self._bodies[name] = body
+            self.offer(name, keys, shard)
+
+    def take(self, shard: int, most: int) -> tuple[tuple[Name, ...], bytes]:
+        """The own batches of the next header, which is in charge of a shard, and the body of one that goes inside."""
         taken: list[Name] = []
+        later: list[Name] = []
+        inline = b""
         for queue in (self._queues[shard], self._queues[ANY]):
             while queue and len(taken) < most:
                 name = queue.popleft()
                 if not self._mine.get(name):
                     continue  # in a header or ordered by now
-                if name in self._keys:
+                if name not in self._keys:
+                    del self._mine[name]  # known from before a restart only: its worker will offer it again
+                elif name[1] != INLINE:
                     self._mine[name] = False
                     taken.append(name)
+                elif inline:
+                    later.append(name)
                 else:
-                    del self._mine[name]  # known from before a restart only: its worker will offer it again
-        return tuple(taken)
+                    self._mine[name] = False
+                    inline = self._bodies[name]
+        self._queues[shard].extendleft(reversed(later))
+        return tuple(taken), inline
 
-    def carried(self, names: Iterable[Name]) -> None:
-        """Own batches that are in a header already: found on disk after a restart."""
-        for name in names:
+    def carried(self, header: Header, keys_of: Callable[[bytes], Keys]) -> None:
+        """Own batches that are in a header already: it is certified, or was found on disk after a restart."""
+        for name in header.names:
             if name not in self._done:
                 self._mine[name] = False
+                if name[1] == INLINE and name not in self._bodies:
+                    self._bodies[name], self._keys[name] = header.inline, keys_of(header.inline)
+                    self._shards[name] = header.shard
 
     def again(self, names: Iterable[Name]) -> int:
         """Their block will never be ordered: they wait again, before the others. How many did."""
@@ -108,6 +139,7 @@ class Payload:
             self._mine.pop(name, None)
             self._keys.pop(name, None)
             self._shards.pop(name, None)
+            self._bodies.pop(name, None)
             self._done[name] = None
         while len(self._done) > self._most_done:
             del self._done[next(iter(self._done))]
@@ -116,9 +148,9 @@ class Payload:
         """Those that are not held, or not by the worker that is named."""
         return [name for name in names if name not in self._held]
 
-    def summary(self, names: Iterable[Name]) -> bytes:
-        """Digest of the keys that these, all held or own, may write."""
-        return summary_of(key for name in names for key in self._keys_of(name))
+    def summary(self, names: Iterable[Name], more: Keys = NO_KEYS) -> bytes:
+        """Digest of the keys that these, all held or own, may write, and of those that a batch inside may write."""
+        return summary_of(more.union(*map(self._keys_of, names)))
 
     def _keys_of(self, name: Name) -> Keys:
         held = self._held.get(name)

@@ -1,8 +1,10 @@
 """The primary as a process: sockets, timers, the store and the ledger around a `PrimaryCore`.
 
 Events: `header` (round, parents: authors) when an own header is made, `advance` (round) when a quorum of its blocks is
-held, `early` (round, author), `commit` (index, leader, mode, blocks, transactions), and at the end `tally`: counts.
-Samples, once a second: `early_ok` and `early_wrong`, early results that were compared with their commit so far.
+held, `early` (round, author), `commit` (index, leader, mode, blocks, transactions), `adopted` (commits) when a snapshot
+of others took the place of what this one had, `damaged` (text), and at the end `tally`: counts.
+Samples, once a second: `early_ok` and `early_wrong`, early results that were compared with their commit so far; and
+those of `phases`.
 Invariant: messages and replies leave after the records that they rest on are kept.
 """
 
@@ -18,6 +20,7 @@ from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable
 from nodes.dagbft.identity import Identity, Roster, Verifier, run_id
 from nodes.dagbft.messages import (
+    BareCertificate,
     Certificate,
     CertReply,
     CertRequest,
@@ -25,6 +28,10 @@ from nodes.dagbft.messages import (
     Message,
     OthersBatch,
     OurBatch,
+    Sealed,
+    SnapshotOffer,
+    SnapshotPart,
+    SnapshotRequest,
     StateReply,
     StateRequest,
     Subscribe,
@@ -32,15 +39,19 @@ from nodes.dagbft.messages import (
     Vote,
 )
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
-from nodes.dagbft.primary.breach import BreachWatch
+from nodes.dagbft.primary.bare import Headers
+from nodes.dagbft.primary.blocks import Breach
+from nodes.dagbft.primary.breach import BreachWatch, write_evidence
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.execution import Execution, Reply, block_of, new_ledger
+from nodes.dagbft.primary.phases import Phases
 from nodes.dagbft.primary.records import TABLES
 from nodes.dagbft.primary.settings import PrimarySettings
 from nodes.dagbft.primary.telling import Checks, Clients, Sizes, emit, tally
 from nodes.dagbft.store import Store
-from nodes.dagbft.transport.local import LocalServer
+from nodes.dagbft.transport.inside import Exchange
+from nodes.dagbft.transport.local import Sockets
 from nodes.dagbft.transport.mesh import Mesh
 
 
@@ -54,6 +65,7 @@ class Primary(Node):
 
     def __init__(self, config: PrimarySettings, context: NodeContext) -> None:
         super().__init__(config, context)
+        self.near: Sockets | Exchange = Sockets()  # how it reaches the other programs of its validator
         self._clients = Clients()
         self._sizes = Sizes()
         self._checks = Checks()
@@ -61,31 +73,57 @@ class Primary(Node):
     async def setup(self) -> None:
         context, config = self.context, self.config
         names = config.names(context)
-        me, identity = names.index(context.name), Identity.of(context.seed, context.name)
-        store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
-        self._durable = Durable(store)
+        self._me, self._identity = names.index(context.name), Identity.of(context.seed, context.name)
+        self._store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
+        self._durable = Durable(self._store)
         self._mesh = Mesh(
-            context, identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
-            accepts=(Header, Vote, Certificate, CertRequest, CertReply, StateRequest, StateReply, TailRequest),
+            context, self._identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
+            accepts=(
+                Header, Vote, Certificate, BareCertificate, CertRequest, CertReply, StateRequest, StateReply,
+                TailRequest, SnapshotOffer, SnapshotRequest, SnapshotPart,
+            ),
         )  # fmt: skip
-        self._local = LocalServer(
+        self._local = self.near.server(
             context, self._on_local, service="primary", port=PRIMARY_LOCAL_PORT,
-            accepts=(OurBatch, OthersBatch, Subscribe),
+            accepts=(OurBatch, OthersBatch, Sealed, Subscribe),
         )  # fmt: skip
+        self._headers = Headers(len(names))
         self._verifier = Verifier()
         run = run_id(context.store.parent.parent.name)
-        roster = Roster.of(context.seed, names, workers=config.workers, run=run)
-        now_s = context.now()
-        self._core = self.stand_in(PrimaryCore(
-            me, roster, identity, self._verifier, config.core(context.seed, len(names)),
-            config.new_coin(roster.committee, context.seed, me), store, max(now_s, 0.0), genesis=now_s < 0,
-        ))  # fmt: skip
-        self._ledger = new_ledger(self._core)
-        self._execution = Execution(self._core, self._ledger)
-        self._breach = BreachWatch(context, self._core.consensus, self._ledger)
+        self._roster = Roster.of(context.seed, names, workers=config.workers, run=run)
+        self._begin()
         self._driver = Driver(self._core, context.now, self._carry_out)
         await self._mesh.open()
         await self._local.open()
+
+    def _begin(self) -> None:
+        """Begin with what is in the store."""
+        seed, roster, now_s = self.context.seed, self._roster, self.context.now()
+        config = self.config.core(seed, roster.committee.n)
+        coin = self.config.new_coin(roster.committee, seed, self._me)
+        self._core = self.stand_in(PrimaryCore(
+            self._me, roster, self._identity, self._verifier, config, coin, self._store, max(now_s, 0.0),
+            genesis=now_s < 0,
+        ))  # fmt: skip
+        for text in self._core.snapshots.damaged:
+            self.context.emit("damaged", text=f"{text}; an older snapshot is used")
+        self._ledger = new_ledger(self._core)
+        self._execution = Execution(self._core, self._ledger)
+        self._phases = Phases(self._core, lambda: self._mesh.kept_bytes)
+        self._breach = BreachWatch(self.context, self._core.consensus, self._ledger)
+        self._ends = False
+
+    def _begin_again(self) -> None:
+        """A snapshot of others has been stored: it takes the place of what this validator had."""
+        core, ledger = self._core, self._ledger
+        self._begin()
+        self._core.rejected.update(core.rejected)
+        self._core.counts.update(core.counts)
+        self._core.counts["snapshots adopted"] += 1
+        self._ledger.counts.take_over(ledger.counts)
+        self._sizes = Sizes()
+        self.context.emit("adopted", commits=self._ledger.commits)
+        self._driver.drive(self._core)
 
     def stand_in(self, core: PrimaryCore) -> PrimaryCore:
         """What drives this validator; liars put theirs around the honest core."""
@@ -111,16 +149,30 @@ class Primary(Node):
     # What comes in
 
     def _on_message(self, peer: int, message: Message) -> None:
-        self._core.on_message(peer, message, self.context.now())
+        whole, answer = self._headers.incoming(peer, message)
+        if answer is not None:
+            self._mesh.send(peer, answer)
+        if whole is None or self._ends:  # what is lost here comes again: it is as if this validator had crashed
+            return
+        try:
+            self._core.on_message(peer, whole, self.context.now())
+        except Breach as breach:
+            write_evidence(self.context, breach)
+            raise
         self._driver.changed()
 
     def _on_local(self, label: str, message: Message) -> None:
         if isinstance(message, Subscribe):
             self._clients.subscribe(message.client, label)
+        elif self._ends:
+            pass  # the worker tells it again
         elif isinstance(message, OurBatch | OthersBatch) and label == f"worker-{message.worker}":
             shard = self._sizes.look_into(message.digest, message.body)
             replies = self._execution.on_batch(message, shard, self.context.now())
             self._durable.add([], partial(self._reply, replies))
+            self._driver.changed()
+        elif isinstance(message, Sealed) and label == f"worker-{message.worker}":
+            self._core.on_sealed(message.worker, message.round, message.inline, self.context.now())
             self._driver.changed()
         else:
             self._local.reject("misplaced", label)
@@ -129,10 +181,12 @@ class Primary(Node):
 
     def _carry_out(self) -> None:
         effects = self._core.take()
-        if effects:
+        if effects and not self._ends:
+            self._ends = effects.again
             replies = self._execute(effects)
             self._breach.look()
             self._checks.tell(self.context, self._ledger)
+            self._tell_phases(effects)
             self._durable.add(effects.persist, partial(self._send, effects, replies))
 
     def _execute(self, effects: Effects) -> list[Reply]:
@@ -148,12 +202,18 @@ class Primary(Node):
         self._sizes.forget(effects.forget)
         return replies
 
+    def _tell_phases(self, effects: Effects) -> None:
+        now_s = self.context.now()
+        for name, value in (*self._phases.note(effects, now_s), *self._phases.waiting(now_s)):
+            self.context.sample(name, value)
+
     def _send(self, effects: Effects, replies: list[Reply]) -> None:
-        """Everything that leaves this process."""
+        """Everything that leaves this process; the records are kept by now."""
+        self._core.archive.kept(effects.persist)
         for receiver, message in effects.send:
             round = getattr(message, "round", None)
             if receiver == ALL:
-                self._mesh.broadcast(message, round)
+                self._mesh.broadcast(self._headers.outgoing(receiver, message), round)
             else:
                 self._mesh.send(receiver, message, round)
         for worker, order in effects.workers:
@@ -161,6 +221,8 @@ class Primary(Node):
         if effects.floor is not None:
             self._mesh.forget(effects.floor)
         self._reply(replies)
+        if effects.again:
+            self._begin_again()
 
     def _reply(self, replies: Sequence[Reply]) -> None:
         """Results to the clients whose transactions these are."""
@@ -172,4 +234,5 @@ class Primary(Node):
         links = self._mesh.counters()
         del links["rejected"]
         told = tally(self._core, self._ledger, self._verifier, self._mesh.rejected)
-        return {**links, "bytes": links["sent_bytes"], "store_commits": self._durable.commits, **told}
+        return {**links, "bytes": links["sent_bytes"], "store_commits": self._durable.commits, **told,
+                "certificates_asked_for": self._headers.asked}  # fmt: skip

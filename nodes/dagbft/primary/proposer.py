@@ -2,7 +2,7 @@
 
 Invariant: a header is made once for each round, and it is among the records of the effects that send it. It is sent
 again until it has a certificate. Votes on it count until two rounds later; then it is given up, and its batches wait
-for another header.
+for another header. Before one is made, the own workers are asked for what waits for it; they have a moment to answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodes.dagbft.identity import Verifier
-from nodes.dagbft.messages import Certificate, Header, Vote
+from nodes.dagbft.messages import Certificate, Certified, Header, Seal, Vote
 from nodes.dagbft.primary.ballot import Ballot
 from nodes.dagbft.primary.coin import Coin
 from nodes.dagbft.primary.effects import ALL
@@ -36,21 +36,36 @@ class Proposer:
         self._coin = coin
         self._open: dict[int, tuple[Name, ...]] = {}  # batches of own certified blocks that are not ordered, by round
         self._kept: list[int] = []  # rounds of own headers on disk
+        self._decided = 0  # own blocks up to this round may have been ordered by commits that nobody here knows of
+        self._asked = 0  # round for which the workers were asked what waits for it
+        self._asked_s = 0.0
+        self._unsealed: set[int] = set()  # workers that have not answered
+
+    @property
+    def _may_propose(self) -> bool:
+        core = self._core
+        return core.pace.round >= self.round and core.may_propose
 
     def due_s(self) -> float:
         """When the next header is due."""
-        core = self._core
-        if core.pace.round < self.round or not core.may_propose:
+        if not self._may_propose:
             return NEVER
+        core = self._core
         shard = core.roster.committee.shard(core.me, core.pace.round + 1)
-        return core.pace.due_s(core.payload.waiting(shard))
+        due_s = core.pace.due_s(core.payload.waiting(shard))
+        return max(due_s, self._asked_s + core.config.seal_wait_s) if self._unsealed else due_s
 
     def propose(self, now_s: float) -> None:
-        """Make the header that is due, if one is."""
-        if now_s < self.due_s():
+        """Make the header that is due, if one is; have its payload sealed as soon as it can be made."""
+        if not self._may_propose:
             return
         core = self._core
-        self.round = round = core.pace.round + 1
+        round = core.pace.round + 1
+        if self._asked < round:
+            self._ask_workers(round, now_s)
+        if now_s < self.due_s():
+            return
+        self.round = round
         core.pace.note_header(now_s)
         self._give_up(round - 1)
         header = self._make(round)
@@ -62,25 +77,45 @@ class Proposer:
         core.effects.made.append(header)
         self._open_ballot(header, now_s)
 
+    def _ask_workers(self, round: int, now_s: float) -> None:
+        """Have what waits for the header of a round sealed; one of the workers, in turn, may put it inside."""
+        core = self._core
+        self._asked, self._asked_s = round, now_s
+        shard, workers = core.roster.committee.shard(core.me, round), core.roster.workers
+        self._unsealed = set(range(workers))
+        inline_bytes = 0 if core.payload.inline_waits(shard) else core.config.inline_bytes
+        core.effects.workers += [
+            (worker, Seal(round, shard, inline_bytes if worker == round % workers else 0)) for worker in range(workers)
+        ]
+
+    def sealed(self, worker: int, round: int, inline: bytes) -> None:
+        """A worker has answered, with a batch that goes inside a header of this round's shard, or with none."""
+        core = self._core
+        if inline:
+            core.payload.offer_inline(inline, core.keys_of(inline), core.roster.committee.shard(core.me, round))
+        if round == self._asked:
+            self._unsealed.discard(worker)
+
     def _make(self, round: int) -> Header:
         core = self._core
         shard = core.roster.committee.shard(core.me, round)
-        payload = core.payload.take(shard, MOST_BATCHES)
+        payload, inline = core.payload.take(shard, MOST_BATCHES)
         parents = sorted(
             certificate.digest
             for author in range(core.roster.committee.n)
             if (certificate := core.blocks.at((round - 1, author))) is not None
         )
-        mode = core.mode_of(core.me, round, parents)
+        mode = core.blocks.mode_of(core.me, round, parents)
         assert mode is not None  # rounds that are proposed for are far above the floor
         unsigned = Header(
             epoch=core.roster.epoch,
             author=core.me,
             round=round,
             payload=payload,
+            inline=inline,
             parents=tuple(parents),
             shard=shard,
-            summary=core.payload.summary(payload),
+            summary=core.payload.summary(payload, core.keys_of(inline)),
             coin_share=self._coin.share(round) if self._coin is not None else b"",
             mode=mode,
             run=core.roster.run,
@@ -116,6 +151,13 @@ class Proposer:
                     if other not in ballot.votes:
                         core.effects.send.append((other, ballot.header))
 
+    def begin(self) -> None:
+        """A life begins: own blocks in the log are ordered, and of older ones nobody here knows."""
+        core = self._core
+        self._decided = core.archive.begin().leader
+        for slot in (slot for commit in core.archive.commits() for slot in commit.blocks if slot[1] == core.me):
+            core.payload.ordered(header.names if (header := core.header_at(slot)) else ())
+
     def resume(self, headers: list[Header], now_s: float) -> None:
         """After a restart: send the last own header again, byte for byte, if it has no certificate."""
         core = self._core
@@ -126,10 +168,12 @@ class Proposer:
                 core.votes.enter((header.round, core.me), header.id)
             if core.blocks.at((header.round, core.me)) is not None or header.round in self._open:
                 continue
-            if header.round == self.round and header.round > core.blocks.floor:
+            if header.round <= self._decided:
+                core.payload.ordered(header.names)
+            elif header.round == self.round and header.round > core.blocks.floor:
                 self._open_ballot(header, now_s)
             else:
-                core.counts["reinjected"] += core.payload.again(header.payload)
+                core.counts["reinjected"] += core.payload.again(header.names)
 
     def count(self, ballot: Ballot, vote: Vote) -> Certificate | None:
         """Count a vote; the certificate, where this makes one. It is sent to all."""
@@ -142,8 +186,16 @@ class Proposer:
     def certified(self, certificate: Certificate) -> None:
         """An own block is in the DAG."""
         self.ballots.pop(certificate.round, None)
-        self._open[certificate.round] = certificate.header.payload
-        self._core.payload.carried(certificate.header.payload)
+        core, header = self._core, certificate.header
+        if header.round <= self._decided:
+            core.payload.ordered(header.names)
+        else:
+            self._open[certificate.round] = header.names
+            core.payload.carried(header, core.keys_of)
+        by_worker: dict[int, list[bytes]] = {}
+        for digest, worker in header.payload:
+            by_worker.setdefault(worker, []).append(digest)
+        core.effects.workers += [(worker, Certified(tuple(digests))) for worker, digests in by_worker.items()]
 
     def ordered(self, round: int) -> None:
         """The own block of a round was ordered."""
@@ -158,7 +210,7 @@ class Proposer:
         """Own headers of earlier rounds that have no certificate."""
         for round in [round for round in self.ballots if round < before]:
             self._core.counts["given up"] += 1
-            self._core.counts["reinjected"] += self._core.payload.again(self.ballots.pop(round).header.payload)
+            self._core.counts["reinjected"] += self._core.payload.again(self.ballots.pop(round).header.names)
 
     def collect(self, floor: int) -> None:
         self._give_up(floor + 1)

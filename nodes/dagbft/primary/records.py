@@ -1,22 +1,28 @@
 """What a primary keeps on disk, and how it is written.
 
-Tables: `vote` (round, author) -> header id; `header` round -> own header; `certificate` (round, author) -> certificate,
-of all rounds, which is what late validators are served from; `digest` certificate digest -> (round, author); `commit`
-number -> kind, floor of the DAG, leader and blocks; `life`: where the disk was lost, the round up to which to be quiet.
+Tables: `vote` (round, author) -> header id; `header` round -> own header; `certificate` (round, author) -> its digest
+and the certificate, which is what late validators are served from; `digest` certificate digest -> (round, author);
+`commit` number -> kind, floor of the DAG, leader and blocks; `life`: where the disk was lost, the round up to which to
+be quiet, and where the archive begins; `snapshot` commits -> digest, round of the leader, size; `piece` (commits,
+place) -> some bytes of a snapshot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
+from typing import NamedTuple
 
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Slot
-from nodes.dagbft.messages import Certificate, Header
+from nodes.dagbft.messages import DIGEST_BYTES, Certificate, Header
 from nodes.dagbft.store import Disk, Record
 from nodes.dagbft.wire import decode, encode
 
-TABLES = ("vote", "header", "certificate", "digest", "commit", "life")
+TABLES = ("vote", "header", "certificate", "digest", "commit", "life", "snapshot", "piece")
 _KINDS = ("steady", "fallback")
+_PIECE_BYTES = 1900  # two on a page: LMDB finds no room for long runs among freed pages, and the file would grow
+PART_BYTES = 500 * _PIECE_BYTES  # of a snapshot, that others ask for at a time
 
 
 def slot_key(round: int, author: int) -> bytes:
@@ -42,15 +48,34 @@ def no_header_record(round: int) -> Record:
 
 def certificate_records(certificate: Certificate) -> list[Record]:
     key = slot_key(certificate.round, certificate.author)
-    return [Record("certificate", key, encode(certificate)), Record("digest", certificate.digest, key)]
+    value = certificate.digest + encode(certificate)
+    return [Record("certificate", key, value), Record("digest", certificate.digest, key)]
 
 
 _LIFE = b"quiet"
+_BEGIN = b"begin"
 
 
 def wiped_record(quiet: int | None) -> Record:
     """This validator has lost its memory; None: and does not know yet up to which round it must be quiet."""
     return Record("life", _LIFE, b"" if quiet is None else quiet.to_bytes(8, "big"))
+
+
+class Begin(NamedTuple):
+    """Where the archive begins: all commits from this number on are there, and certificates from this round on."""
+
+    commits: int = 0
+    floor: int = 0
+    leader: int = 0  # round of the last leader before these commits
+
+    @property
+    def since(self) -> int:
+        """Batches that came when this round, or a later one, had been collected are ordered by no earlier commit."""
+        return self.floor + 1 if self.commits else 0
+
+
+def begin_record(begin: Begin) -> Record:
+    return Record("life", _BEGIN, b"".join(number.to_bytes(8, "big") for number in begin))
 
 
 def commit_record(commit: Commit, floor: int) -> Record:
@@ -65,11 +90,52 @@ def _commit(key: bytes, value: bytes) -> Commit:
     return Commit(int.from_bytes(key, "big"), slots[0], _KINDS[value[0]], tuple(slots[1:]))
 
 
+class Kept(NamedTuple):
+    """A snapshot that is on disk."""
+
+    commits: int
+    digest: bytes
+    leader: int  # round of the last leader before it
+    size: int
+
+    @property
+    def parts(self) -> int:
+        """How many others have to ask for."""
+        return -(-self.size // PART_BYTES)
+
+
+def _piece_key(commits: int, piece: int) -> bytes:
+    return commits.to_bytes(8, "big") + piece.to_bytes(4, "big")
+
+
+def snapshot_records(kept: Kept, data: bytes | None) -> list[Record]:
+    """A snapshot with its bytes; None takes it out."""
+    commits, size = kept.commits.to_bytes(8, "big"), kept.size.to_bytes(8, "big")
+    value = None if data is None else kept.digest + kept.leader.to_bytes(8, "big") + size
+    records = [Record("snapshot", commits, value)]
+    for piece, at in enumerate(range(0, kept.size, _PIECE_BYTES)):
+        body = None if data is None else data[at : at + _PIECE_BYTES]
+        records.append(Record("piece", _piece_key(kept.commits, piece), body))
+    return records
+
+
 class Archive:
-    """What a primary has kept, read back."""
+    """What a primary has kept, read back. A certificate can be read at once, whether it has been kept yet or not."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
+        self._fresh: dict[Slot, Certificate] = {}  # whose records may not be on disk yet
+
+    def put(self, certificate: Certificate) -> list[Record]:
+        """Take a certificate in."""
+        self._fresh[certificate.round, certificate.author] = certificate
+        return certificate_records(certificate)
+
+    def kept(self, records: Iterable[Record]) -> None:
+        """These are on disk by now."""
+        for table, key, _ in records:
+            if table == "certificate":
+                self._fresh.pop(slot_of(key), None)
 
     def votes(self) -> Iterator[tuple[Slot, bytes]]:
         for key, header_id in self._disk.items("vote"):
@@ -83,6 +149,33 @@ class Archive:
         """Up to which round it must be quiet since, where it has learnt that."""
         data = self._disk.get("life", _LIFE)
         return int.from_bytes(data, "big") if data else None
+
+    def begin(self) -> Begin:
+        data = self._disk.get("life", _BEGIN)
+        return Begin() if data is None else Begin(*(int.from_bytes(data[at : at + 8], "big") for at in (0, 8, 16)))
+
+    def trimmed(self, begin: Begin) -> list[Record]:
+        """What makes the archive begin later: commits and certificates before that go."""
+        gone = [Record("commit", key, None) for key, _ in self._before("commit", begin.commits.to_bytes(8, "big"))]
+        for key, value in self._before("certificate", slot_key(begin.floor, 0)):
+            gone += [Record("certificate", key, None), Record("digest", value[:DIGEST_BYTES], None)]
+        return [*gone, begin_record(begin)]
+
+    def _before(self, table: str, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return takewhile(lambda item: item[0] < end, self._disk.items(table))
+
+    def snapshots(self) -> Iterator[Kept]:
+        """Those that are kept, the oldest first."""
+        for key, value in self._disk.items("snapshot"):
+            digest, leader, size = value[:DIGEST_BYTES], value[DIGEST_BYTES:-8], value[-8:]
+            yield Kept(int.from_bytes(key, "big"), digest, int.from_bytes(leader, "big"), int.from_bytes(size, "big"))
+
+    def part(self, commits: int, part: int) -> bytes:
+        """A part of a snapshot that is kept; no bytes where there is none."""
+        pieces = PART_BYTES // _PIECE_BYTES
+        first, end = _piece_key(commits, part * pieces), _piece_key(commits, (part + 1) * pieces)
+        found = takewhile(lambda item: item[0] < end, self._disk.items("piece", first))
+        return b"".join(body for _, body in found)
 
     def headers(self) -> Iterator[Header]:
         """Own headers, rounds ascending."""
@@ -101,11 +194,14 @@ class Archive:
         return None if key is None else self.at(slot_of(key))
 
     def at(self, slot: Slot) -> Certificate | None:
+        if (fresh := self._fresh.get(slot)) is not None:
+            return fresh
         data = self._disk.get("certificate", slot_key(*slot))
         return None if data is None else _certificate(data)
 
     def commits(self, first: int = 0) -> Iterator[Commit]:
-        """From number `first` on."""
+        """From number `first` on, as far as the archive reaches back."""
+        first = max(first, self.begin().commits)
         for key, value in self._disk.items("commit", first.to_bytes(8, "big")):
             yield _commit(key, value)
 
@@ -117,6 +213,6 @@ class Archive:
 
 
 def _certificate(data: bytes) -> Certificate:
-    certificate = decode(data)
+    certificate = decode(data[DIGEST_BYTES:])
     assert isinstance(certificate, Certificate)
     return certificate

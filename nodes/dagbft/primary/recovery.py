@@ -1,14 +1,16 @@
-"""Where a restart takes up the order: at the end of the log of commits, but for some that are worked out again.
+"""Where a restart takes up the order: at the newest snapshot, and the end of the log of commits since.
 
-Invariant: a log that differs from what its own certificates give is refused, as far as it is compared.
+The ledger executes the commits since the snapshot as the log has them; the last of these are worked out again from the
+certificates. Invariant: a log that differs from what its own certificates give is refused, as far as it is compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from emulator.errors import DataError
-from nodes.dagbft.consensus.core import Commit
+from nodes.dagbft.consensus.core import Commit, Past
 from nodes.dagbft.messages import Certificate
 from nodes.dagbft.primary.records import Archive
 
@@ -16,18 +18,32 @@ COMPARED = 8  # commits at the end of the log that a restart works out again
 _HELP = "Restore it from a copy, or delete the folder"
 
 
-def where_to_begin(archive: Archive, log: list[Commit]) -> tuple[list[Commit], int, list[Certificate]]:
-    """The commits that are taken as the log has them, the floor after these, and the certificates to be delivered."""
-    commits: list[Commit] = []
-    certificates: list[Certificate] = []
-    floor = 0
+class Beginning(NamedTuple):
+    """Where a life begins."""
+
+    past: Past | None  # as the snapshot has it
+    log: list[Commit]  # since then
+    logged: int  # commits up to the end of the log
+    taken: list[Commit]  # those of the log that are taken as they are
+    floor: int  # of the DAG after these
+    certificates: list[Certificate]  # to be delivered
+
+
+def beginning(archive: Archive, past: Past | None, floor_below: Callable[[int], int]) -> Beginning:
+    """Where to begin after a snapshot. Raises DataError where a commit is missing."""
+    first, floor = (0, 0) if past is None else (past.commits, floor_below(past.leader))
+    log = list(archive.commits(first))
+    for number, commit in enumerate(log, first):
+        if commit.number != number:
+            raise DataError(f"the store lacks commit {number}; expected all from {first} on. {_HELP}")
+    taken, begin, certificates = log, floor, list[Certificate]()
     for count in (len(log) - COMPARED, len(log)):
-        commits = log[: max(count, 0)]
-        floor = archive.floor(count - 1) if commits else 0
-        certificates = list(archive.certificates(floor))
-        if _complete(certificates, floor):
+        taken = log[: max(count, 0)]
+        begin = archive.floor(taken[-1].number) if taken else floor
+        certificates = list(archive.certificates(begin))
+        if _complete(certificates, begin):
             break
-    return commits, floor, certificates
+    return Beginning(past, log, first + len(log), taken, begin, certificates)
 
 
 def _complete(certificates: Sequence[Certificate], floor: int) -> bool:
@@ -38,9 +54,10 @@ def _complete(certificates: Sequence[Certificate], floor: int) -> bool:
 
 def compare(commit: Commit, log: Sequence[Commit]) -> None:
     """DataError where a commit that was worked out again is not the one of the log."""
-    if commit != log[commit.number]:
+    kept = log[commit.number - log[0].number]
+    if commit != kept:
         raise DataError(
-            f"the store has another commit {commit.number} than its certificates give: {log[commit.number]}; "
+            f"the store has another commit {commit.number} than its certificates give: {kept}; "
             f"expected {commit}. {_HELP}"
         )
 

@@ -9,6 +9,8 @@ from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.payload import Name
 from nodes.dagbft.primary.waiting import Requests
 
+MOST_ANCESTORS = 64  # of a block's author that are asked for with it, where one missing block led to another
+
 
 def _pieces(digests: list[bytes]) -> Iterator[tuple[bytes, ...]]:
     for at in range(0, len(digests), MOST_DIGESTS):
@@ -16,18 +18,31 @@ def _pieces(digests: list[bytes]) -> Iterator[tuple[bytes, ...]]:
 
 
 class CertificateRequests(Requests[bytes]):
-    """Certificates by their digests."""
+    """Certificates by their digests.
+
+    A chain of blocks that nobody has referenced would surface one level a round trip. So whoever asked for a block, and
+    lacks its parents too, asks for these with their ancestors.
+    """
+
+    def __init__(self, me: int, n: int, retry_s: float, peers: int) -> None:
+        super().__init__(me, n, retry_s, peers)
+        self._deep: set[bytes] = set()
+
+    def want_deep(self, digest: bytes) -> None:
+        """Ask for its ancestors, too."""
+        self._deep.add(digest)
 
     def send(self, now_s: float, effects: Effects) -> None:
         """Ask for what is due."""
         if now_s < self.next_s:
             return
-        by_peer: dict[int, list[bytes]] = {}
+        self._deep.intersection_update(self._wishes)
+        asked: dict[tuple[int, int], list[bytes]] = {}
         for digest, peers in self.due(now_s).items():
             for peer in peers:
-                by_peer.setdefault(peer, []).append(digest)
-        for peer, digests in by_peer.items():
-            effects.send += [(peer, CertRequest(piece)) for piece in _pieces(digests)]
+                asked.setdefault((peer, MOST_ANCESTORS if digest in self._deep else 0), []).append(digest)
+        for (peer, ancestors), digests in asked.items():
+            effects.send += [(peer, CertRequest(piece, 0, ancestors)) for piece in _pieces(digests)]
 
     def ask_newest(self, nonce: int, effects: Effects) -> None:
         """Ask everybody for the newest certificate that they hold."""

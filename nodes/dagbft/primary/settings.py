@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from emulator.errors import EmulationError
 from emulator.node import NodeContext
-from emulator.units import Duration
+from emulator.units import Duration, Size
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed, Schedule, Turns
 from nodes.dagbft.consensus.core import Rules
@@ -23,6 +23,7 @@ DURABILITIES = ("process", "disk")
 class PrimarySettings:
     """Everything but the names has a default. `durability`: what records survive, the process's death or the disk's
     loss of power; the first is what an emulated crash is, and does not have all validators wait for one real disk.
+    Workers must keep batches (their `keep_rounds`) for 3 x `snapshot_rounds` + `gc_depth` rounds at least.
     """
 
     validators: tuple[str, ...] = ()  # in the order of their numbers
@@ -36,10 +37,12 @@ class PrimarySettings:
     gc_depth: int = 58
     header_batches: int = 32
     header_delay_s: Duration = 0.1
+    inline_size_bytes: Size = 2000.0  # of the batch inside a header, at most
     leader_timeout_s: Duration = 1.0
     grace_s: Duration = 0.1
     retry_s: Duration = 1.0
     durability: str = "process"
+    snapshot_rounds: int = 128
 
     def __post_init__(self) -> None:
         for name, allowed in (("coin", COINS), ("leaders", LEADERS), ("durability", DURABILITIES)):
@@ -60,8 +63,9 @@ class PrimarySettings:
         schedule: Schedule = Hashed(n, seed) if self.leaders == "hashed" else Turns(range(n))
         rules = Rules(self.protocol, schedule, self.order, self.look_back, self.early, self.gc_depth)
         return PrimaryConfig(
-            rules, self.header_batches, self.header_delay_s, self.leader_timeout_s, self.grace_s, retry_s=self.retry_s
-        )
+            rules, self.header_batches, self.header_delay_s, self.leader_timeout_s, self.grace_s, retry_s=self.retry_s,
+            inline_bytes=int(self.inline_size_bytes), snapshot_rounds=self.snapshot_rounds,
+        )  # fmt: skip
 
     def new_coin(self, committee: Committee, seed: int, me: int) -> Coin | None:
         """A coin that has seen no block; None where the protocol has none."""

@@ -96,6 +96,9 @@ def emit(context: NodeContext, core: PrimaryCore, sizes: Sizes, event: Event) ->
         return
     told = {"index": event.number, "leader": event.leader, "mode": event.kind, "blocks": event.blocks}
     total = sizes.total([digest for slot in event.blocks for digest, _ in core.payload_of(slot)])
+    if total is not None:
+        headers = filter(None, map(core.header_at, event.blocks))
+        total += sum(len(split_transactions(header.inline)) for header in headers)
     context.emit("commit", **told if total is None else {**told, "transactions": total})
 
 

@@ -16,6 +16,7 @@ from nodes.dagbft.primary.payload import Name
 from nodes.dagbft.primary.records import vote_record
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
 from nodes.dagbft.primary.waiting import Parking
+from nodes.dagbft.wire import is_batch
 
 if TYPE_CHECKING:
     from nodes.dagbft.primary.core import PrimaryCore, Signer
@@ -67,6 +68,8 @@ class Voting:
             return "stale"
         if header.round > max(core.proposer.round, core.pace.round) + core.config.window:
             return "future"
+        if len(header.inline) > core.config.inline_bytes or not is_batch(header.inline):
+            return "inline"
         if reason := check_header(header, core.roster, self._verifier):
             return reason
         sound = self._coin is None or self._coin.accepts(header.author, header.round, header.coin_share)
@@ -88,9 +91,9 @@ class Voting:
                 return self._park(header, parents, batches, now_s)
             if core.blocks.parents(round, header.parents) is None:
                 return core.reject("parents", author)
-            if core.payload.summary(header.payload) != header.summary:
+            if core.payload.summary(header.payload, core.keys_of(header.inline)) != header.summary:
                 return core.reject("summary", author)
-            mode = core.mode_of(author, round, header.parents)
+            mode = core.blocks.mode_of(author, round, header.parents)
             if mode is None:
                 core.counts["modes unknown"] += 1
                 return None

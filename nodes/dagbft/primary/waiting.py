@@ -97,13 +97,14 @@ class Requests(Generic[K]):
     """Whom to ask for what, and when again: first who should have it, then `peers` others a time in turn.
 
     Whoever turns out later to have it is asked at once, so that a first one who keeps silent costs no more than a round
-    trip.
+    trip. What is on its way anyway has `grace_s` to come by itself.
     """
 
-    def __init__(self, me: int, n: int, retry_s: float, peers: int) -> None:
+    def __init__(self, me: int, n: int, retry_s: float, peers: int, grace_s: float = 0.0) -> None:
         self._others = [(me + step) % n for step in range(1, n)]
         self._retry_s = retry_s
         self._peers = peers
+        self._grace_s = grace_s
         self._wishes: dict[K, _Wish] = {}
         self._turn = 0
 
@@ -111,16 +112,17 @@ class Requests(Generic[K]):
         return len(self._wishes)
 
     def want(self, key: K, hints: tuple[int, ...], now_s: float) -> None:
-        """Ask for this at the next `due`, unless these have been asked already."""
+        """Ask for this when the grace is over, unless these have been asked already."""
         wish = self._wishes.get(key)
         known = wish.hints if wish is not None else ()
         fresh = tuple(hint for hint in dict.fromkeys(hints) if hint in self._others and hint not in known)
         if wish is None:
-            self._wishes[key] = _Wish(fresh, now_s, fresh, now_s)
+            self._wishes[key] = _Wish(fresh, now_s + self._grace_s, fresh, now_s)
             return
         wish.wanted_s = now_s
         if fresh:
-            wish.hints, wish.fresh, wish.due_s = known + fresh, wish.fresh + fresh, now_s
+            wish.hints, wish.fresh = known + fresh, wish.fresh + fresh
+            wish.due_s = min(wish.due_s, now_s + self._grace_s)
 
     def got(self, key: K) -> bool:
         """It is here; whether it was wanted."""

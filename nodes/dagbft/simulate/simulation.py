@@ -14,7 +14,7 @@ from nodes.dagbft.consensus.core import Event
 from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.consensus.run_file import commit_log
 from nodes.dagbft.consensus.threshold import ThresholdCoin
-from nodes.dagbft.execution.transactions import home_shard
+from nodes.dagbft.execution.transactions import home_shard, write_keys
 from nodes.dagbft.identity import Identity, Roster, Verifier
 from nodes.dagbft.messages import TRANSACTION_ID_BYTES, Message
 from nodes.dagbft.primary.coin import Coin, Seeded
@@ -47,6 +47,7 @@ class Settings:
     threshold_coin: bool = False
     write_keys: Callable[[bytes], Keys] = _no_keys  # that a batch may write; a ledger knows itself
     ledger: bool = False  # whether validators execute: batches are then of transactions as `execution` has them
+    bare: bool = False  # whether certificates travel without headers, as between processes
     turn_s: float = 0.0  # what a core wants is carried out so late, and other inputs may come before, as in a process
 
 
@@ -79,7 +80,10 @@ class Simulation:
             coin = (
                 ThresholdCoin(committee, seed, me) if settings.threshold_coin else Seeded(SeededCoin(committee, seed))
             )
-        core = PrimaryCore(me, self.roster, signer, verifier, config, coin, disk, self.clock.now_s, genesis=genesis)
+        core = PrimaryCore(
+            me, self.roster, signer, verifier, config, coin, disk, self.clock.now_s, genesis=genesis,
+            keys_of=write_keys if settings.ledger else settings.write_keys,
+        )  # fmt: skip
         return self.make[me](core) if me in self.make else core
 
     def new_worker(self, me: int, worker: int, disk: MemoryDisk) -> WorkerCore:
@@ -129,17 +133,17 @@ class Simulation:
     # What came of it
 
     def log(self, number: int) -> bytes:
-        """The commits of a validator as text, as its disk has them."""
-        return commit_log(self.validators[number].primary.archive.commits())
+        """The commits of a validator as text, as its disk has had them."""
+        return commit_log(self.validators[number].archive.commits())
 
     def blocks(self) -> list[Block]:
-        """The DAG that all validators together hold on their disks, in the order (round, author)."""
+        """The DAG that all validators together have had on their disks, in the order (round, author)."""
         found: dict[Slot, Block] = {}
         authors: dict[bytes, int] = {}
         certificates = {
             certificate.digest: certificate
             for validator in self.validators
-            for certificate in validator.primary.archive.certificates()
+            for certificate in validator.archive.certificates()
         }
         for digest, certificate in certificates.items():
             authors[digest] = certificate.author

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING
 from nodes.dagbft.consensus.core import Commit, Event
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.execution.ledger import Ledger
-from nodes.dagbft.messages import Header, Message, OthersBatch, OurBatch
+from nodes.dagbft.messages import Header, Message, OthersBatch, OurBatch, Sealed
+from nodes.dagbft.primary.bare import Headers
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.execution import Execution, Reply, new_ledger, shard_of
-from nodes.dagbft.store import MemoryDisk
+from nodes.dagbft.primary.records import Archive
+from nodes.dagbft.store import MemoryDisk, Record
 from nodes.dagbft.worker.core import WorkerCore
 
 if TYPE_CHECKING:
     from nodes.dagbft.simulate.simulation import Simulation
 
 PRIMARY = -1
+ARCHIVED = ("commit", "certificate", "snapshot")  # tables
 CrashPoint = Callable[[int, Effects], str]  # worker or PRIMARY, effects: "" to go on, "before" or "after" the records
 
 
@@ -56,10 +59,12 @@ class Validator:
         self.alive = False
         self.crash_point: CrashPoint | None = None
         self.primary: PrimaryCore
+        self.headers: Headers
         self.workers: list[WorkerCore]
         self.execution: Execution | None = None  # of this life, where validators execute
         self._simulation = simulation
         self._disks = self._new_disks()
+        self._ever = MemoryDisk()
         self._life = 0
         self._timers: dict[int, float] = {}
         self._due = False  # to carry out what the primary wants, at the end of its turn
@@ -78,10 +83,20 @@ class Validator:
         self.workers = [
             simulation.new_worker(self.me, worker, self._disks[worker]) for worker in range(simulation.settings.workers)
         ]
-        self.primary = simulation.new_primary(self.me, self._disks[PRIMARY], genesis=genesis)
-        self.execution = Execution(self.primary, new_ledger(self.primary)) if simulation.settings.ledger else None
+        self.headers = Headers(simulation.settings.n)
+        self._begin(genesis)
         for process in self._disks:
             self.carry_out(process)
+
+    def _begin(self, genesis: bool = False) -> None:
+        """A new core and ledger, with what is on the disk."""
+        self.primary = self._simulation.new_primary(self.me, self._disks[PRIMARY], genesis=genesis)
+        self.execution = Execution(self.primary, new_ledger(self.primary)) if self._simulation.settings.ledger else None
+
+    @property
+    def archive(self) -> Archive:
+        """All commits and certificates that its disk has had, those that have been deleted since too."""
+        return Archive(self._ever)
 
     @property
     def ledger(self) -> Ledger:
@@ -95,14 +110,19 @@ class Validator:
         self._life += 1
         if wipe:
             self._disks = self._new_disks()
+            self._ever = MemoryDisk()
 
     def receive(self, process: int, sender: int, message: Message) -> bool:
         """A message of another validator; False where nobody is there."""
         if not self.alive:
             return False
         core = self.primary if process == PRIMARY else self.workers[process]
-        core.on_message(sender, message, self._simulation.clock.now_s)
-        self._changed(process)
+        whole, answer = self.headers.incoming(sender, message)
+        if answer is not None:
+            self._simulation.network.send(self.me, (sender, PRIMARY), answer)
+        if whole is not None:
+            core.on_message(sender, whole, self._simulation.clock.now_s)
+            self._changed(process)
         return True
 
     def submit(self, worker: int, transaction: bytes) -> None:
@@ -133,9 +153,10 @@ class Validator:
         core = self.primary if process == PRIMARY else self.workers[process]
         effects = core.take()
         if effects:
+            replies = self.execution.play(effects) if process == PRIMARY and self.execution is not None else []
             point = self.crash_point(process, effects) if self.crash_point is not None else ""
             if point != "before":
-                self._disks[process].apply(effects.persist)
+                self._keep(process, effects.persist)
                 if process != PRIMARY:
                     self.workers[process].shelf.kept(effects.persist)
             if point:
@@ -144,13 +165,28 @@ class Validator:
                 return
             if process == PRIMARY:
                 self._record(effects)
+                self._reply(replies)
             self._send(process, effects)
+            if effects.again:
+                before = self.primary
+                self._begin()
+                self.primary.rejected.update(before.rejected)
+                self.carry_out(process)
+                return
         self._set_timer(process, core.next_deadline_s())
+
+    def _keep(self, process: int, records: list[Record]) -> None:
+        self._disks[process].apply(records)
+        if process == PRIMARY:
+            self.primary.archive.kept(records)
+            self._ever.apply([each for each in records if each.table in ARCHIVED and each.value is not None])
 
     def _send(self, process: int, effects: Effects) -> None:
         network, n = self._simulation.network, self._simulation.settings.n
         for receiver, message in effects.send:
             others: Iterable[int] = range(n) if receiver == ALL else (receiver,)
+            if self._simulation.settings.bare:
+                message = self.headers.outgoing(receiver, message)
             for other in others:
                 if other != self.me:
                     network.send(self.me, (other, process), message)
@@ -174,15 +210,18 @@ class Validator:
         self.carry_out(worker)
 
     def _told(self, told: Message) -> None:
+        now_s = self._simulation.clock.now_s
+        if isinstance(told, Sealed):
+            self.primary.on_sealed(told.worker, told.round, told.inline, now_s)
+            return self._changed(PRIMARY)
         assert isinstance(told, OurBatch | OthersBatch)
         self.bodies[told.digest] = told.body
-        now_s = self._simulation.clock.now_s
         if self.execution is not None:
             self._reply(self.execution.on_batch(told, shard_of(told.body), now_s))
         else:
             keys, own = self._simulation.settings.write_keys(told.body), isinstance(told, OurBatch)
             self.primary.on_batch(told.digest, told.worker, keys, own, now_s, len(told.body))
-        self._changed(PRIMARY)
+        return self._changed(PRIMARY)
 
     def _reply(self, replies: Iterable[Reply]) -> None:
         for reply in replies:
@@ -199,7 +238,6 @@ class Validator:
                 history.executed.append((now_s, event))
             self._simulation.on_execute(self, event)
         if self.execution is not None:
-            self._reply(self.execution.play(effects))
             self.history.digests[self.ledger.commits] = self.ledger.digest
         for digest in effects.forget:
             self.bodies.pop(digest, None)

@@ -52,6 +52,11 @@ class Endpoint(Lines[K]):
         """The peers with a connection at present."""
         return {line.key for line in self._whose.values()}
 
+    @property
+    def kept_bytes(self) -> int:
+        """What peers have not acknowledged yet."""
+        return sum(line.link.kept_bytes for line in self._lines.values())
+
     def counters(self) -> dict[str, int]:
         """What all links did, and `rejected`; all since the beginning but `kept_bytes`."""
         total = dict.fromkeys(asdict(LinkCounts()), 0)
@@ -60,7 +65,7 @@ class Endpoint(Lines[K]):
                 total[name] += count
         live = [*self._whose, *self._strangers]
         return total | {
-            "kept_bytes": sum(line.link.kept_bytes for line in self._lines.values()),
+            "kept_bytes": self.kept_bytes,
             "reconnects": sum(max(0, line.connections - 1) for line in self._lines.values()),
             "sent_bytes": self._wire_bytes[0] + sum(each.sent_bytes for each in live),
             "received_bytes": self._wire_bytes[1] + sum(each.received_bytes for each in live),

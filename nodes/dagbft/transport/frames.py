@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 from emulator.wire import U16, U64, Fixed, Length, Octets, Row, Text, Unsigned, layout_of
 
 HELLO, DATA, ACK = 1, 2, 3
-MAGIC = b"SkyC"  # the last letter is the version of what frames hold
+MAGIC = b"SkyD"  # the last letter is the version of what frames hold
 MOST_HELLO_BYTES = 256
 MOST_LABEL_BYTES = 64
 _NUMBER_BYTES = 8

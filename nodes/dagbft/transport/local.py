@@ -16,6 +16,7 @@ from nodes.dagbft.transport.endpoint import Endpoint
 from nodes.dagbft.transport.frames import Hello
 
 MOST_CALLERS = 256
+OnMessage = Callable[[str, Message], None]
 
 
 class LocalServer(Endpoint[str]):
@@ -70,3 +71,21 @@ class LocalLink(Endpoint[str]):
 
     def _admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
         return dialled, ""
+
+
+class Sockets:
+    """Makes the links of a program whose neighbours are other processes; `inside.Exchange` makes those of others."""
+
+    def server(
+        self, context: NodeContext, on_message: OnMessage, *, service: str, port: int,
+        accepts: Collection[type[Message]],
+    ) -> LocalServer:  # fmt: skip
+        """Takes calls under the name of a service."""
+        return LocalServer(context, on_message, service=service, port=port, accepts=accepts)
+
+    def link(
+        self, context: NodeContext, on_message: OnMessage, *, service: str, label: str, port: int,
+        accepts: Collection[type[Message]],
+    ) -> LocalLink:  # fmt: skip
+        """Calls a service under a label."""
+        return LocalLink(context, on_message, service=service, label=label, port=port, accepts=accepts)

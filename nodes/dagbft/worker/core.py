@@ -1,8 +1,10 @@
 """The core of a worker: transactions, messages and the time go in, effects come out.
 
-A batch is sealed when it is full or old enough, sent to the workers of the same number, and told to the own primary
-when a quorum has stored it. Invariant: a batch is acknowledged, and told to the primary, only together with the record
-that stores it. What is kept for others is bounded between two collections, and so is what clients may hand in.
+A batch is sealed when it is full, or when the own primary is about to make the header that may carry it; where no
+primary asks, when it is old enough. It is sent to the workers of the same number and told to the own primary at once:
+that a quorum holds it is what votes for its header say, and a voter that lacks it asks for it. Invariant: a batch is
+told to the primary only together with the record that stores it. What is kept for others is bounded between two
+collections, and so is what clients may hand in.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ from nodes.dagbft.messages import (
     MOST_REPLY_BYTES,
     MOST_TRANSACTION_BYTES,
     Batch,
-    BatchAck,
     BatchReply,
     BatchRequest,
+    Certified,
     Cleanup,
     Message,
     OthersBatch,
     OurBatch,
+    Seal,
+    Sealed,
     SubmitTx,
     Synchronize,
     batch_digest,
@@ -32,7 +36,7 @@ from nodes.dagbft.messages import (
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.waiting import Requests
 from nodes.dagbft.store import Disk
-from nodes.dagbft.wire import join_transactions, split_transactions
+from nodes.dagbft.wire import is_batch, join_transactions
 from nodes.dagbft.worker.shelf import Shelf
 
 NEVER = float("inf")
@@ -44,11 +48,12 @@ class WorkerConfig:
     """Sizes in bytes, times in seconds."""
 
     batch_bytes: int = 500_000
-    batch_delay_s: float = 0.1
+    batch_delay_s: float = 0.1  # the longest wait of a transaction, where no primary asks for what waits
+    asked_for_s: float = 10.0  # a primary that has asked will ask again within this
     retry_s: float = 1.0
     retry_peers: int = 3
-    most_open: int = 64  # own batches that wait for acknowledgements; beyond, transactions are refused
-    keep_rounds: int = 500  # batches are kept for so many rounds of collection, for late validators
+    most_open: int = 64  # own batches that are in no block yet; beyond, transactions are refused
+    keep_rounds: int = 500  # batches are kept for so many rounds of collection, for late validators and restarts
     most_bytes_each: int = 1 << 28  # that another validator may have stored between two collections
     most_answers_bytes: int = 1 << 26  # a second, to one peer that asks for batches
 
@@ -61,19 +66,10 @@ class WorkerConfig:
 
 
 @dataclass(slots=True)
-class _Open:
-    """An own batch that is on its way to a quorum."""
-
-    body: bytes
-    again_s: float  # when it is sent again to those that have not acknowledged it
-    holders: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True)
 class _Pending:
     """Transactions of one home shard that are not in a batch yet."""
 
-    seal_s: float  # when they will be, at the latest
+    seal_s: float  # when they will be, where no primary asks
     transactions: list[bytes] = field(default_factory=list)
     size: int = 0
 
@@ -102,16 +98,16 @@ class WorkerCore:
         self.counts: Counter[str] = Counter()
         self.effects = Effects()
         self._n = committee.n
-        self._quorum = committee.quorum
         self._shard_of = shard_of
         self._pending: dict[int, _Pending] = {}  # by shard
-        self._open: dict[bytes, _Open] = {}
+        self._asked_s = -NEVER  # when the primary asked last
+        self._open: set[bytes] = set(self.shelf.open_digests())  # own batches that are in no block yet
         self._requests: Requests[bytes] = Requests(me, committee.n, config.retry_s, config.retry_peers)
         self._stored_for: Counter[int] = Counter()  # bytes since the last collection, by validator
         self._second = 0
         self._answered: Counter[int] = Counter()  # bytes in this second, by peer
         for digest in self.shelf.open_digests():  # sealed before a restart
-            self._spread(digest, self.shelf.body(digest) or b"", 0.0)
+            self._tell(digest, self.shelf.body(digest) or b"")
 
     # What goes in
 
@@ -133,7 +129,7 @@ class WorkerCore:
         pending.transactions.append(transaction)
         pending.size += 4 + len(transaction)
         if pending.size >= self.config.batch_bytes:
-            self._seal(shard, now_s)
+            self._seal(shard)
         return True
 
     def on_client(self, message: Message, now_s: float) -> None:
@@ -148,8 +144,6 @@ class WorkerCore:
         match message:
             case Batch(body):
                 self._on_batch(peer, body)
-            case BatchAck(digest):
-                self._on_ack(peer, digest)
             case BatchRequest(digests):
                 self._on_request(peer, digests, now_s)
             case BatchReply(bodies):
@@ -165,18 +159,24 @@ class WorkerCore:
     def on_primary(self, message: Message, now_s: float) -> None:
         """An order of the own primary."""
         match message:
-            case Synchronize((), ()):
-                for digest in self.shelf.own_digests():
-                    if digest not in self._open:
-                        self._tell(digest, self.shelf.body(digest) or b"")
+            case Synchronize((), (), since):
+                for digest in self.shelf.own_digests(since):
+                    self._tell(digest, self.shelf.body(digest) or b"")
             case Synchronize(digests, ask):
                 for digest in digests:
                     body = self.shelf.body(digest)
                     if body is None:
                         self._requests.want(digest, ask, now_s)
-                    elif digest not in self._open:
+                    else:
                         self._tell(digest, body)
                 self._ask(now_s)
+            case Seal(round, shard, inline_bytes):
+                self._asked_s = now_s
+                self.effects.primary.append(Sealed(round, self.worker, self._seal_for(shard, inline_bytes)))
+            case Certified(digests):
+                for digest in self._open.intersection(digests):
+                    self._open.discard(digest)
+                    self.effects.persist += self.shelf.certified(digest)
             case Cleanup(round):
                 self.effects.persist += self.shelf.collect(round)
                 self._stored_for.clear()
@@ -185,9 +185,9 @@ class WorkerCore:
 
     def tick(self, now_s: float) -> None:
         """Time has passed."""
-        for shard in [shard for shard, pending in self._pending.items() if now_s >= pending.seal_s]:
-            self._seal(shard, now_s)
-        self._remind(now_s)
+        if now_s >= self._asked_s + self.config.asked_for_s:
+            for shard in [shard for shard, pending in self._pending.items() if now_s >= pending.seal_s]:
+                self._seal(shard)
         self._ask(now_s)
 
     # What comes out
@@ -197,58 +197,46 @@ class WorkerCore:
         return effects
 
     def next_deadline_s(self) -> float:
-        reminders = (batch.again_s for batch in self._open.values())
-        return min(self._requests.next_s, *(each.seal_s for each in self._pending.values()), *reminders, NEVER)
+        seal_s = min((each.seal_s for each in self._pending.values()), default=NEVER)
+        return min(self._requests.next_s, max(seal_s, self._asked_s + self.config.asked_for_s))
 
     # Own batches
 
-    def _seal(self, shard: int, now_s: float) -> None:
+    def _seal_for(self, shard: int, inline_bytes: int) -> bytes:
+        """Seal what waits for the header of a shard; where it is little, it is not kept here but given out."""
+        pending = self._pending.get(shard)
+        if pending is None:
+            return b""
+        if pending.size > inline_bytes:
+            self._seal(shard)
+            return b""
+        self.counts["batches inside"] += 1
+        return join_transactions(self._pending.pop(shard).transactions)
+
+    def _seal(self, shard: int) -> None:
         body = join_transactions(self._pending.pop(shard).transactions)
         digest = batch_digest(body)
         if digest in self.shelf:
             return
         self.effects.persist += self.shelf.put(digest, body, own=True)
         self.counts["batches"] += 1
-        self._spread(digest, body, now_s)
-
-    def _spread(self, digest: bytes, body: bytes, now_s: float) -> None:
-        self._open[digest] = _Open(body, now_s + self.config.retry_s, {self.me})
+        self._open.add(digest)
         self.effects.send.append((ALL, Batch(body)))
-
-    def _remind(self, now_s: float) -> None:
-        """Send own batches again to those that have not said that they store them: they may have crashed before."""
-        for batch in self._open.values():
-            if now_s >= batch.again_s:
-                batch.again_s = now_s + self.config.retry_s
-                missing = [other for other in range(self._n) if other not in batch.holders]
-                self.effects.send += [(other, Batch(batch.body)) for other in missing]
-
-    def _on_ack(self, peer: int, digest: bytes) -> None:
-        batch = self._open.get(digest)
-        if batch is None:
-            return
-        batch.holders.add(peer)
-        if len(batch.holders) >= self._quorum:
-            del self._open[digest]
-            self.effects.persist += self.shelf.spread(digest)
-            self._tell(digest, batch.body)
+        self._tell(digest, body)
 
     # Batches of others
 
     def _on_batch(self, peer: int, body: bytes) -> None:
         digest = batch_digest(body)
-        if digest not in self.shelf:
-            if self._stored_for[peer] + len(body) > self.config.most_bytes_each:
-                return self._reject("quota", peer)
-            try:
-                split_transactions(body)
-            except ValueError:
-                return self._reject("body", peer)
-            self._stored_for[peer] += len(body)
-            self._requests.got(digest)
-            self._store(digest, body)
-        self.effects.send.append((peer, BatchAck(digest)))
-        return None
+        if digest in self.shelf:
+            return None
+        if self._stored_for[peer] + len(body) > self.config.most_bytes_each:
+            return self._reject("quota", peer)
+        if not is_batch(body):
+            return self._reject("body", peer)
+        self._stored_for[peer] += len(body)
+        self._requests.got(digest)
+        return self._store(digest, body)
 
     def _store(self, digest: bytes, body: bytes) -> None:
         self.effects.persist += self.shelf.put(digest, body, own=False)

@@ -1,6 +1,6 @@
 """A worker as a process: sockets, timers and the store around a `WorkerCore`.
 
-Event at the end: `tally`, counts. Invariant: acknowledgements and batches leave after the batch is kept.
+Event at the end: `tally`, counts. Invariant: a batch leaves after it is kept.
 """
 
 from __future__ import annotations
@@ -18,12 +18,23 @@ from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable
 from nodes.dagbft.execution.transactions import home_shard
 from nodes.dagbft.identity import Identity
-from nodes.dagbft.messages import Batch, BatchAck, BatchReply, BatchRequest, Cleanup, Message, SubmitTx, Synchronize
+from nodes.dagbft.messages import (
+    Batch,
+    BatchReply,
+    BatchRequest,
+    Certified,
+    Cleanup,
+    Message,
+    Seal,
+    SubmitTx,
+    Synchronize,
+)
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT, WORKER_PORT
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.settings import DURABILITIES, names_of
 from nodes.dagbft.store import Store
-from nodes.dagbft.transport.local import LocalLink, LocalServer
+from nodes.dagbft.transport.inside import Exchange
+from nodes.dagbft.transport.local import Sockets
 from nodes.dagbft.transport.mesh import Mesh
 from nodes.dagbft.worker.core import WorkerConfig, WorkerCore
 from nodes.dagbft.worker.shelf import TABLES
@@ -67,6 +78,7 @@ class Worker(Node):
 
     def __init__(self, config: WorkerSettings, context: NodeContext) -> None:
         super().__init__(config, context)
+        self.near: Sockets | Exchange = Sockets()  # how it reaches the other programs of its validator
 
     async def setup(self) -> None:
         context, config = self.context, self.config
@@ -79,14 +91,14 @@ class Worker(Node):
         self._driver = Driver(self._core, context.now, self._carry_out)
         self._mesh = Mesh(
             context, Identity.of(context.seed, context.name), names, self._on_message, service=label,
-            port=WORKER_PORT + config.index, accepts=(Batch, BatchAck, BatchRequest, BatchReply),
+            port=WORKER_PORT + config.index, accepts=(Batch, BatchRequest, BatchReply),
         )  # fmt: skip
-        self._clients = LocalServer(
+        self._clients = self.near.server(
             context, self._on_client, service=label, port=WORKER_LOCAL_PORT + config.index, accepts=(SubmitTx,)
         )
-        self._primary = LocalLink(
+        self._primary = self.near.link(
             context, self._on_primary, service="primary", label=label, port=PRIMARY_LOCAL_PORT,
-            accepts=(Synchronize, Cleanup),
+            accepts=(Synchronize, Cleanup, Seal, Certified),
         )  # fmt: skip
         await self._mesh.open()
         await self._clients.open()

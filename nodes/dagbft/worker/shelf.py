@@ -1,7 +1,7 @@
 """The batches that a worker keeps, on disk; only their names are in memory.
 
-Tables: `batch` digest -> round of collection when it came, whether it is an own one, body; `spread` digest -> nothing,
-for own batches that a quorum has stored. Invariant: a batch stays for `keep_rounds` rounds of collection, so that a
+Tables: `batch` digest -> round of collection when it came, whether it is an own one, body; `certified` digest ->
+nothing, for own batches that are in a block. Invariant: a batch stays for `keep_rounds` rounds of collection, so that a
 late validator finds what it must execute.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from nodes.dagbft.store import Disk, Record
 
-TABLES = ("batch", "spread")
+TABLES = ("batch", "certified")
 _HEAD_BYTES = 9
 
 
@@ -31,14 +31,14 @@ class Shelf:
         self._round = 0
         self._labels: dict[bytes, _Label] = {}
         self._fresh: dict[bytes, bytes] = {}  # bodies whose records may not be on disk yet
-        spread = {digest for digest, _ in disk.items("spread")}
-        self._unspread: list[bytes] = []
+        certified = {digest for digest, _ in disk.items("certified")}
+        self._open: list[bytes] = []
         for digest, value in disk.items("batch"):
             label = _Label(int.from_bytes(value[:8], "big"), bool(value[8]))
             self._labels[digest] = label
             self._round = max(self._round, label.round)
-            if label.own and digest not in spread:
-                self._unspread.append(digest)
+            if label.own and digest not in certified:
+                self._open.append(digest)
 
     def __contains__(self, digest: bytes) -> bool:
         return digest in self._labels
@@ -57,9 +57,9 @@ class Shelf:
         for record in records:
             self._fresh.pop(record.key, None)
 
-    def spread(self, digest: bytes) -> list[Record]:
-        """A quorum holds this own batch."""
-        return [Record("spread", digest, b"")]
+    def certified(self, digest: bytes) -> list[Record]:
+        """This own batch is in a block."""
+        return [Record("certified", digest, b"")]
 
     def body(self, digest: bytes) -> bytes | None:
         if digest not in self._labels:
@@ -73,14 +73,14 @@ class Shelf:
         label = self._labels.get(digest)
         return label is not None and label.own
 
-    def own_digests(self) -> list[bytes]:
-        """Own batches, the oldest first."""
-        own = [(label.round, digest) for digest, label in self._labels.items() if label.own]
+    def own_digests(self, since: int = 0) -> list[bytes]:
+        """Own batches that came when this round or a later one had been collected, the oldest first."""
+        own = [(label.round, digest) for digest, label in self._labels.items() if label.own and label.round >= since]
         return [digest for _, digest in sorted(own, key=lambda pair: pair[0])]
 
     def open_digests(self) -> list[bytes]:
-        """Own batches found on disk of which no quorum is known to hold them."""
-        return self._unspread
+        """Own batches found on disk that are in no block, as far as is known."""
+        return self._open
 
     def collect(self, round: int) -> list[Record]:
         """Rounds up to this one are collected: what came `keep_rounds` before goes."""
@@ -89,7 +89,7 @@ class Shelf:
         records = []
         for digest in gone:
             if self._labels.pop(digest).own:
-                records.append(Record("spread", digest, None))
+                records.append(Record("certified", digest, None))
             self._fresh.pop(digest, None)
             records.append(Record("batch", digest, None))
         return records

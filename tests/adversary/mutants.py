@@ -1,0 +1,102 @@
+"""Faults put into copies of the sources, one at a time, to see that the search finds each.
+
+Invariant: the search does not know which fault it looks for. What is in the pure cores is looked for with schedules,
+what is in primaries and workers with committees.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from .verdict import Fault
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SOURCES = ROOT / "nodes" / "dagbft"
+CPU_S = 900  # for one fault: more means that something never ends
+
+
+class Mutant(NamedTuple):
+    what: str
+    file: str  # below nodes/dagbft
+    old: str  # stands in the file once
+    new: str
+
+    @property
+    def search(self) -> str:
+        return "schedules" if self.file.startswith(("consensus/", "execution/")) else "committees"
+
+
+def read(text: str) -> list[Mutant]:
+    """Faults as `mutants.txt` tells them: "#### file: what", the place, "====", what stands there instead."""
+    found = []
+    for part in text.removeprefix("#### ").split("\n#### "):
+        head, body = part.split("\n", 1)
+        file, what = head.split(": ", 1)
+        old, new = body.rstrip("\n").split("\n====", 1)
+        found.append(Mutant(what, file, old, new.removeprefix("\n")))
+    return found
+
+
+MUTANTS = read((HERE / "mutants.txt").read_text())
+
+
+def put(mutant: Mutant, folder: Path) -> None:
+    """Copy the sources, with one fault, to a folder."""
+    shutil.copytree(ROOT / "nodes", folder / "nodes", ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "nodes" / "dagbft" / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.what}: {mutant.file} has the place {text.count(mutant.old)} times, expected 1")
+    path.write_text(text.replace(mutant.old, mutant.new))
+
+
+def hunt(play: Callable[[int], Counter[str]], most: int) -> str:
+    """Play until something is found: how many plays that took, how many seconds, and what it was; "" for nothing."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 1))
+    begin = time.process_time()
+    for seed in range(most):
+        try:
+            play(seed)
+        except Exception as error:
+            kind = error.kind if isinstance(error, Fault) else type(error).__name__
+            return f"{seed + 1} {time.process_time() - begin:.0f} {kind}"
+    return ""
+
+
+def find(mutant: Mutant, most: int) -> str:
+    """Hunt for one in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="skyloom-mutant-") as name:
+        put(mutant, Path(name))
+        command = [sys.executable, "-P", "-m", "tests.adversary", "--hunt", mutant.search, "--most", str(most)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join((name, str(ROOT))), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == -signal.SIGXCPU:
+        return f"? {CPU_S} it never ended"
+    if done.returncode:
+        raise RuntimeError(f"{mutant.what}: {done.stderr}")
+    return done.stdout.strip()
+
+
+def table(words: list[str], most: int) -> int:
+    """Print how long each mutant that has all these words lives; 1 where one is not found."""
+    missed = 0
+    print("| file | what is wrong | search | plays | s | found as |\n|---|---|---|---|---|---|")
+    for mutant in MUTANTS:
+        if all(word in f"{mutant.file} {mutant.what}" for word in words):
+            found = find(mutant, most)
+            missed += not found
+            plays, seconds, kind = found.split(" ", 2) if found else (f"> {most}", "", "**not found**")
+            print(f"| {mutant.file} | {mutant.what} | {mutant.search} | {plays} | {seconds} | {kind} |", flush=True)
+    return min(missed, 1)
