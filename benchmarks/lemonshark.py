@@ -17,7 +17,7 @@ from benchmarks.leo import play
 from benchmarks.nodes import memory_kb
 from benchmarks.rounds import settings
 
-RATES = (10_000, 15_000)
+RATES = (10_000, 15_000, 20_000)
 MINUTES = 10
 
 
