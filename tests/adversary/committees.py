@@ -215,10 +215,11 @@ class Committee:
             for (reason, peer), count in validator.primary.rejected.items():
                 if peer in self.honest and reason not in INNOCENT:
                     raise Fault("blame", f"validator {me} refuses {count} messages of {peer}: {reason}")
-        logs = sorted((list(self.run.validators[me].primary.archive.commits()) for me in self.honest), key=len)
-        for log in logs:
-            if log != logs[-1][: len(log)]:
-                raise Fault("fork", f"logs of {len(log)} and {len(logs[-1])} commits differ")
+        known: dict[int, Commit] = {}  # logs begin where the archive does
+        for me in self.honest:
+            for commit in self.run.validators[me].primary.archive.commits():
+                if known.setdefault(commit.number, commit) != commit:
+                    raise Fault("fork", f"validator {me} has {commit}, another {known[commit.number]}")
 
     # What happens
 

@@ -238,18 +238,16 @@ def test_the_rate_is_kept_over_a_burst():
     def body():
         chain = Chain(0, spec(rate_bps=1e7))
         receiver, sender = chain.udp(1), chain.udp(0, "10.0.0.2")
+        began = time.monotonic()
         for _ in range(400):
             sender.send(bytes(1222))  # 1250 bytes on the wire: a millisecond
-        receiver.recv(2000)
-        first = time.monotonic()
-        for _ in range(399):
+        for _ in range(400):
             receiver.recv(2000)
-        took = time.monotonic() - first
-        final = chain.stop()
-        return took, final["lateness"]["max_s"]
+        took = time.monotonic() - began
+        chain.stop()
+        return took
 
-    took, late_s = in_sandbox(body)
-    assert 0.399 - late_s - 0.005 <= took <= 0.399 + 5.0
+    assert 0.4 <= in_sandbox(body) <= 0.4 + 5.0
 
 
 def test_order_is_kept_where_the_delay_falls_under_way():

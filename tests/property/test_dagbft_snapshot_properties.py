@@ -25,7 +25,7 @@ MIXES = st.builds(
     Mix,
     beta=st.sampled_from([0.0, 0.3]),
     gamma=st.sampled_from([0.0, 0.2, 0.5]),
-    chained=st.sampled_from([0.0, 0.5]),
+    chained=st.sampled_from([0.0, 1.0]),
     keys=st.sampled_from([1, 2, 50]),
 )
 

@@ -16,12 +16,13 @@ import pytest
 from emulator.errors import DataError
 from nodes.dagbft.byzantine.snapshots import SnapshotForger
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.consensus.core import Rules
+from nodes.dagbft.consensus.core import Commit, Rules
+from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.snapshot import Snapshot, snapshot_digest
 from nodes.dagbft.execution.state import State
-from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of
-from nodes.dagbft.messages import MOST_PART_BYTES, Cause, FinalReply, Header, Vote
+from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of, result_hash
+from nodes.dagbft.messages import MOST_PART_BYTES, Cause, FinalReply, Header, Vote, batch_digest
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.records import Archive
 from nodes.dagbft.primary.snapshots import Snapshots
@@ -29,12 +30,13 @@ from nodes.dagbft.simulate import Settings, Simulation, Validator, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
 from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.wire import encode as encode_message
+from nodes.dagbft.wire import join_transactions
 from nodes.dagbft.worker.core import WorkerConfig
 
 EVERY = 16  # rounds
 KEEP = 20
 ASYNC = PrimaryConfig(
-    Rules(look_back=10, keep=KEEP), leader_timeout_s=0.3, grace_s=0.01, header_delay_s=0.03, retry_s=0.3,
+    Rules(look_back=10, keep=KEEP), leader_timeout_s=0.3, grace_s=0.01, header_delay_s=0.03, retry_s=0.3, window=40,
     snapshot_rounds=EVERY,
 )  # fmt: skip
 CONFIGS = {
@@ -325,6 +327,28 @@ def test_a_crash_while_a_snapshot_is_adopted(when):
     assert max(trade.commits()) - min(trade.commits()) < 4
 
 
+def test_whoever_has_a_snapshot_and_no_blocks_above_its_floor_proposes_nothing():
+    trade = Trade().load()
+    away(trade, 2, wipe=False)
+    late = trade.run.validators[2]
+    late.crash_point = lambda process, effects: "after" if effects.again else ""
+    while late.alive:
+        trade.go(0.1)
+    trade.lost = 2
+    made = dict(late.history.made)
+    disk = trade.disk(2)
+    disk["certificate"].clear()  # nor any that it had before
+    disk["digest"].clear()
+    trade.run.restart(2)
+    trade.go(3)
+    assert late.primary.pace.round == late.primary.blocks.floor > 0
+    assert late.history.made == made
+    trade.lost = -1
+    trade.go(6)
+    trade.agree()
+    assert len(late.history.made) > len(made)
+
+
 def test_a_liar_that_serves_false_snapshots_costs_a_retry_and_is_counted():
     trade = Trade(make={3: SnapshotForger}).load()  # whom 2 asks first
     away(trade, 2, wipe=True)
@@ -334,6 +358,32 @@ def test_a_liar_that_serves_false_snapshots_costs_a_retry_and_is_counted():
     assert trade.primary(3).lies > 0
     assert trade.primary(2).rejected["snapshot", 3] > 0
     assert not [peer for reason, peer in trade.primary(2).rejected if reason == "snapshot" and peer != 3]
+
+
+def test_a_dependency_on_a_result_from_before_the_snapshot_is_met():
+    """And one on a result that nobody has put out is not."""
+
+    def chained(number: int, expected: bytes) -> Transaction:
+        operations = ((int(Code.ADD), key_of(0, 1), 0, 5),)
+        return Transaction(Kind.ALPHA, 1, 0, number.to_bytes(16, "big"), expected, 0, 1, 0, operations)
+
+    def play(ledger: Ledger, number: int, slot: tuple[int, int], transaction: Transaction) -> None:
+        body = join_transactions((encode(transaction),))
+        ledger.on_batch(batch_digest(body), body)
+        ledger.on_block(Block(*slot, 0), (batch_digest(body),))
+        ledger.on_events((Commit(number, slot, "steady", (slot,)),))
+
+    first = chained(1, NOTHING)
+    ledger = Ledger(Committee(4), 0, snapshot_rounds=4)
+    play(ledger, 0, (5, 0), first)
+    (snapshot,) = ledger.snapshots
+    again = Ledger(Committee(4), 0, snapshot_rounds=4)
+    again.resume(snapshot)
+    for each in (ledger, again):
+        play(each, 1, (6, 3), chained(2, result_hash(first.id, (5,))))
+        play(each, 2, (7, 2), chained(3, bytes(31) + b"x"))
+        assert each.state[key_of(0, 1)] == 10
+    assert again.digest == ledger.digest
 
 
 def test_a_large_snapshot_comes_in_parts():

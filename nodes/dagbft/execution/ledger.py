@@ -97,7 +97,7 @@ class Ledger:
         self.counts.committed = snapshot.outcomes
         past = snapshot.past
         self._length, self._latest = list(past.lengths), list(past.latest)
-        self._blocks = wait_again(snapshot.waiting, self._committee.n, committed.locks)
+        self._blocks = wait_again(snapshot.waiting, self._committee, committed.locks)
         for slot in snapshot.ordered:
             self._blocks.setdefault(slot, done(slot, self._committee.shard(slot[1], slot[0])))
         committed.values = State.decode(snapshot.state)

@@ -9,11 +9,12 @@ else is: rows that have their outcome are told and compared by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 from emulator.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
+from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Past
 from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.execution.executor import VOID, Carried
@@ -141,15 +142,14 @@ def waits_of(locks: Locks[Carried]) -> tuple[Waits, ...]:
     return tuple(found)
 
 
-def wait_again(waits: Iterable[Waits], n: int, locks: Locks[Carried]) -> dict[Slot, Carried]:
+def wait_again(waits: Sequence[Waits], committee: Committee, locks: Locks[Carried]) -> dict[Slot, Carried]:
     """Lock again what these had locked; the blocks that carry them, placed before all that comes after the snapshot."""
     found: dict[Slot, Carried] = {}
-    waits = list(waits)
     for place, wait in enumerate(waits, -len(waits)):
         slot = wait.round, wait.author
         carried = found.get(slot)
         if carried is None:
-            carried = found[slot] = done(slot, (wait.author + wait.round - 1) % n)
+            carried = found[slot] = done(slot, committee.shard(wait.author, wait.round))
             carried.batches = [Ready([_DONE] * wait.rows, -1, False, frozenset(), True)]
             carried.final, carried.early = [VOID] * wait.rows, [None] * wait.rows
             carried.told, carried.place = bytearray([_TOLD]) * wait.rows, place

@@ -100,7 +100,7 @@ class PrimaryCore:
         self.delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._catchup = Catchup(me, n, config.retry_s, config.sync_after)
         self._tail = Tail(me, n, config.retry_s, now_s)
-        self._sync = StateSync(roster.committee.faults + 1, config.retry_s, self.reject)
+        self._sync = StateSync(roster.committee.faults + 1, config.retry_s, self.reject, self.counts)
         self._probe: Probe | None = None
         self._floor = 0
         self._replaying = False

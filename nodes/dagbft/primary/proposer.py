@@ -38,7 +38,7 @@ class Proposer:
         self._coin = coin
         self._open: dict[int, tuple[Name, ...]] = {}  # batches of own certified blocks that are not ordered, by round
         self._kept: list[int] = []  # rounds of own headers on disk
-        self._decided = 0  # what became of own blocks up to this round was decided before this life
+        self._decided = 0  # own blocks up to this round may have been ordered by commits that nobody here knows of
 
     @property
     def _may_propose(self) -> bool:
@@ -130,15 +130,11 @@ class Proposer:
                         core.effects.send.append((other, ballot.header))
 
     def begin(self) -> None:
-        """A life begins where the order stands: own blocks in the log are ordered, older ones are decided upon."""
+        """A life begins: own blocks in the log are ordered, and of older ones nobody here knows."""
         core = self._core
-        self._decided = core.consensus.order.floor
+        self._decided = core.archive.begin().leader
         for slot in (slot for commit in core.archive.commits() for slot in commit.blocks if slot[1] == core.me):
             core.payload.ordered(header.names if (header := core.header_at(slot)) else ())
-
-    def _is_decided(self, round: int) -> bool:
-        """Whether an own block was ordered, or passed over, before this life began: which one, it may not know."""
-        return round <= self._decided or self._core.consensus.dag.ordered(round, self._core.me)
 
     def resume(self, headers: list[Header], now_s: float) -> None:
         """After a restart: send the last own header again, byte for byte, if it has no certificate."""
@@ -150,7 +146,7 @@ class Proposer:
                 core.votes.enter((header.round, core.me), header.id)
             if core.blocks.at((header.round, core.me)) is not None or header.round in self._open:
                 continue
-            if self._is_decided(header.round):
+            if header.round <= self._decided:
                 core.payload.ordered(header.names)
             elif header.round == self.round and header.round > core.blocks.floor:
                 self._open_ballot(header, now_s)
@@ -169,7 +165,7 @@ class Proposer:
         """An own block is in the DAG."""
         self.ballots.pop(certificate.round, None)
         core, header = self._core, certificate.header
-        if self._is_decided(header.round):
+        if header.round <= self._decided:
             core.payload.ordered(header.names)
         else:
             self._open[certificate.round] = header.names

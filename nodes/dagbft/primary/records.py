@@ -66,6 +66,7 @@ class Begin(NamedTuple):
 
     commits: int = 0
     floor: int = 0
+    leader: int = 0  # round of the last leader before these commits
 
     @property
     def since(self) -> int:
@@ -74,7 +75,7 @@ class Begin(NamedTuple):
 
 
 def begin_record(begin: Begin) -> Record:
-    return Record("life", _BEGIN, begin.commits.to_bytes(8, "big") + begin.floor.to_bytes(8, "big"))
+    return Record("life", _BEGIN, b"".join(number.to_bytes(8, "big") for number in begin))
 
 
 def commit_record(commit: Commit, floor: int) -> Record:
@@ -151,7 +152,7 @@ class Archive:
 
     def begin(self) -> Begin:
         data = self._disk.get("life", _BEGIN)
-        return Begin() if data is None else Begin(int.from_bytes(data[:8], "big"), int.from_bytes(data[8:], "big"))
+        return Begin() if data is None else Begin(*(int.from_bytes(data[at : at + 8], "big") for at in (0, 8, 16)))
 
     def trimmed(self, begin: Begin) -> list[Record]:
         """What makes the archive begin later: commits and certificates before that go."""

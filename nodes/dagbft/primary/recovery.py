@@ -37,8 +37,8 @@ def beginning(archive: Archive, past: Past | None, floor_below: Callable[[int], 
         if commit.number != number:
             raise DataError(f"the store lacks commit {number}; expected all from {first} on. {_HELP}")
     taken, begin, certificates = log, floor, list[Certificate]()
-    for count in (len(log) - COMPARED, len(log)):
-        taken = log[: max(count, 0)]
+    for count in range(max(len(log) - COMPARED, 0), len(log) + 1):  # as many are worked out again as can be
+        taken = log[:count]
         begin = archive.floor(taken[-1].number) if taken else floor
         certificates = list(archive.certificates(begin))
         if _complete(certificates, begin):

@@ -69,7 +69,7 @@ class Snapshots:
         for each in gone:
             records += snapshot_records(each, None)
         if gone:
-            records += self._archive.trimmed(Begin(gone[-1].commits, self._floor_below(gone[-1].leader)))
+            records += self._trimmed(gone[-1])
         return records
 
     def adopt(self, snapshot: Snapshot) -> list[Record]:
@@ -78,7 +78,11 @@ class Snapshots:
         new, data = _encoded(snapshot)
         self._kept = [new]
         records += snapshot_records(new, data)
-        return records + self._archive.trimmed(Begin(new.commits, self._floor_below(new.leader)))
+        return records + self._trimmed(new)
+
+    def _trimmed(self, first: Kept) -> list[Record]:
+        """Have the archive begin after a snapshot."""
+        return self._archive.trimmed(Begin(first.commits, self._floor_below(first.leader), first.leader))
 
 
 def _encoded(snapshot: Snapshot) -> tuple[Kept, bytes]:

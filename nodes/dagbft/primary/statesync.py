@@ -33,13 +33,18 @@ class _Fetch:
 
 
 class StateSync:
-    """Whom to ask for offers and parts, when. `enough` is f + 1; `reject` counts what a peer did wrong."""
+    """Whom to ask for offers and parts, when. `enough` is f + 1; `reject` counts what a peer did wrong.
 
-    def __init__(self, enough: int, retry_s: float, reject: Callable[[str, int], None]) -> None:
+    A part that is not waited for is nobody's fault: it was asked for, and came too late, or in a former life. It is
+    counted among `counts`.
+    """
+
+    def __init__(self, enough: int, retry_s: float, reject: Callable[[str, int], None], counts: Counter[str]) -> None:
         self.due_s = NEVER
         self._enough = enough
         self._retry_s = retry_s
         self._reject = reject
+        self._counts = counts
         self._since = 0  # commits that were held when it began
         self._asked = 0  # times that all were asked for offers
         self._offers: dict[int, list[SnapshotOffer]] = {}  # by peer
@@ -84,7 +89,7 @@ class StateSync:
         fetch = self._fetch
         wanted = fetch and fetch.asked and (fetch.peers[fetch.turn], fetch.offer.commits, len(fetch.parts))
         if fetch is None or wanted != (peer, message.commits, message.part):
-            self._reject("unasked", peer)
+            self._counts["unawaited parts"] += 1
             return None
         fetch.parts.append(message.body)
         fetch.asked, self.due_s = False, now_s
