@@ -24,16 +24,31 @@ class Oracle:
         self.seen = set()  # (group, part)
         self.closed = set()
         self.results = []  # (hash, round)
+        self.batches = {}  # round of the block that had it first, by shard and digest
 
     def commit(self, leader_round, slots):
         for slot in slots:
+            again = self.came_before(slot)
             for index, transaction in enumerate(self.loads.transactions[slot]):
-                self.place(slot, index, transaction)
+                if again:
+                    self.outcomes[slot, index] = REPEATED
+                else:
+                    self.place(slot, index, transaction)
         floor = leader_round - self.look_back
         for name in sorted({name_of(each[1]) for each in self.waiting if each[1].kind == 2}):
             parts = self.parts(name)
             if parts and len(parts) < parts[0][1].parts and parts[0][1].deadline <= floor:
                 self.give_up(name, EXPIRED)
+
+    def came_before(self, slot):
+        """Whether a block of the shard, few rounds away, had the same batch: blocks with one transaction can."""
+        round, author = slot
+        for digest in self.loads.payloads[slot]:
+            first = self.batches.setdefault((self.committee.shard(author, round), digest), round)
+            if first != round and abs(first - round) <= self.look_back:
+                return True
+            self.batches[self.committee.shard(author, round), digest] = round
+        return False
 
     def place(self, slot, index, transaction):
         round, author = slot

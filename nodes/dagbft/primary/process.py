@@ -54,6 +54,7 @@ from nodes.dagbft.store import Store
 from nodes.dagbft.transport.inside import Exchange
 from nodes.dagbft.transport.local import Sockets
 from nodes.dagbft.transport.mesh import Mesh
+from nodes.dagbft.uncertified.core import UncertifiedCore
 
 
 class Primary(Node):
@@ -106,7 +107,7 @@ class Primary(Node):
         self._execution = Execution(core, self._ledger)
         self._phases: Phases | None = None
         self._breach: BreachWatch | None = None
-        if isinstance(core, PrimaryCore):
+        if not isinstance(core, UncertifiedCore):
             for text in core.snapshots.damaged:
                 self.context.emit("damaged", text=f"{text}; an older snapshot is used")
             self._phases = Phases(core, lambda: self._mesh.kept_bytes)
