@@ -9,10 +9,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 
-from . import committees, mutants, schedules
+from . import committees, mutants, schedules, uncertified
 from .verdict import Fault
 
-SEARCHES: dict[str, Callable[[int], Counter[str]]] = {"schedules": schedules.play, "committees": committees.play}
+SEARCHES: dict[str, Callable[[int], Counter[str]]] = {
+    "schedules": schedules.play, "committees": committees.play, "uncertified": uncertified.play
+}  # fmt: skip
 SAID = {
     "rounds": "rounds", "schedules": "schedules", "committees": "committees of whole primaries",
     "moved": "of both in which the floor passed all that was kept at first", "commits": "commits",

@@ -37,7 +37,6 @@ from nodes.dagbft.store import MemoryDisk
 from .clients import Clients, Mix
 from .verdict import Fault, Verdict
 
-CALM_ROUNDS = 30  # for each validator that is gone or lies, and one more
 CALM_S = 60.0
 LATE_REPLY_S = 3.0
 INNOCENT = ("stale", "future", "parked", "lacking", "quota", "flood")  # what a slow or late one is refused for
@@ -109,19 +108,12 @@ class Plan:
 class Committee:
     """A plan being carried out."""
 
+    calm_rounds = 30  # until all commit: for each validator that is gone or lies, and one more
+
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.random = random = Random(f"carry out/{plan.seed}")
-        primary = PrimaryConfig(
-            plan.rules, leader_timeout_s=0.2, grace_s=0.02, header_delay_s=0.03, retry_s=0.3,
-            window=random.choice((6, 20)), sync_after=random.choice((5, 10)),
-            inline_bytes=random.choice((0, 2_000)), snapshot_rounds=random.choice((0, 16, 48)),
-        )  # fmt: skip
-        settings = Settings(
-            plan.n, plan.seed, delay=uniform(0.02), primary=primary, ledger=True, write_keys=write_keys,
-            turn_s=random.choice((0.0, 0.005)), bare=random.choice((False, True)),
-        )  # fmt: skip
-        self.run = run = Simulation(settings, {me: self._turn(lie) for me, lie in plan.liars.items()})
+        self.run = run = self._simulation()
         self.committee = run.roster.committee
         self.verdict = Verdict(self.committee)
         self.counts = self.verdict.counts
@@ -143,6 +135,32 @@ class Committee:
                 run.validators[me].execution = None  # it would not forget with its core
         self._submit()
 
+    def _simulation(self) -> Simulation:
+        """What the plan is carried out on."""
+        plan, random = self.plan, self.random
+        primary = PrimaryConfig(
+            plan.rules, leader_timeout_s=0.2, grace_s=0.02, header_delay_s=0.03, retry_s=0.3,
+            window=random.choice((6, 20)), sync_after=random.choice((5, 10)),
+            inline_bytes=random.choice((0, 2_000)), snapshot_rounds=random.choice((0, 16, 48)),
+        )  # fmt: skip
+        settings = Settings(
+            plan.n, plan.seed, delay=uniform(0.02), primary=primary, ledger=True, write_keys=write_keys,
+            turn_s=random.choice((0.0, 0.005)), bare=random.choice((False, True)),
+        )  # fmt: skip
+        return Simulation(settings, {me: self._turn(lie) for me, lie in plan.liars.items()})
+
+    def round_of(self, validator: Any) -> int:
+        """The round that a validator has come to."""
+        return validator.primary.pace.round
+
+    def last_of(self, validator: Any) -> int:
+        """The round of the last leader that it has committed."""
+        return validator.primary.consensus.rule.last
+
+    def floor_of(self, validator: Any) -> int:
+        """The highest round that it has collected."""
+        return validator.primary.blocks.floor
+
     def _turn(self, lie: str) -> Callable[[PrimaryCore], PrimaryCore]:
         def make(core: PrimaryCore) -> PrimaryCore:
             if lie == "wrong-mode":
@@ -162,7 +180,7 @@ class Committee:
 
     def _submit(self) -> None:
         run = self.run
-        round = max(validator.primary.pace.round for validator in run.validators)
+        round = max(map(self.round_of, run.validators))
         for transaction in self._clients.submissions(round):
             run.validators[self.random.randrange(self.plan.n)].submit(0, transaction)
         run.clock.at(run.clock.now_s + self.random.expovariate(30), self._submit)
@@ -235,9 +253,9 @@ class Committee:
         self.look()
         self._end()
         self.counts["committees"] += 1
-        self.counts["rounds"] += max(validator.primary.pace.round for validator in self.run.validators)
+        self.counts["rounds"] += max(map(self.round_of, self.run.validators))
         self.counts["liars"] += len(self.plan.liars)
-        floors = [self.run.validators[me].primary.blocks.floor for me in self.honest]
+        floors = [self.floor_of(self.run.validators[me]) for me in self.honest]
         self.counts["moved"] += min(floors) > 2 * (self.plan.rules.look_back + 8)
         return self.counts
 
@@ -328,16 +346,16 @@ class Committee:
         for me in [me for me in self.down if me not in gone]:
             self._return(me)
         alive = [run.validators[me] for me in self.honest if me not in gone]
-        begin = max(validator.primary.pace.round for validator in alive)
+        begin = max(map(self.round_of, alive))
         until = run.clock.now_s + CALM_S
 
         def late() -> list[int]:
-            return [each.me for each in alive if each.primary.consensus.rule.last <= begin]
+            return [each.me for each in alive if self.last_of(each) <= begin]
 
         while late() and run.clock.now_s < until:
             run.run(0.25)
-        rounds = [each.primary.pace.round for each in alive]
-        if late() or max(rounds) - begin > CALM_ROUNDS * (1 + len(gone) + len(plan.liars)):
+        rounds = [self.round_of(each) for each in alive]
+        if late() or max(rounds) - begin > self.calm_rounds * (1 + len(gone) + len(plan.liars)):
             raise Fault("stuck", f"{late()} committed nothing since {begin}; rounds {rounds}, gone {gone}")
         run.run(3)
         for validator in alive:
