@@ -39,7 +39,6 @@ from .verdict import Fault, Verdict
 
 CALM_S = 60.0
 LATE_REPLY_S = 3.0
-INNOCENT = ("stale", "future", "parked", "lacking", "quota", "flood")  # what a slow or late one is refused for
 LIES = (*(each for each in BEHAVIOURS if each not in ("honest", "flood")), "wrong-mode")
 EVENTS = (
     "crash", "bad moment", "bad moment", "bad moment", "wipe", "relapse", "relapse", "return", "return", "cut",
@@ -109,6 +108,7 @@ class Committee:
     """A plan being carried out."""
 
     calm_rounds = 30  # until all commit: for each validator that is gone or lies, and one more
+    innocent = ("stale", "future", "parked", "lacking", "quota", "flood")  # what a slow or late one is refused for
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -231,7 +231,7 @@ class Committee:
             for commits, digest in validator.history.digests.items():
                 self.verdict.digest(me, commits, digest)
             for (reason, peer), count in validator.primary.rejected.items():
-                if peer in self.honest and reason not in INNOCENT:
+                if peer in self.honest and reason not in self.innocent:
                     raise Fault("blame", f"validator {me} refuses {count} messages of {peer}: {reason}")
         known: dict[int, Commit] = {}  # logs begin where the archive does
         for me in self.honest:

@@ -1,7 +1,7 @@
 """Faults put into copies of the sources, one at a time, to see that the search finds each.
 
 Invariant: the search does not know which fault it looks for. What is in the pure cores is looked for with schedules,
-what is in primaries and workers with committees.
+what is in primaries and workers with committees, and what is in validators without certificates with theirs.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Mutant(NamedTuple):
 
     @property
     def search(self) -> str:
+        if self.file.startswith("uncertified/"):
+            return "uncertified"
         return "schedules" if self.file.startswith(("consensus/", "execution/")) else "committees"
 
 

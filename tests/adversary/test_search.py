@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from . import committees, schedules
+from . import committees, schedules, uncertified
 from .mutants import MUTANTS, SOURCES
 
 FIRST = 10_000  # of other seeds than those of the mutants' table
@@ -32,9 +32,18 @@ def test_no_committee_breaks_what_must_hold(part):
     assert counts["results"] > 100
 
 
+def test_no_committee_without_certificates_breaks_what_must_hold():
+    counts: Counter[str] = Counter()
+    for seed in range(FIRST, FIRST + 6):
+        counts += uncertified.play(seed)
+    assert counts["moved"] > 4
+    assert counts["results"] > 100
+
+
 def test_the_same_seed_is_the_same_schedule():
     assert schedules.play(FIRST) == schedules.play(FIRST)
     assert committees.play(FIRST) == committees.play(FIRST)
+    assert uncertified.play(FIRST) == uncertified.play(FIRST)
 
 
 def test_every_fault_has_its_place_in_the_sources():

@@ -79,7 +79,8 @@ class Hostile(Liar):
 class Uncertified(Committee):
     """A plan being carried out."""
 
-    calm_rounds = 100  # that take as long as 30 with votes
+    calm_rounds = 400  # some seconds: who lost its disk fetches all blocks first
+    innocent = ("stale", "parked", "equivocator")  # who answers a request sends what a liar has signed, too
 
     def _simulation(self) -> Simulation:
         plan, random = self.plan, self.random
