@@ -20,11 +20,11 @@ from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
 from emulator.runtime.collector import Collector
 from emulator.runtime.fidelity import Asked
-from emulator.runtime.handle import build_network
 from emulator.runtime.outlook import Outlook
 from emulator.runtime.panels import Panels
 from emulator.runtime.scene import Scene
 from emulator.scenario import load
+from emulator.scenario.build import build_network
 from emulator.schedule.ring import RowRing
 from emulator.show.replay import Replay
 from emulator.show.replay import feed as feeding

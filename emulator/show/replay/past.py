@@ -20,12 +20,12 @@ from emulator.record.verdict import LATE_CAUSES
 from emulator.runtime.board import LIVE_ROWS
 from emulator.runtime.collector import HISTORY, Collector
 from emulator.runtime.fidelity import Asked
-from emulator.runtime.handle import build_network
 from emulator.runtime.jobs import Jobs
 from emulator.runtime.panels import Panels
 from emulator.runtime.processes import Processes
 from emulator.runtime.scene import WARNING_LENGTH, WARNINGS, Scene
 from emulator.scenario import load
+from emulator.scenario.build import build_network
 from emulator.schedule.ring import RowRing
 from emulator.show.replay.altered import Altered
 from emulator.show.replay.feed import Feed, ReplayBoard
