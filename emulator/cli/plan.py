@@ -50,18 +50,11 @@ def plan(
 ) -> None:
     """Show who sees whom, delays, routes, handovers and feasibility, without running anything."""
     from emulator.cli import sky
-    from emulator.errors import UsageError
-    from emulator.scenario import from_topo_file, load
+    from emulator.cli.chosen import choose
 
-    if (scenario is None) == (topo is None):
-        raise UsageError("name one scenario (see `skyloom list`), or a Mininet topology by --topo FILE.py")
     items = [] if duration is None else [f'duration="{duration}"']
     items += sky.overrides(start, weather, site) + (overrides or [])
-    if topo is not None:
-        chosen = from_topo_file(topo, overrides=items, skip_bad=skip_bad)
-    else:
-        assert scenario is not None
-        chosen = load(scenario, overrides=items, tle=tle, skip_bad=skip_bad)
+    chosen = choose(scenario, topo, items, tle, skip_bad)
     from emulator.show.progress import StepProgress
 
     with StepProgress() as tell:
