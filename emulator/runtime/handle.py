@@ -1,7 +1,7 @@
 """The caller's side of a run: forks the sandbox, hands out snapshots, passes Ctrl-C on, and gets the exit code.
 
-Invariant: the sandbox dies with the process that called `launch`, and every end of a run, however it comes, ends
-`snapshots()` and lets `wait()` return or raise within seconds.
+Invariant: the sandbox dies with the process that called `launch`, unless it was detached. Every end of a run,
+however it comes, ends `snapshots()` and lets `wait()` return or raise within seconds.
 """
 
 from __future__ import annotations

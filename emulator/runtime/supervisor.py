@@ -2,7 +2,7 @@
 
     schedule ─▶ build ─▶ start ─▶ play ─▶ analysis        planner, fabric, relay; zygote, nodes; T0; tables, verdict
 
-Invariant: it is the parent of every process of the run. Whatever ends a stage early (an error, a stop), there is a
+Invariant: every process of the run descends from it. Whatever ends a stage early (an error, a stop), there is a
 verdict of what the run reached, and the last word is said.
 """
 
