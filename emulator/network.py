@@ -210,7 +210,8 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The whole network as numbers. `timeline` is None where every end has knots of its own."""
+    """The whole network as numbers. `timeline` may be None where every end has knots of its own: the network of a
+    scenario gets one then (`emulator/scenario/build.py`)."""
 
     nodes: tuple[NodeSpec, ...]
     links: tuple[LinkSpec, ...]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isclose
 
 import numpy as np
 
@@ -17,12 +16,10 @@ from emulator.orbit.access import Sight
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S, ecef_to_geodetic
 from emulator.orbit.grid import Grid
 from emulator.orbit.visibility import Stations, can_follow, distance, line_of_sight
+from emulator.schedule.timeline import routing_steps
 from topologies.access.compile import compile_step, knots_a_step
 from topologies.access.model import AccessModel
 from topologies.leo_selection import Instant, Selection
-
-MANY_LIVE = 200  # destinations above which routes are recomputed every 15 s instead of every step
-MANY_LIVE_STEP_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +87,7 @@ class LeoTimeline:
         self.live = np.asarray(live, dtype=np.int32)
         self._rule = rule or Rule()
         self.rates = Rates(plant.rate_bps, plant.loss) if model is None else None
-        if routing_step_s is None:
-            routing_step_s = self.step_s if len(live) <= MANY_LIVE else max(self.step_s, MANY_LIVE_STEP_S)
-        self._routing_steps = max(1, round(routing_step_s / self.step_s))
-        if routing_step_s > self.step_s and not isclose(self._routing_steps * self.step_s, routing_step_s):
-            self._routing_steps = int(routing_step_s // self.step_s)
+        self._routing_steps = routing_steps(self.step_s, routing_step_s, len(self.live))
         isls, count = len(plant.grid), len(self.stations)
         gateways = 0 if feeders is None else len(feeders.sites)
         self.nodes = plant.satellites + count + gateways + (0 if plant.hosts is None else len(plant.hosts))

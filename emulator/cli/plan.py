@@ -50,18 +50,11 @@ def plan(
 ) -> None:
     """Show who sees whom, delays, routes, handovers and feasibility, without running anything."""
     from emulator.cli import sky
-    from emulator.errors import UsageError
-    from emulator.scenario import from_topo_file, load
+    from emulator.cli.chosen import choose
 
-    if (scenario is None) == (topo is None):
-        raise UsageError("name one scenario (see `skyloom list`), or a Mininet topology by --topo FILE.py")
     items = [] if duration is None else [f'duration="{duration}"']
     items += sky.overrides(start, weather, site) + (overrides or [])
-    if topo is not None:
-        chosen = from_topo_file(topo, overrides=items, skip_bad=skip_bad)
-    else:
-        assert scenario is not None
-        chosen = load(scenario, overrides=items, tle=tle, skip_bad=skip_bad)
+    chosen = choose(scenario, topo, items, tle, skip_bad)
     from emulator.show.progress import StepProgress
 
     with StepProgress() as tell:
@@ -92,15 +85,12 @@ def _instant(at: str, scenario: Scenario) -> float:
 
 def facts_of(scenario: Scenario, at_s: float | None, tell: Tell) -> dict[str, Any]:
     """The plan as plain values. Without `at_s`: the instant 0, and handovers over the run; with it, up to there."""
-    from emulator.fabric import network_from
-    from emulator.fabric.convert import refuse_duplicates
-    from emulator.scenario import build_topo
+    from emulator.scenario.build import build
 
     tell("building the network", 0, 0)
-    with refuse_duplicates():
-        topo = build_topo(scenario)
-    network = network_from(topo, scenario.materialise, scenario.routing)
-    timeline = network.timeline or _still(network, scenario)
+    built = build(scenario)
+    network, timeline = built.network, built.network.timeline
+    assert timeline is not None
     t_s = at_s or 0.0
     step = min(int(t_s / timeline.step_s + 1e-9), _steps(scenario.duration_s, timeline) - 1)
     moves = _handovers(timeline, network, scenario.duration_s if at_s is None else t_s, tell)
@@ -113,7 +103,6 @@ def facts_of(scenario: Scenario, at_s: float | None, tell: Tell) -> dict[str, An
     share = min(1.0, (t_s - step * timeline.step_s) / timeline.step_s)
     ends = _end_points(network)
     routes = list(_routes(network, row, share, ends))
-    described = topo.describe(t_s) if hasattr(topo, "describe") else {}
     facts = {
         "scenario": scenario.name,
         "description": scenario.description,
@@ -127,19 +116,13 @@ def facts_of(scenario: Scenario, at_s: float | None, tell: Tell) -> dict[str, An
         "live_nodes": len(network.live),
         "links": len(network.links),
         "ports": _ports(network),
-        **described,
+        **built.describe(t_s),
         "routes": routes,
         **moves,
         "schedule": {"row_s": row_s, "share_of_core": row_s / timeline.step_s},
     }
     facts["problems"] = list(_problems(facts))
     return facts
-
-
-def _still(network: Network, scenario: Scenario) -> Timeline:
-    from emulator.schedule.timeline import KnotTimeline
-
-    return KnotTimeline(network.nodes, network.links, scenario.step_s, network.routing, None, scenario.routing_step_s)
 
 
 def _steps(duration_s: float, timeline: Timeline) -> int:

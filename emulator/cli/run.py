@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from emulator.scenario import Scenario
 
 
 def run(
@@ -44,10 +41,10 @@ def run(
 ) -> None:
     """Run a scenario: real processes over scheduled links, and a run folder at the end."""
     from emulator.cli import sky
+    from emulator.cli.chosen import choose
 
-    chosen = _choose(
-        scenario, topo, sky.overrides(start, weather) + _overrides(duration, seed, capture, overrides), tle, skip_bad
-    )
+    items = sky.overrides(start, weather) + _overrides(duration, seed, capture, overrides)
+    chosen = choose(scenario, topo, items, tle, skip_bad)
     from emulator.cli.play import Screen, play
     from emulator.show import LiveScreen, print_summary
     from emulator.show.predicted import words
@@ -85,15 +82,3 @@ def _overrides(
     if capture:
         items.append(f"capture.links={capture!r}")
     return items + list(overrides or ())
-
-
-def _choose(scenario: str | None, topo: str | None, overrides: list[str], tle: Path | None, skip_bad: bool) -> Scenario:
-    from emulator.errors import UsageError
-    from emulator.scenario import from_topo_file, load
-
-    if (scenario is None) == (topo is None):
-        raise UsageError("name one scenario (see `skyloom list`), or a Mininet topology by --topo FILE.py")
-    if topo is not None:
-        return from_topo_file(topo, overrides=overrides)
-    assert scenario is not None
-    return load(scenario, overrides=overrides, tle=tle, skip_bad=skip_bad)

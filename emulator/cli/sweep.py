@@ -89,8 +89,8 @@ def _check(source: str, fixed: list[str], grid: list[Combination]) -> tuple[Scen
     ScenarioError with every problem of all combinations where there is one.
     """
     from emulator.errors import Problem, ScenarioError
-    from emulator.runtime.handle import build_network
     from emulator.scenario import load
+    from emulator.scenario.build import build_network
 
     first: Scenario | None = None
     seeds: list[int] = []

@@ -1,8 +1,9 @@
 """The relay process: the packet engine between ports, and around it what is not in a hurry.
 
 The engine's lanes play packets in threads of their own, without the interpreter. The main thread hears orders, sends
-reports, empties captures and follows carriers. Invariant: an order holds for every packet that was sent after it: while
-an order lies in the control socket or is being handed over, the engine reads no port.
+reports, empties captures and follows carriers, whose interfaces one more thread changes (`carrier.py`). Invariant: an
+order holds for every packet that was sent after it: while an order lies in the control socket or is being handed over,
+the engine reads no port.
 """
 
 from __future__ import annotations

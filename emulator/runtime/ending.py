@@ -1,6 +1,7 @@
 """The end of a run: tables closed, the scenario's analysis asked, the verdict written.
 
-Invariant: nothing here can keep a verdict from being written; what goes wrong becomes a warning or an error in it.
+Invariant: what goes wrong in the scenario's analysis, or as tables are read back, becomes an error or a warning in the
+verdict and keeps it from nothing.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ def figures_of(
         figures = importlib.import_module(scenario.analysis).summarise(load_run(folder.path))
         if not isinstance(figures, dict):
             raise TypeError(f"summarise gave {type(figures).__name__}, wanted a dict")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
         return {}, f"analysis {scenario.analysis} failed: {type(error).__name__}: {error}"
     return figures, ""

@@ -22,7 +22,7 @@ from emulator.schedule.routes import delay_along, path
 if TYPE_CHECKING:
     from emulator.network import Network, Row
     from emulator.schedule.knots import Segment
-    from emulator.schedule.ring import FineColumns, RowRing
+    from emulator.schedule.ring import FineColumns, RowSource
 
 _SENT_BYTES = int(EndStats.SENT_BYTES)
 PROBE_BITS = 8 * (64 + 28)  # of a default probe with its UDP and IPv4 headers
@@ -57,7 +57,7 @@ class _Leg:
 class Asked:
     """Reads asked round trips from the rows of a run. `remember` is called as each step begins."""
 
-    def __init__(self, network: Network, ring: RowRing) -> None:
+    def __init__(self, network: Network, ring: RowSource) -> None:
         assert network.timeline is not None
         self._network = network
         self._ring = ring

@@ -1,7 +1,7 @@
 """The supervisor's line to the command that started it: progress and snapshots out; stop, view, fault, detach in.
 
 Invariant: a slow or absent reader never holds up the run (snapshots are dropped, only the end is waited for), and
-"stop" is heard in every stage: while building at each step of progress, later by the event loop.
+"stop" is heard in every stage: while building at each step of progress, later by the event loop (`on_stop`).
 """
 
 from __future__ import annotations
@@ -33,9 +33,20 @@ class Front:
         self.view: View = {}  # what the command's screen looks at
         self.detached = False  # the command may leave, and the run goes on
         self.gone = False
+        self.on_stop: Callable[[], object] = lambda: None
         self.on_fault: Callable[[dict[str, Any]], None] = lambda action: None
         self._shown_at = -1.0
         self._begun = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the supervisor began."""
+        return time.monotonic() - self._begun
+
+    def stop(self) -> None:
+        """Somebody asks the run to end, as Ctrl-C does."""
+        self.stops += 1
+        self.on_stop()
 
     def hear(self) -> None:
         """Take in what the command has said."""
@@ -50,10 +61,11 @@ class Front:
                 self.gone = True
                 if not self.detached:  # the command is gone, and the kernel is about to end us too
                     self.stops = max(self.stops, 2)
+                    self.on_stop()
                 return
             match message["op"]:
                 case "stop":
-                    self.stops += 1
+                    self.stop()
                 case "detach":
                     self.detached = True
                 case "view":
@@ -76,7 +88,7 @@ class Front:
         """As `progress`, in a stage that nobody stops."""
         changed = self.latest.get("phase") != phase
         self.latest.update({"phase": phase, "done": done, "total": total, "label": label})
-        self.latest["elapsed_s"] = time.monotonic() - self._begun
+        self.latest["elapsed_s"] = self.elapsed_s
         if changed or done >= total or time.monotonic() - self._shown_at >= SNAPSHOT_S:
             self.show(self.latest)
 

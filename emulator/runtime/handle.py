@@ -1,7 +1,7 @@
 """The caller's side of a run: forks the sandbox, hands out snapshots, passes Ctrl-C on, and gets the exit code.
 
-Invariant: the sandbox dies with the process that called `launch`, and every end of a run, however it comes, ends
-`snapshots()` and lets `wait()` return or raise within seconds.
+Invariant: the sandbox dies with the process that called `launch`, unless it was detached. Every end of a run,
+however it comes, ends `snapshots()` and lets `wait()` return or raise within seconds.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import DataError, EmulationError, ScenarioError
+from emulator.errors import EmulationError
 from emulator.runtime.channel import Channel, Message
 
 if TYPE_CHECKING:
-    from emulator.network import Network, Timeline
     from emulator.record.folder import RunFolder
     from emulator.record.snapshot import Snapshot, View
     from emulator.scenario import Scenario
@@ -138,6 +136,7 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
     from emulator.fabric import sandbox
     from emulator.runtime import live
     from emulator.runtime.machine import with_routed_ipv6
+    from emulator.scenario.build import build_network
 
     network = build_network(scenario)
     listener = live.listen(folder.run_id)
@@ -161,35 +160,3 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
         theirs.close()
         listener.close()
     return RunHandle(pid, ours, folder)
-
-
-def build_network(scenario: Scenario) -> Network:
-    """The scenario's network, with every name in the scenario checked against it."""
-    from emulator.fabric import network_from
-    from emulator.fabric.convert import refuse_duplicates
-    from emulator.scenario import build_topo
-
-    with refuse_duplicates():
-        topo = build_topo(scenario)
-    network = network_from(topo, scenario.materialise, scenario.routing)
-    if network.timeline is None and network.links:
-        network = replace(network, timeline=_timeline(network, scenario.step_s))
-    names = [node.name for node in network.nodes]
-    ends = [network.end_name(end) for end in range(2 * len(network.links))]
-    problems = scenario.check_names(names, ends, live=[node.name for node in network.nodes if node.live])
-    if problems:
-        raise ScenarioError(problems)
-    return network
-
-
-def _timeline(network: Network, step_s: float) -> Timeline:
-    """Rows of a network whose links all have tables of their own: routes, and what round trips should take."""
-    import numpy as np
-
-    from emulator.schedule.timeline import KnotTimeline
-
-    no_transit = np.array([node.role == "host" for node in network.nodes], dtype=np.bool_)
-    try:
-        return KnotTimeline(network.nodes, network.links, step_s, network.routing, no_transit)
-    except ValueError as error:
-        raise DataError(str(error)) from error

@@ -28,7 +28,7 @@ from emulator.runtime.told import Told
 if TYPE_CHECKING:
     from emulator.network import Network
     from emulator.record.snapshot import View
-    from emulator.runtime.supervisor import Supervisor
+    from emulator.runtime.running import Begun, Running
 
 PREFIX = "skyloom"
 BACKLOG = 64
@@ -56,11 +56,12 @@ def listen(run_id: str) -> socket.socket:
 
 
 class LiveControl:
-    """Serves the socket in the supervisor's event loop."""
+    """Serves the socket in the supervisor's event loop, from the begin of play."""
 
-    def __init__(self, listener: socket.socket, supervisor: Supervisor) -> None:
+    def __init__(self, listener: socket.socket, running: Running, begun: Begun) -> None:
         self._listener = listener
-        self._supervisor = supervisor
+        self._running = running
+        self._begun = begun
         self._tasks: set[asyncio.Task[None]] = set()
         self._captures = 1  # 0 is the run's own
 
@@ -104,38 +105,38 @@ class LiveControl:
             caller.close()
 
     async def _answer(self, caller: Caller, request: Message, fds: list[int]) -> None:
-        supervisor = self._supervisor
+        running = self._running
         match request["op"]:
             case "nodes":
-                caller.send({"op": "nodes", "nodes": supervisor.live_nodes})
+                caller.send({"op": "nodes", "nodes": running.live_nodes})
             case "network":
-                for part in _parts(supervisor.network):
+                for part in _parts(running.network):
                     await caller.send_all(part)
             case "exec":
                 await self._execute(caller, request, fds)
             case "capture":
                 await self._capture(caller, request, fds)
             case "fault":
-                await supervisor.director.perform(request["action"])
+                await running.director.perform(request["action"])
                 caller.send({"op": "done"})
             case "snapshot":
-                caller.send({"op": "snapshot", "snapshot": fitted(supervisor.front.latest)})
+                caller.send({"op": "snapshot", "snapshot": fitted(running.front.latest)})
             case "watch":
                 await self._watch(caller, request.get("view", {}))
             case "stop":
-                supervisor.ask_to_stop()
+                running.front.stop()
                 caller.send({"op": "done"})
             case op:
                 raise UsageError(f"no such request {op!r}")
 
     async def _watch(self, caller: Caller, view: View) -> None:
         """Show the run to a screen in another terminal, until it leaves."""
-        supervisor = self._supervisor
+        running = self._running
         screen = Screen(view)
         listening = asyncio.ensure_future(self._hear_screen(caller, screen))
         try:
             while not listening.done():
-                snapshot = supervisor.look(supervisor.front.latest.copy(), screen.view)
+                snapshot = running.look(running.front.latest.copy(), screen.view)
                 caller.send({"op": "snapshot", "snapshot": fitted(snapshot)})
                 await asyncio.wait([listening], timeout=SNAPSHOT_S)
         finally:
@@ -150,19 +151,19 @@ class LiveControl:
                 case "view":
                     screen.view = message["view"]
                 case "fault":
-                    self._supervisor.director.perform_soon(message["action"])
+                    self._running.director.perform_soon(message["action"])
                 case "stop":
-                    self._supervisor.ask_to_stop()
+                    self._running.front.stop()
 
     async def _execute(self, caller: Caller, request: Message, fds: list[int]) -> None:
         """Run a command on a node with the caller's own descriptors; its end, or the caller's, ends the other."""
-        supervisor = self._supervisor
-        netns = supervisor.netns(request["node"])
+        running = self._running
+        netns = running.machine.netns(request["node"])
         spec: dict[str, Any] = {
             key: request[key] for key in ("command", "environment", "directory", "terminal") if key in request
         }
         streams = dict(zip(("stdin", "stdout", "stderr"), fds, strict=True))
-        process = supervisor.processes.spawn(request["node"], "exec", netns, spec, streams, supervised=False)
+        process = running.processes.spawn(request["node"], "exec", netns, spec, streams, supervised=False)
         while fds:
             os.close(fds.pop())  # so that the reader of a pipe sees its end when the command has closed it
         caller.send({"op": "started"})
@@ -172,11 +173,11 @@ class LiveControl:
         finally:
             listening.cancel()
             if process.status is None:
-                supervisor.processes.kill([process], signal.SIGKILL)
+                running.processes.kill([process], signal.SIGKILL)
         caller.send({"op": "exit", "status": process.status})
 
     async def _pass_signals(self, caller: Caller, process: Process) -> None:
-        kill = self._supervisor.processes.kill
+        kill = self._running.processes.kill
         while True:
             try:
                 message, _ = await caller.receive()
@@ -191,8 +192,8 @@ class LiveControl:
 
     async def _capture(self, caller: Caller, request: Message, fds: list[int]) -> None:
         """Let the relay tee records of link ends into the caller's descriptor until the caller leaves."""
-        supervisor = self._supervisor
-        network, links, expression = supervisor.network, request["links"], str(request.get("filter", ""))
+        running = self._running
+        network, links, expression = running.network, request["links"], str(request.get("filter", ""))
         try:
             tree = resolved(expression, network)
         except ValueError as error:
@@ -203,14 +204,14 @@ class LiveControl:
             raise UsageError(f"{', '.join(links)}: no such link end or node{where}; link ends are named 'node:port'")
         number, self._captures = self._captures, self._captures + 1
         snaplen = int(request.get("snaplen", 0))
-        told = Told(network, supervisor.machine.ring, ends, snaplen, supervisor.now_s())
-        supervisor.action_listeners.append(told.act)
-        supervisor.machine.tell_relay({"op": "capture", "id": number, "ends": ends, "snaplen": snaplen}, (fds[0],))
+        told = Told(network, running.machine.ring, ends, snaplen, running.now_s())
+        running.action_listeners.append(told.act)
+        running.machine.tell_relay({"op": "capture", "id": number, "ends": ends, "snaplen": snaplen}, (fds[0],))
         try:
             for message in told.first(ROWS_PER_MESSAGE):
                 await caller.send_all(message)
-            keys = key_folder(supervisor.folder.path, supervisor.scenario.capture, supervisor.captured)
-            times = supervisor.times()
+            keys = key_folder(running.folder.path, running.scenario.capture, running.captured)
+            times = {"t0_ns": self._begun.t0_ns, "t0_utc_ns": self._begun.t0_utc_ns}
             await caller.send_all({"op": "capturing", **times, "keys": str(keys or ""), "filter": tree})
             leaving = asyncio.ensure_future(self._has_left(caller))
             try:
@@ -221,8 +222,8 @@ class LiveControl:
             finally:
                 leaving.cancel()
         finally:
-            supervisor.action_listeners.remove(told.act)
-            supervisor.machine.tell_relay({"op": "uncapture", "id": number})
+            running.action_listeners.remove(told.act)
+            running.machine.tell_relay({"op": "uncapture", "id": number})
 
     async def _has_left(self, caller: Caller) -> None:
         try:

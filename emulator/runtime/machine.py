@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from dataclasses import replace
 from math import ceil, inf
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from emulator.errors import EmulationError, UsageError
 from emulator.runtime.channel import Channel, Message
@@ -130,9 +130,8 @@ class Machine:
         closing = [*close, ours.fileno()]
         if self.planner_channel is not None:
             closing.append(self.planner_channel.fileno())
-        given = cast(Any, ports)
         self.relay = Child(
-            "relay", lambda: Relay(network, given, ring, seed, theirs.socket, **engine).run(), close=closing
+            "relay", lambda: Relay(network, ports, ring, seed, theirs.socket, **engine).run(), close=closing
         )
         theirs.close()
         ours.socket.setblocking(False)

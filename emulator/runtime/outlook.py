@@ -20,7 +20,7 @@ from emulator.schedule.routes import path
 
 if TYPE_CHECKING:
     from emulator.network import Handover, Network, Row
-    from emulator.schedule.ring import RowRing
+    from emulator.schedule.ring import RowSource
 
 SPANS_KEPT = 24  # of each moving link: a quarter of an hour at the least
 CONTACTS = 40  # moving links in a snapshot
@@ -43,9 +43,9 @@ class AskedNow(NamedTuple):
 class Outlook:
     """The schedule of one run, for eyes."""
 
-    def __init__(self, network: Network, ring: RowRing | None) -> None:
+    def __init__(self, network: Network, rows: RowSource | None) -> None:
         self._network = network
-        self._ring = ring
+        self._rows = rows
         self._step_s = network.timeline.step_s if network.timeline is not None else 1.0
         self._number = {node.name: number for number, node in enumerate(network.nodes)}
         self._index = {network.nodes[node].name: index for index, node in enumerate(network.live)}
@@ -58,11 +58,11 @@ class Outlook:
 
     def row(self, t_s: float) -> Row | None:
         """The row that holds, or the newest there is; None where the network has no timeline."""
-        if self._ring is None or self._ring.latest < 0:
+        if self._rows is None or self._rows.latest < 0:
             return None
-        for step in (max(0, floor(t_s / self._step_s)), self._ring.latest):
+        for step in (max(0, floor(t_s / self._step_s)), self._rows.latest):
             try:
-                return self._ring.row(step)
+                return self._rows.row(step)
             except LookupError:  # not yet, or no longer, there
                 continue
         return None
@@ -114,7 +114,7 @@ class Outlook:
         if row is None:
             return []
         coming = self._coming(row.step)
-        until_s = (self._ring.latest + 1 if self._ring is not None else row.step + 1) * self._step_s
+        until_s = (self._rows.latest + 1 if self._rows is not None else row.step + 1) * self._step_s
         found: list[ContactRow] = []
         for link in list(self._moving if wanted is None else wanted)[:CONTACTS]:
             begins = list(self._served.get(link, ())) or [(0.0, self._name(int(row.peer[2 * link])))]
@@ -128,10 +128,10 @@ class Outlook:
     def _coming(self, step: int) -> dict[int, list[tuple[float, str]]]:
         """Handovers of the rows that are planned already."""
         coming: dict[int, list[tuple[float, str]]] = defaultdict(list)
-        assert self._ring is not None
-        for later in range(step + 1, self._ring.latest + 1):
+        assert self._rows is not None
+        for later in range(step + 1, self._rows.latest + 1):
             try:
-                handovers = self._ring.row(later).handovers
+                handovers = self._rows.row(later).handovers
             except LookupError:
                 continue
             for handover in handovers:

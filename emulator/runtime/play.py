@@ -20,7 +20,7 @@ from emulator.runtime.front import SNAPSHOT_S
 if TYPE_CHECKING:
     from emulator.network import Handover
     from emulator.runtime.child import Child
-    from emulator.runtime.supervisor import Supervisor
+    from emulator.runtime.running import Begun, Running
 
 HANDOVER_TAIL = 8
 FLUSH_S = 1.0
@@ -42,24 +42,23 @@ def _become_urgent() -> None:
 
 
 class Play:
-    """The playing stage of one supervisor."""
+    """The playing stage of a run that has begun."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-        self._broken: asyncio.Future[None] | None = None
+    def __init__(self, running: Running, begun: Begun) -> None:
+        self._running = running
+        self._clock = MonotonicClock(begun.t0_ns)
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._handovers = 0
 
     async def until_end(self) -> None:
         """Return at the scenario's end or when somebody asks to stop; EmulationError where the machinery breaks."""
-        supervisor, machine = self._supervisor, self._supervisor.machine
+        running, machine = self._running, self._running.machine
         loop = asyncio.get_running_loop()
         set_timer_slack()
         _become_urgent()
-        self._clock = MonotonicClock(supervisor.t0_ns)
-        self._broken = loop.create_future()
         watched = [child for child in (machine.relay, machine.planner) if child is not None]
         assert machine.relay_channel is not None
-        loop.add_reader(machine.relay_channel.fileno(), supervisor.hear_relay)
+        loop.add_reader(machine.relay_channel.fileno(), running.hear_relay)
         for child in watched:
             loop.add_reader(child.fileno(), self._child_ended, child)
         if machine.planner_channel is not None:
@@ -72,16 +71,16 @@ class Play:
                 self._flushes(),
                 self._program_stops(),
                 self._zygote(),
-                supervisor.director.follow(supervisor.scenario, self._clock),
+                running.director.follow(running.scenario, self._clock),
             )
         ]
         ends = [
-            asyncio.ensure_future(sleep_until_ns(self._clock.monotonic_ns(supervisor.scenario.duration_s))),
-            asyncio.ensure_future(supervisor.stop_asked.wait()),
-            asyncio.ensure_future(supervisor.requests.halted.wait()),
+            asyncio.ensure_future(sleep_until_ns(self._clock.monotonic_ns(running.scenario.duration_s))),
+            asyncio.ensure_future(running.stop_asked.wait()),
+            asyncio.ensure_future(running.requests.halted.wait()),
         ]
-        if supervisor.scenario.ends == "programs":
-            ends.append(asyncio.ensure_future(supervisor.programs_ended.wait()))
+        if running.scenario.ends == "programs":
+            ends.append(asyncio.ensure_future(running.programs_ended.wait()))
         try:
             await self._first_of(tasks, ends)
         finally:
@@ -96,7 +95,6 @@ class Play:
 
     async def _first_of(self, tasks: Sequence[asyncio.Future[None]], ends: Sequence[asyncio.Future[Any]]) -> None:
         """Wait for one of `ends`, or for something to break."""
-        assert self._broken is not None
         waiting: set[asyncio.Future[Any]] = set(tasks)
         while True:
             done, _ = await asyncio.wait([*waiting, *ends, self._broken], return_when=asyncio.FIRST_COMPLETED)
@@ -107,7 +105,7 @@ class Play:
             waiting.difference_update(done)
 
     def _break(self, why: str) -> None:
-        if self._broken is not None and not self._broken.done():
+        if not self._broken.done():
             self._broken.set_exception(EmulationError(why))
 
     def _child_ended(self, child: Child) -> None:
@@ -115,35 +113,35 @@ class Play:
         child.wait(0.0)
         if child.name == "planner":
             try:
-                self._supervisor.machine.check_planner()
+                self._running.machine.check_planner()
             except EmulationError as error:
                 self._break(str(error))
         else:
             self._break(f"{child.describe_end()}; see logs/_skyloom.txt")
 
     def _hear_planner(self) -> None:
-        machine = self._supervisor.machine
+        machine = self._running.machine
         if not machine.hear_planner():
             assert machine.planner_channel is not None
             asyncio.get_running_loop().remove_reader(machine.planner_channel.fileno())
 
     async def _zygote(self) -> None:
-        await self._supervisor.processes.lost.wait()
+        await self._running.processes.lost.wait()
         self._break("the process that starts node programs (the zygote) has died; see logs/_skyloom.txt")
 
     async def _steps(self) -> None:
         """What happens as each step begins: handovers told, kernel routes switched, partitions read anew."""
-        supervisor, machine = self._supervisor, self._supervisor.machine
+        running, machine = self._running, self._running.machine
         if machine.ring is None:
             return
         for step in range(machine.steps):
             await sleep_until_ns(self._clock.monotonic_ns(step * machine.step_s))
             for _ in machine.switch_routes(step):
                 await asyncio.sleep(0)
-            asked = supervisor.collector.board.asked
+            asked = running.collector.board.asked
             if asked is not None:
                 asked.remember(step)
-                asked.altered(supervisor.director.faults.altered)
+                asked.altered(running.director.faults.altered)
             try:
                 handovers = machine.ring.row(step).handovers
             except LookupError:  # late; the planner counts it
@@ -151,38 +149,38 @@ class Play:
             for handover in handovers:
                 self._tell(handover)
             if handovers:
-                supervisor.director.faults.moved()
+                running.director.faults.moved()
 
     def _tell(self, handover: Handover) -> None:
-        network, collector = self._supervisor.network, self._supervisor.collector
+        network, collector = self._running.network, self._running.collector
         link = network.links[handover.link]
         names = [network.nodes[number].name if number >= 0 else "" for number in (handover.before, handover.after)]
         self._handovers += 1
-        self._supervisor.outlook.handed_over(handover)
+        self._running.outlook.handed_over(handover)
         data = {"link": link.name, "before": names[0], "after": names[1]}
         collector.event(handover.t_s, network.nodes[link.a].name, "", "handover", data)
-        latest = self._supervisor.front.latest
+        latest = self._running.front.latest
         latest["handovers"] = self._handovers
         tail = [*latest.get("handover_tail", []), {"t_s": handover.t_s, **data}][-HANDOVER_TAIL:]
         latest["handover_tail"] = tail  # type: ignore[typeddict-item]
 
     async def _snapshots(self) -> None:
-        supervisor = self._supervisor
+        running = self._running
         number = 0
         while True:
-            supervisor.front.show(supervisor.look(supervisor.front.latest, supervisor.front.view))
+            running.front.show(running.look(running.front.latest, running.front.view))
             number = next_tick(number, self._clock.now(), SNAPSHOT_S)
             await sleep_until_ns(self._clock.monotonic_ns(number * SNAPSHOT_S))
 
     async def _flushes(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
-            self._supervisor.collector.flush()
+            self._running.collector.flush()
 
     async def _program_stops(self) -> None:
         """Programs that the scenario ends before the run does."""
-        supervisor = self._supervisor
-        stops = sorted({program.stop_s for program in supervisor.scenario.programs if program.stop_s is not None})
+        running = self._running
+        stops = sorted({program.stop_s for program in running.scenario.programs if program.stop_s is not None})
         for stop_s in stops:
             await sleep_until_ns(self._clock.monotonic_ns(stop_s))
-            await supervisor.jobs.stop([job for job in supervisor.jobs.all if job.program.stop_s == stop_s])
+            await running.jobs.stop([job for job in running.jobs.all if job.program.stop_s == stop_s])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import count as count_from
 from typing import Any
 
 from emulator.errors import SkyloomError
@@ -32,6 +33,7 @@ class Requests:
         self._barriers: dict[str, Barrier] = {}
         self._processes: dict[int, Process] = {}
         self._fences: dict[int, asyncio.Event] = {}
+        self._fence_numbers = count_from(1)  # none comes twice: a late "done" must not open another fence
         self._acting: set[asyncio.Task[None]] = set()
 
     def said(self, process: Process, message: Message) -> None:
@@ -92,7 +94,7 @@ class Requests:
 
     async def _obeyed(self) -> None:
         """Return when the relay has obeyed all orders so far."""
-        number = max(self._fences, default=0) + 1
+        number = next(self._fence_numbers)
         fence = self._fences[number] = asyncio.Event()
         self._tell_relay({"op": "set", "ends": [], "number": number})
         try:

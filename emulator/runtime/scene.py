@@ -7,25 +7,23 @@ what is still too much is left out, the least interesting first.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgpack
 
 from emulator.record.links import LinkInterval
 from emulator.record.snapshot import LinkRow, NodeRow, Snapshot, View
 from emulator.runtime import details
-from emulator.runtime.board import fits
+from emulator.runtime.board import Board, fits
 from emulator.runtime.channel import MESSAGE_BYTES
-from emulator.runtime.jobs import Job, Jobs
 from emulator.runtime.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from emulator.network import Network
-    from emulator.runtime.collector import Collector
     from emulator.runtime.outlook import AskedNow, Outlook
-    from emulator.runtime.processes import Processes
+    from emulator.scenario import Program
 
 WARNINGS, WARNING_LENGTH = 10, 300  # in a snapshot
 ROWS = 40  # of nodes and links where the view names no number
@@ -41,6 +39,61 @@ SORTED_BY = {  # columns of LinkRow by the fields of LinkInterval
 }
 
 
+class HasPid(Protocol):
+    """A process, by the id that /proc knows it by; 0: not yet."""
+
+    @property
+    def pid(self) -> int: ...
+
+
+class JobState(Protocol):
+    """How one program fares on one node: `emulator.runtime.jobs.Job`, or what events tell of a finished run's."""
+
+    @property
+    def node(self) -> str: ...
+    @property
+    def program(self) -> Program: ...
+    @property
+    def process(self) -> HasPid | None: ...
+    @property
+    def alive(self) -> bool: ...
+    @property
+    def unasked(self) -> str: ...  # its first end that nobody asked for, in words
+    @property
+    def statuses(self) -> Sequence[int]: ...  # of ends that nobody asked for
+
+
+class JobStates(Protocol):
+    """All jobs of a run."""
+
+    @property
+    def all(self) -> Sequence[JobState]: ...
+
+
+class LiveProcesses(Protocol):
+    """The processes of a run that have not ended."""
+
+    def alive(self) -> Sequence[HasPid]: ...
+
+
+class Measurements(Protocol):
+    """What was measured so far: `emulator.runtime.collector.Collector`, or the tables of a finished run."""
+
+    @property
+    def board(self) -> Board: ...
+    @property
+    def end_names(self) -> Sequence[str]: ...
+    @property
+    def numbers(self) -> Mapping[str, int]: ...  # link ends by name
+    @property
+    def history_bps(self) -> Mapping[str, Iterable[float]]: ...  # delivered in the last intervals, by end
+    def lateness_ms(self) -> dict[str, float]: ...  # p50, p99, max
+    def late_by(self) -> str: ...  # what most of the lateness came from; "": unknown, or nothing was late
+    def drops_so_far(self) -> dict[str, int]: ...  # by cause
+    def drops_of(self, end: str) -> dict[str, int]: ...
+    def intervals(self) -> dict[str, LinkInterval]: ...  # the last one of each end that did something, by name
+
+
 def counts(network: Network) -> dict[str, int]:
     """How many nodes live where."""
     live = len(network.live)
@@ -51,7 +104,12 @@ class Scene:
     """The rows of one run's snapshots."""
 
     def __init__(
-        self, network: Network, outlook: Outlook, jobs: Jobs, processes: Processes, collector: Collector
+        self,
+        network: Network,
+        outlook: Outlook,
+        jobs: JobStates,
+        processes: LiveProcesses,
+        collector: Measurements,
     ) -> None:
         self.network = network
         self.outlook = outlook
@@ -63,7 +121,7 @@ class Scene:
         self._processes = processes
         self._collector = collector
         self._usage = Usage()
-        self._jobs: dict[str, list[Job]] = defaultdict(list)
+        self._jobs: dict[str, list[JobState]] = defaultdict(list)
         for job in jobs.all:
             self._jobs[job.node].append(job)
         self._sends: dict[int, list[str]] = defaultdict(list)  # names of a live node's ends, and of those towards it
@@ -209,7 +267,7 @@ def _rate(found: dict[str, LinkInterval], ends: Iterable[str]) -> float:
     return sum(found[end].delivered_bps for end in ends if end in found)
 
 
-def _state(jobs: list[Job]) -> Any:
+def _state(jobs: list[JobState]) -> Any:
     if any(job.unasked and not job.alive and any(job.statuses) for job in jobs):
         return "failed"
     return "ended" if jobs and not any(job.alive for job in jobs) else "up"

@@ -53,10 +53,13 @@ def read(file: Path) -> tuple[dict[str, Any], LineIndex]:
         raise ScenarioError([Problem(label, "", "values nested too deeply to read", "a scenario")]) from None
 
 
-def from_topo_file(reference: str | Path, overrides: Iterable[str] = (), skip_bad: bool = False) -> Scenario:
+def from_topo_file(
+    reference: str | Path, overrides: Iterable[str] = (), tle: str | Path | None = None, skip_bad: bool = False
+) -> Scenario:
     """The scenario that plays a topology file by itself: "file.py", or "file.py:NAME" where it holds several.
 
-    In a Mininet file every node gets a namespace, and routing is left to the hosts, as in Mininet.
+    `overrides`, `tle`, `skip_bad` and errors as of `load`; a topology without `shell` refuses `tle`. In a Mininet file
+    every node gets a namespace, and routing is left to the hosts, as in Mininet.
     """
     path, separator, chosen = str(reference).partition(".py:")
     file = Path(f"{path}.py") if separator else Path(path)
@@ -66,7 +69,7 @@ def from_topo_file(reference: str | Path, overrides: Iterable[str] = (), skip_ba
     if _is_mininet(data["topology"], file.parent.resolve()):
         data |= {"materialise": "all", "routing": "none"}
     name = re.sub(r"[^A-Za-z0-9._-]", "-", file.stem).lstrip("._-") or "topology"
-    return _resolve(data, name, file.parent, Source("--topo"), overrides, None, skip_bad)
+    return _resolve(data, name, file.parent, Source("--topo"), overrides, tle, skip_bad)
 
 
 def _is_mininet(reference: str, folder: Path) -> bool:

@@ -12,7 +12,7 @@ The memory is one mapping, at the same address in every process forked after it 
 A slot holds its columns one after another, each at its offset from the slot's begin, a multiple of 64. E ends, N nodes,
 D destinations, F ends with finer tables of at most K knots; numbers are in the machine's byte order.
 
-    head            int64[2]      step (the slot's sequence word; -1 while the slot is written), number of handovers
+    head            int64[2]      step (the slot's sequence counter; -1 while the slot is written), number of handovers
     delay_start_s, delay_end_s, rate_bps, loss        float64[E]
     next_end        int32[D][N]
     peer            int32[E]
@@ -22,10 +22,11 @@ D destinations, F ends with finer tables of at most K knots; numbers are in the 
     fine.t_s, fine.delay_s, fine.rate_bps, fine.loss  float64[F][K]
     fine.up         uint8[F][K]
 
-The writer puts step s in this order: head[0] = -1; fence; all columns and head[1]; fence; head[0] = s; fence;
-latest = s. A step never comes twice, so head[0] cannot leave s and return to it. On x86 no fence is needed (stores
-become visible in order, and glibc's memcpy fences those that would not); elsewhere it is membarrier(2), which makes
-every processor pass a full barrier, so that Python readers are safe too.
+Memory model: a sequence lock without waiting. The writer puts step s in this order: head[0] = -1; fence; all columns
+and head[1]; fence; head[0] = s; fence; latest = s. A step never comes twice, so head[0] cannot leave s and return to
+it. Each store of head[0] and latest is one aligned store of 8 bytes, which no reader sees by halves. On x86-64 stores
+become visible in the order of the program (and glibc's memcpy fences those that would not), so the fence is nothing
+there; elsewhere it is membarrier(2), a full barrier on every processor, readers' processors too.
 
 A reader of step s, in C:
 
@@ -33,9 +34,15 @@ A reader of step s, in C:
     2. copy what it needs (plain loads)
     3. atomic_thread_fence(memory_order_acquire), then load head[0] again; not s: throw the copy away, the row is gone
 
+The load of 1 keeps the loads of 2 behind it, the fence of 3 keeps them before the second load of head[0]. So either
+order of the two is seen: a writer that began before 1 shows there, one that began between 1 and 3 shows in 3. A writer
+that stops in the middle of a row leaves -1, and nobody waits for it. The packet engine reads every value so, routes
+too (`schedule.c`, `forward.c`), and takes the newest row where it is so late that its own has gone.
+
 `latest` may be loaded (acquire) first to learn which steps exist; 1 to 3 decide. In Python, `copy` and `copied` do all
 of this, and a reader of the views of `row` asks `holds(s)` after it has taken its values. (The planner
-overwrites neither the playing step nor the one before: a reader that takes what it needs of these need not ask.)
+overwrites neither the playing step nor the one before: a Python reader that takes what it needs of these in time need
+not ask.)
 """
 
 from __future__ import annotations
@@ -45,7 +52,7 @@ import mmap
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +89,18 @@ class RingLayout:
     capacity: int  # slots
     fine_knots: int  # knots of each finer table; 0: the ring has none, and `offsets` no "fine.…"
     offsets: dict[str, int]  # bytes from a slot's begin, by column name
+
+
+class RowSource(Protocol):
+    """Rows by step, as far as they are there: a ring, or rows that are worked out again. LookupError: not there."""
+
+    @property
+    def latest(self) -> int: ...  # step of the newest row, -1: none
+    @property
+    def bytes_per_row(self) -> float: ...  # of the source's own memory
+    def row(self, step: int) -> Row: ...
+    def copied(self, step: int) -> Row: ...  # in memory that nobody writes
+    def holds(self, step: int) -> bool: ...  # whether what was read of `row(step)` is still that row's
 
 
 class RowRing:

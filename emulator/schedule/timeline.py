@@ -7,6 +7,7 @@ only where a delay or an outage differs from the step before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import floor
 
 import numpy as np
 
@@ -14,8 +15,20 @@ from emulator.network import Bools, Fine, Floats, Ints, Knots, LinkSpec, NodeSpe
 from emulator.schedule.knots import evaluate
 from emulator.schedule.routes import least_delay_ends, neighbours
 
+MANY_LIVE = 200  # live nodes above which routes are by default MANY_LIVE_STEP_S apart instead of a step
+MANY_LIVE_STEP_S = 15.0
 ROUTINGS = ("least-delay", "static", "neighbours", "none")
 _WINDOW = 64  # steps read at once: bounds memory, whatever the duration
+
+
+def routing_steps(step_s: float, routing_step_s: float | None, live: int) -> int:
+    """Schedule steps between least-delay routes, the most that fit into `routing_step_s`, 1 or more.
+
+    None means the default: one step, or 15 s where more than 200 nodes are `live`.
+    """
+    if routing_step_s is None:
+        routing_step_s = MANY_LIVE_STEP_S if live > MANY_LIVE else step_s
+    return max(1, floor(routing_step_s / step_s + 1e-9))
 
 
 class KnotTimeline:
@@ -23,8 +36,8 @@ class KnotTimeline:
 
     `routing` is "least-delay", "static" (the routes of step 0), "neighbours" (over one link to the nodes that it joins,
     whether it is up or down; by the first where there are several) or "none". Least-delay routes are those of the
-    values at the start of the step; with `routing_step_s` above `step_s`, of the last step that begins a routing step
-    or at which an end went up or down.
+    values at the start of the last step that begins a routing step (see `routing_steps`) or at which an end went up or
+    down.
     Nodes marked in `no_transit` (N bools) never lie inside a path. ValueError where an end has no knots.
     """
 
@@ -43,9 +56,9 @@ class KnotTimeline:
         self.rates: Rates | None = None  # knots may change them
         self.fine: Fine | None = None  # and play by themselves
         self.routing = routing
-        self._routing_steps = max(1, round((routing_step_s or step_s) / step_s))
         self._nodes = len(nodes)
         self._live = np.array([number for number, node in enumerate(nodes) if node.live], dtype=np.int32)
+        self._routing_steps = routing_steps(step_s, routing_step_s, len(self._live))
         self._no_transit = no_transit
         self._tail = np.array([node for link in links for node in (link.a, link.b)], dtype=np.int32)
         self._peer = np.array([node for link in links for node in (link.b, link.a)], dtype=np.int32)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from emulator.errors import DataError, ScenarioError
-from emulator.runtime.handle import build_network
 from emulator.scenario import from_topo_file, load
+from emulator.scenario.build import build_network
 
 SCENARIO = """
 name = "small"

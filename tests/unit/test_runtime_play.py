@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emulator.runtime.channel import Channel
 from emulator.runtime.play import next_tick
-from emulator.runtime.supervisor import RELAY_BATCH, Supervisor
+from emulator.runtime.running import RELAY_BATCH, Running
 
 
 def test_missed_ticks_are_skipped():
@@ -20,13 +20,13 @@ def test_the_relay_gets_a_few_messages_a_turn():
     ours.socket.setblocking(False)
     for number in range(RELAY_BATCH + 2):
         theirs.send({"op": "stats", "number": number})
-    supervisor = Supervisor.__new__(Supervisor)
-    supervisor.machine = type("Machine", (), {"relay_channel": ours})()
+    running = Running.__new__(Running)
+    running.machine = type("Machine", (), {"relay_channel": ours})()
     heard = []
-    supervisor._relay_said = lambda message: heard.append(message["number"])
-    supervisor.hear_relay()
+    running._relay_said = lambda message: heard.append(message["number"])
+    running.hear_relay()
     assert heard == list(range(RELAY_BATCH))
-    supervisor.hear_relay()
+    running.hear_relay()
     assert heard == list(range(RELAY_BATCH + 2))
     ours.close()
     theirs.close()

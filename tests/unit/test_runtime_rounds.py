@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from emulator.errors import EmulationError, UsageError
+from emulator.errors import EmulationError, SkyloomError, UsageError
+from emulator.runtime import requests
 from emulator.runtime.channel import Channel
 from emulator.runtime.line import ChannelLine
 from emulator.runtime.requests import Requests
@@ -144,6 +145,32 @@ def test_an_action_returns_when_the_relay_has_obeyed() -> None:
         assert [order["op"] for order in run.orders] == ["set"]
 
     _with_run(body, perform)
+
+
+def test_a_late_answer_of_the_relay_opens_no_other_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(run: _Run) -> None:
+        done = run.requests.relay_done
+        monkeypatch.setattr(run.requests, "relay_done", lambda number: None)  # the relay hangs
+        monkeypatch.setattr(requests, "FENCE_S", 0.0)
+        with pytest.raises(SkyloomError, match="did not obey"):
+            await run.lines[0].act({"do": "heal"})
+        monkeypatch.setattr(requests, "FENCE_S", 5.0)
+        run.heard.clear()
+        second = asyncio.ensure_future(run.lines[0].act({"do": "heal"}))
+        while len(run.orders) < 2:
+            await run.heard.wait()
+            run.heard.clear()
+            await asyncio.sleep(0)
+        late, new = (order["number"] for order in run.orders)
+        assert late != new
+        done(late)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not second.done()
+        done(new)
+        await second
+
+    _with_run(body)
 
 
 def test_an_action_on_what_is_not_there_is_refused() -> None:

@@ -223,6 +223,37 @@ def test_a_layout_without_finer_tables_names_none():
     assert not any(name.startswith("fine.") for name in layout.offsets)
 
 
+@pytest.mark.parametrize("at", ["delay_start_s", "loss", "next_end", "handovers"])
+def test_a_writer_that_stops_in_the_middle_shows_nothing(at):
+    """The sequence counter is -1 from before the first column is written until after the last."""
+
+    class Half:
+        asked = 0
+
+        def __getattr__(self, name):
+            self.asked += name == at
+            if self.asked == 2:  # `put` looks at all shapes, then at the values
+                raise InterruptedError
+            return getattr(row(3), name)
+
+    ring = RowRing(ENDS, NODES, DESTS, capacity=3)
+    for step in range(3):
+        ring.put(row(step))
+    views = ring.row(0)
+    with pytest.raises(InterruptedError):
+        ring.put(Half())
+    layout = ring.layout()
+    assert raw(layout.base_address + layout.header_bytes, "i8", (1,)).tolist() == [-1]
+    assert ring.latest == 2
+    assert not ring.holds(views.step), "a reader of the old row's views learns that they are no row any more"
+    assert not ring.holds(3)
+    for step in (0, 3):
+        with pytest.raises(LookupError):
+            ring.copy(step, ["up"])
+    ring.put(row(3))
+    assert same(ring.copied(3), row(3))
+
+
 def test_a_forked_reader_sees_what_is_written_later():
     ring = RowRing(ENDS, NODES, DESTS, capacity=3)
     ready, go = os.pipe()

@@ -20,15 +20,16 @@ from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
 from emulator.runtime.collector import Collector
 from emulator.runtime.fidelity import Asked
-from emulator.runtime.handle import build_network
 from emulator.runtime.outlook import Outlook
 from emulator.runtime.panels import Panels
 from emulator.runtime.scene import Scene
 from emulator.scenario import load
+from emulator.scenario.build import build_network
 from emulator.schedule.ring import RowRing
 from emulator.show.replay import Replay
 from emulator.show.replay import feed as feeding
 from emulator.show.replay.altered import Altered
+from emulator.show.replay.hindsight import RowsAgain
 from emulator.show.replay.programs import NoProcesses, PastJobs
 from emulator.show.screen.source import Seekable
 
@@ -66,6 +67,17 @@ def scenario(tmp_path_factory):
 @pytest.fixture(scope="module")
 def network(scenario):
     return build_network(scenario)
+
+
+def test_rows_that_are_worked_out_again_are_a_source_of_rows_as_a_ring_is(network):
+    rows = RowsAgain(network, 5)
+    asked = Asked(network, rows)
+    assert rows.reach(2, lambda: True)
+    asked.remember(2)
+    assert rows.copied(2) is rows.row(2)
+    assert rows.holds(2)
+    with pytest.raises(LookupError):
+        rows.copied(5)
 
 
 class Played:

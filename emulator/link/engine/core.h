@@ -204,10 +204,17 @@ typedef struct {
     uint8_t toll;
 } holds;
 
+/* The sequence counter in the head of a row: its step, or -1 while it is written; also the ring's newest step. */
+static inline int64_t shown(const uint8_t *head)
+{
+    return atomic_load_explicit((const _Atomic int64_t *)(const void *)head, memory_order_acquire);
+}
+
 typedef struct { /* a lane's view of the rows */
     int64_t step;          /* that `row` shows; -1: none yet */
     const uint8_t *row;
     const int32_t *routes; /* dests x nodes, of the playing step */
+    const uint8_t *routes_head; /* head of the row that `routes` lie in; NULL: they are a copy, or there are none */
     int64_t routes_step;   /* step of `routes`; -1: none yet */
     double stop_s;         /* until when `routes` hold */
     int32_t *fixed;        /* a copy of the first routes, where they hold for the whole run */

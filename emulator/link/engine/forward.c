@@ -58,12 +58,26 @@ static bool sends_on(lane *l, int32_t end, int32_t node)
     return h.peer == node;
 }
 
+/* The end on which routes of one whole row send; -1: none. A lane that is so late that its row has gone takes the
+ * newest one. */
+static int32_t routes_at(lane *l, int64_t place)
+{
+    rows *r = &l->rows;
+    for (;;) {
+        int32_t end = r->routes ? r->routes[place] : -1;
+        if (!r->routes_head) return end;
+        atomic_thread_fence(memory_order_acquire);
+        if (shown(r->routes_head) == r->routes_step) return end;
+        routes_move(l, step_begin_s(l->e, r->routes_step));
+    }
+}
+
 int32_t route(lane *l, int32_t dest, int32_t node)
 {
     const engine_config *c = &l->e->config;
     if (dest < 0) return -1;
     if (dest >= c->dests) return tree_route(l, dest - c->dests, node);
-    int32_t end = l->rows.routes ? l->rows.routes[(int64_t)dest * c->nodes + node] : -1;
+    int32_t end = routes_at(l, (int64_t)dest * c->nodes + node);
     if (end >= c->ends) return -1;
     return end >= 0 && c->static_routes && !sends_on(l, end, node) ? -1 : end;
 }

@@ -1,8 +1,11 @@
 /* What holds for a link end at a time: by its own knots, by the rows of the schedule, or by tables finer than a row.
  *
  * Invariant: `schedule_at(t)` covers t (start <= t < stop, t < until), so whoever walks from until to until moves on.
- * The planner writes rows into shared memory while the engine reads; a row's step number stands in its head and is -1
- * while the row is being written, so values count if the head shows the same step before and after they were read.
+ *
+ * The planner writes rows into shared memory while the engine reads (see emulator/schedule/ring.py). The head of a row is
+ * its sequence counter: its step, or -1 while it is written, and no step comes twice. So what was read counts where the
+ * head showed the step before (load with acquire: no later read comes before it) and shows it afterwards (fence with
+ * acquire, then the load: no earlier read comes after it). Whatever else was read is thrown away.
  */
 #include <stdlib.h>
 
@@ -68,11 +71,6 @@ static int32_t i32(const uint8_t *column, int64_t place)
     return value;
 }
 
-static int64_t shown(const uint8_t *at)
-{
-    return atomic_load_explicit((const _Atomic int64_t *)(const void *)at, memory_order_acquire);
-}
-
 static const uint8_t *slot_of(const engine_config *c, int64_t step)
 {
     return c->ring + c->ring_header_bytes + step % c->ring_capacity * c->ring_bytes_per_row;
@@ -81,6 +79,13 @@ static const uint8_t *slot_of(const engine_config *c, int64_t step)
 static bool row_holds(const engine_config *c, int64_t step)
 {
     return step >= 0 && shown(slot_of(c, step) + c->at_head) == step;
+}
+
+/* Whether what has been read of the row of `step` is of that row alone. */
+static bool row_held(const engine_config *c, int64_t step)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return row_holds(c, step);
 }
 
 static int64_t step_of(const engine_config *c, double t_s)
@@ -181,8 +186,8 @@ static void read_row(lane *l, int32_t number, double t_s, double until_s, holds 
         out->loss = f64(row + c->at_loss, number);
         out->up = row[c->at_up + number] != 0;
     }
-    if (t_s < 0.0 || t_s >= out->stop_s) { /* before play, or the row is late: hold what is known */
-        double delay_s = t_s < 0.0 ? out->delay_start_s : out->delay_end_s;
+    if (t_s < out->start_s || t_s >= out->stop_s) { /* before play, or another row: its nearer end is what is known */
+        double delay_s = t_s < out->start_s ? out->delay_start_s : out->delay_end_s;
         out->start_s = t_s;
         out->stop_s = until_s;
         out->delay_start_s = out->delay_end_s = delay_s;
@@ -208,8 +213,7 @@ void schedule_at(lane *l, int32_t number, double t_s, holds *out)
             return;
         }
         read_row(l, number, t_s, until_s, out);
-        atomic_thread_fence(memory_order_acquire);
-        if (row_holds(c, l->rows.step)) return; /* else it was overwritten while we read: look again */
+        if (row_held(c, l->rows.step)) return; /* else it was overwritten while we read: look again */
     }
 }
 
@@ -253,8 +257,24 @@ void slack_update(lane *l)
         else if (l->rows.row && e->config.end[end].first_knot < 0) delay_s = shortest_in_row(&e->config, l->rows.row, end);
         if (delay_s < shortest_s) shortest_s = delay_s;
     }
+    if (l->rows.row && !row_held(&e->config, l->rows.step)) shortest_s = 0.0; /* unknown: until the next row none */
     l->rows.slack_s = shortest_s / 2;
     l->overrides_changed = false;
+}
+
+/* Keeps a copy of the first routes, which hold for the whole run; false: not yet. */
+static bool routes_keep(lane *l)
+{
+    const engine_config *c = &l->e->config;
+    rows *r = &l->rows;
+    if (r->fixed) return true;
+    size_t bytes = (size_t)c->dests * (size_t)c->nodes * sizeof(int32_t);
+    int64_t step = row_holds(c, 0) ? 0 : r->step;
+    int32_t *routes = malloc(bytes ? bytes : 1);
+    if (!routes) return false;
+    memcpy(routes, slot_of(c, step) + c->at_next_end, bytes);
+    if (row_held(c, step)) r->fixed = routes; else free(routes);
+    return r->fixed;
 }
 
 void routes_move(lane *l, double t_s)
@@ -263,23 +283,16 @@ void routes_move(lane *l, double t_s)
     rows *r = &l->rows;
     if (!c->ring) return;
     double until_s;
-    if (!row_at(l, t_s, &until_s)) {
+    if (!row_at(l, t_s, &until_s) || (c->static_routes && !routes_keep(l))) {
         r->routes = NULL;
+        r->routes_head = NULL;
         r->stop_s = t_s + RETRY_S;
         return;
     }
     r->stop_s = until_s;
     if (r->routes_step == r->step && r->routes) return;
-    r->routes = (const int32_t *)(const void *)(r->row + c->at_next_end);
-    if (c->static_routes) {
-        if (!r->fixed) {
-            size_t bytes = (size_t)c->dests * (size_t)c->nodes * sizeof(int32_t);
-            const uint8_t *first = row_holds(c, 0) ? slot_of(c, 0) : r->row;
-            r->fixed = malloc(bytes ? bytes : 1);
-            if (r->fixed) memcpy(r->fixed, first + c->at_next_end, bytes);
-        }
-        r->routes = r->fixed;
-    }
+    r->routes = c->static_routes ? r->fixed : (const int32_t *)(const void *)(r->row + c->at_next_end);
+    r->routes_head = c->static_routes ? NULL : r->row + c->at_head;
     r->routes_step = r->step;
     slack_update(l);
 }

@@ -1,8 +1,9 @@
 """Access selection: which satellite serves which station, by a policy function and a least dwell.
 
 Invariant: state goes in and comes out (`Held`); a policy sees one instant (`Sight`) and keeps nothing. A policy is a
-file with one function `(Sight, Held) -> wished satellite per station` and a line in POLICIES; `starlink.SlotDraw` is
-one that is made for a run, since it needs a seed and the time of day.
+file with one function `(Sight, Held) -> wished satellite per station` and a line in POLICIES; a scenario may choose it
+once a topology's table names it too (`ground.policy` in topologies/leo_tables.py). `starlink.SlotDraw` is one that is
+made for a run, since it needs a seed and the time of day.
 """
 
 from __future__ import annotations

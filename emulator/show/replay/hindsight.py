@@ -9,11 +9,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from emulator.record.snapshot import ContactRow, WorldMap
 from emulator.runtime.outlook import CONTACTS, AskedNow, Outlook
-from emulator.schedule.ring import RowRing
 
 if TYPE_CHECKING:
     from emulator.network import Network, Row
@@ -26,9 +25,9 @@ Served = dict[str, list[tuple[float, str, str]]]  # by link: when, before, after
 
 
 class RowsAgain:
-    """Rows by step, as a ring gives them; at most ROWS_KEPT are remembered. LookupError where a row is not ready."""
+    """A `RowSource` of rows that are worked out again; at most ROWS_KEPT are remembered."""
 
-    bytes_per_row = 0.0
+    bytes_per_row = 0.0  # no ring's memory, which would have to be copied in time
 
     def __init__(self, network: Network, steps: int) -> None:
         self._timeline = network.timeline
@@ -59,6 +58,10 @@ class RowsAgain:
             self._compute(step)
         return self._rows[step]
 
+    def copied(self, step: int) -> Row:
+        """As `row`, which nobody writes again."""
+        return self.row(step)
+
     def holds(self, step: int) -> bool:
         """Whether what was read of a row is of that row: always, for none is written anew."""
         return True
@@ -76,12 +79,12 @@ class Hindsight(Outlook):
     """An outlook that knows what came of it."""
 
     def __init__(self, network: Network, rows: RowsAgain, served: Served, until_s: float) -> None:
-        super().__init__(network, cast(RowRing, rows))
-        self._rows = rows
+        super().__init__(network, rows)
         self._spans = {link: spans_of(changes, until_s) for link, changes in served.items()}
         self._until_s = until_s
 
     def row(self, t_s: float) -> Row | None:
+        assert self._rows is not None
         step = min(max(0, int(t_s / self._step_s + 1e-9)), self._rows.latest)
         try:
             return self._rows.row(step)

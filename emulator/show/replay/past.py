@@ -9,7 +9,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable
 from math import ceil
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
 from emulator.record.links import LINK_COLUMNS
@@ -18,15 +18,12 @@ from emulator.record.snapshot import HandoverRow, Snapshot, View
 from emulator.record.spool import Columns, empty
 from emulator.record.verdict import LATE_CAUSES
 from emulator.runtime.board import LIVE_ROWS
-from emulator.runtime.collector import HISTORY, Collector
+from emulator.runtime.collector import HISTORY
 from emulator.runtime.fidelity import Asked
-from emulator.runtime.handle import build_network
-from emulator.runtime.jobs import Jobs
 from emulator.runtime.panels import Panels
-from emulator.runtime.processes import Processes
 from emulator.runtime.scene import WARNING_LENGTH, WARNINGS, Scene
 from emulator.scenario import load
-from emulator.schedule.ring import RowRing
+from emulator.scenario.build import build_network
 from emulator.show.replay.altered import Altered
 from emulator.show.replay.feed import Feed, ReplayBoard
 from emulator.show.replay.hindsight import Hindsight, RowsAgain, served_by
@@ -43,7 +40,7 @@ HANDOVER_TAIL = 8
 
 
 class Figures:
-    """What the scene of a live run asks its collector, answered from the tables."""
+    """The `Measurements` of a finished run, from its tables."""
 
     def __init__(
         self, network: Network, feed: Feed, intervals: Intervals, lateness_ms: dict[str, Any], budget: dict[str, Any]
@@ -99,7 +96,7 @@ class Past:
         self._outlook = Hindsight(
             self.network, self._rows, served_by(told), max(self.until_s, self.scenario.duration_s)
         )
-        self._asked = Asked(self.network, cast(RowRing, self._rows)) if self.network.timeline is not None else None
+        self._asked = Asked(self.network, self._rows) if self.network.timeline is not None else None
         self._altered = Altered(self.network, own)
         self._compared: dict[tuple[str, str], tuple[float | None, float | None]] = {}  # time of sending, asked
         self._jobs = PastJobs(self.scenario, self.network, events)
@@ -109,10 +106,7 @@ class Past:
         self._late_known = bool(lateness_ms)
         budget = verdict.lateness_budget if verdict else {}
         figures = Figures(self.network, self._feed, self._intervals, lateness_ms, budget)
-        self._scene = Scene(
-            self.network, self._outlook, cast(Jobs, self._jobs), cast(Processes, NoProcesses()),
-            cast(Collector, figures),
-        )  # fmt: skip
+        self._scene = Scene(self.network, self._outlook, self._jobs, NoProcesses(), figures)
         self._t0_utc_s = _t0_utc_s(own)
 
     def clamp(self, t_s: float) -> float:

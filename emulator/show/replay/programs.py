@@ -1,6 +1,6 @@
 """Programs of a finished run at any instant: which of them lived, ended or failed, as the events tell.
 
-Invariant: it offers of each job what the scene of a live run reads (`emulator.runtime.jobs.Job`), without a process.
+Invariant: each job is a `JobState` (see `emulator.runtime.scene`) without a process.
 """
 
 from __future__ import annotations

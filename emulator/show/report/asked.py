@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from emulator.network import EndSpec, Network, Row
 
 ROWS_BYTES = 100e6  # of rows that are kept, as far as routes tell
-NO_NETWORK = {"program", "action", "expect", "capture", "prediction", "parameters", "rounds", "fidelity", "engine"}
+NO_NETWORK = {
+    "program", "action", "expect", "capture", "prediction", "parameters", "rounds", "fidelity", "engine", "ends",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ def asked_of(run: Run) -> Asked:
 
 
 def _network(document: Mapping[str, Any]) -> Network:
-    from emulator.runtime.handle import build_network
     from emulator.scenario import load
+    from emulator.scenario.build import build_network
     from emulator.scenario.writer import dumps
 
     with tempfile.TemporaryDirectory() as folder:

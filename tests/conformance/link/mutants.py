@@ -46,12 +46,14 @@ def read(text: str) -> list[Mutant]:
 MUTANTS = read((HERE / "mutants.txt").read_text())
 
 
-def compile_mutant(mutant: Mutant, folder: Path) -> Path:
-    """A library with one fault; ValueError where the place of the fault is no longer there."""
+def compile_mutant(folder: Path, *mutants: Mutant) -> Path:
+    """A library with these changes and what else lies in `folder`; ValueError where a place is no longer there."""
     library = folder / "libengine.so"
     for path in [*SOURCES.glob("*.c"), *SOURCES.glob("*.h")]:
         text = path.read_text()
-        if path.name == mutant.file:
+        for mutant in mutants:
+            if path.name != mutant.file:
+                continue
             if text.count(mutant.old) != 1:
                 raise ValueError(
                     f"{mutant.what}: {mutant.file} has the place {text.count(mutant.old)} times, expected 1"
@@ -103,7 +105,7 @@ def main(words: list[str]) -> int:
         if not all(word in mutant.what for word in words):
             continue
         with tempfile.TemporaryDirectory(prefix="skyloom-mutant-") as folder:
-            environment = {**os.environ, "SKYLOOM_ENGINE": str(compile_mutant(mutant, Path(folder)))}
+            environment = {**os.environ, "SKYLOOM_ENGINE": str(compile_mutant(Path(folder), mutant))}
             command = [sys.executable, str(HERE / "mutants.py"), "--hunt"]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             found = done.stdout.strip()

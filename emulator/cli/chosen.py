@@ -1,0 +1,24 @@
+"""The scenario that the arguments of `run` and `plan` choose: one by name or file, or a topology file by itself.
+
+Invariant: every option that changes the scenario counts for both ways of naming it, or is refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emulator.scenario import Scenario
+
+
+def choose(scenario: str | None, topo: str | None, overrides: list[str], tle: Path | None, skip_bad: bool) -> Scenario:
+    """Load it. UsageError unless exactly one of `scenario` and `topo` is given; else what loading raises."""
+    from emulator.errors import UsageError
+    from emulator.scenario import from_topo_file, load
+
+    if topo is not None and scenario is None:
+        return from_topo_file(topo, overrides, tle, skip_bad)
+    if scenario is not None and topo is None:
+        return load(scenario, overrides, tle, skip_bad)
+    raise UsageError("name one scenario (see `skyloom list`), or a Mininet topology by --topo FILE.py")

@@ -1,0 +1,202 @@
+"""A run that is built: its parts by name, and what play, live control and the engine's reports ask of them.
+
+Invariant: every part stands when the object is made; only `begun` comes later, with T0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emulator.runtime import stolen, warnings
+from emulator.runtime.director import Director
+from emulator.runtime.faults import Faults
+from emulator.runtime.fidelity import Asked
+from emulator.runtime.outlook import Outlook
+from emulator.runtime.requests import Requests
+from emulator.runtime.rounds import RoundCount
+from emulator.runtime.scene import WARNING_LENGTH, WARNINGS, Scene
+
+if TYPE_CHECKING:
+    from emulator.network import Network
+    from emulator.record.folder import RunFolder
+    from emulator.record.snapshot import Snapshot, View
+    from emulator.runtime.capturing import CaptureWriter
+    from emulator.runtime.collector import Collector
+    from emulator.runtime.front import Front
+    from emulator.runtime.jobs import Jobs
+    from emulator.runtime.machine import Machine
+    from emulator.runtime.processes import Process, Processes
+    from emulator.scenario import Scenario
+
+RELAY_STOP_S = 3.0
+RELAY_BATCH = 4  # messages of the relay in one turn of the event loop: some 5 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The begin of play: T0 by the monotonic clock and by the time of day, and `stolen.read()` of that moment."""
+
+    t0_ns: int
+    t0_utc_ns: int
+    ticks: tuple[int, int]
+
+
+class Running:
+    """One built run. `captured`: globs of the link ends that its own capture means, `writer` the capture's process."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        folder: RunFolder,
+        network: Network,
+        front: Front,
+        machine: Machine,
+        collector: Collector,
+        processes: Processes,
+        jobs: Jobs,
+        captured: Sequence[str] = (),
+        writer: CaptureWriter | None = None,
+    ) -> None:
+        self.scenario, self.folder, self.network = scenario, folder, network
+        self.front, self.machine, self.collector = front, machine, collector
+        self.processes, self.jobs = processes, jobs
+        self.captured, self.writer = captured, writer
+        self.live_nodes = [network.nodes[number].name for number in network.live]
+        self.begun: Begun | None = None
+        self.stop_asked = asyncio.Event()
+        self.programs_ended = asyncio.Event()
+        self.action_listeners: list[Callable[[float, dict[str, Any]], None]] = []
+        self.rounds = RoundCount(scenario.rounds.max_rounds, scenario.rounds.max_messages)
+        faults = Faults(network, machine.tell_relay, lambda end: machine.peer(end, self.now_s()))
+        self.director = Director(faults, jobs, self.live_nodes, self.emit, self._execute)
+        self.requests = Requests(jobs, self.rounds, self.director.perform, machine.tell_relay)
+        self.outlook = Outlook(network, machine.ring)
+        self.scene = Scene(network, self.outlook, jobs, processes, collector)
+        self.scene.given = faults.given
+        processes.on_record = collector.record
+        processes.on_dropped = collector.dropped
+        processes.on_end = self._process_ended
+        processes.on_request = self.requests.said
+        if machine.ring is not None:
+            asked = collector.board.asked = Asked(network, machine.ring)
+            collector.on_load = asked.load
+        front.on_stop = self.stop_asked.set
+        if front.stops:
+            self.stop_asked.set()
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def begin(self, ahead_ns: int) -> Begun:
+        """Set T0, so far from now."""
+        t0_ns, t0_utc_ns = time.monotonic_ns() + ahead_ns, time.time_ns() + ahead_ns
+        begun = self.begun = Begun(t0_ns, t0_utc_ns, stolen.read())
+        self.collector.t0_ns = t0_ns
+        return begun
+
+    def now_s(self) -> float:
+        """Scenario time; -1 before T0 is set."""
+        return (time.monotonic_ns() - self.begun.t0_ns) * 1e-9 if self.begun is not None else -1.0
+
+    @property
+    def played_s(self) -> float:
+        """Scenario time up to now, within the scenario's duration; 0 before T0."""
+        return min(self.scenario.duration_s, max(0.0, self.now_s()))
+
+    # -- what play and live control ask for ----------------------------------------------------------------------------
+
+    def look(self, snapshot: Snapshot, view: View) -> Snapshot:
+        """Bring a snapshot up to this moment, with the rows that `view` asks for."""
+        now_s = min(self.now_s(), self.scenario.duration_s)
+        snapshot.update({"phase": "play", "label": "", "t_s": now_s, "elapsed_s": self.front.elapsed_s})
+        snapshot["t0_utc_s"] = self.begun.t0_utc_ns * 1e-9 if self.begun is not None else 0.0
+        snapshot["warnings"] = [text[:WARNING_LENGTH] for text in self.warnings()[:WARNINGS]]
+        if self.writer is not None:
+            snapshot["capture"] = self.writer.row()
+        return self.scene.fill(snapshot, view, now_s)
+
+    def warnings(self) -> list[str]:
+        """What a reader of the run must know so far."""
+        return [*self.folder.warnings, *warnings.found(self.machine, self.collector)]
+
+    def emit(self, kind: str, data: dict[str, Any]) -> None:
+        """An event of the runtime itself; captures hear of actions."""
+        now_s = self.now_s()
+        self.collector.event(now_s, "", "skyloom", kind, data)
+        if kind == "action":
+            for listener in self.action_listeners:
+                listener(now_s, data)
+
+    # -- reports -------------------------------------------------------------------------------------------------------
+
+    def hear_relay(self) -> None:
+        """Some reports of the relay, for the event loop, which calls again while there are more."""
+        channel = self.machine.relay_channel
+        assert channel is not None
+        for _ in range(RELAY_BATCH):
+            try:
+                message, _fds = channel.receive()
+            except BlockingIOError:
+                return
+            if message is None:
+                asyncio.get_running_loop().remove_reader(channel.fileno())
+                return
+            self._relay_said(message)
+
+    def _relay_said(self, message: dict[str, Any]) -> None:
+        match message["op"]:
+            case "error":
+                self.folder.warn(f"the relay refused an order: {message['message']}")
+            case "done":
+                self.requests.relay_done(message["number"])
+            case "carrier":
+                self.collector.carrier(message)
+            case _:
+                self.collector.relay_report(message)
+
+    def _process_ended(self, process: Process) -> None:
+        self.requests.ended(process)
+        if self.jobs.done:
+            self.programs_ended.set()
+        job = self.jobs.ended(process, self.now_s())
+        if job is not None:
+            data = {"status": process.status, "text": process.failure or process.describe_end()}
+            self.collector.event(self.now_s(), process.node, process.program, "program-ended", data)
+
+    def _execute(self, node: str, command: list[str]) -> None:
+        """The action "exec": a command on a node, its output in the node's log."""
+        spec = {"command": command, "directory": self.scenario.directory}
+        self.processes.spawn(node, "exec", self.machine.netns(node), spec, supervised=False)
+
+    # -- the end of play -----------------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Ask the nodes to end, then the relay. A second "stop" cuts it short."""
+        stopping = asyncio.ensure_future(self._stop_processes())
+        while not stopping.done() and self.front.stops < 2:
+            await asyncio.wait([stopping], timeout=0.1)
+        if not stopping.done():
+            stopping.cancel()
+            self.processes.kill(self.processes.alive(), signal.SIGKILL)
+        else:
+            stopping.result()
+        if self.machine.relay_channel is not None:
+            asyncio.get_running_loop().remove_reader(self.machine.relay_channel.fileno())
+            final = self.machine.stop_relay(self._relay_said, RELAY_STOP_S if self.front.stops < 2 else 0.1)
+            if not final and self.front.stops < 2:
+                self.folder.warn("the relay's last statistics did not come; counts of packets are a little low")
+
+    async def _stop_processes(self) -> None:
+        others = [process for process in self.processes.alive() if process.program == "exec"]
+        for process in others:
+            process.asked_to_end = True
+        self.processes.kill(others, signal.SIGTERM)
+        stubborn = await self.jobs.stop(self.jobs.all)
+        self.processes.kill(self.processes.alive(), signal.SIGKILL)
+        for job in stubborn:
+            if job.program.run:
+                self.folder.warn(f"{job.node}: program {job.program.name} did not end when asked, and was killed")

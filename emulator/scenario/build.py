@@ -1,0 +1,74 @@
+"""From a Scenario to its Network: the only way, for runs, plans, replays, reports and sweeps alike.
+
+Invariant: equal scenarios give equal networks. Every network has a timeline; a node of role "host" never lies inside a
+path; least-delay routes are as old as `routing_step` allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from emulator.errors import DataError, ScenarioError
+
+if TYPE_CHECKING:
+    from mininet.topo import Topo
+
+    from emulator.network import Network, Timeline
+    from emulator.scenario.models import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A network, and the topology that it was made from."""
+
+    network: Network
+    topo: Topo
+
+    def describe(self, t_s: float) -> dict[str, Any]:
+        """What the topology itself shows of an instant, such as who sees whom; empty where it shows nothing."""
+        found: dict[str, Any] = self.topo.describe(t_s) if hasattr(self.topo, "describe") else {}
+        return found
+
+
+def build(scenario: Scenario) -> Built:
+    """The scenario's network and topology. ScenarioError or DataError where its code or its data will not do.
+
+    Names of programs, actions and captures are not checked: see `build_network`.
+    """
+    from emulator.fabric import network_from
+    from emulator.fabric.convert import refuse_duplicates
+    from emulator.scenario.topology import build_topo
+
+    with refuse_duplicates():
+        topo = build_topo(scenario)
+    network = network_from(topo, scenario.materialise, scenario.routing)
+    if network.timeline is None:
+        network = replace(network, timeline=_timeline(network, scenario))
+    return Built(network, topo)
+
+
+def build_network(scenario: Scenario) -> Network:
+    """The scenario's network, with every name in the scenario checked against it. ScenarioError or DataError."""
+    network = build(scenario).network
+    names = [node.name for node in network.nodes]
+    ends = [network.end_name(end) for end in range(2 * len(network.links))]
+    problems = scenario.check_names(names, ends, live=[node.name for node in network.nodes if node.live])
+    if problems:
+        raise ScenarioError(problems)
+    return network
+
+
+def _timeline(network: Network, scenario: Scenario) -> Timeline:
+    """Rows of a network whose links all have tables of their own: routes, and what round trips should take."""
+    import numpy as np
+
+    from emulator.schedule.timeline import KnotTimeline
+
+    no_transit = np.array([node.role == "host" for node in network.nodes], dtype=np.bool_)
+    try:
+        return KnotTimeline(
+            network.nodes, network.links, scenario.step_s, network.routing, no_transit, scenario.routing_step_s
+        )
+    except ValueError as error:
+        raise DataError(str(error)) from error

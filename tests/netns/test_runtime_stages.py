@@ -1,0 +1,99 @@
+"""A run that breaks or is stopped at any stage of its supervisor ends with a verdict and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emulator.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, PlatformError
+from emulator.fabric import sandbox
+
+pytestmark = pytest.mark.netns
+
+SUPERVISOR = "emulator.runtime.supervisor"
+# Places on the way of a run, in its order.
+PLACES = [
+    "emulator.runtime.session:begin",
+    f"{SUPERVISOR}:Supervisor._greet",
+    "emulator.runtime.panels:Panels.of",
+    f"{SUPERVISOR}:Collector",
+    f"{SUPERVISOR}:Machine",
+    "emulator.runtime.machine:Machine.start_planner",
+    f"{SUPERVISOR}:Processes",
+    "emulator.runtime.processes:Processes.prepare",
+    "emulator.record.folder:RunFolder.write_platform",
+    "emulator.runtime.machine:Machine.build",
+    "emulator.runtime.machine:Machine.wait_for_rows",
+    "emulator.runtime.machine:Machine.apply_first_routes",
+    f"{SUPERVISOR}:writer_for",
+    f"{SUPERVISOR}:Running",
+    "emulator.runtime.machine:Machine.start_relay",
+    f"{SUPERVISOR}:_new_loop",
+    "emulator.runtime.processes:Processes.attach",
+    "emulator.runtime.jobs:Jobs.spawn_all",
+    "emulator.runtime.processes:Processes.wait_ready",
+    "emulator.runtime.machine:Machine.tell_relay",
+    "emulator.runtime.capturing:CaptureWriter.start",
+    "emulator.runtime.machine:Machine.start",
+    "emulator.runtime.jobs:Jobs.start_all",
+    f"{SUPERVISOR}:LiveControl",
+    "emulator.runtime.play:Play.until_end",
+]
+ENDING = [
+    "emulator.runtime.live:LiveControl.detach",
+    "emulator.runtime.jobs:Jobs.stop",
+    "emulator.runtime.machine:Machine.stop_relay",
+    "emulator.runtime.running:Running.look",
+    "emulator.runtime.capturing:CaptureWriter.finish",
+    "emulator.runtime.ending:figures_of",
+    "emulator.runtime.ending:observed",
+    "emulator.runtime.ending:round_table",
+    "emulator.runtime.late:why_late",
+    "emulator.runtime.ending:conclude",
+    "emulator.record.verdict:Verdict.to_json",
+]
+# A stop while programs get ready waits for their grace, 3 s each: one such place is enough.
+SLOW = ("writer_for", "Running", "start_relay", "_new_loop", "attach", "spawn_all")
+CASES = [
+    *((place, "fail") for place in PLACES + ENDING),
+    *((place, "stop") for place in PLACES[1:] if not place.endswith(SLOW)),  # before it, SIGTERM kills the process
+    *((place, "leave") for place in (PLACES[2], PLACES[-1], "emulator.runtime.ending:figures_of")),
+]
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """What came of each case, by place and manner."""
+    try:
+        sandbox.check_tun()
+    except PlatformError as error:
+        pytest.skip(str(error))
+    if os.geteuid() != 0:
+        pytest.skip("needs root here; the sandbox's own tests cover user namespaces")
+    command = [sys.executable, str(Path(__file__).with_name("stages.py")), str(tmp_path_factory.mktemp("stages"))]
+    lines = subprocess.run(
+        [*command, *(f"{place}={how}" for place, how in CASES)], stdout=subprocess.PIPE, text=True, timeout=300
+    ).stdout.splitlines()
+    return {(came["place"], came["how"]): came for came in map(json.loads, lines)}
+
+
+@pytest.mark.parametrize(("place", "how"), CASES)
+def test_a_verdict_whatever_happens(ended, place, how):
+    came = ended[place, how]
+    assert "raised" not in came, came["raised"]
+    verdict = came["verdict"]
+    assert verdict is not None
+    assert verdict["exit_code"] == came["code"]
+    assert verdict["interrupted"] == (how == "stop")
+    if how == "stop":
+        assert (came["code"], verdict["error"]) == (EXIT_INTERRUPTED, "")
+    else:
+        said = {"fail": f"RuntimeError: broken at {place.rpartition(':')[2]}", "leave": "SystemExit: 3"}[how]
+        assert came["code"] == EXIT_INTERNAL
+        assert said in verdict["error"]
+        assert verdict["error"] == came["error"]
