@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from emulator.network import BuildOptions
-from topologies.access.compile import compile_step
+from emulator.model.network import BuildOptions
 from topologies.leo import Config, LeoTopo, build
-from topologies.stations import SITES
+from topologies.leo.stations import SITES
+from topologies.leo.terminal_model.compile import compile_step
 
 STATIONS = [name for name in SITES if name not in ("mcmurdo", "svalbard", "tromso", "reykjavik", "anchorage")][:50]
 EXTRA = [

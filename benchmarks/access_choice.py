@@ -13,8 +13,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from emulator.orbit import tle
-from emulator.orbit.access import Sight
-from emulator.orbit.access.starlink import SlotDraw, Weights, poleward
+from emulator.orbit.handover import Sight
+from emulator.orbit.handover.starlink import SlotDraw, Weights, poleward
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, look, near
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from emulator.network import BuildOptions
-from topologies.access.model import DOWN, UP, AccessModel
-from topologies.access.sample import rates, round_trips
-from topologies.access.slots import Slots
-from topologies.access.tables import Terminal
+from emulator.model.network import BuildOptions
 from topologies.leo import Config, build
+from topologies.leo.terminal_model.model import DOWN, UP, AccessModel
+from topologies.leo.terminal_model.sample import rates, round_trips
+from topologies.leo.terminal_model.slots import Slots
+from topologies.leo.terminal_model.tables import Terminal
 
 START = datetime(2026, 1, 1, 0, 0, 12, tzinfo=UTC)
 SITE = {"lat_deg": 52.27, "lon_deg": 8.05}

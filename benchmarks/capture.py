@@ -26,11 +26,11 @@ import msgpack
 from benchmarks.chain import Chain, in_sandbox
 from benchmarks.figures import SECONDS, shown
 from benchmarks.load import HEADERS, deaf, flood
-from emulator.fabric import kernel
-from emulator.network import Effects, EndSpec, Knots
+from emulator.fabric.kernel import syscalls
+from emulator.model.network import Effects, EndSpec, Knots
 from emulator.record.folder import RunFolder
-from emulator.runtime.capturing import CaptureWriter
-from emulator.scenario.capture import Capture
+from emulator.runtime.capture.writer import CaptureWriter
+from emulator.scenario.schema.capture import Capture
 
 WINDOW_S, SETTLE_S = 1.0, 0.5
 
@@ -106,10 +106,10 @@ def bulk(rate_bps: float, snaplen_bytes: float) -> None:
         print("TCP: iperf3 is not installed")
         return
     chain = Chain(0, EndSpec(Effects(queue_s=0.02), Knots.constant(0.005, rate_bps)))
-    with kernel.inside(chain.fabric.netns(1)):
+    with syscalls.inside(chain.fabric.netns(1)):
         server = subprocess.Popen(["iperf3", "-s", "-1"], stdout=subprocess.DEVNULL)
     time.sleep(0.5)
-    with kernel.inside(chain.fabric.netns(0)):
+    with syscalls.inside(chain.fabric.netns(0)):
         client = subprocess.Popen(["iperf3", "-c", chain.address, "-t", "600"], stdout=subprocess.DEVNULL)
     time.sleep(2.0)
     words = turns(chain, table(snaplen_bytes), [0, 1], lambda: chain.received_bytes() * 8)

@@ -22,14 +22,15 @@ import msgpack
 import numpy as np
 
 from benchmarks.native import native
-from emulator.errors import SkyloomError
-from emulator.fabric import kernel, sandbox
+from emulator.fabric import sandbox
 from emulator.fabric.build import Fabric
+from emulator.fabric.kernel import syscalls
 from emulator.link.health import be_urgent
 from emulator.link.lateness import Lateness
 from emulator.link.relay import Relay
 from emulator.link.stats import DROPS, EndStats
-from emulator.network import EndSpec, Fine, LinkSpec, Network, NodeSpec, Rates, Row
+from emulator.model.errors import SkyloomError
+from emulator.model.network import EndSpec, Fine, LinkSpec, Network, NodeSpec, Rates, Row
 from emulator.schedule.ring import RowRing
 
 
@@ -122,7 +123,7 @@ class Chain:
             code = 1
             try:
                 if node >= 0:
-                    kernel.setns(self.fabric.netns(node), kernel.CLONE_NEWNET)
+                    syscalls.setns(self.fabric.netns(node), syscalls.CLONE_NEWNET)
                 body()
                 code = 0
             except BaseException:

@@ -17,8 +17,8 @@ from typing import Any
 
 import uvloop
 
-from emulator.clock import MonotonicClock
-from emulator.node import NodeContext, Peer
+from emulator.model.clock import MonotonicClock
+from emulator.sdk.node import NodeContext, Peer
 from nodes.dagbft.identity import Identity, Roster, Verifier, check_certificate, check_header
 from nodes.dagbft.messages import Batch, Certificate, Header, Message, SubmitTx, Vote, batch_digest
 from nodes.dagbft.transport.local import LocalLink, LocalServer

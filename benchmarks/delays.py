@@ -20,8 +20,8 @@ from benchmarks.chain import Chain, in_sandbox
 from benchmarks.direct import Direct
 from benchmarks.figures import REPEAT, SECONDS, shown, spread, tell
 from benchmarks.load import HEADERS, deaf, echoes, flood, receive
-from emulator.fabric import kernel
-from emulator.network import Effects, EndSpec, Knots
+from emulator.fabric.kernel import syscalls
+from emulator.model.network import Effects, EndSpec, Knots
 
 TRANSIT, DELAY_S = 10, 0.002  # of each link
 ONE_WAY_S = DELAY_S * (TRANSIT + 1)
@@ -104,7 +104,7 @@ def _in(netns: int, body: object) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            kernel.setns(netns, kernel.CLONE_NEWNET)
+            syscalls.setns(netns, syscalls.CLONE_NEWNET)
             body()  # type: ignore[operator]
         finally:
             os._exit(0)

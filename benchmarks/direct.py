@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 
-from emulator.fabric import kernel
+from emulator.fabric.kernel import syscalls
 
 MTU = 1500
 BURST_S = 2e-3  # that the token bucket may send at once
@@ -34,7 +34,7 @@ class Direct:
             self.trouble += self._run(0, f"tc qdisc add dev v0 root tbf {shape}")
 
     def _run(self, side: int, command: str) -> str:
-        with kernel.inside(self.netns[side]):
+        with syscalls.inside(self.netns[side]):
             try:
                 done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
             except OSError as error:
@@ -54,7 +54,7 @@ def _namespace() -> int:
     told, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
-        kernel.unshare(kernel.CLONE_NEWNET)
+        syscalls.unshare(syscalls.CLONE_NEWNET)
         os.close(tell)
         while True:
             signal.pause()

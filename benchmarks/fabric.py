@@ -19,8 +19,9 @@ from typing import Any
 
 from mininet.topo import Topo
 
-from emulator.fabric import Fabric, kernel, sandbox, tun
-from emulator.network import BuildOptions
+from emulator.fabric import Fabric, sandbox
+from emulator.fabric.kernel import syscalls, tun
+from emulator.model.network import BuildOptions
 
 PARTS = 200
 TIMEOUT_S = 120.0
@@ -55,8 +56,8 @@ def parts() -> dict[str, Any]:
     held = []
     with Stage() as namespaces:
         for _ in range(PARTS):
-            kernel.unshare(kernel.CLONE_NEWNET)
-            held.append(kernel.open_netns())
+            syscalls.unshare(syscalls.CLONE_NEWNET)
+            held.append(syscalls.open_netns())
     with Stage() as ports:
         held += [tun.open_port(f"p{number}", tun.FIRST_INDEX + number) for number in range(4 * PARTS)]
     return {
@@ -121,7 +122,7 @@ class Ring(Topo):  # type: ignore[misc]
 
 
 def ring(hosts: int) -> dict[str, Any]:
-    from emulator.fabric.door import Net
+    from emulator.fabric.mininet.net import Net
 
     with Stage() as build:
         net = Net(Ring(hosts))

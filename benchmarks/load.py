@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.chain import Chain
-from emulator.fabric import kernel
+from emulator.fabric.kernel import syscalls
 
 PORT = 9
 HEADERS = 28  # IPv4 and UDP
@@ -146,12 +146,12 @@ def iperf(server_netns: int, client_netns: int, address: str, flows: int, second
     """
     if shutil.which("iperf3") is None:
         return Goodput(0.0, 0, "iperf3 is not installed")
-    with kernel.inside(server_netns):
+    with syscalls.inside(server_netns):
         server = subprocess.Popen(["iperf3", "-s", "-1"], stdout=subprocess.DEVNULL)
     time.sleep(0.5)
     length = ["-t", f"{max(2, round(seconds))}", "-O", "2"]
     command = ["iperf3", "-J", "-c", address, *length, "-P", f"{flows}", "-C", "cubic"]
-    with kernel.inside(client_netns):
+    with syscalls.inside(client_netns):
         client = subprocess.run(command, capture_output=True, text=True, check=False)
     server.kill()
     server.wait()

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from emulator.node import Node
-from emulator.runtime.processes import Processes
+from emulator.runtime.programs.processes import Processes
+from emulator.sdk.node import Node
 
 
 class Idle(Node):

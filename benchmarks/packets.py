@@ -16,7 +16,7 @@ from math import inf
 from benchmarks.chain import Chain, in_sandbox
 from benchmarks.figures import REPEAT, SECONDS, spread, tell
 from benchmarks.load import HEADERS, deaf, flood
-from emulator.network import EndSpec, Knots
+from emulator.model.network import EndSpec, Knots
 
 SIZE = 64
 TARGETS = {0: 350_000, 10: 300_000}  # transit hops, packets/s without loss

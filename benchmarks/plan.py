@@ -16,7 +16,7 @@ from pathlib import Path
 from emulator.orbit.tle import checksum
 from emulator.orbit.walker import SHELLS, constellation
 from topologies.leo import DEFAULT_EPOCH, Config, build
-from topologies.stations import SITES
+from topologies.leo.stations import SITES
 
 SETS = 7000
 STATIONS = [name for name in SITES if name not in ("mcmurdo", "svalbard")][:50]
@@ -50,7 +50,7 @@ def skyloom(title: str, *words: str) -> None:
 
 def parts(tables: dict, steps: int) -> None:
     """What a step costs, by part, in CPU time of this process."""
-    from emulator.network import BuildOptions
+    from emulator.model.network import BuildOptions
 
     began = time.perf_counter()
     topo = build(Config.model_validate(tables), BuildOptions())

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from emulator.network import LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.fib import FibCompiler
 from emulator.schedule.ring import RowRing
 from emulator.schedule.routes import delay_along, least_delay, path, route_delay_s

@@ -20,7 +20,7 @@ import termios
 import time
 from pathlib import Path
 
-from emulator.show.screen.state import PANELS
+from emulator.ui.terminal.state import PANELS
 
 SKYLOOM = str(Path(sys.executable).parent / "skyloom")
 SECONDS, SETTLE_S = 6.0, 1.5

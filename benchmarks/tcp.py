@@ -16,7 +16,7 @@ from benchmarks.chain import Chain, in_sandbox
 from benchmarks.direct import Direct
 from benchmarks.figures import REPEAT, SECONDS, shown, spread, tell
 from benchmarks.load import Goodput, iperf
-from emulator.network import Effects, EndSpec, Knots
+from emulator.model.network import Effects, EndSpec, Knots
 
 PAYLOAD = 1448 / 1500
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.network import Effects, EndSpec, Fine, Floats, Ints, LinkSpec, Network, NodeSpec, Rates, Row
+from emulator.model.network import Effects, EndSpec, Fine, Floats, Ints, LinkSpec, Network, NodeSpec, Rates, Row
 from emulator.schedule.ring import RowRing
 from emulator.schedule.routes import least_delay
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from emulator.show.replay import Replay
-from emulator.show.widgets import draw_all, gantt, world
+from emulator.observe.replay import Replay
+from emulator.ui.widgets import draw_all, gantt, world
 
 SIZES = ((80, 20), (120, 34), (200, 55))
 SECONDS = 600

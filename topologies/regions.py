@@ -22,10 +22,10 @@ import numpy as np
 from mininet.topo import Topo
 from pydantic import Field, model_validator
 
-from emulator.network import BuildOptions, EndSpec, Knots
-from emulator.tables import Table
-from emulator.units import Duration, Rate
-from topologies.leo_tables import Probability, Queue, effects
+from emulator.model.network import BuildOptions, EndSpec, Knots
+from emulator.model.tables import Table
+from emulator.model.units import Duration, Rate
+from topologies.leo.config import Probability, Queue, effects
 
 __all__ = ["Config", "build"]
 

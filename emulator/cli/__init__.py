@@ -67,7 +67,7 @@ def main() -> None:
     """Entry point: runs one command and turns each error of our tree into its text and exit code."""
     import typer
 
-    from emulator.errors import EXIT_INTERRUPTED, EXIT_USAGE, SkyloomError
+    from emulator.model.errors import EXIT_INTERRUPTED, EXIT_USAGE, SkyloomError
 
     click_error: type[Exception] = typer.BadParameter.mro()[2]  # ClickException, wherever this version keeps it
     only = sys.argv[1] if len(sys.argv) > 1 else None

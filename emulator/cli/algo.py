@@ -24,7 +24,7 @@ def algo(
     words: Annotated[list[str] | None, typer.Argument(metavar="[SUB] ...", help="What it is asked.")] = None,
 ) -> None:
     """Ask an algorithm by itself, without a network: `skyloom algo rdaf decide FILE`, `skyloom algo NAME --help`."""
-    from emulator.errors import UsageError
+    from emulator.model.errors import UsageError
 
     found = plugins()
     if name is None:
@@ -45,7 +45,7 @@ def plugins() -> dict[str, EntryPoint]:
 
 def commands_of(point: EntryPoint) -> Commands:
     """What an entry point offers. PlatformError where it cannot be loaded or is no plug-in."""
-    from emulator.errors import PlatformError
+    from emulator.model.errors import PlatformError
 
     commands = loaded(point, "algorithm")
     fits = isinstance(commands, dict) and all(isinstance(key, str) and callable(each) for key, each in commands.items())
@@ -76,8 +76,8 @@ def app_of(name: str, commands: Commands) -> typer.Typer:
 
 def listing(found: dict[str, EntryPoint]) -> str:
     """A line for each command: its name and the first line of its docstring, or what is wrong with its plug-in."""
-    from emulator.errors import PlatformError
-    from emulator.show.text import aligned
+    from emulator.model.errors import PlatformError
+    from emulator.report.text import aligned
 
     rows = []
     for name, point in found.items():

@@ -33,7 +33,7 @@ def capture(
     import sys
     from math import inf
 
-    from emulator.errors import DataError, UsageError
+    from emulator.model.errors import DataError, UsageError
 
     if install_wireshark:
         if links:
@@ -50,13 +50,13 @@ def capture(
     if to is None and os.isatty(1):
         raise UsageError("standard output is a terminal; pipe it (`… | tshark -r -`) or name a file by --to")
     if filter:
-        from emulator.scenario.filters import parse
+        from emulator.scenario.schema.filters import parse
 
         try:
             parse(filter)
         except ValueError as error:
             raise UsageError(f"--filter: {error}") from None
-    from emulator.runtime.tap import follow
+    from emulator.client.capture import follow
 
     until_s = seconds if seconds is not None else inf
     if to is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def choose(scenario: str | None, topo: str | None, overrides: list[str], tle: Path | None, skip_bad: bool) -> Scenario:
     """Load it. UsageError unless exactly one of `scenario` and `topo` is given; else what loading raises."""
-    from emulator.errors import UsageError
+    from emulator.model.errors import UsageError
     from emulator.scenario import from_topo_file, load
 
     if topo is not None and scenario is None:

@@ -26,7 +26,7 @@ def compare(
     ] = None,
 ) -> None:
     """Show the summary figures of two runs side by side, with difference and ratio."""
-    from emulator.record.find import find
+    from emulator.client.find import find
     from emulator.record.load import load_run
 
     first, second = load_run(find(a, runs)), load_run(find(b, runs))
@@ -39,14 +39,14 @@ def compare(
         sys.stdout.write(dumps(document, indent=2, ensure_ascii=False) + "\n")
         return
     sys.stdout.write(f"a  {document['a']}\nb  {document['b']}\n\n")
-    from emulator.show import text
+    from emulator.report import text
 
     sys.stdout.write(text.aligned(["", "a", "b", "b - a", "b / a"], _rows(document)))
 
 
 def _rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
     """What was asked differently, then the figures, as people read them."""
-    from emulator.show import text
+    from emulator.report import text
 
     asked = list(document["asked"].items())
     rows: list[tuple[str, ...]] = [(name, *map(text.value, pair), "", "") for name, pair in asked[:MOST_KEYS]]
@@ -66,16 +66,16 @@ def _draw(first: Run, second: Run, document: dict[str, Any], folder: Path) -> No
 
     DataError where that is nothing, or cannot be written.
     """
-    from emulator.errors import DataError
-    from emulator.show import overlay, page
-    from emulator.show.figures import of_two
-    from emulator.show.progress import StepProgress
-    from emulator.show.report import draw, write
+    from emulator.model.errors import DataError
+    from emulator.report import compare_plots, page
+    from emulator.report.figures import of_two
+    from emulator.report.progress import StepProgress
+    from emulator.report.sections import draw, write
 
     with StepProgress() as tell:
         tell("reading the tables", 0, 0)
         drawings, warnings = of_two(first, second)
-        drawn = draw([*drawings, *overlay.drawings(first, second)], folder, warnings, tell=tell)
+        drawn = draw([*drawings, *compare_plots.drawings(first, second)], folder, warnings, tell=tell)
     if not drawn:
         raise DataError(
             "; ".join(warnings) or f"{first.path} and {second.path} have nothing that can be drawn together"
@@ -125,7 +125,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _figures(run: Run) -> dict[str, Any]:
-    from emulator.errors import DataError
+    from emulator.model.errors import DataError
 
     if run.verdict is None:
         raise DataError(f"{run.path}: the run has no verdict; it may still be going on, or was killed")

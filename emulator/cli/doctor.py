@@ -12,8 +12,8 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object with every capability.")] = False,
 ) -> None:
     """Try every capability that runs use; exit code 69 if a run cannot work here."""
-    from emulator.errors import EXIT_PLATFORM
     from emulator.fabric.probe import Probe, probe_all
+    from emulator.model.errors import EXIT_PLATFORM
 
     engine = Probe(
         "packet engine", _engine, "the library loaded; packets played over a link in memory", "every run: its links",
@@ -44,8 +44,8 @@ def doctor(
 
 def _engine() -> str:
     """What the packet engine was built with. PlatformError where it is missing or does not play as it must."""
-    from emulator.errors import PlatformError
     from emulator.link.engine import binding
+    from emulator.model.errors import PlatformError
 
     words = f"{binding.library_path()}, built with {binding.built_with()}"
     wrong = binding.self_test()

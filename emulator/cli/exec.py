@@ -17,8 +17,8 @@ def execute(
     """Run a command inside a node of a live run: `skyloom exec gs-tokyo -- ping -c 3 gs-paris`. Names resolve."""
     import sys
 
-    from emulator.errors import UsageError
-    from emulator.runtime.client import ask
+    from emulator.client.watch import ask
+    from emulator.model.errors import UsageError
 
     words = [word for position, word in enumerate(command or []) if position or word != "--"]
     if node is None:
@@ -26,6 +26,6 @@ def execute(
         return
     if not words:
         raise UsageError(f"what shall run on {node}? for example: skyloom exec {node} -- ip address")
-    from emulator.runtime.remote import execute as run_there
+    from emulator.client.exec import execute as run_there
 
     raise typer.Exit(run_there(node, words, run))

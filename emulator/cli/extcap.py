@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
-    from emulator.network import Network
+    from emulator.model.network import Network
 
 MOST_INTERFACES = 100  # in Wireshark's list, of one run; more are chosen by name
 PATIENCE_S = 2.0  # with a run that does not answer, before Wireshark starts without it
@@ -26,7 +26,7 @@ def extcap(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = Non
     """Answer Wireshark (external capture)."""
     import sys
 
-    from emulator.errors import UsageError
+    from emulator.model.errors import UsageError
     from emulator.record.wireshark import CHOOSE, link_types, options
 
     asked = _parsed(words or [])
@@ -66,8 +66,8 @@ def _interfaces() -> Iterator[str]:
     import socket
 
     from emulator import __version__
-    from emulator.errors import SkyloomError
-    from emulator.runtime.client import live_runs
+    from emulator.client.watch import live_runs
+    from emulator.model.errors import SkyloomError
 
     socket.setdefaulttimeout(PATIENCE_S)
     yield f"extcap {{version={__version__}}}{{display=Skyloom}}"
@@ -79,8 +79,8 @@ def _interfaces() -> Iterator[str]:
 
 
 def _interfaces_of(run: str) -> Iterator[str]:
+    from emulator.client.mininet_shell import network_of
     from emulator.record.wireshark import CHOOSE, sentence
-    from emulator.runtime.shelling import network_of
 
     network = network_of(run)
     ends = [end for end in range(2 * len(network.links)) if _is_live(network, end)]
@@ -104,7 +104,7 @@ def _display(network: Network, end: int) -> str:
 
 def _parts(interface: str) -> tuple[str, str]:
     """Run and link end of an interface's name. UsageError where it is none of ours."""
-    from emulator.errors import UsageError
+    from emulator.model.errors import UsageError
 
     prefix, _, rest = interface.partition(":")
     run, _, end = rest.partition(":")
@@ -115,7 +115,7 @@ def _parts(interface: str) -> tuple[str, str]:
 
 def _refusal(text: str) -> list[str]:
     """What is wrong with a capture filter; nothing where it is good."""
-    from emulator.scenario.filters import parse
+    from emulator.scenario.schema.filters import parse
 
     try:
         parse(text)
@@ -128,9 +128,9 @@ def _capture(asked: Namespace) -> None:
     import os
     import signal
 
-    from emulator.errors import DataError, UsageError
+    from emulator.client.capture import follow
+    from emulator.model.errors import DataError, UsageError
     from emulator.record.wireshark import CHOOSE
-    from emulator.runtime.tap import follow
 
     if asked.fifo is None:
         raise UsageError("--capture without --fifo; wanted the pipe to write to")

@@ -70,7 +70,7 @@ def _parameters(name: str, parameters: list[Parameter], json: bool) -> None:
 
 
 def _described(entry: Bundled) -> dict[str, Any]:
-    from emulator.errors import SkyloomError
+    from emulator.model.errors import SkyloomError
     from emulator.scenario import parameters_of
 
     row: dict[str, Any] = {"name": entry.name, "description": entry.description, "path": str(entry.path)}
@@ -87,7 +87,7 @@ def _fields(parameter: Parameter) -> dict[str, Any]:
 
 
 def _value(value: Any) -> str:
-    from emulator.scenario.writer import value_text
+    from emulator.scenario.toml.writer import value_text
 
     return "" if value is None else value_text(value)
 

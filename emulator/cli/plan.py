@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from emulator.network import Handover, Network, Row, Timeline
+    from emulator.model.network import Handover, Network, Row, Timeline
+    from emulator.report.progress import Tell
     from emulator.scenario import Scenario
-    from emulator.show.progress import Tell
 
 SCANNED_STEPS = 900  # of a long run, the steps that are looked through for handovers
 TOLD_STEPS = 10  # of them, between two words to whoever waits
@@ -55,7 +55,7 @@ def plan(
     items = [] if duration is None else [f'duration="{duration}"']
     items += sky.overrides(start, weather, site) + (overrides or [])
     chosen = choose(scenario, topo, items, tle, skip_bad)
-    from emulator.show.progress import StepProgress
+    from emulator.report.progress import StepProgress
 
     with StepProgress() as tell:
         facts = facts_of(chosen, None if at is None else _instant(at, chosen), tell)
@@ -70,9 +70,9 @@ def plan(
 
 
 def _instant(at: str, scenario: Scenario) -> float:
-    from emulator.errors import UsageError
-    from emulator.units import parse
-    from emulator.units import show as with_unit
+    from emulator.model.errors import UsageError
+    from emulator.model.units import parse
+    from emulator.model.units import show as with_unit
 
     try:
         t_s = parse(at, "duration")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from emulator.client.run_handle import RunHandle
     from emulator.record.folder import RunFolder
-    from emulator.runtime.handle import RunHandle
     from emulator.scenario import Scenario
 
 
@@ -38,9 +38,9 @@ def play(scenario: Scenario, runs: Path, screen: Screen) -> Played:
 
     The caller must have no threads (matplotlib and polars make some), because the run is forked from it.
     """
-    from emulator.errors import EXIT_INTERRUPTED, SkyloomError
+    from emulator.client import launch
+    from emulator.model.errors import EXIT_INTERRUPTED, SkyloomError
     from emulator.record import RunFolder
-    from emulator.runtime import launch
 
     folder = RunFolder.create(runs, scenario.name)
     try:

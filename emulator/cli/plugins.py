@@ -18,7 +18,7 @@ def of_group(group: str) -> dict[str, EntryPoint]:
 
 def loaded(point: EntryPoint, what: str) -> Any:
     """What an entry point offers; `what` it is, for the error. PlatformError where it cannot be loaded."""
-    from emulator.errors import PlatformError
+    from emulator.model.errors import PlatformError
 
     try:
         return point.load()

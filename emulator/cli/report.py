@@ -25,10 +25,10 @@ def report(
     ] = None,
 ) -> None:
     """Write report.html and figures/*.svg into the folder of a run or a sweep, and print where the page is."""
-    from emulator.errors import UsageError
-    from emulator.record.find import find, is_sweep
-    from emulator.show.progress import StepProgress
-    from emulator.show.report import Window, write_report
+    from emulator.client.find import find, is_sweep
+    from emulator.model.errors import UsageError
+    from emulator.report.progress import StepProgress
+    from emulator.report.sections import Window, write_report
 
     if nodes and window is None:
         raise UsageError("--nodes without --window; wanted a time, such as --window 10s:10.5s")

@@ -46,13 +46,14 @@ def run(
     items = sky.overrides(start, weather) + _overrides(duration, seed, capture, overrides)
     chosen = choose(scenario, topo, items, tle, skip_bad)
     from emulator.cli.play import Screen, play
-    from emulator.show import LiveScreen, print_summary
-    from emulator.show.predicted import words
+    from emulator.report.predicted import words
+    from emulator.report.summary import print_summary
+    from emulator.ui import LiveScreen
 
     live = LiveScreen(enabled=tui, scenario=chosen.name)
     screen: Screen = live
     if metrics is not None:
-        from emulator.show.metrics import Exported
+        from emulator.report.metrics import Exported
 
         screen = Exported(live, metrics)
 

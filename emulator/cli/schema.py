@@ -16,6 +16,6 @@ def schema(
     """Print the JSON Schema of scenario files."""
     from json import dumps
 
-    from emulator.scenario import schema as schema_of
+    from emulator.scenario.schema.json_schema import schema as schema_of
 
     sys.stdout.write(dumps(schema_of(name), indent=2, ensure_ascii=False) + "\n")

@@ -13,15 +13,15 @@ def shell(
     run: Annotated[str | None, typer.Option(help="Id of the run, where several are live.")] = None,
 ) -> None:
     """Open the Mininet prompt on a live run: `gs-tokyo ping -c 3 gs-paris`, `nodes`, `links`, `exit`."""
-    from emulator.runtime.client import choose
+    from emulator.client.watch import choose
 
     run_id = choose(run)
     from mininet.log import setLogLevel
 
-    from emulator.fabric.door import Net
-    from emulator.fabric.prompt import Prompt
-    from emulator.fabric.remote import popen_through
-    from emulator.runtime.shelling import executor, network_of, switcher
+    from emulator.client.mininet_shell import executor, network_of, switcher
+    from emulator.fabric.mininet.net import Net
+    from emulator.fabric.mininet.popen import popen_through
+    from emulator.fabric.mininet.prompt import Prompt
 
     setLogLevel("info")
     net = Net(network_of(run_id), popen=popen_through(executor(run_id)), set_links=switcher(run_id))

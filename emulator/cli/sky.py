@@ -24,7 +24,7 @@ def overrides(start: str | None = None, weather: Path | None = None, site: str |
 def _instant(text: str) -> str:
     from datetime import UTC, datetime
 
-    from emulator.errors import UsageError
+    from emulator.model.errors import UsageError
 
     try:
         instant = datetime.fromisoformat(text)
@@ -36,7 +36,7 @@ def _instant(text: str) -> str:
 
 def _site(text: str) -> list[str]:
     """One terminal there instead of the scenario's stations, with the gateways around it."""
-    from emulator.errors import UsageError
+    from emulator.model.errors import UsageError
 
     try:
         lat_deg, lon_deg = (float(part) for part in text.split(","))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from emulator.cli.play import Played
     from emulator.cli.sweep_values import Combination
     from emulator.record.sweep import Sweep
+    from emulator.report.progress import RunProgress
     from emulator.scenario import Scenario
-    from emulator.show.progress import RunProgress
 
 MOST_TRIES = 3  # of a run that was too late to trust
 
@@ -53,9 +53,9 @@ def sweep(
 ) -> None:
     """Run a scenario over values and seeds, one run after another, and make one table and report of it."""
     from emulator.cli.sweep_values import combinations, values_by_key
-    from emulator.errors import PlatformError
+    from emulator.model.errors import PlatformError
     from emulator.record.sweep import Sweep
-    from emulator.show.progress import RunProgress
+    from emulator.report.progress import RunProgress
 
     fixed = [] if duration is None else [f'duration="{duration}"']
     fixed += overrides or []
@@ -88,7 +88,7 @@ def _check(source: str, fixed: list[str], grid: list[Combination]) -> tuple[Scen
 
     ScenarioError with every problem of all combinations where there is one.
     """
-    from emulator.errors import Problem, ScenarioError
+    from emulator.model.errors import Problem, ScenarioError
     from emulator.scenario import load
     from emulator.scenario.build import build_network
 
@@ -141,7 +141,7 @@ class _Player:
 
     def play(self, combination: Combination, seed: int) -> None:
         """Play one run, again where it was late, and add its row. An interrupted run has none."""
-        from emulator.errors import EXIT_LATE, EXIT_PASS, PlatformError, SkyloomError
+        from emulator.model.errors import EXIT_LATE, EXIT_PASS, PlatformError, SkyloomError
 
         self.progress.begin(f"{combination} seed {seed}".lstrip())
         about: dict[str, Any] = {"seed": seed, "run": "", "verdict": "fail"}
@@ -195,11 +195,11 @@ def _outcome(played: Played) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _conclude(table: Sweep, json: bool) -> None:
     """Write the tables and the report, and print the result."""
-    from emulator.show.sweeping import combination_table
+    from emulator.report.sweep_table import combination_table
 
     table.save_tables()
-    from emulator.show.progress import StepProgress
-    from emulator.show.report import write_report
+    from emulator.report.progress import StepProgress
+    from emulator.report.sections import write_report
 
     with StepProgress() as tell:
         page, warnings = write_report(table.path, tell=tell)
@@ -216,7 +216,7 @@ def _conclude(table: Sweep, json: bool) -> None:
 
 def _exit_code(table: Sweep) -> int:
     """The worst of all: interrupted, broken, late, failed, passed."""
-    from emulator.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS
+    from emulator.model.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS
 
     if not table.complete:
         return EXIT_INTERRUPTED

@@ -11,7 +11,7 @@ from itertools import product
 from math import isfinite
 from typing import Any
 
-from emulator.errors import UsageError
+from emulator.model.errors import UsageError
 from emulator.record.sweep import ABOUT
 
 CLOSES = {"(": ")", "[": "]", "{": "}"}
@@ -98,7 +98,7 @@ def split(text: str) -> Iterator[str]:
 
 def _value(text: str) -> Any:
     """The value as it stands in the table: a number, truth value or text; anything else as its text."""
-    from emulator.scenario.overrides import value_of
+    from emulator.scenario.toml.overrides import value_of
 
     value = value_of(text)
     finite = isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value))

@@ -24,7 +24,7 @@ def validate(
     words: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]", help="Its own options.")] = None,
 ) -> None:
     """Hold what is emulated against measurements: `skyloom validate NAME --help`."""
-    from emulator.errors import UsageError
+    from emulator.model.errors import UsageError
 
     found = plugins()
     if name is None:
@@ -45,7 +45,7 @@ def plugins() -> dict[str, EntryPoint]:
 
 def function_of(point: EntryPoint) -> Callable[..., Any]:
     """What an entry point offers. PlatformError where it cannot be loaded or is no function."""
-    from emulator.errors import PlatformError
+    from emulator.model.errors import PlatformError
 
     function = loaded(point, "validation")
     if not callable(function):
@@ -55,8 +55,8 @@ def function_of(point: EntryPoint) -> Callable[..., Any]:
 
 def listing(found: dict[str, EntryPoint]) -> str:
     """A line for each validation: its name and the first line of its docstring, or what is wrong with it."""
-    from emulator.errors import PlatformError
-    from emulator.show.text import aligned
+    from emulator.model.errors import PlatformError
+    from emulator.report.text import aligned
 
     rows = []
     for name, point in found.items():

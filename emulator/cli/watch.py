@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from emulator.record.snapshot import Snapshot
+    from emulator.observe.snapshot import Snapshot
 
 SETTLE_S = 60.0  # how long a run may take from the end of play to its verdict
 POLL_S = 0.1
@@ -35,7 +35,7 @@ def watch(
     json: Annotated[bool, typer.Option("--json", help="Print one snapshot and end.")] = False,
 ) -> None:
     """Watch a live run from any terminal, or go through a finished one with a time cursor (left and right)."""
-    from emulator.errors import UsageError
+    from emulator.model.errors import UsageError
 
     found = chosen(run, runs)
     if isinstance(found, Path):
@@ -48,9 +48,9 @@ def watch(
 
 def chosen(run: str | None, runs: Path) -> str | Path:
     """What is meant: the id of a live run, or the folder of a finished one. UsageError."""
-    from emulator.errors import UsageError
-    from emulator.record.find import find, is_sweep
-    from emulator.runtime.client import live_runs
+    from emulator.client.find import find, is_sweep
+    from emulator.client.watch import live_runs
+    from emulator.model.errors import UsageError
 
     live = live_runs()
     if run in live or (run is None and len(live) == 1):
@@ -78,8 +78,8 @@ def _by_id(run: str, runs: Path) -> Path | None:
 
 
 def _seconds(at: str | None) -> float | None:
-    from emulator.errors import UsageError
-    from emulator.units import parse
+    from emulator.model.errors import UsageError
+    from emulator.model.units import parse
 
     if at is None:
         return None
@@ -90,8 +90,9 @@ def _seconds(at: str | None) -> float | None:
 
 
 def _live(run_id: str, tui: bool | None, json: bool) -> None:
-    from emulator.runtime.client import Watch
-    from emulator.show import LiveScreen, print_summary
+    from emulator.client.watch import Watch
+    from emulator.report.summary import print_summary
+    from emulator.ui import LiveScreen
 
     source = Watch(run_id)
     first = source.receive()
@@ -112,7 +113,7 @@ def _await_verdict(run_id: str) -> None:
     """Wait until the run has gone: between the end of play and that lie the tables and the verdict."""
     import time
 
-    from emulator.runtime.client import live_runs
+    from emulator.client.watch import live_runs
 
     give_up_s = time.monotonic() + SETTLE_S
     while run_id in live_runs() and time.monotonic() < give_up_s:
@@ -120,8 +121,9 @@ def _await_verdict(run_id: str) -> None:
 
 
 def _finished(folder: Path, at_s: float | None, tui: bool | None, json: bool) -> None:
-    from emulator.show import LiveScreen, print_summary
-    from emulator.show.replay import Replay
+    from emulator.observe.replay import Replay
+    from emulator.report.summary import print_summary
+    from emulator.ui import LiveScreen
 
     screen = LiveScreen(enabled=tui)
     if json:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emulator.fabric.build import Fabric, Port
-    from emulator.fabric.convert import network_from
+    from emulator.fabric.mininet.convert import network_from
 
 __all__ = ["Fabric", "Port", "network_from"]
 
-_HOMES = {"Fabric": "build", "Port": "build", "network_from": "convert"}
+_HOMES = {"Fabric": "build", "Port": "build", "network_from": "mininet.convert"}
 
 
 def __getattr__(name: str) -> Any:

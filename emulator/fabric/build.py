@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from errno import EMFILE, ENFILE, ENOENT, ESRCH
 from pathlib import Path
 
-from emulator.errors import EmulationError, PlatformError
-from emulator.fabric import kernel, netlink, tun
-from emulator.network import LinkSpec, Network, NodeSpec
+from emulator.fabric.kernel import netlink, syscalls, tun
+from emulator.model.errors import EmulationError, PlatformError
+from emulator.model.network import LinkSpec, Network, NodeSpec
 from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, RouteDelta
 
 DOWNLINK = "gsl"  # a live satellite's one port towards all stations, where the topology gives it no name
@@ -74,7 +74,7 @@ class Fabric:
         live = self.network.live
         plugs = 2 * sum(link.carrier for link in self.network.links)
         self._allow_descriptors(2 * len(live) + plugs + sum(len(self._plan[node]) for node in live))
-        home = kernel.open_netns()
+        home = syscalls.open_netns()
         try:
             for done, node in enumerate(live):
                 try:
@@ -84,14 +84,14 @@ class Fabric:
                 if progress and (done % 16 == 15 or done + 1 == len(live)):
                     progress(done + 1, len(live))
         finally:
-            kernel.setns(home, kernel.CLONE_NEWNET)
+            syscalls.setns(home, syscalls.CLONE_NEWNET)
             os.close(home)
         return [port for node in live for port in self._live[node].ports]
 
     def _build_node(self, number: int) -> None:
         node, plan = self.network.nodes[number], self._plan[number]
-        kernel.unshare(kernel.CLONE_NEWNET)
-        held = self._live[number] = _Live(kernel.open_netns())
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        held = self._live[number] = _Live(syscalls.open_netns())
         forwards = _forwards(node, plan)
         self._set_sysctls(forwards, any(end < 0 for end, _, _ in plan))
         for at, (end, name, link) in enumerate(plan):
@@ -224,7 +224,7 @@ class Fabric:
     # -- while it runs -------------------------------------------------------------------------------------------------
 
     def netns(self, node: int) -> int:
-        """Descriptor of a live node's network namespace, for `kernel.setns`. EmulationError where it has none."""
+        """Descriptor of a live node's network namespace, for `syscalls.setns`. EmulationError where it has none."""
         if node not in self._live:
             name = self.network.nodes[node].name
             raise EmulationError(f"{name} is a transit node of the relay and has no namespace; see `materialise`")
@@ -239,7 +239,7 @@ class Fabric:
         for delta in deltas:
             held = self._live[delta.node]
             if held.socket is None:
-                with kernel.inside(held.netns):
+                with syscalls.inside(held.netns):
                     held.socket = netlink.Socket()
             for errno, what in held.socket.try_send(self._changes(delta)):
                 if errno not in (ESRCH, ENOENT):
@@ -271,7 +271,7 @@ class Fabric:
         """Kernel counters by "<node>:<port>"; tx_dropped: what found a port full because the relay had not read it."""
         found: dict[str, netlink.LinkStats] = {}
         for number, held in self._live.items():
-            with kernel.inside(held.netns):
+            with syscalls.inside(held.netns):
                 route_socket = netlink.Socket()
             try:
                 ours = {port.name for port in held.ports}

@@ -21,8 +21,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-from emulator.errors import PlatformError
-from emulator.fabric import netlink, sandbox, tun
+from emulator.fabric import sandbox
+from emulator.fabric.kernel import netlink, tun
+from emulator.model.errors import PlatformError
 
 TIMEOUT_S = 10.0
 RTM_NEWQDISC, TC_H_ROOT, TCA_KIND, TCA_OPTIONS = 36, 0xFFFFFFFF, 1, 2
@@ -174,7 +175,7 @@ def _ipv6() -> str:
 
 
 def _timer() -> str:
-    from emulator.clock import TimerFd, set_timer_slack
+    from emulator.model.clock import TimerFd, set_timer_slack
 
     set_timer_slack()
     timer, late_us = TimerFd(), []

@@ -18,14 +18,16 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from emulator.errors import EXIT_INTERNAL, PlatformError, SkyloomError
-from emulator.fabric import kernel
-from emulator.fabric.tun import DEVICE
+from emulator.fabric.kernel import syscalls
+from emulator.fabric.kernel.tun import DEVICE
+from emulator.model.errors import EXIT_INTERNAL, PlatformError, SkyloomError
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 DETACH = signal.SIGUSR2  # asks the watcher to outlive its caller, and is its answer
 DETACH_S = 2.0
-_NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+_NAMESPACES = (
+    syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
+)
 _USER_HINT = (
     "run as root, or let users make namespaces: `sysctl kernel.unprivileged_userns_clone=1`, "
     "`sysctl user.max_user_namespaces=15000`, and on Ubuntu `sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
@@ -149,7 +151,7 @@ def _watch(
         return PlatformError.exit_code
 
     def let_go(*_: object) -> None:
-        kernel.die_with_parent(0)
+        syscalls.die_with_parent(0)
         os.kill(caller, DETACH)
 
     signal.signal(DETACH, let_go)
@@ -159,10 +161,10 @@ def _watch(
 def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], tell: int) -> int:
     """PID 1: arranges the file system, forks `main`, and reaps whatever is left behind by others."""
     signal.signal(DETACH, signal.SIG_DFL)
-    kernel.die_with_parent(signal.SIGKILL)  # the watcher is outside this PID namespace: its id cannot be compared
+    syscalls.die_with_parent(signal.SIGKILL)  # the watcher is outside this PID namespace: its id cannot be compared
     try:
         _mounts(hosts)
-        kernel.sethostname("skyloom")
+        syscalls.sethostname("skyloom")
     except OSError as error:
         os.write(tell, f"the sandbox's file system cannot be made: {error}; {_USER_HINT}".encode())
         return PlatformError.exit_code
@@ -200,7 +202,7 @@ def _pass_on(child: int, number: int) -> None:
 
 
 def _die_with(parent: int) -> None:
-    kernel.die_with_parent(signal.SIGKILL)
+    syscalls.die_with_parent(signal.SIGKILL)
     if os.getppid() != parent:  # it was gone before we asked
         os._exit(128 + signal.SIGKILL)
 
@@ -216,21 +218,23 @@ def enter_namespaces(user_namespace: bool) -> None:
     uid, gid = os.geteuid(), os.getegid()
     if not user_namespace:
         try:
-            kernel.unshare(_NAMESPACES)
+            syscalls.unshare(_NAMESPACES)
             return
         except PermissionError:  # root of a container without CAP_SYS_ADMIN may still own a user namespace
             pass
-    kernel.unshare(kernel.CLONE_NEWUSER)
+    syscalls.unshare(syscalls.CLONE_NEWUSER)
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
     Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
-    kernel.unshare(_NAMESPACES)
+    syscalls.unshare(_NAMESPACES)
 
 
 def _mounts(hosts: Mapping[str, tuple[str, ...]]) -> None:
     """Private mounts, name resolution that never leaves the sandbox, and a /proc that shows the sandbox's processes."""
-    kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
-    kernel.mount("tmpfs", "/proc", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755")  # a desk, for a moment
+    syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+    syscalls.mount(
+        "tmpfs", "/proc", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755"
+    )  # a desk, for a moment
     for target, text in (
         ("/etc/hosts", hosts_file(hosts)),
         ("/etc/resolv.conf", "# no name leaves the sandbox\n"),
@@ -240,9 +244,9 @@ def _mounts(hosts: Mapping[str, tuple[str, ...]]) -> None:
             desk = Path("/proc") / Path(target).name
             desk.write_text(text)
             desk.chmod(0o644)
-            kernel.mount(str(desk), target, "", kernel.MS_BIND)
-    kernel.umount("/proc", kernel.MNT_DETACH)
-    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+            syscalls.mount(str(desk), target, "", syscalls.MS_BIND)
+    syscalls.umount("/proc", syscalls.MNT_DETACH)
+    syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
 
 
 def hosts_file(hosts: Mapping[str, tuple[str, ...]]) -> str:

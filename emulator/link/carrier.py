@@ -17,9 +17,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from emulator.fabric.plug import Plug
-from emulator.network import Knots, Network
-from emulator.schedule.knots import segment
+from emulator.fabric.kernel.carrier_device import Plug
+from emulator.model.network import Knots, Network
+from emulator.schedule.piecewise import segment
 
 CHANGES_PER_MESSAGE = 1000
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.network import Floats, Ints, Network, Row
+from emulator.model.network import Floats, Ints, Network, Row
 
 NEAR_S = 1e-3
 

@@ -18,15 +18,15 @@ from math import inf
 
 import numpy as np
 
-from emulator.link.capture import Captures
 from emulator.link.carrier import Carriers
 from emulator.link.control import Control
 from emulator.link.engine.binding import EngineOrder, OrderKind
 from emulator.link.engine.engine import Engine, new_order
 from emulator.link.engine.tables import Port
 from emulator.link.health import Health, be_urgent, step_back
+from emulator.link.taps import Captures
 from emulator.link.wait import Waiter
-from emulator.network import Network
+from emulator.model.network import Network
 from emulator.schedule.ring import RowRing
 
 REPORT_S = 0.025  # between two reports, each of which tells of a fortieth of the link ends

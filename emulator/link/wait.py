@@ -12,7 +12,7 @@ import os
 import select
 import time
 
-from emulator.clock import TimerFd, set_timer_slack
+from emulator.model.clock import TimerFd, set_timer_slack
 
 SYS_EPOLL_PWAIT2 = 441  # the same number on every architecture
 FOREVER_S = 3600.0

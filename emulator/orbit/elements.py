@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from emulator.network import Floats
+from emulator.model.network import Floats
 
 SECONDS_A_DAY = 86400.0
 SGP4_DAY_ZERO_JD = 2_433_281.5  # 1949-12-31 00:00, from which sgp4init counts days

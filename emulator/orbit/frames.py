@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emulator.network import Floats
+from emulator.model.network import Floats
 
 SPEED_OF_LIGHT_M_S = 299_792_458.0
 J2000_JD = 2_451_545.0

@@ -11,7 +11,7 @@ from math import cos, radians
 
 import numpy as np
 
-from emulator.network import Bools, Floats, Ints
+from emulator.model.network import Bools, Floats, Ints
 from emulator.orbit.walker import Walker
 
 AHEAD, BEHIND, EAST, WEST = 0, 1, 2, 3  # ports isl0 … isl3

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emulator.network import Floats
+from emulator.model.network import Floats
 from emulator.orbit.elements import Constellation
 from emulator.orbit.frames import gmst_rad, teme_to_ecef
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from emulator.orbit.elements import Constellation, Epoch
 
 _SHOWN = 5  # bad lines listed in full; the rest are counted

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emulator.network import Bools, Floats, Ints
+from emulator.model.network import Bools, Floats, Ints
 from emulator.orbit.frames import WGS84, Ellipsoid, geodetic_to_ecef, up_vector
 
 _PLUMB_RAD = 0.005  # the ellipsoid's normal is up to 0.0034 rad off the direction from the Earth's centre

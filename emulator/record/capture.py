@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from emulator.link.capture import Batch, Batches
 from emulator.link.packet import NEEDS_CSUM, VIRTIO, completed
 from emulator.link.stats import EndStats
-from emulator.record.alike import packets, stretches
+from emulator.link.taps import Batch, Batches
+from emulator.record.bulk_convert import packets, stretches
+from emulator.record.packet_comments import Course
 from emulator.record.pcapng import Interface
-from emulator.record.remarks import Course
 from emulator.record.section import Section
 
 DROPPED = {

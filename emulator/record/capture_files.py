@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from math import floor, inf
 from pathlib import Path
 
-from emulator.network import Network
+from emulator.model.network import Network
+from emulator.observe.snapshot import CaptureRow
 from emulator.record.capture import CaptureConverter, Wanted
 from emulator.record.folder import RunFolder, file_name, reason
 from emulator.record.pcapng import Interface
 from emulator.record.section import Section
-from emulator.record.snapshot import CaptureRow
 
 FOLDER = "capture"  # of the files where there is one a link
 MOST_FILES_SHOWN = 20

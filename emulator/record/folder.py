@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from emulator.errors import EmulationError
+from emulator.model.errors import EmulationError
 
 RESERVE_BYTES = 128 * 1024  # verdict.json of a run with some hundred flows
 PACKAGES = (

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
 from emulator.record.links import LINK_COLUMNS
 from emulator.record.spool import Columns, empty, read_frame

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from emulator.wire import (
+from emulator.sdk.wire import (
     Choice,
     Dissector,
     Kind,
@@ -27,8 +27,8 @@ from emulator.wire import (
     Zeros,
     layout_of,
 )
-from emulator.wire.dissector import name_of
-from emulator.wire.kinds import Fixed, Integer
+from emulator.sdk.wire.dissector import name_of
+from emulator.sdk.wire.kinds import Fixed, Integer
 
 MARK = "-- skyloom: made by `skyloom capture --install-wireshark`; changes are lost"
 GUARD = "if skyloom_dissectors then return end -- a second copy, such as one given by -X lua_script"

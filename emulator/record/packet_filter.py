@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from emulator.link.packet import ETHERNET, ICMP, ICMP6, TCP, UDP
-from emulator.network import Network
+from emulator.model.network import Network
 from emulator.record.pcapng import LINKTYPE_ETHERNET, Interface
-from emulator.scenario.filters import TESTS, Tree
+from emulator.scenario.schema.filters import TESTS, Tree
 
 PROTOCOLS = {"tcp": (TCP,), "udp": (UDP,), "icmp": (ICMP, ICMP6)}
 EXTENSIONS = (0, 43, 60)  # IPv6 headers that say how long they are: hop-by-hop, routing, destination options

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import EXIT_FAIL, EXIT_PASS, DataError, EmulationError
+from emulator.model.errors import EXIT_FAIL, EXIT_PASS, DataError, EmulationError
 from emulator.record.folder import RunFolder, file_name, give, invoking_user, reason
 from emulator.record.spool import plain
 

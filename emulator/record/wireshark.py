@@ -12,13 +12,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from emulator.errors import DataError, UsageError
-from emulator.protocol import installed, load
+from emulator.model.errors import DataError, UsageError
 from emulator.record.folder import give, invoking_user, reason, write_atomic
 from emulator.record.lua import MARK, lua
 from emulator.record.pcapng import LINKTYPE_RAW
-from emulator.rounds import DISSECTOR as ROUNDS
-from emulator.wire import Dissector
+from emulator.sdk.protocol import installed, load
+from emulator.sdk.rounds import DISSECTOR as ROUNDS
+from emulator.sdk.wire import Dissector
 
 PLUGIN = Path(".local/lib/wireshark/plugins/skyloom.lua")  # Wireshark 2.6 and later
 EXTCAPS = (

@@ -12,25 +12,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emulator.runtime import stolen, warnings
-from emulator.runtime.director import Director
-from emulator.runtime.faults import Faults
-from emulator.runtime.fidelity import Asked
-from emulator.runtime.outlook import Outlook
-from emulator.runtime.requests import Requests
-from emulator.runtime.rounds import RoundCount
-from emulator.runtime.scene import WARNING_LENGTH, WARNINGS, Scene
+from emulator.observe.expected_rtt import Asked
+from emulator.observe.schedule_view import Outlook
+from emulator.observe.snapshot_builder import WARNING_LENGTH, WARNINGS, Scene
+from emulator.runtime.actions.overrides import Faults
+from emulator.runtime.actions.runner import Director
+from emulator.runtime.control.requests import Requests
+from emulator.runtime.control.rounds import RoundCount
+from emulator.runtime.supervisor import cpu_steal, warnings
 
 if TYPE_CHECKING:
-    from emulator.network import Network
+    from emulator.model.network import Network
+    from emulator.observe.snapshot import Snapshot, View
     from emulator.record.folder import RunFolder
-    from emulator.record.snapshot import Snapshot, View
-    from emulator.runtime.capturing import CaptureWriter
-    from emulator.runtime.collector import Collector
-    from emulator.runtime.front import Front
-    from emulator.runtime.jobs import Jobs
-    from emulator.runtime.machine import Machine
-    from emulator.runtime.processes import Process, Processes
+    from emulator.runtime.capture.writer import CaptureWriter
+    from emulator.runtime.control.launcher_link import Front
+    from emulator.runtime.data_plane import Machine
+    from emulator.runtime.programs.jobs import Jobs
+    from emulator.runtime.programs.processes import Process, Processes
+    from emulator.runtime.supervisor.collector import Collector
     from emulator.scenario import Scenario
 
 RELAY_STOP_S = 3.0
@@ -39,7 +39,7 @@ RELAY_BATCH = 4  # messages of the relay in one turn of the event loop: some 5 m
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The begin of play: T0 by the monotonic clock and by the time of day, and `stolen.read()` of that moment."""
+    """The begin of play: T0 by the monotonic clock and by the time of day, and `cpu_steal.read()` of that moment."""
 
     t0_ns: int
     t0_utc_ns: int
@@ -94,7 +94,7 @@ class Running:
     def begin(self, ahead_ns: int) -> Begun:
         """Set T0, so far from now."""
         t0_ns, t0_utc_ns = time.monotonic_ns() + ahead_ns, time.time_ns() + ahead_ns
-        begun = self.begun = Begun(t0_ns, t0_utc_ns, stolen.read())
+        begun = self.begun = Begun(t0_ns, t0_utc_ns, cpu_steal.read())
         self.collector.t0_ns = t0_ns
         return begun
 

@@ -11,12 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emulator.scenario.capture import Capture
     from emulator.scenario.catalogue import Bundled, bundled
-    from emulator.scenario.loader import from_topo_file, load
-    from emulator.scenario.models import Action, Expect, Fidelity, Program, Rounds, Scenario
-    from emulator.scenario.parameters import Parameter, parameters_of
-    from emulator.scenario.schemas import schema
+    from emulator.scenario.schema.capture import Capture
+    from emulator.scenario.schema.models import Action, Expect, Fidelity, Program, Rounds, Scenario
+    from emulator.scenario.schema.parameters import Parameter, parameters_of
+    from emulator.scenario.toml.loader import from_topo_file, load
     from emulator.scenario.topology import build_topo
 
 __all__ = [
@@ -34,16 +33,14 @@ __all__ = [
     "from_topo_file",
     "load",
     "parameters_of",
-    "schema",
 ]
 
 _HOMES = {
     "catalogue": ("Bundled", "bundled"),
-    "loader": ("from_topo_file", "load"),
-    "capture": ("Capture",),
-    "models": ("Action", "Expect", "Fidelity", "Program", "Rounds", "Scenario"),
-    "parameters": ("Parameter", "parameters_of"),
-    "schemas": ("schema",),
+    "toml.loader": ("from_topo_file", "load"),
+    "schema.capture": ("Capture",),
+    "schema.models": ("Action", "Expect", "Fidelity", "Program", "Rounds", "Scenario"),
+    "schema.parameters": ("Parameter", "parameters_of"),
     "topology": ("build_topo",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

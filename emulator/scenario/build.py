@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import DataError, ScenarioError
+from emulator.model.errors import DataError, ScenarioError
 
 if TYPE_CHECKING:
     from mininet.topo import Topo
 
-    from emulator.network import Network, Timeline
-    from emulator.scenario.models import Scenario
+    from emulator.model.network import Network, Timeline
+    from emulator.scenario.schema.models import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def build(scenario: Scenario) -> Built:
     Names of programs, actions and captures are not checked: see `build_network`.
     """
     from emulator.fabric import network_from
-    from emulator.fabric.convert import refuse_duplicates
+    from emulator.fabric.mininet.convert import refuse_duplicates
     from emulator.scenario.topology import build_topo
 
     with refuse_duplicates():

@@ -41,7 +41,7 @@ def attribute(reference: str, directory: Path) -> Any:
     module_name, _, name = reference.partition(":")
     loaded = module(module_name, directory)
     if not hasattr(loaded, name):
-        from emulator.scenario.checks import choices
+        from emulator.scenario.schema.checks import choices
 
         classes = [key for key, value in vars(loaded).items() if isinstance(value, type)]
         raise LookupError(f"{module_name!r} has no {name!r}; wanted a class of that module{choices(name, classes)}")

@@ -14,13 +14,15 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from emulator.errors import Problem, ScenarioError, SkyloomError
-from emulator.scenario import imports, overrides, problems
-from emulator.scenario.checks import Finding
-from emulator.scenario.models import Scenario
+from emulator.model.errors import Problem, ScenarioError, SkyloomError
+from emulator.model.tables import ParameterError, RecipeOptions
+from emulator.scenario import imports
+from emulator.scenario.schema import problems
+from emulator.scenario.schema.checks import Finding
+from emulator.scenario.schema.models import Scenario
 from emulator.scenario.source import Source
-from emulator.scenario.writer import default_in_toml, keys_and_texts
-from emulator.tables import ParameterError, RecipeOptions
+from emulator.scenario.toml import overrides
+from emulator.scenario.toml.writer import default_in_toml, keys_and_texts
 
 FIRST = ("recipe", "seed", "duration", "directory")  # what must be known before a recipe can be asked
 RESERVED = ("recipe", "seed", "directory", "name", "parameters")  # what a recipe cannot give

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.errors import Problem
-from emulator.scenario.lines import LineIndex, Path
-from emulator.scenario.problems import KeyTexts, child
+from emulator.model.errors import Problem
+from emulator.scenario.schema.problems import KeyTexts, child
+from emulator.scenario.toml.spans import LineIndex, Path
 
 
 @dataclass(slots=True, eq=False)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from emulator.errors import DataError, ScenarioError, SkyloomError
+from emulator.model.errors import DataError, ScenarioError, SkyloomError
 from emulator.scenario import imports
-from emulator.scenario.checks import choices
+from emulator.scenario.schema.checks import choices
 
 if TYPE_CHECKING:
     from mininet.topo import Topo
 
-    from emulator.scenario.models import Scenario
+    from emulator.scenario.schema.models import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def build_topo(scenario: Scenario) -> Topo:
     """The scenario's topology. ScenarioError or DataError where its code or its data will not do."""
     from mininet.topo import Topo
 
-    from emulator.network import BuildOptions
+    from emulator.model.network import BuildOptions
 
     try:
         code = topology_code(scenario.topology, Path(scenario.directory))

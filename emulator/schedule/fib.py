@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.network import Ints, Network
+from emulator.model.network import Ints, Network
 
 SHARED_DOWNLINK = -1  # the port of a live satellite that serves its moving links; as `Port.end`
 UNREACHABLE = -2

@@ -23,11 +23,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, floor, inf
 from typing import Any
 
-from emulator.errors import SkyloomError
-from emulator.network import Timeline
+from emulator.model.errors import SkyloomError
+from emulator.model.network import Timeline
 from emulator.schedule.fib import FibCompiler, RouteDelta
-from emulator.schedule.fine import validate
 from emulator.schedule.ring import RowRing
+from emulator.schedule.substep import validate
 
 _ROUTES_PER_MESSAGE = 1500  # some 40 kB, far below the socket's buffer
 _MESSAGE_BYTES = 65536

@@ -57,7 +57,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.network import Fine, FineTables, Handover, Row
+from emulator.model.network import Fine, FineTables, Handover, Row
 
 _HANDOVER = np.dtype([("t_s", "f8"), ("link", "i4"), ("before", "i4"), ("after", "i4"), ("_", "i4")])
 _HEADER_BYTES = 4096

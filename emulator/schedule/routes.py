@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.network import Bools, Floats, Ints, Row
+from emulator.model.network import Bools, Floats, Ints, Row
 
 HOP_FLOOR_S = 1e-9
 _AT_ONCE = 400  # destinations: bounds memory

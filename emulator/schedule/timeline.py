@@ -11,8 +11,8 @@ from math import floor
 
 import numpy as np
 
-from emulator.network import Bools, Fine, Floats, Ints, Knots, LinkSpec, NodeSpec, Rates, Row
-from emulator.schedule.knots import evaluate
+from emulator.model.network import Bools, Fine, Floats, Ints, Knots, LinkSpec, NodeSpec, Rates, Row
+from emulator.schedule.piecewise import evaluate
 from emulator.schedule.routes import least_delay_ends, neighbours
 
 MANY_LIVE = 200  # live nodes above which routes are by default MANY_LIVE_STEP_S apart instead of a step

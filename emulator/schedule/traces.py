@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from emulator.errors import DataError
-from emulator.network import Knots
-from emulator.schedule.knots import validate
-from emulator.units import parse
+from emulator.model.errors import DataError
+from emulator.model.network import Knots
+from emulator.model.units import parse
+from emulator.schedule.piecewise import validate
 
 _PACKET_BITS = 12_000
 _LONGEST_MS = 10**12

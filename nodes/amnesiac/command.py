@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emulator.errors import DataError, UsageError
+from emulator.model.errors import DataError, UsageError
 from nodes.amnesiac.adversary import Adversary, to_json
 from nodes.amnesiac.engine import LIMIT, Decision, Play, play
 from nodes.amnesiac.engine import decide as decide_offline

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from emulator.rounds import message
-from emulator.wire import Dissector
+from emulator.sdk.rounds import message
+from emulator.sdk.wire import Dissector
 
 
 def dissectors() -> list[Dissector]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.binned import Binned
-from emulator.protocol import Panel, Setup, Tone, Widget
+from emulator.sdk.histogram import Binned
+from emulator.sdk.protocol import Panel, Setup, Tone, Widget
 
 ROWS = 40
 COLUMNS = 60  # rounds in the grid

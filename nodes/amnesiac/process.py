@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from emulator.node import Node, NodeContext
-from emulator.rounds import Arrival, RoundSocket, Slots
-from emulator.units import Duration
+from emulator.model.units import Duration
+from emulator.sdk.node import Node, NodeContext
+from emulator.sdk.rounds import Arrival, RoundSocket, Slots
 from nodes.amnesiac.core import first, following
 
 MESSAGE = b"M"

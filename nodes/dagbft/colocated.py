@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from emulator.node import Node, NodeContext
+from emulator.sdk.node import Node, NodeContext
 from nodes.dagbft.client.process import Client, ClientSettings
 from nodes.dagbft.primary.process import Primary
 from nodes.dagbft.primary.settings import PrimarySettings

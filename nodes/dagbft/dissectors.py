@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.wire import Choice, Dissector, Kind, Many, Message, Nested, Text, Unsigned, Until, message
+from emulator.sdk.wire import Choice, Dissector, Kind, Many, Message, Nested, Text, Unsigned, Until, message
 from nodes.dagbft.execution.transactions import Transaction
 from nodes.dagbft.messages import (
     CLASSES,

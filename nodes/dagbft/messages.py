@@ -16,7 +16,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated, Any, TypeVar
 
-from emulator.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
+from emulator.sdk.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
 
 DIGEST_BYTES = 32
 SIGNATURE_BYTES = 64

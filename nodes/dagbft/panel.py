@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.binned import Binned, Quantiles
-from emulator.protocol import Panel, Setup, Tone, Widget
+from emulator.sdk.histogram import Binned, Quantiles
+from emulator.sdk.protocol import Panel, Setup, Tone, Widget
 
 ROWS = 40  # validators in the grid
 LISTED = 12  # validators in the table: those that are furthest behind

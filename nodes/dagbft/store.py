@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 
 import lmdb
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 
 _CHECK_BYTES = 8
 _MAP_BYTES = 1 << 36  # of addresses, not of disk or memory: the file grows as it is written

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from emulator.wire import layout_of
+from emulator.sdk.wire import layout_of
 from nodes.dagbft.messages import (
     CLASSES,
     CODES,

@@ -11,7 +11,7 @@ import asyncio
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Iterable
 
-from emulator.node import NodeContext
+from emulator.sdk.node import NodeContext
 from nodes.explorer.core import Agent
 from nodes.explorer.wire import HEADER, RECEIPT, Header, decode, frame, receipt
 

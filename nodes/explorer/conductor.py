@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from emulator.node import Node
+from emulator.sdk.node import Node
 from nodes.explorer import meeting
 from nodes.explorer.adversary import RingAdversary
 from nodes.explorer.interval import Edge, Snapshot, edge

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.wire import Dissector, Message, layout_of, row_message
+from emulator.sdk.wire import Dissector, Message, layout_of, row_message
 from nodes.explorer.wire import HEADER, RECEIPT, Memory
 
 

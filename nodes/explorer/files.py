@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from nodes.explorer.interval import Edge, Snapshot, edge
 from nodes.explorer.schedules import Schedule
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from emulator.errors import EmulationError
+from emulator.model.errors import EmulationError
 
 AT, EDGE = "at:", "edge:"
 

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.protocol import Panel, Series, Setup, Tone, Widget
+from emulator.sdk.protocol import Panel, Series, Setup, Tone, Widget
 
 ROWS = 40
 COLUMNS = 60  # steps in the grid

@@ -13,10 +13,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from emulator.errors import EmulationError
-from emulator.node import Node, NodeContext
-from emulator.rounds import Slots
-from emulator.units import Duration
+from emulator.model.errors import EmulationError
+from emulator.model.units import Duration
+from emulator.sdk.node import Node, NodeContext
+from emulator.sdk.rounds import Slots
 from nodes.explorer import meeting
 from nodes.explorer.carriage import Carriage, Unanswered
 from nodes.explorer.core import VISIBILITIES, Agent

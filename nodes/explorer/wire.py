@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, ClassVar
 
-from emulator.wire import U32, U64, Fixed, Length, ManyFixed, Octets, Row, Rule, Unsigned, layout_of
+from emulator.sdk.wire import U32, U64, Fixed, Length, ManyFixed, Octets, Row, Rule, Unsigned, layout_of
 from nodes.explorer.core import VISIBILITIES, Agent, Door
 
 MAGIC = b"SkyX"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import isfinite
 
-from emulator.units import Duration
+from emulator.model.units import Duration
 from nodes.plurality.core import rule_of
 
 

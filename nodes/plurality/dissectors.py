@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.wire import Dissector, row_message
+from emulator.sdk.wire import Dissector, row_message
 from nodes.plurality.wire import QUERY, REPLY
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.binned import Binned
-from emulator.protocol import Panel, Setup, Widget
+from emulator.sdk.histogram import Binned
+from emulator.sdk.protocol import Panel, Setup, Widget
 
 BARS = 8  # opinions with a bar of their own
 LINES = 5  # and with a line

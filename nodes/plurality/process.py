@@ -17,8 +17,8 @@ from collections import deque
 from dataclasses import asdict
 from math import inf, isfinite
 
-from emulator.errors import EmulationError
-from emulator.node import Node, NodeContext
+from emulator.model.errors import EmulationError
+from emulator.sdk.node import Node, NodeContext
 from nodes.plurality.config import AgentsConfig
 from nodes.plurality.core import consensus, deal, rule_of
 from nodes.plurality.host import Host, Out

@@ -5,7 +5,7 @@ Invariant: names only; nothing is imported before somebody looks.
 
 from __future__ import annotations
 
-from emulator.protocol import Protocol
+from emulator.sdk.protocol import Protocol
 
 PROTOCOL = Protocol(
     name="plurality",

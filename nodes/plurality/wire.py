@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from emulator.wire import U32, Fixed, Octets, Row, Unsigned, Zeros, fields_of
+from emulator.sdk.wire import U32, Fixed, Octets, Row, Unsigned, Zeros, fields_of
 
 MAGIC = b"SkyO"
 HEADERS_BYTES = 28  # of IPv4 and UDP, before every message

@@ -13,9 +13,9 @@ import struct
 from dataclasses import dataclass, field
 from math import inf
 
-from emulator.errors import EmulationError
-from emulator.node import Node, NodeContext
-from emulator.units import Duration, Rate, Size
+from emulator.model.errors import EmulationError
+from emulator.model.units import Duration, Rate, Size
+from emulator.sdk.node import Node, NodeContext
 from nodes.traffic.core import Meter, Pacer, parse_pairs, require_bounds
 from nodes.traffic.wire import Greeting
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.wire import Dissector, Rest, row_message
+from emulator.sdk.wire import Dissector, Rest, row_message
 from nodes.traffic.wire import GREETING, LARGEST_PROBE_BYTES, PROBE, REQUEST
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import polars
 
     from emulator.record.load import Run
-    from emulator.show.drawing import Drawing
+    from emulator.report.drawing import Drawing
 
 MOST_LINES = 6  # pairs with a line of their own
 Pair = tuple[str, str]
@@ -26,7 +26,7 @@ def figures(run: Run) -> list[Drawing]:
 
 
 def _round_trips(run: Run) -> list[Drawing]:
-    from emulator.show import drawing
+    from emulator.report import drawing
 
     probes = _samples(run, "rtt_s")
     if probes.is_empty():
@@ -51,7 +51,7 @@ def _goodput(run: Run) -> Drawing | None:
     """Goodput of flows as their receivers saw it."""
     import polars
 
-    from emulator.show import drawing
+    from emulator.report import drawing
 
     samples = _samples(run, "goodput_bps")
     if samples.is_empty():
@@ -72,7 +72,7 @@ def _goodput(run: Run) -> Drawing | None:
 
 def _latencies(run: Run) -> Drawing | None:
     """Shares of requests that were answered within a time, by pair."""
-    from emulator.show import drawing
+    from emulator.report import drawing
 
     samples = _samples(run, "latency_s")
     if samples.is_empty():

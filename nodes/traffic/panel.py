@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.binned import Binned, Quantiles
-from emulator.protocol import Panel, Setup, Widget
+from emulator.sdk.histogram import Binned, Quantiles
+from emulator.sdk.protocol import Panel, Setup, Widget
 
 ALL = "all (median)"
 LINES = 4  # pairs with a line of their own

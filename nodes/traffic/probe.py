@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from emulator.node import Node, NodeContext
-from emulator.units import Duration, Size
+from emulator.model.units import Duration, Size
+from emulator.sdk.node import Node, NodeContext
 from nodes.traffic.core import Echo, Prober, Rounds, require_bounds
 
 

@@ -10,8 +10,8 @@ import asyncio
 import socket
 from dataclasses import dataclass, field
 
-from emulator.node import Node, NodeContext
-from emulator.units import Duration, Size
+from emulator.model.units import Duration, Size
+from emulator.sdk.node import Node, NodeContext
 from nodes.traffic.core import parse_pairs, require_bounds
 from nodes.traffic.wire import Request as Head
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from emulator.wire import Length, Octets, Row, Signed, Unsigned, Zeros
+from emulator.sdk.wire import Length, Octets, Row, Signed, Unsigned, Zeros
 
 LARGEST_PROBE_BYTES = 65_507
 LARGEST_TRANSFER_BYTES = 1 << 31

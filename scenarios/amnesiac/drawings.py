@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from emulator.show.drawing import PALETTE, Drawing, new
+from emulator.report.drawing import PALETTE, Drawing, new
 from nodes.amnesiac.adversary import Adversary
 from nodes.amnesiac.engine import decide
 from nodes.amnesiac.generators import adversary_of

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.tables import ParameterError, RecipeOptions, Table
-from emulator.units import Duration
+from emulator.model.tables import ParameterError, RecipeOptions, Table
+from emulator.model.units import Duration
 from nodes.amnesiac.adversary import LOST, Adversary
 from nodes.amnesiac.engine import Decision, decide, play
 from nodes.amnesiac.generators import adversary_of

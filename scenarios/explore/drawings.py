@@ -9,7 +9,7 @@ import random
 import statistics
 from typing import TYPE_CHECKING
 
-from emulator.show.drawing import PALETTE, Drawing, new
+from emulator.report.drawing import PALETTE, Drawing, new
 from nodes.explorer.core import Agent
 from nodes.explorer.engine import play
 from nodes.explorer.schedules import block_trees

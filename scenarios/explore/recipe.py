@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from emulator.tables import ParameterError, RecipeOptions, Table
-from emulator.units import Duration, show
+from emulator.model.tables import ParameterError, RecipeOptions, Table
+from emulator.model.units import Duration, show
 from nodes.explorer import files
 from nodes.explorer.adversary import RingAdversary
 from nodes.explorer.core import WALK, Agent

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import polars
 
     from emulator.record.load import Run
-    from emulator.show.drawing import Drawing
+    from emulator.report.drawing import Drawing
 
 SLOT_S = 15
 SETTLED_S = 3.0  # of slow start, left out of the figures
@@ -47,7 +47,7 @@ def figures(run: Run) -> list[Drawing]:
     """Goodput and round trips over the flow's time."""
     import polars
 
-    from emulator.show import drawing
+    from emulator.report import drawing
 
     goodput = _goodput(run)
     if goodput.is_empty():
@@ -70,7 +70,7 @@ def figures(run: Run) -> list[Drawing]:
 
 def sweep_figures(table: polars.DataFrame) -> list[Drawing]:
     """Goodput by the second of a slot, a line for each congestion control, side by side for each kind of access."""
-    from emulator.show import drawing
+    from emulator.report import drawing
 
     seconds = [name for name in table.columns if name.startswith("second_of_slot.")]
     if not seconds or "access" not in table.columns:

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from emulator.tables import ParameterError, RecipeOptions, Table
-from emulator.units import Duration, Rate, Share, show
+from emulator.model.tables import ParameterError, RecipeOptions, Table
+from emulator.model.units import Duration, Rate, Share, show
 from scenarios.leo_access.recipe import site_of
 
 EPOCH_S = 1_698_796_812  # 2023-11-01T00:00:12Z, the begin of a slot
@@ -73,9 +73,9 @@ def average(composed: dict[str, Any], options: RecipeOptions, slots: int) -> Ave
     """What the composed model does to a steady stream down: the share that it loses, outages too, and the mean rate."""
     import numpy as np
 
-    from emulator.network import BuildOptions
-    from topologies.access.model import DOWN
+    from emulator.model.network import BuildOptions
     from topologies.leo import Config, build
+    from topologies.leo.terminal_model.model import DOWN
 
     tables = {key: composed[key] for key in ("shell", "isl", "ground", "terminal", "gateways")}
     topo = build(Config.model_validate(tables), BuildOptions(seed=options.seed, directory=options.directory))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars
 
     from emulator.record.load import Run
-    from emulator.show.drawing import Drawing
+    from emulator.report.drawing import Drawing
 
 CHECKS = ("early_ok", "early_wrong", "early_unmatched", "places_wrong")
 PHASES = {

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from emulator.show import drawing
+from emulator.report import drawing
 from scenarios.lemonshark.latency import at_author
 from scenarios.lemonshark.observed import Observed, Slot
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from emulator.tables import Table
-from emulator.units import Duration, Rate, Size
+from emulator.model.tables import Table
+from emulator.model.units import Duration, Rate, Size
 from nodes.dagbft.byzantine import BEHAVIOURS
-from topologies.leo_tables import Probability, Queue
+from topologies.leo.config import Probability, Queue
 
 
 class Consensus(Table):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.tables import RecipeOptions
-from emulator.units import show
+from emulator.model.tables import RecipeOptions
+from emulator.model.units import show
 from scenarios.lemonshark.observed import COLOCATED, PRIMARY, UNCERTIFIED
 from scenarios.lemonshark.parameters import Parameters
 

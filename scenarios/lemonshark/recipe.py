@@ -11,8 +11,8 @@ from math import inf
 from random import Random
 from typing import Any
 
-from emulator.tables import ParameterError, RecipeOptions
-from emulator.units import show
+from emulator.model.tables import ParameterError, RecipeOptions
+from emulator.model.units import show
 from nodes.dagbft.consensus.committee import Hashed
 from nodes.dagbft.consensus.core import Rules
 from nodes.dagbft.consensus.rule import rule_class

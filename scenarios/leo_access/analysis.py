@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emulator.network import Floats
+    from emulator.model.network import Floats
     from emulator.record.load import Run
-    from emulator.show.drawing import Drawing
+    from emulator.report.drawing import Drawing
 
 
 def summarise(run: Run) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from emulator.show import drawing
-from emulator.show.drawing import Drawing
+from emulator.report import drawing
+from emulator.report.drawing import Drawing
 from scenarios.leo_access.emulated import BENT_PIPE, DOWN, END_TO_END, UP, Emulated, pooled
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from emulator.network import Floats
+    from emulator.model.network import Floats
     from scenarios.leo_access.importers import Box
     from scenarios.leo_access.measured import Measured
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emulator.network import Floats
+from emulator.model.network import Floats
 from scenarios.leo_access.emulated import DOWN, UP
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def delivered(run: Run, direction: str) -> Floats:
     import polars
 
     from emulator.scenario import build_topo, load
-    from topologies.access import model as access
+    from topologies.leo.terminal_model import model as access
 
     model = build_topo(load(str(run.path / "scenario.toml"))).access.model
     if model is None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emulator.errors import DataError
-from emulator.network import Floats
+from emulator.model.errors import DataError
+from emulator.model.network import Floats
 from scenarios.leo_access.estimators import RUN_PACKETS, by_slot, run_means
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emulator.network import Bools, Floats
+from emulator.model.network import Bools, Floats
 
 SLOT_S = 15.0  # how long a serving satellite is kept, everywhere at once
 RUN_PACKETS = 250  # of a run of pings in WetLinks

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emulator.errors import DataError
-from emulator.network import Floats
+from emulator.model.errors import DataError
+from emulator.model.network import Floats
 
 BOX_COLUMNS = (
     "figure", "metric", "unit", "site", "group", "n", "whisker_low", "q1", "median", "q3", "whisker_high",

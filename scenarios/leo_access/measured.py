@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from math import cos, hypot, radians
 from pathlib import Path
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from scenarios.leo_access import importers
 from scenarios.leo_access.importers import Box, LossCurve, Serving, Trace
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from emulator.tables import ParameterError, RecipeOptions, Table
-from emulator.units import Duration, show
+from emulator.model.tables import ParameterError, RecipeOptions, Table
+from emulator.model.units import Duration, show
 
 ANALYSIS = "scenarios.leo_access.analysis"
 EPOCH_S = 1_698_796_800  # 2023-11-01T00:00:00Z; seeds begin at other minutes of the day, and so see other satellites
@@ -158,7 +158,7 @@ def _pop(parameters: Parameters, lat_deg: float, lon_deg: float) -> str:
     """The asked point of presence, or the nearest one."""
     import numpy as np
 
-    from topologies.gateways import POPS, great_circle_m
+    from topologies.leo.gateway_sites import POPS, great_circle_m
 
     if not parameters.pop:
         metres = great_circle_m(np.array([lat_deg]), np.array([lon_deg]), list(POPS.values()))

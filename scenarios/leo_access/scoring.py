@@ -12,7 +12,7 @@ from math import inf, isfinite, isnan, nan
 
 import numpy as np
 
-from emulator.network import Floats
+from emulator.model.network import Floats
 from scenarios.leo_access import estimators
 from scenarios.leo_access.emulated import BENT_PIPE, DOWN, END_TO_END, UP, Emulated, pooled
 from scenarios.leo_access.importers import LossCurve, Trace

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emulator.network import Bools, Floats
+from emulator.model.network import Bools, Floats
 from scenarios.leo_access.estimators import SLOT_S
 from scenarios.leo_access.importers import Serving
 from scenarios.leo_access.scoring import Score

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from emulator.network import Floats
+    from emulator.model.network import Floats
     from scenarios.leo_access.emulated import Emulated
     from scenarios.leo_access.measured import Measured
     from scenarios.leo_access.scoring import Score
@@ -62,8 +62,8 @@ def leo_access(
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object with every figure.")] = False,
 ) -> None:
     """Score the LEO access model against Starlink measurements of a site. Ends with 1 past the tolerances."""
-    from emulator.errors import UsageError
-    from emulator.tables import ParameterError
+    from emulator.model.errors import UsageError
+    from emulator.model.tables import ParameterError
     from scenarios.leo_access.measured import read_folder
     from scenarios.leo_access.recipe import hours_of, site_of
 
@@ -105,7 +105,7 @@ def _play(overrides: list[str], tle: Path | None, runs: Path) -> tuple[Path, int
     """One run and its exit code; ends the command where it failed or was interrupted."""
     from emulator.cli.play import play
     from emulator.scenario import load
-    from emulator.show import LiveScreen
+    from emulator.ui import LiveScreen
 
     scenario = load("leo_access", overrides=overrides, tle=tle)
     played = play(scenario, runs, LiveScreen(enabled=False, scenario=scenario.name))
@@ -184,7 +184,7 @@ def as_json(outcome: Outcome) -> str:
 
 def as_text(outcome: Outcome, drawn: list[Path]) -> str:
     """A table of figures and errors, the worst one, the rivals, and where the drawings are."""
-    from emulator.show.text import aligned
+    from emulator.report.text import aligned
     from scenarios.leo_access.scoring import worst
 
     rows = []
@@ -215,8 +215,8 @@ def as_text(outcome: Outcome, drawn: list[Path]) -> str:
 
 
 def _draw(outcome: Outcome, folder: Path) -> list[Path]:
-    from emulator.errors import DataError
-    from emulator.show import drawing
+    from emulator.model.errors import DataError
+    from emulator.report import drawing
     from scenarios.leo_access import drawings
 
     paths = []

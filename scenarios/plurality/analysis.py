@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars
 
     from emulator.record.load import Run
-    from emulator.show.drawing import Drawing
+    from emulator.report.drawing import Drawing
     from nodes.plurality.core import Rule
 
 PROGRAM = "nodes.plurality.process:Agents"

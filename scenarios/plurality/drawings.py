@@ -13,8 +13,8 @@ from math import hypot
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from emulator.show import drawing
-from emulator.units import parse, show
+from emulator.model.units import parse, show
+from emulator.report import drawing
 
 if TYPE_CHECKING:
     import polars

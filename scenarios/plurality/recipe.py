@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from emulator.tables import ParameterError, RecipeOptions, Table
-from emulator.units import Duration, Share, show
+from emulator.model.tables import ParameterError, RecipeOptions, Table
+from emulator.model.units import Duration, Share, show
 from nodes.plurality.core import Rule, rule_of
 from nodes.plurality.exact import ramanujan_q
 from nodes.plurality.simulate import Outcome, synchronous

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from nodes.dagbft.byzantine import BEHAVIOURS, Liar, turn, turn_worker
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Hashed, Turns

@@ -8,8 +8,8 @@ import traceback
 
 import pytest
 
-from emulator.errors import PlatformError
 from emulator.fabric import sandbox
+from emulator.model.errors import PlatformError
 
 
 def why_not():

@@ -10,10 +10,10 @@ from math import inf
 import msgpack
 import numpy as np
 
-from emulator.fabric import kernel
 from emulator.fabric.build import Fabric
+from emulator.fabric.kernel import syscalls
 from emulator.link.relay import Relay
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.ring import RowRing
 
 DEADLINE_S = 20.0
@@ -104,12 +104,12 @@ class Chain:
 
     def run(self, node, *command, timeout_s=60):
         """Output of a command in a live node."""
-        with kernel.inside(self.fabric.netns(node)):
+        with syscalls.inside(self.fabric.netns(node)):
             return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s).stdout
 
     def udp(self, node, address=None, version=4):
         """A UDP socket in a live node, bound to port 9, or connected to port 9 of an address."""
-        with kernel.inside(self.fabric.netns(node)):
+        with syscalls.inside(self.fabric.netns(node)):
             made = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
         made.settimeout(DEADLINE_S)
         if address is None:
@@ -121,9 +121,9 @@ class Chain:
 
     def tcp(self):
         """A connected pair of TCP sockets, in the first and the last node."""
-        with kernel.inside(self.fabric.netns(self.last)):
+        with syscalls.inside(self.fabric.netns(self.last)):
             listener = socket.create_server(("", 8))
-        with kernel.inside(self.fabric.netns(0)):
+        with syscalls.inside(self.fabric.netns(0)):
             near = socket.create_connection((f"10.0.0.{self.last + 1}", 8), DEADLINE_S)
         far, _ = listener.accept()
         listener.close()

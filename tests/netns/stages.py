@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from emulator.client import launch
 from emulator.record.folder import RunFolder
-from emulator.runtime import launch
 from emulator.scenario import load
 
 SCENARIO = """
@@ -36,7 +36,7 @@ links = ["*"]
 TOPOLOGY = """
 from mininet.topo import Topo
 from pydantic import BaseModel
-from emulator.network import EndSpec, Knots
+from emulator.model.network import EndSpec, Knots
 
 class Config(BaseModel):
     pass

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import PlatformError
 from emulator.fabric import sandbox
+from emulator.model.errors import PlatformError
 from emulator.record.load import load_run
 from emulator.record.sweep import load_sweep
 
@@ -41,7 +41,7 @@ def summarise(run):
     return {"peers": rtt["key"].n_unique(), "least_ms": rtt["value"].min() * 1e3, "seed": run.document["seed"]}
 
 def sweep_figures(table):
-    from emulator.show import drawing
+    from emulator.report import drawing
     figure, axes = drawing.new()
     axes.plot(table["seed"], table["least_ms"], "o")
     return [drawing.Drawing("least", "Least round trip", "One dot a run", figure)]

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from emulator.errors import PlatformError
 from emulator.fabric import sandbox
+from emulator.model.errors import PlatformError
 
 pytestmark = pytest.mark.netns
 

@@ -20,7 +20,7 @@ CLIENT = '''
 import asyncio
 from dataclasses import dataclass
 
-from emulator.node import Node
+from emulator.sdk.node import Node
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Operation, Transaction, encode, key_of
 from nodes.dagbft.messages import FinalReply, SubmitTx, Subscribe
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT

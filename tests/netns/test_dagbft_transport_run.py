@@ -21,7 +21,7 @@ PROGRAM = '''
 import asyncio
 from dataclasses import dataclass
 
-from emulator.node import Node
+from emulator.sdk.node import Node
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Cleanup
 from nodes.dagbft.transport.config import LinkConfig

@@ -11,7 +11,7 @@ from conformance.link.engine_parts import engine
 from conformance.link.made_packets import TCP, UDP, make
 from fabric_sandbox import in_sandbox, needs_sandbox
 
-from emulator.fabric.tun import open_port
+from emulator.fabric.kernel.tun import open_port
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 SEGMENT = 1000

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from emulator.errors import PlatformError
 from emulator.fabric import sandbox
+from emulator.model.errors import PlatformError
 from emulator.record.load import load_run
 
 pytestmark = pytest.mark.netns

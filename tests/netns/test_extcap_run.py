@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import PlatformError
 from emulator.fabric import sandbox
+from emulator.model.errors import PlatformError
 from emulator.record.wireshark import EXTCAPS, install
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]

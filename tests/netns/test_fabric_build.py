@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from fabric_sandbox import Wire, in_sandbox, needs_sandbox
 
-from emulator.errors import EmulationError, PlatformError
-from emulator.fabric import kernel, netlink
 from emulator.fabric.build import Fabric
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.fabric.kernel import netlink, syscalls
+from emulator.model.errors import EmulationError, PlatformError
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, FibCompiler, RouteDelta
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
@@ -51,12 +51,12 @@ def chain_routes():
 
 
 def shown(fabric, number, *command):
-    with kernel.inside(fabric.netns(number)):
+    with syscalls.inside(fabric.netns(number)):
         return json.loads(subprocess.check_output(["ip", "-json", *command]))
 
 
 def ping(fabric, number, address, *options):
-    with kernel.inside(fabric.netns(number)):
+    with syscalls.inside(fabric.netns(number)):
         return subprocess.run(
             ["ping", "-n", "-c", "1", "-W", "5", *options, address], capture_output=True, text=True, timeout=30
         )
@@ -89,7 +89,7 @@ def test_ports_addresses_and_settings():
         )
         settings = []
         for number in (0, 1):
-            with kernel.inside(fabric.netns(number)):
+            with syscalls.inside(fabric.netns(number)):
                 names = ("ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/conf/all/rp_filter")
                 settings.append([Path(f"/proc/sys/net/{name}").read_text().strip() for name in names])
         assert settings == [["0", "0", "0"], ["1", "1", "0"]]
@@ -129,7 +129,7 @@ def test_a_full_port_drops_and_says_so():
 
         fabric = Fabric(chain())
         fabric.build()
-        with kernel.inside(fabric.netns(0)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        with syscalls.inside(fabric.netns(0)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for _ in range(5500):
                 sender.sendto(b"x", ("10.1.0.4", 9))
         counters = fabric.counters()["gs-a:up"]
@@ -169,7 +169,7 @@ def test_routes_follow_their_deltas():
         assert fabric.apply_routes(gone) == []
         assert routes() == before
         assert fabric.apply_routes(gone) == [], "what is gone already is no error"
-        with kernel.inside(fabric.netns(1)):
+        with syscalls.inside(fabric.netns(1)):
             subprocess.check_call(["ip", "link", "set", "eth0", "down"])
         (refused,) = fabric.apply_routes([RouteDelta(1, [(four, 32, 1)])])
         assert refused.startswith("sat-1: route 10.1.0.4/32 by device 100: ")

@@ -12,9 +12,9 @@ import typer
 from fabric_sandbox import needs_sandbox
 
 from emulator.cli.doctor import doctor
-from emulator.errors import PlatformError
 from emulator.fabric import probe
 from emulator.link.engine import binding
+from emulator.model.errors import PlatformError
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 

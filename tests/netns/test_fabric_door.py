@@ -14,10 +14,10 @@ from mininet.log import lg
 from mininet.node import Node
 from mininet.topo import SingleSwitchTopo, Topo
 
-from emulator.errors import EmulationError
-from emulator.fabric.door import Net, popen_in
-from emulator.fabric.remote import popen_through
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.fabric.mininet.net import Net, popen_in
+from emulator.fabric.mininet.popen import popen_through
+from emulator.model.errors import EmulationError
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 
@@ -58,7 +58,7 @@ def stations():
 
 def run_script(net, text):
     """What the prompt prints when it is given these lines."""
-    from emulator.fabric.prompt import Prompt
+    from emulator.fabric.mininet.prompt import Prompt
 
     path = Path(f"/proc/self/fd/{os.memfd_create('script')}")
     path.write_text(text)
@@ -237,7 +237,7 @@ def test_private_directories_are_refused():
             self.addHost("h1", privateDirs=["/var/run"])
 
     def body():
-        from emulator.errors import DataError
+        from emulator.model.errors import DataError
 
         with pytest.raises(DataError, match="option 'privateDirs' is not supported"):
             Net(Private())

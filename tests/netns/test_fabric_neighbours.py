@@ -8,10 +8,10 @@ from contextlib import suppress
 import pytest
 from fabric_sandbox import in_sandbox, needs_sandbox
 
-from emulator.fabric import kernel
 from emulator.fabric.build import Fabric
-from emulator.fabric.plug import Plug
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.fabric.kernel import syscalls
+from emulator.fabric.kernel.carrier_device import Plug
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 from emulator.schedule.fib import FibCompiler
 from emulator.schedule.timeline import KnotTimeline
 
@@ -53,7 +53,7 @@ def test_only_neighbours_are_reachable_each_over_its_own_link():
         fabric, ports = built(kite())
         reached = {}
         for node in range(4):
-            with kernel.inside(fabric.netns(node)):
+            with syscalls.inside(fabric.netns(node)):
                 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
                 sock6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
             for family, made, prefix in ((4, sock, "10.128.0."), (6, sock6, "fd53:6b79::a80:")):

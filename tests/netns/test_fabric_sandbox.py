@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from fabric_sandbox import in_sandbox, needs_sandbox
 
-from emulator.errors import PlatformError, UsageError
-from emulator.fabric import kernel, netlink, sandbox
+from emulator.fabric import sandbox
 from emulator.fabric.build import Fabric
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.fabric.kernel import netlink, syscalls
+from emulator.model.errors import PlatformError, UsageError
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 RTM_NEWNSID, RTM_GETNSID, NETNSA_NSID, NETNSA_FD = 88, 90, 1, 3
@@ -227,7 +228,7 @@ def test_sigkill_leaves_no_process_no_namespace_and_no_interface(victim):
     if observer == 0:
         code = 1
         try:
-            kernel.unshare(kernel.CLONE_NEWNET)
+            syscalls.unshare(syscalls.CLONE_NEWNET)
             _kill_and_look(victim)
             code = 0
         except BaseException:
@@ -245,7 +246,7 @@ def _kill_and_look(victim):
     def main():
         fabric = Fabric(pair())
         fabric.build()
-        with kernel.inside(fabric.netns(0)):
+        with syscalls.inside(fabric.netns(0)):
             subprocess.Popen(["sleep", "1000"], start_new_session=True)
         os.write(tell, struct.pack("2i", fabric.netns(0), fabric.netns(1)))
         signal.pause()

@@ -11,7 +11,7 @@ from fabric_sandbox import in_sandbox, needs_sandbox
 from link_chain import Chain
 
 from emulator.link.stats import EndStats
-from emulator.network import Effects, EndSpec, Knots
+from emulator.model.network import Effects, EndSpec, Knots
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from emulator.errors import PlatformError
 from emulator.fabric import sandbox
+from emulator.model.errors import PlatformError
 from emulator.record.load import load_run
 
 pytestmark = pytest.mark.netns
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.netns
 TOPOLOGY = """
 from mininet.topo import Topo
 from pydantic import BaseModel
-from emulator.network import EndSpec, Knots
+from emulator.model.network import EndSpec, Knots
 
 class Config(BaseModel):
     pass
@@ -37,9 +37,9 @@ def build(config, options):
 """
 PROGRAMS = """
 from dataclasses import dataclass
-from emulator.errors import UsageError
-from emulator.node import Node
-from emulator.rounds import RoundSocket, Slots
+from emulator.model.errors import UsageError
+from emulator.sdk.node import Node
+from emulator.sdk.rounds import RoundSocket, Slots
 
 class Slotted(Node):
     "Sends to both others in every round."

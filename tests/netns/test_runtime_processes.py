@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import EmulationError
-from emulator.runtime.processes import ENDED, READY, Processes
+from emulator.model.errors import EmulationError
+from emulator.runtime.programs.processes import ENDED, READY, Processes
 
 pytestmark = [
     pytest.mark.netns,
@@ -21,7 +21,7 @@ pytestmark = [
 PROGRAMS = """
 import asyncio, os, time
 from dataclasses import dataclass, field
-from emulator.node import Node
+from emulator.sdk.node import Node
 
 @dataclass
 class Inner:

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import PlatformError
 from emulator.fabric import sandbox
+from emulator.model.errors import PlatformError
 
 pytestmark = pytest.mark.netns
 
 TOPOLOGY = """
 from mininet.topo import Topo
 from pydantic import BaseModel
-from emulator.network import EndSpec, Knots
+from emulator.model.network import EndSpec, Knots
 
 class Config(BaseModel):
     pass
@@ -39,7 +39,7 @@ def build(config, options):
 """
 PROGRAMS = """
 import asyncio, os, time
-from emulator.node import Node
+from emulator.sdk.node import Node
 
 class Quiet(Node):
     async def run(self):

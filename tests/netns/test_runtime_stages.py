@@ -10,51 +10,51 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, PlatformError
 from emulator.fabric import sandbox
+from emulator.model.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, PlatformError
 
 pytestmark = pytest.mark.netns
 
-SUPERVISOR = "emulator.runtime.supervisor"
+SUPERVISOR = "emulator.runtime.supervisor.supervisor"
 # Places on the way of a run, in its order.
 PLACES = [
-    "emulator.runtime.session:begin",
+    "emulator.runtime.control.session:begin",
     f"{SUPERVISOR}:Supervisor._greet",
-    "emulator.runtime.panels:Panels.of",
+    "emulator.observe.panels:Panels.of",
     f"{SUPERVISOR}:Collector",
     f"{SUPERVISOR}:Machine",
-    "emulator.runtime.machine:Machine.start_planner",
+    "emulator.runtime.data_plane:Machine.start_planner",
     f"{SUPERVISOR}:Processes",
-    "emulator.runtime.processes:Processes.prepare",
+    "emulator.runtime.programs.processes:Processes.prepare",
     "emulator.record.folder:RunFolder.write_platform",
-    "emulator.runtime.machine:Machine.build",
-    "emulator.runtime.machine:Machine.wait_for_rows",
-    "emulator.runtime.machine:Machine.apply_first_routes",
+    "emulator.runtime.data_plane:Machine.build",
+    "emulator.runtime.data_plane:Machine.wait_for_rows",
+    "emulator.runtime.data_plane:Machine.apply_first_routes",
     f"{SUPERVISOR}:writer_for",
     f"{SUPERVISOR}:Running",
-    "emulator.runtime.machine:Machine.start_relay",
+    "emulator.runtime.data_plane:Machine.start_relay",
     f"{SUPERVISOR}:_new_loop",
-    "emulator.runtime.processes:Processes.attach",
-    "emulator.runtime.jobs:Jobs.spawn_all",
-    "emulator.runtime.processes:Processes.wait_ready",
-    "emulator.runtime.machine:Machine.tell_relay",
-    "emulator.runtime.capturing:CaptureWriter.start",
-    "emulator.runtime.machine:Machine.start",
-    "emulator.runtime.jobs:Jobs.start_all",
+    "emulator.runtime.programs.processes:Processes.attach",
+    "emulator.runtime.programs.jobs:Jobs.spawn_all",
+    "emulator.runtime.programs.processes:Processes.wait_ready",
+    "emulator.runtime.data_plane:Machine.tell_relay",
+    "emulator.runtime.capture.writer:CaptureWriter.start",
+    "emulator.runtime.data_plane:Machine.start",
+    "emulator.runtime.programs.jobs:Jobs.start_all",
     f"{SUPERVISOR}:LiveControl",
-    "emulator.runtime.play:Play.until_end",
+    "emulator.runtime.supervisor.run_loop:Play.until_end",
 ]
 ENDING = [
-    "emulator.runtime.live:LiveControl.detach",
-    "emulator.runtime.jobs:Jobs.stop",
-    "emulator.runtime.machine:Machine.stop_relay",
+    "emulator.runtime.supervisor.live:LiveControl.detach",
+    "emulator.runtime.programs.jobs:Jobs.stop",
+    "emulator.runtime.data_plane:Machine.stop_relay",
     "emulator.runtime.running:Running.look",
-    "emulator.runtime.capturing:CaptureWriter.finish",
-    "emulator.runtime.ending:figures_of",
-    "emulator.runtime.ending:observed",
-    "emulator.runtime.ending:round_table",
-    "emulator.runtime.late:why_late",
-    "emulator.runtime.ending:conclude",
+    "emulator.runtime.capture.writer:CaptureWriter.finish",
+    "emulator.runtime.supervisor.ending:figures_of",
+    "emulator.runtime.supervisor.ending:observed",
+    "emulator.runtime.supervisor.ending:round_table",
+    "emulator.runtime.supervisor.late:why_late",
+    "emulator.runtime.supervisor.ending:conclude",
     "emulator.record.verdict:Verdict.to_json",
 ]
 # A stop while programs get ready waits for their grace, 3 s each: one such place is enough.
@@ -62,7 +62,7 @@ SLOW = ("writer_for", "Running", "start_relay", "_new_loop", "attach", "spawn_al
 CASES = [
     *((place, "fail") for place in PLACES + ENDING),
     *((place, "stop") for place in PLACES[1:] if not place.endswith(SLOW)),  # before it, SIGTERM kills the process
-    *((place, "leave") for place in (PLACES[2], PLACES[-1], "emulator.runtime.ending:figures_of")),
+    *((place, "leave") for place in (PLACES[2], PLACES[-1], "emulator.runtime.supervisor.ending:figures_of")),
 ]
 
 

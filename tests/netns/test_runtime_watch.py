@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import PlatformError
+from emulator.client.watch import Watch, live_runs
 from emulator.fabric import sandbox
-from emulator.runtime.client import Watch, live_runs
+from emulator.model.errors import PlatformError
 
 pytestmark = pytest.mark.netns
 
@@ -37,7 +37,7 @@ LEAVER = """
 import sys
 from pathlib import Path
 from emulator.record import RunFolder
-from emulator.runtime import launch
+from emulator.client import launch
 from emulator.scenario import load
 
 folder = RunFolder.create(Path(sys.argv[2]), "pair")

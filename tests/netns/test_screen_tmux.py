@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import PlatformError
+from emulator.client.watch import Watch, live_runs
 from emulator.fabric import sandbox
-from emulator.runtime.client import Watch, live_runs
+from emulator.model.errors import PlatformError
 
 pytestmark = pytest.mark.netns
 

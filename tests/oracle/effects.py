@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from emulator.network import Effects
+from emulator.model.network import Effects
 from oracle.packet_bytes import VIRTIO, completed
 
 Copies = list[tuple[bytes, float]]  # packet and added delay

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from math import floor, inf
 
 from emulator.link.stats import EndStats
-from emulator.network import Effects
-from emulator.schedule.knots import Segment
+from emulator.model.network import Effects
+from emulator.schedule.piecewise import Segment
 from oracle.effects import Impairments
 from oracle.packet_bytes import VIRTIO, wire_size
 from oracle.packets import Data, Departure, Packet, joined, segments

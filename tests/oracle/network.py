@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from math import inf
 
 from emulator.link.stats import EndStats
-from emulator.network import Network, Row
+from emulator.model.network import Network, Row
 from oracle.icmp import Allowance, answer
 from oracle.link_end import LinkEnd
 from oracle.packet_bytes import (

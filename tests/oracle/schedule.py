@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, inf
 
-from emulator.network import Network, Row
-from emulator.schedule import fine
-from emulator.schedule.knots import Segment, segment, segment_of_row
+from emulator.model.network import Network, Row
+from emulator.schedule import substep
+from emulator.schedule.piecewise import Segment, segment, segment_of_row
 from emulator.schedule.ring import fine_columns
 
 
@@ -44,9 +44,9 @@ class Schedule:
             values = segment(knots, t)
             return values, far, min(values.stop_s, until_s) if link.moving else values.stop_s, toll
         values = segment_of_row(row, end, self.step_s)
-        place = fine.fine_places(self.network).get(end)
+        place = substep.fine_places(self.network).get(end)
         if place is not None and row.fine is not None and row.fine.count[place]:
-            finer = fine.segment(fine_columns(row.fine), place, values.start_s, values.stop_s, max(t, 0.0))
+            finer = substep.segment(fine_columns(row.fine), place, values.start_s, values.stop_s, max(t, 0.0))
             assert finer is not None
             values, until_s = finer, finer.stop_s if t >= 0.0 else 0.0
         if t < 0.0:  # the values of time 0 hold

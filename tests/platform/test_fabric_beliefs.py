@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "netns"))
 from fabric_sandbox import in_sandbox, needs_sandbox
 
-from emulator.fabric import kernel, netlink, tun
+from emulator.fabric.kernel import netlink, syscalls, tun
 
 netns = [pytest.mark.netns, needs_sandbox]
 
@@ -43,7 +43,7 @@ def test_setns_and_unshare_hold_for_the_calling_thread_only():
         elsewhere = []
 
         def visit():
-            kernel.unshare(kernel.CLONE_NEWNET)
+            syscalls.unshare(syscalls.CLONE_NEWNET)
             elsewhere.append(Path("/proc/thread-self/ns/net").readlink())
 
         thread = Thread(target=visit)
@@ -61,7 +61,7 @@ def test_persistent_ports_close_at_once_and_stay():
     """Devices that are not persistent take some 20 ms each to close; 200 of ours must not take seconds."""
 
     def body():
-        kernel.unshare(kernel.CLONE_NEWNET)
+        syscalls.unshare(syscalls.CLONE_NEWNET)
         fds = [tun.open_port(f"p{number}", tun.FIRST_INDEX + number) for number in range(200)]
         started = time.perf_counter()
         for fd in fds:
@@ -77,7 +77,7 @@ def test_persistent_ports_close_at_once_and_stay():
 @needs_sandbox
 def test_interface_numbers_can_be_chosen_and_names_of_15_characters_used():
     def body():
-        kernel.unshare(kernel.CLONE_NEWNET)
+        syscalls.unshare(syscalls.CLONE_NEWNET)
         os.close(tun.open_port("a" * 15, 4711))
         assert ("a" * 15, 4711) in [(link.name, link.index) for link in netlink.Socket().links()]
         with pytest.raises(OSError, match=r"File exists|busy"):
@@ -90,7 +90,7 @@ def test_interface_numbers_can_be_chosen_and_names_of_15_characters_used():
 @needs_sandbox
 def test_a_batch_is_carried_out_before_send_returns_and_goes_on_after_an_error():
     def body():
-        kernel.unshare(kernel.CLONE_NEWNET)
+        syscalls.unshare(syscalls.CLONE_NEWNET)
         route_socket = netlink.Socket()
         batch = [netlink.add_address(77, "10.0.0.9", 32), netlink.set_link(1, up=True)]
         batch += [netlink.add_address(1, f"10.0.{number // 250}.{number % 250 + 1}", 32) for number in range(1000)]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from emulator.record.lua import lua
 from emulator.record.pcapng import Interface, PcapngWriter
-from emulator.wire import (
+from emulator.sdk.wire import (
     Dissector,
     Kind,
     Length,
@@ -31,8 +31,8 @@ from emulator.wire import (
     Zeros,
     layout_of,
 )
-from emulator.wire.dissector import name_of
-from emulator.wire.kinds import Integer
+from emulator.sdk.wire.dissector import name_of
+from emulator.sdk.wire.kinds import Integer
 
 needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 Values = dict[str, Any]  # of a message, by part; those of Length are worked out

@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.schedule.fine import validate
-from topologies.access.compile import compile_step, knots_a_step
-from topologies.access.model import DOWN, UP, AccessModel
-from topologies.access.slots import Slots
-from topologies.access.tables import Terminal
+from emulator.schedule.substep import validate
+from topologies.leo.terminal_model.compile import compile_step, knots_a_step
+from topologies.leo.terminal_model.model import DOWN, UP, AccessModel
+from topologies.leo.terminal_model.slots import Slots
+from topologies.leo.terminal_model.tables import Terminal
 
 share = st.integers(0, 100).map(lambda percent: f"{percent} %")
 constants = st.fixed_dictionaries(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.link.capture import HEAD, MAGIC
 from emulator.link.packet import NEEDS_CSUM, VIRTIO, virtio
-from emulator.record import alike
+from emulator.link.taps import HEAD, MAGIC
+from emulator.record import bulk_convert
 from emulator.record.capture import CaptureConverter, Stream
 from emulator.record.pcapng import Interface
 from emulator.record.section import Section
@@ -57,7 +57,7 @@ def converted(stream: bytes, remark_s: float) -> tuple[bytes, int, int]:
 @given(floods, st.sampled_from((0, 3)), st.sampled_from((-2.0, 50.0, 1000.0)))
 def test_many_at_once_are_as_one_by_one(flood, lost, remark_s):
     stream = batch(flood, lost)
-    with patch.object(alike, "MANY", 10**9):
+    with patch.object(bulk_convert, "MANY", 10**9):
         one_by_one = converted(stream, remark_s)
     assert converted(stream, remark_s) == one_by_one
 
@@ -66,15 +66,15 @@ def test_many_at_once_are_as_one_by_one(flood, lost, remark_s):
 def test_stretches_cover_all_in_order(lengths):
     column = array("I", [value for value, count in lengths for _ in range(count)])
     after = 0
-    for begin, end, same in alike.stretches(column, column):
+    for begin, end, same in bulk_convert.stretches(column, column):
         assert begin == after
         after = end
         if same:
-            assert end - begin >= alike.MANY
+            assert end - begin >= bulk_convert.MANY
             assert len(set(column[begin:end])) == 1
         else:
             values = struct.pack(f"{end - begin}B", *column[begin:end])
-            assert not any(bytes([value]) * alike.MANY in values for value in range(3))
+            assert not any(bytes([value]) * bulk_convert.MANY in values for value in range(3))
     assert after == len(column)
 
 
@@ -83,7 +83,7 @@ def test_a_flood_is_converted_at_once():
     with patch.object(CaptureConverter, "_one_by_one", side_effect=AssertionError):
         assert converted(batch(flood, 0), 1000.0)[1] == 100
     with (
-        patch.object(alike, "MANY", 101),
+        patch.object(bulk_convert, "MANY", 101),
         pytest.raises(AssertionError),
         patch.object(CaptureConverter, "_one_by_one", side_effect=AssertionError),
     ):

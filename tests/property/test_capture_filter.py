@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.network import LinkSpec, Network, NodeSpec
+from emulator.model.network import LinkSpec, Network, NodeSpec
+from emulator.record.packet_comments import interface
 from emulator.record.packet_filter import NOTHING, Filter, fields, may_pass, resolve
 from emulator.record.pcapng import LINKTYPE_ETHERNET, Interface
-from emulator.record.remarks import interface
-from emulator.scenario import filters
-from emulator.scenario.filters import MOST_NESTED, parse, text
+from emulator.scenario.schema import filters
+from emulator.scenario.schema.filters import MOST_NESTED, parse, text
 
 NODES = (
     NodeSpec("gs-tokyo", "ground station", True, "10.0.0.1", "fc00::1"),

@@ -12,8 +12,8 @@ from dissected import Packets, Values, encoded, needs_tshark, shown, values_of
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from emulator import rounds
-from emulator.wire import Choice, Dissector, Message, layout_of
+from emulator.sdk import rounds
+from emulator.sdk.wire import Choice, Dissector, Message, layout_of
 from nodes.amnesiac import dissectors as amnesiac
 from nodes.dagbft import dissectors as dagbft
 from nodes.dagbft import wire as dagbft_wire

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emulator.network import Knots
-from emulator.rounds import Slots
-from emulator.schedule.knots import evaluate, validate
-from topologies.graph_slots import SlotPlan
+from emulator.model.network import Knots
+from emulator.schedule.piecewise import evaluate, validate
+from emulator.sdk.rounds import Slots
+from topologies.graph.slots import SlotPlan
 
 EDGES = [("n0", "n1"), ("n1", "n2"), ("n2", "n0")]
 ENDS = [end for a, b in EDGES for end in ((a, b), (b, a))]

@@ -6,9 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from topologies.graph import graph_of
-from topologies.graph_families import FAMILIES
-from topologies.graph_names import NAMES
-from topologies.graph_spec import MAX_EDGES, MAX_NODES
+from topologies.graph.families import FAMILIES
+from topologies.graph.names import NAMES
+from topologies.graph.spec import MAX_EDGES, MAX_NODES
 
 sizes = st.one_of(
     st.integers(-2, 12),

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.fabric import netlink
+from emulator.fabric.kernel import netlink
 
 payloads = st.lists(st.tuples(st.integers(1, 0x3FFF), st.binary(max_size=80)), max_size=8)
 routes_of = st.sampled_from([4, 6]).flatmap(

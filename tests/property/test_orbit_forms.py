@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from emulator.orbit.frames import WGS72, WGS84, ecef_to_geodetic, geodetic_to_ecef
 from emulator.orbit.grid import walker_grid
 from emulator.orbit.tle import read

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.network import BuildOptions
-from emulator.orbit.access import Held
+from emulator.model.network import BuildOptions
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
+from emulator.orbit.handover import Held
 from emulator.orbit.visibility import distance
 from topologies.leo import Config, LeoTopo, build
-from topologies.leo_selection import Instant
+from topologies.leo.selection import Instant
 
 ORBITS = Path(__file__).resolve().parents[3] / "shared/data/orbits/tle"
 TOLERANCE_S = 1e-6

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.protocol import MOST_CELLS, MOST_POINTS, Panel, Setup, installed, load
+from emulator.sdk.protocol import MOST_CELLS, MOST_POINTS, Panel, Setup, installed, load
 
 VIEW_BYTES = 8_000
 TIME = st.floats(-1.0, 1e5)
@@ -99,7 +99,7 @@ def feed(panel: Panel, record: tuple[Any, ...]) -> None:
 
 
 def check(panel: Panel, t_s: float) -> None:
-    """What `emulator.protocol` says of widgets."""
+    """What `emulator.sdk.protocol` says of widgets."""
     widgets = panel.widgets(t_s)
     assert widgets
     assert len(msgpack.packb(widgets)) <= VIEW_BYTES

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.link.partition import NEAR_S, partition, shortest_s
-from emulator.network import EndSpec, Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import EndSpec, Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
 
 delays_s = st.sampled_from([0.0, 0.0005, 0.001, 0.02])
 

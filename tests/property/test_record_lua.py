@@ -9,8 +9,8 @@ import pytest
 from dissected import Packets, needs_tshark
 
 from emulator.record.lua import lua
-from emulator.rounds import DISSECTOR as ROUNDS
-from emulator.wire import Choice, Dissector, Kind, Message, Octets, Rule, Unsigned
+from emulator.sdk.rounds import DISSECTOR as ROUNDS
+from emulator.sdk.wire import Choice, Dissector, Kind, Message, Octets, Rule, Unsigned
 from nodes.dagbft.dissectors import dissectors as dagbft
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Certificate, Header, SpecReply, Vote

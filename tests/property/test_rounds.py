@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from emulator.rounds import HEADER, MAGIC, Slots, decode, encode
-from emulator.runtime.rounds import Barrier
+from emulator.runtime.control.rounds import Barrier
+from emulator.sdk.rounds import HEADER, MAGIC, Slots, decode, encode
 
 U32 = st.integers(0, 2**32 - 1)
 lengths = st.floats(1e-4, 100.0)

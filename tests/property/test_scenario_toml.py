@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from emulator.errors import Problem, ScenarioError
-from emulator.node import Node
+from emulator.model.errors import Problem, ScenarioError
+from emulator.model.tables import RecipeOptions, Table
+from emulator.model.units import Duration, Rate, Share, show
 from emulator.scenario import Scenario, load
-from emulator.scenario.lines import LineIndex
 from emulator.scenario.recipe import merge
-from emulator.scenario.writer import dumps, value_text
-from emulator.tables import RecipeOptions, Table
-from emulator.units import Duration, Rate, Share, show
+from emulator.scenario.toml.spans import LineIndex
+from emulator.scenario.toml.writer import dumps, value_text
+from emulator.sdk.node import Node
 
 HERE = __name__  # this module is the topology and the home of the program
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.network import LinkSpec, Network, NodeSpec
+from emulator.model.network import LinkSpec, Network, NodeSpec
 from emulator.schedule import fib
 from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, FibCompiler, lookup, shared_downlinks
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from emulator.network import Knots
-from emulator.schedule.knots import evaluate, finish_s, segment, validate
+from emulator.model.network import Knots
+from emulator.schedule.piecewise import evaluate, finish_s, segment, validate
 
 
 @st.composite

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.network import BuildOptions, EndSpec, Knots, LinkSpec, NodeSpec, Row
+from emulator.model.network import BuildOptions, EndSpec, Knots, LinkSpec, NodeSpec, Row
 from emulator.schedule.routes import delay_along, path, route_delay_s
 from emulator.schedule.timeline import ROUTINGS, KnotTimeline
 from topologies.leo import Config, LeoTopo, build

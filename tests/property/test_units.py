@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.units import EXAMPLES, SCALES, TARGETS, parse, show, split
+from emulator.model.units import EXAMPLES, SCALES, TARGETS, parse, show, split
 
 KINDS = sorted(set(SCALES) - {"queue"})
 numbers = st.floats(min_value=0, max_value=1e15, allow_nan=False) | st.integers(0, 10**12)

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from emulator.show.text import ASCII, UNICODE
-from emulator.show.widgets import draw, draw_all, gantt, sparkline, world
+from emulator.report.text import ASCII, UNICODE
+from emulator.ui.widgets import draw, draw_all, gantt, sparkline, world
 
 texts = st.text(max_size=12)
 numbers = st.floats() | st.sampled_from([0.0, math.nan, math.inf, -math.inf, 1e308, 5e-324]) | st.integers()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.wire import (
+from emulator.sdk.wire import (
     U8,
     U16,
     U64,

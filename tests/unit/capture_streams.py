@@ -3,7 +3,7 @@
 import io
 from array import array
 
-from emulator.link.capture import HEAD, MAGIC
+from emulator.link.taps import HEAD, MAGIC
 
 DATAGRAM = bytes.fromhex("4500002000010000401166ca0a0000010a00000200010002000c000061626364")
 

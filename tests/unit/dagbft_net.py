@@ -9,8 +9,8 @@ from pathlib import Path
 from ssl import SSLError
 from typing import Any
 
-from emulator.clock import MonotonicClock
-from emulator.node import NodeContext, Peer
+from emulator.model.clock import MonotonicClock
+from emulator.sdk.node import NodeContext, Peer
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Message
 from nodes.dagbft.transport.config import LinkConfig

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from emulator.node import Node
-from emulator.tables import Table
-from emulator.units import Duration, Length, Rate, Share, Size
+from emulator.model.tables import Table
+from emulator.model.units import Duration, Length, Rate, Share, Size
+from emulator.sdk.node import Node
 
 GOOD = """\
 name = "small"
@@ -141,9 +141,9 @@ class NotANode:
 
 # A recipe over this topology. Each number of agents past 12 is a mistake of its own.
 RECIPE = '''\
-from emulator.errors import DataError
-from emulator.tables import ParameterError, Table
-from emulator.units import Duration
+from emulator.model.errors import DataError
+from emulator.model.tables import ParameterError, Table
+from emulator.model.units import Duration
 from pydantic import Field
 
 class Look(Table):

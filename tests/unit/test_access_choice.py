@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emulator.orbit.access import Held, Sight, choose
-from emulator.orbit.access.starlink import SlotDraw, Weights, poleward
+from emulator.orbit.handover import Held, Sight, choose
+from emulator.orbit.handover.starlink import SlotDraw, Weights, poleward
 from emulator.orbit.visibility import Stations
 
 DIRECT = Weights(elevation_deg=60.0, elevation_spread_deg=10.0, pole=0.0, arc_exclusion_deg=0.0)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from emulator.errors import DataError
 from emulator.fabric import network_from
-from emulator.network import BuildOptions
+from emulator.model.errors import DataError
+from emulator.model.network import BuildOptions
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
-from emulator.schedule.fine import validate
 from emulator.schedule.routes import route_delay_s
-from topologies.access.weather import read_rain
-from topologies.gateways import GATEWAYS, POPS, great_circle_m, read_gateways, read_pops, slug
+from emulator.schedule.substep import validate
 from topologies.leo import Config, LeoTopo, build
+from topologies.leo.gateway_sites import GATEWAYS, POPS, great_circle_m, read_gateways, read_pops, slug
+from topologies.leo.terminal_model.weather import read_rain
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "orbits" / "starperf"
 PLACES = ("osnabrueck", "louvain", "victoria")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from emulator.orbit.access.draws import gumbel, key, normal, uniform
-from emulator.schedule.fine import validate
-from topologies.access.compile import compile_step, knots_a_step
-from topologies.access.model import DOWN, UP, AccessModel
-from topologies.access.sample import rates, round_trips
-from topologies.access.slots import Slots
-from topologies.access.tables import Terminal
+from emulator.model.streams import gumbel, key, normal, uniform
+from emulator.schedule.substep import validate
+from topologies.leo.terminal_model.compile import compile_step, knots_a_step
+from topologies.leo.terminal_model.model import DOWN, UP, AccessModel
+from topologies.leo.terminal_model.sample import rates, round_trips
+from topologies.leo.terminal_model.slots import Slots
+from topologies.leo.terminal_model.tables import Terminal
 
 START = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 STILL = {

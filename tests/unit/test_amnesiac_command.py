@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from emulator.errors import DataError, SkyloomError, UsageError
+from emulator.model.errors import DataError, SkyloomError, UsageError
 from nodes.amnesiac.adversary import from_json
 from nodes.amnesiac.command import commands
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.protocol import Setup
+from emulator.sdk.protocol import Setup
 from nodes.amnesiac.adversary import LOST, Adversary
 from nodes.amnesiac.engine import Play, play
 from nodes.amnesiac.generators import adversary_of

@@ -13,11 +13,11 @@ from typing import Any
 import polars
 import pytest
 
-from emulator.node import Peer
 from emulator.record.load import Run
-from emulator.rounds import Arrival
-from emulator.runtime.process import configure
+from emulator.runtime.programs.node_runner import configure
 from emulator.scenario import Scenario, load
+from emulator.sdk.node import Peer
+from emulator.sdk.rounds import Arrival
 from nodes.amnesiac.adversary import LOST, Adversary
 from nodes.amnesiac.generators import adversary_of
 from nodes.amnesiac.graph import Graph
@@ -169,7 +169,7 @@ def test_rounds_may_be_fewer_than_needed() -> None:
     ],
 )
 def test_drawings_of_a_run(graph: str, adversary: str, names: list[str]) -> None:
-    from emulator.show.drawing import svg
+    from emulator.report.drawing import svg
 
     scenario, table = amnesiac(graph, adversary)
     made = figures(played(scenario, Medium(table)))

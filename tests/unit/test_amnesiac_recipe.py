@@ -9,7 +9,7 @@ from pathlib import Path
 import polars
 import pytest
 
-from emulator.errors import ScenarioError
+from emulator.model.errors import ScenarioError
 from emulator.scenario import build_topo, load
 from nodes.amnesiac.adversary import Adversary, Event, to_json
 from nodes.amnesiac.graph import Graph

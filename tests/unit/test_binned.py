@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.binned import Binned, Quantiles
+from emulator.sdk.histogram import Binned, Quantiles
 
 VALUES = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=80)
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from emulator.cli import algo
-from emulator.errors import PlatformError, UsageError
+from emulator.model.errors import PlatformError, UsageError
 
 
 def decide(file: str, steps: Annotated[int, typer.Option()] = 3) -> None:

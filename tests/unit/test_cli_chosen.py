@@ -8,7 +8,7 @@ import pytest
 
 from emulator.cli import main
 from emulator.cli.chosen import choose
-from emulator.errors import ScenarioError, UsageError
+from emulator.model.errors import ScenarioError, UsageError
 
 SKY = "from topologies.leo import Config, build\n"
 SCENARIO = """

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from emulator.cli.compare import compare
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
 
@@ -59,7 +59,7 @@ def test_a_run_without_a_verdict(runs, tmp_path):
 
 def test_drawings_of_both_runs(runs, tmp_path, capsys, monkeypatch):
     (tmp_path / "compared_here.py").write_text(
-        "from emulator.show import drawing\n"
+        "from emulator.report import drawing\n"
         "def compare_figures(two):\n"
         "    figure, axes = drawing.new()\n"
         "    axes.plot([run.verdict.summary['rounds'] for run in two])\n"

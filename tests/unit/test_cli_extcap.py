@@ -6,9 +6,9 @@ import pytest
 
 from emulator.cli import extcap as command
 from emulator.cli.extcap import extcap
-from emulator.errors import DataError, EmulationError, UsageError
-from emulator.network import LinkSpec, Network, NodeSpec
-from emulator.runtime import client, shelling
+from emulator.client import mininet_shell, watch
+from emulator.model.errors import DataError, EmulationError, UsageError
+from emulator.model.network import LinkSpec, Network, NodeSpec
 
 NETWORK = Network(
     (NodeSpec("gs-a", "station", True), NodeSpec("sat-1", "satellite", False), NodeSpec("sat-2", "satellite", False)),
@@ -22,8 +22,8 @@ def test_interfaces_are_the_ends_of_live_nodes(monkeypatch, capsys) -> None:
             raise EmulationError("run gone has ended")
         return NETWORK
 
-    monkeypatch.setattr(client, "live_runs", lambda: ["ab12", "gone"])
-    monkeypatch.setattr(shelling, "network_of", network_of)
+    monkeypatch.setattr(watch, "live_runs", lambda: ["ab12", "gone"])
+    monkeypatch.setattr(mininet_shell, "network_of", network_of)
     extcap(["--extcap-interfaces", "--extcap-version=4.0"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("extcap {version=")
@@ -37,8 +37,8 @@ def test_interfaces_are_the_ends_of_live_nodes(monkeypatch, capsys) -> None:
 def test_many_ends_are_chosen_by_name(monkeypatch, capsys) -> None:
     nodes = tuple(NodeSpec(f"n{number}", "host", True) for number in range(command.MOST_INTERFACES + 2))
     links = tuple(LinkSpec(f"l{number}", number, number + 1, "a", "b") for number in range(len(nodes) - 1))
-    monkeypatch.setattr(client, "live_runs", lambda: ["ab12"])
-    monkeypatch.setattr(shelling, "network_of", lambda run: Network(nodes, links))
+    monkeypatch.setattr(watch, "live_runs", lambda: ["ab12"])
+    monkeypatch.setattr(mininet_shell, "network_of", lambda run: Network(nodes, links))
     extcap(["--extcap-interfaces"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + command.MOST_INTERFACES + 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from emulator.cli import play as playing
 from emulator.cli.sweep import Keep, sweep
 from emulator.cli.sweep_values import combinations, split, values_by_key
-from emulator.errors import EmulationError, PlatformError, ScenarioError, UsageError
+from emulator.model.errors import EmulationError, PlatformError, ScenarioError, UsageError
 from emulator.record.folder import RunFolder
 from emulator.record.sweep import load_sweep
 from emulator.record.verdict import Verdict

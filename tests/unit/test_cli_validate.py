@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from emulator.cli import validate
-from emulator.errors import PlatformError, UsageError
+from emulator.model.errors import PlatformError, UsageError
 
 SEEN: list[float] = []
 

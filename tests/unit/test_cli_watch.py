@@ -7,11 +7,11 @@ import json
 import pytest
 
 from emulator.cli import watch as command
-from emulator.errors import UsageError
+from emulator.client import watch
+from emulator.model.errors import UsageError
 from emulator.record.events import EventLog
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
-from emulator.runtime import client
 
 SCENARIO = """
 name = "small"
@@ -28,7 +28,7 @@ delay = "5 ms"
 def live(monkeypatch):
     """Ids of live runs, to be changed by the test."""
     ids: list[str] = []
-    monkeypatch.setattr(client, "live_runs", lambda: sorted(ids))
+    monkeypatch.setattr(watch, "live_runs", lambda: sorted(ids))
     return ids
 
 
@@ -127,7 +127,7 @@ class FakeWatch:
 
 def test_a_live_run_without_a_terminal_gives_heartbeats_and_then_the_summary(live, runs, capsys, monkeypatch):
     FakeWatch.folder = recorded(runs)
-    monkeypatch.setattr(client, "Watch", FakeWatch)
+    monkeypatch.setattr(watch, "Watch", FakeWatch)
     monkeypatch.setattr(command, "_await_verdict", lambda run_id: live.clear())
     live += ["abc123"]
     command.watch("abc", runs=runs, tui=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from emulator.errors import EmulationError
+from emulator.model.errors import EmulationError
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.consensus.dag import Block

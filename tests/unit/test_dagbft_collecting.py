@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from dagbft_rows import ASYNC, Row
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit, Rules

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emulator.protocol import Setup
+from emulator.sdk.protocol import Setup
 from nodes.dagbft.execution.ledger import Counts
 from nodes.dagbft.panel import DagBftPanel
 from nodes.dagbft.primary.telling import Checks

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from nodes.dagbft.byzantine.snapshots import SnapshotForger
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit, Rules

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from nodes.dagbft.store import MemoryDisk, Record, Store
 
 

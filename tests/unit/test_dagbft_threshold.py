@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from emulator.errors import PlatformError
+from emulator.model.errors import PlatformError
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit, Consensus
 from nodes.dagbft.consensus.dag import Block

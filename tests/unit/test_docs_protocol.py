@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.fabric import network_from
-from emulator.protocol import load as load_object
+from emulator.observe.panels import Panels
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import load_run
 from emulator.record.lua import lua
-from emulator.runtime.panels import Panels
 from emulator.scenario import Scenario, build_topo, load
+from emulator.sdk.protocol import load as load_object
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-protocol.md"
 

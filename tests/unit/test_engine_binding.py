@@ -12,11 +12,22 @@ import numpy as np
 import pytest
 from oracle.effects import Impairments
 
-from emulator.errors import EXIT_PLATFORM, EmulationError, PlatformError
 from emulator.link.engine import binding
 from emulator.link.engine.binding import EndFlag, EngineAddress, EngineEnd, EnginePort, expected_layout, load
 from emulator.link.engine.tables import MemoryPort, cells, memory_ports, tables
-from emulator.network import Effects, EndSpec, Fine, FineTables, GilbertElliott, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.errors import EXIT_PLATFORM, EmulationError, PlatformError
+from emulator.model.network import (
+    Effects,
+    EndSpec,
+    Fine,
+    FineTables,
+    GilbertElliott,
+    Knots,
+    LinkSpec,
+    Network,
+    NodeSpec,
+    Row,
+)
 from emulator.schedule.ring import RowRing
 
 SOURCES = Path(binding.__file__).parent

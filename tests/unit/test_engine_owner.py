@@ -11,15 +11,15 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from emulator.errors import EmulationError
-from emulator.link.capture import records
 from emulator.link.engine import binding
 from emulator.link.engine.binding import LATENESS_BUCKETS, OrderKind, Value, library_path
 from emulator.link.engine.engine import Engine, new_order
 from emulator.link.engine.tables import memory_ports
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.link.taps import records
+from emulator.model.errors import EmulationError
+from emulator.model.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.ring import RowRing
 
 pytestmark = pytest.mark.skipif(not library_path().exists(), reason="the engine is not compiled here: `make setup`")

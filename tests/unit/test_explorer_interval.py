@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from nodes.explorer import files
 from nodes.explorer.command import answer, commands
 from nodes.explorer.interval import Interval, Snapshot, largest_finite, largest_periodic

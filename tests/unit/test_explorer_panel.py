@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.protocol import Setup
+from emulator.sdk.protocol import Setup
 from nodes.explorer.adversary import RingAdversary
 from nodes.explorer.core import Agent
 from nodes.explorer.engine import Play, play

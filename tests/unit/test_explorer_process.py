@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from emulator.clock import MonotonicClock
-from emulator.errors import EmulationError
-from emulator.node import NodeContext, Peer
-from emulator.runtime.rounds import Barrier
+from emulator.model.clock import MonotonicClock
+from emulator.model.errors import EmulationError
+from emulator.runtime.control.rounds import Barrier
+from emulator.sdk.node import NodeContext, Peer
 from nodes.explorer import meeting
 from nodes.explorer.adversary import RingAdversary
 from nodes.explorer.conductor import Conductor

@@ -9,10 +9,10 @@ from typing import Any
 import polars
 import pytest
 
-from emulator.errors import DataError, ScenarioError
+from emulator.model.errors import DataError, ScenarioError
 from emulator.record.load import Run
+from emulator.report.drawing import svg
 from emulator.scenario import build_topo, load
-from emulator.show.drawing import svg
 from nodes.explorer import files
 from nodes.explorer.conductor import Conductor
 from nodes.explorer.interval import edge

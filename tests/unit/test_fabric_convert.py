@@ -8,10 +8,10 @@ from mininet.link import TCLink
 from mininet.node import CPULimitedHost, Host, Node, OVSBridge
 from mininet.topo import LinearTopo, SingleSwitchTopo, Topo
 
-from emulator.errors import DataError
 from emulator.fabric import network_from
-from emulator.fabric.convert import refuse_duplicates
-from emulator.network import Effects, EndSpec, Knots
+from emulator.fabric.mininet.convert import refuse_duplicates
+from emulator.model.errors import DataError
+from emulator.model.network import Effects, EndSpec, Knots
 
 
 def built(build, timeline=None):

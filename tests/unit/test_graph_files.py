@@ -5,8 +5,7 @@ import json
 import networkx as nx
 import pytest
 
-from topologies import graph_generators, graph_spec
-from topologies.graph import graph_of
+from topologies.graph import generators, graph_of, spec
 
 
 def read(tmp_path, name, text, **options):
@@ -155,12 +154,12 @@ def test_generators_that_give_no_graph(spec, said):
 
 
 def test_a_generator_that_takes_for_ever(monkeypatch):
-    monkeypatch.setattr(graph_generators, "CPU_S", 1)
+    monkeypatch.setattr(generators, "CPU_S", 1)
     with pytest.raises(ValueError, match="took more than 1 s; wanted smaller numbers"):
         graph_of("nx.hypercube_graph:40")
 
 
 def test_limits_are_those_of_the_message():
-    with pytest.raises(ValueError, match=f"{graph_spec.MAX_NODES:,} nodes"):
-        graph_spec.refuse_large(graph_spec.MAX_NODES + 1, 0)
-    graph_spec.refuse_large(graph_spec.MAX_NODES, graph_spec.MAX_EDGES)
+    with pytest.raises(ValueError, match=f"{spec.MAX_NODES:,} nodes"):
+        spec.refuse_large(spec.MAX_NODES + 1, 0)
+    spec.refuse_large(spec.MAX_NODES, spec.MAX_EDGES)

@@ -5,10 +5,9 @@ from itertools import combinations
 import networkx as nx
 import pytest
 
-from topologies import graph_families, graph_names
-from topologies.graph import graph_of
-from topologies.graph_families import FAMILIES
-from topologies.graph_names import NAMES
+from topologies.graph import families, graph_of, names
+from topologies.graph.families import FAMILIES
+from topologies.graph.names import NAMES
 
 KNOWN = {  # nodes, edges, girth, diameter: from the literature (House of Graphs, Wolfram MathWorld)
     "petersen": (10, 15, 5, 2),
@@ -68,7 +67,7 @@ SIZES = {  # nodes, edges
 
 def test_seventy_two_names_and_more_all_listed_in_the_docs():
     assert len(NAMES) >= 72
-    words = set((graph_names.__doc__ or "").split())
+    words = set((names.__doc__ or "").split())
     assert [name for name in NAMES if name not in words] == []
 
 
@@ -198,4 +197,4 @@ def test_a_graph_in_parts_is_allowed_on_demand():
 def test_forms_start_with_the_name_of_the_family():
     for name, family in FAMILIES.items():
         assert family.form.startswith(f"{name}:") or name == "ring"
-    assert graph_families.FAMILIES["ring"] is FAMILIES["cycle"]
+    assert families.FAMILIES["ring"] is FAMILIES["cycle"]

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from emulator.errors import DataError, ScenarioError
 from emulator.fabric import network_from
+from emulator.model.errors import DataError, ScenarioError
 from emulator.scenario import build_topo, load
-from topologies.graph_slots import MAX_KNOTS
+from topologies.graph.slots import MAX_KNOTS
 
 SCENARIO = """
 topology = "topologies.graph"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import polars
 import pytest
 
-from emulator.errors import ScenarioError
+from emulator.model.errors import ScenarioError
+from emulator.model.tables import RecipeOptions
 from emulator.scenario import build_topo, load
-from emulator.tables import RecipeOptions
 from scenarios.handover import analysis
 from scenarios.handover.recipe import Parameters, average, compose
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars
 import pytest
 
-from emulator.show import drawing
+from emulator.report import drawing
 from scenarios.lemonshark import analysis, drawings
 from scenarios.lemonshark.observed import Entry, committee_of, observe
 

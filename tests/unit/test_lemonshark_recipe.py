@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
+from emulator.model.tables import ParameterError, RecipeOptions
 from emulator.scenario import load
-from emulator.tables import ParameterError, RecipeOptions
 from scenarios.lemonshark.recipe import STATIONS, Parameters, compose
-from topologies.stations import SITES
+from topologies.leo.stations import SITES
 
 OPTIONS = RecipeOptions(seed=1, duration_s=60.0, directory=".")
 

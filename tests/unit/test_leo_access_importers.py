@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from scenarios.leo_access import importers
 from scenarios.leo_access.measured import read_folder
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import typer
 
-from emulator.tables import ParameterError, RecipeOptions
+from emulator.model.tables import ParameterError, RecipeOptions
 from scenarios.leo_access import estimators, scoring, serving, validate
 from scenarios.leo_access.emulated import BENT_PIPE, DOWN, END_TO_END, UP, Emulated, Flow, Series
 from scenarios.leo_access.importers import Box, LossCurve, Serving, Trace

@@ -6,7 +6,7 @@ from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import load_run
-from emulator.show import drawing
+from emulator.report import drawing
 from nodes.traffic.figures import figures
 from scenarios.leo.analysis import summarise
 

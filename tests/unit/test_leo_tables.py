@@ -8,11 +8,11 @@ from math import inf
 import pytest
 from pydantic import ValidationError
 
-from emulator.network import Effects
+from emulator.model.network import Effects
 from emulator.orbit.walker import SHELLS, Walker
-from topologies.leo_access import access_effects
-from topologies.leo_tables import Config, effects
-from topologies.stations import DEFAULT, SITES
+from topologies.leo.access import access_effects
+from topologies.leo.config import Config, effects
+from topologies.leo.stations import DEFAULT, SITES
 
 
 def config(**tables) -> Config:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from emulator.network import BuildOptions, Row
+from emulator.model.network import BuildOptions, Row
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.visibility import distance
 from emulator.schedule.routes import route_delay_s

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulator.errors import DataError
 from emulator.fabric import network_from
-from emulator.network import BuildOptions
+from emulator.model.errors import DataError
+from emulator.model.network import BuildOptions
 from emulator.schedule.routes import route_delay_s
 from topologies.leo import Config, LeoTopo, build
 

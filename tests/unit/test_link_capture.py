@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.link.capture import HEAD, LIMIT, TAPS, Batches, Captures, records
 from emulator.link.engine.engine import Engine
 from emulator.link.engine.tables import memory_ports
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.link.taps import HEAD, LIMIT, TAPS, Batches, Captures, records
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 
 LITTLE = 4 * 2**20
 LINKS = 3
@@ -148,7 +148,7 @@ def test_there_are_as_many_captures_as_taps_and_one_that_ends_makes_room():
 @pytest.fixture
 def little_room(monkeypatch):
     assert LIMIT > LITTLE
-    monkeypatch.setattr("emulator.link.capture.LIMIT", LITTLE)
+    monkeypatch.setattr("emulator.link.taps.LIMIT", LITTLE)
 
 
 def test_a_slow_reader_costs_records_not_memory_or_time(little_room):

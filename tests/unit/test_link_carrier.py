@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.link.carrier import CHANGES_PER_MESSAGE, Carriers, outages
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
-from emulator.schedule.knots import segment, validate
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.schedule.piecewise import segment, validate
 
 
 def table(*rows, period_s=inf):

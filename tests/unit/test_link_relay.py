@@ -15,10 +15,10 @@ import pytest
 from oracle.packet_bytes import destination, hop_limit, source
 from test_link_packet import ip, udp
 
-from emulator.link.capture import records
 from emulator.link.relay import Relay
 from emulator.link.stats import EndStats
-from emulator.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.link.taps import records
+from emulator.model.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.ring import RowRing
 
 DEADLINE_S = 10.0

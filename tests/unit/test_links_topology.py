@@ -2,8 +2,8 @@
 
 import pytest
 
-from emulator.errors import DataError, ScenarioError
 from emulator.fabric import network_from
+from emulator.model.errors import DataError, ScenarioError
 from emulator.scenario import build_topo, load
 
 SCENARIO = """

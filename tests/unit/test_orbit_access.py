@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emulator.orbit.access import POLICIES, Held, Sight, choose
+from emulator.orbit.handover import POLICIES, Held, Sight, choose
 
 
 def sight(t_s: float, range_km, elevation_deg, remaining_s=None, mask_deg: float = 25.0) -> Sight:

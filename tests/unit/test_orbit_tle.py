@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from emulator.orbit.tle import checksum, read
 
 ORBITS = Path(__file__).resolve().parents[3] / "shared/data/orbits/tle"

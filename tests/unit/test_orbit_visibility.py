@@ -12,7 +12,7 @@ from emulator.orbit.frames import geodetic_to_ecef
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, can_follow, line_of_sight, look, near
 from emulator.orbit.walker import SHELLS, constellation
-from topologies.stations import SITES
+from topologies.leo.stations import SITES
 
 EPOCH = Epoch.of(datetime(2026, 1, 1))
 

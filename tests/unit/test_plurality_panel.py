@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.protocol import Setup, Widget
+from emulator.sdk.protocol import Setup, Widget
 from nodes.plurality.core import rule_of
 from nodes.plurality.panel import PluralityPanel
 from nodes.plurality.simulate import synchronous

@@ -9,12 +9,12 @@ from typing import Any
 import polars
 import pytest
 
-from emulator.errors import ScenarioError
-from emulator.network import EndSpec
+from emulator.model.errors import ScenarioError
+from emulator.model.network import EndSpec
+from emulator.model.tables import ParameterError, RecipeOptions
 from emulator.record.load import Run
+from emulator.report import drawing
 from emulator.scenario import Scenario, build_topo, load
-from emulator.show import drawing
-from emulator.tables import ParameterError, RecipeOptions
 from nodes.plurality.config import AgentsConfig
 from nodes.plurality.core import DejaVu
 from nodes.plurality.simulate import synchronous

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator.node import Node
-from emulator.protocol import Panel, Protocol, installed, load, protocol_of
-from emulator.wire import Dissector
+from emulator.sdk.node import Node
+from emulator.sdk.protocol import Panel, Protocol, installed, load, protocol_of
+from emulator.sdk.wire import Dissector
 
 NODES = Path(__file__).parents[2] / "nodes"
 PROTOCOLS = {protocol.name: protocol for protocol in installed() if protocol.panel.startswith("nodes.")}

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.link.stats import EndStats
-from emulator.network import LinkSpec, Network, NodeSpec
+from emulator.model.network import LinkSpec, Network, NodeSpec
 from emulator.record.capture import DROPPED, CaptureConverter, Stream
 from emulator.record.key_logs import KeyLogs
 from emulator.record.links import CAUSES
+from emulator.record.packet_comments import concerned, fault, handover, interface, names
 from emulator.record.pcapng import Interface
-from emulator.record.remarks import concerned, fault, handover, interface, names
 from emulator.record.section import Section
 
 pytest.importorskip("pcapng")

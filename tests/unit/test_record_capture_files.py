@@ -11,11 +11,11 @@ from capture_streams import DATAGRAM, batch, blocks, faces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.network import LinkSpec, Network, NodeSpec
+from emulator.model.network import LinkSpec, Network, NodeSpec
 from emulator.record.capture_files import CaptureFiles, Limits
 from emulator.record.folder import RunFolder
+from emulator.record.packet_comments import interface
 from emulator.record.pcapng import TLS_KEY_LOG
-from emulator.record.remarks import interface
 
 pytest.importorskip("pcapng")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pcapng.*")

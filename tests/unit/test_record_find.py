@@ -2,8 +2,8 @@
 
 import pytest
 
-from emulator.errors import UsageError
-from emulator.record.find import find, is_run, is_sweep
+from emulator.client.find import find, is_run, is_sweep
+from emulator.model.errors import UsageError
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from emulator.errors import EmulationError
+from emulator.model.errors import EmulationError
 from emulator.record.folder import RESERVE_BYTES, RunFolder, file_name, invoking_user, platform_facts, write_atomic
 
 MOMENT = datetime(2026, 11, 23, 18, 30, 7, tzinfo=UTC)
@@ -112,7 +112,7 @@ def test_write_atomic_replaces_and_leaves_nothing_beside(tmp_path):
 FULL_DISK = """
 import subprocess, sys
 from pathlib import Path
-from emulator.errors import EmulationError
+from emulator.model.errors import EmulationError
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict

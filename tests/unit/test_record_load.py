@@ -2,7 +2,7 @@
 
 import pytest
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog

@@ -6,7 +6,7 @@ import math
 import polars as pl
 import pytest
 
-from emulator.errors import DataError, EmulationError
+from emulator.model.errors import DataError, EmulationError
 from emulator.record.sweep import Sweep, load_sweep, mean_and_error, scalars
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import DataError, UsageError
+from emulator.model.errors import DataError, UsageError
 from emulator.record.wireshark import EXTCAPS, PLUGIN, dissectors, extcap, install
 
 
@@ -56,9 +56,11 @@ def test_under_sudo_files_belong_to_the_user_behind_it(tmp_path: Path, monkeypat
 
 
 def test_a_broken_protocol_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = EntryPoint("sour", "emulator.errors:UsageError", "skyloom.protocols")
+    broken = EntryPoint("sour", "emulator.model.errors:UsageError", "skyloom.protocols")
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([broken]))
-    with pytest.raises(UsageError, match=r"protocol sour: emulator\.errors:UsageError is a type; wanted a Protocol"):
+    with pytest.raises(
+        UsageError, match=r"protocol sour: emulator\.model\.errors:UsageError is a type; wanted a Protocol"
+    ):
         dissectors()
 
 

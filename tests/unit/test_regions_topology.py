@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from emulator.errors import ScenarioError
 from emulator.fabric import network_from
+from emulator.model.errors import ScenarioError
 from emulator.scenario import build_topo, load
 from emulator.schedule.routes import route_delay_s
 from emulator.schedule.timeline import KnotTimeline

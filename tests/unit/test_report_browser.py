@@ -12,7 +12,7 @@ from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.verdict import Verdict
-from emulator.show.report import Window, write_report
+from emulator.report.sections import Window, write_report
 
 pytestmark = pytest.mark.skipif(
     headless.program() is None, reason=f"none of {', '.join(headless.PROGRAMS)} is installed"

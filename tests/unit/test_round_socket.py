@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from emulator.clock import JumpingClock
-from emulator.node import Peer
-from emulator.rounds import Arrival, RoundSocket, Slots, encode
+from emulator.model.clock import JumpingClock
+from emulator.sdk.node import Peer
+from emulator.sdk.rounds import Arrival, RoundSocket, Slots, encode
 
 
 class Socket:
@@ -90,7 +90,7 @@ def test_nonsense_and_strangers_are_counted() -> None:
 
 
 def test_what_is_held_is_bounded(monkeypatch: Any) -> None:
-    monkeypatch.setattr("emulator.rounds.MOST_WAITING", 3)
+    monkeypatch.setattr("emulator.sdk.rounds.MOST_WAITING", 3)
     context, socket = made()
     for _ in range(5):
         context.arrive(encode(1, 1), ("10.0.0.2", 7000), 1.15)

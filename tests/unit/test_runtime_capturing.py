@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from capture_streams import batch, comments, faces
 
-from emulator.network import LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import LinkSpec, Network, NodeSpec, Row
 from emulator.record.folder import RunFolder
-from emulator.runtime.capturing import KEYS, CaptureWriter, captured_ends, gathered, key_folder, pipe, resolved
-from emulator.runtime.channel import Channel
-from emulator.runtime.moves import Move, Moves
-from emulator.runtime.told import Told
-from emulator.scenario.capture import Capture
+from emulator.runtime.capture.announcements import Told
+from emulator.runtime.capture.handovers import Move, Moves
+from emulator.runtime.capture.writer import KEYS, CaptureWriter, captured_ends, gathered, key_folder, pipe, resolved
+from emulator.runtime.control.channel import Channel
+from emulator.scenario.schema.capture import Capture
 from emulator.schedule.ring import RowRing
 
 pytest.importorskip("pcapng")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.clock import MonotonicClock
-from emulator.errors import EmulationError
-from emulator.runtime.channel import MESSAGE_BYTES, RECORDS, Channel, Outbox, records
+from emulator.model.clock import MonotonicClock
+from emulator.model.errors import EmulationError
+from emulator.runtime.control.channel import MESSAGE_BYTES, RECORDS, Channel, Outbox, records
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=20),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emulator.runtime.child import Child, return_freed_memory
+from emulator.runtime.programs.child import Child, return_freed_memory
 
 BLOCK_BYTES, BLOCKS = 4 * 2**20, 20
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from emulator.errors import UsageError
-from emulator.runtime import client
+from emulator.client import watch
+from emulator.model.errors import UsageError
 
 HEAD = "Num       RefCount Protocol Flags    Type St Inode Path\n"
 
@@ -21,31 +21,31 @@ def test_only_runs_of_this_user_are_listed():
     text = table(
         f"@skyloom/{uid}/b2", "@other", f"@skyloom/{uid + 1}/zz", f"@skyloom/{uid}/a1", "/run/x", f"@skyloom/{uid}/a1"
     )
-    assert client.live_runs(text) == ["a1", "b2"]
+    assert watch.live_runs(text) == ["a1", "b2"]
 
 
 @pytest.fixture
 def runs(monkeypatch):
     found = []
-    monkeypatch.setattr(client, "live_runs", lambda: found)
+    monkeypatch.setattr(watch, "live_runs", lambda: found)
     return found
 
 
 def test_no_run_is_an_error(runs):
     with pytest.raises(UsageError, match="no live run"):
-        client.choose(None)
+        watch.choose(None)
 
 
 def test_the_only_run_is_meant(runs):
     runs += ["a1b2"]
-    assert client.choose(None) == "a1b2"
-    assert client.choose("a1") == "a1b2"
+    assert watch.choose(None) == "a1b2"
+    assert watch.choose("a1") == "a1b2"
 
 
 def test_several_runs_need_a_choice(runs):
     runs += ["a1", "a12", "b2"]
     with pytest.raises(UsageError, match="3 live runs; choose one by --run: a1, a12, b2"):
-        client.choose(None)
-    assert client.choose("a1") == "a1"
+        watch.choose(None)
+    assert watch.choose("a1") == "a1"
     with pytest.raises(UsageError, match="no live run 'c'"):
-        client.choose("c")
+        watch.choose("c")

@@ -6,9 +6,9 @@ import pytest
 
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 from emulator.record import RunFolder
-from emulator.runtime.collector import Collector
+from emulator.runtime.supervisor.collector import Collector
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.runtime.director import due
+from emulator.runtime.actions.runner import due
 
 pytest.importorskip("pydantic")
-from emulator.scenario.models import Action
+from emulator.scenario.schema.models import Action
 
 
 class Planned:

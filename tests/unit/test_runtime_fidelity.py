@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from emulator.link.stats import EndStats
-from emulator.network import EndSpec, Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
-from emulator.runtime.board import Board
-from emulator.runtime.ending import probe_loss
-from emulator.runtime.fidelity import PROBE_BITS, Asked
+from emulator.model.network import EndSpec, Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.observe.expected_rtt import PROBE_BITS, Asked
+from emulator.observe.live_metrics import Board
+from emulator.runtime.supervisor.ending import probe_loss
 from emulator.schedule.ring import RowRing
 from emulator.schedule.timeline import KnotTimeline
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.errors import DataError, ScenarioError
+from emulator.model.errors import DataError, ScenarioError
 from emulator.scenario import from_topo_file, load
 from emulator.scenario.build import build_network
 

@@ -8,11 +8,11 @@ import pytest
 
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 from emulator.record import RunFolder
 from emulator.record.verdict import Verdict
-from emulator.runtime.collector import Collector
-from emulator.runtime.late import budget, why_late
+from emulator.runtime.supervisor.collector import Collector
+from emulator.runtime.supervisor.late import budget, why_late
 
 NODES = (NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2"))
 END = EndSpec(knots=Knots.constant())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.errors import EXIT_USAGE, UsageError
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
-from emulator.runtime.channel import Channel
-from emulator.runtime.machine import FULL_IPV6, PLANNER_BATCH, ROUTE_BATCH, Machine, with_routed_ipv6
+from emulator.model.errors import EXIT_USAGE, UsageError
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.runtime.control.channel import Channel
+from emulator.runtime.data_plane import FULL_IPV6, PLANNER_BATCH, ROUTE_BATCH, Machine, with_routed_ipv6
 from emulator.schedule.fib import RouteDelta
 from emulator.schedule.planner import parts
 

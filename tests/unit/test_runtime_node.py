@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from emulator.clock import MonotonicClock
-from emulator.node import NodeContext, Peer
+from emulator.model.clock import MonotonicClock
+from emulator.sdk.node import NodeContext, Peer
 
 
 class Heard:
@@ -99,7 +99,8 @@ def test_datagrams_carry_the_time_of_their_arrival(tmp_path, version):
 
 
 def test_a_node_program_loads_nothing_heavy():
-    code = "import sys, emulator.node, emulator.runtime.process, nodes.traffic.probe; print(*sorted(sys.modules))"
+    names = "sys, emulator.sdk.node, emulator.runtime.programs.node_runner, nodes.traffic.probe"
+    code = f"import {names}; print(*sorted(sys.modules))"
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from emulator.runtime.channel import Channel
-from emulator.runtime.play import next_tick
+from emulator.runtime.control.channel import Channel
 from emulator.runtime.running import RELAY_BATCH, Running
+from emulator.runtime.supervisor.run_loop import next_tick
 
 
 def test_missed_ticks_are_skipped():

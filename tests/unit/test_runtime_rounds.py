@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from emulator.errors import EmulationError, SkyloomError, UsageError
-from emulator.runtime import requests
-from emulator.runtime.channel import Channel
-from emulator.runtime.line import ChannelLine
-from emulator.runtime.requests import Requests
-from emulator.runtime.rounds import RoundCount
+from emulator.model.errors import EmulationError, SkyloomError, UsageError
+from emulator.runtime.control import requests
+from emulator.runtime.control.channel import Channel
+from emulator.runtime.control.coordination import ChannelLine
+from emulator.runtime.control.requests import Requests
+from emulator.runtime.control.rounds import RoundCount
 
 
 def test_counts_add_up_and_fidelity_is_the_share_in_slot() -> None:

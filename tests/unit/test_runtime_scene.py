@@ -10,18 +10,18 @@ import pytest
 
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.network import EndSpec, Handover, Knots, LinkSpec, Network, NodeSpec, Row
-from emulator.protocol import Panel, Protocol, Setup
+from emulator.model.network import EndSpec, Handover, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.observe.live_metrics import EVENTS_KEPT, EVENTS_SHOWN, Board, fits
+from emulator.observe.panels import VIEW_BYTES, Panels
+from emulator.observe.schedule_view import Outlook
+from emulator.observe.snapshot_builder import Scene, fitted
+from emulator.observe.usage import Usage
 from emulator.record import RunFolder
-from emulator.runtime.board import EVENTS_KEPT, EVENTS_SHOWN, Board, fits
-from emulator.runtime.channel import MESSAGE_BYTES
-from emulator.runtime.collector import Collector
-from emulator.runtime.faults import Faults
-from emulator.runtime.outlook import Outlook
-from emulator.runtime.panels import VIEW_BYTES, Panels
-from emulator.runtime.scene import Scene, fitted
-from emulator.runtime.usage import Usage
+from emulator.runtime.actions.overrides import Faults
+from emulator.runtime.control.channel import MESSAGE_BYTES
+from emulator.runtime.supervisor.collector import Collector
 from emulator.schedule.ring import RowRing
+from emulator.sdk.protocol import Panel, Protocol, Setup
 
 STEP_S = 1.0
 MARGIN = 200

@@ -2,11 +2,11 @@
 
 import pytest
 
-from emulator.protocol import Panel, Protocol, Setup
-from emulator.runtime import panels
-from emulator.runtime.panels import Panels
-from emulator.runtime.wellformed import check
-from emulator.show.widgets import draw
+from emulator.observe import panels
+from emulator.observe.panels import Panels
+from emulator.observe.widget_schema import check
+from emulator.sdk.protocol import Panel, Protocol, Setup
+from emulator.ui.widgets import draw
 
 CHART = {"kind": "chart", "title": "t", "x_label": "x", "y_label": "y", "x": [0.0, 1.0]}
 GRID = {"kind": "grid", "title": "t", "rows": [("n0", "..#")], "tones": {"#": "good"}, "legend": ""}

@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 
 from emulator.cli.plan import facts_of
+from emulator.client import launch
 from emulator.fabric import sandbox
-from emulator.network import Network
+from emulator.model.network import Network
+from emulator.observe.replay.past import Past
 from emulator.record import RunFolder
 from emulator.record.load import load_run
-from emulator.runtime import launch, supervisor
+from emulator.report.sections import asked
+from emulator.runtime.supervisor import supervisor
 from emulator.scenario import bundled, from_topo_file, load
 from emulator.scenario.build import build, build_network
 from emulator.schedule.routes import path, route_delay_s
 from emulator.schedule.timeline import routing_steps
-from emulator.show.replay.past import Past
-from emulator.show.report import asked
 
 ROOT = Path(__file__).parents[2]
 STEPS = 8
@@ -215,9 +216,15 @@ def test_many_live_nodes_get_routes_every_15_s_in_every_topology(hosts, held, tm
 
 
 def test_only_the_builder_makes_networks_of_scenarios() -> None:
-    """`fabric/door.py` is Mininet's own class: its networks come from no scenario."""
+    """`fabric/mininet/net.py` is Mininet's own class: its networks come from no scenario."""
     made_by = {"network_from", "build_topo", "KnotTimeline"}
-    homes = {"scenario/build.py", "scenario/topology.py", "fabric/convert.py", "fabric/door.py", "schedule/timeline.py"}
+    homes = {
+        "scenario/build.py",
+        "scenario/topology.py",
+        "fabric/mininet/convert.py",
+        "fabric/mininet/net.py",
+        "schedule/timeline.py",
+    }
     for file in sorted((ROOT / "emulator").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from emulator.scenario.lines import LineIndex, split_keys
+from emulator.scenario.toml.spans import LineIndex, split_keys
 
 # A comment `# > path` says which path its line must be found under (parts separated by blanks).
 TEXT = '''\

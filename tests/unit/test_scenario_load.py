@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from scenario_fakes import GOOD, write
 
-from emulator.errors import EXIT_DATA, EXIT_USAGE, Problem, ScenarioError, UsageError
+from emulator.model.errors import EXIT_DATA, EXIT_USAGE, Problem, ScenarioError, UsageError
 from emulator.scenario import Program, bundled, load
 
 
@@ -231,7 +231,7 @@ def test_an_empty_file_names_what_is_missing(tmp_path: Path) -> None:
         ("scenario_fakes:Probe", "scenario_fakes.Probe", "program.probe.run"),
         ('"scenario_fakes"', '"no.such.topology"', "topology"),
         ('"scenario_fakes"', '"missing.py"', "topology"),
-        ('"scenario_fakes"', '"emulator.errors"', "topology"),
+        ('"scenario_fakes"', '"emulator.model.errors"', "topology"),
     ],
 )
 def test_single_mistakes(tmp_path: Path, old: str, new: str, key: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from scenario_fakes import GOOD, write
 
-from emulator.errors import Problem, ScenarioError
+from emulator.model.errors import Problem, ScenarioError
 from emulator.scenario import Scenario, load
-from emulator.scenario.overrides import value_of
+from emulator.scenario.toml.overrides import value_of
 
 
 def with_overrides(folder: Path, *items: str) -> Scenario:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scenario_fakes import FILE, RECIPE, write
 
-from emulator.errors import EXIT_DATA, Problem, ScenarioError
+from emulator.model.errors import EXIT_DATA, Problem, ScenarioError
 from emulator.scenario import Scenario, load
 
 _number = count()

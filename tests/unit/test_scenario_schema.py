@@ -14,11 +14,12 @@ from scenario_fakes import FILE, GOOD, RECIPE, write
 
 from emulator.cli.list import list_scenarios
 from emulator.cli.schema import schema as print_schema
-from emulator.errors import ScenarioError, UsageError
-from emulator.scenario import Bundled, Parameter, bundled, load, parameters_of, schema
+from emulator.model.errors import ScenarioError, UsageError
+from emulator.scenario import Bundled, Parameter, bundled, load, parameters_of
 from emulator.scenario.catalogue import SCENARIO_FILE
-from emulator.scenario.reference import reference
-from emulator.scenario.writer import value_text
+from emulator.scenario.schema.json_schema import schema
+from emulator.scenario.schema.reference import reference
+from emulator.scenario.toml.writer import value_text
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,7 +112,7 @@ def test_no_schema_without_a_topology() -> None:
 
 def test_the_committed_reference_is_the_generated_one() -> None:
     text = (ROOT / "docs/scenario-reference.md").read_text(encoding="utf-8")
-    assert text == reference(), "run: python -m emulator.scenario.reference > docs/scenario-reference.md"
+    assert text == reference(), "run: python -m emulator.scenario.schema.reference > docs/scenario-reference.md"
 
 
 def test_the_reference_explains_every_core_key() -> None:

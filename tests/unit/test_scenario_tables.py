@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from scenario_fakes import NotANode, Probe, Shell
 
-from emulator.tables import Table, key_of, plain, table_of
+from emulator.model.tables import Table, key_of, plain, table_of
 
 
 @pytest.mark.parametrize(

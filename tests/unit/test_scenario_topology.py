@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scenario_fakes import GOOD, write
 
-from emulator.errors import DataError, ScenarioError, UsageError
+from emulator.model.errors import DataError, ScenarioError, UsageError
 from emulator.scenario import build_topo, from_topo_file, load
 
 MININET = """\
@@ -54,7 +54,7 @@ def test_a_topology_of_the_users_own_next_to_the_scenario(tmp_path: Path) -> Non
 
 def test_a_program_of_the_users_own_next_to_the_scenario(tmp_path: Path) -> None:
     name = f"own_program_of_{tmp_path.name}"
-    write(tmp_path, "from emulator.node import Node\nclass Mine(Node):\n    pass\n", f"{name}.py")
+    write(tmp_path, "from emulator.sdk.node import Node\nclass Mine(Node):\n    pass\n", f"{name}.py")
     scenario = load(write(tmp_path, GOOD.replace("scenario_fakes:Probe", f"{name}:Mine")), ["program.probe.config={}"])
     assert scenario.programs[0].config_values == {}
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emulator.network import LinkSpec, Network, NodeSpec
+from emulator.model.network import LinkSpec, Network, NodeSpec
 from emulator.schedule.fib import SHARED_DOWNLINK, FibCompiler, Prefix, RouteDelta, apart, lookup, trie
 
 

@@ -8,10 +8,10 @@ from math import inf, nextafter
 import numpy as np
 import pytest
 
-from emulator.errors import DataError
-from emulator.network import FineTables
-from emulator.schedule.fine import segment, shortest_s, validate
+from emulator.model.errors import DataError
+from emulator.model.network import FineTables
 from emulator.schedule.ring import fine_columns
+from emulator.schedule.substep import segment, shortest_s, validate
 
 
 def table(t_s: list[float], delay_s: list[float], up: list[bool] | None = None) -> FineTables:

@@ -7,9 +7,9 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from emulator.errors import DataError
-from emulator.network import Knots, Row
-from emulator.schedule.knots import Segment, evaluate, finish_s, segment, segment_of_row, validate
+from emulator.model.errors import DataError
+from emulator.model.network import Knots, Row
+from emulator.schedule.piecewise import Segment, evaluate, finish_s, segment, segment_of_row, validate
 
 
 def table(t, delay=0.0, rate=inf, loss=0.0, up=True, period=inf) -> Knots:

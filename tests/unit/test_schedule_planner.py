@@ -12,8 +12,8 @@ import msgpack
 import numpy as np
 import pytest
 
-from emulator.errors import DataError
-from emulator.network import Fine, FineTables, Handover, LinkSpec, Network, NodeSpec, Row
+from emulator.model.errors import DataError
+from emulator.model.network import Fine, FineTables, Handover, LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.fib import FibCompiler, RouteDelta
 from emulator.schedule.planner import Pace, deltas, parts, run_planner
 from emulator.schedule.ring import RowRing

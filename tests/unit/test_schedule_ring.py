@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emulator.network import Fine, FineTables, Handover, Row
+from emulator.model.network import Fine, FineTables, Handover, Row
 from emulator.schedule.ring import RowRing, fine_columns
 
 ENDS, NODES, DESTS = 6, 4, 2

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from emulator.network import EndSpec, Knots, LinkSpec, NodeSpec, Row
+from emulator.model.network import EndSpec, Knots, LinkSpec, NodeSpec, Row
 from emulator.schedule.routes import route_delay_s
 from emulator.schedule.timeline import KnotTimeline
 

@@ -7,9 +7,9 @@ from math import inf
 import numpy as np
 import pytest
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from emulator.schedule import traces
-from emulator.schedule.knots import evaluate, finish_s
+from emulator.schedule.piecewise import evaluate, finish_s
 
 
 def test_mahimahi_packets_leave_by_their_line():

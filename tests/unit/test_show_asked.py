@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from emulator.record.load import Run
-from emulator.show.report.asked import Grant, asked_of
+from emulator.report.sections.asked import Grant, asked_of
 
 SCENARIO = """
 name = "small"
@@ -54,8 +54,8 @@ def test_a_network_that_cannot_be_built_again_is_said_to_be_so(tmp_path):
 
 
 def test_bursts_count_by_their_mean():
-    from emulator.network import Effects, EndSpec, GilbertElliott
-    from emulator.show.report.asked import _with_bursts
+    from emulator.model.network import Effects, EndSpec, GilbertElliott
+    from emulator.report.sections.asked import _with_bursts
 
     spec = EndSpec(Effects(burst_loss=GilbertElliott(0.01, 0.09, 0.0, 0.5)))
     assert _with_bursts(0.1, spec) == pytest.approx(1 - 0.9 * 0.95)

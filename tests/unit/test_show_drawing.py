@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from emulator.show import drawing
+from emulator.report import drawing
 
 
 def figure():
@@ -36,7 +36,7 @@ def test_matplotlib_keeps_its_settings_and_pyplot_stays_out():
     probe = (
         "import sys, matplotlib\n"
         "before = matplotlib.rcParams.copy()\n"
-        "from emulator.show import drawing\n"
+        "from emulator.report import drawing\n"
         "figure, axes = drawing.new()\n"
         "axes.plot([1, 2])\n"
         "drawing.svg(figure)\n"
@@ -48,6 +48,6 @@ def test_matplotlib_keeps_its_settings_and_pyplot_stays_out():
 
 
 def test_importing_the_module_loads_no_matplotlib():
-    probe = "import sys, emulator.show.drawing; assert 'matplotlib' not in sys.modules"
+    probe = "import sys, emulator.report.drawing; assert 'matplotlib' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

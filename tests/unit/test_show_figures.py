@@ -5,15 +5,15 @@ import sys
 import pytest
 
 from emulator.record.load import Run
-from emulator.show import figures
+from emulator.report import figures
 
 DRAWING = """
-from emulator.show import drawing
+from emulator.report import drawing
 def {name}(run):
     return [drawing.Drawing(name, "", "", drawing.new()[0]) for name in {drawn}]
 """
 PROTOCOL = """
-from emulator.protocol import Protocol
+from emulator.sdk.protocol import Protocol
 PROTOCOL = Protocol("{name}", "{name}", figures="{figures}")
 class Program:
     protocol = "{module}:PROTOCOL"

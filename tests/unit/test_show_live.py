@@ -18,10 +18,10 @@ import pytest
 from rich.console import Console
 from show_snapshots import build, console, full, play
 
-from emulator.errors import EmulationError
-from emulator.show import LiveScreen
-from emulator.show.screen.lines import Frame, line
-from emulator.show.screen.terminal import Terminal
+from emulator.model.errors import EmulationError
+from emulator.ui import LiveScreen
+from emulator.ui.terminal.lines import Frame, line
+from emulator.ui.terminal.terminal import Terminal
 
 ENDED = None
 WITH_US = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}  # programs that import this file
@@ -255,7 +255,7 @@ def test_sigterm_leaves_the_terminal_as_it_was():
     program = textwrap.dedent("""
         from show_snapshots import full
         from test_show_live import Script
-        from emulator.show import LiveScreen
+        from emulator.ui import LiveScreen
         LiveScreen().follow(Script([full()]))
     """)
     pid, ours = pty.fork()
@@ -354,7 +354,7 @@ def test_reader_that_goes_away_does_not_end_the_run():
     program = textwrap.dedent("""
         import os
         from test_show_live import Script
-        from emulator.show import LiveScreen
+        from emulator.ui import LiveScreen
         reader, writer = os.pipe()
         os.dup2(writer, 2)
         os.close(writer)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.show import drawing, marks
-from emulator.show.marks import Fault, faults
+from emulator.report import drawing, fault_spans
+from emulator.report.fault_spans import Fault, faults
 
 
 def spans(*actions, until=60.0):
@@ -85,8 +85,8 @@ def test_any_actions_give_spans_inside_the_run(actions):
 
 @given(st.lists(st.floats(0, 100)).map(sorted), st.floats(0.1, 100))
 def test_thinned_handovers_are_some_of_them(moments, width_s):
-    kept = marks.thinned(moments, width_s)
-    assert len(kept) <= marks.MOST_LINES
+    kept = fault_spans.thinned(moments, width_s)
+    assert len(kept) <= fault_spans.MOST_LINES
     assert set(kept) <= set(moments)
     assert bool(kept) == bool(moments)
 
@@ -133,4 +133,4 @@ def test_what_lies_outside_the_plot_is_not_spoken_of(run):
 
 def test_many_faults_are_counted_in_the_caption():
     many = [Fault(float(at), at + 0.5, "hold", f"n{at}") for at in range(12)]
-    assert "; 4 more." in marks.words(many, [], (0.0, 20.0))
+    assert "; 4 more." in fault_spans.words(many, [], (0.0, 20.0))

@@ -6,13 +6,13 @@ import polars as pl
 import pytest
 from test_record_packets import capture, udp
 
-from emulator.errors import UsageError
+from emulator.model.errors import UsageError
 from emulator.record.pcapng import Interface
-from emulator.show import drawing
-from emulator.show.report import spacetime
-from emulator.show.report.asked import Asked
-from emulator.show.report.messages import Window, messages
-from emulator.show.report.spacetime import space_time
+from emulator.report import drawing
+from emulator.report.sections import spacetime
+from emulator.report.sections.asked import Asked
+from emulator.report.sections.messages import Window, messages
+from emulator.report.sections.spacetime import space_time
 
 T0_NS = 1_700_000_000_000_000_000
 NAMES = {"10.0.0.1": "a", "10.0.0.2": "b"}

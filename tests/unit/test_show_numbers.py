@@ -11,8 +11,8 @@ from emulator.link.stats import EndStats
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import load_run
-from emulator.show.report import links, plots
-from emulator.show.report.asked import Asked, Grant
+from emulator.report.sections import links, plots
+from emulator.report.sections.asked import Asked, Grant
 
 ENDS = ["a:up", "hub:b", "gs-x:up~down"]
 CAUSES = ("queue", "loss", "outage", "overload", "noroute", "ttl")

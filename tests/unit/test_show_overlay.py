@@ -12,7 +12,7 @@ from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import load_run
 from emulator.record.sweep import Sweep
-from emulator.show import bands, figures, overlay
+from emulator.report import compare_plots, figures, sweep_plots
 
 
 def finished(tmp_path, name, samples):
@@ -37,7 +37,7 @@ def finished(tmp_path, name, samples):
 def test_what_both_runs_have_is_drawn(tmp_path):
     one = finished(tmp_path, "one", [(0.1, "rtt_s", 0.01), (1.1, "rtt_s", 0.03), (1.0, "only_here", 1.0)])
     other = finished(tmp_path, "other", [(0.1, "rtt_s", 0.02)])
-    made = {each.name: each for each in overlay.drawings(one, other)}
+    made = {each.name: each for each in compare_plots.drawings(one, other)}
     assert set(made) == {"both-lateness", "both-rates", "both-rtt-s"}
     shares, times = made["both-rtt-s"].figure.axes
     assert shares.get_xlabel() == "rtt in ms"
@@ -51,13 +51,13 @@ def test_what_both_runs_have_is_drawn(tmp_path):
 def test_runs_without_tables_have_nothing_to_draw(tmp_path):
     folder = RunFolder.create(tmp_path, "small", "bare")
     folder.write_scenario('name = "small"\n')
-    assert overlay.drawings(load_run(folder.path), load_run(folder.path)) == []
+    assert compare_plots.drawings(load_run(folder.path), load_run(folder.path)) == []
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=1500))
 def test_a_distribution_is_that_of_all_values(values):
-    xs, shares = overlay.distribution(pl.Series(values, dtype=pl.Float64))
-    assert len(xs) <= overlay.MOST_POINTS
+    xs, shares = compare_plots.distribution(pl.Series(values, dtype=pl.Float64))
+    assert len(xs) <= compare_plots.MOST_POINTS
     assert (xs[0], xs[-1], shares[-1]) == (min(values), max(values), 1.0)
     for x, share in list(zip(xs, shares, strict=True))[:: max(1, len(xs) // 20)]:
         assert np.count_nonzero(np.array(values) < x) / len(values) <= share
@@ -78,7 +78,7 @@ def swept(tmp_path, **more):
 def test_bands_are_mean_and_range_over_the_seeds_that_count(tmp_path):
     sweep = swept(tmp_path)
     rows = [row for row in sweep.rows if row["exit_code"] == 0 and row["mode"] == "x"]
-    assert bands.bands(rows, "delay", "rounds") == [(0.01, 1.5, 1.0, 2.0), (0.02, 11.5, 11.0, 12.0)]
+    assert sweep_plots.bands(rows, "delay", "rounds") == [(0.01, 1.5, 1.0, 2.0), (0.02, 11.5, 11.0, 12.0)]
 
 
 def test_a_sweep_without_drawings_of_its_own_gets_bands(tmp_path):
@@ -93,4 +93,4 @@ def test_a_sweep_without_drawings_of_its_own_gets_bands(tmp_path):
 
 @pytest.mark.parametrize("value", ["", "x", None, [1], "unlimited", float("nan"), {"a": 1}])
 def test_what_is_no_number_is_on_no_axis(value):
-    assert bands.bands([{"k": value, "f": 1.0}, {"k": 1.0, "f": value}], "k", "f") == []
+    assert sweep_plots.bands([{"k": value, "f": 1.0}, {"k": 1.0, "f": value}], "k", "f") == []

@@ -2,8 +2,8 @@
 
 import pytest
 
-from emulator.show.predicted import compare, words
-from emulator.show.summary import rounds_words
+from emulator.report.predicted import compare, words
+from emulator.report.summary import rounds_words
 
 
 @pytest.mark.parametrize(

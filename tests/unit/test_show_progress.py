@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from emulator.show.progress import RunProgress, StepProgress
+from emulator.report.progress import RunProgress, StepProgress
 
 
 class Terminal(io.StringIO):

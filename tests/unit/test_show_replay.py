@@ -12,26 +12,26 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from emulator.errors import DataError, UsageError
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.protocol import Panel, protocol_of
+from emulator.model.errors import DataError, UsageError
+from emulator.observe.expected_rtt import Asked
+from emulator.observe.panels import Panels
+from emulator.observe.replay import Replay
+from emulator.observe.replay import feed as feeding
+from emulator.observe.replay.altered import Altered
+from emulator.observe.replay.hindsight import RowsAgain
+from emulator.observe.replay.programs import NoProcesses, PastJobs
+from emulator.observe.schedule_view import Outlook
+from emulator.observe.snapshot_builder import Scene
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
-from emulator.runtime.collector import Collector
-from emulator.runtime.fidelity import Asked
-from emulator.runtime.outlook import Outlook
-from emulator.runtime.panels import Panels
-from emulator.runtime.scene import Scene
+from emulator.runtime.supervisor.collector import Collector
 from emulator.scenario import load
 from emulator.scenario.build import build_network
 from emulator.schedule.ring import RowRing
-from emulator.show.replay import Replay
-from emulator.show.replay import feed as feeding
-from emulator.show.replay.altered import Altered
-from emulator.show.replay.hindsight import RowsAgain
-from emulator.show.replay.programs import NoProcesses, PastJobs
-from emulator.show.screen.source import Seekable
+from emulator.sdk.protocol import Panel, protocol_of
+from emulator.ui.terminal.source import Seekable
 
 SECONDS = 60
 SCENARIO = f"""

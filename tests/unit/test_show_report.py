@@ -8,16 +8,16 @@ import sys
 import pytest
 
 from emulator.cli.report import report
-from emulator.errors import DataError, UsageError
+from emulator.model.errors import DataError, UsageError
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.sweep import Sweep
 from emulator.record.verdict import Verdict
-from emulator.show.report import Window, write_report
+from emulator.report.sections import Window, write_report
 
 ANALYSIS = """
-from emulator.show import drawing
+from emulator.report import drawing
 def figures(run):
     figure, axes = drawing.new()
     axes.plot(run.samples["t_s"], run.samples["value"], label="<b>& seen")
@@ -31,7 +31,7 @@ def sweep_figures(table):
 
 
 DRAWN = """
-from emulator.show import drawing
+from emulator.report import drawing
 def figures(run):
     return [drawing.Drawing("{}", "", "", {})]
 """
@@ -144,7 +144,7 @@ def test_the_same_folder_gives_the_same_page(tmp_path, analysis):
     [
         ("raise RuntimeError('no luck')", "no luck"),
         ("def figures(run): return 1 / 0", "ZeroDivisionError"),
-        ("def figures(run): return ['x']", "wanted emulator.show.drawing.Drawing"),
+        ("def figures(run): return ['x']", "wanted emulator.report.drawing.Drawing"),
         (DRAWN.format("../x", "drawing.new()[0]"), "letters"),
         (DRAWN.format("x", "None"), "drawing x failed"),
     ],
@@ -226,7 +226,7 @@ def test_a_sweep_has_no_window(tmp_path):
 def test_long_logs_are_cut_in_the_middle_of_each_kind(tmp_path):
     import polars as pl
 
-    from emulator.show.report.events import MOST_EVENTS, chosen
+    from emulator.report.sections.events import MOST_EVENTS, chosen
 
     kinds = ["tick"] * 5000 + ["action"] + ["tock"] * 100
     frame = pl.DataFrame({"t_s": [float(number) for number in range(len(kinds))], "kind": kinds})

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from show_snapshots import build, check_golden, console, full, play
 
-from emulator.record.snapshot import PHASES
-from emulator.show import text
-from emulator.show.screen import overview
-from emulator.show.screen.frame import frame
-from emulator.show.screen.state import PANELS, State, press
+from emulator.observe.snapshot import PHASES
+from emulator.report import text
+from emulator.ui.terminal import overview
+from emulator.ui.terminal.frame import frame
+from emulator.ui.terminal.state import PANELS, State, press
 
 TOOK_S = {"schedule": 0.42, "build": 0.94, "start": 0.5}
 PLAYING = State(phase="play", phase_began_s=2.5, took_s=TOOK_S)

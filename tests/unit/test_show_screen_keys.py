@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from show_snapshots import build, full
 
-from emulator.show.screen.faults import choices
-from emulator.show.screen.keymap import footer, keys_of
-from emulator.show.screen.keys import Keys
-from emulator.show.screen.state import PANELS, SORTS, Fault, Leave, Seek, State, Stop, press, rows_of, target
+from emulator.ui.terminal.faults import choices
+from emulator.ui.terminal.keymap import footer, keys_of
+from emulator.ui.terminal.keys import Keys
+from emulator.ui.terminal.state import PANELS, SORTS, Fault, Leave, Seek, State, Stop, press, rows_of, target
 
 SEQUENCES = {
     b"\x1b[A": ["up"], b"\x1bOB": ["down"], b"\x1b[C": ["right"], b"\x1b[D": ["left"], b"\x1b[5~": ["pgup"],
@@ -163,7 +163,7 @@ def test_faults_need_a_target_and_a_run_that_plays():
 
 
 def test_every_offered_fault_is_an_action_of_the_director():
-    from emulator.runtime.director import UNDONE_BY
+    from emulator.runtime.actions.runner import UNDONE_BY
 
     for kind, name in (("node", "n"), ("link", "n:p")):
         assert {choice.action["do"] for choice in choices(kind, name)} <= {*UNDONE_BY, *UNDONE_BY.values()}

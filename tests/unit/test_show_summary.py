@@ -3,9 +3,9 @@
 import pytest
 from show_snapshots import check_golden, console
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from emulator.record.verdict import Outcome, Verdict
-from emulator.show import print_summary
+from emulator.report.summary import print_summary
 
 
 def verdict(**more):

@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from emulator.show import text
+from emulator.report import text
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from emulator.show.text import ASCII, UNICODE
-from emulator.show.widgets import draw, draw_all, gantt, sparkline, world
-from emulator.show.widgets.canvas import Canvas
-from emulator.show.widgets.land import is_land
-from emulator.show.widgets.layout import share_out
-from emulator.show.widgets.world import along
+from emulator.report.text import ASCII, UNICODE
+from emulator.ui.widgets import draw, draw_all, gantt, sparkline, world
+from emulator.ui.widgets.canvas import Canvas
+from emulator.ui.widgets.land import is_land
+from emulator.ui.widgets.layout import share_out
+from emulator.ui.widgets.world import along
 
 GOLDEN = Path(__file__).parent / "widgets_golden"
 X = [number * 0.5 for number in range(80)]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from emulator.protocol import Setup
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import Run, load_run
-from emulator.show import drawing
+from emulator.report import drawing
+from emulator.sdk.protocol import Setup
 from nodes.traffic.figures import figures
 from nodes.traffic.panel import ALL, TrafficPanel
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.errors import DataError, ScenarioError
 from emulator.fabric import network_from
-from emulator.network import BuildOptions, Network, Row
+from emulator.model.errors import DataError, ScenarioError
+from emulator.model.network import BuildOptions, Network, Row
 from emulator.scenario import build_topo, load
 from emulator.schedule.routes import route_delay_s
 from topologies.wan import Wan, WanTimeline
-from topologies.wan_maps import MAPS, WanMap, csv, from_file
+from topologies.wan.maps import MAPS, WanMap, csv, from_file
 
 SCENARIO = """
 topology = "topologies.wan"

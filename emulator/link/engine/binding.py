@@ -29,7 +29,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from emulator.errors import PlatformError
+from emulator.model.errors import PlatformError
 
 ABI = 1
 LATENESS_BUCKETS = 320

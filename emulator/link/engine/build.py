@@ -28,7 +28,7 @@ FUZZ_TARGETS = REPOSITORY / "tests" / "fuzz"
 FUZZ_PROGRAMS = REPOSITORY / "build" / "fuzz"
 ZIG = "ziglang>=0.13,<0.18"  # before 1.0, so it is pinned; tried with 0.17.1
 ZIG_COMMAND = (sys.executable, "-m", "ziglang", "cc")
-EXIT_PLATFORM = 69  # as in emulator.errors
+EXIT_PLATFORM = 69  # as in emulator.model.errors
 
 FLAGS = (
     "-std=c11", "-D_GNU_SOURCE", "-g", "-fPIC", "-pthread", "-fvisibility=hidden",

@@ -14,7 +14,7 @@ import numpy as np
 from emulator.link.engine.binding import library
 from emulator.link.engine.engine import Delivery, Engine
 from emulator.link.engine.tables import memory_ports
-from emulator.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 
 _RATE_BPS, _LOSS, _SEED, _PACKETS = 1.3e6, 0.3, 7, 60
 _DELAY_S = 0.0123, 0.0456  # at the begin and at the end of _SPAN_S

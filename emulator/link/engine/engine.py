@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import EmulationError
 from emulator.link.engine.binding import (
     LATENESS_BUCKETS,
     TAPS,
@@ -34,7 +33,8 @@ from emulator.link.engine.tables import Port, tables
 from emulator.link.lateness import Lateness
 from emulator.link.partition import partition
 from emulator.link.stats import EndStats
-from emulator.network import Ints, Network
+from emulator.model.errors import EmulationError
+from emulator.model.network import Ints, Network
 from emulator.schedule.ring import RowRing
 
 SMALL_BYTES, LARGE_BYTES = 2064, 65664  # of a slot for a packet, as in core.h
@@ -336,7 +336,7 @@ class Engine:
         return int(self._library.engine_tap_lost(self._engine, tap))
 
     def drain_tap(self, tap: int) -> bytes:
-        """One batch of what the tap has kept, as emulator.link.capture describes it; b"" where there is nothing."""
+        """One batch of what the tap has kept, as emulator.link.taps describes it; b"" where there is nothing."""
         if self._drained is None:
             self._drained = (c_uint8 * DRAIN_BYTES)()
         count: int = self._library.engine_tap_drain(self._engine, tap, self._drained, DRAIN_BYTES)

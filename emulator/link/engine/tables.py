@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import EmulationError
 from emulator.link.engine.binding import (
     RECEIVED_CELLS,
     SENT_CELLS,
@@ -24,9 +23,10 @@ from emulator.link.engine.binding import (
     EngineEnd,
     EnginePort,
 )
-from emulator.network import Effects, GilbertElliott, Ints, Knots, Network
-from emulator.schedule.fine import fine_places
+from emulator.model.errors import EmulationError
+from emulator.model.network import Effects, GilbertElliott, Ints, Knots, Network
 from emulator.schedule.ring import RowRing
+from emulator.schedule.substep import fine_places
 
 _LINE = 64  # bytes of a cache line: counters of two lanes must not share one
 # columns of the ring's rows that the engine reads: `at_<name>` in the configuration, a dot as an underscore

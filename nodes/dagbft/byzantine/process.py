@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emulator.units import Duration
+from emulator.model.units import Duration
 from nodes.dagbft.byzantine import BEHAVIOURS, turn, turn_worker
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.process import Primary

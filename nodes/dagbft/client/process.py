@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from math import inf
 
-from emulator.node import Node, NodeContext
-from emulator.units import Duration, Share, Size
+from emulator.model.units import Duration, Share, Size
+from emulator.sdk.node import Node, NodeContext
 from nodes.dagbft.client.core import ClientConfig, ClientCore
 from nodes.dagbft.client.load import LoadConfig
 from nodes.dagbft.consensus.committee import Committee

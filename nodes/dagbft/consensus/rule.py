@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from emulator.protocol import load
+from emulator.sdk.protocol import load
 from nodes.dagbft.consensus.committee import Schedule
 from nodes.dagbft.consensus.dag import NONE, Block, Dag, Slot
 

@@ -23,7 +23,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from types import ModuleType
 
-from emulator.errors import PlatformError
+from emulator.model.errors import PlatformError
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.dag import Block
 

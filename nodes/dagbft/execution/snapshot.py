@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
-from emulator.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
+from emulator.sdk.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Past
 from nodes.dagbft.consensus.dag import Block, Slot

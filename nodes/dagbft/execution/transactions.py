@@ -15,8 +15,8 @@ from hashlib import blake2b
 from struct import Struct
 from typing import Annotated, NamedTuple
 
-from emulator.wire import U8, U16, U64, ManyFixed, Octets, Rest, Unsigned
-from emulator.wire import Row as WireRow
+from emulator.sdk.wire import U8, U16, U64, ManyFixed, Octets, Rest, Unsigned
+from emulator.sdk.wire import Row as WireRow
 from nodes.dagbft.messages import DIGEST_BYTES, TRANSACTION_ID_BYTES, digest_of
 from nodes.dagbft.wire import split_transactions
 

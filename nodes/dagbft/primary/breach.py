@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from emulator.node import NodeContext
+from emulator.sdk.node import NodeContext
 from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.consensus.run_file import write
 from nodes.dagbft.execution.ledger import Ledger

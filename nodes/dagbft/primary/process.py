@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
-from emulator.node import Node, NodeContext
+from emulator.sdk.node import Node, NodeContext
 from nodes.dagbft.consensus.dag import members
 from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from nodes.dagbft.consensus.core import Commit, Past
 from nodes.dagbft.messages import Certificate
 from nodes.dagbft.primary.records import Archive

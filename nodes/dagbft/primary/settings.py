@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emulator.errors import EmulationError
-from emulator.node import NodeContext
-from emulator.units import Duration, Size
+from emulator.model.errors import EmulationError
+from emulator.model.units import Duration, Size
+from emulator.sdk.node import NodeContext
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed, Schedule, Turns
 from nodes.dagbft.consensus.core import Rules

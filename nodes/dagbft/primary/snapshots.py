@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from emulator.errors import DataError
+from emulator.model.errors import DataError
 from nodes.dagbft.execution.snapshot import Snapshot, snapshot_digest
 from nodes.dagbft.messages import SnapshotOffer, SnapshotPart
 from nodes.dagbft.primary.records import Archive, Begin, Kept, snapshot_records

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from emulator.node import NodeContext
+from emulator.sdk.node import NodeContext
 from nodes.dagbft.consensus.core import Commit, Event
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import home_shard

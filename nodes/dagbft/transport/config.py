@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emulator.units import Duration, Size
+from emulator.model.units import Duration, Size
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
-from emulator.wire import U16, U64, Fixed, Length, Octets, Row, Text, Unsigned, layout_of
+from emulator.sdk.wire import U16, U64, Fixed, Length, Octets, Row, Text, Unsigned, layout_of
 
 HELLO, DATA, ACK = 1, 2, 3
 MAGIC = b"SkyD"  # the last letter is the version of what frames hold

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Collection
 
-from emulator.node import NodeContext
+from emulator.sdk.node import NodeContext
 from nodes.dagbft.messages import Message
 
 OnMessage = Callable[[str, Message], None]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from emulator.node import NodeContext
+from emulator.sdk.node import NodeContext
 from nodes.dagbft.messages import Message
 from nodes.dagbft.transport.config import LinkConfig
 from nodes.dagbft.transport.connection import Connection

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from emulator.node import NodeContext
+from emulator.sdk.node import NodeContext
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Message
 from nodes.dagbft.transport.config import LinkConfig

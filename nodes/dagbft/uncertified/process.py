@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
-from emulator.units import Duration, Size
+from emulator.model.units import Duration, Size
 from nodes.dagbft.consensus.committee import Hashed, Schedule, Turns
 from nodes.dagbft.messages import BlockReply, BlockRequest, Header, TailRequest
 from nodes.dagbft.primary.process import Primary

@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
-from emulator.node import Node, NodeContext
-from emulator.units import Duration, Size
+from emulator.model.units import Duration, Size
+from emulator.sdk.node import Node, NodeContext
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable

@@ -16,10 +16,10 @@ from oracle.packet_bytes import ETHERNET, VIRTIO
 from oracle.packets import Departure, Packet, segments
 from oracle.schedule import Schedule
 
-from emulator.link.capture import Batches
 from emulator.link.engine.engine import Delivery, Engine
 from emulator.link.engine.tables import memory_ports
-from emulator.network import Effects, EndSpec, Fine, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.link.taps import Batches
+from emulator.model.network import Effects, EndSpec, Fine, Knots, LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.ring import RowRing
 
 KINDS = ("oracle", "engine")

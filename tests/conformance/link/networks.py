@@ -15,10 +15,10 @@ from oracle.packet_bytes import ETHERNET, VIRTIO, hop_limit, wire_size
 from oracle.packets import segments
 from scripts import Dice, Step, knots
 
-from emulator.link.capture import Batches
 from emulator.link.engine.engine import Engine
 from emulator.link.engine.tables import memory_ports
-from emulator.network import Effects, EndSpec, Fine, FineTables, Ints, LinkSpec, Network, NodeSpec, Row
+from emulator.link.taps import Batches
+from emulator.model.network import Effects, EndSpec, Fine, FineTables, Ints, LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.ring import RowRing
 
 STEPS, STEP_S, FINE_KNOTS = 5, 0.2, 4

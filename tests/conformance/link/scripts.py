@@ -18,7 +18,7 @@ from made_packets import ICMP, TCP, UDP, make
 from oracle.packet_bytes import wire_size
 from oracle.packets import Departure, Packet
 
-from emulator.network import Effects, Fine, FineTables, GilbertElliott, Knots
+from emulator.model.network import Effects, Fine, FineTables, GilbertElliott, Knots
 
 STEPS, STEP_S, FINE_KNOTS = 8, 0.25, 6
 HORIZON_S = STEPS * STEP_S - 1e-6

@@ -27,7 +27,7 @@ from made_packets import (
 from oracle import packet_bytes as model
 from oracle.effects import Impairments
 
-from emulator.network import Effects
+from emulator.model.network import Effects
 
 shares = st.one_of(st.floats(0, 1, exclude_max=True), st.sampled_from([0.0, 0.5, 1 - 2**-53]))
 every_length = pytest.mark.parametrize("data", EXAMPLES, ids=range(len(EXAMPLES)))

@@ -6,7 +6,7 @@ from made_packets import TCP, UDP, make, plain_sum, pseudo_sum
 from oracle.packet_bytes import completed, destination, source
 
 from emulator.link.stats import EndStats
-from emulator.network import Effects, GilbertElliott, Knots
+from emulator.model.network import Effects, GilbertElliott, Knots
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 PACKET = make(4, UDP).data

@@ -7,7 +7,7 @@ from link_ends import FAR, KINDS, Setting, inside, make, make_end, table
 from oracle.link_end import MEMORY_BYTES
 
 from emulator.link.stats import EndStats
-from emulator.network import Effects, Knots
+from emulator.model.network import Effects, Knots
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from link_ends import KINDS, Setting, inside, make, make_end
 
 from emulator.link.stats import DROPS, EndStats
-from emulator.network import Effects, GilbertElliott, Knots
-from emulator.schedule.knots import evaluate
+from emulator.model.network import Effects, GilbertElliott, Knots
+from emulator.schedule.piecewise import evaluate
 
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # other work may take the processor
 pytestmark = pytest.mark.parametrize("kind", KINDS)

@@ -18,7 +18,7 @@ from scripts import Dice, Step, shortened
 from test_engine_icmp import model_reply
 
 from emulator.link.engine.tables import _may_forward
-from emulator.network import Ints, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import Ints, LinkSpec, Network, NodeSpec, Row
 
 EXAMPLES = int(os.environ.get("SKYLOOM_EXAMPLES", "40"))
 NETWORKS = 4  # of each example

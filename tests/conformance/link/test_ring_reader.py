@@ -20,7 +20,7 @@ from emulator.link.engine import binding
 from emulator.link.engine.binding import OrderKind
 from emulator.link.engine.engine import Engine, Holds, new_order
 from emulator.link.engine.tables import memory_ports
-from emulator.network import LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.ring import RowRing
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) is installed")

@@ -14,9 +14,9 @@ from oracle.schedule import Schedule
 from emulator.link.engine.engine import Engine
 from emulator.link.engine.tables import memory_ports
 from emulator.link.stats import DROPS
-from emulator.network import Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
-from emulator.schedule import fine as fine_tables
-from emulator.schedule.knots import Segment, evaluate
+from emulator.model.network import Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.schedule import substep as fine_tables
+from emulator.schedule.piecewise import Segment, evaluate
 from emulator.schedule.ring import RowRing, fine_columns
 
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # other work may take the processor

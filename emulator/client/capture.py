@@ -1,0 +1,131 @@
+"""Following a capture of a live run: the relay's compact records in, pcapng out.
+
+Invariant: what is written always ends at the end of a block, also when Ctrl-C or the end of the run cuts it short.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Sequence
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.client.watch import Connection
+from emulator.runtime.capture.writer import HOLD_S, READ_BYTES, pipe
+
+if TYPE_CHECKING:
+    from emulator.record.capture import CaptureConverter
+    from emulator.record.pcapng import Interface
+    from emulator.runtime.control.channel import Message
+
+
+def follow(
+    links: Sequence[str],
+    out: int,
+    snaplen: int = 0,
+    run: str | None = None,
+    *,
+    filter: str = "",
+    most: int | None = None,
+    seconds: float = inf,
+) -> int:
+    """Write pcapng of link ends (or all of nodes) to descriptor `out` until interrupted, until the run ends, until
+    nobody reads, after `most` packets, or after some seconds.
+
+    Returns the number of packets. Raises what the run answers where there is no such end, or the filter is none.
+    """
+    connection = Connection(run)
+    read_end, write_end = pipe()
+    try:
+        request = {"op": "capture", "links": list(links), "snaplen": snaplen, "filter": filter}
+        answer = connection.ask(request, (write_end,))
+    except BaseException:
+        os.close(read_end)
+        connection.close()
+        raise
+    finally:
+        os.close(write_end)
+    described: dict[int, Interface] = {}
+    names: dict[bytes, str] = {}
+    while answer["op"] != "capturing":
+        if answer["op"] == "interfaces":
+            described |= {row[0]: _interface(row) for row in answer["interfaces"]}
+        else:
+            names |= dict(answer["names"])
+        answer = connection.receive()
+    try:
+        return _follow(connection, read_end, out, (described, names), answer, most, time.monotonic() + seconds)
+    finally:
+        connection.close()
+        os.close(read_end)
+
+
+def _follow(
+    connection: Connection, read_end: int, out: int, known: tuple[dict[int, Interface], dict[bytes, str]],
+    answer: Message, most: int | None, until: float,
+) -> int:  # fmt: skip
+    from emulator.record.capture import CaptureConverter, Stream
+    from emulator.record.key_logs import KeyLogs
+    from emulator.record.packet_filter import Filter
+    from emulator.record.section import Section
+
+    described, names = known
+    keys = KeyLogs(Path(answer["keys"])) if answer["keys"] else None
+    wanted = Filter(answer["filter"]) if answer["filter"] else None
+    section = Section(Stream(lambda data: _write_all(out, data)), described, answer["t0_utc_ns"], names=names)
+    converter = CaptureConverter(described, lambda end: section, wanted, most)
+    poll = select.poll()
+    poll.register(read_end, select.POLLIN)
+    poll.register(connection, select.POLLIN)
+    open_ends = {read_end, connection.fileno()}
+    try:
+        while read_end in open_ends and not converter.full and time.monotonic() < until:
+            data = b""
+            for fd, _events in poll.poll(HOLD_S * 1e3):
+                if fd == read_end:
+                    data = os.read(read_end, READ_BYTES)
+                    over = not data
+                else:
+                    over = not _heard(connection, converter)
+                if over:
+                    poll.unregister(fd)
+                    open_ends.discard(fd)
+            if data:
+                news = keys.news() if keys is not None else b""
+                if news:
+                    converter.secrets(news)
+                converter.feed(data)
+        converter.finish()
+    except KeyboardInterrupt:
+        converter.finish()
+    except BrokenPipeError:
+        pass
+    return converter.packets
+
+
+def _heard(connection: Connection, converter: CaptureConverter) -> bool:
+    """Take in what the run tells; False where it has ended."""
+    message, _ = connection.channel.receive()
+    if message is None:
+        return False
+    for t_s, text, *row in message.get("moves", ()):
+        converter.happens(row[0], t_s, text, _interface(row))
+    for t_s, end, text in message.get("remarks", ()):
+        converter.happens(end, t_s, text)
+    return True
+
+
+def _interface(row: Sequence[Any]) -> Interface:
+    from emulator.record.pcapng import Interface
+
+    _, name, description, linktype, snaplen = row
+    return Interface(name, description, linktype, snaplen)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

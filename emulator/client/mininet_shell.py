@@ -1,0 +1,110 @@
+"""A live run seen from another terminal: its network, and commands started in its nodes.
+
+Invariant: this side holds no namespace and no privilege; every command is started by the run itself, with descriptors
+of this process.
+"""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from emulator.client.exec import environment
+from emulator.client.watch import Connection, ask, choose
+from emulator.model.errors import EmulationError
+from emulator.model.network import LinkSpec, Network, NodeSpec
+
+
+class RemoteCommand:
+    """A command that the run has started; the handle that `emulator.fabric.mininet.popen` wants."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit status, negative for a signal, or None while it runs."""
+        return self._heard(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        status = self._heard(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired("command in a node", timeout or 0.0)
+        return status
+
+    def send_signal(self, signum: int) -> None:
+        if self._status is None:
+            self._connection.send({"op": "signal", "signum": int(signum)})
+
+    def _heard(self, timeout_s: float | None) -> int | None:
+        if self._status is None:
+            poll = select.poll()
+            poll.register(self._connection, select.POLLIN)
+            if poll.poll(None if timeout_s is None else timeout_s * 1e3):
+                self._status = int(self._connection.receive()["status"])
+                self._connection.close()
+        return self._status
+
+
+def executor(run: str | None) -> Callable[[str, Sequence[str], int, int, int], RemoteCommand]:
+    """Starts commands in nodes of one run: node, words, stdin, stdout, stderr."""
+    run_id = choose(run)
+
+    def execute(node: str, argv: Sequence[str], stdin: int, stdout: int, stderr: int) -> RemoteCommand:
+        connection = Connection(run_id)
+        request = {
+            "op": "exec",
+            "node": node,
+            "command": list(argv),
+            "environment": environment(),
+            "directory": str(Path.cwd()),
+        }
+        connection.ask(request, (stdin, stdout, stderr))
+        return RemoteCommand(connection)
+
+    return execute
+
+
+def switcher(run: str | None) -> Callable[[list[str], bool], None]:
+    """Switches link ends of one run on and off, by their names."""
+    run_id = choose(run)
+
+    def switch(ends: list[str], up: bool) -> None:
+        ask({"op": "fault", "action": {"do": "link-up" if up else "link-down", "links": ends}}, run_id)
+
+    return switch
+
+
+def network_of(run: str | None) -> Network:
+    """The run's nodes and links, without what happens on them."""
+    connection = Connection(run)
+    nodes: list[NodeSpec] = []
+    links: list[LinkSpec] = []
+    deadline = time.monotonic() + 10.0
+    try:
+        connection.send({"op": "network"})
+        while time.monotonic() < deadline:
+            message = connection.receive()
+            nodes += [NodeSpec(name, role, live, v4, v6) for name, role, live, v4, v6 in message.get("nodes", ())]
+            for name, a, b, a_port, b_port, moving, ethernet, a_address, b_address in message.get("links", ()):
+                links.append(
+                    LinkSpec(
+                        name,
+                        a,
+                        b,
+                        a_port,
+                        b_port,
+                        moving=moving,
+                        ethernet=ethernet,
+                        a_address=a_address,
+                        b_address=b_address,
+                    )
+                )
+            if message["op"] == "end":
+                return Network(tuple(nodes), tuple(links))
+    finally:
+        connection.close()
+    raise EmulationError(f"run {connection.run_id} does not answer in time")

@@ -1,0 +1,162 @@
+"""The caller's side of a run: forks the sandbox, hands out snapshots, passes Ctrl-C on, and gets the exit code.
+
+Invariant: the sandbox dies with the process that called `launch`, unless it was detached. Every end of a run,
+however it comes, ends `snapshots()` and lets `wait()` return or raise within seconds.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from emulator.model.errors import EmulationError
+from emulator.runtime.control.channel import Channel, Message
+
+if TYPE_CHECKING:
+    from emulator.observe.snapshot import Snapshot, View
+    from emulator.record.folder import RunFolder
+    from emulator.scenario import Scenario
+
+
+class RunHandle:
+    """A run in its sandbox."""
+
+    def __init__(self, pid: int, channel: Channel, folder: RunFolder) -> None:
+        self.pid = pid
+        self.folder = folder
+        self.stops = 0
+        self.error = ""  # what broke, where something did
+        self._channel = channel
+        self._end: Message | None = None
+        self.detached = False
+
+    @property
+    def fd(self) -> int:
+        """Descriptor that becomes readable when there is a snapshot."""
+        return self._channel.fileno()
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Snapshots as they come, some four a second, until the run has ended."""
+        while (snapshot := self.receive()) is not None:
+            yield snapshot
+
+    def receive(self) -> Snapshot | None:
+        """The next snapshot; None: the run has ended."""
+        if self._end is not None:
+            return None
+        try:
+            message, _ = self._channel.receive()
+        except OSError:
+            return None
+        if message is None:
+            return None
+        if message["op"] == "end":
+            self._end = message
+            return None
+        snapshot: Snapshot = message["snapshot"]
+        return snapshot
+
+    def view(self, view: View) -> None:
+        """Look at this from now on: snapshots to come have its rows."""
+        self._say({"op": "view", "view": view})
+
+    def fault(self, action: Mapping[str, Any]) -> None:
+        """Do this to the network, as an `[[action]]` does. An event tells what came of it."""
+        self._say({"op": "fault", "action": dict(action)})
+
+    def detach(self) -> None:
+        """Let the run go on without this process, which may then end. EmulationError where that fails."""
+        from emulator.fabric import sandbox
+
+        self._say({"op": "detach"})
+        if not sandbox.detach(self.pid):
+            raise EmulationError(f"run {self.folder.run_id} cannot be left alone: its sandbox does not answer")
+        self.detached = True
+
+    def _say(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:  # it has ended by itself
+            pass
+
+    def stop(self) -> None:
+        """Ask the run to end: once gracefully, with a verdict; a second time at once."""
+        self.stops += 1
+        self._say({"op": "stop"})
+        if self.stops > 2:
+            self.kill()
+
+    def kill(self) -> None:
+        """End every process of the run; the kernel removes what they made."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    @contextmanager
+    def forwarding_interrupts(self) -> Iterator[None]:
+        """While in this block, SIGINT and SIGTERM to this process stop the run instead of this process."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
+            signal.signal(number, lambda *_: self.stop())
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def wait(self) -> int:
+        """The exit code of the run. EmulationError where the sandbox died without a word."""
+        for _ in self.snapshots():
+            pass
+        if self._end is None:
+            self.kill()
+        _, status = os.waitpid(self.pid, 0)
+        self._channel.close()
+        if self._end is None:
+            code = os.waitstatus_to_exitcode(status)
+            raise EmulationError(
+                f"the run's supervisor ended without a verdict (status {code}); what it had recorded is in "
+                f"{self.folder.path}"
+            )
+        self.error = self._end["error"]
+        return int(self._end["exit_code"])
+
+
+def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()) -> RunHandle:
+    """Start a run of `scenario` into `folder`; `capture` names link ends beside those of the scenario.
+
+    To be called before the process has threads. Raises ScenarioError or DataError for what the topology shows to be
+    wrong, and PlatformError where no sandbox can be made; nothing is left behind then.
+    """
+    from emulator.fabric import sandbox
+    from emulator.runtime.data_plane import with_routed_ipv6
+    from emulator.runtime.supervisor import live
+    from emulator.scenario.build import build_network
+
+    network = build_network(scenario)
+    listener = live.listen(folder.run_id)
+    ours, theirs = Channel.pair()
+    root = os.geteuid() == 0
+
+    def main() -> int:
+        from emulator.runtime.supervisor.supervisor import Supervisor
+
+        gc.freeze()  # a collection that looked at what the caller made would copy each of its pages
+        return Supervisor(scenario, folder, network, theirs, listener, capture, root).run()
+
+    routed = with_routed_ipv6(network).nodes
+    hosts = {node.name: (node.ipv4, node.ipv6) for node in routed if node.ipv4}  # transit nodes answer pings too
+    try:
+        pid = sandbox.spawn(main, hosts, keep_fds={theirs.fileno(), listener.fileno()})
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        listener.close()
+    return RunHandle(pid, ours, folder)

@@ -1,0 +1,160 @@
+"""The other terminal's side of live control: finds runs and speaks to one.
+
+Invariant: nothing is written anywhere to find a run; the kernel's list of Unix sockets is the list of live runs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.model.errors import EmulationError, SkyloomError, UsageError
+from emulator.runtime.control.channel import Channel, Message
+from emulator.runtime.supervisor.live import PREFIX, name_of
+
+if TYPE_CHECKING:
+    from emulator.observe.snapshot import Snapshot, View
+
+UNIX_SOCKETS = Path("/proc/net/unix")
+
+
+def live_runs(table: str | None = None) -> list[str]:
+    """Ids of this user's live runs, in alphabetical order. `table` is the text of /proc/net/unix."""
+    text = UNIX_SOCKETS.read_text() if table is None else table
+    head = f"@{PREFIX}/{os.getuid()}/"
+    found = set()
+    for line in text.splitlines()[1:]:
+        path = line.rpartition(" ")[2]
+        if path.startswith(head):
+            found.add(path.removeprefix(head))
+    return sorted(found)
+
+
+def choose(run: str | None) -> str:
+    """The id of the run that is meant: the one given (its beginning is enough), or the only one. UsageError."""
+    runs = live_runs()
+    if not runs:
+        raise UsageError("there is no live run; start one with `skyloom run` in another terminal")
+    fitting = [name for name in runs if run is None or name.startswith(run)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if run is not None and run in fitting:
+        return run
+    which = f"no live run {run!r}" if run is not None and not fitting else f"{len(fitting)} live runs"
+    raise UsageError(f"{which}; choose one by --run: {', '.join(runs)}")
+
+
+class Connection:
+    """One request to a run and its answers."""
+
+    def __init__(self, run: str | None = None) -> None:
+        self.run_id = choose(run)
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        try:
+            end.connect(b"\0" + name_of(self.run_id).encode())
+        except OSError as error:
+            end.close()
+            raise UsageError(f"run {self.run_id} does not answer ({error.strerror}); it may just have ended") from None
+        self.channel = Channel(end)
+
+    def fileno(self) -> int:
+        return self.channel.fileno()
+
+    def send(self, message: Message, fds: Sequence[int] = ()) -> None:
+        try:
+            self.channel.send(message, fds)
+        except OSError as error:
+            raise EmulationError(f"run {self.run_id} has gone ({error.strerror})") from None
+
+    def receive(self) -> Message:
+        """The next answer. Raises the run's own error, or EmulationError where the run has gone."""
+        message, fds = self.channel.receive()
+        for fd in fds:
+            os.close(fd)
+        if message is None:
+            raise EmulationError(f"run {self.run_id} has ended")
+        if message["op"] == "error":
+            error = SkyloomError(message["text"])
+            error.exit_code = message["exit_code"]
+            raise error
+        return message
+
+    def ask(self, message: Message, fds: Sequence[int] = ()) -> Message:
+        self.send(message, fds)
+        return self.receive()
+
+    def close(self) -> None:
+        self.channel.close()
+
+
+class Watch:
+    """A live run seen from another terminal; what a screen needs of it."""
+
+    def __init__(self, run: str | None = None, view: View | None = None) -> None:
+        self._connection = Connection(run)
+        self.run_id = self._connection.run_id
+        self._connection.send({"op": "watch", "view": view or {}})
+
+    @property
+    def fd(self) -> int:
+        """Descriptor that becomes readable when `receive` will not block."""
+        return self._connection.fileno()
+
+    def receive(self) -> Snapshot | None:
+        """The next snapshot; None: the run has ended."""
+        try:
+            message, _ = self._connection.channel.receive()
+        except OSError:
+            return None
+        if message is None or message["op"] != "snapshot":
+            return None
+        snapshot: Snapshot = message["snapshot"]
+        return snapshot
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Snapshots as they come, some four a second, until the run has ended."""
+        while (snapshot := self.receive()) is not None:
+            yield snapshot
+
+    def view(self, view: View) -> None:
+        """Look at this from now on: snapshots to come have its rows."""
+        self._say({"op": "view", "view": view})
+
+    def fault(self, action: Mapping[str, Any]) -> None:
+        """Do this to the network, as an `[[action]]` does. An event tells what came of it."""
+        self._say({"op": "fault", "action": dict(action)})
+
+    def stop(self) -> None:
+        """End the run: the first time gracefully, a second time at once."""
+        self._say({"op": "stop"})
+
+    def detach(self) -> None:
+        """Leave; the run does not notice."""
+        self.close()
+
+    def shutdown(self) -> None:
+        """End `receive` in another thread, as if the run had ended."""
+        with suppress(OSError):
+            self._connection.channel.socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _say(self, message: Message) -> None:
+        try:
+            self._connection.channel.send(message)
+        except OSError:  # it has ended
+            pass
+
+
+def ask(message: Message, run: str | None = None) -> Message:
+    """One request, one answer."""
+    connection = Connection(run)
+    try:
+        return connection.ask(message)
+    finally:
+        connection.close()

@@ -1,0 +1,1 @@
+"""The kernel's interfaces that the fabric uses: system calls, netlink, TUN devices, shaping."""

@@ -1,0 +1,117 @@
+"""Everything about one node or link end, for who looks at it on the live screen.
+
+Invariant: it is made anew for each snapshot from what the scene can tell; nothing is remembered here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from emulator.observe.snapshot import Detail, LinkRow
+from emulator.sdk.protocol import Widget
+
+if TYPE_CHECKING:
+    from emulator.observe.snapshot_builder import Scene
+
+EVENTS = 12
+LINKS = 12  # of a node
+
+
+def of(scene: Scene, name: str, now_s: float) -> Detail:
+    """The detail of a link end "node:port" or of a node; of neither: a detail that says so."""
+    if name in scene.ends:
+        return _of_link(scene, name, now_s)
+    if name in scene.nodes:
+        return _of_node(scene, name, now_s)
+    return {"name": name, "kind": "node", "facts": [("", "there is no such node or link end in this run")]}
+
+
+def _of_link(scene: Scene, name: str, now_s: float) -> Detail:
+    row, asked = scene.link_row(name, now_s), scene.asked(scene.ends[name], now_s)
+    facts = [
+        ("leads to", row.get("far") or "nobody"),
+        ("state", "up" if row["up"] else "down"),
+        ("delay asked", f"{asked.delay_s * 1e3:.3f} ms"),
+        *([("by a fault", _by_fault(given))] if (given := scene.given().get(scene.ends[name])) else []),
+        ("delay seen", f"{row['seen_ms']:.3f} ms" if "seen_ms" in row else "-"),
+        ("lateness", f"{row['late_ms']:.3f} ms" if "late_ms" in row else "-"),
+        ("rate granted", _rate(asked.rate_bps)),
+        ("rate offered", _rate(row["asked_bps"])),
+        ("rate delivered", _rate(row["rate_bps"])),
+        ("loss asked", f"{asked.loss:.2%}"),
+    ]
+    facts += [(f"dropped: {cause}", f"{count:,}") for cause, count in row.get("causes", {}).items()]
+    detail: Detail = {"name": name, "kind": "link", "facts": facts, "widgets": _history(scene, name)}
+    node = name.partition(":")[0]
+    detail["events"] = scene.board.events_of(name, EVENTS) or scene.board.events_of(node, EVENTS)
+    return detail
+
+
+def _by_fault(given: Mapping[str, Any]) -> str:
+    """What an action gave the end instead of its schedule."""
+    words = {"up": "down", "held": "packets wait"}
+    return ", ".join(words.get(name, f"{name} {value:g}") for name, value in given.items())
+
+
+def _history(scene: Scene, name: str) -> list[Widget]:
+    history = list(scene.history_bps.get(name, ()))
+    if len(history) < 2:
+        return []
+    seconds = [float(number - len(history) + 1) for number in range(len(history))]
+    mbit_s: list[float | None] = [bps / 1e6 for bps in history]
+    return [
+        {
+            "kind": "chart",
+            "title": "delivered",
+            "x_label": "s before now",
+            "y_label": "Mbit/s",
+            "x": seconds,
+            "series": [{"name": "delivered", "values": mbit_s}],
+        }
+    ]
+
+
+def _of_node(scene: Scene, name: str, now_s: float) -> Detail:
+    number = scene.nodes[name]
+    node = scene.network.nodes[number]
+    facts = [("role", node.role), ("IPv4", node.ipv4 or "-"), ("IPv6", node.ipv6 or "-")]
+    if node.position is not None:
+        facts.append(("place", f"{node.position[0]:.2f}°, {node.position[1]:.2f}°"))
+    if node.live:
+        row = scene.node_row(number)
+        facts += [
+            ("programs", ", ".join(row["programs"]) or "none"),
+            ("state", row["state"]),
+            ("processor", f"{row['cpu']:.1%} of a core"),
+            ("memory", f"{row['memory_bytes'] / 1e6:.1f} MB"),
+        ]
+    else:
+        facts.append(("state", "transit, inside the relay"))
+    rows = [scene.link_row(end, now_s) for end in scene.ends_of(number)[:LINKS]]
+    links: Widget = {
+        "kind": "listing",
+        "title": "links",
+        "columns": ["end", "to", "delay ms", "rate", "drops"],
+        "rows": [_link_cells(row) for row in rows],
+    }
+    return {
+        "name": name,
+        "kind": "node",
+        "facts": facts,
+        "widgets": [links] if rows else [],
+        "events": scene.board.events_of(name, EVENTS),
+    }
+
+
+def _link_cells(row: LinkRow) -> list[str]:
+    delay = row.get("seen_ms", row.get("asked_ms"))
+    shown = f"{delay:.2f}" if delay is not None and row["up"] else "-"
+    drops = sum(row.get("causes", {}).values())
+    return [row["end"], row.get("far") or "-", shown, _rate(row["rate_bps"]), f"{drops:,}"]
+
+
+def _rate(bps: float) -> str:
+    if bps == float("inf"):
+        return "unlimited"
+    return f"{bps / 1e6:,.3f} Mbit/s"

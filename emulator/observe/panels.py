@@ -1,0 +1,135 @@
+"""The protocols of a run and their panels on the live screen, found by what the scenario's programs name.
+
+Invariant: a panel is code of a protocol package, which may be wrong: its first error ends that panel, is shown in its
+place, and touches neither the run nor the other panels.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from emulator.observe.widget_schema import check
+from emulator.sdk.protocol import Panel, PanelView, Protocol, Setup, Widget, load, protocol_of
+
+if TYPE_CHECKING:
+    from emulator.model.network import Network
+    from emulator.scenario import Scenario
+
+VIEW_BYTES = 8_000  # of a panel in a snapshot
+EDGES = 2_000  # links between live nodes that a panel is told of
+
+
+@dataclass(slots=True)
+class _Shown:
+    protocol: Protocol
+    panel: Panel | None
+    failure: str = ""
+
+
+class Panels:
+    """One panel for each protocol that has one, fed by the records of all its programs."""
+
+    def __init__(self, found: Sequence[tuple[Protocol, Setup]]) -> None:
+        self._of_program: dict[str, _Shown] = {}
+        self._shown: list[_Shown] = []
+        self._quiet: dict[str, frozenset[str]] = {}
+        for protocol, setup in found:
+            shown = _Shown(protocol, None)
+            for program in setup.configs:
+                self._of_program[program] = shown
+                self._quiet[program] = protocol.quiet
+            if protocol.panel:
+                self._shown.append(shown)
+                try:
+                    shown.panel = load(protocol.panel)(setup)
+                except Exception as error:
+                    self._fail(shown, error)
+
+    @staticmethod
+    def none() -> Panels:
+        """Panels of a run whose programs name no protocol."""
+        return Panels([])
+
+    @staticmethod
+    def of(scenario: Scenario, network: Network) -> Panels:
+        """The panels of a scenario's programs on this network."""
+        return Panels(protocols_of(scenario, network))
+
+    def event(self, t_s: float, node: str, program: str, kind: str, data: Mapping[str, Any]) -> bool:
+        """Feed an event; whether its protocol says that it is no news for the event log."""
+        shown = self._of_program.get(program)
+        if shown is None:
+            return False
+        if shown.panel is not None:
+            try:
+                shown.panel.event(t_s, node, kind, data)
+            except Exception as error:
+                self._fail(shown, error)
+        return kind in self._quiet[program]
+
+    def sample(self, t_s: float, node: str, program: str, name: str, value: float, key: str) -> None:
+        """Feed a sample."""
+        shown = self._of_program.get(program)
+        if shown is not None and shown.panel is not None:
+            try:
+                shown.panel.sample(t_s, node, name, value, key)
+            except Exception as error:
+                self._fail(shown, error)
+
+    def views(self, t_s: float) -> list[PanelView]:
+        """What each panel shows now. A view too large loses its last widgets."""
+        return [self._view(shown, t_s) for shown in self._shown]
+
+    def _view(self, shown: _Shown, t_s: float) -> PanelView:
+        widgets: list[Widget] = []
+        if shown.panel is not None:
+            try:
+                widgets = list(shown.panel.widgets(t_s))
+                for widget in widgets:
+                    check(widget)
+                while widgets and len(msgpack.packb(widgets)) > VIEW_BYTES:
+                    widgets.pop()
+            except Exception as error:
+                self._fail(shown, error)
+        if shown.failure:
+            widgets = [{"kind": "facts", "rows": [["this panel broke", shown.failure]]}]
+        return {"protocol": shown.protocol.name, "title": shown.protocol.title, "widgets": widgets}
+
+    @staticmethod
+    def _fail(shown: _Shown, error: Exception) -> None:
+        traceback.print_exception(error)
+        shown.panel = None
+        shown.failure = f"{type(error).__name__}: {error}"[:200]
+
+
+def protocols_of(scenario: Scenario, network: Network) -> list[tuple[Protocol, Setup]]:
+    """Protocols that the scenario's programs speak, in the order of the programs, each with what its panel knows."""
+    live = [network.nodes[number].name for number in network.live]
+    named = set(live)
+    edges = []
+    for link in network.links:
+        ends = network.nodes[link.a].name, network.nodes[link.b].name
+        if not link.moving and named.issuperset(ends):
+            edges.append(ends)
+            if len(edges) == EDGES:
+                break
+    found: dict[str, tuple[Protocol, Setup]] = {}
+    for program in scenario.programs:
+        protocol = protocol_of(program.run)
+        if protocol is None:
+            continue
+        nodes = [name for name in live if any(fnmatchcase(name, glob) for glob in program.nodes)]
+        config = {program.name: program.config_values}
+        if protocol.name not in found:
+            setup = Setup((), {}, scenario.parameters, tuple(edges), scenario.duration_s, scenario.prediction)
+            found[protocol.name] = (protocol, setup)
+        protocol, setup = found[protocol.name]
+        both = tuple(dict.fromkeys([*setup.nodes, *nodes]))
+        found[protocol.name] = (protocol, replace(setup, nodes=both, configs={**setup.configs, **config}))
+    return list(found.values())

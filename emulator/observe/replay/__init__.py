@@ -1,0 +1,127 @@
+"""A finished run (or one that crashed) as the live screen sees a live one, at any instant of its time.
+
+Invariant: the rows come from the run's own code for snapshots (`Scene`, `Board`, `Outlook`), fed from the tables; what
+a table does not hold (processor use, lateness before the end) is left out. Nothing in the folder is changed.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.model.errors import UsageError
+from emulator.observe.snapshot import Snapshot, View
+from emulator.record.load import load_run
+
+if TYPE_CHECKING:
+    from emulator.observe.replay.past import Past
+
+ANSWER_S = 0.2  # after which a snapshot is given even where not everything has been brought to the cursor
+
+
+class Replay:
+    """A source for the screen with a time cursor. `at_s`: where it stands first, at the end where it is None.
+
+    `receive` opens the run the first time it is called. DataError where there is no run or its tables cannot be read,
+    ScenarioError where its scenario cannot be built any more.
+    """
+
+    def __init__(
+        self, folder: str | Path, at_s: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.run = load_run(folder)
+        self._clock = clock
+        self._at_s = math.inf if at_s is None else at_s
+        self._view: View = {}
+        self._past: Past | None = None
+        self._said_hello = False
+        self._left = False
+        self._event = os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # not 0: a snapshot is due
+
+    @property
+    def fd(self) -> int:
+        """Descriptor that is readable when a snapshot is due: the cursor or the view has moved, or work goes on."""
+        return self._event
+
+    @property
+    def t_s(self) -> float:
+        """Where the cursor stands."""
+        return self._at_s if self._past is None else self._past.clamp(self._at_s)
+
+    def receive(self) -> Snapshot | None:
+        """The snapshot at the cursor, within about ANSWER_S (its label says what is still missing); None: left."""
+        if self._left:
+            return None
+        if not self._said_hello:
+            self._said_hello = True
+            return {"scenario": str(self.run.document.get("name", "")), "phase": "analysis", "label": "opening the run"}
+        began_s = self._clock()
+        with _silence():
+            snapshot, whole = self._opened().snapshot(
+                self._at_s, self._view, lambda: self._clock() - began_s < ANSWER_S
+            )  # fmt: skip
+        if whole:
+            self._clear()
+        return snapshot
+
+    def snapshot(self) -> Snapshot:
+        """The snapshot at the cursor, with everything in it, however long that takes."""
+        with _silence():
+            return self._opened().snapshot(self._at_s, self._view, lambda: True)[0]
+
+    def seek(self, delta_s: float) -> None:
+        """Move the cursor, no further than the ends of the run."""
+        if delta_s == delta_s:
+            self._at_s = self._opened().clamp(self.t_s + delta_s)
+            self._due()
+
+    def view(self, view: View) -> None:
+        """Look at this from now on."""
+        self._view = view
+        self._due()
+
+    def fault(self, action: Mapping[str, Any]) -> None:
+        """Nothing can be done to a run that is over. UsageError."""
+        raise UsageError("this run has ended: nothing can be done to it")
+
+    def stop(self) -> None:
+        """It has ended already: the same as leaving."""
+        self.detach()
+
+    def detach(self) -> None:
+        """Leave; `receive` has nothing more to give."""
+        self._left = True
+        self._due()
+
+    def _opened(self) -> Past:
+        if self._past is None:
+            from emulator.observe.replay.past import Past
+
+            self._past = Past(self.run)
+        return self._past
+
+    def _due(self) -> None:
+        os.eventfd_write(self._event, 1)
+
+    def _clear(self) -> None:
+        try:
+            os.eventfd_read(self._event)
+        except BlockingIOError:
+            pass
+
+    def __del__(self) -> None:
+        event = getattr(self, "_event", -1)
+        if event >= 0:
+            os.close(event)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Panels that break print where, which a live run keeps in its log; here it would fall on the screen."""
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        yield

@@ -1,0 +1,133 @@
+"""The schedule of a finished run, worked out again from its scenario, and who served whom as its events tell.
+
+Invariant: rows are pure functions of their step, so what is shown as asked is what was asked then. Reaching a far step
+may take a while; until it is reached there is no row, and what would be read from it is left out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from emulator.observe.schedule_view import CONTACTS, AskedNow, Outlook
+from emulator.observe.snapshot import ContactRow, WorldMap
+
+if TYPE_CHECKING:
+    from emulator.model.network import Network, Row
+
+ROWS_KEPT = 64
+AHEAD = 16  # steps computed in one go on the way to a far one
+SPANS_AROUND = 24  # of each link, around the cursor
+
+Served = dict[str, list[tuple[float, str, str]]]  # by link: when, before, after
+
+
+class RowsAgain:
+    """A `RowSource` of rows that are worked out again; at most ROWS_KEPT are remembered."""
+
+    bytes_per_row = 0.0  # no ring's memory, which would have to be copied in time
+
+    def __init__(self, network: Network, steps: int) -> None:
+        self._timeline = network.timeline
+        self._steps = max(1, steps)
+        self.reached = -1  # rows up to this one are quickly had
+        self._rows: OrderedDict[int, Row] = OrderedDict()
+        self.latest = self._steps - 1 if network.timeline is not None else -1
+
+    def reach(self, step: int, more_time: Callable[[], bool]) -> bool:
+        """Prepare the row of `step`; False: there was no more time."""
+        if self._timeline is None or step in self._rows:
+            return True
+        step = min(max(0, step), self.latest)
+        walk = getattr(self._timeline, "instants", None)
+        while walk is not None and self.reached < step - AHEAD:
+            for _ in walk(self.reached + 1, AHEAD):
+                self.reached += 1
+            if not more_time():
+                return False
+        self.reached = max(self.reached, step)
+        self._compute(step)
+        return True
+
+    def row(self, step: int) -> Row:
+        if step not in self._rows:
+            if self._timeline is None or not 0 <= step <= self.latest or step > self.reached + AHEAD:
+                raise LookupError(f"row {step} has not been worked out")
+            self._compute(step)
+        return self._rows[step]
+
+    def copied(self, step: int) -> Row:
+        """As `row`, which nobody writes again."""
+        return self.row(step)
+
+    def holds(self, step: int) -> bool:
+        """Whether what was read of a row is of that row: always, for none is written anew."""
+        return True
+
+    def _compute(self, step: int) -> None:
+        assert self._timeline is not None
+        for row in self._timeline.rows(step, 1):
+            self._rows[step] = row
+        self.reached = max(self.reached, step)
+        while len(self._rows) > ROWS_KEPT:
+            self._rows.popitem(last=False)
+
+
+class Hindsight(Outlook):
+    """An outlook that knows what came of it."""
+
+    def __init__(self, network: Network, rows: RowsAgain, served: Served, until_s: float) -> None:
+        super().__init__(network, rows)
+        self._spans = {link: spans_of(changes, until_s) for link, changes in served.items()}
+        self._until_s = until_s
+
+    def row(self, t_s: float) -> Row | None:
+        assert self._rows is not None
+        step = min(max(0, int(t_s / self._step_s + 1e-9)), self._rows.latest)
+        try:
+            return self._rows.row(step)
+        except LookupError:
+            return None
+
+    def asked(self, end: int, t_s: float) -> AskedNow:
+        """As live; where the row is not there yet the delay is not a number."""
+        if self._network.end_spec(end).knots is None and self.row(t_s) is None:
+            return AskedNow(float("nan"), float("inf"), 0.0, True, -1)
+        return super().asked(end, t_s)
+
+    def world(self, t_s: float, pairs: Iterable[tuple[str, str]]) -> WorldMap | None:
+        """As live, with all at their places of just this instant."""
+        self._mapped_s = float("-inf")
+        return super().world(t_s, pairs)
+
+    def contacts(self, t_s: float, wanted: Iterable[int] | None = None) -> list[ContactRow]:
+        """Who served each moving link, before and after the cursor."""
+        found: list[ContactRow] = []
+        row = self.row(t_s)
+        for link in list(self._moving if wanted is None else wanted)[:CONTACTS]:
+            spec = self._network.links[link]
+            spans = self._spans.get(spec.name)
+            if spans is None:
+                peer = int(row.peer[2 * link]) if row is not None else -1
+                spans = [(0.0, self._until_s, self._name(peer))]
+            now = bisect_right(spans, t_s, key=lambda span: span[0])
+            shown = spans[max(0, now - SPANS_AROUND // 2) : now + SPANS_AROUND // 2]
+            found.append({"link": spec.name, "node": self._network.nodes[spec.a].name, "spans": shown})
+        return found
+
+
+def served_by(handovers: Iterable[tuple[float, str, str, str]]) -> Served:
+    """Handovers (time, link, before, after) by link."""
+    served: Served = defaultdict(list)
+    for t_s, link, before, after in handovers:
+        served[link].append((t_s, before, after))
+    return dict(served)
+
+
+def spans_of(changes: Sequence[tuple[float, str, str]], until_s: float) -> list[tuple[float, float, str]]:
+    """Who served a link, from the beginning of play to `until_s`, by its handovers in order."""
+    begins = [(0.0, changes[0][1]), *((t_s, after) for t_s, _, after in changes)]
+    ends = [*(begin for begin, _ in begins[1:]), max(until_s, begins[-1][0])]
+    return [(begin, end, node) for (begin, node), end in zip(begins, ends, strict=True)]

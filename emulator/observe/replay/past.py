@@ -1,0 +1,222 @@
+"""What was recorded of a run, brought to any instant and told as a snapshot.
+
+Invariant: a snapshot of an instant depends on that instant and the view alone, not on how the cursor came there.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from emulator.observe.expected_rtt import Asked
+from emulator.observe.live_metrics import LIVE_ROWS
+from emulator.observe.panels import Panels
+from emulator.observe.replay.altered import Altered
+from emulator.observe.replay.feed import Feed, ReplayBoard
+from emulator.observe.replay.hindsight import Hindsight, RowsAgain, served_by
+from emulator.observe.replay.intervals import Histories, Intervals
+from emulator.observe.replay.programs import NoProcesses, PastJobs
+from emulator.observe.snapshot import HandoverRow, Snapshot, View
+from emulator.observe.snapshot_builder import WARNING_LENGTH, WARNINGS, Scene
+from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
+from emulator.record.links import LINK_COLUMNS
+from emulator.record.load import OWN
+from emulator.record.spool import Columns, empty
+from emulator.record.verdict import LATE_CAUSES
+from emulator.runtime.supervisor.collector import HISTORY
+from emulator.scenario import load
+from emulator.scenario.build import build_network
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from emulator.model.network import Network
+    from emulator.record.load import Run
+
+HANDOVER_TAIL = 8
+
+
+class Figures:
+    """The `Measurements` of a finished run, from its tables."""
+
+    def __init__(
+        self, network: Network, feed: Feed, intervals: Intervals, lateness_ms: dict[str, Any], budget: dict[str, Any]
+    ) -> None:
+        self.end_names = [network.end_name(end) for end in range(2 * len(network.links))]
+        self.numbers = {name: end for end, name in enumerate(self.end_names)}
+        self.history_bps = Histories(intervals, HISTORY)
+        self.intervals = intervals.latest
+        self.drops_so_far = intervals.drops
+        self.drops_of = intervals.drops_of
+        self._feed = feed
+        self._lateness_ms = {"p50": 0.0, "p99": 0.0, "max": 0.0} | lateness_ms
+        self._budget = budget
+
+    @property
+    def board(self) -> ReplayBoard:
+        return self._feed.board
+
+    def lateness_ms(self) -> dict[str, float]:
+        """Of the whole run."""
+        return self._lateness_ms
+
+    def late_by(self) -> str:
+        """What most of it came from, where the verdict says so."""
+        causes = [cause for cause in LATE_CAUSES if self._budget.get(cause)]
+        return max(causes, key=lambda cause: float(self._budget[cause]), default="")
+
+
+class Past:
+    """A run's tables, and its scenario built once more."""
+
+    def __init__(self, run: Run) -> None:
+        import polars as pl
+
+        self.run = run
+        self.scenario = load(run.path / "scenario.toml")
+        self.network = build_network(self.scenario)
+        events = _table(run, "events", EVENT_COLUMNS)
+        self._intervals = Intervals(_table(run, "links", LINK_COLUMNS))
+        self._feed = Feed(
+            events, _table(run, "samples", SAMPLE_COLUMNS), lambda: Panels.of(self.scenario, self.network)
+        )  # fmt: skip
+        verdict = run.verdict
+        played_s = verdict.duration_s if verdict is not None else 0.0
+        self.until_s = max(played_s or 0.0, self._intervals.until_s, self._feed.until_s, 0.0)
+        own = events.filter(pl.col("program").is_in(OWN))
+        self._handovers = _handovers(own)
+        self._handed_s = [handover["t_s"] for handover in self._handovers]
+        step_s = self.network.timeline.step_s if self.network.timeline is not None else 1.0
+        self._step_s = step_s
+        self._rows = RowsAgain(self.network, ceil(max(self.until_s, step_s) / step_s))
+        told = ((it["t_s"], it["link"], it["before"], it["after"]) for it in self._handovers)
+        self._outlook = Hindsight(
+            self.network, self._rows, served_by(told), max(self.until_s, self.scenario.duration_s)
+        )
+        self._asked = Asked(self.network, self._rows) if self.network.timeline is not None else None
+        self._altered = Altered(self.network, own)
+        self._compared: dict[tuple[str, str], tuple[float | None, float | None]] = {}  # time of sending, asked
+        self._jobs = PastJobs(self.scenario, self.network, events)
+        lateness_ms = {
+            key: value for key, value in (verdict.lateness_ms if verdict else {}).items() if value is not None
+        }
+        self._late_known = bool(lateness_ms)
+        budget = verdict.lateness_budget if verdict else {}
+        figures = Figures(self.network, self._feed, self._intervals, lateness_ms, budget)
+        self._scene = Scene(self.network, self._outlook, self._jobs, NoProcesses(), figures)
+        self._t0_utc_s = _t0_utc_s(own)
+
+    def clamp(self, t_s: float) -> float:
+        """The nearest instant of the run."""
+        return min(self.until_s, max(0.0, t_s))
+
+    def snapshot(self, t_s: float, view: View, more_time: Callable[[], bool]) -> tuple[Snapshot, bool]:
+        """What the screen of the live run showed at `t_s`; and whether everything in it has been brought there."""
+        t_s = self.clamp(t_s)
+        fed = self._feed.bring_to(t_s, more_time)
+        reached = self._rows.reach(int(t_s / self._step_s + 1e-9), more_time) if fed else False
+        self._intervals.t_s = t_s
+        self._jobs.at(t_s)
+        self._scene.board = self._feed.board
+        self._scene.given = lambda: self._altered.at(t_s)
+        reached = reached and self._compare_probes(more_time)
+        snapshot: Snapshot = {
+            "scenario": self.scenario.name,
+            "seed": self.scenario.seed,
+            "run_id": self.run.path.resolve().name.rpartition("-")[2],
+            "folder": str(self.run.path),
+            "phase": "done" if reached else "analysis",
+            "t_s": t_s,
+            "duration_s": self.until_s,
+            "label": "" if reached else "steps of the schedule" if fed else "records read",
+            "lateness_limit_ms": self.scenario.fidelity.lateness_p99_s * 1e3,
+        }
+        if not reached:
+            done = (self._rows.reached, int(t_s / self._step_s)) if fed else (self._feed.fed, self._feed.position(t_s))
+            snapshot["done"], snapshot["total"] = done
+        if self._t0_utc_s is not None:
+            snapshot["t0_utc_s"] = self._t0_utc_s
+        verdict = self.run.verdict
+        warned = [text[:WARNING_LENGTH] for text in verdict.warnings[:WARNINGS]] if verdict else []
+        snapshot["warnings"] = (
+            warned if verdict else ["the run has no verdict: it was killed, or failed before its end"]
+        )
+        self._handed(snapshot, t_s)
+        self._scene.fill(snapshot, view, t_s)
+        self._leave_out(snapshot, t_s)
+        return snapshot, fed and reached
+
+    def _handed(self, snapshot: Snapshot, t_s: float) -> None:
+        """Handovers so far, where there are moving links."""
+        if not any(link.moving for link in self.network.links):
+            return
+        happened = bisect_right(self._handed_s, t_s)
+        snapshot["handovers"] = happened
+        snapshot["handover_tail"] = self._handovers[max(0, happened - HANDOVER_TAIL) : happened]
+
+    def _leave_out(self, snapshot: Snapshot, t_s: float) -> None:
+        """What no table tells of this instant."""
+        if not self._late_known or t_s < self.until_s:
+            snapshot.pop("lateness_ms", None)
+            snapshot.pop("late_by", None)
+        for row in snapshot.get("node_rows", []):
+            row.pop("cpu", None)
+            row.pop("memory_bytes", None)
+        if "detail" in snapshot:
+            facts = snapshot["detail"].get("facts", [])
+            snapshot["detail"]["facts"] = [fact for fact in facts if fact[0] not in ("processor", "memory")]
+        snapshot["nodes"]["processes"] = sum(job.alive for job in self._jobs.all)
+
+    def _compare_probes(self, more_time: Callable[[], bool]) -> bool:
+        """What the schedule asked of the last probe of each pair that is shown; False: there was no more time."""
+        board = self._feed.board
+        if self._asked is None:
+            return True
+        for key, pair in list(board.probes.items())[:LIVE_ROWS]:
+            sent_s = board.probed_s.get(key)
+            if sent_s is None:
+                continue
+            if self._compared.get(key, (None, None))[0] != sent_s:
+                if not more_time():
+                    return False
+                arrived_s = sent_s + pair.seen_s
+                self._asked.altered(set(self._altered.at(arrived_s - arrived_s % self._step_s)))
+                asked = self._asked.round_trip(*key, sent_s)
+                self._compared[key] = sent_s, asked.rtt_s if asked is not None else None
+            rtt_s = self._compared[key][1]
+            pair.asked_s, pair.error_s = rtt_s, None if rtt_s is None else pair.seen_s - rtt_s
+        return True
+
+
+def _table(run: Run, name: str, columns: Columns) -> pl.DataFrame:
+    """A table of the run; empty where the run failed before there was one."""
+    import polars as pl
+
+    if not any((run.path / f"{name}.{kind}").exists() for kind in ("parquet", "spool")):
+        return empty(columns)
+    table: pl.DataFrame = getattr(run, name)
+    return table.filter(pl.col("t_s").is_finite())
+
+
+def _handovers(events: pl.DataFrame) -> list[HandoverRow]:
+    import polars as pl
+
+    found: list[HandoverRow] = []
+    for t_s, data in events.filter(pl.col("kind") == "handover").select("t_s", "data").iter_rows():
+        told = json.loads(data)
+        row: HandoverRow = {"t_s": t_s, "link": told["link"], "before": told["before"], "after": told["after"]}
+        found.append(row)
+    return found
+
+
+def _t0_utc_s(events: pl.DataFrame) -> float | None:
+    """Time of day of scenario time 0."""
+    import polars as pl
+
+    for (data,) in events.filter(pl.col("kind") == "play").select("data").head(1).iter_rows():
+        t0_utc_ns = json.loads(data).get("t0_utc_ns")
+        return t0_utc_ns * 1e-9 if isinstance(t0_utc_ns, int | float) else None
+    return None

@@ -1,0 +1,88 @@
+"""Programs of a finished run at any instant: which of them lived, ended or failed, as the events tell.
+
+Invariant: each job is a `JobState` (see `emulator.observe.snapshot_builder`) without a process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from emulator.record.load import OWN
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from emulator.model.network import Network
+    from emulator.scenario import Program, Scenario
+
+
+@dataclass(slots=True)
+class PastJob:
+    """One program on one node."""
+
+    node: str
+    program: Program
+    process: None = None
+    alive: bool = True
+    unasked: str = ""
+    statuses: list[int] = field(default_factory=list)
+
+
+class PastJobs:
+    """All jobs of a run; `at` brings them to an instant."""
+
+    def __init__(self, scenario: Scenario, network: Network, events: pl.DataFrame) -> None:
+        import polars as pl
+
+        live = [network.nodes[number] for number in network.live]
+        self.all = [
+            PastJob(node.name, program)
+            for program in scenario.programs
+            for node in live
+            if node.role != "switch" and any(fnmatchcase(node.name, glob) for glob in program.nodes)
+        ]
+        self._by_name: dict[tuple[str, str], list[PastJob]] = defaultdict(list)
+        for job in self.all:
+            self._by_name[job.node, job.program.name].append(job)
+        ended, acted = pl.col("kind") == "program-ended", pl.col("kind") == "action"
+        told = events.filter(ended | (acted & pl.col("program").is_in(OWN)))
+        self._told = [
+            (t_s, node, program, kind, json.loads(data))
+            for t_s, node, program, kind, data in told.select("t_s", "node", "program", "kind", "data").iter_rows()
+        ]
+
+    def at(self, t_s: float) -> None:
+        """Let the jobs be as they were at `t_s`."""
+        for job in self.all:
+            job.alive, job.unasked, job.statuses = True, "", []
+        for told_s, node, program, kind, data in self._told:
+            if told_s > t_s:
+                break
+            if kind == "program-ended":
+                for job in self._by_name.get((node, program), ()):
+                    job.alive = False
+                    job.statuses.append(data.get("status") or 0)
+                    job.unasked = job.unasked or str(data.get("text", "ended"))
+            elif data.get("do") in ("crash", "restart"):
+                for job in self._meant(data):
+                    job.alive = data["do"] == "restart"
+
+    def _meant(self, action: dict[str, Any]) -> list[PastJob]:
+        globs, program = action.get("nodes"), action.get("program")
+        return [
+            job
+            for job in self.all
+            if (globs is None or any(fnmatchcase(job.node, glob) for glob in globs))
+            and (program is None or job.program.name == program)
+        ]
+
+
+class NoProcesses:
+    """What is left of the processes of a finished run."""
+
+    def alive(self) -> list[Any]:
+        return []

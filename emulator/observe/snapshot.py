@@ -1,0 +1,194 @@
+"""The value that the runtime hands to the live screen some four times a second: plain numbers and text, JSON-able.
+
+Invariant: every key is optional and may be absent, and the screen then leaves that part out; times are scenario
+seconds, numbers carry their unit in their name. The same value answers `skyloom watch --json`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from emulator.sdk.protocol import PanelView, Widget
+
+Phase = Literal["schedule", "build", "start", "play", "analysis", "done"]
+PHASES: tuple[Phase, ...] = ("schedule", "build", "start", "play", "analysis")  # the order in which a run goes
+
+
+class Lateness(TypedDict):
+    """How much later than asked packets left the relay, since the start of play; milliseconds."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+class Nodes(TypedDict, total=False):
+    """How many nodes have a namespace, how many live inside the relay, how many processes run."""
+
+    live: int
+    transit: int
+    processes: int
+
+
+class ProbeRow(TypedDict, total=False):
+    """A probed pair; delays are round trips, `asked_ms` what the schedule says at the instant of the last probe."""
+
+    pair: str  # "gs-tokyo → gs-paris"
+    asked_ms: float
+    seen_ms: float  # last measured
+    error_ms: float  # seen - asked, of the last probe; absent where it was lost
+    sent: int
+    lost: int
+
+
+class FlowRow(TypedDict, total=False):
+    """A transfer between two nodes."""
+
+    pair: str
+    bytes: int
+    now_bps: float  # over the last interval
+    mean_bps: float  # since the flow started
+
+
+class LinkRow(TypedDict, total=False):
+    """A link end, over the last interval (a second)."""
+
+    end: str  # "gs-tokyo:up"
+    far: str  # the node that receives now; "" for none
+    up: bool
+    asked_ms: float  # mean delay asked of the packets delivered; what the schedule says now where none was
+    seen_ms: float  # asked and lateness
+    late_ms: float  # mean lateness
+    asked_bps: float  # offered by the sender
+    rate_bps: float  # delivered
+    capacity_bps: float  # what the schedule grants; absent where it is unlimited
+    history: list[int]  # utilisation in percent of the last intervals, oldest first, the present one last
+    drops: int  # all causes, in the interval
+    causes: dict[str, int]  # drops by cause, whole run; only causes that occurred
+
+
+class NodeRow(TypedDict, total=False):
+    """A live node."""
+
+    node: str
+    role: str
+    state: Literal["up", "ended", "failed"]  # of its programs; "up" too where it has none
+    programs: list[str]
+    cpu: float  # cores used by its processes over the last second or so
+    memory_bytes: int  # that its processes share with nobody (forked ones share most of theirs)
+    sent_bps: float  # over all its link ends
+    received_bps: float
+
+
+class ContactRow(TypedDict, total=False):
+    """Who served a moving link, and who will: spans [from_s, until_s, node], in order, "" for nobody."""
+
+    link: str
+    node: str  # the fixed end, "gs-tokyo"
+    spans: list[tuple[float, float, str]]
+
+
+class Place(TypedDict):
+    """A node at a fixed place."""
+
+    node: str
+    lat_deg: float
+    lon_deg: float
+
+
+class WorldMap(TypedDict, total=False):
+    """The network on the Earth; absent where nodes have no places."""
+
+    places: list[Place]
+    satellites: list[int]  # latitude, longitude, latitude, … in whole degrees, of a sample where there are thousands
+    paths: list[list[tuple[float, float]]]  # ways that traffic takes now: (latitude, longitude) from node to node
+
+
+class CaptureRow(TypedDict, total=False):
+    """The run's own capture."""
+
+    files: list[str]
+    packets: int
+    bytes: int
+    missed: int  # packets that the capture was too slow for
+    ended: str  # why it ended before the run, or ""
+
+
+class Detail(TypedDict, total=False):
+    """Everything about one node or link end that somebody looks at."""
+
+    name: str
+    kind: Literal["node", "link"]
+    facts: list[tuple[str, str]]
+    widgets: list[Widget]
+    events: list[EventRow]  # that concern it, oldest first
+
+
+class HandoverRow(TypedDict, total=False):
+    """A moving link changed its far end; "" for none."""
+
+    t_s: float
+    link: str
+    before: str
+    after: str
+
+
+class EventRow(TypedDict, total=False):
+    """One line of the event tail."""
+
+    t_s: float
+    node: str
+    kind: str
+    text: str
+
+
+class View(TypedDict, total=False):
+    """What the screen looks at, sent to the run: rows come filtered and in order, and only those that are shown.
+
+    Absent keys are the defaults: no filter, the panel's own order, 40 rows.
+    """
+
+    panel: str  # "overview", "nodes", "links", "protocol", "contacts", "map", "events"
+    filter: str  # part of a name, or a glob; of nodes, link ends, events
+    sort: str  # name of a column of NodeRow or LinkRow; "-rate_bps" is descending
+    rows: int  # how many there is room for
+    detail: str  # name of the node or link end that is looked at
+
+
+class Snapshot(TypedDict, total=False):
+    """A running run at one instant."""
+
+    scenario: str
+    run_id: str
+    seed: int
+    folder: str  # run folder, as shown to people
+    phase: Phase
+    done: float  # progress within the phase: rows of the schedule, devices built, processes ready; play uses t_s
+    total: float
+    rate: float  # of `done` per second, where it is known
+    label: str  # what is being done right now ("routes", "gs-tokyo"), shown beside the bar
+    elapsed_s: float  # wall-clock seconds since the command began
+    t_s: float  # scenario time; negative before play
+    duration_s: float
+    lateness_ms: Lateness
+    nodes: Nodes
+    probes: list[ProbeRow]
+    flows: list[FlowRow]
+    links: list[LinkRow]
+    drops: dict[str, int]  # by cause, whole run
+    handovers: int
+    handover_tail: list[HandoverRow]  # the last few, oldest first
+    events: list[EventRow]  # the last few, oldest first
+    warnings: list[str]
+    lateness_limit_ms: float  # of `lateness_ms`' p99
+    late_by: str  # what most of the lateness came from: "engine", "scheduler", "capture"; nothing was late: left out
+    t0_utc_s: float  # time of day (Unix) of scenario time 0; where the scenario names an epoch, of its epoch
+    node_rows: list[NodeRow]  # those that the view asks for
+    node_count: int  # how many fit the view's filter
+    link_count: int
+    contacts: list[ContactRow]
+    map: WorldMap
+    panels: list[PanelView]  # of the protocols, in the order of the scenario's programs
+    capture: CaptureRow
+    detail: Detail
+    view: View  # that this snapshot answers

@@ -1,0 +1,1 @@
+"""Reports: pages, drawings, comparisons, sweeps and the summary of a run."""

@@ -1,0 +1,126 @@
+"""What a run's scenario grants its links, and whose addresses are whose: its network, built again from the folder.
+
+Invariant: a network that cannot be built again (its topology module has gone) is no error: what depends on it is left
+out of the report, which says so.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.record.load import Run
+from emulator.schedule.routes import delay_along, path
+
+if TYPE_CHECKING:
+    from emulator.model.network import EndSpec, Network, Row
+
+ROWS_BYTES = 100e6  # of rows that are kept, as far as routes tell
+NO_NETWORK = {
+    "program", "action", "expect", "capture", "prediction", "parameters", "rounds", "fidelity", "engine", "ends",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What holds for a link end over the whole run; None where it changes."""
+
+    rate_bps: float | None  # inf: unlimited
+    loss: float | None  # probability for a packet; burst loss by its mean
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Grants by link end, node names by address, live nodes in the order of the scenario."""
+
+    grants: dict[str, Grant] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    nodes: list[str] = field(default_factory=list)
+    trouble: str = ""
+    paths: Paths | None = None
+
+
+class Paths:
+    """Propagation delays between live nodes along the routes, as the schedule has them."""
+
+    def __init__(self, network: Network) -> None:
+        self._timeline = network.timeline
+        self._live = network.live
+        self._place = {network.nodes[number].name: place for place, number in enumerate(self._live)}
+        row_bytes = 4 * len(self._live) * len(network.nodes)
+        self._row = lru_cache(maxsize=max(2, min(64, int(ROWS_BYTES / max(1, row_bytes)))))(self._computed)
+
+    def delay_s(self, sender: str, receiver: str, t_s: float) -> float | None:
+        """From one live node to another at a time; None where there is no route, or no such node."""
+        one, other = self._place.get(sender), self._place.get(receiver)
+        if one is None or other is None or self._timeline is None:
+            return None
+        step, share = divmod(max(t_s, 0.0) / self._timeline.step_s, 1.0)
+        row = self._row(int(step))
+        ends = path(row.next_end, row.peer, other, self._live[other], self._live[one])
+        if not ends and one != other:
+            return None
+        delay_s = delay_along(row, ends, share)
+        return delay_s if isfinite(delay_s) else None
+
+    def _computed(self, step: int) -> Row:
+        assert self._timeline is not None
+        return next(iter(self._timeline.rows(step, 1)))
+
+
+def asked_of(run: Run) -> Asked:
+    """Build the network of the run's scenario again, of which its programs and their configuration are no part."""
+    try:
+        network = _network(run.document)
+    except Exception as error:  # of a module of the scenario's own, which may do anything
+        said = " ".join(str(error).split()) or repr(error)
+        return Asked(trouble=f"the network cannot be built again: {said[:200]}")
+    names: dict[str, str] = {}
+    for node in network.nodes:
+        names |= {address: node.name for address in (node.ipv4, node.ipv6) if address}
+    for link in network.links:
+        for node_number, address in ((link.a, link.a_address), (link.b, link.b_address)):
+            if address:
+                names[address.partition("/")[0]] = network.nodes[node_number].name
+    grants = {network.end_name(end): _grant(network, end) for end in range(2 * len(network.links))}
+    return Asked(grants, names, [network.nodes[number].name for number in network.live], "", Paths(network))
+
+
+def _network(document: Mapping[str, Any]) -> Network:
+    from emulator.scenario import load
+    from emulator.scenario.build import build_network
+    from emulator.scenario.toml.writer import dumps
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scenario.toml"
+        path.write_text(dumps({key: value for key, value in document.items() if key not in NO_NETWORK}))
+        return build_network(load(str(path)))
+
+
+def _grant(network: Network, end: int) -> Grant:
+    spec = network.end_spec(end)
+    if spec.knots is None:
+        rates = network.timeline.rates if network.timeline is not None else None
+        if rates is None:
+            return Grant(None, None)
+        return Grant(float(rates.rate_bps[end]), _with_bursts(float(rates.loss[end]), spec))
+    rate, loss = spec.knots.rate_bps, spec.knots.loss
+    return Grant(
+        float(rate[0]) if (rate == rate[0]).all() else None,
+        _with_bursts(float(loss[0]), spec) if (loss == loss[0]).all() else None,
+    )
+
+
+def _with_bursts(loss: float, spec: EndSpec) -> float:
+    """The chance of loss with the mean of burst loss: the share of time in each state times its loss."""
+    burst = spec.effects.burst_loss
+    if burst is None:
+        return loss
+    changes = burst.good_to_bad + burst.bad_to_good
+    bad = burst.good_to_bad / changes if changes else 0.0
+    return 1 - (1 - loss) * (1 - bad * burst.loss_bad - (1 - bad) * burst.loss_good)

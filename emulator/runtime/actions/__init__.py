@@ -1,0 +1,1 @@
+"""What may be done to a run while it plays: the verbs, and the state that they override."""

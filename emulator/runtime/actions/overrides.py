@@ -1,0 +1,127 @@
+"""What is done to a running network: links held, cut, switched off or given other values than the schedule's.
+
+Invariant: each reason for a link to be down (switched off, cut by a partition, set so) is kept apart, so that healing
+one leaves the others; an end goes back to its schedule only when no reason is left. Plain state: `tell` carries orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from emulator.model.network import Network
+
+Tell = Callable[[dict[str, Any]], None]
+Groups = Sequence[Sequence[str]]  # globs of node names
+VALUES = ("rate_bps", "delay_s", "loss", "up")
+
+
+class Faults:
+    """Faults of the links of one network. `peer` reads the present far node of a moving link."""
+
+    def __init__(self, network: Network, tell: Tell, peer: Callable[[int], int] | None = None) -> None:
+        self._network = network
+        self._tell = tell
+        self._peer = peer
+        self._names = [network.end_name(end) for end in range(2 * len(network.links))]
+        self._off: set[int] = set()
+        self._cut: set[int] = set()
+        self._set: dict[int, dict[str, Any]] = {}
+        self._held: set[int] = set()
+        self._groups: Groups = ()
+
+    @property
+    def altered(self) -> set[int]:
+        """Ends that do not follow their schedule."""
+        return self._off | self._cut | set(self._set) | self._held
+
+    def given(self) -> dict[int, dict[str, Any]]:
+        """What each altered end does instead of its schedule: `VALUES`, and `held` where its packets wait."""
+        found = {end: dict(self._set.get(end, {})) for end in self.altered}
+        for end in self._off | self._cut:
+            found[end]["up"] = False
+        for end in self._held:
+            found[end]["held"] = True
+        return found
+
+    def ends(self, globs: Iterable[str]) -> list[int]:
+        """Link ends whose names ("node:port") match."""
+        wanted = tuple(globs)
+        return [end for end, name in enumerate(self._names) if any(fnmatchcase(name, glob) for glob in wanted)]
+
+    def ends_of(self, globs: Iterable[str]) -> list[int]:
+        """Both ends of every link of the nodes whose names match."""
+        wanted = tuple(globs)
+        nodes = {
+            number
+            for number, node in enumerate(self._network.nodes)
+            if any(fnmatchcase(node.name, glob) for glob in wanted)
+        }
+        found = []
+        for number, link in enumerate(self._network.links):
+            if link.a in nodes or self._far(number) in nodes:
+                found += [2 * number, 2 * number + 1]
+        return found
+
+    def switch(self, ends: Iterable[int], up: bool) -> None:
+        """Switch whole links off or on again: both directions of each end's link."""
+        both = {end for number in ends for end in (number & ~1, number | 1)}
+        self._off = self._off - both if up else self._off | both
+        self._apply(both, ("up",))
+
+    def set(self, ends: Iterable[int], values: Mapping[str, Any]) -> None:
+        """Give ends other values than their schedule's; None gives a value back to the schedule."""
+        touched = list(ends)
+        for end in touched:
+            held = {**self._set.get(end, {}), **values}
+            self._set[end] = {name: value for name, value in held.items() if value is not None}
+            if not self._set[end]:
+                del self._set[end]
+        self._apply(touched, tuple(values))
+
+    def hold(self, ends: Iterable[int], held: bool) -> None:
+        """Let packets wait at these ends, or go on."""
+        touched = sorted(set(ends))
+        self._held = self._held.union(touched) if held else self._held.difference(touched)
+        if touched:
+            self._tell({"op": "hold" if held else "release", "ends": touched})
+
+    def partition(self, groups: Groups) -> None:
+        """Let nothing pass between the groups; nodes in none of them form one more. Empty: heal."""
+        self._groups = groups
+        self.moved()
+
+    def moved(self) -> None:
+        """Moving links have changed hands: what a partition cuts is read anew."""
+        cut = set()
+        if self._groups:
+            side = [self._side(node.name) for node in self._network.nodes]
+            for number, link in enumerate(self._network.links):
+                far = self._far(number)
+                if far >= 0 and side[link.a] != side[far]:
+                    cut |= {2 * number, 2 * number + 1}
+        changed = cut ^ self._cut
+        self._cut = cut
+        self._apply(changed, ("up",))
+
+    def _side(self, name: str) -> int:
+        for side, globs in enumerate(self._groups):
+            if any(fnmatchcase(name, glob) for glob in globs):
+                return side
+        return len(self._groups)
+
+    def _far(self, number: int) -> int:
+        link = self._network.links[number]
+        return self._peer(2 * number) if link.moving and self._peer is not None else link.b
+
+    def _apply(self, ends: Iterable[int], names: Sequence[str]) -> None:
+        """Tell the relay what holds now, ends with the same values together."""
+        batches: dict[tuple[Any, ...], list[int]] = {}
+        for end in sorted(set(ends)):
+            given = self._set.get(end, {})
+            down = end in self._off or end in self._cut
+            values = tuple(False if name == "up" and down else given.get(name) for name in names)
+            batches.setdefault(values, []).append(end)
+        for values, numbers in batches.items():
+            self._tell({"op": "set", "ends": numbers, **dict(zip(names, values, strict=True))})

@@ -1,0 +1,1 @@
+"""Packet captures while a run plays: files, who may follow, handovers that are near."""

@@ -1,0 +1,298 @@
+"""Capturing into the run folder: a process that makes pcapng of what the relay tees.
+
+Invariant: a disk or a writer that is too slow costs packets of the capture, which are counted, and never the run. What
+came of the tee waits up to HOLD_S before it is written, and keys and names are read after it came: so a key stands
+before the packets that need it, and a handover before those that follow it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from emulator import __version__
+from emulator.model.errors import UsageError
+from emulator.runtime.control.channel import Channel, Message
+from emulator.runtime.programs.child import Child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emulator.model.network import Network
+    from emulator.observe.snapshot import CaptureRow
+    from emulator.record.folder import RunFolder
+    from emulator.scenario import Capture, Scenario
+    from emulator.scenario.schema.filters import Tree
+    from emulator.schedule.ring import RowRing
+
+PIPE_BYTES = 1 << 20
+READ_BYTES = PIPE_BYTES
+HOLD_S = 0.05  # how long packets gather before they are written
+NAP_S = 0.005  # after a small read: fewer reads, and the relay wakes nobody by each write
+HOLD_BYTES = 1 << 20  # or how many of them
+TELL_S = 1.0  # between two accounts of where the capture stands
+PATIENCE_S = 10.0
+KEYS = "keys"  # folder of the programs' TLS keys in the run folder
+MOST_UNSENT = 1000  # remarks that wait for a writer that is behind
+
+
+def pipe() -> tuple[int, int]:
+    """A pipe with as much room as the kernel gives, close-on-exec: read end, write end."""
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    except OSError:  # beyond this user's share: the default will do
+        pass
+    return read_end, write_end
+
+
+def resolved(expression: str, network: Network) -> Tree | None:
+    """The tree of a filter with its names looked up; None for none. ValueError: "found; wanted"."""
+    if not expression:
+        return None
+    from emulator.record.packet_filter import resolve
+    from emulator.scenario.schema.filters import parse
+
+    return resolve(parse(expression), network)
+
+
+def captured_ends(network: Network, names: Sequence[str], tree: Tree | None = None) -> list[int]:
+    """The link ends that names and globs of link ends or of nodes mean, without those that a filter rules out."""
+    from emulator.record.packet_filter import may_pass
+
+    def named(name: str) -> bool:
+        return any(fnmatchcase(name, glob) for glob in names)
+
+    nodes = [named(node.name) for node in network.nodes]
+    found = []
+    for number, link in enumerate(network.links):
+        whole = nodes[link.a] or (nodes[link.b] and not link.moving)
+        found += [end for end in (2 * number, 2 * number + 1) if whole or named(network.end_name(end))]
+    return [end for end in found if tree is None or may_pass(tree, network, end)]
+
+
+def key_folder(folder: Path, capture: Capture, names: Sequence[str]) -> Path | None:
+    """Where programs log their TLS keys: asked for, or because `names` are captured; None where they do not."""
+    return folder / KEYS if capture.keys or (capture.keys is None and names) else None
+
+
+def writer_for(
+    scenario: Scenario, folder: RunFolder, network: Network, names: Sequence[str], ring: RowRing | None,
+    close: list[int],
+) -> CaptureWriter | None:  # fmt: skip
+    """The writer of a run's own capture of what `names` mean; None where that is nothing."""
+    try:
+        ends = captured_ends(network, names, resolved(scenario.capture.filter, network))
+    except ValueError as error:
+        raise UsageError(f"capture filter: {error}") from None
+    if not ends:
+        if names:
+            folder.warn(f"nothing is captured: the filter {scenario.capture.filter!r} rules out every link end")
+        return None
+    run = f"skyloom {__version__}, run {folder.run_id}, scenario {scenario.name}, seed {scenario.seed}"
+    return CaptureWriter(folder, network, scenario.capture, ends, ring, close, run)
+
+
+class CaptureWriter:
+    """The writing process. Forked before play; `start` gives it the time of day of scenario time 0."""
+
+    def __init__(
+        self, folder: RunFolder, network: Network, capture: Capture, ends: Iterable[int], ring: RowRing | None,
+        close: list[int], comment: str = "",
+    ) -> None:  # fmt: skip
+        self.ends = list(ends)
+        self.snaplen = int(capture.snaplen_bytes)
+        self.order = {"op": "capture", "id": 0, "ends": self.ends, "snaplen": self.snaplen}  # to the relay
+        self._folder = folder
+        self._comment = comment
+        self._row: CaptureRow = {}
+        self._warnings: list[str] | None = None
+        self._finished = False
+        self._unsent: deque[Message] = deque(maxlen=MOST_UNSENT)
+        self._read_end, self.write_end = pipe()
+        self._channel, theirs = Channel.pair()
+        self._child = Child(
+            "capture writer",
+            lambda: self._write(network, capture, ring, theirs),
+            close=[*close, self.write_end, self._channel.fileno()],
+        )
+        theirs.close()
+        os.close(self._read_end)
+        self._channel.socket.setblocking(False)
+
+    def start(self, t0_utc_ns: int) -> None:
+        """Packets are going to come; `t0_utc_ns` is the time of day of scenario time 0."""
+        self._tell({"op": "start", "t0_utc_ns": t0_utc_ns})
+        os.close(self.write_end)  # the relay has its own
+        self.write_end = -1
+
+    def act(self, t_s: float, action: Mapping[str, Any]) -> None:
+        """Something was done to the network: a remark on the packets of the link ends that it concerns."""
+        self._tell({"op": "action", "t_s": t_s, "action": dict(action)})
+
+    def row(self) -> CaptureRow:
+        """Where the capture stands, as its writer said some second ago."""
+        if not self._finished:
+            self._tell()
+            self._hear()
+        return self._row
+
+    def finish(self, missed: int = 0) -> None:
+        """The relay has closed its end: wait until all is on disk, and take over the writer's warnings.
+
+        `missed` is the relay's own count of packets that the pipe had no room for.
+        """
+        self._channel.socket.settimeout(PATIENCE_S)
+        if self.write_end >= 0:
+            self.start(0)
+        self._tell({"op": "end", "missed": missed})
+        self._hear()
+        self._finished = True
+        self._channel.close()
+        if self._warnings is None:
+            self._folder.warn("the capture may be incomplete: its writer did not finish")
+            self._child.kill()
+            return
+        for text in self._warnings:
+            self._folder.warn(text)
+        self._child.wait(1.0)
+
+    def _hear(self) -> None:
+        """Take in what the writer has said; its last word are its warnings."""
+        try:
+            while self._warnings is None:
+                message, _ = self._channel.receive()
+                if message is None:
+                    return
+                self._row, self._warnings = message["row"], message.get("warnings")
+        except OSError:  # nothing more to hear
+            pass
+
+    def _tell(self, *messages: Message) -> None:
+        """Send what the socket takes, in order; the rest waits for the next time."""
+        self._unsent.extend(messages)
+        try:
+            while self._unsent:
+                self._channel.send(self._unsent[0])
+                self._unsent.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:  # the writer has died, as `finish` will tell
+            self._unsent.clear()
+
+    # -- in the process of its own -------------------------------------------------------------------------------------
+
+    def _write(self, network: Network, capture: Capture, ring: RowRing | None, channel: Channel) -> None:
+        from emulator.record.capture_files import CaptureFiles, Limits
+        from emulator.record.key_logs import KeyLogs
+        from emulator.record.packet_comments import interface, names
+        from emulator.record.packet_filter import Filter
+        from emulator.runtime.capture.handovers import Moves
+
+        os.setpriority(os.PRIO_PROCESS, 0, 5)
+        message, _ = channel.receive()
+        if message is None:
+            return
+        known = len(self._folder.warnings)
+        tree = resolved(capture.filter, network)
+        moves = Moves(network, ring, self.ends)
+        described = {end: interface(network, end, moves.far.get(end // 2), self.snaplen) for end in self.ends}
+        files = CaptureFiles(
+            self._folder, network, described, message["t0_utc_ns"], self._comment, names=names(network),
+            per_link=capture.per == "link", wanted=Filter(tree) if tree is not None else None,
+            limits=Limits(
+                capture.max_size_bytes, capture.max_packets, capture.rotate_bytes, capture.rotate_s, capture.keep
+            ),
+        )  # fmt: skip
+        keys = KeyLogs(self._folder.path / KEYS)
+        channel.socket.setblocking(False)
+        missed, told = 0, time.monotonic()
+        for data, messages in gathered(self._read_end, channel):
+            for message in messages:
+                if message["op"] == "action":
+                    _remark(files.converter, network, self.ends, message)
+                elif message["op"] == "end":
+                    missed = message["missed"]
+            for move in moves.news():
+                for end, face, text in renamed(network, move, self.ends, self.snaplen):
+                    files.converter.happens(end, move.t_s, text, face)
+            files.secrets(keys.news())
+            files.feed(data)
+            if time.monotonic() >= told + TELL_S:
+                told = time.monotonic()
+                try:
+                    channel.send({"row": files.row()})
+                except OSError:  # nobody listens just now
+                    pass
+        files.close(missed=missed)
+        channel.socket.settimeout(PATIENCE_S)
+        channel.send({"row": files.row(), "warnings": self._folder.warnings[known:]})
+
+
+def renamed(network: Network, move: Any, ends: Iterable[int], snaplen: int) -> Iterator[tuple[int, Any, str]]:
+    """What a `Move` makes of the captured ends of its link: end, interface, remark."""
+    from emulator.record.packet_comments import handover, interface
+
+    before, after = (network.nodes[number].name if number >= 0 else "" for number in (move.before, move.after))
+    for end in (2 * move.link, 2 * move.link + 1):
+        if end in ends:
+            yield end, interface(network, end, move.after, snaplen), handover(before, after, move.t_s)
+
+
+def _remark(converter: Any, network: Network, ends: Sequence[int], message: Message) -> None:
+    from emulator.record.packet_comments import concerned, fault
+
+    text = fault(message["action"], message["t_s"])
+    for end in concerned(network, message["action"], ends):
+        converter.happens(end, message["t_s"], text)
+
+
+def gathered(fd: int, channel: Channel) -> Iterator[tuple[bytes, list[Message]]]:
+    """What comes of a tee, in portions that gathered for HOLD_S, and the messages that came meanwhile.
+
+    Ends when the tee has been closed and, on the channel, "end" was said or nobody is left to say it.
+    """
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.register(channel, select.POLLIN)
+    parts: list[bytes] = []
+    messages: list[Message] = []
+    reading, listening, size = True, True, 0
+    since = time.monotonic()
+    while reading or listening:
+        for ready, _events in poll.poll(HOLD_S * 1e3):
+            if ready == fd:
+                data = os.read(fd, READ_BYTES)
+                parts.append(data)
+                size += len(data)
+                if 0 < len(data) < READ_BYTES // 2:
+                    time.sleep(NAP_S)
+                elif not data:
+                    reading = False
+                    poll.unregister(fd)
+            else:
+                message = _message(channel)
+                if message is not None:
+                    messages.append(message)
+                if message is None or message["op"] == "end":
+                    listening = False
+                    poll.unregister(channel)
+        if size > HOLD_BYTES or time.monotonic() >= since + HOLD_S:
+            yield b"".join(parts), messages
+            parts, messages, size, since = [], [], 0, time.monotonic()
+    yield b"".join(parts), messages
+
+
+def _message(channel: Channel) -> Message | None:
+    try:
+        return channel.receive()[0]
+    except BlockingIOError:
+        return {"op": "nothing"}
+    except OSError:
+        return None

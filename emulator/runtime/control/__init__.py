@@ -1,0 +1,1 @@
+"""Messages between the processes of a run, and with the terminal that launched it."""

@@ -1,0 +1,110 @@
+"""The supervisor's line to the command that started it: progress and snapshots out; stop, view, fault, detach in.
+
+Invariant: a slow or absent reader never holds up the run (snapshots are dropped, only the end is waited for), and
+"stop" is heard in every stage: while building at each step of progress, later by the event loop (`on_stop`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from emulator.observe.snapshot import Phase, Snapshot, View
+from emulator.observe.snapshot_builder import fitted
+from emulator.runtime.control.channel import Channel, Message
+
+SNAPSHOT_S = 0.25
+END_TIMEOUT_S = 5.0
+
+
+class Interrupted(Exception):
+    """Somebody asked the run to stop."""
+
+
+class Front:
+    """The supervisor's end of the line."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.channel.socket.setblocking(False)
+        self.stops = 0  # how often somebody asked: once gracefully, twice now
+        self.latest: Snapshot = {}
+        self.view: View = {}  # what the command's screen looks at
+        self.detached = False  # the command may leave, and the run goes on
+        self.gone = False
+        self.on_stop: Callable[[], object] = lambda: None
+        self.on_fault: Callable[[dict[str, Any]], None] = lambda action: None
+        self._shown_at = -1.0
+        self._begun = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the supervisor began."""
+        return time.monotonic() - self._begun
+
+    def stop(self) -> None:
+        """Somebody asks the run to end, as Ctrl-C does."""
+        self.stops += 1
+        self.on_stop()
+
+    def hear(self) -> None:
+        """Take in what the command has said."""
+        while True:
+            try:
+                message, _ = self.channel.receive()
+            except BlockingIOError:
+                return
+            except OSError:
+                message = None
+            if message is None:
+                self.gone = True
+                if not self.detached:  # the command is gone, and the kernel is about to end us too
+                    self.stops = max(self.stops, 2)
+                    self.on_stop()
+                return
+            match message["op"]:
+                case "stop":
+                    self.stop()
+                case "detach":
+                    self.detached = True
+                case "view":
+                    self.view = message["view"]
+                case "fault":
+                    self.on_fault(message["action"])
+
+    def check(self) -> None:
+        """Raise Interrupted if somebody asked to stop."""
+        self.hear()
+        if self.stops:
+            raise Interrupted
+
+    def progress(self, phase: Phase, done: float, total: float, label: str = "") -> None:
+        """Say how far a stage has come, at most four times a second. Raises Interrupted."""
+        self.check()
+        self.tell(phase, done, total, label)
+
+    def tell(self, phase: Phase, done: float, total: float, label: str = "") -> None:
+        """As `progress`, in a stage that nobody stops."""
+        changed = self.latest.get("phase") != phase
+        self.latest.update({"phase": phase, "done": done, "total": total, "label": label})
+        self.latest["elapsed_s"] = self.elapsed_s
+        if changed or done >= total or time.monotonic() - self._shown_at >= SNAPSHOT_S:
+            self.show(self.latest)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Send a snapshot, or drop it where nobody reads."""
+        self.latest = snapshot
+        self._shown_at = time.monotonic()
+        self._send({"op": "snapshot", "snapshot": fitted(snapshot)})
+
+    def end(self, exit_code: int, error: str) -> None:
+        """The last word."""
+        self.channel.socket.settimeout(END_TIMEOUT_S)
+        self._send({"op": "end", "exit_code": exit_code, "error": error[:8000]})
+
+    def _send(self, message: Message) -> None:
+        try:
+            self.channel.send(message)
+        except OSError:
+            pass

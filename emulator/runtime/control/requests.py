@@ -1,0 +1,113 @@
+"""What node programs ask of the run: to meet at a barrier, to act on the network, to have their rounds counted.
+
+Invariant: every request is answered once, in any order; a request of a process that has ended since is forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import count as count_from
+from typing import Any
+
+from emulator.model.errors import SkyloomError
+from emulator.runtime.control.channel import Message
+from emulator.runtime.control.rounds import Barrier, Opened, RoundCount
+from emulator.runtime.programs.jobs import Jobs
+from emulator.runtime.programs.processes import Process
+
+Perform = Callable[[Mapping[str, Any]], Awaitable[None]]
+ANSWER_S = 1.0  # how long a process may leave its answers unread
+FENCE_S = 2.0  # how long the relay may take to obey
+
+
+class Requests:
+    """The requests of one run. `tell_relay` carries an order whose "done" comes back to `relay_done`."""
+
+    def __init__(self, jobs: Jobs, count: RoundCount, perform: Perform, tell_relay: Callable[[Message], None]) -> None:
+        self.count = count
+        self.halted = asyncio.Event()  # a bound of the rounds was passed
+        self._jobs = jobs
+        self._perform = perform
+        self._tell_relay = tell_relay
+        self._barriers: dict[str, Barrier] = {}
+        self._processes: dict[int, Process] = {}
+        self._fences: dict[int, asyncio.Event] = {}
+        self._fence_numbers = count_from(1)  # none comes twice: a late "done" must not open another fence
+        self._acting: set[asyncio.Task[None]] = set()
+
+    def said(self, process: Process, message: Message) -> None:
+        """A message of a node process that is none of its life cycle."""
+        match message["op"]:
+            case "meet":
+                barrier = self._barrier(process)
+                self._answer(barrier.meet(process.number, message["round"], message["tally"]))
+            case "round":
+                counts = (message["sent"], message["received"], message["in_slot"])
+                if self.count.note(process.program, message["round"], *counts):
+                    self.halted.set()
+            case "act":
+                task = asyncio.ensure_future(self._act(process, message["number"], message["given"]))
+                self._acting.add(task)
+                task.add_done_callback(self._acting.discard)
+
+    def ended(self, process: Process) -> None:
+        """A process has ended."""
+        name = self._jobs.barrier_of(process)
+        self._processes.pop(process.number, None)
+        if name in self._barriers:
+            self._answer(self._barriers[name].leave(process.number))
+
+    def relay_done(self, number: int) -> None:
+        """The relay has obeyed the orders up to this fence."""
+        fence = self._fences.pop(number, None)
+        if fence is not None:
+            fence.set()
+
+    def _barrier(self, process: Process) -> Barrier:
+        """The barrier of a process; with the first who comes to it join all that are alive."""
+        name = self._jobs.barrier_of(process)
+        barrier = self._barriers.get(name)
+        if barrier is None:
+            barrier = self._barriers[name] = Barrier()
+            barrier.join(other.number for other in self._jobs.at_barrier(name))
+        self._processes[process.number] = process
+        return barrier
+
+    def _answer(self, opened: Opened | None) -> None:
+        if opened is None:
+            return
+        round, totals, come = opened
+        for number in come:
+            self._reply(self._processes[number], {"op": "met", "round": round, "totals": totals})
+
+    async def _act(self, process: Process, number: int, given: Mapping[str, Any]) -> None:
+        error = ""
+        try:
+            await self._perform(given)
+            await self._obeyed()
+        except SkyloomError as refused:
+            error = str(refused)
+        except (KeyError, TypeError, ValueError) as wrong:
+            error = f"action {given.get('do')!r}: {type(wrong).__name__}: {wrong}"
+        self._reply(process, {"op": "acted", "number": number, "error": error})
+
+    async def _obeyed(self) -> None:
+        """Return when the relay has obeyed all orders so far."""
+        number = next(self._fence_numbers)
+        fence = self._fences[number] = asyncio.Event()
+        self._tell_relay({"op": "set", "ends": [], "number": number})
+        try:
+            async with asyncio.timeout(FENCE_S):
+                await fence.wait()
+        except TimeoutError:
+            self._fences.pop(number, None)
+            raise SkyloomError(f"the relay did not obey within {FENCE_S:g} s") from None
+
+    def _reply(self, process: Process, message: Message) -> None:
+        if process.channel is None:
+            return
+        try:
+            process.channel.send_soon(message, timeout_s=ANSWER_S)
+        except (OSError, TimeoutError):  # it is gone, or does not listen: then it will be missed at the next barrier
+            pass

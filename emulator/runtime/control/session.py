@@ -1,0 +1,38 @@
+"""A session of the run's own: what the supervisor settles before anything else.
+
+Invariant: Ctrl-C and a closed terminal reach the run as messages of the command that started it, never as signals.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from pathlib import Path
+
+from emulator.runtime.programs.child import speak_into
+from emulator.runtime.programs.node_runner import call_me
+
+NICE_GROUP = -10  # of this session among sessions; the packet engine has -20, nodes 0
+
+
+def begin(name: str, log: Path) -> None:
+    """Make the calling process the leader of a session, with a name, a log for standard error, and room for nodes."""
+    os.setsid()
+    _come_before_nodes()
+    call_me(name)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket and a namespace for each node
+    speak_into(log)
+
+
+def _come_before_nodes() -> None:
+    """Have this session (supervisor, planner, capture writer) come before the nodes when cores are short, as far as
+    this user may: every node is a session of its own, and the kernel shares cores evenly between sessions."""
+    try:
+        with open("/proc/self/autogroup", "w") as file:
+            file.write(str(NICE_GROUP))
+    except OSError:
+        pass

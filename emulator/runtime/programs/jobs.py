@@ -1,0 +1,190 @@
+"""The scenario's programs on its nodes: started, crashed, restarted, stopped, and judged at the end.
+
+Invariant: a job is one program on one node; it has at most one process at a time, and its record of ends tells which of
+them were asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from emulator.model.errors import EmulationError
+from emulator.record.verdict import Outcome
+from emulator.runtime.programs.processes import ENDED, Process, Processes
+
+if TYPE_CHECKING:
+    from emulator.model.network import Network
+    from emulator.scenario import Program, Scenario
+
+READY_TIMEOUT_S = 20.0
+GRACE_S = 3.0  # from SIGTERM to SIGKILL
+
+
+@dataclass(eq=False)
+class Job:
+    """One program on one node."""
+
+    node: str
+    program: Program
+    process: Process | None = None
+    unasked: str = ""  # the first end that nobody asked for, in words
+    statuses: list[int] = field(default_factory=list)  # of ends that nobody asked for
+    crashed: bool = False  # by an action, and not restarted
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.state != ENDED
+
+
+class Jobs:
+    """All jobs of a run."""
+
+    def __init__(self, scenario: Scenario, network: Network, processes: Processes, netns: Callable[[str], int]) -> None:
+        self._processes = processes
+        self._netns = netns
+        self._directory = scenario.directory
+        live = [network.nodes[number] for number in network.live]
+        self.all = [
+            Job(node.name, program)
+            for program in scenario.programs
+            for node in live
+            if node.role != "switch" and any(fnmatchcase(node.name, glob) for glob in program.nodes)
+        ]
+        self._by_process: dict[int, Job] = {}
+        self.t0_ns = 0
+
+    def members(self) -> dict[str, list[str]]:
+        """Nodes that run each program."""
+        found: dict[str, list[str]] = {}
+        for job in self.all:
+            found.setdefault(job.program.name, []).append(job.node)
+        return found
+
+    def barrier_of(self, process: Process) -> str:
+        """Name of the barrier at which a process meets others."""
+        job = self._by_process.get(process.number)
+        return _barrier(job) if job is not None else ""
+
+    def at_barrier(self, name: str) -> list[Process]:
+        """The living processes that share a barrier."""
+        return [job.process for job in self.all if job.process is not None and job.alive and _barrier(job) == name]
+
+    @property
+    def done(self) -> bool:
+        """Whether there were programs, and all have ended."""
+        return bool(self.all) and not any(job.alive for job in self.all)
+
+    def programs(self) -> list[str]:
+        """Dotted names of the Python programs."""
+        return [job.program.run for job in self.all if job.program.run]
+
+    def spawn_all(self) -> list[Process]:
+        return [self._spawn(job) for job in self.all]
+
+    def start_all(self, t0_ns: int) -> None:
+        """Let everybody play from T0 on."""
+        self.t0_ns = t0_ns
+        for job in self.all:
+            if job.process is not None:
+                self._processes.start(job.process, t0_ns)
+
+    def matching(self, nodes: Sequence[str] | None, program: str | None) -> list[Job]:
+        """Jobs on nodes that match, of the program of that name; None: any."""
+        return [
+            job
+            for job in self.all
+            if (nodes is None or any(fnmatchcase(job.node, glob) for glob in nodes))
+            and (program is None or job.program.name == program)
+        ]
+
+    def crash(self, jobs: Iterable[Job]) -> None:
+        """Kill without a warning."""
+        for job in jobs:
+            job.crashed = True
+            if job.process is not None and job.alive:
+                job.process.asked_to_end = True
+                self._processes.kill([job.process], signal.SIGKILL)
+
+    async def restart(self, jobs: Iterable[Job]) -> None:
+        """Kill what runs, and start it anew. EmulationError where one does not get ready."""
+        jobs = list(jobs)
+        self.crash(jobs)
+        left = await self._processes.wait_ended([job.process for job in jobs if job.process is not None], GRACE_S)
+        if left:
+            raise EmulationError(f"{left[0].node}: program {left[0].program} does not die")
+        spawned = [self._spawn(job) for job in jobs]
+        await self._processes.wait_ready(spawned, READY_TIMEOUT_S, lambda done: None)
+        for job, process in zip(jobs, spawned, strict=True):
+            job.crashed = False
+            self._processes.start(process, self.t0_ns)
+
+    async def stop(self, jobs: Iterable[Job], grace_s: float = GRACE_S) -> list[Job]:
+        """Ask to end, then insist; returns those who had to be killed."""
+        running = [job for job in jobs if job.alive]
+        asked = [job.process for job in running if job.process is not None]
+        for process in asked:
+            process.asked_to_end = True
+        self._processes.kill(asked, signal.SIGTERM)
+        left = await self._processes.wait_ended(asked, grace_s)
+        self._processes.kill(left, signal.SIGKILL)
+        await self._processes.wait_ended(left, 1.0)
+        return [job for job in running if job.process in left]
+
+    def ended(self, process: Process, t_s: float) -> Job | None:
+        """A process has ended; returns its job where nobody had asked for it."""
+        job = self._by_process.get(process.number)
+        if job is None or process.asked_to_end or process.status is None:
+            return None
+        job.statuses.append(process.status)
+        said = f": {process.failure}" if process.failure else ""
+        job.unasked = job.unasked or f"{job.node}: {process.describe_end()} at {t_s:.1f} s{said}"
+        return job
+
+    def outcomes(self) -> list[Outcome]:
+        """One expectation a program that has one: whether its processes ended as the scenario expects."""
+        outcomes = []
+        for name in dict.fromkeys(job.program.name for job in self.all):
+            jobs = [job for job in self.all if job.program.name == name]
+            expected = jobs[0].program.expect
+            if expected == "any":
+                continue
+            wrong = [why for job in jobs if (why := _complaint(job, expected))]
+            observed = f"{len(jobs) - len(wrong)} of {len(jobs)}"
+            outcomes.append(Outcome(f"program {name}", expected, observed, not wrong, "; ".join(wrong[:3])))
+        return outcomes
+
+    def _spawn(self, job: Job) -> Process:
+        program = job.program
+        spec: dict[str, Any] = {"start_s": program.start_s, "directory": self._directory}
+        if program.run:
+            spec |= {"run": program.run, "config": program.config_values}
+        else:
+            spec |= {"command": list(program.command or ())}
+            if program.environment:
+                spec["environment"] = {**os.environ, **program.environment}
+        if job.process is not None and self.t0_ns:  # a restart: what was to start in the past starts now
+            spec["start_s"] = max(program.start_s, (time.monotonic_ns() - self.t0_ns) * 1e-9)
+        process = self._processes.spawn(job.node, program.name, self._netns(job.node), spec)
+        job.process = process
+        self._by_process[process.number] = job
+        return process
+
+
+def _barrier(job: Job) -> str:
+    return job.program.barrier or job.program.name
+
+
+def _complaint(job: Job, expected: str) -> str:
+    """Why a job did not do as expected; empty where it did."""
+    if expected == "running":
+        return job.unasked
+    status = int(expected.removeprefix("exit "))
+    if not job.statuses:
+        return "" if job.crashed else f"{job.node}: was still running at the end"
+    return "" if job.statuses[-1] == status else job.unasked

@@ -1,0 +1,268 @@
+"""A node process, from the fork to its exit: one `Node` under its event loop, or a command that replaces it.
+
+Invariant: the process says "ready" only after `setup`, runs only after "start" has named T0, and whatever goes wrong
+in it is a line in its log and a "failed" message to the supervisor, never silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from emulator.model.clock import MonotonicClock, set_timer_slack
+from emulator.model.errors import EmulationError
+from emulator.runtime.control.channel import Channel, Message, Outbox
+from emulator.runtime.control.coordination import ChannelLine
+from emulator.sdk.node import Node, NodeContext, Peer
+
+FLUSH_S = 0.05  # how long a record waits to share a packet with others
+GRACE_S = 0.5  # from "stop" to the cancellation of `run`
+DRAIN_S = 2.0
+PROVISIONAL_T0_NS = 20_000_000_000  # before T0 is known scenario time is negative: T0 is taken as 20 s ahead
+
+
+def call_me(name: str) -> None:
+    """The name under which `ps` and `top` show this process."""
+    try:
+        with open("/proc/self/comm", "w") as file:
+            file.write(name[:15])
+    except OSError:  # no /proc here; it is only a name
+        pass
+
+
+@cache
+def load_program(dotted: str) -> type[Node]:
+    """The class that "package.module:Class" names. EmulationError says what is wrong with it."""
+    module_name, _, class_name = dotted.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise EmulationError(f"program {dotted}: {error}; wanted 'package.module:Class'") from error
+    if not (isinstance(found, type) and issubclass(found, Node)):
+        raise EmulationError(f"program {dotted} is not a subclass of emulator.sdk.node.Node")
+    return found
+
+
+@cache
+def field_types(config: type[Any]) -> dict[str, Any]:
+    """Types of a config's fields; costly, so the zygote asks once for all its children."""
+    return get_type_hints(config)
+
+
+def configure(config: type[Any], values: dict[str, Any]) -> Any:
+    """An instance of the dataclass `config` from plain SI values by field name; nested dataclasses likewise."""
+    hints = field_types(config)  # type: ignore[arg-type]
+    made = {}
+    for name, value in values.items():
+        hint = hints.get(name)
+        nested = isinstance(value, dict) and isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        made[name] = configure(hint, value) if nested else value  # type: ignore[arg-type]
+    return config(**made)
+
+
+class _ScenarioTime(logging.Filter):
+    """Stamps log lines with the scenario time of this process's clock."""
+
+    clock = MonotonicClock(0)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.t_s = self.clock.now()
+        return True
+
+
+def log_to_stderr() -> None:
+    """Text logs of this process and its children: one line each on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_ScenarioTime())
+    handler.setFormatter(logging.Formatter("{t_s:9.3f} {levelname:7} {name}: {message}", style="{"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+class _Others(Mapping[str, Peer]):
+    """All peers but one, without a copy of a table that all processes of a large run share."""
+
+    def __init__(self, peers: dict[str, Peer], but: str) -> None:
+        self._peers = peers
+        self._but = but
+
+    def __getitem__(self, name: str) -> Peer:
+        if name == self._but:
+            raise KeyError(name)
+        return self._peers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._peers if name != self._but)
+
+    def __len__(self) -> int:
+        return len(self._peers) - (self._but in self._peers)
+
+
+class _Life:
+    """The coroutine side of a node process."""
+
+    def __init__(self, spec: Message, channel: Channel, peers: dict[str, Peer], members: Sequence[str]) -> None:
+        self.spec = spec
+        self.channel = channel
+        self.clock = MonotonicClock(time.monotonic_ns() + PROVISIONAL_T0_NS)
+        self.outbox = Outbox(channel, self.clock)
+        self.line = ChannelLine(channel)
+        self.started: asyncio.Future[int] | None = None
+        name = spec["node"]
+        self.context = NodeContext(
+            name=name,
+            program=spec["program"],
+            seed=spec["seed"],
+            address=peers[name],
+            peers=_Others(peers, name),
+            store=Path(spec["store"]),
+            key_log=Path(spec["key_log"]) if spec.get("key_log") else None,
+            clock=self.clock,
+            sink=self.outbox,
+            members=tuple(other for other in members if other != name),
+            line=self.line,
+        )
+
+    def told(self) -> None:
+        """The supervisor spoke: "start" with T0, or it is gone."""
+        try:
+            message, _ = self.channel.receive()
+        except BlockingIOError:
+            return
+        if message is None:
+            asyncio.get_running_loop().remove_reader(self.channel.fileno())
+            self.context.stopping.set()
+        elif message["op"] == "start" and self.started is not None and not self.started.done():
+            self.started.set_result(message["t0_ns"])
+        elif message["op"] == "stop":
+            self.context.stopping.set()
+        else:
+            self.line.heard(message)
+
+    async def flushing(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            self.line.flush()
+            self.outbox.flush()
+
+    async def live(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.started = loop.create_future()
+        loop.add_signal_handler(signal.SIGTERM, self.context.stopping.set)
+        _ScenarioTime.clock = self.clock
+        self.context.store.mkdir(parents=True, exist_ok=True)
+        stage = "setup"
+        try:
+            program = load_program(self.spec["run"])
+            node = program(configure(program.Config, self.spec["config"]), self.context)
+            try:
+                await node.setup()
+                self.channel.socket.setblocking(False)
+                loop.add_reader(self.channel.fileno(), self.told)
+                self.channel.send({"op": "ready"})
+                stopping = asyncio.ensure_future(self.context.stopping.wait())
+                either: list[asyncio.Future[Any]] = [self.started, stopping]
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                stage = "run"
+                if self.started.done():
+                    await self._play(node, stopping)
+                stopping.cancel()
+            finally:
+                await node.close()
+        except Exception as error:
+            traceback.print_exc()
+            self.channel.socket.settimeout(DRAIN_S)
+            try:
+                self.channel.send({"op": "failed", "stage": stage, "text": f"{type(error).__name__}: {error}"[:2000]})
+            except OSError:  # the supervisor is gone or stuck; the exit status still says it
+                pass
+            self.channel.socket.setblocking(False)
+            raise
+
+    def last_words(self) -> None:
+        """Before the process ends: what is still to be said."""
+        self.channel.socket.settimeout(DRAIN_S)
+        self.line.drain()
+        self.channel.socket.setblocking(False)
+        self.outbox.drain(DRAIN_S)
+
+    async def _play(self, node: Node, stopping: asyncio.Future[Any]) -> None:
+        assert self.started is not None
+        self.clock.t0_ns = self.started.result()
+        flushing = asyncio.ensure_future(self.flushing())
+        running = asyncio.ensure_future(self._run_from(node, self.spec.get("start_s", 0.0)))
+        try:
+            await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                await asyncio.wait([running], timeout=GRACE_S)
+            if not running.done():
+                running.cancel()
+                await asyncio.wait([running])
+            if not running.cancelled():
+                running.result()
+        finally:
+            flushing.cancel()
+
+    async def _run_from(self, node: Node, start_s: float) -> None:
+        await self.context.sleep_until(start_s)
+        await node.run()
+
+
+def run_program(spec: Message, channel: Channel, peers: dict[str, Peer], members: Sequence[str] = ()) -> int:
+    """Live as a Node; returns the exit status. The caller has entered the node's namespace."""
+    set_timer_slack()
+    call_me(spec["node"] or "zygote")
+    life = _Life(spec, channel, peers, members)
+    try:
+        import uvloop
+
+        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    except ImportError:
+        loop = asyncio.new_event_loop()
+    status = 0
+    try:
+        loop.run_until_complete(life.live())
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            traceback.print_exc()
+        status = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+    finally:
+        life.last_words()
+        loop.close()
+    return status
+
+
+def run_command(spec: Message, channel: Channel | None) -> int:
+    """Become the command; returns only where that fails. With a channel, wait for "start" first."""
+    command: list[str] = spec["command"]
+    environment: dict[str, str] = spec.get("environment") or dict(os.environ)
+    path = shutil.which(command[0], path=environment.get("PATH"))
+    if path is None:
+        text = f"{command[0]}: no such program"
+        sys.stderr.write(text + "\n")
+        if channel is not None:
+            channel.send({"op": "failed", "stage": "setup", "text": text})
+        return 127
+    if channel is not None:
+        channel.send({"op": "ready"})
+        message, _ = channel.receive()
+        if message is None or message["op"] != "start":
+            return 0
+        wait_s = MonotonicClock(message["t0_ns"]).monotonic_ns(spec.get("start_s", 0.0)) - time.monotonic_ns()
+        time.sleep(max(0.0, wait_s * 1e-9))
+    try:
+        os.execve(path, command, environment)
+    except OSError as error:
+        sys.stderr.write(f"{path}: {error.strerror}\n")
+        return 126

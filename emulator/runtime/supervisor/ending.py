@@ -1,0 +1,165 @@
+"""The end of a run: tables closed, the scenario's analysis asked, the verdict written.
+
+Invariant: what goes wrong in the scenario's analysis, or as tables are read back, becomes an error or a warning in the
+verdict and keeps it from nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from emulator.observe.live_metrics import Board
+from emulator.record.verdict import Outcome, Verdict
+from emulator.runtime.supervisor import late
+from emulator.runtime.supervisor.collector import Collector
+
+if TYPE_CHECKING:
+    from emulator.record.folder import RunFolder
+    from emulator.runtime.control.rounds import RoundCount
+    from emulator.runtime.data_plane import Machine
+    from emulator.runtime.programs.jobs import Jobs
+    from emulator.scenario import Scenario
+
+
+STEPS = 6  # of a run's end: capture, three tables, figures, verdict
+
+
+def quantiles_ms(values_s: list[float]) -> dict[str, float]:
+    """p50, p99 and the largest, in milliseconds; empty where there are no values."""
+    if not values_s:
+        return {}
+    import numpy as np
+
+    p50, p99 = np.quantile(np.array(values_s), [0.5, 0.99])
+    return {"p50": float(p50) * 1e3, "p99": float(p99) * 1e3, "max": max(values_s) * 1e3}
+
+
+def probe_loss(board: Board) -> dict[str, Any]:
+    """Losses of probes that met no busy link; empty where no probe can be told to be of that kind."""
+    judged = board.unqueued + board.unqueued_lost
+    if not judged:
+        return {}
+    lost = board.unqueued_lost
+    return {"share": lost / judged, "lost": lost, "judged": judged, "queued": board.queued}
+
+
+def probe_table(collector: Collector) -> list[dict[str, Any]]:
+    """What verdict.json says of each probed pair: mean asked and seen round trip, error, counts."""
+    rows = []
+    for (node, peer), pair in sorted(collector.board.probes.items()):
+        seen_s = pair.sum_s / max(pair.received, 1)
+        if pair.asked_count:  # of the same probes as the mean that was asked
+            seen_s = pair.asked_seen_s / pair.asked_count
+        rows.append(
+            {
+                "pair": f"{node} → {peer}",
+                "asked_ms": pair.asked_sum_s / pair.asked_count * 1e3 if pair.asked_count else None,
+                "seen_ms": seen_s * 1e3 if pair.received else None,
+                "error_ms": quantiles_ms(pair.errors_s),
+                "sent": pair.received + pair.lost,
+                "lost": pair.lost,
+            }
+        )
+    return rows
+
+
+def flow_table(collector: Collector) -> list[dict[str, Any]]:
+    """What verdict.json says of each flow between two nodes."""
+    rows = []
+    for (sender, receiver, program), flow in sorted(collector.board.flows.items()):
+        span_s = flow.last_s - flow.first_s
+        rows.append(
+            {
+                "pair": f"{sender} → {receiver}",
+                "program": program,
+                "bytes": flow.bytes,
+                "duration_s": span_s,
+                "mean_bps": flow.bytes * 8 / span_s if span_s > 0 else 0.0,
+            }
+        )
+    return rows
+
+
+def observed(
+    scenario: Scenario, run_id: str, played_s: float, collector: Collector, figures: dict[str, Any]
+) -> Verdict:
+    """A verdict with what was observed, before anything is judged."""
+    verdict = Verdict(scenario.name, scenario.seed, run_id, played_s)
+    verdict.lateness_ms = collector.lateness_ms() if collector.reports else {}
+    verdict.lateness_limit_ms = scenario.fidelity.lateness_p99_s * 1e3
+    verdict.lateness_budget = late.budget(collector)
+    collector.board.settle(inf)
+    verdict.probe_error_ms = quantiles_ms(collector.board.errors_s)
+    verdict.probe_loss = probe_loss(collector.board)
+    verdict.drops = collector.drops()
+    verdict.probes, verdict.flows = probe_table(collector), flow_table(collector)
+    verdict.summary, verdict.prediction = figures, dict(scenario.prediction)
+    return verdict
+
+
+def round_table(rounds: RoundCount, scenario: Scenario, machine: Machine, jobs: Jobs) -> dict[str, Any]:
+    """`rounds` of the verdict: what programs counted, beside what the interfaces of their nodes did."""
+    if not rounds.rounds or machine.fabric is None:
+        return {}
+    nodes = {job.node for job in jobs.all if job.program.name in rounds.by_program}
+    counters = machine.fabric.counters()
+    ours = (stats for name, stats in counters.items() if name.rpartition(":")[0] in nodes)
+    packets = sum(stats.tx_packets + stats.tx_dropped for stats in ours)  # dropped by the kernel, but sent
+    return {**rounds.figures(packets), "fidelity_at_least": scenario.rounds.fidelity}
+
+
+def kill_switch(rounds: RoundCount) -> list[Outcome]:
+    """The bound of the rounds that ended the run, as an expectation that does not hold."""
+    if not rounds.stopped:
+        return []
+    figure, _, why = rounds.stopped.partition(": ")
+    observed = rounds.rounds if figure == "rounds.max_rounds" else rounds.messages
+    bound = rounds.max_rounds if figure == "rounds.max_rounds" else rounds.max_messages
+    return [Outcome(figure, f"at most {bound}", observed, False, why)]
+
+
+def figures_of(
+    scenario: Scenario, folder: RunFolder, collector: Collector, skip: bool, tell: Callable[[int, str], None]
+) -> tuple[dict[str, Any], str]:
+    """Close the tables and ask the scenario's analysis; returns its figures and what went wrong.
+
+    `skip`: only close the tables, for a run that shall end now. `tell` hears what is done next, of STEPS steps.
+    """
+    for number, spool in enumerate((collector.events, collector.samples, collector.links), 1):
+        tell(number, f"table of {spool.name}")
+        if skip:
+            spool.close()
+        else:
+            converted = spool.finish()
+            if converted.lost_bytes:
+                folder.warn(f"{spool.name}: {converted.lost_bytes} bytes could not be read back")
+    if skip or not scenario.analysis:
+        return {}, ""
+    tell(4, f"figures of {scenario.analysis}")
+    try:
+        from emulator.record.load import load_run
+
+        if scenario.directory not in sys.path:
+            sys.path.append(scenario.directory)
+        figures = importlib.import_module(scenario.analysis).summarise(load_run(folder.path))
+        if not isinstance(figures, dict):
+            raise TypeError(f"summarise gave {type(figures).__name__}, wanted a dict")
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        return {}, f"analysis {scenario.analysis} failed: {type(error).__name__}: {error}"
+    return figures, ""
+
+
+def conclude(verdict: Verdict, scenario: Scenario, outcomes: list[Outcome], error_code: int | None) -> Verdict:
+    """Evaluate what the scenario expects, unless the run broke before it could tell."""
+    verdict.expectations += outcomes
+    asked = [] if verdict.error else [expect.model_dump() for expect in scenario.expects]
+    verdict.conclude(asked)
+    if verdict.error and error_code is not None:
+        verdict.exit_code = error_code
+    return verdict

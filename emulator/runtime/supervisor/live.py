@@ -1,0 +1,300 @@
+"""Live control: other terminals reach a run through an abstract Unix socket that was bound outside the sandbox.
+
+    @skyloom/<uid>/<run id>      SOCK_SEQPACKET; one request a connection, answered by messages until either side closes
+
+Invariant: the name lives in the kernel only, in the host's network namespace, and is gone with the run; only the user
+who started the run is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emulator.model.errors import EmulationError, SkyloomError, UsageError
+from emulator.observe.snapshot_builder import fitted
+from emulator.runtime.capture.announcements import Told
+from emulator.runtime.capture.writer import captured_ends, key_folder, resolved
+from emulator.runtime.control.channel import Channel, Message
+from emulator.runtime.control.launcher_link import SNAPSHOT_S
+from emulator.runtime.programs.processes import Process
+
+if TYPE_CHECKING:
+    from emulator.model.network import Network
+    from emulator.observe.snapshot import View
+    from emulator.runtime.running import Begun, Running
+
+PREFIX = "skyloom"
+BACKLOG = 64
+HANGUP_S = 1.0
+ROWS_PER_MESSAGE = 200
+NEWS_S = 0.1  # between two looks at what a capture should be told
+
+
+def name_of(run_id: str) -> str:
+    """The socket's name, without the zero byte that makes it abstract."""
+    return f"{PREFIX}/{os.getuid()}/{run_id}"
+
+
+def listen(run_id: str) -> socket.socket:
+    """The listening socket of a run. EmulationError where a run of this id is alive already."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        listener.bind(b"\0" + name_of(run_id).encode())
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise EmulationError(f"run {run_id}: its control socket cannot be made ({error.strerror})") from error
+    listener.setblocking(False)
+    return listener
+
+
+class LiveControl:
+    """Serves the socket in the supervisor's event loop, from the begin of play."""
+
+    def __init__(self, listener: socket.socket, running: Running, begun: Begun) -> None:
+        self._listener = listener
+        self._running = running
+        self._begun = begun
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._captures = 1  # 0 is the run's own
+
+    def attach(self) -> None:
+        asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
+
+    def detach(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        for task in self._tasks:
+            task.cancel()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        _pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != os.getuid():
+            connection.close()
+            return
+        task = asyncio.ensure_future(self._serve(Caller(Channel(connection))))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, caller: Caller) -> None:
+        fds: list[int] = []
+        try:
+            request, fds = await caller.receive()
+            if request is not None:
+                await self._answer(caller, request, fds)
+        except SkyloomError as error:
+            caller.send({"op": "error", "text": str(error), "exit_code": error.exit_code})
+        except (KeyError, ValueError, TypeError) as error:
+            caller.send({"op": "error", "text": f"malformed request: {error!r}", "exit_code": UsageError.exit_code})
+        except OSError:
+            pass  # the caller has gone
+        finally:
+            for fd in fds:
+                os.close(fd)
+            caller.close()
+
+    async def _answer(self, caller: Caller, request: Message, fds: list[int]) -> None:
+        running = self._running
+        match request["op"]:
+            case "nodes":
+                caller.send({"op": "nodes", "nodes": running.live_nodes})
+            case "network":
+                for part in _parts(running.network):
+                    await caller.send_all(part)
+            case "exec":
+                await self._execute(caller, request, fds)
+            case "capture":
+                await self._capture(caller, request, fds)
+            case "fault":
+                await running.director.perform(request["action"])
+                caller.send({"op": "done"})
+            case "snapshot":
+                caller.send({"op": "snapshot", "snapshot": fitted(running.front.latest)})
+            case "watch":
+                await self._watch(caller, request.get("view", {}))
+            case "stop":
+                running.front.stop()
+                caller.send({"op": "done"})
+            case op:
+                raise UsageError(f"no such request {op!r}")
+
+    async def _watch(self, caller: Caller, view: View) -> None:
+        """Show the run to a screen in another terminal, until it leaves."""
+        running = self._running
+        screen = Screen(view)
+        listening = asyncio.ensure_future(self._hear_screen(caller, screen))
+        try:
+            while not listening.done():
+                snapshot = running.look(running.front.latest.copy(), screen.view)
+                caller.send({"op": "snapshot", "snapshot": fitted(snapshot)})
+                await asyncio.wait([listening], timeout=SNAPSHOT_S)
+        finally:
+            listening.cancel()
+
+    async def _hear_screen(self, caller: Caller, screen: Screen) -> None:
+        while True:
+            message, _ = await caller.receive()
+            if message is None:
+                return
+            match message["op"]:
+                case "view":
+                    screen.view = message["view"]
+                case "fault":
+                    self._running.director.perform_soon(message["action"])
+                case "stop":
+                    self._running.front.stop()
+
+    async def _execute(self, caller: Caller, request: Message, fds: list[int]) -> None:
+        """Run a command on a node with the caller's own descriptors; its end, or the caller's, ends the other."""
+        running = self._running
+        netns = running.machine.netns(request["node"])
+        spec: dict[str, Any] = {
+            key: request[key] for key in ("command", "environment", "directory", "terminal") if key in request
+        }
+        streams = dict(zip(("stdin", "stdout", "stderr"), fds, strict=True))
+        process = running.processes.spawn(request["node"], "exec", netns, spec, streams, supervised=False)
+        while fds:
+            os.close(fds.pop())  # so that the reader of a pipe sees its end when the command has closed it
+        caller.send({"op": "started"})
+        listening = asyncio.ensure_future(self._pass_signals(caller, process))
+        try:
+            await process.ended.wait()
+        finally:
+            listening.cancel()
+            if process.status is None:
+                running.processes.kill([process], signal.SIGKILL)
+        caller.send({"op": "exit", "status": process.status})
+
+    async def _pass_signals(self, caller: Caller, process: Process) -> None:
+        kill = self._running.processes.kill
+        while True:
+            try:
+                message, _ = await caller.receive()
+            except OSError:
+                message = None
+            if message is None:
+                kill([process], signal.SIGHUP)
+                await asyncio.sleep(HANGUP_S)
+                kill([process], signal.SIGKILL)
+                return
+            kill([process], int(message["signum"]))
+
+    async def _capture(self, caller: Caller, request: Message, fds: list[int]) -> None:
+        """Let the relay tee records of link ends into the caller's descriptor until the caller leaves."""
+        running = self._running
+        network, links, expression = running.network, request["links"], str(request.get("filter", ""))
+        try:
+            tree = resolved(expression, network)
+        except ValueError as error:
+            raise UsageError(f"filter: {error}") from None
+        ends = captured_ends(network, links, tree)
+        if not ends:
+            where = f" that {expression!r} leaves" if tree is not None and captured_ends(network, links) else ""
+            raise UsageError(f"{', '.join(links)}: no such link end or node{where}; link ends are named 'node:port'")
+        number, self._captures = self._captures, self._captures + 1
+        snaplen = int(request.get("snaplen", 0))
+        told = Told(network, running.machine.ring, ends, snaplen, running.now_s())
+        running.action_listeners.append(told.act)
+        running.machine.tell_relay({"op": "capture", "id": number, "ends": ends, "snaplen": snaplen}, (fds[0],))
+        try:
+            for message in told.first(ROWS_PER_MESSAGE):
+                await caller.send_all(message)
+            keys = key_folder(running.folder.path, running.scenario.capture, running.captured)
+            times = {"t0_ns": self._begun.t0_ns, "t0_utc_ns": self._begun.t0_utc_ns}
+            await caller.send_all({"op": "capturing", **times, "keys": str(keys or ""), "filter": tree})
+            leaving = asyncio.ensure_future(self._has_left(caller))
+            try:
+                while not leaving.done():
+                    for message in told.news(ROWS_PER_MESSAGE):
+                        await caller.send_all(message)
+                    await asyncio.wait([leaving], timeout=NEWS_S)
+            finally:
+                leaving.cancel()
+        finally:
+            running.action_listeners.remove(told.act)
+            running.machine.tell_relay({"op": "uncapture", "id": number})
+
+    async def _has_left(self, caller: Caller) -> None:
+        try:
+            while (await caller.receive())[0] is not None:
+                pass
+        except OSError:
+            pass
+
+
+def _parts(network: Network) -> Iterator[Message]:
+    """The network as messages that fit."""
+    nodes = [[node.name, node.role, node.live, node.ipv4, node.ipv6] for node in network.nodes]
+    links = [
+        [it.name, it.a, it.b, it.a_port, it.b_port, it.moving, it.ethernet, it.a_address, it.b_address]
+        for it in network.links
+    ]
+    for key, rows in (("nodes", nodes), ("links", links)):
+        for first in range(0, len(rows), ROWS_PER_MESSAGE):
+            yield {"op": key, key: rows[first : first + ROWS_PER_MESSAGE]}
+    yield {"op": "end"}
+
+
+@dataclass
+class Screen:
+    """A screen in another terminal."""
+
+    view: View
+
+
+class Caller:
+    """One connection, as coroutines."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def send(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:  # gone, or not reading: its connection ends
+            pass
+
+    async def send_all(self, message: Message) -> None:
+        """Send, waiting for the caller to read. OSError where it has gone."""
+        while True:
+            try:
+                self._channel.send(message)
+                return
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
+
+    async def receive(self) -> tuple[Message | None, list[int]]:
+        while True:
+            try:
+                return self._channel.receive()
+            except BlockingIOError:
+                await _readable(self._channel.fileno())
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+async def _readable(fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(fd, _settle, future)
+    try:
+        await future
+    finally:
+        loop.remove_reader(fd)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,308 @@
+"""The supervisor: the process that leads a run, from an empty sandbox to its verdict.
+
+    schedule ─▶ build ─▶ start ─▶ play ─▶ analysis        planner, fabric, relay; zygote, nodes; T0; tables, verdict
+
+Invariant: every process of the run descends from it. Whatever ends a stage early (an error, a stop), there is a
+verdict of what the run reached, and the last word is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emulator.model.errors import EXIT_INTERNAL, SkyloomError
+from emulator.observe.panels import Panels
+from emulator.observe.snapshot_builder import counts
+from emulator.record.verdict import Verdict
+from emulator.runtime.capture.writer import CaptureWriter, key_folder, writer_for
+from emulator.runtime.control import session
+from emulator.runtime.control.channel import Channel
+from emulator.runtime.control.launcher_link import Front, Interrupted
+from emulator.runtime.data_plane import Machine
+from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Jobs
+from emulator.runtime.programs.processes import Processes
+from emulator.runtime.running import Begun, Running
+from emulator.runtime.supervisor import cpu_steal, ending, late, warnings
+from emulator.runtime.supervisor.collector import Collector
+from emulator.runtime.supervisor.live import LiveControl
+from emulator.runtime.supervisor.run_loop import Play
+
+if TYPE_CHECKING:
+    from emulator.model.network import Network
+    from emulator.record.folder import RunFolder
+    from emulator.scenario import Scenario
+
+READY_ROWS = 2  # of the schedule before play begins: the one that plays and the next
+OWN_LOG = "_skyloom.txt"  # what the run's own processes write to standard error
+
+
+@dataclass(slots=True)
+class Reached:
+    """What the stages have made so far (None: not reached), and what ended them early. The verdict is made of it."""
+
+    machine: Machine | None = None
+    collector: Collector | None = None
+    writer: CaptureWriter | None = None
+    running: Running | None = None
+    played_s: float = 0.0
+    interrupted: bool = False
+    error: str = ""
+    error_code: int | None = None
+
+    def note(self, error: BaseException) -> None:
+        """Note what ended a stage. An error that the run reported before stays the one that is told."""
+        if isinstance(error, Interrupted):
+            self.interrupted = True
+            return
+        if not isinstance(error, SkyloomError):
+            traceback.print_exception(error)
+        if self.error:
+            return
+        if isinstance(error, SkyloomError):
+            self.error, self.error_code = str(error), error.exit_code
+        else:
+            self.error = f"internal error: {type(error).__name__}: {error}; the traceback is in logs/{OWN_LOG}"
+            self.error_code = EXIT_INTERNAL
+
+
+class Supervisor:
+    """One run. `listener` is the socket of its live control, `channel` leads to the command that started it.
+
+    `root`: whether that command had root's rights; in here everybody has.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        folder: RunFolder,
+        network: Network,
+        channel: Channel,
+        listener: socket.socket,
+        capture: Sequence[str] = (),
+        root: bool = True,
+    ) -> None:
+        self.scenario = scenario
+        self.folder = folder
+        self.network = network
+        self.front = Front(channel)
+        self.listener = listener
+        self.captured = [*scenario.capture.links, *capture]
+        self._root = root
+
+    def run(self) -> int:
+        """Live through the run; returns its exit code."""
+        reached = Reached()
+        try:
+            self._stages(reached)
+        except BaseException as error:  # also what code of a scenario may raise, such as SystemExit
+            reached.note(error)
+        code = self._conclude(reached)
+        self.front.end(code, reached.error)
+        return code
+
+    # -- stages --------------------------------------------------------------------------------------------------------
+
+    def _stages(self, reached: Reached) -> None:
+        """All stages up to the end of play; `reached` gets what each of them makes."""
+        session.begin("supervisor", self.folder.logs / OWN_LOG)
+        signal.signal(signal.SIGTERM, lambda *_: self.front.stop())
+        self._greet()
+        collector = reached.collector = Collector(
+            self.folder, self.network, Panels.of(self.scenario, self.network)
+        )  # fmt: skip
+        machine = reached.machine = Machine(
+            self.network, self.scenario.seed, self.scenario.duration_s,
+            threads=self.scenario.engine.threads, realtime=self.scenario.fidelity.realtime,
+        )  # fmt: skip
+        keep_out = [self.front.channel.fileno(), self.listener.fileno()]  # of the processes that are forked
+        self.front.progress("schedule", 0, 2, "planner")
+        machine.start_planner(keep_out)
+        processes, jobs = self._programs(machine)
+        platform = self._describe()
+        self._build(machine)
+        writer = reached.writer = writer_for(
+            self.scenario, self.folder, self.network, self.captured, machine.ring, keep_out
+        )  # fmt: skip
+        running = reached.running = Running(
+            self.scenario, self.folder, self.network, self.front, machine, collector, processes, jobs, self.captured,
+            writer,
+        )  # fmt: skip
+        machine.start_relay(keep_out)
+        _new_loop().run_until_complete(self._live(running, platform, reached))
+
+    def _greet(self) -> None:
+        """The first snapshot."""
+        self.front.latest = {
+            "scenario": self.scenario.name,
+            "run_id": self.folder.run_id,
+            "seed": self.scenario.seed,
+            "folder": str(self.folder.path),
+            "duration_s": self.scenario.duration_s,
+            "lateness_limit_ms": self.scenario.fidelity.lateness_p99_s * 1e3,
+            "nodes": {**counts(self.network), "processes": 0},  # type: ignore[typeddict-item]
+        }
+
+    def _programs(self, machine: Machine) -> tuple[Processes, Jobs]:
+        """The zygote, which warms up while the rest is built, and the jobs that it will start."""
+        keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
+        processes = Processes(self.scenario.seed, self.folder.logs, self.folder.path / "store", keys)
+        jobs = Jobs(self.scenario, self.network, processes, machine.netns)
+        live = [self.network.nodes[number] for number in self.network.live]
+        processes.prepare(
+            [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
+            jobs.programs(),
+            [self.scenario.directory],
+            jobs.members(),
+        )
+        return processes, jobs
+
+    def _describe(self) -> dict[str, Any]:
+        """scenario.toml and platform.json, so that the run can be repeated and judged even if it does not end well;
+        returns what platform.json says."""
+        from emulator.record.folder import platform_facts
+
+        self.folder.write_scenario(self.scenario.to_toml(), sys.argv)
+        platform = {**platform_facts(sys.argv), "root": self._root}
+        self.folder.write_platform(platform)
+        return platform
+
+    def _build(self, machine: Machine) -> None:
+        """Namespaces, ports and first routes."""
+        progress = self.front.progress
+        machine.build(lambda done, total: progress("build", done, total, "nodes"))
+        machine.wait_for_rows(READY_ROWS, lambda done, total: progress("build", done, total, "first rows"))
+        machine.apply_first_routes(lambda done, total: progress("build", done, total, "routes"))
+
+    async def _live(self, running: Running, platform: dict[str, Any], reached: Reached) -> None:
+        """Processes up, play, processes down."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.front.channel.fileno(), self._hear_front)
+        loop.add_signal_handler(signal.SIGTERM, self.front.stop)
+        running.processes.attach()
+        try:
+            begun = running.begin(ahead_ns=await self._start(running))
+            if running.writer is not None:
+                running.machine.tell_relay(running.writer.order, (running.writer.write_end,))
+                running.writer.start(begun.t0_utc_ns)
+                running.action_listeners.append(running.writer.act)
+            running.machine.start(begun.t0_ns)
+            running.jobs.start_all(begun.t0_ns)
+            self._tell_times(running, platform, begun)
+            await self._play(running, begun)
+        except BaseException as error:  # noted before the stop below, which may fail in its turn
+            reached.note(error)
+        reached.played_s = running.played_s
+        reached.interrupted = reached.interrupted or running.stop_asked.is_set()
+        await running.stop()
+        loop.remove_reader(self.front.channel.fileno())
+
+    async def _start(self, running: Running) -> int:
+        """Every program's process, until all are ready; returns how far ahead T0 should lie for them all to hear it."""
+        spawned = running.jobs.spawn_all()
+        total = len(spawned)
+        await running.processes.wait_ready(
+            spawned, READY_TIMEOUT_S, lambda done: self.front.progress("start", done, total, "processes")
+        )
+        return 50_000_000 + 100_000 * total
+
+    def _tell_times(self, running: Running, platform: dict[str, Any], begun: Begun) -> None:
+        """Put T0 on record, now that everybody knows it: an event at scenario time 0, and two keys of platform.json."""
+        times = {"t0_monotonic_ns": begun.t0_ns, "t0_utc_ns": begun.t0_utc_ns}
+        running.collector.event(0.0, "", "skyloom", "play", times)
+        self.folder.write_platform({**platform, **times})
+
+    async def _play(self, running: Running, begun: Begun) -> None:
+        """From T0 to the end of play, with live control."""
+        live = LiveControl(self.listener, running, begun)
+        live.attach()
+        self.front.on_fault = running.director.perform_soon
+        try:
+            await Play(running, begun).until_end()
+        finally:
+            live.detach()
+
+    def _hear_front(self) -> None:
+        self.front.hear()
+        if self.front.gone:
+            asyncio.get_running_loop().remove_reader(self.front.channel.fileno())
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _conclude(self, reached: Reached) -> int:
+        """Tables, analysis, verdict; returns the exit code."""
+        code = EXIT_INTERNAL
+        for verdict_of in (self._judged, self._unjudged):
+            try:
+                verdict = verdict_of(reached)
+                self.folder.write_verdict(verdict.to_json())
+                code = verdict.exit_code
+                break
+            except BaseException as error:
+                reached.note(error)
+        self.folder.close()
+        return code
+
+    def _judged(self, reached: Reached) -> Verdict:
+        """The verdict of what was reached."""
+        collector, machine, running = reached.collector, reached.machine, reached.running
+        if machine is not None:
+            machine.close()  # a relay that play did not stop would keep the capture open
+        if collector is None or machine is None:
+            return self._unjudged(reached)
+        begun = running.begun if running is not None else None
+        quick = self.front.stops >= 2
+
+        def tell(done: int, label: str) -> None:
+            self.front.tell("analysis", done, ending.STEPS, label)
+
+        if running is not None and begun is not None:
+            running.look(self.front.latest, self.front.view)  # with the last records
+        tell(0, "capture")
+        if reached.writer is not None:
+            reached.writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))
+        costs = {
+            "planner": machine.planner_summary,
+            "relay_cpu_s": collector.relay.get("cpu_s", 0.0),
+            "engine_cpu_s": collector.relay.get("engine_cpu_s", 0.0),
+        }
+        collector.event(reached.played_s, "", "skyloom", "machinery", costs)
+        figures, trouble = ending.figures_of(self.scenario, self.folder, collector, quick or begun is None, tell)
+        if trouble and not reached.interrupted:
+            reached.error = reached.error or trouble
+        verdict = ending.observed(self.scenario, self.folder.run_id, reached.played_s, collector, figures)
+        verdict.capture = dict(reached.writer.row()) if reached.writer is not None else {}
+        verdict.interrupted, verdict.error = reached.interrupted, reached.error
+        outcomes = []
+        if running is not None:
+            verdict.rounds = ending.round_table(running.rounds, self.scenario, machine, running.jobs)
+            outcomes += running.jobs.outcomes() if begun is not None and not reached.interrupted else []
+            outcomes += ending.kill_switch(running.rounds)
+        verdict.warnings = list(self.folder.warnings)
+        verdict.warnings += cpu_steal.warnings(begun.ticks, cpu_steal.read()) if begun is not None else []
+        verdict.warnings += warnings.found(machine, collector)
+        verdict.warnings += late.why_late(verdict, collector, self.network, self.scenario)
+        tell(ending.STEPS - 1, "verdict")
+        return ending.conclude(verdict, self.scenario, outcomes, reached.error_code)
+
+    def _unjudged(self, reached: Reached) -> Verdict:
+        """A verdict without figures, of a run that broke or was stopped before it had any."""
+        verdict = Verdict(self.scenario.name, self.scenario.seed, self.folder.run_id, reached.played_s)
+        verdict.interrupted, verdict.error = reached.interrupted, reached.error
+        verdict.warnings = list(self.folder.warnings)
+        return ending.conclude(verdict, self.scenario, [], reached.error_code)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop

@@ -1,0 +1,29 @@
+"""What a reader of a run must know before he trusts its figures, as far as the machinery can tell.
+
+Invariant: a warning appears as soon as its reason does, on the live screen as in the verdict, and stays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emulator.runtime.data_plane import Machine
+    from emulator.runtime.supervisor.collector import Collector
+
+
+def found(machine: Machine, collector: Collector) -> list[str]:
+    """Warnings so far."""
+    told = []
+    if collector.dropped_records:
+        told.append(f"{collector.dropped_records} events and samples were lost: nodes recorded more than was taken")
+    if machine.late_rows:
+        told.append(f"{machine.late_rows} rows of the schedule came after their step had begun")
+    if collector.saturated:
+        told.append(f"the packet engine was at its limit in {collector.saturated} of {collector.reports} reports")
+    if machine.refused_routes:
+        count = len(machine.refused_routes)
+        told.append(f"the kernel refused {count} route changes, the first: {machine.refused_routes[0]}")
+    if collector.board.queued and not collector.board.errors_s:
+        told.append("no probe error: every probe shared its path with traffic that may have queued before it")
+    return told

@@ -1,0 +1,130 @@
+"""Checks: rules between the tables of a scenario, and names against the network that was built.
+
+Invariant: `between` works on the raw data, where any part may be malformed, so that these problems are reported
+together with those of the single tables. What it cannot read it leaves to the models.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from emulator.model.units import parse, show
+from emulator.scenario.schema.filters import TESTS, tests
+from emulator.scenario.schema.filters import parse as parse_filter
+from emulator.scenario.toml.spans import Path
+
+if TYPE_CHECKING:
+    from emulator.scenario.schema.models import Scenario
+
+Finding = tuple[Path, str, str]  # path, found, wanted
+
+
+def between(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Everything wrong between tables: path of the key, what was found, what was wanted."""
+    yield from _duplicates(data)
+    yield from _programs_of_actions(data)
+    yield from _times(data)
+    if data.get("ends") == "programs" and not data.get("program"):
+        yield ("ends",), "'programs', and no program", "at least one [[program]] to end the run"
+    step, routing_step = _seconds(data.get("step", "1 s")), _seconds(data.get("routing_step"))
+    if step and routing_step and abs(routing_step / step - round(routing_step / step)) > 1e-9:
+        wanted = f"a multiple of `step` ({show(step, 'duration')})"
+        yield ("routing_step",), repr(data["routing_step"]), wanted
+
+
+def _duplicates(data: Mapping[str, Any]) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index, program in _tables(data, "program"):
+        name = program.get("name")
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            wanted = f"names that differ; program {first[name]} has it already"
+            yield ("program", index, "name"), f"{name!r} a second time", wanted
+        first.setdefault(name, index)
+
+
+def _programs_of_actions(data: Mapping[str, Any]) -> Iterator[Finding]:
+    names = [program["name"] for _, program in _tables(data, "program") if isinstance(program.get("name"), str)]
+    for index, action in _tables(data, "action"):
+        program = action.get("program")
+        if isinstance(program, str) and program not in names:
+            yield ("action", index, "program"), repr(program), f"the name of a program{choices(program, names)}"
+
+
+def _times(data: Mapping[str, Any]) -> Iterator[Finding]:
+    duration = _seconds(data.get("duration", "60 s"))
+    if not duration:
+        return
+    wanted = f"a time within the run of {show(duration, 'duration')}"
+    for kind, keys in (("program", ("start",)), ("action", ("at", "every", "until"))):
+        for index, table in _tables(data, kind):
+            for key in keys:
+                time = _seconds(table.get(key))
+                if time is not None and time > duration:
+                    yield (kind, index, key), repr(table[key]), wanted
+
+
+def unmatched(scenario: Scenario, nodes: list[str], ends: list[str], live: list[str]) -> Iterator[Finding]:
+    """Each glob of the scenario that matches none of the nodes, none of the link ends, or no live node."""
+    from emulator.scenario.schema.models import matching
+
+    places: list[tuple[Path, tuple[str, ...], list[str], str]] = []
+    for index, program in enumerate(scenario.programs):
+        places.append((("program", index, "nodes"), program.nodes, live, "live node"))
+    for index, action in enumerate(scenario.actions):
+        runs = action.do in ("exec", "crash", "restart")
+        names, noun = (live, "live node") if runs else (nodes, "node")
+        places.append((("action", index, "nodes"), action.nodes or (), names, noun))
+        places.append((("action", index, "links"), action.links or (), ends, "link end"))
+        for group, globs in enumerate(action.groups or ()):
+            places.append((("action", index, "groups", group), globs, nodes, "node"))
+    places.append((("capture", "links"), scenario.capture.links, [*ends, *nodes], "link end or a node"))
+    for path, globs, names, noun in places:
+        for number, glob in enumerate(globs):
+            if not matching((glob,), names):
+                yield (*path, number), glob, f"the name of a {noun}, or a glob that matches one{choices(glob, names)}"
+    for kind, value in tests(parse_filter(scenario.capture.filter)) if scenario.capture.filter else ():
+        names = ends if kind == "link" else nodes
+        if kind in ("host", "node", "link") and not matching((value,), names) and not _is_address(value):
+            yield ("capture", "filter"), f"{kind} {value}", f"{TESTS[kind]}{choices(value, names)}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def choices(found: str, known: list[str]) -> str:
+    """A tail for messages: the nearest known name, or the first few."""
+    near = difflib.get_close_matches(found, known, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    if not known:
+        return "; there is none"
+    shown = ", ".join(repr(name) for name in known[:8])
+    return f": {shown}{', …' if len(known) > 8 else ''}"
+
+
+def _tables(data: Mapping[str, Any], key: str) -> list[tuple[int, Mapping[str, Any]]]:
+    """Elements of an array of tables that are tables, with their index."""
+    value = data.get(key)
+    if not isinstance(value, list):
+        return []
+    return [(index, item) for index, item in enumerate(value) if isinstance(item, Mapping)]
+
+
+def _seconds(value: object) -> float | None:
+    """Seconds, or None where the model refuses the value anyway."""
+    try:
+        seconds = parse(value, "duration")
+    except ValueError:
+        return None
+    return seconds if isfinite(seconds) else None

@@ -1,0 +1,253 @@
+"""What a node program sees: `Node` to subclass, and `NodeContext` with its clock, peers, randomness and records.
+
+Invariant: this module and everything it imports is standard library, so that a node process stays a few megabytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import random
+import socket
+import struct
+import time
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from emulator.model.clock import MonotonicClock, sleep_until_ns
+
+RECEIVE_BATCH = 64  # datagrams taken from a socket before the loop gets its turn
+_SO_TIMESTAMPNS = 35
+_ANCILLARY = socket.CMSG_SPACE(16)
+_TIMESPEC = struct.Struct("@qq")
+_SIOCETHTOOL, _GLINK = 0x8946, 0x0A
+_ETHTOOL_VALUE = struct.Struct("@II")
+
+OnDatagram = Callable[[bytes, tuple[str, int], float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another live node of the run, reachable under its name or either address."""
+
+    name: str
+    role: str
+    ipv4: str
+    ipv6: str = ""
+
+
+class Sink(Protocol):
+    """Where a context puts its records: the control channel in a run, a list in a unit test."""
+
+    def event(self, t_s: float, kind: str, fields: dict[str, Any]) -> None: ...
+    def sample(self, t_s: float, name: str, value: float, key: str) -> None: ...
+
+
+class Line(Protocol):
+    """What a context and the run say to each other beside records, outside the emulated network."""
+
+    async def meet(self, round: int, tally: Mapping[str, int]) -> dict[str, int]: ...
+    async def act(self, given: dict[str, Any]) -> None: ...
+    def note_round(self, round: int, sent: int, received: int, in_slot: int) -> None: ...
+
+
+class NodeContext:
+    """Everything a node program may ask of the emulator. One per process; not for use from other threads."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        program: str,
+        seed: int,
+        address: Peer,
+        peers: Mapping[str, Peer],
+        store: Path,
+        clock: MonotonicClock,
+        sink: Sink,
+        members: tuple[str, ...] = (),
+        log: logging.Logger | None = None,
+        line: Line | None = None,
+        key_log: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.program = program  # the name that the scenario gives to this program
+        self.seed = seed
+        self.address = address
+        self.peers = peers  # every other live node, by name, in the order of the scenario
+        self.members = members  # names of the other nodes that run this program
+        self.store = store  # a directory of this node's own in the run folder; made on first use by the runtime
+        self.key_log = key_log  # this process's SSLKEYLOGFILE where keys are wanted; its folder may be missing
+        self.clock = clock
+        self.log = log or logging.getLogger(name)
+        self.stopping = asyncio.Event()  # set when the run (or this program's time) ends: return from `run` soon
+        self._sink = sink
+        self._line = line
+
+    def now(self) -> float:
+        """Scenario time in seconds: 0 is the start of play, negative during `setup`."""
+        return self.clock.now()
+
+    async def sleep(self, duration_s: float) -> None:
+        """Sleep, some 60 µs late at most on an idle machine (asyncio.sleep: up to a millisecond)."""
+        await sleep_until_ns(time.monotonic_ns() + round(duration_s * 1e9))
+
+    async def sleep_until(self, t_s: float) -> None:
+        """Sleep until scenario time `t_s`; returns at once where that is past."""
+        await sleep_until_ns(self.clock.monotonic_ns(t_s))
+
+    def rng(self, stream: str) -> random.Random:
+        """A random stream of its own: the same for the same seed, node, program and stream name."""
+        return random.Random(f"{self.seed}/{self.name}/{self.program}/{stream}")
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """Record a typed event (plain values only) at the present scenario time."""
+        self._sink.event(self.now(), kind, fields)
+
+    def sample(self, name: str, value: float, key: str = "", *, t_s: float | None = None) -> None:
+        """Record one value of a metric; `key` tells series of one name apart, such as the peer's name.
+
+        `t_s` is the scenario time of the observation where that is not the present moment.
+        """
+        self._sink.sample(self.now() if t_s is None else t_s, name, value, key)
+
+    async def meet(self, round: int, tally: Mapping[str, int] | None = None) -> dict[str, int]:
+        """A barrier outside the emulated network: returns when all processes that share it have come to `round`.
+
+        The answer is the sum of all tallies, the same for everybody: what an observer of the whole run sees. Programs
+        share a barrier by the key `barrier` of the scenario; without it each program has its own. Processes that have
+        ended are not waited for, and one that is behind (it was restarted) goes on alone until it has caught up.
+        """
+        return await self._connected().meet(round, tally or {})
+
+    async def act(self, do: str, **given: Any) -> None:
+        """Do to the network what an `[[action]]` of a scenario does, such as `act("link-down", links=["n0:n1"])`.
+
+        Returns when it is done. UsageError where it names what is not there.
+        """
+        await self._connected().act({"do": do, **given})
+
+    def note_round(self, round: int, *, sent: int = 0, received: int = 0, in_slot: int = 0) -> None:
+        """Count what this process did in a round: datagrams sent over links, received, received in the round they
+        were due in. The sums are the `rounds` of the verdict, and what the scenario's `[rounds]` bounds."""
+        self._connected().note_round(round, sent, received, in_slot)
+
+    def _connected(self) -> Line:
+        if self._line is None:
+            raise RuntimeError("this context has no line to a run")
+        return self._line
+
+    def port_up(self, port: str) -> bool:
+        """Whether the kernel says that this node's interface has carrier; False where there is none of that name.
+
+        Asked by ETHTOOL_GLINK, which is true at once; the flag IFF_RUNNING may follow up to a second later.
+        """
+        value = array("B", _ETHTOOL_VALUE.pack(_GLINK, 0))
+        request = struct.pack("16sP16x", port.encode()[:15], value.buffer_info()[0])
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asked:
+            try:
+                fcntl.ioctl(asked, _SIOCETHTOOL, request)
+            except OSError:
+                return False
+        return bool(_ETHTOOL_VALUE.unpack(value)[1])
+
+    def matching(self, globs: list[str] | tuple[str, ...]) -> list[Peer]:
+        """The peers whose names match any of the globs, in the order of the scenario."""
+        return [peer for peer in self.peers.values() if any(fnmatchcase(peer.name, glob) for glob in globs)]
+
+    def datagrams(self, port: int, on_datagram: OnDatagram, *, version: int = 4) -> Datagrams:
+        """A UDP socket on this node's address; `on_datagram(data, (host, port), t_s)` runs for each arrival."""
+        host = self.address.ipv6 if version == 6 else self.address.ipv4
+        return Datagrams(self.clock, host, port, on_datagram)
+
+
+class Datagrams:
+    """A bound UDP socket whose arrivals carry the kernel's receive time, so that a busy process reads no later."""
+
+    def __init__(self, clock: MonotonicClock, host: str, port: int, on_datagram: OnDatagram) -> None:
+        self._clock = clock
+        self._on_datagram = on_datagram
+        self.refused = 0  # sends that the kernel refused (full queue, no route); such a datagram is lost
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            self._socket.bind((host, port))
+        except OSError:
+            self._socket.close()
+            raise
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._readable)
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    def send(self, data: bytes, host: str, port: int) -> bool:
+        """Send now; False (and counted in `refused`) where the kernel would not take it."""
+        try:
+            self._socket.sendto(data, (host, port))
+        except OSError:
+            self.refused += 1
+            return False
+        return True
+
+    def take(self) -> None:
+        """Hand over everything that has arrived by now, without waiting for the event loop's turn."""
+        while self._readable() == RECEIVE_BATCH:
+            pass
+
+    def _readable(self) -> int:
+        """Hand over some arrivals; how many."""
+        real_to_scenario_s = self._clock.now() - time.time_ns() * 1e-9
+        for count in range(RECEIVE_BATCH):
+            try:
+                data, ancillary, _flags, address = self._socket.recvmsg(65535, _ANCILLARY)
+            except OSError:  # nothing more, or an ICMP error of an earlier send
+                return count
+            t_s = self._clock.now()
+            for level, kind, value in ancillary:
+                if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+                    seconds, nanoseconds = _TIMESPEC.unpack(value[:16])
+                    t_s = min(t_s, seconds + nanoseconds * 1e-9 + real_to_scenario_s)
+            self._on_datagram(data, (address[0], address[1]), t_s)
+        return RECEIVE_BATCH
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+
+
+class Node:
+    """A node program. The runtime calls `setup` (before "ready"), `run` (from T0 on) and `close`, in this order.
+
+    `Config` is a dataclass whose field types may be those of `model.units`; a scenario's `config` table is checked
+    against it before anything starts. Returning from `run` ends the process with exit status 0, raising with 1.
+    """
+
+    protocol: ClassVar[str] = ""
+    """Dotted name of the `sdk.protocol.Protocol` spoken, such as "nodes.traffic.protocol:PROTOCOL"; or none."""
+
+    @dataclass(frozen=True, slots=True)
+    class Config:
+        """A program without settings."""
+
+    def __init__(self, config: Any, context: NodeContext) -> None:
+        self.config = config
+        self.context = context
+
+    async def setup(self) -> None:
+        """Bind sockets and read files. Peers may not be up yet, so send nothing."""
+
+    async def run(self) -> None:
+        """Live. `context.stopping` says when to come home; the default waits for it."""
+        await self.context.stopping.wait()
+
+    async def close(self) -> None:
+        """Close what `setup` opened; also called when `run` raised or was cancelled."""

@@ -1,0 +1,271 @@
+"""A low-Earth-orbit network: satellites with ISLs, ground stations that hand over, as a Mininet topology.
+
+Invariant: node and link numbers are the order of addition: satellites, stations, gateways, hosts behind them; ISLs, one
+moving access link per station, whose far end the timeline names, one moving feeder link per antenna, fibres. Satellites
+and gateways are transit nodes unless the scenario makes them live.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mininet.topo import Topo
+
+from emulator.model.errors import DataError
+from emulator.model.network import Bools, BuildOptions, EndSpec, Floats, Ints
+from emulator.orbit import grid as grids
+from emulator.orbit import tle, walker
+from emulator.orbit.elements import Constellation, Epoch
+from emulator.orbit.grid import Grid
+from emulator.orbit.propagate import Propagator
+from emulator.orbit.visibility import Stations, look, near
+from topologies.leo.access import Ground, access_effects, access_of, feeders_of, ground_of
+from topologies.leo.config import Config, Station, effects
+from topologies.leo.gateway_sites import Site
+from topologies.leo.gateways import Feeders
+from topologies.leo.selection import Selection
+from topologies.leo.timeline import LeoTimeline, Plant
+
+__all__ = ["Config", "LeoTopo", "build"]
+
+DEFAULT_EPOCH = Epoch(2_461_041.5, 0.0)  # 2026-01-01 00:00 UTC
+SITE_S = 250e-6  # from the router of a point of presence to the host there
+COVERAGE_STEP_S = 10.0  # between the instants of a long run at which a station is looked for a satellite
+
+
+def build(config: Config, options: BuildOptions) -> LeoTopo:
+    """The topology of a scenario's tables. DataError: a bad element file, a station that never sees a satellite."""
+    return LeoTopo(config, options)
+
+
+class LeoTopo(Topo):  # type: ignore[misc]
+    """Satellites `sat-…` with ports isl0 … isl3 and down, stations `gs-…` with port up, gateways `gw-…` with ports
+    ant0 …, points of presence `edge-…` with a host `pop-…` each, fibres between ports fibre0 …"""
+
+    timeline: LeoTimeline
+
+    def build(self, config: Config, options: BuildOptions) -> None:
+        self.config, self.duration_s = config, options.duration_s
+        self.constellation = _constellation(config, options)
+        self.extra = {"shell": self.constellation.label, "epoch": self.constellation.epoch.text()}
+        propagator = Propagator(self.constellation)
+        self.grid = _grid(config, propagator)
+        self.places = config.ground.places
+        mask_deg = 0.0 if config.ground.terminal == "opensn" else config.ground.min_elevation_deg
+        stations = Stations.at(
+            [place.lat_deg for place in self.places], [place.lon_deg for place in self.places],
+            [place.altitude_m for place in self.places], mask_deg,
+        )  # fmt: skip
+        if options.routing == "neighbours":
+            raise DataError("routing is 'neighbours'; wanted 'least-delay', 'static' or 'none' in a constellation")
+        preferred = _mesh(self.grid, len(self.constellation)) if config.ground.serving == "mesh" else None
+        self.access = access_of(config, options, self.constellation.epoch, stations)
+        self.sites = ground_of(config, options)
+        self._refuse_blind(propagator, stations, options)
+        live = self._add_nodes(options)
+        feeders = feeders_of(config, options, self.sites, self.access.slots) if self.sites else None
+        plant = self._add_links(feeders)
+        selection = Selection(
+            propagator, stations, self.access.policy, self.access.min_dwell_s, options.step_s, len(self.grid),
+            preferred, feeders,
+        )  # fmt: skip
+        self.timeline = LeoTimeline(
+            selection, plant, np.array(live, dtype=np.int32), options.routing, options.routing_step_s,
+            self.access.rule, self.access.model,
+        )  # fmt: skip
+
+    def _add_nodes(self, options: BuildOptions) -> list[int]:
+        live = []
+        shell = None if self.config.shell.tle else self.config.shell.shell
+        for number, name in enumerate(self.constellation.names):
+            first, second = divmod(number, shell.per_plane) if shell else divmod(number, 250)
+            alive = options.is_live(name, False)
+            self.addHost(
+                name, number=number, role="satellite", live=alive, ipv4=_ipv4(first + 1, second + 1, number),
+            )  # fmt: skip
+            if alive:
+                live.append(number)
+        fixed: list[tuple[str, str, Station | Site, bool]] = [
+            ("gs-", "ground station", place, True) for place in self.places
+        ]
+        for sites, mark, role, alive in self._behind():
+            fixed += [(mark, role, site, alive) for site in sites]
+        for index, (mark, role, place, alive) in enumerate(fixed):
+            number = len(self.constellation) + index
+            alive = alive or options.is_live(f"{mark}{place.name}", False)
+            self.addHost(
+                f"{mark}{place.name}", number=number, role=role, live=alive,
+                ipv4=f"10.255.{index // 250}.{index % 250 + 1}",
+                position=(place.lat_deg, place.lon_deg),
+            )  # fmt: skip
+            if alive:
+                live.append(number)
+        return live
+
+    def _behind(self) -> list[tuple[tuple[Site, ...], str, str, bool]]:
+        """Gateways, routers of points of presence, hosts there, and the server: (sites, prefix of the name, role,
+        whether always live). The hosts are leaves: a live router would learn of changed routes later than the relay."""
+        if self.sites is None:
+            return []
+        found = [
+            (self.sites.gateways, "gw-", "gateway", False),
+            (self.sites.pops, "edge-", "point of presence", False),
+            (self.sites.pops, "pop-", "host", True),
+        ]
+        if self.config.gateways.server_delay_s is not None:
+            pop = self.sites.pops[self.sites.home[0]]
+            found.append(((Site("server", pop.lat_deg, pop.lon_deg),), "", "host", True))
+        return found
+
+    def _add_links(self, feeders: Feeders | None) -> Plant:
+        """Adds the links in the order that the timeline numbers them."""
+        isl, ground = self.config.isl, self.config.ground
+        names = self.constellation.names
+        end = EndSpec(effects(isl.queue))
+        grid = self.grid
+        for number, (a, b, a_port, b_port) in enumerate(
+            zip(grid.a.tolist(), grid.b.tolist(), grid.a_port.tolist(), grid.b_port.tolist(), strict=True)
+        ):
+            self.addLink(
+                names[a], names[b], number=number, intfName1=f"isl{a_port}", intfName2=f"isl{b_port}", forward=end,
+                backward=end,
+            )  # fmt: skip
+        up, down = (EndSpec(effects) for effects in access_effects(self.config))
+        for index, place in enumerate(self.places):
+            self.addLink(
+                f"gs-{place.name}", names[0], number=len(grid) + index, intfName1="up", intfName2="down",
+                forward=up, backward=down, moving=True,
+            )  # fmt: skip
+        rate_bps = [np.full(2 * len(grid), isl.rate_bps),
+                    np.tile([ground.rate_up_bps, ground.rate_down_bps], len(self.places))]  # fmt: skip
+        loss = [np.full(2 * len(grid), isl.loss), np.full(2 * len(self.places), ground.loss)]
+        if self.sites is None or feeders is None:
+            return Plant(grid, len(names), np.concatenate(rate_bps), np.concatenate(loss))
+        fibre, fibre_s = self._add_ground_links(feeders, self.sites, len(grid) + len(self.places))
+        more = 2 * (len(feeders) + len(fibre))
+        rate_bps.append(np.full(more, self.config.gateways.rate_bps))
+        loss.append(np.zeros(more))
+        hosts = [site for sites, mark, *_ in self._behind() if mark != "gw-" for site in sites]
+        at = Stations.at([site.lat_deg for site in hosts], [site.lon_deg for site in hosts], [0.0] * len(hosts), 0.0)
+        return Plant(grid, len(names), np.concatenate(rate_bps), np.concatenate(loss), at, fibre, fibre_s)
+
+    def _add_ground_links(self, feeders: Feeders, sites: Ground, number: int) -> tuple[Ints, Floats]:
+        """Feeder links from `number` on, then fibres; nodes that the fibres join (B, 2), and their delays."""
+        end = EndSpec(effects(self.config.gateways.queue))
+        for gateway in sites.gateways:
+            for antenna in range(feeders.antennas):
+                self.addLink(
+                    f"gw-{gateway.name}", self.constellation.names[0], number=number, intfName1=f"ant{antenna}",
+                    intfName2="down", forward=end, backward=end, moving=True,
+                )  # fmt: skip
+                number += 1
+        first = len(self.constellation) + len(self.places)
+        fibre = np.where(sites.fibre < 0, first - 1 - sites.fibre, first + len(sites.gateways) + sites.fibre)
+        pops, edge = len(sites.pops), first + len(sites.gateways)
+        local = np.stack([edge + np.arange(pops), edge + pops + np.arange(pops)], axis=1)
+        fibre, fibre_s = np.concatenate([fibre, local]), np.concatenate([sites.fibre_s, np.full(pops, SITE_S)])
+        names = [f"{mark}{site.name}" for group, mark, *_ in self._behind() for site in group]
+        if self.config.gateways.server_delay_s is not None:
+            fibre = np.concatenate([fibre, [[edge + int(sites.home[0]), first + len(names) - 1]]])
+            fibre_s = np.append(fibre_s, self.config.gateways.server_delay_s)
+        ports: Counter[str] = Counter()
+        for place, ends in enumerate((fibre - first).tolist()):
+            a, b = (names[node] for node in ends)
+            self.addLink(
+                a, b, number=number + place, intfName1=f"fibre{ports[a]}", intfName2=f"fibre{ports[b]}",
+                forward=end, backward=end,
+            )  # fmt: skip
+            ports.update((a, b))
+        return fibre.astype(np.int32), fibre_s
+
+    def _refuse_blind(self, propagator: Propagator, stations: Stations, options: BuildOptions) -> None:
+        """DataError if a station sees no satellite in the whole run. A long run is looked at every COVERAGE_STEP_S."""
+        reach_deg = self._reach()[1]
+        if beyond := [place for place in self.places if abs(place.lat_deg) > reach_deg + 1.0]:
+            raise DataError("\n".join(self._blind(place, options) for place in beyond))
+        steps = max(1, round(options.duration_s / options.step_s))
+        stride = 1 if steps <= 600 else max(1, int(COVERAGE_STEP_S // options.step_s))
+        sampled = np.arange(0, steps, stride) * options.step_s
+        blind = np.arange(len(stations), dtype=np.int32)
+        for t_s in np.split(sampled, np.arange(1, len(sampled), 64)):  # nearly always the first instant is enough
+            for positions in propagator.ecef(t_s):
+                few = stations.some(blind)
+                _, sin_elevation = look(few, positions, near(few, positions))
+                with np.errstate(invalid="ignore"):
+                    seen = (sin_elevation >= np.sin(stations.min_elevation_rad)).any(axis=1)
+                blind = blind[~seen]
+                if not len(blind):
+                    return
+        raise DataError("\n".join(self._blind(self.places[index], options) for index in blind))
+
+    def _reach(self) -> tuple[float, float]:
+        """Highest inclination (degrees from the equator's plane), and the latitude up to which satellites serve."""
+        tilts = np.degrees([record.inclo for record in self.constellation.records])
+        inclination = float(np.minimum(tilts, 180 - tilts).max())
+        height_m = max(record.alta for record in self.constellation.records) * 6378.135e3
+        return inclination, inclination + walker.coverage_deg(height_m, self.config.ground.min_elevation_deg)
+
+    def _blind(self, place: Station, options: BuildOptions) -> str:
+        inclination_deg, reach_deg = self._reach()
+        mask_deg = self.config.ground.min_elevation_deg
+        text = (
+            f"station gs-{place.name} never sees a satellite of {self.constellation.label} in {options.duration_s:g} s "
+            f"(latitude {place.lat_deg:g}°; orbits inclined by {inclination_deg:.1f}° serve up to about "
+            f"{min(reach_deg, 90):.1f}° above an elevation of {mask_deg:g}°). "
+        )
+        if abs(place.lat_deg) > reach_deg:
+            return text + "Lower ground.min_elevation_deg, take a shell of higher inclination, or move the station."
+        return text + "Let the run last longer, lower ground.min_elevation_deg, or take more satellites."
+
+    def describe(self, t_s: float) -> dict[str, Any]:
+        """What `skyloom plan` shows beside routes: the shell, its ISLs, and what each station sees at `t_s`."""
+        from topologies.leo.facts import facts
+
+        return facts(self, t_s)
+
+
+def _constellation(config: Config, options: BuildOptions) -> Constellation:
+    epoch = Epoch.of(config.shell.epoch) if config.shell.epoch else None
+    if config.shell.tle is None:
+        return walker.constellation(config.shell.shell, epoch or DEFAULT_EPOCH)
+    return tle.read(Path(options.directory) / config.shell.tle, options.skip_bad, epoch)
+
+
+def _grid(config: Config, propagator: Propagator) -> Grid:
+    pattern = config.isl.pattern or ("raan" if config.shell.tle else "+grid")
+    if pattern == "none":
+        return grids.none()
+    if pattern == "+grid":
+        return grids.walker_grid(config.shell.shell)
+    position, velocity = propagator.teme(np.zeros(1))
+    return grids.raan_grid(position[0], velocity[0])
+
+
+def _mesh(grid: Grid, satellites: int) -> Bools | None:
+    """Which satellites belong to the largest group that ISLs join; None where that is all, or where there are no ISLs.
+
+    Element sets hold satellites on their way to a shell, and several shells, which no ISLs join: a station served by
+    one of those would reach nobody.
+    """
+    if not len(grid):
+        return None
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(grid), dtype=np.int8), (grid.a, grid.b)), shape=(satellites, satellites))
+    groups, group = connected_components(links, directed=False)
+    if groups == 1:
+        return None
+    mesh: Bools = group == np.argmax(np.bincount(group))
+    return mesh
+
+
+def _ipv4(first: int, second: int, number: int) -> str:
+    """10.<plane>.<slot>.1 where that fits, so that sat-0312 is 10.3.12.1; else numbered from 10.128.0.1 on."""
+    if first < 128 and second < 256:
+        return f"10.{first}.{second}.1"
+    number += 1
+    return f"10.{128 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"

@@ -1,0 +1,117 @@
+"""What a satellite topology tells about one instant and its slots, as plain values for `skyloom plan` and its JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
+from emulator.orbit.visibility import distance
+
+if TYPE_CHECKING:
+    from topologies.leo import LeoTopo
+    from topologies.leo.selection import Instant
+
+POLICY = {"starlink": "slots", "celestial": "nearest", "starrynet": "nearest", "opensn": "nearest"}
+SLOT_STEPS = 900  # of a long run, the steps whose slots are listed
+
+
+def facts(topo: LeoTopo, t_s: float) -> dict[str, Any]:
+    """Shell, ISLs, and per station serving satellite, elevation, range, delay and number of visible satellites.
+
+    Geometry is that of `t_s`; the serving satellite is the one selected at the start of the step that `t_s` lies in.
+    """
+    timeline = topo.timeline
+    names = topo.constellation.names
+    step = int(t_s / timeline.step_s + 1e-9)
+    instant = next(timeline.instants(step, 1))
+    held = instant.held
+    positions = timeline.propagator.ecef(np.array([t_s]))[0]
+    sight = timeline.sight(t_s, positions)
+    grid = timeline.grid
+    isl_ms = distance(positions[grid.a], positions[grid.b]) / SPEED_OF_LIGHT_M_S * 1e3
+    seen = timeline.isls_up(instant)
+    stations = []
+    for index, place in enumerate(topo.places):
+        serving = int(held.satellite[index])
+        column = int(np.argmax(sight.satellite[index] == serving))
+        station: dict[str, Any] = {
+            "name": f"gs-{place.name}", "lat_deg": place.lat_deg, "lon_deg": place.lon_deg, "serving": None,
+            "visible": int(np.count_nonzero(sight.visible[index])),
+        }  # fmt: skip
+        if serving >= 0:
+            range_m = float(sight.range_m[index, column])
+            station |= {
+                "serving": names[serving],
+                "since_s": float(held.since_s[index]),
+                "elevation_deg": float(np.degrees(np.arcsin(sight.sin_elevation[index, column]))),
+                "range_km": range_m / 1e3,
+                "delay_ms": range_m / SPEED_OF_LIGHT_M_S * 1e3,
+            }
+        stations.append(station)
+    up_ms = isl_ms[seen]
+    return {
+        "shell": {
+            "label": topo.constellation.label,
+            "satellites": len(names),
+            "epoch": topo.constellation.epoch.text(),
+            "skipped_element_sets": topo.constellation.skipped,
+            "not_placed": int(np.count_nonzero(np.isnan(positions[:, 0]))),
+        },
+        "isl": {
+            "links": len(grid),
+            "up": int(np.count_nonzero(seen)),
+            "delay_ms": {
+                "min": float(up_ms.min()), "median": float(np.median(up_ms)), "max": float(up_ms.max()),
+            } if len(up_ms) else None,
+        },
+        "ground": {
+            "stations": len(topo.places),
+            "min_elevation_deg": topo.config.ground.min_elevation_deg,
+            "policy": POLICY.get(topo.config.ground.terminal, topo.config.ground.policy),
+            "min_dwell_s": topo.config.ground.min_dwell_s,
+            "terminal": topo.config.ground.terminal,
+            "gateways": [f"gw-{site.name}" for site in topo.sites.gateways] if topo.sites else [],
+        },
+        "stations": stations,
+        **({"slots": slots(topo)} if topo.config.ground.terminal == "starlink" else {}),
+    }  # fmt: skip
+
+
+def slots(topo: LeoTopo) -> list[dict[str, Any]]:
+    """Per slot (from the first step on, up to SLOT_STEPS) and station: serving satellite, where it stands, gateway."""
+    timeline, grid = topo.timeline, topo.access.slots
+    steps = min(SLOT_STEPS, max(1, round(topo.duration_s / timeline.step_s)))
+    found: list[dict[str, Any]] = []
+    last = None
+    for instant in timeline.instants(0, steps):
+        t_s = instant.step * timeline.step_s
+        if grid.number(t_s) != last:
+            last = grid.number(t_s)
+            found += [_slot(topo, instant, t_s, station) for station in range(len(topo.places))]
+    return found
+
+
+def _slot(topo: LeoTopo, instant: Instant, t_s: float, station: int) -> dict[str, Any]:
+    sites, stations = topo.timeline.gateways, topo.timeline.stations
+    serving = int(instant.held.satellite[station])
+    facts: dict[str, Any] = {
+        "t_s": t_s, "utc": topo.access.slots.utc(t_s).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "station": f"gs-{topo.places[station].name}", "serving": None, "gateway": None,
+    }  # fmt: skip
+    if serving < 0:
+        return facts
+    along = instant.start[serving] - stations.position[station]
+    metres = float(np.linalg.norm(along))
+    facts |= {
+        "serving": topo.constellation.names[serving],
+        "elevation_deg": float(np.degrees(np.arcsin(along @ stations.up[station] / metres))),
+        "range_km": metres / 1e3,
+    }
+    if instant.feeding is not None and sites is not None and topo.sites is not None:
+        gateway = int(instant.feeding.gateway[station])
+        if gateway >= 0:
+            facts["gateway"] = f"gw-{topo.sites.gateways[gateway].name}"
+            facts["feeder_km"] = float(distance(instant.start[serving], sites.position[gateway])) / 1e3
+    return facts

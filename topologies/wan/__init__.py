@@ -1,0 +1,182 @@
+"""A wide-area network: hosts spread over sites, and between any two sites the round trip that was measured there.
+
+Invariant: a packet from a host of one site to a host of another takes half of the measured round trip, over the trunk
+that joins the two. Measured round trips break the triangle inequality (from Stockholm to Tokyo a detour over Virginia
+is quicker than what a packet takes), so routes are not those of least delay but the trunk itself, always.
+
+    topology = "topologies.wan"
+
+    [wan]
+    hosts = 10                  # v0, v1, …; host i is at site i modulo the number of sites
+    map = "five-regions"        # or matrix = "file.csv": round trips in ms, site names as header
+    rate = "1 Gbit/s"           # of each access link, each way
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+from math import inf
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from mininet.topo import Topo
+from pydantic import Field, model_validator
+
+from emulator.model.errors import DataError
+from emulator.model.network import BuildOptions, EndSpec, Rates, Row
+from emulator.model.tables import Table
+from emulator.model.units import Duration, Rate
+from topologies.leo.config import Probability, Queue, effects
+from topologies.wan.maps import MAPS, WanMap, from_file
+
+__all__ = ["Config", "Wan", "WanTopo", "build", "map_of"]
+
+MOST_PORT = 15  # characters of an interface name
+
+
+class Wan(Table):
+    """Sites, hosts, and what lies between them."""
+
+    hosts: int = Field(10, ge=1, le=1000)
+    """Number of hosts, dealt to the sites in turn; a site without a host is left out."""
+    prefix: str = Field("v", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,15}$")
+    """Hosts are named by it and their number."""
+    map: Literal[tuple(MAPS)] | None = None  # type: ignore[valid-type]
+    """A known map; "five-regions" where there is no `matrix`."""
+    matrix: str | None = None
+    """CSV file of round trips in milliseconds, with the site names as header, instead of a known map."""
+    sites: tuple[str, ...] = ()
+    """Sites of the map to use, in this order; by default all."""
+    local_s: Duration = 0.0005
+    """Delay between two hosts of one site, one way, where the matrix has none on its diagonal."""
+    rate_bps: Rate = inf
+    """Rate of each access link, each way."""
+    queue: Queue = "100 ms"
+    """Bound of the queue of each end: a time, bytes, or packets."""
+    loss: Probability = 0.0
+    """Chance of loss per packet between two sites."""
+    jitter_s: Duration = 0.0
+    """Mean of what is added to the delay between two sites, packet by packet, uniform up to twice as much."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Wan:
+        if self.map is not None and self.matrix is not None:
+            raise ValueError("both `map` and `matrix`; wanted one of them")
+        for key in ("local", "jitter"):
+            if getattr(self, f"{key}_s") == inf:
+                raise ValueError(f"`{key}` unlimited; wanted a time")
+        if self.rate_bps <= 0:
+            raise ValueError("`rate` of 0 bit/s; wanted a rate above 0")
+        if self.matrix is None and self.sites:
+            MAPS[self.map or "five-regions"].part(self.sites)
+        return self
+
+
+class Config(Table):
+    """Tables of `topologies.wan`."""
+
+    wan: Wan = Field(default_factory=lambda: Wan.model_validate({}))
+    """Sites, hosts, and what lies between them."""
+
+
+def map_of(table: Wan, directory: str) -> WanMap:
+    """The sites that have hosts, with what was measured between them. DataError: a bad matrix or unknown sites."""
+    whole = from_file(Path(directory) / table.matrix) if table.matrix else MAPS[table.map or "five-regions"]
+    try:
+        return whole.part((table.sites or whole.sites)[: table.hosts])
+    except ValueError as error:
+        raise DataError(f"wan.sites: {error}") from None
+
+
+def build(config: Config, options: BuildOptions) -> WanTopo:
+    """The topology of a scenario's table: hosts with a port `up`, and routers named as the sites, with a port to each
+    host and to each other site. DataError: a matrix that cannot be read or played."""
+    return WanTopo(config.wan, options)
+
+
+class WanTopo(Topo):  # type: ignore[misc]
+    """Hosts first, then sites; access links first, then the trunks of all pairs of sites."""
+
+    timeline: WanTimeline
+
+    def build(self, table: Wan, options: BuildOptions) -> None:
+        if options.routing == "neighbours":
+            raise DataError("routing = 'neighbours' with topologies.wan; wanted 'least-delay', 'static' or 'none'")
+        self.map = map_of(table, options.directory)
+        sites, count = self.map.sites, len(self.map.sites)
+        placed: dict[str, list[str]] = {site: [] for site in sites}
+        self.extra = {"sites": placed}
+        hosts = [f"{table.prefix}{number}" for number in range(table.hosts)]
+        if both := sorted(set(hosts) & set(sites)):
+            raise DataError(f"wan.prefix: host {both[0]!r} has the name of a site; wanted another prefix")
+        for number, host in enumerate(hosts):
+            self.addHost(host, number=number, role="host", live=True)
+            placed[sites[number % count]].append(host)
+        for number, site in enumerate(sites, len(hosts)):
+            self.addHost(site, number=number, role="router", live=options.is_live(site, False))
+        ports = sites if max(map(len, sites)) <= MOST_PORT else [f"site{number}" for number in range(count)]
+        access, trunk = EndSpec(effects(table.queue)), EndSpec(replace(effects(table.queue), jitter_s=table.jitter_s))
+        for number, host in enumerate(hosts):
+            self.addLink(
+                host, sites[number % count], number=number, intfName1="up", intfName2=f"to-{host}"[-MOST_PORT:],
+                forward=access, backward=access,
+            )  # fmt: skip
+        for number, (a, b) in enumerate(combinations(range(count), 2), len(hosts)):
+            self.addLink(
+                sites[a], sites[b], number=number, intfName1=ports[b], intfName2=ports[a], forward=trunk, backward=trunk
+            )  # fmt: skip
+        live = [number for number in range(len(hosts) + count) if number < len(hosts) or
+                options.is_live(sites[number - len(hosts)], False)]  # fmt: skip
+        self.timeline = WanTimeline(table, self.map, live, options)
+
+
+class WanTimeline:
+    """The same row at every step: measured delays, and routes over one trunk."""
+
+    def __init__(self, table: Wan, map: WanMap, live: list[int], options: BuildOptions) -> None:
+        self.step_s = options.step_s
+        hosts, count = table.hosts, len(map.sites)
+        local_s = [map.one_way_s(site, site) or table.local_s for site in range(count)]
+        delay_s = [local_s[host % count] / 2 for host in range(hosts) for _ in range(2)]
+        peer = [node for host in range(hosts) for node in (hosts + host % count, host)]
+        trunk_end: dict[tuple[int, int], int] = {}
+        for a, b in combinations(range(count), 2):
+            for start, stop in ((a, b), (b, a)):
+                trunk_end[start, stop] = len(delay_s)
+                delay_s.append(_trunk_s(map, start, stop, local_s))
+                peer.append(hosts + stop)
+        self._peer = np.array(peer, dtype=np.int32)
+        trunks = np.arange(len(delay_s)) >= 2 * hosts
+        self.rates = Rates(np.where(trunks, inf, table.rate_bps), np.where(trunks, table.loss, 0.0))
+        next_end = np.full((len(live), hosts + count), -1, dtype=np.int32)
+        if options.routing != "none":
+            for place, goal in enumerate(live):
+                site = goal % count if goal < hosts else goal - hosts
+                next_end[place, :hosts] = 2 * np.arange(hosts)
+                for other in range(count):
+                    next_end[place, hosts + other] = trunk_end.get((other, site), 2 * goal + 1 if goal < hosts else -1)
+                next_end[place, goal] = -1
+        delays = np.array(delay_s)
+        self._row = Row(
+            step=0, delay_start_s=delays, delay_end_s=delays, rate_bps=self.rates.rate_bps, loss=self.rates.loss,
+            up=np.ones(len(delays), dtype=np.bool_), peer=self._peer, next_end=next_end,
+        )  # fmt: skip
+
+    def rows(self, first: int, count: int) -> Iterator[Row]:
+        """Rows first … first + count - 1."""
+        for step in range(first, first + count):
+            yield replace(self._row, step=step)
+
+
+def _trunk_s(map: WanMap, a: int, b: int, local_s: list[float]) -> float:
+    """What is left for the trunk: half the round trip, without the access links at both of its ends."""
+    trunk_s = map.one_way_s(a, b) - (local_s[a] + local_s[b]) / 2
+    if trunk_s < 0:
+        raise DataError(
+            f"sites {map.sites[a]} and {map.sites[b]} are {map.rtt_ms[a][b]:g} ms apart (round trip), less than hosts "
+            f"of one site; wanted a smaller `wan.local` or diagonal"
+        )
+    return trunk_s

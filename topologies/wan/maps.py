@@ -1,0 +1,161 @@
+"""Wide-area maps: sites and the round trips between them, known ones by name and any other from a CSV file.
+
+Invariant: a map has a measured round trip for both directions of every pair of its sites, all above 0.
+
+`five-regions` are the regions of AWS in which Narwhal, Bullshark and Lemonshark were measured. Its round trips are the
+means of pings between virtual machines in these regions on 5 June 2020, published with the framework of Atlas and Tempo
+(V. Enes et al., EuroSys 2020 and 2021): github.com/vitorenesduarte/fantoch, `latency_aws/` (files eu-north-1.dat,
+us-east-1.dat and 2020_06_05/{ap-northeast-1,ap-southeast-2,us-west-1}.dat; each line is min/mean/max/deviation in ms).
+Both directions of a pair agree there to 0.01 ms, and the deviation is below 2 ms everywhere. Measurements
+of one's own go into a CSV file.
+
+A CSV file has the site names in its header and a row a site, in milliseconds, as the grid of cloudping.co is laid out:
+
+    from,     paris, tokyo, lima
+    paris,        0,   210,  170
+    tokyo,      212,     0,
+    lima,          ,   190,    0
+
+The cell in the row of A and the column of B is the round trip that A saw to B; half of it is the way from A to B. An
+empty cell takes the other direction's. The diagonal, where it is above 0, is the round trip within a site. The first
+column may be left out where the rows stand in the order of the header; a `#` begins a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import inf, isfinite
+from pathlib import Path
+
+from emulator.model.errors import DataError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+MOST_SITES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class WanMap:
+    """Sites by name, and `rtt_ms[a][b]`: the round trip that a saw to b. On the diagonal 0: not known."""
+
+    sites: tuple[str, ...]
+    rtt_ms: tuple[tuple[float, ...], ...]
+
+    def part(self, sites: Sequence[str]) -> WanMap:
+        """The map of some sites, in the order given. ValueError: one that is not there, or twice."""
+        for at, site in enumerate(sites):
+            if site not in self.sites:
+                raise ValueError(f"site {site!r}; wanted sites of {', '.join(self.sites)}")
+            if site in sites[:at]:
+                raise ValueError(f"site {site!r} twice; wanted each site once")
+        places = [self.sites.index(site) for site in sites]
+        return WanMap(tuple(sites), tuple(tuple(self.rtt_ms[a][b] for b in places) for a in places))
+
+    def one_way_s(self, a: int, b: int) -> float:
+        """The way from site a to site b: half of the round trip that a saw."""
+        return self.rtt_ms[a][b] / 2e3
+
+
+def _mirrored(sites: tuple[str, ...], pairs_ms: Sequence[float]) -> WanMap:
+    """A map that is the same in both directions, from the round trips of its pairs in order."""
+    rtt_ms = [[0.0] * len(sites) for _ in sites]
+    for (a, b), value in zip(combinations(range(len(sites)), 2), pairs_ms, strict=True):
+        rtt_ms[a][b] = rtt_ms[b][a] = value
+    return WanMap(sites, tuple(map(tuple, rtt_ms)))
+
+
+MAPS = {
+    "five-regions": _mirrored(
+        ("us-east-1", "eu-north-1", "ap-southeast-2", "us-west-1", "ap-northeast-1"),
+        (
+            105.05, 198.03, 59.91, 152.42,  # us-east-1 (Virginia) to the others
+            294.78, 162.93, 265.30,  # eu-north-1 (Stockholm)
+            137.11, 104.08,  # ap-southeast-2 (Sydney)
+            111.70,  # us-west-1 (California) and ap-northeast-1 (Tokyo)
+        ),
+    ),
+}  # fmt: skip
+
+
+def from_file(path: str | Path) -> WanMap:
+    """The map in a CSV file. DataError: it cannot be read, or is not such a matrix."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text file (byte {error.start}); wanted a CSV matrix of round trips") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: the matrix cannot be read: {reason}") from None
+    return csv(text, str(path))
+
+
+def csv(text: str, where: str) -> WanMap:
+    """The map of a CSV text; `where` names it in errors."""
+    rows = [
+        (number, [cell.strip().strip('"') for cell in line.split(",")])
+        for number, line in enumerate((line.split("#")[0] for line in text.splitlines()), 1)
+        if line.strip(" \t,")
+    ]
+    if len(rows) < 3:
+        raise DataError(
+            f"{where}: {len(rows)} rows; wanted a header of site names and a row a site, two sites at least"
+        )
+    (at, header), *body = rows
+    labelled = len(header) == len(body) + 1
+    sites = tuple(header[1:] if labelled else header)
+    _check_sites(sites, len(body), f"{where}:{at}")
+    by_site: dict[str, list[float | None]] = {}
+    for place, (number, cells) in enumerate(body):
+        site = cells[0] if labelled else sites[place]
+        if site not in sites or site in by_site:
+            found = f"a second row of {site!r}" if site in by_site else f"a row of {site!r}"
+            raise DataError(f"{where}:{number}: {found}; wanted one row for each of {', '.join(sites)}")
+        values = cells[1:] if labelled else cells
+        if len(values) != len(sites):
+            raise DataError(f"{where}:{number}: {len(values)} cells; wanted {len(sites)}, one a site")
+        by_site[site] = [
+            _cell(cell, f"{where}:{number}: {site} to {to}") for cell, to in zip(values, sites, strict=True)
+        ]
+    return _completed(sites, [by_site[site] for site in sites], where)
+
+
+def _check_sites(sites: tuple[str, ...], rows: int, where: str) -> None:
+    for at, site in enumerate(sites):
+        if not _NAME.fullmatch(site):
+            raise DataError(f"{where}: site {site!r}; wanted a name of letters, digits, '.', '_' and '-'")
+        if site in sites[:at]:
+            raise DataError(f"{where}: site {site!r} twice; wanted each site once")
+    if rows != len(sites):
+        raise DataError(f"{where}: {rows} rows for {len(sites)} sites; wanted a row a site")
+    if len(sites) > MOST_SITES:
+        raise DataError(f"{where}: {len(sites)} sites; wanted {MOST_SITES} at most")
+
+
+def _cell(text: str, where: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -inf
+    if not isfinite(value) or value < 0:
+        raise DataError(f"{where}: found {text!r}; wanted a round trip in milliseconds, 0 or more")
+    return value
+
+
+def _completed(sites: tuple[str, ...], cells: list[list[float | None]], where: str) -> WanMap:
+    """Each direction from the other, where one was left empty."""
+    rtt_ms = [[0.0] * len(sites) for _ in sites]
+    for a in range(len(sites)):
+        rtt_ms[a][a] = cells[a][a] or 0.0
+        for b in range(len(sites)):
+            value = cells[a][b] if cells[a][b] is not None else cells[b][a]
+            if a != b:
+                if not value:
+                    found = "no round trip" if value is None else "a round trip of 0 ms"
+                    raise DataError(f"{where}: {found} between {sites[a]} and {sites[b]}; wanted one above 0")
+                rtt_ms[a][b] = value
+    return WanMap(sites, tuple(map(tuple, rtt_ms)))
