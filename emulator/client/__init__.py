@@ -1,4 +1,4 @@
-"""Other terminals: who launches a run, watches it, captures from it, or runs a command in it. Nothing heavy is loaded."""
+"""Other terminals: they launch a run, watch it, capture from it, run a command in it. Nothing heavy is loaded."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class HasPid(Protocol):
 
 
 class JobState(Protocol):
-    """How one program fares on one node: `emulator.runtime.programs.jobs.Job`, or what events tell of a finished run's."""
+    """How one program fares on one node: a job of a live run, or what events tell of a finished one."""
 
     @property
     def node(self) -> str: ...

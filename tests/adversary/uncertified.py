@@ -1,4 +1,4 @@
-"""Committees of whole validators without certificates, under the same steps as those with: tests/adversary/committees.py.
+"""Committees of whole validators without certificates, under the same steps as those with (`committees`).
 
 A liar signs up to three blocks a round, with parents as it likes, and shows each to whom it likes. What is compared is
 the order with the digests of its blocks, results and ledgers, and what each validator signs in all its lives.
