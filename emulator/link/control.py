@@ -9,23 +9,37 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import isnan
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgpack
 
-from emulator.link.engine.binding import OrderKind
+from emulator.link.engine.binding import EngineOrder, OrderKind
 from emulator.link.engine.engine import new_order
-
-if TYPE_CHECKING:
-    from emulator.link.relay import Relay
+from emulator.link.taps import Captures
 
 LARGEST = 2**20
 ENDS_PER_MESSAGE = 400  # keeps a message within the socket's default buffer
 MOST_UNSENT = 4096  # messages that wait for a reader who is behind; statistics never do
 VALUES = ("up", "rate_bps", "delay_s", "loss")
+
+
+class Relay(Protocol):
+    """What orders are given to. Numbers of orders are the engine's: 0 says that an order holds already."""
+
+    stopped: bool
+    end_count: int
+    captures: Captures
+
+    def start(self, t0_ns: int) -> None: ...
+    def set(self, ends: list[int], values: Mapping[str, float | bool | None]) -> int: ...
+    def order(self, orders: Iterable[EngineOrder]) -> int: ...
+    def tap(self, ends: Iterable[int]) -> int: ...
+    def wait_for(self, number: int) -> None: ...
+    def afterwards(self, number: int, say: Callable[[], None]) -> None: ...
 
 
 class Control:

@@ -50,10 +50,12 @@ def build(scenario: Scenario) -> Built:
 
 def build_network(scenario: Scenario) -> Network:
     """The scenario's network, with every name in the scenario checked against it. ScenarioError or DataError."""
+    from emulator.scenario.schema.names import check_names
+
     network = build(scenario).network
     names = [node.name for node in network.nodes]
     ends = [network.end_name(end) for end in range(2 * len(network.links))]
-    problems = scenario.check_names(names, ends, live=[node.name for node in network.nodes if node.live])
+    problems = check_names(scenario, names, ends, live=[node.name for node in network.nodes if node.live])
     if problems:
         raise ScenarioError(problems)
     return network

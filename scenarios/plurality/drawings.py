@@ -19,7 +19,7 @@ from emulator.report import drawing
 if TYPE_CHECKING:
     import polars
 
-    from scenarios.plurality.analysis import Observed
+    from scenarios.plurality.observed import Observed
 
 MOST_LINES = 6  # opinions with a colour of their own
 TRUSTED = (0, 1)  # exit codes of runs whose figures count
@@ -32,11 +32,11 @@ def shares(seen: Observed) -> drawing.Drawing:
     import numpy as np
 
     from nodes.plurality.exact import expected_tally
-    from scenarios.plurality.analysis import _of_rule
+    from scenarios.plurality.observed import opinions_of
 
     figure, axes = drawing.new()
     rule = seen.rule()
-    tallies = np.array([_of_rule(look["tally"], rule) for look in seen.looks], float)
+    tallies = np.array([opinions_of(look["tally"], rule) for look in seen.looks], float)
     times = [look["time"] for look in seen.looks]
     agents = tallies[0].sum()
     exact = seen.synchronous and not seen.config.get("neighbours")

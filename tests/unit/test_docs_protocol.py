@@ -22,6 +22,7 @@ from emulator.record.links import LinkLog
 from emulator.record.load import load_run
 from emulator.record.lua import lua
 from emulator.scenario import Scenario, build_topo, load
+from emulator.scenario.toml.writer import scenario_toml
 from emulator.sdk.protocol import load as load_object
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-protocol.md"
@@ -125,7 +126,7 @@ def test_the_panel_shows_who_knows(scenario: Scenario) -> None:
 
 def test_the_report_and_the_verdict(folder: Path, scenario: Scenario, tmp_path: Path) -> None:
     run_folder = RunFolder.create(tmp_path, "rumour")
-    run_folder.write_scenario(scenario.to_toml())
+    run_folder.write_scenario(scenario_toml(scenario))
     events, samples, links = EventLog(run_folder), SampleLog(run_folder), LinkLog(run_folder, ["n0:n1"])
     for number in range(1, 12):
         events.append(number / 10, f"n{number}", "gossip", "heard", {"by": "n0", "hops": 1})

@@ -193,7 +193,7 @@ ENGINE_API void engine_gate(engine *e, int shut);
 ENGINE_API int engine_tap_open(engine *e, int tap, uint64_t room, uint32_t snaplen);
 ENGINE_API void engine_tap_close(engine *e, int tap);
 ENGINE_API int64_t engine_tap_lost(engine *e, int tap);
-/* Writes one batch (see emulator/link/capture.py) of what has been kept; returns its bytes, 0: nothing there. */
+/* Writes one batch (see emulator/link/taps.py) of what has been kept; returns its bytes, 0: nothing there. */
 ENGINE_API uint64_t engine_tap_drain(engine *e, int tap, uint8_t *out, uint64_t room);
 
 /* Single functions, for tests against their models in Python. */

@@ -319,10 +319,3 @@ def built_with() -> str:
     """Which compiler made the library, as its build told it."""
     text: bytes = library().engine_built_with()
     return text.decode(errors="replace")
-
-
-def self_test() -> str:
-    """Play packets over a link of known rate, delay and loss in memory; "" where all came when and as they must."""
-    from emulator.link.engine.check import fault
-
-    return fault()

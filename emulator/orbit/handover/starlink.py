@@ -15,7 +15,7 @@ import numpy as np
 
 from emulator.model.network import Bools, Floats, Ints
 from emulator.model.streams import gumbel, key
-from emulator.orbit.handover import Held, Sight
+from emulator.orbit.handover.selection import Held, Sight
 from emulator.orbit.visibility import Stations
 
 GEOSTATIONARY_M = 42_164e3  # radius of the arc

@@ -18,8 +18,9 @@ from emulator.record.verdict import Verdict
 from emulator.report import figures, page, predicted, text
 from emulator.report.page import Cell, Row
 from emulator.report.progress import Tell, silent
-from emulator.report.sections import draw, events, links, plots
+from emulator.report.sections import events, links, plots
 from emulator.report.sections.asked import asked_of
+from emulator.report.sections.draw import draw
 from emulator.report.sections.messages import Window
 from emulator.report.sections.spacetime import space_time
 from emulator.report.summary import budget_words, is_block, meaning, rounds_words

@@ -33,6 +33,7 @@ from emulator.runtime.supervisor import cpu_steal, ending, late, warnings
 from emulator.runtime.supervisor.collector import Collector
 from emulator.runtime.supervisor.live import LiveControl
 from emulator.runtime.supervisor.run_loop import Play
+from emulator.scenario.toml.writer import scenario_toml
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
@@ -168,7 +169,7 @@ class Supervisor:
         returns what platform.json says."""
         from emulator.record.folder import platform_facts
 
-        self.folder.write_scenario(self.scenario.to_toml(), sys.argv)
+        self.folder.write_scenario(scenario_toml(self.scenario), sys.argv)
         platform = {**platform_facts(sys.argv), "root": self._root}
         self.folder.write_platform(platform)
         return platform

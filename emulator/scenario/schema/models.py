@@ -6,7 +6,6 @@ here reads "what was found; wanted what is allowed", and the loader splits it th
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from math import isfinite
 from typing import Annotated, Any, Literal
 
@@ -304,29 +303,11 @@ class Scenario(Table):
             return data
         return data | {"program": [_ends_by_itself(each) for each in programs]}
 
-    def to_toml(self) -> str:
-        """The scenario as resolved, defaults included; loads back to an equal Scenario."""
-        from emulator.scenario.toml.writer import scenario_toml
-
-        return scenario_toml(self)
-
     def problem(self, path: Path, found: str, wanted: str) -> Problem:
         """A Problem at a key of this scenario's file, for rooms that find one later: ("program", 0, "nodes")."""
         from emulator.scenario.schema.problems import KeyTexts
 
         return self._source.problem(path, KeyTexts(self.model_dump(by_alias=True)), found, wanted)
-
-    def check_names(self, nodes: list[str], ends: list[str], live: list[str] | None = None) -> list[Problem]:
-        """Names and globs of programs, actions and capture that match nothing in the built network.
-
-        `nodes` and `ends` ("node:port") are all of them, `live` the nodes that programs and commands can run on.
-        """
-        from emulator.scenario.schema.checks import unmatched
-
-        return [
-            self.problem(path, f"{glob!r}, which matches nothing", wanted)
-            for path, glob, wanted in unmatched(self, nodes, ends, nodes if live is None else live)
-        ]
 
 
 def _ends_by_itself(program: Any) -> Any:
@@ -335,8 +316,3 @@ def _ends_by_itself(program: Any) -> Any:
 
 def _key(name: str) -> str:
     return Action.model_fields[name].alias or name
-
-
-def matching(globs: tuple[str, ...], names: list[str]) -> list[str]:
-    """The names that any of the globs matches, in the order of `names`."""
-    return [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
