@@ -53,7 +53,7 @@ def run(
     live = LiveScreen(enabled=tui, scenario=chosen.name)
     screen: Screen = live
     if metrics is not None:
-        from emulator.report.metrics import Exported
+        from emulator.ui.metrics import Exported
 
         screen = Exported(live, metrics)
 

@@ -17,7 +17,7 @@ from emulator.report import text
 
 if TYPE_CHECKING:
     from emulator.observe.snapshot import Snapshot
-    from emulator.ui.terminal import Source
+    from emulator.observe.source import Source
 
 Tell = Callable[[str, int, int], None]  # what is being done, how many of it are done, of how many (0: not known)
 REDRAW_S = 0.1

@@ -9,7 +9,7 @@ import json
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
-from emulator.runtime.actions.overrides import VALUES, Faults
+from emulator.link.overrides import VALUES, Faults
 
 if TYPE_CHECKING:
     import polars as pl

@@ -13,9 +13,9 @@ from fnmatch import fnmatchcase
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from emulator.link.overrides import VALUES, Faults
 from emulator.model.clock import MonotonicClock, sleep_until_ns
 from emulator.model.errors import SkyloomError, UsageError
-from emulator.runtime.actions.overrides import VALUES, Faults
 from emulator.runtime.programs.jobs import Jobs
 
 if TYPE_CHECKING:
