@@ -182,12 +182,13 @@ class _Player:
 
 def _outcome(played: Played) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is known of a run that has ended (columns of the table), and its summary."""
+    from emulator.inputs import read_text
     from emulator.record.verdict import Verdict
 
     path = played.folder.path
     about = {"run": path.name, "exit_code": played.exit_code}
     try:
-        verdict = Verdict.from_json((path / "verdict.json").read_text())
+        verdict = Verdict.from_json(read_text(path / "verdict.json"))
     except (OSError, ValueError) as error:
         return about | {"verdict": "fail", "error": f"no verdict: {error}"}, {}
     return about | {"verdict": verdict.verdict, "error": verdict.error}, verdict.summary

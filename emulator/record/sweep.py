@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import EXIT_FAIL, EXIT_PASS, DataError, EmulationError
+from emulator.inputs import parse_json, read_text
 from emulator.record.folder import RunFolder, file_name, give, invoking_user, reason
 from emulator.record.spool import plain
 
@@ -170,7 +171,7 @@ def load_sweep(path: Path) -> Sweep:
     """The sweep in a folder. DataError where its sweep.json cannot be read."""
     file = path / "sweep.json"
     try:
-        document = json.loads(file.read_text())
+        document = parse_json(read_text(file))
         if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"not a sweep of schema version {SCHEMA_VERSION}")
         known = {name: document[name] for name in Sweep.__dataclass_fields__ if name in document}

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from emulator.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS
+from emulator.inputs import parse_json
 from emulator.record.spool import plain
 
 SCHEMA_VERSION = 1
@@ -102,7 +103,7 @@ class Verdict:
     def from_json(cls, text: str) -> Verdict:
         """Read verdict.json; fields of later minor versions are left out. ValueError where it is not one."""
         try:
-            document = json.loads(text)
+            document = parse_json(text)
         except ValueError as error:
             raise ValueError(f"not a verdict: {error}") from None
         if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emulator.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS, DataError
+from emulator.inputs import read_text
 from emulator.record.verdict import LATE_CAUSES, Verdict
 from emulator.show import text
 from emulator.show.predicted import compare
@@ -37,7 +38,7 @@ def print_summary(folder: Path, as_json: bool = False, console: Console | None =
     """
     path = folder / "verdict.json"
     try:
-        document = path.read_text()
+        document = read_text(path)
         verdict = Verdict.from_json(document)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; the run may still be going on, or was killed") from None
