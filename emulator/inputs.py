@@ -10,6 +10,7 @@ import errno
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,35 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(text: str) -> float:
     raise _Refused(f"{text}; wanted numbers that JSON has")
+
+
+def check_kinds(found: Mapping[str, Any], samples: Mapping[str, Any]) -> None:
+    """ValueError where a value of a document is of another kind than the sample of its key; a sample None is of any.
+
+    A list or an object in `samples` stands for lists, or objects, of such elements: `{"rows": [{}], "ms": {"": 0.0}}`.
+    Numbers and None go together: what is not known of a number is null.
+    """
+    for key, sample in samples.items():
+        if key in found:
+            _check_kind(found[key], sample, key)
+
+
+def _check_kind(value: Any, sample: Any, at: str) -> None:
+    if sample is None or (value is None and isinstance(sample, float)):
+        return
+    number = isinstance(sample, float) and isinstance(value, int | float) and not isinstance(value, bool)
+    if not number and type(value) is not type(sample):
+        raise ValueError(f"{at} is {json.dumps(value)[:40]}; wanted {_KINDS[type(sample)]}")
+    inner = list(sample.values()) if isinstance(sample, dict) else sample if isinstance(sample, list) else []
+    for key, item in (value.items() if isinstance(value, dict) else enumerate(value)) if inner else ():
+        _check_kind(item, inner[0], f"{at}.{key}")
+
+
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+}

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emulator.printable import printable
+
 if TYPE_CHECKING:
     from emulator.cli.play import Played
     from emulator.cli.sweep_values import Combination
@@ -205,14 +207,14 @@ def _conclude(table: Sweep, json: bool) -> None:
     with StepProgress() as tell:
         page, warnings = write_report(table.path, tell=tell)
     for warning in warnings:
-        sys.stderr.write(f"skyloom: warning: {warning}\n")
+        sys.stderr.write(printable(f"skyloom: warning: {warning}\n"))
     if json:
         from json import dumps
 
-        sys.stdout.write(dumps(table.document(), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable(dumps(table.document(), indent=2, ensure_ascii=False)) + "\n")
     else:
         sys.stdout.write(combination_table(table))
-    sys.stderr.write(f"sweep folder {table.path}\nreport       {page}\n")
+    sys.stderr.write(printable(f"sweep folder {table.path}\nreport       {page}\n"))
 
 
 def _exit_code(table: Sweep) -> int:

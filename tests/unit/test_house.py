@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ["scenario", "orbit", "schedule", "fabric", "link", "runtime", "record", "show", "cli"]
-FOUNDATIONS = {"errors", "inputs", "units", "network", "clock", "tables", "node", "rounds", "protocol", "binned",
-               "wire"}  # fmt: skip
+FOUNDATIONS = {"errors", "inputs", "printable", "units", "network", "clock", "tables", "node", "rounds", "protocol",
+               "binned", "wire"}  # fmt: skip
 ALLOWED_TOPOLOGIES = ("emulator.units", "emulator.network", "emulator.errors", "emulator.inputs", "emulator.tables",
                       "emulator.orbit", "emulator.schedule", "topologies")  # fmt: skip
 ALLOWED_NODES = ("emulator.node", "emulator.rounds", "emulator.protocol", "emulator.wire", "emulator.binned",
