@@ -71,7 +71,3 @@ class EmulationError(SkyloomError):
     """The emulation could not do what was asked: a process, a device or the relay failed."""
 
     exit_code = EXIT_INTERNAL
-
-
-class ProtocolViolation(SkyloomError):
-    """A peer sent what the protocol forbids: who, which rule. Counted by nodes, never fatal to them."""

@@ -88,7 +88,7 @@ NEVER_GOOD = {  # a good file would be a run, or takes seconds
     "sweep FILE": ("scenario.toml", ""),
     "run --topo FILE": ("net.py", ""),
     "run leo --no-tui --tle FILE": ("sky.tle", ""),
-    "plan leo --weather FILE": ("rain.csv", ""),
+    "plan leo_access --weather FILE": ("rain.csv", ""),
     "plan lemonshark --set map=FILE": ("map.csv", ""),
     "plan explore --set schedule=FILE": ("schedule.json", ""),
     "validate leo-access FOLDER --site 52,8": ("ping.txt", ""),

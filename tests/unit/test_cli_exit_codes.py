@@ -112,6 +112,26 @@ def test_output_that_cannot_be_written_is_said(words: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plan leo --tle /dev/zero", "plan leo_access --weather /dev/zero", "plan lemonshark --set map=/dev/zero",
+        "plan explore --set schedule=/dev/zero", "algo rdaf decide -g cycle:3 -a zero.json",
+        "algo rdaf decide -g zero.edges", "plan plurality --set graph=zero.edges",
+    ],
+)  # fmt: skip
+def test_files_without_an_end(words: str, tmp_path: Path) -> None:
+    """Refused or not found, in bounded memory: `zero.edges` is a link to /dev/zero."""
+    for name in ("zero.json", "zero.edges"):
+        (tmp_path / name).symlink_to("/dev/zero")
+    bounded = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
+    run = f"{bounded}sys.path.insert(0, {str(ROOT)!r})\nfrom emulator.cli import main\nmain()"
+    command = [sys.executable, "-c", run, *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    assert done.returncode == errors.EXIT_DATA, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_printable() -> None:
     assert printable("é → 日本\tok\n") == "é → 日本\tok\n"
     assert printable(EVIL) == "\\u001b]0;owned\\u0007\\u009b31m\\u202etxt"
