@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from oracle.delivery import finish_s
 
 from emulator.network import Knots
-from emulator.schedule.knots import evaluate, finish_s, segment, validate
+from emulator.schedule.knots import evaluate, segment, validate
 
 
 @st.composite

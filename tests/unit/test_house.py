@@ -10,11 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ["scenario", "orbit", "schedule", "fabric", "link", "runtime", "record", "show", "cli"]
-FOUNDATIONS = {"errors", "units", "network", "clock", "tables", "node", "rounds", "protocol", "binned", "wire"}
-ALLOWED_TOPOLOGIES = ("emulator.units", "emulator.network", "emulator.errors", "emulator.tables", "emulator.orbit",
-                      "emulator.schedule", "topologies")  # fmt: skip
+FOUNDATIONS = {"errors", "inputs", "printable", "units", "network", "clock", "tables", "node", "rounds", "protocol",
+               "binned", "wire"}  # fmt: skip
+ALLOWED_TOPOLOGIES = ("emulator.units", "emulator.network", "emulator.errors", "emulator.inputs", "emulator.tables",
+                      "emulator.orbit", "emulator.schedule", "topologies")  # fmt: skip
 ALLOWED_NODES = ("emulator.node", "emulator.rounds", "emulator.protocol", "emulator.wire", "emulator.binned",
-                 "emulator.errors", "emulator.units", "nodes")  # fmt: skip
+                 "emulator.errors", "emulator.inputs", "emulator.units", "nodes")  # fmt: skip
 ALLOWED_FIGURES = ("emulator.show.drawing", "emulator.record.load")  # to modules of nodes that are called figures.py
 
 
