@@ -17,7 +17,7 @@ from typing import Any
 import networkx as nx
 
 from emulator.model.inputs import parse_json, read_text
-from topologies.graph.spec import MAX_EDGES
+from topologies.graph.bounds import MAX_EDGES
 
 MOST_LINES = 10 * MAX_EDGES  # an edge may stand there more than once
 
