@@ -31,6 +31,10 @@ SAMPLES = {
     "commit_latency_s": "tx_commit_ms",
     "early_latency_s": "tx_early_ms",
     "spec_latency_s": "tx_spec_ms",
+    "proof_early_s": "proof_early_ms",  # from the sending to a quorum's signatures on the early result
+    "proof_correct_s": "proof_correct_ms",  # to those of f + 1 validators on the final one
+    "proof_final_s": "proof_final_ms",  # to a quorum's
+    "read_s": "read_ms",
     "link_s": "link_ms",  # of chains: the time of a link, from the chain's first send to its last confirmation
 }
 

@@ -68,6 +68,8 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
     if load.rate and load.start_s + load.drain_s >= options.duration_s:
         wanted = f"less than the run of {show(options.duration_s, 'duration')} together with `load.drain`"
         raise ParameterError("load.start", show(load.start_s, "duration"), wanted)
+    if (parameters.clients.proofs or parameters.clients.reads) and not (load.rate or load.chains):
+        raise ParameterError("load.rate", "0", "more than 0 with `clients.proofs` or `clients.reads`, or chains")
     if load.cross_shard + load.gamma > 1:
         raise ParameterError("load.gamma", show(load.gamma, "share"), "at most 100 % together with `load.cross_shard`")
     if consensus.inline_size_bytes > MOST_INLINE_BYTES:
