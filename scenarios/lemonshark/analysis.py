@@ -27,6 +27,7 @@ PHASES = {
 }
 WAITING = ("parked_headers", "parked_blocks", "waiting_batches", "unplayed_events", "unsent_bytes")
 CLIENT = "client"  # name of the program
+CONTRADICTED = "proofs contradicted"  # transactions with proofs of two results, as clients count them
 SAMPLES = {
     "commit_latency_s": "tx_commit_ms",
     "early_latency_s": "tx_early_ms",
@@ -155,7 +156,10 @@ def _clients(run: Run, seen: Observed) -> dict[str, Any]:
     for _, program, tally in seen.tallies:
         if program == CLIENT:
             counts.update(tally["counts"])
-    return _spreads(run, SAMPLES) | ({"clients": dict(sorted(counts.items()))} if counts else {})
+    told: dict[str, Any] = {"clients": dict(sorted(counts.items()))} if counts else {}
+    if CONTRADICTED in counts:
+        told["proofs_contradicted"] = counts[CONTRADICTED]
+    return _spreads(run, SAMPLES) | told
 
 
 def figures(run: Run) -> list[Drawing]:

@@ -175,6 +175,8 @@ def _expects(parameters: Parameters) -> list[dict[str, Any]]:
         raise ParameterError("faults.byzantine", "more faults than a committee bears", "a third of it at most, in all")
     if faults.crash > (parameters.validators - 1) // 3 and not faults.at_s and not faults.restart_after_s:
         return [*wrong, {"figure": "summary.commits", "equals": 0}]
+    if parameters.clients.proofs:
+        wrong.append({"figure": "summary.proofs_contradicted", "equals": 0})
     return [*wrong, {"figure": "summary.logs_agree", "equals": True}, {"figure": "summary.commits", "at_least": 1}]
 
 

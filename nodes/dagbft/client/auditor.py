@@ -90,7 +90,9 @@ class Auditor:
 
     def counts(self) -> Counter[str]:
         """What came of it, and what was refused."""
-        return self._finality.counts() + Counter({"proofs wanted": self._finality.collector.wanted})
+        counts = self._finality.counts()
+        counts["proofs wanted"] = self._finality.collector.wanted
+        return counts
 
     def close(self) -> None:
         """End the links and the file."""

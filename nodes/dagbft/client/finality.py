@@ -21,7 +21,7 @@ from nodes.dagbft.client.collector import Collector, Milestone
 from nodes.dagbft.client.messages import ReadReply, SignedResults
 from nodes.dagbft.client.proof import Proof
 from nodes.dagbft.client.reads import Read, Reads
-from nodes.dagbft.identity import Roster, run_id
+from nodes.dagbft.identity import Roster, run_of
 from nodes.dagbft.messages import Cause, Message, Subscribe
 from nodes.dagbft.ports import CLIENT_PORT
 from nodes.dagbft.transport.config import LinkConfig
@@ -47,7 +47,7 @@ class Finality(Endpoint[int]):
         super().__init__(
             SERVICE, context.address.ipv4, self._hear, LINKS, (SignedResults, ReadReply), label=context.program
         )
-        self.roster = Roster.of(context.seed, validators, run=run_id(context.store.parent.parent.name))
+        self.roster = Roster.of(context.seed, validators, run=run_of(context.store))
         self.collector = Collector(self.roster, timeout_s=timeout_s)
         first = int(max(context.now(), 0.0) * 1000) << 32  # so that a client that was restarted repeats no number
         self.reads = Reads(self.roster, first)
@@ -121,7 +121,7 @@ class Finality(Endpoint[int]):
     def counts(self) -> Counter[str]:
         """What came of it all, and what was refused, by reason."""
         counts = self.collector.counts + self.reads.counts
-        counts["proofs contradicted"] += 0
+        counts["proofs contradicted"] += 0  # told also where there are none
         for rejected in (self.collector.rejected, self.reads.rejected):
             for (reason, _), count in rejected.items():
                 counts[f"refused {reason}"] += count

@@ -44,6 +44,12 @@ def check_file(path: Path, roster: Roster | None = None, correct: bool = False) 
     return roster, counts
 
 
+def committee_of(path: Path) -> Roster:
+    """The committee that a file names. OSError and ValueError where it is no file of proofs."""
+    with path.open() as file:
+        return roster_of(file.readline(MOST_LINE + 1))
+
+
 def main(words: list[str] | None = None) -> int:
     """The exit code."""
     parser = argparse.ArgumentParser("python -m nodes.dagbft.client.verify", description="Check files of proofs.")
@@ -53,7 +59,7 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
     code = 0
     try:
-        trusted = roster_of(given.committee.open().readline(MOST_LINE + 1)) if given.committee else None
+        trusted = committee_of(given.committee) if given.committee else None
         for path in given.files:
             roster, counts = check_file(path, trusted, given.correct)
             n, need = roster.committee.n, roster.committee.faults + 1 if given.correct else roster.committee.quorum

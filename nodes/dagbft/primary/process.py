@@ -18,7 +18,7 @@ from emulator.node import Node, NodeContext
 from nodes.dagbft.consensus.dag import members
 from nodes.dagbft.driver import Driver
 from nodes.dagbft.durable import Durable
-from nodes.dagbft.identity import Identity, Roster, Verifier, run_id
+from nodes.dagbft.identity import Identity, Roster, Verifier, run_of
 from nodes.dagbft.messages import (
     BareCertificate,
     Certificate,
@@ -92,8 +92,7 @@ class Primary(Node):
         )  # fmt: skip
         self._headers = Headers(len(names))
         self._verifier = Verifier()
-        run = run_id(context.store.parent.parent.name)
-        self._roster = Roster.of(context.seed, names, workers=config.workers, run=run)
+        self._roster = Roster.of(context.seed, names, workers=config.workers, run=run_of(context.store))
         self._door = Door(context, self.new_desk(), self._durable) if config.door else None
         self._begin()
         self._driver = Driver(self._core, context.now, self._carry_out)
