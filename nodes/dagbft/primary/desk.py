@@ -52,7 +52,6 @@ class Desk:
         self._ledger = ledger
         self._witness = Witness(ledger)
         self._reading = Reading(ledger, self._witness, self._roster.committee.n)
-        self._kept.clear()
 
     @property
     def due_s(self) -> float:
