@@ -114,6 +114,7 @@ def _cost(seen: Observed) -> dict[str, Any]:
     cost: dict[str, Any] = {}
     for name, figure in (
         ("sent_bytes", "bytes_per_tx"),
+        ("door_bytes", "door_bytes_per_tx"),
         ("signatures", "signatures_per_tx"),
         ("cpu_s", "cpu_ms_per_tx"),
     ):

@@ -95,7 +95,7 @@ def test_a_read_that_cannot_be_answered_says_why(tmp_path: Path) -> None:
             assert (read.why, read.values) == ("behind", {})
             read = await finality.read([key_of(4, 1)])
             assert read.why == "wrong"
-            assert [door.tally()["rejected"] for door in committee.doors] == [{"read": 1}] * 4
+            assert [door.tally()["door"]["rejected"] for door in committee.doors] == [{"read": 1}] * 4
 
     uvloop.run(play())
 

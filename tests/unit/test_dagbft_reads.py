@@ -181,3 +181,13 @@ def test_one_signature_stands_for_all_results_of_a_commit_and_late_ones_come_wit
     assert told == [(ids[0], 2), (ids[0], 3), (ids[3], 3)], "both parts, in the order of blocks"
     assert (signed.statement.kind, signed.statement.commits) == (Cause.COMMITTED, 2)
     assert signed.results[0].result == signed.results[1].result
+
+
+def test_who_gives_a_number_that_another_gave_hears_too_and_takes_nobody_s_place() -> None:
+    counter = Counter()
+    for number in range(10):
+        counter.desk.on_message(f"other-{number}", Subscribe(0), 0.0)
+    counter.script.commit(counter.script.block(2, 1, alpha(1, (ADD, KEY, 0, 1), id=bytes(16))))
+    callers = [caller for caller, _ in counter.desk.take(0.0)]
+    assert callers == ["client", *(f"other-{number}" for number in range(7))]
+    assert sum(counter.desk.rejected.values()) == 3

@@ -31,6 +31,7 @@ from nodes.dagbft.primary.core import Signer
 KEPT = 64  # settlements, for clients whose first call comes after their results
 _CLIENT_BYTES = 8  # of a transaction's identifier: whose it is
 _MOST_CLIENTS = 1024
+_MOST_OF_ONE = 8  # callers that give the same number: nobody takes another's place
 Sent = tuple[str, Message]  # caller and message
 
 
@@ -43,7 +44,7 @@ class Desk:
         self._me = me
         self._roster = roster
         self._signer = signer
-        self._callers: dict[bytes, str] = {}  # by client
+        self._callers: dict[bytes, list[str]] = {}  # by client
         self._kept: deque[Settlement] = deque(maxlen=KEPT)
         self._sends: list[Sent] = []
 
@@ -81,14 +82,15 @@ class Desk:
 
     def _subscribe(self, caller: str, client: bytes) -> None:
         """A client listens from now on; where it is new, it hears of what it may have missed."""
-        if self._callers.get(client) == caller:
+        callers = self._callers.get(client, [])
+        if caller in callers:
             return
-        if client not in self._callers and len(self._callers) >= _MOST_CLIENTS:
+        if len(callers) >= _MOST_OF_ONE or (not callers and len(self._callers) >= _MOST_CLIENTS):
             self.rejected["clients", caller] += 1
             return
-        self._callers[client] = caller
+        self._callers[client] = [*callers, caller]
         for settlement in self._kept:
-            self._sends += self._signed(settlement, {client: caller})
+            self._sends += self._signed(settlement, {client: [caller]})
 
     # What a lying validator says otherwise
 
@@ -100,12 +102,12 @@ class Desk:
         """What to tell of keys, values, and since when they had them."""
         return values
 
-    def _signed(self, settlement: Settlement, callers: dict[bytes, str]) -> list[Sent]:
+    def _signed(self, settlement: Settlement, callers: dict[bytes, list[str]]) -> list[Sent]:
         """The results of a settlement, to those of these callers whose they are."""
         wanted: dict[str, list[int]] = {}
         results = settlement.results() if callers else []
         for index, (transaction, *_) in enumerate(results):
-            if (caller := callers.get(transaction[:_CLIENT_BYTES])) is not None:
+            for caller in callers.get(transaction[:_CLIENT_BYTES], ()):
                 wanted.setdefault(caller, []).append(index)
         if not wanted:
             return []

@@ -63,8 +63,8 @@ class Door(Endpoint[str]):
         for (reason, _), count in [*self.rejected.items(), *self.desk.rejected.items()]:
             refused[reason] += count
         links = self.counters()
-        told = {name: links[name] for name in ("sent_bytes", "full")}
-        return {**told, "rejected": dict(refused), "counts": dict(self.desk.counts)}
+        told = {"full": links["full"], "rejected": dict(refused), "counts": dict(self.desk.counts)}
+        return {"door_bytes": links["sent_bytes"], "door": told}
 
     def _send_all(self, sends: list[Sent]) -> None:
         for caller, message in sends:

@@ -257,5 +257,5 @@ class Primary(Node):
         told = tally(self._core, self._ledger, self._verifier, self._mesh.rejected)
         told |= {"certificates_asked_for": self._headers.asked}
         if self._door is not None:
-            told |= {"door": self._door.tally()}
+            told |= self._door.tally()
         return {**links, "bytes": links["sent_bytes"], "store_commits": self._durable.commits, **told}
