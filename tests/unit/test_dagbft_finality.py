@@ -8,7 +8,16 @@ import pytest
 from dagbft_doors import Doors
 from test_dagbft_snapshots import CONFIGS, Trade
 
-from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults, Status
+from nodes.dagbft.client.collector import Collector
+from nodes.dagbft.client.messages import (
+    Included,
+    ReadReply,
+    ReadRequest,
+    SignedResults,
+    Statement,
+    Status,
+    leaf_of,
+)
 from nodes.dagbft.client.reads import Reads
 from nodes.dagbft.execution.reading import MOST_OF_ONE, WAIT_S
 from nodes.dagbft.execution.transactions import key_of
@@ -278,3 +287,21 @@ def test_reads_of_keys_that_nobody_would_answer_are_errors_and_too_many_are_shed
             reads.read(keys, 0.0)
     assert [reads.read([1], 0.0), reads.read([1], 0.0), reads.read([1], 0.0)] == [0, 1, None]
     assert reads.counts["reads shed"] == 1
+
+
+def test_two_results_of_one_block_are_a_contradiction_and_those_of_two_blocks_are_none() -> None:
+    doors = played(0.1)
+    id = bytes(8) + b"gamma tx"
+    for blocks, contradicted in (((3, 4), 0), ((3, 3), 1)):
+        collector = Collector(doors.roster)
+        collector.want(id, 0.0)
+        for kind, round, result in ((1, blocks[0], b"a" * 32), (2, blocks[1], b"b" * 32)):
+            root = leaf_of(id, result, round, 0)
+            statement = Statement(doors.roster.run, 0, kind, 9 * (kind - 1), 1, root)
+            for me in range(3):
+                signature = doors.trade.run.identities[me].sign(statement.digest)
+                included = Included(id, result, round, 0, 0, ())
+                collector.on_results(me, SignedResults(me, statement, signature, (included,)), 1.0)
+        assert [made.name for made in collector.take()] == ["early", "correct", "final"]
+        assert not collector.rejected
+        assert collector.counts["proofs contradicted"] == collector.counts["proofs disputed"] == contradicted

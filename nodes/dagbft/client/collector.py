@@ -39,7 +39,13 @@ class _Wanted:
     since_s: float
     claims: dict[Claim, dict[int, tuple[_Place, bytes]]] = field(default_factory=dict)  # by voter, with its signature
     made: set[str] = field(default_factory=set)  # milestones
-    proved: set[bytes] = field(default_factory=set)  # results
+    proved: dict[tuple[int, int], bytes] = field(default_factory=dict)  # results by block
+
+    @property
+    def disputed(self) -> bool:
+        """Whether validators have signed different results of it in one block. (In two blocks it may have two: parts
+        of a gamma transaction that is given up, or an identifier that was used twice.)"""
+        return len({claim[2:] for claim in self.claims}) > len({claim[3:] for claim in self.claims})
 
 
 class Collector:
@@ -132,7 +138,7 @@ class Collector:
             self._reach(wanted, "final" if final else "early", included, self._proof(claim, included, votes), now_s)
             if final:
                 self._wanted.pop(included.transaction)
-                self.counts["proofs disputed"] += len({claim[2] for claim in wanted.claims}) > 1
+                self.counts["proofs disputed"] += wanted.disputed
 
     def _reach(self, wanted: _Wanted, name: str, included: Included, proof: Proof | None, now_s: float) -> None:
         if name in wanted.made:
@@ -140,8 +146,8 @@ class Collector:
         wanted.made.add(name)
         self.counts[f"proofs {name}"] += 1
         if proof is not None:
-            wanted.proved.add(proof.result)
-            self.counts["proofs contradicted"] += len(wanted.proved) > 1
+            known = wanted.proved.setdefault((proof.round, proof.author), proof.result)
+            self.counts["proofs contradicted"] += known != proof.result
         self._made.append(Milestone(name, included.transaction, now_s - wanted.since_s, proof))
 
     def _proof(self, claim: Claim, included: Included, votes: dict[int, tuple[_Place, bytes]]) -> Proof:
