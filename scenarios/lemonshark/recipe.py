@@ -68,8 +68,7 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
     if load.rate and load.start_s + load.drain_s >= options.duration_s:
         wanted = f"less than the run of {show(options.duration_s, 'duration')} together with `load.drain`"
         raise ParameterError("load.start", show(load.start_s, "duration"), wanted)
-    if (parameters.clients.proofs or parameters.clients.reads) and not (load.rate or load.chains):
-        raise ParameterError("load.rate", "0", "more than 0 with `clients.proofs` or `clients.reads`, or chains")
+    _check_clients(parameters)
     if load.cross_shard + load.gamma > 1:
         raise ParameterError("load.gamma", show(load.gamma, "share"), "at most 100 % together with `load.cross_shard`")
     if consensus.inline_size_bytes > MOST_INLINE_BYTES:
@@ -91,6 +90,19 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
             raise ParameterError("validators", f"{stations} ground stations", f"{len(STATIONS)} at most, or satellites")
     elif parameters.leo.satellites:
         raise ParameterError("leo.satellites", str(parameters.leo.satellites), 'none without `topology = "leo"`')
+
+
+def _check_clients(parameters: Parameters) -> None:
+    clients, load, faults = parameters.clients, parameters.load, parameters.faults
+    called = clients.proofs or clients.reads > 0
+    if called and not (load.rate or load.chains):
+        raise ParameterError("load.rate", "0", "more than 0 with `clients.proofs` or `clients.reads`, or chains")
+    if not clients.reads and (clients.freshness, clients.agree) != ("committed", "correct"):
+        raise ParameterError("clients.reads", "0", "more than 0 with `clients.freshness` or `clients.agree`")
+    if faults.byzantine and faults.behaviour == "false-results" and not called:
+        raise ParameterError(
+            "faults.behaviour", "'false-results'", "another without `clients.proofs` or `clients.reads`"
+        )
 
 
 def _wan(parameters: Parameters) -> tuple[list[str], dict[str, Any], dict[str, list[str]]]:
