@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import pairwise
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.bindings import crypto_sign_open
@@ -113,6 +114,11 @@ class Roster:
 def run_id(name: str) -> bytes:
     """What tells a run from others: of the name of its folder."""
     return digest_of("dagbft run", name.encode())[:RUN_BYTES]
+
+
+def run_of(store: Path) -> bytes:
+    """The same, for a program whose directory is `store`: RUN/store/NODE/PROGRAM."""
+    return run_id(store.parent.parent.parent.name)
 
 
 def check_header(header: Header, roster: Roster, verifier: Verifier) -> str:

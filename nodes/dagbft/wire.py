@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import nodes.dagbft.client.messages  # noqa: F401 - enters the classes of clients' messages
 from emulator.sdk.wire import layout_of
 from nodes.dagbft.messages import (
     CLASSES,

@@ -39,7 +39,7 @@ MOST_ENTRIES = 1 << 24  # of one list
 MOST_STATE_BYTES = 1 << 30
 
 _DONE: BatchRow = (bytes(TRANSACTION_ID_BYTES), (), None)  # in place of a row that has its outcome
-_TOLD = 3  # to its client, early and committed
+_TOLD = 15  # to its client and to the witness, early and committed
 
 
 class Waits(NamedTuple):
