@@ -7,13 +7,15 @@ from typing import Any
 from emulator.sdk.wire import Choice, Dissector, Kind, Many, Message, Nested, Text, Unsigned, Until, message
 from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults
 from nodes.dagbft.execution.transactions import Transaction
-from nodes.dagbft.messages import (
+from nodes.dagbft.kinds import (
     CLASSES,
     MOST_BATCH_BYTES,
     MOST_BYTES,
     MOST_DIGESTS,
     MOST_INLINE_BYTES,
     MOST_TRANSACTION_BYTES,
+)
+from nodes.dagbft.messages import (
     BareCertificate,
     Batch,
     BatchReply,

@@ -18,7 +18,8 @@ from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.messages import RUN_BYTES, SIGNATURE_BYTES, Certificate, Header, Vote, digest_of
+from nodes.dagbft.kinds import RUN_BYTES, SIGNATURE_BYTES, digest_of
+from nodes.dagbft.messages import Certificate, Header, Vote
 
 PUBLIC_BYTES = 32
 REMEMBERED = 1 << 14  # verified signatures: at n = 50 those of some eight rounds

@@ -9,72 +9,40 @@ the votes of a quorum. Headers of round 1 have no parents.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated
 
 from emulator.sdk.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
-
-if TYPE_CHECKING:
-    from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults
-
-DIGEST_BYTES = 32
-SIGNATURE_BYTES = 64
-TRANSACTION_ID_BYTES = 16
-RUN_BYTES = 8
-MOST_VALIDATORS = 1024
-MOST_HEADER_BYTES = 80_000
-MOST_PAYLOAD = 1024  # batches that a header may name
-MOST_INLINE_BYTES = 8192  # of transactions inside a header
-INLINE = 0xFFFF  # in place of a worker's number: the batch is inside the header
-MOST_DIGESTS = 1024  # that one request may ask for
-MOST_SHARE_BYTES = 256  # of a coin
-MOST_TRANSACTION_BYTES = 1 << 16
-MOST_BATCH_BYTES = 1 << 21
-MOST_PART_BYTES = 1 << 20  # of a state that is sent in parts
-MOST_REPLY_BYTES = 1 << 22  # all certificates or batches of one reply
-MOST_CERTIFICATES = 256  # in one reply
-MOST_RESULTS = 1 << 14  # in one reply to a client
-
-Digest = Annotated[bytes, Octets(DIGEST_BYTES)]
-Digests = Annotated[tuple[bytes, ...], ManyFixed(Octets(DIGEST_BYTES), MOST_DIGESTS)]
-Signature = Annotated[bytes, Octets(SIGNATURE_BYTES)]
-Body = Annotated[bytes, Text(MOST_BATCH_BYTES)]
-ResultRow = Row(transaction=Octets(TRANSACTION_ID_BYTES), result=Octets(DIGEST_BYTES))
-Results = Annotated[tuple[tuple[bytes, bytes], ...], ManyFixed(ResultRow, MOST_RESULTS)]
-
-CODES: dict[type[Any], int] = {}  # the byte that begins a message, by its class
-CLASSES: dict[int, type[Any]] = {}
-MOST_BYTES: dict[int, int] = {}  # the largest encoding, by code
-M = TypeVar("M")
-
-
-def enter_message(code: int, most_bytes: int) -> Callable[[type[M]], type[M]]:
-    """Gives a message class its code and the limit of its encoding."""
-
-    def enter(owner: type[M]) -> type[M]:
-        CODES[owner], CLASSES[code], MOST_BYTES[code] = code, owner, most_bytes
-        return owner
-
-    return enter
-
-
-def digest_of(kind: str, data: bytes) -> bytes:
-    """BLAKE2b-256 of `data` as one of a kind (at most 16 letters)."""
-    return blake2b(data, digest_size=DIGEST_BYTES, person=kind.encode()).digest()
-
-
-def batch_digest(body: bytes) -> bytes:
-    """The name of a batch: digest of its body."""
-    return digest_of("dagbft batch", body)
-
-
-def vote_digest(header_id: bytes, round: int, author: int) -> bytes:
-    """What a voter signs, and by what a certificate is named. The id covers the run."""
-    return digest_of("dagbft vote", header_id + round.to_bytes(8, "big") + author.to_bytes(2, "big"))
+from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults
+from nodes.dagbft.kinds import (
+    DIGEST_BYTES,
+    INLINE,
+    MOST_BATCH_BYTES,
+    MOST_CERTIFICATES,
+    MOST_DIGESTS,
+    MOST_HEADER_BYTES,
+    MOST_INLINE_BYTES,
+    MOST_PART_BYTES,
+    MOST_PAYLOAD,
+    MOST_REPLY_BYTES,
+    MOST_RESULTS,
+    MOST_SHARE_BYTES,
+    MOST_TRANSACTION_BYTES,
+    MOST_VALIDATORS,
+    RUN_BYTES,
+    SIGNATURE_BYTES,
+    Body,
+    Cause,
+    Digest,
+    Digests,
+    Results,
+    Signature,
+    batch_digest,
+    digest_of,
+    enter_message,
+    vote_digest,
+)
 
 
 @enter_message(1, MOST_HEADER_BYTES)
@@ -368,14 +336,6 @@ class Certified:
     digests: Digests
 
 
-class Cause(IntEnum):
-    """Why a result is told."""
-
-    SPECULATIVE = 0  # the header that carries it was made: it may turn out otherwise
-    EARLY = 1  # final: nothing that can still be ordered before it can change it
-    COMMITTED = 2  # final: it is ordered
-
-
 @enter_message(48, MOST_TRANSACTION_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class SubmitTx:
@@ -413,10 +373,9 @@ class FinalReply:
     results: Results
 
 
-Message: TypeAlias = (  # a string, as those of clients are in a module that rests on this one
-    "Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply | TailRequest"
-    "| BareCertificate | BlockRequest | BlockReply | SnapshotOffer | SnapshotRequest | SnapshotPart"
-    "| Batch | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup"
-    "| Seal | Sealed | Certified | SubmitTx | Subscribe | SpecReply | FinalReply"
-    "| SignedResults | ReadRequest | ReadReply"
-)
+Message = (
+    Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply | TailRequest
+    | BareCertificate | BlockRequest | BlockReply | SnapshotOffer | SnapshotRequest | SnapshotPart | Batch
+    | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup | Seal | Sealed | Certified
+    | SubmitTx | Subscribe | SpecReply | FinalReply | SignedResults | ReadRequest | ReadReply
+)  # fmt: skip

@@ -11,14 +11,8 @@ from typing import Any
 
 import nodes.dagbft.client.messages  # noqa: F401 - enters the classes of clients' messages
 from emulator.sdk.wire import layout_of
-from nodes.dagbft.messages import (
-    CLASSES,
-    CODES,
-    MOST_BATCH_BYTES,
-    MOST_BYTES,
-    MOST_TRANSACTION_BYTES,
-    Message,
-)
+from nodes.dagbft.kinds import CLASSES, CODES, MOST_BATCH_BYTES, MOST_BYTES, MOST_TRANSACTION_BYTES
+from nodes.dagbft.messages import Message
 
 _LENGTH_BYTES = 4
 

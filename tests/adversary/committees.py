@@ -24,7 +24,8 @@ from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.consensus.early import Early
 from nodes.dagbft.consensus.run_file import commit_log, feed, with_modes
 from nodes.dagbft.execution.transactions import write_keys
-from nodes.dagbft.messages import Batch, Cause, Certificate, CertReply, FinalReply, Header, Vote
+from nodes.dagbft.kinds import Cause
+from nodes.dagbft.messages import Batch, Certificate, CertReply, FinalReply, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import Effects

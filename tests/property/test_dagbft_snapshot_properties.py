@@ -18,7 +18,7 @@ from nodes.dagbft.consensus.generate import WEATHERS, random_dag, random_view
 from nodes.dagbft.consensus.run_file import with_modes
 from nodes.dagbft.execution.snapshot import Snapshot, snapshot_digest
 from nodes.dagbft.execution.state import State
-from nodes.dagbft.messages import DIGEST_BYTES
+from nodes.dagbft.kinds import DIGEST_BYTES
 
 EVERY = 4  # rounds
 MIXES = st.builds(

@@ -19,7 +19,8 @@ from nodes.dagbft.client.reads import Read, Reads
 from nodes.dagbft.execution.executor import REPEATED
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import SHARD_BITS, Transaction, result_hash
-from nodes.dagbft.messages import Cause, Message, Subscribe
+from nodes.dagbft.kinds import Cause
+from nodes.dagbft.messages import Message, Subscribe
 from nodes.dagbft.primary.desk import Desk
 from nodes.dagbft.simulate import Validator
 from nodes.dagbft.wire import decode, encode

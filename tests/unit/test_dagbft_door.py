@@ -17,7 +17,7 @@ from nodes.dagbft.client.proof import check_proof
 from nodes.dagbft.durable import Durable
 from nodes.dagbft.execution.transactions import Code, key_of
 from nodes.dagbft.identity import Identity, Roster, run_of
-from nodes.dagbft.messages import Cause
+from nodes.dagbft.kinds import Cause
 from nodes.dagbft.primary.desk import Desk
 from nodes.dagbft.primary.door import Door
 from nodes.dagbft.store import Store

@@ -21,7 +21,8 @@ from nodes.dagbft.client.messages import (
 from nodes.dagbft.client.reads import Reads
 from nodes.dagbft.execution.reading import MOST_OF_ONE, WAIT_S
 from nodes.dagbft.execution.transactions import key_of
-from nodes.dagbft.messages import Cause, Cleanup, Subscribe
+from nodes.dagbft.kinds import Cause
+from nodes.dagbft.messages import Cleanup, Subscribe
 
 
 def played(duration_s: float = 6.0, liars: tuple[int, ...] = (), config: str = "async", seed: int = 5) -> Doors:

@@ -10,7 +10,8 @@ from nodes.dagbft.client.reads import Read, Reads
 from nodes.dagbft.execution.transactions import Code, key_of
 from nodes.dagbft.execution.witness import WINDOW
 from nodes.dagbft.identity import Identity, Roster
-from nodes.dagbft.messages import Cause, Subscribe
+from nodes.dagbft.kinds import Cause
+from nodes.dagbft.messages import Subscribe
 from nodes.dagbft.primary.desk import Desk
 
 NAMES = [f"v{number}" for number in range(4)]

@@ -8,17 +8,14 @@ from hashlib import blake2b
 import pytest
 
 from nodes.dagbft.client.messages import Included, ReadReply, ReadRequest, SignedResults, Statement
+from nodes.dagbft.kinds import CLASSES, MOST_BYTES, MOST_TRANSACTION_BYTES, Cause, batch_digest, vote_digest
 from nodes.dagbft.messages import (
-    CLASSES,
-    MOST_BYTES,
-    MOST_TRANSACTION_BYTES,
     BareCertificate,
     Batch,
     BatchReply,
     BatchRequest,
     BlockReply,
     BlockRequest,
-    Cause,
     Certificate,
     Certified,
     CertReply,
@@ -42,8 +39,6 @@ from nodes.dagbft.messages import (
     Synchronize,
     TailRequest,
     Vote,
-    batch_digest,
-    vote_digest,
 )
 from nodes.dagbft.wire import decode, encode, join_transactions, split_transactions
 

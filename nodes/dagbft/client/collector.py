@@ -14,7 +14,7 @@ from nodes.dagbft.client.merkle import climb
 from nodes.dagbft.client.messages import Included, SignedResults, Statement
 from nodes.dagbft.client.proof import Branch, Proof
 from nodes.dagbft.identity import Roster, Verifier
-from nodes.dagbft.messages import Cause
+from nodes.dagbft.kinds import Cause
 
 MOST_CLAIMS = 16  # of one validator on one transaction: results, or blocks that carried it
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from nodes.dagbft.client.proof import Proof
 from nodes.dagbft.identity import Roster
-from nodes.dagbft.messages import Cause
+from nodes.dagbft.kinds import Cause
 
 FORMAT = "dagbft proofs 1"
 MOST_LINE = 500_000  # characters

@@ -22,7 +22,8 @@ from nodes.dagbft.client.messages import ReadReply, SignedResults
 from nodes.dagbft.client.proof import Proof
 from nodes.dagbft.client.reads import Read, Reads
 from nodes.dagbft.identity import Roster, run_of
-from nodes.dagbft.messages import Cause, Message, Subscribe
+from nodes.dagbft.kinds import Cause
+from nodes.dagbft.messages import Message, Subscribe
 from nodes.dagbft.ports import CLIENT_PORT
 from nodes.dagbft.transport.config import LinkConfig
 from nodes.dagbft.transport.connection import Connection

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nodes.dagbft.messages import digest_of
+from nodes.dagbft.kinds import digest_of
 
 MOST_LEVELS = 32  # of a path: lists of 2^32 entries
 

@@ -17,7 +17,8 @@ from emulator.sdk.wire import U16, U32, U64, Many, Nested, Octets, Unsigned, lay
 from nodes.dagbft.client.merkle import climb
 from nodes.dagbft.client.messages import Final, Path, Run, Statement, leaf_of
 from nodes.dagbft.identity import Roster, Verifier
-from nodes.dagbft.messages import MOST_VALIDATORS, TRANSACTION_ID_BYTES, Cause, Digest, Votes
+from nodes.dagbft.kinds import MOST_VALIDATORS, TRANSACTION_ID_BYTES, Cause, Digest
+from nodes.dagbft.messages import Votes
 
 MOST_PROOF_BYTES = 200_000
 

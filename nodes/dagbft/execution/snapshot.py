@@ -31,7 +31,7 @@ from nodes.dagbft.execution.transactions import (
     prepare,
 )
 from nodes.dagbft.execution.transactions import Row as BatchRow
-from nodes.dagbft.messages import DIGEST_BYTES, MOST_TRANSACTION_BYTES, MOST_VALIDATORS, TRANSACTION_ID_BYTES, digest_of
+from nodes.dagbft.kinds import DIGEST_BYTES, MOST_TRANSACTION_BYTES, MOST_VALIDATORS, TRANSACTION_ID_BYTES, digest_of
 from nodes.dagbft.wire import join_transactions
 
 GROUP_BYTES = 16

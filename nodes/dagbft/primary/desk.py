@@ -26,7 +26,7 @@ from nodes.dagbft.execution.transactions import Outcome, result_hash
 from nodes.dagbft.execution.witness import Settlement, Witness
 from nodes.dagbft.identity import Roster
 from nodes.dagbft.messages import Message, Subscribe
-from nodes.dagbft.primary.core import Signer
+from nodes.dagbft.primary.shared import Signer
 
 KEPT = 64  # settlements, for clients whose first call comes after their results
 _CLIENT_BYTES = 8  # of a transaction's identifier: whose it is

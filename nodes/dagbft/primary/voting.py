@@ -8,7 +8,8 @@ is among the effects that carry it.
 from __future__ import annotations
 
 from nodes.dagbft.identity import Verifier, check_header
-from nodes.dagbft.messages import Header, Vote, vote_digest
+from nodes.dagbft.kinds import vote_digest
+from nodes.dagbft.messages import Header, Vote
 from nodes.dagbft.primary.coin import Coin
 from nodes.dagbft.primary.payload import Name
 from nodes.dagbft.primary.records import vote_record

@@ -16,7 +16,8 @@ from nodes.dagbft.consensus.run_file import commit_log
 from nodes.dagbft.consensus.threshold import ThresholdCoin
 from nodes.dagbft.execution.transactions import home_shard, write_keys
 from nodes.dagbft.identity import Identity, Roster, Verifier
-from nodes.dagbft.messages import TRANSACTION_ID_BYTES, Message
+from nodes.dagbft.kinds import TRANSACTION_ID_BYTES
+from nodes.dagbft.messages import Message
 from nodes.dagbft.primary.coin import Coin, Seeded
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.execution import Core, Reply

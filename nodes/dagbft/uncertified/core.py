@@ -17,16 +17,8 @@ from nodes.dagbft.consensus.committee import Turns
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import NONE, Block, Refused, Slot
 from nodes.dagbft.identity import Roster, Verifier, check_header
-from nodes.dagbft.messages import (
-    MOST_DIGESTS,
-    BlockReply,
-    BlockRequest,
-    Cleanup,
-    Header,
-    Message,
-    Synchronize,
-    TailRequest,
-)
+from nodes.dagbft.kinds import MOST_DIGESTS
+from nodes.dagbft.messages import BlockReply, BlockRequest, Cleanup, Header, Message, Synchronize, TailRequest
 from nodes.dagbft.primary.catchup import Probe, Tail
 from nodes.dagbft.primary.delivery import Delivery
 from nodes.dagbft.primary.effects import ALL, Effects

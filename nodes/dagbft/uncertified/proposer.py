@@ -7,7 +7,8 @@ with a quorum of blocks of a round, an own block of the next follows within the 
 from __future__ import annotations
 
 from nodes.dagbft.consensus.dag import NONE
-from nodes.dagbft.messages import DIGEST_BYTES, SIGNATURE_BYTES, Header
+from nodes.dagbft.kinds import DIGEST_BYTES, SIGNATURE_BYTES
+from nodes.dagbft.messages import Header
 from nodes.dagbft.primary.effects import ALL
 from nodes.dagbft.primary.pace import NEVER
 from nodes.dagbft.primary.payload import NO_KEYS, Keys, Name
