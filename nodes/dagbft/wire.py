@@ -35,7 +35,7 @@ def decode(data: bytes) -> Message:
         raise ValueError("no bytes; wanted a message")
     owner = CLASSES.get(data[0])
     if owner is None:
-        raise ValueError(f"message of type {data[0]}; wanted one of {', '.join(map(str, CLASSES))}")
+        raise ValueError(f"message of type {data[0]}; wanted one of {', '.join(map(str, sorted(CLASSES)))}")
     if len(data) > MOST_BYTES[data[0]]:
         raise ValueError(f"{owner.__name__} of {len(data)} bytes; wanted at most {MOST_BYTES[data[0]]}")
     message: Any
