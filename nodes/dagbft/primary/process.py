@@ -11,6 +11,7 @@ Invariant: messages and replies leave after the records that they rest on are ke
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
@@ -267,7 +268,7 @@ class Primary(Node):
         """What this primary did."""
         links = self._mesh.counters()
         del links["rejected"]
-        told = tally(self._core, self._ledger, self._verifier, self._mesh.rejected)
+        told = {"cpu_s": time.process_time(), **tally(self._core, self._ledger, self._verifier, self._mesh.rejected)}
         told |= {"certificates_asked_for": self._headers.asked}
         if self._door is not None:
             told |= self._door.tally()
