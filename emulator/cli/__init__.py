@@ -75,6 +75,9 @@ def _app(only: str | None) -> Typer:
 
 def main() -> None:
     """Entry point: runs one command, and ends with its exit code or that of its error (docs/exit-codes.md)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever called us (`>&-`): nobody reads
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open until the end
     sys.exit(_with_output_written(_exit_code()))
 
 

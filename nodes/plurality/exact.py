@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from nodes.plurality.core import DejaVu, Majority, Rule, TwoChoices, Undecided, Voter
 
 Shares = NDArray[np.float64]
-MOST_OPERATIONS = 1e9  # multiplications that the law of one round may take: a second or two
+MOST_OPERATIONS = 1e9  # multiplications that the law of one round may take: up to four seconds
 CALL = 1000  # multiplications in the time of a call of numpy
 NEGLIGIBLE = 1e-30  # a probability that adds nothing to a sum of order 1, even multiplied by all answers before it
 

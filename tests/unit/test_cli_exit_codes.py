@@ -102,6 +102,11 @@ def test_errors_that_nobody_reads_keep_their_code() -> None:
         assert process.wait(timeout=60) == errors.EXIT_USAGE
 
 
+def test_closed_output_is_no_error() -> None:
+    done = subprocess.run(["sh", "-c", f"{sys.executable} -m emulator.cli list >&- 2>&-"], check=False)
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize("words", ["--version", "list", "schema"])
 def test_output_that_cannot_be_written_is_said(words: str) -> None:
     with open("/dev/full", "wb") as full:
@@ -125,7 +130,7 @@ def test_files_without_an_end(words: str, tmp_path: Path) -> None:
     """Refused or not found, in bounded memory: `zero.edges` is a link to /dev/zero."""
     for name in ("zero.json", "zero.edges"):
         (tmp_path / name).symlink_to("/dev/zero")
-    bounded = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
+    bounded = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
     run = f"{bounded}sys.path.insert(0, {str(ROOT)!r})\nfrom emulator.cli import main\nmain()"
     command = [sys.executable, "-c", run, *words.split()]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
