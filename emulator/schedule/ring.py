@@ -52,7 +52,7 @@ import mmap
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,18 +89,6 @@ class RingLayout:
     capacity: int  # slots
     fine_knots: int  # knots of each finer table; 0: the ring has none, and `offsets` no "fine.…"
     offsets: dict[str, int]  # bytes from a slot's begin, by column name
-
-
-class RowSource(Protocol):
-    """Rows by step, as far as they are there: a ring, or rows that are worked out again. LookupError: not there."""
-
-    @property
-    def latest(self) -> int: ...  # step of the newest row, -1: none
-    @property
-    def bytes_per_row(self) -> float: ...  # of the source's own memory
-    def row(self, step: int) -> Row: ...
-    def copied(self, step: int) -> Row: ...  # in memory that nobody writes
-    def holds(self, step: int) -> bool: ...  # whether what was read of `row(step)` is still that row's
 
 
 class RowRing:
