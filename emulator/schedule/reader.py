@@ -24,7 +24,7 @@ from emulator.schedule.ring import fine_columns
 from emulator.schedule.routes import path
 
 if TYPE_CHECKING:
-    from emulator.model.network import Handover, Knots, Network, Row
+    from emulator.model.network import FineTables, Handover, Knots, Network, Row
     from emulator.schedule.ring import FineColumns
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class ScheduleReader:
         self._rows = rows
         self.step_s = network.timeline.step_s if network.timeline is not None else 1.0
         self._fine_place = substep.fine_places(network)
-        self._flat: tuple[Row | None, FineColumns | None] = None, None  # the finer tables of the row read last
+        self._flat: tuple[FineTables | None, FineColumns | None] = None, None  # of the row read last
         self._outages: dict[int, Knots] = {}  # by end
 
     # -- rows ----------------------------------------------------------------------------------------------------------
@@ -155,8 +155,8 @@ class ScheduleReader:
         assert row is not None
         place, finer = self._fine_place.get(end), None
         if place is not None and row.fine is not None:
-            if self._flat[0] is not row:
-                self._flat = row, fine_columns(row.fine)
+            if self._flat[0] is not row.fine:
+                self._flat = row.fine, fine_columns(row.fine)
             begin_s, end_s = row.step * self.step_s, (row.step + 1) * self.step_s
             assert self._flat[1] is not None
             finer = substep.segment(self._flat[1], place, begin_s, end_s, t_s)

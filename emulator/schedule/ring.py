@@ -131,6 +131,11 @@ class RowRing:
         self._latest = memoryview(self._memory)[:8].cast("q")
         self._latest[0] = -1
         self._slots = [self._slot(layout, offsets, number) for number in range(capacity)]
+        self._views = [{name: _read_only(slot[name]) for name in _FIELDS} for slot in self._slots]
+        self._fine_views = [
+            FineTables(*(_read_only(slot[f"fine.{name}"]) for name in _FINE)) if fine is not None else None
+            for slot in self._slots
+        ]
         self._heads = [slot["head"].data for slot in self._slots]
         for head in self._heads:
             head[0] = -1
@@ -193,16 +198,13 @@ class RowRing:
         """The row of `step` as read-only views of the shared memory. LookupError if not, or no longer, there."""
         self._check(step)
         number = step % self.capacity
-        slot = self._slots[number]
         count = self._heads[number][1]
-        views = {name: _read_only(slot[name]) for name in _FIELDS}
         handovers = tuple(
             Handover(float(t_s), int(link), int(before), int(after))
-            for t_s, link, before, after, _ in slot["handovers"][:count].tolist()
+            for t_s, link, before, after, _ in self._slots[number]["handovers"][:count].tolist()
         )
-        fine = FineTables(*(_read_only(slot[f"fine.{name}"]) for name in _FINE)) if self._fine else None
         self._check(step)
-        return Row(step=step, handovers=handovers, fine=fine, **views)
+        return Row(step=step, handovers=handovers, fine=self._fine_views[number], **self._views[number])
 
     def copy(self, step: int, columns: Iterable[str]) -> dict[str, NDArray[Any]]:
         """Copies of some of a row's columns, by name as in the layout, all of the one row.
