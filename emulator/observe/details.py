@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from emulator.model.network import Network
 from emulator.observe.live_metrics import Board
-from emulator.observe.schedule_view import AskedNow
 from emulator.observe.snapshot import Detail, LinkRow, NodeRow
+from emulator.schedule.reader import EndValues
 from emulator.sdk.protocol import Widget
 
 EVENTS = 12
@@ -43,7 +43,7 @@ class Scene(Protocol):
     def given(self) -> Callable[[], Mapping[int, Mapping[str, Any]]]:
         """By link end: what an action gave it instead of its schedule."""
 
-    def asked(self, end: int, now_s: float) -> AskedNow:
+    def asked(self, end: int, now_s: float) -> EndValues:
         """What the schedule asks of a link end."""
 
     def ends_of(self, number: int) -> list[str]:

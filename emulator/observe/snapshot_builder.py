@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from emulator.model.network import Network
-    from emulator.observe.schedule_view import AskedNow, Outlook
+    from emulator.observe.schedule_view import Outlook
     from emulator.scenario import Program
+    from emulator.schedule.reader import EndValues
 
 WARNINGS, WARNING_LENGTH = 10, 300  # in a snapshot
 ROWS = 40  # of nodes and links where the view names no number
@@ -159,7 +160,7 @@ class Scene:
             snapshot["detail"] = details.of(self, view["detail"], now_s)
         return snapshot
 
-    def asked(self, end: int, now_s: float) -> AskedNow:
+    def asked(self, end: int, now_s: float) -> EndValues:
         """What an end is asked to do now: its schedule, or what an action has given it instead."""
         asked, given = self.outlook.asked(end, now_s), self.given().get(end, {})
         asked = asked._replace(**{name: value for name, value in given.items() if name in asked._fields})

@@ -250,14 +250,6 @@ class Machine:
         if deltas and self.fabric is not None:
             self.refused_routes += self.fabric.apply_routes(deltas)
 
-    def peer(self, end: int, now_s: float) -> int:
-        """The far node of a moving link's end at a time."""
-        assert self.ring is not None
-        try:
-            return int(self.ring.row(max(0, int(now_s / self.step_s))).peer[end])
-        except LookupError:
-            return int(self.ring.row(self.ring.latest).peer[end])
-
     def netns(self, name: str) -> int:
         """Descriptor of a live node's network namespace. UsageError where there is none."""
         number = self.number.get(name)

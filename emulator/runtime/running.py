@@ -72,10 +72,11 @@ class Running:
         self.programs_ended = asyncio.Event()
         self.action_listeners: list[Callable[[float, dict[str, Any]], None]] = []
         self.rounds = RoundCount(scenario.rounds.max_rounds, scenario.rounds.max_messages)
-        faults = Faults(network, machine.tell_relay, lambda end: machine.peer(end, self.now_s()))
+        self.outlook = Outlook(network, machine.ring)
+        self.schedule = self.outlook.schedule
+        faults = Faults(network, machine.tell_relay, lambda end: self.schedule.far_node(end, self.now_s()))
         self.director = Director(faults, jobs, self.live_nodes, self.emit, self._execute)
         self.requests = Requests(jobs, self.rounds, self.director.perform, machine.tell_relay)
-        self.outlook = Outlook(network, machine.ring)
         self.scene = Scene(network, self.outlook, jobs, processes, collector)
         self.scene.given = faults.given
         processes.on_record = collector.record

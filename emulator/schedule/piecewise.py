@@ -138,6 +138,17 @@ def _segment(knots: Knots, place: int, following: int, start_s: float, stop_s: f
     )
 
 
+def outages(knots: Knots) -> Knots:
+    """The table with only the knots at which `up` changes; delay, rate and loss are left out."""
+    holds = np.append(knots.t_s[1:] > knots.t_s[:-1], True)  # the last of several knots at one time
+    holds[0] = True  # holds before its time
+    place = np.flatnonzero(holds)
+    place = place[np.append(True, knots.up[place[1:]] != knots.up[place[:-1]])]
+    none = np.zeros(len(place))
+    period_s = knots.period_s if len(place) > 1 else inf
+    return Knots(knots.t_s[place], none, none, none, knots.up[place], period_s)
+
+
 def segment_of_row(row: Row, end: int, step_s: float) -> Segment:
     """The same for an end that follows the timeline: the row's whole step."""
     return Segment(

@@ -52,7 +52,7 @@ import mmap
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,18 +89,6 @@ class RingLayout:
     capacity: int  # slots
     fine_knots: int  # knots of each finer table; 0: the ring has none, and `offsets` no "fine.…"
     offsets: dict[str, int]  # bytes from a slot's begin, by column name
-
-
-class RowSource(Protocol):
-    """Rows by step, as far as they are there: a ring, or rows that are worked out again. LookupError: not there."""
-
-    @property
-    def latest(self) -> int: ...  # step of the newest row, -1: none
-    @property
-    def bytes_per_row(self) -> float: ...  # of the source's own memory
-    def row(self, step: int) -> Row: ...
-    def copied(self, step: int) -> Row: ...  # in memory that nobody writes
-    def holds(self, step: int) -> bool: ...  # whether what was read of `row(step)` is still that row's
 
 
 class RowRing:
@@ -143,6 +131,11 @@ class RowRing:
         self._latest = memoryview(self._memory)[:8].cast("q")
         self._latest[0] = -1
         self._slots = [self._slot(layout, offsets, number) for number in range(capacity)]
+        self._views = [{name: _read_only(slot[name]) for name in _FIELDS} for slot in self._slots]
+        self._fine_views = [
+            FineTables(*(_read_only(slot[f"fine.{name}"]) for name in _FINE)) if fine is not None else None
+            for slot in self._slots
+        ]
         self._heads = [slot["head"].data for slot in self._slots]
         for head in self._heads:
             head[0] = -1
@@ -205,16 +198,13 @@ class RowRing:
         """The row of `step` as read-only views of the shared memory. LookupError if not, or no longer, there."""
         self._check(step)
         number = step % self.capacity
-        slot = self._slots[number]
         count = self._heads[number][1]
-        views = {name: _read_only(slot[name]) for name in _FIELDS}
         handovers = tuple(
             Handover(float(t_s), int(link), int(before), int(after))
-            for t_s, link, before, after, _ in slot["handovers"][:count].tolist()
+            for t_s, link, before, after, _ in self._slots[number]["handovers"][:count].tolist()
         )
-        fine = FineTables(*(_read_only(slot[f"fine.{name}"]) for name in _FINE)) if self._fine else None
         self._check(step)
-        return Row(step=step, handovers=handovers, fine=fine, **views)
+        return Row(step=step, handovers=handovers, fine=self._fine_views[number], **self._views[number])
 
     def copy(self, step: int, columns: Iterable[str]) -> dict[str, NDArray[Any]]:
         """Copies of some of a row's columns, by name as in the layout, all of the one row.

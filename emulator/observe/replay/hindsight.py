@@ -11,8 +11,9 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from emulator.observe.schedule_view import CONTACTS, AskedNow, Outlook
+from emulator.observe.schedule_view import CONTACTS, Outlook
 from emulator.observe.snapshot import ContactRow, WorldMap
+from emulator.schedule.reader import EndValues
 
 if TYPE_CHECKING:
     from emulator.model.network import Network, Row
@@ -83,19 +84,9 @@ class Hindsight(Outlook):
         self._spans = {link: spans_of(changes, until_s) for link, changes in served.items()}
         self._until_s = until_s
 
-    def row(self, t_s: float) -> Row | None:
-        assert self._rows is not None
-        step = min(max(0, int(t_s / self._step_s + 1e-9)), self._rows.latest)
-        try:
-            return self._rows.row(step)
-        except LookupError:
-            return None
-
-    def asked(self, end: int, t_s: float) -> AskedNow:
+    def asked(self, end: int, t_s: float) -> EndValues:
         """As live; where the row is not there yet the delay is not a number."""
-        if self._network.end_spec(end).knots is None and self.row(t_s) is None:
-            return AskedNow(float("nan"), float("inf"), 0.0, True, -1)
-        return super().asked(end, t_s)
+        return self.schedule.values(end, t_s) or EndValues(float("nan"), float("inf"), 0.0, True, -1)
 
     def world(self, t_s: float, pairs: Iterable[tuple[str, str]]) -> WorldMap | None:
         """As live, with all at their places of just this instant."""
@@ -105,13 +96,12 @@ class Hindsight(Outlook):
     def contacts(self, t_s: float, wanted: Iterable[int] | None = None) -> list[ContactRow]:
         """Who served each moving link, before and after the cursor."""
         found: list[ContactRow] = []
-        row = self.row(t_s)
+        peers = self.schedule.read_at(t_s, lambda row: row.peer[::2].tolist())
         for link in list(self._moving if wanted is None else wanted)[:CONTACTS]:
             spec = self._network.links[link]
             spans = self._spans.get(spec.name)
             if spans is None:
-                peer = int(row.peer[2 * link]) if row is not None else -1
-                spans = [(0.0, self._until_s, self._name(peer))]
+                spans = [(0.0, self._until_s, self._name(peers[link] if peers is not None else -1))]
             now = bisect_right(spans, t_s, key=lambda span: span[0])
             shown = spans[max(0, now - SPANS_AROUND // 2) : now + SPANS_AROUND // 2]
             found.append({"link": spec.name, "node": self._network.nodes[spec.a].name, "spans": shown})

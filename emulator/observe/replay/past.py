@@ -116,7 +116,7 @@ class Past:
         """What the screen of the live run showed at `t_s`; and whether everything in it has been brought there."""
         t_s = self.clamp(t_s)
         fed = self._feed.bring_to(t_s, more_time)
-        reached = self._rows.reach(int(t_s / self._step_s + 1e-9), more_time) if fed else False
+        reached = self._rows.reach(self._outlook.schedule.step_at(t_s), more_time) if fed else False
         self._intervals.t_s = t_s
         self._jobs.at(t_s)
         self._scene.board = self._feed.board

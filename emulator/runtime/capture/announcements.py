@@ -6,28 +6,29 @@ Invariant: names are told ahead of play, as far as rows are planned, so that the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import floor
 from typing import TYPE_CHECKING, Any
 
 from emulator.runtime.capture.handovers import Moves
 from emulator.runtime.capture.writer import renamed
 from emulator.runtime.control.channel import Message
+from emulator.schedule.reader import ScheduleReader
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.record.pcapng import Interface
-    from emulator.schedule.ring import RowRing
+    from emulator.schedule.reader import RowSource
 
 
 class Told:
     """Messages for one capture of link ends that begins at scenario time `now_s`."""
 
-    def __init__(self, network: Network, ring: RowRing | None, ends: Sequence[int], snaplen: int, now_s: float) -> None:
+    def __init__(
+        self, network: Network, rows: RowSource | None, ends: Sequence[int], snaplen: int, now_s: float
+    ) -> None:
         self._network = network
         self._ends = ends
         self._snaplen = snaplen
-        step = max(0, floor(now_s / network.timeline.step_s)) if network.timeline is not None else 0
-        self._moves = Moves(network, ring, ends, step)
+        self._moves = Moves(network, rows, ends, ScheduleReader(network, rows).step_at(now_s))
         self._remarks: list[tuple[float, int, str]] = []
 
     def act(self, t_s: float, action: Mapping[str, Any]) -> None:

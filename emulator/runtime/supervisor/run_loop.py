@@ -142,10 +142,7 @@ class Play:
             if asked is not None:
                 asked.remember(step)
                 asked.altered(running.director.faults.altered)
-            try:
-                handovers = machine.ring.row(step).handovers
-            except LookupError:  # late; the planner counts it
-                continue
+            handovers = running.schedule.handovers(step)  # of a late row none; the planner counts it
             for handover in handovers:
                 self._tell(handover)
             if handovers:
