@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emulator.model.printable import printable
+
 if TYPE_CHECKING:
     from emulator.model.network import Handover, Network, Row, Timeline
     from emulator.report.progress import Tell
@@ -62,7 +64,7 @@ def plan(
     if json:
         from json import dumps
 
-        sys.stdout.write(dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable(dumps(facts, indent=2, ensure_ascii=False)) + "\n")
         return
     from emulator.cli.plan_text import show
 
