@@ -36,7 +36,9 @@ class NetworkBuilder:
         self.extra: dict[str, Any] = {}
         self.nodes: list[NodeSpec] = []
         self.links: list[LinkSpec] = []
-        self._number_of: dict[str, int] = {}
+        self._names: set[str] = set()
+        self._owner: dict[str, str] = {}  # the node of each address
+        self._ports: list[dict[str, str]] = []  # of each node, by name: whose it is; the shared downlink apart
         self._link_count: list[int] = []  # of each node
         self._good_ports: set[str] = set()  # names that passed: thousands of links share a few
 
@@ -63,15 +65,20 @@ class NetworkBuilder:
         number = len(self.nodes)
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise DataError(f"node {name!r}: a name is letters, digits, '.', '_' and '-', 63 characters at most")
-        if name in self._number_of:
+        if name in self._names:
             raise DataError(f"node {name}: two nodes have this name; names must differ")
-        self._number_of[name] = number
         try:
             ipv4, ipv6 = _addresses(number, ipv4, ipv6)
         except ValueError as error:
             raise DataError(f"node {name}: {error}; wanted an address without prefix, such as 10.1.0.7") from None
+        for address in filter(None, (ipv4, ipv6)):
+            if address in self._owner:
+                raise DataError(f"node {name}: address {address} is also that of {self._owner[address]}")
+            self._owner[address] = name
         live = self.options.is_live(name, live)
         self.nodes.append(NodeSpec(name, role, live, ipv4, ipv6, position, forwards, shared_downlink, bridge))
+        self._names.add(name)
+        self._ports.append({name[:15]: "its bridge"} if bridge else {})
         self._link_count.append(0)
         return number
 
@@ -95,34 +102,53 @@ class NetworkBuilder:
         `forward` is the end that sends from a to b, `backward` (by default equal to it) the other one. A port without a
         name becomes eth0, eth1, … in the order of the node's links.
         """
-        node_a, node_b = self.nodes[a].name, self.nodes[b].name
         if a == b:
-            raise DataError(f"link {node_a} - {node_b}: a link needs two nodes")
+            raise DataError(f"link {self.nodes[a].name} - {self.nodes[b].name}: a link needs two nodes")
         counts = self._link_count
         a_port = a_port or f"eth{counts[a]}"
         b_port = b_port or (DOWNLINK if moving else f"eth{counts[b]}")
         counts[a] += 1
         counts[b] += 1
-        for node, port in ((node_a, a_port), (node_b, b_port)):
-            if port not in self._good_ports:
-                if problem := port_problem(port):
-                    raise DataError(f"node {node}: {problem}; expected another name of the port")
-                self._good_ports.add(port)
+        name = f"{self.nodes[a].name}:{a_port}"
+        self._take_port(a, a_port, f"link {name}")
+        if moving:
+            self._check_port_name(b, b_port)
+        else:
+            self._take_port(b, b_port, f"link {name}")
         forward = forward or EndSpec()
         self.links.append(
             LinkSpec(
-                f"{node_a}:{a_port}", a, b, a_port, b_port, forward, backward or forward, moving, ethernet, carrier,
-                a_address, b_address,
+                name, a, b, a_port, b_port, forward, backward or forward, moving, ethernet, carrier, a_address,
+                b_address,
             )
         )  # fmt: skip
         return len(self.links) - 1
+
+    def _take_port(self, node: int, port: str, owner: str) -> None:
+        self._check_port_name(node, port)
+        ports = self._ports[node]
+        if port in ports:
+            raise self._two_ports(node, port, owner)
+        ports[port] = owner
+
+    def _check_port_name(self, node: int, port: str) -> None:
+        if port not in self._good_ports:
+            if problem := port_problem(port):
+                raise DataError(f"node {self.nodes[node].name}: {problem}; expected another name of the port")
+            self._good_ports.add(port)
+
+    def _two_ports(self, node: int, port: str, other: str) -> DataError:
+        return DataError(
+            f"node {self.nodes[node].name}: two interfaces are named {port!r} ({other} and {self._ports[node][port]}); "
+            "expected names that differ"
+        )
 
     def number_links_by_node(self) -> None:
         """Numbers the links anew, node by node in the order in which nodes got their first link.
 
         A link counts for the one of its nodes whose name sorts first; links of one node keep their order, but for
-        parallel ones, which follow each other. This is how Mininet lists links. Topologies that were numbered so keep
-        it, because link numbers decide the order of packets in a capture.
+        parallel ones, which follow each other. This is how Mininet lists links; topologies that were numbered so keep
+        it, so that runs of an older version can be compared end by end.
         """
         order: dict[int, int] = {}
         first: dict[tuple[int, int], int] = {}
@@ -143,7 +169,7 @@ class NetworkBuilder:
         return [number for number, node in enumerate(self.nodes) if node.live]
 
     def network(self) -> Network:
-        """The network. DataError: an address or an interface that two have, a carrier that nothing switches."""
+        """The network. DataError: moving links that arrive by ports of different names, a carrier that nothing sets."""
         links = self.links if self.timeline is not None else [_with_knots(link) for link in self.links]
         for link in links:
             if link.carrier and (link.moving or link.forward.knots is None or link.backward.knots is None):
@@ -151,9 +177,19 @@ class NetworkBuilder:
                     f"link {self.nodes[link.a].name} - {self.nodes[link.b].name}: carrier=True; wanted a link that "
                     "does not move, with knots of its own both ways"
                 )
-        _check_addresses(self.nodes)
-        _check_ports(self.nodes, links)
+        self._check_downlinks()
         return Network(tuple(self.nodes), tuple(links), self.timeline, self.options.routing, dict(self.extra))
+
+    def _check_downlinks(self) -> None:
+        downlinks = {link.b_port for link in self.links if link.moving}
+        if len(downlinks) > 1:
+            raise DataError(
+                f"moving links name their far port {', '.join(sorted(downlinks))}; wanted one name for all of them"
+            )
+        for downlink in downlinks:
+            for number, node in enumerate(self.nodes):
+                if node.shared_downlink and downlink in self._ports[number]:
+                    raise self._two_ports(number, downlink, "its downlink")
 
     def describe(self, t_s: float) -> dict[str, Any]:
         """What the topology itself shows of an instant, such as who sees whom, for `skyloom plan`; here nothing."""
@@ -165,8 +201,8 @@ def port_problem(port: str) -> str:
     if _PORT.fullmatch(port) and port not in _RESERVED and len(port.encode()) <= _MOST_PORT_BYTES:
         return ""
     return (
-        f"interface name {port!r} cannot be used: the kernel allows {_MOST_PORT_BYTES} characters, no '/', ':' or space, "
-        f"and not {', '.join(_RESERVED)}"
+        f"interface name {port!r} cannot be used: the kernel allows {_MOST_PORT_BYTES} characters, no '/', ':' or "
+        f"space, and not {', '.join(_RESERVED)}"
     )
 
 
@@ -196,33 +232,3 @@ def _with_knots(link: LinkSpec) -> LinkSpec:
         end if end.knots is not None else replace(end, knots=Knots.constant()) for end in (link.forward, link.backward)
     )
     return replace(link, forward=forward, backward=backward)
-
-
-def _check_addresses(nodes: list[NodeSpec]) -> None:
-    owner: dict[str, str] = {}
-    for node in nodes:
-        for address in (node.ipv4, node.ipv6):
-            if not address:
-                continue
-            if address in owner:
-                raise DataError(f"node {node.name}: address {address} is also that of {owner[address]}")
-            owner[address] = node.name
-
-
-def _check_ports(nodes: list[NodeSpec], links: list[LinkSpec]) -> None:
-    """No node has two interfaces of one name: ports of links, its bridge, its shared downlink."""
-    owner = {(number, node.name[:15]): "its bridge" for number, node in enumerate(nodes) if node.bridge}
-    downlinks = {link.b_port for link in links if link.moving}
-    if len(downlinks) > 1:
-        raise DataError(f"moving links name their far port {', '.join(sorted(downlinks))}; wanted one name for all")
-    for downlink in downlinks:
-        owner |= {(number, downlink): "its downlink" for number, node in enumerate(nodes) if node.shared_downlink}
-    for link in links:
-        sides = [(link.a, link.a_port)] if link.moving else [(link.a, link.a_port), (link.b, link.b_port)]
-        for side in sides:
-            if side in owner:
-                raise DataError(
-                    f"node {nodes[side[0]].name}: two interfaces are named {side[1]!r} (link {link.name} and "
-                    f"{owner[side]}); expected names that differ"
-                )
-            owner[side] = f"link {link.name}"

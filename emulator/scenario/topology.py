@@ -84,7 +84,6 @@ def _mininet_choice(loaded: ModuleType, name: str, chosen: str) -> Callable[...,
 def build_topology(scenario: Scenario) -> NetworkBuilder:
     """The scenario's topology, with all its nodes and links. ScenarioError or DataError where its code or its data will
     not do."""
-    from emulator.fabric.mininet.convert import TopoBuilder
     from emulator.model.builder import NetworkBuilder
     from emulator.model.network import BuildOptions
 
@@ -116,6 +115,8 @@ def build_topology(scenario: Scenario) -> NetworkBuilder:
     if mininet is None or not isinstance(made, mininet.Topo):
         wanted = "a mininet.topo.Topo" if code.config is None else "a NetworkBuilder"
         raise DataError(f"topology {scenario.topology}: gave {type(made).__name__}, wanted {wanted}")
+    from emulator.fabric.mininet.convert import TopoBuilder
+
     return TopoBuilder(made, options)
 
 

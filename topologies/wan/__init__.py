@@ -26,7 +26,7 @@ from pydantic import Field, model_validator
 
 from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import DataError
-from emulator.model.network import BuildOptions, EndSpec, Rates, Row
+from emulator.model.network import BuildOptions, EndSpec, Fine, Rates, Row
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
 from topologies.leo.config import Probability, Queue, effects
@@ -136,7 +136,9 @@ class WanTimeline:
                 peer.append(hosts + stop)
         self._peer = np.array(peer, dtype=np.int32)
         trunks = np.arange(len(delay_s)) >= 2 * hosts
-        self.rates = Rates(np.where(trunks, inf, table.rate_bps), np.where(trunks, table.loss, 0.0))
+        rates = Rates(np.where(trunks, inf, table.rate_bps), np.where(trunks, table.loss, 0.0))
+        self.rates: Rates | None = rates
+        self.fine: Fine | None = None
         next_end = np.full((len(live), hosts + count), -1, dtype=np.int32)
         if options.routing != "none":
             for place, goal in enumerate(live):
@@ -147,7 +149,7 @@ class WanTimeline:
                 next_end[place, goal] = -1
         delays = np.array(delay_s)
         self._row = Row(
-            step=0, delay_start_s=delays, delay_end_s=delays, rate_bps=self.rates.rate_bps, loss=self.rates.loss,
+            step=0, delay_start_s=delays, delay_end_s=delays, rate_bps=rates.rate_bps, loss=rates.loss,
             up=np.ones(len(delays), dtype=np.bool_), peer=self._peer, next_end=next_end,
         )  # fmt: skip
 

@@ -87,12 +87,12 @@ class TopoBuilder(NetworkBuilder):
         self._infos = [infos[key] for key in _in_order(infos, "link")]
         self._plain_ipv4 = self._mininet_addresses()
         self._first_port: dict[str, int] = {}  # the lowest port of each node: the one with a plain host's address
-        self._ports: Counter[str] = Counter()  # of each node
+        self._degree: Counter[str] = Counter()  # links of each node
         for info in self._infos:
             for side in "12":
                 node, port = info["node" + side], info["port" + side]
                 self._first_port[node] = min(port, self._first_port.get(node, port))
-                self._ports[node] += 1
+                self._degree[node] += 1
         self._numbers = {name: self._add_node(name) for name in _in_order(self._node_options, "node")}
         for info in self._infos:
             self._add_link(info)
@@ -135,7 +135,7 @@ class TopoBuilder(NetworkBuilder):
             ipv6=opts.get("ipv6") or None,
             position=position,
             # A host is a leaf, and so is a station that has its access link alone.
-            forwards=role != "host" and not (station and self._ports[name] < 2),
+            forwards=role != "host" and not (station and self._degree[name] < 2),
             shared_downlink=satellite,
         )
 
