@@ -15,7 +15,7 @@ from emulator.model.network import BuildOptions, EndSpec, Knots
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
 from emulator.schedule import traces
-from topologies.leo.config import Probability, Queue, effects
+from topologies.link_keys import Probability, Queue, effects
 
 
 class Link(Table):

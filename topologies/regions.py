@@ -25,7 +25,7 @@ from emulator.model.builder import NetworkBuilder
 from emulator.model.network import BuildOptions, EndSpec, Knots
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
-from topologies.leo.config import Probability, Queue, effects
+from topologies.link_keys import Probability, Queue, effects
 
 __all__ = ["Config", "build"]
 

@@ -39,7 +39,7 @@ from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate, show
 from topologies.graph.slots import SlotPlan
 from topologies.graph.spec import graph_of
-from topologies.leo.config import Probability, Queue, effects
+from topologies.link_keys import Probability, Queue, effects
 
 __all__ = ["Config", "build", "graph_of"]
 

@@ -25,11 +25,12 @@ from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, look, near
 from topologies.leo.access import Ground, access_effects, access_of, feeders_of, ground_of
-from topologies.leo.config import Config, Station, effects
+from topologies.leo.config import Config, Station
 from topologies.leo.gateway_sites import Site
 from topologies.leo.gateways import Feeders
 from topologies.leo.selection import Selection
 from topologies.leo.timeline import LeoTimeline, Plant
+from topologies.link_keys import effects
 
 __all__ = ["Config", "LeoTopology", "build"]
 

@@ -29,7 +29,7 @@ from emulator.model.errors import DataError
 from emulator.model.network import BuildOptions, EndSpec, Fine, Rates, Row
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
-from topologies.leo.config import Probability, Queue, effects
+from topologies.link_keys import Probability, Queue, effects
 from topologies.wan.maps import MAPS, WanMap, from_file
 
 __all__ = ["Config", "Wan", "build", "map_of"]
