@@ -132,8 +132,9 @@ def _steps(duration_s: float, timeline: Timeline) -> int:
 
 
 def _end_points(network: Network) -> list[int]:
-    """Live nodes that traffic begins and ends at: all but satellites and switches, or all live ones without others."""
-    ends = [node for node in network.live if network.nodes[node].role not in ("satellite", "switch")]
+    """Live nodes that traffic begins and ends at: all but satellites and bridges, or all live ones without others."""
+    nodes = network.nodes
+    ends = [node for node in network.live if not (nodes[node].shared_downlink or nodes[node].bridge)]
     return ends if len(ends) > 1 else network.live
 
 
@@ -142,7 +143,7 @@ def _ports(network: Network) -> int:
     live = [node.live for node in network.nodes]
     ports = sum(live[link.a] + (live[link.b] and not link.moving) for link in network.links)
     if any(link.moving for link in network.links):
-        ports += sum(node.live and node.role == "satellite" for node in network.nodes)
+        ports += sum(node.live and node.shared_downlink for node in network.nodes)
     return ports
 
 

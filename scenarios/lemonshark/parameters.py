@@ -12,7 +12,7 @@ from pydantic import Field
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate, Size
 from nodes.dagbft.byzantine import BEHAVIOURS
-from topologies.leo.config import Probability, Queue
+from topologies.link_keys import Probability, Queue
 
 
 class Consensus(Table):

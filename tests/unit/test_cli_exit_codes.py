@@ -16,7 +16,7 @@ from emulator.model import errors
 from emulator.model.errors import Problem, ScenarioError
 from emulator.model.printable import one_line, printable
 from emulator.report import text
-from emulator.scenario import build_topo, load
+from emulator.scenario import build_topology, load
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "exit-codes.md").read_text()
@@ -191,4 +191,4 @@ def test_a_file_of_an_option_is_one_of_the_folder_that_the_user_is_in(
         load("plurality", ["graph=net.edges"])
     document = tmp_path / "own.toml"
     document.write_text('topology = "topologies.graph"\n[graph]\nspec = "net.edges"\n')
-    assert len(build_topo(load(document)).hosts()) == 3, "a file of the scenario is one of the scenario's folder"
+    assert len(build_topology(load(document)).nodes) == 3, "a file of the scenario is one of the scenario's folder"

@@ -14,7 +14,7 @@ from emulator.model.network import EndSpec
 from emulator.model.tables import ParameterError, RecipeOptions
 from emulator.record.load import Run
 from emulator.report import drawing
-from emulator.scenario import Scenario, build_topo, load
+from emulator.scenario import Scenario, build_topology, load
 from nodes.plurality.config import AgentsConfig
 from nodes.plurality.core import DejaVu
 from nodes.plurality.exact import ramanujan_q
@@ -92,9 +92,9 @@ def test_the_command_line_names_it_too(override: str, key: str) -> None:
 
 def test_the_scenario_is_a_mesh_with_the_asked_latency_and_loss() -> None:
     scenario = load("plurality", ["agents=6", "loss=19 %", "latency=8 ms"])
-    topo = build_topo(scenario)
-    assert sorted(topo.hosts()) == ["a0", "a1", "a2", "a3", "a4", "a5", "hub0"]
-    end = topo.linkInfo("a0", "hub0")["forward"]
+    topo = build_topology(scenario)
+    assert sorted(node.name for node in topo.nodes) == ["a0", "a1", "a2", "a3", "a4", "a5", "hub0"]
+    end = topo.links[0].forward
     assert isinstance(end, EndSpec)
     assert end.knots.delay_s[0] == pytest.approx(0.004)
     assert end.knots.loss[0] == pytest.approx(0.1), "19 % over two links that each lose 10 %"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +23,7 @@ class Leo(Protocol):
 
     constellation: Constellation
     config: Config
-    places: Sequence[Station]
+    places: tuple[Station, ...]
     timeline: LeoTimeline
     sites: Ground | None
     access: Access

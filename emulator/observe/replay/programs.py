@@ -44,7 +44,7 @@ class PastJobs:
             PastJob(node.name, program)
             for program in scenario.programs
             for node in live
-            if node.role != "switch" and any(fnmatchcase(node.name, glob) for glob in program.nodes)
+            if not node.bridge and any(fnmatchcase(node.name, glob) for glob in program.nodes)
         ]
         self._by_name: dict[tuple[str, str], list[PastJob]] = defaultdict(list)
         for job in self.all:

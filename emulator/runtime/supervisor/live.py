@@ -235,7 +235,7 @@ class LiveControl:
 
 def _parts(network: Network) -> Iterator[Message]:
     """The network as messages that fit."""
-    nodes = [[node.name, node.role, node.live, node.ipv4, node.ipv6] for node in network.nodes]
+    nodes = [[node.name, node.role, node.live, node.ipv4, node.ipv6, node.bridge] for node in network.nodes]
     links = [
         [it.name, it.a, it.b, it.a_port, it.b_port, it.moving, it.ethernet, it.a_address, it.b_address]
         for it in network.links
