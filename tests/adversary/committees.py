@@ -102,7 +102,7 @@ class Plan:
             forgetful=tuple(victims[lying:]),
             steps=tuple(steps),
             gone=random.random() < 0.4,
-            mix=Mix.draw(random),
+            mix=Mix.draw(random, n),
         )
 
 
