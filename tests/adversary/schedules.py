@@ -63,7 +63,7 @@ class Setting:
             keeps=tuple(choice((least, least, least, least + 4, 40)) for _ in range(n)),
             liars=tuple(sorted(random.sample(range(n), random.randint(0, faults)))),
             rounds=3 * least + random.randint(4, 24),
-            mix=Mix.draw(random, n) if random.random() < 0.6 else None,
+            mix=Mix.draw(random, n) if random.random() < 0.7 else None,
             sleep=choice((0.0, 0.0, 0.03, 0.1)),
             restarts=choice((0.0, 0.02)),
             late=choice((0.0, 0.0, 0.1, 0.4)),
