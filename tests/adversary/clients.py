@@ -38,8 +38,8 @@ class Mix:
     @classmethod
     def draw(cls, random: Random, n: int) -> Mix:
         """One of the profiles, by weight."""
-        profiles, weights = zip(*PROFILES.values(), strict=True)
-        return random.choices(profiles, weights)[0](random, n)
+        name = random.choices(list(PROFILES), [weight for _, weight in PROFILES.values()])[0]
+        return PROFILES[name][0](random, n)
 
 
 def _anything(random: Random, n: int) -> Mix:
