@@ -20,7 +20,8 @@ import uvloop
 from emulator.model.clock import MonotonicClock
 from emulator.sdk.node import NodeContext, Peer
 from nodes.dagbft.identity import Identity, Roster, Verifier, check_certificate, check_header
-from nodes.dagbft.messages import Batch, Certificate, Header, Message, SubmitTx, Vote, batch_digest
+from nodes.dagbft.kinds import batch_digest
+from nodes.dagbft.messages import Batch, Certificate, Header, Message, SubmitTx, Vote
 from nodes.dagbft.transport.local import LocalLink, LocalServer
 from nodes.dagbft.transport.mesh import Mesh
 from nodes.dagbft.wire import decode, encode

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from emulator.model.printable import printable
+
 
 def report(
     what: Annotated[
@@ -41,5 +43,5 @@ def report(
     with StepProgress() as tell:
         path, warnings = write_report(folder, chosen, tell)
     for warning in warnings:
-        sys.stderr.write(f"skyloom: warning: {warning}\n")
-    sys.stdout.write(f"{path}\n")
+        sys.stderr.write(printable(f"skyloom: warning: {warning}\n"))
+    sys.stdout.write(printable(f"{path}\n"))

@@ -88,7 +88,10 @@ def network_of(run: str | None) -> Network:
         connection.send({"op": "network"})
         while time.monotonic() < deadline:
             message = connection.receive()
-            nodes += [NodeSpec(name, role, live, v4, v6) for name, role, live, v4, v6 in message.get("nodes", ())]
+            nodes += [
+                NodeSpec(name, role, live, ipv4, ipv6, bridge=bridge)
+                for name, role, live, ipv4, ipv6, bridge in message.get("nodes", ())
+            ]
             for name, a, b, a_port, b_port, moving, ethernet, a_address, b_address in message.get("links", ()):
                 links.append(
                     LinkSpec(

@@ -17,6 +17,7 @@ from emulator.observe.expected_rtt import Asked, AskedTrip
 from emulator.observe.panels import Panels
 from emulator.observe.snapshot import EventRow, FlowRow, ProbeRow, Snapshot, View
 
+HISTORY = 30  # intervals of a link end's rate that the screen can look back on
 EVENTS_KEPT = 400  # for the event log of the screen, to be filtered there
 EVENTS_SHOWN = 60
 LIVE_ROWS = 60  # pairs, flows and links in a snapshot, so that it fits into one message

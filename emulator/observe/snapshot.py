@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from emulator.record.capture_files import CaptureRow
 from emulator.sdk.protocol import PanelView, Widget
 
 Phase = Literal["schedule", "build", "start", "play", "analysis", "done"]
@@ -102,16 +103,6 @@ class WorldMap(TypedDict, total=False):
     places: list[Place]
     satellites: list[int]  # latitude, longitude, latitude, … in whole degrees, of a sample where there are thousands
     paths: list[list[tuple[float, float]]]  # ways that traffic takes now: (latitude, longitude) from node to node
-
-
-class CaptureRow(TypedDict, total=False):
-    """The run's own capture."""
-
-    files: list[str]
-    packets: int
-    bytes: int
-    missed: int  # packets that the capture was too slow for
-    ended: str  # why it ended before the run, or ""
 
 
 class Detail(TypedDict, total=False):

@@ -16,7 +16,6 @@ from emulator.observe.live_metrics import Board, fits
 from emulator.observe.snapshot import LinkRow, NodeRow, Snapshot, View
 from emulator.observe.usage import Usage
 from emulator.record.links import LinkInterval
-from emulator.runtime.control.channel import MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -254,11 +253,11 @@ class Scene:
         }
 
 
-def fitted(snapshot: Snapshot) -> dict[str, Any]:
-    """The snapshot as it is sent: without what is too much for one message."""
+def fitted(snapshot: Snapshot, most_bytes: int) -> dict[str, Any]:
+    """The snapshot as it is sent: without what is too much for a message of so many bytes."""
     sent: dict[str, Any] = dict(snapshot)
     for key in LEFT_OUT:
-        if len(msgpack.packb(sent)) < MESSAGE_BYTES - 200:
+        if len(msgpack.packb(sent)) < most_bytes - 200:
             break
         sent.pop(key, None)
     return sent

@@ -144,10 +144,6 @@ class RunFolder:
         """Where the text logs are, one file a node."""
         return self.path / "logs"
 
-    def log_path(self, node: str) -> Path:
-        """The text log of a node."""
-        return self.logs / f"{file_name(node)}.txt"
-
     def warn(self, text: str) -> None:
         """Note something that a reader of the run must know; each text once."""
         if text not in self.warnings:

@@ -273,7 +273,7 @@ def with_routed_ipv6(network: Network) -> Network:
     """
     if len(network.live) <= FULL_IPV6:
         return network
-    nodes = (replace(node, ipv6="") if node.role == "satellite" else node for node in network.nodes)
+    nodes = (replace(node, ipv6="") if node.shared_downlink else node for node in network.nodes)
     return replace(network, nodes=tuple(nodes))
 
 
@@ -294,6 +294,6 @@ def _forwarding(network: Network) -> set[int]:
         number
         for number in network.live
         if number not in numbered
-        and network.nodes[number].role != "switch"
-        and ports[number] + (moving and network.nodes[number].role == "satellite") > 1
+        and not network.nodes[number].bridge
+        and ports[number] + (moving and network.nodes[number].shared_downlink) > 1
     }

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emulator.link.overrides import Faults
 from emulator.observe.expected_rtt import Asked
 from emulator.observe.schedule_view import Outlook
 from emulator.observe.snapshot_builder import WARNING_LENGTH, WARNINGS, Scene
-from emulator.runtime.actions.overrides import Faults
 from emulator.runtime.actions.runner import Director
 from emulator.runtime.control.requests import Requests
 from emulator.runtime.control.rounds import RoundCount

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from emulator.model.errors import DataError
+from emulator.model.inputs import read_text
 from emulator.model.network import Knots
 from emulator.model.units import parse
 from emulator.schedule.piecewise import validate
@@ -56,12 +57,11 @@ def from_file(path: str | Path, delay_s: float = 0.0, period_s: float = inf) -> 
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file (byte {error.start}); wanted a trace") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: the trace cannot be read: {reason}") from None
+    except OSError as error:
+        raise DataError(f"{path}: the trace cannot be read: {error.strerror}") from None
     if path.suffix.lower() == ".csv":
         return csv(text, str(path), period_s)
     return mahimahi(text, str(path), delay_s)

@@ -9,15 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import nodes.dagbft.client.messages  # noqa: F401 - enters the classes of clients' messages
 from emulator.sdk.wire import layout_of
-from nodes.dagbft.messages import (
-    CLASSES,
-    CODES,
-    MOST_BATCH_BYTES,
-    MOST_BYTES,
-    MOST_TRANSACTION_BYTES,
-    Message,
-)
+from nodes.dagbft.kinds import CLASSES, CODES, MOST_BATCH_BYTES, MOST_BYTES, MOST_TRANSACTION_BYTES
+from nodes.dagbft.messages import Message
 
 _LENGTH_BYTES = 4
 
@@ -40,7 +35,7 @@ def decode(data: bytes) -> Message:
         raise ValueError("no bytes; wanted a message")
     owner = CLASSES.get(data[0])
     if owner is None:
-        raise ValueError(f"message of type {data[0]}; wanted one of {', '.join(map(str, CLASSES))}")
+        raise ValueError(f"message of type {data[0]}; wanted one of {', '.join(map(str, sorted(CLASSES)))}")
     if len(data) > MOST_BYTES[data[0]]:
         raise ValueError(f"{owner.__name__} of {len(data)} bytes; wanted at most {MOST_BYTES[data[0]]}")
     message: Any

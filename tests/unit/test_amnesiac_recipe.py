@@ -10,7 +10,7 @@ import polars
 import pytest
 
 from emulator.model.errors import ScenarioError
-from emulator.scenario import build_topo, load
+from emulator.scenario import build_topology, load
 from emulator.scenario.toml.writer import scenario_toml
 from nodes.amnesiac.adversary import Adversary, Event, to_json
 from nodes.amnesiac.graph import Graph
@@ -44,9 +44,9 @@ def test_what_happens_once_does_not_come_again() -> None:
 
 @pytest.mark.parametrize("adversary", ["none", "late", "endless", "random:seed=3", "removed", "loss", "fixed"])
 def test_every_adversary_makes_a_network(adversary: str) -> None:
-    topo = build_topo(load("amnesiac", overrides=("graph=petersen", f"adversary={adversary}")))
-    assert len(topo.hosts()) == 10
-    assert len(topo.links()) == 15
+    topo = build_topology(load("amnesiac", overrides=("graph=petersen", f"adversary={adversary}")))
+    assert len(topo.nodes) == 10
+    assert len(topo.links) == 15
 
 
 def test_a_resolved_scenario_is_read_back() -> None:
@@ -106,6 +106,7 @@ def test_the_graph_of_the_recipe_is_that_of_the_links() -> None:
     """Random graphs too: one seed for both."""
     scenario = load("amnesiac", overrides=("graph=regular:12,3", "seed=4"))
     config = tomllib.loads(scenario_toml(scenario))["program"][0]["config"]
-    links = {tuple(sorted(pair)) for pair in build_topo(scenario).links()}
+    network = build_topology(scenario).network()
+    links = {tuple(sorted(network.nodes[node].name for node in (link.a, link.b))) for link in network.links}
     assert links == {tuple(sorted(edge)) for edge in config["edges"]}
     assert Graph.of(12, [(int(a[1:]), int(b[1:])) for a, b in config["edges"]]).diameter > 1

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from nodes.dagbft.consensus.committee import Committee
+from nodes.dagbft.kinds import batch_digest
 from nodes.dagbft.messages import (
     Batch,
     BatchReply,
@@ -18,7 +19,6 @@ from nodes.dagbft.messages import (
     SubmitTx,
     Synchronize,
     Vote,
-    batch_digest,
 )
 from nodes.dagbft.primary.effects import ALL
 from nodes.dagbft.store import MemoryDisk

@@ -14,14 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.fabric import network_from
 from emulator.observe.panels import Panels
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import load_run
 from emulator.record.lua import lua
-from emulator.scenario import Scenario, build_topo, load
+from emulator.scenario import Scenario, build_topology, load
 from emulator.scenario.toml.writer import scenario_toml
 from emulator.sdk.protocol import load as load_object
 
@@ -100,13 +99,13 @@ def test_the_message(folder: Path) -> None:
 
 
 def test_the_scenario_is_sound(scenario: Scenario) -> None:
-    network = network_from(build_topo(scenario), scenario.materialise, scenario.routing)
+    network = build_topology(scenario).network()
     assert len(network.live) == 12
     assert scenario.programs[0].config_values["interval_s"] == pytest.approx(0.2)
 
 
 def test_the_panel_shows_who_knows(scenario: Scenario) -> None:
-    network = network_from(build_topo(scenario), scenario.materialise, scenario.routing)
+    network = build_topology(scenario).network()
     panels = Panels.of(scenario, network)
     news = panels.event(1.0, "n3", "gossip", "heard", {"by": "n0", "hops": 1})
     panels.event(1.5, "n4", "gossip", "heard", {"by": "n3", "hops": 2})

@@ -194,8 +194,8 @@ BUSY = Effects(
 )  # fmt: skip
 KNOTS = Knots(*(np.array(c) for c in ([0.0, 1.0], [0.1, 0.2], [1e6, inf], [0.0, 0.5], [True, False])), period_s=3.0)
 NODES = (
-    NodeSpec("sat0", "satellite", False, "10.1.0.1"),
-    NodeSpec("sat1", "satellite", True, "10.1.0.2", "fd00::2"),
+    NodeSpec("sat0", "satellite", False, "10.1.0.1", forwards=True, shared_downlink=True),
+    NodeSpec("sat1", "satellite", True, "10.1.0.2", "fd00::2", forwards=True, shared_downlink=True),
     NodeSpec("gs-a", "ground station", True, "10.2.0.1"),
     NodeSpec("host", "host", True, "", "fd00::4"),
 )

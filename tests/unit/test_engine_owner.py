@@ -190,7 +190,7 @@ class Steps:
 def test_a_delay_that_falls_with_a_step_is_seen_by_the_other_lane(threads):
     """n0 and n4 send to n3 over n2; the link n1-n2, which joins the lanes, is much shorter in the second step. So what
     comes over it soon after the step's begin must still be passed on before what n4 sent."""
-    nodes = tuple(NodeSpec(f"n{n}", "router", n not in (1, 2), f"10.0.0.{n + 1}") for n in range(5))
+    nodes = tuple(NodeSpec(f"n{n}", "router", n not in (1, 2), f"10.0.0.{n + 1}", forwards=True) for n in range(5))
     joined = ((0, 1), (1, 2), (2, 3), (4, 2))
     links = tuple(LinkSpec(f"l{n}", a, b, f"x{n}", f"y{n}") for n, (a, b) in enumerate(joined))
     network = Network(nodes, links, Steps())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from emulator.link.lateness import Lateness
+from emulator.link.overrides import Faults
 from emulator.link.stats import EndStats
 from emulator.model.network import EndSpec, Handover, Knots, LinkSpec, Network, NodeSpec, Row
 from emulator.observe.live_metrics import EVENTS_KEPT, EVENTS_SHOWN, Board, fits
@@ -17,7 +18,6 @@ from emulator.observe.schedule_view import Outlook
 from emulator.observe.snapshot_builder import Scene, fitted
 from emulator.observe.usage import Usage
 from emulator.record import RunFolder
-from emulator.runtime.actions.overrides import Faults
 from emulator.runtime.control.channel import MESSAGE_BYTES
 from emulator.runtime.supervisor.collector import Collector
 from emulator.schedule.ring import RowRing
@@ -231,7 +231,7 @@ def test_filters_are_parts_of_names_or_globs(wanted, text, whether):
 
 def test_a_snapshot_too_large_loses_the_least_interesting_first():
     snapshot = {"scenario": "x", "map": {"satellites": list(range(200)) * 200}, "links": [{"end": "a" * 20_000}] * 2}
-    sent = fitted(snapshot)
+    sent = fitted(snapshot, MESSAGE_BYTES)
     assert "map" not in sent
     assert len(sent["links"]) == 2
     assert len(msgpack.packb(sent)) < MESSAGE_BYTES

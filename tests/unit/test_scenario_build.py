@@ -218,7 +218,7 @@ def test_many_live_nodes_get_routes_every_15_s_in_every_topology(hosts, held, tm
 
 def test_only_the_builder_makes_networks_of_scenarios() -> None:
     """`fabric/mininet/net.py` is Mininet's own class: its networks come from no scenario."""
-    made_by = {"network_from", "build_topo", "KnotTimeline"}
+    made_by = {"network_from", "TopoBuilder", "build_topology", "KnotTimeline"}
     homes = {
         "scenario/build.py",
         "scenario/topology.py",

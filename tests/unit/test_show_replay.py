@@ -24,6 +24,7 @@ from emulator.observe.replay.hindsight import RowsAgain
 from emulator.observe.replay.programs import NoProcesses, PastJobs
 from emulator.observe.schedule_view import Outlook
 from emulator.observe.snapshot_builder import Scene
+from emulator.observe.source import Seekable
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
 from emulator.runtime.supervisor.collector import Collector
@@ -31,7 +32,6 @@ from emulator.scenario import load
 from emulator.scenario.build import build_network
 from emulator.schedule.ring import RowRing
 from emulator.sdk.protocol import Panel, protocol_of
-from emulator.ui.terminal.source import Seekable
 
 SECONDS = 60
 SCENARIO = f"""

@@ -65,7 +65,7 @@ def memory_ports(network: Network) -> list[MemoryPort]:
             ports.append(MemoryPort(link.a, 2 * number, link.ethernet))
         if network.nodes[link.b].live and not link.moving:
             ports.append(MemoryPort(link.b, 2 * number + 1, link.ethernet))
-    satellites = [node for node in network.live if network.nodes[node].role == "satellite"]
+    satellites = [node for node in network.live if network.nodes[node].shared_downlink]
     return ports + [MemoryPort(node, -1) for node in satellites if moving]
 
 
@@ -240,14 +240,8 @@ def _addresses(network: Network) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]
 
 
 def _may_forward(network: Network) -> NDArray[np.uint8]:
-    """The nodes that the timelines let lie inside a path: neither hosts (`KnotTimeline`) nor ground stations whose
-    access link moves (`LeoTimeline`)."""
-    stations = {link.a for link in network.links if link.moving}
-    closed = [
-        node.role == "host" or (node.role == "ground station" and number in stations)
-        for number, node in enumerate(network.nodes)
-    ]
-    return 1 - np.array(closed, np.uint8)
+    """The nodes that may lie inside a path."""
+    return np.array([node.forwards for node in network.nodes], np.uint8)
 
 
 def _transit_routes(network: Network, ring: RowRing | None) -> int:

@@ -12,7 +12,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from emulator.observe.expected_rtt import Asked
-from emulator.observe.live_metrics import LIVE_ROWS
+from emulator.observe.live_metrics import HISTORY, LIVE_ROWS
 from emulator.observe.panels import Panels
 from emulator.observe.replay.altered import Altered
 from emulator.observe.replay.feed import Feed, ReplayBoard
@@ -26,7 +26,6 @@ from emulator.record.links import LINK_COLUMNS
 from emulator.record.load import OWN
 from emulator.record.spool import Columns, empty
 from emulator.record.verdict import LATE_CAUSES
-from emulator.runtime.supervisor.collector import HISTORY
 from emulator.scenario import load
 from emulator.scenario.build import build_network
 

@@ -5,13 +5,13 @@ Invariant: each part is left out where the run has nothing for it, and a run tha
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from emulator.model.errors import EXIT_PASS, DataError
+from emulator.model.inputs import parse_json, read_text
 from emulator.record.load import Run
 from emulator.record.sweep import scalars
 from emulator.record.verdict import Verdict
@@ -208,7 +208,7 @@ def _facts(run: Run) -> Iterable[str]:
 
 def _platform(folder: Path) -> dict[str, Any]:
     try:
-        facts = json.loads((folder / "platform.json").read_text())
+        facts = parse_json(read_text(folder / "platform.json"))
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) else {}

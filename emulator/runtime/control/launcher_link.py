@@ -12,7 +12,7 @@ from typing import Any
 
 from emulator.observe.snapshot import Phase, Snapshot, View
 from emulator.observe.snapshot_builder import fitted
-from emulator.runtime.control.channel import Channel, Message
+from emulator.runtime.control.channel import MESSAGE_BYTES, Channel, Message
 
 SNAPSHOT_S = 0.25
 END_TIMEOUT_S = 5.0
@@ -96,7 +96,7 @@ class Front:
         """Send a snapshot, or drop it where nobody reads."""
         self.latest = snapshot
         self._shown_at = time.monotonic()
-        self._send({"op": "snapshot", "snapshot": fitted(snapshot)})
+        self._send({"op": "snapshot", "snapshot": fitted(snapshot, MESSAGE_BYTES)})
 
     def end(self, exit_code: int, error: str) -> None:
         """The last word."""

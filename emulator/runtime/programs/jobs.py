@@ -54,7 +54,7 @@ class Jobs:
             Job(node.name, program)
             for program in scenario.programs
             for node in live
-            if node.role != "switch" and any(fnmatchcase(node.name, glob) for glob in program.nodes)
+            if not node.bridge and any(fnmatchcase(node.name, glob) for glob in program.nodes)
         ]
         self._by_process: dict[int, Job] = {}
         self.t0_ns = 0

@@ -21,7 +21,7 @@ from emulator.model.errors import EmulationError, SkyloomError, UsageError
 from emulator.observe.snapshot_builder import fitted
 from emulator.runtime.capture.announcements import Told
 from emulator.runtime.capture.writer import captured_ends, key_folder, resolved
-from emulator.runtime.control.channel import Channel, Message
+from emulator.runtime.control.channel import MESSAGE_BYTES, Channel, Message
 from emulator.runtime.control.launcher_link import SNAPSHOT_S
 from emulator.runtime.programs.processes import Process
 
@@ -120,7 +120,7 @@ class LiveControl:
                 await running.director.perform(request["action"])
                 caller.send({"op": "done"})
             case "snapshot":
-                caller.send({"op": "snapshot", "snapshot": fitted(running.front.latest)})
+                caller.send({"op": "snapshot", "snapshot": fitted(running.front.latest, MESSAGE_BYTES)})
             case "watch":
                 await self._watch(caller, request.get("view", {}))
             case "stop":
@@ -137,7 +137,7 @@ class LiveControl:
         try:
             while not listening.done():
                 snapshot = running.look(running.front.latest.copy(), screen.view)
-                caller.send({"op": "snapshot", "snapshot": fitted(snapshot)})
+                caller.send({"op": "snapshot", "snapshot": fitted(snapshot, MESSAGE_BYTES)})
                 await asyncio.wait([listening], timeout=SNAPSHOT_S)
         finally:
             listening.cancel()
@@ -235,7 +235,7 @@ class LiveControl:
 
 def _parts(network: Network) -> Iterator[Message]:
     """The network as messages that fit."""
-    nodes = [[node.name, node.role, node.live, node.ipv4, node.ipv6] for node in network.nodes]
+    nodes = [[node.name, node.role, node.live, node.ipv4, node.ipv6, node.bridge] for node in network.nodes]
     links = [
         [it.name, it.a, it.b, it.a_port, it.b_port, it.moving, it.ethernet, it.a_address, it.b_address]
         for it in network.links

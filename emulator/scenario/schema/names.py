@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from emulator.model.errors import Problem
 from emulator.model.names import matching
+from emulator.model.verbs import VERBS
 from emulator.scenario.schema.checks import Finding, choices
 from emulator.scenario.schema.filters import TESTS, tests
 from emulator.scenario.schema.filters import parse as parse_filter
@@ -34,8 +35,8 @@ def _unmatched(scenario: Scenario, nodes: list[str], ends: list[str], live: list
     for index, program in enumerate(scenario.programs):
         places.append((("program", index, "nodes"), program.nodes, live, "live node"))
     for index, action in enumerate(scenario.actions):
-        runs = action.do in ("exec", "crash", "restart")
-        names, noun = (live, "live node") if runs else (nodes, "node")
+        hosted = VERBS[action.do].acts_on == "programs"
+        names, noun = (live, "live node") if hosted else (nodes, "node")
         places.append((("action", index, "nodes"), action.nodes or (), names, noun))
         places.append((("action", index, "links"), action.links or (), ends, "link end"))
         for group, globs in enumerate(action.groups or ()):

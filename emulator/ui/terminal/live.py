@@ -15,11 +15,11 @@ from rich.console import Console
 
 from emulator.model.errors import SkyloomError
 from emulator.observe.snapshot import Snapshot, View
+from emulator.observe.source import Seekable, Source
 from emulator.report import text
 from emulator.ui.terminal.frame import frame, panel_rows
 from emulator.ui.terminal.heartbeat import Heartbeat
 from emulator.ui.terminal.keys import ESC_WAIT_S, Keys
-from emulator.ui.terminal.source import Seekable, Source
 from emulator.ui.terminal.state import Fault, Leave, Request, Seek, State, Stop, press
 from emulator.ui.terminal.terminal import Terminal
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
 
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
@@ -45,14 +44,11 @@ from nodes.dagbft.primary.proposer import Proposer
 from nodes.dagbft.primary.records import Archive, commit_record, wiped_record
 from nodes.dagbft.primary.recovery import Beginning, beginning, compare, compare_count
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
+from nodes.dagbft.primary.shared import Signer
 from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.primary.statesync import StateSync
 from nodes.dagbft.primary.voting import Voting
 from nodes.dagbft.store import Disk
-
-
-class Signer(Protocol):
-    def sign(self, digest: bytes) -> bytes: ...
 
 
 class PrimaryCore:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Slot
-from nodes.dagbft.messages import DIGEST_BYTES, Certificate, Header
+from nodes.dagbft.kinds import DIGEST_BYTES
+from nodes.dagbft.messages import Certificate, Header
 from nodes.dagbft.store import Disk, Record
 from nodes.dagbft.wire import decode, encode
 

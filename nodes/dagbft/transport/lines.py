@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from typing import Generic, TypeVar
 
-from nodes.dagbft.messages import CODES, MOST_BYTES, Message
+from nodes.dagbft.kinds import CODES, MOST_BYTES
+from nodes.dagbft.messages import Message
 from nodes.dagbft.transport.config import LinkConfig
 from nodes.dagbft.transport.connection import Connection
 from nodes.dagbft.transport.frames import ack_frame

@@ -14,11 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nodes.dagbft.consensus.committee import Committee
+from nodes.dagbft.kinds import MOST_BATCH_BYTES, MOST_DIGESTS, MOST_REPLY_BYTES, MOST_TRANSACTION_BYTES, batch_digest
 from nodes.dagbft.messages import (
-    MOST_BATCH_BYTES,
-    MOST_DIGESTS,
-    MOST_REPLY_BYTES,
-    MOST_TRANSACTION_BYTES,
     Batch,
     BatchReply,
     BatchRequest,
@@ -31,7 +28,6 @@ from nodes.dagbft.messages import (
     Sealed,
     SubmitTx,
     Synchronize,
-    batch_digest,
 )
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.waiting import Requests
