@@ -48,7 +48,9 @@ def test_there_are_ten_paths() -> None:
     assert len(ten_paths()) == 10
 
 
-@pytest.mark.parametrize(("what", "paths", "words"), ten_paths(), ids=lambda part: part if isinstance(part, str) else "")
+@pytest.mark.parametrize(
+    ("what", "paths", "words"), ten_paths(), ids=lambda part: part if isinstance(part, str) else ""
+)
 def test_what_is_looked_for_is_in_its_file(what: str, paths: list[str], words: list[str]) -> None:
     assert paths, f"{what}: no path"
     assert words, f"{what}: nothing to look for"
