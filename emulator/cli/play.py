@@ -1,4 +1,4 @@
-"""Playing one loaded scenario from its launch to its exit code: what `skyloom run` and `skyloom sweep` share.
+"""Plays one loaded scenario from its launch to its exit code, for `skyloom run` and `skyloom sweep`.
 
 Invariant: a run that is refused before it began leaves no folder and raises; one that began always has its folder, and
 its exit code is that of the run, whatever Ctrl-C did to it.
