@@ -20,7 +20,7 @@ class Screen(Protocol):
     """Who is shown what a run does."""
 
     def follow(self, handle: RunHandle, /) -> bool:
-        """Show the run until it ends (False) or somebody leaves it to itself (True)."""
+        """Show the run until it ends (False) or the user detaches from it (True)."""
 
 
 @dataclass(frozen=True, slots=True)

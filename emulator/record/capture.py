@@ -51,7 +51,7 @@ class Stream:
 
 
 class CaptureConverter:
-    """Turns the bytes of one tee into pcapng, in the section of each link end.
+    """Turns the bytes of one tap into pcapng, in the section of each link end.
 
     `wanted` says which packets are written (None: all); `most` how many of them at most.
     """

@@ -29,7 +29,7 @@ ZERO: Counters = [0.0] * len(EndStats)
 
 
 class LinkInterval(NamedTuple):
-    """What one link end did in one interval. Delays are means over packets, None where no packet tells one."""
+    """What one link end did in one interval. Delays are means over packets, None where no packet was delayed."""
 
     t_s: float  # end of the interval
     interval_s: float

@@ -51,7 +51,7 @@ def names(network: Network) -> dict[bytes, str]:
 
 
 def handover(before: str, after: str, t_s: float) -> str:
-    """The remark on a handover; an empty name is nobody."""
+    """The remark on a handover; an empty name means no satellite."""
     return f"handover {before or 'nobody'} -> {after or 'nobody'} at {t_s:.3f} s"
 
 

@@ -74,7 +74,7 @@ class Paths:
 
 
 def asked_of(run: Run) -> Asked:
-    """Build the network of the run's scenario again, of which its programs and their configuration are no part."""
+    """Build the network of the run's scenario again, without its programs and their configuration."""
     try:
         network = _network(run.document)
     except Exception as error:  # of a module of the scenario's own, which may do anything
