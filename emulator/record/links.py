@@ -29,7 +29,7 @@ ZERO: Counters = [0.0] * len(EndStats)
 
 
 class LinkInterval(NamedTuple):
-    """What one link end did in one interval. Delays are means over packets, None where no packet was delayed."""
+    """What one link end did in one interval. Delays are means over packets, None where no packet gives one."""
 
     t_s: float  # end of the interval
     interval_s: float
