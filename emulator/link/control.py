@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import msgpack
 
-from emulator.link.engine.binding import EngineOrder, OrderKind
 from emulator.link.engine.engine import new_order
+from emulator.link.engine.structures import EngineOrder, OrderKind
 from emulator.link.taps import Captures
 from emulator.model.verbs import VALUES
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from emulator.observe.expected_rtt import Asked, AskedTrip
 from emulator.observe.panels import Panels
-from emulator.observe.snapshot import EventRow, FlowRow, ProbeRow, Snapshot, View
+from emulator.observe.snapshot import EventRow, FlowRow, ProbeRow, Snapshot
+from emulator.observe.view import View
 
 HISTORY = 30  # intervals of a link end's rate that the screen can look back on
 EVENTS_KEPT = 400  # for the event log of the screen, to be filtered there

@@ -13,8 +13,9 @@ import msgpack
 
 from emulator.observe import details
 from emulator.observe.live_metrics import Board, fits
-from emulator.observe.snapshot import LinkRow, NodeRow, Snapshot, View
+from emulator.observe.snapshot import LinkRow, NodeRow, Snapshot
 from emulator.observe.usage import Usage
+from emulator.observe.view import View
 from emulator.record.links import LinkInterval
 
 if TYPE_CHECKING:

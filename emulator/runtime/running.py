@@ -23,7 +23,8 @@ from emulator.runtime.supervisor import cpu_steal, warnings
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
-    from emulator.observe.snapshot import Snapshot, View
+    from emulator.observe.snapshot import Snapshot
+    from emulator.observe.view import View
     from emulator.record.folder import RunFolder
     from emulator.runtime.capture.writer import CaptureWriter
     from emulator.runtime.control.launcher_link import Front
@@ -122,7 +123,7 @@ class Running:
 
     def warnings(self) -> list[str]:
         """What a reader of the run must know so far."""
-        return [*self.folder.warnings, *warnings.found(self.machine, self.collector)]
+        return [*self.folder.warnings, *warnings.found(self.machine, self.collector, self.processes)]
 
     def emit(self, kind: str, data: dict[str, Any]) -> None:
         """An event of the runtime itself; captures hear of actions."""
@@ -170,7 +171,7 @@ class Running:
 
     def _execute(self, node: str, command: list[str]) -> None:
         """The action "exec": a command on a node, its output in the node's log."""
-        spec = {"command": command, "directory": self.scenario.directory}
+        spec = {"command": tuple(command), "directory": self.scenario.directory}
         self.processes.spawn(node, "exec", self.machine.netns(node), spec, supervised=False)
 
     # -- the end of play -----------------------------------------------------------------------------------------------

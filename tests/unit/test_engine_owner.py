@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from emulator.link.engine import binding, check
-from emulator.link.engine.binding import LATENESS_BUCKETS, OrderKind, Value, library_path
+from emulator.link.engine import binding, check, structures
+from emulator.link.engine.binding import library_path
 from emulator.link.engine.engine import Engine, new_order
+from emulator.link.engine.structures import LATENESS_BUCKETS, OrderKind, Value
 from emulator.link.engine.tables import memory_ports
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
@@ -106,7 +107,7 @@ def test_counters_of_lanes_are_added_and_the_latest_counts():
     network = network_of(Knots.constant(0.02))
     with engine_of(network, lanes=2, lane_of_node=[0, 1]) as engine:
         engine.received[:, 1] = [[3, 30, 0.5, 0.4, 1, 2, 5, 0], [4, 40, 0.25, 0.1, 10, 20, 50, 0]]
-        engine.sent[1, binding.Sent.DROP_OVERLOAD] = 100
+        engine.sent[1, structures.Sent.DROP_OVERLOAD] = 100
         stats = engine.stats(1)
         assert stats[EndStats.DELIVERED_PACKETS] == 7
         assert stats[EndStats.DELIVERED_BYTES] == 70

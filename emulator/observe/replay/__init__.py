@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import UsageError
-from emulator.observe.snapshot import Snapshot, View
+from emulator.observe.snapshot import Snapshot
+from emulator.observe.view import View
 from emulator.record.load import load_run
 
 if TYPE_CHECKING:

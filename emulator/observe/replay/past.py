@@ -19,8 +19,9 @@ from emulator.observe.replay.feed import Feed, ReplayBoard
 from emulator.observe.replay.hindsight import Hindsight, RowsAgain, served_by
 from emulator.observe.replay.intervals import Histories, Intervals
 from emulator.observe.replay.programs import NoProcesses, PastJobs
-from emulator.observe.snapshot import HandoverRow, Snapshot, View
+from emulator.observe.snapshot import HandoverRow, Snapshot
 from emulator.observe.snapshot_builder import WARNING_LENGTH, WARNINGS, Scene
+from emulator.observe.view import View
 from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
 from emulator.record.links import LINK_COLUMNS
 from emulator.record.load import OWN

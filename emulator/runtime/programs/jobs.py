@@ -165,7 +165,7 @@ class Jobs:
         if program.run:
             spec |= {"run": program.run, "config": program.config_values}
         else:
-            spec |= {"command": list(program.command or ())}
+            spec |= {"command": program.command or ()}
             if program.environment:
                 spec["environment"] = {**os.environ, **program.environment}
         if job.process is not None and self.t0_ns:  # a restart: what was to start in the past starts now

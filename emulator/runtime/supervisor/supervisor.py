@@ -287,7 +287,7 @@ class Supervisor:
             outcomes += ending.kill_switch(running.rounds)
         verdict.warnings = list(self.folder.warnings)
         verdict.warnings += cpu_steal.warnings(begun.ticks, cpu_steal.read()) if begun is not None else []
-        verdict.warnings += warnings.found(machine, collector)
+        verdict.warnings += warnings.found(machine, collector, running.processes if running is not None else None)
         verdict.warnings += late.why_late(verdict, collector, self.network, self.scenario)
         tell(ending.STEPS - 1, "verdict")
         return ending.conclude(verdict, self.scenario, outcomes, reached.error_code)

@@ -14,8 +14,9 @@ from pathlib import Path
 from rich.console import Console
 
 from emulator.model.errors import SkyloomError
-from emulator.observe.snapshot import Snapshot, View
+from emulator.observe.snapshot import Snapshot
 from emulator.observe.source import Seekable, Source
+from emulator.observe.view import View
 from emulator.report import text
 from emulator.ui.terminal.frame import frame, panel_rows
 from emulator.ui.terminal.heartbeat import Heartbeat

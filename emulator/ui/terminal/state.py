@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from emulator.model.verbs import Kind
-from emulator.observe.snapshot import Phase, Snapshot, View
+from emulator.observe.snapshot import Phase, Snapshot
+from emulator.observe.view import View
 from emulator.ui.terminal import faults, rows
 from emulator.ui.terminal.faults import Choice
 
