@@ -15,7 +15,7 @@ from typing import Any
 
 from emulator.observe.expected_rtt import Asked, AskedTrip
 from emulator.observe.panels import Panels
-from emulator.observe.snapshot import EventRow, FlowRow, ProbeRow, Snapshot
+from emulator.observe.snapshot import EventRow, FlowRow, ProbeRow
 from emulator.observe.view import View
 
 HISTORY = 30  # intervals of a link end's rate that the screen can look back on
@@ -99,13 +99,6 @@ class Board:
                 flow = self._flow(key, node, program, t_s)
                 flow.bytes, flow.last_s = flow.ended_bytes + int(value), t_s
         self.panels.sample(t_s, node, program, name, value, key)
-
-    def fill(self, snapshot: Snapshot, view: View) -> None:
-        """Add what the records tell: probes, flows, events, panels."""
-        snapshot["probes"] = self.probe_rows()
-        snapshot["flows"] = self.flow_rows()
-        snapshot["events"] = self.event_rows(view)
-        snapshot["panels"] = self.panels.views(snapshot.get("t_s", 0.0))
 
     def event_rows(self, view: View) -> list[EventRow]:
         """The newest events that the view's filter lets through, oldest first."""
