@@ -24,7 +24,7 @@ from emulator.record import RunFolder
 from emulator.runtime.control.encoding import MESSAGE_BYTES
 from emulator.runtime.supervisor.collector import Collector
 from emulator.schedule.ring import RowRing
-from emulator.sdk.protocol import Panel, Protocol, Setup
+from emulator.sdk.protocol import Panel, Protocol, Setup, TrafficRecords
 
 STEP_S = 1.0
 MARGIN = 200
@@ -184,6 +184,19 @@ class Counting(Panel):
 def panels():
     protocol = Protocol("p", "A protocol", panel=f"{__name__}:Counting", quiet=frozenset({"murmur"}))
     return Panels([(protocol, Setup(("a",), {"prog": {}}, {}, (), 10.0))])
+
+
+def test_the_protocol_names_the_records_of_its_traffic():
+    named = TrafficRecords("ping_s", lost=None, flow_rate="rate", flow_size="size", flow_end="over")
+    board = Board(Panels([(Protocol("p", "P", traffic=named), Setup(("a",), {"prog": {}}, {}, (), 10.0))]))
+    for program in ("prog", "other"):
+        for name in ("ping_s", "rtt_s", "probe_lost", ""):
+            board.sample(1.0, "a", program, name, 0.5, f"{program} {name}")
+    assert [peer for _, peer in board.probes] == ["prog ping_s", "other rtt_s", "other probe_lost"]
+    board.sample(2.0, "b", "prog", "size", 5e6, "a")
+    board.event(3.0, "b", "prog", "over", {"peer": "a", "bytes": 6_000_000, "duration_s": 2.0})
+    board.event(3.0, "b", "prog", "flow", {"peer": "c", "bytes": 1, "duration_s": 2.0})
+    assert [(row["pair"], row["bytes"]) for row in board.flow_rows()] == [("a → b", 6_000_000)]
 
 
 def test_panels_see_their_programs_only_and_quiet_kinds_are_no_news():
