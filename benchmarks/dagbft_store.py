@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nodes.dagbft.store import Record, Store
+from emulator.sdk.store import Record, Store
 
 COMMITS, RECORDS, VALUE = 300, 10, os.urandom(1000)
 Apply = Callable[[list[tuple[bytes, bytes]]], None]

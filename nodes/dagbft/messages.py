@@ -9,14 +9,26 @@ the votes of a quorum. Headers of round 1 have no parents.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from hashlib import blake2b
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-from emulator.sdk.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
+from emulator.sdk.wire import (
+    U16,
+    U32,
+    U64,
+    Many,
+    ManyFixed,
+    MessageCodec,
+    Nested,
+    Octets,
+    Row,
+    Text,
+    Unsigned,
+    layout_of,
+)
 
 DIGEST_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -45,20 +57,9 @@ Results = Annotated[
     ManyFixed(Row(transaction=Octets(TRANSACTION_ID_BYTES), result=Octets(DIGEST_BYTES)), MOST_RESULTS),
 ]
 
-CODES: dict[type[Any], int] = {}  # the byte that begins a message, by its class
-CLASSES: dict[int, type[Any]] = {}
-MOST_BYTES: dict[int, int] = {}  # the largest encoding, by code
-M = TypeVar("M")
-
-
-def _message(code: int, most_bytes: int) -> Callable[[type[M]], type[M]]:
-    """Gives a message class its code and the limit of its encoding."""
-
-    def enter(owner: type[M]) -> type[M]:
-        CODES[owner], CLASSES[code], MOST_BYTES[code] = code, owner, most_bytes
-        return owner
-
-    return enter
+CODEC: MessageCodec[Message] = MessageCodec()
+CLASSES, MOST_BYTES = CODEC.classes, CODEC.most_bytes  # by code
+_message = CODEC.message
 
 
 def digest_of(kind: str, data: bytes) -> bytes:

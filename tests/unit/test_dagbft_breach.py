@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from emulator.model.errors import EmulationError
+from emulator.sdk.driver import Driver
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.consensus.dag import Block
-from nodes.dagbft.driver import Driver
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.messages import Certificate, Header
 from nodes.dagbft.primary.blocks import Breach

@@ -10,11 +10,11 @@ from dataclasses import replace
 import pytest
 from dagbft_rows import ASYNC, Row, breaches
 
+from emulator.sdk.store import MemoryDisk
 from nodes.dagbft.messages import Certificate, CertReply, CertRequest, Header, StateReply, Vote, vote_digest
 from nodes.dagbft.primary.ballot import VoteLog
 from nodes.dagbft.primary.proposer import replace_signature
 from nodes.dagbft.simulate.validator import PRIMARY
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.wire import join_transactions
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from emulator.sdk.store import MemoryDisk
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.messages import (
     Batch,
@@ -21,7 +22,6 @@ from nodes.dagbft.messages import (
     batch_digest,
 )
 from nodes.dagbft.primary.effects import ALL
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.wire import join_transactions
 from nodes.dagbft.worker.core import WorkerConfig, WorkerCore
 

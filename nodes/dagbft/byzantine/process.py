@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emulator.model.units import Duration
+from emulator.sdk.store import MemoryDisk
 from nodes.dagbft.byzantine import BEHAVIOURS, turn, turn_worker
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.process import Primary
 from nodes.dagbft.primary.settings import PrimarySettings
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.worker.process import Worker
 
 

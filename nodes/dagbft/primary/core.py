@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
+from emulator.sdk.store import Disk
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.execution.snapshot import Snapshot
@@ -48,7 +49,6 @@ from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeReques
 from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.primary.statesync import StateSync
 from nodes.dagbft.primary.voting import Voting
-from nodes.dagbft.store import Disk
 
 
 class Signer(Protocol):

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
+from emulator.sdk.driver import Driver
+from emulator.sdk.durable import Durable
 from emulator.sdk.node import Node, NodeContext
 from nodes.dagbft.consensus.dag import members
-from nodes.dagbft.driver import Driver
-from nodes.dagbft.durable import Durable
 from nodes.dagbft.identity import Identity, Roster, Verifier, run_id
+from nodes.dagbft.links import Near, open_store, sockets, validator_mesh
 from nodes.dagbft.messages import (
     BareCertificate,
     Certificate,
@@ -50,10 +51,6 @@ from nodes.dagbft.primary.phases import Phases
 from nodes.dagbft.primary.records import TABLES
 from nodes.dagbft.primary.settings import PrimarySettings, names_of
 from nodes.dagbft.primary.telling import Checks, Clients, Sizes, emit, tally
-from nodes.dagbft.store import Store
-from nodes.dagbft.transport.inside import Exchange
-from nodes.dagbft.transport.local import Sockets
-from nodes.dagbft.transport.mesh import Mesh
 from nodes.dagbft.uncertified.core import UncertifiedCore
 
 
@@ -72,7 +69,7 @@ class Primary(Node):
 
     def __init__(self, config: PrimarySettings, context: NodeContext) -> None:
         super().__init__(config, context)
-        self.near: Sockets | Exchange = Sockets()  # how it reaches the other programs of its validator
+        self.near: Near = sockets()
         self._clients = Clients()
         self._sizes = Sizes()
         self._checks = Checks()
@@ -81,9 +78,9 @@ class Primary(Node):
         context, config = self.context, self.config
         names = names_of(config.validators, context)
         self._me, self._identity = names.index(context.name), Identity.of(context.seed, context.name)
-        self._store = Store(context.store / f"{context.program}.store", self.tables, sync=config.durability == "disk")
+        self._store = open_store(context, self.tables, config.durability)
         self._durable = Durable(self._store)
-        self._mesh = Mesh(
+        self._mesh = validator_mesh(
             context, self._identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
             accepts=self.accepts,
         )  # fmt: skip

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from emulator.sdk.store import MemoryDisk
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.core import Event
 from nodes.dagbft.consensus.dag import Block, Slot
@@ -26,7 +27,6 @@ from nodes.dagbft.primary.payload import Keys
 from nodes.dagbft.simulate.network import Address, Clock, Delay, Network, five_regions
 from nodes.dagbft.simulate.seals import Seal, SealVerifier
 from nodes.dagbft.simulate.validator import Validator
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.uncertified.config import UncertifiedConfig
 from nodes.dagbft.uncertified.core import UncertifiedCore
 from nodes.dagbft.worker.core import WorkerConfig, WorkerCore

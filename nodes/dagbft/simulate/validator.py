@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from emulator.sdk.store import MemoryDisk, Record
 from nodes.dagbft.consensus.core import Commit, Event
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.execution.ledger import Ledger
@@ -18,7 +19,6 @@ from nodes.dagbft.primary.bare import Headers
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.execution import Core, Execution, Reply, new_ledger, shard_of
 from nodes.dagbft.primary.records import Archive
-from nodes.dagbft.store import MemoryDisk, Record
 from nodes.dagbft.worker.core import WorkerCore
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
+from emulator.sdk.store import Disk
 from nodes.dagbft.consensus.committee import Turns
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import NONE, Block, Refused, Slot
@@ -35,7 +36,6 @@ from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.records import commit_record, wiped_record
 from nodes.dagbft.primary.requests import MOST_ANCESTORS, SynchronizeRequests
 from nodes.dagbft.primary.waiting import Requests
-from nodes.dagbft.store import Disk
 from nodes.dagbft.uncertified.answers import BlockAnswers
 from nodes.dagbft.uncertified.config import UncertifiedConfig
 from nodes.dagbft.uncertified.consensus import UncertifiedConsensus

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from emulator.model.units import Duration, Size
+from emulator.sdk.driver import Driver
+from emulator.sdk.durable import Durable
 from emulator.sdk.node import Node, NodeContext
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.driver import Driver
-from nodes.dagbft.durable import Durable
 from nodes.dagbft.execution.transactions import home_shard
 from nodes.dagbft.identity import Identity
+from nodes.dagbft.links import Near, open_store, sockets, validator_mesh
 from nodes.dagbft.messages import (
     Batch,
     BatchReply,
@@ -32,10 +33,6 @@ from nodes.dagbft.messages import (
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT, WORKER_PORT
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.settings import DURABILITIES, names_of
-from nodes.dagbft.store import Store
-from nodes.dagbft.transport.inside import Exchange
-from nodes.dagbft.transport.local import Sockets
-from nodes.dagbft.transport.mesh import Mesh
 from nodes.dagbft.worker.core import WorkerConfig, WorkerCore
 from nodes.dagbft.worker.shelf import TABLES
 
@@ -78,18 +75,18 @@ class Worker(Node):
 
     def __init__(self, config: WorkerSettings, context: NodeContext) -> None:
         super().__init__(config, context)
-        self.near: Sockets | Exchange = Sockets()  # how it reaches the other programs of its validator
+        self.near: Near = sockets()
 
     async def setup(self) -> None:
         context, config = self.context, self.config
         names = names_of(config.validators, context)
         label = f"worker-{config.index}"
-        store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
+        store = open_store(context, TABLES, config.durability)
         self._durable = Durable(store)
         committee = Committee(len(names))
         self._core = WorkerCore(names.index(context.name), config.index, committee, config.core(), store, home_shard)
         self._driver = Driver(self._core, context.now, self._carry_out)
-        self._mesh = Mesh(
+        self._mesh = validator_mesh(
             context, Identity.of(context.seed, context.name), names, self._on_message, service=label,
             port=WORKER_PORT + config.index, accepts=(Batch, BatchRequest, BatchReply),
         )  # fmt: skip

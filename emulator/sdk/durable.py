@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from nodes.dagbft.store import Record, Store
+from emulator.sdk.store import Record, Store
 
 
 class Durable:

@@ -11,33 +11,35 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
-from nodes.dagbft.messages import Message
-from nodes.dagbft.transport.config import LinkConfig
-from nodes.dagbft.transport.connection import Connection
-from nodes.dagbft.transport.frames import ACK, DATA, HELLO, MAGIC, Frame, Hello, hello_frame
-from nodes.dagbft.transport.lines import K, Line, Lines
-from nodes.dagbft.transport.link import LinkCounts
-from nodes.dagbft.transport.tls import Tls
+from emulator.sdk.transport.codec import Codec, M
+from emulator.sdk.transport.config import LinkConfig
+from emulator.sdk.transport.connection import Connection
+from emulator.sdk.transport.frames import ACK, DATA, HELLO, MAGIC, Frame, Hello, hello_frame
+from emulator.sdk.transport.lines import K, Line, Lines
+from emulator.sdk.transport.link import LinkCounts
+from emulator.sdk.transport.tls import Tls
 
 MOST_STRANGERS = 128  # connections from outside of which it is not known yet whose they are
 
 
-class Endpoint(Lines[K]):
+class Endpoint(Lines[K, M]):
     """Links by key. `on_message(key, message)` is called for each message once; what it raises ends `run`."""
 
     def __init__(
         self,
+        codec: Codec[M],
         service: str,
         host: str,
-        on_message: Callable[[K, Message], None],
+        on_message: Callable[[K, M], None],
         config: LinkConfig,
-        accepts: Collection[type[Message]] | None = None,
+        accepts: Collection[type[Any]] | None = None,
         *,
         label: str = "",
         number: int = 0,
     ) -> None:
-        super().__init__(on_message, config, accepts)
+        super().__init__(codec, on_message, config, accepts)
         self.port = 0  # on which it listens
         self._service, self._host, self._label, self._number = service.encode(), host, label.encode(), number
         self._whose: dict[Connection, Line[K]] = {}  # connections that have greeted

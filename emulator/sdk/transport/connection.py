@@ -11,8 +11,8 @@ import ssl
 from collections.abc import Mapping
 from typing import Protocol, cast
 
-from nodes.dagbft.transport.frames import Frame, FrameReader
-from nodes.dagbft.transport.tls import Tls
+from emulator.sdk.transport.frames import Frame, FrameReader
+from emulator.sdk.transport.tls import Tls
 
 SEND_BYTES = 1 << 19
 TURN_BYTES = 1 << 15  # after so many bytes in one read the others have their turn
