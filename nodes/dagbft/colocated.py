@@ -87,7 +87,7 @@ class Colocated(Node):
             store=whole.store, clock=whole.clock, sink=_Records(whole, program), members=whole.members, log=whole.log,
             key_log=whole.key_log,
         )  # fmt: skip
-        context.stopping = whole.stopping
+        context.stopping, context.exit_stack = whole.stopping, whole.exit_stack
         return context
 
     async def run(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from typing import Protocol, cast
+from typing import Any, Protocol
 
 from emulator.sdk.transport.frames import Frame, FrameReader
 from emulator.sdk.transport.tls import Tls
@@ -52,8 +52,9 @@ class Connection(asyncio.Protocol):
         """Bytes of frames that are not whole yet."""
         return self._reader.held
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast(asyncio.Transport, transport)  # those of uvloop do not inherit from it
+    def connection_made(
+        self, transport: Any
+    ) -> None:  # an asyncio.Transport, from which those of uvloop do not inherit
         self._transport = transport
         if self.closed:
             transport.abort()

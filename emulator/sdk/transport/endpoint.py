@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from emulator.sdk.streams import Backoff
 from emulator.sdk.transport.codec import Codec, M
 from emulator.sdk.transport.config import LinkConfig
 from emulator.sdk.transport.connection import Connection
@@ -229,7 +230,7 @@ class Endpoint(Lines[K, M]):
     async def _keep_dialling(self, key: K) -> None:
         host, port, tls = self._targets[key]
         loop, config = asyncio.get_running_loop(), self._config
-        retry_s = config.retry_least_s
+        backoff = Backoff(config.retry_least_s, config.retry_most_s)
         while True:
             before = self._line(key).connections
             connection = Connection(self, tls(), self._limits)
@@ -241,9 +242,8 @@ class Endpoint(Lines[K, M]):
             except (OSError, TimeoutError):
                 self._strangers.pop(connection, None)
             if self._line(key).connections > before:
-                retry_s = config.retry_least_s
-            await asyncio.sleep(retry_s)
-            retry_s = min(2 * retry_s, config.retry_most_s)
+                backoff.reset()
+            await asyncio.sleep(backoff.next_s())
 
 
 def _itself(connection: Connection) -> Connection:

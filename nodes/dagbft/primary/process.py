@@ -80,20 +80,25 @@ class Primary(Node):
         self._me, self._identity = names.index(context.name), Identity.of(context.seed, context.name)
         self._store = open_store(context, self.tables, config.durability)
         self._durable = Durable(self._store)
+        closing = context.exit_stack
+        closing.callback(self._durable.close)
         self._mesh = validator_mesh(
             context, self._identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
             accepts=self.accepts,
         )  # fmt: skip
+        closing.callback(self._mesh.close)
         self._local = self.near.server(
             context, self._on_local, service="primary", port=PRIMARY_LOCAL_PORT,
             accepts=(OurBatch, OthersBatch, Sealed, Subscribe),
         )  # fmt: skip
+        closing.callback(self._local.close)
         self._headers = Headers(len(names))
         self._verifier = Verifier()
         run = run_id(context.store.parent.parent.name)
         self._roster = Roster.of(context.seed, names, workers=config.workers, run=run)
         self._begin()
         self._driver = Driver(self._core, context.now, self._carry_out)
+        closing.callback(self._driver.close)
         await self._mesh.open()
         await self._local.open()
 
@@ -148,11 +153,6 @@ class Primary(Node):
         self.context.emit("tally", **self.tally())
         for task in done:
             task.result()
-
-    async def close(self) -> None:
-        for name in ("_driver", "_mesh", "_local", "_durable"):
-            if hasattr(self, name):
-                getattr(self, name).close()
 
     # What comes in
 

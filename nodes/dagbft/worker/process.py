@@ -83,20 +83,26 @@ class Worker(Node):
         label = f"worker-{config.index}"
         store = open_store(context, TABLES, config.durability)
         self._durable = Durable(store)
+        closing = context.exit_stack
+        closing.callback(self._durable.close)
         committee = Committee(len(names))
         self._core = WorkerCore(names.index(context.name), config.index, committee, config.core(), store, home_shard)
         self._driver = Driver(self._core, context.now, self._carry_out)
+        closing.callback(self._driver.close)
         self._mesh = validator_mesh(
             context, Identity.of(context.seed, context.name), names, self._on_message, service=label,
             port=WORKER_PORT + config.index, accepts=(Batch, BatchRequest, BatchReply),
         )  # fmt: skip
+        closing.callback(self._mesh.close)
         self._clients = self.near.server(
             context, self._on_client, service=label, port=WORKER_LOCAL_PORT + config.index, accepts=(SubmitTx,)
         )
+        closing.callback(self._clients.close)
         self._primary = self.near.link(
             context, self._on_primary, service="primary", label=label, port=PRIMARY_LOCAL_PORT,
             accepts=(Synchronize, Cleanup, Seal, Certified),
         )  # fmt: skip
+        closing.callback(self._primary.close)
         await self._mesh.open()
         await self._clients.open()
 
@@ -111,11 +117,6 @@ class Worker(Node):
         self.context.emit("tally", **self.tally())
         for task in done:
             task.result()
-
-    async def close(self) -> None:
-        for name in ("_driver", "_mesh", "_clients", "_primary", "_durable"):
-            if hasattr(self, name):
-                getattr(self, name).close()
 
     def _on_message(self, peer: int, message: Message) -> None:
         self._core.on_message(peer, message, self.context.now())
