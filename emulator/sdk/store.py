@@ -15,56 +15,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import lmdb
 
 from emulator.model.errors import DataError
+from emulator.sdk.disk import Record
 
-__all__ = ["Disk", "MemoryDisk", "Record", "Store"]
+__all__ = ["Store"]
 
 REMEDY = "Restore it from a copy, or delete the folder: the program then starts without memory."
 _CHECK_BYTES = 8
 _MAP_BYTES = 1 << 36  # of addresses, not of disk or memory: the file grows as it is written
-
-
-class Record(NamedTuple):
-    """Something to keep; a value of None deletes it."""
-
-    table: str
-    key: bytes
-    value: bytes | None
-
-
-class Disk(Protocol):
-    """What a core may read of what it had kept."""
-
-    def get(self, table: str, key: bytes) -> bytes | None: ...
-    def items(self, table: str, first: bytes = b"") -> Iterator[tuple[bytes, bytes]]: ...
-
-
-class MemoryDisk:
-    """The same without a disk, for simulations: survives the core that wrote it."""
-
-    def __init__(self) -> None:
-        self._tables: dict[str, dict[bytes, bytes]] = {}
-
-    def apply(self, records: Iterable[Record]) -> None:
-        for table, key, value in records:
-            rows = self._tables.setdefault(table, {})
-            if value is None:
-                rows.pop(key, None)
-            else:
-                rows[key] = value
-
-    def get(self, table: str, key: bytes) -> bytes | None:
-        return self._tables.get(table, {}).get(key)
-
-    def items(self, table: str, first: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Keys from `first` on with their values, ascending."""
-        rows = self._tables.get(table, {})
-        for key in sorted(key for key in rows if key >= first):
-            yield key, rows[key]
 
 
 class Store:

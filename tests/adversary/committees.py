@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from emulator.model.errors import DataError
-from emulator.sdk.store import MemoryDisk
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine import BEHAVIOURS, Liar, turn, turn_worker
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Hashed, Turns

@@ -9,7 +9,7 @@ from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
-from emulator.sdk.store import MemoryDisk
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine import Liar, turn, turn_worker
 from nodes.dagbft.consensus.core import Commit, Rules
 from nodes.dagbft.consensus.dag import members

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from emulator.sdk.store import MemoryDisk
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.core import Rules
 from nodes.dagbft.execution.transactions import summary_of

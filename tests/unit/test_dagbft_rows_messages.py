@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from dagbft_rows import ASYNC, Row, breaches
 
-from emulator.sdk.store import MemoryDisk
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.messages import Certificate, CertReply, CertRequest, Header, StateReply, Vote, vote_digest
 from nodes.dagbft.primary.ballot import VoteLog
 from nodes.dagbft.primary.proposer import replace_signature

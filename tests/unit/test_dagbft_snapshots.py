@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from emulator.model.errors import DataError
-from emulator.sdk.store import MemoryDisk
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine.snapshots import SnapshotForger
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit, Rules

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emulator.sdk.store import MemoryDisk
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, home_shard, key_of
 from nodes.dagbft.identity import Roster

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from emulator.sdk.store import MemoryDisk
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.messages import (
     Batch,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emulator.model.units import Duration
-from emulator.sdk.store import MemoryDisk
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine import BEHAVIOURS, turn, turn_worker
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.process import Primary

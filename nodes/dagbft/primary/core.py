@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from emulator.sdk.store import Disk
+from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.execution.snapshot import Snapshot

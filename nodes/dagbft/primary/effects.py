@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from emulator.sdk.store import Record
+from emulator.sdk.disk import Record
 from nodes.dagbft.consensus.core import Event
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.messages import Header, Message

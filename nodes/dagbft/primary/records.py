@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
-from emulator.sdk.store import Disk, Record
+from emulator.sdk.disk import Disk, Record
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.messages import DIGEST_BYTES, Certificate, Header

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from emulator.sdk.store import Disk
+from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.messages import (
     MOST_BATCH_BYTES,
