@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -105,6 +105,18 @@ class NodeContext:
     async def sleep_until(self, t_s: float) -> None:
         """Sleep until scenario time `t_s`; returns at once where that is past."""
         await sleep_until_ns(self.clock.monotonic_ns(t_s))
+
+    async def until_stopped(self, *running: Awaitable[Any]) -> None:
+        """Run these until the run ends, then cancel them. Raises what one of them raises; returns where one ends."""
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        tasks = [stopping, *(asyncio.ensure_future(each) for each in running)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        for task in done:
+            task.result()
 
     def rng(self, stream: str) -> random.Random:
         """A random stream of its own: the same for the same seed, node, program and stream name."""

@@ -10,7 +10,6 @@ Invariant: messages and replies leave after the records that they rest on are ke
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
@@ -144,15 +143,12 @@ class Primary(Node):
 
     async def run(self) -> None:
         self._driver.changed()
-        running = (self._mesh.run(), self._local.run(), self._durable.failed(), self._driver.failed)
-        tasks = [asyncio.ensure_future(each) for each in running]
-        stopping = asyncio.ensure_future(self.context.stopping.wait())
-        done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        self.context.emit("tally", **self.tally())
-        for task in done:
-            task.result()
+        try:
+            await self.context.until_stopped(
+                self._mesh.run(), self._local.run(), self._durable.failed(), self._driver.failed
+            )
+        finally:
+            self.context.emit("tally", **self.tally())
 
     # What comes in
 

@@ -5,7 +5,6 @@ Event at the end: `tally`, counts. Invariant: a batch leaves after it is kept.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -108,15 +107,12 @@ class Worker(Node):
 
     async def run(self) -> None:
         self._driver.changed()
-        runs = (self._mesh.run(), self._clients.run(), self._primary.run(), self._durable.failed(), self._driver.failed)
-        tasks = [asyncio.ensure_future(each) for each in runs]
-        stopping = asyncio.ensure_future(self.context.stopping.wait())
-        done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        self.context.emit("tally", **self.tally())
-        for task in done:
-            task.result()
+        try:
+            await self.context.until_stopped(
+                self._mesh.run(), self._clients.run(), self._primary.run(), self._durable.failed(), self._driver.failed
+            )
+        finally:
+            self.context.emit("tally", **self.tally())
 
     def _on_message(self, peer: int, message: Message) -> None:
         self._core.on_message(peer, message, self.context.now())
