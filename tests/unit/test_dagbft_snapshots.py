@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from emulator.model.errors import DataError
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine.snapshots import SnapshotForger
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit, Rules
@@ -29,7 +30,6 @@ from nodes.dagbft.primary.records import Archive
 from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.simulate import Settings, Simulation, Validator, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.wire import encode as encode_message
 from nodes.dagbft.wire import join_transactions
 from nodes.dagbft.worker.core import WorkerConfig
