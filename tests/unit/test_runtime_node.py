@@ -11,7 +11,8 @@ import pytest
 
 from emulator.model.clock import MonotonicClock
 from emulator.runtime.control.channel import Channel
-from emulator.runtime.control.messages import Spawn
+from emulator.runtime.control.encoding import decode
+from emulator.runtime.control.messages import Failed, Spawn
 from emulator.runtime.programs import node_runner
 from emulator.sdk.node import Node, NodeContext, Peer
 
@@ -126,7 +127,7 @@ def test_what_setup_has_opened_is_closed_however_far_it_came(tmp_path):
     with pytest.raises(ValueError, match="no more"):
         asyncio.run(life.live())
     assert CLOSED == ["close", "second", "first"]
-    assert theirs.receive()[0] == {"op": "failed", "stage": "setup", "text": "ValueError: no more"}
+    assert decode(theirs.receive_bytes()[0], (Failed,)) == Failed("setup", "ValueError: no more")
     mine.close()
     theirs.close()
 
