@@ -1,6 +1,7 @@
-"""Puts tests/ on the import path, so that any test may import the models in `oracle`."""
+"""Puts tests/ and tests/support on the import path: any test may import the models in `oracle` and the helpers."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "support")]
