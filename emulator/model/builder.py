@@ -1,7 +1,8 @@
 """The builder of networks: what a topology adds its nodes and links to.
 
-Invariant: a node's number, and a link's, is the order of addition; every name, address and interface of a built network
-is valid and used once. Whatever cannot be built is a DataError that names the node or the link.
+Invariant: nodes and links are numbered in the order of addition, unless `number_links_by_node` numbers the links anew;
+every name, address and interface of a built network is valid and used once. What cannot be built is a DataError that
+names the node or the link.
 """
 
 from __future__ import annotations

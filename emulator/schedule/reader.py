@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from math import floor
+from math import floor, inf, isfinite
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from emulator.schedule import piecewise, substep
 from emulator.schedule.piecewise import Segment
 from emulator.schedule.ring import fine_columns
-from emulator.schedule.routes import path
+from emulator.schedule.routes import delay_along, path
 
 if TYPE_CHECKING:
     from emulator.model.network import FineTables, Handover, Knots, Network, Row
@@ -189,6 +189,20 @@ class ScheduleReader:
         goal, start = self._number[target], self._number[source]
         ends = path(row.next_end, row.peer, self._live_place[target], goal, start)
         return ends if ends or goal == start else None
+
+    def path_delay_s(self, source: str, target: str, t_s: float) -> float | None:
+        """Propagation delay from one live node to another along the routes in force, all as it is at that instant.
+
+        None where there is no way, or no such node, or the row in force is not there.
+        """
+
+        def delay_s(row: Row) -> float:
+            ends = self.path(row, source, target)
+            share = min(1.0, max(0.0, t_s / self.step_s - row.step))
+            return delay_along(row, ends, share) if ends is not None else inf
+
+        found = self.read(self.step_at(t_s), delay_s)
+        return found if found is not None and isfinite(found) else None
 
     @cached_property
     def _number(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from emulator.model.network import EndSpec, Fine, FineTables, Handover, Knots, LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.reader import EndValues, RecentRows, ScheduleReader
+from emulator.schedule.recomputed import RecomputedRows
 from emulator.schedule.ring import RowRing
 
 # Links: 0 moving, by rows; 1 fixed, with a finer table for end 2; 2 fixed, with knots (those of end 5 repeat);
@@ -313,6 +314,40 @@ def test_paths_go_by_names_along_the_row_s_routes():
     assert path("a", "c") == [[0, 2]]
     assert path("c", "c") == [[]]
     assert path("a", "d") == path("b", "c") == path("a", "zebra") == [None], "b is no end point"
+
+
+def test_delays_of_paths_are_those_of_the_instant():
+    routes = np.full((3, 4), -1, np.int32)
+    routes[1, 0], routes[1, 1] = 0, 2
+    rows = [replace(row(step, peer=np.array([1, 0, 2, 1, 3, 2, 1, 3], np.int32)), next_end=routes) for step in (0, 1)]
+    reader = ScheduleReader(network(), All(rows))
+    assert reader.path_delay_s("a", "c", 1.5) == pytest.approx((0 + 1 + 0.25) + (2 + 1 + 0.25))
+    assert reader.path_delay_s("a", "c", -1.0) == reader.path_delay_s("a", "c", 0.0) == 2.0
+    assert reader.path_delay_s("c", "c", 0.5) == 0.0
+    assert reader.path_delay_s("a", "d", 0.5) is reader.path_delay_s("a", "zebra", 0.5) is None
+    assert reader.path_delay_s("a", "c", 2.0) is None, "the row is not there"
+    assert ScheduleReader(network(), None).path_delay_s("a", "c", 0.0) is None
+
+
+def test_rows_that_are_computed_again_are_a_source():
+    asked = []
+
+    def rows(first, count):
+        asked.append(first)
+        return iter([row(first)])
+
+    source = RecomputedRows(SimpleNamespace(rows=rows), 5, 2)
+    reader = ScheduleReader(network(), source)
+    assert (source.latest, source.bytes_per_row) == (4, 0.0)
+    assert reader.values(3, 9.0).delay_s == 7.5, "past the last one its end holds"
+    for step in (2, 2, 3, 2, 4, 3):
+        assert source.copied(step).step == step
+        assert source.holds(step)
+    assert asked == [4, 2, 3, 4], "two are remembered"
+    for step in (-1, 5):
+        with pytest.raises(LookupError):
+            source.row(step)
+    assert RecomputedRows(None, 5, 2).latest == -1
 
 
 def test_handovers_are_those_of_the_step_and_of_those_after_it():
