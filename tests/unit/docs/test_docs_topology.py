@@ -14,7 +14,7 @@ from emulator.scenario import load
 from emulator.scenario.build import build_network
 from emulator.schedule.routes import route_delay_s
 
-PAGE = (Path(__file__).parents[2] / "docs" / "adding-a-topology.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "adding-a-topology.md").read_text()
 
 
 @pytest.fixture
