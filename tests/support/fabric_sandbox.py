@@ -9,20 +9,8 @@ import traceback
 import pytest
 
 from emulator.fabric import sandbox
-from emulator.model.errors import PlatformError
 
-
-def why_not():
-    """Why no sandbox can be made here, or nothing."""
-    try:
-        pid = sandbox.spawn(lambda: 0, {})
-    except PlatformError as error:
-        return str(error)
-    os.waitpid(pid, 0)
-    return ""
-
-
-needs_sandbox = pytest.mark.skipif(bool(why_not()), reason=f"no sandbox here: {why_not()}")
+needs_sandbox = pytest.mark.usefixtures("with_sandbox")
 
 
 def in_sandbox(body, hosts=None, **options):

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from skyloom_command import SKYLOOM
 
-from emulator.fabric import sandbox
-from emulator.model.errors import PlatformError
 from emulator.record.load import load_run
 from emulator.record.sweep import load_sweep
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_sandbox")]
 
 SCENARIO = """
 name = "pair"
@@ -48,14 +46,6 @@ def sweep_figures(table):
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _possible():
-    try:
-        sandbox.check_tun()
-    except PlatformError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture
 def started(tmp_path):
     """Starts a `skyloom` command in a folder with the scenario."""
@@ -64,7 +54,7 @@ def started(tmp_path):
 
     def start(*words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "emulator.cli", *words], cwd=tmp_path, start_new_session=True, text=True,
+            [*SKYLOOM, *words], cwd=tmp_path, start_new_session=True, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 

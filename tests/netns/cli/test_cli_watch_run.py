@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 
 import pytest
+from skyloom_command import SKYLOOM, skyloom
 
-from emulator.fabric import sandbox
-from emulator.model.errors import PlatformError
-
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 
 SCENARIO = """
 name = "pair"
@@ -33,26 +29,11 @@ config = { interval = "50 ms" }
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _possible():
-    try:
-        sandbox.check_tun()
-    except PlatformError as error:
-        pytest.skip(str(error))
-    if os.geteuid() != 0:
-        pytest.skip("needs root here; the sandbox's own tests cover user namespaces")
-
-
-def skyloom(*words):
-    command = [sys.executable, "-m", "emulator.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
 def test_watching_a_run_and_then_its_replay(tmp_path):
     (tmp_path / "pair.toml").write_text(SCENARIO)
     runs = tmp_path / "runs"
     run = subprocess.Popen(
-        [sys.executable, "-m", "emulator.cli", "run", tmp_path / "pair.toml", "--no-tui", "--runs", runs],
+        [*SKYLOOM, "run", tmp_path / "pair.toml", "--no-tui", "--runs", runs],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -7,16 +7,19 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from skyloom_command import SKYLOOM
 
-from emulator.fabric import sandbox
-from emulator.model.errors import PlatformError
 from emulator.record.wireshark import EXTCAPS, install
 
-pytestmark = [pytest.mark.netns, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("with_root"),
+    pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark here"),
+]
 
 SCENARIO = """
 name = "small"
@@ -36,21 +39,11 @@ config.interval = "50 ms"
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _possible():
-    try:
-        sandbox.check_tun()
-    except PlatformError as error:
-        pytest.skip(str(error))
-    if os.geteuid() != 0 or shutil.which("tshark") is None:
-        pytest.skip("needs root and tshark")
-
-
 @pytest.fixture
 def run_id(tmp_path):
     """A run that plays until the test has ended."""
     (tmp_path / "small.toml").write_text(SCENARIO)
-    command = [sys.executable, "-m", "emulator.cli", "run", str(tmp_path / "small.toml"), "--no-tui", "--runs"]
+    command = [*SKYLOOM, "run", str(tmp_path / "small.toml"), "--no-tui", "--runs"]
     process = subprocess.Popen(
         [*command, str(tmp_path / "runs")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

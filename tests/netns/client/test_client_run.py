@@ -14,9 +14,8 @@ import pytest
 
 from emulator.client.watch import Watch, live_runs
 from emulator.fabric import sandbox
-from emulator.model.errors import PlatformError
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 
 SCENARIO = """
 name = "pair"
@@ -48,16 +47,6 @@ for snapshot in handle.snapshots():
 handle.detach()
 print(folder.run_id, folder.path)
 """
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _possible():
-    try:
-        sandbox.check_tun()
-    except PlatformError as error:
-        pytest.skip(str(error))
-    if os.geteuid() != 0:
-        pytest.skip("needs root here; the sandbox's own tests cover user namespaces")
 
 
 def until(condition, what, timeout_s=15.0):

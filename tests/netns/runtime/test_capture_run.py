@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fabric_sandbox import needs_sandbox
+from skyloom_command import SKYLOOM, skyloom
 
 pytestmark = [
     pytest.mark.netns,
@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark here"),
 ]
 
-SKYLOOM = [sys.executable, "-m", "emulator.cli"]
 SCENARIO = """
 name = "three"
 topology = "topologies.graph"
@@ -76,12 +75,10 @@ def test_faults_are_comments_where_links_fall_silent_and_speak_again(tmp_path: P
     process = start(tmp_path, 'links = ["n0", "n1"]\nfilter = "port 4242 and not link n1:n2"')
     live = tmp_path / "live.pcapng"
     latest, told = tmp_path / "runs" / "three" / "latest", ""
-    command = [*SKYLOOM, "capture", "n2", "--filter", "port 5000", "--count", "5", "--to", str(live)]
+    words = ["capture", "n2", "--filter", "port 5000", "--count", "5", "--to", str(live)]
     while told != "5 packets\n" and process.poll() is None:  # until the run is there to be asked
         run_id = latest.resolve().name.rpartition("-")[2]
-        told = subprocess.run(
-            [*command, "--run", run_id], capture_output=True, text=True, timeout=60, check=False
-        ).stderr
+        told = skyloom(*words, "--run", run_id).stderr
     verdict, run = finish(process, tmp_path)
     rows = tshark(run / "capture.pcapng", "frame.interface_name", "udp.dstport", "frame.comment", "frame.time_relative")
     assert {row[0] for row in rows} == {"n0 -> n1", "n1 -> n0", "n0 -> n2", "n2 -> n0"}

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from skyloom_command import skyloom
 
-from emulator.fabric import sandbox
-from emulator.model.errors import PlatformError
 from emulator.record.load import load_run
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 
 TOPOLOGY = """
 from mininet.topo import Topo
@@ -89,16 +85,6 @@ class Endless(Node):
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _possible() -> None:
-    try:
-        sandbox.check_tun()
-    except PlatformError as error:
-        pytest.skip(str(error))
-    if os.geteuid() != 0:
-        pytest.skip("needs root here; the sandbox's own tests cover user namespaces")
-
-
 def play(folder: Path, body: str, duration: str = "20 s") -> tuple[int, dict[str, Any], Path]:
     """Exit code, verdict and folder of a run."""
     (folder / "topo.py").write_text(TOPOLOGY)
@@ -107,10 +93,7 @@ def play(folder: Path, body: str, duration: str = "20 s") -> tuple[int, dict[str
         f'name = "rounds"\ntopology = "topo.py"\nrouting = "neighbours"\nends = "programs"\nduration = "{duration}"\n'
     )
     (folder / "rounds.toml").write_text(head + body + '\n[fidelity]\nlateness_p99 = "200 ms"\n')
-    command = [sys.executable, "-m", "emulator.cli", "run", str(folder / "rounds.toml"), "--no-tui", "--json"]
-    done = subprocess.run(
-        [*command, "--runs", str(folder / "runs")], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = skyloom("run", folder / "rounds.toml", "--no-tui", "--json", "--runs", folder / "runs")
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout), folder / "runs" / "rounds" / "latest"
 

@@ -9,17 +9,14 @@ import pty
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from pathlib import Path
 
 import pytest
+from skyloom_command import SKYLOOM
 
-from emulator.fabric import sandbox
-from emulator.model.errors import PlatformError
-
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 
 TOPOLOGY = """
 from mininet.topo import Topo
@@ -71,16 +68,6 @@ class Deaf(Node):
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _possible():
-    try:
-        sandbox.check_tun()
-    except PlatformError as error:
-        pytest.skip(str(error))
-    if os.geteuid() != 0:
-        pytest.skip("needs root here; the sandbox's own tests cover user namespaces")
-
-
 class Started:
     """A run as a child process."""
 
@@ -90,7 +77,7 @@ class Started:
         (folder / "small.toml").write_text(f'name = "small"\ntopology = "topo.py"\nduration = "{duration}"\n{body}')
         self.runs = folder / "runs"
         self.lines: list[str] = []
-        command = [sys.executable, "-m", "emulator.cli", "run", str(folder / "small.toml"), "--no-tui", "--runs"]
+        command = [*SKYLOOM, "run", str(folder / "small.toml"), "--no-tui", "--runs"]
         self.process = subprocess.Popen(
             [*command, str(self.runs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
@@ -129,7 +116,7 @@ class Started:
     def control(self, *words: str, **options: object) -> subprocess.CompletedProcess:
         """A `skyloom` command on this run, from another process."""
         run_id = self.folder.resolve().name.rpartition("-")[2]
-        command = [sys.executable, "-m", "emulator.cli", words[0], "--run", run_id, *words[1:]]
+        command = [*SKYLOOM, words[0], "--run", run_id, *words[1:]]
         return subprocess.run(command, capture_output=True, text=True, timeout=30, **options)
 
 
@@ -162,7 +149,7 @@ def on_a_terminal(run: Started, node: str, command: str, interrupt_after: bytes)
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 40, 100, 0, 0))
     run_id = run.folder.resolve().name.rpartition("-")[2]
-    words = [sys.executable, "-m", "emulator.cli", "exec", "--run", run_id, node, "--", "sh", "-c", command]
+    words = [*SKYLOOM, "exec", "--run", run_id, node, "--", "sh", "-c", command]
     process = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
     os.close(slave)
     try:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from emulator.fabric import sandbox
-from emulator.model.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, PlatformError
+from emulator.model.errors import EXIT_INTERNAL, EXIT_INTERRUPTED
 
 pytestmark = pytest.mark.netns
 
@@ -67,14 +65,8 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory):
+def ended(with_root, tmp_path_factory):
     """What came of each case, by place and manner."""
-    try:
-        sandbox.check_tun()
-    except PlatformError as error:
-        pytest.skip(str(error))
-    if os.geteuid() != 0:
-        pytest.skip("needs root here; the sandbox's own tests cover user namespaces")
     command = [sys.executable, str(Path(__file__).with_name("stages.py")), str(tmp_path_factory.mktemp("stages"))]
     lines = subprocess.run(
         [*command, *(f"{place}={how}" for place, how in CASES)], stdout=subprocess.PIPE, text=True, timeout=300

@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from emulator.client.watch import Watch, live_runs
-from emulator.fabric import sandbox
-from emulator.model.errors import PlatformError
 
 pytestmark = pytest.mark.netns
 
@@ -76,13 +74,9 @@ def wait_for(look: Callable[[], str], enough: Callable[[str], bool]) -> str:
 
 
 @pytest.fixture
-def screen(tmp_path: Path) -> Iterator[Screen]:
+def screen(with_sandbox: None, tmp_path: Path) -> Iterator[Screen]:
     if shutil.which("tmux") is None:
         pytest.skip("there is no tmux")
-    try:
-        sandbox.check_tun()
-    except PlatformError as error:
-        pytest.skip(str(error))
     (tmp_path / "screen.toml").write_text(SCENARIO)
     shown = Screen(tmp_path)
     try:

@@ -6,14 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from skyloom_command import skyloom
 
 from emulator.cli import COMMANDS, HIDDEN
-
-SKYLOOM = [sys.executable, "-m", "emulator.cli"]
-
-
-def skyloom(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*SKYLOOM, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_help_names_every_command() -> None:

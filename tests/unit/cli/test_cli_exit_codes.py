@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from skyloom_command import SKYLOOM, skyloom
 
 from emulator import cli
 from emulator.model import errors
@@ -21,7 +22,6 @@ from emulator.scenario import build_topology, load
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "exit-codes.md").read_text()
 CODES = {name: value for name, value in vars(errors).items() if name.startswith("EXIT_")}
-SKYLOOM = [sys.executable, "-m", "emulator.cli"]
 EVIL = "\x1b]0;owned\x07\x9b31m\u202etxt"  # sets the title of a terminal, turns text
 
 
@@ -167,10 +167,10 @@ def test_a_plan_shows_the_description_as_it_stands(tmp_path: Path) -> None:
     scenario.write_text(
         'topology = "topologies.graph"\ndescription = "[/] [red]\\u001b[2J\\u009b1m"\n[graph]\nspec = "cycle:3"\n'
     )
-    done = subprocess.run([*SKYLOOM, "plan", str(scenario)], capture_output=True, text=True, check=False)
+    done = skyloom("plan", scenario)
     assert done.returncode == 0, done.stderr
     assert "[/] [red]\\u001b[2J\\u009b1m" in done.stdout
-    listed = subprocess.run([*SKYLOOM, "plan", str(scenario), "--json"], capture_output=True, text=True, check=False)
+    listed = skyloom("plan", scenario, "--json")
     assert "\x9b" not in listed.stdout
 
 

@@ -7,13 +7,12 @@ A run that itself says that messages missed their round is no evidence, and is p
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fabric_sandbox import needs_sandbox
+from skyloom_command import skyloom
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 
@@ -44,10 +43,7 @@ def run(runs: Path, graph: str, adversary: str, *more: str) -> dict[str, Any]:
     arguments = ["run", "amnesiac", "--set", f"graph={graph}", "--set", f"adversary={adversary}", *more]
     verdict: dict[str, Any] = {}
     for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-m", "emulator.cli", *arguments, "--no-tui", "--json", "--runs", str(runs)],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        done = skyloom(*arguments, "--no-tui", "--json", "--runs", runs)
         assert done.returncode in (0, 1, 75), done.stdout + done.stderr
         verdict = json.loads(done.stdout)
         if verdict["rounds"]["fidelity"] == 1.0:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fabric_sandbox import needs_sandbox
+from skyloom_command import skyloom
 
 from emulator.record.load import load_run
 
@@ -109,11 +108,7 @@ def play(folder: Path, text: str) -> tuple[dict[str, Any], list[dict[str, Any]]]
     """Verdict and events of a run."""
     (folder / "client.py").write_text(CLIENT)
     (folder / "committee.toml").write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "emulator.cli", "run", str(folder / "committee.toml"), "--no-tui", "--json", "--runs",
-         str(folder / "runs")],
-        capture_output=True, text=True, timeout=90, check=False,
-    )  # fmt: skip
+    done = skyloom("run", folder / "committee.toml", "--no-tui", "--json", "--runs", folder / "runs")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = load_run(folder / "runs" / "committee" / "latest").events.iter_rows(named=True)
     return json.loads(done.stdout), [{**row, "data": json.loads(row["data"] or "{}")} for row in rows]

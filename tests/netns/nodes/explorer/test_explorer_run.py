@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from skyloom_command import skyloom
 
-from emulator.fabric import sandbox
-from emulator.model.errors import PlatformError
 from emulator.record.load import load_run
 
-pytestmark = pytest.mark.netns
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _possible() -> None:
-    try:
-        sandbox.check_tun()
-    except PlatformError as error:
-        pytest.skip(str(error))
-    if os.geteuid() != 0:
-        pytest.skip("needs root here; the sandbox's own tests cover user namespaces")
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 
 
 def run(folder: Path, *options: str, scenario: str = "explore") -> tuple[int, dict[str, Any], str]:
     """Exit code, verdict and what was said on standard error."""
-    command = [
-        sys.executable,
-        "-m",
-        "emulator.cli",
-        "run",
-        scenario,
-        "--no-tui",
-        "--json",
-        "--runs",
-        str(folder / "runs"),
-    ]
-    for option in options:
-        command += ["--set", option]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    sets = [word for option in options for word in ("--set", option)]
+    done = skyloom("run", scenario, "--no-tui", "--json", "--runs", folder / "runs", *sets)
     return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
 
 

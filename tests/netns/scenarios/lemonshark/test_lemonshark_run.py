@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fabric_sandbox import needs_sandbox
+from skyloom_command import skyloom
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(120), needs_sandbox]
 
@@ -20,10 +21,7 @@ NEAR = ("validators=4", "topology=lan", "network.local=10 ms", "load.start=1 s",
 def run(folder: Path, duration: str, *parameters: str, code: int = 0) -> dict[str, Any]:
     """The verdict of a run."""
     sets = [word for parameter in (*parameters, ANY_MACHINE) for word in ("--set", parameter)]
-    command = [sys.executable, "-m", "emulator.cli", "run", "lemonshark", "--no-tui", "--json", "--runs", str(folder)]
-    done = subprocess.run(
-        [*command, "--duration", duration, *sets], capture_output=True, text=True, timeout=100, check=False
-    )
+    done = skyloom("run", "lemonshark", "--no-tui", "--json", "--runs", folder, "--duration", duration, *sets)
     assert done.returncode == code, done.stdout + done.stderr
     verdict: dict[str, Any] = json.loads(done.stdout)
     return verdict
@@ -41,8 +39,9 @@ def test_what_clients_send_is_committed_and_answered_early(tmp_path: Path) -> No
     assert summary["early_ms"] > verdict["prediction"]["early_ms"] * 0.9, "no sooner than links allow"
     assert summary["round_ms"] > summary["round_floor_ms"]
     assert summary["clients"]["chains"] > 0
-    command = [sys.executable, "-m", "emulator.cli", "report", "lemonshark", "--runs", str(tmp_path)]
-    report = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()).read_text()
+    written = skyloom("report", "lemonshark", "--runs", tmp_path)
+    assert written.returncode == 0, written.stderr
+    report = Path(written.stdout.strip()).read_text()
     for title in ("Early finality against commit", "The DAG", "Throughput over time"):
         assert title in report
 

@@ -11,26 +11,21 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fabric_sandbox import needs_sandbox
+from skyloom_command import SKYLOOM, skyloom
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(300), needs_sandbox]
 
-SKYLOOM = [sys.executable, "-m", "emulator.cli"]
 QUIET = [
     word
     for setting in ("program.bulk.config.rate=2 Mbit/s", "program.probe.config.interval=1 s", "expect.2.at_least=0.1")
     for word in ("--set", setting)
 ]
-
-
-def skyloom(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*SKYLOOM, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
 class Live:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from fabric_sandbox import needs_sandbox
+from skyloom_command import skyloom
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(120), needs_sandbox]
 
-SKYLOOM = [sys.executable, "-m", "emulator.cli"]
 SMALL = [
     "probing=2 s",
     "flow=1 s",
@@ -27,10 +25,7 @@ SMALL = [
 
 def test_probes_and_flows_cross_the_access_model(tmp_path: Path) -> None:
     options = [word for each in SMALL for word in ("--set", each)]
-    ended = subprocess.run(
-        [*SKYLOOM, "run", "leo_access", "--no-tui", "--runs", str(tmp_path), *options],
-        capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+    ended = skyloom("run", "leo_access", "--no-tui", "--runs", tmp_path, *options)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     (folder,) = tmp_path.glob("leo_access/2*")
     verdict = json.loads((folder / "verdict.json").read_text())

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import typer
+from skyloom_command import skyloom
 from typer.testing import CliRunner
 
 from emulator.model.errors import DataError, SkyloomError, UsageError
@@ -105,10 +104,10 @@ def test_what_cannot_be_decided(tmp_path: Path) -> None:
 def test_as_a_plug_in(tmp_path: Path) -> None:
     file = tmp_path / "bad.json"
     file.write_text("{}")
-    skyloom = [sys.executable, "-m", "emulator.cli", "algo", "rdaf", "decide"]
-    done = subprocess.run([*skyloom, "--graph", "cycle:3"], capture_output=True, text=True, check=False)
+    decide = "algo", "rdaf", "decide"
+    done = skyloom(*decide, "--graph", "cycle:3")
     assert (done.returncode, done.stdout) == (0, "terminates at round 3, 6 messages\n")
-    done = subprocess.run([*skyloom, str(file)], capture_output=True, text=True, check=False)
+    done = skyloom(*decide, file)
     assert done.returncode == 65
     assert "format is None; wanted 'skyloom-adversary/1'" in done.stderr
     assert "Traceback" not in done.stderr
