@@ -127,7 +127,7 @@ def _shown(error: Any) -> str:
 
 
 def _say(words: str) -> None:
-    """Write to standard error, whoever still listens. What errors quote of files is made printable here."""
+    """Write to standard error, if anyone still reads it. What errors quote of files is made printable here."""
     from emulator.model.printable import printable
 
     try:

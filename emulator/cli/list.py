@@ -54,7 +54,7 @@ def list_scenarios(
 
 
 def _parameters(name: str, parameters: list[Parameter], json: bool) -> None:
-    """Each parameter with its value without an option, its type and its meaning; one a line where nobody is looking."""
+    """Each parameter with its value without an option, its type and its meaning; one a line in a pipe."""
     if json:
         _print_json([_fields(each) for each in parameters])
         return

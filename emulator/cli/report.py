@@ -23,7 +23,7 @@ def report(
     ] = None,
     nodes: Annotated[
         list[str] | None,
-        typer.Option(metavar="NODE", help="Of the messages: between these nodes only; globs; may be repeated."),
+        typer.Option(metavar="NODE", help="Only messages between these nodes; globs; may be repeated."),
     ] = None,
 ) -> None:
     """Write report.html and figures/*.svg into the folder of a run or a sweep, and print where the page is."""

@@ -44,7 +44,7 @@ def sweep(
         list[str] | None,
         typer.Option(metavar="KEY=V1,V2,...", help="Values of a key, as for --set; repeated: every combination."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each combination, with seeds from the scenario's on.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs per combination; seeds count up from the scenario's.")] = 1,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key, in every run.")
     ] = None,

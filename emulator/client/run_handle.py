@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from emulator.client.watch import decoded
 from emulator.model.errors import EmulationError
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.messages import (
@@ -65,8 +66,7 @@ class RunHandle:
         except OSError:
             return None
         if isinstance(message, ShowSnapshot):
-            snapshot: Snapshot = message.snapshot
-            return snapshot
+            return decoded(message.snapshot)
         self._end = message
         return None
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import EmulationError, SkyloomError, UsageError
+from emulator.observe import snapshot
 from emulator.runtime.control import messages
 from emulator.runtime.control.channel import Channel
-from emulator.runtime.control.encoding import T
+from emulator.runtime.control.encoding import BadMessage, T
 from emulator.runtime.control.messages import Act, FromScreen, Refused, Request, SetView, ShowSnapshot, Signal, Stop
 from emulator.runtime.control.transport import hear, say
 from emulator.runtime.supervisor.live import PREFIX, name_of
@@ -117,10 +118,7 @@ class Watch:
             return None
         if isinstance(message, Refused):
             raise EmulationError(message.text)
-        if message is None:
-            return None
-        snapshot: Snapshot = message.snapshot
-        return snapshot
+        return decoded(message.snapshot) if message is not None else None
 
     def snapshots(self) -> Iterator[Snapshot]:
         """Snapshots as they come, some four a second, until the run has ended."""
@@ -156,6 +154,14 @@ class Watch:
             say(self._connection.channel, message)
         except OSError:  # it has ended
             pass
+
+
+def decoded(data: bytes) -> Snapshot:
+    """A snapshot as it came. BadMessage where it is none, or one of another version."""
+    try:
+        return snapshot.decode(data)
+    except ValueError as error:
+        raise BadMessage(str(error)) from None
 
 
 def ask(message: Request, expected: type[T], run: str | None = None) -> T:

@@ -1,4 +1,4 @@
-"""What a topology hands to the rooms below: nodes, links, and the timeline that the links follow.
+"""A network as all rooms see it: nodes, links, and the timeline that the links follow.
 
 Plain values, no kernel, no clock. Invariant: link `i` has two ends, `2*i` (sends from a to b) and `2*i + 1` (sends
 from b to a); every table of every room is indexed by these end numbers and by the node numbers of `Network.nodes`.

@@ -1,7 +1,7 @@
 """Printable text: what a file, a name or another program says, as it may stand on a terminal.
 
 Invariant: what comes out has no control character but line ends and tabs, no character that turns the direction of
-writing, and can be encoded. Whoever prints words that are not our own passes them through here.
+writing, and can be encoded. Every text that is not our own passes through here before it is printed.
 """
 
 from __future__ import annotations

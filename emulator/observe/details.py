@@ -118,12 +118,12 @@ def _of_node(scene: Scene, name: str, now_s: float) -> Detail:
         facts.append(("place", f"{node.position[0]:.2f}°, {node.position[1]:.2f}°"))
     if node.live:
         row = scene.node_row(number)
-        facts += [
-            ("programs", ", ".join(row["programs"]) or "none"),
-            ("state", row["state"]),
-            ("processor", f"{row['cpu']:.1%} of a core"),
-            ("memory", f"{row['memory_bytes'] / 1e6:.1f} MB"),
-        ]
+        facts += [("programs", ", ".join(row["programs"]) or "none"), ("state", row["state"])]
+        if "cpu" in row:
+            facts += [
+                ("processor", f"{row['cpu']:.1%} of a core"),
+                ("memory", f"{row['memory_bytes'] / 1e6:.1f} MB"),
+            ]
     else:
         facts.append(("state", "transit, inside the relay"))
     rows = [scene.link_row(end, now_s) for end in scene.ends_of(number)[:LINKS]]

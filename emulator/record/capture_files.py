@@ -1,4 +1,4 @@
-"""The capture's files in the run folder: one, or one a link, of bounded size, going on to the next file where asked.
+"""The capture's files in the run folder: one, or one a link, of bounded size, with rotation where asked.
 
 Invariant: whatever ends a capture (its size, its count of packets, a full disk), the files hold whole blocks, the run
 goes on, and the reason is told once.

@@ -197,7 +197,7 @@ class RunFolder:
             self._drop_empty()
 
     def remove(self) -> None:
-        """Delete the folder with all that was recorded; for who has taken from it what was wanted."""
+        """Delete the folder with all that was recorded; after what was needed has been read from it."""
         self._forget_latest()
         shutil.rmtree(self.path, ignore_errors=True)
 

@@ -1,7 +1,7 @@
-"""What happened to link ends while they are captured: the names they go by, handovers and faults, each from its time.
+"""Comments of captured packets: names, handovers and faults of their link ends, each from its time on.
 
 Invariant: a remark is made once, on the first packet of its link end that left (or was dropped) at or after it; a
-packet is always on the interface that was true when it left, however late it is written down.
+packet belongs to the interface that its link end had when it left, however late it is written.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def names(network: Network) -> dict[bytes, str]:
 
 
 def handover(before: str, after: str, t_s: float) -> str:
-    """The remark on a handover; an empty name is nobody."""
+    """The remark on a handover; an empty name means no satellite."""
     return f"handover {before or 'nobody'} -> {after or 'nobody'} at {t_s:.3f} s"
 
 

@@ -73,7 +73,7 @@ class Sweep:
         return cls(path, scenario, over, seeds, **more)
 
     def discard(self) -> None:
-        """Take back a sweep of which no run was possible."""
+        """Remove the folder of a sweep in which no run was possible."""
         with suppress(OSError):
             (self.path / "sweep.json").unlink(missing_ok=True)
             self.path.rmdir()

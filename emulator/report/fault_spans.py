@@ -1,6 +1,6 @@
-"""What happened to the network behind a plot over time: faults with begin and end, and handovers.
+"""Spans that are shaded behind plots over time: faults from begin to end, and handovers.
 
-Invariant: everything comes from the events of the run; a fault that nobody took back lasts until the run ends.
+Invariant: everything comes from the events of the run; a fault that was not undone lasts until the run ends.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ REDRAW_S = 0.1
 
 
 def silent(words: str, done: int = 0, total: int = 0) -> None:
-    """A `Tell` that tells nobody."""
+    """A `Tell` that shows nothing."""
 
 
 class _Line:
@@ -113,7 +113,7 @@ class RunProgress(_Line):
         self._draw(phase + (played if phase == "play" else ""))
 
     def follow(self, source: Source) -> bool:
-        """Show the run until it has ended; nobody can leave it."""
+        """Show the run until it has ended; it cannot be detached."""
         while (snapshot := source.receive()) is not None:
             self.update(snapshot)
         return False

@@ -24,7 +24,7 @@ class Printing(Console):
 
 
 class Signs(NamedTuple):
-    """Marks of a state, so that nothing is said by colour alone."""
+    """Marks of a state, so that nothing is shown by colour alone."""
 
     good: str
     bad: str

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from emulator.link.overrides import Faults
 from emulator.observe.expected_rtt import Asked
 from emulator.observe.schedule_view import Outlook
-from emulator.observe.snapshot_builder import WARNING_LENGTH, WARNINGS, Scene
+from emulator.observe.snapshot_builder import Moment, Scene
+from emulator.observe.usage import Usage
 from emulator.runtime.actions.runner import Director
 from emulator.runtime.control.requests import Requests
 from emulator.runtime.control.rounds import RoundCount
@@ -78,7 +79,7 @@ class Running:
         faults = Faults(network, machine.tell_relay, lambda end: self.schedule.far_node(end, self.now_s()))
         self.director = Director(faults, jobs, self.live_nodes, self.emit, self._execute)
         self.requests = Requests(jobs, self.rounds, self.director.perform, machine.tell_relay)
-        self.scene = Scene(network, self.outlook, jobs, processes, collector)
+        self.scene = Scene(network, self.outlook, jobs, processes, collector, Usage())
         self.scene.given = faults.given
         processes.on_record = collector.record
         processes.on_dropped = collector.dropped
@@ -111,15 +112,16 @@ class Running:
 
     # -- what play and live control ask for ----------------------------------------------------------------------------
 
-    def look(self, snapshot: Snapshot, view: View) -> Snapshot:
-        """Bring a snapshot up to this moment, with the rows that `view` asks for."""
-        now_s = min(self.now_s(), self.scenario.duration_s)
-        snapshot.update({"phase": "play", "label": "", "t_s": now_s, "elapsed_s": self.front.elapsed_s})
-        snapshot["t0_utc_s"] = self.begun.t0_utc_ns * 1e-9 if self.begun is not None else 0.0
-        snapshot["warnings"] = [text[:WARNING_LENGTH] for text in self.warnings()[:WARNINGS]]
-        if self.writer is not None:
-            snapshot["capture"] = self.writer.row()
-        return self.scene.fill(snapshot, view, now_s)
+    def look(self, view: View) -> Snapshot:
+        """The run at this moment, with the rows that `view` asks for."""
+        moment = Moment(
+            min(self.now_s(), self.scenario.duration_s),
+            self.begun.t0_utc_ns * 1e-9 if self.begun is not None else 0.0,
+            self.warnings(),
+            self.front.elapsed_s,
+            self.writer.row() if self.writer is not None else None,
+        )
+        return self.scene.snapshot(self.front.latest, view, moment)
 
     def warnings(self) -> list[str]:
         """What a reader of the run must know so far."""

@@ -1,6 +1,6 @@
 """Recorded and written time tables as knots: Mahimahi packet-delivery traces, CSV traces, TOML lists.
 
-Invariant: what comes out has passed `knots.validate`; what cannot be read is a DataError with file and line.
+Invariant: what comes out has passed `piecewise.validate`; what cannot be read is a DataError with file and line.
 
 Mahimahi (`mm-link`): one line for each moment, in ms, at which a packet of 1500 bytes may leave; equal lines are
 several packets; the trace repeats after its last line. Here the rate of each millisecond is what lets that packet be
@@ -143,7 +143,7 @@ def _header(names: list[str], where: str) -> list[str]:
 
 
 def _number(cell: str, quantity: str, scale: float, where: str) -> float:
-    """Value of a cell in SI units, within the bounds that `knots.validate` sets, so that the message has the line."""
+    """Value of a cell in SI units, within the bounds of `piecewise.validate`, so that the message has the line."""
     wanted, least, most = _BOUNDS[quantity]
     words = {"true": 1.0, "false": 0.0} if quantity == "up" else {}
     try:

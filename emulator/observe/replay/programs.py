@@ -87,8 +87,17 @@ class PastJobs:
         ]
 
 
-class NoProcesses:
-    """What is left of the processes of a finished run."""
+class NoProcess:
+    """What is left of a process: that there was one."""
 
-    def alive(self) -> list[Any]:
-        return []
+    pid = 0
+
+
+class PastProcesses:
+    """The processes of a finished run at the instant of its jobs."""
+
+    def __init__(self, jobs: PastJobs) -> None:
+        self._jobs = jobs
+
+    def alive(self) -> list[NoProcess]:
+        return [NoProcess() for job in self._jobs.all if job.alive]

@@ -22,7 +22,7 @@ __all__ = ["Window", "draw", "write", "write_report"]
 def write_report(folder: Path, window: Window | None = None, tell: Tell = silent) -> tuple[Path, list[str]]:
     """Write figures/*.svg and report.html into a run or sweep folder; the page's path, and what could not be drawn.
 
-    With a `window` the messages of that time are drawn, too. `tell` hears what is being done. DataError where the
+    With a `window` the messages of that time are drawn, too. `tell` is called with the progress. DataError where the
     folder cannot be read or written.
     """
     path = folder / "report.html"

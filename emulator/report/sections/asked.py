@@ -1,4 +1,4 @@
-"""What a run's scenario grants its links, and whose addresses are whose: its network, built again from the folder.
+"""Builds a run's network again from its folder: scheduled values of its links, owners of addresses.
 
 Invariant: a network that cannot be built again (its topology module has gone) is no error: what depends on it is left
 out of the report, which says so.
@@ -59,7 +59,7 @@ class Paths:
 
 
 def asked_of(run: Run) -> Asked:
-    """Build the network of the run's scenario again, of which its programs and their configuration are no part."""
+    """Build the network of the run's scenario again, without its programs and their configuration."""
     try:
         network = _network(run.document)
     except Exception as error:  # of a module of the scenario's own, which may do anything

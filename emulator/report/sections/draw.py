@@ -1,4 +1,4 @@
-"""Drawings as files beside the page and as parts of it, and the writing of both.
+"""Writes drawings: as files beside the page, and into the page.
 
 Invariant: what cannot be drawn is a warning, and costs no other drawing.
 """

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from emulator.observe.snapshot import Phase, Snapshot
-from emulator.observe.snapshot_builder import fitted
+from emulator.observe.snapshot import Phase, Snapshot, encode
+from emulator.observe.snapshot_builder import at_stage
 from emulator.observe.view import View
-from emulator.runtime.control.encoding import MESSAGE_BYTES, BadMessage
+from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.messages import (
     FROM_LAUNCHER,
+    SNAPSHOT_BYTES,
     Act,
     Detach,
     RunEnded,
@@ -37,11 +38,11 @@ class Interrupted(Exception):
 class Front:
     """The supervisor's end of the line."""
 
-    def __init__(self, channel: Transport) -> None:
+    def __init__(self, channel: Transport, opening: Snapshot) -> None:
         self.channel = channel
         self.channel.set_timeout(0.0)
         self.stops = 0  # how often somebody asked: once gracefully, twice now
-        self.latest: Snapshot = {}
+        self.latest = opening  # the last snapshot, shown or not
         self.view: View = {}  # what the command's screen looks at
         self.detached = False  # the command may leave, and the run goes on
         self.gone = False
@@ -103,8 +104,7 @@ class Front:
     def tell(self, phase: Phase, done: float, total: float, label: str = "") -> None:
         """As `progress`, in a stage that nobody stops."""
         changed = self.latest.get("phase") != phase
-        self.latest.update({"phase": phase, "done": done, "total": total, "label": label})
-        self.latest["elapsed_s"] = self.elapsed_s
+        self.latest = at_stage(self.latest, phase, done, total, label, self.elapsed_s)
         if changed or done >= total or time.monotonic() - self._shown_at >= SNAPSHOT_S:
             self.show(self.latest)
 
@@ -112,7 +112,7 @@ class Front:
         """Send a snapshot, or drop it where nobody reads."""
         self.latest = snapshot
         self._shown_at = time.monotonic()
-        self._send(ShowSnapshot(fitted(snapshot, MESSAGE_BYTES)))
+        self._send(ShowSnapshot(encode(snapshot, SNAPSHOT_BYTES)))
 
     def end(self, exit_code: int, error: str) -> None:
         """The last word."""

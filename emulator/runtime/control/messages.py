@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from emulator.observe.view import View
-from emulator.runtime.control.encoding import ControlMessage
+from emulator.runtime.control.encoding import MESSAGE_BYTES, ControlMessage
+
+SNAPSHOT_BYTES = MESSAGE_BYTES - 100  # the rest is its message's own
 
 # -- terminals to the supervisor: the command that launched the run, and others that found it --------------------------
 
@@ -116,9 +118,9 @@ class Done(ControlMessage):
 
 @dataclass(frozen=True, slots=True)
 class ShowSnapshot(ControlMessage):
-    """The run at this moment; see `observe.snapshot`."""
+    """The run at this moment, packed by `observe.snapshot.encode` into SNAPSHOT_BYTES."""
 
-    snapshot: Any
+    snapshot: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from emulator.model.errors import EmulationError, SkyloomError, UsageError
-from emulator.observe.snapshot_builder import fitted
+from emulator.observe import snapshot
 from emulator.runtime.capture.announcements import Told
 from emulator.runtime.capture.writer import captured_ends, key_folder, resolved
 from emulator.runtime.control.channel import Channel
-from emulator.runtime.control.encoding import MESSAGE_BYTES, BadMessage, T
+from emulator.runtime.control.encoding import BadMessage, T
 from emulator.runtime.control.launcher_link import SNAPSHOT_S
 from emulator.runtime.control.messages import (
     FIRST_REQUESTS,
     FROM_SCREEN,
+    SNAPSHOT_BYTES,
     Act,
     Answer,
     Capturing,
@@ -162,8 +163,7 @@ class LiveControl:
         listening = asyncio.ensure_future(self._hear_screen(caller, screen))
         try:
             while not listening.done():
-                snapshot = running.look(running.front.latest.copy(), screen.view)
-                caller.send(ShowSnapshot(fitted(snapshot, MESSAGE_BYTES)))
+                caller.send(ShowSnapshot(snapshot.encode(running.look(screen.view), SNAPSHOT_BYTES)))
                 await asyncio.wait([listening], timeout=SNAPSHOT_S)
         finally:
             listening.cancel()

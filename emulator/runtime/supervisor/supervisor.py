@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import EXIT_INTERNAL, SkyloomError
 from emulator.observe.panels import Panels
-from emulator.observe.snapshot_builder import counts
+from emulator.observe.snapshot_builder import About, opening
 from emulator.record.verdict import Verdict
 from emulator.runtime.capture.writer import CaptureWriter, key_folder, writer_for
 from emulator.runtime.control import session
@@ -92,7 +92,11 @@ class Supervisor:
         self.scenario = scenario
         self.folder = folder
         self.network = network
-        self.front = Front(channel)
+        limit_ms = scenario.fidelity.lateness_p99_s * 1e3
+        about = About(
+            scenario.name, scenario.seed, folder.run_id, str(folder.path), scenario.duration_s, limit_ms
+        )  # fmt: skip
+        self.front = Front(channel, opening(about, network))
         self.listener = listener
         self.captured = [*scenario.capture.links, *capture]
         self._root = root
@@ -114,7 +118,6 @@ class Supervisor:
         """All stages up to the end of play; `reached` gets what each of them makes."""
         session.begin("supervisor", self.folder.logs / OWN_LOG)
         signal.signal(signal.SIGTERM, lambda *_: self.front.stop())
-        self._greet()
         collector = reached.collector = Collector(
             self.folder, self.network, Panels.of(self.scenario, self.network)
         )  # fmt: skip
@@ -137,18 +140,6 @@ class Supervisor:
         )  # fmt: skip
         machine.start_relay(keep_out)
         _new_loop().run_until_complete(self._live(running, platform, reached))
-
-    def _greet(self) -> None:
-        """The first snapshot."""
-        self.front.latest = {
-            "scenario": self.scenario.name,
-            "run_id": self.folder.run_id,
-            "seed": self.scenario.seed,
-            "folder": str(self.folder.path),
-            "duration_s": self.scenario.duration_s,
-            "lateness_limit_ms": self.scenario.fidelity.lateness_p99_s * 1e3,
-            "nodes": {**counts(self.network), "processes": 0},  # type: ignore[typeddict-item]
-        }
 
     def _programs(self, machine: Machine) -> tuple[Processes, Jobs]:
         """The zygote, which warms up while the rest is built, and the jobs that it will start."""
@@ -264,7 +255,7 @@ class Supervisor:
             self.front.tell("analysis", done, ending.STEPS, label)
 
         if running is not None and begun is not None:
-            running.look(self.front.latest, self.front.view)  # with the last records
+            self.front.latest = running.look(self.front.view)  # with the last records
         tell(0, "capture")
         if reached.writer is not None:
             reached.writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from emulator.model.errors import SkyloomError
-from emulator.observe.snapshot import Snapshot
+from emulator.observe.snapshot import VERSION, Snapshot
 from emulator.observe.source import Seekable, Source
 from emulator.observe.view import View
 from emulator.report import text
@@ -80,7 +80,7 @@ class _Loop:
         self._signs = signs
         self._clock = clock
         self._state = State(finished=isinstance(source, Seekable))
-        self._newest: Snapshot = {"scenario": scenario}
+        self._newest: Snapshot = {"version": VERSION, "scenario": scenario}
         self._frozen: Snapshot = {}
         self._viewed: View | None = None
         self._drawn_s = float("-inf")

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMED = re.compile(r"`((?:emulator|nodes|topologies|scenarios|tests|benchmarks)/[^`\s]*)`")
+MESSAGES = ROOT / "emulator" / "runtime" / "control" / "messages.py"
 DOTTED = re.compile(r"\b((?:emulator|nodes|topologies)(?:\.\w+)+)")
 
 
@@ -58,3 +59,10 @@ def test_what_is_looked_for_is_in_its_file(what: str, paths: list[str], words: l
         assert files(path), f"{what}: {path} is not there"
         for file in files(path):
             assert word in file.read_text(), f"{what}: {file.relative_to(ROOT)} has no {word!r}"
+
+
+def test_every_control_message_has_its_place() -> None:
+    page = (ROOT / "docs" / "control-protocol.md").read_text()
+    classes = re.findall(r"^class (\w+)\(ControlMessage\)", MESSAGES.read_text(), re.M)
+    assert classes
+    assert [name for name in classes if f"`{name}`" not in page] == []

@@ -215,7 +215,7 @@ def test_descriptors_of_a_refused_message_are_closed() -> None:
 
 def test_the_supervisor_counts_what_its_launcher_says_amiss() -> None:
     ours, theirs = Channel.pair()
-    front = Front(ours)
+    front = Front(ours, {"version": 1})
     theirs.send_bytes(msgpack.packb([VERSION + 1, "Stop", {}]))
     say(theirs, SetView({"panel": "links"}))
     front.hear()
