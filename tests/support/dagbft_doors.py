@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from test_dagbft_snapshots import Trade
+from dagbft_trade import Trade
 
 from nodes.dagbft.byzantine.desk import FalseDesk
 from nodes.dagbft.client.collector import Collector, Milestone
@@ -48,15 +48,13 @@ class Doors:
         self._liars = liars
         for validator in trade.run.validators:
             self._join(validator)
-        say, self.wanted = trade._say, set[bytes]()
-
-        def say_and_want(at: int, transaction: Transaction) -> None:
-            self.wanted.add(transaction.id)
-            self.collector.want(transaction.id, self.now_s)
-            say(at, transaction)
-
-        trade._say = say_and_want  # type: ignore[method-assign]
+        self.wanted = set[bytes]()
+        trade.on_submit = self._want
         trade.run.clock.at(0.0, self._step)
+
+    def _want(self, transaction: Transaction) -> None:
+        self.wanted.add(transaction.id)
+        self.collector.want(transaction.id, self.now_s)
 
     @property
     def now_s(self) -> float:

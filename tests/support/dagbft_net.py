@@ -38,13 +38,16 @@ def context(name: str, names: Sequence[str], store: Path = Path("/nonexistent"))
 
 
 class Inbox:
-    """What came, and a way to wait for more."""
+    """What came, and a way to wait for more. With `error` it raises that instead of taking a message."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[Any, Message]] = []
+        self.error: Exception | None = None
         self._changed = asyncio.Event()
 
     def __call__(self, key: Any, message: Message) -> None:
+        if self.error is not None:
+            raise self.error
         self.messages.append((key, message))
         self._changed.set()
 

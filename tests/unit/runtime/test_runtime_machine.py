@@ -44,11 +44,18 @@ def test_many_live_satellites_have_no_routed_ipv6(satellites, addressed):
 
 
 def test_routes_are_switched_in_turns_late_ones_first():
-    nodes = tuple(NodeSpec(f"n{number}", "host", True, f"10.0.0.{number}") for number in range(ROUTE_BATCH + 1))
-    machine = Machine(Network(nodes, ()), 1, 10.0)
-    machine._forwarding = set(range(len(nodes)))
+    count = ROUTE_BATCH + 1
+    nodes = tuple(NodeSpec(f"n{number}", "host", True, f"10.0.0.{number}") for number in range(count))
+    ring = tuple(LinkSpec(f"n{number}:r", number, (number + 1) % count, "r", "l") for number in range(count))
+    machine = Machine(Network(nodes, ring), 1, 10.0)
     applied = []
-    machine._apply = lambda deltas: applied.append([(delta.node, delta.add[0][2]) for delta in deltas])
+
+    class Kernel:
+        def apply_routes(self, deltas):
+            applied.append([(delta.node, delta.add[0][2]) for delta in deltas])
+            return []
+
+    machine.fabric = Kernel()
     for step, end in ((1, 7), (2, 8), (3, 9)):
         deltas = [RouteDelta(node, [(0, 0, end)]) for node in range(len(nodes) if step == 1 else 1)]
         for part in parts(deltas):

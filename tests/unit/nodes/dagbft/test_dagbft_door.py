@@ -103,9 +103,16 @@ def test_a_read_that_cannot_be_answered_says_why(tmp_path: Path) -> None:
 def test_what_a_door_says_waits_for_the_disk(tmp_path: Path) -> None:
     async def play() -> None:
         committee = Committee(tmp_path)
-        door = committee.doors[0]
         kept: list[object] = []
-        door._durable.add = lambda records, then: kept.append(then)  # type: ignore[method-assign]
+
+        class Busy(Durable):
+            """A disk that never says that it has kept something."""
+
+            def add(self, records: object, then: object) -> None:
+                kept.append(then)
+
+        disk = Busy(Store(tmp_path / "busy.store", ("nothing",)))
+        committee.doors[0] = Door(context("v0", NAMES, tmp_path), committee.doors[0].desk, disk, port=0)
         ports = [await each.open() for each in committee.doors]
         finality = Finality(committee.here, NAMES, 0, ports=ports)
         async with running(finality, *committee.doors), asyncio.timeout(20):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from dagbft_doors import Doors
-from test_dagbft_snapshots import CONFIGS, Trade
+from dagbft_trade import CONFIGS, Trade
 
 from nodes.dagbft.client.collector import Collector
 from nodes.dagbft.client.messages import (
@@ -243,14 +243,12 @@ def test_results_that_are_not_what_they_should_be_are_refused_by_reason() -> Non
 
 
 def test_what_is_collected_is_bounded() -> None:
-    doors = played(0.1)
-    collector = doors.collector
-    collector._most = 10
+    collector = Collector(played(0.1).roster, most=10)
     for number in range(50):
         collector.want((1000 + number).to_bytes(16, "big"), float(number))
     assert collector.wanted == 10
     collector.tick(1000.0)
-    assert (collector.wanted, collector.counts["proofs given up"]) == (0, 50 + len(doors.wanted))
+    assert (collector.wanted, collector.counts["proofs given up"]) == (0, 50)
 
 
 def test_answers_that_are_not_what_they_should_be_are_refused_by_reason() -> None:

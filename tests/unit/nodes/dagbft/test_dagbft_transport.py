@@ -168,12 +168,8 @@ def test_what_a_handler_raises_ends_the_run() -> None:
         pass
 
     async def play() -> None:
-        made, _, _ = await meshes(2)
-
-        def fail(_key: int, _message: Message) -> None:
-            raise Broken
-
-        made[1]._on_message = fail
+        made, inboxes, _ = await meshes(2)
+        inboxes[1].error = Broken()
         async with running(*made) as tasks:
             made[0].send(1, asked(1))
             with pytest.raises(Broken):

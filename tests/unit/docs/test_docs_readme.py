@@ -11,7 +11,7 @@ import pytest
 from emulator.scenario import load
 from emulator.scenario.build import build_network
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[3] / "README.md").read_text()
 
 
 def test_the_scenario_and_the_program_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
