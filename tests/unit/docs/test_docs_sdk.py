@@ -19,7 +19,7 @@ import emulator.sdk
 from emulator.scenario import load
 from emulator.sdk.node import Node
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "sdk.md"
 TEXT = PAGE.read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.S | re.M)

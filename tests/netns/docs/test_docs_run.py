@@ -16,7 +16,7 @@ from fabric_sandbox import needs_sandbox
 from emulator.record.load import load_run
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def play(page: str, folder: Path, scenario: str) -> tuple[dict[str, Any], Path]:
