@@ -15,6 +15,7 @@ ALL = (
     "plan",
     "routes",
     "fabric",
+    "netlink",
     "nodes",
     "packets",
     "hops",
