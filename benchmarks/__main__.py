@@ -24,6 +24,7 @@ ALL = (
     "capture",
     "lateness",
     "screen",
+    "screens",
     "watch",
     "access",
     "leo",
