@@ -25,6 +25,7 @@ ALL = (
     "lateness",
     "screen",
     "screens",
+    "page",
     "watch",
     "access",
     "leo",
