@@ -22,6 +22,7 @@ ALL = (
     "tcp",
     "delays",
     "capture",
+    "pcapng",
     "lateness",
     "screen",
     "screens",
