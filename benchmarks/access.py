@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulator.model.network import BuildOptions
-from topologies.leo import Config, LeoTopo, build
+from topologies.leo import Config, LeoTopology, build
 from topologies.leo.stations import SITES
 from topologies.leo.terminal_model.compile import compile_step
 
@@ -23,7 +23,7 @@ EXTRA = [
 STEPS = 60
 
 
-def topo(terminal: str, gateways: dict[str, Any] | None = None) -> LeoTopo:
+def topo(terminal: str, gateways: dict[str, Any] | None = None) -> LeoTopology:
     tables = {"ground": {"terminal": terminal, "stations": STATIONS, "station": EXTRA}, "gateways": gateways or {}}
     return build(Config.model_validate(tables), BuildOptions(duration_s=float(STEPS)))
 

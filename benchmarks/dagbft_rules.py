@@ -13,12 +13,12 @@ from random import Random
 
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed
-from nodes.dagbft.consensus.compare import Reference
 from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Rules
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.consensus.early import Early
-from nodes.dagbft.consensus.generate import WEATHERS, random_dag, random_view
 from nodes.dagbft.consensus.run_file import feed
+from tests.oracle.dagbft_compare import Reference
+from tests.oracle.dagbft_dags import WEATHERS, random_dag, random_view
 
 WANTED = 1_000_000
 SETTINGS = [  # protocol, order, validators, rounds

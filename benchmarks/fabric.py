@@ -71,14 +71,13 @@ def parts() -> dict[str, Any]:
 
 def shell(planes: int) -> dict[str, Any]:
     """Starlink's first shell with every satellite live, and the first step's routes in the kernel."""
-    from emulator.fabric import network_from
     from emulator.schedule.fib import FibCompiler
     from topologies import leo
 
     before_mb = free_mb()
     with Stage() as describe:
         config = leo.Config.model_validate({"shell": {"planes": planes}}) if planes != 72 else leo.Config()
-        network = network_from(leo.build(config, BuildOptions(materialise="all")), "all")
+        network = leo.build(config, BuildOptions(materialise="all")).network()
     with Stage() as schedule:
         assert network.timeline is not None
         row = next(iter(network.timeline.rows(0, 1)))

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from benchmarks.figures import REPEAT, spread, tell
 from benchmarks.native import Load, native
 from benchmarks.torus import Torus
-from emulator.link.engine.binding import EngineDelivery, Received, Sent
 from emulator.link.engine.engine import Engine
+from emulator.link.engine.structures import EngineDelivery, Received, Sent
 from emulator.link.engine.tables import memory_ports
 
 SIZES = ((18, 19, 12, 500, 5_000, 100), (70, 71, 60, 5_000, 50_000, 250))  # torus, live nodes, packets, target in ns

@@ -42,7 +42,8 @@ def network_of(tail, head, nodes: int, satellites: int, slots: int, everyone: bo
     for number in range(nodes):
         satellite = number < satellites
         address = f"10.{number // slots}.{number % slots}.1" if satellite else f"10.200.0.{number - satellites + 1}"
-        specs.append(NodeSpec(str(number), "satellite", everyone or not satellite, address))
+        live = everyone or not satellite
+        specs.append(NodeSpec(str(number), "satellite", live, address, forwards=True, shared_downlink=True))
     links = tuple(LinkSpec(str(end), int(tail[end]), int(head[end]), "a", "b") for end in range(0, len(tail), 2))
     return Network(tuple(specs), links)
 

@@ -49,7 +49,7 @@ class Torus:
             self.ring.put(row)
 
     def _network(self, transit: int, a: NDArray[np.int64], b: NDArray[np.int64]) -> Network:
-        nodes = [NodeSpec(f"t{n}", "satellite", False) for n in range(transit)]
+        nodes = [NodeSpec(f"t{n}", "satellite", False, forwards=True) for n in range(transit)]
         nodes += [NodeSpec(f"s{n}", "host", True, f"10.1.{n // 250}.{n % 250 + 1}") for n in range(len(self.live))]
         end = EndSpec(Effects(queue_s=0.05))
         pairs = zip(a.tolist(), b.tolist(), strict=True)

@@ -1,6 +1,7 @@
-"""The machine: scenario, orbit, schedule, fabric, link, runtime, record, show, cli. It knows no protocol.
+"""The machine, in rooms: model, sdk, orbit, schedule, fabric, scenario, link, record, observe, runtime, client, report,
+ui, cli. It knows no protocol.
 
-Data moves through the rooms in that order and nothing flows back; docs/design.md has the picture.
+A room imports only rooms before it; docs/design.md has the picture and the reasons.
 """
 
 __version__ = "0.1.0"

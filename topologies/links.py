@@ -8,14 +8,14 @@ from __future__ import annotations
 from math import inf
 from pathlib import Path
 
-from mininet.topo import Topo
 from pydantic import Field, model_validator
 
+from emulator.model.builder import NetworkBuilder
 from emulator.model.network import BuildOptions, EndSpec, Knots
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
 from emulator.schedule import traces
-from topologies.leo.config import Probability, Queue, effects
+from topologies.link_keys import Probability, Queue, effects
 
 
 class Link(Table):
@@ -53,17 +53,16 @@ class Config(Table):
         return self
 
 
-def build(config: Config, options: BuildOptions) -> Topo:
+def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     """The topology of a scenario's tables. DataError: a trace that cannot be read."""
-    topo = Topo()
+    builder = NetworkBuilder(options)
     names = dict.fromkeys(name for link in config.link for name in (link.a, link.b))
-    for name in names:
-        topo.addHost(name, role="router", live=True)
+    node = {name: builder.add_node(name, "router", live=True, forwards=True) for name in names}
     for link in config.link:
-        topo.addLink(
-            link.a, link.b, forward=_end(link, link.trace, options), backward=_end(link, link.trace_back, options)
-        )  # fmt: skip
-    return topo
+        forward, backward = (_end(link, trace, options) for trace in (link.trace, link.trace_back))
+        builder.add_link(node[link.a], node[link.b], forward, backward)
+    builder.number_links_by_node()
+    return builder
 
 
 def _end(link: Link, trace: str | None, options: BuildOptions) -> EndSpec:

@@ -19,13 +19,13 @@ from itertools import combinations
 from math import inf
 
 import numpy as np
-from mininet.topo import Topo
 from pydantic import Field, model_validator
 
+from emulator.model.builder import NetworkBuilder
 from emulator.model.network import BuildOptions, EndSpec, Knots
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
-from topologies.leo.config import Probability, Queue, effects
+from topologies.link_keys import Probability, Queue, effects
 
 __all__ = ["Config", "build"]
 
@@ -71,27 +71,22 @@ class Config(Table):
     """Hosts, regions, and the times between them."""
 
 
-def build(config: Config, options: BuildOptions) -> Topo:
+def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     """The topology of a scenario's table: hosts a0, …, hubs hub0, …; ports `up` of hosts, `a<i>`, `hub<j>` of hubs."""
     table = config.regions
-    topo = Topo()
-    for host in range(table.hosts):
-        topo.addHost(f"a{host}", role="host", live=True)
-    hubs = [f"hub{region}" for region in range(table.count)]
-    for hub in hubs:
-        topo.addHost(hub, role="router", live=options.is_live(hub, False))
+    builder = NetworkBuilder(options)
+    hosts = [builder.add_node(f"a{host}", live=True) for host in range(table.hosts)]
+    hubs = [builder.add_node(f"hub{region}", "router", forwards=True) for region in range(table.count)]
     access = EndSpec(effects(table.queue), Knots.constant(table.latency_s / 2, table.rate_bps, table.loss))
-    for host in range(table.hosts):
-        topo.addLink(
-            f"a{host}", hubs[host * table.count // table.hosts], intfName1="up", intfName2=f"a{host}", forward=access,
-            backward=access,
-        )  # fmt: skip
+    for index, host in enumerate(hosts):
+        builder.add_link(host, hubs[index * table.count // table.hosts], access, a_port="up", b_port=f"a{index}")
     still = EndSpec(effects(table.queue), Knots.constant(table.between_s))
     moving = EndSpec(effects(table.queue), _ramp(table.between_s, table.drift_s, options.duration_s))
     for a, b in combinations(range(table.count), 2):
         trunk = moving if b == table.count - 1 and table.drift_s else still
-        topo.addLink(hubs[a], hubs[b], intfName1=hubs[b], intfName2=hubs[a], forward=trunk, backward=trunk)
-    return topo
+        builder.add_link(hubs[a], hubs[b], trunk, a_port=f"hub{b}", b_port=f"hub{a}")
+    builder.number_links_by_node()
+    return builder
 
 
 def _ramp(delay_s: float, per_s: float, duration_s: float) -> Knots:

@@ -5,9 +5,12 @@ Invariant: importing this package costs little more than typer; whatever is heav
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -52,36 +55,101 @@ def _app(only: str | None) -> Typer:
         loaded = getattr(importlib.import_module(f"emulator.cli.{module}"), function)
         app.command(command, context_settings=context, hidden=command in HIDDEN)(loaded)
 
-    @app.callback()
-    def options(version: bool = typer.Option(False, "--version", help="Print the version and end.")) -> None:
-        if version:
+    def show_version(asked: bool) -> None:
+        if asked:
             from emulator import __version__
 
             sys.stdout.write(f"skyloom {__version__}\n")
             raise typer.Exit
 
+    @app.callback()
+    def options(
+        version: bool = typer.Option(
+            False, "--version", help="Print the version and end.", is_eager=True, callback=show_version
+        ),
+    ) -> None:
+        pass
+
     return app
 
 
 def main() -> None:
-    """Entry point: runs one command and turns each error of our tree into its text and exit code."""
+    """Entry point: runs one command, and ends with its exit code or that of its error (docs/exit-codes.md)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever called us (`>&-`): nobody reads
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open until the end
+    sys.exit(_with_output_written(_exit_code()))
+
+
+def _exit_code() -> int:
+    """Run the command. Every error of our tree has its text and exit code; any other is a fault of ours and ends with
+    70, since 1 says that an expectation does not hold."""
     import typer
 
-    from emulator.model.errors import EXIT_INTERRUPTED, EXIT_USAGE, SkyloomError
+    from emulator.model.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_PASS, EXIT_USAGE, SkyloomError
 
-    click_error: type[Exception] = typer.BadParameter.mro()[2]  # ClickException, wherever this version keeps it
+    # Some versions of typer bring click's exceptions along, others import them.
+    click_error = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
     only = sys.argv[1] if len(sys.argv) > 1 else None
     try:
-        sys.exit(_app(only)(standalone_mode=False))
-    except typer.Abort:
-        sys.exit(EXIT_INTERRUPTED)
+        ended = _app(only)(standalone_mode=False)
+        return ended if isinstance(ended, int) else EXIT_PASS
+    except BrokenPipeError:  # nobody reads any more: `skyloom list | head -1`
+        return EXIT_PASS
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # how rich ends then
+            return EXIT_PASS
+        return ended.code if isinstance(ended.code, int) else EXIT_PASS if ended.code is None else EXIT_INTERNAL
+    except (typer.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
     except SkyloomError as error:
-        sys.stderr.write(f"skyloom: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-    except click_error as error:
-        error.show()  # type: ignore[attr-defined]
-        sys.exit(EXIT_USAGE)
-    except BrokenPipeError:
-        sys.exit(0)
+        _say(f"skyloom: {error}\n")
+        return error.exit_code
+    except Exception as error:
+        if isinstance(error, click_error):
+            _say(_shown(error))
+            return EXIT_USAGE
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _say(f"skyloom: {error}; free some room and try again\n")
+            return EXIT_INTERNAL
+        import traceback
+
+        _say(f"{traceback.format_exc()}skyloom: a fault of skyloom itself ({type(error).__name__}); please report it\n")
+        return EXIT_INTERNAL
+
+
+def _shown(error: Any) -> str:
+    """What typer says of a wrong command line."""
+    from io import StringIO
+
+    error.show(words := StringIO())
+    return words.getvalue()
+
+
+def _say(words: str) -> None:
+    """Write to standard error, if anyone still reads it. What errors quote of files is made printable here."""
+    from emulator.model.printable import printable
+
+    try:
+        sys.stderr.write(printable(words))
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):  # closed
+        pass
+
+
+def _with_output_written(code: int) -> int:
+    """The exit code once standard output is written. Python would do it later, and end with 120 where nobody reads."""
+    from emulator.model.errors import EXIT_INTERNAL, EXIT_PASS
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError) as error:
+            with open(os.devnull, "w") as nowhere, suppress(OSError, ValueError):
+                os.dup2(nowhere.fileno(), stream.fileno())  # what is still buffered goes there
+            if not isinstance(error, BrokenPipeError):
+                if code == EXIT_PASS:
+                    _say(f"skyloom: the output cannot be written: {error}\n")
+                code = code or EXIT_INTERNAL
+    return code

@@ -1,7 +1,7 @@
 """`skyloom algo`: algorithms without a network, offered by packages as entry points of the group `skyloom.algorithms`.
 
 Invariant: an entry point gives a dict from subcommand to function, whose annotations are its options; the single key ""
-makes the function the command itself. A plug-in that is broken is said to be so and disturbs no other.
+makes the function the command itself. A broken plug-in is reported by name, and the others still work.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The scenario that the arguments of `run` and `plan` choose: one by name or file, or a topology file by itself.
+"""Loads the scenario that `run` or `plan` is given: by name, by file, or a topology file by itself.
 
-Invariant: every option that changes the scenario counts for both ways of naming it, or is refused.
+Invariant: every option that changes the scenario works with each of these, or is refused.
 """
 
 from __future__ import annotations

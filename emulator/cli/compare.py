@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emulator.model.printable import one_line, printable
+
 if TYPE_CHECKING:
     from emulator.record.load import Run
 
@@ -36,9 +38,9 @@ def compare(
     if json:
         from json import dumps
 
-        sys.stdout.write(dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable(dumps(document, indent=2, ensure_ascii=False)) + "\n")
         return
-    sys.stdout.write(f"a  {document['a']}\nb  {document['b']}\n\n")
+    sys.stdout.write(f"a  {one_line(document['a'])}\nb  {one_line(document['b'])}\n\n")
     from emulator.report import text
 
     sys.stdout.write(text.aligned(["", "a", "b", "b - a", "b / a"], _rows(document)))
@@ -88,8 +90,8 @@ def _draw(first: Run, second: Run, document: dict[str, Any], folder: Path) -> No
         *drawn,
     ]
     write(folder / "compare.html", page.page("two runs", parts))
-    sys.stderr.write("".join(f"skyloom: warning: {warning}\n" for warning in warnings))
-    sys.stderr.write(f"{folder / 'compare.html'}\n")
+    sys.stderr.write(printable("".join(f"skyloom: warning: {warning}\n" for warning in warnings)))
+    sys.stderr.write(printable(f"{folder / 'compare.html'}\n"))
 
 
 def compared(first: Run, second: Run) -> dict[str, Any]:

@@ -44,11 +44,11 @@ def doctor(
 
 def _engine() -> str:
     """What the packet engine was built with. PlatformError where it is missing or does not play as it must."""
-    from emulator.link.engine import binding
+    from emulator.link.engine import binding, check
     from emulator.model.errors import PlatformError
 
     words = f"{binding.library_path()}, built with {binding.built_with()}"
-    wrong = binding.self_test()
+    wrong = check.self_test()
     if wrong:
         raise PlatformError(f"{words}: the self-test failed: {wrong}")
     return f"{words}; the self-test passed"

@@ -19,10 +19,11 @@ def execute(
 
     from emulator.client.watch import ask
     from emulator.model.errors import UsageError
+    from emulator.runtime.control.messages import ListNodes, NodeNames
 
     words = [word for position, word in enumerate(command or []) if position or word != "--"]
     if node is None:
-        sys.stdout.write("\n".join(ask({"op": "nodes"}, run)["nodes"]) + "\n")
+        sys.stdout.write("\n".join(ask(ListNodes(), NodeNames, run).names) + "\n")
         return
     if not words:
         raise UsageError(f"what shall run on {node}? for example: skyloom exec {node} -- ip address")

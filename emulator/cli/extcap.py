@@ -1,8 +1,10 @@
-"""`skyloom extcap`: Wireshark's side door to live runs, called by the script of `capture --install-wireshark`.
+"""`skyloom extcap`: link ends of live runs as interfaces of Wireshark.
+
+Wireshark calls it through the script of `capture --install-wireshark`.
 
 The protocol (wireshark.org, "extcap"): four calls that print lines of {key=value}: list interfaces, list options, list
-link types, capture into a pipe. Invariant: where no run answers there are no interfaces, and nothing is an error but a
-capture that cannot be.
+link types, capture into a pipe. Invariant: where no run answers there are no interfaces, and only a capture
+that cannot start is an error.
 """
 
 from __future__ import annotations

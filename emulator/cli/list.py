@@ -36,33 +36,40 @@ def list_scenarios(
         _print_json([_described(entry) for entry in entries])
         return
     if not sys.stdout.isatty():
-        sys.stdout.writelines(f"{entry.name}\t{entry.description}\n" for entry in entries)
+        from emulator.model.printable import one_line
+
+        sys.stdout.writelines(f"{entry.name}\t{one_line(entry.description)}\n" for entry in entries)
         return
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from emulator.report.text import Printing
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("scenario", style="bold cyan", no_wrap=True)
     table.add_column("what it shows")
     for entry in entries:
-        table.add_row(entry.name, entry.description)
-    Console().print(table)
+        table.add_row(entry.name, Text(entry.description))
+    Printing().print(table)
 
 
 def _parameters(name: str, parameters: list[Parameter], json: bool) -> None:
-    """Each parameter with its value without an option, its type and its meaning; one a line where nobody is looking."""
+    """Each parameter with its value without an option, its type and its meaning; one a line in a pipe."""
     if json:
         _print_json([_fields(each) for each in parameters])
         return
     rows = [(each.key, _value(each.default), each.type, each.meaning) for each in parameters]
     if not sys.stdout.isatty():
-        sys.stdout.writelines("\t".join(row) + "\n" for row in rows)
+        from emulator.model.printable import one_line
+
+        sys.stdout.writelines("\t".join(map(one_line, row)) + "\n" for row in rows)
         return
-    from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
-    console = Console()
+    from emulator.report.text import Printing
+
+    console = Printing()
     for key, value, kind, meaning in rows:
         console.print(Text.assemble((key, "bold cyan"), f" = {value}" if value else "", (f"  {kind}", "dim")))
         console.print(Padding(Text(meaning), (0, 0, 0, 4)))
@@ -95,4 +102,6 @@ def _value(value: Any) -> str:
 def _print_json(rows: list[dict[str, Any]]) -> None:
     from json import dumps
 
-    sys.stdout.write(dumps(rows, indent=2, ensure_ascii=False, default=str) + "\n")
+    from emulator.model.printable import printable
+
+    sys.stdout.write(printable(dumps(rows, indent=2, ensure_ascii=False, default=str)) + "\n")

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emulator.model.printable import printable
+
 if TYPE_CHECKING:
     from emulator.model.network import Handover, Network, Row, Timeline
     from emulator.report.progress import Tell
@@ -62,7 +64,7 @@ def plan(
     if json:
         from json import dumps
 
-        sys.stdout.write(dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable(dumps(facts, indent=2, ensure_ascii=False)) + "\n")
         return
     from emulator.cli.plan_text import show
 
@@ -130,8 +132,9 @@ def _steps(duration_s: float, timeline: Timeline) -> int:
 
 
 def _end_points(network: Network) -> list[int]:
-    """Live nodes that traffic begins and ends at: all but satellites and switches, or all live ones without others."""
-    ends = [node for node in network.live if network.nodes[node].role not in ("satellite", "switch")]
+    """Live nodes that traffic begins and ends at: all but satellites and bridges, or all live ones without others."""
+    nodes = network.nodes
+    ends = [node for node in network.live if not (nodes[node].shared_downlink or nodes[node].bridge)]
     return ends if len(ends) > 1 else network.live
 
 
@@ -140,7 +143,7 @@ def _ports(network: Network) -> int:
     live = [node.live for node in network.nodes]
     ports = sum(live[link.a] + (live[link.b] and not link.moving) for link in network.links)
     if any(link.moving for link in network.links):
-        ports += sum(node.live and node.role == "satellite" for node in network.nodes)
+        ports += sum(node.live and node.shared_downlink for node in network.nodes)
     return ports
 
 

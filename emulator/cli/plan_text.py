@@ -15,9 +15,9 @@ ROWS = 40  # rows of a table; more are in the JSON
 
 def show(facts: dict[str, Any], route: str | None = None) -> None:
     """Print the plan on stdout. `route` is a glob of the end points whose paths are listed."""
-    from rich.console import Console
+    from emulator.report.text import Printing
 
-    console = Console(highlight=False, soft_wrap=False)
+    console = Printing(highlight=False, soft_wrap=False)
     _header(console, facts)
     if facts.get("stations"):
         console.print(_stations(facts))
@@ -34,7 +34,7 @@ def show(facts: dict[str, Any], route: str | None = None) -> None:
         f"{schedule['row_s'] * 1e3:.1f} ms a step of {facts['step_s']:g} s, {schedule['share_of_core']:.0%} of a core"
     )
     for problem in facts["problems"]:
-        console.print(f"[yellow]! {problem}[/]")
+        console.print(f"! {problem}", style="yellow", markup=False)
 
 
 def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
@@ -47,12 +47,14 @@ def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
 
 
 def _header(console: Console, facts: dict[str, Any]) -> None:
-    console.print(f"[bold cyan]{facts['scenario']}[/]  {facts['description']}")
+    from rich.markup import escape
+
+    console.print(f"[bold cyan]{facts['scenario']}[/]  {escape(facts['description'])}")
     if "shell" in facts:
         shell, isl, ground = facts["shell"], facts["isl"], facts["ground"]
         delay = isl["delay_ms"]
         spread = f", {delay['min']:.2f} – {delay['max']:.2f} ms (median {delay['median']:.2f})" if delay else ""
-        console.print(f"shell     {shell['label']}, {shell['satellites']} satellites, from {shell['epoch']}")
+        console.print(f"shell     {escape(shell['label'])}, {shell['satellites']} satellites, from {shell['epoch']}")
         console.print(f"ISLs      {isl['up']} of {isl['links']} up{spread}")
         choice = f"{ground['policy']}, dwell at least {ground['min_dwell_s']:g} s"
         if ground["terminal"] != "ideal":

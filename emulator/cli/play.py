@@ -1,4 +1,4 @@
-"""Playing one loaded scenario from its launch to its exit code: what `skyloom run` and `skyloom sweep` share.
+"""Plays one loaded scenario from its launch to its exit code, for `skyloom run` and `skyloom sweep`.
 
 Invariant: a run that is refused before it began leaves no folder and raises; one that began always has its folder, and
 its exit code is that of the run, whatever Ctrl-C did to it.
@@ -20,7 +20,7 @@ class Screen(Protocol):
     """Who is shown what a run does."""
 
     def follow(self, handle: RunHandle, /) -> bool:
-        """Show the run until it ends (False) or somebody leaves it to itself (True)."""
+        """Show the run until it ends (False) or the user detaches from it (True)."""
 
 
 @dataclass(frozen=True, slots=True)

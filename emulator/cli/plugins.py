@@ -1,6 +1,6 @@
 """Plug-ins of commands: entry points of a group, which packages bring.
 
-Invariant: a plug-in that is broken is an error of the platform that names it, and disturbs no other.
+Invariant: a broken plug-in is a PlatformError that names it, and the others still work.
 """
 
 from __future__ import annotations

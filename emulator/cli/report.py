@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from emulator.model.printable import printable
+
 
 def report(
     what: Annotated[
@@ -21,7 +23,7 @@ def report(
     ] = None,
     nodes: Annotated[
         list[str] | None,
-        typer.Option(metavar="NODE", help="Of the messages: between these nodes only; globs; may be repeated."),
+        typer.Option(metavar="NODE", help="Only messages between these nodes; globs; may be repeated."),
     ] = None,
 ) -> None:
     """Write report.html and figures/*.svg into the folder of a run or a sweep, and print where the page is."""
@@ -41,5 +43,5 @@ def report(
     with StepProgress() as tell:
         path, warnings = write_report(folder, chosen, tell)
     for warning in warnings:
-        sys.stderr.write(f"skyloom: warning: {warning}\n")
-    sys.stdout.write(f"{path}\n")
+        sys.stderr.write(printable(f"skyloom: warning: {warning}\n"))
+    sys.stdout.write(printable(f"{path}\n"))

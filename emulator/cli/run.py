@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from emulator.model.printable import one_line
+
 
 def run(
     scenario: Annotated[str | None, typer.Argument(help="A bundled scenario's name (see `list`) or a file.")] = None,
@@ -53,16 +55,16 @@ def run(
     live = LiveScreen(enabled=tui, scenario=chosen.name)
     screen: Screen = live
     if metrics is not None:
-        from emulator.report.metrics import Exported
+        from emulator.ui.metrics import Exported
 
         screen = Exported(live, metrics)
 
     if chosen.prediction:
-        sys.stderr.write(f"predicted: {words(chosen.prediction)}\n")
+        sys.stderr.write(f"predicted: {one_line(words(chosen.prediction))}\n")
     played = play(chosen, runs, screen)
     if played.detached:
         sys.stderr.write(
-            f"detached: run {played.folder.run_id} goes on, into {played.folder.path}\n"
+            f"detached: run {played.folder.run_id} goes on, into {one_line(str(played.folder.path))}\n"
             f"to come back to it: skyloom watch {played.folder.run_id}\n"
         )
         return

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from emulator.model.printable import printable
+
 
 def schema(
     name: Annotated[
@@ -18,4 +20,4 @@ def schema(
 
     from emulator.scenario.schema.json_schema import schema as schema_of
 
-    sys.stdout.write(dumps(schema_of(name), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(printable(dumps(schema_of(name), indent=2, ensure_ascii=False)) + "\n")

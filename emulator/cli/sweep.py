@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emulator.model.printable import printable
+
 if TYPE_CHECKING:
     from emulator.cli.play import Played
     from emulator.cli.sweep_values import Combination
@@ -42,7 +44,7 @@ def sweep(
         list[str] | None,
         typer.Option(metavar="KEY=V1,V2,...", help="Values of a key, as for --set; repeated: every combination."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each combination, with seeds from the scenario's on.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs per combination; seeds count up from the scenario's.")] = 1,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key, in every run.")
     ] = None,
@@ -182,12 +184,13 @@ class _Player:
 
 def _outcome(played: Played) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is known of a run that has ended (columns of the table), and its summary."""
+    from emulator.model.inputs import read_text
     from emulator.record.verdict import Verdict
 
     path = played.folder.path
     about = {"run": path.name, "exit_code": played.exit_code}
     try:
-        verdict = Verdict.from_json((path / "verdict.json").read_text())
+        verdict = Verdict.from_json(read_text(path / "verdict.json"))
     except (OSError, ValueError) as error:
         return about | {"verdict": "fail", "error": f"no verdict: {error}"}, {}
     return about | {"verdict": verdict.verdict, "error": verdict.error}, verdict.summary
@@ -204,14 +207,14 @@ def _conclude(table: Sweep, json: bool) -> None:
     with StepProgress() as tell:
         page, warnings = write_report(table.path, tell=tell)
     for warning in warnings:
-        sys.stderr.write(f"skyloom: warning: {warning}\n")
+        sys.stderr.write(printable(f"skyloom: warning: {warning}\n"))
     if json:
         from json import dumps
 
-        sys.stdout.write(dumps(table.document(), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable(dumps(table.document(), indent=2, ensure_ascii=False)) + "\n")
     else:
         sys.stdout.write(combination_table(table))
-    sys.stderr.write(f"sweep folder {table.path}\nreport       {page}\n")
+    sys.stderr.write(printable(f"sweep folder {table.path}\nreport       {page}\n"))
 
 
 def _exit_code(table: Sweep) -> int:

@@ -1,6 +1,6 @@
-"""What a sweep goes over: lists of values of keys, and every combination of them.
+"""The values of a sweep: a list for each key, and every combination of them.
 
-Invariant: a value is passed on as the text that stands on the command line, so that it means what it means for `--set`.
+Invariant: a value stays the text of the command line, so that it means what it means for `--set`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`skyloom validate`: emulations held against measurements, offered by packages as entry points of the group
+"""`skyloom validate`: compares emulations with measurements; packages offer them as entry points of the group
 `skyloom.validations`.
 
 Invariant: an entry point gives one function, whose annotations are its options and whose outcome is its exit code: 0
@@ -23,7 +23,7 @@ def validate(
     name: Annotated[str | None, typer.Argument(help="What is validated; without it, all are listed.")] = None,
     words: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]", help="Its own options.")] = None,
 ) -> None:
-    """Hold what is emulated against measurements: `skyloom validate NAME --help`."""
+    """Compare emulation with published measurements: `skyloom validate NAME --help`."""
     from emulator.model.errors import UsageError
 
     found = plugins()

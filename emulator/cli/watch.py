@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emulator.model.printable import one_line, printable
+
 if TYPE_CHECKING:
     from emulator.observe.snapshot import Snapshot
 
@@ -133,10 +135,10 @@ def _finished(folder: Path, at_s: float | None, tui: bool | None, json: bool) ->
     elif (folder / "verdict.json").is_file():
         print_summary(folder)
     else:
-        sys.stderr.write(f"{folder} has no verdict: the run was killed, or it failed before its end\n")
+        sys.stderr.write(f"{one_line(str(folder))} has no verdict: the run was killed, or it failed before its end\n")
 
 
 def _print(snapshot: Snapshot) -> None:
     from emulator.record.spool import to_json
 
-    sys.stdout.write(f"{to_json(dict(snapshot))}\n")
+    sys.stdout.write(printable(f"{to_json(dict(snapshot))}\n"))

@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.client.watch import Connection
 from emulator.runtime.capture.writer import HOLD_S, READ_BYTES, pipe
+from emulator.runtime.control.messages import AddressNames, Capturing, Interfaces, Remarks, Renamed, StartCapture
+from emulator.runtime.control.transport import hear
 
 if TYPE_CHECKING:
     from emulator.record.capture import CaptureConverter
     from emulator.record.pcapng import Interface
-    from emulator.runtime.control.channel import Message
+
+ANSWERS: tuple[type[Interfaces | AddressNames | Capturing], ...] = (Interfaces, AddressNames, Capturing)
+NEWS: tuple[type[Renamed | Remarks], ...] = (Renamed, Remarks)
 
 
 def follow(
@@ -40,8 +44,8 @@ def follow(
     connection = Connection(run)
     read_end, write_end = pipe()
     try:
-        request = {"op": "capture", "links": list(links), "snaplen": snaplen, "filter": filter}
-        answer = connection.ask(request, (write_end,))
+        connection.send(StartCapture(tuple(links), snaplen, filter), (write_end,))
+        answer = connection.receive(ANSWERS)
     except BaseException:
         os.close(read_end)
         connection.close()
@@ -50,12 +54,13 @@ def follow(
         os.close(write_end)
     described: dict[int, Interface] = {}
     names: dict[bytes, str] = {}
-    while answer["op"] != "capturing":
-        if answer["op"] == "interfaces":
-            described |= {row[0]: _interface(row) for row in answer["interfaces"]}
-        else:
-            names |= dict(answer["names"])
-        answer = connection.receive()
+    while not isinstance(answer, Capturing):
+        match answer:
+            case Interfaces(rows):
+                described |= {row[0]: _interface(row) for row in rows}
+            case AddressNames(pairs):
+                names |= dict(pairs)
+        answer = connection.receive(ANSWERS)
     try:
         return _follow(connection, read_end, out, (described, names), answer, most, time.monotonic() + seconds)
     finally:
@@ -65,7 +70,7 @@ def follow(
 
 def _follow(
     connection: Connection, read_end: int, out: int, known: tuple[dict[int, Interface], dict[bytes, str]],
-    answer: Message, most: int | None, until: float,
+    answer: Capturing, most: int | None, until: float,
 ) -> int:  # fmt: skip
     from emulator.record.capture import CaptureConverter, Stream
     from emulator.record.key_logs import KeyLogs
@@ -73,9 +78,9 @@ def _follow(
     from emulator.record.section import Section
 
     described, names = known
-    keys = KeyLogs(Path(answer["keys"])) if answer["keys"] else None
-    wanted = Filter(answer["filter"]) if answer["filter"] else None
-    section = Section(Stream(lambda data: _write_all(out, data)), described, answer["t0_utc_ns"], names=names)
+    keys = KeyLogs(Path(answer.keys)) if answer.keys else None
+    wanted = Filter(answer.filter) if answer.filter else None
+    section = Section(Stream(lambda data: _write_all(out, data)), described, answer.t0_utc_ns, names=names)
     converter = CaptureConverter(described, lambda end: section, wanted, most)
     poll = select.poll()
     poll.register(read_end, select.POLLIN)
@@ -108,13 +113,15 @@ def _follow(
 
 def _heard(connection: Connection, converter: CaptureConverter) -> bool:
     """Take in what the run tells; False where it has ended."""
-    message, _ = connection.channel.receive()
-    if message is None:
-        return False
-    for t_s, text, *row in message.get("moves", ()):
-        converter.happens(row[0], t_s, text, _interface(row))
-    for t_s, end, text in message.get("remarks", ()):
-        converter.happens(end, t_s, text)
+    match hear(connection.channel, NEWS):
+        case None:
+            return False
+        case Renamed(rows):
+            for t_s, text, end, *described in rows:
+                converter.happens(end, t_s, text, _interface((end, *described)))
+        case Remarks(remarks):
+            for t_s, end, text in remarks:
+                converter.happens(end, t_s, text)
     return True
 
 

@@ -15,9 +15,9 @@ import termios
 import tty
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from emulator.client.watch import Connection
+from emulator.runtime.control.messages import Execute, Exited, Signal, Started
 
 ENVIRONMENT_BYTES = 40_000  # beyond that only what terminals and languages need is passed on
 ESSENTIAL = ("PATH", "HOME", "TERM", "LANG", "USER", "SHELL", "TZ")
@@ -35,17 +35,11 @@ def environment() -> dict[str, str]:
 def execute(node: str, command: Sequence[str], run: str | None = None) -> int:
     """Run `command` on `node`; returns its exit code as a shell would (128 + n for signal n)."""
     connection = Connection(run)
-    request: dict[str, Any] = {
-        "op": "exec",
-        "node": node,
-        "command": list(command),
-        "environment": environment(),
-        "directory": str(Path.cwd()),
-    }
+    request = Execute(node, tuple(command), environment(), str(Path.cwd()), terminal=os.isatty(0))
     try:
-        if os.isatty(0):
+        if request.terminal:
             return _on_a_terminal(connection, request)
-        connection.ask(request, (0, 1, 2))
+        connection.ask(request, Started, (0, 1, 2))
         return _until_exit(connection)
     finally:
         connection.close()
@@ -55,23 +49,23 @@ def _until_exit(connection: Connection) -> int:
     """Wait for the end, passing Ctrl-C and SIGTERM on."""
 
     def pass_on(number: int, _frame: object) -> None:
-        connection.send({"op": "signal", "signum": number})
+        connection.send(Signal(number))
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return _code(connection.receive()["status"])
+        return _code(connection.receive((Exited,)).status)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _on_a_terminal(connection: Connection, request: dict[str, Any]) -> int:
+def _on_a_terminal(connection: Connection, request: Execute) -> int:
     """The command gets a terminal of its own, and this one is copied to and from it in raw mode."""
     master, slave = pty.openpty()
     _copy_size(master)
     streams = tuple(slave if os.isatty(fd) else fd for fd in (0, 1, 2))
     try:
-        connection.ask({**request, "terminal": True}, streams)
+        connection.ask(request, Started, streams)
     finally:
         os.close(slave)
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -103,7 +97,7 @@ def _copy(connection: Connection, master: int, woken: int) -> int:
         if 0 in ready and not _move(0, master):
             inputs.discard(0)
         if status is None and connection.fileno() in ready:
-            status = int(connection.receive()["status"])
+            status = connection.receive((Exited,)).status
             inputs -= {0, connection.fileno()}
         if status is not None and master not in ready:
             return status

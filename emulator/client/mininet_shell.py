@@ -16,6 +16,20 @@ from emulator.client.exec import environment
 from emulator.client.watch import Connection, ask, choose
 from emulator.model.errors import EmulationError
 from emulator.model.network import LinkSpec, Network, NodeSpec
+from emulator.runtime.control.messages import (
+    Act,
+    DescribeNetwork,
+    Done,
+    Execute,
+    Exited,
+    LinkRows,
+    NetworkEnd,
+    NodeRows,
+    Signal,
+    Started,
+)  # fmt: skip
+
+NETWORK: tuple[type[NodeRows | LinkRows | NetworkEnd], ...] = (NodeRows, LinkRows, NetworkEnd)
 
 
 class RemoteCommand:
@@ -37,14 +51,14 @@ class RemoteCommand:
 
     def send_signal(self, signum: int) -> None:
         if self._status is None:
-            self._connection.send({"op": "signal", "signum": int(signum)})
+            self._connection.send(Signal(int(signum)))
 
     def _heard(self, timeout_s: float | None) -> int | None:
         if self._status is None:
             poll = select.poll()
             poll.register(self._connection, select.POLLIN)
             if poll.poll(None if timeout_s is None else timeout_s * 1e3):
-                self._status = int(self._connection.receive()["status"])
+                self._status = self._connection.receive((Exited,)).status
                 self._connection.close()
         return self._status
 
@@ -55,14 +69,8 @@ def executor(run: str | None) -> Callable[[str, Sequence[str], int, int, int], R
 
     def execute(node: str, argv: Sequence[str], stdin: int, stdout: int, stderr: int) -> RemoteCommand:
         connection = Connection(run_id)
-        request = {
-            "op": "exec",
-            "node": node,
-            "command": list(argv),
-            "environment": environment(),
-            "directory": str(Path.cwd()),
-        }
-        connection.ask(request, (stdin, stdout, stderr))
+        request = Execute(node, tuple(argv), environment(), str(Path.cwd()))
+        connection.ask(request, Started, (stdin, stdout, stderr))
         return RemoteCommand(connection)
 
     return execute
@@ -73,7 +81,7 @@ def switcher(run: str | None) -> Callable[[list[str], bool], None]:
     run_id = choose(run)
 
     def switch(ends: list[str], up: bool) -> None:
-        ask({"op": "fault", "action": {"do": "link-up" if up else "link-down", "links": ends}}, run_id)
+        ask(Act({"do": "link-up" if up else "link-down", "links": ends}), Done, run_id)
 
     return switch
 
@@ -85,26 +93,26 @@ def network_of(run: str | None) -> Network:
     links: list[LinkSpec] = []
     deadline = time.monotonic() + 10.0
     try:
-        connection.send({"op": "network"})
+        connection.send(DescribeNetwork())
         while time.monotonic() < deadline:
-            message = connection.receive()
-            nodes += [NodeSpec(name, role, live, v4, v6) for name, role, live, v4, v6 in message.get("nodes", ())]
-            for name, a, b, a_port, b_port, moving, ethernet, a_address, b_address in message.get("links", ()):
-                links.append(
-                    LinkSpec(
-                        name,
-                        a,
-                        b,
-                        a_port,
-                        b_port,
-                        moving=moving,
-                        ethernet=ethernet,
-                        a_address=a_address,
-                        b_address=b_address,
-                    )
-                )
-            if message["op"] == "end":
-                return Network(tuple(nodes), tuple(links))
+            match connection.receive(NETWORK):
+                case NodeRows(rows):
+                    nodes += [
+                        NodeSpec(name, role, live, ipv4, ipv6, bridge=bridge)
+                        for name, role, live, ipv4, ipv6, bridge in rows
+                    ]
+                case LinkRows(link_rows):
+                    links += [_link(*row) for row in link_rows]
+                case _:
+                    return Network(tuple(nodes), tuple(links))
     finally:
         connection.close()
     raise EmulationError(f"run {connection.run_id} does not answer in time")
+
+
+def _link(
+    name: str, a: int, b: int, a_port: str, b_port: str, moving: bool, ethernet: bool, a_address: str, b_address: str
+) -> LinkSpec:
+    return LinkSpec(
+        name, a, b, a_port, b_port, moving=moving, ethernet=ethernet, a_address=a_address, b_address=b_address
+    )

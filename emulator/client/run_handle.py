@@ -13,11 +13,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from emulator.client.watch import decoded
 from emulator.model.errors import EmulationError
-from emulator.runtime.control.channel import Channel, Message
+from emulator.runtime.control.channel import Channel
+from emulator.runtime.control.messages import (
+    TO_LAUNCHER,
+    Act,
+    Detach,
+    FromLauncher,
+    RunEnded,
+    SetView,
+    ShowSnapshot,
+    Stop,
+)  # fmt: skip
+from emulator.runtime.control.transport import Transport, hear, say
 
 if TYPE_CHECKING:
-    from emulator.observe.snapshot import Snapshot, View
+    from emulator.observe.snapshot import Snapshot
+    from emulator.observe.view import View
     from emulator.record.folder import RunFolder
     from emulator.scenario import Scenario
 
@@ -25,13 +38,13 @@ if TYPE_CHECKING:
 class RunHandle:
     """A run in its sandbox."""
 
-    def __init__(self, pid: int, channel: Channel, folder: RunFolder) -> None:
+    def __init__(self, pid: int, channel: Transport, folder: RunFolder) -> None:
         self.pid = pid
         self.folder = folder
         self.stops = 0
         self.error = ""  # what broke, where something did
         self._channel = channel
-        self._end: Message | None = None
+        self._end: RunEnded | None = None
         self.detached = False
 
     @property
@@ -49,44 +62,41 @@ class RunHandle:
         if self._end is not None:
             return None
         try:
-            message, _ = self._channel.receive()
+            message = hear(self._channel, TO_LAUNCHER)
         except OSError:
             return None
-        if message is None:
-            return None
-        if message["op"] == "end":
-            self._end = message
-            return None
-        snapshot: Snapshot = message["snapshot"]
-        return snapshot
+        if isinstance(message, ShowSnapshot):
+            return decoded(message.snapshot)
+        self._end = message
+        return None
 
     def view(self, view: View) -> None:
         """Look at this from now on: snapshots to come have its rows."""
-        self._say({"op": "view", "view": view})
+        self._say(SetView(view))
 
     def fault(self, action: Mapping[str, Any]) -> None:
         """Do this to the network, as an `[[action]]` does. An event tells what came of it."""
-        self._say({"op": "fault", "action": dict(action)})
+        self._say(Act(dict(action)))
 
     def detach(self) -> None:
         """Let the run go on without this process, which may then end. EmulationError where that fails."""
         from emulator.fabric import sandbox
 
-        self._say({"op": "detach"})
+        self._say(Detach())
         if not sandbox.detach(self.pid):
             raise EmulationError(f"run {self.folder.run_id} cannot be left alone: its sandbox does not answer")
         self.detached = True
 
-    def _say(self, message: Message) -> None:
+    def _say(self, message: FromLauncher) -> None:
         try:
-            self._channel.send(message)
+            say(self._channel, message)
         except OSError:  # it has ended by itself
             pass
 
     def stop(self) -> None:
         """Ask the run to end: once gracefully, with a verdict; a second time at once."""
         self.stops += 1
-        self._say({"op": "stop"})
+        self._say(Stop())
         if self.stops > 2:
             self.kill()
 
@@ -123,8 +133,8 @@ class RunHandle:
                 f"the run's supervisor ended without a verdict (status {code}); what it had recorded is in "
                 f"{self.folder.path}"
             )
-        self.error = self._end["error"]
-        return int(self._end["exit_code"])
+        self.error = self._end.error
+        return self._end.exit_code
 
 
 def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()) -> RunHandle:

@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import EmulationError, SkyloomError, UsageError
-from emulator.runtime.control.channel import Channel, Message
+from emulator.observe import snapshot
+from emulator.runtime.control import messages
+from emulator.runtime.control.channel import Channel
+from emulator.runtime.control.encoding import BadMessage, T
+from emulator.runtime.control.messages import Act, FromScreen, Refused, Request, SetView, ShowSnapshot, Signal, Stop
+from emulator.runtime.control.transport import hear, say
 from emulator.runtime.supervisor.live import PREFIX, name_of
 
 if TYPE_CHECKING:
-    from emulator.observe.snapshot import Snapshot, View
+    from emulator.observe.snapshot import Snapshot
+    from emulator.observe.view import View
 
+TO_SCREEN: tuple[type[ShowSnapshot | Refused], ...] = (ShowSnapshot, Refused)
 UNIX_SOCKETS = Path("/proc/net/unix")
 
 
@@ -64,28 +71,27 @@ class Connection:
     def fileno(self) -> int:
         return self.channel.fileno()
 
-    def send(self, message: Message, fds: Sequence[int] = ()) -> None:
+    def send(self, message: Request | Signal, fds: Sequence[int] = ()) -> None:
         try:
-            self.channel.send(message, fds)
+            say(self.channel, message, fds)
         except OSError as error:
             raise EmulationError(f"run {self.run_id} has gone ({error.strerror})") from None
 
-    def receive(self) -> Message:
-        """The next answer. Raises the run's own error, or EmulationError where the run has gone."""
-        message, fds = self.channel.receive()
-        for fd in fds:
-            os.close(fd)
+    def receive(self, expected: tuple[type[T], ...]) -> T:
+        """The next answer, one of the expected. Raises the run's own error, BadMessage where run and terminal are of
+        different versions, or EmulationError where the run has gone."""
+        message = hear(self.channel, (*expected, Refused))
         if message is None:
             raise EmulationError(f"run {self.run_id} has ended")
-        if message["op"] == "error":
-            error = SkyloomError(message["text"])
-            error.exit_code = message["exit_code"]
+        if isinstance(message, Refused):
+            error = SkyloomError(message.text)
+            error.exit_code = message.exit_code
             raise error
         return message
 
-    def ask(self, message: Message, fds: Sequence[int] = ()) -> Message:
+    def ask(self, message: Request, expected: type[T], fds: Sequence[int] = ()) -> T:
         self.send(message, fds)
-        return self.receive()
+        return self.receive((expected,))
 
     def close(self) -> None:
         self.channel.close()
@@ -97,7 +103,7 @@ class Watch:
     def __init__(self, run: str | None = None, view: View | None = None) -> None:
         self._connection = Connection(run)
         self.run_id = self._connection.run_id
-        self._connection.send({"op": "watch", "view": view or {}})
+        self._connection.send(messages.Watch(view or {}))
 
     @property
     def fd(self) -> int:
@@ -107,13 +113,12 @@ class Watch:
     def receive(self) -> Snapshot | None:
         """The next snapshot; None: the run has ended."""
         try:
-            message, _ = self._connection.channel.receive()
+            message = hear(self._connection.channel, TO_SCREEN)
         except OSError:
             return None
-        if message is None or message["op"] != "snapshot":
-            return None
-        snapshot: Snapshot = message["snapshot"]
-        return snapshot
+        if isinstance(message, Refused):
+            raise EmulationError(message.text)
+        return decoded(message.snapshot) if message is not None else None
 
     def snapshots(self) -> Iterator[Snapshot]:
         """Snapshots as they come, some four a second, until the run has ended."""
@@ -122,15 +127,15 @@ class Watch:
 
     def view(self, view: View) -> None:
         """Look at this from now on: snapshots to come have its rows."""
-        self._say({"op": "view", "view": view})
+        self._say(SetView(view))
 
     def fault(self, action: Mapping[str, Any]) -> None:
         """Do this to the network, as an `[[action]]` does. An event tells what came of it."""
-        self._say({"op": "fault", "action": dict(action)})
+        self._say(Act(dict(action)))
 
     def stop(self) -> None:
         """End the run: the first time gracefully, a second time at once."""
-        self._say({"op": "stop"})
+        self._say(Stop())
 
     def detach(self) -> None:
         """Leave; the run does not notice."""
@@ -144,17 +149,25 @@ class Watch:
     def close(self) -> None:
         self._connection.close()
 
-    def _say(self, message: Message) -> None:
+    def _say(self, message: FromScreen) -> None:
         try:
-            self._connection.channel.send(message)
+            say(self._connection.channel, message)
         except OSError:  # it has ended
             pass
 
 
-def ask(message: Message, run: str | None = None) -> Message:
+def decoded(data: bytes) -> Snapshot:
+    """A snapshot as it came. BadMessage where it is none, or one of another version."""
+    try:
+        return snapshot.decode(data)
+    except ValueError as error:
+        raise BadMessage(str(error)) from None
+
+
+def ask(message: Request, expected: type[T], run: str | None = None) -> T:
     """One request, one answer."""
     connection = Connection(run)
     try:
-        return connection.ask(message)
+        return connection.ask(message, expected)
     finally:
         connection.close()

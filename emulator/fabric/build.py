@@ -16,10 +16,9 @@ from pathlib import Path
 
 from emulator.fabric.kernel import netlink, syscalls, tun
 from emulator.model.errors import EmulationError, PlatformError
-from emulator.model.network import LinkSpec, Network, NodeSpec
+from emulator.model.network import DOWNLINK, LinkSpec, Network, NodeSpec
 from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, RouteDelta
 
-DOWNLINK = "gsl"  # a live satellite's one port towards all stations, where the topology gives it no name
 # Packets that wait in a port for the relay. A core that is taken away for 3 ms costs 1,000 of them at 350,000 a second;
 # but each is a pointer that is allocated with the port, so thousands of ports have room for fewer.
 TX_PACKETS, TX_PACKETS_OF_MANY, MANY_PORTS = 5000, 1000, 1000
@@ -115,7 +114,7 @@ class Fabric:
         node, held = self.network.nodes[number], self._live[number]
         messages = [netlink.set_link(1, up=True)]
         numbered = False  # by interface, as Mininet does
-        if node.role == "switch":
+        if node.bridge:
             messages += [netlink.add_bridge(node.name[:15], _BRIDGE_INDEX)]
         for (end, _, link), port in zip(self._plan[number], held.ports, strict=True):
             index = held.index[end]
@@ -125,7 +124,7 @@ class Fabric:
                 netlink.set_link(
                     index,
                     txqlen=self._tx_packets,
-                    master=_BRIDGE_INDEX if node.role == "switch" else None,
+                    master=_BRIDGE_INDEX if node.bridge else None,
                     mac=port_mac(self.network, end) if port.ethernet else "",
                     link_local=bool(address),
                 )
@@ -138,14 +137,14 @@ class Fabric:
             if address:
                 ip, _, length = address.partition("/")
                 messages.append(netlink.add_address(index, ip, int(length or 32)))
-            elif port.ethernet and link is not None and node.role != "switch":
+            elif port.ethernet and link is not None and not node.bridge:
                 peer = self.network.nodes[link.a if end % 2 else link.b]
                 messages += [
                     netlink.add_neighbour(index, ip, port_mac(self.network, end ^ 1))
                     for ip in (peer.ipv4, peer.ipv6)
                     if ip
                 ]
-        if node.role == "switch":
+        if node.bridge:
             return [*messages, netlink.set_link(_BRIDGE_INDEX, up=True)]
         if node.ipv4 and not numbered:
             messages.append(netlink.add_address(1, node.ipv4, 32))
@@ -306,7 +305,7 @@ def _ports_of(network: Network) -> dict[int, _Plan]:
         if not link.moving and link.b in plan:
             plan[link.b].append((2 * number + 1, link.b_port, link))
     for number, ports in plan.items():
-        if downlink and network.nodes[number].role == "satellite":
+        if downlink and network.nodes[number].shared_downlink:
             ports.append((SHARED_DOWNLINK, downlink, None))
     return plan
 
@@ -318,7 +317,7 @@ def port_mac(network: Network, end: int) -> str:
 
 
 def _forwards(node: NodeSpec, plan: _Plan) -> bool:
-    return node.role not in ("host", "switch") and (len(plan) > 1 or any(end < 0 for end, _, _ in plan))
+    return node.forwards and not node.bridge and (len(plan) > 1 or any(end < 0 for end, _, _ in plan))
 
 
 def _packed(address: str) -> bytes:

@@ -15,11 +15,9 @@ from heapq import heapify, heapreplace
 from math import inf
 from typing import Any, Protocol
 
-import numpy as np
-
 from emulator.fabric.kernel.carrier_device import Plug
-from emulator.model.network import Knots, Network
-from emulator.schedule.piecewise import segment
+from emulator.model.network import Network
+from emulator.schedule.reader import ScheduleReader
 
 CHANGES_PER_MESSAGE = 1000
 
@@ -53,7 +51,8 @@ class Carriers:
         self._tell = tell
         self._clock = clock
         self._plug = plug
-        self._tables: dict[int, list[Knots]] = {}
+        self._schedule = ScheduleReader(network, None)
+        self._ends: dict[int, tuple[int, int]] = {}  # by link
         self._plugs: dict[int, list[Plug]] = {}
         self._up: dict[int, bool] = {}
         self._heap: list[tuple[float, int]] = []
@@ -65,9 +64,7 @@ class Carriers:
         for number, link in enumerate(self._network.links):
             if not link.carrier:
                 continue
-            ends = 2 * number, 2 * number + 1
-            tables = [self._network.end_spec(end).knots for end in ends]
-            self._tables[number] = [outages(knots) for knots in tables if knots is not None]
+            ends = self._ends[number] = 2 * number, 2 * number + 1
             self._up[number] = True  # as the kernel makes them
             self._plugs[number] = []
             try:
@@ -77,7 +74,7 @@ class Carriers:
             self._heap.append((self._until(number, 0.0), number))
         heapify(self._heap)
         self.next_s = self._heap[0][0] if self._heap else inf
-        self._plug_in(self._turn(self._tables, 0.0))
+        self._plug_in(self._turn(self._ends, 0.0))
 
     def tell_initial(self) -> None:
         """Tell which links begin down."""
@@ -97,11 +94,11 @@ class Carriers:
 
     def look_again(self, ends: Iterable[int], now: float) -> None:
         """Orders have set these ends up or down, or back to the schedule."""
-        self._change(sorted({end // 2 for end in ends} & self._tables.keys()), now)
+        self._change(sorted({end // 2 for end in ends} & self._ends.keys()), now)
 
     def afterwards(self, say: Callable[[], None]) -> None:
         """Call `say` when every change so far is made: in the thread, or now where no link has carrier."""
-        if self._tables:
+        if self._ends:
             self._thread.submit(say)
         else:
             say()
@@ -115,11 +112,10 @@ class Carriers:
         self._plugs.clear()
 
     def _is_up(self, number: int, t: float) -> bool:
-        scheduled = [segment(knots, t).up for knots in self._tables[number]]
-        return all(self._overrides(2 * number + side).get("up", up) for side, up in enumerate(scheduled))
+        return all(self._overrides(end).get("up", self._schedule.up(end, t)[0]) for end in self._ends[number])
 
     def _until(self, number: int, t: float) -> float:
-        return min(segment(knots, t).stop_s for knots in self._tables[number])
+        return min(self._schedule.up(end, t)[1] for end in self._ends[number])
 
     def _turn(self, links: Iterable[int], t: float) -> Changes:
         """Note what holds of these links at t; returns what changed."""
@@ -158,14 +154,3 @@ class Carriers:
         for first in range(0, len(changes), CHANGES_PER_MESSAGE):
             part = changes[first : first + CHANGES_PER_MESSAGE]
             self._tell({"op": "carrier", "t_s": t, "at_s": at, "changes": part})
-
-
-def outages(knots: Knots) -> Knots:
-    """The table with only the knots at which `up` changes; delay, rate and loss are left out."""
-    holds = np.append(knots.t_s[1:] > knots.t_s[:-1], True)  # the last of several knots at one time
-    holds[0] = True  # holds before its time
-    place = np.flatnonzero(holds)
-    place = place[np.append(True, knots.up[place[1:]] != knots.up[place[:-1]])]
-    none = np.zeros(len(place))
-    period_s = knots.period_s if len(place) > 1 else inf
-    return Knots(knots.t_s[place], none, none, none, knots.up[place], period_s)

@@ -9,23 +9,36 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from math import isnan
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgpack
 
-from emulator.link.engine.binding import OrderKind
 from emulator.link.engine.engine import new_order
-
-if TYPE_CHECKING:
-    from emulator.link.relay import Relay
+from emulator.link.engine.structures import EngineOrder, OrderKind
+from emulator.link.taps import Captures
+from emulator.model.verbs import VALUES
 
 LARGEST = 2**20
 ENDS_PER_MESSAGE = 400  # keeps a message within the socket's default buffer
 MOST_UNSENT = 4096  # messages that wait for a reader who is behind; statistics never do
-VALUES = ("up", "rate_bps", "delay_s", "loss")
+
+
+class Relay(Protocol):
+    """What orders are given to. Numbers of orders are the engine's: 0 says that an order holds already."""
+
+    stopped: bool
+    end_count: int
+    captures: Captures
+
+    def start(self, t0_ns: int) -> None: ...
+    def set(self, ends: list[int], values: Mapping[str, float | bool | None]) -> int: ...
+    def order(self, orders: Iterable[EngineOrder]) -> int: ...
+    def tap(self, ends: Iterable[int]) -> int: ...
+    def wait_for(self, number: int) -> None: ...
+    def afterwards(self, number: int, say: Callable[[], None]) -> None: ...
 
 
 class Control:
@@ -76,7 +89,7 @@ class Control:
             case "stop":
                 relay.stopped = True
             case "set":
-                values = {name: _value(name, order[name]) for name in VALUES if name in order}
+                values = {value.name: value.checked(order[value.name]) for value in VALUES if value.name in order}
                 return relay.set(_numbers(relay, order), values)
             case "hold" | "release" as op:
                 kind = OrderKind.HOLD if op == "hold" else OrderKind.RELEASE
@@ -152,15 +165,3 @@ def _numbers(relay: Relay, order: dict[str, Any]) -> list[int]:
         if not isinstance(number, int) or not 0 <= number < relay.end_count:
             raise ValueError(f"no link end {number!r}; there are {relay.end_count}")
     return list(numbers)
-
-
-def _value(name: str, value: object) -> float | bool | None:
-    if value is None:
-        return None
-    if name == "up":
-        if not isinstance(value, bool):
-            raise ValueError(f"up is {value!r}; expected true or false")
-        return value
-    if not isinstance(value, int | float) or isnan(value) or value < 0 or (name == "loss" and value > 1):
-        raise ValueError(f"{name} is {value!r}; expected 0 or more" + (", at most 1" if name == "loss" else ""))
-    return float(value)

@@ -20,8 +20,8 @@ import numpy as np
 
 from emulator.link.carrier import Carriers
 from emulator.link.control import Control
-from emulator.link.engine.binding import EngineOrder, OrderKind
 from emulator.link.engine.engine import Engine, new_order
+from emulator.link.engine.structures import EngineOrder, OrderKind
 from emulator.link.engine.tables import Port
 from emulator.link.health import Health, be_urgent, step_back
 from emulator.link.taps import Captures

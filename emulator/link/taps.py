@@ -22,14 +22,14 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any, NamedTuple, Protocol
 
+from emulator.link.engine.structures import CONSTANTS, TAPS
 from emulator.link.packet import VIRTIO
 
 HEAD = Struct("=IIQQ")
-MAGIC = 0x536B7955
+MAGIC = CONSTANTS["TAP_MAGIC"]
 COLUMNS = "dIII"
 ROW_BYTES = 20  # of the columns, for each packet
 LIMIT = 64 * 2**20  # a writer that gets no core for half a second at 1 Gbit/s loses nothing
-TAPS = 32  # captures at one time
 PUMP_BYTES = 8 * 2**20  # that one capture may write before others get a turn
 
 

@@ -1,1 +1,1 @@
-"""Plain values that rooms exchange: networks, units, tables, names, errors and exit codes, the clock, draws."""
+"""Plain values that rooms exchange: networks, units, names, verbs, errors and exit codes, the clock, random streams."""

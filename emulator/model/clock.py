@@ -1,4 +1,4 @@
-"""The clocks: a scenario clock on CLOCK_MONOTONIC, a jumping one for tests, and a wait that is not a millisecond late.
+"""The clock: scenario time on CLOCK_MONOTONIC, and a wait that is not a millisecond late.
 
 Every process of a run shares one origin T0, so a time in an event, a packet or a log means the same thing everywhere.
 """
@@ -9,7 +9,6 @@ import asyncio
 import ctypes
 import os
 import time
-from typing import Protocol
 
 _libc = ctypes.CDLL(None, use_errno=True)
 CLOCK_MONOTONIC = 1
@@ -26,12 +25,6 @@ class _Itimerspec(ctypes.Structure):
     _fields_ = (("it_interval", _Timespec), ("it_value", _Timespec))
 
 
-class Clock(Protocol):
-    """Scenario time in seconds; 0 is the start of play, negative while the network is being built."""
-
-    def now(self) -> float: ...
-
-
 class MonotonicClock:
     """Scenario time read from CLOCK_MONOTONIC, with its origin at `t0_ns`."""
 
@@ -46,21 +39,6 @@ class MonotonicClock:
     def monotonic_ns(self, t_s: float) -> int:
         """CLOCK_MONOTONIC reading at scenario time `t_s`."""
         return self.t0_ns + round(t_s * 1e9)
-
-
-class JumpingClock:
-    """A clock that moves only when told: for unit tests and simulations."""
-
-    def __init__(self, now_s: float = 0.0) -> None:
-        self._now_s = now_s
-
-    def now(self) -> float:
-        return self._now_s
-
-    def jump_to(self, t_s: float) -> None:
-        if t_s < self._now_s:
-            raise ValueError(f"the clock stands at {self._now_s} s and cannot go back to {t_s} s")
-        self._now_s = t_s
 
 
 class TimerFd:

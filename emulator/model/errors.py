@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emulator.model.printable import one_line
+
 EXIT_PASS = 0
 EXIT_FAIL = 1
 EXIT_USAGE = 64
@@ -39,8 +41,8 @@ class Problem:
     wanted: str
 
     def __str__(self) -> str:
-        head = f"{self.where}  {self.key}".rstrip()
-        return f"{head}\n  found   {self.found}\n  wanted  {self.wanted}"
+        where, key, found, wanted = map(one_line, (self.where, self.key, self.found, self.wanted))
+        return f"{f'{where}  {key}'.rstrip()}\n  found   {found}\n  wanted  {wanted}"
 
 
 class ScenarioError(SkyloomError):
@@ -69,7 +71,3 @@ class EmulationError(SkyloomError):
     """The emulation could not do what was asked: a process, a device or the relay failed."""
 
     exit_code = EXIT_INTERNAL
-
-
-class ProtocolViolation(SkyloomError):
-    """A peer sent what the protocol forbids: who, which rule. Counted by nodes, never fatal to them."""

@@ -1,4 +1,4 @@
-"""What a topology hands to the rooms below: nodes, links, and the timeline that the links follow.
+"""A network as all rooms see it: nodes, links, and the timeline that the links follow.
 
 Plain values, no kernel, no clock. Invariant: link `i` has two ends, `2*i` (sends from a to b) and `2*i + 1` (sends
 from b to a); every table of every room is indexed by these end numbers and by the node numbers of `Network.nodes`.
@@ -20,16 +20,25 @@ Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 
 
+DOWNLINK = "gsl"  # a node's one port towards all moving links that reach it, where the topology gives it no name
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A node: live nodes get a namespace, the others are transit nodes inside the relay."""
+    """A node: live nodes get a namespace, the others are transit nodes inside the relay.
+
+    What a node does follows from its flags; its role is a label for people.
+    """
 
     name: str
-    role: str  # "satellite", "ground station", "host", "switch"
+    role: str  # "satellite", "ground station", "host", …
     live: bool
-    ipv4: str = ""  # address on loopback, without prefix; empty for switches
+    ipv4: str = ""  # address on loopback, without prefix; empty for bridges
     ipv6: str = ""
     position: tuple[float, float] | None = None  # latitude, longitude in degrees, where it is fixed
+    forwards: bool = False  # may lie inside a path
+    shared_downlink: bool = False  # may be the far end of moving links, all of which reach it by one port
+    bridge: bool = False  # its namespace holds a learning bridge; no programs, no addresses
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""State for eyes: live metrics, the schedule as planned, snapshots, replay. No terminal and no kernel here."""
+"""State for eyes: live metrics, the schedule as planned, snapshots, replay. No terminal here."""

@@ -5,17 +5,55 @@ Invariant: it is made anew for each snapshot from what the scene can tell; nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
-from emulator.observe.snapshot import Detail, LinkRow
+from emulator.model.network import Network
+from emulator.observe.live_metrics import Board
+from emulator.observe.snapshot import Detail, LinkRow, NodeRow
+from emulator.schedule.reader import EndValues
 from emulator.sdk.protocol import Widget
-
-if TYPE_CHECKING:
-    from emulator.observe.snapshot_builder import Scene
 
 EVENTS = 12
 LINKS = 12  # of a node
+
+
+class Scene(Protocol):
+    """What details are made of: the rows of one run's snapshots."""
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def board(self) -> Board: ...
+
+    @property
+    def nodes(self) -> Mapping[str, int]:
+        """Numbers by name."""
+
+    @property
+    def ends(self) -> Mapping[str, int]:
+        """Numbers of link ends by name."""
+
+    @property
+    def history_bps(self) -> Mapping[str, Iterable[float]]:
+        """Delivered in the last intervals, by link end."""
+
+    @property
+    def given(self) -> Callable[[], Mapping[int, Mapping[str, Any]]]:
+        """By link end: what an action gave it instead of its schedule."""
+
+    def asked(self, end: int, now_s: float) -> EndValues:
+        """What the schedule asks of a link end."""
+
+    def ends_of(self, number: int) -> list[str]:
+        """The names of a node's link ends."""
+
+    def link_row(self, name: str, now_s: float) -> LinkRow:
+        """A link end as a row of a table."""
+
+    def node_row(self, number: int) -> NodeRow:
+        """A node as a row of a table."""
 
 
 def of(scene: Scene, name: str, now_s: float) -> Detail:
@@ -80,12 +118,12 @@ def _of_node(scene: Scene, name: str, now_s: float) -> Detail:
         facts.append(("place", f"{node.position[0]:.2f}°, {node.position[1]:.2f}°"))
     if node.live:
         row = scene.node_row(number)
-        facts += [
-            ("programs", ", ".join(row["programs"]) or "none"),
-            ("state", row["state"]),
-            ("processor", f"{row['cpu']:.1%} of a core"),
-            ("memory", f"{row['memory_bytes'] / 1e6:.1f} MB"),
-        ]
+        facts += [("programs", ", ".join(row["programs"]) or "none"), ("state", row["state"])]
+        if "cpu" in row:
+            facts += [
+                ("processor", f"{row['cpu']:.1%} of a core"),
+                ("memory", f"{row['memory_bytes'] / 1e6:.1f} MB"),
+            ]
     else:
         facts.append(("state", "transit, inside the relay"))
     rows = [scene.link_row(end, now_s) for end in scene.ends_of(number)[:LINKS]]

@@ -7,22 +7,19 @@ with finer tables is followed hop by hop, for there a delay may jump by the time
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from math import floor, inf, isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 from emulator.link.stats import EndStats
 from emulator.schedule import substep
-from emulator.schedule.piecewise import segment_of_row
-from emulator.schedule.ring import fine_columns
-from emulator.schedule.routes import delay_along, path
+from emulator.schedule.reader import RecentRows, ScheduleReader
+from emulator.schedule.routes import delay_along
 from emulator.schedule.substep import fine_places
 
 if TYPE_CHECKING:
     from emulator.model.network import Network, Row
-    from emulator.schedule.piecewise import Segment
-    from emulator.schedule.ring import FineColumns, RowSource
+    from emulator.schedule.reader import RowSource
 
 _SENT_BYTES = int(EndStats.SENT_BYTES)
 PROBE_BITS = 8 * (64 + 28)  # of a default probe with its UDP and IPv4 headers
@@ -57,19 +54,12 @@ class _Leg:
 class Asked:
     """Reads asked round trips from the rows of a run. `remember` is called as each step begins."""
 
-    def __init__(self, network: Network, ring: RowSource) -> None:
+    def __init__(self, network: Network, rows: RowSource) -> None:
         assert network.timeline is not None
-        self._network = network
-        self._ring = ring
-        self._step_s = network.timeline.step_s
-        self._index = {network.nodes[node].name: index for index, node in enumerate(network.live)}
-        self._number = {node.name: number for number, node in enumerate(network.nodes)}
-        self._rows: OrderedDict[int, Row] = OrderedDict()
-        self._borrowed: set[int] = set()  # steps read from the ring's own memory, which may have been overwritten since
+        self._recent = RecentRows(rows, HISTORY_STEPS if rows.bytes_per_row * HISTORY_STEPS < HISTORY_BYTES else 0)
+        self._schedule = ScheduleReader(network, self._recent)
         self._fine = fine_places(network)
         self._lowest: tuple[int, list[float]] = (-1, [])  # rate in a step, by place in its finer tables
-        self._tables: tuple[int, FineColumns | None] = (-1, None)  # of the step that was asked for last
-        self._keep = HISTORY_STEPS if ring.bytes_per_row * HISTORY_STEPS < HISTORY_BYTES else 0
         self._legs: dict[tuple[int, str, str], _Leg | None] = {}
         self._busy_until: dict[int, float] = {}
         self._before: dict[int, tuple[float, float]] = {}
@@ -77,18 +67,10 @@ class Asked:
 
     def remember(self, step: int) -> None:
         """Keep the row of `step`, which the ring is going to overwrite."""
-        self._tables = -1, None
-        if not self._keep:
-            self._legs.clear()
-            return
-        try:
-            self._rows[step] = self._ring.copied(step)
-        except LookupError:
-            return
-        while len(self._rows) > self._keep:
-            gone, _ = self._rows.popitem(last=False)
-            for key in [key for key in self._legs if key[0] == gone]:
-                del self._legs[key]
+        self._recent.keep(step)
+        oldest = self._recent.oldest
+        for key in [key for key in self._legs if key[0] < oldest or oldest < 0]:
+            del self._legs[key]
 
     def altered(self, ends: set[int]) -> None:
         """Ends that an action has set to other values than the schedule's: their probes are not compared."""
@@ -96,14 +78,11 @@ class Asked:
 
     def load(self, t_s: float, counters: dict[int, list[float]]) -> None:
         """Cumulative counters of the relay at `t_s`: notes which ends are busy."""
-        self._borrowed.clear()
-        row = self._row(floor(t_s / self._step_s)) or self._row(self._ring.latest)  # past the end the last one holds
-        if row is None:
+        ends = list(counters)
+        found = self._schedule.read_at(t_s, lambda row: self._rates_bps(row, ends))
+        if found is None:
             return
-        rates_bps = self._rates_bps(row, list(counters))
-        if self._overtaken():
-            self._lowest = -1, []
-            return
+        rates_bps, self._lowest = found
         for (end, values), rate_bps in zip(counters.items(), rates_bps, strict=True):
             sent = values[_SENT_BYTES]
             before_s, before = self._before.get(end, (t_s - REPORT_S, 0.0))
@@ -111,30 +90,25 @@ class Asked:
             if t_s > before_s and rate_bps < inf and (sent - before) * 8 > BUSY_SHARE * rate_bps * (t_s - before_s):
                 self._busy_until[end] = t_s + BUSY_MEMORY_S
 
-    def _rates_bps(self, row: Row, ends: list[int]) -> list[float]:
-        """Rate of each end, its lowest where it has a finer table. Plain numbers: there may be thousands of ends."""
+    def _rates_bps(self, row: Row, ends: list[int]) -> tuple[list[float], tuple[int, list[float]]]:
+        """Rate of each end, its lowest where it has a finer table; and `_lowest` of this row.
+
+        Plain numbers: there may be thousands of ends.
+        """
         rates_bps: list[float] = row.rate_bps[ends].tolist()
+        lowest = self._lowest
         if row.fine is not None:
-            if self._lowest[0] != row.step:
+            if lowest[0] != row.step:
                 going = substep.used(row.fine) & (row.fine.rate_bps > 0)
-                self._lowest = row.step, row.fine.rate_bps.min(axis=1, where=going, initial=inf).tolist()
-            lowest_bps = self._lowest[1]
+                lowest = row.step, row.fine.rate_bps.min(axis=1, where=going, initial=inf).tolist()
             for number, end in enumerate(ends):
                 place = self._fine.get(end)
                 if place is not None and row.fine.count[place]:
-                    rates_bps[number] = lowest_bps[place]
-        return rates_bps
+                    rates_bps[number] = lowest[1][place]
+        return rates_bps, lowest
 
     def round_trip(self, node: str, peer: str, sent_s: float) -> AskedTrip | None:
         """The asked round trip of a probe sent at `sent_s`; None where it cannot be told."""
-        self._borrowed.clear()
-        trip = self._round_trip(node, peer, sent_s)
-        if self._overtaken():
-            self._legs.clear()
-            return None
-        return trip
-
-    def _round_trip(self, node: str, peer: str, sent_s: float) -> AskedTrip | None:
         there = self._leg(node, peer, sent_s)
         there_s = self._one_way(there, sent_s) if there is not None else None
         if there is None or there_s is None:
@@ -157,7 +131,7 @@ class Asked:
     def _one_way(self, leg: _Leg, t_s: float) -> float | None:
         if leg.finer:
             return self._hop_by_hop(leg.ends, t_s)
-        share = min(1.0, max(0.0, t_s / self._step_s - leg.step))
+        share = min(1.0, max(0.0, t_s / self._schedule.step_s - leg.step))
         asked_s = leg.start_s + (leg.end_s - leg.start_s) * share
         return asked_s if isfinite(asked_s) else None
 
@@ -167,7 +141,7 @@ class Asked:
         for end in ends:
             left = float(PROBE_BITS)
             for _ in range(STRETCHES):
-                now = self._stretch(end, t_s)
+                now = self._schedule.segment(end, t_s)
                 if now is None or not now.up:
                     return None
                 sending_s = left / now.rate_bps if now.rate_bps > 0 else inf
@@ -181,56 +155,22 @@ class Asked:
                 return None
         return t_s - sent_s
 
-    def _stretch(self, end: int, t_s: float) -> Segment | None:
-        """What holds for an end at an instant of the run."""
-        step = max(0, floor(t_s / self._step_s))
-        if (step + 1) * self._step_s <= t_s:
-            step += 1
-        row = self._row(step)
-        if row is None:
-            return None
-        place = self._fine.get(end)
-        if place is not None and row.fine is not None:
-            if self._tables[0] != step:
-                self._tables = step, fine_columns(row.fine)
-            assert self._tables[1] is not None
-            begin_s, end_s = step * self._step_s, (step + 1) * self._step_s
-            finer = substep.segment(self._tables[1], place, begin_s, end_s, t_s)
-            if finer is not None:
-                return finer
-        return segment_of_row(row, end, self._step_s)
-
     def _leg(self, source: str, target: str, t_s: float) -> _Leg | None:
         """The way from one node to another in the step of `t_s`; None where there is none, or nobody knows."""
-        key = (max(0, floor(t_s / self._step_s)), source, target)
+        key = (self._schedule.step_at(t_s), source, target)
         if key not in self._legs:
-            row = self._row(key[0])
-            if row is None or source not in self._index or target not in self._index:
+            found = self._schedule.read(key[0], lambda row: [self._leg_in(row, source, target)])
+            if found is None:  # the row is not there: it may come
                 return None
-            self._legs[key] = self._leg_in(row, *key)
+            self._legs[key] = found[0]
         return self._legs[key]
 
-    def _leg_in(self, row: Row, step: int, source: str, target: str) -> _Leg | None:
-        ends = path(row.next_end, row.peer, self._index[target], self._number[target], self._number[source])
-        if not ends and source != target:
+    def _leg_in(self, row: Row, source: str, target: str) -> _Leg | None:
+        ends = self._schedule.path(row, source, target)
+        if ends is None:
             return None
         if self._fine and not self._fine.keys().isdisjoint(ends):
-            return _Leg(step, ends, True)
+            return _Leg(row.step, ends, True)
         rates_bps = row.rate_bps[ends].tolist() if ends else []
         serialisation_s = sum(PROBE_BITS / rate_bps for rate_bps in rates_bps if 0 < rate_bps < inf)
-        return _Leg(step, ends, False, delay_along(row, ends), delay_along(row, ends, 1.0), serialisation_s)
-
-    def _row(self, step: int) -> Row | None:
-        kept = self._rows.get(step)
-        if kept is not None:
-            return kept
-        try:
-            row = self._ring.row(step)
-        except LookupError:
-            return None
-        self._borrowed.add(step)
-        return row
-
-    def _overtaken(self) -> bool:
-        """Whether a row was overwritten while it was read."""
-        return not all(self._ring.holds(step) for step in self._borrowed)
+        return _Leg(row.step, ends, False, delay_along(row, ends), delay_along(row, ends, 1.0), serialisation_s)

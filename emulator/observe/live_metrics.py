@@ -15,8 +15,10 @@ from typing import Any
 
 from emulator.observe.expected_rtt import Asked, AskedTrip
 from emulator.observe.panels import Panels
-from emulator.observe.snapshot import EventRow, FlowRow, ProbeRow, Snapshot, View
+from emulator.observe.snapshot import EventRow, FlowRow, ProbeRow
+from emulator.observe.view import View
 
+HISTORY = 30  # intervals of a link end's rate that the screen can look back on
 EVENTS_KEPT = 400  # for the event log of the screen, to be filtered there
 EVENTS_SHOWN = 60
 LIVE_ROWS = 60  # pairs, flows and links in a snapshot, so that it fits into one message
@@ -78,32 +80,25 @@ class Board:
 
     def event(self, t_s: float, node: str, program: str, kind: str, data: Mapping[str, Any]) -> None:
         """An event of a node program, or (`program` "" or "skyloom") of the runtime."""
-        if kind == "flow":
+        if kind == self.panels.traffic_of(program).flow_end:
             self._flow_ended(t_s, node, program, data)
         if not self.panels.event(t_s, node, program, kind, data):
             self.tail.append({"t_s": t_s, "node": node, "kind": kind, "text": words(data)[:TEXT_LENGTH]})
 
     def sample(self, t_s: float, node: str, program: str, name: str, value: float, key: str) -> None:
         """A sample of a node program."""
-        match name:
-            case "rtt_s":
-                self._probe(node, key, t_s, value)
-            case "probe_lost":
-                self._lost(node, key, t_s)
-            case "goodput_bps":
-                flow = self._flow(key, node, program, t_s)
-                flow.now_bps, flow.last_s = value, t_s
-            case "flow_bytes":
-                flow = self._flow(key, node, program, t_s)
-                flow.bytes, flow.last_s = flow.ended_bytes + int(value), t_s
+        traffic = self.panels.traffic_of(program)
+        if name == traffic.round_trip:
+            self._probe(node, key, t_s, value)
+        elif name == traffic.lost:
+            self._lost(node, key, t_s)
+        elif name == traffic.flow_rate:
+            flow = self._flow(key, node, program, t_s)
+            flow.now_bps, flow.last_s = value, t_s
+        elif name == traffic.flow_size:
+            flow = self._flow(key, node, program, t_s)
+            flow.bytes, flow.last_s = flow.ended_bytes + int(value), t_s
         self.panels.sample(t_s, node, program, name, value, key)
-
-    def fill(self, snapshot: Snapshot, view: View) -> None:
-        """Add what the records tell: probes, flows, events, panels."""
-        snapshot["probes"] = self.probe_rows()
-        snapshot["flows"] = self.flow_rows()
-        snapshot["events"] = self.event_rows(view)
-        snapshot["panels"] = self.panels.views(snapshot.get("t_s", 0.0))
 
     def event_rows(self, view: View) -> list[EventRow]:
         """The newest events that the view's filter lets through, oldest first."""

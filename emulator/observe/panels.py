@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from emulator.observe.widget_schema import check
-from emulator.sdk.protocol import Panel, PanelView, Protocol, Setup, Widget, load, protocol_of
+from emulator.sdk.protocol import Panel, PanelView, Protocol, Setup, TrafficRecords, Widget, load, protocol_of
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.scenario import Scenario
 
 VIEW_BYTES = 8_000  # of a panel in a snapshot
+STANDARD = TrafficRecords()
 EDGES = 2_000  # links between live nodes that a panel is told of
 
 
@@ -39,11 +40,13 @@ class Panels:
         self._of_program: dict[str, _Shown] = {}
         self._shown: list[_Shown] = []
         self._quiet: dict[str, frozenset[str]] = {}
+        self._traffic: dict[str, TrafficRecords] = {}
         for protocol, setup in found:
             shown = _Shown(protocol, None)
             for program in setup.configs:
                 self._of_program[program] = shown
                 self._quiet[program] = protocol.quiet
+                self._traffic[program] = protocol.traffic
             if protocol.panel:
                 self._shown.append(shown)
                 try:
@@ -60,6 +63,10 @@ class Panels:
     def of(scenario: Scenario, network: Network) -> Panels:
         """The panels of a scenario's programs on this network."""
         return Panels(protocols_of(scenario, network))
+
+    def traffic_of(self, program: str) -> TrafficRecords:
+        """Which records of a program tell of traffic."""
+        return self._traffic.get(program, STANDARD)
 
     def event(self, t_s: float, node: str, program: str, kind: str, data: Mapping[str, Any]) -> bool:
         """Feed an event; whether its protocol says that it is no news for the event log."""

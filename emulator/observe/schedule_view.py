@@ -8,19 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from math import floor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from emulator.observe.snapshot import ContactRow, Place, WorldMap
-from emulator.schedule import substep
-from emulator.schedule.piecewise import Segment, segment, segment_of_row
-from emulator.schedule.ring import fine_columns
-from emulator.schedule.routes import path
-from emulator.schedule.substep import fine_places
+from emulator.schedule.reader import EndValues, ScheduleReader
 
 if TYPE_CHECKING:
     from emulator.model.network import Handover, Network, Row
-    from emulator.schedule.ring import RowSource
+    from emulator.schedule.reader import RowSource
 
 SPANS_KEPT = 24  # of each moving link: a quarter of an hour at the least
 CONTACTS = 40  # moving links in a snapshot
@@ -30,74 +25,31 @@ WAYS = 12  # drawn on the map
 MAP_EVERY_S = 1.0  # how often satellites are moved on the map
 
 
-class AskedNow(NamedTuple):
-    """What a link end is asked to do at an instant. `peer`: the node that receives, -1 for nobody."""
-
-    delay_s: float
-    rate_bps: float
-    loss: float
-    up: bool
-    peer: int
-
-
 class Outlook:
     """The schedule of one run, for eyes."""
 
     def __init__(self, network: Network, rows: RowSource | None) -> None:
         self._network = network
-        self._rows = rows
-        self._step_s = network.timeline.step_s if network.timeline is not None else 1.0
+        self.schedule = ScheduleReader(network, rows)
         self._number = {node.name: number for number, node in enumerate(network.nodes)}
-        self._index = {network.nodes[node].name: index for index, node in enumerate(network.live)}
-        self._fine = fine_places(network)
         self._moving = [number for number, link in enumerate(network.links) if link.moving]
         self._served: dict[int, deque[tuple[float, str]]] = defaultdict(lambda: deque(maxlen=SPANS_KEPT))
         self._mapped_s = float("-inf")
         self._dots: list[int] = []
         self._placed: dict[int, tuple[float, float]] = {}
 
-    def row(self, t_s: float) -> Row | None:
-        """The row that holds, or the newest there is; None where the network has no timeline."""
-        if self._rows is None or self._rows.latest < 0:
-            return None
-        for step in (max(0, floor(t_s / self._step_s)), self._rows.latest):
-            try:
-                return self._rows.row(step)
-            except LookupError:  # not yet, or no longer, there
-                continue
-        return None
-
-    def asked(self, end: int, t_s: float) -> AskedNow:
-        """What an end is asked to do now."""
-        link, spec = self._network.links[end // 2], self._network.end_spec(end)
-        row = self.row(t_s)
-        peer = link.a if end % 2 else link.b
-        if row is not None and link.moving:
-            peer = int(row.peer[end])
-        if spec.knots is not None:
-            held = segment(spec.knots, max(0.0, t_s))
-        elif row is not None:
-            held = self._held(row, end, t_s)
-        else:
-            return AskedNow(0.0, 0.0, 0.0, False, -1)
-        at_s = min(max(t_s, held.start_s), held.stop_s)
-        return AskedNow(held.delay_s(at_s), held.rate_bps, held.loss, held.up and peer >= 0, peer if held.up else -1)
-
-    def _held(self, row: Row, end: int, t_s: float) -> Segment:
-        """What a row asks of an end, by its finer table where it has one."""
-        place, finer = self._fine.get(end), None
-        if place is not None and row.fine is not None:
-            begin_s = row.step * self._step_s
-            finer = substep.segment(fine_columns(row.fine), place, begin_s, begin_s + self._step_s, t_s)
-        return finer or segment_of_row(row, end, self._step_s)
+    def asked(self, end: int, t_s: float) -> EndValues:
+        """What an end is asked to do now; down where nobody says anything of it."""
+        return self.schedule.values(end, t_s) or EndValues(0.0, 0.0, 0.0, False, -1)
 
     def way(self, source: str, target: str, t_s: float) -> list[int]:
         """Nodes from one live node to another along the routes; empty where there is no way, or a kernel knows it."""
-        row = self.row(t_s)
-        if row is None or source not in self._index or target not in self._index:
-            return []
-        ends = path(row.next_end, row.peer, self._index[target], self._number[target], self._number[source])
-        return [self._number[source], *(int(row.peer[end]) for end in ends)] if ends else []
+
+        def nodes(row: Row) -> list[int]:
+            ends = self.schedule.path(row, source, target)
+            return [self._number[source], *(int(row.peer[end]) for end in ends)] if ends else []
+
+        return self.schedule.read_at(t_s, nodes) or []
 
     # -- contacts ------------------------------------------------------------------------------------------------------
 
@@ -110,33 +62,23 @@ class Outlook:
 
     def contacts(self, t_s: float, wanted: Iterable[int] | None = None) -> list[ContactRow]:
         """Who serves each moving link, who did, and who will as far as rows are planned."""
-        row = self.row(t_s)
-        if row is None:
+        links = list(self._moving if wanted is None else wanted)[:CONTACTS]
+        found = self.schedule.read_at(t_s, lambda row: (row.step, row.peer[[2 * link for link in links]].tolist()))
+        if found is None:
             return []
-        coming = self._coming(row.step)
-        until_s = (self._rows.latest + 1 if self._rows is not None else row.step + 1) * self._step_s
-        found: list[ContactRow] = []
-        for link in list(self._moving if wanted is None else wanted)[:CONTACTS]:
-            begins = list(self._served.get(link, ())) or [(0.0, self._name(int(row.peer[2 * link])))]
-            begins += coming.get(link, [])
+        step, serving = found
+        coming: dict[int, list[tuple[float, str]]] = defaultdict(list)
+        for handover in self.schedule.planned(step):
+            coming[handover.link].append((handover.t_s, self._name(handover.after)))
+        until_s = (self.schedule.latest + 1) * self.schedule.step_s
+        rows: list[ContactRow] = []
+        for link, peer in zip(links, serving, strict=True):
+            begins = [*(self._served.get(link) or [(0.0, self._name(peer))]), *coming.get(link, [])]
             ends = [*(begin for begin, _ in begins[1:]), until_s]
             spans = [(begin, end, name) for (begin, name), end in zip(begins, ends, strict=True)]
             spec = self._network.links[link]
-            found.append({"link": spec.name, "node": self._network.nodes[spec.a].name, "spans": spans[-SPANS_SHOWN:]})
-        return found
-
-    def _coming(self, step: int) -> dict[int, list[tuple[float, str]]]:
-        """Handovers of the rows that are planned already."""
-        coming: dict[int, list[tuple[float, str]]] = defaultdict(list)
-        assert self._rows is not None
-        for later in range(step + 1, self._rows.latest + 1):
-            try:
-                handovers = self._rows.row(later).handovers
-            except LookupError:
-                continue
-            for handover in handovers:
-                coming[handover.link].append((handover.t_s, self._name(handover.after)))
-        return coming
+            rows.append({"link": spec.name, "node": self._network.nodes[spec.a].name, "spans": spans[-SPANS_SHOWN:]})
+        return rows
 
     def _name(self, node: int) -> str:
         return self._network.nodes[node].name if node >= 0 else ""

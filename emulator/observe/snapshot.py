@@ -1,15 +1,29 @@
-"""The value that the runtime hands to the live screen some four times a second: plain numbers and text, JSON-able.
+"""The value that every eye on a run gets four times a second: terminal, replay, Prometheus, `skyloom watch --json`.
 
-Invariant: every key is optional and may be absent, and the screen then leaves that part out; times are scenario
-seconds, numbers carry their unit in their name. The same value answers `skyloom watch --json`.
+A snapshot is made in one place (`snapshot_builder`) and is never changed: its keys are read-only, which the type
+checker holds, and a new moment is a new value. It is made of plain numbers, text, lists and tables, so that JSON and
+msgpack carry it as it is; that is why it is a typed dictionary and no class. `version` counts changes that a reader of
+the JSON must know of: a key that goes, or means something else. New keys are no such change.
+
+Invariant: every key but `version` is optional, and a reader leaves out what is absent; times are scenario seconds,
+numbers carry their unit in their name.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+import msgpack
+
+from emulator.observe.view import View
+from emulator.record.capture_files import CaptureRow
 from emulator.sdk.protocol import PanelView, Widget
 
+if TYPE_CHECKING:
+    from typing_extensions import ReadOnly
+
+VERSION = 1
+LEFT_OUT = ("map", "contacts", "panels", "events", "probes", "flows", "links", "node_rows")  # in this order
 Phase = Literal["schedule", "build", "start", "play", "analysis", "done"]
 PHASES: tuple[Phase, ...] = ("schedule", "build", "start", "play", "analysis")  # the order in which a run goes
 
@@ -104,16 +118,6 @@ class WorldMap(TypedDict, total=False):
     paths: list[list[tuple[float, float]]]  # ways that traffic takes now: (latitude, longitude) from node to node
 
 
-class CaptureRow(TypedDict, total=False):
-    """The run's own capture."""
-
-    files: list[str]
-    packets: int
-    bytes: int
-    missed: int  # packets that the capture was too slow for
-    ended: str  # why it ended before the run, or ""
-
-
 class Detail(TypedDict, total=False):
     """Everything about one node or link end that somebody looks at."""
 
@@ -142,53 +146,70 @@ class EventRow(TypedDict, total=False):
     text: str
 
 
-class View(TypedDict, total=False):
-    """What the screen looks at, sent to the run: rows come filtered and in order, and only those that are shown.
-
-    Absent keys are the defaults: no filter, the panel's own order, 40 rows.
-    """
-
-    panel: str  # "overview", "nodes", "links", "protocol", "contacts", "map", "events"
-    filter: str  # part of a name, or a glob; of nodes, link ends, events
-    sort: str  # name of a column of NodeRow or LinkRow; "-rate_bps" is descending
-    rows: int  # how many there is room for
-    detail: str  # name of the node or link end that is looked at
-
-
 class Snapshot(TypedDict, total=False):
     """A running run at one instant."""
 
-    scenario: str
-    run_id: str
-    seed: int
-    folder: str  # run folder, as shown to people
-    phase: Phase
-    done: float  # progress within the phase: rows of the schedule, devices built, processes ready; play uses t_s
-    total: float
-    rate: float  # of `done` per second, where it is known
-    label: str  # what is being done right now ("routes", "gs-tokyo"), shown beside the bar
-    elapsed_s: float  # wall-clock seconds since the command began
-    t_s: float  # scenario time; negative before play
-    duration_s: float
-    lateness_ms: Lateness
-    nodes: Nodes
-    probes: list[ProbeRow]
-    flows: list[FlowRow]
-    links: list[LinkRow]
-    drops: dict[str, int]  # by cause, whole run
-    handovers: int
-    handover_tail: list[HandoverRow]  # the last few, oldest first
-    events: list[EventRow]  # the last few, oldest first
-    warnings: list[str]
-    lateness_limit_ms: float  # of `lateness_ms`' p99
-    late_by: str  # what most of the lateness came from: "engine", "scheduler", "capture"; nothing was late: left out
-    t0_utc_s: float  # time of day (Unix) of scenario time 0; where the scenario names an epoch, of its epoch
-    node_rows: list[NodeRow]  # those that the view asks for
-    node_count: int  # how many fit the view's filter
-    link_count: int
-    contacts: list[ContactRow]
-    map: WorldMap
-    panels: list[PanelView]  # of the protocols, in the order of the scenario's programs
-    capture: CaptureRow
-    detail: Detail
-    view: View  # that this snapshot answers
+    version: ReadOnly[int]  # VERSION
+    scenario: ReadOnly[str]
+    run_id: ReadOnly[str]
+    seed: ReadOnly[int]
+    folder: ReadOnly[str]  # run folder, as shown to people
+    phase: ReadOnly[Phase]
+    done: ReadOnly[
+        float
+    ]  # progress within the phase: rows of the schedule, devices built, processes ready; play uses t_s
+    total: ReadOnly[float]
+    rate: ReadOnly[float]  # of `done` per second, where it is known
+    label: ReadOnly[str]  # what is being done right now ("routes", "gs-tokyo"), shown beside the bar
+    elapsed_s: ReadOnly[float]  # wall-clock seconds since the command began
+    t_s: ReadOnly[float]  # scenario time; negative before play
+    duration_s: ReadOnly[float]
+    lateness_ms: ReadOnly[Lateness]
+    nodes: ReadOnly[Nodes]
+    probes: ReadOnly[list[ProbeRow]]
+    flows: ReadOnly[list[FlowRow]]
+    links: ReadOnly[list[LinkRow]]
+    drops: ReadOnly[dict[str, int]]  # by cause, whole run
+    handovers: ReadOnly[int]
+    handover_tail: ReadOnly[list[HandoverRow]]  # the last few, oldest first
+    events: ReadOnly[list[EventRow]]  # the last few, oldest first
+    warnings: ReadOnly[list[str]]
+    lateness_limit_ms: ReadOnly[float]  # of `lateness_ms`' p99
+    late_by: ReadOnly[
+        str
+    ]  # what most of the lateness came from: "engine", "scheduler", "capture"; nothing was late: left out
+    t0_utc_s: ReadOnly[float]  # time of day (Unix) of scenario time 0; where the scenario names an epoch, of its epoch
+    node_rows: ReadOnly[list[NodeRow]]  # those that the view asks for
+    node_count: ReadOnly[int]  # how many fit the view's filter
+    link_count: ReadOnly[int]
+    contacts: ReadOnly[list[ContactRow]]
+    map: ReadOnly[WorldMap]
+    panels: ReadOnly[list[PanelView]]  # of the protocols, in the order of the scenario's programs
+    capture: ReadOnly[CaptureRow]
+    detail: ReadOnly[Detail]
+    view: ReadOnly[View]  # that this snapshot answers
+
+
+def encode(snapshot: Snapshot, most_bytes: int) -> bytes:
+    """The snapshot as a msgpack map of at most so many bytes: what is too much is left out, the least interesting
+    first. Each part is packed once, however much is left out."""
+    parts = {key: msgpack.packb(key) + msgpack.packb(value) for key, value in snapshot.items()}
+    size = sum(map(len, parts.values())) + 3  # the head of a map of more than 15 keys
+    for key in LEFT_OUT:
+        if size <= most_bytes:
+            break
+        size -= len(parts.pop(key, b""))
+    return bytes(msgpack.Packer().pack_map_header(len(parts))) + b"".join(parts.values())
+
+
+def decode(data: bytes) -> Snapshot:
+    """The snapshot that `encode` packed. ValueError where it is none, or one of another version."""
+    try:
+        found: Any = msgpack.unpackb(data, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
+        raise ValueError(f"{len(data)} bytes are no snapshot: {error}") from None
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        version = found.get("version") if isinstance(found, dict) else None
+        raise ValueError(f"a snapshot of version {version}; expected version {VERSION}")
+    snapshot: Snapshot = found  # type: ignore[assignment]
+    return snapshot

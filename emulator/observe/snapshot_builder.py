@@ -1,34 +1,36 @@
-"""A snapshot of a running run, made from what the runtime holds at this moment, for whoever looks at what they look at.
+"""The one maker of snapshots: `opening` as a run begins, `at_stage` while a stage goes on, `Scene.snapshot` in play.
 
-Invariant: a snapshot fits into one control message however large the run is: the view says which rows are wanted, and
-what is still too much is left out, the least interesting first.
+Invariant: each gives a new value and changes none that was given out. Rows are made only where a view asks for them,
+so that the size of a snapshot does not grow with the run.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-
-import msgpack
 
 from emulator.observe import details
 from emulator.observe.live_metrics import Board, fits
-from emulator.observe.snapshot import LinkRow, NodeRow, Snapshot, View
+from emulator.observe.snapshot import VERSION, HandoverRow, LinkRow, NodeRow, Nodes, Phase, Snapshot
 from emulator.observe.usage import Usage
+from emulator.observe.view import View
 from emulator.record.links import LinkInterval
-from emulator.runtime.control.channel import MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from emulator.model.network import Network
-    from emulator.observe.schedule_view import AskedNow, Outlook
+    from emulator.observe.schedule_view import Outlook
+    from emulator.record.capture_files import CaptureRow
     from emulator.scenario import Program
+    from emulator.schedule.reader import EndValues
 
 WARNINGS, WARNING_LENGTH = 10, 300  # in a snapshot
 ROWS = 40  # of nodes and links where the view names no number
 MOST_ROWS = 60
-LEFT_OUT = ("map", "contacts", "panels", "events", "probes", "flows", "links", "node_rows")  # in this order
+HANDOVER_TAIL = 8
+OF_A_VIEW = ("contacts", "map", "detail")  # which not every snapshot has
 SORTED_BY = {  # columns of LinkRow by the fields of LinkInterval
     "asked_ms": "asked_delay_ms",
     "seen_ms": "delivered_delay_ms",
@@ -87,21 +89,66 @@ class Measurements(Protocol):
     def numbers(self) -> Mapping[str, int]: ...  # link ends by name
     @property
     def history_bps(self) -> Mapping[str, Iterable[float]]: ...  # delivered in the last intervals, by end
-    def lateness_ms(self) -> dict[str, float]: ...  # p50, p99, max
+    def lateness_ms(self) -> dict[str, float] | None: ...  # p50, p99, max; None: not known of this moment
     def late_by(self) -> str: ...  # what most of the lateness came from; "": unknown, or nothing was late
     def drops_so_far(self) -> dict[str, int]: ...  # by cause
     def drops_of(self, end: str) -> dict[str, int]: ...
     def intervals(self) -> dict[str, LinkInterval]: ...  # the last one of each end that did something, by name
 
 
-def counts(network: Network) -> dict[str, int]:
+def counts(network: Network) -> Nodes:
     """How many nodes live where."""
     live = len(network.live)
     return {"live": live, "transit": len(network.nodes) - live}
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a run before anything happens."""
+
+    scenario: str
+    seed: int
+    run_id: str
+    folder: str
+    duration_s: float
+    lateness_limit_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is true of a run in play beside its rows. `t_s`: scenario time; `t0_utc_s`: None where it is not known."""
+
+    t_s: float
+    t0_utc_s: float | None
+    warnings: Sequence[str]
+    elapsed_s: float | None = None
+    capture: CaptureRow | None = None
+
+
+def opening(about: About, network: Network) -> Snapshot:
+    """The first snapshot of a run."""
+    return {
+        "version": VERSION,
+        "scenario": about.scenario,
+        "run_id": about.run_id,
+        "seed": about.seed,
+        "folder": about.folder,
+        "duration_s": about.duration_s,
+        "lateness_limit_ms": about.lateness_limit_ms,
+        "nodes": {**counts(network), "processes": 0},
+    }
+
+
+def at_stage(
+    before: Snapshot, phase: Phase, done: float, total: float, label: str, elapsed_s: float | None = None
+) -> Snapshot:
+    """The snapshot after `before` in a stage that has come so far; what was measured until then stays in it."""
+    staged: Snapshot = {**before, "phase": phase, "done": done, "total": total, "label": label}
+    return staged if elapsed_s is None else {**staged, "elapsed_s": elapsed_s}
+
+
 class Scene:
-    """The rows of one run's snapshots."""
+    """The rows of one run's snapshots. `usage`: of processors and memory; None where it is not known."""
 
     def __init__(
         self,
@@ -110,6 +157,7 @@ class Scene:
         jobs: JobStates,
         processes: LiveProcesses,
         collector: Measurements,
+        usage: Usage | None = None,
     ) -> None:
         self.network = network
         self.outlook = outlook
@@ -120,7 +168,9 @@ class Scene:
         self.ends = collector.numbers
         self._processes = processes
         self._collector = collector
-        self._usage = Usage()
+        self._usage = usage
+        self.handovers: int | None = None  # so far; None: there was none, or no link moves
+        self.handover_tail: Sequence[HandoverRow] = ()  # the last few, oldest first
         self._jobs: dict[str, list[JobState]] = defaultdict(list)
         for job in jobs.all:
             self._jobs[job.node].append(job)
@@ -134,33 +184,63 @@ class Scene:
                 self._sends[link.b].append(back)
                 self._receives[link.b].append(there)
 
-    def fill(self, snapshot: Snapshot, view: View, now_s: float) -> Snapshot:
-        """Add what has been measured so far, as `view` wants it. `now_s`: scenario time."""
-        collector = self._collector
-        late = collector.lateness_ms()
-        snapshot["view"] = view
-        snapshot["lateness_ms"] = {"p50": late["p50"], "p99": late["p99"], "max": late["max"]}
-        if cause := collector.late_by():
-            snapshot["late_by"] = cause
-        snapshot["drops"] = collector.drops_so_far()
-        collector.board.fill(snapshot, view)
-        alive = self._processes.alive()
-        self._usage.read([process.pid for process in alive if process.pid], now_s)
-        snapshot["nodes"] = {**counts(self.network), "processes": len(alive)}  # type: ignore[typeddict-item]
-        self._links(snapshot, view, now_s)
-        self._nodes(snapshot, view)
-        for key in ("contacts", "map", "detail"):  # of an earlier view
-            snapshot.pop(key, None)  # type: ignore[misc]
+    def handed_over(self, row: HandoverRow) -> None:
+        """A moving link has changed its far end."""
+        self.handovers = (self.handovers or 0) + 1
+        self.handover_tail = [*self.handover_tail, row][-HANDOVER_TAIL:]
+
+    def snapshot(self, before: Snapshot, view: View, moment: Moment) -> Snapshot:
+        """The snapshot of a moment in play, with what `view` asks for; facts of the run are as in `before`."""
+        kept: Any = {key: value for key, value in before.items() if key not in OF_A_VIEW}
+        now: Snapshot = {
+            **kept,
+            "phase": "play",
+            "label": "",
+            "t_s": moment.t_s,
+            "warnings": [text[:WARNING_LENGTH] for text in moment.warnings[:WARNINGS]],
+            **self.rows(view, moment.t_s),
+        }
+        if moment.elapsed_s is not None:
+            now = {**now, "elapsed_s": moment.elapsed_s}
+        if moment.t0_utc_s is not None:
+            now = {**now, "t0_utc_s": moment.t0_utc_s}
+        return now if moment.capture is None else {**now, "capture": moment.capture}
+
+    def rows(self, view: View, now_s: float) -> Snapshot:
+        """What has been measured up to scenario time `now_s`, as `view` wants it."""
+        collector, board, alive = self._collector, self.board, self._processes.alive()
+        if self._usage is not None:
+            self._usage.read([process.pid for process in alive if process.pid], now_s)
+        links, nodes = self._link_names(view), self._node_numbers(view)
+        found: Snapshot = {
+            "view": view,
+            "drops": collector.drops_so_far(),
+            "probes": board.probe_rows(),
+            "flows": board.flow_rows(),
+            "events": board.event_rows(view),
+            "panels": board.panels.views(now_s),
+            "nodes": {**counts(self.network), "processes": len(alive)},
+            "link_count": len(links),
+            "links": [self.link_row(name, now_s) for name in links[: _room(view)]],
+            "node_count": len(nodes),
+            "node_rows": self._node_rows(nodes, view),
+        }
+        if (late := collector.lateness_ms()) is not None:
+            found = {**found, "lateness_ms": {"p50": late["p50"], "p99": late["p99"], "max": late["max"]}}
+            if cause := collector.late_by():
+                found = {**found, "late_by": cause}
+        if self.handovers is not None:
+            found = {**found, "handovers": self.handovers, "handover_tail": list(self.handover_tail)}
         panel = view.get("panel", "overview")
         if panel in ("overview", "contacts"):
-            snapshot["contacts"] = self.outlook.contacts(now_s, self._wanted_contacts(view))
-        if panel == "map" and (world := self.outlook.world(now_s, collector.board.pairs())) is not None:
-            snapshot["map"] = world
+            found = {**found, "contacts": self.outlook.contacts(now_s, self._wanted_contacts(view))}
+        if panel == "map" and (world := self.outlook.world(now_s, board.pairs())) is not None:
+            found = {**found, "map": world}
         if view.get("detail"):
-            snapshot["detail"] = details.of(self, view["detail"], now_s)
-        return snapshot
+            found = {**found, "detail": details.of(self, view["detail"], now_s)}
+        return found
 
-    def asked(self, end: int, now_s: float) -> AskedNow:
+    def asked(self, end: int, now_s: float) -> EndValues:
         """What an end is asked to do now: its schedule, or what an action has given it instead."""
         asked, given = self.outlook.asked(end, now_s), self.given().get(end, {})
         asked = asked._replace(**{name: value for name, value in given.items() if name in asked._fields})
@@ -181,15 +261,14 @@ class Scene:
 
     # -- links ---------------------------------------------------------------------------------------------------------
 
-    def _links(self, snapshot: Snapshot, view: View, now_s: float) -> None:
-        """Ends that did something in the last interval, and with a filter all that it names."""
+    def _link_names(self, view: View) -> list[str]:
+        """Ends that did something in the last interval, and with a filter all that it names; in the view's order."""
         wanted = view.get("filter", "") if view.get("panel") == "links" else ""
         found = self._collector.intervals()
         names = [name for name in self.ends if fits(wanted, name)] if wanted else list(found)
-        snapshot["link_count"] = len(names)
         names.sort(key=lambda name: _link_order(found.get(name)))
         _sort(names, view, "links", lambda name, column: _column(found.get(name), name, column))
-        snapshot["links"] = [self.link_row(name, now_s) for name in names[: _room(view)]]
+        return names
 
     def link_row(self, name: str, now_s: float) -> LinkRow:
         """One end by its name."""
@@ -222,45 +301,39 @@ class Scene:
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
 
-    def _nodes(self, snapshot: Snapshot, view: View) -> None:
-        """Live nodes; all figures of all of them only where they are sorted by one."""
+    def _node_numbers(self, view: View) -> list[int]:
+        """Live nodes that the view's filter lets through."""
         wanted = view.get("filter", "") if view.get("panel") == "nodes" else ""
         nodes = self.network.nodes
-        live = [number for number in self.network.live if not wanted or fits(wanted, nodes[number].name)]
-        snapshot["node_count"] = len(live)
+        return [number for number in self.network.live if not wanted or fits(wanted, nodes[number].name)]
+
+    def _node_rows(self, live: Sequence[int], view: View) -> list[NodeRow]:
+        """Rows of some nodes; all figures of all of them only where they are sorted by one."""
         column = view.get("sort", "").removeprefix("-") if view.get("panel") == "nodes" else ""
         if column:
             rows = [self.node_row(number) for number in live]
             rows.sort(key=lambda row: _comparable(row.get(column)), reverse=view["sort"].startswith("-"))
-            snapshot["node_rows"] = rows[: _room(view)]
-        else:
-            snapshot["node_rows"] = [self.node_row(number) for number in live[: _room(view)]]
+            return rows[: _room(view)]
+        return [self.node_row(number) for number in live[: _room(view)]]
 
     def node_row(self, number: int) -> NodeRow:
         """One live node by its number."""
         node = self.network.nodes[number]
         jobs, found = self._jobs.get(node.name, []), self._collector.intervals()
-        used = [use for job in jobs if job.process is not None and (use := self._usage.of(job.process.pid)) is not None]
-        return {
+        row: NodeRow = {
             "node": node.name,
             "role": node.role,
             "state": _state(jobs),
             "programs": [job.program.name for job in jobs],
-            "cpu": sum(use.cpu for use in used),
-            "memory_bytes": sum(use.memory_bytes for use in used),
             "sent_bps": _rate(found, self._sends.get(number, ())),
             "received_bps": _rate(found, self._receives.get(number, ())),
         }
-
-
-def fitted(snapshot: Snapshot) -> dict[str, Any]:
-    """The snapshot as it is sent: without what is too much for one message."""
-    sent: dict[str, Any] = dict(snapshot)
-    for key in LEFT_OUT:
-        if len(msgpack.packb(sent)) < MESSAGE_BYTES - 200:
-            break
-        sent.pop(key, None)
-    return sent
+        usage = self._usage
+        if usage is not None:
+            pids = [job.process.pid for job in jobs if job.process is not None]
+            used = [use for pid in pids if (use := usage.of(pid)) is not None]
+            row["cpu"], row["memory_bytes"] = sum(use.cpu for use in used), sum(use.memory_bytes for use in used)
+        return row
 
 
 def _rate(found: dict[str, LinkInterval], ends: Iterable[str]) -> float:

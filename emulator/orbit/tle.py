@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.model.errors import DataError
+from emulator.model.inputs import read_text
 from emulator.orbit.elements import Constellation, Epoch
 
 _SHOWN = 5  # bad lines listed in full; the rest are counted
@@ -65,7 +66,7 @@ def read(path: str | Path, skip_bad: bool = False, epoch: Epoch | None = None) -
 
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_text(path, errors="replace").splitlines()
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}); wanted a file of two- or three-line sets"

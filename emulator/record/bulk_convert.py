@@ -1,4 +1,4 @@
-"""Many packets that are alike, at once: stretches of one link end and one size, and their checksums.
+"""Converts stretches of captured packets, of one link end and one size, as arrays, checksums included.
 
 A flood of datagrams is converted some ten times as fast as one by one, so that a capture of it does not take the core
 that the sender needs. Invariant: what comes out is what `CaptureConverter` makes of the packets one by one.

@@ -1,6 +1,6 @@
-"""From the relay's capture records to pcapng.
+"""Converts the relay's capture records to pcapng.
 
-Invariant: the output always ends at the end of a block, so that it can be opened at any moment; what the tee, a limit
+Invariant: the output always ends at the end of a block, so that it can be opened at any moment; what the tap, a limit
 or a full disk left out is counted in the output or in a warning.
 """
 
@@ -51,7 +51,7 @@ class Stream:
 
 
 class CaptureConverter:
-    """Turns the bytes of one tee into pcapng, in the section of each link end.
+    """Turns the bytes of one tap into pcapng, in the section of each link end.
 
     `wanted` says which packets are written (None: all); `most` how many of them at most.
     """

@@ -1,4 +1,4 @@
-"""The capture's files in the run folder: one, or one a link, of bounded size, going on to the next file where asked.
+"""The capture's files in the run folder: one, or one a link, of bounded size, with rotation where asked.
 
 Invariant: whatever ends a capture (its size, its count of packets, a full disk), the files hold whole blocks, the run
 goes on, and the reason is told once.
@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import floor, inf
 from pathlib import Path
+from typing import TypedDict
 
 from emulator.model.network import Network
-from emulator.observe.snapshot import CaptureRow
 from emulator.record.capture import CaptureConverter, Wanted
 from emulator.record.folder import RunFolder, file_name, reason
 from emulator.record.pcapng import Interface
@@ -23,6 +23,16 @@ from emulator.record.section import Section
 
 FOLDER = "capture"  # of the files where there is one a link
 MOST_FILES_SHOWN = 20
+
+
+class CaptureRow(TypedDict, total=False):
+    """Where the run's own capture stands, for eyes."""
+
+    files: list[str]
+    packets: int
+    bytes: int
+    missed: int  # packets that the capture was too slow for
+    ended: str  # why it ended before the run, or ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,10 +144,6 @@ class RunFolder:
         """Where the text logs are, one file a node."""
         return self.path / "logs"
 
-    def log_path(self, node: str) -> Path:
-        """The text log of a node."""
-        return self.logs / f"{file_name(node)}.txt"
-
     def warn(self, text: str) -> None:
         """Note something that a reader of the run must know; each text once."""
         if text not in self.warnings:
@@ -201,7 +197,7 @@ class RunFolder:
             self._drop_empty()
 
     def remove(self) -> None:
-        """Delete the folder with all that was recorded; for who has taken from it what was wanted."""
+        """Delete the folder with all that was recorded; after what was needed has been read from it."""
         self._forget_latest()
         shutil.rmtree(self.path, ignore_errors=True)
 

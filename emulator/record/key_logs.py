@@ -1,7 +1,7 @@
-"""TLS keys that programs write down while they run, in the format of SSLKEYLOGFILE: a file a process in one folder.
+"""Reads the TLS keys that programs log while they run (format of SSLKEYLOGFILE), one file a process in one folder.
 
-Invariant: a program writes a key before it sends what that key protects, so who asks for `news` after he got a packet
-has the key before he writes the packet; half a line waits for its rest.
+Invariant: a program writes a key before it sends what that key protects, so a reader that calls `news` after it got a
+packet has that packet's key. Half a line is kept until its rest comes.
 """
 
 from __future__ import annotations

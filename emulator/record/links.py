@@ -1,4 +1,4 @@
-"""Asked against delivered, per link end and interval: the relay's cumulative counters become rows of links.parquet.
+"""Rows of links.parquet from the relay's cumulative counters: scheduled and delivered, per link end and interval.
 
 Invariant: the rows of an end add up to its last counters; an interval in which an end carried and dropped nothing has
 no row.
@@ -29,7 +29,7 @@ ZERO: Counters = [0.0] * len(EndStats)
 
 
 class LinkInterval(NamedTuple):
-    """What one link end did in one interval. Delays are means over packets, None where no packet tells one."""
+    """What one link end did in one interval. Delays are means over packets, None where no packet gives one."""
 
     t_s: float  # end of the interval
     interval_s: float

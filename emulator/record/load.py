@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import DataError
+from emulator.model.inputs import read_text
 from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
 from emulator.record.links import LINK_COLUMNS
 from emulator.record.spool import Columns, empty, read_frame
@@ -94,8 +95,8 @@ def load_run(path: str | Path) -> Run:
         raise DataError(f"{folder}: no such run folder; run folders are runs/<scenario>/<time>-<id>")
     scenario, verdict = folder / "scenario.toml", folder / "verdict.json"
     try:
-        text = scenario.read_text() if scenario.exists() else ""
-        found = Verdict.from_json(verdict.read_text()) if verdict.exists() else None
+        text = read_text(scenario) if scenario.exists() else ""
+        found = Verdict.from_json(read_text(verdict)) if verdict.exists() else None
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror} ({error.filename})") from None
     except ValueError as error:

@@ -1,7 +1,7 @@
 """Dissectors as Lua for Wireshark and tshark: the reader `dissect.lua`, and below it each protocol as a table.
 
 Invariant: nothing here knows a protocol. What a table says is what the kinds of the fields say, so a codec and its
-dissector cannot part.
+dissector cannot disagree.
 """
 
 from __future__ import annotations

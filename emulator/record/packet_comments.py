@@ -1,7 +1,7 @@
-"""What happened to link ends while they are captured: the names they go by, handovers and faults, each from its time.
+"""Comments of captured packets: names, handovers and faults of their link ends, each from its time on.
 
 Invariant: a remark is made once, on the first packet of its link end that left (or was dropped) at or after it; a
-packet is always on the interface that was true when it left, however late it is written down.
+packet belongs to the interface that its link end had when it left, however late it is written.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ from math import inf
 from typing import Any
 
 from emulator.model.network import Network
-from emulator.model.units import show
+from emulator.model.verbs import VALUES, VERBS
 from emulator.record.pcapng import LINKTYPE_ETHERNET, LINKTYPE_RAW, Interface
-
-BOTH_WAYS = ("link-down", "link-up")
-SET = {"rate_bps": ("rate", "rate"), "delay_s": ("delay", "duration"), "loss": ("loss", "share")}
 
 
 def interface(network: Network, end: int, far: int | None = None, snaplen: int = 0) -> Interface:
@@ -54,7 +51,7 @@ def names(network: Network) -> dict[bytes, str]:
 
 
 def handover(before: str, after: str, t_s: float) -> str:
-    """The remark on a handover; an empty name is nobody."""
+    """The remark on a handover; an empty name means no satellite."""
     return f"handover {before or 'nobody'} -> {after or 'nobody'} at {t_s:.3f} s"
 
 
@@ -67,11 +64,7 @@ def fault(action: Mapping[str, Any], t_s: float) -> str:
         words.append(" | ".join(" ".join(group) for group in action["groups"]))
     if action.get("program"):
         words.append(f"program {action['program']}")
-    for key, (name, kind) in SET.items():
-        if key in action:
-            words.append(f"{name} {show(action[key], kind) if action[key] is not None else 'as scheduled'}")
-    if action.get("up") is not None:
-        words.append("up" if action["up"] else "down")
+    words += [value.worded(action[value.name]) for value in VALUES if value.name in action]
     return f"fault: {' '.join(words)} at {t_s:.3f} s"
 
 
@@ -80,16 +73,15 @@ def concerned(network: Network, action: Mapping[str, Any], ends: Iterable[int]) 
 
     By names: nodes concern all their links, a partition the links between its groups; healing concerns every end.
     """
-    do, groups = action.get("do"), action.get("groups")
-    if do == "heal":
+    verb, groups = VERBS.get(str(action.get("do"))), action.get("groups")
+    if verb and not verb.targets:
         return list(ends)
     found = []
     for end in ends:
         link = network.links[end // 2]
         sides = [network.nodes[link.a].name, *([] if link.moving else [network.nodes[link.b].name])]
-        called = (
-            [network.end_name(end)] if do not in BOTH_WAYS else [network.end_name(end & ~1 | way) for way in (0, 1)]
-        )
+        ways = (end & ~1, end | 1) if verb and verb.both_ways else (end,)
+        called = [network.end_name(way) for way in ways]
         if (
             _matches(action.get("links"), called)
             or (not action.get("links") and _matches(action.get("nodes"), sides))

@@ -1,4 +1,4 @@
-"""Which packets of which link ends a capture filter takes: the tests of its tree, asked of names and of bytes.
+"""Evaluates a capture filter: which link ends may match, by their names, and which packets do, by their bytes.
 
 Invariant: `may_pass` is never False for a link end of which `Filter` would take a packet, so that it narrows what is
 captured; whatever bytes a packet has, `Filter` answers, and a test that cannot be made (a port of a fragment) is False.

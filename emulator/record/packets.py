@@ -1,4 +1,4 @@
-"""Reads the packets of our own captures again: the pcapng blocks that `pcapng.py` writes, and IP headers in them.
+"""Reads our own captures: the pcapng blocks that `pcapng.py` writes, and IP headers in them.
 
 Invariant: a file that is cut or damaged gives the packets before the damage and no error; blocks of other kinds, or by
 other writers, are stepped over.

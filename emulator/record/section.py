@@ -1,6 +1,6 @@
 """One section of a capture: interfaces as they come up, packets, keys and, at its end, statistics.
 
-Invariant: a section is complete in itself. Where its output turns to another file, that file begins with a section
+Invariant: a section is complete in itself. Where its output rotates to another file, that file begins with a section
 header, the names and every key told so far, and describes each interface before the first packet on it.
 """
 

@@ -137,7 +137,7 @@ class Spool:
 
 
 class SpoolReader:
-    """Iterates over the whole rows of a spool; `lost_bytes` afterwards tells how much of its end is damaged."""
+    """Iterates over the whole rows of a spool; `lost_bytes` afterwards says how much of its end is damaged."""
 
     def __init__(self, path: Path, width: int) -> None:
         self._path = path

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import EXIT_FAIL, EXIT_PASS, DataError, EmulationError
+from emulator.model.inputs import check_kinds, parse_json, read_text
 from emulator.record.folder import RunFolder, file_name, give, invoking_user, reason
 from emulator.record.spool import plain
 
@@ -72,7 +73,7 @@ class Sweep:
         return cls(path, scenario, over, seeds, **more)
 
     def discard(self) -> None:
-        """Take back a sweep of which no run was possible."""
+        """Remove the folder of a sweep in which no run was possible."""
         with suppress(OSError):
             (self.path / "sweep.json").unlink(missing_ok=True)
             self.path.rmdir()
@@ -166,14 +167,20 @@ def mean_and_error(rows: Iterable[Row], name: str) -> tuple[float, float | None]
     return mean, math.sqrt(variance / len(values))
 
 
+_KINDS = {  # of values in sweep.json
+    "scenario": "", "over": {"": [None]}, "seeds": 0, "command": [""], "directory": "", "rows": [{}], "complete": False,
+}  # fmt: skip
+
+
 def load_sweep(path: Path) -> Sweep:
     """The sweep in a folder. DataError where its sweep.json cannot be read."""
     file = path / "sweep.json"
     try:
-        document = json.loads(file.read_text())
+        document = parse_json(read_text(file))
         if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"not a sweep of schema version {SCHEMA_VERSION}")
         known = {name: document[name] for name in Sweep.__dataclass_fields__ if name in document}
+        check_kinds(known, _KINDS)
         return Sweep(path, **known)
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}") from None

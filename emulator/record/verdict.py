@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from emulator.model.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS
+from emulator.model.inputs import check_kinds, parse_json
 from emulator.record.spool import plain
 
 SCHEMA_VERSION = 1
@@ -102,17 +103,27 @@ class Verdict:
     def from_json(cls, text: str) -> Verdict:
         """Read verdict.json; fields of later minor versions are left out. ValueError where it is not one."""
         try:
-            document = json.loads(text)
+            document = parse_json(text)
         except ValueError as error:
             raise ValueError(f"not a verdict: {error}") from None
         if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"not a verdict of schema version {SCHEMA_VERSION}")
         known = {name: value for name, value in document.items() if name in cls.__dataclass_fields__}
+        check_kinds(known, _KINDS)
         try:
             known["expectations"] = [Outcome(**outcome) for outcome in known.get("expectations", [])]
             return cls(**known)
         except TypeError as error:
             raise ValueError(f"not a verdict: {error}") from None
+
+
+_NUMBERS = {"": 0.0}
+_KINDS = {  # of values in verdict.json
+    "scenario": "", "seed": 0, "run_id": "", "duration_s": 0.0, "expectations": [{}], "lateness_ms": _NUMBERS,
+    "lateness_limit_ms": 0.0, "lateness_budget": _NUMBERS, "probe_error_ms": _NUMBERS, "probe_loss": {},
+    "drops": _NUMBERS, "probes": [{}], "flows": [{}], "warnings": [""], "summary": {}, "prediction": {}, "rounds": {},
+    "capture": {}, "interrupted": False, "error": "", "verdict": "", "exit_code": 0,
+}  # fmt: skip
 
 
 def exit_code(*, holds: bool, late: bool, interrupted: bool, broken: bool) -> int:

@@ -1,4 +1,4 @@
-"""Axes on which everything is drawn in the house style, whoever draws. Imports matplotlib: import it inside functions.
+"""Matplotlib axes that draw everything in the house style. Imports matplotlib: import it inside functions.
 
 Invariant: matplotlib takes the style of a line, a legend or an error bar from settings at the moment it is made; here
 these settings hold during each call and no longer.
@@ -12,7 +12,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from emulator.report.drawing import style
+from emulator.report.style import style
 
 DRAWING = (
     "annotate", "axhline", "axhspan", "axline", "axvline", "axvspan", "bar", "barh", "boxplot", "errorbar",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from emulator.report.style import GRID, INK, PALETTE, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,9 +18,22 @@ if TYPE_CHECKING:
 
     from emulator.record.load import Run
 
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Colours that colour-blind readers tell apart: Okabe and Ito 2008, "Color Universal Design", in our order."""
-INK, GRID = "#262626", "#d9d9d9"
+__all__ = [
+    "GRID",
+    "INK",
+    "OVER_TIME",
+    "PALETTE",
+    "Drawing",
+    "is_over_time",
+    "mark_figure",
+    "mark_times",
+    "new",
+    "over_time",
+    "panels",
+    "style",
+    "svg",
+]
+
 OVER_TIME = "scenario time in s"
 """The label of an x axis of scenario time. What has it gets faults and handovers behind it in a report."""
 
@@ -92,42 +107,3 @@ def svg(figure: Figure) -> str:
     with style():
         figure.savefig(document, format="svg", metadata=nothing)
     return document.getvalue()
-
-
-def style() -> Any:
-    """A context in which what is made gets the house style; settings of others stay as they were."""
-    from cycler import cycler
-    from matplotlib import rc_context
-
-    return rc_context(
-        {
-            "svg.fonttype": "none",  # text stays text: small, selectable, read aloud
-            "svg.hashsalt": "skyloom",
-            "font.family": "sans-serif",
-            "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
-            "font.size": 9.5,
-            "text.color": INK,
-            "figure.facecolor": "white",
-            "axes.prop_cycle": cycler(color=PALETTE),
-            "axes.edgecolor": INK,
-            "axes.labelcolor": INK,
-            "axes.linewidth": 0.7,
-            "axes.titlesize": 10.5,
-            "axes.titlelocation": "left",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "grid.color": GRID,
-            "grid.linewidth": 0.6,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "xtick.major.width": 0.7,
-            "ytick.major.width": 0.7,
-            "lines.linewidth": 1.6,
-            "lines.markersize": 4.5,
-            "legend.frameon": False,
-            "legend.fontsize": 9.0,
-            "errorbar.capsize": 2.5,
-        }
-    )

@@ -1,6 +1,6 @@
-"""What happened to the network behind a plot over time: faults with begin and end, and handovers.
+"""Spans that are shaded behind plots over time: faults from begin to end, and handovers.
 
-Invariant: everything comes from the events of the run; a fault that nobody took back lasts until the run ends.
+Invariant: everything comes from the events of the run; a fault that was not undone lasts until the run ends.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from emulator.model.verbs import VALUE_NAMES, VALUES, VERBS, Value
 from emulator.report import text
 
 if TYPE_CHECKING:
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
 
     from emulator.record.load import Run
 
-UNDOES = {"restart": "crash", "release": "hold", "heal": "partition", "link-up": "link-down"}
-LASTING = (*UNDOES.values(), "set")
-COLOURS = {  # of what is shaded; pale, so that lines of every colour stand out
-    "crash": "#d55e00", "hold": "#e69f00", "partition": "#cc79a7", "link-down": "#8c564b", "set": "#56b4e9",
-}  # fmt: skip
 HANDOVER = "#7a5fb0"
-VALUES = ("rate_bps", "delay_s", "loss", "up")
 MOST_NAMED = 8  # faults whose names stand in the plot
 MOST_LINES = 60  # handovers with a line; more would be a grey wall
 MOST_SPANS = 200
@@ -36,7 +31,7 @@ class Fault:
 
     start_s: float
     end_s: float
-    verb: str  # "crash", "hold", "partition", "link-down", "set", "exec"
+    verb: str  # as in the table of verbs
     what: str  # "v3", "gs-tokyo:up", "a | b"
 
     @property
@@ -66,19 +61,19 @@ def faults(actions: Iterable[tuple[float, Mapping[str, Any]]], until_s: float) -
     for t_s, given in actions:
         verb = str(given.get("do", ""))
         targets = _targets(given)
-        undone = UNDOES.get(verb)
-        if undone:
-            close([one for one in running if one.verb == undone and _covers(targets, one.targets)], t_s)
+        row = VERBS.get(verb)
+        if row and row.undoes:
+            close([one for one in running if one.verb == row.undoes and _covers(targets, one.targets)], t_s)
             continue
-        keys = frozenset(name for name in VALUES if name in given)
-        if verb == "set":
+        keys = frozenset(name for name in VALUE_NAMES if name in given)
+        if row and row.undone_by == verb:  # values: taken back by others of the same verb, or by None
             same = [one for one in running if one.verb == verb and one.keys <= keys]
             close([one for one in same if _covers(targets, one.targets)], t_s)
             if all(given.get(name) is None for name in keys):
                 continue  # back to the schedule
-        elif verb == "partition":
+        elif row and "groups" in row.targets:
             close([one for one in running if one.verb == verb], t_s)  # a new one replaces it
-        if verb in LASTING:
+        if row and row.lasts:
             running.append(_Open(t_s, verb, targets, _what(given, targets), keys))
         else:
             found.append(Fault(t_s, t_s, verb, _what(given, targets)))
@@ -113,7 +108,7 @@ def shade(axes: Axes, spans: Sequence[Fault], moments: Sequence[float]) -> None:
     inside = [one for one in spans if one.end_s >= limits[0] and one.start_s <= limits[1]][:MOST_SPANS]
     for one in inside:
         if one.end_s > one.start_s:
-            axes.axvspan(one.start_s, one.end_s, color=COLOURS[one.verb], alpha=0.13, linewidth=0, zorder=0.4)
+            axes.axvspan(one.start_s, one.end_s, color=VERBS[one.verb].colour, alpha=0.13, linewidth=0, zorder=0.4)
         else:
             axes.axvline(one.start_s, color="#555555", linewidth=0.8, linestyle=":", zorder=0.5)
     for t_s in thinned([t_s for t_s in moments if limits[0] <= t_s <= limits[1]], limits[1] - limits[0]):
@@ -168,18 +163,17 @@ def _targets(given: Mapping[str, Any]) -> tuple[str, ...]:
 def _what(given: Mapping[str, Any], targets: Sequence[str]) -> str:
     if given.get("groups"):
         return " | ".join(",".join(map(str, group)) for group in given["groups"])
-    values = [_value(name, given[name]) for name in VALUES if given.get(name) is not None]
+    values = [_value(value, given[value.name]) for value in VALUES if given.get(value.name) is not None]
     return " ".join([", ".join(targets), *values]).strip()
 
 
-def _value(name: str, value: Any) -> str:
-    if name == "up":
-        return "up" if value else "down"
-    if name == "rate_bps":
-        return text.rate(float(value))
-    if name == "delay_s":
-        return f"delay {text.milliseconds(1e3 * float(value))} ms"
-    return f"loss {100 * float(value):g} %"
+def _value(value: Value, given: Any) -> str:
+    """As a caption has it: with fewer digits than `Value.worded`, which is exact."""
+    if value.kind == "rate":
+        return text.rate(float(given))
+    if value.kind == "duration":
+        return f"{value.key} {text.milliseconds(1e3 * float(given))} ms"
+    return value.worded(given)
 
 
 def _covers(undo: Sequence[str], done: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What was known before a run beside what was observed.
+"""Compares the figures that were predicted before a run with those that it observed.
 
 Invariant: whole numbers, truth values and texts agree or differ; a prediction with a fraction is an expected value, of
 which the deviation is shown and nothing judged.

@@ -13,18 +13,19 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
+from emulator.model.printable import one_line
 from emulator.report import text
 
 if TYPE_CHECKING:
     from emulator.observe.snapshot import Snapshot
-    from emulator.ui.terminal import Source
+    from emulator.observe.source import Source
 
 Tell = Callable[[str, int, int], None]  # what is being done, how many of it are done, of how many (0: not known)
 REDRAW_S = 0.1
 
 
 def silent(words: str, done: int = 0, total: int = 0) -> None:
-    """A `Tell` that tells nobody."""
+    """A `Tell` that shows nothing."""
 
 
 class _Line:
@@ -42,7 +43,7 @@ class _Line:
 
     def _show(self, words: str) -> None:
         if self._draws:
-            self._write(self._clear() + words[: shutil.get_terminal_size().columns - 1])
+            self._write(self._clear() + one_line(words)[: shutil.get_terminal_size().columns - 1])
 
     def _clear(self) -> str:
         return "\r\x1b[K" if self._draws else ""
@@ -112,7 +113,7 @@ class RunProgress(_Line):
         self._draw(phase + (played if phase == "play" else ""))
 
     def follow(self, source: Source) -> bool:
-        """Show the run until it has ended; nobody can leave it."""
+        """Show the run until it has ended; it cannot be detached."""
         while (snapshot := source.receive()) is not None:
             self.update(snapshot)
         return False
@@ -123,11 +124,11 @@ class RunProgress(_Line):
         if self._draws and not lasting:
             self._draw(outcome)
         else:
-            self._write(f"{self._clear()}{self._line(outcome, self._done)}\n")
+            self._write(f"{self._clear()}{one_line(self._line(outcome, self._done))}\n")
 
     def note(self, words: str) -> None:
         """Write a line of its own."""
-        self._write(f"{self._clear()}{words}\n")
+        self._write(f"{self._clear()}{one_line(words)}\n")
 
     def _line(self, words: str, number: int) -> str:
         parts = [f"[{number}/{self._total}] {self._label}".rstrip(), words]

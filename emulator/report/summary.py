@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from emulator.model.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS, DataError
+from emulator.model.inputs import read_text
+from emulator.model.printable import printable
 from emulator.record.verdict import LATE_CAUSES, Verdict
 from emulator.report import text
 from emulator.report.predicted import compare
@@ -37,18 +39,21 @@ def print_summary(folder: Path, as_json: bool = False, console: Console | None =
     """
     path = folder / "verdict.json"
     try:
-        document = path.read_text()
+        document = read_text(path)
         verdict = Verdict.from_json(document)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; the run may still be going on, or was killed") from None
     except ValueError as error:
         raise DataError(f"{path}: {error}; run the scenario again with this version") from None
     if as_json:
-        sys.stdout.write(document)
+        sys.stdout.write(printable(document))
         return
-    console = console or Console(highlight=False)
+    console = console or text.Printing(highlight=False)
     text.never_fail(console)
-    summary(console, verdict, folder)
+    try:
+        summary(console, verdict, folder)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DataError(f"{path}: figures that this version cannot show ({error}); wanted those of its own") from error
 
 
 def summary(console: Console, verdict: Verdict, folder: Path) -> None:

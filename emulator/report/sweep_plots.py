@@ -1,4 +1,4 @@
-"""A sweep drawn where its scenario draws none: each figure over a swept key, the mean of the seeds and their range.
+"""Plots of a sweep whose scenario brings none: each figure over a swept key, mean and range of the seeds.
 
 Invariant: late and broken runs are in no mean and no band, and a figure that never changes is not drawn.
 """

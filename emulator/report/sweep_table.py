@@ -1,4 +1,4 @@
-"""A sweep as people read it: a row a combination, with the mean and its standard error of each chief figure.
+"""The table of a sweep: a row a combination, with the mean and its standard error of each chief figure.
 
 Invariant: runs whose figures cannot be trusted (late, broken) are in no mean, and how many there are stands in the row.
 """

@@ -9,11 +9,22 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from emulator.model.printable import one_line, printable
+
+
+class Printing(Console):
+    """A console for words that are not our own: their control characters do not reach the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
 
 class Signs(NamedTuple):
-    """Marks of a state, so that nothing is said by colour alone."""
+    """Marks of a state, so that nothing is shown by colour alone."""
 
     good: str
     bad: str
@@ -52,11 +63,12 @@ def never_fail(console: Console) -> None:
 
 
 def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A plain table, two spaces between columns, for a terminal and for a pipe alike: nothing is cut.
+    """A plain table, two spaces between columns, for a terminal and for a pipe alike: nothing is cut, and a cell has no
+    control characters.
 
     Columns whose every filled cell begins with a digit or a sign stand to the right.
     """
-    lines = [list(header), *map(list, rows)]
+    lines = [[one_line(cell) for cell in line] for line in (header, *rows)]
     out = [""] * len(lines)
     for column in range(len(header)):
         cells = [line[column] for line in lines]
@@ -95,7 +107,8 @@ def number(value: float | None, digits: int = 3) -> str:
         return "-"
     if value == 0:
         return "0"
-    value = float(f"{value:.{digits - 1}e}")
+    rounded = float(f"{value:.{digits - 1}e}")
+    value = rounded if math.isfinite(rounded) else value  # the largest floats round up to infinity
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{min(decimals, digits)}f}"
 

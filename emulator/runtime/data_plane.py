@@ -250,14 +250,6 @@ class Machine:
         if deltas and self.fabric is not None:
             self.refused_routes += self.fabric.apply_routes(deltas)
 
-    def peer(self, end: int, now_s: float) -> int:
-        """The far node of a moving link's end at a time."""
-        assert self.ring is not None
-        try:
-            return int(self.ring.row(max(0, int(now_s / self.step_s))).peer[end])
-        except LookupError:
-            return int(self.ring.row(self.ring.latest).peer[end])
-
     def netns(self, name: str) -> int:
         """Descriptor of a live node's network namespace. UsageError where there is none."""
         number = self.number.get(name)
@@ -281,7 +273,7 @@ def with_routed_ipv6(network: Network) -> Network:
     """
     if len(network.live) <= FULL_IPV6:
         return network
-    nodes = (replace(node, ipv6="") if node.role == "satellite" else node for node in network.nodes)
+    nodes = (replace(node, ipv6="") if node.shared_downlink else node for node in network.nodes)
     return replace(network, nodes=tuple(nodes))
 
 
@@ -302,6 +294,6 @@ def _forwarding(network: Network) -> set[int]:
         number
         for number in network.live
         if number not in numbered
-        and network.nodes[number].role != "switch"
-        and ports[number] + (moving and network.nodes[number].role == "satellite") > 1
+        and not network.nodes[number].bridge
+        and ports[number] + (moving and network.nodes[number].shared_downlink) > 1
     }

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emulator.link.overrides import Faults
 from emulator.observe.expected_rtt import Asked
 from emulator.observe.schedule_view import Outlook
-from emulator.observe.snapshot_builder import WARNING_LENGTH, WARNINGS, Scene
-from emulator.runtime.actions.overrides import Faults
+from emulator.observe.snapshot_builder import Moment, Scene
+from emulator.observe.usage import Usage
 from emulator.runtime.actions.runner import Director
 from emulator.runtime.control.requests import Requests
 from emulator.runtime.control.rounds import RoundCount
@@ -23,7 +24,8 @@ from emulator.runtime.supervisor import cpu_steal, warnings
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
-    from emulator.observe.snapshot import Snapshot, View
+    from emulator.observe.snapshot import Snapshot
+    from emulator.observe.view import View
     from emulator.record.folder import RunFolder
     from emulator.runtime.capture.writer import CaptureWriter
     from emulator.runtime.control.launcher_link import Front
@@ -72,11 +74,12 @@ class Running:
         self.programs_ended = asyncio.Event()
         self.action_listeners: list[Callable[[float, dict[str, Any]], None]] = []
         self.rounds = RoundCount(scenario.rounds.max_rounds, scenario.rounds.max_messages)
-        faults = Faults(network, machine.tell_relay, lambda end: machine.peer(end, self.now_s()))
+        self.outlook = Outlook(network, machine.ring)
+        self.schedule = self.outlook.schedule
+        faults = Faults(network, machine.tell_relay, lambda end: self.schedule.far_node(end, self.now_s()))
         self.director = Director(faults, jobs, self.live_nodes, self.emit, self._execute)
         self.requests = Requests(jobs, self.rounds, self.director.perform, machine.tell_relay)
-        self.outlook = Outlook(network, machine.ring)
-        self.scene = Scene(network, self.outlook, jobs, processes, collector)
+        self.scene = Scene(network, self.outlook, jobs, processes, collector, Usage())
         self.scene.given = faults.given
         processes.on_record = collector.record
         processes.on_dropped = collector.dropped
@@ -109,19 +112,20 @@ class Running:
 
     # -- what play and live control ask for ----------------------------------------------------------------------------
 
-    def look(self, snapshot: Snapshot, view: View) -> Snapshot:
-        """Bring a snapshot up to this moment, with the rows that `view` asks for."""
-        now_s = min(self.now_s(), self.scenario.duration_s)
-        snapshot.update({"phase": "play", "label": "", "t_s": now_s, "elapsed_s": self.front.elapsed_s})
-        snapshot["t0_utc_s"] = self.begun.t0_utc_ns * 1e-9 if self.begun is not None else 0.0
-        snapshot["warnings"] = [text[:WARNING_LENGTH] for text in self.warnings()[:WARNINGS]]
-        if self.writer is not None:
-            snapshot["capture"] = self.writer.row()
-        return self.scene.fill(snapshot, view, now_s)
+    def look(self, view: View) -> Snapshot:
+        """The run at this moment, with the rows that `view` asks for."""
+        moment = Moment(
+            min(self.now_s(), self.scenario.duration_s),
+            self.begun.t0_utc_ns * 1e-9 if self.begun is not None else 0.0,
+            self.warnings(),
+            self.front.elapsed_s,
+            self.writer.row() if self.writer is not None else None,
+        )
+        return self.scene.snapshot(self.front.latest, view, moment)
 
     def warnings(self) -> list[str]:
         """What a reader of the run must know so far."""
-        return [*self.folder.warnings, *warnings.found(self.machine, self.collector)]
+        return [*self.folder.warnings, *warnings.found(self.machine, self.collector, self.processes)]
 
     def emit(self, kind: str, data: dict[str, Any]) -> None:
         """An event of the runtime itself; captures hear of actions."""
@@ -169,7 +173,7 @@ class Running:
 
     def _execute(self, node: str, command: list[str]) -> None:
         """The action "exec": a command on a node, its output in the node's log."""
-        spec = {"command": command, "directory": self.scenario.directory}
+        spec = {"command": tuple(command), "directory": self.scenario.directory}
         self.processes.spawn(node, "exec", self.machine.netns(node), spec, supervised=False)
 
     # -- the end of play -----------------------------------------------------------------------------------------------

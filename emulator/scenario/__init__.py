@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from emulator.scenario.schema.models import Action, Expect, Fidelity, Program, Rounds, Scenario
     from emulator.scenario.schema.parameters import Parameter, parameters_of
     from emulator.scenario.toml.loader import from_topo_file, load
-    from emulator.scenario.topology import build_topo
+    from emulator.scenario.topology import build_topology
 
 __all__ = [
     "Action",
@@ -28,7 +28,7 @@ __all__ = [
     "Program",
     "Rounds",
     "Scenario",
-    "build_topo",
+    "build_topology",
     "bundled",
     "from_topo_file",
     "load",
@@ -41,7 +41,7 @@ _HOMES = {
     "schema.capture": ("Capture",),
     "schema.models": ("Action", "Expect", "Fidelity", "Program", "Rounds", "Scenario"),
     "schema.parameters": ("Parameter", "parameters_of"),
-    "topology": ("build_topo",),
+    "topology": ("build_topology",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,7 +1,7 @@
 """From a Scenario to its Network: the only way, for runs, plans, replays, reports and sweeps alike.
 
-Invariant: equal scenarios give equal networks. Every network has a timeline; a node of role "host" never lies inside a
-path; least-delay routes are as old as `routing_step` allows.
+Invariant: equal scenarios give equal networks. Every network has a timeline; a node that does not forward never lies
+inside a path; least-delay routes are as old as `routing_step` allows.
 """
 
 from __future__ import annotations
@@ -12,23 +12,21 @@ from typing import TYPE_CHECKING, Any
 from emulator.model.errors import DataError, ScenarioError
 
 if TYPE_CHECKING:
-    from mininet.topo import Topo
-
+    from emulator.model.builder import NetworkBuilder
     from emulator.model.network import Network, Timeline
     from emulator.scenario.schema.models import Scenario
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A network, and the topology that it was made from."""
+    """A network, and the topology that it was made by."""
 
     network: Network
-    topo: Topo
+    topology: NetworkBuilder
 
     def describe(self, t_s: float) -> dict[str, Any]:
         """What the topology itself shows of an instant, such as who sees whom; empty where it shows nothing."""
-        found: dict[str, Any] = self.topo.describe(t_s) if hasattr(self.topo, "describe") else {}
-        return found
+        return self.topology.describe(t_s)
 
 
 def build(scenario: Scenario) -> Built:
@@ -36,24 +34,23 @@ def build(scenario: Scenario) -> Built:
 
     Names of programs, actions and captures are not checked: see `build_network`.
     """
-    from emulator.fabric import network_from
-    from emulator.fabric.mininet.convert import refuse_duplicates
-    from emulator.scenario.topology import build_topo
+    from emulator.scenario.topology import build_topology
 
-    with refuse_duplicates():
-        topo = build_topo(scenario)
-    network = network_from(topo, scenario.materialise, scenario.routing)
+    topology = build_topology(scenario)
+    network = topology.network()
     if network.timeline is None:
         network = replace(network, timeline=_timeline(network, scenario))
-    return Built(network, topo)
+    return Built(network, topology)
 
 
 def build_network(scenario: Scenario) -> Network:
     """The scenario's network, with every name in the scenario checked against it. ScenarioError or DataError."""
+    from emulator.scenario.schema.names import check_names
+
     network = build(scenario).network
     names = [node.name for node in network.nodes]
     ends = [network.end_name(end) for end in range(2 * len(network.links))]
-    problems = scenario.check_names(names, ends, live=[node.name for node in network.nodes if node.live])
+    problems = check_names(scenario, names, ends, live=[node.name for node in network.nodes if node.live])
     if problems:
         raise ScenarioError(problems)
     return network
@@ -65,7 +62,7 @@ def _timeline(network: Network, scenario: Scenario) -> Timeline:
 
     from emulator.schedule.timeline import KnotTimeline
 
-    no_transit = np.array([node.role == "host" for node in network.nodes], dtype=np.bool_)
+    no_transit = np.array([not node.forwards for node in network.nodes], dtype=np.bool_)
     try:
         return KnotTimeline(
             network.nodes, network.links, scenario.step_s, network.routing, no_transit, scenario.routing_step_s

@@ -32,7 +32,7 @@ def module(name: str, directory: Path) -> ModuleType:
             wanted = "a module that can be imported, or the path of a .py file"
             raise LookupError(f"no module {name!r}; wanted {wanted}") from None
         raise LookupError(_failed(name, error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LookupError(_failed(name, error)) from error
 
 
@@ -61,13 +61,13 @@ def _from_file(path: Path) -> ModuleType:
     sys.modules[name] = loaded  # dataclasses look their module up there
     try:
         spec.loader.exec_module(loaded)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise LookupError(_failed(path.name, error)) from error
     return loaded
 
 
-def _failed(name: str, error: Exception) -> str:
+def _failed(name: str, error: BaseException) -> str:
     return f"{name!r} fails to import: {describe(error)}; wanted a module that imports without an error"
 
 

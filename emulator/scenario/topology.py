@@ -1,10 +1,12 @@
 """Topology: the code behind a scenario's `topology` key, ours (`Config` and `build`) or a plain Mininet file.
 
-Invariant: nothing here touches the kernel; a topology is a description until the fabric builds it.
+Invariant: nothing here touches the kernel; a topology is a description until the fabric builds it. Mininet, which is
+slow to load, is loaded only for files that use it.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ from emulator.scenario.schema.checks import choices
 if TYPE_CHECKING:
     from mininet.topo import Topo
 
+    from emulator.model.builder import NetworkBuilder
+    from emulator.model.network import BuildOptions
     from emulator.scenario.schema.models import Scenario
 
 
@@ -28,7 +32,7 @@ class TopologyCode:
     """A topology that can be built: with the model of its tables, or None for a Mininet class."""
 
     config: type[BaseModel] | None
-    make: Callable[..., Topo]  # ours: make(config, options); Mininet's: make()
+    make: Callable[..., NetworkBuilder | Topo]  # ours: make(config, options); Mininet's: make()
 
 
 def topology_code(reference: str, directory: Path) -> TopologyCode:
@@ -77,10 +81,10 @@ def _mininet_choice(loaded: ModuleType, name: str, chosen: str) -> Callable[...,
     return make
 
 
-def build_topo(scenario: Scenario) -> Topo:
-    """The scenario's topology. ScenarioError or DataError where its code or its data will not do."""
-    from mininet.topo import Topo
-
+def build_topology(scenario: Scenario) -> NetworkBuilder:
+    """The scenario's topology, with all its nodes and links. ScenarioError or DataError where its code or its data will
+    not do."""
+    from emulator.model.builder import NetworkBuilder
     from emulator.model.network import BuildOptions
 
     try:
@@ -99,12 +103,34 @@ def build_topo(scenario: Scenario) -> Topo:
         skip_bad=scenario.skip_bad,
     )
     try:
-        topo = code.make() if code.config is None else code.make(scenario.tables, options)
+        made = _made(code, scenario, options)
     except SkyloomError:
         raise
     except Exception as error:
         meant = isinstance(error, ValueError) and "; wanted " in str(error)
         raise DataError(f"topology {scenario.topology}: {error if meant else imports.describe(error)}") from error
-    if not isinstance(topo, Topo):
-        raise DataError(f"topology {scenario.topology}: gave {type(topo).__name__}, wanted a mininet.topo.Topo")
-    return topo
+    if isinstance(made, NetworkBuilder):
+        return made
+    mininet = sys.modules.get("mininet.topo")
+    if mininet is None or not isinstance(made, mininet.Topo):
+        wanted = "a mininet.topo.Topo" if code.config is None else "a NetworkBuilder"
+        raise DataError(f"topology {scenario.topology}: gave {type(made).__name__}, wanted {wanted}")
+    from emulator.fabric.mininet.convert import TopoBuilder
+
+    return TopoBuilder(made, options)
+
+
+def _made(code: TopologyCode, scenario: Scenario, options: BuildOptions) -> object:
+    """What the topology's code gives. A Topo with two nodes of one name is refused, which Mininet would not do."""
+
+    def make() -> object:
+        return code.make() if code.config is None else code.make(scenario.tables, options)
+
+    if "mininet.topo" not in sys.modules:
+        made = make()
+        if "mininet.topo" not in sys.modules:
+            return made
+    from emulator.fabric.mininet.convert import refuse_duplicates
+
+    with refuse_duplicates():
+        return make()

@@ -155,7 +155,7 @@ class FibCompiler:
 def shared_downlinks(network: Network) -> NDArray[np.bool_]:
     """The nodes that have a port without a destination of its own: live satellites where links move."""
     moving = any(link.moving for link in network.links)
-    return np.array([moving and node.live and node.role == "satellite" for node in network.nodes], dtype=np.bool_)
+    return np.array([moving and node.live and node.shared_downlink for node in network.nodes], dtype=np.bool_)
 
 
 def _transit(network: Network, version: int, live: set[int]) -> list[int]:

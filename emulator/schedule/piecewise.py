@@ -14,8 +14,6 @@ import numpy as np
 from emulator.model.errors import DataError
 from emulator.model.network import Bools, Floats, Knots, Row
 
-_GRAIN_S = 1e-9  # what would end so shortly after a stretch ends with it: rounding must not wait out a silence
-
 
 class Segment(NamedTuple):
     """What holds from start_s to stop_s; the delay goes from delay_start_s to delay_end_s in a straight line.
@@ -140,6 +138,17 @@ def _segment(knots: Knots, place: int, following: int, start_s: float, stop_s: f
     )
 
 
+def outages(knots: Knots) -> Knots:
+    """The table with only the knots at which `up` changes; delay, rate and loss are left out."""
+    holds = np.append(knots.t_s[1:] > knots.t_s[:-1], True)  # the last of several knots at one time
+    holds[0] = True  # holds before its time
+    place = np.flatnonzero(holds)
+    place = place[np.append(True, knots.up[place[1:]] != knots.up[place[:-1]])]
+    none = np.zeros(len(place))
+    period_s = knots.period_s if len(place) > 1 else inf
+    return Knots(knots.t_s[place], none, none, none, knots.up[place], period_s)
+
+
 def segment_of_row(row: Row, end: int, step_s: float) -> Segment:
     """The same for an end that follows the timeline: the row's whole step."""
     return Segment(
@@ -151,37 +160,3 @@ def segment_of_row(row: Row, end: int, step_s: float) -> Segment:
         float(row.loss[end]),
         bool(row.up[end]),
     )
-
-
-def finish_s(knots: Knots, start_s: float, bits: float) -> float:
-    """When the rate, integrated from start_s, has reached `bits`; inf where it never does.
-
-    Exact to 1 ns over the piecewise constant rate, whether or not the end is up. Visits each knot at most three times,
-    however many periods it takes.
-    """
-    t_s, left = start_s, bits
-    for visit in range(3 * len(knots.t_s) + 3):
-        now = segment(knots, t_s)
-        if left <= 0 or now.rate_bps == inf:
-            return t_s
-        if now.rate_bps:
-            finish = t_s + left / now.rate_bps
-            if finish <= now.stop_s + _GRAIN_S:
-                return min(finish, now.stop_s)
-            left -= now.rate_bps * (now.stop_s - t_s)
-        if now.stop_s == inf:
-            return inf
-        t_s = now.stop_s
-        if visit == len(knots.t_s) and knots.period_s < inf:  # a whole period has passed
-            per_period = _bits_per_period(knots)
-            if left > per_period * 1e15:
-                return inf
-            whole = max(0, floor(left / per_period) - 1)  # leave some for the walk: rounding cannot skip the finish
-            left -= whole * per_period
-            t_s += whole * knots.period_s
-    return t_s
-
-
-def _bits_per_period(knots: Knots) -> float:
-    spans = np.diff(knots.t_s, append=knots.period_s)
-    return float(np.sum(np.where(spans > 0, knots.rate_bps, 0.0) * spans))

@@ -9,18 +9,7 @@ The memory is one mapping, at the same address in every process forked after it 
     + header_bytes                    slot 0
     + header_bytes + bytes_per_row    slot 1, and so on: the row of step s has slot s modulo `capacity`
 
-A slot holds its columns one after another, each at its offset from the slot's begin, a multiple of 64. E ends, N nodes,
-D destinations, F ends with finer tables of at most K knots; numbers are in the machine's byte order.
-
-    head            int64[2]      step (the slot's sequence counter; -1 while the slot is written), number of handovers
-    delay_start_s, delay_end_s, rate_bps, loss        float64[E]
-    next_end        int32[D][N]
-    peer            int32[E]
-    up              uint8[E]      0 or 1
-    handovers       E/2 records {float64 t_s; int32 link, before, after, unused}; the first head[1] count
-    fine.count      int32[F]      knots used; 0: the row's own values hold
-    fine.t_s, fine.delay_s, fine.rate_bps, fine.loss  float64[F][K]
-    fine.up         uint8[F][K]
+A slot holds its columns as `row_layout` describes them; the first, `head`, begins with the step of the row in the slot.
 
 Memory model: a sequence lock without waiting. The writer puts step s in this order: head[0] = -1; fence; all columns
 and head[1]; fence; head[0] = s; fence; latest = s. A step never comes twice, so head[0] cannot leave s and return to
@@ -52,16 +41,15 @@ import mmap
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.model.network import Fine, FineTables, Handover, Row
+from emulator.schedule.row_layout import COLUMNS, HANDOVER, HEADER_BYTES, Sizes, placed
 
-_HANDOVER = np.dtype([("t_s", "f8"), ("link", "i4"), ("before", "i4"), ("after", "i4"), ("_", "i4")])
-_HEADER_BYTES = 4096
-_FIELDS = ("delay_start_s", "delay_end_s", "rate_bps", "loss", "up", "peer", "next_end")
+_FIELDS = tuple(column.name for column in COLUMNS if column.name in Row.__slots__ and column.dtype != HANDOVER)
 _FINE = tuple(FineTables.__slots__)
 
 
@@ -91,18 +79,6 @@ class RingLayout:
     offsets: dict[str, int]  # bytes from a slot's begin, by column name
 
 
-class RowSource(Protocol):
-    """Rows by step, as far as they are there: a ring, or rows that are worked out again. LookupError: not there."""
-
-    @property
-    def latest(self) -> int: ...  # step of the newest row, -1: none
-    @property
-    def bytes_per_row(self) -> float: ...  # of the source's own memory
-    def row(self, step: int) -> Row: ...
-    def copied(self, step: int) -> Row: ...  # in memory that nobody writes
-    def holds(self, step: int) -> bool: ...  # whether what was read of `row(step)` is still that row's
-
-
 class RowRing:
     """The last `capacity` rows of a network of E ends, N nodes and D destinations.
 
@@ -114,52 +90,36 @@ class RowRing:
         if min(ends, nodes, dests) < 0 or capacity < 3:
             raise ValueError(f"a ring needs sizes of 0 or more and 3 slots or more, not {ends, nodes, dests, capacity}")
         self.ends, self.nodes, self.dests, self.capacity = ends, nodes, dests, capacity
-        links = ends // 2  # a link changes hands at most once a step
-        layout: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
-            "head": (np.dtype("i8"), (2,)),  # step, number of handovers
-            "delay_start_s": (np.dtype("f8"), (ends,)),
-            "delay_end_s": (np.dtype("f8"), (ends,)),
-            "rate_bps": (np.dtype("f8"), (ends,)),
-            "loss": (np.dtype("f8"), (ends,)),
-            "next_end": (np.dtype("i4"), (dests, nodes)),
-            "peer": (np.dtype("i4"), (ends,)),
-            "up": (np.dtype("?"), (ends,)),
-            "handovers": (_HANDOVER, (links,)),
-        }
-        self._fine = fine is not None
-        if fine is not None:
-            places = len(fine.ends)
-            layout["fine.count"] = (np.dtype("i4"), (places,))
-            layout |= {f"fine.{name}": (np.dtype("f8"), (places, fine.knots)) for name in _FINE[1:-1]}
-            layout["fine.up"] = (np.dtype("?"), (places, fine.knots))
         self._knots = fine.knots if fine is not None else 0
-        offsets = self._offsets = dict[str, int]()
-        size = 0
-        for name, (dtype, shape) in layout.items():
-            offsets[name] = size
-            size += -(-int(np.prod(shape)) * dtype.itemsize // 64) * 64
+        self._fine = self._knots > 0
+        links = ends // 2  # a link changes hands at most once a step
+        self._columns, size = placed(Sizes(ends, links, nodes, dests, len(fine.ends) if fine else 0, self._knots))
         self.bytes_per_row = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
-        self._memory = mmap.mmap(-1, _HEADER_BYTES + capacity * self.bytes_per_row)
+        self._memory = mmap.mmap(-1, HEADER_BYTES + capacity * self.bytes_per_row)
         self._latest = memoryview(self._memory)[:8].cast("q")
         self._latest[0] = -1
-        self._slots = [self._slot(layout, offsets, number) for number in range(capacity)]
+        self._slots = [self._slot(number) for number in range(capacity)]
+        self._views = [{name: _read_only(slot[name]) for name in _FIELDS} for slot in self._slots]
+        self._fine_views = [
+            FineTables(*(_read_only(slot[f"fine.{name}"]) for name in _FINE)) if self._fine else None
+            for slot in self._slots
+        ]
         self._heads = [slot["head"].data for slot in self._slots]
         for head in self._heads:
             head[0] = -1
 
-    def _slot(
-        self, layout: dict[str, tuple[np.dtype[Any], tuple[int, ...]]], offsets: dict[str, int], number: int
-    ) -> dict[str, NDArray[Any]]:
-        base = _HEADER_BYTES + number * self.bytes_per_row
+    def _slot(self, number: int) -> dict[str, NDArray[Any]]:
+        base = HEADER_BYTES + number * self.bytes_per_row
         return {
-            name: np.ndarray(shape, dtype, buffer=self._memory, offset=base + offsets[name])
-            for name, (dtype, shape) in layout.items()
+            name: np.ndarray(shape, dtype, buffer=self._memory, offset=base + offset)
+            for name, (offset, dtype, shape) in self._columns.items()
         }
 
     def layout(self) -> RingLayout:
         """Where the rows lie in this process's memory."""
         address = int(np.frombuffer(self._memory, np.uint8).ctypes.data)
-        return RingLayout(address, _HEADER_BYTES, self.bytes_per_row, self.capacity, self._knots, dict(self._offsets))
+        offsets = {name: column.offset for name, column in self._columns.items()}
+        return RingLayout(address, HEADER_BYTES, self.bytes_per_row, self.capacity, self._knots, offsets)
 
     @property
     def latest(self) -> int:
@@ -205,16 +165,13 @@ class RowRing:
         """The row of `step` as read-only views of the shared memory. LookupError if not, or no longer, there."""
         self._check(step)
         number = step % self.capacity
-        slot = self._slots[number]
         count = self._heads[number][1]
-        views = {name: _read_only(slot[name]) for name in _FIELDS}
         handovers = tuple(
             Handover(float(t_s), int(link), int(before), int(after))
-            for t_s, link, before, after, _ in slot["handovers"][:count].tolist()
+            for t_s, link, before, after, _ in self._slots[number]["handovers"][:count].tolist()
         )
-        fine = FineTables(*(_read_only(slot[f"fine.{name}"]) for name in _FINE)) if self._fine else None
         self._check(step)
-        return Row(step=step, handovers=handovers, fine=fine, **views)
+        return Row(step=step, handovers=handovers, fine=self._fine_views[number], **self._views[number])
 
     def copy(self, step: int, columns: Iterable[str]) -> dict[str, NDArray[Any]]:
         """Copies of some of a row's columns, by name as in the layout, all of the one row.

@@ -1,6 +1,6 @@
 """Recorded and written time tables as knots: Mahimahi packet-delivery traces, CSV traces, TOML lists.
 
-Invariant: what comes out has passed `knots.validate`; what cannot be read is a DataError with file and line.
+Invariant: what comes out has passed `piecewise.validate`; what cannot be read is a DataError with file and line.
 
 Mahimahi (`mm-link`): one line for each moment, in ms, at which a packet of 1500 bytes may leave; equal lines are
 several packets; the trace repeats after its last line. Here the rate of each millisecond is what lets that packet be
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from emulator.model.errors import DataError
+from emulator.model.inputs import read_text
 from emulator.model.network import Knots
 from emulator.model.units import parse
 from emulator.schedule.piecewise import validate
@@ -56,12 +57,11 @@ def from_file(path: str | Path, delay_s: float = 0.0, period_s: float = inf) -> 
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file (byte {error.start}); wanted a trace") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: the trace cannot be read: {reason}") from None
+    except OSError as error:
+        raise DataError(f"{path}: the trace cannot be read: {error.strerror}") from None
     if path.suffix.lower() == ".csv":
         return csv(text, str(path), period_s)
     return mahimahi(text, str(path), delay_s)
@@ -143,7 +143,7 @@ def _header(names: list[str], where: str) -> list[str]:
 
 
 def _number(cell: str, quantity: str, scale: float, where: str) -> float:
-    """Value of a cell in SI units, within the bounds that `knots.validate` sets, so that the message has the line."""
+    """Value of a cell in SI units, within the bounds of `piecewise.validate`, so that the message has the line."""
     wanted, least, most = _BOUNDS[quantity]
     words = {"true": 1.0, "false": 0.0} if quantity == "up" else {}
     try:

@@ -139,6 +139,21 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficRecords:
+    """Which records of a protocol's programs tell of round trips and flows, by their names; None: none does.
+
+    The run compares round trips with its schedule, and shows both. Samples have the other node as their key. The names
+    that stand here are those of programs that name no protocol, and of protocols that say nothing else.
+    """
+
+    round_trip: str | None = "rtt_s"  # sample: seconds, at the time of sending
+    lost: str | None = "probe_lost"  # sample: a round trip that was given up, at the time of sending
+    flow_rate: str | None = "goodput_bps"  # sample of the receiver: bit/s since the last one
+    flow_size: str | None = "flow_bytes"  # sample of the receiver: bytes so far
+    flow_end: str | None = "flow"  # event of the receiver, with `peer`, `bytes`, `duration_s`
+
+
+@dataclass(frozen=True, slots=True)
 class Protocol:
     """A protocol package, described. Dotted names ("package.module:object") are imported when they are needed."""
 
@@ -148,6 +163,7 @@ class Protocol:
     figures: str = ""  # function (emulator.record.load.Run) -> list[emulator.report.drawing.Drawing]
     dissectors: str = ""  # function () -> list[emulator.sdk.wire.Dissector]
     quiet: frozenset[str] = field(default_factory=frozenset)  # event kinds that are no news for the event log
+    traffic: TrafficRecords = TrafficRecords()
 
 
 def load(name: str) -> Any:

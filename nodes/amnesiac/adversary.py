@@ -23,12 +23,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from emulator.model.inputs import parse_json
 from nodes.amnesiac.graph import Edge, Graph, check_sources
 
 FORMAT = "skyloom-adversary/1"
 LOST = -1  # stands for a delay
 MAX_ROUNDS = 1_000_000  # of prefix and period together
 MAX_DELAY = 10_000  # rounds
+MOST_NAMED = 20  # neighbours in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class Adversary:
             raise ValueError(f"events[{place}].round is {event.round}; wanted a round of the table, 1 to {last}")
         if event.edge not in graph.directed:
             a, b = event.edge
-            near = ", ".join(map(str, graph.neighbours[a])) if 0 <= a < graph.nodes else ""
+            names = graph.neighbours[a] if 0 <= a < graph.nodes else ()
+            near = ", ".join(map(str, names[:MOST_NAMED])) + " …" * (len(names) > MOST_NAMED)
             wanted = f"an edge of the graph ({a} has the neighbours {near})" if near else "an edge of the graph"
             raise ValueError(f"events[{place}].edge is [{a}, {b}]; wanted {wanted}")
         if not 0 <= event.delay <= MAX_DELAY:
@@ -122,21 +125,30 @@ class Adversary:
 
     def _check_order(self) -> None:
         """Round of arrival must not fall from one message of a direction to the next."""
-        due: dict[Edge, tuple[int, int]] = {}  # the latest arrival so far, and the round in which it was sent
-        places = {(event.round, edge): place for place, event in enumerate(self.events) for edge, _ in event.fates()}
-        for round in range(1, self.prefix + 2 * self.period + 2):
-            table = self.table.get(self.phase(round), {})
-            for edge, (latest, sent) in list(due.items()):
-                fate = table.get(edge, 0)
-                if fate != LOST and round + fate < latest:
-                    place = places[self.phase(sent), edge]
-                    found = f"events[{place}].delay lets round {round} overtake round {sent} on {edge[0]} to {edge[1]}"
-                    raise ValueError(f"{found}; wanted round + delay never to fall, since `fifo` is true")
-                if round >= latest:
-                    del due[edge]
-            for edge, fate in table.items():
-                if fate > 0:
-                    due[edge] = (round + fate, round)
+        decided: dict[Edge, list[tuple[int, int, int]]] = {}  # by edge: round of the run, fate, place of its event
+        for place, event in enumerate(self.events):
+            again = event.round > self.prefix  # two periods show each message beside the one after it
+            for edge, fate in event.fates():
+                rows = decided.setdefault(edge, [])
+                rows += [(event.round + turn * self.period, fate, place) for turn in range(1 + again)]
+        for edge, rows in decided.items():
+            rows.sort()
+            if rows[-1][0] <= self.prefix:
+                rows.append((self.prefix + self.period + 1, LOST, -1))  # after its last event all are on time
+            sent = due = looked_at = 0  # round and arrival of the latest message; the round looked at before
+            by = -1  # place of its event
+            for round, fate, place in rows:
+                on_time = looked_at + 1  # the first message between the two, if there is any
+                for later, arrival in ((on_time, on_time if on_time < round else due), (round, round + fate)):
+                    if arrival < due and (later < round or fate != LOST):
+                        found = f"events[{by}].delay lets round {later} overtake round {sent}"
+                        raise ValueError(
+                            f"{found} on {edge[0]} to {edge[1]}; wanted round + delay never to fall, "
+                            "since `fifo` is true"
+                        )
+                if fate != LOST:
+                    sent, due, by = round, round + fate, place
+                looked_at = round
 
 
 @dataclass(frozen=True)
@@ -172,9 +184,10 @@ def from_json(text: str) -> Case:
     Where the file holds its graph, adversary and sources are checked against it; else that is left to the caller.
     """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON ({error}); wanted an adversary file of the format {FORMAT}") from None
+        document = parse_json(text)
+    except ValueError as error:
+        found, _, wanted = str(error).partition("; wanted ")
+        raise ValueError(f"{found}; wanted {wanted}, an adversary file of the format {FORMAT}") from None
     top = _table(document, "", {"format", "graph", "sources", "prefix", "period", "fifo", "events", "name"})
     if top.get("format") != FORMAT:
         raise ValueError(f"format is {top.get('format')!r}; wanted {FORMAT!r}")

@@ -5,13 +5,15 @@ due on one directed edge in one round merge; a message that is sent and lost cou
 round is what was received in it, what is under way, and the phase of the adversary: where it comes back, flooding never
 ends.
 
-Directed edges are bits: 2k is edge k from its smaller to its larger node, 2k+1 the way back. So one integer holds the
-messages of a round, and `_swap` turns every message round.
+Directed edges are numbers: 2k is edge k from its smaller to its larger node, 2k+1 the way back. A round takes time in
+proportion to its messages and the neighbours of those who hear them, and all rounds together memory in proportion to
+the graph and to what is under way.
 """
 
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,10 +21,11 @@ from nodes.amnesiac.adversary import LOST, Adversary
 from nodes.amnesiac.graph import Edge, Graph, check_sources
 
 LIMIT = 1_000_000  # rounds before a decision is given up
-MEMORY_BITS = 1 << 31  # that configurations may take before only two of them are kept
-OBJECT_BITS = 2800  # that one takes beside its messages, about
+MOST_MESSAGES = 50_000_000  # the same in messages: a minute
+MEMORY_BYTES = 1 << 28  # that configurations may take before only two of them are kept
+OBJECT_BYTES = 350  # that one takes beside its messages, about
 
-Configuration = tuple[int, int, int]
+Configuration = tuple[bytes, tuple[tuple[int, bytes], ...], int]
 
 
 class Flood:
@@ -31,62 +34,44 @@ class Flood:
     def __init__(self, graph: Graph, sources: Sequence[int], adversary: Adversary) -> None:
         check_sources(graph, sources)
         adversary.check(graph)
-        self.graph = graph
         self.round = 0
         self.messages = 0  # sent so far
-        self.sent = 0  # bits of the directed edges on which a message was sent in this round
-        self.arrived = 0  # bits of those on which one was received in this round
+        self.sent: set[int] = set()  # the directed edges on which a message was sent in this round
+        self.arrived: set[int] = set()  # those on which one was received in this round
         self.last_active = 0  # the latest round in which anything was sent or received
         self._adversary = adversary
-        self._width = 2 * len(graph.edges)
-        self._all = (1 << self._width) - 1
-        self._forth = sum(1 << bit for bit in range(0, self._width, 2))
-        self._bit = {}
-        for number, (a, b) in enumerate(graph.edges):
-            self._bit[a, b], self._bit[b, a] = 1 << 2 * number, 2 << 2 * number
-        self._out = [sum(self._bit[node, other] for other in graph.neighbours[node]) for node in range(graph.nodes)]
-        self._stars = [(self._swap(out), out) for out in self._out]
-        self._flight = 0  # the messages due in the next round, then those of the round after it, and so on
-        self._next = sum(self._out[source] for source in sources)
-        self._fates = {round: self._masks(table) for round, table in adversary.table.items()}
-
-    def _masks(self, table: Mapping[Edge, int]) -> tuple[int, list[tuple[int, int]]]:
-        """Bits of all edges that the adversary touches in a round, and by delay the bits of those with a delay."""
-        delayed: dict[int, int] = {}
-        touched = 0
-        for edge, fate in table.items():
-            touched |= self._bit[edge]
-            if fate != LOST:
-                delayed[fate] = delayed.get(fate, 0) | self._bit[edge]
-        return touched, list(delayed.items())
-
-    def _swap(self, bits: int) -> int:
-        return (bits & self._forth) << 1 | (bits >> 1) & self._forth
+        self._edges = [way for a, b in graph.edges for way in ((a, b), (b, a))]
+        self._out: list[list[int]] = [[] for _ in range(graph.nodes)]
+        for number, (node, _) in enumerate(self._edges):
+            self._out[node].append(number)
+        self._flight: dict[int, set[int]] = {}  # the messages under way, by the round in which they are due
+        self._next = {number for source in sources for number in self._out[source]}
+        numbers = {edge: number for number, edge in enumerate(self._edges)} if adversary.table else {}
+        self._fates = {
+            round: {numbers[edge]: fate for edge, fate in table.items()} for round, table in adversary.table.items()
+        }
 
     def step(self) -> None:
         """Play the next round: send what the last one asks for, and receive what is due."""
         self.round += 1
         self.sent = sent = self._next
-        flight = self._flight
-        touched, delayed = self._fates.get(self._adversary.phase(self.round), (0, ()))
-        flight |= sent & ~touched
-        for delay, bits in delayed:
-            flight |= (sent & bits) << delay * self._width
-        self.arrived = flight & self._all
-        self._flight = flight >> self._width
-        self.messages += sent.bit_count()
+        fates = self._fates.get(self._adversary.phase(self.round), {})
+        self.arrived = self._flight.pop(self.round, set()).union(sent.difference(fates) if fates else sent)
+        for number in sent.intersection(fates):
+            if fates[number] != LOST:
+                due = self.round + fates[number]
+                (self._flight.setdefault(due, set()) if due > self.round else self.arrived).add(number)
+        self.messages += len(sent)
         if sent or self.arrived:
             self.last_active = self.round
         self._next = self._answer()
 
-    def _answer(self) -> int:
+    def _answer(self) -> set[int]:
         """What is sent next: every node that received sends on all its edges but those that it received on."""
-        arrived, answer = self.arrived, 0
-        if arrived:
-            for into, out in self._stars:
-                if arrived & into:
-                    answer |= out
-        return answer & ~self._swap(arrived)
+        heard = {self._edges[number][1] for number in self.arrived}
+        answer = {number for node in heard for number in self._out[node]}
+        answer.difference_update([number ^ 1 for number in self.arrived])
+        return answer
 
     @property
     def alive(self) -> bool:
@@ -96,16 +81,22 @@ class Flood:
     @property
     def configuration(self) -> Configuration:
         """All that the rounds to come depend on."""
-        return self.arrived, self._flight, self._adversary.phase(self.round + 1)
+        flight = tuple((due - self.round, _packed(numbers)) for due, numbers in sorted(self._flight.items()))
+        return _packed(self.arrived), flight, self._adversary.phase(self.round + 1)
 
     @property
-    def bits(self) -> int:
+    def bytes(self) -> int:
         """Length of the configuration."""
-        return self._width + self._flight.bit_length()
+        return 4 * (len(self.arrived) + sum(map(len, self._flight.values())))
 
-    def edges(self, bits: int) -> list[Edge]:
-        """The directed edges of some bits, in ascending order."""
-        return sorted(edge for edge, bit in self._bit.items() if bits & bit)
+    def edges(self, numbers: Iterable[int]) -> list[Edge]:
+        """Directed edges by their numbers, in ascending order."""
+        return sorted(self._edges[number] for number in numbers)
+
+
+def _packed(numbers: set[int]) -> bytes:
+    """Equal for equal sets, in four bytes a number."""
+    return array("I", sorted(numbers)).tobytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,23 +130,23 @@ def decide(
 
     Keeps every configuration, or with `brent` (and where they are too many) only two, at up to four times the rounds:
     R. P. Brent, "An improved Monte Carlo factorization algorithm", BIT 20 (1980). ValueError where adversary or sources
-    do not fit the graph. After `limit` rounds the answer is "undecided".
+    do not fit the graph. After `limit` rounds, or MOST_MESSAGES, the answer is "undecided".
     """
     flood = Flood(graph, sources, adversary)
     start = max(1, adversary.prefix)  # before, no configuration can come back
-    while flood.round < start and flood.round < limit:
+    while flood.round < start and not _given_up(flood, limit):
         flood.step()
         if not flood.alive:
             return Decision("terminates", flood.last_active, flood.messages)
-    held = MEMORY_BITS if brent else 0
+    held = MEMORY_BYTES if brent else 0
     seen: dict[Configuration, tuple[int, int]] = {flood.configuration: (flood.round, flood.messages)}
-    while flood.alive and flood.round < limit:
-        if held >= MEMORY_BITS:
+    while flood.alive and not _given_up(flood, limit):
+        if held >= MEMORY_BYTES:
             seen.clear()
             ahead, behind = (Flood(graph, sources, adversary) for _ in range(2))
             return _decide_brent(flood, ahead, behind, start, limit)
         flood.step()
-        held += OBJECT_BITS + flood.bits
+        held += OBJECT_BYTES + flood.bytes
         round, messages = seen.setdefault(flood.configuration, (flood.round, flood.messages))
         if round != flood.round:
             cycle = flood.round - round
@@ -163,10 +154,17 @@ def decide(
     return _no_cycle(flood, limit)
 
 
+def _given_up(flood: Flood, limit: int) -> bool:
+    return flood.round >= limit or flood.messages >= MOST_MESSAGES
+
+
 def _no_cycle(flood: Flood, limit: int) -> Decision:
     if not flood.alive:
         return Decision("terminates", flood.last_active, flood.messages)
-    reason = f"no end and no repeated configuration within the limit of {limit} rounds; wanted a higher limit"
+    within, wanted = f"the limit of {limit} rounds", "a higher limit"
+    if flood.round < limit:
+        within, wanted = f"{MOST_MESSAGES:,} messages", "a smaller graph"
+    reason = f"no end and no repeated configuration within {within}; wanted {wanted}"
     return Decision("undecided", flood.round, flood.messages, reason=reason)
 
 
@@ -174,7 +172,7 @@ def _decide_brent(hare: Flood, ahead: Flood, behind: Flood, start: int, limit: i
     """Brent's method: first the length of the cycle, then, with two runs a cycle apart, its first round."""
     tortoise, power, cycle = hare.configuration, 1, 0
     while True:
-        if not hare.alive or hare.round >= limit:
+        if not hare.alive or _given_up(hare, limit):
             return _no_cycle(hare, limit)
         hare.step()
         cycle += 1

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from emulator.model.inputs import read_text
 from nodes.amnesiac.adversary import Adversary, Case, Event, from_json
 from nodes.amnesiac.graph import Edge, Graph, check_sources
 
@@ -186,8 +187,10 @@ def _from_file(spec: str, graph: Graph, directory: str | Path) -> Adversary:
 def read_case(path: Path) -> Case:
     """What a schedule file holds. ValueError names the file, and the place in it."""
     try:
-        return from_json(path.read_text())
+        return from_json(read_text(path))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}; wanted an adversary file") from None
-    except ValueError as error:  # UnicodeDecodeError too
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: byte {error.start} is no UTF-8; wanted an adversary file") from None
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

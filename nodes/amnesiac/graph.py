@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 Edge = tuple[int, int]  # directed: from, to
+MOST_NODES = 100_000
+MOST_EDGES = 200_000
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Graph:
     @staticmethod
     def of(nodes: int, edges: Iterable[Sequence[int]]) -> Graph:
         """The graph with these edges in any order. ValueError names the edge that cannot be."""
-        if nodes < 1:
-            raise ValueError(f"nodes is {nodes}; wanted 1 or more")
+        if not 1 <= nodes <= MOST_NODES:
+            raise ValueError(f"nodes is {nodes}; wanted 1 to {MOST_NODES}")
         kept: set[Edge] = set()
         for place, (a, b) in enumerate(edges):
             for end in (a, b):
@@ -37,6 +39,8 @@ class Graph:
             if edge in kept:
                 raise ValueError(f"edges[{place}] joins {a} and {b} once more; wanted each edge once")
             kept.add(edge)
+            if len(kept) > MOST_EDGES:
+                raise ValueError(f"edges has more than {MOST_EDGES} edges; wanted {MOST_EDGES} at most")
         graph = Graph(nodes, tuple(sorted(kept)))
         reached = sum(distance >= 0 for distance in graph.distances([0]))
         if reached < nodes:
@@ -120,8 +124,10 @@ def check_sources(graph: Graph, sources: Sequence[int]) -> None:
     """ValueError where `sources` are not different nodes of the graph, or none at all."""
     if not sources:
         raise ValueError("sources is empty; wanted at least one node")
+    seen: set[int] = set()
     for place, source in enumerate(sources):
         if not 0 <= source < graph.nodes:
             raise ValueError(f"sources[{place}] is {source}; wanted a node from 0 to {graph.nodes - 1}")
-        if source in sources[:place]:
+        if source in seen:
             raise ValueError(f"sources[{place}] is {source} once more; wanted each source once")
+        seen.add(source)

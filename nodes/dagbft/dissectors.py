@@ -6,14 +6,17 @@ from typing import Any
 
 from emulator.sdk.transport.dissector import framed
 from emulator.sdk.wire import Dissector, Kind, Many, Message, Nested, Text, Unsigned, Until, message
+from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults
 from nodes.dagbft.execution.transactions import Transaction
-from nodes.dagbft.messages import (
+from nodes.dagbft.kinds import (
     CLASSES,
     MOST_BATCH_BYTES,
     MOST_BYTES,
     MOST_DIGESTS,
     MOST_INLINE_BYTES,
     MOST_TRANSACTION_BYTES,
+)
+from nodes.dagbft.messages import (
     BareCertificate,
     Batch,
     BatchReply,
@@ -43,7 +46,7 @@ from nodes.dagbft.messages import (
     TailRequest,
     Vote,
 )
-from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT, WORKER_LOCAL_PORT, WORKER_PORT
+from nodes.dagbft.ports import CLIENT_PORT, PRIMARY_LOCAL_PORT, PRIMARY_PORT, WORKER_LOCAL_PORT, WORKER_PORT
 
 MOST_WORKERS = 16  # whose ports are told
 
@@ -88,6 +91,9 @@ _SUMMARIES: dict[type[Any], str] = {
     Subscribe: "Subscribe client {client}",
     SpecReply: "Speculative: {results} results of round {round} author {author}",
     FinalReply: "Final ({cause}): {results} results of round {round} author {author}",
+    SignedResults: "Signed by {voter}: {results} results, commits {commits}",
+    ReadRequest: "Read {number} of {keys} keys, least {least}",
+    ReadReply: "Values of {values} keys at {at}, from {voter}: read {number} {status}",
 }
 
 
@@ -96,7 +102,7 @@ def dissectors() -> list[Dissector]:
     messages = [_described(code, owner) for code, owner in CLASSES.items()]
     workers = range(MOST_WORKERS)
     mesh = (PRIMARY_PORT, *(WORKER_PORT + number for number in workers))
-    local = (PRIMARY_LOCAL_PORT, *(WORKER_LOCAL_PORT + number for number in workers))
+    local = (PRIMARY_LOCAL_PORT, CLIENT_PORT, *(WORKER_LOCAL_PORT + number for number in workers))
     return [Dissector("dagbft", "DAG-BFT", "tls", framed(messages), ports=mesh, clear_ports=local)]
 
 

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import pairwise
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.messages import RUN_BYTES, SIGNATURE_BYTES, Certificate, Header, Vote, digest_of
+from nodes.dagbft.kinds import RUN_BYTES, SIGNATURE_BYTES, digest_of
+from nodes.dagbft.messages import Certificate, Header, Vote
 
 PUBLIC_BYTES = 32
 REMEMBERED = 1 << 14  # verified signatures: at n = 50 those of some eight rounds
@@ -113,6 +115,11 @@ class Roster:
 def run_id(name: str) -> bytes:
     """What tells a run from others: of the name of its folder."""
     return digest_of("dagbft run", name.encode())[:RUN_BYTES]
+
+
+def run_of(store: Path) -> bytes:
+    """The same, for a program whose directory is `store`: RUN/store/NODE/PROGRAM."""
+    return run_id(store.parent.parent.parent.name)
 
 
 def check_header(header: Header, roster: Roster, verifier: Verifier) -> str:

@@ -10,9 +10,7 @@ the votes of a quorum. Headers of round 1 have no parents.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
-from hashlib import blake2b
 from typing import Annotated
 
 from emulator.sdk.wire import (
@@ -29,55 +27,39 @@ from emulator.sdk.wire import (
     Unsigned,
     layout_of,
 )
-
-DIGEST_BYTES = 32
-SIGNATURE_BYTES = 64
-TRANSACTION_ID_BYTES = 16
-RUN_BYTES = 8
-MOST_VALIDATORS = 1024
-MOST_HEADER_BYTES = 80_000
-MOST_PAYLOAD = 1024  # batches that a header may name
-MOST_INLINE_BYTES = 8192  # of transactions inside a header
-INLINE = 0xFFFF  # in place of a worker's number: the batch is inside the header
-MOST_DIGESTS = 1024  # that one request may ask for
-MOST_SHARE_BYTES = 256  # of a coin
-MOST_TRANSACTION_BYTES = 1 << 16
-MOST_BATCH_BYTES = 1 << 21
-MOST_PART_BYTES = 1 << 20  # of a state that is sent in parts
-MOST_REPLY_BYTES = 1 << 22  # all certificates or batches of one reply
-MOST_CERTIFICATES = 256  # in one reply
-MOST_RESULTS = 1 << 14  # in one reply to a client
-
-Digest = Annotated[bytes, Octets(DIGEST_BYTES)]
-Digests = Annotated[tuple[bytes, ...], ManyFixed(Octets(DIGEST_BYTES), MOST_DIGESTS)]
-Signature = Annotated[bytes, Octets(SIGNATURE_BYTES)]
-Body = Annotated[bytes, Text(MOST_BATCH_BYTES)]
-Results = Annotated[
-    tuple[tuple[bytes, bytes], ...],
-    ManyFixed(Row(transaction=Octets(TRANSACTION_ID_BYTES), result=Octets(DIGEST_BYTES)), MOST_RESULTS),
-]
-
-CODEC: MessageCodec[Message] = MessageCodec()
-CLASSES, MOST_BYTES = CODEC.classes, CODEC.most_bytes  # by code
-_message = CODEC.message
-
-
-def digest_of(kind: str, data: bytes) -> bytes:
-    """BLAKE2b-256 of `data` as one of a kind (at most 16 letters)."""
-    return blake2b(data, digest_size=DIGEST_BYTES, person=kind.encode()).digest()
+from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults
+from nodes.dagbft.kinds import (
+    DIGEST_BYTES,
+    INLINE,
+    MOST_BATCH_BYTES,
+    MOST_CERTIFICATES,
+    MOST_DIGESTS,
+    MOST_HEADER_BYTES,
+    MOST_INLINE_BYTES,
+    MOST_PART_BYTES,
+    MOST_PAYLOAD,
+    MOST_REPLY_BYTES,
+    MOST_RESULTS,
+    MOST_SHARE_BYTES,
+    MOST_TRANSACTION_BYTES,
+    MOST_VALIDATORS,
+    REGISTER,
+    RUN_BYTES,
+    SIGNATURE_BYTES,
+    Body,
+    Cause,
+    Digest,
+    Digests,
+    Results,
+    Signature,
+    batch_digest,
+    digest_of,
+    enter_message,
+    vote_digest,
+)
 
 
-def batch_digest(body: bytes) -> bytes:
-    """The name of a batch: digest of its body."""
-    return digest_of("dagbft batch", body)
-
-
-def vote_digest(header_id: bytes, round: int, author: int) -> bytes:
-    """What a voter signs, and by what a certificate is named. The id covers the run."""
-    return digest_of("dagbft vote", header_id + round.to_bytes(8, "big") + author.to_bytes(2, "big"))
-
-
-@_message(1, MOST_HEADER_BYTES)
+@enter_message(1, MOST_HEADER_BYTES)
 @dataclass(frozen=True)  # no slots: `id` is worked out once and kept
 class Header:
     """What an author proposes for a round. `signature` signs `id`."""
@@ -112,7 +94,7 @@ class Header:
         return (*self.payload, (batch_digest(self.inline), INLINE)) if self.inline else self.payload
 
 
-@_message(2, 200)
+@enter_message(2, 200)
 @dataclass(frozen=True, slots=True)
 class Vote:
     """`voter` holds the parents and the payload of a header. `signature` signs `digest`."""
@@ -128,14 +110,12 @@ class Vote:
         return vote_digest(self.header_id, self.round, self.author)
 
 
-Votes = Annotated[
-    tuple[tuple[int, bytes], ...],
-    ManyFixed(Row(voter=Unsigned(2), signature=Octets(SIGNATURE_BYTES)), MOST_VALIDATORS),
-]  # fmt: skip
+VoteRow = Row(voter=Unsigned(2), signature=Octets(SIGNATURE_BYTES))
+Votes = Annotated[tuple[tuple[int, bytes], ...], ManyFixed(VoteRow, MOST_VALIDATORS)]
 OneHeader = Annotated[Header, Nested(Header, also=("round", "author"))]
 
 
-@_message(3, 160_000)
+@enter_message(3, 160_000)
 @dataclass(frozen=True)
 class Certificate:
     """A header for which a quorum has voted: a block. `votes` are (voter, signature), voters rising."""
@@ -160,7 +140,7 @@ class Certificate:
 Certificates = Annotated[tuple[Certificate, ...], Many(Nested(Certificate), MOST_CERTIFICATES)]
 
 
-@_message(4, 40_000)
+@enter_message(4, 40_000)
 @dataclass(frozen=True, slots=True)
 class CertRequest:
     """Send me the certificates of these digests; where there are none, the newest that you hold.
@@ -173,7 +153,7 @@ class CertRequest:
     ancestors: Annotated[U16, "so many blocks below each, of its author, are wanted too"] = 0
 
 
-@_message(5, MOST_REPLY_BYTES)
+@enter_message(5, MOST_REPLY_BYTES)
 @dataclass(frozen=True, slots=True)
 class CertReply:
     """Certificates that were asked for; as many as the limits allow, and several replies to one request."""
@@ -182,7 +162,7 @@ class CertReply:
     nonce: Annotated[U64, "of the request"] = 0
 
 
-@_message(6, 20)
+@enter_message(6, 20)
 @dataclass(frozen=True, slots=True)
 class StateRequest:
     """Send me what was committed from `index` on; or, where you do not have that any more, offer me snapshots."""
@@ -190,7 +170,7 @@ class StateRequest:
     index: Annotated[U64, "of a commit"]
 
 
-@_message(7, MOST_PART_BYTES + 100)
+@enter_message(7, MOST_PART_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class StateReply:
     """Part `part` of `parts` of certificates of what was committed up to `index`; `digest` is that of all joined."""
@@ -202,7 +182,7 @@ class StateReply:
     body: Annotated[bytes, Text(MOST_PART_BYTES)]
 
 
-@_message(8, 20)
+@enter_message(8, 20)
 @dataclass(frozen=True, slots=True)
 class TailRequest:
     """Send me all certificates (or signed blocks) of rounds above this one, the lowest first: I do not get on."""
@@ -210,7 +190,7 @@ class TailRequest:
     round: U64
 
 
-@_message(9, 80_000)
+@enter_message(9, 80_000)
 @dataclass(frozen=True, slots=True)
 class BareCertificate:
     """A certificate without its header, which its author has sent before."""
@@ -226,7 +206,7 @@ class BareCertificate:
         return vote_digest(self.header_id, self.round, self.author)
 
 
-@_message(10, 40_000)
+@enter_message(10, 40_000)
 @dataclass(frozen=True, slots=True)
 class BlockRequest:
     """Without certificates: send me the blocks of these digests; where there are none, all of your newest full round.
@@ -239,7 +219,7 @@ class BlockRequest:
     ancestors: Annotated[U16, "so many blocks below each, of its author, are wanted too"] = 0
 
 
-@_message(11, MOST_REPLY_BYTES)
+@enter_message(11, MOST_REPLY_BYTES)
 @dataclass(frozen=True, slots=True)
 class BlockReply:
     """Without certificates: signed blocks that were asked for; as many as the limits allow."""
@@ -248,7 +228,7 @@ class BlockReply:
     nonce: Annotated[U64, "of the request"] = 0
 
 
-@_message(12, 50)
+@enter_message(12, 50)
 @dataclass(frozen=True, slots=True)
 class SnapshotOffer:
     """I have a snapshot of ledger and consensus after this many commits; `digest` is that of all its parts joined."""
@@ -258,7 +238,7 @@ class SnapshotOffer:
     parts: Annotated[int, Unsigned(2, least=1)]
 
 
-@_message(13, 20)
+@enter_message(13, 20)
 @dataclass(frozen=True, slots=True)
 class SnapshotRequest:
     """Send me a part of the snapshot after this many commits."""
@@ -267,7 +247,7 @@ class SnapshotRequest:
     part: U16
 
 
-@_message(14, MOST_PART_BYTES + 100)
+@enter_message(14, MOST_PART_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class SnapshotPart:
     """A part of the snapshot after this many commits."""
@@ -277,7 +257,7 @@ class SnapshotPart:
     body: Annotated[bytes, Text(MOST_PART_BYTES)]
 
 
-@_message(16, MOST_BATCH_BYTES + 100)
+@enter_message(16, MOST_BATCH_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Transactions, worker to workers; `body` as `wire.join_transactions` makes it."""
@@ -285,7 +265,7 @@ class Batch:
     body: Body
 
 
-@_message(18, 40_000)
+@enter_message(18, 40_000)
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
     """Send me these batches."""
@@ -293,7 +273,7 @@ class BatchRequest:
     digests: Digests
 
 
-@_message(19, MOST_REPLY_BYTES)
+@enter_message(19, MOST_REPLY_BYTES)
 @dataclass(frozen=True, slots=True)
 class BatchReply:
     """Batches that were asked for; as many as the limits allow, and several replies to one request."""
@@ -301,7 +281,7 @@ class BatchReply:
     bodies: Annotated[tuple[bytes, ...], Many(Text(MOST_BATCH_BYTES), MOST_DIGESTS)]
 
 
-@_message(32, MOST_BATCH_BYTES + 100)
+@enter_message(32, MOST_BATCH_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class OurBatch:
     """A batch that this worker has sealed, stored and sent to others, worker to own primary."""
@@ -311,7 +291,7 @@ class OurBatch:
     body: Body
 
 
-@_message(33, MOST_BATCH_BYTES + 100)
+@enter_message(33, MOST_BATCH_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class OthersBatch:
     """A batch of another validator that this worker has stored, worker to own primary."""
@@ -321,7 +301,7 @@ class OthersBatch:
     body: Body
 
 
-@_message(34, 45_000)
+@enter_message(34, 45_000)
 @dataclass(frozen=True, slots=True)
 class Synchronize:
     """Fetch these batches from the workers of these validators, primary to own worker.
@@ -334,7 +314,7 @@ class Synchronize:
     since: Annotated[U64, "own batches that came when rounds up to this one or a later one had been collected"] = 0
 
 
-@_message(35, 20)
+@enter_message(35, 20)
 @dataclass(frozen=True, slots=True)
 class Cleanup:
     """Rounds up to and with this one are collected, primary to own worker."""
@@ -342,7 +322,7 @@ class Cleanup:
     round: U64
 
 
-@_message(36, 20)
+@enter_message(36, 20)
 @dataclass(frozen=True, slots=True)
 class Seal:
     """A header of this round, in charge of this shard, is due: seal what waits for it, primary to own worker."""
@@ -352,7 +332,7 @@ class Seal:
     inline_bytes: Annotated[U32, "where no more waits, it goes inside the header"]
 
 
-@_message(37, MOST_INLINE_BYTES + 100)
+@enter_message(37, MOST_INLINE_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """What waited for the header of a round is sealed, worker to own primary."""
@@ -362,7 +342,7 @@ class Sealed:
     inline: Annotated[bytes, Text(MOST_INLINE_BYTES), "a batch that is not stored here: the header carries it itself"]
 
 
-@_message(38, 40_000)
+@enter_message(38, 40_000)
 @dataclass(frozen=True, slots=True)
 class Certified:
     """These own batches are in a block, so a quorum holds them, primary to own worker."""
@@ -370,15 +350,7 @@ class Certified:
     digests: Digests
 
 
-class Cause(IntEnum):
-    """Why a result is told."""
-
-    SPECULATIVE = 0  # the header that carries it was made: it may turn out otherwise
-    EARLY = 1  # final: nothing that can still be ordered before it can change it
-    COMMITTED = 2  # final: it is ordered
-
-
-@_message(48, MOST_TRANSACTION_BYTES + 100)
+@enter_message(48, MOST_TRANSACTION_BYTES + 100)
 @dataclass(frozen=True, slots=True)
 class SubmitTx:
     """A transaction, client to worker."""
@@ -386,7 +358,7 @@ class SubmitTx:
     transaction: Annotated[bytes, Text(MOST_TRANSACTION_BYTES)]
 
 
-@_message(49, 20)
+@enter_message(49, 20)
 @dataclass(frozen=True, slots=True)
 class Subscribe:
     """Tell me the results of the transactions whose identifiers begin with this number, client to primary."""
@@ -394,7 +366,7 @@ class Subscribe:
     client: U64
 
 
-@_message(50, MOST_RESULTS * 48 + 100)
+@enter_message(50, MOST_RESULTS * 48 + 100)
 @dataclass(frozen=True, slots=True)
 class SpecReply:
     """Speculative results, (transaction, result hash), of transactions that the block (round, author) will carry."""
@@ -404,7 +376,7 @@ class SpecReply:
     results: Results
 
 
-@_message(51, MOST_RESULTS * 48 + 100)
+@enter_message(51, MOST_RESULTS * 48 + 100)
 @dataclass(frozen=True, slots=True)
 class FinalReply:
     """Final results, (transaction, result hash), of transactions of the block (round, author)."""
@@ -417,7 +389,9 @@ class FinalReply:
 
 Message = (
     Header | Vote | Certificate | CertRequest | CertReply | StateRequest | StateReply | TailRequest
-    | BareCertificate | BlockRequest | BlockReply | SnapshotOffer | SnapshotRequest | SnapshotPart
-    | Batch | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup
-    | Seal | Sealed | Certified | SubmitTx | Subscribe | SpecReply | FinalReply
+    | BareCertificate | BlockRequest | BlockReply | SnapshotOffer | SnapshotRequest | SnapshotPart | Batch
+    | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup | Seal | Sealed | Certified
+    | SubmitTx | Subscribe | SpecReply | FinalReply | SignedResults | ReadRequest | ReadReply
 )  # fmt: skip
+
+CODEC: MessageCodec[Message] = REGISTER

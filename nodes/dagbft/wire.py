@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nodes.dagbft.messages import CODEC, MOST_BATCH_BYTES, MOST_TRANSACTION_BYTES
+from nodes.dagbft.kinds import MOST_BATCH_BYTES, MOST_TRANSACTION_BYTES
+from nodes.dagbft.messages import CODEC
 
 _LENGTH_BYTES = 4
 

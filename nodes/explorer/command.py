@@ -20,7 +20,7 @@ def answer(schedule: Schedule) -> dict[str, Any]:
     periodic = largest_periodic(schedule.nodes, schedule.snapshots, period)
     return {
         "nodes": schedule.nodes,
-        "edges": len(frozenset().union(*schedule.snapshots)),
+        "edges": len(frozenset().union(*dict.fromkeys(schedule.snapshots))),
         "steps": steps,
         "finite_t": largest_finite(schedule.nodes, schedule.snapshots),
         "period": period,

@@ -13,33 +13,29 @@ at first, and an event holds from its step on; an edge that is first heard of in
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from emulator.model.errors import DataError
+from emulator.model.inputs import parse_json, read_text
 from nodes.explorer.interval import Edge, Snapshot, edge
 from nodes.explorer.schedules import Schedule
 
-MOST_BYTES = 1 << 26
-MOST_NODES = 1 << 14
+MOST_NODES = 100_000
 MOST_STEPS = 1 << 20
+MOST_EDGES = 2_000_000  # over all steps that differ from the one before
 
 
 def read(path: str | Path) -> Schedule:
     """The schedule of a file. DataError with the file and the place in it where it is none."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            raise DataError(f"{path}: more than {MOST_BYTES} bytes")
-        return parse(json.loads(text, parse_constant=_no_number))
+        return parse(parse_json(read_text(path)))
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: {error.msg}, at character {error.colno}; wanted JSON") from None
-    except RecursionError:
-        raise DataError(f"{path}: nested too deep; wanted a schedule as JSON") from None
-    except (UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"{path}: {error.strerror}; wanted a schedule file") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: byte {error.start} is no UTF-8; wanted a schedule as JSON") from None
+    except ValueError as error:
         raise DataError(f"{path}: {error}") from None
 
 
@@ -64,6 +60,9 @@ def parse(document: object) -> Schedule:
         snapshots = _played(table, nodes)
     else:
         raise ValueError("$: neither `snapshots` nor `edges`; wanted one of them")
+    edges = sum(len(snapshot) for snapshot, _ in groupby(snapshots))
+    if edges > MOST_EDGES:
+        raise ValueError(f"$.snapshots: {edges} edges over the steps that differ; wanted {MOST_EDGES} at most")
     period = _integer(table, "period", "$", 0, len(snapshots), default=0)
     return Schedule(nodes, tuple(snapshots), period)
 
@@ -93,21 +92,28 @@ def _played(table: dict[str, Any], nodes: int) -> list[Snapshot]:
             raise ValueError(f"{place}: edge {list(pair)} a second time in step {step}; wanted one event")
         events[step][pair] = entry["present"]
     snapshots: list[Snapshot] = []
+    edges = 0
     for step in range(steps):
-        changes = events.get(step)
-        if changes:
-            present -= {pair for pair, there in changes.items() if not there}
-            present |= {pair for pair, there in changes.items() if there}
-        snapshots.append(snapshots[-1] if snapshots and not changes else frozenset(present))
+        if snapshots and step not in events:
+            snapshots.append(snapshots[-1])
+            continue
+        for pair, there in events.get(step, {}).items():
+            (present.add if there else present.discard)(pair)
+        edges += len(present)
+        if edges > MOST_EDGES:
+            raise ValueError(f"$.events: more than {MOST_EDGES} edges over the steps with events; wanted fewer")
+        snapshots.append(frozenset(present))
     return snapshots
 
 
 def _edges(value: object, place: str, nodes: int) -> Snapshot:
     pairs = [_edge(pair, f"{place}[{at}]", nodes) for at, pair in enumerate(_list(value, place))]
-    if len(set(pairs)) < len(pairs):
-        at = next(at for at, pair in enumerate(pairs) if pair in pairs[:at])
-        raise ValueError(f"{place}[{at}]: edge {list(pairs[at])} a second time; wanted each edge once")
-    return frozenset(pairs)
+    found: set[Edge] = set()
+    for at, pair in enumerate(pairs):
+        if pair in found:
+            raise ValueError(f"{place}[{at}]: edge {list(pair)} a second time; wanted each edge once")
+        found.add(pair)
+    return frozenset(found)
 
 
 def _edge(value: object, place: str, nodes: int) -> Edge:
@@ -142,7 +148,3 @@ def _table(value: object, place: str) -> dict[str, Any]:
 def _short(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 40 else f"{text[:37]}…"
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"$: {text}; wanted numbers that JSON has")

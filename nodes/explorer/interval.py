@@ -10,6 +10,7 @@ online test with few graph operations is possible; the one here is simpler, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from math import inf
 
 Edge = tuple[int, int]  # the smaller node first
@@ -36,8 +37,9 @@ class Interval:
         self._since: dict[Edge, int] = {}  # first step of an edge's present life
         self._hold = 0
 
-    def step(self, present: Iterable[Edge]) -> int:
-        """Take the next snapshot; the hold of this step: how long the windows that end here may be."""
+    def step(self, present: Iterable[Edge], times: int = 1) -> int:
+        """Take the next snapshot, `times` in a row; the hold of the last step: how long the windows that end there
+        may be."""
         before, since, now = self._present, self._since, self.steps
         self._present = frozenset(present)
         self.steps += 1
@@ -50,7 +52,11 @@ class Interval:
         # Windows that end here are fine up to the hold, those that ended before up to the old answer. Only a window
         # over all steps is new, and no earlier window speaks against it.
         self.largest = self.steps if hold == self.steps else min(self.largest, hold)
-        return hold
+        if times > 1 and hold:  # further equal steps only let every edge grow older
+            self._hold += times - 1
+            self.largest += (times - 1) * (hold == self.steps)
+        self.steps += times - 1
+        return self._hold
 
     def _age_that_joins(self) -> int:
         """Oldest edges first, until all nodes are joined (Kruskal): the age of the edge that joined the last ones."""
@@ -58,6 +64,8 @@ class Interval:
         parts = self.nodes
         if parts <= 1:
             return self.steps
+        if len(self._since) < parts - 1:
+            return 0
         for (a, b), since in sorted(self._since.items(), key=lambda item: item[1]):
             a, b = _find(root, a), _find(root, b)
             if a != b:
@@ -78,8 +86,8 @@ def _find(root: list[int], node: int) -> int:
 def largest_finite(nodes: int, snapshots: Sequence[Iterable[Edge]]) -> int:
     """Largest T of a finite sequence: only windows inside it count, so at most its length; 0 where T = 1 fails."""
     checker = Interval(nodes)
-    for snapshot in snapshots:
-        checker.step(snapshot)
+    for snapshot, alike in groupby(snapshots):
+        checker.step(snapshot, sum(1 for _ in alike))
     return checker.largest
 
 
@@ -95,9 +103,8 @@ def largest_periodic(nodes: int, snapshots: Sequence[Iterable[Edge]], period: in
         raise ValueError(f"period of {period} steps; wanted 1 to {len(snapshots)}, the number of snapshots")
     steps = [frozenset(snapshot) for snapshot in snapshots]
     always = Interval(nodes)
-    if always.step(frozenset.intersection(*steps)):
+    if always.step(frozenset.intersection(*dict.fromkeys(steps))):
         return inf
-    # A window as long as the whole sequence sees everything, so T is shorter than that, and a window that begins later
-    # than the first pass repeats an earlier one: two lengths of the sequence show all windows that matter.
-    repeated = steps + steps[-period:] * (-(-len(steps) // period))
-    return largest_finite(nodes, repeated)
+    # Whatever has no such edges has a window that fails. The shortest ones end with the first pass, or are at most a
+    # period long and begin in its last period: one more period shows them all.
+    return largest_finite(nodes, steps + steps[-period:])

@@ -2,16 +2,18 @@
 
 e_j are the elementary symmetric polynomials of the opinion shares p. Asking until an opinion repeats means that after
 j answers it goes on exactly when all j differ, which has probability j! e_j(p); everything here follows from that. The
-formulas are checked against enumeration in the tests. Not imported by node processes: numpy lives here.
+formulas are checked against enumeration and exact fractions in the tests. Not imported by node processes: numpy lives
+here.
 
 Invariant: shares are those of the agents that may be asked. In a network of n agents that never ask themselves, an
-agent of opinion o sees (counts - [o]) / (n - 1), which `seen_shares` gives.
+agent of opinion o sees (counts - [o]) / (n - 1), which `seen_shares` gives. No factorial stands alone: what is added
+and multiplied are probabilities, so nothing overflows, however many opinions and answers there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb, factorial
+from math import ceil, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,29 +21,38 @@ from numpy.typing import NDArray
 from nodes.plurality.core import DejaVu, Majority, Rule, TwoChoices, Undecided, Voter
 
 Shares = NDArray[np.float64]
+MOST_OPERATIONS = 1e9  # multiplications that the law of one round may take: up to four seconds
+CALL = 1000  # multiplications in the time of a call of numpy
+NEGLIGIBLE = 1e-30  # a probability that adds nothing to a sum of order 1, even multiplied by all answers before it
 
 
-def elementary(shares: Sequence[float] | Shares, most: int | None = None) -> Shares:
-    """e_0 … e_most of the shares (by default all of them)."""
-    degree = len(shares) if most is None else most
-    e = np.zeros(degree + 1)
-    e[0] = 1.0
-    for share in shares:
-        e[1:] += share * e[:-1]
-    return e
+def all_differ(shares: Sequence[float] | Shares) -> Shares:
+    """j! e_j for j = 0, 1, …: the probability that j answers all differ (and each is one of these opinions).
+
+    A further opinion of share s adds j s times the chance that the other j - 1 answers differ: it is the answer to one
+    of j questions. The list ends where all that follows is below NEGLIGIBLE.
+    """
+    known = np.asarray(shares, float)
+    known = known[known > 0]
+    differ = np.zeros(_degree(len(known)) + 1)
+    differ[0] = 1.0
+    number = np.arange(1.0, len(differ))
+    for share in known:
+        differ[1:] += share * number * differ[:-1]
+    return differ
 
 
-def _distinct(shares: Sequence[float] | Shares) -> Shares:
-    """j! e_j for j = 0, 1, …: the probability that j answers all differ (and each is one of these opinions)."""
-    e = elementary(shares)
-    return np.array([factorial(j) * float(value) for j, value in enumerate(e)])
+def _degree(opinions: int) -> int:
+    """Answers beyond which it is negligible that all differ: at most exp(-j(j-1)/2k), which equal shares come near to
+    (Maclaurin's inequality)."""
+    return min(opinions, ceil(1 + sqrt(-2 * opinions * log(NEGLIGIBLE))))
 
 
 def expected_answers(shares: Sequence[float] | Shares, cap: int = 0, own: int | None = None) -> float:
     """Mean answers that DéjàVu hears in one update: sum of j! e_j(p). With `cap`, at most that many; with `own`, the
     agent's own opinion counts as heard once already."""
     known = np.asarray(shares, float)
-    going_on = _distinct(known if own is None else np.delete(known, own))
+    going_on = all_differ(known if own is None else np.delete(known, own))
     return float(going_on[:cap].sum() if cap else going_on.sum())
 
 
@@ -85,45 +96,67 @@ def law(rule: Rule, shares: Sequence[float] | Shares, own: int) -> Shares:
 
 
 def _dejavu_law(rule: DejaVu, p: Shares, own: int) -> Shares:
-    """p_i² sum_j j! e_{j-1}(p without i), j the number of different answers before the repetition."""
+    """p_i² sum_j (j+1)! e_j(p without i), j the number of other opinions heard before the repetition. Opinions of equal
+    shares have equal chances, which are worked out once."""
     after = np.zeros(len(p))
+    alike: dict[float, float] = {}
     for i in range(len(p)):
         if rule.own_counts and i == own:  # the first answer that says so ends it
-            stopping = p[i] * _distinct(np.delete(p, i))  # by the number of different answers before
+            stopping = p[i] * all_differ(np.delete(p, i))  # by the number of different answers before
             after[i] = stopping[: rule.cap].sum() if rule.cap else stopping.sum()
             continue
-        others = np.delete(p, [i, own] if rule.own_counts else [i])
-        e = elementary(others)
-        stopping = np.array([p[i] ** 2 * factorial(j + 1) * float(value) for j, value in enumerate(e)])
-        after[i] = stopping[: max(0, rule.cap - 1)].sum() if rule.cap else stopping.sum()
+        if p[i] not in alike:
+            differ = all_differ(np.delete(p, [i, own] if rule.own_counts else [i]))
+            stopping = p[i] ** 2 * np.arange(1, len(differ) + 1) * differ
+            alike[p[i]] = float(stopping[: max(0, rule.cap - 1)].sum() if rule.cap else stopping.sum())
+        after[i] = alike[p[i]]
     if rule.cap:
         after[own] += 1.0 - after.sum()
     return after
 
 
 def _majority_law(h: int, p: Shares) -> Shares:
-    """By generating functions: opinion i has m of h answers, the others at most m each, t of them exactly m; then i is
-    adopted with probability 1/(t+1)."""
+    """Opinion i has m of h answers, the others at most m each, t of them exactly m; then i is adopted with probability
+    1/(t+1).
+
+    The numbers of answers are independent Poisson variables with means h p_j, given that they add up to h. As 1/(t+1)
+    is the integral of u^t from 0 to 1, a tie weighs u: for each u, what remains are polynomials of one variable, whose
+    exponent counts answers. The integrand is a polynomial in u, so Gauss's rule gives the integral exactly.
+    """
     after = np.zeros(len(p))
+    held = [i for i in range(len(p)) if p[i] > 0]
+    chances = {i: _poisson(h * float(p[i]), h) for i in held}
+    given = float(_poisson(float(h), h)[h])  # that they add up to h
     for m in range(1, h + 1):
-        ties = h // m
-        term = np.array([1.0 / factorial(a) for a in range(m + 1)])
-        for i in range(len(p)):
-            if p[i] == 0.0:
-                continue
-            # ways[t, x]: weight of t others at m, and x answers spoken for
-            ways = np.zeros((ties + 1, h + 1))
-            ways[0, m] = p[i] ** m * term[m]
-            for j in range(len(p)):
-                if j == i or p[j] == 0.0:
-                    continue
-                more = np.zeros_like(ways)
-                for a in range(m):
-                    more[:, a:] += ways[:, : h + 1 - a] * (p[j] ** a * term[a])
-                more[1:, m:] += ways[:-1, : h + 1 - m] * (p[j] ** m * term[m])
-                ways = more
-            after[i] += factorial(h) * float((ways[:, h] / np.arange(1, ties + 2)).sum())
+        others = min(h // m, len(held)) - 1  # that may tie with the winner
+        places, weights = np.polynomial.legendre.leggauss(others // 2 + 1)
+        for u, weight in zip((places + 1) / 2, weights / 2, strict=True):
+            factors = [np.append(chances[i][:m], u * chances[i][m]) for i in held]
+            rest = _all_but_one(factors, h - m)
+            for i, chance in zip(held, rest, strict=True):
+                after[i] += weight * chances[i][m] * chance / given
     return after
+
+
+def _poisson(mean: float, most: int) -> Shares:
+    """Chances of 0 … `most` events where `mean` are expected. Through logarithms: powers and factorials overflow."""
+    number = np.arange(1, most + 1)
+    logs = np.concatenate([[0.0], np.cumsum(np.log(mean / number))])
+    return np.asarray(np.exp(logs - mean))
+
+
+def _all_but_one(factors: list[Shares], degree: int) -> list[float]:
+    """Of the product of all polynomials but each one in turn: the coefficient of a degree."""
+    before = [np.array([1.0])]
+    for factor in factors[:-1]:
+        before.append(np.convolve(before[-1], factor)[: degree + 1])
+    found, after = [], np.array([1.0])
+    for factor, head in zip(reversed(factors), reversed(before), strict=True):
+        least = max(0, degree + 1 - len(after))  # of the exponents of `head` that can be completed to `degree`
+        tail = after[max(0, degree + 1 - len(head)) : degree + 1]
+        found.append(float(head[least : degree + 1] @ tail[::-1]))
+        after = np.convolve(after, factor)[: degree + 1]
+    return found[::-1]
 
 
 def seen_shares(tally: Sequence[int], own: int) -> Shares:
@@ -137,18 +170,51 @@ def expected_samples(rule: Rule, tally: Sequence[int]) -> float:
     """Mean answers an update in a round that begins with these counts, where everybody may ask all others."""
     if not isinstance(rule, DejaVu):
         return float(rule.width)
-    held = [opinion for opinion, count in enumerate(tally) if count]
-    total = sum(tally[own] * samples_of(rule, seen_shares(tally, own), own) for own in held)
-    return float(total / sum(tally))
+    total = 0.0
+    for alike in _alike(rule, tally):
+        own = alike[0]
+        total += len(alike) * tally[own] * samples_of(rule, seen_shares(tally, own), own)
+    return total / sum(tally)
 
 
 def expected_tally(rule: Rule, tally: Sequence[int]) -> Shares:
-    """Expected counts after one synchronous round from these."""
+    """Expected counts after one synchronous round from these. ValueError where that takes too long."""
+    groups = _alike(rule, tally)
+    operations = _operations(rule, groups)
+    if operations > MOST_OPERATIONS:
+        raise ValueError(
+            f"an exact law of {sum(map(len, groups))} opinions, {len(groups)} different counts and {rule.width} "
+            f"answers at once, about {operations:.0e} operations; wanted {MOST_OPERATIONS:.0e} at most"
+        )
     after = np.zeros(len(tally))
-    for own, count in enumerate(tally):
-        if count:
-            after += count * law(rule, seen_shares(tally, own), own)
+    for alike in groups:
+        chances = law(rule, seen_shares(tally, alike[0]), alike[0])
+        chances[alike] = chances[alike].mean()  # each of them once in the part of one's own opinion
+        after += len(alike) * tally[alike[0]] * chances
     return after
+
+
+def _alike(rule: Rule, tally: Sequence[int]) -> list[list[int]]:
+    """The opinions that anybody holds, those together that have equal counts: their agents see the same shares, in
+    another order. The undecided are alike to nobody."""
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for opinion, count in enumerate(tally):
+        if count:
+            unlike = isinstance(rule, Undecided) and opinion == rule.undecided
+            groups.setdefault((count, unlike), []).append(opinion)
+    return list(groups.values())
+
+
+def _operations(rule: Rule, groups: list[list[int]]) -> float:
+    """About how many multiplications `expected_tally` takes."""
+    held = sum(map(len, groups))
+    if isinstance(rule, DejaVu):  # for each group, the chances of each group
+        return len(groups) * (len(groups) + 1) * held * (CALL + _degree(held))
+    if isinstance(rule, Majority):
+        h = rule.width
+        products = len(groups) * 3 * held
+        return products * (h * (1 + log(h) / 2) * CALL + h**3 / 6)
+    return float(len(groups) * held)
 
 
 def two_opinions(rule: Rule, n: int) -> tuple[Shares, Shares]:
@@ -169,4 +235,10 @@ def two_opinions(rule: Rule, n: int) -> tuple[Shares, Shares]:
 
 
 def _binomial(n: int, p: float) -> Shares:
-    return np.array([comb(n, k) * p**k * (1.0 - p) ** (n - k) for k in range(n + 1)])
+    """Chances of 0 … n successes: Pascal's triangle, in probabilities."""
+    chances = np.zeros(n + 1)
+    chances[0] = 1.0
+    for _ in range(n):
+        chances[1:] = (1.0 - p) * chances[1:] + p * chances[:-1]
+        chances[0] *= 1.0 - p
+    return chances

@@ -19,7 +19,7 @@ from topologies.graph import graph_of
 if TYPE_CHECKING:
     import polars
 
-    from scenarios.amnesiac.analysis import Observed
+    from scenarios.amnesiac.observed import Observed
 
 BLUE, RED, GREEN = PALETTE[:3]
 MOST_ROUNDS = 48  # that a drawing shows

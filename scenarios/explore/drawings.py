@@ -18,7 +18,7 @@ from nodes.explorer.worst import worst_ring
 if TYPE_CHECKING:
     import polars
 
-    from scenarios.explore.analysis import Observed
+    from scenarios.explore.observed import Observed
 
 BLUE, RED, GREEN = PALETTE[:3]
 GREY = "#8a8a8a"

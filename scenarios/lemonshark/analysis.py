@@ -28,10 +28,15 @@ PHASES = {
 }
 WAITING = ("parked_headers", "parked_blocks", "waiting_batches", "unplayed_events", "unsent_bytes")
 CLIENT = "client"  # name of the program
+CONTRADICTED = "proofs contradicted"  # transactions with proofs of two results, as clients count them
 SAMPLES = {
     "commit_latency_s": "tx_commit_ms",
     "early_latency_s": "tx_early_ms",
     "spec_latency_s": "tx_spec_ms",
+    "proof_early_s": "proof_early_ms",  # from the sending to a quorum's signatures on the early result
+    "proof_correct_s": "proof_correct_ms",  # to those of f + 1 validators on the final one
+    "proof_final_s": "proof_final_ms",  # to a quorum's
+    "read_s": "read_ms",
     "link_s": "link_ms",  # of chains: the time of a link, from the chain's first send to its last confirmation
 }
 
@@ -114,6 +119,7 @@ def _cost(seen: Observed) -> dict[str, Any]:
     cost: dict[str, Any] = {}
     for name, figure in (
         ("sent_bytes", "bytes_per_tx"),
+        ("door_bytes", "door_bytes_per_tx"),
         ("signatures", "signatures_per_tx"),
         ("cpu_s", "cpu_ms_per_tx"),
     ):
@@ -156,7 +162,10 @@ def _clients(run: Run, seen: Observed) -> dict[str, Any]:
     for _, program, tally in seen.tallies:
         if program == CLIENT:
             counts.update(tally["counts"])
-    return _spreads(run, SAMPLES) | ({"clients": dict(sorted(counts.items()))} if counts else {})
+    told: dict[str, Any] = {"clients": dict(sorted(counts.items()))} if counts else {}
+    if CONTRADICTED in counts:
+        told["proofs_contradicted"] = counts[CONTRADICTED]
+    return _spreads(run, SAMPLES) | told
 
 
 def figures(run: Run) -> list[Drawing]:

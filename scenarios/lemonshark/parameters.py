@@ -12,7 +12,7 @@ from pydantic import Field
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate, Size
 from nodes.dagbft.byzantine import BEHAVIOURS
-from topologies.leo.config import Probability, Queue
+from topologies.link_keys import Probability, Queue
 
 
 class Consensus(Table):
@@ -88,6 +88,20 @@ class Load(Table):
     confirm: Literal["none", "commit", "early"] = "early"
     """"none": no speculation, a link is sent when the one before is committed. "commit", "early": a link is sent upon
     the speculative result of the one before, and confirmed by its commit, or by its early result too."""
+
+
+class Clients(Table):
+    """What clients want of all validators, beside the answers of their own one. What is not wanted costs nothing."""
+
+    proofs: bool = False
+    """Whether clients collect proofs of finality: results that a quorum has signed. They are in
+    `store/NODE/client.proofs` of the run folder; `python -m nodes.dagbft.client.verify FILE` checks them."""
+    reads: Annotated[float, Field(ge=0, le=1e5)] = 0.0
+    """Reads a second, of all clients together, of keys that the client has written lately."""
+    freshness: Literal["committed", "early"] = "committed"
+    """What reads see: what has been committed, or what is early-final too."""
+    agree: Literal["correct", "quorum"] = "correct"
+    """How many validators must give a read the same answer: f + 1, so that a correct one does, or n - f."""
 
 
 class Faults(Table):
@@ -168,6 +182,8 @@ class Parameters(Table):
     """What validators without certificates have in place of that."""
     load: Load = _default(Load)
     """What the clients send."""
+    clients: Clients = _default(Clients)
+    """What clients want of all validators."""
     faults: Faults = _default(Faults)
     """What goes wrong."""
     network: Links = _default(Links)

@@ -45,6 +45,8 @@ def programs(
             "least_round": show(parameters.uncertified.least_round_s, "duration"),
             "grace": show(parameters.uncertified.grace_s, "duration"),
         }
+    if parameters.clients.proofs or parameters.clients.reads:
+        primary["door"] = True
     worker = {
         **kept,
         "batch_delay": show(consensus.batch_delay_s, "duration"),
@@ -80,8 +82,11 @@ def programs(
 
 
 def _client(parameters: Parameters, validators: list[str], options: RecipeOptions) -> dict[str, Any]:
-    load = parameters.load
+    load, wanted = parameters.load, parameters.clients
+    audit: dict[str, Any] = {"proofs": wanted.proofs, "reads": wanted.reads / len(validators)}
+    audit |= {"freshness": wanted.freshness, "agree": wanted.agree}
     return {
+        **({"audit": audit} if wanted.proofs or wanted.reads else {}),
         "validators": validators,
         "workers": parameters.workers,
         "rate": load.rate / len(validators),

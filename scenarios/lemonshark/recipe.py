@@ -16,7 +16,7 @@ from emulator.model.units import show
 from nodes.dagbft.consensus.committee import Hashed
 from nodes.dagbft.consensus.core import Rules
 from nodes.dagbft.consensus.rule import rule_class
-from nodes.dagbft.messages import MOST_INLINE_BYTES
+from nodes.dagbft.kinds import MOST_INLINE_BYTES
 from nodes.dagbft.primary.config import PrimaryConfig
 from scenarios.lemonshark.floor import delays_of
 from scenarios.lemonshark.forecast import forecast
@@ -69,6 +69,7 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
     if load.rate and load.start_s + load.drain_s >= options.duration_s:
         wanted = f"less than the run of {show(options.duration_s, 'duration')} together with `load.drain`"
         raise ParameterError("load.start", show(load.start_s, "duration"), wanted)
+    _check_clients(parameters)
     if load.cross_shard + load.gamma > 1:
         raise ParameterError("load.gamma", show(load.gamma, "share"), "at most 100 % together with `load.cross_shard`")
     if consensus.inline_size_bytes > MOST_INLINE_BYTES:
@@ -112,6 +113,19 @@ def _check_uncertified(parameters: Parameters) -> None:
         raise ParameterError("faults.byzantine", str(parameters.faults.byzantine), "none without certificates")
     if parameters.colocated:
         raise ParameterError("colocated", "true", 'false with `consensus.protocol = "uncertified"`')
+
+
+def _check_clients(parameters: Parameters) -> None:
+    clients, load, faults = parameters.clients, parameters.load, parameters.faults
+    called = clients.proofs or clients.reads > 0
+    if called and not (load.rate or load.chains):
+        raise ParameterError("load.rate", "0", "more than 0 with `clients.proofs` or `clients.reads`, or chains")
+    if not clients.reads and (clients.freshness, clients.agree) != ("committed", "correct"):
+        raise ParameterError("clients.reads", "0", "more than 0 with `clients.freshness` or `clients.agree`")
+    if faults.byzantine and faults.behaviour == "false-results" and not called:
+        raise ParameterError(
+            "faults.behaviour", "'false-results'", "another without `clients.proofs` or `clients.reads`"
+        )
 
 
 def _wan(parameters: Parameters) -> tuple[list[str], dict[str, Any], dict[str, list[str]]]:
@@ -196,6 +210,8 @@ def _expects(parameters: Parameters) -> list[dict[str, Any]]:
         raise ParameterError("faults.byzantine", "more faults than a committee bears", "a third of it at most, in all")
     if faults.crash > (parameters.validators - 1) // 3 and not faults.at_s and not faults.restart_after_s:
         return [*wrong, {"figure": "summary.commits", "equals": 0}]
+    if parameters.clients.proofs:
+        wrong.append({"figure": "summary.proofs_contradicted", "equals": 0})
     return [*wrong, {"figure": "summary.logs_agree", "equals": True}, {"figure": "summary.commits", "at_least": 1}]
 
 

@@ -23,10 +23,12 @@ def delivered(run: Run, direction: str) -> Floats:
     """Goodput by mean rate of the link, of each terminal with flows in that direction; none without the model."""
     import polars
 
-    from emulator.scenario import build_topo, load
+    from emulator.scenario import build_topology, load
+    from topologies.leo import LeoTopology
     from topologies.leo.terminal_model import model as access
 
-    model = build_topo(load(str(run.path / "scenario.toml"))).access.model
+    topology = build_topology(load(str(run.path / "scenario.toml")))
+    model = topology.access.model if isinstance(topology, LeoTopology) else None
     if model is None:
         return np.zeros(0)
     way = {DOWN: access.DOWN, UP: access.UP}[direction]

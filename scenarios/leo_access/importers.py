@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from emulator.model.errors import DataError
+from emulator.model.inputs import read_bytes
 from emulator.model.network import Floats
 
 BOX_COLUMNS = (
@@ -185,7 +186,7 @@ def kind(path: Path) -> str:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines without their ends, but for a last one that was cut short."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_bytes(path).decode("utf-8")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -68,7 +68,8 @@ class Choices:
 
 def choose(site: str, seed: int, duration_s: float, start: datetime | None = None, tle: Path | None = None) -> Choices:
     """What terminals at a site choose over some time. DataError, ScenarioError as from `load` and the topology."""
-    from emulator.scenario import build_topo, load
+    from emulator.scenario import build_topology, load
+    from topologies.leo import LeoTopology
 
     overrides = [
         f"site={site}", f"hours=0-{TERMINALS - 1}", "flow=0 s", "terminals=1", f"seed={seed}", "step=15 s",
@@ -76,8 +77,9 @@ def choose(site: str, seed: int, duration_s: float, start: datetime | None = Non
     ]  # fmt: skip
     if start is not None:
         overrides.append(f"shell.epoch={_slot(start).strftime('%Y-%m-%dT%H:%M:%SZ')}")
-    topo = build_topo(load("leo_access", overrides=overrides, tle=tle))
-    timeline, stations = topo.timeline, topo.timeline.stations
+    topology = build_topology(load("leo_access", overrides=overrides, tle=tle))
+    assert isinstance(topology, LeoTopology)
+    timeline, stations = topology.timeline, topology.timeline.stations
     north = np.array([0.0, 0.0, 1.0]) - stations.up[:, 2:] * stations.up
     rows = []
     for instant in timeline.instants(0, int(duration_s / SLOT_S)):
@@ -91,9 +93,9 @@ def choose(site: str, seed: int, duration_s: float, start: datetime | None = Non
         elevation = np.degrees(np.arcsin(np.einsum("ij,ij->i", along, stations.up) / metres))
         rows.append((serving, np.where(serving >= 0, elevation, np.nan), (along * north).sum(axis=1) > 0, nearest))
     serving, elevation, northern, nearest = (np.array(column) for column in zip(*rows, strict=True))
-    begin_s = topo.constellation.epoch.datetime().timestamp() + np.arange(len(rows)) * SLOT_S
+    begin_s = topology.constellation.epoch.datetime().timestamp() + np.arange(len(rows), dtype=np.float64) * SLOT_S
     return Choices(
-        list(topo.constellation.names), begin_s, serving, elevation, northern & (serving >= 0), nearest == serving
+        list(topology.constellation.names), begin_s, serving, elevation, northern & (serving >= 0), nearest == serving
     )
 
 

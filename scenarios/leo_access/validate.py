@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emulator.model.printable import printable
+
 if TYPE_CHECKING:
     from emulator.model.network import Floats
     from scenarios.leo_access.emulated import Emulated
@@ -97,7 +99,7 @@ def leo_access(
         [str(path) for path in folders], _delivered(folders) if found[1].flows else {},
     )  # fmt: skip
     drawn = _draw(outcome, figures or folders[-1] / "validation")
-    sys.stdout.write(as_json(outcome) if json else as_text(outcome, drawn))
+    sys.stdout.write(printable(as_json(outcome) if json else as_text(outcome, drawn)))
     raise typer.Exit(PAST if any(score.past for score in outcome.found) else LATE if late else 0)
 
 

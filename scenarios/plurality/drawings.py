@@ -19,7 +19,7 @@ from emulator.report import drawing
 if TYPE_CHECKING:
     import polars
 
-    from scenarios.plurality.analysis import Observed
+    from scenarios.plurality.observed import Observed
 
 MOST_LINES = 6  # opinions with a colour of their own
 TRUSTED = (0, 1)  # exit codes of runs whose figures count
@@ -32,15 +32,19 @@ def shares(seen: Observed) -> drawing.Drawing:
     import numpy as np
 
     from nodes.plurality.exact import expected_tally
-    from scenarios.plurality.analysis import _of_rule
+    from scenarios.plurality.observed import opinions_of
 
     figure, axes = drawing.new()
     rule = seen.rule()
-    tallies = np.array([_of_rule(look["tally"], rule) for look in seen.looks], float)
+    tallies = np.array([opinions_of(look["tally"], rule) for look in seen.looks], float)
     times = [look["time"] for look in seen.looks]
     agents = tallies[0].sum()
     exact = seen.synchronous and not seen.config.get("neighbours")
-    after = [expected_tally(rule, [int(count) for count in tally]) for tally in tallies[:-1]] if exact else []
+    after, left_out = [], ""
+    try:
+        after = [expected_tally(rule, [int(count) for count in tally]) for tally in tallies[:-1]] if exact else []
+    except ValueError as error:  # it would take too long
+        exact, left_out = False, str(error).partition(";")[0]
     ranked = sorted(range(tallies.shape[1]), key=lambda opinion: -tallies[:, opinion].sum())
     for place, opinion in enumerate(ranked):
         named = place < MOST_LINES
@@ -58,6 +62,8 @@ def shares(seen: Observed) -> drawing.Drawing:
     caption = "Share of the agents that hold each opinion."
     if exact:
         caption += " Dashed: where the exact law of one step leads from each observed round in expectation."
+    if left_out:
+        caption += f" Where each round leads in expectation is left out: {left_out}."
     return drawing.Drawing("shares", "Opinion shares over rounds", caption, figure)
 
 

@@ -20,7 +20,8 @@ from nodes.plurality.simulate import Outcome, synchronous
 
 AGENTS = 32
 MOST_AGENTS = 10_000
-MOST_PREDICTED = 1_000_000  # updates of a prediction: a few seconds
+MOST_ANSWERS = 10_000  # of one update
+MOST_PREDICTED = 1_000_000  # updates of a prediction, of ten answers at once or fewer: a few seconds
 PATIENCE_S = 2.0  # beyond three round trips, where nothing is lost: a reply late by the machine is not given up
 QUICK_S = 0.25  # the same where links lose messages, so that a lost one does not hold its round up for long
 LATE_S = 0.005  # packets may leave this late (p99), the ordinary bound of a run
@@ -39,7 +40,7 @@ class Parameters(Table):
     """Agents that begin with each opinion. By default one opinion leads the others, equal ones, by √(n ln n)."""
     protocol: Literal["dejavu", "h-majority", "3-majority", "2-choices", "undecided", "voter"] = "dejavu"
     """The update rule."""
-    h: Annotated[int, Field(ge=0)] = 0
+    h: Annotated[int, Field(ge=0, le=MOST_ANSWERS)] = 0
     """Sample size of h-majority (0: as many as dejavu needs at most in the mean); cap of dejavu (0: none)."""
     own: bool = False
     """With dejavu: an agent's own opinion counts as heard once."""
@@ -196,7 +197,7 @@ def predicted(
     """How the run will end, exactly; None where that depends on chance outside the agents, or would take too long."""
     if parameters.mode != "synchronous" or parameters.loss:
         return None
-    rounds = min(parameters.max_rounds, MOST_PREDICTED // sum(counts))
+    rounds = min(parameters.max_rounds, MOST_PREDICTED // (sum(counts) * ceil(rule.width / 10)))
     known = synchronous(rule, counts, seed, neighbours=neighbours, max_rounds=rounds)
     return known if known.winner is not None or rounds == parameters.max_rounds else None
 

@@ -9,7 +9,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 
-from . import committees, mutants, schedules, uncertified
+from . import committees, mutants, plans, schedules, uncertified
 from .verdict import Fault
 
 SEARCHES: dict[str, Callable[[int], Counter[str]]] = {
@@ -76,7 +76,7 @@ def main() -> int:
         print(schedules.play(given.seed))
         return 0
     if given.committee is not None:
-        print(committees.Plan.draw(given.committee))
+        print(plans.Plan.draw(given.committee))
         print(committees.play(given.committee))
         return 0
     return min(search(given.rounds, given.first, given.share), 1)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -19,13 +18,13 @@ from emulator.model.errors import DataError
 from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine import BEHAVIOURS, Liar, turn, turn_worker
 from nodes.dagbft.consensus.coin import SeededCoin
-from nodes.dagbft.consensus.committee import Hashed, Turns
-from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Rules
+from nodes.dagbft.consensus.core import Commit, Rules
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.consensus.early import Early
 from nodes.dagbft.consensus.run_file import commit_log, feed, with_modes
 from nodes.dagbft.execution.transactions import write_keys
-from nodes.dagbft.messages import Batch, Cause, Certificate, CertReply, FinalReply, Header, Vote
+from nodes.dagbft.kinds import Cause
+from nodes.dagbft.messages import Batch, Certificate, CertReply, FinalReply, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import Effects
@@ -34,21 +33,16 @@ from nodes.dagbft.primary.recovery import COMPARED
 from nodes.dagbft.simulate import Settings, Simulation, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
 
-from .clients import Clients, Mix
+from .clients import Clients
+from .plans import Plan
 from .verdict import Fault, Verdict
 
 CALM_S = 60.0
 LATE_REPLY_S = 3.0
-LIES = (*(each for each in BEHAVIOURS if each not in ("honest", "flood")), "wrong-mode")
-EVENTS = (
-    "crash", "bad moment", "bad moment", "bad moment", "wipe", "relapse", "relapse", "return", "return", "cut",
-    "isolate", "one way",
-    "heal", "heal", "loss", "late replies", "wait",
-)  # fmt: skip
+SPEAKS_S = 6.0  # within which one without its memory mostly speaks again
 SENT: dict[str, tuple[type, ...]] = {
     "vote": (Vote,), "header": (Header,), "certificate": (Certificate,), "reply": (CertReply,), "batch": (Batch,)
 }  # fmt: skip
-Step = tuple[str, int, float]  # what, to whom, and how many seconds pass then
 
 
 class WrongMode(Liar):
@@ -58,50 +52,6 @@ class WrongMode(Liar):
         if not isinstance(message, Header) or message.author != self.core.me:
             return ((receiver, message),)
         return ((receiver, self.forge(message, mode=(message.mode + 1 + self.lies % 2) % 3)),)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What happens to a committee."""
-
-    seed: int
-    n: int
-    rules: Rules
-    liars: dict[int, str]
-    forgetful: tuple[int, ...]  # who may lose its disk
-    steps: tuple[Step, ...]
-    gone: bool  # whether those that are down when calm begins stay down, as far as f allows
-    mix: Mix
-
-    @classmethod
-    def draw(cls, seed: int) -> Plan:
-        random = Random(f"committee/{seed}")
-        choice, n = random.choice, random.choice((4, 4, 4, 7))
-        faults, look_back = (n - 1) // 3, random.choice((2, 4, 8))
-        victims = random.sample(range(n), faults)
-        lying = random.choice((0, random.randint(0, faults), faults))
-        rules = Rules(
-            choice(sorted(PROTOCOLS)),
-            choice((Hashed(n, seed), Turns(range(n)))),
-            choice(("causal", "causal", "causal", "support-gated")),
-            look_back,
-            keep=look_back + choice((8, 8, 20)),
-        )
-        steps: list[Step] = []
-        for _ in range(random.randint(2, 14)):
-            what = choice(EVENTS)
-            who = choice(victims) if what in ("wipe", "relapse") else random.randrange(n)
-            steps.append((what, who, choice((0.02, 0.1, 0.5, 2.0, 5.0)) * random.random()))
-        return cls(
-            seed=seed,
-            n=n,
-            rules=rules,
-            liars={victim: choice(LIES) for victim in victims[:lying]},
-            forgetful=tuple(victims[lying:]),
-            steps=tuple(steps),
-            gone=random.random() < 0.4,
-            mix=Mix.draw(random),
-        )
 
 
 class Committee:
@@ -282,6 +232,17 @@ class Committee:
             elif victim.alive:
                 self.run.crash(who)
             self._return(who)
+        elif what == "forget again" and victim.alive and who in self.plan.forgetful:
+            for _ in range(2):
+                self._wipe(who)
+                self._return(who)
+                until = self.run.clock.now_s + SPEAKS_S
+                while self._spoke[who] <= self._before[who] and self.run.clock.now_s < until:
+                    self.run.run(0.02)
+            self._wipe(who)
+            self._return(who)
+        elif what == "crash for good" and victim.alive and who in self.honest:
+            self.run.crash(who)
         elif what == "return" and self.down:
             self._return(self.down[0])
         elif what == "cut":

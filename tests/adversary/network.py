@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.consensus.dag import Block
+from nodes.dagbft.consensus.dag import Block, members
 
 CALM_DELAY = (0.2, 0.5)  # in message delays, the unit of all times here
 CALM_WAIT = 2.0
@@ -36,6 +36,7 @@ class Network:
             "long": choice((1.5, 3.0, 6.0, 15.0)),  # how long what is held back is
             "slow": choice((0.0, 0.0, 0.6, 0.95)),  # blocks of slow authors
             "leaders": choice((0.0, 0.0, 0.5, 0.9)),
+            "heralds": choice((0.0, 0.0, 0.6, 1.0)),  # headers that rest on a leader
             "heirs": choice((0.0, 0.0, 0.5, 0.9)),  # a block, from the next owner of its shard
             "deaf": choice((0.0, 0.0, 0.5)),  # a block, from the leader of the next round
             "split": choice((0.0, 0.0, 0.7)),
@@ -60,6 +61,13 @@ class Network:
     def quick(self) -> float:
         """The delay of what is not held back."""
         return self._random.uniform(*CALM_DELAY) if self.calm else 0.1 + self._now["blur"] * self._random.random()
+
+    def header(self, block: Block) -> float:
+        """From the making of a header to its voters, who get its parents with it."""
+        delay, now, chance = self.quick(), self._now, self._random.random
+        if self.calm or not any(self._leads(block.round - 1, author) for author in members(block.parents)):
+            return delay
+        return delay + now["long"] * chance() if chance() < now["heralds"] else delay
 
     def pause(self) -> float:
         return CALM_WAIT if self.calm else self.wait * self._random.random()

@@ -63,7 +63,7 @@ class Setting:
             keeps=tuple(choice((least, least, least, least + 4, 40)) for _ in range(n)),
             liars=tuple(sorted(random.sample(range(n), random.randint(0, faults)))),
             rounds=3 * least + random.randint(4, 24),
-            mix=Mix.draw(random) if random.random() < 0.6 else None,
+            mix=Mix.draw(random, n) if random.random() < 0.7 else None,
             sleep=choice((0.0, 0.0, 0.03, 0.1)),
             restarts=choice((0.0, 0.02)),
             late=choice((0.0, 0.0, 0.1, 0.4)),
@@ -159,7 +159,7 @@ class Play:
             return None
         self._made[me] = round + 1
         payload = self.clients.payload(block.slot)
-        self._at(self.network.quick(), partial(self._certify, block._replace(mode=mode), payload))
+        self._at(self.network.header(block), partial(self._certify, block._replace(mode=mode), payload))
         return None
 
     # Certificates
@@ -272,11 +272,11 @@ class Play:
             round = liar.next_round(self._quorum_round, passed)
             if round and (round == 1 or self._held(round - 1) >= self.committee.quorum):
                 liar.made = round
-                self._at(self.network.quick(), partial(self._lie, liar, round))
+                self._lie(liar, round)
 
     def _lie(self, liar: Liar, round: int) -> None:
         block = liar.block(round, self.certified.rounds.get(round - 1, 0))
-        self._certify(block, self.clients.payload(block.slot))
+        self._at(self.network.header(block), partial(self._certify, block, self.clients.payload(block.slot)))
 
     # Calm, and the end
 

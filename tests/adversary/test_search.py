@@ -15,12 +15,12 @@ FIRST = 10_000  # of other seeds than those of the mutants' table
 @pytest.mark.parametrize("part", range(4))
 def test_no_schedule_breaks_what_must_hold(part):
     counts: Counter[str] = Counter()
-    for seed in range(FIRST + 12 * part, FIRST + 12 * part + 12):
+    for seed in range(FIRST + 8 * part, FIRST + 8 * part + 8):
         counts += schedules.play(seed)
-    assert counts["moved"] > 4
-    assert counts["places"] > 5_000
+    assert counts["moved"] > 2
+    assert counts["places"] > 3_000
     assert counts["early results"] > 500
-    assert counts["replays"] >= 36  # three at the end of each
+    assert counts["replays"] >= 24  # three at the end of each
 
 
 @pytest.mark.parametrize("part", range(3))

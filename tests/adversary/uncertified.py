@@ -25,7 +25,8 @@ from nodes.dagbft.simulate.seals import Seal
 from nodes.dagbft.uncertified.config import UncertifiedConfig
 from nodes.dagbft.uncertified.core import UncertifiedCore
 
-from .committees import Committee, Plan
+from .committees import Committee
+from .plans import Plan
 from .verdict import Fault
 
 LIES = ("twins", "twins", "shun", "stale", "silent", "mute")

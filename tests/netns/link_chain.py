@@ -49,7 +49,7 @@ class Chain:
         nodes = tuple(
             NodeSpec(
                 f"n{n}", "host" if n in (0, links) else "satellite", n in (0, links), f"10.0.0.{n + 1}",
-                f"fd00::{n + 1:x}",
+                f"fd00::{n + 1:x}", forwards=n not in (0, links),
             )
             for n in range(links + 1)
         )  # fmt: skip

@@ -22,7 +22,8 @@ END = EndSpec(knots=Knots.constant(0.001, 1e9))
 
 
 def node(name, role, last, live=True):
-    return NodeSpec(name, role, live, f"10.1.0.{last}", f"fd53:6b79::{last:x}")
+    flags = {"forwards": True, "shared_downlink": role == "satellite"}
+    return NodeSpec(name, role, live, f"10.1.0.{last}", f"fd53:6b79::{last:x}", **flags)
 
 
 def link(nodes, a, b, a_port, b_port, **options):

@@ -13,7 +13,7 @@ from fabric_sandbox import needs_sandbox
 
 from emulator.cli.doctor import doctor
 from emulator.fabric import probe
-from emulator.link.engine import binding
+from emulator.link.engine import binding, check
 from emulator.model.errors import PlatformError
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
@@ -74,7 +74,7 @@ def test_what_is_missing_is_named_and_ends_with_69(monkeypatch):
 
 def test_an_engine_that_is_missing_or_plays_wrongly_is_needed(monkeypatch):
     monkeypatch.setattr(probe, "PROBES", [])
-    monkeypatch.setattr(binding, "self_test", lambda: "packet 3 came at 0.2 s, expected 0.1 s")
+    monkeypatch.setattr(check, "self_test", lambda: "packet 3 came at 0.2 s, expected 0.1 s")
     code, out, err = asked(False)
     assert code == 69
     assert "NO   packet engine" in out

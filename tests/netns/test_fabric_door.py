@@ -51,7 +51,7 @@ def stations():
     end = EndSpec(knots=Knots.constant(0.001, 1e9))
     nodes = (
         NodeSpec("gs-a", "host", True, "10.1.0.1", "fd53:6b79::1"), NodeSpec("gs-b", "host", True, "10.1.0.2"),
-        NodeSpec("sat-1", "satellite", False, "10.1.0.3"),
+        NodeSpec("sat-1", "satellite", False, "10.1.0.3", forwards=True, shared_downlink=True),
     )  # fmt: skip
     return Network(nodes, (LinkSpec("gs-a:up", 0, 1, "up", "up", end, end),))
 

@@ -115,3 +115,23 @@ def test_without_certificates_a_crashed_validator_comes_back(tmp_path: Path) -> 
     summary = run(tmp_path, "10 s", *NEAR, "consensus.protocol=uncertified", *faults)["summary"]
     assert summary["logs_agree"]
     assert summary["commit_ms_at"]["last"] > 0, "the one that came back commits again"
+
+
+@pytest.mark.parametrize("colocated", ["false", "true"])
+def test_clients_have_proofs_that_hold_and_reads(tmp_path: Path, colocated: str) -> None:
+    wanted = ("clients.proofs=true", "clients.reads=40", "load.rate=60", "load.cross_shard=20 %", "load.gamma=5 %")
+    faults = ("faults.byzantine=1", "faults.behaviour=false-results")
+    summary = run(tmp_path, "7 s", *NEAR, *wanted, *faults, f"colocated={colocated}")["summary"]
+    clients = summary["clients"]
+    assert clients["proofs final"] > 0.8 * clients["sent"] > 50
+    assert clients["proofs early"] > 0.5 * clients["sent"]
+    assert clients["proofs disputed"] > 0.8 * clients["proofs final"], "the liar was heard, and stood alone"
+    assert clients["reads confirmed"] > 0.8 * clients["reads asked"] > 30
+    assert (clients["proofs contradicted"], summary["proofs_contradicted"]) == (0, 0)
+    assert summary["proof_early_ms"]["p50"] < summary["proof_final_ms"]["p50"]
+    files = [str(path) for path in (tmp_path / "lemonshark" / "latest" / "store").glob("*/*/client.proofs")]
+    assert len(files) == 4
+    command = [sys.executable, "-m", "nodes.dagbft.client.verify", *files]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert sum(int(line.split(": ")[1].split()[0]) for line in told.splitlines()) == clients["proofs final"]
+    assert told.count(" 0 refused ") == 4

@@ -19,7 +19,6 @@ SUPERVISOR = "emulator.runtime.supervisor.supervisor"
 # Places on the way of a run, in its order.
 PLACES = [
     "emulator.runtime.control.session:begin",
-    f"{SUPERVISOR}:Supervisor._greet",
     "emulator.observe.panels:Panels.of",
     f"{SUPERVISOR}:Collector",
     f"{SUPERVISOR}:Machine",

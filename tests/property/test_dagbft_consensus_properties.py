@@ -12,15 +12,15 @@ import pytest
 from dagbft_naive import View
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle.dagbft_compare import Reference
+from oracle.dagbft_dags import CREEPING, HARSH, RETURNING, SPARSE, WEATHERS, random_dag, random_view
 
 from nodes.dagbft.consensus.asynchronous import Asynchronous
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed
-from nodes.dagbft.consensus.compare import Reference
 from nodes.dagbft.consensus.core import ORDERS, PROTOCOLS, Commit, Consensus, Rules
 from nodes.dagbft.consensus.dag import Refused, members
 from nodes.dagbft.consensus.early import Early, EarlyRule
-from nodes.dagbft.consensus.generate import CREEPING, HARSH, RETURNING, SPARSE, WEATHERS, random_dag, random_view
 from nodes.dagbft.consensus.ordering import CausalOrder
 from nodes.dagbft.consensus.rule import LeaderRule, rule_class
 from nodes.dagbft.consensus.run_file import commit_log, feed, with_modes

@@ -9,12 +9,12 @@ from dagbft_loads import Loads, Mix, Validator
 from dagbft_oracle import Oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle.dagbft_dags import HARSH, WEATHERS, random_dag, random_view
 
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed
 from nodes.dagbft.consensus.core import PROTOCOLS, Commit, Rules
 from nodes.dagbft.consensus.early import EarlyRule
-from nodes.dagbft.consensus.generate import HARSH, WEATHERS, random_dag, random_view
 
 SEEDS = st.integers(0, 2**32)
 MIXES = st.builds(

@@ -9,16 +9,16 @@ import pytest
 from dagbft_loads import Loads, Mix, Validator
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle.dagbft_dags import WEATHERS, random_dag, random_view
 
 from nodes.dagbft.consensus.asynchronous import Asynchronous
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed
 from nodes.dagbft.consensus.core import ORDERS, PROTOCOLS, Rules
-from nodes.dagbft.consensus.generate import WEATHERS, random_dag, random_view
 from nodes.dagbft.consensus.run_file import with_modes
 from nodes.dagbft.execution.snapshot import Snapshot, snapshot_digest
 from nodes.dagbft.execution.state import State
-from nodes.dagbft.messages import DIGEST_BYTES
+from nodes.dagbft.kinds import DIGEST_BYTES
 
 EVERY = 4  # rounds
 MIXES = st.builds(

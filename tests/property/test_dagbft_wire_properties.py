@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodes.dagbft.client.messages import Included, ReadReply, ReadRequest, SignedResults, Statement
+from nodes.dagbft.kinds import CLASSES
 from nodes.dagbft.messages import (
-    CLASSES,
     BareCertificate,
     Batch,
     BatchReply,
@@ -58,6 +59,9 @@ headers = st.builds(
     st.integers(0, 2), st.binary(min_size=8, max_size=8), signatures,
 )  # fmt: skip
 certificates = st.builds(Certificate, headers, many(st.tuples(u16, signatures)))
+runs = st.binary(min_size=8, max_size=8)
+statements = st.builds(Statement, runs, u32, st.integers(1, 2), u64, st.integers(1, (1 << 32) - 1), digests)
+included = st.builds(Included, st.binary(min_size=16, max_size=16), digests, u64, u16, u32, many(digests))
 results = many(st.tuples(st.binary(min_size=16, max_size=16), digests))
 STRATEGIES: dict[type[Any], st.SearchStrategy[Any]] = {
     Header: headers,
@@ -88,6 +92,25 @@ STRATEGIES: dict[type[Any], st.SearchStrategy[Any]] = {
     Subscribe: st.builds(Subscribe, u64),
     SpecReply: st.builds(SpecReply, u64, u16, results),
     FinalReply: st.builds(FinalReply, u64, u16, st.sampled_from([1, 2]), results),
+    SignedResults: st.builds(SignedResults, u16, statements, signatures, many(included)),
+    ReadRequest: st.builds(
+        ReadRequest, u64, st.sampled_from([1, 2]), u64, st.sets(u64, max_size=6).map(sorted).map(tuple)
+    ),
+    ReadReply: st.builds(
+        ReadReply,
+        u16,
+        runs,
+        u64,
+        st.sampled_from([1, 2]),
+        st.integers(0, 4),
+        u64,
+        u64,
+        digests,
+        st.dictionaries(u64, st.tuples(u64, u64), max_size=6).map(
+            lambda values: tuple([(key, *values[key]) for key in sorted(values)])
+        ),
+        signatures,
+    ),
 }
 messages = st.one_of(*STRATEGIES.values())
 

@@ -31,6 +31,7 @@ texts = st.one_of(
 @example("grid:1x1x1x1x1", 1)
 @example("windmill:2,2", 1)
 @example("torus:3", 1)
+@example("kneser:2,3000000000", 1)
 @example("torus:3x3x3x3", 1)
 @example("\0.json", 1)
 @example("/.json", 1)

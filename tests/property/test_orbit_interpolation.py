@@ -14,7 +14,7 @@ from emulator.model.network import BuildOptions
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.handover import Held
 from emulator.orbit.visibility import distance
-from topologies.leo import Config, LeoTopo, build
+from topologies.leo import Config, LeoTopology, build
 from topologies.leo.selection import Instant
 
 ORBITS = Path(__file__).resolve().parents[3] / "shared/data/orbits/tle"
@@ -22,7 +22,7 @@ TOLERANCE_S = 1e-6
 
 
 @cache
-def topo(name: str) -> LeoTopo:
+def topo(name: str) -> LeoTopology:
     shell = {"tle": name} if name.endswith(".tle") else {"preset": name}
     tables = {"shell": shell, "ground": {"stations": ["singapore"], "min_elevation_deg": 0}}
     return build(Config.model_validate(tables), BuildOptions(directory=str(ORBITS), duration_s=7200.0))

@@ -21,8 +21,9 @@ def networks(draw: st.DrawFn) -> Network:
     for number, suffix in enumerate(suffixes):
         ipv4 = str(IPv4Address("10.0.0.0") + suffix) if draw(st.integers(0, 9)) else ""
         ipv6 = str(IPv6Address("fd00::") + suffix * 2**60)
-        role = draw(st.sampled_from(["host", "satellite"]))
-        nodes.append(NodeSpec(f"n{number}", role, draw(st.integers(0, 4)) > 0, ipv4, ipv6))
+        satellite = draw(st.booleans())
+        live = draw(st.integers(0, 4)) > 0
+        nodes.append(NodeSpec(f"n{number}", "node", live, ipv4, ipv6, forwards=satellite, shared_downlink=satellite))
     node = st.integers(0, count - 1)
     pairs = draw(st.lists(st.tuples(node, node, st.booleans()), max_size=30))
     links = tuple(LinkSpec(f"l{i}", a, b, "a", "b", moving=moving) for i, (a, b, moving) in enumerate(pairs))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from oracle.delivery import finish_s
 
 from emulator.model.network import Knots
-from emulator.schedule.piecewise import evaluate, finish_s, segment, validate
+from emulator.schedule.piecewise import evaluate, segment, validate
 
 
 @st.composite

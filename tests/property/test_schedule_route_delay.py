@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from emulator.model.network import BuildOptions, EndSpec, Knots, LinkSpec, NodeSpec, Row
 from emulator.schedule.routes import delay_along, path, route_delay_s
 from emulator.schedule.timeline import ROUTINGS, KnotTimeline
-from topologies.leo import Config, LeoTopo, build
+from topologies.leo import Config, LeoTopology, build
 
 SHARES = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1))
 SMALL = {"shell": {"planes": 12, "per_plane": 8, "phasing": 1}, "ground": {"min_elevation_deg": 10}}
@@ -115,7 +115,7 @@ def test_delays_of_links_with_knots(made: tuple[KnotTimeline, list[int]], share:
 
 
 @cache
-def constellation(routing: str) -> LeoTopo:
+def constellation(routing: str) -> LeoTopology:
     return build(Config.model_validate(SMALL), BuildOptions(routing=routing, step_s=10.0, duration_s=7200.0))
 
 

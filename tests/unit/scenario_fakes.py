@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from emulator.model.builder import NetworkBuilder
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Length, Rate, Share, Size
 from emulator.sdk.node import Node
@@ -101,16 +102,13 @@ class Config(Table):
     """The stations."""
 
 
-def build(config: Config, options: Any) -> Any:
-    from mininet.topo import Topo
-
+def build(config: Config, options: Any) -> NetworkBuilder:
     if config.shell.planes == 13:
         raise ZeroDivisionError("thirteen planes")
-    topo = Topo()
+    builder = NetworkBuilder(options)
     for station in config.ground.stations:
-        topo.addHost(f"gs-{station.name}")
-    topo.options = options
-    return topo
+        builder.add_node(f"gs-{station.name}", live=True)
+    return builder
 
 
 class Probe(Node):

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from emulator.fabric import network_from
 from emulator.model.errors import DataError
 from emulator.model.network import BuildOptions
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.schedule.routes import route_delay_s
 from emulator.schedule.substep import validate
-from topologies.leo import Config, LeoTopo, build
+from topologies.leo import Config, LeoTopology, build
 from topologies.leo.gateway_sites import GATEWAYS, POPS, great_circle_m, read_gateways, read_pops, slug
 from topologies.leo.terminal_model.weather import read_rain
 
@@ -24,7 +23,7 @@ PLACES = ("osnabrueck", "louvain", "victoria")
 START = datetime(2026, 11, 23, 18, tzinfo=UTC)
 
 
-def topo(options: BuildOptions | None = None, gateways: dict | None = None, **ground) -> LeoTopo:
+def topo(options: BuildOptions | None = None, gateways: dict | None = None, **ground) -> LeoTopology:
     tables = {"ground": {"stations": list(PLACES), "terminal": "starlink", **ground}, "gateways": gateways or {}}
     return build(Config.model_validate(tables), options or BuildOptions(duration_s=60.0))
 
@@ -131,7 +130,7 @@ def test_rows_have_tables_of_access_ends_only() -> None:
     timeline = made.timeline
     assert timeline.rates is None
     assert timeline.fine.ends.tolist() == [*range(2 * len(timeline.grid), 2 * len(timeline.grid) + 6)]
-    network = network_from(made, "ends", "least-delay")
+    network = made.network()
     assert all(network.end_spec(int(end)).effects.head_drop for end in timeline.fine.ends)
     for row in timeline.rows(10, 5):
         validate(row.fine, row.step, row.step + 1.0)
@@ -162,7 +161,7 @@ def test_a_window_is_the_same_whenever_it_is_computed() -> None:
 
 def test_bent_pipe_goes_down_at_a_gateway_and_on_by_fibre() -> None:
     made = topo(gateways={"sites": ["aerzen", "bellingham"], "server_delay": "13 ms"}, stations=["osnabrueck"])
-    network = network_from(made, "ends", "least-delay")
+    network = made.network()
     names = [node.name for node in network.nodes]
     assert names[-7:] == [
         "gw-aerzen", "gw-bellingham", "edge-frankfurt", "edge-seattle", "pop-frankfurt", "pop-seattle", "server"

@@ -59,7 +59,7 @@ def events(*changes: dict[str, Any]) -> list[dict[str, Any]]:
         ({"graph": {"nodes": 3, "edges": [[0, 1], [1, 0]]}}, "graph.edges[1] joins 1 and 0 once more", "once"),
         ({"graph": {"nodes": 3, "edges": [[1, 1]]}}, "graph.edges[0] joins node 1 to itself", "two nodes"),
         ({"graph": {"nodes": 4, "edges": [[0, 1], [2, 3]]}}, "to 2 of 4 nodes", "a connected graph"),
-        ({"graph": {"nodes": 0, "edges": []}}, "graph.nodes is 0", "1 or more"),
+        ({"graph": {"nodes": 0, "edges": []}}, "graph.nodes is 0", "1 to 100000"),
         ({"graph": {}}, "graph.edges is missing", "a list"),
         ({"graph": 3}, "graph is 3", "an object"),
         ({"sources": []}, "sources is empty", "at least one"),

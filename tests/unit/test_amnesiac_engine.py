@@ -218,7 +218,7 @@ def test_random_adversaries_are_all_decided_and_both_methods_agree() -> None:
 def test_where_configurations_are_too_many_two_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     specs = ["none", "endless", "random:seed=3", "late:delay=7"]
     before = [decided(NAMED["petersen"], spec) for spec in specs]
-    monkeypatch.setattr("nodes.amnesiac.engine.MEMORY_BITS", 30_000)
+    monkeypatch.setattr("nodes.amnesiac.engine.MEMORY_BYTES", 4_000)
     assert [decided(NAMED["petersen"], spec) for spec in specs] == before
 
 

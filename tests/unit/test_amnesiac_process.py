@@ -16,6 +16,7 @@ import pytest
 from emulator.record.load import Run
 from emulator.runtime.programs.node_runner import configure
 from emulator.scenario import Scenario, load
+from emulator.scenario.toml.writer import scenario_toml
 from emulator.sdk.node import Peer
 from emulator.sdk.rounds import Arrival
 from nodes.amnesiac.adversary import LOST, Adversary
@@ -82,7 +83,7 @@ class Context:
 
 def played(scenario: Scenario, medium: Medium) -> Run:
     """The scenario's programs in one process, and what they recorded as a run."""
-    document = tomllib.loads(scenario.to_toml())
+    document = tomllib.loads(scenario_toml(scenario))
     (program,) = scenario.programs
     names = sorted({name for edge in document["program"][0]["config"]["edges"] for name in edge})
     nodes = []
@@ -95,7 +96,7 @@ def played(scenario: Scenario, medium: Medium) -> Run:
     medium.play()
     for node in nodes:
         node._tell()
-    run = Run(Path(), scenario.to_toml(), None)
+    run = Run(Path(), scenario_toml(scenario), None)
     columns = ["t_s", "node", "program", "kind", "data"]
     run.__dict__["events"] = polars.DataFrame(medium.events, schema=columns, orient="row")
     return run

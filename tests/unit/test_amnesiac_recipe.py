@@ -10,7 +10,8 @@ import polars
 import pytest
 
 from emulator.model.errors import ScenarioError
-from emulator.scenario import build_topo, load
+from emulator.scenario import build_topology, load
+from emulator.scenario.toml.writer import scenario_toml
 from nodes.amnesiac.adversary import Adversary, Event, to_json
 from nodes.amnesiac.graph import Graph
 from scenarios.amnesiac.analysis import sweep_figures
@@ -43,14 +44,14 @@ def test_what_happens_once_does_not_come_again() -> None:
 
 @pytest.mark.parametrize("adversary", ["none", "late", "endless", "random:seed=3", "removed", "loss", "fixed"])
 def test_every_adversary_makes_a_network(adversary: str) -> None:
-    topo = build_topo(load("amnesiac", overrides=("graph=petersen", f"adversary={adversary}")))
-    assert len(topo.hosts()) == 10
-    assert len(topo.links()) == 15
+    topo = build_topology(load("amnesiac", overrides=("graph=petersen", f"adversary={adversary}")))
+    assert len(topo.nodes) == 10
+    assert len(topo.links) == 15
 
 
 def test_a_resolved_scenario_is_read_back() -> None:
     scenario = load("amnesiac", overrides=("adversary=random:seed=3",))
-    document = tomllib.loads(scenario.to_toml())
+    document = tomllib.loads(scenario_toml(scenario))
     assert "recipe" not in document
     assert document["parameters"] | {"adversary": "random:seed=3", "graph": "petersen"} == document["parameters"]
 
@@ -104,7 +105,8 @@ def test_drawings_of_sweeps() -> None:
 def test_the_graph_of_the_recipe_is_that_of_the_links() -> None:
     """Random graphs too: one seed for both."""
     scenario = load("amnesiac", overrides=("graph=regular:12,3", "seed=4"))
-    config = tomllib.loads(scenario.to_toml())["program"][0]["config"]
-    links = {tuple(sorted(pair)) for pair in build_topo(scenario).links()}
+    config = tomllib.loads(scenario_toml(scenario))["program"][0]["config"]
+    network = build_topology(scenario).network()
+    links = {tuple(sorted(network.nodes[node].name for node in (link.a, link.b))) for link in network.links}
     assert links == {tuple(sorted(edge)) for edge in config["edges"]}
     assert Graph.of(12, [(int(a[1:]), int(b[1:])) for a, b in config["edges"]]).diameter > 1

@@ -28,7 +28,7 @@ class Pair(Topo):
 """
 
 
-class Seen(Exception):
+class Seen(BaseException):
     """The scenario that a command was going to play or to plan."""
 
 

@@ -14,7 +14,8 @@ from nodes.dagbft.client.load import LoadConfig
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.execution.executor import UNMET
 from nodes.dagbft.execution.transactions import NOTHING, Kind, decode, is_sound, result_hash
-from nodes.dagbft.messages import Cause, FinalReply, SpecReply
+from nodes.dagbft.kinds import Cause
+from nodes.dagbft.messages import FinalReply, SpecReply
 
 
 def client(load=None, **more):

@@ -7,13 +7,13 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from oracle.dagbft_dags import CALM, random_dag
 
 from nodes.dagbft.consensus.coin import ListedCoin, SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed, Turns
 from nodes.dagbft.consensus.core import Commit, Consensus, Rules
 from nodes.dagbft.consensus.dag import Block, Dag, Refused, members
 from nodes.dagbft.consensus.early import Early
-from nodes.dagbft.consensus.generate import CALM, random_dag
 from nodes.dagbft.consensus.run_file import commit_log, feed, play, read, write
 
 ALL = 0b1111

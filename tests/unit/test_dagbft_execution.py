@@ -29,7 +29,7 @@ from nodes.dagbft.execution.transactions import (
     summary_of,
     write_keys,
 )
-from nodes.dagbft.messages import Cause, batch_digest
+from nodes.dagbft.kinds import Cause, batch_digest
 from nodes.dagbft.wire import join_transactions
 
 GET, PUT, ADD, SWAP, TRANSFER = map(int, Code)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from nodes.dagbft.identity import Identity, Roster, Verifier, check_certificate, check_header, check_vote, verify
-from nodes.dagbft.messages import Certificate, Header, Vote, batch_digest, vote_digest
+from nodes.dagbft.kinds import batch_digest, vote_digest
+from nodes.dagbft.messages import Certificate, Header, Vote
 
 N = 4
 NAMES = [f"v{number}" for number in range(N)]

@@ -6,7 +6,8 @@ import pytest
 from test_dagbft_primary import CONFIG, Stage
 
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of, summary_of
-from nodes.dagbft.messages import INLINE, Certified, Synchronize, batch_digest
+from nodes.dagbft.kinds import INLINE, batch_digest
+from nodes.dagbft.messages import Certified, Synchronize
 from nodes.dagbft.messages import Seal as SealOrder
 from nodes.dagbft.primary.pace import NEVER
 from nodes.dagbft.wire import join_transactions

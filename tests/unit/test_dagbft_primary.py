@@ -12,6 +12,7 @@ from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.core import Rules
 from nodes.dagbft.execution.transactions import summary_of
 from nodes.dagbft.identity import Roster
+from nodes.dagbft.kinds import vote_digest
 from nodes.dagbft.messages import (
     Batch,
     Certificate,
@@ -22,7 +23,6 @@ from nodes.dagbft.messages import (
     StateRequest,
     Synchronize,
     Vote,
-    vote_digest,
 )
 from nodes.dagbft.primary.blocks import Breach
 from nodes.dagbft.primary.coin import Seeded

@@ -23,7 +23,8 @@ from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.snapshot import Snapshot, snapshot_digest
 from nodes.dagbft.execution.state import State
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of, result_hash
-from nodes.dagbft.messages import MOST_PART_BYTES, Cause, FinalReply, Header, Vote, batch_digest
+from nodes.dagbft.kinds import MOST_PART_BYTES, Cause, batch_digest
+from nodes.dagbft.messages import FinalReply, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.records import Archive
 from nodes.dagbft.primary.snapshots import Snapshots

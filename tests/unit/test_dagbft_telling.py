@@ -8,7 +8,8 @@ from typing import Any
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.consensus.early import Early
-from nodes.dagbft.messages import Cause, FinalReply, SpecReply
+from nodes.dagbft.kinds import Cause
+from nodes.dagbft.messages import FinalReply, SpecReply
 from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.phases import Phases
 from nodes.dagbft.primary.telling import Clients

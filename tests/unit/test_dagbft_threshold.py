@@ -9,14 +9,14 @@ from hashlib import blake2b
 from random import Random
 
 import pytest
+from oracle.dagbft_dags import HARSH, random_dag
 
 from emulator.model.errors import PlatformError
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit, Consensus
 from nodes.dagbft.consensus.dag import Block
-from nodes.dagbft.consensus.generate import HARSH, random_dag
 from nodes.dagbft.consensus.threshold import ORDER, SHARE_BYTES, ThresholdCoin
-from nodes.dagbft.messages import MOST_SHARE_BYTES
+from nodes.dagbft.kinds import MOST_SHARE_BYTES
 from nodes.dagbft.primary.coin import Coin
 
 FOUR = Committee(4)

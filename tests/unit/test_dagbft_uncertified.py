@@ -11,7 +11,8 @@ from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, home_shard, key_of
 from nodes.dagbft.identity import Roster
-from nodes.dagbft.messages import BlockReply, BlockRequest, Cause, FinalReply, Header, TailRequest, Vote
+from nodes.dagbft.kinds import Cause
+from nodes.dagbft.messages import BlockReply, BlockRequest, FinalReply, Header, TailRequest, Vote
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.proposer import replace_signature
 from nodes.dagbft.simulate.network import five_regions, uniform

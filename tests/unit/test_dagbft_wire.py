@@ -7,17 +7,15 @@ from hashlib import blake2b
 
 import pytest
 
+from nodes.dagbft.client.messages import Included, ReadReply, ReadRequest, SignedResults, Statement
+from nodes.dagbft.kinds import CLASSES, MOST_BYTES, MOST_TRANSACTION_BYTES, Cause, batch_digest, vote_digest
 from nodes.dagbft.messages import (
-    CLASSES,
-    MOST_BYTES,
-    MOST_TRANSACTION_BYTES,
     BareCertificate,
     Batch,
     BatchReply,
     BatchRequest,
     BlockReply,
     BlockRequest,
-    Cause,
     Certificate,
     Certified,
     CertReply,
@@ -41,8 +39,6 @@ from nodes.dagbft.messages import (
     Synchronize,
     TailRequest,
     Vote,
-    batch_digest,
-    vote_digest,
 )
 from nodes.dagbft.wire import decode, encode, join_transactions, split_transactions
 
@@ -86,6 +82,17 @@ GOLDEN: list[tuple[Message, str]] = [
     (SubmitTx(b"pay"), "30" "00000003" "706179"),
     (Subscribe(5), "31" "0000000000000005"),
     (SpecReply(7, 1, ((A[:16], B),)), "32" "0000000000000007" "0001" "0001" + "aa" * 16 + "bb" * 32),
+    (
+        SignedResults(1, Statement(bytes(range(8)), 5, 2, 258, 3, A), SIGNED, (Included(B[:16], C, 7, 2, 1, (A, B)),)),
+        "34" "0001" "0001020304050607" "00000005" "02" "0000000000000102" "00000003" + "aa" * 32 + "5e" * 64
+        + "0001" + "bb" * 16 + "cc" * 32 + "0000000000000007" "0002" "00000001" "02" + "aa" * 32 + "bb" * 32,
+    ),
+    (ReadRequest(5, 2, 258, (1, 2)), "35" "0000000000000005" "02" "0000000000000102" "0002" + f"{1:016x}{2:016x}"),
+    (
+        ReadReply(1, bytes(range(8)), 5, 2, 0, 258, 259, A, ((1, 2, 3),), SIGNED),
+        "36" "0001" "0001020304050607" "0000000000000005" "02" "00" "0000000000000102" "0000000000000103" + "aa" * 32
+        + "0001" "0000000000000001" "0000000000000002" "0000000000000003" + "5e" * 64,
+    ),
     (FinalReply(7, 1, Cause.EARLY, ((A[:16], B),)), "33" "0000000000000007" "0001" "01" "0001" + "aa" * 16 + "bb" * 32),
 ]  # fmt: skip
 

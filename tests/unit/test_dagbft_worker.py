@@ -6,6 +6,7 @@ import pytest
 
 from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.committee import Committee
+from nodes.dagbft.kinds import batch_digest
 from nodes.dagbft.messages import (
     Batch,
     BatchReply,
@@ -19,7 +20,6 @@ from nodes.dagbft.messages import (
     SubmitTx,
     Synchronize,
     Vote,
-    batch_digest,
 )
 from nodes.dagbft.primary.effects import ALL
 from nodes.dagbft.wire import join_transactions

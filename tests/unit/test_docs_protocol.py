@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.fabric import network_from
 from emulator.observe.panels import Panels
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import load_run
 from emulator.record.lua import lua
-from emulator.scenario import Scenario, build_topo, load
+from emulator.scenario import Scenario, build_topology, load
+from emulator.scenario.toml.writer import scenario_toml
 from emulator.sdk.protocol import load as load_object
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-protocol.md"
@@ -101,13 +101,13 @@ def test_the_message(folder: Path) -> None:
 
 
 def test_the_scenario_is_sound(scenario: Scenario) -> None:
-    network = network_from(build_topo(scenario), scenario.materialise, scenario.routing)
+    network = build_topology(scenario).network()
     assert len(network.live) == 12
     assert scenario.programs[0].config_values["interval_s"] == pytest.approx(0.2)
 
 
 def test_the_panel_shows_who_knows(scenario: Scenario) -> None:
-    network = network_from(build_topo(scenario), scenario.materialise, scenario.routing)
+    network = build_topology(scenario).network()
     panels = Panels.of(scenario, network)
     news = panels.event(1.0, "n3", "gossip", "heard", {"by": "n0", "hops": 1})
     panels.event(1.5, "n4", "gossip", "heard", {"by": "n3", "hops": 2})
@@ -127,7 +127,7 @@ def test_the_panel_shows_who_knows(scenario: Scenario) -> None:
 
 def test_the_report_and_the_verdict(folder: Path, scenario: Scenario, tmp_path: Path) -> None:
     run_folder = RunFolder.create(tmp_path, "rumour")
-    run_folder.write_scenario(scenario.to_toml())
+    run_folder.write_scenario(scenario_toml(scenario))
     events, samples, links = EventLog(run_folder), SampleLog(run_folder), LinkLog(run_folder, ["n0:n1"])
     for number in range(1, 12):
         events.append(number / 10, f"n{number}", "gossip", "heard", {"by": "n0", "hops": 1})

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from oracle.effects import Impairments
 
-from emulator.link.engine import binding
-from emulator.link.engine.binding import EndFlag, EngineAddress, EngineEnd, EnginePort, expected_layout, load
+from emulator.link.engine import binding, structures
+from emulator.link.engine.binding import expected_layout, load
+from emulator.link.engine.header import headers
+from emulator.link.engine.structures import EndFlag, EngineAddress, EngineEnd, EnginePort, field_of_column
 from emulator.link.engine.tables import MemoryPort, cells, memory_ports, tables
 from emulator.model.errors import EXIT_PLATFORM, EmulationError, PlatformError
 from emulator.model.network import (
@@ -29,6 +31,7 @@ from emulator.model.network import (
     Row,
 )
 from emulator.schedule.ring import RowRing
+from emulator.schedule.row_layout import COLUMNS
 
 SOURCES = Path(binding.__file__).parent
 ROOM = {"small_slots": 64, "large_slots": 4, "handover_bytes": 65536}
@@ -39,8 +42,9 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C com
 
 
 def build(folder, header=None, without=()):
-    """A library of layout.c and of empty functions for all else, made of abi.h or of another header."""
-    (folder / "abi.h").write_text(header or (SOURCES / "abi.h").read_text())
+    """A library of layout.c and of empty functions for all else, made of structures.h or of another header."""
+    shutil.copy(SOURCES / "abi.h", folder)
+    (folder / "structures.h").write_text(header or (SOURCES / "structures.h").read_text())
     shutil.copy(SOURCES / "layout.c", folder)
     there = {"engine_layout", "engine_built_with", *without}
     stubs = [
@@ -69,12 +73,12 @@ def test_a_library_of_these_sources_fits(tmp_path):
         ("double jitter_s;", "double wider, jitter_s;", "sizeof(engine_end) is 128, expected 120"),
         ("int32_t dest, hops;\n    uint32_t size;", "int32_t hops, dest;\n    uint32_t size;",
          "offset of engine_delivery.dest is 20, expected 16"),
-        ("SENT_CELLS = 16", "SENT_CELLS = 24", "SENT_CELLS is 24, expected 16"),
+        ("SENT_CELLS 16", "SENT_CELLS 24", "SENT_CELLS is 24, expected 16"),
         ("#define TAPS 32", "#define TAPS 64", "TAPS is 64, expected 32"),
     ],
 )  # fmt: skip
 def test_a_library_of_another_layout_is_refused(tmp_path, text, instead, told):
-    header = (SOURCES / "abi.h").read_text()
+    header = (SOURCES / "structures.h").read_text()
     assert text in header
     path = build(tmp_path, header.replace(text, instead))
     with pytest.raises(PlatformError) as caught:
@@ -116,11 +120,12 @@ def test_the_library_lies_beside_the_binding(monkeypatch):
     assert binding.library_path() == SOURCES / "libengine.so"
 
 
-# --- abi.h, read as text: what sizes and offsets alone do not tell ---------------------------------------------------
+# --- the headers, read as text: what sizes and offsets alone do not tell ----------------------------------------------
 
 
 def header():
-    return re.sub(r"/\*.*?\*/", "", (SOURCES / "abi.h").read_text(), flags=re.DOTALL)
+    text = (SOURCES / "structures.h").read_text() + (SOURCES / "abi.h").read_text()
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
 
 
 def fields(body):
@@ -130,7 +135,7 @@ def fields(body):
 
 def test_structures_have_the_fields_of_the_header_in_its_order():
     found = {name: fields(body) for body, name in re.findall(r"typedef struct \{(.*?)\} (\w+);", header(), re.DOTALL)}
-    assert found == {name: [field[0] for field in kind._fields_] for name, kind in binding.STRUCTURES.items()}
+    assert found == {name: [field[0] for field in kind._fields_] for name, kind in structures.STRUCTURES.items()}
 
 
 def test_enumerations_have_the_values_of_the_header():
@@ -141,12 +146,27 @@ def test_enumerations_have_the_values_of_the_header():
             name, _, given = part.partition("=")
             number = int(given) if given else number + 1
             values[name.strip()] = number
-    ours = {f"END_{flag.name}": flag for flag in binding.EndFlag}
-    ours |= {f"SENT_{cell.name}": cell for cell in binding.Sent} | {"SENT_CELLS": binding.SENT_CELLS}
-    ours |= {f"RECEIVED_{cell.name}": cell for cell in binding.Received} | {"RECEIVED_CELLS": binding.RECEIVED_CELLS}
-    ours |= {f"ORDER_{kind.name}": kind for kind in binding.OrderKind}
-    ours |= {f"VALUE_{value.name}": value for value in binding.Value}
-    assert {name: number for name, number in values.items() if not name.startswith("CAUSE_")} == ours
+    ours = {f"END_{flag.name}": flag for flag in structures.EndFlag}
+    ours |= {f"SENT_{cell.name}": cell for cell in structures.Sent}
+    ours |= {f"RECEIVED_{cell.name}": cell for cell in structures.Received}
+    ours |= {f"CAUSE_{cause.name}": cause for cause in structures.Cause}
+    ours |= {f"ORDER_{kind.name}": kind for kind in structures.OrderKind}
+    ours |= {f"VALUE_{value.name}": value for value in structures.Value}
+    assert values == ours
+
+
+@pytest.mark.parametrize("name", ["structures.h", "row_columns.h"])
+def test_headers_are_what_the_descriptions_give(name):
+    """If this fails, run `python -m emulator.link.engine.header` and make the engine again."""
+    assert (SOURCES / name).read_text() == headers()[name]
+
+
+def test_columns_of_rows_have_types_of_their_size_and_a_place_in_the_configuration():
+    sizes = {"int64_t": 8, "double": 8, "int32_t": 4, "uint8_t": 1}
+    for column in COLUMNS:
+        assert column.name == "handovers" or sizes[column.c_type] == column.dtype.itemsize
+    fields = [name for name, _ in structures.EngineConfig._fields_ if name.startswith("at_")]
+    assert fields == [field_of_column(column.name) for column in COLUMNS if column.name != "handovers"]
 
 
 def test_prototypes_name_the_functions_of_the_header_with_their_arguments():
@@ -174,8 +194,8 @@ BUSY = Effects(
 )  # fmt: skip
 KNOTS = Knots(*(np.array(c) for c in ([0.0, 1.0], [0.1, 0.2], [1e6, inf], [0.0, 0.5], [True, False])), period_s=3.0)
 NODES = (
-    NodeSpec("sat0", "satellite", False, "10.1.0.1"),
-    NodeSpec("sat1", "satellite", True, "10.1.0.2", "fd00::2"),
+    NodeSpec("sat0", "satellite", False, "10.1.0.1", forwards=True, shared_downlink=True),
+    NodeSpec("sat1", "satellite", True, "10.1.0.2", "fd00::2", forwards=True, shared_downlink=True),
     NodeSpec("gs-a", "ground station", True, "10.2.0.1"),
     NodeSpec("host", "host", True, "", "fd00::4"),
 )

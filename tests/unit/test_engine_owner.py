@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from emulator.link.engine import binding
-from emulator.link.engine.binding import LATENESS_BUCKETS, OrderKind, Value, library_path
+from emulator.link.engine import binding, check, structures
+from emulator.link.engine.binding import library_path
 from emulator.link.engine.engine import Engine, new_order
+from emulator.link.engine.structures import LATENESS_BUCKETS, OrderKind, Value
 from emulator.link.engine.tables import memory_ports
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
@@ -52,7 +53,7 @@ def packet(size=100, mark=0, last=2):
 
 
 def test_the_self_test_finds_nothing():
-    assert binding.self_test() == ""
+    assert check.self_test() == ""
     assert binding.built_with()
 
 
@@ -106,7 +107,7 @@ def test_counters_of_lanes_are_added_and_the_latest_counts():
     network = network_of(Knots.constant(0.02))
     with engine_of(network, lanes=2, lane_of_node=[0, 1]) as engine:
         engine.received[:, 1] = [[3, 30, 0.5, 0.4, 1, 2, 5, 0], [4, 40, 0.25, 0.1, 10, 20, 50, 0]]
-        engine.sent[1, binding.Sent.DROP_OVERLOAD] = 100
+        engine.sent[1, structures.Sent.DROP_OVERLOAD] = 100
         stats = engine.stats(1)
         assert stats[EndStats.DELIVERED_PACKETS] == 7
         assert stats[EndStats.DELIVERED_BYTES] == 70
@@ -189,7 +190,7 @@ class Steps:
 def test_a_delay_that_falls_with_a_step_is_seen_by_the_other_lane(threads):
     """n0 and n4 send to n3 over n2; the link n1-n2, which joins the lanes, is much shorter in the second step. So what
     comes over it soon after the step's begin must still be passed on before what n4 sent."""
-    nodes = tuple(NodeSpec(f"n{n}", "router", n not in (1, 2), f"10.0.0.{n + 1}") for n in range(5))
+    nodes = tuple(NodeSpec(f"n{n}", "router", n not in (1, 2), f"10.0.0.{n + 1}", forwards=True) for n in range(5))
     joined = ((0, 1), (1, 2), (2, 3), (4, 2))
     links = tuple(LinkSpec(f"l{n}", a, b, f"x{n}", f"y{n}") for n, (a, b) in enumerate(joined))
     network = Network(nodes, links, Steps())

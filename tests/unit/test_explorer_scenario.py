@@ -12,7 +12,7 @@ import pytest
 from emulator.model.errors import DataError, ScenarioError
 from emulator.record.load import Run
 from emulator.report.drawing import svg
-from emulator.scenario import build_topo, load
+from emulator.scenario import build_topology, load
 from nodes.explorer import files
 from nodes.explorer.conductor import Conductor
 from nodes.explorer.interval import edge
@@ -32,7 +32,7 @@ def test_default_is_the_ring_adversary_with_its_prediction() -> None:
     assert {program.barrier for program in scenario.programs} == {"explore"}
     assert scenario.programs[1].config_values["adversary_interval"] == 8
     assert {expect.figure for expect in scenario.expects} >= {"summary.seen", "summary.steps", "summary.moves"}
-    assert set(build_topo(scenario).hosts()) == {*(f"n{node}" for node in range(12)), "observer"}
+    assert {node.name for node in build_topology(scenario).nodes} == {*(f"n{node}" for node in range(12)), "observer"}
 
 
 @pytest.mark.parametrize("nodes", [5, 8])

@@ -141,7 +141,9 @@ def test_known_classes_are_taken():
         topo.addHost("r1", cls=Router)
         topo.addSwitch("s1", cls=OVSBridge, stp=True, dpid="1", failMode="standalone")
 
-    assert [node.role for node in network_from(built(build)).nodes] == ["host", "router", "switch"]
+    nodes = network_from(built(build)).nodes
+    assert [node.role for node in nodes] == ["host", "router", "switch"]
+    assert [(node.forwards, node.bridge) for node in nodes] == [(False, False), (True, False), (True, True)]
 
 
 def test_long_names_make_interfaces_too_long():
@@ -215,6 +217,7 @@ def test_skyloom_nodes_are_unnumbered_and_get_addresses():
     assert (isl.name, isl.a_port, isl.b_port, isl.ethernet, isl.moving) == ("sat-1:eth0", "eth0", "eth1", False, False)
     assert (gsl.name, gsl.a, gsl.b_port, gsl.moving, gsl.a_address) == ("gs-a:up", 2, "gsl", True, "")
     assert isl.forward.knots is None, "it follows the timeline"
+    assert [(node.forwards, node.shared_downlink) for node in network.nodes] == [(True, True)] * 2 + [(False, False)]
     assert network.nodes[2].position == (35.7, 139.7)
     assert network.end_name(3) == "gs-a:up~down"
 
@@ -262,7 +265,7 @@ def test_gateways_and_hardware_addresses_go_along():
 
 def test_a_linear_topo_links_its_switches():
     network = network_from(LinearTopo(k=4))
-    assert sum(node.role == "switch" for node in network.nodes) == 4
+    assert sum(node.bridge for node in network.nodes) == 4
     assert len(network.links) == 7
 
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from emulator.fabric import network_from
 from emulator.model.errors import DataError, ScenarioError
-from emulator.scenario import build_topo, load
+from emulator.scenario import build_topology, load
 from topologies.graph.slots import MAX_KNOTS
 
 SCENARIO = """
@@ -39,7 +38,7 @@ events = [
 def network(tmp_path, text=SCENARIO):
     (tmp_path / "ring.toml").write_text(text)
     scenario = load(tmp_path / "ring.toml")
-    return network_from(build_topo(scenario), scenario.materialise, scenario.routing)
+    return build_topology(scenario).network()
 
 
 def ends(network):
@@ -49,7 +48,7 @@ def ends(network):
 def test_nodes_ports_and_constants(tmp_path):
     built = network(tmp_path)
     assert [node.name for node in built.nodes] == ["n0", "n1", "n2", "n3", "n4", "n5", "observer"]
-    assert all(node.live and node.role == "host" for node in built.nodes)
+    assert all(node.live and not node.forwards for node in built.nodes)
     assert sorted(ends(built)) == sorted(f"n{a}:n{(a + step) % 6}" for a in range(6) for step in (1, 5))
     for link in built.links:
         assert link.carrier

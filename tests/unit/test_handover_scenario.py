@@ -9,7 +9,7 @@ import pytest
 
 from emulator.model.errors import ScenarioError
 from emulator.model.tables import RecipeOptions
-from emulator.scenario import build_topo, load
+from emulator.scenario import build_topology, load
 from scenarios.handover import analysis
 from scenarios.handover.recipe import Parameters, average, compose
 
@@ -43,7 +43,7 @@ def test_without_the_model_the_mean_rate_is_left():
 def test_variants_load_and_have_the_same_satellites():
     serving = {}
     for access in ("starlink", "random"):
-        topo = build_topo(load("handover", overrides=[f"access={access}", "slots=2"]))
+        topo = build_topology(load("handover", overrides=[f"access={access}", "slots=2"]))
         serving[access] = [instant.held.satellite.tolist() for instant in topo.timeline.instants(0, 30)]
     assert serving["starlink"] == serving["random"]
     with pytest.raises(ScenarioError, match="latitude and longitude in degrees"):

@@ -20,9 +20,14 @@ DOORS = {  # what a package may import beside itself
 }
 FIGURES = ("emulator.report.drawing", "emulator.record.load")  # modules of nodes that are called figures.py, too
 CLOCKS = {"time", "asyncio", "socket", "os", "threading", "datetime", "secrets"}
-THIN = {  # modules of nodes that own sockets, timers, files or the seed of a run; all others are cores
-    "process.py", "command.py", "host.py", "figures.py", "panel.py", "protocol.py",
+THIN = {  # modules of nodes that own sockets, tasks or the processor's clock; all others are cores
+    "nodes/dagbft/client/auditor.py", "nodes/dagbft/client/finality.py", "nodes/dagbft/client/process.py",
+    "nodes/dagbft/colocated.py", "nodes/dagbft/primary/door.py", "nodes/dagbft/primary/process.py",
+    "nodes/dagbft/worker/process.py", "nodes/explorer/carriage.py", "nodes/explorer/conductor.py",
+    "nodes/explorer/process.py", "nodes/plurality/process.py", "nodes/traffic/bulk.py", "nodes/traffic/probe.py",
+    "nodes/traffic/request.py",
 }  # fmt: skip
+CHANCE = {"random", "randrange", "randint", "choice", "choices", "sample", "shuffle", "uniform", "urandom"}
 
 
 def modules(folder: str) -> list[Path]:
@@ -113,7 +118,19 @@ def test_every_module_says_what_it_is() -> None:
 
 
 def test_cores_take_neither_time_nor_randomness() -> None:
+    """Time is passed in. Random numbers come from a stream that is passed in, or that is named and seeded."""
     for path in modules("nodes"):
-        if path.name in {"core.py", "wire.py"}:
-            forbidden = {name for name in imports(path) if name.split(".")[0] in {"time", "asyncio", "socket", "os"}}
-            assert not forbidden, f"{path.relative_to(ROOT)} imports {forbidden}"
+        name = str(path.relative_to(ROOT))
+        forbidden = {module for module in imports(path) if module.split(".")[0] in CLOCKS}
+        assert not forbidden or name in THIN, f"{name} imports {forbidden}"
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                call = ast.unparse(node.func)
+                nameless = call in ("Random", "random.Random") and not node.args
+                of_module = call.rpartition(".")[0] in ("random", "os", "np.random") and call.split(".")[-1] in CHANCE
+                assert not nameless, f"{name}:{node.lineno} makes a stream without a name"
+                assert not of_module, f"{name}:{node.lineno} takes a random number from nowhere"
+
+
+def test_thin_modules_of_nodes_are_there() -> None:
+    assert [name for name in sorted(THIN) if not (ROOT / name).exists()] == []

@@ -138,6 +138,16 @@ def test_without_load_there_are_no_clients() -> None:
     assert [each["name"] for each in composed(load={"rate": 0.0})["program"]] == ["primary", "worker"]
 
 
+def test_what_clients_want_of_all_validators_is_asked_for() -> None:
+    for name in ("primary", "client"):
+        assert not {"door", "audit"} & program(composed(), name)["config"].keys()
+    data = composed(clients={"proofs": True, "reads": 20, "freshness": "early", "agree": "quorum"})
+    assert program(data, "primary")["config"]["door"] is True
+    wanted = {"proofs": True, "reads": 2.0, "freshness": "early", "agree": "quorum"}
+    assert program(data, "client")["config"]["audit"] == wanted
+    assert {"figure": "summary.proofs_contradicted", "equals": 0} in data["expect"]
+
+
 def test_workers() -> None:
     data = composed(workers=2)
     assert [each["name"] for each in data["program"]] == ["primary", "worker-0", "worker-1", "client"]
@@ -194,6 +204,9 @@ def test_the_scenario_loads_with_every_program() -> None:
         ({"topology": "leo", "leo": {"shell": "moon"}}, "leo.shell", "one of "),
         ({"topology": "leo", "validators": 60}, "validators", "60 ground stations"),
         ({"leo": {"satellites": 1}}, "leo.satellites", 'none without `topology = "leo"`'),
+        ({"load": {"rate": 0}, "clients": {"proofs": True}}, "load.rate", "more than 0 with `clients.proofs`"),
+        ({"clients": {"freshness": "early"}}, "clients.reads", "more than 0 with `clients.freshness`"),
+        ({"faults": {"byzantine": 1, "behaviour": "false-results"}}, "faults.behaviour", "another without"),
     ],
 )
 def test_parameters_that_cannot_be(given: dict[str, Any], key: str, said: str) -> None:

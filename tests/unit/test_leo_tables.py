@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from emulator.model.network import Effects
 from emulator.orbit.walker import SHELLS, Walker
 from topologies.leo.access import access_effects
-from topologies.leo.config import Config, effects
+from topologies.leo.config import Config
 from topologies.leo.stations import DEFAULT, SITES
+from topologies.link_keys import effects
 
 
 def config(**tables) -> Config:

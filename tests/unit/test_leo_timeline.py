@@ -11,7 +11,7 @@ from emulator.model.network import BuildOptions, Row
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.visibility import distance
 from emulator.schedule.routes import route_delay_s
-from topologies.leo import Config, LeoTopo, build
+from topologies.leo import Config, LeoTopology, build
 
 SMALL = {
     "shell": {"planes": 24, "per_plane": 16, "phasing": 5},
@@ -19,7 +19,7 @@ SMALL = {
 }
 
 
-def topo(options: BuildOptions | None = None, **tables) -> LeoTopo:
+def topo(options: BuildOptions | None = None, **tables) -> LeoTopology:
     return build(Config.model_validate(tables or SMALL), options or BuildOptions())
 
 

@@ -8,28 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulator.fabric import network_from
 from emulator.model.errors import DataError
 from emulator.model.network import BuildOptions
 from emulator.schedule.routes import route_delay_s
-from topologies.leo import Config, LeoTopo, build
+from topologies.leo import Config, LeoTopology, build
 
 ORBITS = Path(__file__).resolve().parents[3] / "shared/data/orbits/tle"
 A1 = "1 44238U 19029D   22257.46316094  .00217935  00000+0  35067-2 0  9992"
 A2 = "2 44238  53.0028  47.8601 0007663 290.4472  69.5712 15.51686006181960"
 
 
-def topo(options: BuildOptions | None = None, **tables) -> LeoTopo:
+def topo(options: BuildOptions | None = None, **tables) -> LeoTopology:
     return build(Config.model_validate(tables), options or BuildOptions())
 
 
 @pytest.fixture(scope="module")
-def starlink() -> LeoTopo:
+def starlink() -> LeoTopology:
     return topo()
 
 
-def test_nodes_and_links_stand_in_order(starlink: LeoTopo) -> None:
-    network = network_from(starlink)
+def test_nodes_and_links_stand_in_order(starlink: LeoTopology) -> None:
+    network = starlink.network()
     assert len(network.nodes) == 1596
     assert len(network.links) == 3180
     assert network.nodes[57].name == "sat-0314"
@@ -46,25 +45,26 @@ def test_nodes_and_links_stand_in_order(starlink: LeoTopo) -> None:
     assert network.end_name(2 * 3168 + 1) == "gs-auckland:up~down"
 
 
-def test_addresses_are_unique_and_readable(starlink: LeoTopo) -> None:
-    nodes = network_from(starlink).nodes
+def test_addresses_are_unique_and_readable(starlink: LeoTopology) -> None:
+    nodes = starlink.network().nodes
     assert len({node.ipv4 for node in nodes}) == len({node.ipv6 for node in nodes}) == len(nodes)
-    assert starlink.nodeInfo("sat-0312")["ipv4"] == "10.3.12.1"
-    assert starlink.nodeInfo("gs-tokyo")["ipv4"].startswith("10.255.")
-    assert starlink.nodeInfo("gs-tokyo")["position"] == (35.68, 139.69)
+    node = {node.name: node for node in nodes}
+    assert node["sat-0312"].ipv4 == "10.3.12.1"
+    assert node["gs-tokyo"].ipv4.startswith("10.255.")
+    assert node["gs-tokyo"].position == (35.68, 139.69)
 
 
 @pytest.mark.parametrize("shell", [{"planes": 200, "per_plane": 3, "phasing": 0},
                                    {"planes": 3, "per_plane": 300, "phasing": 0}])  # fmt: skip
 def test_addresses_of_wide_and_of_deep_shells(shell) -> None:
-    network = network_from(topo(BuildOptions(duration_s=86400.0), shell=shell, ground={"stations": ["paris"]}))
+    network = topo(BuildOptions(duration_s=86400.0), shell=shell, ground={"stations": ["paris"]}).network()
     assert len({node.ipv4 for node in network.nodes}) == len(network.nodes)
 
 
 def test_satellites_live_where_the_scenario_says_so() -> None:
     options = BuildOptions(materialise=("sat-01*",))
     made = topo(options, shell={"planes": 6, "per_plane": 11, "phasing": 1}, ground={"min_elevation_deg": 0})
-    network = network_from(made, options.materialise)
+    network = made.network()
     assert [network.nodes[node].name for node in network.live[:11]] == [f"sat-01{slot:02}" for slot in range(1, 12)]
     row = next(iter(made.timeline.rows(0, 1)))
     assert row.next_end.shape == (len(network.live), len(network.nodes))
@@ -108,7 +108,7 @@ def test_no_isls() -> None:
     assert np.array_equal(reached, shared)  # only stations under one satellite reach each other
 
 
-def test_facts_of_an_instant(starlink: LeoTopo) -> None:
+def test_facts_of_an_instant(starlink: LeoTopology) -> None:
     facts = starlink.describe(30.25)
     assert facts["shell"]["satellites"] == 1584
     assert facts["isl"]["up"] == 3168
@@ -137,7 +137,7 @@ class TestElementSets:
     @pytest.mark.skipif(not ORBITS.is_dir(), reason="reference data ../shared/data/orbits/tle is absent")
     def test_the_real_starlink_of_a_day(self) -> None:
         made = topo(BuildOptions(directory=str(ORBITS)), shell={"tle": "starlink-2022-09-14.tle"})
-        network = network_from(made)
+        network = made.network()
         assert len(network.nodes) == 3023 + 12
         assert network.nodes[0].name == "sat-44238"
         row = next(iter(made.timeline.rows(0, 1)))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.link.carrier import CHANGES_PER_MESSAGE, Carriers, outages
+from emulator.link.carrier import CHANGES_PER_MESSAGE, Carriers
 from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
-from emulator.schedule.piecewise import segment, validate
+from emulator.schedule.piecewise import outages, segment, validate
 
 
 def table(*rows, period_s=inf):

@@ -2,9 +2,8 @@
 
 import pytest
 
-from emulator.fabric import network_from
 from emulator.model.errors import DataError, ScenarioError
-from emulator.scenario import build_topo, load
+from emulator.scenario import build_topology, load
 
 SCENARIO = """
 topology = "topologies.links"
@@ -24,7 +23,7 @@ def written(tmp_path, trace, text):
 
 
 def test_a_mahimahi_trace_plays_one_way_and_constants_the_other(tmp_path):
-    network = network_from(build_topo(load(written(tmp_path, "cell.mahi", "1\n2\n4\n"))))
+    network = build_topology(load(written(tmp_path, "cell.mahi", "1\n2\n4\n"))).network()
     assert [node.name for node in network.nodes] == ["left", "right"]
     forward, backward = network.end_spec(0).knots, network.end_spec(1).knots
     assert forward.period_s == pytest.approx(4e-3)
@@ -34,14 +33,14 @@ def test_a_mahimahi_trace_plays_one_way_and_constants_the_other(tmp_path):
 
 def test_a_csv_trace(tmp_path):
     text = "t_s,delay_ms,rate_mbps\n0,5,1\n1,7,2\n"
-    knots = network_from(build_topo(load(written(tmp_path, "path.csv", text)))).end_spec(0).knots
+    knots = build_topology(load(written(tmp_path, "path.csv", text))).network().end_spec(0).knots
     assert knots.delay_s.tolist() == pytest.approx([0.005, 0.007])
     assert knots.rate_bps.tolist() == pytest.approx([1e6, 2e6])
 
 
 def test_an_empty_trace_is_refused_by_name(tmp_path):
     with pytest.raises(DataError, match=r"cell\.mahi"):
-        build_topo(load(written(tmp_path, "cell.mahi", "")))
+        build_topology(load(written(tmp_path, "cell.mahi", "")))
 
 
 def test_a_link_to_itself_is_refused(tmp_path):

@@ -14,9 +14,10 @@ from emulator.model.network import EndSpec
 from emulator.model.tables import ParameterError, RecipeOptions
 from emulator.record.load import Run
 from emulator.report import drawing
-from emulator.scenario import Scenario, build_topo, load
+from emulator.scenario import Scenario, build_topology, load
 from nodes.plurality.config import AgentsConfig
 from nodes.plurality.core import DejaVu
+from nodes.plurality.exact import ramanujan_q
 from nodes.plurality.simulate import synchronous
 from scenarios.plurality import analysis, recipe
 from scenarios.plurality.drawings import Crossing, crossovers
@@ -81,7 +82,7 @@ def test_what_cannot_be_names_its_parameter(parameters: dict[str, Any], key: str
 @pytest.mark.parametrize(
     ("override", "key"),
     [("protocol=gossip", "protocol"), ("agents=1", "agents"), ("counts=[3,0]", "counts"), ("opinions=40", "opinions"),
-     ("graph=cycle:2", "graph"), ("mode=parallel", "mode")],
+     ("graph=cycle:2", "graph"), ("mode=parallel", "mode"), ("h=10001", "h")],
 )  # fmt: skip
 def test_the_command_line_names_it_too(override: str, key: str) -> None:
     with pytest.raises(ScenarioError) as caught:
@@ -91,9 +92,9 @@ def test_the_command_line_names_it_too(override: str, key: str) -> None:
 
 def test_the_scenario_is_a_mesh_with_the_asked_latency_and_loss() -> None:
     scenario = load("plurality", ["agents=6", "loss=19 %", "latency=8 ms"])
-    topo = build_topo(scenario)
-    assert sorted(topo.hosts()) == ["a0", "a1", "a2", "a3", "a4", "a5", "hub0"]
-    end = topo.linkInfo("a0", "hub0")["forward"]
+    topo = build_topology(scenario)
+    assert sorted(node.name for node in topo.nodes) == ["a0", "a1", "a2", "a3", "a4", "a5", "hub0"]
+    end = topo.links[0].forward
     assert isinstance(end, EndSpec)
     assert end.knots.delay_s[0] == pytest.approx(0.004)
     assert end.knots.loss[0] == pytest.approx(0.1), "19 % over two links that each lose 10 %"
@@ -148,8 +149,8 @@ TOTALS = {"updates": 4, "samples": 10, "messages": 20, "sent_bytes": 1080, "lost
           "missed": 0, "sent": 20, "received": 18, "in_time": 18}  # fmt: skip
 
 
-def recorded(folder: Path, rows: list[tuple[float, str, dict[str, Any]]]) -> Run:
-    run = Run(folder, CONFIG, None)
+def recorded(folder: Path, rows: list[tuple[float, str, dict[str, Any]]], scenario: str = CONFIG) -> Run:
+    run = Run(folder, scenario, None)
     run.events = polars.DataFrame(  # in place of the file
         {
             "t_s": [t_s for t_s, _, _ in rows],
@@ -182,6 +183,33 @@ def test_summary(tmp_path: Path) -> None:
     assert summary["expected_samples_per_update"] == pytest.approx((3 * (2 + 2 * 2 / 9) + 2.0) / 4)
     assert summary["lost"] == 2
     assert summary["round_fidelity"] == 1.0
+
+
+def with_opinions(folder: Path, tally: list[int], settings: str) -> Run:
+    """A run of one round, in which all agents came to hold the first of many opinions."""
+    rows = [
+        (0.1, "round", {"round": 0, "time": 0.0, "tally": [*tally, 0]}),
+        (0.5, "round", {"round": 1, "time": 1.0, "tally": [sum(tally), *[0] * len(tally)]}),
+        *ROWS[2:],
+    ]
+    program = f"config = {{ counts = {tally}, {settings} }}"
+    return recorded(folder, rows, CONFIG[: CONFIG.index("config")] + program)
+
+
+def test_a_run_with_more_opinions_than_a_factorial_of_floats_can_count(tmp_path: Path) -> None:
+    """171! is more than a float holds: such a run played well, and then ended with 70."""
+    run = with_opinions(tmp_path, [3] + [1] * 199, 'protocol = "dejavu"')
+    summary = analysis.summarise(run)
+    assert summary["consensus"] is True
+    assert 18.0 < summary["expected_samples_per_update"] < 1 + ramanujan_q(200)  # that of equal shares, the most
+    assert "expected (exact)" in drawing.svg(analysis.figures(run)[0].figure)
+
+
+def test_a_law_that_takes_too_long_is_left_out_of_the_drawing(tmp_path: Path) -> None:
+    run = with_opinions(tmp_path, [4, 3, 2], 'protocol = "h-majority", h = 5000')
+    (found,) = analysis.figures(run)
+    assert "left out: an exact law of 3 opinions, 3 different counts and 5000 answers at once" in found.caption
+    assert "expected (exact)" not in drawing.svg(found.figure)
 
 
 def test_a_run_that_recorded_nothing_came_to_no_consensus(tmp_path: Path) -> None:

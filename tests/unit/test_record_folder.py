@@ -18,7 +18,6 @@ def test_folder_is_named_by_time_and_id(tmp_path):
     folder = RunFolder.create(tmp_path / "runs", "leo", run_id="7f3a", now_utc=MOMENT)
     assert folder.path == tmp_path / "runs" / "leo" / "2026-11-23T18-30-07Z-7f3a"
     assert folder.logs.is_dir()
-    assert folder.log_path("gs/tokyo") == folder.logs / "gs-tokyo.txt"
     assert not folder.warnings
 
 

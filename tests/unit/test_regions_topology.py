@@ -5,9 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from emulator.fabric import network_from
 from emulator.model.errors import ScenarioError
-from emulator.scenario import build_topo, load
+from emulator.scenario import build_topology, load
 from emulator.schedule.routes import route_delay_s
 from emulator.schedule.timeline import KnotTimeline
 
@@ -27,11 +26,11 @@ loss = "1 %"
 
 def network(tmp_path, text=SCENARIO):
     (tmp_path / "regions.toml").write_text(text)
-    return network_from(build_topo(load(tmp_path / "regions.toml")))
+    return build_topology(load(tmp_path / "regions.toml")).network()
 
 
 def row(network, step):
-    no_transit = np.array([node.role == "host" for node in network.nodes])
+    no_transit = np.array([not node.forwards for node in network.nodes])
     return next(KnotTimeline(network.nodes, network.links, 1.0, "least-delay", no_transit).rows(step, 1))
 
 
@@ -78,7 +77,7 @@ def test_a_thousand_hosts_are_built_quickly(tmp_path):
     (tmp_path / "many.toml").write_text(SCENARIO.replace("hosts = 10", "hosts = 1000"))
     scenario = load(tmp_path / "many.toml")
     begin = time.process_time()
-    built = network_from(build_topo(scenario))
+    built = build_topology(scenario).network()
     assert time.process_time() - begin < 1.0
     assert len(built.live) == 1000
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from emulator.model.clock import JumpingClock
+from oracle.jumping_clock import JumpingClock
+
 from emulator.sdk.node import Peer
 from emulator.sdk.rounds import Arrival, RoundSocket, Slots, encode
 

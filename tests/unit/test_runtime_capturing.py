@@ -16,6 +16,7 @@ from emulator.runtime.capture.announcements import Told
 from emulator.runtime.capture.handovers import Move, Moves
 from emulator.runtime.capture.writer import KEYS, CaptureWriter, captured_ends, gathered, key_folder, pipe, resolved
 from emulator.runtime.control.channel import Channel
+from emulator.runtime.control.messages import Interfaces
 from emulator.scenario.schema.capture import Capture
 from emulator.schedule.ring import RowRing
 
@@ -145,15 +146,15 @@ def test_what_another_terminal_is_told():
     told = Told(NETWORK, ring(1, 1, 2), [0, 1, 4], 96, now_s=0.5)
     told.act(1.0, {"do": "link-down", "links": ["h1:eth0"]})
     interfaces, names = list(told.first(100))
-    assert [row[:2] for row in interfaces["interfaces"]] == [
-        [0, "gs-tokyo -> sat-1"], [1, "sat-1 -> gs-tokyo"], [4, "h1 -> gs-tokyo"],
+    assert [row[:2] for row in interfaces.rows] == [
+        (0, "gs-tokyo -> sat-1"), (1, "sat-1 -> gs-tokyo"), (4, "h1 -> gs-tokyo"),
     ]  # fmt: skip
-    assert [b"\x0a\0\0\x09", "h1"] in names["names"]
+    assert (b"\x0a\0\0\x09", "h1") in names.rows
     moves, remarks = list(told.news(100))
-    assert [row[:4] for row in moves["moves"]] == [
-        [4.0, "handover sat-1 -> sat-2 at 4.000 s", 0, "gs-tokyo -> sat-2"],
-        [4.0, "handover sat-1 -> sat-2 at 4.000 s", 1, "sat-2 -> gs-tokyo"],
+    assert [row[:4] for row in moves.rows] == [
+        (4.0, "handover sat-1 -> sat-2 at 4.000 s", 0, "gs-tokyo -> sat-2"),
+        (4.0, "handover sat-1 -> sat-2 at 4.000 s", 1, "sat-2 -> gs-tokyo"),
     ]
-    assert remarks["remarks"] == [[1.0, 4, "fault: link-down h1:eth0 at 1.000 s"]]
+    assert remarks.rows == ((1.0, 4, "fault: link-down h1:eth0 at 1.000 s"),)
     assert list(told.news(100)) == []
-    assert [len(message["interfaces"]) for message in told.first(2) if "interfaces" in message] == [2, 1]
+    assert [len(message.rows) for message in told.first(2) if isinstance(message, Interfaces)] == [2, 1]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from emulator.model.clock import MonotonicClock
 from emulator.model.errors import EmulationError
-from emulator.runtime.control.channel import MESSAGE_BYTES, RECORDS, Channel, Outbox, records
+from emulator.runtime.control.channel import RECORDS, Channel, Outbox, records
+from emulator.runtime.control.encoding import MESSAGE_BYTES
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=20),

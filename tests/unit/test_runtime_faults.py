@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from emulator.link.overrides import Faults
 from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
-from emulator.runtime.actions.overrides import Faults
 
 
 def network(moving=False):

@@ -28,7 +28,7 @@ def asked():
     """a - m - b, where m is no end point; the way back is slower, and all delays grow."""
     nodes = (
         NodeSpec("a", "host", True, "10.0.0.1"),
-        NodeSpec("m", "satellite", False, "10.0.0.2"),
+        NodeSpec("m", "satellite", False, "10.0.0.2", forwards=True, shared_downlink=True),
         NodeSpec("b", "host", True, "10.0.0.3"),
     )
     links = (

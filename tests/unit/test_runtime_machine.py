@@ -32,7 +32,10 @@ def test_unknown_and_transit_nodes_are_the_users_mistake():
 
 @pytest.mark.parametrize(("satellites", "addressed"), [(FULL_IPV6 - 1, FULL_IPV6), (FULL_IPV6, 1)])
 def test_many_live_satellites_have_no_routed_ipv6(satellites, addressed):
-    nodes = [NodeSpec(f"sat-{n}", "satellite", True, f"10.0.0.{n}", f"fd00::{n}") for n in range(satellites)]
+    nodes = [
+        NodeSpec(f"sat-{n}", "satellite", True, f"10.0.0.{n}", f"fd00::{n}", shared_downlink=True)
+        for n in range(satellites)
+    ]
     nodes.append(NodeSpec("gs-tokyo", "ground station", True, "10.1.0.1", "fd00::1:1"))
     routed = with_routed_ipv6(Network(tuple(nodes), ()))
     assert sum(bool(node.ipv6) for node in routed.nodes) == addressed

@@ -13,8 +13,10 @@ from emulator.model.errors import EmulationError, SkyloomError, UsageError
 from emulator.runtime.control import requests
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.coordination import ChannelLine
+from emulator.runtime.control.messages import ActionDone, AskAction, CountRound, Meet, Met
 from emulator.runtime.control.requests import Requests
 from emulator.runtime.control.rounds import RoundCount
+from emulator.runtime.control.transport import hear
 
 
 def test_counts_add_up_and_fidelity_is_the_share_in_slot() -> None:
@@ -78,13 +80,13 @@ class _Run:
         asyncio.get_running_loop().call_soon(self.requests.relay_done, order["number"])
 
     def _up(self, process: Any, channel: Channel) -> None:
-        message, _ = channel.receive()
+        message = hear(channel, (Meet, AskAction, CountRound))
         if message is not None:
             self.requests.said(process, message)
             self.heard.set()
 
     def _down(self, line: ChannelLine, channel: Channel) -> None:
-        message, _ = channel.receive()
+        message = hear(channel, (Met, ActionDone))
         if message is not None:
             line.heard(message)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from copy import deepcopy
 from types import SimpleNamespace
 
 import msgpack
@@ -9,19 +11,20 @@ import numpy as np
 import pytest
 
 from emulator.link.lateness import Lateness
+from emulator.link.overrides import Faults
 from emulator.link.stats import EndStats
 from emulator.model.network import EndSpec, Handover, Knots, LinkSpec, Network, NodeSpec, Row
 from emulator.observe.live_metrics import EVENTS_KEPT, EVENTS_SHOWN, Board, fits
 from emulator.observe.panels import VIEW_BYTES, Panels
 from emulator.observe.schedule_view import Outlook
-from emulator.observe.snapshot_builder import Scene, fitted
+from emulator.observe.snapshot import VERSION, Snapshot, decode, encode
+from emulator.observe.snapshot_builder import About, Moment, Scene, at_stage, opening
 from emulator.observe.usage import Usage
 from emulator.record import RunFolder
-from emulator.runtime.actions.overrides import Faults
-from emulator.runtime.control.channel import MESSAGE_BYTES
+from emulator.runtime.control.encoding import MESSAGE_BYTES
 from emulator.runtime.supervisor.collector import Collector
 from emulator.schedule.ring import RowRing
-from emulator.sdk.protocol import Panel, Protocol, Setup
+from emulator.sdk.protocol import Panel, Protocol, Setup, TrafficRecords
 
 STEP_S = 1.0
 MARGIN = 200
@@ -93,16 +96,16 @@ def scene(tmp_path):
 
 
 def test_links_that_drop_come_first_and_a_sort_says_otherwise(scene):
-    assert [link["end"] for link in scene.fill({}, {}, 1.5)["links"]] == ["gs-oslo:up", "gs-oslo:up~down"]
-    by_rate = scene.fill({}, {"panel": "links", "sort": "-rate_bps"}, 1.5)["links"]
+    assert [link["end"] for link in scene.rows({}, 1.5)["links"]] == ["gs-oslo:up", "gs-oslo:up~down"]
+    by_rate = scene.rows({"panel": "links", "sort": "-rate_bps"}, 1.5)["links"]
     assert [link["end"] for link in by_rate] == ["gs-oslo:up~down", "gs-oslo:up"]
-    only = scene.fill({}, {"panel": "links", "filter": "*~down", "rows": 5}, 1.5)
+    only = scene.rows({"panel": "links", "filter": "*~down", "rows": 5}, 1.5)
     assert [link["end"] for link in only["links"]] == ["gs-oslo:up~down"]
     assert only["link_count"] == 1
 
 
 def test_a_link_row_has_what_was_asked_and_what_came_of_it(scene):
-    link = scene.fill({}, {}, 1.5)["links"][0]
+    link = scene.rows({}, 1.5)["links"][0]
     assert link["asked_ms"] == pytest.approx(15.0)
     assert link["far"] == "sat-3"
     assert link["capacity_bps"] == 1e6
@@ -112,31 +115,31 @@ def test_a_link_row_has_what_was_asked_and_what_came_of_it(scene):
 
 
 def test_nodes_tell_programs_rates_and_how_they_ended(scene):
-    found = scene.fill({}, {"panel": "nodes", "sort": "-received_bps"}, 1.5)
+    found = scene.rows({"panel": "nodes", "sort": "-received_bps"}, 1.5)
     first = found["node_rows"][0]
     assert (first["node"], first["state"], first["programs"]) == ("gs-oslo", "up", ["probe"])
     assert first["received_bps"] == pytest.approx(4 * first["sent_bps"])
     assert found["node_count"] == 2
     scene.job.alive, scene.job.unasked, scene.job.statuses = False, "it broke", [1]
-    assert scene.fill({}, {"panel": "nodes", "filter": "oslo"}, 1.5)["node_rows"][0]["state"] == "failed"
+    assert scene.rows({"panel": "nodes", "filter": "oslo"}, 1.5)["node_rows"][0]["state"] == "failed"
 
 
 def test_contacts_know_the_past_and_what_is_planned(scene):
-    contacts = scene.fill({}, {"panel": "contacts"}, 0.5)["contacts"]
+    contacts = scene.rows({"panel": "contacts"}, 0.5)["contacts"]
     assert contacts == [{"link": "gs-oslo:up", "node": "gs-oslo", "spans": [(0.0, 2.0, "sat-3"), (2.0, 3.0, "sat-2")]}]
     scene.outlook.handed_over(Handover(2.0, 0, 3, 2))
-    later = scene.fill({}, {"panel": "contacts", "filter": "oslo"}, 2.5)["contacts"]
+    later = scene.rows({"panel": "contacts", "filter": "oslo"}, 2.5)["contacts"]
     assert later[0]["spans"] == [(0.0, 2.0, "sat-3"), (2.0, 3.0, "sat-2")]
-    assert scene.fill({}, {"panel": "contacts", "filter": "paris"}, 2.5)["contacts"] == []
+    assert scene.rows({"panel": "contacts", "filter": "paris"}, 2.5)["contacts"] == []
 
 
 def test_the_map_has_places_satellites_and_the_ways_of_traffic(scene):
     scene.board.sample(1.0, "gs-oslo", "probe", "rtt_s", 0.03, "sat-3")
-    world = scene.fill({}, {"panel": "map"}, 1.0)["map"]
+    world = scene.rows({"panel": "map"}, 1.0)["map"]
     assert world["places"] == [{"node": "gs-oslo", "lat_deg": 59.9, "lon_deg": 10.7}]
     assert world["satellites"] == [1, 2, 40, -169]
     assert world["paths"] == [[(59.9, 10.7), (40.0, -169.0)]]
-    assert "map" not in scene.fill({}, {"panel": "nodes"}, 1.0)
+    assert "map" not in scene.rows({"panel": "nodes"}, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +152,7 @@ def test_the_map_has_places_satellites_and_the_ways_of_traffic(scene):
     ],
 )
 def test_details(scene, name, facts):
-    detail = scene.fill({}, {"detail": name}, 1.5)["detail"]
+    detail = scene.rows({"detail": name}, 1.5)["detail"]
     assert facts.items() <= dict(detail["facts"]).items()
 
 
@@ -181,6 +184,19 @@ class Counting(Panel):
 def panels():
     protocol = Protocol("p", "A protocol", panel=f"{__name__}:Counting", quiet=frozenset({"murmur"}))
     return Panels([(protocol, Setup(("a",), {"prog": {}}, {}, (), 10.0))])
+
+
+def test_the_protocol_names_the_records_of_its_traffic():
+    named = TrafficRecords("ping_s", lost=None, flow_rate="rate", flow_size="size", flow_end="over")
+    board = Board(Panels([(Protocol("p", "P", traffic=named), Setup(("a",), {"prog": {}}, {}, (), 10.0))]))
+    for program in ("prog", "other"):
+        for name in ("ping_s", "rtt_s", "probe_lost", ""):
+            board.sample(1.0, "a", program, name, 0.5, f"{program} {name}")
+    assert [peer for _, peer in board.probes] == ["prog ping_s", "other rtt_s", "other probe_lost"]
+    board.sample(2.0, "b", "prog", "size", 5e6, "a")
+    board.event(3.0, "b", "prog", "over", {"peer": "a", "bytes": 6_000_000, "duration_s": 2.0})
+    board.event(3.0, "b", "prog", "flow", {"peer": "c", "bytes": 1, "duration_s": 2.0})
+    assert [(row["pair"], row["bytes"]) for row in board.flow_rows()] == [("a → b", 6_000_000)]
 
 
 def test_panels_see_their_programs_only_and_quiet_kinds_are_no_news():
@@ -230,11 +246,62 @@ def test_filters_are_parts_of_names_or_globs(wanted, text, whether):
 
 
 def test_a_snapshot_too_large_loses_the_least_interesting_first():
-    snapshot = {"scenario": "x", "map": {"satellites": list(range(200)) * 200}, "links": [{"end": "a" * 20_000}] * 2}
-    sent = fitted(snapshot)
+    snapshot = {
+        "version": VERSION,
+        "scenario": "x",
+        "map": {"satellites": list(range(200)) * 200},
+        "links": [{"end": "a" * 20_000}] * 2,
+    }
+    data = encode(snapshot, MESSAGE_BYTES)
+    sent = decode(data)
     assert "map" not in sent
     assert len(sent["links"]) == 2
-    assert len(msgpack.packb(sent)) < MESSAGE_BYTES
+    assert len(data) < MESSAGE_BYTES
+
+
+@pytest.mark.parametrize("most_bytes", [60, 2000, 20_000, 10**6])
+def test_an_encoded_snapshot_has_no_more_bytes_than_allowed_and_is_one_map(most_bytes):
+    rows = {key: ["x" * 1500] for key in ("map", "contacts", "panels", "events", "probes", "flows", "links")}
+    data = encode({"version": VERSION, "scenario": "x", **rows, "node_rows": []}, most_bytes)
+    assert len(data) <= most_bytes
+    assert decode(data) == msgpack.unpackb(data)
+    assert ("links" in decode(data), "map" in decode(data)) == (most_bytes >= 2000, most_bytes >= 20_000)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"noise", msgpack.packb([1]), msgpack.packb({"scenario": "x"}), msgpack.packb({"version": 2})]
+)
+def test_what_is_no_snapshot_of_this_version_is_a_value_error(data):
+    with pytest.raises(ValueError, match="snapshot"):
+        decode(data)
+
+
+def test_a_snapshot_is_a_new_value_each_time_and_json_carries_it(scene):
+    first = opening(About("x", 1, "a1", "runs/x", 60.0, 2.0), scene.network)
+    built = at_stage(first, "build", 3, 9, "links", 0.5)
+    moment = Moment(1.5, 1e9, ["w" * 999] * 20, 1.0)
+    before = deepcopy((first, built))
+    played = scene.snapshot(built, {"panel": "contacts", "detail": "gs-oslo"}, moment)
+    scene.handed_over({"t_s": 2.0, "link": "gs-oslo:up", "before": "sat-3", "after": "sat-2"})
+    kept = deepcopy(played)
+    later = scene.snapshot(played, {"panel": "nodes"}, Moment(2.5, 1e9, []))
+    ended = at_stage(later, "analysis", 1, 4, "tables", 9.0)
+    assert (first, built, played) == (*before, kept)
+    for snapshot in (first, built, played, later, ended):
+        assert snapshot["version"] == VERSION
+        assert json.loads(json.dumps(snapshot, allow_nan=False)) == json.loads(
+            json.dumps(decode(encode(snapshot, 10**6)))
+        )
+    assert {"detail", "contacts"} <= played.keys()
+    assert not {"detail", "contacts"} & later.keys(), "of an earlier view"
+    assert (later["handovers"], later["handover_tail"][0]["after"]) == (1, "sat-2")
+    assert (ended["phase"], ended["label"], ended["links"]) == ("analysis", "tables", later["links"])
+    assert len(played["warnings"]) == 10
+
+
+def test_every_key_of_a_snapshot_is_read_only():
+    """As the type checker sees it; the annotation stands for each key."""
+    assert all(hint.__forward_arg__.startswith("ReadOnly[") for hint in Snapshot.__annotations__.values())
 
 
 def test_usage_reads_a_few_processes_a_turn(tmp_path):
@@ -268,10 +335,10 @@ def test_what_an_action_did_to_a_link_is_shown_instead_of_its_schedule(scene):
     faults.set([1], {"delay_s": 0.2, "rate_bps": 1e5})
     row = scene.link_row("gs-oslo:up~down", 5.0)
     assert (row["up"], row["capacity_bps"]) == (True, 1e5)
-    assert dict(scene.fill({}, {"detail": "gs-oslo:up~down"}, 1.5)["detail"]["facts"])["delay asked"] == "200.000 ms"
+    assert dict(scene.rows({"detail": "gs-oslo:up~down"}, 1.5)["detail"]["facts"])["delay asked"] == "200.000 ms"
     faults.switch([0], up=False)
     faults.hold([0], held=True)
     row = scene.link_row("gs-oslo:up", 1.5)
     assert (row["up"], row["far"]) == (False, "")
-    facts = dict(scene.fill({}, {"detail": "gs-oslo:up"}, 1.5)["detail"]["facts"])
+    facts = dict(scene.rows({"detail": "gs-oslo:up"}, 1.5)["detail"]["facts"])
     assert (facts["state"], facts["by a fault"]) == ("down", "down, packets wait")

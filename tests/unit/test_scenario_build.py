@@ -21,6 +21,7 @@ from emulator.report.sections import asked
 from emulator.runtime.supervisor import supervisor
 from emulator.scenario import bundled, from_topo_file, load
 from emulator.scenario.build import build, build_network
+from emulator.scenario.toml.writer import scenario_toml
 from emulator.schedule.routes import path, route_delay_s
 from emulator.schedule.timeline import routing_steps
 
@@ -167,7 +168,7 @@ def test_run_replay_report_and_plan_have_equal_networks(name, tmp_path, monkeypa
     scenario = scenario_of(name, tmp_path)
     network = run_network(monkeypatch, scenario, tmp_path)
     folder = RunFolder.create(tmp_path, "played")
-    folder.write_scenario(scenario.to_toml())
+    folder.write_scenario(scenario_toml(scenario))
     played = load_run(folder.path)
     assert equal(Past(played).network, network)
     assert equal(asked._network(played.document), network)
@@ -217,7 +218,7 @@ def test_many_live_nodes_get_routes_every_15_s_in_every_topology(hosts, held, tm
 
 def test_only_the_builder_makes_networks_of_scenarios() -> None:
     """`fabric/mininet/net.py` is Mininet's own class: its networks come from no scenario."""
-    made_by = {"network_from", "build_topo", "KnotTimeline"}
+    made_by = {"network_from", "TopoBuilder", "build_topology", "KnotTimeline"}
     homes = {
         "scenario/build.py",
         "scenario/topology.py",

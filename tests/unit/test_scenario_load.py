@@ -12,6 +12,8 @@ from scenario_fakes import GOOD, write
 
 from emulator.model.errors import EXIT_DATA, EXIT_USAGE, Problem, ScenarioError, UsageError
 from emulator.scenario import Program, bundled, load
+from emulator.scenario.schema.names import check_names
+from emulator.scenario.toml.writer import scenario_toml
 
 
 def problems_of(folder: Path, text: str, **options: object) -> list[Problem]:
@@ -291,12 +293,12 @@ def test_names_are_checked_against_the_network(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
     scenario = load(path, overrides=['capture.links=["gs-tokio:*"]'])
     nodes, ends = ["gs-tokyo", "sat-1"], ["gs-tokyo:up", "gs-tokyo:up~down"]
-    problems = {problem.key: problem for problem in scenario.check_names(nodes, ends)}
+    problems = {problem.key: problem for problem in check_names(scenario, nodes, ends)}
     assert set(problems) == {"program.server.nodes.0", "capture.links.0"}
     assert line_of(problems["program.server.nodes.0"]) == GOOD[: GOOD.index('nodes = ["gs-paris"]')].count("\n") + 1
     assert problems["capture.links.0"].where == "--set capture.links"
-    assert not scenario.check_names(["gs-tokyo", "gs-paris"], ["gs-tokio:up", "gs-tokyo:up"])
-    only_live = scenario.check_names(["gs-tokyo", "gs-paris"], ["gs-tokio:up", "gs-tokyo:up"], live=["gs-tokyo"])
+    assert not check_names(scenario, ["gs-tokyo", "gs-paris"], ["gs-tokio:up", "gs-tokyo:up"])
+    only_live = check_names(scenario, ["gs-tokyo", "gs-paris"], ["gs-tokio:up", "gs-tokyo:up"], live=["gs-tokyo"])
     assert [problem.key for problem in only_live] == ["program.server.nodes.0"]
 
 
@@ -361,7 +363,7 @@ def test_unlimited_survives_being_written(tmp_path):
     text = GOOD.replace('do = "link-down"', 'do = "set"\nrate = "unlimited"')
     overrides = ['fidelity.lateness_p99="unlimited"', 'capture.max_size="unlimited"']
     scenario = load(write(tmp_path, text), overrides)
-    assert load(write(tmp_path, scenario.to_toml(), "again.toml")) == scenario
+    assert load(write(tmp_path, scenario_toml(scenario), "again.toml")) == scenario
 
 
 @pytest.mark.parametrize("config", ['interval = "0 s"', 'interval = "unlimited"', 'timeout = "unlimited"'])

@@ -12,6 +12,8 @@ from scenario_fakes import FILE, RECIPE, write
 
 from emulator.model.errors import EXIT_DATA, Problem, ScenarioError
 from emulator.scenario import Scenario, load
+from emulator.scenario.schema.names import check_names
+from emulator.scenario.toml.writer import scenario_toml
 
 _number = count()
 
@@ -98,7 +100,7 @@ def test_options_reach_parameters_and_what_was_composed(tmp_path: Path, item: st
 
 def test_the_resolved_scenario_is_flat_and_loads_back_equal(tmp_path: Path) -> None:
     scenario = loaded(tmp_path, FILE, "agents=8", "shell.planes=5")
-    text = scenario.to_toml()
+    text = scenario_toml(scenario)
     data = tomllib.loads(text)
     assert "recipe" not in data
     assert "agents" not in data
@@ -106,11 +108,11 @@ def test_the_resolved_scenario_is_flat_and_loads_back_equal(tmp_path: Path) -> N
     assert data["shell"]["planes"] == 5
     again = load(write(tmp_path, text, "again.toml"))
     assert again == scenario
-    assert again.to_toml() == text
+    assert scenario_toml(again) == text
 
 
 def test_a_parameter_of_a_composed_file_is_set_in_the_scenario_with_the_recipe(tmp_path: Path) -> None:
-    path = write(tmp_path, loaded(tmp_path).to_toml(), "again.toml")
+    path = write(tmp_path, scenario_toml(loaded(tmp_path)), "again.toml")
     with pytest.raises(ScenarioError, match=r"unknown key 'agents'\n.*set 'agents' in the scenario with the recipe"):
         load(path, ["agents=8"])
     with pytest.raises(ScenarioError, match="an option on `parameters`, which are a record"):
@@ -202,7 +204,7 @@ def test_what_was_composed_wrongly_says_who_composed_it(tmp_path: Path) -> None:
 
 
 def test_names_that_match_nothing_say_who_composed_them(tmp_path: Path) -> None:
-    problems = loaded(tmp_path).check_names(["a"], ["a:b"])
+    problems = check_names(loaded(tmp_path), ["a"], ["a:b"])
     assert [(place_of(problem), problem.key) for problem in problems] == [
         ("1", "program.agents.nodes.0"), ("7", "program.mine.nodes.0"),
     ]  # fmt: skip

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from scenario_fakes import GOOD, write
 
+from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import DataError, ScenarioError, UsageError
-from emulator.scenario import build_topo, from_topo_file, load
+from emulator.scenario import build_topology, from_topo_file, load
 
 MININET = """\
 from mininet.topo import Topo
@@ -21,9 +22,13 @@ class Pair(Topo):
 """
 
 
+def hosts(builder: NetworkBuilder) -> list[str]:
+    return [node.name for node in builder.nodes if not node.bridge]
+
+
 def test_build_gets_the_tables_and_the_options(tmp_path: Path) -> None:
-    topo = build_topo(load(write(tmp_path, GOOD), overrides=["step=500ms", "materialise=['a*']"], skip_bad=True))
-    assert sorted(topo.nodes()) == ["gs-paris", "gs-tokyo"]
+    topo = build_topology(load(write(tmp_path, GOOD), overrides=["step=500ms", "materialise=['a*']"], skip_bad=True))
+    assert sorted(node.name for node in topo.nodes) == ["gs-paris", "gs-tokyo"]
     options = topo.options
     assert (options.step_s, options.materialise, options.seed, options.duration_s) == (0.5, ("a*",), 7, 60.0)
     assert (options.directory, options.skip_bad, options.routing) == (str(tmp_path), True, "least-delay")
@@ -34,7 +39,7 @@ def test_a_topology_that_raises_is_a_data_error_with_its_line(tmp_path: Path) ->
     with pytest.raises(
         DataError, match=r"scenario_fakes: ZeroDivisionError: thirteen planes \(scenario_fakes.py:\d+\)"
     ):
-        build_topo(scenario)
+        build_topology(scenario)
 
 
 def test_a_topology_that_refuses_is_quoted(tmp_path: Path) -> None:
@@ -42,14 +47,14 @@ def test_a_topology_that_refuses_is_quoted(tmp_path: Path) -> None:
     write(tmp_path, f'{build}    raise ValueError("5 nodes of 5; wanted fewer")\n', "refusing.py")
     scenario = load(write(tmp_path, 'topology = "refusing.py"'))
     with pytest.raises(DataError, match=r"^topology refusing.py: 5 nodes of 5; wanted fewer$"):
-        build_topo(scenario)
+        build_topology(scenario)
 
 
 def test_a_topology_of_the_users_own_next_to_the_scenario(tmp_path: Path) -> None:
     own = Path(__file__).with_name("scenario_fakes.py").read_text(encoding="utf-8")
     write(tmp_path, own, "own_topology.py")
     scenario = load(write(tmp_path, GOOD.replace('topology = "scenario_fakes"', 'topology = "own_topology.py"')))
-    assert sorted(build_topo(scenario).nodes()) == ["gs-paris", "gs-tokyo"]
+    assert sorted(node.name for node in build_topology(scenario).nodes) == ["gs-paris", "gs-tokyo"]
 
 
 def test_a_program_of_the_users_own_next_to_the_scenario(tmp_path: Path) -> None:
@@ -85,12 +90,12 @@ def test_a_mininet_file_with_one_class(tmp_path: Path) -> None:
     assert (scenario.name, scenario.duration_s, scenario.materialise) == ("pair", 5.0, "all")
     assert scenario.routing == "none"
     assert scenario.tables is None
-    assert sorted(build_topo(scenario).nodes()) == ["h1", "h2", "s1"]
+    assert sorted(node.name for node in build_topology(scenario).nodes) == ["h1", "h2", "s1"]
 
 
 def test_topos_name_several_and_functions_serve(tmp_path: Path) -> None:
     file = write(tmp_path, f"{MININET}\ntopos = {{'two': Pair, 'four': lambda: Pair(4)}}\n", "several.py")
-    assert len(build_topo(from_topo_file(f"{file}:four")).hosts()) == 4
+    assert len(hosts(build_topology(from_topo_file(f"{file}:four")))) == 4
     with pytest.raises(ScenarioError, match=r"wanted  one of several\.py:two, several\.py:four"):
         from_topo_file(file)
     with pytest.raises(ScenarioError, match="did you mean 'four'"):
@@ -99,13 +104,13 @@ def test_topos_name_several_and_functions_serve(tmp_path: Path) -> None:
 
 def test_one_entry_of_topos_is_chosen_although_there_are_more_classes(tmp_path: Path) -> None:
     file = write(tmp_path, f"{MININET}\nclass Base(Topo): pass\ntopos = {{'pair': Pair}}\n", "chosen.py")
-    assert len(build_topo(from_topo_file(file)).hosts()) == 2
+    assert len(hosts(build_topology(from_topo_file(file)))) == 2
 
 
 def test_a_mininet_file_as_the_topology_of_a_scenario(tmp_path: Path) -> None:
     write(tmp_path, MININET, "pair.py")
     text = 'topology = "pair.py"\n[[program]]\nname = "a"\nnodes = ["h1"]\ncommand = ["true"]\n'
-    assert len(build_topo(load(write(tmp_path, text))).links()) == 2
+    assert len(build_topology(load(write(tmp_path, text))).links) == 2
     with pytest.raises(ScenarioError, match="unknown key 'shell'"):
         load(write(tmp_path, text + '[shell]\naltitude = "1 km"\n'))
 
@@ -118,4 +123,4 @@ def test_no_such_topology_file() -> None:
 def test_a_function_that_gives_no_topo(tmp_path: Path) -> None:
     scenario = from_topo_file(write(tmp_path, "topos = {'a': lambda: 3}\n", "three.py"))
     with pytest.raises(DataError, match=r"gave int, wanted a mininet\.topo\.Topo"):
-        build_topo(scenario)
+        build_topology(scenario)

@@ -96,9 +96,9 @@ def test_transit_nodes_are_behind_few_prefixes():
 
 
 def test_a_live_satellite_sends_to_transit_nodes_by_its_shared_downlink():
-    roles = ("ground station", "satellite", "satellite")
     nodes = tuple(
-        NodeSpec(f"n{i}", roles[min(i, 2)], i in (0, 1), f"10.{i}.0.1", f"fd00::{i + 1:x}") for i in range(200)
+        NodeSpec(f"n{i}", "node", i in (0, 1), f"10.{i}.0.1", f"fd00::{i + 1:x}", forwards=i > 0, shared_downlink=i > 0)
+        for i in range(200)
     )
     links = [LinkSpec("gs:up", 0, 1, "up", "down", moving=True)]
     links += [LinkSpec(f"s{i}", i, i + 1, "isl0", "isl1") for i in range(1, 199)]

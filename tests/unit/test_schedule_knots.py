@@ -6,10 +6,11 @@ from math import inf, nan
 
 import numpy as np
 import pytest
+from oracle.delivery import finish_s
 
 from emulator.model.errors import DataError
 from emulator.model.network import Knots, Row
-from emulator.schedule.piecewise import Segment, evaluate, finish_s, segment, segment_of_row, validate
+from emulator.schedule.piecewise import Segment, evaluate, segment, segment_of_row, validate
 
 
 def table(t, delay=0.0, rate=inf, loss=0.0, up=True, period=inf) -> Knots:

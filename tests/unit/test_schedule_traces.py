@@ -6,10 +6,11 @@ from math import inf
 
 import numpy as np
 import pytest
+from oracle.delivery import finish_s
 
 from emulator.model.errors import DataError
 from emulator.schedule import traces
-from emulator.schedule.piecewise import evaluate, finish_s
+from emulator.schedule.piecewise import evaluate
 
 
 def test_mahimahi_packets_leave_by_their_line():

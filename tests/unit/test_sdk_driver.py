@@ -6,8 +6,8 @@ import asyncio
 from math import inf
 
 import pytest
+from oracle.jumping_clock import JumpingClock
 
-from emulator.model.clock import JumpingClock
 from emulator.model.errors import EmulationError
 from emulator.sdk.driver import Driver
 

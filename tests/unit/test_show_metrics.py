@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 
 from emulator.model.errors import PlatformError, UsageError
-from emulator.report import metrics
+from emulator.ui import metrics
 
 SNAPSHOT = {
     "scenario": "leo", "run_id": "abc", "seed": 7, "t_s": 12.5, "duration_s": 60.0, "handovers": 3,

@@ -21,9 +21,11 @@ from emulator.observe.replay import Replay
 from emulator.observe.replay import feed as feeding
 from emulator.observe.replay.altered import Altered
 from emulator.observe.replay.hindsight import RowsAgain
-from emulator.observe.replay.programs import NoProcesses, PastJobs
+from emulator.observe.replay.programs import PastJobs, PastProcesses
 from emulator.observe.schedule_view import Outlook
 from emulator.observe.snapshot_builder import Scene
+from emulator.observe.source import Seekable
+from emulator.observe.usage import Usage
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
 from emulator.runtime.supervisor.collector import Collector
@@ -31,7 +33,6 @@ from emulator.scenario import load
 from emulator.scenario.build import build_network
 from emulator.schedule.ring import RowRing
 from emulator.sdk.protocol import Panel, protocol_of
-from emulator.ui.terminal.source import Seekable
 
 SECONDS = 60
 SCENARIO = f"""
@@ -94,7 +95,7 @@ class Played:
         self.collector.board.asked = Asked(network, self.ring)
         self.outlook = Outlook(network, self.ring)
         self.jobs = PastJobs(scenario, network, _no_events())
-        self.scene = Scene(network, self.outlook, self.jobs, NoProcesses(), self.collector)
+        self.scene = Scene(network, self.outlook, self.jobs, PastProcesses(self.jobs), self.collector, Usage())
         self.counters = {}
         self.random = Random(7)
 
@@ -114,7 +115,7 @@ class Played:
             self.collector.relay_report(self._stats(second + 0.91, {}))  # closes the interval
             self.collector.intervals()  # as four snapshots a second would
             for t_s in [t_s for t_s in looks if second + 0.91 < t_s < second + 1]:
-                found[t_s] = json.loads(json.dumps(self.scene.fill({"t_s": t_s}, looks[t_s], t_s)))
+                found[t_s] = json.loads(json.dumps({"t_s": t_s, **self.scene.rows(looks[t_s], t_s)}))
         self.collector.event(SECONDS - 0.05, "gs-paris", "probe", "program-ended", {"status": 1, "text": "fell over"})
         return found
 

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.fabric import network_from
 from emulator.model.errors import DataError, ScenarioError
 from emulator.model.network import BuildOptions, Network, Row
-from emulator.scenario import build_topo, load
+from emulator.scenario import build_topology, load
 from emulator.schedule.routes import route_delay_s
 from topologies.wan import Wan, WanTimeline
 from topologies.wan.maps import MAPS, WanMap, csv, from_file
@@ -37,7 +36,7 @@ tokyo, 212,   0,
 def network(folder: Path, text: str = SCENARIO, *overrides: str) -> Network:
     (folder / "wan.toml").write_text(text)
     scenario = load(folder / "wan.toml", overrides)
-    return network_from(build_topo(scenario), scenario.materialise, scenario.routing)
+    return build_topology(scenario).network()
 
 
 def first_row(built: Network) -> Row:

@@ -1,7 +1,7 @@
 """A network in the shape of a graph: a live node for every node, a link for every edge, and what links do in rounds.
 
-Invariant: node i of the graph is the node `n<i>`, links are the graph's edges in its own order, and a port is named by
-the node at its far end: `n0:n3` is the end by which n0 sends to n3.
+Invariant: node i of the graph is the node `n<i>`, every edge is one link, and a port is named by the node at its far
+end: `n0:n3` is the end by which n0 sends to n3.
 
 A ring on which messages from n2 to n1 are late by a round in rounds 3, 9, 15, … (slots of 40 ms from 500 ms on):
 
@@ -30,16 +30,16 @@ from dataclasses import replace
 from math import inf
 from typing import Annotated
 
-from mininet.topo import Topo
 from pydantic import AfterValidator, model_validator
 
+from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import DataError
 from emulator.model.network import BuildOptions, EndSpec, Knots
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate, show
 from topologies.graph.slots import SlotPlan
 from topologies.graph.spec import graph_of
-from topologies.leo.config import Probability, Queue, effects
+from topologies.link_keys import Probability, Queue, effects
 
 __all__ = ["Config", "build", "graph_of"]
 
@@ -101,7 +101,7 @@ class Config(Table):
         return self
 
 
-def build(config: Config, options: BuildOptions) -> Topo:
+def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     """The topology of a scenario's tables. DataError: no such graph, events on edges that it does not have."""
     table = config.graph
     try:
@@ -116,19 +116,15 @@ def build(config: Config, options: BuildOptions) -> Topo:
     )
     ends = dict.fromkeys(end for a, b in edges for end in ((a, b), (b, a)))
     varying = _knots(config.slots, base, ends, name, options.duration_s)
-    topo = Topo()
-    for node in name:
-        topo.addHost(node, role="host", live=True)
-    for node in table.extra:
-        topo.addHost(node, role="host", live=True)
+    builder = NetworkBuilder(options)
+    node = {each: builder.add_node(each, live=True) for each in (*name, *table.extra)}
     for a, b in edges:
         forward, backward = (
             replace(base, knots=varying[end]) if end in varying else base for end in ((a, b), (b, a))
         )  # fmt: skip
-        topo.addLink(
-            a, b, intfName1=b, intfName2=a, forward=forward, backward=backward, carrier=table.carrier,
-        )  # fmt: skip
-    return topo
+        builder.add_link(node[a], node[b], forward, backward, a_port=b, b_port=a, carrier=table.carrier)
+    builder.number_links_by_node()
+    return builder
 
 
 def _knots(

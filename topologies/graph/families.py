@@ -39,6 +39,8 @@ class Family:
 
 def kneser(n: int, k: int) -> Graph:
     """Subsets of k of n things, joined where they share none."""
+    if k > n:  # `combinations` would take eight bytes for each of k before it finds that there are none
+        raise ValueError(f"subsets of {k} of {n} things; wanted 1 to {n}")
     graph: Graph = nx.Graph()
     graph.add_nodes_from(combinations(range(n), k))
     graph.add_edges_from((a, b) for a, b in combinations(list(graph), 2) if not set(a) & set(b))

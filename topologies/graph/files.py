@@ -10,28 +10,24 @@ order of the numbers. Weights and other attributes are not read. Every refusal n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 
-MAX_BYTES = 50_000_000
+from emulator.model.inputs import parse_json, read_text
+from topologies.graph.bounds import MAX_EDGES
+
+MOST_LINES = 10 * MAX_EDGES  # an edge may stand there more than once
 
 
 def read(path: Path) -> nx.Graph[Any]:
     """The graph of a file, directed where the file says so. ValueError names the file and what is wrong with it."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        said = getattr(error, "strerror", None) or error
-        raise ValueError(f"{str(path)!r:.200}: {said}; wanted a file that can be read") from None
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"{path.name} has more than {MAX_BYTES:,} bytes; wanted a smaller file")
-    try:
-        text = data.decode("utf-8")
+        text = read_text(path)
+    except OSError as error:
+        raise ValueError(f"{str(path)!r:.200}: {error.strerror}; wanted a file that can be read") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name}: byte {error.start} is no UTF-8; wanted a text file") from None
     reader = READERS[path.suffix]
@@ -55,6 +51,8 @@ def _edges(text: str) -> nx.Graph[Any]:
             raise _Amiss(f"line {number}: {line.strip()!r}; wanted two nodes")
         if words:
             pairs.append((words[0], words[1]))
+        if len(pairs) > MOST_LINES:
+            raise _Amiss(f"more than {MOST_LINES:,} lines of edges; wanted {MAX_EDGES:,} edges at most")
     names = dict.fromkeys(name for pair in pairs for name in pair)
     graph: nx.Graph[Any] = nx.Graph()
     numeric = all(name.isascii() and name.isdigit() for name in names)
@@ -66,9 +64,9 @@ def _edges(text: str) -> nx.Graph[Any]:
 
 def _json(text: str) -> nx.Graph[Any]:
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _Amiss(f"{error}; wanted JSON") from None
+        data = parse_json(text)
+    except ValueError as error:
+        raise _Amiss(str(error)) from None
     if isinstance(data, dict) and isinstance(data.get("nodes"), list):
         return _networkx_json(data)
     if isinstance(data, list):

@@ -15,7 +15,7 @@ from typing import Any
 
 import networkx as nx
 
-from topologies.graph.spec import MAX_EDGES, MAX_NODES
+from topologies.graph.bounds import MAX_EDGES, MAX_NODES
 
 MEMORY_BYTES = 2 << 30
 CPU_S = 10

@@ -12,6 +12,8 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from topologies.graph.bounds import MAX_EDGES, MAX_NODES
+
 if TYPE_CHECKING:
     import networkx as nx
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
     Graph = nx.Graph[Any]
 
-MAX_NODES = 5_000
-MAX_EDGES = 100_000
 GENERATOR = "nx."
 
 

@@ -1,4 +1,4 @@
-"""A low-Earth-orbit network: satellites with ISLs, ground stations that hand over, as a Mininet topology.
+"""A low-Earth-orbit network: satellites with ISLs, and ground stations that hand over.
 
 Invariant: node and link numbers are the order of addition: satellites, stations, gateways, hosts behind them; ISLs, one
 moving access link per station, whose far end the timeline names, one moving feeder link per antenna, fibres. Satellites
@@ -8,12 +8,14 @@ and gateways are transit nodes unless the scenario makes them live.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mininet.topo import Topo
 
+from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import DataError
 from emulator.model.network import Bools, BuildOptions, EndSpec, Floats, Ints
 from emulator.orbit import grid as grids
@@ -23,31 +25,44 @@ from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, look, near
 from topologies.leo.access import Ground, access_effects, access_of, feeders_of, ground_of
-from topologies.leo.config import Config, Station, effects
+from topologies.leo.config import Config, Station
 from topologies.leo.gateway_sites import Site
 from topologies.leo.gateways import Feeders
 from topologies.leo.selection import Selection
 from topologies.leo.timeline import LeoTimeline, Plant
+from topologies.link_keys import effects
 
-__all__ = ["Config", "LeoTopo", "build"]
+__all__ = ["Config", "LeoTopology", "build"]
 
 DEFAULT_EPOCH = Epoch(2_461_041.5, 0.0)  # 2026-01-01 00:00 UTC
 SITE_S = 250e-6  # from the router of a point of presence to the host there
 COVERAGE_STEP_S = 10.0  # between the instants of a long run at which a station is looked for a satellite
 
 
-def build(config: Config, options: BuildOptions) -> LeoTopo:
+def build(config: Config, options: BuildOptions) -> LeoTopology:
     """The topology of a scenario's tables. DataError: a bad element file, a station that never sees a satellite."""
-    return LeoTopo(config, options)
+    return LeoTopology(config, options)
 
 
-class LeoTopo(Topo):  # type: ignore[misc]
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Nodes on the ground that have a role in common."""
+
+    prefix: str  # of their names
+    role: str
+    sites: Sequence[Station | Site]
+    live: bool = False  # whatever the scenario materialises
+    forwards: bool = False
+
+
+class LeoTopology(NetworkBuilder):
     """Satellites `sat-…` with ports isl0 … isl3 and down, stations `gs-…` with port up, gateways `gw-…` with ports
     ant0 …, points of presence `edge-…` with a host `pop-…` each, fibres between ports fibre0 …"""
 
     timeline: LeoTimeline
 
-    def build(self, config: Config, options: BuildOptions) -> None:
+    def __init__(self, config: Config, options: BuildOptions) -> None:
+        super().__init__(options)
         self.config, self.duration_s = config, options.duration_s
         self.constellation = _constellation(config, options)
         self.extra = {"shell": self.constellation.label, "epoch": self.constellation.epoch.text()}
@@ -65,7 +80,7 @@ class LeoTopo(Topo):  # type: ignore[misc]
         self.access = access_of(config, options, self.constellation.epoch, stations)
         self.sites = ground_of(config, options)
         self._refuse_blind(propagator, stations, options)
-        live = self._add_nodes(options)
+        self._add_nodes()
         feeders = feeders_of(config, options, self.sites, self.access.slots) if self.sites else None
         plant = self._add_links(feeders)
         selection = Selection(
@@ -73,111 +88,84 @@ class LeoTopo(Topo):  # type: ignore[misc]
             preferred, feeders,
         )  # fmt: skip
         self.timeline = LeoTimeline(
-            selection, plant, np.array(live, dtype=np.int32), options.routing, options.routing_step_s,
+            selection, plant, np.array(self.live, dtype=np.int32), options.routing, options.routing_step_s,
             self.access.rule, self.access.model,
         )  # fmt: skip
 
-    def _add_nodes(self, options: BuildOptions) -> list[int]:
-        live = []
+    def _add_nodes(self) -> None:
         shell = None if self.config.shell.tle else self.config.shell.shell
         for number, name in enumerate(self.constellation.names):
-            first, second = divmod(number, shell.per_plane) if shell else divmod(number, 250)
-            alive = options.is_live(name, False)
-            self.addHost(
-                name, number=number, role="satellite", live=alive, ipv4=_ipv4(first + 1, second + 1, number),
-            )  # fmt: skip
-            if alive:
-                live.append(number)
-        fixed: list[tuple[str, str, Station | Site, bool]] = [
-            ("gs-", "ground station", place, True) for place in self.places
-        ]
-        for sites, mark, role, alive in self._behind():
-            fixed += [(mark, role, site, alive) for site in sites]
-        for index, (mark, role, place, alive) in enumerate(fixed):
-            number = len(self.constellation) + index
-            alive = alive or options.is_live(f"{mark}{place.name}", False)
-            self.addHost(
-                f"{mark}{place.name}", number=number, role=role, live=alive,
-                ipv4=f"10.255.{index // 250}.{index % 250 + 1}",
-                position=(place.lat_deg, place.lon_deg),
-            )  # fmt: skip
-            if alive:
-                live.append(number)
-        return live
+            first, second = divmod(number, shell.per_plane if shell else 250)
+            ipv4 = _ipv4(first + 1, second + 1, number)
+            self.add_node(name, "satellite", ipv4=ipv4, forwards=True, shared_downlink=True)
+        first = len(self.nodes)
+        for group in self._ground():
+            for site in group.sites:
+                index = len(self.nodes) - first
+                self.add_node(
+                    f"{group.prefix}{site.name}", group.role, live=group.live, forwards=group.forwards,
+                    ipv4=f"10.255.{index // 250}.{index % 250 + 1}", position=(site.lat_deg, site.lon_deg),
+                )  # fmt: skip
 
-    def _behind(self) -> list[tuple[tuple[Site, ...], str, str, bool]]:
-        """Gateways, routers of points of presence, hosts there, and the server: (sites, prefix of the name, role,
-        whether always live). The hosts are leaves: a live router would learn of changed routes later than the relay."""
+    def _ground(self) -> list[_Group]:
+        """What stands on the ground, in the order of its nodes. Hosts and stations are leaves; a live router would
+        learn of changed routes later than the relay."""
+        groups = [_Group("gs-", "ground station", self.places, live=True)]
         if self.sites is None:
-            return []
-        found = [
-            (self.sites.gateways, "gw-", "gateway", False),
-            (self.sites.pops, "edge-", "point of presence", False),
-            (self.sites.pops, "pop-", "host", True),
+            return groups
+        groups += [
+            _Group("gw-", "gateway", self.sites.gateways, forwards=True),
+            _Group("edge-", "point of presence", self.sites.pops, forwards=True),
+            _Group("pop-", "host", self.sites.pops, live=True),
         ]
         if self.config.gateways.server_delay_s is not None:
             pop = self.sites.pops[self.sites.home[0]]
-            found.append(((Site("server", pop.lat_deg, pop.lon_deg),), "", "host", True))
-        return found
+            groups.append(_Group("", "host", (Site("server", pop.lat_deg, pop.lon_deg),), live=True))
+        return groups
 
     def _add_links(self, feeders: Feeders | None) -> Plant:
         """Adds the links in the order that the timeline numbers them."""
         isl, ground = self.config.isl, self.config.ground
-        names = self.constellation.names
+        satellites, stations, grid = len(self.constellation), len(self.places), self.grid
         end = EndSpec(effects(isl.queue))
-        grid = self.grid
-        for number, (a, b, a_port, b_port) in enumerate(
-            zip(grid.a.tolist(), grid.b.tolist(), grid.a_port.tolist(), grid.b_port.tolist(), strict=True)
+        for a, b, a_port, b_port in zip(
+            grid.a.tolist(), grid.b.tolist(), grid.a_port.tolist(), grid.b_port.tolist(), strict=True
         ):
-            self.addLink(
-                names[a], names[b], number=number, intfName1=f"isl{a_port}", intfName2=f"isl{b_port}", forward=end,
-                backward=end,
-            )  # fmt: skip
+            self.add_link(a, b, end, a_port=f"isl{a_port}", b_port=f"isl{b_port}")
         up, down = (EndSpec(effects) for effects in access_effects(self.config))
-        for index, place in enumerate(self.places):
-            self.addLink(
-                f"gs-{place.name}", names[0], number=len(grid) + index, intfName1="up", intfName2="down",
-                forward=up, backward=down, moving=True,
-            )  # fmt: skip
-        rate_bps = [np.full(2 * len(grid), isl.rate_bps),
-                    np.tile([ground.rate_up_bps, ground.rate_down_bps], len(self.places))]  # fmt: skip
-        loss = [np.full(2 * len(grid), isl.loss), np.full(2 * len(self.places), ground.loss)]
+        for station in range(satellites, satellites + stations):
+            self.add_link(station, 0, up, down, a_port="up", b_port="down", moving=True)
+        rate_bps = [np.full(2 * len(grid), isl.rate_bps), np.tile([ground.rate_up_bps, ground.rate_down_bps], stations)]
+        loss = [np.full(2 * len(grid), isl.loss), np.full(2 * stations, ground.loss)]
         if self.sites is None or feeders is None:
-            return Plant(grid, len(names), np.concatenate(rate_bps), np.concatenate(loss))
-        fibre, fibre_s = self._add_ground_links(feeders, self.sites, len(grid) + len(self.places))
+            return Plant(grid, satellites, np.concatenate(rate_bps), np.concatenate(loss))
+        fibre, fibre_s = self._add_ground_links(feeders, self.sites)
         more = 2 * (len(feeders) + len(fibre))
         rate_bps.append(np.full(more, self.config.gateways.rate_bps))
         loss.append(np.zeros(more))
-        hosts = [site for sites, mark, *_ in self._behind() if mark != "gw-" for site in sites]
+        hosts = [site for group in self._ground()[2:] for site in group.sites]
         at = Stations.at([site.lat_deg for site in hosts], [site.lon_deg for site in hosts], [0.0] * len(hosts), 0.0)
-        return Plant(grid, len(names), np.concatenate(rate_bps), np.concatenate(loss), at, fibre, fibre_s)
+        return Plant(grid, satellites, np.concatenate(rate_bps), np.concatenate(loss), at, fibre, fibre_s)
 
-    def _add_ground_links(self, feeders: Feeders, sites: Ground, number: int) -> tuple[Ints, Floats]:
-        """Feeder links from `number` on, then fibres; nodes that the fibres join (B, 2), and their delays."""
+    def _add_ground_links(self, feeders: Feeders, sites: Ground) -> tuple[Ints, Floats]:
+        """Feeder links, then fibres; returns the nodes that the fibres join (B, 2), and their delays."""
         end = EndSpec(effects(self.config.gateways.queue))
-        for gateway in sites.gateways:
-            for antenna in range(feeders.antennas):
-                self.addLink(
-                    f"gw-{gateway.name}", self.constellation.names[0], number=number, intfName1=f"ant{antenna}",
-                    intfName2="down", forward=end, backward=end, moving=True,
-                )  # fmt: skip
-                number += 1
         first = len(self.constellation) + len(self.places)
-        fibre = np.where(sites.fibre < 0, first - 1 - sites.fibre, first + len(sites.gateways) + sites.fibre)
-        pops, edge = len(sites.pops), first + len(sites.gateways)
+        gateways, pops = len(sites.gateways), len(sites.pops)
+        for gateway in range(first, first + gateways):
+            for antenna in range(feeders.antennas):
+                self.add_link(gateway, 0, end, a_port=f"ant{antenna}", b_port="down", moving=True)
+        edge = first + gateways
+        fibre = np.where(sites.fibre < 0, first - 1 - sites.fibre, edge + sites.fibre)
         local = np.stack([edge + np.arange(pops), edge + pops + np.arange(pops)], axis=1)
         fibre, fibre_s = np.concatenate([fibre, local]), np.concatenate([sites.fibre_s, np.full(pops, SITE_S)])
-        names = [f"{mark}{site.name}" for group, mark, *_ in self._behind() for site in group]
         if self.config.gateways.server_delay_s is not None:
-            fibre = np.concatenate([fibre, [[edge + int(sites.home[0]), first + len(names) - 1]]])
+            server = len(self.nodes) - 1
+            fibre = np.concatenate([fibre, [[edge + int(sites.home[0]), server]]])
             fibre_s = np.append(fibre_s, self.config.gateways.server_delay_s)
-        ports: Counter[str] = Counter()
-        for place, ends in enumerate((fibre - first).tolist()):
-            a, b = (names[node] for node in ends)
-            self.addLink(
-                a, b, number=number + place, intfName1=f"fibre{ports[a]}", intfName2=f"fibre{ports[b]}",
-                forward=end, backward=end,
-            )  # fmt: skip
+        ports: Counter[int] = Counter()
+        for a, b in fibre.tolist():
+            self.add_link(a, b, end, a_port=f"fibre{ports[a]}", b_port=f"fibre{ports[b]}")
             ports.update((a, b))
         return fibre.astype(np.int32), fibre_s
 

@@ -19,13 +19,14 @@ from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.handover import POLICIES, Policy
 from emulator.orbit.handover.starlink import SlotDraw, Weights
 from emulator.orbit.visibility import Stations
-from topologies.leo.config import Config, effects, one_of
+from topologies.leo.config import Config, one_of
 from topologies.leo.gateway_sites import GATEWAYS, POPS, Site, great_circle_m, read_gateways, read_pops
 from topologies.leo.gateways import Feeders
 from topologies.leo.terminal_model.model import AccessModel
 from topologies.leo.terminal_model.slots import Slots
 from topologies.leo.terminal_model.weather import read_rain
 from topologies.leo.timeline import Rule
+from topologies.link_keys import effects
 
 STARRYNET_SPEED_M_S = SPEED_OF_LIGHT_M_S * 17.31 / 29.5  # its constant for every link, 0.587 c
 

@@ -13,30 +13,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from emulator.model import units
-from emulator.model.network import Effects
 from emulator.model.tables import Table
-from emulator.model.units import Length, Rate, Share
+from emulator.model.units import Length
 from emulator.orbit.walker import SHELLS, Walker, parse
 from topologies.leo.gateway_sites import GATEWAYS, POPS
 from topologies.leo.stations import DEFAULT, SITES
 from topologies.leo.terminal_model.tables import Terminal
-
-
-def _queue(text: str) -> str:
-    effects(text)
-    return text
-
-
-def _positive(value: float) -> float:
-    if value <= 0:
-        raise ValueError("0 bit/s; wanted a rate above 0")
-    return value
-
-
-def _share(value: float) -> float:
-    if value > 1:
-        raise ValueError(f"{units.show(value, 'share')}; wanted a share of at most 100 %")
-    return value
+from topologies.link_keys import PositiveRate, Probability, Queue
 
 
 def _known(name: str) -> str:
@@ -52,19 +35,7 @@ def one_of(name: str, names: Collection[str], what: str, otherwise: str = "") ->
     return name
 
 
-def effects(queue: str) -> Effects:
-    """Effects of a link end with a drop-tail queue such as "100 ms", "64 KiB" or "50 packets"."""
-    value = units.parse(queue, "queue")
-    unit = units.split(queue)[1]
-    if unit == "packets":
-        return Effects(queue_packets=value)
-    return Effects(queue_s=value) if unit in ("ms", "s") else Effects(queue_bytes=value)
-
-
-Queue = Annotated[str, AfterValidator(_queue)]
-PositiveRate = Annotated[Rate, AfterValidator(_positive)]
 Site = Annotated[str, AfterValidator(_known)]
-Probability = Annotated[Share, AfterValidator(_share)]
 
 
 class Shell(Table):

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from emulator.orbit.elements import Constellation
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.visibility import distance
-
-if TYPE_CHECKING:
-    from topologies.leo import LeoTopo
-    from topologies.leo.selection import Instant
+from topologies.leo.access import Access, Ground
+from topologies.leo.config import Config, Station
+from topologies.leo.selection import Instant
+from topologies.leo.timeline import LeoTimeline
 
 POLICY = {"starlink": "slots", "celestial": "nearest", "starrynet": "nearest", "opensn": "nearest"}
 SLOT_STEPS = 900  # of a long run, the steps whose slots are listed
 
 
-def facts(topo: LeoTopo, t_s: float) -> dict[str, Any]:
+class Leo(Protocol):
+    """A satellite topology, as far as it is told about."""
+
+    constellation: Constellation
+    config: Config
+    places: tuple[Station, ...]
+    timeline: LeoTimeline
+    sites: Ground | None
+    access: Access
+    duration_s: float
+
+
+def facts(topo: Leo, t_s: float) -> dict[str, Any]:
     """Shell, ISLs, and per station serving satellite, elevation, range, delay and number of visible satellites.
 
     Geometry is that of `t_s`; the serving satellite is the one selected at the start of the step that `t_s` lies in.
@@ -79,7 +92,7 @@ def facts(topo: LeoTopo, t_s: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def slots(topo: LeoTopo) -> list[dict[str, Any]]:
+def slots(topo: Leo) -> list[dict[str, Any]]:
     """Per slot (from the first step on, up to SLOT_STEPS) and station: serving satellite, where it stands, gateway."""
     timeline, grid = topo.timeline, topo.access.slots
     steps = min(SLOT_STEPS, max(1, round(topo.duration_s / timeline.step_s)))
@@ -93,7 +106,7 @@ def slots(topo: LeoTopo) -> list[dict[str, Any]]:
     return found
 
 
-def _slot(topo: LeoTopo, instant: Instant, t_s: float, station: int) -> dict[str, Any]:
+def _slot(topo: Leo, instant: Instant, t_s: float, station: int) -> dict[str, Any]:
     sites, stations = topo.timeline.gateways, topo.timeline.stations
     serving = int(instant.held.satellite[station])
     facts: dict[str, Any] = {

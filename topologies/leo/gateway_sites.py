@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.model.errors import DataError
+from emulator.model.inputs import read_text
 from emulator.model.network import Floats
 
 EARTH_RADIUS_M = 6_371_008.8  # mean radius (IUGG): great circles on a sphere are right to 0.5 %
@@ -83,7 +84,7 @@ def _read(path: Path, title: str) -> tuple[Site, ...]:
     from xml.etree import ElementTree
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         if "<!ENTITY" in text:
             raise DataError(f"{path} declares entities; wanted a plain list of sites")
         root = ElementTree.fromstring(text)

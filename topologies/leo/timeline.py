@@ -1,6 +1,6 @@
 """The timeline of a satellite network: delays, rates and routes of each step, as rows.
 
-Invariant: a row depends on its step number alone (see leo_selection). Nodes: satellites 0…N-1, stations, gateways,
+Invariant: a row depends on its step number alone (see `selection.py`). Nodes: satellites 0…N-1, stations, gateways,
 then hosts behind gateways. Links: ISLs 0…L-1, one access link per station, one feeder link per antenna, fibres.
 """
 

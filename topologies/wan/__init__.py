@@ -22,17 +22,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from mininet.topo import Topo
 from pydantic import Field, model_validator
 
+from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import DataError
-from emulator.model.network import BuildOptions, EndSpec, Rates, Row
+from emulator.model.network import BuildOptions, EndSpec, Fine, Rates, Row
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
-from topologies.leo.config import Probability, Queue, effects
+from topologies.link_keys import Probability, Queue, effects
 from topologies.wan.maps import MAPS, WanMap, from_file
 
-__all__ = ["Config", "Wan", "WanTopo", "build", "map_of"]
+__all__ = ["Config", "Wan", "build", "map_of"]
 
 MOST_PORT = 15  # characters of an interface name
 
@@ -91,46 +91,32 @@ def map_of(table: Wan, directory: str) -> WanMap:
         raise DataError(f"wan.sites: {error}") from None
 
 
-def build(config: Config, options: BuildOptions) -> WanTopo:
+def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     """The topology of a scenario's table: hosts with a port `up`, and routers named as the sites, with a port to each
-    host and to each other site. DataError: a matrix that cannot be read or played."""
-    return WanTopo(config.wan, options)
-
-
-class WanTopo(Topo):  # type: ignore[misc]
-    """Hosts first, then sites; access links first, then the trunks of all pairs of sites."""
-
-    timeline: WanTimeline
-
-    def build(self, table: Wan, options: BuildOptions) -> None:
-        if options.routing == "neighbours":
-            raise DataError("routing = 'neighbours' with topologies.wan; wanted 'least-delay', 'static' or 'none'")
-        self.map = map_of(table, options.directory)
-        sites, count = self.map.sites, len(self.map.sites)
-        placed: dict[str, list[str]] = {site: [] for site in sites}
-        self.extra = {"sites": placed}
-        hosts = [f"{table.prefix}{number}" for number in range(table.hosts)]
-        if both := sorted(set(hosts) & set(sites)):
-            raise DataError(f"wan.prefix: host {both[0]!r} has the name of a site; wanted another prefix")
-        for number, host in enumerate(hosts):
-            self.addHost(host, number=number, role="host", live=True)
-            placed[sites[number % count]].append(host)
-        for number, site in enumerate(sites, len(hosts)):
-            self.addHost(site, number=number, role="router", live=options.is_live(site, False))
-        ports = sites if max(map(len, sites)) <= MOST_PORT else [f"site{number}" for number in range(count)]
-        access, trunk = EndSpec(effects(table.queue)), EndSpec(replace(effects(table.queue), jitter_s=table.jitter_s))
-        for number, host in enumerate(hosts):
-            self.addLink(
-                host, sites[number % count], number=number, intfName1="up", intfName2=f"to-{host}"[-MOST_PORT:],
-                forward=access, backward=access,
-            )  # fmt: skip
-        for number, (a, b) in enumerate(combinations(range(count), 2), len(hosts)):
-            self.addLink(
-                sites[a], sites[b], number=number, intfName1=ports[b], intfName2=ports[a], forward=trunk, backward=trunk
-            )  # fmt: skip
-        live = [number for number in range(len(hosts) + count) if number < len(hosts) or
-                options.is_live(sites[number - len(hosts)], False)]  # fmt: skip
-        self.timeline = WanTimeline(table, self.map, live, options)
+    host and to each other site. Hosts come first, then sites; access links first, then the trunks of all pairs of
+    sites. DataError: a matrix that cannot be read or played."""
+    if options.routing == "neighbours":
+        raise DataError("routing = 'neighbours' with topologies.wan; wanted 'least-delay', 'static' or 'none'")
+    table, map = config.wan, map_of(config.wan, options.directory)
+    names, count = map.sites, len(map.sites)
+    placed: dict[str, list[str]] = {site: [] for site in names}
+    hosts = [f"{table.prefix}{number}" for number in range(table.hosts)]
+    if both := sorted(set(hosts) & set(names)):
+        raise DataError(f"wan.prefix: host {both[0]!r} has the name of a site; wanted another prefix")
+    builder = NetworkBuilder(options)
+    builder.extra["sites"] = placed
+    for number, host in enumerate(hosts):
+        builder.add_node(host, live=True)
+        placed[names[number % count]].append(host)
+    sites = [builder.add_node(site, "router", forwards=True) for site in names]
+    ports = names if max(len(name) for name in names) <= MOST_PORT else [f"site{number}" for number in range(count)]
+    access, trunk = EndSpec(effects(table.queue)), EndSpec(replace(effects(table.queue), jitter_s=table.jitter_s))
+    for number, host in enumerate(hosts):
+        builder.add_link(number, sites[number % count], access, a_port="up", b_port=f"to-{host}"[-MOST_PORT:])
+    for a, b in combinations(range(count), 2):
+        builder.add_link(sites[a], sites[b], trunk, a_port=ports[b], b_port=ports[a])
+    builder.timeline = WanTimeline(table, map, builder.live, options)
+    return builder
 
 
 class WanTimeline:
@@ -150,7 +136,9 @@ class WanTimeline:
                 peer.append(hosts + stop)
         self._peer = np.array(peer, dtype=np.int32)
         trunks = np.arange(len(delay_s)) >= 2 * hosts
-        self.rates = Rates(np.where(trunks, inf, table.rate_bps), np.where(trunks, table.loss, 0.0))
+        rates = Rates(np.where(trunks, inf, table.rate_bps), np.where(trunks, table.loss, 0.0))
+        self.rates: Rates | None = rates
+        self.fine: Fine | None = None
         next_end = np.full((len(live), hosts + count), -1, dtype=np.int32)
         if options.routing != "none":
             for place, goal in enumerate(live):
@@ -161,7 +149,7 @@ class WanTimeline:
                 next_end[place, goal] = -1
         delays = np.array(delay_s)
         self._row = Row(
-            step=0, delay_start_s=delays, delay_end_s=delays, rate_bps=self.rates.rate_bps, loss=self.rates.loss,
+            step=0, delay_start_s=delays, delay_end_s=delays, rate_bps=rates.rate_bps, loss=rates.loss,
             up=np.ones(len(delays), dtype=np.bool_), peer=self._peer, next_end=next_end,
         )  # fmt: skip
 

@@ -31,6 +31,7 @@ from math import inf, isfinite
 from pathlib import Path
 
 from emulator.model.errors import DataError
+from emulator.model.inputs import read_text
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 MOST_SITES = 200
@@ -83,12 +84,11 @@ def from_file(path: str | Path) -> WanMap:
     """The map in a CSV file. DataError: it cannot be read, or is not such a matrix."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file (byte {error.start}); wanted a CSV matrix of round trips") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: the matrix cannot be read: {reason}") from None
+    except OSError as error:
+        raise DataError(f"{path}: the matrix cannot be read: {error.strerror}") from None
     return csv(text, str(path))
 
 

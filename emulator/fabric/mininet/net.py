@@ -239,10 +239,10 @@ class Net(Mininet):  # type: ignore[misc]
     def _add(self, node: NodeSpec) -> None:
         options = dict(self.topo.nodeInfo(node.name)) if self.topo else {}
         given = options.pop("cls", None)
-        kind = Switch if node.role == "switch" else _with_door(given)
+        kind = Switch if node.bridge else _with_door(given)
         options = {key: value for key, value in options.items() if key not in ("ip", "isSwitch")}
         made = kind(node.name, popen=self.popen, spec=node, **options)
-        (self.switches if node.role == "switch" else self.hosts).append(made)
+        (self.switches if node.bridge else self.hosts).append(made)
         self.nameToNode[node.name] = made
 
     def _connect(self, number: int, a_address: str, b_address: str) -> None:

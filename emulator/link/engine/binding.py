@@ -1,7 +1,7 @@
-"""The compiled engine as ctypes sees it: the structures and functions of abi.h, and the library that has them.
+"""The compiled engine as ctypes sees it: the functions of abi.h, and the library that has them.
 
-Invariant: `library` gives out no library whose structures differ from these in a size or an offset, or which lacks a
-function; what differs is told as a PlatformError.
+Invariant: `library` gives out no library whose structures differ from those of `structures` in a size or an offset, or
+which lacks a function; what differs is told as a PlatformError.
 """
 
 from __future__ import annotations
@@ -10,209 +10,26 @@ import os
 from ctypes import (
     CDLL,
     POINTER,
-    Array,
-    Structure,
     c_char_p,
     c_double,
     c_int,
     c_int32,
     c_int64,
     c_size_t,
-    c_uint8,
     c_uint32,
     c_uint64,
     c_void_p,
     sizeof,
 )
-from enum import IntEnum, IntFlag
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+from emulator.link.engine.structures import CONSTANTS, STRUCTURES, EngineConfig, EngineDelivery, EngineOrder, LaneReport
 from emulator.model.errors import PlatformError
 
-ABI = 1
-LATENESS_BUCKETS = 320
-TAPS = 32
 VARIABLE = "SKYLOOM_ENGINE"  # of the environment: another library than the one beside this file
 _REMEDY = "run `make setup` in the checkout, or `pip install -e .` in your own environment"
-
-
-class EndFlag(IntFlag):
-    """What is unusual about a link end."""
-
-    MOVING = 1
-    ETHERNET = 2
-    HEAD_DROP = 4
-    HOLD_WHEN_DOWN = 8
-    OVERTAKING = 16
-    BURST_LOSS = 32
-
-
-class Sent(IntEnum):
-    """Cells that the sender's lane counts for a link end."""
-
-    PACKETS = 0
-    BYTES = 1
-    DROP_QUEUE = 2
-    DROP_LOSS = 3
-    DROP_OUTAGE = 4
-    DROP_OVERLOAD = 5
-    DELAY_SUM_S = 6
-    DUPLICATED = 7
-    CORRUPTED = 8
-
-
-class Received(IntEnum):
-    """Cells that the receiver's lane counts for a link end."""
-
-    PACKETS = 0
-    BYTES = 1
-    LATE_SUM_S = 2
-    LATE_MAX_S = 3
-    DROP_REFUSED = 4
-    DROP_NOROUTE = 5
-    DROP_TTL = 6
-
-
-SENT_CELLS = 16
-RECEIVED_CELLS = 8
-
-
-class OrderKind(IntEnum):
-    SET = 0
-    HOLD = 1
-    RELEASE = 2
-    TAPS = 3
-    STOP = 4
-
-
-class Value(IntFlag):
-    """Values of a link end that an order sets, or gives back to the schedule."""
-
-    UP = 1
-    RATE = 2
-    DELAY = 4
-    LOSS = 8
-
-
-# --- structures, in the order of abi.h --------------------------------------------------------------------------------
-
-_Fields = list[tuple[str, Any]]  # a name and a ctypes class
-
-
-def _of(kind: Any, names: str) -> _Fields:
-    return [(name, kind) for name in names.split()]
-
-
-class EngineEnd(Structure):
-    _fields_: ClassVar[_Fields] = [
-        *_of(c_double, "queue_bytes queue_packets queue_s jitter_s duplicate corrupt"),
-        *_of(c_double, "good_to_bad bad_to_good loss_good loss_bad period_s"),
-        *_of(c_int32, "sender far first_knot knot_count fine"),
-        *_of(c_uint32, "flags label label_bytes"),
-    ]
-
-
-class EnginePort(Structure):
-    _fields_: ClassVar[_Fields] = _of(c_int32, "fd node end ethernet")
-
-
-class EngineAddress(Structure):
-    _fields_: ClassVar[_Fields] = [
-        ("family", c_uint8),
-        ("bytes", c_uint8 * 16),
-        ("unused", c_uint8 * 3),
-        ("dest", c_int32),
-    ]
-
-
-class EngineConfig(Structure):
-    """Pointers are plain addresses: `tables.Tables` keeps what they point to."""
-
-    _fields_: ClassVar[_Fields] = [
-        *_of(c_int32, "nodes ends dests ports addresses lanes static_routes transit_routes"),
-        *_of(c_void_p, "end port address live may_forward lane_of_node ipv4 ipv6 labels"),
-        *_of(c_void_p, "knot_t_s knot_delay_s knot_rate_bps knot_loss knot_up ring"),
-        *_of(c_int64, "ring_header_bytes ring_bytes_per_row ring_capacity"),
-        *_of(c_int64, "at_head at_delay_start_s at_delay_end_s at_rate_bps at_loss at_up at_peer at_next_end"),
-        *_of(c_int64, "at_fine_count at_fine_t_s at_fine_delay_s at_fine_rate_bps at_fine_loss at_fine_up fine_knots"),
-        ("step_s", c_double),
-        *_of(c_int64, "small_slots large_slots handover_bytes"),
-        *_of(c_void_p, "sent received unrouted"),
-    ]
-
-
-class LaneReport(Structure):
-    """What a lane knows about itself; read while the lane writes it."""
-
-    lateness_sum_s: float
-    lateness_max_s: float
-    cpu_s: float
-    slept_s: float
-    overloaded_s: float
-    late_engine_s: float
-    late_scheduler_s: float
-    late_capture_s: float
-    now_s: float
-    late_packets: int
-    wakeups: int
-    turns: int
-    late_rows: int
-    handed_over: int
-    late_handovers: int
-    pool_small: int
-    pool_large: int
-    obeyed: int
-    turn_max_ns: int
-    realtime: int
-    lateness: Array[c_int64]
-    _fields_: ClassVar[_Fields] = [
-        *_of(c_double, "lateness_sum_s lateness_max_s cpu_s slept_s overloaded_s"),
-        *_of(c_double, "late_engine_s late_scheduler_s late_capture_s now_s"),
-        *_of(c_int64, "late_packets wakeups turns late_rows handed_over late_handovers"),
-        *_of(c_int64, "pool_small pool_large obeyed turn_max_ns"),
-        *_of(c_int32, "realtime unused"),
-        ("lateness", c_int64 * LATENESS_BUCKETS),
-    ]
-
-
-class EngineOrder(Structure):
-    _fields_: ClassVar[_Fields] = [
-        ("kind", c_uint32),
-        ("end", c_int32),
-        *_of(c_uint32, "set clear taps up"),
-        *_of(c_double, "rate_bps delay_s loss"),
-    ]
-
-
-class EngineDelivery(Structure):
-    _fields_: ClassVar[_Fields] = [
-        ("at_s", c_double),
-        *_of(c_int32, "end node dest hops"),
-        *_of(c_uint32, "size bytes"),
-        ("offset", c_uint64),
-    ]
-
-
-class EngineHandover(Structure):
-    _fields_: ClassVar[_Fields] = [
-        ("due_s", c_double),
-        *_of(c_int32, "end node dest hops"),
-        *_of(c_uint32, "size bytes"),
-    ]
-
-
-STRUCTURES: dict[str, type[Structure]] = {
-    "engine_end": EngineEnd,
-    "engine_port": EnginePort,
-    "engine_address": EngineAddress,
-    "engine_config": EngineConfig,
-    "engine_lane_report": LaneReport,
-    "engine_order": EngineOrder,
-    "engine_delivery": EngineDelivery,
-    "engine_handover": EngineHandover,
-}
 
 # --- functions: result, then arguments. Bytes go as c_void_p, which takes bytes, buffers and addresses ---------------
 
@@ -290,17 +107,11 @@ def load(path: Path) -> CDLL:
 
 def expected_layout() -> list[tuple[str, int]]:
     """What `engine_layout` must return, each number with the name of what it measures."""
-    out = [("ENGINE_ABI", ABI)]
+    out = [("ENGINE_ABI", CONSTANTS["ENGINE_ABI"])]
     for name, structure in STRUCTURES.items():
         out.append((f"sizeof({name})", sizeof(structure)))
         out += [(f"offset of {name}.{field[0]}", getattr(structure, field[0]).offset) for field in structure._fields_]
-    return [
-        *out,
-        ("SENT_CELLS", SENT_CELLS),
-        ("RECEIVED_CELLS", RECEIVED_CELLS),
-        ("LATENESS_BUCKETS", LATENESS_BUCKETS),
-        ("TAPS", TAPS),
-    ]
+    return out + [(name, CONSTANTS[name]) for name in ("SENT_CELLS", "RECEIVED_CELLS", "LATENESS_BUCKETS", "TAPS")]
 
 
 def _misfit(found: CDLL) -> str:
@@ -319,10 +130,3 @@ def built_with() -> str:
     """Which compiler made the library, as its build told it."""
     text: bytes = library().engine_built_with()
     return text.decode(errors="replace")
-
-
-def self_test() -> str:
-    """Play packets over a link of known rate, delay and loss in memory; "" where all came when and as they must."""
-    from emulator.link.engine.check import fault
-
-    return fault()

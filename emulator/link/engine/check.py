@@ -21,8 +21,8 @@ _DELAY_S = 0.0123, 0.0456  # at the begin and at the end of _SPAN_S
 _SPAN_S = 0.7
 
 
-def fault() -> str:
-    """The first thing that differs from what it must be; "" where all is well."""
+def self_test() -> str:
+    """Play packets over a link in memory: the first thing that differs from what it must be; "" where all is well."""
     label = f"{_SEED}/link/a:b/loss".encode()
     drawn = (c_double * 2000)()
     library().engine_random(label, len(label), drawn, len(drawn))

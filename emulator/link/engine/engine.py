@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.link.engine.binding import (
+from emulator.link.engine.binding import library
+from emulator.link.engine.structures import (
     LATENESS_BUCKETS,
     TAPS,
     EndFlag,
@@ -27,7 +28,6 @@ from emulator.link.engine.binding import (
     Received,
     Sent,
     Value,
-    library,
 )
 from emulator.link.engine.tables import Port, tables
 from emulator.link.lateness import Lateness

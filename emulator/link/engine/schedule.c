@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "core.h"
+#include "row_columns.h"
 
 /* ---- knots ---- */
 
@@ -25,7 +26,7 @@ static void knot_values(const engine *e, int64_t at, int64_t next, double start_
     out->up = c->knot_up[at] != 0;
 }
 
-/* As emulator.schedule.knots.segment: the same comparisons of the same sums, so that both give equal times. */
+/* As emulator.schedule.piecewise.segment: the same comparisons of the same sums, so that both give equal times. */
 static void knots_at(const engine *e, const engine_end *end, double t_s, holds *out)
 {
     const double *times = e->config.knot_t_s + end->first_knot;
@@ -56,20 +57,6 @@ static void knots_at(const engine *e, const engine_end *end, double t_s, holds *
 }
 
 /* ---- rows ---- */
-
-static double f64(const uint8_t *column, int64_t place)
-{
-    double value;
-    memcpy(&value, column + 8 * place, 8);
-    return value;
-}
-
-static int32_t i32(const uint8_t *column, int64_t place)
-{
-    int32_t value;
-    memcpy(&value, column + 4 * place, 4);
-    return value;
-}
 
 static const uint8_t *slot_of(const engine_config *c, int64_t step)
 {
@@ -125,29 +112,28 @@ static bool row_at(lane *l, double t_s, double *until_s)
     return true;
 }
 
-/* As emulator.schedule.fine.segment; false: the step has no finer table for this end. */
+/* As emulator.schedule.substep.segment; false: the step has no finer table for this end. */
 static bool fine_at(const engine_config *c, const uint8_t *row, int64_t place, double begin_s, double end_s, double t_s,
                     holds *out)
 {
-    int64_t count = i32(row + c->at_fine_count, place);
+    int64_t count = row_fine_count(c, row, place);
     if (count < 2 || count > c->fine_knots) return false;
     int64_t first = place * c->fine_knots, last = first + count - 1;
-    const uint8_t *times = row + c->at_fine_t_s;
     int64_t low = first, high = last;
     while (low < high) {
         int64_t middle = (low + high) / 2;
-        if (f64(times, middle) <= t_s) low = middle + 1; else high = middle;
+        if (row_fine_t_s(c, row, middle) <= t_s) low = middle + 1; else high = middle;
     }
     int64_t here = low - 1 > first ? low - 1 : first;
-    out->start_s = here > first ? f64(times, here) : begin_s;
-    double next_s = f64(times, here + 1);
+    out->start_s = here > first ? row_fine_t_s(c, row, here) : begin_s;
+    double next_s = row_fine_t_s(c, row, here + 1);
     out->stop_s = here + 1 < last ? (next_s < end_s ? next_s : end_s) : end_s;
-    out->delay_start_s = f64(row + c->at_fine_delay_s, here);
-    out->delay_end_s = f64(row + c->at_fine_delay_s, here + 1);
+    out->delay_start_s = row_fine_delay_s(c, row, here);
+    out->delay_end_s = row_fine_delay_s(c, row, here + 1);
     if (out->stop_s - out->start_s < 1e-9) out->delay_start_s = out->delay_end_s; /* a jump, but for rounding */
-    out->rate_bps = f64(row + c->at_fine_rate_bps, here);
-    out->loss = f64(row + c->at_fine_loss, here);
-    out->up = row[c->at_fine_up + here] != 0;
+    out->rate_bps = row_fine_rate_bps(c, row, here);
+    out->loss = row_fine_loss(c, row, here);
+    out->up = row_fine_up(c, row, here) != 0;
     return true;
 }
 
@@ -166,8 +152,8 @@ static void read_row(lane *l, int32_t number, double t_s, double until_s, holds 
     int32_t sender = end->sender;
     out->peer = end->far;
     if (end->flags & END_MOVING) {
-        out->peer = i32(row + c->at_peer, number);
-        if (number % 2) sender = i32(row + c->at_peer, number - 1);
+        out->peer = row_peer(c, row, number);
+        if (number % 2) sender = row_peer(c, row, number - 1);
     }
     out->toll = toll_of(e, sender);
     if (end->first_knot >= 0) {
@@ -180,11 +166,11 @@ static void read_row(lane *l, int32_t number, double t_s, double until_s, holds 
     if (!finer) {
         out->start_s = begin_s;
         out->stop_s = end_s;
-        out->delay_start_s = f64(row + c->at_delay_start_s, number);
-        out->delay_end_s = f64(row + c->at_delay_end_s, number);
-        out->rate_bps = f64(row + c->at_rate_bps, number);
-        out->loss = f64(row + c->at_loss, number);
-        out->up = row[c->at_up + number] != 0;
+        out->delay_start_s = row_delay_start_s(c, row, number);
+        out->delay_end_s = row_delay_end_s(c, row, number);
+        out->rate_bps = row_rate_bps(c, row, number);
+        out->loss = row_loss(c, row, number);
+        out->up = row_up(c, row, number) != 0;
     }
     if (t_s < out->start_s || t_s >= out->stop_s) { /* before play, or another row: its nearer end is what is known */
         double delay_s = t_s < out->start_s ? out->delay_start_s : out->delay_end_s;
@@ -229,15 +215,15 @@ static double shortest_in_row(const engine_config *c, const uint8_t *row, int32_
 {
     double shortest_s = INFINITY;
     int32_t place = c->end[end].fine;
-    int64_t count = place >= 0 ? i32(row + c->at_fine_count, place) : 0, first = place * c->fine_knots;
+    int64_t count = place >= 0 ? row_fine_count(c, row, place) : 0, first = place * c->fine_knots;
     if (count > 0 && count <= c->fine_knots) {
         for (int64_t k = first; k < first + count; k++) { /* a stretch reaches to the knot that ends it */
-            bool up = row[c->at_fine_up + k] || (k > first && row[c->at_fine_up + k - 1]);
-            double delay_s = f64(row + c->at_fine_delay_s, k);
+            bool up = row_fine_up(c, row, k) || (k > first && row_fine_up(c, row, k - 1));
+            double delay_s = row_fine_delay_s(c, row, k);
             if (up && delay_s < shortest_s) shortest_s = delay_s;
         }
-    } else if (row[c->at_up + end]) {
-        double start_s = f64(row + c->at_delay_start_s, end), end_s = f64(row + c->at_delay_end_s, end);
+    } else if (row_up(c, row, end)) {
+        double start_s = row_delay_start_s(c, row, end), end_s = row_delay_end_s(c, row, end);
         shortest_s = start_s < end_s ? start_s : end_s;
     }
     return shortest_s;

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.link.engine.binding import (
+from emulator.link.engine.structures import (
+    COLUMNS_READ,
     RECEIVED_CELLS,
     SENT_CELLS,
     EndFlag,
@@ -22,6 +23,7 @@ from emulator.link.engine.binding import (
     EngineConfig,
     EngineEnd,
     EnginePort,
+    field_of_column,
 )
 from emulator.model.errors import EmulationError
 from emulator.model.network import Effects, GilbertElliott, Ints, Knots, Network
@@ -29,9 +31,6 @@ from emulator.schedule.ring import RowRing
 from emulator.schedule.substep import fine_places
 
 _LINE = 64  # bytes of a cache line: counters of two lanes must not share one
-# columns of the ring's rows that the engine reads: `at_<name>` in the configuration, a dot as an underscore
-_COLUMNS = ("head", "delay_start_s", "delay_end_s", "rate_bps", "loss", "up", "peer", "next_end")
-_FINE_COLUMNS = ("fine.count", "fine.t_s", "fine.delay_s", "fine.rate_bps", "fine.loss", "fine.up")
 
 
 class Port(Protocol):
@@ -66,7 +65,7 @@ def memory_ports(network: Network) -> list[MemoryPort]:
             ports.append(MemoryPort(link.a, 2 * number, link.ethernet))
         if network.nodes[link.b].live and not link.moving:
             ports.append(MemoryPort(link.b, 2 * number + 1, link.ethernet))
-    satellites = [node for node in network.live if network.nodes[node].role == "satellite"]
+    satellites = [node for node in network.live if network.nodes[node].shared_downlink]
     return ports + [MemoryPort(node, -1) for node in satellites if moving]
 
 
@@ -241,14 +240,8 @@ def _addresses(network: Network) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]
 
 
 def _may_forward(network: Network) -> NDArray[np.uint8]:
-    """The nodes that the timelines let lie inside a path: neither hosts (`KnotTimeline`) nor ground stations whose
-    access link moves (`LeoTimeline`)."""
-    stations = {link.a for link in network.links if link.moving}
-    closed = [
-        node.role == "host" or (node.role == "ground station" and number in stations)
-        for number, node in enumerate(network.nodes)
-    ]
-    return 1 - np.array(closed, np.uint8)
+    """The nodes that may lie inside a path."""
+    return np.array([node.forwards for node in network.nodes], np.uint8)
 
 
 def _transit_routes(network: Network, ring: RowRing | None) -> int:
@@ -264,12 +257,11 @@ def _ring_fields(ring: RowRing | None) -> dict[str, int]:
     if ring is None:
         return {}
     layout = ring.layout()
-    columns = (*_COLUMNS, *(_FINE_COLUMNS if layout.fine_knots else ()))
     return {
         "ring": layout.base_address,
         "ring_header_bytes": layout.header_bytes,
         "ring_bytes_per_row": layout.bytes_per_row,
         "ring_capacity": layout.capacity,
         "fine_knots": layout.fine_knots,
-        **{f"at_{name.replace('.', '_')}": layout.offsets[name] for name in columns},
+        **{field_of_column(name): layout.offsets[name] for name in COLUMNS_READ if name in layout.offsets},
     }

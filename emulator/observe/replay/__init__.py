@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import UsageError
-from emulator.observe.snapshot import Snapshot, View
+from emulator.observe.snapshot import VERSION, Snapshot
+from emulator.observe.view import View
 from emulator.record.load import load_run
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Replay:
             return None
         if not self._said_hello:
             self._said_hello = True
-            return {"scenario": str(self.run.document.get("name", "")), "phase": "analysis", "label": "opening the run"}
+            name = str(self.run.document.get("name", ""))
+            return {"version": VERSION, "scenario": name, "phase": "analysis", "label": "opening the run"}
         began_s = self._clock()
         with _silence():
             snapshot, whole = self._opened().snapshot(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from emulator.runtime.actions.overrides import VALUES, Faults
+from emulator.link.overrides import Faults
+from emulator.model.errors import UsageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,7 +43,8 @@ class Altered:
                 self._serve(fields["link"], fields["after"])
                 faults.moved()
             else:
-                _perform(faults, fields)
+                with suppress(UsageError, KeyError):  # an action that failed did nothing
+                    faults.perform(fields)
             self._since_s.append(t_s)
             self._given.append(faults.given())
 
@@ -53,20 +56,3 @@ class Altered:
     def _serve(self, link: str, node: str) -> None:
         if link in self._links:
             self._far[self._links[link]] = self._numbers.get(node, -1)
-
-
-def _perform(faults: Faults, action: dict[str, Any]) -> None:
-    """What `Director.perform` does to links."""
-    ends = faults.ends(action.get("links") or ())
-    match action.get("do"):
-        case "hold" | "release":
-            more = faults.ends_of(action["nodes"]) if action.get("nodes") else []
-            faults.hold(ends + more, action["do"] == "hold")
-        case "partition":
-            faults.partition(action.get("groups") or ())
-        case "heal":
-            faults.partition(())
-        case "link-down" | "link-up":
-            faults.switch(ends, action["do"] == "link-up")
-        case "set":
-            faults.set(ends, {key: action[key] for key in VALUES if key in action})

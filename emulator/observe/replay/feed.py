@@ -32,10 +32,9 @@ class ReplayBoard(Board):
         super().__init__(panels)
         self.probed_s: dict[tuple[str, str], float] = {}
 
-    def sample(self, t_s: float, node: str, program: str, name: str, value: float, key: str) -> None:
-        if name == "rtt_s":
-            self.probed_s[node, key] = t_s
-        super().sample(t_s, node, program, name, value, key)
+    def _probe(self, node: str, peer: str, sent_s: float, rtt_s: float) -> None:
+        self.probed_s[node, peer] = sent_s
+        super()._probe(node, peer, sent_s, rtt_s)
 
 
 class Feed:

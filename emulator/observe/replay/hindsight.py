@@ -7,12 +7,14 @@ may take a while; until it is reached there is no row, and what would be read fr
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from emulator.observe.schedule_view import CONTACTS, AskedNow, Outlook
+from emulator.observe.schedule_view import CONTACTS, Outlook
 from emulator.observe.snapshot import ContactRow, WorldMap
+from emulator.schedule.reader import EndValues
+from emulator.schedule.recomputed import RecomputedRows
 
 if TYPE_CHECKING:
     from emulator.model.network import Network, Row
@@ -24,17 +26,12 @@ SPANS_AROUND = 24  # of each link, around the cursor
 Served = dict[str, list[tuple[float, str, str]]]  # by link: when, before, after
 
 
-class RowsAgain:
-    """A `RowSource` of rows that are worked out again; at most ROWS_KEPT are remembered."""
-
-    bytes_per_row = 0.0  # no ring's memory, which would have to be copied in time
+class RowsAgain(RecomputedRows):
+    """The rows of a run, of which a far one is there only once `reach` has prepared it."""
 
     def __init__(self, network: Network, steps: int) -> None:
-        self._timeline = network.timeline
-        self._steps = max(1, steps)
+        super().__init__(network.timeline, max(1, steps), ROWS_KEPT)
         self.reached = -1  # rows up to this one are quickly had
-        self._rows: OrderedDict[int, Row] = OrderedDict()
-        self.latest = self._steps - 1 if network.timeline is not None else -1
 
     def reach(self, step: int, more_time: Callable[[], bool]) -> bool:
         """Prepare the row of `step`; False: there was no more time."""
@@ -48,31 +45,15 @@ class RowsAgain:
             if not more_time():
                 return False
         self.reached = max(self.reached, step)
-        self._compute(step)
+        self.row(step)
         return True
 
     def row(self, step: int) -> Row:
-        if step not in self._rows:
-            if self._timeline is None or not 0 <= step <= self.latest or step > self.reached + AHEAD:
-                raise LookupError(f"row {step} has not been worked out")
-            self._compute(step)
-        return self._rows[step]
-
-    def copied(self, step: int) -> Row:
-        """As `row`, which nobody writes again."""
-        return self.row(step)
-
-    def holds(self, step: int) -> bool:
-        """Whether what was read of a row is of that row: always, for none is written anew."""
-        return True
-
-    def _compute(self, step: int) -> None:
-        assert self._timeline is not None
-        for row in self._timeline.rows(step, 1):
-            self._rows[step] = row
+        if step > self.reached + AHEAD and step not in self._rows:
+            raise LookupError(f"row {step} has not been worked out")
+        row = super().row(step)
         self.reached = max(self.reached, step)
-        while len(self._rows) > ROWS_KEPT:
-            self._rows.popitem(last=False)
+        return row
 
 
 class Hindsight(Outlook):
@@ -83,19 +64,9 @@ class Hindsight(Outlook):
         self._spans = {link: spans_of(changes, until_s) for link, changes in served.items()}
         self._until_s = until_s
 
-    def row(self, t_s: float) -> Row | None:
-        assert self._rows is not None
-        step = min(max(0, int(t_s / self._step_s + 1e-9)), self._rows.latest)
-        try:
-            return self._rows.row(step)
-        except LookupError:
-            return None
-
-    def asked(self, end: int, t_s: float) -> AskedNow:
+    def asked(self, end: int, t_s: float) -> EndValues:
         """As live; where the row is not there yet the delay is not a number."""
-        if self._network.end_spec(end).knots is None and self.row(t_s) is None:
-            return AskedNow(float("nan"), float("inf"), 0.0, True, -1)
-        return super().asked(end, t_s)
+        return self.schedule.values(end, t_s) or EndValues(float("nan"), float("inf"), 0.0, True, -1)
 
     def world(self, t_s: float, pairs: Iterable[tuple[str, str]]) -> WorldMap | None:
         """As live, with all at their places of just this instant."""
@@ -105,13 +76,12 @@ class Hindsight(Outlook):
     def contacts(self, t_s: float, wanted: Iterable[int] | None = None) -> list[ContactRow]:
         """Who served each moving link, before and after the cursor."""
         found: list[ContactRow] = []
-        row = self.row(t_s)
+        peers = self.schedule.read_at(t_s, lambda row: row.peer[::2].tolist())
         for link in list(self._moving if wanted is None else wanted)[:CONTACTS]:
             spec = self._network.links[link]
             spans = self._spans.get(spec.name)
             if spans is None:
-                peer = int(row.peer[2 * link]) if row is not None else -1
-                spans = [(0.0, self._until_s, self._name(peer))]
+                spans = [(0.0, self._until_s, self._name(peers[link] if peers is not None else -1))]
             now = bisect_right(spans, t_s, key=lambda span: span[0])
             shown = spans[max(0, now - SPANS_AROUND // 2) : now + SPANS_AROUND // 2]
             found.append({"link": spec.name, "node": self._network.nodes[spec.a].name, "spans": shown})

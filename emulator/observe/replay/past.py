@@ -12,21 +12,21 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from emulator.observe.expected_rtt import Asked
-from emulator.observe.live_metrics import LIVE_ROWS
+from emulator.observe.live_metrics import HISTORY, LIVE_ROWS
 from emulator.observe.panels import Panels
 from emulator.observe.replay.altered import Altered
 from emulator.observe.replay.feed import Feed, ReplayBoard
 from emulator.observe.replay.hindsight import Hindsight, RowsAgain, served_by
 from emulator.observe.replay.intervals import Histories, Intervals
-from emulator.observe.replay.programs import NoProcesses, PastJobs
-from emulator.observe.snapshot import HandoverRow, Snapshot, View
-from emulator.observe.snapshot_builder import WARNING_LENGTH, WARNINGS, Scene
+from emulator.observe.replay.programs import PastJobs, PastProcesses
+from emulator.observe.snapshot import HandoverRow, Snapshot
+from emulator.observe.snapshot_builder import HANDOVER_TAIL, About, Moment, Scene, at_stage, opening
+from emulator.observe.view import View
 from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
 from emulator.record.links import LINK_COLUMNS
 from emulator.record.load import OWN
 from emulator.record.spool import Columns, empty
 from emulator.record.verdict import LATE_CAUSES
-from emulator.runtime.supervisor.collector import HISTORY
 from emulator.scenario import load
 from emulator.scenario.build import build_network
 
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from emulator.model.network import Network
     from emulator.record.load import Run
-
-HANDOVER_TAIL = 8
 
 
 class Figures:
@@ -52,16 +50,17 @@ class Figures:
         self.drops_so_far = intervals.drops
         self.drops_of = intervals.drops_of
         self._feed = feed
-        self._lateness_ms = {"p50": 0.0, "p99": 0.0, "max": 0.0} | lateness_ms
+        self._lateness_ms = {"p50": 0.0, "p99": 0.0, "max": 0.0} | lateness_ms if lateness_ms else None
+        self.at_end = False  # whether the instant is the run's last
         self._budget = budget
 
     @property
     def board(self) -> ReplayBoard:
         return self._feed.board
 
-    def lateness_ms(self) -> dict[str, float]:
-        """Of the whole run."""
-        return self._lateness_ms
+    def lateness_ms(self) -> dict[str, float] | None:
+        """Of the whole run, known at its end."""
+        return self._lateness_ms if self.at_end else None
 
     def late_by(self) -> str:
         """What most of it came from, where the verdict says so."""
@@ -103,10 +102,14 @@ class Past:
         lateness_ms = {
             key: value for key, value in (verdict.lateness_ms if verdict else {}).items() if value is not None
         }
-        self._late_known = bool(lateness_ms)
         budget = verdict.lateness_budget if verdict else {}
-        figures = Figures(self.network, self._feed, self._intervals, lateness_ms, budget)
-        self._scene = Scene(self.network, self._outlook, self._jobs, NoProcesses(), figures)
+        self._figures = Figures(self.network, self._feed, self._intervals, lateness_ms, budget)
+        self._scene = Scene(self.network, self._outlook, self._jobs, PastProcesses(self._jobs), self._figures)
+        about = About(
+            self.scenario.name, self.scenario.seed, run.path.resolve().name.rpartition("-")[2], str(run.path),
+            self.until_s, self.scenario.fidelity.lateness_p99_s * 1e3,
+        )  # fmt: skip
+        self._opening = opening(about, self.network)
         self._t0_utc_s = _t0_utc_s(own)
 
     def clamp(self, t_s: float) -> float:
@@ -117,58 +120,31 @@ class Past:
         """What the screen of the live run showed at `t_s`; and whether everything in it has been brought there."""
         t_s = self.clamp(t_s)
         fed = self._feed.bring_to(t_s, more_time)
-        reached = self._rows.reach(int(t_s / self._step_s + 1e-9), more_time) if fed else False
+        reached = self._rows.reach(self._outlook.schedule.step_at(t_s), more_time) if fed else False
         self._intervals.t_s = t_s
         self._jobs.at(t_s)
         self._scene.board = self._feed.board
         self._scene.given = lambda: self._altered.at(t_s)
         reached = reached and self._compare_probes(more_time)
-        snapshot: Snapshot = {
-            "scenario": self.scenario.name,
-            "seed": self.scenario.seed,
-            "run_id": self.run.path.resolve().name.rpartition("-")[2],
-            "folder": str(self.run.path),
-            "phase": "done" if reached else "analysis",
-            "t_s": t_s,
-            "duration_s": self.until_s,
-            "label": "" if reached else "steps of the schedule" if fed else "records read",
-            "lateness_limit_ms": self.scenario.fidelity.lateness_p99_s * 1e3,
-        }
-        if not reached:
-            done = (self._rows.reached, int(t_s / self._step_s)) if fed else (self._feed.fed, self._feed.position(t_s))
-            snapshot["done"], snapshot["total"] = done
-        if self._t0_utc_s is not None:
-            snapshot["t0_utc_s"] = self._t0_utc_s
+        self._figures.at_end = t_s >= self.until_s
+        self._handed(t_s)
         verdict = self.run.verdict
-        warned = [text[:WARNING_LENGTH] for text in verdict.warnings[:WARNINGS]] if verdict else []
-        snapshot["warnings"] = (
-            warned if verdict else ["the run has no verdict: it was killed, or failed before its end"]
-        )
-        self._handed(snapshot, t_s)
-        self._scene.fill(snapshot, view, t_s)
-        self._leave_out(snapshot, t_s)
-        return snapshot, fed and reached
+        warnings = verdict.warnings if verdict else ["the run has no verdict: it was killed, or failed before its end"]
+        found = self._scene.snapshot(self._opening, view, Moment(t_s, self._t0_utc_s, warnings))
+        if reached:
+            return {**found, "phase": "done"}, fed
+        if fed:
+            done, total = self._rows.reached, int(t_s / self._step_s)
+            return at_stage(found, "analysis", done, total, "steps of the schedule"), False
+        return at_stage(found, "analysis", self._feed.fed, self._feed.position(t_s), "records read"), False
 
-    def _handed(self, snapshot: Snapshot, t_s: float) -> None:
+    def _handed(self, t_s: float) -> None:
         """Handovers so far, where there are moving links."""
         if not any(link.moving for link in self.network.links):
             return
         happened = bisect_right(self._handed_s, t_s)
-        snapshot["handovers"] = happened
-        snapshot["handover_tail"] = self._handovers[max(0, happened - HANDOVER_TAIL) : happened]
-
-    def _leave_out(self, snapshot: Snapshot, t_s: float) -> None:
-        """What no table tells of this instant."""
-        if not self._late_known or t_s < self.until_s:
-            snapshot.pop("lateness_ms", None)
-            snapshot.pop("late_by", None)
-        for row in snapshot.get("node_rows", []):
-            row.pop("cpu", None)
-            row.pop("memory_bytes", None)
-        if "detail" in snapshot:
-            facts = snapshot["detail"].get("facts", [])
-            snapshot["detail"]["facts"] = [fact for fact in facts if fact[0] not in ("processor", "memory")]
-        snapshot["nodes"]["processes"] = sum(job.alive for job in self._jobs.all)
+        self._scene.handovers = happened
+        self._scene.handover_tail = self._handovers[max(0, happened - HANDOVER_TAIL) : happened]
 
     def _compare_probes(self, more_time: Callable[[], bool]) -> bool:
         """What the schedule asked of the last probe of each pair that is shown; False: there was no more time."""

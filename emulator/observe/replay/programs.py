@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from emulator.model.verbs import VERBS
 from emulator.record.load import OWN
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class PastJobs:
             PastJob(node.name, program)
             for program in scenario.programs
             for node in live
-            if node.role != "switch" and any(fnmatchcase(node.name, glob) for glob in program.nodes)
+            if not node.bridge and any(fnmatchcase(node.name, glob) for glob in program.nodes)
         ]
         self._by_name: dict[tuple[str, str], list[PastJob]] = defaultdict(list)
         for job in self.all:
@@ -67,9 +68,14 @@ class PastJobs:
                     job.alive = False
                     job.statuses.append(data.get("status") or 0)
                     job.unasked = job.unasked or str(data.get("text", "ended"))
-            elif data.get("do") in ("crash", "restart"):
-                for job in self._meant(data):
-                    job.alive = data["do"] == "restart"
+            else:
+                self._acted(data)
+
+    def _acted(self, action: dict[str, Any]) -> None:
+        verb = VERBS.get(str(action.get("do")))
+        if verb is not None and verb.programs_run is not None:
+            for job in self._meant(action):
+                job.alive = verb.programs_run
 
     def _meant(self, action: dict[str, Any]) -> list[PastJob]:
         globs, program = action.get("nodes"), action.get("program")
@@ -81,8 +87,17 @@ class PastJobs:
         ]
 
 
-class NoProcesses:
-    """What is left of the processes of a finished run."""
+class NoProcess:
+    """What is left of a process: that there was one."""
 
-    def alive(self) -> list[Any]:
-        return []
+    pid = 0
+
+
+class PastProcesses:
+    """The processes of a finished run at the instant of its jobs."""
+
+    def __init__(self, jobs: PastJobs) -> None:
+        self._jobs = jobs
+
+    def alive(self) -> list[NoProcess]:
+        return [NoProcess() for job in self._jobs.all if job.alive]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.model.network import Ints
-from emulator.orbit.handover import Held, Sight
+from emulator.orbit.handover.selection import Held, Sight
 
 
 def highest_elevation(sight: Sight, held: Held) -> Ints:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from emulator.model.network import Ints
-from emulator.orbit.handover import Held, Sight
+from emulator.orbit.handover.selection import Held, Sight
 
 
 def longest_pass(sight: Sight, held: Held) -> Ints:

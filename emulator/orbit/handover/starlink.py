@@ -1,4 +1,4 @@
-"""Selection as Starlink's is seen to work: once a slot, a scored draw among what is visible; never just the nearest.
+"""Starlink's selection, as measurements show it: once a slot, a scored draw among visible satellites, not the nearest.
 
 The score prefers an elevation, and the side of the sky towards the pole, where satellites of an inclined shell crowd;
 satellites close to the geostationary arc are left out, since terminals must not radiate there. Everything else that a
@@ -15,7 +15,7 @@ import numpy as np
 
 from emulator.model.network import Bools, Floats, Ints
 from emulator.model.streams import gumbel, key
-from emulator.orbit.handover import Held, Sight
+from emulator.orbit.handover.selection import Held, Sight
 from emulator.orbit.visibility import Stations
 
 GEOSTATIONARY_M = 42_164e3  # radius of the arc

@@ -1,4 +1,4 @@
-"""What a run's scenario grants its links, and whose addresses are whose: its network, built again from the folder.
+"""Builds a run's network again from its folder: scheduled values of its links, owners of addresses.
 
 Invariant: a network that cannot be built again (its topology module has gone) is no error: what depends on it is left
 out of the report, which says so.
@@ -9,17 +9,17 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.record.load import Run
-from emulator.schedule.routes import delay_along, path
+from emulator.schedule.reader import ScheduleReader
+from emulator.schedule.recomputed import RecomputedRows
 
 if TYPE_CHECKING:
-    from emulator.model.network import EndSpec, Network, Row
+    from emulator.model.network import EndSpec, Network
 
+STEPS = 2**53  # of a timeline: messages tell how far it is asked
 ROWS_BYTES = 100e6  # of rows that are kept, as far as routes tell
 NO_NETWORK = {
     "program", "action", "expect", "capture", "prediction", "parameters", "rounds", "fidelity", "engine", "ends",
@@ -49,32 +49,17 @@ class Paths:
     """Propagation delays between live nodes along the routes, as the schedule has them."""
 
     def __init__(self, network: Network) -> None:
-        self._timeline = network.timeline
-        self._live = network.live
-        self._place = {network.nodes[number].name: place for place, number in enumerate(self._live)}
-        row_bytes = 4 * len(self._live) * len(network.nodes)
-        self._row = lru_cache(maxsize=max(2, min(64, int(ROWS_BYTES / max(1, row_bytes)))))(self._computed)
+        row_bytes = 4 * len(network.live) * len(network.nodes)
+        kept = max(2, min(64, int(ROWS_BYTES / max(1, row_bytes))))
+        self._schedule = ScheduleReader(network, RecomputedRows(network.timeline, STEPS, kept))
 
     def delay_s(self, sender: str, receiver: str, t_s: float) -> float | None:
         """From one live node to another at a time; None where there is no route, or no such node."""
-        one, other = self._place.get(sender), self._place.get(receiver)
-        if one is None or other is None or self._timeline is None:
-            return None
-        step, share = divmod(max(t_s, 0.0) / self._timeline.step_s, 1.0)
-        row = self._row(int(step))
-        ends = path(row.next_end, row.peer, other, self._live[other], self._live[one])
-        if not ends and one != other:
-            return None
-        delay_s = delay_along(row, ends, share)
-        return delay_s if isfinite(delay_s) else None
-
-    def _computed(self, step: int) -> Row:
-        assert self._timeline is not None
-        return next(iter(self._timeline.rows(step, 1)))
+        return self._schedule.path_delay_s(sender, receiver, t_s)
 
 
 def asked_of(run: Run) -> Asked:
-    """Build the network of the run's scenario again, of which its programs and their configuration are no part."""
+    """Build the network of the run's scenario again, without its programs and their configuration."""
     try:
         network = _network(run.document)
     except Exception as error:  # of a module of the scenario's own, which may do anything

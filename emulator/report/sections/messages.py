@@ -1,6 +1,6 @@
 """Messages of a window of time: who sent what to whom, when it arrived or where it was lost.
 
-From the run's captures, where there are any: a packet is known again at every link end that it crossed, and what its
+From the run's captures, where there are any: a packet is recognised at every link end that it crossed, and what its
 last link end was asked to delay it is read from links.parquet. Without a capture from samples `owd_s` (one-way delay,
 by the time of sending, the receiver as key) and `probe_lost`. Where the capture has not the last link
 end, the arrival is that of the scheduled path. Invariant: an arrival of which nothing is known is never drawn.

@@ -5,21 +5,22 @@ Invariant: each part is left out where the run has nothing for it, and a run tha
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from emulator.model.errors import EXIT_PASS, DataError
+from emulator.model.inputs import parse_json, read_text
 from emulator.record.load import Run
 from emulator.record.sweep import scalars
 from emulator.record.verdict import Verdict
 from emulator.report import figures, page, predicted, text
 from emulator.report.page import Cell, Row
 from emulator.report.progress import Tell, silent
-from emulator.report.sections import draw, events, links, plots
+from emulator.report.sections import events, links, plots
 from emulator.report.sections.asked import asked_of
+from emulator.report.sections.draw import draw
 from emulator.report.sections.messages import Window
 from emulator.report.sections.spacetime import space_time
 from emulator.report.summary import budget_words, is_block, meaning, rounds_words
@@ -207,7 +208,7 @@ def _facts(run: Run) -> Iterable[str]:
 
 def _platform(folder: Path) -> dict[str, Any]:
     try:
-        facts = json.loads((folder / "platform.json").read_text())
+        facts = parse_json(read_text(folder / "platform.json"))
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) else {}

@@ -1,4 +1,4 @@
-"""What every run is drawn as, whatever its protocols: lateness, delays asked and seen, rates and drops over time.
+"""Plots of every run, whatever its protocols: lateness, scheduled and measured delays, rates, drops over time.
 
 Invariant: each point is a value of links.parquet or a sum, mean or maximum over link ends of one interval.
 """

@@ -11,17 +11,17 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
+from emulator.link.overrides import Faults
 from emulator.model.clock import MonotonicClock, sleep_until_ns
 from emulator.model.errors import SkyloomError, UsageError
-from emulator.runtime.actions.overrides import VALUES, Faults
+from emulator.model.verbs import KEYS, VALUES, Verb, find, undoing
 from emulator.runtime.programs.jobs import Jobs
 
 if TYPE_CHECKING:
     from emulator.scenario import Action, Scenario
 
-UNDONE_BY = {"crash": "restart", "hold": "release", "partition": "heal", "link-down": "link-up", "set": "set"}
 Emit = Callable[[str, dict[str, Any]], None]
 Execute = Callable[[str, list[str]], None]
 
@@ -41,15 +41,14 @@ def due(scenario: Scenario) -> Iterator[tuple[float, dict[str, Any]]]:
 
 
 def _occurrences(action: Action, duration_s: float) -> Iterator[tuple[float, dict[str, Any]]]:
-    keys = ("nodes", "links", "groups", "program", "command", *VALUES)
-    given = {key: getattr(action, key) for key in keys if getattr(action, key) is not None}
-    undoing = {key: None if key in VALUES else value for key, value in given.items()}
+    given: dict[str, Any] = {"do": action.do}
+    given |= {key: getattr(action, key) for key in KEYS if getattr(action, key) is not None}
     times = [action.at_s] if action.at_s is not None else _multiples(action.every_s or duration_s, duration_s)
     for t_s in times:
         assert t_s is not None
-        yield t_s, {"do": action.do, **given}
+        yield t_s, dict(given)
         if action.undo_after_s is not None and t_s + action.undo_after_s < duration_s:
-            yield t_s + action.undo_after_s, {"do": UNDONE_BY[action.do], **undoing}
+            yield t_s + action.undo_after_s, undoing(given)
 
 
 def _multiples(period_s: float, end_s: float) -> list[float | None]:
@@ -101,40 +100,32 @@ class Director:
 
     async def perform(self, given: Mapping[str, Any]) -> None:
         """Do it now. UsageError where it names nothing that exists."""
-        do, nodes, links = str(given.get("do")), given.get("nodes"), given.get("links")
-        self._check(given)
+        verb, nodes, program = find(given.get("do")), given.get("nodes"), given.get("program")
+        self._check(verb, given)
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
         self._emit("action", plain)
-        match do:
+        match verb.name:
             case "crash":
-                self._jobs.crash(self._jobs.matching(nodes, given.get("program")))
+                self._jobs.crash(self._jobs.matching(nodes, program))
             case "restart":
-                await self._jobs.restart(self._jobs.matching(nodes, given.get("program")))
-            case "hold" | "release":
-                ends = self.faults.ends(links or ()) + (self.faults.ends_of(nodes) if nodes else [])
-                self.faults.hold(ends, do == "hold")
-            case "partition":
-                self.faults.partition(given["groups"])
-            case "heal":
-                self.faults.partition(())
-            case "link-down" | "link-up":
-                self.faults.switch(self.faults.ends(links or ()), do == "link-up")
-            case "set":
-                self.faults.set(self.faults.ends(links or ()), {key: given[key] for key in VALUES if key in given})
+                await self._jobs.restart(self._jobs.matching(nodes, program))
             case "exec":
                 for node in self._live:
                     if any(fnmatchcase(node, glob) for glob in nodes or ()):
                         self._execute(node, list(given["command"]))
-            case _:
-                raise UsageError(
-                    f"no such action {do!r}; there are {', '.join(sorted({*UNDONE_BY, *UNDONE_BY.values(), 'exec'}))}"
-                )
+            case "link-down" | "link-up" | "hold" | "release" | "partition" | "heal" | "set":
+                self.faults.perform(given)
+            case other:
+                assert_never(other)
 
-    def _check(self, given: Mapping[str, Any]) -> None:
+    def _check(self, verb: Verb, given: Mapping[str, Any]) -> None:
         for glob in given.get("links") or ():
             if not self.faults.ends((glob,)):
                 raise UsageError(f"{glob!r} matches no link end; link ends are named 'node:port'")
-        if given.get("do") in ("crash", "restart") and not self._jobs.matching(
-            given.get("nodes"), given.get("program")
-        ):
-            raise UsageError(f"{given.get('do')}: no program runs on {given.get('nodes') or 'any node'}")
+        for value in VALUES:
+            try:
+                value.checked(given.get(value.name))
+            except ValueError as error:
+                raise UsageError(f"{verb.name}: {error}") from None
+        if "program" in verb.targets and not self._jobs.matching(given.get("nodes"), given.get("program")):
+            raise UsageError(f"{verb.name}: no program runs on {given.get('nodes') or 'any node'}")

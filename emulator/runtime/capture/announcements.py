@@ -5,29 +5,31 @@ Invariant: names are told ahead of play, as far as rows are planned, so that the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import floor
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.runtime.capture.handovers import Moves
 from emulator.runtime.capture.writer import renamed
-from emulator.runtime.control.channel import Message
+from emulator.runtime.control.messages import AddressNames, CaptureNews, Interfaces, Remarks, Renamed
+from emulator.runtime.control.transport import parts
+from emulator.schedule.reader import ScheduleReader
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.record.pcapng import Interface
-    from emulator.schedule.ring import RowRing
+    from emulator.schedule.reader import RowSource
 
 
 class Told:
     """Messages for one capture of link ends that begins at scenario time `now_s`."""
 
-    def __init__(self, network: Network, ring: RowRing | None, ends: Sequence[int], snaplen: int, now_s: float) -> None:
+    def __init__(
+        self, network: Network, rows: RowSource | None, ends: Sequence[int], snaplen: int, now_s: float
+    ) -> None:
         self._network = network
         self._ends = ends
         self._snaplen = snaplen
-        step = max(0, floor(now_s / network.timeline.step_s)) if network.timeline is not None else 0
-        self._moves = Moves(network, ring, ends, step)
+        self._moves = Moves(network, rows, ends, ScheduleReader(network, rows).step_at(now_s))
         self._remarks: list[tuple[float, int, str]] = []
 
     def act(self, t_s: float, action: Mapping[str, Any]) -> None:
@@ -36,30 +38,26 @@ class Told:
 
         self._remarks += [(t_s, end, fault(action, t_s)) for end in concerned(self._network, action, self._ends)]
 
-    def first(self, most: int) -> Iterator[Message]:
+    def first(self, most: int) -> Iterator[Interfaces | AddressNames]:
         """How the link ends are called at first, and what their addresses are called; `most` rows a message."""
         from emulator.record.packet_comments import interface, names
 
         far = self._moves.far
         rows = [_row(end, interface(self._network, end, far.get(end // 2), self._snaplen)) for end in self._ends]
-        yield from _messages("interfaces", rows, most)
-        yield from _messages("names", [list(pair) for pair in names(self._network).items()], most)
+        yield from map(Interfaces, parts(rows, most))
+        yield from map(AddressNames, parts(names(self._network).items(), most))
 
-    def news(self, most: int) -> Iterator[Message]:
+    def news(self, most: int) -> Iterator[CaptureNews]:
         """Changes of names, and remarks, since the last time."""
         moves = [
-            [move.t_s, text, *_row(end, face)]
+            (move.t_s, text, *_row(end, face))
             for move in self._moves.news()
             for end, face, text in renamed(self._network, move, self._ends, self._snaplen)
         ]
         remarks, self._remarks = self._remarks, []
-        yield from _messages("moves", moves, most)
-        yield from _messages("remarks", [list(remark) for remark in remarks], most)
+        yield from map(Renamed, parts(moves, most))
+        yield from map(Remarks, parts(remarks, most))
 
 
-def _row(end: int, face: Interface) -> list[Any]:
-    return [end, face.name, face.description, face.linktype, face.snaplen]
-
-
-def _messages(op: str, rows: Sequence[Any], most: int) -> Iterable[Message]:
-    return ({"op": op, op: rows[first : first + most]} for first in range(0, len(rows), most))
+def _row(end: int, face: Interface) -> tuple[int, str, str, int, int]:
+    return end, face.name, face.description, face.linktype, face.snaplen

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from emulator.schedule.reader import ScheduleReader
+
 if TYPE_CHECKING:
     from emulator.model.network import Network
-    from emulator.schedule.ring import RowRing
+    from emulator.schedule.reader import RowSource
 
 
 class Move(NamedTuple):
@@ -26,33 +28,26 @@ class Move(NamedTuple):
 class Moves:
     """Follows the moving links among those of `ends`; `step` is the first whose row counts."""
 
-    def __init__(self, network: Network, ring: RowRing | None, ends: Iterable[int], step: int = 0) -> None:
-        moving = sorted({end // 2 for end in ends if network.links[end // 2].moving})
-        self.far = {link: network.links[link].b for link in moving}  # by link
-        self._ring = ring
-        self._step_s = network.timeline.step_s if network.timeline is not None else 0.0
+    def __init__(self, network: Network, rows: RowSource | None, ends: Iterable[int], step: int = 0) -> None:
+        self._links = sorted({end // 2 for end in ends if network.links[end // 2].moving})
+        self._schedule = ScheduleReader(network, rows)
         self._seen = step
-        if moving and ring is not None and ring.holds(step):
-            peers = ring.copy(step, ["peer"])["peer"]
-            self.far = {link: int(peers[2 * link]) for link in moving}
+        serving = self._schedule.serving(step, self._links)
+        self.far = dict(zip(self._links, serving or [network.links[link].b for link in self._links], strict=True))
 
     def news(self) -> list[Move]:
         """What has become known since the last time."""
         found: list[Move] = []
-        ring = self._ring
-        if ring is None or not self.far:
-            return found
-        while self._seen < ring.latest:
+        schedule = self._schedule
+        while self._links and self._seen < schedule.latest:
             step = self._seen + 1
-            try:
-                peers = ring.copy(step, ["peer"])["peer"]
-            except LookupError:
-                self._seen = step = ring.latest
-                peers = ring.copy(step, ["peer"])["peer"]
-            for link, before in self.far.items():
-                after = int(peers[2 * link])
+            serving = schedule.serving(step, self._links)
+            if serving is None:
+                step = schedule.latest
+                serving = schedule.serving(step, self._links)
+            for (link, before), after in zip(list(self.far.items()), serving or self.far.values(), strict=True):
                 if after != before:
-                    found.append(Move(step * self._step_s, link, before, after))
+                    found.append(Move(step * schedule.step_s, link, before, after))
                     self.far[link] = after
             self._seen = step
         return found

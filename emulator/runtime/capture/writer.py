@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emulator.model.network import Network
-    from emulator.observe.snapshot import CaptureRow
+    from emulator.record.capture_files import CaptureRow
     from emulator.record.folder import RunFolder
     from emulator.scenario import Capture, Scenario
     from emulator.scenario.schema.filters import Tree

@@ -1,7 +1,10 @@
-"""The control channel: msgpack maps over a SOCK_SEQPACKET Unix socket, with descriptors riding along.
+"""The transport within one machine: packets over a SOCK_SEQPACKET Unix socket, with descriptors riding along.
 
-Invariant: one message is one packet of at most MESSAGE_BYTES, so nothing is ever split, joined or half read; whoever
-has more to say sends more packets, and whoever cannot send keeps a bounded buffer and counts what it loses.
+Beside typed messages it carries the records of node processes, and plain maps (`send`, `receive`) between the
+supervisor and the packet engine, the planner and the capture writer, which are forks of it.
+
+Invariant: one message is one packet of at most MESSAGE_BYTES, so nothing is ever split, joined or half read. A sender
+with more to say sends more packets; one that cannot send keeps a bounded buffer and counts what it loses.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ import msgpack
 
 from emulator.model.clock import MonotonicClock
 from emulator.model.errors import EmulationError
+from emulator.runtime.control.encoding import MESSAGE_BYTES, UNREADABLE, BadMessage
+from emulator.runtime.control.messages import Dropped
+from emulator.runtime.control.transport import Transport, say, send_soon
 
-MESSAGE_BYTES = 64_000  # below the allocator's threshold for separate mappings, far below the socket buffer
 RECORD_LIMIT = 20_000  # records that a node keeps while the supervisor is busy
 RECORDS = 0xC1  # first byte of a packet of records; msgpack never uses it
 MAX_FDS = 8
@@ -27,7 +32,7 @@ Message = dict[str, Any]
 
 
 class Channel:
-    """One end of a control channel."""
+    """One end of a control channel; a `transport.Transport`."""
 
     def __init__(self, end: socket.socket) -> None:
         self.socket = end
@@ -42,25 +47,17 @@ class Channel:
     def fileno(self) -> int:
         return self.socket.fileno()
 
+    def set_timeout(self, timeout_s: float | None) -> None:
+        """How long sending and receiving wait; 0: not at all, None: for ever."""
+        self.socket.settimeout(timeout_s)
+
     def send(self, message: Message, fds: Sequence[int] = ()) -> None:
-        """Send one message; BlockingIOError where a non-blocking socket is full, OSError where the peer is gone."""
+        """Send one map; BlockingIOError where a non-blocking socket is full, OSError where the peer is gone."""
         self.send_bytes(packed(message), fds)
 
     def send_soon(self, message: Message, fds: Sequence[int] = (), timeout_s: float = 1.0) -> None:
-        """Send over a non-blocking socket, waiting for room (the kernel lets ten messages wait). TimeoutError."""
-        data = packed(message)
-        poll = select.poll()
-        poll.register(self.socket, select.POLLOUT)
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                self.send_bytes(data, fds)
-                return
-            except BlockingIOError:
-                left_s = deadline - time.monotonic()
-                if left_s <= 0:
-                    raise TimeoutError(f"no answer for {timeout_s:g} s") from None
-                poll.poll(left_s * 1e3)
+        """Send one map over a non-blocking socket, waiting for room. TimeoutError."""
+        send_soon(self, packed(message), fds, timeout_s)
 
     def send_bytes(self, data: bytes | bytearray, fds: Sequence[int] = ()) -> None:
         if fds:
@@ -77,7 +74,7 @@ class Channel:
         return data, fds
 
     def receive(self) -> tuple[Message | None, list[int]]:
-        """One message and its descriptors; None where the peer has closed."""
+        """One map and its descriptors; None where the peer has closed."""
         data, fds = self.receive_bytes()
         if not data:
             return None, fds
@@ -89,7 +86,7 @@ class Channel:
 
 
 def packed(message: Message) -> bytes:
-    """A message as it travels. EmulationError where it is too large."""
+    """A map as it travels. EmulationError where it is too large."""
     data: bytes = msgpack.packb(message)
     if len(data) > MESSAGE_BYTES:
         raise EmulationError(f"a control message {message.get('op')!r} of {len(data)} bytes; {MESSAGE_BYTES} fit")
@@ -97,10 +94,19 @@ def packed(message: Message) -> bytes:
 
 
 def records(data: bytes) -> Iterator[list[Any]]:
-    """The records of a packet that starts with RECORDS; see `Outbox` for their shapes."""
+    """The records of a packet that starts with RECORDS; see `Outbox` for their shapes. BadMessage at the first that is
+    none of them; those before it hold."""
     unpacker = msgpack.Unpacker(strict_map_key=False)
     unpacker.feed(memoryview(data)[1:])
-    return iter(unpacker)
+    try:
+        for record in unpacker:
+            match record:
+                case [int(), str(), dict()] | [int(), str(), float(), str()]:
+                    yield record
+                case _:
+                    raise BadMessage("a record of another shape; expected an event or a sample")
+    except UNREADABLE as error:
+        raise BadMessage(f"{len(data)} bytes are no records: {error or type(error).__name__}") from None
 
 
 class Outbox:
@@ -110,7 +116,7 @@ class Outbox:
     CLOCK_MONOTONIC so that records made before T0 is known come out right.
     """
 
-    def __init__(self, channel: Channel, clock: MonotonicClock, limit: int = RECORD_LIMIT) -> None:
+    def __init__(self, channel: Transport, clock: MonotonicClock, limit: int = RECORD_LIMIT) -> None:
         self._channel = channel
         self._clock = clock
         self._limit = limit
@@ -155,7 +161,7 @@ class Outbox:
                 self._waiting.popleft()
         if self.dropped:
             try:
-                self._channel.send({"op": "dropped", "count": self.dropped})
+                say(self._channel, Dropped(self.dropped))
             except OSError:
                 return False
             self.dropped = 0
@@ -166,6 +172,6 @@ class Outbox:
         deadline = time.monotonic() + timeout_s
         while not self.flush():
             left_s = deadline - time.monotonic()
-            if left_s <= 0 or not select.select([], [self._channel], [], left_s)[1]:
+            if left_s <= 0 or not select.select([], [self._channel.fileno()], [], left_s)[1]:
                 return False
         return True

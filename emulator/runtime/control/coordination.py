@@ -14,13 +14,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.model.errors import UsageError
-from emulator.runtime.control.channel import Channel, Message, packed
+from emulator.runtime.control.encoding import encode
+from emulator.runtime.control.messages import ActionDone, AskAction, CountRound, Meet, Met
+from emulator.runtime.control.transport import Transport
 
 
 class ChannelLine:
     """The `Line` of a context over the control channel, which must be non-blocking."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Transport) -> None:
         self._channel = channel
         self._outgoing: deque[bytes] = deque()
         self._meetings: dict[int, asyncio.Future[dict[str, int]]] = {}
@@ -38,7 +40,7 @@ class ChannelLine:
         self._meetings[round] = answer
         try:
             self.flush()
-            self._say({"op": "meet", "round": round, "tally": counts})
+            self._say(Meet(round, counts))
             return await answer
         finally:
             del self._meetings[round]
@@ -48,7 +50,7 @@ class ChannelLine:
         number = self._acted
         done = self._actions[number] = asyncio.get_running_loop().create_future()
         try:
-            self._say({"op": "act", "number": number, "given": given})
+            self._say(AskAction(number, given))
             await done
         finally:
             del self._actions[number]
@@ -74,33 +76,33 @@ class ChannelLine:
                 return
             self._outgoing.popleft()
 
-    def heard(self, message: Message) -> None:
+    def heard(self, message: Met | ActionDone) -> None:
         """An answer of the supervisor."""
-        if message["op"] == "met":
-            answer = self._meetings.get(message["round"])
-            if answer is not None and not answer.done():
-                answer.set_result(message["totals"])
-        elif message["op"] == "acted":
-            done = self._actions.get(message["number"])
-            if done is None or done.done():
-                return
-            if message["error"]:
-                done.set_exception(UsageError(message["error"]))
-            else:
-                done.set_result(None)
+        match message:
+            case Met(round, totals):
+                answer = self._meetings.get(round)
+                if answer is not None and not answer.done():
+                    answer.set_result(totals)
+            case ActionDone(number, error):
+                done = self._actions.get(number)
+                if done is None or done.done():
+                    return
+                if error:
+                    done.set_exception(UsageError(error))
+                else:
+                    done.set_result(None)
 
     def _counted(self) -> bool:
         """Put what was counted since the last time among what is to be said; whether there was anything."""
         if self._round < 0:
             return False
-        counts = {"sent": self._sent, "received": self._received, "in_slot": self._in_slot}
-        self._outgoing.append(packed({"op": "round", "round": self._round, **counts}))
+        self._outgoing.append(encode(CountRound(self._round, self._sent, self._received, self._in_slot)))
         self._round = -1
         self._sent = self._received = self._in_slot = 0
         return True
 
-    def _say(self, message: Message) -> None:
-        self._outgoing.append(packed(message))
+    def _say(self, message: Meet | AskAction) -> None:
+        self._outgoing.append(encode(message))
         self._push()
 
     def _push(self) -> None:

@@ -10,9 +10,22 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from emulator.observe.snapshot import Phase, Snapshot, View
-from emulator.observe.snapshot_builder import fitted
-from emulator.runtime.control.channel import Channel, Message
+from emulator.observe.snapshot import Phase, Snapshot, encode
+from emulator.observe.snapshot_builder import at_stage
+from emulator.observe.view import View
+from emulator.runtime.control.encoding import BadMessage
+from emulator.runtime.control.messages import (
+    FROM_LAUNCHER,
+    SNAPSHOT_BYTES,
+    Act,
+    Detach,
+    RunEnded,
+    SetView,
+    ShowSnapshot,
+    Stop,
+    ToLauncher,
+)
+from emulator.runtime.control.transport import Transport, hear, say
 
 SNAPSHOT_S = 0.25
 END_TIMEOUT_S = 5.0
@@ -25,14 +38,15 @@ class Interrupted(Exception):
 class Front:
     """The supervisor's end of the line."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Transport, opening: Snapshot) -> None:
         self.channel = channel
-        self.channel.socket.setblocking(False)
+        self.channel.set_timeout(0.0)
         self.stops = 0  # how often somebody asked: once gracefully, twice now
-        self.latest: Snapshot = {}
+        self.latest = opening  # the last snapshot, shown or not
         self.view: View = {}  # what the command's screen looks at
         self.detached = False  # the command may leave, and the run goes on
         self.gone = False
+        self.rejected = 0  # messages of the command that are none
         self.on_stop: Callable[[], object] = lambda: None
         self.on_fault: Callable[[dict[str, Any]], None] = lambda action: None
         self._shown_at = -1.0
@@ -52,9 +66,12 @@ class Front:
         """Take in what the command has said."""
         while True:
             try:
-                message, _ = self.channel.receive()
+                message = hear(self.channel, FROM_LAUNCHER)
             except BlockingIOError:
                 return
+            except BadMessage:
+                self.rejected += 1
+                continue
             except OSError:
                 message = None
             if message is None:
@@ -63,15 +80,15 @@ class Front:
                     self.stops = max(self.stops, 2)
                     self.on_stop()
                 return
-            match message["op"]:
-                case "stop":
+            match message:
+                case Stop():
                     self.stop()
-                case "detach":
+                case Detach():
                     self.detached = True
-                case "view":
-                    self.view = message["view"]
-                case "fault":
-                    self.on_fault(message["action"])
+                case SetView(view):
+                    self.view = view
+                case Act(action):
+                    self.on_fault(action)
 
     def check(self) -> None:
         """Raise Interrupted if somebody asked to stop."""
@@ -87,8 +104,7 @@ class Front:
     def tell(self, phase: Phase, done: float, total: float, label: str = "") -> None:
         """As `progress`, in a stage that nobody stops."""
         changed = self.latest.get("phase") != phase
-        self.latest.update({"phase": phase, "done": done, "total": total, "label": label})
-        self.latest["elapsed_s"] = self.elapsed_s
+        self.latest = at_stage(self.latest, phase, done, total, label, self.elapsed_s)
         if changed or done >= total or time.monotonic() - self._shown_at >= SNAPSHOT_S:
             self.show(self.latest)
 
@@ -96,15 +112,15 @@ class Front:
         """Send a snapshot, or drop it where nobody reads."""
         self.latest = snapshot
         self._shown_at = time.monotonic()
-        self._send({"op": "snapshot", "snapshot": fitted(snapshot)})
+        self._send(ShowSnapshot(encode(snapshot, SNAPSHOT_BYTES)))
 
     def end(self, exit_code: int, error: str) -> None:
         """The last word."""
-        self.channel.socket.settimeout(END_TIMEOUT_S)
-        self._send({"op": "end", "exit_code": exit_code, "error": error[:8000]})
+        self.channel.set_timeout(END_TIMEOUT_S)
+        self._send(RunEnded(exit_code, error[:8000]))
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: ToLauncher) -> None:
         try:
-            self.channel.send(message)
+            say(self.channel, message)
         except OSError:
             pass

@@ -12,7 +12,9 @@ from typing import Any
 
 from emulator.model.errors import SkyloomError
 from emulator.runtime.control.channel import Message
+from emulator.runtime.control.messages import ActionDone, AskAction, CountRound, Meet, Met, NodeRequest
 from emulator.runtime.control.rounds import Barrier, Opened, RoundCount
+from emulator.runtime.control.transport import say_soon
 from emulator.runtime.programs.jobs import Jobs
 from emulator.runtime.programs.processes import Process
 
@@ -36,18 +38,17 @@ class Requests:
         self._fence_numbers = count_from(1)  # none comes twice: a late "done" must not open another fence
         self._acting: set[asyncio.Task[None]] = set()
 
-    def said(self, process: Process, message: Message) -> None:
+    def said(self, process: Process, message: NodeRequest) -> None:
         """A message of a node process that is none of its life cycle."""
-        match message["op"]:
-            case "meet":
+        match message:
+            case Meet(round, tally):
                 barrier = self._barrier(process)
-                self._answer(barrier.meet(process.number, message["round"], message["tally"]))
-            case "round":
-                counts = (message["sent"], message["received"], message["in_slot"])
-                if self.count.note(process.program, message["round"], *counts):
+                self._answer(barrier.meet(process.number, round, tally))
+            case CountRound(round, sent, received, in_slot):
+                if self.count.note(process.program, round, sent, received, in_slot):
                     self.halted.set()
-            case "act":
-                task = asyncio.ensure_future(self._act(process, message["number"], message["given"]))
+            case AskAction(number, action):
+                task = asyncio.ensure_future(self._act(process, number, action))
                 self._acting.add(task)
                 task.add_done_callback(self._acting.discard)
 
@@ -79,7 +80,7 @@ class Requests:
             return
         round, totals, come = opened
         for number in come:
-            self._reply(self._processes[number], {"op": "met", "round": round, "totals": totals})
+            self._reply(self._processes[number], Met(round, totals))
 
     async def _act(self, process: Process, number: int, given: Mapping[str, Any]) -> None:
         error = ""
@@ -90,7 +91,7 @@ class Requests:
             error = str(refused)
         except (KeyError, TypeError, ValueError) as wrong:
             error = f"action {given.get('do')!r}: {type(wrong).__name__}: {wrong}"
-        self._reply(process, {"op": "acted", "number": number, "error": error})
+        self._reply(process, ActionDone(number, error))
 
     async def _obeyed(self) -> None:
         """Return when the relay has obeyed all orders so far."""
@@ -104,10 +105,10 @@ class Requests:
             self._fences.pop(number, None)
             raise SkyloomError(f"the relay did not obey within {FENCE_S:g} s") from None
 
-    def _reply(self, process: Process, message: Message) -> None:
+    def _reply(self, process: Process, message: Met | ActionDone) -> None:
         if process.channel is None:
             return
         try:
-            process.channel.send_soon(message, timeout_s=ANSWER_S)
+            say_soon(process.channel, message, timeout_s=ANSWER_S)
         except (OSError, TimeoutError):  # it is gone, or does not listen: then it will be missed at the next barrier
             pass

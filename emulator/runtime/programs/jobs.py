@@ -54,7 +54,7 @@ class Jobs:
             Job(node.name, program)
             for program in scenario.programs
             for node in live
-            if node.role != "switch" and any(fnmatchcase(node.name, glob) for glob in program.nodes)
+            if not node.bridge and any(fnmatchcase(node.name, glob) for glob in program.nodes)
         ]
         self._by_process: dict[int, Job] = {}
         self.t0_ns = 0
@@ -165,7 +165,7 @@ class Jobs:
         if program.run:
             spec |= {"run": program.run, "config": program.config_values}
         else:
-            spec |= {"command": list(program.command or ())}
+            spec |= {"command": program.command or ()}
             if program.environment:
                 spec["environment"] = {**os.environ, **program.environment}
         if job.process is not None and self.t0_ns:  # a restart: what was to start in the past starts now

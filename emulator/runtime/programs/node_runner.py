@@ -1,7 +1,7 @@
 """A node process, from the fork to its exit: one `Node` under its event loop, or a command that replaces it.
 
-Invariant: the process says "ready" only after `setup`, runs only after "start" has named T0, and whatever goes wrong
-in it is a line in its log and a "failed" message to the supervisor, never silence.
+Invariant: the process says Ready only after `setup`, runs only after Start has named T0, and whatever goes wrong in it
+is a line in its log and a Failed to the supervisor, never silence.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, assert_never, get_type_hints
 
 from emulator.model.clock import MonotonicClock, set_timer_slack
 from emulator.model.errors import EmulationError
-from emulator.runtime.control.channel import Channel, Message, Outbox
+from emulator.runtime.control.channel import Outbox
 from emulator.runtime.control.coordination import ChannelLine
+from emulator.runtime.control.encoding import BadMessage
+from emulator.runtime.control.messages import TO_NODE, ActionDone, Failed, Met, Ready, Spawn, Start, Stop
+from emulator.runtime.control.transport import Transport, hear, say
 from emulator.sdk.node import Node, NodeContext, Peer
 
 FLUSH_S = 0.05  # how long a record waits to share a packet with others
-GRACE_S = 0.5  # from "stop" to the cancellation of `run`
+GRACE_S = 0.5  # from Stop to the cancellation of `run`
 DRAIN_S = 2.0
 PROVISIONAL_T0_NS = 20_000_000_000  # before T0 is known scenario time is negative: T0 is taken as 20 s ahead
 
@@ -112,22 +115,22 @@ class _Others(Mapping[str, Peer]):
 class _Life:
     """The coroutine side of a node process."""
 
-    def __init__(self, spec: Message, channel: Channel, peers: dict[str, Peer], members: Sequence[str]) -> None:
+    def __init__(self, spec: Spawn, channel: Transport, peers: dict[str, Peer], members: Sequence[str]) -> None:
         self.spec = spec
         self.channel = channel
         self.clock = MonotonicClock(time.monotonic_ns() + PROVISIONAL_T0_NS)
         self.outbox = Outbox(channel, self.clock)
         self.line = ChannelLine(channel)
         self.started: asyncio.Future[int] | None = None
-        name = spec["node"]
+        name = spec.node
         self.context = NodeContext(
             name=name,
-            program=spec["program"],
-            seed=spec["seed"],
+            program=spec.program,
+            seed=spec.seed,
             address=peers[name],
             peers=_Others(peers, name),
-            store=Path(spec["store"]),
-            key_log=Path(spec["key_log"]) if spec.get("key_log") else None,
+            store=Path(spec.store),
+            key_log=Path(spec.key_log) if spec.key_log else None,
             clock=self.clock,
             sink=self.outbox,
             members=tuple(other for other in members if other != name),
@@ -135,20 +138,27 @@ class _Life:
         )
 
     def told(self) -> None:
-        """The supervisor spoke: "start" with T0, or it is gone."""
+        """The supervisor spoke, or it is gone."""
         try:
-            message, _ = self.channel.receive()
+            message = hear(self.channel, TO_NODE)
         except BlockingIOError:
             return
-        if message is None:
-            asyncio.get_running_loop().remove_reader(self.channel.fileno())
-            self.context.stopping.set()
-        elif message["op"] == "start" and self.started is not None and not self.started.done():
-            self.started.set_result(message["t0_ns"])
-        elif message["op"] == "stop":
-            self.context.stopping.set()
-        else:
-            self.line.heard(message)
+        except BadMessage as error:
+            sys.stderr.write(f"{error}\n")
+            return
+        match message:
+            case None:
+                asyncio.get_running_loop().remove_reader(self.channel.fileno())
+                self.context.stopping.set()
+            case Start(t0_ns):
+                if self.started is not None and not self.started.done():
+                    self.started.set_result(t0_ns)
+            case Stop():
+                self.context.stopping.set()
+            case Met() | ActionDone():
+                self.line.heard(message)
+            case other:
+                assert_never(other)
 
     async def flushing(self) -> None:
         while True:
@@ -164,14 +174,14 @@ class _Life:
         self.context.store.mkdir(parents=True, exist_ok=True)
         stage = "setup"
         try:
-            program = load_program(self.spec["run"])
-            node = program(configure(program.Config, self.spec["config"]), self.context)
+            program = load_program(self.spec.run)
+            node = program(configure(program.Config, self.spec.config), self.context)
             async with self.context.exit_stack:
                 try:
                     await node.setup()
-                    self.channel.socket.setblocking(False)
+                    self.channel.set_timeout(0.0)
                     loop.add_reader(self.channel.fileno(), self.told)
-                    self.channel.send({"op": "ready"})
+                    say(self.channel, Ready())
                     stopping = asyncio.ensure_future(self.context.stopping.wait())
                     either: list[asyncio.Future[Any]] = [self.started, stopping]
                     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -183,26 +193,26 @@ class _Life:
                     await node.close()
         except Exception as error:
             traceback.print_exc()
-            self.channel.socket.settimeout(DRAIN_S)
+            self.channel.set_timeout(DRAIN_S)
             try:
-                self.channel.send({"op": "failed", "stage": stage, "text": f"{type(error).__name__}: {error}"[:2000]})
+                say(self.channel, Failed(stage, f"{type(error).__name__}: {error}"[:2000]))
             except OSError:  # the supervisor is gone or stuck; the exit status still says it
                 pass
-            self.channel.socket.setblocking(False)
+            self.channel.set_timeout(0.0)
             raise
 
     def last_words(self) -> None:
         """Before the process ends: what is still to be said."""
-        self.channel.socket.settimeout(DRAIN_S)
+        self.channel.set_timeout(DRAIN_S)
         self.line.drain()
-        self.channel.socket.setblocking(False)
+        self.channel.set_timeout(0.0)
         self.outbox.drain(DRAIN_S)
 
     async def _play(self, node: Node, stopping: asyncio.Future[Any]) -> None:
         assert self.started is not None
         self.clock.t0_ns = self.started.result()
         flushing = asyncio.ensure_future(self.flushing())
-        running = asyncio.ensure_future(self._run_from(node, self.spec.get("start_s", 0.0)))
+        running = asyncio.ensure_future(self._run_from(node, self.spec.start_s))
         try:
             await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
@@ -220,10 +230,10 @@ class _Life:
         await node.run()
 
 
-def run_program(spec: Message, channel: Channel, peers: dict[str, Peer], members: Sequence[str] = ()) -> int:
+def run_program(spec: Spawn, channel: Transport, peers: dict[str, Peer], members: Sequence[str] = ()) -> int:
     """Live as a Node; returns the exit status. The caller has entered the node's namespace."""
     set_timer_slack()
-    call_me(spec["node"] or "zygote")
+    call_me(spec.node or "zygote")
     life = _Life(spec, channel, peers, members)
     try:
         import uvloop
@@ -244,24 +254,23 @@ def run_program(spec: Message, channel: Channel, peers: dict[str, Peer], members
     return status
 
 
-def run_command(spec: Message, channel: Channel | None) -> int:
-    """Become the command; returns only where that fails. With a channel, wait for "start" first."""
-    command: list[str] = spec["command"]
-    environment: dict[str, str] = spec.get("environment") or dict(os.environ)
+def run_command(spec: Spawn, channel: Transport | None) -> int:
+    """Become the command; returns only where that fails. With a channel, wait for Start first."""
+    command, environment = spec.command, spec.environment or dict(os.environ)
     path = shutil.which(command[0], path=environment.get("PATH"))
     if path is None:
         text = f"{command[0]}: no such program"
         sys.stderr.write(text + "\n")
         if channel is not None:
-            channel.send({"op": "failed", "stage": "setup", "text": text})
+            say(channel, Failed("setup", text))
         return 127
     if channel is not None:
-        channel.send({"op": "ready"})
-        message, _ = channel.receive()
-        if message is None or message["op"] != "start":
+        say(channel, Ready())
+        message = hear(channel, TO_NODE)
+        if not isinstance(message, Start):
             return 0
-        wait_s = MonotonicClock(message["t0_ns"]).monotonic_ns(spec.get("start_s", 0.0)) - time.monotonic_ns()
-        time.sleep(max(0.0, wait_s * 1e-9))
+        wait_ns = MonotonicClock(message.t0_ns).monotonic_ns(spec.start_s) - time.monotonic_ns()
+        time.sleep(max(0.0, wait_ns * 1e-9))
     try:
         os.execve(path, command, environment)
     except OSError as error:

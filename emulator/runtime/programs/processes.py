@@ -16,13 +16,36 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import msgpack
+from typing import Any, assert_never
 
 from emulator.model.errors import EmulationError
 from emulator.record.folder import file_name
-from emulator.runtime.control.channel import RECORDS, Channel, Message, packed, records
+from emulator.runtime.control.channel import RECORDS, Channel, records
+from emulator.runtime.control.encoding import BadMessage, decode, encode
+from emulator.runtime.control.messages import (
+    FROM_NODE,
+    FROM_ZYGOTE,
+    AskAction,
+    Cold,
+    CountRound,
+    Dropped,
+    Failed,
+    FromNode,
+    Kill,
+    Meet,
+    Members,
+    NodeRequest,
+    Peers,
+    ProcessExited,
+    Ready,
+    Spawn,
+    Spawned,
+    Start,
+    ToZygote,
+    Warm,
+    Warmed,
+)
+from emulator.runtime.control.transport import Transport, close_all, hear, say
 
 PEERS_PER_MESSAGE = 500
 BATCH = 4  # packets of records that one process may bring in one turn of the event loop
@@ -40,7 +63,7 @@ class Process:
     node: str
     program: str
     log: Path
-    channel: Channel | None = None
+    channel: Transport | None = None
     state: str = STARTING
     pid: int = 0
     status: int | None = None  # exit status, negative for a signal, as subprocess does
@@ -83,10 +106,12 @@ class Processes:
         self.warm: asyncio.Event = asyncio.Event()
         self.lost: asyncio.Event = asyncio.Event()  # the zygote itself has ended
         self.cold = ""  # why a program could not be imported
+        self.rejected = 0  # packets of node processes that are neither messages nor records
+        self.first_rejected = ""  # whose, and why
         self.on_record: OnRecord = lambda process, record: None
         self.on_dropped: Callable[[Process, int], None] = lambda process, count: None
         self.on_end: Callable[[Process], None] = lambda process: None
-        self.on_request: Callable[[Process, Message], None] = lambda process, message: None
+        self.on_request: Callable[[Process, NodeRequest], None] = lambda process, message: None
         self._seed = seed
         self._logs = logs
         self._store = store
@@ -114,20 +139,18 @@ class Processes:
     ) -> None:
         """Tell the zygote who lives in the run (name, role, ipv4, ipv6), what to import, and which nodes run each
         program (`members`, by the program's name). It answers later."""
-        table = [list(peer) for peer in peers]
+        table = [(name, role, ipv4, ipv6) for name, role, ipv4, ipv6 in peers]
         for first in range(0, len(table), PEERS_PER_MESSAGE):
-            self._channel.send({"op": "peers", "peers": table[first : first + PEERS_PER_MESSAGE]})
+            say(self._channel, Peers(tuple(table[first : first + PEERS_PER_MESSAGE])))
         for program, nodes in (members or {}).items():
             for first in range(0, len(nodes), PEERS_PER_MESSAGE):
-                chunk = list(nodes[first : first + PEERS_PER_MESSAGE])
-                self._channel.send({"op": "members", "program": program, "nodes": chunk})
-        message = {"op": "warm", "programs": sorted(set(programs)), "path": list(path), "store": str(self._store)}
-        self._channel.send(message)
+                say(self._channel, Members(program, tuple(nodes[first : first + PEERS_PER_MESSAGE])))
+        say(self._channel, Warm(tuple(sorted(set(programs))), tuple(path), str(self._store)))
 
     def attach(self) -> None:
         """Serve the channel in the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._channel.socket.setblocking(False)
+        self._channel.set_timeout(0.0)
         self._loop.add_reader(self._channel.fileno(), self._heard)
 
     def spawn(
@@ -139,24 +162,24 @@ class Processes:
         streams: Mapping[str, int] | None = None,
         supervised: bool = True,
     ) -> Process:
-        """Fork a process into `netns`. `spec` has `run` and `config`, or `command`; `streams` are descriptors of
-        stdin, stdout and stderr (else: the node's log). Supervised processes wait for `start`."""
+        """Fork a process into `netns`. `spec` has fields of Spawn: `run` and `config`, or `command`; `streams` are
+        descriptors of stdin, stdout and stderr (else: the node's log). Supervised processes wait for `start`."""
         number = len(self.all)
         log = self._logs / f"{node}.txt"
         process = Process(number, node, program, log, spawned_at=time.monotonic())
         fds = {"netns": os.dup(netns), **{name: os.dup(fd) for name, fd in (streams or {}).items()}}
         if supervised:
-            process.channel, theirs = Channel.pair()
-            process.channel.socket.setblocking(False)
+            ours, theirs = Channel.pair()
+            ours.set_timeout(0.0)
+            process.channel = ours
             fds["control"] = theirs.socket.detach()
             self._listen(process)
         else:
             process.state = RUNNING
-        message = {
-            "op": "spawn", "id": number, "node": node, "program": program, "seed": self._seed, "log": str(log),
-            "store": str(self._store / node / program), "fds": list(fds), **spec,
-            "key_log": str(self._keys / f"{file_name(f'{node}-{program}')}.keys") if self._keys else "",
-        }  # fmt: skip
+        message = Spawn(
+            number, node, program, self._seed, str(log), str(self._store / node / program),
+            str(self._keys / f"{file_name(f'{node}-{program}')}.keys") if self._keys else "", tuple(fds), **spec,
+        )  # fmt: skip
         self.all.append(process)
         self._by_number[number] = process
         self._send(message, list(fds.values()))
@@ -167,7 +190,7 @@ class Processes:
         assert process.channel is not None
         process.state = RUNNING
         try:
-            process.channel.send({"op": "start", "t0_ns": t0_ns})
+            say(process.channel, Start(t0_ns))
         except OSError:  # it has just ended; its exit is on the way
             pass
 
@@ -175,7 +198,7 @@ class Processes:
         """Signal the sessions of processes that have not ended."""
         numbers = [process.number for process in processes if process.state != ENDED]
         for first in range(0, len(numbers), 5000):
-            self._send({"op": "kill", "ids": numbers[first : first + 5000], "signum": int(signum)}, [])
+            self._send(Kill(tuple(numbers[first : first + 5000]), int(signum)), [])
 
     async def wait_ready(self, processes: Sequence[Process], timeout_s: float, progress: Callable[[int], None]) -> None:
         """Wait until all are ready. EmulationError names one that failed, ended or took too long, with its log."""
@@ -241,8 +264,8 @@ class Processes:
         tail = process.log_tail()
         return f"; the last lines of {process.log.name}:\n{tail}" if tail else f"; {process.log.name} is empty"
 
-    def _send(self, message: Message, fds: list[int]) -> None:
-        self._outgoing.append((packed(message), fds))
+    def _send(self, message: ToZygote, fds: list[int]) -> None:
+        self._outgoing.append((encode(message), fds))
         self._flush()
 
     def _flush(self) -> None:
@@ -266,7 +289,7 @@ class Processes:
         """Messages of the zygote."""
         while True:
             try:
-                message, _ = self._channel.receive()
+                message = hear(self._channel, FROM_ZYGOTE)
             except BlockingIOError:
                 return
             if message is None:
@@ -277,15 +300,17 @@ class Processes:
                     self._ended(process, -signal.SIGKILL)
                 self._changed.set()
                 return
-            match message["op"]:
-                case "warm":
+            match message:
+                case Warmed():
                     self.warm.set()
-                case "cold":
-                    self.cold = message["text"]
-                case "spawned":
-                    self._by_number[message["id"]].pid = message["pid"]
-                case "exit":
-                    self._ended(self._by_number[message["id"]], message["status"])
+                case Cold(_, text):
+                    self.cold = text
+                case Spawned(number, pid):
+                    self._by_number[number].pid = pid
+                case ProcessExited(number, status):
+                    self._ended(self._by_number[number], status)
+                case other:
+                    assert_never(other)
             self._changed.set()
 
     def _ended(self, process: Process, status: int) -> None:
@@ -319,29 +344,33 @@ class Processes:
                 data, fds = process.channel.receive_bytes()
             except BlockingIOError:
                 return False
-            for fd in fds:
-                os.close(fd)
+            close_all(fds)
             if not data:
                 self._unlisten(process)  # a command has replaced the process, or it has ended
                 return False
-            if data[0] == RECORDS:
-                for record in records(data):
-                    self.on_record(process, record)
-                continue
-            self._message(process, data)
+            try:
+                if data[0] == RECORDS:
+                    for record in records(data):
+                        self.on_record(process, record)
+                    continue
+                self._message(process, decode(data, FROM_NODE))
+            except BadMessage as error:
+                self.rejected += 1
+                self.first_rejected = self.first_rejected or f"{process.node}: {error}"
             self._changed.set()
         return True
 
-    def _message(self, process: Process, data: bytes) -> None:
-        message = msgpack.unpackb(data)
-        match message["op"]:
-            case "ready":
+    def _message(self, process: Process, message: FromNode) -> None:
+        match message:
+            case Ready():
                 if process.state == STARTING:
                     process.state = READY
                     process.ready_at = time.monotonic()
-            case "failed":
-                process.failure = f"{message['text']} (in {message['stage']})"
-            case "dropped":
-                self.on_dropped(process, message["count"])
-            case _:
+            case Failed(stage, text):
+                process.failure = f"{text} (in {stage})"
+            case Dropped(count):
+                self.on_dropped(process, count)
+            case Meet() | AskAction() | CountRound():
                 self.on_request(process, message)
+            case other:
+                assert_never(other)

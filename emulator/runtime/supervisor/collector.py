@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.observe.live_metrics import Board
+from emulator.observe.live_metrics import HISTORY, Board
 from emulator.observe.panels import Panels
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.links import ZERO, LinkInterval, LinkLog, drops_by_cause
@@ -23,8 +23,6 @@ from emulator.runtime.programs.processes import Process
 if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.record.folder import RunFolder
-
-HISTORY = 30  # intervals of a link end's rate that the screen can look back on
 
 
 class Collector:

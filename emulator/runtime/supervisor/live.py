@@ -15,19 +15,47 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, assert_never
 
 from emulator.model.errors import EmulationError, SkyloomError, UsageError
-from emulator.observe.snapshot_builder import fitted
+from emulator.observe import snapshot
 from emulator.runtime.capture.announcements import Told
 from emulator.runtime.capture.writer import captured_ends, key_folder, resolved
-from emulator.runtime.control.channel import Channel, Message
+from emulator.runtime.control.channel import Channel
+from emulator.runtime.control.encoding import BadMessage, T
 from emulator.runtime.control.launcher_link import SNAPSHOT_S
+from emulator.runtime.control.messages import (
+    FIRST_REQUESTS,
+    FROM_SCREEN,
+    SNAPSHOT_BYTES,
+    Act,
+    Answer,
+    Capturing,
+    DescribeNetwork,
+    Done,
+    Execute,
+    Exited,
+    LinkRows,
+    ListNodes,
+    NetworkEnd,
+    NodeNames,
+    NodeRows,
+    Refused,
+    Request,
+    SetView,
+    ShowSnapshot,
+    Signal,
+    StartCapture,
+    Started,
+    Stop,
+    Watch,
+)  # fmt: skip
+from emulator.runtime.control.transport import Transport, close_all, hear_with_descriptors, parts, say
 from emulator.runtime.programs.processes import Process
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
-    from emulator.observe.snapshot import View
+    from emulator.observe.view import View
     from emulator.runtime.running import Begun, Running
 
 PREFIX = "skyloom"
@@ -90,44 +118,43 @@ class LiveControl:
     async def _serve(self, caller: Caller) -> None:
         fds: list[int] = []
         try:
-            request, fds = await caller.receive()
+            request, fds = await caller.receive(FIRST_REQUESTS)
             if request is not None:
                 await self._answer(caller, request, fds)
+        except BadMessage as error:
+            caller.send(Refused(str(error), UsageError.exit_code))
         except SkyloomError as error:
-            caller.send({"op": "error", "text": str(error), "exit_code": error.exit_code})
+            caller.send(Refused(str(error), error.exit_code))
         except (KeyError, ValueError, TypeError) as error:
-            caller.send({"op": "error", "text": f"malformed request: {error!r}", "exit_code": UsageError.exit_code})
+            caller.send(Refused(f"malformed request: {error!r}", UsageError.exit_code))
         except OSError:
             pass  # the caller has gone
         finally:
-            for fd in fds:
-                os.close(fd)
+            close_all(fds)
             caller.close()
 
-    async def _answer(self, caller: Caller, request: Message, fds: list[int]) -> None:
+    async def _answer(self, caller: Caller, request: Request, fds: list[int]) -> None:
         running = self._running
-        match request["op"]:
-            case "nodes":
-                caller.send({"op": "nodes", "nodes": running.live_nodes})
-            case "network":
+        match request:
+            case ListNodes():
+                caller.send(NodeNames(tuple(running.live_nodes)))
+            case DescribeNetwork():
                 for part in _parts(running.network):
                     await caller.send_all(part)
-            case "exec":
+            case Execute():
                 await self._execute(caller, request, fds)
-            case "capture":
+            case StartCapture():
                 await self._capture(caller, request, fds)
-            case "fault":
-                await running.director.perform(request["action"])
-                caller.send({"op": "done"})
-            case "snapshot":
-                caller.send({"op": "snapshot", "snapshot": fitted(running.front.latest)})
-            case "watch":
-                await self._watch(caller, request.get("view", {}))
-            case "stop":
+            case Act(action):
+                await running.director.perform(action)
+                caller.send(Done())
+            case Watch(view):
+                await self._watch(caller, view)
+            case Stop():
                 running.front.stop()
-                caller.send({"op": "done"})
-            case op:
-                raise UsageError(f"no such request {op!r}")
+                caller.send(Done())
+            case other:
+                assert_never(other)
 
     async def _watch(self, caller: Caller, view: View) -> None:
         """Show the run to a screen in another terminal, until it leaves."""
@@ -136,37 +163,43 @@ class LiveControl:
         listening = asyncio.ensure_future(self._hear_screen(caller, screen))
         try:
             while not listening.done():
-                snapshot = running.look(running.front.latest.copy(), screen.view)
-                caller.send({"op": "snapshot", "snapshot": fitted(snapshot)})
+                caller.send(ShowSnapshot(snapshot.encode(running.look(screen.view), SNAPSHOT_BYTES)))
                 await asyncio.wait([listening], timeout=SNAPSHOT_S)
         finally:
             listening.cancel()
 
     async def _hear_screen(self, caller: Caller, screen: Screen) -> None:
         while True:
-            message, _ = await caller.receive()
-            if message is None:
+            try:
+                message = await caller.hear(FROM_SCREEN)
+            except BadMessage as error:
+                caller.send(Refused(str(error), UsageError.exit_code))
                 return
-            match message["op"]:
-                case "view":
-                    screen.view = message["view"]
-                case "fault":
-                    self._running.director.perform_soon(message["action"])
-                case "stop":
+            match message:
+                case None:
+                    return
+                case SetView(view):
+                    screen.view = view
+                case Act(action):
+                    self._running.director.perform_soon(action)
+                case Stop():
                     self._running.front.stop()
+                case other:
+                    assert_never(other)
 
-    async def _execute(self, caller: Caller, request: Message, fds: list[int]) -> None:
+    async def _execute(self, caller: Caller, request: Execute, fds: list[int]) -> None:
         """Run a command on a node with the caller's own descriptors; its end, or the caller's, ends the other."""
         running = self._running
-        netns = running.machine.netns(request["node"])
-        spec: dict[str, Any] = {
-            key: request[key] for key in ("command", "environment", "directory", "terminal") if key in request
-        }
+        netns = running.machine.netns(request.node)
+        spec = {
+            "command": request.command, "environment": request.environment, "directory": request.directory,
+            "terminal": request.terminal,
+        }  # fmt: skip
         streams = dict(zip(("stdin", "stdout", "stderr"), fds, strict=True))
-        process = running.processes.spawn(request["node"], "exec", netns, spec, streams, supervised=False)
+        process = running.processes.spawn(request.node, "exec", netns, spec, streams, supervised=False)
         while fds:
             os.close(fds.pop())  # so that the reader of a pipe sees its end when the command has closed it
-        caller.send({"op": "started"})
+        caller.send(Started())
         listening = asyncio.ensure_future(self._pass_signals(caller, process))
         try:
             await process.ended.wait()
@@ -174,26 +207,27 @@ class LiveControl:
             listening.cancel()
             if process.status is None:
                 running.processes.kill([process], signal.SIGKILL)
-        caller.send({"op": "exit", "status": process.status})
+        assert process.status is not None
+        caller.send(Exited(process.status))
 
     async def _pass_signals(self, caller: Caller, process: Process) -> None:
         kill = self._running.processes.kill
         while True:
             try:
-                message, _ = await caller.receive()
-            except OSError:
+                message = await caller.hear((Signal,))
+            except (OSError, BadMessage):
                 message = None
             if message is None:
                 kill([process], signal.SIGHUP)
                 await asyncio.sleep(HANGUP_S)
                 kill([process], signal.SIGKILL)
                 return
-            kill([process], int(message["signum"]))
+            kill([process], message.signum)
 
-    async def _capture(self, caller: Caller, request: Message, fds: list[int]) -> None:
+    async def _capture(self, caller: Caller, request: StartCapture, fds: list[int]) -> None:
         """Let the relay tee records of link ends into the caller's descriptor until the caller leaves."""
         running = self._running
-        network, links, expression = running.network, request["links"], str(request.get("filter", ""))
+        network, links, expression = running.network, request.links, request.filter
         try:
             tree = resolved(expression, network)
         except ValueError as error:
@@ -202,22 +236,23 @@ class LiveControl:
         if not ends:
             where = f" that {expression!r} leaves" if tree is not None and captured_ends(network, links) else ""
             raise UsageError(f"{', '.join(links)}: no such link end or node{where}; link ends are named 'node:port'")
+        if len(fds) != 1:
+            raise UsageError(f"a capture with {len(fds)} descriptors; expected one to write to")
         number, self._captures = self._captures, self._captures + 1
-        snaplen = int(request.get("snaplen", 0))
+        snaplen = request.snaplen
         told = Told(network, running.machine.ring, ends, snaplen, running.now_s())
         running.action_listeners.append(told.act)
         running.machine.tell_relay({"op": "capture", "id": number, "ends": ends, "snaplen": snaplen}, (fds[0],))
         try:
-            for message in told.first(ROWS_PER_MESSAGE):
-                await caller.send_all(message)
+            for names in told.first(ROWS_PER_MESSAGE):
+                await caller.send_all(names)
             keys = key_folder(running.folder.path, running.scenario.capture, running.captured)
-            times = {"t0_ns": self._begun.t0_ns, "t0_utc_ns": self._begun.t0_utc_ns}
-            await caller.send_all({"op": "capturing", **times, "keys": str(keys or ""), "filter": tree})
+            await caller.send_all(Capturing(self._begun.t0_ns, self._begun.t0_utc_ns, str(keys or ""), tree))
             leaving = asyncio.ensure_future(self._has_left(caller))
             try:
                 while not leaving.done():
-                    for message in told.news(ROWS_PER_MESSAGE):
-                        await caller.send_all(message)
+                    for news in told.news(ROWS_PER_MESSAGE):
+                        await caller.send_all(news)
                     await asyncio.wait([leaving], timeout=NEWS_S)
             finally:
                 leaving.cancel()
@@ -227,23 +262,24 @@ class LiveControl:
 
     async def _has_left(self, caller: Caller) -> None:
         try:
-            while (await caller.receive())[0] is not None:
+            while await caller.hear((Stop,)) is not None:
                 pass
-        except OSError:
+        except (OSError, BadMessage):
             pass
 
 
-def _parts(network: Network) -> Iterator[Message]:
+def _parts(network: Network) -> Iterator[NodeRows | LinkRows | NetworkEnd]:
     """The network as messages that fit."""
-    nodes = [[node.name, node.role, node.live, node.ipv4, node.ipv6] for node in network.nodes]
-    links = [
-        [it.name, it.a, it.b, it.a_port, it.b_port, it.moving, it.ethernet, it.a_address, it.b_address]
-        for it in network.links
-    ]
-    for key, rows in (("nodes", nodes), ("links", links)):
-        for first in range(0, len(rows), ROWS_PER_MESSAGE):
-            yield {"op": key, key: rows[first : first + ROWS_PER_MESSAGE]}
-    yield {"op": "end"}
+    for nodes in parts(network.nodes, ROWS_PER_MESSAGE):
+        yield NodeRows(tuple((node.name, node.role, node.live, node.ipv4, node.ipv6, node.bridge) for node in nodes))
+    for links in parts(network.links, ROWS_PER_MESSAGE):
+        yield LinkRows(
+            tuple(
+                (it.name, it.a, it.b, it.a_port, it.b_port, it.moving, it.ethernet, it.a_address, it.b_address)
+                for it in links
+            )
+        )
+    yield NetworkEnd()
 
 
 @dataclass
@@ -256,28 +292,35 @@ class Screen:
 class Caller:
     """One connection, as coroutines."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Transport) -> None:
         self._channel = channel
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Answer) -> None:
         try:
-            self._channel.send(message)
+            say(self._channel, message)
         except OSError:  # gone, or not reading: its connection ends
             pass
 
-    async def send_all(self, message: Message) -> None:
+    async def send_all(self, message: Answer) -> None:
         """Send, waiting for the caller to read. OSError where it has gone."""
         while True:
             try:
-                self._channel.send(message)
+                say(self._channel, message)
                 return
             except BlockingIOError:
                 await asyncio.sleep(0.01)
 
-    async def receive(self) -> tuple[Message | None, list[int]]:
+    async def hear(self, expected: tuple[type[T], ...]) -> T | None:
+        """The next message; None where the caller has gone. BadMessage."""
+        message, fds = await self.receive(expected)
+        close_all(fds)
+        return message
+
+    async def receive(self, expected: tuple[type[T], ...]) -> tuple[T | None, list[int]]:
+        """The next message and its descriptors. BadMessage."""
         while True:
             try:
-                return self._channel.receive()
+                return hear_with_descriptors(self._channel, expected)
             except BlockingIOError:
                 await _readable(self._channel.fileno())
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from emulator.runtime.programs.child import Child
     from emulator.runtime.running import Begun, Running
 
-HANDOVER_TAIL = 8
 FLUSH_S = 1.0
 NICE = -5
 
@@ -48,7 +47,6 @@ class Play:
         self._running = running
         self._clock = MonotonicClock(begun.t0_ns)
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._handovers = 0
 
     async def until_end(self) -> None:
         """Return at the scenario's end or when somebody asks to stop; EmulationError where the machinery breaks."""
@@ -142,10 +140,7 @@ class Play:
             if asked is not None:
                 asked.remember(step)
                 asked.altered(running.director.faults.altered)
-            try:
-                handovers = machine.ring.row(step).handovers
-            except LookupError:  # late; the planner counts it
-                continue
+            handovers = running.schedule.handovers(step)  # of a late row none; the planner counts it
             for handover in handovers:
                 self._tell(handover)
             if handovers:
@@ -155,20 +150,16 @@ class Play:
         network, collector = self._running.network, self._running.collector
         link = network.links[handover.link]
         names = [network.nodes[number].name if number >= 0 else "" for number in (handover.before, handover.after)]
-        self._handovers += 1
         self._running.outlook.handed_over(handover)
         data = {"link": link.name, "before": names[0], "after": names[1]}
         collector.event(handover.t_s, network.nodes[link.a].name, "", "handover", data)
-        latest = self._running.front.latest
-        latest["handovers"] = self._handovers
-        tail = [*latest.get("handover_tail", []), {"t_s": handover.t_s, **data}][-HANDOVER_TAIL:]
-        latest["handover_tail"] = tail  # type: ignore[typeddict-item]
+        self._running.scene.handed_over({"t_s": handover.t_s, "link": link.name, "before": names[0], "after": names[1]})
 
     async def _snapshots(self) -> None:
         running = self._running
         number = 0
         while True:
-            running.front.show(running.look(running.front.latest, running.front.view))
+            running.front.show(running.look(running.front.view))
             number = next_tick(number, self._clock.now(), SNAPSHOT_S)
             await sleep_until_ns(self._clock.monotonic_ns(number * SNAPSHOT_S))
 

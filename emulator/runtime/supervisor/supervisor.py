@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import EXIT_INTERNAL, SkyloomError
 from emulator.observe.panels import Panels
-from emulator.observe.snapshot_builder import counts
+from emulator.observe.snapshot_builder import About, opening
 from emulator.record.verdict import Verdict
 from emulator.runtime.capture.writer import CaptureWriter, key_folder, writer_for
 from emulator.runtime.control import session
@@ -33,6 +33,7 @@ from emulator.runtime.supervisor import cpu_steal, ending, late, warnings
 from emulator.runtime.supervisor.collector import Collector
 from emulator.runtime.supervisor.live import LiveControl
 from emulator.runtime.supervisor.run_loop import Play
+from emulator.scenario.toml.writer import scenario_toml
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
@@ -91,7 +92,11 @@ class Supervisor:
         self.scenario = scenario
         self.folder = folder
         self.network = network
-        self.front = Front(channel)
+        limit_ms = scenario.fidelity.lateness_p99_s * 1e3
+        about = About(
+            scenario.name, scenario.seed, folder.run_id, str(folder.path), scenario.duration_s, limit_ms
+        )  # fmt: skip
+        self.front = Front(channel, opening(about, network))
         self.listener = listener
         self.captured = [*scenario.capture.links, *capture]
         self._root = root
@@ -113,7 +118,6 @@ class Supervisor:
         """All stages up to the end of play; `reached` gets what each of them makes."""
         session.begin("supervisor", self.folder.logs / OWN_LOG)
         signal.signal(signal.SIGTERM, lambda *_: self.front.stop())
-        self._greet()
         collector = reached.collector = Collector(
             self.folder, self.network, Panels.of(self.scenario, self.network)
         )  # fmt: skip
@@ -137,18 +141,6 @@ class Supervisor:
         machine.start_relay(keep_out)
         _new_loop().run_until_complete(self._live(running, platform, reached))
 
-    def _greet(self) -> None:
-        """The first snapshot."""
-        self.front.latest = {
-            "scenario": self.scenario.name,
-            "run_id": self.folder.run_id,
-            "seed": self.scenario.seed,
-            "folder": str(self.folder.path),
-            "duration_s": self.scenario.duration_s,
-            "lateness_limit_ms": self.scenario.fidelity.lateness_p99_s * 1e3,
-            "nodes": {**counts(self.network), "processes": 0},  # type: ignore[typeddict-item]
-        }
-
     def _programs(self, machine: Machine) -> tuple[Processes, Jobs]:
         """The zygote, which warms up while the rest is built, and the jobs that it will start."""
         keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
@@ -168,7 +160,7 @@ class Supervisor:
         returns what platform.json says."""
         from emulator.record.folder import platform_facts
 
-        self.folder.write_scenario(self.scenario.to_toml(), sys.argv)
+        self.folder.write_scenario(scenario_toml(self.scenario), sys.argv)
         platform = {**platform_facts(sys.argv), "root": self._root}
         self.folder.write_platform(platform)
         return platform
@@ -263,7 +255,7 @@ class Supervisor:
             self.front.tell("analysis", done, ending.STEPS, label)
 
         if running is not None and begun is not None:
-            running.look(self.front.latest, self.front.view)  # with the last records
+            self.front.latest = running.look(self.front.view)  # with the last records
         tell(0, "capture")
         if reached.writer is not None:
             reached.writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))
@@ -286,7 +278,7 @@ class Supervisor:
             outcomes += ending.kill_switch(running.rounds)
         verdict.warnings = list(self.folder.warnings)
         verdict.warnings += cpu_steal.warnings(begun.ticks, cpu_steal.read()) if begun is not None else []
-        verdict.warnings += warnings.found(machine, collector)
+        verdict.warnings += warnings.found(machine, collector, running.processes if running is not None else None)
         verdict.warnings += late.why_late(verdict, collector, self.network, self.scenario)
         tell(ending.STEPS - 1, "verdict")
         return ending.conclude(verdict, self.scenario, outcomes, reached.error_code)

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from emulator.runtime.data_plane import Machine
+    from emulator.runtime.programs.processes import Processes
     from emulator.runtime.supervisor.collector import Collector
 
 
-def found(machine: Machine, collector: Collector) -> list[str]:
+def found(machine: Machine, collector: Collector, processes: Processes | None = None) -> list[str]:
     """Warnings so far."""
     told = []
     if collector.dropped_records:
         told.append(f"{collector.dropped_records} events and samples were lost: nodes recorded more than was taken")
+    if processes is not None and processes.rejected:
+        told.append(f"{processes.rejected} malformed messages were refused, the first of {processes.first_rejected}")
     if machine.late_rows:
         told.append(f"{machine.late_rows} rows of the schedule came after their step had begun")
     if collector.saturated:

@@ -73,8 +73,3 @@ class Capture(Table):
     def rotate_s(self) -> float:
         """Scenario time after which a new file begins; inf: never."""
         return _rotation(self.rotate)[1]
-
-    @property
-    def logs_keys(self) -> bool:
-        """Whether programs write down their TLS keys."""
-        return bool(self.links) if self.keys is None else self.keys

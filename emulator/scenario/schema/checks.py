@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.units import parse, show
-from emulator.scenario.schema.filters import TESTS, tests
-from emulator.scenario.schema.filters import parse as parse_filter
 from emulator.scenario.toml.spans import Path
 
 if TYPE_CHECKING:
-    from emulator.scenario.schema.models import Scenario
+    pass
 
 Finding = tuple[Path, str, str]  # path, found, wanted
 
@@ -67,39 +64,6 @@ def _times(data: Mapping[str, Any]) -> Iterator[Finding]:
                 time = _seconds(table.get(key))
                 if time is not None and time > duration:
                     yield (kind, index, key), repr(table[key]), wanted
-
-
-def unmatched(scenario: Scenario, nodes: list[str], ends: list[str], live: list[str]) -> Iterator[Finding]:
-    """Each glob of the scenario that matches none of the nodes, none of the link ends, or no live node."""
-    from emulator.scenario.schema.models import matching
-
-    places: list[tuple[Path, tuple[str, ...], list[str], str]] = []
-    for index, program in enumerate(scenario.programs):
-        places.append((("program", index, "nodes"), program.nodes, live, "live node"))
-    for index, action in enumerate(scenario.actions):
-        runs = action.do in ("exec", "crash", "restart")
-        names, noun = (live, "live node") if runs else (nodes, "node")
-        places.append((("action", index, "nodes"), action.nodes or (), names, noun))
-        places.append((("action", index, "links"), action.links or (), ends, "link end"))
-        for group, globs in enumerate(action.groups or ()):
-            places.append((("action", index, "groups", group), globs, nodes, "node"))
-    places.append((("capture", "links"), scenario.capture.links, [*ends, *nodes], "link end or a node"))
-    for path, globs, names, noun in places:
-        for number, glob in enumerate(globs):
-            if not matching((glob,), names):
-                yield (*path, number), glob, f"the name of a {noun}, or a glob that matches one{choices(glob, names)}"
-    for kind, value in tests(parse_filter(scenario.capture.filter)) if scenario.capture.filter else ():
-        names = ends if kind == "link" else nodes
-        if kind in ("host", "node", "link") and not matching((value,), names) and not _is_address(value):
-            yield ("capture", "filter"), f"{kind} {value}", f"{TESTS[kind]}{choices(value, names)}"
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def choices(found: str, known: list[str]) -> str:

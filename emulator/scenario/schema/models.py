@@ -6,15 +6,16 @@ here reads "what was found; wanted what is allowed", and the loader splits it th
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
 
+from emulator.model import verbs
 from emulator.model.errors import Problem
 from emulator.model.tables import Table, plain
 from emulator.model.units import Duration, Rate, show
+from emulator.model.verbs import VerbName, listed
 from emulator.scenario.schema.capture import Capture
 from emulator.scenario.schema.field_types import Command, Glob, Globs, Name, PositiveDuration, Probability, Time
 from emulator.scenario.source import Source
@@ -30,26 +31,6 @@ def _toml_values(value: Any) -> Any:
     if isinstance(value, str | int) or (isinstance(value, float) and isfinite(value)):
         return value
     raise ValueError(f"{value}; wanted text, numbers, true or false, and lists and tables of them")
-
-
-Verb = Literal[
-    "crash", "restart", "hold", "release", "partition", "heal", "link-down", "link-up", "set", "exec"
-]  # fmt: skip
-_SET_KEYS = ("rate_bps", "delay_s", "loss", "up")
-# What each verb is aimed at: the keys it takes beside at, every and do, and of which at least one must be there.
-_TAKES: dict[str, tuple[str, ...]] = {
-    "crash": ("nodes", "program"),
-    "restart": ("nodes", "program"),
-    "hold": ("nodes", "links"),
-    "release": ("nodes", "links"),
-    "partition": ("groups",),
-    "heal": (),
-    "link-down": ("links",),
-    "link-up": ("links",),
-    "set": ("links",),
-    "exec": ("nodes",),
-}
-_UNDONE = ("crash", "hold", "partition", "link-down", "set")  # verbs that `until` and `for` can take back
 
 
 class Program(Table):
@@ -117,10 +98,7 @@ class Action(Table):
     """Scenario time of the action."""
     every_s: PositiveDuration | None = None
     """Period of the action; the first time is one period after the start."""
-    do: Verb
-    """crash, restart: processes of `nodes` or of `program`. hold, release: packets wait at `links`, or at all links of
-    `nodes`. partition: no packet passes between `groups` until heal. link-down, link-up: `links`. set: `rate`, `delay`,
-    `loss`, `up` of `links`. exec: `command` on `nodes`."""
+    do: VerbName = Field(description=verbs.REFERENCE)
     nodes: Globs | None = None
     """Names and globs of nodes."""
     links: Globs | None = None
@@ -139,10 +117,12 @@ class Action(Table):
     """Whether `set` lets the links pass packets."""
     command: Command | None = None
     """Command with its arguments that `exec` runs."""
-    until_s: Time | None = None
-    """Scenario time at which a crash, hold, partition, link-down or set made by `at` is taken back."""
-    for_s: PositiveDuration | None = None
-    """Time after which a crash, hold, partition, link-down or set is taken back."""
+    until_s: Time | None = Field(
+        None, description=f"Scenario time at which a {listed(verbs.LASTING, 'or')} made by `at` is taken back."
+    )
+    for_s: PositiveDuration | None = Field(
+        None, description=f"Time after which a {listed(verbs.LASTING, 'or')} is taken back."
+    )
 
     @property
     def undo_after_s(self) -> float | None:
@@ -156,25 +136,25 @@ class Action(Table):
         if (self.at_s is None) == (self.every_s is None):
             found = "neither `at` nor `every`" if self.at_s is None else "both `at` and `every`"
             raise ValueError(f"{found}; wanted exactly one of them")
-        targets = _TAKES[self.do]
+        verb = verbs.VERBS[self.do]
+        targets, arguments = verb.targets, verb.arguments
         if targets and not any(getattr(self, target) is not None for target in targets):
             raise ValueError(f"{self.do!r} without a target; wanted {' or '.join(f'`{key}`' for key in targets)}")
-        allowed = {*targets, *(_SET_KEYS if self.do == "set" else ()), *(("command",) if self.do == "exec" else ())}
-        for name in ("nodes", "links", "groups", "program", "command", *_SET_KEYS):
+        allowed = {*targets, *arguments}
+        for name in verbs.KEYS:
             if getattr(self, name) is not None and name not in allowed:
                 keys = ", ".join(f"`{_key(key)}`" for key in sorted(allowed)) or "no further keys"
                 raise ValueError(f"`{_key(name)}` with {self.do!r}; wanted {keys}")
-        if self.do == "exec" and self.command is None:
-            raise ValueError("'exec' without `command`; wanted a `command`, a list of words")
-        if self.do == "set" and all(getattr(self, name) is None for name in _SET_KEYS):
-            raise ValueError("'set' without a value; wanted `rate`, `delay`, `loss` or `up`")
+        if arguments and all(getattr(self, name) is None for name in arguments):
+            keys = listed(tuple(f"`{_key(name)}`" for name in arguments), "or")
+            raise ValueError(f"{self.do!r} without {keys}; wanted {keys}")
         return self._undoing()
 
     def _undoing(self) -> Action:
         if self.until_s is None and self.for_s is None:
             return self
-        if self.do not in _UNDONE:
-            raise ValueError(f"`until` or `for` with {self.do!r}; wanted them with {', '.join(_UNDONE)} only")
+        if not verbs.VERBS[self.do].lasts:
+            raise ValueError(f"`until` or `for` with {self.do!r}; wanted them with {', '.join(verbs.LASTING)} only")
         if self.until_s is not None and self.for_s is not None:
             raise ValueError("both `until` and `for`; wanted at most one of them")
         if self.until_s is not None and self.at_s is None:
@@ -304,29 +284,11 @@ class Scenario(Table):
             return data
         return data | {"program": [_ends_by_itself(each) for each in programs]}
 
-    def to_toml(self) -> str:
-        """The scenario as resolved, defaults included; loads back to an equal Scenario."""
-        from emulator.scenario.toml.writer import scenario_toml
-
-        return scenario_toml(self)
-
     def problem(self, path: Path, found: str, wanted: str) -> Problem:
         """A Problem at a key of this scenario's file, for rooms that find one later: ("program", 0, "nodes")."""
         from emulator.scenario.schema.problems import KeyTexts
 
         return self._source.problem(path, KeyTexts(self.model_dump(by_alias=True)), found, wanted)
-
-    def check_names(self, nodes: list[str], ends: list[str], live: list[str] | None = None) -> list[Problem]:
-        """Names and globs of programs, actions and capture that match nothing in the built network.
-
-        `nodes` and `ends` ("node:port") are all of them, `live` the nodes that programs and commands can run on.
-        """
-        from emulator.scenario.schema.checks import unmatched
-
-        return [
-            self.problem(path, f"{glob!r}, which matches nothing", wanted)
-            for path, glob, wanted in unmatched(self, nodes, ends, nodes if live is None else live)
-        ]
 
 
 def _ends_by_itself(program: Any) -> Any:
@@ -335,8 +297,3 @@ def _ends_by_itself(program: Any) -> Any:
 
 def _key(name: str) -> str:
     return Action.model_fields[name].alias or name
-
-
-def matching(globs: tuple[str, ...], names: list[str]) -> list[str]:
-    """The names that any of the globs matches, in the order of `names`."""
-    return [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]

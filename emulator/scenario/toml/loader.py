@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.model.errors import Problem, ScenarioError, UsageError
+from emulator.model.inputs import read_text
 from emulator.scenario import imports, recipe
 from emulator.scenario.catalogue import SCENARIO_FILE, bundled
 from emulator.scenario.schema import checks, problems
@@ -149,7 +150,7 @@ def _apply(data: dict[str, Any], orders: Iterable[overrides.Override], source: S
 
 def _read(file: Path, label: str) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_text(file, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ScenarioError([Problem(label, "", f"bytes that are not UTF-8 ({error.reason})", "TOML text")]) from None
     except OSError as error:

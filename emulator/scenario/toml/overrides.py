@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 from emulator.model.errors import Problem
@@ -34,7 +35,8 @@ def read(items: Iterable[str]) -> tuple[list[Override], list[Problem]]:
         try:
             if not equals:
                 raise ValueError(f"{item!r}; wanted KEY=VALUE, such as seed=7")
-            orders.append(Override(option, tuple(split_keys(dotted.strip())), value_of(text.strip())))
+            value = _file_here(value_of(text.strip()))
+            orders.append(Override(option, tuple(split_keys(dotted.strip())), value))
         except ValueError as error:
             problems.append(_problem(option, error))
     return orders, problems
@@ -64,6 +66,18 @@ def value_of(text: str) -> Any:
     except ValueError:
         return text
     return parsed["value"] if list(parsed) == ["value"] else text
+
+
+def _file_here(value: Any) -> Any:
+    """The path of a file as an absolute one. A relative path means the folder of whoever types it, not the scenario's;
+    absolute, it means the same in the scenario that the run folder keeps. Names have neither a folder nor an ending."""
+    if not isinstance(value, str) or not ("/" in value or FilePath(value).suffix):
+        return value
+    try:
+        path = FilePath(value)
+        return str(path.resolve()) if path.is_file() else value
+    except (OSError, ValueError):  # too long a name, or a null character
+        return value
 
 
 def _set(data: dict[str, Any], keys: tuple[str, ...], value: Any) -> Path:

@@ -1,4 +1,4 @@
-"""Lines: on which line of a TOML text a key stands, which tomllib does not tell.
+"""Spans: the line of each key in a TOML text, which tomllib does not report.
 
 Invariant: the text has already been accepted by tomllib, so this scanner may assume correct syntax; it only keeps
 its place. Paths are tuples of keys and of indexes in arrays: ("program", 0, "config", "interval").

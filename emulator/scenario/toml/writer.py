@@ -2,6 +2,9 @@
 
 Invariant: the text is complete (defaults are written out, so that a run folder keeps its meaning when a default
 changes), and keys without a value are left out because TOML has no null.
+
+tomli-w writes the same data, but spreads every list over lines, one an element, and turns short `[[program]]` tables
+into elements of a list: errors would name other lines, and a graph's neighbours would be a file of their own length.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ two frames on the terminal, and `live` is the loop around them. Invariant: only 
 
 from __future__ import annotations
 
+from emulator.observe.source import Seekable, Source
 from emulator.ui.terminal.live import LiveScreen
-from emulator.ui.terminal.source import Seekable, Source
 
 __all__ = ["LiveScreen", "Seekable", "Source"]

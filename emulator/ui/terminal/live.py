@@ -14,12 +14,13 @@ from pathlib import Path
 from rich.console import Console
 
 from emulator.model.errors import SkyloomError
-from emulator.observe.snapshot import Snapshot, View
+from emulator.observe.snapshot import VERSION, Snapshot
+from emulator.observe.source import Seekable, Source
+from emulator.observe.view import View
 from emulator.report import text
 from emulator.ui.terminal.frame import frame, panel_rows
 from emulator.ui.terminal.heartbeat import Heartbeat
 from emulator.ui.terminal.keys import ESC_WAIT_S, Keys
-from emulator.ui.terminal.source import Seekable, Source
 from emulator.ui.terminal.state import Fault, Leave, Request, Seek, State, Stop, press
 from emulator.ui.terminal.terminal import Terminal
 
@@ -79,7 +80,7 @@ class _Loop:
         self._signs = signs
         self._clock = clock
         self._state = State(finished=isinstance(source, Seekable))
-        self._newest: Snapshot = {"scenario": scenario}
+        self._newest: Snapshot = {"version": VERSION, "scenario": scenario}
         self._frozen: Snapshot = {}
         self._viewed: View | None = None
         self._drawn_s = float("-inf")

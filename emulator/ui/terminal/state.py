@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from emulator.observe.snapshot import Phase, Snapshot, View
+from emulator.model.verbs import Kind
+from emulator.observe.snapshot import Phase, Snapshot
+from emulator.observe.view import View
 from emulator.ui.terminal import faults, rows
-from emulator.ui.terminal.faults import Choice, Kind
+from emulator.ui.terminal.faults import Choice
 
 PANELS = ("overview", "nodes", "links", "protocol", "contacts", "map", "events")
 SORTS = {  # keys of the rows in the order in which `s` goes through them; numbers begin with the largest

@@ -97,7 +97,7 @@ class Canvas:
                 self._layers[cell] = layer
 
     def empty(self, column: int, row: int, count: int = 1) -> bool:
-        """Whether these characters lie on the canvas and nobody has written there; dots do not count."""
+        """Whether these characters lie on the canvas and no text was written there; dots do not count."""
         if not (0 <= row < self.height and column >= 0 and column + count <= self.width):
             return False
         first = row * self.width + column

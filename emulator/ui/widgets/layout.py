@@ -1,4 +1,4 @@
-"""One widget in a given room, or as many of a panel's widgets as there is room for.
+"""Draws one widget into a given area, or as many of a panel's widgets as fit.
 
 Invariant: a picture is never larger than the room it was given; widgets come in the order in which the panel names
 them, and the first ones get the room where it is scarce.

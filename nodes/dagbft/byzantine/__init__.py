@@ -10,6 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import cast
 
+from nodes.dagbft.byzantine.desk import FalseDesk
 from nodes.dagbft.byzantine.flood import Flooder
 from nodes.dagbft.byzantine.headers import BadCoin, Equivocator, Shunner, WrongShard, WrongSummary, WrongWorker
 from nodes.dagbft.byzantine.hide import Hider
@@ -19,6 +20,7 @@ from nodes.dagbft.byzantine.silence import BatchWithholder, CertificateWithholde
 from nodes.dagbft.byzantine.snapshots import SnapshotForger
 from nodes.dagbft.byzantine.votes import DoubleVoter, Twins
 from nodes.dagbft.primary.core import PrimaryCore
+from nodes.dagbft.primary.desk import Desk
 from nodes.dagbft.worker.core import WorkerCore
 
 Again = Callable[[], PrimaryCore]  # makes another core of the same validator, with an empty disk and a coin of its own
@@ -40,15 +42,16 @@ _PRIMARIES: dict[str, Callable[[PrimaryCore], Liar]] = {
     "flood": lambda core: Flooder(core, Random(f"flood/{core.me}")),
 }
 _WORKERS = ("withhold-batches",)
-BEHAVIOURS = ("honest", *_PRIMARIES, "twins", "wiped-twice", "slow", "slow-leader", *_WORKERS)
+_DESKS = ("false-results",)  # what they tell clients of other nodes is false
+BEHAVIOURS = ("honest", *_PRIMARIES, "twins", "wiped-twice", "slow", "slow-leader", *_WORKERS, *_DESKS)
 
 
 def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.8, swap_s: float = 5.0) -> PrimaryCore:
     """A core that behaves so. `delay_s` is that of slow ones, `swap_s` how often twins change peers.
 
-    Raises ValueError for a behaviour that there is not. One that concerns workers leaves a primary as it is.
+    Raises ValueError for a behaviour that there is not. One that concerns workers or clients leaves a core as it is.
     """
-    if behaviour in ("honest", *_WORKERS):
+    if behaviour in ("honest", *_WORKERS, *_DESKS):
         return core
     if behaviour == "twins":
         liar: Liar = Twins(core, again(), swap_s)
@@ -63,6 +66,11 @@ def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.
     return cast(PrimaryCore, liar)  # has all its doors
 
 
+def desk_of(behaviour: str) -> type[Desk]:
+    """The class of what speaks to clients; only "false-results" has another one than honest validators."""
+    return FalseDesk if behaviour in _DESKS else Desk
+
+
 def turn_worker(behaviour: str, core: WorkerCore, n: int) -> WorkerCore:
     """The same for a worker; only "withhold-batches" changes it."""
     if behaviour not in BEHAVIOURS:
@@ -70,4 +78,4 @@ def turn_worker(behaviour: str, core: WorkerCore, n: int) -> WorkerCore:
     return cast(WorkerCore, BatchWithholder(core, n)) if behaviour in _WORKERS else core
 
 
-__all__ = ["BEHAVIOURS", "Liar", "turn", "turn_worker"]
+__all__ = ["BEHAVIOURS", "Liar", "desk_of", "turn", "turn_worker"]

@@ -9,17 +9,8 @@ from collections.abc import Iterable
 from random import Random
 
 from nodes.dagbft.byzantine.liar import Liar, Sent
-from nodes.dagbft.messages import (
-    DIGEST_BYTES,
-    MOST_DIGESTS,
-    MOST_PAYLOAD,
-    Certificate,
-    CertRequest,
-    Header,
-    Message,
-    StateRequest,
-    Vote,
-)
+from nodes.dagbft.kinds import DIGEST_BYTES, MOST_DIGESTS, MOST_PAYLOAD
+from nodes.dagbft.messages import Certificate, CertRequest, Header, Message, StateRequest, Vote
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL
 from nodes.dagbft.primary.proposer import replace_signature

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nodes.dagbft.byzantine.liar import Liar, Sent
-from nodes.dagbft.messages import Header, Message, digest_of
+from nodes.dagbft.kinds import digest_of
+from nodes.dagbft.messages import Header, Message
 from nodes.dagbft.wire import join_transactions
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from nodes.dagbft.byzantine.liar import Liar, Sent
-from nodes.dagbft.messages import DIGEST_BYTES, Message, SnapshotOffer, SnapshotPart, StateReply, StateRequest
+from nodes.dagbft.kinds import DIGEST_BYTES
+from nodes.dagbft.messages import Message, SnapshotOffer, SnapshotPart, StateReply, StateRequest
 
 
 class SnapshotForger(Liar):

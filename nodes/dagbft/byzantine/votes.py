@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from nodes.dagbft.byzantine.liar import Liar
-from nodes.dagbft.messages import Header, Message, Vote, vote_digest
+from nodes.dagbft.kinds import vote_digest
+from nodes.dagbft.messages import Header, Message, Vote
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.payload import Keys

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from nodes.dagbft.client.chain import CONFIRMS, Chain
 from nodes.dagbft.client.load import Load, LoadConfig
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.messages import Cause, FinalReply, SpecReply, SubmitTx
+from nodes.dagbft.kinds import Cause
+from nodes.dagbft.messages import FinalReply, SpecReply, SubmitTx
 
 
 @dataclass(frozen=True, slots=True)

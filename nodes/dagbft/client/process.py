@@ -1,20 +1,22 @@
 """The client as a process: sends to the worker of its own node, and hears from the primary.
 
 Samples, with the kind of transaction as key: `commit_latency_s`, `early_latency_s`, `spec_latency_s`, from the time at
-which a transaction was due, and `link_s`, the mean time of a link of a chain. Event at the end: `tally`, counts.
+which a transaction was due, and `link_s`, the mean time of a link of a chain. Where proofs or reads are wanted, those
+of `client.auditor` too. Event at the end: `tally`, counts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from emulator.model.units import Duration, Share, Size
 from emulator.sdk.node import Node, NodeContext
 from emulator.sdk.transport.inside import InsideLink
 from emulator.sdk.transport.local import LocalLink
+from nodes.dagbft.client.auditor import Auditor, AuditSettings
 from nodes.dagbft.client.core import ClientConfig, ClientCore
 from nodes.dagbft.client.load import LoadConfig
 from nodes.dagbft.consensus.committee import Committee
@@ -47,6 +49,7 @@ class ClientSettings:
     most_outstanding: int = 50_000
     timeout_s: Duration = 60.0
     samples: float = 200.0  # transactions a second of which latencies are told
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
     def __post_init__(self) -> None:
         self.core()
@@ -77,6 +80,7 @@ class Client(Node):
         self._timer: asyncio.TimerHandle | None = None
         self._links: list[LocalLink[Message] | InsideLink[Message]] = []
         self._turn = 0
+        self._auditor: Auditor | None = None
 
     async def setup(self) -> None:
         context, config = self.context, self.config
@@ -96,16 +100,22 @@ class Client(Node):
             for number in range(config.workers)
         ]  # fmt: skip
         self._links = [self._primary, *self._workers]
+        if config.audit.wanted:
+            self._auditor = Auditor(context, names, me, config.audit, config.stop_s)
 
     async def run(self) -> None:
         tasks = [asyncio.ensure_future(link.run()) for link in self._links]
         tasks.append(asyncio.ensure_future(self._subscribe()))
+        if self._auditor is not None:
+            tasks.append(asyncio.ensure_future(self._auditor.run()))
         self._carry_out()
         stopping = asyncio.ensure_future(self.context.stopping.wait())
         done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
         counts = {**self._core.counts, "outstanding": self._core.outstanding}
+        if self._auditor is not None:
+            counts |= self._auditor.counts()
         self.context.emit("tally", cpu_s=time.process_time(), counts=counts)
         for task in done:
             task.result()
@@ -115,6 +125,8 @@ class Client(Node):
             self._timer.cancel()
         for link in self._links:
             link.close()
+        if self._auditor is not None:
+            self._auditor.close()
 
     async def _subscribe(self) -> None:
         while True:
@@ -136,6 +148,8 @@ class Client(Node):
             core.tick(context.now())
         sends, samples = core.take()
         for message in sends:
+            if self._auditor is not None:
+                self._auditor.sends(message.transaction)
             number = self._turn % len(self._workers)
             self._turn += 1
             if not self._workers[number].send(f"worker-{number}", message):

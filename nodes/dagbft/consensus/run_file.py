@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from emulator.model.inputs import parse_json
 from nodes.dagbft.consensus.coin import ListedCoin, SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed, Schedule, Turns
 from nodes.dagbft.consensus.core import Commit, Consensus, Event, Rules
@@ -42,10 +43,7 @@ class DagFile:
 
 def read(text: str) -> DagFile:
     """Read a DAG file. Raises ValueError with what was found and what is wanted."""
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{error}; wanted JSON") from None
+    document = parse_json(text)
     if not isinstance(document, dict):
         raise ValueError(f"{type(document).__name__}; wanted an object with the keys n and blocks")
     committee = Committee(_whole(document, "n", None))

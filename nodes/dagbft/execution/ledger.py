@@ -24,7 +24,8 @@ from nodes.dagbft.execution.snapshot import Snapshot, done, wait_again, waits_of
 from nodes.dagbft.execution.speculation import Speculation
 from nodes.dagbft.execution.state import State
 from nodes.dagbft.execution.transactions import Ready, prepare, result_hash
-from nodes.dagbft.messages import MOST_RESULTS, Cause, FinalReply, SpecReply
+from nodes.dagbft.kinds import MOST_RESULTS, Cause
+from nodes.dagbft.messages import FinalReply, SpecReply
 
 _TOLD = {Cause.EARLY: 1, Cause.COMMITTED: 2}
 _MISPLACED = -2  # position of a block that was ordered elsewhere than foretold
@@ -72,6 +73,7 @@ class Ledger:
         self.snapshots: list[Snapshot] = []  # that have been taken and are to be kept
         self.digest = bytes(32)  # of all committed outcomes so far: equal on all validators after the same commits
         self.commits = 0  # that have been executed
+        self.witness: Callable[[Carried, Cause], None] | None = None  # is told of blocks whose results became final
         self._committee = committee
         self._me = me
         self._look_back = look_back
@@ -82,12 +84,12 @@ class Ledger:
         self._told = told
         self._heard = 0  # events that have come
         self._latest: list[Slot | None] = [None] * committee.n  # by shard: the last committed block
-        self._length = [0] * committee.n
+        self.lengths = [0] * committee.n  # by shard: committed blocks
         self._snapshot_rounds = snapshot_rounds
         self._leader = 0  # round of the last one
         self._committed = Committed(Applied(committee.n, look_back))
-        self._overlay = Overlay(committee.n, self._committed, self._written, reads, pasts)
-        self._speculation = Speculation(self._committed, self._overlay)
+        self.overlay = Overlay(committee.n, self._committed, self._written, reads, pasts)
+        self._speculation = Speculation(self._committed, self.overlay)
         self.answers_early = True
 
     def resume(self, snapshot: Snapshot) -> None:
@@ -96,7 +98,7 @@ class Ledger:
         self.commits, self._leader, self.digest = snapshot.commits, snapshot.leader, snapshot.digest
         self.counts.committed = snapshot.outcomes
         past = snapshot.past
-        self._length, self._latest = list(past.lengths), list(past.latest)
+        self.lengths, self._latest = list(past.lengths), list(past.latest)
         self._blocks = wait_again(snapshot.waiting, self._committee, committed.locks)
         for slot in snapshot.ordered:
             self._blocks.setdefault(slot, done(slot, self._committee.shard(slot[1], slot[0])))
@@ -104,7 +106,7 @@ class Ledger:
         committed.results = dict(snapshot.results)
         committed.applied.resume(snapshot.batches)
         committed.locks.resume(dict(snapshot.closed), {(name, part): round for name, part, round in snapshot.parts})
-        self._overlay.reset()
+        self.overlay.reset()
 
     def _snapshot(self) -> Snapshot:
         committed, locks, floor = self._committed, self._committed.locks, self._leader - self._look_back
@@ -114,7 +116,7 @@ class Ledger:
             leader=self._leader,
             digest=self.digest,
             outcomes=self.counts.committed,
-            shards=tuple((length, *slot) for length, slot in zip(self._length, latest, strict=True)),
+            shards=tuple((length, *slot) for length, slot in zip(self.lengths, latest, strict=True)),
             ordered=tuple(sorted(slot for slot, each in self._blocks.items() if each.committed and slot[0] > floor)),
             batches=committed.applied.entries(),
             results=tuple(sorted(committed.results.items())),
@@ -203,7 +205,7 @@ class Ledger:
         before = len(self._events)
         self._events.extend(events)
         self._heard += len(self._events) - before
-        overlay = self._overlay
+        overlay = self.overlay
         replies: list[FinalReply] = []
         overlay.in_step = False
         while self._events:
@@ -237,7 +239,7 @@ class Ledger:
             if carried.inline is not None:
                 carried.batches.append(carried.inline)
             if carried.position >= 0:
-                self._overlay.advance_chain(carried.shard)
+                self.overlay.advance_chain(carried.shard)
 
     def _absent(self, carried: Carried) -> list[bytes]:
         return [] if carried.batches is not None else [each for each in carried.named if each not in self._batches]
@@ -251,12 +253,12 @@ class Ledger:
 
     def _early(self, event: Early) -> None:
         carried = self._blocks[event.block]
-        chain = self._overlay.chains[event.shard]
+        chain = self.overlay.chains[event.shard]
         if carried.committed or event.after != (chain[-1].slot if chain else self._latest[event.shard]):
             self.counts.early_skipped += 1
             return
         carried.position = event.position
-        self._overlay.append(carried)
+        self.overlay.append(carried)
 
     def _commit(self, commit: Commit) -> list[FinalReply]:
         """Play the blocks of a commit, compare, and settle with the overlay."""
@@ -279,23 +281,23 @@ class Ledger:
 
     def _commit_block(self, carried: Carried) -> None:
         shard = carried.shard
-        chain = self._overlay.chains[shard]
+        chain = self.overlay.chains[shard]
         if chain and chain[0] is not carried:
             self.counts.resets += 1
-            self._overlay.reset()
+            self.overlay.reset()
         self._committed.play(carried)
         carried.committed = True
-        carried.place = self._length[shard]
+        carried.place = self.lengths[shard]
         rows = len(carried.final)
         if not carried.early:
             carried.early = [None] * rows
         if chain and chain[0] is carried:
-            self._overlay.pop(carried)
+            self.overlay.pop(carried)
         if carried.position >= 0 and carried.position != carried.place:
             carried.position = _MISPLACED
         self._compare(carried, range(rows))
         self._latest[shard] = carried.slot
-        self._length[shard] += 1
+        self.lengths[shard] += 1
         self._note(repr((carried.slot, carried.final)))
         for digest in carried.payload:
             if digest not in self._lacking:
@@ -303,7 +305,7 @@ class Ledger:
 
     def _settle(self, current: Carried | None, touched: dict[Carried, None]) -> None:
         """Tell the overlay of rows that have been finished, and of those that wait now."""
-        overlay, committed = self._overlay, self._committed
+        overlay, committed = self.overlay, self._committed
         finished, committed.finished = committed.finished, []
         if current is not None:
             mine = []  # the latest of all that wait
@@ -360,7 +362,7 @@ class Ledger:
 
     def _early_replies(self) -> list[FinalReply]:
         """Count, and tell clients of own blocks, what has become known early."""
-        news, self._overlay.news = self._overlay.news, {}
+        news, self.overlay.news = self.overlay.news, {}
         replies: list[FinalReply] = []
         for carried in news:
             known = len(carried.early) - carried.early.count(None)
@@ -372,6 +374,8 @@ class Ledger:
 
     def _replies(self, carried: Carried, cause: Cause) -> list[FinalReply]:
         """What the clients of an own block have not been told."""
+        if self.witness is not None:
+            self.witness(carried, cause)
         round, author = carried.slot
         if author != self._me or carried.batches is None:
             return []

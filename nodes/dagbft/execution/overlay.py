@@ -164,6 +164,16 @@ class Overlay(Executor):
         queues = [self.locks.queues[key] for key in keys if key in self.locks.queues]
         return all(waiting.block.block.round >= round for queue in queues for waiting in queue)
 
+    def latest(self, shard: int, key: int) -> tuple[int, int] | None:
+        """The value of a key after all blocks of its chain that have been played, and the number of those up to the
+        last that may have written it (0: none has). None where the value is not certain.
+        """
+        if key in self.locks.queues or self._is_unstable(shard, key):
+            return None
+        played = [carried for carried in self.chains[shard] if carried.played]
+        wrote = max((number for number, carried in enumerate(played, 1) if key in carried.delta), default=0)
+        return self._values[shard][key], wrote
+
     def _value_before(self, carried: Carried, shard: int, key: int) -> int:
         """The value of a foreign key as the rounds below the block leave it."""
         if shard < len(self.chains):

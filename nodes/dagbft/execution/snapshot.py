@@ -31,7 +31,7 @@ from nodes.dagbft.execution.transactions import (
     prepare,
 )
 from nodes.dagbft.execution.transactions import Row as BatchRow
-from nodes.dagbft.messages import DIGEST_BYTES, MOST_TRANSACTION_BYTES, MOST_VALIDATORS, TRANSACTION_ID_BYTES, digest_of
+from nodes.dagbft.kinds import DIGEST_BYTES, MOST_TRANSACTION_BYTES, MOST_VALIDATORS, TRANSACTION_ID_BYTES, digest_of
 from nodes.dagbft.wire import join_transactions
 
 GROUP_BYTES = 16
@@ -39,7 +39,7 @@ MOST_ENTRIES = 1 << 24  # of one list
 MOST_STATE_BYTES = 1 << 30
 
 _DONE: BatchRow = (bytes(TRANSACTION_ID_BYTES), (), None)  # in place of a row that has its outcome
-_TOLD = 3  # to its client, early and committed
+_TOLD = 15  # to its client and to the witness, early and committed
 
 
 class Waits(NamedTuple):

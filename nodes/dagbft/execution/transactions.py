@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple
 
 from emulator.sdk.wire import U8, U16, U64, ManyFixed, Octets, Rest, Unsigned
 from emulator.sdk.wire import Row as WireRow
-from nodes.dagbft.messages import DIGEST_BYTES, TRANSACTION_ID_BYTES, digest_of
+from nodes.dagbft.kinds import DIGEST_BYTES, TRANSACTION_ID_BYTES, digest_of
 from nodes.dagbft.wire import split_transactions
 
 SHARD_BITS = 48  # of a key that are not its shard
@@ -127,6 +127,11 @@ def home_shard(data: bytes) -> int:
     return int.from_bytes(data[2:4], "big") if len(data) >= HEAD_BYTES else -1
 
 
+def transaction_id(data: bytes) -> bytes:
+    """The identifier in a transaction's bytes; shorter where they are too few."""
+    return data[4 : 4 + TRANSACTION_ID_BYTES]
+
+
 def keys_of(operations: Operations) -> list[int]:
     """All keys that are read or written, in the order of the operations."""
     keys = []
@@ -212,7 +217,7 @@ def prepare(body: bytes) -> Ready:
     unpack, unpack_operation = _HEAD.unpack_from, _OPERATION.unpack_from
     for data in transactions:
         if len(data) < HEAD_BYTES:
-            rows.append((data[4 : 4 + TRANSACTION_ID_BYTES].ljust(TRANSACTION_ID_BYTES, b"\0"), (), None))
+            rows.append((transaction_id(data).ljust(TRANSACTION_ID_BYTES, b"\0"), (), None))
             continue
         kind, links, shard, id, expected, part, parts, deadline, count = unpack(data)
         if count == 1 and len(data) >= _SINGLE_BYTES:  # the common case, without an object for each transaction

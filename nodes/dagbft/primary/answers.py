@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from nodes.dagbft.kinds import MOST_CERTIFICATES, MOST_PART_BYTES, digest_of
 from nodes.dagbft.messages import (
-    MOST_CERTIFICATES,
-    MOST_PART_BYTES,
     Certificate,
     CertReply,
     CertRequest,
@@ -24,7 +23,6 @@ from nodes.dagbft.messages import (
     StateReply,
     StateRequest,
     TailRequest,
-    digest_of,
 )
 from nodes.dagbft.primary.blocks import Blocks
 from nodes.dagbft.primary.records import Archive

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nodes.dagbft.consensus.dag import Slot
-from nodes.dagbft.messages import Certificate, Header, vote_digest
+from nodes.dagbft.kinds import vote_digest
+from nodes.dagbft.messages import Certificate, Header
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nodes.dagbft.consensus.core import Rules
-from nodes.dagbft.messages import MOST_INLINE_BYTES
+from nodes.dagbft.kinds import MOST_INLINE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
 
 from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
@@ -46,13 +45,10 @@ from nodes.dagbft.primary.proposer import Proposer
 from nodes.dagbft.primary.records import Archive, commit_record, wiped_record
 from nodes.dagbft.primary.recovery import Beginning, beginning, compare, compare_count
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
+from nodes.dagbft.primary.shared import Signer
 from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.primary.statesync import StateSync
 from nodes.dagbft.primary.voting import Voting
-
-
-class Signer(Protocol):
-    def sign(self, digest: bytes) -> bytes: ...
 
 
 class PrimaryCore:

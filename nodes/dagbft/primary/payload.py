@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from nodes.dagbft.execution.transactions import summary_of
-from nodes.dagbft.messages import INLINE, Header, batch_digest
+from nodes.dagbft.kinds import INLINE, batch_digest
+from nodes.dagbft.messages import Header
 
 Name = tuple[bytes, int]  # a batch's digest and the worker that has it; INLINE: the header itself
 ANY = -1  # in place of a shard: headers of any

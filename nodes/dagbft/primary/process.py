@@ -10,6 +10,7 @@ Invariant: messages and replies leave after the records that they rest on are ke
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
@@ -18,7 +19,7 @@ from emulator.sdk.driver import Driver
 from emulator.sdk.durable import Durable
 from emulator.sdk.node import Node, NodeContext
 from nodes.dagbft.consensus.dag import members
-from nodes.dagbft.identity import Identity, Roster, Verifier, run_id
+from nodes.dagbft.identity import Identity, Roster, Verifier, run_of
 from nodes.dagbft.links import Near, open_store, sockets, validator_mesh
 from nodes.dagbft.messages import (
     BareCertificate,
@@ -44,6 +45,8 @@ from nodes.dagbft.primary.bare import Headers
 from nodes.dagbft.primary.blocks import Breach
 from nodes.dagbft.primary.breach import BreachWatch, write_evidence
 from nodes.dagbft.primary.core import PrimaryCore
+from nodes.dagbft.primary.desk import Desk
+from nodes.dagbft.primary.door import Door
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.execution import Core, Execution, Reply, block_of, new_ledger
 from nodes.dagbft.primary.phases import Phases
@@ -72,6 +75,7 @@ class Primary(Node):
         self._clients = Clients()
         self._sizes = Sizes()
         self._checks = Checks()
+        self._door: Door | None = None
 
     async def setup(self) -> None:
         context, config = self.context, self.config
@@ -93,19 +97,24 @@ class Primary(Node):
         closing.callback(self._local.close)
         self._headers = Headers(len(names))
         self._verifier = Verifier()
-        run = run_id(context.store.parent.parent.name)
-        self._roster = Roster.of(context.seed, names, workers=config.workers, run=run)
+        self._roster = Roster.of(context.seed, names, workers=config.workers, run=run_of(context.store))
+        self._door = Door(context, self.new_desk(), self._durable) if config.door else None
         self._begin()
         self._driver = Driver(self._core, context.now, self._carry_out)
         closing.callback(self._driver.close)
         await self._mesh.open()
         await self._local.open()
+        if self._door is not None:
+            closing.callback(self._door.close)
+            await self._door.open()
 
     def _begin(self) -> None:
         """Begin with what is in the store."""
         self._core = core = self.new_core(self.context.now())
         self._ledger = new_ledger(core)
         self._execution = Execution(core, self._ledger)
+        if self._door is not None:
+            self._door.desk.follow(self._ledger)
         self._phases: Phases | None = None
         self._breach: BreachWatch | None = None
         if not isinstance(core, UncertifiedCore):
@@ -141,12 +150,16 @@ class Primary(Node):
         """What drives this validator; liars put theirs around the honest core."""
         return core
 
+    def new_desk(self) -> Desk:
+        """What speaks to clients of other nodes; liars put theirs in its place."""
+        return Desk(self._me, self._roster, self._identity)
+
     async def run(self) -> None:
         self._driver.changed()
+        running = [self._mesh.run(), self._local.run(), self._durable.failed(), self._driver.failed]
+        running += [self._door.run()] if self._door is not None else []
         try:
-            await self.context.until_stopped(
-                self._mesh.run(), self._local.run(), self._durable.failed(), self._driver.failed
-            )
+            await self.context.until_stopped(*running)
         finally:
             self.context.emit("tally", **self.tally())
 
@@ -174,6 +187,7 @@ class Primary(Node):
             shard = self._sizes.look_into(message.digest, message.body)
             replies = self._execution.on_batch(message, shard, self.context.now())
             self._durable.add([], partial(self._reply, replies))
+            self._tell()
             self._driver.changed()
         elif isinstance(message, Sealed) and label == f"worker-{message.worker}":
             self._core.on_sealed(message.worker, message.round, message.inline, self.context.now())
@@ -192,8 +206,9 @@ class Primary(Node):
                 self._breach.look()
             self._checks.tell(self.context, self._ledger)
             if self._phases is not None:
-                self._tell(self._phases, effects)
+                self._tell_phases(self._phases, effects)
             self._durable.add(effects.persist, partial(self._send, effects, replies))
+            self._tell()
 
     def _execute(self, effects: Effects) -> list[Reply]:
         """Feed the ledger, and record what happened."""
@@ -208,7 +223,7 @@ class Primary(Node):
         self._sizes.forget(effects.forget)
         return replies
 
-    def _tell(self, phases: Phases, effects: Effects) -> None:
+    def _tell_phases(self, phases: Phases, effects: Effects) -> None:
         now_s = self.context.now()
         for name, value in (*phases.note(effects, now_s), *phases.waiting(now_s)):
             self.context.sample(name, value)
@@ -230,6 +245,11 @@ class Primary(Node):
         if effects.again:
             self._begin_again()
 
+    def _tell(self) -> None:
+        """What the ledger has found, to clients of any node."""
+        if self._door is not None:
+            self._door.tell()
+
     def _reply(self, replies: Sequence[Reply]) -> None:
         """Results to the clients whose transactions these are."""
         for label, reply in self._clients.replies(replies):
@@ -239,6 +259,8 @@ class Primary(Node):
         """What this primary did."""
         links = self._mesh.counters()
         del links["rejected"]
-        told = tally(self._core, self._ledger, self._verifier, self._mesh.rejected)
-        return {**links, "bytes": links["sent_bytes"], "store_commits": self._durable.commits, **told,
-                "certificates_asked_for": self._headers.asked}  # fmt: skip
+        told = {"cpu_s": time.process_time(), **tally(self._core, self._ledger, self._verifier, self._mesh.rejected)}
+        told |= {"certificates_asked_for": self._headers.asked}
+        if self._door is not None:
+            told |= self._door.tally()
+        return {**links, "bytes": links["sent_bytes"], "store_commits": self._durable.commits, **told}

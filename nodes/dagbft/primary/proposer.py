@@ -7,8 +7,6 @@ for another header. Before one is made, the own workers are asked for what waits
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nodes.dagbft.identity import Verifier
 from nodes.dagbft.messages import Certificate, Header, Vote
 from nodes.dagbft.primary.ballot import Ballot
@@ -18,17 +16,15 @@ from nodes.dagbft.primary.pace import NEVER
 from nodes.dagbft.primary.payload import Name
 from nodes.dagbft.primary.records import header_record, no_header_record
 from nodes.dagbft.primary.sealing import Sealing
-
-if TYPE_CHECKING:
-    from nodes.dagbft.primary.core import PrimaryCore, Signer
+from nodes.dagbft.primary.shared import Shared, Signer
 
 MOST_BATCHES = 1000  # in one header
 
 
 class Proposer:
-    """Part of a primary's core, in which it looks up what it needs."""
+    """Part of a primary's core, which it sees as `Shared`."""
 
-    def __init__(self, core: PrimaryCore, signer: Signer, verifier: Verifier, coin: Coin | None) -> None:
+    def __init__(self, core: Shared, signer: Signer, verifier: Verifier, coin: Coin | None) -> None:
         self.round = 0  # of the last own header
         self.ballots: dict[int, Ballot] = {}  # own headers without a certificate, by round
         self.sealing = Sealing(core)

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from emulator.sdk.disk import Disk, Record
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Slot
-from nodes.dagbft.messages import DIGEST_BYTES, Certificate, Header
+from nodes.dagbft.kinds import DIGEST_BYTES
+from nodes.dagbft.messages import Certificate, Header
 from nodes.dagbft.wire import decode, encode
 
 TABLES = ("vote", "header", "certificate", "digest", "commit", "life", "snapshot", "piece")

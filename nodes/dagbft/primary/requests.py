@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nodes.dagbft.messages import MOST_DIGESTS, CertRequest, Synchronize
+from nodes.dagbft.kinds import MOST_DIGESTS
+from nodes.dagbft.messages import CertRequest, Synchronize
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.payload import Name
 from nodes.dagbft.primary.waiting import Requests

@@ -6,20 +6,16 @@ Invariant: workers are asked once for each round, and a header waits for their a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from nodes.dagbft.messages import Certified, Seal
 from nodes.dagbft.primary.payload import Name
-
-if TYPE_CHECKING:
-    from nodes.dagbft.primary.core import PrimaryCore
-    from nodes.dagbft.uncertified.core import UncertifiedCore
+from nodes.dagbft.primary.shared import Sealer
 
 
 class Sealing:
-    """Part of a validator's core, in which it looks up what it needs."""
+    """Part of a validator's core, which it sees as `Sealer`."""
 
-    def __init__(self, core: PrimaryCore | UncertifiedCore) -> None:
+    def __init__(self, core: Sealer) -> None:
         self._core = core
         self._round = 0  # for which the workers were asked what waits for it
         self._asked_s = 0.0

@@ -44,6 +44,7 @@ class PrimarySettings:
     retry_s: Duration = 1.0
     durability: str = "process"
     snapshot_rounds: int = 128
+    door: bool = False  # whether clients of any node may call, for signed results and reads
 
     def __post_init__(self) -> None:
         for name, allowed in (("coin", COINS), ("leaders", LEADERS), ("durability", DURABILITIES)):

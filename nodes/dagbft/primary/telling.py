@@ -5,7 +5,6 @@ Invariant: a client hears of its own transactions only, those whose identifiers 
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -112,7 +111,6 @@ def tally(core: Core, ledger: Ledger, verifier: Verifier, refused: Counter[tuple
         **{name: getattr(ledger.counts, name) for name in ledger.counts.__dataclass_fields__},
         "places_ok": core.consensus.check.ok,
         "places_wrong": core.consensus.check.wrong,
-        "cpu_s": time.process_time(),
         "signatures": verifier.checked,
         "signatures_remembered": verifier.remembered,
         "rejected": dict(rejected),

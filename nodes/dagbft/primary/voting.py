@@ -7,27 +7,24 @@ is among the effects that carry it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nodes.dagbft.identity import Verifier, check_header
-from nodes.dagbft.messages import Header, Vote, vote_digest
+from nodes.dagbft.kinds import vote_digest
+from nodes.dagbft.messages import Header, Vote
 from nodes.dagbft.primary.coin import Coin
 from nodes.dagbft.primary.payload import Name
 from nodes.dagbft.primary.records import vote_record
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
+from nodes.dagbft.primary.shared import Shared, Signer
 from nodes.dagbft.primary.waiting import Parking
 from nodes.dagbft.wire import is_batch
 
-if TYPE_CHECKING:
-    from nodes.dagbft.primary.core import PrimaryCore, Signer
-
 
 class Voting:
-    """Part of a primary's core, in which it looks up what it needs."""
+    """Part of a primary's core, which it sees as `Shared`."""
 
     def __init__(
         self,
-        core: PrimaryCore,
+        core: Shared,
         signer: Signer,
         verifier: Verifier,
         coin: Coin | None,

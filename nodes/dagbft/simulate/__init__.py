@@ -5,7 +5,8 @@ their disks, `seals` are cheap signatures for runs in which nobody forges any.
 """
 
 from nodes.dagbft.simulate.network import Clock, Network, five_regions, uniform
-from nodes.dagbft.simulate.simulation import Settings, Simulation
+from nodes.dagbft.simulate.settings import Settings
+from nodes.dagbft.simulate.simulation import Simulation
 from nodes.dagbft.simulate.validator import Validator
 
 __all__ = ["Clock", "Network", "Settings", "Simulation", "Validator", "five_regions", "uniform"]

@@ -6,7 +6,6 @@ Invariant: two simulations with the same settings and the same calls do the same
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -18,41 +17,18 @@ from nodes.dagbft.consensus.run_file import commit_log
 from nodes.dagbft.consensus.threshold import ThresholdCoin
 from nodes.dagbft.execution.transactions import home_shard, write_keys
 from nodes.dagbft.identity import Identity, Roster, Verifier
-from nodes.dagbft.messages import TRANSACTION_ID_BYTES, Message
+from nodes.dagbft.kinds import TRANSACTION_ID_BYTES
+from nodes.dagbft.messages import Message
 from nodes.dagbft.primary.coin import Coin, Seeded
-from nodes.dagbft.primary.config import PrimaryConfig
-from nodes.dagbft.primary.core import PrimaryCore, Signer
+from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.execution import Core, Reply
-from nodes.dagbft.primary.payload import Keys
-from nodes.dagbft.simulate.network import Address, Clock, Delay, Network, five_regions
+from nodes.dagbft.primary.shared import Signer
+from nodes.dagbft.simulate.network import Address, Clock, Network
 from nodes.dagbft.simulate.seals import Seal, SealVerifier
+from nodes.dagbft.simulate.settings import Settings
 from nodes.dagbft.simulate.validator import Validator
-from nodes.dagbft.uncertified.config import UncertifiedConfig
 from nodes.dagbft.uncertified.core import UncertifiedCore
-from nodes.dagbft.worker.core import WorkerConfig, WorkerCore
-
-
-def _no_keys(body: bytes) -> Keys:
-    return frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a simulation is made of."""
-
-    n: int = 4
-    seed: int = 0
-    workers: int = 1
-    delay: Delay = five_regions
-    primary: PrimaryConfig = field(default_factory=PrimaryConfig)
-    worker: WorkerConfig = field(default_factory=WorkerConfig)
-    signatures: bool = False  # real Ed25519 ones, in place of cheap seals
-    threshold_coin: bool = False
-    uncertified: UncertifiedConfig | None = None  # in place of `primary`: validators without certificates
-    write_keys: Callable[[bytes], Keys] = _no_keys  # that a batch may write; a ledger knows itself
-    ledger: bool = False  # whether validators execute: batches are then of transactions as `execution` has them
-    bare: bool = False  # whether certificates travel without headers, as between processes
-    turn_s: float = 0.0  # what a core wants is carried out so late, and other inputs may come before, as in a process
+from nodes.dagbft.worker.core import WorkerCore
 
 
 class Simulation:

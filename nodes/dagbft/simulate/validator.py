@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from emulator.sdk.disk import MemoryDisk, Record
 from nodes.dagbft.consensus.core import Commit, Event
@@ -19,14 +19,33 @@ from nodes.dagbft.primary.bare import Headers
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.execution import Core, Execution, Reply, new_ledger, shard_of
 from nodes.dagbft.primary.records import Archive
+from nodes.dagbft.simulate.network import Clock, Network
+from nodes.dagbft.simulate.settings import Settings
 from nodes.dagbft.worker.core import WorkerCore
-
-if TYPE_CHECKING:
-    from nodes.dagbft.simulate.simulation import Simulation
 
 PRIMARY = -1
 ARCHIVED = ("commit", "certificate", "snapshot")  # tables
 CrashPoint = Callable[[int, Effects], str]  # worker or PRIMARY, effects: "" to go on, "before" or "after" the records
+
+
+class World(Protocol):
+    """The simulation, as a validator sees it."""
+
+    settings: Settings
+    clock: Clock
+    network: Network
+
+    @property
+    def on_reply(self) -> Callable[[Any, Reply], None]: ...
+
+    @property
+    def on_execute(self) -> Callable[[Any, Event], None]: ...
+
+    def new_primary(self, me: int, disk: MemoryDisk, *, genesis: bool) -> Core: ...
+
+    def new_worker(self, me: int, worker: int, disk: MemoryDisk) -> WorkerCore: ...
+
+    def crash(self, number: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -51,7 +70,7 @@ class History:
 class Validator:
     """Number `me` of a simulation."""
 
-    def __init__(self, simulation: Simulation, me: int) -> None:
+    def __init__(self, simulation: World, me: int) -> None:
         self.me = me
         self.history = History()
         self.bodies: dict[bytes, bytes] = {}

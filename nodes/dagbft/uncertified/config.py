@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nodes.dagbft.consensus.committee import Schedule
-from nodes.dagbft.messages import MOST_INLINE_BYTES
+from nodes.dagbft.kinds import MOST_INLINE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,29 +12,21 @@ in only where a block of somebody needs them.
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING
 
 from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.committee import Turns
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import NONE, Block, Refused, Slot
 from nodes.dagbft.identity import Roster, Verifier, check_header
-from nodes.dagbft.messages import (
-    MOST_DIGESTS,
-    BlockReply,
-    BlockRequest,
-    Cleanup,
-    Header,
-    Message,
-    Synchronize,
-    TailRequest,
-)
+from nodes.dagbft.kinds import MOST_DIGESTS
+from nodes.dagbft.messages import BlockReply, BlockRequest, Cleanup, Header, Message, Synchronize, TailRequest
 from nodes.dagbft.primary.catchup import Probe, Tail
 from nodes.dagbft.primary.delivery import Delivery
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.records import commit_record, wiped_record
 from nodes.dagbft.primary.requests import MOST_ANCESTORS, SynchronizeRequests
+from nodes.dagbft.primary.shared import Signer
 from nodes.dagbft.primary.waiting import Requests
 from nodes.dagbft.uncertified.answers import BlockAnswers
 from nodes.dagbft.uncertified.config import UncertifiedConfig
@@ -44,9 +36,6 @@ from nodes.dagbft.uncertified.parked import Parked
 from nodes.dagbft.uncertified.proposer import NO_SUMMARY, BlockProposer, no_keys
 from nodes.dagbft.uncertified.records import BlockArchive, block_records, order_record
 from nodes.dagbft.wire import is_batch
-
-if TYPE_CHECKING:
-    from nodes.dagbft.primary.core import Signer
 
 LAG = 4  # rounds: a block so far below those of others is in nobody's past, and is not made
 

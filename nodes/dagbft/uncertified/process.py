@@ -35,6 +35,7 @@ class UncertifiedSettings:
     retry_s: Duration = 1.0
     inline_size_bytes: Size = 2000.0  # of the batch inside a block, at most
     durability: str = "process"
+    door: bool = False  # whether clients of any node may call, for signed results and reads
 
     def __post_init__(self) -> None:
         for name, allowed in (("leaders", LEADERS), ("durability", DURABILITIES)):

@@ -6,21 +6,18 @@ with a quorum of blocks of a round, an own block of the next follows within the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nodes.dagbft.consensus.dag import NONE
-from nodes.dagbft.messages import DIGEST_BYTES, SIGNATURE_BYTES, Header
+from nodes.dagbft.kinds import DIGEST_BYTES, SIGNATURE_BYTES
+from nodes.dagbft.messages import Header
 from nodes.dagbft.primary.effects import ALL
 from nodes.dagbft.primary.pace import NEVER
 from nodes.dagbft.primary.payload import NO_KEYS, Keys, Name
 from nodes.dagbft.primary.proposer import MOST_BATCHES, replace_signature
 from nodes.dagbft.primary.records import header_record, no_header_record
 from nodes.dagbft.primary.sealing import Sealing
+from nodes.dagbft.primary.shared import Signer
 from nodes.dagbft.uncertified.dag import Vertex
-
-if TYPE_CHECKING:
-    from nodes.dagbft.primary.core import Signer
-    from nodes.dagbft.uncertified.core import UncertifiedCore
+from nodes.dagbft.uncertified.shared import Shared
 
 SILENT_ROUNDS = 5  # a leader of whom nothing was heard for so many rounds is not waited for
 NO_SUMMARY = bytes(DIGEST_BYTES)  # of written keys: only early finality reads it
@@ -32,9 +29,9 @@ def no_keys(inline: bytes) -> Keys:
 
 
 class BlockProposer:
-    """Part of a validator's core, in which it looks up what it needs."""
+    """Part of a validator's core, which it sees as `Shared`."""
 
-    def __init__(self, core: UncertifiedCore, signer: Signer, now_s: float) -> None:
+    def __init__(self, core: Shared, signer: Signer, now_s: float) -> None:
         self.round = 0  # of the last own block
         self.full = 0  # the highest round with blocks of a quorum; genesis has them
         self.sealing = Sealing(core)

@@ -15,11 +15,8 @@ from dataclasses import dataclass, field
 
 from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.committee import Committee
+from nodes.dagbft.kinds import MOST_BATCH_BYTES, MOST_DIGESTS, MOST_REPLY_BYTES, MOST_TRANSACTION_BYTES, batch_digest
 from nodes.dagbft.messages import (
-    MOST_BATCH_BYTES,
-    MOST_DIGESTS,
-    MOST_REPLY_BYTES,
-    MOST_TRANSACTION_BYTES,
     Batch,
     BatchReply,
     BatchRequest,
@@ -32,7 +29,6 @@ from nodes.dagbft.messages import (
     Sealed,
     SubmitTx,
     Synchronize,
-    batch_digest,
 )
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.waiting import Requests

@@ -54,11 +54,12 @@ class Setting:
     def network(self) -> Network:
         node, port = self.name.split(":")
         names = [node, *(f"n{number}" for number in range(1, self.nodes))]
-        role = "satellite" if self.moving else "host"
+        moving = self.moving
         nodes = tuple(
-            NodeSpec(name, role, number > 0 or not self.transit, f"10.0.0.{number + 1}")
+            NodeSpec(name, "node", number > 0 or not self.transit, f"10.0.0.{number + 1}", forwards=moving,
+                     shared_downlink=moving)
             for number, name in enumerate(names)
-        )
+        )  # fmt: skip
         back = EndSpec(knots=None if self.rows else Knots.constant())
         there = EndSpec(self.effects, self.knots)
         link = LinkSpec(self.name, 0, FAR, port, "p", there, back, self.moving, self.ethernet)

@@ -78,7 +78,8 @@ def case(dice: Dice, nodes: int = 0) -> Case:
         role = dice.choice(["host", "switch"]) if node in stations or not any(moving) else "satellite"
         told = dice.chance(0.8) or node in live
         specs.append(NodeSpec(f"n{node}", role, node in live, f"10.0.0.{node + 1}" if told else "",
-                              f"fd00::{node + 1:x}" if dice.chance(0.7) else ""))  # fmt: skip
+                              f"fd00::{node + 1:x}" if dice.chance(0.7) else "",
+                              forwards=role != "host", shared_downlink=role == "satellite"))  # fmt: skip
     links = []
     for number, ((a, b), moves) in enumerate(zip(pairs, moving, strict=True)):
         if moves and b in stations:
@@ -98,7 +99,7 @@ def case(dice: Dice, nodes: int = 0) -> Case:
     )
     routing = dice.choice(["least-delay"] * 3 + ["neighbours", "static"])
     network = Network(tuple(specs), tuple(links), Timeline(STEP_S, None, fine), routing)
-    satellites = [node for node in range(count) if specs[node].role == "satellite"]
+    satellites = [node for node in range(count) if specs[node].shared_downlink]
     rows: list[Row] = []
     for step in range(STEPS):
         rows.append(row(dice, network, satellites, step, rows[-1] if rows else None))

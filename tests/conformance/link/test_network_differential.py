@@ -112,7 +112,7 @@ def test_results_are_equal_for_any_number_of_lanes(number):
 
 def test_packets_that_come_at_one_time_keep_their_order_where_no_delay_lies_between_lanes():
     """Two packets reach node 2 at one time, one of them by node 1 and a link without delay."""
-    nodes = tuple(NodeSpec(f"n{n}", "switch", n in (0, 3), f"10.0.0.{n + 1}") for n in range(4))
+    nodes = tuple(NodeSpec(f"n{n}", "router", n in (0, 3), f"10.0.0.{n + 1}", forwards=True) for n in range(4))
     pairs = ((0, 1), (1, 2), (0, 2), (2, 3))
     links = tuple(LinkSpec(f"n{a}:p{n}", a, b, f"p{n}", f"q{n}") for n, (a, b) in enumerate(pairs))
     delay_s = np.array([0.01, 0.01, 0.0, 0.0, 0.01, 0.01, 0.01, 0.01])
@@ -138,8 +138,9 @@ def test_packets_that_come_at_one_time_keep_their_order_where_no_delay_lies_betw
 
 def test_a_queue_that_changes_lanes_leaves_no_wake_behind():
     """A downlink's packets wait for the next step; its sender is another node than the link's own from the first on."""
-    roles = ("ground station", "satellite", "satellite")
-    nodes = tuple(NodeSpec(f"n{n}", role, True, f"10.0.0.{n + 1}") for n, role in enumerate(roles))
+    nodes = tuple(
+        NodeSpec(f"n{n}", "node", True, f"10.0.0.{n + 1}", forwards=n > 0, shared_downlink=n > 0) for n in range(3)
+    )
     network = Network(nodes, (LinkSpec("n0:up", 0, 1, "up", "x", moving=True),), Timeline(STEP_S))
     ends, next_end = np.ones(2), np.array([[-1, 1, 1], [0, -1, -1], [0, -1, -1]], np.int32)
     rows = [

@@ -17,8 +17,8 @@ import pytest
 from mutants import Mutant, compile_mutant
 
 from emulator.link.engine import binding
-from emulator.link.engine.binding import OrderKind
 from emulator.link.engine.engine import Engine, Holds, new_order
+from emulator.link.engine.structures import OrderKind
 from emulator.link.engine.tables import memory_ports
 from emulator.model.network import LinkSpec, Network, NodeSpec, Row
 from emulator.schedule.ring import RowRing
@@ -30,8 +30,8 @@ END = 2  # from the transit node t to b
 FIELDS = ("delay_start_s", "delay_end_s", "rate_bps", "loss", "up", "peer", "next_end")  # in the order of writing
 MIDDLE = [
     Mutant("a row is read in two halves", "schedule.c",
-           "        out->rate_bps = f64(row + c->at_rate_bps, number);\n",
-           "        between();\n        out->rate_bps = f64(row + c->at_rate_bps, number);\n"),
+           "        out->rate_bps = row_rate_bps(c, row, number);\n",
+           "        between();\n        out->rate_bps = row_rate_bps(c, row, number);\n"),
     Mutant("a route is read after a while", "forward.c",
            "        int32_t end = r->routes ? r->routes[place] : -1;\n",
            "        between();\n        int32_t end = r->routes ? r->routes[place] : -1;\n"),

@@ -6,6 +6,7 @@ Invariant: a value holds from its time until the next one of the same station; b
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import isfinite
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from emulator.model.errors import DataError
+from emulator.model.inputs import read_text
 from emulator.model.network import Floats
 
 
@@ -38,7 +40,7 @@ def read_rain(path: Path, stations: Sequence[str], start: datetime) -> Rain:
     """
     series: dict[str, list[tuple[float, float]]] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with io.StringIO(read_text(path)) as file:
             reader = csv.DictReader(file)
             head = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = head

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from emulator.observe.snapshot import Snapshot, View
+from emulator.observe.snapshot import Snapshot
+from emulator.observe.view import View
 
 
 class Source(Protocol):

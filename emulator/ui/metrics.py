@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import PlatformError, UsageError
-from emulator.observe.snapshot import Snapshot, View
+from emulator.observe.snapshot import Snapshot
+from emulator.observe.view import View
 
 if TYPE_CHECKING:
     from emulator.client.run_handle import RunHandle

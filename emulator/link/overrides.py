@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, assert_never
 
 from emulator.model.network import Network
+from emulator.model.verbs import VALUE_NAMES, find
 
 Tell = Callable[[dict[str, Any]], None]
 Groups = Sequence[Sequence[str]]  # globs of node names
-VALUES = ("rate_bps", "delay_s", "loss", "up")
 
 
 class Faults:
@@ -37,13 +37,34 @@ class Faults:
         return self._off | self._cut | set(self._set) | self._held
 
     def given(self) -> dict[int, dict[str, Any]]:
-        """What each altered end does instead of its schedule: `VALUES`, and `held` where its packets wait."""
+        """What each altered end does instead of its schedule: `VALUE_NAMES`, and `held` where its packets wait."""
         found = {end: dict(self._set.get(end, {})) for end in self.altered}
         for end in self._off | self._cut:
             found[end]["up"] = False
         for end in self._held:
             found[end]["held"] = True
         return found
+
+    def perform(self, action: Mapping[str, Any]) -> None:
+        """Do what an action does to links; those that act on programs do nothing to them. UsageError: no such verb."""
+        verb = find(action.get("do"))
+        ends = self.ends(action.get("links") or ())
+        match verb.name:
+            case "hold" | "release":
+                at_nodes = self.ends_of(action["nodes"]) if action.get("nodes") else []
+                self.hold(ends + at_nodes, verb.name == "hold")
+            case "partition":
+                self.partition(action["groups"])
+            case "heal":
+                self.partition(())
+            case "link-down" | "link-up":
+                self.switch(ends, verb.name == "link-up")
+            case "set":
+                self.set(ends, {name: action[name] for name in VALUE_NAMES if name in action})
+            case "crash" | "restart" | "exec":
+                pass
+            case other:
+                assert_never(other)
 
     def ends(self, globs: Iterable[str]) -> list[int]:
         """Link ends whose names ("node:port") match."""

@@ -1,0 +1,321 @@
+"""Structures and constants that Python and the packet engine share, described once.
+
+`header.py` makes the engine's `structures.h` of them; ctypes has them from here. Invariant: what the library was
+compiled with is compared with these before anything else of it is used (`binding.load`).
+"""
+
+from __future__ import annotations
+
+from ctypes import Array, Structure, c_double, c_int32, c_int64, c_uint8, c_uint32, c_uint64, c_void_p
+from enum import IntEnum, IntFlag
+from typing import Any, ClassVar, NamedTuple
+
+from emulator.link.stats import EndStats
+from emulator.schedule.row_layout import COLUMNS
+
+CONSTANTS = {
+    "ENGINE_ABI": 1,
+    "SENT_CELLS": 16,
+    "RECEIVED_CELLS": 8,
+    "LATENESS_BUCKETS": 320,  # of 1/8 octave from 2^-20 s on, as emulator.link.lateness
+    "TAPS": 32,
+    "TAP_MAGIC": 0x536B7955,  # with which a batch of captured packets begins
+}
+SENT_CELLS, RECEIVED_CELLS = CONSTANTS["SENT_CELLS"], CONSTANTS["RECEIVED_CELLS"]
+LATENESS_BUCKETS, TAPS = CONSTANTS["LATENESS_BUCKETS"], CONSTANTS["TAPS"]
+COLUMNS_READ = tuple(column.name for column in COLUMNS if column.c_type)  # of a row, by the engine
+
+
+def field_of_column(name: str) -> str:
+    """Field of engine_config that says where a column of the rows lies."""
+    return f"at_{name.replace('.', '_')}"
+
+
+class EndFlag(IntFlag):
+    """What is unusual about a link end.
+
+    MOVING: the far node (of a forward end) or the sender (of a backward one) follows the rows.
+    ETHERNET: frames, not packets. HEAD_DROP: a full queue drops its oldest packet.
+    HOLD_WHEN_DOWN: an outage keeps packets instead of dropping them.
+    OVERTAKING: a later packet may arrive first. BURST_LOSS: Gilbert-Elliott chain.
+    """
+
+    MOVING = 1
+    ETHERNET = 2
+    HEAD_DROP = 4
+    HOLD_WHEN_DOWN = 8
+    OVERTAKING = 16
+    BURST_LOSS = 32
+
+
+class Sent(IntEnum):
+    """Cells of 8 bytes, which only grow, that the sender's lane counts for a link end."""
+
+    PACKETS = 0
+    BYTES = 1
+    DROP_QUEUE = 2
+    DROP_LOSS = 3
+    DROP_OUTAGE = 4
+    DROP_OVERLOAD = 5
+    DELAY_SUM_S = 6
+    DUPLICATED = 7
+    CORRUPTED = 8
+
+
+class Received(IntEnum):
+    """Cells of 8 bytes, which only grow, that the receiver's lane counts for a link end."""
+
+    PACKETS = 0
+    BYTES = 1
+    LATE_SUM_S = 2
+    LATE_MAX_S = 3
+    DROP_REFUSED = 4
+    DROP_NOROUTE = 5
+    DROP_TTL = 6
+
+
+class Cause(IntEnum):
+    """Why a packet is in a capture: it was sent, or dropped for this cause."""
+
+    SENT = EndStats.SENT_PACKETS
+    QUEUE = EndStats.DROP_QUEUE
+    LOSS = EndStats.DROP_LOSS
+    OUTAGE = EndStats.DROP_OUTAGE
+    OVERLOAD = EndStats.DROP_OVERLOAD
+    NOROUTE = EndStats.DROP_NOROUTE
+    TTL = EndStats.DROP_TTL
+
+
+class OrderKind(IntEnum):
+    """What an order does."""
+
+    SET = 0
+    HOLD = 1
+    RELEASE = 2
+    TAPS = 3
+    STOP = 4
+
+
+class Value(IntFlag):
+    """Values of a link end that an order sets, or gives back to the schedule."""
+
+    UP = 1
+    RATE = 2
+    DELAY = 4
+    LOSS = 8
+
+
+# --- structures -------------------------------------------------------------------------------------------------------
+
+_Fields = list[tuple[str, Any]]  # a name and a ctypes class
+_CTYPES: dict[str, Any] = {
+    "double": c_double, "int32_t": c_int32, "int64_t": c_int64, "uint8_t": c_uint8, "uint32_t": c_uint32,
+    "uint64_t": c_uint64,
+}  # fmt: skip
+
+
+class Member(NamedTuple):
+    """Fields of a structure that have one type and one meaning. An array is named "name[length]"."""
+
+    c_type: str  # as C has it; "const double *": an address
+    names: str  # a blank between each
+    meaning: str = ""
+
+
+def _fields(members: list[Member]) -> _Fields:
+    """The same for ctypes. Addresses are plain numbers: `tables.Tables` keeps what they point to."""
+    found = []
+    for member in members:
+        kind = c_void_p if member.c_type.endswith("*") else _CTYPES[member.c_type]
+        for name in member.names.split():
+            plain, _, length = name.rstrip("]").partition("[")
+            found.append((plain, kind * _length(length) if length else kind))
+    return found
+
+
+def _length(text: str) -> int:
+    return CONSTANTS[text] if text in CONSTANTS else int(text)
+
+
+class Described(Structure):
+    """A structure, with what its fields mean."""
+
+    members: ClassVar[list[Member]] = []
+
+
+class EngineEnd(Described):
+    """A link end."""
+
+    members: ClassVar[list[Member]] = [
+        Member("double", "queue_bytes queue_packets queue_s", "bounds of what waits, the packet in transmission apart; "
+               "inf: none"),
+        Member("double", "jitter_s", "added delay is uniform in [0, 2 jitter_s)"),
+        Member("double", "duplicate corrupt", "probabilities"),
+        Member("double", "good_to_bad bad_to_good loss_good loss_bad", "of burst loss"),
+        Member("double", "period_s", "of its knots; inf: they do not repeat"),
+        Member("int32_t", "sender far", "nodes; of a moving link those at the start"),
+        Member("int32_t", "first_knot", "place in the knot arrays; -1: the end follows the rows"),
+        Member("int32_t", "knot_count"),
+        Member("int32_t", "fine", "place in the rows' finer tables; -1: none"),
+        Member("uint32_t", "flags", "END_*"),
+        Member("uint32_t", "label", "where the name of its random streams begins in `labels`"),
+        Member("uint32_t", "label_bytes"),
+    ]  # fmt: skip
+    _fields_: ClassVar[_Fields] = _fields(members)
+
+
+class EnginePort(Described):
+    """A port of a node."""
+
+    members: ClassVar[list[Member]] = [
+        Member("int32_t", "fd", "non-blocking; -1: a port in memory, emptied by `engine_take`"),
+        Member("int32_t", "node"),
+        Member("int32_t", "end", "on which its packets leave; -1: by destination (a live satellite's shared downlink)"),
+        Member("int32_t", "ethernet"),
+    ]
+    _fields_: ClassVar[_Fields] = _fields(members)
+
+
+class EngineAddress(Described):
+    """An address of a node."""
+
+    members: ClassVar[list[Member]] = [
+        Member("uint8_t", "family", "4 or 6"),
+        Member("uint8_t", "bytes[16]"),
+        Member("uint8_t", "unused[3]"),
+        Member("int32_t", "dest", "its destination: a place in the route table, or dests + node for a transit node"),
+    ]
+    _fields_: ClassVar[_Fields] = _fields(members)
+
+
+class EngineConfig(Described):
+    """All that the engine is told of a network. The caller keeps the arrays alive as long as the engine."""
+
+    members: ClassVar[list[Member]] = [
+        Member("int32_t", "nodes ends dests ports addresses lanes"),
+        Member("int32_t", "static_routes", "the routes of the first row hold for the whole run"),
+        Member("int32_t", "transit_routes", "transit nodes can be reached: 0 no, 1 along shortest delays, 2 from "
+               "neighbours only"),
+        Member("const engine_end *", "end"),
+        Member("const engine_port *", "port"),
+        Member("const engine_address *", "address"),
+        Member("const uint8_t *", "live", "nodes: has a namespace (ports, a kernel that counts hops)"),
+        Member("const uint8_t *", "may_forward", "nodes: may stand in the middle of a way to a transit node"),
+        Member("const int32_t *", "lane_of_node", "nodes"),
+        Member("const uint8_t *", "ipv4", "nodes x 4; all zero: none"),
+        Member("const uint8_t *", "ipv6", "nodes x 16"),
+        Member("const uint8_t *", "labels", '"<seed>/link/<end name>/" of each end'),
+        Member("const double *", "knot_t_s knot_delay_s knot_rate_bps knot_loss"),
+        Member("const uint8_t *", "knot_up"),
+        Member("const uint8_t *", "ring", "rows of the schedule in shared memory (emulator/schedule/ring.py); 0: none"),
+        Member("int64_t", "ring_header_bytes ring_bytes_per_row ring_capacity"),
+        Member("int64_t", " ".join(map(field_of_column, COLUMNS_READ)), "columns of a row (row_columns.h): bytes from "
+               "its slot's begin"),
+        Member("int64_t", "fine_knots"),
+        Member("double", "step_s"),
+        Member("int64_t", "small_slots large_slots", "packets of up to 2 KiB and larger ones that each lane may hold"),
+        Member("int64_t", "handover_bytes", "of the ring between two lanes"),
+        Member("double *", "sent", "ends x SENT_CELLS, filled by the engine"),
+        Member("double *", "received", "lanes x ends x RECEIVED_CELLS"),
+        Member("int64_t *", "unrouted", "nodes: packets of a shared downlink without a route"),
+    ]  # fmt: skip
+    _fields_: ClassVar[_Fields] = _fields(members)
+
+
+class LaneReport(Described):
+    """What a lane knows about itself; it grows, where nothing else is said. Read while the lane writes it."""
+
+    lateness_sum_s: float
+    lateness_max_s: float
+    cpu_s: float
+    slept_s: float
+    overloaded_s: float
+    late_engine_s: float
+    late_scheduler_s: float
+    late_capture_s: float
+    now_s: float
+    late_packets: int
+    wakeups: int
+    turns: int
+    late_rows: int
+    handed_over: int
+    late_handovers: int
+    pool_small: int
+    pool_large: int
+    obeyed: int
+    turn_max_ns: int
+    realtime: int
+    lateness: Array[c_int64]
+    members: ClassVar[list[Member]] = [
+        Member("double", "lateness_sum_s lateness_max_s"),
+        Member("double", "cpu_s", "of its thread"),
+        Member("double", "slept_s"),
+        Member("double", "overloaded_s", "time in which ports were not read because due packets lagged"),
+        Member("double", "late_engine_s late_scheduler_s late_capture_s", "lateness of packets later than 1 ms, by "
+               "what caused it"),
+        Member("double", "now_s", "scenario time of its last turn"),
+        Member("int64_t", "late_packets", "later than 1 ms"),
+        Member("int64_t", "wakeups turns"),
+        Member("int64_t", "late_rows", "times that a row was not there when it was needed"),
+        Member("int64_t", "handed_over late_handovers"),
+        Member("int64_t", "pool_small pool_large", "packets held at the moment"),
+        Member("int64_t", "obeyed", "number of the last order that it has obeyed"),
+        Member("int64_t", "turn_max_ns", "longest turn since `engine_turn_max_ns`"),
+        Member("int32_t", "realtime", "whether it runs in a real-time class at the moment"),
+        Member("int32_t", "unused"),
+        Member("int64_t", "lateness[LATENESS_BUCKETS]"),
+    ]  # fmt: skip
+    _fields_: ClassVar[_Fields] = _fields(members)
+
+
+class EngineOrder(Described):
+    """What is done to a link end."""
+
+    members: ClassVar[list[Member]] = [
+        Member("uint32_t", "kind", "ORDER_*"),
+        Member("int32_t", "end"),
+        Member("uint32_t", "set clear", "VALUE_*: which follow the values below, which follow the schedule again"),
+        Member("uint32_t", "taps", "ORDER_TAPS: bit n: tap n listens to this end"),
+        Member("uint32_t", "up"),
+        Member("double", "rate_bps delay_s loss"),
+    ]
+    _fields_: ClassVar[_Fields] = _fields(members)
+
+
+class EngineDelivery(Described):
+    """A packet seen from outside."""
+
+    members: ClassVar[list[Member]] = [
+        Member("double", "at_s", "due time; of a packet that waits: when it was offered"),
+        Member("int32_t", "end node"),
+        Member("int32_t", "dest hops"),
+        Member("uint32_t", "size", "bytes on the wire"),
+        Member("uint32_t", "bytes", "that it has, virtio header included"),
+        Member("uint64_t", "offset", "of its bytes in the buffer given"),
+    ]
+    _fields_: ClassVar[_Fields] = _fields(members)
+
+
+class EngineHandover(Described):
+    """What crosses between lanes, and later between machines: a packet that has left an end, with the instant at which
+    it is due at the far node. `bytes` of packet follow."""
+
+    members: ClassVar[list[Member]] = [
+        Member("double", "due_s"),
+        Member("int32_t", "end node"),
+        Member("int32_t", "dest hops"),
+        Member("uint32_t", "size bytes"),
+    ]
+    _fields_: ClassVar[_Fields] = _fields(members)
+
+
+STRUCTURES: dict[str, type[Described]] = {
+    "engine_end": EngineEnd,
+    "engine_port": EnginePort,
+    "engine_address": EngineAddress,
+    "engine_config": EngineConfig,
+    "engine_lane_report": LaneReport,
+    "engine_order": EngineOrder,
+    "engine_delivery": EngineDelivery,
+    "engine_handover": EngineHandover,
+}

@@ -1,0 +1,25 @@
+"""Printable text: what a file, a name or another program says, as it may stand on a terminal.
+
+Invariant: what comes out has no control character but line ends and tabs, no character that turns the direction of
+writing, and can be encoded. Every text that is not our own passes through here before it is printed.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Controls (C0 without tab and line feed, DEL, C1), signs that join or turn text unseen, the line ends of Unicode, and
+# halves of UTF-16 pairs, which stand for bytes of file names that are no UTF-8.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+
+
+def printable(words: str) -> str:
+    """The words with `\\u001b` in place of the escape character, and so on: JSON stays the same JSON."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", words)
+
+
+def one_line(words: str) -> str:
+    """The same on one line: `\\n` and `\\t` in place of line ends and tabs."""
+    return printable(words).replace("\n", "\\n").replace("\t", "\\t")

@@ -1,0 +1,272 @@
+"""What the schedule says: what holds at a link end and a time, who receives there, which row is in force, what comes.
+
+All of Skyloom asks here; only the packet engine, which is not Python, reads the ring by itself (`schedule.c`).
+
+Invariant: an answer is made of one whole row. The planner overwrites rows while others read them, so a row is looked at
+again after it was read, and what was read of a row that has gone meanwhile is thrown away.
+
+The row in force at t is that of the step with step·step_s <= t < (step + 1)·step_s. Before play (t < 0) that of time 0
+is in force. An end with knots of its own follows these; another one the finer table that its row has for it, and where
+there is none the row itself.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from math import floor, inf, isfinite
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from emulator.schedule import piecewise, substep
+from emulator.schedule.piecewise import Segment
+from emulator.schedule.ring import fine_columns
+from emulator.schedule.routes import delay_along, path
+
+if TYPE_CHECKING:
+    from emulator.model.network import FineTables, Handover, Knots, Network, Row
+    from emulator.schedule.ring import FineColumns
+
+T = TypeVar("T")
+
+
+class RowSource(Protocol):
+    """Rows by step, as far as they are there: the ring of a live run, or rows that are computed again of a past one.
+
+    LookupError: the row is not there.
+    """
+
+    @property
+    def latest(self) -> int: ...  # step of the newest row, -1: none
+    @property
+    def bytes_per_row(self) -> float: ...  # of the source's own memory
+    def row(self, step: int) -> Row: ...
+    def copied(self, step: int) -> Row: ...  # in memory that nobody writes
+    def holds(self, step: int) -> bool: ...  # whether what was read of `row(step)` is still that row's
+
+
+class EndValues(NamedTuple):
+    """What holds for a link end at an instant. `peer`: the node that receives, -1 for nobody."""
+
+    delay_s: float
+    rate_bps: float
+    loss: float
+    up: bool
+    peer: int
+
+
+class ScheduleReader:
+    """The schedule of one network, as far as there are rows. `rows` None: all ends have knots of their own.
+
+    Times are seconds of the scenario, finite. No method raises for a row that is not there.
+    """
+
+    def __init__(self, network: Network, rows: RowSource | None) -> None:
+        self._network = network
+        self._rows = rows
+        self.step_s = network.timeline.step_s if network.timeline is not None else 1.0
+        self._fine_place = substep.fine_places(network)
+        self._flat: tuple[FineTables | None, FineColumns | None] = None, None  # of the row read last
+        self._outages: dict[int, Knots] = {}  # by end
+
+    # -- rows ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def latest(self) -> int:
+        """Step of the newest row; -1: there is none."""
+        return self._rows.latest if self._rows is not None else -1
+
+    def step_at(self, t_s: float) -> int:
+        """The step that is in force at an instant: step·step_s <= t_s < (step + 1)·step_s, 0 before play."""
+        step = floor(t_s / self.step_s)
+        if step * self.step_s > t_s:  # the quotient is rounded
+            step -= 1
+        elif (step + 1) * self.step_s <= t_s:
+            step += 1
+        return max(0, step)
+
+    def read(self, step: int, take: Callable[[Row], T]) -> T | None:
+        """What `take` makes of the row of `step`; None: the row is not there, or was overwritten meanwhile.
+
+        The arrays of the row are views: what `take` returns must hold none of them.
+        """
+        if self._rows is None:
+            return None
+        try:
+            row = self._rows.row(step)
+        except LookupError:
+            return None
+        found = take(row)
+        return found if self._rows.holds(step) else None
+
+    def read_at(self, t_s: float, take: Callable[[Row], T]) -> T | None:
+        """The same of the row in force at an instant; where that one is not there, of the newest."""
+        found = self.read(self.step_at(t_s), take)
+        return found if found is not None else self.read(self.latest, take)
+
+    # -- a link end ----------------------------------------------------------------------------------------------------
+
+    def segment(self, end: int, t_s: float) -> Segment | None:
+        """What holds for a link end, from start_s <= t_s to stop_s > t_s; None: the row in force is not there."""
+        if t_s < 0.0:  # what holds at 0
+            now = self.segment(end, 0.0)
+            if now is None:
+                return None
+            delay_s = now.delay_s(0.0)
+            return now._replace(start_s=t_s, stop_s=0.0, delay_start_s=delay_s, delay_end_s=delay_s)
+        if self._knots(end) is not None:
+            return self._segment(None, end, t_s)
+        return self.read(self.step_at(t_s), lambda row: self._segment(row, end, t_s))
+
+    def values(self, end: int, t_s: float) -> EndValues | None:
+        """What holds for a link end at an instant, and who receives; None: nobody says anything of it.
+
+        Where the row in force is not there, the newest one counts, with what it has nearest to the instant.
+        """
+        at_s, has_knots = max(0.0, t_s), self._knots(end) is not None
+        if has_knots and not self._network.links[end // 2].moving:
+            return self._values(None, end, at_s)
+        found = self.read_at(at_s, lambda row: self._values(row, end, at_s))
+        return self._values(None, end, at_s) if found is None and has_knots else found
+
+    def up(self, end: int, t_s: float) -> tuple[bool, float]:
+        """Whether an end that has knots of its own is up, and until when it stays so. ValueError: it has none."""
+        table = self._outages.get(end)
+        if table is None:
+            knots = self._knots(end)
+            if knots is None:
+                raise ValueError(f"link end {self._network.end_name(end)} has no knots of its own")
+            table = self._outages[end] = piecewise.outages(knots)
+        held = piecewise.segment(table, t_s)
+        return held.up, held.stop_s
+
+    def far_node(self, end: int, t_s: float) -> int:
+        """The node at the far end of a link end, -1 for nobody; of a moving link without rows the first one."""
+        if not self._network.links[end // 2].moving:
+            return self._far(None, end)
+        found = self.read_at(t_s, lambda row: self._far(row, end))
+        return self._far(None, end) if found is None else found
+
+    def _segment(self, row: Row | None, end: int, t_s: float) -> Segment:
+        """What holds for an end at t_s: by its knots, by its row's finer table for it, or by the row itself."""
+        knots = self._knots(end)
+        if knots is not None:
+            return piecewise.segment(knots, t_s)
+        assert row is not None
+        place, finer = self._fine_place.get(end), None
+        if place is not None and row.fine is not None:
+            if self._flat[0] is not row.fine:
+                self._flat = row.fine, fine_columns(row.fine)
+            begin_s, end_s = row.step * self.step_s, (row.step + 1) * self.step_s
+            assert self._flat[1] is not None
+            finer = substep.segment(self._flat[1], place, begin_s, end_s, t_s)
+        return finer or piecewise.segment_of_row(row, end, self.step_s)
+
+    def _values(self, row: Row | None, end: int, t_s: float) -> EndValues:
+        held, far = self._segment(row, end, t_s), self._far(row, end)
+        inside_s = min(max(t_s, held.start_s), held.stop_s)  # of another row than the one in force: what is nearest
+        up = held.up and far >= 0
+        return EndValues(held.delay_s(inside_s), held.rate_bps, held.loss, up, far if held.up else -1)
+
+    def _far(self, row: Row | None, end: int) -> int:
+        link = self._network.links[end // 2]
+        if row is not None and link.moving:
+            return int(row.peer[end])
+        return link.a if end % 2 else link.b
+
+    def _knots(self, end: int) -> Knots | None:
+        return self._network.end_spec(end).knots
+
+    # -- routes --------------------------------------------------------------------------------------------------------
+
+    def path(self, row: Row, source: str, target: str) -> list[int] | None:
+        """Link ends from one live node to another along a row's routes; None where there is no way, or no such node.
+
+        Empty where both are the same node.
+        """
+        if source not in self._live_place or target not in self._live_place:
+            return None
+        goal, start = self._number[target], self._number[source]
+        ends = path(row.next_end, row.peer, self._live_place[target], goal, start)
+        return ends if ends or goal == start else None
+
+    def path_delay_s(self, source: str, target: str, t_s: float) -> float | None:
+        """Propagation delay from one live node to another along the routes in force, all as it is at that instant.
+
+        None where there is no way, or no such node, or the row in force is not there.
+        """
+
+        def delay_s(row: Row) -> float:
+            ends = self.path(row, source, target)
+            share = min(1.0, max(0.0, t_s / self.step_s - row.step))
+            return delay_along(row, ends, share) if ends is not None else inf
+
+        found = self.read(self.step_at(t_s), delay_s)
+        return found if found is not None and isfinite(found) else None
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return {node.name: number for number, node in enumerate(self._network.nodes)}
+
+    @cached_property
+    def _live_place(self) -> dict[str, int]:
+        """Destination of the routes by name: the place among the live nodes."""
+        return {self._network.nodes[number].name: place for place, number in enumerate(self._network.live)}
+
+    # -- moving links --------------------------------------------------------------------------------------------------
+
+    def handovers(self, step: int) -> tuple[Handover, ...]:
+        """Moving links that change their far end as `step` begins; none where its row is not there."""
+        return self.read(step, lambda row: row.handovers) or ()
+
+    def planned(self, step: int) -> list[Handover]:
+        """Handovers after `step`, as far as rows are planned, in the order of time."""
+        return [handover for later in range(step + 1, self.latest + 1) for handover in self.handovers(later)]
+
+    def serving(self, step: int, links: Sequence[int]) -> list[int] | None:
+        """The far node of each of these links during a step; None: its row is not there."""
+        return self.read(step, lambda row: [self._far(row, 2 * link) for link in links])
+
+
+class RecentRows:
+    """A `RowSource` that holds the last `count` rows of another in memory of its own, for questions about the past."""
+
+    def __init__(self, rows: RowSource, count: int) -> None:
+        self._source = rows
+        self._count = count
+        self._kept: OrderedDict[int, Row] = OrderedDict()
+
+    @property
+    def latest(self) -> int:
+        return self._source.latest
+
+    @property
+    def bytes_per_row(self) -> float:
+        return self._source.bytes_per_row
+
+    def keep(self, step: int) -> None:
+        """Copy the row of `step`, which the source is going to overwrite, if it is there."""
+        if not self._count:
+            return
+        try:
+            self._kept[step] = self._source.copied(step)
+        except LookupError:
+            return
+        while len(self._kept) > self._count:
+            self._kept.popitem(last=False)
+
+    @property
+    def oldest(self) -> int:
+        """The step that was kept first of those that are; -1: none."""
+        return next(iter(self._kept), -1)
+
+    def row(self, step: int) -> Row:
+        kept = self._kept.get(step)
+        return kept if kept is not None else self._source.row(step)
+
+    def copied(self, step: int) -> Row:
+        kept = self._kept.get(step)
+        return kept if kept is not None else self._source.copied(step)
+
+    def holds(self, step: int) -> bool:
+        return step in self._kept or self._source.holds(step)

@@ -1,0 +1,62 @@
+"""Merkle trees: one digest that stands for a list, and short paths which show that an entry is in it.
+
+A node stands for two neighbours of the level below; one that has no neighbour goes up as it is. Invariant: a path holds
+for one place in a list of one length only, as both say which neighbours there are; entries and inner nodes are digests
+of different kinds, so that none passes for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nodes.dagbft.kinds import digest_of
+
+MOST_LEVELS = 32  # of a path: lists of 2^32 entries
+
+
+class Tree:
+    """The tree over digests of entries, at least one."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        if not leaves:
+            raise ValueError("a tree over nothing; wanted at least one entry")
+        self._levels = [list(leaves)]
+        while len(below := self._levels[-1]) > 1:
+            pairs = [_node(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)]
+            self._levels.append(pairs + below[len(below) // 2 * 2 :])
+
+    @property
+    def count(self) -> int:
+        return len(self._levels[0])
+
+    @property
+    def root(self) -> bytes:
+        return self._levels[-1][0]
+
+    def path(self, index: int) -> tuple[bytes, ...]:
+        """The neighbours on the way from an entry to the root."""
+        found = []
+        for level in self._levels[:-1]:
+            if index ^ 1 < len(level):
+                found.append(level[index ^ 1])
+            index >>= 1
+        return tuple(found)
+
+
+def climb(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes | None:
+    """The root over `count` entries of which number `index` is this one; None where the path fits no such list."""
+    if not 0 <= index < count:
+        return None
+    left = list(path)
+    while count > 1:
+        if index ^ 1 < count:
+            if not left:
+                return None
+            neighbour = left.pop(0)
+            leaf = _node(neighbour, leaf) if index & 1 else _node(leaf, neighbour)
+        index, count = index >> 1, (count + 1) >> 1
+    return None if left else leaf
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return digest_of("dagbft node", left + right)

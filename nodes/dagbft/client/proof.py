@@ -1,0 +1,117 @@
+"""Proofs of finality: a result, and who has signed that it is final, for anybody who knows the committee's keys.
+
+Invariant: `check_proof` takes a proof, a roster and nothing else: no time, no state, no word of anybody. What it takes
+was signed, over every field, by as many distinct validators as it is asked to want.
+
+A proof has one result and one or more branches. In a branch are validators that signed the same statement; as early
+results become known to validators in different company, their trees may differ, and then there are several branches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated
+
+from emulator.sdk.wire import U16, U32, U64, Many, Nested, Octets, Unsigned, layout_of
+from nodes.dagbft.client.merkle import climb
+from nodes.dagbft.client.messages import Final, Path, Run, Statement, leaf_of
+from nodes.dagbft.identity import Roster, Verifier
+from nodes.dagbft.kinds import MOST_VALIDATORS, TRANSACTION_ID_BYTES, Cause, Digest
+from nodes.dagbft.messages import Votes
+
+MOST_PROOF_BYTES = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Validators that signed one statement, and where in its tree the result is."""
+
+    count: Annotated[int, Unsigned(4, least=1)]  # results of the statement
+    index: U32
+    path: Path
+    votes: Votes
+
+    def root(self, leaf: bytes) -> bytes | None:
+        """That of the tree, if the path is one."""
+        return climb(leaf, self.index, self.count, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That a transaction has this result, and that no order that is still possible changes it."""
+
+    run: Run
+    epoch: U32
+    kind: Final
+    commits: Annotated[U64, "with which the result became final; early: 0"]
+    transaction: Annotated[bytes, Octets(TRANSACTION_ID_BYTES)]
+    result: Digest
+    round: Annotated[U64, "of the block that carried the transaction"]
+    author: U16
+    branches: Annotated[tuple[Branch, ...], Many(Nested(Branch), MOST_VALIDATORS)]
+
+    @property
+    def leaf(self) -> bytes:
+        """The entry of the trees."""
+        return leaf_of(self.transaction, self.result, self.round, self.author)
+
+    @property
+    def voters(self) -> tuple[int, ...]:
+        """Who signed, by branch."""
+        return tuple(voter for branch in self.branches for voter, _ in branch.votes)
+
+    def encode(self) -> bytes:
+        """The proof as bytes. ValueError where a field is past its limit."""
+        pieces: list[bytes] = []
+        layout_of(Proof).write(self, pieces)
+        return b"".join(pieces)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Proof:
+        """The proof of these bytes. ValueError where `encode` would not have written them."""
+        if len(data) > MOST_PROOF_BYTES:
+            raise ValueError(f"proof of {len(data)} bytes; wanted at most {MOST_PROOF_BYTES}")
+        proof, end = layout_of(cls).read(data, 0)
+        if end != len(data):
+            raise ValueError(f"proof: {len(data) - end} bytes left over; wanted none")
+        assert isinstance(proof, Proof)
+        return proof
+
+
+def check_proof(proof: Proof, roster: Roster, need: int = 0, verifier: Verifier | None = None) -> str:
+    """Why a proof is refused, a word for what is wrong; "" where nothing is.
+
+    `need` is how many validators must have signed; 0: a quorum, n - f. With f + 1 it is the result that is proved and
+    not that a quorum has it. Words: `run`, `epoch`, `commits` (early and after a commit, or neither), `unknown` (a
+    signer who is not in the committee), `repeated` (a signer twice, or not in rising order), `few`, `path`,
+    `signature` (of another statement, another result, or another key).
+    """
+    verifier, n = verifier or Verifier(), roster.committee.n
+    if proof.run != roster.run:
+        return "run"
+    if proof.epoch != roster.epoch:
+        return "epoch"
+    if (proof.kind == Cause.EARLY) != (proof.commits == 0):
+        return "commits"
+    voters = proof.voters
+    if any(voter >= n for voter in voters):
+        return "unknown"
+    if len(set(voters)) < len(voters) or any(not _rising(branch) for branch in proof.branches):
+        return "repeated"
+    if len(voters) < (need or roster.committee.quorum):
+        return "few"
+    leaf = proof.leaf
+    for branch in proof.branches:
+        root = branch.root(leaf)
+        if root is None:
+            return "path"
+        digest = Statement(proof.run, proof.epoch, proof.kind, proof.commits, branch.count, root).digest
+        if not all(verifier.verify(roster.publics[voter], digest, signature) for voter, signature in branch.votes):
+            return "signature"
+    return ""
+
+
+def _rising(branch: Branch) -> bool:
+    """Whether its voters are, and there are any."""
+    return bool(branch.votes) and all(before[0] < after[0] for before, after in pairwise(branch.votes))

@@ -1,0 +1,92 @@
+"""The door of a validator: where clients of any node call, in clear, and hear what it says under its own signature.
+
+Invariant: what leaves through the door leaves after the records that it rests on are kept, as everything else does.
+Anybody may call; callers, what waits for each, and their questions are bounded, and one that does not read is not
+waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from functools import partial
+
+from emulator.sdk.durable import Durable
+from emulator.sdk.node import NodeContext
+from emulator.sdk.transport.config import LinkConfig
+from emulator.sdk.transport.connection import Connection
+from emulator.sdk.transport.endpoint import Endpoint
+from emulator.sdk.transport.frames import Hello
+from nodes.dagbft.client.messages import ReadRequest
+from nodes.dagbft.messages import CODEC, Message, Subscribe
+from nodes.dagbft.ports import CLIENT_PORT
+from nodes.dagbft.primary.desk import Desk, Sent
+
+SERVICE = "door"
+MOST_CALLERS = 256
+LINKS = LinkConfig(queue_bytes=float(1 << 22))  # for one caller
+_TICK_S = 0.1  # how late a read that waits may hear that it waited in vain
+
+
+class Door(Endpoint[str, Message]):
+    """Takes calls for a desk; a caller's key is its address and the label that it gives."""
+
+    def __init__(self, context: NodeContext, desk: Desk, durable: Durable, port: int = CLIENT_PORT) -> None:
+        accepts = (Subscribe, ReadRequest)
+        super().__init__(CODEC, SERVICE, context.address.ipv4, self._hear, LINKS, accepts, label=SERVICE)
+        self.desk = desk
+        self._context = context
+        self._durable = durable
+        self._port = port
+
+    async def open(self) -> int:
+        """Listen; the port."""
+        return await self._listen(self._port, lambda: None)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        ticking = asyncio.ensure_future(self._tick())
+        ticking.add_done_callback(self._task_ended)
+        try:
+            await super().run()
+        finally:
+            ticking.cancel()
+
+    def tell(self) -> None:
+        """The ledger has moved: send what the desk has to say, once all that was handed to `Durable` is kept."""
+        if sends := self.desk.take(self._context.now()):
+            self._durable.add([], partial(self._send_all, sends))
+
+    def tally(self) -> dict[str, object]:
+        """What was told, and what was refused."""
+        refused: Counter[str] = Counter()
+        for (reason, _), count in [*self.rejected.items(), *self.desk.rejected.items()]:
+            refused[reason] += count
+        links = self.counters()
+        told = {"full": links["full"], "rejected": dict(refused), "counts": dict(self.desk.counts)}
+        return {"door_bytes": links["sent_bytes"], "door": told}
+
+    def _send_all(self, sends: list[Sent]) -> None:
+        for caller, message in sends:
+            self.send(caller, message)
+
+    def _hear(self, caller: str, message: Message) -> None:
+        self.desk.on_message(caller, message, self._context.now())
+        self.tell()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            if self.desk.due_s <= self._context.now():
+                self.tell()
+
+    def _admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
+        if hello is None:
+            return None, ""
+        label = hello.label.decode("ascii", "replace")
+        if not label.isprintable() or not label:
+            return None, "label"
+        caller = f"{connection.address}/{label}"
+        if caller not in self._lines and len(self._lines) >= MOST_CALLERS:
+            return None, "callers"
+        return caller, ""
