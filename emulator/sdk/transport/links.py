@@ -49,17 +49,17 @@ class Links(Endpoint[str, M]):
         for name in self.peers:
             if me < name:
                 there = ports[name] if ports else port  # other ports only where all share one address, as in tests
-                self._dials(name, self._addresses[name], there, lambda: None)
+                self.dials(name, self._addresses[name], there, lambda: None)
 
     async def open(self) -> int:
         """Listen; the port."""
-        return await self._listen(self._port, lambda: None)
+        return await self.listen(self._port, lambda: None)
 
     def broadcast(self, message: M, round: int | None = None) -> int:
         """Send to all peers; for how many there was room."""
         return self.send_bytes(self.peers, self._encode(message), round)
 
-    def _admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
+    def admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
         if hello is None:
             known = dialled is not None or connection.address in self._addresses.values()
             return dialled, "" if known else "stranger"
