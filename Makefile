@@ -50,7 +50,7 @@ sanitize: dev
 	CC=gcc $(BUILD) --sanitize address,undefined --output $(SANITIZED)
 	$(CHECKED) $(BIN)/python -m pytest --capture sys --timeout 600 --hypothesis-profile ci --numprocesses 2 \
 	--max-worker-restart 0 -k "not oracle" tests/conformance/link
-	$(CHECKED) $(BIN)/python -m pytest --capture sys --timeout 600 tests/unit/test_link_relay.py
+	$(CHECKED) $(BIN)/python -m pytest --capture sys --timeout 600 tests/unit/link/test_link_relay.py
 
 # Every target of tests/fuzz for FUZZ_S seconds; inputs that reach new code are kept in tests/fuzz/corpus.
 fuzz: dev

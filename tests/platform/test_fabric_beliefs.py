@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "netns"))
 from fabric_sandbox import in_sandbox, needs_sandbox
 
 from emulator.fabric.kernel import netlink, syscalls, tun

@@ -134,3 +134,11 @@ def test_cores_take_neither_time_nor_randomness() -> None:
 
 def test_thin_modules_of_nodes_are_there() -> None:
     assert [name for name in sorted(THIN) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("kind", ["unit", "property", "netns"])
+def test_tests_lie_as_what_they_test(kind: str) -> None:
+    """Folders of tests are rooms, or packages of protocols, topologies and scenarios; docs/ is about the pages."""
+    folders = {path.parent.relative_to(ROOT / "tests" / kind) for path in (ROOT / "tests" / kind).rglob("test_*.py")}
+    for folder in folders - {Path(), Path("docs")}:
+        assert str(folder) in ROOMS or (folder.parts[0] in FOLDERS[1:] and (ROOT / folder).is_dir()), folder

@@ -1,4 +1,4 @@
-"""The contract of a link end, on a clock that only jumps: what `tests/netns/test_link_tun.py` checks on real ports."""
+"""The contract of a link end, on a clock that only jumps; `tests/netns/link/test_link_tun.py` has it on real ports."""
 
 from math import inf
 

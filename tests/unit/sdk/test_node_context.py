@@ -1,0 +1,146 @@
+"""What a node program sees, without a run: clock, randomness, peers, records, datagrams."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+
+import pytest
+
+from emulator.model.clock import MonotonicClock
+from emulator.runtime.control.channel import Channel
+from emulator.runtime.control.encoding import decode
+from emulator.runtime.control.messages import Failed, Spawn
+from emulator.runtime.programs import node_runner
+from emulator.sdk.node import Node, NodeContext, Peer
+
+
+class Heard:
+    def __init__(self):
+        self.events, self.samples = [], []
+
+    def event(self, t_s, kind, fields):
+        self.events.append((kind, fields))
+
+    def sample(self, t_s, name, value, key):
+        self.samples.append((t_s, name, value, key))
+
+
+def context(tmp_path, heard=None, name="a", seed=1, program="p"):
+    peers = {name: Peer(name, "host", "127.0.0.1", "::1") for name in ("gs-b", "gs-c", "sat-1")}
+    return NodeContext(
+        name=name, program=program, seed=seed, address=Peer(name, "host", "127.0.0.1", "::1"), peers=peers,
+        store=tmp_path, clock=MonotonicClock(time.monotonic_ns()), sink=heard or Heard(),
+    )  # fmt: skip
+
+
+def test_random_streams_are_told_apart_by_every_name(tmp_path):
+    streams = [
+        context(tmp_path).rng("x"), context(tmp_path).rng("y"), context(tmp_path, name="b").rng("x"),
+        context(tmp_path, seed=2).rng("x"), context(tmp_path, program="q").rng("x"),
+    ]  # fmt: skip
+    first = [stream.random() for stream in streams]
+    assert len(set(first)) == len(first)
+    assert context(tmp_path).rng("x").random() == first[0]
+
+
+def test_peers_by_glob(tmp_path):
+    assert [peer.name for peer in context(tmp_path).matching(["gs-*"])] == ["gs-b", "gs-c"]
+    assert context(tmp_path).matching([]) == []
+
+
+def test_records_carry_scenario_time(tmp_path):
+    heard = Heard()
+    node = context(tmp_path, heard)
+    node.emit("hello", n=1)
+    node.sample("rtt_s", 0.5, "gs-b", t_s=-3.0)
+    assert heard.events == [("hello", {"n": 1})]
+    assert heard.samples == [(-3.0, "rtt_s", 0.5, "gs-b")]
+
+
+def test_sleep_is_never_early(tmp_path):
+    async def main():
+        node = context(tmp_path)
+        begun = node.now()
+        await node.sleep(0.01)
+        assert node.now() >= begun + 0.01
+        await node.sleep_until(begun + 0.02)
+        assert node.now() >= begun + 0.02
+        await node.sleep_until(begun - 5)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_datagrams_carry_the_time_of_their_arrival(tmp_path, version):
+    async def main():
+        node = context(tmp_path)
+        arrivals = asyncio.Queue(8)
+        receiver = node.datagrams(0, lambda *what: arrivals.put_nowait(what), version=version)
+        sender = node.datagrams(0, lambda *what: None, version=version)
+        try:
+            host = "::1" if version == 6 else "127.0.0.1"
+            for _ in range(20):  # the kernel begins to stamp arrivals a moment after the first socket asks for it
+                before = node.now()
+                assert sender.send(b"hello", host, receiver.port)
+                time.sleep(0.05)  # noqa: ASYNC251  the process is busy; the kernel's stamp must not be
+                async with asyncio.timeout(5):
+                    data, address, t_s = await arrivals.get()
+                assert data == b"hello"
+                assert address == (host, sender.port)
+                assert before - 0.001 <= t_s
+                if t_s < before + 0.05:
+                    break
+            else:
+                pytest.fail("no arrival was stamped by the kernel")
+        finally:
+            receiver.close()
+            sender.close()
+
+    asyncio.run(main())
+
+
+CLOSED = []
+
+
+class Broken(Node):
+    """Opens something, and then cannot go on."""
+
+    async def setup(self):
+        self.context.exit_stack.callback(CLOSED.append, "first")
+        self.context.exit_stack.callback(CLOSED.append, "second")
+        raise ValueError("no more")
+
+    async def close(self):
+        CLOSED.append("close")
+
+
+def test_what_setup_has_opened_is_closed_however_far_it_came(tmp_path):
+    mine, theirs = Channel.pair()
+    spec = Spawn(
+        id=1, node="a", program="p", seed=1, log="", store=str(tmp_path), key_log="", fds=(), run=f"{__name__}:Broken"
+    )
+    life = node_runner._Life(spec, mine, {"a": Peer("a", "host", "127.0.0.1")}, ())
+    CLOSED.clear()
+    with pytest.raises(ValueError, match="no more"):
+        asyncio.run(life.live())
+    assert CLOSED == ["close", "second", "first"]
+    assert decode(theirs.receive_bytes()[0], (Failed,)) == Failed("setup", "ValueError: no more")
+    mine.close()
+    theirs.close()
+
+
+def test_a_node_program_loads_nothing_heavy():
+    plain = "emulator.sdk.node, emulator.sdk.rounds, emulator.sdk.driver, emulator.sdk.durable, emulator.sdk.disk"
+    links = "emulator.sdk.transport.links, emulator.sdk.transport.local, emulator.sdk.transport.inside"
+    programs = "nodes.traffic.probe, nodes.traffic.bulk, nodes.traffic.request"
+    names = f"sys, emulator.runtime.programs.node_runner, {plain}, {links}, {programs}"
+    code = f"import {names}; print(*sorted(sys.modules))"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & {
+        "numpy", "pydantic", "scipy", "polars", "typer", "rich", "mininet", "cryptography", "nacl", "lmdb",
+    }  # fmt: skip
