@@ -1,6 +1,6 @@
 """An endpoint: all links of one process under one service, whoever dials whom.
 
-Subclasses say who may come in (`_admit`). Invariant: a line has one connection at most, the newest that its peer has
+Subclasses say who may come in (`admit`). Invariant: a line has one connection at most, the newest that its peer has
 made, as an older one may be dead without knowing. What is refused is counted by reason and peer, and costs the others
 nothing: messages are handed on as they come, so a slow process slows its senders.
 """
@@ -106,18 +106,18 @@ class Endpoint(Lines[K, M]):
 
     # Who may come in: for subclasses
 
-    async def _listen(self, port: int, tls: Callable[[], Tls | None]) -> int:
+    async def listen(self, port: int, tls: Callable[[], Tls | None]) -> int:
         """Accept connections; the port, which may have been left to the kernel (0)."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: self._accepted(tls()), self._host, port, backlog=MOST_STRANGERS)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self.port
 
-    def _dials(self, key: K, host: str, port: int, tls: Callable[[], Tls | None]) -> None:
+    def dials(self, key: K, host: str, port: int, tls: Callable[[], Tls | None]) -> None:
         """Have `run` keep a connection to a peer."""
         self._targets[key] = (host, port, tls)
 
-    def _admit(self, connection: Connection, hello: Hello | None, dialled: K | None) -> tuple[K | None, str]:
+    def admit(self, connection: Connection, hello: Hello | None, dialled: K | None) -> tuple[K | None, str]:
         """Whose connection this is, or None and why it is refused. `hello` is None until the other side has greeted."""
         raise NotImplementedError
 
@@ -126,7 +126,7 @@ class Endpoint(Lines[K, M]):
     def secured(self, connection: Connection) -> None:
         """The handshake is done: the side that dialled greets first, if it reached whom it meant."""
         dialled = self._strangers.get(connection)
-        key, reason = self._admit(connection, None, dialled)
+        key, reason = self.admit(connection, None, dialled)
         if reason:
             self._refuse(connection, reason)
         elif dialled is not None and key is not None:
@@ -196,7 +196,7 @@ class Endpoint(Lines[K, M]):
             self._refuse(connection, "greeting")
             return
         dialled = self._strangers.get(connection)
-        key, reason = (None, "service") if hello.service != self._service else self._admit(connection, hello, dialled)
+        key, reason = (None, "service") if hello.service != self._service else self.admit(connection, hello, dialled)
         if key is None:
             self._refuse(connection, reason)
             return

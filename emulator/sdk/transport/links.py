@@ -14,7 +14,7 @@ from emulator.sdk.transport.codec import Codec, M
 from emulator.sdk.transport.config import LinkConfig
 from emulator.sdk.transport.connection import Connection
 from emulator.sdk.transport.endpoint import Endpoint
-from emulator.sdk.transport.frames import Hello
+from emulator.sdk.transport.frames import MOST_LABEL_BYTES, Hello
 
 __all__ = ["Links"]
 
@@ -25,7 +25,7 @@ class Links(Endpoint[str, M]):
     In `setup`: make it and `await open()`. In `run`: a task of `run()`, which keeps connections and raises what
     `on_message(name, message)` raised. `send(name, message)` is False, and counted, where too much waits for that peer.
     Messages arrive once and in order while both processes live, also across lost connections. KeyError where a peer is
-    not a live node of the run.
+    not a live node of the run, ValueError where the name of this node is too long for a greeting.
     """
 
     def __init__(
@@ -42,6 +42,8 @@ class Links(Endpoint[str, M]):
         ports: Mapping[str, int] | None = None,
     ) -> None:
         me = context.name
+        if len(me.encode()) > MOST_LABEL_BYTES:
+            raise ValueError(f"node name {me!r}; expected at most {MOST_LABEL_BYTES} bytes, as it goes into greetings")
         super().__init__(codec, service, context.address.ipv4, on_message, config or LinkConfig(), accepts, label=me)
         self.peers = tuple(name for name in dict.fromkeys(peers) if name != me)
         self._addresses = {name: context.peers[name].ipv4 for name in self.peers}
@@ -49,21 +51,21 @@ class Links(Endpoint[str, M]):
         for name in self.peers:
             if me < name:
                 there = ports[name] if ports else port  # other ports only where all share one address, as in tests
-                self._dials(name, self._addresses[name], there, lambda: None)
+                self.dials(name, self._addresses[name], there, lambda: None)
 
     async def open(self) -> int:
         """Listen; the port."""
-        return await self._listen(self._port, lambda: None)
+        return await self.listen(self._port, lambda: None)
 
     def broadcast(self, message: M, round: int | None = None) -> int:
         """Send to all peers; for how many there was room."""
         return self.send_bytes(self.peers, self._encode(message), round)
 
-    def _admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
+    def admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
         if hello is None:
             known = dialled is not None or connection.address in self._addresses.values()
             return dialled, "" if known else "stranger"
-        name = hello.label.decode("ascii", "replace")
+        name = hello.label.decode(errors="replace")
         if self._addresses.get(name) != connection.address:
             return None, "stranger"
         if dialled is not None and name != dialled:

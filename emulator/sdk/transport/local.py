@@ -43,9 +43,9 @@ class LocalServer(Endpoint[str, M]):
 
     async def open(self) -> int:
         """Listen; the port."""
-        return await self._listen(self._port, lambda: None)
+        return await self.listen(self._port, lambda: None)
 
-    def _admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
+    def admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
         if connection.address != self._host:
             return None, "stranger"
         if hello is None:
@@ -74,9 +74,9 @@ class LocalLink(Endpoint[str, M]):
         accepts: Collection[type[Any]] | None = None,
     ) -> None:
         super().__init__(codec, service, context.address.ipv4, on_message, config or LinkConfig(), accepts, label=label)
-        self._dials(service, context.address.ipv4, port, lambda: None)
+        self.dials(service, context.address.ipv4, port, lambda: None)
 
-    def _admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
+    def admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
         return dialled, ""
 
 

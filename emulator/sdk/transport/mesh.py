@@ -55,17 +55,17 @@ class Mesh(Endpoint[int, M]):
         for number in self.others:
             if me < number:
                 there = ports[number] if ports else port  # other ports only where all share one address, as in tests
-                self._dials(number, context.peers[members[number]].ipv4, there, self._trust.dial)
+                self.dials(number, context.peers[members[number]].ipv4, there, self._trust.dial)
 
     async def open(self) -> int:
         """Listen; the port."""
-        return await self._listen(self._port, self._trust.accept)
+        return await self.listen(self._port, self._trust.accept)
 
     def broadcast(self, message: M, round: int | None = None) -> int:
         """Send to all others; for how many there was room."""
         return self.send_bytes(self.others, self._encode(message), round)
 
-    def _admit(self, connection: Connection, hello: Hello | None, dialled: int | None) -> tuple[int | None, str]:
+    def admit(self, connection: Connection, hello: Hello | None, dialled: int | None) -> tuple[int | None, str]:
         assert connection.tls is not None
         number = self._numbers.get(connection.tls.peer or b"")
         if number is None:

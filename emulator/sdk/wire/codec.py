@@ -22,6 +22,7 @@ class MessageCodec(Generic[M]):
         self.classes: dict[int, type[Any]] = {}  # by code
         self.codes: dict[type[Any], int] = {}  # the first byte of an encoding, by class
         self.most_bytes: dict[int, int] = {}  # the largest encoding, by code
+        self._begins: dict[type[Any], tuple[bytes, int]] = {}  # first byte and limit, in one look-up for each message
 
     def message(self, code: int, most_bytes: int) -> Callable[[type[C]], type[C]]:
         """Class decorator: gives a message class its code (0 to 255) and the limit of its encoding.
@@ -33,6 +34,7 @@ class MessageCodec(Generic[M]):
 
         def enter(owner: type[C]) -> type[C]:
             self.codes[owner], self.classes[code], self.most_bytes[code] = code, owner, most_bytes
+            self._begins[owner] = (bytes((code,)), most_bytes)
             return owner
 
         return enter
@@ -40,12 +42,12 @@ class MessageCodec(Generic[M]):
     def encode(self, message: M) -> bytes:
         """The message as bytes. ValueError where a field or the whole is past its limit."""
         owner = type(message)
-        code = self.codes[owner]
-        pieces = [bytes((code,))]
+        begin, most_bytes = self._begins[owner]
+        pieces = [begin]
         layout_of(owner).write(message, pieces)
         data = b"".join(pieces)
-        if len(data) > self.most_bytes[code]:
-            raise ValueError(f"{owner.__name__} of {len(data)} bytes; wanted at most {self.most_bytes[code]}")
+        if len(data) > most_bytes:
+            raise ValueError(f"{owner.__name__} of {len(data)} bytes; wanted at most {most_bytes}")
         return data
 
     def decode(self, data: bytes) -> M:

@@ -62,7 +62,7 @@ class Finality(Endpoint[int, Message]):
         self._answers: dict[int, asyncio.Future[Read]] = {}
         for number, name in enumerate(validators):
             host = context.address.ipv4 if name == context.name else context.peers[name].ipv4
-            self._dials(number, host, ports[number] if ports else CLIENT_PORT, lambda: None)
+            self.dials(number, host, ports[number] if ports else CLIENT_PORT, lambda: None)
 
     async def run(self) -> None:
         """Keep the links, until cancelled."""
@@ -174,5 +174,5 @@ class Finality(Endpoint[int, Message]):
             self.send_bytes(sorted(self.connected()), call)
             await asyncio.sleep(_SUBSCRIBE_S if len(self.connected()) > self.roster.committee.faults else _EVERY_S)
 
-    def _admit(self, connection: Connection, hello: Hello | None, dialled: int | None) -> tuple[int | None, str]:
+    def admit(self, connection: Connection, hello: Hello | None, dialled: int | None) -> tuple[int | None, str]:
         return dialled, ""

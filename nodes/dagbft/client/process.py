@@ -104,21 +104,17 @@ class Client(Node):
             self._auditor = Auditor(context, names, me, config.audit, config.stop_s)
 
     async def run(self) -> None:
-        tasks = [asyncio.ensure_future(link.run()) for link in self._links]
-        tasks.append(asyncio.ensure_future(self._subscribe()))
-        if self._auditor is not None:
-            tasks.append(asyncio.ensure_future(self._auditor.run()))
         self._carry_out()
-        stopping = asyncio.ensure_future(self.context.stopping.wait())
-        done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        counts = {**self._core.counts, "outstanding": self._core.outstanding}
+        running = [link.run() for link in self._links] + [self._subscribe()]
         if self._auditor is not None:
-            counts |= self._auditor.counts()
-        self.context.emit("tally", cpu_s=time.process_time(), counts=counts)
-        for task in done:
-            task.result()
+            running.append(self._auditor.run())
+        try:
+            await self.context.until_stopped(*running)
+        finally:
+            counts = {**self._core.counts, "outstanding": self._core.outstanding}
+            if self._auditor is not None:
+                counts |= self._auditor.counts()
+            self.context.emit("tally", cpu_s=time.process_time(), counts=counts)
 
     async def close(self) -> None:
         if self._timer is not None:

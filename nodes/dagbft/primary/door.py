@@ -41,7 +41,7 @@ class Door(Endpoint[str, Message]):
 
     async def open(self) -> int:
         """Listen; the port."""
-        return await self._listen(self._port, lambda: None)
+        return await self.listen(self._port, lambda: None)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -80,7 +80,7 @@ class Door(Endpoint[str, Message]):
             if self.desk.due_s <= self._context.now():
                 self.tell()
 
-    def _admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
+    def admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
         if hello is None:
             return None, ""
         label = hello.label.decode("ascii", "replace")

@@ -10,6 +10,7 @@ import pytest
 import uvloop
 from sdk_net import PEERS, STRANGER, context, until
 
+from emulator.sdk.node import Peer
 from emulator.sdk.streams import Stream, connect
 from emulator.sdk.transport.codec import BytesCodec
 from emulator.sdk.transport.config import LinkConfig
@@ -164,5 +165,24 @@ def test_a_peer_must_be_a_node_of_the_run() -> None:
     async def play() -> None:
         with pytest.raises(KeyError, match="moon"):
             Links(context("a"), CODEC, lambda *_: None, peers=["b", "moon"], service="talk", port=0)
+
+    uvloop.run(play())
+
+
+def test_names_go_into_greetings_whatever_their_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        long = "n" * 65
+        for name, host in (("ä", "127.0.0.5"), ("ö", "127.0.0.6"), (long, "127.0.0.7")):
+            monkeypatch.setitem(PEERS, name, Peer(name, "host", host))
+        came = asyncio.Event()
+        answer = Links(context("ö"), CODEC, lambda peer, _: came.set(), peers=["ä"], service="talk", port=0)
+        ask = Links(
+            context("ä"), CODEC, lambda *_: None, peers=["ö"], service="talk", port=0, ports={"ö": await answer.open()}
+        )
+        async with running(ask, answer):
+            ask.send("ö", b"hi")
+            await came.wait()
+        with pytest.raises(ValueError, match="expected at most 64 bytes"):
+            Links(context(long), CODEC, lambda *_: None, peers=["a"], service="talk", port=0)
 
     uvloop.run(play())
