@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from emulator.sdk.store import Store
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.snapshot import Snapshot
@@ -23,7 +24,6 @@ from nodes.dagbft.primary.records import Archive
 from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.simulate import Settings, Simulation, Validator, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
-from nodes.dagbft.store import Store
 from nodes.dagbft.worker.shelf import TABLES as WORKER_TABLES
 
 RATE_HZ, SIZE_BYTES, KEYS = 400, 512, 1024  # keys a shard, as the clients of `lemonshark` have

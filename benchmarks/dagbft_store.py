@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nodes.dagbft.store import Record, Store
+from emulator.sdk.disk import Record
+from emulator.sdk.store import Store
 
 COMMITS, RECORDS, VALUE = 300, 10, os.urandom(1000)
 Apply = Callable[[list[tuple[bytes, bytes]]], None]

@@ -19,11 +19,11 @@ import uvloop
 
 from emulator.model.clock import MonotonicClock
 from emulator.sdk.node import NodeContext, Peer
+from emulator.sdk.transport.local import LocalLink, LocalServer
 from nodes.dagbft.identity import Identity, Roster, Verifier, check_certificate, check_header
 from nodes.dagbft.kinds import batch_digest
-from nodes.dagbft.messages import Batch, Certificate, Header, Message, SubmitTx, Vote
-from nodes.dagbft.transport.local import LocalLink, LocalServer
-from nodes.dagbft.transport.mesh import Mesh
+from nodes.dagbft.links import validator_mesh
+from nodes.dagbft.messages import CODEC, Batch, Certificate, Header, Message, SubmitTx, Vote
 from nodes.dagbft.wire import decode, encode
 
 NAMES = [f"v{number}" for number in range(10)]
@@ -105,9 +105,9 @@ async def receive(pipe: Connection, tls: bool) -> None:
         count += 1
 
     if tls:
-        endpoint: Any = Mesh(context("v1"), IDENTITIES[1], NAMES[:2], take, service="x", port=0)
+        endpoint: Any = validator_mesh(context("v1"), IDENTITIES[1], NAMES[:2], take, service="x", port=0)
     else:
-        endpoint = LocalServer(context("v1"), take, service="x", port=0)
+        endpoint = LocalServer(context("v1"), CODEC, take, service="x", port=0)
     pipe.send(await endpoint.open())
     running = asyncio.ensure_future(endpoint.run())
     loop = asyncio.get_running_loop()
@@ -136,11 +136,11 @@ async def send(pipe: Connection, tls: bool, message: Message) -> tuple[float, fl
     """Keep the queue filled; messages a second, and the processors' shares of receiver and sender."""
     port = pipe.recv()
     if tls:
-        endpoint: Any = Mesh(
+        endpoint: Any = validator_mesh(
             context("v0"), IDENTITIES[0], NAMES[:2], lambda *_: None, service="x", port=0, ports=[0, port]
         )
     else:
-        endpoint = LocalLink(context("v0"), lambda *_: None, service="x", label="y", port=port)
+        endpoint = LocalLink(context("v0"), CODEC, lambda *_: None, service="x", label="y", port=port)
     key: Any = 1 if tls else "x"
     running = asyncio.ensure_future(endpoint.run())
     begin_s = time.perf_counter()

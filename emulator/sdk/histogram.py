@@ -12,6 +12,8 @@ from typing import Literal
 
 from emulator.sdk.protocol import Chart, Series
 
+__all__ = ["Binned", "Quantiles"]
+
 How = Literal["mean", "median", "rate"]
 POINTS = 48  # of a chart: two charts of five lines are then within the size of a panel's view
 _GROWTH = math.log(1.005)  # of the buckets of `Quantiles`

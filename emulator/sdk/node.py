@@ -13,13 +13,17 @@ import socket
 import struct
 import time
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from emulator.model.clock import MonotonicClock, sleep_until_ns
+from emulator.sdk.streams import MOST_STREAMS, Listener, Stream, connect
+
+__all__ = ["Datagrams", "Line", "Node", "NodeContext", "OnDatagram", "Peer", "Sink"]
 
 RECEIVE_BATCH = 64  # datagrams taken from a socket before the loop gets its turn
 _SO_TIMESTAMPNS = 35
@@ -86,6 +90,7 @@ class NodeContext:
         self.clock = clock
         self.log = log or logging.getLogger(name)
         self.stopping = asyncio.Event()  # set when the run (or this program's time) ends: return from `run` soon
+        self.exit_stack = AsyncExitStack()  # what is to be closed after the program's `close`, the last first
         self._sink = sink
         self._line = line
 
@@ -100,6 +105,18 @@ class NodeContext:
     async def sleep_until(self, t_s: float) -> None:
         """Sleep until scenario time `t_s`; returns at once where that is past."""
         await sleep_until_ns(self.clock.monotonic_ns(t_s))
+
+    async def until_stopped(self, *running: Awaitable[Any]) -> None:
+        """Run these until the run ends, then cancel them. Raises what one of them raises; returns where one ends."""
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        tasks = [stopping, *(asyncio.ensure_future(each) for each in running)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        for task in done:
+            task.result()
 
     def rng(self, stream: str) -> random.Random:
         """A random stream of its own: the same for the same seed, node, program and stream name."""
@@ -161,9 +178,37 @@ class NodeContext:
         return [peer for peer in self.peers.values() if any(fnmatchcase(peer.name, glob) for glob in globs)]
 
     def datagrams(self, port: int, on_datagram: OnDatagram, *, version: int = 4) -> Datagrams:
-        """A UDP socket on this node's address; `on_datagram(data, (host, port), t_s)` runs for each arrival."""
-        host = self.address.ipv6 if version == 6 else self.address.ipv4
-        return Datagrams(self.clock, host, port, on_datagram)
+        """A UDP socket on this node's address; `on_datagram(data, (host, port), t_s)` runs for each arrival.
+
+        It is closed with the program.
+        """
+        datagrams = Datagrams(self.clock, _address(self.address, version), port, on_datagram)
+        self.exit_stack.callback(datagrams.close)
+        return datagrams
+
+    def listen(self, port: int, *, strangers: bool = False, most: int = MOST_STREAMS, version: int = 4) -> Listener:
+        """A TCP socket on this node's address that takes connections of peers, at most so many at once.
+
+        With `strangers` it takes those from other addresses, too. It is closed with the program.
+        """
+        names = {_address(peer, version): peer.name for peer in self.peers.values()}
+        listener = Listener(_address(self.address, version), port, names, strangers=strangers, most=most)
+        self.exit_stack.callback(listener.close)
+        return listener
+
+    async def connect(
+        self, peer_name: str, port: int, *, congestion: str = "", no_delay: bool = False, version: int = 4
+    ) -> Stream:
+        """A TCP connection to a peer; close it. OSError where there is none, KeyError for a name that no peer has.
+
+        `congestion` names a congestion control ("cubic", "bbr"); EmulationError where this kernel does not allow it.
+        """
+        host, to = (_address(end, version) for end in (self.address, self.peers[peer_name]))
+        return await connect(host, to, port, peer=peer_name, congestion=congestion, no_delay=no_delay)
+
+
+def _address(peer: Peer, version: int) -> str:
+    return peer.ipv6 if version == 6 else peer.ipv4
 
 
 class Datagrams:
@@ -225,7 +270,8 @@ class Datagrams:
 
 
 class Node:
-    """A node program. The runtime calls `setup` (before "ready"), `run` (from T0 on) and `close`, in this order.
+    """A node program. The runtime calls `setup` (before "ready"), `run` (from T0 on) and `close`, in this order, and
+    closes what is on the context's exit stack.
 
     `Config` is a dataclass whose field types may be those of `model.units`; a scenario's `config` table is checked
     against it before anything starts. Returning from `run` ends the process with exit status 0, raising with 1.
@@ -243,11 +289,14 @@ class Node:
         self.context = context
 
     async def setup(self) -> None:
-        """Bind sockets and read files. Peers may not be up yet, so send nothing."""
+        """Bind sockets and read files. Peers may not be up yet, so send nothing.
+
+        What is to be closed goes on `context.exit_stack` as soon as it is open: `exit_stack.callback(file.close)`.
+        """
 
     async def run(self) -> None:
         """Live. `context.stopping` says when to come home; the default waits for it."""
         await self.context.stopping.wait()
 
     async def close(self) -> None:
-        """Close what `setup` opened; also called when `run` raised or was cancelled."""
+        """Last records; also called when `setup` or `run` raised or was cancelled. Sockets are still open."""

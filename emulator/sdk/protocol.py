@@ -15,6 +15,24 @@ from typing import Any, Literal, TypedDict
 
 from emulator.model.errors import UsageError
 
+__all__ = [
+    "Bars",
+    "Chart",
+    "Facts",
+    "Grid",
+    "Listing",
+    "Panel",
+    "PanelView",
+    "Protocol",
+    "Series",
+    "Setup",
+    "Tone",
+    "Widget",
+    "installed",
+    "load",
+    "protocol_of",
+]
+
 Tone = Literal["good", "bad", "warn", "dim", "plain"]
 
 

@@ -17,6 +17,8 @@ from emulator.sdk.wire import Dissector, Kind, Message, Octets, Rest, Row, Rule,
 if TYPE_CHECKING:
     from emulator.sdk.node import NodeContext
 
+__all__ = ["DISSECTOR", "Arrival", "RoundSocket", "Slots", "decode", "encode", "message"]
+
 MAGIC = b"SkyR"
 HEADER = Row(
     Rule("sent <= due"),

@@ -63,6 +63,7 @@ class Flood(Node):
             raise ValueError(f"edges lead to {', '.join(unknown)}; wanted live nodes")
         slots = Slots(self.config.start_s, self.config.slot_s)
         self.socket = RoundSocket(self.context, self.config.port, slots)
+        self.context.exit_stack.callback(self._tell)
 
     async def run(self) -> None:
         """Play all rounds, and stay for as long as a message may be late, so that none comes to a closed socket."""
@@ -91,9 +92,6 @@ class Flood(Node):
             round = config.prefix + 1 + (round - config.prefix - 1) % config.period
         return self._delays.get((round, to), 0)
 
-    async def close(self) -> None:
-        if hasattr(self, "socket"):
-            refused = self.socket.refused + sum(self._strangers.values())
-            if refused:
-                self.context.emit("flood-refused", count=refused)
-            self.socket.close()
+    def _tell(self) -> None:
+        if refused := self.socket.refused + sum(self._strangers.values()):
+            self.context.emit("flood-refused", count=refused)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from emulator.sdk.node import Node, NodeContext
+from emulator.sdk.transport.inside import Exchange
 from nodes.dagbft.client.process import Client, ClientSettings
+from nodes.dagbft.messages import Message
 from nodes.dagbft.primary.process import Primary
 from nodes.dagbft.primary.settings import PrimarySettings
-from nodes.dagbft.transport.inside import Exchange
 from nodes.dagbft.worker.process import Worker, WorkerSettings
 
 PART = "part"  # field of a tally: the program that it is of
@@ -62,7 +63,7 @@ class Colocated(Node):
         self._parts: list[Primary | Worker | Client] = []
 
     async def setup(self) -> None:
-        exchange = Exchange()
+        exchange: Exchange[Message] = Exchange()
         for part in self._made():
             part.near = exchange
             self._parts.append(part)
@@ -86,7 +87,7 @@ class Colocated(Node):
             store=whole.store, clock=whole.clock, sink=_Records(whole, program), members=whole.members, log=whole.log,
             key_log=whole.key_log,
         )  # fmt: skip
-        context.stopping = whole.stopping
+        context.stopping, context.exit_stack = whole.stopping, whole.exit_stack
         return context
 
     async def run(self) -> None:

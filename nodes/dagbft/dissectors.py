@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.sdk.wire import Choice, Dissector, Kind, Many, Message, Nested, Text, Unsigned, Until, message
+from emulator.sdk.transport.dissector import framed
+from emulator.sdk.wire import Dissector, Kind, Many, Message, Nested, Text, Unsigned, Until, message
 from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults
 from nodes.dagbft.execution.transactions import Transaction
 from nodes.dagbft.kinds import (
@@ -46,7 +47,6 @@ from nodes.dagbft.messages import (
     Vote,
 )
 from nodes.dagbft.ports import CLIENT_PORT, PRIMARY_LOCAL_PORT, PRIMARY_PORT, WORKER_LOCAL_PORT, WORKER_PORT
-from nodes.dagbft.transport.frames import ACK_HEAD, DATA_HEAD, HELLO_HEAD, Hello
 
 MOST_WORKERS = 16  # whose ports are told
 
@@ -100,13 +100,10 @@ _SUMMARIES: dict[type[Any], str] = {
 def dissectors() -> list[Dissector]:
     """One for all links: what travels in a frame says itself what it is."""
     messages = [_described(code, owner) for code, owner in CLASSES.items()]
-    hello = message(Hello, HELLO_HEAD, summary="Hello from {sender} {label}, {service}")
-    data = Message("data", {**DATA_HEAD, "message": Choice(*messages)}, summary="{message}")
-    ack = Message("ack", ACK_HEAD, summary="Heard up to {number}")
     workers = range(MOST_WORKERS)
     mesh = (PRIMARY_PORT, *(WORKER_PORT + number for number in workers))
     local = (PRIMARY_LOCAL_PORT, CLIENT_PORT, *(WORKER_LOCAL_PORT + number for number in workers))
-    return [Dissector("dagbft", "DAG-BFT", "tls", (hello, data, ack), ports=mesh, clear_ports=local)]
+    return [Dissector("dagbft", "DAG-BFT", "tls", framed(messages), ports=mesh, clear_ports=local)]
 
 
 def _described(code: int, owner: type[Any]) -> Message:

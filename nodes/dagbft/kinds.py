@@ -5,12 +5,11 @@ Invariant: digests of different things never meet: each kind has its own BLAKE2b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import IntEnum
 from hashlib import blake2b
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from emulator.sdk.wire import ManyFixed, Octets, Row, Text
+from emulator.sdk.wire import ManyFixed, MessageCodec, Octets, Row, Text
 
 DIGEST_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -37,20 +36,9 @@ Body = Annotated[bytes, Text(MOST_BATCH_BYTES)]
 ResultRow = Row(transaction=Octets(TRANSACTION_ID_BYTES), result=Octets(DIGEST_BYTES))
 Results = Annotated[tuple[tuple[bytes, bytes], ...], ManyFixed(ResultRow, MOST_RESULTS)]
 
-CODES: dict[type[Any], int] = {}  # the byte that begins a message, by its class
-CLASSES: dict[int, type[Any]] = {}
-MOST_BYTES: dict[int, int] = {}  # the largest encoding, by code
-M = TypeVar("M")
-
-
-def enter_message(code: int, most_bytes: int) -> Callable[[type[M]], type[M]]:
-    """Gives a message class its code and the limit of its encoding."""
-
-    def enter(owner: type[M]) -> type[M]:
-        CODES[owner], CLASSES[code], MOST_BYTES[code] = code, owner, most_bytes
-        return owner
-
-    return enter
+REGISTER: MessageCodec[Any] = MessageCodec()  # which messages.py gives its type
+CLASSES, MOST_BYTES = REGISTER.classes, REGISTER.most_bytes  # by code
+enter_message = REGISTER.message
 
 
 def digest_of(kind: str, data: bytes) -> bytes:

@@ -13,7 +13,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
 
-from emulator.sdk.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
+from emulator.sdk.wire import (
+    U16,
+    U32,
+    U64,
+    Many,
+    ManyFixed,
+    MessageCodec,
+    Nested,
+    Octets,
+    Row,
+    Text,
+    Unsigned,
+    layout_of,
+)
 from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults
 from nodes.dagbft.kinds import (
     DIGEST_BYTES,
@@ -30,6 +43,7 @@ from nodes.dagbft.kinds import (
     MOST_SHARE_BYTES,
     MOST_TRANSACTION_BYTES,
     MOST_VALIDATORS,
+    REGISTER,
     RUN_BYTES,
     SIGNATURE_BYTES,
     Body,
@@ -379,3 +393,5 @@ Message = (
     | BatchRequest | BatchReply | OurBatch | OthersBatch | Synchronize | Cleanup | Seal | Sealed | Certified
     | SubmitTx | Subscribe | SpecReply | FinalReply | SignedResults | ReadRequest | ReadReply
 )  # fmt: skip
+
+CODEC: MessageCodec[Message] = REGISTER

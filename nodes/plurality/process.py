@@ -69,6 +69,7 @@ class Agents(Node):
             tick_s=config.interval_s if config.mode == "asynchronous" else 0.0,
         )
         self._socket = context.datagrams(config.port, self._arrived)
+        context.exit_stack.callback(self._tell)
 
     async def run(self) -> None:
         if self.config.mode == "synchronous":
@@ -180,10 +181,11 @@ class Agents(Node):
     async def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if hasattr(self, "_socket"):
-            self._socket.close()
-            links = {"sent": self._sent, "received": self._received, "in_time": self._in_time}
-            self.context.emit("agents", rounds=self._rounds, **links, **self._totals())
+
+    def _tell(self) -> None:
+        """What this process did, if it was set up."""
+        links = {"sent": self._sent, "received": self._received, "in_time": self._in_time}
+        self.context.emit("agents", rounds=self._rounds, **links, **self._totals())
 
     def _totals(self) -> dict[str, float | None]:
         totals = asdict(self._host.totals)

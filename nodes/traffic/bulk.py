@@ -8,21 +8,18 @@ flow, bytes, retransmits, rtt_ms), `flow-broken` where the connection failed; th
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
+from contextlib import closing
 from dataclasses import dataclass, field
 from math import inf
 
-from emulator.model.errors import EmulationError
 from emulator.model.units import Duration, Rate, Size
-from emulator.sdk.node import Node, NodeContext
+from emulator.sdk.node import Node
+from emulator.sdk.streams import Stream, require_congestion_control
 from nodes.traffic.core import Meter, Pacer, parse_pairs, require_bounds
 from nodes.traffic.wire import Greeting
 
 CHUNK_BYTES = 1 << 17
 RETRY_S = 1.0
-_TCP_INFO_U32S = struct.Struct("=8x24I")
-_RTT_US, _TOTAL_RETRANSMITS = 15, 23  # places of tcpi_rtt and tcpi_total_retrans in struct tcp_info
 
 
 class Bulk(Node):
@@ -45,80 +42,41 @@ class Bulk(Node):
         def __post_init__(self) -> None:
             require_bounds({"interval": self.interval_s, "streams": self.streams}, {"stagger": self.stagger_s})
 
-    def __init__(self, config: Config, context: NodeContext) -> None:
-        super().__init__(config, context)
-        self._receiving: set[asyncio.Task[None]] = set()
-        self._listener: socket.socket | None = None
-        self._names = {peer.ipv4: peer.name for peer in context.peers.values()}
-
     async def setup(self) -> None:
         context = self.context
         names = {context.name, *context.members}
         pairs = enumerate(parse_pairs(self.config.flows, names))
         own = [(to, place * self.config.stagger_s) for place, (source, to) in pairs if source == context.name]
         self.targets = [target for target in own for _ in range(self.config.streams)]
-        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((context.address.ipv4, self.config.port))
-        self._listener.listen(128)
+        self._listener = context.listen(self.config.port, strangers=True)
         if self.config.congestion:
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
-                self._choose_congestion_control(trial)
+            require_congestion_control(self.config.congestion)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            accepting = group.create_task(self._accept())
-            senders = [group.create_task(self._send(number, *target)) for number, target in enumerate(self.targets)]
+            tasks = [group.create_task(self._listener.serve(self._receive))]
+            tasks += [group.create_task(self._send(number, *target)) for number, target in enumerate(self.targets)]
             await self.context.stopping.wait()
-            for task in (accepting, *senders, *self._receiving):
+            for task in tasks:
                 task.cancel()
 
-    async def close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-
-    def _choose_congestion_control(self, connection: socket.socket) -> None:
-        try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, self.config.congestion.encode())
-        except OSError as error:
-            with open("/proc/sys/net/ipv4/tcp_allowed_congestion_control") as file:
-                allowed = file.read().strip()
-            raise EmulationError(
-                f"congestion control {self.config.congestion!r}: {error.strerror}; this kernel allows: {allowed}"
-            ) from error
-
-    async def _accept(self) -> None:
-        assert self._listener is not None
-        loop = asyncio.get_running_loop()
-        while True:
-            connection, address = await loop.sock_accept(self._listener)
-            connection.setblocking(False)
-            task = loop.create_task(self._receive(connection, self._names.get(address[0], address[0])))
-            self._receiving.add(task)
-            task.add_done_callback(self._receiving.discard)
-
-    async def _receive(self, connection: socket.socket, sender: str) -> None:
+    async def _receive(self, stream: Stream) -> None:
         """One incoming flow, to its end."""
-        loop, context = asyncio.get_running_loop(), self.context
+        context, sender = self.context, stream.peer
         buffer = bytearray(CHUNK_BYTES)
         meter = Meter(context.now(), self.config.interval_s)
         flow = -1
-        greeting = b""
-        ticking = loop.create_task(self._tick(meter, sender))
+        ticking = asyncio.ensure_future(self._tick(meter, sender))
         try:
-            while len(greeting) < Greeting.BYTES:
-                part = await loop.sock_recv(connection, Greeting.BYTES - len(greeting))
-                if not part:
-                    return
-                greeting += part
-            flow = Greeting.decode(greeting).flow
-            while count := await loop.sock_recv_into(connection, buffer):
+            flow = Greeting.decode(await stream.receive_exactly(Greeting.BYTES)).flow
+            while count := await stream.receive_into(buffer):
                 meter.count(count, context.now())
+        except EOFError:
+            pass  # it ended before it had said which flow it is
         except (OSError, ValueError) as error:
             context.emit("flow-broken", peer=sender, flow=flow, text=str(error))
         finally:
             ticking.cancel()
-            connection.close()
             context.sample("flow_bytes", meter.total_bytes, sender)
             context.emit(
                 "flow", peer=sender, flow=flow, bytes=meter.total_bytes,
@@ -139,35 +97,30 @@ class Bulk(Node):
         start_s = context.now()
         pacer = Pacer(config.rate_bps, config.total_bytes, start_s)
         while not pacer.done and context.now() < start_s + config.duration_s:
-            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             try:
-                if config.congestion:
-                    self._choose_congestion_control(connection)
-                connection.bind((context.address.ipv4, 0))
-                await self._send_over(connection, flow, to, pacer, start_s + config.duration_s)
+                stream = await context.connect(to, config.port, congestion=config.congestion)
+                with closing(stream):
+                    await self._send_over(stream, flow, pacer, start_s + config.duration_s)
             except OSError as error:
                 context.emit("flow-broken", peer=to, flow=flow, text=str(error))
                 await context.sleep(RETRY_S)
-            finally:
-                connection.close()
 
-    async def _send_over(self, connection: socket.socket, flow: int, to: str, pacer: Pacer, until_s: float) -> None:
-        loop, context = asyncio.get_running_loop(), self.context
-        await loop.sock_connect(connection, (context.peers[to].ipv4, self.config.port))
+    async def _send_over(self, stream: Stream, flow: int, pacer: Pacer, until_s: float) -> None:
+        context = self.context
         zeros = memoryview(bytes(CHUNK_BYTES))
         before = pacer.sent_bytes
         try:
-            await loop.sock_sendall(connection, Greeting(flow).encode())
+            await stream.send(Greeting(flow).encode())
             while not pacer.done and (now_s := context.now()) < until_s:
                 count = pacer.allowance(now_s, CHUNK_BYTES)
                 if count > 0:
-                    await loop.sock_sendall(connection, zeros[:count])
+                    await stream.send(zeros[:count])
                     pacer.sent(count)
                 if wait_s := pacer.wait_s():
                     await context.sleep(max(wait_s, 0.001))
         finally:
-            info = _TCP_INFO_U32S.unpack(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104))
+            info = stream.info()
             context.emit(
-                "flow-sent", peer=to, flow=flow, bytes=pacer.sent_bytes - before,
-                retransmits=info[_TOTAL_RETRANSMITS], rtt_ms=info[_RTT_US] / 1e3,
+                "flow-sent", peer=stream.peer, flow=flow, bytes=pacer.sent_bytes - before,
+                retransmits=info.retransmits, rtt_ms=info.rtt_us / 1e3,
             )  # fmt: skip

@@ -81,5 +81,3 @@ class Probe(Node):
         self._expire()
         for peer, tally in self.core.tallies.items():
             self.context.emit("probe", peer=peer, sent=tally.sent, received=tally.received, lost=tally.lost)
-        if hasattr(self, "socket"):
-            self.socket.close()

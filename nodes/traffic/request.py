@@ -7,11 +7,11 @@ time of asking. Events: `requests` per server at the end (count, failed), `reque
 from __future__ import annotations
 
 import asyncio
-import socket
 from dataclasses import dataclass, field
 
 from emulator.model.units import Duration, Size
-from emulator.sdk.node import Node, NodeContext
+from emulator.sdk.node import Node
+from emulator.sdk.streams import Stream
 from nodes.traffic.core import parse_pairs, require_bounds
 from nodes.traffic.wire import Request as Head
 
@@ -39,119 +39,65 @@ class Request(Node):
                 {"request": self.request_bytes, "response": self.response_bytes, "think": self.think_s},
             )
 
-    def __init__(self, config: Config, context: NodeContext) -> None:
-        super().__init__(config, context)
-        self._serving: set[asyncio.Task[None]] = set()
-        self._listener: socket.socket | None = None
-
     async def setup(self) -> None:
         context = self.context
         names = {context.name, *context.members}
         self.servers = [to for client, to in parse_pairs(self.config.pairs, names) if client == context.name]
-        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((context.address.ipv4, self.config.port))
-        self._listener.listen(128)
+        self._listener = context.listen(self.config.port, strangers=True)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._accept())]
+            tasks = [group.create_task(self._listener.serve(self._serve))]
             tasks += [group.create_task(self._ask_all(server)) for server in self.servers]
             await self.context.stopping.wait()
-            for task in (*tasks, *self._serving):
+            for task in tasks:
                 task.cancel()
 
-    async def close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-
-    async def _accept(self) -> None:
-        assert self._listener is not None
-        loop = asyncio.get_running_loop()
-        while True:
-            connection, _ = await loop.sock_accept(self._listener)
-            connection.setblocking(False)
-            task = loop.create_task(self._serve(connection))
-            self._serving.add(task)
-            task.add_done_callback(self._serving.discard)
-
-    async def _serve(self, connection: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+    async def _serve(self, stream: Stream) -> None:
+        """Answer one client. One that does not speak our protocol is refused: what this raises ends its connection."""
         zeros = memoryview(bytes(CHUNK_BYTES))
         try:
             while True:
-                head = Head.decode(await _receive_exactly(connection, Head.BYTES))
-                await _discard(connection, head.request_bytes)
+                head = Head.decode(await stream.receive_exactly(Head.BYTES))
+                await stream.discard(head.request_bytes)
                 left = head.response_bytes
                 while left:
                     count = min(left, CHUNK_BYTES)
-                    await loop.sock_sendall(connection, zeros[:count])
+                    await stream.send(zeros[:count])
                     left -= count
-        except (OSError, ValueError, EOFError):
-            pass  # the client has gone, or does not speak our protocol: either way its connection ends here
-        finally:
-            connection.close()
+        except EOFError:
+            pass  # the client has gone
 
     async def _ask_all(self, server: str) -> None:
         """The requests to one server, over one connection while that lasts."""
         context, config = self.context, self.config
         thinking = context.rng(f"think/{server}")
         count = failed = 0
-        connection: socket.socket | None = None
+        stream: Stream | None = None
         try:
             while True:
                 await context.sleep(thinking.expovariate(1.0 / config.think_s) if config.think_s > 0 else 0.0)
                 asked_s = context.now()
                 try:
                     async with asyncio.timeout(config.timeout_s):
-                        connection = connection or await self._connect(server)
-                        await self._ask(connection)
+                        stream = stream or await context.connect(server, config.port, no_delay=True)
+                        await self._ask(stream)
                 except (OSError, EOFError) as error:  # TimeoutError is an OSError
                     failed += 1
                     context.emit("request-failed", peer=server, text=str(error) or type(error).__name__)
-                    if connection is not None:
-                        connection.close()
-                        connection = None
+                    if stream is not None:
+                        stream.close()
+                        stream = None
                     await context.sleep(RETRY_S)
                 else:
                     count += 1
                     context.sample("latency_s", context.now() - asked_s, server, t_s=asked_s)
         finally:
-            if connection is not None:
-                connection.close()
+            if stream is not None:
+                stream.close()
             context.emit("requests", peer=server, count=count, failed=failed)
 
-    async def _connect(self, server: str) -> socket.socket:
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.bind((self.context.address.ipv4, 0))
-            address = (self.context.peers[server].ipv4, self.config.port)
-            await asyncio.get_running_loop().sock_connect(connection, address)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    async def _ask(self, connection: socket.socket) -> None:
+    async def _ask(self, stream: Stream) -> None:
         head = Head(int(self.config.request_bytes), int(self.config.response_bytes))
-        await asyncio.get_running_loop().sock_sendall(connection, head.encode() + bytes(head.request_bytes))
-        await _discard(connection, head.response_bytes)
-
-
-async def _receive_exactly(connection: socket.socket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        part = await asyncio.get_running_loop().sock_recv(connection, count - len(data))
-        if not part:
-            raise EOFError("the connection was closed")
-        data += part
-    return data
-
-
-async def _discard(connection: socket.socket, count: int) -> None:
-    while count:
-        part = await asyncio.get_running_loop().sock_recv(connection, min(count, CHUNK_BYTES))
-        if not part:
-            raise EOFError("the connection was closed")
-        count -= len(part)
+        await stream.send(head.encode() + bytes(head.request_bytes))
+        await stream.discard(head.response_bytes)

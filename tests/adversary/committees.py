@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from emulator.model.errors import DataError
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine import BEHAVIOURS, Liar, turn, turn_worker
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.core import Commit, Rules
@@ -31,7 +32,6 @@ from nodes.dagbft.primary.records import Archive, slot_key
 from nodes.dagbft.primary.recovery import COMPARED
 from nodes.dagbft.simulate import Settings, Simulation, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
-from nodes.dagbft.store import MemoryDisk
 
 from .clients import Clients
 from .plans import Plan

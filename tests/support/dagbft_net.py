@@ -11,13 +11,14 @@ from typing import Any
 
 from emulator.model.clock import MonotonicClock
 from emulator.sdk.node import NodeContext, Peer
+from emulator.sdk.transport.config import LinkConfig
+from emulator.sdk.transport.endpoint import Endpoint
+from emulator.sdk.transport.frames import MAGIC, Frame, FrameReader, Hello, hello_frame
+from emulator.sdk.transport.mesh import Mesh
+from emulator.sdk.transport.trust import Trust, certificate_of
 from nodes.dagbft.identity import Identity
+from nodes.dagbft.links import validator_mesh
 from nodes.dagbft.messages import Message
-from nodes.dagbft.transport.config import LinkConfig
-from nodes.dagbft.transport.endpoint import Endpoint
-from nodes.dagbft.transport.frames import MAGIC, Frame, FrameReader, Hello, hello_frame
-from nodes.dagbft.transport.mesh import Mesh
-from nodes.dagbft.transport.tls import Trust, certificate_of
 
 SEED = 7
 HOST = "127.0.0.1"
@@ -176,7 +177,7 @@ class Raw:
 
 
 @asynccontextmanager
-async def running(*endpoints: Endpoint[Any]) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def running(*endpoints: Endpoint[Any, Any]) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Endpoints that dial and listen."""
     tasks = [asyncio.ensure_future(endpoint.run()) for endpoint in endpoints]
     try:
@@ -191,16 +192,16 @@ async def running(*endpoints: Endpoint[Any]) -> AsyncIterator[list[asyncio.Task[
 
 async def meshes(
     count: int, config: LinkConfig = SOON, wire: bool = False, store: Path = Path("/nonexistent"), **given: Any
-) -> tuple[list[Mesh], list[Inbox], list[Wire]]:
+) -> tuple[list[Mesh[Message]], list[Inbox], list[Wire]]:
     """A mesh of validators v0, v1, …; with `wire` every link passes through a `Wire`, one for each listener."""
     names = [f"v{number}" for number in range(count)]
     ports = [0] * count
-    made: list[Mesh] = []
+    made: list[Mesh[Message]] = []
     inboxes: list[Inbox] = []
     wires: list[Wire] = []
     for number in reversed(range(count)):  # who dials must know the ports of those with larger numbers
         inbox = Inbox()
-        mesh = Mesh(
+        mesh = validator_mesh(
             context(names[number], names, store), Identity.of(SEED, names[number]), names, inbox,
             service="primary", port=0, config=config, ports=list(ports), **given,
         )  # fmt: skip

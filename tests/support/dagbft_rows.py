@@ -9,6 +9,7 @@ from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine import Liar, turn, turn_worker
 from nodes.dagbft.consensus.core import Commit, Rules
 from nodes.dagbft.consensus.dag import members
@@ -17,7 +18,6 @@ from nodes.dagbft.messages import Certificate, CertReply, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.simulate import Settings, Simulation, uniform
-from nodes.dagbft.store import MemoryDisk
 
 ASYNC = PrimaryConfig(leader_timeout_s=0.5, header_delay_s=0.05, grace_s=0.03, rules=Rules(look_back=20, keep=30))
 PSYNC = PrimaryConfig(

@@ -176,20 +176,21 @@ class _Life:
         try:
             program = load_program(self.spec.run)
             node = program(configure(program.Config, self.spec.config), self.context)
-            try:
-                await node.setup()
-                self.channel.set_timeout(0.0)
-                loop.add_reader(self.channel.fileno(), self.told)
-                say(self.channel, Ready())
-                stopping = asyncio.ensure_future(self.context.stopping.wait())
-                either: list[asyncio.Future[Any]] = [self.started, stopping]
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-                stage = "run"
-                if self.started.done():
-                    await self._play(node, stopping)
-                stopping.cancel()
-            finally:
-                await node.close()
+            async with self.context.exit_stack:
+                try:
+                    await node.setup()
+                    self.channel.set_timeout(0.0)
+                    loop.add_reader(self.channel.fileno(), self.told)
+                    say(self.channel, Ready())
+                    stopping = asyncio.ensure_future(self.context.stopping.wait())
+                    either: list[asyncio.Future[Any]] = [self.started, stopping]
+                    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                    stage = "run"
+                    if self.started.done():
+                        await self._play(node, stopping)
+                    stopping.cancel()
+                finally:
+                    await node.close()
         except Exception as error:
             traceback.print_exc()
             self.channel.set_timeout(DRAIN_S)

@@ -1,9 +1,11 @@
 """Wire formats, described once: codecs and dissectors come from the same fields.
 
-`kinds` and `layout` say how fields lie in bytes, read and write them; `dissector` says how messages travel.
+`kinds` and `layout` say how fields lie in bytes, read and write them; `codec` tells the messages of a protocol apart;
+`dissector` says how messages travel.
 Invariant: standard library only, as node processes import it.
 """
 
+from emulator.sdk.wire.codec import MessageCodec
 from emulator.sdk.wire.dissector import Choice, Dissector, Message, message, row_message
 from emulator.sdk.wire.kinds import (
     Fixed,
@@ -37,6 +39,7 @@ __all__ = [
     "Many",
     "ManyFixed",
     "Message",
+    "MessageCodec",
     "Nested",
     "Octets",
     "Rest",

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emulator.model.units import Duration
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine import BEHAVIOURS, desk_of, turn, turn_worker
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.desk import Desk
 from nodes.dagbft.primary.process import Primary
 from nodes.dagbft.primary.settings import PrimarySettings
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.worker.process import Worker
 
 

@@ -17,18 +17,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from emulator.sdk.node import NodeContext
+from emulator.sdk.transport.config import LinkConfig
+from emulator.sdk.transport.connection import Connection
+from emulator.sdk.transport.endpoint import Endpoint
+from emulator.sdk.transport.frames import Hello
 from nodes.dagbft.client.collector import Collector, Milestone
 from nodes.dagbft.client.messages import ReadReply, SignedResults
 from nodes.dagbft.client.proof import Proof
 from nodes.dagbft.client.reads import Read, Reads
 from nodes.dagbft.identity import Roster, run_of
 from nodes.dagbft.kinds import Cause
-from nodes.dagbft.messages import Message, Subscribe
+from nodes.dagbft.messages import CODEC, Message, Subscribe
 from nodes.dagbft.ports import CLIENT_PORT
-from nodes.dagbft.transport.config import LinkConfig
-from nodes.dagbft.transport.connection import Connection
-from nodes.dagbft.transport.endpoint import Endpoint
-from nodes.dagbft.transport.frames import Hello
 from nodes.dagbft.wire import encode
 
 SERVICE = "door"
@@ -38,7 +38,7 @@ _SUBSCRIBE_S = 2.0  # a validator that was restarted has forgotten who listens
 MOST_KEPT = 1000  # proofs that nobody has asked for yet
 
 
-class Finality(Endpoint[int]):
+class Finality(Endpoint[int, Message]):
     """Talks to the doors of all validators, in the name of one client number. Without `results` it only reads."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Finality(Endpoint[int]):
         timeout_s: float = 60.0, ports: Sequence[int] = (),
     ) -> None:  # fmt: skip
         super().__init__(
-            SERVICE, context.address.ipv4, self._hear, LINKS, (SignedResults, ReadReply), label=context.program
+            CODEC, SERVICE, context.address.ipv4, self._hear, LINKS, (SignedResults, ReadReply), label=context.program
         )
         self.roster = Roster.of(context.seed, validators, run=run_of(context.store))
         self.collector = Collector(self.roster, timeout_s=timeout_s)

@@ -14,15 +14,16 @@ from math import inf
 
 from emulator.model.units import Duration, Share, Size
 from emulator.sdk.node import Node, NodeContext
+from emulator.sdk.transport.inside import InsideLink
+from emulator.sdk.transport.local import LocalLink
 from nodes.dagbft.client.auditor import Auditor, AuditSettings
 from nodes.dagbft.client.core import ClientConfig, ClientCore
 from nodes.dagbft.client.load import LoadConfig
 from nodes.dagbft.consensus.committee import Committee
+from nodes.dagbft.links import Near, sockets
 from nodes.dagbft.messages import FinalReply, Message, SpecReply, Subscribe
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT
 from nodes.dagbft.primary.settings import names_of
-from nodes.dagbft.transport.inside import Exchange, InsideLink
-from nodes.dagbft.transport.local import LocalLink, Sockets
 
 _SUBSCRIBE_S = 2.0  # a primary that was restarted has forgotten who listens
 
@@ -75,9 +76,9 @@ class Client(Node):
 
     def __init__(self, config: ClientSettings, context: NodeContext) -> None:
         super().__init__(config, context)
-        self.near: Sockets | Exchange = Sockets()  # how it reaches the other programs of its validator
+        self.near: Near = sockets()
         self._timer: asyncio.TimerHandle | None = None
-        self._links: list[LocalLink | InsideLink] = []
+        self._links: list[LocalLink[Message] | InsideLink[Message]] = []
         self._turn = 0
         self._auditor: Auditor | None = None
 

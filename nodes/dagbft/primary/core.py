@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.core import Commit, Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.execution.snapshot import Snapshot
@@ -48,7 +49,6 @@ from nodes.dagbft.primary.shared import Signer
 from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.primary.statesync import StateSync
 from nodes.dagbft.primary.voting import Voting
-from nodes.dagbft.store import Disk
 
 
 class PrimaryCore:

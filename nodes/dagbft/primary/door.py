@@ -11,16 +11,16 @@ import asyncio
 from collections import Counter
 from functools import partial
 
+from emulator.sdk.durable import Durable
 from emulator.sdk.node import NodeContext
+from emulator.sdk.transport.config import LinkConfig
+from emulator.sdk.transport.connection import Connection
+from emulator.sdk.transport.endpoint import Endpoint
+from emulator.sdk.transport.frames import Hello
 from nodes.dagbft.client.messages import ReadRequest
-from nodes.dagbft.durable import Durable
-from nodes.dagbft.messages import Message, Subscribe
+from nodes.dagbft.messages import CODEC, Message, Subscribe
 from nodes.dagbft.ports import CLIENT_PORT
 from nodes.dagbft.primary.desk import Desk, Sent
-from nodes.dagbft.transport.config import LinkConfig
-from nodes.dagbft.transport.connection import Connection
-from nodes.dagbft.transport.endpoint import Endpoint
-from nodes.dagbft.transport.frames import Hello
 
 SERVICE = "door"
 MOST_CALLERS = 256
@@ -28,12 +28,12 @@ LINKS = LinkConfig(queue_bytes=float(1 << 22))  # for one caller
 _TICK_S = 0.1  # how late a read that waits may hear that it waited in vain
 
 
-class Door(Endpoint[str]):
+class Door(Endpoint[str, Message]):
     """Takes calls for a desk; a caller's key is its address and the label that it gives."""
 
     def __init__(self, context: NodeContext, desk: Desk, durable: Durable, port: int = CLIENT_PORT) -> None:
         accepts = (Subscribe, ReadRequest)
-        super().__init__(SERVICE, context.address.ipv4, self._hear, LINKS, accepts, label=SERVICE)
+        super().__init__(CODEC, SERVICE, context.address.ipv4, self._hear, LINKS, accepts, label=SERVICE)
         self.desk = desk
         self._context = context
         self._durable = durable

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from emulator.sdk.disk import Record
 from nodes.dagbft.consensus.core import Event
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.messages import Header, Message
-from nodes.dagbft.store import Record
 
 ALL = -1  # in place of a validator's number: all others
 

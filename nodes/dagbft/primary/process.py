@@ -10,17 +10,17 @@ Invariant: messages and replies leave after the records that they rest on are ke
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
+from emulator.sdk.driver import Driver
+from emulator.sdk.durable import Durable
 from emulator.sdk.node import Node, NodeContext
 from nodes.dagbft.consensus.dag import members
-from nodes.dagbft.driver import Driver
-from nodes.dagbft.durable import Durable
 from nodes.dagbft.identity import Identity, Roster, Verifier, run_of
+from nodes.dagbft.links import Near, open_store, sockets, validator_mesh
 from nodes.dagbft.messages import (
     BareCertificate,
     Certificate,
@@ -53,10 +53,6 @@ from nodes.dagbft.primary.phases import Phases
 from nodes.dagbft.primary.records import TABLES
 from nodes.dagbft.primary.settings import PrimarySettings, names_of
 from nodes.dagbft.primary.telling import Checks, Clients, Sizes, emit, tally
-from nodes.dagbft.store import Store
-from nodes.dagbft.transport.inside import Exchange
-from nodes.dagbft.transport.local import Sockets
-from nodes.dagbft.transport.mesh import Mesh
 from nodes.dagbft.uncertified.core import UncertifiedCore
 
 
@@ -75,7 +71,7 @@ class Primary(Node):
 
     def __init__(self, config: PrimarySettings, context: NodeContext) -> None:
         super().__init__(config, context)
-        self.near: Sockets | Exchange = Sockets()  # how it reaches the other programs of its validator
+        self.near: Near = sockets()
         self._clients = Clients()
         self._sizes = Sizes()
         self._checks = Checks()
@@ -85,25 +81,31 @@ class Primary(Node):
         context, config = self.context, self.config
         names = names_of(config.validators, context)
         self._me, self._identity = names.index(context.name), Identity.of(context.seed, context.name)
-        self._store = Store(context.store / f"{context.program}.store", self.tables, sync=config.durability == "disk")
+        self._store = open_store(context, self.tables, config.durability)
         self._durable = Durable(self._store)
-        self._mesh = Mesh(
+        closing = context.exit_stack
+        closing.callback(self._durable.close)
+        self._mesh = validator_mesh(
             context, self._identity, names, self._on_message, service="primary", port=PRIMARY_PORT,
             accepts=self.accepts,
         )  # fmt: skip
+        closing.callback(self._mesh.close)
         self._local = self.near.server(
             context, self._on_local, service="primary", port=PRIMARY_LOCAL_PORT,
             accepts=(OurBatch, OthersBatch, Sealed, Subscribe),
         )  # fmt: skip
+        closing.callback(self._local.close)
         self._headers = Headers(len(names))
         self._verifier = Verifier()
         self._roster = Roster.of(context.seed, names, workers=config.workers, run=run_of(context.store))
         self._door = Door(context, self.new_desk(), self._durable) if config.door else None
         self._begin()
         self._driver = Driver(self._core, context.now, self._carry_out)
+        closing.callback(self._driver.close)
         await self._mesh.open()
         await self._local.open()
         if self._door is not None:
+            closing.callback(self._door.close)
             await self._door.open()
 
     def _begin(self) -> None:
@@ -156,21 +158,10 @@ class Primary(Node):
         self._driver.changed()
         running = [self._mesh.run(), self._local.run(), self._durable.failed(), self._driver.failed]
         running += [self._door.run()] if self._door is not None else []
-        tasks = [asyncio.ensure_future(each) for each in running]
-        stopping = asyncio.ensure_future(self.context.stopping.wait())
-        done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        self.context.emit("tally", **self.tally())
-        for task in done:
-            task.result()
-
-    async def close(self) -> None:
-        for name in ("_driver", "_mesh", "_local", "_durable"):
-            if hasattr(self, name):
-                getattr(self, name).close()
-        if self._door is not None:
-            self._door.close()
+        try:
+            await self.context.until_stopped(*running)
+        finally:
+            self.context.emit("tally", **self.tally())
 
     # What comes in
 

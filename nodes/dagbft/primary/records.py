@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
+from emulator.sdk.disk import Disk, Record
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.kinds import DIGEST_BYTES
 from nodes.dagbft.messages import Certificate, Header
-from nodes.dagbft.store import Disk, Record
 from nodes.dagbft.wire import decode, encode
 
 TABLES = ("vote", "header", "certificate", "digest", "commit", "life", "snapshot", "piece")

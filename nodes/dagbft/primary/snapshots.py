@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from emulator.model.errors import DataError
+from emulator.sdk.disk import Record
 from nodes.dagbft.execution.snapshot import Snapshot, snapshot_digest
 from nodes.dagbft.messages import SnapshotOffer, SnapshotPart
 from nodes.dagbft.primary.records import Archive, Begin, Kept, snapshot_records
-from nodes.dagbft.store import Record
 
 KEPT = 2
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.core import Event
 from nodes.dagbft.consensus.dag import Block, Slot
@@ -26,7 +27,6 @@ from nodes.dagbft.simulate.network import Address, Clock, Network
 from nodes.dagbft.simulate.seals import Seal, SealVerifier
 from nodes.dagbft.simulate.settings import Settings
 from nodes.dagbft.simulate.validator import Validator
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.uncertified.core import UncertifiedCore
 from nodes.dagbft.worker.core import WorkerCore
 

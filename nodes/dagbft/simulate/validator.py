@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from emulator.sdk.disk import MemoryDisk, Record
 from nodes.dagbft.consensus.core import Commit, Event
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.execution.ledger import Ledger
@@ -20,7 +21,6 @@ from nodes.dagbft.primary.execution import Core, Execution, Reply, new_ledger, s
 from nodes.dagbft.primary.records import Archive
 from nodes.dagbft.simulate.network import Clock, Network
 from nodes.dagbft.simulate.settings import Settings
-from nodes.dagbft.store import MemoryDisk, Record
 from nodes.dagbft.worker.core import WorkerCore
 
 PRIMARY = -1

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
+from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.committee import Turns
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import NONE, Block, Refused, Slot
@@ -27,7 +28,6 @@ from nodes.dagbft.primary.records import commit_record, wiped_record
 from nodes.dagbft.primary.requests import MOST_ANCESTORS, SynchronizeRequests
 from nodes.dagbft.primary.shared import Signer
 from nodes.dagbft.primary.waiting import Requests
-from nodes.dagbft.store import Disk
 from nodes.dagbft.uncertified.answers import BlockAnswers
 from nodes.dagbft.uncertified.config import UncertifiedConfig
 from nodes.dagbft.uncertified.consensus import UncertifiedConsensus

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from emulator.sdk.disk import Disk, Record
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.messages import Header
 from nodes.dagbft.primary.records import Archive, slot_key, slot_of
-from nodes.dagbft.store import Disk, Record
 from nodes.dagbft.wire import decode, encode
 
 TABLES = ("block", "digest", "order", "header", "commit", "life")

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.kinds import MOST_BATCH_BYTES, MOST_DIGESTS, MOST_REPLY_BYTES, MOST_TRANSACTION_BYTES, batch_digest
 from nodes.dagbft.messages import (
@@ -31,7 +32,6 @@ from nodes.dagbft.messages import (
 )
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.waiting import Requests
-from nodes.dagbft.store import Disk
 from nodes.dagbft.wire import is_batch, join_transactions
 from nodes.dagbft.worker.shelf import Shelf
 

@@ -5,19 +5,19 @@ Event at the end: `tally`, counts. Invariant: a batch leaves after it is kept.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
 from emulator.model.units import Duration, Size
+from emulator.sdk.driver import Driver
+from emulator.sdk.durable import Durable
 from emulator.sdk.node import Node, NodeContext
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.driver import Driver
-from nodes.dagbft.durable import Durable
 from nodes.dagbft.execution.transactions import home_shard
 from nodes.dagbft.identity import Identity
+from nodes.dagbft.links import Near, open_store, sockets, validator_mesh
 from nodes.dagbft.messages import (
     Batch,
     BatchReply,
@@ -32,10 +32,6 @@ from nodes.dagbft.messages import (
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT, WORKER_PORT
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.settings import DURABILITIES, names_of
-from nodes.dagbft.store import Store
-from nodes.dagbft.transport.inside import Exchange
-from nodes.dagbft.transport.local import Sockets
-from nodes.dagbft.transport.mesh import Mesh
 from nodes.dagbft.worker.core import WorkerConfig, WorkerCore
 from nodes.dagbft.worker.shelf import TABLES
 
@@ -78,47 +74,45 @@ class Worker(Node):
 
     def __init__(self, config: WorkerSettings, context: NodeContext) -> None:
         super().__init__(config, context)
-        self.near: Sockets | Exchange = Sockets()  # how it reaches the other programs of its validator
+        self.near: Near = sockets()
 
     async def setup(self) -> None:
         context, config = self.context, self.config
         names = names_of(config.validators, context)
         label = f"worker-{config.index}"
-        store = Store(context.store / f"{context.program}.store", TABLES, sync=config.durability == "disk")
+        store = open_store(context, TABLES, config.durability)
         self._durable = Durable(store)
+        closing = context.exit_stack
+        closing.callback(self._durable.close)
         committee = Committee(len(names))
         self._core = WorkerCore(names.index(context.name), config.index, committee, config.core(), store, home_shard)
         self._driver = Driver(self._core, context.now, self._carry_out)
-        self._mesh = Mesh(
+        closing.callback(self._driver.close)
+        self._mesh = validator_mesh(
             context, Identity.of(context.seed, context.name), names, self._on_message, service=label,
             port=WORKER_PORT + config.index, accepts=(Batch, BatchRequest, BatchReply),
         )  # fmt: skip
+        closing.callback(self._mesh.close)
         self._clients = self.near.server(
             context, self._on_client, service=label, port=WORKER_LOCAL_PORT + config.index, accepts=(SubmitTx,)
         )
+        closing.callback(self._clients.close)
         self._primary = self.near.link(
             context, self._on_primary, service="primary", label=label, port=PRIMARY_LOCAL_PORT,
             accepts=(Synchronize, Cleanup, Seal, Certified),
         )  # fmt: skip
+        closing.callback(self._primary.close)
         await self._mesh.open()
         await self._clients.open()
 
     async def run(self) -> None:
         self._driver.changed()
-        runs = (self._mesh.run(), self._clients.run(), self._primary.run(), self._durable.failed(), self._driver.failed)
-        tasks = [asyncio.ensure_future(each) for each in runs]
-        stopping = asyncio.ensure_future(self.context.stopping.wait())
-        done, pending = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        self.context.emit("tally", **self.tally())
-        for task in done:
-            task.result()
-
-    async def close(self) -> None:
-        for name in ("_driver", "_mesh", "_clients", "_primary", "_durable"):
-            if hasattr(self, name):
-                getattr(self, name).close()
+        try:
+            await self.context.until_stopped(
+                self._mesh.run(), self._clients.run(), self._primary.run(), self._durable.failed(), self._driver.failed
+            )
+        finally:
+            self.context.emit("tally", **self.tally())
 
     def _on_message(self, peer: int, message: Message) -> None:
         self._core.on_message(peer, message, self.context.now())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nodes.dagbft.store import Disk, Record
+from emulator.sdk.disk import Disk, Record
 
 TABLES = ("batch", "certified")
 _HEAD_BYTES = 9

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from emulator.sdk import rounds
+from emulator.sdk.transport.frames import Hello, ack_frame, data_head
 from emulator.sdk.wire import Choice, Dissector, Message, layout_of
 from nodes.amnesiac import dissectors as amnesiac
 from nodes.dagbft import dissectors as dagbft
 from nodes.dagbft import wire as dagbft_wire
 from nodes.dagbft.execution import transactions
 from nodes.dagbft.messages import Batch, BatchReply, Header, OthersBatch, OurBatch, Sealed, SubmitTx
-from nodes.dagbft.transport.frames import Hello, ack_frame, data_head
 from nodes.explorer import dissectors as explorer
 from nodes.explorer import wire as explorer_wire
 from nodes.explorer.wire import Memory

@@ -10,12 +10,13 @@ from dissected import Packets, needs_tshark
 
 from emulator.record.lua import lua
 from emulator.sdk.rounds import DISSECTOR as ROUNDS
+from emulator.sdk.transport.frames import MAGIC, Hello, ack_frame, data_head, hello_frame
+from emulator.sdk.transport.tls import Tls
+from emulator.sdk.transport.trust import Trust, certificate_of
 from emulator.sdk.wire import Choice, Dissector, Kind, Message, Octets, Rule, Unsigned
 from nodes.dagbft.dissectors import dissectors as dagbft
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Certificate, Header, SpecReply, Vote
-from nodes.dagbft.transport.frames import MAGIC, Hello, ack_frame, data_head, hello_frame
-from nodes.dagbft.transport.tls import Tls, Trust, certificate_of
 from nodes.dagbft.wire import encode
 from nodes.explorer.core import Agent, View
 from nodes.explorer.dissectors import dissectors as explorer

@@ -10,7 +10,9 @@ import time
 import pytest
 
 from emulator.model.clock import MonotonicClock
-from emulator.sdk.node import NodeContext, Peer
+from emulator.runtime.control.channel import Channel
+from emulator.runtime.programs import node_runner
+from emulator.sdk.node import Node, NodeContext, Peer
 
 
 class Heard:
@@ -98,10 +100,44 @@ def test_datagrams_carry_the_time_of_their_arrival(tmp_path, version):
     asyncio.run(main())
 
 
+CLOSED = []
+
+
+class Broken(Node):
+    """Opens something, and then cannot go on."""
+
+    async def setup(self):
+        self.context.exit_stack.callback(CLOSED.append, "first")
+        self.context.exit_stack.callback(CLOSED.append, "second")
+        raise ValueError("no more")
+
+    async def close(self):
+        CLOSED.append("close")
+
+
+def test_what_setup_has_opened_is_closed_however_far_it_came(tmp_path):
+    mine, theirs = Channel.pair()
+    spec = {"node": "a", "program": "p", "seed": 1, "store": str(tmp_path), "config": {},
+            "run": f"{__name__}:Broken"}  # fmt: skip
+    life = node_runner._Life(spec, mine, {"a": Peer("a", "host", "127.0.0.1")}, ())
+    CLOSED.clear()
+    with pytest.raises(ValueError, match="no more"):
+        asyncio.run(life.live())
+    assert CLOSED == ["close", "second", "first"]
+    assert theirs.receive()[0] == {"op": "failed", "stage": "setup", "text": "ValueError: no more"}
+    mine.close()
+    theirs.close()
+
+
 def test_a_node_program_loads_nothing_heavy():
-    names = "sys, emulator.sdk.node, emulator.runtime.programs.node_runner, nodes.traffic.probe"
+    plain = "emulator.sdk.node, emulator.sdk.rounds, emulator.sdk.driver, emulator.sdk.durable, emulator.sdk.disk"
+    links = "emulator.sdk.transport.links, emulator.sdk.transport.local, emulator.sdk.transport.inside"
+    programs = "nodes.traffic.probe, nodes.traffic.bulk, nodes.traffic.request"
+    names = f"sys, emulator.runtime.programs.node_runner, {plain}, {links}, {programs}"
     code = f"import {names}; print(*sorted(sys.modules))"
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
-    assert not loaded & {"numpy", "pydantic", "scipy", "polars", "typer", "rich", "mininet"}
+    assert not loaded & {
+        "numpy", "pydantic", "scipy", "polars", "typer", "rich", "mininet", "cryptography", "nacl", "lmdb",
+    }  # fmt: skip

@@ -6,23 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from oracle.jumping_clock import JumpingClock
+
 from emulator.sdk.node import Peer
 from emulator.sdk.rounds import Arrival, RoundSocket, Slots, encode
-
-
-class JumpingClock:
-    """A clock that moves only when told."""
-
-    def __init__(self, now_s: float = 0.0) -> None:
-        self._now_s = now_s
-
-    def now(self) -> float:
-        return self._now_s
-
-    def jump_to(self, t_s: float) -> None:
-        if t_s < self._now_s:
-            raise ValueError(f"the clock stands at {self._now_s} s and cannot go back to {t_s} s")
-        self._now_s = t_s
 
 
 class Socket:

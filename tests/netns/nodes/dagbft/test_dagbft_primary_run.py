@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 from emulator.sdk.node import Node
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Operation, Transaction, encode, key_of
-from nodes.dagbft.messages import FinalReply, SubmitTx, Subscribe
+from nodes.dagbft.messages import CODEC, FinalReply, SubmitTx, Subscribe
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT
-from nodes.dagbft.transport.local import LocalLink
+from emulator.sdk.transport.local import LocalLink
 
 
 class Client(Node):
@@ -38,7 +38,7 @@ class Client(Node):
         self.primary = self.call("primary", PRIMARY_LOCAL_PORT)
 
     def call(self, service, port):
-        return LocalLink(self.context, self.on_reply, service=service, label="client", port=port)
+        return LocalLink(self.context, CODEC, self.on_reply, service=service, label="client", port=port)
 
     def on_reply(self, service, message):
         for id, hash in message.results if isinstance(message, FinalReply) else ():

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from emulator.sdk.node import Node
 from nodes.dagbft.identity import Identity
 from nodes.dagbft.messages import Cleanup
-from nodes.dagbft.transport.config import LinkConfig
-from nodes.dagbft.transport.mesh import Mesh
+from emulator.sdk.transport.config import LinkConfig
+from nodes.dagbft.links import validator_mesh
 
 NAMES = ["n0", "n1", "n2"]
 
@@ -40,7 +40,7 @@ class Talker(Node):
         self.heard = {}
         identity = Identity.of(self.context.seed, self.context.name)
         config = LinkConfig(retry_least_s=0.1, retry_most_s=0.4, heartbeat_s=0.2, silence_s=0.8)
-        self.mesh = Mesh(self.context, identity, NAMES, self.hear, service="talk", port=6000, config=config)
+        self.mesh = validator_mesh(self.context, identity, NAMES, self.hear, service="talk", port=6000, config=config)
         await self.mesh.open()
 
     def hear(self, peer, message):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from nodes.dagbft.transport.frames import (
+from emulator.sdk.transport.frames import (
     ACK,
     DATA,
     HELLO,
@@ -20,7 +20,7 @@ from nodes.dagbft.transport.frames import (
     data_head,
     hello_frame,
 )
-from nodes.dagbft.transport.link import OVERHEAD_BYTES, ReliableLink
+from emulator.sdk.transport.link import OVERHEAD_BYTES, ReliableLink
 
 LIMITS = {1: 30, 2: 100}
 numbers = st.integers(0, (1 << 64) - 1)

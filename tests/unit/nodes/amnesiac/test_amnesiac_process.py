@@ -95,7 +95,7 @@ def played(scenario: Scenario, medium: Medium) -> Run:
         nodes.append(node)
     medium.play()
     for node in nodes:
-        asyncio.run(node.close())
+        node._tell()
     run = Run(Path(), scenario_toml(scenario), None)
     columns = ["t_s", "node", "program", "kind", "data"]
     run.__dict__["events"] = polars.DataFrame(medium.events, schema=columns, orient="row")
@@ -186,7 +186,7 @@ def test_strangers_are_not_heard() -> None:
     node.socket = Socket(medium, "n0")  # type: ignore[assignment]
     asyncio.run(node.run())
     medium.acts["n0"](2, [Arrival("n2", 1, 1, 1, b"M", 0.0)])
-    asyncio.run(node.close())
+    node._tell()
     records = [(kind, json.loads(data)) for _, _, _, kind, data in medium.events]
     assert records == [
         ("flood", {"round": 2, "to": [], "heard": [], "received": 1, "in_slot": 1}),

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from emulator.model.errors import EmulationError
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.consensus.dag import Block
-from nodes.dagbft.driver import Driver
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.messages import Certificate, Header
 from nodes.dagbft.primary.blocks import Breach
@@ -77,57 +73,3 @@ def test_what_shows_more_than_f_to_be_faulty_is_written_before_the_end(tmp_path:
     document = json.loads((tmp_path / EVIDENCE).read_text())
     assert [decode(bytes.fromhex(row["message"])) for row in document["certificates"]] == both
     assert told[0].startswith("breach: two certificates for (1, 1); 2 certificates")
-
-
-class Core:
-    """Asks to be ticked once."""
-
-    def __init__(self) -> None:
-        self.due_s, self.ticks = inf, 0
-
-    def tick(self, now_s: float) -> None:
-        self.ticks += 1
-        self.due_s = inf
-
-    def next_deadline_s(self) -> float:
-        return self.due_s
-
-
-def test_what_a_core_wants_is_carried_out_once_a_turn_and_after_its_tick() -> None:
-    async def body() -> None:
-        core, carried, done = Core(), [], asyncio.Event()
-
-        def carry_out() -> None:
-            carried.append(core.ticks)
-            if core.ticks:
-                done.set()
-
-        driver = Driver(core, lambda: 0.0, carry_out)
-        core.due_s = 0.0
-        driver.changed()
-        driver.changed()
-        async with asyncio.timeout(5):
-            await done.wait()
-        assert carried == [0, 1]
-        driver.close()
-
-    asyncio.run(body())
-
-
-def test_an_error_fails_the_driver_and_nothing_is_carried_out_after_it() -> None:
-    async def body() -> None:
-        calls = []
-
-        def carry_out() -> None:
-            calls.append(1)
-            raise EmulationError("broken")
-
-        driver = Driver(Core(), lambda: 0.0, carry_out)
-        driver.changed()
-        with pytest.raises(EmulationError, match="broken"):
-            await driver.failed
-        driver.changed()
-        await asyncio.sleep(0)
-        assert calls == [1]
-
-    asyncio.run(body())

@@ -10,17 +10,17 @@ import uvloop
 from dagbft_net import context, running, until
 from test_dagbft_execution import Script, alpha
 
+from emulator.sdk.durable import Durable
 from emulator.sdk.node import NodeContext
+from emulator.sdk.store import Store
 from nodes.dagbft.byzantine.desk import FalseDesk
 from nodes.dagbft.client.finality import Finality
 from nodes.dagbft.client.proof import check_proof
-from nodes.dagbft.durable import Durable
 from nodes.dagbft.execution.transactions import Code, key_of
 from nodes.dagbft.identity import Identity, Roster, run_of
 from nodes.dagbft.kinds import Cause
 from nodes.dagbft.primary.desk import Desk
 from nodes.dagbft.primary.door import Door
-from nodes.dagbft.store import Store
 
 NAMES = [f"v{number}" for number in range(4)]
 KEY = key_of(1, 7)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from emulator.sdk.transport.inside import Exchange
 from nodes.dagbft.messages import Cleanup, Message, SubmitTx, Subscribe
-from nodes.dagbft.transport.inside import Exchange
 
 NOWHERE: Any = None  # the context: there is nothing to listen on
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.core import Rules
 from nodes.dagbft.execution.transactions import summary_of
@@ -29,7 +30,6 @@ from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL
 from nodes.dagbft.simulate.seals import Seal, SealVerifier
-from nodes.dagbft.store import MemoryDisk
 
 NO_KEYS = summary_of(())
 CONFIG = PrimaryConfig(rules=Rules(look_back=10, keep=20), most_parked=5)

@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 from dagbft_rows import ASYNC, Row, breaches
 
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.kinds import vote_digest
 from nodes.dagbft.messages import Certificate, CertReply, CertRequest, Header, StateReply, Vote
 from nodes.dagbft.primary.ballot import VoteLog
 from nodes.dagbft.primary.proposer import replace_signature
 from nodes.dagbft.simulate.validator import PRIMARY
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.wire import join_transactions
 
 

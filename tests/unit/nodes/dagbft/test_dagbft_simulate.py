@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from emulator.sdk.store import Store
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.core import Commit, Rules
 from nodes.dagbft.consensus.run_file import commit_log, feed
@@ -16,7 +17,6 @@ from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.records import TABLES as PRIMARY_TABLES
 from nodes.dagbft.simulate import Settings, Simulation, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
-from nodes.dagbft.store import Store
 from nodes.dagbft.worker.shelf import TABLES as WORKER_TABLES
 
 QUICK = PrimaryConfig(leader_timeout_s=0.5, rules=Rules(look_back=20, keep=30))

@@ -13,6 +13,7 @@ import pytest
 from dagbft_trade import CONFIGS, EVERY, KEEP, Trade
 
 from emulator.model.errors import DataError
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine.snapshots import SnapshotForger
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit
@@ -25,7 +26,6 @@ from nodes.dagbft.kinds import MOST_PART_BYTES, Cause, batch_digest
 from nodes.dagbft.primary.records import Archive
 from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.simulate.validator import PRIMARY
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.wire import encode as encode_message
 from nodes.dagbft.wire import join_transactions
 

@@ -13,12 +13,12 @@ import pytest
 import uvloop
 from dagbft_net import HOST, SEED, SOON, Inbox, context, meshes, running, until
 
+from emulator.sdk.transport.config import LinkConfig
+from emulator.sdk.transport.frames import MAGIC, Hello, data_head, hello_frame
+from emulator.sdk.transport.local import LocalServer
 from nodes.dagbft.identity import Identity
-from nodes.dagbft.messages import Batch, BatchRequest, Message, Vote
-from nodes.dagbft.transport.config import LinkConfig
-from nodes.dagbft.transport.frames import MAGIC, Hello, data_head, hello_frame
-from nodes.dagbft.transport.local import LocalServer
-from nodes.dagbft.transport.mesh import Mesh
+from nodes.dagbft.links import validator_mesh
+from nodes.dagbft.messages import CODEC, Batch, BatchRequest, Message, Vote
 from nodes.dagbft.wire import encode
 
 
@@ -78,7 +78,9 @@ def test_a_receiver_that_restarts_gets_what_was_not_acknowledged() -> None:
             wires[1].cut()  # the process is gone
             for number in range(10):
                 made[0].send(1, asked(number))
-            again = Mesh(context("v1", names), Identity.of(SEED, "v1"), names, inbox, service="primary", port=0)
+            again = validator_mesh(
+                context("v1", names), Identity.of(SEED, "v1"), names, inbox, service="primary", port=0
+            )
             wires[1].to = await again.open()
             async with running(again):
                 assert [message for _, message in await inbox.until(10)] == [asked(number) for number in range(10)]
@@ -96,7 +98,7 @@ def test_a_sender_that_restarts_is_heard_from_its_first_message() -> None:
             async with running(made[0]):
                 made[0].broadcast(asked(1))
                 await inboxes[1].until(1)
-            again = Mesh(
+            again = validator_mesh(
                 context("v0", names), Identity.of(SEED, "v0"), names, Inbox(), service="primary", port=0, config=SOON,
                 ports=ports,
             )  # fmt: skip
@@ -200,7 +202,7 @@ def test_a_flood_leaves_other_links_and_timers_their_turns() -> None:
 
     async def play() -> None:
         inbox = Inbox()
-        server = LocalServer(context("v0", ["v0"]), inbox, service="primary", port=0)
+        server = LocalServer(context("v0", ["v0"]), CODEC, inbox, service="primary", port=0)
         port = await server.open()
         async with running(server):
             with socket.create_connection((HOST, port)) as flooding:
@@ -217,8 +219,10 @@ def test_a_flood_leaves_other_links_and_timers_their_turns() -> None:
 
 def test_a_validator_must_be_among_the_validators() -> None:
     async def play() -> None:
-        with pytest.raises(ValueError, match="v7 among no validators; wanted one of v0, v1"):
-            Mesh(context("v0", ["v0"]), Identity.of(SEED, "v7"), ["v0", "v1"], Inbox(), service="primary", port=0)
+        with pytest.raises(ValueError, match="v7 is not a member; expected one of v0, v1"):
+            validator_mesh(
+                context("v0", ["v0"]), Identity.of(SEED, "v7"), ["v0", "v1"], Inbox(), service="primary", port=0
+            )
 
     uvloop.run(play())
 

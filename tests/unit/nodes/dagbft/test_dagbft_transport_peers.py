@@ -9,13 +9,14 @@ import pytest
 import uvloop
 from dagbft_net import SEED, SOON, Inbox, Raw, context, meshes, running, until
 
+from emulator.sdk.transport.endpoint import MOST_STRANGERS
+from emulator.sdk.transport.frames import ACK, DATA, HELLO, MAGIC, ack_frame, data_head
+from emulator.sdk.transport.lines import MOST_ATTRIBUTED
+from emulator.sdk.transport.local import LocalLink, LocalServer
+from emulator.sdk.transport.mesh import Mesh
 from nodes.dagbft.identity import Identity
-from nodes.dagbft.messages import Cleanup, Subscribe, TailRequest, Vote
-from nodes.dagbft.transport.endpoint import MOST_STRANGERS
-from nodes.dagbft.transport.frames import ACK, DATA, HELLO, MAGIC, ack_frame, data_head
-from nodes.dagbft.transport.lines import MOST_ATTRIBUTED
-from nodes.dagbft.transport.local import LocalLink, LocalServer
-from nodes.dagbft.transport.mesh import Mesh
+from nodes.dagbft.links import validator_mesh
+from nodes.dagbft.messages import CODEC, Cleanup, Message, Subscribe, TailRequest, Vote
 from nodes.dagbft.wire import encode
 
 V0 = Identity.of(SEED, "v0")
@@ -23,7 +24,7 @@ STRANGER = Identity.of(SEED, "nobody")
 GOOD = TailRequest(7)
 
 
-def with_listener(play: Callable[[Mesh, Inbox], Awaitable[None]]) -> None:
+def with_listener(play: Callable[[Mesh[Message], Inbox], Awaitable[None]]) -> None:
     """Run against the mesh of v1 of two; v0 is what the test makes of it."""
 
     async def whole() -> None:
@@ -36,7 +37,7 @@ def with_listener(play: Callable[[Mesh, Inbox], Awaitable[None]]) -> None:
 
 
 def test_a_key_outside_the_committee_is_a_stranger() -> None:
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         raw = await Raw(STRANGER).dial(mesh.port)
         await raw.greet()
         await raw.gone()
@@ -48,7 +49,7 @@ def test_a_key_outside_the_committee_is_a_stranger() -> None:
 
 
 def test_a_stranger_who_copies_a_name_is_a_stranger() -> None:
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         raw = await Raw(Identity.of(SEED + 1, "v0")).dial(mesh.port)
         await raw.greet()
         await raw.gone()
@@ -60,7 +61,7 @@ def test_a_stranger_who_copies_a_name_is_a_stranger() -> None:
 
 
 def test_bytes_that_are_no_tls() -> None:
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         raw = await Raw(None).dial(mesh.port)
         await raw.say(b"GET / HTTP/1.1\r\n\r\n")
         await raw.gone()
@@ -70,7 +71,7 @@ def test_bytes_that_are_no_tls() -> None:
 
 
 def test_a_validator_that_says_it_is_another() -> None:
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         raw = await Raw(V0).dial(mesh.port)
         await raw.greet(sender=1)
         await raw.gone()
@@ -81,7 +82,7 @@ def test_a_validator_that_says_it_is_another() -> None:
 
 @pytest.mark.parametrize(("service", "magic", "reason"), [(b"worker-0", MAGIC, "service"), (b"x", b"BkyS", "greeting")])
 def test_greetings_that_do_not_fit(service: bytes, magic: bytes, reason: str) -> None:
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         raw = await Raw(V0).dial(mesh.port)
         await raw.greet(0, service, magic)
         await raw.gone()
@@ -91,7 +92,7 @@ def test_greetings_that_do_not_fit(service: bytes, magic: bytes, reason: str) ->
 
 
 def test_a_message_before_the_greeting() -> None:
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         raw = await Raw(V0).dial(mesh.port)
         await raw.say(data_head(1, 9) + encode(GOOD))
         await raw.gone()
@@ -105,13 +106,13 @@ def test_who_dials_looks_whom_it_has_reached() -> None:
     async def play() -> None:
         made, inboxes, _ = await meshes(3)
         names = ["v0", "v1", "v2"]
-        crossed = Mesh(
+        crossed = validator_mesh(
             context("v0", names), V0, names, Inbox(), service="primary", port=0, config=SOON,
             ports=[0, made[2].port, made[1].port],
         )  # fmt: skip
         async with running(crossed):
             crossed.broadcast(GOOD)
-            await until(lambda: len(crossed.rejected) == 1 and crossed.rejected["other-validator", "127.0.0.1"] >= 2)
+            await until(lambda: len(crossed.rejected) == 1 and crossed.rejected["other-member", "127.0.0.1"] >= 2)
             assert not crossed.connected()
         for mesh in made:
             mesh.close()
@@ -136,7 +137,7 @@ def test_frames_of_nonsense_are_counted_and_the_connection_is_kept() -> None:
         (bytes(4), "short"),
     ]
 
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         raw = await Raw(V0).dial(mesh.port)
         await raw.greet()
         expected: dict[tuple[str, str], int] = {}
@@ -152,7 +153,7 @@ def test_frames_of_nonsense_are_counted_and_the_connection_is_kept() -> None:
 
 
 def test_refused_messages_are_acknowledged_too() -> None:
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         raw = await Raw(V0).dial(mesh.port)
         await raw.greet()
         assert [frame.kind for frame in await raw.hear()] == [HELLO]
@@ -164,7 +165,7 @@ def test_refused_messages_are_acknowledged_too() -> None:
 
 
 def test_a_flood_of_huge_frames_takes_no_memory() -> None:
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         raw = await Raw(V0).dial(mesh.port)
         await raw.greet()
         held = []
@@ -212,7 +213,7 @@ def test_a_crowd_of_silent_strangers_keeps_nobody_out() -> None:
 
 
 def test_counts_by_peer_have_a_bound() -> None:
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         for number in range(2 * MOST_ATTRIBUTED):
             mesh.reject("x", f"address {number}")
         assert len(mesh.rejected) == MOST_ATTRIBUTED + 1
@@ -223,7 +224,7 @@ def test_counts_by_peer_have_a_bound() -> None:
 
 
 def test_a_false_acknowledgement_loses_nothing_of_others() -> None:
-    async def play(mesh: Mesh, inbox: Inbox) -> None:
+    async def play(mesh: Mesh[Message], inbox: Inbox) -> None:
         mesh.send(0, GOOD)
         raw = await Raw(V0).dial(mesh.port)
         await raw.greet()
@@ -241,10 +242,10 @@ def test_processes_of_one_node_talk_in_clear() -> None:
     async def play() -> None:
         at_server, at_worker, at_client = Inbox(), Inbox(), Inbox()
         here = context("v0", ["v0"])
-        server = LocalServer(here, at_server, service="primary", port=0, config=SOON)
+        server = LocalServer(here, CODEC, at_server, service="primary", port=0, config=SOON)
         port = await server.open()
-        worker = LocalLink(here, at_worker, service="primary", label="worker-0", port=port, config=SOON)
-        client = LocalLink(here, at_client, service="primary", label="client-0", port=port, config=SOON)
+        worker = LocalLink(here, CODEC, at_worker, service="primary", label="worker-0", port=port, config=SOON)
+        client = LocalLink(here, CODEC, at_client, service="primary", label="client-0", port=port, config=SOON)
         async with running(server, worker, client):
             worker.send("primary", GOOD)
             client.send("primary", Subscribe(7))
@@ -258,7 +259,7 @@ def test_processes_of_one_node_talk_in_clear() -> None:
 
 def test_nobody_from_another_node_gets_into_a_local_server() -> None:
     async def play() -> None:
-        server = LocalServer(context("v0", ["v0"]), Inbox(), service="primary", port=0, config=SOON)
+        server = LocalServer(context("v0", ["v0"]), CODEC, Inbox(), service="primary", port=0, config=SOON)
         port = await server.open()
         async with running(server):
             reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))

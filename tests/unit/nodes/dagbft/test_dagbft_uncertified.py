@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, home_shard, key_of
 from nodes.dagbft.identity import Roster
@@ -18,7 +19,6 @@ from nodes.dagbft.simulate.network import five_regions, uniform
 from nodes.dagbft.simulate.seals import Seal, SealVerifier
 from nodes.dagbft.simulate.simulation import Settings, Simulation
 from nodes.dagbft.simulate.validator import PRIMARY
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.uncertified.config import UncertifiedConfig
 from nodes.dagbft.uncertified.core import UncertifiedCore
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.kinds import batch_digest
 from nodes.dagbft.messages import (
@@ -21,7 +22,6 @@ from nodes.dagbft.messages import (
     Vote,
 )
 from nodes.dagbft.primary.effects import ALL
-from nodes.dagbft.store import MemoryDisk
 from nodes.dagbft.wire import join_transactions
 from nodes.dagbft.worker.core import WorkerConfig, WorkerCore
 

@@ -1,12 +1,12 @@
-"""Store: what a primary or a worker must still know after a crash, in LMDB.
+"""Store: what a program must still know after a crash, in LMDB.
 
 Invariant: when `apply` returns, all its records are kept or, after a crash on the way, none of them is; nothing is sent
 before what it rests on has been applied. Each value carries a checksum, so that a store that was damaged is noticed
-when it is read: such a node refuses to start, because a validator that has forgotten votes can break its word.
+when it is read: a program then refuses to start, as one that has forgotten part of what it said can break its word.
 
 LMDB was chosen after `benchmarks/dagbft_store.py`. RocksDB's commits cost a half of LMDB's to the disk and a third of
 its 0.16 ms to the kernel, but it takes 23 MB of memory and three threads in each process where LMDB takes 0.4 MB and
-none, and a run has two such processes a validator on few cores. SQLite is slower in both; a log of our own could not
+none, and a run has many such processes on few cores. SQLite is slower in both; a log of our own could not
 find or delete anything.
 """
 
@@ -15,65 +15,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import lmdb
 
 from emulator.model.errors import DataError
+from emulator.sdk.disk import Record
 
+__all__ = ["Store"]
+
+REMEDY = "Restore it from a copy, or delete the folder: the program then starts without memory."
 _CHECK_BYTES = 8
 _MAP_BYTES = 1 << 36  # of addresses, not of disk or memory: the file grows as it is written
-
-
-class Record(NamedTuple):
-    """Something to keep; a value of None deletes it."""
-
-    table: str
-    key: bytes
-    value: bytes | None
-
-
-class Disk(Protocol):
-    """What cores may read of what they had kept."""
-
-    def get(self, table: str, key: bytes) -> bytes | None: ...
-    def items(self, table: str, first: bytes = b"") -> Iterator[tuple[bytes, bytes]]: ...
-
-
-class MemoryDisk:
-    """The same without a disk, for simulations: survives the core that wrote it."""
-
-    def __init__(self) -> None:
-        self._tables: dict[str, dict[bytes, bytes]] = {}
-
-    def apply(self, records: Iterable[Record]) -> None:
-        for table, key, value in records:
-            rows = self._tables.setdefault(table, {})
-            if value is None:
-                rows.pop(key, None)
-            else:
-                rows[key] = value
-
-    def get(self, table: str, key: bytes) -> bytes | None:
-        return self._tables.get(table, {}).get(key)
-
-    def items(self, table: str, first: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Keys from `first` on with their values, ascending."""
-        rows = self._tables.get(table, {})
-        for key in sorted(key for key in rows if key >= first):
-            yield key, rows[key]
 
 
 class Store:
     """One process's store. With `sync` records survive the loss of power, without it the death of the process.
 
-    Raises DataError where the folder holds something that is not a sound store. Reading and applying may happen in
-    different threads.
+    Raises DataError where the folder holds something that is not a sound store; `remedy` is what it says to do. Reading
+    and applying may happen in different threads.
     """
 
-    def __init__(self, folder: Path, tables: Iterable[str], *, sync: bool = True) -> None:
+    def __init__(self, folder: Path, tables: Iterable[str], *, sync: bool = True, remedy: str = REMEDY) -> None:
         self.folder = folder
         self.sync = sync
+        self._remedy = remedy
         folder.mkdir(parents=True, exist_ok=True)
         names = tuple(tables)
         try:
@@ -120,10 +85,7 @@ class Store:
         return value
 
     def _damaged(self, what: str) -> DataError:
-        return DataError(
-            f"the store {self.folder} is damaged: {what}. Restore it from a copy, or delete the folder: the validator "
-            "then starts without memory and takes part again once it has learnt which rounds it may have voted in."
-        )
+        return DataError(f"the store {self.folder} is damaged: {what}. {self._remedy}")
 
     def close(self) -> None:
         self._environment.close()

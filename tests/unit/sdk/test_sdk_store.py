@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from emulator.model.errors import DataError
-from nodes.dagbft.store import MemoryDisk, Record, Store
+from emulator.sdk.disk import MemoryDisk, Record
+from emulator.sdk.store import Store
 
 
 def test_what_was_applied_is_there_again(tmp_path):
@@ -25,7 +26,8 @@ def test_what_was_applied_is_there_again(tmp_path):
 
 def test_a_killed_process_loses_nothing_that_was_applied(tmp_path):
     program = (
-        "import os, sys; from pathlib import Path; from nodes.dagbft.store import *\n"
+        "import os, sys; from pathlib import Path\n"
+        "from emulator.sdk.disk import Record; from emulator.sdk.store import Store\n"
         "store = Store(Path(sys.argv[1]), ['a'], sync=False)\n"
         "[store.apply([Record('a', b'%d' % n, b'x')]) for n in range(50)]\n"
         "os.kill(os.getpid(), 9)"

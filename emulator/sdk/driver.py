@@ -10,6 +10,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
+__all__ = ["Driver", "Ticked"]
+
 
 class Ticked(Protocol):
     """What a core says of time."""

@@ -42,7 +42,7 @@ class Hello:
     magic: Annotated[bytes, Octets(4, equals=MAGIC)]
     service: Annotated[bytes, Text(MOST_LABEL_BYTES, shown="text"), "what both want to talk about"]  # b"primary"
     label: Annotated[bytes, Text(MOST_LABEL_BYTES, shown="text"), "of a process without a certificate"]
-    sender: Annotated[U16, "number of the validator"]
+    sender: Annotated[U16, "number of the sender in its mesh"]
     incarnation: Annotated[U64, "of the sending process; another one after a restart"]
     heard_incarnation: Annotated[U64, "of the other process, when they last talked; 0: never"]
     heard: Annotated[U64, "number of the last message from that incarnation"]

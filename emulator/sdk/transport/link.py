@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nodes.dagbft.transport.frames import data_head
+from emulator.sdk.transport.frames import data_head
 
 OVERHEAD_BYTES = 200  # what keeping a message takes beside its own bytes
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from emulator.model.units import Duration, Size
 
+__all__ = ["LinkConfig"]
+
 
 @dataclass(frozen=True, slots=True)
 class LinkConfig:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from typing import Protocol, cast
+from typing import Any, Protocol
 
-from nodes.dagbft.transport.frames import Frame, FrameReader
-from nodes.dagbft.transport.tls import Tls
+from emulator.sdk.transport.frames import Frame, FrameReader
+from emulator.sdk.transport.tls import Tls
 
 SEND_BYTES = 1 << 19
 TURN_BYTES = 1 << 15  # after so many bytes in one read the others have their turn
@@ -52,8 +52,9 @@ class Connection(asyncio.Protocol):
         """Bytes of frames that are not whole yet."""
         return self._reader.held
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast(asyncio.Transport, transport)  # those of uvloop do not inherit from it
+    def connection_made(
+        self, transport: Any
+    ) -> None:  # an asyncio.Transport, from which those of uvloop do not inherit
         self._transport = transport
         if self.closed:
             transport.abort()

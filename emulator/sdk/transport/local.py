@@ -1,38 +1,44 @@
-"""Links between the processes of one validator, in clear on the node's own address.
+"""Links between the processes of one node, in clear on the node's own address.
 
-The primary and the workers listen, workers and clients dial. Invariant: nobody gets in from another node, as only
+A server listens, the others dial it. Invariant: nobody gets in from another node, as only
 connections from the node's own address are taken; a process is known by the label that it gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any, Generic
 
 from emulator.sdk.node import NodeContext
-from nodes.dagbft.messages import Message
-from nodes.dagbft.transport.config import LinkConfig
-from nodes.dagbft.transport.connection import Connection
-from nodes.dagbft.transport.endpoint import Endpoint
-from nodes.dagbft.transport.frames import Hello
+from emulator.sdk.transport.codec import Codec, M
+from emulator.sdk.transport.config import LinkConfig
+from emulator.sdk.transport.connection import Connection
+from emulator.sdk.transport.endpoint import Endpoint
+from emulator.sdk.transport.frames import Hello
+
+__all__ = ["LocalLink", "LocalServer", "Sockets"]
 
 MOST_CALLERS = 256
-OnMessage = Callable[[str, Message], None]
+OnMessage = Callable[[str, M], None]
 
 
-class LocalServer(Endpoint[str]):
+class LocalServer(Endpoint[str, M]):
     """Takes calls of processes on this node; a peer's key is its label. `on_message(label, message)`."""
 
     def __init__(
         self,
         context: NodeContext,
-        on_message: Callable[[str, Message], None],
+        codec: Codec[M],
+        on_message: OnMessage[M],
         *,
         service: str,
         port: int,
         config: LinkConfig | None = None,
-        accepts: Collection[type[Message]] | None = None,
+        accepts: Collection[type[Any]] | None = None,
     ) -> None:
-        super().__init__(service, context.address.ipv4, on_message, config or LinkConfig(), accepts, label=service)
+        super().__init__(
+            codec, service, context.address.ipv4, on_message, config or LinkConfig(), accepts, label=service
+        )
         self._port = port
 
     async def open(self) -> int:
@@ -52,40 +58,44 @@ class LocalServer(Endpoint[str]):
         return label, ""
 
 
-class LocalLink(Endpoint[str]):
+class LocalLink(Endpoint[str, M]):
     """Calls one server on this node; its key is the name of the service. `on_message(service, message)`."""
 
     def __init__(
         self,
         context: NodeContext,
-        on_message: Callable[[str, Message], None],
+        codec: Codec[M],
+        on_message: OnMessage[M],
         *,
         service: str,
         label: str,
         port: int,
         config: LinkConfig | None = None,
-        accepts: Collection[type[Message]] | None = None,
+        accepts: Collection[type[Any]] | None = None,
     ) -> None:
-        super().__init__(service, context.address.ipv4, on_message, config or LinkConfig(), accepts, label=label)
+        super().__init__(codec, service, context.address.ipv4, on_message, config or LinkConfig(), accepts, label=label)
         self._dials(service, context.address.ipv4, port, lambda: None)
 
     def _admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
         return dialled, ""
 
 
-class Sockets:
+class Sockets(Generic[M]):
     """Makes the links of a program whose neighbours are other processes; `inside.Exchange` makes those of others."""
 
+    def __init__(self, codec: Codec[M]) -> None:
+        self._codec = codec
+
     def server(
-        self, context: NodeContext, on_message: OnMessage, *, service: str, port: int,
-        accepts: Collection[type[Message]],
-    ) -> LocalServer:  # fmt: skip
+        self, context: NodeContext, on_message: OnMessage[M], *, service: str, port: int,
+        accepts: Collection[type[Any]],
+    ) -> LocalServer[M]:  # fmt: skip
         """Takes calls under the name of a service."""
-        return LocalServer(context, on_message, service=service, port=port, accepts=accepts)
+        return LocalServer(context, self._codec, on_message, service=service, port=port, accepts=accepts)
 
     def link(
-        self, context: NodeContext, on_message: OnMessage, *, service: str, label: str, port: int,
-        accepts: Collection[type[Message]],
-    ) -> LocalLink:  # fmt: skip
+        self, context: NodeContext, on_message: OnMessage[M], *, service: str, label: str, port: int,
+        accepts: Collection[type[Any]],
+    ) -> LocalLink[M]:  # fmt: skip
         """Calls a service under a label."""
-        return LocalLink(context, on_message, service=service, label=label, port=port, accepts=accepts)
+        return LocalLink(context, self._codec, on_message, service=service, label=label, port=port, accepts=accepts)

@@ -10,15 +10,13 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from nodes.dagbft.kinds import CODES, MOST_BYTES
-from nodes.dagbft.messages import Message
-from nodes.dagbft.transport.config import LinkConfig
-from nodes.dagbft.transport.connection import Connection
-from nodes.dagbft.transport.frames import ack_frame
-from nodes.dagbft.transport.link import ReliableLink
-from nodes.dagbft.wire import decode, encode
+from emulator.sdk.transport.codec import Codec, M
+from emulator.sdk.transport.config import LinkConfig
+from emulator.sdk.transport.connection import Connection
+from emulator.sdk.transport.frames import ack_frame
+from emulator.sdk.transport.link import ReliableLink
 
 MOST_ATTRIBUTED = 512  # pairs of reason and peer that are counted apart
 ACKNOWLEDGE_S = 0.25  # how long an arrival may wait for its acknowledgement, which rides on what is said meanwhile
@@ -36,32 +34,33 @@ class Line(Generic[K]):
         self.connections = 0
 
 
-class Lines(Generic[K]):
+class Lines(Generic[K, M]):
     """Lines by key. `on_message(key, message)` is called for each message once; what it raises is in `_failure`."""
 
     def __init__(
         self,
-        on_message: Callable[[K, Message], None],
+        codec: Codec[M],
+        on_message: Callable[[K, M], None],
         config: LinkConfig,
-        accepts: Collection[type[Message]] | None,
+        accepts: Collection[type[Any]] | None,
     ) -> None:
         self.rejected: Counter[tuple[str, str]] = Counter()  # by reason and peer
-        self._on_message: Callable[[K, Message], None] = on_message
+        self._encode, self._decode = codec.encode, codec.decode
+        self._on_message: Callable[[K, M], None] = on_message
         self._config = config
-        codes = CODES.values() if accepts is None else [CODES[each] for each in accepts]
-        self._limits = {code: MOST_BYTES[code] for code in codes}
+        self._limits = codec.limits(accepts)
         self._incarnation = int.from_bytes(os.urandom(8), "big") or 1
         self._lines: dict[K, Line[K]] = {}
         self._ready: set[K] = set()  # lines with something to write in this turn of the loop
         self._unacknowledged: set[K] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def send(self, key: K, message: Message, round: int | None = None) -> bool:
+    def send(self, key: K, message: M, round: int | None = None) -> bool:
         """Send a message; False (counted as `full`) where too much waits for that peer. ValueError: cannot be encoded.
 
         `round` is what `forget` goes by.
         """
-        return self.send_bytes([key], encode(message), round) == 1
+        return self.send_bytes([key], self._encode(message), round) == 1
 
     def send_bytes(self, keys: Iterable[K], data: bytes, round: int | None = None) -> int:
         """Send an encoded message to several; to how many it will go."""
@@ -101,7 +100,7 @@ class Lines(Generic[K]):
         if self._failure.done():
             return
         try:
-            message = decode(body)
+            message = self._decode(body)
         except ValueError:
             self.reject("undecodable", line.key)
             return

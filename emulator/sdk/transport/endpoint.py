@@ -11,33 +11,36 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
-from nodes.dagbft.messages import Message
-from nodes.dagbft.transport.config import LinkConfig
-from nodes.dagbft.transport.connection import Connection
-from nodes.dagbft.transport.frames import ACK, DATA, HELLO, MAGIC, Frame, Hello, hello_frame
-from nodes.dagbft.transport.lines import K, Line, Lines
-from nodes.dagbft.transport.link import LinkCounts
-from nodes.dagbft.transport.tls import Tls
+from emulator.sdk.streams import Backoff
+from emulator.sdk.transport.codec import Codec, M
+from emulator.sdk.transport.config import LinkConfig
+from emulator.sdk.transport.connection import Connection
+from emulator.sdk.transport.frames import ACK, DATA, HELLO, MAGIC, Frame, Hello, hello_frame
+from emulator.sdk.transport.lines import K, Line, Lines
+from emulator.sdk.transport.link import LinkCounts
+from emulator.sdk.transport.tls import Tls
 
 MOST_STRANGERS = 128  # connections from outside of which it is not known yet whose they are
 
 
-class Endpoint(Lines[K]):
+class Endpoint(Lines[K, M]):
     """Links by key. `on_message(key, message)` is called for each message once; what it raises ends `run`."""
 
     def __init__(
         self,
+        codec: Codec[M],
         service: str,
         host: str,
-        on_message: Callable[[K, Message], None],
+        on_message: Callable[[K, M], None],
         config: LinkConfig,
-        accepts: Collection[type[Message]] | None = None,
+        accepts: Collection[type[Any]] | None = None,
         *,
         label: str = "",
         number: int = 0,
     ) -> None:
-        super().__init__(on_message, config, accepts)
+        super().__init__(codec, on_message, config, accepts)
         self.port = 0  # on which it listens
         self._service, self._host, self._label, self._number = service.encode(), host, label.encode(), number
         self._whose: dict[Connection, Line[K]] = {}  # connections that have greeted
@@ -227,7 +230,7 @@ class Endpoint(Lines[K]):
     async def _keep_dialling(self, key: K) -> None:
         host, port, tls = self._targets[key]
         loop, config = asyncio.get_running_loop(), self._config
-        retry_s = config.retry_least_s
+        backoff = Backoff(config.retry_least_s, config.retry_most_s)
         while True:
             before = self._line(key).connections
             connection = Connection(self, tls(), self._limits)
@@ -239,9 +242,8 @@ class Endpoint(Lines[K]):
             except (OSError, TimeoutError):
                 self._strangers.pop(connection, None)
             if self._line(key).connections > before:
-                retry_s = config.retry_least_s
-            await asyncio.sleep(retry_s)
-            retry_s = min(2 * retry_s, config.retry_most_s)
+                backoff.reset()
+            await asyncio.sleep(backoff.next_s())
 
 
 def _itself(connection: Connection) -> Connection:

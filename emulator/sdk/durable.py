@@ -9,13 +9,15 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from nodes.dagbft.store import Record, Store
+from emulator.sdk.disk import Record, RecordStore
+
+__all__ = ["Durable"]
 
 
 class Durable:
     """Keeps records in a store. Where the store syncs to the disk, that happens in a thread of its own."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: RecordStore) -> None:
         self.commits = 0  # transactions
         self._store = store
         self._waiting: list[tuple[list[Record], Callable[[], None]]] = []

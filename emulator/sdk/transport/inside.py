@@ -1,4 +1,4 @@
-"""Links between the programs of one validator that share a process: what `local` does with sockets, without them.
+"""Links between programs of one node that share a process: what `local` does with sockets, without them.
 
 Invariant: as over a socket, a message is handed on in a later turn of the loop, once, and in order; and it is the same
 object, as messages cannot be changed.
@@ -9,36 +9,38 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Collection
+from typing import Any, Generic
 
 from emulator.sdk.node import NodeContext
-from nodes.dagbft.messages import Message
+from emulator.sdk.transport.codec import M
 
-OnMessage = Callable[[str, Message], None]
+OnMessage = Callable[[str, M], None]
+__all__ = ["Exchange", "InsideLink"]
 
 
-class Exchange:
+class Exchange(Generic[M]):
     """Stands in for `local.Sockets`: makes servers and links that reach each other within this process."""
 
     def __init__(self) -> None:
-        self.servers: dict[str, InsideServer] = {}
-        self._queue: deque[tuple[InsideEnd, str, Message]] = deque()
+        self.servers: dict[str, InsideServer[M]] = {}
+        self._queue: deque[tuple[InsideEnd[M], str, M]] = deque()
 
     def server(
-        self, context: NodeContext, on_message: OnMessage, *, service: str, port: int,
-        accepts: Collection[type[Message]],
-    ) -> InsideServer:  # fmt: skip
+        self, context: NodeContext, on_message: OnMessage[M], *, service: str, port: int,
+        accepts: Collection[type[Any]],
+    ) -> InsideServer[M]:  # fmt: skip
         """What `local.LocalServer` is; it has no port."""
         server = self.servers[service] = InsideServer(self, on_message, accepts)
         return server
 
     def link(
-        self, context: NodeContext, on_message: OnMessage, *, service: str, label: str, port: int,
-        accepts: Collection[type[Message]],
-    ) -> InsideLink:  # fmt: skip
+        self, context: NodeContext, on_message: OnMessage[M], *, service: str, label: str, port: int,
+        accepts: Collection[type[Any]],
+    ) -> InsideLink[M]:  # fmt: skip
         """What `local.LocalLink` is: a caller of `service` that gives itself a label."""
         return InsideLink(self, on_message, accepts, service, label)
 
-    def post(self, to: InsideEnd, sender: str, message: Message) -> None:
+    def post(self, to: InsideEnd[M], sender: str, message: M) -> None:
         """Hand on in the next turn."""
         if not self._queue:
             asyncio.get_running_loop().call_soon(self._deliver)
@@ -50,17 +52,17 @@ class Exchange:
             to.hear(sender, message)
 
 
-class InsideEnd:
+class InsideEnd(Generic[M]):
     """One end: `run` ends with what `on_message` raised."""
 
-    def __init__(self, exchange: Exchange, on_message: OnMessage, accepts: Collection[type[Message]]) -> None:
+    def __init__(self, exchange: Exchange[M], on_message: OnMessage[M], accepts: Collection[type[Any]]) -> None:
         self.rejected: Counter[tuple[str, str]] = Counter()
         self._exchange = exchange
         self._on_message = on_message
         self._accepts = frozenset(accepts)
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def hear(self, sender: str, message: Message) -> None:
+    def hear(self, sender: str, message: M) -> None:
         """A message has come."""
         if self._failure.done():
             return
@@ -84,21 +86,21 @@ class InsideEnd:
         self._failure.cancel()
 
 
-class InsideServer(InsideEnd):
+class InsideServer(InsideEnd[M]):
     """Takes calls; a caller's key is its label."""
 
-    def __init__(self, exchange: Exchange, on_message: OnMessage, accepts: Collection[type[Message]]) -> None:
+    def __init__(self, exchange: Exchange[M], on_message: OnMessage[M], accepts: Collection[type[Any]]) -> None:
         super().__init__(exchange, on_message, accepts)
-        self._callers: dict[str, InsideLink] = {}
+        self._callers: dict[str, InsideLink[M]] = {}
 
     async def open(self) -> int:
         return 0
 
-    def call(self, label: str, caller: InsideLink) -> None:
+    def call(self, label: str, caller: InsideLink[M]) -> None:
         """A caller is there."""
         self._callers[label] = caller
 
-    def send(self, label: str, message: Message) -> bool:
+    def send(self, label: str, message: M) -> bool:
         """Send to a caller; False where there is none of this label."""
         caller = self._callers.get(label)
         if caller is None:
@@ -107,17 +109,22 @@ class InsideServer(InsideEnd):
         return True
 
 
-class InsideLink(InsideEnd):
+class InsideLink(InsideEnd[M]):
     """Calls one server, which may be made later; its key is the name of the service."""
 
     def __init__(
-        self, exchange: Exchange, on_message: OnMessage, accepts: Collection[type[Message]], service: str, label: str
+        self,
+        exchange: Exchange[M],
+        on_message: OnMessage[M],
+        accepts: Collection[type[Any]],
+        service: str,
+        label: str,
     ) -> None:
         super().__init__(exchange, on_message, accepts)
         self.service = service
         self._label = label
 
-    def send(self, service: str, message: Message) -> bool:
+    def send(self, service: str, message: M) -> bool:
         """Send to the server; False where it is not there."""
         server = self._exchange.servers.get(service)
         if server is None:
