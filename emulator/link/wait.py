@@ -12,14 +12,10 @@ import os
 import select
 import time
 
-from emulator.model.clock import TimerFd, set_timer_slack
+from emulator.model.clock import TimerFd, Timespec, set_timer_slack
 
 SYS_EPOLL_PWAIT2 = 441  # the same number on every architecture
 FOREVER_S = 3600.0
-
-
-class _Timespec(ctypes.Structure):
-    _fields_ = (("tv_sec", ctypes.c_longlong), ("tv_nsec", ctypes.c_longlong))
 
 
 class Waiter:
@@ -28,7 +24,7 @@ class Waiter:
     def __init__(self) -> None:
         set_timer_slack(1)
         self._epoll = select.epoll()
-        self._timespec = _Timespec()
+        self._timespec = Timespec()
         self._events = ctypes.create_string_buffer(16)
         self._syscall = ctypes.CDLL(None, use_errno=True).syscall
         pointer = ctypes.c_void_p

@@ -17,12 +17,14 @@ TFD_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
 PR_SET_TIMERSLACK = 29
 
 
-class _Timespec(ctypes.Structure):
+class Timespec(ctypes.Structure):
+    """`struct timespec` of a 64-bit machine."""
+
     _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
 
 
 class _Itimerspec(ctypes.Structure):
-    _fields_ = (("it_interval", _Timespec), ("it_value", _Timespec))
+    _fields_ = (("it_interval", Timespec), ("it_value", Timespec))
 
 
 class MonotonicClock:

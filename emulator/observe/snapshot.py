@@ -193,13 +193,14 @@ class Snapshot(TypedDict, total=False):
 def encode(snapshot: Snapshot, most_bytes: int) -> bytes:
     """The snapshot as a msgpack map of at most so many bytes: what is too much is left out, the least interesting
     first. Each part is packed once, however much is left out."""
-    parts = {key: msgpack.packb(key) + msgpack.packb(value) for key, value in snapshot.items()}
+    packer = msgpack.Packer()
+    parts = {key: packer.pack(key) + packer.pack(value) for key, value in snapshot.items()}
     size = sum(map(len, parts.values())) + 3  # the head of a map of more than 15 keys
     for key in LEFT_OUT:
         if size <= most_bytes:
             break
         size -= len(parts.pop(key, b""))
-    return bytes(msgpack.Packer().pack_map_header(len(parts))) + b"".join(parts.values())
+    return bytes(packer.pack_map_header(len(parts))) + b"".join(parts.values())
 
 
 def decode(data: bytes) -> Snapshot:

@@ -27,6 +27,7 @@ __all__ = [
     "Series",
     "Setup",
     "Tone",
+    "TrafficRecords",
     "Widget",
     "installed",
     "load",

@@ -27,8 +27,8 @@ GENERATOR = "nx."
 def graph_of(spec: str, seed: int = 1, directory: str = ".", *, connected: bool = True) -> Graph:
     """The graph that a text describes, with nodes 0 … N-1.
 
-    `spec` is a ready name (`petersen`: see `graph_names.NAMES`), a family with its numbers (`cycle:6`, `grid:4x4`:
-    see `graph_families.FAMILIES`), a generator of NetworkX (`nx.circular_ladder_graph:5`; `seed` goes to those that
+    `spec` is a name (`petersen`: see `names.NAMES`), a family with its numbers (`cycle:6`, `grid:4x4`: see
+    `families.FAMILIES`), a generator of NetworkX (`nx.circular_ladder_graph:5`; `seed` goes to those that
     take one), or a file of edges, GraphML, GML or adjacency JSON, relative to `directory`. ValueError on anything else;
     with `connected`, on a graph in several parts too.
     """

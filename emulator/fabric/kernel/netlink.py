@@ -2,6 +2,7 @@
 
 Invariant: a message is acknowledged only when it fails, and the kernel works off a batch before `sendmsg` returns, so
 after `Socket.send` everything sent holds or an EmulationError has named the message that does not.
+pyroute2 takes some 20 times as long for a message and 70 times for a route (docs/performance.md).
 Layouts: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h. Numbers are in the machine's byte order,
 addresses in the network's.
 """

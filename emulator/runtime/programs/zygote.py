@@ -6,7 +6,6 @@ milliseconds and two megabytes. All processes of a run, commands too, are its ch
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import gc
 import os
@@ -18,6 +17,7 @@ import termios
 import time
 from typing import assert_never
 
+from emulator.fabric.kernel.syscalls import CLONE_NEWNET, die_with_parent, setns
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.messages import (
@@ -38,22 +38,6 @@ from emulator.runtime.control.messages import (
 from emulator.runtime.control.transport import close_all, hear_with_descriptors, say
 from emulator.runtime.programs.node_runner import field_types, load_program, log_to_stderr, run_command, run_program
 from emulator.sdk.node import Peer
-
-CLONE_NEWNET = 0x40000000
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def die_with_parent() -> None:
-    """SIGKILL for this process when the thread that forked it ends."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def enter_network(fd: int) -> None:
-    """Move this process into the network namespace of `fd`."""
-    if _libc.setns(fd, CLONE_NEWNET) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"setns: {os.strerror(number)}")
 
 
 class Zygote:
@@ -159,7 +143,7 @@ class Zygote:
 
     def _child(self, message: Spawn, fds: list[int]) -> int:
         """In the child: namespace, session, standard streams, then the program. Returns the exit status."""
-        die_with_parent()
+        die_with_parent(signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
             default = bool(message.command) or number != signal.SIGPIPE
@@ -167,7 +151,7 @@ class Zygote:
         self._channel.close()
         given = dict(zip(message.fds, fds, strict=True))
         os.setsid()
-        enter_network(given["netns"])
+        setns(given["netns"], CLONE_NEWNET)
         self._streams(message, given)
         control = Channel(socket.socket(fileno=os.dup(given["control"]))) if "control" in given else None
         if message.directory:
@@ -228,7 +212,7 @@ class Zygote:
 
 def main() -> None:
     """Entry point; the channel to the supervisor is the descriptor named on the command line."""
-    die_with_parent()
+    die_with_parent(signal.SIGKILL)
     gc.disable()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     try:

@@ -3,8 +3,8 @@
 Invariant: the text is complete (defaults are written out, so that a run folder keeps its meaning when a default
 changes), and keys without a value are left out because TOML has no null.
 
-tomli-w writes the same data, but spreads every list over lines, one an element, and turns short `[[program]]` tables
-into elements of a list: errors would name other lines, and a graph's neighbours would be a file of their own length.
+tomli-w writes the same data, but gives each element of a list a line of its own, and writes short `[[program]]` tables
+as elements of a list: a resolved scenario would be longer, and look unlike the file it came from (docs/performance.md).
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from emulator.sdk.transport.frames import Frame, FrameReader
 from emulator.sdk.transport.tls import Tls
 
+__all__ = ["Connection"]
+
 SEND_BYTES = 1 << 19
 TURN_BYTES = 1 << 15  # after so many bytes in one read the others have their turn
 

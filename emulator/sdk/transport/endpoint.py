@@ -22,6 +22,8 @@ from emulator.sdk.transport.lines import K, Line, Lines
 from emulator.sdk.transport.link import LinkCounts
 from emulator.sdk.transport.tls import Tls
 
+__all__ = ["Endpoint"]
+
 MOST_STRANGERS = 128  # connections from outside of which it is not known yet whose they are
 
 

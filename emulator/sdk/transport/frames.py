@@ -13,6 +13,8 @@ from typing import Annotated, NamedTuple
 
 from emulator.sdk.wire import U16, U64, Fixed, Length, Octets, Row, Text, Unsigned, layout_of
 
+__all__ = ["Hello"]
+
 HELLO, DATA, ACK = 1, 2, 3
 MAGIC = b"SkyD"  # the last letter is the version of what frames hold
 MOST_HELLO_BYTES = 256

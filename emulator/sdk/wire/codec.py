@@ -55,7 +55,7 @@ class MessageCodec(Generic[M]):
         code = data[0]
         owner = self.classes.get(code)
         if owner is None:
-            raise ValueError(f"message of type {code}; wanted one of {', '.join(map(str, self.classes))}")
+            raise ValueError(f"message of type {code}; wanted one of {', '.join(map(str, sorted(self.classes)))}")
         if len(data) > self.most_bytes[code]:
             raise ValueError(f"{owner.__name__} of {len(data)} bytes; wanted at most {self.most_bytes[code]}")
         message: Any

@@ -11,6 +11,8 @@ import pytest
 
 from emulator.model.clock import MonotonicClock
 from emulator.runtime.control.channel import Channel
+from emulator.runtime.control.encoding import decode
+from emulator.runtime.control.messages import Failed, Spawn
 from emulator.runtime.programs import node_runner
 from emulator.sdk.node import Node, NodeContext, Peer
 
@@ -117,14 +119,15 @@ class Broken(Node):
 
 def test_what_setup_has_opened_is_closed_however_far_it_came(tmp_path):
     mine, theirs = Channel.pair()
-    spec = {"node": "a", "program": "p", "seed": 1, "store": str(tmp_path), "config": {},
-            "run": f"{__name__}:Broken"}  # fmt: skip
+    spec = Spawn(
+        id=1, node="a", program="p", seed=1, log="", store=str(tmp_path), key_log="", fds=(), run=f"{__name__}:Broken"
+    )
     life = node_runner._Life(spec, mine, {"a": Peer("a", "host", "127.0.0.1")}, ())
     CLOSED.clear()
     with pytest.raises(ValueError, match="no more"):
         asyncio.run(life.live())
     assert CLOSED == ["close", "second", "first"]
-    assert theirs.receive()[0] == {"op": "failed", "stage": "setup", "text": "ValueError: no more"}
+    assert decode(theirs.receive_bytes()[0], (Failed,)) == Failed("setup", "ValueError: no more")
     mine.close()
     theirs.close()
 

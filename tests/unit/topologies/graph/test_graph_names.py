@@ -12,61 +12,29 @@ from topologies.graph.names import NAMES
 KNOWN = {  # nodes, edges, girth, diameter: from the literature (House of Graphs, Wolfram MathWorld)
     "petersen": (10, 15, 5, 2),
     "heawood": (14, 21, 6, 3),
-    "mcgee": (24, 36, 7, 4),
-    "tutte-coxeter": (30, 45, 8, 4),
-    "balaban-10-cage": (70, 105, 10, 6),
-    "tutte-12-cage": (126, 189, 12, 6),
-    "robertson": (19, 38, 5, 3),
     "hoffman-singleton": (50, 175, 5, 2),
     "moebius-kantor": (16, 24, 6, 4),
     "pappus": (18, 27, 6, 4),
     "desargues": (20, 30, 6, 5),
-    "nauru": (24, 36, 6, 4),
-    "f26a": (26, 39, 6, 5),
-    "dyck": (32, 48, 6, 5),
-    "gray": (54, 81, 8, 6),
-    "foster": (90, 135, 10, 8),
-    "coxeter": (28, 42, 7, 4),
-    "holt": (27, 54, 5, 3),
-    "franklin": (12, 18, 4, 3),
-    "clebsch": (16, 40, 4, 2),
-    "shrikhande": (16, 48, 3, 2),
-    "odd-4": (35, 70, 6, 3),
     "dodecahedral": (20, 30, 5, 5),
     "icosahedral": (12, 30, 3, 3),
-    "truncated-octahedron": (24, 36, 4, 6),
-    "truncated-dodecahedron": (60, 90, 3, 10),
-    "truncated-icosahedron": (60, 90, 5, 9),
-    "icosidodecahedral": (30, 60, 3, 5),
-    "tesseract": (16, 32, 4, 4),
     "tutte": (46, 69, 4, 8),
     "frucht": (12, 18, 3, 4),
     "chvatal": (12, 24, 4, 2),
-    "groetzsch": (11, 20, 4, 2),
-    "herschel": (11, 18, 4, 4),
-    "golomb": (10, 18, 3, 3),
-    "moser-spindle": (7, 11, 3, 2),
-    "tietze": (12, 18, 3, 3),
-    "flower-snark": (20, 30, 5, 4),
     "karate": (34, 78, 3, 5),
     "les-miserables": (77, 254, 3, 5),
 }
 
 SIZES = {  # nodes, edges
     "cycle:6": (6, 6), "ring:12": (12, 12), "path:5": (5, 4), "star:5": (5, 4), "complete:4": (4, 6),
-    "wheel:6": (6, 10), "ladder:4": (8, 10), "prism:5": (10, 15), "moebius:4": (8, 12), "antiprism:4": (8, 16),
-    "grid:4x4": (16, 24), "grid:2x3x4": (24, 46), "grid:1x5": (5, 4), "torus:5x5": (25, 50), "hypercube:4": (16, 32),
-    "tree:7": (7, 6), "balanced-tree:2,3": (15, 14), "balanced-tree:1,4": (5, 4), "binomial-tree:4": (16, 15),
-    "bipartite:3,4": (7, 12), "turan:6,3": (6, 12), "barbell:4,2": (10, 15), "lollipop:4,3": (7, 9),
-    "tadpole:4,3": (7, 7), "windmill:3,4": (10, 18), "cliques:4,3": (12, 16), "gp:5,2": (10, 15),
-    "kneser:5,2": (10, 15), "circulant:8,1,4": (8, 12), "hexagons:1x1": (6, 6), "triangles:1x2": (4, 5),
-    "mycielski:4": (11, 20), "atlas:52": (5, 10), "regular:64,4": (64, 128),
+    "wheel:6": (6, 10), "grid:4x4": (16, 24), "grid:2x3x4": (24, 46), "grid:1x5": (5, 4), "torus:5x5": (25, 50),
+    "hypercube:4": (16, 32), "tree:7": (7, 6), "balanced-tree:2,3": (15, 14), "balanced-tree:1,4": (5, 4),
+    "bipartite:3,4": (7, 12), "barbell:4,2": (10, 15), "circulant:8,1,4": (8, 12), "regular:64,4": (64, 128),
     "scale-free:20,2": (20, 36), "small-world:20,4,0.1": (20, 40),
 }  # fmt: skip
 
 
-def test_seventy_two_names_and_more_all_listed_in_the_docs():
-    assert len(NAMES) >= 72
+def test_every_name_is_listed_in_the_docs():
     words = set((names.__doc__ or "").split())
     assert [name for name in NAMES if name not in words] == []
 
@@ -78,7 +46,7 @@ def test_every_name_is_a_connected_simple_graph(name):
     assert list(graph) == list(range(len(graph)))
     assert nx.is_connected(graph)
     assert nx.number_of_selfloops(graph) == 0
-    assert len(graph) <= 126
+    assert len(graph) <= 77
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -87,27 +55,11 @@ def test_a_name_is_the_graph_of_the_literature(name):
     assert (len(graph), graph.number_of_edges(), nx.girth(graph), nx.diameter(graph)) == KNOWN[name]
 
 
-def test_no_two_names_mean_the_same_graph_but_for_the_smallest_solid():
+def test_no_two_names_mean_the_same_graph():
     graphs = {name: graph_of(name) for name in NAMES}
     degrees = {name: sorted(dict(graph.degree()).values()) for name, graph in graphs.items()}
     twins = [(a, b) for a, b in combinations(sorted(NAMES), 2) if degrees[a] == degrees[b]]
-    same = [(a, b) for a, b in twins if nx.is_isomorphic(graphs[a], graphs[b])]
-    assert same == [("k4", "tetrahedral")]
-
-
-def test_strongly_regular_graphs_are_told_apart():
-    """Rook's and Shrikhande's graphs have the same parameters (16, 6, 2, 2), yet only one has cliques of four."""
-    for name, clique in (("rook", 4), ("shrikhande", 3)):
-        graph = graph_of(name)
-        assert nx.is_strongly_regular(graph)
-        assert max(len(each) for each in nx.find_cliques(graph)) == clique
-
-
-def test_herschel_is_a_polyhedron():
-    graph = graph_of("herschel")
-    assert nx.is_bipartite(graph)
-    assert nx.check_planarity(graph)[0]
-    assert nx.node_connectivity(graph) == 3
+    assert [(a, b) for a, b in twins if nx.is_isomorphic(graphs[a], graphs[b])] == []
 
 
 @pytest.mark.parametrize("spec", SIZES)
@@ -154,7 +106,7 @@ def test_names_are_taken_as_people_write_them():
         ("", "empty"),
         ("peterson", "'petersen' (did you mean that?)"),
         ("cicle:5", "'cycle:N' (did you mean that?)"),
-        ("zzz", "one of triangle"),
+        ("zzz", "one of bull"),
         ("petersen:5", "without sizes"),
         ("cycle", "0 sizes; wanted cycle:N"),
         ("cycle:", "0 sizes; wanted cycle:N"),
@@ -169,18 +121,14 @@ def test_names_are_taken_as_people_write_them():
         ("cycle:100000000000000000000", "at most 5,000 nodes"),
         ("complete:1000", "100,000 edges"),
         ("hypercube:100000", "at most 5,000 nodes"),
-        ("mycielski:100000", "at most 5,000 nodes"),
         ("balanced-tree:9,100000", "at most 5,000 nodes"),
-        ("kneser:4000,2000", "at most 5,000 nodes"),
-        ("kneser:100000000,2000", "at most 5,000 nodes"),
         ("torus:100x100", "at most 5,000 nodes"),
         ("regular:5,3", "must be even; wanted regular:N,D"),
-        ("gp:6,3", "steps of 3 on 6 inner nodes; wanted 1 to 2"),
         ("gnp:20,0", "wanted more edges"),
         ("gnp:20,1.5", "a probability of 1.5; wanted 0 to 1"),
-        ("atlas:5000", "must be between"),
-        ("atlas:5", "cannot reach the others; wanted a connected graph"),
-        ("atlas:0", "wanted a whole number, 1 or more"),
+        ("nx.graph_atlas:5000", "must be between"),
+        ("nx.graph_atlas:5", "cannot reach the others; wanted a connected graph"),
+        ("kneser:7,3", "no graph is named 'kneser'"),
         ("nets/home.txt", "wanted one that ends in .edges"),
     ],
 )
@@ -191,7 +139,7 @@ def test_nonsense_is_refused_with_what_was_wanted(spec, said):
 
 
 def test_a_graph_in_parts_is_allowed_on_demand():
-    assert len(graph_of("atlas:5", connected=False)) == 3
+    assert len(graph_of("nx.graph_atlas:5", connected=False)) == 3
 
 
 def test_forms_start_with_the_name_of_the_family():

@@ -138,7 +138,7 @@ def test_mistakes_in_the_tables(tmp_path, old, new, key, said):
     [
         ("cycle:6", "cicle:6", r"graph\.spec: found no graph is named 'cicle'; wanted 'cycle:N'"),
         ("cycle:6", "net.edges", r"graph\.spec: found .*net\.edges.: No such file"),
-        ("cycle:6", "atlas:5", r"graph\.spec: found .* in 2 parts"),
+        ("cycle:6", "nx.graph_atlas:5", r"graph\.spec: found .* in 2 parts"),
         (
             '["n2", "n1"]',
             '["n2", "n6"]',
