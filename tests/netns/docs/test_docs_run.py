@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import polars
 import pytest
 from fabric_sandbox import needs_sandbox
+from skyloom_command import skyloom
 
 from emulator.record.load import load_run
 
@@ -24,11 +23,7 @@ def play(page: str, folder: Path, scenario: str) -> tuple[dict[str, Any], Path]:
     for name, text in re.findall(r"^```(?:python|toml)\n# (\S+)\n(.*?)^```$", (DOCS / page).read_text(), re.S | re.M):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "emulator.cli", "run", str(folder / scenario), "--no-tui", "--json", "--runs",
-         str(folder / "runs")],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = skyloom("run", folder / scenario, "--no-tui", "--json", "--runs", folder / "runs")
     assert done.returncode in (0, 75), done.stdout + done.stderr  # 75: this machine was too busy to be in time
     return json.loads(done.stdout), folder / "runs" / Path(scenario).stem / "latest"
 

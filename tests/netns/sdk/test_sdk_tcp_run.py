@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fabric_sandbox import needs_sandbox
+from skyloom_command import skyloom
 
 from emulator.record.load import load_run
 
@@ -82,11 +81,7 @@ def play(folder: Path, ends: str, duration: str, rest: str) -> Path:
     """The folder of a run."""
     (folder / "talker.py").write_text(PROGRAM)
     (folder / "talk.toml").write_text(HEAD.format(duration=duration, ends=ends) + rest)
-    done = subprocess.run(
-        [sys.executable, "-m", "emulator.cli", "run", str(folder / "talk.toml"), "--no-tui", "--json", "--runs",
-         str(folder / "runs")],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = skyloom("run", folder / "talk.toml", "--no-tui", "--json", "--runs", folder / "runs")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "runs" / "talk" / "latest"
 
