@@ -247,7 +247,7 @@ def placed(svg: str) -> str:
 def write(name: str, data: bytes) -> None:
     """A picture, if it is not too large for a page."""
     if len(data) > MOST_BYTES:
-        raise SystemExit(f"{name} has {len(data):,} bytes; wanted at most {MOST_BYTES:,}")
+        raise SystemExit(f"{name} has {len(data):,} bytes; expected at most {MOST_BYTES:,}")
     PICTURES.mkdir(exist_ok=True)
     (PICTURES / name).write_bytes(data)
     sys.stderr.write(f"{name}: {len(data) / 1e3:.0f} kB\n")
@@ -378,7 +378,7 @@ def main(words: list[str]) -> None:
     draft, names = "--draft" in words, [word for word in words if word != "--draft"]
     for name in names:
         if name not in SCENES:
-            raise SystemExit(f"scene {name!r}; wanted some of {', '.join(SCENES)}")
+            raise SystemExit(f"scene {name!r}; expected some of {', '.join(SCENES)}")
     late = []
     for name in names or list(SCENES):
         for attempt in range(ATTEMPTS):

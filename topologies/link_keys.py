@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from emulator.model import units
+from emulator.model.errors import Unfit
 from emulator.model.network import Effects
 from emulator.model.units import Rate, Share
 
@@ -30,13 +31,13 @@ def _queue(text: str) -> str:
 
 def _positive(value: float) -> float:
     if value <= 0:
-        raise ValueError("0 bit/s; wanted a rate above 0")
+        raise Unfit("0 bit/s", "a rate above 0")
     return value
 
 
 def _share(value: float) -> float:
     if value > 1:
-        raise ValueError(f"{units.show(value, 'share')}; wanted a share of at most 100 %")
+        raise Unfit(f"{units.show(value, 'share')}", "a share of at most 100 %")
     return value
 
 

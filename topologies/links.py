@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from emulator.model.builder import NetworkBuilder
+from emulator.model.errors import Unfit
 from emulator.model.network import BuildOptions, EndSpec, Knots
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
@@ -49,7 +50,7 @@ class Config(Table):
     def _ends_differ(self) -> Config:
         for number, link in enumerate(self.link):
             if link.a == link.b:
-                raise ValueError(f"link {number} joins {link.a!r} to itself; wanted two nodes")
+                raise Unfit(f"link {number} joins {link.a!r} to itself", "two nodes")
         return self
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from emulator.model.builder import NetworkBuilder
+from emulator.model.errors import Unfit
 from emulator.model.network import BuildOptions, EndSpec, Knots
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
@@ -53,14 +54,14 @@ class Regions(Table):
     @model_validator(mode="after")
     def _makes_sense(self) -> Regions:
         if self.count > self.hosts:
-            raise ValueError(f"{self.count} regions for {self.hosts} hosts; wanted a host in each region")
+            raise Unfit(f"{self.count} regions for {self.hosts} hosts", "a host in each region")
         for key in ("latency", "between", "drift"):
             if getattr(self, f"{key}_s") == inf:
-                raise ValueError(f"`{key}` unlimited; wanted a time")
+                raise Unfit(f"`{key}` unlimited", "a time")
         if self.count == 1:
             for key in ("between", "drift"):
                 if getattr(self, f"{key}_s"):
-                    raise ValueError(f"`{key}` with one region; wanted a `count` of 2 or more, or no `{key}`")
+                    raise Unfit(f"`{key}` with one region", f"a `count` of 2 or more, or no `{key}`")
         return self
 
 

@@ -31,7 +31,7 @@ def algo(
         sys.stdout.write(listing(found))
         return
     if name not in found:
-        raise UsageError(f"{name}: no such algorithm; wanted one of: {', '.join(found) or 'none is installed'}")
+        raise UsageError(f"{name}: no such algorithm; expected one of: {', '.join(found) or 'none is installed'}")
     ended = app_of(name, commands_of(found[name]))(
         args=list(words or ()), prog_name=f"skyloom algo {name}", standalone_mode=False
     )
@@ -51,7 +51,7 @@ def commands_of(point: EntryPoint) -> Commands:
     fits = isinstance(commands, dict) and all(isinstance(key, str) and callable(each) for key, each in commands.items())
     if not fits or not commands or ("" in commands and len(commands) > 1):
         raise PlatformError(
-            f"algorithm {point.name} ({point.value}) offers no commands; wanted a dict of subcommand and function, "
+            f"algorithm {point.name} ({point.value}) offers no commands; expected a dict of subcommand and function, "
             'or of "" alone and function'
         )
     return cast(Commands, commands)

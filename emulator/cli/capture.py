@@ -37,7 +37,7 @@ def capture(
 
     if install_wireshark:
         if links:
-            raise UsageError(f"--install-wireshark with {links[0]!r}; wanted either it or links to capture")
+            raise UsageError(f"--install-wireshark with {links[0]!r}; expected either it or links to capture")
         from emulator.record.wireshark import install
 
         for path in install():

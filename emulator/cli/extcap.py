@@ -111,7 +111,7 @@ def _parts(interface: str) -> tuple[str, str]:
     prefix, _, rest = interface.partition(":")
     run, _, end = rest.partition(":")
     if prefix != "skyloom" or not run or not end:
-        raise UsageError(f"interface {interface!r}; wanted one of those that --extcap-interfaces lists")
+        raise UsageError(f"interface {interface!r}; expected one of those that --extcap-interfaces lists")
     return run, end
 
 
@@ -135,13 +135,13 @@ def _capture(asked: Namespace) -> None:
     from emulator.record.wireshark import CHOOSE
 
     if asked.fifo is None:
-        raise UsageError("--capture without --fifo; wanted the pipe to write to")
+        raise UsageError("--capture without --fifo; expected the pipe to write to")
     run, end = _parts(asked.interface)
     links = asked.links.split() if end == CHOOSE else [end]
     if not links:
         raise UsageError("no links; name some in the interface's options")
     if not asked.snaplen.isdecimal():
-        raise UsageError(f"snaplen {asked.snaplen!r}; wanted a number of bytes")
+        raise UsageError(f"snaplen {asked.snaplen!r}; expected a number of bytes")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # how Wireshark ends a capture
     try:
         out = os.open(asked.fifo, os.O_WRONLY)

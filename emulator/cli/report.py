@@ -33,7 +33,7 @@ def report(
     from emulator.report.sections import Window, write_report
 
     if nodes and window is None:
-        raise UsageError("--nodes without --window; wanted a time, such as --window 10s:10.5s")
+        raise UsageError("--nodes without --window; expected a time, such as --window 10s:10.5s")
     chosen = None if window is None else Window.of(window, nodes or ())
     folder = find(what, runs)
     if is_sweep(folder):

@@ -29,7 +29,7 @@ def _instant(text: str) -> str:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--start {text}: no time; wanted UTC such as 2026-11-23T18:00:00Z") from None
+        raise UsageError(f"--start {text}: no time; expected UTC such as 2026-11-23T18:00:00Z") from None
     instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -41,9 +41,11 @@ def _site(text: str) -> list[str]:
     try:
         lat_deg, lon_deg = (float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--site {text}: no place; wanted LATITUDE,LONGITUDE in degrees such as 52.27,8.05") from None
+        raise UsageError(
+            f"--site {text}: no place; expected LATITUDE,LONGITUDE in degrees such as 52.27,8.05"
+        ) from None
     if not (abs(lat_deg) <= 90 and abs(lon_deg) <= 180):
-        raise UsageError(f"--site {text}: no place on Earth; wanted latitudes to ±90 and longitudes to ±180")
+        raise UsageError(f"--site {text}: no place on Earth; expected latitudes to ±90 and longitudes to ±180")
     station = f'[{{name = "site", lat_deg = {lat_deg!r}, lon_deg = {lon_deg!r}}}]'
     return [
         "ground.stations=[]", f"ground.station={station}", 'ground.terminal="starlink"', 'gateways.sites="near"',

@@ -11,7 +11,7 @@ from itertools import product
 from math import isfinite
 from typing import Any
 
-from emulator.model.errors import UsageError
+from emulator.model.errors import Unfit, UsageError
 from emulator.record.sweep import ABOUT
 
 CLOSES = {"(": ")", "[": "]", "{": "}"}
@@ -34,11 +34,11 @@ def combinations(over: list[str], seeds: int) -> list[Combination]:
     names = [key for key, _ in keys]
     for key in names:
         if names.count(key) > 1:
-            raise UsageError(f"--over {key}: given twice; wanted all its values in one list")
+            raise UsageError(f"--over {key}: given twice; expected all its values in one list")
         if key == "seed" and seeds > 1:
-            raise UsageError("--over seed with --seeds; wanted one of them")
+            raise UsageError("--over seed with --seeds; expected one of them")
         if key in ABOUT and key != "seed":
-            raise UsageError(f"--over {key}: the table of a sweep has a column {key} of its own; wanted another key")
+            raise UsageError(f"--over {key}: the table of a sweep has a column {key} of its own; expected another key")
     return [
         Combination(
             {key: _value(text) for key, text in zip(names, texts, strict=True)},
@@ -57,15 +57,15 @@ def _key_and_texts(item: str) -> tuple[str, list[str]]:
     key, equals, text = item.partition("=")
     key = key.strip()
     if not equals or not key:
-        raise UsageError(f"--over {item}: no values; wanted KEY=V1,V2,... such as opinions=2,4,8")
+        raise UsageError(f"--over {item}: no values; expected KEY=V1,V2,... such as opinions=2,4,8")
     try:
         texts = [part.strip() for part in split(text)]
     except ValueError as error:
         raise UsageError(f"--over {key}: {error}") from None
     if "" in texts:
-        raise UsageError(f'--over {key}: an empty value in {text!r}; wanted KEY=V1,V2,... ("" for an empty text)')
+        raise UsageError(f'--over {key}: an empty value in {text!r}; expected KEY=V1,V2,... ("" for an empty text)')
     if len(set(texts)) < len(texts):
-        raise UsageError(f"--over {key}: a value stands twice in {text!r}; wanted each once (see --seeds)")
+        raise UsageError(f"--over {key}: a value stands twice in {text!r}; expected each once (see --seeds)")
     return key, texts
 
 
@@ -92,7 +92,7 @@ def split(text: str) -> Iterator[str]:
             continue
         part += character
     if quote or open_ones:
-        raise ValueError(f"{text!r}, in which {quote or open_ones[-1]} is missing; wanted it closed")
+        raise Unfit(f"{text!r}, in which {quote or open_ones[-1]} is missing", "it closed")
     yield part
 
 

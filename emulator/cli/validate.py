@@ -31,7 +31,7 @@ def validate(
         sys.stdout.write(listing(found))
         return
     if name not in found:
-        raise UsageError(f"{name}: no such validation; wanted one of: {', '.join(found) or 'none is installed'}")
+        raise UsageError(f"{name}: no such validation; expected one of: {', '.join(found) or 'none is installed'}")
     app = typer.Typer(name=name, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
     app.command()(function_of(found[name]))
     ended = app(args=list(words or ()), prog_name=f"skyloom validate {name}", standalone_mode=False)
@@ -49,7 +49,9 @@ def function_of(point: EntryPoint) -> Callable[..., Any]:
 
     function = loaded(point, "validation")
     if not callable(function):
-        raise PlatformError(f"validation {point.name} ({point.value}) is no function; wanted one with typer's options")
+        raise PlatformError(
+            f"validation {point.name} ({point.value}) is no function; expected one with typer's options"
+        )
     return cast(Callable[..., Any], function)
 
 

@@ -66,7 +66,7 @@ def chosen(run: str | None, runs: Path) -> str | Path:
     if folder is None:
         folder = find(run or "latest", runs)
     if is_sweep(folder):
-        raise UsageError(f"{folder} is a sweep; wanted one of its runs")
+        raise UsageError(f"{folder} is a sweep; expected one of its runs")
     run_id = folder.name.rpartition("-")[2]
     return run_id if run_id in live else folder
 

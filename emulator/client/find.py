@@ -38,7 +38,7 @@ def find(what: str, runs: Path = Path("runs")) -> Path:
         return found.resolve()
     names = sorted(folder.name for folder in runs.iterdir() if _newest(folder)) if runs.is_dir() else []
     known = f"; scenarios with runs here: {', '.join(names)}" if names else f"; there are no runs below {runs}"
-    raise UsageError(f"{what}: no such run; wanted a run or sweep folder, `latest`, or a scenario's name{known}")
+    raise UsageError(f"{what}: no such run; expected a run or sweep folder, `latest`, or a scenario's name{known}")
 
 
 def _newest(folder: Path) -> Path | None:

@@ -71,7 +71,7 @@ class NetworkBuilder:
         try:
             ipv4, ipv6 = _addresses(number, ipv4, ipv6)
         except ValueError as error:
-            raise DataError(f"node {name}: {error}; wanted an address without prefix, such as 10.1.0.7") from None
+            raise DataError(f"node {name}: {error}; expected an address without prefix, such as 10.1.0.7") from None
         for address in filter(None, (ipv4, ipv6)):
             if address in self._owner:
                 raise DataError(f"node {name}: address {address} is also that of {self._owner[address]}")
@@ -175,7 +175,7 @@ class NetworkBuilder:
         for link in links:
             if link.carrier and (link.moving or link.forward.knots is None or link.backward.knots is None):
                 raise DataError(
-                    f"link {self.nodes[link.a].name} - {self.nodes[link.b].name}: carrier=True; wanted a link that "
+                    f"link {self.nodes[link.a].name} - {self.nodes[link.b].name}: carrier=True; expected a link that "
                     "does not move, with knots of its own both ways"
                 )
         self._check_downlinks()
@@ -185,7 +185,7 @@ class NetworkBuilder:
         downlinks = {link.b_port for link in self.links if link.moving}
         if len(downlinks) > 1:
             raise DataError(
-                f"moving links name their far port {', '.join(sorted(downlinks))}; wanted one name for all of them"
+                f"moving links name their far port {', '.join(sorted(downlinks))}; expected one name for all of them"
             )
         for downlink in downlinks:
             for number, node in enumerate(self.nodes):

@@ -19,6 +19,33 @@ EXIT_LATE = 75
 EXIT_INTERRUPTED = 130
 
 
+class Stated(Exception):
+    """What was found where something else was expected: two fields, which nobody has to read out of a message."""
+
+    def __init__(self, found: str, expected: str) -> None:
+        super().__init__(found, expected)
+        self.found = found
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"{self.found}; expected {self.expected}"
+
+
+class Unfit(Stated, ValueError):
+    """A value that does not fit."""
+
+
+class Absent(Stated, LookupError):
+    """A name that leads to nothing."""
+
+
+def found_and_expected(error: BaseException) -> tuple[str, str]:
+    """The fields of an error that has them; of another one its words, and "" for what was expected."""
+    if isinstance(error, Stated):
+        return error.found, error.expected
+    return str(error.args[0] if error.args else error), ""
+
+
 class SkyloomError(Exception):
     """Base of every error that a person is meant to read."""
 
@@ -33,16 +60,16 @@ class UsageError(SkyloomError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in an input file: where it stands, what was found and what was wanted."""
+    """One thing wrong in an input file: where it stands, what was found and what was expected."""
 
     where: str  # "leo.toml:31" or "--set shell.planes"
     key: str  # "links.isl.delay", or "" where the file does not parse at all
     found: str
-    wanted: str
+    expected: str
 
     def __str__(self) -> str:
-        where, key, found, wanted = map(one_line, (self.where, self.key, self.found, self.wanted))
-        return f"{f'{where}  {key}'.rstrip()}\n  found   {found}\n  wanted  {wanted}"
+        where, key, found, expected = map(one_line, (self.where, self.key, self.found, self.expected))
+        return f"{f'{where}  {key}'.rstrip()}\n  found     {found}\n  expected  {expected}"
 
 
 class ScenarioError(SkyloomError):

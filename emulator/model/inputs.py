@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emulator.model.errors import Unfit
+
 MOST_BYTES = 50_000_000
 
 
@@ -45,12 +47,12 @@ def parse_json(text: str) -> Any:
     except _Refused:
         raise
     except json.JSONDecodeError as error:
-        raise ValueError(f"line {error.lineno}, character {error.colno}: {error.msg}; wanted JSON") from None
+        raise Unfit(f"line {error.lineno}, character {error.colno}: {error.msg}", "JSON") from None
     except ValueError:  # Python refuses to convert what takes it quadratic time
         most = sys.get_int_max_str_digits()
-        raise ValueError(f"a number of more than {most} digits; wanted JSON with shorter ones") from None
+        raise Unfit(f"a number of more than {most} digits", "JSON with shorter ones") from None
     except RecursionError:
-        raise ValueError("values nested too deep; wanted JSON") from None
+        raise Unfit("values nested too deep", "JSON") from None
 
 
 class _Refused(ValueError):
@@ -62,12 +64,12 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) < len(pairs):
         counts = Counter(key for key, _ in pairs)
         twice = next(key for key, count in counts.items() if count > 1)
-        raise _Refused(f"key {json.dumps(twice)[:60]} stands twice in one object; wanted each key once")
+        raise _Refused(f"key {json.dumps(twice)[:60]} stands twice in one object; expected each key once")
     return table
 
 
 def _no_number(text: str) -> float:
-    raise _Refused(f"{text}; wanted numbers that JSON has")
+    raise _Refused(f"{text}; expected numbers that JSON has")
 
 
 def check_kinds(found: Mapping[str, Any], samples: Mapping[str, Any]) -> None:
@@ -86,7 +88,7 @@ def _check_kind(value: Any, sample: Any, at: str) -> None:
         return
     number = isinstance(sample, float) and isinstance(value, int | float) and not isinstance(value, bool)
     if not number and type(value) is not type(sample):
-        raise ValueError(f"{at} is {json.dumps(value)[:40]}; wanted {_KINDS[type(sample)]}")
+        raise Unfit(f"{at} is {json.dumps(value)[:40]}", f"{_KINDS[type(sample)]}")
     inner = list(sample.values()) if isinstance(sample, dict) else sample if isinstance(sample, list) else []
     for key, item in (value.items() if isinstance(value, dict) else enumerate(value)) if inner else ():
         _check_kind(item, inner[0], f"{at}.{key}")

@@ -17,6 +17,8 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, create_model
 from pydantic_core import CoreSchema
 
+from emulator.model.errors import Unfit
+
 SUFFIXES = ("_s", "_bps", "_bytes", "_m")  # of Duration, Rate, Size and Length; a Share is a plain number and has none
 
 
@@ -69,7 +71,7 @@ def table_of(config: type) -> type[Table]:
     Node programs stay free of pydantic this way; nested dataclasses follow the same key rule. TypeError if it is none.
     """
     if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
-        raise TypeError(f"{config!r} is not a dataclass; wanted a dataclass `Config`")
+        raise TypeError(f"{config!r} is not a dataclass; expected a dataclass `Config`")
     hints = get_type_hints(config, include_extras=True)
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(config):
@@ -107,9 +109,9 @@ class RecipeOptions:
     directory: str  # absolute; relative paths in parameters are relative to it
 
 
-class ParameterError(ValueError):
+class ParameterError(Unfit):
     """A parameter of a recipe that cannot be: its key (dotted below tables), what was found, what is allowed."""
 
-    def __init__(self, key: str, found: str, wanted: str) -> None:
-        super().__init__(f"{found}; wanted {wanted}")
+    def __init__(self, key: str, found: str, expected: str) -> None:
+        super().__init__(found, expected)
         self.key = key

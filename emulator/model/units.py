@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from emulator.model.errors import Unfit
+
 _NUMBER = re.compile(r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*?)?\s*$")
 
 SCALES: dict[str, dict[str, float]] = {
@@ -44,23 +46,23 @@ def split(text: str) -> tuple[float, str]:
 
 def parse(text: object, kind: str) -> float:
     """Value of `text` in the SI unit of `kind`, a key of SCALES. ValueError says what was wanted."""
-    wanted = f"a {kind} such as {EXAMPLES[kind]!r} (units: {', '.join(SCALES[kind])})"
+    expected = f"a {kind} such as {EXAMPLES[kind]!r} (units: {', '.join(SCALES[kind])})"
     if not isinstance(text, str):
-        raise ValueError(f"a number without a unit; wanted {wanted}")
+        raise Unfit("a number without a unit", expected)
     if text.strip() == UNLIMITED and kind in MAY_BE_UNLIMITED:
         return math.inf
     try:
         value, unit = split(text)
     except ValueError as error:
-        raise ValueError(f"{error}; wanted {wanted}") from None
+        raise Unfit(str(error), expected) from None
     if unit not in SCALES[kind]:
         missing = "a number without a unit" if not unit else f"unknown unit {unit!r}"
-        raise ValueError(f"{missing}; wanted {wanted}")
+        raise Unfit(missing, expected)
     result = value * SCALES[kind][unit]
     if not math.isfinite(result):
-        raise ValueError(f"{text!r} is not finite; wanted {wanted}")
+        raise Unfit(f"{text!r} is not finite", expected)
     if result < 0:
-        raise ValueError(f"{text!r} is negative; wanted {wanted}")
+        raise Unfit(f"{text!r} is negative", expected)
     return result
 
 

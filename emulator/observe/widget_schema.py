@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import NoneType
 from typing import Any, get_args
 
+from emulator.model.errors import Unfit
 from emulator.sdk.protocol import Tone
 
 Fits = Callable[[Any], bool]
@@ -81,9 +82,9 @@ def check(widget: Any) -> None:
     """ValueError where it is no widget."""
     kind = widget.get("kind") if isinstance(widget, dict) else None
     if kind not in FIELDS:
-        raise ValueError(f"a widget of kind {kind!r}; wanted {', '.join(FIELDS)}")
-    for name, fits, wanted in FIELDS[kind]:
+        raise Unfit(f"a widget of kind {kind!r}", f"{', '.join(FIELDS)}")
+    for name, fits, expected in FIELDS[kind]:
         if not fits(widget.get(name)):
-            raise ValueError(f"{name} of {kind}: {str(widget.get(name))[:80]}; wanted {wanted}")
+            raise Unfit(f"{name} of {kind}: {str(widget.get(name))[:80]}", expected)
     if kind == "chart" and any(len(series["values"]) != len(widget["x"]) for series in widget["series"]):
-        raise ValueError(f"a chart with {len(widget['x'])} x and a series of other length; wanted as many")
+        raise Unfit(f"a chart with {len(widget['x'])} x and a series of other length", "as many")

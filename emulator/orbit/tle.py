@@ -69,7 +69,7 @@ def read(path: str | Path, skip_bad: bool = False, epoch: Epoch | None = None) -
         lines = read_text(path, errors="replace").splitlines()
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read ({error.strerror}); wanted a file of two- or three-line sets"
+            f"{path}: cannot be read ({error.strerror}); expected a file of two- or three-line sets"
         ) from None
     bad: list[_Bad] = []
     seen: dict[str, int] = {}
@@ -134,7 +134,7 @@ def _sets(lines: list[str], bad: list[_Bad]) -> Iterator[tuple[int, str, str]]:
 
 def _check(number: int, line: str, form: re.Pattern[str], fields: tuple[tuple[int, int, str, str], ...]) -> None:
     if len(line) != 69:
-        raise _Bad(number, f"{len(line)} characters; wanted 69")
+        raise _Bad(number, f"{len(line)} characters; expected 69")
     if not form.fullmatch(line):
         for first, last, what, pattern in fields:
             text = line[first - 1 : last]

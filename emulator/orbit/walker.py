@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from math import acos, cos, degrees, pi, radians, sqrt
 
+from emulator.model.errors import Unfit
 from emulator.orbit.elements import SGP4_DAY_ZERO_JD, Constellation, Epoch
 
 WGS72_MU_KM3_S2 = 398600.8
@@ -35,17 +36,17 @@ class Walker:
     def __post_init__(self) -> None:
         """Raises ValueError where the numbers make no shell, saying what is allowed."""
         if self.planes < 1 or self.per_plane < 1:
-            raise ValueError(f"{self.planes} planes × {self.per_plane} satellites; wanted at least 1 of each")
+            raise Unfit(f"{self.planes} planes × {self.per_plane} satellites", "at least 1 of each")
         if self.total > 100_000:
-            raise ValueError(f"{self.total} satellites; wanted at most 100,000")
+            raise Unfit(f"{self.total} satellites", "at most 100,000")
         if not 0 <= self.inclination_deg <= 180:
-            raise ValueError(f"inclination {self.inclination_deg}°; wanted 0 to 180")
+            raise Unfit(f"inclination {self.inclination_deg}°", "0 to 180")
         if not 160e3 <= self.altitude_m <= 36_000e3:
-            raise ValueError(f"altitude {self.altitude_m / 1e3:g} km; wanted 160 km to 36,000 km")
+            raise Unfit(f"altitude {self.altitude_m / 1e3:g} km", "160 km to 36,000 km")
         if not 0 <= self.phasing < self.planes:
-            raise ValueError(f"phasing {self.phasing}; wanted 0 to {self.planes - 1} (one less than the planes)")
+            raise Unfit(f"phasing {self.phasing}", f"0 to {self.planes - 1} (one less than the planes)")
         if not 0 < self.raan_spread_deg <= 360:
-            raise ValueError(f"raan_spread {self.raan_spread_deg}°; wanted up to 360 (delta), 180 for a star")
+            raise Unfit(f"raan_spread {self.raan_spread_deg}°", "up to 360 (delta), 180 for a star")
 
     @property
     def total(self) -> int:
@@ -88,7 +89,7 @@ def parse(text: str, altitude_m: float) -> Walker:
     """Shell of a text such as `53.0:1584/72/17` (inclination:total/planes/phasing). ValueError says what is wrong."""
     match = _TEXT.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is not a shell; wanted inclination:total/planes/phasing such as '53.0:1584/72/17'")
+        raise Unfit(f"{text!r} is not a shell", "inclination:total/planes/phasing such as '53.0:1584/72/17'")
     total, planes = int(match[2]), int(match[3])
     if planes < 1 or total % planes:
         raise ValueError(f"{text!r}: {total} satellites do not fill {planes} planes equally")

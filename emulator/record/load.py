@@ -84,7 +84,7 @@ class Run:
         wrong = [column for column, kind in wanted.items() if frame.schema.get(column) != kind]
         if wrong:
             found = ", ".join(f"{column} {frame.schema.get(column, 'missing')}" for column in wrong)
-            raise DataError(f"{parquet}: {found}; wanted the columns of {name} as docs/run-folder.md has them")
+            raise DataError(f"{parquet}: {found}; expected the columns of {name} as docs/run-folder.md has them")
         return frame.sort("t_s", maintain_order=True)
 
 

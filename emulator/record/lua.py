@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from emulator.model.errors import Unfit
 from emulator.sdk.wire import (
     Choice,
     Dissector,
@@ -40,7 +41,7 @@ def lua(dissectors: Iterable[Dissector]) -> str:
     described: dict[str, Dissector] = {}
     for each in dissectors:
         if described.setdefault(each.name, each) is not each and described[each.name] != each:
-            raise ValueError(f"two dissectors named {each.name}; wanted one")
+            raise Unfit(f"two dissectors named {each.name}", "one")
     tables = [f"dissector {_written(_dissector(each))}\n" for each in described.values()]
     return "\n".join([MARK, GUARD, "skyloom_dissectors = true\n", READER.read_text(), *tables])
 
@@ -93,7 +94,7 @@ def _said_of(name: str, kind: Kind) -> dict[str, Any]:
         case Integer():
             said: dict[str, Any] = {"kind": "integer", "signed": kind.signed}
             if kind.narrow:
-                said |= {"least": kind.least, "most": kind.most, "wanted": kind.wanted}
+                said |= {"least": kind.least, "most": kind.most, "wanted": kind.expected}
             if kind.names:
                 said["names"] = kind.names
             return said | ({"beyond": kind.beyond} if isinstance(kind, Length) else {})
@@ -104,7 +105,7 @@ def _said_of(name: str, kind: Kind) -> dict[str, Any]:
         case Row():
             return {"kind": "row", "parts": _parts(kind.parts), "rules": _rules(kind.rules)}
         case Text():
-            limits = {"least": kind.least, "most": kind.most, "wanted": kind.wanted, "prefix": kind.length_bytes}
+            limits = {"least": kind.least, "most": kind.most, "wanted": kind.expected, "prefix": kind.length_bytes}
             held = {"holds": _part(name, kind.holds)} if kind.holds is not None else {}
             return {"kind": "text", "shown": kind.shown} | limits | held
         case Rest():

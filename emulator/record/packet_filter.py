@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from emulator.link.packet import ETHERNET, ICMP, ICMP6, TCP, UDP
+from emulator.model.errors import Unfit
 from emulator.model.network import Network
 from emulator.record.pcapng import LINKTYPE_ETHERNET, Interface
 from emulator.scenario.schema.filters import TESTS, Tree
@@ -26,7 +27,7 @@ NOTHING: Fields = (-1, b"", b"", -1, -1)
 def resolve(tree: Tree, network: Network) -> Tree:
     """The tree with names looked up, fit for msgpack: hosts become addresses (bytes), links numbers of link ends.
 
-    ValueError names what matches nothing: "host 'gs-tokio'; wanted the name or address of a node".
+    ValueError names what matches nothing: "host 'gs-tokio'; expected the name or address of a node".
     """
     kind, *parts = tree
     if kind in ("and", "or", "not"):
@@ -41,7 +42,7 @@ def resolve(tree: Tree, network: Network) -> Tree:
     elif kind == "node":
         found = [value] if any(fnmatchcase(node.name, value) for node in network.nodes) else []
     if not found:
-        raise ValueError(f"{kind} {value!r}, which matches nothing; wanted {TESTS[kind]}")
+        raise Unfit(f"{kind} {value!r}, which matches nothing", f"{TESTS[kind]}")
     return (kind, found if kind in ("host", "link") else value)
 
 

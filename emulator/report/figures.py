@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+from emulator.model.errors import Unfit
 from emulator.record.load import Run
 from emulator.record.sweep import Sweep
 from emulator.report.drawing import Drawing
@@ -95,9 +96,9 @@ def _checked(drawings: Any, function: str) -> Iterator[Drawing]:
     seen = set()
     for drawing in drawings:
         if not isinstance(drawing, Drawing):
-            raise TypeError(f"{function} gave {type(drawing).__name__}, wanted emulator.report.drawing.Drawing")
+            raise TypeError(f"{function} gave {type(drawing).__name__}, expected emulator.report.drawing.Drawing")
         if not re.fullmatch(r"[\w-]{1,80}", drawing.name):
-            raise ValueError(f"a drawing is named {drawing.name!r}; wanted letters, digits, - and _")
+            raise Unfit(f"a drawing is named {drawing.name!r}", "letters, digits, - and _")
         if drawing.name not in seen:
             seen.add(drawing.name)
             yield drawing

@@ -53,7 +53,9 @@ def print_summary(folder: Path, as_json: bool = False, console: Console | None =
     try:
         summary(console, verdict, folder)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise DataError(f"{path}: figures that this version cannot show ({error}); wanted those of its own") from error
+        raise DataError(
+            f"{path}: figures that this version cannot show ({error}); expected those of its own"
+        ) from error
 
 
 def summary(console: Console, verdict: Verdict, folder: Path) -> None:

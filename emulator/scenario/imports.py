@@ -1,6 +1,6 @@
 """Imports: code that a scenario names, by dotted name or by file, loaded with errors that a person can act on.
 
-Invariant: every failure becomes a LookupError whose text reads "found; wanted what"; importing runs the user's own
+Invariant: every failure becomes a LookupError whose text reads "found; expected what"; importing runs the user's own
 code, nothing else does. Modules next to the scenario file can be imported once `load` has named its folder here.
 """
 
@@ -13,6 +13,8 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from emulator.model.errors import Absent
 
 
 def search_in(directory: Path) -> None:
@@ -29,11 +31,11 @@ def module(name: str, directory: Path) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
-            wanted = "a module that can be imported, or the path of a .py file"
-            raise LookupError(f"no module {name!r}; wanted {wanted}") from None
-        raise LookupError(_failed(name, error)) from error
+            expected = "a module that can be imported, or the path of a .py file"
+            raise Absent(f"no module {name!r}", expected) from None
+        raise _failed(name, error) from error
     except (Exception, SystemExit) as error:
-        raise LookupError(_failed(name, error)) from error
+        raise _failed(name, error) from error
 
 
 def attribute(reference: str, directory: Path) -> Any:
@@ -44,31 +46,31 @@ def attribute(reference: str, directory: Path) -> Any:
         from emulator.scenario.schema.checks import choices
 
         classes = [key for key, value in vars(loaded).items() if isinstance(value, type)]
-        raise LookupError(f"{module_name!r} has no {name!r}; wanted a class of that module{choices(name, classes)}")
+        raise Absent(f"{module_name!r} has no {name!r}", f"a class of that module{choices(name, classes)}")
     return getattr(loaded, name)
 
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise LookupError(f"no file {path}; wanted the path of a Python file")
+        raise Absent(f"no file {path}", "the path of a Python file")
     known = sys.modules.get(name := f"skyloom_file_{path.stem}_{abs(hash(path)):x}")
     if known:
         return known
     spec = importlib.util.spec_from_file_location(name, path)
     if not spec or not spec.loader:
-        raise LookupError(f"{path} is not a Python file; wanted a file that ends in .py")
+        raise Absent(f"{path} is not a Python file", "a file that ends in .py")
     loaded = importlib.util.module_from_spec(spec)
     sys.modules[name] = loaded  # dataclasses look their module up there
     try:
         spec.loader.exec_module(loaded)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise LookupError(_failed(path.name, error)) from error
+        raise _failed(path.name, error) from error
     return loaded
 
 
-def _failed(name: str, error: BaseException) -> str:
-    return f"{name!r} fails to import: {describe(error)}; wanted a module that imports without an error"
+def _failed(name: str, error: BaseException) -> Absent:
+    return Absent(f"{name!r} fails to import: {describe(error)}", "a module that imports without an error")
 
 
 def describe(error: BaseException) -> str:

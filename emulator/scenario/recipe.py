@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from emulator.model.errors import Problem, ScenarioError, SkyloomError
+from emulator.model.errors import Absent, Problem, ScenarioError, SkyloomError, Unfit, found_and_expected
 from emulator.model.tables import ParameterError, RecipeOptions
 from emulator.scenario import imports
 from emulator.scenario.schema import problems
@@ -59,11 +59,11 @@ def recipe_code(reference: str, directory: Path) -> RecipeCode:
     loaded = imports.module(reference, directory)
     model, compose = getattr(loaded, "Parameters", None), getattr(loaded, "compose", None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)) or not callable(compose):
-        raise LookupError(f"{reference!r} is no recipe; wanted a module with a Table `Parameters` and a `compose`")
+        raise Absent(f"{reference!r} is no recipe", "a module with a Table `Parameters` and a `compose`")
     code = RecipeCode(reference, model, compose)
     for key in code.keys:
         if key in FIRST or key in RESERVED:
-            raise LookupError(f"{reference!r} has a parameter {key!r}; wanted another name, each scenario has this key")
+            raise Absent(f"{reference!r} has a parameter {key!r}", "another name, each scenario has this key")
     return code
 
 
@@ -139,8 +139,8 @@ class _Asked:
             return self.code.parameters.model_validate(self.given, context={"directory": str(self.directory)})
         except ValidationError as error:
             findings += [
-                (path or ("recipe",), found, wanted)
-                for path, found, wanted in problems.findings(error, self.code.parameters, self.given)
+                (path or ("recipe",), found, expected)
+                for path, found, expected in problems.findings(error, self.code.parameters, self.given)
             ]
             return None
 
@@ -203,16 +203,15 @@ def _as_toml(value: Any, at: str) -> Any:
             return kind(value)
     if isinstance(value, date | time):
         return value
-    raise ValueError(f"composed `{at}` as {value!r}; wanted text, a number, a boolean, a list or a table")
+    raise Unfit(f"composed `{at}` as {value!r}", "text, a number, a boolean, a list or a table")
 
 
 def _split(path: tuple[str | int, ...], error: Exception, otherwise: str) -> Finding:
-    """A finding from an error that reads "found; wanted what", else one that says what happened."""
-    text = "" if isinstance(error, ValidationError) else str(error.args[0] if error.args else error)
-    found, separator, wanted = text.partition("; wanted ")
-    return (path, found, wanted) if separator else (path, otherwise, "a recipe that composes without an error")
+    """A finding from an error that says what was expected, else one that says what happened."""
+    found, expected = ("", "") if isinstance(error, ValidationError) else found_and_expected(error)
+    return (path, found, expected) if expected else (path, otherwise, "a recipe that composes without an error")
 
 
 def _problems(findings: Iterable[Finding], source: Source, data: object) -> list[Problem]:
     keys = problems.KeyTexts(data)
-    return [source.problem(path, keys, found, wanted) for path, found, wanted in findings]
+    return [source.problem(path, keys, found, expected) for path, found, expected in findings]

@@ -31,11 +31,11 @@ class Source:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Source)
 
-    def problem(self, path: Path, keys: KeyTexts, found: str, wanted: str) -> Problem:
+    def problem(self, path: Path, keys: KeyTexts, found: str, expected: str) -> Problem:
         """A Problem at a key; its text tells where the recipe gave that key."""
         place, composed = self._locate(path)
         by = f" (composed by {self.recipe})" if composed else ""
-        return Problem(place, keys.text(path), found + by, wanted)
+        return Problem(place, keys.text(path), found + by, expected)
 
     def place(self, path: Path) -> str:
         """Where a key stands: "leo.toml:31" or "--set shell.planes"; for an absent key where its table stands."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from emulator.model.errors import DataError, ScenarioError, SkyloomError
+from emulator.model.errors import Absent, DataError, ScenarioError, SkyloomError, found_and_expected
 from emulator.scenario import imports
 from emulator.scenario.schema.checks import choices
 
@@ -45,9 +45,9 @@ def topology_code(reference: str, directory: Path) -> TopologyCode:
     if not hasattr(loaded, "build"):
         return TopologyCode(None, _mininet_choice(loaded, name, chosen))
     if chosen:
-        raise LookupError(f"{reference!r} names a part of a module with `build`; wanted {name!r}")
+        raise Absent(f"{reference!r} names a part of a module with `build`", f"{name!r}")
     if not (isinstance(config, type) and issubclass(config, BaseModel)):
-        raise LookupError(f"{name!r} has `build` but no `Config`; wanted a pydantic model `Config` beside it")
+        raise Absent(f"{name!r} has `build` but no `Config`", "a pydantic model `Config` beside it")
     return TopologyCode(config, loaded.build)
 
 
@@ -65,18 +65,18 @@ def _mininet_choice(loaded: ModuleType, name: str, chosen: str) -> Callable[...,
     known = classes | topos
     if chosen:
         if chosen not in known:
-            wanted = f"one of its topologies{choices(chosen, list(known))}"
-            raise LookupError(f"{name!r} has no topology {chosen!r}; wanted {wanted}")
+            expected = f"one of its topologies{choices(chosen, list(known))}"
+            raise Absent(f"{name!r} has no topology {chosen!r}", expected)
         candidates = [known[chosen]]
     else:
         candidates = list((topos or classes).values())
     if not candidates:
-        raise LookupError(f"{name!r} describes no topology; wanted `Config` and `build`, `topos`, or a Topo subclass")
+        raise Absent(f"{name!r} describes no topology", "`Config` and `build`, `topos`, or a Topo subclass")
     if len(candidates) > 1:
         named = ", ".join(f"{name}:{key}" for key in (topos or classes))
-        raise LookupError(f"{name!r} describes {len(candidates)} topologies; wanted one of {named}")
+        raise Absent(f"{name!r} describes {len(candidates)} topologies", f"one of {named}")
     if not callable(candidates[0]):
-        raise LookupError(f"a topology of {name!r} cannot be called; wanted a Topo subclass or a function")
+        raise Absent(f"a topology of {name!r} cannot be called", "a Topo subclass or a function")
     make: Callable[..., Topo] = candidates[0]
     return make
 
@@ -90,8 +90,8 @@ def build_topology(scenario: Scenario) -> NetworkBuilder:
     try:
         code = topology_code(scenario.topology, Path(scenario.directory))
     except LookupError as error:
-        found, _, wanted = str(error.args[0]).partition("; wanted ")
-        raise ScenarioError([scenario.problem(("topology",), found, wanted)]) from error
+        found, expected = found_and_expected(error)
+        raise ScenarioError([scenario.problem(("topology",), found, expected)]) from error
     options = BuildOptions(
         materialise=scenario.materialise,
         routing=scenario.routing,
@@ -107,14 +107,14 @@ def build_topology(scenario: Scenario) -> NetworkBuilder:
     except SkyloomError:
         raise
     except Exception as error:
-        meant = isinstance(error, ValueError) and "; wanted " in str(error)
+        meant = isinstance(error, ValueError) and "; expected " in str(error)
         raise DataError(f"topology {scenario.topology}: {error if meant else imports.describe(error)}") from error
     if isinstance(made, NetworkBuilder):
         return made
     mininet = sys.modules.get("mininet.topo")
     if mininet is None or not isinstance(made, mininet.Topo):
-        wanted = "a mininet.topo.Topo" if code.config is None else "a NetworkBuilder"
-        raise DataError(f"topology {scenario.topology}: gave {type(made).__name__}, wanted {wanted}")
+        expected = "a mininet.topo.Topo" if code.config is None else "a NetworkBuilder"
+        raise DataError(f"topology {scenario.topology}: gave {type(made).__name__}, expected {expected}")
     from emulator.fabric.mininet.convert import TopoBuilder
 
     return TopoBuilder(made, options)

@@ -51,7 +51,7 @@ def validate(knots: Knots, where: str = "knots") -> Knots:
     if any(column.ndim != 1 for column in columns) or len({len(column) for column in columns}) != 1:
         raise DataError(f"{where}: the columns t, delay, rate, loss and up must be lists of one length")
     if not len(knots.t_s):
-        raise DataError(f"{where}: no knots; wanted at least one")
+        raise DataError(f"{where}: no knots; expected at least one")
     t_s, period_s = knots.t_s, knots.period_s
     _refuse(where, t_s, "t", t_s, ~np.isfinite(t_s), "a finite time")
     _refuse(where, t_s, "t", t_s, np.diff(t_s, prepend=t_s[0]) < 0, "times in ascending order (two equal ones: a jump)")
@@ -59,7 +59,7 @@ def validate(knots: Knots, where: str = "knots") -> Knots:
     _refuse(where, t_s, "rate", knots.rate_bps, ~(knots.rate_bps >= 0), "0 bit/s or more")
     _refuse(where, t_s, "loss", knots.loss, ~((knots.loss >= 0) & (knots.loss <= 1)), "a share from 0 to 1")
     if knots.up.dtype != np.bool_:
-        raise DataError(f"{where}: up holds {knots.up.dtype} values; wanted true and false")
+        raise DataError(f"{where}: up holds {knots.up.dtype} values; expected true and false")
     if period_s != inf and not (t_s[0] == 0 and t_s[-1] < period_s < inf):
         raise DataError(
             f"{where}: a table that repeats begins with t = 0 and has its last knot before the period; "
@@ -68,11 +68,11 @@ def validate(knots: Knots, where: str = "knots") -> Knots:
     return knots
 
 
-def _refuse(where: str, t_s: Floats, name: str, values: Floats, wrong: Bools, wanted: str) -> None:
+def _refuse(where: str, t_s: Floats, name: str, values: Floats, wrong: Bools, expected: str) -> None:
     if np.any(wrong):
         place = int(np.argmax(wrong))
         at = "" if name == "t" else f" (t = {t_s[place]:g} s)"
-        raise DataError(f"{where}: knot {place + 1}{at}: {name} is {values[place]:g}; wanted {wanted}")
+        raise DataError(f"{where}: knot {place + 1}{at}: {name} is {values[place]:g}; expected {expected}")
 
 
 def evaluate(knots: Knots, t_s: Floats, *, left: bool = False) -> Values:

@@ -46,6 +46,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.model.errors import Unfit
 from emulator.model.network import Fine, FineTables, Handover, Row
 from emulator.schedule.row_layout import COLUMNS, HANDOVER, HEADER_BYTES, Sizes, placed
 
@@ -197,11 +198,9 @@ class RowRing:
         shapes = {np.shape(getattr(fine, name)) for name in _FINE[1:]}
         shape = shapes.pop()
         if shapes or len(shape) != 2 or shape[0] != places or shape[1] > knots or fine.count.shape != (places,):
-            raise ValueError(
-                f"finer tables of shape {np.shape(fine.t_s)}; wanted {places} ends of {knots} knots or fewer"
-            )
+            raise Unfit(f"finer tables of shape {np.shape(fine.t_s)}", f"{places} ends of {knots} knots or fewer")
         if not np.isin(fine.count, (0, *range(2, shape[1] + 1))).all():
-            raise ValueError(f"a finer table of {fine.count.max()} knots; wanted 0, or 2 to {shape[1]}")
+            raise Unfit(f"a finer table of {fine.count.max()} knots", f"0, or 2 to {shape[1]}")
 
     def _check(self, step: int) -> None:
         if not self.holds(step):

@@ -79,7 +79,7 @@ def validate(fine: FineTables, begin_s: float, end_s: float) -> None:
             wrong = int(np.argmax(off_start | off_end))
             ends = fine.t_s[wrong, 0], fine.t_s[wrong, fine.count[wrong] - 1]
             raise DataError(
-                f"finer table {wrong}: knots from {ends[0]:g} s to {ends[1]:g} s; wanted {begin_s:g} s to {end_s:g} s"
+                f"finer table {wrong}: knots from {ends[0]:g} s to {ends[1]:g} s; expected {begin_s:g} s to {end_s:g} s"
             )
     delay_s, rate_bps, loss = fine.delay_s, fine.rate_bps, fine.loss
     _refuse(fine, mask & ~(np.isfinite(delay_s) & (delay_s >= 0)), delay_s, "delay", "0 s or more")
@@ -87,8 +87,10 @@ def validate(fine: FineTables, begin_s: float, end_s: float) -> None:
     _refuse(fine, mask & ~((loss >= 0) & (loss <= 1)), loss, "loss", "a share from 0 to 1")
 
 
-def _refuse(fine: FineTables, wrong: Bools, values: Floats, name: str, wanted: str) -> None:
+def _refuse(fine: FineTables, wrong: Bools, values: Floats, name: str, expected: str) -> None:
     if wrong.any():
         place, knot = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
         at = "" if name == "t" else f" (t = {fine.t_s[place, knot]:g} s)"
-        raise DataError(f"finer table {place}: knot {knot + 1}{at}: {name} is {values[place, knot]:g}; wanted {wanted}")
+        raise DataError(
+            f"finer table {place}: knot {knot + 1}{at}: {name} is {values[place, knot]:g}; expected {expected}"
+        )

@@ -11,6 +11,7 @@ from math import floor
 
 import numpy as np
 
+from emulator.model.errors import Unfit
 from emulator.model.network import Bools, Fine, Floats, Ints, Knots, LinkSpec, NodeSpec, Rates, Row
 from emulator.schedule.piecewise import evaluate
 from emulator.schedule.routes import least_delay_ends, neighbours
@@ -51,7 +52,7 @@ class KnotTimeline:
         routing_step_s: float | None = None,
     ) -> None:
         if routing not in ROUTINGS:
-            raise ValueError(f"routing is {routing!r}; wanted any of {', '.join(ROUTINGS)}")
+            raise Unfit(f"routing is {routing!r}", f"any of {', '.join(ROUTINGS)}")
         self.step_s = step_s
         self.rates: Rates | None = None  # knots may change them
         self.fine: Fine | None = None  # and play by themselves

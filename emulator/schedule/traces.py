@@ -59,7 +59,7 @@ def from_file(path: str | Path, delay_s: float = 0.0, period_s: float = inf) -> 
     try:
         text = read_text(path)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file (byte {error.start}); wanted a trace") from None
+        raise DataError(f"{path}: not a text file (byte {error.start}); expected a trace") from None
     except OSError as error:
         raise DataError(f"{path}: the trace cannot be read: {error.strerror}") from None
     if path.suffix.lower() == ".csv":
@@ -75,15 +75,17 @@ def mahimahi(text: str, where: str, delay_s: float = 0.0) -> Knots:
         if not field:
             continue
         if not (field.isascii() and field.isdecimal() and len(field) <= 13 and int(field) <= _LONGEST_MS):
-            raise DataError(f"{where}:{number}: found {field[:40]!r}; wanted a whole number of milliseconds, 0 or more")
+            raise DataError(
+                f"{where}:{number}: found {field[:40]!r}; expected a whole number of milliseconds, 0 or more"
+            )
         if moments and int(field) < moments[-1]:
-            raise DataError(f"{where}:{number}: {field} ms follows {moments[-1]} ms; wanted ascending times")
+            raise DataError(f"{where}:{number}: {field} ms follows {moments[-1]} ms; expected ascending times")
         moments.append(int(field))
     if not moments:
-        raise DataError(f"{where}: the trace is empty; wanted a line of milliseconds for each packet")
+        raise DataError(f"{where}: the trace is empty; expected a line of milliseconds for each packet")
     period_ms = moments[-1]
     if period_ms == 0:
-        raise DataError(f"{where}: the trace ends at 0 ms; wanted a last line above 0, which is the trace's period")
+        raise DataError(f"{where}: the trace ends at 0 ms; expected a last line above 0, which is the trace's period")
     at = np.array(moments, dtype=np.int64)
     at[at == 0] = period_ms  # a packet at the start of a period leaves at the end of the one before
     stop_ms, packets = np.unique(at, return_counts=True)
@@ -113,45 +115,47 @@ def csv(text: str, where: str, period_s: float = inf) -> Knots:
             names = _header(cells, f"{where}:{number}")
             continue
         if len(cells) != len(names):
-            raise DataError(f"{where}:{number}: {len(cells)} cells; wanted {len(names)} ({', '.join(names)})")
+            raise DataError(f"{where}:{number}: {len(cells)} cells; expected {len(names)} ({', '.join(names)})")
         row = dict(rows[-1]) if rows else dict(_FIRST)
         for name, cell in zip(names, cells, strict=True):
             quantity, scale = _CSV_SCALES[name]
             if cell:
                 row[quantity] = _number(cell, quantity, scale, f"{where}:{number}: {name}")
             elif quantity == "t":
-                raise DataError(f"{where}:{number}: {name} is empty; wanted a time")
+                raise DataError(f"{where}:{number}: {name} is empty; expected a time")
         if rows and row["t"] < rows[-1]["t"]:
-            raise DataError(f"{where}:{number}: t = {row['t']:g} s follows {rows[-1]['t']:g} s; wanted ascending times")
+            raise DataError(
+                f"{where}:{number}: t = {row['t']:g} s follows {rows[-1]['t']:g} s; expected ascending times"
+            )
         rows.append(row)
     if not rows:
-        raise DataError(f"{where}: the trace is empty; wanted a header such as 't_s,delay_ms,rate_mbps' and rows")
+        raise DataError(f"{where}: the trace is empty; expected a header such as 't_s,delay_ms,rate_mbps' and rows")
     return validate(_knots(rows, period_s), where)
 
 
 def _header(names: list[str], where: str) -> list[str]:
     for name in names:
         if name not in _CSV_SCALES:
-            raise DataError(f"{where}: unknown column {name!r}; wanted any of {', '.join(_CSV_SCALES)}")
+            raise DataError(f"{where}: unknown column {name!r}; expected any of {', '.join(_CSV_SCALES)}")
     quantities = [_CSV_SCALES[name][0] for name in names]
     twice = [name for name, quantity in zip(names, quantities, strict=True) if quantities.count(quantity) > 1]
     if twice:
         raise DataError(f"{where}: columns {' and '.join(twice)} give one quantity twice")
     if "t" not in quantities:
-        raise DataError(f"{where}: no time column; wanted t_s or t_ms")
+        raise DataError(f"{where}: no time column; expected t_s or t_ms")
     return names
 
 
 def _number(cell: str, quantity: str, scale: float, where: str) -> float:
     """Value of a cell in SI units, within the bounds of `piecewise.validate`, so that the message has the line."""
-    wanted, least, most = _BOUNDS[quantity]
+    expected, least, most = _BOUNDS[quantity]
     words = {"true": 1.0, "false": 0.0} if quantity == "up" else {}
     try:
         value = words[cell.lower()] if cell.lower() in words else float(cell) * scale
     except ValueError:
         value = nan
     if not least <= value <= most or (quantity == "up" and value not in (0, 1)):
-        raise DataError(f"{where}: found {cell[:40]!r}; wanted {wanted}")
+        raise DataError(f"{where}: found {cell[:40]!r}; expected {expected}")
     return value
 
 
@@ -161,12 +165,12 @@ def tables(items: Sequence[Mapping[str, Any]], where: str, period: str | None = 
     for number, item in enumerate(items):
         here = f"{where}[{number}]"
         if not isinstance(item, Mapping):
-            raise DataError(f'{here}: found {item!r}; wanted a table such as {{t = "0 s", delay = "10 ms"}}')
+            raise DataError(f'{here}: found {item!r}; expected a table such as {{t = "0 s", delay = "10 ms"}}')
         unknown = sorted(set(item) - set(_FIRST))
         if unknown:
-            raise DataError(f"{here}: unknown key {unknown[0]!r}; wanted any of {', '.join(_FIRST)}")
+            raise DataError(f"{here}: unknown key {unknown[0]!r}; expected any of {', '.join(_FIRST)}")
         if "t" not in item:
-            raise DataError(f'{here}: no t; wanted a time such as t = "10 s"')
+            raise DataError(f'{here}: no t; expected a time such as t = "10 s"')
         row = dict(rows[-1]) if rows else dict(_FIRST)
         row |= {key: _quantity(value, key, f"{here}.{key}") for key, value in item.items()}
         rows.append(row)
@@ -176,7 +180,7 @@ def tables(items: Sequence[Mapping[str, Any]], where: str, period: str | None = 
 def _quantity(value: object, key: str, where: str) -> float:
     if key == "up":
         if not isinstance(value, bool):
-            raise DataError(f"{where}: found {value!r}; wanted true or false")
+            raise DataError(f"{where}: found {value!r}; expected true or false")
         return float(value)
     if key == "rate" and value == "unlimited":
         return inf

@@ -197,7 +197,7 @@ def installed() -> Iterator[Protocol]:
         try:
             protocol = point.load()
             if not isinstance(protocol, Protocol):
-                raise TypeError(f"{point.value} is a {type(protocol).__name__}; wanted a Protocol")
+                raise TypeError(f"{point.value} is a {type(protocol).__name__}; expected a Protocol")
         except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise UsageError(f"protocol {point.name}: {error}; repair its package or uninstall it") from error
         yield protocol

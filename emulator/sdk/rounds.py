@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emulator.model.errors import Unfit
 from emulator.sdk.wire import Dissector, Kind, Message, Octets, Rest, Row, Rule, Unsigned, row_message
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Slots:
 
     def __post_init__(self) -> None:
         if not self.length_s > 0.0:
-            raise ValueError(f"slots of {self.length_s} s; wanted a length above 0")
+            raise Unfit(f"slots of {self.length_s} s", "a length above 0")
 
     def begin_s(self, round: int) -> float:
         """Scenario time at which a round begins."""

@@ -30,7 +30,7 @@ def address(text: str) -> tuple[str, int]:
     """Host and port of "9464", ":9464" or "0.0.0.0:9464". Without a host only this machine is served. UsageError."""
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise UsageError(f"--metrics {text!r}; wanted HOST:PORT or :PORT, such as :9464")
+        raise UsageError(f"--metrics {text!r}; expected HOST:PORT or :PORT, such as :9464")
     return host.strip("[]") or LOCAL, int(port)
 
 

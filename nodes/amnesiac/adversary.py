@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from emulator.model.errors import Unfit, found_and_expected
 from emulator.model.inputs import parse_json
 from nodes.amnesiac.graph import Edge, Graph, check_sources
 
@@ -92,36 +93,34 @@ class Adversary:
                 before = seen.setdefault((event.round, edge), place)
                 if before != place:
                     found = f"events[{place}] decides on {edge[0]} to {edge[1]} in round {event.round}"
-                    raise ValueError(f"{found}, as events[{before}] does; wanted one event at most")
+                    raise Unfit(f"{found}, as events[{before}] does", "one event at most")
         if self.fifo:
             self._check_order()
         return self
 
     def _check_rounds(self) -> None:
         if self.prefix < 0:
-            raise ValueError(f"prefix is {self.prefix}; wanted 0 or more rounds")
+            raise Unfit(f"prefix is {self.prefix}", "0 or more rounds")
         if self.period < 1:
-            raise ValueError(
-                f"period is {self.period}; wanted 1 or more rounds (1, without events in it: nothing more)"
-            )
+            raise Unfit(f"period is {self.period}", "1 or more rounds (1, without events in it: nothing more)")
         if self.prefix + self.period > MAX_ROUNDS:
             found = f"prefix and period make {self.prefix + self.period} rounds"
-            raise ValueError(f"{found}; wanted {MAX_ROUNDS} at most")
+            raise Unfit(found, f"{MAX_ROUNDS} at most")
 
     def _check_event(self, place: int, event: Event, graph: Graph) -> None:
         last = self.prefix + self.period
         if not 1 <= event.round <= last:
-            raise ValueError(f"events[{place}].round is {event.round}; wanted a round of the table, 1 to {last}")
+            raise Unfit(f"events[{place}].round is {event.round}", f"a round of the table, 1 to {last}")
         if event.edge not in graph.directed:
             a, b = event.edge
             names = graph.neighbours[a] if 0 <= a < graph.nodes else ()
             near = ", ".join(map(str, names[:MOST_NAMED])) + " …" * (len(names) > MOST_NAMED)
-            wanted = f"an edge of the graph ({a} has the neighbours {near})" if near else "an edge of the graph"
-            raise ValueError(f"events[{place}].edge is [{a}, {b}]; wanted {wanted}")
+            expected = f"an edge of the graph ({a} has the neighbours {near})" if near else "an edge of the graph"
+            raise Unfit(f"events[{place}].edge is [{a}, {b}]", expected)
         if not 0 <= event.delay <= MAX_DELAY:
-            raise ValueError(f"events[{place}].delay is {event.delay}; wanted 0 to {MAX_DELAY} whole rounds")
+            raise Unfit(f"events[{place}].delay is {event.delay}", f"0 to {MAX_DELAY} whole rounds")
         if (event.delay > 0) + event.lost + event.removed > 1:
-            raise ValueError(f"events[{place}] has several effects; wanted one of delay, lost, removed")
+            raise Unfit(f"events[{place}] has several effects", "one of delay, lost, removed")
 
     def _check_order(self) -> None:
         """Round of arrival must not fall from one message of a direction to the next."""
@@ -142,9 +141,8 @@ class Adversary:
                 for later, arrival in ((on_time, on_time if on_time < round else due), (round, round + fate)):
                     if arrival < due and (later < round or fate != LOST):
                         found = f"events[{by}].delay lets round {later} overtake round {sent}"
-                        raise ValueError(
-                            f"{found} on {edge[0]} to {edge[1]}; wanted round + delay never to fall, "
-                            "since `fifo` is true"
+                        raise Unfit(
+                            f"{found} on {edge[0]} to {edge[1]}", "round + delay never to fall, since `fifo` is true"
                         )
                 if fate != LOST:
                     sent, due, by = round, round + fate, place
@@ -186,14 +184,14 @@ def from_json(text: str) -> Case:
     try:
         document = parse_json(text)
     except ValueError as error:
-        found, _, wanted = str(error).partition("; wanted ")
-        raise ValueError(f"{found}; wanted {wanted}, an adversary file of the format {FORMAT}") from None
+        found, expected = found_and_expected(error)
+        raise Unfit(found, f"{expected}, an adversary file of the format {FORMAT}") from None
     top = _table(document, "", {"format", "graph", "sources", "prefix", "period", "fifo", "events", "name"})
     if top.get("format") != FORMAT:
-        raise ValueError(f"format is {top.get('format')!r}; wanted {FORMAT!r}")
+        raise Unfit(f"format is {top.get('format')!r}", f"{FORMAT!r}")
     fifo = top.get("fifo", False)
     if not isinstance(fifo, bool):
-        raise ValueError(f"fifo is {fifo!r}; wanted true or false")
+        raise Unfit(f"fifo is {fifo!r}", "true or false")
     events = tuple(
         _event(item, f"events[{place}]") for place, item in enumerate(_list(top.get("events", []), "events"))
     )
@@ -225,44 +223,44 @@ def _event(item: Any, path: str) -> Event:
     table = _table(item, path, {"round", "edge", "delay", "lost", "removed"})
     for key in ("round", "edge"):
         if key not in table:
-            raise ValueError(f"{path} has no {key}; wanted round, edge and one of delay, lost, removed")
+            raise Unfit(f"{path} has no {key}", "round, edge and one of delay, lost, removed")
     effects = [key for key in ("delay", "lost", "removed") if key in table]
     if len(effects) != 1:
-        raise ValueError(f"{path} has {' and '.join(effects) or 'no effect'}; wanted one of delay, lost, removed")
+        raise Unfit(f"{path} has {' and '.join(effects) or 'no effect'}", "one of delay, lost, removed")
     for key in ("lost", "removed"):
         if table.get(key, True) is not True:
-            raise ValueError(f"{path}.{key} is {table[key]!r}; wanted true, or no such key")
+            raise Unfit(f"{path}.{key} is {table[key]!r}", "true, or no such key")
     delay = _whole(table.get("delay", 0), f"{path}.delay")
     if delay < 0:
-        raise ValueError(f"{path}.delay is {delay}; wanted 0 or more whole rounds")
+        raise Unfit(f"{path}.delay is {delay}", "0 or more whole rounds")
     edge = _pair(table["edge"], f"{path}.edge")
     return Event(_whole(table["round"], f"{path}.round"), edge, delay, "lost" in table, "removed" in table)
 
 
 def _table(value: Any, path: str, allowed: set[str]) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{path or 'the file'} is {_kind(value)}; wanted an object with {', '.join(sorted(allowed))}")
+        raise Unfit(f"{path or 'the file'} is {_kind(value)}", f"an object with {', '.join(sorted(allowed))}")
     for key in value:
         if key not in allowed:
-            raise ValueError(f"{f'{path}.' if path else ''}{key} is unknown; wanted {', '.join(sorted(allowed))}")
+            raise Unfit(f"{f'{path}.' if path else ''}{key} is unknown", f"{', '.join(sorted(allowed))}")
     return value
 
 
 def _list(value: Any, path: str) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"{path} is {_kind(value)}; wanted a list")
+        raise Unfit(f"{path} is {_kind(value)}", "a list")
     return value
 
 
 def _whole(value: Any, path: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{path} is {_kind(value)}; wanted a whole number")
+        raise Unfit(f"{path} is {_kind(value)}", "a whole number")
     return value
 
 
 def _pair(value: Any, path: str) -> Edge:
     if not isinstance(value, list) or len(value) != 2:
-        raise ValueError(f"{path} is {_kind(value)}; wanted two nodes such as [2, 1]")
+        raise Unfit(f"{path} is {_kind(value)}", "two nodes such as [2, 1]")
     return _whole(value[0], f"{path}[0]"), _whole(value[1], f"{path}[1]")
 
 

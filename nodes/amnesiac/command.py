@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emulator.model.errors import DataError, UsageError
+from emulator.model.errors import DataError, Unfit, UsageError
 from nodes.amnesiac.adversary import Adversary, to_json
 from nodes.amnesiac.engine import LIMIT, Decision, Play, play
 from nodes.amnesiac.engine import decide as decide_offline
@@ -42,9 +42,9 @@ def decide(
 ) -> None:
     """Decide whether amnesiac flooding ends: at which round, or never, with the length of the cycle."""
     if file is not None and adversary is not None:
-        raise UsageError("a file and --adversary; wanted one of them")
+        raise UsageError("a file and --adversary; expected one of them")
     if file is None and graph is None:
-        raise UsageError("no file and no --graph; wanted a file that holds a graph, or --graph")
+        raise UsageError("no file and no --graph; expected a file that holds a graph, or --graph")
     chosen, start, played = _case(file, graph, adversary, _numbers(sources), seed)
     decision = decide_offline(chosen, start, played, limit=limit, brent=brent)
     rounds = min(decision.round, MOST_SHOWN)
@@ -70,7 +70,7 @@ def generate(
 ) -> None:
     """Print the schedule file of an adversary by name, with its graph and sources in it."""
     if graph is None:
-        raise UsageError("no --graph; wanted the graph that the adversary is to play on")
+        raise UsageError("no --graph; expected the graph that the adversary is to play on")
     chosen, start, made = _case(None, graph, adversary, _numbers(sources), seed)
     sys.stdout.write(to_json(made, chosen, start))
 
@@ -89,7 +89,7 @@ def _case(
         case = read_case(file)
         found = case.graph if spec is None else _graph_by_name(spec, seed, Path())
         if found is None:
-            raise ValueError(f"{file}: graph is missing; wanted the key `graph`, or --graph")
+            raise Unfit(f"{file}: graph is missing", "the key `graph`, or --graph")
         if isinstance(found, str):
             found = _graph_by_name(found, seed, file.parent)
         start = sources or list(case.sources)
@@ -116,7 +116,7 @@ def _numbers(text: str | None) -> list[int] | None:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"--sources {text!r}; wanted numbers of nodes such as 0,3") from None
+        raise UsageError(f"--sources {text!r}; expected numbers of nodes such as 0,3") from None
 
 
 def _fate(fate: int) -> str:

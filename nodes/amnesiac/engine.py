@@ -161,10 +161,10 @@ def _given_up(flood: Flood, limit: int) -> bool:
 def _no_cycle(flood: Flood, limit: int) -> Decision:
     if not flood.alive:
         return Decision("terminates", flood.last_active, flood.messages)
-    within, wanted = f"the limit of {limit} rounds", "a higher limit"
+    within, expected = f"the limit of {limit} rounds", "a higher limit"
     if flood.round < limit:
-        within, wanted = f"{MOST_MESSAGES:,} messages", "a smaller graph"
-    reason = f"no end and no repeated configuration within {within}; wanted {wanted}"
+        within, expected = f"{MOST_MESSAGES:,} messages", "a smaller graph"
+    reason = f"no end and no repeated configuration within {within}; expected {expected}"
     return Decision("undecided", flood.round, flood.messages, reason=reason)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from emulator.model.errors import Unfit
 from emulator.model.inputs import read_text
 from nodes.amnesiac.adversary import Adversary, Case, Event, from_json
 from nodes.amnesiac.graph import Edge, Graph, check_sources
@@ -53,14 +54,14 @@ def random(
 ) -> Adversary:  # fmt: skip
     """Each message of the table is late with chance `density`, by 1 to `max` rounds."""
     if max < 1:
-        raise ValueError(f"max is {max}; wanted 1 or more rounds")
+        raise Unfit(f"max is {max}", "1 or more rounds")
     if not 0 <= density <= 1:
-        raise ValueError(f"density is {density}; wanted 0 to 1")
+        raise Unfit(f"density is {density}", "0 to 1")
     Adversary(prefix, period).check(graph)
     edges = sorted(graph.directed)
     if (prefix + period) * len(edges) > MAX_MESSAGES:
         found = f"prefix and period make {prefix + period} rounds of {len(edges)} messages"
-        raise ValueError(f"{found}; wanted a table of {MAX_MESSAGES} messages at most")
+        raise Unfit(found, f"a table of {MAX_MESSAGES} messages at most")
     chance = randomness.Random(f"amnesiac/{seed}")
     rounds = range(1, prefix + period + 1)
     hit = [(round, edge) for round in rounds for edge in edges if chance.random() < density]
@@ -98,10 +99,10 @@ def program(graph: Graph, sources: Sequence[int], steps: int | None = None, coll
     termination cannot be decided lets any program take this place.
     """
     if (steps is None) == (collatz is None):
-        raise ValueError("program needs to know what runs; wanted one of steps=10 and collatz=27")
+        raise Unfit("program needs to know what runs", "one of steps=10 and collatz=27")
     count = steps if steps is not None else _collatz_steps(collatz or 0)
     if not 0 <= count <= MAX_STEPS:
-        raise ValueError(f"program runs for {count} steps; wanted 0 to {MAX_STEPS}")
+        raise Unfit(f"program runs for {count} steps", f"0 to {MAX_STEPS}")
     events = []
     for step in range(count):
         events += [Event(4 * step + 2, (2, 1), 1), Event(4 * step + 4, (0, 1), 1)]
@@ -110,7 +111,7 @@ def program(graph: Graph, sources: Sequence[int], steps: int | None = None, coll
 
 def _collatz_steps(number: int) -> int:
     if number < 1:
-        raise ValueError(f"collatz is {number}; wanted 1 or more")
+        raise Unfit(f"collatz is {number}", "1 or more")
     steps = 0
     while number != 1:
         number = number // 2 if number % 2 == 0 else 3 * number + 1
@@ -122,7 +123,7 @@ def _first_edge(graph: Graph, sources: Sequence[int]) -> Edge:
     """From the first source to its first neighbour."""
     source = sources[0]
     if not graph.neighbours[source]:
-        raise ValueError(f"node {source} has no neighbours; wanted a graph with edges")
+        raise Unfit(f"node {source} has no neighbours", "a graph with edges")
     return source, graph.neighbours[source][0]
 
 
@@ -134,7 +135,7 @@ GENERATORS: dict[str, Callable[..., Adversary]] = {
 def adversary_of(spec: str, graph: Graph, sources: Sequence[int], directory: str | Path = ".") -> Adversary:
     """The adversary that a text names: "name:key=value,key=value", or a schedule file, relative to `directory`.
 
-    ValueError ("<found>; wanted <allowed>") for what is unknown, malformed, or does not fit the graph.
+    ValueError ("<found>; expected <allowed>") for what is unknown, malformed, or does not fit the graph.
     """
     check_sources(graph, sources)
     name, _, rest = spec.partition(":")
@@ -142,12 +143,12 @@ def adversary_of(spec: str, graph: Graph, sources: Sequence[int], directory: str
         return _from_file(spec, graph, directory)
     make = GENERATORS[name]
     keys = list(inspect.signature(make).parameters)[2:]
-    wanted = f"{name}:" + ",".join(f"{key}=…" for key in keys) if keys else f"{name!r} alone"
+    expected = f"{name}:" + ",".join(f"{key}=…" for key in keys) if keys else f"{name!r} alone"
     values = {}
     for part in filter(None, rest.split(",")):
         key, equals, text = part.partition("=")
         if not equals or key not in keys or key in values:
-            raise ValueError(f"{part!r} in the adversary {spec!r}; wanted {wanted}")
+            raise Unfit(f"{part!r} in the adversary {spec!r}", expected)
         values[key] = _value(key, text)
     try:
         return make(graph, sources, **values).check(graph)
@@ -164,8 +165,8 @@ def _value(key: str, text: str) -> int | float | Edge:
             return int(match[1]), int(match[2])
         return float(text) if key == "density" else int(text)
     except ValueError:
-        wanted = {"edge": "two nodes such as 0-1", "density": "a number from 0 to 1"}.get(key, "a whole number")
-        raise ValueError(f"{key}={text}; wanted {wanted}") from None
+        expected = {"edge": "two nodes such as 0-1", "density": "a number from 0 to 1"}.get(key, "a whole number")
+        raise Unfit(f"{key}={text}", expected) from None
 
 
 def _from_file(spec: str, graph: Graph, directory: str | Path) -> Adversary:
@@ -173,11 +174,11 @@ def _from_file(spec: str, graph: Graph, directory: str | Path) -> Adversary:
     if not path.is_file():
         close = get_close_matches(spec.partition(":")[0], GENERATORS, 1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"no adversary and no file {spec!r}{hint}; wanted {', '.join(GENERATORS)}, or a JSON file")
+        raise Unfit(f"no adversary and no file {spec!r}{hint}", f"{', '.join(GENERATORS)}, or a JSON file")
     case = read_case(path)
     if isinstance(case.graph, Graph) and case.graph != graph:
         found = f"{path}: graph of {case.graph.nodes} nodes and {len(case.graph.edges)} edges"
-        raise ValueError(f"{found}; wanted the graph that is played, or no graph in the file")
+        raise Unfit(found, "the graph that is played, or no graph in the file")
     try:
         return case.adversary.check(graph)
     except ValueError as error:
@@ -189,8 +190,8 @@ def read_case(path: Path) -> Case:
     try:
         return from_json(read_text(path))
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}; wanted an adversary file") from None
+        raise Unfit(f"{path}: {error.strerror}", "an adversary file") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: byte {error.start} is no UTF-8; wanted an adversary file") from None
+        raise Unfit(f"{path}: byte {error.start} is no UTF-8", "an adversary file") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

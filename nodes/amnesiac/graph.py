@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from emulator.model.errors import Unfit
+
 Edge = tuple[int, int]  # directed: from, to
 MOST_NODES = 100_000
 MOST_EDGES = 200_000
@@ -27,24 +29,24 @@ class Graph:
     def of(nodes: int, edges: Iterable[Sequence[int]]) -> Graph:
         """The graph with these edges in any order. ValueError names the edge that cannot be."""
         if not 1 <= nodes <= MOST_NODES:
-            raise ValueError(f"nodes is {nodes}; wanted 1 to {MOST_NODES}")
+            raise Unfit(f"nodes is {nodes}", f"1 to {MOST_NODES}")
         kept: set[Edge] = set()
         for place, (a, b) in enumerate(edges):
             for end in (a, b):
                 if not 0 <= end < nodes:
-                    raise ValueError(f"edges[{place}] names node {end}; wanted nodes from 0 to {nodes - 1}")
+                    raise Unfit(f"edges[{place}] names node {end}", f"nodes from 0 to {nodes - 1}")
             if a == b:
-                raise ValueError(f"edges[{place}] joins node {a} to itself; wanted two nodes")
+                raise Unfit(f"edges[{place}] joins node {a} to itself", "two nodes")
             edge = (min(a, b), max(a, b))
             if edge in kept:
-                raise ValueError(f"edges[{place}] joins {a} and {b} once more; wanted each edge once")
+                raise Unfit(f"edges[{place}] joins {a} and {b} once more", "each edge once")
             kept.add(edge)
             if len(kept) > MOST_EDGES:
-                raise ValueError(f"edges has more than {MOST_EDGES} edges; wanted {MOST_EDGES} at most")
+                raise Unfit(f"edges has more than {MOST_EDGES} edges", f"{MOST_EDGES} at most")
         graph = Graph(nodes, tuple(sorted(kept)))
         reached = sum(distance >= 0 for distance in graph.distances([0]))
         if reached < nodes:
-            raise ValueError(f"edges lead from node 0 to {reached} of {nodes} nodes; wanted a connected graph")
+            raise Unfit(f"edges lead from node 0 to {reached} of {nodes} nodes", "a connected graph")
         return graph
 
     @cached_property
@@ -91,7 +93,7 @@ class Graph:
             if found and (not best or len(found) < len(best)):
                 best = found
         if not best:
-            raise ValueError(f"a tree of {self.nodes} nodes; wanted a graph with a cycle")
+            raise Unfit(f"a tree of {self.nodes} nodes", "a graph with a cycle")
         return best
 
     def _cycle_through(self, root: int) -> list[int]:
@@ -123,11 +125,11 @@ class Graph:
 def check_sources(graph: Graph, sources: Sequence[int]) -> None:
     """ValueError where `sources` are not different nodes of the graph, or none at all."""
     if not sources:
-        raise ValueError("sources is empty; wanted at least one node")
+        raise Unfit("sources is empty", "at least one node")
     seen: set[int] = set()
     for place, source in enumerate(sources):
         if not 0 <= source < graph.nodes:
-            raise ValueError(f"sources[{place}] is {source}; wanted a node from 0 to {graph.nodes - 1}")
+            raise Unfit(f"sources[{place}] is {source}", f"a node from 0 to {graph.nodes - 1}")
         if source in seen:
-            raise ValueError(f"sources[{place}] is {source} once more; wanted each source once")
+            raise Unfit(f"sources[{place}] is {source} once more", "each source once")
         seen.add(source)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from emulator.model.errors import Unfit
 from emulator.model.units import Duration
 from emulator.sdk.node import Node, NodeContext
 from emulator.sdk.rounds import Arrival, RoundSocket, Slots
@@ -43,11 +44,11 @@ class Flood(Node):
         def __post_init__(self) -> None:
             if self.rounds < 1 or self.prefix < 0 or self.period < 1:
                 found = f"rounds {self.rounds}, prefix {self.prefix}, period {self.period}"
-                raise ValueError(f"{found}; wanted at least 1, 0 and 1")
+                raise Unfit(found, "at least 1, 0 and 1")
             if self.slot_s <= 0:
-                raise ValueError("`slot` is 0; wanted more than 0")
+                raise Unfit("`slot` is 0", "more than 0")
             if not 1 <= self.port <= 65535:
-                raise ValueError(f"port {self.port}; wanted 1 to 65535")
+                raise Unfit(f"port {self.port}", "1 to 65535")
 
     def __init__(self, config: Config, context: NodeContext) -> None:
         super().__init__(config, context)
@@ -60,7 +61,7 @@ class Flood(Node):
     async def setup(self) -> None:
         unknown = [name for name in self.neighbours if name not in self.context.peers]
         if unknown:
-            raise ValueError(f"edges lead to {', '.join(unknown)}; wanted live nodes")
+            raise Unfit(f"edges lead to {', '.join(unknown)}", "live nodes")
         slots = Slots(self.config.start_s, self.config.slot_s)
         self.socket = RoundSocket(self.context, self.config.port, slots)
         self.context.exit_stack.callback(self._tell)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.kinds import RUN_BYTES, SIGNATURE_BYTES, digest_of
 from nodes.dagbft.messages import Certificate, Header, Vote
@@ -99,9 +100,9 @@ class Roster:
 
     def __post_init__(self) -> None:
         if len(set(self.publics)) != len(self.publics):
-            raise ValueError("a public key twice; wanted one for each validator")
+            raise Unfit("a public key twice", "one for each validator")
         if bad := [public for public in self.publics if len(public) != PUBLIC_BYTES]:
-            raise ValueError(f"public key of {len(bad[0])} bytes; wanted {PUBLIC_BYTES}")
+            raise Unfit(f"public key of {len(bad[0])} bytes", f"{PUBLIC_BYTES}")
         object.__setattr__(self, "committee", Committee(len(self.publics)))
 
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.kinds import MOST_BATCH_BYTES, MOST_TRANSACTION_BYTES
 from nodes.dagbft.messages import CODEC
 
@@ -22,11 +23,11 @@ def join_transactions(transactions: Iterable[bytes]) -> bytes:
     parts = []
     for transaction in transactions:
         if not 0 < len(transaction) <= MOST_TRANSACTION_BYTES:
-            raise ValueError(f"transaction of {len(transaction)} bytes; wanted 1 to {MOST_TRANSACTION_BYTES}")
+            raise Unfit(f"transaction of {len(transaction)} bytes", f"1 to {MOST_TRANSACTION_BYTES}")
         parts += [len(transaction).to_bytes(_LENGTH_BYTES, "big"), transaction]
     body = b"".join(parts)
     if len(body) > MOST_BATCH_BYTES:
-        raise ValueError(f"batch of {len(body)} bytes; wanted at most {MOST_BATCH_BYTES}")
+        raise Unfit(f"batch of {len(body)} bytes", f"at most {MOST_BATCH_BYTES}")
     return body
 
 
@@ -39,7 +40,7 @@ def split_transactions(body: bytes) -> list[bytes]:
         length = int.from_bytes(body[at:begin], "big")
         at = begin + length
         if at > size or not 0 < length <= MOST_TRANSACTION_BYTES:
-            raise ValueError(f"transaction of {length} bytes; wanted 1 to {MOST_TRANSACTION_BYTES}, all of them there")
+            raise Unfit(f"transaction of {length} bytes", f"1 to {MOST_TRANSACTION_BYTES}, all of them there")
         transactions.append(body[begin:at])
     return transactions
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emulator.model.errors import Unfit
 from nodes.explorer.interval import Snapshot, edge
 from nodes.explorer.schedules import ring_edges
 
@@ -26,11 +27,11 @@ class RingAdversary:
 
     def __post_init__(self) -> None:
         if self.nodes < 3:
-            raise ValueError(f"ring of {self.nodes} nodes; wanted at least 3")
+            raise Unfit(f"ring of {self.nodes} nodes", "at least 3")
         if self.interval < 1:
-            raise ValueError(f"interval {self.interval}; wanted at least 1")
+            raise Unfit(f"interval {self.interval}", "at least 1")
         if not 0 <= self.start < self.nodes:
-            raise ValueError(f"start {self.start}; wanted a node of 0 … {self.nodes - 1}")
+            raise Unfit(f"start {self.start}", f"a node of 0 … {self.nodes - 1}")
 
     def present(self, step: int, position: int) -> Snapshot:
         """Edges of a step in which the agent is at `position`."""

@@ -61,7 +61,7 @@ class Carriage:
         finally:
             writer.close()
         if answer != receipt(step):
-            raise Unanswered(f"{answer!r}, wanted the receipt {receipt(step)!r}")
+            raise Unanswered(f"{answer!r}, expected the receipt {receipt(step)!r}")
 
     async def _receive(self, reader: StreamReader, writer: StreamWriter) -> None:
         """A connection of somebody who wants to send an agent."""

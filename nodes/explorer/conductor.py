@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from emulator.model.errors import Unfit
 from emulator.sdk.node import Node
 from nodes.explorer import meeting
 from nodes.explorer.adversary import RingAdversary
@@ -37,12 +38,12 @@ class Conductor(Node):
             footprint = Footprint.of(self.nodes, self.edges)
             if not 0 <= self.start < self.nodes or self.max_steps < 1 or self.adversary_interval < 0:
                 found = f"start {self.start}, max_steps {self.max_steps}, adversary_interval {self.adversary_interval}"
-                raise ValueError(f"{found}; wanted a node of 0 … {self.nodes - 1}, at least 1, at least 0")
+                raise Unfit(found, f"a node of 0 … {self.nodes - 1}, at least 1, at least 0")
             if self.adversary_interval and footprint.edges != ring_edges(self.nodes):
-                raise ValueError("an adversary on a graph that is no ring 0, 1, …; wanted a ring")
+                raise Unfit("an adversary on a graph that is no ring 0, 1, …", "a ring")
             for step, a, b in self.toggles:
                 if step < 0 or edge(a, b) not in footprint.edges:
-                    raise ValueError(f"toggle of {a}-{b} in step {step}; wanted an edge of the graph, step 0 or later")
+                    raise Unfit(f"toggle of {a}-{b} in step {step}", "an edge of the graph, step 0 or later")
 
     async def run(self) -> None:
         conducting = asyncio.ensure_future(self._conduct())
@@ -63,10 +64,10 @@ class Conductor(Node):
             position = meeting.position(await context.meet(2 * step))
             if progress.ends(step, position):
                 return
-            wanted = self._present(step, position, present)
-            await self._switch("link-down", present - wanted)
-            await self._switch("link-up", wanted - present)
-            present = wanted
+            expected = self._present(step, position, present)
+            await self._switch("link-down", present - expected)
+            await self._switch("link-up", expected - present)
+            present = expected
             context.emit("edges", step=step, present=sorted(present))
             there = [node for node in footprint.neighbours[position] if edge(position, node) in present]
             await context.meet(2 * step + 1, meeting.around(there))

@@ -18,6 +18,8 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 
+from emulator.model.errors import Unfit
+
 KT0, KT1, WALK = "kt0", "kt1", "walk"
 VISIBILITIES = (KT0, KT1, WALK)
 
@@ -58,7 +60,7 @@ class Agent:
 
     def __post_init__(self) -> None:
         if self.visibility not in VISIBILITIES:
-            raise ValueError(f"visibility {self.visibility!r}; wanted one of {', '.join(VISIBILITIES)}")
+            raise Unfit(f"visibility {self.visibility!r}", f"one of {', '.join(VISIBILITIES)}")
 
     def step(self, view: View) -> int | None:
         """The door to take in this step, one of `view.doors`; None to stay where it is."""

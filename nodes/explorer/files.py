@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from emulator.model.errors import DataError
+from emulator.model.errors import DataError, Unfit
 from emulator.model.inputs import parse_json, read_text
 from nodes.explorer.interval import Edge, Snapshot, edge
 from nodes.explorer.schedules import Schedule
@@ -32,9 +32,9 @@ def read(path: str | Path) -> Schedule:
     try:
         return parse(parse_json(read_text(path)))
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; wanted a schedule file") from None
+        raise DataError(f"{path}: {error.strerror}; expected a schedule file") from None
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is no UTF-8; wanted a schedule as JSON") from None
+        raise DataError(f"{path}: byte {error.start} is no UTF-8; expected a schedule as JSON") from None
     except ValueError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -46,23 +46,23 @@ def write(schedule: Schedule) -> str:
 
 
 def parse(document: object) -> Schedule:
-    """The schedule of a decoded file. ValueError "<place>: <found>; wanted <allowed>"."""
+    """The schedule of a decoded file. ValueError "<place>: <found>; expected <allowed>"."""
     table = _table(document, "$")
     allowed = (
         {"nodes", "snapshots", "period"} if "snapshots" in table else {"nodes", "edges", "steps", "events", "period"}
     )
     if unknown := sorted(set(table) - allowed):
-        raise ValueError(f"$.{unknown[0]}: an unknown key; wanted {', '.join(sorted(allowed))}")
+        raise Unfit(f"$.{unknown[0]}: an unknown key", f"{', '.join(sorted(allowed))}")
     nodes = _integer(table, "nodes", "$", 1, MOST_NODES)
     if "snapshots" in table:
         snapshots = _snapshots(table, nodes)
     elif "edges" in table or "events" in table:
         snapshots = _played(table, nodes)
     else:
-        raise ValueError("$: neither `snapshots` nor `edges`; wanted one of them")
+        raise Unfit("$: neither `snapshots` nor `edges`", "one of them")
     edges = sum(len(snapshot) for snapshot, _ in groupby(snapshots))
     if edges > MOST_EDGES:
-        raise ValueError(f"$.snapshots: {edges} edges over the steps that differ; wanted {MOST_EDGES} at most")
+        raise Unfit(f"$.snapshots: {edges} edges over the steps that differ", f"{MOST_EDGES} at most")
     period = _integer(table, "period", "$", 0, len(snapshots), default=0)
     return Schedule(nodes, tuple(snapshots), period)
 
@@ -70,7 +70,7 @@ def parse(document: object) -> Schedule:
 def _snapshots(table: dict[str, Any], nodes: int) -> list[Snapshot]:
     steps = _list(table["snapshots"], "$.snapshots")
     if not 1 <= len(steps) <= MOST_STEPS:
-        raise ValueError(f"$.snapshots: {len(steps)} steps; wanted 1 to {MOST_STEPS}")
+        raise Unfit(f"$.snapshots: {len(steps)} steps", f"1 to {MOST_STEPS}")
     return [_edges(step, f"$.snapshots[{at}]", nodes) for at, step in enumerate(steps)]
 
 
@@ -83,13 +83,13 @@ def _played(table: dict[str, Any], nodes: int) -> list[Snapshot]:
         place = f"$.events[{at}]"
         entry = _table(event, place)
         if set(entry) != {"step", "edge", "present"}:
-            raise ValueError(f"{place}: keys {', '.join(sorted(entry)) or 'none'}; wanted step, edge, present")
+            raise Unfit(f"{place}: keys {', '.join(sorted(entry)) or 'none'}", "step, edge, present")
         step = _integer(entry, "step", place, 0, steps - 1)
         pair = _edge(entry["edge"], f"{place}.edge", nodes)
         if not isinstance(entry["present"], bool):
-            raise ValueError(f"{place}.present: {entry['present']!r}; wanted true or false")
+            raise Unfit(f"{place}.present: {entry['present']!r}", "true or false")
         if pair in events.setdefault(step, {}):
-            raise ValueError(f"{place}: edge {list(pair)} a second time in step {step}; wanted one event")
+            raise Unfit(f"{place}: edge {list(pair)} a second time in step {step}", "one event")
         events[step][pair] = entry["present"]
     snapshots: list[Snapshot] = []
     edges = 0
@@ -101,7 +101,7 @@ def _played(table: dict[str, Any], nodes: int) -> list[Snapshot]:
             (present.add if there else present.discard)(pair)
         edges += len(present)
         if edges > MOST_EDGES:
-            raise ValueError(f"$.events: more than {MOST_EDGES} edges over the steps with events; wanted fewer")
+            raise Unfit(f"$.events: more than {MOST_EDGES} edges over the steps with events", "fewer")
         snapshots.append(frozenset(present))
     return snapshots
 
@@ -111,17 +111,17 @@ def _edges(value: object, place: str, nodes: int) -> Snapshot:
     found: set[Edge] = set()
     for at, pair in enumerate(pairs):
         if pair in found:
-            raise ValueError(f"{place}[{at}]: edge {list(pair)} a second time; wanted each edge once")
+            raise Unfit(f"{place}[{at}]: edge {list(pair)} a second time", "each edge once")
         found.add(pair)
     return frozenset(found)
 
 
 def _edge(value: object, place: str, nodes: int) -> Edge:
     if not (isinstance(value, list) and len(value) == 2 and all(type(node) is int for node in value)):
-        raise ValueError(f"{place}: {_short(value)}; wanted an edge such as [0, 1]")
+        raise Unfit(f"{place}: {_short(value)}", "an edge such as [0, 1]")
     a, b = value
     if a == b or not (0 <= a < nodes and 0 <= b < nodes):
-        raise ValueError(f"{place}: {_short(value)}; wanted two different nodes of 0 … {nodes - 1}")
+        raise Unfit(f"{place}: {_short(value)}", f"two different nodes of 0 … {nodes - 1}")
     return edge(a, b)
 
 
@@ -129,19 +129,19 @@ def _integer(table: dict[str, Any], key: str, place: str, least: int, most: int,
     value = table.get(key, default)
     if type(value) is not int or not least <= value <= most:
         found = _short(value) if key in table else "missing"
-        raise ValueError(f"{place}.{key}: {found}; wanted a whole number, {least} to {most}")
+        raise Unfit(f"{place}.{key}: {found}", f"a whole number, {least} to {most}")
     return value
 
 
 def _list(value: object, place: str) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"{place}: {_short(value)}; wanted a list")
+        raise Unfit(f"{place}: {_short(value)}", "a list")
     return value
 
 
 def _table(value: object, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{place}: {_short(value)}; wanted an object with keys")
+        raise Unfit(f"{place}: {_short(value)}", "an object with keys")
     return value
 
 

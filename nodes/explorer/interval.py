@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from math import inf
 
+from emulator.model.errors import Unfit
+
 Edge = tuple[int, int]  # the smaller node first
 Snapshot = frozenset[Edge]  # the edges present in one step
 
@@ -100,7 +102,7 @@ def largest_periodic(nodes: int, snapshots: Sequence[Iterable[Edge]], period: in
     if period is None:
         period = len(snapshots)
     if not 1 <= period <= len(snapshots):
-        raise ValueError(f"period of {period} steps; wanted 1 to {len(snapshots)}, the number of snapshots")
+        raise Unfit(f"period of {period} steps", f"1 to {len(snapshots)}, the number of snapshots")
     steps = [frozenset(snapshot) for snapshot in snapshots]
     always = Interval(nodes)
     if always.step(frozenset.intersection(*dict.fromkeys(steps))):

@@ -24,7 +24,7 @@ def position(totals: Mapping[str, int]) -> int:
     """The node at which the agent is. EmulationError where it is nowhere, or in two places."""
     found = [key for key in totals if key.startswith(AT)]
     if len(found) != 1 or totals[found[0]] != 1:
-        raise EmulationError(f"the agent is at {len(found)} nodes; wanted it at one ({dict(totals)})")
+        raise EmulationError(f"the agent is at {len(found)} nodes; expected it at one ({dict(totals)})")
     return int(found[0].removeprefix(AT))
 
 

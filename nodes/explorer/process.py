@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from emulator.model.errors import EmulationError
+from emulator.model.errors import EmulationError, Unfit
 from emulator.model.units import Duration
 from emulator.sdk.node import Node, NodeContext
 from emulator.sdk.rounds import Slots
@@ -54,14 +54,14 @@ class Host(Node):
         def __post_init__(self) -> None:
             Footprint.of(self.nodes, self.edges)
             if self.visibility not in VISIBILITIES:
-                raise ValueError(f"visibility {self.visibility!r}; wanted one of {', '.join(VISIBILITIES)}")
+                raise Unfit(f"visibility {self.visibility!r}", f"one of {', '.join(VISIBILITIES)}")
             if self.mode not in ("barrier", "slotted"):
-                raise ValueError(f"mode {self.mode!r}; wanted barrier or slotted")
+                raise Unfit(f"mode {self.mode!r}", "barrier or slotted")
             if not 0 <= self.start < self.nodes:
-                raise ValueError(f"start {self.start}; wanted a node of 0 … {self.nodes - 1}")
+                raise Unfit(f"start {self.start}", f"a node of 0 … {self.nodes - 1}")
             if self.max_steps < 1 or not 1 <= self.port <= 65535 or not 0 <= self.agent_seed < 1 << 63:
                 found = f"max_steps {self.max_steps}, port {self.port}, agent_seed {self.agent_seed}"
-                raise ValueError(f"{found}; wanted at least 1, 1 to 65535, 0 to 2^63-1")
+                raise Unfit(found, "at least 1, 1 to 65535, 0 to 2^63-1")
 
     def __init__(self, config: Config, context: NodeContext) -> None:
         super().__init__(config, context)
@@ -104,19 +104,21 @@ class Host(Node):
             if progress.ends(step, position):
                 return
             self.step = step
-            wanted = meeting.neighbours(await self.context.meet(2 * step + 1))
+            expected = meeting.neighbours(await self.context.meet(2 * step + 1))
             tally = {}
             if position == self.node:  # not: where an agent is, as that of this step may have come here by now
-                await self._ports_show(wanted)
+                await self._ports_show(expected)
                 tally = meeting.here(await self._explore(self.config.timeout_s))
             step += 1
 
-    async def _ports_show(self, wanted: set[int]) -> None:
+    async def _ports_show(self, expected: set[int]) -> None:
         """Return when the kernel shows what was ordered: interfaces follow the order by a fraction of a millisecond."""
         deadline_s = self.context.now() + self.config.timeout_s
-        while (shown := self._ports_up()) != wanted:
+        while (shown := self._ports_up()) != expected:
             if self.context.now() > deadline_s:
-                raise EmulationError(f"links to {sorted(wanted)} should be up at n{self.node}; up are {sorted(shown)}")
+                raise EmulationError(
+                    f"links to {sorted(expected)} should be up at n{self.node}; up are {sorted(shown)}"
+                )
             await self.context.sleep(POLL_S)
 
     async def _slotted(self) -> None:

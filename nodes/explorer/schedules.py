@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
+from emulator.model.errors import Unfit
 from nodes.explorer.core import KT1, View
 from nodes.explorer.interval import Edge, Snapshot, edge
 
@@ -28,7 +29,7 @@ class Footprint:
         around: list[list[int]] = [[] for _ in range(self.nodes)]
         for a, b in self.edges:
             if not 0 <= a < b < self.nodes:
-                raise ValueError(f"edge {a}-{b}; wanted two nodes of 0 … {self.nodes - 1}, the smaller first")
+                raise Unfit(f"edge {a}-{b}", f"two nodes of 0 … {self.nodes - 1}, the smaller first")
             around[a].append(b)
             around[b].append(a)
         object.__setattr__(self, "neighbours", tuple(tuple(sorted(each)) for each in around))
@@ -39,7 +40,7 @@ class Footprint:
             queue += fresh
         if len(reached) != self.nodes:
             lost = next(node for node in range(self.nodes) if node not in reached)
-            raise ValueError(f"a footprint in which {lost} cannot be reached from 0; wanted a connected graph")
+            raise Unfit(f"a footprint in which {lost} cannot be reached from 0", "a connected graph")
 
     @classmethod
     def of(cls, nodes: int, pairs: Iterable[tuple[int, int]]) -> Footprint:
@@ -75,9 +76,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if not self.snapshots:
-            raise ValueError("no snapshots; wanted at least one")
+            raise Unfit("no snapshots", "at least one")
         if not 0 <= self.period <= len(self.snapshots):
-            raise ValueError(f"period {self.period}; wanted 0 to {len(self.snapshots)}, the number of snapshots")
+            raise Unfit(f"period {self.period}", f"0 to {len(self.snapshots)}, the number of snapshots")
 
     def present(self, step: int, position: int = -1) -> Snapshot:
         """Edges of a step, wherever the agent is."""
@@ -110,7 +111,7 @@ def block_trees(footprint: Footprint, interval: int, rng: random.Random, extra: 
     Each other edge of the footprint is there with chance `extra` in each block.
     """
     if interval < 1:
-        raise ValueError(f"interval {interval}; wanted at least 1")
+        raise Unfit(f"interval {interval}", "at least 1")
     return Unfolding(_blocks(footprint, interval, rng, extra))
 
 

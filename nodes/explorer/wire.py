@@ -98,12 +98,12 @@ class Header:
     @classmethod
     def decode(cls, data: bytes) -> Header:
         if len(data) != HEADER.size:
-            raise ValueError(f"frame: header of {len(data)} bytes, wanted {HEADER.size}")
+            raise ValueError(f"frame: header of {len(data)} bytes, expected {HEADER.size}")
         magic, step, body_bytes = HEADER.struct.unpack(data)
         if magic != MAGIC:
-            raise ValueError(f"frame: magic {magic!r}, wanted {MAGIC!r}")
+            raise ValueError(f"frame: magic {magic!r}, expected {MAGIC!r}")
         if body_bytes > MOST_BYTES:
-            raise ValueError(f"frame: body of {body_bytes} bytes, wanted at most {MOST_BYTES}")
+            raise ValueError(f"frame: body of {body_bytes} bytes, expected at most {MOST_BYTES}")
         return cls(step, body_bytes)
 
 
@@ -147,7 +147,7 @@ def decode(body: bytes) -> Agent:
     except ValueError as error:
         raise ValueError(f"agent: {error}") from None
     if end != len(body):
-        raise ValueError(f"agent: {len(body) - end} bytes left over, wanted none")
+        raise ValueError(f"agent: {len(body) - end} bytes left over, expected none")
     counters = (memory.steps, memory.moves, memory.waits, memory.replans, memory.sweeps)
     agent = Agent(VISIBILITIES[memory.visibility], memory.seed, *counters)
     agent.visited, agent.explored = set(memory.visited), set(memory.explored)
@@ -159,7 +159,7 @@ def decode(body: bytes) -> Agent:
     for a, b, c, d in memory.twins:
         door, twin = (a, b), (c, d)
         if not door < twin or {door, twin} - known or {door, twin} & agent.twins.keys():
-            raise ValueError(f"agent: twins {door} and {twin}, wanted two known doors, the smaller first, once")
+            raise ValueError(f"agent: twins {door} and {twin}, expected two known doors, the smaller first, once")
         agent.twins[door], agent.twins[twin] = twin, door
     agent.left_by = memory.left_by[0] if memory.left_by else None
     agent.aim = memory.aim[0] if memory.aim else None

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emulator.model.errors import Unfit
+
 Walk = tuple[int, int, int]  # position, seen to the left, seen to the right; all counted from the start
 Walks = frozenset[Walk]
 
@@ -35,9 +37,9 @@ def worst_ring(nodes: int, interval: int) -> tuple[int, tuple[int | None, ...]]:
     Node 0 is the start. The gap k is the edge between k and k+1. Quick up to 8 nodes. ValueError for what is no ring.
     """
     if nodes < 3:
-        raise ValueError(f"ring of {nodes} nodes; wanted at least 3")
+        raise Unfit(f"ring of {nodes} nodes", "at least 3")
     if interval < 1:
-        raise ValueError(f"interval {interval}; wanted at least 1")
+        raise Unfit(f"interval {interval}", "at least 1")
     branches = [_Branch(frozenset({(0, 0, 0)}), -1, 0, ())]
     steps = 0
     while True:

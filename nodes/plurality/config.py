@@ -1,6 +1,6 @@
 """Settings of a process that hosts agents of a plurality consensus.
 
-Invariant: an instance makes sense; what does not is refused with "found; wanted allowed" before anything starts.
+Invariant: an instance makes sense; what does not is refused with "found; expected allowed" before anything starts.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import isfinite
 
+from emulator.model.errors import Unfit
 from emulator.model.units import Duration
 from nodes.plurality.core import rule_of
 
@@ -31,19 +32,19 @@ class AgentsConfig:
 
     def __post_init__(self) -> None:
         if len(self.counts) < 1 or min(self.counts) < 0 or sum(self.counts) < 2:
-            raise ValueError(f"`counts` is {self.counts}; wanted counts of 0 or more, of 2 agents or more in all")
+            raise Unfit(f"`counts` is {self.counts}", "counts of 0 or more, of 2 agents or more in all")
         rule_of(self.protocol, len(self.counts), self.h, self.own)
         if self.mode not in ("synchronous", "asynchronous"):
-            raise ValueError(f"`mode` is {self.mode!r}; wanted 'synchronous' or 'asynchronous'")
+            raise Unfit(f"`mode` is {self.mode!r}", "'synchronous' or 'asynchronous'")
         for key in ("agents_per_process", "max_rounds"):
             if getattr(self, key) < 1:
-                raise ValueError(f"`{key}` is {getattr(self, key)}; wanted 1 or more")
+                raise Unfit(f"`{key}` is {getattr(self, key)}", "1 or more")
         for key, value in (("interval", self.interval_s), ("timeout", self.timeout_s)):
             if not (isfinite(value) and value > 0):
-                raise ValueError(f"`{key}` is {value} s; wanted more than 0, with an end")
+                raise Unfit(f"`{key}` is {value} s", "more than 0, with an end")
         agents = range(sum(self.counts))
         if self.neighbours and len(self.neighbours) != len(agents):
-            raise ValueError(f"`neighbours` has {len(self.neighbours)} lists; wanted {len(agents)}, one an agent")
+            raise Unfit(f"`neighbours` has {len(self.neighbours)} lists", f"{len(agents)}, one an agent")
         for agent, near in enumerate(self.neighbours):
             if not near or agent in near or not all(other in agents for other in near):
-                raise ValueError(f"`neighbours` of agent {agent} are {near}; wanted other agents, one or more")
+                raise Unfit(f"`neighbours` of agent {agent} are {near}", "other agents, one or more")

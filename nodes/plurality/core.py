@@ -14,6 +14,8 @@ import struct
 from collections.abc import Sequence
 from math import log
 
+from emulator.model.errors import Unfit
+
 PROTOCOLS = ("dejavu", "h-majority", "3-majority", "2-choices", "undecided", "voter")
 MORE = -1  # a rule wants more answers before it decides
 _OPEN = -2  # a query without its answer yet
@@ -126,13 +128,13 @@ def rule_of(protocol: str, opinions: int, h: int = 0, own_counts: bool = False) 
     ValueError where the protocol is unknown or has no use for what is given.
     """
     if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol {protocol!r}; wanted one of {', '.join(PROTOCOLS)}")
+        raise Unfit(f"protocol {protocol!r}", f"one of {', '.join(PROTOCOLS)}")
     if own_counts and protocol != "dejavu":
-        raise ValueError(f"own = true with {protocol}; wanted protocol dejavu, whose variant it is")
+        raise Unfit(f"own = true with {protocol}", "protocol dejavu, whose variant it is")
     if h < 0 or (h == 0 and protocol == "h-majority"):
-        raise ValueError(f"h = {h}; wanted 1 or more")
+        raise Unfit(f"h = {h}", "1 or more")
     if h and protocol not in ("dejavu", "h-majority") and not (protocol == "3-majority" and h == 3):
-        raise ValueError(f"h = {h} with {protocol}; wanted h with dejavu or h-majority only")
+        raise Unfit(f"h = {h} with {protocol}", "h with dejavu or h-majority only")
     if protocol == "dejavu":
         return DejaVu(h, own_counts)
     if protocol in ("h-majority", "3-majority"):
@@ -182,7 +184,7 @@ class Update:
         """An answer arrived. ValueError where that query is not open."""
         answers = self._answers
         if not 0 <= number < len(answers) or answers[number] != _OPEN:
-            raise ValueError(f"answer to query {number}; wanted one to an open query")
+            raise Unfit(f"answer to query {number}", "one to an open query")
         answers[number] = opinion
         self.samples += 1
         if self.samples == self._wanted:
@@ -193,7 +195,7 @@ class Update:
     def lose(self, number: int) -> None:
         """A query or its answer was given up: `ask` will ask a fresh agent."""
         if not 0 <= number < len(self._answers) or self._answers[number] != _OPEN:
-            raise ValueError(f"loss of query {number}; wanted that of an open query")
+            raise Unfit(f"loss of query {number}", "that of an open query")
         self.lost += 1
         self._tries[number] = self._tries.get(number, 0) + 1
         self._again.append(number)

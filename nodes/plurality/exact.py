@@ -18,6 +18,7 @@ from math import ceil, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.model.errors import Unfit
 from nodes.plurality.core import DejaVu, Majority, Rule, TwoChoices, Undecided, Voter
 
 Shares = NDArray[np.float64]
@@ -182,9 +183,10 @@ def expected_tally(rule: Rule, tally: Sequence[int]) -> Shares:
     groups = _alike(rule, tally)
     operations = _operations(rule, groups)
     if operations > MOST_OPERATIONS:
-        raise ValueError(
+        raise Unfit(
             f"an exact law of {sum(map(len, groups))} opinions, {len(groups)} different counts and {rule.width} "
-            f"answers at once, about {operations:.0e} operations; wanted {MOST_OPERATIONS:.0e} at most"
+            f"answers at once, about {operations:.0e} operations",
+            f"{MOST_OPERATIONS:.0e} at most",
         )
     after = np.zeros(len(tally))
     for alike in groups:

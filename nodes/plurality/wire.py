@@ -51,12 +51,12 @@ _QUERY, _REPLY = QUERY.struct, REPLY.struct  # thousands a second
 def decode(data: bytes) -> Query | Reply:
     """The message in a datagram. ValueError where it is none."""
     if len(data) not in (_QUERY.size, _REPLY.size):
-        raise ValueError(f"message: length {len(data)}, wanted {_QUERY.size} (query) or {_REPLY.size} (reply)")
+        raise ValueError(f"message: length {len(data)}, expected {_QUERY.size} (query) or {_REPLY.size} (reply)")
     if data[:4] != MAGIC:
-        raise ValueError(f"message: magic {data[:4]!r}, wanted {MAGIC!r}")
+        raise ValueError(f"message: magic {data[:4]!r}, expected {MAGIC!r}")
     kind = 1 if len(data) == _QUERY.size else 2
     if data[4] != kind or data[5:8] != b"\0\0\0":
-        raise ValueError(f"message: kind {data[4:8].hex()}, wanted {kind:02x}000000 at this length")
+        raise ValueError(f"message: kind {data[4:8].hex()}, expected {kind:02x}000000 at this length")
     if kind == 1:
         return Query._make(_QUERY.unpack(data)[2:])
     return Reply._make(_REPLY.unpack(data)[2:])

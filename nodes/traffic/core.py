@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from math import inf, isfinite
 
+from emulator.model.errors import Unfit
 from nodes.traffic.wire import Probe
 
 PIECE_S = 0.01  # of a capped rate
@@ -20,9 +21,9 @@ def require_bounds(above_zero: dict[str, float], at_least_zero: dict[str, float]
     """ValueError, for a `Config`, where a value of these keys has no end, or is 0 where only more makes sense."""
     for key, value in {**above_zero, **at_least_zero}.items():
         if not isfinite(value):
-            raise ValueError(f"`{key}` is unlimited; wanted a value with an end")
+            raise Unfit(f"`{key}` is unlimited", "a value with an end")
         if value <= 0 and key in above_zero:
-            raise ValueError(f"`{key}` is 0; wanted more than 0")
+            raise Unfit(f"`{key}` is 0", "more than 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ def parse_pairs(texts: list[str], names: set[str]) -> list[tuple[str, str]]:
     for text in texts:
         source, arrow, target = (part.strip() for part in text.partition("->"))
         if not arrow or not source or not target or source == target:
-            raise ValueError(f"{text!r} is not a pair; wanted 'from -> to' with two different nodes")
+            raise Unfit(f"{text!r} is not a pair", "'from -> to' with two different nodes")
         for name in (source, target):
             if name not in names:
                 raise ValueError(f"{text!r}: there is no live node {name!r}")

@@ -63,14 +63,14 @@ class Probe:
     @classmethod
     def decode(cls, data: bytes) -> Probe:
         if not PROBE_BYTES <= len(data) <= LARGEST_PROBE_BYTES:
-            raise ValueError(f"probe: length {len(data)}, wanted {PROBE_BYTES} to {LARGEST_PROBE_BYTES}")
+            raise ValueError(f"probe: length {len(data)}, expected {PROBE_BYTES} to {LARGEST_PROBE_BYTES}")
         magic, way, sequence, sent_ns, received_ns, echoed_ns = _PROBE.unpack_from(data)
         if magic != PROBE_MAGIC:
-            raise ValueError(f"probe: magic {magic!r}, wanted {PROBE_MAGIC!r}")
+            raise ValueError(f"probe: magic {magic!r}, expected {PROBE_MAGIC!r}")
         if way > 1 or data[5:8] != b"\0\0\0":
-            raise ValueError(f"probe: kind {way}, wanted 0 or 1 and three zeros")
+            raise ValueError(f"probe: kind {way}, expected 0 or 1 and three zeros")
         if data.count(0, PROBE_BYTES) != len(data) - PROBE_BYTES:
-            raise ValueError("probe: padding, wanted zeros")
+            raise ValueError("probe: padding, expected zeros")
         return cls(sequence, sent_ns, received_ns, echoed_ns, way == 1)
 
 
@@ -88,10 +88,10 @@ class Greeting:
     @classmethod
     def decode(cls, data: bytes) -> Greeting:
         if len(data) != cls.BYTES:
-            raise ValueError(f"greeting: length {len(data)}, wanted {cls.BYTES}")
+            raise ValueError(f"greeting: length {len(data)}, expected {cls.BYTES}")
         magic, flow = _GREETING.unpack(data)
         if magic != FLOW_MAGIC:
-            raise ValueError(f"greeting: magic {magic!r}, wanted {FLOW_MAGIC!r}")
+            raise ValueError(f"greeting: magic {magic!r}, expected {FLOW_MAGIC!r}")
         return cls(flow)
 
 
@@ -110,11 +110,11 @@ class Request:
     @classmethod
     def decode(cls, data: bytes) -> Request:
         if len(data) != cls.BYTES:
-            raise ValueError(f"request: length {len(data)}, wanted {cls.BYTES}")
+            raise ValueError(f"request: length {len(data)}, expected {cls.BYTES}")
         magic, request_bytes, response_bytes = _REQUEST.unpack(data)
         if magic != REQUEST_MAGIC:
-            raise ValueError(f"request: magic {magic!r}, wanted {REQUEST_MAGIC!r}")
+            raise ValueError(f"request: magic {magic!r}, expected {REQUEST_MAGIC!r}")
         for name, value in (("request_bytes", request_bytes), ("response_bytes", response_bytes)):
             if value > LARGEST_TRANSFER_BYTES:
-                raise ValueError(f"request: {name} {value}, wanted at most {LARGEST_TRANSFER_BYTES}")
+                raise ValueError(f"request: {name} {value}, expected at most {LARGEST_TRANSFER_BYTES}")
         return cls(request_bytes, response_bytes)

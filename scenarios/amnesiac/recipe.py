@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from emulator.model.errors import found_and_expected
 from emulator.model.tables import ParameterError, RecipeOptions, Table
 from emulator.model.units import Duration
 from nodes.amnesiac.adversary import LOST, Adversary
@@ -104,8 +105,8 @@ def _graph(parameters: Parameters, options: RecipeOptions) -> Graph:
 
 
 def _amiss(key: str, error: ValueError) -> ParameterError:
-    found, _, wanted = str(error).partition("; wanted ")
-    return ParameterError(key, found, wanted or "another value")
+    found, expected = found_and_expected(error)
+    return ParameterError(key, found, expected or "another value")
 
 
 def _last_round(parameters: Parameters, decision: Decision) -> int:

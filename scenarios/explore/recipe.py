@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from emulator.model.errors import Unfit, found_and_expected
 from emulator.model.tables import ParameterError, RecipeOptions, Table
 from emulator.model.units import Duration, show
 from nodes.explorer import files
@@ -183,14 +184,17 @@ def _extra(given: str) -> float:
     except ValueError:
         extra = -1.0
     if key != "extra" or not isfinite(extra) or not 0.0 <= extra <= 1.0:
-        raise ValueError(f"'blocks:{given}'; wanted blocks:extra=0.1, a chance of 0 to 1")
+        raise Unfit(f"'blocks:{given}'", "blocks:extra=0.1, a chance of 0 to 1")
     return extra
 
 
 def _from_file(parameters: Parameters, options: RecipeOptions, footprint: Footprint) -> Schedule:
     if not parameters.schedule.endswith(".json"):
-        found, wanted = repr(parameters.schedule), "adversary, worst, blocks, blocks:extra=0.1, static, or a .json file"
-        raise ParameterError("schedule", found, wanted)
+        found, expected = (
+            repr(parameters.schedule),
+            "adversary, worst, blocks, blocks:extra=0.1, static, or a .json file",
+        )
+        raise ParameterError("schedule", found, expected)
     schedule = files.read(Path(options.directory) / parameters.schedule)
     strangers = sorted(frozenset[tuple[int, int]]().union(*schedule.snapshots) - footprint.edges)
     if schedule.nodes != footprint.nodes or strangers:
@@ -231,5 +235,5 @@ def _slots(parameters: Parameters, footprint: Footprint, edges: Edges, steps: in
 
 
 def _amiss(key: str, error: ValueError) -> ParameterError:
-    found, _, wanted = str(error).partition("; wanted ")
-    return ParameterError(key, found, wanted or "another value")
+    found, expected = found_and_expected(error)
+    return ParameterError(key, found, expected or "another value")

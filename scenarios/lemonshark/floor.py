@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emulator.model.errors import Unfit
+
 ROUNDS = 40
 SETTLED = 10  # rounds at the beginning that do not count
 
@@ -32,7 +34,7 @@ def round_floor_s(delay_s: Sequence[Sequence[float]], quorum: int, absent: froze
     """
     there = [number for number in range(len(delay_s)) if number not in absent]
     if len(there) < quorum:
-        raise ValueError(f"{len(there)} validators of a quorum of {quorum}; wanted a quorum at least")
+        raise Unfit(f"{len(there)} validators of a quorum of {quorum}", "a quorum at least")
     votes_s = {
         a: sorted(delay_s[a][b] + delay_s[b][a] if b != a else 0.0 for b in there)[quorum - 1] for a in there
     }  # from header to certificate

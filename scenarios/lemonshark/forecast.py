@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from statistics import fmean
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit, Consensus
@@ -96,7 +97,7 @@ def forecast(
     committee = Committee(n)
     there = [number for number in range(n) if number not in absent]
     if len(there) < committee.quorum:
-        raise ValueError(f"{len(there)} validators of a quorum of {committee.quorum}; wanted a quorum at least")
+        raise Unfit(f"{len(there)} validators of a quorum of {committee.quorum}", "a quorum at least")
     votes_s = {
         a: sorted(delay_s[a][b] + delay_s[b][a] if b != a else 0.0 for b in there)[committee.quorum - 1] for a in there
     }

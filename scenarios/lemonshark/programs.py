@@ -82,11 +82,11 @@ def programs(
 
 
 def _client(parameters: Parameters, validators: list[str], options: RecipeOptions) -> dict[str, Any]:
-    load, wanted = parameters.load, parameters.clients
-    audit: dict[str, Any] = {"proofs": wanted.proofs, "reads": wanted.reads / len(validators)}
-    audit |= {"freshness": wanted.freshness, "agree": wanted.agree}
+    load, expected = parameters.load, parameters.clients
+    audit: dict[str, Any] = {"proofs": expected.proofs, "reads": expected.reads / len(validators)}
+    audit |= {"freshness": expected.freshness, "agree": expected.agree}
     return {
-        **({"audit": audit} if wanted.proofs or wanted.reads else {}),
+        **({"audit": audit} if expected.proofs or expected.reads else {}),
         "validators": validators,
         "workers": parameters.workers,
         "rate": load.rate / len(validators),

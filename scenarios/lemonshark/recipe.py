@@ -11,6 +11,7 @@ from math import inf
 from random import Random
 from typing import Any
 
+from emulator.model.errors import found_and_expected
 from emulator.model.tables import ParameterError, RecipeOptions
 from emulator.model.units import show
 from nodes.dagbft.consensus.committee import Hashed
@@ -67,8 +68,8 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
     if faults.restart_after_s and faults.at_s + faults.restart_after_s >= options.duration_s:
         raise ParameterError("faults.restart_after", show(faults.restart_after_s, "duration"), "a time within the run")
     if load.rate and load.start_s + load.drain_s >= options.duration_s:
-        wanted = f"less than the run of {show(options.duration_s, 'duration')} together with `load.drain`"
-        raise ParameterError("load.start", show(load.start_s, "duration"), wanted)
+        expected = f"less than the run of {show(options.duration_s, 'duration')} together with `load.drain`"
+        raise ParameterError("load.start", show(load.start_s, "duration"), expected)
     _check_clients(parameters)
     if load.cross_shard + load.gamma > 1:
         raise ParameterError("load.gamma", show(load.gamma, "share"), "at most 100 % together with `load.cross_shard`")
@@ -79,7 +80,7 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
     try:
         rule_class(consensus.rule)
     except ValueError as error:
-        raise ParameterError("consensus.rule", repr(consensus.rule), str(error).partition("wanted ")[2]) from None
+        raise ParameterError("consensus.rule", repr(consensus.rule), found_and_expected(error)[1]) from None
     if consensus.protocol == "uncertified":
         _check_uncertified(parameters)
     if consensus.gc_depth < consensus.look_back + 8:
@@ -146,8 +147,8 @@ def _wan(parameters: Parameters) -> tuple[list[str], dict[str, Any], dict[str, l
     elif parameters.topology.endswith(".csv"):
         table |= {"matrix": parameters.topology}
     else:
-        wanted = "five-regions, lan, leo, or a CSV matrix of round trips (a name that ends in .csv)"
-        raise ParameterError("topology", repr(parameters.topology), wanted)
+        expected = "five-regions, lan, leo, or a CSV matrix of round trips (a name that ends in .csv)"
+        raise ParameterError("topology", repr(parameters.topology), expected)
     names = [f"v{number}" for number in range(parameters.validators)]
     return names, {"topology": "topologies.wan", "wan": table}, {name: [f"{name}:up", f"*:to-{name}"] for name in names}
 

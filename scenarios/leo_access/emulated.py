@@ -100,7 +100,7 @@ def read(run: Run) -> Emulated:
     try:
         begin_s = datetime.fromisoformat(epoch).timestamp()
     except ValueError:
-        raise DataError(f"{run.path}: shell.epoch is {epoch!r}; wanted a run of the scenario leo_access") from None
+        raise DataError(f"{run.path}: shell.epoch is {epoch!r}; expected a run of the scenario leo_access") from None
     return Emulated(_series(run, stations, begin_s), _flows(run.events, stations))
 
 

@@ -88,7 +88,9 @@ def boxes(path: Path) -> list[Box]:
         q1, median, q3 = (_number(path, number, name, row[name]) for name in ("q1", "median", "q3"))
         low, high = (_number(path, number, name, row[name]) for name in ("whisker_low", "whisker_high"))
         if not low <= q1 <= median <= q3 <= high:
-            raise DataError(f"{path}:{number}: a box of {low:g} {q1:g} {median:g} {q3:g} {high:g}; wanted them to rise")
+            raise DataError(
+                f"{path}:{number}: a box of {low:g} {q1:g} {median:g} {q3:g} {high:g}; expected them to rise"
+            )
         found.append(Box(row["figure"], row["metric"], row["site"], row["group"], low, q1, median, q3, high))
     return found
 
@@ -101,7 +103,7 @@ def loss_curve(path: Path) -> LossCurve:
         site = row["site"]
         loss, share = (_number(path, number, name, row[name]) for name in ("packet_loss_pct", "ecdf"))
         if not (0 <= loss <= 100 and -1e-9 <= share <= 1 and (not points or (loss, share) >= points[-1])):
-            raise DataError(f"{path}:{number}: {loss:g} %, share {share:g}; wanted rising values of 0-100 % and 0-1")
+            raise DataError(f"{path}:{number}: {loss:g} %, share {share:g}; expected rising values of 0-100 % and 0-1")
         points.append((loss, share))
     loss_pct, shares = np.array(points).T if points else (np.zeros(0), np.zeros(0))
     return LossCurve(site, loss_pct / 100, np.maximum(shares, 0.0))
@@ -112,11 +114,13 @@ def mmsys_trace(path: Path) -> Trace:
     t_s, rtt_ms = [], []
     for number, line in _lines(path):
         if not _TRACE.fullmatch(line):
-            raise DataError(f"{path}:{number}: {line[:60]!r}; wanted time, sequence and round trip in ms, tabs between")
+            raise DataError(
+                f"{path}:{number}: {line[:60]!r}; expected time, sequence and round trip in ms, tabs between"
+            )
         time, _, rtt = line.split("\t")
         value = float(rtt)
         if value <= 0 and value != -1:
-            raise DataError(f"{path}:{number}: a round trip of {rtt} ms; wanted more than 0, or -1 for a lost one")
+            raise DataError(f"{path}:{number}: a round trip of {rtt} ms; expected more than 0, or -1 for a lost one")
         t_s.append(float(time))
         rtt_ms.append(nan if value == -1 else value)
     return _trace(path, t_s, rtt_ms)
@@ -134,7 +138,7 @@ def ping_trace(path: Path) -> Trace:
             if not echo[4]:
                 echoes.setdefault(sequence, (stamp_s - rtt / 1e3, rtt))
         elif not _NO_ECHO.fullmatch(line) and not _PING_WORDS.match(line):
-            raise DataError(f"{path}:{number}: {line[:60]!r}; wanted a line of `ping -D`")
+            raise DataError(f"{path}:{number}: {line[:60]!r}; expected a line of `ping -D`")
     if not echoes:
         return _trace(path, [], [])
     sequences = np.arange(min(echoes), max(echoes) + 1)
@@ -153,7 +157,7 @@ def serving(path: Path) -> Serving:
             stamp = datetime.fromisoformat(row["Timestamp"])
         except ValueError:
             raise DataError(
-                f"{path}:{number}: {row['Timestamp']!r}; wanted a time as 2025-04-15 01:31:29+00:00"
+                f"{path}:{number}: {row['Timestamp']!r}; expected a time as 2025-04-15 01:31:29+00:00"
             ) from None
         t_s.append((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp())
         names.append(row["Connected_Satellite"].strip())
@@ -174,8 +178,8 @@ def kind(path: Path) -> str:
     except (OSError, UnicodeDecodeError):
         return ""
     columns = set(head[0].split(","))
-    for name, wanted in (("boxes", BOX_COLUMNS), ("loss", LOSS_COLUMNS), ("serving", SERVING_COLUMNS)):
-        if columns >= set(wanted):
+    for name, expected in (("boxes", BOX_COLUMNS), ("loss", LOSS_COLUMNS), ("serving", SERVING_COLUMNS)):
+        if columns >= set(expected):
             return name
     tests: dict[str, Callable[[str], object]] = {
         "trace": _TRACE.fullmatch, "ping": _ECHO.fullmatch, "elements": _ELEMENTS.match,
@@ -190,7 +194,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is no UTF-8; wanted text") from None
+        raise DataError(f"{path}: byte {error.start} is no UTF-8; expected text") from None
     lines = text.split("\n")
     yield from ((number, line.rstrip("\r")) for number, line in enumerate(lines[:-1], 1))
 
@@ -199,11 +203,11 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
     lines = _lines(path)
     header = next(csv.reader([next(lines, (1, ""))[1]]), [])
     if missing := [name for name in columns if name not in header]:
-        raise DataError(f"{path}:1: no column {', '.join(missing)}; wanted {', '.join(columns)}")
+        raise DataError(f"{path}:1: no column {', '.join(missing)}; expected {', '.join(columns)}")
     for number, line in lines:
         cells = next(csv.reader([line]), [])
         if len(cells) != len(header):
-            raise DataError(f"{path}:{number}: {len(cells)} columns; wanted {len(header)}")
+            raise DataError(f"{path}:{number}: {len(cells)} columns; expected {len(header)}")
         yield number, dict(zip(header, cells, strict=True))
 
 
@@ -213,7 +217,7 @@ def _number(path: Path, line: int, name: str, text: str) -> float:
     except ValueError:
         value = nan
     if not isfinite(value):
-        raise DataError(f"{path}:{line}: {name} is {text!r}; wanted a number")
+        raise DataError(f"{path}:{line}: {name} is {text!r}; expected a number")
     return value
 
 

@@ -62,7 +62,7 @@ def read_folder(folder: Path, lat_deg: float, lon_deg: float) -> Measured:
     """All that a folder, and the folders in it, tell about a site. DataError where that is nothing."""
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: no such folder; wanted one with measurements (docs/leo-access.md says of what kind)"
+            f"{folder}: no such folder; expected one with measurements (docs/leo-access.md says of what kind)"
         )
     found = Measured()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -72,7 +72,7 @@ def read_folder(folder: Path, lat_deg: float, lon_deg: float) -> Measured:
     if not (found.boxes or found.loss or found.slots or found.serving):
         notes = "".join(f"\n  {note}" for note in found.notes)
         raise DataError(
-            f"{folder}: nothing about {lat_deg:g}, {lon_deg:g}; wanted box statistics, pings, serving{notes}"
+            f"{folder}: nothing about {lat_deg:g}, {lon_deg:g}; expected box statistics, pings, serving{notes}"
         )
     return found
 

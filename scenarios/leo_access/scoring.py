@@ -182,13 +182,13 @@ def _each(values: Floats) -> list[Floats]:
 
 def _box_scores(group: str, unit: str, there: dict[str, float], values: list[Floats], tolerance: float) -> list[Score]:
     here, count, found = estimators.box(pooled(values)), len(pooled(values)), []
-    for name, wanted in there.items():
+    for name, expected in there.items():
         if name in QUARTILES:
-            found.append(_quantile(group, name, unit, wanted, values, QUARTILES[name], tolerance))
+            found.append(_quantile(group, name, unit, expected, values, QUARTILES[name], tolerance))
         else:
             label = name.replace("_", " ")
             # a whisker is the furthest of all values, so it depends on their number: shown, not judged
-            found.append(Score(group, label, unit, wanted, float(getattr(here, name)), inf, count))
+            found.append(Score(group, label, unit, expected, float(getattr(here, name)), inf, count))
     return found
 
 

@@ -151,9 +151,9 @@ def _scores(group: str, there: Statistics, ours: Choices) -> list[Score]:
     for name in Statistics._fields:
         unit, tolerance = units.get(name.split("_")[0], ("", SHARE))
         label = name.removesuffix("_deg").removesuffix("_s").replace("_", " ")
-        wanted = getattr(there, name)
-        tolerance = tolerance if wanted == wanted else inf
-        found.append(Score(group, label, unit, wanted, getattr(here, name), tolerance, n, relative=False))
+        expected = getattr(there, name)
+        tolerance = tolerance if expected == expected else inf
+        found.append(Score(group, label, unit, expected, getattr(here, name), tolerance, n, relative=False))
     return found
 
 

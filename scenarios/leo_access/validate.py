@@ -70,7 +70,7 @@ def leo_access(
     from scenarios.leo_access.recipe import hours_of, site_of
 
     if tolerance is not None and not 0 < tolerance < 100:
-        raise UsageError(f"--tolerance {tolerance:g}; wanted a share above 0, such as 0.15")
+        raise UsageError(f"--tolerance {tolerance:g}; expected a share above 0, such as 0.15")
     try:
         lat_deg, lon_deg = site_of(site)
         if hours is not None:
@@ -229,7 +229,7 @@ def _draw(outcome: Outcome, folder: Path) -> list[Path]:
             path.write_text(drawing.svg(made.figure))
             paths.append(path)
     except OSError as error:
-        raise DataError(f"{error.filename}: {error.strerror}; wanted a folder for drawings") from None
+        raise DataError(f"{error.filename}: {error.strerror}; expected a folder for drawings") from None
     return paths
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from emulator.model.errors import found_and_expected
 from emulator.model.tables import ParameterError, RecipeOptions, Table
 from emulator.model.units import Duration, Share, show
 from nodes.plurality.core import Rule, rule_of
@@ -151,8 +152,8 @@ def _rule(parameters: Parameters, opinions: int) -> tuple[str, int, Rule]:
     try:
         return name, h, rule_of(name, opinions, h, parameters.own)
     except ValueError as error:
-        found, _, wanted = str(error).partition("; wanted ")
-        raise ParameterError("own" if found.startswith("own") else "h", found, wanted) from None
+        found, expected = found_and_expected(error)
+        raise ParameterError("own" if found.startswith("own") else "h", found, expected) from None
 
 
 def _neighbours(parameters: Parameters, options: RecipeOptions) -> list[list[int]] | None:
@@ -167,8 +168,8 @@ def _neighbours(parameters: Parameters, options: RecipeOptions) -> list[list[int
     try:
         graph = graph_of(parameters.graph, options.seed, options.directory)
     except ValueError as error:
-        found, _, wanted = str(error).partition("; wanted ")
-        raise ParameterError("graph", found, wanted or "'mesh' or a graph") from None
+        found, expected = found_and_expected(error)
+        raise ParameterError("graph", found, expected or "'mesh' or a graph") from None
     if len(graph) < 2:
         raise ParameterError("graph", f"a graph of {len(graph)} nodes", "2 nodes or more")
     return [sorted(graph[node]) for node in range(len(graph))]

@@ -48,12 +48,12 @@ class Doors:
         self._liars = liars
         for validator in trade.run.validators:
             self._join(validator)
-        self.wanted = set[bytes]()
+        self.expected = set[bytes]()
         trade.on_submit = self._want
         trade.run.clock.at(0.0, self._step)
 
     def _want(self, transaction: Transaction) -> None:
-        self.wanted.add(transaction.id)
+        self.expected.add(transaction.id)
         self.collector.want(transaction.id, self.now_s)
 
     @property

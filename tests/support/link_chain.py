@@ -82,13 +82,13 @@ class Chain:
     def order(self, op, **more):
         self.control.send(msgpack.packb({"op": op, **more}))
 
-    def message(self, wanted):
-        """The next message of the relay for which `wanted` holds; the counters of all are kept."""
+    def message(self, expected):
+        """The next message of the relay for which `expected` holds; the counters of all are kept."""
         until = time.monotonic() + DEADLINE_S
         while time.monotonic() < until:
             message = msgpack.unpackb(self.control.recv(1 << 20), strict_map_key=False)
             self.counters.update(message.get("ends", {}))
-            if wanted(message):
+            if expected(message):
                 return message
         raise AssertionError(f"the relay did not say it in time; counters: {self.counters}")
 

@@ -89,7 +89,7 @@ class Ground(Table):
     @model_validator(mode="after")
     def _mask(self) -> Ground:
         if self.min_elevation_deg > 90:
-            raise ValueError(f"a mask of {self.min_elevation_deg}°; wanted at most 90°")
+            raise ValueError(f"a mask of {self.min_elevation_deg}°; expected at most 90°")
         return self
 
 
@@ -130,7 +130,7 @@ class Probe(Node):
 
         def __post_init__(self) -> None:
             if self.count == 13:
-                raise ValueError("a count of 13; wanted any other")
+                raise ValueError("a count of 13; expected any other")
 
 
 class NotANode:
@@ -163,7 +163,7 @@ def compose(parameters, options):
     if agents == 13:
         raise ParameterError("agents", "13 agents", "another number of agents")
     if agents == 14:
-        raise ValueError("14 of them; wanted no more than 13")
+        raise ValueError("14 of them; expected no more than 13")
     if agents == 15:
         raise DataError("file.edges:3 is no edge")
     if agents == 21:

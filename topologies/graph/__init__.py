@@ -33,7 +33,7 @@ from typing import Annotated
 from pydantic import AfterValidator, model_validator
 
 from emulator.model.builder import NetworkBuilder
-from emulator.model.errors import DataError
+from emulator.model.errors import DataError, Unfit
 from emulator.model.network import BuildOptions, EndSpec, Knots
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate, show
@@ -49,9 +49,9 @@ _EXTRA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 def _extra(name: str) -> str:
     if not _EXTRA.fullmatch(name):
-        raise ValueError(f"{name!r}; wanted letters, digits, '.', '_' and '-', 63 at most")
+        raise Unfit(f"{name!r}", "letters, digits, '.', '_' and '-', 63 at most")
     if _NODE.fullmatch(name):
-        raise ValueError(f"{name!r}; wanted another name, those of the graph's nodes are n0, n1, …")
+        raise Unfit(f"{name!r}", "another name, those of the graph's nodes are n0, n1, …")
     return name
 
 
@@ -69,7 +69,7 @@ class Graph(Table):
     queue: Queue = "100 ms"
     """Bound of the queue of each end: a time, bytes, or packets."""
     overtake: bool = False
-    """Whether a later packet may arrive first where the delay falls; wanted where messages are late by rounds."""
+    """Whether a later packet may arrive first where the delay falls; expected where messages are late by rounds."""
     carrier: bool = False
     """Whether the interfaces of a link show no carrier while it is down."""
     extra: tuple[Annotated[str, AfterValidator(_extra)], ...] = ()
@@ -88,16 +88,16 @@ class Config(Table):
     def _messages_keep_to_their_slots(self) -> Config:
         delay_s, plan = self.graph.delay_s, self.slots
         if delay_s == inf:
-            raise ValueError("`graph.delay` unlimited; wanted a time")
+            raise Unfit("`graph.delay` unlimited", "a time")
         if plan is not None and delay_s >= plan.length_s:
             length = show(plan.length_s, "duration")
-            raise ValueError(
-                f"`graph.delay` of {show(delay_s, 'duration')} with `slots.length` of {length}; wanted a delay below "
-                "the length of a slot, so that messages arrive in it"
+            raise Unfit(
+                f"`graph.delay` of {show(delay_s, 'duration')} with `slots.length` of {length}",
+                "a delay below the length of a slot, so that messages arrive in it",
             )
         twice = {name for name in self.graph.extra if self.graph.extra.count(name) > 1}
         if twice:
-            raise ValueError(f"`graph.extra` has {min(twice)!r} twice; wanted each name once")
+            raise Unfit(f"`graph.extra` has {min(twice)!r} twice", "each name once")
         return self
 
 
@@ -139,9 +139,9 @@ def _knots(
         where = f"slots.events.{number}.edge: found {list(event.edge)}"
         for node in event.edge:
             if node not in name:
-                raise DataError(f"{where}, and no node {node!r}; wanted nodes n0 to {name[-1]}")
+                raise DataError(f"{where}, and no node {node!r}; expected nodes n0 to {name[-1]}")
         near = ", ".join(b for a, b in ends if a == event.edge[0])
-        raise DataError(f"{where}, which is no edge; wanted a neighbour of {event.edge[0]}: {near or 'it has none'}")
+        raise DataError(f"{where}, which is no edge; expected a neighbour of {event.edge[0]}: {near or 'it has none'}")
     assert base.knots is not None
     try:
         return plan.knots(dict.fromkeys(ends, base.knots), duration_s)

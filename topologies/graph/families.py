@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from emulator.model.errors import Unfit
+
 if TYPE_CHECKING:
     Graph = nx.Graph[Any]
 Number = int | float
@@ -54,7 +56,7 @@ def _connected(n: int, p: float, seed: int) -> Graph:
         graph: Graph = nx.gnp_random_graph(n, p, seed=seed * 1000 + attempt)
         if nx.is_connected(graph):
             return graph
-    raise ValueError(f"no connected graph among 100 of {n} nodes with edges of probability {p:g}; wanted more edges")
+    raise Unfit(f"no connected graph among 100 of {n} nodes with edges of probability {p:g}", "more edges")
 
 
 def _trees(branches: int, height: int) -> float:

@@ -16,6 +16,7 @@ from typing import Any
 
 import networkx as nx
 
+from emulator.model.errors import Unfit
 from emulator.model.inputs import parse_json, read_text
 from topologies.graph.bounds import MAX_EDGES
 
@@ -27,16 +28,16 @@ def read(path: Path) -> nx.Graph[Any]:
     try:
         text = read_text(path)
     except OSError as error:
-        raise ValueError(f"{str(path)!r:.200}: {error.strerror}; wanted a file that can be read") from None
+        raise Unfit(f"{str(path)!r:.200}: {error.strerror}", "a file that can be read") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name}: byte {error.start} is no UTF-8; wanted a text file") from None
+        raise Unfit(f"{path.name}: byte {error.start} is no UTF-8", "a text file") from None
     reader = READERS[path.suffix]
     try:
         return reader(text)
     except _Amiss as error:
         raise ValueError(f"{path.name}: {error}") from None
     except Exception as error:  # NetworkX's readers raise whatever their parsers do
-        raise ValueError(f"{path.name}: {type(error).__name__}: {error}; wanted {path.suffix[1:].upper()}") from None
+        raise Unfit(f"{path.name}: {type(error).__name__}: {error}", f"{path.suffix[1:].upper()}") from None
 
 
 class _Amiss(ValueError):
@@ -48,11 +49,11 @@ def _edges(text: str) -> nx.Graph[Any]:
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.split("#")[0].split("%")[0].replace(",", " ").split()
         if len(words) == 1:
-            raise _Amiss(f"line {number}: {line.strip()!r}; wanted two nodes")
+            raise _Amiss(f"line {number}: {line.strip()!r}; expected two nodes")
         if words:
             pairs.append((words[0], words[1]))
         if len(pairs) > MOST_LINES:
-            raise _Amiss(f"more than {MOST_LINES:,} lines of edges; wanted {MAX_EDGES:,} edges at most")
+            raise _Amiss(f"more than {MOST_LINES:,} lines of edges; expected {MAX_EDGES:,} edges at most")
     names = dict.fromkeys(name for pair in pairs for name in pair)
     graph: nx.Graph[Any] = nx.Graph()
     numeric = all(name.isascii() and name.isdigit() for name in names)
@@ -74,14 +75,14 @@ def _json(text: str) -> nx.Graph[Any]:
         for name, neighbours in data.items():
             for neighbour in neighbours if isinstance(neighbours, list) else ():
                 if not isinstance(neighbour, int) or not 0 <= neighbour < len(data):
-                    raise _Amiss(f"neighbour {neighbour!r} of node {name}; wanted 0 to {len(data) - 1}")
+                    raise _Amiss(f"neighbour {neighbour!r} of node {name}; expected 0 to {len(data) - 1}")
     if not isinstance(data, dict):
-        raise _Amiss(f'found {type(data).__name__}; wanted neighbours by node, such as {{"a": ["b"]}}')
+        raise _Amiss(f'found {type(data).__name__}; expected neighbours by node, such as {{"a": ["b"]}}')
     graph: nx.Graph[Any] = nx.Graph()
     graph.add_nodes_from(data)
     for name, neighbours in data.items():
         if not isinstance(neighbours, list) or not all(isinstance(each, str | int) for each in neighbours):
-            raise _Amiss(f"node {name!r}: found {neighbours!r:.60}; wanted a list of its neighbours")
+            raise _Amiss(f"node {name!r}: found {neighbours!r:.60}; expected a list of its neighbours")
         graph.add_edges_from((name, str(neighbour)) for neighbour in neighbours)
     return graph
 
@@ -91,13 +92,13 @@ def _networkx_json(data: dict[str, Any]) -> nx.Graph[Any]:
         return nx.adjacency_graph(data)
     key = "links" if "links" in data else "edges"
     if key not in data:
-        raise _Amiss('"nodes" without "adjacency" or "links"; wanted what NetworkX writes')
+        raise _Amiss('"nodes" without "adjacency" or "links"; expected what NetworkX writes')
     graph: nx.Graph[Any] = nx.DiGraph() if data.get("directed") else nx.Graph()
     graph.add_nodes_from(node["id"] for node in data["nodes"])
     for link in data[key]:
         for end in (link["source"], link["target"]):
             if end not in graph:
-                raise _Amiss(f"a link of node {end!r}; wanted one of the nodes")
+                raise _Amiss(f"a link of node {end!r}; expected one of the nodes")
         graph.add_edge(link["source"], link["target"])
     return graph
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import networkx as nx
 
+from emulator.model.errors import Unfit
 from topologies.graph.bounds import MAX_EDGES, MAX_NODES
 
 MEMORY_BYTES = 2 << 30
@@ -33,7 +34,7 @@ def generated(text: str, seed: int) -> nx.Graph[Any]:
     try:
         bound = inspect.Signature(known).bind(*positional, **named)
     except TypeError as error:
-        raise ValueError(f"nx.{name}: {error}; wanted its arguments, {', '.join(map(str, known))}") from None
+        raise Unfit(f"nx.{name}: {error}", f"its arguments, {', '.join(map(str, known))}") from None
     if any(each.name == "seed" for each in known) and "seed" not in bound.arguments:
         named["seed"] = seed
     return _in_a_process(name, positional, named)
@@ -51,11 +52,11 @@ def names() -> list[str]:
 def _generator(name: str) -> Any:
     known = names()
     if name not in known and f"{name}_graph" in known:
-        raise ValueError(f"nx.{name}; wanted nx.{name}_graph")
+        raise Unfit(f"nx.{name}", f"nx.{name}_graph")
     if name not in known:
         near = get_close_matches(name, known, 1)
         hint = f" (did you mean nx.{near[0]}?)" if near else ""
-        raise ValueError(f"nx.{name} is no generator of NetworkX {nx.__version__}; wanted one of its generators{hint}")
+        raise Unfit(f"nx.{name} is no generator of NetworkX {nx.__version__}", f"one of its generators{hint}")
     return getattr(nx, name)
 
 
@@ -67,7 +68,7 @@ def _arguments(text: str) -> tuple[list[Argument], dict[str, Argument]]:
         if equals:
             named[key.strip()] = _argument(value)
         elif named:
-            raise ValueError(f"{part!r} after an argument with a name; wanted it before that")
+            raise Unfit(f"{part!r} after an argument with a name", "it before that")
         else:
             positional.append(_argument(value))
     return positional, named
@@ -82,7 +83,7 @@ def _argument(text: str) -> Argument:
             return kind(text)
         except ValueError:
             continue
-    raise ValueError(f"argument {text!r}; wanted a number, true or false")
+    raise Unfit(f"argument {text!r}", "a number, true or false")
 
 
 def _in_a_process(name: str, positional: list[Argument], named: dict[str, Argument]) -> nx.Graph[Any]:
@@ -93,14 +94,14 @@ def _in_a_process(name: str, positional: list[Argument], named: dict[str, Argume
             [sys.executable, "-m", __name__], input=order, capture_output=True, text=True, timeout=WALL_S, check=False
         )
     except subprocess.TimeoutExpired:
-        raise ValueError(f"{what} took more than {WALL_S} s; wanted smaller numbers") from None
+        raise Unfit(f"{what} took more than {WALL_S} s", "smaller numbers") from None
     if done.returncode < 0:
-        raise ValueError(f"{what} took more than {CPU_S} s; wanted smaller numbers")
+        raise Unfit(f"{what} took more than {CPU_S} s", "smaller numbers")
     try:
         answer = json.loads(done.stdout)
     except ValueError:
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
-        raise ValueError(f"{what} failed: {last}; wanted other numbers") from None
+        raise Unfit(f"{what} failed: {last}", "other numbers") from None
     if "refused" in answer:
         raise ValueError(f"{what}{answer['refused']}")
     graph: nx.Graph[Any] = nx.DiGraph() if answer["directed"] else nx.Graph()
@@ -114,15 +115,15 @@ def _answer(name: str, positional: list[Argument], named: dict[str, Argument]) -
     try:
         graph = getattr(nx, name)(*positional, **named)
     except MemoryError:
-        return {"refused": f" took more than {MEMORY_BYTES >> 30} GiB; wanted smaller numbers"}
+        return {"refused": f" took more than {MEMORY_BYTES >> 30} GiB; expected smaller numbers"}
     except Exception as error:
-        return {"refused": f": {type(error).__name__}: {error}; wanted other arguments"}
+        return {"refused": f": {type(error).__name__}: {error}; expected other arguments"}
     if not isinstance(graph, nx.Graph):
-        return {"refused": f" gave {type(graph).__name__}; wanted a generator that gives a graph"}
+        return {"refused": f" gave {type(graph).__name__}; expected a generator that gives a graph"}
     if len(graph) > MAX_NODES or graph.number_of_edges() > MAX_EDGES:
         return {
             "refused": f" gave {len(graph):,} nodes and {graph.number_of_edges():,} edges; "
-            f"wanted at most {MAX_NODES:,} nodes and {MAX_EDGES:,} edges"
+            f"expected at most {MAX_NODES:,} nodes and {MAX_EDGES:,} edges"
         }
     number = {node: index for index, node in enumerate(graph)}
     return {

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from emulator.model.errors import Unfit
 from emulator.model.network import Floats, Knots
 from emulator.model.tables import Table
 from emulator.model.units import Duration, show
@@ -29,13 +30,13 @@ End = tuple[str, str]  # the node that sends, the node that receives
 
 def _positive(value: float) -> float:
     if not 0.0 < value < inf:
-        raise ValueError(f"{show(value, 'duration')}; wanted a length above 0 s")
+        raise Unfit(f"{show(value, 'duration')}", "a length above 0 s")
     return value
 
 
 def _finite(value: float) -> float:
     if value == inf:
-        raise ValueError("unlimited; wanted a time")
+        raise Unfit("unlimited", "a time")
     return value
 
 
@@ -57,9 +58,9 @@ class Event(Table):
     def _one_thing(self) -> Event:
         said = [key for key in ("delay_rounds", "lost", "down") if getattr(self, key) not in (None, False)]
         if len(said) > 1:
-            raise ValueError(f"{' and '.join(said)} in one event; wanted one of them")
+            raise Unfit(f"{' and '.join(said)} in one event", "one of them")
         if not said and self.delay_rounds is None:
-            raise ValueError("an event in which nothing happens; wanted delay_rounds, lost = true or down = true")
+            raise Unfit("an event in which nothing happens", "delay_rounds, lost = true or down = true")
         return self
 
 
@@ -113,9 +114,10 @@ def states_of(events: Iterable[Event]) -> dict[End, dict[int, int]]:
         for end in ((a, b), (b, a)) if event.down else ((a, b),):
             before = ends[end].setdefault(event.round, state)
             if before != state:
-                raise ValueError(
+                raise Unfit(
                     f"event {number}: {end[0]} to {end[1]} is {_says(state)} in round {event.round} and, by an "
-                    f"earlier event, {_says(before)}; wanted one of them"
+                    f"earlier event, {_says(before)}",
+                    "one of them",
                 )
     varying = {
         end: {round: state for round, state in rounds.items() if state} for end, rounds in ends.items()
@@ -144,7 +146,7 @@ class SlotPlan(Table):
         for number, event in enumerate(events):
             if event.round > last:
                 allowed = f"0 to {last} (prefix + period - 1)" if last >= 0 else "a prefix or a period that reaches it"
-                raise ValueError(f"event {number} in round {event.round}, which is never played; wanted {allowed}")
+                raise Unfit(f"event {number} in round {event.round}, which is never played", f"{allowed}")
         states_of(events)
         return events
 
@@ -163,9 +165,9 @@ class SlotPlan(Table):
             count += 4.0 * (len(once.begin) + turns * len(again.begin))
             runs[end] = once, again
         if count > MAX_KNOTS:
-            raise ValueError(
-                f"events that make about {count:,.0f} knots in {rounds:,.0f} rounds; wanted at most {MAX_KNOTS:,} (a "
-                "shorter duration, longer slots, or fewer events)"
+            raise Unfit(
+                f"events that make about {count:,.0f} knots in {rounds:,.0f} rounds",
+                f"at most {MAX_KNOTS:,} (a shorter duration, longer slots, or fewer events)",
             )
         return {
             end: self._table(
@@ -179,12 +181,12 @@ class SlotPlan(Table):
         if not len(runs.begin):
             return base
         touching = runs.begin[1:] == runs.end[:-1]
-        wanted = np.ones((len(runs.begin), 4), dtype=np.bool_)
-        wanted[1:, 0] = wanted[:-1, 3] = ~touching
+        expected = np.ones((len(runs.begin), 4), dtype=np.bool_)
+        expected[1:, 0] = expected[:-1, 3] = ~touching
         nothing = np.zeros_like(runs.state)
         # where runs touch, the knot before the jump is the last one of the earlier run
-        round = np.stack([runs.begin, runs.begin, runs.end, runs.end], axis=1)[wanted]
-        state = np.stack([nothing, runs.state, runs.state, nothing], axis=1)[wanted]
+        round = np.stack([runs.begin, runs.begin, runs.end, runs.end], axis=1)[expected]
+        state = np.stack([nothing, runs.state, runs.state, nothing], axis=1)[expected]
         t_s: Floats = self.start_s + round.astype(np.float64) * self.length_s
         return Knots(
             t_s,

@@ -12,6 +12,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emulator.model.errors import Unfit
 from topologies.graph.bounds import MAX_EDGES, MAX_NODES
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def graph_of(spec: str, seed: int = 1, directory: str = ".", *, connected: bool 
 
     text = spec.strip()
     if not text:
-        raise ValueError("an empty text; wanted a graph such as 'petersen', 'cycle:6' or a file")
+        raise Unfit("an empty text", "a graph such as 'petersen', 'cycle:6' or a file")
     if text.startswith(GENERATOR):
         from topologies.graph.generators import generated
 
@@ -44,7 +45,7 @@ def graph_of(spec: str, seed: int = 1, directory: str = ".", *, connected: bool 
     elif Path(text).suffix in files.READERS:
         graph = files.read(Path(directory) / text)
     elif "/" in text:
-        raise ValueError(f"file {text!r}; wanted one that ends in {', '.join(files.READERS)}")
+        raise Unfit(f"file {text!r}", f"one that ends in {', '.join(files.READERS)}")
     else:
         graph = _named(text, seed)
     return _plain(graph, text, connected)
@@ -60,9 +61,9 @@ def numbers(text: str, form: str) -> list[float | int]:
             try:
                 found.append(float(part))
             except ValueError:
-                raise ValueError(f"{part!r} among the sizes; wanted numbers as in {form}") from None
+                raise Unfit(f"{part!r} among the sizes", f"numbers as in {form}") from None
             if not isfinite(found[-1]):
-                raise ValueError(f"{part!r} among the sizes; wanted numbers as in {form}") from None
+                raise Unfit(f"{part!r} among the sizes", f"numbers as in {form}") from None
     return found
 
 
@@ -77,12 +78,14 @@ def _named(text: str, seed: int) -> Graph:
     if name in FAMILIES:
         return _of_family(FAMILIES[name], arguments, seed)
     if name in NAMES:
-        raise ValueError(f"{text!r}, but {name!r} is one graph; wanted it without sizes")
+        raise Unfit(f"{text!r}, but {name!r} is one graph", "it without sizes")
     if near := get_close_matches(name, [*NAMES, *FAMILIES], 1, 0.6):
-        wanted = f"{FAMILIES[near[0]].form if near[0] in FAMILIES else near[0]!r} (did you mean that?), or another name"
+        expected = (
+            f"{FAMILIES[near[0]].form if near[0] in FAMILIES else near[0]!r} (did you mean that?), or another name"
+        )
     else:
-        wanted = f"one of {', '.join(NAMES)}; {', '.join(family.form for family in FAMILIES.values())}"
-    raise ValueError(f"no graph is named {name!r}; wanted {wanted}, 'nx.NAME:ARG', or a file")
+        expected = f"one of {', '.join(NAMES)}; {', '.join(family.form for family in FAMILIES.values())}"
+    raise Unfit(f"no graph is named {name!r}", f"{expected}, 'nx.NAME:ARG', or a file")
 
 
 def _of_family(family: Family, arguments: str, seed: int) -> Graph:
@@ -90,30 +93,30 @@ def _of_family(family: Family, arguments: str, seed: int) -> Graph:
 
     given = numbers(arguments, family.form) if arguments else []
     if len(given) < len(family.least) or (len(given) > len(family.least) and not family.more):
-        raise ValueError(f"{len(given)} sizes; wanted {family.help}")
+        raise Unfit(f"{len(given)} sizes", f"{family.help}")
     least = family.least + family.least[-1:] * (len(given) - len(family.least))
     for value, smallest in zip(given, least, strict=True):
         if isinstance(smallest, float):
             if not 0.0 <= value <= 1.0:
-                raise ValueError(f"a probability of {value:g}; wanted 0 to 1, as in {family.form}")
+                raise Unfit(f"a probability of {value:g}", f"0 to 1, as in {family.form}")
         elif not isinstance(value, int) or value < smallest:
-            raise ValueError(f"{value}; wanted a whole number, {smallest} or more, as in {family.help}")
+            raise Unfit(f"{value}", f"a whole number, {smallest} or more, as in {family.help}")
     nodes, edges = (float(count) if count < 1e18 else 1e18 for count in family.size(*(min(n, 10**6) for n in given)))
     refuse_large(nodes, edges)
     try:
         return family.make(*given, seed=seed) if family.random else family.make(*given)
     except (nx.NetworkXException, ValueError) as error:
-        if "; wanted " in str(error):
+        if "; expected " in str(error):
             raise
-        raise ValueError(f"{arguments}: {error}; wanted {family.help}") from None
+        raise Unfit(f"{arguments}: {error}", f"{family.help}") from None
 
 
 def refuse_large(nodes: float, edges: float) -> None:
     """ValueError where a graph is larger than what can be emulated."""
     if nodes > MAX_NODES or edges > MAX_EDGES:
-        raise ValueError(
-            f"a graph of about {nodes:,.0f} nodes and {edges:,.0f} edges; "
-            f"wanted at most {MAX_NODES:,} nodes and {MAX_EDGES:,} edges"
+        raise Unfit(
+            f"a graph of about {nodes:,.0f} nodes and {edges:,.0f} edges",
+            f"at most {MAX_NODES:,} nodes and {MAX_EDGES:,} edges",
         )
 
 
@@ -122,16 +125,16 @@ def _plain(graph: Graph, text: str, connected: bool) -> Graph:
     import networkx as nx
 
     if not len(graph):
-        raise ValueError(f"{text!r} is a graph without nodes; wanted at least one")
+        raise Unfit(f"{text!r} is a graph without nodes", "at least one")
     refuse_large(len(graph), graph.number_of_edges())
     if graph.is_directed():
         one_way = next(((a, b) for a, b in graph.edges() if not graph.has_edge(b, a)), None)
         if one_way:
-            raise ValueError(
-                f"{text!r} is directed: {one_way[0]} leads to {one_way[1]} but not back; wanted edges that go both ways"
+            raise Unfit(
+                f"{text!r} is directed: {one_way[0]} leads to {one_way[1]} but not back", "edges that go both ways"
             )
     if (loop := next(nx.selfloop_edges(graph), None)) is not None:
-        raise ValueError(f"{text!r} joins node {loop[0]} to itself; wanted edges between two nodes")
+        raise Unfit(f"{text!r} joins node {loop[0]} to itself", "edges between two nodes")
     plain: Graph = nx.Graph()
     number = {node: index for index, node in enumerate(graph)}
     for node, index in number.items():
@@ -140,5 +143,5 @@ def _plain(graph: Graph, text: str, connected: bool) -> Graph:
     if connected and not nx.is_connected(plain):
         parts = sorted(nx.connected_components(plain), key=len)
         lost = ", ".join(plain.nodes[node]["label"] for node in sorted(parts[0])[:5])
-        raise ValueError(f"{text!r} is in {len(parts)} parts: {lost} cannot reach the others; wanted a connected graph")
+        raise Unfit(f"{text!r} is in {len(parts)} parts: {lost} cannot reach the others", "a connected graph")
     return plain

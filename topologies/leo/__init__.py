@@ -75,7 +75,7 @@ class LeoTopology(NetworkBuilder):
             [place.altitude_m for place in self.places], mask_deg,
         )  # fmt: skip
         if options.routing == "neighbours":
-            raise DataError("routing is 'neighbours'; wanted 'least-delay', 'static' or 'none' in a constellation")
+            raise DataError("routing is 'neighbours'; expected 'least-delay', 'static' or 'none' in a constellation")
         preferred = _mesh(self.grid, len(self.constellation)) if config.ground.serving == "mesh" else None
         self.access = access_of(config, options, self.constellation.epoch, stations)
         self.sites = ground_of(config, options)

@@ -54,7 +54,7 @@ def access_of(config: Config, options: BuildOptions, epoch: Epoch, stations: Sta
     if not slots.meets(options.step_s):
         raise DataError(
             f"steps of {options.step_s:g} s from {epoch.text()} on do not meet the edges of slots (every "
-            f"{terminal.slot_s:g} s from second {terminal.slot_phase_s:g} of the minute on); wanted `step` and "
+            f"{terminal.slot_s:g} s from second {terminal.slot_phase_s:g} of the minute on); expected `step` and "
             '`shell.epoch` so that each slot begins with a step, such as step = "1 s" from a whole second on'
         )
     names = [place.name for place in ground.places]
@@ -127,7 +127,7 @@ class Ground:
 def ground_of(config: Config, options: BuildOptions) -> Ground | None:
     """Gateways of a scenario, with the fibre behind them; None where it wants none. DataError: none within reach."""
     table = config.gateways
-    if not table.wanted:
+    if not table.expected:
         return None
     folder = Path(options.directory)
     known = GATEWAYS if table.file is None else {site.name: site for site in read_gateways(folder / table.file)}
@@ -160,7 +160,7 @@ def _gateways(config: Config, known: dict[str, Site], lat: Floats, lon: Floats) 
     if (apart > table.reach_m).all():  # a station without one may do with ISLs, if another has one
         raise DataError(
             f"no gateway within {table.reach_m / 1e3:g} km of any station: the nearest is {apart.min() / 1e3:.0f} km "
-            "away; wanted a longer gateways.reach, gateways.sites by name, or other stations"
+            "away; expected a longer gateways.reach, gateways.sites by name, or other stations"
         )
     near = set(np.flatnonzero((apart <= table.reach_m).any(axis=0)).tolist())
     return tuple(site for number, site in enumerate(known.values()) if number in near)

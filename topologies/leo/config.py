@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from emulator.model import units
+from emulator.model.errors import Unfit
 from emulator.model.tables import Table
 from emulator.model.units import Length
 from emulator.orbit.walker import SHELLS, Walker, parse
@@ -31,7 +32,7 @@ def one_of(name: str, names: Collection[str], what: str, otherwise: str = "") ->
     if name not in names:
         near = get_close_matches(name, names, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"{name!r}, no known {what}{hint}; wanted one of {', '.join(names)}{otherwise}")
+        raise Unfit(f"{name!r}, no known {what}{hint}", f"one of {', '.join(names)}{otherwise}")
     return name
 
 
@@ -72,13 +73,13 @@ class Shell(Table):
         if self.walker is None:
             return SHELLS[self.preset or "starlink-1"].altered(**keys)
         if self.altitude_m is None:
-            raise ValueError("`walker` without `altitude`; wanted an altitude such as '550 km' beside it")
+            raise Unfit("`walker` without `altitude`", "an altitude such as '550 km' beside it")
         return parse(self.walker, self.altitude_m).altered(**keys)
 
     @model_validator(mode="after")
     def _makes_a_shell(self) -> Shell:
         if self.preset is not None and self.walker is not None:
-            raise ValueError("both `preset` and `walker`; wanted one of them")
+            raise Unfit("both `preset` and `walker`", "one of them")
         if self.tle is None:
             _ = self.shell
         return self
@@ -166,11 +167,11 @@ class Ground(Table):
         names = [station.name for station in self.places]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"station {twice[0]!r} twice; wanted each name once")
+            raise Unfit(f"station {twice[0]!r} twice", "each name once")
         if not names:
-            raise ValueError("no station; wanted at least one")
+            raise Unfit("no station", "at least one")
         if self.weather is not None and self.rain_mm_h > 0:
-            raise ValueError("both `weather` and `rain_mm_h`; wanted one of them")
+            raise Unfit("both `weather` and `rain_mm_h`", "one of them")
         return self
 
 
@@ -206,7 +207,7 @@ class Gateways(Table):
     """A host "server" this far (one way) behind the first point of presence; without it there is none."""
 
     @property
-    def wanted(self) -> bool:
+    def expected(self) -> bool:
         return self.sites is not None or self.file is not None
 
     @model_validator(mode="after")
@@ -215,12 +216,12 @@ class Gateways(Table):
             for name in self.sites:
                 one_of(name, GATEWAYS, "gateway")
         if self.sites == ():
-            raise ValueError('no gateway; wanted names, "near", or no `sites` at all')
+            raise Unfit("no gateway", 'names, "near", or no `sites` at all')
         if self.pops_file is None:
             for name in self.pops or ():
                 one_of(name, POPS, "point of presence")
         if self.pops == ():
-            raise ValueError("no point of presence; wanted names, or no `pops` at all")
+            raise Unfit("no point of presence", "names, or no `pops` at all")
         return self
 
 
@@ -241,7 +242,5 @@ class Config(Table):
     @model_validator(mode="after")
     def _pattern_fits(self) -> Config:
         if self.shell.tle is not None and self.isl.pattern == "+grid":
-            raise ValueError(
-                "`isl.pattern` '+grid' with `shell.tle`; wanted 'raan' or 'none', element sets have no slots"
-            )
+            raise Unfit("`isl.pattern` '+grid' with `shell.tle`", "'raan' or 'none', element sets have no slots")
         return self

@@ -86,12 +86,12 @@ def _read(path: Path, title: str) -> tuple[Site, ...]:
     try:
         text = read_text(path)
         if "<!ENTITY" in text:
-            raise DataError(f"{path} declares entities; wanted a plain list of sites")
+            raise DataError(f"{path} declares entities; expected a plain list of sites")
         root = ElementTree.fromstring(text)
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}; wanted a readable XML list of sites") from None
+        raise DataError(f"{path}: {error.strerror or error}; expected a readable XML list of sites") from None
     except (ElementTree.ParseError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {error}; wanted an XML list of sites") from None
+        raise DataError(f"{path}: {error}; expected an XML list of sites") from None
     sites: dict[str, Site] = {}
     places: set[tuple[float, float]] = set()
     for entry in root:
@@ -110,7 +110,7 @@ def _read(path: Path, title: str) -> tuple[Site, ...]:
             name, number = f"{base}-{number}", number + 1
         sites[name] = Site(name, lat_deg, lon_deg)
     if not sites:
-        raise DataError(f"{path} names no site; wanted entries with Latitude, Longitude and {title}")
+        raise DataError(f"{path} names no site; expected entries with Latitude, Longitude and {title}")
     return tuple(sites.values())
 
 
@@ -120,7 +120,7 @@ def _degrees(text: str | None, limit: float, where: str) -> float:
     except ValueError:
         raise DataError(f"{where}: {text!r} is no number of degrees") from None
     if not abs(value) <= limit:
-        raise DataError(f"{where}: {value:g}°; wanted -{limit:g} to {limit:g}")
+        raise DataError(f"{where}: {value:g}°; expected -{limit:g} to {limit:g}")
     return value
 
 

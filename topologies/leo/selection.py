@@ -97,8 +97,8 @@ class Selection:
         start: Floats | None = None
         for chunk in range(first, stop, CHUNK):
             steps = np.arange(chunk, min(chunk + CHUNK, stop))
-            wanted = np.append(steps, steps[-1] + 1)[start is not None :]
-            positions = self.propagator.ecef(wanted * self.step_s)
+            expected = np.append(steps, steps[-1] + 1)[start is not None :]
+            positions = self.propagator.ecef(expected * self.step_s)
             if start is None:
                 start, positions = positions[0], positions[1:]
             nearby = near(self.stations, start, margin_rad)
@@ -114,9 +114,9 @@ class Selection:
         range_m, sin_elevation = look(stations, positions, nearby)
         with np.errstate(invalid="ignore"):
             visible = sin_elevation >= np.sin(stations.min_elevation_rad)
-        for wanted in (self.preferred, self.feeders.fed(positions, nearby) if self.feeders else None):
-            if wanted is not None:
-                better = visible & wanted[nearby]
+        for expected in (self.preferred, self.feeders.fed(positions, nearby) if self.feeders else None):
+            if expected is not None:
+                better = visible & expected[nearby]
                 visible = np.where(better.any(axis=1, keepdims=True), better, visible)
         return Sight(
             t_s, nearby, range_m, sin_elevation, visible, lambda station, few: self._remaining(t_s, station, few),

@@ -25,7 +25,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from emulator.model.builder import NetworkBuilder
-from emulator.model.errors import DataError
+from emulator.model.errors import DataError, Unfit
 from emulator.model.network import BuildOptions, EndSpec, Fine, Rates, Row
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
@@ -64,12 +64,12 @@ class Wan(Table):
     @model_validator(mode="after")
     def _makes_sense(self) -> Wan:
         if self.map is not None and self.matrix is not None:
-            raise ValueError("both `map` and `matrix`; wanted one of them")
+            raise Unfit("both `map` and `matrix`", "one of them")
         for key in ("local", "jitter"):
             if getattr(self, f"{key}_s") == inf:
-                raise ValueError(f"`{key}` unlimited; wanted a time")
+                raise Unfit(f"`{key}` unlimited", "a time")
         if self.rate_bps <= 0:
-            raise ValueError("`rate` of 0 bit/s; wanted a rate above 0")
+            raise Unfit("`rate` of 0 bit/s", "a rate above 0")
         if self.matrix is None and self.sites:
             MAPS[self.map or "five-regions"].part(self.sites)
         return self
@@ -96,13 +96,13 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     host and to each other site. Hosts come first, then sites; access links first, then the trunks of all pairs of
     sites. DataError: a matrix that cannot be read or played."""
     if options.routing == "neighbours":
-        raise DataError("routing = 'neighbours' with topologies.wan; wanted 'least-delay', 'static' or 'none'")
+        raise DataError("routing = 'neighbours' with topologies.wan; expected 'least-delay', 'static' or 'none'")
     table, map = config.wan, map_of(config.wan, options.directory)
     names, count = map.sites, len(map.sites)
     placed: dict[str, list[str]] = {site: [] for site in names}
     hosts = [f"{table.prefix}{number}" for number in range(table.hosts)]
     if both := sorted(set(hosts) & set(names)):
-        raise DataError(f"wan.prefix: host {both[0]!r} has the name of a site; wanted another prefix")
+        raise DataError(f"wan.prefix: host {both[0]!r} has the name of a site; expected another prefix")
     builder = NetworkBuilder(options)
     builder.extra["sites"] = placed
     for number, host in enumerate(hosts):
@@ -165,6 +165,6 @@ def _trunk_s(map: WanMap, a: int, b: int, local_s: list[float]) -> float:
     if trunk_s < 0:
         raise DataError(
             f"sites {map.sites[a]} and {map.sites[b]} are {map.rtt_ms[a][b]:g} ms apart (round trip), less than hosts "
-            f"of one site; wanted a smaller `wan.local` or diagonal"
+            f"of one site; expected a smaller `wan.local` or diagonal"
         )
     return trunk_s

@@ -30,7 +30,7 @@ from itertools import combinations
 from math import inf, isfinite
 from pathlib import Path
 
-from emulator.model.errors import DataError
+from emulator.model.errors import DataError, Unfit
 from emulator.model.inputs import read_text
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -48,9 +48,9 @@ class WanMap:
         """The map of some sites, in the order given. ValueError: one that is not there, or twice."""
         for at, site in enumerate(sites):
             if site not in self.sites:
-                raise ValueError(f"site {site!r}; wanted sites of {', '.join(self.sites)}")
+                raise Unfit(f"site {site!r}", f"sites of {', '.join(self.sites)}")
             if site in sites[:at]:
-                raise ValueError(f"site {site!r} twice; wanted each site once")
+                raise Unfit(f"site {site!r} twice", "each site once")
         places = [self.sites.index(site) for site in sites]
         return WanMap(tuple(sites), tuple(tuple(self.rtt_ms[a][b] for b in places) for a in places))
 
@@ -86,7 +86,7 @@ def from_file(path: str | Path) -> WanMap:
     try:
         text = read_text(path, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file (byte {error.start}); wanted a CSV matrix of round trips") from None
+        raise DataError(f"{path}: not a text file (byte {error.start}); expected a CSV matrix of round trips") from None
     except OSError as error:
         raise DataError(f"{path}: the matrix cannot be read: {error.strerror}") from None
     return csv(text, str(path))
@@ -101,7 +101,7 @@ def csv(text: str, where: str) -> WanMap:
     ]
     if len(rows) < 3:
         raise DataError(
-            f"{where}: {len(rows)} rows; wanted a header of site names and a row a site, two sites at least"
+            f"{where}: {len(rows)} rows; expected a header of site names and a row a site, two sites at least"
         )
     (at, header), *body = rows
     labelled = len(header) == len(body) + 1
@@ -112,10 +112,10 @@ def csv(text: str, where: str) -> WanMap:
         site = cells[0] if labelled else sites[place]
         if site not in sites or site in by_site:
             found = f"a second row of {site!r}" if site in by_site else f"a row of {site!r}"
-            raise DataError(f"{where}:{number}: {found}; wanted one row for each of {', '.join(sites)}")
+            raise DataError(f"{where}:{number}: {found}; expected one row for each of {', '.join(sites)}")
         values = cells[1:] if labelled else cells
         if len(values) != len(sites):
-            raise DataError(f"{where}:{number}: {len(values)} cells; wanted {len(sites)}, one a site")
+            raise DataError(f"{where}:{number}: {len(values)} cells; expected {len(sites)}, one a site")
         by_site[site] = [
             _cell(cell, f"{where}:{number}: {site} to {to}") for cell, to in zip(values, sites, strict=True)
         ]
@@ -125,13 +125,13 @@ def csv(text: str, where: str) -> WanMap:
 def _check_sites(sites: tuple[str, ...], rows: int, where: str) -> None:
     for at, site in enumerate(sites):
         if not _NAME.fullmatch(site):
-            raise DataError(f"{where}: site {site!r}; wanted a name of letters, digits, '.', '_' and '-'")
+            raise DataError(f"{where}: site {site!r}; expected a name of letters, digits, '.', '_' and '-'")
         if site in sites[:at]:
-            raise DataError(f"{where}: site {site!r} twice; wanted each site once")
+            raise DataError(f"{where}: site {site!r} twice; expected each site once")
     if rows != len(sites):
-        raise DataError(f"{where}: {rows} rows for {len(sites)} sites; wanted a row a site")
+        raise DataError(f"{where}: {rows} rows for {len(sites)} sites; expected a row a site")
     if len(sites) > MOST_SITES:
-        raise DataError(f"{where}: {len(sites)} sites; wanted {MOST_SITES} at most")
+        raise DataError(f"{where}: {len(sites)} sites; expected {MOST_SITES} at most")
 
 
 def _cell(text: str, where: str) -> float | None:
@@ -142,7 +142,7 @@ def _cell(text: str, where: str) -> float | None:
     except ValueError:
         value = -inf
     if not isfinite(value) or value < 0:
-        raise DataError(f"{where}: found {text!r}; wanted a round trip in milliseconds, 0 or more")
+        raise DataError(f"{where}: found {text!r}; expected a round trip in milliseconds, 0 or more")
     return value
 
 
@@ -156,6 +156,6 @@ def _completed(sites: tuple[str, ...], cells: list[list[float | None]], where: s
             if a != b:
                 if not value:
                     found = "no round trip" if value is None else "a round trip of 0 ms"
-                    raise DataError(f"{where}: {found} between {sites[a]} and {sites[b]}; wanted one above 0")
+                    raise DataError(f"{where}: {found} between {sites[a]} and {sites[b]}; expected one above 0")
                 rtt_ms[a][b] = value
     return WanMap(sites, tuple(map(tuple, rtt_ms)))

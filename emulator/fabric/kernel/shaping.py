@@ -35,7 +35,7 @@ def plain_end(where: str, options: dict[str, Any]) -> EndSpec:
         )
     rate_bps = _number(where, "bw", given.get("bw", inf), 0.0, inf, "Mbit/s, above 0") * 1e6
     if rate_bps == 0:
-        raise DataError(f"{where}: bw is 0; wanted Mbit/s above 0")
+        raise DataError(f"{where}: bw is 0; expected Mbit/s above 0")
     loss = _number(where, "loss", given.get("loss", 0), 0.0, 100.0, "percent, 0 to 100") / 100
     queue = _number(where, "max_queue_size", given.get("max_queue_size", inf), 1, inf, "packets, 1 or more")
     # netem spreads delays evenly over delay ± jitter; Effects adds 0 to 2·jitter.
@@ -48,17 +48,17 @@ def _seconds(where: str, key: str, text: object) -> float:
         number, unit = split(str(text))
         value = number * _SECONDS[unit]
     except (ValueError, KeyError):
-        raise DataError(f"{where}: {key} {text!r}; wanted a time with its unit, such as '5ms'") from None
+        raise DataError(f"{where}: {key} {text!r}; expected a time with its unit, such as '5ms'") from None
     if not isfinite(value) or value < 0:
-        raise DataError(f"{where}: {key} {text!r}; wanted a time of 0 or more")
+        raise DataError(f"{where}: {key} {text!r}; expected a time of 0 or more")
     return value
 
 
-def _number(where: str, key: str, value: object, least: float, most: float, wanted: str) -> float:
+def _number(where: str, key: str, value: object, least: float, most: float, expected: str) -> float:
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         number = float("nan")
     if not least <= number <= most:
-        raise DataError(f"{where}: {key} is {value!r}; wanted {wanted}")
+        raise DataError(f"{where}: {key} is {value!r}; expected {expected}")
     return number

@@ -150,7 +150,7 @@ class TopoBuilder(NetworkBuilder):
             try:
                 addresses[name] = IPv4Interface(text if "/" in text else f"{text}/8")
             except ValueError as error:
-                raise DataError(f"node {name}: ip: {error}; wanted an address such as '10.0.0.1/24'") from None
+                raise DataError(f"node {name}: ip: {error}; expected an address such as '10.0.0.1/24'") from None
         return addresses
 
     def _gateways(self) -> dict[str, str]:
@@ -160,7 +160,7 @@ class TopoBuilder(NetworkBuilder):
             if given := opts.get("defaultRoute"):
                 match = re.fullmatch(r"via (\d+\.\d+\.\d+\.\d+)", str(given).strip())
                 if not match:
-                    raise DataError(f"node {name}: defaultRoute {given!r}; wanted 'via' and an IPv4 address")
+                    raise DataError(f"node {name}: defaultRoute {given!r}; expected 'via' and an IPv4 address")
                 found[name] = match[1]
         return found
 
@@ -192,7 +192,7 @@ class TopoBuilder(NetworkBuilder):
             _refuse_unknown(f"{where}: params{side}", params, SHAPING_OPTIONS | QUIET_OPTIONS | {"ip", "mac"})
             end = plain_end(where, {**info, **params})
         elif not isinstance(end, EndSpec):
-            raise DataError(f"{where}: {key} is {end!r}; wanted an EndSpec")
+            raise DataError(f"{where}: {key} is {end!r}; expected an EndSpec")
         if plain and end.knots is None:  # no timeline knows it
             end = replace(end, knots=Knots.constant())
         return end
@@ -215,7 +215,7 @@ class TopoBuilder(NetworkBuilder):
             try:
                 return str(IPv4Interface(str(given) if "/" in str(given) else f"{given}/8"))
             except ValueError as error:
-                raise DataError(f"{where}: params{side}: ip: {error}; wanted such as '10.0.1.1/24'") from None
+                raise DataError(f"{where}: params{side}: ip: {error}; expected such as '10.0.1.1/24'") from None
         if node not in self._plain_ipv4 or self._first_port[node] != info["port" + side]:
             return ""
         return str(self._plain_ipv4[node])
@@ -231,7 +231,7 @@ class TopoBuilder(NetworkBuilder):
                     given = self._node_options[node].get("mac")
                 if given:
                     if not re.fullmatch(r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}", str(given)):
-                        raise DataError(f"node {node}: mac {given!r}; wanted one such as '00:00:00:00:00:01'")
+                        raise DataError(f"node {node}: mac {given!r}; expected one such as '00:00:00:00:00:01'")
                     found[f"{node}:{self._port_name(info, side)}"] = str(given)
         return found
 

@@ -53,7 +53,7 @@ def pipe() -> tuple[int, int]:
 
 
 def resolved(expression: str, network: Network) -> Tree | None:
-    """The tree of a filter with its names looked up; None for none. ValueError: "found; wanted"."""
+    """The tree of a filter with its names looked up; None for none. ValueError: "found; expected"."""
     if not expression:
         return None
     from emulator.record.packet_filter import resolve

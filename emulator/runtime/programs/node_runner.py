@@ -52,7 +52,7 @@ def load_program(dotted: str) -> type[Node]:
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise EmulationError(f"program {dotted}: {error}; wanted 'package.module:Class'") from error
+        raise EmulationError(f"program {dotted}: {error}; expected 'package.module:Class'") from error
     if not (isinstance(found, type) and issubclass(found, Node)):
         raise EmulationError(f"program {dotted} is not a subclass of emulator.sdk.node.Node")
     return found

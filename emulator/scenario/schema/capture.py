@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from emulator.model.errors import Unfit, found_and_expected
 from emulator.model.tables import Table
 from emulator.model.units import SCALES, Size, parse, split
 from emulator.scenario.schema.field_types import Glob, finite
@@ -29,13 +30,13 @@ def _rotation(text: str) -> tuple[float, float]:
 
 
 def _size_or_duration(text: str) -> str:
-    wanted = "a size or a time above 0, such as '10 MB' or '60 s'"
+    expected = "a size or a time above 0, such as '10 MB' or '60 s'"
     try:
         rotation = _rotation(text)
     except ValueError as error:
-        raise ValueError(f"{str(error).partition('; wanted')[0]}; wanted {wanted}") from None
+        raise Unfit(found_and_expected(error)[0], expected) from None
     if min(rotation) <= 0 or (text and min(rotation) == inf):
-        raise ValueError(f"{text!r}; wanted {wanted}")
+        raise Unfit(f"{text!r}", expected)
     return text
 
 

@@ -29,8 +29,8 @@ def between(data: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("ends",), "'programs', and no program", "at least one [[program]] to end the run"
     step, routing_step = _seconds(data.get("step", "1 s")), _seconds(data.get("routing_step"))
     if step and routing_step and abs(routing_step / step - round(routing_step / step)) > 1e-9:
-        wanted = f"a multiple of `step` ({show(step, 'duration')})"
-        yield ("routing_step",), repr(data["routing_step"]), wanted
+        expected = f"a multiple of `step` ({show(step, 'duration')})"
+        yield ("routing_step",), repr(data["routing_step"]), expected
 
 
 def _duplicates(data: Mapping[str, Any]) -> Iterator[Finding]:
@@ -40,8 +40,8 @@ def _duplicates(data: Mapping[str, Any]) -> Iterator[Finding]:
         if not isinstance(name, str):
             continue
         if name in first:
-            wanted = f"names that differ; program {first[name]} has it already"
-            yield ("program", index, "name"), f"{name!r} a second time", wanted
+            expected = f"names that differ; program {first[name]} has it already"
+            yield ("program", index, "name"), f"{name!r} a second time", expected
         first.setdefault(name, index)
 
 
@@ -57,13 +57,13 @@ def _times(data: Mapping[str, Any]) -> Iterator[Finding]:
     duration = _seconds(data.get("duration", "60 s"))
     if not duration:
         return
-    wanted = f"a time within the run of {show(duration, 'duration')}"
+    expected = f"a time within the run of {show(duration, 'duration')}"
     for kind, keys in (("program", ("start",)), ("action", ("at", "every", "until"))):
         for index, table in _tables(data, kind):
             for key in keys:
                 time = _seconds(table.get(key))
                 if time is not None and time > duration:
-                    yield (kind, index, key), repr(table[key]), wanted
+                    yield (kind, index, key), repr(table[key]), expected
 
 
 def choices(found: str, known: list[str]) -> str:

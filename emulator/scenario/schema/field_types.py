@@ -1,6 +1,6 @@
 """Kinds of values that fields of a scenario share: finite sizes, positive durations, names and globs.
 
-Invariant: a ValueError raised here reads "what was found; wanted what is allowed", and the loader splits it there.
+Invariant: a ValueError raised here reads "what was found; expected what is allowed", and the loader splits it there.
 """
 
 from __future__ import annotations
@@ -10,24 +10,25 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from emulator.model.errors import Unfit
 from emulator.model.units import UNLIMITED, Duration, Share, show
 
 
 def finite(value: float) -> float:
     if not isfinite(value):
-        raise ValueError(f"{UNLIMITED!r}; wanted a value with an end, such as '100 ms' for a time or '1 kB' for a size")
+        raise Unfit(f"{UNLIMITED!r}", "a value with an end, such as '100 ms' for a time or '1 kB' for a size")
     return value
 
 
 def positive(value: float) -> float:
     if value <= 0:
-        raise ValueError(f"{show(value, 'duration')}; wanted a duration above 0")
+        raise Unfit(f"{show(value, 'duration')}", "a duration above 0")
     return value
 
 
 def at_most_all(value: float) -> float:
     if value > 1:
-        raise ValueError(f"{show(value, 'share')}; wanted a share of at most 100 %")
+        raise Unfit(f"{show(value, 'share')}", "a share of at most 100 %")
     return value
 
 

@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from emulator.model.errors import Unfit
+
 Tree = tuple[Any, ...]
 
 TESTS = {
@@ -48,11 +50,11 @@ class _Parser:
     def _peek(self) -> str:
         return self._tokens[self._next][1] if self._next < len(self._tokens) else ""
 
-    def _wrong(self, wanted: str) -> ValueError:
+    def _wrong(self, expected: str) -> ValueError:
         if self._next < len(self._tokens):
             at, token = self._tokens[self._next]
-            return ValueError(f"{token!r} at character {at + 1} of {self._text!r}; wanted {wanted}")
-        return ValueError(f"the end of {self._text!r}; wanted {wanted}")
+            return Unfit(f"{token!r} at character {at + 1} of {self._text!r}", expected)
+        return Unfit(f"the end of {self._text!r}", expected)
 
     def _either(self) -> Tree:
         tree = self._both()
@@ -100,7 +102,7 @@ class _Parser:
 
 
 def parse(text: str) -> Tree:
-    """The tree of an expression. ValueError says where it goes wrong: "found at character N of …; wanted …"."""
+    """The tree of an expression. ValueError says where it goes wrong: "found at character N of …; expected …"."""
     return _Parser(text).whole()
 
 

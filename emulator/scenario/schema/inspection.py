@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from emulator.model.errors import Absent, found_and_expected
 from emulator.model.tables import table_of
 from emulator.scenario import imports
 from emulator.scenario.schema import checks, problems
@@ -63,8 +64,8 @@ class Inspection:
             return f"a table {key!r}", f"{key!r} as a parameter, without keys below it"
         given = self.data.get("parameters")
         if not self.parameters and isinstance(given, Mapping) and key in given:
-            wanted = f"a known key; this file is composed already, set {key!r} in the scenario with the recipe"
-            return f"unknown key {key!r}", wanted
+            expected = f"a known key; this file is composed already, set {key!r} in the scenario with the recipe"
+            return f"unknown key {key!r}", expected
         return f"unknown key {key!r}", f"a known key{checks.choices(key, [*(self.parameters or ()), *known])}"
 
     def _topology(self) -> tuple[type[BaseModel] | None, bool]:
@@ -114,8 +115,8 @@ class Inspection:
             return None
 
     def _amiss(self, path: tuple[str | int, ...], error: Exception) -> None:
-        found, separator, wanted = str(error.args[0] if error.args else error).partition("; wanted ")
-        self.findings.append((path, found, wanted) if separator else (path, "what does not fit", found))
+        found, expected = found_and_expected(error)
+        self.findings.append((path, found, expected) if expected else (path, "what does not fit", found))
 
 
 def _config_class(reference: str, directory: Path) -> type:
@@ -124,7 +125,7 @@ def _config_class(reference: str, directory: Path) -> type:
 
     program = imports.attribute(reference, directory)
     if not (isinstance(program, type) and issubclass(program, Node)):
-        raise LookupError(f"{reference!r} is not a node program; wanted a subclass of emulator.sdk.node.Node")
+        raise Absent(f"{reference!r} is not a node program", "a subclass of emulator.sdk.node.Node")
     config: type = program.Config
     return config
 

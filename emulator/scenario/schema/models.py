@@ -1,7 +1,7 @@
 """Models: the tables of a scenario file as typed values. Code says `scenario.duration_s`, TOML `duration = "60 s"`.
 
 Invariant: a rule that concerns one table is checked here; rules between tables are in `checks.py`. A ValueError raised
-here reads "what was found; wanted what is allowed", and the loader splits it there.
+here reads "what was found; expected what is allowed", and the loader splits it there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
 
 from emulator.model import verbs
-from emulator.model.errors import Problem
+from emulator.model.errors import Problem, Unfit
 from emulator.model.tables import Table, plain
 from emulator.model.units import Duration, Rate, show
 from emulator.model.verbs import VerbName, listed
@@ -30,7 +30,7 @@ def _toml_values(value: Any) -> Any:
         return [_toml_values(item) for item in value]
     if isinstance(value, str | int) or (isinstance(value, float) and isfinite(value)):
         return value
-    raise ValueError(f"{value}; wanted text, numbers, true or false, and lists and tables of them")
+    raise Unfit(f"{value}", "text, numbers, true or false, and lists and tables of them")
 
 
 class Program(Table):
@@ -76,17 +76,17 @@ class Program(Table):
     def _one_kind(self) -> Program:
         if (self.run is None) == (self.command is None):
             found = "neither `run` nor `command`" if self.run is None else "both `run` and `command`"
-            raise ValueError(f"{found}; wanted exactly one of them")
+            raise Unfit(found, "exactly one of them")
         if self.run is None and self.config:
-            raise ValueError("`config` with `command`; wanted `config` with `run` only")
+            raise Unfit("`config` with `command`", "`config` with `run` only")
         if self.run is None and self.barrier is not None:
-            raise ValueError("`barrier` with `command`; wanted `barrier` with `run` only")
+            raise Unfit("`barrier` with `command`", "`barrier` with `run` only")
         if self.command is None and self.environment:
-            raise ValueError("`environment` with `run`; wanted `environment` with `command` only")
+            raise Unfit("`environment` with `run`", "`environment` with `command` only")
         if self.stop_s is not None and self.stop_s <= self.start_s:
-            raise ValueError(
-                f"`stop` at {show(self.stop_s, 'duration')}; wanted a time after its start at "
-                f"{show(self.start_s, 'duration')}"
+            raise Unfit(
+                f"`stop` at {show(self.stop_s, 'duration')}",
+                f"a time after its start at {show(self.start_s, 'duration')}",
             )
         return self
 
@@ -135,34 +135,34 @@ class Action(Table):
     def _verb_and_keys(self) -> Action:
         if (self.at_s is None) == (self.every_s is None):
             found = "neither `at` nor `every`" if self.at_s is None else "both `at` and `every`"
-            raise ValueError(f"{found}; wanted exactly one of them")
+            raise Unfit(found, "exactly one of them")
         verb = verbs.VERBS[self.do]
         targets, arguments = verb.targets, verb.arguments
         if targets and not any(getattr(self, target) is not None for target in targets):
-            raise ValueError(f"{self.do!r} without a target; wanted {' or '.join(f'`{key}`' for key in targets)}")
+            raise Unfit(f"{self.do!r} without a target", f"{' or '.join(f'`{key}`' for key in targets)}")
         allowed = {*targets, *arguments}
         for name in verbs.KEYS:
             if getattr(self, name) is not None and name not in allowed:
                 keys = ", ".join(f"`{_key(key)}`" for key in sorted(allowed)) or "no further keys"
-                raise ValueError(f"`{_key(name)}` with {self.do!r}; wanted {keys}")
+                raise Unfit(f"`{_key(name)}` with {self.do!r}", f"{keys}")
         if arguments and all(getattr(self, name) is None for name in arguments):
             keys = listed(tuple(f"`{_key(name)}`" for name in arguments), "or")
-            raise ValueError(f"{self.do!r} without {keys}; wanted {keys}")
+            raise Unfit(f"{self.do!r} without {keys}", f"{keys}")
         return self._undoing()
 
     def _undoing(self) -> Action:
         if self.until_s is None and self.for_s is None:
             return self
         if not verbs.VERBS[self.do].lasts:
-            raise ValueError(f"`until` or `for` with {self.do!r}; wanted them with {', '.join(verbs.LASTING)} only")
+            raise Unfit(f"`until` or `for` with {self.do!r}", f"them with {', '.join(verbs.LASTING)} only")
         if self.until_s is not None and self.for_s is not None:
-            raise ValueError("both `until` and `for`; wanted at most one of them")
+            raise Unfit("both `until` and `for`", "at most one of them")
         if self.until_s is not None and self.at_s is None:
-            raise ValueError("`until` with `every`; wanted `for`")
+            raise Unfit("`until` with `every`", "`for`")
         if self.until_s is not None and self.at_s is not None and self.until_s <= self.at_s:
-            raise ValueError(f"`until` at {show(self.until_s, 'duration')}; wanted a time after `at`")
+            raise Unfit(f"`until` at {show(self.until_s, 'duration')}", "a time after `at`")
         if self.for_s is not None and self.every_s is not None and self.for_s >= self.every_s:
-            raise ValueError(f"`for` of {show(self.for_s, 'duration')}; wanted less than `every`")
+            raise Unfit(f"`for` of {show(self.for_s, 'duration')}", "less than `every`")
         return self
 
 
@@ -183,7 +183,7 @@ class Expect(Table):
         given = [name for name in ("at_least", "at_most", "equals") if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(f"`{name}`" for name in given) or "no bound"
-            raise ValueError(f"{found}; wanted exactly one of `at_least`, `at_most`, `equals`")
+            raise Unfit(found, "exactly one of `at_least`, `at_most`, `equals`")
         return self
 
 
@@ -284,11 +284,11 @@ class Scenario(Table):
             return data
         return data | {"program": [_ends_by_itself(each) for each in programs]}
 
-    def problem(self, path: Path, found: str, wanted: str) -> Problem:
+    def problem(self, path: Path, found: str, expected: str) -> Problem:
         """A Problem at a key of this scenario's file, for rooms that find one later: ("program", 0, "nodes")."""
         from emulator.scenario.schema.problems import KeyTexts
 
-        return self._source.problem(path, KeyTexts(self.model_dump(by_alias=True)), found, wanted)
+        return self._source.problem(path, KeyTexts(self.model_dump(by_alias=True)), found, expected)
 
 
 def _ends_by_itself(program: Any) -> Any:

@@ -24,8 +24,8 @@ def check_names(scenario: Scenario, nodes: list[str], ends: list[str], live: lis
     `nodes` and `ends` ("node:port") are all of them, `live` the nodes that programs and commands can run on.
     """
     return [
-        scenario.problem(path, f"{glob!r}, which matches nothing", wanted)
-        for path, glob, wanted in _unmatched(scenario, nodes, ends, nodes if live is None else live)
+        scenario.problem(path, f"{glob!r}, which matches nothing", expected)
+        for path, glob, expected in _unmatched(scenario, nodes, ends, nodes if live is None else live)
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from emulator.model.errors import found_and_expected
 from emulator.model.units import EXAMPLES, SCALES, Unit
 from emulator.scenario.schema.checks import Finding, choices
 from emulator.scenario.toml.spans import Path
@@ -46,9 +47,9 @@ def findings(error: ValidationError, model: type[BaseModel], data: object, prefi
     merged: dict[Path, tuple[str, list[str]]] = {}
     for item in error.errors(include_url=False):
         path = _without_tags(item["loc"], data, missing=item["type"] in _MISSING)
-        found, wanted = _found_and_wanted(item, model, path)
-        merged.setdefault((*prefix, *path), (found, []))[1].append(wanted)
-    return [(path, found, " or ".join(dict.fromkeys(wanted))) for path, (found, wanted) in merged.items()]
+        found, expected = _found_and_wanted(item, model, path)
+        merged.setdefault((*prefix, *path), (found, []))[1].append(expected)
+    return [(path, found, " or ".join(dict.fromkeys(expected))) for path, (found, expected) in merged.items()]
 
 
 class KeyTexts:
@@ -143,11 +144,11 @@ def _found_and_wanted(item: Any, model: type[BaseModel], path: Path) -> tuple[st
     if kind in _MISSING:
         return "nothing", f"this key, {_kind_at(model, path)}"
     if kind in ("value_error", "assertion_error"):
-        found, separator, wanted = str(context["error"]).partition("; wanted ")
-        if separator:
+        found, expected = found_and_expected(context["error"])
+        if expected:
             said = toml_text(item["input"])
             plain_value = isinstance(item["input"], str | int | float) and said.strip('"') not in found
-            return (f"{said}: {found}" if plain_value else found), wanted
+            return (f"{said}: {found}" if plain_value else found), expected
         return toml_text(item["input"]), found
     if kind == "literal_error":
         expected = str(context["expected"])

@@ -67,7 +67,7 @@ def from_topo_file(
     path, separator, chosen = str(reference).partition(".py:")
     file = Path(f"{path}.py") if separator else Path(path)
     if not file.is_file():
-        raise UsageError(f"no topology file {str(file)!r}; wanted FILE.py, or FILE.py:NAME where it holds several")
+        raise UsageError(f"no topology file {str(file)!r}; expected FILE.py, or FILE.py:NAME where it holds several")
     data: dict[str, Any] = {"topology": f"{file.name}:{chosen}" if separator else file.name}
     if _is_mininet(data["topology"], file.parent.resolve()):
         data |= {"materialise": "all", "routing": "none"}
@@ -98,7 +98,7 @@ def find(source: str | Path) -> Path:
     if path.suffix or path.parent != Path():
         raise UsageError(f"no scenario file {str(source)!r}; bundled ones go by name, see `skyloom list`")
     tail = checks.choices(str(source), list(known))
-    raise UsageError(f"no scenario {str(source)!r}; wanted a path to a file or the name of a bundled one{tail}")
+    raise UsageError(f"no scenario {str(source)!r}; expected a path to a file or the name of a bundled one{tail}")
 
 
 def _resolve(
@@ -135,7 +135,7 @@ def _resolve(
     inspection = Inspection(data, directory, expanded.complete, expanded.parameters)
     scenario = inspection.scenario()
     keys = problems.KeyTexts(data)
-    found += [source.problem(path, keys, what, wanted) for path, what, wanted in inspection.findings]
+    found += [source.problem(path, keys, what, expected) for path, what, expected in inspection.findings]
     if found or scenario is None:
         raise ScenarioError(sorted(found, key=_position))
     scenario._source = source

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from emulator.model.errors import Problem
+from emulator.model.errors import Problem, Unfit, found_and_expected
 from emulator.scenario.schema.checks import choices
 from emulator.scenario.toml.spans import Path, split_keys
 
@@ -34,7 +34,7 @@ def read(items: Iterable[str]) -> tuple[list[Override], list[Problem]]:
         option = f"--set {dotted.strip()}"
         try:
             if not equals:
-                raise ValueError(f"{item!r}; wanted KEY=VALUE, such as seed=7")
+                raise Unfit(f"{item!r}", "KEY=VALUE, such as seed=7")
             value = _file_here(value_of(text.strip()))
             orders.append(Override(option, tuple(split_keys(dotted.strip())), value))
         except ValueError as error:
@@ -55,8 +55,8 @@ def apply(data: dict[str, Any], orders: Iterable[Override]) -> tuple[dict[Path, 
 
 
 def _problem(option: str, error: ValueError) -> Problem:
-    found, _, wanted = str(error).partition("; wanted ")
-    return Problem(option, "", found, wanted or "KEY=VALUE with a dotted key path, such as seed=7")
+    found, expected = found_and_expected(error)
+    return Problem(option, "", found, expected or "KEY=VALUE with a dotted key path, such as seed=7")
 
 
 def value_of(text: str) -> Any:
@@ -98,7 +98,7 @@ def _set(data: dict[str, Any], keys: tuple[str, ...], value: Any) -> Path:
                 here[key] = value
             here = here.setdefault(key, {})
         else:
-            raise ValueError(f"`{'.'.join(keys[:number])}` has no keys, it is {here!r}; wanted the key path of a table")
+            raise Unfit(f"`{'.'.join(keys[:number])}` has no keys, it is {here!r}", "the key path of a table")
     return tuple(path)
 
 
@@ -110,4 +110,4 @@ def _index(array: list[Any], key: str, dotted: str) -> int:
     if key.isdecimal() and int(key) < len(array):
         return int(key)
     known = [str(name) if isinstance(name, str) else str(number) for number, name in enumerate(names)]
-    raise ValueError(f"`{dotted}` has no {key!r}; wanted one of its {len(array)}{choices(key, known)}")
+    raise Unfit(f"`{dotted}` has no {key!r}", f"one of its {len(array)}{choices(key, known)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emulator.model.errors import Unfit
 from emulator.model.units import Duration, Size
 
 __all__ = ["LinkConfig"]
@@ -21,6 +22,6 @@ class LinkConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.retry_least_s <= self.retry_most_s:
-            raise ValueError(f"retry_least {self.retry_least_s} s; wanted more than 0, at most retry_most")
+            raise Unfit(f"retry_least {self.retry_least_s} s", "more than 0, at most retry_most")
         if not 0 < self.heartbeat_s < self.silence_s:
-            raise ValueError(f"heartbeat {self.heartbeat_s} s; wanted more than 0, less than silence")
+            raise Unfit(f"heartbeat {self.heartbeat_s} s", "more than 0, less than silence")

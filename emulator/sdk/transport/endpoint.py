@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from emulator.model.errors import Unfit
 from emulator.sdk.streams import Backoff
 from emulator.sdk.transport.codec import Codec, M
 from emulator.sdk.transport.config import LinkConfig
@@ -190,7 +191,7 @@ class Endpoint(Lines[K, M]):
         """The first frame of a connection."""
         try:
             if frame.kind != HELLO or frame.wrong:
-                raise ValueError(f"frame of kind {frame.kind}; wanted a greeting")
+                raise Unfit(f"frame of kind {frame.kind}", "a greeting")
             hello = Hello.decode(frame.body)
         except ValueError:
             self._refuse(connection, "greeting")

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
+from emulator.model.errors import Unfit
 from emulator.sdk.wire import U16, U64, Fixed, Length, Octets, Row, Text, Unsigned, layout_of
 
 __all__ = ["Hello"]
@@ -59,7 +60,7 @@ class Hello:
         """The greeting in the body of a frame; ValueError where there is none."""
         hello, end = layout_of(cls).read(data, 0)
         if end != len(data):
-            raise ValueError(f"greeting with {len(data) - end} bytes over; wanted none")
+            raise Unfit(f"greeting with {len(data) - end} bytes over", "none")
         assert isinstance(hello, cls)
         return hello
 

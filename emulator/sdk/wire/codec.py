@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Generic, TypeVar
 
+from emulator.model.errors import Unfit
 from emulator.sdk.wire.layout import layout_of
 
 M = TypeVar("M")
@@ -47,23 +48,23 @@ class MessageCodec(Generic[M]):
         layout_of(owner).write(message, pieces)
         data = b"".join(pieces)
         if len(data) > most_bytes:
-            raise ValueError(f"{owner.__name__} of {len(data)} bytes; wanted at most {most_bytes}")
+            raise Unfit(f"{owner.__name__} of {len(data)} bytes", f"at most {most_bytes}")
         return data
 
     def decode(self, data: bytes) -> M:
         """The message that `encode` made these bytes of. ValueError says what is wrong with others."""
         if not data:
-            raise ValueError("no bytes; wanted a message")
+            raise Unfit("no bytes", "a message")
         code = data[0]
         owner = self.classes.get(code)
         if owner is None:
-            raise ValueError(f"message of type {code}; wanted one of {', '.join(map(str, sorted(self.classes)))}")
+            raise Unfit(f"message of type {code}", f"one of {', '.join(map(str, sorted(self.classes)))}")
         if len(data) > self.most_bytes[code]:
-            raise ValueError(f"{owner.__name__} of {len(data)} bytes; wanted at most {self.most_bytes[code]}")
+            raise Unfit(f"{owner.__name__} of {len(data)} bytes", f"at most {self.most_bytes[code]}")
         message: Any
         message, end = layout_of(owner).read(data, 1)
         if end != len(data):
-            raise ValueError(f"{owner.__name__}: {len(data) - end} bytes left over; wanted none")
+            raise Unfit(f"{owner.__name__}: {len(data) - end} bytes left over", "none")
         return message  # type: ignore[no-any-return]
 
     def limits(self, accepts: Collection[type[Any]] | None = None) -> dict[int, int]:

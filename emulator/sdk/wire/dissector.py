@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from emulator.model.errors import Unfit
 from emulator.sdk.wire.kinds import Fixed, Integer, Kind, Length, Octets, Row, Unsigned
 from emulator.sdk.wire.layout import layout_of
 from emulator.sdk.wire.rules import Rule
@@ -35,12 +36,12 @@ class Message:
     def __post_init__(self) -> None:
         for name in (self.name, *self.parts):
             if not _NAME.fullmatch(name):
-                raise ValueError(f"name {name!r}; wanted small letters, digits and _")
+                raise Unfit(f"name {name!r}", "small letters, digits and _")
         for rule in self.rules:
             for name in rule.names:
                 kind = self.parts.get(name)
                 if not isinstance(kind, Integer) or kind.size > 4:
-                    raise ValueError(f"rule {rule.text!r} of {self.name}; wanted integers of at most 4 bytes")
+                    raise Unfit(f"rule {rule.text!r} of {self.name}", "integers of at most 4 bytes")
 
     def marks(self) -> list[tuple[int, bytes]]:
         """The constants by which it is known: offset and bytes, as far as all fields before have a fixed size."""
@@ -86,7 +87,7 @@ class Choice(Kind):
 
     def __init__(self, *messages: Message) -> None:
         if not messages or not all(each.marks() for each in messages):
-            raise ValueError("choice of messages without constants; wanted some by which each is known")
+            raise Unfit("choice of messages without constants", "some by which each is known")
         self.messages = messages
 
 
@@ -104,11 +105,11 @@ class Dissector:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"name {self.name!r}; wanted small letters, digits and _")
+            raise Unfit(f"name {self.name!r}", "small letters, digits and _")
         if not self.messages or not all(each.marks() for each in self.messages):
-            raise ValueError(f"{self.name}: messages without constants; wanted some by which each is known")
+            raise Unfit(f"{self.name}: messages without constants", "some by which each is known")
         if not all(0 < port < 1 << 16 for port in (*self.ports, *self.clear_ports)):
-            raise ValueError(f"{self.name}: ports {self.ports}; wanted 1 to 65535")
+            raise Unfit(f"{self.name}: ports {self.ports}", "1 to 65535")
 
     def heuristics(self) -> list[tuple[int, bytes]]:
         """Constants of four bytes or more, with their place, by which a first message is known at any port."""

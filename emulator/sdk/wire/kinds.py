@@ -12,13 +12,14 @@ from itertools import pairwise, starmap
 from struct import Struct
 from typing import Any, Literal, Self
 
+from emulator.model.errors import Unfit
 from emulator.sdk.wire.rules import Rule
 
 
 class Kind:
     """How one field is written (as pieces to be joined) and read.
 
-    Both raise ValueError ("found; wanted allowed") for what cannot be.
+    Both raise ValueError ("found; expected allowed") for what cannot be.
     """
 
     meaning = ""
@@ -79,10 +80,10 @@ class Integer(Fixed):
     def check(self, values: Sequence[int]) -> None:
         for value in values:
             if not self.least <= value <= self.most:
-                raise ValueError(f"number {value}; wanted {self.wanted}")
+                raise Unfit(f"number {value}", self.expected)
 
     @property
-    def wanted(self) -> str:
+    def expected(self) -> str:
         """What is allowed, in words."""
         return f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
 
@@ -124,9 +125,9 @@ class Octets(Fixed):
     def check(self, values: Sequence[bytes]) -> None:
         for value in values:
             if len(value) != self.size:
-                raise ValueError(f"{len(value)} bytes; wanted {self.size}")
+                raise Unfit(f"{len(value)} bytes", f"{self.size}")
             if self.equals is not None and value != self.equals:
-                raise ValueError(f"{value!r}; wanted {self.equals!r}")
+                raise Unfit(f"{value!r}", f"{self.equals!r}")
 
 
 class Zeros(Fixed):
@@ -154,7 +155,7 @@ class Row(Fixed):
 
     def check(self, values: Sequence[tuple[Any, ...]]) -> None:
         if any(len(row) != len(self._valued) for row in values):
-            raise ValueError(f"row of another length; wanted {len(self._valued)} values")
+            raise Unfit("row of another length", f"{len(self._valued)} values")
         columns = zip(*values, strict=True)
         for (name, part), column in zip(self._valued.items(), columns, strict=False):  # no rows: no columns
             try:
@@ -176,7 +177,7 @@ class Row(Fixed):
             self.check((row,))
             for name, begin, size in self.zeros:
                 if any(data[at + begin : at + begin + size]):
-                    raise ValueError(f"{name}: not 0; wanted {size} zero bytes")
+                    raise Unfit(f"{name}: not 0", f"{size} zero bytes")
         return row, end
 
 
@@ -194,20 +195,20 @@ class Text(Kind):
         self.shown, self.holds = shown, holds
 
     @property
-    def wanted(self) -> str:
+    def expected(self) -> str:
         """What is allowed, in words."""
         return f"{self.least} to {self.most}" if self.least else f"at most {self.most}"
 
     def write(self, value: bytes, pieces: list[bytes]) -> None:
         if not self.least <= len(value) <= self.most:
-            raise ValueError(f"{len(value)} bytes; wanted {self.wanted}")
+            raise Unfit(f"{len(value)} bytes", self.expected)
         pieces += (len(value).to_bytes(self.length_bytes, "big"), value)
 
     def read(self, data: bytes, at: int) -> tuple[bytes, int]:
         begin = require(data, at, self.length_bytes)
         length = int.from_bytes(data[at:begin], "big")
         if not self.least <= length <= self.most:
-            raise ValueError(f"{length} bytes; wanted {self.wanted}")
+            raise Unfit(f"{length} bytes", self.expected)
         end = require(data, begin, length)
         return data[begin:end], end
 
@@ -220,7 +221,7 @@ class Rest(Kind):
 
     def write(self, value: bytes, pieces: list[bytes]) -> None:
         if self.zero and value.count(0) != len(value):
-            raise ValueError("bytes that are not 0; wanted zeros")
+            raise Unfit("bytes that are not 0", "zeros")
         pieces.append(value)
 
     def read(self, data: bytes, at: int) -> tuple[bytes, int]:
@@ -240,7 +241,7 @@ class Many(Kind):
 
     def write(self, value: tuple[Any, ...], pieces: list[bytes]) -> None:
         if len(value) > self.most:
-            raise ValueError(f"{len(value)} entries; wanted at most {self.most}")
+            raise Unfit(f"{len(value)} entries", f"at most {self.most}")
         if self.rising:
             self._require_rising(value)
         pieces.append(len(value).to_bytes(self.count_bytes, "big"))
@@ -250,7 +251,7 @@ class Many(Kind):
         begin = require(data, at, self.count_bytes)
         count = int.from_bytes(data[at:begin], "big")
         if count > self.most:
-            raise ValueError(f"{count} entries; wanted at most {self.most}")
+            raise Unfit(f"{count} entries", f"at most {self.most}")
         values, at = self._read_all(data, begin, count)
         if self.rising:
             self._require_rising(values)
@@ -259,7 +260,7 @@ class Many(Kind):
     def _require_rising(self, values: tuple[Any, ...]) -> None:
         keys = [value[: self.rising] for value in values] if isinstance(self.kind, Row) else values
         if any(before >= after for before, after in pairwise(keys)):
-            raise ValueError("out of order; wanted each once, rising")
+            raise Unfit("out of order", "each once, rising")
 
     def _write_all(self, values: tuple[Any, ...], pieces: list[bytes]) -> None:
         for value in values:
@@ -321,5 +322,5 @@ def require(data: bytes, at: int, size: int) -> int:
     """Where `size` bytes from `at` end; ValueError where `data` ends before."""
     end = at + size
     if end > len(data):
-        raise ValueError(f"{len(data) - at} bytes left; wanted {size}")
+        raise Unfit(f"{len(data) - at} bytes left", f"{size}")
     return end

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from emulator.model.errors import Unfit
+
 _RELATIONS: dict[str, Callable[[int, int], bool]] = {
     "<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
@@ -23,7 +25,7 @@ class Rule:
     def __init__(self, text: str) -> None:
         match = _TEXT.fullmatch(text)
         if match is None:
-            raise ValueError(f"rule {text!r}; wanted names joined by +, a comparison, names joined by +")
+            raise Unfit(f"rule {text!r}", "names joined by +, a comparison, names joined by +")
         self.text = text
         self.left = tuple(match[1].split(" + "))
         self.relation = match[2]
@@ -38,4 +40,4 @@ class Rule:
         """ValueError where it does not hold."""
         left, right = (sum(values[name] for name in names) for names in (self.left, self.right))
         if not _RELATIONS[self.relation](left, right):
-            raise ValueError(f"{left} and {right}; wanted {self.text}")
+            raise Unfit(f"{left} and {right}", f"{self.text}")

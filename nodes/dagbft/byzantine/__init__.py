@@ -10,6 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import cast
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.byzantine.desk import FalseDesk
 from nodes.dagbft.byzantine.flood import Flooder
 from nodes.dagbft.byzantine.headers import BadCoin, Equivocator, Shunner, WrongShard, WrongSummary, WrongWorker
@@ -62,7 +63,7 @@ def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.
     elif behaviour in _PRIMARIES:
         liar = _PRIMARIES[behaviour](core)
     else:
-        raise ValueError(f"behaviour {behaviour!r}; wanted one of {', '.join(BEHAVIOURS)}")
+        raise Unfit(f"behaviour {behaviour!r}", f"one of {', '.join(BEHAVIOURS)}")
     return cast(PrimaryCore, liar)  # has all its doors
 
 
@@ -74,7 +75,7 @@ def desk_of(behaviour: str) -> type[Desk]:
 def turn_worker(behaviour: str, core: WorkerCore, n: int) -> WorkerCore:
     """The same for a worker; only "withhold-batches" changes it."""
     if behaviour not in BEHAVIOURS:
-        raise ValueError(f"behaviour {behaviour!r}; wanted one of {', '.join(BEHAVIOURS)}")
+        raise Unfit(f"behaviour {behaviour!r}", f"one of {', '.join(BEHAVIOURS)}")
     return cast(WorkerCore, BatchWithholder(core, n)) if behaviour in _WORKERS else core
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emulator.model.errors import Unfit
 from emulator.model.units import Duration
 from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.byzantine import BEHAVIOURS, desk_of, turn, turn_worker
@@ -29,7 +30,7 @@ class ByzantineSettings(PrimarySettings):
     def __post_init__(self) -> None:
         PrimarySettings.__post_init__(self)
         if self.behaviour not in BEHAVIOURS:
-            raise ValueError(f"behaviour {self.behaviour!r}; wanted one of {', '.join(BEHAVIOURS)}")
+            raise Unfit(f"behaviour {self.behaviour!r}", f"one of {', '.join(BEHAVIOURS)}")
 
 
 class ByzantinePrimary(Primary):

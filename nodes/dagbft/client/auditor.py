@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
+from emulator.model.errors import Unfit
 from emulator.model.units import Duration
 from emulator.sdk.node import NodeContext
 from nodes.dagbft.client.collector import Milestone
@@ -41,9 +42,9 @@ class AuditSettings:
     def __post_init__(self) -> None:
         for name, allowed in (("freshness", tuple(KINDS)), ("agree", AGREES)):
             if (found := getattr(self, name)) not in allowed:
-                raise ValueError(f"{name} {found!r}; wanted one of {', '.join(allowed)}")
+                raise Unfit(f"{name} {found!r}", f"one of {', '.join(allowed)}")
         if not 0 <= self.reads < 1e4:
-            raise ValueError(f"{self.reads} reads a second; wanted 0 to 1e4")
+            raise Unfit(f"{self.reads} reads a second", "0 to 1e4")
 
     @property
     def wanted(self) -> bool:

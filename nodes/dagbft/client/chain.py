@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.execution.executor import UNMET
 from nodes.dagbft.execution.transactions import NOTHING, result_hash
 
@@ -33,7 +34,7 @@ class Chain:
 
     def __init__(self, confirm: str, length: int, ahead: int, send: Send) -> None:
         if confirm not in CONFIRMS:
-            raise ValueError(f"confirm {confirm!r}; wanted one of {', '.join(CONFIRMS)}")
+            raise Unfit(f"confirm {confirm!r}", f"one of {', '.join(CONFIRMS)}")
         self.confirmed = 0
         self.sends = 0
         self.wasted = 0  # links that were sent for nothing

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.client.chain import CONFIRMS, Chain
 from nodes.dagbft.client.load import Load, LoadConfig
 from nodes.dagbft.consensus.committee import Committee
@@ -33,10 +34,10 @@ class ClientConfig:
 
     def __post_init__(self) -> None:
         if self.confirm not in CONFIRMS:
-            raise ValueError(f"confirm {self.confirm!r}; wanted one of {', '.join(CONFIRMS)}")
+            raise Unfit(f"confirm {self.confirm!r}", f"one of {', '.join(CONFIRMS)}")
         for name in ("chain_length", "ahead", "most_outstanding"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}; wanted at least 1")
+                raise Unfit(f"{name} {getattr(self, name)}", "at least 1")
 
 
 class Sample(NamedTuple):

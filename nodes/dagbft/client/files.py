@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.client.proof import Proof
 from nodes.dagbft.identity import Roster
 from nodes.dagbft.kinds import Cause
@@ -45,19 +46,19 @@ def roster_of(line: str) -> Roster:
     """The committee of a first line. ValueError says what is wrong with another one."""
     told = _object(line)
     if told.get("format") != FORMAT:
-        raise ValueError(f"format {told.get('format')!r}; wanted {FORMAT!r}")
+        raise Unfit(f"format {told.get('format')!r}", f"{FORMAT!r}")
     try:
         publics = tuple(bytes.fromhex(public) for public in told["publics"])
         return Roster(int(told["epoch"]), publics, run=bytes.fromhex(told["run"]))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"committee without a good {error}; wanted run, epoch and publics") from None
+        raise Unfit(f"committee without a good {error}", "run, epoch and publics") from None
 
 
 def proof_of(line: str) -> Proof:
     """The proof of a line. ValueError where there is none."""
     told = _object(line).get("proof")
     if not isinstance(told, str):
-        raise ValueError("no proof on the line; wanted one, as hexadecimal digits")
+        raise Unfit("no proof on the line", "one, as hexadecimal digits")
     return Proof.decode(bytes.fromhex(told))
 
 
@@ -83,11 +84,11 @@ class ProofFile:
 
 def _object(line: str) -> dict[str, Any]:
     if len(line) > MOST_LINE:
-        raise ValueError(f"line of {len(line)} characters; wanted at most {MOST_LINE}")
+        raise Unfit(f"line of {len(line)} characters", f"at most {MOST_LINE}")
     try:
         told = json.loads(line)
     except RecursionError:
-        raise ValueError("a line nested too deeply; wanted a JSON object") from None
+        raise Unfit("a line nested too deeply", "a JSON object") from None
     if not isinstance(told, dict):
-        raise ValueError("a line that is no JSON object; wanted one")
+        raise Unfit("a line that is no JSON object", "one")
     return told

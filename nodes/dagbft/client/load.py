@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from random import Random
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.execution.transactions import (
     MOST_WAIT_ROUNDS,
@@ -41,11 +42,11 @@ class LoadConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate < 1e6:
-            raise ValueError(f"rate {self.rate}; wanted 0 to 1e6 transactions a second")
+            raise Unfit(f"rate {self.rate}", "0 to 1e6 transactions a second")
         if self.cross_shard + self.gamma > 1:
-            raise ValueError(f"cross-shard and gamma shares of {self.cross_shard + self.gamma}; wanted at most 1")
+            raise Unfit(f"cross-shard and gamma shares of {self.cross_shard + self.gamma}", "at most 1")
         if not 0 <= self.size_bytes <= 1 << 16:
-            raise ValueError(f"transactions of {self.size_bytes} bytes; wanted at most {1 << 16}")
+            raise Unfit(f"transactions of {self.size_bytes} bytes", f"at most {1 << 16}")
 
 
 class Load:

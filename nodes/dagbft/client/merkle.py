@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.kinds import digest_of
 
 MOST_LEVELS = 32  # of a path: lists of 2^32 entries
@@ -19,7 +20,7 @@ class Tree:
 
     def __init__(self, leaves: Sequence[bytes]) -> None:
         if not leaves:
-            raise ValueError("a tree over nothing; wanted at least one entry")
+            raise Unfit("a tree over nothing", "at least one entry")
         self._levels = [list(leaves)]
         while len(below := self._levels[-1]) > 1:
             pairs = [_node(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)]

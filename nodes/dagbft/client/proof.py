@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
 
+from emulator.model.errors import Unfit
 from emulator.sdk.wire import U16, U32, U64, Many, Nested, Octets, Unsigned, layout_of
 from nodes.dagbft.client.merkle import climb
 from nodes.dagbft.client.messages import Final, Path, Run, Statement, leaf_of
@@ -71,10 +72,10 @@ class Proof:
     def decode(cls, data: bytes) -> Proof:
         """The proof of these bytes. ValueError where `encode` would not have written them."""
         if len(data) > MOST_PROOF_BYTES:
-            raise ValueError(f"proof of {len(data)} bytes; wanted at most {MOST_PROOF_BYTES}")
+            raise Unfit(f"proof of {len(data)} bytes", f"at most {MOST_PROOF_BYTES}")
         proof, end = layout_of(cls).read(data, 0)
         if end != len(data):
-            raise ValueError(f"proof: {len(data) - end} bytes left over; wanted none")
+            raise Unfit(f"proof: {len(data) - end} bytes left over", "none")
         assert isinstance(proof, Proof)
         return proof
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.client.messages import MOST_KEYS, ReadReply, ReadRequest, Status
 from nodes.dagbft.execution.transactions import SHARD_BITS
 from nodes.dagbft.identity import Roster, verify
@@ -74,7 +75,7 @@ class Reads:
         `need` validators must agree, f + 1 where it is 0. ValueError for keys that no validator would answer.
         """
         if len({key >> SHARD_BITS for key in keys}) != 1 or len(keys) > MOST_KEYS:
-            raise ValueError(f"{len(keys)} keys; wanted 1 to {MOST_KEYS}, all of one shard")
+            raise Unfit(f"{len(keys)} keys", f"1 to {MOST_KEYS}, all of one shard")
         if len(self._open) >= self._most:
             self.counts["reads shed"] += 1
             return None

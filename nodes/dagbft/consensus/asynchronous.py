@@ -17,6 +17,7 @@ is committed is read from certified modes and from rounds above the last leader.
 
 from __future__ import annotations
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.committee import Schedule
 from nodes.dagbft.consensus.dag import FALLBACK, NONE, STEADY, Block, Dag, Refused, Slot, members
 from nodes.dagbft.consensus.rule import LeaderRule
@@ -52,12 +53,12 @@ class Asynchronous(LeaderRule):
         """
         wave = wave_of(block.round) - 1
         if block.round % 4 == 1 and wave and wave not in self._coin and block.round - 4 > self._dag.floor:
-            raise Refused("coin", f"block {block.slot} before the coin of wave {wave}; wanted the coin first")
+            raise Refused("coin", f"block {block.slot} before the coin of wave {wave}; expected the coin first")
 
     def reveal(self, wave: int, author: int) -> None:
         """The coin of a wave. A second, different value raises ValueError."""
         if wave < 1 or not 0 <= author < self._n or self._coin.setdefault(wave, author) != author:
-            raise ValueError(f"coin {author} of wave {wave}; wanted one author in 0..{self._n - 1} for a wave")
+            raise Unfit(f"coin {author} of wave {wave}", f"one author in 0..{self._n - 1} for a wave")
 
     @property
     def support(self) -> int:

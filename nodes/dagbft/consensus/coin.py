@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.dag import Block
 
@@ -51,7 +52,7 @@ class ListedCoin(SeededCoin):
     def __init__(self, committee: Committee, authors: Sequence[int]) -> None:
         super().__init__(committee, 0)
         if not authors or not all(0 <= author < committee.n for author in authors):
-            raise ValueError(f"coin values {list(authors)}; wanted one or more authors in 0..{committee.n - 1}")
+            raise Unfit(f"coin values {list(authors)}", f"one or more authors in 0..{committee.n - 1}")
         self._authors = tuple(authors)
 
     def author(self, wave: int) -> int:

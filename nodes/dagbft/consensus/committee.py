@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from emulator.model.errors import Unfit
+
 
 @dataclass(frozen=True, slots=True)
 class Committee:
@@ -20,7 +22,7 @@ class Committee:
 
     def __post_init__(self) -> None:
         if self.n < 4:
-            raise ValueError(f"{self.n} validators; wanted at least 4")
+            raise Unfit(f"{self.n} validators", "at least 4")
 
     @property
     def faults(self) -> int:
@@ -54,7 +56,7 @@ class Turns:
 
     def __init__(self, authors: Sequence[int]) -> None:
         if not authors:
-            raise ValueError("no leaders; wanted at least one author")
+            raise Unfit("no leaders", "at least one author")
         self._authors = tuple(authors)
 
     def author(self, turn: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.committee import Committee, Schedule, Turns
 from nodes.dagbft.consensus.dag import Block, Dag, Slot
 from nodes.dagbft.consensus.early import Early, EarlyRule
@@ -64,9 +65,9 @@ class Rules:
     def __post_init__(self) -> None:
         rule_class(self.protocol)
         if self.order not in ORDERS:
-            raise ValueError(f"order {self.order!r}; wanted one of {', '.join(ORDERS)}")
+            raise Unfit(f"order {self.order!r}", f"one of {', '.join(ORDERS)}")
         if self.look_back < 2:
-            raise ValueError(f"a look-back of {self.look_back} rounds; wanted at least 2")
+            raise Unfit(f"a look-back of {self.look_back} rounds", "at least 2")
 
 
 class Consensus:

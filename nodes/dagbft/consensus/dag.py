@@ -86,12 +86,12 @@ class Dag:
         """
         round, author, parents = block.round, block.author, block.parents
         if round < 1 or not 0 <= author < self._n or not 0 <= parents <= self._all:
-            raise Refused("shape", f"block {block[:3]}; wanted round >= 1 and authors in 0..{self._n - 1}")
+            raise Refused("shape", f"block {block[:3]}; expected round >= 1 and authors in 0..{self._n - 1}")
         layer = self.layers.get(round)
         if layer is not None and (held := layer.blocks[author]) is not None:
             if held == block:
                 return False
-            raise Refused("conflict", f"a second block {block.slot}; wanted the one that is held, {held}")
+            raise Refused("conflict", f"a second block {block.slot}; expected the one that is held, {held}")
         past = self._past(block)
         if layer is None:
             layer = self.layers[round] = Layer(self._n)
@@ -104,14 +104,15 @@ class Dag:
         """Check a new block's parents, make it their child, and give its past."""
         round, author, parents = block.round, block.author, block.parents
         if round <= self.floor:
-            raise Refused("stale", f"block {block.slot}; wanted a round above {self.floor}")
+            raise Refused("stale", f"block {block.slot}; expected a round above {self.floor}")
         if round == 1:
             if parents:
-                raise Refused("shape", f"block {block.slot} with parents; wanted none in round 1")
+                raise Refused("shape", f"block {block.slot} with parents; expected none in round 1")
             return 0
         if parents.bit_count() < self._least_parents:
             raise Refused(
-                "shape", f"block {block.slot} with {parents.bit_count()} parents; wanted {self._least_parents} or more"
+                "shape",
+                f"block {block.slot} with {parents.bit_count()} parents; expected {self._least_parents} or more",
             )
         if round - 1 == self.floor:
             return 0  # what it references has been collected
@@ -119,7 +120,7 @@ class Dag:
         if below is None or parents & ~below.held:
             lacking = members(parents & ~(below.held if below else 0))
             raise Refused(
-                "missing", f"block {block.slot} without its parents {lacking} of round {round - 1}; wanted all"
+                "missing", f"block {block.slot} without its parents {lacking} of round {round - 1}; expected all"
             )
         mine, kids, pasts, past = 1 << author, below.kids, below.past, 0
         for parent in members(parents):

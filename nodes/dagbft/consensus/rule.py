@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from emulator.model.errors import Unfit
 from emulator.sdk.protocol import load
 from nodes.dagbft.consensus.committee import Schedule
 from nodes.dagbft.consensus.dag import NONE, Block, Dag, Slot
@@ -140,7 +141,7 @@ class LeaderRule:
         return None
 
     def reveal(self, wave: int, author: int) -> None:
-        raise ValueError(f"a coin value of wave {wave}; wanted none: {type(self).__name__} has no coin")
+        raise Unfit(f"a coin value of wave {wave}", f"none: {type(self).__name__} has no coin")
 
     def collect(self, floor: int) -> None:
         """There is nothing to forget."""
@@ -158,11 +159,11 @@ def rule_class(name: str) -> RuleClass:
     """The rule of this name. ValueError where there is none, or it cannot be imported."""
     reference = BUILT_IN.get(name) or _installed(name) or name
     if ":" not in reference:
-        raise ValueError(f"protocol {name!r}; wanted one of {', '.join(BUILT_IN)}, or package.module:Class of a rule")
+        raise Unfit(f"protocol {name!r}", f"one of {', '.join(BUILT_IN)}, or package.module:Class of a rule")
     try:
         found = load(reference)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"protocol {name!r}; wanted a rule that can be imported: {error}") from None
+        raise Unfit(f"protocol {name!r}", f"a rule that can be imported: {error}") from None
     return found  # type: ignore[no-any-return]
 
 

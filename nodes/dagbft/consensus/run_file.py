@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from emulator.model.errors import Unfit
 from emulator.model.inputs import parse_json
 from nodes.dagbft.consensus.coin import ListedCoin, SeededCoin
 from nodes.dagbft.consensus.committee import Committee, Hashed, Schedule, Turns
@@ -45,7 +46,7 @@ def read(text: str) -> DagFile:
     """Read a DAG file. Raises ValueError with what was found and what is wanted."""
     document = parse_json(text)
     if not isinstance(document, dict):
-        raise ValueError(f"{type(document).__name__}; wanted an object with the keys n and blocks")
+        raise Unfit(f"{type(document).__name__}", "an object with the keys n and blocks")
     committee = Committee(_whole(document, "n", None))
     schedule: Schedule
     match document.get("leaders", list(range(committee.n))):
@@ -67,7 +68,7 @@ def read(text: str) -> DagFile:
     )
     rows = document.get("blocks", [])
     if not isinstance(rows, list):
-        raise ValueError(f"blocks {rows!r}; wanted a list of blocks")
+        raise Unfit(f"blocks {rows!r}", "a list of blocks")
     blocks = [_block(row, committee.n) for row in rows]
     return DagFile(str(document.get("name", "")), committee, rules, coin, blocks, document)
 
@@ -75,13 +76,13 @@ def read(text: str) -> DagFile:
 def _whole(document: dict[str, Any], key: str, default: int | None) -> int:
     value = document.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{key} {value!r}; wanted a whole number above 0")
+        raise Unfit(f"{key} {value!r}", "a whole number above 0")
     return value
 
 
 def _authors(key: str, found: object, n: int) -> list[int]:
     if not isinstance(found, list) or not found or not all(type(a) is int and 0 <= a < n for a in found):
-        raise ValueError(f"{key} {found!r}; wanted one or more authors in 0..{n - 1}, or a seed")
+        raise Unfit(f"{key} {found!r}", f"one or more authors in 0..{n - 1}, or a seed")
     return found
 
 
@@ -93,7 +94,7 @@ def _block(row: object, n: int) -> Block:
         case [int(round), int(author), list(parents), *mode] if all(type(a) is int and 0 <= a < n for a in parents):
             if len(set(parents)) == len(parents) and (found := _MODES.get(tuple(mode), -1)) != -1:
                 return Block(round, author, sum(1 << parent for parent in parents), mode=found)
-    raise ValueError(f"block {row!r}; wanted [round, author, [distinct parent authors in 0..{n - 1}]]")
+    raise Unfit(f"block {row!r}", f"[round, author, [distinct parent authors in 0..{n - 1}]]")
 
 
 def write(name: str, committee: Committee, protocol: str, blocks: Iterable[Block], **more: Any) -> str:

@@ -23,7 +23,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from types import ModuleType
 
-from emulator.model.errors import PlatformError
+from emulator.model.errors import PlatformError, Unfit
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.dag import Block
 
@@ -58,7 +58,7 @@ class ThresholdCoin:
 
     def __init__(self, committee: Committee, seed: int, me: int) -> None:
         if not 0 <= me < committee.n:
-            raise ValueError(f"validator {me}; wanted one in 0..{committee.n - 1}")
+            raise Unfit(f"validator {me}", f"one in 0..{committee.n - 1}")
         self._group = _load()
         secrets = deal(committee, seed)
         self._secret = secrets[me]
@@ -85,7 +85,7 @@ class ThresholdCoin:
     def wave_share(self, wave: int) -> bytes:
         """My share of a wave."""
         if wave < 1:
-            raise ValueError(f"wave {wave}; wanted 1 or more")
+            raise Unfit(f"wave {wave}", "1 or more")
         base = self._base(wave)
         point = self._times(self._secret, base)
         nonce = _scalar("coin nonce", _bytes(self._secret) + base)
@@ -214,9 +214,9 @@ def _load() -> ModuleType:
     try:
         from nacl import bindings
     except ImportError as error:
-        raise PlatformError(f"the threshold coin without PyNaCl ({error}); wanted pip install pynacl") from error
+        raise PlatformError(f"the threshold coin without PyNaCl ({error}); expected pip install pynacl") from error
     if not bindings.has_crypto_core_ed25519:
-        raise PlatformError("PyNaCl on a minimal libsodium, without points of Ed25519; wanted a full build")
+        raise PlatformError("PyNaCl on a minimal libsodium, without points of Ed25519; expected a full build")
     return bindings
 
 

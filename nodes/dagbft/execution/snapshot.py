@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
+from emulator.model.errors import Unfit
 from emulator.sdk.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Text, Unsigned, layout_of
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Past
@@ -113,7 +114,7 @@ class Snapshot:
         """The snapshot of these bytes. ValueError where they are none."""
         snapshot, end = layout_of(cls).read(data, 0)
         if end != len(data):
-            raise ValueError(f"snapshot: {len(data) - end} bytes left over; wanted none")
+            raise Unfit(f"snapshot: {len(data) - end} bytes left over", "none")
         assert isinstance(snapshot, Snapshot)
         return snapshot
 

@@ -10,6 +10,7 @@ from collections.abc import MutableMapping
 from hashlib import blake2b
 from struct import Struct
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.execution.transactions import Operations
 
 _MASK = (1 << 64) - 1
@@ -30,10 +31,10 @@ class State(dict[int, int]):
     def decode(cls, data: bytes) -> State:
         """The state that was encoded so. ValueError for bytes that no state encodes to."""
         if len(data) % _PAIR.size:
-            raise ValueError(f"state of {len(data)} bytes; wanted a multiple of {_PAIR.size}")
+            raise Unfit(f"state of {len(data)} bytes", f"a multiple of {_PAIR.size}")
         state = cls(_PAIR.iter_unpack(data))
         if state.encode() != data:
-            raise ValueError("state that is out of order; wanted rising keys, each once, without zeros")
+            raise Unfit("state that is out of order", "rising keys, each once, without zeros")
         return state
 
     def digest(self) -> bytes:

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from struct import Struct
 from typing import Annotated, NamedTuple
 
+from emulator.model.errors import Unfit
 from emulator.sdk.wire import U8, U16, U64, ManyFixed, Octets, Rest, Unsigned
 from emulator.sdk.wire import Row as WireRow
 from nodes.dagbft.kinds import DIGEST_BYTES, TRANSACTION_ID_BYTES, digest_of
@@ -97,7 +98,7 @@ def encode(transaction: Transaction) -> bytes:
     """Canonical bytes. ValueError where a field is past its limit."""
     operations = transaction.operations
     if len(operations) > MOST_OPERATIONS:
-        raise ValueError(f"{len(operations)} operations; wanted at most {MOST_OPERATIONS}")
+        raise Unfit(f"{len(operations)} operations", f"at most {MOST_OPERATIONS}")
     if len(transaction.id) != TRANSACTION_ID_BYTES or len(transaction.expected) != DIGEST_BYTES:
         raise ValueError(
             f"id of {len(transaction.id)} and dependency of {len(transaction.expected)} bytes;"
@@ -107,17 +108,17 @@ def encode(transaction: Transaction) -> bytes:
         head = _HEAD.pack(*transaction[:8], len(operations))
         return head + b"".join([_OPERATION.pack(*operation) for operation in operations]) + transaction.padding
     except struct.error as error:
-        raise ValueError(f"transaction with a number past its width ({error}); wanted one within it") from None
+        raise Unfit(f"transaction with a number past its width ({error})", "one within it") from None
 
 
 def decode(data: bytes) -> Transaction:
     """The transaction of these bytes, whether or not it makes sense. ValueError where they are too few."""
     if len(data) < HEAD_BYTES:
-        raise ValueError(f"transaction of {len(data)} bytes; wanted at least {HEAD_BYTES}")
+        raise Unfit(f"transaction of {len(data)} bytes", f"at least {HEAD_BYTES}")
     *head, count = _HEAD.unpack_from(data)
     end = HEAD_BYTES + count * OPERATION_BYTES
     if end > len(data) or count > MOST_OPERATIONS:
-        raise ValueError(f"{count} operations in {len(data)} bytes; wanted at most {MOST_OPERATIONS}, all there")
+        raise Unfit(f"{count} operations in {len(data)} bytes", f"at most {MOST_OPERATIONS}, all there")
     return Transaction._make([*head, tuple(_OPERATION.iter_unpack(data[HEAD_BYTES:end])), data[end:]])
 
 

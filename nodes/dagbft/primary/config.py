@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.core import Rules
 from nodes.dagbft.kinds import MOST_INLINE_BYTES
 
@@ -34,13 +35,13 @@ class PrimaryConfig:
     def __post_init__(self) -> None:
         for name in ("header_batches", "window", "sync_after", "retry_peers", "most_parked", "most_batches"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}; wanted at least 1")
+                raise Unfit(f"{name} {getattr(self, name)}", "at least 1")
         for name in ("header_delay_s", "leader_timeout_s", "grace_s", "seal_wait_s", "batch_grace_s"):
             if not 0 <= getattr(self, name) <= 3600:
-                raise ValueError(f"{name} {getattr(self, name)}; wanted 0 to 3600 s")
+                raise Unfit(f"{name} {getattr(self, name)}", "0 to 3600 s")
         if not 0 <= self.inline_bytes <= MOST_INLINE_BYTES:
-            raise ValueError(f"{self.inline_bytes} bytes inside a header; wanted 0 to {MOST_INLINE_BYTES}")
+            raise Unfit(f"{self.inline_bytes} bytes inside a header", f"0 to {MOST_INLINE_BYTES}")
         if self.snapshot_rounds < 0:
-            raise ValueError(f"{self.snapshot_rounds} rounds between snapshots; wanted 0 or more")
+            raise Unfit(f"{self.snapshot_rounds} rounds between snapshots", "0 or more")
         if self.retry_s <= 0:
-            raise ValueError(f"retry {self.retry_s}; wanted more than 0 s")
+            raise Unfit(f"retry {self.retry_s}", "more than 0 s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emulator.model.errors import EmulationError
+from emulator.model.errors import EmulationError, Unfit
 from emulator.model.units import Duration, Size
 from emulator.sdk.node import NodeContext
 from nodes.dagbft.consensus.coin import SeededCoin
@@ -49,11 +49,11 @@ class PrimarySettings:
     def __post_init__(self) -> None:
         for name, allowed in (("coin", COINS), ("leaders", LEADERS), ("durability", DURABILITIES)):
             if (found := getattr(self, name)) not in allowed:
-                raise ValueError(f"{name} {found!r}; wanted one of {', '.join(allowed)}")
+                raise Unfit(f"{name} {found!r}", f"one of {', '.join(allowed)}")
         if not 1 <= self.workers <= 64:
-            raise ValueError(f"{self.workers} workers; wanted 1 to 64")
+            raise Unfit(f"{self.workers} workers", "1 to 64")
         if self.look_back < 2:
-            raise ValueError(f"a look-back of {self.look_back} rounds; wanted at least 2")
+            raise Unfit(f"a look-back of {self.look_back} rounds", "at least 2")
         self.core(0, 4)
 
     def names(self, context: NodeContext) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.committee import Schedule
 from nodes.dagbft.kinds import MOST_INLINE_BYTES
 
@@ -32,13 +33,13 @@ class UncertifiedConfig:
     def __post_init__(self) -> None:
         for name in ("leaders", "retry_peers", "window", "most_parked", "most_batches"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}; wanted at least 1")
+                raise Unfit(f"{name} {getattr(self, name)}", "at least 1")
         for name in ("least_round_s", "grace_s", "leader_timeout_s", "seal_wait_s"):
             if not 0 <= getattr(self, name) <= 3600:
-                raise ValueError(f"{name} {getattr(self, name)}; wanted 0 to 3600 s")
+                raise Unfit(f"{name} {getattr(self, name)}", "0 to 3600 s")
         if not 0 <= self.inline_bytes <= MOST_INLINE_BYTES:
-            raise ValueError(f"{self.inline_bytes} bytes inside a block; wanted 0 to {MOST_INLINE_BYTES}")
+            raise Unfit(f"{self.inline_bytes} bytes inside a block", f"0 to {MOST_INLINE_BYTES}")
         if self.look_back < 2:
-            raise ValueError(f"a look-back of {self.look_back} rounds; wanted at least 2")
+            raise Unfit(f"a look-back of {self.look_back} rounds", "at least 2")
         if self.retry_s <= 0:
-            raise ValueError(f"retry {self.retry_s}; wanted more than 0 s")
+            raise Unfit(f"retry {self.retry_s}", "more than 0 s")

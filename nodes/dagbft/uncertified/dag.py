@@ -57,17 +57,17 @@ class BlockDag:
             return False
         round, quorum = vertex.round, self.committee.quorum
         if round < 1 or not 0 <= vertex.author < self.committee.n:
-            raise Refused("shape", f"block {vertex.slot}; wanted round >= 1 and an author below {self.committee.n}")
+            raise Refused("shape", f"block {vertex.slot}; expected round >= 1 and an author below {self.committee.n}")
         if round <= self.floor:
-            raise Refused("stale", f"block {vertex.slot}; wanted a round above {self.floor}")
+            raise Refused("stale", f"block {vertex.slot}; expected a round above {self.floor}")
         if (round > 1 and len(vertex.parents) < quorum) or (round == 1 and vertex.parents):
-            raise Refused("shape", f"block {vertex.slot} with {len(vertex.parents)} parents; wanted {quorum} or more")
+            raise Refused("shape", f"block {vertex.slot} with {len(vertex.parents)} parents; expected {quorum} or more")
         if round > self.floor + 1:  # else what it references has been collected
             if lacking := self.missing(vertex.parents):
-                raise Refused("missing", f"block {vertex.slot} without {len(lacking)} of its parents; wanted all")
+                raise Refused("missing", f"block {vertex.slot} without {len(lacking)} of its parents; expected all")
             parents = [self._vertices[parent] for parent in vertex.parents]
             if len({parent.author for parent in parents}) < len(parents) or any(p.round != round - 1 for p in parents):
-                raise Refused("parents", f"block {vertex.slot}; wanted parents of round {round - 1}, one an author")
+                raise Refused("parents", f"block {vertex.slot}; expected parents of round {round - 1}, one an author")
         self._vertices[vertex.digest] = vertex
         self._rounds.setdefault(round, {}).setdefault(vertex.author, []).append(vertex)
         return True

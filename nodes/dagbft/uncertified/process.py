@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
+from emulator.model.errors import Unfit
 from emulator.model.units import Duration, Size
 from nodes.dagbft.consensus.committee import Hashed, Schedule, Turns
 from nodes.dagbft.messages import BlockReply, BlockRequest, Header, TailRequest
@@ -40,9 +41,9 @@ class UncertifiedSettings:
     def __post_init__(self) -> None:
         for name, allowed in (("leaders", LEADERS), ("durability", DURABILITIES)):
             if (found := getattr(self, name)) not in allowed:
-                raise ValueError(f"{name} {found!r}; wanted one of {', '.join(allowed)}")
+                raise Unfit(f"{name} {found!r}", f"one of {', '.join(allowed)}")
         if not 1 <= self.workers <= 64:
-            raise ValueError(f"{self.workers} workers; wanted 1 to 64")
+            raise Unfit(f"{self.workers} workers", "1 to 64")
         self.uncertified(0, 4)
 
     def uncertified(self, seed: int, n: int) -> UncertifiedConfig:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.committee import Schedule
 from nodes.dagbft.uncertified.dag import BlockDag, Vertex
 
@@ -39,7 +40,7 @@ class DecisionRule:
 
     def __init__(self, dag: BlockDag, schedule: Schedule, leaders: int) -> None:
         if not 1 <= leaders <= dag.committee.n:
-            raise ValueError(f"{leaders} leaders a round; wanted 1 to {dag.committee.n}")
+            raise Unfit(f"{leaders} leaders a round", f"1 to {dag.committee.n}")
         self.next = (1, 0)  # round and rank of the first slot that is not decided
         self._dag = dag
         self._schedule = schedule

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from emulator.model.errors import Unfit
 from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.kinds import MOST_BATCH_BYTES, MOST_DIGESTS, MOST_REPLY_BYTES, MOST_TRANSACTION_BYTES, batch_digest
@@ -56,9 +57,9 @@ class WorkerConfig:
     def __post_init__(self) -> None:
         if not 0 < self.batch_bytes <= MOST_BATCH_BYTES - MOST_TRANSACTION_BYTES - 4:
             most = MOST_BATCH_BYTES - MOST_TRANSACTION_BYTES - 4
-            raise ValueError(f"batch of {self.batch_bytes} bytes; wanted 1 to {most}")
+            raise Unfit(f"batch of {self.batch_bytes} bytes", f"1 to {most}")
         if self.most_open < 1 or self.retry_s <= 0 or self.batch_delay_s < 0 or self.keep_rounds < 1:
-            raise ValueError("most_open, retry, batch_delay or keep_rounds below its least; wanted 1, > 0, 0, 1")
+            raise Unfit("most_open, retry, batch_delay or keep_rounds below its least", "1, > 0, 0, 1")
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
+from emulator.model.errors import Unfit
 from emulator.model.units import Duration, Size
 from emulator.sdk.driver import Driver
 from emulator.sdk.durable import Durable
@@ -51,9 +52,9 @@ class WorkerSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < 64:
-            raise ValueError(f"worker {self.index}; wanted 0 to 63")
+            raise Unfit(f"worker {self.index}", "0 to 63")
         if self.durability not in DURABILITIES:
-            raise ValueError(f"durability {self.durability!r}; wanted one of {', '.join(DURABILITIES)}")
+            raise Unfit(f"durability {self.durability!r}", f"one of {', '.join(DURABILITIES)}")
         self.core()
 
     def core(self) -> WorkerConfig:

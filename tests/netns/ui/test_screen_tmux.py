@@ -57,9 +57,9 @@ class Screen:
     def text(self) -> str:
         return self._do("capture-pane", "-p")
 
-    def until(self, *wanted: str) -> str:
-        """What stands on the screen once it has all that is wanted."""
-        return wait_for(self.text, lambda shown: all(words in shown for words in wanted))
+    def until(self, *expected: str) -> str:
+        """What stands on the screen once it has all that is expected."""
+        return wait_for(self.text, lambda shown: all(words in shown for words in expected))
 
     def close(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)

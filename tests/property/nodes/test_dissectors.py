@@ -101,10 +101,10 @@ def test_messages_decode(drawn: list[tuple[Message, Values, bytes]]) -> None:
             else:
                 packets.tcp(30_000 + number, dissector.ports[0], 1, data)
 
-    for wanted, found in zip(expected, told(fill, {name for each in expected for name in each}), strict=True):
+    for fields, found in zip(expected, told(fill, {name for each in expected for name in each}), strict=True):
         assert found.pop("malformed") == []
         assert found.pop("info")[0]
-        assert found == wanted
+        assert found == fields
 
 
 @needs_tshark
@@ -132,10 +132,10 @@ def test_every_message_of_dagbft_decodes(drawn: list[tuple[Message, Values, byte
             packets.tcp(30_000, 17_000, sequence, frame)
             sequence += len(frame)
 
-    for wanted, found in zip(expected, told(fill, {name for each in expected for name in each}), strict=True):
+    for fields, found in zip(expected, told(fill, {name for each in expected for name in each}), strict=True):
         assert found.pop("malformed") == []
         assert found.pop("info")[0]
-        assert found == wanted
+        assert found == fields
 
 
 @needs_tshark
@@ -231,7 +231,7 @@ def test_datagrams_that_codecs_refuse_are_flagged(
 
     for (port, data), found in zip(sent, told(fill), strict=True):
         assert bool(found["malformed"]) == refused_datagram(port, data), (port, data.hex(), found)
-        assert not found["malformed"] or "; wanted " in found["malformed"][0]
+        assert not found["malformed"] or "; fields " in found["malformed"][0]
 
 
 @needs_tshark
@@ -258,7 +258,7 @@ def test_messages_of_dagbft_that_the_codec_refuses_are_flagged(
 
     for data, found in zip(sent, told(fill)[1:], strict=True):
         assert bool(found["malformed"]) == refused_message(data), (data.hex(), found)
-        assert not found["malformed"] or "; wanted " in found["malformed"][0]
+        assert not found["malformed"] or "; fields " in found["malformed"][0]
 
 
 @needs_tshark

@@ -61,25 +61,25 @@ def test_any_text_is_a_tree_or_an_error_that_points(words):
         assert list(filters.tests(tree))
         assert parse(text(tree)) == tree
         return
-    assert re.search(r"(at character \d+ of|^the end of) .*; wanted ", found, re.DOTALL)
+    assert re.search(r"(at character \d+ of|^the end of) .*; expected ", found, re.DOTALL)
 
 
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        ("", "the end of ''; wanted host, port, proto, node, link, not or '('"),
-        ("host", "the end of 'host'; wanted the name or address of a node"),
-        ("host and", "'and' at character 6 of 'host and'; wanted the name or address of a node"),
-        ("hots a", "'hots' at character 1 of 'hots a'; wanted host, port, proto, node, link, not or '('"),
-        ("port 80000", "'80000' at character 6 of 'port 80000'; wanted a port of 0 to 65535"),
-        ("proto sctp", "'sctp' at character 7 of 'proto sctp'; wanted tcp, udp or icmp"),
-        ("host a port 8", "'port' at character 8 of 'host a port 8'; wanted and, or, or the end"),
-        ("(host a", "the end of '(host a'; wanted and, or, or ')'"),
+        ("", "the end of ''; expected host, port, proto, node, link, not or '('"),
+        ("host", "the end of 'host'; expected the name or address of a node"),
+        ("host and", "'and' at character 6 of 'host and'; expected the name or address of a node"),
+        ("hots a", "'hots' at character 1 of 'hots a'; expected host, port, proto, node, link, not or '('"),
+        ("port 80000", "'80000' at character 6 of 'port 80000'; expected a port of 0 to 65535"),
+        ("proto sctp", "'sctp' at character 7 of 'proto sctp'; expected tcp, udp or icmp"),
+        ("host a port 8", "'port' at character 8 of 'host a port 8'; expected and, or, or the end"),
+        ("(host a", "the end of '(host a'; expected and, or, or ')'"),
         ("(" * 60, f"'(' at character {MOST_NESTED + 1} of"),
     ],
 )
 def test_errors_point(words, error):
-    with pytest.raises(ValueError, match="wanted") as refused:
+    with pytest.raises(ValueError, match="expected") as refused:
         parse(words)
     assert str(refused.value).startswith(error)
 
@@ -165,6 +165,6 @@ def test_links_and_nodes_narrow_what_is_captured():
 
 def test_names_that_match_nothing_are_refused():
     with pytest.raises(
-        ValueError, match="host 'gs-tokio', which matches nothing; wanted the name or address of a node"
+        ValueError, match="host 'gs-tokio', which matches nothing; expected the name or address of a node"
     ):
         resolve(parse("proto tcp and host gs-tokio"), NETWORK)

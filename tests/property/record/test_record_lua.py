@@ -116,7 +116,7 @@ def test_large_lists_are_checked_to_the_end_though_not_shown(packets: Packets) -
     told = [each for each in found if "skyloom.dagbft.spec_reply.results.count" in each]
     assert [each["skyloom.dagbft.spec_reply.results.count"] for each in told] == [["16384"], ["16385"]]
     assert [bool(each["malformed"]) for each in told] == [False, True]
-    assert "16385 entries; wanted at most 16384" in told[1]["malformed"][0]
+    assert "16385 entries; expected at most 16384" in told[1]["malformed"][0]
 
 
 @needs_tshark
@@ -144,14 +144,14 @@ def test_a_frame_past_its_limit_is_flagged_and_not_waited_for(packets: Packets) 
     packets.tcp(30_000, 4244, 1, b"SkyX" + bytes(4) + b"\xff\xff\xff\xff" + bytes(50))
     packets.tcp(30_001, 4244, 1, b"GET / HTTP/1.0\r\n\r\n")
     limit, foreign = packets.told(explorer())
-    assert "agent.body_bytes: number 4294967295; wanted 0 to" in limit["malformed"][0]
-    assert "47455420 where the kind of a message stands; wanted one of 536b7958, 536b7959" in foreign["malformed"][0]
+    assert "agent.body_bytes: number 4294967295; expected 0 to" in limit["malformed"][0]
+    assert "47455420 where the kind of a message stands; expected one of 536b7958, 536b7959" in foreign["malformed"][0]
 
 
 def test_names_are_given_once() -> None:
     one = Dissector("one", "One", "udp", (Message("m", ONE),))
     assert lua([one, one]).count('name = "one"') == 1
-    with pytest.raises(ValueError, match="two dissectors named one; wanted one"):
+    with pytest.raises(ValueError, match="two dissectors named one; expected one"):
         lua([one, replace(one, title="Another")])
 
 
@@ -166,14 +166,14 @@ def test_kinds_that_nobody_knows_are_refused() -> None:
 @pytest.mark.parametrize(
     ("make", "error"),
     [
-        (lambda: Message("Upper", ONE), "name 'Upper'; wanted small letters"),
-        (lambda: Message("m", {"two words": Unsigned(1)}), "name 'two words'; wanted small letters"),
-        (lambda: Message("m", {"a": Unsigned(8)}, rules=(Rule("a <= a"),)), "wanted integers of at most 4 bytes"),
-        (lambda: Choice(Message("m", {"a": Unsigned(1)})), "wanted some by which each is known"),
-        (lambda: Dissector("x", "X", "udp", ()), "wanted some by which each is known"),
-        (lambda: Dissector("x", "X", "udp", (Message("m", ONE),), ports=(0,)), r"ports \(0,\); wanted 1 to 65535"),
-        (lambda: Dissector("x.y", "X", "udp", (Message("m", ONE),)), r"name 'x\.y'; wanted small letters"),
-        (lambda: Rule("a and b"), "rule 'a and b'; wanted names joined by"),
+        (lambda: Message("Upper", ONE), "name 'Upper'; expected small letters"),
+        (lambda: Message("m", {"two words": Unsigned(1)}), "name 'two words'; expected small letters"),
+        (lambda: Message("m", {"a": Unsigned(8)}, rules=(Rule("a <= a"),)), "expected integers of at most 4 bytes"),
+        (lambda: Choice(Message("m", {"a": Unsigned(1)})), "expected some by which each is known"),
+        (lambda: Dissector("x", "X", "udp", ()), "expected some by which each is known"),
+        (lambda: Dissector("x", "X", "udp", (Message("m", ONE),), ports=(0,)), r"ports \(0,\); expected 1 to 65535"),
+        (lambda: Dissector("x.y", "X", "udp", (Message("m", ONE),)), r"name 'x\.y'; expected small letters"),
+        (lambda: Rule("a and b"), "rule 'a and b'; expected names joined by"),
     ],
 )
 def test_what_cannot_be_described(make, error) -> None:

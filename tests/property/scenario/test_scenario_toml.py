@@ -225,7 +225,7 @@ def test_any_option_makes_a_scenario_or_a_scenario_error(file: Any, items: list[
         scenario_toml(load(file, options))
     except ScenarioError as error:
         problems = error.problems
-    assert all(problem.where and problem.found and problem.wanted for problem in problems), options
+    assert all(problem.where and problem.found and problem.expected for problem in problems), options
 
 
 def test_a_different_scenario_is_not_equal(file: Any) -> None:

@@ -67,9 +67,9 @@ def test_prefixes_give_the_next_hop_of_every_destination(data, network, version)
                     continue
                 end = int(table[index, node])
                 moving_down = end >= 0 and end % 2 and network.links[end // 2].moving
-                wanted = UNREACHABLE if end < 0 else SHARED_DOWNLINK if moving_down else end
+                expected = UNREACHABLE if end < 0 else SHARED_DOWNLINK if moving_down else end
                 address = int(IPv4Address(text)) if version == 4 else int(IPv6Address(text))
-                assert lookup(routes, address, bits) == wanted
+                assert lookup(routes, address, bits) == expected
             for other in network.nodes if shared_downlinks(network)[node] else ():
                 text = other.ipv4 if version == 4 else other.ipv6
                 if text and not other.live:

@@ -59,12 +59,12 @@ def test_routes_are_the_least_delay_paths(graph, limited, data):
     assert next_end.shape == dist.shape == (len(goals), nodes)
     along = path_delay(next_end, head, np.maximum(delay, HOP_FLOOR_S), goals, range(nodes))
     for index, goal in enumerate(goals):
-        wanted = oracle(edges, nodes, goal, closed)
-        assert dist[index] == pytest.approx(wanted, rel=1e-12)
-        assert along[index] == pytest.approx(wanted, rel=1e-12)
+        expected = oracle(edges, nodes, goal, closed)
+        assert dist[index] == pytest.approx(expected, rel=1e-12)
+        assert along[index] == pytest.approx(expected, rel=1e-12)
         for source in range(nodes):
             ends = path(next_end, head, index, goal, source)
-            assert bool(ends) == (source != goal and wanted[source] < inf)
+            assert bool(ends) == (source != goal and expected[source] < inf)
             at = source
             for end in ends:
                 assert tail[end] == at

@@ -36,7 +36,7 @@ MESSAGES = st.builds(Ask, st.integers(0, 65535)) | st.builds(Tell, st.integers(0
 @given(MESSAGES)
 def test_a_message_comes_back_or_is_past_its_limit(message: Ask | Tell) -> None:
     if isinstance(message, Tell) and len(message.text) > 20 - TELL_BYTES:
-        with pytest.raises(ValueError, match=r"Tell of .* bytes; wanted at most 20"):
+        with pytest.raises(ValueError, match=r"Tell of .* bytes; expected at most 20"):
             CODEC.encode(message)
         return
     data = CODEC.encode(message)

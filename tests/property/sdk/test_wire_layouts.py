@@ -112,17 +112,17 @@ GOOD = Everything(1, 2, b"ok", Point(-1, 2), b"a", 1, 2, (1, 2), ((1, 2),), (b""
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"small": 256}, r"^Everything\.small: number 256; wanted 0 to 255$"),
-        ({"colour": 3}, r"^Everything\.colour: number 3; wanted 1 to 2$"),
-        ({"mark": b"no"}, r"^Everything\.mark: b'no'; wanted b'ok'$"),
-        ({"text": b""}, r"^Everything\.text: 0 bytes; wanted 1 to 5$"),
-        ({"low": 3}, r"^Everything: 3 and 2; wanted low <= high$"),
-        ({"rising": (2, 2)}, r"^Everything\.rising: out of order; wanted each once, rising$"),
-        ({"rising": (1, 2, 3, 4, 5)}, r"^Everything\.rising: 5 entries; wanted at most 4$"),
-        ({"rows": ((1,),)}, r"^Everything\.rows: row of another length; wanted 2 values$"),
-        ({"rows": ((1, 256),)}, r"^Everything\.rows: b: number 256; wanted 0 to 255$"),
-        ({"texts": (b"long",)}, r"^Everything\.texts: 4 bytes; wanted at most 3$"),
-        ({"point": Point(1, 1 << 15)}, r"Point\.y: number 32768; wanted -32768 to 32767$"),
+        ({"small": 256}, r"^Everything\.small: number 256; expected 0 to 255$"),
+        ({"colour": 3}, r"^Everything\.colour: number 3; expected 1 to 2$"),
+        ({"mark": b"no"}, r"^Everything\.mark: b'no'; expected b'ok'$"),
+        ({"text": b""}, r"^Everything\.text: 0 bytes; expected 1 to 5$"),
+        ({"low": 3}, r"^Everything: 3 and 2; expected low <= high$"),
+        ({"rising": (2, 2)}, r"^Everything\.rising: out of order; expected each once, rising$"),
+        ({"rising": (1, 2, 3, 4, 5)}, r"^Everything\.rising: 5 entries; expected at most 4$"),
+        ({"rows": ((1,),)}, r"^Everything\.rows: row of another length; expected 2 values$"),
+        ({"rows": ((1, 256),)}, r"^Everything\.rows: b: number 256; expected 0 to 255$"),
+        ({"texts": (b"long",)}, r"^Everything\.texts: 4 bytes; expected at most 3$"),
+        ({"point": Point(1, 1 << 15)}, r"Point\.y: number 32768; expected -32768 to 32767$"),
     ],
 )
 def test_what_cannot_be_written_names_its_field(change: dict[str, object], error: str) -> None:
@@ -134,11 +134,11 @@ def test_what_cannot_be_written_names_its_field(change: dict[str, object], error
 @pytest.mark.parametrize(
     ("kind", "data", "error"),
     [
-        (Row(a=Unsigned(1), gap=Zeros(2)), b"\1\0\1", "gap: not 0; wanted 2 zero bytes"),
-        (Row(Rule("a + b == c"), a=Unsigned(1), b=Unsigned(1), c=Unsigned(2)), b"\1\2\0\4", "3 and 4; wanted a"),
-        (Rest(zero=True), b"\0\1", "bytes that are not 0; wanted zeros"),
-        (Unsigned(4, equals=7), bytes(4), "number 0; wanted 7"),
-        (Until(Text(9)), b"\0\0\0\1x\0", "1 bytes left; wanted 4"),
+        (Row(a=Unsigned(1), gap=Zeros(2)), b"\1\0\1", "gap: not 0; expected 2 zero bytes"),
+        (Row(Rule("a + b == c"), a=Unsigned(1), b=Unsigned(1), c=Unsigned(2)), b"\1\2\0\4", "3 and 4; expected a"),
+        (Rest(zero=True), b"\0\1", "bytes that are not 0; expected zeros"),
+        (Unsigned(4, equals=7), bytes(4), "number 0; expected 7"),
+        (Until(Text(9)), b"\0\0\0\1x\0", "1 bytes left; expected 4"),
     ],
 )
 def test_what_cannot_be_read_says_why(kind: Kind, data: bytes, error: str) -> None:

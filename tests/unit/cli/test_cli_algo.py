@@ -69,14 +69,16 @@ def test_listing_has_every_command_and_says_what_is_broken(capsys):
     assert sum("broken: " in line for line in lines) == 3
 
 
-@pytest.mark.parametrize(("name", "said"), [("gone", "cannot be loaded"), ("odd", "wanted a dict"), ("mixed", "alone")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("gone", "cannot be loaded"), ("odd", "expected a dict"), ("mixed", "alone")]
+)
 def test_broken_plugins_are_a_clear_error(name, said):
     with pytest.raises(PlatformError, match=said):
         algo.algo(name, [])
 
 
 def test_unknown_algorithm():
-    with pytest.raises(UsageError, match="wanted one of: several, single"):
+    with pytest.raises(UsageError, match="expected one of: several, single"):
         algo.algo("nothing", [])
 
 

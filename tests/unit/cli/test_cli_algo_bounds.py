@@ -39,7 +39,7 @@ def refused(*words: str | Path) -> str:
     done = algo(*words)
     assert done.returncode == 65, done.stderr
     assert done.stderr.startswith("skyloom: ")
-    assert "; wanted " in done.stderr
+    assert "; expected " in done.stderr
     assert len(done.stderr) < 2000
     return done.stderr
 
@@ -55,11 +55,11 @@ def rdaf(path: Path, edges: list[tuple[int, int]], **more: Any) -> Path:
 
 def test_a_graph_of_a_thousand_million_nodes_in_a_small_file(tmp_path: Path) -> None:
     edges = [(0, 10**9)]
-    assert "graph.nodes is 1000000001; wanted 1 to 100000" in refused("rdaf", "decide", rdaf(tmp_path, edges))
+    assert "graph.nodes is 1000000001; expected 1 to 100000" in refused("rdaf", "decide", rdaf(tmp_path, edges))
     huge = {**ADVERSARY, "graph": {"nodes": 10**9, "edges": [[0, 1]]}}
     assert "graph.nodes is 1000000000" in refused("rdaf", "decide", written(tmp_path / "huge.json", huge))
     schedule = {"nodes": 10**9, "snapshots": [[]]}
-    assert "wanted a whole number, 1 to 100000" in refused("tinterval", written(tmp_path / "t.json", schedule))
+    assert "expected a whole number, 1 to 100000" in refused("tinterval", written(tmp_path / "t.json", schedule))
 
 
 def test_flooding_of_a_large_cycle(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_flooding_without_an_end_is_given_up(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "within 300,000 messages; wanted a smaller graph" in done.stdout
+    assert "within 300,000 messages; expected a smaller graph" in done.stdout
 
 
 @pytest.mark.parametrize("period", [0, 1, 1000])
@@ -169,9 +169,9 @@ def test_a_file_without_an_end(words: tuple[str, ...]) -> None:
         (b'{"nodes": ' + b"1" * 5000 + b"}", "a number of more than 4300 digits"),
         (b'{"nodes": 1, "nodes": 2}', 'key "nodes" stands twice in one object'),
         (b'{"graph": {"a": {"n": 1, "x": 0, "n": 1}}}', 'key "n" stands twice'),
-        (b'{"nodes": NaN}', "NaN; wanted numbers that JSON has"),
-        (b'{"nodes": 1e999, "snapshots": [], "format": "skyloom-adversary/1"}', "; wanted "),
-        (b"", "line 1, character 1: Expecting value; wanted JSON"),
+        (b'{"nodes": NaN}', "NaN; expected numbers that JSON has"),
+        (b'{"nodes": 1e999, "snapshots": [], "format": "skyloom-adversary/1"}', "; expected "),
+        (b"", "line 1, character 1: Expecting value; expected JSON"),
     ],
 )  # fmt: skip
 def test_what_is_no_json_of_ours(tmp_path: Path, words: tuple[str, ...], data: bytes, found: str) -> None:

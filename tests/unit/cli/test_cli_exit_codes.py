@@ -146,7 +146,7 @@ def test_printable() -> None:
 
 
 def test_errors_quote_files_without_their_control_characters(tmp_path: Path) -> None:
-    assert str(Problem("a\nb", EVIL, "1\r2", "3")) == f"a\\nb  {one_line(EVIL)}\n  found   1\\u000d2\n  wanted  3"
+    assert str(Problem("a\nb", EVIL, "1\r2", "3")) == f"a\\nb  {one_line(EVIL)}\n  found     1\\u000d2\n  expected  3"
     file = tmp_path / f"{EVIL}\udcff.toml"
     file.write_text(f'name = "x"\n"\\u001b[2J" = "{printable(EVIL)}"\n')
     for words in (["run", str(file)], ["algo", "tinterval", str(file)], ["run", f"{EVIL}"], ["plan", f"--{EVIL}"]):

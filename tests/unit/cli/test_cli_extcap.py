@@ -50,13 +50,13 @@ def test_many_ends_are_chosen_by_name(monkeypatch, capsys) -> None:
     [
         ([], "this command is for Wireshark"),
         (["--capture", "--extcap-interface", "eth0"], "--capture without --fifo"),
-        (["--capture", "--extcap-interface", "eth0", "--fifo", "f"], "interface 'eth0'; wanted one of those"),
+        (["--capture", "--extcap-interface", "eth0", "--fifo", "f"], "interface 'eth0'; expected one of those"),
         (["--capture", "--extcap-interface", "skyloom:ab:*", "--fifo", "f"], "no links; name some"),
         (
             ["--capture", "--extcap-interface", "skyloom:ab:x:up", "--fifo", "f", "--snaplen", "x"],
-            "snaplen 'x'; wanted",
+            "snaplen 'x'; expected",
         ),
-        (["--extcap-config", "--extcap-interface", "eth0"], "interface 'eth0'; wanted one of those"),
+        (["--extcap-config", "--extcap-interface", "eth0"], "interface 'eth0'; expected one of those"),
     ],
 )
 def test_what_makes_no_sense_is_refused(words: list[str], error: str) -> None:

@@ -187,10 +187,10 @@ def test_rain_is_read_where_the_command_stands(plan, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--site", "52.27"), "wanted LATITUDE,LONGITUDE"),
+        (("--site", "52.27"), "expected LATITUDE,LONGITUDE"),
         (("--site", "152,8"), "no place on Earth"),
         (("--site", "nan,8"), "no place on Earth"),
-        (("--start", "tomorrow"), "wanted UTC such as"),
+        (("--start", "tomorrow"), "expected UTC such as"),
     ],
 )
 def test_options_about_the_sky_that_cannot_be(plan, words: tuple[str, ...], said: str) -> None:

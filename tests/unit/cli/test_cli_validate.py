@@ -52,7 +52,7 @@ def test_all_are_listed_and_broken_ones_say_so(capsys):
     assert "Holds nothing against nothing." in said
     assert "More words" not in said
     assert "broken: validation broken" in said
-    assert "is no function; wanted one with typer's options" in said
+    assert "is no function; expected one with typer's options" in said
 
 
 @pytest.mark.usefixtures("installed")
@@ -67,7 +67,7 @@ def test_the_exit_code_is_that_of_the_validation(name, words, code):
 
 @pytest.mark.usefixtures("installed")
 def test_what_is_not_there_is_told_with_what_is():
-    with pytest.raises(UsageError, match="no such validation; wanted one of: good, bad, broken, number"):
+    with pytest.raises(UsageError, match="no such validation; expected one of: good, bad, broken, number"):
         validate.validate("nothing")
     with pytest.raises(PlatformError, match="cannot be loaded: AttributeError"):
         validate.validate("broken")

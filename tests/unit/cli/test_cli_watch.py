@@ -77,7 +77,7 @@ def test_a_finished_run_is_meant_by_its_folder_its_id_its_scenario_or_as_the_lat
 
 def test_a_sweep_is_refused(live, tmp_path):
     (tmp_path / "sweep.json").write_text("{}")
-    with pytest.raises(UsageError, match="is a sweep; wanted one of its runs"):
+    with pytest.raises(UsageError, match="is a sweep; expected one of its runs"):
         command.chosen(str(tmp_path), tmp_path)
 
 

@@ -40,7 +40,7 @@ def test_what_is_linked_is_there(page: Path) -> None:
         file = (page.parent / path).resolve() if path else page
         assert file.exists(), f"{page.name}: {target}"
         if anchor and file.suffix == ".md":
-            assert anchor in anchors(file), f"{page.name}: {target}; wanted one of {sorted(anchors(file))}"
+            assert anchor in anchors(file), f"{page.name}: {target}; expected one of {sorted(anchors(file))}"
 
 
 def test_every_picture_is_shown() -> None:

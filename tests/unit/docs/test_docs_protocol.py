@@ -86,7 +86,7 @@ def test_the_message(folder: Path) -> None:
     for hops in (1, 255):
         assert wire.decode(wire.encode(hops)) == hops
     for hops in (0, 256):
-        with pytest.raises(ValueError, match="wanted 1 to 255"):
+        with pytest.raises(ValueError, match="expected 1 to 255"):
             wire.encode(hops)
 
     @given(st.one_of(st.binary(max_size=8), st.binary(max_size=3).map(lambda rest: b"RmrT" + rest)))

@@ -85,9 +85,9 @@ def test_each_side_may_have_options_of_its_own():
         ({"bw": -1}, "bw is -1"),
         ({"bw": "fast"}, "bw is 'fast'"),
         ({"bw": math.nan}, "bw is nan"),
-        ({"delay": 5}, "wanted a time with its unit"),
-        ({"delay": "5"}, "wanted a time with its unit"),
-        ({"delay": "5 parsec"}, "wanted a time with its unit"),
+        ({"delay": 5}, "expected a time with its unit"),
+        ({"delay": "5"}, "expected a time with its unit"),
+        ({"delay": "5 parsec"}, "expected a time with its unit"),
         ({"delay": "-5ms"}, "0 or more"),
         ({"delay": "1ms", "jitter": "2ms"}, "more than the delay"),
         ({"loss": 101}, "loss is 101"),
@@ -100,7 +100,7 @@ def test_each_side_may_have_options_of_its_own():
         ({"intfName1": "an-interface-of-17"}, "15 characters"),
         ({"intfName1": "a/b"}, "cannot be used"),
         ({"intfName1": "lo"}, "cannot be used"),
-        ({"forward": 3}, "wanted an EndSpec"),
+        ({"forward": 3}, "expected an EndSpec"),
     ],
 )
 def test_bad_link_options_are_named(options, words):
@@ -117,7 +117,7 @@ def test_bad_link_options_are_named(options, words):
         ("h1", {"cls": CPULimitedHost}, "CPULimitedHost is not supported"),
         ("h1", {"inNamespace": False}, "drop it"),
         ("h1", {"ip": "10.0.0.300"}, "node h1: ip"),
-        ("h1", {"defaultRoute": "dev h1-eth0"}, "wanted 'via'"),
+        ("h1", {"defaultRoute": "dev h1-eth0"}, "expected 'via'"),
         ("h 1", {}, "a name is letters"),
         ("", {}, "a name is letters"),
         ("h1:up", {}, "a name is letters"),
@@ -233,7 +233,7 @@ def test_moving_links_share_one_name_for_the_downlink():
         for name in "ab":
             topo.addLink(topo.addHost(name, role="host"), "sat-1", moving=True, intfName2="down-" + name)
 
-    with pytest.raises(DataError, match="wanted one name"):
+    with pytest.raises(DataError, match="expected one name"):
         network_from(built(build))
 
 
@@ -277,7 +277,7 @@ def test_carrier_is_for_links_with_knots_that_stay():
     topo.addLink("a", "b")
     assert [link.carrier for link in network_from(topo).links] == [True, False]
     topo.timeline = object()  # its rows say what ends without knots do
-    with pytest.raises(DataError, match="link a - b: carrier=True; wanted a link that does not move, with knots"):
+    with pytest.raises(DataError, match="link a - b: carrier=True; expected a link that does not move, with knots"):
         network_from(topo)
 
 

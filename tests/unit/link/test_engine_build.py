@@ -242,8 +242,8 @@ def test_the_source_archive_has_what_a_build_needs(checkout, tmp_path):
     with tarfile.open(tmp_path / hook(checkout, f"b.build_sdist({str(tmp_path)!r})")) as archive:
         inside = {name.split("/", 1)[-1] for name in archive.getnames()}
     engine = ROOT / "emulator" / "link" / "engine"
-    wanted = [*engine.glob("*.[ch]"), engine / "build.py", *engine.glob("shipping/*.py")]
-    assert {str(path.relative_to(ROOT)) for path in wanted} <= inside
+    expected = [*engine.glob("*.[ch]"), engine / "build.py", *engine.glob("shipping/*.py")]
+    assert {str(path.relative_to(ROOT)) for path in expected} <= inside
     assert not [name for name in inside if name.endswith(".so")]
 
 

@@ -94,13 +94,13 @@ def test_counters_stand_in_the_order_of_end_stats():
         for _ in range(4):  # one in transmission, two wait, one finds no room
             engine.offer(0, 0.0, packet())
         engine.play(1.0)
-        wanted = [0.0] * len(EndStats)
-        wanted[EndStats.SENT_PACKETS], wanted[EndStats.SENT_BYTES] = 4, 400
-        wanted[EndStats.DELIVERED_PACKETS], wanted[EndStats.DELIVERED_BYTES] = 3, 300
-        wanted[EndStats.DROP_QUEUE] = 1
-        wanted[EndStats.ASKED_DELAY_SUM_S] = pytest.approx(0.06)
-        assert engine.stats(0) == wanted
-        assert engine.all_stats().tolist() == [wanted, [0.0] * len(EndStats)]
+        expected = [0.0] * len(EndStats)
+        expected[EndStats.SENT_PACKETS], expected[EndStats.SENT_BYTES] = 4, 400
+        expected[EndStats.DELIVERED_PACKETS], expected[EndStats.DELIVERED_BYTES] = 3, 300
+        expected[EndStats.DROP_QUEUE] = 1
+        expected[EndStats.ASKED_DELAY_SUM_S] = pytest.approx(0.06)
+        assert engine.stats(0) == expected
+        assert engine.all_stats().tolist() == [expected, [0.0] * len(EndStats)]
 
 
 def test_counters_of_lanes_are_added_and_the_latest_counts():

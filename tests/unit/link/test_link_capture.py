@@ -104,15 +104,15 @@ def test_what_is_no_stream_of_a_capture_is_refused():
     st.lists(st.tuples(st.integers(0, 4), st.binary(max_size=60)), max_size=60),
     st.lists(st.tuples(st.frozensets(st.integers(0, 4), min_size=1), st.sampled_from((0, 1, 20))), max_size=4),
 )
-def test_each_of_several_captures_has_its_ends_packets_in_order(packets, wanted):
-    pipes = [os.pipe() for _ in wanted]
+def test_each_of_several_captures_has_its_ends_packets_in_order(packets, expected):
+    pipes = [os.pipe() for _ in expected]
     with captures() as (taken, sender):
-        for key, ((ends, snaplen), (_, writer)) in enumerate(zip(wanted, pipes, strict=True)):
+        for key, ((ends, snaplen), (_, writer)) in enumerate(zip(expected, pipes, strict=True)):
             sender.open(key, writer, ends, snaplen)
         for number, (end, data) in enumerate(packets):
             sender.send(end, float(number), data)
         taken.close(0.0)
-    for (ends, snaplen), (reader, _) in zip(wanted, pipes, strict=True):
+    for (ends, snaplen), (reader, _) in zip(expected, pipes, strict=True):
         found = [(record.end, record.left_ns // 10**9, record.data) for record in records(read_all(reader))]
         cut = snaplen or 60
         assert found == [(end, number, data[:cut]) for number, (end, data) in enumerate(packets) if end in ends]

@@ -81,13 +81,13 @@ class Bench:
     def receive(self, key):
         return self.far[key][0].recv(1 << 17)
 
-    def message(self, wanted):
-        """The next message for which `wanted` holds; counters of all messages are kept."""
+    def message(self, expected):
+        """The next message for which `expected` holds; counters of all messages are kept."""
         until = time.monotonic() + DEADLINE_S
         while time.monotonic() < until:
             message = msgpack.unpackb(self.control.recv(1 << 20), strict_map_key=False)
             self.counters.update(message.get("ends", {}))
-            if wanted(message):
+            if expected(message):
                 return message
         raise AssertionError("the relay did not say it in time")
 

@@ -142,12 +142,12 @@ def test_an_address_and_an_interface_belong_to_one() -> None:
 def test_moving_links_name_one_port_and_have_no_carrier() -> None:
     made = builder("gs-a", "gs-b", "sat")
     made.add_link(0, 2, END, b_port="down", moving=True, carrier=True)
-    with pytest.raises(DataError, match="link gs-a - sat: carrier=True; wanted a link that does not move"):
+    with pytest.raises(DataError, match="link gs-a - sat: carrier=True; expected a link that does not move"):
         made.network()
     made = builder("gs-a", "gs-b", "sat")
     for station in (0, 1):
         made.add_link(station, 2, END, b_port=f"down{station}", moving=True)
-    with pytest.raises(DataError, match="moving links name their far port down0, down1; wanted one name"):
+    with pytest.raises(DataError, match="moving links name their far port down0, down1; expected one name"):
         made.network()
 
 

@@ -66,5 +66,5 @@ def test_nested_dataclasses_follow_the_same_rules() -> None:
 
 
 def test_what_is_no_dataclass_is_refused() -> None:
-    with pytest.raises(TypeError, match="wanted a dataclass"):
+    with pytest.raises(TypeError, match="expected a dataclass"):
         table_of(NotANode)

@@ -239,10 +239,10 @@ def test_the_event_log_is_bounded_and_filtered():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "text", "whether"), [("oslo", "gs-Oslo", True), ("gs-*", "gs-oslo", True), ("g?-x", "gs-oslo", False)]
+    ("expected", "text", "whether"), [("oslo", "gs-Oslo", True), ("gs-*", "gs-oslo", True), ("g?-x", "gs-oslo", False)]
 )
-def test_filters_are_parts_of_names_or_globs(wanted, text, whether):
-    assert fits(wanted, "zzz", text) is whether
+def test_filters_are_parts_of_names_or_globs(expected, text, whether):
+    assert fits(expected, "zzz", text) is whether
 
 
 def test_a_snapshot_too_large_loses_the_least_interesting_first():

@@ -18,14 +18,14 @@ GOOD = [
     GRID,
 ]
 BAD = [
-    (None, "kind None; wanted facts, chart"),
+    (None, "kind None; expected facts, chart"),
     ({"kind": "pie"}, "kind 'pie'"),
-    ({"kind": "facts", "rows": [["round", 7]]}, "rows of facts: .*7.*; wanted rows of text"),
+    ({"kind": "facts", "rows": [["round", 7]]}, "rows of facts: .*7.*; expected rows of text"),
     ({"kind": "facts"}, "rows of facts: None"),
     ({**CHART, "series": [{"name": "a", "values": [1.0]}]}, "2 x and a series of other length"),
     ({**CHART, "series": [{"name": "a", "values": ["1", 2]}]}, "series of chart"),
     ({"kind": "bars", "title": "t", "rows": [("a", 0.5)]}, "rows of bars"),
-    ({"kind": "listing", "title": 3, "columns": [], "rows": []}, "title of listing: 3; wanted text"),
+    ({"kind": "listing", "title": 3, "columns": [], "rows": []}, "title of listing: 3; expected text"),
     ({**GRID, "tones": {"#": "pink"}}, "tones of grid: .*pink"),
 ]
 

@@ -20,10 +20,10 @@ def sight(t_s: float, range_km, elevation_deg, remaining_s=None, mask_deg: float
 SKY = ([900, 600, 700, 500], [40, 50, 60, 10])  # the nearest one is below the mask
 
 
-@pytest.mark.parametrize(("policy", "wanted"), [("nearest", 10), ("highest_elevation", 20), ("longest_pass", 20)])
-def test_first_choice(policy: str, wanted: int) -> None:
+@pytest.mark.parametrize(("policy", "expected"), [("nearest", 10), ("highest_elevation", 20), ("longest_pass", 20)])
+def test_first_choice(policy: str, expected: int) -> None:
     held = choose(POLICIES[policy], sight(0.0, *SKY), Held.nothing(1), 15.0)
-    assert held.satellite.tolist() == [wanted]
+    assert held.satellite.tolist() == [expected]
     assert held.since_s.tolist() == [0.0]
 
 

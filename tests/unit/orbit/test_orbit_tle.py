@@ -49,7 +49,7 @@ def test_titles_may_repeat_and_may_not_be_ascii(file) -> None:
 BAD = {
     "checksum": ([A1[:-1] + "3", A2], 1, "checksum 3 in column 69, but the line adds up to 2"),
     "checksum of line 2": (["TITLE", A1, A2[:-1] + "9"], 3, "checksum 9"),
-    "too short": ([A1[:-4], A2], 1, "63 characters; wanted 69"),
+    "too short": ([A1[:-4], A2], 1, "63 characters; expected 69"),
     "too long": ([A1, A2 + "7"], 2, "70 characters"),
     "letter in a number": ([A1, changed(A2, 12, "x")], 2, "columns 9-17: ' 53x0028 ' is no inclination"),
     "shifted column": ([changed(A1, 19, " 2225"), A2], 1, "columns 19-20"),

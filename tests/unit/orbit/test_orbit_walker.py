@@ -27,7 +27,7 @@ def test_text_form() -> None:
         ("", "not a shell"),
         ("53:1585/72/17", "do not fill"),
         ("53:1584/0/0", "do not fill"),
-        ("53:1584/72/72", "phasing 72; wanted 0 to 71"),
+        ("53:1584/72/72", "phasing 72; expected 0 to 71"),
         ("190:1584/72/1", "inclination"),
         ("53:0/72/1", "at least 1"),
         ("53:7200000/72/1", "at most 100,000"),
@@ -40,7 +40,7 @@ def test_bad_text_is_refused_with_what_was_wanted(text: str, part: str) -> None:
 
 @pytest.mark.parametrize("change", [{"altitude_m": 1.0}, {"altitude_m": 4e7}, {"raan_spread_deg": 0.0}, {"planes": 0}])
 def test_bad_keys_are_refused(change) -> None:
-    with pytest.raises(ValueError, match="wanted"):
+    with pytest.raises(ValueError, match="expected"):
         SHELLS["starlink-1"].altered(**change)
 
 

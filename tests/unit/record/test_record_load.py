@@ -73,7 +73,9 @@ def test_a_table_with_other_columns_is_refused(folder):
     pl.DataFrame({"t_s": [1.0], "node": ["a"], "program": [7], "kind": ["x"]}).write_parquet(
         folder.path / "events.parquet"
     )
-    with pytest.raises(DataError, match=r"events\.parquet: program Int64, data missing; wanted the columns of events"):
+    with pytest.raises(
+        DataError, match=r"events\.parquet: program Int64, data missing; expected the columns of events"
+    ):
         _ = load_run(folder.path).events
 
 

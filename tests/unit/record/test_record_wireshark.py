@@ -59,7 +59,7 @@ def test_a_broken_protocol_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = EntryPoint("sour", "emulator.model.errors:UsageError", "skyloom.protocols")
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([broken]))
     with pytest.raises(
-        UsageError, match=r"protocol sour: emulator\.model\.errors:UsageError is a type; wanted a Protocol"
+        UsageError, match=r"protocol sour: emulator\.model\.errors:UsageError is a type; expected a Protocol"
     ):
         dissectors()
 

@@ -144,7 +144,7 @@ def test_the_same_folder_gives_the_same_page(tmp_path, analysis):
     [
         ("raise RuntimeError('no luck')", "no luck"),
         ("def figures(run): return 1 / 0", "ZeroDivisionError"),
-        ("def figures(run): return ['x']", "wanted emulator.report.drawing.Drawing"),
+        ("def figures(run): return ['x']", "expected emulator.report.drawing.Drawing"),
         (DRAWN.format("../x", "drawing.new()[0]"), "letters"),
         (DRAWN.format("x", "None"), "drawing x failed"),
     ],

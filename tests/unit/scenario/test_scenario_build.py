@@ -178,9 +178,9 @@ def test_run_replay_report_and_plan_have_equal_networks(name, tmp_path, monkeypa
         facts = facts_of(scenario, step * network.timeline.step_s, lambda *_: None)
         assert (facts["nodes"], facts["live_nodes"]) == (len(network.nodes), len(network.live))
         assert (facts["links"], facts["step_s"]) == (len(network.links), network.timeline.step_s)
-        wanted = {each[:2]: each[2:] for each in shown_by_plan(network, step)}
+        expected = {each[:2]: each[2:] for each in shown_by_plan(network, step)}
         for route in facts["routes"]:
-            nodes, delay_ms = wanted[route["from"], route["to"]]
+            nodes, delay_ms = expected[route["from"], route["to"]]
             assert route["path"] == nodes
             assert route["delay_ms"] == pytest.approx(delay_ms)
 

@@ -143,11 +143,11 @@ def test_all_problems_at_once_each_on_its_line(tmp_path: Path) -> None:
     }
     assert {(line_of(problem), problem.key) for problem in problems} == marks
     assert [line_of(problem) for problem in problems] == sorted(line_of(problem) for problem in problems)
-    assert all(problem.found and problem.wanted for problem in problems)
+    assert all(problem.found and problem.expected for problem in problems)
 
 
 @pytest.mark.parametrize(
-    ("key", "found", "wanted"),
+    ("key", "found", "expected"),
     [
         ("duration", "60: a number without a unit", "a duration such as '12 ms'"),
         ("topologie", "unknown key 'topologie'", "did you mean 'topology'?"),
@@ -165,10 +165,10 @@ def test_all_problems_at_once_each_on_its_line(tmp_path: Path) -> None:
         ("ground.station.paris.latitude_deg", "nothing", "this key"),
     ],
 )
-def test_problems_say_what_was_found_and_wanted(tmp_path: Path, key: str, found: str, wanted: str) -> None:
+def test_problems_say_what_was_found_and_wanted(tmp_path: Path, key: str, found: str, expected: str) -> None:
     problem = {problem.key: problem for problem in problems_of(tmp_path, BAD)}[key]
     assert found in problem.found
-    assert wanted in problem.wanted
+    assert expected in problem.expected
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_malformed_toml_is_one_problem_with_its_line(tmp_path: Path, text: str, 
     problem = the_problem(tmp_path, text)
     assert line_of(problem) == line
     assert problem.key == ""
-    assert problem.wanted.startswith("TOML (")
+    assert problem.expected.startswith("TOML (")
 
 
 def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
@@ -204,13 +204,13 @@ def test_deep_nesting_is_refused(tmp_path: Path) -> None:
 def test_a_zero_length_run_is_refused(tmp_path: Path, text: str) -> None:
     problem = the_problem(tmp_path, GOOD.replace("60 s", text))
     assert (problem.key, line_of(problem)) == ("duration", 3)
-    assert "above 0" in problem.wanted
+    assert "above 0" in problem.expected
 
 
 def test_an_empty_file_names_what_is_missing(tmp_path: Path) -> None:
     problem = the_problem(tmp_path, "")
     assert (problem.key, problem.found) == ("topology", "nothing")
-    assert "Topology module" in problem.wanted
+    assert "Topology module" in problem.expected
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_single_mistakes(tmp_path: Path, old: str, new: str, key: str) -> None:
     text = GOOD.replace(old, new, 1)
     problem = the_problem(tmp_path, text)
     assert problem.key == key
-    assert problem.wanted
+    assert problem.expected
     assert 1 <= line_of(problem) <= text.count("\n")
 
 
@@ -286,7 +286,7 @@ def test_actions_that_do(tmp_path: Path, action: str) -> None:
 
 def test_loss_beyond_certainty_is_refused(tmp_path: Path) -> None:
     problem = the_problem(tmp_path, f'{GOOD}\n[[action]]\nat = "1 s"\ndo = "set"\nlinks = ["*"]\nloss = "101 %"\n')
-    assert "100 %" in problem.wanted
+    assert "100 %" in problem.expected
 
 
 def test_names_are_checked_against_the_network(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_the_last_of_two_wins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "key", "found", "wanted"),
+    ("item", "key", "found", "expected"),
     [
         ("shell.plans=3", "shell.plans", "unknown key 'plans'", "did you mean 'planes'?"),
         ("shel.planes=3", "shel", "unknown key 'shel'", "did you mean 'shell'?"),
@@ -69,13 +69,13 @@ def test_the_last_of_two_wins(tmp_path: Path) -> None:
         ("capture.snaplen=5", "capture.snaplen", "5: a number without a unit", "a size"),
     ],
 )
-def test_mistakes_name_the_option(tmp_path: Path, item: str, key: str, found: str, wanted: str) -> None:
+def test_mistakes_name_the_option(tmp_path: Path, item: str, key: str, found: str, expected: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         with_overrides(tmp_path, item)
     (problem,) = caught.value.problems
     assert problem.key == key
     assert found in problem.found
-    assert wanted in problem.wanted
+    assert expected in problem.expected
     if key != "program.1.name":  # the second of the two names stands in the file
         assert problem.where == f"--set {item.partition('=')[0].strip()}"
 
@@ -122,4 +122,4 @@ def test_values_are_toml_or_text(text: str, value: object) -> None:
 
 def test_a_problem_prints_with_place_key_found_and_wanted() -> None:
     text = str(Problem("leo.toml:31", "shell.planes", "0", "more than 0"))
-    assert text == "leo.toml:31  shell.planes\n  found   0\n  wanted  more than 0"
+    assert text == "leo.toml:31  shell.planes\n  found     0\n  expected  more than 0"

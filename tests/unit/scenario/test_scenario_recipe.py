@@ -136,7 +136,7 @@ def test_a_recipe_may_be_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "key", "found", "wanted"),
+    ("item", "key", "found", "expected"),
     [
         ("agents=many", "agents", '"many"', "an integer"),
         ("agents=0", "agents", "0", "at least 1"),
@@ -160,11 +160,11 @@ def test_a_recipe_may_be_a_file(tmp_path: Path) -> None:
         ("program.agents.config.intervall=1s", "program.agents.config.intervall", "unknown key", "'interval'"),
     ],
 )
-def test_one_mistake_is_one_problem(tmp_path: Path, item: str, key: str, found: str, wanted: str) -> None:
+def test_one_mistake_is_one_problem(tmp_path: Path, item: str, key: str, found: str, expected: str) -> None:
     problem = the_problem(tmp_path, FILE, item)
     assert problem.key == key
     assert found in problem.found
-    assert wanted in problem.wanted
+    assert expected in problem.expected
     assert place_of(problem) == (f"--set {item.partition('=')[0]}" if key != "recipe" else "1")
 
 
@@ -213,18 +213,18 @@ def test_names_that_match_nothing_say_who_composed_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "found", "wanted"),
+    ("recipe", "found", "expected"),
     [
         ("", "is no recipe", "`Parameters` and a `compose`"),
         (RECIPE.replace("agents: int", "seed: int"), "has a parameter 'seed'", "another name"),
         ("import nothing_of_that_name", "fails to import", "without an error"),
     ],
 )
-def test_recipes_that_are_none(tmp_path: Path, recipe: str, found: str, wanted: str) -> None:
+def test_recipes_that_are_none(tmp_path: Path, recipe: str, found: str, expected: str) -> None:
     problem = the_problem(tmp_path, recipe=recipe)
     assert (place_of(problem), problem.key) == ("1", "recipe")
     assert found in problem.found
-    assert wanted in problem.wanted
+    assert expected in problem.expected
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_recipes_that_are_none(tmp_path: Path, recipe: str, found: str, wanted: 
 def test_mistakes_about_the_recipe_itself(tmp_path: Path, text: str, key: str) -> None:
     problem = the_problem(tmp_path, text)
     assert problem.key == key
-    assert problem.wanted
+    assert problem.expected
 
 
 # ---- core keys that recipes use; files may say them too
@@ -279,4 +279,4 @@ def test_programs_that_end_by_themselves_are_expected_to_end_well(tmp_path: Path
 def test_barriers_are_for_python_programs(tmp_path: Path) -> None:
     problem = the_problem(tmp_path, FILE + 'barrier = "all"\n')
     assert problem.key == "program.mine"
-    assert "`run` only" in problem.wanted
+    assert "`run` only" in problem.expected

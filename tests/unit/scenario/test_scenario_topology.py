@@ -45,9 +45,9 @@ def test_a_topology_that_raises_is_a_data_error_with_its_line(tmp_path: Path) ->
 
 def test_a_topology_that_refuses_is_quoted(tmp_path: Path) -> None:
     build = "from pydantic import BaseModel\nclass Config(BaseModel): pass\ndef build(config, options):\n"
-    write(tmp_path, f'{build}    raise ValueError("5 nodes of 5; wanted fewer")\n', "refusing.py")
+    write(tmp_path, f'{build}    raise ValueError("5 nodes of 5; expected fewer")\n', "refusing.py")
     scenario = load(write(tmp_path, 'topology = "refusing.py"'))
-    with pytest.raises(DataError, match=r"^topology refusing.py: 5 nodes of 5; wanted fewer$"):
+    with pytest.raises(DataError, match=r"^topology refusing.py: 5 nodes of 5; expected fewer$"):
         build_topology(scenario)
 
 
@@ -83,7 +83,7 @@ def test_code_that_cannot_serve_is_a_problem_at_the_topology_key(tmp_path: Path,
     (problem,) = caught.value.problems
     assert (problem.key, problem.where.rpartition(":")[2]) == ("topology", "1")
     assert found in problem.found
-    assert problem.wanted
+    assert problem.expected
 
 
 def test_a_mininet_file_with_one_class(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_mininet_file_with_one_class(tmp_path: Path) -> None:
 def test_topos_name_several_and_functions_serve(tmp_path: Path) -> None:
     file = write(tmp_path, f"{MININET}\ntopos = {{'two': Pair, 'four': lambda: Pair(4)}}\n", "several.py")
     assert len(hosts(build_topology(from_topo_file(f"{file}:four")))) == 4
-    with pytest.raises(ScenarioError, match=r"wanted  one of several\.py:two, several\.py:four"):
+    with pytest.raises(ScenarioError, match=r"expected  one of several\.py:two, several\.py:four"):
         from_topo_file(file)
     with pytest.raises(ScenarioError, match="did you mean 'four'"):
         from_topo_file(f"{file}:fuor")
@@ -123,5 +123,5 @@ def test_no_such_topology_file() -> None:
 
 def test_a_function_that_gives_no_topo(tmp_path: Path) -> None:
     scenario = from_topo_file(write(tmp_path, "topos = {'a': lambda: 3}\n", "three.py"))
-    with pytest.raises(DataError, match=r"gave int, wanted a mininet\.topo\.Topo"):
+    with pytest.raises(DataError, match=r"gave int, expected a mininet\.topo\.Topo"):
         build_topology(scenario)

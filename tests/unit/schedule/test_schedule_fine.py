@@ -34,21 +34,21 @@ def test_a_good_table_and_one_that_is_not_used_pass():
 
 
 @pytest.mark.parametrize(
-    ("name", "knot", "value", "wanted"),
+    ("name", "knot", "value", "expected"),
     [
-        ("t_s", 1, 1.3, "knot 3: t is 1.2; wanted times in ascending order"),
-        ("t_s", 1, inf, "knot 2: t is inf; wanted a finite time"),
-        ("t_s", 0, 0.9, "knots from 0.9 s to 2 s; wanted 1 s to 2 s"),
-        ("t_s", 3, 2.5, "knots from 1 s to 2.5 s; wanted 1 s to 2 s"),
-        ("delay_s", 2, -0.01, r"knot 3 \(t = 1.2 s\): delay is -0.01; wanted 0 s or more"),
-        ("rate_bps", 0, np.nan, r"knot 1 \(t = 1 s\): rate is nan; wanted 0 bit/s or more"),
-        ("loss", 3, 1.5, r"knot 4 \(t = 2 s\): loss is 1.5; wanted a share from 0 to 1"),
+        ("t_s", 1, 1.3, "knot 3: t is 1.2; expected times in ascending order"),
+        ("t_s", 1, inf, "knot 2: t is inf; expected a finite time"),
+        ("t_s", 0, 0.9, "knots from 0.9 s to 2 s; expected 1 s to 2 s"),
+        ("t_s", 3, 2.5, "knots from 1 s to 2.5 s; expected 1 s to 2 s"),
+        ("delay_s", 2, -0.01, r"knot 3 \(t = 1.2 s\): delay is -0.01; expected 0 s or more"),
+        ("rate_bps", 0, np.nan, r"knot 1 \(t = 1 s\): rate is nan; expected 0 bit/s or more"),
+        ("loss", 3, 1.5, r"knot 4 \(t = 2 s\): loss is 1.5; expected a share from 0 to 1"),
     ],
 )
-def test_a_fault_is_named_with_its_place(name, knot, value, wanted):
+def test_a_fault_is_named_with_its_place(name, knot, value, expected):
     column = getattr(GOOD, name).copy()
     column[0, knot] = value
-    with pytest.raises(DataError, match=f"^finer table 0: {wanted}"):
+    with pytest.raises(DataError, match=f"^finer table 0: {expected}"):
         validate(replace(GOOD, **{name: column}), 1.0, 2.0)
 
 
@@ -79,10 +79,10 @@ def test_before_and_after_the_step_its_borders_hold():
 
 def test_the_shortest_delay_counts_only_stretches_that_are_up():
     delays_s = [0.01, 0.02, 0.03, 0.04, 0.05]
-    for up, wanted in (
+    for up, expected in (
         ([False, True, False, True, True], 0.02),
         ([False] * 5, inf),
         ([False, False, True, True, True], 0.03),
     ):
         columns = fine_columns(table([0.0, 0.25, 0.5, 0.75, 1.0], delays_s, up))
-        assert shortest_s(columns, np.array([0])) == wanted
+        assert shortest_s(columns, np.array([0])) == expected

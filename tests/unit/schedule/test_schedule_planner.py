@@ -184,7 +184,7 @@ def test_finer_tables_that_miss_their_step_are_a_failure():
 
     planned = Planned(Off(1.0), steps=5, fine=Fine(np.array([0], np.int32), 4))
     assert planned.until("failed")[-1] == {
-        "op": "failed", "step": 1, "message": "finer table 0: knots from 0 s to 1 s; wanted 1 s to 2 s",
+        "op": "failed", "step": 1, "message": "finer table 0: knots from 0 s to 1 s; expected 1 s to 2 s",
     }  # fmt: skip
     assert planned.ended()
 

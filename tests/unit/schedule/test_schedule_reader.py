@@ -174,18 +174,18 @@ def test_what_holds_is_what_the_definition_says(live, data, step_s, count):
         assert reader.read(step, lambda row: row.step) == (step if step in there else None)
         assert reader.read_at(t_s, lambda row: row.step) == (step if step in there else count - 1)
         for end in range(ENDS):
-            wanted, got = naive(there, end, step_s, t_s), reader.values(end, t_s)
-            assert got.delay_s == pytest.approx(wanted[0], rel=1e-9, abs=1e-12), (end, t_s)
-            assert got[1:] == wanted[1:], (end, t_s)
+            expected, got = naive(there, end, step_s, t_s), reader.values(end, t_s)
+            assert got.delay_s == pytest.approx(expected[0], rel=1e-9, abs=1e-12), (end, t_s)
+            assert got[1:] == expected[1:], (end, t_s)
             far = there.get(step, rows[-1]).peer[end]
             assert reader.far_node(end, t_s) == far
             held = reader.segment(end, t_s)
             assert (held is None) == (step not in there and end not in BY_KNOTS)
             if held is not None:
                 assert held.start_s <= t_s < held.stop_s
-                assert held.delay_s(t_s) == pytest.approx(wanted[0], rel=1e-9, abs=1e-12)
-                assert (held.rate_bps, held.loss) == wanted[1:3]
-                assert not far >= 0 or held.up == wanted[3]
+                assert held.delay_s(t_s) == pytest.approx(expected[0], rel=1e-9, abs=1e-12)
+                assert (held.rate_bps, held.loss) == expected[1:3]
+                assert not far >= 0 or held.up == expected[3]
             if end in BY_KNOTS:
                 up, until_s = reader.up(end, max(0.0, t_s))
                 assert up == by_knots(BY_KNOTS[end], max(0.0, t_s))[3]

@@ -162,14 +162,14 @@ def test_finer_tables_come_back_as_far_as_they_reach():
 
 def test_finer_tables_that_do_not_fit_are_refused():
     plain = RowRing(ENDS, NODES, DESTS)
-    with pytest.raises(ValueError, match=r"finer tables of shape .*; wanted 0 ends"):
+    with pytest.raises(ValueError, match=r"finer tables of shape .*; expected 0 ends"):
         plain.put(replace(row(0), fine=finer([2], 2)))
     ring = RowRing(ENDS, NODES, DESTS, fine=Fine(np.array([1], np.int32), 4))
     for fine in (finer([2], 5), finer([2, 2], 4)):
-        with pytest.raises(ValueError, match=r"finer tables of shape .*; wanted 1 ends of 4 knots or fewer"):
+        with pytest.raises(ValueError, match=r"finer tables of shape .*; expected 1 ends of 4 knots or fewer"):
             ring.put(replace(row(0), fine=fine))
     for count in (1, 5, -2):
-        with pytest.raises(ValueError, match="knots; wanted 0, or 2 to 4"):
+        with pytest.raises(ValueError, match="knots; expected 0, or 2 to 4"):
             ring.put(replace(row(0), fine=finer([count], 4)))
     plain.put(row(0))
     assert plain.row(0).fine is None
@@ -201,13 +201,13 @@ def test_the_layout_says_where_every_column_lies():
         slot = layout.base_address + layout.header_bytes + step % layout.capacity * layout.bytes_per_row
         at = {name: slot + offset for name, offset in layout.offsets.items()}
         assert not any(address % 64 for address in at.values())
-        wanted = row(step)
+        expected = row(step)
         assert raw(at["head"], "i8", (2,)).tolist() == [step, 2]
         for name in ("delay_start_s", "delay_end_s", "rate_bps", "loss"):
-            assert np.array_equal(raw(at[name], "f8", (ENDS,)), getattr(wanted, name))
-        assert np.array_equal(raw(at["peer"], "i4", (ENDS,)), wanted.peer)
-        assert np.array_equal(raw(at["up"], "u1", (ENDS,)), wanted.up)
-        assert np.array_equal(raw(at["next_end"], "i4", (DESTS, NODES)), wanted.next_end)
+            assert np.array_equal(raw(at[name], "f8", (ENDS,)), getattr(expected, name))
+        assert np.array_equal(raw(at["peer"], "i4", (ENDS,)), expected.peer)
+        assert np.array_equal(raw(at["up"], "u1", (ENDS,)), expected.up)
+        assert np.array_equal(raw(at["next_end"], "i4", (DESTS, NODES)), expected.next_end)
         records = raw(at["handovers"], "f8,i4,i4,i4,i4", (ENDS // 2,)).tolist()[:2]
         assert records == [(1.0, 2, -1, 3, 0), (1.0, 0, 3, -1, 0)]
         fine = finer([6, 2], 6)
@@ -290,9 +290,9 @@ def test_a_reader_never_takes_a_row_that_is_being_written():
         except LookupError:
             continue
         if ring.holds(step):
-            wanted = row(step)
+            expected = row(step)
             names = ("delay_start_s", "peer", "next_end", "delay_end_s")
-            assert all(np.array_equal(got, getattr(wanted, name)) for got, name in zip(copy, names, strict=True))
+            assert all(np.array_equal(got, getattr(expected, name)) for got, name in zip(copy, names, strict=True))
             taken += 1
     assert os.waitstatus_to_exitcode(status[1]) == 0
     assert same(ring.row(rows - 1), row(rows - 1))

@@ -74,14 +74,14 @@ def test_csv_columns_carry_their_units():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "trace: the trace is empty; wanted a header"),
+        ("", "trace: the trace is empty; expected a header"),
         ("t_s,delay_ms\n", "trace: the trace is empty"),
-        ("t,delay_ms\n0,1\n", "trace:1: unknown column 't'; wanted any of t_s, t_ms"),
+        ("t,delay_ms\n0,1\n", "trace:1: unknown column 't'; expected any of t_s, t_ms"),
         ("delay_ms\n1\n", "trace:1: no time column"),
         ("t_s,delay_ms,delay_s\n0,1,1\n", "trace:1: columns delay_ms and delay_s"),
-        ("t_s,delay_ms\n0\n", "trace:2: 1 cells; wanted 2"),
+        ("t_s,delay_ms\n0\n", "trace:2: 1 cells; expected 2"),
         ("t_s,delay_ms\n,4\n", "trace:2: t_s is empty"),
-        ("t_s,delay_ms\n0,1\n1,fast\n", "trace:3: delay_ms: found 'fast'; wanted a finite number"),
+        ("t_s,delay_ms\n0,1\n1,fast\n", "trace:3: delay_ms: found 'fast'; expected a finite number"),
         ("t_s,delay_ms\n0,1\n1,-1\n", "trace:3: delay_ms: found '-1'"),
         ("t_s,delay_ms\n0,inf\n", "trace:2: delay_ms: found 'inf'"),
         ("t_s,loss\n0,1.5\n", "trace:2: loss: found '1.5'"),
@@ -110,7 +110,7 @@ def test_toml_knots_repeat_what_they_leave_out():
     ("items", "message"),
     [
         ([], "link.knots: no knots"),
-        (["0 s"], r"link.knots\[0\]: found '0 s'; wanted a table"),
+        (["0 s"], r"link.knots\[0\]: found '0 s'; expected a table"),
         ([{"delay": "1 ms"}], r"link.knots\[0\]: no t"),
         ([{"t": 0}], r"link.knots\[0\].t: a number without a unit"),
         ([{"t": "0 s", "dely": "1 ms"}], r"link.knots\[0\]: unknown key 'dely'"),

@@ -85,13 +85,13 @@ def test_a_thousand_hosts_are_built_quickly(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "key", "said"),
     [
-        ("hosts = 10", "hosts = 2", "regions", "3 regions for 2 hosts; wanted a host in each region"),
+        ("hosts = 10", "hosts = 2", "regions", "3 regions for 2 hosts; expected a host in each region"),
         ("hosts = 10", "hosts = 0", "regions.hosts", "at least 1"),
         ("hosts = 10", "hosts = 100000", "regions.hosts", "at most 5000"),
         ("hosts = 10", "", "regions.hosts", "nothing"),
         ("count = 3", "count = 1", "regions", "`between` with one region"),
         ("count = 3", "count = 0", "regions.count", "at least 1"),
-        ('between = "40 ms"', 'between = "unlimited"', "regions", "`between` unlimited; wanted a time"),
+        ('between = "40 ms"', 'between = "unlimited"', "regions", "`between` unlimited; expected a time"),
         ('drift = "10 ms"', 'drift = "-10 ms"', "regions.drift", "negative"),
         ('loss = "1 %"', 'loss = "101 %"', "regions.loss", "at most 100 %"),
     ],
@@ -103,4 +103,4 @@ def test_mistakes(tmp_path, old, new, key, said):
         load(tmp_path / "regions.toml")
     problem = caught.value.problems[0]
     assert problem.key.startswith(key)
-    assert said in f"{problem.found}; wanted {problem.wanted}"
+    assert said in f"{problem.found}; expected {problem.expected}"

@@ -95,7 +95,7 @@ def test_addresses(text, host, port):
 
 @pytest.mark.parametrize("text", ["", ":", "localhost", ":99999", "a:b"])
 def test_nonsense_is_refused(text):
-    with pytest.raises(UsageError, match="wanted HOST:PORT"):
+    with pytest.raises(UsageError, match="expected HOST:PORT"):
         metrics.address(text)
 
 

@@ -27,7 +27,7 @@ WITH_US = {**os.environ, "PYTHONPATH": ":".join(sys.path)}  # programs that impo
 
 
 class Script:
-    """A source that gives its snapshots as they are wanted, and remembers what it was asked."""
+    """A source that gives its snapshots as they are expected, and remembers what it was asked."""
 
     def __init__(self, snapshots, stubborn=False):
         self._snapshots, self.given = [], 0
@@ -276,15 +276,15 @@ def test_sigterm_leaves_the_terminal_as_it_was():
         os.close(ours)
 
 
-def _until(fd, said, wanted, most_s=20.0):
+def _until(fd, said, expected, most_s=20.0):
     end_s = time.monotonic() + most_s
-    while wanted not in said:
+    while expected not in said:
         assert time.monotonic() < end_s, said
         try:
             said += os.read(fd, 65536)
         except OSError:  # the other side has gone
             break
-    assert wanted in said
+    assert expected in said
     return said
 
 

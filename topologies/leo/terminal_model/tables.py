@@ -11,25 +11,26 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from emulator.model.errors import Unfit
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate, Share, show
 
 
 def _below_one(value: float) -> float:
     if value >= 1:
-        raise ValueError(f"{show(value, 'share')}; wanted a share below 100 %")
+        raise Unfit(f"{show(value, 'share')}", "a share below 100 %")
     return value
 
 
 def _share(value: float) -> float:
     if value > 1:
-        raise ValueError(f"{show(value, 'share')}; wanted a share of at most 100 %")
+        raise Unfit(f"{show(value, 'share')}", "a share of at most 100 %")
     return value
 
 
 def _positive(value: float) -> float:
     if value <= 0:
-        raise ValueError("0; wanted more than 0")
+        raise Unfit("0", "more than 0")
     return value
 
 
@@ -142,19 +143,19 @@ class Terminal(Table):
     def _fits_together(self) -> Terminal:
         steps = self.slot_s / self.load_step_s
         if abs(steps - round(steps)) > 1e-6 or round(steps) > 1000:
-            raise ValueError(
-                f"`load_step` {self.load_step_s:g} s in a `slot` of {self.slot_s:g} s; wanted a whole part of it, "
-                f"at most 1000 in one"
+            raise Unfit(
+                f"`load_step` {self.load_step_s:g} s in a `slot` of {self.slot_s:g} s",
+                "a whole part of it, at most 1000 in one",
             )
         if self.grant_s < 0.001:
-            raise ValueError(f"`grant` {show(self.grant_s, 'duration')}; wanted at least 1 ms")
+            raise Unfit(f"`grant` {show(self.grant_s, 'duration')}", "at least 1 ms")
         if self.slot_s < 3:
-            raise ValueError(f"`slot` {show(self.slot_s, 'duration')}; wanted at least 3 s")
+            raise Unfit(f"`slot` {show(self.slot_s, 'duration')}", "at least 3 s")
         if len(self.rain_mm_h) != len(self.rain_factor):
-            raise ValueError(
-                f"{len(self.rain_mm_h)} values of `rain_mm_h` and {len(self.rain_factor)} of `rain_factor`; "
-                "wanted as many of each"
+            raise Unfit(
+                f"{len(self.rain_mm_h)} values of `rain_mm_h` and {len(self.rain_factor)} of `rain_factor`",
+                "as many of each",
             )
         if list(self.rain_mm_h) != sorted(set(self.rain_mm_h)) or self.rain_mm_h[0] < 0:
-            raise ValueError("`rain_mm_h` does not rise; wanted rising rates of 0 or more")
+            raise Unfit("`rain_mm_h` does not rise", "rising rates of 0 or more")
         return self

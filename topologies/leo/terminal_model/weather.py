@@ -45,21 +45,21 @@ def read_rain(path: Path, stations: Sequence[str], start: datetime) -> Rain:
             head = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = head
             if "rain_mm_h" not in head or ("t" in head) == ("utc" in head):
-                raise DataError(f"{path}:1: columns {', '.join(head) or 'none'}; wanted rain_mm_h, t or utc, station")
+                raise DataError(f"{path}:1: columns {', '.join(head) or 'none'}; expected rain_mm_h, t or utc, station")
             for row in reader:
                 where = f"{path}:{reader.line_num}"
                 name = (row.get("station") or "").strip().removeprefix("gs-")
                 if name and name not in stations:
-                    raise DataError(f"{where}: {name!r} is no station; wanted one of {', '.join(stations)}")
+                    raise DataError(f"{where}: {name!r} is no station; expected one of {', '.join(stations)}")
                 t_s = _number(row["t"], where) if "t" in head else _since(row["utc"], start, where)
                 rain = _number(row["rain_mm_h"], where)
                 if rain < 0:
-                    raise DataError(f"{where}: rain of {rain:g} mm/h; wanted 0 or more")
+                    raise DataError(f"{where}: rain of {rain:g} mm/h; expected 0 or more")
                 series.setdefault(name, []).append((t_s, rain))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: {error}; wanted a CSV file of rain over time") from None
+        raise DataError(f"{path}: {error}; expected a CSV file of rain over time") from None
     if not series:
-        raise DataError(f"{path} has no rain; wanted rows of time and rain_mm_h below its header")
+        raise DataError(f"{path} has no rain; expected rows of time and rain_mm_h below its header")
     return Rain(series, stations)
 
 

@@ -92,7 +92,7 @@ class Cheat(Host):
     def _ports_up(self):
         return set(self.neighbours)
 
-    async def _ports_show(self, wanted):
+    async def _ports_show(self, expected):
         return
 """
 
@@ -137,6 +137,6 @@ def test_bad_files_end_with_65(tmp_path: Path) -> None:
     (tmp_path / "edges.json").write_text('{"nodes": 5, "snapshots": [[[0, 7]]]}')
     code, _, said = run(tmp_path, "graph=ring:5", f"schedule={tmp_path / 'edges.json'}")
     assert code == 65
-    assert "$.snapshots[0][0]: [0, 7]; wanted two different nodes of 0 … 4" in said
+    assert "$.snapshots[0][0]: [0, 7]; expected two different nodes of 0 … 4" in said
     assert "Traceback" not in said
     assert not (tmp_path / "runs").exists()

@@ -118,9 +118,9 @@ def test_without_certificates_a_crashed_validator_comes_back(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("colocated", ["false", "true"])
 def test_clients_have_proofs_that_hold_and_reads(tmp_path: Path, colocated: str) -> None:
-    wanted = ("clients.proofs=true", "clients.reads=40", "load.rate=60", "load.cross_shard=20 %", "load.gamma=5 %")
+    expected = ("clients.proofs=true", "clients.reads=40", "load.rate=60", "load.cross_shard=20 %", "load.gamma=5 %")
     faults = ("faults.byzantine=1", "faults.behaviour=false-results")
-    summary = run(tmp_path, "7 s", *NEAR, *wanted, *faults, f"colocated={colocated}")["summary"]
+    summary = run(tmp_path, "7 s", *NEAR, *expected, *faults, f"colocated={colocated}")["summary"]
     clients = summary["clients"]
     assert clients["proofs final"] > 0.8 * clients["sent"] > 50
     assert clients["proofs early"] > 0.5 * clients["sent"]

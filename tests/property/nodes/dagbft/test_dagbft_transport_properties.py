@@ -172,8 +172,8 @@ class Talk(RuleBasedStateMachine):
         while self.stream:
             self.deliver()
         self.acknowledge_all()
-        wanted = {serial for serial, round in self.taken if round is None or round > self.forgotten}
-        assert wanted <= set(self.got) <= {serial for serial, _ in self.taken}
+        expected = {serial for serial, round in self.taken if round is None or round > self.forgotten}
+        assert expected <= set(self.got) <= {serial for serial, _ in self.taken}
         assert self.sender.kept_bytes == 0
 
     def acknowledge_all(self) -> None:

@@ -105,7 +105,7 @@ json_values = st.recursive(
 def test_nonsense_files_are_refused_with_a_place(document: object) -> None:
     if said := refusal(files.parse, document):
         assert said.startswith("$")
-        assert "; wanted" in said
+        assert "; expected" in said
 
 
 @st.composite

@@ -62,7 +62,7 @@ def test_tables_say_in_every_round_what_the_events_say(events, prefix, period, s
     events = [event for event in events if event["round"] < prefix + period]
     document = {"start": start[0], "length": length[0], "prefix": prefix, "period": period, "events": events}
     if contradicting(events):
-        with pytest.raises(ValidationError, match="; wanted one of them"):
+        with pytest.raises(ValidationError, match="; expected one of them"):
             SlotPlan.model_validate(document)
         return
     plan = SlotPlan.model_validate(document)

@@ -1,4 +1,4 @@
-"""Texts that name graphs: whatever is written, the answer is a simple graph or says what was wanted."""
+"""Texts that name graphs: whatever is written, the answer is a simple graph or says what was expected."""
 
 import networkx as nx
 import pytest
@@ -44,7 +44,7 @@ def test_any_text_is_a_simple_graph_or_refused(text, seed):
     except ValueError as error:
         refused = str(error)
     if graph is None:
-        assert "; wanted " in refused
+        assert "; expected " in refused
         return
     assert type(graph) is nx.Graph
     assert list(graph) == list(range(len(graph)))
@@ -70,5 +70,5 @@ def test_sizes_are_known_beforehand(name, numbers):
 
 def test_a_family_is_as_large_as_allowed():
     assert len(graph_of("cycle:5000")) == MAX_NODES
-    with pytest.raises(ValueError, match="wanted at most"):
+    with pytest.raises(ValueError, match="expected at most"):
         graph_of("cycle:5001")

@@ -28,7 +28,7 @@ def events(*changes: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "found", "wanted"),
+    ("changes", "found", "expected"),
     [
         ({"format": "rdaf"}, "format is 'rdaf'", FORMAT),
         ({"period": 0}, "period is 0", "1 or more"),
@@ -68,17 +68,17 @@ def events(*changes: dict[str, Any]) -> list[dict[str, Any]]:
         ({"sources": ["0"]}, "sources[0] is '0'", "whole number"),
     ],
 )  # fmt: skip
-def test_files_that_cannot_be(changes: dict[str, Any], found: str, wanted: str) -> None:
-    with pytest.raises(ValueError, match="; wanted ") as caught:
+def test_files_that_cannot_be(changes: dict[str, Any], found: str, expected: str) -> None:
+    with pytest.raises(ValueError, match="; expected ") as caught:
         from_json(json.dumps(document(**changes)))
-    said, _, asked = str(caught.value).partition("; wanted ")
+    said, _, asked = str(caught.value).partition("; expected ")
     assert found in said
-    assert wanted in asked
+    assert expected in asked
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000])
 def test_what_is_no_file_at_all(text: str) -> None:
-    with pytest.raises(ValueError, match="; wanted "):
+    with pytest.raises(ValueError, match="; expected "):
         from_json(text)
 
 
@@ -135,7 +135,7 @@ def test_keys_of_generators() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "found", "wanted"),
+    ("spec", "found", "expected"),
     [
         ("endles", "no adversary and no file 'endles' (did you mean 'endless'?)", "random"),
         ("", "no adversary", "none"),
@@ -159,16 +159,16 @@ def test_keys_of_generators() -> None:
         ("none:delay=1", "'delay=1'", "'none' alone"),
     ],
 )  # fmt: skip
-def test_names_that_cannot_be(spec: str, found: str, wanted: str) -> None:
-    with pytest.raises(ValueError, match="; wanted ") as caught:
+def test_names_that_cannot_be(spec: str, found: str, expected: str) -> None:
+    with pytest.raises(ValueError, match="; expected ") as caught:
         adversary_of(spec, SQUARE, [0])
-    said, _, asked = str(caught.value).partition("; wanted ")
+    said, _, asked = str(caught.value).partition("; expected ")
     assert found in said
-    assert wanted in asked
+    assert expected in asked
 
 
 def test_a_tree_has_no_endless_schedule() -> None:
-    with pytest.raises(ValueError, match="a tree of 3 nodes; wanted a graph with a cycle"):
+    with pytest.raises(ValueError, match="a tree of 3 nodes; expected a graph with a cycle"):
         adversary_of("endless", Graph.of(3, [(0, 1), (1, 2)]), [0])
 
 
@@ -179,7 +179,7 @@ def test_files_by_path(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_bytes(b"\xff\xfe")
     assert adversary_of("guard.json", TRIANGLE, [0], tmp_path) == guard
     with pytest.raises(
-        ValueError, match=r"square\.json: graph of 4 nodes and 4 edges; wanted the graph that is played"
+        ValueError, match=r"square\.json: graph of 4 nodes and 4 edges; expected the graph that is played"
     ):
         adversary_of("square.json", TRIANGLE, [0], tmp_path)
     with pytest.raises(ValueError, match=r"bad\.json: "):

@@ -92,7 +92,7 @@ def test_what_cannot_be_decided(tmp_path: Path) -> None:
         assert isinstance(error, DataError)
         assert str(error).startswith(str(file))
         assert found in str(error)
-        assert "; wanted " in str(error)
+        assert "; expected " in str(error)
     assert "No such file" in str(refused("decide", tmp_path / "none.json"))
     assert isinstance(refused("decide"), UsageError)
     assert isinstance(refused("decide", file, "-a", "late"), UsageError)
@@ -109,5 +109,5 @@ def test_as_a_plug_in(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "terminates at round 3, 6 messages\n")
     done = skyloom(*decide, file)
     assert done.returncode == 65
-    assert "format is None; wanted 'skyloom-adversary/1'" in done.stderr
+    assert "format is None; expected 'skyloom-adversary/1'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -205,5 +205,5 @@ def test_strangers_are_not_heard() -> None:
 )
 def test_settings_that_cannot_be(changes: dict[str, Any], found: str) -> None:
     settings: dict[str, Any] = {"edges": [], "sources": [], "rounds": 3, "slot_s": 0.04} | changes
-    with pytest.raises(ValueError, match=f"{found}.*; wanted "):
+    with pytest.raises(ValueError, match=f"{found}.*; expected "):
         Flood.Config(**settings)

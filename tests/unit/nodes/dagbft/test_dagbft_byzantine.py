@@ -116,9 +116,9 @@ def test_behaviours_are_named():
     for behaviour in BEHAVIOURS:
         assert turn(behaviour, core, lambda: core).me == 0
         assert turn_worker(behaviour, worker, 4).me == 0
-    with pytest.raises(ValueError, match="'nice'; wanted one of honest, equivocate"):
+    with pytest.raises(ValueError, match="'nice'; expected one of honest, equivocate"):
         turn("nice", core, lambda: core)
-    with pytest.raises(ValueError, match="'nice'; wanted one of"):
+    with pytest.raises(ValueError, match="'nice'; expected one of"):
         turn_worker("nice", worker, 4)
 
 

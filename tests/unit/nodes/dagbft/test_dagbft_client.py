@@ -142,8 +142,8 @@ def test_chains_are_kept_going_and_their_links_timed():
 
 def test_settings_without_sense_are_refused():
     for wrong in ({"rate": -1.0}, {"cross_shard": 0.7, "gamma": 0.7}, {"size_bytes": 1 << 20}):
-        with pytest.raises(ValueError, match="wanted"):
+        with pytest.raises(ValueError, match="expected"):
             LoadConfig(**wrong)
     for wrong in ({"confirm": "soon"}, {"ahead": 0}):
-        with pytest.raises(ValueError, match="wanted"):
+        with pytest.raises(ValueError, match="expected"):
             ClientConfig(**wrong)

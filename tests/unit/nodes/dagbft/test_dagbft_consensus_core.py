@@ -52,7 +52,7 @@ def test_hashed_leaders_never_repeat_at_once_and_depend_on_the_seed():
 
 
 def test_small_committees_and_empty_turns_are_refused():
-    with pytest.raises(ValueError, match="3 validators; wanted at least 4"):
+    with pytest.raises(ValueError, match="3 validators; expected at least 4"):
         Committee(3)
     with pytest.raises(ValueError, match="no leaders"):
         Turns([])
@@ -72,7 +72,7 @@ def test_coin_is_revealed_by_the_share_that_makes_f_plus_1():
 def test_listed_coin_goes_round():
     coin = ListedCoin(Committee(4), [2, 0])
     assert [coin.author(wave) for wave in (1, 2, 3)] == [2, 0, 2]
-    with pytest.raises(ValueError, match="wanted one or more authors"):
+    with pytest.raises(ValueError, match="expected one or more authors"):
         ListedCoin(Committee(4), [4])
 
 
@@ -114,7 +114,7 @@ def test_refusals_have_a_reason_and_change_nothing(block, reason):
     with pytest.raises(Refused) as refusal:
         validator.add(block)
     assert refusal.value.reason == reason
-    assert "wanted" in str(refusal.value)
+    assert "expected" in str(refusal.value)
     assert validator.dag.layers == before
     assert validator.dag.layers[1].held == 0b0111
     assert validator.dag.layers[1].kids == [0, 0, 0, 0]
@@ -171,7 +171,7 @@ def test_a_coin_has_one_value_and_psync_has_none():
     validator.coin(1, 2)
     validator.coin(1, 2)
     for wave, author in ((1, 3), (0, 1), (2, 4)):
-        with pytest.raises(ValueError, match="wanted one author"):
+        with pytest.raises(ValueError, match="expected one author"):
             validator.coin(wave, author)
     with pytest.raises(ValueError, match="has no coin"):
         fresh().coin(1, 2)
@@ -249,18 +249,18 @@ def test_early_places_chain():
 @pytest.mark.parametrize(
     ("keys", "text"),
     [
-        ({}, "n None; wanted a whole number above 0"),
-        ({"n": 3}, "3 validators; wanted at least 4"),
-        ({"n": True}, "n True; wanted a whole number"),
-        ({"n": 4, "protocol": "raft"}, "protocol 'raft'; wanted one of asynchronous, psync, shoal"),
-        ({"n": 4, "order": "random"}, "order 'random'; wanted one of causal, support-gated"),
-        ({"n": 4, "leaders": [4]}, "leaders .4.; wanted one or more authors in 0..3"),
-        ({"n": 4, "coin": []}, "coin .*; wanted one or more authors"),
-        ({"n": 4, "look_back": 0}, "look_back 0; wanted a whole number"),
-        ({"n": 4, "blocks": [[1, 0]]}, "block .*; wanted .round, author"),
-        ({"n": 4, "blocks": [[2, 0, [0, 1, 1]]]}, "block .*; wanted .round, author"),
-        ({"n": 4, "blocks": [[2, 0, [0, 1, 7]]]}, "block .*; wanted .round, author"),
-        ({"n": 4, "blocks": 3}, "blocks 3; wanted a list"),
+        ({}, "n None; expected a whole number above 0"),
+        ({"n": 3}, "3 validators; expected at least 4"),
+        ({"n": True}, "n True; expected a whole number"),
+        ({"n": 4, "protocol": "raft"}, "protocol 'raft'; expected one of asynchronous, psync, shoal"),
+        ({"n": 4, "order": "random"}, "order 'random'; expected one of causal, support-gated"),
+        ({"n": 4, "leaders": [4]}, "leaders .4.; expected one or more authors in 0..3"),
+        ({"n": 4, "coin": []}, "coin .*; expected one or more authors"),
+        ({"n": 4, "look_back": 0}, "look_back 0; expected a whole number"),
+        ({"n": 4, "blocks": [[1, 0]]}, "block .*; expected .round, author"),
+        ({"n": 4, "blocks": [[2, 0, [0, 1, 1]]]}, "block .*; expected .round, author"),
+        ({"n": 4, "blocks": [[2, 0, [0, 1, 7]]]}, "block .*; expected .round, author"),
+        ({"n": 4, "blocks": 3}, "blocks 3; expected a list"),
     ],
 )
 def test_bad_dag_files(keys, text):
@@ -270,12 +270,12 @@ def test_bad_dag_files(keys, text):
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "3"])
 def test_files_that_are_no_dag_file(text):
-    with pytest.raises(ValueError, match="wanted"):
+    with pytest.raises(ValueError, match="expected"):
         read(text)
 
 
 def test_look_back_of_one_is_refused():
-    with pytest.raises(ValueError, match="a look-back of 1 rounds; wanted at least 2"):
+    with pytest.raises(ValueError, match="a look-back of 1 rounds; expected at least 2"):
         Rules(look_back=1)
 
 

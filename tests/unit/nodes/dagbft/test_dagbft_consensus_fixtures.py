@@ -75,12 +75,12 @@ def check(view: dict, validator: Consensus, events) -> None:
 
 @pytest.mark.parametrize(("file", "view"), VIEWS)
 def test_commits_and_early_set_in_any_order(file, view):
-    dag, wanted = FILES[file], view_of(FILES[file], view)
-    only = slots(wanted["blocks"]) if "blocks" in wanted else None
-    check(wanted, *play(dag, only))
+    dag, expected = FILES[file], view_of(FILES[file], view)
+    only = slots(expected["blocks"]) if "blocks" in expected else None
+    check(expected, *play(dag, only))
     blocks = [block for block in dag.blocks if only is None or block.slot in only]
     for seed in range(ORDERS):
-        check(wanted, *feed(shuffled(blocks, Random(seed)), dag.committee, dag.rules, dag.new_coin()))
+        check(expected, *feed(shuffled(blocks, Random(seed)), dag.committee, dag.rules, dag.new_coin()))
 
 
 def test_there_are_the_six_of_bullshark_and_ours():
@@ -133,19 +133,19 @@ def test_what_the_prototype_calls_final_is_ordered_elsewhere(name):
 
 def test_forgotten_leader_is_found_by_the_walk_back():
     file = FILES["c_forgotten_leader"]
-    wanted = file.document["views"][0]["walk_back"]
+    expected = file.document["views"][0]["walk_back"]
     late = Consensus(file.committee, file.rules)
     for block in sorted(file.blocks):
         late.dag.add(block)  # held, but nothing committed yet
-    leaders = late.rule.chain(tuple(wanted["from"]))
-    assert leaders == slots(wanted["leaders"])
+    leaders = late.rule.chain(tuple(expected["from"]))
+    assert leaders == slots(expected["leaders"])
     order = [slot for leader in leaders for slot in late.order.batch(leader)]
-    assert order[: len(wanted["starts"])] == slots(wanted["starts"])
+    assert order[: len(expected["starts"])] == slots(expected["starts"])
     forgetful = Dag(file.committee)
     for block in sorted(file.blocks):
         forgetful.add(block)
-    order = CausalOrder(forgetful, 50).batch(tuple(wanted["from"]))
-    assert order[: len(wanted["fork_starts"])] == slots(wanted["fork_starts"])
+    order = CausalOrder(forgetful, 50).batch(tuple(expected["from"]))
+    assert order[: len(expected["fork_starts"])] == slots(expected["fork_starts"])
 
 
 def test_mode_clause_decides_fixture_d(monkeypatch):

@@ -110,7 +110,7 @@ def test_state_has_one_encoding():
     assert State.decode(state.encode()) == {3: 2, 5: 1}
     assert state.digest() == State({3: 2, 5: 1}).digest() != State().digest()
     for bad in (b"x", State({5: 1}).encode() + State({3: 2}).encode(), bytes(16)):
-        with pytest.raises(ValueError, match="wanted"):
+        with pytest.raises(ValueError, match="expected"):
             State.decode(bad)
 
 
@@ -119,13 +119,13 @@ def test_transactions_are_read_as_they_were_written():
     assert decode(encode(whole)) == whole
     assert home_shard(encode(whole)) == 3
     assert home_shard(b"abc") == -1
-    with pytest.raises(ValueError, match="wanted"):
+    with pytest.raises(ValueError, match="expected"):
         decode(encode(whole)[:80])
-    with pytest.raises(ValueError, match="wanted at least"):
+    with pytest.raises(ValueError, match="expected at least"):
         decode(b"")
     with pytest.raises(ValueError, match="within"):
         encode(whole._replace(shard=1 << 16))
-    with pytest.raises(ValueError, match="operations; wanted"):
+    with pytest.raises(ValueError, match="operations; expected"):
         encode(whole._replace(operations=whole.operations * 40))
 
 

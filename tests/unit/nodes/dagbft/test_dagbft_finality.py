@@ -39,8 +39,8 @@ def test_what_is_committed_is_proved_and_what_is_early_before(config: str) -> No
     doors.check()
     final = {proof.transaction for proof in doors.proofs if proof.kind == Cause.COMMITTED}
     early = {proof.transaction for proof in doors.proofs if proof.kind == Cause.EARLY}
-    assert len(final) > 0.7 * len(doors.wanted)
-    assert len(early) > 0.4 * len(doors.wanted)
+    assert len(final) > 0.7 * len(doors.expected)
+    assert len(early) > 0.4 * len(doors.expected)
     first = {made.transaction: made.name for made in reversed(doors.milestones)}
     assert sum(name == "early" for name in first.values()) > 0.7 * len(early), "most are early before they are final"
     assert not doors.collector.rejected
@@ -52,7 +52,7 @@ def test_no_wrong_proof_ever_forms_beside_a_liar(seed: int) -> None:
     doors = played(liars=(1,), seed=seed)
     doors.check()
     final = [proof for proof in doors.proofs if proof.kind == Cause.COMMITTED]
-    assert len(final) > 0.7 * len(doors.wanted), "and all right ones do, with the n - f others"
+    assert len(final) > 0.7 * len(doors.expected), "and all right ones do, with the n - f others"
     assert all(1 not in proof.voters for proof in doors.proofs)
     assert doors.collector.counts["proofs disputed"] > 0
 
@@ -246,9 +246,9 @@ def test_what_is_collected_is_bounded() -> None:
     collector = Collector(played(0.1).roster, most=10)
     for number in range(50):
         collector.want((1000 + number).to_bytes(16, "big"), float(number))
-    assert collector.wanted == 10
+    assert collector.expected == 10
     collector.tick(1000.0)
-    assert (collector.wanted, collector.counts["proofs given up"]) == (0, 50)
+    assert (collector.expected, collector.counts["proofs given up"]) == (0, 50)
 
 
 def test_answers_that_are_not_what_they_should_be_are_refused_by_reason() -> None:
@@ -282,7 +282,7 @@ def test_reads_of_keys_that_nobody_would_answer_are_errors_and_too_many_are_shed
     doors = played(0.1)
     reads = Reads(doors.roster, most=2)
     for keys in ([], [key_of(0, 1), key_of(1, 1)], [key_of(0, number) for number in range(65)]):
-        with pytest.raises(ValueError, match="keys; wanted 1 to 64, all of one shard"):
+        with pytest.raises(ValueError, match="keys; expected 1 to 64, all of one shard"):
             reads.read(keys, 0.0)
     assert [reads.read([1], 0.0), reads.read([1], 0.0), reads.read([1], 0.0)] == [0, 1, None]
     assert reads.counts["reads shed"] == 1

@@ -161,9 +161,9 @@ def test_certificates_that_are_refused(certificate: Certificate, reason: str) ->
 
 def test_a_roster_has_each_key_once() -> None:
     publics = ROSTER.publics
-    with pytest.raises(ValueError, match="a public key twice; wanted one for each validator"):
+    with pytest.raises(ValueError, match="a public key twice; expected one for each validator"):
         Roster(0, (*publics, publics[0]))
-    with pytest.raises(ValueError, match="public key of 3 bytes; wanted 32"):
+    with pytest.raises(ValueError, match="public key of 3 bytes; expected 32"):
         Roster(0, (*publics, b"abc"))
-    with pytest.raises(ValueError, match="3 validators; wanted at least 4"):
+    with pytest.raises(ValueError, match="3 validators; expected at least 4"):
         Roster(0, publics[:3])

@@ -75,9 +75,9 @@ def test_an_installed_rule_is_found_by_its_entry_point(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("raft", "'raft'; wanted one of asynchronous, psync, shoal, or package.module:Class of a rule"),
-        ("no.such.module:Rule", "wanted a rule that can be imported: No module named"),
-        ("nodes.dagbft.consensus.shoal:Shaol", "wanted a rule that can be imported: .* has no attribute 'Shaol'"),
+        ("raft", "'raft'; expected one of asynchronous, psync, shoal, or package.module:Class of a rule"),
+        ("no.such.module:Rule", "expected a rule that can be imported: No module named"),
+        ("nodes.dagbft.consensus.shoal:Shaol", "expected a rule that can be imported: .* has no attribute 'Shaol'"),
     ],
 )
 def test_what_is_no_rule_is_refused(name: str, text: str) -> None:

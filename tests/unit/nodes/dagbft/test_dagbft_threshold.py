@@ -138,11 +138,11 @@ def test_shares_of_nobody_and_of_no_wave_are_refused():
     assert coin.add(0, 0, share) is None
     assert coin.refused == {"author": 1, "wave": 1}
     for wrong in (-1, 4):
-        with pytest.raises(ValueError, match=r"wanted one in 0\.\.3"):
+        with pytest.raises(ValueError, match=r"expected one in 0\.\.3"):
             ThresholdCoin(FOUR, 7, wrong)
-    with pytest.raises(ValueError, match="wanted 1 or more"):
+    with pytest.raises(ValueError, match="expected 1 or more"):
         coin.wave_share(0)
-    with pytest.raises(ValueError, match="wanted 1 or more"):
+    with pytest.raises(ValueError, match="expected 1 or more"):
         coin.share(0)
 
 
@@ -200,9 +200,9 @@ def test_reveal_tells_wave_and_leader_at_the_block_with_the_last_share():
 
 
 def test_it_is_a_coin_as_a_primary_wants_it():
-    wanted = {name for name in vars(Coin) if not name.startswith("_")}
-    assert wanted >= {"share", "accepts", "reveal", "collect"}
-    for name in wanted:
+    expected = {name for name in vars(Coin) if not name.startswith("_")}
+    assert expected >= {"share", "accepts", "reveal", "collect"}
+    for name in expected:
         asked, given = (inspect.signature(getattr(owner, name)) for owner in (Coin, ThresholdCoin))
         assert list(asked.parameters) == list(given.parameters)
 

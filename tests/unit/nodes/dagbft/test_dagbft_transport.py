@@ -243,5 +243,5 @@ def test_sessions_can_be_decrypted_with_the_key_log(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [{"retry_least_s": 0.0}, {"retry_least_s": 9.0}, {"heartbeat_s": 6.0}])
 def test_settings_without_sense_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="; wanted"):
+    with pytest.raises(ValueError, match="; expected"):
         LinkConfig(**wrong)

@@ -223,5 +223,5 @@ def test_collected_rounds_are_stale_and_memory_stays_flat() -> None:
 
 
 def test_more_leaders_than_validators_are_refused() -> None:
-    with pytest.raises(ValueError, match="5 leaders a round; wanted 1 to 4"):
+    with pytest.raises(ValueError, match="5 leaders a round; expected 1 to 4"):
         consensus(leaders=5)

@@ -111,15 +111,15 @@ def test_golden_bytes_of_every_class() -> None:
 def test_bytes_that_end_early_or_go_on_are_refused(message: Message) -> None:
     data = encode(message)
     for size in range(len(data)):
-        with pytest.raises(ValueError, match="; wanted"):
+        with pytest.raises(ValueError, match="; expected"):
             decode(data[:size])
-    with pytest.raises(ValueError, match=r"left over; wanted none|; wanted at most"):
+    with pytest.raises(ValueError, match=r"left over; expected none|; expected at most"):
         decode(data + b"\0")
 
 
 def test_unknown_types_are_refused() -> None:
     for code in set(range(256)) - set(CLASSES):
-        with pytest.raises(ValueError, match=f"message of type {code}; wanted one of 1, 2"):
+        with pytest.raises(ValueError, match=f"message of type {code}; expected one of 1, 2"):
             decode(bytes((code,)) + bytes(100))
 
 
@@ -156,16 +156,16 @@ def test_digests_of_different_things_differ() -> None:
 @pytest.mark.parametrize(
     ("message", "error"),
     [
-        (replace(HEADER, round=-1), r"Header\.round: number -1; wanted 0 to"),
-        (replace(HEADER, author=1 << 16), r"number 65536; wanted 0 to 65535"),
-        (replace(HEADER, parents=(A[:31],)), r"Header\.parents: 31 bytes; wanted 32"),
-        (replace(HEADER, payload=((A, 0),) * 1025), r"Header\.payload: 1025 entries; wanted at most 1024"),
-        (replace(HEADER, inline=bytes(8193)), r"Header\.inline: 8193 bytes; wanted at most 8192"),
-        (replace(HEADER, coin_share=bytes(257)), r"Header\.coin_share: 257 bytes; wanted at most 256"),
-        (Vote(A, 1, 1, 1, b""), r"0 bytes; wanted 64"),
-        (SubmitTx(bytes(MOST_TRANSACTION_BYTES + 1)), r"SubmitTx\.transaction: 65537 bytes; wanted at most 65536"),
-        (FinalReply(1, 1, Cause.SPECULATIVE, ()), r"FinalReply\.cause: number 0; wanted 1 to 2"),
-        (BatchReply((bytes(1 << 21),) * 3), r"BatchReply of \d+ bytes; wanted at most 4194304"),
+        (replace(HEADER, round=-1), r"Header\.round: number -1; expected 0 to"),
+        (replace(HEADER, author=1 << 16), r"number 65536; expected 0 to 65535"),
+        (replace(HEADER, parents=(A[:31],)), r"Header\.parents: 31 bytes; expected 32"),
+        (replace(HEADER, payload=((A, 0),) * 1025), r"Header\.payload: 1025 entries; expected at most 1024"),
+        (replace(HEADER, inline=bytes(8193)), r"Header\.inline: 8193 bytes; expected at most 8192"),
+        (replace(HEADER, coin_share=bytes(257)), r"Header\.coin_share: 257 bytes; expected at most 256"),
+        (Vote(A, 1, 1, 1, b""), r"0 bytes; expected 64"),
+        (SubmitTx(bytes(MOST_TRANSACTION_BYTES + 1)), r"SubmitTx\.transaction: 65537 bytes; expected at most 65536"),
+        (FinalReply(1, 1, Cause.SPECULATIVE, ()), r"FinalReply\.cause: number 0; expected 1 to 2"),
+        (BatchReply((bytes(1 << 21),) * 3), r"BatchReply of \d+ bytes; expected at most 4194304"),
     ],
 )
 def test_what_has_no_encoding(message: Message, error: str) -> None:
@@ -174,13 +174,13 @@ def test_what_has_no_encoding(message: Message, error: str) -> None:
 
 
 def test_lists_are_refused_by_their_count_before_anything_is_made_of_them() -> None:
-    with pytest.raises(ValueError, match=r"CertRequest\.digests: 65535 entries; wanted at most 1024"):
+    with pytest.raises(ValueError, match=r"CertRequest\.digests: 65535 entries; expected at most 1024"):
         decode(b"\x04\xff\xff" + bytes(1000))
-    with pytest.raises(ValueError, match=r"CertRequest\.digests: 100 bytes left; wanted 32768"):
+    with pytest.raises(ValueError, match=r"CertRequest\.digests: 100 bytes left; expected 32768"):
         decode(b"\x04\x04\x00" + bytes(100))
-    with pytest.raises(ValueError, match=r"Batch\.body: 4294967295 bytes; wanted at most 2097152"):
+    with pytest.raises(ValueError, match=r"Batch\.body: 4294967295 bytes; expected at most 2097152"):
         decode(b"\x10\xff\xff\xff\xff")
-    with pytest.raises(ValueError, match="Vote of 201 bytes; wanted at most 200"):
+    with pytest.raises(ValueError, match="Vote of 201 bytes; expected at most 200"):
         decode(b"\x02" + bytes(200))
 
 
@@ -216,5 +216,5 @@ def test_batches_that_cannot_be_split(body: bytes) -> None:
 
 @pytest.mark.parametrize("transactions", [[b""], [bytes(65537)], [bytes(65536)] * 32])
 def test_transactions_that_make_no_batch(transactions: list[bytes]) -> None:
-    with pytest.raises(ValueError, match="; wanted"):
+    with pytest.raises(ValueError, match="; expected"):
         join_transactions(transactions)

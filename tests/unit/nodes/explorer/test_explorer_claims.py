@@ -164,13 +164,13 @@ def test_same_seed_same_schedule() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: RingAdversary(2, 1), "ring of 2 nodes; wanted at least 3"),
-        (lambda: RingAdversary(5, 0), "interval 0; wanted at least 1"),
-        (lambda: RingAdversary(5, 2, 5), "start 5; wanted a node of 0 … 4"),
-        (lambda: worst_ring(2, 1), "ring of 2 nodes; wanted at least 3"),
-        (lambda: worst_ring(3, 0), "interval 0; wanted at least 1"),
-        (lambda: block_trees(ring(4), 0, random.Random(0)), "interval 0; wanted at least 1"),
-        (lambda: Agent("kt2"), "visibility 'kt2'; wanted one of kt0, kt1, walk"),
+        (lambda: RingAdversary(2, 1), "ring of 2 nodes; expected at least 3"),
+        (lambda: RingAdversary(5, 0), "interval 0; expected at least 1"),
+        (lambda: RingAdversary(5, 2, 5), "start 5; expected a node of 0 … 4"),
+        (lambda: worst_ring(2, 1), "ring of 2 nodes; expected at least 3"),
+        (lambda: worst_ring(3, 0), "interval 0; expected at least 1"),
+        (lambda: block_trees(ring(4), 0, random.Random(0)), "interval 0; expected at least 1"),
+        (lambda: Agent("kt2"), "visibility 'kt2'; expected one of kt0, kt1, walk"),
     ],
 )
 def test_what_cannot_be_is_refused(build: object, message: str) -> None:

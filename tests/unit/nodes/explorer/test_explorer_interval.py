@@ -49,7 +49,7 @@ def test_prefix_counts_once_and_period_for_ever() -> None:
     assert largest_periodic(3, snapshots, period=2) == inf
     assert largest_periodic(3, [BENT, PATH, PATH], period=1) == 1
     assert largest_periodic(3, [BENT, WHOLE, WHOLE, PATH], period=1) == 3
-    with pytest.raises(ValueError, match="period of 4 steps; wanted 1 to 3"):
+    with pytest.raises(ValueError, match="period of 4 steps; expected 1 to 3"):
         largest_periodic(3, snapshots, period=4)
 
 
@@ -76,25 +76,25 @@ def test_events_and_snapshots_say_the_same() -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("[]", "$: []; wanted an object"),
-        ("{", "wanted JSON"),
-        ("{}", "$.nodes: missing; wanted a whole number, 1 to"),
+        ("[]", "$: []; expected an object"),
+        ("{", "expected JSON"),
+        ("{}", "$.nodes: missing; expected a whole number, 1 to"),
         ('{"nodes": true, "snapshots": [[]]}', "$.nodes: true"),
         ('{"nodes": 3}', "neither `snapshots` nor `edges`"),
-        ('{"nodes": 3, "snapshots": []}', "$.snapshots: 0 steps; wanted 1"),
-        ('{"nodes": 3, "snapshots": [[[0, 1]], [[0, 3]]]}', "$.snapshots[1][0]: [0, 3]; wanted two different nodes"),
-        ('{"nodes": 3, "snapshots": [[[1, 1]]]}', "$.snapshots[0][0]: [1, 1]; wanted two different nodes of 0 … 2"),
+        ('{"nodes": 3, "snapshots": []}', "$.snapshots: 0 steps; expected 1"),
+        ('{"nodes": 3, "snapshots": [[[0, 1]], [[0, 3]]]}', "$.snapshots[1][0]: [0, 3]; expected two different nodes"),
+        ('{"nodes": 3, "snapshots": [[[1, 1]]]}', "$.snapshots[0][0]: [1, 1]; expected two different nodes of 0 … 2"),
         ('{"nodes": 3, "snapshots": [[[0, 1], [1, 0]]]}', "$.snapshots[0][1]: edge [0, 1] a second time"),
-        ('{"nodes": 3, "snapshots": [[[0.0, 1]]]}', "$.snapshots[0][0]: [0.0, 1]; wanted an edge"),
-        ('{"nodes": 3, "snapshots": [[]], "period": 2}', "$.period: 2; wanted a whole number, 0 to 1"),
+        ('{"nodes": 3, "snapshots": [[[0.0, 1]]]}', "$.snapshots[0][0]: [0.0, 1]; expected an edge"),
+        ('{"nodes": 3, "snapshots": [[]], "period": 2}', "$.period: 2; expected a whole number, 0 to 1"),
         ('{"nodes": 3, "snapshots": [[]], "period": -1}', "$.period: -1"),
         ('{"nodes": 3, "snapshots": [[]], "steps": 1}', "$.steps: an unknown key"),
-        ('{"nodes": 3, "edges": [], "steps": 0}', "$.steps: 0; wanted a whole number, 1 to"),
+        ('{"nodes": 3, "edges": [], "steps": 0}', "$.steps: 0; expected a whole number, 1 to"),
         ('{"nodes": 3, "edges": [], "steps": 2, "events": [{"step": 2, "edge": [0, 1], "present": true}]}',
-         "$.events[0].step: 2; wanted a whole number, 0 to 1"),
+         "$.events[0].step: 2; expected a whole number, 0 to 1"),
         ('{"nodes": 3, "edges": [], "steps": 2, "events": [{"step": 1, "edge": [0, 1], "present": 1}]}',
-         "$.events[0].present: 1; wanted true or false"),
-        ('{"nodes": 3, "edges": [], "steps": 2, "events": [{"step": 1}]}', "$.events[0]: keys step; wanted"),
+         "$.events[0].present: 1; expected true or false"),
+        ('{"nodes": 3, "edges": [], "steps": 2, "events": [{"step": 1}]}', "$.events[0]: keys step; expected"),
         ('{"nodes": NaN, "snapshots": [[]]}', "NaN"),
         ("[" * 100_000, "nested too deep"),
     ],
@@ -114,9 +114,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_footprint_must_be_connected_and_numbered() -> None:
-    with pytest.raises(ValueError, match="2 cannot be reached from 0; wanted a connected graph"):
+    with pytest.raises(ValueError, match="2 cannot be reached from 0; expected a connected graph"):
         Footprint.of(4, [(0, 1), (2, 3)])
-    with pytest.raises(ValueError, match="edge 1-1; wanted two nodes"):
+    with pytest.raises(ValueError, match="edge 1-1; expected two nodes"):
         Footprint.of(2, [(1, 1)])
 
 

@@ -302,20 +302,20 @@ def test_the_meeting_knows_one_position() -> None:
     assert meeting.position({"at:3": 1, "edge:1": 1}) == 3
     assert meeting.neighbours({**meeting.around([4, 2]), "at:1": 1}) == {2, 4}
     for totals in ({}, {"at:1": 2}, {"at:1": 1, "at:2": 1}):
-        with pytest.raises(EmulationError, match="wanted it at one"):
+        with pytest.raises(EmulationError, match="expected it at one"):
             meeting.position(totals)
 
 
 @pytest.mark.parametrize(
     ("program", "given", "message"),
     [
-        (Host, {"visibility": "kt9"}, "visibility 'kt9'; wanted one of kt0"),
-        (Host, {"mode": "fast"}, "mode 'fast'; wanted barrier or slotted"),
-        (Host, {"start": 3}, "start 3; wanted a node of 0 … 2"),
-        (Host, {"edges": [(0, 1)]}, "2 cannot be reached from 0; wanted a connected graph"),
-        (Host, {"max_steps": 0}, "max_steps 0, port 4244, agent_seed 0; wanted at least 1"),
+        (Host, {"visibility": "kt9"}, "visibility 'kt9'; expected one of kt0"),
+        (Host, {"mode": "fast"}, "mode 'fast'; expected barrier or slotted"),
+        (Host, {"start": 3}, "start 3; expected a node of 0 … 2"),
+        (Host, {"edges": [(0, 1)]}, "2 cannot be reached from 0; expected a connected graph"),
+        (Host, {"max_steps": 0}, "max_steps 0, port 4244, agent_seed 0; expected at least 1"),
         (Conductor, {"adversary_interval": 2}, "no ring"),
-        (Conductor, {"toggles": [(0, 0, 2)]}, "toggle of 0-2 in step 0; wanted an edge of the graph"),
+        (Conductor, {"toggles": [(0, 0, 2)]}, "toggle of 0-2 in step 0; expected an edge of the graph"),
         (Conductor, {"max_steps": 0}, "max_steps 0"),
     ],
 )

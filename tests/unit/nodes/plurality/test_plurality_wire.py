@@ -29,5 +29,5 @@ def test_golden_bytes():
     ],
 )
 def test_refusals_name_the_field(data, field):
-    with pytest.raises(ValueError, match=f"^message: {field} .*wanted"):
+    with pytest.raises(ValueError, match=f"^message: {field} .*expected"):
         decode(data)

@@ -79,7 +79,7 @@ def test_parameters_that_cannot_be(override: str, key: str, found: str) -> None:
     (problem,) = caught.value.problems
     assert problem.key == key
     assert found in problem.found
-    assert problem.wanted
+    assert problem.expected
 
 
 def test_a_schedule_file_stands_beside_the_scenario(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def test_without_the_model_the_mean_rate_is_left():
     ideal = composed(access="ideal")
     assert ideal["ground"]["terminal"] == "ideal"
     assert "terminal" not in ideal
-    wanted = average(composed(), OPTIONS, 2).rate_bps
-    assert float(ideal["ground"]["rate_down"].split()[0]) == pytest.approx(wanted)
+    expected = average(composed(), OPTIONS, 2).rate_bps
+    assert float(ideal["ground"]["rate_down"].split()[0]) == pytest.approx(expected)
 
 
 def test_variants_load_and_have_the_same_satellites():

@@ -27,7 +27,7 @@ def test_the_slowest_of_a_quorum_decides_once_one_is_absent() -> None:
     delays = star([0.01, 0.01, 0.01, 0.03])
     assert round_floor_s(delays, 3) == pytest.approx(0.06)
     assert round_floor_s(delays, 3, frozenset({2})) > 0.1
-    with pytest.raises(ValueError, match="2 validators of a quorum of 3; wanted a quorum at least"):
+    with pytest.raises(ValueError, match="2 validators of a quorum of 3; expected a quorum at least"):
         round_floor_s(delays, 3, frozenset({1, 2}))
 
 

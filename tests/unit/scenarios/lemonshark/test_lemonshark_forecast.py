@@ -59,5 +59,5 @@ def test_a_crash_costs_more_with_a_long_look_back() -> None:
 
 
 def test_no_quorum() -> None:
-    with pytest.raises(ValueError, match="2 validators of a quorum of 3; wanted a quorum at least"):
+    with pytest.raises(ValueError, match="2 validators of a quorum of 3; expected a quorum at least"):
         forecast(EQUAL, config(), 1, frozenset({0, 1}))

@@ -143,8 +143,8 @@ def test_what_clients_want_of_all_validators_is_asked_for() -> None:
         assert not {"door", "audit"} & program(composed(), name)["config"].keys()
     data = composed(clients={"proofs": True, "reads": 20, "freshness": "early", "agree": "quorum"})
     assert program(data, "primary")["config"]["door"] is True
-    wanted = {"proofs": True, "reads": 2.0, "freshness": "early", "agree": "quorum"}
-    assert program(data, "client")["config"]["audit"] == wanted
+    expected = {"proofs": True, "reads": 2.0, "freshness": "early", "agree": "quorum"}
+    assert program(data, "client")["config"]["audit"] == expected
     assert {"figure": "summary.proofs_contradicted", "equals": 0} in data["expect"]
 
 
@@ -181,11 +181,11 @@ def test_the_scenario_loads_with_every_program() -> None:
 @pytest.mark.parametrize(
     ("given", "key", "said"),
     [
-        ({"topology": "moon"}, "topology", "'moon'; wanted five-regions, lan, leo, or a CSV matrix"),
+        ({"topology": "moon"}, "topology", "'moon'; expected five-regions, lan, leo, or a CSV matrix"),
         (
             {"faults": {"crash": 11}},
             "faults.crash",
-            "11 that crash, 0 slow ones and 0 that lie of 10 validators; wanted 10 at most",
+            "11 that crash, 0 slow ones and 0 that lie of 10 validators; expected 10 at most",
         ),
         ({"faults": {"crash": 6, "slow": 5}}, "faults.crash", "6 that crash, 5 slow ones"),
         ({"faults": {"crash": 2, "byzantine": 2}}, "faults.byzantine", "a third of it at most"),

@@ -66,7 +66,7 @@ def test_the_shared_trace_of_victoria():
 
 @needs_data
 def test_another_site_s_folder_says_that_nothing_is_there():
-    with pytest.raises(DataError, match=r"nothing about -33, 151; wanted .*\n.*Osnabrueck, another site"):
+    with pytest.raises(DataError, match=r"nothing about -33, 151; expected .*\n.*Osnabrueck, another site"):
         read_folder(DATA / "wetlinks", -33, 151)
 
 
@@ -106,23 +106,23 @@ LOSSES = ",".join(importers.LOSS_COLUMNS) + "\n"
 
 
 @pytest.mark.parametrize(
-    ("read", "text", "wanted"),
+    ("read", "text", "expected"),
     [
-        (importers.mmsys_trace, "1694477135.68\t1\t44.5\nnonsense\n", ":2: 'nonsense'; wanted time, sequence"),
-        (importers.mmsys_trace, "1694477135.68\t1\t-3\n", ":1: a round trip of -3 ms; wanted more than 0, or -1"),
+        (importers.mmsys_trace, "1694477135.68\t1\t44.5\nnonsense\n", ":2: 'nonsense'; expected time, sequence"),
+        (importers.mmsys_trace, "1694477135.68\t1\t-3\n", ":1: a round trip of -3 ms; expected more than 0, or -1"),
         (importers.mmsys_trace, "1694477135.68\t1\t0\n", ":1: a round trip of 0 ms"),
-        (importers.ping_trace, "[1.5] 64 bits from x: icmp_seq=a\n", ":1: .*wanted a line of `ping -D`"),
+        (importers.ping_trace, "[1.5] 64 bits from x: icmp_seq=a\n", ":1: .*expected a line of `ping -D`"),
         (importers.boxes, "figure,n\n", ":1: no column metric, unit, site"),
-        (importers.boxes, BOXES + "F,m,ms,S,all,,1,2,3\n", ":2: 9 columns; wanted 11"),
-        (importers.boxes, BOXES + "F,m,ms,S,all,,1,2,x,4,5\n", ":2: median is 'x'; wanted a number"),
+        (importers.boxes, BOXES + "F,m,ms,S,all,,1,2,3\n", ":2: 9 columns; expected 11"),
+        (importers.boxes, BOXES + "F,m,ms,S,all,,1,2,x,4,5\n", ":2: median is 'x'; expected a number"),
         (importers.boxes, BOXES + "F,m,ms,S,all,,1,2,nan,4,5\n", ":2: median is 'nan'"),
-        (importers.boxes, BOXES + "F,m,ms,S,all,,1,4,3,4,5\n", ":2: a box of 1 4 3 4 5; wanted them to rise"),
-        (importers.loss_curve, LOSSES + "F,S,1,0.5\nF,S,0.5,0.6\n", ":3: 0.5 %, share 0.6; wanted rising"),
-        (importers.serving, SERVING + "yesterday,1,1,1,1,S,1\n", ":5: 'yesterday'; wanted a time"),
+        (importers.boxes, BOXES + "F,m,ms,S,all,,1,4,3,4,5\n", ":2: a box of 1 4 3 4 5; expected them to rise"),
+        (importers.loss_curve, LOSSES + "F,S,1,0.5\nF,S,0.5,0.6\n", ":3: 0.5 %, share 0.6; expected rising"),
+        (importers.serving, SERVING + "yesterday,1,1,1,1,S,1\n", ":5: 'yesterday'; expected a time"),
     ],
 )
-def test_what_is_amiss_is_named_with_its_line(tmp_path, read, text, wanted):
-    with pytest.raises(DataError, match=f"file.txt{wanted}"):
+def test_what_is_amiss_is_named_with_its_line(tmp_path, read, text, expected):
+    with pytest.raises(DataError, match=f"file.txt{expected}"):
         read(written(tmp_path, text))
 
 

@@ -234,14 +234,14 @@ def test_few_hours_have_more_terminals_each():
 
 @pytest.mark.parametrize("text", ["", "24", "3-", "a", "5-2", "-1"])
 def test_hours_that_are_none(text):
-    with pytest.raises(ParameterError, match="wanted hours from 0 to 23"):
+    with pytest.raises(ParameterError, match="expected hours from 0 to 23"):
         hours_of(text)
 
 
 def test_sites_that_are_none():
     assert site_of("-33.5,151") == (-33.5, 151.0)
     for text in ("52", "north,8", "91,0", "52;8", "nan,0"):
-        with pytest.raises(ParameterError, match="wanted latitude and longitude"):
+        with pytest.raises(ParameterError, match="expected latitude and longitude"):
             site_of(text)
 
 

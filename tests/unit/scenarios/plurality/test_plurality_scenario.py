@@ -74,7 +74,7 @@ def test_h_majority_is_matched_to_dejavu(opinions: int, h: int) -> None:
     ],
 )
 def test_what_cannot_be_names_its_parameter(parameters: dict[str, Any], key: str) -> None:
-    with pytest.raises(ParameterError, match="; wanted") as caught:
+    with pytest.raises(ParameterError, match="; expected") as caught:
         composed(**parameters)
     assert caught.value.key == key
 
@@ -134,7 +134,7 @@ def test_neighbours_are_those_of_the_graph() -> None:
     ],
 )
 def test_settings_of_the_program_are_checked(values: dict[str, Any], found: str) -> None:
-    with pytest.raises(ValueError, match=f"^`?{found}.*; wanted ."):
+    with pytest.raises(ValueError, match=f"^`?{found}.*; expected ."):
         AgentsConfig(**values)
 
 

@@ -108,12 +108,12 @@ def test_names_are_taken_as_people_write_them():
         ("cicle:5", "'cycle:N' (did you mean that?)"),
         ("zzz", "one of bull"),
         ("petersen:5", "without sizes"),
-        ("cycle", "0 sizes; wanted cycle:N"),
-        ("cycle:", "0 sizes; wanted cycle:N"),
-        ("cycle:6,7", "2 sizes; wanted cycle:N"),
-        ("cycle:2", "wanted a whole number, 3 or more"),
-        ("cycle:-5", "-5; wanted a whole number"),
-        ("cycle:6.5", "6.5; wanted a whole number"),
+        ("cycle", "0 sizes; expected cycle:N"),
+        ("cycle:", "0 sizes; expected cycle:N"),
+        ("cycle:6,7", "2 sizes; expected cycle:N"),
+        ("cycle:2", "expected a whole number, 3 or more"),
+        ("cycle:-5", "-5; expected a whole number"),
+        ("cycle:6.5", "6.5; expected a whole number"),
         ("cycle:six", "'six' among the sizes"),
         ("cycle:nan", "'nan' among the sizes"),
         ("cycle:1e400", "'1e400' among the sizes"),
@@ -123,17 +123,17 @@ def test_names_are_taken_as_people_write_them():
         ("hypercube:100000", "at most 5,000 nodes"),
         ("balanced-tree:9,100000", "at most 5,000 nodes"),
         ("torus:100x100", "at most 5,000 nodes"),
-        ("regular:5,3", "must be even; wanted regular:N,D"),
-        ("gnp:20,0", "wanted more edges"),
-        ("gnp:20,1.5", "a probability of 1.5; wanted 0 to 1"),
+        ("regular:5,3", "must be even; expected regular:N,D"),
+        ("gnp:20,0", "expected more edges"),
+        ("gnp:20,1.5", "a probability of 1.5; expected 0 to 1"),
         ("nx.graph_atlas:5000", "must be between"),
-        ("nx.graph_atlas:5", "cannot reach the others; wanted a connected graph"),
+        ("nx.graph_atlas:5", "cannot reach the others; expected a connected graph"),
         ("kneser:7,3", "no graph is named 'kneser'"),
-        ("nets/home.txt", "wanted one that ends in .edges"),
+        ("nets/home.txt", "expected one that ends in .edges"),
     ],
 )
 def test_nonsense_is_refused_with_what_was_wanted(spec, said):
-    with pytest.raises(ValueError, match="; wanted ") as caught:
+    with pytest.raises(ValueError, match="; expected ") as caught:
         graph_of(spec)
     assert said in str(caught.value)
 

@@ -100,7 +100,7 @@ def test_a_single_node_and_the_largest_graph(tmp_path):
         ('delay = "10 ms"', 'delay = "-1 ms"', "graph.delay", "negative"),
         ('delay = "10 ms"', 'delay = "unlimited"', "", "`graph.delay` unlimited"),
         ('delay = "10 ms"', 'delai = "10 ms"', "graph.delai", "did you mean"),
-        ('"observer"', '"n7"', "graph.extra", "wanted"),
+        ('"observer"', '"n7"', "graph.extra", "expected"),
         ('"observer"', '"a b"', "graph.extra", "letters, digits"),
         ('["observer"]', '["x", "x"]', "", "`graph.extra` has 'x' twice"),
         ('length = "40 ms"', 'length = "0 s"', "slots.length", "above 0 s"),
@@ -130,24 +130,24 @@ def test_mistakes_in_the_tables(tmp_path, old, new, key, said):
         load(tmp_path / "ring.toml")
     problem = caught.value.problems[0]
     assert problem.key.startswith(key)
-    assert said in f"{problem.found}; wanted {problem.wanted}"
+    assert said in f"{problem.found}; expected {problem.expected}"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("cycle:6", "cicle:6", r"graph\.spec: found no graph is named 'cicle'; wanted 'cycle:N'"),
+        ("cycle:6", "cicle:6", r"graph\.spec: found no graph is named 'cicle'; expected 'cycle:N'"),
         ("cycle:6", "net.edges", r"graph\.spec: found .*net\.edges.: No such file"),
         ("cycle:6", "nx.graph_atlas:5", r"graph\.spec: found .* in 2 parts"),
         (
             '["n2", "n1"]',
             '["n2", "n6"]',
-            r"slots\.events\.0\.edge: found \['n2', 'n6'\], and no node 'n6'; wanted .*n5",
+            r"slots\.events\.0\.edge: found \['n2', 'n6'\], and no node 'n6'; expected .*n5",
         ),
-        ('["n2", "n1"]', '["n2", "observer"]', r"no node 'observer'; wanted nodes n0 to n5"),
-        ('["n2", "n1"]', '["n2", "n4"]', r"which is no edge; wanted a neighbour of n2: n1, n3"),
-        ('["n2", "n1"]', '["n2", "n2"]', r"which is no edge; wanted a neighbour of n2: n1, n3"),
-        ('duration = "2 s"', 'duration = "30 d"', rf"slots\.events: found .* wanted at most {MAX_KNOTS:,}"),
+        ('["n2", "n1"]', '["n2", "observer"]', r"no node 'observer'; expected nodes n0 to n5"),
+        ('["n2", "n1"]', '["n2", "n4"]', r"which is no edge; expected a neighbour of n2: n1, n3"),
+        ('["n2", "n1"]', '["n2", "n2"]', r"which is no edge; expected a neighbour of n2: n1, n3"),
+        ('duration = "2 s"', 'duration = "30 d"', rf"slots\.events: found .* expected at most {MAX_KNOTS:,}"),
     ],
 )
 def test_mistakes_that_only_the_graph_shows(tmp_path, old, new, said):

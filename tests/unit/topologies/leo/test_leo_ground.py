@@ -58,11 +58,11 @@ def test_lists_of_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (entry("91", "0", "Nowhere"), "91°; wanted -90 to 90"),
+        (entry("91", "0", "Nowhere"), "91°; expected -90 to 90"),
         (entry("x", "0", "Nowhere"), "'x' is no number of degrees"),
         ("<GS><Latitude>1</Latitude></GS>", "None is no number"),
         ("", "names no site"),
-        ("<GS>", "wanted an XML list"),
+        ("<GS>", "expected an XML list"),
     ],
 )
 def test_lists_that_cannot_be(tmp_path: Path, text: str, words: str) -> None:
@@ -95,13 +95,13 @@ def test_rain_holds_until_the_next_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("t,rain\n1,2\n", "wanted rain_mm_h, t or utc"),
-        ("t,utc,rain_mm_h\n", "wanted rain_mm_h, t or utc"),
+        ("t,rain\n1,2\n", "expected rain_mm_h, t or utc"),
+        ("t,utc,rain_mm_h\n", "expected rain_mm_h, t or utc"),
         ("t,rain_mm_h\n1,x\n", ":2: 'x' is no number"),
         ("t,rain_mm_h\n1,nan\n", ":2: 'nan' is not finite"),
         ("t,rain_mm_h\n0,1\n1,-2\n", ":3: rain of -2 mm/h"),
         ("utc,rain_mm_h\nnow,2\n", ":2: 'now' is no time"),
-        ("t,rain_mm_h,station\n1,2,gs-c\n", "'c' is no station; wanted one of a, b"),
+        ("t,rain_mm_h,station\n1,2,gs-c\n", "'c' is no station; expected one of a, b"),
         ("t,rain_mm_h\n", "has no rain"),
     ],
 )

@@ -66,11 +66,13 @@ BAD = {
     "unit": ({"shell": {"altitude": 550}}, "without a unit"),
     "unknown key": ({"shell": {"plane": 3}}, "Extra inputs"),
     "unknown preset": ({"shell": {"preset": "starlnk"}}, "starlink-1"),
-    "two shells": ({"shell": {"preset": "oneweb", "walker": "53:1584/72/1", "altitude": "1 km"}}, "wanted one of them"),
+    "two shells": (
+        {"shell": {"preset": "oneweb", "walker": "53:1584/72/1", "altitude": "1 km"}}, "expected one of them",
+    ),  # fmt: skip
     "no altitude": ({"shell": {"walker": "53:1584/72/1"}}, "without `altitude`"),
     "bad text": ({"shell": {"walker": "53/72", "altitude": "550 km"}}, "is not a shell"),
-    "phasing": ({"shell": {"planes": 10}}, "phasing 17; wanted 0 to 9"),
-    "grid of a file": ({"shell": {"tle": "x"}, "isl": {"pattern": "+grid"}}, "wanted 'raan' or 'none'"),
+    "phasing": ({"shell": {"planes": 10}}, "phasing 17; expected 0 to 9"),
+    "grid of a file": ({"shell": {"tle": "x"}, "isl": {"pattern": "+grid"}}, "expected 'raan' or 'none'"),
     "station": ({"ground": {"stations": ["tokio"]}}, "did you mean 'tokyo'"),
     "no station": ({"ground": {"stations": []}}, "at least one"),
     "station twice": ({"ground": {"stations": ["rome", "rome"]}}, "'rome' twice"),
@@ -81,7 +83,7 @@ BAD = {
     "mask": ({"ground": {"min_elevation_deg": 90}}, "less than 90"),
     "policy": ({"ground": {"policy": "best"}}, "longest_pass"),
     "queue": ({"isl": {"queue": "100"}}, "without a unit"),
-    "rate": ({"isl": {"rate": "0 bit/s"}}, "wanted a rate above 0"),
+    "rate": ({"isl": {"rate": "0 bit/s"}}, "expected a rate above 0"),
     "loss": ({"isl": {"loss": "120 %"}}, "at most 100 %"),
 }  # fmt: skip
 

@@ -174,13 +174,13 @@ def test_defaults_give_what_osnabrueck_measured() -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"load_step": "7 s"}, "wanted a whole part"),
-        ({"grant": "0.5 ms"}, "wanted at least 1 ms"),
-        ({"rain_mm_h": [0.0, 2.0]}, "wanted as many of each"),
-        ({"rain_mm_h": [0.0, 2.0, 1.0, 3.0, 4.0, 5.0]}, "wanted rising rates"),
-        ({"overhead": "100 %"}, "wanted a share below 100 %"),
+        ({"load_step": "7 s"}, "expected a whole part"),
+        ({"grant": "0.5 ms"}, "expected at least 1 ms"),
+        ({"rain_mm_h": [0.0, 2.0]}, "expected as many of each"),
+        ({"rain_mm_h": [0.0, 2.0, 1.0, 3.0, 4.0, 5.0]}, "expected rising rates"),
+        ({"overhead": "100 %"}, "expected a share below 100 %"),
         ({"load_up": [0.5] * 23}, "24"),
-        ({"slot": "1 s", "load_step": "1 s"}, "wanted at least 3 s"),
+        ({"slot": "1 s", "load_step": "1 s"}, "expected at least 3 s"),
         ({"slots": "15 s"}, "slots"),
     ],
 )

@@ -148,5 +148,5 @@ class TestElementSets:
 
 
 def test_routes_to_neighbours_only_are_not_for_constellations() -> None:
-    with pytest.raises(DataError, match="wanted 'least-delay'"):
+    with pytest.raises(DataError, match="expected 'least-delay'"):
         topo(BuildOptions(routing="neighbours"))

@@ -137,21 +137,21 @@ def test_long_site_names_give_numbered_ports(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "0 rows; wanted a header"),
-        ("a,b\n1,2\n", "2 rows; wanted a header"),
+        ("", "0 rows; expected a header"),
+        ("a,b\n1,2\n", "2 rows; expected a header"),
         ("a,b\n0,2\n2,0\n3,3\n", "3 rows for 2 sites"),
-        (",a,b\na,0,2\n", "wanted a header of site names"),
+        (",a,b\na,0,2\n", "expected a header of site names"),
         (",a,a\na,0,2\na,2,0\n", "x:1: site 'a' twice"),
-        (",a,b\na,0,2\nc,2,0\n", "x:3: a row of 'c'; wanted one row for each of a, b"),
+        (",a,b\na,0,2\nc,2,0\n", "x:3: a row of 'c'; expected one row for each of a, b"),
         (",a,b\na,0,2\na,2,0\n", "x:3: a second row of 'a'"),
-        (",a,b\na,0,2\nb,2\n", "x:3: 1 cells; wanted 2"),
-        (",a,b\na,0,soon\nb,2,0\n", "x:2: a to b: found 'soon'; wanted a round trip in milliseconds"),
+        (",a,b\na,0,2\nb,2\n", "x:3: 1 cells; expected 2"),
+        (",a,b\na,0,soon\nb,2,0\n", "x:2: a to b: found 'soon'; expected a round trip in milliseconds"),
         (",a,b\na,0,-1\nb,2,0\n", "found '-1'"),
         (",a,b\na,0,nan\nb,2,0\n", "found 'nan'"),
         (",a,b\na,0,1e999\nb,2,0\n", "found '1e999'"),
         (",a,b\na,0,\nb,,0\n", "no round trip between a and b"),
         (",a,b\na,0,0\nb,2,0\n", "a round trip of 0 ms between a and b"),
-        (",a,b/c\na,0,1\nb/c,2,0\n", "site 'b/c'; wanted a name"),
+        (",a,b/c\na,0,1\nb/c,2,0\n", "site 'b/c'; expected a name"),
     ],
 )
 def test_matrices_that_are_none(text: str, said: str) -> None:
@@ -174,14 +174,14 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     [
         ("hosts = 0", "wan.hosts", "at least 1"),
         ('map = "mars"', "wan.map", "five-regions"),
-        ('map = "five-regions"\nmatrix = "x.csv"', "wan", "both `map` and `matrix`; wanted one of them"),
-        ('sites = ["us-east-1", "narnia"]', "wan", "site 'narnia'; wanted sites of us-east-1"),
+        ('map = "five-regions"\nmatrix = "x.csv"', "wan", "both `map` and `matrix`; expected one of them"),
+        ('sites = ["us-east-1", "narnia"]', "wan", "site 'narnia'; expected sites of us-east-1"),
         ('sites = ["us-east-1", "us-east-1"]', "wan", "twice"),
         ('local = "unlimited"', "wan", "`local` unlimited"),
         ('rate = "0 bit/s"', "wan", "rate above 0"),
         ('loss = "101 %"', "wan.loss", "at most 100 %"),
-        ('queue = "many"', "wan.queue", "wanted"),
-        ("hubs = 3", "wan.hubs", "wanted"),
+        ('queue = "many"', "wan.queue", "expected"),
+        ("hubs = 3", "wan.hubs", "expected"),
     ],
 )
 def test_mistakes(tmp_path: Path, line: str, key: str, said: str) -> None:
@@ -190,7 +190,7 @@ def test_mistakes(tmp_path: Path, line: str, key: str, said: str) -> None:
         load(tmp_path / "wan.toml")
     problem = caught.value.problems[0]
     assert problem.key.startswith(key)
-    assert said in f"{problem.found}; wanted {problem.wanted}"
+    assert said in f"{problem.found}; expected {problem.expected}"
 
 
 def test_sites_too_near_for_their_own_hosts(tmp_path: Path) -> None:
@@ -247,6 +247,6 @@ def test_any_text_is_a_map_or_told_what_was_wanted(text: str) -> None:
     except DataError as error:
         said = str(error)
     if said:
-        assert "wanted" in said
+        assert "expected" in said
     else:
         assert all(map.rtt_ms[a][b] > 0 for a in range(len(map.sites)) for b in range(len(map.sites)) if a != b)
