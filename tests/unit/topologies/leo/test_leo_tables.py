@@ -68,7 +68,7 @@ BAD = {
     "unknown preset": ({"shell": {"preset": "starlnk"}}, "starlink-1"),
     "two shells": (
         {"shell": {"preset": "oneweb", "walker": "53:1584/72/1", "altitude": "1 km"}}, "expected one of them",
-    ),  # fmt: skip
+    ),
     "no altitude": ({"shell": {"walker": "53:1584/72/1"}}, "without `altitude`"),
     "bad text": ({"shell": {"walker": "53/72", "altitude": "550 km"}}, "is not a shell"),
     "phasing": ({"shell": {"planes": 10}}, "phasing 17; expected 0 to 9"),
