@@ -10,7 +10,7 @@ process loads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -36,6 +36,12 @@ class ControlMessage:
 
 T = TypeVar("T", bound=ControlMessage)
 Read = Callable[[Any], Any]
+
+
+def prepare(kinds: Iterable[type[ControlMessage]]) -> None:
+    """Work out now what these carry: processes that are forked later share it."""
+    for kind in kinds:
+        _SHAPES[kind]
 
 
 def encode(message: ControlMessage) -> bytes:

@@ -19,8 +19,10 @@ from typing import assert_never
 
 from emulator.fabric.kernel.syscalls import CLONE_NEWNET, die_with_parent, setns
 from emulator.runtime.control.channel import Channel
-from emulator.runtime.control.encoding import BadMessage
+from emulator.runtime.control.encoding import BadMessage, prepare
 from emulator.runtime.control.messages import (
+    FROM_NODE,
+    TO_NODE,
     TO_ZYGOTE,
     Cold,
     Kill,
@@ -104,6 +106,7 @@ class Zygote:
                 say(self._channel, Cold(dotted, f"{type(error).__name__}: {error}"[:2000]))
                 return
         log_to_stderr()
+        prepare((*TO_NODE, *FROM_NODE))
         self._rehearse(message.store)
         gc.collect()
         gc.freeze()
