@@ -1,5 +1,6 @@
-"""The verdict of every fault row: invariants I1 to I6 of the specification (section 4.4), from what went over the wire,
-what is on the disks and what was committed. Nothing is believed of those that the row makes Byzantine.
+"""The verdict of every fault row, from what went over the wire, what is on the disks and what was committed.
+
+Nothing is believed of those that the row makes Byzantine.
 """
 
 from __future__ import annotations

@@ -106,8 +106,7 @@ def test_documents_that_sources_name_exist() -> None:
             for name in named:
                 assert (ROOT / name).exists(), f"{path.relative_to(ROOT)} names {name}, which is not there"
             absent = re.findall(r"(?i)\b(?:our specification|test plan|specs/[\w-]+)\b", text)
-            if path.is_relative_to(ROOT / "emulator"):
-                assert not absent, f"{path.relative_to(ROOT)} refers to {absent[0]!r}, which is not in the repository"
+            assert not absent, f"{path.relative_to(ROOT)} refers to {absent[0]!r}, which is not in the repository"
 
 
 def test_every_module_says_what_it_is() -> None:

@@ -21,7 +21,7 @@ Hook = Callable[
 Address = tuple[int, int]  # validator, worker; -1 in place of a worker is the primary
 _RETRANSMIT_S = 0.2
 
-# Round trips in milliseconds, approximate, as in the latency model of our specification (section 6.6).
+# Round trips in milliseconds, approximate: what the regions of AWS publish of each other.
 # Regions in turn: us-east-1, eu-north-1, ap-southeast-2, us-west-1, ap-northeast-1.
 _ROUND_TRIPS_MS = {
     (0, 1): 110, (0, 2): 200, (0, 3): 62, (0, 4): 150, (1, 2): 290,

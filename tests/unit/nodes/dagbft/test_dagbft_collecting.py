@@ -18,7 +18,7 @@ X, A, D, B = range(4)
 
 
 def hidden(attack: int) -> dict[Slot, Block]:
-    """r1 of the review: D rests on A, B and itself and is referenced by nobody up to `attack`; then it behaves."""
+    """D rests on A, B and itself and is referenced by nobody up to `attack`; then it behaves."""
     found: dict[Slot, Block] = {}
 
     def put(round: int, author: int, *parents: int) -> None:

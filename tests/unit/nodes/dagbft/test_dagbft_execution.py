@@ -354,7 +354,7 @@ def test_what_stands_behind_a_gamma_transaction_that_has_run_only_early_keeps_it
 
 @pytest.mark.parametrize("switched_off", ["", "note", "_is_unstable"])
 def test_nobody_reads_from_afar_what_a_gamma_transaction_may_write_at_a_time_not_known(monkeypatch, switched_off):
-    """r3 of the review; without either method the same schedule is wrong (M1)."""
+    """Without either method the same schedule is wrong."""
     if switched_off:
         monkeypatch.setattr(Overlay, switched_off, lambda self, *given: False)
     script = Script()

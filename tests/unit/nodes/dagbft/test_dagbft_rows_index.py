@@ -1,4 +1,4 @@
-"""Which row of the fault table (specification, section 9) is tested where; `table()` is what documentation prints.
+"""Which fault row is tested where; `table()` is what documentation prints.
 
 Rows are played in simulation on a jumping clock, some of them on real processes over emulated links too, and the
 clauses of M1 are switched off one at a time.
