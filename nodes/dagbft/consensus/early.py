@@ -123,7 +123,7 @@ class Frontiers:
 
 
 class EarlyRule(Frontiers):
-    """Our early-finality rule, after Lemonshark: persist (P), leader check (L), chain (C); and which foreign reads hold.
+    """Our early-finality rule, after Lemonshark: persist (P), leader check (L), chain (C); which foreign reads hold.
 
     Why a final block b of round r keeps its place. By P every block two rounds above has b in its past, so a leader
     that is committed without b is of round r + 1 at most; only the block in charge of the same shard in round r + 1
