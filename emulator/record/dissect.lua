@@ -85,7 +85,7 @@ local function wrong(part, text) error({ text = (part and part.path .. ": " or "
 local function need(S, part, at, size, stop)
   if at + size <= stop then return end
   if S.cut and stop >= S.size then error({ cut = true }, 0) end
-  wrong(part, (stop - at) .. " bytes left; wanted " .. size)
+  wrong(part, (stop - at) .. " bytes left; expected " .. size)
 end
 
 local function show(S, tree, ...)
@@ -108,7 +108,7 @@ local function check_rules(rules, values, path)
     local holds = { ["<="] = left <= right, [">="] = left >= right, ["=="] = left == right, ["<"] = left < right,
                     [">"] = left > right }
     if not holds[rule.relation] then
-      wrong(nil, string.format("%s: %d and %d; wanted %s", path, left, right, rule.text))
+      wrong(nil, string.format("%s: %d and %d; expected %s", path, left, right, rule.text))
     end
   end
 end
@@ -157,19 +157,19 @@ local function unknown(S, messages, at, stop)
   end
   local there = math.max(0, math.min(#mark[2], stop - at - mark[1]))
   local found = there > 0 and hex(S.tvb:raw(at + mark[1], there)) or "no bytes"
-  return found .. " where the kind of a message stands; wanted one of " .. table.concat(allowed, ", ")
+  return found .. " where the kind of a message stands; expected one of " .. table.concat(allowed, ", ")
 end
 
 local function walk_message(S, tree, message, at, stop)
   local values = {}
   if message.most > 0 and stop - at > message.most then
-    wrong(nil, message.name .. " of " .. (stop - at) .. " bytes; wanted at most " .. message.most)
+    wrong(nil, message.name .. " of " .. (stop - at) .. " bytes; expected at most " .. message.most)
   end
   local reached = walk_all(S, tree, message.parts, at, stop, values)
   check_rules(message.rules, values, message.name)
   if reached < stop then
     if S.cut and stop >= S.size then error({ cut = true }, 0) end
-    wrong(nil, message.name .. ": " .. (stop - reached) .. " bytes left over; wanted none")
+    wrong(nil, message.name .. ": " .. (stop - reached) .. " bytes left over; expected none")
   end
   return message.summary ~= "" and fill(message.summary, values) or title_of(message.name)
 end
@@ -190,7 +190,7 @@ function WALK.integer(S, tree, part, at, stop, values)
     values[part.name] = { number = number, text = part.names and part.names[number] or tostring(number), range = range }
   end
   if part.least and number < part.least or part.most and number > part.most then
-    wrong(part, "number " .. values[part.name].text .. "; wanted " .. part.wanted)
+    wrong(part, "number " .. values[part.name].text .. "; expected " .. part.expected)
   end
   return at + part.size
 end
@@ -201,7 +201,7 @@ function WALK.octets(S, tree, part, at, stop, values)
   show(S, tree, part.field, range)
   values[part.name] = { text = hex(S.tvb:raw(at, math.min(part.size, 4))), range = range }
   if part.equals and S.tvb:raw(at, part.size) ~= part.equals then
-    wrong(part, hex(S.tvb:raw(at, part.size)) .. "; wanted " .. hex(part.equals))
+    wrong(part, hex(S.tvb:raw(at, part.size)) .. "; expected " .. hex(part.equals))
   end
   return at + part.size
 end
@@ -211,14 +211,14 @@ local function all_zero(S, at, stop) return not S.tvb:raw(at, stop - at):find("[
 function WALK.zeros(S, tree, part, at, stop)
   need(S, part, at, part.size, stop)
   show(S, tree, part.field, S.tvb(at, part.size))
-  if not all_zero(S, at, at + part.size) then wrong(part, "not 0; wanted " .. part.size .. " zero bytes") end
+  if not all_zero(S, at, at + part.size) then wrong(part, "not 0; expected " .. part.size .. " zero bytes") end
   return at + part.size
 end
 
 function WALK.rest(S, tree, part, at, stop, values)
   if stop > at then
     show(S, tree, part.field, S.tvb(at, stop - at))
-    if part.zero and not all_zero(S, at, stop) then wrong(part, "bytes that are not 0; wanted zeros") end
+    if part.zero and not all_zero(S, at, stop) then wrong(part, "bytes that are not 0; expected zeros") end
   end
   values[part.name] = { text = (stop - at) .. " bytes" }
   return stop
@@ -231,7 +231,7 @@ end
 function WALK.text(S, tree, part, at, stop, values)
   need(S, part, at, part.prefix, stop)
   local begin, length = at + part.prefix, big_endian(S, at, part.prefix)
-  if length < part.least or length > part.most then wrong(part, length .. " bytes; wanted " .. part.wanted) end
+  if length < part.least or length > part.most then wrong(part, length .. " bytes; expected " .. part.expected) end
   need(S, part, begin, length, stop)
   local item = show(S, tree, part.field, S.tvb(begin, length))
   local text = part.shown == "text" and S.tvb:raw(begin, length):gsub("[^\32-\126]", "?") or length .. " bytes"
@@ -239,7 +239,7 @@ function WALK.text(S, tree, part, at, stop, values)
   if part.holds and length > 0 then
     local reached = walk(S, item, part.holds, begin, begin + length, values)
     if reached < begin + length then
-      wrong(part, (begin + length - reached) .. " bytes left over; wanted none")
+      wrong(part, (begin + length - reached) .. " bytes left over; expected none")
     end
   end
   return begin + length
@@ -264,7 +264,7 @@ function WALK.many(S, tree, part, at, stop, values)
   local item = show(S, tree, S.tvb(at, part.prefix), title_of(part.name) .. ": " .. count)
   show(S, item, part.counted, S.tvb(at, part.prefix))
   values[part.name] = { text = tostring(count) }
-  if count > part.most then wrong(part, count .. " entries; wanted at most " .. part.most) end
+  if count > part.most then wrong(part, count .. " entries; expected at most " .. part.most) end
   if part.of.size then need(S, part, begin, count * part.of.size, stop) end
   local before
   at = begin
@@ -273,7 +273,7 @@ function WALK.many(S, tree, part, at, stop, values)
     at = walk(S, item, part.of, at, stop, {})
     if part.rising then
       local key = S.tvb:raw(first, part.rising)
-      if before and not greater(key, before) then wrong(part, "out of order; wanted each once, rising") end
+      if before and not greater(key, before) then wrong(part, "out of order; expected each once, rising") end
       before = key
     end
   end

@@ -94,7 +94,7 @@ def _said_of(name: str, kind: Kind) -> dict[str, Any]:
         case Integer():
             said: dict[str, Any] = {"kind": "integer", "signed": kind.signed}
             if kind.narrow:
-                said |= {"least": kind.least, "most": kind.most, "wanted": kind.expected}
+                said |= {"least": kind.least, "most": kind.most, "expected": kind.expected}
             if kind.names:
                 said["names"] = kind.names
             return said | ({"beyond": kind.beyond} if isinstance(kind, Length) else {})
@@ -105,7 +105,7 @@ def _said_of(name: str, kind: Kind) -> dict[str, Any]:
         case Row():
             return {"kind": "row", "parts": _parts(kind.parts), "rules": _rules(kind.rules)}
         case Text():
-            limits = {"least": kind.least, "most": kind.most, "wanted": kind.expected, "prefix": kind.length_bytes}
+            limits = {"least": kind.least, "most": kind.most, "expected": kind.expected, "prefix": kind.length_bytes}
             held = {"holds": _part(name, kind.holds)} if kind.holds is not None else {}
             return {"kind": "text", "shown": kind.shown} | limits | held
         case Rest():

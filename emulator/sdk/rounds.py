@@ -74,12 +74,12 @@ def encode(sent: int, due: int, payload: bytes = b"") -> bytes:
 def decode(data: bytes) -> tuple[int, int, bytes]:
     """Round sent, round due, payload. ValueError where it is no datagram of a round."""
     if len(data) < HEADER.size:
-        raise ValueError(f"round: length {len(data)}, wanted at least {HEADER.size}")
+        raise ValueError(f"round: length {len(data)}, expected at least {HEADER.size}")
     magic, sent, due = _HEADER.unpack_from(data)
     if magic != MAGIC:
-        raise ValueError(f"round: magic {magic!r}, wanted {MAGIC!r}")
+        raise ValueError(f"round: magic {magic!r}, expected {MAGIC!r}")
     if due < sent:
-        raise ValueError(f"round: due in {due}, wanted {sent} or later, in which it was sent")
+        raise ValueError(f"round: due in {due}, expected {sent} or later, in which it was sent")
     return sent, due, data[HEADER.size :]
 
 

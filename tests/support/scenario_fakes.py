@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from emulator.model.builder import NetworkBuilder
+from emulator.model.errors import Unfit
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Length, Rate, Share, Size
 from emulator.sdk.node import Node
@@ -130,7 +131,7 @@ class Probe(Node):
 
         def __post_init__(self) -> None:
             if self.count == 13:
-                raise ValueError("a count of 13; expected any other")
+                raise Unfit("a count of 13", "any other")
 
 
 class NotANode:
@@ -139,7 +140,7 @@ class NotANode:
 
 # A recipe over this topology. Each number of agents past 12 is a mistake of its own.
 RECIPE = '''\
-from emulator.model.errors import DataError
+from emulator.model.errors import DataError, Unfit
 from emulator.model.tables import ParameterError, Table
 from emulator.model.units import Duration
 from pydantic import Field
@@ -163,7 +164,7 @@ def compose(parameters, options):
     if agents == 13:
         raise ParameterError("agents", "13 agents", "another number of agents")
     if agents == 14:
-        raise ValueError("14 of them; expected no more than 13")
+        raise Unfit("14 of them", "no more than 13")
     if agents == 15:
         raise DataError("file.edges:3 is no edge")
     if agents == 21:

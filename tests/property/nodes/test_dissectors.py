@@ -231,7 +231,7 @@ def test_datagrams_that_codecs_refuse_are_flagged(
 
     for (port, data), found in zip(sent, told(fill), strict=True):
         assert bool(found["malformed"]) == refused_datagram(port, data), (port, data.hex(), found)
-        assert not found["malformed"] or "; fields " in found["malformed"][0]
+        assert not found["malformed"] or "; expected " in found["malformed"][0]
 
 
 @needs_tshark
@@ -258,7 +258,7 @@ def test_messages_of_dagbft_that_the_codec_refuses_are_flagged(
 
     for data, found in zip(sent, told(fill)[1:], strict=True):
         assert bool(found["malformed"]) == refused_message(data), (data.hex(), found)
-        assert not found["malformed"] or "; fields " in found["malformed"][0]
+        assert not found["malformed"] or "; expected " in found["malformed"][0]
 
 
 @needs_tshark
