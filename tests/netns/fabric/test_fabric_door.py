@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -107,6 +108,9 @@ def test_nothing_starts_with_a_host_and_a_shell_keeps_its_state():
         def processes():
             return sum(path.name.isdigit() for path in Path("/proc").iterdir())
 
+        def command_lines():
+            return {path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")}
+
         before = processes()
         net = Net(SingleSwitchTopo(k=4))
         assert processes() == before
@@ -120,6 +124,10 @@ def test_nothing_starts_with_a_host_and_a_shell_keeps_its_state():
         assert int(host.cmd("echo $!")) == background
         assert "status 143" in host.cmd("kill %1; wait %1; echo status $?")
         host.sendCmd("sleep 1000; echo done")
+        deadline_s = time.monotonic() + 30  # an interrupt that comes before the command takes it from the terminal
+        while b"sleep\x001000\x00" not in command_lines():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
         host.sendInt()
         assert "done" not in host.waitOutput()
         net.stop()

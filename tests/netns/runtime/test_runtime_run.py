@@ -145,7 +145,10 @@ def program(name, run=None, command=None, nodes=("*",), **more):
 
 
 def on_a_terminal(run: Started, node: str, command: str, interrupt_after: bytes) -> int:
-    """`skyloom exec` on a terminal of 40 rows; Ctrl-C is typed once `interrupt_after` was printed."""
+    """`skyloom exec` on a terminal of 40 rows; Ctrl-C is typed once `interrupt_after` was printed.
+
+    By then the shell must have no child: one that ends by itself just then hides the interrupt from a shell.
+    """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 40, 100, 0, 0))
     run_id = run.folder.resolve().name.rpartition("-")[2]
@@ -304,7 +307,9 @@ def test_other_terminals(start):
     assert run.control("exec", "b", "--", "sh", "-c", "kill -9 $$").returncode == 137
     missing = run.control("exec", "b", "--", "no-such-program")
     assert (missing.returncode, "no such program" in missing.stderr) == (127, True)
-    assert on_a_terminal(run, "a", "tty; stty size; sleep 60", interrupt_after=b"40 100") == 130
+    assert (
+        on_a_terminal(run, "a", "tty; stty size; echo ready; exec sleep 60", interrupt_after=b"40 100\r\nready") == 130
+    )
     wrong = run.control("exec", "zebra", "--", "true")
     assert wrong.returncode != 0
     assert "zebra" in wrong.stderr
