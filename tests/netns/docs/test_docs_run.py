@@ -32,7 +32,8 @@ def test_six_lines_measure_every_delay(tmp_path: Path) -> None:
     _, run = play("sdk.md", tmp_path, "beacon.toml")
     delays_s = load_run(run).samples.filter(polars.col("name") == "owd_s")["value"].to_list()
     assert len(delays_s) == 6
-    assert all(0.0099 < delay_s < 0.5 for delay_s in delays_s)
+    # Arrivals are stamped by another clock, whose offset is read in two steps: a busy machine comes between them.
+    assert all(0.009 < delay_s < 0.5 for delay_s in delays_s), delays_s
 
 
 def test_the_rumour_reaches_everybody(tmp_path: Path) -> None:
