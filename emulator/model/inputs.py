@@ -55,7 +55,7 @@ def parse_json(text: str) -> Any:
         raise Unfit("values nested too deep", "JSON") from None
 
 
-class _Refused(ValueError):
+class _Refused(Unfit):
     """What Python's parser would accept."""
 
 
@@ -64,12 +64,12 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) < len(pairs):
         counts = Counter(key for key, _ in pairs)
         twice = next(key for key, count in counts.items() if count > 1)
-        raise _Refused(f"key {json.dumps(twice)[:60]} stands twice in one object; expected each key once")
+        raise _Refused(f"key {json.dumps(twice)[:60]} stands twice in one object", "each key once")
     return table
 
 
 def _no_number(text: str) -> float:
-    raise _Refused(f"{text}; expected numbers that JSON has")
+    raise _Refused(text, "numbers that JSON has")
 
 
 def check_kinds(found: Mapping[str, Any], samples: Mapping[str, Any]) -> None:

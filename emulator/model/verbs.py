@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import inf, isnan
 from typing import Any, Literal
 
-from emulator.model.errors import UsageError
+from emulator.model.errors import Unfit, UsageError
 from emulator.model.units import show
 
 VerbName = Literal[
@@ -46,11 +46,11 @@ class Value:
             return None
         if self.kind is None:
             if not isinstance(given, bool):
-                raise ValueError(f"{self.name} is {given!r}; expected true or false")
+                raise Unfit(f"{self.name} is {given!r}", "true or false")
             return given
         if not isinstance(given, int | float) or isnan(given) or not 0 <= given <= self.most:
             bound = f", at most {self.most:g}" if self.most < inf else ""
-            raise ValueError(f"{self.name} is {given!r}; expected 0 or more{bound}")
+            raise Unfit(f"{self.name} is {given!r}", f"0 or more{bound}")
         return float(given)
 
     def worded(self, given: Any) -> str:

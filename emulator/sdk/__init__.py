@@ -1,1 +1,4 @@
-"""All that a node program may import: the node, rounds, the description of a protocol, wire formats, histograms."""
+"""All that a node program may import: the node and its sockets, rounds, wire formats, links, stores, panels.
+
+docs/sdk.md lists every name, and how stable it is.
+"""

@@ -148,7 +148,7 @@ def figures_of(
             sys.path.append(scenario.directory)
         figures = importlib.import_module(scenario.analysis).summarise(load_run(folder.path))
         if not isinstance(figures, dict):
-            raise TypeError(f"summarise gave {type(figures).__name__}, wanted a dict")
+            raise TypeError(f"summarise gave {type(figures).__name__}; expected a dict")
     except (Exception, SystemExit) as error:
         traceback.print_exc()
         return {}, f"analysis {scenario.analysis} failed: {type(error).__name__}: {error}"

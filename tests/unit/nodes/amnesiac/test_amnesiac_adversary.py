@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from emulator.model.errors import Unfit
 from nodes.amnesiac.adversary import FORMAT, LOST, Adversary, Event, from_json, to_json
 from nodes.amnesiac.engine import decide
 from nodes.amnesiac.generators import GENERATORS, adversary_of
@@ -186,3 +187,10 @@ def test_files_by_path(tmp_path: Path) -> None:
         adversary_of("bad.json", TRIANGLE, [0], tmp_path)
     with pytest.raises(ValueError, match=r"guard\.json: events\[1\]\.edge"):
         adversary_of("guard.json", Graph.of(3, [(0, 2), (1, 2)]), [0], tmp_path)
+
+
+def test_a_key_that_stands_twice_is_told_with_both_halves() -> None:
+    with pytest.raises(Unfit) as caught:
+        from_json('{"prefix": 1, "prefix": 2}')
+    assert caught.value.found == 'key "prefix" stands twice in one object'
+    assert caught.value.expected.startswith("each key once, an adversary file")
