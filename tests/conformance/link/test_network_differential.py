@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
+from echo_model import echo_reply
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_ends import Timeline
@@ -15,7 +16,6 @@ from made_packets import UDP, make
 from networks import HORIZON_S, STEP_S, Case, EngineNetwork, by_node, case, in_order, script
 from oracle.network import NetworkModel
 from scripts import Dice, Step, shortened
-from test_engine_icmp import model_reply
 
 from emulator.link.engine.tables import _may_forward
 from emulator.model.network import Ints, LinkSpec, Network, NodeSpec, Row
@@ -28,7 +28,7 @@ Story = dict[str, Any]
 def model_story(made: Case, steps: Sequence[Step], until_s: float = HORIZON_S) -> Story:
     """What the model makes of a script, as `EngineNetwork.tell` tells it."""
     may_forward = [bool(may) for may in _may_forward(made.network)]
-    model = NetworkModel(made.network, made.rows, made.seed, may_forward, model_reply)
+    model = NetworkModel(made.network, made.rows, made.seed, may_forward, echo_reply)
     came = []
     for step in (*steps, Step("due", until_s, (0, None))):
         number, what = step.what

@@ -13,7 +13,7 @@ import msgpack
 import numpy as np
 import pytest
 from oracle.packet_bytes import destination, hop_limit, source
-from test_link_packet import ip, udp
+from written_packets import ip, udp
 
 from emulator.link.relay import Relay
 from emulator.link.stats import EndStats

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from dagbft_committee import LOAD, SCENARIO, assert_agree, commits, of_kind, play
 from fabric_sandbox import needs_sandbox
-from test_dagbft_primary_run import LOAD, SCENARIO, assert_agree, commits, of_kind, play
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import uvloop
 from dagbft_net import context, running, until
-from test_dagbft_execution import Script, alpha
+from dagbft_script import Script, alpha
 
 from emulator.sdk.durable import Durable
 from emulator.sdk.node import NodeContext

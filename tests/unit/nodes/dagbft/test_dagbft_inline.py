@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from test_dagbft_primary import CONFIG, Stage
+from dagbft_stage import CONFIG, Stage
 
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of, summary_of
 from nodes.dagbft.kinds import INLINE, batch_digest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_dagbft_execution import Script, alpha, gamma
+from dagbft_script import Script, alpha, gamma
 
 from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults, Status
 from nodes.dagbft.client.reads import Read, Reads
