@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emulator.scenario.catalogue import Bundled, bundled
+    from emulator.scenario.schema.action import Action
     from emulator.scenario.schema.capture import Capture
-    from emulator.scenario.schema.models import Action, Expect, Fidelity, Program, Rounds, Scenario
+    from emulator.scenario.schema.models import Expect, Fidelity, Rounds, Scenario
     from emulator.scenario.schema.parameters import Parameter, parameters_of
+    from emulator.scenario.schema.program import Program
     from emulator.scenario.toml.loader import from_topo_file, load
     from emulator.scenario.topology import build_topology
 
@@ -38,9 +40,11 @@ __all__ = [
 _HOMES = {
     "catalogue": ("Bundled", "bundled"),
     "toml.loader": ("from_topo_file", "load"),
+    "schema.action": ("Action",),
     "schema.capture": ("Capture",),
-    "schema.models": ("Action", "Expect", "Fidelity", "Program", "Rounds", "Scenario"),
+    "schema.models": ("Expect", "Fidelity", "Rounds", "Scenario"),
     "schema.parameters": ("Parameter", "parameters_of"),
+    "schema.program": ("Program",),
     "topology": ("build_topology",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

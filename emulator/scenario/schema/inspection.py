@@ -16,7 +16,8 @@ from emulator.model.errors import Absent, found_and_expected
 from emulator.model.tables import table_of
 from emulator.scenario import imports
 from emulator.scenario.schema import checks, problems
-from emulator.scenario.schema.models import Program, Scenario
+from emulator.scenario.schema.models import Scenario
+from emulator.scenario.schema.program import Program
 from emulator.scenario.toml.writer import keys_and_texts
 from emulator.scenario.topology import topology_code
 

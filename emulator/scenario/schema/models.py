@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
 
-from emulator.model import verbs
 from emulator.model.errors import Problem, Unfit
-from emulator.model.tables import Table, plain
-from emulator.model.units import Duration, Rate, show
-from emulator.model.verbs import VerbName, listed
+from emulator.model.tables import Table
+from emulator.model.units import Duration
+from emulator.scenario.schema.action import Action
 from emulator.scenario.schema.capture import Capture
-from emulator.scenario.schema.field_types import Command, Glob, Globs, Name, PositiveDuration, Probability, Time
+from emulator.scenario.schema.field_types import Glob, PositiveDuration
+from emulator.scenario.schema.program import Program
 from emulator.scenario.source import Source
 from emulator.scenario.toml.spans import Path
 
@@ -31,139 +31,6 @@ def _toml_values(value: Any) -> Any:
     if isinstance(value, str | int) or (isinstance(value, float) and isfinite(value)):
         return value
     raise Unfit(f"{value}", "text, numbers, true or false, and lists and tables of them")
-
-
-class Program(Table):
-    """A program that runs on nodes: a `Node` subclass of Python (`run`) or any command (`command`)."""
-
-    name: Name
-    """Its name in events, logs and `--set` paths; unique in the scenario."""
-    nodes: Globs
-    """Names and globs of the live nodes it runs on, one process each."""
-    run: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    """A subclass of `emulator.sdk.node.Node` as "module:Class"; modules next to the scenario file are found too."""
-    command: Command | None = None
-    """A command with its arguments, instead of `run`."""
-    config: dict[str, Any] = Field(default_factory=dict)
-    """Configuration of a `run` program: the fields of its `Config` dataclass."""
-    environment: dict[str, str] = Field(default_factory=dict)
-    """Environment variables of a `command`, beside the inherited ones."""
-    start_s: Time = 0.0
-    """Scenario time at which it starts."""
-    stop_s: Time | None = None
-    """Scenario time at which it is asked to end; without it, the end of the run."""
-    expect: str = Field("any", pattern=r"^(running|any|exit \d{1,3})$")
-    """How it may end: "running" (up until it is stopped), "exit N" or "any". By default "any" for a `command`, and for
-    `run` "running", or "exit 0" where the scenario `ends` with its programs."""
-
-    barrier: Name | None = None
-    """Name of the barrier at which processes of a `run` program meet between rounds; by default one a program."""
-
-    _config: BaseModel | None = PrivateAttr(None)
-
-    @property
-    def config_values(self) -> dict[str, Any]:
-        """Keyword arguments for the program's `Config`: SI numbers, text, booleans, lists, dicts; fit for msgpack."""
-        values: dict[str, Any] = plain(self._config) if self._config is not None else {}
-        return values
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_of_expect(cls, data: Any) -> Any:
-        return {"expect": "running", **data} if isinstance(data, dict) and "run" in data else data
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Program:
-        if (self.run is None) == (self.command is None):
-            found = "neither `run` nor `command`" if self.run is None else "both `run` and `command`"
-            raise Unfit(found, "exactly one of them")
-        if self.run is None and self.config:
-            raise Unfit("`config` with `command`", "`config` with `run` only")
-        if self.run is None and self.barrier is not None:
-            raise Unfit("`barrier` with `command`", "`barrier` with `run` only")
-        if self.command is None and self.environment:
-            raise Unfit("`environment` with `run`", "`environment` with `command` only")
-        if self.stop_s is not None and self.stop_s <= self.start_s:
-            raise Unfit(
-                f"`stop` at {show(self.stop_s, 'duration')}",
-                f"a time after its start at {show(self.start_s, 'duration')}",
-            )
-        return self
-
-
-class Action(Table):
-    """Something done to the network during the run, once (`at`) or again and again (`every`)."""
-
-    at_s: Time | None = None
-    """Scenario time of the action."""
-    every_s: PositiveDuration | None = None
-    """Period of the action; the first time is one period after the start."""
-    do: VerbName = Field(description=verbs.REFERENCE)
-    nodes: Globs | None = None
-    """Names and globs of nodes."""
-    links: Globs | None = None
-    """Names and globs of link ends, "node:port"."""
-    groups: tuple[Globs, ...] | None = Field(None, min_length=2)
-    """Groups of nodes, each a list of names and globs, that a partition keeps apart."""
-    program: str | None = None
-    """Name of a program; with `nodes`, only its processes there."""
-    rate_bps: Rate | None = None
-    """Rate that `set` gives to the links."""
-    delay_s: Time | None = None
-    """Propagation delay that `set` gives to the links."""
-    loss: Probability | None = None
-    """Chance of loss per packet that `set` gives to the links."""
-    up: bool | None = None
-    """Whether `set` lets the links pass packets."""
-    command: Command | None = None
-    """Command with its arguments that `exec` runs."""
-    until_s: Time | None = Field(
-        None, description=f"Scenario time at which a {listed(verbs.LASTING, 'or')} made by `at` is taken back."
-    )
-    for_s: PositiveDuration | None = Field(
-        None, description=f"Time after which a {listed(verbs.LASTING, 'or')} is taken back."
-    )
-
-    @property
-    def undo_after_s(self) -> float | None:
-        """Time from the action to its undoing, or None where it stays."""
-        if self.until_s is not None and self.at_s is not None:
-            return self.until_s - self.at_s
-        return self.for_s
-
-    @model_validator(mode="after")
-    def _verb_and_keys(self) -> Action:
-        if (self.at_s is None) == (self.every_s is None):
-            found = "neither `at` nor `every`" if self.at_s is None else "both `at` and `every`"
-            raise Unfit(found, "exactly one of them")
-        verb = verbs.VERBS[self.do]
-        targets, arguments = verb.targets, verb.arguments
-        if targets and not any(getattr(self, target) is not None for target in targets):
-            raise Unfit(f"{self.do!r} without a target", f"{' or '.join(f'`{key}`' for key in targets)}")
-        allowed = {*targets, *arguments}
-        for name in verbs.KEYS:
-            if getattr(self, name) is not None and name not in allowed:
-                keys = ", ".join(f"`{_key(key)}`" for key in sorted(allowed)) or "no further keys"
-                raise Unfit(f"`{_key(name)}` with {self.do!r}", f"{keys}")
-        if arguments and all(getattr(self, name) is None for name in arguments):
-            keys = listed(tuple(f"`{_key(name)}`" for name in arguments), "or")
-            raise Unfit(f"{self.do!r} without {keys}", f"{keys}")
-        return self._undoing()
-
-    def _undoing(self) -> Action:
-        if self.until_s is None and self.for_s is None:
-            return self
-        if not verbs.VERBS[self.do].lasts:
-            raise Unfit(f"`until` or `for` with {self.do!r}", f"them with {', '.join(verbs.LASTING)} only")
-        if self.until_s is not None and self.for_s is not None:
-            raise Unfit("both `until` and `for`", "at most one of them")
-        if self.until_s is not None and self.at_s is None:
-            raise Unfit("`until` with `every`", "`for`")
-        if self.until_s is not None and self.at_s is not None and self.until_s <= self.at_s:
-            raise Unfit(f"`until` at {show(self.until_s, 'duration')}", "a time after `at`")
-        if self.for_s is not None and self.every_s is not None and self.for_s >= self.every_s:
-            raise Unfit(f"`for` of {show(self.for_s, 'duration')}", "less than `every`")
-        return self
 
 
 class Expect(Table):
@@ -293,7 +160,3 @@ class Scenario(Table):
 
 def _ends_by_itself(program: Any) -> Any:
     return {"expect": "exit 0", **program} if isinstance(program, dict) and "run" in program else program
-
-
-def _key(name: str) -> str:
-    return Action.model_fields[name].alias or name

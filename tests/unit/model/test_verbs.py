@@ -22,7 +22,8 @@ from emulator.observe.replay.programs import PastJobs
 from emulator.record import packet_comments
 from emulator.report import fault_spans
 from emulator.runtime.actions.runner import Director, due
-from emulator.scenario.schema.models import Action, Scenario
+from emulator.scenario.schema.action import Action
+from emulator.scenario.schema.models import Scenario
 from emulator.ui.terminal import faults as screen
 
 EVERY = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)

@@ -7,7 +7,7 @@ import pytest
 from emulator.runtime.actions.runner import due
 
 pytest.importorskip("pydantic")
-from emulator.scenario.schema.models import Action
+from emulator.scenario.schema.action import Action
 
 
 class Planned:
