@@ -70,7 +70,7 @@ def geometry_s(slots: int) -> np.ndarray:
     found = []
     for instant in timeline.instants(0, slots):
         place = instant.start[instant.held.satellite]
-        through = instant.feeding.gateway
+        through = instant.assignment.gateway
         gateway = timeline.gateways.position[through]
         way = np.linalg.norm(place - timeline.stations.position, axis=1) + np.linalg.norm(place - gateway, axis=1)
         found.append(2 * (way / 299_792_458.0 + fibre_s[through]))

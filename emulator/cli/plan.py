@@ -88,13 +88,14 @@ def _instant(at: str, scenario: Scenario) -> float:
 def facts_of(scenario: Scenario, at_s: float | None, tell: Tell) -> dict[str, Any]:
     """The plan as plain values. Without `at_s`: the instant 0, and handovers over the run; with it, up to there."""
     from emulator.scenario.build import build
+    from emulator.schedule.reader import step_at
 
     tell("building the network", 0, 0)
     built = build(scenario)
     network, timeline = built.network, built.network.timeline
     assert timeline is not None
     t_s = at_s or 0.0
-    step = min(int(t_s / timeline.step_s + 1e-9), _steps(scenario.duration_s, timeline) - 1)
+    step = min(step_at(t_s, timeline.step_s), _steps(scenario.duration_s, timeline) - 1)
     moves = _handovers(timeline, network, scenario.duration_s if at_s is None else t_s, tell)
     tell("routes", 0, 0)
     import scipy.sparse.csgraph  # noqa: F401  loaded here, so that the time below is that of a step alone

@@ -55,6 +55,16 @@ class EndValues(NamedTuple):
     peer: int
 
 
+def step_at(t_s: float, step_s: float) -> int:
+    """The step that is in force at an instant: step·step_s <= t_s < (step + 1)·step_s, 0 before play."""
+    step = floor(t_s / step_s)
+    if step * step_s > t_s:  # the quotient is rounded
+        step -= 1
+    elif (step + 1) * step_s <= t_s:
+        step += 1
+    return max(0, step)
+
+
 class ScheduleReader:
     """The schedule of one network, as far as there are rows. `rows` None: all ends have knots of their own.
 
@@ -77,13 +87,8 @@ class ScheduleReader:
         return self._rows.latest if self._rows is not None else -1
 
     def step_at(self, t_s: float) -> int:
-        """The step that is in force at an instant: step·step_s <= t_s < (step + 1)·step_s, 0 before play."""
-        step = floor(t_s / self.step_s)
-        if step * self.step_s > t_s:  # the quotient is rounded
-            step -= 1
-        elif (step + 1) * self.step_s <= t_s:
-            step += 1
-        return max(0, step)
+        """The step that is in force at an instant; see the function of this name."""
+        return step_at(t_s, self.step_s)
 
     def read(self, step: int, take: Callable[[Row], T]) -> T | None:
         """What `take` makes of the row of `step`; None: the row is not there, or was overwritten meanwhile.

@@ -24,12 +24,12 @@ from emulator.orbit.elements import Constellation, Epoch
 from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, look, near
-from topologies.leo.access import Ground, access_effects, access_of, feeders_of, ground_of
+from topologies.leo.access import GatewayNetwork, access_effects, access_of, feeder_links_of, gateway_network_of
 from topologies.leo.config import Config, Station
 from topologies.leo.gateway_sites import Site
-from topologies.leo.gateways import Feeders
+from topologies.leo.gateways import FeederLinks
 from topologies.leo.selection import Selection
-from topologies.leo.timeline import LeoTimeline, Plant
+from topologies.leo.timeline import LeoTimeline, LinkInventory
 from topologies.link_keys import effects
 
 __all__ = ["Config", "LeoTopology", "build"]
@@ -78,18 +78,18 @@ class LeoTopology(NetworkBuilder):
             raise DataError("routing is 'neighbours'; expected 'least-delay', 'static' or 'none' in a constellation")
         preferred = _mesh(self.grid, len(self.constellation)) if config.ground.serving == "mesh" else None
         self.access = access_of(config, options, self.constellation.epoch, stations)
-        self.sites = ground_of(config, options)
+        self.sites = gateway_network_of(config, options)
         self._refuse_blind(propagator, stations, options)
         self._add_nodes()
-        feeders = feeders_of(config, options, self.sites, self.access.slots) if self.sites else None
-        plant = self._add_links(feeders)
+        feeder_links = feeder_links_of(config, options, self.sites, self.access.slots) if self.sites else None
+        inventory = self._add_links(feeder_links)
         selection = Selection(
             propagator, stations, self.access.policy, self.access.min_dwell_s, options.step_s, len(self.grid),
-            preferred, feeders,
+            preferred, feeder_links,
         )  # fmt: skip
         self.timeline = LeoTimeline(
-            selection, plant, np.array(self.live, dtype=np.int32), options.routing, options.routing_step_s,
-            self.access.rule, self.access.model,
+            selection, inventory, np.array(self.live, dtype=np.int32), options.routing, options.routing_step_s,
+            self.access.delay_rule, self.access.model,
         )  # fmt: skip
 
     def _add_nodes(self) -> None:
@@ -123,7 +123,7 @@ class LeoTopology(NetworkBuilder):
             groups.append(_Group("", "host", (Site("server", pop.lat_deg, pop.lon_deg),), live=True))
         return groups
 
-    def _add_links(self, feeders: Feeders | None) -> Plant:
+    def _add_links(self, feeder_links: FeederLinks | None) -> LinkInventory:
         """Adds the links in the order that the timeline numbers them."""
         isl, ground = self.config.isl, self.config.ground
         satellites, stations, grid = len(self.constellation), len(self.places), self.grid
@@ -137,23 +137,23 @@ class LeoTopology(NetworkBuilder):
             self.add_link(station, 0, up, down, a_port="up", b_port="down", moving=True)
         rate_bps = [np.full(2 * len(grid), isl.rate_bps), np.tile([ground.rate_up_bps, ground.rate_down_bps], stations)]
         loss = [np.full(2 * len(grid), isl.loss), np.full(2 * stations, ground.loss)]
-        if self.sites is None or feeders is None:
-            return Plant(grid, satellites, np.concatenate(rate_bps), np.concatenate(loss))
-        fibre, fibre_s = self._add_ground_links(feeders, self.sites)
-        more = 2 * (len(feeders) + len(fibre))
+        if self.sites is None or feeder_links is None:
+            return LinkInventory(grid, satellites, np.concatenate(rate_bps), np.concatenate(loss))
+        fibre, fibre_s = self._add_ground_links(feeder_links, self.sites)
+        more = 2 * (len(feeder_links) + len(fibre))
         rate_bps.append(np.full(more, self.config.gateways.rate_bps))
         loss.append(np.zeros(more))
         hosts = [site for group in self._ground()[2:] for site in group.sites]
         at = Stations.at([site.lat_deg for site in hosts], [site.lon_deg for site in hosts], [0.0] * len(hosts), 0.0)
-        return Plant(grid, satellites, np.concatenate(rate_bps), np.concatenate(loss), at, fibre, fibre_s)
+        return LinkInventory(grid, satellites, np.concatenate(rate_bps), np.concatenate(loss), at, fibre, fibre_s)
 
-    def _add_ground_links(self, feeders: Feeders, sites: Ground) -> tuple[Ints, Floats]:
+    def _add_ground_links(self, feeder_links: FeederLinks, sites: GatewayNetwork) -> tuple[Ints, Floats]:
         """Feeder links, then fibres; returns the nodes that the fibres join (B, 2), and their delays."""
         end = EndSpec(effects(self.config.gateways.queue))
         first = len(self.constellation) + len(self.places)
         gateways, pops = len(sites.gateways), len(sites.pops)
         for gateway in range(first, first + gateways):
-            for antenna in range(feeders.antennas):
+            for antenna in range(feeder_links.antennas):
                 self.add_link(gateway, 0, end, a_port=f"ant{antenna}", b_port="down", moving=True)
         edge = first + gateways
         fibre = np.where(sites.fibre < 0, first - 1 - sites.fibre, edge + sites.fibre)
@@ -210,9 +210,9 @@ class LeoTopology(NetworkBuilder):
 
     def describe(self, t_s: float) -> dict[str, Any]:
         """What `skyloom plan` shows beside routes: the shell, its ISLs, and what each station sees at `t_s`."""
-        from topologies.leo.facts import facts
+        from topologies.leo.describe import describe
 
-        return facts(self, t_s)
+        return describe(self, t_s)
 
 
 def _constellation(config: Config, options: BuildOptions) -> Constellation:

@@ -21,11 +21,11 @@ from emulator.orbit.handover.starlink import SlotDraw, Weights
 from emulator.orbit.visibility import Stations
 from topologies.leo.config import Config, one_of
 from topologies.leo.gateway_sites import GATEWAYS, POPS, Site, great_circle_m, read_gateways, read_pops
-from topologies.leo.gateways import Feeders
+from topologies.leo.gateways import FeederLinks
 from topologies.leo.terminal_model.model import AccessModel
 from topologies.leo.terminal_model.slots import Slots
 from topologies.leo.terminal_model.weather import read_rain
-from topologies.leo.timeline import Rule
+from topologies.leo.timeline import DelayRule
 from topologies.link_keys import effects
 
 STARRYNET_SPEED_M_S = SPEED_OF_LIGHT_M_S * 17.31 / 29.5  # its constant for every link, 0.587 c
@@ -37,7 +37,7 @@ class Access:
 
     policy: Policy
     min_dwell_s: float
-    rule: Rule
+    delay_rule: DelayRule
     model: AccessModel | None
     slots: Slots
 
@@ -47,10 +47,10 @@ def access_of(config: Config, options: BuildOptions, epoch: Epoch, stations: Sta
     ground, terminal = config.ground, config.terminal
     slots = Slots.of(epoch.datetime(), terminal.slot_s, terminal.slot_phase_s)
     if ground.terminal == "ideal":
-        return Access(POLICIES[ground.policy], ground.min_dwell_s, Rule(), None, slots)
+        return Access(POLICIES[ground.policy], ground.min_dwell_s, DelayRule(), None, slots)
     if ground.terminal != "starlink":
         speed = STARRYNET_SPEED_M_S if ground.terminal == "starrynet" else SPEED_OF_LIGHT_M_S
-        return Access(POLICIES["nearest"], 0.0, Rule(speed, held=True), None, slots)
+        return Access(POLICIES["nearest"], 0.0, DelayRule(speed, held=True), None, slots)
     if not slots.meets(options.step_s):
         raise DataError(
             f"steps of {options.step_s:g} s from {epoch.text()} on do not meet the edges of slots (every "
@@ -62,7 +62,7 @@ def access_of(config: Config, options: BuildOptions, epoch: Epoch, stations: Sta
         terminal.elevation_deg, terminal.elevation_spread_deg, terminal.pole_weight, terminal.arc_exclusion_deg
     )
     draw = SlotDraw(weights, stations, names, options.seed, slots.number, _starts(slots, options.step_s))
-    return Access(draw, 0.0, Rule(feeder_s=terminal.gateway_processing_s), _model(config, options, slots), slots)
+    return Access(draw, 0.0, DelayRule(feeder_s=terminal.gateway_processing_s), _model(config, options, slots), slots)
 
 
 def access_effects(config: Config) -> tuple[Effects, Effects]:
@@ -113,7 +113,7 @@ def _model(config: Config, options: BuildOptions, slots: Slots) -> AccessModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class GatewayNetwork:
     """Gateways and what stands behind them: PoPs and fibres, by number within these lists."""
 
     gateways: tuple[Site, ...]
@@ -124,8 +124,8 @@ class Ground:
     to_home_s: Floats  # (S, G) from each gateway to the PoP of each station
 
 
-def ground_of(config: Config, options: BuildOptions) -> Ground | None:
-    """Gateways of a scenario, with the fibre behind them; None where it wants none. DataError: none within reach."""
+def gateway_network_of(config: Config, options: BuildOptions) -> GatewayNetwork | None:
+    """Gateways of a scenario, with the fibre behind them; None: it has none. DataError: none within reach."""
     table = config.gateways
     if not table.expected:
         return None
@@ -149,7 +149,7 @@ def ground_of(config: Config, options: BuildOptions) -> Ground | None:
     home = great_circle_m(lat, lon, pops).argmin(axis=1).astype(np.int32)
     to_home_s = (to_pop_m.min(axis=1) + between_m[home][:, nearest]) * metre_s
     fibre = np.array([(a, b) for a, b, _ in fibres], dtype=np.int32)
-    return Ground(gateways, pops, fibre, np.array([metres for *_, metres in fibres]) * metre_s, home, to_home_s)
+    return GatewayNetwork(gateways, pops, fibre, np.array([metres for *_, metres in fibres]) * metre_s, home, to_home_s)
 
 
 def _gateways(config: Config, known: dict[str, Site], lat: Floats, lon: Floats) -> tuple[Site, ...]:
@@ -177,13 +177,13 @@ def _degrees(sites: tuple[Site, ...]) -> tuple[Floats, Floats]:
     return np.array([site.lat_deg for site in sites]), np.array([site.lon_deg for site in sites])
 
 
-def feeders_of(config: Config, options: BuildOptions, ground: Ground, slots: Slots) -> Feeders:
-    """The gateways as `leo_gateways` plays them."""
+def feeder_links_of(config: Config, options: BuildOptions, network: GatewayNetwork, slots: Slots) -> FeederLinks:
+    """The feeder links of these gateways."""
     table, places = config.gateways, config.ground.places
-    lat, lon = _degrees(ground.gateways)
+    lat, lon = _degrees(network.gateways)
     sites = Stations.at(lat.tolist(), lon.tolist(), [0.0] * len(lat), table.min_elevation_deg)
     antennas = min(table.antennas, len(places))
-    return Feeders(
-        sites, antennas, ground.to_home_s, table.spread_s, [place.name for place in places], options.seed,
+    return FeederLinks(
+        sites, antennas, network.to_home_s, table.spread_s, [place.name for place in places], options.seed,
         slots.number, _starts(slots, options.step_s),
     )  # fmt: skip

@@ -19,14 +19,14 @@ from emulator.orbit.visibility import Stations
 
 
 @dataclass(frozen=True, slots=True)
-class Feeding:
+class FeederAssignment:
     """Which satellite each antenna follows (A; -1: none), and the gateway of each terminal (S; -1: none)."""
 
     satellite: Ints
     gateway: Ints
 
 
-class Feeders:
+class FeederLinks:
     """Gateways `sites`, each with as many antennas as `antennas`; antenna a belongs to gateway a // antennas.
 
     `fibre_s` (S, G): delay from each gateway to the point of presence of each terminal. `spread_s`: how much longer a
@@ -53,17 +53,17 @@ class Feeders:
         """Feeder links, up or not."""
         return len(self.sites) * self.antennas
 
-    def nothing(self) -> Feeding:
-        return Feeding(np.full(len(self), -1, dtype=np.int32), np.full(len(self._keys), -1, dtype=np.int32))
+    def unassigned(self) -> FeederAssignment:
+        return FeederAssignment(np.full(len(self), -1, dtype=np.int32), np.full(len(self._keys), -1, dtype=np.int32))
 
-    def fed(self, positions: Floats, candidates: Ints) -> Bools:
+    def satellites_in_view(self, positions: Floats, candidates: Ints) -> Bools:
         """Which satellites (N) see a gateway; only `candidates` are looked at, the others do not count."""
         few = np.unique(candidates[candidates >= 0])
-        fed = np.zeros(len(positions), dtype=bool)
-        fed[few] = self._sees(positions[few])[0].any(axis=1)
-        return fed
+        in_view = np.zeros(len(positions), dtype=bool)
+        in_view[few] = self._sees(positions[few])[0].any(axis=1)
+        return in_view
 
-    def next(self, t_s: float, positions: Floats, serving: Ints, old: Feeding) -> Feeding:
+    def next(self, t_s: float, positions: Floats, serving: Ints, old: FeederAssignment) -> FeederAssignment:
         """The assignment from t_s on: drawn anew at the start of a slot, and where a link was lost within it."""
         used = np.where(serving >= 0, serving, 0)
         visible, range_m = self._sees(positions[used])
@@ -84,7 +84,7 @@ class Feeders:
             visible: Bools = height >= np.sin(self.sites.min_elevation_rad) * metres
         return visible, metres
 
-    def _holds(self, old: Feeding, serving: Ints, visible: Bools) -> bool:
+    def _holds(self, old: FeederAssignment, serving: Ints, visible: Bools) -> bool:
         """Whether every terminal that could have a gateway still has its own, with an antenna on its satellite."""
         has = old.gateway >= 0
         if (visible.any(axis=1) & ~has).any():
@@ -96,10 +96,10 @@ class Feeders:
                 return False
         return True
 
-    def _assign(self, order: Ints, visible: Bools, serving: Ints) -> Feeding:
+    def _assign(self, order: Ints, visible: Bools, serving: Ints) -> FeederAssignment:
         """Gateways in each terminal's order; one that has no antenna left is passed over."""
-        feeding = self.nothing()
-        antenna = feeding.satellite.reshape(-1, self.antennas)
+        assignment = self.unassigned()
+        antenna = assignment.satellite.reshape(-1, self.antennas)
         for terminal, satellite in enumerate(serving.tolist()):
             for gateway in order[terminal].tolist():
                 if satellite < 0 or not visible[terminal, gateway]:
@@ -108,6 +108,6 @@ class Feeders:
                 if len(free):
                     same = np.flatnonzero(antenna[gateway] == satellite)
                     antenna[gateway, same[0] if len(same) else free[0]] = satellite
-                    feeding.gateway[terminal] = gateway
+                    assignment.gateway[terminal] = gateway
                     break
-        return feeding
+        return assignment

@@ -15,7 +15,7 @@ from emulator.model.network import Bools, Floats, Handover, Ints
 from emulator.orbit.handover import Held, Policy, Sight, choose
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, look, near
-from topologies.leo.gateways import Feeders, Feeding
+from topologies.leo.gateways import FeederAssignment, FeederLinks
 
 CHUNK = 8  # steps propagated together: 8 × 7,000 satellites are 1.3 MB, which stays in the cache
 FASTEST_RAD_S = 1.4e-3  # no satellite moves faster than this, seen from the centre of the turning Earth
@@ -34,13 +34,13 @@ class Instant:
     end: Floats
     held: Held
     handovers: tuple[Handover, ...]
-    feeding: Feeding | None = None  # None: no gateways
+    assignment: FeederAssignment | None = None  # None: no gateways
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
     held: Held
-    feeding: Feeding | None
+    assignment: FeederAssignment | None
 
 
 class Selection:
@@ -55,33 +55,36 @@ class Selection:
         step_s: float,
         first_link: int,
         preferred: Bools | None = None,
-        feeders: Feeders | None = None,
+        feeder_links: FeederLinks | None = None,
     ) -> None:
         """`preferred`: satellites (N) that stations use wherever they see one; None: all alike."""
         self.propagator, self.stations, self.step_s = propagator, stations, step_s
-        self.preferred, self.feeders = preferred, feeders
+        self.preferred, self.feeder_links = preferred, feeder_links
         self._policy, self._min_dwell_s, self._first_link = policy, min_dwell_s, first_link
         self._checkpoints: dict[int, _State] = {}
 
     def instants(self, first: int, count: int) -> Iterator[Instant]:
         """Geometry and access selection of `count` steps, without routes."""
         begin = max((step for step in self._checkpoints if step < first), default=-1)
-        nothing = _State(Held.nothing(len(self.stations)), self.feeders.nothing() if self.feeders else None)
-        state = self._checkpoints.get(begin, nothing)
+        state = self._checkpoints.get(begin) or self._unassigned()
         for step, start, end, nearby in self._geometry(begin + 1, first + count):
             before, state = state, self._next(step * self.step_s, start, nearby, state)
             if step % CHECKPOINT == 0 or step == first + count - 1:
                 self._remember(step, state)
             if step >= first:
-                yield Instant(step, start, end, state.held, self._handovers(step, before, state), state.feeding)
+                yield Instant(step, start, end, state.held, self._handovers(step, before, state), state.assignment)
+
+    def _unassigned(self) -> _State:
+        """Before the first step: no station has a satellite."""
+        return _State(Held.nothing(len(self.stations)), self.feeder_links.unassigned() if self.feeder_links else None)
 
     def _next(self, t_s: float, positions: Floats, nearby: Ints, state: _State) -> _State:
         sight = self.sight(t_s, positions, nearby)
         held = choose(self._policy, sight, state.held, self._min_dwell_s)
-        if self.feeders is None:
+        if self.feeder_links is None:
             return _State(held, None)
-        assert state.feeding is not None
-        return _State(held, self.feeders.next(t_s, positions, held.satellite, state.feeding))
+        assert state.assignment is not None
+        return _State(held, self.feeder_links.next(t_s, positions, held.satellite, state.assignment))
 
     def _remember(self, step: int, state: _State) -> None:
         self._checkpoints[step] = state
@@ -114,9 +117,10 @@ class Selection:
         range_m, sin_elevation = look(stations, positions, nearby)
         with np.errstate(invalid="ignore"):
             visible = sin_elevation >= np.sin(stations.min_elevation_rad)
-        for expected in (self.preferred, self.feeders.fed(positions, nearby) if self.feeders else None):
-            if expected is not None:
-                better = visible & expected[nearby]
+        with_gateway = self.feeder_links.satellites_in_view(positions, nearby) if self.feeder_links else None
+        for favoured in (self.preferred, with_gateway):
+            if favoured is not None:
+                better = visible & favoured[nearby]
                 visible = np.where(better.any(axis=1, keepdims=True), better, visible)
         return Sight(
             t_s, nearby, range_m, sin_elevation, visible, lambda station, few: self._remaining(t_s, station, few),

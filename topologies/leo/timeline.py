@@ -23,7 +23,7 @@ from topologies.leo.terminal_model.model import AccessModel
 
 
 @dataclass(frozen=True, slots=True)
-class Plant:
+class LinkInventory:
     """What the network consists of beside orbits and stations. `rate_bps`, `loss`: per link end."""
 
     grid: Grid
@@ -36,7 +36,7 @@ class Plant:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class DelayRule:
     """How distances become delays. The defaults are physics."""
 
     speed_m_s: float = SPEED_OF_LIGHT_M_S
@@ -70,34 +70,34 @@ class LeoTimeline:
     def __init__(
         self,
         selection: Selection,
-        plant: Plant,
+        inventory: LinkInventory,
         live: Ints,
         routing: str = "least-delay",
         routing_step_s: float | None = None,
-        rule: Rule | None = None,
+        delay_rule: DelayRule | None = None,
         model: AccessModel | None = None,
     ) -> None:
         """`live`: nodes with routes towards them. `model`: what access links do beside their geometry."""
-        self.selection, self.plant, self.grid = selection, plant, plant.grid
+        self.selection, self.inventory, self.grid = selection, inventory, inventory.grid
         self.propagator, self.stations, self.step_s = selection.propagator, selection.stations, selection.step_s
-        self.satellites, self.hosts, self.model = plant.satellites, plant.hosts, model
-        feeders = selection.feeders
-        self.gateways = feeders.sites if feeders is not None else None
+        self.satellites, self.hosts, self.model = inventory.satellites, inventory.hosts, model
+        feeder_links = selection.feeder_links
+        self.gateways = feeder_links.sites if feeder_links is not None else None
         self.routing = routing
         self.live = np.asarray(live, dtype=np.int32)
-        self._rule = rule or Rule()
-        self.rates = Rates(plant.rate_bps, plant.loss) if model is None else None
+        self._delay_rule = delay_rule or DelayRule()
+        self.rates = Rates(inventory.rate_bps, inventory.loss) if model is None else None
         self._routing_steps = routing_steps(self.step_s, routing_step_s, len(self.live))
-        isls, count = len(plant.grid), len(self.stations)
-        gateways = 0 if feeders is None else len(feeders.sites)
-        self.nodes = plant.satellites + count + gateways + (0 if plant.hosts is None else len(plant.hosts))
-        self.station_nodes = np.arange(plant.satellites, plant.satellites + count, dtype=np.int32)
+        isls, count = len(inventory.grid), len(self.stations)
+        gateways = 0 if feeder_links is None else len(feeder_links.sites)
+        self.nodes = inventory.satellites + count + gateways + (0 if inventory.hosts is None else len(inventory.hosts))
+        self.station_nodes = np.arange(inventory.satellites, inventory.satellites + count, dtype=np.int32)
         self.up_ends = np.arange(2 * isls, 2 * (isls + count), 2, dtype=np.int32)
-        self._isl_peer = np.stack([plant.grid.b, plant.grid.a], axis=1).reshape(-1)
-        first = plant.satellites + count
-        antennas = 0 if feeders is None else feeders.antennas
+        self._isl_peer = np.stack([inventory.grid.b, inventory.grid.a], axis=1).reshape(-1)
+        first = inventory.satellites + count
+        antennas = 0 if feeder_links is None else feeder_links.antennas
         self._antenna_node = np.repeat(np.arange(first, first + gateways), antennas).astype(np.int32)
-        self._fibre_peer = plant.fibre[:, ::-1].reshape(-1)
+        self._fibre_peer = inventory.fibre[:, ::-1].reshape(-1)
         self._closed = np.zeros(self.nodes, dtype=bool)
         self._closed[self.station_nodes] = True
         self._index = np.full(self.nodes, -1, dtype=np.int64)  # destination index of a node
@@ -154,13 +154,13 @@ class LeoTimeline:
         served = serving >= 0
         follows = self._follows(instant)
         isls = self.isls_up(instant)
-        up = [isls, served, follows >= 0, np.ones(len(self.plant.fibre), dtype=bool)]
+        up = [isls, served, follows >= 0, np.ones(len(self.inventory.fibre), dtype=bool)]
         isl_peer = np.where(np.repeat(isls, 2), self._isl_peer, -1)
         access_peer = np.stack([serving, np.where(served, self.station_nodes, -1)], axis=1).reshape(-1)
         antenna_peer = np.stack([follows, np.where(follows >= 0, self._antenna_node, -1)], axis=1).reshape(-1)
         peer = np.concatenate([isl_peer, access_peer, antenna_peer, self._fibre_peer]).astype(np.int32)
-        rate_bps, loss, up_ends = self.plant.rate_bps, self.plant.loss, np.repeat(np.concatenate(up), 2)
-        if self._rule.held:
+        rate_bps, loss, up_ends = self.inventory.rate_bps, self.inventory.loss, np.repeat(np.concatenate(up), 2)
+        if self._delay_rule.held:
             end_s = start_s
         if self.model is None or self.fine is None:
             return _Links(start_s, end_s, rate_bps, loss, up_ends, peer, None)
@@ -179,7 +179,7 @@ class LeoTimeline:
         """Propagation delays of all ends at both ends of the step; 0 where a link has no partner."""
         a, b = self.grid.a, self.grid.b
         serving, follows = instant.held.satellite, self._follows(instant)
-        rule, delays = self._rule, []
+        rule, delays = self._delay_rule, []
         for positions in (instant.start, instant.end):
             isl = distance(positions[a], positions[b])
             access = distance(self.stations.position, positions[np.maximum(serving, 0)])
@@ -189,12 +189,12 @@ class LeoTimeline:
                 feeder = distance(sites, positions[np.maximum(follows, 0)]) + rule.feeder_s * rule.speed_m_s
                 space.append(np.where(follows >= 0, feeder, 0.0))
             seconds = np.nan_to_num(np.concatenate(space)) / rule.speed_m_s
-            delays.append(np.repeat(np.concatenate([seconds, self.plant.fibre_s]), 2))
+            delays.append(np.repeat(np.concatenate([seconds, self.inventory.fibre_s]), 2))
         return delays[0], delays[1]
 
     def _follows(self, instant: Instant) -> Ints:
         """Satellite of each antenna, -1: none."""
-        return instant.feeding.satellite if instant.feeding is not None else np.empty(0, dtype=np.int32)
+        return instant.assignment.satellite if instant.assignment is not None else np.empty(0, dtype=np.int32)
 
     def isls_up(self, instant: Instant) -> Bools:
         """ISLs that hold through a step: in sight at both ends of it, and turning slowly enough."""

@@ -17,7 +17,7 @@ from topologies.leo.terminal_model.model import DOWN, GAPS, UP, AccessModel
 SIDE_S = 1e-9  # values just before and just after a break are those this far from it
 
 
-class Means(NamedTuple):
+class StepMeans(NamedTuple):
     """What a step amounts to for each end (2 S; up and down of each terminal in turn)."""
 
     delay_s: Floats
@@ -34,7 +34,7 @@ def knots_a_step(model: AccessModel, step_s: float) -> int:
 
 def compile_step(
     model: AccessModel, begin_s: float, end_s: float, start_delay_s: Floats, end_delay_s: Floats, knots: int
-) -> tuple[FineTables, Means]:
+) -> tuple[FineTables, StepMeans]:
     """Tables and means of both ends of every terminal for [begin_s, end_s], which lies within one slot.
 
     `start_delay_s`, `end_delay_s`: propagation delay (S) at both ends of the step.
@@ -63,12 +63,12 @@ def compile_step(
     return tables, _means(tables, end_s - begin_s)
 
 
-def _means(tables: FineTables, step_s: float) -> Means:
+def _means(tables: FineTables, step_s: float) -> StepMeans:
     width = np.diff(tables.t_s, axis=1)
     width[np.arange(width.shape[1]) >= tables.count[:, None] - 1] = 0.0
     middle = (tables.delay_s[:, 1:] + tables.delay_s[:, :-1]) / 2
     weights = width / step_s
-    return Means(
+    return StepMeans(
         (middle * weights).sum(axis=1), (tables.rate_bps[:, :-1] * weights).sum(axis=1),
         (tables.loss[:, :-1] * weights).sum(axis=1),
     )  # fmt: skip

@@ -38,7 +38,7 @@ DIP_S = 1.0  # first and last second of a slot have lower rates
 _PEAK, _LOAD, _INSIDE, _PHASE, _OUTAGE, _GAP = range(6)  # what is drawn: a counter of the stream
 
 
-class Values(NamedTuple):
+class LinkConditions(NamedTuple):
     """What holds at instants, each (S, M): delay beside the geometry (s), rate (bit/s), loss (share), up."""
 
     delay_s: Floats
@@ -159,7 +159,7 @@ class AccessModel:
 
     # -- what holds --------------------------------------------------------------------------------------------------
 
-    def at(self, way: int, number: int, t_s: Floats) -> Values:
+    def at(self, way: int, number: int, t_s: Floats) -> LinkConditions:
         """Values in one direction at scenario times (S, M) within slot `number`."""
         const = self.constants
         slot = self.draws(number)
@@ -179,7 +179,7 @@ class AccessModel:
             if (end > begin).any():
                 inside = (t_s >= begin) & (t_s < end)
                 loss = np.where(inside, max(const.burst_loss if gap < BURSTS else 1.0, const.loss), loss)
-        return Values(delay, slot.rate_bps[way][row, step], loss, since >= slot.outage_s[:, None])
+        return LinkConditions(delay, slot.rate_bps[way][row, step], loss, since >= slot.outage_s[:, None])
 
     def _wait(self, number: int, slot: Draws, since: Floats, step: Places, row: Places) -> Floats:
         """Time until the next uplink grant: (k + phase) · interval within each load step, k = 0 … grants - 1."""

@@ -170,9 +170,9 @@ def test_bent_pipe_goes_down_at_a_gateway_and_on_by_fibre() -> None:
     assert live == ["gs-osnabrueck", "pop-frankfurt", "pop-seattle", "server"]
     timeline = made.timeline
     for row, instant in zip(timeline.rows(0, 30), timeline.instants(0, 30), strict=True):
-        serving, follows = instant.held.satellite[0], instant.feeding.satellite
+        serving, follows = instant.held.satellite[0], instant.assignment.satellite
         assert serving in follows
-        assert instant.feeding.gateway.tolist() == [0]
+        assert instant.assignment.gateway.tolist() == [0]
         delays_s = route_delay_s(row, timeline.live)
         there, back = delays_s[0, 1], delays_s[1, 0]
         light = np.linalg.norm(instant.start[serving] - timeline.stations.position[0])
@@ -192,13 +192,13 @@ def test_terminals_on_one_satellite_share_a_feeder() -> None:
     stations = [{"name": f"o{number}", "lat_deg": 52.27, "lon_deg": 8.05} for number in range(12)]
     made = topo(stations=[], station=stations, gateways={"sites": ["aerzen", "usingen"], "antennas": 3})
     for instant in made.timeline.instants(0, 30):
-        antenna = instant.feeding.satellite.reshape(2, 3)
+        antenna = instant.assignment.satellite.reshape(2, 3)
         for gateway in range(2):
             used = antenna[gateway][antenna[gateway] >= 0]
             assert len(set(used.tolist())) == len(used)
-        for station, gateway in enumerate(instant.feeding.gateway):
+        for station, gateway in enumerate(instant.assignment.gateway):
             assert gateway < 0 or instant.held.satellite[station] in antenna[gateway]
-    assert (instant.feeding.gateway >= 0).sum() >= 6
+    assert (instant.assignment.gateway >= 0).sum() >= 6
 
 
 def test_rules_of_others() -> None:

@@ -1,4 +1,4 @@
-"""What a satellite topology tells about one instant and its slots, as plain values for `skyloom plan` and its JSON."""
+"""Describes a satellite topology at one instant, and its slots, as plain values for `skyloom plan` and its JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from emulator.orbit.elements import Constellation
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.visibility import distance
-from topologies.leo.access import Access, Ground
+from emulator.schedule.reader import step_at
+from topologies.leo.access import Access, GatewayNetwork
 from topologies.leo.config import Config, Station
 from topologies.leo.selection import Instant
 from topologies.leo.timeline import LeoTimeline
@@ -18,27 +19,26 @@ POLICY = {"starlink": "slots", "celestial": "nearest", "starrynet": "nearest", "
 SLOT_STEPS = 900  # of a long run, the steps whose slots are listed
 
 
-class Leo(Protocol):
-    """A satellite topology, as far as it is told about."""
+class DescribedTopology(Protocol):
+    """What of a satellite topology a description is made of."""
 
     constellation: Constellation
     config: Config
     places: tuple[Station, ...]
     timeline: LeoTimeline
-    sites: Ground | None
+    sites: GatewayNetwork | None
     access: Access
     duration_s: float
 
 
-def facts(topo: Leo, t_s: float) -> dict[str, Any]:
+def describe(topo: DescribedTopology, t_s: float) -> dict[str, Any]:
     """Shell, ISLs, and per station serving satellite, elevation, range, delay and number of visible satellites.
 
     Geometry is that of `t_s`; the serving satellite is the one selected at the start of the step that `t_s` lies in.
     """
     timeline = topo.timeline
     names = topo.constellation.names
-    step = int(t_s / timeline.step_s + 1e-9)
-    instant = next(timeline.instants(step, 1))
+    instant = next(timeline.instants(step_at(t_s, timeline.step_s), 1))
     held = instant.held
     positions = timeline.propagator.ecef(np.array([t_s]))[0]
     sight = timeline.sight(t_s, positions)
@@ -92,7 +92,7 @@ def facts(topo: Leo, t_s: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def slots(topo: Leo) -> list[dict[str, Any]]:
+def slots(topo: DescribedTopology) -> list[dict[str, Any]]:
     """Per slot (from the first step on, up to SLOT_STEPS) and station: serving satellite, where it stands, gateway."""
     timeline, grid = topo.timeline, topo.access.slots
     steps = min(SLOT_STEPS, max(1, round(topo.duration_s / timeline.step_s)))
@@ -106,7 +106,7 @@ def slots(topo: Leo) -> list[dict[str, Any]]:
     return found
 
 
-def _slot(topo: Leo, instant: Instant, t_s: float, station: int) -> dict[str, Any]:
+def _slot(topo: DescribedTopology, instant: Instant, t_s: float, station: int) -> dict[str, Any]:
     sites, stations = topo.timeline.gateways, topo.timeline.stations
     serving = int(instant.held.satellite[station])
     facts: dict[str, Any] = {
@@ -122,8 +122,8 @@ def _slot(topo: Leo, instant: Instant, t_s: float, station: int) -> dict[str, An
         "elevation_deg": float(np.degrees(np.arcsin(along @ stations.up[station] / metres))),
         "range_km": metres / 1e3,
     }
-    if instant.feeding is not None and sites is not None and topo.sites is not None:
-        gateway = int(instant.feeding.gateway[station])
+    if instant.assignment is not None and sites is not None and topo.sites is not None:
+        gateway = int(instant.assignment.gateway[station])
         if gateway >= 0:
             facts["gateway"] = f"gw-{topo.sites.gateways[gateway].name}"
             facts["feeder_km"] = float(distance(instant.start[serving], sites.position[gateway])) / 1e3
