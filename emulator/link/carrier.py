@@ -15,7 +15,7 @@ from heapq import heapify, heapreplace
 from math import inf
 from typing import Any, Protocol
 
-from emulator.fabric.kernel.carrier_device import Plug
+from emulator.fabric.kernel.carrier_device import CarrierDevice
 from emulator.model.network import Network
 from emulator.schedule.reader import ScheduleReader
 
@@ -32,8 +32,8 @@ Changes = list[tuple[int, bool]]  # link number, up
 class Carriers:
     """The links of `network` that show carrier. `ports` by end; `overrides(end)`: what orders set on it.
 
-    `tell` sends a message to the supervisor and is called from the thread too, as is `clock`; `plug` makes the plug of
-    a port from its descriptor.
+    `tell` sends a message to the supervisor and is called from the thread too, as is `clock`; `open_carrier` gives
+    the carrier of a port from its descriptor.
     """
 
     def __init__(
@@ -43,17 +43,17 @@ class Carriers:
         overrides: Callable[[int], Mapping[str, float | bool]],
         tell: Callable[[dict[str, Any]], None],
         clock: Callable[[], float],
-        plug: Callable[[int], Plug] = Plug,
+        open_carrier: Callable[[int], CarrierDevice] = CarrierDevice,
     ) -> None:
         self._network = network
         self._ports = ports
         self._overrides = overrides
         self._tell = tell
         self._clock = clock
-        self._plug = plug
+        self._open_carrier = open_carrier
         self._schedule = ScheduleReader(network, None)
         self._ends: dict[int, tuple[int, int]] = {}  # by link
-        self._plugs: dict[int, list[Plug]] = {}
+        self._devices: dict[int, list[CarrierDevice]] = {}
         self._up: dict[int, bool] = {}
         self._heap: list[tuple[float, int]] = []
         self._thread = ThreadPoolExecutor(1, "carrier")  # begins with the first change
@@ -66,15 +66,17 @@ class Carriers:
                 continue
             ends = self._ends[number] = 2 * number, 2 * number + 1
             self._up[number] = True  # as the kernel makes them
-            self._plugs[number] = []
+            self._devices[number] = []
             try:
-                self._plugs[number] += [self._plug(self._ports[end].fileno()) for end in ends if end in self._ports]
+                self._devices[number] += [
+                    self._open_carrier(self._ports[end].fileno()) for end in ends if end in self._ports
+                ]
             except OSError as error:
                 self._complain(number, error)
             self._heap.append((self._until(number, 0.0), number))
         heapify(self._heap)
         self.next_s = self._heap[0][0] if self._heap else inf
-        self._plug_in(self._turn(self._ends, 0.0))
+        self._set_carriers(self._turn(self._ends, 0.0))
 
     def tell_initial(self) -> None:
         """Tell which links begin down."""
@@ -106,10 +108,10 @@ class Carriers:
     def close(self) -> None:
         """Wait until every change is made and told."""
         self._thread.shutdown()
-        for plugs in self._plugs.values():
-            for plug in plugs:
-                plug.close()
-        self._plugs.clear()
+        for devices in self._devices.values():
+            for device in devices:
+                device.close()
+        self._devices.clear()
 
     def _is_up(self, number: int, t: float) -> bool:
         return all(self._overrides(end).get("up", self._schedule.up(end, t)[0]) for end in self._ends[number])
@@ -134,14 +136,14 @@ class Carriers:
 
     def _carry_out(self, changes: Changes, t: float) -> None:
         """In the thread: make changes that were asked at t, and tell of them."""
-        self._plug_in(changes)
+        self._set_carriers(changes)
         self._tell_of(changes, t)
 
-    def _plug_in(self, changes: Changes) -> None:
+    def _set_carriers(self, changes: Changes) -> None:
         for number, up in changes:
-            for plug in self._plugs[number]:
+            for device in self._devices[number]:
                 try:
-                    plug.set(up)
+                    device.set(up)
                 except OSError as error:
                     self._complain(number, error)
 

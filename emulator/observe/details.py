@@ -1,6 +1,6 @@
-"""Everything about one node or link end, for who looks at it on the live screen.
+"""Everything about one node or link end, for the detail view of the live screen.
 
-Invariant: it is made anew for each snapshot from what the scene can tell; nothing is remembered here.
+Invariant: it is made anew for each snapshot from what `NetworkState` gives; nothing is remembered here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from emulator.model.network import Network
-from emulator.observe.live_metrics import Board
+from emulator.observe.live_metrics import LiveMetrics
 from emulator.observe.snapshot import Detail, LinkRow, NodeRow
 from emulator.schedule.reader import EndValues
 from emulator.sdk.protocol import Widget
@@ -18,14 +18,14 @@ EVENTS = 12
 LINKS = 12  # of a node
 
 
-class Scene(Protocol):
+class NetworkState(Protocol):
     """What details are made of: the rows of one run's snapshots."""
 
     @property
     def network(self) -> Network: ...
 
     @property
-    def board(self) -> Board: ...
+    def metrics(self) -> LiveMetrics: ...
 
     @property
     def nodes(self) -> Mapping[str, int]:
@@ -56,22 +56,22 @@ class Scene(Protocol):
         """A node as a row of a table."""
 
 
-def of(scene: Scene, name: str, now_s: float) -> Detail:
+def of(state: NetworkState, name: str, now_s: float) -> Detail:
     """The detail of a link end "node:port" or of a node; of neither: a detail that says so."""
-    if name in scene.ends:
-        return _of_link(scene, name, now_s)
-    if name in scene.nodes:
-        return _of_node(scene, name, now_s)
+    if name in state.ends:
+        return _of_link(state, name, now_s)
+    if name in state.nodes:
+        return _of_node(state, name, now_s)
     return {"name": name, "kind": "node", "facts": [("", "there is no such node or link end in this run")]}
 
 
-def _of_link(scene: Scene, name: str, now_s: float) -> Detail:
-    row, asked = scene.link_row(name, now_s), scene.asked(scene.ends[name], now_s)
+def _of_link(state: NetworkState, name: str, now_s: float) -> Detail:
+    row, asked = state.link_row(name, now_s), state.asked(state.ends[name], now_s)
     facts = [
         ("leads to", row.get("far") or "nobody"),
         ("state", "up" if row["up"] else "down"),
         ("delay asked", f"{asked.delay_s * 1e3:.3f} ms"),
-        *([("by a fault", _by_fault(given))] if (given := scene.given().get(scene.ends[name])) else []),
+        *([("by a fault", _by_fault(given))] if (given := state.given().get(state.ends[name])) else []),
         ("delay seen", f"{row['seen_ms']:.3f} ms" if "seen_ms" in row else "-"),
         ("lateness", f"{row['late_ms']:.3f} ms" if "late_ms" in row else "-"),
         ("rate granted", _rate(asked.rate_bps)),
@@ -80,9 +80,9 @@ def _of_link(scene: Scene, name: str, now_s: float) -> Detail:
         ("loss asked", f"{asked.loss:.2%}"),
     ]
     facts += [(f"dropped: {cause}", f"{count:,}") for cause, count in row.get("causes", {}).items()]
-    detail: Detail = {"name": name, "kind": "link", "facts": facts, "widgets": _history(scene, name)}
+    detail: Detail = {"name": name, "kind": "link", "facts": facts, "widgets": _history(state, name)}
     node = name.partition(":")[0]
-    detail["events"] = scene.board.events_of(name, EVENTS) or scene.board.events_of(node, EVENTS)
+    detail["events"] = state.metrics.events_of(name, EVENTS) or state.metrics.events_of(node, EVENTS)
     return detail
 
 
@@ -92,8 +92,8 @@ def _by_fault(given: Mapping[str, Any]) -> str:
     return ", ".join(words.get(name, f"{name} {value:g}") for name, value in given.items())
 
 
-def _history(scene: Scene, name: str) -> list[Widget]:
-    history = list(scene.history_bps.get(name, ()))
+def _history(state: NetworkState, name: str) -> list[Widget]:
+    history = list(state.history_bps.get(name, ()))
     if len(history) < 2:
         return []
     seconds = [float(number - len(history) + 1) for number in range(len(history))]
@@ -110,14 +110,14 @@ def _history(scene: Scene, name: str) -> list[Widget]:
     ]
 
 
-def _of_node(scene: Scene, name: str, now_s: float) -> Detail:
-    number = scene.nodes[name]
-    node = scene.network.nodes[number]
+def _of_node(state: NetworkState, name: str, now_s: float) -> Detail:
+    number = state.nodes[name]
+    node = state.network.nodes[number]
     facts = [("role", node.role), ("IPv4", node.ipv4 or "-"), ("IPv6", node.ipv6 or "-")]
     if node.position is not None:
         facts.append(("place", f"{node.position[0]:.2f}°, {node.position[1]:.2f}°"))
     if node.live:
-        row = scene.node_row(number)
+        row = state.node_row(number)
         facts += [("programs", ", ".join(row["programs"]) or "none"), ("state", row["state"])]
         if "cpu" in row:
             facts += [
@@ -126,7 +126,7 @@ def _of_node(scene: Scene, name: str, now_s: float) -> Detail:
             ]
     else:
         facts.append(("state", "transit, inside the relay"))
-    rows = [scene.link_row(end, now_s) for end in scene.ends_of(number)[:LINKS]]
+    rows = [state.link_row(end, now_s) for end in state.ends_of(number)[:LINKS]]
     links: Widget = {
         "kind": "listing",
         "title": "links",
@@ -138,7 +138,7 @@ def _of_node(scene: Scene, name: str, now_s: float) -> Detail:
         "kind": "node",
         "facts": facts,
         "widgets": [links] if rows else [],
-        "events": scene.board.events_of(name, EVENTS),
+        "events": state.metrics.events_of(name, EVENTS),
     }
 
 

@@ -64,7 +64,7 @@ class _OpenProbe:
     error_s: float | None  # None: it was lost
 
 
-class Board:
+class LiveMetrics:
     """Records in, live figures out. `asked` tells what round trips should take, where a schedule is at hand."""
 
     def __init__(self, panels: Panels | None = None) -> None:

@@ -25,7 +25,7 @@ WAYS = 12  # drawn on the map
 MAP_EVERY_S = 1.0  # how often satellites are moved on the map
 
 
-class Outlook:
+class ScheduleView:
     """The schedule of one run, for eyes."""
 
     def __init__(self, network: Network, rows: RowSource | None) -> None:

@@ -1,4 +1,4 @@
-"""The one maker of snapshots: `opening` as a run begins, `at_stage` while a stage goes on, `Scene.snapshot` in play.
+"""Snapshots of a run: `opening` as it begins, `at_stage` while a stage goes on, `SnapshotBuilder.snapshot` in play.
 
 Invariant: each gives a new value and changes none that was given out. Rows are made only where a view asks for them,
 so that the size of a snapshot does not grow with the run.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from emulator.observe import details
-from emulator.observe.live_metrics import Board, fits
+from emulator.observe.live_metrics import LiveMetrics, fits
 from emulator.observe.snapshot import VERSION, HandoverRow, LinkRow, NodeRow, Nodes, Phase, Snapshot
 from emulator.observe.usage import Usage
 from emulator.observe.view import View
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from emulator.model.network import Network
-    from emulator.observe.schedule_view import Outlook
+    from emulator.observe.schedule_view import ScheduleView
     from emulator.record.capture_files import CaptureRow
     from emulator.scenario import Program
     from emulator.schedule.reader import EndValues
@@ -82,7 +82,7 @@ class Measurements(Protocol):
     """What was measured so far: `emulator.runtime.supervisor.collector.Collector`, or the tables of a finished run."""
 
     @property
-    def board(self) -> Board: ...
+    def metrics(self) -> LiveMetrics: ...
     @property
     def end_names(self) -> Sequence[str]: ...
     @property
@@ -147,21 +147,21 @@ def at_stage(
     return staged if elapsed_s is None else {**staged, "elapsed_s": elapsed_s}
 
 
-class Scene:
+class SnapshotBuilder:
     """The rows of one run's snapshots. `usage`: of processors and memory; None where it is not known."""
 
     def __init__(
         self,
         network: Network,
-        outlook: Outlook,
+        schedule_view: ScheduleView,
         jobs: JobStates,
         processes: LiveProcesses,
         collector: Measurements,
         usage: Usage | None = None,
     ) -> None:
         self.network = network
-        self.outlook = outlook
-        self.board = collector.board
+        self.schedule_view = schedule_view
+        self.metrics = collector.metrics
         self.given: Callable[[], Mapping[int, Mapping[str, Any]]] = dict  # as `Faults.given`
         self.history_bps = collector.history_bps
         self.nodes = {node.name: number for number, node in enumerate(network.nodes)}
@@ -208,17 +208,17 @@ class Scene:
 
     def rows(self, view: View, now_s: float) -> Snapshot:
         """What has been measured up to scenario time `now_s`, as `view` wants it."""
-        collector, board, alive = self._collector, self.board, self._processes.alive()
+        collector, metrics, alive = self._collector, self.metrics, self._processes.alive()
         if self._usage is not None:
             self._usage.read([process.pid for process in alive if process.pid], now_s)
         links, nodes = self._link_names(view), self._node_numbers(view)
         found: Snapshot = {
             "view": view,
             "drops": collector.drops_so_far(),
-            "probes": board.probe_rows(),
-            "flows": board.flow_rows(),
-            "events": board.event_rows(view),
-            "panels": board.panels.views(now_s),
+            "probes": metrics.probe_rows(),
+            "flows": metrics.flow_rows(),
+            "events": metrics.event_rows(view),
+            "panels": metrics.panels.views(now_s),
             "nodes": {**counts(self.network), "processes": len(alive)},
             "link_count": len(links),
             "links": [self.link_row(name, now_s) for name in links[: _room(view)]],
@@ -233,8 +233,8 @@ class Scene:
             found = {**found, "handovers": self.handovers, "handover_tail": list(self.handover_tail)}
         panel = view.get("panel", "overview")
         if panel in ("overview", "contacts"):
-            found = {**found, "contacts": self.outlook.contacts(now_s, self._wanted_contacts(view))}
-        if panel == "map" and (world := self.outlook.world(now_s, board.pairs())) is not None:
+            found = {**found, "contacts": self.schedule_view.contacts(now_s, self._wanted_contacts(view))}
+        if panel == "map" and (world := self.schedule_view.world(now_s, metrics.pairs())) is not None:
             found = {**found, "map": world}
         if view.get("detail"):
             found = {**found, "detail": details.of(self, view["detail"], now_s)}
@@ -242,7 +242,7 @@ class Scene:
 
     def asked(self, end: int, now_s: float) -> EndValues:
         """What an end is asked to do now: its schedule, or what an action has given it instead."""
-        asked, given = self.outlook.asked(end, now_s), self.given().get(end, {})
+        asked, given = self.schedule_view.asked(end, now_s), self.given().get(end, {})
         asked = asked._replace(**{name: value for name, value in given.items() if name in asked._fields})
         return asked if asked.up else asked._replace(peer=-1)
 

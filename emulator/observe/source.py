@@ -26,7 +26,7 @@ class Source(Protocol):
         """What is looked at from now on; snapshots to come have its rows."""
 
     def fault(self, action: Mapping[str, Any]) -> None:
-        """Do this to the network: keys and values of `Director.perform`. What came of it is told by an event."""
+        """Do this to the network: keys and values of `ActionRunner.perform`. What came of it is told by an event."""
 
     def stop(self) -> None:
         """End the run: the first time gracefully, with a verdict."""

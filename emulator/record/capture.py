@@ -14,7 +14,7 @@ from emulator.link.packet import NEEDS_CSUM, VIRTIO, completed
 from emulator.link.stats import EndStats
 from emulator.link.taps import Batch, Batches
 from emulator.record.bulk_convert import packets, stretches
-from emulator.record.packet_comments import Course
+from emulator.record.packet_comments import InterfaceTimeline
 from emulator.record.pcapng import Interface
 from emulator.record.section import Section
 
@@ -66,8 +66,8 @@ class CaptureConverter:
         self.packets = 0  # written
         self.dropped = 0  # of them, by the links
         self.missed = 0  # packets that the tee had to leave out
-        self._courses = {end: (Course(interface), section_of(end)) for end, interface in described.items()}
-        self.sections = list(dict.fromkeys(section for _, section in self._courses.values()))
+        self._timelines = {end: (InterfaceTimeline(interface), section_of(end)) for end, interface in described.items()}
+        self.sections = list(dict.fromkeys(section for _, section in self._timelines.values()))
         self._wanted = wanted
         self._most = most
         self._batches = Batches()
@@ -79,11 +79,11 @@ class CaptureConverter:
 
     def happens(self, end: int, t_s: float, text: str, interface: Interface | None = None) -> None:
         """A remark on a link end, and what it is called from then on. Ends that are not captured are passed over."""
-        if end in self._courses:
-            course, section = self._courses[end]
+        if end in self._timelines:
+            timeline, section = self._timelines[end]
             if interface is not None:
                 section.describe(end, interface)
-            course.happens(t_s, text, interface)
+            timeline.happens(t_s, text, interface)
 
     def feed(self, data: bytes) -> None:
         """Convert what has come from the tee; a cut batch waits for its rest. OSError comes from the output."""
@@ -99,23 +99,23 @@ class CaptureConverter:
 
     def _all_at_once(self, batch: Batch) -> bool:
         """Packets of one link end, fate and size; False: nothing was done, there is something to say or to choose."""
-        known = self._courses.get(batch.mark[0] >> 8)
+        known = self._timelines.get(batch.mark[0] >> 8)
         if known is None or self._wanted or self._most is not None or batch.mark[0] & 255 or batch.lost > self.missed:
             return False
-        course, section = known
+        timeline, section = known
         left_s = np.frombuffer(batch.left_s)
-        if section.rotates or left_s.min() < course.since_s or left_s.max() >= course.until_s:
+        if section.rotates or left_s.min() < timeline.since_s or left_s.max() >= timeline.until_s:
             return False
         original = batch.original[0]
         rows = packets(batch.body, len(left_s), batch.captured[0] == original)
         if rows is None:
             return False
         self.packets += len(rows)
-        section.packets(course.interface, left_s, rows, original - VIRTIO)
+        section.packets(timeline.interface, left_s, rows, original - VIRTIO)
         return True
 
     def _one_by_one(self, batch: Batch) -> None:
-        courses, wanted, most = self._courses, self._wanted, self._most
+        courses, wanted, most = self._timelines, self._wanted, self._most
         lost, left, marks, captures, originals, body = batch
         after = 0
         for left_s, mark, captured, original in zip(left, marks, captures, originals, strict=True):
@@ -123,17 +123,17 @@ class CaptureConverter:
             known = courses.get(mark >> 8)
             if known is None or (most is not None and self.packets >= most):
                 continue
-            course, section = known
-            interface, comment = course.interface, ""
-            if not course.since_s <= left_s < course.until_s:
-                interface, comment = course.at(left_s)
+            timeline, section = known
+            interface, comment = timeline.interface, ""
+            if not timeline.since_s <= left_s < timeline.until_s:
+                interface, comment = timeline.at(left_s)
             if body[at] & NEEDS_CSUM and captured == original:
                 packet = completed(bytes(body[at:after]))[VIRTIO:]
             else:
                 packet = bytes(body[at + VIRTIO : after])
             if wanted is not None and not wanted(mark >> 8, interface, packet):
                 if comment:
-                    course.keep(comment)
+                    timeline.keep(comment)
                 continue
             cause = mark & 255
             if cause or lost > self.missed or comment:
@@ -159,6 +159,6 @@ class CaptureConverter:
     def finish(self, missed: int = 0) -> None:
         """Write the statistics of each interface. `missed` is the tee's own final count."""
         self.missed = max(self.missed, missed)
-        alone = self.missed if len(self._courses) == 1 else None if self.missed else 0
+        alone = self.missed if len(self._timelines) == 1 else None if self.missed else 0
         for section in self.sections:
             section.finish(alone)

@@ -103,7 +103,7 @@ def _group(groups: list[list[str]], name: str) -> int:
     return len(groups)
 
 
-class Course:
+class InterfaceTimeline:
     """The course of one captured link end: its names over time, and remarks that wait for a packet."""
 
     __slots__ = ("_changes", "_names", "_remarks", "interface", "since_s", "until_s")

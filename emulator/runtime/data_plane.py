@@ -32,7 +32,7 @@ FULL_IPV6 = 200  # live nodes
 MAX_ROWS, MIN_ROWS = 16, 4
 
 
-class Machine:
+class DataPlane:
     """Planner, fabric and relay of one run. `threads` and `realtime` are the packet engine's."""
 
     def __init__(

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.link.overrides import Faults
 from emulator.observe.expected_rtt import Asked
-from emulator.observe.schedule_view import Outlook
-from emulator.observe.snapshot_builder import Moment, Scene
+from emulator.observe.schedule_view import ScheduleView
+from emulator.observe.snapshot_builder import Moment, SnapshotBuilder
 from emulator.observe.usage import Usage
-from emulator.runtime.actions.runner import Director
+from emulator.runtime.actions.runner import ActionRunner
 from emulator.runtime.control.requests import Requests
 from emulator.runtime.control.rounds import RoundCount
 from emulator.runtime.supervisor import cpu_steal, warnings
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from emulator.observe.view import View
     from emulator.record.folder import RunFolder
     from emulator.runtime.capture.writer import CaptureWriter
-    from emulator.runtime.control.launcher_link import Front
-    from emulator.runtime.data_plane import Machine
+    from emulator.runtime.control.launcher_link import LauncherLink
+    from emulator.runtime.data_plane import DataPlane
     from emulator.runtime.programs.jobs import Jobs
     from emulator.runtime.programs.processes import Process, Processes
     from emulator.runtime.supervisor.collector import Collector
@@ -56,8 +56,8 @@ class Running:
         scenario: Scenario,
         folder: RunFolder,
         network: Network,
-        front: Front,
-        machine: Machine,
+        launcher: LauncherLink,
+        data_plane: DataPlane,
         collector: Collector,
         processes: Processes,
         jobs: Jobs,
@@ -65,7 +65,7 @@ class Running:
         writer: CaptureWriter | None = None,
     ) -> None:
         self.scenario, self.folder, self.network = scenario, folder, network
-        self.front, self.machine, self.collector = front, machine, collector
+        self.launcher, self.data_plane, self.collector = launcher, data_plane, collector
         self.processes, self.jobs = processes, jobs
         self.captured, self.writer = captured, writer
         self.live_nodes = [network.nodes[number].name for number in network.live]
@@ -74,22 +74,22 @@ class Running:
         self.programs_ended = asyncio.Event()
         self.action_listeners: list[Callable[[float, dict[str, Any]], None]] = []
         self.rounds = RoundCount(scenario.rounds.max_rounds, scenario.rounds.max_messages)
-        self.outlook = Outlook(network, machine.ring)
-        self.schedule = self.outlook.schedule
-        faults = Faults(network, machine.tell_relay, lambda end: self.schedule.far_node(end, self.now_s()))
-        self.director = Director(faults, jobs, self.live_nodes, self.emit, self._execute)
-        self.requests = Requests(jobs, self.rounds, self.director.perform, machine.tell_relay)
-        self.scene = Scene(network, self.outlook, jobs, processes, collector, Usage())
-        self.scene.given = faults.given
+        self.schedule_view = ScheduleView(network, data_plane.ring)
+        self.schedule = self.schedule_view.schedule
+        faults = Faults(network, data_plane.tell_relay, lambda end: self.schedule.far_node(end, self.now_s()))
+        self.action_runner = ActionRunner(faults, jobs, self.live_nodes, self.emit, self._execute)
+        self.requests = Requests(jobs, self.rounds, self.action_runner.perform, data_plane.tell_relay)
+        self.snapshot_builder = SnapshotBuilder(network, self.schedule_view, jobs, processes, collector, Usage())
+        self.snapshot_builder.given = faults.given
         processes.on_record = collector.record
         processes.on_dropped = collector.dropped
         processes.on_end = self._process_ended
         processes.on_request = self.requests.said
-        if machine.ring is not None:
-            asked = collector.board.asked = Asked(network, machine.ring)
+        if data_plane.ring is not None:
+            asked = collector.metrics.asked = Asked(network, data_plane.ring)
             collector.on_load = asked.load
-        front.on_stop = self.stop_asked.set
-        if front.stops:
+        launcher.on_stop = self.stop_asked.set
+        if launcher.stops:
             self.stop_asked.set()
 
     # -- time ----------------------------------------------------------------------------------------------------------
@@ -118,14 +118,14 @@ class Running:
             min(self.now_s(), self.scenario.duration_s),
             self.begun.t0_utc_ns * 1e-9 if self.begun is not None else 0.0,
             self.warnings(),
-            self.front.elapsed_s,
+            self.launcher.elapsed_s,
             self.writer.row() if self.writer is not None else None,
         )
-        return self.scene.snapshot(self.front.latest, view, moment)
+        return self.snapshot_builder.snapshot(self.launcher.latest, view, moment)
 
     def warnings(self) -> list[str]:
         """What a reader of the run must know so far."""
-        return [*self.folder.warnings, *warnings.found(self.machine, self.collector, self.processes)]
+        return [*self.folder.warnings, *warnings.found(self.data_plane, self.collector, self.processes)]
 
     def emit(self, kind: str, data: dict[str, Any]) -> None:
         """An event of the runtime itself; captures hear of actions."""
@@ -139,7 +139,7 @@ class Running:
 
     def hear_relay(self) -> None:
         """Some reports of the relay, for the event loop, which calls again while there are more."""
-        channel = self.machine.relay_channel
+        channel = self.data_plane.relay_channel
         assert channel is not None
         for _ in range(RELAY_BATCH):
             try:
@@ -174,24 +174,24 @@ class Running:
     def _execute(self, node: str, command: list[str]) -> None:
         """The action "exec": a command on a node, its output in the node's log."""
         spec = {"command": tuple(command), "directory": self.scenario.directory}
-        self.processes.spawn(node, "exec", self.machine.netns(node), spec, supervised=False)
+        self.processes.spawn(node, "exec", self.data_plane.netns(node), spec, supervised=False)
 
     # -- the end of play -----------------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
         """Ask the nodes to end, then the relay. A second "stop" cuts it short."""
         stopping = asyncio.ensure_future(self._stop_processes())
-        while not stopping.done() and self.front.stops < 2:
+        while not stopping.done() and self.launcher.stops < 2:
             await asyncio.wait([stopping], timeout=0.1)
         if not stopping.done():
             stopping.cancel()
             self.processes.kill(self.processes.alive(), signal.SIGKILL)
         else:
             stopping.result()
-        if self.machine.relay_channel is not None:
-            asyncio.get_running_loop().remove_reader(self.machine.relay_channel.fileno())
-            final = self.machine.stop_relay(self._relay_said, RELAY_STOP_S if self.front.stops < 2 else 0.1)
-            if not final and self.front.stops < 2:
+        if self.data_plane.relay_channel is not None:
+            asyncio.get_running_loop().remove_reader(self.data_plane.relay_channel.fileno())
+            final = self.data_plane.stop_relay(self._relay_said, RELAY_STOP_S if self.launcher.stops < 2 else 0.1)
+            if not final and self.launcher.stops < 2:
                 self.folder.warn("the relay's last statistics did not come; counts of packets are a little low")
 
     async def _stop_processes(self) -> None:

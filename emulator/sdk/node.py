@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Protocol
 from emulator.model.clock import MonotonicClock, sleep_until_ns
 from emulator.sdk.streams import MOST_STREAMS, Listener, Stream, connect
 
-__all__ = ["Datagrams", "Line", "Node", "NodeContext", "OnDatagram", "Peer", "Sink"]
+__all__ = ["Coordination", "Datagrams", "Node", "NodeContext", "OnDatagram", "Peer", "Sink"]
 
 RECEIVE_BATCH = 64  # datagrams taken from a socket before the loop gets its turn
 _SO_TIMESTAMPNS = 35
@@ -52,7 +52,7 @@ class Sink(Protocol):
     def sample(self, t_s: float, name: str, value: float, key: str) -> None: ...
 
 
-class Line(Protocol):
+class Coordination(Protocol):
     """What a context and the run say to each other beside records, outside the emulated network."""
 
     async def meet(self, round: int, tally: Mapping[str, int]) -> dict[str, int]: ...
@@ -76,7 +76,7 @@ class NodeContext:
         sink: Sink,
         members: tuple[str, ...] = (),
         log: logging.Logger | None = None,
-        line: Line | None = None,
+        coordination: Coordination | None = None,
         key_log: Path | None = None,
     ) -> None:
         self.name = name
@@ -92,7 +92,7 @@ class NodeContext:
         self.stopping = asyncio.Event()  # set when the run (or this program's time) ends: return from `run` soon
         self.exit_stack = AsyncExitStack()  # what is to be closed after the program's `close`, the last first
         self._sink = sink
-        self._line = line
+        self._coordination = coordination
 
     def now(self) -> float:
         """Scenario time in seconds: 0 is the start of play, negative during `setup`."""
@@ -154,10 +154,10 @@ class NodeContext:
         were due in. The sums are the `rounds` of the verdict, and what the scenario's `[rounds]` bounds."""
         self._connected().note_round(round, sent, received, in_slot)
 
-    def _connected(self) -> Line:
-        if self._line is None:
+    def _connected(self) -> Coordination:
+        if self._coordination is None:
             raise RuntimeError("this context has no line to a run")
-        return self._line
+        return self._coordination
 
     def port_up(self, port: str) -> bool:
         """Whether the kernel says that this node's interface has carrier; False where there is none of that name.

@@ -20,7 +20,7 @@ TUNGETIFF, TUNSETCARRIER, TUNGETDEVNETNS = 0x800454D2, 0x400454E2, 0x54E3
 SIOCETHTOOL, ETHTOOL_GLINK = 0x8946, 0x0A
 
 
-class Plug:
+class CarrierDevice:
     """Carrier of the TUN or TAP device behind `fd`, which stays its owner's. Raises OSError."""
 
     def __init__(self, fd: int) -> None:

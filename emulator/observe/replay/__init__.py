@@ -1,7 +1,8 @@
 """A finished run (or one that crashed) as the live screen sees a live one, at any instant of its time.
 
-Invariant: the rows come from the run's own code for snapshots (`Scene`, `Board`, `Outlook`), fed from the tables; what
-a table does not hold (processor use, lateness before the end) is left out. Nothing in the folder is changed.
+Invariant: the rows come from the code that makes the snapshots of a live run (`SnapshotBuilder`, `LiveMetrics`,
+`ScheduleView`), fed from the run's tables; what a table does not hold (processor use, lateness before the end) is left
+out. Nothing in the folder is changed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Events and samples of a finished run, given to the board (and through it to the protocols' panels) up to a cursor.
+"""Events and samples of a finished run, given to the live metrics (and their protocol panels) up to a cursor.
 
-Invariant: the board has seen exactly the records up to the instant it was brought to, in the order of time. Going back
-starts from the last copy of the board that was kept, or from the beginning; work is done in pieces, so that
+Invariant: the metrics have seen exactly the records up to the instant it was brought to, in the order of time. Going
+back starts from the last copy of the metrics that was kept, or from the beginning; work is done in pieces, so that
 nobody waits.
 """
 
@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emulator.observe.live_metrics import Board
+from emulator.observe.live_metrics import LiveMetrics
 from emulator.observe.panels import Panels
 
 if TYPE_CHECKING:
     import polars as pl
 
 PIECE = 2_000  # records between two looks at the clock
-COPY_EVERY = 40_000  # records between two copies of the board
+COPY_EVERY = 40_000  # records between two copies of the metrics
 COPIES = 12
 
 
-class ReplayBoard(Board):
-    """A board that remembers when the last probe of each pair was sent, to compare it with the schedule afterwards."""
+class ReplayMetrics(LiveMetrics):
+    """Live metrics that remember when each pair sent its last probe, to compare it with the schedule later."""
 
     def __init__(self, panels: Panels) -> None:
         super().__init__(panels)
@@ -38,7 +38,7 @@ class ReplayBoard(Board):
 
 
 class Feed:
-    """Records in, `board` out."""
+    """Records in, `metrics` out."""
 
     def __init__(self, events: pl.DataFrame, samples: pl.DataFrame, panels: Callable[[], Panels]) -> None:
         self._events = events.select("t_s", "node", "program", "kind", "data")
@@ -49,9 +49,9 @@ class Feed:
         self._t_s = t_s[order]
         self._is_event = order < len(events)
         self._events_before = np.concatenate([[0], np.cumsum(self._is_event)])
-        self._copies: dict[int, ReplayBoard] = {}
-        self.board = ReplayBoard(panels())
-        self.fed = 0  # records that the board has seen
+        self._copies: dict[int, ReplayMetrics] = {}
+        self.metrics = ReplayMetrics(panels())
+        self.fed = 0  # records that the metrics have seen
 
     @property
     def until_s(self) -> float:
@@ -63,13 +63,13 @@ class Feed:
         return int(np.searchsorted(self._t_s, t_s, side="right"))
 
     def bring_to(self, t_s: float, more_time: Callable[[], bool]) -> bool:
-        """Feed the board until it has seen all records up to `t_s`; False: there was no more time."""
+        """Feed the metrics all records up to `t_s`; False: there was no more time."""
         target = self.position(t_s)
         if target < self.fed:
             self._go_back(target)
         nearer = max((at for at in self._copies if self.fed < at <= target), default=None)
         if nearer is not None:
-            self.board, self.fed = deepcopy(self._copies[nearer]), nearer
+            self.metrics, self.fed = deepcopy(self._copies[nearer]), nearer
         while self.fed < target:
             stop = min(target, self.fed + PIECE, (self.fed // COPY_EVERY + 1) * COPY_EVERY)
             self._give(self.fed, stop)
@@ -82,14 +82,14 @@ class Feed:
 
     def _go_back(self, target: int) -> None:
         at = max((at for at in self._copies if at <= target), default=0)
-        self.board = deepcopy(self._copies[at]) if at else ReplayBoard(self._panels())
+        self.metrics = deepcopy(self._copies[at]) if at else ReplayMetrics(self._panels())
         self.fed = at
 
     def _keep(self, at: int) -> None:
         if at in self._copies:
             return
         try:
-            self._copies[at] = deepcopy(self.board)
+            self._copies[at] = deepcopy(self.metrics)
         except Exception:  # a panel that cannot be copied is fed from the beginning
             return
         if len(self._copies) > COPIES:  # every second one is enough of what lies far apart
@@ -101,14 +101,14 @@ class Feed:
         events = iter(self._events.slice(first_event, last_event - first_event).rows())
         first_sample, last_sample = start - first_event, stop - last_event
         samples = iter(self._samples.slice(first_sample, last_sample - first_sample).rows())
-        board = self.board
+        metrics = self.metrics
         for is_event in self._is_event[start:stop].tolist():
             if is_event:
                 t_s, node, program, kind, data = next(events)
-                board.event(t_s, node, program, kind, _fields(data))
+                metrics.event(t_s, node, program, kind, _fields(data))
             else:
                 t_s, node, program, name, value, key = next(samples)
-                board.sample(t_s, node, program, name, value if value is not None else float("nan"), key)
+                metrics.sample(t_s, node, program, name, value if value is not None else float("nan"), key)
 
 
 def _fields(data: str) -> dict[str, Any]:

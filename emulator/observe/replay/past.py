@@ -15,12 +15,12 @@ from emulator.observe.expected_rtt import Asked
 from emulator.observe.live_metrics import HISTORY, LIVE_ROWS
 from emulator.observe.panels import Panels
 from emulator.observe.replay.altered import Altered
-from emulator.observe.replay.feed import Feed, ReplayBoard
-from emulator.observe.replay.hindsight import Hindsight, RowsAgain, served_by
+from emulator.observe.replay.feed import Feed, ReplayMetrics
 from emulator.observe.replay.intervals import Histories, Intervals
 from emulator.observe.replay.programs import PastJobs, PastProcesses
+from emulator.observe.replay.schedule_view import ReplayRows, ReplayScheduleView, served_by
 from emulator.observe.snapshot import HandoverRow, Snapshot
-from emulator.observe.snapshot_builder import HANDOVER_TAIL, About, Moment, Scene, at_stage, opening
+from emulator.observe.snapshot_builder import HANDOVER_TAIL, About, Moment, SnapshotBuilder, at_stage, opening
 from emulator.observe.view import View
 from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
 from emulator.record.links import LINK_COLUMNS
@@ -55,8 +55,8 @@ class Figures:
         self._budget = budget
 
     @property
-    def board(self) -> ReplayBoard:
-        return self._feed.board
+    def metrics(self) -> ReplayMetrics:
+        return self._feed.metrics
 
     def lateness_ms(self) -> dict[str, float] | None:
         """Of the whole run, known at its end."""
@@ -90,9 +90,9 @@ class Past:
         self._handed_s = [handover["t_s"] for handover in self._handovers]
         step_s = self.network.timeline.step_s if self.network.timeline is not None else 1.0
         self._step_s = step_s
-        self._rows = RowsAgain(self.network, ceil(max(self.until_s, step_s) / step_s))
+        self._rows = ReplayRows(self.network, ceil(max(self.until_s, step_s) / step_s))
         told = ((it["t_s"], it["link"], it["before"], it["after"]) for it in self._handovers)
-        self._outlook = Hindsight(
+        self._schedule_view = ReplayScheduleView(
             self.network, self._rows, served_by(told), max(self.until_s, self.scenario.duration_s)
         )
         self._asked = Asked(self.network, self._rows) if self.network.timeline is not None else None
@@ -104,7 +104,9 @@ class Past:
         }
         budget = verdict.lateness_budget if verdict else {}
         self._figures = Figures(self.network, self._feed, self._intervals, lateness_ms, budget)
-        self._scene = Scene(self.network, self._outlook, self._jobs, PastProcesses(self._jobs), self._figures)
+        self._snapshot_builder = SnapshotBuilder(
+            self.network, self._schedule_view, self._jobs, PastProcesses(self._jobs), self._figures
+        )
         about = About(
             self.scenario.name, self.scenario.seed, run.path.resolve().name.rpartition("-")[2], str(run.path),
             self.until_s, self.scenario.fidelity.lateness_p99_s * 1e3,
@@ -120,17 +122,17 @@ class Past:
         """What the screen of the live run showed at `t_s`; and whether everything in it has been brought there."""
         t_s = self.clamp(t_s)
         fed = self._feed.bring_to(t_s, more_time)
-        reached = self._rows.reach(self._outlook.schedule.step_at(t_s), more_time) if fed else False
+        reached = self._rows.reach(self._schedule_view.schedule.step_at(t_s), more_time) if fed else False
         self._intervals.t_s = t_s
         self._jobs.at(t_s)
-        self._scene.board = self._feed.board
-        self._scene.given = lambda: self._altered.at(t_s)
+        self._snapshot_builder.metrics = self._feed.metrics
+        self._snapshot_builder.given = lambda: self._altered.at(t_s)
         reached = reached and self._compare_probes(more_time)
         self._figures.at_end = t_s >= self.until_s
         self._handed(t_s)
         verdict = self.run.verdict
         warnings = verdict.warnings if verdict else ["the run has no verdict: it was killed, or failed before its end"]
-        found = self._scene.snapshot(self._opening, view, Moment(t_s, self._t0_utc_s, warnings))
+        found = self._snapshot_builder.snapshot(self._opening, view, Moment(t_s, self._t0_utc_s, warnings))
         if reached:
             return {**found, "phase": "done"}, fed
         if fed:
@@ -143,16 +145,16 @@ class Past:
         if not any(link.moving for link in self.network.links):
             return
         happened = bisect_right(self._handed_s, t_s)
-        self._scene.handovers = happened
-        self._scene.handover_tail = self._handovers[max(0, happened - HANDOVER_TAIL) : happened]
+        self._snapshot_builder.handovers = happened
+        self._snapshot_builder.handover_tail = self._handovers[max(0, happened - HANDOVER_TAIL) : happened]
 
     def _compare_probes(self, more_time: Callable[[], bool]) -> bool:
         """What the schedule asked of the last probe of each pair that is shown; False: there was no more time."""
-        board = self._feed.board
+        metrics = self._feed.metrics
         if self._asked is None:
             return True
-        for key, pair in list(board.probes.items())[:LIVE_ROWS]:
-            sent_s = board.probed_s.get(key)
+        for key, pair in list(metrics.probes.items())[:LIVE_ROWS]:
+            sent_s = metrics.probed_s.get(key)
             if sent_s is None:
                 continue
             if self._compared.get(key, (None, None))[0] != sent_s:

@@ -60,7 +60,7 @@ def _multiples(period_s: float, end_s: float) -> list[float | None]:
     return times
 
 
-class Director:
+class ActionRunner:
     """Performs actions on the links and programs of one run."""
 
     def __init__(self, faults: Faults, jobs: Jobs, live: list[str], emit: Emit, execute: Execute) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from emulator.runtime.capture.handovers import Moves
+from emulator.runtime.capture.handovers import UpcomingHandovers
 from emulator.runtime.capture.writer import renamed
 from emulator.runtime.control.messages import AddressNames, CaptureNews, Interfaces, Remarks, Renamed
 from emulator.runtime.control.transport import parts
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emulator.schedule.reader import RowSource
 
 
-class Told:
+class Announcements:
     """Messages for one capture of link ends that begins at scenario time `now_s`."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Told:
         self._network = network
         self._ends = ends
         self._snaplen = snaplen
-        self._moves = Moves(network, rows, ends, ScheduleReader(network, rows).step_at(now_s))
+        self._handovers = UpcomingHandovers(network, rows, ends, ScheduleReader(network, rows).step_at(now_s))
         self._remarks: list[tuple[float, int, str]] = []
 
     def act(self, t_s: float, action: Mapping[str, Any]) -> None:
@@ -42,20 +42,20 @@ class Told:
         """How the link ends are called at first, and what their addresses are called; `most` rows a message."""
         from emulator.record.packet_comments import interface, names
 
-        far = self._moves.far
+        far = self._handovers.far
         rows = [_row(end, interface(self._network, end, far.get(end // 2), self._snaplen)) for end in self._ends]
         yield from map(Interfaces, parts(rows, most))
         yield from map(AddressNames, parts(names(self._network).items(), most))
 
     def news(self, most: int) -> Iterator[CaptureNews]:
         """Changes of names, and remarks, since the last time."""
-        moves = [
-            (move.t_s, text, *_row(end, face))
-            for move in self._moves.news()
-            for end, face, text in renamed(self._network, move, self._ends, self._snaplen)
+        handovers = [
+            (handover.t_s, text, *_row(end, face))
+            for handover in self._handovers.news()
+            for end, face, text in renamed(self._network, handover, self._ends, self._snaplen)
         ]
         remarks, self._remarks = self._remarks, []
-        yield from map(Renamed, parts(moves, most))
+        yield from map(Renamed, parts(handovers, most))
         yield from map(Remarks, parts(remarks, most))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from emulator.schedule.reader import RowSource
 
 
-class Move(NamedTuple):
+class UpcomingHandover(NamedTuple):
     """From `t_s` on node `after` is at the far end of the link, and no longer node `before`; -1: nobody."""
 
     t_s: float
@@ -25,7 +25,7 @@ class Move(NamedTuple):
     after: int
 
 
-class Moves:
+class UpcomingHandovers:
     """Follows the moving links among those of `ends`; `step` is the first whose row counts."""
 
     def __init__(self, network: Network, rows: RowSource | None, ends: Iterable[int], step: int = 0) -> None:
@@ -35,9 +35,9 @@ class Moves:
         serving = self._schedule.serving(step, self._links)
         self.far = dict(zip(self._links, serving or [network.links[link].b for link in self._links], strict=True))
 
-    def news(self) -> list[Move]:
+    def news(self) -> list[UpcomingHandover]:
         """What has become known since the last time."""
-        found: list[Move] = []
+        found: list[UpcomingHandover] = []
         schedule = self._schedule
         while self._links and self._seen < schedule.latest:
             step = self._seen + 1
@@ -47,7 +47,7 @@ class Moves:
                 serving = schedule.serving(step, self._links)
             for (link, before), after in zip(list(self.far.items()), serving or self.far.values(), strict=True):
                 if after != before:
-                    found.append(Move(step * schedule.step_s, link, before, after))
+                    found.append(UpcomingHandover(step * schedule.step_s, link, before, after))
                     self.far[link] = after
             self._seen = step
         return found

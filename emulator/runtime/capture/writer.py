@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.record.capture_files import CaptureRow
     from emulator.record.folder import RunFolder
+    from emulator.runtime.capture.handovers import UpcomingHandover
     from emulator.scenario import Capture, Scenario
     from emulator.scenario.schema.filters import Tree
     from emulator.schedule.ring import RowRing
@@ -193,7 +194,7 @@ class CaptureWriter:
         from emulator.record.key_logs import KeyLogs
         from emulator.record.packet_comments import interface, names
         from emulator.record.packet_filter import Filter
-        from emulator.runtime.capture.handovers import Moves
+        from emulator.runtime.capture.handovers import UpcomingHandovers
 
         os.setpriority(os.PRIO_PROCESS, 0, 5)
         message, _ = channel.receive()
@@ -201,8 +202,8 @@ class CaptureWriter:
             return
         known = len(self._folder.warnings)
         tree = resolved(capture.filter, network)
-        moves = Moves(network, ring, self.ends)
-        described = {end: interface(network, end, moves.far.get(end // 2), self.snaplen) for end in self.ends}
+        handovers = UpcomingHandovers(network, ring, self.ends)
+        described = {end: interface(network, end, handovers.far.get(end // 2), self.snaplen) for end in self.ends}
         files = CaptureFiles(
             self._folder, network, described, message["t0_utc_ns"], self._comment, names=names(network),
             per_link=capture.per == "link", wanted=Filter(tree) if tree is not None else None,
@@ -219,9 +220,9 @@ class CaptureWriter:
                     _remark(files.converter, network, self.ends, message)
                 elif message["op"] == "end":
                     missed = message["missed"]
-            for move in moves.news():
-                for end, face, text in renamed(network, move, self.ends, self.snaplen):
-                    files.converter.happens(end, move.t_s, text, face)
+            for handover in handovers.news():
+                for end, face, text in renamed(network, handover, self.ends, self.snaplen):
+                    files.converter.happens(end, handover.t_s, text, face)
             files.secrets(keys.news())
             files.feed(data)
             if time.monotonic() >= told + TELL_S:
@@ -235,14 +236,17 @@ class CaptureWriter:
         channel.send({"row": files.row(), "warnings": self._folder.warnings[known:]})
 
 
-def renamed(network: Network, move: Any, ends: Iterable[int], snaplen: int) -> Iterator[tuple[int, Any, str]]:
-    """What a `Move` makes of the captured ends of its link: end, interface, remark."""
-    from emulator.record.packet_comments import handover, interface
+def renamed(
+    network: Network, handover: UpcomingHandover, ends: Iterable[int], snaplen: int
+) -> Iterator[tuple[int, Any, str]]:
+    """The captured ends of a handed-over link: end, interface, packet comment."""
+    from emulator.record.packet_comments import handover as comment
+    from emulator.record.packet_comments import interface
 
-    before, after = (network.nodes[number].name if number >= 0 else "" for number in (move.before, move.after))
-    for end in (2 * move.link, 2 * move.link + 1):
+    before, after = (network.nodes[number].name if number >= 0 else "" for number in (handover.before, handover.after))
+    for end in (2 * handover.link, 2 * handover.link + 1):
         if end in ends:
-            yield end, interface(network, end, move.after, snaplen), handover(before, after, move.t_s)
+            yield end, interface(network, end, handover.after, snaplen), comment(before, after, handover.t_s)
 
 
 def _remark(converter: Any, network: Network, ends: Sequence[int], message: Message) -> None:

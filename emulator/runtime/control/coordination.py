@@ -19,7 +19,7 @@ from emulator.runtime.control.messages import ActionDone, AskAction, CountRound,
 from emulator.runtime.control.transport import Transport
 
 
-class ChannelLine:
+class ChannelCoordination:
     """The `Line` of a context over the control channel, which must be non-blocking."""
 
     def __init__(self, channel: Transport) -> None:

@@ -35,7 +35,7 @@ class Interrupted(Exception):
     """Somebody asked the run to stop."""
 
 
-class Front:
+class LauncherLink:
     """The supervisor's end of the line."""
 
     def __init__(self, channel: Transport, opening: Snapshot) -> None:

@@ -10,8 +10,8 @@ import resource
 import signal
 from pathlib import Path
 
-from emulator.runtime.programs.child import speak_into
-from emulator.runtime.programs.node_runner import call_me
+from emulator.runtime.programs.child import redirect_stdio
+from emulator.runtime.programs.node_runner import set_process_name
 
 NICE_GROUP = -10  # of this session among sessions; the packet engine has -20, nodes 0
 
@@ -20,12 +20,12 @@ def begin(name: str, log: Path) -> None:
     """Make the calling process the leader of a session, with a name, a log for standard error, and room for nodes."""
     os.setsid()
     _come_before_nodes()
-    call_me(name)
+    set_process_name(name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket and a namespace for each node
-    speak_into(log)
+    redirect_stdio(log)
 
 
 def _come_before_nodes() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from emulator.fabric.kernel.syscalls import die_with_parent
-from emulator.runtime.programs.node_runner import call_me
+from emulator.runtime.programs.node_runner import set_process_name
 
 _IGNORED = (signal.SIGINT, signal.SIGHUP)
 _M_MMAP_THRESHOLD, _LARGE_BYTES = -3, 2**20  # malloc.h
@@ -84,7 +84,7 @@ def _libc(name: str, *numbers: int) -> None:
 def _live(name: str, main: Callable[[], object], close: Collection[int]) -> None:
     status = 70
     try:
-        call_me(name)
+        set_process_name(name)
         die_with_parent(signal.SIGKILL)
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
@@ -103,7 +103,7 @@ def _live(name: str, main: Callable[[], object], close: Collection[int]) -> None
             os._exit(status)
 
 
-def speak_into(log: Path) -> None:
+def redirect_stdio(log: Path) -> None:
     """Give this process an empty standard input, and a file for what it says (nobody, where it cannot be opened)."""
     null = os.open(os.devnull, os.O_RDONLY)
     try:

@@ -24,7 +24,7 @@ from typing import Any, assert_never, get_type_hints
 from emulator.model.clock import MonotonicClock, set_timer_slack
 from emulator.model.errors import EmulationError
 from emulator.runtime.control.channel import Outbox
-from emulator.runtime.control.coordination import ChannelLine
+from emulator.runtime.control.coordination import ChannelCoordination
 from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.messages import TO_NODE, ActionDone, Failed, Met, Ready, Spawn, Start, Stop
 from emulator.runtime.control.transport import Transport, hear, say
@@ -36,7 +36,7 @@ DRAIN_S = 2.0
 PROVISIONAL_T0_NS = 20_000_000_000  # before T0 is known scenario time is negative: T0 is taken as 20 s ahead
 
 
-def call_me(name: str) -> None:
+def set_process_name(name: str) -> None:
     """The name under which `ps` and `top` show this process."""
     try:
         with open("/proc/self/comm", "w") as file:
@@ -93,7 +93,7 @@ def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-class _Others(Mapping[str, Peer]):
+class PeersExcept(Mapping[str, Peer]):
     """All peers but one, without a copy of a table that all processes of a large run share."""
 
     def __init__(self, peers: dict[str, Peer], but: str) -> None:
@@ -112,7 +112,7 @@ class _Others(Mapping[str, Peer]):
         return len(self._peers) - (self._but in self._peers)
 
 
-class _Life:
+class NodeRunner:
     """The coroutine side of a node process."""
 
     def __init__(self, spec: Spawn, channel: Transport, peers: dict[str, Peer], members: Sequence[str]) -> None:
@@ -120,7 +120,7 @@ class _Life:
         self.channel = channel
         self.clock = MonotonicClock(time.monotonic_ns() + PROVISIONAL_T0_NS)
         self.outbox = Outbox(channel, self.clock)
-        self.line = ChannelLine(channel)
+        self.coordination = ChannelCoordination(channel)
         self.started: asyncio.Future[int] | None = None
         name = spec.node
         self.context = NodeContext(
@@ -128,16 +128,16 @@ class _Life:
             program=spec.program,
             seed=spec.seed,
             address=peers[name],
-            peers=_Others(peers, name),
+            peers=PeersExcept(peers, name),
             store=Path(spec.store),
             key_log=Path(spec.key_log) if spec.key_log else None,
             clock=self.clock,
             sink=self.outbox,
             members=tuple(other for other in members if other != name),
-            line=self.line,
+            coordination=self.coordination,
         )
 
-    def told(self) -> None:
+    def receive(self) -> None:
         """The supervisor spoke, or it is gone."""
         try:
             message = hear(self.channel, TO_NODE)
@@ -156,17 +156,17 @@ class _Life:
             case Stop():
                 self.context.stopping.set()
             case Met() | ActionDone():
-                self.line.heard(message)
+                self.coordination.heard(message)
             case other:
                 assert_never(other)
 
     async def flushing(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
-            self.line.flush()
+            self.coordination.flush()
             self.outbox.flush()
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         loop = asyncio.get_running_loop()
         self.started = loop.create_future()
         loop.add_signal_handler(signal.SIGTERM, self.context.stopping.set)
@@ -180,7 +180,7 @@ class _Life:
                 try:
                     await node.setup()
                     self.channel.set_timeout(0.0)
-                    loop.add_reader(self.channel.fileno(), self.told)
+                    loop.add_reader(self.channel.fileno(), self.receive)
                     say(self.channel, Ready())
                     stopping = asyncio.ensure_future(self.context.stopping.wait())
                     either: list[asyncio.Future[Any]] = [self.started, stopping]
@@ -201,10 +201,10 @@ class _Life:
             self.channel.set_timeout(0.0)
             raise
 
-    def last_words(self) -> None:
+    def drain(self) -> None:
         """Before the process ends: what is still to be said."""
         self.channel.set_timeout(DRAIN_S)
-        self.line.drain()
+        self.coordination.drain()
         self.channel.set_timeout(0.0)
         self.outbox.drain(DRAIN_S)
 
@@ -233,8 +233,8 @@ class _Life:
 def run_program(spec: Spawn, channel: Transport, peers: dict[str, Peer], members: Sequence[str] = ()) -> int:
     """Live as a Node; returns the exit status. The caller has entered the node's namespace."""
     set_timer_slack()
-    call_me(spec.node or "zygote")
-    life = _Life(spec, channel, peers, members)
+    set_process_name(spec.node or "zygote")
+    runner = NodeRunner(spec, channel, peers, members)
     try:
         import uvloop
 
@@ -243,13 +243,13 @@ def run_program(spec: Spawn, channel: Transport, peers: dict[str, Peer], members
         loop = asyncio.new_event_loop()
     status = 0
     try:
-        loop.run_until_complete(life.live())
+        loop.run_until_complete(runner.run())
     except BaseException as error:
         if not isinstance(error, Exception):
             traceback.print_exc()
         status = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
     finally:
-        life.last_words()
+        runner.drain()
         loop.close()
     return status
 

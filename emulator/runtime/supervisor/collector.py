@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.observe.live_metrics import HISTORY, Board
+from emulator.observe.live_metrics import HISTORY, LiveMetrics
 from emulator.observe.panels import Panels
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.links import ZERO, LinkInterval, LinkLog, drops_by_cause
@@ -30,7 +30,7 @@ class Collector:
 
     def __init__(self, folder: RunFolder, network: Network, panels: Panels | None = None) -> None:
         self._network = network
-        self.board = Board(panels)
+        self.metrics = LiveMetrics(panels)
         self.events = EventLog(folder)
         self.samples = SampleLog(folder)
         self.end_names = [network.end_name(end) for end in range(2 * len(network.links))]
@@ -61,12 +61,12 @@ class Collector:
         elif len(record) == 4:
             t_s, name, value, key = self.time_s(record[0]), record[1], record[2], record[3]
             self.samples.append(t_s, process.node, process.program, name, key, value)
-            self.board.sample(t_s, process.node, process.program, name, value, key)
+            self.metrics.sample(t_s, process.node, process.program, name, value, key)
 
     def event(self, t_s: float, node: str, program: str, kind: str, data: dict[str, Any]) -> None:
         """An event of a node or of the runtime itself."""
         self.events.append(t_s, node, program, kind, data)
-        self.board.event(t_s, node, program, kind, data)
+        self.metrics.event(t_s, node, program, kind, data)
 
     def dropped(self, process: Process, count: int) -> None:
         self.dropped_records += count
@@ -86,7 +86,7 @@ class Collector:
             self.realtime += bool(message.get("realtime"))
             told_s = float(message.get("told_s", 0.0))
         self.on_load(message["t_s"], message["ends"])
-        self.board.settle(told_s)
+        self.metrics.settle(told_s)
         self.links.update(message["t_s"], message["ends"], final=bool(message.get("final")))
 
     def carrier(self, message: Message) -> None:

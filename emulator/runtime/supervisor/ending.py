@@ -13,7 +13,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from emulator.observe.live_metrics import Board
+from emulator.observe.live_metrics import LiveMetrics
 from emulator.record.verdict import Outcome, Verdict
 from emulator.runtime.supervisor import late
 from emulator.runtime.supervisor.collector import Collector
@@ -21,7 +21,7 @@ from emulator.runtime.supervisor.collector import Collector
 if TYPE_CHECKING:
     from emulator.record.folder import RunFolder
     from emulator.runtime.control.rounds import RoundCount
-    from emulator.runtime.data_plane import Machine
+    from emulator.runtime.data_plane import DataPlane
     from emulator.runtime.programs.jobs import Jobs
     from emulator.scenario import Scenario
 
@@ -39,19 +39,19 @@ def quantiles_ms(values_s: list[float]) -> dict[str, float]:
     return {"p50": float(p50) * 1e3, "p99": float(p99) * 1e3, "max": max(values_s) * 1e3}
 
 
-def probe_loss(board: Board) -> dict[str, Any]:
+def probe_loss(metrics: LiveMetrics) -> dict[str, Any]:
     """Losses of probes that met no busy link; empty where no probe can be told to be of that kind."""
-    judged = board.unqueued + board.unqueued_lost
+    judged = metrics.unqueued + metrics.unqueued_lost
     if not judged:
         return {}
-    lost = board.unqueued_lost
-    return {"share": lost / judged, "lost": lost, "judged": judged, "queued": board.queued}
+    lost = metrics.unqueued_lost
+    return {"share": lost / judged, "lost": lost, "judged": judged, "queued": metrics.queued}
 
 
 def probe_table(collector: Collector) -> list[dict[str, Any]]:
     """What verdict.json says of each probed pair: mean asked and seen round trip, error, counts."""
     rows = []
-    for (node, peer), pair in sorted(collector.board.probes.items()):
+    for (node, peer), pair in sorted(collector.metrics.probes.items()):
         seen_s = pair.sum_s / max(pair.received, 1)
         if pair.asked_count:  # of the same probes as the mean that was asked
             seen_s = pair.asked_seen_s / pair.asked_count
@@ -71,7 +71,7 @@ def probe_table(collector: Collector) -> list[dict[str, Any]]:
 def flow_table(collector: Collector) -> list[dict[str, Any]]:
     """What verdict.json says of each flow between two nodes."""
     rows = []
-    for (sender, receiver, program), flow in sorted(collector.board.flows.items()):
+    for (sender, receiver, program), flow in sorted(collector.metrics.flows.items()):
         span_s = flow.last_s - flow.first_s
         rows.append(
             {
@@ -93,21 +93,21 @@ def observed(
     verdict.lateness_ms = collector.lateness_ms() if collector.reports else {}
     verdict.lateness_limit_ms = scenario.fidelity.lateness_p99_s * 1e3
     verdict.lateness_budget = late.budget(collector)
-    collector.board.settle(inf)
-    verdict.probe_error_ms = quantiles_ms(collector.board.errors_s)
-    verdict.probe_loss = probe_loss(collector.board)
+    collector.metrics.settle(inf)
+    verdict.probe_error_ms = quantiles_ms(collector.metrics.errors_s)
+    verdict.probe_loss = probe_loss(collector.metrics)
     verdict.drops = collector.drops()
     verdict.probes, verdict.flows = probe_table(collector), flow_table(collector)
     verdict.summary, verdict.prediction = figures, dict(scenario.prediction)
     return verdict
 
 
-def round_table(rounds: RoundCount, scenario: Scenario, machine: Machine, jobs: Jobs) -> dict[str, Any]:
+def round_table(rounds: RoundCount, scenario: Scenario, data_plane: DataPlane, jobs: Jobs) -> dict[str, Any]:
     """`rounds` of the verdict: what programs counted, beside what the interfaces of their nodes did."""
-    if not rounds.rounds or machine.fabric is None:
+    if not rounds.rounds or data_plane.fabric is None:
         return {}
     nodes = {job.node for job in jobs.all if job.program.name in rounds.by_program}
-    counters = machine.fabric.counters()
+    counters = data_plane.fabric.counters()
     ours = (stats for name, stats in counters.items() if name.rpartition(":")[0] in nodes)
     packets = sum(stats.tx_packets + stats.tx_dropped for stats in ours)  # dropped by the kernel, but sent
     return {**rounds.figures(packets), "fidelity_at_least": scenario.rounds.fidelity}

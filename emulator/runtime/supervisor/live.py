@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from emulator.model.errors import EmulationError, SkyloomError, UsageError
 from emulator.observe import snapshot
-from emulator.runtime.capture.announcements import Told
+from emulator.runtime.capture.announcements import Announcements
 from emulator.runtime.capture.writer import captured_ends, key_folder, resolved
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.encoding import BadMessage, T
@@ -146,12 +146,12 @@ class LiveControl:
             case StartCapture():
                 await self._capture(caller, request, fds)
             case Act(action):
-                await running.director.perform(action)
+                await running.action_runner.perform(action)
                 caller.send(Done())
             case Watch(view):
                 await self._watch(caller, view)
             case Stop():
-                running.front.stop()
+                running.launcher.stop()
                 caller.send(Done())
             case other:
                 assert_never(other)
@@ -181,16 +181,16 @@ class LiveControl:
                 case SetView(view):
                     screen.view = view
                 case Act(action):
-                    self._running.director.perform_soon(action)
+                    self._running.action_runner.perform_soon(action)
                 case Stop():
-                    self._running.front.stop()
+                    self._running.launcher.stop()
                 case other:
                     assert_never(other)
 
     async def _execute(self, caller: Caller, request: Execute, fds: list[int]) -> None:
         """Run a command on a node with the caller's own descriptors; its end, or the caller's, ends the other."""
         running = self._running
-        netns = running.machine.netns(request.node)
+        netns = running.data_plane.netns(request.node)
         spec = {
             "command": request.command, "environment": request.environment, "directory": request.directory,
             "terminal": request.terminal,
@@ -240,25 +240,25 @@ class LiveControl:
             raise UsageError(f"a capture with {len(fds)} descriptors; expected one to write to")
         number, self._captures = self._captures, self._captures + 1
         snaplen = request.snaplen
-        told = Told(network, running.machine.ring, ends, snaplen, running.now_s())
-        running.action_listeners.append(told.act)
-        running.machine.tell_relay({"op": "capture", "id": number, "ends": ends, "snaplen": snaplen}, (fds[0],))
+        announcements = Announcements(network, running.data_plane.ring, ends, snaplen, running.now_s())
+        running.action_listeners.append(announcements.act)
+        running.data_plane.tell_relay({"op": "capture", "id": number, "ends": ends, "snaplen": snaplen}, (fds[0],))
         try:
-            for names in told.first(ROWS_PER_MESSAGE):
+            for names in announcements.first(ROWS_PER_MESSAGE):
                 await caller.send_all(names)
             keys = key_folder(running.folder.path, running.scenario.capture, running.captured)
             await caller.send_all(Capturing(self._begun.t0_ns, self._begun.t0_utc_ns, str(keys or ""), tree))
             leaving = asyncio.ensure_future(self._has_left(caller))
             try:
                 while not leaving.done():
-                    for news in told.news(ROWS_PER_MESSAGE):
+                    for news in announcements.news(ROWS_PER_MESSAGE):
                         await caller.send_all(news)
                     await asyncio.wait([leaving], timeout=NEWS_S)
             finally:
                 leaving.cancel()
         finally:
-            running.action_listeners.remove(told.act)
-            running.machine.tell_relay({"op": "uncapture", "id": number})
+            running.action_listeners.remove(announcements.act)
+            running.data_plane.tell_relay({"op": "uncapture", "id": number})
 
     async def _has_left(self, caller: Caller) -> None:
         try:

@@ -40,7 +40,7 @@ def _become_urgent() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
 
 
-class Play:
+class RunLoop:
     """The playing stage of a run that has begun."""
 
     def __init__(self, running: Running, begun: Begun) -> None:
@@ -50,17 +50,17 @@ class Play:
 
     async def until_end(self) -> None:
         """Return at the scenario's end or when somebody asks to stop; EmulationError where the machinery breaks."""
-        running, machine = self._running, self._running.machine
+        running, data_plane = self._running, self._running.data_plane
         loop = asyncio.get_running_loop()
         set_timer_slack()
         _become_urgent()
-        watched = [child for child in (machine.relay, machine.planner) if child is not None]
-        assert machine.relay_channel is not None
-        loop.add_reader(machine.relay_channel.fileno(), running.hear_relay)
+        watched = [child for child in (data_plane.relay, data_plane.planner) if child is not None]
+        assert data_plane.relay_channel is not None
+        loop.add_reader(data_plane.relay_channel.fileno(), running.hear_relay)
         for child in watched:
             loop.add_reader(child.fileno(), self._child_ended, child)
-        if machine.planner_channel is not None:
-            loop.add_reader(machine.planner_channel.fileno(), self._hear_planner)
+        if data_plane.planner_channel is not None:
+            loop.add_reader(data_plane.planner_channel.fileno(), self._hear_planner)
         tasks = [
             asyncio.ensure_future(task)
             for task in (
@@ -69,7 +69,7 @@ class Play:
                 self._flushes(),
                 self._program_stops(),
                 self._zygote(),
-                running.director.follow(running.scenario, self._clock),
+                running.action_runner.follow(running.scenario, self._clock),
             )
         ]
         ends = [
@@ -88,8 +88,8 @@ class Play:
             for child in watched:
                 if child.status is None:
                     loop.remove_reader(child.fileno())
-            if machine.planner_channel is not None:
-                loop.remove_reader(machine.planner_channel.fileno())
+            if data_plane.planner_channel is not None:
+                loop.remove_reader(data_plane.planner_channel.fileno())
 
     async def _first_of(self, tasks: Sequence[asyncio.Future[None]], ends: Sequence[asyncio.Future[Any]]) -> None:
         """Wait for one of `ends`, or for something to break."""
@@ -111,17 +111,17 @@ class Play:
         child.wait(0.0)
         if child.name == "planner":
             try:
-                self._running.machine.check_planner()
+                self._running.data_plane.check_planner()
             except EmulationError as error:
                 self._break(str(error))
         else:
             self._break(f"{child.describe_end()}; see logs/_skyloom.txt")
 
     def _hear_planner(self) -> None:
-        machine = self._running.machine
-        if not machine.hear_planner():
-            assert machine.planner_channel is not None
-            asyncio.get_running_loop().remove_reader(machine.planner_channel.fileno())
+        data_plane = self._running.data_plane
+        if not data_plane.hear_planner():
+            assert data_plane.planner_channel is not None
+            asyncio.get_running_loop().remove_reader(data_plane.planner_channel.fileno())
 
     async def _zygote(self) -> None:
         await self._running.processes.lost.wait()
@@ -129,37 +129,39 @@ class Play:
 
     async def _steps(self) -> None:
         """What happens as each step begins: handovers told, kernel routes switched, partitions read anew."""
-        running, machine = self._running, self._running.machine
-        if machine.ring is None:
+        running, data_plane = self._running, self._running.data_plane
+        if data_plane.ring is None:
             return
-        for step in range(machine.steps):
-            await sleep_until_ns(self._clock.monotonic_ns(step * machine.step_s))
-            for _ in machine.switch_routes(step):
+        for step in range(data_plane.steps):
+            await sleep_until_ns(self._clock.monotonic_ns(step * data_plane.step_s))
+            for _ in data_plane.switch_routes(step):
                 await asyncio.sleep(0)
-            asked = running.collector.board.asked
+            asked = running.collector.metrics.asked
             if asked is not None:
                 asked.remember(step)
-                asked.altered(running.director.faults.altered)
+                asked.altered(running.action_runner.faults.altered)
             handovers = running.schedule.handovers(step)  # of a late row none; the planner counts it
             for handover in handovers:
                 self._tell(handover)
             if handovers:
-                running.director.faults.moved()
+                running.action_runner.faults.moved()
 
     def _tell(self, handover: Handover) -> None:
         network, collector = self._running.network, self._running.collector
         link = network.links[handover.link]
         names = [network.nodes[number].name if number >= 0 else "" for number in (handover.before, handover.after)]
-        self._running.outlook.handed_over(handover)
+        self._running.schedule_view.handed_over(handover)
         data = {"link": link.name, "before": names[0], "after": names[1]}
         collector.event(handover.t_s, network.nodes[link.a].name, "", "handover", data)
-        self._running.scene.handed_over({"t_s": handover.t_s, "link": link.name, "before": names[0], "after": names[1]})
+        self._running.snapshot_builder.handed_over(
+            {"t_s": handover.t_s, "link": link.name, "before": names[0], "after": names[1]}
+        )
 
     async def _snapshots(self) -> None:
         running = self._running
         number = 0
         while True:
-            running.front.show(running.look(running.front.view))
+            running.launcher.show(running.look(running.launcher.view))
             number = next_tick(number, self._clock.now(), SNAPSHOT_S)
             await sleep_until_ns(self._clock.monotonic_ns(number * SNAPSHOT_S))
 

@@ -24,15 +24,15 @@ from emulator.record.verdict import Verdict
 from emulator.runtime.capture.writer import CaptureWriter, key_folder, writer_for
 from emulator.runtime.control import session
 from emulator.runtime.control.channel import Channel
-from emulator.runtime.control.launcher_link import Front, Interrupted
-from emulator.runtime.data_plane import Machine
+from emulator.runtime.control.launcher_link import Interrupted, LauncherLink
+from emulator.runtime.data_plane import DataPlane
 from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Jobs
 from emulator.runtime.programs.processes import Processes
 from emulator.runtime.running import Begun, Running
 from emulator.runtime.supervisor import cpu_steal, ending, late, warnings
 from emulator.runtime.supervisor.collector import Collector
 from emulator.runtime.supervisor.live import LiveControl
-from emulator.runtime.supervisor.run_loop import Play
+from emulator.runtime.supervisor.run_loop import RunLoop
 from emulator.scenario.toml.writer import scenario_toml
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ OWN_LOG = "_skyloom.txt"  # what the run's own processes write to standard error
 class Reached:
     """What the stages have made so far (None: not reached), and what ended them early. The verdict is made of it."""
 
-    machine: Machine | None = None
+    data_plane: DataPlane | None = None
     collector: Collector | None = None
     writer: CaptureWriter | None = None
     running: Running | None = None
@@ -96,7 +96,7 @@ class Supervisor:
         about = About(
             scenario.name, scenario.seed, folder.run_id, str(folder.path), scenario.duration_s, limit_ms
         )  # fmt: skip
-        self.front = Front(channel, opening(about, network))
+        self.launcher = LauncherLink(channel, opening(about, network))
         self.listener = listener
         self.captured = [*scenario.capture.links, *capture]
         self._root = root
@@ -109,7 +109,7 @@ class Supervisor:
         except BaseException as error:  # also what code of a scenario may raise, such as SystemExit
             reached.note(error)
         code = self._conclude(reached)
-        self.front.end(code, reached.error)
+        self.launcher.end(code, reached.error)
         return code
 
     # -- stages --------------------------------------------------------------------------------------------------------
@@ -117,35 +117,35 @@ class Supervisor:
     def _stages(self, reached: Reached) -> None:
         """All stages up to the end of play; `reached` gets what each of them makes."""
         session.begin("supervisor", self.folder.logs / OWN_LOG)
-        signal.signal(signal.SIGTERM, lambda *_: self.front.stop())
+        signal.signal(signal.SIGTERM, lambda *_: self.launcher.stop())
         collector = reached.collector = Collector(
             self.folder, self.network, Panels.of(self.scenario, self.network)
         )  # fmt: skip
-        machine = reached.machine = Machine(
+        data_plane = reached.data_plane = DataPlane(
             self.network, self.scenario.seed, self.scenario.duration_s,
             threads=self.scenario.engine.threads, realtime=self.scenario.fidelity.realtime,
         )  # fmt: skip
-        keep_out = [self.front.channel.fileno(), self.listener.fileno()]  # of the processes that are forked
-        self.front.progress("schedule", 0, 2, "planner")
-        machine.start_planner(keep_out)
-        processes, jobs = self._programs(machine)
+        keep_out = [self.launcher.channel.fileno(), self.listener.fileno()]  # of the processes that are forked
+        self.launcher.progress("schedule", 0, 2, "planner")
+        data_plane.start_planner(keep_out)
+        processes, jobs = self._programs(data_plane)
         platform = self._describe()
-        self._build(machine)
+        self._build(data_plane)
         writer = reached.writer = writer_for(
-            self.scenario, self.folder, self.network, self.captured, machine.ring, keep_out
+            self.scenario, self.folder, self.network, self.captured, data_plane.ring, keep_out
         )  # fmt: skip
         running = reached.running = Running(
-            self.scenario, self.folder, self.network, self.front, machine, collector, processes, jobs, self.captured,
-            writer,
+            self.scenario, self.folder, self.network, self.launcher, data_plane, collector, processes, jobs,
+            self.captured, writer,
         )  # fmt: skip
-        machine.start_relay(keep_out)
+        data_plane.start_relay(keep_out)
         _new_loop().run_until_complete(self._live(running, platform, reached))
 
-    def _programs(self, machine: Machine) -> tuple[Processes, Jobs]:
+    def _programs(self, data_plane: DataPlane) -> tuple[Processes, Jobs]:
         """The zygote, which warms up while the rest is built, and the jobs that it will start."""
         keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
         processes = Processes(self.scenario.seed, self.folder.logs, self.folder.path / "store", keys)
-        jobs = Jobs(self.scenario, self.network, processes, machine.netns)
+        jobs = Jobs(self.scenario, self.network, processes, data_plane.netns)
         live = [self.network.nodes[number] for number in self.network.live]
         processes.prepare(
             [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
@@ -165,26 +165,26 @@ class Supervisor:
         self.folder.write_platform(platform)
         return platform
 
-    def _build(self, machine: Machine) -> None:
+    def _build(self, data_plane: DataPlane) -> None:
         """Namespaces, ports and first routes."""
-        progress = self.front.progress
-        machine.build(lambda done, total: progress("build", done, total, "nodes"))
-        machine.wait_for_rows(READY_ROWS, lambda done, total: progress("build", done, total, "first rows"))
-        machine.apply_first_routes(lambda done, total: progress("build", done, total, "routes"))
+        progress = self.launcher.progress
+        data_plane.build(lambda done, total: progress("build", done, total, "nodes"))
+        data_plane.wait_for_rows(READY_ROWS, lambda done, total: progress("build", done, total, "first rows"))
+        data_plane.apply_first_routes(lambda done, total: progress("build", done, total, "routes"))
 
     async def _live(self, running: Running, platform: dict[str, Any], reached: Reached) -> None:
         """Processes up, play, processes down."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self.front.channel.fileno(), self._hear_front)
-        loop.add_signal_handler(signal.SIGTERM, self.front.stop)
+        loop.add_reader(self.launcher.channel.fileno(), self._hear_launcher)
+        loop.add_signal_handler(signal.SIGTERM, self.launcher.stop)
         running.processes.attach()
         try:
             begun = running.begin(ahead_ns=await self._start(running))
             if running.writer is not None:
-                running.machine.tell_relay(running.writer.order, (running.writer.write_end,))
+                running.data_plane.tell_relay(running.writer.order, (running.writer.write_end,))
                 running.writer.start(begun.t0_utc_ns)
                 running.action_listeners.append(running.writer.act)
-            running.machine.start(begun.t0_ns)
+            running.data_plane.start(begun.t0_ns)
             running.jobs.start_all(begun.t0_ns)
             self._tell_times(running, platform, begun)
             await self._play(running, begun)
@@ -193,14 +193,14 @@ class Supervisor:
         reached.played_s = running.played_s
         reached.interrupted = reached.interrupted or running.stop_asked.is_set()
         await running.stop()
-        loop.remove_reader(self.front.channel.fileno())
+        loop.remove_reader(self.launcher.channel.fileno())
 
     async def _start(self, running: Running) -> int:
         """Every program's process, until all are ready; returns how far ahead T0 should lie for them all to hear it."""
         spawned = running.jobs.spawn_all()
         total = len(spawned)
         await running.processes.wait_ready(
-            spawned, READY_TIMEOUT_S, lambda done: self.front.progress("start", done, total, "processes")
+            spawned, READY_TIMEOUT_S, lambda done: self.launcher.progress("start", done, total, "processes")
         )
         return 50_000_000 + 100_000 * total
 
@@ -214,16 +214,16 @@ class Supervisor:
         """From T0 to the end of play, with live control."""
         live = LiveControl(self.listener, running, begun)
         live.attach()
-        self.front.on_fault = running.director.perform_soon
+        self.launcher.on_fault = running.action_runner.perform_soon
         try:
-            await Play(running, begun).until_end()
+            await RunLoop(running, begun).until_end()
         finally:
             live.detach()
 
-    def _hear_front(self) -> None:
-        self.front.hear()
-        if self.front.gone:
-            asyncio.get_running_loop().remove_reader(self.front.channel.fileno())
+    def _hear_launcher(self) -> None:
+        self.launcher.hear()
+        if self.launcher.gone:
+            asyncio.get_running_loop().remove_reader(self.launcher.channel.fileno())
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -243,24 +243,24 @@ class Supervisor:
 
     def _judged(self, reached: Reached) -> Verdict:
         """The verdict of what was reached."""
-        collector, machine, running = reached.collector, reached.machine, reached.running
-        if machine is not None:
-            machine.close()  # a relay that play did not stop would keep the capture open
-        if collector is None or machine is None:
+        collector, data_plane, running = reached.collector, reached.data_plane, reached.running
+        if data_plane is not None:
+            data_plane.close()  # a relay that play did not stop would keep the capture open
+        if collector is None or data_plane is None:
             return self._unjudged(reached)
         begun = running.begun if running is not None else None
-        quick = self.front.stops >= 2
+        quick = self.launcher.stops >= 2
 
         def tell(done: int, label: str) -> None:
-            self.front.tell("analysis", done, ending.STEPS, label)
+            self.launcher.tell("analysis", done, ending.STEPS, label)
 
         if running is not None and begun is not None:
-            self.front.latest = running.look(self.front.view)  # with the last records
+            self.launcher.latest = running.look(self.launcher.view)  # with the last records
         tell(0, "capture")
         if reached.writer is not None:
             reached.writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))
         costs = {
-            "planner": machine.planner_summary,
+            "planner": data_plane.planner_summary,
             "relay_cpu_s": collector.relay.get("cpu_s", 0.0),
             "engine_cpu_s": collector.relay.get("engine_cpu_s", 0.0),
         }
@@ -273,12 +273,12 @@ class Supervisor:
         verdict.interrupted, verdict.error = reached.interrupted, reached.error
         outcomes = []
         if running is not None:
-            verdict.rounds = ending.round_table(running.rounds, self.scenario, machine, running.jobs)
+            verdict.rounds = ending.round_table(running.rounds, self.scenario, data_plane, running.jobs)
             outcomes += running.jobs.outcomes() if begun is not None and not reached.interrupted else []
             outcomes += ending.kill_switch(running.rounds)
         verdict.warnings = list(self.folder.warnings)
         verdict.warnings += cpu_steal.warnings(begun.ticks, cpu_steal.read()) if begun is not None else []
-        verdict.warnings += warnings.found(machine, collector, running.processes if running is not None else None)
+        verdict.warnings += warnings.found(data_plane, collector, running.processes if running is not None else None)
         verdict.warnings += late.why_late(verdict, collector, self.network, self.scenario)
         tell(ending.STEPS - 1, "verdict")
         return ending.conclude(verdict, self.scenario, outcomes, reached.error_code)

@@ -8,25 +8,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emulator.runtime.data_plane import Machine
+    from emulator.runtime.data_plane import DataPlane
     from emulator.runtime.programs.processes import Processes
     from emulator.runtime.supervisor.collector import Collector
 
 
-def found(machine: Machine, collector: Collector, processes: Processes | None = None) -> list[str]:
+def found(data_plane: DataPlane, collector: Collector, processes: Processes | None = None) -> list[str]:
     """Warnings so far."""
     told = []
     if collector.dropped_records:
         told.append(f"{collector.dropped_records} events and samples were lost: nodes recorded more than was taken")
     if processes is not None and processes.rejected:
         told.append(f"{processes.rejected} malformed messages were refused, the first of {processes.first_rejected}")
-    if machine.late_rows:
-        told.append(f"{machine.late_rows} rows of the schedule came after their step had begun")
+    if data_plane.late_rows:
+        told.append(f"{data_plane.late_rows} rows of the schedule came after their step had begun")
     if collector.saturated:
         told.append(f"the packet engine was at its limit in {collector.saturated} of {collector.reports} reports")
-    if machine.refused_routes:
-        count = len(machine.refused_routes)
-        told.append(f"the kernel refused {count} route changes, the first: {machine.refused_routes[0]}")
-    if collector.board.queued and not collector.board.errors_s:
+    if data_plane.refused_routes:
+        count = len(data_plane.refused_routes)
+        told.append(f"the kernel refused {count} route changes, the first: {data_plane.refused_routes[0]}")
+    if collector.metrics.queued and not collector.metrics.errors_s:
         told.append("no probe error: every probe shared its path with traffic that may have queued before it")
     return told

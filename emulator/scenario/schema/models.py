@@ -144,7 +144,7 @@ class Scenario(Table):
 
     @model_validator(mode="before")
     @classmethod
-    def _programs_come_home(cls, data: Any) -> Any:
+    def _default_expect(cls, data: Any) -> Any:
         """Where the run ends with its programs, a Python program is expected to end well, not to be running."""
         programs = data.get("program") if isinstance(data, dict) else None
         if not isinstance(programs, list) or data.get("ends") != "programs":

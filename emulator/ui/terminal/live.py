@@ -27,7 +27,7 @@ from emulator.ui.terminal.terminal import Terminal
 FRAME_S = 0.25
 
 
-class _Talk(Console):
+class QuietConsole(Console):
     """Standard error. When its reader has gone (`… 2>&1 | head`) the run goes on in silence."""
 
     def on_broken_pipe(self) -> None:
@@ -50,7 +50,7 @@ class LiveScreen:
         keys: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.console = console or _Talk(stderr=True, highlight=False)
+        self.console = console or QuietConsole(stderr=True, highlight=False)
         text.never_fail(self.console)
         drawable = self.console.is_terminal and not self.console.is_dumb_terminal
         self.draws = drawable if enabled is None else enabled and drawable

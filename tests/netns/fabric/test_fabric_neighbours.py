@@ -10,7 +10,7 @@ from fabric_sandbox import in_sandbox, needs_sandbox
 
 from emulator.fabric.build import Fabric
 from emulator.fabric.kernel import syscalls
-from emulator.fabric.kernel.carrier_device import Plug
+from emulator.fabric.kernel.carrier_device import CarrierDevice
 from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 from emulator.schedule.fib import FibCompiler
 from emulator.schedule.timeline import KnotTimeline
@@ -79,10 +79,10 @@ def test_only_neighbours_are_reachable_each_over_its_own_link():
 def test_interfaces_carry_nothing_of_the_kernels_own(forwards):
     def body():
         fabric, ports = built(kite(forwards))
-        plugs = [Plug(port.fd) for port in ports]
+        devices = [CarrierDevice(port.fd) for port in ports]
         time.sleep(SETTLE_S)
         for up in (False, True):
-            for plug in plugs:
+            for plug in devices:
                 plug.set(up)
         time.sleep(SETTLE_S)
         counts = sent(fabric, ports)

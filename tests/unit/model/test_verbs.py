@@ -21,7 +21,7 @@ from emulator.observe.replay.altered import Altered
 from emulator.observe.replay.programs import PastJobs
 from emulator.record import packet_comments
 from emulator.report import fault_spans
-from emulator.runtime.actions.runner import Director, due
+from emulator.runtime.actions.runner import ActionRunner, due
 from emulator.scenario.schema.action import Action
 from emulator.scenario.schema.models import Scenario
 from emulator.ui.terminal import faults as screen
@@ -68,7 +68,7 @@ class Bench:
         self.orders: list[dict[str, Any]] = []
         self.jobs = _Jobs()
         self.faults = Faults(network(), self.orders.append)
-        self.runner = Director(
+        self.runner = ActionRunner(
             self.faults, self.jobs, ["a", "b"], lambda kind, data: self.events.append((kind, data)),
             lambda node, command: self.jobs.done.append(f"exec on {node}"),
         )  # fmt: skip

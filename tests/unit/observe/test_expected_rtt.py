@@ -8,7 +8,7 @@ import pytest
 from emulator.link.stats import EndStats
 from emulator.model.network import EndSpec, Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
 from emulator.observe.expected_rtt import PROBE_BITS, Asked
-from emulator.observe.live_metrics import Board
+from emulator.observe.live_metrics import LiveMetrics
 from emulator.runtime.supervisor.ending import probe_loss
 from emulator.schedule.ring import RowRing
 from emulator.schedule.timeline import KnotTimeline
@@ -206,44 +206,44 @@ def test_a_link_is_busy_by_the_lowest_rate_of_its_finer_table():
 
 
 def board_of(asked):
-    board = Board()
-    board.asked = asked
-    return board
+    metrics = LiveMetrics()
+    metrics.asked = asked
+    return metrics
 
 
-def probe(board, sent_s, error_s=0.0):
+def probe(metrics, sent_s, error_s=0.0):
     """A probe from a to b at `sent_s` that came back, later than asked by `error_s`; None: that did not."""
     if error_s is None:
-        board.sample(sent_s, "a", "probe", "probe_lost", 1.0, "b")
+        metrics.sample(sent_s, "a", "probe", "probe_lost", 1.0, "b")
     else:
-        board.sample(sent_s, "a", "probe", "rtt_s", board.asked.round_trip("a", "b", sent_s).rtt_s + error_s, "b")
+        metrics.sample(sent_s, "a", "probe", "rtt_s", metrics.asked.round_trip("a", "b", sent_s).rtt_s + error_s, "b")
 
 
 def test_probes_are_judged_when_their_links_have_reported(asked):
-    board = board_of(asked)
+    metrics = board_of(asked)
     asked.load(1.0, {0: counters(0)})
-    probe(board, 1.2, 0.05)  # a flow has begun, but no report says so yet
-    board.settle(1.2)
-    assert (board.queued, board.errors_s) == (0, [])
+    probe(metrics, 1.2, 0.05)  # a flow has begun, but no report says so yet
+    metrics.settle(1.2)
+    assert (metrics.queued, metrics.errors_s) == (0, [])
     asked.load(2.0, {0: counters(RATE_BPS / 8 * 0.5)})
-    board.settle(2.0)
-    assert (board.queued, board.errors_s) == (1, []), "it met the flow's queue"
+    metrics.settle(2.0)
+    assert (metrics.queued, metrics.errors_s) == (1, []), "it met the flow's queue"
 
 
 def test_losses_are_counted_where_no_queue_was_met(asked):
-    board = board_of(asked)
+    metrics = board_of(asked)
     asked.load(1.0, {0: counters(0)})
     asked.load(2.0, {0: counters(RATE_BPS / 8 * 0.5)})  # busy until 4.5 s
     for sent_s, error_s in ((1.5, None), (2.5, 0.03), (6.0, 0.0004), (6.5, None), (7.0, -0.0002), (7.5, 0.0)):
-        probe(board, sent_s, error_s)
-    board.settle(float("inf"))
-    assert board.errors_s == pytest.approx([0.0004, 0.0002, 0.0], abs=1e-9)
-    assert probe_loss(board) == {"share": 0.25, "lost": 1, "judged": 4, "queued": 2}
-    assert board.probes["a", "b"].lost == 2, "the pair's own count has them all"
+        probe(metrics, sent_s, error_s)
+    metrics.settle(float("inf"))
+    assert metrics.errors_s == pytest.approx([0.0004, 0.0002, 0.0], abs=1e-9)
+    assert probe_loss(metrics) == {"share": 0.25, "lost": 1, "judged": 4, "queued": 2}
+    assert metrics.probes["a", "b"].lost == 2, "the pair's own count has them all"
 
 
 def test_without_a_schedule_no_probe_is_judged():
-    board = Board()
-    board.sample(1.0, "a", "probe", "probe_lost", 1.0, "b")
-    board.settle(float("inf"))
-    assert probe_loss(board) == {}
+    metrics = LiveMetrics()
+    metrics.sample(1.0, "a", "probe", "probe_lost", 1.0, "b")
+    metrics.settle(float("inf"))
+    assert probe_loss(metrics) == {}

@@ -20,10 +20,10 @@ from emulator.observe.panels import Panels
 from emulator.observe.replay import Replay
 from emulator.observe.replay import feed as feeding
 from emulator.observe.replay.altered import Altered
-from emulator.observe.replay.hindsight import RowsAgain
 from emulator.observe.replay.programs import PastJobs, PastProcesses
-from emulator.observe.schedule_view import Outlook
-from emulator.observe.snapshot_builder import Scene
+from emulator.observe.replay.schedule_view import ReplayRows
+from emulator.observe.schedule_view import ScheduleView
+from emulator.observe.snapshot_builder import SnapshotBuilder
 from emulator.observe.source import Seekable
 from emulator.observe.usage import Usage
 from emulator.record.folder import RunFolder
@@ -71,7 +71,7 @@ def network(scenario):
 
 
 def test_rows_that_are_worked_out_again_are_a_source_of_rows_as_a_ring_is(network):
-    rows = RowsAgain(network, 5)
+    rows = ReplayRows(network, 5)
     asked = Asked(network, rows)
     assert rows.reach(2, lambda: True)
     asked.remember(2)
@@ -92,10 +92,12 @@ class Played:
         for row in network.timeline.rows(0, SECONDS):
             self.ring.put(row)
         self.collector = Collector(self.folder, network, Panels.of(scenario, network))
-        self.collector.board.asked = Asked(network, self.ring)
-        self.outlook = Outlook(network, self.ring)
+        self.collector.metrics.asked = Asked(network, self.ring)
+        self.schedule_view = ScheduleView(network, self.ring)
         self.jobs = PastJobs(scenario, network, _no_events())
-        self.scene = Scene(network, self.outlook, self.jobs, PastProcesses(self.jobs), self.collector, Usage())
+        self.snapshot_builder = SnapshotBuilder(
+            network, self.schedule_view, self.jobs, PastProcesses(self.jobs), self.collector, Usage()
+        )
         self.counters = {}
         self.random = Random(7)
 
@@ -105,7 +107,7 @@ class Played:
         self.collector.event(0.0, "", "skyloom", "play", {"t0_monotonic_ns": 5, "t0_utc_ns": 1_700_000_000 * 10**9})
         for second in range(SECONDS):
             for handover in self.ring.row(second).handovers:
-                self.outlook.handed_over(handover)
+                self.schedule_view.handed_over(handover)
                 names = [self.network.nodes[n].name if n >= 0 else "" for n in (handover.before, handover.after)]
                 link = self.network.links[handover.link]
                 data = {"link": link.name, "before": names[0], "after": names[1]}
@@ -115,7 +117,7 @@ class Played:
             self.collector.relay_report(self._stats(second + 0.91, {}))  # closes the interval
             self.collector.intervals()  # as four snapshots a second would
             for t_s in [t_s for t_s in looks if second + 0.91 < t_s < second + 1]:
-                found[t_s] = json.loads(json.dumps({"t_s": t_s, **self.scene.rows(looks[t_s], t_s)}))
+                found[t_s] = json.loads(json.dumps({"t_s": t_s, **self.snapshot_builder.rows(looks[t_s], t_s)}))
         self.collector.event(SECONDS - 0.05, "gs-paris", "probe", "program-ended", {"status": 1, "text": "fell over"})
         return found
 

@@ -14,11 +14,11 @@ from emulator.link.lateness import Lateness
 from emulator.link.overrides import Faults
 from emulator.link.stats import EndStats
 from emulator.model.network import EndSpec, Handover, Knots, LinkSpec, Network, NodeSpec, Row
-from emulator.observe.live_metrics import EVENTS_KEPT, EVENTS_SHOWN, Board, fits
+from emulator.observe.live_metrics import EVENTS_KEPT, EVENTS_SHOWN, LiveMetrics, fits
 from emulator.observe.panels import VIEW_BYTES, Panels
-from emulator.observe.schedule_view import Outlook
+from emulator.observe.schedule_view import ScheduleView
 from emulator.observe.snapshot import VERSION, Snapshot, decode, encode
-from emulator.observe.snapshot_builder import About, Moment, Scene, at_stage, opening
+from emulator.observe.snapshot_builder import About, Moment, SnapshotBuilder, at_stage, opening
 from emulator.observe.usage import Usage
 from emulator.record import RunFolder
 from emulator.runtime.control.encoding import MESSAGE_BYTES
@@ -79,7 +79,7 @@ def report(collector, t_s, ends):
 
 
 @pytest.fixture
-def scene(tmp_path):
+def snapshot_builder(tmp_path):
     net = network()
     ring = ring_of(row(0, 3), row(1, 3), row(2, 2, [Handover(2.0, 0, 3, 2)]))
     collector = Collector(RunFolder.create(tmp_path, "x"), net)
@@ -90,22 +90,22 @@ def scene(tmp_path):
         statuses=[],
     )  # fmt: skip
     jobs = SimpleNamespace(all=[job])
-    made = Scene(net, Outlook(net, ring), jobs, SimpleNamespace(alive=lambda: [job.process]), collector)
+    made = SnapshotBuilder(net, ScheduleView(net, ring), jobs, SimpleNamespace(alive=lambda: [job.process]), collector)
     made.job = job
     return made
 
 
-def test_links_that_drop_come_first_and_a_sort_says_otherwise(scene):
-    assert [link["end"] for link in scene.rows({}, 1.5)["links"]] == ["gs-oslo:up", "gs-oslo:up~down"]
-    by_rate = scene.rows({"panel": "links", "sort": "-rate_bps"}, 1.5)["links"]
+def test_links_that_drop_come_first_and_a_sort_says_otherwise(snapshot_builder):
+    assert [link["end"] for link in snapshot_builder.rows({}, 1.5)["links"]] == ["gs-oslo:up", "gs-oslo:up~down"]
+    by_rate = snapshot_builder.rows({"panel": "links", "sort": "-rate_bps"}, 1.5)["links"]
     assert [link["end"] for link in by_rate] == ["gs-oslo:up~down", "gs-oslo:up"]
-    only = scene.rows({"panel": "links", "filter": "*~down", "rows": 5}, 1.5)
+    only = snapshot_builder.rows({"panel": "links", "filter": "*~down", "rows": 5}, 1.5)
     assert [link["end"] for link in only["links"]] == ["gs-oslo:up~down"]
     assert only["link_count"] == 1
 
 
-def test_a_link_row_has_what_was_asked_and_what_came_of_it(scene):
-    link = scene.rows({}, 1.5)["links"][0]
+def test_a_link_row_has_what_was_asked_and_what_came_of_it(snapshot_builder):
+    link = snapshot_builder.rows({}, 1.5)["links"][0]
     assert link["asked_ms"] == pytest.approx(15.0)
     assert link["far"] == "sat-3"
     assert link["capacity_bps"] == 1e6
@@ -114,32 +114,32 @@ def test_a_link_row_has_what_was_asked_and_what_came_of_it(scene):
     assert link["causes"] == {"queue": 2}
 
 
-def test_nodes_tell_programs_rates_and_how_they_ended(scene):
-    found = scene.rows({"panel": "nodes", "sort": "-received_bps"}, 1.5)
+def test_nodes_tell_programs_rates_and_how_they_ended(snapshot_builder):
+    found = snapshot_builder.rows({"panel": "nodes", "sort": "-received_bps"}, 1.5)
     first = found["node_rows"][0]
     assert (first["node"], first["state"], first["programs"]) == ("gs-oslo", "up", ["probe"])
     assert first["received_bps"] == pytest.approx(4 * first["sent_bps"])
     assert found["node_count"] == 2
-    scene.job.alive, scene.job.unasked, scene.job.statuses = False, "it broke", [1]
-    assert scene.rows({"panel": "nodes", "filter": "oslo"}, 1.5)["node_rows"][0]["state"] == "failed"
+    snapshot_builder.job.alive, snapshot_builder.job.unasked, snapshot_builder.job.statuses = False, "it broke", [1]
+    assert snapshot_builder.rows({"panel": "nodes", "filter": "oslo"}, 1.5)["node_rows"][0]["state"] == "failed"
 
 
-def test_contacts_know_the_past_and_what_is_planned(scene):
-    contacts = scene.rows({"panel": "contacts"}, 0.5)["contacts"]
+def test_contacts_know_the_past_and_what_is_planned(snapshot_builder):
+    contacts = snapshot_builder.rows({"panel": "contacts"}, 0.5)["contacts"]
     assert contacts == [{"link": "gs-oslo:up", "node": "gs-oslo", "spans": [(0.0, 2.0, "sat-3"), (2.0, 3.0, "sat-2")]}]
-    scene.outlook.handed_over(Handover(2.0, 0, 3, 2))
-    later = scene.rows({"panel": "contacts", "filter": "oslo"}, 2.5)["contacts"]
+    snapshot_builder.schedule_view.handed_over(Handover(2.0, 0, 3, 2))
+    later = snapshot_builder.rows({"panel": "contacts", "filter": "oslo"}, 2.5)["contacts"]
     assert later[0]["spans"] == [(0.0, 2.0, "sat-3"), (2.0, 3.0, "sat-2")]
-    assert scene.rows({"panel": "contacts", "filter": "paris"}, 2.5)["contacts"] == []
+    assert snapshot_builder.rows({"panel": "contacts", "filter": "paris"}, 2.5)["contacts"] == []
 
 
-def test_the_map_has_places_satellites_and_the_ways_of_traffic(scene):
-    scene.board.sample(1.0, "gs-oslo", "probe", "rtt_s", 0.03, "sat-3")
-    world = scene.rows({"panel": "map"}, 1.0)["map"]
+def test_the_map_has_places_satellites_and_the_ways_of_traffic(snapshot_builder):
+    snapshot_builder.metrics.sample(1.0, "gs-oslo", "probe", "rtt_s", 0.03, "sat-3")
+    world = snapshot_builder.rows({"panel": "map"}, 1.0)["map"]
     assert world["places"] == [{"node": "gs-oslo", "lat_deg": 59.9, "lon_deg": 10.7}]
     assert world["satellites"] == [1, 2, 40, -169]
     assert world["paths"] == [[(59.9, 10.7), (40.0, -169.0)]]
-    assert "map" not in scene.rows({"panel": "nodes"}, 1.0)
+    assert "map" not in snapshot_builder.rows({"panel": "nodes"}, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_the_map_has_places_satellites_and_the_ways_of_traffic(scene):
         ("nobody", {"": "there is no such node or link end in this run"}),
     ],
 )
-def test_details(scene, name, facts):
-    detail = scene.rows({"detail": name}, 1.5)["detail"]
+def test_details(snapshot_builder, name, facts):
+    detail = snapshot_builder.rows({"detail": name}, 1.5)["detail"]
     assert facts.items() <= dict(detail["facts"]).items()
 
 
@@ -160,10 +160,10 @@ def test_a_link_down_by_its_own_table_is_shown_down():
     up = np.array([True, False])
     knots = Knots(np.array([0.0, 1.0]), np.zeros(2), np.full(2, np.inf), np.zeros(2), up)
     nodes = (NodeSpec("a", "host", True), NodeSpec("b", "host", True))
-    outlook = Outlook(Network(nodes, (LinkSpec("a:up", 0, 1, "up", "up", EndSpec(knots=knots)),)), None)
-    assert outlook.asked(0, 0.5).peer == 1
-    assert outlook.asked(0, 1.5)[3:] == (False, -1)
-    assert outlook.asked(1, 0.0).up is False  # nobody says anything of it
+    schedule_view = ScheduleView(Network(nodes, (LinkSpec("a:up", 0, 1, "up", "up", EndSpec(knots=knots)),)), None)
+    assert schedule_view.asked(0, 0.5).peer == 1
+    assert schedule_view.asked(0, 1.5)[3:] == (False, -1)
+    assert schedule_view.asked(1, 0.0).up is False  # nobody says anything of it
 
 
 class Counting(Panel):
@@ -188,36 +188,36 @@ def panels():
 
 def test_the_protocol_names_the_records_of_its_traffic():
     named = TrafficRecords("ping_s", lost=None, flow_rate="rate", flow_size="size", flow_end="over")
-    board = Board(Panels([(Protocol("p", "P", traffic=named), Setup(("a",), {"prog": {}}, {}, (), 10.0))]))
+    metrics = LiveMetrics(Panels([(Protocol("p", "P", traffic=named), Setup(("a",), {"prog": {}}, {}, (), 10.0))]))
     for program in ("prog", "other"):
         for name in ("ping_s", "rtt_s", "probe_lost", ""):
-            board.sample(1.0, "a", program, name, 0.5, f"{program} {name}")
-    assert [peer for _, peer in board.probes] == ["prog ping_s", "other rtt_s", "other probe_lost"]
-    board.sample(2.0, "b", "prog", "size", 5e6, "a")
-    board.event(3.0, "b", "prog", "over", {"peer": "a", "bytes": 6_000_000, "duration_s": 2.0})
-    board.event(3.0, "b", "prog", "flow", {"peer": "c", "bytes": 1, "duration_s": 2.0})
-    assert [(row["pair"], row["bytes"]) for row in board.flow_rows()] == [("a → b", 6_000_000)]
+            metrics.sample(1.0, "a", program, name, 0.5, f"{program} {name}")
+    assert [peer for _, peer in metrics.probes] == ["prog ping_s", "other rtt_s", "other probe_lost"]
+    metrics.sample(2.0, "b", "prog", "size", 5e6, "a")
+    metrics.event(3.0, "b", "prog", "over", {"peer": "a", "bytes": 6_000_000, "duration_s": 2.0})
+    metrics.event(3.0, "b", "prog", "flow", {"peer": "c", "bytes": 1, "duration_s": 2.0})
+    assert [(row["pair"], row["bytes"]) for row in metrics.flow_rows()] == [("a → b", 6_000_000)]
 
 
 def test_panels_see_their_programs_only_and_quiet_kinds_are_no_news():
-    board = Board(panels())
+    metrics = LiveMetrics(panels())
     for program, kind in (("prog", "murmur"), ("prog", "news"), ("other", "news")):
-        board.event(1.0, "a", program, kind, {"x": 1})
-    assert [row["kind"] for row in board.tail] == ["news", "news"]
-    (view,) = board.panels.views(1.0)
+        metrics.event(1.0, "a", program, kind, {"x": 1})
+    assert [row["kind"] for row in metrics.tail] == ["news", "news"]
+    (view,) = metrics.panels.views(1.0)
     assert view["widgets"][0] == {"kind": "facts", "rows": [["2", "events"]]}
 
 
 def test_a_panel_that_breaks_says_so_and_one_that_is_too_large_is_cut(capsys):
-    board = Board(panels())
+    metrics = LiveMetrics(panels())
     for _ in range(3):
-        board.event(1.0, "a", "prog", "news", {})
-    (view,) = board.panels.views(1.0)
+        metrics.event(1.0, "a", "prog", "news", {})
+    (view,) = metrics.panels.views(1.0)
     assert len(view["widgets"]) == 1
     assert len(msgpack.packb(view)) < VIEW_BYTES
-    board.event(1.0, "a", "prog", "bad", {})
-    board.event(1.0, "a", "prog", "news", {})
-    (view,) = board.panels.views(1.0)
+    metrics.event(1.0, "a", "prog", "bad", {})
+    metrics.event(1.0, "a", "prog", "news", {})
+    (view,) = metrics.panels.views(1.0)
     assert "KeyError" in view["widgets"][0]["rows"][0][1]
     assert "oops" in capsys.readouterr().err
 
@@ -229,13 +229,13 @@ def test_a_panel_that_cannot_be_had_says_so(capsys):
 
 
 def test_the_event_log_is_bounded_and_filtered():
-    board = Board()
+    metrics = LiveMetrics()
     for number in range(EVENTS_KEPT + 50):
-        board.event(number, "a" if number % 2 else "b", "prog", "tick", {"n": number})
-    assert len(board.event_rows({"panel": "events", "rows": 500})) == EVENTS_SHOWN
-    rows = board.event_rows({"panel": "events", "filter": "n=449", "rows": 20})
+        metrics.event(number, "a" if number % 2 else "b", "prog", "tick", {"n": number})
+    assert len(metrics.event_rows({"panel": "events", "rows": 500})) == EVENTS_SHOWN
+    rows = metrics.event_rows({"panel": "events", "filter": "n=449", "rows": 20})
     assert [row["t_s"] for row in rows] == [449]
-    assert {row["node"] for row in board.event_rows({"panel": "events", "filter": "a"})} == {"a"}
+    assert {row["node"] for row in metrics.event_rows({"panel": "events", "filter": "a"})} == {"a"}
 
 
 @pytest.mark.parametrize(
@@ -276,15 +276,15 @@ def test_what_is_no_snapshot_of_this_version_is_a_value_error(data):
         decode(data)
 
 
-def test_a_snapshot_is_a_new_value_each_time_and_json_carries_it(scene):
-    first = opening(About("x", 1, "a1", "runs/x", 60.0, 2.0), scene.network)
+def test_a_snapshot_is_a_new_value_each_time_and_json_carries_it(snapshot_builder):
+    first = opening(About("x", 1, "a1", "runs/x", 60.0, 2.0), snapshot_builder.network)
     built = at_stage(first, "build", 3, 9, "links", 0.5)
     moment = Moment(1.5, 1e9, ["w" * 999] * 20, 1.0)
     before = deepcopy((first, built))
-    played = scene.snapshot(built, {"panel": "contacts", "detail": "gs-oslo"}, moment)
-    scene.handed_over({"t_s": 2.0, "link": "gs-oslo:up", "before": "sat-3", "after": "sat-2"})
+    played = snapshot_builder.snapshot(built, {"panel": "contacts", "detail": "gs-oslo"}, moment)
+    snapshot_builder.handed_over({"t_s": 2.0, "link": "gs-oslo:up", "before": "sat-3", "after": "sat-2"})
     kept = deepcopy(played)
-    later = scene.snapshot(played, {"panel": "nodes"}, Moment(2.5, 1e9, []))
+    later = snapshot_builder.snapshot(played, {"panel": "nodes"}, Moment(2.5, 1e9, []))
     ended = at_stage(later, "analysis", 1, 4, "tables", 9.0)
     assert (first, built, played) == (*before, kept)
     for snapshot in (first, built, played, later, ended):
@@ -329,16 +329,19 @@ def test_usage_reads_a_few_processes_a_turn(tmp_path):
     assert 0 < sum(usage.of(pid) is not None for pid in many) < MARGIN
 
 
-def test_what_an_action_did_to_a_link_is_shown_instead_of_its_schedule(scene):
-    faults = Faults(scene.network, lambda order: None)
-    scene.given = faults.given
+def test_what_an_action_did_to_a_link_is_shown_instead_of_its_schedule(snapshot_builder):
+    faults = Faults(snapshot_builder.network, lambda order: None)
+    snapshot_builder.given = faults.given
     faults.set([1], {"delay_s": 0.2, "rate_bps": 1e5})
-    row = scene.link_row("gs-oslo:up~down", 5.0)
+    row = snapshot_builder.link_row("gs-oslo:up~down", 5.0)
     assert (row["up"], row["capacity_bps"]) == (True, 1e5)
-    assert dict(scene.rows({"detail": "gs-oslo:up~down"}, 1.5)["detail"]["facts"])["delay asked"] == "200.000 ms"
+    assert (
+        dict(snapshot_builder.rows({"detail": "gs-oslo:up~down"}, 1.5)["detail"]["facts"])["delay asked"]
+        == "200.000 ms"
+    )
     faults.switch([0], up=False)
     faults.hold([0], held=True)
-    row = scene.link_row("gs-oslo:up", 1.5)
+    row = snapshot_builder.link_row("gs-oslo:up", 1.5)
     assert (row["up"], row["far"]) == (False, "")
-    facts = dict(scene.rows({"detail": "gs-oslo:up"}, 1.5)["detail"]["facts"])
+    facts = dict(snapshot_builder.rows({"detail": "gs-oslo:up"}, 1.5)["detail"]["facts"])
     assert (facts["state"], facts["by a fault"]) == ("down", "down, packets wait")

@@ -22,7 +22,7 @@ from emulator.model.errors import EmulationError, UsageError
 from emulator.runtime.control import messages
 from emulator.runtime.control.channel import RECORDS, Channel, records
 from emulator.runtime.control.encoding import MESSAGE_BYTES, VERSION, BadMessage, ControlMessage, decode, encode
-from emulator.runtime.control.launcher_link import Front
+from emulator.runtime.control.launcher_link import LauncherLink
 from emulator.runtime.control.messages import Act, Kill, Met, NodeNames, Refused, SetView, Stop
 from emulator.runtime.control.transport import Transport, hear, hear_with_descriptors, say, say_soon
 from emulator.runtime.programs.processes import Process, Processes
@@ -215,11 +215,11 @@ def test_descriptors_of_a_refused_message_are_closed() -> None:
 
 def test_the_supervisor_counts_what_its_launcher_says_amiss() -> None:
     ours, theirs = Channel.pair()
-    front = Front(ours, {"version": 1})
+    launcher = LauncherLink(ours, {"version": 1})
     theirs.send_bytes(msgpack.packb([VERSION + 1, "Stop", {}]))
     say(theirs, SetView({"panel": "links"}))
-    front.hear()
-    assert (front.rejected, front.stops, front.view) == (1, 0, {"panel": "links"})
+    launcher.hear()
+    assert (launcher.rejected, launcher.stops, launcher.view) == (1, 0, {"panel": "links"})
     for each in (ours, theirs):
         each.close()
 

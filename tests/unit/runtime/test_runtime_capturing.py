@@ -12,8 +12,8 @@ from capture_streams import batch, comments, faces
 
 from emulator.model.network import LinkSpec, Network, NodeSpec, Row
 from emulator.record.folder import RunFolder
-from emulator.runtime.capture.announcements import Told
-from emulator.runtime.capture.handovers import Move, Moves
+from emulator.runtime.capture.announcements import Announcements
+from emulator.runtime.capture.handovers import UpcomingHandover, UpcomingHandovers
 from emulator.runtime.capture.writer import KEYS, CaptureWriter, captured_ends, gathered, key_folder, pipe, resolved
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.messages import Interfaces
@@ -58,23 +58,23 @@ def test_names_of_link_ends_and_of_nodes():
 
 def test_moves_are_told_once_and_ahead_of_play():
     rows = ring(1, 1, 2)
-    moves = Moves(NETWORK, rows, [0, 4])
+    moves = UpcomingHandovers(NETWORK, rows, [0, 4])
     assert moves.far == {0: 1}
-    assert moves.news() == [Move(4.0, 0, 1, 2)]
+    assert moves.news() == [UpcomingHandover(4.0, 0, 1, 2)]
     assert moves.news() == []
-    assert Moves(NETWORK, rows, [2, 4]).news() == []
-    assert Moves(NETWORK, None, [0]).far == {0: 1}
-    assert Moves(NETWORK, rows, [0], step=2).far == {0: 2}
+    assert UpcomingHandovers(NETWORK, rows, [2, 4]).news() == []
+    assert UpcomingHandovers(NETWORK, None, [0]).far == {0: 1}
+    assert UpcomingHandovers(NETWORK, rows, [0], step=2).far == {0: 2}
 
 
 def test_moves_that_nobody_read_in_time_come_out_at_the_newest_row():
     rows = ring(1, 1)
-    moves = Moves(NETWORK, rows, [0, 1])
+    moves = UpcomingHandovers(NETWORK, rows, [0, 1])
     zero = np.zeros(6)
     for step, peer in enumerate((2, 1, -1, 2, 2, 2), 2):
         far = np.array([peer, 0, 2, 1, 0, 3], np.int32)
         rows.put(Row(step, zero, zero, zero, zero, zero == 0, far, np.full((2, 4), -1, np.int32)))
-    assert moves.news() == [Move(14.0, 0, 1, 2)]
+    assert moves.news() == [UpcomingHandover(14.0, 0, 1, 2)]
 
 
 def test_where_keys_are_logged(tmp_path):
@@ -143,18 +143,18 @@ def test_a_writer_that_dies_is_a_warning(tmp_path):
 
 
 def test_what_another_terminal_is_told():
-    told = Told(NETWORK, ring(1, 1, 2), [0, 1, 4], 96, now_s=0.5)
-    told.act(1.0, {"do": "link-down", "links": ["h1:eth0"]})
-    interfaces, names = list(told.first(100))
+    announcements = Announcements(NETWORK, ring(1, 1, 2), [0, 1, 4], 96, now_s=0.5)
+    announcements.act(1.0, {"do": "link-down", "links": ["h1:eth0"]})
+    interfaces, names = list(announcements.first(100))
     assert [row[:2] for row in interfaces.rows] == [
         (0, "gs-tokyo -> sat-1"), (1, "sat-1 -> gs-tokyo"), (4, "h1 -> gs-tokyo"),
     ]  # fmt: skip
     assert (b"\x0a\0\0\x09", "h1") in names.rows
-    moves, remarks = list(told.news(100))
+    moves, remarks = list(announcements.news(100))
     assert [row[:4] for row in moves.rows] == [
         (4.0, "handover sat-1 -> sat-2 at 4.000 s", 0, "gs-tokyo -> sat-2"),
         (4.0, "handover sat-1 -> sat-2 at 4.000 s", 1, "sat-2 -> gs-tokyo"),
     ]
     assert remarks.rows == ((1.0, 4, "fault: link-down h1:eth0 at 1.000 s"),)
-    assert list(told.news(100)) == []
-    assert [len(message.rows) for message in told.first(2) if isinstance(message, Interfaces)] == [2, 1]
+    assert list(announcements.news(100)) == []
+    assert [len(message.rows) for message in announcements.first(2) if isinstance(message, Interfaces)] == [2, 1]

@@ -7,7 +7,7 @@ import pytest
 from emulator.model.errors import EXIT_USAGE, UsageError
 from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
 from emulator.runtime.control.channel import Channel
-from emulator.runtime.data_plane import FULL_IPV6, PLANNER_BATCH, ROUTE_BATCH, Machine, with_routed_ipv6
+from emulator.runtime.data_plane import FULL_IPV6, PLANNER_BATCH, ROUTE_BATCH, DataPlane, with_routed_ipv6
 from emulator.schedule.fib import RouteDelta
 from emulator.schedule.planner import parts
 
@@ -22,12 +22,12 @@ def network():
 
 
 def test_unknown_and_transit_nodes_are_the_users_mistake():
-    machine = Machine(network(), 1, 10.0)
+    data_plane = DataPlane(network(), 1, 10.0)
     with pytest.raises(UsageError, match="did you mean 'gs-tokyo'") as caught:
-        machine.netns("gs-tokio")
+        data_plane.netns("gs-tokio")
     assert caught.value.exit_code == EXIT_USAGE
     with pytest.raises(UsageError, match="sat-0101 is a transit node"):
-        machine.netns("sat-0101")
+        data_plane.netns("sat-0101")
 
 
 @pytest.mark.parametrize(("satellites", "addressed"), [(FULL_IPV6 - 1, FULL_IPV6), (FULL_IPV6, 1)])
@@ -47,7 +47,7 @@ def test_routes_are_switched_in_turns_late_ones_first():
     count = ROUTE_BATCH + 1
     nodes = tuple(NodeSpec(f"n{number}", "host", True, f"10.0.0.{number}") for number in range(count))
     ring = tuple(LinkSpec(f"n{number}:r", number, (number + 1) % count, "r", "l") for number in range(count))
-    machine = Machine(Network(nodes, ring), 1, 10.0)
+    data_plane = DataPlane(Network(nodes, ring), 1, 10.0)
     applied = []
 
     class Kernel:
@@ -55,26 +55,26 @@ def test_routes_are_switched_in_turns_late_ones_first():
             applied.append([(delta.node, delta.add[0][2]) for delta in deltas])
             return []
 
-    machine.fabric = Kernel()
+    data_plane.fabric = Kernel()
     for step, end in ((1, 7), (2, 8), (3, 9)):
         deltas = [RouteDelta(node, [(0, 0, end)]) for node in range(len(nodes) if step == 1 else 1)]
         for part in parts(deltas):
-            machine._routes[step] += part
-    assert list(machine.switch_routes(2)) == [ROUTE_BATCH, 1, 1]
+            data_plane._routes[step] += part
+    assert list(data_plane.switch_routes(2)) == [ROUTE_BATCH, 1, 1]
     assert [batch[0] for batch in applied] == [(0, 7), (ROUTE_BATCH, 7), (0, 8)]
-    assert list(machine.switch_routes(2)) == []
-    assert list(machine.switch_routes(3)) == [1]
+    assert list(data_plane.switch_routes(2)) == []
+    assert list(data_plane.switch_routes(3)) == [1]
 
 
 def test_the_planner_gets_a_few_messages_a_turn():
-    machine = Machine(network(), 1, 10.0)
-    machine.planner_channel, theirs = Channel.pair()
+    data_plane = DataPlane(network(), 1, 10.0)
+    data_plane.planner_channel, theirs = Channel.pair()
     for step in range(PLANNER_BATCH + 1):
         theirs.send({"op": "row", "step": step, "late_s": 0.0})
-    assert machine.hear_planner()
-    assert machine._rows == PLANNER_BATCH
-    assert machine.hear_planner()
-    assert machine._rows == PLANNER_BATCH + 1
+    assert data_plane.hear_planner()
+    assert data_plane._rows == PLANNER_BATCH
+    assert data_plane.hear_planner()
+    assert data_plane._rows == PLANNER_BATCH + 1
     theirs.close()
-    assert not machine.hear_planner()
-    machine.planner_channel.close()
+    assert not data_plane.hear_planner()
+    data_plane.planner_channel.close()

@@ -21,7 +21,7 @@ def test_the_relay_gets_a_few_messages_a_turn():
     for number in range(RELAY_BATCH + 2):
         theirs.send({"op": "stats", "number": number})
     running = Running.__new__(Running)
-    running.machine = type("Machine", (), {"relay_channel": ours})()
+    running.data_plane = type("DataPlane", (), {"relay_channel": ours})()
     heard = []
     running._relay_said = lambda message: heard.append(message["number"])
     running.hear_relay()

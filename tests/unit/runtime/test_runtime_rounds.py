@@ -12,7 +12,7 @@ import pytest
 from emulator.model.errors import EmulationError, SkyloomError, UsageError
 from emulator.runtime.control import requests
 from emulator.runtime.control.channel import Channel
-from emulator.runtime.control.coordination import ChannelLine
+from emulator.runtime.control.coordination import ChannelCoordination
 from emulator.runtime.control.messages import ActionDone, AskAction, CountRound, Meet, Met
 from emulator.runtime.control.requests import Requests
 from emulator.runtime.control.rounds import RoundCount
@@ -66,7 +66,7 @@ class _Run:
         self.processes: list[Any] = [
             SimpleNamespace(number=n, program="p", channel=ours) for n, (ours, _) in enumerate(pairs)
         ]
-        self.lines = [ChannelLine(theirs) for _, theirs in pairs]
+        self.lines = [ChannelCoordination(theirs) for _, theirs in pairs]
         self.orders: list[dict[str, Any]] = []
         self.heard = asyncio.Event()
         jobs: Any = _Jobs(self.processes)
@@ -85,7 +85,7 @@ class _Run:
             self.requests.said(process, message)
             self.heard.set()
 
-    def _down(self, line: ChannelLine, channel: Channel) -> None:
+    def _down(self, line: ChannelCoordination, channel: Channel) -> None:
         message = hear(channel, (Met, ActionDone))
         if message is not None:
             line.heard(message)

@@ -122,10 +122,10 @@ def test_what_setup_has_opened_is_closed_however_far_it_came(tmp_path):
     spec = Spawn(
         id=1, node="a", program="p", seed=1, log="", store=str(tmp_path), key_log="", fds=(), run=f"{__name__}:Broken"
     )
-    life = node_runner._Life(spec, mine, {"a": Peer("a", "host", "127.0.0.1")}, ())
+    runner = node_runner.NodeRunner(spec, mine, {"a": Peer("a", "host", "127.0.0.1")}, ())
     CLOSED.clear()
     with pytest.raises(ValueError, match="no more"):
-        asyncio.run(life.live())
+        asyncio.run(runner.run())
     assert CLOSED == ["close", "second", "first"]
     assert decode(theirs.receive_bytes()[0], (Failed,)) == Failed("setup", "ValueError: no more")
     mine.close()

@@ -107,7 +107,7 @@ def contexts(world: World, nodes: int, port_base: int, folder: Path) -> dict[str
         context = Context(
             name=name, program="p", seed=1, address=peers[name],
             peers={other: peer for other, peer in peers.items() if other != name}, store=folder,
-            clock=MonotonicClock(time.monotonic_ns()), sink=line, line=line,
+            clock=MonotonicClock(time.monotonic_ns()), sink=line, coordination=line,
         )  # fmt: skip
         context.world, context.late_looks = world, 2
         found[name] = context

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from emulator.observe.schedule_view import CONTACTS, Outlook
+from emulator.observe.schedule_view import CONTACTS, ScheduleView
 from emulator.observe.snapshot import ContactRow, WorldMap
 from emulator.schedule.reader import EndValues
 from emulator.schedule.recomputed import RecomputedRows
@@ -26,7 +26,7 @@ SPANS_AROUND = 24  # of each link, around the cursor
 Served = dict[str, list[tuple[float, str, str]]]  # by link: when, before, after
 
 
-class RowsAgain(RecomputedRows):
+class ReplayRows(RecomputedRows):
     """The rows of a run, of which a far one is there only once `reach` has prepared it."""
 
     def __init__(self, network: Network, steps: int) -> None:
@@ -56,10 +56,10 @@ class RowsAgain(RecomputedRows):
         return row
 
 
-class Hindsight(Outlook):
-    """An outlook that knows what came of it."""
+class ReplayScheduleView(ScheduleView):
+    """The schedule of a finished run; contacts come from its recorded handovers."""
 
-    def __init__(self, network: Network, rows: RowsAgain, served: Served, until_s: float) -> None:
+    def __init__(self, network: Network, rows: ReplayRows, served: Served, until_s: float) -> None:
         super().__init__(network, rows)
         self._spans = {link: spans_of(changes, until_s) for link, changes in served.items()}
         self._until_s = until_s
