@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -71,7 +72,7 @@ class NodeContext:
         seed: int,
         address: Peer,
         peers: Mapping[str, Peer],
-        store: Path,
+        store: Path | str,
         clock: MonotonicClock,
         sink: Sink,
         members: tuple[str, ...] = (),
@@ -85,14 +86,26 @@ class NodeContext:
         self.address = address
         self.peers = peers  # every other live node, by name, in the order of the scenario
         self.members = members  # names of the other nodes that run this program
-        self.store = store  # a directory of this node's own in the run folder; made on first use by the runtime
         self.key_log = key_log  # this process's SSLKEYLOGFILE where keys are wanted; its folder may be missing
         self.clock = clock
-        self.log = log or logging.getLogger(name)
         self.stopping = asyncio.Event()  # set when the run (or this program's time) ends: return from `run` soon
         self.exit_stack = AsyncExitStack()  # what is to be closed after the program's `close`, the last first
+        self._store = store
+        self._log = log
         self._sink = sink
         self._coordination = coordination
+
+    @cached_property
+    def store(self) -> Path:
+        """A directory of this node's own in the run folder, made when it is first asked for."""
+        directory = Path(self._store)
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    @cached_property
+    def log(self) -> logging.Logger:
+        """The node's log in the run folder."""
+        return self._log or logging.getLogger(self.name)
 
     def now(self) -> float:
         """Scenario time in seconds: 0 is the start of play, negative during `setup`."""

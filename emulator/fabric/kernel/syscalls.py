@@ -1,4 +1,5 @@
-"""The few system calls that Python 3.11 has no name for: unshare, setns, mount, umount, prctl, sethostname.
+"""The few system calls that Python 3.11 has no name for: unshare, setns, mount, umount, prctl, sethostname,
+madvise.
 
 Invariant: every call either does what it says or raises OSError with the name of the call; setns and unshare act on the
 calling thread only, which is why `inside` can visit a namespace and come back.
@@ -7,6 +8,7 @@ calling thread only, which is why `inside` can visit a namespace and come back.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +60,15 @@ def sethostname(name: str) -> None:
 def die_with_parent(signal: int) -> None:
     """Ask the kernel to send `signal` to this process when the thread that forked it ends."""
     _call("prctl", PR_SET_PDEATHSIG, ctypes.c_ulong(signal), *(ctypes.c_ulong(0),) * 3)
+
+
+def return_zero_pages(instance: object) -> None:
+    """Give the kernel back the memory pages of a large object that hold only zeros; they go on to read as zeros."""
+    end = id(instance) + type(instance).__basicsize__  # in CPython the id is the address
+    zeros = bytes(mmap.PAGESIZE)
+    for page in range(-(-id(instance) // mmap.PAGESIZE) * mmap.PAGESIZE, end - mmap.PAGESIZE + 1, mmap.PAGESIZE):
+        if ctypes.string_at(page, mmap.PAGESIZE) == zeros:
+            _call("madvise", ctypes.c_void_p(page), ctypes.c_size_t(mmap.PAGESIZE), mmap.MADV_DONTNEED)
 
 
 def open_netns() -> int:

@@ -111,8 +111,7 @@ class Zygote:
         prepare((*TO_NODE, *FROM_NODE))
         for _ in range(REHEARSALS):
             self._rehearse(message.store)
-        gc.collect()
-        gc.freeze()
+        gc.freeze()  # without a collection: children would fill the holes that it leaves, and copy a page for each
         say(self._channel, Warmed(time.monotonic() - begun))
 
     def _rehearse(self, store: str) -> None:

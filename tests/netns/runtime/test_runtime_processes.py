@@ -34,6 +34,7 @@ class Good(Node):
         inner: Inner = field(default_factory=Inner)
 
     async def run(self):
+        (self.context.store / "kept").write_text("kept")
         context = self.context
         draw = context.rng("x").random()
         context.emit("hello", text=self.config.greeting, depth=self.config.inner.depth, members=list(context.members),
@@ -127,7 +128,7 @@ def test_a_program_lives_and_tells(folder):
     assert 0 <= fields["before"] < 5
     assert sample == ["answer", 42.0, "key"]
     assert "to the log" in (folder / "a.txt").read_text()
-    assert (folder / "store" / "a" / "p").is_dir()
+    assert (folder / "store" / "a" / "p" / "kept").read_text() == "kept"
 
 
 def test_randomness_follows_seed_and_names(folder):

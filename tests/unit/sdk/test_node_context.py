@@ -46,6 +46,13 @@ def test_random_streams_are_told_apart_by_every_name(tmp_path):
     assert context(tmp_path).rng("x").random() == first[0]
 
 
+def test_the_store_is_made_when_it_is_first_asked_for(tmp_path):
+    node = context(tmp_path / "store" / "a")
+    assert not (tmp_path / "store").exists()
+    assert node.store == tmp_path / "store" / "a"
+    assert node.store.is_dir()
+
+
 def test_peers_by_glob(tmp_path):
     assert [peer.name for peer in context(tmp_path).matching(["gs-*"])] == ["gs-b", "gs-c"]
     assert context(tmp_path).matching([]) == []
