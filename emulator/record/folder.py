@@ -149,6 +149,15 @@ class RunFolder:
         if text not in self.warnings:
             self.warnings.append(text)
 
+    def make_folder(self, name: str) -> Path:
+        """A folder in this one, made where it is missing. Raises OSError."""
+        path = self.path / name
+        missing = [each for each in (path, *path.relative_to(self.path).parents) if not (self.path / each).exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for each in missing:
+            self._give(self.path / each)
+        return path
+
     def write(self, name: str, data: bytes | str) -> bool:
         """Write a file of the folder, atomically; False and a warning where that fails."""
         path = self.path / name
@@ -186,8 +195,8 @@ class RunFolder:
         with suppress(OSError):
             self._reserve.unlink()
         if self._owner is not None:
-            for parent, _, files in os.walk(self.path):
-                for name in files:
+            for parent, folders, files in os.walk(self.path):
+                for name in (*folders, *files):
                     self._give(Path(parent) / name)
 
     def discard(self) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from emulator.runtime.capture.writer import CaptureWriter
     from emulator.runtime.control.launcher_link import LauncherLink
     from emulator.runtime.data_plane import DataPlane
+    from emulator.runtime.programs.hosts import Hosts
     from emulator.runtime.programs.jobs import Jobs
     from emulator.runtime.programs.processes import Process, Processes
     from emulator.runtime.supervisor.collector import Collector
@@ -61,12 +62,13 @@ class Running:
         collector: Collector,
         processes: Processes,
         jobs: Jobs,
+        hosts: Hosts,
         captured: Sequence[str] = (),
         writer: CaptureWriter | None = None,
     ) -> None:
         self.scenario, self.folder, self.network = scenario, folder, network
         self.launcher, self.data_plane, self.collector = launcher, data_plane, collector
-        self.processes, self.jobs = processes, jobs
+        self.processes, self.jobs, self.hosts = processes, jobs, hosts
         self.captured, self.writer = captured, writer
         self.live_nodes = [network.nodes[number].name for number in network.live]
         self.begun: Begun | None = None
@@ -171,9 +173,9 @@ class Running:
             data = {"status": process.status, "text": process.failure or process.describe_end()}
             self.collector.event(self.now_s(), process.node, process.program, "program-ended", data)
 
-    def _execute(self, node: str, command: list[str]) -> None:
+    def _execute(self, node: str, index: int, command: list[str]) -> None:
         """The action "exec": a command on a node, its output in the node's log."""
-        spec = {"command": tuple(command), "directory": self.scenario.directory}
+        spec = self.hosts.command(node, index, command)
         self.processes.spawn(node, "exec", self.data_plane.netns(node), spec, supervised=False)
 
     # -- the end of play -----------------------------------------------------------------------------------------------

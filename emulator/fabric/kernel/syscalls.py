@@ -24,6 +24,7 @@ CLONE_NEWNET = 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
+HOST_NAME_BYTES = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,7 +54,7 @@ def umount(target: str, flags: int = 0) -> None:
 
 
 def sethostname(name: str) -> None:
-    raw = name.encode()
+    raw = name.encode()[:HOST_NAME_BYTES]
     _call("sethostname", raw, ctypes.c_size_t(len(raw)))
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from fnmatch import fnmatchcase
 from itertools import count
 from typing import TYPE_CHECKING, Any, assert_never
 
 from emulator.link.overrides import Faults
 from emulator.model.clock import MonotonicClock, sleep_until_ns
 from emulator.model.errors import SkyloomError, UsageError
+from emulator.model.names import matching
 from emulator.model.verbs import KEYS, VALUES, Verb, find, undoing
 from emulator.runtime.programs.jobs import Jobs
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emulator.scenario import Action, Scenario
 
 Emit = Callable[[str, dict[str, Any]], None]
-Execute = Callable[[str, list[str]], None]
+Execute = Callable[[str, int, list[str]], None]  # node, its number among those that execute, command
 
 
 def due(scenario: Scenario) -> Iterator[tuple[float, dict[str, Any]]]:
@@ -110,9 +110,8 @@ class ActionRunner:
             case "restart":
                 await self._jobs.restart(self._jobs.matching(nodes, program))
             case "exec":
-                for node in self._live:
-                    if any(fnmatchcase(node, glob) for glob in nodes or ()):
-                        self._execute(node, list(given["command"]))
+                for index, node in enumerate(matching(nodes or (), self._live)):
+                    self._execute(node, index, list(given["command"]))
             case "link-down" | "link-up" | "hold" | "release" | "partition" | "heal" | "set":
                 self.faults.perform(given)
             case other:

@@ -261,7 +261,8 @@ class Spawn(ControlMessage):
     run: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     command: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)  # empty: as inherited
+    variables: dict[str, str] = field(default_factory=dict)  # put over the environment
     directory: str = ""
     terminal: bool = False
     start_s: float = 0.0

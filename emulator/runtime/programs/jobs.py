@@ -6,7 +6,6 @@ them were asked for.
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,11 +14,13 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import EmulationError
+from emulator.model.names import matching
 from emulator.record.verdict import Outcome
 from emulator.runtime.programs.processes import ENDED, Process, Processes
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
+    from emulator.runtime.programs.hosts import Hosts
     from emulator.scenario import Program, Scenario
 
 READY_TIMEOUT_S = 20.0
@@ -32,6 +33,7 @@ class Job:
 
     node: str
     program: Program
+    index: int  # of the node among those of the program
     process: Process | None = None
     unasked: str = ""  # the first end that nobody asked for, in words
     statuses: list[int] = field(default_factory=list)  # of ends that nobody asked for
@@ -45,16 +47,18 @@ class Job:
 class Jobs:
     """All jobs of a run."""
 
-    def __init__(self, scenario: Scenario, network: Network, processes: Processes, netns: Callable[[str], int]) -> None:
+    def __init__(
+        self, scenario: Scenario, network: Network, processes: Processes, netns: Callable[[str], int], hosts: Hosts
+    ) -> None:
         self._processes = processes
         self._netns = netns
+        self._hosts = hosts
         self._directory = scenario.directory
-        live = [network.nodes[number] for number in network.live]
+        live = [node.name for number in network.live if not (node := network.nodes[number]).bridge]
         self.all = [
-            Job(node.name, program)
+            Job(node, program, index)
             for program in scenario.programs
-            for node in live
-            if not node.bridge and any(fnmatchcase(node.name, glob) for glob in program.nodes)
+            for index, node in enumerate(matching(program.nodes, live))
         ]
         self._by_process: dict[int, Job] = {}
         self.t0_ns = 0
@@ -161,13 +165,13 @@ class Jobs:
 
     def _spawn(self, job: Job) -> Process:
         program = job.program
-        spec: dict[str, Any] = {"start_s": program.start_s, "directory": self._directory}
+        spec: dict[str, Any] = {"start_s": program.start_s}
         if program.run:
-            spec |= {"run": program.run, "config": program.config_values}
+            spec |= {"run": program.run, "config": program.config_values, "directory": self._directory}
+            spec["variables"] = self._hosts.variables(job.node)
         else:
-            spec |= {"command": program.command or ()}
-            if program.environment:
-                spec["environment"] = {**os.environ, **program.environment}
+            command = program.command or ()
+            spec |= self._hosts.command(job.node, job.index, command, program.environment, program.join)
         if job.process is not None and self.t0_ns:  # a restart: what was to start in the past starts now
             spec["start_s"] = max(program.start_s, (time.monotonic_ns() - self.t0_ns) * 1e-9)
         process = self._processes.spawn(job.node, program.name, self._netns(job.node), spec)

@@ -234,6 +234,7 @@ def run_program(spec: Spawn, channel: Transport, peers: dict[str, Peer], members
     """Live as a Node; returns the exit status. The caller has entered the node's namespace."""
     set_timer_slack()
     set_process_name(spec.node or "zygote")
+    os.environ.update(spec.variables)
     runner = NodeRunner(spec, channel, peers, members)
     try:
         import uvloop
@@ -257,7 +258,7 @@ def run_program(spec: Spawn, channel: Transport, peers: dict[str, Peer], members
 
 def run_command(spec: Spawn, channel: Transport | None) -> int:
     """Become the command; returns only where that fails. With a channel, wait for Start first."""
-    command, environment = spec.command, spec.environment or dict(os.environ)
+    command, environment = spec.command, {**(spec.environment or os.environ), **spec.variables}
     path = shutil.which(command[0], path=environment.get("PATH"))
     if path is None:
         text = f"{command[0]}: no such program"

@@ -17,7 +17,7 @@ import termios
 import time
 from typing import assert_never
 
-from emulator.fabric.kernel.syscalls import CLONE_NEWNET, die_with_parent, setns
+from emulator.fabric.kernel.syscalls import CLONE_NEWNET, CLONE_NEWUTS, die_with_parent, sethostname, setns, unshare
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.encoding import BadMessage, prepare
 from emulator.runtime.control.messages import (
@@ -157,6 +157,8 @@ class Zygote:
         given = dict(zip(message.fds, fds, strict=True))
         os.setsid()
         setns(given["netns"], CLONE_NEWNET)
+        unshare(CLONE_NEWUTS)
+        sethostname(message.node)
         self._streams(message, given)
         control = Channel(socket.socket(fileno=os.dup(given["control"]))) if "control" in given else None
         if message.directory:

@@ -193,7 +193,7 @@ class LiveControl:
         netns = running.data_plane.netns(request.node)
         spec = {
             "command": request.command, "environment": request.environment, "directory": request.directory,
-            "terminal": request.terminal,
+            "variables": running.hosts.variables(request.node), "terminal": request.terminal,
         }  # fmt: skip
         streams = dict(zip(("stdin", "stdout", "stderr"), fds, strict=True))
         process = running.processes.spawn(request.node, "exec", netns, spec, streams, supervised=False)

@@ -26,6 +26,7 @@ from emulator.runtime.control import session
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.launcher_link import Interrupted, LauncherLink
 from emulator.runtime.data_plane import DataPlane
+from emulator.runtime.programs.hosts import Hosts
 from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Jobs
 from emulator.runtime.programs.processes import Processes
 from emulator.runtime.running import Begun, Running
@@ -128,7 +129,7 @@ class Supervisor:
         keep_out = [self.launcher.channel.fileno(), self.listener.fileno()]  # of the processes that are forked
         self.launcher.progress("schedule", 0, 2, "planner")
         data_plane.start_planner(keep_out)
-        processes, jobs = self._programs(data_plane)
+        processes, jobs, hosts = self._programs(data_plane)
         platform = self._describe()
         self._build(data_plane)
         writer = reached.writer = writer_for(
@@ -136,16 +137,17 @@ class Supervisor:
         )  # fmt: skip
         running = reached.running = Running(
             self.scenario, self.folder, self.network, self.launcher, data_plane, collector, processes, jobs,
-            self.captured, writer,
+            hosts, self.captured, writer,
         )  # fmt: skip
         data_plane.start_relay(keep_out)
         _new_loop().run_until_complete(self._live(running, platform, reached))
 
-    def _programs(self, data_plane: DataPlane) -> tuple[Processes, Jobs]:
+    def _programs(self, data_plane: DataPlane) -> tuple[Processes, Jobs, Hosts]:
         """The zygote, which warms up while the rest is built, and the jobs that it will start."""
         keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
         processes = Processes(self.scenario.seed, self.folder.logs, self.folder.path / "store", keys)
-        jobs = Jobs(self.scenario, self.network, processes, data_plane.netns)
+        hosts = Hosts(self.scenario, self.network, self.folder)
+        jobs = Jobs(self.scenario, self.network, processes, data_plane.netns, hosts)
         live = [self.network.nodes[number] for number in self.network.live]
         processes.prepare(
             [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
@@ -153,7 +155,7 @@ class Supervisor:
             [self.scenario.directory],
             jobs.members(),
         )
-        return processes, jobs
+        return processes, jobs, hosts
 
     def _describe(self) -> dict[str, Any]:
         """scenario.toml and platform.json, so that the run can be repeated and judged even if it does not end well;

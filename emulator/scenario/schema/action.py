@@ -40,7 +40,8 @@ class Action(Table):
     up: bool | None = None
     """Whether `set` lets the links pass packets."""
     command: Command | None = None
-    """Command with its arguments that `exec` runs."""
+    """Command with its arguments that `exec` runs: a list, or one text that is split as a shell does. Placeholders such
+    as `{node}` are filled in."""
     until_s: Time | None = Field(
         None, description=f"Scenario time at which a {listed(verbs.LASTING, 'or')} made by `at` is taken back."
     )

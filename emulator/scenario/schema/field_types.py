@@ -5,13 +5,15 @@ Invariant: a ValueError raised here reads "what was found; expected what is allo
 
 from __future__ import annotations
 
+import shlex
 from math import isfinite
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from emulator.model.errors import Unfit
 from emulator.model.units import UNLIMITED, Duration, Share, show
+from emulator.scenario import placeholders
 
 
 def finite(value: float) -> float:
@@ -32,10 +34,28 @@ def at_most_all(value: float) -> float:
     return value
 
 
+def _listed(value: Any) -> Any:
+    """A single text stands for a list of it."""
+    return [value] if isinstance(value, str) else value
+
+
+def _words(value: Any) -> Any:
+    """The words of a command that is written as one text, as a shell splits it; no shell runs it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        raise Unfit(f"{str(error)[:1].lower()}{str(error)[1:]}", "a command with its quotes closed") from None
+
+
+_LIST = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+_TEXT_OR_LIST = WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, _LIST]})
 Time = Annotated[Duration, AfterValidator(finite)]
 PositiveDuration = Annotated[Time, AfterValidator(positive)]
 Probability = Annotated[Share, AfterValidator(at_most_all)]
 Glob = Annotated[str, Field(min_length=1)]
-Globs = Annotated[tuple[Glob, ...], Field(min_length=1)]
-Command = Annotated[tuple[str, ...], Field(min_length=1)]
+Globs = Annotated[tuple[Glob, ...], Field(min_length=1), BeforeValidator(_listed), _TEXT_OR_LIST]
+Template = Annotated[str, AfterValidator(placeholders.check)]
+Command = Annotated[tuple[Template, ...], Field(min_length=1), BeforeValidator(_words), _TEXT_OR_LIST]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from emulator.model.errors import Unfit
 from emulator.model.tables import Table, plain
 from emulator.model.units import show
-from emulator.scenario.schema.field_types import Command, Globs, Name, Time
+from emulator.scenario.schema.field_types import Command, Globs, Name, Template, Time
 
 
 class Program(Table):
@@ -25,11 +25,15 @@ class Program(Table):
     run: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     """A subclass of `emulator.sdk.node.Node` as "module:Class"; modules next to the scenario file are found too."""
     command: Command | None = None
-    """A command with its arguments, instead of `run`."""
+    """A command with its arguments, instead of `run`: a list, or one text that is split as a shell does. Placeholders
+    such as `{node}` are filled in. It runs in the folder nodes/NAME of the run folder; no shell is involved."""
     config: dict[str, Any] = Field(default_factory=dict)
     """Configuration of a `run` program: the fields of its `Config` dataclass."""
-    environment: dict[str, str] = Field(default_factory=dict)
-    """Environment variables of a `command`, beside the inherited ones."""
+    environment: dict[str, Template] = Field(default_factory=dict)
+    """Environment variables of a `command`, beside the inherited ones and SKYLOOM_NODE, SKYLOOM_ADDRESS,
+    SKYLOOM_ADDRESS6, SKYLOOM_RUN and SKYLOOM_SEED. Placeholders are filled in."""
+    join: str = ","
+    """Text between the items of `{nodes:GLOB}` and `{addresses:GLOB}`."""
     start_s: Time = 0.0
     """Scenario time at which it starts."""
     stop_s: Time | None = None

@@ -70,7 +70,7 @@ class Bench:
         self.faults = Faults(network(), self.orders.append)
         self.runner = ActionRunner(
             self.faults, self.jobs, ["a", "b"], lambda kind, data: self.events.append((kind, data)),
-            lambda node, command: self.jobs.done.append(f"exec on {node}"),
+            lambda node, index, command: self.jobs.done.append(f"exec on {node}"),
         )  # fmt: skip
 
     def perform(self, given: dict[str, Any]) -> None:

@@ -97,7 +97,7 @@ name = "paris"
 
 [[program]]
 name = "probe"
-nodes = "gs-*"            # BAD program.0.nodes
+nodes = 7                 # BAD program.0.nodes
 run = "scenario_fakes:Probe"
 [program.config]
 interval = "20"           # BAD program.0.config.interval
