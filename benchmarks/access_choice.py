@@ -12,7 +12,7 @@ import sys
 import numpy as np
 from scipy.optimize import minimize
 
-from emulator.orbit import tle
+from emulator.orbit import element_files
 from emulator.orbit.handover import Sight
 from emulator.orbit.handover.starlink import SlotDraw, Weights, poleward
 from emulator.orbit.propagate import Propagator
@@ -25,7 +25,7 @@ SPAN_S, SLOT_S = 7000.0, 15.0
 
 def skies(path: str) -> list[Sight]:
     """What Louvain sees at the start of each slot."""
-    constellation = tle.read(path, True)
+    constellation = element_files.read(path, True)
     propagator = Propagator(constellation)
     found = []
     for t_s in np.arange(0.0, SPAN_S, SLOT_S):

@@ -119,7 +119,7 @@ def seven_thousand(scratch: Path, duration: str = "120s") -> None:
     scenario = scratch / "seven.toml"
     scenario.write_text(
         f"""topology = "topologies.leo"
-shell.tle = "sets.tle"
+shell.elements = "sets.tle"
 ground.stations = [{stations}]
 [[program]]
 name = "probe"

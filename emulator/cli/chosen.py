@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from emulator.scenario import Scenario
 
 
-def choose(scenario: str | None, topo: str | None, overrides: list[str], tle: Path | None, skip_bad: bool) -> Scenario:
+def choose(
+    scenario: str | None, topo: str | None, overrides: list[str], elements: Path | None, skip_bad: bool
+) -> Scenario:
     """Load it. UsageError unless exactly one of `scenario` and `topo` is given; else what loading raises."""
     from emulator.model.errors import UsageError
     from emulator.scenario import from_topo_file, load
 
     if topo is not None and scenario is None:
-        return from_topo_file(topo, overrides, tle, skip_bad)
+        return from_topo_file(topo, overrides, elements, skip_bad)
     if scenario is not None and topo is None:
-        return load(scenario, overrides, tle, skip_bad)
+        return load(scenario, overrides, elements, skip_bad)
     raise UsageError("name one scenario (see `skyloom list`), or a Mininet topology by --topo FILE.py")

@@ -22,7 +22,10 @@ def run(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the scenario.")
     ] = None,
-    tle: Annotated[Path | None, typer.Option(help="Element sets (2LE, 3LE) instead of the shell.")] = None,
+    elements: Annotated[
+        Path | None,
+        typer.Option("--elements", "--tle", metavar="FILE", help="Element sets (TLE, OMM) instead of the shell."),
+    ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave malformed element sets out.")] = False,
     topo: Annotated[
         str | None, typer.Option(help="A Mininet topology file, FILE.py or FILE.py:NAME, instead of a scenario.")
@@ -46,7 +49,7 @@ def run(
     from emulator.cli.chosen import choose
 
     items = sky.overrides(start, weather) + _overrides(duration, seed, capture, overrides)
-    chosen = choose(scenario, topo, items, tle, skip_bad)
+    chosen = choose(scenario, topo, items, elements, skip_bad)
     from emulator.cli.play import Screen, play
     from emulator.report.predicted import words
     from emulator.report.summary import print_summary

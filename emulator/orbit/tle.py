@@ -1,29 +1,24 @@
-"""Element-set files: two-line (2LE) and three-line (3LE) sets, thousands at once, every column checked.
+"""Two-line (2LE) and three-line (3LE) element sets, thousands at once, every column checked.
 
-Invariant: a set is used only if both lines have the right length, form, checksum and ranges; anything else is named by
-file and line, and left out only when the caller says so. Node names come from catalogue numbers (sat-44238), which
-must be unique in a file; titles may repeat or be absent. Source of the format: CelesTrak, "NORAD Two-Line Element Set".
+Invariant: a set is used only if both lines have the right length, form, checksum and ranges; anything else is a BadSet
+with its line. Titles may repeat or be absent. Catalogue numbers from 100000 on stand in five columns as Alpha-5: a
+letter without I and O for the first two digits. Sources of the format: CelesTrak, "NORAD Two-Line Element Set";
+Space-Track, "Alpha-5".
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-from emulator.model.errors import DataError
-from emulator.model.inputs import read_text
-from emulator.orbit.elements import Constellation, Epoch
-
-_SHOWN = 5  # bad lines listed in full; the rest are counted
+from emulator.orbit.element_sets import BadSet, ElementSet, flies_around_the_earth
 
 _CHECKSUM = bytes(code - 48 if 48 <= code <= 57 else int(code == 45) for code in range(256))  # digits; "-" counts 1
 
 # (first column, last column, what it is, form), columns from 1 as in the published format
 _LINE_1 = (
     (1, 2, "line number", r"1 "),
-    (3, 7, "catalogue number", r"[ 0-9A-HJ-NP-Z][ 0-9]{3}[0-9]"),
+    (3, 7, "catalogue number", r"(?:[ 0-9]{4}|[A-HJ-NP-Z][0-9]{3})[0-9]"),
     (8, 9, "classification", r"[UCS ] "),
     (10, 18, "international designator", r"[ 0-9A-Z]{8} "),
     (19, 20, "epoch year", r"\d\d"),
@@ -31,13 +26,13 @@ _LINE_1 = (
     (34, 44, "first derivative of mean motion", r"[ +\-0]\.[\d ]{8} "),
     (45, 53, "second derivative of mean motion", r"[ +\-][\d ]{5}[ +\-]\d "),
     (54, 62, "B*", r"[ +\-][\d ]{5}[ +\-]\d "),
-    (63, 64, "ephemeris type", r"[ \d] "),
+    (63, 64, "ephemeris type of SGP4", r"[ 0-35-9] "),  # 4 is SGP4-XP, whose elements SGP4 would misplace
     (65, 68, "element set number", r"[ \d]{4}"),
     (69, 69, "checksum", r"\d"),
 )
 _LINE_2 = (
     (1, 2, "line number", r"2 "),
-    (3, 8, "catalogue number", r"[ 0-9A-HJ-NP-Z][ 0-9]{3}[0-9] "),
+    (3, 8, "catalogue number", r"(?:[ 0-9]{4}|[A-HJ-NP-Z][0-9]{3})[0-9] "),
     (9, 17, "inclination", r"[ \d]{2}\d\.\d{4} "),
     (18, 26, "right ascension", r"[ \d]{2}\d\.\d{4} "),
     (27, 34, "eccentricity", r"\d{7} "),
@@ -47,54 +42,30 @@ _LINE_2 = (
     (64, 68, "revolution number", r"[ \d]{5}"),
     (69, 69, "checksum", r"\d"),
 )
-_FORM_1 = re.compile("".join(form for *_, form in _LINE_1))
-_FORM_2 = re.compile("".join(form for *_, form in _LINE_2))
+_FORM_1 = re.compile("".join(form for *_, form in _LINE_1), re.ASCII)
+_FORM_2 = re.compile("".join(form for *_, form in _LINE_2), re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bad(Exception):
-    line: int
-    reason: str
-
-
-def read(path: str | Path, skip_bad: bool = False, epoch: Epoch | None = None) -> Constellation:
-    """The satellites of a file; scenario time 0 is `epoch`, or else the latest epoch in the file.
-
-    DataError names every malformed line as `file:line`; with `skip_bad` those sets are left out and counted.
-    """
+def parse(text: str) -> Iterator[ElementSet | BadSet]:
+    """The sets of a text, and the lines of it that belong to none."""
     from sgp4.api import Satrec
 
-    path = Path(path)
-    try:
-        lines = read_text(path, errors="replace").splitlines()
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}); expected a file of two- or three-line sets"
-        ) from None
-    bad: list[_Bad] = []
-    seen: dict[str, int] = {}
-    records = []
-    for number, first, second in _sets(lines, bad):
+    for item in _sets(text.splitlines()):
+        if isinstance(item, BadSet):
+            yield item
+            continue
+        number, first, second = item
         try:
             _check(number, first, _FORM_1, _LINE_1)
             _check(number + 1, second, _FORM_2, _LINE_2)
             if first[2:7] != second[2:7]:
-                raise _Bad(number + 1, f"catalogue number {second[2:7]!r} after {first[2:7]!r} in the line above")
-            if seen.setdefault(first[2:7], number) != number:
-                raise _Bad(number, f"catalogue number {first[2:7]} again, first in line {seen[first[2:7]]}")
+                raise BadSet(number + 1, f"catalogue number {second[2:7]!r} after {first[2:7]!r} in the line above")
             record = Satrec.twoline2rv(first, second)
             _check_ranges(number, second, record.error)
-        except _Bad as problem:
-            bad.append(problem)
+        except BadSet as problem:
+            yield problem
             continue
-        records.append(record)
-    if bad and not skip_bad:
-        raise DataError(_report(path, bad))
-    if not records:
-        raise DataError(f"{path}: holds no usable element set ({len(lines)} lines, {len(bad)} bad)")
-    names = tuple(f"sat-{record.satnum:05}" for record in records)
-    latest = epoch or max(Epoch.of_julian(record.jdsatepoch, record.jdsatepochF) for record in records)
-    return Constellation(path.name, names, tuple(records), latest, len(bad))
+        yield ElementSet(number, f"{record.satnum:05}", record)
 
 
 def checksum(line: str) -> int:
@@ -102,8 +73,8 @@ def checksum(line: str) -> int:
     return sum(line[:68].encode("ascii", "replace").translate(_CHECKSUM)) % 10
 
 
-def _sets(lines: list[str], bad: list[_Bad]) -> Iterator[tuple[int, str, str]]:
-    """(number of line 1, line 1, line 2) of each set; lines that belong to no set are put into `bad`."""
+def _sets(lines: list[str]) -> Iterator[tuple[int, str, str] | BadSet]:
+    """(number of line 1, line 1, line 2) of each set, and the lines that belong to no set."""
     pending = 0  # number of a line 1 that waits for its line 2
     title = 0  # number of a title that waits for its line 1
     for number, raw in enumerate(lines, 1):
@@ -113,52 +84,48 @@ def _sets(lines: list[str], bad: list[_Bad]) -> Iterator[tuple[int, str, str]]:
             pending = title = 0
             continue
         if pending:
-            bad.append(_Bad(pending, "line 1 of a set without a line 2 after it"))
+            yield BadSet(pending, "line 1 of a set without a line 2 after it")
             pending = 0
         if not line or line.startswith("#"):
             continue
         if line.startswith("1 "):
             pending, title = number, 0
         elif line.startswith("2 "):
-            bad.append(_Bad(number, "line 2 of a set without a line 1 before it"))
+            yield BadSet(number, "line 2 of a set without a line 1 before it")
             title = 0
         else:
             if title:
-                bad.append(_Bad(title, f"{lines[title - 1].strip()[:30]!r} is neither a line of a set nor its title"))
+                yield BadSet(title, f"{lines[title - 1].strip()[:30]!r} is neither a line of a set nor its title")
             title = number
     if pending:
-        bad.append(_Bad(pending, "line 1 of a set without a line 2 after it"))
+        yield BadSet(pending, "line 1 of a set without a line 2 after it")
     elif title:
-        bad.append(_Bad(title, f"{lines[title - 1].strip()[:30]!r} is neither a line of a set nor its title"))
+        yield BadSet(title, f"{lines[title - 1].strip()[:30]!r} is neither a line of a set nor its title")
 
 
 def _check(number: int, line: str, form: re.Pattern[str], fields: tuple[tuple[int, int, str, str], ...]) -> None:
     if len(line) != 69:
-        raise _Bad(number, f"{len(line)} characters; expected 69")
+        raise BadSet(number, f"{len(line)} characters; expected 69")
     if not form.fullmatch(line):
         for first, last, what, pattern in fields:
             text = line[first - 1 : last]
-            if not re.fullmatch(pattern, text):
-                raise _Bad(number, f"columns {first}-{last}: {text!r} is no {what}")
+            if not re.fullmatch(pattern, text, re.ASCII):
+                raise BadSet(number, f"columns {first}-{last}: {text!r} is no {what}")
     found = checksum(line)
     if found != int(line[68]):
-        raise _Bad(number, f"checksum {line[68]} in column 69, but the line adds up to {found}")
+        raise BadSet(number, f"checksum {line[68]} in column 69, but the line adds up to {found}")
 
 
 def _check_ranges(number: int, second: str, error: int) -> None:
     for first, last, what, limit in ((9, 16, "inclination", 180), (18, 25, "right ascension", 360),
                                      (35, 42, "argument of perigee", 360), (44, 51, "mean anomaly", 360)):  # fmt: skip
         if float(second[first - 1 : last]) > limit:
-            raise _Bad(
+            raise BadSet(
                 number + 1, f"columns {first}-{last}: {what} {second[first - 1 : last].strip()}° is above {limit}°"
             )
-    if not 0.9 < float(second[52:63]) < 18:
-        raise _Bad(number + 1, f"columns 53-63: mean motion {second[52:63].strip()} a day is no Earth orbit up to GEO")
+    if not flies_around_the_earth(float(second[52:63])):
+        raise BadSet(
+            number + 1, f"columns 53-63: mean motion {second[52:63].strip()} a day is no Earth orbit up to GEO"
+        )
     if error:
-        raise _Bad(number + 1, f"SGP4 refuses these elements (error {error})")
-
-
-def _report(path: Path, bad: list[_Bad]) -> str:
-    lines = [f"{path}:{problem.line}  {problem.reason}" for problem in sorted(bad, key=lambda problem: problem.line)]
-    more = [f"… and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    return "\n".join([*lines[:_SHOWN], *more, "Correct the file, or leave such sets out with --skip-bad."])
+        raise BadSet(number + 1, f"SGP4 refuses these elements (error {error})")

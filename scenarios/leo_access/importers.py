@@ -5,7 +5,7 @@ was cut short while it was written (it has no line end) is left out.
 
 Formats: statistics of WetLinks (Laniewski et al., TMA 2024) as CSV; ping traces of mmsys24 (Zhao et al., MMSys 2024:
 time, sequence, round trip in ms, tabs between, -1 for lost); files of LEOViz (text of `ping -D`, CSV of serving
-satellites); two- or three-line element sets are read by `emulator.orbit.tle`.
+satellites); two- or three-line element sets are read by `emulator.orbit.element_files`.
 """
 
 from __future__ import annotations

@@ -66,7 +66,9 @@ class Choices:
         )
 
 
-def choose(site: str, seed: int, duration_s: float, start: datetime | None = None, tle: Path | None = None) -> Choices:
+def choose(
+    site: str, seed: int, duration_s: float, start: datetime | None = None, elements: Path | None = None
+) -> Choices:
     """What terminals at a site choose over some time. DataError, ScenarioError as from `load` and the topology."""
     from emulator.scenario import build_topology, load
     from topologies.leo import LeoTopology
@@ -77,7 +79,7 @@ def choose(site: str, seed: int, duration_s: float, start: datetime | None = Non
     ]  # fmt: skip
     if start is not None:
         overrides.append(f"shell.epoch={_slot(start).strftime('%Y-%m-%dT%H:%M:%SZ')}")
-    topology = build_topology(load("leo_access", overrides=overrides, tle=tle))
+    topology = build_topology(load("leo_access", overrides=overrides, elements=elements))
     assert isinstance(topology, LeoTopology)
     timeline, stations = topology.timeline, topology.timeline.stations
     north = np.array([0.0, 0.0, 1.0]) - stations.up[:, 2:] * stations.up
@@ -134,10 +136,10 @@ def published(seed: int = 1) -> list[Score]:
     return _scores("serving satellite (Louvain)", LOUVAIN, choose(PUBLISHED_SITE, seed, PUBLISHED_S))
 
 
-def against(seen: Serving, site: str, tle: Path | None, seed: int = 1) -> list[Score]:
+def against(seen: Serving, site: str, elements: Path | None, seed: int = 1) -> list[Score]:
     """The selection against one file of serving satellites."""
     start = datetime.fromtimestamp(float(seen.t_s[0]), UTC)
-    ours = choose(site, seed, float(seen.t_s[-1] - seen.t_s[0]) + 2 * SLOT_S, start, tle)
+    ours = choose(site, seed, float(seen.t_s[-1] - seen.t_s[0]) + 2 * SLOT_S, start, elements)
     share, slots = equal_share(seen, ours)
     group = f"serving satellite ({seen.path.name})"
     return [*_scores(group, of_file(seen), ours), Score(group, "equal choices", "", float("nan"), share, inf, slots,

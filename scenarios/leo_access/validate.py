@@ -45,7 +45,9 @@ def leo_access(
     gateways: Annotated[str, typer.Option(help='"near", names with commas between, or an XML file.')] = "near",
     pop: Annotated[str, typer.Option(help="Point of presence; the nearest one by default.")] = "",
     hours: Annotated[str | None, typer.Option(help="Local hours, as 0-23; those of the data by default.")] = None,
-    tle: Annotated[Path | None, typer.Option(help="Element sets instead of the shell.")] = None,
+    elements: Annotated[
+        Path | None, typer.Option("--elements", "--tle", help="Element sets instead of the shell.")
+    ] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="Largest relative error, such as 0.15; each figure has its own by default.")
     ] = None,
@@ -87,13 +89,15 @@ def leo_access(
     own = list(overrides or ())
     folders, late = [], False
     for place in range(rounds):
-        folder, code = _play([*asked, *own, f"seed={seed + place}"], tle, runs)
+        folder, code = _play([*asked, *own, f"seed={seed + place}"], elements, runs)
         folders.append(folder)
         late = late or code == LATE
     of_rivals = {}
     for rival in RIVALS if rivals else ():
-        of_rivals[rival], code = _play([*asked, *RIVAL_OPTIONS, *own, f"terminal={rival}", f"seed={seed}"], tle, runs)
-    found = _score(measured, site, folders, tolerance, tle if satellites else None, satellites, seed)
+        of_rivals[rival], code = _play(
+            [*asked, *RIVAL_OPTIONS, *own, f"terminal={rival}", f"seed={seed}"], elements, runs
+        )
+    found = _score(measured, site, folders, tolerance, elements if satellites else None, satellites, seed)
     outcome = Outcome(
         site, found[0], found[1], {name: _read([path]) for name, path in of_rivals.items()}, measured,
         [str(path) for path in folders], _delivered(folders) if found[1].flows else {},
@@ -103,13 +107,13 @@ def leo_access(
     raise typer.Exit(PAST if any(score.past for score in outcome.found) else LATE if late else 0)
 
 
-def _play(overrides: list[str], tle: Path | None, runs: Path) -> tuple[Path, int]:
+def _play(overrides: list[str], elements: Path | None, runs: Path) -> tuple[Path, int]:
     """One run and its exit code; ends the command where it failed or was interrupted."""
     from emulator.cli.play import play
     from emulator.scenario import load
     from emulator.ui import LiveScreen
 
-    scenario = load("leo_access", overrides=overrides, tle=tle)
+    scenario = load("leo_access", overrides=overrides, elements=elements)
     played = play(scenario, runs, LiveScreen(enabled=False, scenario=scenario.name))
     if played.exit_code not in (0, LATE):
         raise typer.Exit(played.exit_code)
@@ -139,7 +143,7 @@ def _score(
     site: str,
     folders: list[Path],
     tolerance: float | None,
-    tle: Path | None,
+    elements: Path | None,
     satellites: bool,
     seed: int,
 ) -> tuple[list[Score], Emulated]:
@@ -150,7 +154,7 @@ def _score(
     found = scores(measured, emulated, tolerance)
     if satellites:
         for seen in measured.serving:
-            found += serving.against(seen, site, tle or measured.satellites, seed)
+            found += serving.against(seen, site, elements or measured.satellites, seed)
         if not measured.serving:
             found += serving.published(seed)
     return found, emulated

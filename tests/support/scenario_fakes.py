@@ -74,7 +74,7 @@ class Shell(Table):
     planes: int = 72
     """Orbital planes."""
     walker: str | None = None
-    tle: str | None = None
+    elements: str | None = None
 
 
 class Station(Table):

@@ -18,8 +18,8 @@ import numpy as np
 from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import DataError
 from emulator.model.network import Bools, BuildOptions, EndSpec, Floats, Ints
+from emulator.orbit import element_files, walker
 from emulator.orbit import grid as grids
-from emulator.orbit import tle, walker
 from emulator.orbit.elements import Constellation, Epoch
 from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
@@ -93,7 +93,7 @@ class LeoTopology(NetworkBuilder):
         )  # fmt: skip
 
     def _add_nodes(self) -> None:
-        shell = None if self.config.shell.tle else self.config.shell.shell
+        shell = None if self.config.shell.elements else self.config.shell.shell
         for number, name in enumerate(self.constellation.names):
             first, second = divmod(number, shell.per_plane if shell else 250)
             ipv4 = _ipv4(first + 1, second + 1, number)
@@ -217,13 +217,13 @@ class LeoTopology(NetworkBuilder):
 
 def _constellation(config: Config, options: BuildOptions) -> Constellation:
     epoch = Epoch.of(config.shell.epoch) if config.shell.epoch else None
-    if config.shell.tle is None:
+    if config.shell.elements is None:
         return walker.constellation(config.shell.shell, epoch or DEFAULT_EPOCH)
-    return tle.read(Path(options.directory) / config.shell.tle, options.skip_bad, epoch)
+    return element_files.read(Path(options.directory) / config.shell.elements, options.skip_bad, epoch)
 
 
 def _grid(config: Config, propagator: Propagator) -> Grid:
-    pattern = config.isl.pattern or ("raan" if config.shell.tle else "+grid")
+    pattern = config.isl.pattern or ("raan" if config.shell.elements else "+grid")
     if pattern == "none":
         return grids.none()
     if pattern == "+grid":

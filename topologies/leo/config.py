@@ -58,8 +58,8 @@ class Shell(Table):
     """Walker phasing factor F, 0 to planes - 1."""
     raan_spread_deg: float | None = None
     """Arc over which the planes are spread: 360 is a Walker delta, 180 a Walker star."""
-    tle: str | None = None
-    """File of two- or three-line element sets; stands in for all of the above."""
+    elements: str | None = None
+    """File of element sets, two- or three-line or OMM (JSON, CSV, XML or KVN); stands in for all of the above."""
     epoch: datetime | None = None
     """Instant (UTC) of scenario time 0: by default 2026-01-01T00:00:00Z, or the latest epoch of the element sets."""
 
@@ -80,7 +80,7 @@ class Shell(Table):
     def _makes_a_shell(self) -> Shell:
         if self.preset is not None and self.walker is not None:
             raise Unfit("both `preset` and `walker`", "one of them")
-        if self.tle is None:
+        if self.elements is None:
             _ = self.shell
         return self
 
@@ -241,6 +241,6 @@ class Config(Table):
 
     @model_validator(mode="after")
     def _pattern_fits(self) -> Config:
-        if self.shell.tle is not None and self.isl.pattern == "+grid":
-            raise Unfit("`isl.pattern` '+grid' with `shell.tle`", "'raan' or 'none', element sets have no slots")
+        if self.shell.elements is not None and self.isl.pattern == "+grid":
+            raise Unfit("`isl.pattern` '+grid' with `shell.elements`", "'raan' or 'none', element sets have no slots")
         return self

@@ -30,18 +30,18 @@ _ON_RECORD = ("an option on `parameters`, which are a record", "the parameter as
 
 
 def load(
-    source: str | Path, overrides: Iterable[str] = (), tle: str | Path | None = None, skip_bad: bool = False
+    source: str | Path, overrides: Iterable[str] = (), elements: str | Path | None = None, skip_bad: bool = False
 ) -> Scenario:
     """The scenario of a bundled name, a file, or a folder with a scenario.toml.
 
-    `overrides` are "key.path=value" as for `--set`; `tle` is a file of element sets, relative to the working directory,
-    that becomes `shell.tle`; `skip_bad` sets the key of that name. UsageError where there is no such scenario,
-    ScenarioError with all problems where it is wrong.
+    `overrides` are "key.path=value" as for `--set`; `elements` is a file of element sets, relative to the working
+    directory, that becomes `shell.elements`; `skip_bad` sets the key of that name. UsageError where there is no such
+    scenario, ScenarioError with all problems where it is wrong.
     """
     file = find(source)
     data, lines = read(file)
     name = file.parent.name if file.name == SCENARIO_FILE else file.stem
-    return _resolve(data, name, file.parent, Source(_label(file), lines), overrides, tle, skip_bad)
+    return _resolve(data, name, file.parent, Source(_label(file), lines), overrides, elements, skip_bad)
 
 
 def read(file: Path) -> tuple[dict[str, Any], LineIndex]:
@@ -57,12 +57,12 @@ def read(file: Path) -> tuple[dict[str, Any], LineIndex]:
 
 
 def from_topo_file(
-    reference: str | Path, overrides: Iterable[str] = (), tle: str | Path | None = None, skip_bad: bool = False
+    reference: str | Path, overrides: Iterable[str] = (), elements: str | Path | None = None, skip_bad: bool = False
 ) -> Scenario:
     """The scenario that plays a topology file by itself: "file.py", or "file.py:NAME" where it holds several.
 
-    `overrides`, `tle`, `skip_bad` and errors as of `load`; a topology without `shell` refuses `tle`. In a Mininet file
-    every node gets a namespace, and routing is left to the hosts, as in Mininet.
+    `overrides`, `elements`, `skip_bad` and errors as of `load`; a topology without `shell` refuses `elements`. In a
+    Mininet file every node gets a namespace, and routing is left to the hosts, as in Mininet.
     """
     path, separator, chosen = str(reference).partition(".py:")
     file = Path(f"{path}.py") if separator else Path(path)
@@ -72,7 +72,7 @@ def from_topo_file(
     if _is_mininet(data["topology"], file.parent.resolve()):
         data |= {"materialise": "all", "routing": "none"}
     name = re.sub(r"[^A-Za-z0-9._-]", "-", file.stem).lstrip("._-") or "topology"
-    return _resolve(data, name, file.parent, Source("--topo"), overrides, tle, skip_bad)
+    return _resolve(data, name, file.parent, Source("--topo"), overrides, elements, skip_bad)
 
 
 def _is_mininet(reference: str, folder: Path) -> bool:
@@ -107,7 +107,7 @@ def _resolve(
     folder: Path,
     source: Source,
     items: Iterable[str],
-    tle: str | Path | None,
+    elements: str | Path | None,
     skip_bad: bool,
 ) -> Scenario:
     """Apply the overrides, ask the recipe, check everything, and put the parts together."""
@@ -128,10 +128,10 @@ def _resolve(
     expanded = recipe.expand(data, orders, directory, source)
     data = expanded.data
     found += expanded.problems + _apply(data, expanded.later, source)
-    if tle is not None and expanded.complete:
+    if elements is not None and expanded.complete:
         shell = data.get("shell")
-        data["shell"] = {**(shell if isinstance(shell, dict) else {}), "tle": str(Path(tle).resolve())}
-        source.overrides["shell", "tle"] = "--tle"
+        data["shell"] = {**(shell if isinstance(shell, dict) else {}), "elements": str(Path(elements).resolve())}
+        source.overrides["shell", "elements"] = "--elements"
     inspection = Inspection(data, directory, expanded.complete, expanded.parameters)
     scenario = inspection.scenario()
     keys = problems.KeyTexts(data)

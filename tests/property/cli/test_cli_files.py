@@ -87,7 +87,7 @@ NEVER_GOOD = {  # a good file would be a run, or takes seconds
     "run FILE": ("scenario.toml", ""),
     "sweep FILE": ("scenario.toml", ""),
     "run --topo FILE": ("net.py", ""),
-    "run leo --no-tui --tle FILE": ("sky.tle", ""),
+    "run leo --no-tui --elements FILE": ("sky.tle", ""),
     "plan leo_access --weather FILE": ("rain.csv", ""),
     "plan lemonshark --set map=FILE": ("map.csv", ""),
     "plan explore --set schedule=FILE": ("schedule.json", ""),

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.model.errors import DataError
+from emulator.orbit.element_files import read
 from emulator.orbit.frames import WGS72, WGS84, ecef_to_geodetic, geodetic_to_ecef
 from emulator.orbit.grid import walker_grid
-from emulator.orbit.tle import read
 from emulator.orbit.walker import Walker, parse
 
 LINES = (

@@ -23,7 +23,7 @@ TOLERANCE_S = 1e-6
 
 @cache
 def topo(name: str) -> LeoTopology:
-    shell = {"tle": name} if name.endswith(".tle") else {"preset": name}
+    shell = {"elements": name} if name.endswith(".tle") else {"preset": name}
     tables = {"shell": shell, "ground": {"stations": ["singapore"], "min_elevation_deg": 0}}
     return build(Config.model_validate(tables), BuildOptions(directory=str(ORBITS), duration_s=7200.0))
 

@@ -58,18 +58,18 @@ def seen_by(command, monkeypatch, *words):
 @pytest.mark.parametrize("source", [["sky.toml"], ["--topo", "sky.py"]])
 def test_element_sets_and_skip_bad_count_for_both_ways_to_name_a_network(command, source, files, monkeypatch) -> None:
     more = [] if source == ["sky.toml"] else ["--set", 'ground.stations=["tokyo"]']
-    scenario = seen_by(command, monkeypatch, *source, "--tle", "sets.tle", "--skip-bad", *more)
+    scenario = seen_by(command, monkeypatch, *source, "--elements", "sets.tle", "--skip-bad", *more)
     assert scenario.skip_bad
-    assert scenario.tables.shell.tle == str(files / "sets.tle")
+    assert scenario.tables.shell.elements == str(files / "sets.tle")
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_a_topology_without_a_shell_refuses_element_sets(command, files, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(sys, "argv", ["skyloom", command, "--topo", "pair.py", "--tle", "sets.tle"])
+    monkeypatch.setattr(sys, "argv", ["skyloom", command, "--topo", "pair.py", "--elements", "sets.tle"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == ScenarioError.exit_code
-    assert "--tle" in capsys.readouterr().err
+    assert "--elements" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("scenario", "topo"), [(None, None), ("sky.toml", "sky.py")])

@@ -121,7 +121,7 @@ def test_output_that_cannot_be_written_is_said(words: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "plan leo --tle /dev/zero", "plan leo_access --weather /dev/zero", "plan lemonshark --set map=/dev/zero",
+        "plan leo --elements /dev/zero", "plan leo_access --weather /dev/zero", "plan lemonshark --set map=/dev/zero",
         "plan explore --set schedule=/dev/zero", "algo rdaf decide -g cycle:3 -a zero.json",
         "algo rdaf decide -g zero.edges", "plan plurality --set graph=zero.edges",
     ],

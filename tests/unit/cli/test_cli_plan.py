@@ -131,7 +131,7 @@ def test_pairs_without_a_route_are_a_problem(plan) -> None:
     (("nowhere.toml",), 64, "nowhere.toml"),
     ((), 64, "name one scenario"),
     (("small.toml", "--set", "shell.planes=0"), 65, "at least 1"),
-    (("small.toml", "--tle", "none.tle"), 65, "cannot be read"),
+    (("small.toml", "--elements", "none.tle"), 65, "cannot be read"),
     (("small.toml", "--set", "ground.stations=['svalbard']"), 65, "never sees a satellite"),
 ])  # fmt: skip
 def test_bad_input_ends_with_its_code_and_no_traceback(plan, words, code: int, part: str) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from emulator.orbit import grid as grids
+from emulator.orbit.element_files import read
 from emulator.orbit.elements import Epoch
 from emulator.orbit.grid import AHEAD, BEHIND, EAST, WEST, plus_grid, raan_grid, walker_grid
 from emulator.orbit.propagate import Propagator
-from emulator.orbit.tle import read
 from emulator.orbit.visibility import distance, line_of_sight
 from emulator.orbit.walker import SHELLS, Walker, constellation
 

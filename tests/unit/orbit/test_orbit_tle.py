@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from emulator.model.errors import DataError
-from emulator.orbit.tle import checksum, read
+from emulator.orbit.element_files import read
+from emulator.orbit.tle import checksum
 
 ORBITS = Path(__file__).resolve().parents[4] / "shared/data/orbits/tle"
 A1 = "1 44238U 19029D   22257.46316094  .00217935  00000+0  35067-2 0  9992"
@@ -60,7 +61,7 @@ BAD = {
     "line 1 missing": ([A2, B1, B2], 1, "without a line 1"),
     "last line missing": ([B1, B2, A1], 3, "without a line 2"),
     "two titles": (["ONE", "TWO", A1, A2], 1, "'ONE' is neither"),
-    "web page": (["<html>", "<body>", "</html>"], 1, "'<html>' is neither"),
+    "web page": (["<html>", "<body>", "</html>"], 1, "<html> is no orbit message"),
     "twice the same": ([A1, A2, A1, A2], 3, "catalogue number 44238 again, first in line 1"),
 }
 

@@ -330,16 +330,16 @@ def test_every_bundled_scenario_loads_and_has_a_description() -> None:
 
 def test_tle_becomes_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    scenario = load(write(tmp_path, GOOD), tle="sets.tle", skip_bad=True)
-    assert scenario.tables.shell.tle == str(tmp_path / "sets.tle")
+    scenario = load(write(tmp_path, GOOD), elements="sets.tle", skip_bad=True)
+    assert scenario.tables.shell.elements == str(tmp_path / "sets.tle")
     assert scenario.skip_bad
 
 
 def test_a_problem_with_tle_names_the_option(tmp_path: Path) -> None:
     text = GOOD.replace('[shell]\naltitude = "550 km"', "").replace('"scenario_fakes"', '"plain.py"')
     write(tmp_path, "from pydantic import BaseModel\nclass Config(BaseModel): pass\ndef build(c, o): ...\n", "plain.py")
-    problems = problems_of(tmp_path, text, tle="sets.tle")
-    assert [(problem.where, problem.key) for problem in problems if "shell" in problem.key] == [("--tle", "shell")]
+    problems = problems_of(tmp_path, text, elements="sets.tle")
+    assert [(problem.where, problem.key) for problem in problems if "shell" in problem.key] == [("--elements", "shell")]
 
 
 def test_importing_the_room_or_loading_costs_no_numpy() -> None:

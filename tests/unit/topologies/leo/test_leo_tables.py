@@ -38,8 +38,8 @@ def test_text_with_an_altitude() -> None:
 
 
 def test_a_file_stands_in_for_the_shell() -> None:
-    made = config(shell={"tle": "x.tle", "preset": "starlink-1", "planes": 7, "phasing": 30})
-    assert made.shell.tle == "x.tle"
+    made = config(shell={"elements": "x.tle", "preset": "starlink-1", "planes": 7, "phasing": 30})
+    assert made.shell.elements == "x.tle"
 
 
 def test_epoch() -> None:
@@ -72,7 +72,7 @@ BAD = {
     "no altitude": ({"shell": {"walker": "53:1584/72/1"}}, "without `altitude`"),
     "bad text": ({"shell": {"walker": "53/72", "altitude": "550 km"}}, "is not a shell"),
     "phasing": ({"shell": {"planes": 10}}, "phasing 17; expected 0 to 9"),
-    "grid of a file": ({"shell": {"tle": "x"}, "isl": {"pattern": "+grid"}}, "expected 'raan' or 'none'"),
+    "grid of a file": ({"shell": {"elements": "x"}, "isl": {"pattern": "+grid"}}, "expected 'raan' or 'none'"),
     "station": ({"ground": {"stations": ["tokio"]}}, "did you mean 'tokyo'"),
     "no station": ({"ground": {"stations": []}}, "at least one"),
     "station twice": ({"ground": {"stations": ["rome", "rome"]}}, "'rome' twice"),

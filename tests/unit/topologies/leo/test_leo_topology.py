@@ -127,16 +127,16 @@ class TestElementSets:
     def test_a_bad_line_stops_the_build_unless_skipped(self, tmp_path) -> None:
         options = self.write(tmp_path, f"{A1[:-1]}7\n{A2}\n")
         with pytest.raises(DataError, match=r"sets.tle:1 "):
-            topo(options, shell={"tle": "sets.tle"})
+            topo(options, shell={"elements": "sets.tle"})
 
     def test_one_satellite(self, tmp_path) -> None:
         options = self.write(tmp_path, f"{A1}\n{A2}\n")
         with pytest.raises(DataError, match=r"never sees a satellite of sets\.tle"):
-            topo(options, shell={"tle": "sets.tle"}, ground={"stations": ["mcmurdo"]})
+            topo(options, shell={"elements": "sets.tle"}, ground={"stations": ["mcmurdo"]})
 
     @pytest.mark.skipif(not ORBITS.is_dir(), reason="reference data ../shared/data/orbits/tle is absent")
     def test_the_real_starlink_of_a_day(self) -> None:
-        made = topo(BuildOptions(directory=str(ORBITS)), shell={"tle": "starlink-2022-09-14.tle"})
+        made = topo(BuildOptions(directory=str(ORBITS)), shell={"elements": "starlink-2022-09-14.tle"})
         network = made.network()
         assert len(network.nodes) == 3023 + 12
         assert network.nodes[0].name == "sat-44238"
