@@ -49,17 +49,18 @@ def main() -> None:
             f"live: {step_s * 1e3:6.2f} ms a step, {1 / step_s:.0f} × real time; "
             f"geometry and choice {chosen_s * 1e3:.2f} ms"
         )
-    model, fine = timeline.model, timeline.fine
+    model, substep = timeline.model, timeline.substep
     assert model is not None
-    assert fine is not None
+    assert substep is not None
     import numpy as np
 
     zero = np.zeros(len(model))
     taken_s = cpu_s(
-        lambda: [compile_step(model, float(step), step + 1.0, zero, zero, fine.knots) for step in range(STEPS)]
+        lambda: [compile_step(model, float(step), step + 1.0, zero, zero, substep.knots) for step in range(STEPS)]
     )
     print(
-        f"  tables of {len(model)} terminals   {taken_s / STEPS * 1e3:6.2f} ms a step, up to {fine.knots} knots an end"
+        f"  tables of {len(model)} terminals   {taken_s / STEPS * 1e3:6.2f} ms a step, "
+        f"up to {substep.knots} knots an end"
     )
 
 

@@ -27,7 +27,7 @@ from benchmarks.chain import Chain, in_sandbox
 from benchmarks.figures import SECONDS, shown
 from benchmarks.load import HEADERS, deaf, flood
 from emulator.fabric.kernel import syscalls
-from emulator.model.network import Effects, EndSpec, Knots
+from emulator.model.network import Effects, EndSpec, PiecewiseSchedule
 from emulator.record.folder import RunFolder
 from emulator.runtime.capture.writer import CaptureWriter
 from emulator.scenario.schema.capture import Capture
@@ -88,7 +88,7 @@ def send_with(chain: Chain, order: bytes, fd: int) -> None:
 
 def small_packets(transit: int, rate_bps: float, ends: str) -> None:
     """64-byte datagrams at full rate."""
-    chain = Chain(transit, EndSpec(knots=Knots.constant(0.001, rate_bps)))
+    chain = Chain(transit, EndSpec(schedule=PiecewiseSchedule.constant(0.001, rate_bps)))
     seconds = 4 * max(2, round(SECONDS / 2)) * (WINDOW_S + 2 * SETTLE_S) + 20
     chain.fork(lambda: deaf(seconds), chain.last)
     chain.fork(lambda: flood(chain.address, 64 - HEADERS, seconds), 0)
@@ -105,7 +105,7 @@ def bulk(rate_bps: float, snaplen_bytes: float) -> None:
     if shutil.which("iperf3") is None:
         print("TCP: iperf3 is not installed")
         return
-    chain = Chain(0, EndSpec(Effects(queue_s=0.02), Knots.constant(0.005, rate_bps)))
+    chain = Chain(0, EndSpec(Effects(queue_s=0.02), PiecewiseSchedule.constant(0.005, rate_bps)))
     with syscalls.inside(chain.fabric.netns(1)):
         server = subprocess.Popen(["iperf3", "-s", "-1"], stdout=subprocess.DEVNULL)
     time.sleep(0.5)

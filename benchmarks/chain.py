@@ -30,16 +30,16 @@ from emulator.link.lateness import Lateness
 from emulator.link.relay import Relay
 from emulator.link.stats import DROPS, EndStats
 from emulator.model.errors import SkyloomError
-from emulator.model.network import EndSpec, Fine, LinkSpec, Network, NodeSpec, Rates, Row
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, Rates, ScheduleRow, SubstepSpec
 from emulator.schedule.ring import RowRing
 
 
 class Still:
-    """A timeline of one row that lasts: routes along the chain. The ends have knots of their own."""
+    """A timeline of one row that lasts: routes along the chain. The ends have schedules of their own."""
 
     step_s = 1e6
     rates: Rates | None = None
-    fine: Fine | None = None
+    substep: SubstepSpec | None = None
 
     def __init__(self, links: int) -> None:
         ends = 2 * links
@@ -47,9 +47,9 @@ class Still:
         peer = [n for link in range(links) for n in (link + 1, link)]
         zero = np.zeros(ends)
         routes = np.array(next_end, np.int32)
-        self.row = Row(0, zero, zero, zero + inf, zero, zero == 0, np.array(peer, np.int32), routes)
+        self.row = ScheduleRow(0, zero, zero, zero + inf, zero, zero == 0, np.array(peer, np.int32), routes)
 
-    def rows(self, first: int, count: int) -> Iterator[Row]:
+    def rows(self, first: int, count: int) -> Iterator[ScheduleRow]:
         yield self.row
 
 

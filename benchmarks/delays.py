@@ -21,7 +21,7 @@ from benchmarks.direct import Direct
 from benchmarks.figures import REPEAT, SECONDS, shown, spread, tell
 from benchmarks.load import HEADERS, deaf, echoes, flood, receive
 from emulator.fabric.kernel import syscalls
-from emulator.model.network import Effects, EndSpec, Knots
+from emulator.model.network import Effects, EndSpec, PiecewiseSchedule
 
 TRANSIT, DELAY_S = 10, 0.002  # of each link
 ONE_WAY_S = DELAY_S * (TRANSIT + 1)
@@ -35,7 +35,7 @@ def errors(chain: Chain) -> NDArray[np.float64]:
 
 
 def idle() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    chain = Chain(TRANSIT, EndSpec(knots=Knots.constant(DELAY_S)))
+    chain = Chain(TRANSIT, EndSpec(schedule=PiecewiseSchedule.constant(DELAY_S)))
     found = errors(chain)
     chain.stop()
     floor = Chain(0, EndSpec(), bare_s=ONE_WAY_S)
@@ -46,7 +46,7 @@ def idle() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def loaded() -> tuple[NDArray[np.float64], float, float]:
     """Errors, the engine's share of a core, and packets/s beside the echoes."""
-    chain = Chain(TRANSIT, EndSpec(knots=Knots.constant(DELAY_S)))
+    chain = Chain(TRANSIT, EndSpec(schedule=PiecewiseSchedule.constant(DELAY_S)))
     chain.fork(lambda: deaf(1e4), chain.last)
     chain.fork(lambda: flood(chain.address, 64 - HEADERS, 1e4, HALF_LOAD), 0)
     time.sleep(0.5)
@@ -116,7 +116,7 @@ def rates() -> None:
         payload = 1472 if rate_bps > 2e6 else 472
         ours, engine, peers = [], [], []
         for _ in range(REPEAT):
-            chain = Chain(0, EndSpec(Effects(queue_s=0.2), Knots.constant(0.005, rate_bps)))
+            chain = Chain(0, EndSpec(Effects(queue_s=0.2), PiecewiseSchedule.constant(0.005, rate_bps)))
             ours.append(seen(payload, rate_bps, (chain.fabric.netns(0), chain.fabric.netns(1)), chain.address))
             engine.append(chain.stop().engine_share * 100)
             pair = Direct(rate_bps)

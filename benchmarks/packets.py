@@ -16,7 +16,7 @@ from math import inf
 from benchmarks.chain import Chain, in_sandbox
 from benchmarks.figures import REPEAT, SECONDS, spread, tell
 from benchmarks.load import HEADERS, deaf, flood
-from emulator.model.network import EndSpec, Knots
+from emulator.model.network import EndSpec, PiecewiseSchedule
 
 SIZE = 64
 TARGETS = {0: 350_000, 10: 300_000}  # transit hops, packets/s without loss
@@ -67,7 +67,7 @@ def measure_chain(make: Callable[[], Chain], target: float) -> dict[str, float]:
 
 
 def packets() -> None:
-    link = EndSpec(knots=Knots.constant(0.001))
+    link = EndSpec(schedule=PiecewiseSchedule.constant(0.001))
     for transit, target in TARGETS.items():
         kinds: dict[str, Callable[[], Chain]] = {
             "floor": lambda: Chain(0, link, bare_s=0.0),

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from emulator.model.network import LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import LinkSpec, Network, NodeSpec, ScheduleRow
 from emulator.schedule.fib import FibCompiler
 from emulator.schedule.ring import RowRing
 from emulator.schedule.routes import delay_along, least_delay, path, route_delay_s
@@ -69,7 +69,7 @@ def case(name: str, planes: int, slots: int, stations: int, everyone: bool) -> N
     next_end, _ = least_delay(tail, head, delay_s, end, nodes, goals, closed)
     zero, up = np.zeros(len(tail)), np.ones(len(tail), bool)
     ring = RowRing(len(tail), nodes, len(goals), capacity=6)
-    row = Row(0, delay_s, delay_s, zero, zero, up, head, next_end)
+    row = ScheduleRow(0, delay_s, delay_s, zero, zero, up, head, next_end)
     measure("delays along routes, all pairs", lambda: route_delay_s(row, goals, 0.5))
     measure("delay along one route", lambda: delay_along(row, path(next_end, head, 0, goals[0], goals[1]), 0.5))
 

@@ -16,7 +16,7 @@ from benchmarks.chain import Chain, in_sandbox
 from benchmarks.direct import Direct
 from benchmarks.figures import REPEAT, SECONDS, shown, spread, tell
 from benchmarks.load import Goodput, iperf
-from emulator.model.network import Effects, EndSpec, Knots
+from emulator.model.network import Effects, EndSpec, PiecewiseSchedule
 
 PAYLOAD = 1448 / 1500
 
@@ -49,7 +49,7 @@ CASES = (
 
 def through(case: Case) -> tuple[Goodput, float, float, dict[str, int]]:
     """Goodput, the engine's share of a core, lateness p99 in ms, and drops."""
-    spec = EndSpec(Effects(queue_s=case.queue_s), Knots.constant(case.delay_s, case.rate_bps))
+    spec = EndSpec(Effects(queue_s=case.queue_s), PiecewiseSchedule.constant(case.delay_s, case.rate_bps))
     chain = Chain(case.links - 1, spec, threads=case.threads)
     netns = chain.fabric.netns
     found = iperf(netns(chain.last), netns(0), chain.address, case.flows, SECONDS)

@@ -11,7 +11,18 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.model.network import Effects, EndSpec, Fine, Floats, Ints, LinkSpec, Network, NodeSpec, Rates, Row
+from emulator.model.network import (
+    Effects,
+    EndSpec,
+    Floats,
+    Ints,
+    LinkSpec,
+    Network,
+    NodeSpec,
+    Rates,
+    ScheduleRow,
+    SubstepSpec,
+)
 from emulator.schedule.ring import RowRing
 from emulator.schedule.routes import least_delay
 
@@ -26,7 +37,7 @@ class Torus:
 
     step_s = 1.0
     rates: Rates | None = None
-    fine: Fine | None = None
+    substep: SubstepSpec | None = None
 
     def __init__(self, planes: int, each: int, stations: int, circling: bool = False) -> None:
         transit = planes * each
@@ -60,7 +71,7 @@ class Torus:
     def ends(self) -> int:
         return len(self.tail)
 
-    def rows(self, first: int, count: int) -> Iterator[Row]:
+    def rows(self, first: int, count: int) -> Iterator[ScheduleRow]:
         for step in range(first, first + count):
             start_s, end_s = self._delays_s(step), self._delays_s(step + 1)
             if self._circles is not None:
@@ -69,7 +80,7 @@ class Torus:
                 numbers = np.arange(self.ends, dtype=np.int32)
                 next_end, _ = least_delay(self.tail, self.peer, start_s, numbers, self.nodes, self.live)
             rate = np.full(self.ends, 1e9)
-            yield Row(step, start_s, end_s, rate, rate * 0, rate > 0, self.peer, next_end)
+            yield ScheduleRow(step, start_s, end_s, rate, rate * 0, rate > 0, self.peer, next_end)
 
     def _with_stations(self, circles: Ints) -> Ints:
         """Routes of transit nodes, and those of the live ones: all by their only link."""

@@ -1,6 +1,6 @@
 """A network written out link by link: nodes, and links with constant values or a recorded trace for each direction.
 
-Invariant: every node is live and every link end has knots of its own, so nothing moves but what a trace says.
+Invariant: every node is live and every link end has a schedule of its own, so nothing moves but what a trace says.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import Unfit
-from emulator.model.network import BuildOptions, EndSpec, Knots
+from emulator.model.network import BuildOptions, EndSpec, PiecewiseSchedule
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
 from emulator.schedule import traces
@@ -68,5 +68,5 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
 
 def _end(link: Link, trace: str | None, options: BuildOptions) -> EndSpec:
     if trace is None:
-        return EndSpec(effects(link.queue), Knots.constant(link.delay_s, link.rate_bps, link.loss))
+        return EndSpec(effects(link.queue), PiecewiseSchedule.constant(link.delay_s, link.rate_bps, link.loss))
     return EndSpec(effects(link.queue), traces.from_file(Path(options.directory) / trace, link.delay_s))

@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 
 from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import Unfit
-from emulator.model.network import BuildOptions, EndSpec, Knots
+from emulator.model.network import BuildOptions, EndSpec, PiecewiseSchedule
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
 from topologies.link_keys import Probability, Queue, effects
@@ -78,10 +78,10 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     builder = NetworkBuilder(options)
     hosts = [builder.add_node(f"a{host}", live=True) for host in range(table.hosts)]
     hubs = [builder.add_node(f"hub{region}", "router", forwards=True) for region in range(table.count)]
-    access = EndSpec(effects(table.queue), Knots.constant(table.latency_s / 2, table.rate_bps, table.loss))
+    access = EndSpec(effects(table.queue), PiecewiseSchedule.constant(table.latency_s / 2, table.rate_bps, table.loss))
     for index, host in enumerate(hosts):
         builder.add_link(host, hubs[index * table.count // table.hosts], access, a_port="up", b_port=f"a{index}")
-    still = EndSpec(effects(table.queue), Knots.constant(table.between_s))
+    still = EndSpec(effects(table.queue), PiecewiseSchedule.constant(table.between_s))
     moving = EndSpec(effects(table.queue), _ramp(table.between_s, table.drift_s, options.duration_s))
     for a, b in combinations(range(table.count), 2):
         trunk = moving if b == table.count - 1 and table.drift_s else still
@@ -90,8 +90,8 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     return builder
 
 
-def _ramp(delay_s: float, per_s: float, duration_s: float) -> Knots:
+def _ramp(delay_s: float, per_s: float, duration_s: float) -> PiecewiseSchedule:
     """A delay that grows from time 0 to the end of the run."""
     both = np.ones(2)
     t_s = np.array([0.0, duration_s])
-    return Knots(t_s, delay_s + per_s * t_s, both * inf, both * 0.0, both > 0)
+    return PiecewiseSchedule(t_s, delay_s + per_s * t_s, both * inf, both * 0.0, both > 0)

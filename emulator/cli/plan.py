@@ -18,7 +18,7 @@ import typer
 from emulator.model.printable import printable
 
 if TYPE_CHECKING:
-    from emulator.model.network import Handover, Network, Row, Timeline
+    from emulator.model.network import Handover, Network, ScheduleRow, Timeline
     from emulator.report.progress import Tell
     from emulator.scenario import Scenario
 
@@ -151,7 +151,7 @@ def _ports(network: Network) -> int:
     return ports
 
 
-def _routes(network: Network, row: Row, share: float, ends: list[int]) -> Iterator[dict[str, Any]]:
+def _routes(network: Network, row: ScheduleRow, share: float, ends: list[int]) -> Iterator[dict[str, Any]]:
     """Each pair of end points: hops, nodes on the way, and one-way delay there and back at `share` of the step."""
     from emulator.schedule.routes import path, route_delay_s
 

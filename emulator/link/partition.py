@@ -14,12 +14,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.model.network import Floats, Ints, Network, Row
+from emulator.model.network import Floats, Ints, Network, ScheduleRow
 
 NEAR_S = 1e-3
 
 
-def partition(network: Network, lanes: int, rows: Iterable[Row] = ()) -> Ints:
+def partition(network: Network, lanes: int, rows: Iterable[ScheduleRow] = ()) -> Ints:
     """A lane from 0 to lanes - 1 for each node. `rows`: some of the timeline's, for the delays of links that follow it
     and for who serves the stations of moving links at first (by the first row; without one, the link's own far node).
 
@@ -60,18 +60,18 @@ def partition(network: Network, lanes: int, rows: Iterable[Row] = ()) -> Ints:
     return lane_of_node
 
 
-def shortest_s(network: Network, rows: Sequence[Row] = ()) -> Floats:
+def shortest_s(network: Network, rows: Sequence[ScheduleRow] = ()) -> Floats:
     """The shortest delay of each link end that its knots or the rows tell of; inf where neither does."""
     shortest = np.full(2 * len(network.links), np.inf)
     for row in rows:
         np.minimum(shortest, np.minimum(row.delay_start_s, row.delay_end_s), out=shortest)
-        if row.fine is not None and network.fine is not None:
-            used = np.arange(row.fine.t_s.shape[1]) < row.fine.count[:, None]
-            finest = row.fine.delay_s.min(axis=1, where=used, initial=np.inf)
-            np.minimum.at(shortest, network.fine.ends, finest)
+        if row.substep is not None and network.substep is not None:
+            used = np.arange(row.substep.t_s.shape[1]) < row.substep.count[:, None]
+            finest = row.substep.delay_s.min(axis=1, where=used, initial=np.inf)
+            np.minimum.at(shortest, network.substep.ends, finest)
     known: dict[int, float] = {}  # by knots
     for end in range(len(shortest)):
-        knots = network.end_spec(end).knots
+        knots = network.end_spec(end).schedule
         if knots is not None:
             least = known.get(id(knots))
             if least is None:

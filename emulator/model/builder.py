@@ -14,7 +14,16 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from emulator.model.errors import DataError
-from emulator.model.network import DOWNLINK, BuildOptions, EndSpec, Knots, LinkSpec, Network, NodeSpec, Timeline
+from emulator.model.network import (
+    DOWNLINK,
+    BuildOptions,
+    EndSpec,
+    LinkSpec,
+    Network,
+    NodeSpec,
+    PiecewiseSchedule,
+    Timeline,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _PORT = re.compile(r"[^\s/:]{1,15}")
@@ -27,8 +36,8 @@ _IPV6_PREFIX = IPv6Address("fd53:6b79::").packed[:12]  # unique local; the IPv4 
 class NetworkBuilder:
     """A network while nodes and links are added. A topology's `build(config, options)` returns one.
 
-    `timeline` and `extra` become those of the network; without a timeline every link end must have knots of its own,
-    and gets constant ones (no delay, no limit) where it has none.
+    `timeline` and `extra` become those of the network; without a timeline every link end must have a schedule of its
+    own, and gets constant ones (no delay, no limit) where it has none.
     """
 
     def __init__(self, options: BuildOptions) -> None:
@@ -173,10 +182,10 @@ class NetworkBuilder:
         """The network. DataError: moving links that arrive by ports of different names, a carrier that nothing sets."""
         links = self.links if self.timeline is not None else [_with_knots(link) for link in self.links]
         for link in links:
-            if link.carrier and (link.moving or link.forward.knots is None or link.backward.knots is None):
+            if link.carrier and (link.moving or link.forward.schedule is None or link.backward.schedule is None):
                 raise DataError(
                     f"link {self.nodes[link.a].name} - {self.nodes[link.b].name}: carrier=True; expected a link that "
-                    "does not move, with knots of its own both ways"
+                    "does not move, with a schedule of its own both ways"
                 )
         self._check_downlinks()
         return Network(tuple(self.nodes), tuple(links), self.timeline, self.options.routing, dict(self.extra))
@@ -227,9 +236,10 @@ def _addresses(number: int, ipv4: str | None, ipv6: str | None) -> tuple[str, st
 
 def _with_knots(link: LinkSpec) -> LinkSpec:
     """The link with knots at both ends: without a timeline nothing else would say what an end does."""
-    if link.forward.knots is not None and link.backward.knots is not None:
+    if link.forward.schedule is not None and link.backward.schedule is not None:
         return link
     forward, backward = (
-        end if end.knots is not None else replace(end, knots=Knots.constant()) for end in (link.forward, link.backward)
+        end if end.schedule is not None else replace(end, schedule=PiecewiseSchedule.constant())
+        for end in (link.forward, link.backward)
     )
     return replace(link, forward=forward, backward=backward)

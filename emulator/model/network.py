@@ -79,7 +79,7 @@ class Effects:
 
 
 @dataclass(frozen=True, slots=True)
-class Knots:
+class PiecewiseSchedule:
     """A time table of one link end. Delay is interpolated between knots; rate, loss and up hold until the next.
 
     Before the first knot its values hold, after the last knot its values hold, unless `period_s` repeats the table
@@ -94,17 +94,17 @@ class Knots:
     period_s: float = inf
 
     @staticmethod
-    def constant(delay_s: float = 0.0, rate_bps: float = inf, loss: float = 0.0, up: bool = True) -> Knots:
+    def constant(delay_s: float = 0.0, rate_bps: float = inf, loss: float = 0.0, up: bool = True) -> PiecewiseSchedule:
         one = np.ones(1)
-        return Knots(one * 0.0, one * delay_s, one * rate_bps, one * loss, np.array([up]))
+        return PiecewiseSchedule(one * 0.0, one * delay_s, one * rate_bps, one * loss, np.array([up]))
 
 
 @dataclass(frozen=True, slots=True)
 class EndSpec:
-    """One direction of a link. Without knots of its own the end follows the rows of the network's timeline."""
+    """One direction of a link. Without a schedule of its own the end follows the rows of the network's timeline."""
 
     effects: Effects = field(default_factory=Effects)
-    knots: Knots | None = None
+    schedule: PiecewiseSchedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class LinkSpec:
     backward: EndSpec = field(default_factory=EndSpec)
     moving: bool = False
     ethernet: bool = False  # TAP with frames instead of TUN with packets
-    carrier: bool = False  # its interfaces show no carrier while the link is down in either direction; needs knots
+    carrier: bool = False  # its interfaces show no carrier while the link is down in either direction; needs schedules
     a_address: str = ""  # "10.0.0.1/8" where the scenario numbers its interfaces (Mininet topologies)
     b_address: str = ""
 
@@ -136,11 +136,11 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
-class FineTables:
-    """What holds within one step for the F ends that `Timeline.fine` names, at most K knots each.
+class SubstepTables:
+    """What holds within one step for the F ends that `Timeline.substep` names, at most K knots each.
 
-    A table's knots are like those of `Knots`: delay is interpolated, two knots at one time make a jump. The first knot
-    stands at the begin of the step, the last at its end.
+    A table's knots are like those of `PiecewiseSchedule`: delay is interpolated, two knots at one time make a jump. The
+    first knot stands at the begin of the step, the last at its end.
     """
 
     count: Ints  # F; knots used, 2 or more; 0: the row's own values hold
@@ -152,11 +152,11 @@ class FineTables:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScheduleRow:
     """Everything that holds during one schedule step, [step·step_s, (step+1)·step_s).
 
-    E ends, N nodes, D destinations (the live nodes, in the order of `Network.live`). Where an end has a finer table
-    (`fine`), that one plays; the row's own values are then its means, and `up` whether it is up at any time. Delays
+    E ends, N nodes, D destinations (the live nodes, in the order of `Network.live`). Where an end has a substep table
+    (`substep`), that one plays; the row's own values are then its means, and `up` whether it is up at any time. Delays
     between nodes follow from these columns: `emulator.schedule.routes.route_delay_s`.
     """
 
@@ -169,7 +169,7 @@ class Row:
     peer: Ints  # E; node that receives what this end sends (-1: nobody)
     next_end: Ints  # D × N; end on which node n sends a packet for destination d (-1: unreachable or n is d)
     handovers: tuple[Handover, ...] = ()
-    fine: FineTables | None = None
+    substep: SubstepTables | None = None
 
 
 class Rates(NamedTuple):
@@ -179,9 +179,9 @@ class Rates(NamedTuple):
     loss: Floats
 
 
-class Fine(NamedTuple):
-    """Link ends (without knots of their own) that change more often than rows do, and the most knots that each has in
-    one step."""
+class SubstepSpec(NamedTuple):
+    """Link ends (without schedules of their own) that change more often than rows do, and the most knots that each
+    has in one step."""
 
     ends: Ints  # F
     knots: int
@@ -192,9 +192,9 @@ class Timeline(Protocol):
 
     step_s: float
     rates: Rates | None  # None: they change, ask the rows
-    fine: Fine | None  # None: the rows say all
+    substep: SubstepSpec | None  # None: the rows say all
 
-    def rows(self, first: int, count: int) -> Iterator[Row]: ...
+    def rows(self, first: int, count: int) -> Iterator[ScheduleRow]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The whole network as numbers. `timeline` may be None where every end has knots of its own: the network of a
+    """The whole network as numbers. `timeline` may be None where every end has a schedule of its own: the network of a
     scenario gets one then (`emulator/scenario/build.py`)."""
 
     nodes: tuple[NodeSpec, ...]
@@ -234,9 +234,9 @@ class Network:
         return [number for number, node in enumerate(self.nodes) if node.live]
 
     @property
-    def fine(self) -> Fine | None:
-        """The link ends with finer tables, where the timeline has such (one that does not speak of them has none)."""
-        return getattr(self.timeline, "fine", None)
+    def substep(self) -> SubstepSpec | None:
+        """The link ends with substep tables, where the timeline has such (one that does not speak of them has none)."""
+        return getattr(self.timeline, "substep", None)
 
     def end_spec(self, end: int) -> EndSpec:
         link = self.links[end // 2]

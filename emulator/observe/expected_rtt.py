@@ -2,7 +2,7 @@
 
 Invariant: the reverse path is read at the time at which the packet turned around, and both with the interpolation that
 the relay itself uses; what remains between asked and seen is queueing, or the emulator's own error. A path over links
-with finer tables is followed hop by hop, for there a delay may jump by the time that a packet takes to be sent.
+with substep tables is followed hop by hop, for there a delay may jump by the time that a packet takes to be sent.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from emulator.link.stats import EndStats
 from emulator.schedule import substep
 from emulator.schedule.reader import RecentRows, ScheduleReader
 from emulator.schedule.routes import delay_along
-from emulator.schedule.substep import fine_places
+from emulator.schedule.substep import substep_places
 
 if TYPE_CHECKING:
-    from emulator.model.network import Network, Row
+    from emulator.model.network import Network, ScheduleRow
     from emulator.schedule.reader import RowSource
 
 _SENT_BYTES = int(EndStats.SENT_BYTES)
@@ -28,7 +28,7 @@ HISTORY_BYTES = 64e6
 BUSY_SHARE = 0.05  # of a link's rate, from which on a probe may have waited behind others
 REPORT_S = 1.0  # how often the relay tells of each end
 BUSY_MEMORY_S = 2.5  # for how long a link counts as busy after it was
-STRETCHES = 1000  # of a finer table that a probe may take to be sent
+STRETCHES = 1000  # of a substep table that a probe may take to be sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class AskedTrip:
 
 @dataclass(frozen=True, slots=True)
 class _Leg:
-    """A way in one step. A way over links with finer tables is followed hop by hop, and has no figures of its own."""
+    """A way in one step. A way over links with substep tables is followed hop by hop, and has no figures of its own."""
 
     step: int
     ends: list[int]
@@ -58,8 +58,8 @@ class Asked:
         assert network.timeline is not None
         self._recent = RecentRows(rows, HISTORY_STEPS if rows.bytes_per_row * HISTORY_STEPS < HISTORY_BYTES else 0)
         self._schedule = ScheduleReader(network, self._recent)
-        self._fine = fine_places(network)
-        self._lowest: tuple[int, list[float]] = (-1, [])  # rate in a step, by place in its finer tables
+        self._substep = substep_places(network)
+        self._lowest: tuple[int, list[float]] = (-1, [])  # rate in a step, by place in its substep tables
         self._legs: dict[tuple[int, str, str], _Leg | None] = {}
         self._busy_until: dict[int, float] = {}
         self._before: dict[int, tuple[float, float]] = {}
@@ -90,20 +90,20 @@ class Asked:
             if t_s > before_s and rate_bps < inf and (sent - before) * 8 > BUSY_SHARE * rate_bps * (t_s - before_s):
                 self._busy_until[end] = t_s + BUSY_MEMORY_S
 
-    def _rates_bps(self, row: Row, ends: list[int]) -> tuple[list[float], tuple[int, list[float]]]:
-        """Rate of each end, its lowest where it has a finer table; and `_lowest` of this row.
+    def _rates_bps(self, row: ScheduleRow, ends: list[int]) -> tuple[list[float], tuple[int, list[float]]]:
+        """Rate of each end, its lowest where it has a substep table; and `_lowest` of this row.
 
         Plain numbers: there may be thousands of ends.
         """
         rates_bps: list[float] = row.rate_bps[ends].tolist()
         lowest = self._lowest
-        if row.fine is not None:
+        if row.substep is not None:
             if lowest[0] != row.step:
-                going = substep.used(row.fine) & (row.fine.rate_bps > 0)
-                lowest = row.step, row.fine.rate_bps.min(axis=1, where=going, initial=inf).tolist()
+                going = substep.used(row.substep) & (row.substep.rate_bps > 0)
+                lowest = row.step, row.substep.rate_bps.min(axis=1, where=going, initial=inf).tolist()
             for number, end in enumerate(ends):
-                place = self._fine.get(end)
-                if place is not None and row.fine.count[place]:
+                place = self._substep.get(end)
+                if place is not None and row.substep.count[place]:
                     rates_bps[number] = lowest[1][place]
         return rates_bps, lowest
 
@@ -165,11 +165,11 @@ class Asked:
             self._legs[key] = found[0]
         return self._legs[key]
 
-    def _leg_in(self, row: Row, source: str, target: str) -> _Leg | None:
+    def _leg_in(self, row: ScheduleRow, source: str, target: str) -> _Leg | None:
         ends = self._schedule.path(row, source, target)
         if ends is None:
             return None
-        if self._fine and not self._fine.keys().isdisjoint(ends):
+        if self._substep and not self._substep.keys().isdisjoint(ends):
             return _Leg(row.step, ends, True)
         rates_bps = row.rate_bps[ends].tolist() if ends else []
         serialisation_s = sum(PROBE_BITS / rate_bps for rate_bps in rates_bps if 0 < rate_bps < inf)

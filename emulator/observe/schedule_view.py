@@ -14,7 +14,7 @@ from emulator.observe.snapshot import ContactRow, Place, WorldMap
 from emulator.schedule.reader import EndValues, ScheduleReader
 
 if TYPE_CHECKING:
-    from emulator.model.network import Handover, Network, Row
+    from emulator.model.network import Handover, Network, ScheduleRow
     from emulator.schedule.reader import RowSource
 
 SPANS_KEPT = 24  # of each moving link: a quarter of an hour at the least
@@ -45,7 +45,7 @@ class ScheduleView:
     def way(self, source: str, target: str, t_s: float) -> list[int]:
         """Nodes from one live node to another along the routes; empty where there is no way, or a kernel knows it."""
 
-        def nodes(row: Row) -> list[int]:
+        def nodes(row: ScheduleRow) -> list[int]:
             ends = self.schedule.path(row, source, target)
             return [self._number[source], *(int(row.peer[end]) for end in ends)] if ends else []
 

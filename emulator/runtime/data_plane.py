@@ -77,9 +77,9 @@ class DataPlane:
         from emulator.schedule.ring import RowRing
 
         shape = 2 * len(self.network.links), len(self.network.nodes), len(self.network.live)
-        fine = self.network.fine
-        per_row = RowRing(*shape, MIN_ROWS, fine).bytes_per_row  # pages that nobody touches cost nothing
-        ring = self.ring = RowRing(*shape, max(MIN_ROWS, min(MAX_ROWS, int(RING_BYTES / per_row))), fine)
+        substep = self.network.substep
+        per_row = RowRing(*shape, MIN_ROWS, substep).bytes_per_row  # pages that nobody touches cost nothing
+        ring = self.ring = RowRing(*shape, max(MIN_ROWS, min(MAX_ROWS, int(RING_BYTES / per_row))), substep)
         routed = self._forwarding and self.network.routing != "none"
         fibs = [FibCompiler(self.network, 4), FibCompiler(with_routed_ipv6(self.network), 6)] if routed else []
         ours, theirs = Channel.pair()

@@ -112,7 +112,7 @@ class FibCompiler:
         self._whole = len(self._addressed) == len(network.live) == len(network.nodes)
 
     def update(self, next_end: Ints) -> list[RouteDelta]:
-        """Changes of every live node's routes from the last table to this one (D × N ends, as `Row.next_end`)."""
+        """Changes of every live node's routes from the last table to this one (D × N ends: `ScheduleRow.next_end`)."""
         return list(self.changes(next_end))
 
     def changes(self, next_end: Ints) -> Iterator[RouteDelta]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.model.errors import DataError
-from emulator.model.network import Bools, Floats, Knots, Row
+from emulator.model.network import Bools, Floats, PiecewiseSchedule, ScheduleRow
 
 
 class Segment(NamedTuple):
@@ -45,7 +45,7 @@ class Values(NamedTuple):
     up: Bools
 
 
-def validate(knots: Knots, where: str = "knots") -> Knots:
+def validate(knots: PiecewiseSchedule, where: str = "knots") -> PiecewiseSchedule:
     """The knots themselves; DataError (beginning with `where`, such as a file or key path) for the first fault."""
     columns = (knots.t_s, knots.delay_s, knots.rate_bps, knots.loss, knots.up)
     if any(column.ndim != 1 for column in columns) or len({len(column) for column in columns}) != 1:
@@ -75,7 +75,7 @@ def _refuse(where: str, t_s: Floats, name: str, values: Floats, wrong: Bools, ex
         raise DataError(f"{where}: knot {place + 1}{at}: {name} is {values[place]:g}; expected {expected}")
 
 
-def evaluate(knots: Knots, t_s: Floats, *, left: bool = False) -> Values:
+def evaluate(knots: PiecewiseSchedule, t_s: Floats, *, left: bool = False) -> Values:
     """The table at each instant (T seconds). `left`: where an instant has a jump, the values just before it."""
     t_s = np.asarray(t_s, dtype=np.float64)
     times, delays = knots.t_s, knots.delay_s
@@ -99,7 +99,7 @@ def evaluate(knots: Knots, t_s: Floats, *, left: bool = False) -> Values:
     )
 
 
-def segment(knots: Knots, t_s: float) -> Segment:
+def segment(knots: PiecewiseSchedule, t_s: float) -> Segment:
     """The stretch of the table that holds at t_s (finite): start_s <= t_s < stop_s."""
     times, period_s = knots.t_s, knots.period_s
     last = len(times) - 1
@@ -126,7 +126,7 @@ def segment(knots: Knots, t_s: float) -> Segment:
     return _segment(knots, last, last, float(times[last]), inf)
 
 
-def _segment(knots: Knots, place: int, following: int, start_s: float, stop_s: float) -> Segment:
+def _segment(knots: PiecewiseSchedule, place: int, following: int, start_s: float, stop_s: float) -> Segment:
     return Segment(
         start_s,
         stop_s,
@@ -138,7 +138,7 @@ def _segment(knots: Knots, place: int, following: int, start_s: float, stop_s: f
     )
 
 
-def outages(knots: Knots) -> Knots:
+def outages(knots: PiecewiseSchedule) -> PiecewiseSchedule:
     """The table with only the knots at which `up` changes; delay, rate and loss are left out."""
     holds = np.append(knots.t_s[1:] > knots.t_s[:-1], True)  # the last of several knots at one time
     holds[0] = True  # holds before its time
@@ -146,10 +146,10 @@ def outages(knots: Knots) -> Knots:
     place = place[np.append(True, knots.up[place[1:]] != knots.up[place[:-1]])]
     none = np.zeros(len(place))
     period_s = knots.period_s if len(place) > 1 else inf
-    return Knots(knots.t_s[place], none, none, none, knots.up[place], period_s)
+    return PiecewiseSchedule(knots.t_s[place], none, none, none, knots.up[place], period_s)
 
 
-def segment_of_row(row: Row, end: int, step_s: float) -> Segment:
+def segment_of_row(row: ScheduleRow, end: int, step_s: float) -> Segment:
     """The same for an end that follows the timeline: the row's whole step."""
     return Segment(
         row.step * step_s,

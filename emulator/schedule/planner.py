@@ -104,8 +104,8 @@ def run_planner(
             start_s = time.process_time()
             step = pace.next_step
             row = next(rows)
-            if row.fine is not None:
-                validate(row.fine, step * timeline.step_s, (step + 1) * timeline.step_s)
+            if row.substep is not None:
+                validate(row.substep, step * timeline.step_s, (step + 1) * timeline.step_s)
             ring.put(row)
             for part in parts(change for fib in fibs for change in fib.changes(row.next_end)):
                 _send(control, {"op": "routes", "step": step, "deltas": part})

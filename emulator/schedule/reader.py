@@ -6,8 +6,8 @@ Invariant: an answer is made of one whole row. The planner overwrites rows while
 again after it was read, and what was read of a row that has gone meanwhile is thrown away.
 
 The row in force at t is that of the step with step·step_s <= t < (step + 1)·step_s. Before play (t < 0) that of time 0
-is in force. An end with knots of its own follows these; another one the finer table that its row has for it, and where
-there is none the row itself.
+is in force. An end with a schedule of its own follows it; another one the substep table that its row has for it, and
+where there is none the row itself.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from emulator.schedule import piecewise, substep
 from emulator.schedule.piecewise import Segment
-from emulator.schedule.ring import fine_columns
+from emulator.schedule.ring import substep_columns
 from emulator.schedule.routes import delay_along, path
 
 if TYPE_CHECKING:
-    from emulator.model.network import FineTables, Handover, Knots, Network, Row
-    from emulator.schedule.ring import FineColumns
+    from emulator.model.network import Handover, Network, PiecewiseSchedule, ScheduleRow, SubstepTables
+    from emulator.schedule.ring import SubstepColumns
 
 T = TypeVar("T")
 
@@ -40,8 +40,8 @@ class RowSource(Protocol):
     def latest(self) -> int: ...  # step of the newest row, -1: none
     @property
     def bytes_per_row(self) -> float: ...  # of the source's own memory
-    def row(self, step: int) -> Row: ...
-    def copied(self, step: int) -> Row: ...  # in memory that nobody writes
+    def row(self, step: int) -> ScheduleRow: ...
+    def copied(self, step: int) -> ScheduleRow: ...  # in memory that nobody writes
     def holds(self, step: int) -> bool: ...  # whether what was read of `row(step)` is still that row's
 
 
@@ -66,7 +66,7 @@ def step_at(t_s: float, step_s: float) -> int:
 
 
 class ScheduleReader:
-    """The schedule of one network, as far as there are rows. `rows` None: all ends have knots of their own.
+    """The schedule of one network, as far as there are rows. `rows` None: all ends have schedules of their own.
 
     Times are seconds of the scenario, finite. No method raises for a row that is not there.
     """
@@ -75,9 +75,9 @@ class ScheduleReader:
         self._network = network
         self._rows = rows
         self.step_s = network.timeline.step_s if network.timeline is not None else 1.0
-        self._fine_place = substep.fine_places(network)
-        self._flat: tuple[FineTables | None, FineColumns | None] = None, None  # of the row read last
-        self._outages: dict[int, Knots] = {}  # by end
+        self._substep_place = substep.substep_places(network)
+        self._flat: tuple[SubstepTables | None, SubstepColumns | None] = None, None  # of the row read last
+        self._outages: dict[int, PiecewiseSchedule] = {}  # by end
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ class ScheduleReader:
         """The step that is in force at an instant; see the function of this name."""
         return step_at(t_s, self.step_s)
 
-    def read(self, step: int, take: Callable[[Row], T]) -> T | None:
+    def read(self, step: int, take: Callable[[ScheduleRow], T]) -> T | None:
         """What `take` makes of the row of `step`; None: the row is not there, or was overwritten meanwhile.
 
         The arrays of the row are views: what `take` returns must hold none of them.
@@ -104,7 +104,7 @@ class ScheduleReader:
         found = take(row)
         return found if self._rows.holds(step) else None
 
-    def read_at(self, t_s: float, take: Callable[[Row], T]) -> T | None:
+    def read_at(self, t_s: float, take: Callable[[ScheduleRow], T]) -> T | None:
         """The same of the row in force at an instant; where that one is not there, of the newest."""
         found = self.read(self.step_at(t_s), take)
         return found if found is not None else self.read(self.latest, take)
@@ -135,12 +135,12 @@ class ScheduleReader:
         return self._values(None, end, at_s) if found is None and has_knots else found
 
     def up(self, end: int, t_s: float) -> tuple[bool, float]:
-        """Whether an end that has knots of its own is up, and until when it stays so. ValueError: it has none."""
+        """Whether an end that has a schedule of its own is up, and until when it stays so. ValueError: it has none."""
         table = self._outages.get(end)
         if table is None:
             knots = self._knots(end)
             if knots is None:
-                raise ValueError(f"link end {self._network.end_name(end)} has no knots of its own")
+                raise ValueError(f"link end {self._network.end_name(end)} has no a schedule of its own")
             table = self._outages[end] = piecewise.outages(knots)
         held = piecewise.segment(table, t_s)
         return held.up, held.stop_s
@@ -152,39 +152,39 @@ class ScheduleReader:
         found = self.read_at(t_s, lambda row: self._far(row, end))
         return self._far(None, end) if found is None else found
 
-    def _segment(self, row: Row | None, end: int, t_s: float) -> Segment:
-        """What holds for an end at t_s: by its knots, by its row's finer table for it, or by the row itself."""
+    def _segment(self, row: ScheduleRow | None, end: int, t_s: float) -> Segment:
+        """What holds for an end at t_s: by its knots, by its row's substep table for it, or by the row itself."""
         knots = self._knots(end)
         if knots is not None:
             return piecewise.segment(knots, t_s)
         assert row is not None
-        place, finer = self._fine_place.get(end), None
-        if place is not None and row.fine is not None:
-            if self._flat[0] is not row.fine:
-                self._flat = row.fine, fine_columns(row.fine)
+        place, finer = self._substep_place.get(end), None
+        if place is not None and row.substep is not None:
+            if self._flat[0] is not row.substep:
+                self._flat = row.substep, substep_columns(row.substep)
             begin_s, end_s = row.step * self.step_s, (row.step + 1) * self.step_s
             assert self._flat[1] is not None
             finer = substep.segment(self._flat[1], place, begin_s, end_s, t_s)
         return finer or piecewise.segment_of_row(row, end, self.step_s)
 
-    def _values(self, row: Row | None, end: int, t_s: float) -> EndValues:
+    def _values(self, row: ScheduleRow | None, end: int, t_s: float) -> EndValues:
         held, far = self._segment(row, end, t_s), self._far(row, end)
         inside_s = min(max(t_s, held.start_s), held.stop_s)  # of another row than the one in force: what is nearest
         up = held.up and far >= 0
         return EndValues(held.delay_s(inside_s), held.rate_bps, held.loss, up, far if held.up else -1)
 
-    def _far(self, row: Row | None, end: int) -> int:
+    def _far(self, row: ScheduleRow | None, end: int) -> int:
         link = self._network.links[end // 2]
         if row is not None and link.moving:
             return int(row.peer[end])
         return link.a if end % 2 else link.b
 
-    def _knots(self, end: int) -> Knots | None:
-        return self._network.end_spec(end).knots
+    def _knots(self, end: int) -> PiecewiseSchedule | None:
+        return self._network.end_spec(end).schedule
 
     # -- routes --------------------------------------------------------------------------------------------------------
 
-    def path(self, row: Row, source: str, target: str) -> list[int] | None:
+    def path(self, row: ScheduleRow, source: str, target: str) -> list[int] | None:
         """Link ends from one live node to another along a row's routes; None where there is no way, or no such node.
 
         Empty where both are the same node.
@@ -201,7 +201,7 @@ class ScheduleReader:
         None where there is no way, or no such node, or the row in force is not there.
         """
 
-        def delay_s(row: Row) -> float:
+        def delay_s(row: ScheduleRow) -> float:
             ends = self.path(row, source, target)
             share = min(1.0, max(0.0, t_s / self.step_s - row.step))
             return delay_along(row, ends, share) if ends is not None else inf
@@ -239,7 +239,7 @@ class RecentRows:
     def __init__(self, rows: RowSource, count: int) -> None:
         self._source = rows
         self._count = count
-        self._kept: OrderedDict[int, Row] = OrderedDict()
+        self._kept: OrderedDict[int, ScheduleRow] = OrderedDict()
 
     @property
     def latest(self) -> int:
@@ -265,11 +265,11 @@ class RecentRows:
         """The step that was kept first of those that are; -1: none."""
         return next(iter(self._kept), -1)
 
-    def row(self, step: int) -> Row:
+    def row(self, step: int) -> ScheduleRow:
         kept = self._kept.get(step)
         return kept if kept is not None else self._source.row(step)
 
-    def copied(self, step: int) -> Row:
+    def copied(self, step: int) -> ScheduleRow:
         kept = self._kept.get(step)
         return kept if kept is not None else self._source.copied(step)
 

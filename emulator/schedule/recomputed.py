@@ -9,7 +9,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emulator.model.network import Row, Timeline
+    from emulator.model.network import ScheduleRow, Timeline
 
 
 class RecomputedRows:
@@ -20,10 +20,10 @@ class RecomputedRows:
     def __init__(self, timeline: Timeline | None, steps: int, kept: int) -> None:
         self._timeline = timeline
         self._kept = kept
-        self._rows: OrderedDict[int, Row] = OrderedDict()
+        self._rows: OrderedDict[int, ScheduleRow] = OrderedDict()
         self.latest = steps - 1 if timeline is not None else -1
 
-    def row(self, step: int) -> Row:
+    def row(self, step: int) -> ScheduleRow:
         if step not in self._rows:
             if self._timeline is None or not 0 <= step <= self.latest:
                 raise LookupError(f"there is no row {step}; expected one from 0 to {self.latest}")
@@ -32,7 +32,7 @@ class RecomputedRows:
                 self._rows.popitem(last=False)
         return self._rows[step]
 
-    def copied(self, step: int) -> Row:
+    def copied(self, step: int) -> ScheduleRow:
         """As `row`, which nobody writes again."""
         return self.row(step)
 

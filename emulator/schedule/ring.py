@@ -47,15 +47,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.model.errors import Unfit
-from emulator.model.network import Fine, FineTables, Handover, Row
+from emulator.model.network import Handover, ScheduleRow, SubstepSpec, SubstepTables
 from emulator.schedule.row_layout import COLUMNS, HANDOVER, HEADER_BYTES, Sizes, placed
 
-_FIELDS = tuple(column.name for column in COLUMNS if column.name in Row.__slots__ and column.dtype != HANDOVER)
-_FINE = tuple(FineTables.__slots__)
+_FIELDS = tuple(column.name for column in COLUMNS if column.name in ScheduleRow.__slots__ and column.dtype != HANDOVER)
+_SUBSTEP = tuple(SubstepTables.__slots__)
 
 
 @dataclass(frozen=True, slots=True)
-class FineColumns:
+class SubstepColumns:
     """Finer tables as flat memoryviews, which give plain Python numbers: those of place f begin at index f·knots."""
 
     knots: int
@@ -76,7 +76,7 @@ class RingLayout:
     header_bytes: int  # before the first slot; the header begins with int64 `latest`
     bytes_per_row: int  # from one slot to the next, a multiple of the page
     capacity: int  # slots
-    fine_knots: int  # knots of each finer table; 0: the ring has none, and `offsets` no "fine.…"
+    substep_knots: int  # knots of each substep table; 0: the ring has none, and `offsets` no "substep.…"
     offsets: dict[str, int]  # bytes from a slot's begin, by column name
 
 
@@ -87,22 +87,24 @@ class RowRing:
     touched take nothing.
     """
 
-    def __init__(self, ends: int, nodes: int, dests: int, capacity: int = 16, fine: Fine | None = None) -> None:
+    def __init__(
+        self, ends: int, nodes: int, dests: int, capacity: int = 16, substep: SubstepSpec | None = None
+    ) -> None:
         if min(ends, nodes, dests) < 0 or capacity < 3:
             raise ValueError(f"a ring needs sizes of 0 or more and 3 slots or more, not {ends, nodes, dests, capacity}")
         self.ends, self.nodes, self.dests, self.capacity = ends, nodes, dests, capacity
-        self._knots = fine.knots if fine is not None else 0
-        self._fine = self._knots > 0
+        self._knots = substep.knots if substep is not None else 0
+        self._substep = self._knots > 0
         links = ends // 2  # a link changes hands at most once a step
-        self._columns, size = placed(Sizes(ends, links, nodes, dests, len(fine.ends) if fine else 0, self._knots))
+        self._columns, size = placed(Sizes(ends, links, nodes, dests, len(substep.ends) if substep else 0, self._knots))
         self.bytes_per_row = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
         self._memory = mmap.mmap(-1, HEADER_BYTES + capacity * self.bytes_per_row)
         self._latest = memoryview(self._memory)[:8].cast("q")
         self._latest[0] = -1
         self._slots = [self._slot(number) for number in range(capacity)]
         self._views = [{name: _read_only(slot[name]) for name in _FIELDS} for slot in self._slots]
-        self._fine_views = [
-            FineTables(*(_read_only(slot[f"fine.{name}"]) for name in _FINE)) if self._fine else None
+        self._substep_views = [
+            SubstepTables(*(_read_only(slot[f"substep.{name}"]) for name in _SUBSTEP)) if self._substep else None
             for slot in self._slots
         ]
         self._heads = [slot["head"].data for slot in self._slots]
@@ -131,7 +133,7 @@ class RowRing:
         """Whether the row of `step` stands in the ring at this moment."""
         return step >= 0 and bool(self._heads[step % self.capacity][0] == step)
 
-    def put(self, row: Row) -> None:
+    def put(self, row: ScheduleRow) -> None:
         """Append a row (the one writer). ValueError unless it is the next one and has the ring's shapes."""
         if row.step != self.latest + 1:
             raise ValueError(f"row {row.step} cannot follow row {self.latest}")
@@ -142,18 +144,18 @@ class RowRing:
                 raise ValueError(f"{name} has shape {np.shape(getattr(row, name))}, the ring {slot[name].shape}")
         if len(row.handovers) > len(slot["handovers"]):
             raise ValueError(f"{len(row.handovers)} handovers in one step of {len(slot['handovers'])} links")
-        if row.fine is not None:
-            self._check_fine(row.fine, slot)
+        if row.substep is not None:
+            self._check_substep(row.substep, slot)
         head[0] = -1
         _fence()
         for name in _FIELDS:
             slot[name][...] = getattr(row, name)
-        if row.fine is not None:
-            for name in _FINE:
-                table = getattr(row.fine, name)
-                slot[f"fine.{name}"][..., : table.shape[-1]] = table
-        elif self._fine:
-            slot["fine.count"][...] = 0
+        if row.substep is not None:
+            for name in _SUBSTEP:
+                table = getattr(row.substep, name)
+                slot[f"substep.{name}"][..., : table.shape[-1]] = table
+        elif self._substep:
+            slot["substep.count"][...] = 0
         for place, change in enumerate(row.handovers):
             slot["handovers"][place] = (change.t_s, change.link, change.before, change.after, 0)
         head[1] = len(row.handovers)
@@ -162,7 +164,7 @@ class RowRing:
         _fence()
         self._latest[0] = row.step
 
-    def row(self, step: int) -> Row:
+    def row(self, step: int) -> ScheduleRow:
         """The row of `step` as read-only views of the shared memory. LookupError if not, or no longer, there."""
         self._check(step)
         number = step % self.capacity
@@ -172,7 +174,7 @@ class RowRing:
             for t_s, link, before, after, _ in self._slots[number]["handovers"][:count].tolist()
         )
         self._check(step)
-        return Row(step=step, handovers=handovers, fine=self._fine_views[number], **self._views[number])
+        return ScheduleRow(step=step, handovers=handovers, substep=self._substep_views[number], **self._views[number])
 
     def copy(self, step: int, columns: Iterable[str]) -> dict[str, NDArray[Any]]:
         """Copies of some of a row's columns, by name as in the layout, all of the one row.
@@ -185,22 +187,22 @@ class RowRing:
         self._check(step)
         return copies
 
-    def copied(self, step: int) -> Row:
+    def copied(self, step: int) -> ScheduleRow:
         """The row of `step` in memory of its own. LookupError if it is not there, or was overwritten meanwhile."""
         handovers = self.row(step).handovers
-        columns = self.copy(step, [*_FIELDS, *(f"fine.{name}" for name in _FINE if self._fine)])
-        fine = FineTables(*(columns.pop(f"fine.{name}") for name in _FINE)) if self._fine else None
-        return Row(step=step, handovers=handovers, fine=fine, **columns)
+        columns = self.copy(step, [*_FIELDS, *(f"substep.{name}" for name in _SUBSTEP if self._substep)])
+        substep = SubstepTables(*(columns.pop(f"substep.{name}") for name in _SUBSTEP)) if self._substep else None
+        return ScheduleRow(step=step, handovers=handovers, substep=substep, **columns)
 
-    def _check_fine(self, fine: FineTables, slot: dict[str, NDArray[Any]]) -> None:
+    def _check_substep(self, substep: SubstepTables, slot: dict[str, NDArray[Any]]) -> None:
         """ValueError unless the tables fit: fewer columns than the ring has are enough."""
-        places, knots = slot["fine.t_s"].shape if self._fine else (0, 0)
-        shapes = {np.shape(getattr(fine, name)) for name in _FINE[1:]}
+        places, knots = slot["substep.t_s"].shape if self._substep else (0, 0)
+        shapes = {np.shape(getattr(substep, name)) for name in _SUBSTEP[1:]}
         shape = shapes.pop()
-        if shapes or len(shape) != 2 or shape[0] != places or shape[1] > knots or fine.count.shape != (places,):
-            raise Unfit(f"finer tables of shape {np.shape(fine.t_s)}", f"{places} ends of {knots} knots or fewer")
-        if not np.isin(fine.count, (0, *range(2, shape[1] + 1))).all():
-            raise Unfit(f"a finer table of {fine.count.max()} knots", f"0, or 2 to {shape[1]}")
+        if shapes or len(shape) != 2 or shape[0] != places or shape[1] > knots or substep.count.shape != (places,):
+            raise Unfit(f"substep tables of shape {np.shape(substep.t_s)}", f"{places} ends of {knots} knots or fewer")
+        if not np.isin(substep.count, (0, *range(2, shape[1] + 1))).all():
+            raise Unfit(f"a substep table of {substep.count.max()} knots", f"0, or 2 to {shape[1]}")
 
     def _check(self, step: int) -> None:
         if not self.holds(step):
@@ -219,11 +221,11 @@ _MEMBARRIER, _MEMBARRIER_GLOBAL = 283, 1  # number of the call on arm64 and risc
 _fence = _fence_of(platform.machine())
 
 
-def fine_columns(fine: FineTables) -> FineColumns:
+def substep_columns(substep: SubstepTables) -> SubstepColumns:
     """Finer tables of a row, flat (they must be contiguous)."""
-    arrays = (getattr(fine, name).reshape(-1) for name in _FINE)
-    return FineColumns(
-        fine.t_s.shape[1], *((array.view(np.uint8) if array.dtype == bool else array).data for array in arrays)
+    arrays = (getattr(substep, name).reshape(-1) for name in _SUBSTEP)
+    return SubstepColumns(
+        substep.t_s.shape[1], *((array.view(np.uint8) if array.dtype == bool else array).data for array in arrays)
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.model.network import Bools, Floats, Ints, Row
+from emulator.model.network import Bools, Floats, Ints, ScheduleRow
 
 HOP_FLOOR_S = 1e-9
 _AT_ONCE = 400  # destinations: bounds memory
@@ -154,7 +154,7 @@ def neighbours(tail: Ints, head: Ints, nodes: int, destinations: Ints) -> Ints:
 
 
 def route_delay_s(
-    row: Row,
+    row: ScheduleRow,
     live: Ints | Sequence[int],
     share: float = 0.0,
     sources: Sequence[int] | None = None,
@@ -176,7 +176,7 @@ def route_delay_s(
     return path_delay(row.next_end[goals], row.peer, delay_s, nodes[goals], nodes[starts]).T
 
 
-def delay_along(row: Row, ends: list[int], share: float = 0.0) -> float:
+def delay_along(row: ScheduleRow, ends: list[int], share: float = 0.0) -> float:
     """Propagation delay along these link ends in seconds, when `share` of the row's step (0 to 1) is over."""
     if not ends:
         return 0.0
@@ -189,8 +189,8 @@ def path_delay(
 ) -> NDArray[np.float64]:
     """Delay from each source to each destination along given routes, with delays of any instant: D × S seconds.
 
-    `head_of_end` and `delay_of_end` are indexed by end number (`Row.peer`, `Row.delay_end_s`). inf where the route
-    does not reach the destination; 0 where source and destination are the same node.
+    `head_of_end` and `delay_of_end` are indexed by end number (`ScheduleRow.peer`, `ScheduleRow.delay_end_s`). inf
+    where the route does not reach the destination; 0 where source and destination are the same node.
     """
     goals, starts = np.asarray(destinations, dtype=np.int64), np.asarray(sources, dtype=np.int64)
     nodes = next_end.shape[1]

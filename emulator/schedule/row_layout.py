@@ -46,18 +46,18 @@ COLUMNS = (
     _column("peer", np.int32, "E", "node that receives, -1: nobody"),
     _column("next_end", np.int32, "DN", "end on which a node sends for a destination, -1: it has no route"),
     _column("handovers", HANDOVER, "L", "as many as the head says"),
-    _column("fine.count", np.int32, "F", "knots used of a finer table; 0: the row's own values hold"),
-    _column("fine.t_s", np.float64, "FK", "time of each knot"),
-    _column("fine.delay_s", np.float64, "FK", "goes in a straight line from knot to knot"),
-    _column("fine.rate_bps", np.float64, "FK", "holds until the next knot"),
-    _column("fine.loss", np.float64, "FK", "holds until the next knot"),
-    _column("fine.up", np.bool_, "FK", "holds until the next knot"),
+    _column("substep.count", np.int32, "F", "knots used of a substep table; 0: the row's own values hold"),
+    _column("substep.t_s", np.float64, "FK", "time of each knot"),
+    _column("substep.delay_s", np.float64, "FK", "goes in a straight line from knot to knot"),
+    _column("substep.rate_bps", np.float64, "FK", "holds until the next knot"),
+    _column("substep.loss", np.float64, "FK", "holds until the next knot"),
+    _column("substep.up", np.bool_, "FK", "holds until the next knot"),
 )
 
 
 class Sizes(NamedTuple):
-    """E ends, L links, N nodes, D destinations; F ends have finer tables, of at most K knots each (0: the rows have no
-    finer tables)."""
+    """E ends, L links, N nodes, D destinations; F ends have substep tables, of at most K knots each (0: the rows
+    have no substep tables)."""
 
     E: int
     L: int
@@ -80,7 +80,7 @@ def placed(sizes: Sizes) -> tuple[dict[str, Placed], int]:
     letters: Mapping[str, int] = sizes._asdict()
     found, at = dict[str, Placed](), 0
     for name, dtype, letter_shape, _ in COLUMNS:
-        if name.startswith("fine.") and not sizes.K:
+        if name.startswith("substep.") and not sizes.K:
             continue
         shape = tuple(int(letter) if letter.isdigit() else letters[letter] for letter in letter_shape)
         found[name] = Placed(at, dtype, shape)

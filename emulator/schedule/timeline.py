@@ -12,7 +12,17 @@ from math import floor
 import numpy as np
 
 from emulator.model.errors import Unfit
-from emulator.model.network import Bools, Fine, Floats, Ints, Knots, LinkSpec, NodeSpec, Rates, Row
+from emulator.model.network import (
+    Bools,
+    Floats,
+    Ints,
+    LinkSpec,
+    NodeSpec,
+    PiecewiseSchedule,
+    Rates,
+    ScheduleRow,
+    SubstepSpec,
+)
 from emulator.schedule.piecewise import evaluate
 from emulator.schedule.routes import least_delay_ends, neighbours
 
@@ -55,7 +65,7 @@ class KnotTimeline:
             raise Unfit(f"routing is {routing!r}", f"any of {', '.join(ROUTINGS)}")
         self.step_s = step_s
         self.rates: Rates | None = None  # knots may change them
-        self.fine: Fine | None = None  # and play by themselves
+        self.substep: SubstepSpec | None = None  # and play by themselves
         self.routing = routing
         self._nodes = len(nodes)
         self._live = np.array([number for number, node in enumerate(nodes) if node.live], dtype=np.int32)
@@ -63,15 +73,15 @@ class KnotTimeline:
         self._no_transit = no_transit
         self._tail = np.array([node for link in links for node in (link.a, link.b)], dtype=np.int32)
         self._peer = np.array([node for link in links for node in (link.b, link.a)], dtype=np.int32)
-        self._knots: list[Knots] = []
+        self._knots: list[PiecewiseSchedule] = []
         for link in links:
             for spec in (link.forward, link.backward):
-                if spec.knots is None:
+                if spec.schedule is None:
                     raise ValueError(f"link {link.name} has an end without knots, and the network no other timeline")
-                self._knots.append(spec.knots)
+                self._knots.append(spec.schedule)
         self._varying = [end for end, knots in enumerate(self._knots) if len(knots.t_s) > 1]
 
-    def rows(self, first: int, count: int) -> Iterator[Row]:
+    def rows(self, first: int, count: int) -> Iterator[ScheduleRow]:
         """Rows first … first + count - 1, a window of steps at a time."""
         routed: tuple[Floats, Bools, Ints] | None = None
         begin = first
@@ -89,7 +99,7 @@ class KnotTimeline:
                     routed = start_s, alive, self._routes(start_s, alive)
                 if base + place < first:
                     continue
-                yield Row(
+                yield ScheduleRow(
                     step=base + place,
                     delay_start_s=start_s,
                     delay_end_s=delay_end_s[place],

@@ -26,7 +26,7 @@ import numpy as np
 
 from emulator.model.errors import DataError
 from emulator.model.inputs import read_text
-from emulator.model.network import Knots
+from emulator.model.network import PiecewiseSchedule
 from emulator.model.units import parse
 from emulator.schedule.piecewise import validate
 
@@ -50,7 +50,7 @@ _BOUNDS = {
 _TOML_KINDS = {"t": "duration", "delay": "duration", "rate": "rate", "loss": "share"}
 
 
-def from_file(path: str | Path, delay_s: float = 0.0, period_s: float = inf) -> Knots:
+def from_file(path: str | Path, delay_s: float = 0.0, period_s: float = inf) -> PiecewiseSchedule:
     """A trace file: CSV where its name ends in `.csv`, else Mahimahi, to which `delay_s` adds a constant delay.
 
     `period_s` repeats a CSV trace; a Mahimahi trace has its own period.
@@ -67,7 +67,7 @@ def from_file(path: str | Path, delay_s: float = 0.0, period_s: float = inf) -> 
     return mahimahi(text, str(path), delay_s)
 
 
-def mahimahi(text: str, where: str, delay_s: float = 0.0) -> Knots:
+def mahimahi(text: str, where: str, delay_s: float = 0.0) -> PiecewiseSchedule:
     """Knots of a packet-delivery trace; `where` names it in errors."""
     moments: list[int] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -99,10 +99,10 @@ def mahimahi(text: str, where: str, delay_s: float = 0.0) -> Knots:
     keep = np.append(True, np.diff(rates) != 0)
     t_s, rate_bps = times[keep] * 1e-3, rates[keep]
     ones = np.ones(len(t_s))
-    return validate(Knots(t_s, ones * delay_s, rate_bps, ones * 0.0, ones > 0, period_ms * 1e-3), where)
+    return validate(PiecewiseSchedule(t_s, ones * delay_s, rate_bps, ones * 0.0, ones > 0, period_ms * 1e-3), where)
 
 
-def csv(text: str, where: str, period_s: float = inf) -> Knots:
+def csv(text: str, where: str, period_s: float = inf) -> PiecewiseSchedule:
     """Knots of a CSV trace; `where` names it in errors."""
     names: list[str] = []
     rows: list[dict[str, float]] = []
@@ -159,7 +159,7 @@ def _number(cell: str, quantity: str, scale: float, where: str) -> float:
     return value
 
 
-def tables(items: Sequence[Mapping[str, Any]], where: str, period: str | None = None) -> Knots:
+def tables(items: Sequence[Mapping[str, Any]], where: str, period: str | None = None) -> PiecewiseSchedule:
     """Knots of a TOML list of tables; `where` is its key path in errors, `period` a duration that repeats it."""
     rows: list[dict[str, float]] = []
     for number, item in enumerate(items):
@@ -190,6 +190,6 @@ def _quantity(value: object, key: str, where: str) -> float:
         raise DataError(f"{where}: {error}") from None
 
 
-def _knots(rows: Sequence[Mapping[str, float]], period_s: float) -> Knots:
+def _knots(rows: Sequence[Mapping[str, float]], period_s: float) -> PiecewiseSchedule:
     t_s, delay_s, rate_bps, loss, up = (np.array([row[name] for row in rows], dtype=np.float64) for name in _FIRST)
-    return Knots(t_s, delay_s, rate_bps, loss, up > 0, period_s)
+    return PiecewiseSchedule(t_s, delay_s, rate_bps, loss, up > 0, period_s)

@@ -296,7 +296,7 @@ static inline void make_network(reader *r, network *w, bool rows)
         COLUMN(fine_count), COLUMN(fine_t_s), COLUMN(fine_delay_s), COLUMN(fine_rate_bps), COLUMN(fine_loss), COLUMN(fine_up);
 #undef COLUMN
         c->at_next_end = (int64_t)offsetof(fuzz_row, next_end);
-        c->fine_knots = KNOTS;
+        c->substep_knots = KNOTS;
         c->step_s = STEP_S;
         for (int32_t step = 0; step < STEPS; step++) { /* a table of dests x nodes lies closely packed */
             int32_t packed[NODES * NODES];

@@ -9,13 +9,13 @@ from math import floor, inf
 
 import numpy as np
 
-from emulator.model.network import Knots
+from emulator.model.network import PiecewiseSchedule
 from emulator.schedule.piecewise import segment
 
 GRAIN_S = 1e-9  # what would end so shortly after a stretch ends with it: rounding must not wait out a silence
 
 
-def finish_s(knots: Knots, start_s: float, bits: float) -> float:
+def finish_s(knots: PiecewiseSchedule, start_s: float, bits: float) -> float:
     """When the rate, integrated from start_s, has reached `bits`; inf where it never does.
 
     Exact to 1 ns over the piecewise constant rate, whether or not the end is up. Visits each knot at most three times,
@@ -44,6 +44,6 @@ def finish_s(knots: Knots, start_s: float, bits: float) -> float:
     return t_s
 
 
-def _bits_per_period(knots: Knots) -> float:
+def _bits_per_period(knots: PiecewiseSchedule) -> float:
     spans = np.diff(knots.t_s, append=knots.period_s)
     return float(np.sum(np.where(spans > 0, knots.rate_bps, 0.0) * spans))

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from math import inf
 
 from emulator.link.stats import EndStats
-from emulator.model.network import Network, Row
+from emulator.model.network import Network, ScheduleRow
 from oracle.icmp import Allowance, answer
 from oracle.link_end import LinkEnd
 from oracle.packet_bytes import (
@@ -37,7 +37,7 @@ class NetworkModel:
     def __init__(
         self,
         network: Network,
-        rows: Sequence[Row],
+        rows: Sequence[ScheduleRow],
         seed: int,
         may_forward: Sequence[bool],
         echo: Callable[[bytes], bytes | None],

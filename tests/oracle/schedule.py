@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, inf
 
-from emulator.model.network import Network, Row
+from emulator.model.network import Network, ScheduleRow
 from emulator.schedule import substep
 from emulator.schedule.piecewise import Segment, segment, segment_of_row
-from emulator.schedule.ring import fine_columns
+from emulator.schedule.ring import substep_columns
 
 
 class Schedule:
     """The knots of a network's links, and the rows of its timeline (the first one holds before 0)."""
 
-    def __init__(self, network: Network, rows: Sequence[Row] = ()) -> None:
+    def __init__(self, network: Network, rows: Sequence[ScheduleRow] = ()) -> None:
         self.network, self.rows = network, rows
         self.step_s = network.timeline.step_s if network.timeline is not None else inf
 
-    def row(self, t: float) -> Row:
+    def row(self, t: float) -> ScheduleRow:
         step = floor(t / self.step_s)
         while step * self.step_s > t:
             step -= 1
@@ -28,7 +28,7 @@ class Schedule:
 
     def at(self, end: int, t: float) -> tuple[Segment, int, float, int]:
         """The values of a link end, the node that receives, until when both hold, and the hops that leaving costs."""
-        link, knots = self.network.links[end // 2], self.network.end_spec(end).knots
+        link, knots = self.network.links[end // 2], self.network.end_spec(end).schedule
         sender, far = (link.b, link.a) if end % 2 else (link.a, link.b)
         if not self.rows:
             assert knots is not None
@@ -44,9 +44,9 @@ class Schedule:
             values = segment(knots, t)
             return values, far, min(values.stop_s, until_s) if link.moving else values.stop_s, toll
         values = segment_of_row(row, end, self.step_s)
-        place = substep.fine_places(self.network).get(end)
-        if place is not None and row.fine is not None and row.fine.count[place]:
-            finer = substep.segment(fine_columns(row.fine), place, values.start_s, values.stop_s, max(t, 0.0))
+        place = substep.substep_places(self.network).get(end)
+        if place is not None and row.substep is not None and row.substep.count[place]:
+            finer = substep.segment(substep_columns(row.substep), place, values.start_s, values.stop_s, max(t, 0.0))
             assert finer is not None
             values, until_s = finer, finer.stop_s if t >= 0.0 else 0.0
         if t < 0.0:  # the values of time 0 hold

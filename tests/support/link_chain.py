@@ -13,7 +13,7 @@ import numpy as np
 from emulator.fabric.build import Fabric
 from emulator.fabric.kernel import syscalls
 from emulator.link.relay import Relay
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule, ScheduleRow
 from emulator.schedule.ring import RowRing
 
 DEADLINE_S = 20.0
@@ -29,7 +29,7 @@ class Still:
         next_end = [[2 * n - 1 for n in range(nodes)], [2 * n for n in range(links)] + [-1]]
         peer = [n for link in range(links) for n in (link + 1, link)]
         values = np.zeros(ends)
-        self.row = Row(
+        self.row = ScheduleRow(
             0, values, values, values + inf, values, values == 0,
             np.array(peer, np.int32), np.array(next_end, np.int32),
         )  # fmt: skip
@@ -44,7 +44,7 @@ class Chain:
 
     def __init__(self, transit=0, spec=None, ethernet=False, carrier=False):
         links = transit + 1
-        specs = spec if isinstance(spec, list) else [spec or EndSpec(knots=Knots.constant())] * links
+        specs = spec if isinstance(spec, list) else [spec or EndSpec(schedule=PiecewiseSchedule.constant())] * links
         self.last = links
         nodes = tuple(
             NodeSpec(

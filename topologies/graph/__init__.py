@@ -34,7 +34,7 @@ from pydantic import AfterValidator, model_validator
 
 from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import DataError, Unfit
-from emulator.model.network import BuildOptions, EndSpec, Knots
+from emulator.model.network import BuildOptions, EndSpec, PiecewiseSchedule
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate, show
 from topologies.graph.slots import SlotPlan
@@ -112,7 +112,7 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     edges = [(name[a], name[b]) for a, b in graph.edges()]
     base = EndSpec(
         replace(effects(table.queue), overtake=table.overtake),
-        Knots.constant(table.delay_s, table.rate_bps, table.loss),
+        PiecewiseSchedule.constant(table.delay_s, table.rate_bps, table.loss),
     )
     ends = dict.fromkeys(end for a, b in edges for end in ((a, b), (b, a)))
     varying = _knots(config.slots, base, ends, name, options.duration_s)
@@ -120,7 +120,7 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     node = {each: builder.add_node(each, live=True) for each in (*name, *table.extra)}
     for a, b in edges:
         forward, backward = (
-            replace(base, knots=varying[end]) if end in varying else base for end in ((a, b), (b, a))
+            replace(base, schedule=varying[end]) if end in varying else base for end in ((a, b), (b, a))
         )  # fmt: skip
         builder.add_link(node[a], node[b], forward, backward, a_port=b, b_port=a, carrier=table.carrier)
     builder.number_links_by_node()
@@ -129,7 +129,7 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
 
 def _knots(
     plan: SlotPlan | None, base: EndSpec, ends: Collection[tuple[str, str]], name: list[str], duration_s: float
-) -> dict[tuple[str, str], Knots]:
+) -> dict[tuple[str, str], PiecewiseSchedule]:
     """Tables of the ends that vary. DataError names the event that does not fit the graph."""
     if plan is None:
         return {}
@@ -142,8 +142,8 @@ def _knots(
                 raise DataError(f"{where}, and no node {node!r}; expected nodes n0 to {name[-1]}")
         near = ", ".join(b for a, b in ends if a == event.edge[0])
         raise DataError(f"{where}, which is no edge; expected a neighbour of {event.edge[0]}: {near or 'it has none'}")
-    assert base.knots is not None
+    assert base.schedule is not None
     try:
-        return plan.knots(dict.fromkeys(ends, base.knots), duration_s)
+        return plan.knots(dict.fromkeys(ends, base.schedule), duration_s)
     except ValueError as error:
         raise DataError(f"slots.events: found {error}") from None

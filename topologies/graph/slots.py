@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from emulator.model.errors import Unfit
-from emulator.model.network import Floats, Knots
+from emulator.model.network import Floats, PiecewiseSchedule
 from emulator.model.tables import Table
 from emulator.model.units import Duration, show
 
@@ -150,7 +150,7 @@ class SlotPlan(Table):
         states_of(events)
         return events
 
-    def knots(self, base: Mapping[End, Knots], duration_s: float) -> dict[End, Knots]:
+    def knots(self, base: Mapping[End, PiecewiseSchedule], duration_s: float) -> dict[End, PiecewiseSchedule]:
         """Tables of the ends that vary, for a run of that duration; `base` has the constant values of each end.
 
         ValueError where they would have more than MAX_KNOTS knots.
@@ -176,7 +176,7 @@ class SlotPlan(Table):
             for end, (once, again) in runs.items()
         }
 
-    def _table(self, base: Knots, runs: Runs) -> Knots:
+    def _table(self, base: PiecewiseSchedule, runs: Runs) -> PiecewiseSchedule:
         """Each run has two knots at its begin (before and after the jump) and two at its end; touching runs share."""
         if not len(runs.begin):
             return base
@@ -188,7 +188,7 @@ class SlotPlan(Table):
         round = np.stack([runs.begin, runs.begin, runs.end, runs.end], axis=1)[expected]
         state = np.stack([nothing, runs.state, runs.state, nothing], axis=1)[expected]
         t_s: Floats = self.start_s + round.astype(np.float64) * self.length_s
-        return Knots(
+        return PiecewiseSchedule(
             t_s,
             np.asarray(base.delay_s[0] + np.maximum(state, 0) * self.length_s, dtype=np.float64),
             np.full(len(round), base.rate_bps[0]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from emulator.model.network import Bools, Fine, FineTables, Floats, Handover, Ints, Rates, Row
+from emulator.model.network import Bools, Floats, Handover, Ints, Rates, ScheduleRow, SubstepSpec, SubstepTables
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S, ecef_to_geodetic
 from emulator.orbit.grid import Grid
 from emulator.orbit.handover import Sight
@@ -54,7 +54,7 @@ class _Links:
     loss: Floats
     up: Bools
     peer: Ints
-    fine: FineTables | None
+    substep: SubstepTables | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,10 @@ class LeoTimeline:
         self._closed[self.station_nodes] = True
         self._index = np.full(self.nodes, -1, dtype=np.int64)  # destination index of a node
         self._index[self.live] = np.arange(len(self.live))
-        self.fine: Fine | None = None
+        self.substep: SubstepSpec | None = None
         if model is not None:
             ends = np.arange(2 * isls, 2 * (isls + count), dtype=np.int32)
-            self.fine = Fine(ends, knots_a_step(model, self.step_s))
+            self.substep = SubstepSpec(ends, knots_a_step(model, self.step_s))
 
     # -- selection ---------------------------------------------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class LeoTimeline:
 
     # -- rows --------------------------------------------------------------------------------------------------------
 
-    def rows(self, first: int, count: int) -> Iterator[Row]:
+    def rows(self, first: int, count: int) -> Iterator[ScheduleRow]:
         """Rows of the steps first … first+count-1."""
         # Routes may be older than their step: of the last routing step, or of step 0 where they are static.
         begin = first - first % self._routing_steps if self.routing == "least-delay" else first
@@ -162,11 +162,11 @@ class LeoTimeline:
         rate_bps, loss, up_ends = self.inventory.rate_bps, self.inventory.loss, np.repeat(np.concatenate(up), 2)
         if self._delay_rule.held:
             end_s = start_s
-        if self.model is None or self.fine is None:
+        if self.model is None or self.substep is None:
             return _Links(start_s, end_s, rate_bps, loss, up_ends, peer, None)
-        ends, begin_s = self.fine.ends, instant.step * self.step_s
+        ends, begin_s = self.substep.ends, instant.step * self.step_s
         tables, means = compile_step(
-            self.model, begin_s, begin_s + self.step_s, start_s[ends[::2]], end_s[ends[::2]], self.fine.knots
+            self.model, begin_s, begin_s + self.step_s, start_s[ends[::2]], end_s[ends[::2]], self.substep.knots
         )
         idle = np.repeat(~served, 2)
         tables.count[idle] = 0  # an interruption of a link that serves is in its table, and withdraws no routes
@@ -246,11 +246,11 @@ class LeoTimeline:
         tail = self._tails(peer)[end]
         return least_delay_ends(tail, peer[end], delay_s[end], end, self.nodes, destinations, self._closed)
 
-    def _row(self, instant: Instant, links: _Links, routes: _Routes) -> Row:
+    def _row(self, instant: Instant, links: _Links, routes: _Routes) -> ScheduleRow:
         next_end = self._still_there(routes.next_end, links.peer) if self.routing == "static" else routes.next_end
-        return Row(
+        return ScheduleRow(
             instant.step, links.start_s, links.end_s, links.rate_bps, links.loss, links.up, links.peer, next_end,
-            instant.handovers, links.fine,
+            instant.handovers, links.substep,
         )  # fmt: skip
 
     def _still_there(self, next_end: Ints, peer: Ints) -> Ints:

@@ -26,7 +26,7 @@ from pydantic import Field, model_validator
 
 from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import DataError, Unfit
-from emulator.model.network import BuildOptions, EndSpec, Fine, Rates, Row
+from emulator.model.network import BuildOptions, EndSpec, Rates, ScheduleRow, SubstepSpec
 from emulator.model.tables import Table
 from emulator.model.units import Duration, Rate
 from topologies.link_keys import Probability, Queue, effects
@@ -138,7 +138,7 @@ class WanTimeline:
         trunks = np.arange(len(delay_s)) >= 2 * hosts
         rates = Rates(np.where(trunks, inf, table.rate_bps), np.where(trunks, table.loss, 0.0))
         self.rates: Rates | None = rates
-        self.fine: Fine | None = None
+        self.substep: SubstepSpec | None = None
         next_end = np.full((len(live), hosts + count), -1, dtype=np.int32)
         if options.routing != "none":
             for place, goal in enumerate(live):
@@ -148,12 +148,12 @@ class WanTimeline:
                     next_end[place, hosts + other] = trunk_end.get((other, site), 2 * goal + 1 if goal < hosts else -1)
                 next_end[place, goal] = -1
         delays = np.array(delay_s)
-        self._row = Row(
+        self._row = ScheduleRow(
             step=0, delay_start_s=delays, delay_end_s=delays, rate_bps=rates.rate_bps, loss=rates.loss,
             up=np.ones(len(delays), dtype=np.bool_), peer=self._peer, next_end=next_end,
         )  # fmt: skip
 
-    def rows(self, first: int, count: int) -> Iterator[Row]:
+    def rows(self, first: int, count: int) -> Iterator[ScheduleRow]:
         """Rows first … first + count - 1."""
         for step in range(first, first + count):
             yield replace(self._row, step=step)

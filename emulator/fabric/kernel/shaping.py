@@ -9,7 +9,7 @@ from math import inf, isfinite
 from typing import Any
 
 from emulator.model.errors import DataError
-from emulator.model.network import Effects, EndSpec, Knots
+from emulator.model.network import Effects, EndSpec, PiecewiseSchedule
 from emulator.model.units import split
 
 SHAPING_OPTIONS = {"bw", "delay", "jitter", "loss", "max_queue_size"}
@@ -40,7 +40,7 @@ def plain_end(where: str, options: dict[str, Any]) -> EndSpec:
     queue = _number(where, "max_queue_size", given.get("max_queue_size", inf), 1, inf, "packets, 1 or more")
     # netem spreads delays evenly over delay ± jitter; Effects adds 0 to 2·jitter.
     effects = Effects(QUEUE_BYTES if queue == inf else inf, queue, jitter_s=jitter_s)
-    return EndSpec(effects, Knots.constant(delay_s - jitter_s, rate_bps, loss))
+    return EndSpec(effects, PiecewiseSchedule.constant(delay_s - jitter_s, rate_bps, loss))
 
 
 def _seconds(where: str, key: str, text: object) -> float:

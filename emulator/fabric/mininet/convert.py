@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.fabric.kernel.shaping import QUIET_OPTIONS, SHAPING_OPTIONS, plain_end
 from emulator.model.builder import NetworkBuilder, port_problem
 from emulator.model.errors import DataError
-from emulator.model.network import DOWNLINK, BuildOptions, EndSpec, Knots, Network
+from emulator.model.network import DOWNLINK, BuildOptions, EndSpec, Network, PiecewiseSchedule
 
 if TYPE_CHECKING:
     from mininet.topo import Topo
@@ -193,8 +193,8 @@ class TopoBuilder(NetworkBuilder):
             end = plain_end(where, {**info, **params})
         elif not isinstance(end, EndSpec):
             raise DataError(f"{where}: {key} is {end!r}; expected an EndSpec")
-        if plain and end.knots is None:  # no timeline knows it
-            end = replace(end, knots=Knots.constant())
+        if plain and end.schedule is None:  # no timeline knows it
+            end = replace(end, schedule=PiecewiseSchedule.constant())
         return end
 
     def _port_name(self, info: dict[str, Any], side: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from emulator.link.engine.binding import library
 from emulator.link.engine.engine import Delivery, Engine
 from emulator.link.engine.tables import memory_ports
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 
 _RATE_BPS, _LOSS, _SEED, _PACKETS = 1.3e6, 0.3, 7, 60
 _DELAY_S = 0.0123, 0.0456  # at the begin and at the end of _SPAN_S
@@ -45,8 +45,8 @@ def self_test() -> str:
 def _network() -> Network:
     delay_s = np.array([*_DELAY_S])
     one = np.ones(2)
-    knots = Knots(np.array([0.0, _SPAN_S]), delay_s, one * _RATE_BPS, one * _LOSS, np.array([True, True]))
-    end = EndSpec(knots=knots)
+    knots = PiecewiseSchedule(np.array([0.0, _SPAN_S]), delay_s, one * _RATE_BPS, one * _LOSS, np.array([True, True]))
+    end = EndSpec(schedule=knots)
     nodes = NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2")
     return Network(nodes, (LinkSpec("a:b", 0, 1, "b", "a", end, end),), routing="none")
 

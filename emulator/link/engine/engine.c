@@ -252,7 +252,7 @@ static double shortest_crossing_s(engine *e, double t_s)
         if (x->first_knot >= 0)
             for (int32_t k = 0; k < x->knot_count; k++)
                 if (c->knot_delay_s[x->first_knot + k] < delay_s) delay_s = c->knot_delay_s[x->first_knot + k];
-        if (c->ring && x->fine >= 0) delay_s = 0.0; /* finer tables change within the step */
+        if (c->ring && x->substep >= 0) delay_s = 0.0; /* substep tables change within the step */
         const override *o = l->overrides[end];
         if (o && o->given & VALUE_DELAY) delay_s = o->delay_s;
         if (h.peer >= 0 && delay_s < shortest_s) shortest_s = delay_s;

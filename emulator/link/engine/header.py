@@ -62,7 +62,7 @@ def columns_header() -> str:
         *_comment(
             "How the engine reads a row of the schedule: functions that give an element of a column. `row` is the "
             "begin of a slot. A column of two sizes, such as [D x N], has the element (d, n) at place d * N + n. "
-            "E: ends, D: destinations, N: nodes, F: ends with finer tables, K: knots of each.",
+            "E: ends, D: destinations, N: nodes, F: ends with substep tables, K: knots of each.",
             MADE.format("emulator/schedule/row_layout.py"),
         ),
         "#ifndef SKYLOOM_ENGINE_ROW_COLUMNS_H", "#define SKYLOOM_ENGINE_ROW_COLUMNS_H", "", "#include <string.h>", "",

@@ -1,6 +1,6 @@
 /* How the engine reads a row of the schedule: functions that give an element of a column. `row` is the begin of a
  * slot. A column of two sizes, such as [D x N], has the element (d, n) at place d * N + n. E: ends, D: destinations,
- * N: nodes, F: ends with finer tables, K: knots of each.
+ * N: nodes, F: ends with substep tables, K: knots of each.
  * Made of emulator/schedule/row_layout.py by `python -m emulator.link.engine.header`: change that one. */
 #ifndef SKYLOOM_ENGINE_ROW_COLUMNS_H
 #define SKYLOOM_ENGINE_ROW_COLUMNS_H
@@ -65,51 +65,51 @@ static inline int32_t row_next_end(const engine_config *c, const uint8_t *row, i
     return value;
 }
 
-/* [F] knots used of a finer table; 0: the row's own values hold */
-static inline int32_t row_fine_count(const engine_config *c, const uint8_t *row, int64_t place)
+/* [F] knots used of a substep table; 0: the row's own values hold */
+static inline int32_t row_substep_count(const engine_config *c, const uint8_t *row, int64_t place)
 {
     int32_t value;
-    memcpy(&value, row + c->at_fine_count + (int64_t)sizeof value * place, sizeof value);
+    memcpy(&value, row + c->at_substep_count + (int64_t)sizeof value * place, sizeof value);
     return value;
 }
 
 /* [F x K] time of each knot */
-static inline double row_fine_t_s(const engine_config *c, const uint8_t *row, int64_t place)
+static inline double row_substep_t_s(const engine_config *c, const uint8_t *row, int64_t place)
 {
     double value;
-    memcpy(&value, row + c->at_fine_t_s + (int64_t)sizeof value * place, sizeof value);
+    memcpy(&value, row + c->at_substep_t_s + (int64_t)sizeof value * place, sizeof value);
     return value;
 }
 
 /* [F x K] goes in a straight line from knot to knot */
-static inline double row_fine_delay_s(const engine_config *c, const uint8_t *row, int64_t place)
+static inline double row_substep_delay_s(const engine_config *c, const uint8_t *row, int64_t place)
 {
     double value;
-    memcpy(&value, row + c->at_fine_delay_s + (int64_t)sizeof value * place, sizeof value);
+    memcpy(&value, row + c->at_substep_delay_s + (int64_t)sizeof value * place, sizeof value);
     return value;
 }
 
 /* [F x K] holds until the next knot */
-static inline double row_fine_rate_bps(const engine_config *c, const uint8_t *row, int64_t place)
+static inline double row_substep_rate_bps(const engine_config *c, const uint8_t *row, int64_t place)
 {
     double value;
-    memcpy(&value, row + c->at_fine_rate_bps + (int64_t)sizeof value * place, sizeof value);
+    memcpy(&value, row + c->at_substep_rate_bps + (int64_t)sizeof value * place, sizeof value);
     return value;
 }
 
 /* [F x K] holds until the next knot */
-static inline double row_fine_loss(const engine_config *c, const uint8_t *row, int64_t place)
+static inline double row_substep_loss(const engine_config *c, const uint8_t *row, int64_t place)
 {
     double value;
-    memcpy(&value, row + c->at_fine_loss + (int64_t)sizeof value * place, sizeof value);
+    memcpy(&value, row + c->at_substep_loss + (int64_t)sizeof value * place, sizeof value);
     return value;
 }
 
 /* [F x K] holds until the next knot */
-static inline uint8_t row_fine_up(const engine_config *c, const uint8_t *row, int64_t place)
+static inline uint8_t row_substep_up(const engine_config *c, const uint8_t *row, int64_t place)
 {
     uint8_t value;
-    memcpy(&value, row + c->at_fine_up + (int64_t)sizeof value * place, sizeof value);
+    memcpy(&value, row + c->at_substep_up + (int64_t)sizeof value * place, sizeof value);
     return value;
 }
 

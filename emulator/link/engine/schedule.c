@@ -1,4 +1,4 @@
-/* What holds for a link end at a time: by its own knots, by the rows of the schedule, or by tables finer than a row.
+/* What holds for a link end at a time: by its own schedule, by the rows of the network, or by substep tables.
  *
  * Invariant: `schedule_at(t)` covers t (start <= t < stop, t < until), so whoever walks from until to until moves on.
  *
@@ -112,28 +112,28 @@ static bool row_at(lane *l, double t_s, double *until_s)
     return true;
 }
 
-/* As emulator.schedule.substep.segment; false: the step has no finer table for this end. */
-static bool fine_at(const engine_config *c, const uint8_t *row, int64_t place, double begin_s, double end_s, double t_s,
+/* As emulator.schedule.substep.segment; false: the step has no substep table for this end. */
+static bool substep_at(const engine_config *c, const uint8_t *row, int64_t place, double begin_s, double end_s, double t_s,
                     holds *out)
 {
-    int64_t count = row_fine_count(c, row, place);
-    if (count < 2 || count > c->fine_knots) return false;
-    int64_t first = place * c->fine_knots, last = first + count - 1;
+    int64_t count = row_substep_count(c, row, place);
+    if (count < 2 || count > c->substep_knots) return false;
+    int64_t first = place * c->substep_knots, last = first + count - 1;
     int64_t low = first, high = last;
     while (low < high) {
         int64_t middle = (low + high) / 2;
-        if (row_fine_t_s(c, row, middle) <= t_s) low = middle + 1; else high = middle;
+        if (row_substep_t_s(c, row, middle) <= t_s) low = middle + 1; else high = middle;
     }
     int64_t here = low - 1 > first ? low - 1 : first;
-    out->start_s = here > first ? row_fine_t_s(c, row, here) : begin_s;
-    double next_s = row_fine_t_s(c, row, here + 1);
+    out->start_s = here > first ? row_substep_t_s(c, row, here) : begin_s;
+    double next_s = row_substep_t_s(c, row, here + 1);
     out->stop_s = here + 1 < last ? (next_s < end_s ? next_s : end_s) : end_s;
-    out->delay_start_s = row_fine_delay_s(c, row, here);
-    out->delay_end_s = row_fine_delay_s(c, row, here + 1);
+    out->delay_start_s = row_substep_delay_s(c, row, here);
+    out->delay_end_s = row_substep_delay_s(c, row, here + 1);
     if (out->stop_s - out->start_s < 1e-9) out->delay_start_s = out->delay_end_s; /* a jump, but for rounding */
-    out->rate_bps = row_fine_rate_bps(c, row, here);
-    out->loss = row_fine_loss(c, row, here);
-    out->up = row_fine_up(c, row, here) != 0;
+    out->rate_bps = row_substep_rate_bps(c, row, here);
+    out->loss = row_substep_loss(c, row, here);
+    out->up = row_substep_up(c, row, here) != 0;
     return true;
 }
 
@@ -162,7 +162,7 @@ static void read_row(lane *l, int32_t number, double t_s, double until_s, holds 
         return;
     }
     double begin_s = (double)l->rows.step * c->step_s, end_s = (double)(l->rows.step + 1) * c->step_s;
-    bool finer = end->fine >= 0 && fine_at(c, row, end->fine, begin_s, end_s, t_s > 0.0 ? t_s : 0.0, out);
+    bool finer = end->substep >= 0 && substep_at(c, row, end->substep, begin_s, end_s, t_s > 0.0 ? t_s : 0.0, out);
     if (!finer) {
         out->start_s = begin_s;
         out->stop_s = end_s;
@@ -214,12 +214,12 @@ void schedule_open(lane *l)
 static double shortest_in_row(const engine_config *c, const uint8_t *row, int32_t end)
 {
     double shortest_s = INFINITY;
-    int32_t place = c->end[end].fine;
-    int64_t count = place >= 0 ? row_fine_count(c, row, place) : 0, first = place * c->fine_knots;
-    if (count > 0 && count <= c->fine_knots) {
+    int32_t place = c->end[end].substep;
+    int64_t count = place >= 0 ? row_substep_count(c, row, place) : 0, first = place * c->substep_knots;
+    if (count > 0 && count <= c->substep_knots) {
         for (int64_t k = first; k < first + count; k++) { /* a stretch reaches to the knot that ends it */
-            bool up = row_fine_up(c, row, k) || (k > first && row_fine_up(c, row, k - 1));
-            double delay_s = row_fine_delay_s(c, row, k);
+            bool up = row_substep_up(c, row, k) || (k > first && row_substep_up(c, row, k - 1));
+            double delay_s = row_substep_delay_s(c, row, k);
             if (up && delay_s < shortest_s) shortest_s = delay_s;
         }
     } else if (row_up(c, row, end)) {

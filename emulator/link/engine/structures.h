@@ -88,7 +88,7 @@ typedef struct {
     int32_t sender, far; /* nodes; of a moving link those at the start */
     int32_t first_knot; /* place in the knot arrays; -1: the end follows the rows */
     int32_t knot_count;
-    int32_t fine; /* place in the rows' finer tables; -1: none */
+    int32_t substep; /* place in the rows' substep tables; -1: none */
     uint32_t flags; /* END_* */
     uint32_t label; /* where the name of its random streams begins in `labels` */
     uint32_t label_bytes;
@@ -130,8 +130,8 @@ typedef struct {
     int64_t ring_header_bytes, ring_bytes_per_row, ring_capacity;
     /* columns of a row (row_columns.h): bytes from its slot's begin */
     int64_t at_head, at_delay_start_s, at_delay_end_s, at_rate_bps, at_loss, at_up, at_peer, at_next_end,
-        at_fine_count, at_fine_t_s, at_fine_delay_s, at_fine_rate_bps, at_fine_loss, at_fine_up;
-    int64_t fine_knots;
+        at_substep_count, at_substep_t_s, at_substep_delay_s, at_substep_rate_bps, at_substep_loss, at_substep_up;
+    int64_t substep_knots;
     double step_s;
     int64_t small_slots, large_slots; /* packets of up to 2 KiB and larger ones that each lane may hold */
     int64_t handover_bytes; /* of the ring between two lanes */
@@ -192,7 +192,7 @@ typedef struct {
 /* The fields of each structure, for layout.c. */
 #define ENGINE_END(F) \
     F(queue_bytes) F(queue_packets) F(queue_s) F(jitter_s) F(duplicate) F(corrupt) F(good_to_bad) F(bad_to_good) \
-    F(loss_good) F(loss_bad) F(period_s) F(sender) F(far) F(first_knot) F(knot_count) F(fine) F(flags) F(label) \
+    F(loss_good) F(loss_bad) F(period_s) F(sender) F(far) F(first_knot) F(knot_count) F(substep) F(flags) F(label) \
     F(label_bytes)
 #define ENGINE_PORT(F) \
     F(fd) F(node) F(end) F(ethernet)
@@ -203,8 +203,9 @@ typedef struct {
     F(address) F(live) F(may_forward) F(lane_of_node) F(ipv4) F(ipv6) F(labels) F(knot_t_s) F(knot_delay_s) \
     F(knot_rate_bps) F(knot_loss) F(knot_up) F(ring) F(ring_header_bytes) F(ring_bytes_per_row) F(ring_capacity) \
     F(at_head) F(at_delay_start_s) F(at_delay_end_s) F(at_rate_bps) F(at_loss) F(at_up) F(at_peer) F(at_next_end) \
-    F(at_fine_count) F(at_fine_t_s) F(at_fine_delay_s) F(at_fine_rate_bps) F(at_fine_loss) F(at_fine_up) \
-    F(fine_knots) F(step_s) F(small_slots) F(large_slots) F(handover_bytes) F(sent) F(received) F(unrouted)
+    F(at_substep_count) F(at_substep_t_s) F(at_substep_delay_s) F(at_substep_rate_bps) F(at_substep_loss) \
+    F(at_substep_up) F(substep_knots) F(step_s) F(small_slots) F(large_slots) F(handover_bytes) F(sent) \
+    F(received) F(unrouted)
 #define ENGINE_LANE_REPORT(F) \
     F(lateness_sum_s) F(lateness_max_s) F(cpu_s) F(slept_s) F(overloaded_s) F(late_engine_s) F(late_scheduler_s) \
     F(late_capture_s) F(now_s) F(late_packets) F(wakeups) F(turns) F(late_rows) F(handed_over) F(late_handovers) \

@@ -156,7 +156,7 @@ class EngineEnd(Described):
         Member("int32_t", "sender far", "nodes; of a moving link those at the start"),
         Member("int32_t", "first_knot", "place in the knot arrays; -1: the end follows the rows"),
         Member("int32_t", "knot_count"),
-        Member("int32_t", "fine", "place in the rows' finer tables; -1: none"),
+        Member("int32_t", "substep", "place in the rows' substep tables; -1: none"),
         Member("uint32_t", "flags", "END_*"),
         Member("uint32_t", "label", "where the name of its random streams begins in `labels`"),
         Member("uint32_t", "label_bytes"),
@@ -211,7 +211,7 @@ class EngineConfig(Described):
         Member("int64_t", "ring_header_bytes ring_bytes_per_row ring_capacity"),
         Member("int64_t", " ".join(map(field_of_column, COLUMNS_READ)), "columns of a row (row_columns.h): bytes from "
                "its slot's begin"),
-        Member("int64_t", "fine_knots"),
+        Member("int64_t", "substep_knots"),
         Member("double", "step_s"),
         Member("int64_t", "small_slots large_slots", "packets of up to 2 KiB and larger ones that each lane may hold"),
         Member("int64_t", "handover_bytes", "of the ring between two lanes"),

@@ -26,9 +26,9 @@ from emulator.link.engine.structures import (
     field_of_column,
 )
 from emulator.model.errors import EmulationError
-from emulator.model.network import Effects, GilbertElliott, Ints, Knots, Network
+from emulator.model.network import Effects, GilbertElliott, Ints, Network, PiecewiseSchedule
 from emulator.schedule.ring import RowRing
-from emulator.schedule.substep import fine_places
+from emulator.schedule.substep import substep_places
 
 _LINE = 64  # bytes of a cache line: counters of two lanes must not share one
 
@@ -149,10 +149,10 @@ class KnotArrays:
 
     def __init__(self) -> None:
         self._places: dict[int, int] = {}
-        self._tables: list[Knots] = []
+        self._tables: list[PiecewiseSchedule] = []
         self._count = 0
 
-    def place(self, knots: Knots) -> int:
+    def place(self, knots: PiecewiseSchedule) -> int:
         place = self._places.get(id(knots))
         if place is None:
             place = self._places[id(knots)] = self._count
@@ -173,7 +173,7 @@ class KnotArrays:
 def _ends(network: Network, ring: RowRing | None, knots: KnotArrays, labels: Sequence[tuple[int, int]]) -> NDArray[Any]:
     """engine_end of every link end."""
     known: dict[int, tuple[tuple[float, ...], int]] = {}  # by effects: their columns and flags
-    places = fine_places(network)
+    places = substep_places(network)
     rows = []
     for end in range(2 * len(network.links)):
         link, spec = network.links[end // 2], network.end_spec(end)
@@ -182,12 +182,12 @@ def _ends(network: Network, ring: RowRing | None, knots: KnotArrays, labels: Seq
             columns = known[id(spec.effects)] = _effect_columns(spec.effects)
         sender, far = (link.b, link.a) if end % 2 else (link.a, link.b)
         flags = columns[1] | link.moving * EndFlag.MOVING | link.ethernet * EndFlag.ETHERNET
-        if spec.knots is None:
+        if spec.schedule is None:
             if ring is None:
                 raise EmulationError(f"link end {network.end_name(end)} has neither knots nor a timeline")
             table = (inf, sender, far, -1, 0, places.get(end, -1))
         else:
-            table = (spec.knots.period_s, sender, far, knots.place(spec.knots), len(spec.knots.t_s), -1)
+            table = (spec.schedule.period_s, sender, far, knots.place(spec.schedule), len(spec.schedule.t_s), -1)
         rows.append((*columns[0], *table, int(flags), *labels[end]))
     return np.array(rows, np.dtype(EngineEnd))
 
@@ -262,6 +262,6 @@ def _ring_fields(ring: RowRing | None) -> dict[str, int]:
         "ring_header_bytes": layout.header_bytes,
         "ring_bytes_per_row": layout.bytes_per_row,
         "ring_capacity": layout.capacity,
-        "fine_knots": layout.fine_knots,
+        "substep_knots": layout.substep_knots,
         **{field_of_column(name): layout.offsets[name] for name in COLUMNS_READ if name in layout.offsets},
     }

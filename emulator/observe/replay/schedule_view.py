@@ -17,7 +17,7 @@ from emulator.schedule.reader import EndValues
 from emulator.schedule.recomputed import RecomputedRows
 
 if TYPE_CHECKING:
-    from emulator.model.network import Network, Row
+    from emulator.model.network import Network, ScheduleRow
 
 ROWS_KEPT = 64
 AHEAD = 16  # steps computed in one go on the way to a far one
@@ -48,7 +48,7 @@ class ReplayRows(RecomputedRows):
         self.row(step)
         return True
 
-    def row(self, step: int) -> Row:
+    def row(self, step: int) -> ScheduleRow:
         if step > self.reached + AHEAD and step not in self._rows:
             raise LookupError(f"row {step} has not been worked out")
         row = super().row(step)

@@ -89,12 +89,12 @@ def _network(document: Mapping[str, Any]) -> Network:
 
 def _grant(network: Network, end: int) -> Grant:
     spec = network.end_spec(end)
-    if spec.knots is None:
+    if spec.schedule is None:
         rates = network.timeline.rates if network.timeline is not None else None
         if rates is None:
             return Grant(None, None)
         return Grant(float(rates.rate_bps[end]), _with_bursts(float(rates.loss[end]), spec))
-    rate, loss = spec.knots.rate_bps, spec.knots.loss
+    rate, loss = spec.schedule.rate_bps, spec.schedule.loss
     return Grant(
         float(rate[0]) if (rate == rate[0]).all() else None,
         _with_bursts(float(loss[0]), spec) if (loss == loss[0]).all() else None,

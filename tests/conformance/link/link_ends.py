@@ -19,7 +19,16 @@ from oracle.schedule import Schedule
 from emulator.link.engine.engine import Delivery, Engine
 from emulator.link.engine.tables import memory_ports
 from emulator.link.taps import Batches
-from emulator.model.network import Effects, EndSpec, Fine, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import (
+    Effects,
+    EndSpec,
+    LinkSpec,
+    Network,
+    NodeSpec,
+    PiecewiseSchedule,
+    ScheduleRow,
+    SubstepSpec,
+)
 from emulator.schedule.ring import RowRing
 
 KINDS = ("oracle", "engine")
@@ -32,21 +41,21 @@ SNAPLEN, TAP_BYTES = 1 << 17, 1 << 24
 class Timeline:
     step_s: float
     rates: None = None
-    fine: Fine | None = None
+    substep: SubstepSpec | None = None
 
 
 @dataclass(frozen=True)
 class Setting:
     """What a link end is to be. It follows `knots`, or else `rows`; with `moving` the rows say who receives."""
 
-    knots: Knots | None = None
+    knots: PiecewiseSchedule | None = None
     effects: Effects = field(default_factory=Effects)
     name: str = "a:b"
     seed: int = 0
     ethernet: bool = False
     rows: tuple[dict[str, Any], ...] = ()  # of each step: delay_s (or delay_start_s, delay_end_s), rate_bps, …, peer
     step_s: float = 1.0
-    fine: Fine | None = None
+    substep: SubstepSpec | None = None
     moving: bool = False
     transit: bool = False  # the sender is a transit node: leaving costs a hop
     nodes: int = 2
@@ -60,16 +69,16 @@ class Setting:
                      shared_downlink=moving)
             for number, name in enumerate(names)
         )  # fmt: skip
-        back = EndSpec(knots=None if self.rows else Knots.constant())
+        back = EndSpec(schedule=None if self.rows else PiecewiseSchedule.constant())
         there = EndSpec(self.effects, self.knots)
         link = LinkSpec(self.name, 0, FAR, port, "p", there, back, self.moving, self.ethernet)
-        return Network(nodes, (link,), Timeline(self.step_s, None, self.fine) if self.rows else None)
+        return Network(nodes, (link,), Timeline(self.step_s, None, self.substep) if self.rows else None)
 
-    def timeline(self) -> list[Row]:
+    def timeline(self) -> list[ScheduleRow]:
         """The rows; both ends of the link have the same values."""
         live = self.nodes - self.transit
         return [
-            Row(
+            ScheduleRow(
                 step,
                 np.full(2, values.get("delay_start_s", values.get("delay_s", 0.0))),
                 np.full(2, values.get("delay_end_s", values.get("delay_s", 0.0))),
@@ -78,7 +87,7 @@ class Setting:
                 np.full(2, values.get("up", True)),
                 np.array([values.get("peer", FAR), 0], np.int32),
                 np.full((live, self.nodes), -1, np.int32),
-                fine=values.get("fine"),
+                substep=values.get("substep"),
             )
             for step, values in enumerate(self.rows)
         ]
@@ -92,7 +101,7 @@ class EngineEnd:
         self._ip = VIRTIO + ETHERNET if setting.ethernet else VIRTIO
         ring = None
         if setting.rows:
-            ring = RowRing(2, setting.nodes, len(network.live), max(3, len(setting.rows)), setting.fine)
+            ring = RowRing(2, setting.nodes, len(network.live), max(3, len(setting.rows)), setting.substep)
             for row in setting.timeline():
                 ring.put(row)
         self.engine = Engine(
@@ -172,15 +181,15 @@ def make_end(kind: str, setting: Setting, **room: int) -> End:
     return EngineEnd(setting, **room) if kind == "engine" else OracleEnd(setting)
 
 
-def make(kind: str, knots: Knots | None = None, effects: Effects | None = None, **constant: Any) -> End:
+def make(kind: str, knots: PiecewiseSchedule | None = None, effects: Effects | None = None, **constant: Any) -> End:
     """An end that follows knots, or constant values."""
-    return make_end(kind, Setting(knots or Knots.constant(**constant), effects or Effects()))
+    return make_end(kind, Setting(knots or PiecewiseSchedule.constant(**constant), effects or Effects()))
 
 
-def table(*rows: tuple[float, ...]) -> Knots:
+def table(*rows: tuple[float, ...]) -> PiecewiseSchedule:
     """Knots from rows of (t, delay, rate, loss, up)."""
     t, delay, rate, loss, up = zip(*rows, strict=True)
-    return Knots(*(np.array(column, float) for column in (t, delay, rate, loss)), np.array(up, bool))
+    return PiecewiseSchedule(*(np.array(column, float) for column in (t, delay, rate, loss)), np.array(up, bool))
 
 
 def inside(end: End) -> int:

@@ -18,10 +18,20 @@ from scripts import Dice, Step, knots
 from emulator.link.engine.engine import Engine
 from emulator.link.engine.tables import memory_ports
 from emulator.link.taps import Batches
-from emulator.model.network import Effects, EndSpec, Fine, FineTables, Ints, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import (
+    Effects,
+    EndSpec,
+    Ints,
+    LinkSpec,
+    Network,
+    NodeSpec,
+    ScheduleRow,
+    SubstepSpec,
+    SubstepTables,
+)
 from emulator.schedule.ring import RowRing
 
-STEPS, STEP_S, FINE_KNOTS = 5, 0.2, 4
+STEPS, STEP_S, SUBSTEP_KNOTS = 5, 0.2, 4
 HORIZON_S = STEPS * STEP_S - 1e-6
 STRANGERS = {
     4: [socket.inet_aton("10.9.9.9"), socket.inet_aton("224.0.0.5")],
@@ -32,7 +42,7 @@ STRANGERS = {
 @dataclass(frozen=True)
 class Case:
     network: Network
-    rows: tuple[Row, ...]
+    rows: tuple[ScheduleRow, ...]
     seed: int
 
 
@@ -90,23 +100,23 @@ def case(dice: Dice, nodes: int = 0) -> Case:
     free = [
         end
         for end in range(2 * len(links))
-        if (links[end // 2].backward if end % 2 else links[end // 2].forward).knots is None
+        if (links[end // 2].backward if end % 2 else links[end // 2].forward).schedule is None
     ]
-    fine = (
-        Fine(np.array(dice.sample(free, min(2, len(free))), np.int32), FINE_KNOTS)
+    substep = (
+        SubstepSpec(np.array(dice.sample(free, min(2, len(free))), np.int32), SUBSTEP_KNOTS)
         if free and dice.chance(0.5)
         else None
     )
     routing = dice.choice(["least-delay"] * 3 + ["neighbours", "static"])
-    network = Network(tuple(specs), tuple(links), Timeline(STEP_S, None, fine), routing)
+    network = Network(tuple(specs), tuple(links), Timeline(STEP_S, None, substep), routing)
     satellites = [node for node in range(count) if specs[node].shared_downlink]
-    rows: list[Row] = []
+    rows: list[ScheduleRow] = []
     for step in range(STEPS):
         rows.append(row(dice, network, satellites, step, rows[-1] if rows else None))
     return Case(network, tuple(rows), dice.randint(0, 9))
 
 
-def row(dice: Dice, network: Network, satellites: Sequence[int], step: int, before: Row | None) -> Row:
+def row(dice: Dice, network: Network, satellites: Sequence[int], step: int, before: ScheduleRow | None) -> ScheduleRow:
     ends = 2 * len(network.links)
     peer = np.zeros(ends, np.int32)
     for number, link in enumerate(network.links):
@@ -115,10 +125,10 @@ def row(dice: Dice, network: Network, satellites: Sequence[int], step: int, befo
             kept = before is not None and dice.chance(0.5)
             peer[2 * number] = before.peer[2 * number] if kept else dice.choice([*satellites, -1])
     start_s = np.array([delay_s(dice) for _ in range(ends)])
-    fine = None
-    if network.fine is not None:
-        fine = fine_tables(dice, len(network.fine.ends), step)
-    return Row(
+    substep = None
+    if network.substep is not None:
+        substep = substep_tables(dice, len(network.substep.ends), step)
+    return ScheduleRow(
         step,
         start_s,
         np.array([start if dice.even else dice.choice([start, delay_s(dice)]) for start in start_s]),
@@ -127,17 +137,19 @@ def row(dice: Dice, network: Network, satellites: Sequence[int], step: int, befo
         np.array([dice.chance(0.9) for _ in range(ends)]),
         peer,
         routes(dice, network, peer),
-        fine=fine,
+        substep=substep,
     )
 
 
-def fine_tables(dice: Dice, places: int, step: int) -> FineTables:
-    count = np.array([dice.choice([0, FINE_KNOTS]) for _ in range(places)], np.int32)
+def substep_tables(dice: Dice, places: int, step: int) -> SubstepTables:
+    count = np.array([dice.choice([0, SUBSTEP_KNOTS]) for _ in range(places)], np.int32)
     t_s = np.array([[step, step + 0.25, step + dice.random(), step + 1] for _ in range(places)]) * STEP_S
     t_s.sort(axis=1)
-    made = [[[draw(dice) for _ in range(FINE_KNOTS)] for _ in range(places)] for draw in (delay_s, rate_bps)]
-    up = [[dice.chance(0.9) for _ in range(FINE_KNOTS)] for _ in range(places)]
-    return FineTables(count, t_s, np.array(made[0]), np.array(made[1]), np.zeros((places, FINE_KNOTS)), np.array(up))
+    made = [[[draw(dice) for _ in range(SUBSTEP_KNOTS)] for _ in range(places)] for draw in (delay_s, rate_bps)]
+    up = [[dice.chance(0.9) for _ in range(SUBSTEP_KNOTS)] for _ in range(places)]
+    return SubstepTables(
+        count, t_s, np.array(made[0]), np.array(made[1]), np.zeros((places, SUBSTEP_KNOTS)), np.array(up)
+    )
 
 
 def sender_of(network: Network, end: int, peer: Ints) -> int:
@@ -237,7 +249,7 @@ class EngineNetwork:
     def __init__(self, made: Case, lanes: int, threads: bool = False, lane_of_node: Ints | None = None) -> None:
         network = made.network
         self.ends, self.threads = 2 * len(network.links), threads
-        ring = RowRing(self.ends, len(network.nodes), len(network.live), max(3, len(made.rows)), network.fine)
+        ring = RowRing(self.ends, len(network.nodes), len(network.live), max(3, len(made.rows)), network.substep)
         for one in made.rows:
             ring.put(one)
         self.engine = Engine(

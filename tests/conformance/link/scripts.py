@@ -18,9 +18,9 @@ from made_packets import ICMP, TCP, UDP, make
 from oracle.packet_bytes import wire_size
 from oracle.packets import Departure, Packet
 
-from emulator.model.network import Effects, Fine, FineTables, GilbertElliott, Knots
+from emulator.model.network import Effects, GilbertElliott, PiecewiseSchedule, SubstepSpec, SubstepTables
 
-STEPS, STEP_S, FINE_KNOTS = 8, 0.25, 6
+STEPS, STEP_S, SUBSTEP_KNOTS = 8, 0.25, 6
 HORIZON_S = STEPS * STEP_S - 1e-6
 
 
@@ -54,25 +54,27 @@ class Dice(Random):
         return self.choice([0.0, 0.0, 1e-4, 0.01, 0.1, self.uniform(0, 0.05), self.uniform(0, 0.05)])
 
 
-def knots(dice: Dice) -> Knots:
+def knots(dice: Dice) -> PiecewiseSchedule:
     count = dice.randint(1, 6)
     t_s = np.concatenate([[0.0], np.cumsum([dice.choice([dice.gap_s(), 0.25]) for _ in range(count - 1)])])
     column = lambda draw: np.array([draw() for _ in range(count)])  # noqa: E731
     period_s = dice.choice([inf, inf, float(t_s[-1]) + (0.0625 if dice.even else 0.07)])
-    return Knots(t_s, column(dice.delay_s), column(dice.rate_bps), column(dice.loss), column(dice.up), period_s)
+    return PiecewiseSchedule(
+        t_s, column(dice.delay_s), column(dice.rate_bps), column(dice.loss), column(dice.up), period_s
+    )
 
 
-def fine_tables(dice: Dice, step: int) -> FineTables:
+def substep_tables(dice: Dice, step: int) -> SubstepTables:
     """A table of the one end with finer values for one step, or none."""
-    columns, up = np.zeros((4, 1, FINE_KNOTS)), np.zeros((1, FINE_KNOTS), bool)
-    count = dice.choice([0, 2, 3, 5, FINE_KNOTS])
+    columns, up = np.zeros((4, 1, SUBSTEP_KNOTS)), np.zeros((1, SUBSTEP_KNOTS), bool)
+    count = dice.choice([0, 2, 3, 5, SUBSTEP_KNOTS])
     if count:
         inner = sorted(dice.choice([0.5, 0.25 if dice.even else dice.random()]) for _ in range(count - 2))
         columns[0, 0, :count] = [(step + share) * STEP_S for share in (0, *inner, 1)]
         for place in range(count):
             columns[1:, 0, place] = dice.delay_s(), dice.rate_bps(), dice.loss()
             up[0, place] = dice.up()
-    return FineTables(np.array([count], np.int32), *columns, up)
+    return SubstepTables(np.array([count], np.int32), *columns, up)
 
 
 def effects(dice: Dice) -> Effects:
@@ -106,13 +108,13 @@ def setting(dice: Dice) -> Setting:
     }
     if dice.chance(0.6):
         return Setting(knots(dice), **common)
-    moving, fine = dice.chance(0.5), dice.chance(0.5)
+    moving, substep = dice.chance(0.5), dice.chance(0.5)
     rows: list[dict[str, Any]] = []
     for step in range(STEPS):
         values = {"rate_bps": dice.rate_bps(), "loss": dice.loss(), "up": dice.up(), "delay_start_s": dice.delay_s()}
         values["delay_end_s"] = dice.choice([values["delay_start_s"], dice.delay_s()])
-        if fine:
-            values["fine"] = fine_tables(dice, step)
+        if substep:
+            values["substep"] = substep_tables(dice, step)
         if moving:
             values["peer"] = dice.choice([1, 1, 2, -1])
         rows.append(values)
@@ -120,7 +122,7 @@ def setting(dice: Dice) -> Setting:
         knots(dice) if moving and dice.chance(0.3) else None,
         rows=tuple(rows),
         step_s=STEP_S,
-        fine=Fine(np.array([0], np.int32), FINE_KNOTS) if fine else None,
+        substep=SubstepSpec(np.array([0], np.int32), SUBSTEP_KNOTS) if substep else None,
         moving=moving,
         transit=dice.chance(0.5),
         nodes=3 if moving else 2,

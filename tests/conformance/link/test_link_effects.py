@@ -6,7 +6,7 @@ from made_packets import TCP, UDP, make, plain_sum, pseudo_sum
 from oracle.packet_bytes import completed, destination, source
 
 from emulator.link.stats import EndStats
-from emulator.model.network import Effects, GilbertElliott, Knots
+from emulator.model.network import Effects, GilbertElliott, PiecewiseSchedule
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 PACKET = make(4, UDP).data
@@ -14,7 +14,7 @@ PACKET = make(4, UDP).data
 
 def fates(kind, effects, loss=0.0, seed=1, name="a:b", count=20000, data=PACKET):
     """The end's counters, and the copies of each packet with their added delays."""
-    end = make_end(kind, Setting(Knots.constant(loss=loss), effects, name, seed))
+    end = make_end(kind, Setting(PiecewiseSchedule.constant(loss=loss), effects, name, seed))
     out = []
     for t in range(count):
         end.offer([(t, data, len(data) - 10, -1, 0, -1)])

@@ -7,7 +7,7 @@ from link_ends import FAR, KINDS, Setting, inside, make, make_end, table
 from oracle.link_end import MEMORY_BYTES
 
 from emulator.link.stats import EndStats
-from emulator.model.network import Effects, Knots
+from emulator.model.network import Effects, PiecewiseSchedule
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 
@@ -273,7 +273,7 @@ def test_packets_go_to_the_node_that_was_the_far_end_when_they_left(kind):
 
 
 def lossy(kind, name, loss=0.2, **effects):
-    return make_end(kind, Setting(Knots.constant(loss=loss), Effects(**effects), name, seed=5))
+    return make_end(kind, Setting(PiecewiseSchedule.constant(loss=loss), Effects(**effects), name, seed=5))
 
 
 def test_scheduled_loss_stays_within_binomial_bounds_and_repeats_with_its_seed(kind):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from link_ends import KINDS, Setting, inside, make, make_end
 
 from emulator.link.stats import DROPS, EndStats
-from emulator.model.network import Effects, GilbertElliott, Knots
+from emulator.model.network import Effects, GilbertElliott, PiecewiseSchedule
 from emulator.schedule.piecewise import evaluate
 
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # other work may take the processor
@@ -32,7 +32,7 @@ def schedules(draw, losses=some_loss, ups=up_or_down):
     t = np.concatenate([[0.0], np.cumsum(steps)])
     column = lambda values: np.array([draw(values) for _ in range(count)])  # noqa: E731
     period = draw(st.sampled_from([inf, float(t[-1]) + 0.25]))
-    return Knots(t, column(delays), column(rates), column(losses), column(ups).astype(bool), period)
+    return PiecewiseSchedule(t, column(delays), column(rates), column(losses), column(ups).astype(bool), period)
 
 
 @st.composite
@@ -180,7 +180,9 @@ def slotted(draw, rates):
     both = np.sort(np.concatenate([t, t[1:], [count * SLOT_S - 1e-9]]))  # each value holds to the end of its slot
     column = np.repeat(np.arange(count), 2)
     period = draw(st.sampled_from([inf, count * SLOT_S]))
-    return Knots(both, delay_s[column], np.full(len(both), rate), np.floor(loss)[column], up[column], period)
+    return PiecewiseSchedule(
+        both, delay_s[column], np.full(len(both), rate), np.floor(loss)[column], up[column], period
+    )
 
 
 @settings(max_examples=150, **PATIENT)

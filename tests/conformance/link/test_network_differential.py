@@ -18,7 +18,7 @@ from oracle.network import NetworkModel
 from scripts import Dice, Step, shortened
 
 from emulator.link.engine.tables import _may_forward
-from emulator.model.network import Ints, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import Ints, LinkSpec, Network, NodeSpec, ScheduleRow
 
 EXAMPLES = int(os.environ.get("SKYLOOM_EXAMPLES", "40"))
 NETWORKS = 4  # of each example
@@ -119,7 +119,7 @@ def test_packets_that_come_at_one_time_keep_their_order_where_no_delay_lies_betw
     ends, peer = np.ones(8), np.array([1, 0, 2, 1, 2, 0, 3, 2], np.int32)
     next_end = np.array([[-1, 1, 5, 7], [0, 2, 6, -1]], np.int32)
     rate_bps = np.array([inf, inf, inf, inf, inf, inf, 1e6, inf])
-    row = Row(0, delay_s, delay_s, rate_bps, ends * 0, ends > 0, peer, next_end)
+    row = ScheduleRow(0, delay_s, delay_s, rate_bps, ends * 0, ends > 0, peer, next_end)
     made = Case(Network(nodes, links, Timeline(STEP_S)), (row,), 1)
     steps = []
     for end in (4, 0):
@@ -144,7 +144,9 @@ def test_a_queue_that_changes_lanes_leaves_no_wake_behind():
     network = Network(nodes, (LinkSpec("n0:up", 0, 1, "up", "x", moving=True),), Timeline(STEP_S))
     ends, next_end = np.ones(2), np.array([[-1, 1, 1], [0, -1, -1], [0, -1, -1]], np.int32)
     rows = [
-        Row(step, ends * 0.01, ends * 0.01, ends * rate_bps, ends * 0, ends > 0, np.array([2, 0], np.int32), next_end)
+        ScheduleRow(
+            step, ends * 0.01, ends * 0.01, ends * rate_bps, ends * 0, ends > 0, np.array([2, 0], np.int32), next_end
+        )
         for step, rate_bps in enumerate((0.0, 1e5, inf, inf, inf))
     ]
     made = Case(network, tuple(rows), 1)

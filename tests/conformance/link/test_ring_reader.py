@@ -20,7 +20,7 @@ from emulator.link.engine import binding
 from emulator.link.engine.engine import Engine, Holds, new_order
 from emulator.link.engine.structures import OrderKind
 from emulator.link.engine.tables import memory_ports
-from emulator.model.network import LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import LinkSpec, Network, NodeSpec, ScheduleRow
 from emulator.schedule.ring import RowRing
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) is installed")
@@ -65,7 +65,7 @@ BETWEEN = CFUNCTYPE(None)
 
 
 class Timeline:
-    rates = fine = None
+    rates = substep = None
     step_s = STEP_S
 
 
@@ -75,10 +75,10 @@ def network(routing: str = "least-delay") -> Network:
     return Network(nodes, links, Timeline(), routing)
 
 
-def row(step: int) -> Row:
+def row(step: int) -> ScheduleRow:
     """A row that says its step in every column."""
     ends, ones = 2 * len(network().links), np.ones(6)
-    return Row(
+    return ScheduleRow(
         step, ones * (step + 1), ones * (step + 1), ones * (step + 1) * 1e6, ones * (step + 1) / 100,
         np.ones(ends, bool), np.array([1, 0, 2, 1, 3, 1], np.int32), np.full((3, 4), step, np.int32),
     )  # fmt: skip
@@ -91,7 +91,7 @@ class Stopped(Exception):
 class Half:
     """A row whose writer stops before the column `at`: every column before it is written."""
 
-    def __init__(self, whole: Row, at: str) -> None:
+    def __init__(self, whole: ScheduleRow, at: str) -> None:
         self._whole, self._at, self._asked = whole, at, 0
 
     def __getattr__(self, name: str) -> object:

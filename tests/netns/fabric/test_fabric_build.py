@@ -14,11 +14,11 @@ from fabric_sandbox import Wire, in_sandbox, needs_sandbox
 from emulator.fabric.build import Fabric
 from emulator.fabric.kernel import netlink, syscalls
 from emulator.model.errors import EmulationError, PlatformError
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, FibCompiler, RouteDelta
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
-END = EndSpec(knots=Knots.constant(0.001, 1e9))
+END = EndSpec(schedule=PiecewiseSchedule.constant(0.001, 1e9))
 
 
 def node(name, role, last, live=True):

@@ -18,7 +18,7 @@ from mininet.topo import SingleSwitchTopo, Topo
 from emulator.fabric.mininet.net import Net, popen_in
 from emulator.fabric.mininet.popen import popen_through
 from emulator.model.errors import EmulationError
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 
@@ -49,7 +49,7 @@ class RouterTopo(Topo):
 
 def stations():
     """gs-a and gs-b with a transit satellite between them; only its name is in the network."""
-    end = EndSpec(knots=Knots.constant(0.001, 1e9))
+    end = EndSpec(schedule=PiecewiseSchedule.constant(0.001, 1e9))
     nodes = (
         NodeSpec("gs-a", "host", True, "10.1.0.1", "fd53:6b79::1"), NodeSpec("gs-b", "host", True, "10.1.0.2"),
         NodeSpec("sat-1", "satellite", False, "10.1.0.3", forwards=True, shared_downlink=True),

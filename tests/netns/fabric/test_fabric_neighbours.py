@@ -11,12 +11,12 @@ from fabric_sandbox import in_sandbox, needs_sandbox
 from emulator.fabric.build import Fabric
 from emulator.fabric.kernel import syscalls
 from emulator.fabric.kernel.carrier_device import CarrierDevice
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.schedule.fib import FibCompiler
 from emulator.schedule.timeline import KnotTimeline
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
-END = EndSpec(knots=Knots.constant(0.001))
+END = EndSpec(schedule=PiecewiseSchedule.constant(0.001))
 SETTLE_S = 2.5  # the kernel repeats a multicast report within a second or two of an interface coming up
 
 

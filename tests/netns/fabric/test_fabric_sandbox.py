@@ -15,7 +15,7 @@ from emulator.fabric import sandbox
 from emulator.fabric.build import Fabric
 from emulator.fabric.kernel import netlink, syscalls
 from emulator.model.errors import PlatformError, UsageError
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 RTM_NEWNSID, RTM_GETNSID, NETNSA_NSID, NETNSA_FD = 88, 90, 1, 3
@@ -201,7 +201,7 @@ def test_descriptors_that_are_not_kept_are_closed():
 
 
 def pair():
-    end = EndSpec(knots=Knots.constant(0.001, 1e8))
+    end = EndSpec(schedule=PiecewiseSchedule.constant(0.001, 1e8))
     nodes = (NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2"))
     return Network(nodes, (LinkSpec("a:eth0", 0, 1, "eth0", "eth0", end, end),))
 

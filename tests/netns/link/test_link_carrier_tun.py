@@ -11,7 +11,7 @@ from fabric_sandbox import in_sandbox, needs_sandbox
 from link_chain import Chain
 
 from emulator.link.stats import EndStats
-from emulator.model.network import EndSpec, Knots
+from emulator.model.network import EndSpec, PiecewiseSchedule
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 SIOCGIFFLAGS, IFF_UP, IFF_RUNNING = 0x8913, 0x1, 0x40
@@ -61,10 +61,10 @@ def test_carrier_follows_orders_and_packets_and_routes_follow_carrier(ethernet):
 
 def test_carrier_follows_the_schedule_within_milliseconds():
     t_s = np.array([0.0, 0.6, 1.2])
-    flaps = Knots(t_s, t_s * 0, t_s + inf, t_s * 0, np.array([False, True, False]))
+    flaps = PiecewiseSchedule(t_s, t_s * 0, t_s + inf, t_s * 0, np.array([False, True, False]))
 
     def body():
-        chain = Chain(spec=EndSpec(knots=flaps), carrier=True)
+        chain = Chain(spec=EndSpec(schedule=flaps), carrier=True)
         near = chain.udp(0, "10.0.0.2")
         told = [chain.message(lambda message: message["op"] == "carrier")]
         seen = [(0.0, running(near, "right"))]

@@ -11,13 +11,13 @@ from fabric_sandbox import in_sandbox, needs_sandbox
 from link_chain import Chain
 
 from emulator.link.stats import EndStats
-from emulator.model.network import Effects, EndSpec, Knots
+from emulator.model.network import Effects, EndSpec, PiecewiseSchedule
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 
 
 def spec(effects=None, **constant):
-    return EndSpec(effects or Effects(), Knots.constant(**constant))
+    return EndSpec(effects or Effects(), PiecewiseSchedule.constant(**constant))
 
 
 def needs(program):

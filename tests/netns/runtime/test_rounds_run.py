@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 TOPOLOGY = """
 from mininet.topo import Topo
 from pydantic import BaseModel
-from emulator.model.network import EndSpec, Knots
+from emulator.model.network import EndSpec, PiecewiseSchedule
 
 class Config(BaseModel):
     pass
@@ -26,7 +26,7 @@ def build(config, options):
     names = ["a", "b", "c"]
     for name in names:
         topo.addHost(name, role="host", live=True)
-    end = EndSpec(knots=Knots.constant(delay_s=0.020))
+    end = EndSpec(schedule=PiecewiseSchedule.constant(delay_s=0.020))
     for one, other in (("a", "b"), ("b", "c"), ("a", "c")):
         topo.addLink(one, other, intfName1=other, intfName2=one, forward=end, backward=end, carrier=True)
     return topo

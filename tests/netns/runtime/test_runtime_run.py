@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 TOPOLOGY = """
 from mininet.topo import Topo
 from pydantic import BaseModel
-from emulator.model.network import EndSpec, Knots
+from emulator.model.network import EndSpec, PiecewiseSchedule
 
 class Config(BaseModel):
     pass
@@ -30,7 +30,7 @@ def build(config, options):
     topo = Topo()
     topo.addHost("a", role="host", live=True)
     topo.addHost("b", role="host", live=True)
-    end = EndSpec(knots=Knots.constant(delay_s=0.010, rate_bps=50e6))
+    end = EndSpec(schedule=PiecewiseSchedule.constant(delay_s=0.010, rate_bps=50e6))
     topo.addLink("a", "b", intfName1="up", intfName2="down", forward=end, backward=end)
     return topo
 """

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.link.partition import NEAR_S, partition, shortest_s
-from emulator.model.network import EndSpec, Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import (
+    EndSpec,
+    LinkSpec,
+    Network,
+    NodeSpec,
+    PiecewiseSchedule,
+    ScheduleRow,
+    SubstepSpec,
+    SubstepTables,
+)
 
 delays_s = st.sampled_from([0.0, 0.0005, 0.001, 0.02])
 
@@ -17,22 +26,22 @@ class Steps:
     step_s = 1.0
     rates = None
 
-    def __init__(self, fine=None):
-        self.fine = fine
+    def __init__(self, substep=None):
+        self.substep = substep
 
     def rows(self, first, count):
         raise AssertionError("the parts are made of the rows that are given")
 
 
-def row(network, delay_s, peer=None, fine=None):
+def row(network, delay_s, peer=None, substep=None):
     ends = 2 * len(network.links)
     if peer is None:
         peer = [node for link in network.links for node in (link.b, link.a)]
     one = np.ones(ends)
     delay_s = np.broadcast_to(np.asarray(delay_s, float), (ends,))
-    return Row(
+    return ScheduleRow(
         0, delay_s, delay_s, one, one * 0, one > 0, np.array(peer, np.int32),
-        np.zeros((0, len(network.nodes)), np.int32), (), fine,
+        np.zeros((0, len(network.nodes)), np.int32), (), substep,
     )  # fmt: skip
 
 
@@ -47,7 +56,7 @@ def networks(draw):
     among = st.integers(0, len(nodes) - 1)
     for number in range(draw(st.integers(1, 40))):
         a, b = draw(among), draw(among)
-        ends = [EndSpec(knots=Knots(*(np.array(column) for column in
+        ends = [EndSpec(schedule=PiecewiseSchedule(*(np.array(column) for column in
                 ([0.0, 5.0], [draw(delays_s), draw(delays_s)], [1e6, 1e6], [0.0, 0.0], [True, True]))))
                 for _ in range(2)]  # fmt: skip
         if a != b:
@@ -63,7 +72,7 @@ def groups_of(network):
     """What may not be separated, by plain search."""
     near = {node: {node} for node in range(len(network.nodes))}
     for link in network.links:
-        if not link.moving and min(link.forward.knots.delay_s.min(), link.backward.knots.delay_s.min()) < NEAR_S:
+        if not link.moving and min(link.forward.schedule.delay_s.min(), link.backward.schedule.delay_s.min()) < NEAR_S:
             together = near[link.a] | near[link.b]
             for node in together:
                 near[node] = together
@@ -151,10 +160,10 @@ def test_links_that_follow_rows_are_near_where_a_row_says_so():
 def test_finer_tables_count_and_moving_links_do_not():
     network = ring_of_planes(2, 4, stations=1)
     ends = np.array([0], np.int32)
-    fine = FineTables(np.array([2], np.int32), np.array([[0.0, 1.0, 0.0]]), np.array([[0.02, 0.0005, 0.0]]),
+    substep = SubstepTables(np.array([2], np.int32), np.array([[0.0, 1.0, 0.0]]), np.array([[0.02, 0.0005, 0.0]]),
                       np.ones((1, 3)), np.zeros((1, 3)), np.ones((1, 3), bool))  # fmt: skip
-    network = replace(network, timeline=Steps(Fine(ends, 3)))
-    assert shortest_s(network, [row(network, 0.01, fine=fine)])[:2].tolist() == [0.0005, 0.01]
+    network = replace(network, timeline=Steps(SubstepSpec(ends, 3)))
+    assert shortest_s(network, [row(network, 0.01, substep=substep)])[:2].tolist() == [0.0005, 0.01]
     quick = np.full(2 * len(network.links), 0.01)
     quick[-2:] = 0.0001  # the station's
     assert len(set(partition(network, 2, [row(network, quick)]).tolist())) == 2

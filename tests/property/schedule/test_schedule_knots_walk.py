@@ -10,12 +10,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle.delivery import finish_s
 
-from emulator.model.network import Knots
+from emulator.model.network import PiecewiseSchedule
 from emulator.schedule.piecewise import evaluate, segment, validate
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> Knots:
+def tables(draw: st.DrawFn) -> PiecewiseSchedule:
     gaps = draw(st.lists(st.one_of(st.just(0.0), st.floats(1e-4, 5)), max_size=6))
     periodic = draw(st.booleans())
     t_s = np.cumsum([0.0 if periodic else draw(st.floats(-3, 3)), *gaps])
@@ -27,7 +27,7 @@ def tables(draw: st.DrawFn) -> Knots:
     rate = st.one_of(st.sampled_from([0.0, inf, 1e3]), st.floats(1.0, 1e6))
     period = float(t_s[-1] + draw(st.floats(1e-3, 5))) if periodic else inf
     columns = column(st.floats(0, 1)), column(rate), column(st.floats(0, 1)), column(st.booleans()).astype(bool)
-    return validate(Knots(t_s, *columns, period))
+    return validate(PiecewiseSchedule(t_s, *columns, period))
 
 
 @given(tables(), st.floats(-10, 1e5))
@@ -45,7 +45,7 @@ def test_a_segment_covers_its_instant_and_agrees_with_evaluate(knots, t_s):
         t_s = now.stop_s
 
 
-def served_bits(knots: Knots, start_s: float, stop_s: float) -> float:
+def served_bits(knots: PiecewiseSchedule, start_s: float, stop_s: float) -> float:
     """Bits that the rate carries in a stretch of time, segment by segment."""
     total = 0.0
     while start_s < stop_s:

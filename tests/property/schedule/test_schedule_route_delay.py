@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.model.network import BuildOptions, EndSpec, Knots, LinkSpec, NodeSpec, Row
+from emulator.model.network import BuildOptions, EndSpec, LinkSpec, NodeSpec, PiecewiseSchedule, ScheduleRow
 from emulator.schedule.routes import delay_along, path, route_delay_s
 from emulator.schedule.timeline import ROUTINGS, KnotTimeline
 from topologies.leo import Config, LeoTopology, build
@@ -23,7 +23,7 @@ SHARES = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1))
 SMALL = {"shell": {"planes": 12, "per_plane": 8, "phasing": 1}, "ground": {"min_elevation_deg": 10}}
 
 
-def table(row: Row, live: list[int], delay_s: np.ndarray, received: np.ndarray) -> list[list[float]]:
+def table(row: ScheduleRow, live: list[int], delay_s: np.ndarray, received: np.ndarray) -> list[list[float]]:
     """Delay from the live node i to the live node j along the routes; `received`: which ends have somebody there."""
     answer = [[inf] * len(live) for _ in live]
     for i, source in enumerate(live):
@@ -39,7 +39,7 @@ def table(row: Row, live: list[int], delay_s: np.ndarray, received: np.ndarray) 
     return answer
 
 
-def check(row: Row, live: list[int], share: float, received: np.ndarray) -> None:
+def check(row: ScheduleRow, live: list[int], share: float, received: np.ndarray) -> None:
     start_s, end_s = (np.array(table(row, live, d, received)) for d in (row.delay_start_s, row.delay_end_s))
     known = np.isfinite(start_s)
     wanted_s = np.where(known, start_s, 0.0)
@@ -55,7 +55,7 @@ def check(row: Row, live: list[int], share: float, received: np.ndarray) -> None
 
 
 @st.composite
-def rows(draw: st.DrawFn) -> tuple[Row, list[int]]:
+def rows(draw: st.DrawFn) -> tuple[ScheduleRow, list[int]]:
     """Any tables at all: loops, routes that end half way, ends with nobody there."""
     nodes, ends = draw(st.integers(1, 9)), draw(st.integers(1, 16))
     live = draw(st.lists(st.integers(0, nodes - 1), min_size=1, max_size=nodes, unique=True))
@@ -67,19 +67,19 @@ def rows(draw: st.DrawFn) -> tuple[Row, list[int]]:
     next_end[np.arange(len(live)), live] = -1
     zero, up = np.zeros(ends), np.ones(ends, bool)
     start_s, end_s = np.array(draw(delays)), np.array(draw(delays))
-    return Row(0, start_s, end_s, zero, zero, up, np.array(heads, np.int32), next_end), live
+    return ScheduleRow(0, start_s, end_s, zero, zero, up, np.array(heads, np.int32), next_end), live
 
 
 @settings(deadline=None)
 @given(rows(), SHARES)
-def test_delays_of_any_tables(drawn: tuple[Row, list[int]], share: float) -> None:
+def test_delays_of_any_tables(drawn: tuple[ScheduleRow, list[int]], share: float) -> None:
     row, live = drawn
     check(row, live, share, row.peer >= 0)
 
 
 @settings(deadline=None)
 @given(rows(), SHARES, st.data())
-def test_some_pairs_are_part_of_all(drawn: tuple[Row, list[int]], share: float, data: st.DataObject) -> None:
+def test_some_pairs_are_part_of_all(drawn: tuple[ScheduleRow, list[int]], share: float, data: st.DataObject) -> None:
     row, live = drawn
     places = st.lists(st.integers(0, len(live) - 1), max_size=4)
     sources, destinations = data.draw(places), data.draw(places)
@@ -96,12 +96,12 @@ def timelines(draw: st.DrawFn) -> tuple[KnotTimeline, list[int]]:
     live = [draw(st.booleans()) for _ in range(count)]
     nodes = [NodeSpec(f"n{i}", "router", live[i], f"10.0.0.{i + 1}") for i in range(count)]
 
-    def knots() -> Knots:
+    def knots() -> PiecewiseSchedule:
         values = np.array(draw(st.lists(st.floats(0, 1), min_size=3, max_size=3)))
         alive = np.array(draw(st.lists(st.booleans(), min_size=3, max_size=3)))
-        return Knots(np.array([0.0, 1.5, 4.0]), values, values + 1, values * 0, alive)
+        return PiecewiseSchedule(np.array([0.0, 1.5, 4.0]), values, values + 1, values * 0, alive)
 
-    ends = ((EndSpec(knots=knots()), EndSpec(knots=knots())) for _ in pairs)
+    ends = ((EndSpec(schedule=knots()), EndSpec(schedule=knots())) for _ in pairs)
     links = [LinkSpec(f"l{n}", a, b, "p", "q", *both) for n, ((a, b), both) in enumerate(zip(pairs, ends, strict=True))]
     return KnotTimeline(nodes, links, routing=draw(st.sampled_from(ROUTINGS))), np.flatnonzero(live).tolist()
 

@@ -11,7 +11,7 @@ from mininet.topo import LinearTopo, SingleSwitchTopo, Topo
 from emulator.fabric import network_from
 from emulator.fabric.mininet.convert import refuse_duplicates
 from emulator.model.errors import DataError
-from emulator.model.network import Effects, EndSpec, Knots
+from emulator.model.network import Effects, EndSpec, PiecewiseSchedule
 
 
 def built(build, timeline=None):
@@ -40,7 +40,7 @@ def test_a_single_switch_is_what_mininet_makes():
     assert (first.name, first.a_port, first.b_port) == ("h1:h1-eth0", "h1-eth0", "s1-eth1")
     assert (first.a_address, first.b_address, first.ethernet) == ("10.0.0.1/8", "", True)
     assert network.timeline is None
-    assert network.end_spec(0).knots.rate_bps[0] == math.inf
+    assert network.end_spec(0).schedule.rate_bps[0] == math.inf
 
 
 def test_addresses_count_hosts_in_natural_order_as_mininet_does():
@@ -58,23 +58,23 @@ def test_parallel_links_are_kept_apart():
 
     links = network_from(built(build)).links
     assert [(link.a_port, link.b_port) for link in links] == [("a-eth0", "b-eth0"), ("a-eth1", "b-eth1")]
-    assert [link.forward.knots.delay_s[0] for link in links] == [0.001, 0.002]
+    assert [link.forward.schedule.delay_s[0] for link in links] == [0.001, 0.002]
 
 
 def test_shaping_options():
     network = network_from(two(bw=10, delay="5ms", jitter="1ms", loss=2.5, max_queue_size=50, cls=TCLink, use_htb=True))
     end = network.links[0].forward
     assert end.effects == Effects(queue_packets=50, jitter_s=0.001)
-    assert end.knots.rate_bps[0] == 10e6
-    assert end.knots.delay_s[0] == pytest.approx(0.004), "uniform over 5 ms ± 1 ms is 4 ms and 0 to 2 ms"
-    assert end.knots.loss[0] == pytest.approx(0.025)
+    assert end.schedule.rate_bps[0] == 10e6
+    assert end.schedule.delay_s[0] == pytest.approx(0.004), "uniform over 5 ms ± 1 ms is 4 ms and 0 to 2 ms"
+    assert end.schedule.loss[0] == pytest.approx(0.025)
     assert network.links[0].backward.effects == end.effects
 
 
 def test_each_side_may_have_options_of_its_own():
     link = network_from(two(bw=10, params1={"bw": 1, "ip": "10.9.0.1/24"}, params2={"delay": "3 ms"})).links[0]
-    assert [spec.knots.rate_bps[0] for spec in (link.forward, link.backward)] == [1e6, 10e6]
-    assert [spec.knots.delay_s[0] for spec in (link.forward, link.backward)] == [0.0, 0.003]
+    assert [spec.schedule.rate_bps[0] for spec in (link.forward, link.backward)] == [1e6, 10e6]
+    assert [spec.schedule.delay_s[0] for spec in (link.forward, link.backward)] == [0.0, 0.003]
     assert (link.a_address, link.b_address) == ("10.9.0.1/24", "10.0.0.2/8")
 
 
@@ -216,7 +216,7 @@ def test_skyloom_nodes_are_unnumbered_and_get_addresses():
     isl, gsl = network.links
     assert (isl.name, isl.a_port, isl.b_port, isl.ethernet, isl.moving) == ("sat-1:eth0", "eth0", "eth1", False, False)
     assert (gsl.name, gsl.a, gsl.b_port, gsl.moving, gsl.a_address) == ("gs-a:up", 2, "gsl", True, "")
-    assert isl.forward.knots is None, "it follows the timeline"
+    assert isl.forward.schedule is None, "it follows the timeline"
     assert [(node.forwards, node.shared_downlink) for node in network.nodes] == [(True, True)] * 2 + [(False, False)]
     assert network.nodes[2].position == (35.7, 139.7)
     assert network.end_name(3) == "gs-a:up~down"
@@ -242,15 +242,15 @@ def test_without_timeline_every_end_gets_knots():
         topo.addLink(topo.addHost("a", role="router"), topo.addHost("b", role="router"), delay="7ms")
 
     (link,) = network_from(built(build)).links
-    assert link.forward.knots.delay_s[0] == 0.007
+    assert link.forward.schedule.delay_s[0] == 0.007
     assert not link.ethernet
 
 
 def test_knots_given_win_over_everything():
-    knots = Knots.constant(0.25)
-    (link,) = network_from(two(forward=EndSpec(knots=knots), bw=10)).links
-    assert link.forward.knots is knots
-    assert link.backward.knots.rate_bps[0] == 10e6
+    knots = PiecewiseSchedule.constant(0.25)
+    (link,) = network_from(two(forward=EndSpec(schedule=knots), bw=10)).links
+    assert link.forward.schedule is knots
+    assert link.backward.schedule.rate_bps[0] == 10e6
 
 
 def test_gateways_and_hardware_addresses_go_along():
@@ -269,15 +269,17 @@ def test_a_linear_topo_links_its_switches():
     assert len(network.links) == 7
 
 
-def test_carrier_is_for_links_with_knots_that_stay():
+def test_carrier_is_for_links_with_a_schedule_that_stay():
     topo = Topo()
     for name in ("a", "b"):
         topo.addHost(name, role="host")
     topo.addLink("a", "b", carrier=True)
     topo.addLink("a", "b")
     assert [link.carrier for link in network_from(topo).links] == [True, False]
-    topo.timeline = object()  # its rows say what ends without knots do
-    with pytest.raises(DataError, match="link a - b: carrier=True; expected a link that does not move, with knots"):
+    topo.timeline = object()  # its rows say what ends without a schedule do
+    with pytest.raises(
+        DataError, match="link a - b: carrier=True; expected a link that does not move, with a schedule"
+    ):
         network_from(topo)
 
 

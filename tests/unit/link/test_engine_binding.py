@@ -21,14 +21,14 @@ from emulator.model.errors import EXIT_PLATFORM, EmulationError, PlatformError
 from emulator.model.network import (
     Effects,
     EndSpec,
-    Fine,
-    FineTables,
     GilbertElliott,
-    Knots,
     LinkSpec,
     Network,
     NodeSpec,
-    Row,
+    PiecewiseSchedule,
+    ScheduleRow,
+    SubstepSpec,
+    SubstepTables,
 )
 from emulator.schedule.ring import RowRing
 from emulator.schedule.row_layout import COLUMNS
@@ -182,7 +182,7 @@ def test_prototypes_name_the_functions_of_the_header_with_their_arguments():
 class Steps:
     step_s = 2.0
     rates = None
-    fine = Fine(np.array([2, 3], np.int32), 4)
+    substep = SubstepSpec(np.array([2, 3], np.int32), 4)
 
     def rows(self, first, count):
         raise AssertionError("tables need no rows")
@@ -192,7 +192,9 @@ BUSY = Effects(
     queue_bytes=9000.0, queue_s=0.5, head_drop=True, burst_loss=GilbertElliott(0.1, 0.2, 0.3, 0.4), jitter_s=0.01,
     reorder=True, duplicate=0.05, corrupt=0.06, hold_when_down=True,
 )  # fmt: skip
-KNOTS = Knots(*(np.array(c) for c in ([0.0, 1.0], [0.1, 0.2], [1e6, inf], [0.0, 0.5], [True, False])), period_s=3.0)
+KNOTS = PiecewiseSchedule(
+    *(np.array(c) for c in ([0.0, 1.0], [0.1, 0.2], [1e6, inf], [0.0, 0.5], [True, False])), period_s=3.0
+)
 NODES = (
     NodeSpec("sat0", "satellite", False, "10.1.0.1", forwards=True, shared_downlink=True),
     NodeSpec("sat1", "satellite", True, "10.1.0.2", "fd00::2", forwards=True, shared_downlink=True),
@@ -202,13 +204,13 @@ NODES = (
 LINKS = (
     LinkSpec("sat0:isl0", 0, 1, "isl0", "isl1", EndSpec(BUSY, KNOTS), EndSpec(Effects(), KNOTS)),
     LinkSpec("gs-a:up", 2, 0, "up", "down", moving=True),
-    LinkSpec("sat1:e", 1, 3, "e", "e", EndSpec(knots=Knots.constant(0.001)), ethernet=True),
+    LinkSpec("sat1:e", 1, 3, "e", "e", EndSpec(schedule=PiecewiseSchedule.constant(0.001)), ethernet=True),
 )
 NETWORK = Network(NODES, LINKS, Steps())
 
 
 def ring_of(network):
-    return RowRing(2 * len(network.links), len(network.nodes), len(network.live), 4, network.fine)
+    return RowRing(2 * len(network.links), len(network.nodes), len(network.live), 4, network.substep)
 
 
 def made(network=NETWORK, ring=None, **more):
@@ -246,10 +248,10 @@ def test_equal_knot_objects_share_their_place():
 
 def test_only_ends_that_follow_rows_have_finer_tables():
     ends = ends_of(made())
-    assert [ends[n].fine for n in range(6)] == [-1, -1, 0, 1, -1, -1]
-    with_knots = replace(NETWORK, links=(LINKS[0], replace(LINKS[1], forward=EndSpec(knots=KNOTS)), LINKS[2]))
+    assert [ends[n].substep for n in range(6)] == [-1, -1, 0, 1, -1, -1]
+    with_knots = replace(NETWORK, links=(LINKS[0], replace(LINKS[1], forward=EndSpec(schedule=KNOTS)), LINKS[2]))
     ends = ends_of(made(with_knots))
-    assert [ends[n].fine for n in range(6)] == [-1, -1, -1, 1, -1, -1]
+    assert [ends[n].substep for n in range(6)] == [-1, -1, -1, 1, -1, -1]
 
 
 def test_labels_name_the_streams_that_python_draws_from():
@@ -309,25 +311,25 @@ def test_routing_says_how_transit_nodes_are_reached(routing, static, transit):
 def test_the_ring_is_found_where_its_layout_says():
     ring = ring_of(NETWORK)
     full = lambda value, kind=np.float64: np.full(6, value, kind)  # noqa: E731
-    table = FineTables(np.array([2, 0], np.int32), *(np.full((2, 4), n, float) for n in (0.0, 0.5, inf, 0.25)),
+    table = SubstepTables(np.array([2, 0], np.int32), *(np.full((2, 4), n, float) for n in (0.0, 0.5, inf, 0.25)),
                        np.ones((2, 4), bool))  # fmt: skip
     peer = np.array([1, 0, 0, 2, 3, 1], np.int32)
-    ring.put(Row(0, full(0.01), full(0.02), full(1e6), full(0.1), full(True, bool), peer,
+    ring.put(ScheduleRow(0, full(0.01), full(0.02), full(1e6), full(0.1), full(True, bool), peer,
                  np.arange(12, dtype=np.int32).reshape(3, 4), (), table))  # fmt: skip
     config = made(ring=ring).config
     slot = config.ring + config.ring_header_bytes
-    assert (config.ring_capacity, config.fine_knots, config.step_s) == (4, 4, 2.0)
+    assert (config.ring_capacity, config.substep_knots, config.step_s) == (4, 4, 2.0)
     assert cast(slot + config.at_delay_end_s, POINTER(c_double))[:6] == [0.02] * 6
     assert cast(slot + config.at_peer, POINTER(c_int32))[:6] == peer.tolist()
     assert cast(slot + config.at_next_end, POINTER(c_int32))[:12] == list(range(12))
-    assert cast(slot + config.at_fine_count, POINTER(c_int32))[:2] == [2, 0]
-    assert cast(slot + config.at_fine_loss, POINTER(c_double))[:8] == [0.25] * 8
+    assert cast(slot + config.at_substep_count, POINTER(c_int32))[:2] == [2, 0]
+    assert cast(slot + config.at_substep_loss, POINTER(c_double))[:8] == [0.25] * 8
 
 
 def test_without_a_ring_every_end_needs_knots():
     with pytest.raises(EmulationError, match="gs-a:up has neither knots nor a timeline"):
         tables(NETWORK, [], None, 1, **ROOM)
-    own = EndSpec(knots=KNOTS)
+    own = EndSpec(schedule=KNOTS)
     network = Network(NODES[:2], (replace(LINKS[0], forward=own, backward=own),))
     config = tables(network, memory_ports(network), None, 1, **ROOM).config
     assert config.ring is None

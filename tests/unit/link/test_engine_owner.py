@@ -20,7 +20,7 @@ from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
 from emulator.link.taps import records
 from emulator.model.errors import EmulationError
-from emulator.model.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import Effects, EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule, ScheduleRow
 from emulator.schedule.ring import RowRing
 
 pytestmark = pytest.mark.skipif(not library_path().exists(), reason="the engine is not compiled here: `make setup`")
@@ -58,7 +58,7 @@ def test_the_self_test_finds_nothing():
 
 
 def test_packets_come_in_order_with_what_they_were():
-    with engine_of(network_of(Knots.constant(0.01, 8e5))) as engine:
+    with engine_of(network_of(PiecewiseSchedule.constant(0.01, 8e5))) as engine:
         for place in range(3):
             assert engine.offer(0, 0.0, packet(mark=place))
         assert [delivery.data[-1] for delivery in engine.waiting(0)] == [0, 1, 2]
@@ -81,7 +81,7 @@ def test_more_packets_are_taken_than_one_call_brings(monkeypatch):
     from emulator.link.engine import engine as module
 
     monkeypatch.setattr(module, "MANY", 7)
-    with engine_of(network_of(Knots.constant(0.0))) as engine:
+    with engine_of(network_of(PiecewiseSchedule.constant(0.0))) as engine:
         for place in range(100):
             engine.offer(0, place * 0.001, packet(mark=place))
             engine.play(place * 0.001)
@@ -89,7 +89,7 @@ def test_more_packets_are_taken_than_one_call_brings(monkeypatch):
 
 
 def test_counters_stand_in_the_order_of_end_stats():
-    network = network_of(Knots.constant(0.02, 8e5), effects=Effects(queue_packets=2))
+    network = network_of(PiecewiseSchedule.constant(0.02, 8e5), effects=Effects(queue_packets=2))
     with engine_of(network) as engine:
         for _ in range(4):  # one in transmission, two wait, one finds no room
             engine.offer(0, 0.0, packet())
@@ -104,7 +104,7 @@ def test_counters_stand_in_the_order_of_end_stats():
 
 
 def test_counters_of_lanes_are_added_and_the_latest_counts():
-    network = network_of(Knots.constant(0.02))
+    network = network_of(PiecewiseSchedule.constant(0.02))
     with engine_of(network, lanes=2, lane_of_node=[0, 1]) as engine:
         engine.received[:, 1] = [[3, 30, 0.5, 0.4, 1, 2, 5, 0], [4, 40, 0.25, 0.1, 10, 20, 50, 0]]
         engine.sent[1, structures.Sent.DROP_OVERLOAD] = 100
@@ -119,7 +119,7 @@ def test_counters_of_lanes_are_added_and_the_latest_counts():
 
 
 def test_values_are_set_and_given_back_to_the_schedule():
-    with engine_of(network_of(Knots.constant(0.02))) as engine:
+    with engine_of(network_of(PiecewiseSchedule.constant(0.02))) as engine:
         engine.set(0, 0.0, delay_s=0.3, rate_bps=8e3)
         engine.offer(0, 0.0, packet())
         engine.set(0, 0.5, delay_s=None, rate_bps=None)
@@ -135,7 +135,7 @@ def test_values_are_set_and_given_back_to_the_schedule():
 
 
 def test_a_held_end_keeps_what_it_has():
-    with engine_of(network_of(Knots.constant(0.02))) as engine:
+    with engine_of(network_of(PiecewiseSchedule.constant(0.02))) as engine:
         engine.hold(0, 0.0, True)
         engine.offer(0, 0.1, packet())
         engine.play(1.0)
@@ -155,7 +155,7 @@ def test_orders_say_what_they_set_and_what_they_clear():
 
 
 def test_what_holds_is_told_as_the_schedule_says():
-    knots = Knots(*(np.array(c) for c in ([0.0, 2.0], [0.1, 0.3], [1e6, inf], [0.25, 0.0], [True, False])))
+    knots = PiecewiseSchedule(*(np.array(c) for c in ([0.0, 2.0], [0.1, 0.3], [1e6, inf], [0.25, 0.0], [True, False])))
     with engine_of(network_of(knots)) as engine:
         assert engine.holds(0, 0.5) == (0.0, 2.0, 0.1, 0.3, 1e6, 0.25, True, 1, 2.0, 0)
         assert engine.holds(1, 2.5) == (2.0, inf, 0.3, 0.3, inf, 0.0, False, 0, inf, 0)
@@ -163,7 +163,9 @@ def test_what_holds_is_told_as_the_schedule_says():
 
 @pytest.mark.parametrize("threads", [False, True])
 def test_lanes_give_what_one_lane_gives(threads):
-    network = network_of(Knots.constant(0.02, 1e6, 0.3), Knots.constant(0.005, 2e6, 0.1), nodes=3)
+    network = network_of(
+        PiecewiseSchedule.constant(0.02, 1e6, 0.3), PiecewiseSchedule.constant(0.005, 2e6, 0.1), nodes=3
+    )
     taken = []
     for lanes, lane_of_node in ((1, None), (3, [0, 1, 2])):
         with engine_of(network, lanes=lanes, lane_of_node=lane_of_node) as engine:
@@ -180,7 +182,7 @@ def test_lanes_give_what_one_lane_gives(threads):
 
 class Steps:
     step_s = 1.0
-    rates = fine = None
+    rates = substep = None
 
     def rows(self, first, count):
         raise AssertionError("the test puts the rows itself")
@@ -202,7 +204,7 @@ def test_a_delay_that_falls_with_a_step_is_seen_by_the_other_lane(threads):
         delay_s, rate_bps = np.full(8, 0.01), np.full(8, inf)
         delay_s[2:4] = 0.001 if step else 0.1
         rate_bps[4] = 1e5
-        ring.put(Row(step, delay_s, delay_s, rate_bps, np.zeros(8), np.ones(8, bool), peer, next_end))
+        ring.put(ScheduleRow(step, delay_s, delay_s, rate_bps, np.zeros(8), np.ones(8, bool), peer, next_end))
     taken = []
     for lane_of_node in (None, np.array([0, 0, 1, 1, 1], np.int32)):
         lanes = 1 if lane_of_node is None else 2
@@ -217,7 +219,7 @@ def test_a_delay_that_falls_with_a_step_is_seen_by_the_other_lane(threads):
 
 
 def test_a_tap_keeps_what_crosses_its_ends():
-    with engine_of(network_of(Knots.constant(0.02))) as engine:
+    with engine_of(network_of(PiecewiseSchedule.constant(0.02))) as engine:
         engine.open_tap(3, 1 << 16, 40)
         assert engine.drain_tap(3) == b""
         engine.tap_ends(0, 1 << 3, 0.0)
@@ -236,7 +238,7 @@ def test_a_tap_keeps_what_crosses_its_ends():
 
 
 def test_lateness_of_lanes_is_merged_into_the_histogram_of_python():
-    network = network_of(Knots.constant(0.02))
+    network = network_of(PiecewiseSchedule.constant(0.02))
     with engine_of(network, lanes=2, lane_of_node=[0, 1]) as engine:
         parts = [(1e-7, 3e-6, 0.004), (0.0, 0.0041, 1.5)]
         whole = Lateness()
@@ -266,7 +268,7 @@ def test_lanes_run_in_real_time_and_obey():
         outside.settimeout(DEADLINE_S)
         inside.setblocking(False)
     ports = [DevicePort(0, 0, near[1].fileno()), DevicePort(1, 1, far[1].fileno())]
-    network = network_of(Knots.constant(0.01))
+    network = network_of(PiecewiseSchedule.constant(0.01))
     with Engine(network, ports, None, 5, lanes=2, lane_of_node=np.array([0, 1], np.int32), **SMALL) as engine:
         t0_ns = time.monotonic_ns()
         threads = [threading.Thread(target=engine.run, args=(lane, t0_ns, -1, False)) for lane in range(2)]
@@ -303,7 +305,7 @@ def test_lanes_run_in_real_time_and_obey():
 
 
 def test_a_closed_engine_says_so():
-    engine = engine_of(network_of(Knots.constant(0.02)))
+    engine = engine_of(network_of(PiecewiseSchedule.constant(0.02)))
     engine.close()
     engine.close()
     with pytest.raises(EmulationError, match="was closed"):
@@ -312,4 +314,4 @@ def test_a_closed_engine_says_so():
 
 def test_an_engine_that_cannot_be_made_says_why():
     with pytest.raises(EmulationError, match=r"cannot be made: ."):
-        engine_of(network_of(Knots.constant(0.02)), small_slots=-1)
+        engine_of(network_of(PiecewiseSchedule.constant(0.02)), small_slots=-1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emulator.link.engine.engine import Engine
 from emulator.link.engine.tables import memory_ports
 from emulator.link.taps import HEAD, LIMIT, TAPS, Batches, Captures, records
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 
 LITTLE = 4 * 2**20
 LINKS = 3
@@ -20,7 +20,7 @@ LINKS = 3
 def captures():
     """Captures over an engine of three links without delay, and a way to send packets over link ends."""
     nodes = tuple(NodeSpec(f"n{n}", "host", True, f"10.0.0.{n + 1}") for n in range(2))
-    spec = EndSpec(knots=Knots.constant())
+    spec = EndSpec(schedule=PiecewiseSchedule.constant())
     links = tuple(LinkSpec(f"l{n}", 0, 1, f"a{n}", f"b{n}", spec, spec) for n in range(LINKS))
     network = Network(nodes, links)
     with Engine(network, memory_ports(network), None, 1, small_slots=8192, large_slots=64) as engine:

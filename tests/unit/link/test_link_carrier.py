@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.link.carrier import CHANGES_PER_MESSAGE, Carriers
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.schedule.piecewise import outages, segment, validate
 
 
 def table(*rows, period_s=inf):
     """Knots from rows of (t, up)."""
     t = np.array([row[0] for row in rows], float)
-    return Knots(t, t * 0, t + inf, t * 0, np.array([row[1] for row in rows], bool), period_s)
+    return PiecewiseSchedule(t, t * 0, t + inf, t * 0, np.array([row[1] for row in rows], bool), period_s)
 
 
 ALWAYS = table((0.0, True))
@@ -29,7 +29,7 @@ class Bench:
     def __init__(self, *pairs, carrier=True, broken=()):
         nodes = (NodeSpec("a", "host", True), NodeSpec("b", "host", True))
         links = tuple(
-            LinkSpec(f"a:p{n}", 0, 1, f"p{n}", f"q{n}", *(EndSpec(knots=knots) for knots in pair), carrier=carrier)
+            LinkSpec(f"a:p{n}", 0, 1, f"p{n}", f"q{n}", *(EndSpec(schedule=knots) for knots in pair), carrier=carrier)
             for n, pair in enumerate(pairs)
         )
         self.log, self.told, self.overrides = [], [], {}

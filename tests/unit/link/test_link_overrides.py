@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from emulator.link.overrides import Faults
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 
 
 def network(moving=False):
     """a - b - c in a line; with `moving` the first link hangs on whatever satellite is near."""
     nodes = tuple(NodeSpec(name, "host", True, f"10.0.0.{number}") for number, name in enumerate("abc", 1))
-    end = EndSpec(knots=Knots.constant())
+    end = EndSpec(schedule=PiecewiseSchedule.constant())
     links = (
         LinkSpec("a:up", 0, 1, "up", "eth0", end, end, moving=moving),
         LinkSpec("b:eth1", 1, 2, "eth1", "eth0", end, end),

@@ -18,7 +18,7 @@ from written_packets import ip, udp
 from emulator.link.relay import Relay
 from emulator.link.stats import EndStats
 from emulator.link.taps import records
-from emulator.model.network import Effects, EndSpec, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import Effects, EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule, ScheduleRow
 from emulator.schedule.ring import RowRing
 
 DEADLINE_S = 10.0
@@ -43,7 +43,7 @@ def row(network, step, next_end, peer=None, delay_s=0.0, up=True):
     if peer is None:
         peer = [number for link in network.links for number in (link.b, link.a)]
     full = lambda value, kind=float: np.full(ends, value, kind)  # noqa: E731
-    return Row(
+    return ScheduleRow(
         step, full(delay_s), full(delay_s), full(inf), full(0.0), full(up, bool),
         np.array(peer, np.int32), np.array(next_end, np.int32),
     )  # fmt: skip
@@ -276,7 +276,7 @@ def test_a_late_planner_is_counted_and_the_last_row_holds():
 
 
 def pair(forward=None, **knots):
-    spec = EndSpec(forward or Effects(), Knots.constant(**knots))
+    spec = EndSpec(forward or Effects(), PiecewiseSchedule.constant(**knots))
     return Network((node(0, True), node(1, True)), (LinkSpec("n0:r", 0, 1, "r", "l", spec, spec),))
 
 

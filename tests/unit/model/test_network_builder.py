@@ -11,9 +11,9 @@ import pytest
 
 from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import DataError
-from emulator.model.network import BuildOptions, Effects, EndSpec, Knots
+from emulator.model.network import BuildOptions, Effects, EndSpec, PiecewiseSchedule
 
-END = EndSpec(knots=Knots.constant(0.01))
+END = EndSpec(schedule=PiecewiseSchedule.constant(0.01))
 
 
 def builder(*names: str, **options) -> NetworkBuilder:
@@ -58,7 +58,7 @@ def test_what_the_scenario_materialises_is_live(materialise, live) -> None:
 def test_one_end_serves_both_directions_unless_there_are_two() -> None:
     made = builder("a", "b")
     made.add_link(0, 1, END)
-    made.add_link(0, 1, END, EndSpec(Effects(queue_bytes=9.0), Knots.constant(0.02)))
+    made.add_link(0, 1, END, EndSpec(Effects(queue_bytes=9.0), PiecewiseSchedule.constant(0.02)))
     both, two = made.network().links
     assert both.forward is both.backward is END
     assert two.backward.effects.queue_bytes == 9.0
@@ -69,9 +69,9 @@ def test_without_a_timeline_every_end_has_knots() -> None:
     made.add_link(0, 1, EndSpec(Effects(queue_s=0.5)))
     link = made.network().links[0]
     assert link.forward.effects.queue_s == 0.5
-    assert [float(end.knots.rate_bps[0]) for end in (link.forward, link.backward)] == [inf, inf]
+    assert [float(end.schedule.rate_bps[0]) for end in (link.forward, link.backward)] == [inf, inf]
     made.timeline = SimpleNamespace(step_s=1.0)
-    assert made.network().links[0].forward.knots is None, "the timeline says what it does"
+    assert made.network().links[0].forward.schedule is None, "the timeline says what it does"
 
 
 def test_moving_links_arrive_by_one_port() -> None:

@@ -15,7 +15,7 @@ from emulator.link.engine import engine
 from emulator.link.overrides import Faults
 from emulator.model import verbs
 from emulator.model.errors import UsageError
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.model.verbs import KEYS, VALUE_NAMES, VALUES, VERBS, Verb, VerbName
 from emulator.observe.replay.altered import Altered
 from emulator.observe.replay.programs import PastJobs
@@ -33,7 +33,7 @@ IN_A_FILE: dict[str, Any] = {**TARGETS, "loss": "50 %", "command": ["true"]}
 
 
 def network() -> Network:
-    end = EndSpec(knots=Knots.constant())
+    end = EndSpec(schedule=PiecewiseSchedule.constant())
     nodes = tuple(NodeSpec(name, "host", True, f"10.0.0.{number}") for number, name in enumerate("ab", 1))
     return Network(nodes, (LinkSpec("a:x", 0, 1, "x", "y", end, end),))
 

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from emulator.link.stats import EndStats
-from emulator.model.network import EndSpec, Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import (
+    EndSpec,
+    LinkSpec,
+    Network,
+    NodeSpec,
+    PiecewiseSchedule,
+    ScheduleRow,
+    SubstepSpec,
+    SubstepTables,
+)
 from emulator.observe.expected_rtt import PROBE_BITS, Asked
 from emulator.observe.live_metrics import LiveMetrics
 from emulator.runtime.supervisor.ending import probe_loss
@@ -18,7 +27,7 @@ RATE_BPS = 1e6
 
 def knots(start_s, end_s, rate_bps=RATE_BPS):
     """Delay that goes from one value to another over ten seconds."""
-    return Knots(
+    return PiecewiseSchedule(
         np.array([0.0, 10.0]), np.array([start_s, end_s]), np.full(2, rate_bps), np.zeros(2), np.array([True, True])
     )
 
@@ -32,8 +41,8 @@ def asked():
         NodeSpec("b", "host", True, "10.0.0.3"),
     )
     links = (
-        LinkSpec("a:up", 0, 1, "up", "x", EndSpec(knots=knots(0.010, 0.020)), EndSpec(knots=knots(0.030, 0.030))),
-        LinkSpec("m:y", 1, 2, "y", "up", EndSpec(knots=knots(0.005, 0.005)), EndSpec(knots=knots(0.001, 0.011))),
+        LinkSpec("a:up", 0, 1, "up", "x", EndSpec(schedule=knots(0.010, 0.020)), EndSpec(schedule=knots(0.030, 0.030))),
+        LinkSpec("m:y", 1, 2, "y", "up", EndSpec(schedule=knots(0.005, 0.005)), EndSpec(schedule=knots(0.001, 0.011))),
     )
     timeline = KnotTimeline(nodes, links)
     ring = RowRing(ends=4, nodes=3, dests=2, capacity=16)
@@ -88,7 +97,7 @@ def test_a_link_with_little_on_it_is_not_busy(asked):
 
 def test_remembered_rows_outlive_the_ring():
     nodes = (NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2"))
-    links = (LinkSpec("a:x", 0, 1, "x", "x", EndSpec(knots=knots(0.01, 0.01)), EndSpec(knots=knots(0.01, 0.01))),)
+    links = (LinkSpec("a:x", 0, 1, "x", "x", EndSpec(schedule=knots(0.01, 0.01)), EndSpec(schedule=knots(0.01, 0.01))),)
     timeline = KnotTimeline(nodes, links)
     ring = RowRing(ends=2, nodes=2, dests=2, capacity=3)
     asked = Asked(Network(nodes, links, timeline), ring)
@@ -118,7 +127,7 @@ class Overtaken(RowRing):
 @pytest.mark.parametrize("copying", [False, True])
 def test_a_row_that_is_overwritten_while_it_is_read_tells_nothing(until, told, copying):
     nodes = (NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2"))
-    links = (LinkSpec("a:x", 0, 1, "x", "x", EndSpec(knots=knots(0.01, 0.02)), EndSpec(knots=knots(0.01, 0.02))),)
+    links = (LinkSpec("a:x", 0, 1, "x", "x", EndSpec(schedule=knots(0.01, 0.02)), EndSpec(schedule=knots(0.01, 0.02))),)
     timeline = KnotTimeline(nodes, links)
     ring = Overtaken(ends=2, nodes=2, dests=2, capacity=4)
     ring.rows, ring.until = timeline.rows(0, 12), 4
@@ -145,7 +154,7 @@ class Granted:
 
     step_s = STEP_S
     rates = None
-    fine = Fine(np.array([0], dtype=np.int32), 60)
+    substep = SubstepSpec(np.array([0], dtype=np.int32), 60)
 
     def rows(self, first, count):
         table = np.array([[-1, 1], [0, -1]], dtype=np.int32)
@@ -158,14 +167,14 @@ class Granted:
             wait = np.tile([GRANT_S, 0.0], len(grants) - 1)
             rate = np.where(t_s - step * STEP_S < STEP_S / 2, FAST_BPS, SLOW_BPS)
             knots = (column[None, :] for column in (t_s, FLOOR_S + wait, rate, t_s * 0, t_s < 1e9))
-            fine = FineTables(np.array([len(t_s)], dtype=np.int32), *knots)
-            yield Row(step, delay, delay, rates, none, up, peer, table, (), fine)
+            substep = SubstepTables(np.array([len(t_s)], dtype=np.int32), *knots)
+            yield ScheduleRow(step, delay, delay, rates, none, up, peer, table, (), substep)
 
 
 def granted(capacity=8):
     nodes = tuple(NodeSpec(f"n{number}", "host", True, f"10.0.0.{number + 1}") for number in range(2))
     timeline = Granted()
-    ring = RowRing(2, 2, 2, capacity=capacity, fine=timeline.fine)
+    ring = RowRing(2, 2, 2, capacity=capacity, substep=timeline.substep)
     return Asked(Network(nodes, (LinkSpec("n0:a", 0, 1, "a", "b"),), timeline), ring), timeline, ring
 
 

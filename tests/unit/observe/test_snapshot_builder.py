@@ -13,7 +13,7 @@ import pytest
 from emulator.link.lateness import Lateness
 from emulator.link.overrides import Faults
 from emulator.link.stats import EndStats
-from emulator.model.network import EndSpec, Handover, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import EndSpec, Handover, LinkSpec, Network, NodeSpec, PiecewiseSchedule, ScheduleRow
 from emulator.observe.live_metrics import EVENTS_KEPT, EVENTS_SHOWN, LiveMetrics, fits
 from emulator.observe.panels import VIEW_BYTES, Panels
 from emulator.observe.schedule_view import ScheduleView
@@ -33,7 +33,7 @@ MARGIN = 200
 class Line:
     step_s = STEP_S
     rates = None
-    fine = None
+    substep = None
 
     def positions(self, t_s):
         return np.array([[0.0, 0.0], [1.0, 2.0], [float("nan")] * 2, [40.0, -170.0 + t_s]])
@@ -53,7 +53,7 @@ def row(step, peer, handovers=()):
     one = np.ones(2)
     next_end = np.full((2, 4), -1, dtype=np.int32)
     next_end[1, 0], next_end[0, peer] = 0, 1
-    return Row(
+    return ScheduleRow(
         step, one * 0.010, one * 0.020, np.array([1e6, 4e6]), one * 0.0, np.array([True, True]),
         np.array([peer, 0], dtype=np.int32), next_end, tuple(handovers),
     )  # fmt: skip
@@ -158,9 +158,9 @@ def test_details(snapshot_builder, name, facts):
 
 def test_a_link_down_by_its_own_table_is_shown_down():
     up = np.array([True, False])
-    knots = Knots(np.array([0.0, 1.0]), np.zeros(2), np.full(2, np.inf), np.zeros(2), up)
+    knots = PiecewiseSchedule(np.array([0.0, 1.0]), np.zeros(2), np.full(2, np.inf), np.zeros(2), up)
     nodes = (NodeSpec("a", "host", True), NodeSpec("b", "host", True))
-    schedule_view = ScheduleView(Network(nodes, (LinkSpec("a:up", 0, 1, "up", "up", EndSpec(knots=knots)),)), None)
+    schedule_view = ScheduleView(Network(nodes, (LinkSpec("a:up", 0, 1, "up", "up", EndSpec(schedule=knots)),)), None)
     assert schedule_view.asked(0, 0.5).peer == 1
     assert schedule_view.asked(0, 1.5)[3:] == (False, -1)
     assert schedule_view.asked(1, 0.0).up is False  # nobody says anything of it

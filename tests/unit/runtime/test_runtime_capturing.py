@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from capture_streams import batch, comments, faces
 
-from emulator.model.network import LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import LinkSpec, Network, NodeSpec, ScheduleRow
 from emulator.record.folder import RunFolder
 from emulator.runtime.capture.announcements import Announcements
 from emulator.runtime.capture.handovers import UpcomingHandover, UpcomingHandovers
@@ -42,7 +42,7 @@ def ring(*peers: int) -> RowRing:
     for step, peer in enumerate(peers):
         zero = np.zeros(6)
         far = np.array([peer, 0, 2, 1, 0, 3], np.int32)
-        made.put(Row(step, zero, zero, zero, zero, zero == 0, far, np.full((2, 4), -1, np.int32)))
+        made.put(ScheduleRow(step, zero, zero, zero, zero, zero == 0, far, np.full((2, 4), -1, np.int32)))
     return made
 
 
@@ -73,7 +73,7 @@ def test_moves_that_nobody_read_in_time_come_out_at_the_newest_row():
     zero = np.zeros(6)
     for step, peer in enumerate((2, 1, -1, 2, 2, 2), 2):
         far = np.array([peer, 0, 2, 1, 0, 3], np.int32)
-        rows.put(Row(step, zero, zero, zero, zero, zero == 0, far, np.full((2, 4), -1, np.int32)))
+        rows.put(ScheduleRow(step, zero, zero, zero, zero, zero == 0, far, np.full((2, 4), -1, np.int32)))
     assert moves.news() == [UpcomingHandover(14.0, 0, 1, 2)]
 
 

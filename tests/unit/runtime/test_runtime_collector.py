@@ -6,7 +6,7 @@ import pytest
 
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.record import RunFolder
 from emulator.runtime.supervisor.collector import Collector
 
@@ -14,7 +14,7 @@ from emulator.runtime.supervisor.collector import Collector
 @pytest.fixture
 def collector(tmp_path):
     nodes = (NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2"))
-    end = EndSpec(knots=Knots.constant())
+    end = EndSpec(schedule=PiecewiseSchedule.constant())
     return Collector(RunFolder.create(tmp_path, "x"), Network(nodes, (LinkSpec("a:up", 0, 1, "up", "up", end, end),)))
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.record import RunFolder
 from emulator.record.verdict import Verdict
 from emulator.runtime.supervisor.collector import Collector
 from emulator.runtime.supervisor.late import budget, why_late
 
 NODES = (NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2"))
-END = EndSpec(knots=Knots.constant())
+END = EndSpec(schedule=PiecewiseSchedule.constant())
 NETWORK = Network(NODES, (LinkSpec("a:up", 0, 1, "up", "up", END, END),))
 NOTHING_LATE = {"packets": 0, "engine_s": 0.0, "scheduler_s": 0.0, "capture_s": 0.0}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from emulator.model.errors import EXIT_USAGE, UsageError
-from emulator.model.network import EndSpec, Knots, LinkSpec, Network, NodeSpec
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.data_plane import FULL_IPV6, PLANNER_BATCH, ROUTE_BATCH, DataPlane, with_routed_ipv6
 from emulator.schedule.fib import RouteDelta
@@ -17,7 +17,7 @@ def network():
         NodeSpec("gs-tokyo", "ground station", True, "10.0.0.1"),
         NodeSpec("sat-0101", "satellite", False, "10.0.0.2"),
     )
-    end = EndSpec(knots=Knots.constant(rate_bps=1e9))
+    end = EndSpec(schedule=PiecewiseSchedule.constant(rate_bps=1e9))
     return Network(nodes, (LinkSpec("gs-tokyo:up", 0, 1, "up", "down", end, end),))
 
 

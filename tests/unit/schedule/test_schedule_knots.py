@@ -1,4 +1,4 @@
-"""Knots: what is refused, how tables are read at jumps, ends and period joins, how rates add up to bits."""
+"""Piecewise schedules: what is refused, how they are read at jumps, ends and period joins, how rates add up to bits."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from oracle.delivery import finish_s
 
 from emulator.model.errors import DataError
-from emulator.model.network import Knots, Row
+from emulator.model.network import PiecewiseSchedule, ScheduleRow
 from emulator.schedule.piecewise import Segment, evaluate, segment, segment_of_row, validate
 
 
-def table(t, delay=0.0, rate=inf, loss=0.0, up=True, period=inf) -> Knots:
+def table(t, delay=0.0, rate=inf, loss=0.0, up=True, period=inf) -> PiecewiseSchedule:
     def column(value, dtype=float):
         return np.array(value if isinstance(value, list) else [value] * len(t), dtype)
 
-    return Knots(np.array(t, float), column(delay), column(rate), column(loss), column(up, bool), period)
+    return PiecewiseSchedule(np.array(t, float), column(delay), column(rate), column(loss), column(up, bool), period)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,11 @@ def test_wrong_tables_are_refused(knots, message):
 
 
 def test_right_tables_pass():
-    for knots in (Knots.constant(), table([0, 1, 1, 5], period=6), table([-1, 3], rate=[0, inf], loss=[0, 1])):
+    for knots in (
+        PiecewiseSchedule.constant(),
+        table([0, 1, 1, 5], period=6),
+        table([-1, 3], rate=[0, inf], loss=[0, 1]),
+    ):
         assert validate(knots) is knots
 
 
@@ -86,17 +90,17 @@ def test_before_and_after_the_table():
 
 def test_an_end_of_the_timeline_has_its_step_as_segment():
     ends = np.array([0.0, 1.0])
-    row = Row(3, ends, ends + 0.5, ends * 8, ends / 2, ends > 0, *[np.empty(0)] * 2)
+    row = ScheduleRow(3, ends, ends + 0.5, ends * 8, ends / 2, ends > 0, *[np.empty(0)] * 2)
     assert segment_of_row(row, 1, 0.5) == Segment(1.5, 2.0, 1.0, 1.5, 8.0, 0.5, True)
 
 
 @pytest.mark.parametrize(
     ("knots", "start", "bits", "finish"),
     [
-        (Knots.constant(rate_bps=10), 5, 20, 7),
-        (Knots.constant(), 5, 1e12, 5),
-        (Knots.constant(rate_bps=0), 5, 1, inf),
-        (Knots.constant(rate_bps=0), 5, 0, 5),
+        (PiecewiseSchedule.constant(rate_bps=10), 5, 20, 7),
+        (PiecewiseSchedule.constant(), 5, 1e12, 5),
+        (PiecewiseSchedule.constant(rate_bps=0), 5, 1, inf),
+        (PiecewiseSchedule.constant(rate_bps=0), 5, 0, 5),
         (table([0, 1, 2], rate=[10, 0, 5]), 0, 10, 1),  # ends with the first stretch
         (table([0, 1, 2], rate=[10, 0, 5]), 0.5, 10, 3),  # waits for the rate to come back
         (table([0, 1, 2], rate=[10, 0, inf]), 0.5, 10, 2),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from emulator.model.errors import DataError
-from emulator.model.network import Fine, FineTables, Handover, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import Handover, LinkSpec, Network, NodeSpec, ScheduleRow, SubstepSpec, SubstepTables
 from emulator.schedule.fib import FibCompiler, RouteDelta
 from emulator.schedule.planner import Pace, deltas, parts, run_planner
 from emulator.schedule.ring import RowRing
@@ -75,14 +75,16 @@ class Steps:
             end = np.array([[-1, 1], [0, -1]], np.int32) if step % 2 == 0 else np.full((2, 2), -1, np.int32)
             change = (Handover(step * self.step_s, 0, 0, 1),) if step else ()
             up, peer = np.ones(ENDS, bool), np.array([1, 0], np.int32)
-            yield Row(step, number, number, number, number * 0, up, peer, end, change)
+            yield ScheduleRow(step, number, number, number, number * 0, up, peer, end, change)
 
 
 class Planned:
     """A planner in a thread and the supervisor's end of its socket."""
 
-    def __init__(self, timeline: Steps, steps: int, capacity: int = 4, fine: Fine | None = None, **more) -> None:
-        self.ring = RowRing(ENDS, NODES, NODES, capacity, fine)
+    def __init__(
+        self, timeline: Steps, steps: int, capacity: int = 4, substep: SubstepSpec | None = None, **more
+    ) -> None:
+        self.ring = RowRing(ENDS, NODES, NODES, capacity, substep)
         self.control, self._far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(20)
         self.raised: Exception | None = None
@@ -180,11 +182,13 @@ def test_finer_tables_that_miss_their_step_are_a_failure():
         def rows(self, first, count):
             for row in super().rows(first, count):
                 t_s, column = np.array([[0.0, 1.0]]), np.zeros((1, 2))
-                yield replace(row, fine=FineTables(np.array([2], np.int32), t_s, column, column, column, column == 0))
+                yield replace(
+                    row, substep=SubstepTables(np.array([2], np.int32), t_s, column, column, column, column == 0)
+                )
 
-    planned = Planned(Off(1.0), steps=5, fine=Fine(np.array([0], np.int32), 4))
+    planned = Planned(Off(1.0), steps=5, substep=SubstepSpec(np.array([0], np.int32), 4))
     assert planned.until("failed")[-1] == {
-        "op": "failed", "step": 1, "message": "finer table 0: knots from 0 s to 1 s; expected 1 s to 2 s",
+        "op": "failed", "step": 1, "message": "substep table 0: knots from 0 s to 1 s; expected 1 s to 2 s",
     }  # fmt: skip
     assert planned.ended()
 

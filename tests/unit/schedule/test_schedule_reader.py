@@ -11,16 +11,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.model.network import EndSpec, Fine, FineTables, Handover, Knots, LinkSpec, Network, NodeSpec, Row
+from emulator.model.network import (
+    EndSpec,
+    Handover,
+    LinkSpec,
+    Network,
+    NodeSpec,
+    PiecewiseSchedule,
+    ScheduleRow,
+    SubstepSpec,
+    SubstepTables,
+)
 from emulator.schedule.reader import EndValues, RecentRows, ScheduleReader
 from emulator.schedule.recomputed import RecomputedRows
 from emulator.schedule.ring import RowRing
 
-# Links: 0 moving, by rows; 1 fixed, with a finer table for end 2; 2 fixed, with knots (those of end 5 repeat);
+# Links: 0 moving, by rows; 1 fixed, with a substep table for end 2; 2 fixed, with knots (those of end 5 repeat);
 # 3 moving, with knots. Nodes: a, b, c, d.
 ENDS, NODES, CAPACITY = 8, 4, 4
-FINE_END, FINE_KNOTS = 2, 4
-KNOTS = Knots(
+SUBSTEP_END, SUBSTEP_KNOTS = 2, 4
+KNOTS = PiecewiseSchedule(
     np.array([0.0, 0.5, 0.5, 1.75]), np.array([0.1, 0.2, 0.4, 0.3]), np.array([1e6, 2e6, 3e6, inf]),
     np.array([0.0, 0.5, 0.0, 0.25]), np.array([True, False, False, True]),
 )  # fmt: skip
@@ -29,7 +39,7 @@ BY_KNOTS = {4: KNOTS, 5: AGAIN, 6: AGAIN, 7: KNOTS}
 
 
 def spec(end):
-    return EndSpec(knots=BY_KNOTS.get(end))
+    return EndSpec(schedule=BY_KNOTS.get(end))
 
 
 def network(step_s=1.0):
@@ -40,27 +50,30 @@ def network(step_s=1.0):
                  moving=number in (0, 3))
         for number, (a, b) in enumerate(tails)
     )  # fmt: skip
-    timeline = SimpleNamespace(step_s=step_s, rates=None, fine=Fine(np.array([FINE_END], np.int32), FINE_KNOTS))
+    timeline = SimpleNamespace(
+        step_s=step_s, rates=None, substep=SubstepSpec(np.array([SUBSTEP_END], np.int32), SUBSTEP_KNOTS)
+    )
     return Network(nodes, links, timeline)
 
 
-def row(step, step_s=1.0, fine=True, peer=None, handovers=()):
+def row(step, step_s=1.0, substep=True, peer=None, handovers=()):
     """A row of which each value tells its step and its end."""
     begin_s, ramp = step * step_s, np.arange(ENDS, dtype=float)
     shares = np.array([[0.0, 0.25, 0.25, 1.0]])
     far = np.array([step % NODES, 0, 2, 1, 3, 2, (step + 1) % NODES, 3], np.int32) if peer is None else peer
-    return Row(
+    return ScheduleRow(
         step, ramp + step, ramp + step + 0.5, ramp * 1e6 + step, ramp / 100, (np.arange(ENDS) + step) % 3 > 0,
         far, np.full((NODES - 1, NODES), step % 5 - 1, np.int32), tuple(handovers),
-        FineTables(
-            np.array([4 if fine else 0], np.int32), begin_s + shares * step_s, step + np.array([[0.1, 0.2, 0.9, 0.5]]),
+        SubstepTables(
+            np.array([4 if substep else 0], np.int32), begin_s + shares * step_s,
+            step + np.array([[0.1, 0.2, 0.9, 0.5]]),
             step + np.array([[1e6, 2e6, 3e6, 4e6]]), shares / 2, np.array([[True, True, step % 2 > 0, True]]),
         ),
     )  # fmt: skip
 
 
 def ring_of(rows, capacity=CAPACITY):
-    ring = RowRing(ENDS, NODES, NODES - 1, capacity, Fine(np.array([FINE_END], np.int32), FINE_KNOTS))
+    ring = RowRing(ENDS, NODES, NODES - 1, capacity, SubstepSpec(np.array([SUBSTEP_END], np.int32), SUBSTEP_KNOTS))
     for each in rows:
         ring.put(each)
     return ring
@@ -125,12 +138,12 @@ def by_knots(knots, t_s):
 
 def by_row(row, end, step_s, t_s):
     begin_s, end_s = row.step * step_s, (row.step + 1) * step_s
-    if end == FINE_END and row.fine is not None and row.fine.count[0]:
-        times = [begin_s, *row.fine.t_s[0, 1:-1].tolist(), end_s]
+    if end == SUBSTEP_END and row.substep is not None and row.substep.count[0]:
+        times = [begin_s, *row.substep.t_s[0, 1:-1].tolist(), end_s]
         now = max(n for n in range(3) if times[n] <= t_s or n == 0)
         at = (min(max(t_s, begin_s), end_s), times[now], times[now + 1])
-        delay_s = between(*at, row.fine.delay_s[0, now], row.fine.delay_s[0, now + 1])
-        return delay_s, row.fine.rate_bps[0, now], row.fine.loss[0, now], bool(row.fine.up[0, now])
+        delay_s = between(*at, row.substep.delay_s[0, now], row.substep.delay_s[0, now + 1])
+        return delay_s, row.substep.rate_bps[0, now], row.substep.loss[0, now], bool(row.substep.up[0, now])
     at_s = min(max(t_s, begin_s), end_s)
     delay_s = between(at_s, begin_s, end_s, row.delay_start_s[end], row.delay_end_s[end])
     return delay_s, row.rate_bps[end], row.loss[end], bool(row.up[end])
@@ -162,8 +175,8 @@ STEPS_S = (1.0, 0.1, 0.3, 2.5, 1 / 3)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), step_s=st.sampled_from(STEPS_S), count=st.integers(1, 9))
 def test_what_holds_is_what_the_definition_says(live, data, step_s, count):
-    fine = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
-    rows = [row(step, step_s, fine[step]) for step in range(count)]
+    substep = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    rows = [row(step, step_s, substep[step]) for step in range(count)]
     there = {each.step: each for each in (rows[-CAPACITY:] if live else rows)}
     reader = ScheduleReader(network(step_s), ring_of(rows) if live else All(rows))
     assert reader.latest == count - 1
@@ -238,7 +251,7 @@ def test_past_the_last_planned_row_its_end_holds_and_no_segment_is_made_up():
     for t_s in (2.0, 7.25):
         assert reader.segment(3, t_s) is None
         assert reader.values(3, t_s) == EndValues(4.5, 3e6 + 1, 0.03, True, 1)
-        assert reader.values(FINE_END, t_s).delay_s == pytest.approx(1.5), "of its finer table"
+        assert reader.values(SUBSTEP_END, t_s).delay_s == pytest.approx(1.5), "of its substep table"
         assert reader.segment(4, t_s).stop_s == inf, "knots need no rows"
 
 
@@ -278,7 +291,7 @@ class Overtaken(RowRing):
 @pytest.mark.parametrize(
     ("ask", "instead"),
     [
-        (lambda reader: reader.segment(FINE_END, 2.5), None),
+        (lambda reader: reader.segment(SUBSTEP_END, 2.5), None),
         (lambda reader: reader.serving(2, [0, 3]), None),
         (lambda reader: reader.handovers(2), ()),
         (lambda reader: reader.values(3, 2.5), "newest"),
@@ -286,7 +299,7 @@ class Overtaken(RowRing):
     ],
 )
 def test_what_was_read_of_a_row_that_is_overwritten_meanwhile_is_thrown_away(by, ask, instead):
-    ring = Overtaken(ENDS, NODES, NODES - 1, CAPACITY, Fine(np.array([FINE_END], np.int32), FINE_KNOTS))
+    ring = Overtaken(ENDS, NODES, NODES - 1, CAPACITY, SubstepSpec(np.array([SUBSTEP_END], np.int32), SUBSTEP_KNOTS))
     for step in range(4):
         ring.put(row(step, handovers=[Handover(step, 0, step, step + 1)]))
     ring.by = by
@@ -366,7 +379,7 @@ def test_handovers_are_those_of_the_step_and_of_those_after_it():
 
 
 def test_an_end_without_knots_cannot_say_until_when_it_is_up():
-    with pytest.raises(ValueError, match="b:p1 has no knots of its own"):
+    with pytest.raises(ValueError, match="b:p1 has no a schedule of its own"):
         ScheduleReader(network(), None).up(2, 0.0)
 
 
@@ -380,14 +393,14 @@ def test_rows_that_are_kept_outlive_the_ring(count):
     reader = ScheduleReader(network(), rows)
     for step in range(12):
         ring.put(row(step))
-        reader.segment(FINE_END, step + 0.5)  # of the ring's memory
+        reader.segment(SUBSTEP_END, step + 0.5)  # of the ring's memory
         rows.keep(step)
     assert rows.oldest == (12 - count if count else -1)
     ring.put(row(12))
     for step in range(14):
         there = 12 - count <= step < 12 or 12 - CAPACITY < step <= 12
         assert rows.holds(step) == there
-        held = reader.segment(FINE_END, step + 0.5)
+        held = reader.segment(SUBSTEP_END, step + 0.5)
         assert (held is not None) == there
         assert held is None or held.delay_start_s == step + 0.9
     with pytest.raises(LookupError):

@@ -10,15 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emulator.model.network import Fine, FineTables, Handover, Row
-from emulator.schedule.ring import RowRing, fine_columns
+from emulator.model.network import Handover, ScheduleRow, SubstepSpec, SubstepTables
+from emulator.schedule.ring import RowRing, substep_columns
 
 ENDS, NODES, DESTS = 6, 4, 2
 
 
-def row(step: int, handovers: tuple[Handover, ...] = ()) -> Row:
+def row(step: int, handovers: tuple[Handover, ...] = ()) -> ScheduleRow:
     ramp = np.arange(ENDS, dtype=float)
-    return Row(
+    return ScheduleRow(
         step=step,
         delay_start_s=ramp + step,
         delay_end_s=ramp + step + 1,
@@ -31,8 +31,8 @@ def row(step: int, handovers: tuple[Handover, ...] = ()) -> Row:
     )
 
 
-def same(a: Row, b: Row) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in Row.__slots__)
+def same(a: ScheduleRow, b: ScheduleRow) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ScheduleRow.__slots__)
 
 
 def test_rows_come_back_equal_until_overwritten():
@@ -89,10 +89,10 @@ class Overtaken(RowRing):
 
 @pytest.mark.parametrize("by", range(7))
 def test_a_copied_row_is_whole_or_not_there(by: int):
-    tables = Fine(np.array([1, 4], np.int32), 6)
-    for fine in (None, tables):
-        ring = Overtaken(ENDS, NODES, DESTS, capacity=4, fine=fine)
-        ring.put(replace(row(0, (Handover(0.0, 2, -1, 3),)), fine=finer([6, 2], 6) if fine else None))
+    tables = SubstepSpec(np.array([1, 4], np.int32), 6)
+    for substep in (None, tables):
+        ring = Overtaken(ENDS, NODES, DESTS, capacity=4, substep=substep)
+        ring.put(replace(row(0, (Handover(0.0, 2, -1, 3),)), substep=finer([6, 2], 6) if substep else None))
         ring.by = by
         if by >= ring.capacity:
             with pytest.raises(LookupError, match="row 0 is not in the ring"):
@@ -103,12 +103,12 @@ def test_a_copied_row_is_whole_or_not_there(by: int):
             ring.put(row(step))
         assert all(
             np.array_equal(getattr(copied, name), getattr(row(0), name))
-            for name in Row.__slots__
-            if name not in ("fine", "handovers")
+            for name in ScheduleRow.__slots__
+            if name not in ("substep", "handovers")
         )
         assert copied.handovers == (Handover(0.0, 2, -1, 3),)
-        for name in FineTables.__slots__ if fine else ():
-            assert np.array_equal(getattr(copied.fine, name), getattr(finer([6, 2], 6), name))
+        for name in SubstepTables.__slots__ if substep else ():
+            assert np.array_equal(getattr(copied.substep, name), getattr(finer([6, 2], 6), name))
 
 
 def test_a_copy_stays_when_its_row_goes():
@@ -140,46 +140,46 @@ def test_only_the_next_row_of_the_right_shape_is_taken():
     assert ring.latest == -1
 
 
-def finer(count: list[int], knots: int) -> FineTables:
+def finer(count: list[int], knots: int) -> SubstepTables:
     t_s = np.tile(np.linspace(0, 1, knots), (len(count), 1))
-    return FineTables(np.array(count, np.int32), t_s, t_s / 10, t_s + 1e6, t_s / 2, t_s < 0.5)
+    return SubstepTables(np.array(count, np.int32), t_s, t_s / 10, t_s + 1e6, t_s / 2, t_s < 0.5)
 
 
 def test_finer_tables_come_back_as_far_as_they_reach():
-    ring = RowRing(ENDS, NODES, DESTS, capacity=3, fine=Fine(np.array([1, 4], np.int32), 6))
-    ring.put(replace(row(0), fine=finer([6, 0], 6)))
-    ring.put(replace(row(1), fine=finer([2, 4], 4)))  # fewer knots than there is room for
+    ring = RowRing(ENDS, NODES, DESTS, capacity=3, substep=SubstepSpec(np.array([1, 4], np.int32), 6))
+    ring.put(replace(row(0), substep=finer([6, 0], 6)))
+    ring.put(replace(row(1), substep=finer([2, 4], 4)))  # fewer knots than there is room for
     ring.put(row(2))
-    first, second, third = (ring.row(step).fine for step in range(3))
+    first, second, third = (ring.row(step).substep for step in range(3))
     assert first.count.tolist() == [6, 0]
-    for name in FineTables.__slots__:
+    for name in SubstepTables.__slots__:
         assert np.array_equal(getattr(first, name), getattr(finer([6, 0], 6), name))
     assert np.array_equal(second.delay_s[1, :4], finer([2, 4], 4).delay_s[1])
     assert third.count.tolist() == [0, 0]
-    columns = fine_columns(second)
+    columns = substep_columns(second)
     assert (columns.knots, columns.count[1], columns.rate_bps[6 + 3], columns.up[6]) == (6, 4, 1e6 + 1, 1)
 
 
 def test_finer_tables_that_do_not_fit_are_refused():
     plain = RowRing(ENDS, NODES, DESTS)
-    with pytest.raises(ValueError, match=r"finer tables of shape .*; expected 0 ends"):
-        plain.put(replace(row(0), fine=finer([2], 2)))
-    ring = RowRing(ENDS, NODES, DESTS, fine=Fine(np.array([1], np.int32), 4))
-    for fine in (finer([2], 5), finer([2, 2], 4)):
-        with pytest.raises(ValueError, match=r"finer tables of shape .*; expected 1 ends of 4 knots or fewer"):
-            ring.put(replace(row(0), fine=fine))
+    with pytest.raises(ValueError, match=r"substep tables of shape .*; expected 0 ends"):
+        plain.put(replace(row(0), substep=finer([2], 2)))
+    ring = RowRing(ENDS, NODES, DESTS, substep=SubstepSpec(np.array([1], np.int32), 4))
+    for substep in (finer([2], 5), finer([2, 2], 4)):
+        with pytest.raises(ValueError, match=r"substep tables of shape .*; expected 1 ends of 4 knots or fewer"):
+            ring.put(replace(row(0), substep=substep))
     for count in (1, 5, -2):
         with pytest.raises(ValueError, match="knots; expected 0, or 2 to 4"):
-            ring.put(replace(row(0), fine=finer([count], 4)))
+            ring.put(replace(row(0), substep=finer([count], 4)))
     plain.put(row(0))
-    assert plain.row(0).fine is None
+    assert plain.row(0).substep is None
 
 
 def test_a_network_without_links_or_destinations_has_rows_too():
     ring = RowRing(0, 0, 0, capacity=3)
     floats, ints = np.empty(0), np.empty(0, np.int32)
     table = np.empty((0, 0), np.int32)
-    ring.put(Row(0, floats, floats, floats, floats, np.empty(0, bool), ints, table))
+    ring.put(ScheduleRow(0, floats, floats, floats, floats, np.empty(0, bool), ints, table))
     assert ring.row(0).next_end.shape == (0, 0)
 
 
@@ -190,13 +190,13 @@ def raw(address: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def test_the_layout_says_where_every_column_lies():
-    ring = RowRing(ENDS, NODES, DESTS, capacity=3, fine=Fine(np.array([1, 4], np.int32), 6))
+    ring = RowRing(ENDS, NODES, DESTS, capacity=3, substep=SubstepSpec(np.array([1, 4], np.int32), 6))
     changes = (Handover(1.0, 2, -1, 3), Handover(1.0, 0, 3, -1))
     for step in range(5):
-        ring.put(replace(row(step, changes), fine=finer([6, 2], 6)))
+        ring.put(replace(row(step, changes), substep=finer([6, 2], 6)))
     layout = ring.layout()
     assert raw(layout.base_address, "i8", (1,)).tolist() == [4]
-    assert (layout.capacity, layout.fine_knots, layout.bytes_per_row % 4096) == (3, 6, 0)
+    assert (layout.capacity, layout.substep_knots, layout.bytes_per_row % 4096) == (3, 6, 0)
     for step in (2, 3, 4):
         slot = layout.base_address + layout.header_bytes + step % layout.capacity * layout.bytes_per_row
         at = {name: slot + offset for name, offset in layout.offsets.items()}
@@ -210,17 +210,17 @@ def test_the_layout_says_where_every_column_lies():
         assert np.array_equal(raw(at["next_end"], "i4", (DESTS, NODES)), expected.next_end)
         records = raw(at["handovers"], "f8,i4,i4,i4,i4", (ENDS // 2,)).tolist()[:2]
         assert records == [(1.0, 2, -1, 3, 0), (1.0, 0, 3, -1, 0)]
-        fine = finer([6, 2], 6)
-        assert raw(at["fine.count"], "i4", (2,)).tolist() == [6, 2]
+        substep = finer([6, 2], 6)
+        assert raw(at["substep.count"], "i4", (2,)).tolist() == [6, 2]
         for name in ("t_s", "delay_s", "rate_bps", "loss"):
-            assert np.array_equal(raw(at[f"fine.{name}"], "f8", (2, 6)), getattr(fine, name))
-        assert np.array_equal(raw(at["fine.up"], "u1", (2, 6)), fine.up)
+            assert np.array_equal(raw(at[f"substep.{name}"], "f8", (2, 6)), getattr(substep, name))
+        assert np.array_equal(raw(at["substep.up"], "u1", (2, 6)), substep.up)
 
 
 def test_a_layout_without_finer_tables_names_none():
     layout = RowRing(ENDS, NODES, DESTS).layout()
-    assert layout.fine_knots == 0
-    assert not any(name.startswith("fine.") for name in layout.offsets)
+    assert layout.substep_knots == 0
+    assert not any(name.startswith("substep.") for name in layout.offsets)
 
 
 @pytest.mark.parametrize("at", ["delay_start_s", "loss", "next_end", "handovers"])

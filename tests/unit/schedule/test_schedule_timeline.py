@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from emulator.model.network import EndSpec, Knots, LinkSpec, NodeSpec, Row
+from emulator.model.network import EndSpec, LinkSpec, NodeSpec, PiecewiseSchedule, ScheduleRow
 from emulator.schedule.routes import route_delay_s
 from emulator.schedule.timeline import KnotTimeline
 
@@ -16,24 +16,24 @@ def nodes(count: int, live=lambda number: True) -> list[NodeSpec]:
     return [NodeSpec(f"n{i}", "router", live(i), f"10.0.0.{i + 1}") for i in range(count)]
 
 
-def link(a: int, b: int, forward: Knots, backward: Knots | None = None) -> LinkSpec:
-    return LinkSpec(f"{a}-{b}", a, b, "p", "q", EndSpec(knots=forward), EndSpec(knots=backward or forward))
+def link(a: int, b: int, forward: PiecewiseSchedule, backward: PiecewiseSchedule | None = None) -> LinkSpec:
+    return LinkSpec(f"{a}-{b}", a, b, "p", "q", EndSpec(schedule=forward), EndSpec(schedule=backward or forward))
 
 
-def steps(values, up=None) -> Knots:
+def steps(values, up=None) -> PiecewiseSchedule:
     """One value a second, held: a jump at every second."""
     t_s = np.repeat(np.arange(len(values) + 1.0), 2)[1:-1]
     flat = np.repeat(np.asarray(values, float), 2)
     alive = np.ones(len(flat), bool) if up is None else np.repeat(up, 2)
-    return Knots(t_s, flat, flat * 0 + 1e6, flat * 0, alive)
+    return PiecewiseSchedule(t_s, flat, flat * 0 + 1e6, flat * 0, alive)
 
 
-def same(a: Row, b: Row) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in Row.__slots__)
+def same(a: ScheduleRow, b: ScheduleRow) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ScheduleRow.__slots__)
 
 
 def test_routes_follow_the_delays():
-    direct, around = steps([0.010, 0.030, 0.010]), Knots.constant(0.010, 5e6, 0.1)
+    direct, around = steps([0.010, 0.030, 0.010]), PiecewiseSchedule.constant(0.010, 5e6, 0.1)
     timeline = KnotTimeline(nodes(3), [link(0, 1, direct), link(0, 2, around), link(2, 1, around)])
     rows = list(timeline.rows(0, 3))
     assert [row.step for row in rows] == [0, 1, 2]
@@ -46,7 +46,9 @@ def test_routes_follow_the_delays():
 
 
 def test_the_two_directions_differ():
-    timeline = KnotTimeline(nodes(2), [link(0, 1, Knots.constant(0.010), Knots.constant(0.030))])
+    timeline = KnotTimeline(
+        nodes(2), [link(0, 1, PiecewiseSchedule.constant(0.010), PiecewiseSchedule.constant(0.030))]
+    )
     (row,) = timeline.rows(5, 1)
     assert route_delay_s(row, range(2)) == pytest.approx(np.array([[0, 0.010], [0.030, 0]]))
 
@@ -64,7 +66,9 @@ def test_what_is_down_is_not_routed_over():
 
 
 def test_delay_meets_from_step_to_step():
-    slope = Knots(np.array([0.0, 10.0]), np.array([0.0, 0.1]), np.full(2, np.inf), np.zeros(2), np.ones(2, bool))
+    slope = PiecewiseSchedule(
+        np.array([0.0, 10.0]), np.array([0.0, 0.1]), np.full(2, np.inf), np.zeros(2), np.ones(2, bool)
+    )
     rows = list(KnotTimeline(nodes(2), [link(0, 1, slope)], step_s=0.5).rows(0, 8))
     for before, after in pairwise(rows):
         assert before.delay_end_s == pytest.approx(after.delay_start_s)
@@ -92,7 +96,7 @@ def test_any_window_gives_the_same_rows(routing, routing_step_s):
 
 
 def test_hosts_do_not_forward_where_asked():
-    quick, slow = Knots.constant(0.001), Knots.constant(0.010)
+    quick, slow = PiecewiseSchedule.constant(0.001), PiecewiseSchedule.constant(0.010)
     links = [link(0, 1, quick), link(1, 2, quick), link(0, 2, slow)]
     open_row = next(KnotTimeline(nodes(3), links).rows(0, 1))
     row = next(KnotTimeline(nodes(3), links, no_transit=np.array([False, True, False])).rows(0, 1))
@@ -114,10 +118,14 @@ def test_no_links_at_all():
 
 
 def test_neighbours_are_reached_over_their_link_alone_up_or_down():
-    flaky = Knots(
+    flaky = PiecewiseSchedule(
         np.array([0.0, 2.0]), np.array([0.02, 0.02]), np.full(2, np.inf), np.zeros(2), np.array([True, False])
     )
-    links = [link(0, 1, flaky), link(1, 2, Knots.constant(0.01)), link(0, 1, Knots.constant(0.001))]
+    links = [
+        link(0, 1, flaky),
+        link(1, 2, PiecewiseSchedule.constant(0.01)),
+        link(0, 1, PiecewiseSchedule.constant(0.001)),
+    ]
     for row in KnotTimeline(nodes(4, lambda n: n != 1), links, routing="neighbours").rows(0, 5):
         assert row.next_end.tolist() == [[-1, 1, -1, -1], [-1, 2, -1, -1], [-1, -1, -1, -1]]
     for row in KnotTimeline(nodes(3), links, routing="neighbours").rows(0, 5):

@@ -25,7 +25,7 @@ def written(tmp_path, trace, text):
 def test_a_mahimahi_trace_plays_one_way_and_constants_the_other(tmp_path):
     network = build_topology(load(written(tmp_path, "cell.mahi", "1\n2\n4\n"))).network()
     assert [node.name for node in network.nodes] == ["left", "right"]
-    forward, backward = network.end_spec(0).knots, network.end_spec(1).knots
+    forward, backward = network.end_spec(0).schedule, network.end_spec(1).schedule
     assert forward.period_s == pytest.approx(4e-3)
     assert set(forward.delay_s.tolist()) == {0.01}
     assert backward.rate_bps.tolist() == [20e6]
@@ -33,7 +33,7 @@ def test_a_mahimahi_trace_plays_one_way_and_constants_the_other(tmp_path):
 
 def test_a_csv_trace(tmp_path):
     text = "t_s,delay_ms,rate_mbps\n0,5,1\n1,7,2\n"
-    knots = build_topology(load(written(tmp_path, "path.csv", text))).network().end_spec(0).knots
+    knots = build_topology(load(written(tmp_path, "path.csv", text))).network().end_spec(0).schedule
     assert knots.delay_s.tolist() == pytest.approx([0.005, 0.007])
     assert knots.rate_bps.tolist() == pytest.approx([1e6, 2e6])
 

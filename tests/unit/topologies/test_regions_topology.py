@@ -64,8 +64,8 @@ def test_rate_and_loss_belong_to_the_access_links(tmp_path):
     for link in built.links:
         access = link.a_port == "up"
         for end in (link.forward, link.backward):
-            assert end.knots.rate_bps[0] == (5e6 if access else np.inf)
-            assert end.knots.loss[0] == (0.01 if access else 0.0)
+            assert end.schedule.rate_bps[0] == (5e6 if access else np.inf)
+            assert end.schedule.loss[0] == (0.01 if access else 0.0)
 
 
 def test_one_region_needs_no_more_than_hosts(tmp_path):

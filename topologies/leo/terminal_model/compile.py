@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emulator.model.network import FineTables, Floats
+from emulator.model.network import Floats, SubstepTables
 from topologies.leo.terminal_model.model import DOWN, GAPS, UP, AccessModel
 
 SIDE_S = 1e-9  # values just before and just after a break are those this far from it
@@ -34,7 +34,7 @@ def knots_a_step(model: AccessModel, step_s: float) -> int:
 
 def compile_step(
     model: AccessModel, begin_s: float, end_s: float, start_delay_s: Floats, end_delay_s: Floats, knots: int
-) -> tuple[FineTables, StepMeans]:
+) -> tuple[SubstepTables, StepMeans]:
     """Tables and means of both ends of every terminal for [begin_s, end_s], which lies within one slot.
 
     `start_delay_s`, `end_delay_s`: propagation delay (S) at both ends of the step.
@@ -59,11 +59,11 @@ def compile_step(
         times[rows, :used], delays[rows, :used] = t_s, geometry + values.delay_s
         rates[rows, :used], losses[rows, :used], up[rows, :used] = values.rate_bps, values.loss, values.up
         count[rows] = 2 + 2 * (breaks < end_s).sum(axis=1)  # what pads shorter rows stands at the end
-    tables = FineTables(count, times, delays, rates, losses, up)
+    tables = SubstepTables(count, times, delays, rates, losses, up)
     return tables, _means(tables, end_s - begin_s)
 
 
-def _means(tables: FineTables, step_s: float) -> StepMeans:
+def _means(tables: SubstepTables, step_s: float) -> StepMeans:
     width = np.diff(tables.t_s, axis=1)
     width[np.arange(width.shape[1]) >= tables.count[:, None] - 1] = 0.0
     middle = (tables.delay_s[:, 1:] + tables.delay_s[:, :-1]) / 2

@@ -1,4 +1,4 @@
-"""`skyloom run leo_access` in miniature: real sockets over finer tables, seen as the schedule asks."""
+"""`skyloom run leo_access` in miniature: real sockets over substep tables, seen as the schedule asks."""
 
 from __future__ import annotations
 

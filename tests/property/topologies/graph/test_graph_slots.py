@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emulator.model.network import Knots
+from emulator.model.network import PiecewiseSchedule
 from emulator.schedule.piecewise import evaluate, validate
 from emulator.sdk.rounds import Slots
 from topologies.graph.slots import SlotPlan
 
 EDGES = [("n0", "n1"), ("n1", "n2"), ("n2", "n0")]
 ENDS = [end for a, b in EDGES for end in ((a, b), (b, a))]
-BASE = Knots.constant(0.01, 1e6, 0.125)
+BASE = PiecewiseSchedule.constant(0.01, 1e6, 0.125)
 
 events = st.builds(
     lambda round, edge, what: {"round": round, "edge": list(edge)} | what,

@@ -96,8 +96,8 @@ def test_the_scenario_is_a_mesh_with_the_asked_latency_and_loss() -> None:
     assert sorted(node.name for node in topo.nodes) == ["a0", "a1", "a2", "a3", "a4", "a5", "hub0"]
     end = topo.links[0].forward
     assert isinstance(end, EndSpec)
-    assert end.knots.delay_s[0] == pytest.approx(0.004)
-    assert end.knots.loss[0] == pytest.approx(0.1), "19 % over two links that each lose 10 %"
+    assert end.schedule.delay_s[0] == pytest.approx(0.004)
+    assert end.schedule.loss[0] == pytest.approx(0.1), "19 % over two links that each lose 10 %"
     assert scenario.prediction == {}, "what is lost is not known beforehand"
 
 

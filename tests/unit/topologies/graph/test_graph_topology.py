@@ -55,7 +55,7 @@ def test_nodes_ports_and_constants(tmp_path):
     for end in ends(built).values():
         assert end.effects.overtake
         assert end.effects.queue_s == pytest.approx(0.1)
-        assert (end.knots.delay_s.tolist(), end.knots.rate_bps.tolist()) == ([0.01], [np.inf])
+        assert (end.schedule.delay_s.tolist(), end.schedule.rate_bps.tolist()) == ([0.01], [np.inf])
 
 
 def test_links_follow_the_edges_of_a_random_graph(tmp_path):
@@ -69,21 +69,21 @@ def test_links_follow_the_edges_of_a_random_graph(tmp_path):
 
 def test_events_become_jumps(tmp_path):
     found = ends(network(tmp_path, SCENARIO + SLOTS + EVENTS))
-    late = found["n2:n1"].knots
+    late = found["n2:n1"].schedule
     assert late.t_s[:4].tolist() == pytest.approx([0.62, 0.62, 0.66, 0.66])
     assert late.delay_s[:4].tolist() == pytest.approx([0.01, 0.05, 0.05, 0.01])
     assert late.t_s[4] == pytest.approx(0.62 + 6 * 0.04)
     assert len(late.t_s) == 4 * 6  # rounds 3, 9, 15, 21, 27 and 33 of the 37.5 that fit into 1.5 s
-    lost = found["n0:n1"].knots
+    lost = found["n0:n1"].schedule
     assert (lost.t_s.tolist(), lost.loss.tolist()) == (pytest.approx([0.5, 0.5, 0.54, 0.54]), [0, 1, 1, 0])
     for name in ("n0:n5", "n5:n0"):
-        down = found[name].knots
+        down = found[name].schedule
         assert (down.t_s.tolist(), down.up.tolist()) == (
             pytest.approx([0.54, 0.54, 0.62, 0.62]),
             [True, False, False, True],
         )
     for name in set(found) - {"n2:n1", "n0:n1", "n0:n5", "n5:n0"}:
-        assert len(found[name].knots.t_s) == 1
+        assert len(found[name].schedule.t_s) == 1
 
 
 def test_a_single_node_and_the_largest_graph(tmp_path):
@@ -165,11 +165,11 @@ def test_files_are_relative_to_the_scenario(tmp_path):
 
 def test_events_said_twice_are_one(tmp_path):
     twice = EVENTS.replace("]\n", '  { round = 1, edge = ["n0", "n5"], down = true },\n]\n')
-    assert len(ends(network(tmp_path, SCENARIO + SLOTS + twice))["n0:n5"].knots.t_s) == 4
+    assert len(ends(network(tmp_path, SCENARIO + SLOTS + twice))["n0:n5"].schedule.t_s) == 4
 
 
 def test_a_link_that_is_always_down_has_one_outage(tmp_path):
     always = "events = [" + ", ".join(f'{{ round = {r}, edge = ["n0", "n1"], down = true }}' for r in range(9)) + "]"
-    knots = ends(network(tmp_path, SCENARIO + SLOTS + always))["n1:n0"].knots
+    knots = ends(network(tmp_path, SCENARIO + SLOTS + always))["n1:n0"].schedule
     assert knots.up.tolist() == [True, False, False, True]
     assert knots.t_s[-1] >= 2.0

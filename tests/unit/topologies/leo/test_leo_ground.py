@@ -115,11 +115,11 @@ def test_rain_that_cannot_be(tmp_path: Path, text: str, words: str) -> None:
 def test_rain_lowers_rates_only(tmp_path: Path) -> None:
     dry = next(topo().timeline.rows(20, 1))
     wet = next(topo(rain_mm_h=3.0).timeline.rows(20, 1))
-    assert np.array_equal(dry.fine.delay_s, wet.fine.delay_s)
-    assert (wet.fine.rate_bps[:, 0] < 0.8 * dry.fine.rate_bps[:, 0]).all()
+    assert np.array_equal(dry.substep.delay_s, wet.substep.delay_s)
+    assert (wet.substep.rate_bps[:, 0] < 0.8 * dry.substep.rate_bps[:, 0]).all()
     (tmp_path / "rain.csv").write_text("t,rain_mm_h\n0,3\n")
     filed = topo(BuildOptions(directory=str(tmp_path)), weather="rain.csv")
-    assert np.array_equal(next(filed.timeline.rows(20, 1)).fine.rate_bps, wet.fine.rate_bps)
+    assert np.array_equal(next(filed.timeline.rows(20, 1)).substep.rate_bps, wet.substep.rate_bps)
 
 
 # --- the network ---
@@ -129,12 +129,12 @@ def test_rows_have_tables_of_access_ends_only() -> None:
     made = topo()
     timeline = made.timeline
     assert timeline.rates is None
-    assert timeline.fine.ends.tolist() == [*range(2 * len(timeline.grid), 2 * len(timeline.grid) + 6)]
+    assert timeline.substep.ends.tolist() == [*range(2 * len(timeline.grid), 2 * len(timeline.grid) + 6)]
     network = made.network()
-    assert all(network.end_spec(int(end)).effects.head_drop for end in timeline.fine.ends)
+    assert all(network.end_spec(int(end)).effects.head_drop for end in timeline.substep.ends)
     for row in timeline.rows(10, 5):
-        validate(row.fine, row.step, row.step + 1.0)
-        ends = timeline.fine.ends
+        validate(row.substep, row.step, row.step + 1.0)
+        ends = timeline.substep.ends
         assert row.delay_start_s[ends] == pytest.approx(row.delay_end_s[ends])
         assert (row.delay_start_s[ends] > 0.003).all()
         assert np.isfinite(route_delay_s(row, timeline.live)).all()
@@ -155,8 +155,8 @@ def test_a_window_is_the_same_whenever_it_is_computed() -> None:
     for a, b in zip(whole[44:], part, strict=True):
         for name in ("delay_start_s", "delay_end_s", "rate_bps", "loss", "peer", "next_end"):
             assert np.array_equal(getattr(a, name), getattr(b, name)), name
-        assert np.array_equal(a.fine.t_s, b.fine.t_s)
-        assert np.array_equal(a.fine.delay_s, b.fine.delay_s)
+        assert np.array_equal(a.substep.t_s, b.substep.t_s)
+        assert np.array_equal(a.substep.delay_s, b.substep.delay_s)
 
 
 def test_bent_pipe_goes_down_at_a_gateway_and_on_by_fibre() -> None:
@@ -205,7 +205,7 @@ def test_rules_of_others() -> None:
     rows = {name: next(topo(terminal=name).timeline.rows(5, 1)) for name in ("celestial", "starrynet", "opensn")}
     ideal = next(topo(terminal="ideal", policy="nearest", min_dwell="0 s").timeline.rows(5, 1))
     for row in rows.values():
-        assert row.fine is None
+        assert row.substep is None
         assert np.array_equal(row.peer, ideal.peer)
         assert np.array_equal(row.delay_start_s, row.delay_end_s)
     assert np.array_equal(rows["celestial"].delay_start_s, ideal.delay_start_s)

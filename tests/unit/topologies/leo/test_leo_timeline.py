@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from emulator.model.network import BuildOptions, Row
+from emulator.model.network import BuildOptions, ScheduleRow
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.visibility import distance
 from emulator.schedule.routes import route_delay_s
@@ -23,20 +23,20 @@ def topo(options: BuildOptions | None = None, **tables) -> LeoTopology:
     return build(Config.model_validate(tables or SMALL), options or BuildOptions())
 
 
-def same(one: Row, other: Row) -> bool:
+def same(one: ScheduleRow, other: ScheduleRow) -> bool:
     return all(
         np.array_equal(getattr(one, name), getattr(other, name)) if name != "handovers" else
         one.handovers == other.handovers
-        for name in Row.__slots__
+        for name in ScheduleRow.__slots__
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[Row]:
+def rows() -> list[ScheduleRow]:
     return list(topo().timeline.rows(0, 120))
 
 
-def test_shapes_and_sanity(rows: list[Row]) -> None:
+def test_shapes_and_sanity(rows: list[ScheduleRow]) -> None:
     made = topo()
     ends, nodes, live = 2 * (len(made.grid) + 12), 384 + 12, 12
     for step, row in enumerate(rows):
@@ -66,14 +66,14 @@ def test_a_row_depends_on_its_number_alone(policy: str, routing: str) -> None:
             assert same(row, whole[row.step]), f"step {row.step}"
 
 
-def test_delay_is_continuous_where_nothing_hands_over(rows: list[Row]) -> None:
+def test_delay_is_continuous_where_nothing_hands_over(rows: list[ScheduleRow]) -> None:
     for row, following in pairwise(rows):
         moved = {end for move in following.handovers for end in (2 * move.link, 2 * move.link + 1)}
         stays = np.setdiff1d(np.arange(len(row.up)), sorted(moved))
         assert np.array_equal(row.delay_end_s[stays], following.delay_start_s[stays])
 
 
-def test_handovers_tell_what_changed(rows: list[Row]) -> None:
+def test_handovers_tell_what_changed(rows: list[ScheduleRow]) -> None:
     isls = len(topo().grid)
     seen = 0
     assert rows[0].handovers == ()
@@ -102,7 +102,7 @@ def test_a_serving_satellite_stays_for_the_dwell() -> None:
     assert last
 
 
-def test_routes_use_links_that_are_up_and_pass_through_no_station(rows: list[Row]) -> None:
+def test_routes_use_links_that_are_up_and_pass_through_no_station(rows: list[ScheduleRow]) -> None:
     made = topo()
     satellites = len(made.constellation)
     for row in rows[::17]:
@@ -116,7 +116,7 @@ def test_routes_use_links_that_are_up_and_pass_through_no_station(rows: list[Row
             assert ((heads < satellites) | (heads == goal)).all()
 
 
-def test_paths_are_the_sums_of_their_links(rows: list[Row]) -> None:
+def test_paths_are_the_sums_of_their_links(rows: list[ScheduleRow]) -> None:
     made = topo()
     row = rows[50]
     delays_s = route_delay_s(row, made.timeline.live, 1.0)
@@ -210,7 +210,7 @@ def test_remaining_pass_is_when_the_satellite_sets() -> None:
         assert (height >= mask).tolist() == [True, True, False]
 
 
-def test_delays_of_the_ends_of_a_step_are_the_exact_geometry(rows: list[Row]) -> None:
+def test_delays_of_the_ends_of_a_step_are_the_exact_geometry(rows: list[ScheduleRow]) -> None:
     timeline = topo().timeline
     grid = timeline.grid
     positions = timeline.propagator.ecef(np.array([77.0, 78.0]))

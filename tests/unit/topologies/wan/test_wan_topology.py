@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.model.errors import DataError, ScenarioError
-from emulator.model.network import BuildOptions, Network, Row
+from emulator.model.network import BuildOptions, Network, ScheduleRow
 from emulator.scenario import build_topology, load
 from emulator.schedule.routes import route_delay_s
 from topologies.wan import Wan, WanTimeline
@@ -39,12 +39,12 @@ def network(folder: Path, text: str = SCENARIO, *overrides: str) -> Network:
     return build_topology(scenario).network()
 
 
-def first_row(built: Network) -> Row:
+def first_row(built: Network) -> ScheduleRow:
     assert built.timeline is not None
     return next(iter(built.timeline.rows(0, 1)))
 
 
-def walk(built: Network, row: Row, source: int, goal: int) -> tuple[list[str], float]:
+def walk(built: Network, row: ScheduleRow, source: int, goal: int) -> tuple[list[str], float]:
     """Nodes on the way, and its delay, as the relay would find them."""
     at, nodes, delay_s = source, [built.nodes[source].name], 0.0
     while at != goal:

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from emulator.model.errors import DataError
-from emulator.model.network import FineTables
-from emulator.schedule.ring import fine_columns
+from emulator.model.network import SubstepTables
+from emulator.schedule.ring import substep_columns
 from emulator.schedule.substep import segment, shortest_s, validate
 
 
-def table(t_s: list[float], delay_s: list[float], up: list[bool] | None = None) -> FineTables:
+def table(t_s: list[float], delay_s: list[float], up: list[bool] | None = None) -> SubstepTables:
     """One end's table, with a column of rubbish behind it, which nobody may read."""
     size = len(t_s)
     column = np.array([[*t_s, np.nan]])
-    return FineTables(
+    return SubstepTables(
         np.array([size], dtype=np.int32), column, np.array([[*delay_s, -1.0]]), column * 0 + 1e6, column * 0,
         np.array([[*(up or [True] * size), False]]),
     )  # fmt: skip
@@ -30,7 +30,7 @@ GOOD = table([1.0, 1.2, 1.2, 2.0], [0.02, 0.01, 0.03, 0.01])
 def test_a_good_table_and_one_that_is_not_used_pass():
     validate(GOOD, 1.0, 2.0)
     validate(replace(GOOD, count=np.zeros(1, dtype=np.int32)), 7.0, 8.0)
-    validate(FineTables(np.zeros(0, np.int32), *[np.zeros((0, 0))] * 4, np.zeros((0, 0), bool)), 0.0, 1.0)
+    validate(SubstepTables(np.zeros(0, np.int32), *[np.zeros((0, 0))] * 4, np.zeros((0, 0), bool)), 0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_a_good_table_and_one_that_is_not_used_pass():
 def test_a_fault_is_named_with_its_place(name, knot, value, expected):
     column = getattr(GOOD, name).copy()
     column[0, knot] = value
-    with pytest.raises(DataError, match=f"^finer table 0: {expected}"):
+    with pytest.raises(DataError, match=f"^substep table 0: {expected}"):
         validate(replace(GOOD, **{name: column}), 1.0, 2.0)
 
 
 def test_stretches_tile_the_step_though_knots_are_rounded():
     begin_s, end_s = 1.0, 2.0
     early, late = nextafter(begin_s, 0), nextafter(end_s, 3)
-    columns = fine_columns(
+    columns = substep_columns(
         table([early, begin_s, 1.5, 1.5, nextafter(end_s, 0), late], [0.9, 0.02, 0.01, 0.03, 0.02, 0.5])
     )
     t_s, visited = begin_s, []
@@ -71,7 +71,7 @@ def test_stretches_tile_the_step_though_knots_are_rounded():
 
 
 def test_before_and_after_the_step_its_borders_hold():
-    columns = fine_columns(GOOD)
+    columns = substep_columns(GOOD)
     before, after = segment(columns, 0, 1.0, 2.0, 0.5), segment(columns, 0, 1.0, 2.0, 9.0)
     assert (before.start_s, before.delay_start_s) == (1.0, 0.02)
     assert (after.stop_s, after.delay_end_s) == (2.0, 0.01)
@@ -84,5 +84,5 @@ def test_the_shortest_delay_counts_only_stretches_that_are_up():
         ([False] * 5, inf),
         ([False, False, True, True, True], 0.03),
     ):
-        columns = fine_columns(table([0.0, 0.25, 0.5, 0.75, 1.0], delays_s, up))
+        columns = substep_columns(table([0.0, 0.25, 0.5, 0.75, 1.0], delays_s, up))
         assert shortest_s(columns, np.array([0])) == expected

@@ -14,29 +14,37 @@ from oracle.schedule import Schedule
 from emulator.link.engine.engine import Engine
 from emulator.link.engine.tables import memory_ports
 from emulator.link.stats import DROPS
-from emulator.model.network import Fine, FineTables, Knots, LinkSpec, Network, NodeSpec, Row
-from emulator.schedule import substep as fine_tables
+from emulator.model.network import (
+    LinkSpec,
+    Network,
+    NodeSpec,
+    PiecewiseSchedule,
+    ScheduleRow,
+    SubstepSpec,
+    SubstepTables,
+)
+from emulator.schedule import substep as substep_tables
 from emulator.schedule.piecewise import Segment, evaluate
-from emulator.schedule.ring import RowRing, fine_columns
+from emulator.schedule.ring import RowRing, substep_columns
 
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # other work may take the processor
 RETRY_S = 0.01  # how soon the engine asks again for a row that is not there
 STEP_S = 0.5
 STEPS = 3
-FINE = Fine(np.array([1, 2], dtype=np.int32), 12)
+SUBSTEP = SubstepSpec(np.array([1, 2], dtype=np.int32), 12)
 
 
 def network() -> Network:
     nodes = tuple(NodeSpec(f"n{number}", "host", True, f"10.0.0.{number + 1}") for number in range(3))
     links = LinkSpec("n0:a", 0, 1, "a", "b"), LinkSpec("n1:c", 1, 2, "c", "d", moving=True)
-    return Network(nodes, links, Timeline(STEP_S, None, FINE))
+    return Network(nodes, links, Timeline(STEP_S, None, SUBSTEP))
 
 
 class Held:
     """What an engine or the model says of an end at a time: values, far node, until when, hops that leaving costs."""
 
-    def __init__(self, kind: str, rows: list[Row]) -> None:
-        ring = RowRing(4, 3, 3, capacity=8, fine=FINE)
+    def __init__(self, kind: str, rows: list[ScheduleRow]) -> None:
+        ring = RowRing(4, 3, 3, capacity=8, substep=SUBSTEP)
         for row in rows:
             ring.put(row)
         ports = memory_ports(network())
@@ -64,11 +72,11 @@ def sawtooth(draw: st.DrawFn, begin_s: float, end_s: float) -> list[tuple[float,
 
 
 @st.composite
-def tables(draw: st.DrawFn, step: int) -> tuple[FineTables, list[Knots | None]]:
+def tables(draw: st.DrawFn, step: int) -> tuple[SubstepTables, list[PiecewiseSchedule | None]]:
     count = np.zeros(2, dtype=np.int32)
-    columns = np.full((4, 2, FINE.knots), np.nan)
-    up = np.zeros((2, FINE.knots), dtype=bool)
-    knots: list[Knots | None] = [None, None]
+    columns = np.full((4, 2, SUBSTEP.knots), np.nan)
+    up = np.zeros((2, SUBSTEP.knots), dtype=bool)
+    knots: list[PiecewiseSchedule | None] = [None, None]
     for place in range(2):
         if draw(st.integers(0, 3)) == 0:
             continue
@@ -77,23 +85,23 @@ def tables(draw: st.DrawFn, step: int) -> tuple[FineTables, list[Knots | None]]:
         count[place] = len(drawn)
         columns[:, place, : len(drawn)] = own
         up[place, : len(drawn)] = [knot[4] for knot in drawn]
-        knots[place] = Knots(*own, up[place, : len(drawn)])
-    made = FineTables(count, *columns, up)
-    fine_tables.validate(made, step * STEP_S, (step + 1) * STEP_S)
+        knots[place] = PiecewiseSchedule(*own, up[place, : len(drawn)])
+    made = SubstepTables(count, *columns, up)
+    substep_tables.validate(made, step * STEP_S, (step + 1) * STEP_S)
     return made, knots
 
 
-def row(step: int, fine: FineTables | None) -> Row:
+def row(step: int, substep: SubstepTables | None) -> ScheduleRow:
     ends = np.full(4, 0.02)
     routes = np.full((3, 3), -1, dtype=np.int32)
     peer = np.array([1, 0, 2, 1], dtype=np.int32)
-    return Row(step, ends, ends, ends * 5e7, ends * 0, np.ones(4, dtype=bool), peer, routes, (), fine)
+    return ScheduleRow(step, ends, ends, ends * 5e7, ends * 0, np.ones(4, dtype=bool), peer, routes, (), substep)
 
 
 @st.composite
-def schedules(draw: st.DrawFn) -> tuple[list[Row], list[list[Knots | None]]]:
+def schedules(draw: st.DrawFn) -> tuple[list[ScheduleRow], list[list[PiecewiseSchedule | None]]]:
     drawn = [draw(tables(step)) for step in range(STEPS)]
-    return [row(step, fine) for step, (fine, _) in enumerate(drawn)], [knots for _, knots in drawn]
+    return [row(step, substep) for step, (substep, _) in enumerate(drawn)], [knots for _, knots in drawn]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,7 +116,7 @@ def test_what_is_played_is_what_the_table_says(kind, schedule, times):
             stretch, far, until, _ = held.at(end, t_s)
             assert stretch.start_s <= t_s < until <= stretch.stop_s <= (step + 1) * STEP_S
             assert far == [1, 0, 2, 1][end]
-            own = knots[step][end - 1] if end in FINE.ends else None
+            own = knots[step][end - 1] if end in SUBSTEP.ends else None
             if own is None:
                 assert (stretch.delay_s(t_s), stretch.rate_bps, stretch.loss, stretch.up) == (0.02, 1e6, 0.0, True)
                 continue
@@ -128,7 +136,7 @@ def test_the_engine_and_the_model_hold_the_same_bit_for_bit(schedule, times):
                 assert engine.at(end, float(t_s)) == model.at(end, float(t_s))
 
 
-def _knot_times(knots: list[list[Knots | None]]) -> list[np.ndarray]:
+def _knot_times(knots: list[list[PiecewiseSchedule | None]]) -> list[np.ndarray]:
     return [np.zeros(1), *(own.t_s for of_step in knots for own in of_step if own is not None)]
 
 
@@ -138,7 +146,7 @@ def _knot_times(knots: list[list[Knots | None]]) -> list[np.ndarray]:
 def test_before_play_the_values_of_time_0_hold(kind, schedule):
     rows, knots = schedule
     held = Held(kind, rows)
-    for place, end in enumerate(FINE.ends.tolist()):
+    for place, end in enumerate(SUBSTEP.ends.tolist()):
         stretch, _, until, _ = held.at(end, -3.25)
         assert (stretch.start_s, until) == (-3.25, 0.0)
         first = knots[0][place]
@@ -151,7 +159,7 @@ def test_before_play_the_values_of_time_0_hold(kind, schedule):
 def test_of_a_row_that_is_late_the_last_values_hold(schedule):
     rows, knots = schedule
     held = Held("engine", rows)
-    for place, end in enumerate(FINE.ends.tolist()):
+    for place, end in enumerate(SUBSTEP.ends.tolist()):
         last = knots[-1][place]
         held.at(end, STEPS * STEP_S - 1e-6)
         late_s = STEPS * STEP_S + 0.2
@@ -166,11 +174,11 @@ def test_of_a_row_that_is_late_the_last_values_hold(schedule):
 def test_packets_over_a_sawtooth_keep_their_order(kind, drawn, gaps):
     shifts = [step * STEP_S for step in range(STEPS)]
     rows = [
-        {"delay_s": 0.02, "rate_bps": 1e6, "fine": _of_one(made, shift)}
+        {"delay_s": 0.02, "rate_bps": 1e6, "substep": _of_one(made, shift)}
         for (made, _), shift in zip(drawn, shifts, strict=True)
     ]
-    fine = Fine(np.array([0], dtype=np.int32), FINE.knots)
-    end = make_end(kind, Setting(rows=tuple(rows), step_s=STEP_S, fine=fine))
+    substep = SubstepSpec(np.array([0], dtype=np.int32), SUBSTEP.knots)
+    end = make_end(kind, Setting(rows=tuple(rows), step_s=STEP_S, substep=substep))
     t_s, sent = 0.0, 0
     for gap in gaps:
         t_s = min(t_s + gap, STEPS * STEP_S - 0.01)
@@ -185,24 +193,24 @@ def test_packets_over_a_sawtooth_keep_their_order(kind, drawn, gaps):
     assert len(arrived) + inside(end) + sum(end.stats()[drop] for drop in DROPS) == sent
 
 
-def _of_one(made: FineTables, shift_s: float) -> FineTables:
+def _of_one(made: SubstepTables, shift_s: float) -> SubstepTables:
     """The table of the first of two ends alone, in another step."""
     one = [column[:1] for column in (made.count, made.t_s, made.delay_s, made.rate_bps, made.loss, made.up)]
-    return FineTables(one[0], one[1] + shift_s, *one[2:])
+    return SubstepTables(one[0], one[1] + shift_s, *one[2:])
 
 
 @settings(max_examples=40, **PATIENT)
 @given(tables(0))
 def test_the_shortest_delay_is_no_longer_than_any_that_is_played(drawn):
-    fine, knots = drawn
-    columns = fine_columns(fine)
-    shortest_s = fine_tables.shortest_s(columns, np.array([0, 1]))
+    substep, knots = drawn
+    columns = substep_columns(substep)
+    shortest_s = substep_tables.shortest_s(columns, np.array([0, 1]))
     for place in range(2):
         own = knots[place]
         if own is None:
             continue
         for t_s in np.linspace(0, STEP_S * 0.999999, 50):
-            stretch = fine_tables.segment(columns, place, 0.0, STEP_S, float(t_s))
+            stretch = substep_tables.segment(columns, place, 0.0, STEP_S, float(t_s))
             assert stretch is not None
             if stretch.up:
                 assert stretch.delay_s(float(t_s)) >= shortest_s - 1e-12
