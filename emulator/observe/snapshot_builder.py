@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.observe.schedule_view import ScheduleView
     from emulator.record.capture_files import CaptureRow
+    from emulator.record.verdict.schema import Quantiles
     from emulator.scenario import Program
     from emulator.schedule.reader import EndValues
 
@@ -89,7 +90,7 @@ class Measurements(Protocol):
     def numbers(self) -> Mapping[str, int]: ...  # link ends by name
     @property
     def history_bps(self) -> Mapping[str, Iterable[float]]: ...  # delivered in the last intervals, by end
-    def lateness_ms(self) -> dict[str, float] | None: ...  # p50, p99, max; None: not known of this moment
+    def lateness_ms(self) -> Quantiles | None: ...  # p50, p99, max; None: not known of this moment
     def late_by(self) -> str: ...  # what most of the lateness came from; "": unknown, or nothing was late
     def drops_so_far(self) -> dict[str, int]: ...  # by cause
     def drops_of(self, end: str) -> dict[str, int]: ...

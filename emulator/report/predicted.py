@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.record.verdict import MISSING, lookup
+from emulator.record.verdict.judge import MISSING, lookup
 from emulator.report import text
 
 

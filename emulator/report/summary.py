@@ -18,6 +18,7 @@ from emulator.model.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EX
 from emulator.model.inputs import read_text
 from emulator.model.printable import printable
 from emulator.record.verdict import LATE_CAUSES, Verdict
+from emulator.record.verdict.judge import packets_late, rounds_late
 from emulator.report import text
 from emulator.report.predicted import compare
 from emulator.report.text import BAD, DIM, GOOD, HEAD, WARN, Signs
@@ -100,7 +101,7 @@ def meaning(verdict: Verdict) -> str:
     """What the exit code of the run means, in words."""
     if verdict.exit_code == EXIT_PASS and not verdict.expectations:
         return "played to its end; the scenario expects nothing of its figures"
-    if verdict.exit_code == EXIT_LATE and verdict.late_rounds and not verdict.late_packets:
+    if verdict.exit_code == EXIT_LATE and rounds_late(verdict) and not packets_late(verdict):
         return "messages came in another round than planned, so these figures cannot be trusted"
     return MEANING.get(verdict.exit_code, "")
 
@@ -232,10 +233,10 @@ def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
         if verdict.lateness_limit_ms is not None:
             limit = f"p99 allowed: {text.milliseconds(verdict.lateness_limit_ms)} ms"
             words += Text(
-                f"  {signs.bad if verdict.late_packets else signs.good} {limit}", BAD if verdict.late_packets else DIM
+                f"  {signs.bad if packets_late(verdict) else signs.good} {limit}", BAD if packets_late(verdict) else DIM
             )
         facts.append(("lateness", words))
-    if verdict.late_packets and verdict.lateness_budget:
+    if packets_late(verdict) and verdict.lateness_budget:
         facts.append(("late by", Text(budget_words(verdict.lateness_budget))))
     if verdict.rounds:
         facts.append(("rounds", Text(rounds_words(verdict.rounds).removeprefix("rounds "))))
@@ -260,5 +261,5 @@ def is_block(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(line, str) for line in value)
 
 
-def _quantiles(values: Mapping[str, float]) -> Text:
+def _quantiles(values: Mapping[str, Any]) -> Text:
     return Text(", ".join(f"{name} {text.milliseconds(value)} ms" for name, value in values.items()))

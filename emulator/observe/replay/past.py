@@ -9,7 +9,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emulator.observe.expected_rtt import Asked
 from emulator.observe.live_metrics import HISTORY, LIVE_ROWS
@@ -26,7 +26,7 @@ from emulator.record.events import EVENT_COLUMNS, SAMPLE_COLUMNS
 from emulator.record.links import LINK_COLUMNS
 from emulator.record.load import OWN
 from emulator.record.spool import Columns, empty
-from emulator.record.verdict import LATE_CAUSES
+from emulator.record.verdict.schema import LATE_CAUSES, LatenessBudget, Quantiles
 from emulator.scenario import load
 from emulator.scenario.build import build_network
 
@@ -41,7 +41,7 @@ class Figures:
     """The `Measurements` of a finished run, from its tables."""
 
     def __init__(
-        self, network: Network, feed: Feed, intervals: Intervals, lateness_ms: dict[str, Any], budget: dict[str, Any]
+        self, network: Network, feed: Feed, intervals: Intervals, lateness_ms: Quantiles, budget: LatenessBudget
     ) -> None:
         self.end_names = [network.end_name(end) for end in range(2 * len(network.links))]
         self.numbers = {name: end for end, name in enumerate(self.end_names)}
@@ -50,7 +50,13 @@ class Figures:
         self.drops_so_far = intervals.drops
         self.drops_of = intervals.drops_of
         self._feed = feed
-        self._lateness_ms = {"p50": 0.0, "p99": 0.0, "max": 0.0} | lateness_ms if lateness_ms else None
+        self._lateness_ms: Quantiles | None = None
+        if any(value is not None for value in lateness_ms.values()):
+            self._lateness_ms = {
+                "p50": lateness_ms.get("p50") or 0.0,
+                "p99": lateness_ms.get("p99") or 0.0,
+                "max": lateness_ms.get("max") or 0.0,
+            }
         self.at_end = False  # whether the instant is the run's last
         self._budget = budget
 
@@ -58,14 +64,14 @@ class Figures:
     def metrics(self) -> ReplayMetrics:
         return self._feed.metrics
 
-    def lateness_ms(self) -> dict[str, float] | None:
+    def lateness_ms(self) -> Quantiles | None:
         """Of the whole run, known at its end."""
         return self._lateness_ms if self.at_end else None
 
     def late_by(self) -> str:
         """What most of it came from, where the verdict says so."""
-        causes = [cause for cause in LATE_CAUSES if self._budget.get(cause)]
-        return max(causes, key=lambda cause: float(self._budget[cause]), default="")
+        shares = {cause: self._budget.get(cause) or 0.0 for cause in LATE_CAUSES}
+        return max((cause for cause in LATE_CAUSES if shares[cause]), key=lambda cause: shares[cause], default="")
 
 
 class Past:
@@ -99,10 +105,8 @@ class Past:
         self._altered = Altered(self.network, own)
         self._compared: dict[tuple[str, str], tuple[float | None, float | None]] = {}  # time of sending, asked
         self._jobs = PastJobs(self.scenario, self.network, events)
-        lateness_ms = {
-            key: value for key, value in (verdict.lateness_ms if verdict else {}).items() if value is not None
-        }
-        budget = verdict.lateness_budget if verdict else {}
+        lateness_ms = verdict.lateness_ms if verdict else Quantiles()
+        budget = verdict.lateness_budget if verdict else LatenessBudget()
         self._figures = Figures(self.network, self._feed, self._intervals, lateness_ms, budget)
         self._snapshot_builder = SnapshotBuilder(
             self.network, self._schedule_view, self._jobs, PastProcesses(self._jobs), self._figures

@@ -15,6 +15,8 @@ from emulator.model.inputs import parse_json, read_text
 from emulator.record.load import Run
 from emulator.record.sweep import scalars
 from emulator.record.verdict import Verdict
+from emulator.record.verdict.judge import packets_late
+from emulator.record.verdict.schema import ProbeRow
 from emulator.report import figures, page, predicted, text
 from emulator.report.page import Cell, Row
 from emulator.report.progress import Tell, silent
@@ -138,16 +140,16 @@ def _figures(verdict: Verdict) -> list[str]:
         parts += [page.heading("Probed pairs", 3), _probes(verdict.probes)]
     trust = {"lateness in ms": verdict.lateness_ms, "probe error in ms": verdict.probe_error_ms, "drops": verdict.drops}
     facts = [(name, text.value(values)[1:-1]) for name, values in trust.items() if values]
-    facts += (
-        [("late by", budget_words(verdict.lateness_budget))] if verdict.late_packets and verdict.lateness_budget else []
-    )
-    facts += [("rounds", rounds_words(verdict.rounds))] if verdict.rounds else []
+    if packets_late(verdict) and verdict.lateness_budget:
+        facts.append(("late by", budget_words(verdict.lateness_budget)))
+    if verdict.rounds:
+        facts.append(("rounds", rounds_words(verdict.rounds)))
     if facts:
         parts += [page.heading("How exact the emulation was", 3), page.table(["", ""], facts)]
     return [page.heading("Figures"), *parts] if parts else []
 
 
-def _probes(rows: Sequence[dict[str, Any]]) -> str:
+def _probes(rows: Sequence[ProbeRow]) -> str:
     """Round trips asked and seen, the pairs with the largest error first."""
     errors = [row.get("error_ms") or {} for row in rows]
     order = sorted(range(len(rows)), key=lambda at: -float(errors[at].get("p99") or 0.0))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from emulator.record.verdict.schema import RoundFigures
 
 Opened = tuple[int, dict[str, int], list[int]]  # round, sum of the tallies, processes that wait for it
 LARGEST = 1 << 62  # of a sum: what msgpack can still carry
@@ -92,11 +93,11 @@ class RoundCount:
         """Share of the received messages that came in the round they were due in; 1 where none was."""
         return self.in_slot / self.received if self.received else 1.0
 
-    def figures(self, interface_packets: int | None) -> dict[str, Any]:
+    def figures(self, interface_packets: int | None) -> RoundFigures:
         """`rounds` of the verdict; empty where no program played rounds."""
         if not self.rounds:
             return {}
-        found: dict[str, Any] = {
+        found: RoundFigures = {
             "rounds": self.rounds,
             "messages": self.messages,
             "received": self.received,
@@ -105,5 +106,6 @@ class RoundCount:
             "stopped": self.stopped,
         }
         if interface_packets is not None:
-            found |= {"interface_packets": interface_packets, "counts_agree": interface_packets == self.messages}
+            found["interface_packets"] = interface_packets
+            found["counts_agree"] = interface_packets == self.messages
         return found

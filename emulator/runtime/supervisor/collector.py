@@ -16,7 +16,7 @@ from emulator.observe.live_metrics import HISTORY, LiveMetrics
 from emulator.observe.panels import Panels
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.links import ZERO, LinkInterval, LinkLog, drops_by_cause
-from emulator.record.verdict import LATE_CAUSES
+from emulator.record.verdict.schema import LATE_CAUSES, Quantiles
 from emulator.runtime.control.channel import Message
 from emulator.runtime.programs.processes import Process
 
@@ -109,7 +109,7 @@ class Collector:
         found = drops_by_cause({0: self.counters.get(self.numbers[end], ZERO)})
         return {cause: count for cause, count in found.items() if count}
 
-    def lateness_ms(self) -> dict[str, float]:
+    def lateness_ms(self) -> Quantiles:
         return {
             "p50": self.lateness.quantile(0.5) * 1e3,
             "p99": self.lateness.quantile(0.99) * 1e3,

@@ -14,7 +14,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from emulator.observe.live_metrics import LiveMetrics
-from emulator.record.verdict import Outcome, Verdict
+from emulator.record.verdict import judge
+from emulator.record.verdict.schema import FlowRow, Outcome, ProbeLoss, ProbeRow, Quantiles, RoundFigures, Verdict
 from emulator.runtime.supervisor import late
 from emulator.runtime.supervisor.collector import Collector
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 STEPS = 6  # of a run's end: capture, three tables, figures, verdict
 
 
-def quantiles_ms(values_s: list[float]) -> dict[str, float]:
+def quantiles_ms(values_s: list[float]) -> Quantiles:
     """p50, p99 and the largest, in milliseconds; empty where there are no values."""
     if not values_s:
         return {}
@@ -39,7 +40,7 @@ def quantiles_ms(values_s: list[float]) -> dict[str, float]:
     return {"p50": float(p50) * 1e3, "p99": float(p99) * 1e3, "max": max(values_s) * 1e3}
 
 
-def probe_loss(metrics: LiveMetrics) -> dict[str, Any]:
+def probe_loss(metrics: LiveMetrics) -> ProbeLoss:
     """Losses of probes that met no busy link; empty where no probe can be told to be of that kind."""
     judged = metrics.unqueued + metrics.unqueued_lost
     if not judged:
@@ -48,9 +49,9 @@ def probe_loss(metrics: LiveMetrics) -> dict[str, Any]:
     return {"share": lost / judged, "lost": lost, "judged": judged, "queued": metrics.queued}
 
 
-def probe_table(collector: Collector) -> list[dict[str, Any]]:
+def probe_table(collector: Collector) -> list[ProbeRow]:
     """What verdict.json says of each probed pair: mean asked and seen round trip, error, counts."""
-    rows = []
+    rows: list[ProbeRow] = []
     for (node, peer), pair in sorted(collector.metrics.probes.items()):
         seen_s = pair.sum_s / max(pair.received, 1)
         if pair.asked_count:  # of the same probes as the mean that was asked
@@ -68,9 +69,9 @@ def probe_table(collector: Collector) -> list[dict[str, Any]]:
     return rows
 
 
-def flow_table(collector: Collector) -> list[dict[str, Any]]:
+def flow_table(collector: Collector) -> list[FlowRow]:
     """What verdict.json says of each flow between two nodes."""
-    rows = []
+    rows: list[FlowRow] = []
     for (sender, receiver, program), flow in sorted(collector.metrics.flows.items()):
         span_s = flow.last_s - flow.first_s
         rows.append(
@@ -90,7 +91,7 @@ def observed(
 ) -> Verdict:
     """A verdict with what was observed, before anything is judged."""
     verdict = Verdict(scenario.name, scenario.seed, run_id, played_s)
-    verdict.lateness_ms = collector.lateness_ms() if collector.reports else {}
+    verdict.lateness_ms = collector.lateness_ms() if collector.reports else Quantiles()
     verdict.lateness_limit_ms = scenario.fidelity.lateness_p99_s * 1e3
     verdict.lateness_budget = late.budget(collector)
     collector.metrics.settle(inf)
@@ -102,7 +103,7 @@ def observed(
     return verdict
 
 
-def round_table(rounds: RoundCount, scenario: Scenario, data_plane: DataPlane, jobs: Jobs) -> dict[str, Any]:
+def round_table(rounds: RoundCount, scenario: Scenario, data_plane: DataPlane, jobs: Jobs) -> RoundFigures:
     """`rounds` of the verdict: what programs counted, beside what the interfaces of their nodes did."""
     if not rounds.rounds or data_plane.fabric is None:
         return {}
@@ -159,7 +160,4 @@ def conclude(verdict: Verdict, scenario: Scenario, outcomes: list[Outcome], erro
     """Evaluate what the scenario expects, unless the run broke before it could tell."""
     verdict.expectations += outcomes
     asked = [] if verdict.error else [expect.model_dump() for expect in scenario.expects]
-    verdict.conclude(asked)
-    if verdict.error and error_code is not None:
-        verdict.exit_code = error_code
-    return verdict
+    return judge.conclude(verdict, asked, error_code)

@@ -6,9 +6,10 @@ Invariant: the shares of engine, scheduler and capture are those of the whole la
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from emulator.record.verdict import LATE_CAUSES
+from emulator.record.verdict.judge import packets_late, rounds_late
+from emulator.record.verdict.schema import LATE_CAUSES, LatenessBudget
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
@@ -19,30 +20,32 @@ if TYPE_CHECKING:
 OVERLOADED_SHARE = 0.01  # of the time without reading ports, from which on a late run is told about it
 
 
-def budget(collector: Collector) -> dict[str, Any]:
+def budget(collector: Collector) -> LatenessBudget:
     """`lateness_budget` of the verdict; empty where the engine has reported nothing of this kind."""
     report, late = collector.relay, collector.relay.get("late")
     if not late:
         return {}
     parts = {cause: float(late[f"{cause}_s"]) for cause in LATE_CAUSES}
     whole_s, packets, played_s = sum(parts.values()), collector.lateness.total, float(report["t_s"])
-    found: dict[str, Any] = {"late_packets": int(late["packets"])}
+    found: LatenessBudget = {"late_packets": int(late["packets"])}
     if packets:
         found["late_share"] = late["packets"] / packets
     if whole_s > 0:
-        found |= {cause: part_s / whole_s for cause, part_s in parts.items()}
+        for cause, part_s in parts.items():
+            found[cause] = part_s / whole_s
     if played_s > 0:
         found["engine_cpu_share"] = report["engine_cpu_s"] / played_s
     during = collector.reports - 1  # the last report comes when the engine has stopped
     if during > 0:
         found["realtime_share"] = min(1.0, collector.realtime / during)
-    return found | {"overloaded_s": report["overloaded_s"], "late_handovers": report["late_handovers"]}
+    found["overloaded_s"], found["late_handovers"] = report["overloaded_s"], report["late_handovers"]
+    return found
 
 
 def why_late(verdict: Verdict, collector: Collector, network: Network, scenario: Scenario) -> list[str]:
     """Warnings that say what made a run too late to trust, where, and what helps."""
     found = []
-    if verdict.late_packets:
+    if packets_late(verdict):
         worst = ", ".join(f"{network.end_name(end)} {late_s * 1e3:.1f} ms" for end, late_s in collector.worst_links(3))
         if cause := collector.late_by():
             share = verdict.lateness_budget.get(cause, 0.0)
@@ -55,7 +58,7 @@ def why_late(verdict: Verdict, collector: Collector, network: Network, scenario:
                 f"for {overloaded_s:.1f} s packets were due faster than the engine passes them on; it read no port "
                 f"then: {_less_work(scenario)}"
             )
-    if verdict.late_rounds:
+    if rounds_late(verdict):
         missed = verdict.rounds["received"] - verdict.rounds["in_slot"]
         found.append(f"{missed} of {verdict.rounds['received']} messages came in another round than planned")
     if scenario.fidelity.realtime and (share := verdict.lateness_budget.get("realtime_share")) is not None:

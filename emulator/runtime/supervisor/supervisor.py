@@ -271,7 +271,8 @@ class Supervisor:
         if trouble and not reached.interrupted:
             reached.error = reached.error or trouble
         verdict = ending.observed(self.scenario, self.folder.run_id, reached.played_s, collector, figures)
-        verdict.capture = dict(reached.writer.row()) if reached.writer is not None else {}
+        if reached.writer is not None:
+            verdict.capture = reached.writer.row().copy()
         verdict.interrupted, verdict.error = reached.interrupted, reached.error
         outcomes = []
         if running is not None:

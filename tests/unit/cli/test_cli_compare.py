@@ -8,6 +8,7 @@ from emulator.cli.compare import compare
 from emulator.model.errors import DataError
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
+from emulator.record.verdict.judge import conclude
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def runs(tmp_path):
     ):
         folder = RunFolder.create(tmp_path, "small", f"run{number}")
         folder.write_scenario(f'name = "small"\nseed = 1\n[[link]]\na = "a"\ndelay = "{delay}"\n')
-        folder.write_verdict(Verdict("small", 1, summary=summary).conclude().to_json())
+        folder.write_verdict(conclude(Verdict("small", 1, summary=summary)).to_json())
     return [str(path) for path in sorted(tmp_path.glob("small/*run?"))]
 
 

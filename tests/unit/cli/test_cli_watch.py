@@ -12,6 +12,7 @@ from emulator.model.errors import UsageError
 from emulator.record.events import EventLog
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
+from emulator.record.verdict.judge import conclude
 
 SCENARIO = """
 name = "small"
@@ -46,7 +47,7 @@ def recorded(runs, run_id="abc123", verdict=True):
     events.append(8.0, "b", "p", "bye", {})
     if verdict:
         events.finish()
-        folder.write_verdict(Verdict(scenario="small", seed=1, run_id=run_id, duration_s=9.0).conclude().to_json())
+        folder.write_verdict(conclude(Verdict(scenario="small", seed=1, run_id=run_id, duration_s=9.0)).to_json())
     else:
         events.close()
     return folder.path

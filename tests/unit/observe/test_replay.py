@@ -28,6 +28,7 @@ from emulator.observe.source import Seekable
 from emulator.observe.usage import Usage
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
+from emulator.record.verdict.judge import conclude
 from emulator.runtime.supervisor.collector import Collector
 from emulator.scenario import load
 from emulator.scenario.build import build_network
@@ -158,7 +159,7 @@ class Played:
         if verdict:
             late = {"p50": 0.1, "p99": 0.9, "max": 2.0}
             made = Verdict(scenario="small", seed=1, duration_s=float(SECONDS), lateness_ms=late)
-            self.folder.write_verdict(made.conclude().to_json())
+            self.folder.write_verdict(conclude(made).to_json())
         return self.folder.path
 
 
@@ -313,7 +314,7 @@ def test_crashed_run_is_opened_from_its_spools(tmp_path, scenario, network):
 def test_run_that_recorded_nothing(tmp_path):
     folder = RunFolder.create(tmp_path, "small", "abc123")
     folder.write_scenario(SCENARIO)
-    folder.write_verdict(Verdict(scenario="small", seed=1).conclude().to_json())
+    folder.write_verdict(conclude(Verdict(scenario="small", seed=1)).to_json())
     snapshot = Replay(folder.path).snapshot()
     assert snapshot["t_s"] == 0.0
     assert snapshot["links"] == []

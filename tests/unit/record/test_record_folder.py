@@ -115,6 +115,7 @@ from emulator.model.errors import EmulationError
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.verdict import Verdict
+from emulator.record.verdict.judge import conclude
 
 root = Path(sys.argv[1])
 mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(root)], capture_output=True, text=True)
@@ -133,7 +134,7 @@ assert events.lost_rows > 0
 converted = events.finish()
 samples.finish()
 verdict = Verdict(scenario="leo", seed=1, warnings=folder.warnings)
-assert folder.write_verdict(verdict.conclude().to_json()), folder.warnings
+assert folder.write_verdict(conclude(verdict).to_json()), folder.warnings
 folder.close()
 assert Verdict.from_json((folder.path / "verdict.json").read_text()).warnings == folder.warnings
 (root / "fill").open("wb", buffering=0).write(b"x" * 2_000_000)

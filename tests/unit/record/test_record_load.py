@@ -8,6 +8,7 @@ from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import load_run
 from emulator.record.verdict import Verdict
+from emulator.record.verdict.judge import conclude
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_finished_run(folder):
     samples.append(1.0, "a", "p", "rtt_s", "b", 0.1)
     for spool in (events, samples, links):
         spool.finish()
-    folder.write_verdict(Verdict(scenario="leo", seed=7).conclude().to_json())
+    folder.write_verdict(conclude(Verdict(scenario="leo", seed=7)).to_json())
     run = load_run(folder.path.parent / "latest")
     assert run.verdict.verdict == "pass"
     assert 'name = "leo"' in run.scenario

@@ -6,7 +6,9 @@ from itertools import product
 
 import pytest
 
-from emulator.record.verdict import MISSING, Outcome, Verdict, evaluate, exit_code, lookup
+from emulator.record.verdict import Outcome, Verdict
+from emulator.record.verdict.exit_codes import exit_code
+from emulator.record.verdict.judge import MISSING, conclude, evaluate, lookup, packets_late
 
 FIGURES = {
     "summary": {"handovers": 5, "rtt_ms": {"gs-tokyo → gs.paris": {"p50": 107.5}}, "terminates": True, "win": "blue"},
@@ -79,13 +81,16 @@ def test_exit_code_is_the_worst_of_what_happened(holds, late, interrupted, broke
     expected = 70 if broken else 130 if interrupted else 75 if late else 0 if holds else 1
     assert code == expected
     assert (code == 0) == (holds and not late and not interrupted and not broken)
+    assert exit_code(holds=holds, late=late, interrupted=interrupted, broken=broken, error_code=69) == (
+        69 if broken else expected
+    )
 
 
 def test_verdict_passes_and_is_stable_json():
     verdict = Verdict(scenario="leo", seed=7, run_id="7f3a", drops={"queue": 0}, summary={"handovers": 3})
     verdict.lateness_ms = {"p50": 0.1, "p99": 1.0, "max": 3.0}
     verdict.lateness_limit_ms = 5.0
-    verdict.conclude([{"figure": "summary.handovers", "at_least": 1}, {"figure": "lateness_ms.p99", "at_most": 5}])
+    conclude(verdict, [{"figure": "summary.handovers", "at_least": 1}, {"figure": "lateness_ms.p99", "at_most": 5}])
     document = json.loads(verdict.to_json())
     assert list(document)[:5] == ["schema_version", "verdict", "exit_code", "scenario", "seed"]
     stable = {
@@ -101,22 +106,22 @@ def test_verdict_passes_and_is_stable_json():
 
 
 def test_late_run_is_not_trusted_even_where_expectations_hold():
-    verdict = Verdict(scenario="leo", seed=7, lateness_ms={"p99": 5.1}, lateness_limit_ms=5.0).conclude()
-    assert (verdict.verdict, verdict.exit_code, verdict.late) == ("fail", 75, True)
+    verdict = conclude(Verdict(scenario="leo", seed=7, lateness_ms={"p99": 5.1}, lateness_limit_ms=5.0))
+    assert (verdict.verdict, verdict.exit_code, packets_late(verdict)) == ("fail", 75, True)
 
 
 def test_run_without_packets_is_not_late():
-    assert Verdict(scenario="leo", seed=7, lateness_limit_ms=5.0).conclude().exit_code == 0
+    assert conclude(Verdict(scenario="leo", seed=7, lateness_limit_ms=5.0)).exit_code == 0
 
 
 def test_outcomes_of_the_runtime_count():
     verdict = Verdict(scenario="leo", seed=7)
     verdict.expectations.append(Outcome("program probe on gs-tokyo", "running", "exit 3", False, "ended after 1.2 s"))
-    assert verdict.conclude().exit_code == 1
+    assert conclude(verdict).exit_code == 1
 
 
 def test_what_json_cannot_hold_becomes_null():
-    verdict = Verdict(scenario="leo", seed=1, summary={"rtt_ms": math.inf, "x": math.nan, "b": b"\x01"}).conclude()
+    verdict = conclude(Verdict(scenario="leo", seed=1, summary={"rtt_ms": math.inf, "x": math.nan, "b": b"\x01"}))
     assert json.loads(verdict.to_json())["summary"] == {"rtt_ms": None, "x": None, "b": "01"}
 
 

@@ -12,6 +12,7 @@ from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.verdict import Verdict
+from emulator.record.verdict.judge import conclude
 from emulator.report.sections import Window, write_report
 
 pytestmark = pytest.mark.skipif(
@@ -53,7 +54,7 @@ def report(tmp_path_factory):
     for spool in (events, samples, links):
         spool.finish()
     verdict = Verdict("small", 1, run_id="0ff1ce", duration_s=4.0, warnings=["<b>"], summary={"rounds": 4, 'a"b': 1.5})
-    folder.write_verdict(verdict.conclude([{"figure": "summary.rounds", "at_least": 5}]).to_json())
+    folder.write_verdict(conclude(verdict, [{"figure": "summary.rounds", "at_least": 5}]).to_json())
     folder.close()
     path, warnings = write_report(folder.path, Window(1.0, 2.0))
     assert warnings == []

@@ -14,6 +14,7 @@ from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.sweep import Sweep
 from emulator.record.verdict import Verdict
+from emulator.record.verdict.judge import conclude
 from emulator.report.sections import Window, write_report
 
 ANALYSIS = """
@@ -82,7 +83,7 @@ def finished(tmp_path, module="", **fields):
         "prediction": {"handovers": 12, "rate": 2.0},
         "warnings": ["the clock <went> back"],
     }
-    verdict = Verdict("leo", 7, **(defaults | fields)).conclude([{"figure": "summary.handovers", "at_least": 20}])
+    verdict = conclude(Verdict("leo", 7, **(defaults | fields)), [{"figure": "summary.handovers", "at_least": 20}])
     folder.write_verdict(verdict.to_json())
     folder.close()
     return folder.path

@@ -5,6 +5,7 @@ from fixed_snapshots import check_golden, console
 
 from emulator.model.errors import DataError
 from emulator.record.verdict import Outcome, Verdict
+from emulator.record.verdict.judge import conclude
 from emulator.report.summary import print_summary
 
 
@@ -31,25 +32,25 @@ EXPECTATIONS = [
     {"figure": "summary.[bold]", "equals": 3},
 ]
 VERDICTS = {
-    "pass": verdict().conclude(EXPECTATIONS[:1]),
-    "fail": verdict(warnings=["capture.pcapng: 2 packets are missing"]).conclude(EXPECTATIONS),
-    "predicted": verdict(
+    "pass": conclude(verdict(), EXPECTATIONS[:1]),
+    "fail": conclude(verdict(warnings=["capture.pcapng: 2 packets are missing"]), EXPECTATIONS),
+    "predicted": conclude(verdict(
         summary={"terminates": True, "round": 5, "rounds": 4.2, "messages": 30}, probes=[], flows=[],
         prediction={"terminates": True, "round": 4, "rounds": 4.0, "trace": "9f2c"},
         rounds={"rounds": 12, "messages": 84, "received": 84, "in_slot": 83, "fidelity": 83 / 84,
                 "fidelity_at_least": 1.0, "interface_packets": 85, "counts_agree": False, "stopped": ""},
-    ).conclude(),
-    "late": verdict(
+    )),
+    "late": conclude(verdict(
         lateness_ms={"p50": 1.0, "p99": 7.5, "max": 80.0},
         lateness_budget={"late_packets": 12345, "late_share": 0.0612, "engine": 0.16, "scheduler": 0.8401,
                          "capture": 0.0, "engine_cpu_share": 0.143, "overloaded_s": 1.25, "late_handovers": 0,
                          "realtime_share": 0.0},
-    ).conclude(),
-    "interrupted": Verdict("leo", 7, interrupted=True).conclude(),
-    "broken": Verdict(
+    )),
+    "interrupted": conclude(Verdict("leo", 7, interrupted=True)),
+    "broken": conclude(Verdict(
         "leo", 7, error="the relay ended with status 1; see logs/relay.txt",
         expectations=[Outcome("program probe on gs-tokyo", "running", None, False, "it never started")],
-    ).conclude(),
+    )),
 }  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def test_long_tables_show_the_worst_and_say_so(folder):
         }
         for number in range(50)
     ]
-    (folder / "verdict.json").write_text(verdict(probes=pairs).conclude().to_json())
+    (folder / "verdict.json").write_text(conclude(verdict(probes=pairs)).to_json())
     written = console(80, 24, force_terminal=False)
     print_summary(folder, console=written)
     assert "(worst 20 of 50)" in written.file.getvalue()
@@ -106,7 +107,7 @@ def test_names_give_way_on_a_narrow_terminal_and_figures_do_not(folder):
     pairs = [
         {"pair": "gs-johannesburg → gs-los-angeles", "asked_ms": 163.3, "seen_ms": 212.7, "sent": 12345, "lost": 678}
     ]
-    (folder / "verdict.json").write_text(verdict(probes=pairs).conclude().to_json())
+    (folder / "verdict.json").write_text(conclude(verdict(probes=pairs)).to_json())
     written = console(60, 24, force_terminal=False)
     print_summary(folder, console=written)
     line = next(line for line in written.file.getvalue().splitlines() if line.startswith("gs-joh"))
