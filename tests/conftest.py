@@ -8,9 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "support")]
+
+# How long an example takes says what else the machine does; the limit of the whole test is pytest's.
+settings.register_profile("skyloom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("skyloom")
 
 
 @pytest.fixture(scope="session")

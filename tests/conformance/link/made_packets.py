@@ -3,11 +3,10 @@
 import struct
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other work decides how long they take
-many = settings(patient, max_examples=400)
+many = settings(max_examples=400)
 
 NEEDS_CSUM, ECN = 1, 0x80
 TCP4, TCP6, UDP_SEGMENTS = 1, 4, 5

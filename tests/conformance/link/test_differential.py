@@ -20,7 +20,7 @@ def compared(chosen: Setting, steps: list[Step]) -> str:
     return difference(*(tell(make_end(kind, chosen, **room), steps, until_s) for kind in KINDS))
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.integers(0, 2**40))
 def test_the_engine_does_what_the_model_does(number):
     for dice in (Dice(f"{number}/{place}") for place in range(SCRIPTS)):

@@ -22,7 +22,6 @@ from made_packets import (
     made,
     make,
     many,
-    patient,
     payloads,
     plain_sum,
     words,
@@ -57,7 +56,6 @@ def test_a_checksum_at_the_end_of_the_quote(version, quote, beyond):
     assert engine().answer(bytes(data), node, True) == icmp.answer(bytes(data), node, True)
 
 
-@patient
 @given(made(), NODES, st.booleans(), bytewise)
 def test_no_error_about_an_error(packet_, node, expired, hops):
     answer = engine().answer(packet_.data, node, expired, hops)
@@ -121,7 +119,6 @@ def test_replies_are_those_of_the_model(data):
     assert engine().echo_reply(data) == echo_reply(data)
 
 
-@patient
 @given(requests(), st.integers(0, 10**6), st.integers(0, 7))
 def test_a_damaged_request_gets_no_answer(request_, place, bit):
     data = bytearray(packet.completed(request_.data))
@@ -186,7 +183,6 @@ def test_the_longest_requests():
 pauses = st.one_of(st.sampled_from([0.0, 0.0, 0.02, 0.01, 1 / 3, 1.0, -1.0]), st.floats(0, 2), st.floats(0, 1e9))
 
 
-@patient
 @given(st.one_of(st.just(0.0), st.floats(-10, 1e6)), st.lists(st.tuples(pauses, st.integers(1, 60)), max_size=30))
 @example(0.0, [(0.0, 60), (0.02, 1), (0.02, 2), (0.0, 1), (1.0, 51), (1e9, 51)])
 def test_answers_are_rationed_as_in_the_model(t_s, script):

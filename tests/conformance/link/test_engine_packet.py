@@ -20,7 +20,6 @@ from made_packets import (
     make,
     many,
     offsets,
-    patient,
     plain_sum,
     pseudo_sum,
 )
@@ -106,7 +105,6 @@ def test_functions_do_as_their_models_with_what_is_cut_short(data):
             check(data[:size], ip, 63, 0.7)
 
 
-@patient
 @given(st.binary(max_size=100), st.integers(0, 2**32 - 1))
 @example(b"", 0)
 @example(b"\xff\xff", 0)
@@ -115,7 +113,6 @@ def test_sums_go_on_from_others(data, start):
     assert inner().sum16(data, start) == model.sum16(data, start)
 
 
-@patient
 @given(st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)))
 def test_groups_are_those_of_the_model(address):
     assert inner().is_group(address) == model.is_group(address)
@@ -127,7 +124,6 @@ def test_groups_by_name():
     assert not any(inner().is_group(address) for address in SINGLE4 + SINGLE6 + near)
 
 
-@patient
 @given(made(), bytewise)
 def test_the_header_checksum_follows_the_hop_limit(packet, hops):
     changed = engine().with_hop_limit(packet.data, hops)
@@ -149,7 +145,6 @@ def test_a_completed_checksum_of_zero_is_written_as_its_complement():
     assert has_valid_transport(whole, 10, 30)
 
 
-@patient
 @given(made(((TCP, False), (UDP, False))))
 def test_a_completed_checksum_is_right_and_stays(packet):
     whole = engine().completed(packet.data)
@@ -203,7 +198,6 @@ def check_cut(packet, cut, count):
     assert has_valid_transport(model.completed(bytes((1, 0)) + cut[2:]), packet.ip, packet.transport)
 
 
-@patient
 @given(merged_packets, st.integers(0, 50), st.integers(0, 50), st.integers(1, 9))
 def test_cuts_can_be_cut_again(packet, first, count, inside):
     cut = engine().segments(packet.data, packet.ip, first, count)

@@ -6,7 +6,6 @@ import pytest
 from engine_parts import engine
 from hypothesis import given
 from hypothesis import strategies as st
-from made_packets import patient
 
 
 def expected(label, count):
@@ -14,7 +13,6 @@ def expected(label, count):
     return [stream.random() for _ in range(count)]
 
 
-@patient
 @given(st.text(max_size=300))
 def test_a_stream_is_that_of_cpython(label):
     assert engine().random(label, 5) == expected(label, 5)

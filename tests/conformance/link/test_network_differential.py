@@ -76,7 +76,7 @@ def lanes_apart(dice: Dice, made: Case, lanes: int) -> Ints:
     return np.array([dice.randrange(lanes) for _ in made.network.nodes], np.int32)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.integers(0, 2**40))
 def test_the_engine_does_what_the_model_of_a_network_does(number):
     for dice in (Dice(f"{number}/{place}") for place in range(NETWORKS)):
@@ -93,7 +93,7 @@ def test_the_engine_does_what_the_model_of_a_network_does(number):
         )
 
 
-@settings(max_examples=max(1, EXAMPLES // 4), deadline=None)
+@settings(max_examples=max(1, EXAMPLES // 4))
 @given(st.integers(0, 2**40))
 def test_results_are_equal_for_any_number_of_lanes(number):
     dice = Dice(f"{number}/large")

@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from link_ends import KINDS, Setting, Timeline, inside, make_end
 from oracle.schedule import Schedule
@@ -27,7 +27,6 @@ from emulator.schedule import substep as substep_tables
 from emulator.schedule.piecewise import Segment, evaluate
 from emulator.schedule.ring import RowRing, substep_columns
 
-PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # other work may take the processor
 RETRY_S = 0.01  # how soon the engine asks again for a row that is not there
 STEP_S = 0.5
 STEPS = 3
@@ -105,7 +104,7 @@ def schedules(draw: st.DrawFn) -> tuple[list[ScheduleRow], list[list[PiecewiseSc
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=30, **PATIENT)
+@settings(max_examples=30)
 @given(schedules(), st.lists(st.floats(0, STEPS * STEP_S - 1e-9), min_size=1, max_size=20))
 def test_what_is_played_is_what_the_table_says(kind, schedule, times):
     rows, knots = schedule
@@ -126,7 +125,7 @@ def test_what_is_played_is_what_the_table_says(kind, schedule, times):
             assert (stretch.rate_bps, stretch.loss, stretch.up) == (here.rate_bps, here.loss, here.up)
 
 
-@settings(max_examples=30, **PATIENT)
+@settings(max_examples=30)
 @given(schedules(), st.lists(st.floats(-2.0, STEPS * STEP_S - 1e-9), max_size=20))
 def test_the_engine_and_the_model_hold_the_same_bit_for_bit(schedule, times):
     engine, model = (Held(kind, schedule[0]) for kind in ("engine", "oracle"))
@@ -141,7 +140,7 @@ def _knot_times(knots: list[list[PiecewiseSchedule | None]]) -> list[np.ndarray]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=30, **PATIENT)
+@settings(max_examples=30)
 @given(schedules())
 def test_before_play_the_values_of_time_0_hold(kind, schedule):
     rows, knots = schedule
@@ -154,7 +153,7 @@ def test_before_play_the_values_of_time_0_hold(kind, schedule):
         assert stretch.rate_bps == (first.rate_bps[0] if first else 1e6)
 
 
-@settings(max_examples=30, **PATIENT)
+@settings(max_examples=30)
 @given(schedules())
 def test_of_a_row_that_is_late_the_last_values_hold(schedule):
     rows, knots = schedule
@@ -169,7 +168,7 @@ def test_of_a_row_that_is_late_the_last_values_hold(schedule):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=40, **PATIENT)
+@settings(max_examples=40)
 @given(st.lists(tables(0), min_size=STEPS, max_size=STEPS), st.lists(st.floats(0, 0.2), min_size=1, max_size=30))
 def test_packets_over_a_sawtooth_keep_their_order(kind, drawn, gaps):
     shifts = [step * STEP_S for step in range(STEPS)]
@@ -199,7 +198,7 @@ def _of_one(made: SubstepTables, shift_s: float) -> SubstepTables:
     return SubstepTables(one[0], one[1] + shift_s, *one[2:])
 
 
-@settings(max_examples=40, **PATIENT)
+@settings(max_examples=40)
 @given(tables(0))
 def test_the_shortest_delay_is_no_longer_than_any_that_is_played(drawn):
     substep, knots = drawn

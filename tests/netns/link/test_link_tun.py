@@ -13,7 +13,7 @@ from link_chain import Chain
 from emulator.link.stats import EndStats
 from emulator.model.network import Effects, EndSpec, PiecewiseSchedule
 
-pytestmark = [pytest.mark.netns, needs_sandbox]
+pytestmark = [pytest.mark.netns, pytest.mark.alone, needs_sandbox]
 
 
 def spec(effects=None, **constant):

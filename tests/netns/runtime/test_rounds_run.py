@@ -11,7 +11,7 @@ from skyloom_command import skyloom
 
 from emulator.record.load import load_run
 
-pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
+pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("with_root")]
 
 TOPOLOGY = """
 from mininet.topo import Topo

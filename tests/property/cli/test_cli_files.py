@@ -162,7 +162,7 @@ def altered(draw: st.DrawFn, good: str) -> bytes:
 
 @pytest.mark.parametrize("words", [words for words, (name, _) in READERS.items() if name.endswith(".json")])
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_other_values(words: str, data: st.DataObject) -> None:
     name, good = READERS[words]
     ended(words, name, data.draw(altered(good)))
@@ -170,7 +170,7 @@ def test_other_values(words: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("words", READERS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_damaged_files(words: str, data: st.DataObject) -> None:
     name, good = READERS[words]
     ended(words, name, data.draw(damaged(good)))
@@ -178,7 +178,7 @@ def test_damaged_files(words: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("words", [*READERS, *NEVER_GOOD])
 @given(data=st.binary(max_size=200) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_any_bytes(words: str, data: bytes) -> None:
     name, _ = (READERS | NEVER_GOOD)[words]
     ended(words, name, data)

@@ -41,7 +41,7 @@ INSIDE = DATA.parts["message"]
 assert isinstance(INSIDE, Choice)
 BY_CODE = {each.marks()[0][1][0]: each for each in INSIDE.messages}
 RELAXED = settings(  # each example is a run of tshark, of half a second
-    max_examples=2, deadline=None, suppress_health_check=[*HealthCheck], phases=[Phase.explicit, Phase.generate]
+    max_examples=2, suppress_health_check=[*HealthCheck], phases=[Phase.explicit, Phase.generate]
 )
 
 
@@ -303,7 +303,7 @@ def test_any_bytes_are_dissected_without_an_error(sent: list[tuple[Dissector, by
 
 
 @given(st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_descriptions_and_codecs_write_the_same_bytes(data: st.DataObject) -> None:
     _, values, wire = data.draw(st.sampled_from(INSIDE.messages).flatmap(drawn))
     decoded = dagbft_wire.decode(wire)
@@ -315,7 +315,7 @@ def test_descriptions_and_codecs_write_the_same_bytes(data: st.DataObject) -> No
 
 
 @given(drawn(HELLO), drawn(ACK), drawn(PROBE.messages[0]), drawn(REQUEST.messages[0]), drawn(BULK.messages[0]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_other_codecs_too(hello: Any, ack: Any, probe: Any, request: Any, greeting: Any) -> None:
     greeted = Hello.decode(hello[2][5:])
     assert greeted.encode() == hello[2][5:]
@@ -328,7 +328,7 @@ def test_other_codecs_too(hello: Any, ack: Any, probe: Any, request: Any, greeti
 
 
 @given(drawn(PLURALITY.messages[0]), drawn(PLURALITY.messages[1]), drawn(AMNESIAC.messages[0]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_datagram_codecs_too(query: Any, reply: Any, flood: Any) -> None:
     for _, values, wire in (query, reply):
         message = plurality_wire.decode(wire)
@@ -338,7 +338,7 @@ def test_datagram_codecs_too(query: Any, reply: Any, flood: Any) -> None:
 
 
 @given(st.lists(drawn(Message("entry", dict(layout_of(transactions.Transaction).parts))), max_size=3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_transactions_have_the_layout_that_they_say(entries: list[Any]) -> None:
     for _, values, wire in entries:
         decoded = transactions.decode(wire)

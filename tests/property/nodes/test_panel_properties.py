@@ -130,7 +130,7 @@ def test_nothing_told_yet(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data(), predicted=st.booleans(), known=st.booleans())
 def test_any_records_in_any_order(name: str, data: st.DataObject, predicted: bool, known: bool) -> None:
     given: dict[str, Any] = {"prediction": KNOWN} if predicted else {}

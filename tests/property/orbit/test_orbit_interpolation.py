@@ -46,7 +46,7 @@ def worst_error_s(name: str, step: int, share: float) -> float:
 
 
 @pytest.mark.parametrize("name", ["starlink-1", "starlink-3", "oneweb", "kuiper-1", "kuiper-3", "iridium"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(step=st.integers(0, 2 * 86400), share=st.floats(0, 1))
 def test_shells(name: str, step: int, share: float) -> None:
     assert worst_error_s(name, step, share) <= TOLERANCE_S
@@ -54,7 +54,7 @@ def test_shells(name: str, step: int, share: float) -> None:
 
 @pytest.mark.skipif(not ORBITS.is_dir(), reason="reference data ../shared/data/orbits/tle is absent")
 @pytest.mark.parametrize("name", ["starlink-2022-09-14.tle", "oneweb-2022-09-14.tle"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(step=st.integers(0, 7200), share=st.floats(0, 1))
 def test_real_satellites(name: str, step: int, share: float) -> None:
     assert worst_error_s(name, step, share) <= TOLERANCE_S

@@ -125,7 +125,7 @@ def test_packet_on_an_unknown_interface_is_refused():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:pcapng.*")
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(INTERFACES, min_size=4, max_size=4), PACKETS)
 def test_python_pcapng_reads_it(interfaces, packets):
     pcapng = pytest.importorskip("pcapng")
@@ -141,7 +141,7 @@ def test_python_pcapng_reads_it(interfaces, packets):
         assert ([block.options["opt_comment"]] if note else []) == block.options.get_all("opt_comment")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(INTERFACES, PACKETS)
 def test_dpkt_reads_it(interface, packets):
     dpkt = pytest.importorskip("dpkt")

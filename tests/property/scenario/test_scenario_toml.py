@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -163,7 +163,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tmp_path_factory.mktemp("written") / "written.toml"
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+@settings(max_examples=150)
 @given(data=scenarios)
 def test_a_resolved_scenario_loads_back_equal(file: Any, data: dict[str, Any]) -> None:
     assume(data.get("program") or data.get("ends") != "programs")
@@ -189,7 +189,7 @@ given_parameters = optional(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(max_examples=60)
 @given(parameters=given_parameters, seed=st.integers(0, 2**63 - 1), programs=st.lists(programs, max_size=2))
 def test_a_composed_scenario_loads_back_equal_without_its_recipe(
     file: Any, parameters: dict[str, Any], seed: int, programs: list[dict[str, Any]]
@@ -215,7 +215,7 @@ keys = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=300)
+@settings(max_examples=300)
 @given(items=st.lists(st.tuples(keys, recorded), min_size=1, max_size=3))
 def test_any_option_makes_a_scenario_or_a_scenario_error(file: Any, items: list[tuple[list[str], Any]]) -> None:
     file.write_text(f'recipe = "{HERE}"\n', encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.model.network import LinkSpec, Network, NodeSpec
@@ -44,7 +44,6 @@ def tables(draw: st.DrawFn, network: Network):
     return table
 
 
-@settings(deadline=None)
 @given(st.data(), networks(), st.sampled_from([4, 6]))
 def test_prefixes_give_the_next_hop_of_every_destination(data, network, version):
     compiler = FibCompiler(network, version)
@@ -77,7 +76,6 @@ def test_prefixes_give_the_next_hop_of_every_destination(data, network, version)
                     assert lookup(routes, address, bits) == SHARED_DOWNLINK, "the engine knows the way to transit nodes"
 
 
-@settings(deadline=None)
 @given(st.data(), networks())
 def test_nothing_changes_when_the_routes_stay(data, network):
     compiler = FibCompiler(network)
@@ -86,7 +84,6 @@ def test_nothing_changes_when_the_routes_stay(data, network):
     assert compiler.update(table) == []
 
 
-@settings(deadline=None)
 @given(st.data(), networks())
 def test_nodes_compiled_in_parts_have_the_same_changes(data, network):
     table = data.draw(tables(network))

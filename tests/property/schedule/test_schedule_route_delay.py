@@ -11,7 +11,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.model.network import BuildOptions, EndSpec, LinkSpec, NodeSpec, PiecewiseSchedule, ScheduleRow
@@ -70,14 +70,12 @@ def rows(draw: st.DrawFn) -> tuple[ScheduleRow, list[int]]:
     return ScheduleRow(0, start_s, end_s, zero, zero, up, np.array(heads, np.int32), next_end), live
 
 
-@settings(deadline=None)
 @given(rows(), SHARES)
 def test_delays_of_any_tables(drawn: tuple[ScheduleRow, list[int]], share: float) -> None:
     row, live = drawn
     check(row, live, share, row.peer >= 0)
 
 
-@settings(deadline=None)
 @given(rows(), SHARES, st.data())
 def test_some_pairs_are_part_of_all(drawn: tuple[ScheduleRow, list[int]], share: float, data: st.DataObject) -> None:
     row, live = drawn
@@ -106,7 +104,6 @@ def timelines(draw: st.DrawFn) -> tuple[KnotTimeline, list[int]]:
     return KnotTimeline(nodes, links, routing=draw(st.sampled_from(ROUTINGS))), np.flatnonzero(live).tolist()
 
 
-@settings(deadline=None)
 @given(timelines(), SHARES)
 def test_delays_of_links_with_knots(made: tuple[KnotTimeline, list[int]], share: float) -> None:
     timeline, live = made
@@ -119,7 +116,6 @@ def constellation(routing: str) -> LeoTopology:
     return build(Config.model_validate(SMALL), BuildOptions(routing=routing, step_s=10.0, duration_s=7200.0))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["least-delay", "static", "none"]), st.integers(0, 700), SHARES)
 def test_delays_of_a_constellation(routing: str, step: int, share: float) -> None:
     timeline = constellation(routing).timeline

@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.schedule import routes
@@ -48,7 +48,6 @@ def solve(nodes: int, edges: list[Edge], goals: list[int], closed: list[bool] | 
     return next_end, dist, head[by_end], delay[by_end], tail[by_end]
 
 
-@settings(deadline=None)
 @given(graphs(), st.booleans(), st.data())
 def test_routes_are_the_least_delay_paths(graph, limited, data):
     nodes, edges, closed = graph
@@ -84,7 +83,6 @@ def test_parts_make_a_whole(monkeypatch):
         assert np.array_equal(one, other)
 
 
-@settings(deadline=None)
 @given(graphs())
 def test_the_answer_depends_on_the_arguments_alone(graph):
     nodes, edges, closed = graph

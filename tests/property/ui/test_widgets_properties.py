@@ -51,13 +51,13 @@ def check_fits(picture, width, height):
         assert cell_len(text) <= max(0, width)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(widgets, rooms, signs)
 def test_widgets_fit(widget, room, signs):
     check_fits(draw(widget, *room, signs), *room)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(widgets, max_size=6), rooms)
 def test_panels_fit(found, room):
     check_fits(draw_all({"protocol": "p", "title": "P", "widgets": found}, *room), *room)
@@ -67,13 +67,13 @@ spans = st.lists(st.tuples(numbers, numbers, texts), max_size=6)
 contacts = st.lists(st.fixed_dictionaries({"link": texts, "node": texts, "spans": spans}), max_size=6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(contacts, numbers, numbers, numbers, rooms, signs)
 def test_gantt_fits(rows, t_s, from_s, until_s, room, signs):
     check_fits(gantt(rows, t_s, from_s, until_s, *room, signs), *room)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(contacts, st.floats(0, 1e4), st.floats(-100, 1e4), st.floats(1e-3, 1e5), rooms, signs)
 def test_gantt_of_sane_times_fits(rows, t_s, from_s, length_s, room, signs):
     check_fits(gantt(rows, t_s, from_s, from_s + length_s, *room, signs), *room)
@@ -90,7 +90,7 @@ maps = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(maps, rooms, signs)
 def test_maps_fit(world_map, room, signs):
     check_fits(world(world_map, *room, signs), *room)

@@ -109,7 +109,7 @@ def test_a_bad_cursor_is_a_usage_error(live, runs, at):
 
 
 class FakeWatch:
-    """A live run that ends after three snapshots."""
+    """A live run that ends after three snapshots; it is none of `live` from then on."""
 
     detached = False
 
@@ -120,16 +120,18 @@ class FakeWatch:
         ]
 
     def receive(self):
-        return dict(self.left.pop(0), folder=str(self.folder)) if self.left else None
+        if not self.left:
+            self.live.clear()
+            return None
+        return dict(self.left.pop(0), folder=str(self.folder))
 
     def detach(self):
         FakeWatch.detached = True
 
 
 def test_a_live_run_without_a_terminal_gives_heartbeats_and_then_the_summary(live, runs, capsys, monkeypatch):
-    FakeWatch.folder = recorded(runs)
+    FakeWatch.folder, FakeWatch.live = recorded(runs), live
     monkeypatch.setattr(watch, "Watch", FakeWatch)
-    monkeypatch.setattr(command, "_await_verdict", lambda run_id: live.clear())
     live += ["abc123"]
     command.watch("abc", runs=runs, tui=False)
     said = capsys.readouterr()

@@ -4,7 +4,7 @@ import os
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.link.engine.engine import Engine
@@ -79,7 +79,6 @@ def test_records_read_back_from_a_pipe():
     assert second == (750_000_000, 2, 0, 0, 2, b"xy")
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=20), st.lists(st.integers(1, 90), min_size=1))
 def test_a_stream_may_come_in_any_pieces(payloads, cuts):
     stream = captured([(1, float(n), data) for n, data in enumerate(payloads)])
@@ -99,7 +98,6 @@ def test_what_is_no_stream_of_a_capture_is_refused():
         list(Batches().feed(bytes(HEAD.size)))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.binary(max_size=60)), max_size=60),
     st.lists(st.tuples(st.frozensets(st.integers(0, 4), min_size=1), st.sampled_from((0, 1, 20))), max_size=4),

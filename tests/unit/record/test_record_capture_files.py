@@ -101,7 +101,7 @@ def test_files_rotate_and_each_is_complete_in_itself(folder, limits):
     assert int(paths[-1].stem[-4:]) >= 4
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=300)), max_size=40),
     st.booleans(),

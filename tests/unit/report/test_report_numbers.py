@@ -68,7 +68,7 @@ def readings(draw):
     return told
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(readings())
 def test_cells_equal_the_parquet(tmp_path_factory, told):
     folder = RunFolder.create(tmp_path_factory.mktemp("run"), "small")

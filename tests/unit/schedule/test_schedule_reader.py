@@ -172,7 +172,7 @@ STEPS_S = (1.0, 0.1, 0.3, 2.5, 1 / 3)
 
 
 @pytest.mark.parametrize("live", [True, False])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), step_s=st.sampled_from(STEPS_S), count=st.integers(1, 9))
 def test_what_holds_is_what_the_definition_says(live, data, step_s, count):
     substep = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))

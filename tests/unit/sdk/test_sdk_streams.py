@@ -33,7 +33,7 @@ def play(scene: Scene, run: Callable[[Coroutine[Any, Any, None]], None] = uvloop
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.binary(min_size=1, max_size=3000), max_size=8), st.data())
 def test_bytes_arrive_however_they_are_cut(
     run: Callable[[Coroutine[Any, Any, None]], None], parts: list[bytes], data: st.DataObject

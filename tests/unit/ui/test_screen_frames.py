@@ -75,7 +75,7 @@ def test_golden_frame_of_a_finished_run_says_how_to_move_in_time():
     assert "detach" not in shown
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.integers(1, 210),
     st.integers(1, 64),

@@ -14,7 +14,7 @@ import pytest
 from fabric_sandbox import needs_sandbox
 from skyloom_command import skyloom
 
-pytestmark = [pytest.mark.netns, needs_sandbox]
+pytestmark = [pytest.mark.netns, pytest.mark.alone, needs_sandbox]
 
 CASES = {
     "tree": ("tree:7", "none", "terminates at round 4, 6 messages"),

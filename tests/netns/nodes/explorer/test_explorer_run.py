@@ -63,6 +63,7 @@ def test_block_trees(tmp_path: Path) -> None:
     assert summary["t_measured"] >= 2
 
 
+@pytest.mark.alone
 def test_worst_ring_in_slots(tmp_path: Path) -> None:
     summary = passed(tmp_path, "graph=ring:6", "schedule=worst", "interval=2", "mode=slotted", "slot=200 ms")
     assert summary["t_measured"] == 2

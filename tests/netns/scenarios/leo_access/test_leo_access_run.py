@@ -9,7 +9,7 @@ import pytest
 from fabric_sandbox import needs_sandbox
 from skyloom_command import skyloom
 
-pytestmark = [pytest.mark.netns, pytest.mark.timeout(120), needs_sandbox]
+pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.timeout(120), needs_sandbox]
 
 SMALL = [
     "probing=2 s",

@@ -51,14 +51,14 @@ def judge(n, rounds, weather, seed, rules_of, views=3):
     return early, reads, found
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(SIZES, st.sampled_from(WEATHERS), SEEDS, st.sampled_from(list(PROTOCOLS)), LOOK_BACKS)
 def test_all_views_agree_and_early_is_right(n, weather, seed, protocol, look_back):
     _, _, found = judge(n, 22, weather, seed, lambda schedule: Rules(protocol, schedule, look_back=look_back))
     assert not found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIZES, st.sampled_from(WEATHERS), SEEDS, st.sampled_from(list(PROTOCOLS)))
 def test_support_gated_order_is_one_too(n, weather, seed, protocol):
     _, _, found = judge(n, 22, weather, seed, lambda schedule: Rules(protocol, schedule, "support-gated"))
@@ -81,7 +81,7 @@ def test_early_events_are_many_and_none_is_wrong(capsys):
     assert reads > 1_000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([4, 5, 7]), st.sampled_from(WEATHERS), SEEDS, st.sampled_from(list(PROTOCOLS)), LOOK_BACKS)
 def test_the_specification_word_for_word_says_the_same(n, weather, seed, protocol, look_back):
     random, committee, schedule = Random(seed), Committee(n), Hashed(n, seed)
@@ -99,7 +99,7 @@ def test_the_specification_word_for_word_says_the_same(n, weather, seed, protoco
     assert {e.block: e.position for e in events if isinstance(e, Early) and e.block not in done} == naive.early()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SIZES, st.sampled_from(WEATHERS), SEEDS)
 def test_random_dags_are_certified_dags_and_views_are_closed(n, weather, seed):
     random, committee = Random(seed), Committee(n)
@@ -120,7 +120,7 @@ def test_random_dags_are_certified_dags_and_views_are_closed(n, weather, seed):
         seen.add(block.slot)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from([4, 7]), SEEDS, st.sampled_from(list(PROTOCOLS)))
 def test_blocks_out_of_order_or_twice_are_refused_or_harmless(n, seed, protocol):
     """Blocks come in any order, some twice, refused ones again. The commits are those of the plain order."""
@@ -149,7 +149,7 @@ def test_blocks_out_of_order_or_twice_are_refused_or_harmless(n, seed, protocol)
     assert commits == [event for event in expected if isinstance(event, Commit)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from([4, 7]), st.sampled_from(WEATHERS), SEEDS, st.sampled_from(list(PROTOCOLS)))
 def test_collecting_old_rounds_forks_nobody(n, weather, seed, protocol):
     """A validator that keeps few rounds, and gets some blocks too late, against one that keeps them all."""
@@ -211,7 +211,7 @@ def test_switching_off_a_safety_clause_is_found_out(clause, protocol, monkeypatc
     pytest.fail(f"{BOUND} DAGs without {clause}, and nothing wrong was seen")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32), st.sampled_from(WEATHERS), st.sampled_from(list(PROTOCOLS)), st.sampled_from(ORDERS))
 def test_a_life_that_begins_at_any_commit_goes_on_as_the_former_one_did(seed, weather, protocol, order):
     """F5: with the log of commits up to there, and the floor that was stored with the last of them."""

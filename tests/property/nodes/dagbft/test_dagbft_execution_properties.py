@@ -57,7 +57,7 @@ def judge(n, seed, weather, mix, rules, views=3, rounds=22):
     return ledgers
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from([4, 4, 5, 7]), SEEDS, st.sampled_from(WEATHERS), MIXES, st.sampled_from(list(PROTOCOLS)),
        st.sampled_from([2, 4, 50]))  # fmt: skip
 def test_what_is_told_early_comes_true(n, seed, weather, mix, protocol, look_back):
@@ -84,7 +84,7 @@ def test_unmet_dependencies_behind_gamma_transactions(seed):
         assert ledger.counts.early_wrong == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from([4, 7]), SEEDS, st.sampled_from(WEATHERS), MIXES, st.sampled_from([2, 3, 50]))
 def test_outcomes_are_those_of_a_plain_execution_and_the_same_everywhere(n, seed, weather, mix, look_back):
     random, committee = Random(seed), Committee(n)
@@ -120,7 +120,7 @@ def test_outcomes_are_those_of_a_plain_execution_and_the_same_everywhere(n, seed
         }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, st.sampled_from(WEATHERS), st.sampled_from([1, 3]))
 def test_gamma_transactions_run_in_all_their_shards_or_in_none(seed, weather, keys):
     mix = Mix(beta=0.2, gamma=0.5, chained=0.0, keys=keys)

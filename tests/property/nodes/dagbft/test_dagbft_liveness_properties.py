@@ -92,7 +92,7 @@ FAULTS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.sampled_from([4, 4, 7]), FAULTS, st.sampled_from(PROTOCOLS), st.integers(0, 99), st.booleans())
 def test_whatever_happened_it_goes_on_in_calm(n, faults, protocol, seed, loses_one):
     run, f = committee(n, protocol, seed, window=20), (n - 1) // 3

@@ -24,7 +24,7 @@ FAULTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     FAULTS, st.sampled_from(["asynchronous", "psync"]), st.sampled_from(["causal", "support-gated"]), st.integers(0, 99)
 )

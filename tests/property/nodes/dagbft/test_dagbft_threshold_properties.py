@@ -21,7 +21,7 @@ def coin(n: int, seed: int, me: int) -> ThresholdCoin:
     return ThresholdCoin(Committee(n), seed, me)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data(), sizes, st.integers(0, 2**64 - 1), waves)
 def test_any_f_plus_1_shares_draw_the_same_and_fewer_draw_nothing(data: st.DataObject, n: int, seed: int, wave: int):
     enough = Committee(n).faults + 1
@@ -37,7 +37,7 @@ def test_any_f_plus_1_shares_draw_the_same_and_fewer_draw_nothing(data: st.DataO
     assert drawn <= set(range(n))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes, st.integers(0, 20), waves)
 def test_f_shares_interpolate_to_another_point(n: int, seed: int, wave: int):
     faults = Committee(n).faults
@@ -49,7 +49,7 @@ def test_f_shares_interpolate_to_another_point(n: int, seed: int, wave: int):
     assert len({*few, every[0]}) == 4
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 8 * SHARE_BYTES - 1), st.integers(0, 3), st.integers(1, 50))
 def test_a_share_with_one_bit_changed_is_refused(bit: int, author: int, wave: int):
     share = int.from_bytes(coin(4, 7, author).wave_share(wave), "big") ^ 1 << bit
@@ -66,7 +66,7 @@ parts = st.tuples(
 ).map(b"".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.one_of(st.binary(max_size=2 * SHARE_BYTES), parts), st.integers(-5, 8), st.integers(-3, 2**62))
 @example(bytes(SHARE_BYTES), 0, 1)
 def test_whatever_bytes_come_are_refused_with_a_reason(share: bytes, author: int, wave: int):
@@ -74,7 +74,7 @@ def test_whatever_bytes_come_are_refused_with_a_reason(share: bytes, author: int
     assert judge.check(wave, author, share) in REASONS | {"wave", "author"}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data(), st.sampled_from([4, 7, 10]), st.integers(1, 1000))
 def test_up_to_f_liars_change_nothing(data: st.DataObject, n: int, wave: int):
     """Shares of liars, of other validators, waves and seeds, among those of q - f honest ones."""

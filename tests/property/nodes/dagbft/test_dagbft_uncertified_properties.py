@@ -62,20 +62,20 @@ def judge(n: int, seed: int, leaders: int, rounds: int = 14, views: int = 3, kee
     return len(slots) == len(set(slots))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(SIZES, SEEDS, st.sampled_from([1, 2, 3]))
 def test_all_views_agree(n, seed, leaders):
     assert judge(n, seed, leaders)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from([4, 7]), SEEDS, st.sampled_from([1, 2]))
 def test_collecting_old_rounds_forks_nobody(n, seed, leaders):
     """Views that keep 10 rounds of 50, against one that keeps all."""
     assert judge(n, seed, leaders, rounds=50, keep=10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([4, 5, 7]), SEEDS, st.sampled_from([1, 2, 3]))
 def test_the_paper_word_for_word_says_the_same(n, seed, leaders):
     random, committee = Random(seed), Committee(n)
@@ -84,7 +84,7 @@ def test_the_paper_word_for_word_says_the_same(n, seed, leaders):
     assert play(view, n, seed, leaders)[0] == Paper(committee, Hashed(n, seed), leaders, view).decisions()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIZES, SEEDS, st.sampled_from([1, 2]))
 def test_calm_rounds_decide_all_that_was_open(n, seed, leaders):
     """Whatever came before: after calm rounds every slot up to two rounds below the top is decided."""

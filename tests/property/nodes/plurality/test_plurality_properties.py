@@ -21,13 +21,11 @@ RULES = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.one_of(st.builds(Query, U32, U32, U32, U32), st.builds(Reply, U32, U32, U32, U32, U32)))
 def test_messages_come_back(message):
     assert decode(message.encode()) == message
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_rubbish_is_a_message_or_a_value_error(data):
     try:
@@ -37,7 +35,6 @@ def test_rubbish_is_a_message_or_a_value_error(data):
     assert message.encode() == data
 
 
-@settings(deadline=None)
 @given(RULES, st.integers(0, 999), st.integers(0, 3), st.randoms(use_true_random=False))
 def test_the_order_of_answers_does_not_matter(rule, seed, own, random):
     opinions = [Random(f"{seed}/{i}").randrange(4) for i in range(12)]
@@ -112,7 +109,7 @@ def play(rule, counts, seed, per, random, loss=0.0):
     return round, winner, sum(t.samples for t in totals), trips, sum(t.lost for t in totals), tallies
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RULES, st.integers(0, 999), st.sampled_from([1, 3, 8, 12]), st.randoms(use_true_random=False))
 def test_agents_share_processes_with_the_results_of_the_simulation(rule, seed, per, random):
     counts = [6, 3, 2, 1]
@@ -124,7 +121,7 @@ def test_agents_share_processes_with_the_results_of_the_simulation(rule, seed, p
     assert tallies == outcome.tallies
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(["dejavu", "3-majority"]), st.integers(0, 99))
 def test_loss_costs_messages_not_answers(protocol, seed):
     rule = rule_of(protocol, 2)
@@ -135,7 +132,7 @@ def test_loss_costs_messages_not_answers(protocol, seed):
     assert lost > 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(RULES, st.integers(0, 999), st.sampled_from([1, 5, 12]))
 def test_poisson_clocks_over_processes_are_those_of_the_simulation(rule, seed, per):
     """On a network without delay, update by update: the clocks tick alike, and opinions in the present are answered."""

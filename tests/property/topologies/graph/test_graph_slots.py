@@ -49,7 +49,7 @@ def contradicting(events):
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(events, max_size=12),
     st.integers(0, 12),
@@ -85,7 +85,7 @@ def test_tables_say_in_every_round_what_the_events_say(events, prefix, period, s
         assert (before.delay_s[0], before.loss[0], before.up[0]) == (0.01, 0.125, True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(events, max_size=12), st.integers(1, 12))
 def test_tables_are_as_short_as_their_changes(events, period):
     events = [event for event in events if event["round"] < period]

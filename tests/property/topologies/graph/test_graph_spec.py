@@ -26,7 +26,7 @@ texts = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(texts, st.integers(0, 2**63 - 1))
 @example("grid:1x1x1x1x1", 1)
 @example("barbell:2,0", 1)
@@ -55,7 +55,7 @@ def test_any_text_is_a_simple_graph_or_refused(text, seed):
     assert all(isinstance(graph.nodes[node]["label"], str) for node in graph)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(sorted(FAMILIES)), st.lists(st.integers(0, 7), min_size=1, max_size=3))
 def test_sizes_are_known_beforehand(name, numbers):
     family = FAMILIES[name]

@@ -29,7 +29,7 @@ constants = st.fixed_dictionaries(
 
 
 @given(constants, st.sampled_from([0.1, 0.5, 1.0, 3.0]), st.integers(0, 90), st.integers(0, 9))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_tables_of_any_constants(keys: dict, step_s: float, step: int, seed: int) -> None:
     terminal = Terminal.model_validate(keys)
     slots = Slots.of(datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=12), 15.0, 12.0)

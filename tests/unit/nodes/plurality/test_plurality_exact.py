@@ -197,7 +197,7 @@ def test_majority_of_many_answers(h: int) -> None:
     tally=st.lists(st.integers(0, 60), min_size=1, max_size=220).filter(lambda tally: sum(tally) >= 2),
     rule=st.one_of(st.builds(DejaVu, st.integers(0, 400), st.booleans()), st.just(DejaVu(1)), st.just(DejaVu())),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_laws_of_many_opinions_are_probabilities(tally: list[int], rule: DejaVu) -> None:
     after = expected_tally(rule, tally)
     assert after.sum() == pytest.approx(sum(tally))
@@ -207,7 +207,7 @@ def test_laws_of_many_opinions_are_probabilities(tally: list[int], rule: DejaVu)
 
 @given(tally=st.lists(st.integers(0, 40), min_size=1, max_size=12).filter(lambda tally: sum(tally) >= 2),
        h=st.integers(1, 40))  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_laws_of_majorities_are_probabilities(tally: list[int], h: int) -> None:
     after = expected_tally(Majority(h), tally)
     assert after.sum() == pytest.approx(sum(tally))

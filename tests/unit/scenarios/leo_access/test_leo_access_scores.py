@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import typer
 
+from emulator.cli.play import Played
 from emulator.model.tables import ParameterError, RecipeOptions
+from emulator.record.folder import RunFolder
 from scenarios.leo_access import estimators, scoring, serving, validate
 from scenarios.leo_access.emulated import BENT_PIPE, DOWN, END_TO_END, UP, Emulated, Flow, Series
 from scenarios.leo_access.importers import Box, LossCurve, Serving, Trace
@@ -247,9 +249,12 @@ def test_sites_that_are_none():
 
 @pytest.mark.parametrize(("median_ms", "late", "code"), [(30.0, 0, 0), (60.0, 0, 1), (30.0, 75, 75)])
 def test_the_exit_code_says_whether_it_is_within(monkeypatch, tmp_path, capsys, median_ms, late, code):
-    monkeypatch.setattr(validate, "_play", lambda *_: (tmp_path / "run", late))
-    monkeypatch.setattr(validate, "_read", lambda _: emulation())
-    monkeypatch.setattr(validate, "_delivered", lambda _: {DOWN: np.array([0.9, 0.95])})
+    played = Played(RunFolder(tmp_path / "run", "none"), late, interrupted=False)
+    monkeypatch.setattr("emulator.cli.play.play", lambda *_: played)
+    monkeypatch.setattr("emulator.record.load.load_run", lambda folder: folder)
+    monkeypatch.setattr("scenarios.leo_access.emulated.read", lambda run: run)
+    monkeypatch.setattr("scenarios.leo_access.emulated.together", lambda runs: emulation())
+    monkeypatch.setattr("scenarios.leo_access.efficiency.delivered", lambda run, way: np.array([0.9, 0.95]))
     lines = [
         ",".join(
             ("figure", "metric", "unit", "site", "group", "n", "whisker_low", "q1", "median", "q3", "whisker_high")
