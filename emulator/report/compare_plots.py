@@ -76,7 +76,7 @@ def _over_time(
         axes.plot(times, values, style, color=colour, label=run_name)
     over_time(axes).set(ylabel=label, xlim=(0, None))
     axes.set_ylim(bottom=0)
-    axes.legend()
+    axes.legend(loc="best")
     return Drawing(f"both-{name}", title, f"Solid: {names[0]}. Dashed: {names[1]}.", figure)
 
 
@@ -121,7 +121,7 @@ def _sampled(name: str, samples: tuple[pl.DataFrame, pl.DataFrame], names: tuple
         times.plot(at_s, [scale * value for value in middle], style, color=colour, label=run_name)
     shares.set(xlabel=label, ylabel="share", ylim=(0, 1))
     over_time(times).set(ylabel=f"median of {label}", xlim=(0, None))
-    shares.legend()
+    shares.legend(loc="best")
     caption = f"All samples {name}: their distribution, and medians over time. Solid: {names[0]}. Dashed: {names[1]}."
     plain = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in name)[:60]
     return Drawing(f"both-{plain}", name, caption, figure)

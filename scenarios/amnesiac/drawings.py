@@ -108,7 +108,7 @@ def program_line(observed: Mapping[int, int]) -> Drawing:
             list(observed), list(observed.values()), "o", mfc="none", ms=9, color=RED, label="observed over sockets"
         )
     axes.set(xlabel="steps of the program", ylabel="round of the end")
-    axes.legend()
+    axes.legend(loc="best")
     caption = (
         "On the triangle the adversary holds messages while a program runs: who knows the end knows that it halts."
     )
@@ -133,7 +133,7 @@ def bounds(observed: Mapping[str, list[tuple[Graph, int]]]) -> Drawing:
         axes.plot(*zip(*seen, strict=True), "o", mfc="none", ms=9, color=RED, label="observed over sockets")
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_ylabel("round of the end")
-    axes.legend()
+    axes.legend(loc="best")
     caption = "Source 0, nothing late. Bipartite graphs end in round e, the source's eccentricity, others by e + D + 1."
     return Drawing("bounds", "When flooding ends", caption, figure)
 

@@ -94,7 +94,7 @@ def cover_times(table: polars.DataFrame) -> Drawing:
     means = table.select("interval", "steps").group_by("interval").mean().sort("interval")
     axes.plot(means["interval"], means["steps"], "-o", color=BLUE, label="mean, observed")
     axes.set(xlabel="T", ylabel="steps until covered", ylim=(0, None))
-    axes.legend()
+    axes.legend(loc="best")
     return Drawing("cover-time", "Steps to cover the graph against T", "Runs over real links.", figure)
 
 
@@ -107,7 +107,7 @@ def seen_by_interval(table: polars.DataFrame) -> Drawing:
     axes.plot(intervals, bound, "-", color=GREY, label="T + 1 up to T = n − 2, then n")
     axes.plot(table["interval"], table["seen"], "o", color=BLUE, label="observed")
     axes.set(xlabel="T", ylabel="nodes seen", ylim=(0, nodes + 1))
-    axes.legend()
+    axes.legend(loc="best")
     caption = "The ring adversary shows no agent more than T + 1 nodes while T is at most n − 2."
     return Drawing("seen", "Nodes seen against T", caption, figure)
 
@@ -122,7 +122,7 @@ def worst_rings() -> Drawing:
         axes.plot(line, [2 * nodes - interval - 1 for interval in line], "--", color=colour, linewidth=0.9)
         axes.plot(intervals, exact, "o", color=colour, markersize=4, label=f"n = {nodes}, exact")
     axes.set(xlabel="T", ylabel="steps of the best walk")
-    axes.legend()
+    axes.legend(loc="best")
     caption = (
         "Offline: the worst T-interval connected schedule of a ring for an agent that knows it, all schedules tried. "
         "Dashed: 2n − T − 1, which holds from T = 2 until floor(3(n − 1)/2) is more."

@@ -152,7 +152,7 @@ def phases(samples: polars.DataFrame) -> drawing.Drawing | None:
         times_s = [(place + 0.5) * width_s for place in line["bin"]]
         axes.plot(times_s, [1e3 * value_s for value_s in line["value"]], linewidth=1.6, color=colour, label=label)
     drawing.over_time(axes).set(ylabel="time since the header was made, ms", ylim=(0, None), xlim=(0, None))
-    axes.legend()
+    axes.legend(loc="best")
     caption = f"Medians over all validators' own blocks, in steps of {width_s:g} s."
     return drawing.Drawing("phases", "Phases of blocks over time", caption, figure)
 
@@ -179,7 +179,7 @@ def swept(table: polars.DataFrame, key: str, label: str) -> drawing.Drawing:
             axes.plot(xs, ys, style, color=colour, label=f"{what}, {name}" if name else what)
     axes.set(xlabel=label, ylabel="mean latency at the author, ms", ylim=(0, None))
     axes.set_xticks(sorted({x for points in groups.values() for x in points}))
-    axes.legend(fontsize=8)
+    axes.legend(loc="best", fontsize=8)
     caption = "Solid: commit. Dashed: early finality or commit, whichever comes first. Means over the runs."
     return drawing.Drawing(f"latency-{_short(key)}", f"Latency against {label}", caption, figure)
 

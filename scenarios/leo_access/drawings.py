@@ -34,7 +34,7 @@ def of_run(seen: Emulated) -> list[Drawing]:
         for colour, (name, values) in zip(drawing.PALETTE, trips, strict=False):
             steps(axes, values, colour, f"{name} ({len(values)} runs of pings)")
         axes.set(xlabel="round trip, mean of a run of pings, in ms", ylabel="share", xlim=(0, None), ylim=(0, 1))
-        axes.legend()
+        axes.legend(loc="best")
         made.append(Drawing("round-trips", "Round trips", "Means of runs of pings, over all hours.", figure))
     rates = [(name, seen.bps(direction) / 1e6) for direction, name in ((DOWN, "download"), (UP, "upload"))]
     if any(len(values) for _, values in rates):
@@ -42,7 +42,7 @@ def of_run(seen: Emulated) -> list[Drawing]:
         for axes, (name, values) in zip(pair, rates, strict=True):
             steps(axes, values, drawing.PALETTE[0], f"{len(values)} flows")
             axes.set(xlabel=f"{name} in Mbit/s", ylabel="share", xlim=(0, None), ylim=(0, 1))
-            axes.legend()
+            axes.legend(loc="best")
         made.append(Drawing("throughput", "Throughput", "TCP, all streams of a terminal together.", figure))
     return made
 
@@ -54,7 +54,7 @@ def of_validation(measured: Measured, emulated: Emulated, rivals: Mapping[str, E
         figure, axes = drawing.new()
         _box_and_steps(axes, box, pooled(emulated.means_s(END_TO_END)) * 1e3)
         axes.set(xlabel="end-to-end round trip, mean of a run of pings, in ms", ylabel="share", ylim=(0, 1))
-        axes.legend()
+        axes.legend(loc="best")
         made.append(Drawing("end-to-end", "End-to-end round trips", f"{QUARTERS} Steps: emulated.", figure))
     if len(emulated.bps(DOWN)) and measured.box("download_throughput"):
         made += [_throughput(measured, emulated), _groups(measured, emulated)]

@@ -58,7 +58,7 @@ def shares(seen: Observed) -> drawing.Drawing:
     if exact:
         axes.plot([], [], "--", color=drawing.INK, linewidth=0.9, label="expected (exact)")
     axes.set(xlabel="round" if seen.synchronous else "parallel time", ylabel="share of agents", ylim=(-0.02, 1.02))
-    axes.legend()
+    axes.legend(loc="best")
     caption = "Share of the agents that hold each opinion."
     if exact:
         caption += " Dashed: where the exact law of one step leads from each observed round in expectation."
@@ -121,7 +121,7 @@ def waiting(table: polars.DataFrame) -> drawing.Drawing:
         where = " and ".join(crossing.words() for crossing in crossings) or "none in this range"
         caption += f" Crossover of DéjàVu and h-majority: {where}."
     axes.set(xlabel="latency, one way (ms)", ylabel="wall time to consensus (s)", ylim=(0, None))
-    axes.legend()
+    axes.legend(loc="best")
     return drawing.Drawing("waiting", "Wall time against link latency", caption, figure)
 
 

@@ -16,13 +16,21 @@ from pathlib import Path
 SKYLOOM = [sys.executable, "-m", "emulator.cli"]
 
 
-def skyloom(*words: str | Path, timeout_s: float = 100) -> subprocess.CompletedProcess[str]:
+def skyloom(
+    *words: str | Path, timeout_s: float = 100, memory_bytes: int | None = None
+) -> subprocess.CompletedProcess[str]:
     """The command when it has ended: its exit code and what it wrote. Its limit comes before that of the test.
 
-    It is forked from a server that has its imports (skyloom_server.py); `SKYLOOM` starts it from nothing.
+    `memory_bytes` bounds its address space. It is forked from a server that has its imports (skyloom_server.py);
+    `SKYLOOM` starts it from nothing.
     """
     arguments = [str(word) for word in words]
-    request = {"words": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
+    request = {
+        "words": arguments,
+        "folder": str(Path.cwd()),
+        "environment": dict(os.environ),
+        "memory_bytes": memory_bytes,
+    }
     server = _server()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         socket.send_fds(server, [json.dumps(request).encode()], [out.fileno(), err.fileno()])

@@ -2,15 +2,16 @@
 
     python skyloom_server.py FD
 
-FD is a Unix socket that keeps messages apart. A request is a JSON object of words, folder and environment, with two
-descriptors for what the command writes; two answers are its process id and, when it has ended, its exit code. The
-server ends when the socket closes. Invariant: it has no threads of Python, since runs are forked from it.
+FD is a Unix socket that keeps messages apart. A request is a JSON object (see `play`) with two descriptors
+for what the command writes; two answers are its process id and, when it has ended, its exit code. The server ends when
+the socket closes. Invariant: it has no threads of Python, since runs are forked from it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import sys
 from importlib import import_module
@@ -24,8 +25,12 @@ IMPORTED = (
 )  # fmt: skip
 
 
-def play(words: list[str], folder: str, environment: dict[str, str], out: int, err: int) -> None:
+def play(
+    words: list[str], folder: str, environment: dict[str, str], memory_bytes: int | None, out: int, err: int
+) -> None:
     """The command, in a process of its own that ends with it."""
+    if memory_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -126,14 +126,12 @@ def test_output_that_cannot_be_written_is_said(words: str) -> None:
         "algo rdaf decide -g zero.edges", "plan plurality --set graph=zero.edges",
     ],
 )  # fmt: skip
-def test_files_without_an_end(words: str, tmp_path: Path) -> None:
+def test_files_without_an_end(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused or not found, in bounded memory: `zero.edges` is a link to /dev/zero."""
+    monkeypatch.chdir(tmp_path)
     for name in ("zero.json", "zero.edges"):
         (tmp_path / name).symlink_to("/dev/zero")
-    bounded = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
-    run = f"{bounded}sys.path.insert(0, {str(ROOT)!r})\nfrom emulator.cli import main\nmain()"
-    command = [sys.executable, "-c", run, *words.split()]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    done = skyloom(*words.split(), timeout_s=60, memory_bytes=3 << 30)
     assert done.returncode == errors.EXIT_DATA, done.stderr
     assert "Traceback" not in done.stderr
 

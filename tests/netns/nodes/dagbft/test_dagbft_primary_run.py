@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.netns, needs_sandbox]
 
 
 def test_four_validators_commit_and_answer_their_clients(tmp_path: Path) -> None:
-    _, events = play(tmp_path, SCENARIO.format(duration=7, more="") + LOAD.format(until=4.0))
+    _, events = play(tmp_path, SCENARIO.format(duration=6, more="") + LOAD.format(until=3.5))
     assert_agree(commits(events), 10)
     tallies = of_kind(events, "tally", "primary")
     for tally in tallies.values():
@@ -27,8 +27,8 @@ def test_four_validators_commit_and_answer_their_clients(tmp_path: Path) -> None
 
 
 def test_a_killed_validator_comes_back_from_its_store(tmp_path: Path) -> None:
-    crash = '\n[[action]]\nat = "2.5 s"\nfor = "1.5 s"\ndo = "crash"\nnodes = ["a1"]\n'
-    text = SCENARIO.format(duration=10, more='durability = "disk"\nlook_back = 6') + LOAD.format(until=5.0) + crash
+    crash = '\n[[action]]\nat = "2 s"\nfor = "1.2 s"\ndo = "crash"\nnodes = ["a1"]\n'
+    text = SCENARIO.format(duration=8, more='durability = "disk"\nlook_back = 6') + LOAD.format(until=4.5) + crash
     _, events = play(tmp_path, text)
     logs = commits(events)
     assert_agree(logs, 10)
@@ -43,9 +43,9 @@ def test_a_killed_validator_comes_back_from_its_store(tmp_path: Path) -> None:
 
 def test_a_validator_that_was_away_for_longer_than_others_keep_takes_a_snapshot(tmp_path: Path) -> None:
     """Its later commits are those of the others, it repeats no header, and its clients are answered again."""
-    crash = '\n[[action]]\nat = "2.5 s"\nfor = "7 s"\ndo = "crash"\nnodes = ["a1"]\n'
+    crash = '\n[[action]]\nat = "2 s"\nfor = "5 s"\ndo = "crash"\nnodes = ["a1"]\n'
     more = "look_back = 6\ngc_depth = 14\nsnapshot_rounds = 5"
-    _, events = play(tmp_path, SCENARIO.format(duration=16, more=more) + LOAD.format(until=13.0) + crash)
+    _, events = play(tmp_path, SCENARIO.format(duration=12, more=more) + LOAD.format(until=10.0) + crash)
     (adopted,) = [event["data"]["commits"] for event in events if event["kind"] == "adopted"]
     logs = commits(events)
     assert_agree(logs, 10)

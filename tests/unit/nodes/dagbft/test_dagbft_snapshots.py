@@ -7,6 +7,7 @@ early result was wrong, and no transaction was executed twice.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -87,6 +88,7 @@ def crash_at(trade: Trade, number: int, transaction: int, when: str) -> list[boo
     return held
 
 
+@cache
 def around(count: int) -> int:
     """The number of the transaction that holds snapshot `count` (from 0) of validator 2."""
     trade = Trade().load()
