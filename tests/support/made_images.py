@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import platform
 import tarfile
 from pathlib import Path
@@ -72,8 +73,8 @@ def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def configuration(layers, architecture=ARCHITECTURE, os="linux", **settings):
-    return {"architecture": architecture, "os": os, "config": settings,
+def configuration(layers, architecture=ARCHITECTURE, system="linux", **settings):
+    return {"architecture": architecture, "os": system, "config": settings,
             "rootfs": {"type": "layers", "diff_ids": [digest(one) for one in layers]}}  # fmt: skip
 
 
@@ -94,9 +95,9 @@ def oci_files(layers, compress="", config=None, platforms=(), **settings):
         return blob(manifest, MANIFEST, **further)
 
     if platforms:
-        images = [image(configuration(layers, architecture, os, **settings),
-                        platform={"architecture": architecture, "os": os})
-                  for os, architecture in (one.split("/") for one in platforms)]  # fmt: skip
+        images = [image(configuration(layers, architecture, system, **settings),
+                        platform={"architecture": architecture, "os": system})
+                  for system, architecture in (one.split("/") for one in platforms)]  # fmt: skip
         top = [blob({"schemaVersion": 2, "mediaType": INDEX, "manifests": images}, INDEX)]
     else:
         top = [image(config or configuration(layers, **settings))]
@@ -142,7 +143,7 @@ def tree_of(root):
     for path in sorted(root.rglob("*")):
         name, mode = str(path.relative_to(root)), path.lstat().st_mode & 0o7777
         if path.is_symlink():
-            found[name] = ("link", str(path.readlink()))
+            found[name] = ("link", os.readlink(path))  # noqa: PTH115 - as it is written
         elif path.is_dir():
             found[name] = ("folder", mode)
         elif path.is_file():
