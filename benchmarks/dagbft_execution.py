@@ -14,7 +14,7 @@ from nodes.dagbft.consensus.core import Commit, Consensus, Rules
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of, prepare
-from nodes.dagbft.kinds import batch_digest
+from nodes.dagbft.field_types import batch_digest
 from nodes.dagbft.wire import join_transactions
 
 PER_BLOCK, SIZE_BYTES, KEYS = 125, 512, 10_000

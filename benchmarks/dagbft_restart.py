@@ -24,7 +24,7 @@ from nodes.dagbft.primary.records import Archive
 from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.simulate import Settings, Simulation, Validator, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
-from nodes.dagbft.worker.shelf import TABLES as WORKER_TABLES
+from nodes.dagbft.worker.batch_store import TABLES as WORKER_TABLES
 
 RATE_HZ, SIZE_BYTES, KEYS = 400, 512, 1024  # keys a shard, as the clients of `lemonshark` have
 COMMITS = (500, 2000, 6000)

@@ -20,8 +20,8 @@ import uvloop
 from emulator.model.clock import MonotonicClock
 from emulator.sdk.node import NodeContext, Peer
 from emulator.sdk.transport.local import LocalLink, LocalServer
+from nodes.dagbft.field_types import batch_digest
 from nodes.dagbft.identity import Identity, Roster, Verifier, check_certificate, check_header
-from nodes.dagbft.kinds import batch_digest
 from nodes.dagbft.links import validator_mesh
 from nodes.dagbft.messages import CODEC, Batch, Certificate, Header, Message, SubmitTx, Vote
 from nodes.dagbft.wire import decode, encode

@@ -8,7 +8,7 @@ from emulator.sdk.transport.dissector import framed
 from emulator.sdk.wire import Dissector, Kind, Many, Message, Nested, Text, Unsigned, Until, message
 from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults
 from nodes.dagbft.execution.transactions import Transaction
-from nodes.dagbft.kinds import (
+from nodes.dagbft.field_types import (
     CLASSES,
     MOST_BATCH_BYTES,
     MOST_BYTES,

@@ -19,7 +19,7 @@ from nacl.exceptions import BadSignatureError
 
 from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.kinds import RUN_BYTES, SIGNATURE_BYTES, digest_of
+from nodes.dagbft.field_types import RUN_BYTES, SIGNATURE_BYTES, digest_of
 from nodes.dagbft.messages import Certificate, Header, Vote
 
 PUBLIC_BYTES = 32

@@ -28,7 +28,7 @@ from emulator.sdk.wire import (
     layout_of,
 )
 from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults
-from nodes.dagbft.kinds import (
+from nodes.dagbft.field_types import (
     DIGEST_BYTES,
     INLINE,
     MOST_BATCH_BYTES,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from emulator.model.errors import Unfit
-from nodes.dagbft.kinds import MOST_BATCH_BYTES, MOST_TRANSACTION_BYTES
+from nodes.dagbft.field_types import MOST_BATCH_BYTES, MOST_TRANSACTION_BYTES
 from nodes.dagbft.messages import CODEC
 
 _LENGTH_BYTES = 4

@@ -17,7 +17,7 @@ from emulator.model.units import show
 from nodes.dagbft.consensus.committee import Hashed
 from nodes.dagbft.consensus.core import Rules
 from nodes.dagbft.consensus.rule import rule_class
-from nodes.dagbft.kinds import MOST_INLINE_BYTES
+from nodes.dagbft.field_types import MOST_INLINE_BYTES
 from nodes.dagbft.primary.config import PrimaryConfig
 from scenarios.lemonshark.floor import delays_of
 from scenarios.lemonshark.forecast import forecast

@@ -13,7 +13,7 @@ from random import Random
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.dag import Slot
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of, result_hash
-from nodes.dagbft.kinds import batch_digest
+from nodes.dagbft.field_types import batch_digest
 from nodes.dagbft.wire import join_transactions
 
 

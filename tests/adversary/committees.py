@@ -16,14 +16,14 @@ from typing import Any
 
 from emulator.model.errors import DataError
 from emulator.sdk.disk import MemoryDisk
-from nodes.dagbft.byzantine import BEHAVIOURS, Liar, turn, turn_worker
+from nodes.dagbft.byzantine import BEHAVIOURS, ByzantineCore, turn, turn_worker
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.core import Commit, Rules
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.consensus.early import Early
 from nodes.dagbft.consensus.run_file import commit_log, feed, with_modes
 from nodes.dagbft.execution.transactions import write_keys
-from nodes.dagbft.kinds import Cause
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.messages import Batch, Certificate, CertReply, FinalReply, Header, Vote
 from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.core import PrimaryCore
@@ -45,7 +45,7 @@ SENT: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-class WrongMode(Liar):
+class WrongMode(ByzantineCore):
     """Says that its blocks vote in another mode than they do."""
 
     def say(self, receiver: int, message: Any) -> Iterable[tuple[int, Any]]:

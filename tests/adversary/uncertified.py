@@ -14,7 +14,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from nodes.dagbft.byzantine import Liar
+from nodes.dagbft.byzantine import ByzantineCore
 from nodes.dagbft.consensus.committee import Hashed, Turns
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.messages import BlockReply, Header
@@ -32,7 +32,7 @@ from .verdict import Fault
 LIES = ("twins", "twins", "shun", "stale", "silent", "mute")
 
 
-class Hostile(Liar):
+class Hostile(ByzantineCore):
     """An author that signs what it likes. `lie` is one of LIES, or of the faults of `spite`."""
 
     def __init__(self, core: UncertifiedCore, lie: str, random: Random) -> None:

@@ -17,7 +17,7 @@ from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit, Consensus, Event, Rules
 from nodes.dagbft.consensus.dag import Block, Slot, members
 from nodes.dagbft.execution.ledger import Ledger
-from nodes.dagbft.kinds import Cause
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.messages import FinalReply
 from nodes.dagbft.primary.execution import new_ledger
 

@@ -10,7 +10,7 @@ from nodes.dagbft.consensus.core import Consensus, Rules
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of, result_hash
-from nodes.dagbft.kinds import batch_digest
+from nodes.dagbft.field_types import batch_digest
 from nodes.dagbft.wire import join_transactions
 
 

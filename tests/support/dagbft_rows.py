@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from emulator.sdk.disk import MemoryDisk
-from nodes.dagbft.byzantine import Liar, turn, turn_worker
+from nodes.dagbft.byzantine import ByzantineCore, turn, turn_worker
 from nodes.dagbft.consensus.core import Commit, Rules
 from nodes.dagbft.consensus.dag import members
 from nodes.dagbft.consensus.early import Early
@@ -114,7 +114,7 @@ class Row:
     def liar(self, number: int) -> Any:
         """The primary, or worker, that lies."""
         primary = self.primary(number)
-        return primary if isinstance(primary, Liar) else self.run.validators[number].workers[0]
+        return primary if isinstance(primary, ByzantineCore) else self.run.validators[number].workers[0]
 
     def heights(self) -> list[int]:
         """Commits of each."""

@@ -14,7 +14,7 @@ from nodes.dagbft.execution.transactions import (
     Transaction,
     encode,
 )
-from nodes.dagbft.kinds import batch_digest
+from nodes.dagbft.field_types import batch_digest
 from nodes.dagbft.wire import join_transactions
 
 GET, PUT, ADD, SWAP, TRANSFER = map(int, Code)

@@ -6,8 +6,8 @@ from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.coin import SeededCoin
 from nodes.dagbft.consensus.core import Rules
 from nodes.dagbft.execution.transactions import summary_of
+from nodes.dagbft.field_types import vote_digest
 from nodes.dagbft.identity import Roster
-from nodes.dagbft.kinds import vote_digest
 from nodes.dagbft.messages import (
     Certificate,
     Header,

@@ -11,22 +11,22 @@ from random import Random
 from typing import cast
 
 from emulator.model.errors import Unfit
-from nodes.dagbft.byzantine.desk import FalseDesk
+from nodes.dagbft.byzantine.client_service import FalseClientService
+from nodes.dagbft.byzantine.core import ByzantineCore
 from nodes.dagbft.byzantine.flood import Flooder
 from nodes.dagbft.byzantine.headers import BadCoin, Equivocator, Shunner, WrongShard, WrongSummary, WrongWorker
 from nodes.dagbft.byzantine.hide import Hider
-from nodes.dagbft.byzantine.liar import Liar
 from nodes.dagbft.byzantine.memory import TwiceWiped, VoteLoser
 from nodes.dagbft.byzantine.silence import BatchWithholder, CertificateWithholder, Silent, SilentLeader, Slow
 from nodes.dagbft.byzantine.snapshots import SnapshotForger
 from nodes.dagbft.byzantine.votes import DoubleVoter, Twins
+from nodes.dagbft.primary.client_service import ClientService
 from nodes.dagbft.primary.core import PrimaryCore
-from nodes.dagbft.primary.desk import Desk
 from nodes.dagbft.worker.core import WorkerCore
 
 Again = Callable[[], PrimaryCore]  # makes another core of the same validator, with an empty disk and a coin of its own
 
-_PRIMARIES: dict[str, Callable[[PrimaryCore], Liar]] = {
+_PRIMARIES: dict[str, Callable[[PrimaryCore], ByzantineCore]] = {
     "equivocate": Equivocator,
     "double-vote": DoubleVoter,
     "wrong-shard": WrongShard,
@@ -43,8 +43,8 @@ _PRIMARIES: dict[str, Callable[[PrimaryCore], Liar]] = {
     "flood": lambda core: Flooder(core, Random(f"flood/{core.me}")),
 }
 _WORKERS = ("withhold-batches",)
-_DESKS = ("false-results",)  # what they tell clients of other nodes is false
-BEHAVIOURS = ("honest", *_PRIMARIES, "twins", "wiped-twice", "slow", "slow-leader", *_WORKERS, *_DESKS)
+_CLIENT_SERVICES = ("false-results",)  # what they tell clients of other nodes is false
+BEHAVIOURS = ("honest", *_PRIMARIES, "twins", "wiped-twice", "slow", "slow-leader", *_WORKERS, *_CLIENT_SERVICES)
 
 
 def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.8, swap_s: float = 5.0) -> PrimaryCore:
@@ -52,10 +52,10 @@ def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.
 
     Raises ValueError for a behaviour that there is not. One that concerns workers or clients leaves a core as it is.
     """
-    if behaviour in ("honest", *_WORKERS, *_DESKS):
+    if behaviour in ("honest", *_WORKERS, *_CLIENT_SERVICES):
         return core
     if behaviour == "twins":
-        liar: Liar = Twins(core, again(), swap_s)
+        liar: ByzantineCore = Twins(core, again(), swap_s)
     elif behaviour == "wiped-twice":
         liar = TwiceWiped(core, again, swap_s)
     elif behaviour in ("slow", "slow-leader"):
@@ -67,9 +67,9 @@ def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.
     return cast(PrimaryCore, liar)  # has all its doors
 
 
-def desk_of(behaviour: str) -> type[Desk]:
+def client_service_of(behaviour: str) -> type[ClientService]:
     """The class of what speaks to clients; only "false-results" has another one than honest validators."""
-    return FalseDesk if behaviour in _DESKS else Desk
+    return FalseClientService if behaviour in _CLIENT_SERVICES else ClientService
 
 
 def turn_worker(behaviour: str, core: WorkerCore, n: int) -> WorkerCore:
@@ -79,4 +79,4 @@ def turn_worker(behaviour: str, core: WorkerCore, n: int) -> WorkerCore:
     return cast(WorkerCore, BatchWithholder(core, n)) if behaviour in _WORKERS else core
 
 
-__all__ = ["BEHAVIOURS", "Liar", "desk_of", "turn", "turn_worker"]
+__all__ = ["BEHAVIOURS", "ByzantineCore", "client_service_of", "turn", "turn_worker"]

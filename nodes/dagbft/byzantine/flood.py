@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from nodes.dagbft.byzantine.liar import Liar, Sent
-from nodes.dagbft.kinds import DIGEST_BYTES, MOST_DIGESTS, MOST_PAYLOAD
+from nodes.dagbft.byzantine.core import ByzantineCore, Sent
+from nodes.dagbft.field_types import DIGEST_BYTES, MOST_DIGESTS, MOST_PAYLOAD
 from nodes.dagbft.messages import Certificate, CertRequest, Header, Message, StateRequest, Vote
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL
 from nodes.dagbft.primary.proposer import replace_signature
 
 
-class Flooder(Liar):
+class Flooder(ByzantineCore):
     """Makes no honest header. Every `every_s` sends one of each: headers far ahead, some a little ahead whose parents
     nobody has, huge ones with batches that are nowhere, requests for everything, votes and certificates made up.
     """

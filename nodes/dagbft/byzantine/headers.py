@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nodes.dagbft.byzantine.liar import Liar, Sent
-from nodes.dagbft.kinds import digest_of
+from nodes.dagbft.byzantine.core import ByzantineCore, Sent
+from nodes.dagbft.field_types import digest_of
 from nodes.dagbft.messages import Header, Message
 from nodes.dagbft.wire import join_transactions
 
 
-class Equivocator(Liar):
+class Equivocator(ByzantineCore):
     """Sends one header to one half of the others, another to the other half, and certifies whichever it can.
 
     In odd rounds each half is shown the other's header too, so that accomplices can vote for both.
@@ -41,7 +41,7 @@ class Equivocator(Liar):
         return self.forge(header, inline=inline, summary=self.core.payload.summary((), self.core.keys_of(inline)))
 
 
-class WrongShard(Liar):
+class WrongShard(ByzantineCore):
     """Says that its headers are in charge of the shard of its neighbour."""
 
     def say(self, receiver: int, message: Message) -> Iterable[Sent]:
@@ -50,7 +50,7 @@ class WrongShard(Liar):
         return ((receiver, self.forge(message, shard=(message.shard + 1) % self.core.roster.committee.n)),)
 
 
-class WrongSummary(Liar):
+class WrongSummary(ByzantineCore):
     """Signs a digest of keys that are not the ones its batches may write."""
 
     def say(self, receiver: int, message: Message) -> Iterable[Sent]:
@@ -59,7 +59,7 @@ class WrongSummary(Liar):
         return ((receiver, self.forge(message, summary=digest_of("dagbft lie", message.summary))),)
 
 
-class WrongWorker(Liar):
+class WrongWorker(ByzantineCore):
     """Names for each batch a worker that does not have it, so that nobody could fetch it from there."""
 
     def say(self, receiver: int, message: Message) -> Iterable[Sent]:
@@ -71,7 +71,7 @@ class WrongWorker(Liar):
         )
 
 
-class BadCoin(Liar):
+class BadCoin(ByzantineCore):
     """Spoils its shares of the coin: one bit of the proof, all of it, or somebody else's share, in turn."""
 
     def say(self, receiver: int, message: Message) -> Iterable[Sent]:
@@ -82,7 +82,7 @@ class BadCoin(Liar):
         return ((receiver, self.forge(message, coin_share=spoilt)),)
 
 
-class Shunner(Liar):
+class Shunner(ByzantineCore):
     """Leaves out the parent that was in charge of the same shard, wherever enough others are left.
 
     Where such a header leads, it is ordered before the block that it left out.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nodes.dagbft.byzantine.liar import Liar, Sent
+from nodes.dagbft.byzantine.core import ByzantineCore, Sent
 from nodes.dagbft.messages import Certificate, CertReply, Header, Message, StateReply
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL
 
 
-class Hider(Liar):
+class Hider(ByzantineCore):
     """Up to round `until` shows its headers to q - 1 others only, and each certificate to these once they have gone on.
 
     Its blocks rest on its own and those of these q - 1. From then on it is honest.

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from nodes.dagbft.byzantine.liar import Liar, Sent
+from nodes.dagbft.byzantine.core import ByzantineCore, Sent
 from nodes.dagbft.messages import Header, Message, Vote
 from nodes.dagbft.primary.core import PrimaryCore
 
 
-class VoteLoser(Liar):
+class VoteLoser(ByzantineCore):
     """Its first vote on each header is lost, as by a crash after reading and before voting."""
 
     def __init__(self, core: PrimaryCore) -> None:
@@ -29,7 +29,7 @@ class VoteLoser(Liar):
         return ((receiver, message),)
 
 
-class TwiceWiped(Liar):
+class TwiceWiped(ByzantineCore):
     """Loses its disk every `every_s` and does not know it: each life begins as the first, and votes at once."""
 
     def __init__(self, core: PrimaryCore, again: Callable[[], PrimaryCore], every_s: float = 5.0) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from emulator.model.errors import Unfit
 from emulator.model.units import Duration
 from emulator.sdk.disk import MemoryDisk
-from nodes.dagbft.byzantine import BEHAVIOURS, desk_of, turn, turn_worker
+from nodes.dagbft.byzantine import BEHAVIOURS, client_service_of, turn, turn_worker
+from nodes.dagbft.primary.client_service import ClientService
 from nodes.dagbft.primary.core import PrimaryCore
-from nodes.dagbft.primary.desk import Desk
 from nodes.dagbft.primary.process import Primary
 from nodes.dagbft.primary.settings import PrimarySettings
 from nodes.dagbft.worker.process import Worker
@@ -51,8 +51,8 @@ class ByzantinePrimary(Primary):
 
         return turn(config.behaviour, core, again, delay_s=config.delay_s, swap_s=config.swap_s)
 
-    def new_desk(self) -> Desk:
-        return desk_of(self.config.behaviour)(self._me, self._roster, self._identity)
+    def new_client_service(self) -> ClientService:
+        return client_service_of(self.config.behaviour)(self._me, self._roster, self._identity)
 
     def tally(self) -> dict[str, object]:
         """That of a primary, and how often it has lied."""

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from nodes.dagbft.byzantine.liar import Liar, Sent
+from nodes.dagbft.byzantine.core import ByzantineCore, Sent
 from nodes.dagbft.messages import Batch, BatchReply, Certificate, CertReply, Header, Message, Seal
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.worker.core import WorkerCore
 
 
-class Silent(Liar):
+class Silent(ByzantineCore):
     """Listens, and says nothing."""
 
     def say(self, receiver: int, message: Message) -> Iterable[Sent]:
@@ -25,7 +25,7 @@ class Silent(Liar):
         return ()
 
 
-class SilentLeader(Liar):
+class SilentLeader(ByzantineCore):
     """Makes no header in the rounds that it leads."""
 
     def say(self, receiver: int, message: Message) -> Iterable[Sent]:
@@ -35,7 +35,7 @@ class SilentLeader(Liar):
         return ((receiver, message),)
 
 
-class CertificateWithholder(Liar):
+class CertificateWithholder(ByzantineCore):
     """Shows its certificates to one other validator, in turn, and answers no request for certificates."""
 
     def say(self, receiver: int, message: Message) -> Iterable[Sent]:
@@ -49,7 +49,7 @@ class CertificateWithholder(Liar):
         return (((self.core.me + 1 + message.round % (n - 1)) % n, message),)
 
 
-class Slow(Liar):
+class Slow(ByzantineCore):
     """Holds back headers and certificates by `delay_s`, in all rounds or only in those that it leads."""
 
     def __init__(self, core: PrimaryCore, delay_s: float, *, leading: bool = True) -> None:

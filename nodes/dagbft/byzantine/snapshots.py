@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from nodes.dagbft.byzantine.liar import Liar, Sent
-from nodes.dagbft.kinds import DIGEST_BYTES
+from nodes.dagbft.byzantine.core import ByzantineCore, Sent
+from nodes.dagbft.field_types import DIGEST_BYTES
 from nodes.dagbft.messages import Message, SnapshotOffer, SnapshotPart, StateReply, StateRequest
 
 
-class SnapshotForger(Liar):
+class SnapshotForger(ByzantineCore):
     """Offers two snapshots to everybody who asks for state, a true one and one of a far future, and sends neither."""
 
     def hear(self, peer: int, message: Message) -> None:

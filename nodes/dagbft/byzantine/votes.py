@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodes.dagbft.byzantine.liar import Liar
-from nodes.dagbft.kinds import vote_digest
+from nodes.dagbft.byzantine.core import ByzantineCore
+from nodes.dagbft.field_types import vote_digest
 from nodes.dagbft.messages import Header, Message, Vote
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.payload import Keys
 
 
-class DoubleVoter(Liar):
+class DoubleVoter(ByzantineCore):
     """Votes at once for every header that it is shown, whatever it lacks and whatever it has voted for before."""
 
     def hear(self, peer: int, message: Message) -> None:
@@ -27,7 +27,7 @@ class DoubleVoter(Liar):
         core.on_message(peer, message, self.now_s)
 
 
-class Twins(Liar):
+class Twins(ByzantineCore):
     """Two honest cores with one key. Each peer talks to one of them; every `swap_s` some change over to the other.
 
     Only the first core has a disk, workers and a history.

@@ -21,7 +21,7 @@ from nodes.dagbft.client.files import ProofFile
 from nodes.dagbft.client.finality import Finality
 from nodes.dagbft.client.reads import Read
 from nodes.dagbft.execution.transactions import SHARD_BITS, decode, transaction_id, written_by
-from nodes.dagbft.kinds import Cause
+from nodes.dagbft.field_types import Cause
 
 AGREES = ("correct", "quorum")  # how many validators must say the same: f + 1, or n - f
 KINDS = {"committed": Cause.COMMITTED, "early": Cause.EARLY}

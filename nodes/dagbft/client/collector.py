@@ -13,8 +13,8 @@ from typing import NamedTuple
 from nodes.dagbft.client.merkle import climb
 from nodes.dagbft.client.messages import Included, SignedResults, Statement
 from nodes.dagbft.client.proof import Branch, Proof
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.identity import Roster, Verifier
-from nodes.dagbft.kinds import Cause
 
 MOST_CLAIMS = 16  # of one validator on one transaction: results, or blocks that carried it
 

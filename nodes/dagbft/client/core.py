@@ -15,7 +15,7 @@ from emulator.model.errors import Unfit
 from nodes.dagbft.client.chain import CONFIRMS, Chain
 from nodes.dagbft.client.load import Load, LoadConfig
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.kinds import Cause
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.messages import FinalReply, SpecReply, SubmitTx
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from emulator.model.errors import Unfit
 from nodes.dagbft.client.proof import Proof
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.identity import Roster
-from nodes.dagbft.kinds import Cause
 
 FORMAT = "dagbft proofs 1"
 MOST_LINE = 500_000  # characters

@@ -25,8 +25,8 @@ from nodes.dagbft.client.collector import Collector, Milestone
 from nodes.dagbft.client.messages import ReadReply, SignedResults
 from nodes.dagbft.client.proof import Proof
 from nodes.dagbft.client.reads import Read, Reads
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.identity import Roster, run_of
-from nodes.dagbft.kinds import Cause
 from nodes.dagbft.messages import CODEC, Message, Subscribe
 from nodes.dagbft.ports import CLIENT_PORT
 from nodes.dagbft.wire import encode

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emulator.model.errors import Unfit
-from nodes.dagbft.kinds import digest_of
+from nodes.dagbft.field_types import digest_of
 
 MOST_LEVELS = 32  # of a path: lists of 2^32 entries
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from emulator.sdk.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Row, Unsigned, layout_of
 from nodes.dagbft.client.merkle import MOST_LEVELS
-from nodes.dagbft.kinds import (
+from nodes.dagbft.field_types import (
     DIGEST_BYTES,
     RUN_BYTES,
     TRANSACTION_ID_BYTES,

@@ -17,8 +17,8 @@ from emulator.model.errors import Unfit
 from emulator.sdk.wire import U16, U32, U64, Many, Nested, Octets, Unsigned, layout_of
 from nodes.dagbft.client.merkle import climb
 from nodes.dagbft.client.messages import Final, Path, Run, Statement, leaf_of
+from nodes.dagbft.field_types import MOST_VALIDATORS, TRANSACTION_ID_BYTES, Cause, Digest
 from nodes.dagbft.identity import Roster, Verifier
-from nodes.dagbft.kinds import MOST_VALIDATORS, TRANSACTION_ID_BYTES, Cause, Digest
 from nodes.dagbft.messages import Votes
 
 MOST_PROOF_BYTES = 200_000

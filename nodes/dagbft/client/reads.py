@@ -16,8 +16,8 @@ from typing import NamedTuple
 from emulator.model.errors import Unfit
 from nodes.dagbft.client.messages import MOST_KEYS, ReadReply, ReadRequest, Status
 from nodes.dagbft.execution.transactions import SHARD_BITS
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.identity import Roster, verify
-from nodes.dagbft.kinds import Cause
 
 MOST_HISTORIES = 256  # commits of which it is remembered what validators said of their past
 

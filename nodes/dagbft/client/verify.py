@@ -14,8 +14,8 @@ from pathlib import Path
 
 from nodes.dagbft.client.files import MOST_LINE, fingerprint, proof_of, roster_of
 from nodes.dagbft.client.proof import check_proof
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.identity import Roster, Verifier
-from nodes.dagbft.kinds import Cause
 
 
 def check_file(path: Path, roster: Roster | None = None, correct: bool = False) -> tuple[Roster, Counter[str]]:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, MutableMapping
 
 from nodes.dagbft.consensus.dag import Block, Slot
-from nodes.dagbft.execution.gamma import Group, Locks, Waiting
+from nodes.dagbft.execution.locks import Group, Locks, Waiting
 from nodes.dagbft.execution.state import State, apply
 from nodes.dagbft.execution.transactions import (
     MOST_WAIT_ROUNDS,

@@ -24,7 +24,7 @@ from nodes.dagbft.execution.snapshot import Snapshot, done, wait_again, waits_of
 from nodes.dagbft.execution.speculation import Speculation
 from nodes.dagbft.execution.state import State
 from nodes.dagbft.execution.transactions import Ready, prepare, result_hash
-from nodes.dagbft.kinds import MOST_RESULTS, Cause
+from nodes.dagbft.field_types import MOST_RESULTS, Cause
 from nodes.dagbft.messages import FinalReply, SpecReply
 
 _TOLD = {Cause.EARLY: 1, Cause.COMMITTED: 2}

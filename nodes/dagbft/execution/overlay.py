@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.execution.executor import DEPENDENCY_ROUNDS, Carried, Committed, Executor
-from nodes.dagbft.execution.gamma import Waiting
+from nodes.dagbft.execution.locks import Waiting
 from nodes.dagbft.execution.state import Layer
 from nodes.dagbft.execution.transactions import NOTHING, SHARD_BITS, Outcome, Transaction, keys_of
 

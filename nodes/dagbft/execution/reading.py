@@ -15,7 +15,7 @@ from nodes.dagbft.client.messages import ReadRequest, Status
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import SHARD_BITS
 from nodes.dagbft.execution.witness import Witness
-from nodes.dagbft.kinds import Cause
+from nodes.dagbft.field_types import Cause
 
 MOST_WAITING = 1024  # reads that have come too early, of all readers together
 MOST_OF_ONE = 64

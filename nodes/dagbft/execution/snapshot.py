@@ -19,7 +19,7 @@ from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Past
 from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.execution.executor import VOID, Carried
-from nodes.dagbft.execution.gamma import Locks, Waiting
+from nodes.dagbft.execution.locks import Locks, Waiting
 from nodes.dagbft.execution.transactions import (
     MOST_OPERATIONS,
     NOTHING,
@@ -32,7 +32,13 @@ from nodes.dagbft.execution.transactions import (
     prepare,
 )
 from nodes.dagbft.execution.transactions import Row as BatchRow
-from nodes.dagbft.kinds import DIGEST_BYTES, MOST_TRANSACTION_BYTES, MOST_VALIDATORS, TRANSACTION_ID_BYTES, digest_of
+from nodes.dagbft.field_types import (
+    DIGEST_BYTES,
+    MOST_TRANSACTION_BYTES,
+    MOST_VALIDATORS,
+    TRANSACTION_ID_BYTES,
+    digest_of,
+)
 from nodes.dagbft.wire import join_transactions
 
 GROUP_BYTES = 16

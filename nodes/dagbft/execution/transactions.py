@@ -18,7 +18,7 @@ from typing import Annotated, NamedTuple
 from emulator.model.errors import Unfit
 from emulator.sdk.wire import U8, U16, U64, ManyFixed, Octets, Rest, Unsigned
 from emulator.sdk.wire import Row as WireRow
-from nodes.dagbft.kinds import DIGEST_BYTES, TRANSACTION_ID_BYTES, digest_of
+from nodes.dagbft.field_types import DIGEST_BYTES, TRANSACTION_ID_BYTES, digest_of
 from nodes.dagbft.wire import split_transactions
 
 SHARD_BITS = 48  # of a key that are not its shard

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from nodes.dagbft.execution.executor import REPEATED, Carried
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import Outcome, written_by
-from nodes.dagbft.kinds import Cause
+from nodes.dagbft.field_types import Cause
 
 WINDOW = 64  # commits of which it is known which keys they wrote
 _SEEN = {Cause.EARLY: 4, Cause.COMMITTED: 8}  # in `Carried.told`, beside what clients have been told

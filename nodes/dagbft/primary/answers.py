@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from nodes.dagbft.kinds import MOST_CERTIFICATES, MOST_PART_BYTES, digest_of
+from nodes.dagbft.field_types import MOST_CERTIFICATES, MOST_PART_BYTES, digest_of
 from nodes.dagbft.messages import (
     Certificate,
     CertReply,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nodes.dagbft.consensus.dag import Slot
-from nodes.dagbft.kinds import vote_digest
+from nodes.dagbft.field_types import vote_digest
 from nodes.dagbft.messages import Certificate, Header
 
 

@@ -14,10 +14,10 @@ from nodes.dagbft.consensus.core import Consensus, Event
 from nodes.dagbft.consensus.dag import Block, Refused, Slot
 from nodes.dagbft.messages import Certificate
 from nodes.dagbft.primary.coin import Coin
-from nodes.dagbft.primary.waiting import Parking
+from nodes.dagbft.primary.suspended import SuspendedItems
 
 
-class Breach(RuntimeError):
+class SafetyViolation(RuntimeError):
     """What cannot happen while at most f validators are faulty. The validator must stop; `evidence` shows it."""
 
     def __init__(self, text: str, *evidence: Certificate) -> None:
@@ -33,20 +33,20 @@ class Blocks:
         self._coin = coin
         self._held: dict[bytes, Certificate] = {}
         self._slots: dict[Slot, Certificate] = {}
-        self._parked: Parking[bytes, Certificate] = Parking()
-        self._waiting: set[bytes] = set()  # digests of what is parked
+        self._suspended: SuspendedItems[bytes, Certificate] = SuspendedItems()
+        self._waiting: set[bytes] = set()  # digests of suspended certificates
 
     @property
     def floor(self) -> int:
         return self._consensus.dag.floor
 
     def __len__(self) -> int:
-        return len(self._held) + len(self._parked)
+        return len(self._held) + len(self._suspended)
 
     @property
-    def parked(self) -> int:
+    def suspended(self) -> int:
         """How many certificates wait for their ancestors."""
-        return len(self._parked)
+        return len(self._suspended)
 
     def get(self, digest: bytes) -> Certificate | None:
         return self._held.get(digest)
@@ -67,7 +67,7 @@ class Blocks:
         """Whether a certificate is above the floor, or is missed by one that is."""
         if certificate.round > self.floor:
             return True
-        return certificate.round == self.floor and self._parked.wants(certificate.digest)
+        return certificate.round == self.floor and self._suspended.needs(certificate.digest)
 
     def missing(self, certificate: Certificate) -> list[bytes]:
         """The parents that must come first."""
@@ -79,16 +79,16 @@ class Blocks:
         """The parents that nobody has sent yet."""
         return [parent for parent in self.missing(certificate) if parent not in self._waiting]
 
-    def wants(self, digest: bytes) -> bool:
+    def needs(self, digest: bytes) -> bool:
         """Whether something waits for this certificate."""
-        return self._parked.wants(digest)
+        return self._suspended.needs(digest)
 
-    def park(self, certificate: Certificate) -> None:
-        """Keep a certificate until its parents are in. Raises Breach for a second one of a slot."""
+    def suspend(self, certificate: Certificate) -> None:
+        """Keep a certificate until its parents are in. Raises SafetyViolation for a second one of a slot."""
         slot = (certificate.round, certificate.author)
-        if (other := self._parked.get(slot) or self._slots.get(slot)) is not None:
-            raise Breach(f"two certificates for {slot}", other, certificate)
-        self._parked.park(slot, certificate, self.missing(certificate))
+        if (other := self._suspended.get(slot) or self._slots.get(slot)) is not None:
+            raise SafetyViolation(f"two certificates for {slot}", other, certificate)
+        self._suspended.suspend(slot, certificate, self.missing(certificate))
         self._waiting.add(certificate.digest)
 
     def parents(self, header_round: int, digests: tuple[bytes, ...]) -> int | None:
@@ -116,13 +116,13 @@ class Blocks:
             block, events = self._feed(one) if one.round > self.floor else (None, [])
             self._held[one.digest] = self._slots[one.round, one.author] = one
             self._waiting.discard(one.digest)
-            queue.extend(self._parked.arrived(one.digest))
+            queue.extend(self._suspended.arrived(one.digest))
             yield one, block, events
 
     def _feed(self, certificate: Certificate) -> tuple[Block, list[Event]]:
         parents = self.parents(certificate.round, certificate.header.parents)
         if parents is None:
-            raise Breach(
+            raise SafetyViolation(
                 f"a certificate for {certificate.round, certificate.author} with parents that no vote is for",
                 certificate,
             )
@@ -132,7 +132,7 @@ class Blocks:
         except Refused as refused:
             held = self._slots.get((certificate.round, certificate.author))
             evidence = (certificate,) if held is None else (held, certificate)
-            raise Breach(f"{refused} ({refused.reason})", *evidence) from None
+            raise SafetyViolation(f"{refused} ({refused.reason})", *evidence) from None
         if self._coin is not None and (value := self._coin.reveal(block, certificate.header.coin_share)):
             events += self._consensus.coin(*value)
         return block, events
@@ -142,6 +142,6 @@ class Blocks:
         floor = self.floor
         for slot in [slot for slot in self._slots if slot[0] < floor]:
             del self._held[self._slots.pop(slot).digest]
-        dropped = self._parked.collect(floor)
+        dropped = self._suspended.collect(floor)
         self._waiting.difference_update(certificate.digest for certificate in dropped)
         return [certificate for certificate in dropped if certificate.round == floor]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.core import Rules
-from nodes.dagbft.kinds import MOST_INLINE_BYTES
+from nodes.dagbft.field_types import MOST_INLINE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

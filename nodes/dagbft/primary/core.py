@@ -1,7 +1,7 @@
 """The core of a primary: messages, batches and the time go in, effects come out.
 
 Invariant: the records of votes, own headers, certificates and commits are among the effects that carry what rests on
-them. Whatever comes from a peer is taken in, parked within bounds, or counted in `rejected` by reason and peer.
+them. Whatever comes from a peer is taken in, suspended within bounds, or counted in `rejected` by reason and peer.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class PrimaryCore:
             self.delivery.put(commit)
         for slot in (slot for commit in begin.log for slot in commit.blocks):
             for name in self.payload.missing(self.payload_of(slot)):
-                self._batches.want(name, (slot[1],), now_s)
+                self._batches.request(name, (slot[1],), now_s)
 
     # What goes in
 
@@ -186,7 +186,7 @@ class PrimaryCore:
         self.effects.forget += [gone[0] for gone in self.payload.hold(name, keys, size)]
         if own:
             self.payload.offer(name, keys, shard)
-        self._batches.got(name)
+        self._batches.received(name)
         self.voting.arrived(name, now_s)
         self._settle(now_s)
 
@@ -272,14 +272,14 @@ class PrimaryCore:
         if certificate.round > self.pace.round + self.config.window:
             self.counts["ahead"] += 1
             return None
-        was_missing = self._certificates.got(digest)
+        was_missing = self._certificates.received(digest)
         if not self.blocks.missing(certificate):
             return self._deliver(certificate, now_s)
         for parent in self.blocks.unknown(certificate):
-            self._certificates.want(parent, (certificate.author, peer), now_s)
+            self._certificates.request(parent, (certificate.author, peer), now_s)
             if was_missing:
-                self._certificates.want_deep(parent)
-        return self.blocks.park(certificate)
+                self._certificates.request_ancestors(parent)
+        return self.blocks.suspend(certificate)
 
     def _on_reply(self, peer: int, reply: CertReply, now_s: float) -> None:
         if self._probe is not None and reply.nonce == self._probe.nonce:
@@ -321,10 +321,10 @@ class PrimaryCore:
                 self.effects.blocks.append(block)
             if not self._replaying:
                 self.effects.persist += self.archive.put(one)
-            self._certificates.got(one.digest)
+            self._certificates.received(one.digest)
             if one.round > self.blocks.floor:
                 for name in self.payload.missing(one.header.payload):
-                    self._batches.want(name, (one.author,), now_s)
+                    self._batches.request(name, (one.author,), now_s)
             if one.author == self.me:
                 self.proposer.certified(one)
             if self.pace.note_block(one.round, now_s):
@@ -379,7 +379,7 @@ class PrimaryCore:
                         self.effects.forget.append(name[0])
         if (blocked := self.delivery.blocked) is not None:
             for name in self.payload.missing(self.payload_of(blocked)):
-                self._batches.want(name, (blocked[1],), now_s)
+                self._batches.request(name, (blocked[1],), now_s)
         self._end_probe()
         if self._probe is not None:
             if self._probe.ask(now_s):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from nodes.dagbft.execution.transactions import summary_of
-from nodes.dagbft.kinds import INLINE, batch_digest
+from nodes.dagbft.field_types import INLINE, batch_digest
 from nodes.dagbft.messages import Header
 
 Name = tuple[bytes, int]  # a batch's digest and the worker that has it; INLINE: the header itself

@@ -58,8 +58,8 @@ class Phases:
             return
         self._due_s = now_s + EVERY_S
         core = self._core
-        yield "parked_headers", float(len(core.voting.parked))
-        yield "parked_blocks", float(core.blocks.parked)
+        yield "parked_headers", float(len(core.voting.suspended))
+        yield "parked_blocks", float(core.blocks.suspended)
         yield "waiting_batches", float(core.payload.all_waiting)
         yield "unplayed_events", float(len(core.delivery))
         yield "unsent_bytes", float(self._unsent_bytes())

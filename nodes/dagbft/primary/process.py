@@ -42,17 +42,17 @@ from nodes.dagbft.messages import (
 )
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, PRIMARY_PORT
 from nodes.dagbft.primary.bare import Headers
-from nodes.dagbft.primary.blocks import Breach
-from nodes.dagbft.primary.breach import BreachWatch, write_evidence
+from nodes.dagbft.primary.blocks import SafetyViolation
+from nodes.dagbft.primary.client_endpoint import ClientEndpoint
+from nodes.dagbft.primary.client_service import ClientService
 from nodes.dagbft.primary.core import PrimaryCore
-from nodes.dagbft.primary.desk import Desk
-from nodes.dagbft.primary.door import Door
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.execution import Core, Execution, Reply, block_of, new_ledger
 from nodes.dagbft.primary.phases import Phases
 from nodes.dagbft.primary.records import TABLES
+from nodes.dagbft.primary.reporting import Checks, Clients, Sizes, emit, tally
+from nodes.dagbft.primary.safety import SafetyMonitor, write_evidence
 from nodes.dagbft.primary.settings import PrimarySettings, names_of
-from nodes.dagbft.primary.telling import Checks, Clients, Sizes, emit, tally
 from nodes.dagbft.uncertified.core import UncertifiedCore
 
 
@@ -75,7 +75,7 @@ class Primary(Node):
         self._clients = Clients()
         self._sizes = Sizes()
         self._checks = Checks()
-        self._door: Door | None = None
+        self._client_endpoint: ClientEndpoint | None = None
 
     async def setup(self) -> None:
         context, config = self.context, self.config
@@ -98,30 +98,31 @@ class Primary(Node):
         self._headers = Headers(len(names))
         self._verifier = Verifier()
         self._roster = Roster.of(context.seed, names, workers=config.workers, run=run_of(context.store))
-        self._door = Door(context, self.new_desk(), self._durable) if config.door else None
+        service = self.new_client_service() if config.door else None
+        self._client_endpoint = ClientEndpoint(context, service, self._durable) if service is not None else None
         self._begin()
         self._driver = Driver(self._core, context.now, self._carry_out)
         closing.callback(self._driver.close)
         await self._mesh.open()
         await self._local.open()
-        if self._door is not None:
-            closing.callback(self._door.close)
-            await self._door.open()
+        if self._client_endpoint is not None:
+            closing.callback(self._client_endpoint.close)
+            await self._client_endpoint.open()
 
     def _begin(self) -> None:
         """Begin with what is in the store."""
         self._core = core = self.new_core(self.context.now())
         self._ledger = new_ledger(core)
         self._execution = Execution(core, self._ledger)
-        if self._door is not None:
-            self._door.desk.follow(self._ledger)
+        if self._client_endpoint is not None:
+            self._client_endpoint.service.follow(self._ledger)
         self._phases: Phases | None = None
-        self._breach: BreachWatch | None = None
+        self._safety: SafetyMonitor | None = None
         if not isinstance(core, UncertifiedCore):
             for text in core.snapshots.damaged:
                 self.context.emit("damaged", text=f"{text}; an older snapshot is used")
             self._phases = Phases(core, lambda: self._mesh.kept_bytes)
-            self._breach = BreachWatch(self.context, core.consensus, self._ledger)
+            self._safety = SafetyMonitor(self.context, core.consensus, self._ledger)
         self._ends = False
 
     def _begin_again(self) -> None:
@@ -150,14 +151,14 @@ class Primary(Node):
         """What drives this validator; liars put theirs around the honest core."""
         return core
 
-    def new_desk(self) -> Desk:
+    def new_client_service(self) -> ClientService:
         """What speaks to clients of other nodes; liars put theirs in its place."""
-        return Desk(self._me, self._roster, self._identity)
+        return ClientService(self._me, self._roster, self._identity)
 
     async def run(self) -> None:
         self._driver.changed()
         running = [self._mesh.run(), self._local.run(), self._durable.failed(), self._driver.failed]
-        running += [self._door.run()] if self._door is not None else []
+        running += [self._client_endpoint.run()] if self._client_endpoint is not None else []
         try:
             await self.context.until_stopped(*running)
         finally:
@@ -173,7 +174,7 @@ class Primary(Node):
             return
         try:
             self._core.on_message(peer, whole, self.context.now())
-        except Breach as breach:
+        except SafetyViolation as breach:
             write_evidence(self.context, breach)
             raise
         self._driver.changed()
@@ -202,8 +203,8 @@ class Primary(Node):
         if effects and not self._ends:
             self._ends = effects.again
             replies = self._execute(effects)
-            if self._breach is not None:
-                self._breach.look()
+            if self._safety is not None:
+                self._safety.look()
             self._checks.tell(self.context, self._ledger)
             if self._phases is not None:
                 self._tell_phases(self._phases, effects)
@@ -247,8 +248,8 @@ class Primary(Node):
 
     def _tell(self) -> None:
         """What the ledger has found, to clients of any node."""
-        if self._door is not None:
-            self._door.tell()
+        if self._client_endpoint is not None:
+            self._client_endpoint.tell()
 
     def _reply(self, replies: Sequence[Reply]) -> None:
         """Results to the clients whose transactions these are."""
@@ -261,6 +262,6 @@ class Primary(Node):
         del links["rejected"]
         told = {"cpu_s": time.process_time(), **tally(self._core, self._ledger, self._verifier, self._mesh.rejected)}
         told |= {"certificates_asked_for": self._headers.asked}
-        if self._door is not None:
-            told |= self._door.tally()
+        if self._client_endpoint is not None:
+            told |= self._client_endpoint.tally()
         return {**links, "bytes": links["sent_bytes"], "store_commits": self._durable.commits, **told}

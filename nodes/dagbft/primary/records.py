@@ -16,7 +16,7 @@ from typing import NamedTuple
 from emulator.sdk.disk import Disk, Record
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Slot
-from nodes.dagbft.kinds import DIGEST_BYTES
+from nodes.dagbft.field_types import DIGEST_BYTES
 from nodes.dagbft.messages import Certificate, Header
 from nodes.dagbft.wire import decode, encode
 

@@ -1,16 +1,101 @@
-"""What a primary asks for: certificates of other primaries, and batches through its own workers."""
+"""Requests for what is missing, with retries: certificates of other primaries, and batches through own workers.
+
+Invariant: nothing is requested that no suspended item lacks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from nodes.dagbft.kinds import MOST_DIGESTS
+from nodes.dagbft.field_types import MOST_DIGESTS
 from nodes.dagbft.messages import CertRequest, Synchronize
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.payload import Name
-from nodes.dagbft.primary.waiting import Requests
+
+K = TypeVar("K", bound=Hashable)
 
 MOST_ANCESTORS = 64  # of a block's author that are asked for with it, where one missing block led to another
+
+
+@dataclass(slots=True)
+class _Request:
+    hints: tuple[int, ...]  # peers that should have it
+    due_s: float
+    fresh: tuple[int, ...]  # of these, those not asked yet
+    renewed_s: float  # when `request` was last called for it
+
+
+class Requests(Generic[K]):
+    """Open requests with their retries: first the peers that should have an item, then `peers` others a time in turn.
+
+    A peer that turns out later to have it is asked at once, so a first one that keeps silent costs no more than a round
+    trip. An item that is on its way anyway has `grace_s` to come by itself.
+    """
+
+    def __init__(self, me: int, n: int, retry_s: float, peers: int, grace_s: float = 0.0) -> None:
+        self._others = [(me + step) % n for step in range(1, n)]
+        self._retry_s = retry_s
+        self._peers = peers
+        self._grace_s = grace_s
+        self._open: dict[K, _Request] = {}
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def request(self, key: K, hints: tuple[int, ...], now_s: float) -> None:
+        """Ask these peers (`hints`) when the grace is over, except those that have been asked already."""
+        request = self._open.get(key)
+        known = request.hints if request is not None else ()
+        fresh = tuple(hint for hint in dict.fromkeys(hints) if hint in self._others and hint not in known)
+        if request is None:
+            self._open[key] = _Request(fresh, now_s + self._grace_s, fresh, now_s)
+            return
+        request.renewed_s = now_s
+        if fresh:
+            request.hints, request.fresh = known + fresh, request.fresh + fresh
+            request.due_s = min(request.due_s, now_s + self._grace_s)
+
+    def received(self, key: K) -> bool:
+        """The item is here: close its request. Returns whether there was one."""
+        return self._open.pop(key, None) is not None
+
+    def expire(self, before_s: float) -> None:
+        """Drop the requests that were not renewed since."""
+        for key in [key for key, request in self._open.items() if request.renewed_s < before_s]:
+            del self._open[key]
+
+    def keep(self, needed: Callable[[K], bool]) -> None:
+        """Drop the requests for items that are not needed any more."""
+        for key in [key for key in self._open if not needed(key)]:
+            del self._open[key]
+
+    def due(self, now_s: float) -> dict[K, tuple[int, ...]]:
+        """The peers to ask now, by item; each is asked again after `retry_s`."""
+        asked: dict[K, tuple[int, ...]] = {}
+        for key, request in self._open.items():
+            if request.due_s > now_s:
+                continue
+            asked[key] = request.fresh or self._next()
+            request.fresh = ()
+            request.due_s = now_s + self._retry_s
+        return asked
+
+    def _next(self) -> tuple[int, ...]:
+        """The next few peers in turn."""
+        others, count = self._others, min(self._peers, len(self._others))
+        chosen = tuple(others[(self._turn + step) % len(others)] for step in range(count))
+        self._turn = (self._turn + count) % len(others)
+        return chosen
+
+    @property
+    def next_s(self) -> float:
+        """When the next request is due; infinity: none is open."""
+        if not self._open:
+            return float("inf")
+        return min(request.due_s for request in self._open.values())
 
 
 def _pieces(digests: list[bytes]) -> Iterator[tuple[bytes, ...]]:
@@ -21,23 +106,23 @@ def _pieces(digests: list[bytes]) -> Iterator[tuple[bytes, ...]]:
 class CertificateRequests(Requests[bytes]):
     """Certificates by their digests.
 
-    A chain of blocks that nobody has referenced would surface one level a round trip. So whoever asked for a block, and
-    lacks its parents too, asks for these with their ancestors.
+    A chain of blocks that no block here references would arrive one level a round trip. So a primary that requested a
+    block and lacks its parents too requests these with their ancestors.
     """
 
     def __init__(self, me: int, n: int, retry_s: float, peers: int) -> None:
         super().__init__(me, n, retry_s, peers)
         self._deep: set[bytes] = set()
 
-    def want_deep(self, digest: bytes) -> None:
-        """Ask for its ancestors, too."""
+    def request_ancestors(self, digest: bytes) -> None:
+        """When this certificate is requested, request its ancestors too."""
         self._deep.add(digest)
 
     def send(self, now_s: float, effects: Effects) -> None:
-        """Ask for what is due."""
+        """Put the requests that are due into `effects`."""
         if now_s < self.next_s:
             return
-        self._deep.intersection_update(self._wishes)
+        self._deep.intersection_update(self._open)
         asked: dict[tuple[int, int], list[bytes]] = {}
         for digest, peers in self.due(now_s).items():
             for peer in peers:
@@ -54,7 +139,7 @@ class SynchronizeRequests(Requests[Name]):
     """Batches: the own worker that has the same number as the one that a header names must fetch them."""
 
     def send(self, now_s: float, effects: Effects) -> None:
-        """Ask for what is due."""
+        """Put the requests that are due into `effects`."""
         if now_s < self.next_s:
             return
         asked: dict[tuple[int, tuple[int, ...]], list[bytes]] = {}

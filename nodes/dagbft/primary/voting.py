@@ -7,15 +7,15 @@ is among the effects that carry it.
 
 from __future__ import annotations
 
+from nodes.dagbft.field_types import vote_digest
 from nodes.dagbft.identity import Verifier, check_header
-from nodes.dagbft.kinds import vote_digest
 from nodes.dagbft.messages import Header, Vote
 from nodes.dagbft.primary.coin import Coin
 from nodes.dagbft.primary.payload import Name
 from nodes.dagbft.primary.records import vote_record
 from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
 from nodes.dagbft.primary.shared import Shared, Signer
-from nodes.dagbft.primary.waiting import Parking
+from nodes.dagbft.primary.suspended import SuspendedItems
 from nodes.dagbft.wire import is_batch
 
 
@@ -31,7 +31,7 @@ class Voting:
         certificates: CertificateRequests,
         batches: SynchronizeRequests,
     ) -> None:
-        self.parked: Parking[bytes | Name, Header] = Parking()
+        self.suspended: SuspendedItems[bytes | Name, Header] = SuspendedItems()
         self._core = core
         self._signer = signer
         self._verifier = verifier
@@ -40,19 +40,19 @@ class Voting:
         self._batches = batches
 
     def on_header(self, peer: int, header: Header, now_s: float) -> None:
-        """A header has come: refuse it, vote for it, or park it."""
+        """A header has come: refuse it, vote for it, or suspend it."""
         core = self._core
         if reason := self._refusal(peer, header):
             core.reject(reason, peer)
-        elif (parked := self.parked.get((header.round, header.author))) is not None:
-            if parked.id != header.id:
+        elif (suspended := self.suspended.get((header.round, header.author))) is not None:
+            if suspended.id != header.id:
                 core.reject("parked", peer)
         else:
             self._vote(header, now_s)
 
     def arrived(self, key: bytes | Name, now_s: float) -> None:
         """A certificate or a batch is held from now on."""
-        for header in self.parked.arrived(key):
+        for header in self.suspended.arrived(key):
             self._vote(header, now_s)
 
     def _refusal(self, peer: int, header: Header) -> str:
@@ -73,7 +73,7 @@ class Voting:
         return "" if sound else "coin"
 
     def _vote(self, header: Header, now_s: float) -> None:
-        """Vote for a sound header, or park it until its parents and batches are here."""
+        """Vote for a sound header, or suspend it until its parents and batches are here."""
         core, author, round = self._core, header.author, header.round
         voted = core.votes.find((round, author))
         if voted is not None and voted != header.id:
@@ -85,7 +85,7 @@ class Voting:
             parents = [parent for parent in header.parents if core.blocks.get(parent) is None]
             batches = core.payload.missing(header.payload)
             if parents or batches:
-                return self._park(header, parents, batches, now_s)
+                return self._suspend(header, parents, batches, now_s)
             if core.blocks.parents(round, header.parents) is None:
                 return core.reject("parents", author)
             if core.payload.summary(header.payload, core.keys_of(header.inline)) != header.summary:
@@ -102,30 +102,30 @@ class Voting:
         core.effects.send.append((author, Vote(header.id, round, author, core.me, signature)))
         return None
 
-    def _park(self, header: Header, parents: list[bytes], batches: list[Name], now_s: float) -> None:
+    def _suspend(self, header: Header, parents: list[bytes], batches: list[Name], now_s: float) -> None:
         core, author = self._core, header.author
-        if self.parked.count(author) >= core.config.most_parked:  # the newest is of most use; older ones may come again
+        if self.suspended.count(author) >= core.config.most_parked:  # keep the newest: older ones may come again
             core.reject("parked", author)
-            if not self.parked.drop_oldest(author, header.round):
+            if not self.suspended.drop_oldest(author, header.round):
                 return None
-        lacks = self.parked.lacks(author)
+        lacks = self.suspended.lacks(author)
         if lacks and lacks + len(parents) + len(batches) > core.config.most_lacking:
             return core.reject("lacking", author)
-        self.parked.park((header.round, author), header, [*parents, *batches])
+        self.suspended.suspend((header.round, author), header, [*parents, *batches])
         core.counts["parked"] += 1
         for parent in parents:
             if not core.blocks.knows(parent):
-                self._certificates.want(parent, (author,), now_s)
+                self._certificates.request(parent, (author,), now_s)
         for name in batches:
-            self._batches.want(name, (author,), now_s)
+            self._batches.request(name, (author,), now_s)
         return None
 
     def collect(self, floor: int) -> None:
         """Forget votes and headers of rounds up to `floor`, and what these lacked."""
         core = self._core
         core.effects.persist += [vote_record(*slot, None) for slot in core.votes.collect(floor)]
-        for header in self.parked.collect(floor + 1):  # what certified blocks lack, too, is asked for again when due
+        for header in self.suspended.collect(floor + 1):  # what certified blocks lack, too, is asked for again when due
             for name in header.payload:
-                if not self.parked.wants(name):
-                    self._batches.got(name)
-        self._certificates.keep(lambda digest: core.blocks.wants(digest) or self.parked.wants(digest))
+                if not self.suspended.needs(name):
+                    self._batches.received(name)
+        self._certificates.keep(lambda digest: core.blocks.needs(digest) or self.suspended.needs(digest))

@@ -16,8 +16,8 @@ from nodes.dagbft.consensus.dag import Block, Slot
 from nodes.dagbft.consensus.run_file import commit_log
 from nodes.dagbft.consensus.threshold import ThresholdCoin
 from nodes.dagbft.execution.transactions import home_shard, write_keys
+from nodes.dagbft.field_types import TRANSACTION_ID_BYTES
 from nodes.dagbft.identity import Identity, Roster, Verifier
-from nodes.dagbft.kinds import TRANSACTION_ID_BYTES
 from nodes.dagbft.messages import Message
 from nodes.dagbft.primary.coin import Coin, Seeded
 from nodes.dagbft.primary.core import PrimaryCore

@@ -176,7 +176,7 @@ class Validator:
             if point != "before":
                 self._keep(process, effects.persist)
                 if process != PRIMARY:
-                    self.workers[process].shelf.kept(effects.persist)
+                    self.workers[process].batch_store.kept(effects.persist)
             if point:
                 self.crash_point = None
                 self._simulation.crash(self.me)

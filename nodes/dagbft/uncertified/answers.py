@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 
-from nodes.dagbft.kinds import MOST_CERTIFICATES, MOST_PART_BYTES
+from nodes.dagbft.field_types import MOST_CERTIFICATES, MOST_PART_BYTES
 from nodes.dagbft.messages import BlockReply, Header
 from nodes.dagbft.primary.requests import MOST_ANCESTORS
 from nodes.dagbft.uncertified.records import BlockArchive

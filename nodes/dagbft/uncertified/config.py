@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from emulator.model.errors import Unfit
 from nodes.dagbft.consensus.committee import Schedule
-from nodes.dagbft.kinds import MOST_INLINE_BYTES
+from nodes.dagbft.field_types import MOST_INLINE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A block is sent once, signed by its author, to all others. It is taken in, and m
 and its batches are here: so whoever references a block can serve all of its past.
 
 Invariant: own blocks and commits are among the records of the effects that carry what rests on them; a validator signs
-one block a round in all its lives. Whatever comes from a peer is taken in, parked within bounds, or counted in
+one block a round in all its lives. Whatever comes from a peer is taken in, suspended within bounds, or counted in
 `rejected` by reason and peer. Who has signed two blocks of a slot is an equivocator from then on: its blocks are taken
 in only where a block of somebody needs them.
 """
@@ -17,24 +17,23 @@ from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.committee import Turns
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import NONE, Block, Refused, Slot
+from nodes.dagbft.field_types import MOST_DIGESTS
 from nodes.dagbft.identity import Roster, Verifier, check_header
-from nodes.dagbft.kinds import MOST_DIGESTS
 from nodes.dagbft.messages import BlockReply, BlockRequest, Cleanup, Header, Message, Synchronize, TailRequest
 from nodes.dagbft.primary.catchup import Probe, Tail
 from nodes.dagbft.primary.delivery import Delivery
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.records import commit_record, wiped_record
-from nodes.dagbft.primary.requests import MOST_ANCESTORS, SynchronizeRequests
+from nodes.dagbft.primary.requests import MOST_ANCESTORS, Requests, SynchronizeRequests
 from nodes.dagbft.primary.shared import Signer
-from nodes.dagbft.primary.waiting import Requests
 from nodes.dagbft.uncertified.answers import BlockAnswers
 from nodes.dagbft.uncertified.config import UncertifiedConfig
 from nodes.dagbft.uncertified.consensus import UncertifiedConsensus
 from nodes.dagbft.uncertified.dag import Vertex
-from nodes.dagbft.uncertified.parked import Parked
 from nodes.dagbft.uncertified.proposer import NO_SUMMARY, BlockProposer, no_keys
 from nodes.dagbft.uncertified.records import BlockArchive, block_records, order_record
+from nodes.dagbft.uncertified.suspended import SuspendedBlocks
 from nodes.dagbft.wire import is_batch
 
 LAG = 4  # rounds: a block so far below those of others is in nobody's past, and is not made
@@ -73,7 +72,7 @@ class UncertifiedCore:
         self.newest = [0] * committee.n  # by author: the highest round of a sound block, held or not
         self.proposer = BlockProposer(self, signer, now_s)
         self._verifier = verifier
-        self._parked = Parked()
+        self._suspended = SuspendedBlocks()
         self._requests: Requests[bytes] = Requests(me, committee.n, config.retry_s, config.retry_peers)
         self._batches = SynchronizeRequests(me, committee.n, config.retry_s, config.retry_peers)
         self._deep: set[bytes] = set()  # wanted blocks whose ancestors are wanted too
@@ -145,8 +144,8 @@ class UncertifiedCore:
         self.effects.forget += [gone[0] for gone in self.payload.hold(name, keys, size)]
         if own:
             self.payload.offer(name, keys, shard)
-        self._batches.got(name)
-        for block in self._parked.arrived(name):
+        self._batches.received(name)
+        for block in self._suspended.arrived(name):
             self.deliver(block, now_s)
         self._settle(now_s)
 
@@ -205,7 +204,7 @@ class UncertifiedCore:
 
     def _on_block(self, peer: int, block: Header, now_s: float) -> None:
         digest = block.id
-        if digest in self.blocks or digest in self._parked:
+        if digest in self.blocks or digest in self._suspended:
             return None
         if block.round <= self.consensus.dag.floor:
             return self.reject("stale", peer)
@@ -215,8 +214,8 @@ class UncertifiedCore:
         if block.round > self.proposer.full + self.config.window:
             self.counts["ahead"] += 1
             return None
-        wanted = self._parked.wants(digest)
-        if self.consensus.dag.at(block.round, block.author) or self._parked.twin_of(block):
+        wanted = self._suspended.needs(digest)
+        if self.consensus.dag.at(block.round, block.author) or self._suspended.twin_of(block):
             self.equivocators.add(block.author)
             self.reject("equivocation", block.author)
         if not wanted and block.author in self.equivocators:
@@ -225,18 +224,18 @@ class UncertifiedCore:
         batches = self.payload.missing(block.payload)
         if not parents and not batches:
             return self.deliver(block, now_s)
-        was_wanted = self._requests.got(digest)
-        if self._parked.count(block.author) >= self.config.most_parked * (4 if wanted else 1):
+        was_requested = self._requests.received(digest)
+        if self._suspended.count(block.author) >= self.config.most_parked * (4 if wanted else 1):
             return self.reject("parked", peer)
-        self._parked.park(block, [*parents, *batches])
+        self._suspended.suspend(block, [*parents, *batches])
         self.counts["parked"] += 1
         for parent in parents:
-            if parent not in self._parked:
-                self._requests.want(parent, (block.author, peer), now_s)
-                if was_wanted:
+            if parent not in self._suspended:
+                self._requests.request(parent, (block.author, peer), now_s)
+                if was_requested:
                     self._deep.add(parent)
         for name in batches:
-            self._batches.want(name, (block.author,), now_s)
+            self._batches.request(name, (block.author,), now_s)
         return None
 
     def _refusal(self, block: Header) -> str:
@@ -262,10 +261,10 @@ class UncertifiedCore:
                 commits = self.consensus.add(Vertex(one.round, one.author, one.id, frozenset(one.parents)))
             except Refused as refused:
                 self.reject(refused.reason, one.author)
-                self._requests.got(one.id)
+                self._requests.received(one.id)
                 continue
             self.blocks[one.id] = one
-            self._requests.got(one.id)
+            self._requests.received(one.id)
             self._deep.discard(one.id)
             if not self._replaying:
                 self.effects.persist += block_records(one)
@@ -275,7 +274,7 @@ class UncertifiedCore:
                     self.effects.advanced.append(one.round)
             for commit in commits:
                 self._on_commit(commit)
-            queue.extend(self._parked.arrived(one.id))
+            queue.extend(self._suspended.arrived(one.id))
             queue.extend(self._collect())
 
     def _on_commit(self, commit: Commit) -> None:
@@ -299,8 +298,9 @@ class UncertifiedCore:
         self._delivery.put(commit)
 
     def _collect(self) -> list[Header]:
-        """Forget what is below the floor; own batches that will not be ordered any more wait again. The parked blocks
-        that lack nothing now.
+        """Forget what is below the floor; own batches that will not be ordered any more wait again.
+
+        Returns the suspended blocks that lack nothing now.
         """
         self.proposer.lost(self.consensus.order.floor)
         gone = self.consensus.collect()
@@ -309,9 +309,9 @@ class UncertifiedCore:
         for vertex in gone:
             del self.blocks[vertex.digest]
         floor = self.consensus.dag.floor
-        ready = self._parked.collect(floor)
-        self._requests.keep(self._parked.wants)
-        self._deep = {digest for digest in self._deep if self._parked.wants(digest)}
+        ready = self._suspended.collect(floor)
+        self._requests.keep(self._suspended.needs)
+        self._deep = {digest for digest in self._deep if self._suspended.needs(digest)}
         self.effects.floor = floor
         self.effects.workers += [(worker, Cleanup(floor)) for worker in range(self.roster.workers)]
         return ready
@@ -364,7 +364,7 @@ class UncertifiedCore:
                     self.effects.forget.append(name[0])
         if (blocked := self._delivery.blocked) is not None:
             for name in self.payload.missing(self.payload_of(blocked)):
-                self._batches.want(name, (blocked[1],), now_s)
+                self._batches.request(name, (blocked[1],), now_s)
         self._end_probe()
         if self._probe is not None:
             if self._probe.ask(now_s):

@@ -7,7 +7,7 @@ with a quorum of blocks of a round, an own block of the next follows within the 
 from __future__ import annotations
 
 from nodes.dagbft.consensus.dag import NONE
-from nodes.dagbft.kinds import DIGEST_BYTES, SIGNATURE_BYTES
+from nodes.dagbft.field_types import DIGEST_BYTES, SIGNATURE_BYTES
 from nodes.dagbft.messages import Header
 from nodes.dagbft.primary.effects import ALL
 from nodes.dagbft.primary.pace import NEVER

@@ -16,7 +16,13 @@ from dataclasses import dataclass, field
 from emulator.model.errors import Unfit
 from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.kinds import MOST_BATCH_BYTES, MOST_DIGESTS, MOST_REPLY_BYTES, MOST_TRANSACTION_BYTES, batch_digest
+from nodes.dagbft.field_types import (
+    MOST_BATCH_BYTES,
+    MOST_DIGESTS,
+    MOST_REPLY_BYTES,
+    MOST_TRANSACTION_BYTES,
+    batch_digest,
+)
 from nodes.dagbft.messages import (
     Batch,
     BatchReply,
@@ -32,9 +38,9 @@ from nodes.dagbft.messages import (
     Synchronize,
 )
 from nodes.dagbft.primary.effects import ALL, Effects
-from nodes.dagbft.primary.waiting import Requests
+from nodes.dagbft.primary.requests import Requests
 from nodes.dagbft.wire import is_batch, join_transactions
-from nodes.dagbft.worker.shelf import Shelf
+from nodes.dagbft.worker.batch_store import BatchStore
 
 NEVER = float("inf")
 _WANTED_FOR = 5  # retries: what the primary has not asked for again within these, it does not want any more
@@ -90,7 +96,7 @@ class WorkerCore:
         self.me = me
         self.worker = worker
         self.config = config
-        self.shelf = Shelf(disk, config.keep_rounds)
+        self.batch_store = BatchStore(disk, config.keep_rounds)
         self.rejected: Counter[tuple[str, int]] = Counter()
         self.counts: Counter[str] = Counter()
         self.effects = Effects()
@@ -98,13 +104,13 @@ class WorkerCore:
         self._shard_of = shard_of
         self._pending: dict[int, _Pending] = {}  # by shard
         self._asked_s = -NEVER  # when the primary asked last
-        self._open: set[bytes] = set(self.shelf.open_digests())  # own batches that are in no block yet
+        self._open: set[bytes] = set(self.batch_store.open_digests())  # own batches that are in no block yet
         self._requests: Requests[bytes] = Requests(me, committee.n, config.retry_s, config.retry_peers)
         self._stored_for: Counter[int] = Counter()  # bytes since the last collection, by validator
         self._second = 0
         self._answered: Counter[int] = Counter()  # bytes in this second, by peer
-        for digest in self.shelf.open_digests():  # sealed before a restart
-            self._tell(digest, self.shelf.body(digest) or b"")
+        for digest in self.batch_store.open_digests():  # sealed before a restart
+            self._tell(digest, self.batch_store.body(digest) or b"")
 
     # What goes in
 
@@ -146,7 +152,7 @@ class WorkerCore:
             case BatchReply(bodies):
                 for body in bodies:
                     digest = batch_digest(body)
-                    if self._requests.got(digest):
+                    if self._requests.received(digest):
                         self._store(digest, body)
                     else:
                         self._reject("unasked", peer)
@@ -157,13 +163,13 @@ class WorkerCore:
         """An order of the own primary."""
         match message:
             case Synchronize((), (), since):
-                for digest in self.shelf.own_digests(since):
-                    self._tell(digest, self.shelf.body(digest) or b"")
+                for digest in self.batch_store.own_digests(since):
+                    self._tell(digest, self.batch_store.body(digest) or b"")
             case Synchronize(digests, ask):
                 for digest in digests:
-                    body = self.shelf.body(digest)
+                    body = self.batch_store.body(digest)
                     if body is None:
-                        self._requests.want(digest, ask, now_s)
+                        self._requests.request(digest, ask, now_s)
                     else:
                         self._tell(digest, body)
                 self._ask(now_s)
@@ -173,9 +179,9 @@ class WorkerCore:
             case Certified(digests):
                 for digest in self._open.intersection(digests):
                     self._open.discard(digest)
-                    self.effects.persist += self.shelf.certified(digest)
+                    self.effects.persist += self.batch_store.certified(digest)
             case Cleanup(round):
-                self.effects.persist += self.shelf.collect(round)
+                self.effects.persist += self.batch_store.collect(round)
                 self._stored_for.clear()
             case _:
                 self.counts["primary misplaced"] += 1
@@ -213,9 +219,9 @@ class WorkerCore:
     def _seal(self, shard: int) -> None:
         body = join_transactions(self._pending.pop(shard).transactions)
         digest = batch_digest(body)
-        if digest in self.shelf:
+        if digest in self.batch_store:
             return
-        self.effects.persist += self.shelf.put(digest, body, own=True)
+        self.effects.persist += self.batch_store.put(digest, body, own=True)
         self.counts["batches"] += 1
         self._open.add(digest)
         self.effects.send.append((ALL, Batch(body)))
@@ -225,23 +231,23 @@ class WorkerCore:
 
     def _on_batch(self, peer: int, body: bytes) -> None:
         digest = batch_digest(body)
-        if digest in self.shelf:
+        if digest in self.batch_store:
             return None
         if self._stored_for[peer] + len(body) > self.config.most_bytes_each:
             return self._reject("quota", peer)
         if not is_batch(body):
             return self._reject("body", peer)
         self._stored_for[peer] += len(body)
-        self._requests.got(digest)
+        self._requests.received(digest)
         return self._store(digest, body)
 
     def _store(self, digest: bytes, body: bytes) -> None:
-        self.effects.persist += self.shelf.put(digest, body, own=False)
+        self.effects.persist += self.batch_store.put(digest, body, own=False)
         self.counts["batches of others"] += 1
         self._tell(digest, body)
 
     def _tell(self, digest: bytes, body: bytes) -> None:
-        owner = OurBatch if self.shelf.is_own(digest) else OthersBatch
+        owner = OurBatch if self.batch_store.is_own(digest) else OthersBatch
         self.effects.primary.append(owner(digest, self.worker, body))
 
     # Requests
@@ -253,7 +259,7 @@ class WorkerCore:
         bodies: list[bytes] = []
         size = 0
         for digest in digests:
-            body = self.shelf.body(digest)
+            body = self.batch_store.body(digest)
             if body is None:
                 continue
             self._answered[peer] += len(body)

@@ -33,8 +33,8 @@ from nodes.dagbft.messages import (
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT, WORKER_PORT
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.settings import DURABILITIES, names_of
+from nodes.dagbft.worker.batch_store import TABLES
 from nodes.dagbft.worker.core import WorkerConfig, WorkerCore
-from nodes.dagbft.worker.shelf import TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Worker(Node):
             self._durable.add(effects.persist, partial(self._send, effects))
 
     def _send(self, effects: Effects) -> None:
-        self._core.shelf.kept(effects.persist)
+        self._core.batch_store.kept(effects.persist)
         for receiver, message in effects.send:
             if receiver == ALL:
                 self._mesh.broadcast(message)

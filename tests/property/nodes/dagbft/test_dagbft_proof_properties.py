@@ -12,8 +12,8 @@ from nodes.dagbft.client.files import committee_line, proof_line, proof_of, rost
 from nodes.dagbft.client.merkle import Tree, climb
 from nodes.dagbft.client.messages import Statement, leaf_of
 from nodes.dagbft.client.proof import Branch, Proof, check_proof
+from nodes.dagbft.field_types import digest_of
 from nodes.dagbft.identity import Identity, Roster
-from nodes.dagbft.kinds import digest_of
 
 NAMES = [f"v{number}" for number in range(7)]  # f = 2, q = 5
 KEYS = [Identity.of(3, name) for name in NAMES]

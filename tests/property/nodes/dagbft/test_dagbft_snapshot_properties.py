@@ -18,7 +18,7 @@ from nodes.dagbft.consensus.core import ORDERS, PROTOCOLS, Rules
 from nodes.dagbft.consensus.run_file import with_modes
 from nodes.dagbft.execution.snapshot import Snapshot, snapshot_digest
 from nodes.dagbft.execution.state import State
-from nodes.dagbft.kinds import DIGEST_BYTES
+from nodes.dagbft.field_types import DIGEST_BYTES
 
 EVERY = 4  # rounds
 MIXES = st.builds(

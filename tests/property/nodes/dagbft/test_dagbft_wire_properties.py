@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes.dagbft.client.messages import Included, ReadReply, ReadRequest, SignedResults, Statement
-from nodes.dagbft.kinds import CLASSES
+from nodes.dagbft.field_types import CLASSES
 from nodes.dagbft.messages import (
     BareCertificate,
     Batch,

@@ -130,7 +130,7 @@ def test_floods_leave_memory_flat():  # C8
         primaries = [row.primary(number) for number in row.honest]
         workers = [row.run.validators[number].workers[0] for number in row.honest]
         sizes.append(
-            max(len(core.voting.parked) + len(core._certificates) + len(core._batches) + len(core.votes._votes)
+            max(len(core.voting.suspended) + len(core._certificates) + len(core._batches) + len(core.votes._votes)
                 for core in primaries) + max(len(worker._requests) for worker in workers)
         )  # fmt: skip
         assert all(len(core.blocks) < 4 * 60 for core in primaries)

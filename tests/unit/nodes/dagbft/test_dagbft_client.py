@@ -14,7 +14,7 @@ from nodes.dagbft.client.load import LoadConfig
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.execution.executor import UNMET
 from nodes.dagbft.execution.transactions import NOTHING, Kind, decode, is_sound, result_hash
-from nodes.dagbft.kinds import Cause
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.messages import FinalReply, SpecReply
 
 

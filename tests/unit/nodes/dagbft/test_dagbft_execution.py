@@ -24,7 +24,7 @@ from nodes.dagbft.execution.transactions import (
     summary_of,
     write_keys,
 )
-from nodes.dagbft.kinds import Cause, batch_digest
+from nodes.dagbft.field_types import Cause, batch_digest
 from nodes.dagbft.wire import join_transactions
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from nodes.dagbft.field_types import batch_digest, vote_digest
 from nodes.dagbft.identity import Identity, Roster, Verifier, check_certificate, check_header, check_vote, verify
-from nodes.dagbft.kinds import batch_digest, vote_digest
 from nodes.dagbft.messages import Certificate, Header, Vote
 
 N = 4

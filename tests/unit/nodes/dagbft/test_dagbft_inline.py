@@ -6,7 +6,7 @@ import pytest
 from dagbft_stage import CONFIG, Stage
 
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of, summary_of
-from nodes.dagbft.kinds import INLINE, batch_digest
+from nodes.dagbft.field_types import INLINE, batch_digest
 from nodes.dagbft.messages import Certified, Synchronize
 from nodes.dagbft.messages import Seal as SealOrder
 from nodes.dagbft.primary.pace import NEVER

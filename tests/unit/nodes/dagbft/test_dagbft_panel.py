@@ -10,7 +10,7 @@ import pytest
 from emulator.sdk.protocol import Setup
 from nodes.dagbft.execution.ledger import Counts
 from nodes.dagbft.panel import DagBftPanel
-from nodes.dagbft.primary.telling import Checks
+from nodes.dagbft.primary.reporting import Checks
 
 NAMES = ["v0", "v1", "v2", "v3"]
 

@@ -10,8 +10,8 @@ from dagbft_stage import CONFIG, Stage
 
 from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.execution.transactions import summary_of
+from nodes.dagbft.field_types import vote_digest
 from nodes.dagbft.identity import Roster
-from nodes.dagbft.kinds import vote_digest
 from nodes.dagbft.messages import (
     Batch,
     CertReply,
@@ -22,7 +22,7 @@ from nodes.dagbft.messages import (
     Synchronize,
     Vote,
 )
-from nodes.dagbft.primary.blocks import Breach
+from nodes.dagbft.primary.blocks import SafetyViolation
 from nodes.dagbft.primary.effects import ALL
 
 NO_KEYS = summary_of(())
@@ -156,7 +156,7 @@ def test_floods_leave_memory_flat():  # C8
     for number in range(300):
         far = stage.header(1, 2 + number % 100, parents=tuple(bytes([n, number % 256]) * 16 for n in range(3)))
         stage.say(1, far)
-    assert len(stage.core.voting.parked) <= CONFIG.most_parked
+    assert len(stage.core.voting.suspended) <= CONFIG.most_parked
     assert sum(count for (reason, peer), count in stage.refused().items() if peer == 1) >= 290
     stage.play(3)
     digests = tuple(each.digest for each in stage.rounds[1])
@@ -330,7 +330,7 @@ def test_two_certificates_of_a_slot_are_evidence():  # smaller finding (e)
     stage = Stage()
     stage.play(3)
     other = stage.certificate(stage.header(1, 3, payload=((bytes(32), 0),)))
-    with pytest.raises(Breach) as caught:
+    with pytest.raises(SafetyViolation) as caught:
         stage.say(2, other)
     assert caught.value.evidence == (stage.rounds[3][0], other)
 

@@ -9,10 +9,10 @@ from nodes.dagbft.client.messages import ReadReply, ReadRequest, SignedResults, 
 from nodes.dagbft.client.reads import Read, Reads
 from nodes.dagbft.execution.transactions import Code, key_of
 from nodes.dagbft.execution.witness import WINDOW
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.identity import Identity, Roster
-from nodes.dagbft.kinds import Cause
 from nodes.dagbft.messages import Subscribe
-from nodes.dagbft.primary.desk import Desk
+from nodes.dagbft.primary.client_service import ClientService
 
 NAMES = [f"v{number}" for number in range(4)]
 KEYS = [Identity.of(1, name) for name in NAMES]
@@ -91,21 +91,21 @@ def test_a_read_that_cannot_be_confirmed_any_more_ends_and_says_why(said: list[S
 
 
 class Counter:
-    """A desk over a ledger that a script drives."""
+    """A service over a ledger that a script drives."""
 
     def __init__(self) -> None:
         self.script = Script()
-        self.desk = Desk(0, ROSTER, KEYS[0])
-        self.desk.follow(self.script.ledger)
-        self.desk.on_message("client", Subscribe(0), 0.0)
+        self.service = ClientService(0, ROSTER, KEYS[0])
+        self.service.follow(self.script.ledger)
+        self.service.on_message("client", Subscribe(0), 0.0)
 
     def read(self, kind: Cause, key: int) -> tuple[Status, int, tuple[tuple[int, int, int], ...]]:
-        self.desk.on_message("client", ReadRequest(1, kind, 0, (key,)), 0.0)
-        (found,) = [message for _, message in self.desk.take(0.0) if isinstance(message, ReadReply)]
+        self.service.on_message("client", ReadRequest(1, kind, 0, (key,)), 0.0)
+        (found,) = [message for _, message in self.service.take(0.0) if isinstance(message, ReadReply)]
         return Status(found.status), found.at, found.values
 
     def signed(self) -> list[SignedResults]:
-        return [message for _, message in self.desk.take(0.0) if isinstance(message, SignedResults)]
+        return [message for _, message in self.service.take(0.0) if isinstance(message, SignedResults)]
 
 
 def test_early_reads_tell_no_value_of_a_key_that_somebody_has_locked() -> None:
@@ -147,7 +147,7 @@ def test_since_when_a_key_has_its_value_is_known_for_a_window() -> None:
         _, at, ((_, value, since),) = counter.read(Cause.COMMITTED, KEY)
         assert (value, since, at) == (10, later, WINDOW + later - 1), "later than it was, never sooner"
         script.commit(script.block(2 + WINDOW + later, 2, alpha(2, (ADD, OTHER, 0, 1))))
-    assert len(counter.desk._witness._last) == 1
+    assert len(counter.service._witness._last) == 1
 
 
 def test_what_is_carried_again_is_no_result() -> None:
@@ -187,8 +187,8 @@ def test_one_signature_stands_for_all_results_of_a_commit_and_late_ones_come_wit
 def test_who_gives_a_number_that_another_gave_hears_too_and_takes_nobody_s_place() -> None:
     counter = Counter()
     for number in range(10):
-        counter.desk.on_message(f"other-{number}", Subscribe(0), 0.0)
+        counter.service.on_message(f"other-{number}", Subscribe(0), 0.0)
     counter.script.commit(counter.script.block(2, 1, alpha(1, (ADD, KEY, 0, 1), id=bytes(16))))
-    callers = [caller for caller, _ in counter.desk.take(0.0)]
+    callers = [caller for caller, _ in counter.service.take(0.0)]
     assert callers == ["client", *(f"other-{number}" for number in range(7))]
-    assert sum(counter.desk.rejected.values()) == 3
+    assert sum(counter.service.rejected.values()) == 3

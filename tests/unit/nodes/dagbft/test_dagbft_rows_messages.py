@@ -11,7 +11,7 @@ import pytest
 from dagbft_rows import ASYNC, Row, breaches
 
 from emulator.sdk.disk import MemoryDisk
-from nodes.dagbft.kinds import vote_digest
+from nodes.dagbft.field_types import vote_digest
 from nodes.dagbft.messages import Certificate, CertReply, CertRequest, Header, StateReply, Vote
 from nodes.dagbft.primary.ballot import VoteLog
 from nodes.dagbft.primary.proposer import replace_signature

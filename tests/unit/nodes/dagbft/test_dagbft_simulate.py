@@ -17,7 +17,7 @@ from nodes.dagbft.primary.config import PrimaryConfig
 from nodes.dagbft.primary.records import TABLES as PRIMARY_TABLES
 from nodes.dagbft.simulate import Settings, Simulation, uniform
 from nodes.dagbft.simulate.validator import PRIMARY
-from nodes.dagbft.worker.shelf import TABLES as WORKER_TABLES
+from nodes.dagbft.worker.batch_store import TABLES as WORKER_TABLES
 
 QUICK = PrimaryConfig(leader_timeout_s=0.5, rules=Rules(look_back=20, keep=30))
 PSYNC = PrimaryConfig(leader_timeout_s=0.5, rules=Rules(protocol="psync", look_back=20, keep=30))

@@ -23,7 +23,7 @@ from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.snapshot import Snapshot, snapshot_digest
 from nodes.dagbft.execution.state import State
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, key_of, result_hash
-from nodes.dagbft.kinds import MOST_PART_BYTES, Cause, batch_digest
+from nodes.dagbft.field_types import MOST_PART_BYTES, Cause, batch_digest
 from nodes.dagbft.primary.records import Archive
 from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.simulate.validator import PRIMARY
@@ -49,7 +49,7 @@ def test_snapshots_are_equal_and_the_archive_is_bounded(config):
     assert trade.primary(0).archive.begin().commits > 3 * EVERY
     assert len(list(trade.run.validators[0].archive.commits())) > 4 * EVERY
     worker = trade.run.validators[0].workers[0]
-    assert len(worker.shelf) < trade.count / 2
+    assert len(worker.batch_store) < trade.count / 2
     for validator in trade.run.validators:
         assert validator.ledger.counts.early_ok > 100
 

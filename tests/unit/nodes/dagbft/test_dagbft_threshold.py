@@ -16,7 +16,7 @@ from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Commit, Consensus
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.consensus.threshold import ORDER, SHARE_BYTES, ThresholdCoin
-from nodes.dagbft.kinds import MOST_SHARE_BYTES
+from nodes.dagbft.field_types import MOST_SHARE_BYTES
 from nodes.dagbft.primary.coin import Coin
 
 FOUR = Committee(4)

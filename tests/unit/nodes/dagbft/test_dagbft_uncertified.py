@@ -10,8 +10,8 @@ import pytest
 from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.execution.transactions import NOTHING, Code, Kind, Transaction, encode, home_shard, key_of
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.identity import Roster
-from nodes.dagbft.kinds import Cause
 from nodes.dagbft.messages import BlockReply, BlockRequest, FinalReply, Header, TailRequest, Vote
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.proposer import replace_signature
@@ -180,7 +180,7 @@ def test_an_equivocator_forks_nobody_and_stops_nobody(n: int) -> None:
     for each in run.validators[1:]:
         core = each.primary
         assert len(core.blocks) <= (20 + 16) * (n + 2)
-        assert len(core._parked) < 64
+        assert len(core._suspended) < 64
 
 
 def test_what_clients_send_is_executed_everywhere_and_answered_when_committed() -> None:
@@ -320,7 +320,7 @@ def test_missing_ancestors_are_asked_for_and_what_waits_is_taken_in() -> None:
     assert all(each.ancestors > 0 for each in asked), "one level led to another: more of them at once"
     stage.say(3, BlockReply(tuple(first)))
     assert late.id in stage.core.blocks
-    assert not stage.core._parked
+    assert not stage.core._suspended
 
 
 def test_a_block_whose_batch_is_not_here_waits_for_it() -> None:
@@ -355,7 +355,7 @@ def test_parked_blocks_are_bounded() -> None:
     strangers = tuple(sorted(bytes([number]) * 32 for number in (7, 8, 9)))
     for round in range(10, 30):
         stage.say(1, stage.block(1, round, [], parents=strangers))
-    assert len(stage.core._parked) == 5
+    assert len(stage.core._suspended) == 5
     assert stage.rejected() == {"parked": 15}
     stage.say(1, stage.block(1, 1000, [], parents=strangers))
     assert stage.core.counts["ahead"] == 1

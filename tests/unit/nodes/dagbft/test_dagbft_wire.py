@@ -8,7 +8,7 @@ from hashlib import blake2b
 import pytest
 
 from nodes.dagbft.client.messages import Included, ReadReply, ReadRequest, SignedResults, Statement
-from nodes.dagbft.kinds import CLASSES, MOST_BYTES, MOST_TRANSACTION_BYTES, Cause, batch_digest, vote_digest
+from nodes.dagbft.field_types import CLASSES, MOST_BYTES, MOST_TRANSACTION_BYTES, Cause, batch_digest, vote_digest
 from nodes.dagbft.messages import (
     BareCertificate,
     Batch,

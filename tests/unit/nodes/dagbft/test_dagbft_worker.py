@@ -6,7 +6,7 @@ import pytest
 
 from emulator.sdk.disk import MemoryDisk
 from nodes.dagbft.consensus.committee import Committee
-from nodes.dagbft.kinds import batch_digest
+from nodes.dagbft.field_types import batch_digest
 from nodes.dagbft.messages import (
     Batch,
     BatchReply,
@@ -41,7 +41,7 @@ class Stage:
     def out(self):
         effects = self.core.take()
         self.disk.apply(effects.persist)
-        self.core.shelf.kept(effects.persist)
+        self.core.batch_store.kept(effects.persist)
         return effects
 
     def say(self, peer, message, now_s=0.0):
@@ -208,9 +208,9 @@ def test_batches_are_kept_for_some_rounds_of_collection():
     stage.say(1, Batch(new))
     stage.core.on_primary(Cleanup(10), 0.0)
     stage.out()
-    assert len(stage.core.shelf) == 2
+    assert len(stage.core.batch_store) == 2
     stage.core.on_primary(Cleanup(11), 0.0)
     assert [record.key for record in stage.out().persist] == [batch_digest(old)]
-    assert stage.core.shelf.body(batch_digest(old)) is None
-    assert stage.core.shelf.body(batch_digest(new)) == new
+    assert stage.core.batch_store.body(batch_digest(old)) is None
+    assert stage.core.batch_store.body(batch_digest(new)) == new
     assert next(iter(stage.disk.items("batch")))[0] == batch_digest(new)

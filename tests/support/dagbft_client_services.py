@@ -1,4 +1,4 @@
-"""A committee in memory whose validators have doors, a client that calls them all, and what is true.
+"""A committee in memory whose validators serve clients, a client that calls them all, and what is true.
 
 Invariant: what is true is told by the ledger of one honest validator, block by block, and by nothing that signs; what
 goes between client and validators is encoded and decoded, and takes a while.
@@ -11,7 +11,7 @@ from typing import Any
 
 from dagbft_trade import Trade
 
-from nodes.dagbft.byzantine.desk import FalseDesk
+from nodes.dagbft.byzantine.client_service import FalseClientService
 from nodes.dagbft.client.collector import Collector, Milestone
 from nodes.dagbft.client.messages import ReadReply, SignedResults
 from nodes.dagbft.client.proof import Proof, check_proof
@@ -19,9 +19,9 @@ from nodes.dagbft.client.reads import Read, Reads
 from nodes.dagbft.execution.executor import REPEATED
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.execution.transactions import SHARD_BITS, Transaction, result_hash
-from nodes.dagbft.kinds import Cause
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.messages import Message, Subscribe
-from nodes.dagbft.primary.desk import Desk
+from nodes.dagbft.primary.client_service import ClientService
 from nodes.dagbft.simulate import Validator
 from nodes.dagbft.wire import decode, encode
 
@@ -30,8 +30,8 @@ HOP_S = 0.02
 STEP_S = 0.01
 
 
-class Doors:
-    """Joins a trade. `liars` have false desks."""
+class ClientServices:
+    """Joins a trade. `liars` have false services."""
 
     def __init__(self, trade: Trade, liars: tuple[int, ...] = ()) -> None:
         self.trade = trade
@@ -44,7 +44,7 @@ class Doors:
         self.states: dict[int, dict[int, int]] = {0: {}}  # by commits
         self.places: dict[tuple[int, int], dict[int, int]] = {}  # by shard and blocks: values that are certain
         self.results: dict[bytes, bytes] = {}  # by transaction
-        self.desks: dict[int, Desk] = {}
+        self.services: dict[int, ClientService] = {}
         self._liars = liars
         for validator in trade.run.validators:
             self._join(validator)
@@ -68,14 +68,14 @@ class Doors:
         me, begin, start = validator.me, validator._begin, validator.start
 
         def start_again(**given: Any) -> None:
-            kind = FalseDesk if me in self._liars else Desk
-            self.desks[me] = kind(me, self.roster, self.trade.run.identities[me])
+            kind = FalseClientService if me in self._liars else ClientService
+            self.services[me] = kind(me, self.roster, self.trade.run.identities[me])
             start(**given)
             self.call(me, Subscribe(0))
 
         def begin_again(genesis: bool = False) -> None:
             begin(genesis)
-            self.desks[me].follow(validator.ledger)
+            self.services[me].follow(validator.ledger)
             if me == WITNESS:
                 self._watch(validator.ledger)
 
@@ -117,13 +117,13 @@ class Doors:
 
         def arrive() -> None:
             if self.trade.run.validators[me].alive:
-                self.desks[me].on_message("client", decode(encode(message)), self.now_s)
+                self.services[me].on_message("client", decode(encode(message)), self.now_s)
 
         self.trade.run.clock.at(self.now_s + HOP_S, arrive)
 
     def _step(self) -> None:
         for validator in self.trade.run.validators:
-            for _, message in self.desks[validator.me].take(self.now_s) if validator.alive else ():
+            for _, message in self.services[validator.me].take(self.now_s) if validator.alive else ():
                 self._post(validator.me, encode(message))
         requests, _ = self.reads.take()
         for request in requests:

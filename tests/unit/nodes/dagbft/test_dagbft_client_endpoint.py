@@ -1,4 +1,4 @@
-"""Doors and a program's `Finality` over real sockets on one machine, with ledgers that are told what was committed."""
+"""Client endpoints and a program's `Finality` over real sockets of one machine; ledgers play a script of commits."""
 
 from __future__ import annotations
 
@@ -13,55 +13,56 @@ from dagbft_script import Script, alpha
 from emulator.sdk.durable import Durable
 from emulator.sdk.node import NodeContext
 from emulator.sdk.store import Store
-from nodes.dagbft.byzantine.desk import FalseDesk
+from nodes.dagbft.byzantine.client_service import FalseClientService
 from nodes.dagbft.client.finality import Finality
 from nodes.dagbft.client.proof import check_proof
 from nodes.dagbft.execution.transactions import Code, key_of
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.identity import Identity, Roster, run_of
-from nodes.dagbft.kinds import Cause
-from nodes.dagbft.primary.desk import Desk
-from nodes.dagbft.primary.door import Door
+from nodes.dagbft.primary.client_endpoint import ClientEndpoint
+from nodes.dagbft.primary.client_service import ClientService
 
 NAMES = [f"v{number}" for number in range(4)]
 KEY = key_of(1, 7)
 
 
 class Committee:
-    """Four ledgers behind doors; the validator `liar` lies at its own."""
+    """Four ledgers, each behind an endpoint; the validator `liar` answers falsely."""
 
     def __init__(self, folder: Path, liar: int = -1) -> None:
         self.scripts = [Script() for _ in NAMES]
-        self.doors: list[Door] = []
+        self.endpoints: list[ClientEndpoint] = []
         self.here: NodeContext = context("v0", NAMES, folder)
         roster = Roster.of(self.here.seed, NAMES, run=run_of(folder))
         for me, name in enumerate(NAMES):
-            desk = (FalseDesk if me == liar else Desk)(me, roster, Identity.of(self.here.seed, name))
-            desk.follow(self.scripts[me].ledger)
+            kind = FalseClientService if me == liar else ClientService
+            service = kind(me, roster, Identity.of(self.here.seed, name))
+            service.follow(self.scripts[me].ledger)
             store = Store(folder / f"{name}.store", ("nothing",))
-            self.doors.append(Door(context(name, NAMES, folder), desk, Durable(store), port=0))
+            self.endpoints.append(ClientEndpoint(context(name, NAMES, folder), service, Durable(store), port=0))
 
     def early(self, *transactions) -> list:
         """The next block is early-final everywhere."""
         blocks = [script.block(2, 1, *transactions) for script in self.scripts]
-        for script, block, door in zip(self.scripts, blocks, self.doors, strict=True):
+        for script, block, endpoint in zip(self.scripts, blocks, self.endpoints, strict=True):
             script.early(block, 0)
-            door.tell()
+            endpoint.tell()
         return blocks
 
     def commit(self, blocks) -> None:
-        for script, block, door in zip(self.scripts, blocks, self.doors, strict=True):
+        for script, block, endpoint in zip(self.scripts, blocks, self.endpoints, strict=True):
             script.commit(block)
-            door.tell()
+            endpoint.tell()
 
 
 @pytest.mark.parametrize("liar", [-1, 2], ids=["honest", "a liar"])
 def test_a_program_has_proofs_and_reads(tmp_path: Path, liar: int) -> None:
     async def play() -> None:
         committee = Committee(tmp_path, liar)
-        ports = [await door.open() for door in committee.doors]
+        ports = [await endpoint.open() for endpoint in committee.endpoints]
         finality = Finality(committee.here, NAMES, 0, ports=ports)
         transaction = alpha(1, (int(Code.ADD), KEY, 0, 41))
-        async with running(finality, *committee.doors), asyncio.timeout(20):
+        async with running(finality, *committee.endpoints), asyncio.timeout(20):
             waiting = asyncio.ensure_future(finality.proof(transaction.id, Cause.EARLY))
             final = asyncio.ensure_future(finality.proof(transaction.id))
             blocks = committee.early(transaction)
@@ -87,15 +88,15 @@ def test_a_program_has_proofs_and_reads(tmp_path: Path, liar: int) -> None:
 def test_a_read_that_cannot_be_answered_says_why(tmp_path: Path) -> None:
     async def play() -> None:
         committee = Committee(tmp_path)
-        ports = [await door.open() for door in committee.doors]
+        ports = [await endpoint.open() for endpoint in committee.endpoints]
         finality = Finality(committee.here, NAMES, 0, results=False, ports=ports)
-        async with running(finality, *committee.doors), asyncio.timeout(20):
+        async with running(finality, *committee.endpoints), asyncio.timeout(20):
             finality.reads.saw(5)
             read = await finality.read([KEY])
             assert (read.why, read.values) == ("behind", {})
             read = await finality.read([key_of(4, 1)])
             assert read.why == "wrong"
-            assert [door.tally()["door"]["rejected"] for door in committee.doors] == [{"read": 1}] * 4
+            assert [endpoint.tally()["door"]["rejected"] for endpoint in committee.endpoints] == [{"read": 1}] * 4
 
     uvloop.run(play())
 
@@ -112,10 +113,12 @@ def test_what_a_door_says_waits_for_the_disk(tmp_path: Path) -> None:
                 kept.append(then)
 
         disk = Busy(Store(tmp_path / "busy.store", ("nothing",)))
-        committee.doors[0] = Door(context("v0", NAMES, tmp_path), committee.doors[0].desk, disk, port=0)
-        ports = [await each.open() for each in committee.doors]
+        committee.endpoints[0] = ClientEndpoint(
+            context("v0", NAMES, tmp_path), committee.endpoints[0].service, disk, port=0
+        )
+        ports = [await each.open() for each in committee.endpoints]
         finality = Finality(committee.here, NAMES, 0, ports=ports)
-        async with running(finality, *committee.doors), asyncio.timeout(20):
+        async with running(finality, *committee.endpoints), asyncio.timeout(20):
             read = await finality.read([KEY], need=3)
             await until(lambda: bool(kept))
             assert 0 not in read.voters

@@ -8,11 +8,11 @@ from typing import Any
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.consensus.early import Early
-from nodes.dagbft.kinds import Cause
+from nodes.dagbft.field_types import Cause
 from nodes.dagbft.messages import FinalReply, SpecReply
 from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.phases import Phases
-from nodes.dagbft.primary.telling import Clients
+from nodes.dagbft.primary.reporting import Clients
 
 
 def id_of(client: int, number: int) -> bytes:
@@ -53,7 +53,8 @@ def test_phases_of_own_blocks_are_told_once() -> None:
 
 def test_what_waits_is_told_once_a_second() -> None:
     core: Any = SimpleNamespace(
-        voting=SimpleNamespace(parked="ab"), blocks=SimpleNamespace(parked=1), payload=SimpleNamespace(all_waiting=3),
+        voting=SimpleNamespace(suspended="ab"), blocks=SimpleNamespace(suspended=1),
+        payload=SimpleNamespace(all_waiting=3),
         delivery="",
     )  # fmt: skip
     phases = Phases(core, lambda: 10)

@@ -1,6 +1,6 @@
-"""Blocks that wait for parents or for batches.
+"""Blocks that are suspended until their parents and batches have arrived.
 
-Invariant: a block leaves when the last thing that it lacks has come, or when its round is collected. Blocks are told
+Invariant: a block leaves when the last thing that it lacks has arrived, or when its round is collected. Blocks are told
 apart by digest: a faulty author may have several in a slot.
 """
 
@@ -15,8 +15,8 @@ from nodes.dagbft.primary.payload import Name
 Key = bytes | Name  # a parent's digest, or a batch
 
 
-class Parked:
-    """Who may park how many is for the caller to say."""
+class SuspendedBlocks:
+    """Suspended blocks with what they lack. The caller bounds how many an author may have."""
 
     def __init__(self) -> None:
         self._blocks: dict[bytes, tuple[Header, set[Key]]] = {}
@@ -30,22 +30,22 @@ class Parked:
         return len(self._blocks)
 
     def count(self, author: int) -> int:
-        """How many blocks of an author wait."""
+        """How many blocks of an author are suspended."""
         return self._counts[author]
 
-    def wants(self, key: Key) -> bool:
-        """Whether something waits for this."""
+    def needs(self, key: Key) -> bool:
+        """Whether a suspended block lacks this."""
         return key in self._waiting
 
     def twin_of(self, block: Header) -> bool:
-        """Whether another block of the same slot waits."""
+        """Whether another block of the same slot is suspended."""
         return self._counts[block.author] > 0 and any(
             (other.round, other.author) == (block.round, block.author) and digest != block.id
             for digest, (other, _) in self._blocks.items()
         )
 
-    def park(self, block: Header, lacks: Iterable[Key]) -> None:
-        """Keep a block until these have come."""
+    def suspend(self, block: Header, lacks: Iterable[Key]) -> None:
+        """Keep a block until these have arrived."""
         missing = set(lacks)
         self._blocks[block.id] = (block, missing)
         self._counts[block.author] += 1
@@ -53,7 +53,7 @@ class Parked:
             self._waiting.setdefault(key, set()).add(block.id)
 
     def arrived(self, key: Key) -> list[Header]:
-        """The blocks that lack nothing any more, now that this is here, lower rounds first. They are taken out."""
+        """Take out the blocks that lack nothing any more, now that this has arrived; lower rounds first."""
         ready: list[Header] = []
         for digest in self._waiting.pop(key, ()):
             lacks = self._blocks[digest][1]
@@ -63,8 +63,8 @@ class Parked:
         return sorted(ready, key=_place)
 
     def collect(self, floor: int) -> list[Header]:
-        """Take out the blocks of rounds up to `floor`; those of the next round need no parents any more: the ones that
-        lack nothing else, to be taken in.
+        """Drop the blocks of rounds up to `floor`. Blocks of the next round need no parents any more: take out and
+        return those that lack nothing else.
         """
         for digest in [digest for digest, (block, _) in self._blocks.items() if block.round <= floor]:
             self._take_out(digest)

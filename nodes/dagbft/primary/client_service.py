@@ -1,7 +1,7 @@
-"""The desk of a validator: what it tells clients under its own signature, when they ask for it.
+"""The service of a validator: what it tells clients under its own signature, when they ask for it.
 
 Invariant: one signature stands for all results that became final together, and none is made that nobody asked for.
-What a client can have of the desk is bounded: answers that wait, results that are kept for those that come late.
+What a client can have of the service is bounded: answers that wait, results that are kept for those that come late.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_OF_ONE = 8  # callers that give the same number: nobody takes another's pl
 Sent = tuple[str, Message]  # caller and message
 
 
-class Desk:
+class ClientService:
     """`follow` the ledger of each life of the validator; `on_message` what callers say; `take` what to send them."""
 
     def __init__(self, me: int, roster: Roster, signer: Signer) -> None:

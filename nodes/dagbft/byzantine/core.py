@@ -20,7 +20,7 @@ from nodes.dagbft.primary.proposer import replace_signature
 Sent = tuple[int, Message]  # receiver (or ALL) and message
 
 
-class Liar:
+class ByzantineCore:
     """Stands in for a `PrimaryCore`. Subclasses say what becomes of a message that the honest core would send."""
 
     def __init__(self, core: PrimaryCore) -> None:

@@ -15,8 +15,8 @@ from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.consensus.dag import Block
 from nodes.dagbft.execution.ledger import Ledger
 from nodes.dagbft.messages import Certificate, Header
-from nodes.dagbft.primary.blocks import Breach
-from nodes.dagbft.primary.breach import EVIDENCE, FILE, BreachWatch, write_evidence
+from nodes.dagbft.primary.blocks import SafetyViolation
+from nodes.dagbft.primary.safety import EVIDENCE, FILE, SafetyMonitor, write_evidence
 from nodes.dagbft.wire import decode
 
 
@@ -27,7 +27,7 @@ def look(places: int, results: int, store: Path, told: list[str]) -> Ledger:
     for author in range(4):
         consensus.add(Block(1, author, 0))
     ledger = Ledger(consensus.committee, 0)
-    watch = BreachWatch(context, consensus, ledger)
+    watch = SafetyMonitor(context, consensus, ledger)
     consensus.check.wrong, ledger.counts.early_wrong = places, results
     watch.look()
     watch.look()
@@ -69,7 +69,7 @@ def test_what_shows_more_than_f_to_be_faulty_is_written_before_the_end(tmp_path:
     context: Any = SimpleNamespace(store=tmp_path, emit=lambda kind, text: told.append(f"{kind}: {text}"))
     header = Header(0, 1, 1, (), b"", (), 1, bytes(32), b"", 1, bytes(8), bytes(64))
     both = [Certificate(replace(header, payload=payload), ((0, bytes(64)),)) for payload in ((), ((bytes(32), 0),))]
-    write_evidence(context, Breach("two certificates for (1, 1)", *both))
+    write_evidence(context, SafetyViolation("two certificates for (1, 1)", *both))
     document = json.loads((tmp_path / EVIDENCE).read_text())
     assert [decode(bytes.fromhex(row["message"])) for row in document["certificates"]] == both
     assert told[0].startswith("breach: two certificates for (1, 1); 2 certificates")

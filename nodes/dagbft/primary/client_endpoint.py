@@ -20,7 +20,7 @@ from emulator.sdk.transport.frames import Hello
 from nodes.dagbft.client.messages import ReadRequest
 from nodes.dagbft.messages import CODEC, Message, Subscribe
 from nodes.dagbft.ports import CLIENT_PORT
-from nodes.dagbft.primary.desk import Desk, Sent
+from nodes.dagbft.primary.client_service import ClientService, Sent
 
 SERVICE = "door"
 MOST_CALLERS = 256
@@ -28,13 +28,13 @@ LINKS = LinkConfig(queue_bytes=float(1 << 22))  # for one caller
 _TICK_S = 0.1  # how late a read that waits may hear that it waited in vain
 
 
-class Door(Endpoint[str, Message]):
-    """Takes calls for a desk; a caller's key is its address and the label that it gives."""
+class ClientEndpoint(Endpoint[str, Message]):
+    """Takes calls for a service; a caller's key is its address and the label that it gives."""
 
-    def __init__(self, context: NodeContext, desk: Desk, durable: Durable, port: int = CLIENT_PORT) -> None:
+    def __init__(self, context: NodeContext, service: ClientService, durable: Durable, port: int = CLIENT_PORT) -> None:
         accepts = (Subscribe, ReadRequest)
         super().__init__(CODEC, SERVICE, context.address.ipv4, self._hear, LINKS, accepts, label=SERVICE)
-        self.desk = desk
+        self.service = service
         self._context = context
         self._durable = durable
         self._port = port
@@ -53,17 +53,17 @@ class Door(Endpoint[str, Message]):
             ticking.cancel()
 
     def tell(self) -> None:
-        """The ledger has moved: send what the desk has to say, once all that was handed to `Durable` is kept."""
-        if sends := self.desk.take(self._context.now()):
+        """The ledger has moved: send what the service has to say, once all that was handed to `Durable` is kept."""
+        if sends := self.service.take(self._context.now()):
             self._durable.add([], partial(self._send_all, sends))
 
     def tally(self) -> dict[str, object]:
         """What was told, and what was refused."""
         refused: Counter[str] = Counter()
-        for (reason, _), count in [*self.rejected.items(), *self.desk.rejected.items()]:
+        for (reason, _), count in [*self.rejected.items(), *self.service.rejected.items()]:
             refused[reason] += count
         links = self.counters()
-        told = {"full": links["full"], "rejected": dict(refused), "counts": dict(self.desk.counts)}
+        told = {"full": links["full"], "rejected": dict(refused), "counts": dict(self.service.counts)}
         return {"door_bytes": links["sent_bytes"], "door": told}
 
     def _send_all(self, sends: list[Sent]) -> None:
@@ -71,13 +71,13 @@ class Door(Endpoint[str, Message]):
             self.send(caller, message)
 
     def _hear(self, caller: str, message: Message) -> None:
-        self.desk.on_message(caller, message, self._context.now())
+        self.service.on_message(caller, message, self._context.now())
         self.tell()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
-            if self.desk.due_s <= self._context.now():
+            if self.service.due_s <= self._context.now():
                 self.tell()
 
     def admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:

@@ -22,7 +22,7 @@ class _Label:
     own: bool
 
 
-class Shelf:
+class BatchStore:
     """Puts give records to keep; a batch can be read at once, whether they have been kept yet or not."""
 
     def __init__(self, disk: Disk, keep_rounds: int) -> None:

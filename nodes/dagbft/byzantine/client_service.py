@@ -7,10 +7,10 @@ that nothing but a comparison with others can show the lie.
 from __future__ import annotations
 
 from nodes.dagbft.execution.transactions import Outcome, result_hash
-from nodes.dagbft.primary.desk import Desk
+from nodes.dagbft.primary.client_service import ClientService
 
 
-class FalseDesk(Desk):
+class FalseClientService(ClientService):
     """Tells every outcome and every value otherwise than it is."""
 
     def result(self, transaction: bytes, outcome: Outcome) -> bytes:

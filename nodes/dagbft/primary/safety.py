@@ -13,14 +13,14 @@ from emulator.sdk.node import NodeContext
 from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.consensus.run_file import write
 from nodes.dagbft.execution.ledger import Ledger
-from nodes.dagbft.primary.blocks import Breach
+from nodes.dagbft.primary.blocks import SafetyViolation
 from nodes.dagbft.wire import encode
 
 FILE = "breach.json"
 EVIDENCE = "evidence.json"
 
 
-def write_evidence(context: NodeContext, breach: Breach) -> None:
+def write_evidence(context: NodeContext, breach: SafetyViolation) -> None:
     """Write down and tell the certificates that show more than f validators to be faulty, before this one stops.
 
     Each is given as its message in hexadecimal digits; whoever has the committee's keys can check them.
@@ -39,7 +39,7 @@ def write_evidence(context: NodeContext, breach: Breach) -> None:
     context.emit("breach", text=f"{breach}; {written}")
 
 
-class BreachWatch:
+class SafetyMonitor:
     """Looks at the self-checks of consensus and ledger.
 
     `breach.json` in the node's store is a DAG file (`consensus.run_file`) of the blocks above the floor at the first
