@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from emulator.sdk.protocol import Chart, Listing
+from emulator.sdk.protocol import Chart, Table
 
 WIDTH, HEIGHT = 120, 40
 ROWS, COLUMNS = 14, 6
@@ -79,7 +79,7 @@ def ours() -> None:
 
     def picture(tick: int, width: int, height: int) -> Frame:
         part = (width - 2) // 2
-        tables: list[Listing] = [
+        tables: list[Table] = [
             {"kind": "listing", "title": "", "columns": TITLES, "rows": cells(table, tick)} for table in (0, 1)
         ]
         upper = side_by_side([listing(table, part, ROWS + 1) for table in tables])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from emulator.observe.widget_schema import check
-from emulator.sdk.protocol import Panel, PanelView, Protocol, Setup, TrafficRecords, Widget, load, protocol_of
+from emulator.sdk.protocol import Panel, PanelContext, PanelView, Protocol, TrafficRecords, Widget, load, protocol_of
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
@@ -36,21 +36,21 @@ class _Shown:
 class Panels:
     """One panel for each protocol that has one, fed by the records of all its programs."""
 
-    def __init__(self, found: Sequence[tuple[Protocol, Setup]]) -> None:
+    def __init__(self, found: Sequence[tuple[Protocol, PanelContext]]) -> None:
         self._of_program: dict[str, _Shown] = {}
         self._shown: list[_Shown] = []
         self._quiet: dict[str, frozenset[str]] = {}
         self._traffic: dict[str, TrafficRecords] = {}
-        for protocol, setup in found:
+        for protocol, context in found:
             shown = _Shown(protocol, None)
-            for program in setup.configs:
+            for program in context.configs:
                 self._of_program[program] = shown
                 self._quiet[program] = protocol.quiet
                 self._traffic[program] = protocol.traffic
             if protocol.panel:
                 self._shown.append(shown)
                 try:
-                    shown.panel = load(protocol.panel)(setup)
+                    shown.panel = load(protocol.panel)(context)
                 except Exception as error:
                     self._fail(shown, error)
 
@@ -115,7 +115,7 @@ class Panels:
         shown.failure = f"{type(error).__name__}: {error}"[:200]
 
 
-def protocols_of(scenario: Scenario, network: Network) -> list[tuple[Protocol, Setup]]:
+def protocols_of(scenario: Scenario, network: Network) -> list[tuple[Protocol, PanelContext]]:
     """Protocols that the scenario's programs speak, in the order of the programs, each with what its panel knows."""
     live = [network.nodes[number].name for number in network.live]
     named = set(live)
@@ -126,7 +126,7 @@ def protocols_of(scenario: Scenario, network: Network) -> list[tuple[Protocol, S
             edges.append(ends)
             if len(edges) == EDGES:
                 break
-    found: dict[str, tuple[Protocol, Setup]] = {}
+    found: dict[str, tuple[Protocol, PanelContext]] = {}
     for program in scenario.programs:
         protocol = protocol_of(program.run)
         if protocol is None:
@@ -134,9 +134,9 @@ def protocols_of(scenario: Scenario, network: Network) -> list[tuple[Protocol, S
         nodes = [name for name in live if any(fnmatchcase(name, glob) for glob in program.nodes)]
         config = {program.name: program.config_values}
         if protocol.name not in found:
-            setup = Setup((), {}, scenario.parameters, tuple(edges), scenario.duration_s, scenario.prediction)
-            found[protocol.name] = (protocol, setup)
-        protocol, setup = found[protocol.name]
-        both = tuple(dict.fromkeys([*setup.nodes, *nodes]))
-        found[protocol.name] = (protocol, replace(setup, nodes=both, configs={**setup.configs, **config}))
+            context = PanelContext((), {}, scenario.parameters, tuple(edges), scenario.duration_s, scenario.prediction)
+            found[protocol.name] = (protocol, context)
+        protocol, context = found[protocol.name]
+        both = tuple(dict.fromkeys([*context.nodes, *nodes]))
+        found[protocol.name] = (protocol, replace(context, nodes=both, configs={**context.configs, **config}))
     return list(found.values())

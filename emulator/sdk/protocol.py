@@ -18,14 +18,14 @@ from emulator.model.errors import UsageError
 __all__ = [
     "Bars",
     "Chart",
-    "Facts",
     "Grid",
-    "Listing",
+    "KeyValues",
     "Panel",
+    "PanelContext",
     "PanelView",
     "Protocol",
     "Series",
-    "Setup",
+    "Table",
     "Tone",
     "TrafficRecords",
     "Widget",
@@ -37,7 +37,7 @@ __all__ = [
 Tone = Literal["good", "bad", "warn", "dim", "plain"]
 
 
-class Facts(TypedDict):
+class KeyValues(TypedDict):
     """Names and values, a line each: [["round", "812"], …]."""
 
     kind: Literal["facts"]
@@ -70,7 +70,7 @@ class Bars(TypedDict):
     rows: list[tuple[str, float, str]]
 
 
-class Listing(TypedDict):
+class Table(TypedDict):
     """A table; cells are text, columns of numbers are drawn to the right."""
 
     kind: Literal["listing"]
@@ -93,7 +93,7 @@ class Grid(TypedDict):
     legend: str
 
 
-Widget = Facts | Chart | Bars | Listing | Grid
+Widget = KeyValues | Chart | Bars | Table | Grid
 MOST_POINTS = 120  # of a chart's x, so that a snapshot stays small
 MOST_CELLS = 4_000  # of a grid
 
@@ -107,7 +107,7 @@ class PanelView(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class PanelContext:
     """What a panel knows before the first record."""
 
     nodes: tuple[str, ...]  # that run programs of the protocol, in the order of the scenario
@@ -125,8 +125,8 @@ class Panel:
     raised here ends the panel, never the run.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
+    def __init__(self, context: PanelContext) -> None:
+        self.context = context
 
     def event(self, t_s: float, node: str, kind: str, data: Mapping[str, Any]) -> None:
         """`NodeContext.emit(kind, **data)` of a node."""

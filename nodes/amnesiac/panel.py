@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.sdk.histogram import Binned
-from emulator.sdk.protocol import Panel, Setup, Tone, Widget
+from emulator.sdk.protocol import Panel, PanelContext, Tone, Widget
 
 ROWS = 40
 COLUMNS = 60  # rounds in the grid
@@ -27,9 +27,9 @@ Edge = tuple[str, str]
 class AmnesiacPanel(Panel):
     """Flooding by the events `flood` of its nodes."""
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup)
-        config: Mapping[str, Any] = next(iter(setup.configs.values()), {})
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context)
+        config: Mapping[str, Any] = next(iter(context.configs.values()), {})
         self._last = int(config.get("rounds", 0))
         self._start_s, self._slot_s = float(config.get("start_s", 0.0)), float(config.get("slot_s", 0.0)) or 0.04
         self._prefix, self._period = int(config.get("prefix", 0)), max(1, int(config.get("period", 1)))
@@ -86,7 +86,7 @@ class AmnesiacPanel(Panel):
     def widgets(self, t_s: float) -> list[Widget]:
         shown: list[Widget] = []
         missing = self._missing(t_s)
-        nodes = self.setup.nodes[:ROWS]
+        nodes = self.context.nodes[:ROWS]
         last = max(self._active, 1)
         rounds = range(max(1, last - COLUMNS + 1), last + 1)
         if self._active and nodes:
@@ -97,8 +97,8 @@ class AmnesiacPanel(Panel):
                 for name in nodes
             ]
             title = f"Rounds {rounds[0]:,} to {last:,}"
-            if len(nodes) < len(self.setup.nodes):
-                title += f", {len(nodes)} of {len(self.setup.nodes):,} nodes"
+            if len(nodes) < len(self.context.nodes):
+                title += f", {len(nodes)} of {len(self.context.nodes):,} nodes"
             shown.append({"kind": "grid", "title": title, "rows": rows, "tones": TONES, "legend": LEGEND})
         shown.append({"kind": "facts", "rows": self._facts(missing)})
         chart = self._messages.chart("Messages sent", "round", "messages a round")
@@ -115,12 +115,12 @@ class AmnesiacPanel(Panel):
         return SILENT if self._first_heard.get(node, round) < round else NEW
 
     def _facts(self, missing: Mapping[int, set[Edge]]) -> list[list[str]]:
-        reached, known = len(self._first_heard), self.setup.prediction
+        reached, known = len(self._first_heard), self.context.prediction
         rows = [
             ["round", f"{self._round:,} of {self._last:,}" if self._last else f"{self._round:,}"],
             ["last active round", f"{self._active:,}"],
             ["messages", _beside(f"{self._count:,}", known.get("messages"))],
-            ["nodes reached", f"{reached:,} of {len(self.setup.nodes):,}"],
+            ["nodes reached", f"{reached:,} of {len(self.context.nodes):,}"],
             ["lost on the way", f"{self._lost + sum(map(len, missing.values())):,}"],
         ]
         if self._received:

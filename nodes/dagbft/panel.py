@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.sdk.histogram import Binned, Quantiles
-from emulator.sdk.protocol import Panel, Setup, Tone, Widget
+from emulator.sdk.protocol import Panel, PanelContext, Tone, Widget
 
 ROWS = 40  # validators in the grid
 LISTED = 12  # validators in the table: those that are furthest behind
@@ -62,10 +62,10 @@ class _Validator:
 class DagBftPanel(Panel):
     """The DAG and its latencies, by the events of primaries and the samples of clients."""
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup)
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context)
         named = next(
-            (config["validators"] for config in setup.configs.values() if config.get("validators")), setup.nodes
+            (config["validators"] for config in context.configs.values() if config.get("validators")), context.nodes
         )
         self._names = [str(name) for name in named]
         self._numbers = {name: number for number, name in enumerate(self._names)}

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.sdk.protocol import Panel, Series, Setup, Tone, Widget
+from emulator.sdk.protocol import Panel, PanelContext, Series, Tone, Widget
 
 ROWS = 40
 COLUMNS = 60  # steps in the grid
@@ -24,11 +24,11 @@ LEGEND = f"{HERE} agent {VISITED} visited {UNSEEN} not yet {AWAY} {AWAY_VISITED}
 class ExplorerPanel(Panel):
     """The way of the agent, by the events of the hosts that it visits and of the conductor."""
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup)
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context)
         config: Mapping[str, Any] = next(
-            (config for config in setup.configs.values() if "visibility" in config),
-            next(iter(setup.configs.values()), {}),
+            (config for config in context.configs.values() if "visibility" in config),
+            next(iter(context.configs.values()), {}),
         )
         self._nodes = int(config.get("nodes", 0))
         self._edges = {tuple(sorted((int(a), int(b)))) for a, b in config.get("edges") or ()}
@@ -109,7 +109,7 @@ class ExplorerPanel(Panel):
         return VISITED if visited else UNSEEN
 
     def _facts(self) -> list[list[str]]:
-        latest, known = self._latest, self.setup.prediction
+        latest, known = self._latest, self.context.prediction
         if not latest:
             return [["steps", "none yet"], ["nodes", f"{self._nodes:,}"]]
         seen, share = len(self._first), len(self._first) / self._nodes if self._nodes else 0.0

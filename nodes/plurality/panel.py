@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.sdk.histogram import Binned
-from emulator.sdk.protocol import Panel, Setup, Widget
+from emulator.sdk.protocol import Panel, PanelContext, Widget
 
 BARS = 8  # opinions with a bar of their own
 LINES = 5  # and with a line
@@ -19,9 +19,9 @@ MOST_OPINIONS = 512  # that are followed over the rounds: those that more agents
 class PluralityPanel(Panel):
     """Opinions of all agents, by the events `round` of the first process."""
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup)
-        config: Mapping[str, Any] = next(iter(setup.configs.values()), {})
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context)
+        config: Mapping[str, Any] = next(iter(context.configs.values()), {})
         self._rule = str(config.get("protocol", ""))
         self._synchronous = config.get("mode", "synchronous") == "synchronous"
         self._counts = [int(count) for count in config.get("counts") or ()]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.sdk.histogram import Binned, Quantiles
-from emulator.sdk.protocol import Panel, Setup, Widget
+from emulator.sdk.protocol import Panel, PanelContext, Widget
 
 ALL = "all (median)"
 LINES = 4  # pairs with a line of their own
@@ -22,9 +22,9 @@ MOST_PAIRS = 4096  # that are counted by themselves
 class TrafficPanel(Panel):
     """What probes, bulk transfers and requests measure."""
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup)
-        self._chosen = _transfers(setup)
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context)
+        self._chosen = _transfers(context)
         self._rtt = Binned(0.5, "median", lines=LINES + 1)
         self._rate = Binned(1.0, "mean", lines=LINES)
         self._latency = Binned(1.0, "median", lines=LINES)
@@ -128,10 +128,10 @@ class TrafficPanel(Panel):
         return {"kind": "listing", "title": "Pairs that lost most probes", "columns": columns, "rows": rows}
 
 
-def _transfers(setup: Setup) -> frozenset[tuple[str, str]]:
+def _transfers(context: PanelContext) -> frozenset[tuple[str, str]]:
     """Sender and receiver of the first few transfers that are configured."""
     found: list[tuple[str, str]] = []
-    for config in setup.configs.values():
+    for config in context.configs.values():
         for text in [*(config.get("flows") or ()), *(config.get("pairs") or ())]:
             source, arrow, to = str(text).partition("->")
             if arrow:

@@ -12,7 +12,7 @@ from math import isfinite
 from rich.segment import Segment
 
 from emulator.report.text import ASCII, UNICODE, Signs
-from emulator.sdk.protocol import Bars, Facts, Grid, Listing
+from emulator.sdk.protocol import Bars, Grid, KeyValues, Table
 from emulator.ui.widgets.lines import DIM, HEAD, SERIES, TONES, Lines, cell_len, clean, padded, segment, side_by_side
 
 LONGEST_NAME = 28
@@ -20,7 +20,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 NUMERIC = frozenset("0123456789+-.–")
 
 
-def facts(widget: Facts, width: int, height: int, signs: Signs = UNICODE) -> Lines:
+def facts(widget: KeyValues, width: int, height: int, signs: Signs = UNICODE) -> Lines:
     """A line each; in columns beside one another where there are more than fit."""
     rows = [(clean(row[0]) if row else "", clean(" ".join(row[1:]))) for row in widget.get("rows", [])]
     if not rows or height < 1:
@@ -54,7 +54,7 @@ def bars(widget: Bars, width: int, height: int, signs: Signs = UNICODE) -> Lines
     return counted(picture, height, width, signs)
 
 
-def listing(widget: Listing, width: int, height: int, signs: Signs = UNICODE) -> Lines:
+def listing(widget: Table, width: int, height: int, signs: Signs = UNICODE) -> Lines:
     """A table: columns of numbers to the right, the widest columns give way where there is not room."""
     heads = [clean(head) for head in widget.get("columns", [])]
     rows = [[clean(cell) for cell in row] for row in widget.get("rows", [])]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.sdk.protocol import MOST_CELLS, MOST_POINTS, Panel, Setup, installed, load
+from emulator.sdk.protocol import MOST_CELLS, MOST_POINTS, Panel, PanelContext, installed, load
 
 VIEW_BYTES = 8_000
 TIME = st.floats(-1.0, 1e5)
@@ -89,7 +89,7 @@ KNOWN = {"round": 3, "messages": 5, "terminates": True, "seen": 3, "moves": 3, "
 def panel_of(name: str, nodes: tuple[str, ...] = NODES, **given: Any) -> Panel:
     (protocol,) = [protocol for protocol in installed() if protocol.name == name]
     configs = {"a program": given.pop("config", CONFIGS[name])}
-    panel = load(protocol.panel)(Setup(nodes, configs, {}, (), 60.0, **given))
+    panel = load(protocol.panel)(PanelContext(nodes, configs, {}, (), 60.0, **given))
     assert isinstance(panel, Panel)
     return panel
 

@@ -24,7 +24,7 @@ from emulator.record import RunFolder
 from emulator.runtime.control.encoding import MESSAGE_BYTES
 from emulator.runtime.supervisor.collector import Collector
 from emulator.schedule.ring import RowRing
-from emulator.sdk.protocol import Panel, Protocol, Setup, TrafficRecords
+from emulator.sdk.protocol import Panel, PanelContext, Protocol, TrafficRecords
 
 STEP_S = 1.0
 MARGIN = 200
@@ -183,12 +183,14 @@ class Counting(Panel):
 
 def panels():
     protocol = Protocol("p", "A protocol", panel=f"{__name__}:Counting", quiet=frozenset({"murmur"}))
-    return Panels([(protocol, Setup(("a",), {"prog": {}}, {}, (), 10.0))])
+    return Panels([(protocol, PanelContext(("a",), {"prog": {}}, {}, (), 10.0))])
 
 
 def test_the_protocol_names_the_records_of_its_traffic():
     named = TrafficRecords("ping_s", lost=None, flow_rate="rate", flow_size="size", flow_end="over")
-    metrics = LiveMetrics(Panels([(Protocol("p", "P", traffic=named), Setup(("a",), {"prog": {}}, {}, (), 10.0))]))
+    metrics = LiveMetrics(
+        Panels([(Protocol("p", "P", traffic=named), PanelContext(("a",), {"prog": {}}, {}, (), 10.0))])
+    )
     for program in ("prog", "other"):
         for name in ("ping_s", "rtt_s", "probe_lost", ""):
             metrics.sample(1.0, "a", program, name, 0.5, f"{program} {name}")
@@ -223,7 +225,7 @@ def test_a_panel_that_breaks_says_so_and_one_that_is_too_large_is_cut(capsys):
 
 
 def test_a_panel_that_cannot_be_had_says_so(capsys):
-    shown = Panels([(Protocol("q", "Q", panel="no.such:Panel"), Setup((), {"prog": {}}, {}, (), 1.0))])
+    shown = Panels([(Protocol("q", "Q", panel="no.such:Panel"), PanelContext((), {"prog": {}}, {}, (), 1.0))])
     assert "No module named" in shown.views(0.0)[0]["widgets"][0]["rows"][0][1]
     assert "ModuleNotFoundError" in capsys.readouterr().err
 

@@ -5,7 +5,7 @@ import pytest
 from emulator.observe import panels
 from emulator.observe.panels import Panels
 from emulator.observe.widget_schema import check
-from emulator.sdk.protocol import Panel, Protocol, Setup
+from emulator.sdk.protocol import Panel, PanelContext, Protocol
 from emulator.ui.widgets import draw
 
 CHART = {"kind": "chart", "title": "t", "x_label": "x", "y_label": "y", "x": [0.0, 1.0]}
@@ -49,7 +49,7 @@ def test_a_panel_that_gives_none_ends_in_its_place(monkeypatch, capsys):
             return [{"kind": "facts", "rows": [["count", 5]]}]
 
     monkeypatch.setattr(panels, "load", lambda name: Numbers)
-    setup = Setup((), {"program": {}}, {}, (), 1.0)
+    setup = PanelContext((), {"program": {}}, {}, (), 1.0)
     shown = Panels([(Protocol("mine", "Mine", panel="mine:Numbers"), setup)])
     (view,) = shown.views(1.0)
     assert view["widgets"][0]["rows"][0][0] == "this panel broke"

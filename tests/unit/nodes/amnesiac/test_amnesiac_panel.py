@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.sdk.protocol import Setup
+from emulator.sdk.protocol import PanelContext
 from nodes.amnesiac.adversary import LOST, Adversary
 from nodes.amnesiac.engine import Play, play
 from nodes.amnesiac.generators import adversary_of
@@ -49,7 +49,7 @@ def panel(graph: Graph, against: Adversary, **more: Any) -> AmnesiacPanel:
         "prefix": against.prefix, "period": against.period, "delays": delays,
     }  # fmt: skip
     return AmnesiacPanel(
-        Setup(tuple(f"n{node}" for node in range(graph.nodes)), {"flood": config}, {}, (), 9.0, **more)
+        PanelContext(tuple(f"n{node}" for node in range(graph.nodes)), {"flood": config}, {}, (), 9.0, **more)
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emulator.sdk.protocol import Setup
+from emulator.sdk.protocol import PanelContext
 from nodes.dagbft.execution.ledger import Counts
 from nodes.dagbft.panel import DagBftPanel
 from nodes.dagbft.primary.reporting import Checks
@@ -16,7 +16,7 @@ NAMES = ["v0", "v1", "v2", "v3"]
 
 
 def panel() -> DagBftPanel:
-    return DagBftPanel(Setup(tuple(NAMES), {"primary": {"validators": NAMES}, "client": {}}, {}, (), 60.0))
+    return DagBftPanel(PanelContext(tuple(NAMES), {"primary": {"validators": NAMES}, "client": {}}, {}, (), 60.0))
 
 
 def widget(of: DagBftPanel, kind: str, t_s: float = 10.0) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.sdk.protocol import Setup
+from emulator.sdk.protocol import PanelContext
 from nodes.explorer.adversary import RingAdversary
 from nodes.explorer.core import Agent
 from nodes.explorer.engine import Play, play
@@ -21,8 +21,8 @@ def told(interval: int, steps: int) -> tuple[ExplorerPanel, Play, RingAdversary]
     adversary = RingAdversary(NODES, interval, 0)
     played = play(footprint, RingAdversary(NODES, interval, 0), Agent("kt0", 0), 0, steps)
     host = {"nodes": NODES, "edges": sorted(footprint.edges), "visibility": "kt0", "max_steps": steps}
-    setup = Setup((), {"host": host, "conductor": {"nodes": NODES}}, {}, (), 9.0, {"seen": played.seen})
-    of = ExplorerPanel(setup)
+    context = PanelContext((), {"host": host, "conductor": {"nodes": NODES}}, {}, (), 9.0, {"seen": played.seen})
+    of = ExplorerPanel(context)
     for step, (at, to) in enumerate(zip(played.path, played.path[1:], strict=False)):
         present = adversary.present(step, at)
         of.event(step * 0.1, "observer", "edges", {"step": step, "present": [list(pair) for pair in sorted(present)]})
@@ -62,7 +62,7 @@ def test_the_way_is_that_of_the_play() -> None:
 
 def test_large_graphs_show_the_nodes_around_the_agent() -> None:
     edges = [[number, number + 1] for number in range(299)]
-    of = ExplorerPanel(Setup((), {"host": {"nodes": 300, "edges": edges, "visibility": "kt0"}}, {}, (), 9.0))
+    of = ExplorerPanel(PanelContext((), {"host": {"nodes": 300, "edges": edges, "visibility": "kt0"}}, {}, (), 9.0))
     of.event(0.0, "n150", "explore", {"step": 0, "node": 150, "doors": [149, 151]})
     grid = widget(of, "grid")
     assert len(grid["rows"]) == 40

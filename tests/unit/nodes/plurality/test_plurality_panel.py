@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.sdk.protocol import Setup, Widget
+from emulator.sdk.protocol import PanelContext, Widget
 from nodes.plurality.core import rule_of
 from nodes.plurality.panel import PluralityPanel
 from nodes.plurality.simulate import synchronous
@@ -16,7 +16,7 @@ COUNTS = [30, 20, 14]
 
 def panel(**config: Any) -> PluralityPanel:
     given = {"counts": COUNTS, "protocol": "dejavu", **config}
-    return PluralityPanel(Setup(("a0",), {"agents": given}, {}, (), 60.0))
+    return PluralityPanel(PanelContext(("a0",), {"agents": given}, {}, (), 60.0))
 
 
 def kinds(widgets: list[Widget]) -> dict[str, Any]:

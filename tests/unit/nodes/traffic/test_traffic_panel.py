@@ -11,13 +11,13 @@ from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import Run, load_run
 from emulator.report import drawing
-from emulator.sdk.protocol import Setup
+from emulator.sdk.protocol import PanelContext
 from nodes.traffic.figures import figures
 from nodes.traffic.panel import ALL, TrafficPanel
 
 
 def panel(**configs: dict[str, Any]) -> TrafficPanel:
-    return TrafficPanel(Setup(("a", "b", "c"), configs, {}, (), 60.0))
+    return TrafficPanel(PanelContext(("a", "b", "c"), configs, {}, (), 60.0))
 
 
 def facts(of: TrafficPanel) -> dict[str, str]:
