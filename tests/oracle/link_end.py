@@ -21,7 +21,7 @@ from oracle.packets import Data, Departure, Packet, joined, segments
 
 MEMORY_BYTES = 256 * 2**20  # that may wait at one end, whatever its bounds say
 PIECE_S = 1e-3  # a link that takes longer to send one merged packet gets it in chunks
-Source = Callable[[float], tuple[Segment, int, float, int]]  # values at t, peer, until when they hold, toll in hops
+Source = Callable[[float], tuple[Segment, int, float, int]]  # values at t, peer, until when they hold, ttl_cost in hops
 
 
 class LinkEnd:
@@ -34,17 +34,17 @@ class LinkEnd:
         self.effects = effects or Effects()
         self.chain = Impairments(self.effects, seed, name, ip)
         self.overrides: dict[str, float | bool] = {}
-        self.waiting: list[Packet] = []  # the first one is in the transmitter and apart from the queue's bounds
-        self.flying: list[Packet] = []
+        self.queued: list[Packet] = []  # the first one is in the transmitter and apart from the queue's bounds
+        self.in_flight: list[Packet] = []
         self.left = self.since_s = 0.0  # bytes of the first waiting packet that are still to be sent at since_s
         self.departs_s = inf  # when the first waiting packet leaves, if the present values last
         self.idle_s = self.last_s = -inf  # last departure, last arrival
         self.stop_s = -inf  # until when the values below hold; the first packet loads them
         self.base_s = self.slope = 0.0  # a departure at t has the delay base_s + slope t
-        self.pace = self.loss = 0.0  # pace: seconds a byte
-        self.peer, self.toll = -1, 0  # the node that receives; hops that leaving costs
-        self.queue_pace = inf  # the last pace of a rate above 0: what waiting is reckoned with
-        self.held = self.running = self.keeps = False
+        self.seconds_per_byte = self.loss = 0.0  # seconds_per_byte 0: no rate yet
+        self.peer, self.ttl_cost = -1, 0  # the node that receives; hops that leaving costs
+        self.admission_s_per_byte = inf  # the last finite seconds_per_byte: waiting time is computed from it
+        self.paused = self.running = self.accepts = False
         self.counts: list[float] = [0] * len(EndStats)
         self.log: list[Departure] = []
 
@@ -70,8 +70,8 @@ class LinkEnd:
             return [(parts, size)]
         if self.random or self.effects.queue_packets < inf:
             count = 1
-        elif size * self.pace > PIECE_S:
-            count = max(1, floor(PIECE_S / (wire_size(parts[0], self.ip) * self.pace)))
+        elif size * self.seconds_per_byte > PIECE_S:
+            count = max(1, floor(PIECE_S / (wire_size(parts[0], self.ip) * self.seconds_per_byte)))
         else:
             return [(parts, size)]
         chunks = [parts[first : first + count] for first in range(0, len(parts), count)]
@@ -83,12 +83,12 @@ class LinkEnd:
     def _take(self, packet: Packet) -> None:
         self.counts[EndStats.SENT_PACKETS] += 1
         self.counts[EndStats.SENT_BYTES] += packet.size
-        if sum(waiting.size for waiting in self.waiting) + packet.size > MEMORY_BYTES:
+        if sum(queued.size for queued in self.queued) + packet.size > MEMORY_BYTES:
             self._drop(EndStats.DROP_OVERLOAD, packet, packet.at_s)
-        elif not self.keeps:
+        elif not self.accepts:
             self._drop(EndStats.DROP_OUTAGE, packet, packet.at_s)
-        elif not self.waiting:
-            self.waiting.append(packet)
+        elif not self.queued:
+            self.queued.append(packet)
             self._start()
         else:
             self._queue(packet)
@@ -97,17 +97,17 @@ class LinkEnd:
         """Put a packet behind those that wait, or as many of its leading segments as there is room for."""
         t = packet.at_s
         while not self._admits(packet.size, 1, self._wait_s(t)):
-            if self.effects.head_drop and len(self.waiting) >= 2:
-                self._drop(EndStats.DROP_QUEUE, self.waiting.pop(1), t)
+            if self.effects.head_drop and len(self.queued) >= 2:
+                self._drop(EndStats.DROP_QUEUE, self.queued.pop(1), t)
                 continue
             if room := self._room(packet):
                 head, rest = packet.data[:room], packet.data[room:]
-                self.waiting.append(packet._replace(data=joined(head), size=self._size(head)))
+                self.queued.append(packet._replace(data=joined(head), size=self._size(head)))
                 packet = packet._replace(data=joined(rest), size=self._size(rest))
                 self.counts[EndStats.SENT_PACKETS] += 1  # what is dropped counts as a packet of its own
             self._drop(EndStats.DROP_QUEUE, packet, t)
             return
-        self.waiting.append(packet)
+        self.queued.append(packet)
 
     def _room(self, packet: Packet) -> int:
         """How many leading segments of a merged packet, which was refused whole, the queue admits one by one."""
@@ -118,12 +118,12 @@ class LinkEnd:
             total += wire_size(part, self.ip)
             if not self._admits(total, number + 1, wait_s):
                 return number
-            wait_s += wire_size(part, self.ip) * self.queue_pace
+            wait_s += wire_size(part, self.ip) * self.admission_s_per_byte
         return len(packet.data) - 1
 
     def _admits(self, size: float, packets: int, wait_s: float) -> bool:
         """Whether the queue may hold so much more, the last of which would wait so long."""
-        effects, queue = self.effects, self.waiting[1:]
+        effects, queue = self.effects, self.queued[1:]
         return (
             sum(packet.size for packet in queue) + size <= effects.queue_bytes
             and len(queue) + packets <= effects.queue_packets
@@ -132,12 +132,12 @@ class LinkEnd:
 
     def _wait_s(self, t: float) -> float:
         """How long a packet that joins the queue at t waits until its transmission starts, at the present rate."""
-        head_s = self.left * self.queue_pace - (t - self.since_s if self.running else 0.0)
-        return max(head_s, 0.0) + sum(packet.size for packet in self.waiting[1:]) * self.queue_pace
+        head_s = self.left * self.admission_s_per_byte - (t - self.since_s if self.running else 0.0)
+        return max(head_s, 0.0) + sum(packet.size for packet in self.queued[1:]) * self.admission_s_per_byte
 
     def advance(self, now: float) -> None:
         """Let leave what leaves by `now`, under the values that hold as it does."""
-        while self.waiting:
+        while self.queued:
             if self.departs_s <= now and self.departs_s < self.stop_s:
                 self._depart()
             elif now >= self.stop_s:
@@ -148,35 +148,35 @@ class LinkEnd:
 
     def _start(self) -> None:
         """The first waiting packet enters the transmitter."""
-        self.left = float(self.waiting[0].size)
-        self.since_s = max(self.waiting[0].at_s, self.idle_s)
-        self.departs_s = self.since_s + self.left * self.pace if self.running else inf
+        self.left = float(self.queued[0].size)
+        self.since_s = max(self.queued[0].at_s, self.idle_s)
+        self.departs_s = self.since_s + self.left * self.seconds_per_byte if self.running else inf
 
     def _depart(self) -> None:
-        packet, departs_s = self.waiting.pop(0), self.departs_s
+        packet, departs_s = self.queued.pop(0), self.departs_s
         delay_s = self.base_s + self.slope * departs_s
         copies = self.chain.copies(packet.data, self.loss)  # type: ignore[arg-type]  # a merged one is lost as a whole
         if not copies:
             self._drop(EndStats.DROP_LOSS, packet, departs_s)
         for data, jitter_s in copies:
             self.counts[EndStats.ASKED_DELAY_SUM_S] += delay_s + jitter_s
-            at_s, hops = departs_s + delay_s + jitter_s, packet.hops - self.toll
+            at_s, hops = departs_s + delay_s + jitter_s, packet.hops - self.ttl_cost
             self._fly(Packet(at_s, data, packet.size, packet.dest, hops, self.peer))
             self.log.append(Departure(departs_s, data))
         self.idle_s, self.departs_s = departs_s, inf
-        if self.waiting:
+        if self.queued:
             self._start()
 
     def _fly(self, packet: Packet) -> None:
         """A packet arrives after every packet that left before it, unless packets may overtake."""
-        place = len(self.flying)
+        place = len(self.in_flight)
         if self.effects.overtaking:
-            while place and self.flying[place - 1].at_s > packet.at_s:
+            while place and self.in_flight[place - 1].at_s > packet.at_s:
                 place -= 1
         else:
             self.last_s = max(packet.at_s, self.last_s)
             packet = packet._replace(at_s=self.last_s)
-        self.flying.insert(place, packet)
+        self.in_flight.insert(place, packet)
 
     def _drop(self, cause: EndStats, packet: Packet, t: float) -> None:
         self.counts[cause] += 1
@@ -186,27 +186,29 @@ class LinkEnd:
         """Packets that have arrived by `now`, in order."""
         self.advance(now)
         out: list[Packet] = []
-        while self.flying and self.flying[0].at_s <= now:
-            out.append(self.flying.pop(0))
+        while self.in_flight and self.in_flight[0].at_s <= now:
+            out.append(self.in_flight.pop(0))
             self.counts[EndStats.DELIVERED_PACKETS] += 1
             self.counts[EndStats.DELIVERED_BYTES] += out[-1].size
         return out
 
     def next_s(self) -> float:
         """When to ask for packets: never later than the next arrival; inf where none will come."""
-        arrival_s = self.flying[0].at_s if self.flying else inf
-        return min(arrival_s, self.departs_s, self.stop_s) if self.waiting else arrival_s
+        arrival_s = self.in_flight[0].at_s if self.in_flight else inf
+        return min(arrival_s, self.departs_s, self.stop_s) if self.queued else arrival_s
 
     def _account(self, t: float) -> None:
         """Take off the first waiting packet what was sent of it until t."""
-        if self.waiting and t > self.since_s:
+        if self.queued and t > self.since_s:
             if self.running:
-                self.left = max(0.0, self.left - (t - self.since_s) / self.pace) if self.pace else 0.0
+                self.left = (
+                    max(0.0, self.left - (t - self.since_s) / self.seconds_per_byte) if self.seconds_per_byte else 0.0
+                )
             self.since_s = t
 
     def _load(self, t: float) -> None:
         """Take the values that hold at t, orders on top; they apply to every packet that waits."""
-        values, self.peer, self.stop_s, self.toll = self.source(t)
+        values, self.peer, self.stop_s, self.ttl_cost = self.source(t)
         rate_bps = self.overrides.get("rate_bps", values.rate_bps)
         up = bool(self.overrides.get("up", values.up)) and self.peer >= 0
         self.loss = self.overrides.get("loss", values.loss)
@@ -214,15 +216,15 @@ class LinkEnd:
         if "delay_s" not in self.overrides and values.delay_end_s != values.delay_start_s:
             self.slope = (values.delay_end_s - values.delay_start_s) / (values.stop_s - values.start_s)
             self.base_s -= self.slope * values.start_s
-        self.pace = 8.0 / rate_bps if rate_bps > 0.0 else inf
-        self.queue_pace = self.pace if rate_bps > 0.0 else self.queue_pace
-        self.running = up and not self.held and rate_bps > 0.0
-        self.keeps = up or self.held or self.effects.hold_when_down
-        if not self.keeps:
-            for packet in self.waiting:
+        self.seconds_per_byte = 8.0 / rate_bps if rate_bps > 0.0 else inf
+        self.admission_s_per_byte = self.seconds_per_byte if rate_bps > 0.0 else self.admission_s_per_byte
+        self.running = up and not self.paused and rate_bps > 0.0
+        self.accepts = up or self.paused or self.effects.hold_when_down
+        if not self.accepts:
+            for packet in self.queued:
                 self._drop(EndStats.DROP_OUTAGE, packet, t)
-            self.waiting.clear()
-        self.departs_s = self.since_s + self.left * self.pace if self.waiting and self.running else inf
+            self.queued.clear()
+        self.departs_s = self.since_s + self.left * self.seconds_per_byte if self.queued and self.running else inf
 
     def set(self, now: float, **values: float | bool | None) -> None:
         """Override `up`, `rate_bps`, `delay_s` or `loss` from `now` on; None goes back to the schedule."""
@@ -233,12 +235,12 @@ class LinkEnd:
     def hold(self, now: float, held: bool) -> None:
         """Keep every packet that has not left, or let the packets go again."""
         self.advance(now)
-        self.held = held
+        self.paused = held
         self._change(now)
 
     def _change(self, now: float) -> None:
         self._account(now)
-        if self.waiting:
+        if self.queued:
             self._load(now)
         else:
             self.stop_s = -inf  # the next packet loads

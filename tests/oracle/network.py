@@ -68,8 +68,8 @@ class NetworkModel:
                 return came
             end = self.ends[number]
             end.advance(at_s)
-            if end.flying and end.flying[0].at_s <= at_s:
-                packet = end.flying.pop(0)
+            if end.in_flight and end.in_flight[0].at_s <= at_s:
+                packet = end.in_flight.pop(0)
                 end.counts[EndStats.DELIVERED_PACKETS] += 1
                 end.counts[EndStats.DELIVERED_BYTES] += packet.size
                 if self.network.nodes[packet.node].live:

@@ -33,16 +33,16 @@ class Schedule:
         if not self.rows:
             assert knots is not None
             values = segment(knots, t)
-            return values, far, values.stop_s, self._toll(sender)
+            return values, far, values.stop_s, self._ttl_cost(sender)
         row = self.row(t)
         until_s = (row.step + 1) * self.step_s if t >= 0.0 else 0.0
         if link.moving:
             far = int(row.peer[end])
             sender = int(row.peer[end - 1]) if end % 2 else sender
-        toll = self._toll(sender)
+        ttl_cost = self._ttl_cost(sender)
         if knots is not None:
             values = segment(knots, t)
-            return values, far, min(values.stop_s, until_s) if link.moving else values.stop_s, toll
+            return values, far, min(values.stop_s, until_s) if link.moving else values.stop_s, ttl_cost
         values = segment_of_row(row, end, self.step_s)
         place = substep.substep_places(self.network).get(end)
         if place is not None and row.substep is not None and row.substep.count[place]:
@@ -51,7 +51,7 @@ class Schedule:
             values, until_s = finer, finer.stop_s if t >= 0.0 else 0.0
         if t < 0.0:  # the values of time 0 hold
             values = values._replace(start_s=t, stop_s=0.0, delay_end_s=values.delay_start_s)
-        return values, far, until_s, toll
+        return values, far, until_s, ttl_cost
 
     def next_end(self, dest: int, node: int, t: float) -> int:
         """On which end `node` sends a packet for a destination; -1: it has no route."""
@@ -62,5 +62,5 @@ class Schedule:
         moved_on = end % 2 and self.network.links[end // 2].moving and now.peer[end - 1] != node
         return -1 if end >= 0 and moved_on else end
 
-    def _toll(self, sender: int) -> int:
+    def _ttl_cost(self, sender: int) -> int:
         return 0 if sender >= 0 and self.network.nodes[sender].live else 1

@@ -135,8 +135,8 @@ void wheel_forget(wheel *w, uint32_t id);
 uint32_t wheel_take(wheel *w, double until_s, bool before, double *at_s);
 double wheel_next_s(wheel *w); /* time of the first timer, inf where none is set */
 uint32_t wheel_first(wheel *w, double *at_s); /* the first timer and its time; NONE: none is set */
-/* When to wake: the first exact timer, or any other + slack_s. `exact`: it is an exact one. */
-double wheel_wake_s(wheel *w, double slack_s, bool *exact);
+/* When to wake: the first exact timer, or any other + batching_s. `exact`: it is an exact one. */
+double wheel_wake_s(wheel *w, double batching_s, bool *exact);
 
 /* ---- random streams and effects (random.c, effects.c) ---- */
 
@@ -156,7 +156,7 @@ typedef struct { uint32_t number; double jitter_s; } copy;
 
 /* ---- link ends ---- */
 
-enum { HAS_BOUNDS = 1, COUNTS_PACKETS = 2, PER_PACKET = 4, OVERTAKES = 8, RUNNING = 16, KEEPS = 32, RANDOM = 64,
+enum { HAS_BOUNDS = 1, COUNTS_PACKETS = 2, PER_PACKET = 4, OVERTAKES = 8, RUNNING = 16, ACCEPTS = 32, RANDOM = 64,
        HELD = 128, LOSSY = 256 };
 
 /* The sending half: queue, transmitter, loss. The packet at the head of `queue` sits in the transmitter and is apart
@@ -166,16 +166,16 @@ typedef struct {
     double departs_s;          /* when the head leaves, if the values of now last; inf: nothing leaves */
     double stop_s;             /* until when the values below hold */
     double base_s, slope;      /* delay of a departure at t: base_s + slope t */
-    double pace;               /* seconds a byte; 0: no rate */
+    double seconds_per_byte;   /* 0: no rate */
     double idle_s, last_s;     /* last departure, last arrival */
     list queue;
     int32_t peer;              /* node that receives */
     uint32_t taps;
     uint16_t flags;
-    uint8_t toll;              /* hops that leaving costs */
-    double waiting_bytes;      /* without the head */
+    uint8_t ttl_cost;          /* hops that leaving costs */
+    double queued_bytes;       /* without the head */
     double left, since_s;
-    double queue_pace;         /* the last pace that was finite: what waiting is reckoned with */
+    double admission_s_per_byte; /* the last finite seconds_per_byte: the queue bound in time counts with it */
     double loss;
     chain *chain;
 } sending;
@@ -189,7 +189,7 @@ typedef struct {
 
 typedef struct { /* what orders set on an end */
     uint32_t given; /* VALUE_* */
-    bool up, held;
+    bool up, paused;
     uint32_t taps;
     double rate_bps, delay_s, loss;
 } override;
@@ -201,7 +201,7 @@ typedef struct {
     bool up;
     int32_t peer;
     double until_s; /* until when all of it is known to hold */
-    uint8_t toll;
+    uint8_t ttl_cost;
 } holds;
 
 /* The sequence counter in the head of a row: its step, or -1 while it is written; also the ring's newest step. */
@@ -218,7 +218,7 @@ typedef struct { /* a lane's view of the rows */
     int64_t routes_step;   /* step of `routes`; -1: none yet */
     double stop_s;         /* until when `routes` hold */
     int32_t *fixed;        /* a copy of the first routes, where they hold for the whole run */
-    double slack_s;        /* how late a packet may be passed on by a transit node and still be in time at the next */
+    double batching_s;     /* how late a packet may be passed on by a transit node and still be in time at the next */
     int64_t late;
 } rows;
 
@@ -263,7 +263,7 @@ typedef struct lane {
     double *received_cells;
     override **overrides;  /* by end; NULL: none */
     rows rows;
-    bool overrides_changed;     /* since `rows.slack_s` was worked out */
+    bool overrides_changed;     /* since `rows.batching_s` was worked out */
     allowance *allowances; /* by node, made with the first answer */
     tree trees[TREES];
     double *tree_cost;     /* by node, for making a tree; so are those below */
@@ -328,7 +328,7 @@ static inline double *received_cells(const lane *l, int32_t end) { return l->rec
 void schedule_open(lane *l);
 void schedule_at(lane *l, int32_t end, double t_s, holds *out);
 void routes_move(lane *l, double t_s); /* bring `rows.routes` to the step of t_s */
-void slack_update(lane *l);
+void batching_update(lane *l);
 
 /* sending.c; `t_s` may not fall from call to call */
 void sending_open(engine *e, int32_t end);

@@ -430,6 +430,6 @@ void engine_holds(engine *e, int32_t end, double t_s, double out[10])
     holds h;
     schedule_at(&e->lanes[0], end, t_s, &h);
     double values[10] = {h.start_s, h.stop_s, h.delay_start_s, h.delay_end_s, h.rate_bps, h.loss, h.up, h.peer, h.until_s,
-                         h.toll};
+                         h.ttl_cost};
     memcpy(out, values, sizeof values);
 }

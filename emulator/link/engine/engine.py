@@ -86,7 +86,7 @@ class Holds(NamedTuple):
     up: bool
     peer: int
     until_s: float
-    toll: int  # hops that leaving costs
+    ttl_cost: int  # hops that leaving costs
 
 
 def new_order(
@@ -215,11 +215,11 @@ class Engine:
             taken += _deliveries(found, count, room)
         return taken
 
-    def waiting(self, end: int) -> list[Delivery]:
+    def queued(self, end: int) -> list[Delivery]:
         """Packets in the queue of a link end, the one in transmission first."""
         return self._inside(end, 0)
 
-    def flying(self, end: int) -> list[Delivery]:
+    def in_flight(self, end: int) -> list[Delivery]:
         """Packets that have left a link end and not arrived, in the order in which they are due."""
         return self._inside(end, 1)
 
@@ -237,9 +237,9 @@ class Engine:
         """What the schedule says of a link end at `t_s`."""
         out = (c_double * len(Holds._fields))()
         self._library.engine_holds(self._engine, end, t_s, out)
-        start_s, stop_s, delay_start_s, delay_end_s, rate_bps, loss, up, peer, until_s, toll = out
+        start_s, stop_s, delay_start_s, delay_end_s, rate_bps, loss, up, peer, until_s, ttl_cost = out
         delays_s = delay_start_s, delay_end_s
-        return Holds(start_s, stop_s, *delays_s, rate_bps, loss, bool(up), int(peer), until_s, int(toll))
+        return Holds(start_s, stop_s, *delays_s, rate_bps, loss, bool(up), int(peer), until_s, int(ttl_cost))
 
     # --- counters -----------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ bool lane_open(engine *e, lane *l, int index)
         l->wheel.timers[receiving_id(end)] = &r->timer;
     }
     schedule_open(l);
-    slack_update(l);
+    batching_update(l);
     return true;
 }
 
@@ -113,7 +113,7 @@ void lane_obey(lane *l, const engine_order *order, double t_s)
         break;
     case ORDER_HOLD:
     case ORDER_RELEASE:
-        o->held = order->kind == ORDER_HOLD;
+        o->paused = order->kind == ORDER_HOLD;
         break;
     default:
         o->taps = order->taps;

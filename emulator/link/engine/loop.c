@@ -108,7 +108,7 @@ static void obey_orders(lane *l)
     int64_t ordered = atomic_load_explicit(&l->ordered, memory_order_acquire);
     if (done == ordered) return;
     while (done < ordered) lane_obey(l, &l->orders[done++ % ORDERS], lane_now_s(l));
-    if (l->overrides_changed) slack_update(l);
+    if (l->overrides_changed) batching_update(l);
     l->report.obeyed = done;
     atomic_store(&l->obeyed, done);
     eventfd_write(l->e->order_fd, 1);
@@ -202,7 +202,7 @@ static int wait_for(lane *l, double seconds, struct epoll_event *events)
 static double bedtime(lane *l, double now_s, double meeting_s, double *early_s)
 {
     bool exact;
-    double until_s = wheel_wake_s(&l->wheel, l->rows.slack_s, &exact);
+    double until_s = wheel_wake_s(&l->wheel, l->rows.batching_s, &exact);
     if (meeting_s < until_s) until_s = meeting_s;
     if (now_s + LONGEST_SLEEP_S < until_s) {
         until_s = now_s + LONGEST_SLEEP_S;

@@ -137,7 +137,7 @@ static bool substep_at(const engine_config *c, const uint8_t *row, int64_t place
     return true;
 }
 
-static uint8_t toll_of(const engine *e, int32_t sender)
+static uint8_t ttl_cost_of(const engine *e, int32_t sender)
 {
     return sender >= 0 && sender < e->config.nodes && e->config.live[sender] ? 0 : 1;
 }
@@ -155,7 +155,7 @@ static void read_row(lane *l, int32_t number, double t_s, double until_s, holds 
         out->peer = row_peer(c, row, number);
         if (number % 2) sender = row_peer(c, row, number - 1);
     }
-    out->toll = toll_of(e, sender);
+    out->ttl_cost = ttl_cost_of(e, sender);
     if (end->first_knot >= 0) {
         knots_at(e, end, t_s, out);
         out->until_s = out->stop_s < until_s ? out->stop_s : until_s;
@@ -189,13 +189,13 @@ void schedule_at(lane *l, int32_t number, double t_s, holds *out)
         knots_at(l->e, end, t_s, out);
         out->until_s = out->stop_s;
         out->peer = end->far;
-        out->toll = toll_of(l->e, end->sender);
+        out->ttl_cost = ttl_cost_of(l->e, end->sender);
         return;
     }
     for (;;) {
         double until_s;
         if (!row_at(l, t_s, &until_s)) { /* no row at all: the end is down until one comes */
-            *out = (holds){.start_s = t_s, .stop_s = t_s + RETRY_S, .until_s = t_s + RETRY_S, .peer = -1, .toll = 1};
+            *out = (holds){.start_s = t_s, .stop_s = t_s + RETRY_S, .until_s = t_s + RETRY_S, .peer = -1, .ttl_cost = 1};
             return;
         }
         read_row(l, number, t_s, until_s, out);
@@ -230,7 +230,7 @@ static double shortest_in_row(const engine_config *c, const uint8_t *row, int32_
 }
 
 /* A packet that leaves a transit node late by half of the shortest delay there is still in time at the next. */
-void slack_update(lane *l)
+void batching_update(lane *l)
 {
     const engine *e = l->e;
     double shortest_s = 2 * LOOKING_AHEAD_S;
@@ -244,7 +244,7 @@ void slack_update(lane *l)
         if (delay_s < shortest_s) shortest_s = delay_s;
     }
     if (l->rows.row && !row_held(&e->config, l->rows.step)) shortest_s = 0.0; /* unknown: until the next row none */
-    l->rows.slack_s = shortest_s / 2;
+    l->rows.batching_s = shortest_s / 2;
     l->overrides_changed = false;
 }
 
@@ -280,5 +280,5 @@ void routes_move(lane *l, double t_s)
     r->routes = c->static_routes ? r->fixed : (const int32_t *)(const void *)(r->row + c->at_next_end);
     r->routes_head = c->static_routes ? NULL : r->row + c->at_head;
     r->routes_step = r->step;
-    slack_update(l);
+    batching_update(l);
 }

@@ -1,9 +1,9 @@
 /* The sending half of a link end: queue, transmitter, loss, and the departure with its delay.
  *
- * What happened until t is worked out when someone asks, from logical times: a packet leaves at
- * max(its offer, the departure before) + bytes x pace, integrated over every change of rate, and is due at the far node
- * after the delay that holds at the instant at which it leaves. Invariant: however late the lane plays, these times are
- * the same; a change of values applies to what has not left by then.
+ * Departures up to t are computed when t is asked for, from logical times: a packet leaves at max(its offer, the
+ * departure before) + bytes x seconds_per_byte, integrated over every change of rate, and is due at the far node after
+ * the delay that holds when it leaves. Invariant: however late the lane plays, these times are the same; a change of
+ * values applies to packets that have not left by then.
  */
 #include "core.h"
 
@@ -36,7 +36,7 @@ static void depart(lane *l, int32_t end, sending *s, uint32_t number, double dep
         cells[SENT_DELAY_SUM_S] += delay_s + copies[n].jitter_s;
         if (s->taps) tap_packet(l, s->taps, end, CAUSE_SENT, departs_s, q);
         q->at_s = due_s;
-        q->hops -= s->toll;
+        q->hops -= s->ttl_cost;
         q->node = s->peer;
         hand_over(l, end, copies[n].number);
     }
@@ -55,10 +55,10 @@ static void serve(lane *l, int32_t end, sending *s, double t_s)
             return;
         }
         const packet *head = pool_at(&l->pool, s->queue.head); /* enters the transmitter */
-        s->waiting_bytes -= head->size;
+        s->queued_bytes -= head->size;
         s->left = head->size;
         s->since_s = head->at_s > departs_s ? head->at_s : departs_s;
-        s->departs_s = departs_s = s->since_s + s->left * s->pace;
+        s->departs_s = departs_s = s->since_s + s->left * s->seconds_per_byte;
         if (departs_s > t_s || departs_s >= s->stop_s) return;
     }
 }
@@ -70,7 +70,7 @@ static void account(sending *s, double t_s)
 {
     if (s->queue.head == NONE || t_s <= s->since_s) return;
     if (s->flags & RUNNING) {
-        double left = s->pace > 0.0 ? s->left - (t_s - s->since_s) / s->pace : 0.0;
+        double left = s->seconds_per_byte > 0.0 ? s->left - (t_s - s->since_s) / s->seconds_per_byte : 0.0;
         s->left = left > 0.0 ? left : 0.0;
     }
     s->since_s = t_s;
@@ -88,12 +88,12 @@ static void load(lane *l, int32_t end, sending *s, double t_s)
     schedule_at(l, end, t_s, &h);
     const override *o = l->overrides[end];
     uint32_t given = o ? o->given : 0;
-    bool held = o && o->held;
+    bool paused = o && o->paused;
     double rate_bps = given & VALUE_RATE ? o->rate_bps : h.rate_bps;
     bool up = (given & VALUE_UP ? o->up : h.up) && h.peer >= 0;
     s->peer = h.peer;
     s->stop_s = h.until_s;
-    s->toll = h.toll;
+    s->ttl_cost = h.ttl_cost;
     s->loss = given & VALUE_LOSS ? o->loss : h.loss;
     s->slope = 0.0;
     s->base_s = h.delay_start_s;
@@ -103,20 +103,20 @@ static void load(lane *l, int32_t end, sending *s, double t_s)
         s->slope = (h.delay_end_s - h.delay_start_s) / (h.stop_s - h.start_s);
         s->base_s -= s->slope * h.start_s;
     }
-    s->pace = rate_bps > 0.0 ? 8.0 / rate_bps : INFINITY;
-    if (rate_bps > 0.0) s->queue_pace = s->pace;
-    set_flag(s, RUNNING, up && !held && rate_bps > 0.0);
-    set_flag(s, KEEPS, up || held || flag(l->e, end, END_HOLD_WHEN_DOWN));
+    s->seconds_per_byte = rate_bps > 0.0 ? 8.0 / rate_bps : INFINITY;
+    if (rate_bps > 0.0) s->admission_s_per_byte = s->seconds_per_byte;
+    set_flag(s, RUNNING, up && !paused && rate_bps > 0.0);
+    set_flag(s, ACCEPTS, up || paused || flag(l->e, end, END_HOLD_WHEN_DOWN));
     set_flag(s, LOSSY, s->loss > 0.0);
     if (s->queue.head == NONE) {
         s->departs_s = INFINITY;
-    } else if (!(s->flags & KEEPS)) {
+    } else if (!(s->flags & ACCEPTS)) {
         while (s->queue.head != NONE)
             drop(l, end, list_remove(&s->queue, &l->pool, s->queue.head), CAUSE_OUTAGE, t_s);
-        s->waiting_bytes = 0.0;
+        s->queued_bytes = 0.0;
         s->departs_s = INFINITY;
     } else {
-        s->departs_s = s->flags & RUNNING ? s->since_s + s->left * s->pace : INFINITY;
+        s->departs_s = s->flags & RUNNING ? s->since_s + s->left * s->seconds_per_byte : INFINITY;
     }
 }
 
@@ -163,8 +163,8 @@ static bool within(const engine_end *c, double bytes, double packets, double wai
 /* How long a packet that joins the queue at t_s waits until its transmission starts, at the present rate. */
 static double wait_of(const sending *s, double t_s)
 {
-    double head_s = s->left * s->queue_pace - (s->flags & RUNNING ? t_s - s->since_s : 0.0);
-    return (head_s > 0.0 ? head_s : 0.0) + s->waiting_bytes * s->queue_pace;
+    double head_s = s->left * s->admission_s_per_byte - (s->flags & RUNNING ? t_s - s->since_s : 0.0);
+    return (head_s > 0.0 ? head_s : 0.0) + s->queued_bytes * s->admission_s_per_byte;
 }
 
 static double wait_packets(const sending *s) { return (double)s->queue.count - 1.0; }
@@ -174,10 +174,10 @@ static bool has_room(lane *l, int32_t end, sending *s, uint32_t number, double t
 {
     const engine_end *c = &l->e->config.end[end];
     double size = pool_at(&l->pool, number)->size;
-    while (!within(c, s->waiting_bytes + size, wait_packets(s) + 1.0, wait_of(s, t_s))) {
+    while (!within(c, s->queued_bytes + size, wait_packets(s) + 1.0, wait_of(s, t_s))) {
         if (!(c->flags & END_HEAD_DROP) || s->queue.count < 2) return false;
         uint32_t oldest = pool_at(&l->pool, s->queue.head)->next;
-        s->waiting_bytes -= pool_at(&l->pool, oldest)->size;
+        s->queued_bytes -= pool_at(&l->pool, oldest)->size;
         drop(l, end, list_remove(&s->queue, &l->pool, oldest), CAUSE_QUEUE, t_s);
     }
     return true;
@@ -219,10 +219,10 @@ static bool take_what_fits(lane *l, int32_t end, sending *s, uint32_t *number, d
     uint32_t ip = ip_of(l->e, end), segments = packet_segments(q->data, q->bytes, ip), fit = 0;
     if (segments > 1) {
         uint32_t headers, segment = packet_segment(q->data, q->bytes, ip, &headers);
-        double wire = headers + segment, wait_s = wait_of(s, t_s), bytes = s->waiting_bytes;
+        double wire = headers + segment, wait_s = wait_of(s, t_s), bytes = s->queued_bytes;
         while (fit < segments - 1 && within(c, bytes + wire, wait_packets(s) + fit + 1.0, wait_s)) {
             bytes += wire;
-            wait_s += wire * s->queue_pace;
+            wait_s += wire * s->admission_s_per_byte;
             fit++;
         }
     }
@@ -251,20 +251,20 @@ static void take(lane *l, int32_t end, sending *s, uint32_t number, double t_s)
 {
     if (t_s >= s->stop_s || t_s >= s->departs_s) arrive_at(l, end, s, t_s);
     double *cells = sent_cells(l->e, end), size = pool_at(&l->pool, number)->size;
-    double inside = s->queue.head == NONE ? 0.0 : s->waiting_bytes + pool_at(&l->pool, s->queue.head)->size;
+    double inside = s->queue.head == NONE ? 0.0 : s->queued_bytes + pool_at(&l->pool, s->queue.head)->size;
     cells[SENT_PACKETS] += 1.0;
     cells[SENT_BYTES] += size;
     if (inside + size > MEMORY_BYTES) {
         drop(l, end, number, CAUSE_OVERLOAD, t_s);
-    } else if (!(s->flags & KEEPS)) {
+    } else if (!(s->flags & ACCEPTS)) {
         drop(l, end, number, CAUSE_OUTAGE, t_s);
     } else if (s->queue.head == NONE) {
         list_append(&s->queue, &l->pool, number);
         s->left = size;
         s->since_s = t_s > s->idle_s ? t_s : s->idle_s;
-        s->departs_s = s->flags & RUNNING ? s->since_s + s->left * s->pace : INFINITY;
+        s->departs_s = s->flags & RUNNING ? s->since_s + s->left * s->seconds_per_byte : INFINITY;
     } else if (!(s->flags & HAS_BOUNDS) || has_room(l, end, s, number, t_s) || take_what_fits(l, end, s, &number, t_s)) {
-        s->waiting_bytes += pool_at(&l->pool, number)->size;
+        s->queued_bytes += pool_at(&l->pool, number)->size;
         list_append(&s->queue, &l->pool, number);
     }
 }
@@ -272,7 +272,7 @@ static void take(lane *l, int32_t end, sending *s, uint32_t number, double t_s)
 /* Whether a merged packet may stay in one piece at this end, so that nobody need look at its bytes. */
 static bool stays_whole(const sending *s, uint32_t size)
 {
-    return !(s->flags & (PER_PACKET | LOSSY | OVERTAKES | COUNTS_PACKETS)) && !(size * s->pace > PIECE_S);
+    return !(s->flags & (PER_PACKET | LOSSY | OVERTAKES | COUNTS_PACKETS)) && !(size * s->seconds_per_byte > PIECE_S);
 }
 
 /* Segments of which one that may not has to be: where effects or bounds look at single packets one, where the link takes
@@ -280,7 +280,7 @@ static bool stays_whole(const sending *s, uint32_t size)
 static uint32_t together(const sending *s, uint32_t wire)
 {
     if (s->flags & (PER_PACKET | LOSSY | OVERTAKES | COUNTS_PACKETS)) return 1;
-    double many = floor(PIECE_S / (wire * s->pace));
+    double many = floor(PIECE_S / (wire * s->seconds_per_byte));
     return many > 1.0 ? (uint32_t)many : 1;
 }
 
@@ -356,10 +356,10 @@ void sending_move(engine *e, int32_t end, lane *from, lane *to, double t_s)
         uint32_t moved = pool_take(&to->pool, q->bytes);
         if (moved == NONE) { /* the head's place in the transmitter passes to the next */
             if (s->queue.head == NONE && next != NONE) {
-                s->waiting_bytes -= pool_at(&from->pool, next)->size;
+                s->queued_bytes -= pool_at(&from->pool, next)->size;
                 s->left = pool_at(&from->pool, next)->size;
             } else if (s->queue.head != NONE) {
-                s->waiting_bytes -= q->size;
+                s->queued_bytes -= q->size;
             }
             sent_cells(e, end)[SENT_DROP_OVERLOAD] += 1.0;
         } else {
@@ -372,7 +372,7 @@ void sending_move(engine *e, int32_t end, lane *from, lane *to, double t_s)
         }
         pool_give(&from->pool, number);
     }
-    s->departs_s = s->queue.head != NONE && s->flags & RUNNING ? s->since_s + s->left * s->pace : INFINITY;
+    s->departs_s = s->queue.head != NONE && s->flags & RUNNING ? s->since_s + s->left * s->seconds_per_byte : INFINITY;
     sending_wake(to, end);
 }
 
@@ -384,7 +384,7 @@ void sending_open(engine *e, int32_t end)
     list_clear(&s->queue);
     s->departs_s = INFINITY;
     s->stop_s = s->idle_s = s->last_s = -INFINITY; /* the first offer loads */
-    s->queue_pace = INFINITY;
+    s->admission_s_per_byte = INFINITY;
     s->peer = -1;
     s->timer.exact = e->exact[end];
     set_flag(s, HAS_BOUNDS, !(isinf(c->queue_bytes) && isinf(c->queue_packets) && isinf(c->queue_s)));

@@ -254,23 +254,23 @@ double wheel_next_s(wheel *w)
     return near_s < far_s ? near_s : far_s;
 }
 
-/* A timer that is met exactly at its time, or up to slack_s later. */
-static void look(const wheel *w, uint32_t id, double slack_s, double *least_s, bool *exact)
+/* A timer that is met exactly at its time, or up to batching_s later. */
+static void look(const wheel *w, uint32_t id, double batching_s, double *least_s, bool *exact)
 {
     const timer *t = w->timers[id];
-    double at_s = t->exact ? t->at_s : t->at_s + slack_s;
+    double at_s = t->exact ? t->at_s : t->at_s + batching_s;
     if (at_s < *least_s) {
         *least_s = at_s;
         *exact = t->exact != 0;
     }
 }
 
-double wheel_wake_s(wheel *w, double slack_s, bool *exact)
+double wheel_wake_s(wheel *w, double batching_s, bool *exact)
 {
     double least_s = INFINITY;
     *exact = false;
     for (uint32_t n = 0; n < w->near.count; n++)
-        if (counts(w, &w->near.of[n], IN_NEAR)) look(w, w->near.of[n].id, slack_s, &least_s, exact);
+        if (counts(w, &w->near.of[n], IN_NEAR)) look(w, w->near.of[n].id, batching_s, &least_s, exact);
     prune(w, &w->far, IN_FAR);
     if (w->far.count) look(w, w->far.of[0].id, 0.0, &least_s, exact);
     int64_t kept = w->tick;
@@ -278,7 +278,7 @@ double wheel_wake_s(wheel *w, double slack_s, bool *exact)
         int64_t tick = next_bucket(w);
         if (tick == INT64_MAX || (double)tick / TICKS_PER_S >= least_s) break;
         for (uint32_t id = w->bucket[(uint32_t)tick % TICKS]; id != NONE; id = w->timers[id]->next)
-            look(w, id, slack_s, &least_s, exact);
+            look(w, id, batching_s, &least_s, exact);
         if (tick - kept >= TICKS - 1) break;
         w->tick = tick;
     }

@@ -137,12 +137,12 @@ class EngineEnd:
         return self.engine.stats(END)
 
     @property
-    def waiting(self) -> list[Packet]:
-        return self._packets(self.engine.waiting(END))
+    def queued(self) -> list[Packet]:
+        return self._packets(self.engine.queued(END))
 
     @property
-    def flying(self) -> list[Packet]:
-        return self._packets(self.engine.flying(END))
+    def in_flight(self) -> list[Packet]:
+        return self._packets(self.engine.in_flight(END))
 
     @property
     def log(self) -> list[Departure]:
@@ -193,4 +193,4 @@ def table(*rows: tuple[float, ...]) -> PiecewiseSchedule:
 
 
 def inside(end: End) -> int:
-    return len(end.waiting) + len(end.flying)
+    return len(end.queued) + len(end.in_flight)

@@ -206,7 +206,7 @@ def tell(end: End, steps: Sequence[Step], until_s: float) -> Story:
             end.hold(step.t_s, step.what)
         elif step.kind == "settle":
             end.settle(step.t_s)
-            story.seen.append((step.t_s, end.stats(), list(end.waiting), list(end.flying)))
+            story.seen.append((step.t_s, end.stats(), list(end.queued), list(end.in_flight)))
         else:
             next_s = end.next_s()
             packets = end.due(step.t_s)

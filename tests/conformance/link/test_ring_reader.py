@@ -35,7 +35,7 @@ MIDDLE = [
     Mutant("a route is read after a while", "forward.c",
            "        int32_t end = r->routes ? r->routes[place] : -1;\n",
            "        between();\n        int32_t end = r->routes ? r->routes[place] : -1;\n"),
-    Mutant("slack is worked out over a while", "schedule.c",
+    Mutant("batching is worked out over a while", "schedule.c",
            "    for (int32_t n = 0; n < e->leaves_transit_count; n++) {\n",
            "    between();\n    for (int32_t n = 0; n < e->leaves_transit_count; n++) {\n"),
     Mutant("routes are kept after a while", "schedule.c",
@@ -50,16 +50,16 @@ static void nothing(void) {}
 ENGINE_API extern void (*between)(void);
 void (*between)(void) = nothing;
 ENGINE_API int32_t probe_route(engine *e, int32_t dest, int32_t node, double t_s);
-ENGINE_API double probe_slack(engine *e);
-ENGINE_API double probe_new_slack(engine *e);
+ENGINE_API double probe_batching(engine *e);
+ENGINE_API double probe_new_batching(engine *e);
 int32_t probe_route(engine *e, int32_t dest, int32_t node, double t_s)
 {
     lane *l = &e->lanes[0];
     if (t_s >= l->rows.stop_s) routes_move(l, t_s);
     return route(l, dest, node);
 }
-double probe_slack(engine *e) { return e->lanes[0].rows.slack_s; }
-double probe_new_slack(engine *e) { slack_update(&e->lanes[0]); return probe_slack(e); }
+double probe_batching(engine *e) { return e->lanes[0].rows.batching_s; }
+double probe_new_batching(engine *e) { batching_update(&e->lanes[0]); return probe_batching(e); }
 """
 BETWEEN = CFUNCTYPE(None)
 
@@ -118,8 +118,8 @@ def library(tmp_path_factory) -> CDLL:
     (folder / "probes_of_rows.c").write_text(PROBES)
     found = binding.load(compile_mutant(folder, *MIDDLE))
     found.probe_route.argtypes, found.probe_route.restype = (c_void_p, c_int32, c_int32, c_double), c_int32
-    found.probe_slack.argtypes, found.probe_slack.restype = (c_void_p,), c_double
-    found.probe_new_slack.argtypes, found.probe_new_slack.restype = (c_void_p,), c_double
+    found.probe_batching.argtypes, found.probe_batching.restype = (c_void_p,), c_double
+    found.probe_new_batching.argtypes, found.probe_new_batching.restype = (c_void_p,), c_double
     return found
 
 
@@ -245,22 +245,22 @@ def test_routes_that_hold_for_the_whole_run_are_of_one_row(both) -> None:
     assert it.route(5.5) == 3
 
 
-def test_slack_comes_from_a_row_that_stands_or_there_is_none(both) -> None:
+def test_batching_comes_from_a_row_that_stands_or_there_is_none(both) -> None:
     it = both()
     it.route(1.5)
-    engine, slack = it.engine._engine, it.library.probe_new_slack
-    assert slack(engine) > 0.0
+    engine, batching_s = it.engine._engine, it.library.probe_new_batching
+    assert batching_s(engine) > 0.0
     it.meanwhile(lambda: it.write(2))
-    assert slack(engine) == 0.0
+    assert batching_s(engine) == 0.0
 
 
 def test_a_set_delay_counts_while_it_holds_and_no_longer(both) -> None:
     """How far transit hops may wait for each other follows from the delays that hold: an action leaves no trace."""
     it = both()
     it.route(0.5)
-    engine, slack = it.engine._engine, it.library.probe_slack
+    engine, batching_s = it.engine._engine, it.library.probe_batching
     thread = threading.Thread(target=it.engine.run, args=(0, 0, -1, False))
-    before = it.library.probe_new_slack(engine)
+    before = it.library.probe_new_batching(engine)
     thread.start()
     try:
         seen = [before]
@@ -268,7 +268,7 @@ def test_a_set_delay_counts_while_it_holds_and_no_longer(both) -> None:
             number = it.engine.send(new_order(OrderKind.SET, END, values={"delay_s": delay_s}))
             while it.engine.obeyed() < number:
                 pass
-            seen.append(slack(engine))
+            seen.append(batching_s(engine))
     finally:
         it.engine.send(new_order(OrderKind.STOP))
         thread.join()

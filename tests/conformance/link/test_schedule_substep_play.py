@@ -54,7 +54,7 @@ class Held:
         if self.engine is None:
             return self._schedule.at(end, t_s)
         holds = self.engine.holds(end, t_s)
-        return Segment(*holds[:7]), holds.peer, holds.until_s, holds.toll
+        return Segment(*holds[:7]), holds.peer, holds.until_s, holds.ttl_cost
 
 
 @st.composite

@@ -61,19 +61,19 @@ def test_packets_come_in_order_with_what_they_were():
     with engine_of(network_of(PiecewiseSchedule.constant(0.01, 8e5))) as engine:
         for place in range(3):
             assert engine.offer(0, 0.0, packet(mark=place))
-        assert [delivery.data[-1] for delivery in engine.waiting(0)] == [0, 1, 2]
+        assert [delivery.data[-1] for delivery in engine.queued(0)] == [0, 1, 2]
         assert engine.next_s() <= 0.011
         engine.play(0.0115)
         assert [delivery.at_s for delivery in engine.take()] == pytest.approx([0.011])
         engine.offer(0, 0.0115, packet(mark=3))  # by now the second has left, and the third is being sent
-        flying = engine.flying(0)
+        flying = engine.in_flight(0)
         assert [delivery.data[-1] for delivery in flying] == [1, 2]
         assert [delivery.at_s for delivery in flying] == pytest.approx([0.012, 0.013])
         engine.play(1.0)
         taken = engine.take()
         assert [delivery.at_s for delivery in taken] == pytest.approx([0.012, 0.013, 0.0225])
         assert [(d.end, d.node, d.size, d.data) for d in taken] == [(0, 1, 100, packet(mark=m)) for m in (1, 2, 3)]
-        assert engine.take() == engine.waiting(0) == engine.flying(0) == []
+        assert engine.take() == engine.queued(0) == engine.in_flight(0) == []
         assert engine.next_s() == inf
 
 
@@ -140,7 +140,7 @@ def test_a_held_end_keeps_what_it_has():
         engine.offer(0, 0.1, packet())
         engine.play(1.0)
         assert engine.take() == []
-        assert len(engine.waiting(0)) == 1
+        assert len(engine.queued(0)) == 1
         engine.hold(0, 1.5, False)
         engine.play(2.0)
         assert [delivery.at_s for delivery in engine.take()] == pytest.approx([1.52])
