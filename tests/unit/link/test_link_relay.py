@@ -15,6 +15,7 @@ import pytest
 from oracle.packet_bytes import destination, hop_limit, source
 from written_packets import ip, udp
 
+from emulator.link import relay
 from emulator.link.relay import Relay
 from emulator.link.stats import EndStats
 from emulator.link.taps import records
@@ -23,6 +24,12 @@ from emulator.schedule.ring import RowRing
 
 DEADLINE_S = 10.0
 STEP_S = 1.0
+
+
+@pytest.fixture(autouse=True)
+def quick_reports(monkeypatch):
+    """Each link end is reported on ten times a second in place of once: tests wait for counters."""
+    monkeypatch.setattr(relay, "REPORT_S", relay.REPORT_S / 10)
 
 
 class Steps:
