@@ -37,10 +37,10 @@ lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Whole runs mostly wait, two at a time; those that measure real time run alone, so that nothing else makes them late.
+# Whole runs mostly wait, so three play at a time. Those that measure real time run alone: nothing else makes them late.
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/property tests/conformance tests/adversary
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not alone" tests/netns tests/platform
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/unit tests/property tests/conformance tests/adversary
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m "not alone" tests/netns tests/platform
 	$(BIN)/python -m pytest -m alone tests/netns
 	@if CC=gcc $(BUILD) --probe --sanitize address,undefined; then $(MAKE) sanitize; \
 	else echo "make: no run with sanitizers here: apt-get install gcc libc6-dev"; fi
