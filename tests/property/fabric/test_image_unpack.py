@@ -100,7 +100,7 @@ def hard_links(root):
 ESCAPE = [[symlink("a", f"{OUTSIDE}/outside")], [file("a/secret", b"x"), file("a/new"), file(".wh.a")]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(layers)
 @example(ESCAPE)
 @example([[symlink("a", "../../outside"), file("a/secret", b"x"), folder("a/etc", 0o700)]])
@@ -154,7 +154,7 @@ sizes = [b"\x80" + b"\xff" * 11, b"\xff" * 12, b"77777777777\0", b"-0000000001\0
 damages = st.one_of(st.binary(min_size=1, max_size=12), st.sampled_from([*sizes, b"x", b"g", b"L", b"K", b"S", b"7"]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(SEEDS),
     st.lists(st.tuples(st.integers(0, 5000), damages), max_size=4),
