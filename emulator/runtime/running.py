@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ class Begun:
 
 
 class Running:
-    """One built run. `captured`: globs of the link ends that its own capture means, `writer` the capture's process."""
+    """One built run. `writer`: the process of its own capture, if it has one."""
 
     def __init__(
         self,
@@ -63,13 +63,12 @@ class Running:
         processes: Processes,
         jobs: Jobs,
         hosts: Hosts,
-        captured: Sequence[str] = (),
         writer: CaptureWriter | None = None,
     ) -> None:
         self.scenario, self.folder, self.network = scenario, folder, network
         self.launcher, self.data_plane, self.collector = launcher, data_plane, collector
         self.processes, self.jobs, self.hosts = processes, jobs, hosts
-        self.captured, self.writer = captured, writer
+        self.writer = writer
         self.live_nodes = [network.nodes[number].name for number in network.live]
         self.begun: Begun | None = None
         self.stop_asked = asyncio.Event()

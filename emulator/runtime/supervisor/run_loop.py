@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import floor
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,17 @@ from emulator.model.errors import EmulationError
 from emulator.runtime.control.launcher_link import SNAPSHOT_S
 
 if TYPE_CHECKING:
-    from emulator.model.network import Handover
+    from emulator.observe.snapshot import Snapshot
+    from emulator.observe.view import View
+    from emulator.runtime.actions.runner import ActionRunner
+    from emulator.runtime.control.launcher_link import LauncherLink
+    from emulator.runtime.data_plane import DataPlane
     from emulator.runtime.programs.child import Child
-    from emulator.runtime.running import Begun, Running
+    from emulator.runtime.programs.jobs import Jobs
+    from emulator.runtime.programs.processes import Processes
+    from emulator.runtime.supervisor.collector import Collector
+    from emulator.runtime.supervisor.schedule_steps import ScheduleSteps
+    from emulator.scenario import Scenario
 
 FLUSH_S = 1.0
 NICE = -5
@@ -41,22 +49,46 @@ def _become_urgent() -> None:
 
 
 class RunLoop:
-    """The playing stage of a run that has begun."""
+    """The playing stage of a run that has begun; `clock` is its scenario time.
 
-    def __init__(self, running: Running, begun: Begun) -> None:
-        self._running = running
-        self._clock = MonotonicClock(begun.t0_ns)
+    `ends`: what ends play before the scenario's end. `hear_relay` takes in reports of the relay, `look` gives a
+    snapshot for a view.
+    """
+
+    def __init__(
+        self,
+        clock: MonotonicClock,
+        scenario: Scenario,
+        *,
+        data_plane: DataPlane,
+        steps: ScheduleSteps,
+        processes: Processes,
+        jobs: Jobs,
+        action_runner: ActionRunner,
+        collector: Collector,
+        launcher: LauncherLink,
+        look: Callable[[View], Snapshot],
+        hear_relay: Callable[[], None],
+        ends: Sequence[asyncio.Event],
+    ) -> None:
+        self._clock, self._scenario = clock, scenario
+        self._data_plane, self._steps = data_plane, steps
+        self._processes, self._jobs = processes, jobs
+        self._action_runner = action_runner
+        self._collector, self._launcher = collector, launcher
+        self._look, self._hear_relay = look, hear_relay
+        self._ends = ends
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def until_end(self) -> None:
         """Return at the scenario's end or when somebody asks to stop; EmulationError where the machinery breaks."""
-        running, data_plane = self._running, self._running.data_plane
+        data_plane = self._data_plane
         loop = asyncio.get_running_loop()
         set_timer_slack()
         _become_urgent()
         watched = [child for child in (data_plane.relay, data_plane.planner) if child is not None]
         assert data_plane.relay_channel is not None
-        loop.add_reader(data_plane.relay_channel.fileno(), running.hear_relay)
+        loop.add_reader(data_plane.relay_channel.fileno(), self._hear_relay)
         for child in watched:
             loop.add_reader(child.fileno(), self._child_ended, child)
         if data_plane.planner_channel is not None:
@@ -64,21 +96,18 @@ class RunLoop:
         tasks = [
             asyncio.ensure_future(task)
             for task in (
-                self._steps(),
+                self._steps.follow(),
                 self._snapshots(),
                 self._flushes(),
                 self._program_stops(),
                 self._zygote(),
-                running.action_runner.follow(running.scenario, self._clock),
+                self._action_runner.follow(self._scenario, self._clock),
             )
         ]
         ends = [
-            asyncio.ensure_future(sleep_until_ns(self._clock.monotonic_ns(running.scenario.duration_s))),
-            asyncio.ensure_future(running.stop_asked.wait()),
-            asyncio.ensure_future(running.requests.halted.wait()),
+            asyncio.ensure_future(sleep_until_ns(self._clock.monotonic_ns(self._scenario.duration_s))),
+            *(asyncio.ensure_future(event.wait()) for event in self._ends),
         ]
-        if running.scenario.ends == "programs":
-            ends.append(asyncio.ensure_future(running.programs_ended.wait()))
         try:
             await self._first_of(tasks, ends)
         finally:
@@ -111,69 +140,37 @@ class RunLoop:
         child.wait(0.0)
         if child.name == "planner":
             try:
-                self._running.data_plane.check_planner()
+                self._data_plane.check_planner()
             except EmulationError as error:
                 self._break(str(error))
         else:
             self._break(f"{child.describe_end()}; see logs/_skyloom.txt")
 
     def _hear_planner(self) -> None:
-        data_plane = self._running.data_plane
+        data_plane = self._data_plane
         if not data_plane.hear_planner():
             assert data_plane.planner_channel is not None
             asyncio.get_running_loop().remove_reader(data_plane.planner_channel.fileno())
 
     async def _zygote(self) -> None:
-        await self._running.processes.lost.wait()
+        await self._processes.lost.wait()
         self._break("the process that starts node programs (the zygote) has died; see logs/_skyloom.txt")
 
-    async def _steps(self) -> None:
-        """What happens as each step begins: handovers told, kernel routes switched, partitions read anew."""
-        running, data_plane = self._running, self._running.data_plane
-        if data_plane.ring is None:
-            return
-        for step in range(data_plane.steps):
-            await sleep_until_ns(self._clock.monotonic_ns(step * data_plane.step_s))
-            for _ in data_plane.switch_routes(step):
-                await asyncio.sleep(0)
-            asked = running.collector.metrics.asked
-            if asked is not None:
-                asked.remember(step)
-                asked.altered(running.action_runner.faults.altered)
-            handovers = running.schedule.handovers(step)  # of a late row none; the planner counts it
-            for handover in handovers:
-                self._tell(handover)
-            if handovers:
-                running.action_runner.faults.moved()
-
-    def _tell(self, handover: Handover) -> None:
-        network, collector = self._running.network, self._running.collector
-        link = network.links[handover.link]
-        names = [network.nodes[number].name if number >= 0 else "" for number in (handover.before, handover.after)]
-        self._running.schedule_view.handed_over(handover)
-        data = {"link": link.name, "before": names[0], "after": names[1]}
-        collector.event(handover.t_s, network.nodes[link.a].name, "", "handover", data)
-        self._running.snapshot_builder.handed_over(
-            {"t_s": handover.t_s, "link": link.name, "before": names[0], "after": names[1]}
-        )
-
     async def _snapshots(self) -> None:
-        running = self._running
         number = 0
         while True:
-            running.launcher.show(running.look(running.launcher.view))
+            self._launcher.show(self._look(self._launcher.view))
             number = next_tick(number, self._clock.now(), SNAPSHOT_S)
             await sleep_until_ns(self._clock.monotonic_ns(number * SNAPSHOT_S))
 
     async def _flushes(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
-            self._running.collector.flush()
+            self._collector.flush()
 
     async def _program_stops(self) -> None:
         """Programs that the scenario ends before the run does."""
-        running = self._running
-        stops = sorted({program.stop_s for program in running.scenario.programs if program.stop_s is not None})
+        stops = sorted({program.stop_s for program in self._scenario.programs if program.stop_s is not None})
         for stop_s in stops:
             await sleep_until_ns(self._clock.monotonic_ns(stop_s))
-            await running.jobs.stop([job for job in running.jobs.all if job.program.stop_s == stop_s])
+            await self._jobs.stop([job for job in self._jobs.all if job.program.stop_s == stop_s])

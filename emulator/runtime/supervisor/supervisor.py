@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emulator.model.clock import MonotonicClock
 from emulator.model.errors import EXIT_INTERNAL, SkyloomError
 from emulator.observe.panels import Panels
 from emulator.observe.snapshot_builder import About, opening
@@ -33,7 +34,10 @@ from emulator.runtime.running import Begun, Running
 from emulator.runtime.supervisor import cpu_steal, ending, late, warnings
 from emulator.runtime.supervisor.collector import Collector
 from emulator.runtime.supervisor.live import LiveControl
+from emulator.runtime.supervisor.live_captures import LiveCaptures
+from emulator.runtime.supervisor.live_commands import LiveCommands
 from emulator.runtime.supervisor.run_loop import RunLoop
+from emulator.runtime.supervisor.schedule_steps import ScheduleSteps
 from emulator.scenario.toml.writer import scenario_toml
 
 if TYPE_CHECKING:
@@ -137,7 +141,7 @@ class Supervisor:
         )  # fmt: skip
         running = reached.running = Running(
             self.scenario, self.folder, self.network, self.launcher, data_plane, collector, processes, jobs,
-            hosts, self.captured, writer,
+            hosts, writer,
         )  # fmt: skip
         data_plane.start_relay(keep_out)
         _new_loop().run_until_complete(self._live(running, platform, reached))
@@ -214,13 +218,56 @@ class Supervisor:
 
     async def _play(self, running: Running, begun: Begun) -> None:
         """From T0 to the end of play, with live control."""
-        live = LiveControl(self.listener, running, begun)
+        clock = MonotonicClock(begun.t0_ns)
+        live = self._live_control(running, begun, clock)
         live.attach()
         self.launcher.on_fault = running.action_runner.perform_soon
         try:
-            await RunLoop(running, begun).until_end()
+            await self._run_loop(running, clock).until_end()
         finally:
             live.detach()
+
+    def _live_control(self, running: Running, begun: Begun, clock: MonotonicClock) -> LiveControl:
+        keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
+        return LiveControl(
+            self.listener,
+            network=self.network,
+            action_runner=running.action_runner,
+            commands=LiveCommands(running.data_plane.netns, running.hosts, running.processes),
+            captures=LiveCaptures(
+                self.network, running.data_plane, clock, begun.t0_utc_ns, keys, running.action_listeners
+            ),
+            look=running.look,
+            stop=self.launcher.stop,
+        )
+
+    def _run_loop(self, running: Running, clock: MonotonicClock) -> RunLoop:
+        ends = [running.stop_asked, running.requests.halted]
+        if self.scenario.ends == "programs":
+            ends.append(running.programs_ended)
+        steps = ScheduleSteps(
+            clock=clock,
+            network=self.network,
+            data_plane=running.data_plane,
+            schedule_view=running.schedule_view,
+            faults=running.action_runner.faults,
+            collector=running.collector,
+            snapshot_builder=running.snapshot_builder,
+        )
+        return RunLoop(
+            clock,
+            self.scenario,
+            data_plane=running.data_plane,
+            steps=steps,
+            processes=running.processes,
+            jobs=running.jobs,
+            action_runner=running.action_runner,
+            collector=running.collector,
+            launcher=self.launcher,
+            look=running.look,
+            hear_relay=running.hear_relay,
+            ends=ends,
+        )
 
     def _hear_launcher(self) -> None:
         self.launcher.hear()

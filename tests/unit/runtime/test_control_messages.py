@@ -26,7 +26,8 @@ from emulator.runtime.control.launcher_link import LauncherLink
 from emulator.runtime.control.messages import Act, Kill, Met, NodeNames, Refused, SetView, Stop
 from emulator.runtime.control.transport import Transport, hear, hear_with_descriptors, say, say_soon
 from emulator.runtime.programs.processes import Process, Processes
-from emulator.runtime.supervisor.live import Caller, LiveControl
+from emulator.runtime.supervisor.caller import Caller
+from emulator.runtime.supervisor.live import LiveControl
 
 EVERY = tuple(
     found
@@ -257,8 +258,11 @@ def test_a_terminal_of_another_version_is_told_so() -> None:
         for end in (ours, theirs):
             end.set_timeout(0.0)
         with socket.socket() as listener, closing(theirs):
-            running: Any = SimpleNamespace()
-            control = LiveControl(listener, running, running)
+            nothing: Any = None
+            control = LiveControl(
+                listener, network=nothing, action_runner=nothing, commands=nothing, captures=nothing, look=nothing,
+                stop=nothing,
+            )  # fmt: skip
             theirs.send_bytes(msgpack.packb([VERSION + 1, "ListNodes", {}]))
             await control._serve(Caller(ours))
             return hear(theirs, (Refused,))
