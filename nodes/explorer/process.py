@@ -18,7 +18,7 @@ from emulator.model.units import Duration
 from emulator.sdk.node import Node, NodeContext
 from emulator.sdk.rounds import Slots
 from nodes.explorer import meeting
-from nodes.explorer.carriage import Carriage, Unanswered
+from nodes.explorer.agent_transfer import AgentTransfer, Unacknowledged
 from nodes.explorer.core import VISIBILITIES, Agent
 from nodes.explorer.schedules import Footprint
 
@@ -69,7 +69,7 @@ class Host(Node):
         self.node = int(context.name.removeprefix("n"))
         self.neighbours = self.footprint.neighbours[self.node]
         self.slots = Slots(config.slots_start_s, config.slot_s)
-        self.carriage = Carriage(context, config.port, self.neighbours, self._take_in)
+        self.transfer = AgentTransfer(context, config.port, self.neighbours, self._take_in)
         self.agent: Agent | None = None
         self.came_from = -1  # neighbour from which it came with its last step
         self.step = -1
@@ -77,21 +77,22 @@ class Host(Node):
     async def setup(self) -> None:
         if self.node == self.config.start:
             self.agent = Agent(self.config.visibility, self.config.agent_seed)
-        await self.carriage.open()
+        self._receiving = self.transfer.open()
 
     async def run(self) -> None:
         exploring = asyncio.ensure_future(self._slotted() if self.config.mode == "slotted" else self._barrier())
         stopping = asyncio.ensure_future(self.context.stopping.wait())
-        await asyncio.wait([exploring, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([exploring, stopping, self._receiving], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if exploring.done():
-            exploring.result()
+        for task in (exploring, self._receiving):
+            if task.done():
+                task.result()
         exploring.cancel()
 
     async def close(self) -> None:
-        self.carriage.close()
-        if self.carriage.refused:
-            self.context.emit("explore-refused", count=self.carriage.refused)
+        self.transfer.close()
+        if self.transfer.refused:
+            self.context.emit("explore-refused", count=self.transfer.refused)
 
     async def _barrier(self) -> None:
         progress = meeting.Progress(self.config.nodes, self.config.max_steps)
@@ -149,9 +150,9 @@ class Host(Node):
             return self.node
         self.context.note_round(step, sent=1)
         try:
-            await self.carriage.carry(agent, step, to, timeout_s)
-        except OSError as error:  # TimeoutError and Unanswered are such
-            unsure = isinstance(error, Unanswered)
+            await self.transfer.send(agent, step, to, timeout_s)
+        except OSError as error:  # also TimeoutError and Unacknowledged
+            unsure = isinstance(error, Unacknowledged)
             self.context.emit("carry-failed", step=step, to=to, text=str(error) or type(error).__name__, unsure=unsure)
             if unsure and self.config.mode == "slotted":
                 self.agent = None  # nobody decides between the two nodes, so none is better than two

@@ -23,7 +23,7 @@ CLOCKS = {"time", "asyncio", "socket", "os", "threading", "datetime", "secrets"}
 THIN = {  # modules of nodes that own sockets, tasks or the processor's clock; all others are cores
     "nodes/dagbft/client/auditor.py", "nodes/dagbft/client/finality.py", "nodes/dagbft/client/process.py",
     "nodes/dagbft/colocated.py", "nodes/dagbft/primary/client_endpoint.py", "nodes/dagbft/primary/process.py",
-    "nodes/dagbft/worker/process.py", "nodes/explorer/carriage.py", "nodes/explorer/conductor.py",
+    "nodes/dagbft/worker/process.py", "nodes/explorer/agent_transfer.py", "nodes/explorer/conductor.py",
     "nodes/explorer/process.py", "nodes/plurality/process.py", "nodes/traffic/bulk.py", "nodes/traffic/probe.py",
     "nodes/traffic/request.py",
 }  # fmt: skip
