@@ -8,6 +8,9 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))  # pytest has it already
 
 from . import committees, mutants, plans, schedules, uncertified
 from .verdict import Fault

@@ -17,7 +17,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+
+from mutant_lists import Mutant, read_mutants
 
 from .verdict import Fault
 
@@ -27,41 +28,21 @@ SOURCES = ROOT / "nodes" / "dagbft"
 CPU_S = 900  # for one fault: more means that something never ends
 
 
-class Mutant(NamedTuple):
-    what: str
-    file: str  # below nodes/dagbft
-    old: str  # stands in the file once
-    new: str
-
-    @property
-    def search(self) -> str:
-        if self.file.startswith("uncertified/"):
-            return "uncertified"
-        return "schedules" if self.file.startswith(("consensus/", "execution/")) else "committees"
+def search_of(mutant: Mutant) -> str:
+    """The search that plays the mutant's file."""
+    if mutant.file.startswith("uncertified/"):
+        return "uncertified"
+    return "schedules" if mutant.file.startswith(("consensus/", "execution/")) else "committees"
 
 
-def read(text: str) -> list[Mutant]:
-    """Faults as `mutants.txt` tells them: "#### file: what", the place, "====", what stands there instead."""
-    found = []
-    for part in text.removeprefix("#### ").split("\n#### "):
-        head, body = part.split("\n", 1)
-        file, what = head.split(": ", 1)
-        old, new = body.rstrip("\n").split("\n====", 1)
-        found.append(Mutant(what, file, old, new.removeprefix("\n")))
-    return found
-
-
-MUTANTS = read((HERE / "mutants.txt").read_text())
+MUTANTS = read_mutants(HERE / "mutants.txt")
 
 
 def put(mutant: Mutant, folder: Path) -> None:
     """Copy the sources, with one fault, to a folder."""
     shutil.copytree(ROOT / "nodes", folder / "nodes", ignore=shutil.ignore_patterns("__pycache__"))
     path = folder / "nodes" / "dagbft" / mutant.file
-    text = path.read_text()
-    if text.count(mutant.old) != 1:
-        raise ValueError(f"{mutant.what}: {mutant.file} has the place {text.count(mutant.old)} times, expected 1")
-    path.write_text(text.replace(mutant.old, mutant.new))
+    path.write_text(mutant.applied(path.read_text()))
 
 
 def hunt(play: Callable[[int], Counter[str]], most: int) -> str:
@@ -81,7 +62,7 @@ def find(mutant: Mutant, most: int) -> str:
     """Hunt for one in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="skyloom-mutant-") as name:
         put(mutant, Path(name))
-        command = [sys.executable, "-P", "-m", "tests.adversary", "--hunt", mutant.search, "--most", str(most)]
+        command = [sys.executable, "-P", "-m", "tests.adversary", "--hunt", search_of(mutant), "--most", str(most)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join((name, str(ROOT))), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == -signal.SIGXCPU:
@@ -100,5 +81,5 @@ def table(words: list[str], most: int) -> int:
             found = find(mutant, most)
             missed += not found
             plays, seconds, kind = found.split(" ", 2) if found else (f"> {most}", "", "**not found**")
-            print(f"| {mutant.file} | {mutant.what} | {mutant.search} | {plays} | {seconds} | {kind} |", flush=True)
+            print(f"| {mutant.file} | {mutant.what} | {search_of(mutant)} | {plays} | {seconds} | {kind} |", flush=True)
     return min(missed, 1)

@@ -14,10 +14,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
+if __name__ == "__main__":  # pytest has these folders already
+    sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(HERE.parents[1] / "support"), str(ROOT)]
+
+from mutant_lists import Mutant, read_mutants  # noqa: E402
+
 SOURCES = ROOT / "emulator" / "link" / "engine"
 ROUNDS = 1200  # of five scripts and a network each
 CPU_S = 600  # what a process may take for them: more means that the engine never ends
@@ -25,25 +29,7 @@ FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O1", "-ffp-contract=off", "-fno-strict-a
          "-fvisibility=hidden", "-pthread", "-w")  # fmt: skip
 
 
-class Mutant(NamedTuple):
-    what: str
-    file: str
-    old: str  # stands in the file once
-    new: str
-
-
-def read(text: str) -> list[Mutant]:
-    """Faults as `mutants.txt` tells them: "#### file: what", the place, "====", what stands there instead."""
-    out = []
-    for part in text.removeprefix("#### ").split("\n#### "):
-        head, body = part.split("\n", 1)
-        file, what = head.split(": ", 1)
-        old, new = body.rstrip("\n").split("\n====", 1)
-        out.append(Mutant(what, file, old, new.removeprefix("\n")))
-    return out
-
-
-MUTANTS = read((HERE / "mutants.txt").read_text())
+MUTANTS = read_mutants(HERE / "mutants.txt")
 
 
 def compile_mutant(folder: Path, *mutants: Mutant) -> Path:
@@ -52,13 +38,8 @@ def compile_mutant(folder: Path, *mutants: Mutant) -> Path:
     for path in [*SOURCES.glob("*.c"), *SOURCES.glob("*.h")]:
         text = path.read_text()
         for mutant in mutants:
-            if path.name != mutant.file:
-                continue
-            if text.count(mutant.old) != 1:
-                raise ValueError(
-                    f"{mutant.what}: {mutant.file} has the place {text.count(mutant.old)} times, expected 1"
-                )
-            text = text.replace(mutant.old, mutant.new)
+            if path.name == mutant.file:
+                text = mutant.applied(text)
         (folder / path.name).write_text(text)
     names = sorted(str(path) for path in folder.glob("*.c"))
     subprocess.run(["cc", *FLAGS, "-o", str(library), *names, "-lm"], check=True)
@@ -119,7 +100,6 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(ROOT)]
     if sys.argv[1:] == ["--hunt"]:
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 1))
         print(hunt())
