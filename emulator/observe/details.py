@@ -43,8 +43,8 @@ class NetworkState(Protocol):
     def given(self) -> Callable[[], Mapping[int, Mapping[str, Any]]]:
         """By link end: what an action gave it instead of its schedule."""
 
-    def asked(self, end: int, now_s: float) -> EndValues:
-        """What the schedule asks of a link end."""
+    def effective(self, end: int, now_s: float) -> EndValues:
+        """The values of a link end now: scheduled, or overridden by an action."""
 
     def ends_of(self, number: int) -> list[str]:
         """The names of a node's link ends."""
@@ -66,18 +66,18 @@ def of(state: NetworkState, name: str, now_s: float) -> Detail:
 
 
 def _of_link(state: NetworkState, name: str, now_s: float) -> Detail:
-    row, asked = state.link_row(name, now_s), state.asked(state.ends[name], now_s)
+    row, values = state.link_row(name, now_s), state.effective(state.ends[name], now_s)
     facts = [
         ("leads to", row.get("far") or "nobody"),
         ("state", "up" if row["up"] else "down"),
-        ("delay asked", f"{asked.delay_s * 1e3:.3f} ms"),
+        ("delay asked", f"{values.delay_s * 1e3:.3f} ms"),
         *([("by a fault", _by_fault(given))] if (given := state.given().get(state.ends[name])) else []),
         ("delay seen", f"{row['seen_ms']:.3f} ms" if "seen_ms" in row else "-"),
         ("lateness", f"{row['late_ms']:.3f} ms" if "late_ms" in row else "-"),
-        ("rate granted", _rate(asked.rate_bps)),
+        ("rate granted", _rate(values.rate_bps)),
         ("rate offered", _rate(row["asked_bps"])),
         ("rate delivered", _rate(row["rate_bps"])),
-        ("loss asked", f"{asked.loss:.2%}"),
+        ("loss asked", f"{values.loss:.2%}"),
     ]
     facts += [(f"dropped: {cause}", f"{count:,}") for cause, count in row.get("causes", {}).items()]
     detail: Detail = {"name": name, "kind": "link", "facts": facts, "widgets": _history(state, name)}

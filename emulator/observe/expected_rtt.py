@@ -1,8 +1,8 @@
-"""What the schedule asks of a round trip: the propagation delay along the routes at the instants of travel.
+"""Expected round trips: the propagation delay along the routes at the instants of travel.
 
 Invariant: the reverse path is read at the time at which the packet turned around, and both with the interpolation that
-the relay itself uses; what remains between asked and seen is queueing, or the emulator's own error. A path over links
-with substep tables is followed hop by hop, for there a delay may jump by the time that a packet takes to be sent.
+the relay itself uses; what remains between expected and measured is queueing, or the emulator's own error. A path over
+links with substep tables is followed hop by hop, for there a delay may jump by the time that a packet takes to be sent.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STRETCHES = 1000  # of a substep table that a probe may take to be sent
 
 
 @dataclass(frozen=True, slots=True)
-class AskedTrip:
+class ExpectedTrip:
     """A round trip as the schedule has it, and the link ends on its way."""
 
     rtt_s: float
@@ -51,8 +51,8 @@ class _Leg:
     serialisation_s: float = 0.0
 
 
-class Asked:
-    """Reads asked round trips from the rows of a run. `remember` is called as each step begins."""
+class ExpectedRtt:
+    """Computes round trips from the rows of a run. `remember` is called as each step begins."""
 
     def __init__(self, network: Network, rows: RowSource) -> None:
         assert network.timeline is not None
@@ -107,8 +107,8 @@ class Asked:
                     rates_bps[number] = lowest[1][place]
         return rates_bps, lowest
 
-    def round_trip(self, node: str, peer: str, sent_s: float) -> AskedTrip | None:
-        """The asked round trip of a probe sent at `sent_s`; None where it cannot be told."""
+    def round_trip(self, node: str, peer: str, sent_s: float) -> ExpectedTrip | None:
+        """The expected round trip of a probe sent at `sent_s`; None where the schedule does not give it."""
         there = self._leg(node, peer, sent_s)
         there_s = self._one_way(there, sent_s) if there is not None else None
         if there is None or there_s is None:
@@ -120,9 +120,9 @@ class Asked:
         ends = there.ends + back.ends
         if self._altered and not self._altered.isdisjoint(ends):
             return None
-        return AskedTrip(there_s + back_s + there.serialisation_s + back.serialisation_s, ends)
+        return ExpectedTrip(there_s + back_s + there.serialisation_s + back.serialisation_s, ends)
 
-    def busy(self, trip: AskedTrip, sent_s: float) -> bool:
+    def busy(self, trip: ExpectedTrip, sent_s: float) -> bool:
         """Whether a link on the way carried so much that a probe sent at `sent_s` may have queued. The answer stands
         when the relay has told of all of them since the probe's arrival."""
         until_s = self._busy_until
@@ -132,8 +132,8 @@ class Asked:
         if leg.finer:
             return self._hop_by_hop(leg.ends, t_s)
         share = min(1.0, max(0.0, t_s / self._schedule.step_s - leg.step))
-        asked_s = leg.start_s + (leg.end_s - leg.start_s) * share
-        return asked_s if isfinite(asked_s) else None
+        expected_s = leg.start_s + (leg.end_s - leg.start_s) * share
+        return expected_s if isfinite(expected_s) else None
 
     def _hop_by_hop(self, ends: list[int], sent_s: float) -> float | None:
         """Delay along these ends with the time that each takes to send a probe; None where one is down meanwhile."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from emulator.observe.expected_rtt import Asked, AskedTrip
+from emulator.observe.expected_rtt import ExpectedRtt, ExpectedTrip
 from emulator.observe.panels import Panels
 from emulator.observe.snapshot import EventRow, FlowRow, ProbeRow
 from emulator.observe.view import View
@@ -34,11 +34,11 @@ class ProbePair:
     lost: int = 0
     sum_s: float = 0.0
     seen_s: float = 0.0  # the last
-    asked_s: float | None = None
+    expected_s: float | None = None
     error_s: float | None = None
-    asked_sum_s: float = 0.0
-    asked_count: int = 0
-    asked_seen_s: float = 0.0  # sum of the round trips of those, so that both means are of the same probes
+    expected_sum_s: float = 0.0
+    expected_count: int = 0
+    expected_seen_s: float = 0.0  # sum of the round trips of those, so that both means are of the same probes
     errors_s: list[float] = field(default_factory=list)
 
 
@@ -59,17 +59,17 @@ class _OpenProbe:
 
     sent_s: float
     arrived_s: float  # when it came back, or should have
-    asked: AskedTrip
+    expected: ExpectedTrip
     pair: ProbePair
     error_s: float | None  # None: it was lost
 
 
 class LiveMetrics:
-    """Records in, live figures out. `asked` tells what round trips should take, where a schedule is at hand."""
+    """Records in, live figures out. `expected_rtt` tells what round trips should take, where a schedule is at hand."""
 
     def __init__(self, panels: Panels | None = None) -> None:
         self.panels = panels or Panels.none()
-        self.asked: Asked | None = None
+        self.expected_rtt: ExpectedRtt | None = None
         self.probes: dict[tuple[str, str], ProbePair] = {}
         self.flows: dict[tuple[str, str, str], FlowPair] = {}
         self.errors_s: list[float] = []  # probes compared with the schedule, on links with room to spare
@@ -123,8 +123,8 @@ class LiveMetrics:
             row: ProbeRow = {"pair": f"{node} → {peer}", "sent": pair.received + pair.lost, "lost": pair.lost}
             if pair.received:
                 row["seen_ms"] = pair.seen_s * 1e3
-            if pair.asked_s is not None:
-                row["asked_ms"] = pair.asked_s * 1e3
+            if pair.expected_s is not None:
+                row["asked_ms"] = pair.expected_s * 1e3
             if pair.error_s is not None:
                 row["error_ms"] = pair.error_s * 1e3
             rows.append(row)
@@ -175,31 +175,31 @@ class LiveMetrics:
         pair.received += 1
         pair.sum_s += rtt_s
         pair.seen_s = rtt_s
-        pair.asked_s = pair.error_s = None
-        if self.asked is None:
+        pair.expected_s = pair.error_s = None
+        if self.expected_rtt is None:
             return
-        asked = self.asked.round_trip(node, peer, sent_s)
-        if asked is None:
+        expected = self.expected_rtt.round_trip(node, peer, sent_s)
+        if expected is None:
             return
-        pair.asked_s = asked.rtt_s
-        pair.asked_sum_s += asked.rtt_s
-        pair.asked_count += 1
-        pair.asked_seen_s += rtt_s
-        pair.error_s = rtt_s - asked.rtt_s
-        self._open.append(_OpenProbe(sent_s, sent_s + rtt_s, asked, pair, abs(pair.error_s)))
+        pair.expected_s = expected.rtt_s
+        pair.expected_sum_s += expected.rtt_s
+        pair.expected_count += 1
+        pair.expected_seen_s += rtt_s
+        pair.error_s = rtt_s - expected.rtt_s
+        self._open.append(_OpenProbe(sent_s, sent_s + rtt_s, expected, pair, abs(pair.error_s)))
 
     def _lost(self, node: str, peer: str, sent_s: float) -> None:
         pair = self._pair(node, peer)
         pair.lost += 1
-        asked = self.asked.round_trip(node, peer, sent_s) if self.asked is not None else None
-        if asked is not None:
-            self._open.append(_OpenProbe(sent_s, sent_s + asked.rtt_s, asked, pair, None))
+        expected = self.expected_rtt.round_trip(node, peer, sent_s) if self.expected_rtt is not None else None
+        if expected is not None:
+            self._open.append(_OpenProbe(sent_s, sent_s + expected.rtt_s, expected, pair, None))
 
     def settle(self, told_s: float) -> None:
         """Judge the probes that arrived until `told_s`, now that all links have reported up to then."""
-        while self._open and self._open[0].arrived_s <= told_s and self.asked is not None:
+        while self._open and self._open[0].arrived_s <= told_s and self.expected_rtt is not None:
             probe = self._open.popleft()
-            if self.asked.busy(probe.asked, probe.sent_s):
+            if self.expected_rtt.busy(probe.expected, probe.sent_s):
                 self.queued += 1
             elif probe.error_s is None:
                 self.unqueued_lost += 1

@@ -1,7 +1,7 @@
 """What the schedule says around this moment: of a link end, of the way between two nodes, of who serves whom and where.
 
-Invariant: everything is read from the rows that the relay plays (and the tables of ends that have their own), so what
-is shown as asked is what was asked.
+Invariant: everything is read from the rows that the relay plays (and the tables of ends that have their own), so the
+scheduled values that are shown are those that were played.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class ScheduleView:
         self._dots: list[int] = []
         self._placed: dict[int, tuple[float, float]] = {}
 
-    def asked(self, end: int, t_s: float) -> EndValues:
-        """What an end is asked to do now; down where nobody says anything of it."""
+    def scheduled(self, end: int, t_s: float) -> EndValues:
+        """The scheduled values of an end; down where there is no schedule for it."""
         return self.schedule.values(end, t_s) or EndValues(0.0, 0.0, 0.0, False, -1)
 
     def way(self, source: str, target: str, t_s: float) -> list[int]:

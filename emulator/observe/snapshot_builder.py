@@ -241,11 +241,11 @@ class SnapshotBuilder:
             found = {**found, "detail": details.of(self, view["detail"], now_s)}
         return found
 
-    def asked(self, end: int, now_s: float) -> EndValues:
-        """What an end is asked to do now: its schedule, or what an action has given it instead."""
-        asked, given = self.schedule_view.asked(end, now_s), self.given().get(end, {})
-        asked = asked._replace(**{name: value for name, value in given.items() if name in asked._fields})
-        return asked if asked.up else asked._replace(peer=-1)
+    def effective(self, end: int, now_s: float) -> EndValues:
+        """The values of an end now: those of its schedule, or of the action that overrides it."""
+        values, given = self.schedule_view.scheduled(end, now_s), self.given().get(end, {})
+        values = values._replace(**{name: value for name, value in given.items() if name in values._fields})
+        return values if values.up else values._replace(peer=-1)
 
     def ends_of(self, number: int) -> list[str]:
         """Names of the link ends by which a node sends; of a transit node those that do not move."""
@@ -275,10 +275,10 @@ class SnapshotBuilder:
         """One end by its name."""
         collector, end = self._collector, self.ends[name]
         interval = collector.intervals().get(name)
-        asked = self.asked(end, now_s)
-        row: LinkRow = {"end": name, "far": self._far(asked.peer), "up": asked.up, "asked_ms": asked.delay_s * 1e3}
-        if asked.rate_bps != float("inf"):
-            row["capacity_bps"] = asked.rate_bps
+        values = self.effective(end, now_s)
+        row: LinkRow = {"end": name, "far": self._far(values.peer), "up": values.up, "asked_ms": values.delay_s * 1e3}
+        if values.rate_bps != float("inf"):
+            row["capacity_bps"] = values.rate_bps
         row["rate_bps"], row["asked_bps"], row["drops"] = 0.0, 0.0, 0
         if interval is not None:
             row["rate_bps"], row["asked_bps"] = interval.delivered_bps, interval.asked_bps
@@ -289,9 +289,9 @@ class SnapshotBuilder:
                 row["seen_ms"] = interval.delivered_delay_ms
             if interval.late_ms is not None:
                 row["late_ms"] = interval.late_ms
-        if 0 < asked.rate_bps < float("inf"):
+        if 0 < values.rate_bps < float("inf"):
             history = collector.history_bps.get(name, ())
-            row["history"] = [min(100, round(100 * bps / asked.rate_bps)) for bps in history]
+            row["history"] = [min(100, round(100 * bps / values.rate_bps)) for bps in history]
         causes = collector.drops_of(name)
         if causes:
             row["causes"] = causes

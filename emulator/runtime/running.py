@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emulator.link.overrides import Faults
-from emulator.observe.expected_rtt import Asked
+from emulator.observe.expected_rtt import ExpectedRtt
 from emulator.observe.schedule_view import ScheduleView
 from emulator.observe.snapshot_builder import Moment, SnapshotBuilder
 from emulator.observe.usage import Usage
@@ -87,8 +87,8 @@ class Running:
         processes.on_end = self._process_ended
         processes.on_request = self.requests.said
         if data_plane.ring is not None:
-            asked = collector.metrics.asked = Asked(network, data_plane.ring)
-            collector.on_load = asked.load
+            expected_rtt = collector.metrics.expected_rtt = ExpectedRtt(network, data_plane.ring)
+            collector.on_load = expected_rtt.load
         launcher.on_stop = self.stop_asked.set
         if launcher.stops:
             self.stop_asked.set()

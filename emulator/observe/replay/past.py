@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING
 
-from emulator.observe.expected_rtt import Asked
+from emulator.observe.expected_rtt import ExpectedRtt
 from emulator.observe.live_metrics import HISTORY, LIVE_ROWS
 from emulator.observe.panels import Panels
 from emulator.observe.replay.altered import Altered
@@ -101,9 +101,11 @@ class Past:
         self._schedule_view = ReplayScheduleView(
             self.network, self._rows, served_by(told), max(self.until_s, self.scenario.duration_s)
         )
-        self._asked = Asked(self.network, self._rows) if self.network.timeline is not None else None
+        self._expected_rtt = ExpectedRtt(self.network, self._rows) if self.network.timeline is not None else None
         self._altered = Altered(self.network, own)
-        self._compared: dict[tuple[str, str], tuple[float | None, float | None]] = {}  # time of sending, asked
+        self._compared: dict[
+            tuple[str, str], tuple[float | None, float | None]
+        ] = {}  # time of sending, expected round trip
         self._jobs = PastJobs(self.scenario, self.network, events)
         lateness_ms = verdict.lateness_ms if verdict else Quantiles()
         budget = verdict.lateness_budget if verdict else LatenessBudget()
@@ -153,9 +155,9 @@ class Past:
         self._snapshot_builder.handover_tail = self._handovers[max(0, happened - HANDOVER_TAIL) : happened]
 
     def _compare_probes(self, more_time: Callable[[], bool]) -> bool:
-        """What the schedule asked of the last probe of each pair that is shown; False: there was no more time."""
+        """Compare with the schedule the last probe of each pair that is shown; False: there was no more time."""
         metrics = self._feed.metrics
-        if self._asked is None:
+        if self._expected_rtt is None:
             return True
         for key, pair in list(metrics.probes.items())[:LIVE_ROWS]:
             sent_s = metrics.probed_s.get(key)
@@ -165,11 +167,11 @@ class Past:
                 if not more_time():
                     return False
                 arrived_s = sent_s + pair.seen_s
-                self._asked.altered(set(self._altered.at(arrived_s - arrived_s % self._step_s)))
-                asked = self._asked.round_trip(*key, sent_s)
-                self._compared[key] = sent_s, asked.rtt_s if asked is not None else None
+                self._expected_rtt.altered(set(self._altered.at(arrived_s - arrived_s % self._step_s)))
+                expected = self._expected_rtt.round_trip(*key, sent_s)
+                self._compared[key] = sent_s, expected.rtt_s if expected is not None else None
             rtt_s = self._compared[key][1]
-            pair.asked_s, pair.error_s = rtt_s, None if rtt_s is None else pair.seen_s - rtt_s
+            pair.expected_s, pair.error_s = rtt_s, None if rtt_s is None else pair.seen_s - rtt_s
         return True
 
 

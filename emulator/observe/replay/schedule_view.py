@@ -1,6 +1,6 @@
 """The schedule of a finished run, worked out again from its scenario, and who served whom as its events tell.
 
-Invariant: rows are pure functions of their step, so what is shown as asked is what was asked then. Reaching a far step
+Invariant: rows are pure functions of their step, so scheduled values are those of the run. Reaching a far step
 may take a while; until it is reached there is no row, and what would be read from it is left out.
 """
 
@@ -64,7 +64,7 @@ class ReplayScheduleView(ScheduleView):
         self._spans = {link: spans_of(changes, until_s) for link, changes in served.items()}
         self._until_s = until_s
 
-    def asked(self, end: int, t_s: float) -> EndValues:
+    def scheduled(self, end: int, t_s: float) -> EndValues:
         """As live; where the row is not there yet the delay is not a number."""
         return self.schedule.values(end, t_s) or EndValues(float("nan"), float("inf"), 0.0, True, -1)
 

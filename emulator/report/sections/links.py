@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.record.load import Run
 from emulator.report import page, text
 from emulator.report.page import Cell, Row
-from emulator.report.sections.asked import Asked, Grant
+from emulator.report.sections.scheduled import Grant, ScheduledValues
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,7 +25,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def section(run: Run, asked: Asked) -> list[str]:
+def section(run: Run, scheduled: ScheduledValues) -> list[str]:
     """Heading, words and table; nothing where no link end carried anything."""
     ends = by_end(run.links)
     if ends.is_empty():
@@ -41,9 +41,9 @@ def section(run: Run, asked: Asked) -> list[str]:
             f"These are the {shown.height:,} with the most drops, lateness and traffic; all {ends.height:,} are in "
             "links.parquet."
         )
-    if asked.trouble:
-        said.append(f"Rates granted and loss asked are not known: {asked.trouble}.")
-    rows = [_row(row, asked.grants.get(row["end"]), causes) for row in shown.iter_rows(named=True)]
+    if scheduled.trouble:
+        said.append(f"Rates granted and loss asked are not known: {scheduled.trouble}.")
+    rows = [_row(row, scheduled.grants.get(row["end"]), causes) for row in shown.iter_rows(named=True)]
     return [
         page.heading("Asked and delivered"),
         *(page.paragraph(words, "dim") for words in said),

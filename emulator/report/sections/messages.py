@@ -21,7 +21,7 @@ from emulator.record.load import Run
 from emulator.record.packets import Captured, files, headers, read
 
 if TYPE_CHECKING:
-    from emulator.report.sections.asked import Asked
+    from emulator.report.sections.scheduled import ScheduledValues
 
 FLIGHT_S = 10.0  # a packet with equal bytes that is seen later than this is another one
 BEFORE_S = 2.0  # so long before a window its packets are read: those under way must not seem to be sent in it
@@ -70,22 +70,22 @@ class Window:
         )
 
 
-def messages(run: Run, window: Window, asked: Asked) -> tuple[list[Message], str]:
+def messages(run: Run, window: Window, scheduled: ScheduledValues) -> tuple[list[Message], str]:
     """Those of the window in the order of sending, and where they come from (for the caption)."""
     captures = files(run.path)
     if captures:
         t0_ns = _t0_utc_ns(run)
         span_ns = [t0_ns + round(1e9 * t_s) for t_s in (window.start_s - BEFORE_S, window.end_s + FLIGHT_S)]
         seen = (packet for path in captures for packet in read(path, *span_ns))
-        found = list(assembled(sorted(seen, key=lambda packet: packet.at_ns), t0_ns, asked.names, Delays(run)))
+        found = list(assembled(sorted(seen, key=lambda packet: packet.at_ns), t0_ns, scheduled.names, Delays(run)))
         said = "packets of the capture; they arrive after the delay asked of their last link end in that second"
     else:
         found = list(probes(run, window))
         said = "probes (there is no capture: run with --capture to see every packet)"
     chosen = sorted(filter(window.holds, found), key=lambda message: message.sent_s)
     for message in chosen:
-        if message.arrived_s is None and message.lost_s is None and asked.paths is not None:
-            delay_s = asked.paths.delay_s(message.sender, message.receiver, message.sent_s)
+        if message.arrived_s is None and message.lost_s is None and scheduled.paths is not None:
+            delay_s = scheduled.paths.delay_s(message.sender, message.receiver, message.sent_s)
             if delay_s is not None:
                 message.arrived_s, message.scheduled = message.sent_s + delay_s, True
     return chosen, said

@@ -21,9 +21,9 @@ from emulator.report import figures, page, predicted, text
 from emulator.report.page import Cell, Row
 from emulator.report.progress import Tell, silent
 from emulator.report.sections import events, links, plots
-from emulator.report.sections.asked import asked_of
 from emulator.report.sections.draw import draw
 from emulator.report.sections.messages import Window
+from emulator.report.sections.scheduled import scheduled_values
 from emulator.report.sections.spacetime import space_time
 from emulator.report.summary import budget_words, is_block, meaning, rounds_words
 
@@ -52,14 +52,14 @@ def run_page(run: Run, window: Window | None = None, tell: Tell = silent) -> tup
     name = verdict.scenario if verdict else str(run.document.get("name", run.path.parent.name))
     warnings: list[str] = []
     tell("building the network again", 0, 0)
-    asked = asked_of(run)
+    scheduled = scheduled_values(run)
     tell("reading the tables", 0, 0)
     body = _figures(verdict) if verdict else []
-    body += _part(warnings, lambda: links.section(run, asked))
+    body += _part(warnings, lambda: links.section(run, scheduled))
     drawings, trouble = figures.of_run(run)
     warnings += trouble
-    more = _part(warnings, lambda: plots.drawings(run, asked.nodes))
-    messages = [space_time(run, window, asked)] if window is not None else []
+    more = _part(warnings, lambda: plots.drawings(run, scheduled.nodes))
+    messages = [space_time(run, window, scheduled)] if window is not None else []
     drawn = draw([*messages, *drawings, *more], run.path / "figures", warnings, run, tell)
     if drawn:
         body += [page.heading("Drawings"), *drawn]

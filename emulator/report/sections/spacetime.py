@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from emulator.record.load import Run
 from emulator.report.drawing import GRID, INK, PALETTE, Drawing, new, over_time
-from emulator.report.sections.asked import Asked
 from emulator.report.sections.messages import Message, Window, messages
+from emulator.report.sections.scheduled import ScheduledValues
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,11 +24,11 @@ OTHER = "#9a9a9a"
 Point = tuple[float, float]  # scenario time, place of the node
 
 
-def space_time(run: Run, window: Window, asked: Asked) -> Drawing:
+def space_time(run: Run, window: Window, scheduled: ScheduledValues) -> Drawing:
     """Draw the messages of a window, those of the busiest nodes where there are many nodes."""
-    found, source = messages(run, window, asked)
+    found, source = messages(run, window, scheduled)
     traffic = Counter(name for message in found for name in (message.sender, message.receiver))
-    order = {name: place for place, name in enumerate(asked.nodes)}
+    order = {name: place for place, name in enumerate(scheduled.nodes)}
     kept = {name for name, _ in traffic.most_common(MOST_NODES)}
     nodes = sorted(kept, key=lambda name: (order.get(name, len(order)), name))
     inside = [message for message in found if message.sender in kept and message.receiver in kept]
@@ -42,10 +42,10 @@ def space_time(run: Run, window: Window, asked: Asked) -> Drawing:
     if lost:
         causes = Counter(message.cause for message in lost)
         said += " Crosses: lost (" + ", ".join(f"{cause} {count:,}" for cause, count in causes.most_common()) + ")."
-    scheduled = sum(message.scheduled for message in drawn)
-    if scheduled:
+    dashed = sum(message.scheduled for message in drawn)
+    if dashed:
         said += (
-            f" Dashed: {scheduled:,} whose last link end is in no capture; they arrive as the schedule has their path, "
+            f" Dashed: {dashed:,} whose last link end is in no capture; they arrive as the schedule has their path, "
             "without queues, and whether a later link dropped them is not known."
         )
     unknown = sum(message.arrived_s is None and message.lost_s is None for message in drawn)

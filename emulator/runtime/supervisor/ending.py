@@ -54,12 +54,12 @@ def probe_table(collector: Collector) -> list[ProbeRow]:
     rows: list[ProbeRow] = []
     for (node, peer), pair in sorted(collector.metrics.probes.items()):
         seen_s = pair.sum_s / max(pair.received, 1)
-        if pair.asked_count:  # of the same probes as the mean that was asked
-            seen_s = pair.asked_seen_s / pair.asked_count
+        if pair.expected_count:  # of the same probes as the mean that was asked
+            seen_s = pair.expected_seen_s / pair.expected_count
         rows.append(
             {
                 "pair": f"{node} → {peer}",
-                "asked_ms": pair.asked_sum_s / pair.asked_count * 1e3 if pair.asked_count else None,
+                "asked_ms": pair.expected_sum_s / pair.expected_count * 1e3 if pair.expected_count else None,
                 "seen_ms": seen_s * 1e3 if pair.received else None,
                 "error_ms": quantiles_ms(pair.errors_s),
                 "sent": pair.received + pair.lost,

@@ -42,10 +42,10 @@ class ScheduleSteps:
             await sleep_until_ns(self.clock.monotonic_ns(step * data_plane.step_s))
             for _ in data_plane.switch_routes(step):
                 await asyncio.sleep(0)
-            asked = self.collector.metrics.asked
-            if asked is not None:
-                asked.remember(step)
-                asked.altered(faults.altered)
+            expected_rtt = self.collector.metrics.expected_rtt
+            if expected_rtt is not None:
+                expected_rtt.remember(step)
+                expected_rtt.altered(faults.altered)
             handovers = self.schedule_view.schedule.handovers(step)  # of a late row none; the planner counts it
             for handover in handovers:
                 self._tell(handover)

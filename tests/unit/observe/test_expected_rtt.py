@@ -16,7 +16,7 @@ from emulator.model.network import (
     SubstepSpec,
     SubstepTables,
 )
-from emulator.observe.expected_rtt import PROBE_BITS, Asked
+from emulator.observe.expected_rtt import PROBE_BITS, ExpectedRtt
 from emulator.observe.live_metrics import LiveMetrics
 from emulator.runtime.supervisor.ending import probe_loss
 from emulator.schedule.ring import RowRing
@@ -33,7 +33,7 @@ def knots(start_s, end_s, rate_bps=RATE_BPS):
 
 
 @pytest.fixture
-def asked():
+def expected_rtt():
     """a - m - b, where m is no end point; the way back is slower, and all delays grow."""
     nodes = (
         NodeSpec("a", "host", True, "10.0.0.1"),
@@ -48,7 +48,7 @@ def asked():
     ring = RowRing(ends=4, nodes=3, dests=2, capacity=16)
     for row in timeline.rows(0, 12):
         ring.put(row)
-    return Asked(Network(nodes, links, timeline), ring)
+    return ExpectedRtt(Network(nodes, links, timeline), ring)
 
 
 def by_hand(sent_s):
@@ -57,22 +57,22 @@ def by_hand(sent_s):
 
 
 @pytest.mark.parametrize("sent_s", [0.0, 0.25, 3.5, 9.2])
-def test_delays_are_read_at_the_times_of_travel(asked, sent_s):
-    trip = asked.round_trip("a", "b", sent_s)
+def test_delays_are_read_at_the_times_of_travel(expected_rtt, sent_s):
+    trip = expected_rtt.round_trip("a", "b", sent_s)
     assert trip.rtt_s == pytest.approx(by_hand(sent_s) + 4 * PROBE_BITS / RATE_BPS, abs=1e-6)
-    assert not asked.busy(trip, sent_s)
+    assert not expected_rtt.busy(trip, sent_s)
 
 
-def test_unknown_nodes_and_times_are_not_guessed(asked):
-    assert asked.round_trip("a", "zebra", 1.0) is None
-    assert asked.round_trip("a", "b", 99.0) is None
+def test_unknown_nodes_and_times_are_not_guessed(expected_rtt):
+    assert expected_rtt.round_trip("a", "zebra", 1.0) is None
+    assert expected_rtt.round_trip("a", "b", 99.0) is None
 
 
-def test_altered_ends_are_not_compared(asked):
-    asked.altered({2})
-    assert asked.round_trip("a", "b", 1.0) is None
-    asked.altered(set())
-    assert asked.round_trip("a", "b", 1.0) is not None
+def test_altered_ends_are_not_compared(expected_rtt):
+    expected_rtt.altered({2})
+    assert expected_rtt.round_trip("a", "b", 1.0) is None
+    expected_rtt.altered(set())
+    assert expected_rtt.round_trip("a", "b", 1.0) is not None
 
 
 def counters(sent_bytes):
@@ -81,18 +81,18 @@ def counters(sent_bytes):
     return values
 
 
-def test_a_busy_link_marks_the_trips_over_it(asked):
-    asked.load(1.0, {0: counters(1000)})
-    asked.load(2.0, {0: counters(1000 + RATE_BPS / 8 * 0.5)})
-    assert asked.busy(asked.round_trip("a", "b", 2.1), 2.1)
-    assert asked.busy(asked.round_trip("b", "a", 2.1), 2.1)
-    assert not asked.busy(asked.round_trip("a", "b", 9.0), 9.0)
+def test_a_busy_link_marks_the_trips_over_it(expected_rtt):
+    expected_rtt.load(1.0, {0: counters(1000)})
+    expected_rtt.load(2.0, {0: counters(1000 + RATE_BPS / 8 * 0.5)})
+    assert expected_rtt.busy(expected_rtt.round_trip("a", "b", 2.1), 2.1)
+    assert expected_rtt.busy(expected_rtt.round_trip("b", "a", 2.1), 2.1)
+    assert not expected_rtt.busy(expected_rtt.round_trip("a", "b", 9.0), 9.0)
 
 
-def test_a_link_with_little_on_it_is_not_busy(asked):
-    asked.load(1.0, {0: counters(0)})
-    asked.load(2.0, {0: counters(RATE_BPS / 8 * 0.01)})
-    assert not asked.busy(asked.round_trip("a", "b", 2.1), 2.1)
+def test_a_link_with_little_on_it_is_not_busy(expected_rtt):
+    expected_rtt.load(1.0, {0: counters(0)})
+    expected_rtt.load(2.0, {0: counters(RATE_BPS / 8 * 0.01)})
+    assert not expected_rtt.busy(expected_rtt.round_trip("a", "b", 2.1), 2.1)
 
 
 def test_remembered_rows_outlive_the_ring():
@@ -100,11 +100,11 @@ def test_remembered_rows_outlive_the_ring():
     links = (LinkSpec("a:x", 0, 1, "x", "x", EndSpec(schedule=knots(0.01, 0.01)), EndSpec(schedule=knots(0.01, 0.01))),)
     timeline = KnotTimeline(nodes, links)
     ring = RowRing(ends=2, nodes=2, dests=2, capacity=3)
-    asked = Asked(Network(nodes, links, timeline), ring)
+    expected_rtt = ExpectedRtt(Network(nodes, links, timeline), ring)
     for row in timeline.rows(0, 6):
         ring.put(row)
-        asked.remember(row.step)
-    assert asked.round_trip("a", "b", 0.5).rtt_s == pytest.approx(0.02 + 2 * PROBE_BITS / RATE_BPS)
+        expected_rtt.remember(row.step)
+    assert expected_rtt.round_trip("a", "b", 0.5).rtt_s == pytest.approx(0.02 + 2 * PROBE_BITS / RATE_BPS)
 
 
 class Overtaken(RowRing):
@@ -132,15 +132,15 @@ def test_a_row_that_is_overwritten_while_it_is_read_tells_nothing(until, told, c
     ring = Overtaken(ends=2, nodes=2, dests=2, capacity=4)
     ring.rows, ring.until = timeline.rows(0, 12), 4
     ring.go_on()
-    asked = Asked(Network(nodes, links, timeline), ring)
+    expected_rtt = ExpectedRtt(Network(nodes, links, timeline), ring)
     ring.until = until
     if copying:
-        asked.remember(3)
-    trip = asked.round_trip("a", "b", 3.5)
+        expected_rtt.remember(3)
+    trip = expected_rtt.round_trip("a", "b", 3.5)
     assert (trip is not None) == told
     if trip is not None:
         assert trip.rtt_s == pytest.approx(0.0135 + 0.01351 + 2 * PROBE_BITS / RATE_BPS, abs=1e-5)
-    asked.load(3.5, {0: counters(0)})
+    expected_rtt.load(3.5, {0: counters(0)})
 
 
 GRANT_S = 0.02
@@ -175,7 +175,7 @@ def granted(capacity=8):
     nodes = tuple(NodeSpec(f"n{number}", "host", True, f"10.0.0.{number + 1}") for number in range(2))
     timeline = Granted()
     ring = RowRing(2, 2, 2, capacity=capacity, substep=timeline.substep)
-    return Asked(Network(nodes, (LinkSpec("n0:a", 0, 1, "a", "b"),), timeline), ring), timeline, ring
+    return ExpectedRtt(Network(nodes, (LinkSpec("n0:a", 0, 1, "a", "b"),), timeline), ring), timeline, ring
 
 
 def waited(sent_s, rate_bps):
@@ -189,34 +189,34 @@ def waited(sent_s, rate_bps):
     ("sent_s", "rate_bps"), [(0.0031, FAST_BPS), (0.0199999, FAST_BPS), (0.3012, SLOW_BPS), (0.7395, FAST_BPS)]
 )
 def test_a_path_with_finer_tables_is_followed_hop_by_hop(sent_s, rate_bps):
-    asked, timeline, ring = granted()
+    expected_rtt, timeline, ring = granted()
     for row in timeline.rows(0, 4):
         ring.put(row)
-    assert asked.round_trip("n0", "n1", sent_s).rtt_s == pytest.approx(waited(sent_s, rate_bps), abs=1e-9)
+    assert expected_rtt.round_trip("n0", "n1", sent_s).rtt_s == pytest.approx(waited(sent_s, rate_bps), abs=1e-9)
 
 
 def test_remembered_finer_tables_outlive_the_ring():
-    asked, timeline, ring = granted(capacity=3)
+    expected_rtt, timeline, ring = granted(capacity=3)
     for row in timeline.rows(0, 6):
         ring.put(row)
-        asked.remember(row.step)
+        expected_rtt.remember(row.step)
         if row.step == 0:
-            assert asked.round_trip("n0", "n1", 0.0031) is not None  # read from the ring's own memory
-    assert asked.round_trip("n0", "n1", 0.0031).rtt_s == pytest.approx(waited(0.0031, FAST_BPS), abs=1e-9)
+            assert expected_rtt.round_trip("n0", "n1", 0.0031) is not None  # read from the ring's own memory
+    assert expected_rtt.round_trip("n0", "n1", 0.0031).rtt_s == pytest.approx(waited(0.0031, FAST_BPS), abs=1e-9)
 
 
 def test_a_link_is_busy_by_the_lowest_rate_of_its_finer_table():
-    asked, timeline, ring = granted()
+    expected_rtt, timeline, ring = granted()
     for row in timeline.rows(0, 8):
         ring.put(row)
-    asked.load(0.5, {0: counters(0)})
-    asked.load(1.5, {0: counters(SLOW_BPS / 8 * 0.07)})
-    assert asked.busy(asked.round_trip("n0", "n1", 1.6), 1.6)
+    expected_rtt.load(0.5, {0: counters(0)})
+    expected_rtt.load(1.5, {0: counters(SLOW_BPS / 8 * 0.07)})
+    assert expected_rtt.busy(expected_rtt.round_trip("n0", "n1", 1.6), 1.6)
 
 
-def board_of(asked):
+def board_of(expected_rtt):
     metrics = LiveMetrics()
-    metrics.asked = asked
+    metrics.expected_rtt = expected_rtt
     return metrics
 
 
@@ -225,24 +225,26 @@ def probe(metrics, sent_s, error_s=0.0):
     if error_s is None:
         metrics.sample(sent_s, "a", "probe", "probe_lost", 1.0, "b")
     else:
-        metrics.sample(sent_s, "a", "probe", "rtt_s", metrics.asked.round_trip("a", "b", sent_s).rtt_s + error_s, "b")
+        metrics.sample(
+            sent_s, "a", "probe", "rtt_s", metrics.expected_rtt.round_trip("a", "b", sent_s).rtt_s + error_s, "b"
+        )
 
 
-def test_probes_are_judged_when_their_links_have_reported(asked):
-    metrics = board_of(asked)
-    asked.load(1.0, {0: counters(0)})
+def test_probes_are_judged_when_their_links_have_reported(expected_rtt):
+    metrics = board_of(expected_rtt)
+    expected_rtt.load(1.0, {0: counters(0)})
     probe(metrics, 1.2, 0.05)  # a flow has begun, but no report says so yet
     metrics.settle(1.2)
     assert (metrics.queued, metrics.errors_s) == (0, [])
-    asked.load(2.0, {0: counters(RATE_BPS / 8 * 0.5)})
+    expected_rtt.load(2.0, {0: counters(RATE_BPS / 8 * 0.5)})
     metrics.settle(2.0)
     assert (metrics.queued, metrics.errors_s) == (1, []), "it met the flow's queue"
 
 
-def test_losses_are_counted_where_no_queue_was_met(asked):
-    metrics = board_of(asked)
-    asked.load(1.0, {0: counters(0)})
-    asked.load(2.0, {0: counters(RATE_BPS / 8 * 0.5)})  # busy until 4.5 s
+def test_losses_are_counted_where_no_queue_was_met(expected_rtt):
+    metrics = board_of(expected_rtt)
+    expected_rtt.load(1.0, {0: counters(0)})
+    expected_rtt.load(2.0, {0: counters(RATE_BPS / 8 * 0.5)})  # busy until 4.5 s
     for sent_s, error_s in ((1.5, None), (2.5, 0.03), (6.0, 0.0004), (6.5, None), (7.0, -0.0002), (7.5, 0.0)):
         probe(metrics, sent_s, error_s)
     metrics.settle(float("inf"))

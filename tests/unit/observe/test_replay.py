@@ -15,7 +15,7 @@ import pytest
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
 from emulator.model.errors import DataError, UsageError
-from emulator.observe.expected_rtt import Asked
+from emulator.observe.expected_rtt import ExpectedRtt
 from emulator.observe.panels import Panels
 from emulator.observe.replay import Replay
 from emulator.observe.replay import feed as feeding
@@ -73,7 +73,7 @@ def network(scenario):
 
 def test_rows_that_are_worked_out_again_are_a_source_of_rows_as_a_ring_is(network):
     rows = ReplayRows(network, 5)
-    asked = Asked(network, rows)
+    asked = ExpectedRtt(network, rows)
     assert rows.reach(2, lambda: True)
     asked.remember(2)
     assert rows.copied(2) is rows.row(2)
@@ -93,7 +93,7 @@ class Played:
         for row in network.timeline.rows(0, SECONDS):
             self.ring.put(row)
         self.collector = Collector(self.folder, network, Panels.of(scenario, network))
-        self.collector.metrics.asked = Asked(network, self.ring)
+        self.collector.metrics.expected_rtt = ExpectedRtt(network, self.ring)
         self.schedule_view = ScheduleView(network, self.ring)
         self.jobs = PastJobs(scenario, network, _no_events())
         self.snapshot_builder = SnapshotBuilder(

@@ -161,9 +161,9 @@ def test_a_link_down_by_its_own_table_is_shown_down():
     knots = PiecewiseSchedule(np.array([0.0, 1.0]), np.zeros(2), np.full(2, np.inf), np.zeros(2), up)
     nodes = (NodeSpec("a", "host", True), NodeSpec("b", "host", True))
     schedule_view = ScheduleView(Network(nodes, (LinkSpec("a:up", 0, 1, "up", "up", EndSpec(schedule=knots)),)), None)
-    assert schedule_view.asked(0, 0.5).peer == 1
-    assert schedule_view.asked(0, 1.5)[3:] == (False, -1)
-    assert schedule_view.asked(1, 0.0).up is False  # nobody says anything of it
+    assert schedule_view.scheduled(0, 0.5).peer == 1
+    assert schedule_view.scheduled(0, 1.5)[3:] == (False, -1)
+    assert schedule_view.scheduled(1, 0.0).up is False  # nobody says anything of it
 
 
 class Counting(Panel):

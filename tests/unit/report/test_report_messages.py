@@ -10,8 +10,8 @@ from emulator.model.errors import UsageError
 from emulator.record.pcapng import Interface
 from emulator.report import drawing
 from emulator.report.sections import spacetime
-from emulator.report.sections.asked import Asked
 from emulator.report.sections.messages import Window, messages
+from emulator.report.sections.scheduled import ScheduledValues
 from emulator.report.sections.spacetime import space_time
 
 T0_NS = 1_700_000_000_000_000_000
@@ -44,7 +44,7 @@ def test_hops_of_a_packet_are_one_message(run):
         (0, at(1.3), udp(number=2), ""), (1, at(1.305), udp(number=2, ttl=63), "dropped: queue full"),
         (0, at(1.4), udp(number=3), ""),
     ], HOPS)  # fmt: skip
-    found, source = messages(run, Window(1.0, 2.0), Asked(names=NAMES))
+    found, source = messages(run, Window(1.0, 2.0), ScheduledValues(names=NAMES))
     assert "capture" in source
     assert [(one.sender, one.receiver, one.kind) for one in found] == [("a", "b", "udp 7000")] * 3
     assert [one.sent_s for one in found] == pytest.approx([1.2, 1.3, 1.4])
@@ -56,29 +56,29 @@ def test_hops_of_a_packet_are_one_message(run):
 
 def test_equal_packets_sent_again_are_messages_of_their_own(run):
     capture(run.path / "capture.pcapng", [(0, at(1.0 + 0.1 * n), udp(), "") for n in range(4)], HOPS)
-    assert len(messages(run, Window(1.0, 2.0), Asked(names=NAMES))[0]) == 4
+    assert len(messages(run, Window(1.0, 2.0), ScheduledValues(names=NAMES))[0]) == 4
 
 
 def test_where_the_last_link_was_not_captured_the_schedule_tells_the_arrival(run):
     capture(run.path / "capture.pcapng", [(0, at(1.2), udp(), "")], HOPS)
     paths = SimpleNamespace(delay_s=lambda sender, receiver, t_s: {("a", "b"): 0.025}.get((sender, receiver)))
-    found = messages(run, Window(1.0, 2.0), Asked(names=NAMES, paths=paths))[0]
+    found = messages(run, Window(1.0, 2.0), ScheduledValues(names=NAMES, paths=paths))[0]
     assert found[0].arrived_s == pytest.approx(1.225)
     assert found[0].scheduled
 
 
 def test_a_packet_under_way_when_the_window_begins_is_not_sent_in_it(run):
     capture(run.path / "capture.pcapng", [(0, at(0.99), udp(), ""), (1, at(1.01), udp(ttl=63), "")], HOPS)
-    assert messages(run, Window(1.0, 2.0), Asked(names=NAMES))[0] == []
+    assert messages(run, Window(1.0, 2.0), ScheduledValues(names=NAMES))[0] == []
 
 
 def test_addresses_of_nobody_stay_addresses(run):
     capture(run.path / "capture.pcapng", [(0, at(1.2), udp(destination="192.0.2.9"), "")], HOPS)
-    assert messages(run, Window(1.0, 2.0), Asked(names=NAMES))[0][0].receiver == "192.0.2.9"
+    assert messages(run, Window(1.0, 2.0), ScheduledValues(names=NAMES))[0][0].receiver == "192.0.2.9"
 
 
 def test_probes_where_there_is_no_capture(run):
-    found, source = messages(run, Window(0.5, 2.0), Asked())
+    found, source = messages(run, Window(0.5, 2.0), ScheduledValues())
     assert "no capture" in source
     assert [(one.sender, one.receiver, one.arrived_s, one.lost_s) for one in found] == [
         ("a", "b", 1.25, None), ("b", "a", None, 1.1),
@@ -87,14 +87,14 @@ def test_probes_where_there_is_no_capture(run):
 
 def test_only_the_wanted_nodes(run):
     capture(run.path / "capture.pcapng", [(0, at(1.2), udp(), ""), (0, at(1.3), udp(destination="9.9.9.9"), "")], HOPS)
-    assert len(messages(run, Window(1.0, 2.0, ("a", "b*")), Asked(names=NAMES))[0]) == 1
+    assert len(messages(run, Window(1.0, 2.0, ("a", "b*")), ScheduledValues(names=NAMES))[0]) == 1
 
 
 def test_the_drawing_says_how_many_there_are_and_draws_no_more_than_it_may(run, monkeypatch):
     monkeypatch.setattr(spacetime, "MOST_MESSAGES", 20)
     packets = [(0, at(1.0 + n / 10_000), udp(number=n), "") for n in range(25)]
     capture(run.path / "capture.pcapng", packets, HOPS)
-    drawn = space_time(run, Window(1.0, 2.0), Asked(names=NAMES))
+    drawn = space_time(run, Window(1.0, 2.0), ScheduledValues(names=NAMES))
     assert "25 messages" in drawn.caption
     assert "The first 20 are drawn" in drawn.caption
     assert "20 of whose arrival nothing is known" in drawn.caption
@@ -103,10 +103,10 @@ def test_the_drawing_says_how_many_there_are_and_draws_no_more_than_it_may(run, 
 
 def test_crosses_and_an_empty_window(run):
     capture(run.path / "capture.pcapng", [(0, at(1.2), udp(), "dropped: random loss")], HOPS)
-    drawn = space_time(run, Window(1.0, 2.0), Asked(names=NAMES))
+    drawn = space_time(run, Window(1.0, 2.0), ScheduledValues(names=NAMES))
     assert "Crosses: lost (random loss 1)" in drawn.caption
     assert drawn.figure.axes[0].lines[0].get_marker() == "x"
-    assert "0 messages" in space_time(run, Window(5.0, 6.0), Asked(names=NAMES)).caption
+    assert "0 messages" in space_time(run, Window(5.0, 6.0), ScheduledValues(names=NAMES)).caption
 
 
 def test_windows():

@@ -12,7 +12,7 @@ from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
 from emulator.record.load import load_run
 from emulator.report.sections import links, plots
-from emulator.report.sections.asked import Asked, Grant
+from emulator.report.sections.scheduled import Grant, ScheduledValues
 
 ENDS = ["a:up", "hub:b", "gs-x:up~down"]
 CAUSES = ("queue", "loss", "outage", "overload", "noroute", "ttl")
@@ -80,7 +80,7 @@ def test_cells_equal_the_parquet(tmp_path_factory, told):
     folder.write_scenario('name = "small"\n')
     run = load_run(folder.path)
     grants = {"a:up": Grant(2e6, 0.125), "hub:b": Grant(None, None)}
-    table = Cells("".join(links.section(run, Asked(grants))))
+    table = Cells("".join(links.section(run, ScheduledValues(grants))))
     rows = [row for row in table.rows if row]
     frame = pl.read_parquet(folder.path / "links.parquet")
     assert [row[0][0] for row in rows] == _by_traffic(frame)

@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from emulator.record.load import Run
-from emulator.report.sections.asked import Grant, asked_of
+from emulator.report.sections.scheduled import Grant, scheduled_values
 
 SCENARIO = """
 name = "small"
@@ -33,7 +33,7 @@ def run_of(tmp_path, text=SCENARIO):
 
 
 def test_grants_names_and_paths(tmp_path):
-    asked = asked_of(run_of(tmp_path))
+    asked = scheduled_values(run_of(tmp_path))
     assert asked.trouble == ""
     assert list(asked.grants) == ["a:eth0", "hub:eth0", "hub:eth1", "b:eth0"]
     grants = list(asked.grants.values())
@@ -47,15 +47,15 @@ def test_grants_names_and_paths(tmp_path):
 
 
 def test_a_network_that_cannot_be_built_again_is_said_to_be_so(tmp_path):
-    asked = asked_of(run_of(tmp_path, SCENARIO.replace("topologies.links", "topologies.gone")))
+    asked = scheduled_values(run_of(tmp_path, SCENARIO.replace("topologies.links", "topologies.gone")))
     assert "cannot be built again" in asked.trouble
     assert asked.grants == {}
-    assert "cannot be built again" in asked_of(run_of(tmp_path, "")).trouble
+    assert "cannot be built again" in scheduled_values(run_of(tmp_path, "")).trouble
 
 
 def test_bursts_count_by_their_mean():
     from emulator.model.network import Effects, EndSpec, GilbertElliott
-    from emulator.report.sections.asked import _with_bursts
+    from emulator.report.sections.scheduled import _with_bursts
 
     spec = EndSpec(Effects(burst_loss=GilbertElliott(0.01, 0.09, 0.0, 0.5)))
     assert _with_bursts(0.1, spec) == pytest.approx(1 - 0.9 * 0.95)

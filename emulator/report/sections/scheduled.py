@@ -35,7 +35,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ScheduledValues:
     """Grants by link end, node names by address, live nodes in the order of the scenario."""
 
     grants: dict[str, Grant] = field(default_factory=dict)
@@ -58,13 +58,13 @@ class Paths:
         return self._schedule.path_delay_s(sender, receiver, t_s)
 
 
-def asked_of(run: Run) -> Asked:
+def scheduled_values(run: Run) -> ScheduledValues:
     """Build the network of the run's scenario again, without its programs and their configuration."""
     try:
         network = _network(run.document)
     except Exception as error:  # of a module of the scenario's own, which may do anything
         said = " ".join(str(error).split()) or repr(error)
-        return Asked(trouble=f"the network cannot be built again: {said[:200]}")
+        return ScheduledValues(trouble=f"the network cannot be built again: {said[:200]}")
     names: dict[str, str] = {}
     for node in network.nodes:
         names |= {address: node.name for address in (node.ipv4, node.ipv6) if address}
@@ -73,7 +73,7 @@ def asked_of(run: Run) -> Asked:
             if address:
                 names[address.partition("/")[0]] = network.nodes[node_number].name
     grants = {network.end_name(end): _grant(network, end) for end in range(2 * len(network.links))}
-    return Asked(grants, names, [network.nodes[number].name for number in network.live], "", Paths(network))
+    return ScheduledValues(grants, names, [network.nodes[number].name for number in network.live], "", Paths(network))
 
 
 def _network(document: Mapping[str, Any]) -> Network:
