@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from emulator import __version__
 from emulator.model.errors import UsageError
-from emulator.runtime.control.channel import Channel, Message
+from emulator.runtime.capture.messages import (
+    TO_WRITER,
+    BeginCapture,
+    CaptureState,
+    EndCapture,
+    NoteAction,
+    ToWriter,
+)
+from emulator.runtime.control.channel import Channel
+from emulator.runtime.control.transport import hear, say
 from emulator.runtime.programs.child import Child
 
 if TYPE_CHECKING:
@@ -113,9 +122,9 @@ class CaptureWriter:
         self._folder = folder
         self._comment = comment
         self._row: CaptureRow = {}
-        self._warnings: list[str] | None = None
+        self._warnings: Sequence[str] | None = None
         self._finished = False
-        self._unsent: deque[Message] = deque(maxlen=MOST_UNSENT)
+        self._unsent: deque[ToWriter] = deque(maxlen=MOST_UNSENT)
         self._read_end, self.write_end = pipe()
         self._channel, theirs = Channel.pair()
         self._child = Child(
@@ -129,13 +138,13 @@ class CaptureWriter:
 
     def start(self, t0_utc_ns: int) -> None:
         """Packets are going to come; `t0_utc_ns` is the time of day of scenario time 0."""
-        self._tell({"op": "start", "t0_utc_ns": t0_utc_ns})
+        self._tell(BeginCapture(t0_utc_ns))
         os.close(self.write_end)  # the relay has its own
         self.write_end = -1
 
     def act(self, t_s: float, action: Mapping[str, Any]) -> None:
         """Something was done to the network: a remark on the packets of the link ends that it concerns."""
-        self._tell({"op": "action", "t_s": t_s, "action": dict(action)})
+        self._tell(NoteAction(t_s, dict(action)))
 
     def row(self) -> CaptureRow:
         """Where the capture stands, as its writer said some second ago."""
@@ -152,7 +161,7 @@ class CaptureWriter:
         self._channel.socket.settimeout(PATIENCE_S)
         if self.write_end >= 0:
             self.start(0)
-        self._tell({"op": "end", "missed": missed})
+        self._tell(EndCapture(missed))
         self._hear()
         self._finished = True
         self._channel.close()
@@ -168,19 +177,19 @@ class CaptureWriter:
         """Take in what the writer has said; its last word are its warnings."""
         try:
             while self._warnings is None:
-                message, _ = self._channel.receive()
-                if message is None:
+                state = hear(self._channel, (CaptureState,))
+                if state is None:
                     return
-                self._row, self._warnings = message["row"], message.get("warnings")
+                self._row, self._warnings = state.row, state.warnings
         except OSError:  # nothing more to hear
             pass
 
-    def _tell(self, *messages: Message) -> None:
+    def _tell(self, *messages: ToWriter) -> None:
         """Send what the socket takes, in order; the rest waits for the next time."""
         self._unsent.extend(messages)
         try:
             while self._unsent:
-                self._channel.send(self._unsent[0])
+                say(self._channel, self._unsent[0])
                 self._unsent.popleft()
         except BlockingIOError:
             pass
@@ -197,15 +206,15 @@ class CaptureWriter:
         from emulator.runtime.capture.handovers import UpcomingHandovers
 
         os.setpriority(os.PRIO_PROCESS, 0, 5)
-        message, _ = channel.receive()
-        if message is None:
+        begin = hear(channel, (BeginCapture,))
+        if begin is None:
             return
         known = len(self._folder.warnings)
         tree = resolved(capture.filter, network)
         handovers = UpcomingHandovers(network, ring, self.ends)
         described = {end: interface(network, end, handovers.far.get(end // 2), self.snaplen) for end in self.ends}
         files = CaptureFiles(
-            self._folder, network, described, message["t0_utc_ns"], self._comment, names=names(network),
+            self._folder, network, described, begin.t0_utc_ns, self._comment, names=names(network),
             per_link=capture.per == "link", wanted=Filter(tree) if tree is not None else None,
             limits=Limits(
                 capture.max_size_bytes, capture.max_packets, capture.rotate_bytes, capture.rotate_s, capture.keep
@@ -216,10 +225,11 @@ class CaptureWriter:
         missed, told = 0, time.monotonic()
         for data, messages in gathered(self._read_end, channel):
             for message in messages:
-                if message["op"] == "action":
-                    _remark(files.converter, network, self.ends, message)
-                elif message["op"] == "end":
-                    missed = message["missed"]
+                match message:
+                    case NoteAction():
+                        _remark(files.converter, network, self.ends, message)
+                    case EndCapture():
+                        missed = message.missed
             for handover in handovers.news():
                 for end, face, text in renamed(network, handover, self.ends, self.snaplen):
                     files.converter.happens(end, handover.t_s, text, face)
@@ -228,12 +238,12 @@ class CaptureWriter:
             if time.monotonic() >= told + TELL_S:
                 told = time.monotonic()
                 try:
-                    channel.send({"row": files.row()})
+                    say(channel, CaptureState(files.row()))
                 except OSError:  # nobody listens just now
                     pass
         files.close(missed=missed)
         channel.socket.settimeout(PATIENCE_S)
-        channel.send({"row": files.row(), "warnings": self._folder.warnings[known:]})
+        say(channel, CaptureState(files.row(), tuple(self._folder.warnings[known:])))
 
 
 def renamed(
@@ -249,24 +259,24 @@ def renamed(
             yield end, interface(network, end, handover.after, snaplen), comment(before, after, handover.t_s)
 
 
-def _remark(converter: Any, network: Network, ends: Sequence[int], message: Message) -> None:
+def _remark(converter: Any, network: Network, ends: Sequence[int], message: NoteAction) -> None:
     from emulator.record.packet_comments import concerned, fault
 
-    text = fault(message["action"], message["t_s"])
-    for end in concerned(network, message["action"], ends):
-        converter.happens(end, message["t_s"], text)
+    text = fault(message.action, message.t_s)
+    for end in concerned(network, message.action, ends):
+        converter.happens(end, message.t_s, text)
 
 
-def gathered(fd: int, channel: Channel) -> Iterator[tuple[bytes, list[Message]]]:
+def gathered(fd: int, channel: Channel) -> Iterator[tuple[bytes, list[ToWriter]]]:
     """What comes of a tee, in portions that gathered for HOLD_S, and the messages that came meanwhile.
 
-    Ends when the tee has been closed and, on the channel, "end" was said or nobody is left to say it.
+    Ends when the tee has been closed and, on the channel, EndCapture was said or nobody is left to say it.
     """
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     poll.register(channel, select.POLLIN)
     parts: list[bytes] = []
-    messages: list[Message] = []
+    messages: list[ToWriter] = []
     reading, listening, size = True, True, 0
     since = time.monotonic()
     while reading or listening:
@@ -281,22 +291,18 @@ def gathered(fd: int, channel: Channel) -> Iterator[tuple[bytes, list[Message]]]
                     reading = False
                     poll.unregister(fd)
             else:
-                message = _message(channel)
+                try:
+                    message = hear(channel, TO_WRITER)
+                except BlockingIOError:
+                    continue
+                except OSError:  # the supervisor is gone
+                    message = None
                 if message is not None:
                     messages.append(message)
-                if message is None or message["op"] == "end":
+                if message is None or isinstance(message, EndCapture):
                     listening = False
                     poll.unregister(channel)
         if size > HOLD_BYTES or time.monotonic() >= since + HOLD_S:
             yield b"".join(parts), messages
             parts, messages, size, since = [], [], 0, time.monotonic()
     yield b"".join(parts), messages
-
-
-def _message(channel: Channel) -> Message | None:
-    try:
-        return channel.receive()[0]
-    except BlockingIOError:
-        return {"op": "nothing"}
-    except OSError:
-        return None

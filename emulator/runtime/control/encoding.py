@@ -125,6 +125,8 @@ def _reader(hint: Any) -> Read:
         return _array(_reader(arguments[0]))
     if get_origin(hint) is tuple:
         return _row([_reader(each) for each in arguments])
+    if get_origin(hint) is list:
+        return _list(_reader(arguments[0]))
     if get_origin(hint) is dict:
         return _map(_reader(arguments[0]), _reader(arguments[1]))
     if is_typeddict(hint):
@@ -147,6 +149,10 @@ def _exactly(value: Any, *kinds: type) -> Any:
 
 def _array(item: Read) -> Read:
     return lambda value: tuple(item(each) for each in _exactly(value, tuple, list))
+
+
+def _list(item: Read) -> Read:
+    return lambda value: [item(each) for each in _exactly(value, list)]
 
 
 def _row(items: list[Read]) -> Read:

@@ -2,8 +2,9 @@
 
 Each direction has a union of what it carries, so that a type checker sees who handles what. How messages travel:
 `encoding` (one encoding, with a version), over any `transport`. A change of any message here is a new VERSION there.
-The supervisor's orders to the packet engine, the planner and the capture writer are no messages of this kind: those are
-forked from it, run the same code, and speak to nobody else.
+Orders to the packet engine and the planner are no messages of this kind: `link` and `schedule`, which read them, know
+nothing of this room; both processes are forked from the supervisor, run the same code, and speak to nobody else. What
+the capture writer says and hears is in `runtime.capture.messages`.
 
 Invariant: plain frozen values. A field's annotation is what `decode` checks.
 """

@@ -14,9 +14,11 @@ from emulator.model.network import LinkSpec, Network, NodeSpec, ScheduleRow
 from emulator.record.folder import RunFolder
 from emulator.runtime.capture.announcements import Announcements
 from emulator.runtime.capture.handovers import UpcomingHandover, UpcomingHandovers
+from emulator.runtime.capture.messages import EndCapture, NoteAction
 from emulator.runtime.capture.writer import KEYS, CaptureWriter, captured_ends, gathered, key_folder, pipe, resolved
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.messages import Interfaces
+from emulator.runtime.control.transport import say
 from emulator.scenario.schema.capture import Capture
 from emulator.schedule.ring import RowRing
 
@@ -93,11 +95,12 @@ def test_what_comes_of_a_tee_is_gathered_until_both_sides_are_done():
     theirs.socket.setblocking(False)
     os.write(write_end, b"abc")
     os.close(write_end)
-    ours.send({"op": "action"})
-    ours.send({"op": "end"})
+    said = [NoteAction(1.0, {"do": "heal"}), EndCapture(3)]
+    for message in said:
+        say(ours, message)
     portions = list(gathered(read_end, theirs))
     assert b"".join(data for data, _ in portions) == b"abc"
-    assert [message["op"] for _, messages in portions for message in messages] == ["action", "end"]
+    assert [message for _, messages in portions for message in messages] == said
     os.close(read_end)
     ours.close()
     theirs.close()
