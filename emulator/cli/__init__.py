@@ -26,6 +26,7 @@ COMMANDS = {  # command: module of this package, function in it
     "algo": ("algo", "algo"),
     "validate": ("validate", "validate"),
     "exec": ("exec", "execute"),
+    "logs": ("logs", "logs"),
     "shell": ("shell", "shell"),
     "capture": ("capture", "capture"),
     "doctor": ("doctor", "doctor"),

@@ -94,6 +94,8 @@ class Verb:
     """The keys that say on what; at least one is given. None: it concerns the whole network."""
     arguments: tuple[str, ...] = ()
     """Further keys, at least one of which is given: the command of `exec`, the values of `set`."""
+    options: tuple[str, ...] = ()
+    """Keys that may be given beside them: what `exec` expects of its command."""
     undone_by: VerbName | None = None
     """The verb that takes it back, which `until` and `for` do by themselves; None: it has no duration."""
     programs_run: bool | None = None
@@ -175,10 +177,18 @@ _ROWS = (
             ),
         ),
     ),
-    Verb("exec", "run `command` on `nodes`", "programs", ("nodes",), arguments=("command",)),
+    Verb("exec", "run `command` on `nodes`", "programs", ("nodes",), arguments=("command",), options=("expect",)),
 )  # fmt: skip
 VERBS: Mapping[str, Verb] = {verb.name: verb for verb in _ROWS}
-KEYS: tuple[str, ...] = ("nodes", "links", "groups", "program", "command", *VALUE_NAMES)  # of an action, beside `do`
+KEYS: tuple[str, ...] = (
+    "nodes",
+    "links",
+    "groups",
+    "program",
+    "command",
+    "expect",
+    *VALUE_NAMES,
+)  # of an action, beside `do`
 
 
 def find(do: object) -> Verb:

@@ -6,6 +6,7 @@ Invariant: every part stands when the object is made; only `begun` comes later, 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from emulator.observe.usage import Usage
 from emulator.runtime.actions.runner import ActionRunner
 from emulator.runtime.control.requests import Requests
 from emulator.runtime.control.rounds import RoundCount
+from emulator.runtime.programs.executions import Executions
+from emulator.runtime.programs.lifecycle import Lifecycle
 from emulator.runtime.supervisor import cpu_steal, warnings
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from emulator.runtime.control.launcher_link import LauncherLink
     from emulator.runtime.data_plane import DataPlane
     from emulator.runtime.programs.hosts import Hosts
-    from emulator.runtime.programs.jobs import Jobs
+    from emulator.runtime.programs.jobs import Job, Jobs
     from emulator.runtime.programs.processes import Process, Processes
     from emulator.runtime.supervisor.collector import Collector
     from emulator.scenario import Scenario
@@ -78,7 +81,10 @@ class Running:
         self.schedule_view = ScheduleView(network, data_plane.ring)
         self.schedule = self.schedule_view.schedule
         faults = Faults(network, data_plane.tell_relay, lambda end: self.schedule.far_node(end, self.now_s()))
-        self.action_runner = ActionRunner(faults, jobs, self.live_nodes, self.emit, self._execute)
+        self.executions = Executions(folder.logs, self._spawn_command, self.emit)
+        self.action_runner = ActionRunner(faults, jobs, self.live_nodes, self.emit, self.executions.start)
+        self.lifecycle = Lifecycle(jobs, processes, self._emit_of_job)
+        self.lifecycle.on_settled = self._note_programs
         self.requests = Requests(jobs, self.rounds, self.action_runner.perform, data_plane.tell_relay)
         self.snapshot_builder = SnapshotBuilder(network, self.schedule_view, jobs, processes, collector, Usage())
         self.snapshot_builder.given = faults.given
@@ -165,17 +171,31 @@ class Running:
 
     def _process_ended(self, process: Process) -> None:
         self.requests.ended(process)
-        if self.jobs.done:
-            self.programs_ended.set()
+        self.executions.ended(process)
         job = self.jobs.ended(process, self.now_s())
         if job is not None:
             data = {"status": process.status, "text": process.failure or process.describe_end()}
-            self.collector.event(self.now_s(), process.node, process.program, "program-ended", data)
+            self._emit_of_job(job, "program-ended", data)
+            if self.begun is not None:
+                self.lifecycle.ended(job, process)
+        self._note_programs()
 
-    def _execute(self, node: str, index: int, command: list[str]) -> None:
-        """The action "exec": a command on a node, its output in the node's log."""
+    def _emit_of_job(self, job: Job, kind: str, data: dict[str, Any]) -> None:
+        self.collector.event(self.now_s(), job.node, job.program.name, kind, data)
+
+    def _note_programs(self) -> None:
+        if self.jobs.done:
+            self.programs_ended.set()
+
+    def _spawn_command(self, node: str, index: int, command: Sequence[str], output: int) -> Process:
+        """A process of the action "exec"; it does not wait for a start."""
         spec = self.hosts.command(node, index, command)
-        self.processes.spawn(node, "exec", self.data_plane.netns(node), spec, supervised=False)
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            streams = {"stdin": null, "stdout": output, "stderr": output}
+            return self.processes.spawn(node, "exec", self.data_plane.netns(node), spec, streams, supervised=False)
+        finally:
+            os.close(null)
 
     # -- the end of play -----------------------------------------------------------------------------------------------
 

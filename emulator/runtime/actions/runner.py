@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -23,17 +23,22 @@ if TYPE_CHECKING:
     from emulator.scenario import Action, Scenario
 
 Emit = Callable[[str, dict[str, Any]], None]
-Execute = Callable[[str, int, list[str]], None]  # node, its number among those that execute, command
+# Node, its number among those that execute, command, expected end ("" for none).
+Execute = Callable[[str, int, list[str], str], None]
 
 
-def due(scenario: Scenario) -> Iterator[tuple[float, dict[str, Any]]]:
-    """What the scenario's actions ask for, in the order of time: scenario seconds, and the arguments of `perform`."""
+def due(scenario: Scenario, ready: bool = False) -> Iterator[tuple[float, dict[str, Any]]]:
+    """What the scenario's actions ask for, in the order of time: scenario seconds, and the arguments of `perform`.
+
+    `ready`: those that wait for programs to be ready, in seconds from that moment; else all others.
+    """
     streams = []
     order = count()  # of actions at the same time: as they stand in the file
     for action in scenario.actions:
         number = next(order)
-        for t_s, given in _occurrences(action, scenario.duration_s):
-            streams.append((t_s, number, given))
+        if (action.after_ready_s is not None) == ready:
+            for t_s, given in _occurrences(action, scenario.duration_s):
+                streams.append((t_s, number, given))
     heapq.heapify(streams)
     while streams:
         t_s, _, given = heapq.heappop(streams)
@@ -43,16 +48,16 @@ def due(scenario: Scenario) -> Iterator[tuple[float, dict[str, Any]]]:
 def _occurrences(action: Action, duration_s: float) -> Iterator[tuple[float, dict[str, Any]]]:
     given: dict[str, Any] = {"do": action.do}
     given |= {key: getattr(action, key) for key in KEYS if getattr(action, key) is not None}
-    times = [action.at_s] if action.at_s is not None else _multiples(action.every_s or duration_s, duration_s)
+    once_s = action.at_s if action.at_s is not None else action.after_ready_s
+    times = [once_s] if once_s is not None else _multiples(action.every_s or duration_s, duration_s)
     for t_s in times:
-        assert t_s is not None
         yield t_s, dict(given)
         if action.undo_after_s is not None and t_s + action.undo_after_s < duration_s:
             yield t_s + action.undo_after_s, undoing(given)
 
 
-def _multiples(period_s: float, end_s: float) -> list[float | None]:
-    times: list[float | None] = []
+def _multiples(period_s: float, end_s: float) -> list[float]:
+    times: list[float] = []
     number = 1
     while number * period_s < end_s:
         times.append(number * period_s)
@@ -73,8 +78,17 @@ class ActionRunner:
 
     async def follow(self, scenario: Scenario, clock: MonotonicClock) -> None:
         """Perform the scenario's actions at their times."""
+        await self._perform_at(due(scenario), clock)
+
+    async def follow_ready(self, scenario: Scenario, clock: MonotonicClock, all_ready: asyncio.Event) -> None:
+        """Perform the actions that wait for programs to be ready; none where that never comes."""
+        await all_ready.wait()
+        begin_s = max(0.0, clock.now())
+        await self._perform_at(((begin_s + t_s, given) for t_s, given in due(scenario, ready=True)), clock)
+
+    async def _perform_at(self, actions: Iterable[tuple[float, dict[str, Any]]], clock: MonotonicClock) -> None:
         restarts: set[asyncio.Task[None]] = set()
-        for t_s, given in due(scenario):
+        for t_s, given in actions:
             await sleep_until_ns(clock.monotonic_ns(t_s))
             task = asyncio.ensure_future(self.perform_or_tell(given))
             restarts.add(task)
@@ -111,7 +125,7 @@ class ActionRunner:
                 await self._jobs.restart(self._jobs.matching(nodes, program))
             case "exec":
                 for index, node in enumerate(matching(nodes or (), self._live)):
-                    self._execute(node, index, list(given["command"]))
+                    self._execute(node, index, list(given["command"]), str(given.get("expect") or ""))
             case "link-down" | "link-up" | "hold" | "release" | "partition" | "heal" | "set":
                 self.faults.perform(given)
             case other:

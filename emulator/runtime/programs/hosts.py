@@ -38,6 +38,10 @@ class Hosts:
             "SKYLOOM_SEED": str(self._scenario.seed),
         }
 
+    def filled(self, node: str, index: int, text: str, join: str = ",") -> str:
+        """A text with its placeholders filled in for node number `index` of those that it is for."""
+        return fill(text, self._places.at(node, index), join)
+
     def working_folder(self, node: str) -> str:
         """The folder in which commands of a node run; it stays in the run folder."""
         name = f"nodes/{file_name(node)}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from emulator.runtime.programs.hosts import Hosts
     from emulator.scenario import Program, Scenario
 
+PROBE = f"{__package__}.probe:ReadinessProbe"
 READY_TIMEOUT_S = 20.0
 GRACE_S = 3.0  # from SIGTERM to SIGKILL
 
@@ -38,10 +39,19 @@ class Job:
     unasked: str = ""  # the first end that nobody asked for, in words
     statuses: list[int] = field(default_factory=list)  # of ends that nobody asked for
     crashed: bool = False  # by an action, and not restarted
+    to_start: bool = False  # a process will be started: the first, after other programs, or one after a failure
+    restarts: int = 0  # after failures
+    ready_s: float | None = None  # scenario time at which it was ready
+    not_ready: str = ""  # why it will not be
 
     @property
     def alive(self) -> bool:
         return self.process is not None and self.process.state != ENDED
+
+    @property
+    def over(self) -> bool:
+        """Whether its last process ended, and nobody had asked for it."""
+        return self.process is not None and not self.alive and not self.process.asked_to_end
 
 
 class Jobs:
@@ -60,6 +70,8 @@ class Jobs:
             for program in scenario.programs
             for index, node in enumerate(matching(program.nodes, live))
         ]
+        for job in self.all:
+            job.to_start = bool(job.program.after)
         self._by_process: dict[int, Job] = {}
         self.t0_ns = 0
 
@@ -81,15 +93,17 @@ class Jobs:
 
     @property
     def done(self) -> bool:
-        """Whether there were programs, and all have ended."""
-        return bool(self.all) and not any(job.alive for job in self.all)
+        """Whether there were programs, and all have ended for good."""
+        return bool(self.all) and not any(job.alive or job.to_start for job in self.all)
 
     def programs(self) -> list[str]:
         """Dotted names of the Python programs."""
-        return [job.program.run for job in self.all if job.program.run]
+        probes = [PROBE] if any(job.program.ready is not None for job in self.all) else []
+        return [job.program.run for job in self.all if job.program.run] + probes
 
     def spawn_all(self) -> list[Process]:
-        return [self._spawn(job) for job in self.all]
+        """A process of every job that waits for no other program."""
+        return [self.spawn(job) for job in self.all if not job.to_start]
 
     def start_all(self, t0_ns: int) -> None:
         """Let everybody play from T0 on."""
@@ -122,7 +136,7 @@ class Jobs:
         left = await self._processes.wait_ended([job.process for job in jobs if job.process is not None], GRACE_S)
         if left:
             raise EmulationError(f"{left[0].node}: program {left[0].program} does not die")
-        spawned = [self._spawn(job) for job in jobs]
+        spawned = [self.spawn(job) for job in jobs]
         await self._processes.wait_ready(spawned, READY_TIMEOUT_S, lambda done: None)
         for job, process in zip(jobs, spawned, strict=True):
             job.crashed = False
@@ -163,7 +177,8 @@ class Jobs:
             outcomes.append(Outcome(f"program {name}", expected, observed, not wrong, "; ".join(wrong[:3])))
         return outcomes
 
-    def _spawn(self, job: Job) -> Process:
+    def spawn(self, job: Job) -> Process:
+        """A process of the job, which waits for `Processes.start`."""
         program = job.program
         spec: dict[str, Any] = {"start_s": program.start_s}
         if program.run:
@@ -176,8 +191,27 @@ class Jobs:
             spec["start_s"] = max(program.start_s, (time.monotonic_ns() - self.t0_ns) * 1e-9)
         process = self._processes.spawn(job.node, program.name, self._netns(job.node), spec)
         job.process = process
+        job.to_start = False
         self._by_process[process.number] = job
         return process
+
+    def spawn_probe(self, job: Job) -> Process:
+        """A process that ends once the job's program accepts a connection, answers a request or a command succeeds."""
+        ready = job.program.ready
+        assert ready is not None
+
+        def filled(text: str) -> str:
+            return self._hosts.filled(job.node, job.index, text, job.program.join)
+
+        ports = [filled(ready.tcp)] if isinstance(ready.tcp, str) else []
+        if isinstance(ready.tcp, int):
+            ports = [f"{host}:{ready.tcp}" for host in (filled("{address}"), "127.0.0.1")]
+        config = {"tcp": ports, "http": filled(ready.http or ""), "command": [*map(filled, ready.command or ())]}
+        spec = {
+            "run": PROBE, "config": config, "variables": self._hosts.variables(job.node),
+            "directory": self._hosts.working_folder(job.node),
+        }  # fmt: skip
+        return self._processes.spawn(job.node, f"{job.program.name}.ready", self._netns(job.node), spec)
 
 
 def _barrier(job: Job) -> str:
@@ -186,6 +220,16 @@ def _barrier(job: Job) -> str:
 
 def _complaint(job: Job, expected: str) -> str:
     """Why a job did not do as expected; empty where it did."""
+    if job.not_ready:
+        return f"{job.node}: {job.not_ready}"
+    if job.program.ready is not None and job.ready_s is None:
+        return f"{job.node}: was not ready when the run ended"
+    if job.to_start:
+        return f"{job.node}: was not started before the run ended"
+    if expected == "well":
+        return job.unasked if job.over and job.statuses[-1] != 0 else ""
+    if expected == "running" and job.program.restart:
+        return job.unasked if job.over else ""
     if expected == "running":
         return job.unasked
     status = int(expected.removeprefix("exit "))

@@ -165,7 +165,9 @@ class Processes:
         """Fork a process into `netns`. `spec` has fields of Spawn: `run` and `config`, or `command`; `streams` are
         descriptors of stdin, stdout and stderr (else: the node's log). Supervised processes wait for `start`."""
         number = len(self.all)
-        log = self._logs / f"{node}.txt"
+        log = self._logs / f"{node}.txt" if "run" in spec else self._logs / node / f"{program}.txt"
+        if not streams:
+            log.parent.mkdir(exist_ok=True)
         process = Process(number, node, program, log, spawned_at=time.monotonic())
         fds = {"netns": os.dup(netns), **{name: os.dup(fd) for name, fd in (streams or {}).items()}}
         if supervised:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from emulator.runtime.data_plane import DataPlane
     from emulator.runtime.programs.child import Child
     from emulator.runtime.programs.jobs import Jobs
+    from emulator.runtime.programs.lifecycle import Lifecycle
     from emulator.runtime.programs.processes import Processes
     from emulator.runtime.supervisor.collector import Collector
     from emulator.runtime.supervisor.schedule_steps import ScheduleSteps
@@ -64,6 +65,7 @@ class RunLoop:
         steps: ScheduleSteps,
         processes: Processes,
         jobs: Jobs,
+        lifecycle: Lifecycle,
         action_runner: ActionRunner,
         collector: Collector,
         launcher: LauncherLink,
@@ -74,7 +76,7 @@ class RunLoop:
         self._clock, self._scenario = clock, scenario
         self._data_plane, self._steps = data_plane, steps
         self._processes, self._jobs = processes, jobs
-        self._action_runner = action_runner
+        self._lifecycle, self._action_runner = lifecycle, action_runner
         self._collector, self._launcher = collector, launcher
         self._look, self._hear_relay = look, hear_relay
         self._ends = ends
@@ -102,15 +104,18 @@ class RunLoop:
                 self._program_stops(),
                 self._zygote(),
                 self._action_runner.follow(self._scenario, self._clock),
+                self._action_runner.follow_ready(self._scenario, self._clock, self._lifecycle.all_ready),
             )
         ]
+        self._lifecycle.begin(self._clock.t0_ns)
         ends = [
             asyncio.ensure_future(sleep_until_ns(self._clock.monotonic_ns(self._scenario.duration_s))),
             *(asyncio.ensure_future(event.wait()) for event in self._ends),
         ]
         try:
-            await self._first_of(tasks, ends)
+            await self._first_of([*tasks, self._lifecycle.broken], ends)
         finally:
+            self._lifecycle.end()
             for task in (*tasks, *ends):
                 task.cancel()
             await asyncio.gather(*tasks, *ends, return_exceptions=True)

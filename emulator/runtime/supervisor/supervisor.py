@@ -261,6 +261,7 @@ class Supervisor:
             steps=steps,
             processes=running.processes,
             jobs=running.jobs,
+            lifecycle=running.lifecycle,
             action_runner=running.action_runner,
             collector=running.collector,
             launcher=self.launcher,
@@ -324,9 +325,11 @@ class Supervisor:
         outcomes = []
         if running is not None:
             verdict.rounds = ending.round_table(running.rounds, self.scenario, data_plane, running.jobs)
-            outcomes += running.jobs.outcomes() if begun is not None and not reached.interrupted else []
+            if begun is not None and not reached.interrupted:
+                outcomes += [*running.jobs.outcomes(), *running.executions.outcomes()]
             outcomes += ending.kill_switch(running.rounds)
         verdict.warnings = list(self.folder.warnings)
+        verdict.warnings += running.executions.warnings() if running is not None else []
         verdict.warnings += cpu_steal.warnings(begun.ticks, cpu_steal.read()) if begun is not None else []
         verdict.warnings += warnings.found(data_plane, collector, running.processes if running is not None else None)
         verdict.warnings += late.why_late(verdict, collector, self.network, self.scenario)

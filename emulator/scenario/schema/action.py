@@ -5,6 +5,9 @@ Invariant: an action has the targets and arguments that the table of verbs (`mod
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from emulator.model import verbs
@@ -20,6 +23,9 @@ class Action(Table):
 
     at_s: Time | None = None
     """Scenario time of the action."""
+    after_ready_s: Time | None = None
+    """Time of the action from the moment at which all programs with a probe (`ready`) are ready; `at = "ready + 5 s"`
+    says the same."""
     every_s: PositiveDuration | None = None
     """Period of the action; the first time is one period after the start."""
     do: VerbName = Field(description=verbs.REFERENCE)
@@ -42,6 +48,9 @@ class Action(Table):
     command: Command | None = None
     """Command with its arguments that `exec` runs: a list, or one text that is split as a shell does. Placeholders such
     as `{node}` are filled in."""
+    expect: str | None = Field(None, pattern=r"^exit \d{1,3}$")
+    """Status "exit N" with which the command of `exec` must end for the verdict to pass; without it another status than
+    0 is a warning."""
     until_s: Time | None = Field(
         None, description=f"Scenario time at which a {listed(verbs.LASTING, 'or')} made by `at` is taken back."
     )
@@ -56,16 +65,29 @@ class Action(Table):
             return self.until_s - self.at_s
         return self.for_s
 
+    @model_validator(mode="before")
+    @classmethod
+    def _at_ready(cls, data: Any) -> Any:
+        """`at = "ready + 5 s"` as `after_ready = "5 s"`."""
+        at = data.get("at") if isinstance(data, dict) else None
+        found = re.fullmatch(r"ready(?:\s*\+\s*(.+))?", at) if isinstance(at, str) else None
+        if found is None or "after_ready" in data:
+            return data
+        rest = {key: value for key, value in data.items() if key != "at"}
+        return {**rest, "after_ready": found[1] or "0 s"}
+
     @model_validator(mode="after")
     def _verb_and_keys(self) -> Action:
-        if (self.at_s is None) == (self.every_s is None):
-            found = "neither `at` nor `every`" if self.at_s is None else "both `at` and `every`"
-            raise Unfit(found, "exactly one of them")
+        given = [f"`{_key(name)}`" for name in _WHEN if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise Unfit(
+                " and ".join(given) or "neither `at` nor `every`", "exactly one of `at`, `after_ready`, `every`"
+            )
         verb = verbs.VERBS[self.do]
         targets, arguments = verb.targets, verb.arguments
         if targets and not any(getattr(self, target) is not None for target in targets):
             raise Unfit(f"{self.do!r} without a target", f"{' or '.join(f'`{key}`' for key in targets)}")
-        allowed = {*targets, *arguments}
+        allowed = {*targets, *arguments, *verb.options}
         for name in verbs.KEYS:
             if getattr(self, name) is not None and name not in allowed:
                 keys = ", ".join(f"`{_key(key)}`" for key in sorted(allowed)) or "no further keys"
@@ -89,6 +111,9 @@ class Action(Table):
         if self.for_s is not None and self.every_s is not None and self.for_s >= self.every_s:
             raise Unfit(f"`for` of {show(self.for_s, 'duration')}", "less than `every`")
         return self
+
+
+_WHEN = ("at_s", "after_ready_s", "every_s")
 
 
 def _key(name: str) -> str:

@@ -24,6 +24,7 @@ def between(data: Mapping[str, Any]) -> Iterator[Finding]:
     """Everything wrong between tables: path of the key, what was found, what was wanted."""
     yield from _duplicates(data)
     yield from _programs_of_actions(data)
+    yield from _order_of_programs(data)
     yield from _times(data)
     if data.get("ends") == "programs" and not data.get("program"):
         yield ("ends",), "'programs', and no program", "at least one [[program]] to end the run"
@@ -51,6 +52,37 @@ def _programs_of_actions(data: Mapping[str, Any]) -> Iterator[Finding]:
         program = action.get("program")
         if isinstance(program, str) and program not in names:
             yield ("action", index, "program"), repr(program), f"the name of a program{choices(program, names)}"
+
+
+def _order_of_programs(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Names in `after`, and circles of programs that wait for each other."""
+    after: dict[str, list[str]] = {}
+    for _, program in _tables(data, "program"):
+        names = program.get("after")
+        names = [names] if isinstance(names, str) else names
+        if isinstance(program.get("name"), str) and isinstance(names, list):
+            after[program["name"]] = [name for name in names if isinstance(name, str)]
+    known = [program["name"] for _, program in _tables(data, "program") if isinstance(program.get("name"), str)]
+    for index, program in _tables(data, "program"):
+        name = program.get("name")
+        for position, before in enumerate(after.get(name, []) if isinstance(name, str) else []):
+            path: Path = ("program", index, "after", position)
+            if before not in known:
+                yield path, repr(before), f"the name of a program{choices(before, known)}"
+            elif before != name and name in _all_before(before, after):
+                yield path, f"{before!r}, which waits for {name!r}", "an order without a circle"
+
+
+def _all_before(name: str, after: Mapping[str, list[str]]) -> set[str]:
+    """All programs that must be ready before `name` starts, directly or not."""
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        for before in after.get(pending.pop(), []):
+            if before not in found:
+                found.add(before)
+                pending.append(before)
+    return found
 
 
 def _times(data: Mapping[str, Any]) -> Iterator[Finding]:

@@ -59,3 +59,4 @@ Globs = Annotated[tuple[Glob, ...], Field(min_length=1), BeforeValidator(_listed
 Template = Annotated[str, AfterValidator(placeholders.check)]
 Command = Annotated[tuple[Template, ...], Field(min_length=1), BeforeValidator(_words), _TEXT_OR_LIST]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_listed), _TEXT_OR_LIST]
