@@ -30,6 +30,7 @@ MEANING = {
     EXIT_INTERRUPTED: "interrupted before its end",
     EXIT_INTERNAL: "the emulation itself failed",
 }
+MOST_PROGRAMS = 3  # whose last lines are shown
 MOST_ROWS = 20  # of a table; verdict.json has them all
 
 
@@ -78,6 +79,7 @@ def summary(console: Console, verdict: Verdict, folder: Path) -> None:
         console.print(Text(f"  {verdict.error}", BAD), soft_wrap=True)
     for part in (
         _expectations(verdict, signs),
+        _failed_programs(verdict),
         _prediction(verdict, signs),
         _probes(verdict, console.width),
         _flows(verdict, console.width),
@@ -163,6 +165,18 @@ def _expectations(verdict: Verdict, signs: Signs) -> Table | None:
         observed = Text("-" if outcome.observed is None else text.value(outcome.observed))
         table.add_row(mark, Text(outcome.figure), Text(outcome.asked), observed, Text(outcome.reason, DIM))
     return table
+
+
+def _failed_programs(verdict: Verdict) -> Group | None:
+    """The last lines of the programs that did not do as expected; a few, and each distinct ending once."""
+    shown: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in verdict.programs:
+        shown.setdefault((str(row.get("program")), *map(str, row.get("last_lines") or ())), row)
+    parts: list[Text] = []
+    for row in list(shown.values())[:MOST_PROGRAMS]:
+        parts.append(Text(f"Last lines of {row.get('program')} on {row.get('node')}", HEAD))
+        parts += [Text(f"    {line}") for line in row.get("last_lines") or ["(it printed nothing)"]]
+    return Group(*parts) if parts else None
 
 
 def _prediction(verdict: Verdict, signs: Signs) -> Table | None:

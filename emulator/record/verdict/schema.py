@@ -71,6 +71,15 @@ class FlowRow(TypedDict):
     mean_bps: float
 
 
+class FailedProgram(TypedDict):
+    """A program on a node that did not start, get ready or end as the scenario expects."""
+
+    node: str
+    program: str
+    reason: str
+    last_lines: list[str]  # of what it printed
+
+
 class RoundFigures(TypedDict, total=False):
     """What programs counted in rounds, beside what the interfaces of their nodes counted."""
 
@@ -113,6 +122,7 @@ class Verdict:
     drops: dict[str, int] = field(default_factory=dict)  # by cause
     probes: list[ProbeRow] = field(default_factory=list)
     flows: list[FlowRow] = field(default_factory=list)
+    programs: list[FailedProgram] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)  # the scenario's headline figures by name
     prediction: dict[str, Any] = field(default_factory=dict)  # figures known before the run, named as in `summary`
@@ -156,6 +166,7 @@ _NUMBERS = {"": 0.0}
 _KINDS = {  # of values in verdict.json
     "scenario": "", "seed": 0, "run_id": "", "duration_s": 0.0, "expectations": [{}], "lateness_ms": _NUMBERS,
     "lateness_limit_ms": 0.0, "lateness_budget": _NUMBERS, "probe_error_ms": _NUMBERS, "probe_loss": {},
-    "drops": _NUMBERS, "probes": [{}], "flows": [{}], "warnings": [""], "summary": {}, "prediction": {}, "rounds": {},
+    "drops": _NUMBERS, "probes": [{}], "flows": [{}], "programs": [{}], "warnings": [""], "summary": {},
+    "prediction": {}, "rounds": {},
     "capture": {}, "interrupted": False, "error": "", "verdict": "", "exit_code": 0,
 }  # fmt: skip

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import EmulationError
 from emulator.model.names import matching
-from emulator.record.verdict import Outcome
+from emulator.record.verdict import FailedProgram, Outcome
 from emulator.runtime.programs.processes import ENDED, Process, Processes
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PROBE = f"{__package__}.probe:ReadinessProbe"
 READY_TIMEOUT_S = 20.0
+FAILED_ROWS = 50
 GRACE_S = 3.0  # from SIGTERM to SIGKILL
 
 
@@ -176,6 +177,16 @@ class Jobs:
             observed = f"{len(jobs) - len(wrong)} of {len(jobs)}"
             outcomes.append(Outcome(f"program {name}", expected, observed, not wrong, "; ".join(wrong[:3])))
         return outcomes
+
+    def failed(self) -> list[FailedProgram]:
+        """Those that did not do as expected, with the last lines that they printed; FAILED_ROWS of them."""
+        rows: list[FailedProgram] = []
+        for job in self.all:
+            why = _complaint(job, job.program.expect) if job.program.expect != "any" else ""
+            if why and len(rows) < FAILED_ROWS:
+                tail = job.process.last_lines() if job.process is not None else []
+                rows.append({"node": job.node, "program": job.program.name, "reason": why, "last_lines": tail})
+        return rows
 
     def spawn(self, job: Job) -> Process:
         """A process of the job, which waits for `Processes.start`."""

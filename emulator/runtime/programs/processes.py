@@ -73,15 +73,19 @@ class Process:
     spawned_at: float = 0.0
     ready_at: float = 0.0
 
-    def log_tail(self) -> str:
-        """The last lines of the node's log, for messages."""
+    def last_lines(self) -> list[str]:
+        """The last lines of its log."""
         try:
             with open(self.log, "rb") as file:
                 file.seek(max(0, self.log.stat().st_size - LOG_TAIL_BYTES))
-                lines = file.read().decode("utf-8", "replace").splitlines()
+                lines = file.read(LOG_TAIL_BYTES).decode("utf-8", "replace").splitlines()
         except OSError:
-            return ""
-        return "\n".join(f"    {line}" for line in lines[-LOG_TAIL_LINES:])
+            return []
+        return lines[-LOG_TAIL_LINES:]
+
+    def log_tail(self) -> str:
+        """The last lines of its log, for messages."""
+        return "\n".join(f"    {line}" for line in self.last_lines())
 
     def describe_end(self) -> str:
         """How it ended, in words."""

@@ -327,9 +327,11 @@ class Supervisor:
             verdict.rounds = ending.round_table(running.rounds, self.scenario, data_plane, running.jobs)
             if begun is not None and not reached.interrupted:
                 outcomes += [*running.jobs.outcomes(), *running.executions.outcomes()]
+                verdict.programs = running.jobs.failed()
             outcomes += ending.kill_switch(running.rounds)
         verdict.warnings = list(self.folder.warnings)
         verdict.warnings += running.executions.warnings() if running is not None else []
+        verdict.warnings += warnings.at_end(collector) if begun is not None else []
         verdict.warnings += cpu_steal.warnings(begun.ticks, cpu_steal.read()) if begun is not None else []
         verdict.warnings += warnings.found(data_plane, collector, running.processes if running is not None else None)
         verdict.warnings += late.why_late(verdict, collector, self.network, self.scenario)

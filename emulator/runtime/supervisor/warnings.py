@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from emulator.link.stats import EndStats
+
 if TYPE_CHECKING:
     from emulator.runtime.data_plane import DataPlane
     from emulator.runtime.programs.processes import Processes
@@ -30,3 +32,11 @@ def found(data_plane: DataPlane, collector: Collector, processes: Processes | No
     if collector.metrics.queued and not collector.metrics.errors_s:
         told.append("no probe error: every probe shared its path with traffic that may have queued before it")
     return told
+
+
+def at_end(collector: Collector) -> list[str]:
+    """Warnings of a run that is over."""
+    sent = sum(counters[EndStats.SENT_PACKETS] for counters in collector.counters.values())
+    if collector.reports and collector.end_names and not sent:
+        return ["no packet crossed any link: no program sent anything to another node"]
+    return []

@@ -41,6 +41,12 @@ def _texts(scenario: Scenario) -> Iterator[_Text]:
             yield ("program", number, "command", word), text, program.nodes
         for key, text in program.environment.items():
             yield ("program", number, "environment", key), text, program.nodes
+        if program.ready is not None:
+            for key in ("tcp", "http"):
+                if isinstance(text := getattr(program.ready, key), str):
+                    yield ("program", number, "ready", key), text, program.nodes
+            for word, text in enumerate(program.ready.command or ()):
+                yield ("program", number, "ready", "command", word), text, program.nodes
     for number, action in enumerate(scenario.actions):
         for word, text in enumerate(action.command or ()):
             yield ("action", number, "command", word), text, action.nodes or ()

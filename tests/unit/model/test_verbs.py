@@ -70,7 +70,7 @@ class Bench:
         self.faults = Faults(network(), self.orders.append)
         self.runner = ActionRunner(
             self.faults, self.jobs, ["a", "b"], lambda kind, data: self.events.append((kind, data)),
-            lambda node, index, command: self.jobs.done.append(f"exec on {node}"),
+            lambda node, index, command, expect: self.jobs.done.append(f"exec on {node}"),
         )  # fmt: skip
 
     def perform(self, given: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ def test_a_scenario_may_ask_for_it_with_its_keys_only(verb: Verb) -> None:
 
 
 def test_the_keys_of_an_action_are_fields_of_the_schema() -> None:
-    assert set(KEYS) | {"do", "at_s", "every_s", "until_s", "for_s"} == set(Action.model_fields)
+    assert set(KEYS) | {"do", "at_s", "after_ready_s", "every_s", "until_s", "for_s"} == set(Action.model_fields)
     assert {value.name: value.key for value in VALUES} == {
         name: Action.model_fields[name].alias or name for name in VALUE_NAMES
     }

@@ -59,7 +59,7 @@ def test_program_config_is_plain_si_values_with_defaults(tmp_path: Path) -> None
 
 def test_expect_of_a_program_depends_on_its_kind(tmp_path: Path) -> None:
     probe, server = load(write(tmp_path, GOOD)).programs
-    assert (probe.expect, server.expect) == ("running", "any")
+    assert (probe.expect, server.expect) == ("running", "well")
     assert (
         Program.model_validate({"name": "a", "nodes": ["*"], "command": ["x"], "expect": "exit 3"}).expect == "exit 3"
     )
