@@ -17,7 +17,7 @@ from rich.text import Text
 from emulator.model.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS, DataError
 from emulator.model.inputs import read_text
 from emulator.model.printable import printable
-from emulator.record.verdict import LATE_CAUSES, Verdict
+from emulator.record.verdict import LATE_CAUSES, FailedProgram, Verdict
 from emulator.record.verdict.judge import packets_late, rounds_late
 from emulator.report import text
 from emulator.report.predicted import compare
@@ -169,7 +169,7 @@ def _expectations(verdict: Verdict, signs: Signs) -> Table | None:
 
 def _failed_programs(verdict: Verdict) -> Group | None:
     """The last lines of the programs that did not do as expected; a few, and each distinct ending once."""
-    shown: dict[tuple[str, ...], dict[str, Any]] = {}
+    shown: dict[tuple[str, ...], FailedProgram] = {}
     for row in verdict.programs:
         shown.setdefault((str(row.get("program")), *map(str, row.get("last_lines") or ())), row)
     parts: list[Text] = []

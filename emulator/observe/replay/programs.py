@@ -49,8 +49,8 @@ class PastJobs:
         self._by_name: dict[tuple[str, str], list[PastJob]] = defaultdict(list)
         for job in self.all:
             self._by_name[job.node, job.program.name].append(job)
-        ended, acted = pl.col("kind") == "program-ended", pl.col("kind") == "action"
-        told = events.filter(ended | (acted & pl.col("program").is_in(OWN)))
+        changed, acted = pl.col("kind").is_in(["program-started", "program-ended"]), pl.col("kind") == "action"
+        told = events.filter(changed | (acted & pl.col("program").is_in(OWN)))
         self._told = [
             (t_s, node, program, kind, json.loads(data))
             for t_s, node, program, kind, data in told.select("t_s", "node", "program", "kind", "data").iter_rows()
@@ -59,7 +59,7 @@ class PastJobs:
     def at(self, t_s: float) -> None:
         """Let the jobs be as they were at `t_s`."""
         for job in self.all:
-            job.alive, job.unasked, job.statuses = True, "", []
+            job.alive, job.unasked, job.statuses = not job.program.after, "", []
         for told_s, node, program, kind, data in self._told:
             if told_s > t_s:
                 break
@@ -68,6 +68,9 @@ class PastJobs:
                     job.alive = False
                     job.statuses.append(data.get("status") or 0)
                     job.unasked = job.unasked or str(data.get("text", "ended"))
+            elif kind == "program-started":
+                for job in self._by_name.get((node, program), ()):
+                    job.alive = True
             else:
                 self._acted(data)
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 MOST_EVENTS = 400  # shown, half from the beginning and half from the end
 MOST_TEXT = 240  # characters of an event's data
-OF_THE_RUN = ("action", "action-failed", "handover", "carrier", "program-ended", "crash", "breach")
+PROGRAM_EVENTS = ("program-started", "program-ready", "program-not-ready", "program-ended", "exec-ended")
+OF_THE_RUN = ("action", "action-failed", "handover", "carrier", "crash", "breach", *PROGRAM_EVENTS)
 
 
 def section(run: Run) -> list[str]:

@@ -173,7 +173,7 @@ class Jobs:
             expected = jobs[0].program.expect
             if expected == "any":
                 continue
-            wrong = [why for job in jobs if (why := _complaint(job, expected))]
+            wrong = [why for job in jobs if (why := complaint(job))]
             observed = f"{len(jobs) - len(wrong)} of {len(jobs)}"
             outcomes.append(Outcome(f"program {name}", expected, observed, not wrong, "; ".join(wrong[:3])))
         return outcomes
@@ -182,7 +182,7 @@ class Jobs:
         """Those that did not do as expected, with the last lines that they printed; FAILED_ROWS of them."""
         rows: list[FailedProgram] = []
         for job in self.all:
-            why = _complaint(job, job.program.expect) if job.program.expect != "any" else ""
+            why = complaint(job)
             if why and len(rows) < FAILED_ROWS:
                 tail = job.process.last_lines() if job.process is not None else []
                 rows.append({"node": job.node, "program": job.program.name, "reason": why, "last_lines": tail})
@@ -229,8 +229,11 @@ def _barrier(job: Job) -> str:
     return job.program.barrier or job.program.name
 
 
-def _complaint(job: Job, expected: str) -> str:
-    """Why a job did not do as expected; empty where it did."""
+def complaint(job: Job) -> str:
+    """Why a job did not do as its program's `expect` says; empty where it did."""
+    expected = job.program.expect
+    if expected == "any":
+        return ""
     if job.not_ready:
         return f"{job.node}: {job.not_ready}"
     if job.program.ready is not None and job.ready_s is None:

@@ -112,11 +112,11 @@ class Lifecycle:
                 self._settle(job, str(error))
             return False
         self._processes.start(process, self._clock.t0_ns)
+        self._emit(job, "program-started", {"restart": job.restarts})
         return True
 
     async def _restart(self, job: Job) -> None:
         await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (job.restarts - 1)))
-        self._emit(job, "program-restarted", {"restart": job.restarts, "of": job.program.restart})
         await self._start(job)
 
     async def _until_ready(self, job: Job) -> None:
