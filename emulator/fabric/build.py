@@ -180,15 +180,15 @@ class Fabric:
 
     def _set_sysctls(self, forwards: bool, hairpin: bool) -> None:
         """Set what a namespace must not inherit from the host. Only what differs is written: each costs 70 µs."""
-        wanted = {
+        expected = {
             "ipv4/ip_forward": b"1" if forwards else b"0",
             "ipv6/conf/all/forwarding": b"0",  # until its interfaces are there: see _forward_ipv6_quietly
             "ipv4/conf/all/rp_filter": b"0",  # a packet may come back by another interface than it would leave by
             "ipv4/conf/default/rp_filter": b"0",
         }
         if hairpin:  # the shared downlink forwards out of the port that a packet came by; that is no detour
-            wanted |= {"ipv4/conf/all/send_redirects": b"0", "ipv4/conf/default/send_redirects": b"0"}
-        for name, value in wanted.items():
+            expected |= {"ipv4/conf/all/send_redirects": b"0", "ipv4/conf/default/send_redirects": b"0"}
+        for name, value in expected.items():
             if name not in self._inherited:
                 self._inherited[name] = _read("/proc/sys/net/" + name)
             if self._inherited[name] not in (value, b""):  # empty: this kernel has no such thing (IPv6 switched off)

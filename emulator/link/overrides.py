@@ -36,7 +36,7 @@ class Faults:
         """Ends that do not follow their schedule."""
         return self._off | self._cut | set(self._set) | self._held
 
-    def given(self) -> dict[int, dict[str, Any]]:
+    def overrides(self) -> dict[int, dict[str, Any]]:
         """What each altered end does instead of its schedule: `VALUE_NAMES`, and `held` where its packets wait."""
         found = {end: dict(self._set.get(end, {})) for end in self.altered}
         for end in self._off | self._cut:

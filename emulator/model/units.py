@@ -45,7 +45,7 @@ def split(text: str) -> tuple[float, str]:
 
 
 def parse(text: object, kind: str) -> float:
-    """Value of `text` in the SI unit of `kind`, a key of SCALES. ValueError says what was wanted."""
+    """Value of `text` in the SI unit of `kind`, a key of SCALES. ValueError says what was expected."""
     expected = f"a {kind} such as {EXAMPLES[kind]!r} (units: {', '.join(SCALES[kind])})"
     if not isinstance(text, str):
         raise Unfit("a number without a unit", expected)

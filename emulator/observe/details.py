@@ -40,7 +40,7 @@ class NetworkState(Protocol):
         """Delivered in the last intervals, by link end."""
 
     @property
-    def given(self) -> Callable[[], Mapping[int, Mapping[str, Any]]]:
+    def overrides(self) -> Callable[[], Mapping[int, Mapping[str, Any]]]:
         """By link end: what an action gave it instead of its schedule."""
 
     def effective(self, end: int, now_s: float) -> EndValues:
@@ -71,7 +71,7 @@ def _of_link(state: NetworkState, name: str, now_s: float) -> Detail:
         ("leads to", row.get("far") or "nobody"),
         ("state", "up" if row["up"] else "down"),
         ("delay asked", f"{values.delay_s * 1e3:.3f} ms"),
-        *([("by a fault", _by_fault(given))] if (given := state.given().get(state.ends[name])) else []),
+        *([("by a fault", _by_fault(given))] if (given := state.overrides().get(state.ends[name])) else []),
         ("delay seen", f"{row['seen_ms']:.3f} ms" if "seen_ms" in row else "-"),
         ("lateness", f"{row['late_ms']:.3f} ms" if "late_ms" in row else "-"),
         ("rate granted", _rate(values.rate_bps)),

@@ -102,11 +102,11 @@ class LiveMetrics:
 
     def event_rows(self, view: View) -> list[EventRow]:
         """The newest events that the view's filter lets through, oldest first."""
-        wanted = view.get("filter", "") if view.get("panel") == "events" else ""
+        pattern = view.get("filter", "") if view.get("panel") == "events" else ""
         room = min(EVENTS_SHOWN, max(view.get("rows", 0), 12))
         found: list[EventRow] = []
         for row in reversed(self.tail):
-            if not wanted or fits(wanted, row["node"], row["kind"], row["text"]):
+            if not pattern or fits(pattern, row["node"], row["kind"], row["text"]):
                 found.append(row)
                 if len(found) == room:
                     break
@@ -210,11 +210,11 @@ class LiveMetrics:
                     probe.pair.errors_s.append(probe.error_s)
 
 
-def fits(wanted: str, *texts: str) -> bool:
-    """Whether one of the texts has `wanted` as a part, or matches it as a glob."""
-    if any(sign in wanted for sign in "*?["):
-        return any(fnmatchcase(text, wanted) for text in texts)
-    return any(wanted.lower() in text.lower() for text in texts)
+def fits(pattern: str, *texts: str) -> bool:
+    """Whether one of the texts has `pattern` as a part, or matches it as a glob."""
+    if any(sign in pattern for sign in "*?["):
+        return any(fnmatchcase(text, pattern) for text in texts)
+    return any(pattern.lower() in text.lower() for text in texts)
 
 
 def words(data: Mapping[str, Any]) -> str:

@@ -163,7 +163,7 @@ class SnapshotBuilder:
         self.network = network
         self.schedule_view = schedule_view
         self.metrics = collector.metrics
-        self.given: Callable[[], Mapping[int, Mapping[str, Any]]] = dict  # as `Faults.given`
+        self.overrides: Callable[[], Mapping[int, Mapping[str, Any]]] = dict  # as `Faults.given`
         self.history_bps = collector.history_bps
         self.nodes = {node.name: number for number, node in enumerate(network.nodes)}
         self.ends = collector.numbers
@@ -234,7 +234,7 @@ class SnapshotBuilder:
             found = {**found, "handovers": self.handovers, "handover_tail": list(self.handover_tail)}
         panel = view.get("panel", "overview")
         if panel in ("overview", "contacts"):
-            found = {**found, "contacts": self.schedule_view.contacts(now_s, self._wanted_contacts(view))}
+            found = {**found, "contacts": self.schedule_view.contacts(now_s, self._shown_contacts(view))}
         if panel == "map" and (world := self.schedule_view.world(now_s, metrics.pairs())) is not None:
             found = {**found, "map": world}
         if view.get("detail"):
@@ -243,7 +243,7 @@ class SnapshotBuilder:
 
     def effective(self, end: int, now_s: float) -> EndValues:
         """The values of an end now: those of its schedule, or of the action that overrides it."""
-        values, given = self.schedule_view.scheduled(end, now_s), self.given().get(end, {})
+        values, given = self.schedule_view.scheduled(end, now_s), self.overrides().get(end, {})
         values = values._replace(**{name: value for name, value in given.items() if name in values._fields})
         return values if values.up else values._replace(peer=-1)
 
@@ -251,22 +251,22 @@ class SnapshotBuilder:
         """Names of the link ends by which a node sends; of a transit node those that do not move."""
         return self._sends.get(number, [])
 
-    def _wanted_contacts(self, view: View) -> list[int] | None:
+    def _shown_contacts(self, view: View) -> list[int] | None:
         """Moving links whose fixed end fits the filter; None: all."""
-        wanted = view.get("filter", "") if view.get("panel") == "contacts" else ""
-        if not wanted:
+        pattern = view.get("filter", "") if view.get("panel") == "contacts" else ""
+        if not pattern:
             return None
         nodes = self.network.nodes
         links = enumerate(self.network.links)
-        return [number for number, link in links if link.moving and fits(wanted, nodes[link.a].name)]
+        return [number for number, link in links if link.moving and fits(pattern, nodes[link.a].name)]
 
     # -- links ---------------------------------------------------------------------------------------------------------
 
     def _link_names(self, view: View) -> list[str]:
         """Ends that did something in the last interval, and with a filter all that it names; in the view's order."""
-        wanted = view.get("filter", "") if view.get("panel") == "links" else ""
+        pattern = view.get("filter", "") if view.get("panel") == "links" else ""
         found = self._collector.intervals()
-        names = [name for name in self.ends if fits(wanted, name)] if wanted else list(found)
+        names = [name for name in self.ends if fits(pattern, name)] if pattern else list(found)
         names.sort(key=lambda name: _link_order(found.get(name)))
         _sort(names, view, "links", lambda name, column: _column(found.get(name), name, column))
         return names
@@ -304,9 +304,9 @@ class SnapshotBuilder:
 
     def _node_numbers(self, view: View) -> list[int]:
         """Live nodes that the view's filter lets through."""
-        wanted = view.get("filter", "") if view.get("panel") == "nodes" else ""
+        pattern = view.get("filter", "") if view.get("panel") == "nodes" else ""
         nodes = self.network.nodes
-        return [number for number in self.network.live if not wanted or fits(wanted, nodes[number].name)]
+        return [number for number in self.network.live if not pattern or fits(pattern, nodes[number].name)]
 
     def _node_rows(self, live: Sequence[int], view: View) -> list[NodeRow]:
         """Rows of some nodes; all figures of all of them only where they are sorted by one."""

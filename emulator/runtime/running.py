@@ -87,7 +87,7 @@ class Running:
         self.lifecycle.on_settled = self._note_programs
         self.requests = Requests(jobs, self.rounds, self.action_runner.perform, data_plane.tell_relay)
         self.snapshot_builder = SnapshotBuilder(network, self.schedule_view, jobs, processes, collector, Usage())
-        self.snapshot_builder.given = faults.given
+        self.snapshot_builder.overrides = faults.overrides
         processes.on_record = collector.record
         processes.on_dropped = collector.dropped
         processes.on_end = self._process_ended

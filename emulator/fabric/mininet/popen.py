@@ -28,14 +28,14 @@ class RemotePopen:
     """The part of `subprocess.Popen` that Mininet and its users call."""
 
     def __init__(self, execute: Execute, node: str, argv: Sequence[str], **options: Any) -> None:
-        wanted = (options.get("stdin"), options.get("stdout"), options.get("stderr"))
+        streams = (options.get("stdin"), options.get("stdout"), options.get("stderr"))
         text = bool(options.get("text") or options.get("universal_newlines") or options.get("encoding"))
         self.args = list(argv)
         self.pid: int | None = None
         theirs: list[int] = []
         ours: list[IO[Any] | None] = []
         close: list[int] = []
-        for number, stream in enumerate(wanted):
+        for number, stream in enumerate(streams):
             if stream == subprocess.PIPE:
                 read, write = os.pipe()
                 far, near = (read, write) if number == 0 else (write, read)

@@ -46,7 +46,7 @@ class Altered:
                 with suppress(UsageError, KeyError):  # an action that failed did nothing
                     faults.perform(fields)
             self._since_s.append(t_s)
-            self._given.append(faults.given())
+            self._given.append(faults.overrides())
 
     def at(self, t_s: float) -> dict[int, dict[str, Any]]:
         """Ends under the influence of an action at an instant, and what it gave them; as `Faults.given`."""

@@ -132,7 +132,7 @@ class Past:
         self._intervals.t_s = t_s
         self._jobs.at(t_s)
         self._snapshot_builder.metrics = self._feed.metrics
-        self._snapshot_builder.given = lambda: self._altered.at(t_s)
+        self._snapshot_builder.overrides = lambda: self._altered.at(t_s)
         reached = reached and self._compare_probes(more_time)
         self._figures.at_end = t_s >= self.until_s
         self._handed(t_s)

@@ -59,11 +59,11 @@ class Window:
         except ValueError as error:
             raise UsageError(f"--window {said}: {error}; a window is START:END, such as 10s:10.5s") from None
         if not colon or not start_s < end_s < float("inf"):
-            raise UsageError(f"--window {said}: wanted START:END with the end after the start, such as 10s:10.5s")
+            raise UsageError(f"--window {said}: expected START:END with the end after the start, such as 10s:10.5s")
         return Window(start_s, end_s, tuple(nodes))
 
     def holds(self, message: Message) -> bool:
-        """Whether the message is to be drawn: sent inside the window, both nodes wanted."""
+        """Whether the message is to be drawn: sent inside the window, both nodes chosen."""
         return self.start_s <= message.sent_s < self.end_s and all(
             not self.nodes or any(fnmatchcase(name, glob) for glob in self.nodes)
             for name in (message.sender, message.receiver)

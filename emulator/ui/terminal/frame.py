@@ -133,8 +133,8 @@ def foot(snapshot: Snapshot, state: State, width: int, signs: Signs) -> Line:
         return beside(words, line(("Enter keep  Esc clear", DIM)), width)
     if state.mode == "stop":
         return crop(line((f"{signs.warn} stop the run? y/n", WARN)), width)
-    if state.said:
-        return crop(line((f"{signs.now} {state.said}", HEAD)), width)
+    if state.status:
+        return crop(line((f"{signs.now} {state.status}", HEAD)), width)
     pieces: Line = []
     for key, word in footer(state):
         piece = line((key, HEAD), (f" {word}  " if word else "  ", ""))

@@ -167,7 +167,7 @@ class _Loop:
         try:
             self._source.detach()
         except SkyloomError as error:
-            self._state = replace(self._state, said=str(error))
+            self._state = replace(self._state, status=str(error))
             return False
         return True
 

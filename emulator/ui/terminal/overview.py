@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
     rank: int  # 0 is the last to be left out
     least: int  # rows, below which it is not worth its room
-    wanted: int  # rows with which it is complete
+    preferred: int  # rows with which it is complete
     draw: Callable[[int, int], list[Line]]
 
 
@@ -51,7 +51,7 @@ def grant(found: Sequence[Part], rows: int) -> list[int]:
     granted = [0] * len(found)
     left = rows
     for number in sorted(range(len(found)), key=lambda number: found[number].rank):
-        least = min(found[number].least, found[number].wanted)
+        least = min(found[number].least, found[number].preferred)
         if least <= left:
             granted[number] = least
             left -= least
@@ -59,7 +59,7 @@ def grant(found: Sequence[Part], rows: int) -> list[int]:
     while left > 0 and growing:
         growing = False
         for number, part in enumerate(found):
-            if left > 0 and 0 < granted[number] < part.wanted:
+            if left > 0 and 0 < granted[number] < part.preferred:
                 granted[number] += 1
                 left -= 1
                 growing = True
@@ -82,12 +82,12 @@ def parts(snapshot: Snapshot, signs: Signs) -> list[Part]:
     told = [tables.handover(row) for row in snapshot.get("handover_tail", [])]
     if told or snapshot.get("handovers"):
         words = f"Handovers {snapshot.get('handovers', len(told)):,}"
-        wanted = min(HANDOVERS, len(told)) + 1
-        found.append(Part(7, 2, wanted, lambda width, rows: tables.tail(words, told, rows)))
+        preferred = min(HANDOVERS, len(told)) + 1
+        found.append(Part(7, 2, preferred, lambda width, rows: tables.tail(words, told, rows)))
     happened = tables.snapshot_events(snapshot)
     if happened:
-        wanted = min(EVENTS, len(happened)) + 1
-        found.append(Part(0, 2, wanted, lambda width, rows: tables.tail("Events", happened, rows)))
+        preferred = min(EVENTS, len(happened)) + 1
+        found.append(Part(0, 2, preferred, lambda width, rows: tables.tail("Events", happened, rows)))
     return found
 
 

@@ -15,9 +15,9 @@ from emulator.observe.snapshot import Snapshot
 Row = TypeVar("Row", bound=Mapping[str, Any])
 
 
-def chosen(rows: Sequence[Row], wanted: str, sort: str, *name_keys: str) -> list[Row]:
+def chosen(rows: Sequence[Row], pattern: str, sort: str, *name_keys: str) -> list[Row]:
     """Rows of which one of the `name_keys` matches, sorted by the key `sort` ("-key": falling); absent values last."""
-    found = [row for row in rows if not wanted or fits(wanted, *(str(row.get(key, "")) for key in name_keys))]
+    found = [row for row in rows if not pattern or fits(pattern, *(str(row.get(key, "")) for key in name_keys))]
     if not sort:
         return found
     key = sort.lstrip("-")
@@ -32,21 +32,21 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def nodes(snapshot: Snapshot, wanted: str, sort: str) -> list[Any]:
+def nodes(snapshot: Snapshot, pattern: str, sort: str) -> list[Any]:
     """Of the panel of nodes."""
-    return chosen(snapshot.get("node_rows", []), wanted, sort, "node", "role")
+    return chosen(snapshot.get("node_rows", []), pattern, sort, "node", "role")
 
 
-def links(snapshot: Snapshot, wanted: str, sort: str) -> list[Any]:
+def links(snapshot: Snapshot, pattern: str, sort: str) -> list[Any]:
     """Of the panel of links."""
-    return chosen(snapshot.get("links", []), wanted, sort, "end", "far")
+    return chosen(snapshot.get("links", []), pattern, sort, "end", "far")
 
 
-def events(snapshot: Snapshot, wanted: str) -> list[Any]:
+def events(snapshot: Snapshot, pattern: str) -> list[Any]:
     """Of the panel of events, oldest first."""
-    return chosen(snapshot.get("events", []), wanted, "", "node", "kind", "text")
+    return chosen(snapshot.get("events", []), pattern, "", "node", "kind", "text")
 
 
-def contacts(snapshot: Snapshot, wanted: str) -> list[Any]:
+def contacts(snapshot: Snapshot, pattern: str) -> list[Any]:
     """Of the panel of contacts."""
-    return chosen(snapshot.get("contacts", []), wanted, "", "link", "node")
+    return chosen(snapshot.get("contacts", []), pattern, "", "link", "node")

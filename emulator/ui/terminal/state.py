@@ -73,7 +73,7 @@ class State:
     choice: int = 0  # in that list
     scroll: int = 0  # lines back from the newest event, or down a long list
     frozen: bool = False
-    said: str = ""  # the answer to the last key
+    status: str = ""  # the answer to the last key, at the foot of the screen
     finished: bool = False  # the source is a run that has ended
     body_rows: int = 20  # how many the panel has
     phase: Phase | None = None
@@ -85,9 +85,9 @@ class State:
         """What the panel's rows must fit."""
         return self.filters.get(self.panel, "")
 
-    def filtered(self, wanted: str) -> State:
+    def filtered(self, pattern: str) -> State:
         """With another filter for the panel."""
-        return replace(self, filters={**self.filters, self.panel: wanted})
+        return replace(self, filters={**self.filters, self.panel: pattern})
 
     @property
     def sort(self) -> str:
@@ -152,7 +152,7 @@ def offered(state: State) -> list[Choice]:
 
 def press(state: State, key: str, snapshot: Snapshot) -> tuple[State, list[Request]]:
     """The state after a key, and what is asked of the source."""
-    state = replace(state, said="")
+    state = replace(state, status="")
     match state.mode:
         case "filter":
             return _typing(state, key), []
@@ -160,7 +160,7 @@ def press(state: State, key: str, snapshot: Snapshot) -> tuple[State, list[Reque
             return _choosing(state, key)
         case "stop":
             sure = key in ("y", "Y")
-            return replace(state, mode="look", said="stopping the run" if sure else ""), [Stop()] if sure else []
+            return replace(state, mode="look", status="stopping the run" if sure else ""), [Stop()] if sure else []
         case "help":
             return replace(state, mode="look"), []
     return _looking(state, key, snapshot)
@@ -244,12 +244,12 @@ def _typing(state: State, key: str) -> State:
 
 def _fault(state: State, snapshot: Snapshot) -> State:
     if state.finished:
-        return replace(state, said="this run has ended: nothing can be done to it")
+        return replace(state, status="this run has ended: nothing can be done to it")
     if snapshot.get("phase", "play") != "play":
-        return replace(state, said="faults are for play: the run is not there now")
+        return replace(state, status="faults are for play: the run is not there now")
     hit = target(state, snapshot)
     if hit is None:
-        return replace(state, said="choose a node in 2 nodes, or a link in 3 links, first")
+        return replace(state, status="choose a node in 2 nodes, or a link in 3 links, first")
     return replace(state, mode="fault", aim=hit, choice=0)
 
 
@@ -264,8 +264,8 @@ def _choosing(state: State, key: str) -> tuple[State, list[Request]]:
         case "down":
             return replace(state, choice=(at + 1) % len(found)), []
         case "enter":
-            said = f"asked for: {found[at].words}, {state.aim[1] if state.aim else ''}"
-            return replace(state, mode="look", said=said), [Fault(found[at].action)]
+            status = f"asked for: {found[at].words}, {state.aim[1] if state.aim else ''}"
+            return replace(state, mode="look", status=status), [Fault(found[at].action)]
     return state, []
 
 

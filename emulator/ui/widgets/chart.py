@@ -123,9 +123,9 @@ def nice_range(values: Sequence[float], rows: int) -> tuple[float, float, float]
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         pad = abs(high) / 2 or 1.0
         low, high = (min(0.0, low), low + pad) if low >= 0 else (low - pad, max(0.0, high))
-    wanted = (high - low) / max(1, min(4, rows // 2))
-    power = 10.0 ** floor(log10(wanted)) if wanted > 1e-290 else wanted or 1.0
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= wanted * 0.999 or factor == 10)
+    spacing = (high - low) / max(1, min(4, rows // 2))
+    power = 10.0 ** floor(log10(spacing)) if spacing > 1e-290 else spacing or 1.0
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= spacing * 0.999 or factor == 10)
     return floor(low / step + 1e-9) * step, ceil(high / step - 1e-9) * step, step
 
 

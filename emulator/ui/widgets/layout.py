@@ -16,7 +16,7 @@ from emulator.ui.widgets.tables import bars, facts, grid, listing
 
 WIDE = 100  # columns from which widgets stand beside one another
 GAP = 2
-CHART_ROWS = 7, 12  # least, and wanted
+CHART_ROWS = 7, 12  # least, and preferred
 CHART_MOST = 24
 
 
@@ -88,9 +88,9 @@ def share_out(wishes: Sequence[tuple[int, int]], height: int) -> list[int]:
             break
         granted[number] = least
         left -= cost
-    for number, (_, wanted) in enumerate(wishes):
+    for number, (_, preferred) in enumerate(wishes):
         if granted[number]:
-            more = max(0, min(left, wanted - granted[number]))
+            more = max(0, min(left, preferred - granted[number]))
             granted[number] += more
             left -= more
     charts = [number for number, wished in enumerate(wishes) if wished == CHART_ROWS and granted[number]]

@@ -26,8 +26,8 @@ def facts(widget: KeyValues, width: int, height: int, signs: Signs = UNICODE) ->
     if not rows or height < 1:
         return Lines(width)
     name = min(LONGEST_NAME, max(cell_len(row[0]) for row in rows))
-    wanted = name + 2 + min(40, max(cell_len(row[1]) for row in rows))
-    columns = max(1, min(-(-len(rows) // height), (width + 3) // (wanted + 3)))
+    preferred = name + 2 + min(40, max(cell_len(row[1]) for row in rows))
+    columns = max(1, min(-(-len(rows) // height), (width + 3) // (preferred + 3)))
     each = -(-len(rows) // columns)
     part = (width - 3 * (columns - 1)) // columns
     parts = []

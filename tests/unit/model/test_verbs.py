@@ -148,7 +148,7 @@ def test_replay_finds_links_as_the_run_had_them(verb: Verb) -> None:
     for t_s, given in enumerate([*undone_first(verb), action(verb)]):
         bench.perform(given)
         told.append({"t_s": float(t_s), "kind": "action", "data": json.dumps(given)})
-    assert Altered(network(), pl.DataFrame(told)).at(9.0) == bench.faults.given()
+    assert Altered(network(), pl.DataFrame(told)).at(9.0) == bench.faults.overrides()
 
 
 @EVERY

@@ -333,7 +333,7 @@ def test_usage_reads_a_few_processes_a_turn(tmp_path):
 
 def test_what_an_action_did_to_a_link_is_shown_instead_of_its_schedule(snapshot_builder):
     faults = Faults(snapshot_builder.network, lambda order: None)
-    snapshot_builder.given = faults.given
+    snapshot_builder.overrides = faults.overrides
     faults.set([1], {"delay_s": 0.2, "rate_bps": 1e5})
     row = snapshot_builder.link_row("gs-oslo:up~down", 5.0)
     assert (row["up"], row["capacity_bps"]) == (True, 1e5)

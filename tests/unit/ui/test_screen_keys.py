@@ -147,7 +147,7 @@ def test_a_fault_hits_what_the_list_was_opened_on():
     moved["links"].reverse()
     state, asked = after(["enter"], moved, state)
     assert asked == [Fault({"do": "link-up", "links": ["gs-tokyo:up"]})]
-    assert "gs-tokyo:up" in state.said
+    assert "gs-tokyo:up" in state.status
     assert after(["3", "f", "up", "enter"])[1] == [
         Fault({"do": "set", "links": ["gs-tokyo:up"], "loss": None, "delay_s": None, "rate_bps": None})
     ]
@@ -157,9 +157,9 @@ def test_a_fault_hits_what_the_list_was_opened_on():
 
 
 def test_faults_need_a_target_and_a_run_that_plays():
-    assert "choose a node" in after(["f"])[0].said
-    assert "faults are for play" in after(["2", "f"], {**full(), "phase": "start"})[0].said
-    assert "has ended" in after(["2", "f"], state=State(finished=True))[0].said
+    assert "choose a node" in after(["f"])[0].status
+    assert "faults are for play" in after(["2", "f"], {**full(), "phase": "start"})[0].status
+    assert "has ended" in after(["2", "f"], state=State(finished=True))[0].status
 
 
 def test_every_offered_fault_is_an_action_of_the_director():
