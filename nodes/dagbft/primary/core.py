@@ -44,7 +44,7 @@ from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.proposer import Proposer
 from nodes.dagbft.primary.records import Archive, commit_record, wiped_record
 from nodes.dagbft.primary.recovery import Beginning, beginning, compare, compare_count
-from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
+from nodes.dagbft.primary.requests import DagRequests, SynchronizeRequests
 from nodes.dagbft.primary.shared import Signer
 from nodes.dagbft.primary.snapshots import Snapshots
 from nodes.dagbft.primary.statesync import StateSync
@@ -87,7 +87,7 @@ class PrimaryCore:
         self._verifier = verifier
         self._signer = signer
         self._coin = coin
-        self._certificates = CertificateRequests(me, n, config.retry_s, config.retry_peers)
+        self._certificates = DagRequests(me, n, config.retry_s, config.retry_peers, CertRequest)
         self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers, config.batch_grace_s)
         self.voting = Voting(self, signer, verifier, coin, self._certificates, self._batches)
         self.snapshots = Snapshots(self.archive, self.consensus.floor_below)

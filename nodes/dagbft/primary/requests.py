@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from nodes.dagbft.field_types import MOST_DIGESTS
-from nodes.dagbft.messages import CertRequest, Synchronize
+from nodes.dagbft.messages import BlockRequest, CertRequest, Synchronize
 from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.payload import Name
 
@@ -103,15 +103,18 @@ def _pieces(digests: list[bytes]) -> Iterator[tuple[bytes, ...]]:
         yield tuple(digests[at : at + MOST_DIGESTS])
 
 
-class CertificateRequests(Requests[bytes]):
-    """Certificates by their digests.
+class DagRequests(Requests[bytes]):
+    """Certificates, or blocks without certificates, by their digests; `message` is that which asks for them.
 
     A chain of blocks that no block here references would arrive one level a round trip. So a primary that requested a
     block and lacks its parents too requests these with their ancestors.
     """
 
-    def __init__(self, me: int, n: int, retry_s: float, peers: int) -> None:
+    def __init__(
+        self, me: int, n: int, retry_s: float, peers: int, message: type[CertRequest] | type[BlockRequest]
+    ) -> None:
         super().__init__(me, n, retry_s, peers)
+        self._message = message
         self._deep: set[bytes] = set()
 
     def request_ancestors(self, digest: bytes) -> None:
@@ -128,11 +131,11 @@ class CertificateRequests(Requests[bytes]):
             for peer in peers:
                 asked.setdefault((peer, MOST_ANCESTORS if digest in self._deep else 0), []).append(digest)
         for (peer, ancestors), digests in asked.items():
-            effects.send += [(peer, CertRequest(piece, 0, ancestors)) for piece in _pieces(digests)]
+            effects.send += [(peer, self._message(piece, 0, ancestors)) for piece in _pieces(digests)]
 
     def ask_newest(self, nonce: int, effects: Effects) -> None:
-        """Ask everybody for the newest certificate that they hold."""
-        effects.send.append((ALL, CertRequest((), nonce)))
+        """Ask all validators for the newest that they hold."""
+        effects.send.append((ALL, self._message((), nonce)))
 
 
 class SynchronizeRequests(Requests[Name]):

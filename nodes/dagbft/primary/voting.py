@@ -13,7 +13,7 @@ from nodes.dagbft.messages import Header, Vote
 from nodes.dagbft.primary.coin import Coin
 from nodes.dagbft.primary.payload import Name
 from nodes.dagbft.primary.records import vote_record
-from nodes.dagbft.primary.requests import CertificateRequests, SynchronizeRequests
+from nodes.dagbft.primary.requests import DagRequests, SynchronizeRequests
 from nodes.dagbft.primary.shared import Shared, Signer
 from nodes.dagbft.primary.suspended import SuspendedItems
 from nodes.dagbft.wire import is_batch
@@ -28,7 +28,7 @@ class Voting:
         signer: Signer,
         verifier: Verifier,
         coin: Coin | None,
-        certificates: CertificateRequests,
+        certificates: DagRequests,
         batches: SynchronizeRequests,
     ) -> None:
         self.suspended: SuspendedItems[bytes | Name, Header] = SuspendedItems()

@@ -17,15 +17,14 @@ from emulator.sdk.disk import Disk
 from nodes.dagbft.consensus.committee import Turns
 from nodes.dagbft.consensus.core import Commit
 from nodes.dagbft.consensus.dag import NONE, Block, Refused, Slot
-from nodes.dagbft.field_types import MOST_DIGESTS
 from nodes.dagbft.identity import Roster, Verifier, check_header
 from nodes.dagbft.messages import BlockReply, BlockRequest, Cleanup, Header, Message, Synchronize, TailRequest
 from nodes.dagbft.primary.catchup import Probe, Tail
 from nodes.dagbft.primary.delivery import Delivery
-from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.payload import ANY, Keys, Name, Payload
 from nodes.dagbft.primary.records import commit_record, wiped_record
-from nodes.dagbft.primary.requests import MOST_ANCESTORS, Requests, SynchronizeRequests
+from nodes.dagbft.primary.requests import DagRequests, SynchronizeRequests
 from nodes.dagbft.primary.shared import Signer
 from nodes.dagbft.uncertified.answers import BlockAnswers
 from nodes.dagbft.uncertified.config import UncertifiedConfig
@@ -73,9 +72,8 @@ class UncertifiedCore:
         self.proposer = BlockProposer(self, signer, now_s)
         self._verifier = verifier
         self._suspended = SuspendedBlocks()
-        self._requests: Requests[bytes] = Requests(me, committee.n, config.retry_s, config.retry_peers)
+        self._requests = DagRequests(me, committee.n, config.retry_s, config.retry_peers, BlockRequest)
         self._batches = SynchronizeRequests(me, committee.n, config.retry_s, config.retry_peers)
-        self._deep: set[bytes] = set()  # wanted blocks whose ancestors are wanted too
         self._answers = BlockAnswers(self.archive, self.blocks, config.most_answers)
         self._delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._tail = Tail(me, committee.n, config.retry_s, now_s)
@@ -233,7 +231,7 @@ class UncertifiedCore:
             if parent not in self._suspended:
                 self._requests.request(parent, (block.author, peer), now_s)
                 if was_requested:
-                    self._deep.add(parent)
+                    self._requests.request_ancestors(parent)
         for name in batches:
             self._batches.request(name, (block.author,), now_s)
         return None
@@ -265,7 +263,6 @@ class UncertifiedCore:
                 continue
             self.blocks[one.id] = one
             self._requests.received(one.id)
-            self._deep.discard(one.id)
             if not self._replaying:
                 self.effects.persist += block_records(one)
             if self.proposer.note(one.round, now_s):
@@ -311,7 +308,6 @@ class UncertifiedCore:
         floor = self.consensus.dag.floor
         ready = self._suspended.collect(floor)
         self._requests.keep(self._suspended.needs)
-        self._deep = {digest for digest in self._deep if self._suspended.needs(digest)}
         self.effects.floor = floor
         self.effects.workers += [(worker, Cleanup(floor)) for worker in range(self.roster.workers)]
         return ready
@@ -368,22 +364,10 @@ class UncertifiedCore:
         self._end_probe()
         if self._probe is not None:
             if self._probe.ask(now_s):
-                self.effects.send.append((ALL, BlockRequest((), self._probe.nonce)))
+                self._requests.ask_newest(self._probe.nonce, self.effects)
             return
         self.proposer.propose(now_s)
         if (peer := self._tail.ask(now_s)) is not None:
             self.effects.send.append((peer, TailRequest(self.proposer.full)))
-        self._ask(now_s)
+        self._requests.send(now_s, self.effects)
         self._batches.send(now_s, self.effects)
-
-    def _ask(self, now_s: float) -> None:
-        """Ask for the blocks that are missing."""
-        if now_s < self._requests.next_s:
-            return
-        asked: dict[tuple[int, int], list[bytes]] = {}
-        for digest, peers in self._requests.due(now_s).items():
-            for peer in peers:
-                asked.setdefault((peer, MOST_ANCESTORS if digest in self._deep else 0), []).append(digest)
-        for (peer, ancestors), digests in asked.items():
-            for at in range(0, len(digests), MOST_DIGESTS):
-                self.effects.send.append((peer, BlockRequest(tuple(digests[at : at + MOST_DIGESTS]), 0, ancestors)))
