@@ -1,4 +1,4 @@
-"""The machinery below the node processes: ring of rows, planner, fabric and relay, from their making to their end.
+"""The data plane below the node processes: it starts, feeds and ends the ring of rows, planner, fabric and relay.
 
 Invariant: the planner is forked before the fabric is built and the relay after it, so that neither holds what it does
 not use; both speak over one SEQPACKET socket each, and both are watched.

@@ -1,4 +1,4 @@
-"""A run that is built: its parts by name, and what play, live control and the engine's reports ask of them.
+"""A run that is built: its parts, joined to each other, and the handling of reports from relay and processes.
 
 Invariant: every part stands when the object is made; only `begun` comes later, with T0.
 """

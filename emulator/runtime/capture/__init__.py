@@ -1,1 +1,1 @@
-"""Packet captures while a run plays: files, who may follow, handovers that are near."""
+"""Packet captures while a run plays: the capture writer, and what captures are told of names, handovers and actions."""

@@ -1,6 +1,6 @@
-"""What the run tells a capture in another terminal: how its link ends are called, when that changes, and what is done.
+"""What the run tells a capture in another terminal: names of its link ends, handovers that rename them, and actions.
 
-Invariant: names are told ahead of play, as far as rows are planned, so that they are known when packets come.
+Invariant: a capture hears a name before the first packet that needs it, as far ahead of play as rows are planned.
 """
 
 from __future__ import annotations

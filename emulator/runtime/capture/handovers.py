@@ -1,7 +1,7 @@
-"""Who is at the far end of captured moving links, as the rows of the schedule say it ahead of play.
+"""The nodes at the far ends of captured moving links, read from the rows of the schedule ahead of play.
 
-Invariant: a change is told once, with the scenario time from which it holds; where rows have gone by unread, the newest
-one tells what they led to.
+Invariant: each handover is reported once, with the scenario time from which it holds. Where rows were overwritten
+before they were read, the newest row gives their result.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Capturing into the run folder: a process that makes pcapng of what the relay tees.
+"""The capture writer: a process that converts the packets which the relay copies into a pipe to pcapng files.
 
-Invariant: a disk or a writer that is too slow costs packets of the capture, which are counted, and never the run. What
-came of the tee waits up to HOLD_S before it is written, and keys and names are read after it came: so a key stands
-before the packets that need it, and a handover before those that follow it.
+Invariant: a slow disk or writer loses packets of the capture, which are counted, and never delays the run. Packets wait
+up to HOLD_S before they are written, and the writer reads keys and handovers meanwhile: so a file has each key before
+the packets that need it, and each handover before the packets that follow it.
 """
 
 from __future__ import annotations

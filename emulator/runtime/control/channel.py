@@ -1,7 +1,7 @@
 """The transport within one machine: packets over a SOCK_SEQPACKET Unix socket, with descriptors riding along.
 
 Beside typed messages it carries the records of node processes, and plain maps (`send`, `receive`) between the
-supervisor and the packet engine, the planner and the capture writer, which are forks of it.
+supervisor and its forks: the packet engine and the planner.
 
 Invariant: one message is one packet of at most MESSAGE_BYTES, so nothing is ever split, joined or half read. A sender
 with more to say sends more packets; one that cannot send keeps a bounded buffer and counts what it loses.

@@ -1,8 +1,8 @@
 """A node's line to the run, beside its records: barriers, actions on the network, counts of rounds.
 
-Invariant: what is said is said in order and never lost: where the channel is full it waits for room, and there is
-little of it (one barrier at a time, counts summed up between two flushes). What cannot be said (a tally of texts, an
-action of 100 kB) raises where it is said, and stops nothing that comes after it.
+Invariant: messages leave in order and none is lost. Where the channel is full they wait for room; few can wait (one
+barrier at a time, counts summed up between two flushes). A message that cannot be encoded (a tally of texts, an action
+of 100 kB) raises in the call that sends it, and stops no later one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The supervisor's line to the command that started it: progress and snapshots out; stop, view, fault, detach in.
+"""The supervisor's link to the command that started the run: it sends progress and snapshots, and receives stop, view,
+fault and detach.
 
 Invariant: a slow or absent reader never holds up the run (snapshots are dropped, only the end is waited for), and
 "stop" is heard in every stage: while building at each step of progress, later by the event loop (`on_stop`).

@@ -1,4 +1,4 @@
-"""What node programs ask of the run: to meet at a barrier, to act on the network, to have their rounds counted.
+"""Requests of node programs to the run: meet at a barrier, act on the network, count a round.
 
 Invariant: every request is answered once, in any order; a request of a process that has ended since is forgotten.
 """

@@ -1,4 +1,4 @@
-"""Rounds as the run sees them: who waits at which barrier, and what the processes count, with its bounds.
+"""Barriers and counts of rounds: which processes wait where, what all have counted, and the scenario's bounds on it.
 
 Invariant: a barrier opens for a round when all its living processes have come, and tells all of them the same sum.
 Plain state without channels: calls return what is to be told to whom.

@@ -1,4 +1,4 @@
-"""A session of the run's own: what the supervisor settles before anything else.
+"""The session of a run: the supervisor makes it before anything else.
 
 Invariant: Ctrl-C and a closed terminal reach the run as messages of the command that started it, never as signals.
 """

@@ -1,9 +1,9 @@
-"""What control messages need of a transport, and sending and receiving over any.
+"""The transport of control messages: five methods that a transport has, and functions that send and receive over any.
 
-`channel.Channel` is the transport within one machine. One over a network implements the same five methods (frames over
-a stream, say); what it cannot do is carry descriptors, which is why only commands, captures and forks ask for them.
+`channel.Channel` is the transport within one machine. A transport over a network would implement the same methods, but
+could carry no descriptors; so only commands, captures and forks use descriptors.
 
-Invariant: a packet arrives whole or not at all, and in order. Descriptors that nobody takes are closed.
+Invariant: a packet arrives whole or not at all, and in order. Descriptors that no caller takes are closed.
 """
 
 from __future__ import annotations

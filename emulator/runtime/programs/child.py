@@ -1,6 +1,6 @@
 """A process forked from the supervisor: the relay, the planner, the capture writer.
 
-Invariant: it dies with the supervisor, never returns into its code, and its end is seen through a pidfd.
+Invariant: it dies with the supervisor and never returns into the supervisor's code; a pidfd tells of its end.
 """
 
 from __future__ import annotations

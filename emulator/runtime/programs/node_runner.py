@@ -1,7 +1,7 @@
 """A node process, from the fork to its exit: one `Node` under its event loop, or a command that replaces it.
 
-Invariant: the process says Ready only after `setup`, runs only after Start has named T0, and whatever goes wrong in it
-is a line in its log and a Failed to the supervisor, never silence.
+Invariant: the process says Ready only after `setup`, runs only after Start has named T0, and every error in it
+becomes a line in its log and a Failed to the supervisor.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The supervisor's side of the zygote: the processes of a run, from "spawn" to their exit.
 
 Invariant: a process is in exactly one state (starting, ready, running, ended), moves through them in this order, and
-every end is reported once, with its exit status and, where the program said so, its own words.
+every end is reported once, with its exit status and the error that the program itself reported, if it did.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The zygote: one warm Python process from which every process of a run is forked into its node's namespace.
 
 Invariant: it has a single thread, imports nothing heavy and never waits for a child, so that a fork costs a few
-milliseconds and two megabytes. All processes of a run, commands too, are its children and die with it.
+milliseconds and three megabytes. All processes of a run, commands too, are its children and die with it.
 """
 
 from __future__ import annotations

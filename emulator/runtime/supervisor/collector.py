@@ -1,4 +1,4 @@
-"""What nodes and relay report while a run plays: into the run folder, and into the live figures.
+"""The collector writes what nodes and relay report into the run folder, and derives the live figures from it.
 
 Invariant: every record goes to its log exactly as it came; the live figures (probes, flows, the tail of events) are
 derived from the same records, so screen, verdict and Parquet files cannot disagree.

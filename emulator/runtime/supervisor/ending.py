@@ -1,7 +1,7 @@
-"""The end of a run: tables closed, the scenario's analysis asked, the verdict written.
+"""The end of a run: closes its tables, asks the scenario's analysis for figures, and fills in the verdict.
 
-Invariant: what goes wrong in the scenario's analysis, or as tables are read back, becomes an error or a warning in the
-verdict and keeps it from nothing.
+Invariant: an error in the scenario's analysis, or in reading tables back, becomes an error or a warning of the verdict;
+the verdict is written all the same.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def probe_loss(metrics: LiveMetrics) -> ProbeLoss:
 
 
 def probe_table(collector: Collector) -> list[ProbeRow]:
-    """What verdict.json says of each probed pair: mean asked and seen round trip, error, counts."""
+    """`probes` of the verdict: mean scheduled and measured round trip, error and counts of each pair."""
     rows: list[ProbeRow] = []
     for (node, peer), pair in sorted(collector.metrics.probes.items()):
         seen_s = pair.sum_s / max(pair.received, 1)
@@ -70,7 +70,7 @@ def probe_table(collector: Collector) -> list[ProbeRow]:
 
 
 def flow_table(collector: Collector) -> list[FlowRow]:
-    """What verdict.json says of each flow between two nodes."""
+    """`flows` of the verdict: one row for each flow between two nodes."""
     rows: list[FlowRow] = []
     for (sender, receiver, program), flow in sorted(collector.metrics.flows.items()):
         span_s = flow.last_s - flow.first_s
@@ -89,7 +89,7 @@ def flow_table(collector: Collector) -> list[FlowRow]:
 def observed(
     scenario: Scenario, run_id: str, played_s: float, collector: Collector, figures: dict[str, Any]
 ) -> Verdict:
-    """A verdict with what was observed, before anything is judged."""
+    """A verdict with the observed figures; nothing is judged yet."""
     verdict = Verdict(scenario.name, scenario.seed, run_id, played_s)
     verdict.lateness_ms = collector.lateness_ms() if collector.reports else Quantiles()
     verdict.lateness_limit_ms = scenario.fidelity.lateness_p99_s * 1e3
@@ -129,7 +129,8 @@ def figures_of(
 ) -> tuple[dict[str, Any], str]:
     """Close the tables and ask the scenario's analysis; returns its figures and what went wrong.
 
-    `skip`: only close the tables, for a run that shall end now. `tell` hears what is done next, of STEPS steps.
+    `skip`: only close the tables, for a run that shall end now. `tell` is called before each of the STEPS steps, with
+    its number and its name.
     """
     for number, spool in enumerate((collector.events, collector.samples, collector.links), 1):
         tell(number, f"table of {spool.name}")
@@ -157,7 +158,7 @@ def figures_of(
 
 
 def conclude(verdict: Verdict, scenario: Scenario, outcomes: list[Outcome], error_code: int | None) -> Verdict:
-    """Evaluate what the scenario expects, unless the run broke before it could tell."""
+    """Judge the run by the scenario's expectations and `outcomes`; a run that an error broke only by the latter."""
     verdict.expectations += outcomes
     asked = [] if verdict.error else [expect.model_dump() for expect in scenario.expects]
     return judge.conclude(verdict, asked, error_code)

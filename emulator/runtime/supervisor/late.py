@@ -1,7 +1,7 @@
-"""What made packets late, and what helps: the lateness budget of a run.
+"""The lateness budget of a run: what made packets late, and what would help.
 
-Invariant: the shares of engine, scheduler and capture are those of the whole lateness of packets that left more than
-1 ms late, and add up to 1 where there were any.
+Invariant: engine, scheduler and capture share the whole lateness of the packets that left more than 1 ms late; the
+shares add up to 1 where there were such packets.
 """
 
 from __future__ import annotations

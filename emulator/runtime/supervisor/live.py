@@ -2,8 +2,8 @@
 
     @skyloom/<uid>/<run id>      SOCK_SEQPACKET; one request a connection, answered by messages until either side closes
 
-Invariant: the name lives in the kernel only, in the host's network namespace, and is gone with the run; only the user
-who started the run is served.
+Invariant: the name exists only in the kernel, in the host's network namespace, and goes with the run. The run serves
+only the user who started it.
 """
 
 from __future__ import annotations

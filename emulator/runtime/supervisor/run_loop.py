@@ -1,7 +1,7 @@
-"""Play: from T0 to the end of the scenario, or to the first thing that ends it earlier.
+"""The run loop: everything that the supervisor does from T0 to the end of the scenario, or to an earlier end.
 
-Invariant: the tasks here only watch and tell; no packet waits for them. Each runs on scenario time, so a busy moment
-delays a step's bookkeeping but never shifts the schedule.
+Invariant: no packet waits for the tasks here. Each runs on scenario time, so a busy moment delays the bookkeeping of a
+step but never shifts the schedule.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a reader of a run must know before he trusts its figures, as far as the machinery can tell.
+"""Warnings of a run: faults of the emulation that a reader must know before they trust its figures.
 
-Invariant: a warning appears as soon as its reason does, on the live screen as in the verdict, and stays.
+Invariant: a warning appears as soon as its reason does, on the live screen and in the verdict, and stays.
 """
 
 from __future__ import annotations
