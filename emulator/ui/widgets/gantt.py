@@ -39,6 +39,8 @@ def gantt(
     if room < 4 or height < 1 or not until_s > from_s or not isfinite(until_s - from_s):
         return picture
     per_s = room / (until_s - from_s)
+    if not isfinite(per_s) or not isfinite(10 / per_s):
+        return picture
     cursor = floor((t_s - from_s) * per_s) if isfinite(t_s) and from_s <= t_s < until_s else -1
     plain = signs == ASCII
     shown = contacts if len(contacts) < height else contacts[: max(0, height - 2)]

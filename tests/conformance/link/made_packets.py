@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import settings
 from hypothesis import strategies as st
 
-many = settings(max_examples=400)
+many = settings(max_examples=200)
 
 NEEDS_CSUM, ECN = 1, 0x80
 TCP4, TCP6, UDP_SEGMENTS = 1, 4, 5

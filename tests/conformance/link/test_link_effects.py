@@ -47,7 +47,7 @@ def test_certain_and_impossible_loss(kind):
 
 
 def test_burst_loss_has_the_share_and_length_of_its_chain(kind):
-    _, out = fates(kind, Effects(burst_loss=GilbertElliott(0.01, 0.2)), count=100000)
+    _, out = fates(kind, Effects(burst_loss=GilbertElliott(0.01, 0.2)), count=40000)
     lost = [not copies for copies in out]
     assert 0.035 < sum(lost) / len(lost) < 0.062  # 0.01 / (0.01 + 0.2) = 0.0476
     bursts = sum(1 for before, now in zip([False, *lost], lost, strict=False) if now and not before)

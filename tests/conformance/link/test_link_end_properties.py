@@ -117,7 +117,7 @@ def check(end):
     assert sent == stats[EndStats.DELIVERED_PACKETS] + sum(stats[drop] for drop in DROPS) + inside(end)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(schedules(), effects, traffic())
 def test_every_packet_is_delivered_dropped_with_a_cause_or_inside(kind, knots, chosen, script):
     end, out, offered = play(kind, knots, chosen, script)
@@ -125,7 +125,7 @@ def test_every_packet_is_delivered_dropped_with_a_cause_or_inside(kind, knots, c
     assert end.stats()[EndStats.SENT_PACKETS] == len(offered)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(schedules(), effects, traffic())
 def test_packets_come_out_in_the_order_of_their_times_and_never_before_they_came(kind, knots, chosen, script):
     _, out, offered = play(kind, knots, chosen, script)
@@ -149,7 +149,7 @@ def test_no_packet_is_earlier_than_its_transmission_and_delay(kind, knots, scrip
         assert item.at_s >= offered[named(item)] + sending + least - 1e-9
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     schedules(no_loss, always_up),
     traffic(),
@@ -184,7 +184,7 @@ def slotted(draw, rates):
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(slotted(st.sampled_from([inf, inf, 1.1e5])), st.data())
 def test_an_overtaking_end_is_departure_and_delay_and_nothing_else(kind, knots, data):
     chosen = Effects(overtake=True)

@@ -2,7 +2,7 @@
 
 import math
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -69,6 +69,8 @@ contacts = st.lists(st.fixed_dictionaries({"link": texts, "node": texts, "spans"
 
 @settings(max_examples=50)
 @given(contacts, numbers, numbers, numbers, rooms, signs)
+@example([], 0.0, 0.0, 5e-324, (5, 1), UNICODE)
+@example([], 0.0, 0.0, 7.2e307, (5, 1), UNICODE)
 def test_gantt_fits(rows, t_s, from_s, until_s, room, signs):
     check_fits(gantt(rows, t_s, from_s, until_s, *room, signs), *room)
 

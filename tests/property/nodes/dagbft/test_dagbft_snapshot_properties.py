@@ -49,7 +49,7 @@ def play(validator: Validator, view, coin: SeededCoin, late: Random | None = Non
     validator.ledger.on_events(())
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.sampled_from([4, 4, 7]), st.integers(0, 2**32), st.sampled_from(WEATHERS), MIXES,
        st.sampled_from(list(PROTOCOLS)), st.sampled_from(ORDERS), st.sampled_from([2, 6]))  # fmt: skip
 def test_all_take_the_same_and_go_on_from_it_alike(n, seed, weather, mix, protocol, order, look_back):
