@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,16 +22,27 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 HOST_NAME_BYTES = 64
+
+SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+SYS_MOUNT_SETATTR = 442  # the same on every architecture; Linux 5.12
+AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = -100, 0x8000, 0x1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _call(name: str, *arguments: Any) -> None:
     if getattr(_libc, name)(*arguments) != 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"{name}: {os.strerror(errno)}")
+
+
+def _syscall(name: str, number: int, *arguments: int | bytes) -> None:
+    given = [ctypes.c_long(each) if isinstance(each, int) else ctypes.c_char_p(each) for each in arguments]
+    if _libc.syscall(ctypes.c_long(number), *given) != 0:
         errno = ctypes.get_errno()
         raise OSError(errno, f"{name}: {os.strerror(errno)}")
 
@@ -51,6 +63,19 @@ def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str 
 
 def umount(target: str, flags: int = 0) -> None:
     _call("umount2", target.encode(), flags)
+
+
+def set_read_only(target: str, read_only: bool, recursive: bool = False) -> None:
+    """Let the mount at `target` be read-only, or writable again; `recursive`: with every mount below it."""
+    on, off = (MOUNT_ATTR_RDONLY, 0) if read_only else (0, MOUNT_ATTR_RDONLY)
+    attributes = struct.pack("QQQQ", on, off, 0, 0)
+    flags = AT_RECURSIVE if recursive else 0
+    _syscall("mount_setattr", SYS_MOUNT_SETATTR, AT_FDCWD, target.encode(), flags, attributes, len(attributes))
+
+
+def pivot_root(new_root: str, old_root: str) -> None:
+    """Make `new_root`, a mount, the root of this mount namespace, and let the old one be seen at `old_root` in it."""
+    _syscall("pivot_root", SYS_PIVOT_ROOT[os.uname().machine], new_root.encode(), old_root.encode())
 
 
 def sethostname(name: str) -> None:
