@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import inf
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import Unfit
@@ -26,6 +26,12 @@ class Link(Table):
     """Node at one end."""
     b: str
     """Node at the other end."""
+    a_port: str = ""
+    """Interface of `a`; by default eth0, eth1, … in the order of the node's links."""
+    b_port: str = ""
+    """Interface of `b`."""
+    ethernet: bool = False
+    """Whether it carries Ethernet frames instead of IP packets, so that ARP, bridges and IS-IS work."""
     delay_s: Duration = 0.0
     """Propagation delay of each direction."""
     rate_bps: Rate = inf
@@ -41,13 +47,19 @@ class Link(Table):
 
 
 class Config(Table):
-    """Tables of `topologies.links`: nodes come from the links that name them."""
+    """Tables of `topologies.links`: nodes come from the links that name them, and from `nodes`."""
 
-    link: tuple[Link, ...] = Field(min_length=1)
+    link: tuple[Link, ...] = ()
     """The links."""
+    nodes: tuple[str, ...] = ()
+    """Nodes by name, which come first, in this order; such as those that have no link."""
+    addresses: bool = True
+    """Whether nodes have addresses. Without, they have those only that their programs give to their interfaces."""
 
     @model_validator(mode="after")
     def _ends_differ(self) -> Config:
+        if not self.link and not self.nodes:
+            raise Unfit("neither a link nor a node", "at least one [[link]]")
         for number, link in enumerate(self.link):
             if link.a == link.b:
                 raise Unfit(f"link {number} joins {link.a!r} to itself", "two nodes")
@@ -57,11 +69,17 @@ class Config(Table):
 def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     """The topology of a scenario's tables. DataError: a trace that cannot be read."""
     builder = NetworkBuilder(options)
-    names = dict.fromkeys(name for link in config.link for name in (link.a, link.b))
-    node = {name: builder.add_node(name, "router", live=True, forwards=True) for name in names}
+    names = dict.fromkeys((*config.nodes, *(name for link in config.link for name in (link.a, link.b))))
+    address = None if config.addresses else ""
+    node = {
+        name: builder.add_node(name, "router", live=True, forwards=True, ipv4=address, ipv6=address) for name in names
+    }
     for link in config.link:
         forward, backward = (_end(link, trace, options) for trace in (link.trace, link.trace_back))
-        builder.add_link(node[link.a], node[link.b], forward, backward)
+        builder.add_link(
+            node[link.a], node[link.b], forward, backward, a_port=link.a_port, b_port=link.b_port,
+            ethernet=link.ethernet,
+        )  # fmt: skip
     builder.number_links_by_node()
     return builder
 

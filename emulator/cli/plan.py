@@ -41,6 +41,13 @@ def plan(
         typer.Option("--elements", "--tle", metavar="FILE", help="Element sets (TLE, OMM) instead of the shell."),
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave malformed element sets out.")] = False,
+    wan: Annotated[
+        str | None,
+        typer.Option(metavar="MAP", help="Spread a docker-compose file over a map: a known one or a CSV file."),
+    ] = None,
+    image: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="Where an image of a YAML file is; may be repeated.")
+    ] = None,
     topo: Annotated[
         str | None, typer.Option(help="A Mininet topology file, FILE.py or FILE.py:NAME, instead of a scenario.")
     ] = None,
@@ -59,7 +66,7 @@ def plan(
 
     items = [] if duration is None else [f'duration="{duration}"']
     items += sky.overrides(start, weather, site) + (overrides or [])
-    chosen = choose(scenario, topo, items, elements, skip_bad)
+    chosen = choose(scenario, topo, items, elements, skip_bad, wan, image or ())
     from emulator.report.progress import StepProgress
 
     with StepProgress() as tell:

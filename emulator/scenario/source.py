@@ -12,7 +12,7 @@ from typing import Any
 
 from emulator.model.errors import Problem
 from emulator.scenario.schema.problems import KeyTexts, child
-from emulator.scenario.toml.spans import LineIndex, Path
+from emulator.scenario.toml.spans import KeyLines, Path
 
 
 @dataclass(slots=True, eq=False)
@@ -20,11 +20,12 @@ class Source:
     """Where the keys of a loaded scenario stand. Never makes two scenarios differ."""
 
     file: str = "<scenario>"
-    lines: LineIndex | None = None
+    lines: KeyLines | None = None
     overrides: dict[Path, str] = field(default_factory=dict)  # key path: the option that gave its value
     recipe: str = ""
     composed: Mapping[str, Any] = field(default_factory=dict)  # what the recipe gave
     taken: frozenset[str] = frozenset()  # top-level keys of the file that are parameters of the recipe
+    notes: tuple[str, ...] = ()  # what an importer could not take over, with its line, though nothing depends on it
 
     __hash__ = None  # type: ignore[assignment]
 

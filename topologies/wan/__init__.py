@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, cycle
 from math import inf
 from pathlib import Path
 from typing import Literal
@@ -42,6 +42,8 @@ class Wan(Table):
 
     hosts: int = Field(10, ge=1, le=1000)
     """Number of hosts, dealt to the sites in turn; a site without a host is left out."""
+    places: dict[str, str] = Field(default_factory=dict)
+    """Hosts by name and the site of each, instead of `hosts`; those with "" are dealt to the sites in turn."""
     prefix: str = Field("v", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,15}$")
     """Hosts are named by it and their number."""
     map: Literal[tuple(MAPS)] | None = None  # type: ignore[valid-type]
@@ -70,8 +72,11 @@ class Wan(Table):
                 raise Unfit(f"`{key}` unlimited", "a time")
         if self.rate_bps <= 0:
             raise Unfit("`rate` of 0 bit/s", "a rate above 0")
-        if self.matrix is None and self.sites:
-            MAPS[self.map or "five-regions"].part(self.sites)
+        if self.matrix is None:
+            known = MAPS[self.map or "five-regions"].part(self.sites or MAPS[self.map or "five-regions"].sites).sites
+            for host, site in self.places.items():
+                if site and site not in known:
+                    raise Unfit(f"host {host!r} at site {site!r}", f"one of {', '.join(known)}")
         return self
 
 
@@ -86,9 +91,23 @@ def map_of(table: Wan, directory: str) -> WanMap:
     """The sites that have hosts, with what was measured between them. DataError: a bad matrix or unknown sites."""
     whole = from_file(Path(directory) / table.matrix) if table.matrix else MAPS[table.map or "five-regions"]
     try:
-        return whole.part((table.sites or whole.sites)[: table.hosts])
+        if not table.places:
+            return whole.part((table.sites or whole.sites)[: table.hosts])
+        part = whole.part(table.sites or whole.sites)
+        used = set(_sites_of_hosts(table, part).values())
+        return part.part([site for site in part.sites if site in used])
     except ValueError as error:
-        raise DataError(f"wan.sites: {error}") from None
+        raise DataError(f"wan.{'places' if table.places else 'sites'}: {error}") from None
+
+
+def _sites_of_hosts(table: Wan, map: WanMap) -> dict[str, str]:
+    """Every host and its site, in order. ValueError: a site that the map has not."""
+    if not table.places:
+        return {f"{table.prefix}{number}": map.sites[number % len(map.sites)] for number in range(table.hosts)}
+    turn = cycle(map.sites)
+    placed = {host: site or next(turn) for host, site in table.places.items()}
+    map.part(tuple(dict.fromkeys(placed.values())))
+    return placed
 
 
 def build(config: Config, options: BuildOptions) -> NetworkBuilder:
@@ -100,34 +119,38 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     table, map = config.wan, map_of(config.wan, options.directory)
     names, count = map.sites, len(map.sites)
     placed: dict[str, list[str]] = {site: [] for site in names}
-    hosts = [f"{table.prefix}{number}" for number in range(table.hosts)]
+    site_of_host = _sites_of_hosts(table, map)
+    hosts = list(site_of_host)
     if both := sorted(set(hosts) & set(names)):
-        raise DataError(f"wan.prefix: host {both[0]!r} has the name of a site; expected another prefix")
+        key = "places" if table.places else "prefix"
+        raise DataError(f"wan.{key}: host {both[0]!r} has the name of a site; expected another name")
+    place = [names.index(site) for site in site_of_host.values()]
     builder = NetworkBuilder(options)
     builder.extra["sites"] = placed
     for number, host in enumerate(hosts):
         builder.add_node(host, live=True)
-        placed[names[number % count]].append(host)
+        placed[names[place[number]]].append(host)
     sites = [builder.add_node(site, "router", forwards=True) for site in names]
     ports = names if max(len(name) for name in names) <= MOST_PORT else [f"site{number}" for number in range(count)]
     access, trunk = EndSpec(effects(table.queue)), EndSpec(replace(effects(table.queue), jitter_s=table.jitter_s))
     for number, host in enumerate(hosts):
-        builder.add_link(number, sites[number % count], access, a_port="up", b_port=f"to-{host}"[-MOST_PORT:])
+        builder.add_link(number, sites[place[number]], access, a_port="up", b_port=f"to-{host}"[-MOST_PORT:])
     for a, b in combinations(range(count), 2):
         builder.add_link(sites[a], sites[b], trunk, a_port=ports[b], b_port=ports[a])
-    builder.timeline = WanTimeline(table, map, builder.live, options)
+    builder.timeline = WanTimeline(table, map, place, builder.live, options)
     return builder
 
 
 class WanTimeline:
     """The same row at every step: measured delays, and routes over one trunk."""
 
-    def __init__(self, table: Wan, map: WanMap, live: list[int], options: BuildOptions) -> None:
+    def __init__(self, table: Wan, map: WanMap, place: list[int], live: list[int], options: BuildOptions) -> None:
+        """`place`: the number of each host's site."""
         self.step_s = options.step_s
-        hosts, count = table.hosts, len(map.sites)
+        hosts, count = len(place), len(map.sites)
         local_s = [map.one_way_s(site, site) or table.local_s for site in range(count)]
-        delay_s = [local_s[host % count] / 2 for host in range(hosts) for _ in range(2)]
-        peer = [node for host in range(hosts) for node in (hosts + host % count, host)]
+        delay_s = [local_s[place[host]] / 2 for host in range(hosts) for _ in range(2)]
+        peer = [node for host in range(hosts) for node in (hosts + place[host], host)]
         trunk_end: dict[tuple[int, int], int] = {}
         for a, b in combinations(range(count), 2):
             for start, stop in ((a, b), (b, a)):
@@ -141,12 +164,12 @@ class WanTimeline:
         self.substep: SubstepSpec | None = None
         next_end = np.full((len(live), hosts + count), -1, dtype=np.int32)
         if options.routing != "none":
-            for place, goal in enumerate(live):
-                site = goal % count if goal < hosts else goal - hosts
-                next_end[place, :hosts] = 2 * np.arange(hosts)
+            for row, goal in enumerate(live):
+                site = place[goal] if goal < hosts else goal - hosts
+                next_end[row, :hosts] = 2 * np.arange(hosts)
                 for other in range(count):
-                    next_end[place, hosts + other] = trunk_end.get((other, site), 2 * goal + 1 if goal < hosts else -1)
-                next_end[place, goal] = -1
+                    next_end[row, hosts + other] = trunk_end.get((other, site), 2 * goal + 1 if goal < hosts else -1)
+                next_end[row, goal] = -1
         delays = np.array(delay_s)
         self._row = ScheduleRow(
             step=0, delay_start_s=delays, delay_end_s=delays, rate_bps=rates.rate_bps, loss=rates.loss,

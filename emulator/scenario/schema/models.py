@@ -151,6 +151,11 @@ class Scenario(Table):
             return data
         return data | {"program": [_ends_by_itself(each) for each in programs]}
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its file says that has no meaning here, line by line; a file of another tool may say such things."""
+        return self._source.notes
+
     def problem(self, path: Path, found: str, expected: str) -> Problem:
         """A Problem at a key of this scenario's file, for rooms that find one later: ("program", 0, "nodes")."""
         from emulator.scenario.schema.problems import KeyTexts

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable
 from os.path import relpath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import Problem, ScenarioError, UsageError
 from emulator.model.inputs import read_text
@@ -23,22 +23,39 @@ from emulator.scenario.schema.inspection import Inspection
 from emulator.scenario.schema.models import Scenario
 from emulator.scenario.source import Source
 from emulator.scenario.toml import overrides
-from emulator.scenario.toml.spans import LineIndex
+from emulator.scenario.toml.spans import KeyLines, LineIndex
 from emulator.scenario.topology import topology_code
+
+if TYPE_CHECKING:
+    from emulator.scenario.importers import ImportOptions
 
 _ON_RECORD = ("an option on `parameters`, which are a record", "the parameter as a key of its own: --set agents=64")
 
 
 def load(
-    source: str | Path, overrides: Iterable[str] = (), elements: str | Path | None = None, skip_bad: bool = False
+    source: str | Path,
+    overrides: Iterable[str] = (),
+    elements: str | Path | None = None,
+    skip_bad: bool = False,
+    options: ImportOptions | None = None,
 ) -> Scenario:
-    """The scenario of a bundled name, a file, or a folder with a scenario.toml.
+    """The scenario of a bundled name, a file, or a folder with a scenario.toml. A file .yaml or .yml is one of another
+    tool, which is imported with `options`.
 
     `overrides` are "key.path=value" as for `--set`; `elements` is a file of element sets, relative to the working
     directory, that becomes `shell.elements`; `skip_bad` sets the key of that name. UsageError where there is no such
     scenario, ScenarioError with all problems where it is wrong.
     """
     file = find(source)
+    if file.suffix in (".yaml", ".yml"):
+        from emulator.scenario import importers
+
+        draft = importers.read(file, _label(file), options or importers.ImportOptions())
+        origin = Source(_label(file), KeyLines(draft.lines), dict(draft.options), notes=tuple(draft.warnings))
+        name = importers.name_of(file)
+        return _resolve(draft.data, name, file.parent, origin, overrides, elements, skip_bad)
+    if options is not None and (options.wan is not None or options.images):
+        raise UsageError("--wan and --image go with docker-compose and containerlab files (.yaml, .yml) only")
     data, lines = read(file)
     name = file.parent.name if file.name == SCENARIO_FILE else file.stem
     return _resolve(data, name, file.parent, Source(_label(file), lines), overrides, elements, skip_bad)

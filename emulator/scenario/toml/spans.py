@@ -23,17 +23,11 @@ _SCALAR = re.compile(r"[^,\]}#\n]+")
 _BARE = re.compile(r"[^\s.=\]\"'#]+")
 
 
-class LineIndex:
-    """Lines of the keys of one TOML text."""
+class KeyLines:
+    """Lines of the keys of one file by their paths."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text.replace("\r\n", "\n")
-        self._at = 0
-        self._counted_to = 0
-        self._line = 1
-        self._lines: dict[Path, int] = {(): 1}
-        self._elements: dict[Path, int] = {}  # arrays of tables: index of the last element
-        self._scan()
+    def __init__(self, lines: dict[Path, int]) -> None:
+        self._lines: dict[Path, int] = {(): 1, **lines}
 
     def line(self, path: Path) -> int:
         """Line of `path`, or of its nearest ancestor that stands in the text."""
@@ -44,6 +38,19 @@ class LineIndex:
     def has(self, path: Path) -> bool:
         """Whether the key itself stands in the text."""
         return path in self._lines
+
+
+class LineIndex(KeyLines):
+    """Lines of the keys of one TOML text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__({})
+        self._text = text.replace("\r\n", "\n")
+        self._at = 0
+        self._counted_to = 0
+        self._line = 1
+        self._elements: dict[Path, int] = {}  # arrays of tables: index of the last element
+        self._scan()
 
     def _scan(self) -> None:
         table: Path = ()

@@ -230,7 +230,11 @@ def test_a_map_is_read_back_from_its_text(map: WanMap, labelled: bool, random: R
 def test_any_map_is_played_as_it_was_measured(map: WanMap, hosts: int) -> None:
     table = Wan.model_validate({"hosts": hosts, "local": "0.1 ms"})
     count = len(map.sites)
-    row = next(WanTimeline(table, map, list(range(hosts)), BuildOptions()).rows(7, 1))
+    row = next(
+        WanTimeline(
+            table, map, [host % len(map.sites) for host in range(hosts)], list(range(hosts)), BuildOptions()
+        ).rows(7, 1)
+    )
     assert row.step == 7
     delays_s = route_delay_s(row, range(hosts))
     for a in range(hosts):
