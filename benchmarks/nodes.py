@@ -14,17 +14,6 @@ import time
 from pathlib import Path
 
 from emulator.runtime.programs.processes import Processes
-from emulator.sdk.node import Node
-
-
-class Idle(Node):
-    """Binds a socket and waits."""
-
-    async def setup(self) -> None:
-        self.socket = self.context.datagrams(0, lambda data, address, t_s: None)
-
-    async def close(self) -> None:
-        self.socket.close()
 
 
 def memory_kb(pid: int) -> tuple[int, int]:
@@ -48,7 +37,7 @@ async def measure(count: int, processes: Processes, begun: float) -> None:
     spawned = []
     latencies_ms = []
     for number in range(min(count, 20)):  # one after the other: the latency of a single start
-        process = processes.spawn(f"n{number}", "idle", netns, {"run": "benchmarks.nodes:Idle", "config": {}})
+        process = processes.spawn(f"n{number}", "idle", netns, {"run": "benchmarks.idle_node:Idle", "config": {}})
         await processes.wait_ready([process], 20, lambda done: None)
         latencies_ms.append((process.ready_at - process.spawned_at) * 1e3)
         spawned.append(process)
@@ -59,7 +48,7 @@ async def measure(count: int, processes: Processes, begun: float) -> None:
     )
     begun = time.monotonic()
     rest = [
-        processes.spawn(f"n{number}", "idle", netns, {"run": "benchmarks.nodes:Idle", "config": {}})
+        processes.spawn(f"n{number}", "idle", netns, {"run": "benchmarks.idle_node:Idle", "config": {}})
         for number in range(len(spawned), count)
     ]
     await processes.wait_ready(rest, 120, lambda done: None)
@@ -86,7 +75,7 @@ def main() -> None:
         begun = time.monotonic()
         processes = Processes(1, Path(folder), Path(folder))
         peers = [(f"n{number}", "host", "127.0.0.1", "::1") for number in range(count)]
-        processes.prepare(peers, ["benchmarks.nodes:Idle"], [str(Path(__file__).resolve().parent.parent)])
+        processes.prepare(peers, ["benchmarks.idle_node:Idle"], [str(Path(__file__).resolve().parent.parent)])
         asyncio.run(measure(count, processes, begun))
 
 
