@@ -72,7 +72,7 @@ class Fabric:
         """
         live = self.network.live
         plugs = 2 * sum(link.carrier for link in self.network.links)
-        self._allow_descriptors(2 * len(live) + plugs + sum(len(self._plan[node]) for node in live))
+        allow_descriptors(2 * len(live) + plugs + sum(len(self._plan[node]) for node in live), len(live))
         home = syscalls.open_netns()
         try:
             for done, node in enumerate(live):
@@ -205,21 +205,6 @@ class Fabric:
             if not multicast:
                 _write("/proc/sys/net/" + name, b"1")
 
-    def _allow_descriptors(self, more: int) -> None:
-        needed = more + sum(1 for _ in Path("/proc/self/fd").iterdir()) + SPARE_DESCRIPTORS
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft >= needed:
-            return
-        try:  # root may raise the hard limit too
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, needed), max(hard, needed)))
-        except (ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            if hard < needed:
-                raise PlatformError(
-                    f"{len(self.network.live)} live nodes need {needed} open files, the hard limit is {hard}; raise it "
-                    f"(`ulimit -Hn {needed}` as root, or 'nofile' in /etc/security/limits.conf), or materialise fewer"
-                ) from None
-
     # -- while it runs -------------------------------------------------------------------------------------------------
 
     def netns(self, node: int) -> int:
@@ -290,6 +275,24 @@ class Fabric:
                 held.socket.close()
             os.close(held.netns)
         self._live.clear()
+
+
+def allow_descriptors(more: int, live: int = 0) -> None:
+    """Let this process open so many more files. PlatformError where the machine does not; it names `live` nodes."""
+    needed = more + sum(1 for _ in Path("/proc/self/fd").iterdir()) + SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed:
+        return
+    try:  # root may raise the hard limit too
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, needed), max(hard, needed)))
+    except (ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        if hard < needed:
+            what = f"{live} live nodes need" if live else "the hosts of this run need"
+            raise PlatformError(
+                f"{what} {needed} open files, the hard limit is {hard}; raise it "
+                f"(`ulimit -Hn {needed}` as root, or 'nofile' in /etc/security/limits.conf), or materialise fewer"
+            ) from None
 
 
 _Plan = list[tuple[int, str, LinkSpec | None]]  # end (-1: shared downlink), interface name, link

@@ -193,7 +193,9 @@ class Running:
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             streams = {"stdin": null, "stdout": output, "stderr": output}
-            return self.processes.spawn(node, "exec", self.data_plane.netns(node), spec, streams, supervised=False)
+            return self.processes.spawn(
+                node, "exec", self.hosts.namespaces(node, whole=True), spec, streams, supervised=False
+            )
         finally:
             os.close(null)
 

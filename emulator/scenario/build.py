@@ -46,13 +46,14 @@ def build(scenario: Scenario) -> Built:
 def build_network(scenario: Scenario) -> Network:
     """The scenario's network, with every name in the scenario checked against it. ScenarioError or DataError."""
     from emulator.scenario.schema.names import check_names
+    from emulator.scenario.schema.placement import check_placement
     from emulator.scenario.schema.texts import check_texts
 
     network = build(scenario).network
     names = [node.name for node in network.nodes]
     ends = [network.end_name(end) for end in range(2 * len(network.links))]
     problems = check_names(scenario, names, ends, live=[node.name for node in network.nodes if node.live])
-    problems += check_texts(scenario, network)
+    problems += [*check_texts(scenario, network), *check_placement(scenario, network)]
     if problems:
         raise ScenarioError(problems)
     return network

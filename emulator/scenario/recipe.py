@@ -26,7 +26,7 @@ from emulator.scenario.toml.writer import default_in_toml, keys_and_texts
 
 FIRST = ("recipe", "seed", "duration", "directory")  # what must be known before a recipe can be asked
 RESERVED = ("recipe", "seed", "directory", "name", "parameters")  # what a recipe cannot give
-LISTS = ("program", "action", "expect")  # the file's elements follow those of the recipe
+LISTS = ("program", "host", "file", "action", "expect")  # the file's elements follow those of the recipe
 
 
 @dataclass(frozen=True, slots=True)

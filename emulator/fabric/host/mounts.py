@@ -1,6 +1,6 @@
 """What a node sees as its files: its name, its /sys, /tmp and private folders, over the machine's files or an image.
 
-    desk (a tmpfs, for a moment at /proc) ── tmp, private folders, upper folders of overlays: they stay as they are mounted
+    desk (a tmpfs, for a moment at /proc) ── private folders and upper folders of overlays, which stay mounted
 
 Invariant: runs in a mount namespace of the node's own. Files are written only below what is mounted here, so that
 nothing of the machine or of an image changes; the desk's memory goes with the last process and descriptor of the node.
@@ -9,7 +9,6 @@ nothing of the machine or of an image changes; the desk's memory goes with the l
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,21 +26,32 @@ _WRITABLE = ("/proc", "/sys", "/dev/shm", "/dev/pts", "/dev/mqueue")  # of a rea
 
 def arrange(settings: HostSettings) -> None:
     """Mount everything of a node's host. OSError, or PlatformError where a folder is missing."""
-    shared = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in settings.shared}
+    shared = sorted({*settings.shared, settings.run_folder} - {""})
+    over = [folder.path for folder in settings.private if folder.over_machine]
+    machine: dict[str, int] = {}  # folders as they are before anything covers them
     try:
+        for path in (*shared, *over):
+            machine[path] = _opened(settings.name, path)
         if settings.read_only:
             _make_read_only()
         syscalls.mount("tmpfs", DESK, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
-        desk, machine = (DESK, "") if settings.root is None else _enter_image(settings.root)
+        desk = DESK if settings.root is None else _enter_image(settings.root)
         _Host(settings, Path(desk), machine).mount_all(shared)
-        if machine:
+        if settings.root is not None:
             syscalls.umount(OLD_ROOT, syscalls.MNT_DETACH)
             Path(OLD_ROOT).rmdir()
         else:
             syscalls.umount(DESK, syscalls.MNT_DETACH)
     finally:
-        for fd in shared.values():
+        for fd in machine.values():
             os.close(fd)
+
+
+def _opened(node: str, path: str) -> int:
+    try:
+        return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise PlatformError(f"{node}: {path}: {error.strerror}; expected a folder that this machine has") from None
 
 
 def _make_read_only() -> None:
@@ -51,8 +61,8 @@ def _make_read_only() -> None:
             syscalls.set_read_only(path, read_only=False)
 
 
-def _enter_image(root: Path) -> tuple[str, str]:
-    """Make an overlay over an unpacked image the root; returns where the desk and the machine's files are now."""
+def _enter_image(root: Path) -> str:
+    """Make an overlay over an unpacked image the root; returns where the desk is now."""
     new = Path(DESK, "root")
     new.mkdir()
     mount_overlay(str(root), Path(DESK), str(new), "image")
@@ -64,11 +74,11 @@ def _enter_image(root: Path) -> tuple[str, str]:
         _make_folder(path)
     syscalls.mount(OLD_ROOT + "/dev", "/dev", "", syscalls.MS_BIND | syscalls.MS_REC)
     syscalls.mount("proc", "/proc", "proc", _PSEUDO)
-    return OLD_ROOT + DESK, OLD_ROOT
+    return OLD_ROOT + DESK
 
 
 def mount_overlay(lower: str, desk: Path, target: str, name: str) -> None:
-    """Show `lower` at `target`; changes go to folders of the desk. A user namespace needs `userxattr`, root may."""
+    """Show `lower` at `target`; changes go to folders of the desk. In a user namespace it needs `userxattr`."""
     upper, work = desk / f"{name}.upper", desk / f"{name}.work"
     upper.mkdir()
     work.mkdir()
@@ -81,16 +91,17 @@ def mount_overlay(lower: str, desk: Path, target: str, name: str) -> None:
 
 
 class _Host:
-    """The mounts of one node, beside its desk. `machine`: where the machine's root is seen."""
+    """The mounts of one node. `machine`: descriptors of the machine's folders that it shows."""
 
-    def __init__(self, settings: HostSettings, desk: Path, machine: str) -> None:
+    def __init__(self, settings: HostSettings, desk: Path, machine: dict[str, int]) -> None:
         self._settings = settings
         self._desk = desk
         self._machine = machine
-        self._image = bool(machine)
-        self._own: list[str] = []  # real paths of what belongs to the node
+        self._image = settings.root is not None
+        # Real paths of folders, and whether what lies in them is the node's own.
+        self._own = {"/": self._image, os.path.realpath(settings.working_folder): True}
 
-    def mount_all(self, shared: dict[str, int]) -> None:
+    def mount_all(self, shared: list[str]) -> None:
         self._mount_sys()
         self._name()
         folders = sorted({folder.path: folder for folder in self._settings.private}.values(), key=lambda it: it.path)
@@ -100,8 +111,8 @@ class _Host:
             _make_folder("/tmp", 0o1777)
         for number, folder in enumerate(folders):
             self._mount_private(folder, f"private{number}")
-        for path, fd in shared.items():
-            self._show_again(path, fd)
+        for path in shared:
+            self._show_again(path)
         for file in self._settings.files:
             self._write(file)
 
@@ -141,34 +152,37 @@ class _Host:
                 )
             _make_folder(folder.path)
         if folder.over_machine:
-            mount_overlay(self._machine + folder.path, self._desk, folder.path, name)
+            os.fchdir(self._machine[folder.path])
+            mount_overlay(".", self._desk, folder.path, name)
+            os.chdir("/")
         else:
             empty = self._desk / name
             empty.mkdir()
             _take_looks(folder.path, str(empty))
             syscalls.mount(str(empty), folder.path, "", syscalls.MS_BIND)
-        self._own.append(os.path.realpath(folder.path))
+        self._own[os.path.realpath(folder.path)] = True
 
-    def _show_again(self, path: str, fd: int) -> None:
+    def _show_again(self, path: str) -> None:
         """Let a folder of the machine be seen where it was, though something covers it, and be written to."""
         covered = self._image or self._is_own(path)
-        if not covered and not self._settings.read_only:
+        writable = path == self._settings.run_folder and self._settings.read_only
+        if not covered and not writable:
             return
         if covered:
             _make_folder(path)
-        os.fchdir(fd)
+        os.fchdir(self._machine[path])
         syscalls.mount(".", path, "", syscalls.MS_BIND | syscalls.MS_REC)
         os.chdir("/")
-        if self._settings.read_only:
+        self._own[os.path.realpath(path)] = False
+        if writable:
             syscalls.set_read_only(path, read_only=False)
 
     def _write(self, file: HostFile) -> None:
-        path = Path(file.path)
+        path = Path(self._settings.working_folder, file.path)
         parent = next(each for each in path.parents if each.exists())
-        if not self._image and not self._is_own(parent):
+        if not self._is_own(parent):
             raise PlatformError(
-                f"{self._settings.name}: file {path}: its folder belongs to the machine; expected one that is private to "
-                "the node"
+                f"{self._settings.name}: file {path}: its folder belongs to the machine; expected a private one"
             )
         _make_folder(str(path.parent))
         with suppress(FileNotFoundError):
@@ -179,12 +193,9 @@ class _Host:
         path.chmod(file.mode)
 
     def _is_own(self, path: str | Path) -> bool:
-        """Whether a path leads into a folder of the node, links followed."""
-        return self._image or _is_below(os.path.realpath(path), [*self._own, *map(os.path.realpath, self._settings.shared)])
-
-
-def _is_below(path: str, folders: Iterable[str]) -> bool:
-    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
+        """Whether a path leads into a folder of the node's own, links followed."""
+        real = Path(os.path.realpath(path))
+        return next(self._own[str(each)] for each in (real, *real.parents) if str(each) in self._own)
 
 
 def _make_folder(path: str, mode: int = 0o755) -> None:

@@ -54,8 +54,8 @@ def set_sysctls(settings: HostSettings) -> None:
                 file.write(value)
         except OSError as error:
             raise PlatformError(
-                f"{settings.name}: sysctl {key} = {value}: {error.strerror}; expected a setting that this kernel has in "
-                "each network namespace, and a value that it takes"
+                f"{settings.name}: sysctl {key} = {value}: {error.strerror}; expected a setting that each network "
+                "namespace has, and a value that this kernel takes"
             ) from None
 
 

@@ -29,7 +29,8 @@ class HostSettings:
     """The host of one node.
 
     `root`: the unpacked image that it sees instead of the machine's files. `names`: the text of its /etc/hosts where it
-    has an image. `shared`: folders of the machine that every node of the run sees and may write to.
+    has an image. `shared`: folders of the machine that it sees whatever covers them. `run_folder`: another one, which
+    it may always write to; `working_folder`: the node's own in it.
     """
 
     name: str
@@ -40,3 +41,5 @@ class HostSettings:
     root: Path | None = None
     names: str = ""
     shared: tuple[str, ...] = ()
+    run_folder: str = ""
+    working_folder: str = ""

@@ -264,6 +264,8 @@ class Spawn(ControlMessage):
     command: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)  # empty: as inherited
     variables: dict[str, str] = field(default_factory=dict)  # put over the environment
+    limits: dict[str, int] = field(default_factory=dict)  # by the names of `resource`, in lower case, without RLIMIT_
+    account: tuple[int, ...] = ()  # user, group and further groups; empty: as inherited
     directory: str = ""
     terminal: bool = False
     start_s: float = 0.0

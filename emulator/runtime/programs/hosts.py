@@ -1,55 +1,106 @@
-"""The hosts of a run: what a process finds on its node, from its environment to its working folder.
+"""The hosts of a run: what processes find on their node, from the environment to the working folder.
 
-Invariant: a node's host is made once, when the first process needs it; every process of the node gets the same.
+Invariant: a node's namespaces are made once, when the first process needs them or a table of the scenario concerns the
+node, and every later process of the node joins them. Nodes that run Python programs alone have their name only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emulator.fabric.build import allow_descriptors
+from emulator.fabric.host.namespaces import HostNamespaces, make_namespaces
+from emulator.fabric.host.settings import HostFile, HostSettings, PrivateFolder
+from emulator.fabric.image import Account, Image, account_of, read_image
+from emulator.fabric.kernel import syscalls
+from emulator.fabric.sandbox import hosts_file
+from emulator.model.errors import DataError
+from emulator.model.names import matching
 from emulator.record.folder import file_name, reason
 from emulator.scenario.placeholders import Places, fill
+from emulator.scenario.schema.host import host_of
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.record.folder import RunFolder
     from emulator.scenario import Scenario
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # of an image that names none
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedImage:
+    """An image, where it is unpacked, and who its programs run as."""
+
+    image: Image
+    root: Path
+    account: Account
+
 
 class Hosts:
-    """The hosts of one run."""
+    """The hosts of one run. `netns` gives the network namespace of a live node."""
 
-    def __init__(self, scenario: Scenario, network: Network, folder: RunFolder) -> None:
+    def __init__(self, scenario: Scenario, network: Network, folder: RunFolder, netns: Callable[[str], int]) -> None:
         self._scenario = scenario
         self._folder = folder
+        self._netns = netns
         self._places = Places(network, scenario.directory)
         self._nodes = {node.name: node for node in network.nodes}
+        self._names = hosts_file({node.name: (node.ipv4, node.ipv6) for node in network.nodes})
+        self._tables = {node: table for node in self._places.live if (table := host_of(scenario.hosts, node))}
+        self._files = self._files_by_node()
+        self._images: dict[str, UnpackedImage] = {}
+        self._made: dict[str, HostNamespaces] = {}
 
-    def variables(self, node: str) -> dict[str, str]:
-        """Environment variables that every program of a node has."""
-        spec = self._nodes[node]
-        return {
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Unpack images, and make the hosts that the scenario describes. DataError, PlatformError."""
+        described = [node for node in self._places.live if node in self._tables or node in self._files]
+        commands = [glob for program in self._scenario.programs if program.run is None for glob in program.nodes]
+        allow_descriptors(2 * len({*described, *matching(commands, self._places.live)}))
+        names = dict.fromkeys(table.image for table in self._tables.values() if table.image is not None)
+        for done, name in enumerate(names):
+            progress(done, len(names) + len(described))
+            self._images[name] = self._unpacked(name, done)
+        for done, node in enumerate(described, len(names)):
+            progress(done, len(names) + len(described))
+            self._namespaces(node)
+
+    def namespaces(self, node: str, whole: bool) -> dict[str, int]:
+        """Descriptors of what a process of the node joins, by kind. `whole`: it wants files of the node's own."""
+        found = {"net": self._netns(node)}
+        if whole or node in self._made:
+            made = self._namespaces(node)
+            found |= {"uts": made.uts, "mnt": made.mnt}
+        return found
+
+    def surroundings(self, node: str) -> dict[str, Any]:
+        """Fields of Spawn that every process of a node has: limits, account, and variables of the environment."""
+        spec, table = self._nodes[node], self._tables.get(node)
+        variables = {
             "SKYLOOM_NODE": node,
             "SKYLOOM_ADDRESS": spec.ipv4,
             "SKYLOOM_ADDRESS6": spec.ipv6,
             "SKYLOOM_RUN": str(self._folder.path),
             "SKYLOOM_SEED": str(self._scenario.seed),
         }
+        fields: dict[str, Any] = {"limits": dict(table.limits or {}) if table else {}, "variables": variables}
+        unpacked = self._image_of(node)
+        if unpacked is None:
+            return fields
+        account = unpacked.account
+        return fields | {
+            "environment": {"PATH": PATH, "HOME": account.home, **unpacked.image.environment},
+            "directory": unpacked.image.working_folder,
+            "account": (account.user, account.group, *account.groups) if self._may_be(account) else (),
+        }
 
     def filled(self, node: str, index: int, text: str, join: str = ",") -> str:
         """A text with its placeholders filled in for node number `index` of those that it is for."""
         return fill(text, self._places.at(node, index), join)
-
-    def working_folder(self, node: str) -> str:
-        """The folder in which commands of a node run; it stays in the run folder."""
-        name = f"nodes/{file_name(node)}"
-        try:
-            return str(self._folder.make_folder(name))
-        except OSError as error:
-            self._folder.warn(f"{name} cannot be made: {reason(error)}; commands of {node} run in /")
-            return "/"
 
     def command(
         self,
@@ -58,19 +109,110 @@ class Hosts:
         words: Sequence[str],
         environment: Mapping[str, str] | None = None,
         join: str = ",",
+        entry_point: Sequence[str] | None = (),
     ) -> dict[str, Any]:
-        """Fields of Spawn for a command with placeholders, on node number `index` of those that it runs on."""
-        place = self._places.at(node, index)
-        program, *arguments = (fill(word, place, join) for word in words)
-        variables = self.variables(node)
-        variables |= {key: fill(text, place, join) for key, text in (environment or {}).items()}
-        return {
-            "command": (self._found(program), *arguments),
-            "variables": variables,
-            "directory": self.working_folder(node),
-        }
+        """Fields of Spawn for a command with placeholders, on node number `index` of those that it runs on.
 
-    def _found(self, program: str) -> str:
-        """A relative path of a program is relative to the scenario, as every path of its file is."""
-        beside = Path(self._scenario.directory, program)
-        return str(beside) if "/" in program else program
+        `entry_point` None: that of the node's image, if it has one. DataError where nothing is left to run.
+        """
+        place = self._places.at(node, index)
+        fields = self.surroundings(node)
+        unpacked = self._image_of(node)
+        argv = tuple(fill(word, place, join) for word in (*(entry_point or ()), *words))
+        if unpacked is not None and entry_point is None:
+            argv = unpacked.image.arguments(argv)
+        elif unpacked is None and "/" in argv[0]:  # every relative path of a scenario is relative to its folder
+            argv = (str(Path(self._scenario.directory, argv[0])), *argv[1:])
+        if not argv:
+            raise DataError(
+                f"{node}: its image has neither entry point nor command; expected a `command` in [[program]]"
+            )
+        fields["variables"] |= {key: fill(text, place, join) for key, text in (environment or {}).items()}
+        return {"directory": self.working_folder(node), **fields, "command": argv}
+
+    def working_folder(self, node: str) -> str:
+        """The node's folder in the run folder, in which its commands run."""
+        name = f"nodes/{file_name(node)}"
+        try:
+            return str(self._folder.make_folder(name))
+        except OSError as error:
+            self._folder.warn(f"{name} cannot be made: {reason(error)}; commands of {node} run in /")
+            return "/"
+
+    # -- making --------------------------------------------------------------------------------------------------------
+
+    def _namespaces(self, node: str) -> HostNamespaces:
+        if node not in self._made:
+            self._made[node] = make_namespaces(self._settings(node), self._netns(node))
+        return self._made[node]
+
+    def _settings(self, node: str) -> HostSettings:
+        table, unpacked = self._tables.get(node), self._image_of(node)
+        shared = [self._scenario.directory] if unpacked else [self._scenario.directory, *_python_folders()]
+        return HostSettings(
+            name=node,
+            private=tuple(
+                PrivateFolder(each.path, over_machine=each.from_ == "host")
+                for each in (table.private or () if table else ())
+            ),
+            files=tuple(self._files.get(node, ())),
+            sysctls={key: str(value) for key, value in (table.sysctl or {} if table else {}).items()},
+            read_only=bool(table and table.read_only),
+            root=unpacked.root if unpacked else None,
+            names=self._names,
+            shared=tuple(path for path in shared if Path(path).is_dir() and path != "/"),
+            run_folder=str(self._folder.path),
+            working_folder=self.working_folder(node),
+        )
+
+    def _files_by_node(self) -> dict[str, list[HostFile]]:
+        files: dict[str, list[HostFile]] = {}
+        for file in self._scenario.files:
+            for index, node in enumerate(matching(file.nodes, self._places.live)):
+                content = fill(file.content, self._places.at(node, index), file.join)
+                files.setdefault(node, []).append(HostFile(file.path, content, int(file.mode, 8)))
+        return files
+
+    # -- images --------------------------------------------------------------------------------------------------------
+
+    def _image_of(self, node: str) -> UnpackedImage | None:
+        table = self._tables.get(node)
+        return self._images.get(table.image) if table and table.image else None
+
+    def _unpacked(self, name: str, number: int) -> UnpackedImage:
+        """An image in memory of the sandbox, which goes with it; a root folder is used where it is."""
+        image = read_image(Path(self._scenario.directory, name))
+        if image.layers is not None and not self._images_folder.is_mount():
+            self._folder.make_folder(self._images_folder.name)
+            syscalls.mount("tmpfs", str(self._images_folder), "tmpfs", syscalls.MS_NODEV, "mode=0755")
+        unpacked = image.unpack(self._images_folder / str(number))
+        if unpacked.omitted:
+            self._folder.warn(f"image {name}: left out: {', '.join(unpacked.omitted)}")
+        account = account_of(unpacked.root, image.user)
+        if not self._may_be(account):
+            self._folder.warn(f"image {name}: its user {image.user!r} does not exist without root; programs run as 0")
+        return UnpackedImage(image, unpacked.root, account)
+
+    @property
+    def _images_folder(self) -> Path:
+        return self._folder.path / "images"
+
+    @staticmethod
+    def _may_be(account: Account) -> bool:
+        """Whether this user namespace knows the account: without root it has one user, 0."""
+        rows = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
+        return any(int(first) <= account.user < int(first) + int(count) for first, _, count in rows)
+
+    def close(self) -> None:
+        """Let go of namespaces and images; the kernel removes them once no process is left in them."""
+        for made in self._made.values():
+            made.close()
+        self._made.clear()
+        if self._images_folder.is_mount():
+            syscalls.umount(str(self._images_folder), syscalls.MNT_DETACH)
+            self._images_folder.rmdir()
+
+
+def _python_folders() -> list[str]:
+    """Where Python programs, and commands that use this Python, import from."""
+    return list(dict.fromkeys(str(Path(path).resolve()) for path in [sys.prefix, *sys.path] if Path(path).is_dir()))

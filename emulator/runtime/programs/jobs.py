@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -58,11 +58,8 @@ class Job:
 class Jobs:
     """All jobs of a run."""
 
-    def __init__(
-        self, scenario: Scenario, network: Network, processes: Processes, netns: Callable[[str], int], hosts: Hosts
-    ) -> None:
+    def __init__(self, scenario: Scenario, network: Network, processes: Processes, hosts: Hosts) -> None:
         self._processes = processes
-        self._netns = netns
         self._hosts = hosts
         self._directory = scenario.directory
         live = [node.name for number in network.live if not (node := network.nodes[number]).bridge]
@@ -194,13 +191,15 @@ class Jobs:
         spec: dict[str, Any] = {"start_s": program.start_s}
         if program.run:
             spec |= {"run": program.run, "config": program.config_values, "directory": self._directory}
-            spec["variables"] = self._hosts.variables(job.node)
+            spec |= self._hosts.surroundings(job.node)
         else:
-            command = program.command or ()
-            spec |= self._hosts.command(job.node, job.index, command, program.environment, program.join)
+            spec |= self._hosts.command(
+                job.node, job.index, program.command or (), program.environment, program.join, program.entry_point
+            )
+        namespaces = self._hosts.namespaces(job.node, whole=program.run is None)
         if job.process is not None and self.t0_ns:  # a restart: what was to start in the past starts now
             spec["start_s"] = max(program.start_s, (time.monotonic_ns() - self.t0_ns) * 1e-9)
-        process = self._processes.spawn(job.node, program.name, self._netns(job.node), spec)
+        process = self._processes.spawn(job.node, program.name, namespaces, spec)
         job.process = process
         job.to_start = False
         self._by_process[process.number] = job
@@ -218,11 +217,14 @@ class Jobs:
         if isinstance(ready.tcp, int):
             ports = [f"{host}:{ready.tcp}" for host in (filled("{address}"), "127.0.0.1")]
         config = {"tcp": ports, "http": filled(ready.http or ""), "command": [*map(filled, ready.command or ())]}
+        namespaces = self._hosts.namespaces(job.node, whole=True)
+        if not ready.command:
+            namespaces = {"net": namespaces["net"]}  # an image need not have what Python loads on the way
         spec = {
-            "run": PROBE, "config": config, "variables": self._hosts.variables(job.node),
-            "directory": self._hosts.working_folder(job.node),
+            "directory": self._hosts.working_folder(job.node), **self._hosts.surroundings(job.node),
+            "run": PROBE, "config": config,
         }  # fmt: skip
-        return self._processes.spawn(job.node, f"{job.program.name}.ready", self._netns(job.node), spec)
+        return self._processes.spawn(job.node, f"{job.program.name}.ready", namespaces, spec)
 
 
 def _barrier(job: Job) -> str:

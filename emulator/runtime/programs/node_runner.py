@@ -234,7 +234,9 @@ def run_program(spec: Spawn, channel: Transport, peers: dict[str, Peer], members
     """Live as a Node; returns the exit status. The caller has entered the node's namespace."""
     set_timer_slack()
     set_process_name(spec.node or "zygote")
-    os.environ.update(spec.variables)
+    if spec.environment:
+        os.environ.clear()
+    os.environ.update({**spec.environment, **spec.variables})
     runner = NodeRunner(spec, channel, peers, members)
     try:
         import uvloop

@@ -161,19 +161,20 @@ class Processes:
         self,
         node: str,
         program: str,
-        netns: int,
+        namespaces: Mapping[str, int],
         spec: Mapping[str, Any],
         streams: Mapping[str, int] | None = None,
         supervised: bool = True,
     ) -> Process:
-        """Fork a process into `netns`. `spec` has fields of Spawn: `run` and `config`, or `command`; `streams` are
-        descriptors of stdin, stdout and stderr (else: the node's log). Supervised processes wait for `start`."""
+        """Fork a process into `namespaces`: descriptors by kind, "net" at least. `spec` has fields of Spawn: `run` and
+        `config`, or `command`; `streams` are descriptors of stdin, stdout and stderr (else: the node's log). Supervised
+        processes wait for `start`."""
         number = len(self.all)
         log = self._logs / f"{node}.txt" if "run" in spec else self._logs / node / f"{program}.txt"
         if not streams:
             log.parent.mkdir(exist_ok=True)
         process = Process(number, node, program, log, spawned_at=time.monotonic())
-        fds = {"netns": os.dup(netns), **{name: os.dup(fd) for name, fd in (streams or {}).items()}}
+        fds = {name: os.dup(fd) for name, fd in {**namespaces, **(streams or {})}.items()}
         if supervised:
             ours, theirs = Channel.pair()
             ours.set_timeout(0.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -17,7 +18,16 @@ import termios
 import time
 from typing import assert_never
 
-from emulator.fabric.kernel.syscalls import CLONE_NEWNET, CLONE_NEWUTS, die_with_parent, sethostname, setns, unshare
+from emulator.fabric.kernel.syscalls import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWUTS,
+    die_with_parent,
+    sethostname,
+    setns,
+    unshare,
+)
+from emulator.model.errors import EmulationError
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.encoding import BadMessage, prepare
 from emulator.runtime.control.messages import (
@@ -156,16 +166,15 @@ class Zygote:
         self._channel.close()
         given = dict(zip(message.fds, fds, strict=True))
         os.setsid()
-        setns(given["netns"], CLONE_NEWNET)
-        unshare(CLONE_NEWUTS)
-        sethostname(message.node)
         self._streams(message, given)
+        _join(message.node, given)
         control = Channel(socket.socket(fileno=os.dup(given["control"]))) if "control" in given else None
         if message.directory:
             try:
                 os.chdir(message.directory)
             except OSError:
                 os.chdir("/")
+        _bound(message)
         if message.command:
             return run_command(message, control)
         assert control is not None
@@ -215,6 +224,33 @@ class Zygote:
             except ProcessLookupError:
                 pass
             say(self._channel, ProcessExited(number, os.waitstatus_to_exitcode(status)))
+
+
+def _join(node: str, given: dict[str, int]) -> None:
+    """Enter the namespaces of the node; one without files of its own has its name, too."""
+    setns(given["net"], CLONE_NEWNET)
+    if "uts" in given:
+        setns(given["uts"], CLONE_NEWUTS)
+        setns(given["mnt"], CLONE_NEWNS)
+    else:
+        unshare(CLONE_NEWUTS)
+        sethostname(node)
+
+
+def _bound(message: Spawn) -> None:
+    """Take on the limits and the account of the node."""
+    for name, value in message.limits.items():
+        try:
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (value, value))
+        except (ValueError, OSError):
+            _, hard = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))
+            raise EmulationError(f"limits.{name} = {value}: at most {hard} without root") from None
+    if message.account:
+        user, group, *groups = message.account
+        os.setgroups(groups)
+        os.setgid(group)
+        os.setuid(user)
+        die_with_parent(signal.SIGKILL)  # another user's process has forgotten it
 
 
 def main() -> None:

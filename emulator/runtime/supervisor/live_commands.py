@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from emulator.runtime.control.encoding import BadMessage
@@ -23,20 +22,22 @@ HANGUP_S = 1.0  # from SIGHUP to SIGKILL, where the terminal has gone
 
 
 class LiveCommands:
-    """Runs commands of other terminals. `netns` gives the descriptor of a node's network namespace, or UsageError."""
+    """Runs commands of other terminals."""
 
-    def __init__(self, netns: Callable[[str], int], hosts: Hosts, processes: Processes) -> None:
-        self._netns, self._hosts, self._processes = netns, hosts, processes
+    def __init__(self, hosts: Hosts, processes: Processes) -> None:
+        self._hosts, self._processes = hosts, processes
 
     async def run(self, caller: Caller, request: Execute, fds: list[int]) -> None:
         """Run a command on a node with the caller's own descriptors; its end, or the caller's, ends the other."""
-        netns = self._netns(request.node)
+        namespaces = self._hosts.namespaces(request.node, whole=True)
         spec = {
-            "command": request.command, "environment": request.environment, "directory": request.directory,
-            "variables": self._hosts.variables(request.node), "terminal": request.terminal,
+            "environment": request.environment, "directory": request.directory,
+            **self._hosts.surroundings(request.node),  # of an image where the node has one
+            "command": request.command, "terminal": request.terminal,
         }  # fmt: skip
+        spec["variables"] |= {"TERM": term} if (term := request.environment.get("TERM")) else {}
         streams = dict(zip(("stdin", "stdout", "stderr"), fds, strict=True))
-        process = self._processes.spawn(request.node, "exec", netns, spec, streams, supervised=False)
+        process = self._processes.spawn(request.node, "exec", namespaces, spec, streams, supervised=False)
         while fds:
             os.close(fds.pop())  # so that the reader of a pipe sees its end when the command has closed it
         caller.send(Started())

@@ -55,6 +55,7 @@ class Reached:
 
     data_plane: DataPlane | None = None
     collector: Collector | None = None
+    hosts: Hosts | None = None
     writer: CaptureWriter | None = None
     running: Running | None = None
     played_s: float = 0.0
@@ -134,8 +135,10 @@ class Supervisor:
         self.launcher.progress("schedule", 0, 2, "planner")
         data_plane.start_planner(keep_out)
         processes, jobs, hosts = self._programs(data_plane)
+        reached.hosts = hosts
         platform = self._describe()
         self._build(data_plane)
+        hosts.prepare(lambda done, total: self.launcher.progress("build", done, total, "hosts"))
         writer = reached.writer = writer_for(
             self.scenario, self.folder, self.network, self.captured, data_plane.ring, keep_out
         )  # fmt: skip
@@ -150,8 +153,8 @@ class Supervisor:
         """The zygote, which warms up while the rest is built, and the jobs that it will start."""
         keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
         processes = Processes(self.scenario.seed, self.folder.logs, self.folder.path / "store", keys)
-        hosts = Hosts(self.scenario, self.network, self.folder)
-        jobs = Jobs(self.scenario, self.network, processes, data_plane.netns, hosts)
+        hosts = Hosts(self.scenario, self.network, self.folder, data_plane.netns)
+        jobs = Jobs(self.scenario, self.network, processes, hosts)
         live = [self.network.nodes[number] for number in self.network.live]
         processes.prepare(
             [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
@@ -233,7 +236,7 @@ class Supervisor:
             self.listener,
             network=self.network,
             action_runner=running.action_runner,
-            commands=LiveCommands(running.data_plane.netns, running.hosts, running.processes),
+            commands=LiveCommands(running.hosts, running.processes),
             captures=LiveCaptures(
                 self.network, running.data_plane, clock, begun.t0_utc_ns, keys, running.action_listeners
             ),
@@ -280,6 +283,8 @@ class Supervisor:
     def _conclude(self, reached: Reached) -> int:
         """Tables, analysis, verdict; returns the exit code."""
         code = EXIT_INTERNAL
+        if reached.hosts is not None:
+            reached.hosts.close()
         for verdict_of in (self._judged, self._unjudged):
             try:
                 verdict = verdict_of(reached)

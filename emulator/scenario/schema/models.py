@@ -17,6 +17,7 @@ from emulator.model.units import Duration
 from emulator.scenario.schema.action import Action
 from emulator.scenario.schema.capture import Capture
 from emulator.scenario.schema.field_types import Glob, PositiveDuration
+from emulator.scenario.schema.host import File, Host
 from emulator.scenario.schema.program import Program
 from emulator.scenario.source import Source
 from emulator.scenario.toml.spans import Path
@@ -117,6 +118,10 @@ class Scenario(Table):
     """What relative paths in this file are relative to; by default the folder of the file."""
     programs: tuple[Program, ...] = Field((), alias="program")
     """What runs on the nodes."""
+    hosts: tuple[Host, ...] = Field((), alias="host")
+    """How nodes look to what runs on them."""
+    files: tuple[File, ...] = Field((), alias="file")
+    """Files that nodes have from the start."""
     actions: tuple[Action, ...] = Field((), alias="action")
     """What is done to the network during the run."""
     expects: tuple[Expect, ...] = Field((), alias="expect")

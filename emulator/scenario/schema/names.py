@@ -34,6 +34,8 @@ def _unmatched(scenario: Scenario, nodes: list[str], ends: list[str], live: list
     places: list[tuple[Path, tuple[str, ...], list[str], str]] = []
     for index, program in enumerate(scenario.programs):
         places.append((("program", index, "nodes"), program.nodes, live, "live node"))
+    places += [(("host", index, "nodes"), host.nodes, live, "live node") for index, host in enumerate(scenario.hosts)]
+    places += [(("file", index, "nodes"), file.nodes, live, "live node") for index, file in enumerate(scenario.files)]
     for index, action in enumerate(scenario.actions):
         hosted = VERBS[action.do].acts_on == "programs"
         names, noun = (live, "live node") if hosted else (nodes, "node")

@@ -1,6 +1,7 @@
 """The table [[program]]: what runs on nodes, from when to when, and how it may end.
 
-Invariant: a program is either a `Node` subclass of Python (`run`) or any command (`command`), never both.
+Invariant: a program is either a `Node` subclass of Python (`run`) or any command (`command`, or without one that of its
+nodes' image), never both.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ class Program(Table):
     """A subclass of `emulator.sdk.node.Node` as "module:Class"; modules next to the scenario file are found too."""
     command: Command | None = None
     """A command with its arguments, instead of `run`: a list, or one text that is split as a shell does. Placeholders
-    such as `{node}` are filled in. It runs in the folder nodes/NAME of the run folder; no shell is involved."""
+    such as `{node}` are filled in. It runs in the folder nodes/NAME of the run folder; no shell is involved. On nodes
+    with an image it follows the image's entry point, runs in the image's working folder, and may be left out."""
+    entry_point: tuple[Template, ...] | None = None
+    """Words before the `command` on nodes with an image, instead of the image's entry point; may be empty."""
     config: dict[str, Any] = Field(default_factory=dict)
     """Configuration of a `run` program: the fields of its `Config` dataclass."""
     environment: dict[str, Template] = Field(default_factory=dict)
@@ -98,14 +102,15 @@ class Program(Table):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Program:
-        if (self.run is None) == (self.command is None):
-            found = "neither `run` nor `command`" if self.run is None else "both `run` and `command`"
-            raise Unfit(found, "exactly one of them")
+        if self.run is not None and self.command is not None:
+            raise Unfit("both `run` and `command`", "one of them")
+        if self.run is not None and self.entry_point is not None:
+            raise Unfit("`entry_point` with `run`", "`entry_point` with `command` only")
         if self.run is None and self.config:
             raise Unfit("`config` with `command`", "`config` with `run` only")
         if self.run is None and self.barrier is not None:
             raise Unfit("`barrier` with `command`", "`barrier` with `run` only")
-        if self.command is None and self.environment:
+        if self.run is not None and self.environment:
             raise Unfit("`environment` with `run`", "`environment` with `command` only")
         if self.name in self.after:
             raise Unfit("its own name in `after`", "names of other programs")

@@ -47,6 +47,10 @@ def _texts(scenario: Scenario) -> Iterator[_Text]:
                     yield ("program", number, "ready", key), text, program.nodes
             for word, text in enumerate(program.ready.command or ()):
                 yield ("program", number, "ready", "command", word), text, program.nodes
+        for word, text in enumerate(program.entry_point or ()):
+            yield ("program", number, "entry_point", word), text, program.nodes
+    for number, file in enumerate(scenario.files):
+        yield ("file", number, "content"), file.content, file.nodes
     for number, action in enumerate(scenario.actions):
         for word, text in enumerate(action.command or ()):
             yield ("action", number, "command", word), text, action.nodes or ()

@@ -78,7 +78,7 @@ def live(folder: Path, body, programs=("Good",)) -> None:
     netns = os.open("/proc/self/ns/net", os.O_RDONLY)
 
     def spawn(node: str, name: str, **config):
-        return processes.spawn(node, "p", netns, {"run": f"zoo:{name}", "config": config})
+        return processes.spawn(node, "p", {"net": netns}, {"run": f"zoo:{name}", "config": config})
 
     async def main() -> None:
         processes.attach()
@@ -208,7 +208,7 @@ def test_a_command_with_streams_of_its_own(folder):
         netns = os.open("/proc/self/ns/net", os.O_RDONLY)
         spec = {"command": ["sh", "-c", "echo out; sleep 60 & exit 5"]}
         streams = {"stdin": null, "stdout": write_end, "stderr": write_end}
-        process = processes.spawn("a", "exec", netns, spec, streams, supervised=False)
+        process = processes.spawn("a", "exec", {"net": netns}, spec, streams, supervised=False)
         for fd in (write_end, null, netns):
             os.close(fd)
         await processes.wait_ended([process], 10)
