@@ -23,6 +23,7 @@ Finding = tuple[Path, str, str]  # path, found, wanted
 def between(data: Mapping[str, Any]) -> Iterator[Finding]:
     """Everything wrong between tables: path of the key, what was found, what was wanted."""
     yield from _duplicates(data)
+    yield from _programs_of_nothing(data)
     yield from _programs_of_actions(data)
     yield from _order_of_programs(data)
     yield from _times(data)
@@ -44,6 +45,14 @@ def _duplicates(data: Mapping[str, Any]) -> Iterator[Finding]:
             expected = f"names that differ; program {first[name]} has it already"
             yield ("program", index, "name"), f"{name!r} a second time", expected
         first.setdefault(name, index)
+
+
+def _programs_of_nothing(data: Mapping[str, Any]) -> Iterator[Finding]:
+    if any("image" in host for _, host in _tables(data, "host")):
+        return  # it may be the image's own program: see `placement`
+    for index, program in _tables(data, "program"):
+        if "run" not in program and "command" not in program:
+            yield ("program", index), "neither `run` nor `command`", "exactly one of them, or nodes with an image"
 
 
 def _programs_of_actions(data: Mapping[str, Any]) -> Iterator[Finding]:

@@ -79,10 +79,10 @@ def test_a_run_folder_keeps_tables_and_templates(tmp_path: Path) -> None:
         ('[[file]]\nnodes = "*"\npath = "x"\ncontent = "{nod}"\n', "file.0.content", "{nod}", "{node}"),
         ('[[file]]\nnodes = "*"\npath = "x"\ncontent = "{address:v9}"\n', "file.0.content", "no node 'v9'", "node"),
         ('[[file]]\nnodes = "*"\npath = "x"\ncontent = ""\nmode = "rw"\n', "file.0.mode", "'rw'", "octal"),
-        (PROGRAM, "program.one", "neither `run` nor `command`", "[[host]] has an image"),
+        (PROGRAM, "program.one", "neither `run` nor `command`", "nodes with an image"),
         (PROGRAM + 'command = "x"\nentry_point = ["y"]\n', "program.one", "`entry_point`", "[[host]] has an image"),
         (
-            PROGRAM + 'run = "nodes.traffic.probe:Probe"\nconfig = { to = ["*"] }\n'
+            PROGRAM + 'run = "nodes.traffic.probe:Probe"\nconfig = { interval = "1 s" }\n'
             + '[[host]]\nnodes = "v1"\nimage = "a.tar"\n',
             "program.one.run", "which has the image 'a.tar'", "without an image",
         ),
