@@ -2,7 +2,7 @@
 
     image = read_image(path)              # manifests and configuration, read and verified
     unpacked = image.unpack(scratch)      # once a run; `unpacked.root` is the lower folder of every node's overlay
-    account = account_of(unpacked.root, image.user)
+    account = account_of(unpacked.root, image.user, str(path))
     argv = image.arguments(command)       # entry point, then `command` or the image's own
 
 Neither Docker nor podman nor a registry takes part. What is wrong with an image is an `ImageError`: a DataError with

@@ -27,22 +27,22 @@ class Account:
     home: str = "/"
 
 
-def account_of(root: Path, user: str) -> Account:
+def account_of(root: Path, user: str, where: str = "") -> Account:
     """The account of `user` ("", "1000", "web", "web:www", "1000:1000") in the image unpacked at `root`.
 
-    Raises ImageError for a name that /etc/passwd or /etc/group of the image does not hold.
+    Raises ImageError, with `where` for the image, for a name that its /etc/passwd or /etc/group does not hold.
     """
     name, _, group = user.partition(":")
     name = name or "0"
     account = next((row for row in _rows(root, "passwd", 7) if name in (row[0], row[2])), None)
     number = _number(account[2] if account else name)
     if number is None:
-        raise _unknown(root, "user", name, "passwd")
+        raise _unknown(where or str(root), "user", name, "passwd")
     home = account[5] if account and account[5] else "/"
     if group:
         found = next((_number(row[2]) for row in _rows(root, "group", 4) if row[0] == group), _number(group))
         if found is None:
-            raise _unknown(root, "group", group, "group")
+            raise _unknown(where or str(root), "group", group, "group")
         return Account(number, found, (), home)
     if account is None:
         return Account(number)
@@ -50,8 +50,8 @@ def account_of(root: Path, user: str) -> Account:
     return Account(number, _number(account[3]) or 0, tuple(sorted(further)), home)
 
 
-def _unknown(root: Path, kind: str, name: str, file: str) -> ImageError:
-    return ImageError(str(root), f"{kind} {name!r}", f"a number, or a name in /etc/{file} of the image")
+def _unknown(where: str, kind: str, name: str, file: str) -> ImageError:
+    return ImageError(where, f"{kind} {name!r}", f"a number, or a name in /etc/{file} of the image")
 
 
 def _rows(root: Path, file: str, fields: int) -> Iterator[list[str]]:

@@ -100,6 +100,11 @@ class Image:
                     for entry in entries(stream):
                         with _explained(where, entry.name):
                             _unpack_entry(tree, entry, stream, omitted)
+            with (
+                _explained(f"{self.path}: working folder", self.working_folder),
+                tree.folder(name_of(self.working_folder), make=True),  # images need not bring it
+            ):
+                pass
         return Unpacked(root, tuple(f"{number:,} {what}" for what, number in sorted(omitted.items())))
 
 

@@ -224,3 +224,12 @@ def test_a_full_disk_is_not_the_image_s_fault(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "write", refuse)
     with pytest.raises(PlatformError, match=r"No space left on device\); make room"):
         found.unpack(tmp_path / "into")
+
+
+def test_the_working_folder_is_made_where_no_layer_has_it(tmp_path):
+    layers = [layer(symlink("app", "/srv"))]
+    path = write_archive(tmp_path / "a.tar", docker_files(layers, WorkingDir="/app/data"))
+    assert tree_of(read_image(path).unpack(tmp_path / "into").root)["srv/data"] == ("folder", 0o755)
+    path = write_archive(tmp_path / "b.tar", docker_files(layers, WorkingDir="/../data"))
+    with pytest.raises(ImageError, match=r"working folder: '/../data': it holds `..`"):
+        read_image(path).unpack(tmp_path / "into-b")
