@@ -102,11 +102,9 @@ def test_tls_is_shown_in_clear_without_an_option(tmp_path: Path) -> None:
         "validators=4", "topology=lan", "network.local=10 ms", "load.start=500 ms", "load.drain=1 s", "load.rate=50",
         "fidelity.lateness_p99=1 s",
     )  # fmt: skip
-    words = [word for each in sets for word in ("--set", each)]
-    command = [*SKYLOOM, "run", "lemonshark", "--no-tui", "--runs", str(tmp_path), "--duration", "3 s", *words]
-    done = subprocess.run(
-        [*command, "--capture", "v0", "--set", 'capture.filter="port 7100"'],
-        capture_output=True, text=True, timeout=90, check=False,
+    words = [word for each in (*sets, 'capture.filter="port 7100"') for word in ("--set", each)]
+    done = skyloom(
+        "run", "lemonshark", "--no-tui", "--runs", tmp_path, "--duration", "3 s", *words, "--capture", "v0"
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stdout + done.stderr  # whether clients were served is another test's matter
     run = tmp_path / "lemonshark" / "latest"

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from skyloom_command import SKYLOOM
+from skyloom_command import SKYLOOM, skyloom
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 
@@ -113,11 +113,13 @@ class Started:
 
         return [(row["node"], row["kind"]) for row in load_run(self.folder).events.iter_rows(named=True)]
 
-    def control(self, *words: str, **options: object) -> subprocess.CompletedProcess:
+    def control(self, *words: str) -> subprocess.CompletedProcess:
         """A `skyloom` command on this run, from another process."""
-        run_id = self.folder.resolve().name.rpartition("-")[2]
-        command = [*SKYLOOM, words[0], "--run", run_id, *words[1:]]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, **options)
+        return skyloom(words[0], "--run", self.run_id, *words[1:], timeout_s=30)
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.resolve().name.rpartition("-")[2]
 
 
 @pytest.fixture
@@ -151,8 +153,7 @@ def on_a_terminal(run: Started, node: str, command: str, interrupt_after: bytes)
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 40, 100, 0, 0))
-    run_id = run.folder.resolve().name.rpartition("-")[2]
-    words = [*SKYLOOM, "exec", "--run", run_id, node, "--", "sh", "-c", command]
+    words = [*SKYLOOM, "exec", "--run", run.run_id, node, "--", "sh", "-c", command]
     process = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
     os.close(slave)
     try:
@@ -229,7 +230,7 @@ def test_probes_and_a_command_pass(start):
     (flow,) = verdict["flows"]
     assert flow["pair"] == "a → b"
     assert flow["bytes"] > 100_000
-    assert "resolved" in (run.folder / "logs" / "a.txt").read_text()
+    assert "resolved" in (run.folder / "logs" / "a" / "once.txt").read_text()
     capture = (run.folder / "capture.pcapng").read_bytes()
     assert len(capture) > 1000
     assert f"run {verdict['run_id']}, scenario small, seed 1".encode() in capture
@@ -302,7 +303,8 @@ def test_other_terminals(start):
     assert run.control("exec").stdout.split() == ["a", "b"]
     ping = run.control("exec", "a", "--", "getent", "hosts", "b")
     assert (ping.returncode, ping.stdout.split()[-1]) == (0, "b")
-    assert run.control("exec", "b", "--", "sh", "-c", "cat; exit 7", input="through").stdout == "through"
+    command = [*SKYLOOM, "exec", "--run", run.run_id, "b", "--", "cat"]
+    assert subprocess.run(command, input="through", capture_output=True, text=True, timeout=30).stdout == "through"
     assert run.control("exec", "b", "--", "sh", "-c", "exit 7").returncode == 7
     assert run.control("exec", "b", "--", "sh", "-c", "kill -9 $$").returncode == 137
     missing = run.control("exec", "b", "--", "no-such-program")
