@@ -17,7 +17,7 @@ from emulator.model.network import Network
 from emulator.observe.replay.past import Past
 from emulator.record import RunFolder
 from emulator.record.load import load_run
-from emulator.report.sections import asked
+from emulator.report.sections import scheduled
 from emulator.runtime.supervisor import supervisor
 from emulator.scenario import bundled, from_topo_file, load
 from emulator.scenario.build import build, build_network
@@ -171,7 +171,7 @@ def test_run_replay_report_and_plan_have_equal_networks(name, tmp_path, monkeypa
     folder.write_scenario(scenario_toml(scenario))
     played = load_run(folder.path)
     assert equal(Past(played).network, network)
-    assert equal(asked._network(played.document), network)
+    assert equal(scheduled._network(played.document), network)
     assert equal(build(scenario).network, network)
 
     for step in (0, STEPS - 1):
