@@ -9,6 +9,7 @@ nothing of the machine or of an image changes; the desk's memory goes with the l
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from emulator.fabric.kernel import syscalls
 from emulator.model.errors import PlatformError
 
 DESK = "/proc"  # a folder that every machine has, and that nobody needs meanwhile
-OLD_ROOT = "/.skyloom"  # where an image's node sees the machine's files while its own are arranged
 _PSEUDO = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 _FROM_MACHINE = ("/dev", "/proc")
 _IMAGE_NAMES = {"/etc/resolv.conf": "# no name leaves the sandbox\n"}
@@ -35,11 +35,10 @@ def arrange(settings: HostSettings) -> None:
         if settings.read_only:
             _make_read_only()
         syscalls.mount("tmpfs", DESK, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
-        desk = DESK if settings.root is None else _enter_image(settings.root)
-        _Host(settings, Path(desk), machine).mount_all(shared)
+        old_root = "" if settings.root is None else _enter_image(settings.root)
+        _Host(settings, Path(old_root + DESK), machine).mount_all(shared)
         if settings.root is not None:
-            syscalls.umount(OLD_ROOT, syscalls.MNT_DETACH)
-            Path(OLD_ROOT).rmdir()
+            _leave_machine(old_root)
         else:
             syscalls.umount(DESK, syscalls.MNT_DETACH)
     finally:
@@ -62,19 +61,29 @@ def _make_read_only() -> None:
 
 
 def _enter_image(root: Path) -> str:
-    """Make an overlay over an unpacked image the root; returns where the desk is now."""
+    """Make an overlay over an unpacked image the root; returns where the machine's root is now.
+
+    No image can have a link to there, for nobody knows the name before.
+    """
     new = Path(DESK, "root")
     new.mkdir()
     mount_overlay(str(root), Path(DESK), str(new), "image")
     os.chdir(new)
-    Path(OLD_ROOT.lstrip("/")).mkdir(mode=0o700)
-    syscalls.pivot_root(".", OLD_ROOT.lstrip("/"))
+    old_root = f".{secrets.token_hex(16)}"
+    Path(old_root).mkdir(mode=0o700)
+    syscalls.pivot_root(".", old_root)
     os.chdir("/")
+    return f"/{old_root}"
+
+
+def _leave_machine(old_root: str) -> None:
+    """Show /dev and /proc, after all files are written: links of an image to /proc/1/root led nowhere until now."""
     for path in _FROM_MACHINE:
         _make_folder(path)
-    syscalls.mount(OLD_ROOT + "/dev", "/dev", "", syscalls.MS_BIND | syscalls.MS_REC)
+    syscalls.mount(old_root + "/dev", "/dev", "", syscalls.MS_BIND | syscalls.MS_REC)
     syscalls.mount("proc", "/proc", "proc", _PSEUDO)
-    return OLD_ROOT + DESK
+    syscalls.umount(old_root, syscalls.MNT_DETACH)
+    Path(old_root).rmdir()
 
 
 def mount_overlay(lower: str, desk: Path, target: str, name: str) -> None:
