@@ -17,6 +17,7 @@ ALL = (
     "fabric",
     "netlink",
     "nodes",
+    "hosts",
     "packets",
     "hops",
     "tcp",

@@ -188,7 +188,7 @@ class Hosts:
         unpacked = image.unpack(self._images_folder / str(number))
         if unpacked.omitted:
             self._folder.warn(f"image {name}: left out: {', '.join(unpacked.omitted)}")
-        account = account_of(unpacked.root, image.user)
+        account = account_of(unpacked.root, image.user, str(image.path))
         if not self._may_be(account):
             self._folder.warn(f"image {name}: its user {image.user!r} does not exist without root; programs run as 0")
         return UnpackedImage(image, unpacked.root, account)

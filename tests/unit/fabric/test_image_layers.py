@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import io
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from made_images import (
 )  # fmt: skip
 
 from emulator.fabric.image import ImageError, image, read_image
+from emulator.fabric.image.tar import TarStream
 from emulator.model.errors import PlatformError
 
 
@@ -168,13 +170,20 @@ def test_headers_that_nest_or_lead_backwards_end_the_reading(tmp_path):
     raw[124:136] = b"\xff" * 10 + b"\xfc\x00"  # -1024 bytes
     raw[148:156] = b" " * 8
     raw[148:156] = b"%06o\0 " % sum(raw[:512])
-    assert "expected" in refused(tmp_path, bytes(raw))
+    assert "a header that leads backwards" in refused(tmp_path, bytes(raw))
 
 
 def test_a_damaged_header_is_not_the_end(tmp_path):
     raw = bytearray(layer(file("a", b"1"), file("b")))
     raw[1024] ^= 1
     assert "a damaged header at byte 1,024" in refused(tmp_path, bytes(raw))
+
+
+def test_content_that_ends_early_is_not_taken_for_whole():
+    stream = TarStream(io.BytesIO(b"12345"), "a layer that changed after it was verified")
+    assert b"".join(stream.content(3)) == b"123"
+    with pytest.raises(ImageError, match="an end in the middle of a file"):
+        list(stream.content(3))
 
 
 def test_layers_have_bounds_on_bytes_and_entries(tmp_path, monkeypatch):
