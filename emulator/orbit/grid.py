@@ -6,6 +6,7 @@ so every satellite has at most four links and links are symmetric.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, radians
 
@@ -73,6 +74,15 @@ def walker_grid(shell: Walker) -> Grid:
     step_deg = shell.phasing * 360 / shell.total + plane_deg * cos(radians(shell.inclination_deg))
     shift = -round(step_deg / slot_deg)
     return plus_grid(shell.planes, shell.per_plane, shift, shift + shell.phasing if shell.closed else None)
+
+
+def joined(grids: Sequence[Grid], sizes: Sequence[int]) -> Grid:
+    """The grids of several sets of satellites that are numbered one after the other; none between the sets."""
+    rows, first = [], 0
+    for grid, size in zip(grids, sizes, strict=True):
+        rows.append(np.stack([grid.a + first, grid.b + first, grid.a_port, grid.b_port], axis=1))
+        first += size
+    return Grid.of(rows)
 
 
 def raan_grid(position: Floats, velocity: Floats) -> Grid:

@@ -9,6 +9,7 @@ oblateness: precession of the planes and some ±3 km of height. Drag is left out
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import acos, cos, degrees, pi, radians, sqrt
 
@@ -21,6 +22,13 @@ WGS72_J2 = 0.001082616
 
 _TEXT = re.compile(r"\s*(\d+(?:\.\d*)?)\s*:\s*(\d+)\s*/\s*(\d+)\s*/\s*(\d+)\s*")
 
+_CODE = re.compile(
+    r"([DS]):(\d{1,6}(?:\.\d{1,9})?):(\d{1,3}(?:\.\d{1,9})?):(\d{1,6})/(\d{1,6})/(\d{1,6})(?::(\d{1,3}(?:\.\d{1,9})?))?",
+    re.ASCII,
+)
+MOST_SATELLITES = 100_000
+MOST_SHELLS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Walker:
@@ -32,13 +40,14 @@ class Walker:
     altitude_m: float
     phasing: int = 0
     raan_spread_deg: float = 360.0
+    first_anomaly_deg: float = 0.0  # of the first satellite of the first plane, from the ascending node
 
     def __post_init__(self) -> None:
         """Raises ValueError where the numbers make no shell, saying what is allowed."""
         if self.planes < 1 or self.per_plane < 1:
             raise Unfit(f"{self.planes} planes × {self.per_plane} satellites", "at least 1 of each")
-        if self.total > 100_000:
-            raise Unfit(f"{self.total} satellites", "at most 100,000")
+        if self.total > MOST_SATELLITES:
+            raise Unfit(f"{self.total} satellites", f"at most {MOST_SATELLITES:,}")
         if not 0 <= self.inclination_deg <= 180:
             raise Unfit(f"inclination {self.inclination_deg}°", "0 to 180")
         if not 160e3 <= self.altitude_m <= 36_000e3:
@@ -47,6 +56,8 @@ class Walker:
             raise Unfit(f"phasing {self.phasing}", f"0 to {self.planes - 1} (one less than the planes)")
         if not 0 < self.raan_spread_deg <= 360:
             raise Unfit(f"raan_spread {self.raan_spread_deg}°", "up to 360 (delta), 180 for a star")
+        if not 0 <= self.first_anomaly_deg <= 360:
+            raise Unfit(f"mean anomaly {self.first_anomaly_deg}°", "0 to 360")
 
     @property
     def total(self) -> int:
@@ -96,6 +107,33 @@ def parse(text: str, altitude_m: float) -> Walker:
     return Walker(planes, total // planes, float(match[1]), altitude_m, int(match[4]))
 
 
+def parse_code(text: str) -> tuple[Walker, ...]:
+    """Shells of a constellation code such as `D:550:53:1584/72/39+S:780:86.4:66/6/1`: delta or star, altitude in km,
+    inclination, satellites/planes/phasing and, at will, the mean anomaly of the first satellite (Internet-Draft
+    draft-piraux-space-constellation-code). ValueError says what is wrong."""
+    shells = []
+    for part in text.split("+")[: MOST_SHELLS + 1]:
+        match = _CODE.fullmatch(part)
+        if not match:
+            expected = "D or S, altitude in km, inclination and satellites/planes/phasing: 'D:550:53:1584/72/39'"
+            raise Unfit(f"{part[:60]!r} is not a constellation code", expected)
+        kind, altitude, inclination, total, planes, phasing, anomaly = match.groups()
+        if not int(planes) or int(total) % int(planes):
+            raise Unfit(f"{part[:60]!r}: {total} satellites", f"as many in each of {planes} planes")
+        shells.append(
+            Walker(
+                int(planes), int(total) // int(planes), float(inclination), float(altitude) * 1e3, int(phasing),
+                360.0 if kind == "D" else 180.0, float(anomaly or 0),
+            )
+        )  # fmt: skip
+    if len(shells) > MOST_SHELLS or sum(shell.total for shell in shells) > MOST_SATELLITES:
+        raise Unfit(
+            f"{len(shells)} shells of {sum(shell.total for shell in shells)} satellites",
+            f"at most {MOST_SHELLS} shells and {MOST_SATELLITES:,} satellites",
+        )
+    return tuple(shells)
+
+
 def mean_motion_rad_min(altitude_m: float, inclination_deg: float) -> float:
     """SGP4's (Kozai) mean motion of a circular orbit whose mean semi-major axis lies `altitude_m` above the equator.
 
@@ -137,10 +175,20 @@ def constellation(shell: Walker, epoch: Epoch) -> Constellation:
     for plane in range(shell.planes):
         raan = plane * shell.raan_spread_deg / shell.planes
         for slot in range(shell.per_plane):
-            anomaly = slot * 360 / shell.per_plane + plane * shell.phasing * 360 / shell.total
+            anomaly = shell.first_anomaly_deg + slot * 360 / shell.per_plane + plane * shell.phasing * 360 / shell.total
             names.append(f"sat-{plane + 1:0{width_p}}{slot + 1:0{width_s}}")
             records.append(record(epoch, motion, shell.inclination_deg, raan, anomaly, len(names)))
     return Constellation(shell.text, tuple(names), tuple(records), epoch)
+
+
+def constellation_of(shells: Sequence[Walker], epoch: Epoch) -> Constellation:
+    """The satellites of several shells, one after the other; of more than one they are named sat-<shell>-0312."""
+    parts = [constellation(shell, epoch) for shell in shells]
+    if len(parts) == 1:
+        return parts[0]
+    names = (name.replace("sat-", f"sat-{number}-") for number, part in enumerate(parts, 1) for name in part.names)
+    records = tuple(record for part in parts for record in part.records)
+    return Constellation(" + ".join(part.label for part in parts), tuple(names), records, epoch)
 
 
 def coverage_deg(altitude_m: float, min_elevation_deg: float) -> float:

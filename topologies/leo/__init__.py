@@ -18,7 +18,7 @@ import numpy as np
 from emulator.model.builder import NetworkBuilder
 from emulator.model.errors import DataError
 from emulator.model.network import Bools, BuildOptions, EndSpec, Floats, Ints
-from emulator.orbit import element_files, walker
+from emulator.orbit import element_files, hypatia, walker
 from emulator.orbit import grid as grids
 from emulator.orbit.elements import Constellation, Epoch
 from emulator.orbit.grid import Grid
@@ -63,11 +63,13 @@ class LeoTopology(NetworkBuilder):
 
     def __init__(self, config: Config, options: BuildOptions) -> None:
         super().__init__(options)
+        state = _hypatia(config, options)
+        config = _with_stations(config, state)
         self.config, self.duration_s = config, options.duration_s
-        self.constellation = _constellation(config, options)
+        self.constellation = state.constellation if state else _constellation(config, options)
         self.extra = {"shell": self.constellation.label, "epoch": self.constellation.epoch.text()}
         propagator = Propagator(self.constellation)
-        self.grid = _grid(config, propagator)
+        self.grid = state.grid if state and config.isl.pattern is None else _grid(config, propagator)
         self.places = config.ground.places
         mask_deg = 0.0 if config.ground.terminal == "opensn" else config.ground.min_elevation_deg
         stations = Stations.at(
@@ -93,9 +95,10 @@ class LeoTopology(NetworkBuilder):
         )  # fmt: skip
 
     def _add_nodes(self) -> None:
-        shell = None if self.config.shell.elements else self.config.shell.shell
+        shells = () if self.config.shell.elements else self.config.shell.shells
+        per_plane = shells[0].per_plane if len(shells) == 1 else 250
         for number, name in enumerate(self.constellation.names):
-            first, second = divmod(number, shell.per_plane if shell else 250)
+            first, second = divmod(number, per_plane)
             ipv4 = _ipv4(first + 1, second + 1, number)
             self.add_node(name, "satellite", ipv4=ipv4, forwards=True, shared_downlink=True)
         first = len(self.nodes)
@@ -215,10 +218,34 @@ class LeoTopology(NetworkBuilder):
         return describe(self, t_s)
 
 
+def _hypatia(config: Config, options: BuildOptions) -> hypatia.State | None:
+    """What a folder of Hypatia's holds; None where the satellites come from elsewhere."""
+    folder = Path(options.directory) / (config.shell.elements or "")
+    if config.shell.elements is None or not hypatia.is_state(folder):
+        return None
+    return hypatia.read(folder, Epoch.of(config.shell.epoch) if config.shell.epoch else None)
+
+
+def _with_stations(config: Config, state: hypatia.State | None) -> Config:
+    """The config with the stations of a folder, where it names none itself."""
+    if state is None or not state.stations or config.ground.stations is not None or config.ground.station:
+        return config
+    stations = tuple(
+        Station.model_validate(
+            {
+                "name": place.name, "lat_deg": place.lat_deg, "lon_deg": place.lon_deg,
+                "altitude": f"{place.altitude_m:.3f} m",
+            }
+        )
+        for place in state.stations
+    )  # fmt: skip
+    return config.model_copy(update={"ground": config.ground.model_copy(update={"station": stations})})
+
+
 def _constellation(config: Config, options: BuildOptions) -> Constellation:
     epoch = Epoch.of(config.shell.epoch) if config.shell.epoch else None
     if config.shell.elements is None:
-        return walker.constellation(config.shell.shell, epoch or DEFAULT_EPOCH)
+        return walker.constellation_of(config.shell.shells, epoch or DEFAULT_EPOCH)
     return element_files.read(Path(options.directory) / config.shell.elements, options.skip_bad, epoch)
 
 
@@ -227,7 +254,8 @@ def _grid(config: Config, propagator: Propagator) -> Grid:
     if pattern == "none":
         return grids.none()
     if pattern == "+grid":
-        return grids.walker_grid(config.shell.shell)
+        shells = config.shell.shells
+        return grids.joined([grids.walker_grid(shell) for shell in shells], [shell.total for shell in shells])
     position, velocity = propagator.teme(np.zeros(1))
     return grids.raan_grid(position[0], velocity[0])
 

@@ -16,7 +16,7 @@ from emulator.model import units
 from emulator.model.errors import Unfit
 from emulator.model.tables import Table
 from emulator.model.units import Length
-from emulator.orbit.walker import SHELLS, Walker, parse
+from emulator.orbit.walker import SHELLS, Walker, parse, parse_code
 from topologies.leo.gateway_sites import GATEWAYS, POPS
 from topologies.leo.stations import DEFAULT, SITES
 from topologies.leo.terminal_model.tables import Terminal
@@ -46,6 +46,9 @@ class Shell(Table):
     """A known shell; "starlink-1" where nothing else is given."""
     walker: str | None = None
     """A shell as inclination:total/planes/phasing, such as "53.0:1584/72/17"; needs `altitude`."""
+    code: str | None = None
+    """One or more shells as a constellation code, such as "D:550:53:1584/72/39" or "S:780:86.4:66/6/1+D:…": delta or
+    star, altitude in km, inclination, satellites/planes/phasing (draft-piraux-space-constellation-code)."""
     planes: int | None = None
     """Orbital planes."""
     per_plane: int | None = None
@@ -59,29 +62,37 @@ class Shell(Table):
     raan_spread_deg: float | None = None
     """Arc over which the planes are spread: 360 is a Walker delta, 180 a Walker star."""
     elements: str | None = None
-    """File of element sets, two- or three-line or OMM (JSON, CSV, XML or KVN); stands in for all of the above."""
+    """File of element sets, two- or three-line or OMM (JSON, CSV, XML or KVN); stands in for all of the above. Or a
+    folder of Hypatia's with tles.txt, isls.txt and ground_stations.txt: its links and, unless `ground` names stations,
+    its stations are taken, too."""
     epoch: datetime | None = None
     """Instant (UTC) of scenario time 0: by default 2026-01-01T00:00:00Z, or the latest epoch of the element sets."""
 
     @property
-    def shell(self) -> Walker:
-        """The Walker shell that these keys describe. ValueError where they describe none."""
+    def shells(self) -> tuple[Walker, ...]:
+        """The Walker shells that these keys describe. ValueError where they describe none."""
         keys = {
             "planes": self.planes, "per_plane": self.per_plane, "inclination_deg": self.inclination_deg,
             "altitude_m": self.altitude_m, "phasing": self.phasing, "raan_spread_deg": self.raan_spread_deg,
         }  # fmt: skip
+        if self.code is not None:
+            beside = [name for name, value in keys.items() if value is not None]
+            if beside:
+                raise Unfit(f"`code` and `{beside[0].removesuffix('_m')}`", "a code alone: it says all of a shell")
+            return parse_code(self.code)
         if self.walker is None:
-            return SHELLS[self.preset or "starlink-1"].altered(**keys)
+            return (SHELLS[self.preset or "starlink-1"].altered(**keys),)
         if self.altitude_m is None:
             raise Unfit("`walker` without `altitude`", "an altitude such as '550 km' beside it")
-        return parse(self.walker, self.altitude_m).altered(**keys)
+        return (parse(self.walker, self.altitude_m).altered(**keys),)
 
     @model_validator(mode="after")
     def _makes_a_shell(self) -> Shell:
-        if self.preset is not None and self.walker is not None:
-            raise Unfit("both `preset` and `walker`", "one of them")
+        given = [f"`{name}`" for name in ("preset", "walker", "code") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise Unfit(f"both {' and '.join(given)}", "one of them")
         if self.elements is None:
-            _ = self.shell
+            _ = self.shells
         return self
 
 

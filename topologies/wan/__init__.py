@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, cycle
-from math import inf
+from math import inf, sqrt
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +49,8 @@ class Wan(Table):
     map: Literal[tuple(MAPS)] | None = None  # type: ignore[valid-type]
     """A known map; "five-regions" where there is no `matrix`."""
     matrix: str | None = None
-    """CSV file of round trips in milliseconds, with the site names as header, instead of a known map."""
+    """CSV file of round trips in milliseconds instead of a known map: a matrix with the site names as header, or a list
+    with the columns from, to, rtt and deviation."""
     sites: tuple[str, ...] = ()
     """Sites of the map to use, in this order; by default all."""
     local_s: Duration = 0.0005
@@ -61,7 +62,8 @@ class Wan(Table):
     loss: Probability = 0.0
     """Chance of loss per packet between two sites."""
     jitter_s: Duration = 0.0
-    """Mean of what is added to the delay between two sites, packet by packet, uniform up to twice as much."""
+    """Mean of what is added to the delay between two sites, packet by packet, uniform up to twice as much. Without it
+    deviations of a list are played: delays spread about the measured mean, uniform, by the measured deviation."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Wan:
@@ -132,13 +134,30 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
         placed[names[place[number]]].append(host)
     sites = [builder.add_node(site, "router", forwards=True) for site in names]
     ports = names if max(len(name) for name in names) <= MOST_PORT else [f"site{number}" for number in range(count)]
-    access, trunk = EndSpec(effects(table.queue)), EndSpec(replace(effects(table.queue), jitter_s=table.jitter_s))
+    access = EndSpec(effects(table.queue))
+    jitter_s = _jitter_s(table, map)
     for number, host in enumerate(hosts):
         builder.add_link(number, sites[place[number]], access, a_port="up", b_port=f"to-{host}"[-MOST_PORT:])
     for a, b in combinations(range(count), 2):
-        builder.add_link(sites[a], sites[b], trunk, a_port=ports[b], b_port=ports[a])
+        there, back = (EndSpec(replace(effects(table.queue), jitter_s=jitter_s[pair])) for pair in ((a, b), (b, a)))
+        builder.add_link(sites[a], sites[b], there, back, a_port=ports[b], b_port=ports[a])
     builder.timeline = WanTimeline(table, map, place, builder.live, options)
     return builder
+
+
+def _local_s(table: Wan, map: WanMap) -> list[float]:
+    """Delay between two hosts of each site."""
+    return [map.one_way_s(site, site) or table.local_s for site in range(len(map.sites))]
+
+
+def _jitter_s(table: Wan, map: WanMap) -> dict[tuple[int, int], float]:
+    """Mean jitter of each trunk: that of the table, or what spreads uniformly by the measured deviation. It is part of
+    the measured way, so no more than the trunk has."""
+    local_s = _local_s(table, map)
+    pairs = [(a, b) for a in range(len(map.sites)) for b in range(len(map.sites)) if a != b]
+    if table.jitter_s:
+        return dict.fromkeys(pairs, table.jitter_s)
+    return {(a, b): min(sqrt(3) * map.spread_s(a, b), _trunk_s(map, a, b, local_s)) for a, b in pairs}
 
 
 class WanTimeline:
@@ -148,14 +167,15 @@ class WanTimeline:
         """`place`: the number of each host's site."""
         self.step_s = options.step_s
         hosts, count = len(place), len(map.sites)
-        local_s = [map.one_way_s(site, site) or table.local_s for site in range(count)]
+        local_s = _local_s(table, map)
+        jitter_s = {} if table.jitter_s else _jitter_s(table, map)
         delay_s = [local_s[place[host]] / 2 for host in range(hosts) for _ in range(2)]
         peer = [node for host in range(hosts) for node in (hosts + place[host], host)]
         trunk_end: dict[tuple[int, int], int] = {}
         for a, b in combinations(range(count), 2):
             for start, stop in ((a, b), (b, a)):
                 trunk_end[start, stop] = len(delay_s)
-                delay_s.append(_trunk_s(map, start, stop, local_s))
+                delay_s.append(_trunk_s(map, start, stop, local_s) - jitter_s.get((start, stop), 0.0))
                 peer.append(hosts + stop)
         self._peer = np.array(peer, dtype=np.int32)
         trunks = np.arange(len(delay_s)) >= 2 * hosts

@@ -19,15 +19,22 @@ A CSV file has the site names in its header and a row a site, in milliseconds, a
 The cell in the row of A and the column of B is the round trip that A saw to B; half of it is the way from A to B. An
 empty cell takes the other direction's. The diagonal, where it is above 0, is the round trip within a site. The first
 column may be left out where the rows stand in the order of the header; a `#` begins a comment.
+
+Measurements may also stand in a list, one a line, below a header that names its columns: `from`, `to`, `rtt` in ms and,
+at will, `deviation` in ms. Several of one direction are one of their mean, and of all their deviation:
+
+    from,  to,    rtt,   deviation
+    paris, tokyo, 210.3, 1.2
+    tokyo, paris, 212.0, 0.8
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from math import inf, isfinite
+from math import inf, isfinite, sqrt
 from pathlib import Path
 
 from emulator.model.errors import DataError, Unfit
@@ -43,6 +50,7 @@ class WanMap:
 
     sites: tuple[str, ...]
     rtt_ms: tuple[tuple[float, ...], ...]
+    deviation_ms: tuple[tuple[float, ...], ...] = ()  # standard deviation of the round trips, where it was measured
 
     def part(self, sites: Sequence[str]) -> WanMap:
         """The map of some sites, in the order given. ValueError: one that is not there, or twice."""
@@ -52,11 +60,20 @@ class WanMap:
             if site in sites[:at]:
                 raise Unfit(f"site {site!r} twice", "each site once")
         places = [self.sites.index(site) for site in sites]
-        return WanMap(tuple(sites), tuple(tuple(self.rtt_ms[a][b] for b in places) for a in places))
+        rtt_ms, deviation_ms = (
+            tuple(tuple(table[a][b] for b in places) for a in places) if table else ()
+            for table in (self.rtt_ms, self.deviation_ms)
+        )
+        return WanMap(tuple(sites), rtt_ms, deviation_ms)
 
     def one_way_s(self, a: int, b: int) -> float:
         """The way from site a to site b: half of the round trip that a saw."""
         return self.rtt_ms[a][b] / 2e3
+
+    def spread_s(self, a: int, b: int) -> float:
+        """Standard deviation of the way from site a to site b, 0 where none was measured: both ways of a round trip
+        spread alike and apart from each other, so each by 1/√2 of it."""
+        return self.deviation_ms[a][b] / (1e3 * sqrt(2)) if self.deviation_ms else 0.0
 
 
 def _mirrored(sites: tuple[str, ...], pairs_ms: Sequence[float]) -> WanMap:
@@ -99,11 +116,14 @@ def csv(text: str, where: str) -> WanMap:
         for number, line in enumerate((line.split("#")[0] for line in text.splitlines()), 1)
         if line.strip(" \t,")
     ]
-    if len(rows) < 3:
+    if len(rows) < 2 or (len(rows) < 3 and "rtt" not in [cell.lower() for cell in rows[0][1]]):
         raise DataError(
-            f"{where}: {len(rows)} rows; expected a header of site names and a row a site, two sites at least"
+            f"{where}: {len(rows)} rows; expected a header of site names and a row a site, two sites at least, "
+            "or a list below the header from,to,rtt"
         )
     (at, header), *body = rows
+    if {"from", "to", "rtt"} <= {cell.lower() for cell in header}:
+        return _listed([cell.lower() for cell in header], body, f"{where}:{at}", where)
     labelled = len(header) == len(body) + 1
     sites = tuple(header[1:] if labelled else header)
     _check_sites(sites, len(body), f"{where}:{at}")
@@ -120,6 +140,39 @@ def csv(text: str, where: str) -> WanMap:
             _cell(cell, f"{where}:{number}: {site} to {to}") for cell, to in zip(values, sites, strict=True)
         ]
     return _completed(sites, [by_site[site] for site in sites], where)
+
+
+def _listed(header: list[str], body: list[tuple[int, list[str]]], at: str, where: str) -> WanMap:
+    """The map of a list of measurements, its sites in the order in which they first stand there."""
+    known = ("from", "to", "rtt", "deviation")
+    if unknown := [name for name in header if name not in known or header.count(name) > 1]:
+        raise DataError(f"{at}: column {unknown[0]!r}; expected each of {', '.join(known)} once")
+    measured: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for number, cells in body:
+        if len(cells) != len(header):
+            raise DataError(f"{where}:{number}: {len(cells)} cells; expected {len(header)}, as in the header")
+        row = dict(zip(header, cells, strict=True))
+        pair = row["from"], row["to"]
+        values = [_cell(row.get(name, ""), f"{where}:{number}: {name}") for name in ("rtt", "deviation")]
+        if not values[0]:
+            raise DataError(f"{where}:{number}: found {row['rtt']!r}; expected a round trip above 0 ms")
+        measured.setdefault(pair, []).append((values[0], values[1] or 0.0))
+        if len(measured) > MOST_SITES**2:
+            raise DataError(f"{where}:{number}: more than {MOST_SITES**2:,} pairs; expected {MOST_SITES} sites at most")
+    sites = tuple(dict.fromkeys(site for pair in measured for site in pair))
+    _check_sites(sites, len(sites), at)
+    cells_ms: list[list[float | None]] = [[None] * len(sites) for _ in sites]
+    spread_ms: list[list[float | None]] = [[None] * len(sites) for _ in sites]
+    place = {site: number for number, site in enumerate(sites)}
+    for (a, b), found in measured.items():
+        mean_ms = sum(rtt_ms for rtt_ms, _ in found) / len(found)
+        variance = sum((rtt_ms - mean_ms) ** 2 + deviation_ms**2 for rtt_ms, deviation_ms in found) / len(found)
+        cells_ms[place[a]][place[b]], spread_ms[place[a]][place[b]] = mean_ms, sqrt(variance)
+    deviation_ms = [
+        [spread_ms[b][a] or 0.0 if (own := spread_ms[a][b]) is None else own for b in place.values()]
+        for a in place.values()
+    ]
+    return replace(_completed(sites, cells_ms, where), deviation_ms=tuple(map(tuple, deviation_ms)))
 
 
 def _check_sites(sites: tuple[str, ...], rows: int, where: str) -> None:

@@ -22,19 +22,19 @@ def config(**tables) -> Config:
 
 def test_nothing_given_is_starlink_s_first_shell_over_twelve_stations() -> None:
     made = config()
-    assert made.shell.shell == SHELLS["starlink-1"]
+    assert made.shell.shells[0] == SHELLS["starlink-1"]
     assert [place.name for place in made.ground.places] == list(DEFAULT)
     assert len(DEFAULT) == 12
     assert len(SITES) >= 25
 
 
 def test_keys_stand_on_top_of_a_preset() -> None:
-    assert config(shell={"planes": 36}).shell.shell == Walker(36, 22, 53.0, 550e3, 17)
-    assert config(shell={"preset": "oneweb", "altitude": "1100 km"}).shell.shell.altitude_m == 1100e3
+    assert config(shell={"planes": 36}).shell.shells[0] == Walker(36, 22, 53.0, 550e3, 17)
+    assert config(shell={"preset": "oneweb", "altitude": "1100 km"}).shell.shells[0].altitude_m == 1100e3
 
 
 def test_text_with_an_altitude() -> None:
-    assert config(shell={"walker": "53.0:1584/72/17", "altitude": "550 km"}).shell.shell == SHELLS["starlink-1"]
+    assert config(shell={"walker": "53.0:1584/72/17", "altitude": "550 km"}).shell.shells[0] == SHELLS["starlink-1"]
 
 
 def test_a_file_stands_in_for_the_shell() -> None:
