@@ -25,6 +25,7 @@ from made_images import (
 
 from emulator.fabric.image import ImageError, image, read_image
 from emulator.fabric.image.tar import TarStream
+from emulator.fabric.image.tree import Tree
 from emulator.model.errors import PlatformError
 
 
@@ -184,6 +185,12 @@ def test_content_that_ends_early_is_not_taken_for_whole():
     assert b"".join(stream.content(3)) == b"123"
     with pytest.raises(ImageError, match="an end in the middle of a file"):
         list(stream.content(3))
+
+
+def test_a_pipe_is_no_file_to_read(tmp_path):
+    os.mkfifo(tmp_path / "passwd")
+    with Tree(tmp_path) as tree, pytest.raises(OSError, match="no regular file"):
+        tree.open_file(["passwd"])
 
 
 def test_layers_have_bounds_on_bytes_and_entries(tmp_path, monkeypatch):
