@@ -7,12 +7,17 @@ the verdict's exit code.
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emulator.model.printable import one_line
+
+if TYPE_CHECKING:
+    from emulator.cli.results import ResultFiles
+    from emulator.scenario import Scenario
 
 
 def run(
@@ -48,15 +53,43 @@ def run(
         str | None, typer.Option(metavar="[HOST]:PORT", help="Serve live figures to Prometheus, such as :9464.")
     ] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    repeat: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Run N times, with N seeds; a table with 95 % intervals.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML: a case an expectation.")] = None,
+    summary: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append a summary in Markdown, as for $GITHUB_STEP_SUMMARY.")
+    ] = None,
     tui: Annotated[bool | None, typer.Option("--tui/--no-tui", help="Live screen, or plain lines.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print verdict.json at the end.")] = False,
 ) -> None:
     """Run a scenario: real processes over scheduled links, and a run folder at the end."""
     from emulator.cli import sky
     from emulator.cli.chosen import choose
+    from emulator.cli.results import ResultFiles
 
     items = sky.overrides(start, weather) + _overrides(duration, seed, capture, overrides)
-    chosen = choose(scenario, topo, items, elements, skip_bad, wan, image or ())
+    results = ResultFiles(junit, summary)
+    results.check()
+
+    def load(more: list[str]) -> Scenario:
+        return choose(scenario, topo, items + more, elements, skip_bad, wan, image or ())
+
+    with results.telling_refusals(scenario or topo or ""):
+        if repeat is None:
+            code = _play(load([]), runs, tui, metrics, results, json)
+        else:
+            from emulator.cli.repeat import play_again
+
+            code = play_again(load, repeat, runs, results, json, live=bool(tui or metrics))
+    if code is not None:
+        raise typer.Exit(code)
+
+
+def _play(
+    chosen: Scenario, runs: Path, tui: bool | None, metrics: str | None, results: ResultFiles, json: bool
+) -> int | None:
+    """Play it, print its summary and write the files that were asked for. Exit code, None for a run that goes on."""
     from emulator.cli.play import Screen, play
     from emulator.report.predicted import words
     from emulator.report.summary import print_summary
@@ -71,16 +104,22 @@ def run(
 
     if chosen.prediction:
         sys.stderr.write(f"predicted: {one_line(words(chosen.prediction))}\n")
+    began_s = time.monotonic()
     played = play(chosen, runs, screen)
     if played.detached:
         sys.stderr.write(
             f"detached: run {played.folder.run_id} goes on, into {one_line(str(played.folder.path))}\n"
             f"to come back to it: skyloom watch {played.folder.run_id}\n"
         )
-        return
+        return None
     if played.folder.has_verdict():
         print_summary(played.folder.path, as_json=json)
-    raise typer.Exit(played.exit_code)
+    if results.asked:
+        from emulator.report.ci.ended import ended_run
+
+        wall_s = time.monotonic() - began_s
+        results.write([ended_run(chosen.name, chosen.seed, played.exit_code, wall_s, played.folder.path)])
+    return played.exit_code
 
 
 def _overrides(

@@ -1,41 +1,24 @@
 """`skyloom sweep`: a scenario run again and again over values of its keys and over seeds, into one table.
 
 Invariant: every combination is loaded and its network built before the first run begins, and whatever happens after
-that leaves a valid table with a row for each run that was played to its end. Runs follow one another: they share the
-machine's cores, and a run that competes with another one is late.
+that leaves a valid table with a row for each run that was played to its end.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emulator.cli.series import Keep, Player, stops, worst_exit_code
 from emulator.model.printable import printable
 
 if TYPE_CHECKING:
-    from emulator.cli.play import Played
     from emulator.cli.sweep_values import Combination
     from emulator.record.sweep import Sweep
-    from emulator.report.progress import RunProgress
     from emulator.scenario import Scenario
-
-MOST_TRIES = 3  # of a run that was too late to trust
-
-
-class Keep(StrEnum):
-    """Which run folders a sweep leaves."""
-
-    all = "all"
-    failed = "failed"
 
 
 def sweep(
@@ -58,6 +41,7 @@ def sweep(
     from emulator.model.errors import PlatformError
     from emulator.record.sweep import Sweep
     from emulator.report.progress import RunProgress
+    from emulator.scenario import load
 
     fixed = [] if duration is None else [f'duration="{duration}"']
     fixed += overrides or []
@@ -68,8 +52,8 @@ def sweep(
     table.save()
     plan = [(each, base + more) for each, base in zip(grid, seed_of, strict=True) for more in range(seeds)]
     progress = RunProgress(len(plan))
-    with _stops() as stopped:
-        player = _Player(scenario, fixed, runs, keep, table, progress, stopped)
+    with stops() as stopped:
+        player = Player(lambda items: load(scenario, overrides=[*fixed, *items]), runs, keep, table, progress, stopped)
         try:
             for combination, seed in plan:
                 if not stopped:
@@ -82,7 +66,7 @@ def sweep(
         progress.close()
         table.save()
         _conclude(table, json)
-    raise typer.Exit(_exit_code(table))
+    raise typer.Exit(worst_exit_code(table))
 
 
 def _check(source: str, fixed: list[str], grid: list[Combination]) -> tuple[Scenario, list[int]]:
@@ -111,91 +95,6 @@ def _check(source: str, fixed: list[str], grid: list[Combination]) -> tuple[Scen
     return first, seeds
 
 
-@contextmanager
-def _stops() -> Iterator[list[int]]:
-    """While in this block, the first SIGINT or SIGTERM between runs is only noted; the next one interrupts at once."""
-    noted: list[int] = []
-
-    def note(number: int, _frame: object) -> None:
-        if noted:
-            raise KeyboardInterrupt
-        noted.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@dataclass
-class _Player:
-    """Plays runs of one sweep into its table."""
-
-    source: str
-    fixed: list[str]  # `--set` items of every run
-    runs: Path
-    keep: Keep
-    table: Sweep
-    progress: RunProgress
-    stopped: list[int]  # filled where somebody wants the sweep to end
-
-    def play(self, combination: Combination, seed: int) -> None:
-        """Play one run, again where it was late, and add its row. An interrupted run has none."""
-        from emulator.model.errors import EXIT_LATE, EXIT_PASS, PlatformError, SkyloomError
-
-        self.progress.begin(f"{combination} seed {seed}".lstrip())
-        about: dict[str, Any] = {"seed": seed, "run": "", "verdict": "fail"}
-        summary: dict[str, Any] = {}
-        for attempt in range(1, MOST_TRIES + 1):
-            began_s = time.monotonic()
-            try:
-                played = self._play(combination, seed)
-                if played.interrupted:
-                    self.stopped.append(signal.SIGINT)
-                    return
-                found, summary = _outcome(played)
-                about |= found
-                if self.keep is Keep.failed and played.exit_code == EXIT_PASS:
-                    played.folder.remove()
-            except PlatformError:
-                raise
-            except SkyloomError as error:
-                about |= {"exit_code": error.exit_code, "error": str(error)}
-            about |= {"wall_s": time.monotonic() - began_s, "attempts": attempt}
-            if about["exit_code"] != EXIT_LATE or self.stopped:
-                break
-            if attempt < MOST_TRIES:
-                self.progress.note(f"{combination} seed {seed}: late, played again ({attempt + 1} of {MOST_TRIES})")
-        self.table.add(combination.values, about, summary)
-        self.table.save()
-        passed = about["exit_code"] == EXIT_PASS
-        said = " ".join(about["error"].split()) or about["run"]
-        self.progress.end("pass" if passed else f"fail (exit {about['exit_code']})  {said}", lasting=not passed)
-
-    def _play(self, combination: Combination, seed: int) -> Played:
-        from emulator.cli.play import play
-        from emulator.scenario import load
-
-        scenario = load(self.source, overrides=[*self.fixed, *combination.overrides, f"seed={seed}"])
-        return play(scenario, self.runs, self.progress)
-
-
-def _outcome(played: Played) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is known of a run that has ended (columns of the table), and its summary."""
-    from emulator.model.inputs import read_text
-    from emulator.record.verdict import Verdict
-
-    path = played.folder.path
-    about = {"run": path.name, "exit_code": played.exit_code}
-    try:
-        verdict = Verdict.from_json(read_text(path / "verdict.json"))
-    except (OSError, ValueError) as error:
-        return about | {"verdict": "fail", "error": f"no verdict: {error}"}, {}
-    return about | {"verdict": verdict.verdict, "error": verdict.error}, verdict.summary
-
-
 def _conclude(table: Sweep, json: bool) -> None:
     """Write the tables and the report, and print the result."""
     from emulator.report.sweep_table import combination_table
@@ -215,15 +114,3 @@ def _conclude(table: Sweep, json: bool) -> None:
     else:
         sys.stdout.write(combination_table(table))
     sys.stderr.write(printable(f"sweep folder {table.path}\nreport       {page}\n"))
-
-
-def _exit_code(table: Sweep) -> int:
-    """The worst of all: interrupted, broken, late, failed, passed."""
-    from emulator.model.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_LATE, EXIT_PASS
-
-    if not table.complete:
-        return EXIT_INTERRUPTED
-    codes = {row["exit_code"] for row in table.rows}
-    if codes - {EXIT_PASS, EXIT_FAIL, EXIT_LATE}:
-        return EXIT_INTERNAL
-    return EXIT_LATE if EXIT_LATE in codes else EXIT_FAIL if EXIT_FAIL in codes else EXIT_PASS

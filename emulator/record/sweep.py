@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emulator.model.errors import EXIT_FAIL, EXIT_PASS, DataError, EmulationError
 from emulator.model.inputs import check_kinds, parse_json, read_text
@@ -156,8 +156,7 @@ def mean_and_error(rows: Iterable[Row], name: str) -> tuple[float, float | None]
 
     A truth value counts as 1 or 0. None where no run has the figure as a number.
     """
-    trusted = [row.get(name) for row in rows if row.get("exit_code") in TRUSTED]
-    values = [float(value) for value in trusted if isinstance(value, int | float)]
+    values = trusted_values(rows, name)
     if not values:
         return None
     mean = math.fsum(values) / len(values)
@@ -165,6 +164,39 @@ def mean_and_error(rows: Iterable[Row], name: str) -> tuple[float, float | None]
         return mean, None
     variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
     return mean, math.sqrt(variance / len(values))
+
+
+def trusted_values(rows: Iterable[Row], name: str) -> list[float]:
+    """The values of a figure in the runs whose figures can be trusted, where they are numbers; true counts as 1."""
+    trusted = [row.get(name) for row in rows if row.get("exit_code") in TRUSTED]
+    return [float(value) for value in trusted if isinstance(value, int | float)]
+
+
+class Estimate(NamedTuple):
+    """The mean of a figure over runs, and how far from it the true mean may lie on either side."""
+
+    runs: int
+    mean: float
+    half_width: float | None  # of the confidence interval; None for one run alone
+    least: float
+    most: float
+
+
+def estimate(rows: Iterable[Row], name: str, confidence: float = 0.95) -> Estimate | None:
+    """Mean and confidence interval of a figure by Student's t distribution, over the runs whose figures can be trusted.
+
+    None where no run has the figure as a number.
+    """
+    from scipy.special import stdtrit  # scipy.stats would take a second to import
+
+    rows = list(rows)
+    values = trusted_values(rows, name)
+    found = mean_and_error(rows, name)
+    if found is None:
+        return None
+    mean, error = found
+    half_width = None if error is None else float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
+    return Estimate(len(values), mean, half_width, min(values), max(values))
 
 
 _KINDS = {  # of values in sweep.json

@@ -4,30 +4,18 @@ import json
 import os
 import signal
 import sys
-from types import SimpleNamespace
 
 import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from pretended_runs import SCENARIO, Pretended
 
 from emulator.cli import play as playing
 from emulator.cli.sweep import Keep, sweep
 from emulator.cli.sweep_values import combinations, split, values_by_key
 from emulator.model.errors import EmulationError, PlatformError, ScenarioError, UsageError
-from emulator.record.folder import RunFolder
 from emulator.record.sweep import load_sweep
-from emulator.record.verdict import Verdict
-
-SCENARIO = """
-name = "small"
-topology = "topologies.links"
-seed = 5
-[[link]]
-a = "a"
-b = "b"
-delay = "10 ms"
-"""
 
 
 @pytest.fixture
@@ -35,31 +23,6 @@ def small(tmp_path):
     path = tmp_path / "small.toml"
     path.write_text(SCENARIO)
     return str(path)
-
-
-class Pretended:
-    """Stands in for `play`: `ends` maps the number of a call to an exit code or to an exception."""
-
-    def __init__(self):
-        self.played = []
-        self.ends = {}
-        self.before_end = lambda number: None
-
-    def __call__(self, scenario, runs, screen):
-        number = len(self.played)
-        delay_s = scenario.tables.link[0].delay_s
-        self.played.append((delay_s, scenario.seed))
-        end = self.ends.get(number, 0)
-        if isinstance(end, Exception):
-            raise end
-        folder = RunFolder.create(runs, scenario.name)
-        snapshots = iter([{"phase": "play", "t_s": 0.5, "duration_s": 1.0}])
-        assert not screen.follow(SimpleNamespace(receive=lambda: next(snapshots, None)))
-        verdict = Verdict(scenario.name, scenario.seed, summary={"rounds": 100 * delay_s + scenario.seed, "win": True})
-        verdict.verdict, verdict.exit_code = "pass" if end == 0 else "fail", end
-        folder.write_verdict(verdict.to_json())
-        self.before_end(number)
-        return playing.Played(folder, end, end == 130)
 
 
 @pytest.fixture
