@@ -86,8 +86,9 @@ def _interfaces_of(run: str) -> Iterator[str]:
 
     network = network_of(run)
     ends = [end for end in range(2 * len(network.links)) if _is_live(network, end)]
-    for end in ends[:MOST_INTERFACES]:
-        yield sentence("interface", value=f"skyloom:{run}:{network.end_name(end)}", display=_display(network, end))
+    names = {network.end_names(end)[-1]: end for end in reversed(ends)}  # ends that share a port are captured together
+    for name, end in list(reversed(names.items()))[:MOST_INTERFACES]:
+        yield sentence("interface", value=f"skyloom:{run}:{name}", display=_display(network, end, name))
     yield sentence("interface", value=f"skyloom:{run}:{CHOOSE}", display=f"skyloom: choose links of {run}")
 
 
@@ -97,11 +98,11 @@ def _is_live(network: Network, end: int) -> bool:
     return network.nodes[link.a].live or (network.nodes[link.b].live and not link.moving)
 
 
-def _display(network: Network, end: int) -> str:
+def _display(network: Network, end: int, name: str) -> str:
     link = network.links[end // 2]
     far = "satellite in view" if link.moving else network.nodes[link.b].name
     sides = [network.nodes[link.a].name, far]
-    return f"skyloom: {' -> '.join(reversed(sides) if end % 2 else sides)} ({network.end_name(end)})"
+    return f"skyloom: {' -> '.join(reversed(sides) if end % 2 else sides)} ({name})"
 
 
 def _parts(interface: str) -> tuple[str, str]:

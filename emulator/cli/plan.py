@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from itertools import groupby
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -150,9 +151,13 @@ def _end_points(network: Network) -> list[int]:
 
 
 def _ports(network: Network) -> int:
-    """Interfaces that a run would make: an end at a live node each, and a shared one where moving links may arrive."""
+    """Interfaces that a run would make: an end at a live node each, and a shared one where moving links may arrive or
+    leave."""
     live = [node.live for node in network.nodes]
-    ports = sum(live[link.a] + (live[link.b] and not link.moving) for link in network.links)
+    shares = {link.a for link in network.links if link.moving and network.nodes[link.a].shared_uplink}
+    ports = sum(live[node] for node in shares)
+    for link in network.links:
+        ports += (live[link.a] and not (link.moving and link.a in shares)) + (live[link.b] and not link.moving)
     if any(link.moving for link in network.links):
         ports += sum(node.live and node.shared_downlink for node in network.nodes)
     return ports
@@ -181,25 +186,30 @@ def _routes(network: Network, row: ScheduleRow, share: float, ends: list[int]) -
             }
 
 
-def _handovers(timeline: Timeline, network: Network, until_s: float, tell: Tell) -> dict[str, Any]:
+def _handovers(timeline: Any, network: Network, until_s: float, tell: Tell) -> dict[str, Any]:
     """Handovers from the start of the run on, and the spans without a satellite; nothing where no link moves."""
     if not hasattr(timeline, "handovers"):
         return {}
     steps = min(SCANNED_STEPS, _steps(until_s, timeline) if until_s else 1)
-    found, gaps, since = [], [], dict[int, float]()
-    for move in _moves(timeline, steps, tell):
-        name = network.nodes[network.links[move.link].a].name
-        before, after = (network.nodes[node].name if node >= 0 else None for node in (move.before, move.after))
-        if move.t_s > 0:
-            found.append({"t_s": move.t_s, "node": name, "before": before, "after": after})
-        if after is None:
-            since[move.link] = move.t_s
-        elif before is None and move.link in since:
-            gaps.append({"node": name, "from_s": since.pop(move.link), "to_s": move.t_s})
-    gaps += [
-        {"node": network.nodes[network.links[link].a].name, "from_s": from_s, "to_s": None}
-        for link, from_s in since.items()
-    ]
+    names, links = [node.name for node in network.nodes], network.links
+    in_use = {links[link].a: 0 for link in timeline.serving(0)}
+    for link, far in timeline.serving(0).items():
+        in_use[links[link].a] += far >= 0
+    found, gaps = [], []
+    since = {node: 0.0 for node, count in in_use.items() if not count}
+    for t_s, together in groupby(_moves(timeline, steps, tell), lambda move: move.t_s):
+        moves = list(together)
+        for move in moves:
+            link = links[move.link]
+            before, after = (names[node] if node >= 0 else None for node in (move.before, move.after))
+            in_use[link.a] += (move.after >= 0) - (move.before >= 0)
+            found.append({"t_s": t_s, "node": names[link.a], "link": link.name, "before": before, "after": after})
+        for node in dict.fromkeys(links[move.link].a for move in moves):
+            if not in_use[node]:
+                since.setdefault(node, t_s)
+            elif node in since:
+                gaps.append({"node": names[node], "from_s": since.pop(node), "to_s": t_s})
+    gaps += [{"node": names[node], "from_s": from_s, "to_s": None} for node, from_s in since.items()]
     return {"handovers": found, "uncovered": gaps, "handovers_until_s": steps * timeline.step_s}
 
 

@@ -57,23 +57,32 @@ def _header(console: Console, facts: dict[str, Any]) -> None:
         console.print(f"shell     {escape(shell['label'])}, {shell['satellites']} satellites, from {shell['epoch']}")
         console.print(f"ISLs      {isl['up']} of {isl['links']} up{spread}")
         choice = f"{ground['policy']}, dwell at least {ground['min_dwell_s']:g} s"
+        if ground["all_in_view"]:
+            choice = f"linked to all satellites in view, at most {ground['antennas']}"
+        elif ground["antennas"] > 1:
+            choice = f"{ground['antennas']} antennas each, {choice}"
         if ground["terminal"] != "ideal":
-            choice = f"terminals as of {ground['terminal']}"
+            antennas = f", {ground['antennas']} antennas each" if ground["antennas"] > 1 else ""
+            choice = f"terminals as of {ground['terminal']}{antennas}"
         console.print(f"stations  {ground['stations']} above {ground['min_elevation_deg']:g}°, {choice}")
     console.print(f"run       {facts['duration_s']:g} s, routing {facts['routing']}, seed {facts['seed']}")
 
 
 def _stations(facts: dict[str, Any]) -> Table:
+    several = facts["ground"]["antennas"] > 1
+    columns = ("station", "links", "nearest") if several else ("station", "satellite")
     table = _table(
-        f"at {facts['at_s']:g} s", "station", "satellite", "elevation", "range", "delay", "sees",
-        right=("elevation", "range", "delay", "sees"),
+        f"at {facts['at_s']:g} s", *columns, "elevation", "range", "delay", "sees",
+        right=("links", "elevation", "range", "delay", "sees"),
     )  # fmt: skip
     for station in facts["stations"]:
         if station["serving"] is None:
-            table.add_row(station["name"], "[red]none[/]", "", "", "", "0")
+            table.add_row(station["name"], *(["0"] if several else []), "[red]none[/]", "", "", "", "0")
             continue
+        links = [str(len(station["access"]))] if several else []
         table.add_row(
-            station["name"], station["serving"], f"{station['elevation_deg']:.1f}°", f"{station['range_km']:.0f} km",
+            station["name"], *links, station["serving"],
+            f"{station['elevation_deg']:.1f}°", f"{station['range_km']:.0f} km",
             f"{station['delay_ms']:.3f} ms", str(station["visible"]),
         )  # fmt: skip
     return table
@@ -91,12 +100,17 @@ def _slots(console: Console, slots: list[dict[str, Any]]) -> None:
             where = (f"{slot['elevation_deg']:.1f}°", f"{slot['range_km']:.0f} km")
         feeder = f"{slot['feeder_km']:.0f} km" if "feeder_km" in slot else ""
         table.add_row(
-            f"{slot['t_s']:g} s", slot["utc"][11:19], slot["station"], slot["serving"] or "[red]none[/]", *where,
+            f"{slot['t_s']:g} s", slot["utc"][11:19], _of_link(slot["link"]), slot["serving"] or "[red]none[/]", *where,
             slot["gateway"] or "", feeder,
         )  # fmt: skip
     console.print(table)
     if len(slots) > ROWS:
         console.print(f"[dim]{len(slots) - ROWS} more: --json[/]")
+
+
+def _of_link(link: str) -> str:
+    """The station of an access link, and the link's own name where the station has several."""
+    return link.removesuffix(":up")
 
 
 def _routes(console: Console, facts: dict[str, Any], route: str | None) -> None:
@@ -145,7 +159,8 @@ def _handovers(console: Console, facts: dict[str, Any]) -> None:
         return
     table = _table(title, "at", "station", "from", "to", right=("at",))
     for row in rows[:ROWS]:
-        table.add_row(f"{row['t_s']:g} s", row["node"], row["before"] or "[red]none[/]", row["after"] or "[red]none[/]")
+        none = "[red]none[/]" if ":" not in _of_link(row["link"]) else "none"  # beside others it is no gap
+        table.add_row(f"{row['t_s']:g} s", _of_link(row["link"]), row["before"] or none, row["after"] or none)
     console.print(table)
     if len(rows) > ROWS:
         console.print(f"[dim]{len(rows) - ROWS} more: --json[/]")

@@ -17,7 +17,7 @@ from pathlib import Path
 from emulator.fabric.kernel import netlink, syscalls, tun
 from emulator.model.errors import EmulationError, PlatformError
 from emulator.model.network import DOWNLINK, LinkSpec, Network, NodeSpec
-from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, RouteDelta
+from emulator.schedule.fib import SHARED_PORT, UNREACHABLE, RouteDelta
 
 # Packets that wait in a port for the relay. A core that is taken away for 3 ms costs 1,000 of them at 350,000 a second;
 # but each is a pointer that is allocated with the port, so thousands of ports have room for fewer.
@@ -30,8 +30,8 @@ _BRIDGE_INDEX = tun.FIRST_INDEX - 1
 class Port:
     """An interface of a live node, and the descriptor by which the relay reads what the node sends.
 
-    `end` is the link end on which the port's packets are sent; SHARED_DOWNLINK (-1): that of a live satellite towards
-    all stations, where the relay looks the destination up.
+    `end` is the link end on which the port's packets are sent; SHARED_PORT (-1): the relay looks the destination up.
+    Such is the port of a live satellite towards all stations, and that of a station with several access links.
     """
 
     node: int
@@ -92,7 +92,7 @@ class Fabric:
         syscalls.unshare(syscalls.CLONE_NEWNET)
         held = self._live[number] = _Live(syscalls.open_netns())
         forwards = _forwards(node, plan)
-        self._set_sysctls(forwards, any(end < 0 for end, _, _ in plan))
+        self._set_sysctls(forwards, forwards and any(end < 0 for end, _, _ in plan))
         for at, (end, name, link) in enumerate(plan):
             index = tun.FIRST_INDEX + at
             ethernet = link is not None and link.ethernet
@@ -172,7 +172,7 @@ class Fabric:
             return netlink.route(prefix, length, 0, unreachable=True)
         index = self._live[number].index[end]
         link = self.network.links[end // 2]
-        if end == SHARED_DOWNLINK or not link.ethernet:
+        if end == SHARED_PORT or not link.ethernet:
             return netlink.route(prefix, length, index)
         peer = self.network.nodes[link.a if end % 2 else link.b]
         gateway = _packed(peer.ipv4 if len(prefix) == 4 else peer.ipv6)
@@ -248,8 +248,10 @@ class Fabric:
         return b"".join(messages)
 
     def _own_end(self, end: int) -> int:
-        """The end as a node's ports know it: what a satellite sends to any station leaves by its shared downlink."""
-        return SHARED_DOWNLINK if end > 0 and end % 2 and self.network.links[end // 2].moving else end
+        """The end as a node's ports know it: what leaves by a shared port has no end there."""
+        if end < 0 or not (link := self.network.links[end // 2]).moving:
+            return end
+        return SHARED_PORT if end % 2 or self.network.nodes[link.a].shared_uplink else end
 
     def counters(self) -> dict[str, netlink.LinkStats]:
         """Kernel counters by "<node>:<port>"; tx_dropped: what found a port full because the relay had not read it."""
@@ -295,7 +297,7 @@ def allow_descriptors(more: int, live: int = 0) -> None:
             ) from None
 
 
-_Plan = list[tuple[int, str, LinkSpec | None]]  # end (-1: shared downlink), interface name, link
+_Plan = list[tuple[int, str, LinkSpec | None]]  # end (-1: shared port), interface name, link
 
 
 def _ports_of(network: Network) -> dict[int, _Plan]:
@@ -303,13 +305,16 @@ def _ports_of(network: Network) -> dict[int, _Plan]:
     plan: dict[int, _Plan] = {number: [] for number in network.live}
     downlink = next((link.b_port or DOWNLINK for link in network.links if link.moving), "")
     for number, link in enumerate(network.links):
-        if link.a in plan:
+        if link.a in plan and link.moving and network.nodes[link.a].shared_uplink:
+            if not any(end == SHARED_PORT for end, _, _ in plan[link.a]):
+                plan[link.a].append((SHARED_PORT, link.a_port, None))
+        elif link.a in plan:
             plan[link.a].append((2 * number, link.a_port, link))
         if not link.moving and link.b in plan:
             plan[link.b].append((2 * number + 1, link.b_port, link))
     for number, ports in plan.items():
         if downlink and network.nodes[number].shared_downlink:
-            ports.append((SHARED_DOWNLINK, downlink, None))
+            ports.append((SHARED_PORT, downlink, None))
     return plan
 
 

@@ -24,7 +24,7 @@ class Faults:
         self._network = network
         self._tell = tell
         self._peer = peer
-        self._names = [network.end_name(end) for end in range(2 * len(network.links))]
+        self._names = [network.end_names(end) for end in range(2 * len(network.links))]
         self._off: set[int] = set()
         self._cut: set[int] = set()
         self._set: dict[int, dict[str, Any]] = {}
@@ -69,7 +69,11 @@ class Faults:
     def ends(self, globs: Iterable[str]) -> list[int]:
         """Link ends whose names ("node:port") match."""
         wanted = tuple(globs)
-        return [end for end, name in enumerate(self._names) if any(fnmatchcase(name, glob) for glob in wanted)]
+        return [
+            end
+            for end, names in enumerate(self._names)
+            if any(fnmatchcase(name, glob) for name in names for glob in wanted)
+        ]
 
     def ends_of(self, globs: Iterable[str]) -> list[int]:
         """Both ends of every link of the nodes whose names match."""

@@ -29,6 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _PORT = re.compile(r"[^\s/:]{1,15}")
 _RESERVED = ("..", ".", "all", "default", "lo")  # the kernel's own names of interfaces and of their settings
 _MOST_PORT_BYTES = 15
+_SHARED = "its uplink"  # as the owner of a port
 _FIRST_IPV4 = int(IPv4Address("10.128.0.0"))  # of nodes that get no address from their topology
 _IPV6_PREFIX = IPv6Address("fd53:6b79::").packed[:12]  # unique local; the IPv4 address stands in the last 32 bits
 
@@ -49,6 +50,7 @@ class NetworkBuilder:
         self._names: set[str] = set()
         self._owner: dict[str, str] = {}  # the node of each address
         self._ports: list[dict[str, str]] = []  # of each node, by name: whose it is; the shared downlink apart
+        self._shared_ends: set[str] = set()  # names of the ends that share a port
         self._link_count: list[int] = []  # of each node
         self._good_ports: set[str] = set()  # names that passed: thousands of links share a few
 
@@ -65,6 +67,7 @@ class NetworkBuilder:
         position: tuple[float, float] | None = None,
         forwards: bool = False,
         shared_downlink: bool = False,
+        shared_uplink: bool = False,
         bridge: bool = False,
     ) -> int:
         """Adds a node and returns its number; the fields are those of `NodeSpec`.
@@ -86,7 +89,9 @@ class NetworkBuilder:
                 raise DataError(f"node {name}: address {address} is also that of {self._owner[address]}")
             self._owner[address] = name
         live = self.options.is_live(name, live)
-        self.nodes.append(NodeSpec(name, role, live, ipv4, ipv6, position, forwards, shared_downlink, bridge))
+        self.nodes.append(
+            NodeSpec(name, role, live, ipv4, ipv6, position, forwards, shared_downlink, shared_uplink, bridge)
+        )
         self._names.add(name)
         self._ports.append({name[:15]: "its bridge"} if bridge else {})
         self._link_count.append(0)
@@ -106,11 +111,13 @@ class NetworkBuilder:
         carrier: bool = False,
         a_address: str = "",
         b_address: str = "",
+        antenna: int | None = None,
     ) -> int:
         """Adds a link between two nodes, by their numbers, and returns its number; the fields are those of `LinkSpec`.
 
         `forward` is the end that sends from a to b, `backward` (by default equal to it) the other one. A port without a
-        name becomes eth0, eth1, … in the order of the node's links.
+        name becomes eth0, eth1, … in the order of the node's links. `antenna` tells the ends of moving links apart that
+        share the port of `a`: "<node>:<port><antenna>".
         """
         if a == b:
             raise DataError(f"link {self.nodes[a].name} - {self.nodes[b].name}: a link needs two nodes")
@@ -119,8 +126,11 @@ class NetworkBuilder:
         b_port = b_port or (DOWNLINK if moving else f"eth{counts[b]}")
         counts[a] += 1
         counts[b] += 1
-        name = f"{self.nodes[a].name}:{a_port}"
-        self._take_port(a, a_port, f"link {name}")
+        name = f"{self.nodes[a].name}:{a_port}{'' if antenna is None else antenna}"
+        if moving and self.nodes[a].shared_uplink:
+            self._take_shared_port(a, a_port, name)
+        else:
+            self._take_port(a, a_port, f"link {name}")
         if moving:
             self._check_port_name(b, b_port)
         else:
@@ -140,6 +150,14 @@ class NetworkBuilder:
         if port in ports:
             raise self._two_ports(node, port, owner)
         ports[port] = owner
+
+    def _take_shared_port(self, node: int, port: str, name: str) -> None:
+        """Takes a port for all moving links of a node. Their ends must have names that differ."""
+        if name in self._shared_ends:
+            raise DataError(f"two links are named {name!r}; expected antennas that differ")
+        self._shared_ends.add(name)
+        if self._ports[node].get(port) != _SHARED:
+            self._take_port(node, port, _SHARED)
 
     def _check_port_name(self, node: int, port: str) -> None:
         if port not in self._good_ports:

@@ -38,6 +38,7 @@ class NodeSpec:
     position: tuple[float, float] | None = None  # latitude, longitude in degrees, where it is fixed
     forwards: bool = False  # may lie inside a path
     shared_downlink: bool = False  # may be the far end of moving links, all of which reach it by one port
+    shared_uplink: bool = False  # sends on all its moving links by one port: the engine chooses, by destination
     bridge: bool = False  # its namespace holds a learning bridge; no programs, no addresses
 
 
@@ -111,7 +112,7 @@ class EndSpec:
 class LinkSpec:
     """A link between two nodes. `moving`: b is only the first far end, the timeline's `peer` says which one holds."""
 
-    name: str  # name of its forward end: "<node a>:<port a>"
+    name: str  # of its forward end: "<node a>:<port a>", and the antenna's number where links share the port
     a: int
     b: int
     a_port: str  # interface names, 15 characters at most
@@ -245,7 +246,15 @@ class Network:
     def end_name(self, end: int) -> str:
         """Name of a link end by the node and port that send: "gs-tokyo:up"."""
         link = self.links[end // 2]
+        if link.moving:
+            return f"{link.name}~down" if end % 2 else link.name
         node, port = (link.b, link.b_port) if end % 2 else (link.a, link.a_port)
-        if link.moving and end % 2:
-            return f"{self.nodes[link.a].name}:{link.a_port}~down"
         return f"{self.nodes[node].name}:{port}"
+
+    def end_names(self, end: int) -> tuple[str, ...]:
+        """What a person may call a link end: its name, and the name of the port that it shares with others."""
+        name, link = self.end_name(end), self.links[end // 2]
+        if not link.moving:
+            return (name,)
+        port = f"{self.nodes[link.a].name}:{link.a_port}{'~down' if end % 2 else ''}"
+        return (name,) if port == name else (name, port)

@@ -15,7 +15,8 @@ from emulator.schedule.reader import EndValues
 from emulator.sdk.protocol import Widget
 
 EVENTS = 12
-LINKS = 12  # of a node
+LINKS = 12  # of a node, those that are up first
+LINKS_READ = 64
 
 
 class NetworkState(Protocol):
@@ -126,7 +127,8 @@ def _of_node(state: NetworkState, name: str, now_s: float) -> Detail:
             ]
     else:
         facts.append(("state", "transit, inside the relay"))
-    rows = [state.link_row(end, now_s) for end in state.ends_of(number)[:LINKS]]
+    rows = [state.link_row(end, now_s) for end in state.ends_of(number)[:LINKS_READ]]
+    rows = sorted(rows, key=lambda row: not row["up"])[:LINKS]
     links: Widget = {
         "kind": "listing",
         "title": "links",

@@ -6,7 +6,7 @@ scheduled values that are shown are those that were played.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emulator.schedule.reader import RowSource
 
 SPANS_KEPT = 24  # of each moving link: a quarter of an hour at the least
-CONTACTS = 40  # moving links in a snapshot
+CONTACTS = 40  # moving links in a snapshot: the first one of each node, then the second ones, …
 SPANS_SHOWN = 12
 DOTS = 2_000  # satellites on the map; of more, every second or third
 WAYS = 12  # drawn on the map
@@ -32,7 +32,7 @@ class ScheduleView:
         self._network = network
         self.schedule = ScheduleReader(network, rows)
         self._number = {node.name: number for number, node in enumerate(network.nodes)}
-        self._moving = [number for number, link in enumerate(network.links) if link.moving]
+        self._moving = _antenna_by_antenna(network)
         self._served: dict[int, deque[tuple[float, str]]] = defaultdict(lambda: deque(maxlen=SPANS_KEPT))
         self._mapped_s = float("-inf")
         self._dots: list[int] = []
@@ -119,3 +119,15 @@ class ScheduleView:
         self._placed = {number: (lat, lon) for number in moving if (lat := degrees[number][0]) == lat
                         and (lon := degrees[number][1]) == lon}  # fmt: skip  # NaN: cannot be placed
         self._dots = [round(value) for number in shown if number in self._placed for value in self._placed[number]]
+
+
+def _antenna_by_antenna(network: Network) -> list[int]:
+    """The moving links: the first one of each node, then the second ones, and so on."""
+    links = [number for number, link in enumerate(network.links) if link.moving]
+    seen: Counter[int] = Counter()
+    place = {}
+    for number in links:
+        node = network.links[number].a
+        place[number] = seen[node]
+        seen[node] += 1
+    return sorted(links, key=place.__getitem__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -21,26 +22,34 @@ GRAZING_M = 80e3  # an optical link keeps clear of the atmosphere below this hei
 
 @dataclass(frozen=True, slots=True)
 class Stations:
-    """Ground stations as arrays: Earth-fixed position (S, 3) in metres, normal (S, 3), least elevation in radians."""
+    """Ground stations as arrays: Earth-fixed position (S, 3) in metres, normal (S, 3); least elevation in radians and
+    greatest range in metres at which they use a satellite."""
 
     position: Floats
     up: Floats
     min_elevation_rad: float
+    max_range_m: float = inf
 
     @staticmethod
     def at(
         latitude_deg: Sequence[float], longitude_deg: Sequence[float], altitude_m: Sequence[float],
-        min_elevation_deg: float, figure: Ellipsoid = WGS84,
+        min_elevation_deg: float, figure: Ellipsoid = WGS84, max_range_m: float = inf,
     ) -> Stations:  # fmt: skip
         latitude, longitude = np.radians(latitude_deg), np.radians(longitude_deg)
         position = geodetic_to_ecef(latitude, longitude, altitude_m, figure)
-        return Stations(position, up_vector(latitude, longitude), float(np.radians(min_elevation_deg)))
+        return Stations(position, up_vector(latitude, longitude), float(np.radians(min_elevation_deg)), max_range_m)
 
     def __len__(self) -> int:
         return len(self.position)
 
     def some(self, chosen: Ints) -> Stations:
-        return Stations(self.position[chosen], self.up[chosen], self.min_elevation_rad)
+        return Stations(self.position[chosen], self.up[chosen], self.min_elevation_rad, self.max_range_m)
+
+    def sees(self, range_m: Floats, sin_elevation: Floats) -> Bools:
+        """Whether satellites at these ranges and elevations are high and near enough; NaN is not."""
+        with np.errstate(invalid="ignore"):
+            seen: Bools = (sin_elevation >= np.sin(self.min_elevation_rad)) & (range_m <= self.max_range_m)
+        return seen
 
 
 def near(stations: Stations, satellites: Floats, margin_rad: float = 0.0) -> Ints:

@@ -81,7 +81,7 @@ def concerned(network: Network, action: Mapping[str, Any], ends: Iterable[int]) 
         link = network.links[end // 2]
         sides = [network.nodes[link.a].name, *([] if link.moving else [network.nodes[link.b].name])]
         ways = (end & ~1, end | 1) if verb and verb.both_ways else (end,)
-        called = [network.end_name(way) for way in ways]
+        called = [name for way in ways for name in network.end_names(way)]
         if (
             _matches(action.get("links"), called)
             or (not action.get("links") and _matches(action.get("nodes"), sides))

@@ -38,7 +38,8 @@ def resolve(tree: Tree, network: Network) -> Tree:
         found = _addresses(value, network)
     elif kind == "link":
         ends = range(2 * len(network.links))
-        found = [end for end in ends if any(fnmatchcase(network.end_name(end & ~1 | way), value) for way in (0, 1))]
+        called = [(*network.end_names(end), *network.end_names(end ^ 1)) for end in ends]
+        found = [end for end in ends if any(fnmatchcase(name, value) for name in called[end])]
     elif kind == "node":
         found = [value] if any(fnmatchcase(node.name, value) for node in network.nodes) else []
     if not found:

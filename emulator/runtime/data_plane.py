@@ -281,6 +281,7 @@ def _forwarding(network: Network) -> set[int]:
     """Live nodes whose kernel routes follow the schedule: those with more than one port, none numbered by hand."""
     ports: dict[int, int] = defaultdict(int)
     numbered: set[int] = set()
+    shared: set[int] = set()  # nodes whose moving links share a port that is counted
     moving = False
     for link in network.links:
         for node, address in ((link.a, link.a_address), (link.b, link.b_address)):
@@ -290,6 +291,9 @@ def _forwarding(network: Network) -> set[int]:
         moving = moving or link.moving
         if link.moving:
             ports[link.b] -= 1
+            ports[link.a] -= link.a in shared
+            if network.nodes[link.a].shared_uplink:
+                shared.add(link.a)
     return {
         number
         for number in network.live

@@ -51,7 +51,7 @@ def build_network(scenario: Scenario) -> Network:
 
     network = build(scenario).network
     names = [node.name for node in network.nodes]
-    ends = [network.end_name(end) for end in range(2 * len(network.links))]
+    ends = list(dict.fromkeys(name for end in range(2 * len(network.links)) for name in network.end_names(end)))
     problems = check_names(scenario, names, ends, live=[node.name for node in network.nodes if node.live])
     problems += [*check_texts(scenario, network), *check_placement(scenario, network)]
     if problems:

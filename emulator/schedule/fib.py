@@ -1,7 +1,7 @@
 """Kernel routing tables of the live nodes: next hops compressed into the fewest prefixes, and their changes.
 
 Invariant: for every destination address the longest matching prefix gives exactly the next hop of the row. What a live
-satellite has for transit nodes leaves by its shared downlink, of whose packets the engine looks up the way itself.
+node with a shared port has for transit nodes leaves by that one, of whose packets the engine looks up the way itself.
 Addresses that belong to nobody may match a prefix too; their packets end by TTL.
 
 The compression is ORTC (Draves, King, Venkatachary, Zill: "Constructing Optimal IP Routing Tables", INFOCOM 1999) over
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from emulator.model.network import Ints, Network
 
-SHARED_DOWNLINK = -1  # the port of a live satellite that serves its moving links; as `Port.end`
+SHARED_PORT = -1  # a live node's one port for its moving links, where it has such; as `Port.end`
 UNREACHABLE = -2
 _NO_PORT = -3
 _ABSENT = -1  # as a slot: no route with this prefix
@@ -41,7 +41,7 @@ class RouteDelta:
     """Changes of one node's kernel routes.
 
     `add` holds (prefix, length, end) to set, in place of a route of that prefix where there is one; `end` is that of
-    the node's port, SHARED_DOWNLINK, or UNREACHABLE for a route of that kind. `delete` holds (prefix, length).
+    the node's port, SHARED_PORT, or UNREACHABLE for a route of that kind. `delete` holds (prefix, length).
     """
 
     node: int
@@ -100,7 +100,7 @@ class FibCompiler:
         self._addressed = np.array([index for index, text in enumerate(texts) if text], dtype=np.int64)
         addresses = [int(ip_address(text)) for text in texts if text]
         bits = 32 if version == 4 else 128
-        self._shared = shared_downlinks(network)[self.nodes]
+        self._shared = shared_ports(network)[self.nodes]
         transit = _transit(network, version, set(addresses)) if np.any(self._shared) else []
         prefixes = apart(addresses, transit, bits)  # of transit nodes, behind the destinations
         self.trie = _with_leaves(trie([*addresses, *(prefix.address for prefix in prefixes)], bits), prefixes)
@@ -140,7 +140,7 @@ class FibCompiler:
         slots = np.where(ends < 0, 1, self._slot_of_end[ends]) if self._slot_of_end.size else np.ones_like(ends)
         own = self._addressed[:, None] == places
         if more := (len(self.trie.prefixes) + 1) // 2 - len(slots):
-            slots = np.concatenate([slots, np.zeros((more, len(places)), slots.dtype)])  # slot 0: the shared downlink
+            slots = np.concatenate([slots, np.zeros((more, len(places)), slots.dtype)])  # slot 0: the shared port
             own = np.concatenate([own, np.repeat(~self._shared[None, places], more, axis=0)])
         chosen = np.full((len(self.trie.prefixes), len(places)), _ABSENT, dtype=np.int16)
         plain = self._by_address[places]
@@ -152,10 +152,14 @@ class FibCompiler:
         return chosen
 
 
-def shared_downlinks(network: Network) -> NDArray[np.bool_]:
-    """The nodes that have a port without a destination of its own: live satellites where links move."""
+def shared_ports(network: Network) -> NDArray[np.bool_]:
+    """The nodes that have a port without an end of its own: live satellites where links move, and live stations with
+    a shared uplink."""
     moving = any(link.moving for link in network.links)
-    return np.array([moving and node.live and node.shared_downlink for node in network.nodes], dtype=np.bool_)
+    return np.array(
+        [moving and node.live and (node.shared_downlink or node.shared_uplink) for node in network.nodes],
+        dtype=np.bool_,
+    )
 
 
 def _transit(network: Network, version: int, live: set[int]) -> list[int]:
@@ -195,12 +199,13 @@ def _with_leaves(built: Trie, prefixes: list[Prefix]) -> Trie:
 def _slots(network: Network) -> tuple[Ints, Ints]:
     """A small number for each port of each node: slot by end, and end by node and slot.
 
-    Slot 0 is the shared downlink, slot 1 stands for unreachable.
+    Slot 0 is the shared port, slot 1 stands for unreachable.
     """
     slot_of_end = np.zeros(2 * len(network.links), dtype=np.int32)
-    ends_of_node: list[list[int]] = [[SHARED_DOWNLINK, UNREACHABLE] for _ in network.nodes]
+    ends_of_node: list[list[int]] = [[SHARED_PORT, UNREACHABLE] for _ in network.nodes]
     for number, link in enumerate(network.links):
-        for end, node, shared in ((2 * number, link.a, False), (2 * number + 1, link.b, link.moving)):
+        shared_up = link.moving and network.nodes[link.a].shared_uplink
+        for end, node, shared in ((2 * number, link.a, shared_up), (2 * number + 1, link.b, link.moving)):
             if not shared:
                 slot_of_end[end] = len(ends_of_node[node])
                 ends_of_node[node].append(end)

@@ -1,8 +1,8 @@
 """A low-Earth-orbit network: satellites with ISLs, and ground stations that hand over.
 
 Invariant: node and link numbers are the order of addition: satellites, stations, gateways, hosts behind them; ISLs, one
-moving access link per station, whose far end the timeline names, one moving feeder link per antenna, fibres. Satellites
-and gateways are transit nodes unless the scenario makes them live.
+moving access link per antenna of each station, whose far end the timeline names, one moving feeder link per antenna of
+each gateway, fibres. Satellites and gateways are transit nodes unless the scenario makes them live.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from emulator.orbit.grid import Grid
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, look, near
 from topologies.leo.access import GatewayNetwork, access_effects, access_of, feeder_links_of, gateway_network_of
-from topologies.leo.config import Config, Station
+from topologies.leo.config import MOST_ANTENNAS, Config, Station
 from topologies.leo.gateway_sites import Site
 from topologies.leo.gateways import FeederLinks
 from topologies.leo.selection import Selection
@@ -37,6 +38,7 @@ __all__ = ["Config", "LeoTopology", "build"]
 DEFAULT_EPOCH = Epoch(2_461_041.5, 0.0)  # 2026-01-01 00:00 UTC
 SITE_S = 250e-6  # from the router of a point of presence to the host there
 COVERAGE_STEP_S = 10.0  # between the instants of a long run at which a station is looked for a satellite
+COUNTED = 600  # instants of a run at most at which the satellites in view are counted
 
 
 def build(config: Config, options: BuildOptions) -> LeoTopology:
@@ -56,8 +58,9 @@ class _Group:
 
 
 class LeoTopology(NetworkBuilder):
-    """Satellites `sat-…` with ports isl0 … isl3 and down, stations `gs-…` with port up, gateways `gw-…` with ports
-    ant0 …, points of presence `edge-…` with a host `pop-…` each, fibres between ports fibre0 …"""
+    """Satellites `sat-…` with ports isl0 … isl3 and down, stations `gs-…` with port up, whose link ends are up0 … where
+    it has several antennas, gateways `gw-…` with ports ant0 …, points of presence `edge-…` with a host `pop-…` each,
+    fibres between ports fibre0 …"""
 
     timeline: LeoTimeline
 
@@ -75,6 +78,7 @@ class LeoTopology(NetworkBuilder):
         stations = Stations.at(
             [place.lat_deg for place in self.places], [place.lon_deg for place in self.places],
             [place.altitude_m for place in self.places], mask_deg,
+            max_range_m=inf if config.ground.max_range_m is None else config.ground.max_range_m,
         )  # fmt: skip
         if options.routing == "neighbours":
             raise DataError("routing is 'neighbours'; expected 'least-delay', 'static' or 'none' in a constellation")
@@ -82,12 +86,20 @@ class LeoTopology(NetworkBuilder):
         self.access = access_of(config, options, self.constellation.epoch, stations)
         self.sites = gateway_network_of(config, options)
         self._refuse_blind(propagator, stations, options)
+        self.antennas = self._antennas(propagator, stations)
+        if self.antennas > 1 and options.routing == "none":
+            raise DataError(
+                f"{self.antennas} antennas a station, and routing is 'none'; expected ground.antennas = 1, or another "
+                "routing: nothing else chooses among the access links of a station"
+            )
         self._add_nodes()
-        feeder_links = feeder_links_of(config, options, self.sites, self.access.slots) if self.sites else None
+        feeder_links = None
+        if self.sites:
+            feeder_links = feeder_links_of(config, options, self.sites, self.access.slots, self.antennas)
         inventory = self._add_links(feeder_links)
         selection = Selection(
             propagator, stations, self.access.policy, self.access.min_dwell_s, options.step_s, len(self.grid),
-            preferred, feeder_links,
+            preferred, feeder_links, self.antennas,
         )  # fmt: skip
         self.timeline = LeoTimeline(
             selection, inventory, np.array(self.live, dtype=np.int32), options.routing, options.routing_step_s,
@@ -108,6 +120,7 @@ class LeoTopology(NetworkBuilder):
                 self.add_node(
                     f"{group.prefix}{site.name}", group.role, live=group.live, forwards=group.forwards,
                     ipv4=f"10.255.{index // 250}.{index % 250 + 1}", position=(site.lat_deg, site.lon_deg),
+                    shared_uplink=group.prefix == "gs-" and self.antennas > 1,
                 )  # fmt: skip
 
     def _ground(self) -> list[_Group]:
@@ -136,10 +149,13 @@ class LeoTopology(NetworkBuilder):
         ):
             self.add_link(a, b, end, a_port=f"isl{a_port}", b_port=f"isl{b_port}")
         up, down = (EndSpec(effects) for effects in access_effects(self.config))
+        numbers = range(self.antennas) if self.antennas > 1 else (None,)
         for station in range(satellites, satellites + stations):
-            self.add_link(station, 0, up, down, a_port="up", b_port="down", moving=True)
-        rate_bps = [np.full(2 * len(grid), isl.rate_bps), np.tile([ground.rate_up_bps, ground.rate_down_bps], stations)]
-        loss = [np.full(2 * len(grid), isl.loss), np.full(2 * stations, ground.loss)]
+            for number in numbers:
+                self.add_link(station, 0, up, down, a_port="up", b_port="down", moving=True, antenna=number)
+        access = stations * self.antennas
+        rate_bps = [np.full(2 * len(grid), isl.rate_bps), np.tile([ground.rate_up_bps, ground.rate_down_bps], access)]
+        loss = [np.full(2 * len(grid), isl.loss), np.full(2 * access, ground.loss)]
         if self.sites is None or feeder_links is None:
             return LinkInventory(grid, satellites, np.concatenate(rate_bps), np.concatenate(loss))
         fibre, fibre_s = self._add_ground_links(feeder_links, self.sites)
@@ -184,13 +200,25 @@ class LeoTopology(NetworkBuilder):
         for t_s in np.split(sampled, np.arange(1, len(sampled), 64)):  # nearly always the first instant is enough
             for positions in propagator.ecef(t_s):
                 few = stations.some(blind)
-                _, sin_elevation = look(few, positions, near(few, positions))
-                with np.errstate(invalid="ignore"):
-                    seen = (sin_elevation >= np.sin(stations.min_elevation_rad)).any(axis=1)
-                blind = blind[~seen]
+                seen = few.sees(*look(few, positions, near(few, positions)))
+                blind = blind[~seen.any(axis=1)]
                 if not len(blind):
                     return
         raise DataError("\n".join(self._blind(self.places[index], options) for index in blind))
+
+    def _antennas(self, propagator: Propagator, stations: Stations) -> int:
+        """Antennas of a station; where they follow all satellites, the most that any station sees at COUNTED instants
+        of the run or, of a short one, at each of its steps."""
+        if self.config.ground.antennas != "all":
+            return self.config.ground.antennas
+        steps = max(1, round(self.duration_s / self.options.step_s))
+        counted = np.arange(0, steps, -(-steps // COUNTED)) * self.options.step_s
+        most = 1
+        for t_s in np.split(counted, np.arange(8, len(counted), 8)):
+            for positions in propagator.ecef(t_s):
+                seen = stations.sees(*look(stations, positions, near(stations, positions)))
+                most = max(most, int(seen.sum(axis=1).max()))
+        return min(most, MOST_ANTENNAS)
 
     def _reach(self) -> tuple[float, float]:
         """Highest inclination (degrees from the equator's plane), and the latitude up to which satellites serve."""

@@ -33,9 +33,9 @@ STARRYNET_SPEED_M_S = SPEED_OF_LIGHT_M_S * 17.31 / 29.5  # its constant for ever
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How stations reach satellites: by which policy, with which delays."""
+    """How stations reach satellites: by which policy (None: all in view), with which delays."""
 
-    policy: Policy
+    policy: Policy | None
     min_dwell_s: float
     delay_rule: DelayRule
     model: AccessModel | None
@@ -47,10 +47,12 @@ def access_of(config: Config, options: BuildOptions, epoch: Epoch, stations: Sta
     ground, terminal = config.ground, config.terminal
     slots = Slots.of(epoch.datetime(), terminal.slot_s, terminal.slot_phase_s)
     if ground.terminal == "ideal":
-        return Access(POLICIES[ground.policy], ground.min_dwell_s, DelayRule(), None, slots)
+        policy = None if ground.antennas == "all" else POLICIES[ground.policy]
+        return Access(policy, ground.min_dwell_s, DelayRule(), None, slots)
     if ground.terminal != "starlink":
         speed = STARRYNET_SPEED_M_S if ground.terminal == "starrynet" else SPEED_OF_LIGHT_M_S
-        return Access(POLICIES["nearest"], 0.0, DelayRule(speed, held=True), None, slots)
+        policy = None if ground.antennas == "all" else POLICIES["nearest"]
+        return Access(policy, 0.0, DelayRule(speed, held=True), None, slots)
     if not slots.meets(options.step_s):
         raise DataError(
             f"steps of {options.step_s:g} s from {epoch.text()} on do not meet the edges of slots (every "
@@ -86,18 +88,25 @@ def access_effects(config: Config) -> tuple[Effects, Effects]:
     return up, down
 
 
+def antenna_names(config: Config, antennas: int) -> list[str]:
+    """A name for each antenna of each station, by which its random numbers are drawn: the first has its station's."""
+    numbers = range(antennas)
+    return [f"{place.name}{f'/{number}' if number else ''}" for place in config.ground.places for number in numbers]
+
+
 def _starts(slots: Slots, step_s: float) -> Callable[[float], bool]:
     return lambda t_s: slots.number(t_s) != slots.number(t_s - step_s)
 
 
 def _model(config: Config, options: BuildOptions, slots: Slots) -> AccessModel:
     ground = config.ground
-    places = ground.places
+    names = [place.name for place in ground.places]
+    antennas = ground.antennas if isinstance(ground.antennas, int) else 1
+    places = [place for place in ground.places for _ in range(antennas)]
     lon_deg = np.array([place.lon_deg for place in places])
     fixed = np.array([np.nan if place.hour is None else place.hour for place in places])
     dry = np.array([ground.rain_mm_h if place.rain_mm_h is None else place.rain_mm_h for place in places])
     own = np.array([place.rain_mm_h is not None for place in places])
-    names = [place.name for place in places]
     series = None
     if ground.weather is not None:
         series = read_rain(Path(options.directory) / ground.weather, names, slots.start)
@@ -106,10 +115,10 @@ def _model(config: Config, options: BuildOptions, slots: Slots) -> AccessModel:
         return np.where(np.isnan(fixed), slots.hour(t_s, lon_deg), np.nan_to_num(fixed))
 
     def rain(t_s: float) -> Floats:
-        return dry if series is None else np.where(own, dry, series(t_s))
+        return dry if series is None else np.where(own, dry, np.repeat(series(t_s), antennas))
 
     load = np.array([place.load for place in places])
-    return AccessModel(config.terminal, slots, options.seed, names, hours, rain, load)
+    return AccessModel(config.terminal, slots, options.seed, antenna_names(config, antennas), hours, rain, load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +186,14 @@ def _degrees(sites: tuple[Site, ...]) -> tuple[Floats, Floats]:
     return np.array([site.lat_deg for site in sites]), np.array([site.lon_deg for site in sites])
 
 
-def feeder_links_of(config: Config, options: BuildOptions, network: GatewayNetwork, slots: Slots) -> FeederLinks:
-    """The feeder links of these gateways."""
-    table, places = config.gateways, config.ground.places
+def feeder_links_of(
+    config: Config, options: BuildOptions, network: GatewayNetwork, slots: Slots, antennas: int
+) -> FeederLinks:
+    """The feeder links of these gateways, for stations with so many antennas each."""
+    table, names = config.gateways, antenna_names(config, antennas)
     lat, lon = _degrees(network.gateways)
     sites = Stations.at(lat.tolist(), lon.tolist(), [0.0] * len(lat), table.min_elevation_deg)
-    antennas = min(table.antennas, len(places))
     return FeederLinks(
-        sites, antennas, network.to_home_s, table.spread_s, [place.name for place in places], options.seed,
-        slots.number, _starts(slots, options.step_s),
+        sites, min(table.antennas, len(names)), np.repeat(network.to_home_s, antennas, axis=0), table.spread_s, names,
+        options.seed, slots.number, _starts(slots, options.step_s),
     )  # fmt: skip

@@ -36,6 +36,9 @@ def one_of(name: str, names: Collection[str], what: str, otherwise: str = "") ->
     return name
 
 
+MOST_ANTENNAS = 64  # of a station
+
+
 Site = Annotated[str, AfterValidator(_known)]
 
 
@@ -137,6 +140,8 @@ class Ground(Table):
     """Stations at places of your own."""
     min_elevation_deg: float = Field(25.0, ge=0, lt=90)
     """Elevation mask: satellites lower than this are not used."""
+    max_range_m: Length | None = None
+    """Satellites farther away than this are not used either. (Hypatia has this rule alone, and no mask.)"""
     terminal: Literal["ideal", "starlink", "celestial", "starrynet", "opensn"] = "ideal"
     """What access links are like. "ideal": geometry alone. "starlink": slots, grants, load, weather and losses by the
     model of `[terminal]`, which also chooses satellites and sets the rates. The others: the rules by which these
@@ -146,13 +151,17 @@ class Ground(Table):
     weather: str | None = None
     """CSV file of rain over time, instead: columns `t` (seconds) or `utc`, `rain_mm_h`, and `station` if it tells
     stations apart. A value holds until the next."""
+    antennas: Literal["all"] | Annotated[int, Field(ge=1, le=MOST_ANTENNAS)] = 1
+    """Access links of a station at the same time, each to another satellite; routes choose among them. "all": one to
+    every satellite in view, as many as that are at most in the run."""
     policy: Literal["nearest", "highest_elevation", "longest_pass"] = "highest_elevation"
-    """Which of the visible satellites serves a station, where `terminal` is "ideal"."""
+    """Which of the visible satellites an antenna follows, where `terminal` is "ideal" and `antennas` a number."""
     serving: Literal["mesh", "all"] = "mesh"
     """"mesh" prefers the satellites of the largest group that ISLs join, so that stations can reach each other; "all"
     takes any."""
     min_dwell_s: units.Duration = 15.0
-    """A satellite that still stands above the mask serves at least this long, where `terminal` is "ideal"."""
+    """A satellite that still stands above the mask serves at least this long, where `terminal` is "ideal" and
+    `antennas` a number."""
     rate_up_bps: PositiveRate = 50e6
     """Rate from a station to its satellite, unless `terminal` is "starlink"."""
     rate_down_bps: PositiveRate = 200e6
@@ -183,6 +192,8 @@ class Ground(Table):
             raise Unfit("no station", "at least one")
         if self.weather is not None and self.rain_mm_h > 0:
             raise Unfit("both `weather` and `rain_mm_h`", "one of them")
+        if self.antennas == "all" and self.terminal == "starlink":
+            raise Unfit('`antennas` "all" with `terminal` "starlink", whose slots assign satellites', "a number")
         return self
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from emulator.model.network import LinkSpec
 from emulator.orbit.elements import Constellation
 from emulator.orbit.frames import SPEED_OF_LIGHT_M_S
 from emulator.orbit.visibility import distance
@@ -28,13 +29,15 @@ class DescribedTopology(Protocol):
     timeline: LeoTimeline
     sites: GatewayNetwork | None
     access: Access
+    antennas: int
+    links: list[LinkSpec]
     duration_s: float
 
 
 def describe(topo: DescribedTopology, t_s: float) -> dict[str, Any]:
-    """Shell, ISLs, and per station serving satellite, elevation, range, delay and number of visible satellites.
+    """Shell, ISLs, and per station its access links, the nearest serving satellite and the number of visible ones.
 
-    Geometry is that of `t_s`; the serving satellite is the one selected at the start of the step that `t_s` lies in.
+    Geometry is that of `t_s`; satellites serve that were selected at the start of the step that `t_s` lies in.
     """
     timeline = topo.timeline
     names = topo.constellation.names
@@ -47,22 +50,25 @@ def describe(topo: DescribedTopology, t_s: float) -> dict[str, Any]:
     seen = timeline.isls_up(instant)
     stations = []
     for index, place in enumerate(topo.places):
-        serving = int(held.satellite[index])
-        column = int(np.argmax(sight.satellite[index] == serving))
-        station: dict[str, Any] = {
+        access: list[dict[str, Any]] = []
+        for antenna in range(index * topo.antennas, (index + 1) * topo.antennas):
+            serving = int(held.satellite[antenna])
+            if serving >= 0:
+                along = positions[serving] - timeline.stations.position[index]
+                range_m = float(np.linalg.norm(along))
+                access.append({
+                    "link": topo.links[len(grid) + antenna].name,
+                    "serving": names[serving],
+                    "since_s": float(held.since_s[antenna]),
+                    "elevation_deg": float(np.degrees(np.arcsin(along @ timeline.stations.up[index] / range_m))),
+                    "range_km": range_m / 1e3,
+                    "delay_ms": range_m / SPEED_OF_LIGHT_M_S * 1e3,
+                })  # fmt: skip
+        stations.append({
             "name": f"gs-{place.name}", "lat_deg": place.lat_deg, "lon_deg": place.lon_deg, "serving": None,
-            "visible": int(np.count_nonzero(sight.visible[index])),
-        }  # fmt: skip
-        if serving >= 0:
-            range_m = float(sight.range_m[index, column])
-            station |= {
-                "serving": names[serving],
-                "since_s": float(held.since_s[index]),
-                "elevation_deg": float(np.degrees(np.arcsin(sight.sin_elevation[index, column]))),
-                "range_km": range_m / 1e3,
-                "delay_ms": range_m / SPEED_OF_LIGHT_M_S * 1e3,
-            }
-        stations.append(station)
+            "visible": int(np.count_nonzero(sight.visible[index])), "access": access,
+            **(min(access, key=lambda link: float(link["range_km"])) if access else {}),
+        })  # fmt: skip
     up_ms = isl_ms[seen]
     return {
         "shell": {
@@ -82,6 +88,8 @@ def describe(topo: DescribedTopology, t_s: float) -> dict[str, Any]:
         "ground": {
             "stations": len(topo.places),
             "min_elevation_deg": topo.config.ground.min_elevation_deg,
+            "antennas": topo.antennas,
+            "all_in_view": topo.config.ground.antennas == "all",
             "policy": POLICY.get(topo.config.ground.terminal, topo.config.ground.policy),
             "min_dwell_s": topo.config.ground.min_dwell_s,
             "terminal": topo.config.ground.terminal,
@@ -93,7 +101,7 @@ def describe(topo: DescribedTopology, t_s: float) -> dict[str, Any]:
 
 
 def slots(topo: DescribedTopology) -> list[dict[str, Any]]:
-    """Per slot (from the first step on, up to SLOT_STEPS) and station: serving satellite, where it stands, gateway."""
+    """Per slot (from the first step on, up to SLOT_STEPS) and access link: satellite, where it stands, gateway."""
     timeline, grid = topo.timeline, topo.access.slots
     steps = min(SLOT_STEPS, max(1, round(topo.duration_s / timeline.step_s)))
     found: list[dict[str, Any]] = []
@@ -102,16 +110,18 @@ def slots(topo: DescribedTopology) -> list[dict[str, Any]]:
         t_s = instant.step * timeline.step_s
         if grid.number(t_s) != last:
             last = grid.number(t_s)
-            found += [_slot(topo, instant, t_s, station) for station in range(len(topo.places))]
+            found += [_slot(topo, instant, t_s, antenna) for antenna in range(len(instant.held.satellite))]
     return found
 
 
-def _slot(topo: DescribedTopology, instant: Instant, t_s: float, station: int) -> dict[str, Any]:
+def _slot(topo: DescribedTopology, instant: Instant, t_s: float, antenna: int) -> dict[str, Any]:
     sites, stations = topo.timeline.gateways, topo.timeline.stations
-    serving = int(instant.held.satellite[station])
+    station = antenna // topo.antennas
+    serving = int(instant.held.satellite[antenna])
     facts: dict[str, Any] = {
         "t_s": t_s, "utc": topo.access.slots.utc(t_s).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "station": f"gs-{topo.places[station].name}", "serving": None, "gateway": None,
+        "station": f"gs-{topo.places[station].name}", "link": topo.links[len(topo.timeline.grid) + antenna].name,
+        "serving": None, "gateway": None,
     }  # fmt: skip
     if serving < 0:
         return facts
@@ -123,7 +133,7 @@ def _slot(topo: DescribedTopology, instant: Instant, t_s: float, station: int) -
         "range_km": metres / 1e3,
     }
     if instant.assignment is not None and sites is not None and topo.sites is not None:
-        gateway = int(instant.assignment.gateway[station])
+        gateway = int(instant.assignment.gateway[antenna])
         if gateway >= 0:
             facts["gateway"] = f"gw-{topo.sites.gateways[gateway].name}"
             facts["feeder_km"] = float(distance(instant.start[serving], sites.position[gateway])) / 1e3

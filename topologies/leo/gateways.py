@@ -20,7 +20,8 @@ from emulator.orbit.visibility import Stations
 
 @dataclass(frozen=True, slots=True)
 class FeederAssignment:
-    """Which satellite each antenna follows (A; -1: none), and the gateway of each terminal (S; -1: none)."""
+    """Which satellite each antenna follows (A; -1: none), and the gateway of each terminal (S; -1: none). A terminal is
+    one antenna of a station."""
 
     satellite: Ints
     gateway: Ints

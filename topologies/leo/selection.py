@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
 from emulator.model.network import Bools, Floats, Handover, Ints
-from emulator.orbit.handover import Held, Policy, Sight, choose
+from emulator.orbit.handover import Held, Policy, Sight, all_in_view, choose
 from emulator.orbit.propagate import Propagator
 from emulator.orbit.visibility import Stations, look, near
 from topologies.leo.gateways import FeederAssignment, FeederLinks
@@ -44,22 +45,24 @@ class _State:
 
 
 class Selection:
-    """Selection for `stations`, whose moving links are numbered from `first_link` on."""
+    """Selection for the antennas of `stations`, whose moving links are numbered from `first_link` on, station after
+    station. `policy` None: antennas follow all satellites in view."""
 
     def __init__(
         self,
         propagator: Propagator,
         stations: Stations,
-        policy: Policy,
+        policy: Policy | None,
         min_dwell_s: float,
         step_s: float,
         first_link: int,
         preferred: Bools | None = None,
         feeder_links: FeederLinks | None = None,
+        antennas: int = 1,
     ) -> None:
         """`preferred`: satellites (N) that stations use wherever they see one; None: all alike."""
         self.propagator, self.stations, self.step_s = propagator, stations, step_s
-        self.preferred, self.feeder_links = preferred, feeder_links
+        self.preferred, self.feeder_links, self.antennas = preferred, feeder_links, antennas
         self._policy, self._min_dwell_s, self._first_link = policy, min_dwell_s, first_link
         self._checkpoints: dict[int, _State] = {}
 
@@ -75,12 +78,16 @@ class Selection:
                 yield Instant(step, start, end, state.held, self._handovers(step, before, state), state.assignment)
 
     def _unassigned(self) -> _State:
-        """Before the first step: no station has a satellite."""
-        return _State(Held.nothing(len(self.stations)), self.feeder_links.unassigned() if self.feeder_links else None)
+        """Before the first step: no antenna has a satellite."""
+        nothing = Held.nothing(len(self.stations) * self.antennas)
+        return _State(nothing, self.feeder_links.unassigned() if self.feeder_links else None)
 
     def _next(self, t_s: float, positions: Floats, nearby: Ints, state: _State) -> _State:
         sight = self.sight(t_s, positions, nearby)
-        held = choose(self._policy, sight, state.held, self._min_dwell_s)
+        if self._policy is None:
+            held = all_in_view(sight, state.held, self.antennas)
+        else:
+            held = choose(self._policy, sight, state.held, self._min_dwell_s, self.antennas)
         if self.feeder_links is None:
             return _State(held, None)
         assert state.assignment is not None
@@ -115,8 +122,7 @@ class Selection:
         stations = self.stations
         nearby = near(stations, positions) if nearby is None else nearby
         range_m, sin_elevation = look(stations, positions, nearby)
-        with np.errstate(invalid="ignore"):
-            visible = sin_elevation >= np.sin(stations.min_elevation_rad)
+        visible = stations.sees(range_m, sin_elevation)
         with_gateway = self.feeder_links.satellites_in_view(positions, nearby) if self.feeder_links else None
         for favoured in (self.preferred, with_gateway):
             if favoured is not None:
@@ -128,12 +134,14 @@ class Selection:
         )  # fmt: skip
 
     def _remaining(self, t_s: float, station: int, few: Ints) -> Floats:
-        """How long each satellite stays above the station's mask from `t_s` on, at most PASS_HORIZON_S."""
+        """How long the station sees each satellite from `t_s` on, at most PASS_HORIZON_S."""
         times = np.arange(0.0, PASS_HORIZON_S + PASS_STEP_S, PASS_STEP_S)
         positions = self.propagator.some(few.tolist()).ecef(t_s + times)
         along = positions - self.stations.position[station]
-        height = along @ self.stations.up[station] / np.linalg.norm(along, axis=2)
-        above = height - np.sin(self.stations.min_elevation_rad)  # (T, few)
+        range_m = np.linalg.norm(along, axis=2)
+        above = along @ self.stations.up[station] / range_m - np.sin(self.stations.min_elevation_rad)  # (T, few)
+        if self.stations.max_range_m < inf:
+            above = np.minimum(above, 1.0 - range_m / self.stations.max_range_m)
         below = ~(above >= 0)
         below[0] = False
         after = np.where(below.any(axis=0), below.argmax(axis=0), len(times) - 1)
@@ -144,11 +152,11 @@ class Selection:
         return left
 
     def _handovers(self, step: int, before: _State, now: _State) -> tuple[Handover, ...]:
-        """Stations that changed their satellite. Antennas of gateways that turn to another one are no handovers."""
+        """Antennas of stations that changed their satellite. Those of gateways that turn to another one are none."""
         if step == 0:
             return ()
         old, new = before.held.satellite, now.held.satellite
         return tuple(
-            Handover(step * self.step_s, self._first_link + int(station), int(old[station]), int(new[station]))
-            for station in np.flatnonzero(old != new)
+            Handover(step * self.step_s, self._first_link + int(antenna), int(old[antenna]), int(new[antenna]))
+            for antenna in np.flatnonzero(old != new)
         )

@@ -1,7 +1,8 @@
 """The timeline of a satellite network: delays, rates and routes of each step, as rows.
 
 Invariant: a row depends on its step number alone (see `selection.py`). Nodes: satellites 0…N-1, stations, gateways,
-then hosts behind gateways. Links: ISLs 0…L-1, one access link per station, one feeder link per antenna, fibres.
+then hosts behind gateways. Links: ISLs 0…L-1, one access link per antenna of each station, one feeder link per antenna
+of each gateway, fibres.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from emulator.orbit.frames import SPEED_OF_LIGHT_M_S, ecef_to_geodetic
 from emulator.orbit.grid import Grid
 from emulator.orbit.handover import Sight
 from emulator.orbit.visibility import Stations, can_follow, distance, line_of_sight
+from emulator.schedule.routes import least_delay_ends, path_delay
 from emulator.schedule.timeline import routing_steps
 from topologies.leo.selection import Instant, Selection
 from topologies.leo.terminal_model.compile import compile_step, knots_a_step
@@ -89,14 +91,16 @@ class LeoTimeline:
         self.rates = Rates(inventory.rate_bps, inventory.loss) if model is None else None
         self._routing_steps = routing_steps(self.step_s, routing_step_s, len(self.live))
         isls, count = len(inventory.grid), len(self.stations)
+        access = count * selection.antennas
         gateways = 0 if feeder_links is None else len(feeder_links.sites)
         self.nodes = inventory.satellites + count + gateways + (0 if inventory.hosts is None else len(inventory.hosts))
         self.station_nodes = np.arange(inventory.satellites, inventory.satellites + count, dtype=np.int32)
-        self.up_ends = np.arange(2 * isls, 2 * (isls + count), 2, dtype=np.int32)
+        self._station = np.repeat(np.arange(count), selection.antennas)  # of each antenna
+        self.up_ends = np.arange(2 * isls, 2 * (isls + access), 2, dtype=np.int32)
         self._isl_peer = np.stack([inventory.grid.b, inventory.grid.a], axis=1).reshape(-1)
         first = inventory.satellites + count
         antennas = 0 if feeder_links is None else feeder_links.antennas
-        self._antenna_node = np.repeat(np.arange(first, first + gateways), antennas).astype(np.int32)
+        self._feeder_node = np.repeat(np.arange(first, first + gateways), antennas).astype(np.int32)
         self._fibre_peer = inventory.fibre[:, ::-1].reshape(-1)
         self._closed = np.zeros(self.nodes, dtype=bool)
         self._closed[self.station_nodes] = True
@@ -104,7 +108,7 @@ class LeoTimeline:
         self._index[self.live] = np.arange(len(self.live))
         self.substep: SubstepSpec | None = None
         if model is not None:
-            ends = np.arange(2 * isls, 2 * (isls + count), dtype=np.int32)
+            ends = np.arange(2 * isls, 2 * (isls + access), dtype=np.int32)
             self.substep = SubstepSpec(ends, knots_a_step(model, self.step_s))
 
     # -- selection ---------------------------------------------------------------------------------------------------
@@ -121,6 +125,11 @@ class LeoTimeline:
         """Handovers of a window, without the cost of its routes."""
         for instant in self.instants(first, count):
             yield from instant.handovers
+
+    def serving(self, step: int) -> dict[int, int]:
+        """The satellite of each access link during a step, -1: none; by number of the link."""
+        held = next(self.instants(step, 1)).held
+        return dict(enumerate(held.satellite.tolist(), len(self.grid)))
 
     def positions(self, t_s: float) -> Floats:
         """Latitude and longitude (degrees) of every node at an instant, (nodes, 2); NaN: cannot be placed."""
@@ -156,9 +165,9 @@ class LeoTimeline:
         isls = self.isls_up(instant)
         up = [isls, served, follows >= 0, np.ones(len(self.inventory.fibre), dtype=bool)]
         isl_peer = np.where(np.repeat(isls, 2), self._isl_peer, -1)
-        access_peer = np.stack([serving, np.where(served, self.station_nodes, -1)], axis=1).reshape(-1)
-        antenna_peer = np.stack([follows, np.where(follows >= 0, self._antenna_node, -1)], axis=1).reshape(-1)
-        peer = np.concatenate([isl_peer, access_peer, antenna_peer, self._fibre_peer]).astype(np.int32)
+        access_peer = np.stack([serving, np.where(served, self.station_nodes[self._station], -1)], axis=1).reshape(-1)
+        feeder_peer = np.stack([follows, np.where(follows >= 0, self._feeder_node, -1)], axis=1).reshape(-1)
+        peer = np.concatenate([isl_peer, access_peer, feeder_peer, self._fibre_peer]).astype(np.int32)
         rate_bps, loss, up_ends = self.inventory.rate_bps, self.inventory.loss, np.repeat(np.concatenate(up), 2)
         if self._delay_rule.held:
             end_s = start_s
@@ -182,7 +191,7 @@ class LeoTimeline:
         rule, delays = self._delay_rule, []
         for positions in (instant.start, instant.end):
             isl = distance(positions[a], positions[b])
-            access = distance(self.stations.position, positions[np.maximum(serving, 0)])
+            access = distance(self.stations.position[self._station], positions[np.maximum(serving, 0)])
             space = [isl, np.where(serving >= 0, access, 0.0)]
             if self.gateways is not None and len(follows):
                 sites = np.repeat(self.gateways.position, len(follows) // len(self.gateways), axis=0)
@@ -193,7 +202,7 @@ class LeoTimeline:
         return delays[0], delays[1]
 
     def _follows(self, instant: Instant) -> Ints:
-        """Satellite of each antenna, -1: none."""
+        """Satellite of each gateway's antennas, -1: none."""
         return instant.assignment.satellite if instant.assignment is not None else np.empty(0, dtype=np.int32)
 
     def isls_up(self, instant: Instant) -> Bools:
@@ -211,37 +220,43 @@ class LeoTimeline:
         """All routes anew, or `old` brought up to date where access links moved.
 
         No path goes through a station, so a handover changes the routes towards that station and those from it, and no
-        others; a change of ISLs or feeders changes all.
+        others; a change of ISLs or feeders changes all. A link that is new beside others waits for the next routing.
         """
         delay_s, up, peer = links.start_s, links.up, links.peer
         if self.routing == "none":
             return _Routes(np.full((len(self.live), self.nodes), -1, dtype=np.int32), up, peer)
-        isl_ends, feeder_ends = 2 * len(self.grid), 2 * (len(self.grid) + len(self.stations))
+        isl_ends, feeder_ends = 2 * len(self.grid), 2 * (len(self.grid) + len(self.up_ends))
         if (
             old is None
             or not np.array_equal(old.usable[:isl_ends], up[:isl_ends])
             or not np.array_equal(old.peer[feeder_ends:], peer[feeder_ends:])
         ):
             return _Routes(self._least_delay(delay_s, up, peer, self.live), up, peer)
-        moved = np.flatnonzero(old.peer[self.up_ends] != peer[self.up_ends])
+        before, after = old.peer[self.up_ends], peer[self.up_ends]
+        had = np.bincount(self._station, before >= 0, len(self.stations)) > 0
+        moved = np.unique(self._station[(before != after) & ((before >= 0) | ~had[self._station])])
         if not len(moved):
             return _Routes(old.next_end, up, peer)
         next_end = old.next_end.copy()
         towards = self.station_nodes[moved]
         next_end[self._index[towards]] = self._least_delay(delay_s, up, peer, towards)
         for station in moved:
-            node, end = self.station_nodes[station], self.up_ends[station]
-            served_by = peer[end]
-            if served_by < 0:
-                next_end[:, node] = -1
-                continue
-            reaches = (next_end[:, served_by] >= 0) | (self.live == served_by)
-            next_end[:, node] = np.where(reaches & (self.live != node), end, -1)
+            self._route_from(int(station), next_end, links)
         return _Routes(next_end, up, peer)
 
-    def _least_delay(self, delay_s: Floats, up: Bools, peer: Ints, destinations: Ints) -> Ints:
-        from emulator.schedule.routes import least_delay_ends
+    def _route_from(self, station: int, next_end: Ints, links: _Links) -> None:
+        """Routes from a station anew: by its quickest access link, where satellites send on as `next_end` says."""
+        node, ends = self.station_nodes[station], self.up_ends[self._station == station]
+        ends = ends[links.peer[ends] >= 0]
+        next_end[:, node] = -1
+        if len(ends):
+            beyond_s = path_delay(next_end, links.peer, links.start_s, self.live, links.peer[ends])
+            total_s = beyond_s + links.start_s[ends]
+            best = total_s.argmin(axis=1)
+            reached = np.isfinite(total_s[np.arange(len(best)), best]) & (self.live != node)
+            next_end[:, node] = np.where(reached, ends[best], -1)
 
+    def _least_delay(self, delay_s: Floats, up: Bools, peer: Ints, destinations: Ints) -> Ints:
         end = np.flatnonzero(up).astype(np.int32)
         tail = self._tails(peer)[end]
         return least_delay_ends(tail, peer[end], delay_s[end], end, self.nodes, destinations, self._closed)
@@ -256,7 +271,7 @@ class LeoTimeline:
     def _still_there(self, next_end: Ints, peer: Ints) -> Ints:
         """Static routes without the entries that would send on a moving link whose satellite has changed since."""
         first = 2 * len(self.grid)
-        down_ends = np.arange(first + 1, first + 2 * (len(self.stations) + len(self._antenna_node)), 2)
+        down_ends = np.arange(first + 1, first + 2 * (len(self.up_ends) + len(self._feeder_node)), 2)
         stale = np.isin(next_end, down_ends) & (
             self._tails(peer)[np.maximum(next_end, 0)] != np.arange(self.nodes, dtype=np.int32)
         )

@@ -257,7 +257,7 @@ class Net(Mininet):  # type: ignore[misc]
             )  # fmt: skip
             self.links.append(made)
             return
-        if a.live:
+        if a.live and (not link.moving or link.a_port not in self[a.name].nameToIntf):
             Intf(link.a_port, self[a.name], addresses[0])
         if b.live and (not link.moving or link.b_port not in self[b.name].nameToIntf):
             Intf(link.b_port, self[b.name], addresses[1])

@@ -58,8 +58,9 @@ bool port_write(lane *l, int32_t port, int32_t end, uint32_t number)
     return true;
 }
 
-/* A packet from a live satellite's shared port: its end is found by its destination. */
-static void downlink(lane *l, int32_t node, uint32_t number, double now_s)
+/* A packet from a shared port, of a live satellite or of a station with several access links: its end is found by its
+ * destination. */
+static void route_from_port(lane *l, int32_t node, uint32_t number, double now_s)
 {
     packet *q = pool_at(&l->pool, number);
     if (now_s >= l->rows.stop_s) routes_move(l, now_s);
@@ -134,7 +135,7 @@ bool port_read(lane *l, int32_t place)
         q->node = -1;
         q->hops = 0;
         if (port->end >= 0) sending_offer(l, port->end, number, now_s);
-        else downlink(l, port->node, number, now_s);
+        else route_from_port(l, port->node, number, now_s);
     }
     if (small != NONE) pool_give(&l->pool, small);
     if (large != NONE) pool_give(&l->pool, large);

@@ -57,16 +57,19 @@ class MemoryPort(NamedTuple):
 
 def memory_ports(network: Network) -> list[MemoryPort]:
     """The ports that a fabric makes, in memory: one for each fixed end of a live node, and where links move one for all
-    downlinks of a live satellite."""
+    downlinks of a live satellite, and one for all uplinks of a node that shares one."""
     moving = any(link.moving for link in network.links)
     ports = []
+    shared = set[int]()
     for number, link in enumerate(network.links):
-        if network.nodes[link.a].live:
+        if network.nodes[link.a].live and link.moving and network.nodes[link.a].shared_uplink:
+            shared.add(link.a)
+        elif network.nodes[link.a].live:
             ports.append(MemoryPort(link.a, 2 * number, link.ethernet))
         if network.nodes[link.b].live and not link.moving:
             ports.append(MemoryPort(link.b, 2 * number + 1, link.ethernet))
-    satellites = [node for node in network.live if network.nodes[node].shared_downlink]
-    return ports + [MemoryPort(node, -1) for node in satellites if moving]
+    shared.update(node for node in network.live if network.nodes[node].shared_downlink and moving)
+    return ports + [MemoryPort(node, -1) for node in sorted(shared)]
 
 
 @dataclass(slots=True)

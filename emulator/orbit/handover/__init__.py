@@ -10,7 +10,7 @@ from __future__ import annotations
 from emulator.orbit.handover.highest_elevation import highest_elevation
 from emulator.orbit.handover.longest_pass import longest_pass
 from emulator.orbit.handover.nearest import nearest
-from emulator.orbit.handover.selection import Held, Policy, Sight, choose
+from emulator.orbit.handover.selection import Held, Policy, Sight, all_in_view, choose
 
 POLICIES: dict[str, Policy] = {
     "nearest": nearest,
@@ -18,4 +18,4 @@ POLICIES: dict[str, Policy] = {
     "longest_pass": longest_pass,
 }
 
-__all__ = ["POLICIES", "Held", "Policy", "Sight", "choose"]
+__all__ = ["POLICIES", "Held", "Policy", "Sight", "all_in_view", "choose"]

@@ -1,12 +1,14 @@
-"""Selection of the serving satellite of each station: by a policy's wish, and a least dwell.
+"""Selection of the satellites that serve each station: by a policy's wishes and a least dwell, or all in view.
 
-Invariant: state goes in and comes out (`Held`); a policy sees one instant (`Sight`) and keeps nothing.
+A station with several antennas asks the policy once for each; each time the satellites that the others have are out of
+its sight. Invariants: state goes in and comes out (`Held`); a policy sees one instant (`Sight`) and keeps nothing; no
+satellite serves two antennas of a station; a satellite that serves on stays with its antenna.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,28 +38,71 @@ class Sight:
         seen: Bools = ((self.satellite == satellite[:, None]) & self.visible).any(axis=1) & (satellite >= 0)
         return seen
 
+    def without(self, satellite: Ints) -> Sight:
+        """The same sky, in which each station does not see the satellite given for it."""
+        return replace(self, visible=self.visible & (self.satellite != satellite[:, None]))
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Serving satellite of each station (-1: none) and the time since which it serves."""
+    """Serving satellite of each antenna (-1: none) and the time since which it serves, station after station."""
 
     satellite: Ints
     since_s: Floats
 
     @staticmethod
-    def nothing(stations: int) -> Held:
-        return Held(np.full(stations, -1, dtype=np.int32), np.zeros(stations))
+    def nothing(antennas: int) -> Held:
+        return Held(np.full(antennas, -1, dtype=np.int32), np.zeros(antennas))
 
 
 Policy = Callable[[Sight, Held], Ints]
 
 
-def choose(policy: Policy, sight: Sight, held: Held, min_dwell_s: float) -> Held:
-    """The selection that holds from this instant on.
+def choose(policy: Policy, sight: Sight, held: Held, min_dwell_s: float, antennas: int = 1) -> Held:
+    """The selection that holds from this instant on, for stations with so many antennas each.
 
     A satellite that sets is left at once, and one that serves for less than `min_dwell_s` is otherwise kept.
     """
-    wish = policy(sight, held)
-    young = sight.t_s - held.since_s < min_dwell_s - 1e-9
-    serving = np.where(sight.sees(held.satellite) & young, held.satellite, wish).astype(np.int32)
-    return Held(serving, np.where(serving == held.satellite, held.since_s, sight.t_s))
+    before = held.satellite.reshape(-1, antennas)
+    since_s = held.since_s.reshape(-1, antennas)
+    young = sight.t_s - since_s < min_dwell_s - 1e-9
+    kept = np.where(young & _seen(sight, before), before, np.int32(-1))
+    for antenna in range(antennas if antennas > 1 else 0):
+        sight = sight.without(kept[:, antenna])
+    wished = kept.copy()
+    for antenna in range(antennas):
+        wish = policy(sight, Held(before[:, antenna], since_s[:, antenna]))
+        wished[:, antenna] = np.where(kept[:, antenna] >= 0, kept[:, antenna], wish)
+        sight = sight.without(wished[:, antenna])
+    stays = (before[:, :, None] == wished[:, None, :]).any(axis=2) & (before >= 0)
+    new = ~(wished[:, :, None] == before[:, None, :]).any(axis=2) & (wished >= 0)
+    return _placed(sight.t_s, held, stays, np.where(new, wished, np.int32(-1)))
+
+
+def all_in_view(sight: Sight, held: Held, antennas: int) -> Held:
+    """The selection in which every satellite in view serves, the highest ones first where there are more than antennas.
+
+    A satellite keeps its antenna until it sets; none is given up for a higher one.
+    """
+    before = held.satellite.reshape(-1, antennas)
+    new = sight.visible & ~(sight.satellite[:, :, None] == before[:, None, :]).any(axis=2)
+    order = np.argsort(np.where(new, -sight.sin_elevation, np.inf), axis=1, kind="stable")
+    risen = np.take_along_axis(np.where(new, sight.satellite, np.int32(-1)), order, axis=1)[:, :antennas]
+    risen = np.pad(risen, ((0, 0), (0, antennas - risen.shape[1])), constant_values=-1)
+    return _placed(sight.t_s, held, _seen(sight, before), risen)
+
+
+def _seen(sight: Sight, satellite: Ints) -> Bools:
+    """Whether each station sees each of the satellites (S, A) of its antennas."""
+    return np.stack([sight.sees(column) for column in satellite.T], axis=1)
+
+
+def _placed(t_s: float, held: Held, stays: Bools, new: Ints) -> Held:
+    """What antennas (S, A) hold that keep their satellite where it `stays`; the others take `new` ones in order."""
+    before = held.satellite.reshape(stays.shape)
+    free_first = np.argsort(stays, axis=1, kind="stable")
+    new_first = np.argsort(new < 0, axis=1, kind="stable")
+    taken = np.empty_like(before)
+    np.put_along_axis(taken, free_first, np.take_along_axis(new, new_first, axis=1), axis=1)
+    serving = np.where(stays, before, taken).reshape(-1).astype(np.int32)
+    return Held(serving, np.where(serving == held.satellite, held.since_s, t_s))

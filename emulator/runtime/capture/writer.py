@@ -83,7 +83,7 @@ def captured_ends(network: Network, names: Sequence[str], tree: Tree | None = No
     found = []
     for number, link in enumerate(network.links):
         whole = nodes[link.a] or (nodes[link.b] and not link.moving)
-        found += [end for end in (2 * number, 2 * number + 1) if whole or named(network.end_name(end))]
+        found += [end for end in (2 * number, 2 * number + 1) if whole or any(map(named, network.end_names(end)))]
     return [end for end in found if tree is None or may_pass(tree, network, end)]
 
 

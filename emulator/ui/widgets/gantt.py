@@ -6,6 +6,7 @@ latest is seen. Every span begins with a bar, so that spans differ without colou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import ceil, floor, inf, isfinite, log10
 
@@ -33,7 +34,7 @@ def gantt(
 ) -> Lines:
     """A line for each moving link, then the axis with the present time `t_s` marked; names where they fit."""
     picture = Lines(width)
-    names = [clean(row.get("node") or row.get("link", "")) for row in contacts]
+    names = [clean(name) for name in _names(contacts)]
     label = min(LONGEST_NAME, width // 3, max(map(cell_len, names), default=0))
     room = width - label - 1
     if room < 4 or height < 1 or not until_s > from_s or not isfinite(until_s - from_s):
@@ -62,6 +63,12 @@ def gantt(
     if picture.height < height:
         picture.lines.append(_axis(t_s, from_s, until_s, label, room, cursor, plain))
     return picture.cut(height)
+
+
+def _names(contacts: Sequence[ContactRow]) -> list[str]:
+    """The node of each link, and the link's own name where its node has several."""
+    links = Counter(row.get("node", "") for row in contacts)
+    return [row.get("link", "") if links[node := row.get("node", "")] > 1 or not node else node for row in contacts]
 
 
 def _span(cells: list[str], styles: list[str], begin: int, end: int, starts: bool, style: str, plain: bool) -> None:

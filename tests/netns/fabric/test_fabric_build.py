@@ -15,7 +15,7 @@ from emulator.fabric.build import Fabric
 from emulator.fabric.kernel import netlink, syscalls
 from emulator.model.errors import EmulationError, PlatformError
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
-from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, FibCompiler, RouteDelta
+from emulator.schedule.fib import SHARED_PORT, UNREACHABLE, FibCompiler, RouteDelta
 
 pytestmark = [pytest.mark.netns, needs_sandbox]
 END = EndSpec(schedule=PiecewiseSchedule.constant(0.001, 1e9))
@@ -191,14 +191,29 @@ def test_a_live_satellite_has_one_downlink_for_all_stations():
         fabric = Fabric(Network(nodes, links))
         ports = fabric.build()
         assert [(port.node, port.end, port.name) for port in ports] == [
-            (0, 0, "isl0"), (0, SHARED_DOWNLINK, "down"), (2, 2, "up"), (3, 4, "up"),
+            (0, 0, "isl0"), (0, SHARED_PORT, "down"), (2, 2, "up"), (3, 4, "up"),
         ]  # fmt: skip
         # Both the downlink's own number and that of the moving link's far end name it.
-        both = [(int(ip_address("10.1.0.3")), 32, SHARED_DOWNLINK), (int(ip_address("10.1.0.4")), 32, 5)]
+        both = [(int(ip_address("10.1.0.3")), 32, SHARED_PORT), (int(ip_address("10.1.0.4")), 32, 5)]
         assert fabric.apply_routes([RouteDelta(0, both)]) == []
         assert [route["dev"] for route in shown(fabric, 0, "route")] == ["down", "down"]
         with pytest.raises(EmulationError, match="transit node"):
             fabric.netns(1)
+        fabric.close()
+
+    in_sandbox(body)
+
+
+def test_a_station_with_several_access_links_has_one_interface():
+    def body():
+        station = NodeSpec("gs-a", "ground station", True, "10.1.0.3", "fd53:6b79::3", shared_uplink=True)
+        nodes = (node("sat-1", "satellite", 1, live=False), node("sat-2", "satellite", 2, live=False), station)
+        links = tuple(
+            LinkSpec(f"gs-a:up{number}", 2, number, "up", "down", END, END, moving=True) for number in range(2)
+        )
+        fabric = Fabric(Network(nodes, links))
+        assert [(port.node, port.end, port.name) for port in fabric.build()] == [(2, SHARED_PORT, "up")]
+        assert [(route["dst"], route["dev"]) for route in shown(fabric, 2, "route")] == [("default", "up")]
         fabric.close()
 
     in_sandbox(body)

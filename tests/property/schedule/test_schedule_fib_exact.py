@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emulator.model.network import LinkSpec, Network, NodeSpec
 from emulator.schedule import fib
-from emulator.schedule.fib import SHARED_DOWNLINK, UNREACHABLE, FibCompiler, lookup, shared_downlinks
+from emulator.schedule.fib import SHARED_PORT, UNREACHABLE, FibCompiler, lookup, shared_ports
 
 
 @st.composite
@@ -66,14 +66,14 @@ def test_prefixes_give_the_next_hop_of_every_destination(data, network, version)
                     continue
                 end = int(table[index, node])
                 moving_down = end >= 0 and end % 2 and network.links[end // 2].moving
-                expected = UNREACHABLE if end < 0 else SHARED_DOWNLINK if moving_down else end
+                expected = UNREACHABLE if end < 0 else SHARED_PORT if moving_down else end
                 address = int(IPv4Address(text)) if version == 4 else int(IPv6Address(text))
                 assert lookup(routes, address, bits) == expected
-            for other in network.nodes if shared_downlinks(network)[node] else ():
+            for other in network.nodes if shared_ports(network)[node] else ():
                 text = other.ipv4 if version == 4 else other.ipv6
                 if text and not other.live:
                     address = int(IPv4Address(text)) if version == 4 else int(IPv6Address(text))
-                    assert lookup(routes, address, bits) == SHARED_DOWNLINK, "the engine knows the way to transit nodes"
+                    assert lookup(routes, address, bits) == SHARED_PORT, "the engine knows the way to transit nodes"
 
 
 @given(st.data(), networks())

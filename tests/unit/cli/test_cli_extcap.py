@@ -12,7 +12,7 @@ from emulator.model.network import LinkSpec, Network, NodeSpec
 
 NETWORK = Network(
     (NodeSpec("gs-a", "station", True), NodeSpec("sat-1", "satellite", False), NodeSpec("sat-2", "satellite", False)),
-    (LinkSpec("up", 0, 1, "up", "down", moving=True), LinkSpec("isl", 1, 2, "isl0", "isl1")),
+    (LinkSpec("gs-a:up", 0, 1, "up", "down", moving=True), LinkSpec("isl", 1, 2, "isl0", "isl1")),
 )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emulator.model.network import LinkSpec, Network, NodeSpec
-from emulator.schedule.fib import SHARED_DOWNLINK, FibCompiler, Prefix, RouteDelta, apart, lookup, trie
+from emulator.schedule.fib import SHARED_PORT, FibCompiler, Prefix, RouteDelta, apart, lookup, trie
 
 
 def line(count: int, live=lambda number: True) -> Network:
@@ -106,7 +106,7 @@ def test_a_live_satellite_sends_to_transit_nodes_by_its_shared_downlink():
     table = np.full((2, 200), -1, np.int32)
     table[0, 1], table[1, 0] = 1, 0
     changes = {change.node: change.add for change in FibCompiler(network).update(table)}
-    assert {lookup(changes[1], (10 << 24) + (node << 16) + 1) for node in range(2, 200)} == {SHARED_DOWNLINK}
+    assert {lookup(changes[1], (10 << 24) + (node << 16) + 1) for node in range(2, 200)} == {SHARED_PORT}
     assert len(changes[1]) < 10
     static = replace(network, routing="static")
     assert not [change for change in FibCompiler(static).update(table) if len(change.add) > 1]

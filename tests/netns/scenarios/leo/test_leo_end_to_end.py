@@ -94,6 +94,16 @@ def test_probes_are_never_faster_than_the_plan(finished: Path) -> None:
 
 
 @pytest.mark.alone
+def test_london_and_paris_meet_at_one_satellite(finished: Path) -> None:
+    """As seen by the probes' own clocks, of packets that crossed real interfaces."""
+    verdict = json.loads((finished / "verdict.json").read_text())
+    near = {"gs-london → gs-paris", "gs-paris → gs-london"}
+    seen = [probe["seen_ms"] for probe in verdict["probes"] if probe["pair"] in near]
+    assert len(seen) == 2
+    assert max(seen) <= 15.0
+
+
+@pytest.mark.alone
 def test_flows_and_samples_are_recorded(finished: Path) -> None:
     from emulator.record import load_run
 
@@ -123,8 +133,9 @@ def test_capture_opens_in_tshark(finished: Path) -> None:
     assert not complaints
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     ends = {tuple(row[0].split(" -> ")) for row in rows}
-    (satellite,) = {name for pair in ends for name in pair if name.startswith("sat-")}
-    assert ends == {("gs-tokyo", satellite), (satellite, "gs-tokyo")}
+    satellites = {name for pair in ends for name in pair if name.startswith("sat-")}
+    assert len(satellites) > 1, "routes choose among the satellites in view"
+    assert ends <= {pair for sat in satellites for pair in (("gs-tokyo", sat), (sat, "gs-tokyo"))}
     assert any("4242" in row[2] for row in rows), "probes are in the capture"
 
 
