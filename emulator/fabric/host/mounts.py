@@ -153,6 +153,9 @@ class _Host:
                 syscalls.mount(str(desk), path, "", syscalls.MS_BIND)
 
     def _mount_private(self, folder: PrivateFolder, name: str) -> None:
+        if folder.of_image:
+            _make_folder(folder.path)
+            return
         if not Path(folder.path).is_dir():
             if not self._is_own(Path(folder.path).parent):
                 raise PlatformError(

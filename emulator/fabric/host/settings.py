@@ -13,6 +13,7 @@ class PrivateFolder:
 
     path: str
     over_machine: bool = False
+    of_image: bool = False  # the image's own, or an empty one where it has none; on a node with an image alone
 
 
 @dataclass(frozen=True, slots=True)

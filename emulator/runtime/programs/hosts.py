@@ -22,7 +22,7 @@ from emulator.model.errors import DataError
 from emulator.model.names import matching
 from emulator.record.folder import file_name, reason
 from emulator.scenario.placeholders import Places, fill
-from emulator.scenario.schema.host import host_of
+from emulator.scenario.schema.host import Private, host_of
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
@@ -151,10 +151,7 @@ class Hosts:
         shared = [self._scenario.directory] if unpacked else [self._scenario.directory, *_python_folders()]
         return HostSettings(
             name=node,
-            private=tuple(
-                PrivateFolder(each.path, over_machine=each.from_ == "host")
-                for each in (table.private or () if table else ())
-            ),
+            private=tuple(_private(each, unpacked is not None) for each in (table.private or () if table else ())),
             files=tuple(self._files.get(node, ())),
             sysctls={key: str(value) for key, value in (table.sysctl or {} if table else {}).items()},
             read_only=bool(table and table.read_only),
@@ -211,6 +208,12 @@ class Hosts:
         if self._images_folder.is_mount():
             syscalls.umount(str(self._images_folder), syscalls.MNT_DETACH)
             self._images_folder.rmdir()
+
+
+def _private(folder: Private, on_image: bool) -> PrivateFolder:
+    """Without an image a folder "from image" shows what the machine has."""
+    of_image = folder.from_ == "image" and on_image
+    return PrivateFolder(folder.path, over_machine=folder.from_ is not None and not of_image, of_image=of_image)
 
 
 def _python_folders() -> list[str]:

@@ -24,7 +24,7 @@ def add_bind(
 ) -> None:  # fmt: skip
     """Bind a file or a folder at `target`; the folders that the nodes need of their own go to `private`."""
     if path.is_dir():
-        private.append(target)
+        private.append({"path": target, "from": "image"} if has_image else target)
         add_folder(draft, nodes, path, target, line, key)
     elif path.is_file():
         parent = str(PurePosixPath(target).parent)

@@ -324,7 +324,7 @@ def _volumes(
                 found = f"the volume {source!r} in {holder} and in {service.nodes[0]}"
                 draft.refuse(item.line, f"{key}.{number}", found, "a volume a node: nodes share no folder")
             draft.holders[source] = service.nodes[0]
-            private.append(target if kind == "tmpfs" or not has_image else {"path": target, "from": "host"})
+            private.append(target if kind == "tmpfs" or not has_image else {"path": target, "from": "image"})
     return private
 
 

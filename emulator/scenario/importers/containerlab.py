@@ -8,6 +8,7 @@ keys of the scenario; `x-skyloom` of a link its `delay`, `rate`, `loss` and `que
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -109,11 +110,22 @@ def _node(
     if len(host) > 1:
         draft.put("host", host, item.line)
     _program(draft, name, keys, key, item.line, image)
-    for number, each in enumerate(draft.elements(keys.get("exec"), f"{key}.exec")):
-        words = [escaped(word) for word in draft.words(each, f"{key}.exec.{number}")]
-        values = {"at": "0 s", "do": "exec", "nodes": [name], "command": words}
-        draft.put("action", {name: (value, each.line) for name, value in values.items()}, each.line)
+    _exec(draft, name, keys.get("exec"), f"{key}.exec")
     return kind == "frr" and image is None
+
+
+def _exec(draft: Draft, name: str, item: Item | None, key: str) -> None:
+    """One action that runs the commands in their order, each whatever came of those before it, as containerlab does;
+    its status is the last one that was not 0."""
+    found = [draft.words(each, f"{key}.{number}") for number, each in enumerate(draft.elements(item, key))]
+    commands = [shlex.join(words) for words in found if words]
+    if item is None or not commands:
+        return
+    text = (
+        commands[0] if len(commands) == 1 else "s=0; " + "".join(f"{each} || s=$?; " for each in commands) + "exit $s"
+    )
+    values = {"at": "0 s", "do": "exec", "nodes": [name], "command": ["sh", "-c", escaped(text)]}
+    draft.put("action", {key: (value, item.line) for key, value in values.items()}, item.line)
 
 
 def _merged(

@@ -73,8 +73,9 @@ class Private(Table):
 
     path: Annotated[str, AfterValidator(_folder)]
     """The folder, which this machine has (or the image, or another private folder)."""
-    from_: Literal["host"] | None = Field(None, alias="from")
-    """"host": it shows what the machine has there, and changes stay on the node. Without it the folder is empty."""
+    from_: Literal["host", "image"] | None = Field(None, alias="from")
+    """"host": it shows what the machine has there, and changes stay on the node; "image": what the node's image has
+    there, if anything. Without it the folder is empty."""
 
 
 def _folders(value: Any) -> Any:
