@@ -20,6 +20,7 @@ from emulator.model.errors import PlatformError
 DESK = "/proc"  # a folder that every machine has, and that nobody needs meanwhile
 _PSEUDO = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 _FROM_MACHINE = ("/dev", "/proc")
+_COVERED = ("/etc/resolv.conf", "/etc/nsswitch.conf")
 _IMAGE_NAMES = {"/etc/resolv.conf": "# no name leaves the sandbox\n"}
 _WRITABLE = ("/proc", "/sys", "/dev/shm", "/dev/pts", "/dev/mqueue")  # of a read-only host: no files of the machine
 
@@ -112,7 +113,7 @@ class _Host:
 
     def mount_all(self, shared: list[str]) -> None:
         self._mount_sys()
-        self._name()
+        covered = {path: Path(path).read_text() for path in _COVERED if Path(path).is_file()}
         folders = sorted({folder.path: folder for folder in self._settings.private}.values(), key=lambda it: it.path)
         if all(folder.path != "/tmp" for folder in folders) and not self._image:
             folders = sorted([*folders, PrivateFolder("/tmp")], key=lambda it: it.path)
@@ -120,6 +121,7 @@ class _Host:
             _make_folder("/tmp", 0o1777)
         for number, folder in enumerate(folders):
             self._mount_private(folder, f"private{number}")
+        self._name(covered)
         for path in shared:
             self._show_again(path)
         for file in self._settings.files:
@@ -134,15 +136,16 @@ class _Host:
         except PermissionError:
             syscalls.mount("sysfs", "/sys", "sysfs", _PSEUDO | syscalls.MS_RDONLY)
 
-    def _name(self) -> None:
-        """/etc/hostname; in an image /etc/hosts and /etc/resolv.conf too, which the sandbox covers elsewhere."""
+    def _name(self, covered: dict[str, str]) -> None:
+        """/etc/hostname; where /etc is the node's own also what the sandbox `covered` there, or in an image would."""
         texts = {"/etc/hostname": self._settings.name + "\n"}
-        if self._image:
-            texts |= {"/etc/hosts": self._settings.names, **_IMAGE_NAMES}
+        own = self._is_own("/etc")
+        if own:
+            texts |= {"/etc/hosts": self._settings.names, **(_IMAGE_NAMES if self._image else covered)}
             _make_folder("/etc")
         for path, text in texts.items():
             target = Path(path)
-            if self._image and not target.exists():
+            if own and not target.exists():
                 with suppress(OSError):  # a link that leads nowhere goes: the image's own layer keeps it
                     target.unlink()
                 target.touch(0o644)

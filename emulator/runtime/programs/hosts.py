@@ -95,7 +95,7 @@ class Hosts:
         return fields | {
             "environment": {"PATH": PATH, "HOME": account.home, **unpacked.image.environment},
             "directory": unpacked.image.working_folder,
-            "account": (account.user, account.group, *account.groups) if self._may_be(account) else (),
+            "account": (account.user, account.group, *account.groups) if _change_users() and account.user else (),
         }
 
     def filled(self, node: str, index: int, text: str, join: str = ",") -> str:
@@ -186,19 +186,13 @@ class Hosts:
         if unpacked.omitted:
             self._folder.warn(f"image {name}: left out: {', '.join(unpacked.omitted)}")
         account = account_of(unpacked.root, image.user, str(image.path))
-        if not self._may_be(account):
-            self._folder.warn(f"image {name}: its user {image.user!r} does not exist without root; programs run as 0")
+        if account.user and not _change_users():
+            self._folder.warn(f"image {name}: without root there is no user {image.user!r}; its programs run as root")
         return UnpackedImage(image, unpacked.root, account)
 
     @property
     def _images_folder(self) -> Path:
         return self._folder.path / "images"
-
-    @staticmethod
-    def _may_be(account: Account) -> bool:
-        """Whether this user namespace knows the account: without root it has one user, 0."""
-        rows = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
-        return any(int(first) <= account.user < int(first) + int(count) for first, _, count in rows)
 
     def close(self) -> None:
         """Let go of namespaces and images; the kernel removes them once no process is left in them."""
@@ -214,6 +208,11 @@ def _private(folder: Private, on_image: bool) -> PrivateFolder:
     """Without an image a folder "from image" shows what the machine has."""
     of_image = folder.from_ == "image" and on_image
     return PrivateFolder(folder.path, over_machine=folder.from_ is not None and not of_image, of_image=of_image)
+
+
+def _change_users() -> bool:
+    """Whether a process may become another user: the user namespace of a run without root has one only."""
+    return Path("/proc/self/setgroups").read_text().strip() == "allow"
 
 
 def _python_folders() -> list[str]:

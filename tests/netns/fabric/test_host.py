@@ -112,6 +112,21 @@ def test_private_folders_are_empty_or_lie_over_the_machine_s(folders: Path, user
     assert not Path("/var/tmp/new").exists()
 
 
+@with_and_without_root
+def test_an_etc_of_its_own_keeps_the_names_of_the_run(folders: Path, user_namespace: bool) -> None:
+    files = (HostFile("/etc/group", "root:x:0:\nfrrvty:x:0:root\n"),)
+    over = (PrivateFolder("/etc", over_machine=True),)
+    wanted = settings(folders, private=over, files=files, names="10.0.0.1 n1\n")
+
+    def look() -> list[str]:
+        return [Path("/etc", name).read_text() for name in ("hostname", "hosts", "resolv.conf", "group")]
+
+    [(name, hosts, resolver, group)] = on_the_node(wanted, look, user_namespace=user_namespace)
+    assert (name, hosts, group) == ("n1\n", "10.0.0.1 n1\n", files[0].content)
+    assert "no name leaves the sandbox" in resolver
+    assert Path("/etc/group").read_text() != group
+
+
 def test_two_nodes_share_no_tmp_but_the_run_folder(folders: Path) -> None:
     def write() -> Any:
         Path("/tmp/of-n1").touch()
