@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from emulator.observe.snapshot import Snapshot
     from emulator.observe.view import View
     from emulator.record.folder import RunFolder
+    from emulator.record.verdict import HostRow
     from emulator.runtime.capture.writer import CaptureWriter
     from emulator.runtime.control.launcher_link import LauncherLink
     from emulator.runtime.data_plane import DataPlane
@@ -74,6 +75,7 @@ class Running:
         self.writer = writer
         self.live_nodes = [network.nodes[number].name for number in network.live]
         self.begun: Begun | None = None
+        self.host_rows: list[HostRow] = []  # once play has stopped
         self.stop_asked = asyncio.Event()
         self.programs_ended = asyncio.Event()
         self.action_listeners: list[Callable[[float, dict[str, Any]], None]] = []
@@ -211,6 +213,7 @@ class Running:
             self.processes.kill(self.processes.alive(), signal.SIGKILL)
         else:
             stopping.result()
+        self.host_rows = self.hosts.rows(self.processes.all, time.monotonic())
         if self.data_plane.relay_channel is not None:
             asyncio.get_running_loop().remove_reader(self.data_plane.relay_channel.fileno())
             final = self.data_plane.stop_relay(self._relay_said, RELAY_STOP_S if self.launcher.stops < 2 else 0.1)

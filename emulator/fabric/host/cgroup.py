@@ -161,7 +161,9 @@ def _own_groups() -> Iterator[tuple[list[str], Path]]:
         root, mounted = before.split(" ")[3:5]
         if kind not in ("cgroup", "cgroup2"):
             continue
-        names = [key for key in own if key and set(key.split(",")) <= set(options.split(","))] if kind == "cgroup" else [""]
+        names = (
+            [key for key in own if key and set(key.split(",")) <= set(options.split(","))] if kind == "cgroup" else [""]
+        )
         for name in names:
             path = own.get(name, "")
             if path.startswith(root):

@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from emulator.record.verdict.schema import LATE_CAUSES, FailedProgram, Outcome, Verdict
+from emulator.record.verdict.schema import LATE_CAUSES, FailedProgram, HostRow, Outcome, Verdict
 
-__all__ = ["LATE_CAUSES", "FailedProgram", "Outcome", "Verdict"]
+__all__ = ["LATE_CAUSES", "FailedProgram", "HostRow", "Outcome", "Verdict"]

@@ -80,6 +80,18 @@ class FailedProgram(TypedDict):
     last_lines: list[str]  # of what it printed
 
 
+class HostRow(TypedDict):
+    """What a node with bounds was given. None: not asked, or not counted here."""
+
+    node: str
+    cores_asked: float | None
+    cores_delivered: float  # processor time of its processes / time since the first of them started
+    throttled_s: float | None  # for which processes that wanted to run had to wait for the bound
+    memory_asked_bytes: float | None
+    memory_peak_bytes: int | None
+    bounded: bool  # False: this machine has no control groups for the run
+
+
 class RoundFigures(TypedDict, total=False):
     """What programs counted in rounds, beside what the interfaces of their nodes counted."""
 
@@ -123,6 +135,7 @@ class Verdict:
     probes: list[ProbeRow] = field(default_factory=list)
     flows: list[FlowRow] = field(default_factory=list)
     programs: list[FailedProgram] = field(default_factory=list)
+    hosts: list[HostRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)  # the scenario's headline figures by name
     prediction: dict[str, Any] = field(default_factory=dict)  # figures known before the run, named as in `summary`
@@ -166,7 +179,7 @@ _NUMBERS = {"": 0.0}
 _KINDS = {  # of values in verdict.json
     "scenario": "", "seed": 0, "run_id": "", "duration_s": 0.0, "expectations": [{}], "lateness_ms": _NUMBERS,
     "lateness_limit_ms": 0.0, "lateness_budget": _NUMBERS, "probe_error_ms": _NUMBERS, "probe_loss": {},
-    "drops": _NUMBERS, "probes": [{}], "flows": [{}], "programs": [{}], "warnings": [""], "summary": {},
+    "drops": _NUMBERS, "probes": [{}], "flows": [{}], "programs": [{}], "hosts": [{}], "warnings": [""], "summary": {},
     "prediction": {}, "rounds": {},
     "capture": {}, "interrupted": False, "error": "", "verdict": "", "exit_code": 0,
 }  # fmt: skip

@@ -304,10 +304,11 @@ class Spawned(ControlMessage):
 
 @dataclass(frozen=True, slots=True)
 class ProcessExited(ControlMessage):
-    """A process has ended; a negative status is a signal."""
+    """A process has ended; a negative status is a signal. `cpu_s`: its processor time, with that of its children."""
 
     id: int
     status: int
+    cpu_s: float = 0.0
 
 
 ToZygote = Peers | Members | Warm | Spawn | Kill

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.fabric.build import allow_descriptors
+from emulator.fabric.host.cgroup import ControlGroups, NoControlGroups, NodeGroup, Usage
 from emulator.fabric.host.namespaces import HostNamespaces, make_namespaces
 from emulator.fabric.host.settings import HostFile, HostSettings, PrivateFolder
 from emulator.fabric.image import Account, Image, account_of, read_image
@@ -27,8 +28,11 @@ from emulator.scenario.schema.host import Private, host_of
 if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.record.folder import RunFolder
+    from emulator.record.verdict import HostRow
+    from emulator.runtime.programs.processes import Process
     from emulator.scenario import Scenario
 
+DESCRIPTORS = 5  # of a node: two namespaces, and at most three control groups
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # of an image that names none
 
 
@@ -55,16 +59,19 @@ class Hosts:
         self._files = self._files_by_node()
         self._images: dict[str, UnpackedImage] = {}
         self._made: dict[str, HostNamespaces] = {}
+        self._groups: ControlGroups | None = None
+        self._bounded: dict[str, NodeGroup] = {}
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
         """Unpack images, and make the hosts that the scenario describes. DataError, PlatformError."""
         described = [node for node in self._places.live if node in self._tables or node in self._files]
         commands = [glob for program in self._scenario.programs if program.run is None for glob in program.nodes]
-        allow_descriptors(2 * len({*described, *matching(commands, self._places.live)}))
+        allow_descriptors(DESCRIPTORS * len({*described, *matching(commands, self._places.live)}))
         names = dict.fromkeys(table.image for table in self._tables.values() if table.image is not None)
         for done, name in enumerate(names):
             progress(done, len(names) + len(described))
             self._images[name] = self._unpacked(name, done)
+        self._bound()
         for done, node in enumerate(described, len(names)):
             progress(done, len(names) + len(described))
             self._namespaces(node)
@@ -75,6 +82,8 @@ class Hosts:
         if whole or node in self._made:
             made = self._namespaces(node)
             found |= {"uts": made.uts, "mnt": made.mnt}
+        if node in self._bounded:
+            found |= {f"group{number}": fd for number, fd in enumerate(self._bounded[node].entrances)}
         return found
 
     def surroundings(self, node: str) -> dict[str, Any]:
@@ -139,7 +148,41 @@ class Hosts:
             self._folder.warn(f"{name} cannot be made: {reason(error)}; commands of {node} run in /")
             return "/"
 
+    def rows(self, processes: Sequence[Process], now_s: float) -> list[HostRow]:
+        """What nodes with bounds were given so far, by their groups or by their processes that have ended."""
+        rows: list[HostRow] = []
+        for node, table in self._tables.items():
+            if table.cpu is None and table.memory_bytes is None:
+                continue
+            mine = [process for process in processes if process.node == node]
+            group = self._bounded.get(node)
+            usage = group.usage() if group is not None else Usage(None, None, None)
+            spent_s = usage.cpu_s if usage.cpu_s is not None else sum(process.cpu_s for process in mine)
+            span_s = now_s - min((process.spawned_at for process in mine), default=now_s)
+            rows.append({
+                "node": node, "cores_asked": table.cpu, "cores_delivered": spent_s / span_s if span_s > 0 else 0.0,
+                "throttled_s": usage.throttled_s, "memory_asked_bytes": table.memory_bytes,
+                "memory_peak_bytes": usage.memory_peak_bytes, "bounded": group is not None,
+            })  # fmt: skip
+        return rows
+
     # -- making --------------------------------------------------------------------------------------------------------
+
+    def _bound(self) -> None:
+        """Make the control groups of nodes with bounds; where that is not possible the run goes on, and says so."""
+        bounds = {node: it for node, it in self._tables.items() if it.cpu is not None or it.memory_bytes is not None}
+        if not bounds:
+            return
+        try:
+            self._groups = ControlGroups(self._folder.run_id)
+            for node, table in bounds.items():
+                self._bounded[node] = self._groups.add(file_name(node), table.cpu, table.memory_bytes)
+        except (NoControlGroups, OSError) as error:
+            self._bounded.clear()
+            self._folder.warn(
+                f"cpu and memory of {len(bounds)} nodes are not bounded: no control groups can be made here ({error}); "
+                "run as root, or in a group whose controllers are delegated"
+            )
 
     def _namespaces(self, node: str) -> HostNamespaces:
         if node not in self._made:
@@ -199,6 +242,9 @@ class Hosts:
         for made in self._made.values():
             made.close()
         self._made.clear()
+        if self._groups is not None:
+            self._groups.close()
+            self._groups = None
         if self._images_folder.is_mount():
             syscalls.umount(str(self._images_folder), syscalls.MNT_DETACH)
             self._images_folder.rmdir()

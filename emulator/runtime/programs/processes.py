@@ -72,6 +72,7 @@ class Process:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     spawned_at: float = 0.0
     ready_at: float = 0.0
+    cpu_s: float = 0.0  # once it has ended, with what its children used that it waited for
 
     def last_lines(self) -> list[str]:
         """The last lines of its log."""
@@ -314,7 +315,8 @@ class Processes:
                     self.cold = text
                 case Spawned(number, pid):
                     self._by_number[number].pid = pid
-                case ProcessExited(number, status):
+                case ProcessExited(number, status, cpu_s):
+                    self._by_number[number].cpu_s = cpu_s
                     self._ended(self._by_number[number], status)
                 case other:
                     assert_never(other)

@@ -167,6 +167,9 @@ class Zygote:
         given = dict(zip(message.fds, fds, strict=True))
         os.setsid()
         self._streams(message, given)
+        for name, fd in given.items():
+            if name.startswith("group"):
+                os.write(fd, b"0")  # this process
         _join(message.node, given)
         control = Channel(socket.socket(fileno=os.dup(given["control"]))) if "control" in given else None
         if message.directory:
@@ -210,7 +213,7 @@ class Zygote:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
@@ -223,7 +226,8 @@ class Zygote:
                 os.killpg(pid, signal.SIGKILL)  # what the process left behind in its session's group
             except ProcessLookupError:
                 pass
-            say(self._channel, ProcessExited(number, os.waitstatus_to_exitcode(status)))
+            spent_s = usage.ru_utime + usage.ru_stime
+            say(self._channel, ProcessExited(number, os.waitstatus_to_exitcode(status), spent_s))
 
 
 def _join(node: str, given: dict[str, int]) -> None:

@@ -333,6 +333,7 @@ class Supervisor:
             if begun is not None and not reached.interrupted:
                 outcomes += [*running.jobs.outcomes(), *running.executions.outcomes()]
                 verdict.programs = running.jobs.failed()
+            verdict.hosts = running.host_rows
             outcomes += ending.kill_switch(running.rounds)
         verdict.warnings = list(self.folder.warnings)
         verdict.warnings += running.executions.warnings() if running is not None else []
