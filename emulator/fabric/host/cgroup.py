@@ -64,7 +64,7 @@ class ControlGroups:
 
     def __init__(self, run_id: str) -> None:
         self._unified, parents = _parents()
-        self._nodes: list[NodeGroup] = []
+        self.nodes: list[NodeGroup] = []
         self._locks: list[int] = []
         self._folders: dict[str, Path] = {}  # of the run, by controller
         try:
@@ -79,7 +79,7 @@ class ControlGroups:
     def add(self, name: str, cpu: float | None, memory_bytes: float | None) -> NodeGroup:
         """The groups of a node, with its bounds. OSError where the kernel does not take one."""
         group = NodeGroup({controller: folder / name for controller, folder in self._folders.items()})
-        self._nodes.append(group)
+        self.nodes.append(group)
         for folder in dict.fromkeys(group.folders.values()):
             folder.mkdir()
             group.entrances.append(os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
@@ -92,16 +92,18 @@ class ControlGroups:
 
     def close(self) -> None:
         """Remove the groups, whose processes have been killed."""
-        for group in self._nodes:
-            for entrance in group.entrances:
-                os.close(entrance)
+        for group in self.nodes:
             for folder in dict.fromkeys(group.folders.values()):
                 _remove(folder)
         for folder in dict.fromkeys(self._folders.values()):
             _remove(folder)
-        for lock in self._locks:
-            os.close(lock)
-        self._nodes, self._folders, self._locks = [], {}, []
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of the groups without removing them."""
+        for fd in [*self._locks, *(entrance for group in self.nodes for entrance in group.entrances)]:
+            os.close(fd)
+        self.nodes, self._folders, self._locks = [], {}, []
 
     def _bound_cpu(self, folder: Path, cores: float) -> None:
         period_us = PERIOD_US if cores >= 0.1 else LONG_PERIOD_US

@@ -26,7 +26,7 @@ from emulator.runtime.control.transport import Transport, say, send_soon
 
 RECORD_LIMIT = 20_000  # records that a node keeps while the supervisor is busy
 RECORDS = 0xC1  # first byte of a packet of records; msgpack never uses it
-MAX_FDS = 8
+MAX_FDS = 16  # a process takes ten: streams, its line, three namespaces and three control groups
 
 Message = dict[str, Any]
 
