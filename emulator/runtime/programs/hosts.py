@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,7 @@ class Hosts:
         self._tables = {node: table for node in self._places.live if (table := host_of(scenario.hosts, node))}
         self._files = self._files_by_node()
         self._images: dict[str, UnpackedImage] = {}
+        self._altered: dict[tuple[str, str | None, str | None], UnpackedImage] = {}  # by image, user, working folder
         self._made: dict[str, HostNamespaces] = {}
         self._groups: ControlGroups | None = None
         self._bounded: dict[str, NodeGroup] = {}
@@ -216,8 +217,25 @@ class Hosts:
     # -- images --------------------------------------------------------------------------------------------------------
 
     def _image_of(self, node: str) -> UnpackedImage | None:
+        """The image of a node, with the user and the working folder that the node's table has instead."""
         table = self._tables.get(node)
-        return self._images.get(table.image) if table and table.image else None
+        unpacked = self._images.get(table.image) if table is not None and table.image is not None else None
+        if table is None or table.image is None or unpacked is None:
+            return None
+        if table.user is None and table.working_folder is None:
+            return unpacked
+        key = table.image, table.user, table.working_folder
+        if key not in self._altered:
+            image = replace(
+                unpacked.image,
+                user=unpacked.image.user if table.user is None else table.user,
+                working_folder=table.working_folder or unpacked.image.working_folder,
+            )
+            account = account_of(unpacked.root, image.user, str(image.path))
+            if not self._may_be(account):
+                self._folder.warn(f"{node}: user {image.user!r} does not exist without root; programs run as 0")
+            self._altered[key] = UnpackedImage(image, unpacked.root, account)
+        return self._altered[key]
 
     def _unpacked(self, name: str, number: int) -> UnpackedImage:
         """An image in memory of the sandbox, which goes with it; a root folder is used where it is."""

@@ -82,15 +82,15 @@ def add_service(
     if path:
         host["image"] = (path, keys["image"].line)
     _limits(draft, service, host)
-    private = _volumes(draft, service, volumes, folder, image is not None)
+    private = _volumes(draft, service, volumes, folder, image is not None) + _account(draft, service, image, host)
     if private:
-        host["private"] = (private, (keys.get("volumes") or keys["tmpfs"]).line)
+        line_of = next(keys[name].line for name in ("volumes", "tmpfs", "working_dir") if name in keys)
+        host["private"] = (private, line_of)
     if "read_only" in keys and keys["read_only"].data is True:
         host["read_only"] = (True, keys["read_only"].line)
     if "hostname" in keys and (name := draft.text(keys["hostname"], f"{key}.hostname")) not in service.nodes:
         found = f"the host name {name!r}"
         draft.refuse(keys["hostname"].line, f"{key}.hostname", found, f"{service.nodes[0]!r}: nodes go by service")
-    _account(draft, service, image)
     if len(host) > 1:
         draft.put("host", host, line)
     program = {
@@ -145,21 +145,23 @@ def _command(draft: Draft, service: Service, image: Image | None) -> dict[str, t
     return found
 
 
-def _account(draft: Draft, service: Service, image: Image | None) -> None:
-    """Refuse a user or a working folder that is not that of the image, or of this machine's programs."""
+def _account(draft: Draft, service: Service, image: Image | None, host: dict[str, tuple[Any, int]]) -> list[Any]:
+    """User and working folder of a service with an image; returns the private folder that the latter wants."""
     keys, key = service.keys, service.key
-    if (item := keys.get("user")) is not None:
-        asked, given = draft.text(item, f"{key}.user"), (image.user if image else "") or "root"
-        same = asked == given or ({asked, given} <= {"root", "0", "0:0", "root:root"})
-        if not same:
-            draft.refuse(item.line, f"{key}.user", repr(asked), f"{given!r}, as the image says; change it there")
-    if (item := keys.get("working_dir")) is not None:
-        asked, given = draft.text(item, f"{key}.working_dir"), image.working_folder if image else ""
-        if asked.rstrip("/") != given.rstrip("/") or not given:
-            own = (
-                f"{given!r}, as the image says; change it there" if given else "no `working_dir`: nodes have their own"
-            )
-            draft.refuse(item.line, f"{key}.working_dir", repr(asked), own)
+    for name in ("user", "working_dir"):
+        if name in keys and image is None:
+            expected = f"no `{name}` without `image`: commands run as this machine's, in folders of their nodes"
+            draft.refuse(keys[name].line, f"{key}.{name}", keys[name].kind, expected)
+    if "user" in keys and image is not None and (user := draft.text(keys["user"], f"{key}.user")):
+        host["user"] = (user, keys["user"].line)
+    if "working_dir" not in keys or image is None:
+        return []
+    path = draft.text(keys["working_dir"], f"{key}.working_dir")
+    if not path.startswith("/"):
+        draft.refuse(keys["working_dir"].line, f"{key}.working_dir", repr(path), "an absolute path")
+        return []
+    host["working_folder"] = (path, keys["working_dir"].line)
+    return [{"path": path, "from": "image"}] if path != "/" else []
 
 
 def _environment(

@@ -89,6 +89,11 @@ class Host(Table):
     """Names and globs of live nodes."""
     image: str | None = Field(None, min_length=1)
     """An OCI image layout, a `docker save` archive, or an unpacked root folder: what the nodes see as their files."""
+    user: str | None = Field(None, min_length=1, max_length=200)
+    """Who programs run as on nodes with an image, instead of the image's user: a name or a number of the image, with a
+    group after ":" at will."""
+    working_folder: str | None = Field(None, pattern="^/")
+    """Where commands run on nodes with an image, instead of the image's working folder."""
     private: Annotated[tuple[Private, ...], BeforeValidator(_folders)] | None = None
     """Folders of which each node has its own, in memory, for the time of the run; /tmp always is one."""
     sysctl: dict[Annotated[str, AfterValidator(_setting)], str | int] | None = None

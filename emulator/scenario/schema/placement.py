@@ -23,7 +23,7 @@ def check_placement(scenario: Scenario, network: Network) -> list[Problem]:
     """Files outside a node's own folders, and programs that do not fit the image of their node or want one."""
     live = [node.name for number in network.live if not (node := network.nodes[number]).bridge]
     hosts = {node: host_of(scenario.hosts, node) for node in live}
-    found = [*_files(scenario, hosts), *_programs(scenario, hosts)]
+    found = [*_files(scenario, hosts), *_hosts(scenario, hosts), *_programs(scenario, hosts)]
     return [scenario.problem(*each) for each in found]
 
 
@@ -40,6 +40,17 @@ def _files(scenario: Scenario, hosts: dict[str, Host | None]) -> Iterator[Findin
                 expected = f'a path in a private folder of its nodes, such as `private = ["{path.parent}"]` in [[host]]'
                 yield ("file", index, "path"), f"{file.path!r}, which on {node} is the machine's", expected
                 break
+
+
+def _hosts(scenario: Scenario, hosts: dict[str, Host | None]) -> Iterator[Finding]:
+    for index, table in enumerate(scenario.hosts):
+        for key in ("user", "working_folder"):
+            given = getattr(table, key) is not None
+            bare = next(
+                (node for node in matching(table.nodes, hosts) if not getattr(hosts[node], "image", None)), None
+            )
+            if given and bare is not None:
+                yield ("host", index, key), f"`{key}`, and {bare} without an image", "nodes that have an image"
 
 
 def _programs(scenario: Scenario, hosts: dict[str, Host | None]) -> Iterator[Finding]:

@@ -26,8 +26,10 @@ services:
   client:
     image: box:1
     environment: {{GREETING: "${{WHO:-you}} {{there}}"}}
-    command: [sh, -c, "hostname; echo $$GREETING; wget -q -O - http://server/; sleep 100"]
+    command: [sh, -c, "hostname; id -un; pwd; echo $$GREETING; wget -q -O - http://server/; sleep 100"]
     depends_on: {{server: {{condition: service_healthy}}}}
+    user: web
+    working_dir: /made/here
     x-skyloom: {{region: us-west-1}}
     container_name: c
 volumes: {{data: }}
@@ -63,7 +65,7 @@ ip route 10.0.{other}.0/24 10.0.0.{other}
 @pytest.mark.skipif(not BUSYBOX.exists(), reason="no busybox here (Debian: busybox-static)")
 def test_a_compose_file_with_an_image_runs_over_a_map(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    layers = [busybox_layer("sh", "sleep", "wget", "httpd", "hostname", "echo")]
+    layers = [busybox_layer("sh", "sleep", "wget", "httpd", "hostname", "echo", "id", "pwd")]
     command = ["sh", "-c", "httpd -f -p 80 -h /www"]
     write_archive(tmp_path / "images/box.tar", docker_files(layers, Cmd=command, Env=["PATH=/bin"]))
     (tmp_path / "www").mkdir()
@@ -72,10 +74,10 @@ def test_a_compose_file_with_an_image_runs_over_a_map(tmp_path: Path) -> None:
     file.write_text(COMPOSE)
     done = skyloom("run", file, "--wan", "five-regions", "--no-tui", "--runs", tmp_path / "runs")
     assert done.returncode == EXIT_PASS, done.stdout + done.stderr
-    assert f"note: {file}:14  services.client.container_name: " in done.stderr
+    assert f"note: {file}:16  services.client.container_name: " in done.stderr
     run = tmp_path / "runs" / tmp_path.name / "latest"
     said = (run / "logs/client/client.txt").read_text().splitlines()
-    assert said == ["client", "you {there}", "hello {x}"]
+    assert said == ["client", "web", "/made/here", "you {there}", "hello {x}"]
 
 
 @pytest.mark.skipif(not Path("/usr/lib/frr/staticd").exists(), reason="no FRR here (Debian: frr)")

@@ -109,8 +109,8 @@ REFUSED = {
     "mem_limit: lots": (4, "mem_limit", "a size such as"),
     "env_file: none.env": (4, "env_file", "a file of NAME=value"),
     "configs: [x]": (4, "configs", "a service without it"),
-    "working_dir: here": (4, "working_dir", "nodes have their own"),
-    "user: me": (4, "user", "as the image says"),
+    "working_dir: here": (4, "working_dir", "without `image`"),
+    "user: me": (4, "user", "without `image`"),
 }
 
 
@@ -183,12 +183,16 @@ def test_an_image_gives_what_the_file_leaves_open(tmp_path) -> None:
         ", command: other": (["other"], None),
         ", entrypoint: [sh]": (None, ["sh"]),
         ", entrypoint: [sh], command: [-c, '{}']": (["-c", "{{}}"], ["sh"]),
-        ", user: '7', working_dir: /srv": (None, None),
     }.items():
         made = draft(f"services: {{a: {{image: 'registry.io/lib/redis:7'{keys}}}}}", tmp_path)
         assert not made.problems
         assert tuple(map(made.data["program"][0].get, ("command", "entry_point"))) == words
         assert made.data["host"][0]["image"] == str(tmp_path / "images/redis")
+    made = draft("services: {a: {image: redis, user: web, working_dir: /srv, volumes: [/data]}}", tmp_path)
+    assert made.data["host"][0] | {"image": ""} == {
+        "nodes": ["a"], "image": "", "user": "web", "working_folder": "/srv",
+        "private": [{"path": "/data", "from": "image"}, {"path": "/srv", "from": "image"}],
+    }  # fmt: skip
     (tmp_path / "broken.tar").write_bytes(b"no tar")
     made = draft("services: {a: {image: ./broken.tar}}", tmp_path)
     assert made.problems[0].key == "services.a.image"
