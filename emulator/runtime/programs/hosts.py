@@ -231,10 +231,7 @@ class Hosts:
                 user=unpacked.image.user if table.user is None else table.user,
                 working_folder=table.working_folder or unpacked.image.working_folder,
             )
-            account = account_of(unpacked.root, image.user, str(image.path))
-            if not self._may_be(account):
-                self._folder.warn(f"{node}: user {image.user!r} does not exist without root; programs run as 0")
-            self._altered[key] = UnpackedImage(image, unpacked.root, account)
+            self._altered[key] = UnpackedImage(image, unpacked.root, self._account(table.image, image, unpacked.root))
         return self._altered[key]
 
     def _unpacked(self, name: str, number: int) -> UnpackedImage:
@@ -246,10 +243,14 @@ class Hosts:
         unpacked = image.unpack(self._images_folder / str(number))
         if unpacked.omitted:
             self._folder.warn(f"image {name}: left out: {', '.join(unpacked.omitted)}")
-        account = account_of(unpacked.root, image.user, str(image.path))
+        return UnpackedImage(image, unpacked.root, self._account(name, image, unpacked.root))
+
+    def _account(self, name: str, image: Image, root: Path) -> Account:
+        """Who programs of an image run as; ImageError where the image does not know its user."""
+        account = account_of(root, image.user, str(image.path))
         if account.user and not _change_users():
             self._folder.warn(f"image {name}: without root there is no user {image.user!r}; its programs run as root")
-        return UnpackedImage(image, unpacked.root, account)
+        return account
 
     @property
     def _images_folder(self) -> Path:
