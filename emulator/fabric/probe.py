@@ -22,7 +22,10 @@ from pathlib import Path
 from statistics import median
 
 from emulator.fabric import sandbox
-from emulator.fabric.kernel import netlink, tun
+from emulator.fabric.host.cgroup import ControlGroups, NoControlGroups
+from emulator.fabric.host.namespaces import make_namespaces
+from emulator.fabric.host.settings import HostSettings, PrivateFolder
+from emulator.fabric.kernel import netlink, syscalls, tun
 from emulator.model.errors import PlatformError
 
 TIMEOUT_S = 10.0
@@ -115,6 +118,27 @@ def _tun() -> str:
     started = time.perf_counter()
     tun.open_port("probe0", tun.FIRST_INDEX)
     return f"TUN device made in {(time.perf_counter() - started) * 1e3:.1f} ms"
+
+
+def _node_files() -> str:
+    _isolate()
+    syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+    over = PrivateFolder("/etc", over_machine=True)
+    started = time.perf_counter()
+    make_namespaces(HostSettings("probe", private=(over,)), syscalls.open_netns()).close()
+    return f"a node's host made in {(time.perf_counter() - started) * 1e3:.1f} ms"
+
+
+def _control_groups() -> str:
+    _isolate()
+    try:
+        groups = ControlGroups("probe")
+    except NoControlGroups as error:
+        raise PlatformError(str(error)) from None
+    try:
+        return f"made, {groups.version}"
+    finally:
+        groups.close()
 
 
 def _offload() -> str:
@@ -261,6 +285,14 @@ PROBES = [
         "leave the machine idle, or give a virtual machine cores of its own",
     ),
     Probe("open files", _files, "getrlimit", "many live nodes", "ulimit -Hn, or nofile in limits.conf", needed=True),
+    Probe(
+        "node files", _node_files, "sysfs and an overlay in a mount namespace", "commands, [[host]] tables, images",
+        "Linux 5.11 or later with overlayfs (modprobe overlay); in a container an unmasked /sys",
+    ),
+    Probe(
+        "control groups", _control_groups, "a group with cpu and memory, v2 or v1", "cpu and memory of [[host]]",
+        "run as root, or in a group of v2 whose controllers are delegated",
+    ),
     Probe("cores", _cores, "sched_getaffinity", "relay, planner and nodes side by side", "two or more are good"),
     Probe("memory", _memory, "/proc/meminfo and the control group", "many live nodes", "more memory", needed=True),
     Probe(

@@ -76,6 +76,10 @@ class ControlGroups:
             self.close()
             raise NoControlGroups(f"{error.filename or 'cgroup'}: {error.strerror}") from None
 
+    @property
+    def version(self) -> str:
+        return "v2" if self._unified else "v1"
+
     def add(self, name: str, cpu: float | None, memory_bytes: float | None) -> NodeGroup:
         """The groups of a node, with its bounds. OSError where the kernel does not take one."""
         group = NodeGroup({controller: folder / name for controller, folder in self._folders.items()})

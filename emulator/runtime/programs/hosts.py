@@ -282,4 +282,8 @@ def _change_users() -> bool:
 
 def _python_folders() -> list[str]:
     """Where Python programs, and commands that use this Python, import from."""
-    return list(dict.fromkeys(str(Path(path).resolve()) for path in [sys.prefix, *sys.path] if Path(path).is_dir()))
+    return list(
+        dict.fromkeys(
+            str(Path(path).resolve()) for path in [sys.base_prefix, sys.prefix, *sys.path] if Path(path).is_dir()
+        )
+    )

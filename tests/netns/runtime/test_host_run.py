@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fabric_sandbox import in_sandbox
-from skyloom_command import SKYLOOM, skyloom
+from skyloom_command import SKYLOOM
 
 from emulator.fabric.host.cgroup import ControlGroups, NoControlGroups
 from emulator.fabric.kernel import syscalls
@@ -78,9 +78,15 @@ def can_bound() -> bool:
     return True
 
 
-def test_nodes_are_hosts(tmp_path: Path) -> None:
+WITHOUT_ROOT = ["setpriv", "--bounding-set=-all,+setfcap", "--inh-caps=-all"]
+"""Root's files, but none of its rights, so that the run has a user namespace; setfcap is what maps user 0 needs."""
+
+
+@pytest.mark.parametrize("before", [[], WITHOUT_ROOT], ids=["root", "user"])
+def test_nodes_are_hosts(tmp_path: Path, before: list[str]) -> None:
     (tmp_path / "lab.toml").write_text(HEAD + HOSTS)
-    ended = skyloom("run", tmp_path / "lab.toml", "--no-tui", "--runs", tmp_path / "runs")
+    words = [*before, *SKYLOOM, "run", tmp_path / "lab.toml", "--no-tui", "--runs", tmp_path / "runs"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     folder = tmp_path / "runs" / "lab" / "latest"
     peers = "v0=10.128.0.1,v1=10.128.0.2"

@@ -301,6 +301,7 @@ def test_other_terminals(start):
     run = start(program("bulk", "nodes.traffic.bulk:Bulk", config='{ flows = ["a -> b"], rate = "1 Mbit/s" }'), "180 s")
     run.wait_for("play")
     assert run.control("exec").stdout.split() == ["a", "b"]
+    assert run.control("exec", "a", "--", "sh", "-c", "hostname; ls /sys/class/net").stdout.split() == ["a", "lo", "up"]
     ping = run.control("exec", "a", "--", "getent", "hosts", "b")
     assert (ping.returncode, ping.stdout.split()[-1]) == (0, "b")
     command = [*SKYLOOM, "exec", "--run", run.run_id, "b", "--", "cat"]
