@@ -6,9 +6,9 @@ Invariant: an action has the targets and arguments that the table of verbs (`mod
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from emulator.model import verbs
 from emulator.model.errors import Unfit
@@ -17,11 +17,15 @@ from emulator.model.units import Rate, show
 from emulator.model.verbs import VerbName, listed
 from emulator.scenario.schema.field_types import Command, Globs, PositiveDuration, Probability, Time
 
+_AT_OR_READY = WithJsonSchema(
+    {"type": "string", "examples": ["12 ms", "ready + 5 s"], "pattern": r"^\s*(ready|[0-9.])"}
+)
+
 
 class Action(Table):
     """Something done to the network during the run, once (`at`) or again and again (`every`)."""
 
-    at_s: Time | None = None
+    at_s: Annotated[Time, _AT_OR_READY] | None = None
     """Scenario time of the action."""
     after_ready_s: Time | None = None
     """Time of the action from the moment at which all programs with a probe (`ready`) are ready; `at = "ready + 5 s"`
