@@ -1,8 +1,8 @@
-"""The auditor of a client: has what the client sends proved by all validators, and reads what it has written.
+"""The auditor of a client: it collects proofs of the client's transactions and reads the keys that these wrote.
 
-Samples: `proof_early_s` and `proof_final_s`, from the sending of a transaction to a quorum's signatures,
-`proof_correct_s`, to f + 1 of them on a final result, and `read_s`, from the asking to enough equal answers. Proofs are
-written to `PROGRAM.proofs` of the node's store. Invariant: what it remembers of what was sent is bounded.
+Samples: `proof_early_s` and `proof_final_s`, from the sending of a transaction to a quorum of signatures,
+`proof_correct_s`, to f + 1 signatures on a final result, and `read_s`, from the request to enough equal answers. Proofs
+are written to `PROGRAM.proofs` of the node's store. Invariant: the list of keys that it reads is bounded.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from nodes.dagbft.client.reads import Read
 from nodes.dagbft.execution.transactions import SHARD_BITS, decode, transaction_id, written_by
 from nodes.dagbft.field_types import Cause
 
-AGREES = ("correct", "quorum")  # how many validators must say the same: f + 1, or n - f
+AGREES = ("correct", "quorum")  # how many validators must agree: f + 1, or n - f
 KINDS = {"committed": Cause.COMMITTED, "early": Cause.EARLY}
-REMEMBERED = 64  # keys that were written last
+REMEMBERED = 64  # keys, the last ones written
 
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """What is proved and read. Validators must have their doors open."""
+    """What is proved and read. Validators must have their client service on (`door = true`)."""
 
     proofs: bool = False
     reads: float = 0.0  # a second, at random times (Poisson)
     freshness: str = "committed"
     agree: str = "correct"
-    timeout_s: Duration = 60.0  # after which the proof of a transaction is given up
-    most_written: int = 10_000  # proofs in the file
+    timeout_s: Duration = 60.0  # of the proof of one transaction
+    most_written: int = 10_000  # proofs in the file, at most
 
     def __post_init__(self) -> None:
         for name, allowed in (("freshness", tuple(KINDS)), ("agree", AGREES)):
@@ -47,13 +47,13 @@ class AuditSettings:
             raise Unfit(f"{self.reads} reads a second", "0 to 1e4")
 
     @property
-    def wanted(self) -> bool:
-        """Whether there is anything to do."""
+    def enabled(self) -> bool:
+        """Whether any proofs or reads are configured."""
         return self.proofs or self.reads > 0
 
 
 class Auditor:
-    """Tell it of each transaction (`sends`) before that is sent; `run` is a task."""
+    """Call `sends` for each transaction before it is sent; `run` is a task."""
 
     def __init__(
         self, context: NodeContext, validators: Sequence[str], client: int, settings: AuditSettings, stop_s: float = inf
@@ -72,7 +72,7 @@ class Auditor:
             self._file = ProofFile(path, self._finality.roster, settings.most_written)
 
     def sends(self, transaction: bytes) -> None:
-        """This is about to be sent."""
+        """A transaction is about to be sent."""
         if self._settings.proofs:
             self._finality.want(transaction_id(transaction))
         if self._settings.reads:
@@ -80,7 +80,7 @@ class Auditor:
             self._keys += [key for key in written_by(decode(transaction).operations) if key >> SHARD_BITS == home]
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Collect proofs and read, until cancelled."""
         tasks = [asyncio.ensure_future(self._finality.run())]
         tasks += [asyncio.ensure_future(self._read())] if self._settings.reads else []
         try:
@@ -90,13 +90,13 @@ class Auditor:
                 task.cancel()
 
     def counts(self) -> Counter[str]:
-        """What came of it, and what was refused."""
+        """Counts of proofs, reads and refused messages."""
         counts = self._finality.counts()
-        counts["proofs wanted"] = self._finality.collector.wanted
+        counts["proofs wanted"] = self._finality.collector.pending
         return counts
 
     def close(self) -> None:
-        """End the links and the file."""
+        """Close the links and the file."""
         self._finality.close()
         if self._file is not None:
             self._file.close()

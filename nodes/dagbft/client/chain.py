@@ -1,8 +1,8 @@
-"""A chain of dependent transactions: each goes out upon the speculative result of the one before.
+"""A chain of dependent transactions: each is sent on the speculative result of the one before.
 
-Invariant: links are confirmed strictly in their order. Where a final result is not what was speculated, all younger
-links are dropped (they abort wherever they are executed, as what they expect is not so) and the chain goes on from the
-last confirmed one; a confirmed link is never lost.
+Invariant: links are confirmed strictly in order. If a final result differs from the speculative one, all later links
+are dropped (they abort when executed, as the result that they expect did not occur) and the chain continues from the
+last confirmed link; a confirmed link is never lost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nodes.dagbft.execution.executor import UNMET
 from nodes.dagbft.execution.transactions import NOTHING, result_hash
 
 CONFIRMS = ("none", "commit", "early")  # no speculation; speculate, confirm at commit; speculate, confirm early
-Send = Callable[[bytes], bytes]  # sends a link that expects this hash; gives its identifier
+Send = Callable[[bytes], bytes]  # sends a link that expects this result hash; returns its identifier
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Chain:
             raise Unfit(f"confirm {confirm!r}", f"one of {', '.join(CONFIRMS)}")
         self.confirmed = 0
         self.sends = 0
-        self.wasted = 0  # links that were sent for nothing
+        self.wasted = 0  # links that were sent and dropped
         self.rollbacks = 0
         self.links: deque[Link] = deque()
         self._confirm, self._length, self._ahead, self._send = confirm, length, ahead, send
@@ -66,7 +66,7 @@ class Chain:
         self.advance(now_s)
 
     def finished(self, id: bytes, hash: bytes, early: bool, now_s: float) -> list[Link]:
-        """A final result, the first or again; the links that it confirms, in order."""
+        """Record a final result, new or repeated; returns the links that it confirms, in order."""
         if early and self._confirm != "early":
             return []
         for link in self.links:
@@ -75,7 +75,7 @@ class Chain:
         confirmed: list[Link] = []
         while self.links and self.links[0].final:
             link = self.links.popleft()
-            if link.final == result_hash(link.id, UNMET):  # what it depends on was not there in time
+            if link.final == result_hash(link.id, UNMET):  # its dependency was not met in time
                 self._roll_back(1)
                 self._last = NOTHING
                 break
@@ -88,7 +88,7 @@ class Chain:
         return confirmed
 
     def _roll_back(self, more: int) -> None:
-        """Drop all younger links."""
+        """Drop all later links."""
         self.rollbacks += 1
         self.wasted += len(self.links) + more
         self.links.clear()

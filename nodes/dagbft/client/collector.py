@@ -1,7 +1,7 @@
-"""Collecting proofs: signed results of many validators come in, proofs of finality come out.
+"""The collector of proofs: it takes signed results of validators and returns proofs of finality.
 
-Invariant: a result is counted for a validator once, and only where its signature, its path and its run are right; so a
-proof rests on distinct validators that said the same, whatever the others say. What is collected is bounded.
+Invariant: each validator counts once for a result, and only if its signature, path and run are right; so a proof rests
+on distinct validators that signed the same result. The number of pending transactions is bounded.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from nodes.dagbft.client.proof import Branch, Proof
 from nodes.dagbft.field_types import Cause
 from nodes.dagbft.identity import Roster, Verifier
 
-MOST_CLAIMS = 16  # of one validator on one transaction: results, or blocks that carried it
+MOST_CLAIMS = 16  # different claims of one validator on one transaction
 
 
 class Milestone(NamedTuple):
-    """So many validators have signed the same result of a transaction for the first time."""
+    """A number of validators has, for the first time, signed the same result of a transaction."""
 
     name: str  # "early" or "final": a quorum, so there is a proof; "correct": f + 1, final
     transaction: bytes
@@ -29,17 +29,17 @@ class Milestone(NamedTuple):
 
 
 Claim = tuple[int, int, bytes, int, int]  # kind, commits, result, round and author of the block
-_Place = tuple[int, int, tuple[bytes, ...]]  # count, index and path: what a branch is known by
+_Place = tuple[int, int, tuple[bytes, ...]]  # count, index and path: the key of a branch
 
 
 @dataclass(slots=True)
-class _Wanted:
-    """A transaction of which proofs are wanted."""
+class _PendingProof:
+    """A transaction for which proofs are being collected."""
 
     since_s: float
     claims: dict[Claim, dict[int, tuple[_Place, bytes]]] = field(default_factory=dict)  # by voter, with its signature
-    made: set[str] = field(default_factory=set)  # milestones
-    proved: dict[tuple[int, int], bytes] = field(default_factory=dict)  # results by block
+    made: set[str] = field(default_factory=set)  # milestones that have been reached
+    proved: dict[tuple[int, int], bytes] = field(default_factory=dict)  # proved result by block
 
     @property
     def disputed(self) -> bool:
@@ -49,7 +49,7 @@ class _Wanted:
 
 
 class Collector:
-    """`want` a transaction, hand in what validators say, `take` what has come of it."""
+    """Call `want` for a transaction and `on_results` for each message of a validator; `take` returns milestones."""
 
     def __init__(self, roster: Roster, most: int = 20_000, timeout_s: float = 60.0) -> None:
         self.counts: Counter[str] = Counter()
@@ -58,52 +58,52 @@ class Collector:
         self._most = most
         self._timeout_s = timeout_s
         self._verifier = Verifier()
-        self._wanted: dict[bytes, _Wanted] = {}  # in the order of asking
+        self._pending: dict[bytes, _PendingProof] = {}  # in the order of `want`
         self._made: list[Milestone] = []
 
     @property
     def due_s(self) -> float:
-        """When `tick` has something to give up."""
-        first = next(iter(self._wanted.values()), None)
+        """When `tick` gives up the next transaction."""
+        first = next(iter(self._pending.values()), None)
         return float("inf") if first is None else first.since_s + self._timeout_s
 
     @property
-    def wanted(self) -> int:
-        """Transactions of which the final proof is waited for."""
-        return len(self._wanted)
+    def pending(self) -> int:
+        """Transactions without a final proof yet."""
+        return len(self._pending)
 
     def want(self, transaction: bytes, now_s: float) -> None:
-        """Collect proofs of this transaction. Where too many are wanted, the oldest is given up."""
-        if transaction in self._wanted:
+        """Collect proofs of this transaction. If too many are pending, the oldest is given up."""
+        if transaction in self._pending:
             return
-        self._wanted[transaction] = _Wanted(now_s)
-        if len(self._wanted) > self._most:
+        self._pending[transaction] = _PendingProof(now_s)
+        if len(self._pending) > self._most:
             self._give_up()
 
     def tick(self, now_s: float) -> None:
-        """Give up what is overdue."""
+        """Give up transactions whose timeout has passed."""
         while self.due_s <= now_s:
             self._give_up()
 
     def take(self) -> list[Milestone]:
-        """What has come of it since the last call."""
+        """The milestones since the last call."""
         made, self._made = self._made, []
         return made
 
     def on_results(self, peer: int, message: SignedResults, now_s: float) -> None:
-        """Signed results from the validator that has number `peer`."""
+        """Signed results from validator `peer`."""
         statement = message.statement
         if reason := self._wrong(peer, message):
             self.rejected[reason, peer] += 1
             return
         for included in message.results:
-            wanted = self._wanted.get(included.transaction)
-            if wanted is None:
+            pending = self._pending.get(included.transaction)
+            if pending is None:
                 self.counts["proofs late"] += 1  # proved already, or given up
             elif climb(included.leaf, included.index, statement.count, included.path) != statement.root:
                 self.rejected["path", peer] += 1
             else:
-                self._claim(wanted, peer, statement, included, message.signature, now_s)
+                self._claim(pending, peer, statement, included, message.signature, now_s)
 
     def _wrong(self, peer: int, message: SignedResults) -> str:
         statement, roster = message.statement, self._roster
@@ -119,13 +119,19 @@ class Collector:
         return "" if good else "signature"
 
     def _claim(
-        self, wanted: _Wanted, peer: int, statement: Statement, included: Included, signature: bytes, now_s: float
+        self,
+        pending: _PendingProof,
+        peer: int,
+        statement: Statement,
+        included: Included,
+        signature: bytes,
+        now_s: float,
     ) -> None:
         claim: Claim = (statement.kind, statement.commits, included.result, included.round, included.author)
-        if claim not in wanted.claims and sum(peer in votes for votes in wanted.claims.values()) >= MOST_CLAIMS:
+        if claim not in pending.claims and sum(peer in votes for votes in pending.claims.values()) >= MOST_CLAIMS:
             self.rejected["claims", peer] += 1
             return
-        votes = wanted.claims.setdefault(claim, {})
+        votes = pending.claims.setdefault(claim, {})
         if peer in votes:
             self.counts["proofs repeated"] += 1
             return
@@ -133,22 +139,22 @@ class Collector:
         committee = self._roster.committee
         final = statement.kind == Cause.COMMITTED
         if final and len(votes) == committee.faults + 1:
-            self._reach(wanted, "correct", included, None, now_s)
+            self._reach(pending, "correct", included, None, now_s)
         if len(votes) == committee.quorum:
-            self._reach(wanted, "final" if final else "early", included, self._proof(claim, included, votes), now_s)
+            self._reach(pending, "final" if final else "early", included, self._proof(claim, included, votes), now_s)
             if final:
-                self._wanted.pop(included.transaction)
-                self.counts["proofs disputed"] += wanted.disputed
+                self._pending.pop(included.transaction)
+                self.counts["proofs disputed"] += pending.disputed
 
-    def _reach(self, wanted: _Wanted, name: str, included: Included, proof: Proof | None, now_s: float) -> None:
-        if name in wanted.made:
+    def _reach(self, pending: _PendingProof, name: str, included: Included, proof: Proof | None, now_s: float) -> None:
+        if name in pending.made:
             return
-        wanted.made.add(name)
+        pending.made.add(name)
         self.counts[f"proofs {name}"] += 1
         if proof is not None:
-            known = wanted.proved.setdefault((proof.round, proof.author), proof.result)
+            known = pending.proved.setdefault((proof.round, proof.author), proof.result)
             self.counts["proofs contradicted"] += known != proof.result
-        self._made.append(Milestone(name, included.transaction, now_s - wanted.since_s, proof))
+        self._made.append(Milestone(name, included.transaction, now_s - pending.since_s, proof))
 
     def _proof(self, claim: Claim, included: Included, votes: dict[int, tuple[_Place, bytes]]) -> Proof:
         branches: dict[_Place, list[tuple[int, bytes]]] = {}
@@ -161,5 +167,5 @@ class Collector:
         )  # fmt: skip
 
     def _give_up(self) -> None:
-        del self._wanted[next(iter(self._wanted))]
+        del self._pending[next(iter(self._pending))]
         self.counts["proofs given up"] += 1

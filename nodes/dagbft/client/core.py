@@ -1,7 +1,7 @@
-"""The client of one validator: an open loop of transactions and chains of dependent ones, and how long all took.
+"""The client of one validator: an open loop of transactions, chains of dependent transactions, and their latencies.
 
-Invariant: what is outstanding is bounded. What would go beyond is not sent and counted as shed; what is not answered
-within the timeout is counted as lost.
+Invariant: the number of outstanding transactions is bounded. A transaction beyond the bound is not sent and is counted
+as shed; one that is not answered within the timeout is counted as lost.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from nodes.dagbft.messages import FinalReply, SpecReply, SubmitTx
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """The load, and what goes with it."""
+    """The load, the chains, and the limits of a client."""
 
     load: LoadConfig = field(default_factory=LoadConfig)
-    chains: int = 0  # that are kept going at once
-    chain_length: int = 10  # links
-    ahead: int = 8  # links of a chain that may wait to be confirmed
+    chains: int = 0  # concurrent chains
+    chain_length: int = 10  # links of a chain
+    ahead: int = 8  # unconfirmed links of a chain, at most
     confirm: str = "early"
     most_outstanding: int = 50_000
     timeout_s: float = 60.0
-    samples: float = 200.0  # transactions a second of which latencies are told
+    samples: float = 200.0  # transactions a second whose latencies are recorded
 
     def __post_init__(self) -> None:
         if self.confirm not in CONFIRMS:
@@ -52,13 +52,13 @@ class Sample(NamedTuple):
 class _Sent:
     kind: str
     sent_s: float
-    told: bool  # whether its latencies are
+    sampled: bool  # whether its latencies are recorded
     chain: Chain | None = None
     early: bool = False  # answered early already
 
 
 class ClientCore:
-    """`tick` when something is due, `on_reply` for what comes; `take` what is to be sent and told."""
+    """Call `tick` when the deadline passes and `on_reply` for each reply; `take` returns messages and samples."""
 
     def __init__(
         self, committee: Committee, me: int, client: int, config: ClientConfig, random: Random, first: int = 0
@@ -79,7 +79,7 @@ class ClientCore:
         return len(self._outstanding)
 
     def next_deadline_s(self) -> float:
-        """When `tick` has something to do; inf: when a reply comes."""
+        """When `tick` has to be called; inf: not before the next reply."""
         due_s = self._load.due_s
         if self._outstanding:
             due_s = min(due_s, next(iter(self._outstanding.values())).sent_s + self._config.timeout_s)
@@ -88,7 +88,7 @@ class ClientCore:
         return due_s
 
     def tick(self, now_s: float) -> None:
-        """Send what is due, give up what is overdue."""
+        """Send the transactions that are due; count those whose timeout has passed as lost."""
         config, load = self._config, self._load
         self._now_s = now_s
         self._over = now_s >= config.load.stop_s
@@ -105,15 +105,15 @@ class ClientCore:
                 self.counts["shed"] += 1
                 continue
             self.counts["sent"] += 1
-            told = bool(self._every) and self.counts["sent"] % self._every == 0
-            self._outstanding[id] = _Sent(kind, due_s, told)
+            sampled = bool(self._every) and self.counts["sent"] % self._every == 0
+            self._outstanding[id] = _Sent(kind, due_s, sampled)
             self._sends += map(SubmitTx, parts)
         if config.load.start_s <= now_s < config.load.stop_s:
             while len(self._chains) < config.chains:
                 self._begin_chain(now_s)
 
     def on_reply(self, reply: SpecReply | FinalReply, now_s: float) -> None:
-        """Results. What is not outstanding, or is told again, changes nothing."""
+        """Results. A repeated result, or one of a transaction that is not outstanding, is ignored."""
         self._now_s = now_s
         self._load.round = max(self._load.round, reply.round)
         if isinstance(reply, SpecReply):
@@ -128,7 +128,7 @@ class ClientCore:
                 self._committed(id, hash, now_s)
 
     def take(self) -> tuple[list[SubmitTx], list[Sample]]:
-        """What is to be sent to the worker, and latencies."""
+        """Messages to the worker, and latencies, since the last call."""
         taken = self._sends, self._samples
         self._sends, self._samples = [], []
         return taken
@@ -137,7 +137,7 @@ class ClientCore:
         sent = self._outstanding.get(id)
         if sent is None or sent.chain is None:
             return
-        self._tell("spec_latency_s", sent, now_s)
+        self._sample("spec_latency_s", sent, now_s)
         sent.chain.speculated(id, hash, now_s)
 
     def _early(self, id: bytes, hash: bytes, now_s: float) -> None:
@@ -146,7 +146,7 @@ class ClientCore:
             return
         sent.early = True
         self.counts["early"] += 1
-        self._tell("early_latency_s", sent, now_s)
+        self._sample("early_latency_s", sent, now_s)
         if sent.chain is not None:
             self._finish(sent.chain, id, hash, True, now_s)
 
@@ -155,12 +155,12 @@ class ClientCore:
         if sent is None:
             return
         self.counts["committed"] += 1
-        self._tell("commit_latency_s", sent, now_s)
+        self._sample("commit_latency_s", sent, now_s)
         if sent.chain is not None:
             self._finish(sent.chain, id, hash, False, now_s)
 
-    def _tell(self, name: str, sent: _Sent, now_s: float) -> None:
-        if sent.told:
+    def _sample(self, name: str, sent: _Sent, now_s: float) -> None:
+        if sent.sampled:
             self._samples.append(Sample(name, now_s - sent.sent_s, sent.kind))
 
     def _begin_chain(self, now_s: float) -> None:
@@ -177,7 +177,7 @@ class ClientCore:
         chain.advance(now_s)
 
     def _finish(self, chain: Chain, id: bytes, hash: bytes, early: bool, now_s: float) -> None:
-        """A link has its result; a chain that is done makes place for the next."""
+        """Record the final result of a link; if its chain is done, the next chain may begin."""
         if chain not in self._chains:
             return
         chain.finished(id, hash, early, now_s)

@@ -1,7 +1,8 @@
-"""Files of proofs: lines of JSON that other programs can read, the committee first and then a proof a line.
+"""Files of proofs in JSON lines: the committee on the first line, then one proof a line.
 
-Invariant: of a proof's line only `proof` counts; what stands beside it is for people. The committee in the file says
-whom the proofs rest on, and is worth no more than the file: who does not trust that takes the keys from elsewhere.
+Invariant: only the key `proof` of a line is checked; the others are for people. The committee in the file names the
+keys that the proofs rest on, and is as trustworthy as the file: a reader who does not trust it needs the keys from
+elsewhere.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ def committee_line(roster: Roster) -> str:
 
 def proof_line(proof: Proof) -> str:
     """The line of a proof."""
-    told = {
+    document = {
         "transaction": proof.transaction.hex(), "kind": Cause(proof.kind).name.lower(), "commits": proof.commits,
         "result": proof.result.hex(), "block": [proof.round, proof.author], "voters": proof.voters,
         "proof": proof.encode().hex(),
     }  # fmt: skip
-    return json.dumps(told) + "\n"
+    return json.dumps(document) + "\n"
 
 
 def fingerprint(roster: Roster) -> str:
@@ -43,36 +44,36 @@ def fingerprint(roster: Roster) -> str:
 
 
 def roster_of(line: str) -> Roster:
-    """The committee of a first line. ValueError says what is wrong with another one."""
-    told = _object(line)
-    if told.get("format") != FORMAT:
-        raise Unfit(f"format {told.get('format')!r}", f"{FORMAT!r}")
+    """The committee of a first line. ValueError if the line is malformed."""
+    document = _object(line)
+    if document.get("format") != FORMAT:
+        raise Unfit(f"format {document.get('format')!r}", f"{FORMAT!r}")
     try:
-        publics = tuple(bytes.fromhex(public) for public in told["publics"])
-        return Roster(int(told["epoch"]), publics, run=bytes.fromhex(told["run"]))
+        publics = tuple(bytes.fromhex(public) for public in document["publics"])
+        return Roster(int(document["epoch"]), publics, run=bytes.fromhex(document["run"]))
     except (KeyError, TypeError) as error:
         raise Unfit(f"committee without a good {error}", "run, epoch and publics") from None
 
 
 def proof_of(line: str) -> Proof:
-    """The proof of a line. ValueError where there is none."""
-    told = _object(line).get("proof")
-    if not isinstance(told, str):
-        raise Unfit("no proof on the line", "one, as hexadecimal digits")
-    return Proof.decode(bytes.fromhex(told))
+    """The proof of a line. ValueError if the line has none."""
+    document = _object(line).get("proof")
+    if not isinstance(document, str):
+        raise Unfit("a line without `proof`", "a proof in hexadecimal digits")
+    return Proof.decode(bytes.fromhex(document))
 
 
 class ProofFile:
-    """A file that proofs are added to, at most so many; of a client that was restarted it goes on."""
+    """A file to which at most `most` proofs are appended; a restarted client continues its file."""
 
     def __init__(self, path: Path, roster: Roster, most: int) -> None:
-        self.left = most  # out of this many not written yet
+        self.left = most  # proofs that may still be written
         self._file = path.open("a")
         if not self._file.tell():
             self._file.write(committee_line(roster))
 
     def add(self, proofs: Iterable[Proof]) -> None:
-        """Write these down, as far as there is room."""
+        """Append these proofs, up to the limit."""
         for proof in proofs:
             if self.left:
                 self.left -= 1
@@ -86,9 +87,9 @@ def _object(line: str) -> dict[str, Any]:
     if len(line) > MOST_LINE:
         raise Unfit(f"line of {len(line)} characters", f"at most {MOST_LINE}")
     try:
-        told = json.loads(line)
+        document = json.loads(line)
     except RecursionError:
         raise Unfit("a line nested too deeply", "a JSON object") from None
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         raise Unfit("a line that is no JSON object", "one")
-    return told
+    return document

@@ -1,13 +1,14 @@
 """Finality for programs: proofs of results and reads of keys, from all validators at once.
 
-A program makes a `Finality` in its `setup`, has `run` as a task, and asks:
+A program makes a `Finality` in its `setup`, runs `run` as a task, and calls:
 
     finality.want(id)                                      before the transaction is sent
     proof = await finality.proof(id)                       once a quorum has executed it; or kind=Cause.EARLY
-    read = await finality.read([key], need=quorum)         not older than all that this client has seen
+    read = await finality.read([key], need=quorum)         not older than what this client has read or had proved
 
-The validators must have their door open (`door = true` of their primaries). Invariant: it trusts no validator: what it
-gives is signed by as many as it says, also where the client's own validator lies or is gone.
+The validators must have their client service on (`door = true` of their primaries). Invariant: it trusts no single
+validator: every proof and read is signed by as many validators as it states, also if the client's own is faulty or
+down.
 """
 
 from __future__ import annotations
@@ -33,20 +34,26 @@ from nodes.dagbft.wire import encode
 
 SERVICE = "door"
 LINKS = LinkConfig(queue_bytes=float(1 << 20))  # for one validator
-_EVERY_S = 0.1  # between looks for what is overdue
-_SUBSCRIBE_S = 2.0  # a validator that was restarted has forgotten who listens
-MOST_KEPT = 1000  # proofs that nobody has asked for yet
+_EVERY_S = 0.1  # between checks of timeouts
+_SUBSCRIBE_S = 2.0  # between subscriptions: a restarted validator has lost its subscribers
+MOST_KEPT = 1000  # latest proofs, kept for later calls of `proof`
 
 
 class Finality(Endpoint[int, Message]):
-    """Talks to the doors of all validators, in the name of one client number. Without `results` it only reads."""
+    """Connects one client number to the client services of all validators. Without `results` it only reads."""
 
     def __init__(
         self, context: NodeContext, validators: Sequence[str], client: int, *, results: bool = True,
         timeout_s: float = 60.0, ports: Sequence[int] = (),
     ) -> None:  # fmt: skip
         super().__init__(
-            CODEC, SERVICE, context.address.ipv4, self._hear, LINKS, (SignedResults, ReadReply), label=context.program
+            CODEC,
+            SERVICE,
+            context.address.ipv4,
+            self._on_message,
+            LINKS,
+            (SignedResults, ReadReply),
+            label=context.program,
         )
         self.roster = Roster.of(context.seed, validators, run=run_of(context.store))
         self.collector = Collector(self.roster, timeout_s=timeout_s)
@@ -58,7 +65,7 @@ class Finality(Endpoint[int, Message]):
         self._client = client
         self._results = results
         self._made: dict[bytes, Proof] = {}  # the latest, by transaction
-        self._waiting: dict[bytes, list[tuple[Cause, asyncio.Future[Proof]]]] = {}  # who waits for which kind
+        self._waiting: dict[bytes, list[tuple[Cause, asyncio.Future[Proof]]]] = {}  # pending calls of `proof`
         self._answers: dict[int, asyncio.Future[Read]] = {}
         for number, name in enumerate(validators):
             host = context.address.ipv4 if name == context.name else context.peers[name].ipv4
@@ -76,16 +83,16 @@ class Finality(Endpoint[int, Message]):
             for task in tasks:
                 task.cancel()
 
-    # What programs ask
+    # The interface of programs
 
     def want(self, transaction: bytes) -> None:
         """Collect proofs of a transaction that is about to be sent."""
         self.collector.want(transaction, self._context.now())
 
     async def proof(self, transaction: bytes, kind: Cause = Cause.COMMITTED) -> Proof:
-        """The proof of its result, once there is one; wait with a timeout, as there may never be.
+        """The proof of a transaction's result, once there is one; set a timeout, as there may never be one.
 
-        Where `kind` is Cause.EARLY, the early or the final one, whichever is there first.
+        With `kind` Cause.EARLY, the early or the final proof, whichever is first.
         """
         if (made := self._made.get(transaction)) is not None and made.kind >= kind:
             return made
@@ -102,7 +109,8 @@ class Finality(Endpoint[int, Message]):
                 self._waiting.pop(transaction, None)
 
     async def read(self, keys: Sequence[int], kind: Cause = Cause.COMMITTED, need: int = 0) -> Read:
-        """What `Reads.read` gives; a read that was not confirmed says why. RuntimeError where too many are open."""
+        """Read keys of one shard, see `Reads.read`; `Read.why` is set if the read failed. RuntimeError if too many
+        reads are open."""
         number = self.ask(keys, kind, need)
         if number is None:
             raise RuntimeError("too many reads are open; wait for some of them")
@@ -114,15 +122,15 @@ class Finality(Endpoint[int, Message]):
             self._answers.pop(number, None)
 
     def ask(self, keys: Sequence[int], kind: Cause = Cause.COMMITTED, need: int = 0) -> int | None:
-        """The same without waiting: the number of the read, which `on_read` will tell of."""
+        """Start a read and return its number; `on_read` is called when it has ended."""
         number = self.reads.read(keys, self._context.now(), kind=kind, need=need)
         self._settle()
         return number
 
     def counts(self) -> Counter[str]:
-        """What came of it all, and what was refused, by reason."""
+        """Counts of proofs and reads, and of refused messages by reason."""
         counts = self.collector.counts + self.reads.counts
-        counts["proofs contradicted"] += 0  # told also where there are none
+        counts["proofs contradicted"] += 0  # present also if it is 0
         for rejected in (self.collector.rejected, self.reads.rejected):
             for (reason, _), count in rejected.items():
                 counts[f"refused {reason}"] += count
@@ -130,7 +138,7 @@ class Finality(Endpoint[int, Message]):
 
     # Inside
 
-    def _hear(self, peer: int, message: Message) -> None:
+    def _on_message(self, peer: int, message: Message) -> None:
         now_s = self._context.now()
         if isinstance(message, SignedResults):
             self.collector.on_results(peer, message, now_s)

@@ -1,6 +1,6 @@
-"""Load: which transactions an open-loop client sends, and when.
+"""Load: the transactions that an open-loop client sends, and their times.
 
-Invariant: times of sending do not depend on answers (an open loop, Poisson arrivals), so that a slow committee shows as
+Invariant: sending times do not depend on answers (an open loop, Poisson arrivals), so that a slow committee appears as
 latency and not as a smaller load.
 """
 
@@ -23,22 +23,22 @@ from nodes.dagbft.execution.transactions import (
     key_of,
 )
 
-HOT_KEYS = 4  # of each shard: the keys that conflicting transactions share
-PRIVATE_KEYS = 1 << 10  # of each client in each shard: the state that validators keep does not grow for ever
+HOT_KEYS = 4  # keys of each shard that conflicting transactions share
+PRIVATE_KEYS = 1 << 10  # keys of each client in each shard; bounded, so that the validators' state is bounded
 
 
 @dataclass(frozen=True, slots=True)
 class LoadConfig:
-    """What a client sends. Shares are of all that it sends in the open loop."""
+    """The open loop of a client. Shares are fractions of all transactions of the open loop."""
 
     rate: float = 100.0  # transactions a second
     size_bytes: int = 512
     start_s: float = 0.0
     stop_s: float = inf
-    conflict: float = 0.0  # share that writes, and reads, keys which others use too
+    conflict: float = 0.0  # share that writes and reads keys which other clients use too
     cross_shard: float = 0.0  # share of beta transactions
     gamma: float = 0.0  # share of gamma transactions, over two shards
-    lead_rounds: int = 2  # between an own header and the one that carries what is sent until the next
+    lead_rounds: int = 2  # from an own header to the one that contains the transactions sent after it
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate < 1e6:
@@ -53,8 +53,8 @@ class Load:
     """Arrivals and transactions of one client, which is number `client` and next to validator `me`."""
 
     def __init__(self, committee: Committee, me: int, client: int, config: LoadConfig, random: Random, first: int = 0):
-        self.round = 0  # the latest that is known
-        self.header = 0  # round of the latest own header that is known; 0: none
+        self.round = 0  # the latest known round
+        self.header = 0  # round of the latest known own header; 0: none
         self._committee, self._me, self._client = committee, me, client
         self._config, self._random = config, random
         self._next = first  # number of the next transaction
@@ -66,7 +66,7 @@ class Load:
         return self._due_s if self._due_s < self._config.stop_s else inf
 
     def arrive(self) -> tuple[str, bytes, list[bytes]]:
-        """The transaction that is due: its kind, its identifier, and its bytes, of all parts."""
+        """The transaction that is due: its kind, its identifier, and the bytes of all its parts."""
         self._due_s += self._gap_s()
         config, chance = self._config, self._random.random()
         if chance < config.gamma:
@@ -80,28 +80,28 @@ class Load:
         return "alpha", *self._one(Kind.ALPHA, home, (operation,))
 
     def link(self, expected: bytes) -> tuple[bytes, bytes]:
-        """One more transaction of a chain, which depends on a result: identifier and bytes."""
+        """The next transaction of a chain, which depends on the result `expected`: identifier and bytes."""
         home = self.home()
         operations = ((int(Code.ADD), self.key(home), 0, 1),)
         id = self._id()
         return id, self._encode(Transaction(int(Kind.ALPHA), 1, home, id, expected, 0, 1, 0, operations))
 
     def home(self) -> int:
-        """The home shard of the next transaction: that of the own header that it can reach, so that it need not wait
-        until the turn of its shard comes round; any shard where no header is known yet.
+        """The home shard of the next transaction: that of the own header which it reaches, so that it need not wait for
+        the turn of another shard; a random shard if no header is known yet.
         """
         if self.header:
             return self._committee.shard(self._me, self.header + self._config.lead_rounds)
         return self._random.randrange(self._committee.n)
 
     def key(self, shard: int) -> int:
-        """A key of a shard: of this client alone, or one that all use."""
+        """A key of a shard, private to this client or shared by all."""
         if self._random.random() < self._config.conflict:
             return key_of(shard, self._random.randrange(HOT_KEYS))
         return key_of(shard, (self._client + 1) * PRIVATE_KEYS + self._random.randrange(PRIVATE_KEYS))
 
     def _gamma(self) -> tuple[str, bytes, list[bytes]]:
-        """A transfer between two shards: the home shard, and the one that the own validator has in the next round."""
+        """A transfer from the home shard to the shard that the own validator has in the next round."""
         home = self.home()
         shards = sorted((home, (home + 1) % self._committee.n))
         one, other = self.key(shards[0]), self.key(shards[1])

@@ -1,8 +1,8 @@
-"""Merkle trees: one digest that stands for a list, and short paths which show that an entry is in it.
+"""Merkle trees: one digest for a list, and short paths that prove that an entry is in the list.
 
-A node stands for two neighbours of the level below; one that has no neighbour goes up as it is. Invariant: a path holds
-for one place in a list of one length only, as both say which neighbours there are; entries and inner nodes are digests
-of different kinds, so that none passes for the other.
+A node is the digest of two neighbours of the level below; a node without a neighbour moves up unchanged. Invariant: a
+path is valid for one index in a list of one length only, as both determine the neighbours; entries and inner nodes are
+digests with different prefixes, so that neither can pass for the other.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Tree:
         return self._levels[-1][0]
 
     def path(self, index: int) -> tuple[bytes, ...]:
-        """The neighbours on the way from an entry to the root."""
+        """The neighbours on the path from an entry to the root."""
         found = []
         for level in self._levels[:-1]:
             if index ^ 1 < len(level):
@@ -45,7 +45,7 @@ class Tree:
 
 
 def climb(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes | None:
-    """The root over `count` entries of which number `index` is this one; None where the path fits no such list."""
+    """The root of a list of `count` entries whose entry `index` is `leaf`; None if the path fits no such list."""
     if not 0 <= index < count:
         return None
     left = list(path)

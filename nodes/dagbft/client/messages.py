@@ -1,7 +1,7 @@
-"""What clients and any validator say to each other at the validator's door: signed results, and reads.
+"""Messages between clients and a validator's client service: signed results, and reads.
 
-Invariant: whatever a validator says here it signs, over every field that says something, with the run; so that an
-answer is its own, whoever hands it on, and no answer of one run or to one question passes for another.
+Invariant: a validator signs each of its messages, over every field and the run; so an answer proves its author even if
+another party forwards it, and an answer of one run, or to one request, is not valid for another.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Path = Annotated[tuple[bytes, ...], ManyFixed(Octets(DIGEST_BYTES), MOST_LEVELS,
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a validator signs once for many results: these have become final together."""
+    """The statement that a validator signs once for many results: these became final together."""
 
     run: Run
     epoch: U32
@@ -44,20 +44,20 @@ class Statement:
 
     @property
     def digest(self) -> bytes:
-        """What is signed."""
+        """The digest that is signed."""
         pieces: list[bytes] = []
         layout_of(Statement).write(self, pieces)
         return digest_of("dagbft finality", b"".join(pieces))
 
 
 def leaf_of(transaction: bytes, result: bytes, round: int, author: int) -> bytes:
-    """A result as an entry of the tree: of a transaction, in the block (round, author) that carried it."""
+    """The tree's entry of a result: of a transaction, in the block (round, author) that contains it."""
     return digest_of("dagbft result", transaction + result + round.to_bytes(8, "big") + author.to_bytes(2, "big"))
 
 
 @dataclass(frozen=True, slots=True)
 class Included:
-    """A result, and that it is among those of a statement."""
+    """A result, and the path which proves that a statement includes it."""
 
     transaction: Annotated[bytes, Octets(TRANSACTION_ID_BYTES)]
     result: Digest
@@ -84,21 +84,21 @@ class SignedResults:
 
 
 class Status(IntEnum):
-    """What became of a read."""
+    """The outcome of a read."""
 
     OK = 0
-    BEHIND = 1  # what was asked for has not been reached here in time
-    UNSETTLED = 2  # early: a key is locked by a transaction of which the outcome is not known, or early answers ended
-    BUSY = 3  # too many reads wait here
-    WRONG = 4  # no read: no key, keys of several shards, or of one that there is not
+    BEHIND = 1  # the validator did not reach `least` in time
+    UNSETTLED = 2  # early read: a key is locked by a transaction with unknown outcome, or early answers have ended
+    BUSY = 3  # too many reads wait at the validator
+    WRONG = 4  # invalid request: no key, keys of several shards, or an unknown shard
 
 
 @enter_message(53, 600)
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """What are the values of these keys, which are of one shard? Client to any validator.
+    """Read these keys, which are of one shard. Client to any validator.
 
-    Where final results count, `least` counts commits; where early ones do too, blocks of the shard.
+    `least` is the state to reach first: a number of commits for final results, of blocks of the shard for early ones.
     """
 
     number: Annotated[U64, "that the answer repeats"]

@@ -1,8 +1,8 @@
-"""The client as a process: sends to the worker of its own node, and hears from the primary.
+"""The client as a process: it sends to the worker of its own node and receives replies from the primary.
 
 Samples, with the kind of transaction as key: `commit_latency_s`, `early_latency_s`, `spec_latency_s`, from the time at
-which a transaction was due, and `link_s`, the mean time of a link of a chain. Where proofs or reads are wanted, those
-of `client.auditor` too. Event at the end: `tally`, counts.
+which a transaction was due, and `link_s`, the mean time of a link of a chain. If proofs or reads are configured, the
+samples of `client.auditor` too. Event at the end: `tally`, counts.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from nodes.dagbft.messages import FinalReply, Message, SpecReply, Subscribe
 from nodes.dagbft.ports import PRIMARY_LOCAL_PORT, WORKER_LOCAL_PORT
 from nodes.dagbft.primary.settings import names_of
 
-_SUBSCRIBE_S = 2.0  # a primary that was restarted has forgotten who listens
+_SUBSCRIBE_S = 2.0  # between subscriptions: a restarted primary has lost its subscribers
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """What a scenario may say of clients."""
+    """The settings of clients in a scenario."""
 
     validators: tuple[str, ...] = ()  # in the order of their numbers
     workers: int = 1
@@ -41,14 +41,14 @@ class ClientSettings:
     conflict: Share = 0.0
     cross_shard: Share = 0.0
     gamma: Share = 0.0
-    lead_rounds: int = 2  # between an own block and the one that carries what is sent until the next
+    lead_rounds: int = 2  # from an own block to the one that contains the transactions sent after it
     chains: int = 0
     chain_length: int = 10
     ahead: int = 8
     confirm: str = "early"
     most_outstanding: int = 50_000
     timeout_s: Duration = 60.0
-    samples: float = 200.0  # transactions a second of which latencies are told
+    samples: float = 200.0  # transactions a second whose latencies are recorded
     audit: AuditSettings = field(default_factory=AuditSettings)
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class Client(Node):
     protocol = "nodes.dagbft.protocol:PROTOCOL"
 
     class Config(ClientSettings):
-        """What `config` may say."""
+        """The keys of `config`."""
 
     def __init__(self, config: ClientSettings, context: NodeContext) -> None:
         super().__init__(config, context)
@@ -100,7 +100,7 @@ class Client(Node):
             for number in range(config.workers)
         ]  # fmt: skip
         self._links = [self._primary, *self._workers]
-        if config.audit.wanted:
+        if config.audit.enabled:
             self._auditor = Auditor(context, names, me, config.audit, config.stop_s)
 
     async def run(self) -> None:
@@ -135,10 +135,10 @@ class Client(Node):
             self._carry_out()
 
     def _ignore(self, service: str, message: Message) -> None:
-        """Workers say nothing to clients."""
+        """Workers send nothing to clients."""
 
     def _carry_out(self) -> None:
-        """Send what is due, tell what is known, and come back in time."""
+        """Send messages, record samples, and set the timer for the next deadline."""
         core, context = self._core, self.context
         if core.next_deadline_s() <= context.now():
             core.tick(context.now())

@@ -1,10 +1,11 @@
-"""Proofs of finality: a result, and who has signed that it is final, for anybody who knows the committee's keys.
+"""Proofs of finality: a result with the signatures of validators, checkable with the committee's keys alone.
 
-Invariant: `check_proof` takes a proof, a roster and nothing else: no time, no state, no word of anybody. What it takes
-was signed, over every field, by as many distinct validators as it is asked to want.
+Invariant: `check_proof` depends on a proof and a roster only: not on time, state or the network. A proof that it
+accepts was signed, over every field, by at least the required number of distinct validators.
 
-A proof has one result and one or more branches. In a branch are validators that signed the same statement; as early
-results become known to validators in different company, their trees may differ, and then there are several branches.
+A proof has one result and one or more branches. A branch holds the validators that signed the same statement. Early
+results may become known in different groups at different validators; then their trees differ, and there are several
+branches.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MOST_PROOF_BYTES = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """Validators that signed one statement, and where in its tree the result is."""
+    """Validators that signed one statement, and the place of the result in its tree."""
 
     count: Annotated[int, Unsigned(4, least=1)]  # results of the statement
     index: U32
@@ -34,13 +35,13 @@ class Branch:
     votes: Votes
 
     def root(self, leaf: bytes) -> bytes | None:
-        """That of the tree, if the path is one."""
+        """The root of the tree; None if the path does not fit."""
         return climb(leaf, self.index, self.count, self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """That a transaction has this result, and that no order that is still possible changes it."""
+    """States that a transaction has this result, and that no order that is still possible changes it."""
 
     run: Run
     epoch: U32
@@ -59,18 +60,18 @@ class Proof:
 
     @property
     def voters(self) -> tuple[int, ...]:
-        """Who signed, by branch."""
+        """The validators that signed, by branch."""
         return tuple(voter for branch in self.branches for voter, _ in branch.votes)
 
     def encode(self) -> bytes:
-        """The proof as bytes. ValueError where a field is past its limit."""
+        """The proof as bytes. ValueError if a field is past its limit."""
         pieces: list[bytes] = []
         layout_of(Proof).write(self, pieces)
         return b"".join(pieces)
 
     @classmethod
     def decode(cls, data: bytes) -> Proof:
-        """The proof of these bytes. ValueError where `encode` would not have written them."""
+        """The proof of these bytes. ValueError if `encode` cannot have written them."""
         if len(data) > MOST_PROOF_BYTES:
             raise Unfit(f"proof of {len(data)} bytes", f"at most {MOST_PROOF_BYTES}")
         proof, end = layout_of(cls).read(data, 0)
@@ -81,12 +82,12 @@ class Proof:
 
 
 def check_proof(proof: Proof, roster: Roster, need: int = 0, verifier: Verifier | None = None) -> str:
-    """Why a proof is refused, a word for what is wrong; "" where nothing is.
+    """The reason for which a proof is refused, one word; "" if it is accepted.
 
-    `need` is how many validators must have signed; 0: a quorum, n - f. With f + 1 it is the result that is proved and
-    not that a quorum has it. Words: `run`, `epoch`, `commits` (early and after a commit, or neither), `unknown` (a
-    signer who is not in the committee), `repeated` (a signer twice, or not in rising order), `few`, `path`,
-    `signature` (of another statement, another result, or another key).
+    `need` is how many validators must have signed; 0: a quorum, n - f. f + 1 signatures prove the result, but not that
+    a quorum has it. Words: `run`, `epoch`, `commits` (early and after a commit, or neither), `unknown` (a signer that
+    is not in the committee), `repeated` (a signer twice, or not in rising order), `few`, `path`, `signature` (of
+    another statement, another result, or another key).
     """
     verifier, n = verifier or Verifier(), roster.committee.n
     if proof.run != roster.run:
@@ -114,5 +115,5 @@ def check_proof(proof: Proof, roster: Roster, need: int = 0, verifier: Verifier 
 
 
 def _rising(branch: Branch) -> bool:
-    """Whether its voters are, and there are any."""
+    """Whether the branch has voters and these are in rising order."""
     return bool(branch.votes) and all(before[0] < after[0] for before, after in pairwise(branch.votes))

@@ -1,8 +1,8 @@
-"""Reads of a client: it asks all validators, and takes what enough of them say of one state.
+"""Reads of a client: it asks all validators, and accepts values that enough of them report for one state.
 
-An answer says that a key had a value in all states from `since` to `at`. Invariant: a read is confirmed for one state,
-which lies in what `need` distinct validators said with the same values; with f + 1 of them one is correct, so the
-values are those of the one order in that state. It is no older than what the read asked for.
+An answer states that a key had a value in all states from `since` to `at`. Invariant: a read is confirmed for one
+state, which lies in the ranges of `need` distinct validators with the same values; of f + 1 validators one is correct,
+so the values are those of the one order in that state. The state is not older than the read requires.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from nodes.dagbft.execution.transactions import SHARD_BITS
 from nodes.dagbft.field_types import Cause
 from nodes.dagbft.identity import Roster, verify
 
-MOST_HISTORIES = 256  # commits of which it is remembered what validators said of their past
+MOST_HISTORIES = 256  # commits whose digests are kept, to compare validators
 
 
 class Read(NamedTuple):
-    """What became of a read. `why` is "" where it was confirmed: for the state after `at` commits, or blocks of the
-    shard; else what most validators answered, or "timeout"."""
+    """The outcome of a read. `why` is "" if it was confirmed, for the state after `at` commits or blocks of the shard;
+    else the status that most validators answered, or "timeout"."""
 
     number: int
     kind: int
@@ -44,10 +44,10 @@ class _Open:
 
 
 class Reads:
-    """`read`, hand in what validators answer, `take` what is to be asked and what is known.
+    """Call `read`, and `on_reply` for each answer of a validator; `take` returns requests to send and outcomes.
 
-    Reads are monotonic: each asks for what the ones before have seen, of its kind and, where early results count, of
-    its shard. `saw` adds what the client knows otherwise.
+    Reads are monotonic: each requires at least the state of the earlier reads of its kind and, for early results, of
+    its shard. `saw` raises that state from other sources.
     """
 
     def __init__(self, roster: Roster, first: int = 0, most: int = 1000, timeout_s: float = 10.0) -> None:
@@ -57,7 +57,7 @@ class Reads:
         self._next = first
         self._most = most
         self._timeout_s = timeout_s
-        self._open: dict[int, _Open] = {}  # in the order of asking
+        self._open: dict[int, _Open] = {}  # in the order of `read`
         self._seen: dict[tuple[int, int], int] = {}  # commits (shard -1), or blocks of a shard, by kind and shard
         self._histories: dict[int, bytes] = {}  # by commits
         self._requests: list[ReadRequest] = []
@@ -65,14 +65,14 @@ class Reads:
 
     @property
     def due_s(self) -> float:
-        """When `tick` has something to give up."""
+        """When `tick` gives up the next read."""
         first = next(iter(self._open.values()), None)
         return inf if first is None else first.since_s + self._timeout_s
 
     def read(self, keys: Sequence[int], now_s: float, *, kind: int = Cause.COMMITTED, need: int = 0) -> int | None:
-        """Ask for keys of one shard; the number of the read, or None where too many are open (counted).
+        """Start a read of keys of one shard; returns its number, or None if too many are open (counted).
 
-        `need` validators must agree, f + 1 where it is 0. ValueError for keys that no validator would answer.
+        `need` validators must agree; 0: f + 1. ValueError for keys that no validator would answer.
         """
         if len({key >> SHARD_BITS for key in keys}) != 1 or len(keys) > MOST_KEYS:
             raise Unfit(f"{len(keys)} keys", f"1 to {MOST_KEYS}, all of one shard")
@@ -87,11 +87,11 @@ class Reads:
         return number
 
     def saw(self, commits: int) -> None:
-        """Something is known to be final with this commit: committed reads are to see it."""
+        """Require later committed reads to include this commit, as the client knows a result that it made final."""
         self._see((Cause.COMMITTED, -1), commits)
 
     def on_reply(self, peer: int, reply: ReadReply, now_s: float) -> None:
-        """An answer from the validator that has number `peer`."""
+        """An answer from validator `peer`."""
         open = self._open.get(reply.number)
         if open is None:
             self.counts["reads late"] += 1
@@ -103,12 +103,12 @@ class Reads:
             self._decide(open, now_s)
 
     def tick(self, now_s: float) -> None:
-        """Give up what is overdue."""
+        """Give up reads whose timeout has passed."""
         while self.due_s <= now_s:
             self._end(next(iter(self._open.values())), now_s, "timeout")
 
     def take(self) -> tuple[list[ReadRequest], list[Read]]:
-        """What to ask all validators, and what became of reads."""
+        """Requests to send to all validators, and outcomes of reads, since the last call."""
         taken = self._requests, self._done
         self._requests, self._done = [], []
         return taken
@@ -135,7 +135,7 @@ class Reads:
         return "" if verify(roster.publics[peer], reply.digest, reply.signature) else "signature"
 
     def _compare_history(self, peer: int, reply: ReadReply) -> None:
-        """Count where validators tell different pasts of as many commits: one of them lies, or there is a fork."""
+        """Count validators that report different digests after as many commits: one is faulty, or there is a fork."""
         known = self._histories.setdefault(reply.commits, reply.history)
         self.counts["histories apart"] += known != reply.history
         if len(self._histories) > MOST_HISTORIES:

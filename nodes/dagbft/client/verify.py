@@ -1,8 +1,8 @@
-"""`python -m nodes.dagbft.client.verify FILE…`: checks files of proofs, without a network and without a run.
+"""`python -m nodes.dagbft.client.verify FILE…`: checks files of proofs without a network or a run.
 
-Prints whom each file's proofs rest on and how many hold. The exit code is 1 where one is refused, 2 where a file is
-none. `--committee OTHER` takes the keys from the first line of another file, which the reader trusts; `--correct` wants
-f + 1 signatures, not a quorum.
+Prints the committee of each file and how many proofs hold. The exit code is 1 if a proof is refused, 2 if a file is no
+file of proofs. `--committee OTHER` takes the keys from the first line of another file, which the reader trusts;
+`--correct` requires f + 1 signatures instead of a quorum.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from nodes.dagbft.identity import Roster, Verifier
 
 
 def check_file(path: Path, roster: Roster | None = None, correct: bool = False) -> tuple[Roster, Counter[str]]:
-    """The committee, and how many proofs hold (`early`, `final`) or are refused, by reason.
+    """The committee, and counts of proofs that hold (`early`, `final`) or are refused, by reason.
 
-    `roster` is the committee where it is not the file's own. OSError and ValueError where it is no file of proofs.
+    `roster` replaces the committee of the file. OSError and ValueError if it is no file of proofs.
     """
     counts: Counter[str] = Counter()
     verifier = Verifier()
@@ -45,13 +45,13 @@ def check_file(path: Path, roster: Roster | None = None, correct: bool = False) 
 
 
 def committee_of(path: Path) -> Roster:
-    """The committee that a file names. OSError and ValueError where it is no file of proofs."""
+    """The committee that a file names. OSError and ValueError if it is no file of proofs."""
     with path.open() as file:
         return roster_of(file.readline(MOST_LINE + 1))
 
 
 def main(words: list[str] | None = None) -> int:
-    """The exit code."""
+    """Check the files; returns the exit code."""
     parser = argparse.ArgumentParser("python -m nodes.dagbft.client.verify", description="Check files of proofs.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--committee", type=Path, metavar="OTHER", help="take the committee's keys from this file")

@@ -89,7 +89,7 @@ class Consensus:
             self.early = GatedEarlyRule(self.dag, self.rule, self.order) if rules.early else None
         self.check = SelfCheck(committee)
         self.commits = 0
-        self.told = 0  # events that have come out
+        self.events_emitted = 0
         self._keep = max(rules.keep, rules.look_back + 8)
 
     def add(self, block: Block) -> list[Event]:
@@ -102,7 +102,7 @@ class Consensus:
             events += self._commit(leader)
         if self.early is not None:
             events += self._promise(self.early.on_round(block.round))
-        self.told += len(events)
+        self.events_emitted += len(events)
         return events
 
     def floor_after(self, commit: Commit) -> int:
@@ -129,7 +129,7 @@ class Consensus:
         self.check.resume(past.lengths, blocks)
         if self.early is not None:
             self.early.resume(past.lengths, past.latest, blocks)
-        self.commits, self.told = past.commits + len(commits), len(commits)
+        self.commits, self.events_emitted = past.commits + len(commits), len(commits)
 
     def coin(self, wave: int, author: int) -> list[Event]:
         """The coin of a wave: who its fallback leader is. Needed before the first block of the next wave."""
@@ -137,7 +137,7 @@ class Consensus:
         events: list[Event] = []
         if self.early is not None:
             events += self._promise(self.early.on_round(4 * wave - 3))
-        self.told += len(events)
+        self.events_emitted += len(events)
         return events
 
     def _commit(self, leader: Slot) -> list[Event]:

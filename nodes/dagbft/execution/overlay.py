@@ -1,10 +1,10 @@
-"""The overlay: what early-final blocks do, on top of what is committed.
+"""The overlay: the effects of early-final blocks, on top of the committed state.
 
-Each shard has a chain, its early-final blocks that are not committed yet, and a layer of the values that these wrote.
-Invariant: what runs here has the outcome that it will have when it is committed. What could come out otherwise waits,
-and locks its keys: a transaction whose foreign reads (rules T1 to T3) or dependency are not final, and whatever touches
-a key that is locked. Where a gamma transaction is involved its keys are also *unstable* until all that is before them
-is committed: what it does is known, but not when, so that nothing may read such a key from another shard.
+Each shard has a chain of its early-final blocks that are not committed yet, and a layer of the values that these wrote.
+Invariant: a transaction that runs here has the outcome that it will have when it is committed. A transaction whose
+outcome may still change waits and locks its keys: if its foreign reads (rules T1 to T3) or its dependency are not
+final, or if it touches a locked key. The keys of a gamma transaction are also *unstable* until everything before them
+is committed: its effect is known, but not its place in the order, so no other shard may read such a key.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from nodes.dagbft.consensus.dag import Block, Slot
-from nodes.dagbft.execution.executor import DEPENDENCY_ROUNDS, Carried, Committed, Executor
-from nodes.dagbft.execution.locks import Waiting
+from nodes.dagbft.execution.executor import DEPENDENCY_ROUNDS, BlockExecution, Committed, Executor
+from nodes.dagbft.execution.locks import LockRequest
 from nodes.dagbft.execution.state import Layer
 from nodes.dagbft.execution.transactions import NOTHING, SHARD_BITS, Outcome, Transaction, keys_of
 
 
 class ForeignReads(Protocol):
-    """What consensus knows of foreign shards: `consensus.early.EarlyRule`."""
+    """Whether foreign keys may be read: `consensus.early.EarlyRule`."""
 
     def may_read(
         self, block: Block, shard: int, keys: AbstractSet[Any], written: Callable[[int, int], AbstractSet[Any] | None]
@@ -29,13 +29,13 @@ class ForeignReads(Protocol):
 
 
 class Pasts(Protocol):
-    """What lies in whose past: `consensus.dag.Dag`."""
+    """Reachability of blocks: `consensus.dag.Dag`."""
 
     def reaches(self, slot: Slot, round: int, author: int) -> bool: ...
 
 
 class Overlay(Executor):
-    """Plays early-final blocks."""
+    """Executes early-final blocks."""
 
     def __init__(
         self,
@@ -48,231 +48,231 @@ class Overlay(Executor):
         super().__init__(committed.applied.above())
         self._committed = committed
         self._written = written
-        self._reads = reads  # None: foreign reads are final when they are committed
-        self._pasts = pasts  # None: so are dependencies
-        self.chains: list[list[Carried]] = [[] for _ in range(n)]
+        self._reads = reads  # None: foreign reads are final only at commit
+        self._pasts = pasts  # None: dependencies on other shards are final only at commit
+        self.chains: list[list[BlockExecution]] = [[] for _ in range(n)]
         self._values = [Layer(committed.values) for _ in range(n)]
-        self._unready: dict[Waiting[Carried], None] = {}  # foreign values or dependency not known
-        self._results: dict[bytes, tuple[Carried, int]] = {}  # results that may be depended upon, and their rows
-        self.news: dict[Carried, None] = {}  # blocks of which outcomes have become known
-        self.in_step = False  # whether consensus knows nothing that has not been played here
+        self._unready: dict[LockRequest[BlockExecution], None] = {}  # their foreign values or dependency are not known
+        self._results: dict[bytes, tuple[BlockExecution, int]] = {}  # results that may be depended upon, and their rows
+        self.news: dict[BlockExecution, None] = {}  # blocks with new outcomes
+        self.in_step = False  # whether all events that consensus has emitted have been executed here
 
     def values_of(self, shard: int) -> Layer:
         return self._values[shard]
 
-    def write(self, key: int, value: int, carried: Carried) -> None:
-        self._values[carried.shard][key] = value
-        carried.delta[key] = value
+    def write(self, key: int, value: int, execution: BlockExecution) -> None:
+        self._values[execution.shard][key] = value
+        execution.delta[key] = value
 
-    def outcomes(self, carried: Carried) -> list[Outcome | None]:
-        return carried.early
+    def outcomes(self, execution: BlockExecution) -> list[Outcome | None]:
+        return execution.early
 
-    def is_calm(self, carried: Carried) -> bool:
+    def is_calm(self, execution: BlockExecution) -> bool:
         return not (
             self.locks.queues
             or self._committed.locks.queues
-            or any(before.unstable for before in self.chains[carried.shard])
+            or any(before.unstable for before in self.chains[execution.shard])
         )
 
-    def note(self, carried: Carried, keys: Iterable[int]) -> None:
-        if any(self._is_unstable(carried.shard, key) for key in keys):
-            carried.unstable.update(keys)
+    def note(self, execution: BlockExecution, keys: Iterable[int]) -> None:
+        if any(self._is_unstable(execution.shard, key) for key in keys):
+            execution.unstable.update(keys)
 
-    def note_gamma(self, carried: Carried, keys: Iterable[int]) -> None:
-        carried.unstable.update(keys)
+    def note_gamma(self, execution: BlockExecution, keys: Iterable[int]) -> None:
+        execution.unstable.update(keys)
 
-    def note_waiting(self, waiting: Waiting[Carried]) -> None:
-        waiting.block.waiting[waiting.index] = waiting
-        if waiting.foreign is None:
-            self._unready[waiting] = None
+    def note_waiting(self, request: LockRequest[BlockExecution]) -> None:
+        request.block.requests[request.index] = request
+        if request.foreign is None:
+            self._unready[request] = None
 
-    def note_result(self, carried: Carried, index: int, hash: bytes) -> None:
-        if carried.unstable.isdisjoint(keys_of(carried.row(index)[1])) and not carried.committed:
-            self._results[hash] = carried, index
+    def note_result(self, execution: BlockExecution, index: int, hash: bytes) -> None:
+        if execution.unstable.isdisjoint(keys_of(execution.row(index)[1])) and not execution.committed:
+            self._results[hash] = execution, index
 
-    def finish(self, carried: Carried, index: int, outcome: Outcome) -> None:
-        super().finish(carried, index, outcome)
-        carried.waiting.pop(index, None)
-        self.news[carried] = None
+    def finish(self, execution: BlockExecution, index: int, outcome: Outcome) -> None:
+        super().finish(execution, index, outcome)
+        execution.requests.pop(index, None)
+        self.news[execution] = None
 
-    def append(self, carried: Carried) -> None:
-        """The next block of its shard is early-final."""
-        self.chains[carried.shard].append(carried)
-        self.advance_chain(carried.shard)
+    def append(self, execution: BlockExecution) -> None:
+        """Add the next early-final block of its shard."""
+        self.chains[execution.shard].append(execution)
+        self.advance_chain(execution.shard)
 
     def advance_chain(self, shard: int) -> None:
-        """Play the blocks of a shard whose batches have come."""
+        """Execute the blocks of a shard, up to the first whose batches have not been received."""
         values = self._values[shard]
-        for carried in self.chains[shard]:
-            if carried.played:
+        for execution in self.chains[shard]:
+            if execution.played:
                 continue
-            if carried.batches is None:
+            if execution.batches is None:
                 return
-            self.play(carried)
-            carried.played = True
-            held_up = self.locks.queues  # by a block before this one: the value is of none of these two
-            for batch in carried.batches:
-                carried.delta.update(
+            self.play(execution)
+            execution.played = True
+            held_up = self.locks.queues  # a key locked by an earlier block: its value is not this block's
+            for batch in execution.batches:
+                execution.delta.update(
                     (key, values[key])
                     for key in batch.written
-                    if key in values and (key not in held_up or held_up[key][0].block is carried)
+                    if key in values and (key not in held_up or held_up[key][0].block is execution)
                 )
-            self.news[carried] = None
+            self.news[execution] = None
 
     def advance(self) -> None:
-        """Run what was not ready and is now. Only of use when consensus knows nothing that has not been told here."""
+        """Run requests whose foreign values and dependency have become known. Has an effect only while `in_step`."""
         moved = True
         while moved and self._unready:
             moved = False
-            for waiting in list(self._unready):
-                if waiting not in self._unready:
+            for request in list(self._unready):
+                if request not in self._unready:
                     continue
-                transaction = waiting.block.row(waiting.index)[2]
+                transaction = request.block.row(request.index)[2]
                 assert transaction is not None
-                waiting.foreign = self.look(waiting.block, waiting.index, transaction)
-                if waiting.foreign is not None:
-                    del self._unready[waiting]
-                    self.release([waiting])
+                request.foreign = self.look(request.block, request.index, transaction)
+                if request.foreign is not None:
+                    del self._unready[request]
+                    self.release([request])
                     moved = True
 
-    def look(self, carried: Carried, index: int, transaction: Transaction) -> dict[int, int] | None:
-        """Foreign values as they will be at the transaction's place, if that is certain and its dependency is met."""
+    def look(self, execution: BlockExecution, index: int, transaction: Transaction) -> dict[int, int] | None:
+        """The foreign values at the transaction's place; None if they or its dependency are not certain yet."""
         if not self.in_step:
             return None
-        if transaction.expected != NOTHING and not self._is_met(carried, index, transaction.expected):
+        if transaction.expected != NOTHING and not self._is_met(execution, index, transaction.expected):
             return None
         by_shard: dict[int, set[int]] = {}
         for key in keys_of(transaction.operations):
-            if key >> SHARD_BITS != carried.shard:
+            if key >> SHARD_BITS != execution.shard:
                 by_shard.setdefault(key >> SHARD_BITS, set()).add(key)
-        if not all(self._is_readable(carried, shard, keys) for shard, keys in by_shard.items()):
+        if not all(self._is_readable(execution, shard, keys) for shard, keys in by_shard.items()):
             return None
-        return {key: self._value_before(carried, shard, key) for shard, keys in by_shard.items() for key in keys}
+        return {key: self._value_before(execution, shard, key) for shard, keys in by_shard.items() for key in keys}
 
-    def _is_readable(self, carried: Carried, shard: int, keys: set[int]) -> bool:
-        """Whether the keys of a foreign shard have, here, the values that they will have at the block's place."""
+    def _is_readable(self, execution: BlockExecution, shard: int, keys: set[int]) -> bool:
+        """Whether the values of these foreign keys at the block's place are known."""
         if shard >= len(self.chains):
-            return True  # no such shard: nobody writes there
-        if self._reads is None or not self._reads.may_read(carried.block, shard, keys, self._written):
+            return True  # no such shard, so no writes
+        if self._reads is None or not self._reads.may_read(execution.block, shard, keys, self._written):
             return False
-        round = carried.block.round
+        round = execution.block.round
         for before in self.chains[shard]:
             if before.block.round < round and not (before.played and before.unstable.isdisjoint(keys)):
                 return False
         if self._committed.locks.touches(keys):
             return False
         queues = [self.locks.queues[key] for key in keys if key in self.locks.queues]
-        return all(waiting.block.block.round >= round for queue in queues for waiting in queue)
+        return all(request.block.block.round >= round for queue in queues for request in queue)
 
     def latest(self, shard: int, key: int) -> tuple[int, int] | None:
-        """The value of a key after all blocks of its chain that have been played, and the number of those up to the
-        last that may have written it (0: none has). None where the value is not certain.
+        """The value of a key after all executed blocks of its chain, and the number of these blocks up to the last
+        that may have written it (0: none has). None if the value is not certain.
         """
         if key in self.locks.queues or self._is_unstable(shard, key):
             return None
-        played = [carried for carried in self.chains[shard] if carried.played]
-        wrote = max((number for number, carried in enumerate(played, 1) if key in carried.delta), default=0)
+        played = [execution for execution in self.chains[shard] if execution.played]
+        wrote = max((number for number, execution in enumerate(played, 1) if key in execution.delta), default=0)
         return self._values[shard][key], wrote
 
-    def _value_before(self, carried: Carried, shard: int, key: int) -> int:
-        """The value of a foreign key as the rounds below the block leave it."""
+    def _value_before(self, execution: BlockExecution, shard: int, key: int) -> int:
+        """The value of a foreign key after all rounds below the block."""
         if shard < len(self.chains):
             for before in reversed(self.chains[shard]):
-                if before.block.round < carried.block.round and key in before.delta:
+                if before.block.round < execution.block.round and key in before.delta:
                     return before.delta[key]
         return self._committed.values[key]
 
-    def _is_met(self, carried: Carried, index: int, expected: bytes) -> bool:
-        """Whether it is certain that the dependency will be met: never whether it is certain that it will not."""
-        block = carried.block
+    def _is_met(self, execution: BlockExecution, index: int, expected: bytes) -> bool:
+        """Whether the dependency will certainly be met. False if that is unknown, or if it will not."""
+        block = execution.block
         if self._committed.met(expected, block.round):
             return True
         found = self._results.get(expected)
         if found is None or abs(block.round - found[0].block.round) > DEPENDENCY_ROUNDS:
             return False
         other, row = found
-        if other is carried:
+        if other is execution:
             return row < index
-        if other.shard == carried.shard:
+        if other.shard == execution.shard:
             return other.block.round < block.round
-        return self._pasts is not None and self._pasts.reaches(carried.slot, *other.slot)
+        return self._pasts is not None and self._pasts.reaches(execution.slot, *other.slot)
 
     def _is_unstable(self, shard: int, key: int) -> bool:
         return key in self._committed.locks.queues or any(key in before.unstable for before in self.chains[shard])
 
-    def pop(self, carried: Carried) -> None:
-        """The first block of its chain has been committed: what it wrote lies below now."""
-        self.chains[carried.shard].remove(carried)
-        self.applied.take_back(carried)
-        self._prune(carried.shard, carried.delta)
-        if self._results and any(batch.chained for batch in carried.batches or ()):
-            self._results = {hash: row for hash, row in self._results.items() if row[0] is not carried}
+    def pop(self, execution: BlockExecution) -> None:
+        """Remove a committed block, the first of its chain: its writes are now in the committed state."""
+        self.chains[execution.shard].remove(execution)
+        self.applied.take_back(execution)
+        self._prune(execution.shard, execution.delta)
+        if self._results and any(batch.chained for batch in execution.batches or ()):
+            self._results = {hash: row for hash, row in self._results.items() if row[0] is not execution}
 
-    def adopt(self, waiting: Waiting[Carried]) -> None:
-        """A committed transaction waits: it waits here too, with what it read at its place, and may be free earlier."""
-        if (known := waiting.block.waiting.get(waiting.index)) is not None:
+    def adopt(self, request: LockRequest[BlockExecution]) -> None:
+        """Queue a committed transaction that waits, with its foreign values: it may be free earlier here."""
+        if (known := request.block.requests.get(request.index)) is not None:
             if self._unready.pop(known, 0) is None:
-                known.foreign = dict(waiting.foreign or {})
+                known.foreign = dict(request.foreign or {})
                 self.release([known])
             return
-        mine = Waiting(waiting.block, waiting.index, waiting.operations, waiting.keys, dict(waiting.foreign or {}))
-        part = waiting.block.row(waiting.index)[2]
-        if waiting.group is not None and part is not None:
-            mine.group = self.locks.join(waiting.group.name, part.part, part.parts, part.deadline)
+        mine = LockRequest(request.block, request.index, request.operations, request.keys, dict(request.foreign or {}))
+        part = request.block.row(request.index)[2]
+        if request.group is not None and part is not None:
+            mine.group = self.locks.join(request.group.name, part.part, part.parts, part.deadline)
         self.locks.add(mine)
         self.note_waiting(mine)
         self.release([mine])
 
-    def settle(self, rows: Iterable[tuple[Carried, int]]) -> None:
-        """All these committed rows have their outcome: they wait no more. Their keys have the values that lie below.
+    def settle(self, rows: Iterable[tuple[BlockExecution, int]]) -> None:
+        """Remove the requests of committed rows that have their outcome; their keys then have the committed values.
 
-        That does not hold for a key on which a row before waits in the committed state: a row that ends without running
-        (its dependency is not met) overtakes it there. The row before has run here, and its value stays here alone.
+        Except keys on which an earlier row waits in the committed state, where a row that ends without running (its
+        dependency is not met) overtakes it. The earlier row has run in the overlay, so its value is kept here.
         """
-        freed: list[Waiting[Carried]] = []
-        for carried, index in rows:
-            waiting = carried.waiting.pop(index, None)
-            if waiting is None:
-                self._prune(carried.shard, keys_of(carried.row(index)[1]))
+        freed: list[LockRequest[BlockExecution]] = []
+        for execution, index in rows:
+            request = execution.requests.pop(index, None)
+            if request is None:
+                self._prune(execution.shard, keys_of(execution.row(index)[1]))
                 continue
-            self._unready.pop(waiting, None)
-            if waiting.group is not None:
-                self.locks.close(waiting.group)
-            for key in waiting.keys:
-                if not self._is_ahead(carried, index, key):
-                    self._values[carried.shard].pop(key, None)
-            freed += self.locks.remove(waiting)
+            self._unready.pop(request, None)
+            if request.group is not None:
+                self.locks.close(request.group)
+            for key in request.keys:
+                if not self._is_ahead(execution, index, key):
+                    self._values[execution.shard].pop(key, None)
+            freed += self.locks.remove(request)
         self.release(freed)
 
-    def _is_ahead(self, carried: Carried, index: int, key: int) -> bool:
-        """Whether the committed state still has a row to run that stands before this one and touches the key."""
+    def _is_ahead(self, execution: BlockExecution, index: int, key: int) -> bool:
+        """Whether in the committed state a row before this one still waits for the key."""
         queue = self._committed.locks.queues.get(key)
         if not queue:
             return False
         first = queue[0]
-        return (first.block.place, first.index) < (carried.place, index)
+        return (first.block.place, first.index) < (execution.place, index)
 
     def _prune(self, shard: int, keys: Iterable[int]) -> None:
-        """Drop the values of keys that nobody has written here since, so that they are as they are below."""
+        """Drop the values of keys that no block of the chain has written since, so that the committed values show."""
         values, chain, locked = self._values[shard], self.chains[shard], self._committed.locks.queues
         for key in keys:
             if key in values and key not in locked and not any(key in later.delta for later in chain):
                 del values[key]
 
     def reset(self) -> None:
-        """Blocks came in another order than was foretold: start again from what is committed."""
+        """Start again from the committed state: blocks were committed in another order than predicted."""
         for chain in self.chains:
-            for carried in chain:
-                carried.played = False
-                self.applied.take_back(carried)
-                carried.delta, carried.unstable = {}, set()
+            for execution in chain:
+                execution.played = False
+                self.applied.take_back(execution)
+                execution.delta, execution.unstable = {}, set()
             chain.clear()
-        for waiting in self.locks.waiting:
-            waiting.block.waiting.clear()
+        for request in self.locks.requests:
+            request.block.requests.clear()
         self._values = [Layer(self._committed.values) for _ in self.chains]
         self._unready.clear()
         self._results.clear()
         locks, self.locks = self._committed.locks, type(self.locks)()
         self.locks.copy_past(locks)
-        for waiting in locks.waiting:
-            self.adopt(waiting)
+        for request in locks.requests:
+            self.adopt(request)

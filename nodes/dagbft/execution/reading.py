@@ -1,8 +1,8 @@
-"""Reads: the values of keys as a ledger has them, once it has seen what the reader wants it to have seen.
+"""Reads: the values of keys in a ledger, once it has reached the commit or block that the reader requires.
 
-Invariant: an answer says of each key in which states it has had this value, from `since` to `at`, and is true of the
-one order that all validators execute; so answers of validators that are not equally far can be compared. What waits is
-bounded, in number and in time.
+Invariant: an answer gives for each key its value and the range of states, `since` to `at`, in which it has this value.
+States are counted in the one order that all validators execute, so answers of validators that are not equally far can
+be compared. Waiting reads are bounded in number and in time.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from nodes.dagbft.execution.transactions import SHARD_BITS
 from nodes.dagbft.execution.witness import Witness
 from nodes.dagbft.field_types import Cause
 
-MOST_WAITING = 1024  # reads that have come too early, of all readers together
+MOST_WAITING = 1024  # reads that wait for the ledger, of all readers together
 MOST_OF_ONE = 64
-WAIT_S = 1.0  # for which they wait
+WAIT_S = 1.0  # longest wait of a read
 
 
 class Answer(NamedTuple):
-    """What to say to a reader."""
+    """The answer to a read."""
 
     reader: str
     request: ReadRequest
@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Waits:
+class _PendingRead:
     reader: str
     request: ReadRequest
     until_s: float
@@ -46,15 +46,15 @@ class Reading:
         self._ledger = ledger
         self._witness = witness
         self._shards = shards
-        self._waiting: list[_Waits] = []
+        self._waiting: list[_PendingRead] = []
 
     @property
     def due_s(self) -> float:
-        """When the first of those that wait has waited long enough."""
+        """When the first waiting read times out."""
         return min((each.until_s for each in self._waiting), default=inf)
 
     def ask(self, reader: str, request: ReadRequest, now_s: float) -> Answer | None:
-        """The answer; None where it has to wait for what the ledger has not reached."""
+        """The answer; None if the read has to wait, since the ledger is not far enough."""
         shard = self._shard_of(request)
         if shard is None:
             return Answer(reader, request, Status.WRONG, 0, ())
@@ -64,11 +64,11 @@ class Reading:
         mine = sum(each.reader == reader for each in self._waiting)
         if mine >= MOST_OF_ONE or len(self._waiting) >= MOST_WAITING:
             return Answer(reader, request, Status.BUSY, at, ())
-        self._waiting.append(_Waits(reader, request, now_s + WAIT_S))
+        self._waiting.append(_PendingRead(reader, request, now_s + WAIT_S))
         return None
 
     def tick(self, now_s: float) -> list[Answer]:
-        """Answers to those that waited and need not any more, or not any longer."""
+        """Answers to waiting reads that the ledger has now reached, or that have timed out."""
         answers, still = [], []
         for each in self._waiting:
             shard = self._shard_of(each.request)
@@ -92,7 +92,7 @@ class Reading:
         ledger = self._ledger
         if request.kind == Cause.COMMITTED:
             return ledger.commits
-        played = sum(carried.played for carried in ledger.overlay.chains[shard]) if ledger.answers_early else 0
+        played = sum(each.played for each in ledger.overlay.chains[shard]) if ledger.answers_early else 0
         return ledger.lengths[shard] + played
 
     def _answer(self, reader: str, request: ReadRequest, shard: int) -> Answer:

@@ -1,10 +1,10 @@
-"""Snapshots: all that a ledger must know of the commits up to one, so that it need not execute these again.
+"""Snapshots: the state of a ledger after a commit, so that a validator need not execute earlier commits again.
 
-Invariant: the snapshot at a commit, and so its digest, is the same at all correct validators: it holds nothing but what
-follows from the commits and from the batches of their blocks. It covers the digest of all outcomes so far.
+Invariant: the snapshot at a commit, and so its digest, is the same at all correct validators: its content follows from
+the commits and the batches of their blocks alone. It includes the digest of all outcomes so far.
 
-What waits behind a lock is in it with its transaction and with what it has read. Of the block that carries it nothing
-else is: rows that have their outcome are told and compared by then.
+A transaction that waits for a lock is included, with the foreign values that it has read. Nothing else of its block
+is: rows that have their outcome have been reported and compared by then.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from emulator.sdk.wire import U16, U32, U64, Many, ManyFixed, Nested, Octets, Ro
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.core import Past
 from nodes.dagbft.consensus.dag import Block, Slot
-from nodes.dagbft.execution.executor import VOID, Carried
-from nodes.dagbft.execution.locks import Locks, Waiting
+from nodes.dagbft.execution.executor import VOID, BlockExecution
+from nodes.dagbft.execution.locks import LockRequest, Locks
 from nodes.dagbft.execution.transactions import (
     MOST_OPERATIONS,
     NOTHING,
@@ -45,12 +45,12 @@ GROUP_BYTES = 16
 MOST_ENTRIES = 1 << 24  # of one list
 MOST_STATE_BYTES = 1 << 30
 
-_DONE: BatchRow = (bytes(TRANSACTION_ID_BYTES), (), None)  # in place of a row that has its outcome
-_TOLD = 15  # to its client and to the witness, early and committed
+_DONE: BatchRow = (bytes(TRANSACTION_ID_BYTES), (), None)  # stands for a row that has its outcome
+_REPORTED = 15  # all flags of `BlockExecution.reported`: client and witness, early and committed
 
 
-class Waits(NamedTuple):
-    """A transaction, or a part of one, that has its place and has not run."""
+class PendingRow(NamedTuple):
+    """A transaction, or a part of one, that has been placed in the order and has not run."""
 
     round: U64
     author: U16
@@ -65,7 +65,7 @@ class Waits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A ledger after a number of commits."""
+    """The state of a ledger after a number of commits."""
 
     commits: U64
     leader: Annotated[U64, "round of the last of them"]
@@ -106,18 +106,20 @@ class Snapshot:
         ),
         "of gamma transactions that have come",
     ]  # fmt: skip
-    waiting: Annotated[tuple[Waits, ...], Many(Nested(Waits), MOST_ENTRIES, count_bytes=4), "in the order of coming"]
+    waiting: Annotated[
+        tuple[PendingRow, ...], Many(Nested(PendingRow), MOST_ENTRIES, count_bytes=4), "in the order of coming"
+    ]
     state: Annotated[bytes, Text(MOST_STATE_BYTES), "as `State.encode` has it"]
 
     def encode(self) -> bytes:
-        """The bytes of which the digest is taken."""
+        """Canonical bytes; the digest is taken of these."""
         pieces: list[bytes] = []
         layout_of(Snapshot).write(self, pieces)
         return b"".join(pieces)
 
     @classmethod
     def decode(cls, data: bytes) -> Snapshot:
-        """The snapshot of these bytes. ValueError where they are none."""
+        """The snapshot that `encode` made into these bytes. ValueError for any other bytes."""
         snapshot, end = layout_of(cls).read(data, 0)
         if end != len(data):
             raise Unfit(f"snapshot: {len(data) - end} bytes left over", "none")
@@ -126,60 +128,62 @@ class Snapshot:
 
     @property
     def past(self) -> Past:
-        """What consensus must know."""
+        """The part of the snapshot that consensus needs."""
         latest = tuple((round, author) if round else None for _, round, author in self.shards)
         return Past(self.commits, self.leader, self.ordered, tuple(each[0] for each in self.shards), latest)
 
 
 def snapshot_digest(data: bytes) -> bytes:
-    """By which validators tell whether they have the same snapshot."""
+    """The digest by which validators compare snapshots."""
     return digest_of("dagbft snapshot", data)
 
 
-def waits_of(locks: Locks[Carried]) -> tuple[Waits, ...]:
-    """All that waits in the committed state."""
+def pending_rows(locks: Locks[BlockExecution]) -> tuple[PendingRow, ...]:
+    """All transactions that wait in the committed state."""
     found = []
-    for waiting in locks.waiting:
-        carried = waiting.block
-        id, operations, transaction = carried.row(waiting.index)
+    for request in locks.requests:
+        execution = request.block
+        id, operations, transaction = execution.row(request.index)
         if transaction is None:
-            transaction = Transaction(Kind.ALPHA, 0, carried.shard, id, NOTHING, 0, 1, 0, operations)
-        foreign = tuple(sorted((waiting.foreign or {}).items()))
-        found.append(Waits(*carried.slot, len(carried.final), waiting.index, encode(transaction), foreign))
+            transaction = Transaction(Kind.ALPHA, 0, execution.shard, id, NOTHING, 0, 1, 0, operations)
+        foreign = tuple(sorted((request.foreign or {}).items()))
+        found.append(PendingRow(*execution.slot, len(execution.final), request.index, encode(transaction), foreign))
     return tuple(found)
 
 
-def wait_again(waits: Sequence[Waits], committee: Committee, locks: Locks[Carried]) -> dict[Slot, Carried]:
-    """Lock again what these had locked; the blocks that carry them, placed before all that comes after the snapshot."""
-    found: dict[Slot, Carried] = {}
+def restore_pending(
+    waits: Sequence[PendingRow], committee: Committee, locks: Locks[BlockExecution]
+) -> dict[Slot, BlockExecution]:
+    """Queue these transactions again; returns their blocks, placed before all blocks after the snapshot."""
+    found: dict[Slot, BlockExecution] = {}
     for place, wait in enumerate(waits, -len(waits)):
         slot = wait.round, wait.author
-        carried = found.get(slot)
-        if carried is None:
-            carried = found[slot] = done(slot, committee.shard(wait.author, wait.round))
-            carried.batches = [Ready([_DONE] * wait.rows, -1, False, frozenset(), True)]
-            carried.final, carried.early = [VOID] * wait.rows, [None] * wait.rows
-            carried.told, carried.place = bytearray([_TOLD]) * wait.rows, place
-        _wait(carried, wait, locks)
+        execution = found.get(slot)
+        if execution is None:
+            execution = found[slot] = done(slot, committee.shard(wait.author, wait.round))
+            execution.batches = [Ready([_DONE] * wait.rows, -1, False, frozenset(), True)]
+            execution.final, execution.early = [VOID] * wait.rows, [None] * wait.rows
+            execution.reported, execution.place = bytearray([_REPORTED]) * wait.rows, place
+        _wait(execution, wait, locks)
     return found
 
 
-def done(slot: Slot, shard: int) -> Carried:
-    """A block that has been committed before."""
-    carried = Carried(Block(*slot, 0), shard, ())
-    carried.batches, carried.committed = [], True
-    return carried
+def done(slot: Slot, shard: int) -> BlockExecution:
+    """A block that was committed before the snapshot."""
+    execution = BlockExecution(Block(*slot, 0), shard, ())
+    execution.batches, execution.committed = [], True
+    return execution
 
 
-def _wait(carried: Carried, wait: Waits, locks: Locks[Carried]) -> None:
+def _wait(execution: BlockExecution, wait: PendingRow, locks: Locks[BlockExecution]) -> None:
     row = prepare(join_transactions((wait.transaction,))).rows[0]
     _, operations, transaction = row
-    assert carried.batches is not None
-    carried.batches[0].rows[wait.place] = row
-    carried.final[wait.place] = None
-    carried.told[wait.place] = 0
-    keys = tuple(dict.fromkeys([key for key in keys_of(operations) if key >> SHARD_BITS == carried.shard]))
-    waiting = Waiting(carried, wait.place, operations, keys, dict(wait.foreign))
+    assert execution.batches is not None
+    execution.batches[0].rows[wait.place] = row
+    execution.final[wait.place] = None
+    execution.reported[wait.place] = 0
+    keys = tuple(dict.fromkeys([key for key in keys_of(operations) if key >> SHARD_BITS == execution.shard]))
+    request = LockRequest(execution, wait.place, operations, keys, dict(wait.foreign))
     if transaction is not None and transaction.kind == Kind.GAMMA:
-        waiting.group = locks.join(transaction.group, transaction.part, transaction.parts, transaction.deadline)
-    locks.add(waiting)
+        request.group = locks.join(transaction.group, transaction.part, transaction.parts, transaction.deadline)
+    locks.add(request)

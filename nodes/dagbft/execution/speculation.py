@@ -1,14 +1,14 @@
-"""Speculation: what the chained transactions of a header that has just been made will probably put out.
+"""Speculation: the probable results of the chained transactions in a header that has just been made.
 
-Invariant: nothing else depends on it. It may be wrong, and a client that goes on from it says what it expects, so that
-its next transaction does nothing where that was not so.
+Invariant: no other result depends on it. It may be wrong: a client that continues from it names the result that it
+expects, so that its next transaction has no effect if the real result differs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nodes.dagbft.execution.executor import DEPENDENCY_ROUNDS, Carried, Committed
+from nodes.dagbft.execution.executor import DEPENDENCY_ROUNDS, BlockExecution, Committed
 from nodes.dagbft.execution.overlay import Overlay
 from nodes.dagbft.execution.state import Layer, apply
 from nodes.dagbft.execution.transactions import (
@@ -23,35 +23,35 @@ from nodes.dagbft.execution.transactions import (
 
 
 class Speculation:
-    """Guesses on top of the overlay."""
+    """Runs transactions speculatively on top of the overlay."""
 
     def __init__(self, committed: Committed, overlay: Overlay) -> None:
         self._committed = committed
         self._overlay = overlay
-        self._results: dict[bytes, int] = {}  # results that were told: the round of each
+        self._results: dict[bytes, int] = {}  # round of each speculative result that was reported
 
-    def results(self, carried: Carried, below: Sequence[Carried]) -> list[tuple[bytes, bytes]]:
-        """(transaction, result hash) of what is chained. `below`: blocks of the shard, by round, that lie between the
+    def results(self, execution: BlockExecution, below: Sequence[BlockExecution]) -> list[tuple[bytes, bytes]]:
+        """(transaction, result hash) of the chained transactions. `below`: blocks of the shard, by round, between the
         early-final ones and this one.
         """
-        values = Layer(self._overlay.values_of(carried.shard))
-        for other in _that_matter(carried, below):
+        values = Layer(self._overlay.values_of(execution.shard))
+        for other in _that_matter(execution, below):
             for row in _rows(other):
                 self._run(other, row, values)
         found = []
-        for row in _rows(carried):
-            hash = self._run(carried, row, values)
+        for row in _rows(execution):
+            hash = self._run(execution, row, values)
             if hash is not None:
-                self._results[hash] = carried.block.round
+                self._results[hash] = execution.block.round
                 found.append((row[0], hash))
-        least = carried.block.round - DEPENDENCY_ROUNDS
+        least = execution.block.round - DEPENDENCY_ROUNDS
         self._results = {hash: round for hash, round in self._results.items() if round >= least}
         return found
 
-    def _run(self, carried: Carried, row: Row, values: Layer) -> bytes | None:
-        """Run one transaction; its hash where it is chained and can be guessed."""
+    def _run(self, execution: BlockExecution, row: Row, values: Layer) -> bytes | None:
+        """Run one transaction; returns its result hash if it is chained and its inputs are known."""
         id, operations, transaction = row
-        if home_of(row) != carried.shard:
+        if home_of(row) != execution.shard:
             return None
         if transaction is None:
             apply(operations, values)
@@ -59,9 +59,9 @@ class Speculation:
         if transaction.kind == Kind.GAMMA:
             return None
         expected = transaction.expected
-        if expected != NOTHING and not self._is_met(expected, carried.block.round):
+        if expected != NOTHING and not self._is_met(expected, execution.block.round):
             return None
-        foreign = [key for key in keys_of(operations) if key >> SHARD_BITS != carried.shard]
+        foreign = [key for key in keys_of(operations) if key >> SHARD_BITS != execution.shard]
         for key in foreign:
             values[key] = self._foreign(key)
         outcome = apply(operations, values)
@@ -77,9 +77,9 @@ class Speculation:
         return expected in self._results or self._committed.met(expected, round)
 
 
-def _that_matter(carried: Carried, below: Sequence[Carried]) -> list[Carried]:
-    """The blocks that write what the chained transactions touch, directly or over others."""
-    touched = {key for row in _rows(carried) for key in keys_of(row[1])}
+def _that_matter(execution: BlockExecution, below: Sequence[BlockExecution]) -> list[BlockExecution]:
+    """The blocks that write keys which the chained transactions touch, directly or through other blocks."""
+    touched = {key for row in _rows(execution) for key in keys_of(row[1])}
     found = []
     for other in reversed(below):
         assert other.batches is not None
@@ -89,5 +89,5 @@ def _that_matter(carried: Carried, below: Sequence[Carried]) -> list[Carried]:
     return found[::-1]
 
 
-def _rows(carried: Carried) -> list[Row]:
-    return [row for batch in carried.batches or () for row in batch.rows]
+def _rows(execution: BlockExecution) -> list[Row]:
+    return [row for batch in execution.batches or () for row in batch.rows]

@@ -1,7 +1,7 @@
-"""The key-value state, what may be laid over it, and what operations do to it.
+"""The key-value state, layers over it, and the effect of operations.
 
-Invariant: what operations put out is a function of them and of the values of the keys that they name. A key that was
-never written has the value 0.
+Invariant: the outputs of operations are a function of the operations and of the values of the keys that they name. A
+key that was never written has the value 0.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class State(dict[int, int]):
         return 0
 
     def encode(self) -> bytes:
-        """All values that are not 0, by rising key: 16 bytes a key. Equal states have equal bytes."""
+        """All values other than 0 by rising key, 16 bytes a key. Equal states have equal bytes."""
         return b"".join([_PAIR.pack(key, value) for key, value in sorted(self.items()) if value])
 
     @classmethod
     def decode(cls, data: bytes) -> State:
-        """The state that was encoded so. ValueError for bytes that no state encodes to."""
+        """The state that `encode` made into these bytes. ValueError for any other bytes."""
         if len(data) % _PAIR.size:
             raise Unfit(f"state of {len(data)} bytes", f"a multiple of {_PAIR.size}")
         state = cls(_PAIR.iter_unpack(data))
@@ -42,7 +42,7 @@ class State(dict[int, int]):
 
 
 class Layer(dict[int, int]):
-    """Values that lie over others and hide them."""
+    """Values that hide those of the layer below."""
 
     def __init__(self, below: MutableMapping[int, int]) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Layer(dict[int, int]):
 
 
 def apply(operations: Operations, values: MutableMapping[int, int]) -> tuple[int, ...]:
-    """Do the operations one after the other; gives what they put out, one number each."""
+    """Do the operations in order on `values`; returns their outputs, one number each."""
     put_out = []
     for code, key, other, value in operations:
         if code == 2:  # ADD

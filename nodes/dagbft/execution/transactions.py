@@ -1,9 +1,9 @@
-"""Transactions: what they say, their canonical bytes, and batches of them made ready to be executed.
+"""Transactions: their fields, their canonical bytes, and batches prepared for execution.
 
 A key is a number of 64 bits whose upper 16 are its shard; values are numbers of 64 bits, and arithmetic is modulo 2^64.
-Invariant: what a transaction is allowed to touch depends on its bytes alone, so that every validator skips the same
-ones: an alpha transaction keeps to its home shard, a beta transaction reads other shards too, and a gamma transaction
-is sent once for each shard that it touches, all parts alike but for `part` and `shard`.
+Invariant: whether a transaction is sound depends on its bytes alone, so that every validator skips the same ones. An
+alpha transaction touches only its home shard, a beta transaction reads other shards too, and a gamma transaction is
+sent once for each shard that it touches; its parts are equal but for `part` and `shard`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from emulator.sdk.wire import Row as WireRow
 from nodes.dagbft.field_types import DIGEST_BYTES, TRANSACTION_ID_BYTES, digest_of
 from nodes.dagbft.wire import split_transactions
 
-SHARD_BITS = 48  # of a key that are not its shard
+SHARD_BITS = 48  # key >> SHARD_BITS is the shard of a key
 MOST_OPERATIONS = 64
 MOST_PARTS = 16
-MOST_WAIT_ROUNDS = 64  # between a part of a gamma transaction and its deadline
+MOST_WAIT_ROUNDS = 64  # from the round of a part of a gamma transaction to its deadline
 NOTHING = bytes(DIGEST_BYTES)  # the `expected` of a transaction without dependency
 
 _HEAD = Struct(f">BBH{TRANSACTION_ID_BYTES}s{DIGEST_BYTES}sBBQB")
@@ -34,7 +34,7 @@ _SINGLE_BYTES = HEAD_BYTES + OPERATION_BYTES
 
 
 class Kind(IntEnum):
-    """How far a transaction reaches."""
+    """Which shards a transaction touches."""
 
     ALPHA = 0
     BETA = 1
@@ -42,13 +42,13 @@ class Kind(IntEnum):
 
 
 class Code(IntEnum):
-    """What an operation does, and what it puts out."""
+    """What an operation does; its output is after the semicolon, else its value."""
 
-    GET = 0  # the value of `key`
-    PUT = 1  # `key` becomes `value`; puts out `value`
-    ADD = 2  # `value` is added to `key`; the sum
-    SWAP = 3  # `key` becomes `value` where it is `other` (compare and set); 1, or 0 where nothing was done
-    TRANSFER = 4  # `value` moves from `key` to the key `other` where there is as much; 1, or 0
+    GET = 0  # read `key`; its value
+    PUT = 1  # set `key` to `value`; `value`
+    ADD = 2  # add `value` to `key`; the sum
+    SWAP = 3  # set `key` to `value` if it is `other` (compare and set); 1, or 0 if not done
+    TRANSFER = 4  # move `value` from `key` to the key `other` if there is as much; 1, or 0 if not done
 
 
 class Operation(NamedTuple):
@@ -59,7 +59,7 @@ class Operation(NamedTuple):
 
 
 Operations = tuple[tuple[int, int, int, int], ...]  # Operations, or plain tuples of their fields
-Outcome = tuple[int, ...] | str  # what the operations put out, or why none of them was done
+Outcome = tuple[int, ...] | str  # the outputs of the operations, or the reason why none was done
 
 
 def key_of(shard: int, number: int) -> int:
@@ -90,12 +90,12 @@ class Transaction(NamedTuple):
 
     @property
     def group(self) -> bytes:
-        """The name of a gamma transaction: a digest of all that its parts have in common."""
+        """The name of a gamma transaction: a digest of the fields that its parts have in common."""
         return blake2b(encode(self._replace(part=0, shard=0)), digest_size=16, person=b"dagbft group").digest()
 
 
 def encode(transaction: Transaction) -> bytes:
-    """Canonical bytes. ValueError where a field is past its limit."""
+    """Canonical bytes. ValueError if a field is past its limit."""
     operations = transaction.operations
     if len(operations) > MOST_OPERATIONS:
         raise Unfit(f"{len(operations)} operations", f"at most {MOST_OPERATIONS}")
@@ -112,7 +112,7 @@ def encode(transaction: Transaction) -> bytes:
 
 
 def decode(data: bytes) -> Transaction:
-    """The transaction of these bytes, whether or not it makes sense. ValueError where they are too few."""
+    """The transaction of these bytes, sound or not. ValueError if they are too few."""
     if len(data) < HEAD_BYTES:
         raise Unfit(f"transaction of {len(data)} bytes", f"at least {HEAD_BYTES}")
     *head, count = _HEAD.unpack_from(data)
@@ -123,13 +123,13 @@ def decode(data: bytes) -> Transaction:
 
 
 def home_shard(data: bytes) -> int:
-    """The home shard that a transaction's bytes name; -1 where they are too few. Workers sort by it: a header may
-    carry only what belongs to its shard."""
+    """The home shard that a transaction's bytes name; -1 if they are too few. Workers sort by it: a header may
+    contain only transactions of its own shard."""
     return int.from_bytes(data[2:4], "big") if len(data) >= HEAD_BYTES else -1
 
 
 def transaction_id(data: bytes) -> bytes:
-    """The identifier in a transaction's bytes; shorter where they are too few."""
+    """The identifier in a transaction's bytes; shorter if they are too few."""
     return data[4 : 4 + TRANSACTION_ID_BYTES]
 
 
@@ -155,7 +155,7 @@ def written_by(operations: Operations) -> list[int]:
 
 
 def is_sound(transaction: Transaction) -> bool:
-    """Whether it keeps to what its kind allows; others are skipped, everywhere alike."""
+    """Whether the transaction obeys the limits of its kind. Every validator skips the others."""
     home, operations = transaction.shard, transaction.operations
     if not operations or transaction.chained > 1 or any(code > Code.TRANSFER for code, *_ in operations):
         return False
@@ -177,7 +177,7 @@ def is_sound(transaction: Transaction) -> bool:
 
 
 def result_hash(id: bytes, outcome: Outcome) -> bytes:
-    """Hash of a transaction's name and of what it put out, or of why it did nothing."""
+    """Hash of a transaction's identifier and its outcome."""
     if isinstance(outcome, str):
         return blake2b(id + b"\0" + outcome.encode(), digest_size=DIGEST_BYTES, person=b"dagbft result").digest()
     packed = _PACKED[len(outcome)].pack(*outcome)
@@ -190,23 +190,23 @@ Row = tuple[bytes, Operations, Transaction | None]  # id, operations, and the wh
 
 
 class Ready(NamedTuple):
-    """A batch made ready for execution. A plain transaction is an alpha one without dependency."""
+    """A batch prepared for execution. A plain transaction is an alpha one without dependency."""
 
     rows: list[Row]
-    shard: int  # the home shard of all that are sound; -1 where they have several
+    shard: int  # the home shard of all sound transactions; -1 if they have several
     plain: bool  # whether all are plain
-    written: frozenset[int]  # keys that they may write
-    chained: bool  # whether any of them is
+    written: frozenset[int]  # keys that the transactions may write
+    chained: bool  # whether any is chained
 
 
 def home_of(row: Row) -> int:
-    """The home shard of a row; -1 where the row is void."""
+    """The home shard of a row; -1 if the row is void."""
     _, operations, transaction = row
     return transaction.shard if transaction else operations[0][1] >> SHARD_BITS if operations else -1
 
 
 def prepare(body: bytes) -> Ready:
-    """The transactions of a batch. A body that is no batch has none; what makes no sense does nothing."""
+    """The transactions of a batch. A malformed body has none; an unsound transaction becomes a void row."""
     rows: list[Row] = []
     written: list[int] = []
     homes: set[int] = set()
@@ -243,7 +243,7 @@ def prepare(body: bytes) -> Ready:
 
 
 def _prepare_one(id: bytes, data: bytes) -> tuple[Row, list[int]]:
-    """The row of a transaction that is not the common one, and the keys of its home shard that it may write."""
+    """The row of a transaction other than the common case, and the keys of its home shard that it may write."""
     try:
         transaction = decode(data)
     except ValueError:

@@ -29,7 +29,7 @@ def new_ledger(core: Core) -> Ledger:
     look_back = rules.look_back if rules.order == "causal" else 2
     reads = consensus.early if isinstance(consensus.early, EarlyRule) else None  # no other rule knows of foreign reads
     ledger = Ledger(
-        consensus.committee, core.me, look_back, reads, consensus.dag, lambda: consensus.told,
+        consensus.committee, core.me, look_back, reads, consensus.dag, lambda: consensus.events_emitted,
         core.config.snapshot_rounds,
     )  # fmt: skip
     snapshot = core.snapshot

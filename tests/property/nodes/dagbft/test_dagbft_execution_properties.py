@@ -110,8 +110,8 @@ def test_outcomes_are_those_of_a_plain_execution_and_the_same_everywhere(n, seed
             assert digests.setdefault(commits, validator.ledger.digest) == validator.ledger.digest
         found = {
             (slot, index): outcome
-            for slot, carried in known.items()
-            for index, outcome in enumerate(carried.final)
+            for slot, execution in known.items()
+            for index, outcome in enumerate(execution.final)
             if outcome is not None
         }
         assert found == oracle.outcomes
@@ -133,10 +133,10 @@ def test_gamma_transactions_run_in_all_their_shards_or_in_none(seed, weather, ke
     for block in blocks:
         validator.take(block)
         known[block.slot] = validator.ledger._blocks.get(block.slot) or known.get(block.slot)
-    for slot, carried in known.items():
+    for slot, execution in known.items():
         for index, transaction in enumerate(loads.transactions[slot]):
-            if transaction.kind == 2 and carried is not None and carried.final and carried.final[index]:
-                outcomes.setdefault(transaction.group, []).append((transaction, carried.final[index]))
+            if transaction.kind == 2 and execution is not None and execution.final and execution.final[index]:
+                outcomes.setdefault(transaction.group, []).append((transaction, execution.final[index]))
     for parts in outcomes.values():
         ran = [(transaction, outcome) for transaction, outcome in parts if isinstance(outcome, tuple)]
         if ran:

@@ -250,9 +250,9 @@ def test_what_is_collected_is_bounded() -> None:
     collector = Collector(played(0.1).roster, most=10)
     for number in range(50):
         collector.want((1000 + number).to_bytes(16, "big"), float(number))
-    assert collector.wanted == 10
+    assert collector.pending == 10
     collector.tick(1000.0)
-    assert (collector.wanted, collector.counts["proofs given up"]) == (0, 50)
+    assert (collector.pending, collector.counts["proofs given up"]) == (0, 50)
 
 
 def test_answers_that_are_not_what_they_should_be_are_refused_by_reason() -> None:
