@@ -79,7 +79,6 @@ def summary(console: Console, verdict: Verdict, folder: Path) -> None:
         console.print(Text(f"  {verdict.error}", BAD), soft_wrap=True)
     for part in (
         _expectations(verdict, signs),
-        _failed_programs(verdict),
         _prediction(verdict, signs),
         _probes(verdict, console.width),
         _flows(verdict, console.width),
@@ -87,6 +86,10 @@ def summary(console: Console, verdict: Verdict, folder: Path) -> None:
         if part is not None:
             console.print()
             console.print(part)
+    if last_lines := _last_lines(verdict):
+        console.print()
+        for line in last_lines:
+            console.print(line, soft_wrap=True)
     for lines in filter(is_block, verdict.summary.values()):
         console.print()
         for line in lines:
@@ -167,16 +170,17 @@ def _expectations(verdict: Verdict, signs: Signs) -> Table | None:
     return table
 
 
-def _failed_programs(verdict: Verdict) -> Group | None:
-    """The last lines of the programs that did not do as expected; a few, and each distinct ending once."""
-    shown: dict[tuple[str, ...], FailedProgram] = {}
+def _last_lines(verdict: Verdict) -> list[Text]:
+    """The last lines of programs that did not do as expected: of each program the first node."""
+    by_program: dict[str, list[FailedProgram]] = {}
     for row in verdict.programs:
-        shown.setdefault((str(row.get("program")), *map(str, row.get("last_lines") or ())), row)
-    parts: list[Text] = []
-    for row in list(shown.values())[:MOST_PROGRAMS]:
-        parts.append(Text(f"Last lines of {row.get('program')} on {row.get('node')}", HEAD))
-        parts += [Text(f"    {line}") for line in row.get("last_lines") or ["(it printed nothing)"]]
-    return Group(*parts) if parts else None
+        by_program.setdefault(str(row.get("program")), []).append(row)
+    lines: list[Text] = []
+    for program, rows in list(by_program.items())[:MOST_PROGRAMS]:
+        others = f" (and {len(rows) - 1} more nodes)" if len(rows) > 1 else ""
+        lines.append(Text(f"Last lines of {program} on {rows[0].get('node')}{others}", HEAD))
+        lines += [Text(f"    {line}") for line in rows[0].get("last_lines") or ["(it printed nothing)"]]
+    return lines
 
 
 def _prediction(verdict: Verdict, signs: Signs) -> Table | None:
