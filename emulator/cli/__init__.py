@@ -23,6 +23,7 @@ COMMANDS = {  # command: module of this package, function in it
     "sweep": ("sweep", "sweep"),
     "report": ("report", "report"),
     "compare": ("compare", "compare"),
+    "replay": ("replay", "replay"),
     "algo": ("algo", "algo"),
     "validate": ("validate", "validate"),
     "exec": ("exec", "execute"),
