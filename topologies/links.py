@@ -32,6 +32,8 @@ class Link(Table):
     """Interface of `b`."""
     ethernet: bool = False
     """Whether it carries Ethernet frames instead of IP packets, so that ARP, bridges and IS-IS work."""
+    carrier: bool = False
+    """Whether its interfaces show no carrier while it is down."""
     delay_s: Duration = 0.0
     """Propagation delay of each direction."""
     rate_bps: Rate = inf
@@ -78,7 +80,7 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
         forward, backward = (_end(link, trace, options) for trace in (link.trace, link.trace_back))
         builder.add_link(
             node[link.a], node[link.b], forward, backward, a_port=link.a_port, b_port=link.b_port,
-            ethernet=link.ethernet,
+            ethernet=link.ethernet, carrier=link.carrier,
         )  # fmt: skip
     builder.number_links_by_node()
     return builder

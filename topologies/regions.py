@@ -50,6 +50,11 @@ class Regions(Table):
     """Bound of the queue of each end: a time, bytes, or packets."""
     loss: Probability = 0.0
     """Chance of loss per packet on each end of an access link: a message between hosts crosses two."""
+    ethernet: bool = False
+    """Whether links carry Ethernet frames instead of IP packets, so that ARP, bridges and IS-IS work; the nodes at
+    both ends need a namespace, see `materialise`."""
+    carrier: bool = False
+    """Whether the interfaces of a link show no carrier while it is down."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Regions:
@@ -80,12 +85,17 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     hubs = [builder.add_node(f"hub{region}", "router", forwards=True) for region in range(table.count)]
     access = EndSpec(effects(table.queue), PiecewiseSchedule.constant(table.latency_s / 2, table.rate_bps, table.loss))
     for index, host in enumerate(hosts):
-        builder.add_link(host, hubs[index * table.count // table.hosts], access, a_port="up", b_port=f"a{index}")
+        hub = hubs[index * table.count // table.hosts]
+        builder.add_link(
+            host, hub, access, a_port="up", b_port=f"a{index}", ethernet=table.ethernet, carrier=table.carrier
+        )
     still = EndSpec(effects(table.queue), PiecewiseSchedule.constant(table.between_s))
     moving = EndSpec(effects(table.queue), _ramp(table.between_s, table.drift_s, options.duration_s))
     for a, b in combinations(range(table.count), 2):
         trunk = moving if b == table.count - 1 and table.drift_s else still
-        builder.add_link(hubs[a], hubs[b], trunk, a_port=f"hub{b}", b_port=f"hub{a}")
+        builder.add_link(
+            hubs[a], hubs[b], trunk, a_port=f"hub{b}", b_port=f"hub{a}", ethernet=table.ethernet, carrier=table.carrier
+        )
     builder.number_links_by_node()
     return builder
 

@@ -24,6 +24,8 @@ from emulator.schedule.fib import SHARED_PORT, UNREACHABLE, RouteDelta
 TX_PACKETS, TX_PACKETS_OF_MANY, MANY_PORTS = 5000, 1000, 1000
 SPARE_DESCRIPTORS = 512
 _BRIDGE_INDEX = tun.FIRST_INDEX - 1
+# Of every shared downlink: what a station knows of one satellite serves for the next.
+DOWNLINK_MAC = "02:00:00:00:00:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Fabric:
         self._set_sysctls(forwards, forwards and any(end < 0 for end, _, _ in plan))
         for at, (end, name, link) in enumerate(plan):
             index = tun.FIRST_INDEX + at
-            ethernet = link is not None and link.ethernet
+            ethernet = link.ethernet if link is not None else _ethernet_downlinks(self.network)
             held.ports.append(Port(number, end, name, tun.open_port(name, index, ethernet, offload=True), ethernet))
             held.index[end] = index
         route_socket = netlink.Socket()
@@ -144,6 +146,8 @@ class Fabric:
                     for ip in (peer.ipv4, peer.ipv6)
                     if ip
                 ]
+            elif port.ethernet and link is None:
+                messages += _neighbours_below(self.network, index)
         if node.bridge:
             return [*messages, netlink.set_link(_BRIDGE_INDEX, up=True)]
         if node.ipv4 and not numbered:
@@ -319,9 +323,28 @@ def _ports_of(network: Network) -> dict[int, _Plan]:
 
 
 def port_mac(network: Network, end: int) -> str:
-    """The hardware address of an Ethernet port: as given, else local, the same in every run, and telling the end."""
+    """The hardware address of an Ethernet port: as given, else local, the same in every run, and telling the end, by
+    which the engine finds the way from a shared downlink."""
+    if end == SHARED_PORT or (end % 2 and network.links[end // 2].moving):
+        return DOWNLINK_MAC
     given = network.extra.get("macs", {}).get(network.end_name(end))
     return str(given) if given else "02:00:" + (end + 1).to_bytes(4, "big").hex(":")
+
+
+def _ethernet_downlinks(network: Network) -> bool:
+    return any(link.moving and link.ethernet for link in network.links)
+
+
+def _neighbours_below(network: Network, index: int) -> list[bytes]:
+    """Every node that a shared downlink may serve, as neighbours of the interface: IPv6 would not find them, as their
+    addresses stand on loopback."""
+    return [
+        netlink.add_neighbour(index, ip, port_mac(network, 2 * number))
+        for number, link in enumerate(network.links)
+        if link.moving
+        for ip in (network.nodes[link.a].ipv4, network.nodes[link.a].ipv6)
+        if ip
+    ]
 
 
 def _forwards(node: NodeSpec, plan: _Plan) -> bool:

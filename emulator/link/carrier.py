@@ -1,9 +1,11 @@
 """When the interfaces of a link show carrier: exactly while both of its directions are up, by schedule and by order.
 
-Only links with `LinkSpec.carrier` are looked at; their ends have knots. Invariant: the changes of the schedule are
-known beforehand, one heap holds the next of each link, and a relay without such links does no more than one comparison.
-A thread of its own asks the kernel, which takes 50-200 µs for an interface and may wait for others; each change is told
-with the time at which it was asked and the time at which it was done.
+Only links with `LinkSpec.carrier` are looked at. Where both ends have knots, the changes are known beforehand, and one
+heap holds the next of each link; the others are looked at as each row begins. A moving link that goes from one far node
+to another loses carrier and gets it back at once, so that daemons see that there is somebody else. (Its far port is
+shared, and always shows carrier.) Invariant: a relay without such links does no more than one comparison. A thread of
+its own asks the kernel, which takes 50-200 µs for an interface and may wait for others; each change is told with the
+time at which it was asked and the time at which it was done.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from typing import Any, Protocol
 
 from emulator.fabric.kernel.carrier_device import CarrierDevice
 from emulator.model.network import Network
-from emulator.schedule.reader import ScheduleReader
+from emulator.schedule.reader import RowSource, ScheduleReader
 
 CHANGES_PER_MESSAGE = 1000
+LATE_ROW_S = 0.005  # until a row is looked for again that was not there in time
+NOBODY = -1
 
 
 class HasDescriptor(Protocol):
@@ -44,6 +48,7 @@ class Carriers:
         tell: Callable[[dict[str, Any]], None],
         clock: Callable[[], float],
         open_carrier: Callable[[int], CarrierDevice] = CarrierDevice,
+        rows: RowSource | None = None,
     ) -> None:
         self._network = network
         self._ports = ports
@@ -51,11 +56,14 @@ class Carriers:
         self._tell = tell
         self._clock = clock
         self._open_carrier = open_carrier
-        self._schedule = ScheduleReader(network, None)
+        self._schedule = ScheduleReader(network, rows)
         self._ends: dict[int, tuple[int, int]] = {}  # by link
         self._devices: dict[int, list[CarrierDevice]] = {}
         self._up: dict[int, bool] = {}
         self._heap: list[tuple[float, int]] = []
+        self._by_rows: list[int] = []  # links that follow rows
+        self._far: dict[int, int] = {}  # the far node of each of these while it is up, NOBODY while it is down
+        self._row_s = inf  # when to look at the next
         self._thread = ThreadPoolExecutor(1, "carrier")  # begins with the first change
         self.next_s = inf  # when to call `play`
 
@@ -73,9 +81,16 @@ class Carriers:
                 ]
             except OSError as error:
                 self._complain(number, error)
-            self._heap.append((self._until(number, 0.0), number))
+            if link.moving or any(self._network.end_spec(end).schedule is None for end in ends):
+                self._by_rows.append(number)
+            else:
+                self._heap.append((self._until(number, 0.0), number))
         heapify(self._heap)
-        self.next_s = self._heap[0][0] if self._heap else inf
+        if self._by_rows:
+            far = self._far_nodes(0)
+            self._row_s = self._schedule.step_s if far is not None else 0.0
+            self._far = far or dict.fromkeys(self._by_rows, NOBODY)
+        self.next_s = self._next_s()
         self._set_carriers(self._turn(self._ends, 0.0))
 
     def tell_initial(self) -> None:
@@ -85,14 +100,16 @@ class Carriers:
     def play(self, now: float) -> None:
         """Have the changes made that the schedule asks until `now`, each with its own time."""
         heap = self._heap
-        while heap[0][0] <= now:
+        while heap and heap[0][0] <= now:
             t, links = heap[0][0], []
             while heap[0][0] == t:
                 number = heap[0][1]
                 links.append(number)
                 heapreplace(heap, (self._until(number, t), number))
             self._change(links, t)
-        self.next_s = heap[0][0]
+        if now >= self._row_s:
+            self._play_row(now)
+        self.next_s = self._next_s()
 
     def look_again(self, ends: Iterable[int], now: float) -> None:
         """Orders have set these ends up or down, or back to the schedule."""
@@ -113,7 +130,38 @@ class Carriers:
                 device.close()
         self._devices.clear()
 
+    def _next_s(self) -> float:
+        return min(self._row_s, self._heap[0][0] if self._heap else inf)
+
+    def _play_row(self, now: float) -> None:
+        """Have the changes made that the row in force brings; rows that `now` has passed over are passed over."""
+        step = self._schedule.step_at(now)
+        far = self._far_nodes(step)
+        if far is None:
+            self._row_s = now + LATE_ROW_S
+            return
+        t = step * self._schedule.step_s
+        before, self._far = self._far, far
+        self._row_s = (step + 1) * self._schedule.step_s
+        away = [number for number in self._by_rows if NOBODY not in (before[number], far[number])
+                and before[number] != far[number] and self._up[number]]  # fmt: skip
+        self._change(self._by_rows, t, away)
+
+    def _far_nodes(self, step: int) -> dict[int, int] | None:
+        """The far node of each link that follows rows, NOBODY where the row has one of its directions down; None: the
+        row is not there."""
+        nodes = self._schedule.serving(step, self._by_rows)
+        up = self._schedule.read(
+            step, lambda row: [all(row.up[end] for end in self._ends[number]) for number in self._by_rows]
+        )
+        if nodes is None or up is None:
+            return None
+        return {number: node if both else NOBODY for number, node, both in zip(self._by_rows, nodes, up, strict=True)}
+
     def _is_up(self, number: int, t: float) -> bool:
+        if number in self._far:
+            scheduled = self._far[number] != NOBODY
+            return all(self._overrides(end).get("up", scheduled) for end in self._ends[number])
         return all(self._overrides(end).get("up", self._schedule.up(end, t)[0]) for end in self._ends[number])
 
     def _until(self, number: int, t: float) -> float:
@@ -129,8 +177,12 @@ class Carriers:
                 changes.append((number, up))
         return changes
 
-    def _change(self, links: Iterable[int], t: float) -> None:
-        changes = self._turn(links, t)
+    def _change(self, links: Iterable[int], t: float, away: Iterable[int] = ()) -> None:
+        """Make what changes at t; links that went `away` to another far node lose carrier before."""
+        lost = list(away)
+        for number in lost:
+            self._up[number] = False
+        changes = [(number, False) for number in lost] + self._turn(links, t)
         if changes:
             self._thread.submit(partial(self._carry_out, changes, t))
 

@@ -71,7 +71,7 @@ class Relay:
         self._waiter = Waiter()
         self._ports = given
         by_end = {port.end: _Descriptor(port.fd) for port in given if port.end >= 0}
-        self.carriers = Carriers(network, by_end, self._overrides, self._control.tell, self.now)
+        self.carriers = Carriers(network, by_end, self._overrides, self._control.tell, self.now, rows=ring)
 
     def run(self) -> None:
         """Move packets from the `start` message until `stop`, or until the control socket closes."""

@@ -197,15 +197,11 @@ class NetworkBuilder:
         return [number for number, node in enumerate(self.nodes) if node.live]
 
     def network(self) -> Network:
-        """The network. DataError: moving links that arrive by ports of different names, a carrier that nothing sets."""
+        """The network. DataError: moving links that arrive by ports of different names or kinds, Ethernet at transit
+        nodes."""
         links = self.links if self.timeline is not None else [_with_knots(link) for link in self.links]
-        for link in links:
-            if link.carrier and (link.moving or link.forward.schedule is None or link.backward.schedule is None):
-                raise DataError(
-                    f"link {self.nodes[link.a].name} - {self.nodes[link.b].name}: carrier=True; expected a link that "
-                    "does not move, with a schedule of its own both ways"
-                )
         self._check_downlinks()
+        self._check_ethernet()
         return Network(tuple(self.nodes), tuple(links), self.timeline, self.options.routing, dict(self.extra))
 
     def _check_downlinks(self) -> None:
@@ -218,6 +214,22 @@ class NetworkBuilder:
             for number, node in enumerate(self.nodes):
                 if node.shared_downlink and downlink in self._ports[number]:
                     raise self._two_ports(number, downlink, "its downlink")
+
+    def _check_ethernet(self) -> None:
+        """Frames go from port to port: a transit node has none, and knows packets only."""
+        if len({link.ethernet for link in self.links if link.moving}) > 1:
+            raise DataError("some of the moving links are Ethernet; expected all of them or none, as they share ports")
+        shared = [number for number, node in enumerate(self.nodes) if node.shared_downlink]
+        for link in self.links:
+            if not link.ethernet:
+                continue
+            for number in (link.a, *(shared if link.moving else (link.b,))):
+                if not self.nodes[number].live:
+                    name = self.nodes[number].name
+                    raise DataError(
+                        f"link {link.name} is Ethernet, and {name} is a transit node, which forwards IP packets only; "
+                        f'expected nodes with a namespace at both ends: set materialise = "all" (or name {name} in it)'
+                    )
 
     def describe(self, t_s: float) -> dict[str, Any]:
         """What the topology itself shows of an instant, such as who sees whom, for `skyloom plan`; here nothing."""

@@ -70,6 +70,9 @@ class Graph(Table):
     """Bound of the queue of each end: a time, bytes, or packets."""
     overtake: bool = False
     """Whether a later packet may arrive first where the delay falls; expected where messages are late by rounds."""
+    ethernet: bool = False
+    """Whether links carry Ethernet frames instead of IP packets, so that ARP, bridges and IS-IS work; the nodes at
+    both ends need a namespace, see `materialise`."""
     carrier: bool = False
     """Whether the interfaces of a link show no carrier while it is down."""
     extra: tuple[Annotated[str, AfterValidator(_extra)], ...] = ()
@@ -122,7 +125,9 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
         forward, backward = (
             replace(base, schedule=varying[end]) if end in varying else base for end in ((a, b), (b, a))
         )  # fmt: skip
-        builder.add_link(node[a], node[b], forward, backward, a_port=b, b_port=a, carrier=table.carrier)
+        builder.add_link(
+            node[a], node[b], forward, backward, a_port=b, b_port=a, ethernet=table.ethernet, carrier=table.carrier
+        )
     builder.number_links_by_node()
     return builder
 

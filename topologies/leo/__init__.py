@@ -147,12 +147,17 @@ class LeoTopology(NetworkBuilder):
         for a, b, a_port, b_port in zip(
             grid.a.tolist(), grid.b.tolist(), grid.a_port.tolist(), grid.b_port.tolist(), strict=True
         ):
-            self.add_link(a, b, end, a_port=f"isl{a_port}", b_port=f"isl{b_port}")
+            self.add_link(
+                a, b, end, a_port=f"isl{a_port}", b_port=f"isl{b_port}", ethernet=isl.ethernet, carrier=isl.carrier
+            )
         up, down = (EndSpec(effects) for effects in access_effects(self.config))
         numbers = range(self.antennas) if self.antennas > 1 else (None,)
         for station in range(satellites, satellites + stations):
             for number in numbers:
-                self.add_link(station, 0, up, down, a_port="up", b_port="down", moving=True, antenna=number)
+                self.add_link(
+                    station, 0, up, down, a_port="up", b_port="down", moving=True, antenna=number,
+                    ethernet=ground.ethernet, carrier=ground.carrier,
+                )  # fmt: skip
         access = stations * self.antennas
         rate_bps = [np.full(2 * len(grid), isl.rate_bps), np.tile([ground.rate_up_bps, ground.rate_down_bps], access)]
         loss = [np.full(2 * len(grid), isl.loss), np.full(2 * access, ground.loss)]
@@ -173,7 +178,10 @@ class LeoTopology(NetworkBuilder):
         gateways, pops = len(sites.gateways), len(sites.pops)
         for gateway in range(first, first + gateways):
             for antenna in range(feeder_links.antennas):
-                self.add_link(gateway, 0, end, a_port=f"ant{antenna}", b_port="down", moving=True)
+                self.add_link(
+                    gateway, 0, end, a_port=f"ant{antenna}", b_port="down", moving=True,
+                    ethernet=self.config.ground.ethernet,
+                )  # fmt: skip
         edge = first + gateways
         fibre = np.where(sites.fibre < 0, first - 1 - sites.fibre, edge + sites.fibre)
         local = np.stack([edge + np.arange(pops), edge + pops + np.arange(pops)], axis=1)

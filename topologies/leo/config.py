@@ -110,6 +110,11 @@ class Isl(Table):
     """Bound of the queue of each end: a time, bytes, or packets."""
     loss: Probability = 0.0
     """Chance of loss per packet."""
+    ethernet: bool = False
+    """Whether links carry Ethernet frames instead of IP packets, so that ARP, bridges and IS-IS work; the nodes at
+    both ends need a namespace, see `materialise`."""
+    carrier: bool = False
+    """Whether the interfaces of a link show no carrier while it is down."""
 
 
 class Station(Table):
@@ -171,6 +176,11 @@ class Ground(Table):
     its front."""
     loss: Probability = 0.0
     """Chance of loss per packet, unless `terminal` is "starlink"."""
+    ethernet: bool = False
+    """Whether access links (and feeder links) carry Ethernet frames instead of IP packets, so that ARP and routing
+    daemons work; satellites need a namespace, see `materialise`. All satellites have one hardware address there."""
+    carrier: bool = False
+    """Whether a station's interface shows no carrier while no satellite serves it; at a handover it goes and comes."""
 
     @property
     def places(self) -> tuple[Station, ...]:
@@ -194,6 +204,9 @@ class Ground(Table):
             raise Unfit("both `weather` and `rain_mm_h`", "one of them")
         if self.antennas == "all" and self.terminal == "starlink":
             raise Unfit('`antennas` "all" with `terminal` "starlink", whose slots assign satellites', "a number")
+        for key in ("ethernet", "carrier"):
+            if getattr(self, key) and self.antennas != 1:
+                raise Unfit(f"`{key}` with `antennas` {self.antennas}, which share an interface", "`antennas` 1")
         return self
 
 

@@ -64,6 +64,11 @@ class Wan(Table):
     jitter_s: Duration = 0.0
     """Mean of what is added to the delay between two sites, packet by packet, uniform up to twice as much. Without it
     deviations of a list are played: delays spread about the measured mean, uniform, by the measured deviation."""
+    ethernet: bool = False
+    """Whether links carry Ethernet frames instead of IP packets, so that ARP, bridges and IS-IS work; the nodes at
+    both ends need a namespace, see `materialise`."""
+    carrier: bool = False
+    """Whether the interfaces of a link show no carrier while it is down."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Wan:
@@ -137,10 +142,16 @@ def build(config: Config, options: BuildOptions) -> NetworkBuilder:
     access = EndSpec(effects(table.queue))
     jitter_s = _jitter_s(table, map)
     for number, host in enumerate(hosts):
-        builder.add_link(number, sites[place[number]], access, a_port="up", b_port=f"to-{host}"[-MOST_PORT:])
+        builder.add_link(
+            number, sites[place[number]], access, a_port="up", b_port=f"to-{host}"[-MOST_PORT:],
+            ethernet=table.ethernet, carrier=table.carrier,
+        )  # fmt: skip
     for a, b in combinations(range(count), 2):
         there, back = (EndSpec(replace(effects(table.queue), jitter_s=jitter_s[pair])) for pair in ((a, b), (b, a)))
-        builder.add_link(sites[a], sites[b], there, back, a_port=ports[b], b_port=ports[a])
+        builder.add_link(
+            sites[a], sites[b], there, back, a_port=ports[b], b_port=ports[a],
+            ethernet=table.ethernet, carrier=table.carrier,
+        )  # fmt: skip
     builder.timeline = WanTimeline(table, map, place, builder.live, options)
     return builder
 

@@ -10,6 +10,8 @@
 
 #include "core.h"
 
+#include "packet.h"
+
 #define BATCH 64 /* packets that one port may bring in one turn */
 #define LATE_S 1e-3
 
@@ -58,23 +60,93 @@ bool port_write(lane *l, int32_t port, int32_t end, uint32_t number)
     return true;
 }
 
-/* A packet from a shared port, of a live satellite or of a station with several access links: its end is found by its
- * destination. */
-static void route_from_port(lane *l, int32_t node, uint32_t number, double now_s)
+/* ---- shared ports: one cell with all the nodes that moving links join to the node now ---- */
+
+/* Whether this end of a moving link leaves the node in the step that plays. */
+static bool leaves(lane *l, int32_t end, int32_t node, double now_s)
+{
+    holds h;
+    bool backward = end % 2;
+    if (!flag(l->e, end, END_MOVING) || l->e->sent_lane[end] != l->index) return false;
+    if (!backward && l->e->config.end[end].sender != node) return false;
+    schedule_at(l, backward ? end - 1 : end, now_s, &h);
+    return backward ? h.peer == node : h.peer >= 0;
+}
+
+/* The end by which the satellite reaches a node directly; -1: it does not serve it. */
+static int32_t end_towards(lane *l, int32_t node, int32_t far, double now_s)
+{
+    for (int32_t end = 1; end < l->e->config.ends; end += 2)
+        if (l->e->config.end[end].far == far && leaves(l, end, node, now_s)) return end;
+    return -1;
+}
+
+/* The node that has this address among those that moving links belong to; -1: none. */
+static int32_t owner_of(const engine_config *c, const uint8_t *address, int family)
+{
+    for (int32_t end = 1; end < c->ends; end += 2) {
+        size_t far = (size_t)c->end[end].far;
+        if (!(c->end[end].flags & END_MOVING)) continue;
+        if (!memcmp(address, family == 4 ? c->ipv4 + 4 * far : c->ipv6 + 16 * far, family == 4 ? 4 : 16)) return (int32_t)far;
+    }
+    return -1;
+}
+
+/* The node whose port has this hardware address, which tells the port's end (`port_mac` in emulator/fabric/build.py). */
+static int32_t owner_of_mac(const engine_config *c, const uint8_t *mac)
+{
+    uint32_t end = get32(mac + 2) - 1;
+    return mac[0] == 2 && mac[1] == 0 && end < (uint32_t)c->ends && end % 2 == 0 ? c->end[end].sender : -1;
+}
+
+/* A copy to each node in the cell. */
+static void broadcast(lane *l, int32_t node, uint32_t number, double now_s)
+{
+    const packet *q = pool_at(&l->pool, number);
+    for (int32_t end = 0; end < l->e->config.ends; end++) {
+        uint32_t twin = leaves(l, end, node, now_s) ? pool_take(&l->pool, q->bytes) : NONE;
+        if (twin == NONE) continue;
+        packet *p = pool_at(&l->pool, twin);
+        uint8_t *data = p->data;
+        *p = *q;
+        p->data = data;
+        memcpy(data, q->data, q->bytes);
+        sending_offer(l, end, twin, now_s);
+    }
+    pool_give(&l->pool, number);
+}
+
+/* A packet from a shared port, of a live satellite or of a station with several access links. Its end is found by its
+ * destination: by hardware address on Ethernet, else by the routes, and where these know no way (`routing = "none"`)
+ * among the nodes in the cell. */
+static void route_from_port(lane *l, const engine_port *port, uint32_t number, double now_s)
 {
     packet *q = pool_at(&l->pool, number);
-    if (now_s >= l->rows.stop_s) routes_move(l, now_s);
-    q->dest = destination_of(l->e, q->data, q->bytes);
-    q->hops = packet_hop_limit(q->data, q->bytes);
-    int32_t end = route(l, q->dest, node);
-    if (end >= 0 && l->e->sent_lane[end] == l->index) {
-        sending_offer(l, end, number, now_s);
-        return;
-    }
+    const uint8_t *mac = q->data + VIRTIO, *address;
+    int32_t end = -1, node = port->node;
+    bool group = false;
     int family;
-    const uint8_t *address = packet_destination(q->data, q->bytes, &family);
-    if (address && !address_is_group(address, family)) l->e->config.unrouted[node]++;
-    pool_give(&l->pool, number);
+    if (now_s >= l->rows.stop_s) routes_move(l, now_s);
+    if (port->ethernet) {
+        group = q->bytes >= VIRTIO + ETHERNET && mac[0] & 1;
+        if (q->bytes >= VIRTIO + ETHERNET && !group) end = end_towards(l, node, owner_of_mac(&l->e->config, mac), now_s);
+    } else if ((address = packet_destination(q->data, q->bytes, &family))) {
+        group = address_is_group(address, family);
+        if (!group) {
+            q->dest = destination_of(l->e, q->data, q->bytes);
+            q->hops = packet_hop_limit(q->data, q->bytes);
+            end = route(l, q->dest, node);
+            if (end < 0) end = end_towards(l, node, owner_of(&l->e->config, address, family), now_s);
+        }
+    }
+    if (group) {
+        broadcast(l, node, number, now_s);
+    } else if (end >= 0 && l->e->sent_lane[end] == l->index) {
+        sending_offer(l, end, number, now_s);
+    } else {
+        l->e->config.unrouted[node]++;
+        pool_give(&l->pool, number);
+    }
 }
 
 /* ---- ports that may have packets ---- */
@@ -135,7 +207,7 @@ bool port_read(lane *l, int32_t place)
         q->node = -1;
         q->hops = 0;
         if (port->end >= 0) sending_offer(l, port->end, number, now_s);
-        else route_from_port(l, port->node, number, now_s);
+        else route_from_port(l, port, number, now_s);
     }
     if (small != NONE) pool_give(&l->pool, small);
     if (large != NONE) pool_give(&l->pool, large);

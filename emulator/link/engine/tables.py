@@ -69,7 +69,8 @@ def memory_ports(network: Network) -> list[MemoryPort]:
         if network.nodes[link.b].live and not link.moving:
             ports.append(MemoryPort(link.b, 2 * number + 1, link.ethernet))
     shared.update(node for node in network.live if network.nodes[node].shared_downlink and moving)
-    return ports + [MemoryPort(node, -1) for node in sorted(shared)]
+    ethernet = any(link.moving and link.ethernet for link in network.links)
+    return ports + [MemoryPort(node, -1, ethernet) for node in sorted(shared)]
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.link.carrier import CHANGES_PER_MESSAGE, Carriers
-from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
+from emulator.link.carrier import CHANGES_PER_MESSAGE, LATE_ROW_S, Carriers
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule, ScheduleRow
 from emulator.schedule.piecewise import outages, segment, validate
 
 
@@ -187,3 +187,102 @@ def test_times_are_those_of_the_table():
     asked = [message["t_s"] for message in bench.told]
     assert asked[:4] == pytest.approx([0.1, 0.2, 0.4, 0.5])
     assert len(asked) == 26
+
+
+class Rows:
+    """Rows by step, as far as they have been put there."""
+
+    bytes_per_row = 0.0
+
+    def __init__(self):
+        self.by_step = {}
+
+    def put(self, step, up, peer):
+        ends = np.zeros(len(up))
+        self.by_step[step] = ScheduleRow(
+            step, ends, ends, ends + inf, ends, np.array(up), np.array(peer, np.int32), np.zeros((0, 0), np.int32)
+        )
+
+    @property
+    def latest(self):
+        return max(self.by_step, default=-1)
+
+    def row(self, step):
+        if step not in self.by_step:
+            raise LookupError(step)
+        return self.by_step[step]
+
+    copied = row
+
+    def holds(self, step):
+        return step in self.by_step
+
+
+class Sky(Bench):
+    """A station's moving link, and a fixed link between its two satellites; both follow rows of a second."""
+
+    def __init__(self, *rows):
+        nodes = tuple(NodeSpec(name, "node", True, shared_downlink=name != "gs") for name in ("gs", "sat-1", "sat-2"))
+        links = (
+            LinkSpec("gs:up", 0, 1, "up", "down", moving=True, carrier=True),
+            LinkSpec("sat-1:isl0", 1, 2, "isl0", "isl1", carrier=True),
+        )
+        self.log, self.told, self.overrides, self.broken = [], [], {}, ()
+        self.rows, self.now = Rows(), -0.5
+        for step, (serving, isl) in enumerate(rows):
+            self.plan(step, serving, isl)
+        ports = {end: SimpleNamespace(fileno=lambda end=end: end) for end in (0, 2, 3)}  # `down` is shared
+        network = Network(nodes, links, SimpleNamespace(step_s=1.0, rates=None, substep=None))
+        self.carriers = Carriers(
+            network, ports, lambda end: self.overrides.get(end, {}), self.told.append, self.clock, self.plug, self.rows
+        )
+        self.carriers.begin()
+
+    def plan(self, step, serving, isl):
+        self.rows.put(step, [serving >= 0] * 2 + [isl] * 2, [serving, 0 if serving >= 0 else -1, 2, 1])
+
+
+def test_links_without_knots_follow_rows():
+    sky = Sky((1, True), (1, False), (-1, False), (2, True))
+    assert (sky.log, sky.carriers.next_s) == ([], 1.0)
+    sky.play(1.0)
+    assert sky.log == [(2, False), (3, False)]
+    sky.play(2.0)
+    assert sky.log[2:] == [(0, False)]
+    sky.play(3.0)
+    assert sky.log[3:] == [(0, True), (2, True), (3, True)]
+    assert [message["t_s"] for message in sky.told] == [1.0, 2.0, 3.0]
+
+
+def test_a_handover_takes_carrier_away_and_gives_it_back():
+    sky = Sky((1, True), (2, True), (2, True))
+    sky.play(1.0)
+    sky.play(2.0)
+    assert sky.log == [(0, False), (0, True)]
+    assert sky.told == [{"op": "carrier", "t_s": 1.0, "at_s": 1.001, "changes": [(0, False), (0, True)]}]
+
+
+def test_a_handover_of_a_link_that_an_order_holds_down_shows_nothing():
+    sky = Sky((1, True), (2, True), (2, True))
+    sky.order(0, False, 0.5)
+    sky.play(1.0)
+    assert sky.log == [(0, False)]
+    sky.order(0, None, 1.5)
+    assert sky.log == [(0, False), (0, True)]
+
+
+def test_a_row_that_comes_late_counts_from_its_own_time():
+    sky = Sky((1, True))
+    sky.play(1.0)
+    assert (sky.log, sky.carriers.next_s) == ([], 1.0 + LATE_ROW_S)
+    sky.plan(1, 1, False)
+    sky.play(1.2)
+    assert sky.log == [(2, False), (3, False)]
+    assert sky.told[0]["t_s"] == 1.0
+    assert sky.carriers.next_s == 2.0
+
+
+def test_rows_that_play_has_passed_over_are_passed_over():
+    sky = Sky((1, True), (1, False), (2, True))
+    sky.play(2.5)
+    assert sky.log == [(0, False), (0, True)]

@@ -139,11 +139,31 @@ def test_an_address_and_an_interface_belong_to_one() -> None:
         made.add_link(0, switch, END, b_port="s1")
 
 
-def test_moving_links_name_one_port_and_have_no_carrier() -> None:
-    made = builder("gs-a", "gs-b", "sat")
-    made.add_link(0, 2, END, b_port="down", moving=True, carrier=True)
-    with pytest.raises(DataError, match="link gs-a - sat: carrier=True; expected a link that does not move"):
+def test_frames_need_a_namespace_at_both_ends() -> None:
+    made = builder()
+    for name, live in (("a", True), ("b", True), ("transit", False)):
+        made.add_node(name, live=live)
+    made.add_link(0, 1, END, ethernet=True)
+    assert made.network().links[0].ethernet
+    made.add_link(1, 2, END, ethernet=True)
+    with pytest.raises(DataError, match=r"link b:eth1 is Ethernet, and transit is a transit node.*materialise"):
         made.network()
+
+
+def test_moving_ethernet_links_may_reach_any_satellite() -> None:
+    made = builder()
+    made.add_node("gs", live=True)
+    made.add_node("sat-1", live=True, shared_downlink=True)
+    made.add_node("sat-2", shared_downlink=True)
+    made.add_link(0, 1, END, moving=True, ethernet=True)
+    with pytest.raises(DataError, match="link gs:eth0 is Ethernet, and sat-2 is a transit node"):
+        made.network()
+    made.add_link(0, 1, END, moving=True)
+    with pytest.raises(DataError, match="some of the moving links are Ethernet; expected all of them or none"):
+        made.network()
+
+
+def test_moving_links_name_one_port() -> None:
     made = builder("gs-a", "gs-b", "sat")
     for station in (0, 1):
         made.add_link(station, 2, END, b_port=f"down{station}", moving=True)
