@@ -75,7 +75,7 @@ def run(
     def load(more: list[str]) -> Scenario:
         return choose(scenario, topo, items + more, elements, skip_bad, wan, image or ())
 
-    with results.telling_refusals(scenario or topo or ""):
+    with results.telling_refusals(scenario or topo or "skyloom"):
         if repeat is None:
             code = _play(load([]), runs, tui, metrics, results, json)
         else:
@@ -112,13 +112,13 @@ def _play(
             f"to come back to it: skyloom watch {played.folder.run_id}\n"
         )
         return None
-    if played.folder.has_verdict():
-        print_summary(played.folder.path, as_json=json)
     if results.asked:
         from emulator.report.ci.ended import ended_run
 
         wall_s = time.monotonic() - began_s
         results.write([ended_run(chosen.name, chosen.seed, played.exit_code, wall_s, played.folder.path)])
+    if played.folder.has_verdict():  # last: nobody may read it
+        print_summary(played.folder.path, as_json=json)
     return played.exit_code
 
 
