@@ -1,0 +1,1 @@
+"""Chains that speak IBC: libraries, chain and relayer."""
