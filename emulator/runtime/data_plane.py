@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.model.errors import EmulationError, UsageError
 from emulator.runtime.control.channel import Channel, Message
 from emulator.runtime.programs.child import Child, return_freed_memory
+from emulator.schedule.row_digest import KeptDigests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ class DataPlane:
         self.relay_channel: Channel | None = None
         self.ports: list[Port] = []
         self.planner_summary: Message = {}
+        self.row_digests = KeptDigests()
         self.late_rows = 0
         self.failure = ""  # of the planner
         self.refused_routes: list[str] = []
@@ -233,6 +235,7 @@ class DataPlane:
                 case "row":
                     self._rows = message["step"] + 1
                     self.late_rows += message["late_s"] > 0
+                    self.row_digests.note(self._rows, message["digest"])
                 case "failed":
                     self.failure = message["message"]
                 case "summary":

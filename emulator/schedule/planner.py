@@ -7,9 +7,10 @@ Control is a SOCK_SEQPACKET socket with msgpack maps. The planner sends
 
     {"op": "ready", "steps": n}                              the first n rows stand; once
     {"op": "routes", "step": n, "deltas": […]}               kernel routes from the start of step n on; before its row
-    {"op": "row", "step": n, "cpu_s", "late_s", "handovers"} for each row; late_s > 0: finished after its start
+    {"op": "row", "step": n, "cpu_s", "late_s", "handovers", "digest"}
+                                                             for each row; late_s > 0: finished after its start
     {"op": "failed", "step": n, "message"}                   the timeline raised; nothing follows
-    {"op": "summary", "cpu_s", "rows", "late", "digests"}    last
+    {"op": "summary", "cpu_s", "rows", "late"}               last
 
 and takes {"op": "start", "t0_ns"} and {"op": "stop"}. It ends after the last row, when told, or when the socket closes.
 """
@@ -27,7 +28,7 @@ from emulator.model.errors import SkyloomError
 from emulator.model.network import Timeline
 from emulator.schedule.fib import FibCompiler, RouteDelta
 from emulator.schedule.ring import RowRing
-from emulator.schedule.row_digest import RowDigests
+from emulator.schedule.row_digest import RowDigest
 from emulator.schedule.substep import validate
 
 _ROUTES_PER_MESSAGE = 1500  # some 40 kB, far below the socket's buffer
@@ -82,7 +83,7 @@ def run_planner(
     """
     ready_rows = min(ready_rows, steps, ring.capacity - 1)
     pace = Pace(timeline.step_s, steps, ring.capacity)
-    digests = RowDigests()
+    chain = RowDigest()
     rows = timeline.rows(0, steps)
     t0_ns: int | None = None
 
@@ -109,16 +110,16 @@ def run_planner(
             if row.substep is not None:
                 validate(row.substep, step * timeline.step_s, (step + 1) * timeline.step_s)
             ring.put(row)
-            digests.add(row)
+            digest = chain.add(row)
             for part in parts(change for fib in fibs for change in fib.changes(row.next_end)):
                 _send(control, {"op": "routes", "step": step, "deltas": part})
             cpu_s = time.process_time() - start_s
             late_s = pace.done(cpu_s, now_s())
-            count = len(row.handovers)
-            _send(control, {"op": "row", "step": step, "cpu_s": cpu_s, "late_s": late_s, "handovers": count})
+            done = {"step": step, "cpu_s": cpu_s, "late_s": late_s, "handovers": len(row.handovers), "digest": digest}
+            _send(control, {"op": "row", **done})
             if pace.next_step == ready_rows:
                 _send(control, {"op": "ready", "steps": ready_rows})
-        _send(control, {**pace.summary(), "digests": digests.digests})
+        _send(control, pace.summary())
     except OSError:
         return  # nobody is there any more
     except Exception as error:

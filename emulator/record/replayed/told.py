@@ -1,6 +1,6 @@
 """Decisions that runs tell in their events: rows of the schedule, handovers, carriers, actions, ends of programs.
 
-Invariant: what happened after the shorter of two runs had ended is not compared.
+Invariant: what one run did after the other had ended is not compared.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ class Event(NamedTuple):
 
 def told(first: Run, second: Run) -> list[Finding]:
     """What can be said of the events of two runs."""
-    until_s = min(run.verdict.duration_s if run.verdict else 0.0 for run in (first, second))
-    events = [[event for event in _events(run) if event.t_s < until_s] for run in (first, second)]
+    lasted_s = [run.verdict.duration_s if run.verdict else 0.0 for run in (first, second)]
+    everything = [list(_events(run)) for run in (first, second)]
+    events = [[event for event in run if event.t_s < min(lasted_s)] for run in everything]
     return [
         _rows(first, second),
         _scheduled("handovers", events, ("handover",), ("link", "before", "after")),
         _scheduled("carrier changes", events, ("carrier",), ("link", "up")),
         _actions(events),
-        *_ends(events),
+        *_ends([_ends_of(everything[0], lasted_s[1]), _ends_of(everything[1], lasted_s[0])]),
     ]
 
 
@@ -46,7 +47,7 @@ def _rows(first: Run, second: Run) -> Finding:
     digests = [_digests(run) for run in (first, second)]
     common = sorted(digests[0].keys() & digests[1].keys())
     if not common:
-        return Finding("schedule rows", "", 0, 0, "a run has no digests of its rows (an older version played it)")
+        return Finding("schedule rows", "", 0, 0, "a run tells no digests of its rows: an older version played it")
     equal = [count for count in common if digests[0][count] == digests[1][count]]
     if len(equal) == len(common):
         return Finding("schedule rows", "", common[-1], common[-1])
@@ -59,7 +60,7 @@ def _digests(run: Run) -> dict[int, str]:
     """By the count of rows that each covers."""
     for event in _events(run):
         if event.kind == "machinery":
-            digests = (event.data.get("planner") or {}).get("digests") or {}
+            digests = event.data.get("schedule_digests") or {}
             return {int(count): str(digest) for count, digest in digests.items()}
     return {}
 
@@ -84,30 +85,37 @@ def _actions(events: list[list[Event]]) -> Finding:
     return of_sequences("actions", "", what[0], what[1], note)
 
 
-def _ends(events: list[list[Event]]) -> Iterator[Finding]:
+Ends = dict[
+    str, list[tuple[str, bool]]
+]  # by program and node: "program-ended 1" and whether the other run still went on
+
+
+def _ends(found: list[Ends]) -> Iterator[Finding]:
     """How each program became ready and ended on its node, and each command."""
-    found = [_ends_of(run) for run in events]
-    names = sorted(found[0].keys() | found[1].keys())
-    apart = [each for name in names if (each := _ends_at(name, found)).differs]
-    same = [name for name in names if not _ends_at(name, found).differs]
-    count = sum(len(found[0][name]) for name in same)
+    judged = [_ends_at(name, found) for name in sorted(found[0].keys() | found[1].keys())]
+    count = sum(finding.compared for finding in judged if not finding.differs)
     yield Finding("ends of programs", "", count, count)
-    yield from apart
+    yield from (finding for finding in judged if finding.differs)
 
 
-def _ends_at(name: str, found: list[dict[str, list[str]]]) -> Finding:
-    return of_sequences("ends of programs", name, found[0].get(name, []), found[1].get(name, []))
+def _ends_at(name: str, found: list[Ends]) -> Finding:
+    """What one run has more than the other counts only where the other still went on."""
+    first, second = (run.get(name, []) for run in found)
+    shared = min(len(first), len(second))
+    sequences = [
+        [what for place, (what, counts) in enumerate(ends) if place < shared or counts] for ends in (first, second)
+    ]
+    return of_sequences("ends of programs", name, sequences[0], sequences[1])
 
 
-def _ends_of(events: list[Event]) -> dict[str, list[str]]:
-    """By program and node: "program-ended 1", in order."""
-    found: dict[str, list[str]] = {}
+def _ends_of(events: list[Event], other_lasted_s: float) -> Ends:
+    found: Ends = {}
     for event in events:
         if event.kind in ENDS:
             what = " ".join(map(str, event.data.get("command") or ())) or event.program
             name = f"{what} on {event.node or event.data.get('node')}"
             status = f" {event.data['status']}" if "status" in event.data else ""
-            found.setdefault(name, []).append(event.kind + status)
+            found.setdefault(name, []).append((event.kind + status, event.t_s < other_lasted_s))
     return found
 
 

@@ -316,6 +316,7 @@ class Supervisor:
             reached.writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))
         costs = {
             "planner": data_plane.planner_summary,
+            "schedule_digests": data_plane.row_digests.digests,
             "relay_cpu_s": collector.relay.get("cpu_s", 0.0),
             "engine_cpu_s": collector.relay.get("engine_cpu_s", 0.0),
         }

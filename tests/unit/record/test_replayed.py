@@ -25,7 +25,7 @@ from emulator.record.replayed import findings
 from emulator.record.replayed.drawn import Draws
 from emulator.record.replayed.finding import of_sequences
 from emulator.record.verdict import Verdict
-from emulator.schedule.row_digest import RowDigests
+from emulator.schedule.row_digest import KeptDigests, RowDigest
 
 SEED, DELAY_S, LOSS = 3, 0.02, 0.2
 JITTER = Effects(jitter_s=0.002)
@@ -124,6 +124,19 @@ def test_ends_of_programs(made):
     assert finding.note == "number 1: program-ended 1, then program-ended 0"
 
 
+def test_ends_at_the_end_of_runs_that_end_with_their_programs(made):
+    def ended(t_s):
+        return (t_s, "a", "agents", "program-ended", {"status": 0, "text": ""})
+
+    one, other = made([ended(2.0)], duration_s=2.0), made([ended(2.1)], duration_s=2.1)
+    finding = found(one, other)["ends of programs", ""]
+    assert (finding.compared, finding.equal) == (1, 1)
+    longer = made([ended(2.1), ended(9.0)], duration_s=10.0)
+    assert not any(finding.differs for finding in found(one, longer).values())
+    early = made([ended(1.0), ended(1.5)], duration_s=10.0)
+    assert found(one, early)["ends of programs", "agents on a"].differs
+
+
 def test_commands_by_status_not_by_output(made):
     def executed(status, output):
         return (
@@ -149,10 +162,10 @@ def rows(count, delay_s=0.01):
 
 
 def machinery(count, delay_s=0.01):
-    digests = RowDigests()
-    for row in rows(count, delay_s):
-        digests.add(row)
-    return (9.0, "", "skyloom", "machinery", {"planner": {"digests": digests.digests}})
+    chain, kept = RowDigest(), KeptDigests()
+    for number, row in enumerate(rows(count, delay_s), 1):
+        kept.note(number, chain.add(row))
+    return (9.0, "", "skyloom", "machinery", {"schedule_digests": kept.digests})
 
 
 def test_rows_by_their_digests(made):

@@ -70,7 +70,7 @@ def test_the_planner_gets_a_few_messages_a_turn():
     data_plane = DataPlane(network(), 1, 10.0)
     data_plane.planner_channel, theirs = Channel.pair()
     for step in range(PLANNER_BATCH + 1):
-        theirs.send({"op": "row", "step": step, "late_s": 0.0})
+        theirs.send({"op": "row", "step": step, "late_s": 0.0, "digest": "0"})
     assert data_plane.hear_planner()
     assert data_plane._rows == PLANNER_BATCH
     assert data_plane.hear_planner()
