@@ -1,7 +1,7 @@
 """A whole validator in one process: primary, workers and client on one event loop, without sockets between them.
 
-Each part is the ordinary program with a context of its own, so its store, its random streams and its records are those
-that it has as a process. Invariant: links to other validators are the same; only what stays on the node is shorter.
+Each part is the ordinary program with its own context, so it has the store, random streams and records that it has as a
+process. Invariant: links to other validators are the same; only messages between own parts take a shorter path.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PART = "part"  # field of a tally: the program that it is of
 
 @dataclass(frozen=True, slots=True)
 class ColocatedSettings:
-    """Those of the parts; all of them have the same validators. There is a client where it has something to send."""
+    """The settings of the parts, with the same validators. There is a client only if it has load."""
 
     validators: tuple[str, ...] = ()  # in the order of their numbers
     primary: PrimarySettings = field(default_factory=PrimarySettings)
@@ -33,7 +33,7 @@ class ColocatedSettings:
 
 
 class _Records:
-    """Records of a part, as those of the process. The processor's time is told once, by the primary."""
+    """Records of a part, written to those of the process. Only the primary records the processor's time."""
 
     def __init__(self, context: NodeContext, part: str) -> None:
         self._context = context
@@ -56,7 +56,7 @@ class Colocated(Node):
     protocol = "nodes.dagbft.protocol:PROTOCOL"
 
     class Config(ColocatedSettings):
-        """What `config` may say."""
+        """The keys of `config`."""
 
     def __init__(self, config: ColocatedSettings, context: NodeContext) -> None:
         super().__init__(config, context)
@@ -80,7 +80,7 @@ class Colocated(Node):
             yield Client(replace(config.client, validators=names, workers=count), self._context("client"))
 
     def _context(self, program: str) -> NodeContext:
-        """What a part sees: everything but its name is that of the process."""
+        """The context of a part: that of the process with another program name."""
         whole = self.context
         context = NodeContext(
             name=whole.name, program=program, seed=whole.seed, address=whole.address, peers=whole.peers,

@@ -1,4 +1,4 @@
-"""What DAG-BFT looks like to Wireshark: frames and messages, in TLS between validators and in clear at home."""
+"""Wireshark dissectors of DAG-BFT: frames and messages, in TLS between validators and unencrypted on a node."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ from nodes.dagbft.messages import (
 )
 from nodes.dagbft.ports import CLIENT_PORT, PRIMARY_LOCAL_PORT, PRIMARY_PORT, WORKER_LOCAL_PORT, WORKER_PORT
 
-MOST_WORKERS = 16  # whose ports are told
+MOST_WORKERS = 16  # workers whose ports are registered
 
 _TRANSACTION = Text(MOST_TRANSACTION_BYTES, least=1, holds=Nested(Transaction))
 _BATCH = Text(MOST_BATCH_BYTES, holds=Until(_TRANSACTION))  # see `wire.join_transactions`
 _INLINE = Text(MOST_INLINE_BYTES, holds=Until(_TRANSACTION))
-_HELD: dict[type[Any], dict[str, Kind]] = {  # fields whose bytes the codec hands on as they are
+_HELD: dict[type[Any], dict[str, Kind]] = {  # fields whose bytes the codec does not decode
     Header: {"inline": _INLINE},
     Batch: {"body": _BATCH},
     OurBatch: {"body": _BATCH},
@@ -98,7 +98,7 @@ _SUMMARIES: dict[type[Any], str] = {
 
 
 def dissectors() -> list[Dissector]:
-    """One for all links: what travels in a frame says itself what it is."""
+    """One dissector for all links: each frame names its message type."""
     messages = [_described(code, owner) for code, owner in CLASSES.items()]
     workers = range(MOST_WORKERS)
     mesh = (PRIMARY_PORT, *(WORKER_PORT + number for number in workers))

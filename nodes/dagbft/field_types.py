@@ -1,6 +1,6 @@
-"""What all messages rest on: bounds, types of fields, the code of each message, and digests.
+"""The base of all messages: bounds, types of fields, the code of each message, and digests.
 
-Invariant: digests of different things never meet: each kind has its own BLAKE2b personalisation.
+Invariant: digests of different kinds never collide: each kind has its own BLAKE2b personalisation.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ def digest_of(kind: str, data: bytes) -> bytes:
 
 
 def batch_digest(body: bytes) -> bytes:
-    """The name of a batch: digest of its body."""
+    """The digest of a batch's body, its name."""
     return digest_of("dagbft batch", body)
 
 
 def vote_digest(header_id: bytes, round: int, author: int) -> bytes:
-    """What a voter signs, and by what a certificate is named. The id covers the run."""
+    """The digest that a voter signs, and that names a certificate. The header id covers the run."""
     return digest_of("dagbft vote", header_id + round.to_bytes(8, "big") + author.to_bytes(2, "big"))
 
 
 class Cause(IntEnum):
-    """Why a result is told."""
+    """The state of a reported result."""
 
-    SPECULATIVE = 0  # the header that carries it was made: it may turn out otherwise
-    EARLY = 1  # final: nothing that can still be ordered before it can change it
-    COMMITTED = 2  # final: it is ordered
+    SPECULATIVE = 0  # its header was made: the result may still change
+    EARLY = 1  # final: no block that may still be ordered before it can change it
+    COMMITTED = 2  # final: its block is ordered

@@ -1,8 +1,8 @@
-"""Identity: Ed25519 keys of validators, and what makes a signed message acceptable whatever the receiver's state is.
+"""Identity: Ed25519 keys of validators, and the checks of signed messages that do not depend on the receiver's state.
 
-Keys are derived from the run's seed, so that a run can be repeated: anybody who knows the seed knows every private key.
-That is for emulation only. Invariant: a message for which `check_…` answers "" is well formed for its epoch and signed
-by whom it names; another answer is the reason for refusing it, a word to count by.
+Keys are derived from the run's seed, so that a run can be repeated: the seed determines every private key. That is for
+emulation only. Invariant: a message for which `check_…` returns "" is well formed for its epoch and signed by the
+validators that it names; any other value is the reason to refuse it, one word for counters.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REMEMBERED = 1 << 14  # verified signatures: at n = 50 those of some eight round
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The key pair of one validator. `key` is what TLS certificates are made with."""
+    """The key pair of one validator. TLS certificates are made with `key`."""
 
     name: str
     key: Ed25519PrivateKey = field(repr=False)
@@ -36,7 +36,7 @@ class Identity:
 
     @classmethod
     def of(cls, seed: int, name: str) -> Identity:
-        """The identity that a node has in runs of this seed."""
+        """The identity of a node in runs of this seed."""
         secret = blake2b(f"{seed}/{name}".encode(), digest_size=32, person=b"dagbft identity").digest()
         key = Ed25519PrivateKey.from_private_bytes(secret)
         return cls(name, key, key.public_key().public_bytes_raw())
@@ -47,7 +47,7 @@ class Identity:
 
 
 def verify(public: bytes, digest: bytes, signature: bytes) -> bool:
-    """Whether `signature` is that of `digest` by the key `public`; False too where any of them is malformed."""
+    """Whether `signature` is that of `digest` by the key `public`; False also if any of them is malformed."""
     if len(public) != PUBLIC_BYTES or len(signature) != SIGNATURE_BYTES:
         return False
     try:  # libsodium takes half the time that OpenSSL does, and verifying is a third of a validator's work
@@ -58,16 +58,16 @@ def verify(public: bytes, digest: bytes, signature: bytes) -> bool:
 
 
 class Verifier:
-    """`verify` that remembers what was found good, so that a certificate whose votes were seen costs nothing.
+    """`verify` with a cache of valid signatures, so that a certificate whose votes were verified costs nothing.
 
-    Only good signatures are remembered, the latest `most` of them: a flood of bad ones pushes nothing out.
+    Only valid signatures are cached, the latest `most` of them: a flood of invalid ones displaces none.
     """
 
     def __init__(self, most: int = REMEMBERED) -> None:
-        self.checked = 0  # signatures that were worked out
-        self.remembered = 0  # and those that needed not be
+        self.checked = 0  # signatures that were verified
+        self.remembered = 0  # signatures found in the cache
         self._most = most
-        self._good: dict[tuple[bytes, bytes, bytes], None] = {}  # in the order of their coming
+        self._good: dict[tuple[bytes, bytes, bytes], None] = {}  # in order of arrival
 
     def verify(self, public: bytes, digest: bytes, signature: bytes) -> bool:
         """Whether `signature` is that of `digest` by `public`, one of the committee's keys."""
@@ -82,7 +82,7 @@ class Verifier:
         return True
 
     def trust(self, public: bytes, digest: bytes, signature: bytes) -> None:
-        """Remember a signature as good: one that this process has made itself."""
+        """Add a signature to the cache that this process has made itself."""
         self._good[digest, public, signature] = None
         if len(self._good) > self._most:
             del self._good[next(iter(self._good))]
@@ -90,12 +90,12 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The committee of an epoch with its public keys, and how many workers each validator has."""
+    """The committee of an epoch with its public keys, and the number of workers of each validator."""
 
     epoch: int
     publics: tuple[bytes, ...]
     workers: int = 1
-    run: bytes = bytes(RUN_BYTES)  # tells the messages of a run from those of another one with the same keys
+    run: bytes = bytes(RUN_BYTES)  # distinguishes messages of runs with the same keys
     committee: Committee = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,19 +114,19 @@ class Roster:
 
 
 def run_id(name: str) -> bytes:
-    """What tells a run from others: of the name of its folder."""
+    """The identifier of a run: a digest of the name of its folder."""
     return digest_of("dagbft run", name.encode())[:RUN_BYTES]
 
 
 def run_of(store: Path) -> bytes:
-    """The same, for a program whose directory is `store`: RUN/store/NODE/PROGRAM."""
+    """The identifier of the run of a program whose directory is `store`: RUN/store/NODE/PROGRAM."""
     return run_id(store.parent.parent.parent.name)
 
 
 def check_header(header: Header, roster: Roster, verifier: Verifier) -> str:
-    """Why a header is refused: a word for the first of its fields that is wrong; "" where none is.
+    """The reason for which a header is refused: a word for its first wrong field; "" if it is valid.
 
-    What depends on state is for the receiver: the window of rounds, and whether the parents are what they should be.
+    Checks that depend on state are left to the receiver: the window of rounds, and the validity of the parents.
     """
     committee = roster.committee
     if header.epoch != roster.epoch:
@@ -150,7 +150,7 @@ def check_header(header: Header, roster: Roster, verifier: Verifier) -> str:
 
 
 def check_vote(vote: Vote, roster: Roster, verifier: Verifier) -> str:
-    """Why a vote is refused: author, voter, signature; "" where it is not."""
+    """The reason for which a vote is refused: author, voter, signature; "" if it is valid."""
     n = roster.committee.n
     if vote.author >= n:
         return "author"
@@ -160,7 +160,7 @@ def check_vote(vote: Vote, roster: Roster, verifier: Verifier) -> str:
 
 
 def check_certificate(certificate: Certificate, roster: Roster, verifier: Verifier) -> str:
-    """Why a certificate is refused: as for its header, or few, voter, repeated, vote; "" where it is not."""
+    """The reason to refuse a certificate: that of its header, or few, voter, repeated, vote; "" if it is valid."""
     committee = roster.committee
     voters = [voter for voter, _ in certificate.votes]
     if any(voter >= committee.n for voter in voters):

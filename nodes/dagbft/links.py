@@ -1,6 +1,7 @@
-"""Links and stores of a validator: those of the SDK, with this protocol's codec, identities and tables.
+"""Links and stores of a validator: those of the SDK with this protocol's codec, identities and tables.
 
-Invariant: everybody derives the certificates of all validators from the run's seed, so both ends of a link trust alike.
+Invariant: every process derives the certificates of all validators from the run's seed, so both ends of a link trust
+the same certificates.
 """
 
 from __future__ import annotations
@@ -51,5 +52,5 @@ def validator_mesh(
 
 
 def open_store(context: NodeContext, tables: Sequence[str], durability: str) -> Store:
-    """The store of this program. DataError where it is damaged."""
+    """The store of this program. DataError if it is damaged."""
     return Store(context.store / f"{context.program}.store", tables, sync=durability == "disk", remedy=REMEDY)

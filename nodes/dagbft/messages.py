@@ -1,7 +1,7 @@
-"""Messages: what validators, their workers and their clients say to each other, and the digests that they sign.
+"""Messages between validators, their workers and their clients, and the digests that they sign.
 
-Invariant: the digest that somebody signs covers every field but the signature, so that nothing of a signed message can
-be exchanged on the way. Digests of different things never meet: each kind has its own BLAKE2b personalisation.
+Invariant: a signed digest covers every field but the signature, so that no field of a signed message can be changed in
+transit. Digests of different kinds never collide: each kind has its own BLAKE2b personalisation.
 
 Validators are numbered from 0 in the order of the committee, rounds from 1. A block is a `Certificate`: a header with
 the votes of a quorum. Headers of round 1 have no parents.
@@ -60,9 +60,9 @@ from nodes.dagbft.field_types import (
 
 
 @enter_message(1, MOST_HEADER_BYTES)
-@dataclass(frozen=True)  # no slots: `id` is worked out once and kept
+@dataclass(frozen=True)  # no slots: `id` is cached
 class Header:
-    """What an author proposes for a round. `signature` signs `id`."""
+    """An author's proposal for a round. `signature` signs `id`."""
 
     epoch: U32
     author: U16
@@ -85,7 +85,7 @@ class Header:
 
     @cached_property
     def id(self) -> bytes:
-        """Digest of every field but the signature. ValueError where a field cannot be encoded."""
+        """Digest of every field but the signature. ValueError if a field cannot be encoded."""
         return digest_of("dagbft header", layout_of(Header).unsigned_bytes(self))
 
     @cached_property
@@ -125,7 +125,7 @@ class Certificate:
 
     @cached_property
     def digest(self) -> bytes:
-        """The name of the block, and what its voters signed."""
+        """The name of the block, and the digest that its voters signed."""
         return vote_digest(self.header.id, self.header.round, self.header.author)
 
     @property
@@ -202,7 +202,7 @@ class BareCertificate:
 
     @property
     def digest(self) -> bytes:
-        """That of the certificate."""
+        """The digest of the certificate."""
         return vote_digest(self.header_id, self.round, self.author)
 
 

@@ -1,7 +1,7 @@
 """Panel of DAG-BFT validators: the last rounds of the DAG, latencies with and without early finality, throughput.
 
-Invariant: latencies are those of a block at its own author, from its making, as in the scenario's figures. A
-transaction counts once, at whichever validator tells of its commit first.
+Invariant: latencies are those of a block at its own author, since it was made, as in the scenario's figures. A
+transaction counts once, at the validator that reports its commit first.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from emulator.sdk.protocol import Panel, PanelContext, Tone, Widget
 ROWS = 40  # validators in the grid
 LISTED = 12  # validators in the table: those that are furthest behind
 COLUMNS = 60  # rounds in the grid
-KEPT = 200  # rounds that are remembered; a commit comes some ten rounds after a block
-INDEXES = 1000  # commits whose transactions have been counted, so that each counts once
+KEPT = 200  # rounds that are kept; a commit follows about ten rounds after a block
+INDEXES = 1000  # latest commits whose transactions have been counted, so that each counts once
 POINTS = 32  # of the smaller charts
 NAME = 24  # characters of a validator's name
 RECENT_S = 10.0  # over which rounds a second are counted
@@ -35,11 +35,11 @@ WAITING = {"parked_headers": "headers", "parked_blocks": "blocks", "unplayed_eve
 
 @dataclass(slots=True)
 class _Block:
-    """A slot of the DAG as its author and others told of it."""
+    """A slot of the DAG, by the events of its author and of other validators."""
 
     made_s: float | None = None
     early_s: float | None = None  # at its author
-    certified: bool = False  # it is a parent of somebody's block
+    certified: bool = False  # it is a parent of some block
     early: bool = False  # at any validator
     committed: bool = False  # at any validator
     leader: bool = False
@@ -47,7 +47,7 @@ class _Block:
 
 @dataclass(slots=True)
 class _Validator:
-    """What one validator has told."""
+    """The state of one validator, by its events and samples."""
 
     round: int = 0
     made: int = 0
@@ -60,7 +60,7 @@ class _Validator:
 
 
 class DagBftPanel(Panel):
-    """The DAG and its latencies, by the events of primaries and the samples of clients."""
+    """The DAG and its latencies, from the events of primaries and the samples of clients."""
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__(context)
@@ -115,7 +115,7 @@ class DagBftPanel(Panel):
             self._clients.add(name.removesuffix("_latency_s"), t_s, value)
 
     def _block(self, round: int, author: int) -> _Block | None:
-        """The slot, or None where it is forgotten, too far ahead to be true, or no validator's."""
+        """The slot; None if it was dropped, is implausibly far ahead, or of no validator."""
         if not (0 <= author < len(self._names) and self._round - KEPT < round <= self._round + KEPT):
             return None
         if (blocks := self._rounds.get(round)) is None:
@@ -151,16 +151,16 @@ class DagBftPanel(Panel):
                 block.early_s = t_s
 
     def _committed(self, t_s: float, number: int, data: Mapping[str, Any]) -> None:
-        index, told = int(data["index"]), data.get("transactions")
+        index, transactions = int(data["index"]), data.get("transactions")
         if index >= self._commits:
             self._commits = index + 1
             self._kinds[str(data.get("mode", ""))] += 1
-        if told is not None and index not in self._counted and index > self._commits - INDEXES:
+        if transactions is not None and index not in self._counted and index > self._commits - INDEXES:
             self._counted[index] = None
             while len(self._counted) > INDEXES:
                 del self._counted[next(iter(self._counted))]
-            self._transactions += int(told)
-            self._throughput.add("transactions", t_s, int(told))
+            self._transactions += int(transactions)
+            self._throughput.add("transactions", t_s, int(transactions))
         leader = tuple(data["leader"])
         for round, author in data["blocks"]:
             block = self._block(round, author)
@@ -230,7 +230,7 @@ class DagBftPanel(Panel):
             rows.append(["block to commit", _spread_ms(self._commit)])
             rows.append(["block to answer", _spread_ms(self._answer)])
             rows.append(["early before commit", f"{early / own:.1%} of {own:,} blocks"])
-        waiting = {name: [told.waiting[name] for told in self._validators if name in told.waiting] for name in WAITING}
+        waiting = {name: [each.waiting[name] for each in self._validators if name in each.waiting] for name in WAITING}
         if any(waiting.values()):
             most = ", ".join(f"{max(counts):,} {WAITING[name]}" for name, counts in waiting.items() if counts)
             rows.append(["wait at one validator, at most", most])
@@ -254,11 +254,11 @@ class DagBftPanel(Panel):
         behind = sorted(range(len(self._names)), key=lambda number: (self._validators[number].round, number))[:LISTED]
         rows = []
         for number in sorted(behind):
-            told = self._validators[number]
-            silent = f"{max(0.0, t_s - told.made_s):.1f}" if told.made else "never"
-            share = f"{told.early / told.committed:.0%}" if told.committed else ""
+            each = self._validators[number]
+            silent = f"{max(0.0, t_s - each.made_s):.1f}" if each.made else "never"
+            share = f"{each.early / each.committed:.0%}" if each.committed else ""
             rows.append(
-                [self._names[number][:NAME], f"{told.round:,}", f"{told.made:,}", f"{told.committed:,}", share, silent]
+                [self._names[number][:NAME], f"{each.round:,}", f"{each.made:,}", f"{each.committed:,}", share, silent]
             )
         columns = ["validator", "round", "blocks", "committed", "early", "silent s"]
         title = "Validators" if len(behind) == len(self._names) else f"The {len(rows)} validators furthest behind"

@@ -1,6 +1,6 @@
-"""DAG-BFT validators, described: what the screen, the report and captures show of them.
+"""Description of DAG-BFT validators for the screen, the report and captures.
 
-Invariant: names only; nothing is imported before somebody looks.
+Invariant: it holds names only; modules are imported on first use.
 """
 
 from __future__ import annotations

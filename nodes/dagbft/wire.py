@@ -1,7 +1,7 @@
-"""Wire: messages to bytes and back, and the body of a batch.
+"""The wire format: messages to bytes and back, and the body of a batch.
 
-A message is one byte that tells its class and its fields as their layouts say. Invariant: `decode` takes exactly what
-`encode` writes, within the limits of the class, and raises ValueError for everything else.
+A message is one byte for its class, followed by its fields in their layouts. Invariant: `decode` accepts exactly the
+bytes that `encode` writes, within the limits of the class, and raises ValueError for everything else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def join_transactions(transactions: Iterable[bytes]) -> bytes:
 
 
 def split_transactions(body: bytes) -> list[bytes]:
-    """The transactions of a batch. ValueError where `join_transactions` would not have made this body."""
+    """The transactions of a batch. ValueError if `join_transactions` cannot have made this body."""
     transactions = []
     at, size = 0, len(body)
     while at < size:

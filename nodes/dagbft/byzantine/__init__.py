@@ -1,7 +1,7 @@
-"""Byzantine validators: honest cores behind false mouths, for simulations and for processes alike.
+"""Byzantine validators: correct cores whose messages are changed, for simulations and for processes.
 
-`turn(behaviour, …)` gives what stands in for a primary's core, `turn_worker` for a worker's; `BEHAVIOURS` are the
-names. Invariant: a liar has one validator's key and nothing else, so that f of them are what a committee must bear.
+`turn(behaviour, …)` returns a replacement for a primary's core, `turn_worker` for a worker's; `BEHAVIOURS` are the
+names. Invariant: a Byzantine validator has only its own key, so a committee must tolerate f of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nodes.dagbft.primary.client_service import ClientService
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.worker.core import WorkerCore
 
-Again = Callable[[], PrimaryCore]  # makes another core of the same validator, with an empty disk and a coin of its own
+Again = Callable[[], PrimaryCore]  # makes another core of the same validator, with an empty disk and its own coin
 
 _PRIMARIES: dict[str, Callable[[PrimaryCore], ByzantineCore]] = {
     "equivocate": Equivocator,
@@ -43,14 +43,14 @@ _PRIMARIES: dict[str, Callable[[PrimaryCore], ByzantineCore]] = {
     "flood": lambda core: Flooder(core, Random(f"flood/{core.me}")),
 }
 _WORKERS = ("withhold-batches",)
-_CLIENT_SERVICES = ("false-results",)  # what they tell clients of other nodes is false
+_CLIENT_SERVICES = ("false-results",)  # send false results to clients
 BEHAVIOURS = ("honest", *_PRIMARIES, "twins", "wiped-twice", "slow", "slow-leader", *_WORKERS, *_CLIENT_SERVICES)
 
 
 def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.8, swap_s: float = 5.0) -> PrimaryCore:
-    """A core that behaves so. `delay_s` is that of slow ones, `swap_s` how often twins change peers.
+    """A core with this behaviour. `delay_s`: delay of slow ones; `swap_s`: time between changes of peers of twins.
 
-    Raises ValueError for a behaviour that there is not. One that concerns workers or clients leaves a core as it is.
+    Raises ValueError for an unknown behaviour. One that concerns workers or clients returns the core unchanged.
     """
     if behaviour in ("honest", *_WORKERS, *_CLIENT_SERVICES):
         return core
@@ -64,16 +64,16 @@ def turn(behaviour: str, core: PrimaryCore, again: Again, *, delay_s: float = 0.
         liar = _PRIMARIES[behaviour](core)
     else:
         raise Unfit(f"behaviour {behaviour!r}", f"one of {', '.join(BEHAVIOURS)}")
-    return cast(PrimaryCore, liar)  # has all its doors
+    return cast(PrimaryCore, liar)  # has the same interface
 
 
 def client_service_of(behaviour: str) -> type[ClientService]:
-    """The class of what speaks to clients; only "false-results" has another one than honest validators."""
+    """The class of the client service; only "false-results" differs from correct validators."""
     return FalseClientService if behaviour in _CLIENT_SERVICES else ClientService
 
 
 def turn_worker(behaviour: str, core: WorkerCore, n: int) -> WorkerCore:
-    """The same for a worker; only "withhold-batches" changes it."""
+    """A worker's core with this behaviour; only "withhold-batches" changes it."""
     if behaviour not in BEHAVIOURS:
         raise Unfit(f"behaviour {behaviour!r}", f"one of {', '.join(BEHAVIOURS)}")
     return cast(WorkerCore, BatchWithholder(core, n)) if behaviour in _WORKERS else core

@@ -1,7 +1,7 @@
-"""A validator that lies to clients: it signs results that are none, and tells values that keys do not have.
+"""A validator with false answers to clients: it signs false results, and reports false values of keys.
 
-Invariant: its blocks and votes are honest, and all it says at its door is well formed and signed by its own key, so
-that nothing but a comparison with others can show the lie.
+Invariant: its blocks and votes are correct, and its answers to clients are well formed and signed by its own key, so
+that only a comparison with other validators can reveal them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from nodes.dagbft.primary.client_service import ClientService
 
 
 class FalseClientService(ClientService):
-    """Tells every outcome and every value otherwise than it is."""
+    """Reports every outcome and every value falsely."""
 
     def result(self, transaction: bytes, outcome: Outcome) -> bytes:
         return result_hash(transaction, "false")

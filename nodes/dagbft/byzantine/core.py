@@ -1,7 +1,7 @@
-"""What all Byzantine primaries have in common: an honest core inside, and a false mouth.
+"""The base of all Byzantine primaries: a correct core whose messages are changed before they are sent.
 
-Invariant: everything that leaves is signed with the validator's own key, so that a lie is refused for what it says and
-not for its signature; and whoever forges a header counts the votes that it gets, and certifies it if it can.
+Invariant: every message is signed with the validator's own key, so that it can be refused only for its content and not
+for its signature; votes on a forged header are counted here, and the header is certified if there are enough.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Sent = tuple[int, Message]  # receiver (or ALL) and message
 
 
 class ByzantineCore:
-    """Stands in for a `PrimaryCore`. Subclasses say what becomes of a message that the honest core would send."""
+    """Replaces a `PrimaryCore`. Subclasses change the messages that the correct core sends."""
 
     def __init__(self, core: PrimaryCore) -> None:
         self.core = core
-        self.lies = 0  # messages that were not what an honest validator would have sent, or not sent
-        self.certified = 0  # headers that found a quorum among those whose votes the liar itself counts
+        self.lies = 0  # messages that a correct validator would not have sent, or that were held back
+        self.certified = 0  # headers with a quorum, among those whose votes are counted here
         self.now_s = 0.0
         self._forged: dict[bytes, Ballot] = {}  # by header id
         self._more: list[Sent] = []
@@ -36,14 +36,14 @@ class ByzantineCore:
 
     @property
     def __class__(self) -> Any:
-        """The core's, so that whoever asks which core drives a validator is told of the one that is stood in for."""
+        """The class of the replaced core, so that `isinstance` sees that core."""
         return type(self.core)
 
     @__class__.setter
     def __class__(self, other: Any) -> None:
-        raise TypeError("a liar stands in for one core in all its life")
+        raise TypeError("a Byzantine core replaces one core only")
 
-    # The doors of a core
+    # The interface of a core
 
     def on_message(self, peer: int, message: Message, now_s: float) -> None:
         """A message of another validator's primary."""
@@ -51,7 +51,7 @@ class ByzantineCore:
         if isinstance(message, Vote) and (ballot := self._forged.get(message.header_id)) is not None:
             self._count(ballot, message)
         else:
-            self.hear(peer, message)
+            self.receive(peer, message)
 
     def on_batch(self, digest: bytes, worker: int, keys: Keys, own: bool, now_s: float, *more: Any) -> None:
         """An own worker has stored a batch."""
@@ -59,19 +59,19 @@ class ByzantineCore:
         self.core.on_batch(digest, worker, keys, own, now_s, *more)
 
     def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
-        """An own worker has sealed what waited for the header of a round."""
+        """An own worker has sealed its batches for the header of a round."""
         self.now_s = now_s
         self.core.on_sealed(worker, round, inline, now_s)
 
     def tick(self, now_s: float) -> None:
-        """Time has passed."""
+        """Process deadlines up to `now_s`."""
         self.now_s = now_s
         self.core.tick(now_s)
 
     def take(self) -> Effects:
-        """What the honest core wants done, with what is sent twisted."""
+        """The effects of the correct core, with changed messages."""
         effects = self.core.take()
-        sent = [each for receiver, message in effects.send for each in self.say(receiver, message)]
+        sent = [each for receiver, message in effects.send for each in self.outgoing(receiver, message)]
         more, self._more = self._more, []
         effects.send = sent + more
         return effects
@@ -81,20 +81,20 @@ class ByzantineCore:
 
     # For subclasses
 
-    def hear(self, peer: int, message: Message) -> None:
-        """What to do with a message that is no vote on a forged header."""
+    def receive(self, peer: int, message: Message) -> None:
+        """Process a received message, other than a vote on a forged header."""
         self.core.on_message(peer, message, self.now_s)
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
-        """What to send in place of a message."""
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
+        """The messages to send instead of `message`."""
         return ((receiver, message),)
 
     def send_more(self, receiver: int, message: Message) -> None:
-        """Send something with the next effects."""
+        """Send a message with the next effects."""
         self._more.append((receiver, message))
 
     def others(self, receiver: int = ALL) -> Iterator[int]:
-        """The validators behind a receiver."""
+        """The validators that a receiver stands for."""
         for other in range(self.core.roster.committee.n) if receiver == ALL else (receiver,):
             if other != self.core.me:
                 yield other
@@ -112,7 +112,7 @@ class ByzantineCore:
         return forged
 
     def count_votes(self, header: Header) -> None:
-        """Make a certificate of this header if it finds a quorum, whatever the honest core does."""
+        """Count the votes on this header and certify it with a quorum, whatever the correct core does."""
         ballot = self._forged[header.id] = Ballot(header)
         ballot.votes[self.core.me] = self.core._signer.sign(ballot.digest)
         for id in [id for id, old in self._forged.items() if old.header.round < header.round - 20]:

@@ -1,6 +1,6 @@
-"""Floods: more of everything than anybody wants.
+"""Floods: messages of every kind at a high rate.
 
-Invariant: what is sent is well formed and signed, so that only limits help against it.
+Invariant: all messages are well formed and signed, so that only limits help against them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from nodes.dagbft.primary.proposer import replace_signature
 
 
 class Flooder(ByzantineCore):
-    """Makes no honest header. Every `every_s` sends one of each: headers far ahead, some a little ahead whose parents
-    nobody has, huge ones with batches that are nowhere, requests for everything, votes and certificates made up.
+    """Makes no correct header. Every `every_s` it sends: headers far ahead, headers a little ahead with parents that do
+    not exist, huge headers with batches that do not exist, requests for everything, and false votes and certificates.
     """
 
     def __init__(self, core: PrimaryCore, random: Random, every_s: float = 0.05) -> None:
@@ -27,7 +27,7 @@ class Flooder(ByzantineCore):
         self._random = random
         self._due_s = 0.0
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         return () if isinstance(message, Header) else ((receiver, message),)
 
     def tick(self, now_s: float) -> None:
@@ -70,7 +70,7 @@ class Flooder(ByzantineCore):
         return [certificate for certificate in found if certificate is not None]
 
     def _header(self, round: int, *, batches: int, known: bool) -> Header:
-        """A header with parents that are held, or that nobody has."""
+        """A header with parents that are held, or that do not exist."""
         committee = self.core.roster.committee
         parents = tuple(sorted(each.digest for each in self._newest())) if known else self._digests(committee.quorum)
         unsigned = Header(

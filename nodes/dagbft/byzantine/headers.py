@@ -1,6 +1,6 @@
-"""Liars about their own headers: two for one round, a foreign shard, false keys, a spoilt share of the coin.
+"""Byzantine headers: two for one round, a foreign shard, false keys, an invalid share of the coin.
 
-Invariant: each of these headers is signed and, but for the one lie, as an honest header is.
+Invariant: each of these headers is signed and, apart from the one false field, as a correct header is.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from nodes.dagbft.wire import join_transactions
 class Equivocator(ByzantineCore):
     """Sends one header to one half of the others, another to the other half, and certifies whichever it can.
 
-    In odd rounds each half is shown the other's header too, so that accomplices can vote for both.
+    In odd rounds each half also receives the other's header, so that accomplices can vote for both.
     """
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if not isinstance(message, Header) or message.author != self.core.me:
             return ((receiver, message),)
         other = self._other(message)
-        self.count_votes(message)  # and not by the honest core, which would give up on one when the other is certified
+        self.count_votes(message)  # the correct core would give one up when the other is certified
         sent = [(peer, message if number % 2 else other) for number, peer in enumerate(self.others(receiver))]
         if message.round % 2:
             sent += [(peer, other if number % 2 else message) for number, peer in enumerate(self.others(receiver))]
         return sent
 
     def _other(self, header: Header) -> Header:
-        """A second header that is valid: fewer batches, or fewer parents, a batch of somebody else or one inside."""
+        """A second valid header: fewer batches or parents, a batch of another validator, or one inside the header."""
         if header.names:
             return self.forge(header, payload=(), inline=b"", summary=self.core.payload.summary(()))
         if len(header.parents) > self.core.roster.committee.quorum:
@@ -42,27 +42,27 @@ class Equivocator(ByzantineCore):
 
 
 class WrongShard(ByzantineCore):
-    """Says that its headers are in charge of the shard of its neighbour."""
+    """Claims the shard of its neighbour in its headers."""
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if not isinstance(message, Header):
             return ((receiver, message),)
         return ((receiver, self.forge(message, shard=(message.shard + 1) % self.core.roster.committee.n)),)
 
 
 class WrongSummary(ByzantineCore):
-    """Signs a digest of keys that are not the ones its batches may write."""
+    """Signs a digest of keys other than those that its batches may write."""
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if not isinstance(message, Header):
             return ((receiver, message),)
         return ((receiver, self.forge(message, summary=digest_of("dagbft lie", message.summary))),)
 
 
 class WrongWorker(ByzantineCore):
-    """Names for each batch a worker that does not have it, so that nobody could fetch it from there."""
+    """Names for each batch a worker that does not have it, so that it cannot be fetched there."""
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if not isinstance(message, Header) or not message.payload:
             return ((receiver, message),)
         workers = self.core.roster.workers
@@ -72,9 +72,9 @@ class WrongWorker(ByzantineCore):
 
 
 class BadCoin(ByzantineCore):
-    """Spoils its shares of the coin: one bit of the proof, all of it, or somebody else's share, in turn."""
+    """Sends invalid shares of the coin: one bit of the proof, all of it, or another validator's share, in turn."""
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if not isinstance(message, Header) or message.round % 4:
             return ((receiver, message),)
         share = message.coin_share
@@ -83,12 +83,12 @@ class BadCoin(ByzantineCore):
 
 
 class Shunner(ByzantineCore):
-    """Leaves out the parent that was in charge of the same shard, wherever enough others are left.
+    """Omits the parent that was in charge of the same shard, if enough other parents remain.
 
-    Where such a header leads, it is ordered before the block that it left out.
+    If such a header leads, it is ordered before the block that it omits.
     """
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if not isinstance(message, Header) or message.round == 1:
             return ((receiver, message),)
         committee = self.core.roster.committee

@@ -1,6 +1,6 @@
-"""A liar that hides its blocks: a chain that nobody references, longer than what others keep, and then it is shown.
+"""A validator that hides its blocks: it reveals a chain that no block references after others dropped its rounds.
 
-Invariant: no header equivocates and none breaks a rule: each rests on a quorum, its own block among it. An honest
+Invariant: no header equivocates or violates a rule: each rests on a quorum that includes its own block. A correct
 validator that is slow enough would do the same.
 """
 
@@ -15,9 +15,10 @@ from nodes.dagbft.primary.effects import ALL
 
 
 class Hider(ByzantineCore):
-    """Up to round `until` shows its headers to q - 1 others only, and each certificate to these once they have gone on.
+    """Up to round `until` it sends its headers to q - 1 others only, and each certificate to these after their next
+    one.
 
-    Its blocks rest on its own and those of these q - 1. From then on it is honest.
+    Its blocks rest on its own and those of these q - 1. From then on it is correct.
     """
 
     def __init__(self, core: PrimaryCore, until: int = 61) -> None:
@@ -28,13 +29,13 @@ class Hider(ByzantineCore):
         self._passed = dict.fromkeys(self.shown, 0)  # the highest round of which each has made a header
         self._held: dict[int, Certificate] = {}
 
-    def hear(self, peer: int, message: Message) -> None:
+    def receive(self, peer: int, message: Message) -> None:
         if isinstance(message, Header) and peer in self._passed:
             self._passed[peer] = max(self._passed[peer], message.round)
             self._show()
-        super().hear(peer, message)
+        super().receive(peer, message)
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if isinstance(message, CertReply | StateReply):
             return ((receiver, message),) if receiver in self.shown or not self.hides else ()
         if not isinstance(message, Header | Certificate) or message.round > self.until:
@@ -59,7 +60,7 @@ class Hider(ByzantineCore):
         return bool(self.core.pace.round <= self.until)
 
     def _show(self) -> None:
-        """Send the certificates of rounds that those who may see them have passed."""
+        """Send the certificates of rounds for which their receivers have already made a later header."""
         for round in [round for round in self._held if round < min(self._passed.values())]:
             certificate = self._held.pop(round)
             for other in self.shown:

@@ -1,6 +1,6 @@
-"""Liars that say what an honest validator says that has lost some of its memory.
+"""Validators that behave as a correct one that has lost some of its records.
 
-Invariant: what they leave out or forget is what a crash at the worst moment, or a lost disk, would take.
+Invariant: they lose only messages and records that a crash at the worst moment, or a lost disk, would lose.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from nodes.dagbft.primary.core import PrimaryCore
 
 
 class VoteLoser(ByzantineCore):
-    """Its first vote on each header is lost, as by a crash after reading and before voting."""
+    """Its first vote on each header is lost, as by a crash between reading and voting."""
 
     def __init__(self, core: PrimaryCore) -> None:
         super().__init__(core)
         self._lost: dict[tuple[int, int], None] = {}
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if isinstance(message, Vote) and (message.round, message.author) not in self._lost:
             self._lost[message.round, message.author] = None
             if len(self._lost) > 1 << 12:
@@ -30,7 +30,7 @@ class VoteLoser(ByzantineCore):
 
 
 class TwiceWiped(ByzantineCore):
-    """Loses its disk every `every_s` and does not know it: each life begins as the first, and votes at once."""
+    """Loses its disk every `every_s` without noticing it: after each loss it votes at once, as a new validator."""
 
     def __init__(self, core: PrimaryCore, again: Callable[[], PrimaryCore], every_s: float = 5.0) -> None:
         super().__init__(core)
@@ -45,10 +45,10 @@ class TwiceWiped(ByzantineCore):
             self.lies += 1
         super().tick(now_s)
 
-    def hear(self, peer: int, message: Message) -> None:
+    def receive(self, peer: int, message: Message) -> None:
         if isinstance(message, Header) and self.core.votes.find((message.round, message.author)) is None:
-            self.lies += 1  # a vote that a former life may have given otherwise
-        super().hear(peer, message)
+            self.lies += 1  # it may have voted differently before the loss
+        super().receive(peer, message)
 
     def next_deadline_s(self) -> float:
         return min(self.core.next_deadline_s(), self._due_s)

@@ -1,7 +1,7 @@
-"""Byzantine validators as processes: the ordinary programs, around a core that lies.
+"""Byzantine validators as processes: the ordinary programs around a Byzantine core.
 
-Invariant: sockets, store and ledger are those of an honest validator; only what the core says is false. What a twin
-keeps is kept in memory alone.
+Invariant: sockets, store and ledger are those of a correct validator; only messages of the core are false. The records
+of a twin are kept in memory only.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from nodes.dagbft.worker.process import Worker
 
 @dataclass(frozen=True, slots=True)
 class ByzantineSettings(PrimarySettings):
-    """Those of a primary, and how it behaves."""
+    """The settings of a primary, and its behaviour."""
 
     behaviour: str = "equivocate"
-    delay_s: Duration = 0.8  # by which slow ones are late
-    swap_s: Duration = 5.0  # after which peers change over from one twin to the other
+    delay_s: Duration = 0.8  # of headers and certificates of slow ones
+    swap_s: Duration = 5.0  # between moves of peers from one twin to the other
 
     def __post_init__(self) -> None:
         PrimarySettings.__post_init__(self)
@@ -34,10 +34,10 @@ class ByzantineSettings(PrimarySettings):
 
 
 class ByzantinePrimary(Primary):
-    """A primary that lies."""
+    """A primary with a Byzantine core."""
 
     class Config(ByzantineSettings):
-        """What `config` may say."""
+        """The keys of `config`."""
 
     config: ByzantineSettings
 
@@ -55,12 +55,12 @@ class ByzantinePrimary(Primary):
         return client_service_of(self.config.behaviour)(self._me, self._roster, self._identity)
 
     def tally(self) -> dict[str, object]:
-        """That of a primary, and how often it has lied."""
+        """The counts of a primary, and its number of false messages."""
         return {**super().tally(), "lies": getattr(self._core, "lies", 0)}
 
 
 class WithholdingWorker(Worker):
-    """A worker that shows its batches to nobody, and has its primary propose them."""
+    """A worker that sends its batches to no other worker, but has its primary propose them."""
 
     async def setup(self) -> None:
         await super().setup()

@@ -1,6 +1,6 @@
-"""Validators that do not say what they should, or say it late.
+"""Validators that send fewer messages than they should, or send them late.
 
-Invariant: what they do say is honest, so nobody has a reason to refuse it.
+Invariant: the messages that they send are correct, so that no validator has a reason to refuse them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from nodes.dagbft.worker.core import WorkerCore
 
 
 class Silent(ByzantineCore):
-    """Listens, and says nothing."""
+    """Receives, and sends nothing."""
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         self.lies += 1
         return ()
 
@@ -28,7 +28,7 @@ class Silent(ByzantineCore):
 class SilentLeader(ByzantineCore):
     """Makes no header in the rounds that it leads."""
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if isinstance(message, Header) and self.core.consensus.rule.leader(message.round) == self.core.me:
             self.lies += 1
             return ()
@@ -36,9 +36,9 @@ class SilentLeader(ByzantineCore):
 
 
 class CertificateWithholder(ByzantineCore):
-    """Shows its certificates to one other validator, in turn, and answers no request for certificates."""
+    """Sends each certificate to one other validator, in turn, and answers no request for certificates."""
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if isinstance(message, CertReply):
             self.lies += 1
             return ()
@@ -58,7 +58,7 @@ class Slow(ByzantineCore):
         self.leading = leading
         self._held: list[tuple[float, int, Sent]] = []
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         if not isinstance(message, Header | Certificate) or (
             self.leading and self.core.consensus.rule.leader(message.round) != self.core.me
         ):
@@ -78,7 +78,7 @@ class Slow(ByzantineCore):
 
 
 class BatchWithholder:
-    """Stands in for a `WorkerCore`: tells its primary of batches that it has shown to nobody, or to `shown` others.
+    """Replaces a `WorkerCore`: it reports batches to its primary that it has sent to only `shown` other workers.
 
     It answers no request for batches, and puts none inside a header.
     """
@@ -96,7 +96,7 @@ class BatchWithholder:
         self.core.on_primary(replace(message, inline_bytes=0) if isinstance(message, Seal) else message, now_s)
 
     def take(self) -> Effects:
-        """What the honest worker wants done, but for what it would show."""
+        """The effects of the correct worker, without its batches for others."""
         effects = self.core.take()
         sent: list[Sent] = []
         for receiver, message in effects.send:

@@ -1,6 +1,6 @@
-"""A liar that offers and sends snapshots of a past that never was.
+"""A validator that offers snapshots of commits that do not exist.
 
-Invariant: what it says has the form of what an honest validator says; only who compares it with others can tell.
+Invariant: its messages are well formed; only a comparison with other validators' offers reveals them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from nodes.dagbft.messages import Message, SnapshotOffer, SnapshotPart, StateRep
 
 
 class SnapshotForger(ByzantineCore):
-    """Offers two snapshots to everybody who asks for state, a true one and one of a far future, and sends neither."""
+    """Answers each request for state with offers of two snapshots, a true one and one far ahead, and sends neither."""
 
-    def hear(self, peer: int, message: Message) -> None:
+    def receive(self, peer: int, message: Message) -> None:
         if isinstance(message, StateRequest):
             for offer in self.core.snapshots.offers[-1:]:
                 self.lies += 1
                 self.send_more(peer, replace(offer, commits=offer.commits + 1000, digest=bytes(DIGEST_BYTES)))
                 self.send_more(peer, offer)
-        super().hear(peer, message)
+        super().receive(peer, message)
 
-    def say(self, receiver: int, message: Message) -> Iterable[Sent]:
+    def outgoing(self, receiver: int, message: Message) -> Iterable[Sent]:
         match message:
             case SnapshotPart(commits, part, body):
                 self.lies += 1

@@ -1,6 +1,6 @@
-"""Liars about votes: one who votes for every header, and one who is two.
+"""Byzantine votes: a validator that votes for every header, and twins with one key.
 
-Invariant: a false vote is signed; two of them on one slot are what the quorums' f + 1 common members must outweigh.
+Invariant: a false vote is signed; the f + 1 common members of two quorums must outweigh two such votes on one slot.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from nodes.dagbft.primary.payload import Keys
 
 
 class DoubleVoter(ByzantineCore):
-    """Votes at once for every header that it is shown, whatever it lacks and whatever it has voted for before."""
+    """Votes at once for every header that it receives, whatever it lacks and whatever it has voted for before."""
 
-    def hear(self, peer: int, message: Message) -> None:
+    def receive(self, peer: int, message: Message) -> None:
         core = self.core
         if isinstance(message, Header):
             signature = core._signer.sign(vote_digest(message.id, message.round, message.author))
@@ -28,7 +28,7 @@ class DoubleVoter(ByzantineCore):
 
 
 class Twins(ByzantineCore):
-    """Two honest cores with one key. Each peer talks to one of them; every `swap_s` some change over to the other.
+    """Two correct cores with one key. Each peer talks to one of them; every `swap_s` some move to the other.
 
     Only the first core has a disk, workers and a history.
     """
@@ -43,7 +43,7 @@ class Twins(ByzantineCore):
         turn = int(self.now_s / self.swap_s) if self.swap_s != float("inf") else 0
         return (peer + turn) % 2 == 1
 
-    def hear(self, peer: int, message: Message) -> None:
+    def receive(self, peer: int, message: Message) -> None:
         (self.twin if self.is_with_twin(peer) else self.core).on_message(peer, message, self.now_s)
 
     def on_batch(self, digest: bytes, worker: int, keys: Keys, own: bool, now_s: float, *more: Any) -> None:

@@ -59,7 +59,7 @@ def proof_of(line: str) -> Proof:
     """The proof of a line. ValueError if the line has none."""
     document = _object(line).get("proof")
     if not isinstance(document, str):
-        raise Unfit("a line without `proof`", "a proof in hexadecimal digits")
+        raise Unfit("no proof on the line", "one, in hexadecimal digits")
     return Proof.decode(bytes.fromhex(document))
 
 

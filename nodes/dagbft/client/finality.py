@@ -50,7 +50,7 @@ class Finality(Endpoint[int, Message]):
             CODEC,
             SERVICE,
             context.address.ipv4,
-            self._on_message,
+            self._on_validator_message,
             LINKS,
             (SignedResults, ReadReply),
             label=context.program,
@@ -138,7 +138,7 @@ class Finality(Endpoint[int, Message]):
 
     # Inside
 
-    def _on_message(self, peer: int, message: Message) -> None:
+    def _on_validator_message(self, peer: int, message: Message) -> None:
         now_s = self._context.now()
         if isinstance(message, SignedResults):
             self.collector.on_results(peer, message, now_s)

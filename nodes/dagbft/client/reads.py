@@ -164,10 +164,10 @@ class Reads:
     def _confirm(self, open: _Open, at: int, values: tuple[int, ...], voters: list[int], now_s: float) -> None:
         request = open.request
         self._see(self._scope(request.kind, request.keys[0]), at)
-        told = dict(zip(request.keys, values, strict=True))
+        by_key = dict(zip(request.keys, values, strict=True))
         del self._open[request.number]
         self.counts["reads confirmed"] += 1
-        self._done.append(Read(request.number, request.kind, at, told, tuple(voters), now_s - open.since_s))
+        self._done.append(Read(request.number, request.kind, at, by_key, tuple(voters), now_s - open.since_s))
 
     def _end(self, open: _Open, now_s: float, why: str) -> None:
         request = open.request

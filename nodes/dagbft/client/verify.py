@@ -56,13 +56,13 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--committee", type=Path, metavar="OTHER", help="take the committee's keys from this file")
     parser.add_argument("--correct", action="store_true", help="want f + 1 signatures, not a quorum")
-    given = parser.parse_args(words)
+    arguments = parser.parse_args(words)
     code = 0
     try:
-        trusted = committee_of(given.committee) if given.committee else None
-        for path in given.files:
-            roster, counts = check_file(path, trusted, given.correct)
-            n, need = roster.committee.n, roster.committee.faults + 1 if given.correct else roster.committee.quorum
+        trusted = committee_of(arguments.committee) if arguments.committee else None
+        for path in arguments.files:
+            roster, counts = check_file(path, trusted, arguments.correct)
+            n, need = roster.committee.n, roster.committee.faults + 1 if arguments.correct else roster.committee.quorum
             refused = sum(count for name, count in counts.items() if name.startswith("refused"))
             code |= bool(refused)
             sys.stdout.write(

@@ -1,18 +1,19 @@
 """Asynchronous Bullshark: which leaders are committed (Spiegelman et al., arXiv 2201.05677, section 5).
 
-Wave w is the rounds 4w-3 to 4w. It has a steady leader in its first and in its third round, known beforehand, and a
-fallback leader in its first round that the coin names when the wave is over. An author votes in a wave either for the
+Wave w is the rounds 4w-3 to 4w. It has a steady leader in its first and in its third round, known in advance, and a
+fallback leader in its first round that the coin draws at the end of the wave. An author votes in a wave either for the
 steady leaders or for the fallback leader; its first block of the wave decides which.
 
-Invariant: how a block votes, its mode, follows from its own past alone, so all validators that hold it agree on it. An
-author whose first block of a wave is not in the past of its later one (it was away, and came back) has no vote with the
-later one. The public prototypes lack this clause, and count differently depending on which blocks they hold.
+Invariant: the mode of a block, which says how it votes, follows from its own past alone, so all validators that hold
+the block agree on it. If an author's first block of a wave is not in the past of its later one (it was down in
+between), the later one has no vote. The public prototypes lack this clause, so their counts depend on which blocks they
+hold.
 
-A mode follows from the modes of parents, and these from those of theirs: from the whole past, of which a validator has
-collected some. So the mode is a field of the header. Whoever votes for a header has worked the mode out, from the modes
-that the headers of the parents say and from four rounds of past, and gives no vote where it has collected these. A
-certificate holds f + 1 such votes of correct validators: its mode is the one that follows from its whole past, and what
-is committed is read from certified modes and from rounds above the last leader.
+A mode follows from the modes of the parents and so from the whole past, of which each validator has collected a part.
+So the mode is a field of the header. A validator votes for a header only after it has derived the mode itself, from the
+modes in the parents' headers and from four rounds of past; if it has collected these it does not vote. A certificate
+holds f + 1 such votes of correct validators: its mode is the one that follows from its whole past, and commits are
+derived from certified modes and from rounds above the last leader.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Asynchronous(LeaderRule):
         self._n = dag.committee.n
         self._enough = dag.committee.faults + 1
         self._steady: dict[int, int] = {}  # by round: the authors whose block votes for steady leaders
-        self._fallback: dict[int, int] = {}  # by round: those whose block votes for the fallback leader
+        self._fallback: dict[int, int] = {}  # by round: the authors whose block votes for the fallback leader
         self._coin: dict[int, int] = {}  # by wave: the author of the fallback leader
 
     def leader(self, round: int) -> int | None:
@@ -48,8 +49,8 @@ class Asynchronous(LeaderRule):
         return "steady" if self.leader(slot[0]) == slot[1] else "fallback"
 
     def admit(self, block: Block) -> None:
-        """A block that opens a wave needs the coin of the wave before. q blocks of that wave's last round are its
-        parents, so whoever holds these has had all shares.
+        """Raises Refused for a first block of a wave before the coin of the previous wave is known. Its parents are q
+        blocks of that wave's last round, so a validator that holds these has enough shares for the coin.
         """
         wave = wave_of(block.round) - 1
         if block.round % 4 == 1 and wave and wave not in self._coin and block.round - 4 > self._dag.floor:
@@ -65,15 +66,15 @@ class Asynchronous(LeaderRule):
         return self.direct_votes()
 
     def settled(self, round: int, me: int) -> bool:
-        """As ever; who votes for the fallback leader of a wave does not wait for steady ones."""
+        """As `LeaderRule.settled`; a validator that votes for a fallback leader does not wait for steady leaders."""
         if super().settled(round, me):
             return True
         return self.leader(round) is not None and self.mode((4 * wave_of(round) - 3, me)) == "fallback"
 
     def direct_votes(self) -> int:
-        """How many parents must vote for a leader to commit it: q. Then at most f authors vote in the other mode, and
-        every later leader sees f + 1 of the q. (With f + 1, two validators can commit different leaders of one
-        wave.)
+        """The number of parents that must vote for a leader to commit it: q. Then at most f authors vote in the other
+        mode, and every later leader has f + 1 of the q in its past. (With f + 1, two validators can commit different
+        leaders of one wave.)
         """
         return self._dag.committee.quorum
 
@@ -91,9 +92,9 @@ class Asynchronous(LeaderRule):
         return self._committed_by(block)
 
     def mode_for(self, block: Block) -> int | None:
-        """The mode that follows from the past of a block whose parents are held; None: some of that is collected.
+        """The mode that follows from the past of a block whose parents are held; None if some of it is collected.
 
-        It need not be in the DAG, and what it says itself of its mode is not looked at.
+        The block need not be in the DAG, and its own field `mode` is ignored.
         """
         round, floor = block.round, self._dag.floor
         first = 4 * wave_of(round) - 3
@@ -127,12 +128,12 @@ class Asynchronous(LeaderRule):
         return (round, author) if round > self.last else None
 
     def _steady_votes(self, voters: int, round: int) -> int:
-        """How many of these authors' blocks of the next round vote for the steady leader of a round."""
+        """The number of these authors whose block of the next round votes for the steady leader of a round."""
         children = self._dag.kids(round, self._schedule.author(round // 2))
         return (voters & children & self._steady.get(round + 1, 0)).bit_count()
 
     def _fallback_votes(self, voters: int, round: int) -> int:
-        """How many of these authors' blocks of a wave's last round vote for the fallback leader of its first."""
+        """The number of these authors whose block of a wave's last round votes for the fallback leader of its first."""
         voters &= self._fallback.get(round + 3, 0)
         author = self._coin.get(wave_of(round))
         if author is None:
@@ -163,9 +164,9 @@ class Asynchronous(LeaderRule):
         return "fallback" if self._fallback.get(round, 0) >> author & 1 else None
 
     def may_lead(self, round: int, author: int) -> bool:
-        """Whether the block could be a leader that is committed later, for all that is known here.
+        """Whether the block may still become a committed leader, judged by the blocks held here.
 
-        Where q authors are known to be steady in a wave, its fallback leader cannot get f + 1 votes.
+        If q authors are known to be steady in a wave, its fallback leader cannot get f + 1 votes.
         """
         if round <= self.last or round % 2 == 0:
             return False
@@ -176,7 +177,7 @@ class Asynchronous(LeaderRule):
         return self._coin.get(wave_of(round), author) == author
 
     def collect(self, floor: int) -> None:
-        """Forget modes and coins of rounds up to and with `floor`."""
+        """Drop modes and coins of rounds up to and with `floor`."""
         for modes in (self._steady, self._fallback):
             for round in [round for round in modes if round <= floor]:
                 del modes[round]

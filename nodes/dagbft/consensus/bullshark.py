@@ -1,7 +1,7 @@
 """Partially synchronous Bullshark: which leaders are committed (Spiegelman et al., arXiv 2201.05677 and 2209.05633).
 
 Invariant: f + 1 references commit a leader; they meet the q parents of every block two rounds above it, so every later
-leader has a path to it, and the walk back from any later leader finds it.
+leader has a path to it, and the search back from any later leader finds it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class Bullshark(LeaderRule):
     """Leaders in even rounds."""
 
     def leader(self, round: int) -> int | None:
-        """The author that leads in a round; None where nobody does."""
+        """The author that leads in a round; None if the round has no leader."""
         return self._schedule.author(round // 2 - 1) if round % 2 == 0 else None
 
     def add(self, block: Block) -> Slot | None:
@@ -25,7 +25,7 @@ class Bullshark(LeaderRule):
         return (round, author) if self._dag.kids(round, author).bit_count() >= self.support else None
 
     def chain(self, leader: Slot) -> list[Slot]:
-        """The leaders to commit with this one, oldest first: those to which there is a path, from leader to leader."""
+        """The leaders to commit with this one, oldest first: those with a path from leader to leader."""
         found, current = [leader], leader
         for round in range(leader[0] - 2, self.last, -2):
             author = self._schedule.author(round // 2 - 1)

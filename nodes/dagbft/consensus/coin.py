@@ -1,7 +1,7 @@
-"""The coin without cryptography: names each wave's fallback leader once f + 1 blocks of its last round are held.
+"""The coin without cryptography: it draws each wave's fallback leader once f + 1 blocks of its last round are held.
 
-Invariant: every validator draws the same author for a wave. Whoever knows the seed knows all draws beforehand, so
-against a scheduler that adapts to them this is no coin: it is for runs that must be repeatable.
+Invariant: every validator draws the same author for a wave. The seed determines all draws in advance, so it gives no
+protection against a scheduler that knows the seed: it is for runs that must be repeatable.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from nodes.dagbft.consensus.dag import Block
 
 
 class SeededCoin:
-    """Draws by hash, and tells at which block a validator learns a value.
+    """Draws by hash, and determines at which block a validator learns a value.
 
     A threshold coin would carry a share in each block of a wave's last round and need f + 1 of them; this one counts
-    the same blocks, so that it is known at the same instant.
+    the same blocks, so that the value becomes known at the same block.
     """
 
     def __init__(self, committee: Committee, seed: int) -> None:
@@ -33,7 +33,7 @@ class SeededCoin:
         return int.from_bytes(digest, "big") % self._n
 
     def reveal(self, block: Block) -> tuple[int, int] | None:
-        """The wave and its fallback leader, where this block brings the last share that was missing. Once a block."""
+        """The wave and its fallback leader, if this block brings the last missing share. Call once per block."""
         wave, rest = divmod(block.round, 4)
         if rest:
             return None
@@ -41,13 +41,13 @@ class SeededCoin:
         return (wave, self.author(wave)) if held.bit_count() == self._shares else None
 
     def collect(self, floor: int) -> None:
-        """Forget the waves up to and with the round `floor`."""
+        """Drop the waves up to and with the round `floor`."""
         for wave in [wave for wave in self._held if 4 * wave <= floor]:
             del self._held[wave]
 
 
 class ListedCoin(SeededCoin):
-    """The same with values from a list, that of wave 1 first and the list again and again: for files and tests."""
+    """A coin with values from a list, repeated cyclically from wave 1 on: for files and tests."""
 
     def __init__(self, committee: Committee, authors: Sequence[int]) -> None:
         super().__init__(committee, 0)

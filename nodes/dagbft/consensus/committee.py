@@ -1,6 +1,6 @@
-"""Who the validators are, who leads a round, and who is in charge of a shard in a round.
+"""The committee: its size and quorums, the leaders of rounds, and the owner of each shard in a round.
 
-Invariant: everything is counted from 0 but rounds, which begin with 1. A shard has exactly one owner in each round and
+Invariant: all numbers begin with 0, but rounds with 1. A shard has exactly one owner in each round and
 an author owns exactly one shard in each round.
 """
 
@@ -44,15 +44,15 @@ class Committee:
 
 
 class Schedule(Protocol):
-    """The known leaders in turn: of the even rounds (partially synchronous) or of the odd ones (asynchronous)."""
+    """The predetermined leaders: of the even rounds (partially synchronous) or of the odd rounds (asynchronous)."""
 
     def author(self, turn: int) -> int:
-        """Who leads in a turn, counted from 0."""
+        """The leader of a turn, counted from 0."""
         ...
 
 
 class Turns:
-    """Leaders from a list, again and again. `Turns(range(n))` is round-robin; one author makes a fixed leader."""
+    """Leaders from a list, cyclically. `Turns(range(n))` is round-robin; one author makes a fixed leader."""
 
     def __init__(self, authors: Sequence[int]) -> None:
         if not authors:
@@ -64,7 +64,7 @@ class Turns:
 
 
 class Hashed:
-    """Leaders drawn by hash from a seed, never the same one twice in a row. Known to everybody in advance."""
+    """Leaders drawn by hash from a seed, never the same one twice in a row. All validators know them in advance."""
 
     def __init__(self, n: int, seed: int) -> None:
         self._n = n

@@ -1,7 +1,7 @@
-"""The consensus of one validator: blocks and coin values go in, commits and early-final blocks come out.
+"""The consensus of one validator: its inputs are blocks and coin values, its outputs commits and early-final blocks.
 
-Invariant: the sequence of commits of any two validators is one a prefix of the other's, whatever blocks they hold and
-in whatever order these came. Where `check.wrong` is not 0 this, or a rule of early finality, has been broken.
+Invariant: of the commit sequences of any two validators one is a prefix of the other, whichever blocks they hold and in
+whichever order they received these. If `check.wrong` is not 0, this or a rule of early finality has been violated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ORDERS = ("causal", "support-gated")
 
 
 class Commit(NamedTuple):
-    """A leader was committed: the blocks that it orders, in their order. `number` counts from 0."""
+    """A leader was committed: the blocks that it orders, in order. `number` counts from 0."""
 
     number: int
     leader: Slot
@@ -36,21 +36,21 @@ Event = Commit | Early
 
 
 class Past(NamedTuple):
-    """What must be known of commits that are not seen again."""
+    """The summary of earlier commits with which consensus can resume."""
 
-    commits: int  # how many
-    leader: int  # round of the last one's; 0 where there is none
-    ordered: tuple[Slot, ...]  # blocks above the floor of the order
-    lengths: tuple[int, ...]  # by shard: blocks ordered
-    latest: tuple[Slot | None, ...]  # by shard: the last of these
+    commits: int  # their number
+    leader: int  # round of the last leader; 0 if there is none
+    ordered: tuple[Slot, ...]  # ordered blocks above the floor of the order
+    lengths: tuple[int, ...]  # by shard: number of ordered blocks
+    latest: tuple[Slot | None, ...]  # by shard: the last ordered block
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What all validators of a committee must agree on, but for `early` and `keep`."""
+    """The rules of a committee, equal on all validators but for `early` and `keep`."""
 
     protocol: str = "asynchronous"  # the rule's name, see `rule.py`
-    schedule: Schedule | None = None  # of the known leaders; None: round-robin from author 0
+    schedule: Schedule | None = None  # of the predetermined leaders; None: round-robin from author 0
     order: str = "causal"
     look_back: int = 50  # rounds below the leader before, that a leader may still order; causal order only
     early: bool = True
@@ -71,7 +71,7 @@ class Rules:
 
 
 class Consensus:
-    """One validator's view of the DAG and all that follows from it."""
+    """One validator's DAG, with the commits and early-final blocks that follow from it."""
 
     def __init__(self, committee: Committee, rules: Rules | None = None) -> None:
         rules = rules or Rules()
@@ -93,7 +93,7 @@ class Consensus:
         self._keep = max(rules.keep, rules.look_back + 8)
 
     def add(self, block: Block) -> list[Event]:
-        """Take a block whose ancestors are in. The same block again changes nothing. Raises dag.Refused."""
+        """Add a block whose ancestors were added. A repeated block changes nothing. Raises dag.Refused."""
         self.rule.admit(block)
         if not self.dag.add(block):
             return []
@@ -106,7 +106,7 @@ class Consensus:
         return events
 
     def floor_after(self, commit: Commit) -> int:
-        """The floor of the DAG after a commit, though others may have followed at once."""
+        """The floor of the DAG after this commit, without later ones."""
         return self.floor_below(commit.leader[0])
 
     def floor_below(self, leader: int) -> int:
@@ -114,10 +114,10 @@ class Consensus:
         return max(leader - self._keep, 0)
 
     def resume(self, commits: Sequence[Commit], floor: int, past: Past | None = None) -> None:
-        """Begin where a former life stood after these commits, with this floor.
+        """Continue after a restart, after these commits and with this floor.
 
-        They are all since `past`; without one, from number 0 on. Blocks above the floor are then to be added; what they
-        commit comes after these commits.
+        `commits` are all commits since `past`; without one, from number 0 on. Blocks above the floor are then to be
+        added; their commits follow these.
         """
         n = self.committee.n
         past = past or Past(0, 0, (), (0,) * n, (None,) * n)
@@ -132,7 +132,7 @@ class Consensus:
         self.commits, self.events_emitted = past.commits + len(commits), len(commits)
 
     def coin(self, wave: int, author: int) -> list[Event]:
-        """The coin of a wave: who its fallback leader is. Needed before the first block of the next wave."""
+        """Set the fallback leader of a wave, drawn by the coin. Needed before the first block of the next wave."""
         self.rule.reveal(wave, author)
         events: list[Event] = []
         if self.early is not None:
@@ -141,7 +141,7 @@ class Consensus:
         return events
 
     def _commit(self, leader: Slot) -> list[Event]:
-        """Order all that this leader and those before it stand for."""
+        """Order the batches of this leader and of earlier leaders that are committed with it."""
         events: list[Event] = []
         for each in self.rule.chain(leader):
             commit = Commit(self.commits, each, self.rule.kind(each), tuple(self.order.batch(each)))
@@ -149,7 +149,7 @@ class Consensus:
             events.append(commit)
             self.check.ordered(commit.blocks)
             if self.early is not None:
-                # Early events of the leaders in between would be overtaken at once: look when all are ordered.
+                # Early events after each leader would be outdated at once: find them after all leaders are ordered.
                 self.early.note_ordered(commit.blocks)
         self.check.lost(self.order.floor)
         if self.early is not None:

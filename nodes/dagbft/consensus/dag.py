@@ -1,4 +1,4 @@
-"""The certified DAG of one validator: who referenced whom, and what lies in whose past.
+"""The certified DAG of one validator: references between blocks, and the past of each block.
 
 Invariant: a block is in the DAG only with all its parents (those above the floor), and its past never changes.
 
@@ -18,17 +18,17 @@ from nodes.dagbft.consensus.committee import Committee
 Slot = tuple[int, int]  # (round, author)
 
 
-NONE, STEADY, FALLBACK = range(3)  # how a block votes (asynchronous.py)
+NONE, STEADY, FALLBACK = range(3)  # modes: how a block votes (asynchronous.py)
 
 
 class Block(NamedTuple):
-    """A certified header: `parents` are the authors, as a mask, whose blocks of the round before it references."""
+    """A certified header: `parents` are the authors, as a mask, whose blocks of the previous round it references."""
 
     round: int
     author: int
     parents: int
-    digest: bytes = b""  # of the header, where there is one: tells two blocks of one slot apart
-    mode: int | None = None  # how it votes, as its header says and its voters have checked; None: read from its past
+    digest: bytes = b""  # of the header, if there is one: distinguishes two blocks of one slot
+    mode: int | None = None  # of its header, checked by its voters; None: derive it from its past
 
     @property
     def slot(self) -> Slot:
@@ -36,7 +36,7 @@ class Block(NamedTuple):
 
 
 class Refused(ValueError):
-    """A block that cannot go into the DAG; `reason` is a word to count it by."""
+    """A block that cannot go into the DAG; `reason` is one word, for counters."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
@@ -68,21 +68,21 @@ class Layer:
 
 
 class Dag:
-    """The blocks above a floor. `least_parents` is q, but for old test vectors that were drawn without that rule."""
+    """The blocks above a floor. `least_parents` is q, except for old test vectors without that rule."""
 
     def __init__(self, committee: Committee, least_parents: int | None = None) -> None:
         self.committee = committee
         self.layers: dict[int, Layer] = {}
-        self.floor = 0  # blocks of this round and below are gone
+        self.floor = 0  # blocks of this round and below have been dropped
         self._n = committee.n
         self._all = (1 << committee.n) - 1
         self._least_parents = committee.quorum if least_parents is None else least_parents
 
     def add(self, block: Block) -> bool:
-        """Take a block in; False where it is there already.
+        """Add a block; returns False if it was added before.
 
-        Raises Refused: "shape" (no such author, parents that cannot be), "stale" (at the floor or below), "conflict"
-        (another block holds its slot: somebody broke the quorum rule), "missing" (a parent is not held).
+        Raises Refused: "shape" (no such author, impossible parents), "stale" (at the floor or below), "conflict"
+        (another block has its slot: which quorums of correct validators prevent), "missing" (a parent is not held).
         """
         round, author, parents = block.round, block.author, block.parents
         if round < 1 or not 0 <= author < self._n or not 0 <= parents <= self._all:
@@ -101,7 +101,7 @@ class Dag:
         return True
 
     def _past(self, block: Block) -> int:
-        """Check a new block's parents, make it their child, and give its past."""
+        """Check a new block's parents and make it their child; returns its past."""
         round, author, parents = block.round, block.author, block.parents
         if round <= self.floor:
             raise Refused("stale", f"block {block.slot}; expected a round above {self.floor}")
@@ -115,7 +115,7 @@ class Dag:
                 f"block {block.slot} with {parents.bit_count()} parents; expected {self._least_parents} or more",
             )
         if round - 1 == self.floor:
-            return 0  # what it references has been collected
+            return 0  # its parents have been collected
         below = self.layers.get(round - 1)
         if below is None or parents & ~below.held:
             lacking = members(parents & ~(below.held if below else 0))
@@ -132,7 +132,7 @@ class Dag:
         return past
 
     def resume(self, floor: int, ordered: Iterable[Slot]) -> None:
-        """Begin with a floor: rounds up to it are gone, and these blocks above it have been emitted."""
+        """Begin with a floor: rounds up to it have been dropped, and these blocks above it have been ordered."""
         self.floor = floor
         for round, author in ordered:
             if round > floor:
@@ -148,7 +148,7 @@ class Dag:
         return layer.held if layer is not None else 0
 
     def kids(self, round: int, author: int) -> int:
-        """The authors whose held block of the next round references this block; 0 where it is not held."""
+        """The authors whose held block of the next round references this block; 0 if it is not held."""
         layer = self.layers.get(round)
         return layer.kids[author] if layer is not None else 0
 
@@ -162,7 +162,7 @@ class Dag:
         return bool(self.seen(slot, round) >> author & 1)
 
     def has_in_past(self, block: Block, round: int, author: int) -> bool:
-        """Whether (round, author) is in the past of a block whose parents are held; itself it need not be."""
+        """Whether (round, author) is in the past of a block whose parents are held; the block itself need not be."""
         below = block.round - 1
         if round >= below:
             return round == below and bool(block.parents >> author & 1)
@@ -176,7 +176,7 @@ class Dag:
         return layer is not None and bool(layer.ordered >> author & 1)
 
     def collect(self, floor: int) -> None:
-        """Forget all rounds up to and with `floor`."""
+        """Drop all rounds up to and with `floor`."""
         for round in range(self.floor + 1, floor + 1):
             self.layers.pop(round, None)
         self.floor = max(self.floor, floor)

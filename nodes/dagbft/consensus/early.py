@@ -1,10 +1,10 @@
-"""Early finality: which blocks' places in their shard can no longer change, though no leader has ordered them yet.
+"""Early finality: blocks whose place in their shard can no longer change, before a leader orders them.
 
-Our rules, after Lemonshark (Hu et al., arXiv 2604.03974), whose full text we had not read.
+Our rules, after Lemonshark (Hu et al., arXiv 2604.03974); they were written without its full text.
 
 Invariant: what is final stays final. Each shard has one frontier, the lowest slot that is neither resolved nor final;
-only a slot on the frontier can become final, and it is looked at again only when something happened that can make it
-so: a block in the round above it, a coin value, a commit.
+only a slot on the frontier can become final, and it is checked again only after an event that can make it final: a
+block in the round above it, a coin value, a commit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Floor(Protocol):
 
 
 class Frontiers:
-    """The frontier of each shard, and how many blocks of it come before: what early rules share."""
+    """The frontier of each shard and the number of blocks before it: the part that early rules share."""
 
     def __init__(self, dag: Dag, leaders: Leaders, order: Floor) -> None:
         self._dag = dag
@@ -51,8 +51,8 @@ class Frontiers:
         self._latest: list[Slot | None] = [None] * n  # by shard: the last of these
 
     def resume(self, lengths: Iterable[int], latest: Iterable[Slot | None], blocks: Iterable[Slot]) -> None:
-        """Begin above the floor of the order: so many blocks of each shard were ordered, up to these, and then
-        `blocks`, in their order.
+        """Begin above the floor of the order: `lengths` blocks of each shard were ordered, the last being `latest`,
+        and then `blocks`, in order.
         """
         self._length, self._latest = list(lengths), list(latest)
         begin = max(self._order.floor + 1, 1)
@@ -61,7 +61,7 @@ class Frontiers:
         self.note_ordered(blocks)
 
     def resolved(self, round: int, author: int) -> bool:
-        """Whether the slot's fate is known and needs no early finality: ordered, or never to be ordered."""
+        """Whether the slot is ordered, or certainly never will be, so that it needs no early finality."""
         raise NotImplementedError
 
     def safe(self, round: int, author: int) -> bool:
@@ -73,7 +73,7 @@ class Frontiers:
         return bool(self._final.get(round, 0) >> author & 1)
 
     def on_round(self, round: int) -> list[Early]:
-        """Something happened in this round: a new block, or a leader can be told. It concerns the round below."""
+        """Check the frontiers in the round below: this round has a new block, or its leader has become known."""
         waiting = self._waiting.get(round - 1)
         if not waiting:
             return []
@@ -81,13 +81,13 @@ class Frontiers:
         return self._look(shard(author, round - 1) for author in members(waiting))
 
     def note_ordered(self, blocks: Iterable[Slot]) -> None:
-        """A leader ordered these blocks: those that were not final before come next in their shards."""
+        """A leader ordered these blocks: those that were not final before are appended to their shards."""
         for round, author in blocks:
             if not self._final.get(round, 0) >> author & 1:
                 self._append((round, author), (author + round - 1) % self._n)
 
     def on_commit(self) -> list[Early]:
-        """Blocks were ordered, the floor rose, and leaders up to the last one are decided: any shard may move."""
+        """Check all frontiers: blocks were ordered, the floor rose, and leaders up to the last one are decided."""
         return self._look(range(self._n))
 
     def _append(self, slot: Slot, shard: int) -> Early:
@@ -97,7 +97,7 @@ class Frontiers:
         return event
 
     def _look(self, shards: Iterable[int]) -> list[Early]:
-        """Move the frontiers of these shards up as far as they go."""
+        """Advance the frontiers of these shards as far as possible."""
         found: list[Early] = []
         for shard in shards:
             begin = round = self._next[shard]
@@ -116,26 +116,27 @@ class Frontiers:
         return found
 
     def collect(self, floor: int) -> None:
-        """Forget rounds up to and with `floor`; no frontier is there any more."""
+        """Drop rounds up to and with `floor`; all frontiers are above it."""
         for table in (self._waiting, self._final):
             for round in [round for round in table if round <= floor]:
                 del table[round]
 
 
 class EarlyRule(Frontiers):
-    """Our early-finality rule, after Lemonshark: persist (P), leader check (L), chain (C); which foreign reads hold.
+    """Our early-finality rule, after Lemonshark: persist (P), leader check (L), chain (C); and rules T1 to T3 for
+    reads.
 
     Why a final block b of round r keeps its place. By P every block two rounds above has b in its past, so a leader
-    that is committed without b is of round r + 1 at most; only the block in charge of the same shard in round r + 1
-    could carry a younger block of the shard without b, and L excludes that it is such a leader. Slots below r are
-    ordered, dead below the floor, or final themselves (C), so that nothing younger comes before them either; and a
-    batch takes lower rounds first. b is not lost: the first leader committed with b follows one of round r + 1 at
-    most, on which its floor hangs.
+    that is committed without b is of round r + 1 at most. Only the block in charge of the same shard in round r + 1
+    could order a later block of the shard without b, and L excludes that it is such a leader. Slots below r are
+    ordered, dead below the floor, or final themselves (C), so no later block comes before them either; and a batch
+    takes lower rounds first. b is not lost: the first leader committed with b follows one of round r + 1 at most, which
+    determines its floor.
     """
 
     def resolved(self, round: int, author: int) -> bool:
-        """C, the chain: a slot counts as settled only where its block is ordered or the floor has passed it. A slot
-        whose block is not held stops the chain, because it may be ordered first when it turns up.
+        """C, the chain: a slot counts as settled only if its block is ordered or the floor has passed it. A slot whose
+        block is not held stops the chain, because it may arrive later and be ordered first.
         """
         return self._dag.ordered(round, author) or round <= self._order.floor
 
@@ -152,7 +153,7 @@ class EarlyRule(Frontiers):
         return (author - 1) % self._n
 
     def passes_leader_check(self, round: int, author: int, above: int) -> bool:
-        """L: the block (round + 1, `above`) is never ordered without this one: no leader, or its child."""
+        """L: the block (round + 1, `above`) is never ordered without this one: it is its child, or cannot lead."""
         return bool(self._dag.kids(round, author) >> above & 1) or not self._leaders.may_lead(round + 1, above)
 
     def may_read(
@@ -164,8 +165,8 @@ class EarlyRule(Frontiers):
     ) -> bool:
         """Whether keys that an early-final block reads from a foreign shard are final too.
 
-        `written(round, author)` gives the keys that a block may write, or None where its summary is not held. What the
-        block sees of the shard are then its ordered blocks and its early-final ones of the rounds below.
+        `written(round, author)` returns the keys that a block may write, or None if its summary is not held. If the
+        result is True, the block reads the state after the shard's ordered and early-final blocks of lower rounds.
         """
         return (
             self.is_final(block.round, block.author)
@@ -175,8 +176,8 @@ class EarlyRule(Frontiers):
         )
 
     def knows_what_is_before(self, block: Block, shard: int) -> bool:
-        """T1: all slots of the foreign shard below this round are settled or final, and a final one of the round just
-        below comes first: it is a parent, or this block cannot lead and so is not ordered without it.
+        """T1: all slots of the foreign shard below this round are settled or final, and a final one of the previous
+        round is ordered first: it is a parent, or this block cannot lead and so is not ordered without it.
         """
         below, author = block.round - 1, self._dag.committee.owner(shard, block.round - 1)
         if self._next[shard] < block.round:

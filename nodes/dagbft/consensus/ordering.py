@@ -1,7 +1,7 @@
-"""What a committed leader orders: its past, as far as no leader before it has, in the order (round, author).
+"""The batch of a committed leader: its past without the batches of earlier leaders, in the order (round, author).
 
-Invariant: the floor of a batch hangs on the leader before it, never on the leader itself. A block that was reported
-final early can then not fall below the floor when two leaders are far apart.
+Invariant: the floor of a batch is computed from the previous leader, never from the leader itself. So a block that was
+reported early-final cannot fall below the floor if two leaders are far apart.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from nodes.dagbft.consensus.dag import Dag, Slot, members
 
 
 class CausalOrder:
-    """Each leader's batch is everything in its past that is above the floor and was not in a batch before."""
+    """Each leader's batch is every block in its past that is above the floor and was in no earlier batch."""
 
     def __init__(self, dag: Dag, look_back: int) -> None:
         self._dag = dag
@@ -27,11 +27,11 @@ class CausalOrder:
         self._previous = leader
 
     def anchor(self, previous: int, leader: int) -> int:
-        """The round that the floor of a leader's batch hangs on: that of the leader before it."""
+        """The round from which the floor of a leader's batch is computed: that of the previous leader."""
         return previous
 
     def batch(self, leader: Slot) -> list[Slot]:
-        """The next leader's batch; leaders come in the order in which they are committed."""
+        """The next leader's batch; call it for leaders in the order of their commits."""
         first = max(self.anchor(self._previous, leader[0]) - self._look_back, self._dag.floor, 0) + 1
         layers, found = self._dag.layers, []
         for round in range(first, leader[0]):

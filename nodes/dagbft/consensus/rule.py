@@ -1,13 +1,13 @@
-"""What a consensus rule is: it says which blocks of the certified DAG are leaders, and when one is committed.
+"""The interface of a consensus rule: it determines the leaders of the certified DAG, and when one is committed.
 
-A rule is made of the DAG and the schedule of the known leaders (`RuleClass`). Everything else is the same under any
-rule: how blocks get certificates, when they are made, what a leader orders, and early finality. `Rules.protocol` names
-a rule: one of `BUILT_IN`, one that an installed package brings by an entry point of the group `skyloom.consensus`, or
-"package.module:Class" (docs/adding-a-consensus-rule.md).
+A rule is made from the DAG and the schedule of predetermined leaders (`RuleClass`). Certificates, the times of blocks,
+the batch of a leader and early finality are the same under any rule. `Rules.protocol` names a rule: one of `BUILT_IN`,
+one of an installed package with an entry point of the group `skyloom.consensus`, or "package.module:Class"
+(docs/adding-a-consensus-rule.md).
 
-Invariant, which each rule must keep: the leaders that `chain` gives in the course of time are at any two validators one
-a prefix of the other, whichever blocks they hold and in whatever causal order these came; their rounds rise, and each
-has in its past those that are two rounds below it or more.
+Invariant, which each rule must keep: of the sequences of leaders that `chain` returns at any two validators, one is a
+prefix of the other, whichever blocks they hold and in whichever causal order they received these. The rounds of leaders
+rise, and each leader has in its past all earlier ones that are at least two rounds below it.
 """
 
 from __future__ import annotations
@@ -29,64 +29,64 @@ KINDS = ("steady", "fallback")
 
 
 class Rule(Protocol):
-    """A consensus rule at work on one validator's DAG. `LeaderRule` has the parts that most rules share."""
+    """A consensus rule on one validator's DAG. `LeaderRule` has the parts that most rules share."""
 
-    needs_coin: bool  # whether a coin names leaders (`reveal`)
-    last: int  # round of the last leader that `chain` gave; a restart sets it
+    needs_coin: bool  # whether a coin draws leaders (`reveal`)
+    last: int  # round of the last leader that `chain` returned; set by a restart
 
     def leader(self, round: int) -> int | None:
-        """The author that is known beforehand to lead a round; None where nobody does."""
+        """The predetermined leader of a round; None if the round has none."""
         ...
 
     def add(self, block: Block) -> Slot | None:
-        """The leader that a block, new in the DAG, commits directly; None where it commits none."""
+        """The leader that a block, new in the DAG, commits directly; None if it commits none."""
         ...
 
     def chain(self, leader: Slot) -> list[Slot]:
-        """All leaders to order now that `leader` is committed directly, oldest first. Sets `last` to the round of the
-        latest; later calls give leaders of higher rounds only.
+        """All leaders to order after `leader` was committed directly, oldest first. Sets `last` to the round of the
+        latest; later calls return leaders of higher rounds only.
         """
         ...
 
     def may_lead(self, round: int, author: int) -> bool:
-        """Whether the block could come out of `chain` later, for all that is known here. Early finality rests on
-        every "no", which must stay true whatever blocks come; "yes" only makes fewer blocks early.
+        """Whether `chain` may still return the block, judged by the blocks held here. Early finality rests on every
+        False, which must stay true whichever blocks follow; a needless True only makes fewer blocks early.
         """
         ...
 
     def settled(self, round: int, me: int) -> bool:
-        """Whether validator `me`, which holds a quorum of blocks of this round, has no leader to wait for any more."""
+        """Whether validator `me`, which holds a quorum of blocks of this round, need not wait for a leader any more."""
         ...
 
     def kind(self, slot: Slot) -> str:
-        """Which of `KINDS` a committed leader is of."""
+        """The kind of a committed leader, one of `KINDS`."""
         ...
 
     def admit(self, block: Block) -> None:
-        """Raises dag.Refused for a block that comes too soon for this rule, whatever its parents are."""
+        """Raises dag.Refused for a block that is too early for this rule, whatever its parents are."""
         ...
 
     def mode_for(self, block: Block) -> int | None:
-        """What the header of a block, whose parents are held, must say of its vote; None: its past is collected."""
+        """The mode that the header of a block must have; its parents are held. None if its past is collected."""
         ...
 
     def mode(self, slot: Slot) -> str | None:
-        """How a held block votes, in one of `KINDS`; None: not at all."""
+        """The kind of leader that a held block votes for, one of `KINDS`; None if it has no vote."""
         ...
 
     def reveal(self, wave: int, author: int) -> None:
-        """The coin of a wave of four rounds. ValueError where there can be none, or another one."""
+        """Set the coin of a wave of four rounds. ValueError if the rule has no coin, or the wave another value."""
         ...
 
     def collect(self, floor: int) -> None:
-        """Forget rounds up to and with `floor`."""
+        """Drop rounds up to and with `floor`."""
         ...
 
 
 class LeaderRule:
-    """A rule with leaders known beforehand, each committed by `support` references of the round above; no coin.
+    """A rule with predetermined leaders, each committed by `support` references of the round above; no coin.
 
-    Subclasses say `leader`, `add` and `chain`, and may refine the rest.
+    Subclasses define `leader`, `add` and `chain`, and may override the rest.
     """
 
     needs_coin = False
@@ -98,7 +98,7 @@ class LeaderRule:
 
     @property
     def support(self) -> int:
-        """f + 1: they meet the q parents of every block two rounds above the leader."""
+        """f + 1: so many references intersect the q parents of every block two rounds above the leader."""
         return self._dag.committee.faults + 1
 
     def leader(self, round: int) -> int | None:
@@ -114,8 +114,8 @@ class LeaderRule:
         return round > self.last and self.leader(round) == author
 
     def settled(self, round: int, me: int) -> bool:
-        """The block of the round's leader is held, and more blocks could not change what happens to the leader before:
-        it has enough references, or so many blocks do without it that it never will, or it is not held.
+        """The block of the round's leader is held, and further blocks cannot change the commit of the previous leader:
+        it has enough references, or too many blocks do not reference it, or it is not held.
         """
         leader, held = self.leader(round), self._dag.held(round)
         if leader is not None and not held >> leader & 1:
@@ -131,10 +131,10 @@ class LeaderRule:
         return "steady"
 
     def admit(self, block: Block) -> None:
-        """Any block may come at any time."""
+        """Accepts every block."""
 
     def mode_for(self, block: Block) -> int | None:
-        """There are no modes here."""
+        """None: this rule has no modes."""
         return NONE
 
     def mode(self, slot: Slot) -> str | None:
@@ -144,11 +144,11 @@ class LeaderRule:
         raise Unfit(f"a coin value of wave {wave}", f"none: {type(self).__name__} has no coin")
 
     def collect(self, floor: int) -> None:
-        """There is nothing to forget."""
+        """Does nothing: there is no state by round."""
 
 
 class RuleClass(Protocol):
-    """What makes a rule."""
+    """A constructor of rules."""
 
     needs_coin: bool
 
@@ -156,7 +156,7 @@ class RuleClass(Protocol):
 
 
 def rule_class(name: str) -> RuleClass:
-    """The rule of this name. ValueError where there is none, or it cannot be imported."""
+    """The rule of this name. ValueError if there is none, or it cannot be imported."""
     reference = BUILT_IN.get(name) or _installed(name) or name
     if ":" not in reference:
         raise Unfit(f"protocol {name!r}", f"one of {', '.join(BUILT_IN)}, or package.module:Class of a rule")
@@ -168,7 +168,7 @@ def rule_class(name: str) -> RuleClass:
 
 
 def _installed(name: str) -> str | None:
-    """What an installed package's entry point of this name refers to."""
+    """The value of an installed package's entry point of this name; None if there is none."""
     from importlib.metadata import entry_points
 
     return next((point.value for point in entry_points(group=GROUP) if point.name == name), None)

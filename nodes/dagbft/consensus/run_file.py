@@ -1,7 +1,7 @@
-"""Consensus as a pure function on a DAG file: blocks with parents go in, the log of commits comes out, byte for byte.
+"""Consensus as a pure function of a DAG file: from blocks with parents to the log of commits, byte for byte.
 
-Invariant: the log depends on the DAG alone, not on the order in which blocks are fed; so the logs of a simulation and
-of a run over sockets, played from the DAG that they recorded, are equal to the ones that they wrote.
+Invariant: the log depends on the DAG alone, not on the order in which blocks are added. So a replay of the DAG that a
+simulation, or a run over sockets, has recorded gives the log that it wrote.
 
 A file is JSON: `name`, `note`, `n`, `protocol` (a rule's name), `leaders` (authors in turn, or {"seed":
 7}), `coin` (authors by wave, or {"seed": 7}), `order`, `look_back`, `least_parents`, `blocks` [[round, author, [parent
@@ -26,7 +26,7 @@ from nodes.dagbft.consensus.dag import FALLBACK, NONE, STEADY, Block, Slot, memb
 
 @dataclass(frozen=True, slots=True)
 class DagFile:
-    """What a DAG file says."""
+    """The content of a DAG file."""
 
     name: str
     committee: Committee
@@ -36,14 +36,14 @@ class DagFile:
     document: dict[str, Any]
 
     def new_coin(self) -> SeededCoin:
-        """A coin that has seen no block yet."""
+        """A new coin, without any blocks."""
         if isinstance(self.coin, int):
             return SeededCoin(self.committee, self.coin)
         return ListedCoin(self.committee, self.coin)
 
 
 def read(text: str) -> DagFile:
-    """Read a DAG file. Raises ValueError with what was found and what is wanted."""
+    """Read a DAG file. ValueError with the found and the expected value."""
     document = parse_json(text)
     if not isinstance(document, dict):
         raise Unfit(f"{type(document).__name__}", "an object with the keys n and blocks")
@@ -98,7 +98,7 @@ def _block(row: object, n: int) -> Block:
 
 
 def write(name: str, committee: Committee, protocol: str, blocks: Iterable[Block], **more: Any) -> str:
-    """The text of a DAG file; `more` are further keys of it as they stand there."""
+    """The text of a DAG file; `more` are its further keys."""
     rows = ",\n  ".join(json.dumps(_row(block)) for block in blocks)
     head = {"name": name, "n": committee.n, "protocol": protocol, **more}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
@@ -111,13 +111,13 @@ def _row(block: Block) -> list[object]:
 
 
 def play(file: DagFile, slots: Iterable[Slot] | None = None) -> tuple[Consensus, list[Event]]:
-    """Feed one validator with the blocks of these slots, all of them by default, in the order (round, author).
+    """Add the blocks of these slots, all by default, to one validator, in the order (round, author).
 
-    Each coin value comes as soon as f + 1 blocks of its wave's last round are in. Raises dag.Refused, a ValueError.
+    Each coin value is set once f + 1 blocks of its wave's last round were added. Raises dag.Refused, a ValueError.
     """
-    wanted = None if slots is None else set(slots)
+    chosen = None if slots is None else set(slots)
     return feed(
-        sorted(b for b in file.blocks if wanted is None or b.slot in wanted),
+        sorted(b for b in file.blocks if chosen is None or b.slot in chosen),
         file.committee,
         file.rules,
         file.new_coin(),
@@ -125,7 +125,7 @@ def play(file: DagFile, slots: Iterable[Slot] | None = None) -> tuple[Consensus,
 
 
 def with_modes(blocks: Iterable[Block], committee: Committee, rules: Rules, coin: SeededCoin) -> list[Block]:
-    """The blocks, in their causal order, with the modes that their honest authors give them: none is ever collected."""
+    """The blocks, in causal order, with the modes that correct authors put into them; no round is collected."""
     found: list[Block] = []
     author = Consensus(committee, replace(rules, keep=1 << 40, early=False))
     for block in blocks:
@@ -140,7 +140,7 @@ def with_modes(blocks: Iterable[Block], committee: Committee, rules: Rules, coin
 def feed(
     blocks: Iterable[Block], committee: Committee, rules: Rules, coin: SeededCoin
 ) -> tuple[Consensus, list[Event]]:
-    """Feed one validator with blocks in their order, which must be causal."""
+    """Add blocks to one validator in this order, which must be causal."""
     validator = Consensus(committee, rules)
     events: list[Event] = []
     for block in blocks:

@@ -1,7 +1,6 @@
-"""The self-check: every early-final place is compared with the place where the block is ordered in the end.
+"""The self-check: every early-final place is compared with the block's place in the committed order.
 
-Invariant: `wrong` is 0 for as long as the rules are right and at most f validators are faulty. Anything else is a
-reason to stop.
+Invariant: `wrong` is 0 if the rules are right and at most f validators are faulty.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from nodes.dagbft.consensus.early import Early
 
 
 class SelfCheck:
-    """Counts early places that came true (`ok`), that did not (`wrong`), and those still open (`open`)."""
+    """Counts early places that equal the committed ones (`ok`), that differ (`wrong`), and open ones (`open`)."""
 
     def __init__(self, committee: Committee) -> None:
         self._shard = committee.shard
@@ -28,7 +27,7 @@ class SelfCheck:
         return len(self._promised)
 
     def resume(self, lengths: Iterable[int], blocks: Iterable[Slot]) -> None:
-        """So many blocks of each shard have been ordered before, and then these."""
+        """Begin after `lengths` ordered blocks of each shard, followed by `blocks`."""
         self._length = list(lengths)
         for round, author in blocks:
             self._length[self._shard(author, round)] += 1
@@ -49,7 +48,7 @@ class SelfCheck:
                 self.wrong += 1
 
     def lost(self, floor: int) -> None:
-        """Blocks of this round and below will not be ordered any more: what was promised of them was wrong."""
+        """Blocks up to round `floor` will not be ordered any more: count their early places as wrong."""
         gone = [slot for slot in self._promised if slot[0] <= floor]
         self.wrong += len(gone)
         for slot in gone:

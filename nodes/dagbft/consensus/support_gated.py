@@ -1,12 +1,12 @@
 """Support-gated inclusion: another order, which drops blocks with too few children. Not Lemonshark; off by default.
 
 A leader orders the rounds above those of the leader before it and up to two below its own, and of those only blocks
-with f + 1 children in its past. The order of all blocks is then plain (round, author), holes close in one round, and
-early finality needs no leader check; slow validators lose blocks, whose batches they must send again.
+with f + 1 children in its past. The order of all blocks is then plain (round, author), missing blocks are decided
+within one round, and early finality needs no leader check; slow validators lose blocks, whose batches they must send
+again.
 
 Invariant: whether a block is ordered is decided once, by the first leader two rounds above it or more. q children in
-any view are f + 1 in the past of each such leader; q blocks of the next round that do not reference it leave at most
-f.
+any view are f + 1 in the past of each such leader; if q blocks of the next round do not reference it, at most f do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nodes.dagbft.consensus.early import Frontiers
 
 
 class GatedOrder:
-    """Each leader's batch is the supported blocks of the rounds that no leader before it has decided."""
+    """Each leader's batch is the supported blocks of the rounds that earlier leaders have not decided."""
 
     def __init__(self, dag: Dag) -> None:
         self._dag = dag
@@ -24,7 +24,7 @@ class GatedOrder:
         self.floor = 0  # all slots of this round and below are decided
 
     def resume(self, leader: int) -> None:
-        """The last leader was of this round."""
+        """Continue after a last leader of this round."""
         self.floor = max(leader - 2, 0)
 
     def batch(self, leader: Slot) -> list[Slot]:
@@ -41,13 +41,13 @@ class GatedOrder:
 
 
 class GatedEarlyRule(Frontiers):
-    """A block is final with q children; a slot is settled when it is decided, or when q blocks do without it."""
+    """A block is final with q children; a slot is settled when it is decided, or when q blocks do not reference it."""
 
     def resolved(self, round: int, author: int) -> bool:
         return round <= self._order.floor or self.is_dead(round, author)
 
     def is_dead(self, round: int, author: int) -> bool:
-        """q blocks of the round above do not reference the block, held or not: no leader will find f + 1 that do."""
+        """Whether q blocks of the round above do not reference the slot's block: then no leader finds f + 1 that do."""
         above = self._dag.layers.get(round + 1)
         return above is not None and (above.held & ~self._dag.kids(round, author)).bit_count() >= self._quorum
 

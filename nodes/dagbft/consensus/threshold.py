@@ -1,19 +1,19 @@
-"""The common coin with threshold cryptography: f + 1 validators together draw a wave's fallback leader, f cannot.
+"""The common coin with threshold cryptography: f + 1 validators together draw a wave's fallback leader; f cannot.
 
 Cachin, Kursawe, Shoup, "Random Oracles in Constantinople" (2000), section 4.3, in the prime-order group of Ed25519. A
 dealer shares a secret x by a polynomial of degree f over the scalars. The share of wave w of a validator is x_i * H(w),
 with a proof that it has the same discrete logarithm as the validator's public key x_i * B (Chaum and Pedersen, made
 non-interactive by Fiat and Shamir). Any f + 1 shares give x * H(w) by interpolation, and its hash is the draw.
 
-The dealer's randomness is the run's seed, so that a run can be repeated: anybody who knows the seed knows all draws
-beforehand. That is for emulation only; what is real is what validators compute and exchange.
+The dealer's randomness is the run's seed, so that a run can be repeated: the seed determines all draws in advance. That
+is for emulation only; the computations and messages of validators are real.
 
-Invariant: only shares whose proof holds are combined, so every validator draws the same author for a wave, whatever
-shares it was given.
+Invariant: only shares with a valid proof are combined, so every validator draws the same author for a wave, whichever
+shares it has received.
 
-The group is libsodium's, by PyNaCl; loaded when a coin is made, so that runs with a seeded coin do without it. To make,
-to check and to combine shares (n = 10) took 0.3, 0.5 and 0.5 ms. BLS signatures, which need no proofs, took 0.5, 2.7
-and 0.3 s by py_ecc; by blspy 0.6 and 2.0 ms to make and to check.
+The group is libsodium's, by PyNaCl; loaded when a coin is made, so that runs with a seeded coin do not need it. To
+make, to check and to combine shares (n = 10) took 0.3, 0.5 and 0.5 ms. BLS signatures, which need no proofs, took 0.5,
+2.7 and 0.3 s by py_ecc; by blspy 0.6 and 2.0 ms to make and to check.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from emulator.model.errors import PlatformError, Unfit
 from nodes.dagbft.consensus.committee import Committee
 from nodes.dagbft.consensus.dag import Block
 
-ORDER = 2**252 + 27742317777372353535851937790883648493  # of the group: scalars are numbers modulo this
+ORDER = 2**252 + 27742317777372353535851937790883648493  # of the group; scalars are modulo this
 POINT_BYTES = 32
 CHALLENGE_BYTES = 16
 SCALAR_BYTES = 32
@@ -50,10 +50,10 @@ def deal(committee: Committee, seed: int) -> list[int]:
 
 
 class ThresholdCoin:
-    """One validator's part of the coin: makes its own shares, checks those of others, combines f + 1 of them.
+    """One validator's part of the coin: it makes its own shares, checks those of others, and combines f + 1 of them.
 
     A share is 80 bytes: the point x_i * H(w), the challenge c, the response z (little-endian, below ORDER). The point
-    is the only one that is accepted of a validator and wave. Its proof could be another; here it is always the same.
+    is the only one that is accepted of a validator and wave. A point has many valid proofs; here it is deterministic.
     """
 
     def __init__(self, committee: Committee, seed: int, me: int) -> None:
@@ -69,21 +69,21 @@ class ThresholdCoin:
         self._dealing = _hash("coin dealing", b"".join(self.publics))
         self._base = lru_cache(maxsize=16)(self._base_of)
         self._shares: dict[int, dict[int, bytes]] = {}  # by wave not drawn yet and author: valid points
-        self._authors: dict[int, int] = {}  # by wave: what was drawn
+        self._authors: dict[int, int] = {}  # by wave: the author that was drawn
         self._accepted: dict[
             tuple[int, int], bytes
         ] = {}  # by wave and author: good shares, in the order of their coming
-        self._floor = 0  # waves up to and with this one are forgotten
-        self.checked = 0  # shares whose proof was worked out
+        self._floor = 0  # waves up to and with this one have been dropped
+        self.checked = 0  # shares whose proof was verified
         self.refused: Counter[str] = Counter()  # shares, by reason
 
     def share(self, round: int) -> bytes:
-        """My share for my header of a round, the same every time; empty where none is due. To be told nobody before."""
+        """The own share for the own header of a round, always the same; empty if none is due. Secret until then."""
         wave, rest = divmod(round, 4)
         return b"" if rest else self.wave_share(wave)
 
     def wave_share(self, wave: int) -> bytes:
-        """My share of a wave."""
+        """The own share of a wave."""
         if wave < 1:
             raise Unfit(f"wave {wave}", "1 or more")
         base = self._base(wave)
@@ -95,12 +95,12 @@ class ThresholdCoin:
         return point + challenge + _bytes(response)
 
     def accepts(self, author: int, round: int, share: bytes) -> bool:
-        """Whether a header's share is what it should be: before one votes for it. Draws nothing."""
+        """Whether a header's share is valid, checked before a vote. Draws no leader."""
         wave, rest = divmod(round, 4)
         return not share if rest else self._good(wave, author, share)
 
     def check(self, wave: int, author: int, share: bytes) -> str:
-        """Why a share is refused: wave, author, length, point, scalar, proof; "" where it is that of the author.
+        """The reason for which a share is refused: wave, author, length, point, scalar, proof; "" if it is valid.
 
         point: not canonical, not on the curve, of small order, or outside the group of prime order; scalar: not below
         ORDER.
@@ -118,7 +118,7 @@ class ThresholdCoin:
         if not self._group.crypto_core_ed25519_is_valid_point(point):
             return "point"
         c, base, subtract = int.from_bytes(challenge, "little"), self._base(wave), self._group.crypto_core_ed25519_sub
-        if c == 0 or response == bytes(SCALAR_BYTES):  # libsodium does not multiply by 0; nobody honest meets these
+        if c == 0 or response == bytes(SCALAR_BYTES):  # libsodium cannot multiply by 0; correct shares have no 0
             return "proof"
         commitments = subtract(
             self._group.crypto_scalarmult_ed25519_base_noclamp(response), self._times(c, self.publics[author])
@@ -126,10 +126,10 @@ class ThresholdCoin:
         return "" if self._challenge(wave, author, point, commitments) == challenge else "proof"
 
     def add(self, wave: int, author: int, share: bytes) -> int | None:
-        """The wave's fallback leader, where this is the last valid share that was missing; else None.
+        """The wave's fallback leader, if this is the last missing valid share; else None.
 
-        A bad share is counted in `refused` and changes nothing, nor does one of an author whose share is held. Once the
-        leader is known, further shares are not looked at. Shares of forgotten waves are refused as "stale".
+        An invalid share is counted in `refused` and ignored; a second share of an author is ignored. Once the leader is
+        known, further shares are not checked. Shares of dropped waves are refused as "stale".
         """
         if wave in self._authors:
             return None
@@ -146,13 +146,13 @@ class ThresholdCoin:
         return self._authors[wave]
 
     def author(self, wave: int) -> int | None:
-        """The fallback leader of a wave; None where it is not known (any more)."""
+        """The fallback leader of a wave; None if it is not known yet or was dropped."""
         return self._authors.get(wave)
 
     def reveal(self, block: Block, share: bytes) -> tuple[int, int] | None:
-        """The wave and its fallback leader, where this block brings the last share that was missing. Once a wave.
+        """The wave and its fallback leader, if this block brings the last missing share. Once per wave.
 
-        Of q blocks of a wave's last round at least f + 1 are by honest authors, so q of them always make it known.
+        Of q blocks of a wave's last round at least f + 1 are of correct authors, so q blocks always reveal the coin.
         """
         wave, rest = divmod(block.round, 4)
         if rest or (author := self.add(wave, block.author, share)) is None:
@@ -160,14 +160,14 @@ class ThresholdCoin:
         return wave, author
 
     def collect(self, floor: int) -> None:
-        """Forget the waves up to and with the round `floor`."""
+        """Drop the waves up to and with the round `floor`."""
         self._floor = max(self._floor, floor // 4)
         for kept in (self._shares, self._authors):
             for wave in [wave for wave in kept if wave <= self._floor]:
                 del kept[wave]
 
     def _good(self, wave: int, author: int, share: bytes) -> bool:
-        """Whether a share is one, worked out once for a header and its certificate; counts what is not."""
+        """Whether a share is valid; checked once for a header and its certificate. Counts invalid ones."""
         if 1 <= wave <= self._floor:
             self.refused["stale"] += 1
             return False
@@ -189,7 +189,7 @@ class ThresholdCoin:
         return point
 
     def _challenge(self, wave: int, author: int, point: bytes, commitments: bytes) -> bytes:
-        """The verifier's part of the proof: a hash of all that is claimed and of both commitments."""
+        """The challenge of the proof: a hash of the statement and of both commitments."""
         claim = self._dealing + wave.to_bytes(8, "big") + author.to_bytes(2, "big") + self.publics[author]
         return _hash("coin proof", claim + self._base(wave) + point + commitments)[:CHALLENGE_BYTES]
 

@@ -102,7 +102,7 @@ def encode(transaction: Transaction) -> bytes:
     if len(transaction.id) != TRANSACTION_ID_BYTES or len(transaction.expected) != DIGEST_BYTES:
         raise ValueError(
             f"id of {len(transaction.id)} and dependency of {len(transaction.expected)} bytes;"
-            f" wanted {TRANSACTION_ID_BYTES} and {DIGEST_BYTES}"
+            f" expected {TRANSACTION_ID_BYTES} and {DIGEST_BYTES}"
         )
     try:
         head = _HEAD.pack(*transaction[:8], len(operations))

@@ -1,8 +1,8 @@
-"""The primary of a validator: headers, votes and certificates, and what consensus makes of them.
+"""The primary of a validator: headers, votes, certificates, and the execution of commits.
 
-`core.PrimaryCore` is the door. Below it: `config`, `effects` (what comes out), `records` (what is kept on disk),
-`payload` (batches), `waiting` and `requests` (what lacks something, and asking for it), `voting` (headers of others),
-`proposer` and `ballot` (own headers), `pace` (when the next one is due), `blocks` (certificates), `delivery` (what can
-be executed), `catchup` (how a late validator comes back), `answers` (what others ask of this one). `process` owns
-sockets, timers and the store.
+Begin to read at `core.PrimaryCore`. Its parts: `config`, `effects` (its outputs), `records` (tables on disk), `payload`
+(batches), `suspended` and `requests` (items that lack something, and requests for it), `voting` (headers of others),
+`proposer` and `ballot` (own headers), `pace` (when the next header is due), `blocks` (certificates), `delivery` (events
+that can be executed), `catchup` (recovery of a late validator), `answers` (requests of others). `process` owns sockets,
+timers and the store.
 """

@@ -1,7 +1,7 @@
-"""What others may ask of a primary: certificates by their digests, what was committed since, and snapshots.
+"""Answers to requests of other primaries: certificates by digest, commits since a number, and snapshots.
 
-Invariant: an answer is no longer than a reply may be, and a peer gets no more than its share of answers a second, so
-that a flood of requests costs neither memory nor much time.
+Invariant: an answer fits one reply, and the rate of answers to each peer is limited, so that a flood of requests costs
+neither memory nor much time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ROOM_BYTES = MOST_PART_BYTES - 1000  # of certificates in one answer
 
 
 class Answers:
-    """Answers from what is held, and from the archive. `most` are certificates a second to one peer."""
+    """Answers from the DAG and from the archive. `most`: certificates a second to one peer, at most."""
 
     def __init__(self, archive: Archive, blocks: Blocks, snapshots: Snapshots, most: int) -> None:
         self._archive = archive
@@ -68,11 +68,11 @@ class Answers:
         return self._given[peer] <= self._most
 
     def newest(self, peer: int, now_s: float) -> list[CertReply]:
-        """A reply with one block of the highest round of which one is held."""
+        """A reply with one block of the highest round that has a block here."""
         return [CertReply(tuple(self._blocks.newest()))] if self._may(peer, 1, now_s) else []
 
     def certificates(self, peer: int, digests: tuple[bytes, ...], ancestors: int, now_s: float) -> list[CertReply]:
-        """Replies with these, and with so many blocks below each, of its author, lower ones first."""
+        """Replies with these certificates and, for each, `ancestors` earlier blocks of its author, lower ones first."""
         found: dict[bytes, Certificate] = {}
         for digest in digests:
             if (held := self._blocks.get(digest) or self._archive.certificate(digest)) is not None:
@@ -95,13 +95,13 @@ class Answers:
         return [CertReply(tuple(part)) for part in _parts(found)][:1]
 
     def state(self, peer: int, index: int, now_s: float) -> list[StateReply]:
-        """The certificates of what was committed from `index` on: some commits, and at which to go on asking."""
+        """The certificates of some commits from number `index` on, and the number to continue from."""
         found: list[Certificate] = []
         after = index
         for commit in self._archive.commits(index):
             found += filter(None, map(self._archive.at, commit.blocks))
             after = commit.number + 1
-            if len(found) >= MOST_CERTIFICATES and after >= index + 4:  # a commit is seen to be one by later blocks
+            if len(found) >= MOST_CERTIFICATES and after >= index + 4:  # later blocks prove a commit
                 break
         if not self._may(peer, 1 + len(found), now_s):
             return []
@@ -110,17 +110,17 @@ class Answers:
         return [StateReply(after, digest, part, len(bodies), body) for part, body in enumerate(bodies)]
 
     def offers(self, peer: int, now_s: float) -> list[SnapshotOffer]:
-        """The snapshots that may be asked for."""
+        """The snapshots that can be requested."""
         return self._snapshots.offers if self._may(peer, 1, now_s) else []
 
     def part(self, peer: int, commits: int, part: int, now_s: float) -> list[SnapshotPart]:
-        """A part of one of them; it counts as a full reply of certificates."""
+        """A part of a snapshot; for the rate limit it counts as a full reply of certificates."""
         found = self._snapshots.part(commits, part) if self._may(peer, MOST_CERTIFICATES, now_s) else None
         return [] if found is None else [found]
 
 
 def certificates_of(reply: StateReply) -> tuple[Certificate, ...] | None:
-    """What a part of a state carries; None for nonsense."""
+    """The certificates in a part of a state; None if it is malformed."""
     try:
         message = decode(reply.body)
     except ValueError:
@@ -129,7 +129,7 @@ def certificates_of(reply: StateReply) -> tuple[Certificate, ...] | None:
 
 
 def _parts(certificates: Iterable[Certificate]) -> Iterator[list[Certificate]]:
-    """These in pieces that fit into a reply; one empty piece where there are none."""
+    """Certificates in pieces that fit into a reply; one empty piece if there are none."""
     part: list[Certificate] = []
     size = 0
     for certificate in certificates:

@@ -1,7 +1,7 @@
-"""Votes: those on own headers, and the record of what this validator has voted for.
+"""Votes on own headers, and the record of this validator's own votes.
 
-Invariant: one header id for each (round, author), for ever: a second header of a slot is never voted for, and the
-record is on disk before the vote leaves.
+Invariant: this validator votes for at most one header id of each (round, author), also after restarts: the record is on
+disk before the vote is sent.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class Ballot:
 
     header: Header
     votes: dict[int, bytes] = field(default_factory=dict)  # signatures, by voter
-    again_s: float = float("inf")  # when it is sent again to those that have not voted
+    again_s: float = float("inf")  # when it is sent again to validators that have not voted
 
     @property
     def digest(self) -> bytes:
-        """What is signed."""
+        """The digest that votes sign."""
         return vote_digest(self.header.id, self.header.round, self.header.author)
 
     def certificate(self, quorum: int) -> Certificate | None:
@@ -34,9 +34,9 @@ class Ballot:
 
 
 class VoteLog:
-    """What this validator has voted for.
+    """The votes of this validator.
 
-    For rounds up to `quiet` it never votes and makes no header: a former life, of which it has no memory, may have.
+    For rounds up to `quiet` it neither votes nor makes a header: it may have done so before it lost its disk.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class VoteLog:
         self._votes: dict[Slot, bytes] = {}
 
     def find(self, slot: Slot) -> bytes | None:
-        """The header id that was voted for."""
+        """The header id that this validator voted for in a slot."""
         return self._votes.get(slot)
 
     def enter(self, slot: Slot, header_id: bytes) -> None:
@@ -52,7 +52,7 @@ class VoteLog:
             raise AssertionError(f"a second vote for {slot}")
 
     def collect(self, floor: int) -> list[Slot]:
-        """Forget rounds up to and with `floor`; which slots these were."""
+        """Drop rounds up to and with `floor`; returns their slots."""
         gone = [slot for slot in self._votes if slot[0] <= floor]
         for slot in gone:
             del self._votes[slot]

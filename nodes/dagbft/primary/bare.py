@@ -1,8 +1,8 @@
-"""Certificates on the way: their headers are left out, as the receivers have had them from their author.
+"""Certificates are sent without their headers, which the receivers already have from the author.
 
-Invariant: a certificate that is put together again is the one that was sent, for the header is known by its id. A
-receiver that lacks the header asks the sender for the whole certificate; where that does not answer, the children of
-the block are what makes it ask others, as after a certificate that was lost.
+Invariant: the certificate that a receiver puts together equals the one that was sent, as the header is identified by
+its digest. A receiver that lacks the header requests the whole certificate from the sender; if that does not answer,
+the children of the block make it request the block from others, as after a lost certificate.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ KEPT = 16  # headers of each author, the latest
 
 
 class Headers:
-    """The headers that have come, for as long as their certificates may follow. `n` validators."""
+    """Received headers, kept while their certificates may follow. `n` validators."""
 
     def __init__(self, n: int) -> None:
-        self.put_together = 0  # certificates
-        self.asked = 0  # for whole ones
+        self.put_together = 0  # certificates completed with a header
+        self.asked = 0  # requests for whole certificates
         self._latest: list[deque[Header]] = [deque(maxlen=KEPT) for _ in range(n)]
 
     def outgoing(self, receiver: int, message: Message) -> Message:
-        """What to send in place of a message: certificates to all go without their headers."""
+        """The message to send: a certificate to all validators is sent without its header."""
         if receiver != ALL or not isinstance(message, Certificate):
             return message
         return BareCertificate(message.header.id, message.round, message.author, message.votes)
 
     def incoming(self, peer: int, message: Message) -> tuple[Message | None, Message | None]:
-        """What a message that has come stands for, if that can be told, and what to answer at once, if anything."""
+        """The received message with its header restored (None if it is not here), and a request to send, if any."""
         if isinstance(message, Header):
             if message.author == peer:
                 self._latest[peer].append(message)

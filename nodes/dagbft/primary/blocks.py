@@ -1,8 +1,7 @@
-"""The certificates of a primary: those in the DAG, and those that wait for their ancestors.
+"""The certificates of a primary: those in the DAG, and those that wait for ancestors.
 
-Invariant: consensus is fed with a certificate only when it has all its parents, so what is in the DAG is causally
-complete above the floor. Certificates of the floor's own round are known by name only: their children need to say whom
-they reference.
+Invariant: a certificate goes to consensus only after all its parents, so the DAG is causally complete above the floor.
+Of certificates of the floor's own round only digest and author are kept, as their children reference them.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from nodes.dagbft.primary.suspended import SuspendedItems
 
 
 class SafetyViolation(RuntimeError):
-    """What cannot happen while at most f validators are faulty. The validator must stop; `evidence` shows it."""
+    """More than f validators are faulty, as `evidence` proves. The validator must stop."""
 
     def __init__(self, text: str, *evidence: Certificate) -> None:
         super().__init__(text)
@@ -26,7 +25,7 @@ class SafetyViolation(RuntimeError):
 
 
 class Blocks:
-    """What is held of the DAG."""
+    """The certificates that this validator holds."""
 
     def __init__(self, consensus: Consensus, coin: Coin | None) -> None:
         self._consensus = consensus
@@ -45,7 +44,7 @@ class Blocks:
 
     @property
     def suspended(self) -> int:
-        """How many certificates wait for their ancestors."""
+        """The number of certificates that wait for ancestors."""
         return len(self._suspended)
 
     def get(self, digest: bytes) -> Certificate | None:
@@ -55,36 +54,36 @@ class Blocks:
         return self._slots.get(slot)
 
     def newest(self) -> list[Certificate]:
-        """One block of the highest round of which one is held; none where none is."""
+        """One block of the highest round that has a block here; an empty list if there is no block."""
         top = max((round for round, _ in self._slots), default=0)
         return [certificate for (round, _), certificate in self._slots.items() if round == top][:1]
 
     def knows(self, digest: bytes) -> bool:
-        """Whether the certificate is held, or waits for its ancestors."""
+        """Whether the certificate is in the DAG or waits for its ancestors."""
         return digest in self._held or digest in self._waiting
 
     def of_use(self, certificate: Certificate) -> bool:
-        """Whether a certificate is above the floor, or is missed by one that is."""
+        """Whether a certificate is above the floor, or a certificate above the floor lacks it."""
         if certificate.round > self.floor:
             return True
         return certificate.round == self.floor and self._suspended.needs(certificate.digest)
 
     def missing(self, certificate: Certificate) -> list[bytes]:
-        """The parents that must come first."""
+        """The parents that are not in the DAG."""
         if certificate.round <= self.floor:
             return []
         return [parent for parent in certificate.header.parents if parent not in self._held]
 
     def unknown(self, certificate: Certificate) -> list[bytes]:
-        """The parents that nobody has sent yet."""
+        """The parents that have not been received."""
         return [parent for parent in self.missing(certificate) if parent not in self._waiting]
 
     def needs(self, digest: bytes) -> bool:
-        """Whether something waits for this certificate."""
+        """Whether a suspended certificate lacks this one."""
         return self._suspended.needs(digest)
 
     def suspend(self, certificate: Certificate) -> None:
-        """Keep a certificate until its parents are in. Raises SafetyViolation for a second one of a slot."""
+        """Keep a certificate until its parents are in the DAG. SafetyViolation for a second one of a slot."""
         slot = (certificate.round, certificate.author)
         if (other := self._suspended.get(slot) or self._slots.get(slot)) is not None:
             raise SafetyViolation(f"two certificates for {slot}", other, certificate)
@@ -92,7 +91,7 @@ class Blocks:
         self._waiting.add(certificate.digest)
 
     def parents(self, header_round: int, digests: tuple[bytes, ...]) -> int | None:
-        """The authors, as a mask, of a header's parents, all held; None where one is of another round or repeated."""
+        """The authors, as a mask, of a header's parents, all held; None if one is of another round or repeated."""
         mask = 0
         for digest in digests:
             parent = self._held[digest]
@@ -102,12 +101,12 @@ class Blocks:
         return mask
 
     def mode_of(self, author: int, round: int, parents: Sequence[bytes]) -> int | None:
-        """How a block of this author with these parents, all held, votes; None where its past has been collected."""
+        """The mode of a block of this author with these parents, all held; None if its past has been collected."""
         mask = self.parents(round, tuple(parents)) or 0
         return self._consensus.rule.mode_for(Block(round, author, mask))
 
     def add(self, certificate: Certificate) -> Iterator[tuple[Certificate, Block | None, list[Event]]]:
-        """Feed consensus with a certificate that lacks nothing and those that waited for it; what it says of each."""
+        """Add a certificate whose parents are held, then those that waited for it; yields the events of each."""
         queue = deque((certificate,))
         while queue:
             one = queue.popleft()
@@ -123,7 +122,7 @@ class Blocks:
         parents = self.parents(certificate.round, certificate.header.parents)
         if parents is None:
             raise SafetyViolation(
-                f"a certificate for {certificate.round, certificate.author} with parents that no vote is for",
+                f"a certificate for {certificate.round, certificate.author} with parents for which nobody votes",
                 certificate,
             )
         block = Block(certificate.round, certificate.author, parents, certificate.digest, certificate.header.mode)
@@ -138,7 +137,7 @@ class Blocks:
         return block, events
 
     def collect(self) -> list[Certificate]:
-        """Forget what is below the floor. What waited at the floor itself lacks nothing now, and is to be added."""
+        """Drop everything below the floor; returns the certificates that need no parents any more, to be added."""
         floor = self.floor
         for slot in [slot for slot in self._slots if slot[0] < floor]:
             del self._held[self._slots.pop(slot).digest]

@@ -1,15 +1,15 @@
-"""How a validator that is late, or has lost its memory, comes back.
+"""Recovery of a validator that is behind, or has lost its disk.
 
-A validator far behind asks one peer after another for what was committed since its own last commit: certificates, each
-of which proves itself. A validator whose disk was wiped does not know what it has voted for and proposed. It asks all
-for the newest block they hold. Whatever it proposed or voted for in round r rested on q blocks of round r-1; q answers
-come from at least one correct author of these, so the highest answer M is r-1 or more, and it stays quiet up to round
-M + 1. Fewer answers are never enough: of q - 1, all those that an earlier header shares with them can be of liars. So a
-validator without memory counts as one of the f faulty ones until it has caught up: with f others silent at the same
-time it asks on, and the committee stands until one of these is back.
+A validator far behind asks one peer after another for the commits since its own last one; the answers are certificates,
+which prove themselves. A validator whose disk was wiped does not know its own votes and headers. It asks all validators
+for the newest block that they hold. Each header or vote of its own in round r rested on q blocks of round r-1; among q
+answers is one of a correct author of these, so the highest answer M is at least r-1, and it neither votes nor proposes
+up to round M + 1. Fewer answers are never enough: with q - 1, all validators that both answered and are authors of
+those blocks may be faulty. So a validator without its disk counts as one of the f faulty ones until it has caught up:
+if f others are down at the same time it keeps asking, and the committee makes no progress until one of these is back.
 
-Invariant: that this validator has lost its memory is on disk before it asks, and what it has learnt before it acts; an
-answer counts only with the nonce of the present life.
+Invariant: the loss is recorded on disk before the first request, and the round M + 1 before the first vote; an answer
+counts only with the nonce of the present start.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nodes.dagbft.primary.pace import NEVER
 
 
 class Catchup:
-    """Whom to ask for state, when."""
+    """Chooses the peer to ask for commits, and the time."""
 
     def __init__(self, me: int, n: int, retry_s: float, sync_after: int) -> None:
         self.seen = 0  # the highest round of a certificate, held or not
@@ -27,9 +27,9 @@ class Catchup:
         self._sync_after = sync_after
         self._turn = 0
         self._due_s = NEVER
-        self._next: int | None = None  # commit number to go on from, where a peer's answer ended
-        self._asked = -1  # the peer
-        self._first = 0  # and from which commit on
+        self._next: int | None = None  # commit number at which the last answer ended
+        self._asked = -1  # the peer of the last request
+        self._first = 0  # the first commit of the last request
 
     @property
     def asking(self) -> bool:
@@ -40,13 +40,13 @@ class Catchup:
         return self._due_s
 
     def note(self, round: int, held: int, now_s: float) -> None:
-        """A sound certificate of this round came; `held` is the highest round of which a quorum is held."""
+        """A valid certificate of this round was received; `held` is the highest round with a quorum of blocks."""
         self.seen = max(self.seen, round)
         if self.seen - held > self._sync_after and not self.asking:
             self._next, self._due_s = None, now_s
 
     def ask(self, commits: int, now_s: float) -> tuple[int, int] | None:
-        """The peer to ask now, and from which commit on: where the last answer ended, else this validator's own."""
+        """The peer to ask now and the first commit to request: where the last answer ended, else the next own one."""
         if now_s < self._due_s:
             return None
         self._first, self._next = commits if self._next is None else self._next, None
@@ -56,10 +56,10 @@ class Catchup:
         return self._asked, self._first
 
     def answered(self, peer: int, index: int, held: int, now_s: float) -> None:
-        """A peer's answer is complete: go on where it ended, with the same peer, until nearly there.
+        """A peer's answer is complete: continue with the same peer where it ended, until less than `sync_after` behind.
 
-        One that has nothing more is not asked again at once. One that lies about where costs a retry: then the next is
-        asked, from this validator's own commits.
+        A peer without further commits is not asked again at once. A false end costs one retry: then the next peer is
+        asked, from this validator's own commits on.
         """
         if self.seen - held <= self._sync_after:
             self._due_s = NEVER
@@ -69,9 +69,9 @@ class Catchup:
 
 
 class Tail:
-    """Whom to ask for all above the round that is held, when that round does not pass.
+    """Chooses the peer to ask for all certificates above the held round, if that round makes no progress.
 
-    What was sent once, and could not be used or was lost in a crash, comes so: also above the last commit.
+    This recovers certificates that were sent once and could not be used, or were lost in a crash.
     """
 
     def __init__(self, me: int, n: int, retry_s: float, now_s: float) -> None:
@@ -81,11 +81,11 @@ class Tail:
         self._turn = 0
 
     def advanced(self, now_s: float) -> None:
-        """The round has passed."""
+        """The round has advanced."""
         self.due_s = now_s + self._retry_s
 
     def ask(self, now_s: float) -> int | None:
-        """The peer to ask now."""
+        """The peer to ask now; None if no request is due."""
         if now_s < self.due_s:
             return None
         self.due_s = now_s + self._retry_s
@@ -93,13 +93,13 @@ class Tail:
         return self._others[self._turn % len(self._others)]
 
     def go_on(self, now_s: float) -> None:
-        """An answer brought something, and there is more: ask the same peer again."""
+        """An answer was useful and there is more: ask the same peer again."""
         self.due_s = now_s
         self._turn -= 1
 
 
 class Probe:
-    """What a validator without memory must learn before it votes or proposes. `nonce` is of this life alone."""
+    """Finds the round up to which a validator that lost its disk must not vote. `nonce` differs at each start."""
 
     def __init__(self, quorum: int, retry_s: float, now_s: float) -> None:
         self.nonce = 1 + int(now_s * 1e6)
@@ -109,17 +109,17 @@ class Probe:
         self._answers: dict[int, int] = {}  # by peer: the round of its newest block
 
     def answer(self, peer: int, newest: int) -> None:
-        """A peer holds a block of round `newest`."""
+        """A peer has answered: its newest block is of round `newest`."""
         self._answers.setdefault(peer, newest)
 
     def learnt(self) -> int | None:
-        """The round up to which to be quiet; None while the answers are too few."""
+        """The round up to which not to vote or propose; None while there are fewer than a quorum of answers."""
         if len(self._answers) < self._quorum:
             return None
         return max(self._answers.values()) + 1
 
     def ask(self, now_s: float) -> bool:
-        """Whether to ask everybody now."""
+        """Whether to ask all validators now."""
         if now_s < self.due_s:
             return False
         self.due_s = now_s + self._retry_s

@@ -1,8 +1,7 @@
-"""The door of a validator: where clients of any node call, in clear, and hear what it says under its own signature.
+"""The client endpoint of a validator: clients of any node connect, unencrypted, and receive signed answers.
 
-Invariant: what leaves through the door leaves after the records that it rests on are kept, as everything else does.
-Anybody may call; callers, what waits for each, and their questions are bounded, and one that does not read is not
-waited for.
+Invariant: a message is sent only after the records that it rests on are on disk. Any host may connect; callers, the
+messages queued for each, and their requests are bounded, and a caller that does not read delays no other.
 """
 
 from __future__ import annotations
@@ -25,22 +24,22 @@ from nodes.dagbft.primary.client_service import ClientService, Sent
 SERVICE = "door"
 MOST_CALLERS = 256
 LINKS = LinkConfig(queue_bytes=float(1 << 22))  # for one caller
-_TICK_S = 0.1  # how late a read that waits may hear that it waited in vain
+_TICK_S = 0.1  # between checks of waiting reads for their timeout
 
 
 class ClientEndpoint(Endpoint[str, Message]):
-    """Takes calls for a service; a caller's key is its address and the label that it gives."""
+    """Accepts connections for a `ClientService`; a caller's key is its address and the label in its hello."""
 
     def __init__(self, context: NodeContext, service: ClientService, durable: Durable, port: int = CLIENT_PORT) -> None:
         accepts = (Subscribe, ReadRequest)
-        super().__init__(CODEC, SERVICE, context.address.ipv4, self._hear, LINKS, accepts, label=SERVICE)
+        super().__init__(CODEC, SERVICE, context.address.ipv4, self._on_client_message, LINKS, accepts, label=SERVICE)
         self.service = service
         self._context = context
         self._durable = durable
         self._port = port
 
     async def open(self) -> int:
-        """Listen; the port."""
+        """Listen; returns the port."""
         return await self.listen(self._port, lambda: None)
 
     async def run(self) -> None:
@@ -52,33 +51,33 @@ class ClientEndpoint(Endpoint[str, Message]):
         finally:
             ticking.cancel()
 
-    def tell(self) -> None:
-        """The ledger has moved: send what the service has to say, once all that was handed to `Durable` is kept."""
+    def send_pending(self) -> None:
+        """Send the service's messages, once all records that were passed to `Durable` so far are on disk."""
         if sends := self.service.take(self._context.now()):
             self._durable.add([], partial(self._send_all, sends))
 
     def tally(self) -> dict[str, object]:
-        """What was told, and what was refused."""
+        """Counts of messages that were sent and refused."""
         refused: Counter[str] = Counter()
         for (reason, _), count in [*self.rejected.items(), *self.service.rejected.items()]:
             refused[reason] += count
         links = self.counters()
-        told = {"full": links["full"], "rejected": dict(refused), "counts": dict(self.service.counts)}
-        return {"door_bytes": links["sent_bytes"], "door": told}
+        counts = {"full": links["full"], "rejected": dict(refused), "counts": dict(self.service.counts)}
+        return {"door_bytes": links["sent_bytes"], "door": counts}
 
     def _send_all(self, sends: list[Sent]) -> None:
         for caller, message in sends:
             self.send(caller, message)
 
-    def _hear(self, caller: str, message: Message) -> None:
+    def _on_client_message(self, caller: str, message: Message) -> None:
         self.service.on_message(caller, message, self._context.now())
-        self.tell()
+        self.send_pending()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
             if self.service.due_s <= self._context.now():
-                self.tell()
+                self.send_pending()
 
     def admit(self, connection: Connection, hello: Hello | None, dialled: str | None) -> tuple[str | None, str]:
         if hello is None:

@@ -1,7 +1,7 @@
-"""The service of a validator: what it tells clients under its own signature, when they ask for it.
+"""The client service of a validator: signed results for subscribed clients, and signed answers to reads.
 
-Invariant: one signature stands for all results that became final together, and none is made that nobody asked for.
-What a client can have of the service is bounded: answers that wait, results that are kept for those that come late.
+Invariant: one signature covers all results that became final together, and is made only if a subscribed client has one
+of them. Waiting reads, and results kept for clients that subscribe late, are bounded.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from nodes.dagbft.identity import Roster
 from nodes.dagbft.messages import Message, Subscribe
 from nodes.dagbft.primary.shared import Signer
 
-KEPT = 64  # settlements, for clients whose first call comes after their results
-_CLIENT_BYTES = 8  # of a transaction's identifier: whose it is
+KEPT = 64  # settlements, for clients that subscribe after their results
+_CLIENT_BYTES = 8  # at the beginning of a transaction's identifier: the client's number
 _MOST_CLIENTS = 1024
-_MOST_OF_ONE = 8  # callers that give the same number: nobody takes another's place
+_MOST_OF_ONE = 8  # callers with the same client number; none displaces another
 Sent = tuple[str, Message]  # caller and message
 
 
 class ClientService:
-    """`follow` the ledger of each life of the validator; `on_message` what callers say; `take` what to send them."""
+    """Call `follow` with the ledger at each start and `on_message` for each message; `take` returns what to send."""
 
     def __init__(self, me: int, roster: Roster, signer: Signer) -> None:
         self.rejected: Counter[tuple[str, str]] = Counter()  # by reason and caller
@@ -49,18 +49,18 @@ class ClientService:
         self._sends: list[Sent] = []
 
     def follow(self, ledger: Ledger) -> None:
-        """Tell of this ledger, which has executed nothing yet but what a snapshot says."""
+        """Use this ledger, which has executed nothing since its snapshot."""
         self._ledger = ledger
         self._witness = Witness(ledger)
         self._reading = Reading(ledger, self._witness, self._roster.committee.n)
 
     @property
     def due_s(self) -> float:
-        """When `take` has something to say though nothing has happened."""
+        """When the next waiting read times out."""
         return self._reading.due_s
 
     def on_message(self, caller: str, message: Message, now_s: float) -> None:
-        """A client has called."""
+        """A message of a client."""
         if isinstance(message, Subscribe):
             self._subscribe(caller, message.client.to_bytes(_CLIENT_BYTES, "big"))
         elif isinstance(message, ReadRequest):
@@ -71,7 +71,7 @@ class ClientService:
             self.rejected["misplaced", caller] += 1
 
     def take(self, now_s: float) -> list[Sent]:
-        """What is to be sent: new results of those who listen, and answers."""
+        """Messages to send: new results for subscribed clients, and answers to reads."""
         for settlement in self._witness.take():
             self._kept.append(settlement)
             self._sends += self._signed(settlement, self._callers)
@@ -81,7 +81,7 @@ class ClientService:
         return sends
 
     def _subscribe(self, caller: str, client: bytes) -> None:
-        """A client listens from now on; where it is new, it hears of what it may have missed."""
+        """Add a subscription; a new one also receives the kept results."""
         callers = self._callers.get(client, [])
         if caller in callers:
             return
@@ -92,36 +92,36 @@ class ClientService:
         for settlement in self._kept:
             self._sends += self._signed(settlement, {client: [caller]})
 
-    # What a lying validator says otherwise
+    # Overridden by Byzantine validators
 
     def result(self, transaction: bytes, outcome: Outcome) -> bytes:
-        """What to tell of an outcome."""
+        """The result to report for an outcome."""
         return result_hash(transaction, outcome)
 
     def values(self, values: tuple[tuple[int, int, int], ...]) -> tuple[tuple[int, int, int], ...]:
-        """What to tell of keys, values, and since when they had them."""
+        """The (key, value, since) to report for a read."""
         return values
 
     def _signed(self, settlement: Settlement, callers: dict[bytes, list[str]]) -> list[Sent]:
-        """The results of a settlement, to those of these callers whose they are."""
-        wanted: dict[str, list[int]] = {}
+        """The results of a settlement, as messages to those callers whose transactions it contains."""
+        indexes_by_caller: dict[str, list[int]] = {}
         results = settlement.results() if callers else []
         for index, (transaction, *_) in enumerate(results):
             for caller in callers.get(transaction[:_CLIENT_BYTES], ()):
-                wanted.setdefault(caller, []).append(index)
-        if not wanted:
+                indexes_by_caller.setdefault(caller, []).append(index)
+        if not indexes_by_caller:
             return []
-        told = [(id, self.result(id, outcome), round, author) for id, outcome, round, author in results]
-        tree = Tree([leaf_of(*each) for each in told])
+        leaves = [(id, self.result(id, outcome), round, author) for id, outcome, round, author in results]
+        tree = Tree([leaf_of(*each) for each in leaves])
         roster = self._roster
         statement = Statement(roster.run, roster.epoch, settlement.kind, settlement.commits, tree.count, tree.root)
         signature = self._signer.sign(statement.digest)
         self.counts["statements"] += 1
         sends: list[Sent] = []
-        for caller, indexes in wanted.items():
+        for caller, indexes in indexes_by_caller.items():
             self.counts["results"] += len(indexes)
             for part in _parts(indexes):
-                included = tuple([Included(*told[index], index, tree.path(index)) for index in part])
+                included = tuple([Included(*leaves[index], index, tree.path(index)) for index in part])
                 sends.append((caller, SignedResults(self._me, statement, signature, included)))
         return sends
 
@@ -130,12 +130,12 @@ class ClientService:
         if answer.status == Status.WRONG:
             self.rejected["read", answer.reader] += 1
         ledger, request = self._ledger, answer.request
-        said = (
+        fields = (
             self._me, self._roster.run, request.number, request.kind, int(answer.status), answer.at, ledger.commits,
             ledger.digest, self.values(answer.values),
         )  # fmt: skip
-        digest = ReadReply(*said, bytes(64)).digest
-        self._sends.append((answer.reader, ReadReply(*said, self._signer.sign(digest))))
+        digest = ReadReply(*fields, bytes(64)).digest
+        self._sends.append((answer.reader, ReadReply(*fields, self._signer.sign(digest))))
 
 
 def _parts(indexes: Sequence[int]) -> list[Sequence[int]]:

@@ -1,4 +1,4 @@
-"""The coin as a primary uses it: a share in each header of a wave's last round, a value when enough are there.
+"""The coin as a primary uses it: a share in each header of a wave's last round, and a value from enough shares.
 
 `consensus.threshold.ThresholdCoin` is one; `Seeded` makes one of the coin without cryptography.
 """
@@ -13,19 +13,19 @@ from nodes.dagbft.consensus.dag import Block
 
 class Coin(Protocol):
     def share(self, round: int) -> bytes:
-        """This validator's share, for its header of a round; empty where none is due."""
+        """This validator's share, for its header of a round; empty if none is due."""
         ...
 
     def accepts(self, author: int, round: int, share: bytes) -> bool:
-        """Whether a header's share is what it should be."""
+        """Whether a header's share is valid."""
         ...
 
     def reveal(self, block: Block, share: bytes) -> tuple[int, int] | None:
-        """The wave and its fallback leader, where this block's share was the last that was missing."""
+        """The wave and its fallback leader, if this block's share was the last missing one; else None."""
         ...
 
     def collect(self, floor: int) -> None:
-        """Forget rounds up to and with `floor`."""
+        """Drop rounds up to and with `floor`."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a primary may be told: sizes, times and bounds. Times are in seconds."""
+"""The settings of a primary: sizes, times and bounds. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ class PrimaryConfig:
     """The defaults are those of the public prototypes, with a leader timeout for emulated runs."""
 
     rules: Rules = field(default_factory=Rules)
-    header_batches: int = 32  # so many batches make a header at once
+    header_batches: int = 32  # waiting batches with which a header is made at once
     header_delay_s: float = 0.1  # the longest wait for batches
     leader_timeout_s: float = 1.0  # the longest wait for a leader, or for votes on it
-    grace_s: float = 0.1  # after a quorum of blocks: for the others
-    inline_bytes: int = 2000  # so much of one batch goes inside a header; equal on all validators
-    seal_wait_s: float = 0.05  # the longest wait for the own workers to seal what waits for a header
-    batch_grace_s: float = 0.25  # for batches of a header to come by themselves before they are asked for
+    grace_s: float = 0.1  # wait for the remaining blocks after a quorum of blocks
+    inline_bytes: int = 2000  # largest batch inside a header; equal on all validators
+    seal_wait_s: float = 0.05  # the longest wait for the own workers to seal batches for a header
+    batch_grace_s: float = 0.25  # wait for batches of a header to arrive before they are requested
     window: int = 100  # rounds: headers further ahead than this are refused
-    sync_after: int = 10  # rounds: being further behind than this, ask for what was committed
-    retry_s: float = 1.0  # between requests for what is missing
-    retry_peers: int = 3  # that are asked at once, after the first
-    most_parked: int = 64  # headers of one author that wait for something
-    most_lacking: int = 2048  # parents and batches that these lack, unless it is one header
-    most_batches: int = 1 << 14  # that are held and not executed
+    sync_after: int = 10  # rounds: a validator further behind than this requests commits
+    retry_s: float = 1.0  # between requests for a missing item
+    retry_peers: int = 3  # peers asked at once by each retry
+    most_parked: int = 64  # suspended headers of one author
+    most_lacking: int = 2048  # parents and batches that the suspended headers of one author lack
+    most_batches: int = 1 << 14  # batches that are held and not executed
     most_batch_bytes: int = 1 << 28
-    most_answers: int = 4096  # certificates a second to one peer that asks for them
-    snapshot_rounds: int = 128  # between snapshots, alike at all validators; 0: none, and the archive grows for ever
+    most_answers: int = 4096  # certificates a second to one peer on request
+    snapshot_rounds: int = 128  # between snapshots, equal on all validators; 0: no snapshots, and an unbounded archive
 
     def __post_init__(self) -> None:
         for name in ("header_batches", "window", "sync_after", "retry_peers", "most_parked", "most_batches"):

@@ -1,7 +1,8 @@
-"""The core of a primary: messages, batches and the time go in, effects come out.
+"""The core of a primary: its inputs are messages, batches and the time, its outputs are effects.
 
-Invariant: the records of votes, own headers, certificates and commits are among the effects that carry what rests on
-them. Whatever comes from a peer is taken in, suspended within bounds, or counted in `rejected` by reason and peer.
+Invariant: the effects that send a message also hold the records of votes, own headers, certificates and commits that
+the message rests on. Every message of a peer is accepted, suspended within bounds, or counted in `rejected` by reason
+and peer.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ from nodes.dagbft.primary.voting import Voting
 
 
 class PrimaryCore:
-    """One validator's primary. `genesis`: without records it is new; `keys_of`: the keys that a batch may write."""
+    """One validator's primary. `genesis`: a store without records means a new validator, not a lost disk; `keys_of`:
+    the keys that a batch may write."""
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class PrimaryCore:
         self.blocks = Blocks(self.consensus, coin)
         self.payload = Payload(config.most_batches, config.most_batch_bytes)
         self.votes = VoteLog()
-        self.logged = 0  # commits that were on disk when this core began
+        self.logged = 0  # commits that were on disk at the start of this core
         self.rejected: Counter[tuple[str, int]] = Counter()  # by reason and peer
         self.counts: Counter[str] = Counter()
         self.effects = Effects()
@@ -91,7 +93,7 @@ class PrimaryCore:
         self._batches = SynchronizeRequests(me, n, config.retry_s, config.retry_peers, config.batch_grace_s)
         self.voting = Voting(self, signer, verifier, coin, self._certificates, self._batches)
         self.snapshots = Snapshots(self.archive, self.consensus.floor_below)
-        self.snapshot: Snapshot | None = None  # that this core, and its ledger, began with
+        self.snapshot: Snapshot | None = None  # with which this core, and its ledger, began
         self._answers = Answers(self.archive, self.blocks, self.snapshots, config.most_answers)
         self.delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._catchup = Catchup(me, n, config.retry_s, config.sync_after)
@@ -100,11 +102,11 @@ class PrimaryCore:
         self._probe: Probe | None = None
         self._floor = 0
         self._replaying = False
-        self._log: list[Commit] = []  # of former lives, while they are replayed
+        self._log: list[Commit] = []  # commits from before the restart, while they are replayed
         self._recover(genesis, now_s)
 
     def _recover(self, genesis: bool, now_s: float) -> None:
-        """Take up what was kept. Commits that were logged are executed again, but are no events any more."""
+        """Restore the state from the records. Logged commits are executed again, but are not reported as events."""
         votes, headers = list(self.archive.votes()), list(self.archive.headers())
         for slot, header_id in votes:
             self.votes.enter(slot, header_id)
@@ -130,13 +132,13 @@ class PrimaryCore:
         if quiet is None and (wiped or self.archive.wiped()):
             self._probe = Probe(self.roster.committee.quorum, self.config.retry_s, now_s)
             self.effects.persist.append(wiped_record(None))
-        # Own batches that were never ordered: the workers know them. Of older ones nobody here knows what became.
+        # Own batches that were never ordered: the workers have them. Whether older ones were ordered is not known here.
         offer = Synchronize((), (), self.archive.begin().since)
         self.effects.workers += [(worker, offer) for worker in range(self.roster.workers)]
         self._settle(now_s)
 
     def _resume(self, begin: Beginning, now_s: float) -> None:
-        """Take up the order where the log ends; the ledger executes all that came after the snapshot."""
+        """Continue the order where the log ends; the ledger executes all commits after the snapshot."""
         if begin.taken or begin.past is not None:
             self.consensus.resume(begin.taken, begin.floor, begin.past)
             self.pace.round = self._floor = begin.floor
@@ -149,7 +151,7 @@ class PrimaryCore:
             for name in self.payload.missing(self.payload_of(slot)):
                 self._batches.request(name, (slot[1],), now_s)
 
-    # What goes in
+    # Inputs
 
     def on_message(self, peer: int, message: Message, now_s: float) -> None:
         """A message of another validator's primary."""
@@ -178,9 +180,9 @@ class PrimaryCore:
     def on_batch(
         self, digest: bytes, worker: int, keys: Keys, own: bool, now_s: float, size: int = 0, shard: int = ANY
     ) -> None:
-        """An own worker has stored a batch that may write these keys, its own or another validator's.
+        """An own worker has stored a batch, its own or another validator's, that may write these keys.
 
-        Own ones go into headers that are in charge of `shard`.
+        An own batch goes into a header that is in charge of `shard`.
         """
         name = (digest, worker)
         self.effects.forget += [gone[0] for gone in self.payload.hold(name, keys, size)]
@@ -191,23 +193,23 @@ class PrimaryCore:
         self._settle(now_s)
 
     def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
-        """An own worker has sealed what waited for the header of a round. `inline` is a batch that goes inside it."""
+        """An own worker has sealed its batches for the header of a round; `inline` is a batch to put inside it."""
         self.proposer.sealing.answered(worker, round, inline)
         self._settle(now_s)
 
     def tick(self, now_s: float) -> None:
-        """Time has passed."""
+        """Process deadlines up to `now_s`."""
         self._settle(now_s)
 
-    # What comes out
+    # Outputs
 
     def take(self) -> Effects:
-        """What is to be done since the last call."""
+        """The effects since the last call."""
         effects, self.effects = self.effects, Effects()
         return effects
 
     def next_deadline_s(self) -> float:
-        """When to call `tick` if nothing happens before."""
+        """When to call `tick` at the latest."""
         if self._probe is not None:
             return self._probe.due_s
         return min(
@@ -216,7 +218,7 @@ class PrimaryCore:
         )  # fmt: skip
 
     def payload_of(self, slot: Slot) -> tuple[Name, ...]:
-        """The batches of a certified block that workers hold."""
+        """The batches of a certified block that workers store, so not the one inside its header."""
         return header.payload if (header := self.header_at(slot)) is not None else ()
 
     def header_at(self, slot: Slot) -> Header | None:
@@ -232,12 +234,12 @@ class PrimaryCore:
 
     @property
     def probing(self) -> bool:
-        """Whether this validator has lost its memory and does not know yet how long to be quiet."""
+        """Whether this validator has lost its disk and does not know yet up to which round it must not vote."""
         return self._probe is not None
 
     @property
     def may_propose(self) -> bool:
-        """Whether a header of the next round would be of use, and cannot be a second one."""
+        """Whether a header of the next round is useful, and cannot be a second one of its round."""
         round = self.pace.round + 1
         held = self.pace.holds_quorum and round > self.votes.quiet
         return self._probe is None and held and round >= self._catchup.seen
@@ -251,7 +253,7 @@ class PrimaryCore:
             self.reject("voter", peer)
         elif vote.header_id != ballot.header.id:
             self.reject("header", peer)
-        elif vote.voter in ballot.votes:  # the header was sent again while the vote was under way
+        elif vote.voter in ballot.votes:  # the header was sent again while the vote was in flight
             self.counts["repeated votes"] += 1
         elif reason := check_vote(vote, self.roster, self._verifier):
             self.reject(reason, peer)
@@ -292,7 +294,7 @@ class PrimaryCore:
             self._tail.go_on(now_s)
 
     def _end_probe(self) -> None:
-        """Take part again, where enough is known of what a former life did."""
+        """Vote and propose again, once the probe has a quorum of answers."""
         if self._probe is None or (quiet := self._probe.learnt()) is None:
             return
         self._probe = None
@@ -309,13 +311,13 @@ class PrimaryCore:
         return None
 
     def _on_part(self, peer: int, message: SnapshotPart, now_s: float) -> None:
-        """Where it completes a snapshot, a new core begins with that, as after a restart."""
+        """Add a part of a snapshot; a complete snapshot makes a new core begin with it, as after a restart."""
         if (data := self._sync.part(peer, message, now_s)) is not None:
             self.effects.persist += self.snapshots.adopt(Snapshot.decode(data))
             self.effects.again = True
 
     def _deliver(self, certificate: Certificate, now_s: float) -> None:
-        """Feed the DAG with a certificate that lacks nothing."""
+        """Add a certificate whose parents are held to the DAG."""
         for one, block, events in self.blocks.add(certificate):
             if block is not None:
                 self.effects.blocks.append(block)
@@ -351,7 +353,7 @@ class PrimaryCore:
             self.effects.events.append(event)
 
     def _collect(self, now_s: float) -> None:
-        """Forget what is below the floor; own batches that will not be ordered any more wait again."""
+        """Drop everything below the floor; own batches that will not be ordered any more wait for a header again."""
         self.proposer.lost(self.consensus.order.floor)
         floor = self.blocks.floor
         if floor <= self._floor:
@@ -366,10 +368,10 @@ class PrimaryCore:
         self.effects.floor = floor
         self.effects.workers += [(worker, Cleanup(floor)) for worker in range(self.roster.workers)]
 
-    # What follows from all this
+    # After each input
 
     def _settle(self, now_s: float) -> None:
-        """Execute, propose and ask, as far as it can be done now."""
+        """Execute, propose and request, as far as possible now."""
         for event in self.delivery.ready():
             self.effects.execute.append(event)
             if isinstance(event, Commit):
@@ -389,8 +391,8 @@ class PrimaryCore:
         self.proposer.remind(now_s)
         if (peer := self._tail.ask(now_s)) is not None:
             self.effects.send.append((peer, TailRequest(self.pace.round)))
-        if asked := self._catchup.ask(self.consensus.commits, now_s):
-            self.effects.send.append((asked[0], StateRequest(asked[1])))
+        if request := self._catchup.ask(self.consensus.commits, now_s):
+            self.effects.send.append((request[0], StateRequest(request[1])))
         self.effects.send += self._sync.ask(self.consensus.commits, now_s)
         self._certificates.send(now_s, self.effects)
         self._batches.send(now_s, self.effects)

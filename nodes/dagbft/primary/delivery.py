@@ -1,6 +1,6 @@
-"""What can be executed: the events of consensus in their order, each once all batches of its blocks are held.
+"""Delivery to execution: the events of consensus in order, each once all batches of its blocks are held.
 
-Invariant: events leave in the order in which they came, so a batch that is still on its way holds up what is behind it.
+Invariant: events are delivered in the order of consensus, so a missing batch holds up all later events.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from nodes.dagbft.consensus.dag import Slot
 
 
 class Delivery:
-    """`lacks(slot)` says whether a batch of a block is not held."""
+    """`lacks(slot)`: whether a batch of a block is missing."""
 
     def __init__(self, lacks: Callable[[Slot], bool]) -> None:
         self._lacks = lacks
@@ -27,11 +27,11 @@ class Delivery:
 
     @property
     def blocked(self) -> Slot | None:
-        """The block that everything waits for."""
+        """The block whose missing batch holds up all events; None if there is none."""
         return next(filter(self._lacks, _blocks(self._queue[0])), None) if self._queue else None
 
     def ready(self) -> list[Event]:
-        """The events that can be executed now. They are taken out."""
+        """Take out the events that can be executed now."""
         found: list[Event] = []
         while self._queue and not any(map(self._lacks, _blocks(self._queue[0]))):
             found.append(self._queue.popleft())

@@ -1,6 +1,6 @@
-"""What comes out of a core: records to keep, messages to send, and what happened.
+"""The outputs of a core: records to keep, messages to send, and events.
 
-Invariant: whoever carries effects out keeps `persist` durably before anything of `send` or `workers` leaves.
+Invariant: the process stores `persist` durably before it sends anything of `send` or `workers`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ALL = -1  # in place of a validator's number: all others
 
 @dataclass(slots=True)
 class Effects:
-    """In the order in which it is to be done: persist, send, and the rest in any order."""
+    """Order of execution: first `persist`, then `send`, then the rest in any order."""
 
     persist: list[Record] = field(default_factory=list)
     send: list[tuple[int, Message]] = field(default_factory=list)  # to validators' primaries (or workers)
@@ -26,12 +26,12 @@ class Effects:
     made: list[Header] = field(default_factory=list)  # own headers, new ones
     advanced: list[int] = field(default_factory=list)  # rounds of which a quorum of blocks is now held
     blocks: list[Block] = field(default_factory=list)  # that went into the DAG, replayed ones too
-    found: list[Event] = field(default_factory=list)  # what consensus says of these, in its order, replayed ones too
+    found: list[Event] = field(default_factory=list)  # the events of these blocks, in order, replayed ones too
     events: list[Event] = field(default_factory=list)  # the same without replayed ones
     execute: list[Event] = field(default_factory=list)  # the same, replayed ones too, once all their batches are held
     forget: list[bytes] = field(default_factory=list)  # batches that are not needed any more
     floor: int | None = None  # rounds up to this one have been collected
-    again: bool = False  # a snapshot of others is among `persist`: a new core is to begin with it, in place of this one
+    again: bool = False  # `persist` holds another validator's snapshot: replace this core by one that begins with it
 
     def __bool__(self) -> bool:
         return bool(

@@ -1,7 +1,7 @@
-"""A primary and its ledger, joined: what the one finds the other executes.
+"""Connects a primary's core with its ledger, which executes the core's events.
 
-Invariant: the ledger never asks a consensus that is ahead of it. A batch may come while effects of the core still wait;
-then the ledger executes what it can, and looks at foreign shards only after it has played all that consensus told.
+Invariant: the ledger never queries a consensus that is ahead of it. A batch may arrive while effects of the core are
+still pending; then the ledger executes what it can, and reads foreign shards only after it has executed all events.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Reply = SpecReply | FinalReply
 
 
 def new_ledger(core: Core) -> Ledger:
-    """A ledger that asks the core's consensus; without certificates nothing is early, and there is nothing to ask."""
+    """A ledger that queries the core's consensus; without certificates nothing is early, so it queries nothing."""
     if isinstance(core, UncertifiedCore):
         return Ledger(core.roster.committee, core.me, core.config.look_back)
     consensus, rules = core.consensus, core.config.rules
     look_back = rules.look_back if rules.order == "causal" else 2
-    reads = consensus.early if isinstance(consensus.early, EarlyRule) else None  # no other rule knows of foreign reads
+    reads = consensus.early if isinstance(consensus.early, EarlyRule) else None  # no other rule supports foreign reads
     ledger = Ledger(
         consensus.committee, core.me, look_back, reads, consensus.dag, lambda: consensus.events_emitted,
         core.config.snapshot_rounds,
@@ -40,7 +40,7 @@ def new_ledger(core: Core) -> Ledger:
 
 
 class Execution:
-    """Feeds a ledger with what comes out of a core, and both with batches."""
+    """Passes the effects of a core to a ledger, and batches to both."""
 
     def __init__(self, core: Core, ledger: Ledger) -> None:
         self.core = core
@@ -51,7 +51,7 @@ class Execution:
         replies: list[Reply] = [*self.ledger.on_batch(message.digest, message.body)]
         try:
             keys = self.ledger.write_keys(message.digest)
-        except KeyError:  # it was the last one missing: executed, and done with
+        except KeyError:  # it was the last missing batch: it has been executed and dropped
             keys = write_keys(message.body)
         own = isinstance(message, OurBatch)
         self.core.on_batch(message.digest, message.worker, keys, own, now_s, len(message.body), shard)
@@ -59,7 +59,7 @@ class Execution:
         return replies
 
     def play(self, effects: Effects) -> list[Reply]:
-        """Feed the ledger with what the core has found, in its order. Snapshots that it takes are kept with that."""
+        """Pass the core's blocks and events to the ledger, in order; snapshots that it takes are kept with these."""
         core, ledger = self.core, self.ledger
         replies: list[Reply] = []
         for block in effects.blocks:
@@ -75,7 +75,7 @@ class Execution:
         return replies
 
     def _keep(self, effects: Effects) -> None:
-        """Have the snapshots kept that the ledger has taken."""
+        """Add the ledger's new snapshots to the records to keep."""
         taken, self.ledger.snapshots = self.ledger.snapshots, []
         if not isinstance(self.core, UncertifiedCore):  # without certificates the ledger takes none
             for snapshot in taken:
@@ -90,7 +90,7 @@ def block_of(core: Core, header: Header) -> Block:
 
 
 def shard_of(body: bytes) -> int:
-    """The home shard of a batch's transactions, which workers keep apart; ANY for nonsense."""
+    """The home shard of a batch's transactions (one per batch); ANY if the batch is malformed."""
     try:
         transactions = split_transactions(body)
     except ValueError:

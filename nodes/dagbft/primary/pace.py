@@ -1,7 +1,7 @@
-"""When the next header is due: a quorum of blocks, something to carry, and the wait that gives leaders a chance.
+"""When the next header is due: after a quorum of blocks, with batches to include, and a wait for leaders.
 
-Invariant: every wait has an end. With a quorum of blocks of a round, a header of the next one follows within the
-longest of the three delays, whatever others do.
+Invariant: every wait is bounded. After a quorum of blocks of a round, a header of the next one follows within the
+longest of the three delays, whatever other validators do.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from nodes.dagbft.consensus.core import Consensus
 from nodes.dagbft.primary.config import PrimaryConfig
 
 NEVER = float("inf")
-TIMEOUT_ROUNDS = 2  # a leader is waited for as long as so many rounds take, from header to quorum
-MOST_STRETCH = 8  # times the configured leader timeout
+TIMEOUT_ROUNDS = 2  # wait for a leader, in durations of a round from header to quorum
+MOST_STRETCH = 8  # largest wait for a leader, in configured leader timeouts
 SMOOTH = 8
 
 
 class Pace:
-    """Watches which rounds have a quorum, and says when to go on from the highest."""
+    """Tracks which rounds have a quorum, and when to make a header after the highest of them."""
 
     def __init__(self, me: int, consensus: Consensus, config: PrimaryConfig, now_s: float) -> None:
-        self.round = 0  # the highest with a quorum of blocks; genesis has one, and so has the floor where a life begins
+        self.round = 0  # the highest with a quorum of blocks; genesis counts, and the floor after a restart
         self._me = me
         self._consensus = consensus
         self._config = config
-        self._quorum_s = now_s  # since when
+        self._quorum_s = now_s  # time at which that quorum was complete
         self._header_s = now_s  # time of the last own header
         self._made = 0  # its round
         self._round_s = 0.0  # from an own header to a quorum of blocks of its round, smoothed
 
     def note_block(self, round: int, now_s: float) -> bool:
-        """A block of this round is in the DAG; whether its round is now the highest with a quorum."""
+        """A block of this round was added to the DAG; returns whether its round is now the highest with a quorum."""
         if round <= self.round or self._consensus.dag.held(round).bit_count() < self._consensus.committee.quorum:
             return False
         self.round, self._quorum_s = round, now_s
@@ -40,7 +40,7 @@ class Pace:
 
     @property
     def holds_quorum(self) -> bool:
-        """Whether the blocks are here, and not at others only, on which a header of the next round rests."""
+        """Whether this validator itself holds a quorum of blocks of `round`, the parents of its next header."""
         return not self.round or self._consensus.dag.held(self.round).bit_count() >= self._consensus.committee.quorum
 
     def note_header(self, now_s: float) -> None:
@@ -49,7 +49,7 @@ class Pace:
         self._made = self.round + 1
 
     def due_s(self, batches: int) -> float:
-        """When the header after `round` is due, if nothing more happens, with so many batches waiting."""
+        """When the header after `round` is due without further input, with `batches` waiting batches."""
         config = self._config
         due = self._quorum_s
         if batches < config.header_batches:
@@ -65,6 +65,6 @@ class Pace:
 
     @property
     def leader_timeout_s(self) -> float:
-        """The configured one, or what a round took last where that is longer: a leader is no faster than others."""
+        """The configured timeout, or longer if rounds take longer: a leader is no faster than other validators."""
         least_s = self._config.leader_timeout_s
         return max(least_s, min(TIMEOUT_ROUNDS * self._round_s, MOST_STRETCH * least_s))

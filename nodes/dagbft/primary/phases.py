@@ -1,10 +1,10 @@
-"""How long the phases of own blocks take, and what waits in a primary: samples that show where a round's time goes.
+"""Durations of the phases of own blocks, and lengths of a primary's queues: samples that show where time is spent.
 
-Samples of each own block, in seconds since its header was made: `certificate_s` (a quorum's votes are in),
-`block_early_s` and `block_commit_s`. Samples of what waits, once a second: `parked_headers` (they lack parents or
-batches), `parked_blocks` (certificates that lack ancestors), `waiting_batches` (own ones, in no header yet),
-`unplayed_events` (early and commit events whose batches are not here), `unsent_bytes` (messages that peers have not
-acknowledged). Invariant: what is remembered of own headers is bounded, also where nothing is committed.
+Samples of each own block, in seconds since its header was made: `certificate_s` (a quorum of votes was received),
+`block_early_s` and `block_commit_s`. Samples of queues, once a second: `parked_headers` (lack parents or batches),
+`parked_blocks` (certificates that lack ancestors), `waiting_batches` (own ones, in no header yet), `unplayed_events`
+(early and commit events that lack batches), `unsent_bytes` (messages that peers have not acknowledged). Invariant: the
+number of own headers that are tracked is bounded, also if nothing is committed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from nodes.dagbft.consensus.core import Commit, Event
 from nodes.dagbft.primary.core import PrimaryCore
 from nodes.dagbft.primary.effects import Effects
 
-EVERY_S = 1.0  # between two samples of what waits
-MOST_OPEN = 512  # own headers whose commit is waited for
+EVERY_S = 1.0  # between two samples of the queues
+MOST_OPEN = 512  # own headers without a commit that are tracked
 Samples = Iterator[tuple[str, float]]
 
 
 class Phases:
-    """Follows the own blocks of a primary's core. `unsent_bytes` tells of the links."""
+    """Tracks the own blocks of a primary's core. `unsent_bytes` returns the bytes queued in its links."""
 
     def __init__(self, core: PrimaryCore, unsent_bytes: Callable[[], int]) -> None:
         self._core = core
@@ -30,7 +30,7 @@ class Phases:
         self._due_s = 0.0
 
     def note(self, effects: Effects, now_s: float) -> Samples:
-        """What the effects say of own blocks."""
+        """Samples of own blocks from these effects."""
         made_s, me = self._made_s, self._core.me
         for block in effects.blocks:
             if block.author == me and block.round in made_s:
@@ -53,7 +53,7 @@ class Phases:
                     yield "block_early_s", now_s - self._made_s[round]
 
     def waiting(self, now_s: float) -> Samples:
-        """What waits, where a sample of it is due."""
+        """Samples of the queues, if they are due."""
         if now_s < self._due_s:
             return
         self._due_s = now_s + EVERY_S

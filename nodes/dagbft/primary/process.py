@@ -2,10 +2,10 @@
 
 Events: `header` (round, parents: authors) when an own header is made, `advance` (round) when a quorum of its blocks is
 held, `early` (round, author), `commit` (index, leader, mode, blocks, transactions), `adopted` (commits) when a snapshot
-of others took the place of what this one had, `damaged` (text), and at the end `tally`: counts.
+of others replaced the own state, `damaged` (text), and at the end `tally`: counts.
 Samples, once a second: `early_ok` and `early_wrong`, early results that were compared with their commit so far; and
 those of `phases`.
-Invariant: messages and replies leave after the records that they rest on are kept.
+Invariant: messages and replies are sent after the records that they rest on are on disk.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from nodes.dagbft.primary.effects import ALL, Effects
 from nodes.dagbft.primary.execution import Core, Execution, Reply, block_of, new_ledger
 from nodes.dagbft.primary.phases import Phases
 from nodes.dagbft.primary.records import TABLES
-from nodes.dagbft.primary.reporting import Checks, Clients, Sizes, emit, tally
+from nodes.dagbft.primary.reporting import BatchSizes, EarlyResultSampler, Subscriptions, emit, tally
 from nodes.dagbft.primary.safety import SafetyMonitor, write_evidence
 from nodes.dagbft.primary.settings import PrimarySettings, names_of
 from nodes.dagbft.uncertified.core import UncertifiedCore
@@ -67,14 +67,14 @@ class Primary(Node):
     )  # fmt: skip
 
     class Config(PrimarySettings):
-        """What `config` may say."""
+        """The keys of `config`."""
 
     def __init__(self, config: PrimarySettings, context: NodeContext) -> None:
         super().__init__(config, context)
         self.near: Near = sockets()
-        self._clients = Clients()
-        self._sizes = Sizes()
-        self._checks = Checks()
+        self._subscriptions = Subscriptions()
+        self._sizes = BatchSizes()
+        self._early_results = EarlyResultSampler()
         self._client_endpoint: ClientEndpoint | None = None
 
     async def setup(self) -> None:
@@ -110,7 +110,7 @@ class Primary(Node):
             await self._client_endpoint.open()
 
     def _begin(self) -> None:
-        """Begin with what is in the store."""
+        """Start from the store."""
         self._core = core = self.new_core(self.context.now())
         self._ledger = new_ledger(core)
         self._execution = Execution(core, self._ledger)
@@ -126,19 +126,19 @@ class Primary(Node):
         self._ends = False
 
     def _begin_again(self) -> None:
-        """A snapshot of others has been stored: it takes the place of what this validator had."""
+        """Start again from another validator's snapshot, which has been stored in place of the own state."""
         core, ledger = self._core, self._ledger
         self._begin()
         self._core.rejected.update(core.rejected)
         self._core.counts.update(core.counts)
         self._core.counts["snapshots adopted"] += 1
         self._ledger.counts.take_over(ledger.counts)
-        self._sizes = Sizes()
+        self._sizes = BatchSizes()
         self.context.emit("adopted", commits=self._ledger.commits)
         self._driver.drive(self._core)
 
     def new_core(self, now_s: float) -> Core:
-        """The core that this process drives; one that is made before the run begins has not lived before."""
+        """The core that this process drives; if it is made before the run begins, the validator is new."""
         seed, roster = self.context.seed, self._roster
         config = self.config.core(seed, roster.committee.n)
         coin = self.config.new_coin(roster.committee, seed, self._me)
@@ -148,11 +148,11 @@ class Primary(Node):
         ))  # fmt: skip
 
     def stand_in(self, core: PrimaryCore) -> PrimaryCore:
-        """What drives this validator; liars put theirs around the honest core."""
+        """The core to use; Byzantine validators wrap the correct core."""
         return core
 
     def new_client_service(self) -> ClientService:
-        """What speaks to clients of other nodes; liars put theirs in its place."""
+        """The service for clients of any node; Byzantine validators replace it."""
         return ClientService(self._me, self._roster, self._identity)
 
     async def run(self) -> None:
@@ -164,13 +164,13 @@ class Primary(Node):
         finally:
             self.context.emit("tally", **self.tally())
 
-    # What comes in
+    # Inputs
 
     def _on_message(self, peer: int, message: Message) -> None:
         whole, answer = self._headers.incoming(peer, message)
         if answer is not None:
             self._mesh.send(peer, answer)
-        if whole is None or self._ends:  # what is lost here comes again: it is as if this validator had crashed
+        if whole is None or self._ends:  # messages lost here are sent again, as after a crash
             return
         try:
             self._core.on_message(peer, whole, self.context.now())
@@ -181,14 +181,14 @@ class Primary(Node):
 
     def _on_local(self, label: str, message: Message) -> None:
         if isinstance(message, Subscribe):
-            self._clients.subscribe(message.client, label)
+            self._subscriptions.subscribe(message.client, label)
         elif self._ends:
-            pass  # the worker tells it again
+            pass  # the worker sends it again
         elif isinstance(message, OurBatch | OthersBatch) and label == f"worker-{message.worker}":
             shard = self._sizes.look_into(message.digest, message.body)
             replies = self._execution.on_batch(message, shard, self.context.now())
             self._durable.add([], partial(self._reply, replies))
-            self._tell()
+            self._send_to_clients()
             self._driver.changed()
         elif isinstance(message, Sealed) and label == f"worker-{message.worker}":
             self._core.on_sealed(message.worker, message.round, message.inline, self.context.now())
@@ -196,7 +196,7 @@ class Primary(Node):
         else:
             self._local.reject("misplaced", label)
 
-    # What goes out
+    # Outputs
 
     def _carry_out(self) -> None:
         effects = self._core.take()
@@ -205,14 +205,14 @@ class Primary(Node):
             replies = self._execute(effects)
             if self._safety is not None:
                 self._safety.look()
-            self._checks.tell(self.context, self._ledger)
+            self._early_results.sample(self.context, self._ledger)
             if self._phases is not None:
-                self._tell_phases(self._phases, effects)
+                self._sample_phases(self._phases, effects)
             self._durable.add(effects.persist, partial(self._send, effects, replies))
-            self._tell()
+            self._send_to_clients()
 
     def _execute(self, effects: Effects) -> list[Reply]:
-        """Feed the ledger, and record what happened."""
+        """Pass effects to the ledger, and record the events."""
         replies = self._execution.play(effects)
         for header in effects.made:
             parents = members(block_of(self._core, header).parents)
@@ -224,13 +224,13 @@ class Primary(Node):
         self._sizes.forget(effects.forget)
         return replies
 
-    def _tell_phases(self, phases: Phases, effects: Effects) -> None:
+    def _sample_phases(self, phases: Phases, effects: Effects) -> None:
         now_s = self.context.now()
         for name, value in (*phases.note(effects, now_s), *phases.waiting(now_s)):
             self.context.sample(name, value)
 
     def _send(self, effects: Effects, replies: list[Reply]) -> None:
-        """Everything that leaves this process; the records are kept by now."""
+        """Send all messages of the effects; the records are on disk by now."""
         self._core.archive.kept(effects.persist)
         for receiver, message in effects.send:
             round = getattr(message, "round", None)
@@ -246,18 +246,18 @@ class Primary(Node):
         if effects.again:
             self._begin_again()
 
-    def _tell(self) -> None:
-        """What the ledger has found, to clients of any node."""
+    def _send_to_clients(self) -> None:
+        """Send new results and answers to clients of any node."""
         if self._client_endpoint is not None:
-            self._client_endpoint.tell()
+            self._client_endpoint.send_pending()
 
     def _reply(self, replies: Sequence[Reply]) -> None:
-        """Results to the clients whose transactions these are."""
-        for label, reply in self._clients.replies(replies):
+        """Send results to the own clients whose transactions these are."""
+        for label, reply in self._subscriptions.replies(replies):
             self._local.send(label, reply)
 
     def tally(self) -> dict[str, object]:
-        """What this primary did."""
+        """The counts of this primary."""
         links = self._mesh.counters()
         del links["rejected"]
         told = {"cpu_s": time.process_time(), **tally(self._core, self._ledger, self._verifier, self._mesh.rejected)}

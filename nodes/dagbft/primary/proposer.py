@@ -1,8 +1,8 @@
-"""Own headers: making them, counting the votes on them, and what becomes of their batches.
+"""Own headers: making them, counting votes on them, and returning their batches if they are never ordered.
 
-Invariant: a header is made once for each round, and it is among the records of the effects that send it. It is sent
-again until it has a certificate. Votes on it count until two rounds later; then it is given up, and its batches wait
-for another header. Before one is made, the own workers are asked for what waits for it; they have a moment to answer.
+Invariant: at most one header is made for each round, and the effects that send it also record it. It is sent again
+until it has a certificate. Votes on it count until two rounds later; then it is given up, and its batches wait for
+another header. Before a header is made, the own workers are asked to seal their batches, with a bounded wait.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_BATCHES = 1000  # in one header
 
 
 class Proposer:
-    """Part of a primary's core, which it sees as `Shared`."""
+    """Part of a primary's core, which it accesses as `Shared`."""
 
     def __init__(self, core: Shared, signer: Signer, verifier: Verifier, coin: Coin | None) -> None:
         self.round = 0  # of the last own header
@@ -34,7 +34,7 @@ class Proposer:
         self._coin = coin
         self._open: dict[int, tuple[Name, ...]] = {}  # batches of own certified blocks that are not ordered, by round
         self._kept: list[int] = []  # rounds of own headers on disk
-        self._decided = 0  # own blocks up to this round may have been ordered by commits that nobody here knows of
+        self._decided = 0  # own blocks up to this round may have been ordered by commits that are not known here
 
     @property
     def _may_propose(self) -> bool:
@@ -50,7 +50,7 @@ class Proposer:
         return max(core.pace.due_s(core.payload.waiting(shard)), self.sealing.due_s())
 
     def propose(self, now_s: float) -> None:
-        """Make the header that is due, if one is; have its payload sealed as soon as it can be made."""
+        """Make the header that is due, if any; have its batches sealed as soon as it can be made."""
         if not self._may_propose:
             return
         core = self._core
@@ -80,7 +80,7 @@ class Proposer:
             if (certificate := core.blocks.at((round - 1, author))) is not None
         )
         mode = core.blocks.mode_of(core.me, round, parents)
-        assert mode is not None  # rounds that are proposed for are far above the floor
+        assert mode is not None  # proposed rounds are far above the floor
         unsigned = Header(
             epoch=core.roster.epoch,
             author=core.me,
@@ -113,9 +113,9 @@ class Proposer:
         return min((ballot.again_s for ballot in self.ballots.values()), default=NEVER)
 
     def remind(self, now_s: float) -> None:
-        """Send own headers without a certificate again to those whose votes are missing.
+        """Send own headers without a certificate again to validators whose votes are missing.
 
-        They may not have been able to use them when they came, or have lost their vote in a crash.
+        These may have been unable to use the header when it arrived, or have lost their vote in a crash.
         """
         core = self._core
         for ballot in self.ballots.values():
@@ -126,7 +126,7 @@ class Proposer:
                         core.effects.send.append((other, ballot.header))
 
     def begin(self) -> None:
-        """A life begins: own blocks in the log are ordered, and of older ones nobody here knows."""
+        """After a restart: own blocks in the log are ordered; whether older ones were is not known."""
         core = self._core
         self._decided = core.archive.begin().leader
         for slot in (slot for commit in core.archive.commits() for slot in commit.blocks if slot[1] == core.me):
@@ -150,7 +150,7 @@ class Proposer:
                 core.counts["reinjected"] += core.payload.again(header.names)
 
     def count(self, ballot: Ballot, vote: Vote) -> Certificate | None:
-        """Count a vote; the certificate, where this makes one. It is sent to all."""
+        """Count a vote; returns the certificate if this completes one, and sends it to all."""
         ballot.votes[vote.voter] = vote.signature
         certificate = ballot.certificate(self._core.roster.committee.quorum)
         if certificate is not None:
@@ -158,7 +158,7 @@ class Proposer:
         return certificate
 
     def certified(self, certificate: Certificate) -> None:
-        """An own block is in the DAG."""
+        """An own block was added to the DAG."""
         self.ballots.pop(certificate.round, None)
         core, header = self._core, certificate.header
         if header.round <= self._decided:
@@ -178,7 +178,7 @@ class Proposer:
             self._core.counts["reinjected"] += self._core.payload.again(self._open.pop(round))
 
     def _give_up(self, before: int) -> None:
-        """Own headers of earlier rounds that have no certificate."""
+        """Give up own headers of rounds below `before` that have no certificate."""
         for round in [round for round in self.ballots if round < before]:
             self._core.counts["given up"] += 1
             self._core.counts["reinjected"] += self._core.payload.again(self.ballots.pop(round).header.names)

@@ -1,9 +1,9 @@
-"""What a primary keeps on disk, and how it is written.
+"""The tables of a primary on disk, and their encoding.
 
 Tables: `vote` (round, author) -> header id; `header` round -> own header; `certificate` (round, author) -> its digest
-and the certificate, which is what late validators are served from; `digest` certificate digest -> (round, author);
-`commit` number -> kind, floor of the DAG, leader and blocks; `life`: where the disk was lost, the round up to which to
-be quiet, and where the archive begins; `snapshot` commits -> digest, round of the leader, size; `piece` (commits,
+and the certificate, with which late validators are served; `digest` certificate digest -> (round, author); `commit`
+number -> kind, floor of the DAG, leader and blocks; `life`: after a loss of the disk, the round up to which not to
+vote, and the beginning of the archive; `snapshot` commits -> digest, round of the leader, size; `piece` (commits,
 place) -> some bytes of a snapshot.
 """
 
@@ -22,8 +22,8 @@ from nodes.dagbft.wire import decode, encode
 
 TABLES = ("vote", "header", "certificate", "digest", "commit", "life", "snapshot", "piece")
 _KINDS = ("steady", "fallback")
-_PIECE_BYTES = 1900  # two on a page: LMDB finds no room for long runs among freed pages, and the file would grow
-PART_BYTES = 500 * _PIECE_BYTES  # of a snapshot, that others ask for at a time
+_PIECE_BYTES = 1900  # two on a page: LMDB cannot reuse single freed pages for long values, and the file would grow
+PART_BYTES = 500 * _PIECE_BYTES  # of a snapshot, in one answer
 
 
 def slot_key(round: int, author: int) -> bytes:
@@ -35,7 +35,7 @@ def slot_of(key: bytes) -> Slot:
 
 
 def vote_record(round: int, author: int, header_id: bytes | None) -> Record:
-    """None takes the vote out, when its round has been collected."""
+    """The record of a vote; None as header id removes it, when its round has been collected."""
     return Record("vote", slot_key(round, author), header_id)
 
 
@@ -58,12 +58,12 @@ _BEGIN = b"begin"
 
 
 def wiped_record(quiet: int | None) -> Record:
-    """This validator has lost its memory; None: and does not know yet up to which round it must be quiet."""
+    """The record of a lost disk: the round up to which not to vote; None: not known yet."""
     return Record("life", _LIFE, b"" if quiet is None else quiet.to_bytes(8, "big"))
 
 
 class Begin(NamedTuple):
-    """Where the archive begins: all commits from this number on are there, and certificates from this round on."""
+    """The beginning of the archive: it has all commits from this number on, and certificates from this round on."""
 
     commits: int = 0
     floor: int = 0
@@ -71,7 +71,7 @@ class Begin(NamedTuple):
 
     @property
     def since(self) -> int:
-        """Batches that came when this round, or a later one, had been collected are ordered by no earlier commit."""
+        """The round after the floor: no earlier commit orders a batch that arrived once this round was collected."""
         return self.floor + 1 if self.commits else 0
 
 
@@ -101,7 +101,7 @@ class Kept(NamedTuple):
 
     @property
     def parts(self) -> int:
-        """How many others have to ask for."""
+        """The number of parts that another validator has to request."""
         return -(-self.size // PART_BYTES)
 
 
@@ -110,7 +110,7 @@ def _piece_key(commits: int, piece: int) -> bytes:
 
 
 def snapshot_records(kept: Kept, data: bytes | None) -> list[Record]:
-    """A snapshot with its bytes; None takes it out."""
+    """The records of a snapshot and its bytes; None as bytes removes it."""
     commits, size = kept.commits.to_bytes(8, "big"), kept.size.to_bytes(8, "big")
     value = None if data is None else kept.digest + kept.leader.to_bytes(8, "big") + size
     records = [Record("snapshot", commits, value)]
@@ -121,19 +121,19 @@ def snapshot_records(kept: Kept, data: bytes | None) -> list[Record]:
 
 
 class Archive:
-    """What a primary has kept, read back. A certificate can be read at once, whether it has been kept yet or not."""
+    """Reads a primary's records. A certificate can be read at once after `put`, before it is on disk."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._fresh: dict[Slot, Certificate] = {}  # whose records may not be on disk yet
 
     def put(self, certificate: Certificate) -> list[Record]:
-        """Take a certificate in."""
+        """Add a certificate; returns its records."""
         self._fresh[certificate.round, certificate.author] = certificate
         return certificate_records(certificate)
 
     def kept(self, records: Iterable[Record]) -> None:
-        """These are on disk by now."""
+        """These records are on disk now."""
         for table, key, _ in records:
             if table == "certificate":
                 self._fresh.pop(slot_of(key), None)
@@ -143,11 +143,11 @@ class Archive:
             yield slot_of(key), header_id
 
     def wiped(self) -> bool:
-        """Whether this validator has lost its memory before."""
+        """Whether this validator has lost its disk before."""
         return self._disk.get("life", _LIFE) is not None
 
     def quiet(self) -> int | None:
-        """Up to which round it must be quiet since, where it has learnt that."""
+        """The round up to which it must not vote after a lost disk; None: not known, or never lost."""
         data = self._disk.get("life", _LIFE)
         return int.from_bytes(data, "big") if data else None
 
@@ -156,7 +156,7 @@ class Archive:
         return Begin() if data is None else Begin(*(int.from_bytes(data[at : at + 8], "big") for at in (0, 8, 16)))
 
     def trimmed(self, begin: Begin) -> list[Record]:
-        """What makes the archive begin later: commits and certificates before that go."""
+        """The records that move the beginning of the archive up and delete commits and certificates before it."""
         gone = [Record("commit", key, None) for key, _ in self._before("commit", begin.commits.to_bytes(8, "big"))]
         for key, value in self._before("certificate", slot_key(begin.floor, 0)):
             gone += [Record("certificate", key, None), Record("digest", value[:DIGEST_BYTES], None)]
@@ -166,27 +166,27 @@ class Archive:
         return takewhile(lambda item: item[0] < end, self._disk.items(table))
 
     def snapshots(self) -> Iterator[Kept]:
-        """Those that are kept, the oldest first."""
+        """The kept snapshots, the oldest first."""
         for key, value in self._disk.items("snapshot"):
             digest, leader, size = value[:DIGEST_BYTES], value[DIGEST_BYTES:-8], value[-8:]
             yield Kept(int.from_bytes(key, "big"), digest, int.from_bytes(leader, "big"), int.from_bytes(size, "big"))
 
     def part(self, commits: int, part: int) -> bytes:
-        """A part of a snapshot that is kept; no bytes where there is none."""
+        """A part of a kept snapshot; empty if there is none."""
         pieces = PART_BYTES // _PIECE_BYTES
         first, end = _piece_key(commits, part * pieces), _piece_key(commits, (part + 1) * pieces)
         found = takewhile(lambda item: item[0] < end, self._disk.items("piece", first))
         return b"".join(body for _, body in found)
 
     def headers(self) -> Iterator[Header]:
-        """Own headers, rounds ascending."""
+        """Own headers by rising round."""
         for _, data in self._disk.items("header"):
             header = decode(data)
             assert isinstance(header, Header)
             yield header
 
     def certificates(self, first: int = 0) -> Iterator[Certificate]:
-        """Those of round `first` and above, in the order (round, author), in which parents come first."""
+        """Certificates of round `first` and above, in the order (round, author), so that parents come first."""
         for _, data in self._disk.items("certificate", slot_key(first, 0)):
             yield _certificate(data)
 
@@ -201,13 +201,13 @@ class Archive:
         return None if data is None else _certificate(data)
 
     def commits(self, first: int = 0) -> Iterator[Commit]:
-        """From number `first` on, as far as the archive reaches back."""
+        """Commits from number `first` on, as far as the archive reaches back."""
         first = max(first, self.begin().commits)
         for key, value in self._disk.items("commit", first.to_bytes(8, "big")):
             yield _commit(key, value)
 
     def floor(self, number: int) -> int:
-        """That of the DAG after a commit."""
+        """The floor of the DAG after a commit."""
         value = self._disk.get("commit", number.to_bytes(8, "big"))
         assert value is not None
         return int.from_bytes(value[1:9], "big")

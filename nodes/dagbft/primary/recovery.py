@@ -1,7 +1,7 @@
-"""Where a restart takes up the order: at the newest snapshot, and the end of the log of commits since.
+"""Where a restart continues: at the newest snapshot and the end of the log of commits since.
 
-The ledger executes the commits since the snapshot as the log has them; the last of these are worked out again from the
-certificates. Invariant: a log that differs from what its own certificates give is refused, as far as it is compared.
+The ledger executes the commits since the snapshot from the log; the last of these are also derived again from the
+certificates. Invariant: a log whose compared commits differ from those derived is refused.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from nodes.dagbft.consensus.core import Commit, Past
 from nodes.dagbft.messages import Certificate
 from nodes.dagbft.primary.records import Archive
 
-COMPARED = 8  # commits at the end of the log that a restart works out again
+COMPARED = 8  # commits at the end of the log that a restart derives again
 _HELP = "Restore it from a copy, or delete the folder"
 
 
 class Beginning(NamedTuple):
-    """Where a life begins."""
+    """The state at which a restart begins."""
 
-    past: Past | None  # as the snapshot has it
-    log: list[Commit]  # since then
+    past: Past | None  # of the snapshot
+    log: list[Commit]  # since the snapshot
     logged: int  # commits up to the end of the log
-    taken: list[Commit]  # those of the log that are taken as they are
+    taken: list[Commit]  # those of the log that are not derived again
     floor: int  # of the DAG after these
     certificates: list[Certificate]  # to be delivered
 
 
 def beginning(archive: Archive, past: Past | None, floor_below: Callable[[int], int]) -> Beginning:
-    """Where to begin after a snapshot. Raises DataError where a commit is missing."""
+    """Where to begin after a snapshot. Raises DataError if a commit is missing."""
     first, floor = (0, 0) if past is None else (past.commits, floor_below(past.leader))
     log = list(archive.commits(first))
     for number, commit in enumerate(log, first):
         if commit.number != number:
             raise DataError(f"the store lacks commit {number}; expected all from {first} on. {_HELP}")
     taken, begin, certificates = log, floor, list[Certificate]()
-    for count in range(max(len(log) - COMPARED, 0), len(log) + 1):  # as many are worked out again as can be
+    for count in range(max(len(log) - COMPARED, 0), len(log) + 1):  # derive as many again as possible
         taken = log[:count]
         begin = archive.floor(taken[-1].number) if taken else floor
         certificates = list(archive.certificates(begin))
@@ -47,13 +47,13 @@ def beginning(archive: Archive, past: Past | None, floor_below: Callable[[int], 
 
 
 def _complete(certificates: Sequence[Certificate], floor: int) -> bool:
-    """Whether those above a floor have all their parents."""
+    """Whether all certificates above a floor have all their parents."""
     held = {certificate.digest for certificate in certificates}
     return all(held.issuperset(each.header.parents) for each in certificates if each.round > floor)
 
 
 def compare(commit: Commit, log: Sequence[Commit]) -> None:
-    """DataError where a commit that was worked out again is not the one of the log."""
+    """Raises DataError if a commit that was derived again differs from that of the log."""
     kept = log[commit.number - log[0].number]
     if commit != kept:
         raise DataError(
@@ -63,7 +63,7 @@ def compare(commit: Commit, log: Sequence[Commit]) -> None:
 
 
 def compare_count(commits: int, logged: int) -> None:
-    """DataError where the certificates give fewer commits than the log has."""
+    """Raises DataError if the certificates give fewer commits than the log has."""
     if commits < logged:
         raise DataError(
             f"the store has {logged} commits, of which its certificates give {commits}; expected all. {_HELP}"

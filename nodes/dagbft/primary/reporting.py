@@ -1,6 +1,6 @@
-"""What a primary tells: events of the run, results to clients, and counts at its end.
+"""Reports of a primary: events of the run, results for clients, and counts at its end.
 
-Invariant: a client hears of its own transactions only, those whose identifiers begin with the number that it gave.
+Invariant: a client receives results of its own transactions only: those whose identifiers begin with its number.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from nodes.dagbft.primary.execution import Core, Reply
 from nodes.dagbft.primary.payload import ANY
 from nodes.dagbft.wire import split_transactions
 
-CHECKS_S = 1.0  # between two samples of `Checks`
-_CLIENT_BYTES = 8  # of a transaction's identifier: whose it is
+CHECKS_S = 1.0  # between two samples of `EarlyResultSampler`
+_CLIENT_BYTES = 8  # at the beginning of a transaction's identifier: the client's number
 _MOST_CLIENTS = 1024
 
 
-class Clients:
-    """Who wants to hear of which transactions."""
+class Subscriptions:
+    """The clients that have subscribed to the results of their transactions."""
 
     def __init__(self) -> None:
         self._labels: dict[bytes, str] = {}
@@ -34,13 +34,13 @@ class Clients:
             self._labels[client.to_bytes(_CLIENT_BYTES, "big")] = label
 
     def replies(self, replies: Iterable[Reply]) -> Iterator[tuple[str, Reply]]:
-        """To whom to send what."""
+        """(label of the client's link, reply) for each subscribed client that a reply concerns."""
         for reply in replies:
             by_client: dict[str, list[tuple[bytes, bytes]]] = {}
             for result in reply.results:
                 if (label := self._labels.get(result[0][:_CLIENT_BYTES])) is not None:
                     by_client.setdefault(label, []).append(result)
-            if isinstance(reply, SpecReply):  # all hear of each own header: clients aim at the shard of the one to come
+            if isinstance(reply, SpecReply):  # sent to all: clients target the shard of the next own header
                 for label in self._labels.values():
                     yield label, SpecReply(reply.round, reply.author, tuple(by_client.get(label, ())))
             else:
@@ -48,14 +48,14 @@ class Clients:
                     yield label, FinalReply(reply.round, reply.author, reply.cause, tuple(results))
 
 
-class Sizes:
-    """How many transactions are in each batch, as long as it may be committed."""
+class BatchSizes:
+    """The number of transactions in each batch that may still be committed."""
 
     def __init__(self) -> None:
         self._sizes: dict[bytes, int] = {}
 
     def look_into(self, digest: bytes, body: bytes) -> int:
-        """Count the transactions of a batch; their home shard, which own workers keep apart. ANY for nonsense."""
+        """Count the transactions of a batch; returns their home shard (one per batch), ANY if it is malformed."""
         try:
             transactions = split_transactions(body)
         except ValueError:
@@ -68,18 +68,18 @@ class Sizes:
             self._sizes.pop(digest, None)
 
     def total(self, digests: Sequence[bytes]) -> int | None:
-        """How many there are in these together; None where one is not known."""
+        """The number of transactions in these batches together; None if one batch is not known."""
         return sum(self._sizes[each] for each in digests) if all(each in self._sizes for each in digests) else None
 
 
-class Checks:
-    """Tells how many early results have come true so far, and how many have not: at most once a second."""
+class EarlyResultSampler:
+    """Samples how many early results were confirmed by commit and how many were not, at most once a second."""
 
     def __init__(self) -> None:
         self._due_s = 0.0
 
-    def tell(self, context: NodeContext, ledger: Ledger) -> None:
-        """Samples `early_ok` and `early_wrong`, where they are due."""
+    def sample(self, context: NodeContext, ledger: Ledger) -> None:
+        """Record `early_ok` and `early_wrong`, if they are due."""
         now_s = context.now()
         if now_s >= self._due_s:
             self._due_s = now_s + CHECKS_S
@@ -87,21 +87,21 @@ class Checks:
             context.sample("early_wrong", float(ledger.counts.early_wrong))
 
 
-def emit(context: NodeContext, core: Core, sizes: Sizes, event: Event) -> None:
-    """Tell what consensus has found."""
+def emit(context: NodeContext, core: Core, sizes: BatchSizes, event: Event) -> None:
+    """Record an event of consensus."""
     if not isinstance(event, Commit):
         context.emit("early", round=event.block[0], author=event.block[1])
         return
-    told = {"index": event.number, "leader": event.leader, "mode": event.kind, "blocks": event.blocks}
+    data = {"index": event.number, "leader": event.leader, "mode": event.kind, "blocks": event.blocks}
     total = sizes.total([digest for slot in event.blocks for digest, _ in core.payload_of(slot)])
     if total is not None:
         headers = filter(None, map(core.header_at, event.blocks))
         total += sum(len(split_transactions(header.inline)) for header in headers)
-    context.emit("commit", **told if total is None else {**told, "transactions": total})
+    context.emit("commit", **data if total is None else {**data, "transactions": total})
 
 
 def tally(core: Core, ledger: Ledger, verifier: Verifier, refused: Counter[tuple[str, str]]) -> dict[str, object]:
-    """What a primary did; `refused` is what its links refused, by reason and peer."""
+    """The counts of a primary; `refused` is what its links refused, by reason and peer."""
     rejected: Counter[str] = Counter()
     for (reason, _), count in [*core.rejected.items(), *refused.items()]:
         rejected[reason] += count

@@ -1,6 +1,6 @@
-"""Requests for what is missing, with retries: certificates of other primaries, and batches through own workers.
+"""Requests for missing items, with retries: certificates from other primaries, and batches through own workers.
 
-Invariant: nothing is requested that no suspended item lacks.
+Invariant: an item is requested only if a suspended item lacks it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from nodes.dagbft.primary.payload import Name
 
 K = TypeVar("K", bound=Hashable)
 
-MOST_ANCESTORS = 64  # of a block's author that are asked for with it, where one missing block led to another
+MOST_ANCESTORS = 64  # earlier blocks of the same author, requested with a block
 
 
 @dataclass(slots=True)
 class _Request:
-    hints: tuple[int, ...]  # peers that should have it
+    hints: tuple[int, ...]  # peers that should have the item
     due_s: float
-    fresh: tuple[int, ...]  # of these, those not asked yet
+    fresh: tuple[int, ...]  # those of `hints` that have not been asked yet
     renewed_s: float  # when `request` was last called for it
 
 
 class Requests(Generic[K]):
-    """Open requests with their retries: first the peers that should have an item, then `peers` others a time in turn.
+    """Open requests with their retries: first to peers that should have the item, then to `peers` others in turn.
 
-    A peer that turns out later to have it is asked at once, so a first one that keeps silent costs no more than a round
-    trip. An item that is on its way anyway has `grace_s` to come by itself.
+    A peer that becomes known later to have the item is asked at once, so a first peer that does not answer costs at
+    most a round trip. `grace_s` is the time in which an item may arrive without a request.
     """
 
     def __init__(self, me: int, n: int, retry_s: float, peers: int, grace_s: float = 0.0) -> None:
@@ -46,7 +46,7 @@ class Requests(Generic[K]):
         return len(self._open)
 
     def request(self, key: K, hints: tuple[int, ...], now_s: float) -> None:
-        """Ask these peers (`hints`) when the grace is over, except those that have been asked already."""
+        """Ask these peers (`hints`) after `grace_s`, except those that have been asked already."""
         request = self._open.get(key)
         known = request.hints if request is not None else ()
         fresh = tuple(hint for hint in dict.fromkeys(hints) if hint in self._others and hint not in known)
@@ -59,11 +59,11 @@ class Requests(Generic[K]):
             request.due_s = min(request.due_s, now_s + self._grace_s)
 
     def received(self, key: K) -> bool:
-        """The item is here: close its request. Returns whether there was one."""
+        """The item has arrived: close its request. Returns whether there was one."""
         return self._open.pop(key, None) is not None
 
     def expire(self, before_s: float) -> None:
-        """Drop the requests that were not renewed since."""
+        """Drop the requests that were last renewed before this time."""
         for key in [key for key, request in self._open.items() if request.renewed_s < before_s]:
             del self._open[key]
 
@@ -92,7 +92,7 @@ class Requests(Generic[K]):
 
     @property
     def next_s(self) -> float:
-        """When the next request is due; infinity: none is open."""
+        """When the next request is due; infinity if none is open."""
         if not self._open:
             return float("inf")
         return min(request.due_s for request in self._open.values())
@@ -104,9 +104,9 @@ def _pieces(digests: list[bytes]) -> Iterator[tuple[bytes, ...]]:
 
 
 class DagRequests(Requests[bytes]):
-    """Certificates, or blocks without certificates, by their digests; `message` is that which asks for them.
+    """Requests for certificates, or blocks without certificates, by their digests; `message` makes the request.
 
-    A chain of blocks that no block here references would arrive one level a round trip. So a primary that requested a
+    Without ancestors a chain of missing blocks would arrive at one level per round trip. So a primary that requested a
     block and lacks its parents too requests these with their ancestors.
     """
 
@@ -134,12 +134,12 @@ class DagRequests(Requests[bytes]):
             effects.send += [(peer, self._message(piece, 0, ancestors)) for piece in _pieces(digests)]
 
     def ask_newest(self, nonce: int, effects: Effects) -> None:
-        """Ask all validators for the newest that they hold."""
+        """Ask all validators for the newest block that they hold."""
         effects.send.append((ALL, self._message((), nonce)))
 
 
 class SynchronizeRequests(Requests[Name]):
-    """Batches: the own worker that has the same number as the one that a header names must fetch them."""
+    """Requests for batches: the own worker with the number that the header names must fetch them."""
 
     def send(self, now_s: float, effects: Effects) -> None:
         """Put the requests that are due into `effects`."""

@@ -1,7 +1,8 @@
-"""A breach: something that was released early did not come true. The validator writes down what it saw, and goes on.
+"""Breaches of early finality: an early place or result differs from the committed one. The validator records the
+evidence and continues without early results.
 
-Invariant: after a breach no early result leaves the process any more, in this life or a later one. Commits do: what is
-committed does not rest on the rules of early finality.
+Invariant: after a breach the validator sends no more early results, also after a restart. Commits continue, as they do
+not rest on the rules of early finality.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ EVIDENCE = "evidence.json"
 
 
 def write_evidence(context: NodeContext, breach: SafetyViolation) -> None:
-    """Write down and tell the certificates that show more than f validators to be faulty, before this one stops.
+    """Store and report the certificates which prove that more than f validators are faulty, before this one stops.
 
-    Each is given as its message in hexadecimal digits; whoever has the committee's keys can check them.
+    Each is written as its message in hexadecimal digits, to be checked with the committee's keys.
     """
     path = context.store / EVIDENCE
     rows = [
@@ -40,7 +41,7 @@ def write_evidence(context: NodeContext, breach: SafetyViolation) -> None:
 
 
 class SafetyMonitor:
-    """Looks at the self-checks of consensus and ledger.
+    """Reads the self-checks of consensus and ledger.
 
     `breach.json` in the node's store is a DAG file (`consensus.run_file`) of the blocks above the floor at the first
     breach, with the counts; other validators write theirs when they notice.
@@ -56,7 +57,7 @@ class SafetyMonitor:
             ledger.stop_early_answers()
 
     def look(self) -> None:
-        """Write down and tell the first early place or result that has turned out wrong, and stop early answers."""
+        """At the first wrong early place or result: store and report the evidence, and stop early answers."""
         places, results = self._consensus.check.wrong, self._ledger.counts.early_wrong
         if self.found or not (places or results):
             return

@@ -1,4 +1,4 @@
-"""What waits in the own workers: asked for before an own header is made, and let go when others hold it.
+"""Asks the own workers to seal waiting transactions before a header is made, and frees their capacity later.
 
 Invariant: workers are asked once for each round, and a header waits for their answers no longer than `seal_wait_s`.
 """
@@ -13,16 +13,16 @@ from nodes.dagbft.primary.shared import Sealer
 
 
 class Sealing:
-    """Part of a validator's core, which it sees as `Sealer`."""
+    """Part of a validator's core, which it accesses as `Sealer`."""
 
     def __init__(self, core: Sealer) -> None:
         self._core = core
-        self._round = 0  # for which the workers were asked what waits for it
+        self._round = 0  # of the last request to the workers
         self._asked_s = 0.0
         self._unsealed: set[int] = set()  # workers that have not answered
 
     def ask(self, round: int, now_s: float) -> None:
-        """Have what waits for the header of a round sealed; one of the workers, in turn, may put it inside."""
+        """Ask the workers to seal batches for the header of a round; one worker, in turn, may put one inside it."""
         if round <= self._round:
             return
         core = self._core
@@ -35,7 +35,7 @@ class Sealing:
         ]
 
     def answered(self, worker: int, round: int, inline: bytes) -> None:
-        """A worker has answered, with a batch that goes inside a header of this round's shard, or with none."""
+        """A worker has answered; `inline` is a batch for the inside of a header of this round's shard, if not empty."""
         core = self._core
         if inline:
             core.payload.offer_inline(inline, core.keys_of(inline), core.roster.committee.shard(core.me, round))
@@ -43,11 +43,11 @@ class Sealing:
             self._unsealed.discard(worker)
 
     def due_s(self) -> float:
-        """Until when a header waits for answers; 0 where all have come."""
+        """Until when a header waits for answers; 0 if all have arrived."""
         return self._asked_s + self._core.config.seal_wait_s if self._unsealed else 0.0
 
     def release(self, payload: Iterable[Name]) -> None:
-        """A quorum holds a block with these: the workers may take in as much again."""
+        """A quorum holds a block with these batches: let the workers accept as many transactions again."""
         by_worker: dict[int, list[bytes]] = {}
         for digest, worker in payload:
             by_worker.setdefault(worker, []).append(digest)

@@ -1,4 +1,4 @@
-"""What a scenario may say of primaries, and what follows from it for their cores."""
+"""The settings of primaries in a scenario, and the settings of their cores that follow."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ DURABILITIES = ("process", "disk")
 
 @dataclass(frozen=True, slots=True)
 class PrimarySettings:
-    """Everything but the names has a default. `durability`: what records survive, the process's death or the disk's
-    loss of power; the first is what an emulated crash is, and does not have all validators wait for one real disk.
+    """All keys but the names have a default. `durability`: whether records survive the end of the process or a loss of
+    power; an emulated crash is the first, which does not make all validators wait for one real disk.
     Workers must keep batches (their `keep_rounds`) for 3 x `snapshot_rounds` + `gc_depth` rounds at least.
     """
 
@@ -44,7 +44,7 @@ class PrimarySettings:
     retry_s: Duration = 1.0
     durability: str = "process"
     snapshot_rounds: int = 128
-    door: bool = False  # whether clients of any node may call, for signed results and reads
+    door: bool = False  # whether clients of any node may connect, for signed results and reads
 
     def __post_init__(self) -> None:
         for name, allowed in (("coin", COINS), ("leaders", LEADERS), ("durability", DURABILITIES)):
@@ -57,7 +57,7 @@ class PrimarySettings:
         self.core(0, 4)
 
     def names(self, context: NodeContext) -> list[str]:
-        """The names of all validators. EmulationError where this node is none, or another is not in the run."""
+        """The names of all validators. EmulationError if this node is none, or one is not in the run."""
         return names_of(self.validators, context)
 
     def core(self, seed: int, n: int) -> PrimaryConfig:
@@ -70,7 +70,7 @@ class PrimarySettings:
         )  # fmt: skip
 
     def new_coin(self, committee: Committee, seed: int, me: int) -> Coin | None:
-        """A coin that has seen no block; None where the protocol has none."""
+        """A new coin; None if the protocol has none."""
         if not rule_class(self.protocol).needs_coin:
             return None
         if self.coin == "threshold":

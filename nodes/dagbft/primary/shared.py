@@ -1,6 +1,6 @@
-"""What a validator's core shares with its parts: the proposer, the voting, the sealing.
+"""The interfaces of a validator's core for its parts: the proposer, the voting, the sealing.
 
-Invariant: parts see the core through these protocols only, so that each can be read, and tested, by itself.
+Invariant: parts access the core through these protocols only, so that each can be read and tested by itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Signer(Protocol):
 
 
 class SealingConfig(Protocol):
-    """What sealing has to be told, with certificates and without."""
+    """The settings of sealing, with certificates and without."""
 
     @property
     def inline_bytes(self) -> int: ...
@@ -38,7 +38,7 @@ class SealingConfig(Protocol):
 
 
 class Sealer(Protocol):
-    """A core whose workers are asked for what waits."""
+    """A core whose workers seal batches on request."""
 
     me: int
     roster: Roster
@@ -53,7 +53,7 @@ class Sealer(Protocol):
 
 
 class Position(Protocol):
-    """Where a validator stands."""
+    """The round of a validator."""
 
     round: int  # of the last own header
 

@@ -1,7 +1,7 @@
 """The snapshots that a primary keeps, and the archive that they bound.
 
-Invariant: the two newest are kept, and whatever must be executed, served or compared after the one before them. All of
-it goes in the transaction that brings a new one, so that a crash leaves no gap.
+Invariant: the two newest snapshots are kept, and all records that must be executed, served or compared after the older
+one. Older records are deleted in the transaction that stores a new snapshot, so that a crash leaves no gap.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ class Snapshots:
     """`floor_below(round)` is the floor of the DAG after the commit of a leader of a round."""
 
     def __init__(self, archive: Archive, floor_below: Callable[[int], int]) -> None:
-        self.damaged: list[str] = []  # what was wrong with those that could not be read
+        self.damaged: list[str] = []  # errors of snapshots that could not be read
         self._archive = archive
         self._floor_below = floor_below
         self._kept = list(archive.snapshots())
 
     @property
     def offers(self) -> list[SnapshotOffer]:
-        """Those that others may have, the oldest first."""
+        """The snapshots that others may request, the oldest first."""
         return [SnapshotOffer(each.commits, each.digest, each.parts) for each in self._kept]
 
     def part(self, commits: int, part: int) -> SnapshotPart | None:
-        """A part of one that is kept."""
+        """A part of a kept snapshot; None if there is none."""
         body = self._archive.part(commits, part)
         return SnapshotPart(commits, part, body) if body else None
 
     def newest(self) -> Snapshot | None:
-        """The newest that is sound, to begin with; None where there has been none yet.
+        """The newest sound snapshot, to begin with; None if there has been none yet.
 
-        Raises DataError where the archive begins later than any that is sound.
+        Raises DataError if the archive begins after every sound snapshot.
         """
         for kept in reversed(self._kept):
             try:
@@ -47,8 +47,8 @@ class Snapshots:
             except DataError as error:
                 self.damaged.append(str(error))
         if self._archive.begin().commits:
-            told = "; ".join(self.damaged) or "there is none"
-            raise DataError(f"no snapshot to begin with: {told}. Restore the store from a copy, or delete its folder")
+            errors = "; ".join(self.damaged) or "there is none"
+            raise DataError(f"no snapshot to begin with: {errors}. Restore the store from a copy, or delete its folder")
         return None
 
     def _read(self, kept: Kept) -> Snapshot:
@@ -61,7 +61,7 @@ class Snapshots:
         return Snapshot.decode(data)
 
     def keep(self, snapshot: Snapshot) -> list[Record]:
-        """Keep one that was taken here; what this makes superfluous goes."""
+        """Keep a snapshot of this validator; the records also delete what it makes superfluous."""
         new, data = _encoded(snapshot)
         kept = sorted([*(each for each in self._kept if each.commits != new.commits), new])
         gone, self._kept = kept[:-KEPT], kept[-KEPT:]
@@ -73,7 +73,7 @@ class Snapshots:
         return records
 
     def adopt(self, snapshot: Snapshot) -> list[Record]:
-        """Begin anew with one of others, in place of all that lies before it."""
+        """Replace the own state by another validator's snapshot."""
         records = [record for each in self._kept for record in snapshot_records(each, None)]
         new, data = _encoded(snapshot)
         self._kept = [new]
@@ -81,7 +81,7 @@ class Snapshots:
         return records + self._trimmed(new)
 
     def _trimmed(self, first: Kept) -> list[Record]:
-        """Have the archive begin after a snapshot."""
+        """The records that move the beginning of the archive to a snapshot."""
         return self._archive.trimmed(Begin(first.commits, self._floor_below(first.leader), first.leader))
 
 

@@ -1,8 +1,9 @@
-"""State sync: a validator whose past others have deleted takes a snapshot from them.
+"""State sync: a validator that needs commits which others have deleted takes a snapshot from them.
 
-Invariant: a snapshot is adopted only where f + 1 validators have named its digest, one of them correct. Beside offers,
-two of each validator, no more is held than the agreed number of parts. Who sends parts of another snapshot costs a
-fetch, is counted, and is not asked for this one again; who keeps silent costs the wait for one part.
+Invariant: a snapshot is adopted only if f + 1 validators have offered its digest, one of them correct. Memory is
+bounded: two offers of each validator, and the agreed number of parts. A peer that sends parts of another snapshot costs
+one fetch, is counted, and is not asked for this snapshot again; a peer that does not answer costs the wait for one
+part.
 """
 
 from __future__ import annotations
@@ -16,27 +17,27 @@ from nodes.dagbft.messages import Message, SnapshotOffer, SnapshotPart, Snapshot
 from nodes.dagbft.primary.effects import ALL
 from nodes.dagbft.primary.pace import NEVER
 
-OFFERS = 2  # of one validator that are looked at: so many snapshots does a correct one keep
-MOST_ASKED = 4  # times that all are asked for offers; then it is for the next one who offers to begin this anew
-PATIENCE = 4  # retry times that a part may take
+OFFERS = 2  # of one validator: as many snapshots as a correct one keeps
+MOST_ASKED = 4  # rounds of requests for offers; after these, only a new offer starts the search again
+PATIENCE = 4  # timeout of a part, in retry times
 
 
 @dataclass(slots=True)
 class _Fetch:
-    """A snapshot that enough have named."""
+    """The fetch of a snapshot that f + 1 validators have offered."""
 
     offer: SnapshotOffer
-    peers: list[int]  # that have it, as they came
-    turn: int = 0  # which of these is asked
-    asked: bool = False  # for the next part
+    peers: list[int]  # that have offered it, in order of arrival
+    turn: int = 0  # index of the peer that is asked
+    asked: bool = False  # whether the next part has been requested
     parts: list[bytes] = field(default_factory=list)
 
 
 class StateSync:
-    """Whom to ask for offers and parts, when. `enough` is f + 1; `reject` counts what a peer did wrong.
+    """Chooses the peers to ask for offers and parts, and the times. `enough` is f + 1; `reject` counts a peer's faults.
 
-    A part that is not waited for is nobody's fault: it was asked for, and came too late, or in a former life. It is
-    counted among `counts`.
+    A part that is not expected is no fault of the peer: it was requested, possibly before a restart, and arrived too
+    late. It is counted in `counts`.
     """
 
     def __init__(self, enough: int, retry_s: float, reject: Callable[[str, int], None], counts: Counter[str]) -> None:
@@ -45,13 +46,13 @@ class StateSync:
         self._retry_s = retry_s
         self._reject = reject
         self._counts = counts
-        self._since = 0  # commits that were held when it began
-        self._asked = 0  # times that all were asked for offers
+        self._since = 0  # commits that were held at the beginning
+        self._asked = 0  # rounds of requests for offers
         self._offers: dict[int, list[SnapshotOffer]] = {}  # by peer
         self._fetch: _Fetch | None = None
 
     def offered(self, peer: int, offer: SnapshotOffer, commits: int, now_s: float) -> None:
-        """A peer has a snapshot. This validator holds `commits` commits."""
+        """A peer offers a snapshot. This validator holds `commits` commits."""
         if offer.commits <= commits:
             return
         if self.due_s == NEVER:
@@ -70,7 +71,7 @@ class StateSync:
             self.due_s = now_s
 
     def ask(self, commits: int, now_s: float) -> list[tuple[int, Message]]:
-        """What is due to be asked, and whom. Where the validator goes on without, nothing more."""
+        """The requests that are due, with their peers; none any more once the validator makes progress by itself."""
         if now_s < self.due_s:
             return []
         if commits > self._since:
@@ -85,10 +86,10 @@ class StateSync:
         return [(fetch.peers[fetch.turn], SnapshotRequest(fetch.offer.commits, len(fetch.parts)))]
 
     def part(self, peer: int, message: SnapshotPart, now_s: float) -> bytes | None:
-        """A part has come; the whole snapshot, where it was the last one and the digest is what was agreed."""
+        """Add a part; returns the whole snapshot if it was the last part and the digest is the agreed one."""
         fetch = self._fetch
-        wanted = fetch and fetch.asked and (fetch.peers[fetch.turn], fetch.offer.commits, len(fetch.parts))
-        if fetch is None or wanted != (peer, message.commits, message.part):
+        expected = fetch and fetch.asked and (fetch.peers[fetch.turn], fetch.offer.commits, len(fetch.parts))
+        if fetch is None or expected != (peer, message.commits, message.part):
             self._counts["unawaited parts"] += 1
             return None
         fetch.parts.append(message.body)
@@ -104,7 +105,7 @@ class StateSync:
         return None
 
     def _next(self, fetch: _Fetch) -> _Fetch | None:
-        """Ask the next of those that have it, from the first part on; where none is left, all for offers."""
+        """Restart the fetch with the next peer that has the snapshot; None if none is left: ask all for offers."""
         fetch.turn, fetch.asked, fetch.parts = fetch.turn + 1, False, []
         if fetch.turn == len(fetch.peers):
             self._fetch, self._offers = None, {}

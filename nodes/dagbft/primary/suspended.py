@@ -1,6 +1,6 @@
 """Headers and certificates that are suspended until the parents and batches that they lack have arrived.
 
-Invariant: an item leaves when the last thing that it lacks has arrived, or when its round is collected.
+Invariant: an item is removed when the last thing that it lacks has arrived, or when its round is collected.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SuspendedItems(Generic[K, T]):
         return found[0] if found is not None else None
 
     def drop_oldest(self, author: int, before: int) -> bool:
-        """Take out an author's item of the lowest round, if that is below `before`; whether there was one."""
+        """Remove an author's item of the lowest round, if that is below `before`; returns whether there was one."""
         oldest = min((slot for slot in self._items if slot[1] == author), default=None)
         if oldest is None or oldest[0] >= before:
             return False
@@ -41,11 +41,11 @@ class SuspendedItems(Generic[K, T]):
         return True
 
     def count(self, author: int) -> int:
-        """How many items of an author are suspended."""
+        """The number of suspended items of an author."""
         return sum(slot[1] == author for slot in self._items)
 
     def lacks(self, author: int) -> int:
-        """How many things the items of an author lack, together."""
+        """The number of things that the items of an author lack, together."""
         return sum(len(lacks) for slot, (_, lacks) in self._items.items() if slot[1] == author)
 
     def suspend(self, slot: Slot, item: T, missing: Iterable[K]) -> None:
@@ -56,7 +56,7 @@ class SuspendedItems(Generic[K, T]):
             self._waiting.setdefault(key, set()).add(slot)
 
     def arrived(self, key: K) -> list[T]:
-        """Take out the items that lack nothing any more, now that this has arrived."""
+        """Remove and return the items for which `key` was the last missing thing."""
         ready = []
         for slot in sorted(self._waiting.pop(key, ())):
             item, lacks = self._items[slot]
@@ -71,7 +71,7 @@ class SuspendedItems(Generic[K, T]):
         return key in self._waiting
 
     def collect(self, floor: int) -> list[T]:
-        """Take out the items of rounds up to and with `floor`."""
+        """Remove and return the items of rounds up to and with `floor`."""
         return [self._take_out(slot) for slot in [slot for slot in self._items if slot[0] <= floor]]
 
     def _take_out(self, slot: Slot) -> T:

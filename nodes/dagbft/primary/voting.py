@@ -1,8 +1,8 @@
-"""Headers of others: whether they are sound, what they wait for, and the vote on them.
+"""Headers of other validators: their checks, the wait for what they lack, and the vote on them.
 
-Invariant: a header is voted for only when all its parents and all its batches, of the workers that it names, are held,
-and its mode is the one that follows from its past; and only the first one of each (round, author). The record of a vote
-is among the effects that carry it.
+Invariant: this validator votes for a header only if it holds all its parents and all its batches, at the workers that
+the header names, if its mode is the one that follows from its past, and if it is the first of its (round, author). The
+effects that send a vote also record it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nodes.dagbft.wire import is_batch
 
 
 class Voting:
-    """Part of a primary's core, which it sees as `Shared`."""
+    """Part of a primary's core, which it accesses as `Shared`."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Voting:
         self._batches = batches
 
     def on_header(self, peer: int, header: Header, now_s: float) -> None:
-        """A header has come: refuse it, vote for it, or suspend it."""
+        """Refuse a received header, vote for it, or suspend it."""
         core = self._core
         if reason := self._refusal(peer, header):
             core.reject(reason, peer)
@@ -51,17 +51,17 @@ class Voting:
             self._vote(header, now_s)
 
     def arrived(self, key: bytes | Name, now_s: float) -> None:
-        """A certificate or a batch is held from now on."""
+        """A certificate or a batch has arrived."""
         for header in self.suspended.arrived(key):
             self._vote(header, now_s)
 
     def _refusal(self, peer: int, header: Header) -> str:
-        """Why a header is refused; "" where it is sound."""
+        """The reason for which a header is refused; "" if it is sound."""
         core = self._core
         floor = core.blocks.floor
         if peer != header.author:
             return "sender"
-        if header.round <= floor + (floor > 0):  # its parents must be held, too
+        if header.round <= floor + (floor > 0):  # its parents must be above the floor, too
             return "stale"
         if header.round > max(core.proposer.round, core.pace.round) + core.config.window:
             return "future"
@@ -73,7 +73,7 @@ class Voting:
         return "" if sound else "coin"
 
     def _vote(self, header: Header, now_s: float) -> None:
-        """Vote for a sound header, or suspend it until its parents and batches are here."""
+        """Vote for a sound header, or suspend it until its parents and batches have arrived."""
         core, author, round = self._core, header.author, header.round
         voted = core.votes.find((round, author))
         if voted is not None and voted != header.id:
@@ -121,10 +121,10 @@ class Voting:
         return None
 
     def collect(self, floor: int) -> None:
-        """Forget votes and headers of rounds up to `floor`, and what these lacked."""
+        """Drop votes and headers of rounds up to `floor`, and requests for what these lacked."""
         core = self._core
         core.effects.persist += [vote_record(*slot, None) for slot in core.votes.collect(floor)]
-        for header in self.suspended.collect(floor + 1):  # what certified blocks lack, too, is asked for again when due
+        for header in self.suspended.collect(floor + 1):  # what certified blocks lack too is requested again
             for name in header.payload:
                 if not self.suspended.needs(name):
                     self._batches.received(name)

@@ -76,8 +76,8 @@ class UncertifiedConsensus:
         self._keep = max(keep, look_back + 8)
 
     @property
-    def told(self) -> int:
-        """Events that have come out."""
+    def events_emitted(self) -> int:
+        """The number of events emitted so far."""
         return self.commits
 
     def add(self, vertex: Vertex) -> list[Commit]:

@@ -1,4 +1,4 @@
-"""A worker of a validator: takes transactions, seals them into batches, and sees to it that others hold them.
+"""A worker of a validator: it accepts transactions, seals them into batches, and distributes these.
 
-`core.WorkerCore` is the door; `process` owns sockets, timers and the store.
+Begin to read at `core.WorkerCore`; `process` owns sockets, timers and the store.
 """

@@ -1,8 +1,8 @@
-"""The batches that a worker keeps, on disk; only their names are in memory.
+"""The batches of a worker, on disk; only their digests are in memory.
 
-Tables: `batch` digest -> round of collection when it came, whether it is an own one, body; `certified` digest ->
-nothing, for own batches that are in a block. Invariant: a batch stays for `keep_rounds` rounds of collection, so that a
-late validator finds what it must execute.
+Tables: `batch` digest -> collected round at its arrival, whether it is an own one, body; `certified` digest -> empty,
+for own batches that are in a block. Invariant: a batch is kept for `keep_rounds` collected rounds, so that a late
+validator can still fetch and execute it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Label:
 
 
 class BatchStore:
-    """Puts give records to keep; a batch can be read at once, whether they have been kept yet or not."""
+    """`put` returns records to keep; a batch can be read at once, before these are on disk."""
 
     def __init__(self, disk: Disk, keep_rounds: int) -> None:
         self._disk = disk
@@ -47,18 +47,18 @@ class BatchStore:
         return len(self._labels)
 
     def put(self, digest: bytes, body: bytes, *, own: bool) -> list[Record]:
-        """Take a batch in."""
+        """Add a batch; returns its records."""
         self._labels[digest] = _Label(self._round, own)
         self._fresh[digest] = body
         return [Record("batch", digest, self._round.to_bytes(8, "big") + bytes((own,)) + body)]
 
     def kept(self, records: Iterable[Record]) -> None:
-        """These are on disk by now."""
+        """These records are on disk now."""
         for record in records:
             self._fresh.pop(record.key, None)
 
     def certified(self, digest: bytes) -> list[Record]:
-        """This own batch is in a block."""
+        """Mark an own batch that is in a block; returns the records."""
         return [Record("certified", digest, b"")]
 
     def body(self, digest: bytes) -> bytes | None:
@@ -74,16 +74,16 @@ class BatchStore:
         return label is not None and label.own
 
     def own_digests(self, since: int = 0) -> list[bytes]:
-        """Own batches that came when this round or a later one had been collected, the oldest first."""
+        """Own batches that were sealed after this round had been collected, the oldest first."""
         own = [(label.round, digest) for digest, label in self._labels.items() if label.own and label.round >= since]
         return [digest for _, digest in sorted(own, key=lambda pair: pair[0])]
 
     def open_digests(self) -> list[bytes]:
-        """Own batches found on disk that are in no block, as far as is known."""
+        """Own batches on disk that are in no known block."""
         return self._open
 
     def collect(self, round: int) -> list[Record]:
-        """Rounds up to this one are collected: what came `keep_rounds` before goes."""
+        """Rounds up to this one are collected: drop batches that arrived `keep_rounds` earlier."""
         self._round = max(self._round, round)
         gone = [digest for digest, label in self._labels.items() if label.round + self._keep_rounds < self._round]
         records = []

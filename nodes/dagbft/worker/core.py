@@ -1,10 +1,10 @@
-"""The core of a worker: transactions, messages and the time go in, effects come out.
+"""The core of a worker: its inputs are transactions, messages and the time, its outputs are effects.
 
-A batch is sealed when it is full, or when the own primary is about to make the header that may carry it; where no
-primary asks, when it is old enough. It is sent to the workers of the same number and told to the own primary at once:
-that a quorum holds it is what votes for its header say, and a voter that lacks it asks for it. Invariant: a batch is
-told to the primary only together with the record that stores it. What is kept for others is bounded between two
-collections, and so is what clients may hand in.
+A batch is sealed when it is full, when the own primary is about to make a header for it, or, if no primary asks, after
+`batch_delay_s`. It is sent to the workers of the same number, and reported to the own primary at once: the votes on its
+header prove that a quorum holds it, and a voter that lacks it requests it. Invariant: the effect that reports a batch
+to the primary also stores it. Batches of others are bounded between two collections, and so are transactions of
+clients.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from nodes.dagbft.wire import is_batch, join_transactions
 from nodes.dagbft.worker.batch_store import BatchStore
 
 NEVER = float("inf")
-_WANTED_FOR = 5  # retries: what the primary has not asked for again within these, it does not want any more
+_WANTED_FOR = 5  # retries: a request that the primary has not repeated within these is dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,14 @@ class WorkerConfig:
     """Sizes in bytes, times in seconds."""
 
     batch_bytes: int = 500_000
-    batch_delay_s: float = 0.1  # the longest wait of a transaction, where no primary asks for what waits
-    asked_for_s: float = 10.0  # a primary that has asked will ask again within this
+    batch_delay_s: float = 0.1  # the longest wait of a transaction, if no primary asks to seal
+    asked_for_s: float = 10.0  # a primary that has asked to seal asks again within this
     retry_s: float = 1.0
     retry_peers: int = 3
     most_open: int = 64  # own batches that are in no block yet; beyond, transactions are refused
-    keep_rounds: int = 500  # batches are kept for so many rounds of collection, for late validators and restarts
-    most_bytes_each: int = 1 << 28  # that another validator may have stored between two collections
-    most_answers_bytes: int = 1 << 26  # a second, to one peer that asks for batches
+    keep_rounds: int = 500  # collected rounds for which batches are kept, for late validators and restarts
+    most_bytes_each: int = 1 << 28  # stored for another validator between two collections
+    most_answers_bytes: int = 1 << 26  # a second, of batches sent to one peer on request
 
     def __post_init__(self) -> None:
         if not 0 < self.batch_bytes <= MOST_BATCH_BYTES - MOST_TRANSACTION_BYTES - 4:
@@ -72,7 +72,7 @@ class WorkerConfig:
 class _Pending:
     """Transactions of one home shard that are not in a batch yet."""
 
-    seal_s: float  # when they will be, where no primary asks
+    seal_s: float  # when to seal them if no primary asks
     transactions: list[bytes] = field(default_factory=list)
     size: int = 0
 
@@ -82,7 +82,7 @@ def _one_shard(transaction: bytes) -> int:
 
 
 class WorkerCore:
-    """Worker number `worker` of validator `me`. Transactions of one batch have one home, which `shard_of` tells."""
+    """Worker number `worker` of validator `me`. All transactions of a batch have the same home, `shard_of` them."""
 
     def __init__(
         self,
@@ -112,10 +112,10 @@ class WorkerCore:
         for digest in self.batch_store.open_digests():  # sealed before a restart
             self._tell(digest, self.batch_store.body(digest) or b"")
 
-    # What goes in
+    # Inputs
 
     def on_transaction(self, transaction: bytes, now_s: float) -> bool:
-        """A client's transaction; False, and counted, where it is malformed or there is no room."""
+        """Add a client's transaction; returns False, and counts it, if it is malformed or there is no room."""
         if not 0 < len(transaction) <= MOST_TRANSACTION_BYTES:
             self.counts["transactions malformed"] += 1
             return False
@@ -187,13 +187,13 @@ class WorkerCore:
                 self.counts["primary misplaced"] += 1
 
     def tick(self, now_s: float) -> None:
-        """Time has passed."""
+        """Process deadlines up to `now_s`."""
         if now_s >= self._asked_s + self.config.asked_for_s:
             for shard in [shard for shard, pending in self._pending.items() if now_s >= pending.seal_s]:
                 self._seal(shard)
         self._ask(now_s)
 
-    # What comes out
+    # Outputs
 
     def take(self) -> Effects:
         effects, self.effects = self.effects, Effects()
@@ -206,7 +206,7 @@ class WorkerCore:
     # Own batches
 
     def _seal_for(self, shard: int, inline_bytes: int) -> bytes:
-        """Seal what waits for the header of a shard; where it is little, it is not kept here but given out."""
+        """Seal the transactions for a header of a shard; a batch of at most `inline_bytes` is returned, not stored."""
         pending = self._pending.get(shard)
         if pending is None:
             return b""

@@ -1,6 +1,6 @@
 """A worker as a process: sockets, timers and the store around a `WorkerCore`.
 
-Event at the end: `tally`, counts. Invariant: a batch leaves after it is kept.
+Event at the end: `tally`, counts. Invariant: a batch is sent after it is on disk.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from nodes.dagbft.worker.core import WorkerConfig, WorkerCore
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What a scenario may say of workers."""
+    """The settings of workers in a scenario."""
 
     validators: tuple[str, ...] = ()  # in the order of their numbers
     index: int = 0  # of this worker among those of its validator
@@ -71,7 +71,7 @@ class Worker(Node):
     protocol = "nodes.dagbft.protocol:PROTOCOL"
 
     class Config(WorkerSettings):
-        """What `config` may say."""
+        """The keys of `config`."""
 
     def __init__(self, config: WorkerSettings, context: NodeContext) -> None:
         super().__init__(config, context)
@@ -143,7 +143,7 @@ class Worker(Node):
             self._primary.send("primary", message)
 
     def tally(self) -> dict[str, object]:
-        """What this worker did."""
+        """The counts of this worker."""
         rejected: Counter[str] = Counter()
         for (reason, _), count in [*self._core.rejected.items(), *self._mesh.rejected.items()]:
             rejected[reason] += count

@@ -46,13 +46,13 @@ class Committee:
         blocks = [script.block(2, 1, *transactions) for script in self.scripts]
         for script, block, endpoint in zip(self.scripts, blocks, self.endpoints, strict=True):
             script.early(block, 0)
-            endpoint.tell()
+            endpoint.send_pending()
         return blocks
 
     def commit(self, blocks) -> None:
         for script, block, endpoint in zip(self.scripts, blocks, self.endpoints, strict=True):
             script.commit(block)
-            endpoint.tell()
+            endpoint.send_pending()
 
 
 @pytest.mark.parametrize("liar", [-1, 2], ids=["honest", "a liar"])

@@ -226,7 +226,7 @@ def test_results_that_are_not_what_they_should_be_are_refused_by_reason() -> Non
     clients = played(2.0)
     good, collector = a_message(clients), clients.collector
     for included in good.results:
-        collector._wanted.pop(included.transaction, None)
+        collector._pending.pop(included.transaction, None)
         collector.want(included.transaction, clients.now_s)
     statement, first = good.statement, good.results[0]
     cases = {

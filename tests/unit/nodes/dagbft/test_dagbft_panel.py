@@ -10,7 +10,7 @@ import pytest
 from emulator.sdk.protocol import PanelContext
 from nodes.dagbft.execution.ledger import Counts
 from nodes.dagbft.panel import DagBftPanel
-from nodes.dagbft.primary.reporting import Checks
+from nodes.dagbft.primary.reporting import EarlyResultSampler
 
 NAMES = ["v0", "v1", "v2", "v3"]
 
@@ -128,9 +128,9 @@ def test_checks_are_told_once_a_second() -> None:
         now=lambda: times_s.pop(0), sample=lambda name, value: told.append((f"{name}, {len(times_s)} to come", value))
     )
     ledger: Any = SimpleNamespace(counts=Counts(early_ok=5, early_wrong=1))
-    checks = Checks()
+    checks = EarlyResultSampler()
     while times_s:
-        checks.tell(context, ledger)
+        checks.sample(context, ledger)
     assert told == [
         ("early_ok, 3 to come", 5.0), ("early_wrong, 3 to come", 1.0),
         ("early_ok, 0 to come", 5.0), ("early_wrong, 0 to come", 1.0),

@@ -12,7 +12,7 @@ from nodes.dagbft.field_types import Cause
 from nodes.dagbft.messages import FinalReply, SpecReply
 from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.phases import Phases
-from nodes.dagbft.primary.reporting import Clients
+from nodes.dagbft.primary.reporting import Subscriptions
 
 
 def id_of(client: int, number: int) -> bytes:
@@ -20,7 +20,7 @@ def id_of(client: int, number: int) -> bytes:
 
 
 def test_final_results_go_to_whom_they_concern_only() -> None:
-    clients = Clients()
+    clients = Subscriptions()
     clients.subscribe(1, "one")
     clients.subscribe(2, "two")
     results = ((id_of(1, 7), b"a" * 32), (id_of(3, 7), b"b" * 32), (id_of(1, 8), b"c" * 32))
@@ -30,7 +30,7 @@ def test_final_results_go_to_whom_they_concern_only() -> None:
 
 def test_everybody_hears_of_an_own_header() -> None:
     """With results or without: clients aim at the shard of the header to come."""
-    clients = Clients()
+    clients = Subscriptions()
     clients.subscribe(1, "one")
     clients.subscribe(2, "two")
     results = ((id_of(2, 7), b"a" * 32),)
