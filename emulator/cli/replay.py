@@ -28,11 +28,13 @@ def replay(
 ) -> None:
     """Play a run's scenario again, and say which decisions of the emulator were equal in both runs."""
     from emulator.client.find import find
-    from emulator.model.errors import EXIT_FAIL, EXIT_PASS
+    from emulator.model.errors import EXIT_FAIL, EXIT_PASS, DataError
     from emulator.record.load import load_run
     from emulator.scenario import load
 
     first = load_run(find(run, runs))
+    if first.verdict is None:
+        raise DataError(f"{first.path}: the run has no verdict; it may still be going on, or was killed")
     scenario = load(first.path / "scenario.toml")
     if against is None:
         second = _played(scenario, runs, tui, first.path)
@@ -57,23 +59,23 @@ def compared(first: Run, second: Run, scenario: Scenario) -> dict[str, Any]:
     from emulator.record.replayed import findings
     from emulator.scenario.build import build_network
 
-    figures = figures_of(first, second)["figures"]
+    figures = {"exit_code": _row(*(run.verdict.exit_code if run.verdict else None for run in (first, second)))}
+    figures |= {name: _row(row["a"], row["b"]) for name, row in figures_of(first, second)["figures"].items()}
+    drops = [run.verdict.drops if run.verdict else {} for run in (first, second)]
+    causes = [cause for cause in drops[0] | drops[1] if any(of_run.get(cause) for of_run in drops)]
+    figures |= {f"drops.{cause}": _row(*(of_run.get(cause) for of_run in drops)) for cause in causes}
     found = findings(first, second, build_network(scenario), scenario.seed)
     return {
         "run": str(first.path),
         "replay": str(second.path),
         "equal": not any(finding.differs for finding in found),
         "decisions": [finding.plain() for finding in found],
-        "figures": {name: {"run": row["a"], "replay": row["b"]} for name, row in figures.items()}
-        | _drops(first, second),
+        "figures": figures,
     }
 
 
-def _drops(first: Run, second: Run) -> dict[str, dict[str, int | None]]:
-    """Packets dropped by cause, of those that occurred."""
-    drops = [run.verdict.drops if run.verdict else {} for run in (first, second)]
-    causes = [cause for cause in drops[0] | drops[1] if any(of_run.get(cause) for of_run in drops)]
-    return {f"drops.{cause}": {"run": drops[0].get(cause), "replay": drops[1].get(cause)} for cause in causes}
+def _row(of_run: Any, of_replay: Any) -> dict[str, Any]:
+    return {"run": of_run, "replay": of_replay}
 
 
 def _played(scenario: Scenario, runs: Path, tui: bool | None, first: Path) -> Run:

@@ -57,8 +57,3 @@ def test_a_run_and_its_replay_decide_alike(tmp_path, monkeypatch):
     against = skyloom("replay", document["run"], "--against", document["replay"])
     assert against.returncode == 0
     assert "decisions are equal wherever they can be compared" in against.stdout
-    other = skyloom("run", "small.toml", "--no-tui", "--seed", "4")
-    assert other.returncode == 0
-    refused = skyloom("replay", document["run"], "--against", "small")
-    assert refused.returncode == 64
-    assert "runs of different scenarios" in refused.stderr

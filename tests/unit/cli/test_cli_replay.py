@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from emulator.cli.replay import replay
-from emulator.model.errors import UsageError
+from emulator.model.errors import DataError, UsageError
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
@@ -72,3 +72,11 @@ def test_another_decision_ends_with_1(tmp_path, made, capsys):
 def test_runs_of_different_scenarios_are_refused(tmp_path, made):
     with pytest.raises(UsageError, match="runs of different scenarios"):
         replay(made(), made(scenario=SCENARIO.replace("5", "6")), tmp_path, None, False)
+
+
+def test_a_run_without_a_verdict_is_not_played_again(tmp_path):
+    folder = RunFolder.create(tmp_path, "small")
+    folder.write_scenario(SCENARIO)
+    (folder.path / "events.spool").write_bytes(b"")
+    with pytest.raises(DataError, match="no verdict"):
+        replay(str(folder.path), None, tmp_path, None, False)
