@@ -1,6 +1,7 @@
 """Bulk: TCP flows between nodes, as fast as they go or at a capped rate.
 
-Samples of the receiver, with the sender as key: `goodput_bps` over each interval and `flow_bytes` so far. Events:
+Samples of the receiver, with the sender as key: `goodput_bps` over each interval and `flow_bytes` so far. Samples of
+the sender, with the receiver as key: `tcp_rtt_s` and `tcp_retransmits` so far, as the kernel has them. Events:
 `flow` at the receiver when a flow ends (peer, flow, bytes, duration_s, mean_bps), `flow-sent` at the sender (peer,
 flow, bytes, retransmits, rtt_ms), `flow-broken` where the connection failed; the sender then tries again.
 """
@@ -109,6 +110,7 @@ class Bulk(Node):
         context = self.context
         zeros = memoryview(bytes(CHUNK_BYTES))
         before = pacer.sent_bytes
+        telling = asyncio.ensure_future(self._tell(stream))
         try:
             await stream.send(Greeting(flow).encode())
             while not pacer.done and (now_s := context.now()) < until_s:
@@ -119,8 +121,18 @@ class Bulk(Node):
                 if wait_s := pacer.wait_s():
                     await context.sleep(max(wait_s, 0.001))
         finally:
+            telling.cancel()
             info = stream.info()
             context.emit(
                 "flow-sent", peer=stream.peer, flow=flow, bytes=pacer.sent_bytes - before,
                 retransmits=info.retransmits, rtt_ms=info.rtt_us / 1e3,
             )  # fmt: skip
+
+    async def _tell(self, stream: Stream) -> None:
+        """What the kernel knows of an outgoing connection, each interval."""
+        context = self.context
+        while True:
+            info = stream.info()
+            context.sample("tcp_rtt_s", info.rtt_us / 1e6, stream.peer)
+            context.sample("tcp_retransmits", info.retransmits, stream.peer)
+            await context.sleep(self.config.interval_s)

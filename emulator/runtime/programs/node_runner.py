@@ -260,7 +260,7 @@ def run_program(spec: Spawn, channel: Transport, peers: dict[str, Peer], members
 
 def run_command(spec: Spawn, channel: Transport | None) -> int:
     """Become the command; returns only where that fails. With a channel, wait for Start first."""
-    command, environment = spec.command, {**(spec.environment or os.environ), **spec.variables}
+    command, environment = spec.command, {**(spec.environment or os.environ), **_key_log(spec), **spec.variables}
     path = shutil.which(command[0], path=environment.get("PATH"))
     if path is None:
         text = f"{command[0]}: no such program"
@@ -280,3 +280,16 @@ def run_command(spec: Spawn, channel: Transport | None) -> int:
     except OSError as error:
         sys.stderr.write(f"{path}: {error.strerror}\n")
         return 126
+
+
+def _key_log(spec: Spawn) -> dict[str, str]:
+    """The variable that OpenSSL, NSS and QUIC programs log TLS keys by, where keys are wanted and can be written."""
+    if not spec.key_log:
+        return {}
+    path = Path(spec.key_log)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError:  # the account of the node's image may not; some programs end where they cannot write their keys
+        return {}
+    return {"SSLKEYLOGFILE": str(path)}

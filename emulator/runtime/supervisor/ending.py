@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from emulator.observe.live_metrics import LiveMetrics
+from emulator.record import qlog
 from emulator.record.verdict import judge
 from emulator.record.verdict.schema import FlowRow, Outcome, ProbeLoss, ProbeRow, Quantiles, RoundFigures, Verdict
 from emulator.runtime.supervisor import late
@@ -122,6 +123,12 @@ def kill_switch(rounds: RoundCount) -> list[Outcome]:
     observed = rounds.rounds if figure == "rounds.max_rounds" else rounds.messages
     bound = rounds.max_rounds if figure == "rounds.max_rounds" else rounds.max_messages
     return [Outcome(figure, f"at most {bound}", observed, False, why)]
+
+
+def settle_qlogs(folder: RunFolder, t0_utc_ns: int) -> None:
+    """Put the qlog files that commands have left in their working folders on scenario time; warn of those that stay."""
+    for problem in qlog.put_on_scenario_time(folder.path / "nodes", t0_utc_ns):
+        folder.warn(problem)
 
 
 def figures_of(

@@ -321,6 +321,8 @@ class Supervisor:
             "engine_cpu_s": collector.relay.get("engine_cpu_s", 0.0),
         }
         collector.event(reached.played_s, "", "skyloom", "machinery", costs)
+        if begun is not None and not quick:
+            ending.settle_qlogs(self.folder, begun.t0_utc_ns)
         figures, trouble = ending.figures_of(self.scenario, self.folder, collector, quick or begun is None, tell)
         if trouble and not reached.interrupted:
             reached.error = reached.error or trouble
