@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BIN_S = 0.05
 SLOT_S = 15
 SETTLED_S = 3.0  # of slow start, left out of the figures
-AFTER_S = 3.0  # after a handover: where its stall is looked for and its losses are counted
+AFTER_S = 5.0  # after a handover: where its stall is looked for and its losses are counted; QUIC may find them late
 NAMES = {"quic": "QUIC (aioquic)", "tcp": "TCP (Linux)"}
 
 
@@ -89,14 +89,15 @@ def figures(run: Run) -> list[Drawing]:
     found = flows(run)
     if not found:
         return []
+    colours = dict(zip(NAMES, drawing.PALETTE, strict=False))
     goodput, rate_axes = drawing.new()
     delay, delay_axes = drawing.new()
     losses, loss_axes = drawing.new(height_in=2.8)
     for name, flow in found.items():
         rates = _mbit_s(flow, every=5)
-        rate_axes.plot(rates["t_s"], rates["mbit_s"], linewidth=0.9, label=NAMES[name])
-        delay_axes.plot(flow.rtt["t_s"], flow.rtt["rtt_s"] * 1e3, linewidth=0.9, label=NAMES[name])
-        loss_axes.step(flow.lost, range(1, len(flow.lost) + 1), where="post", label=NAMES[name])
+        rate_axes.plot(rates["t_s"], rates["mbit_s"], linewidth=0.9, label=NAMES[name], color=colours[name])
+        delay_axes.plot(flow.rtt["t_s"], flow.rtt["rtt_s"] * 1e3, linewidth=0.9, label=NAMES[name], color=colours[name])
+        loss_axes.step(flow.lost, range(1, len(flow.lost) + 1), where="post", label=NAMES[name], color=colours[name])
     for axes, label in (
         (rate_axes, "goodput in Mbit/s"),
         (delay_axes, "smoothed round trip in ms"),
@@ -121,6 +122,7 @@ def sweep_figures(table: polars.DataFrame) -> list[Drawing]:
     if "transport" not in table.columns:
         return []
     columns = {name: [each for each in table.columns if each.startswith(f"{name}.second_of_slot.")] for name in NAMES}
+    colours = dict(zip(NAMES, drawing.PALETTE, strict=False))
     kinds = table["transport"].unique(maintain_order=True).to_list()
     figure, places = drawing.panels(len(kinds), width_in=3.4 * len(kinds))
     highest = 0.0
@@ -130,7 +132,7 @@ def sweep_figures(table: polars.DataFrame) -> list[Drawing]:
             means: dict[str, Any] = {each: rows[each].mean() for each in seconds}
             known = {int(each[-2:]): mean for each, mean in means.items() if mean is not None}
             if known:
-                axes.plot(list(known), list(known.values()), "o-", markersize=3, label=NAMES[name])
+                axes.plot(list(known), list(known.values()), "o-", markersize=3, label=NAMES[name], color=colours[name])
                 highest = max(highest, *known.values())
         axes.set(title=str(kind), xlabel="second of the slot")
         axes.legend(loc="best")

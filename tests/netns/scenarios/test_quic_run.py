@@ -21,7 +21,7 @@ def folder(tmp_path_factory) -> Path:
     pytest.importorskip("aioquic")
     runs = tmp_path_factory.mktemp("runs")
     options = ["--set", "slots=1", "--set", "fidelity.lateness_p99=1 s", "--capture", "gs-dish"]
-    ended = skyloom("run", "quic", "--no-tui", "--duration", "7 s", "--runs", runs, *options)
+    ended = skyloom("run", "quic", "--no-tui", "--duration", "6 s", "--runs", runs, *options)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     (found,) = runs.glob("quic/2*")
     return found
