@@ -53,8 +53,14 @@ async def download(connection: QuicConnectionProtocol, first_bytes: int) -> None
         size = OBJECT_BYTES
 
 
-async def main(address: str, port: int, duration_s: float) -> QuicLogger:
-    """Download for so long, or until SIGTERM; what the connection's qlog has."""
+def save(qlog: QuicLogger) -> None:
+    """Write what is known at the end."""
+    Path("client.qlog").write_text(json.dumps(qlog.to_dict()))
+    Path("snmp.txt").write_text(Path("/proc/net/snmp").read_text())
+
+
+async def main(address: str, port: int, duration_s: float) -> None:
+    """Download for so long, or until SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -66,11 +72,10 @@ async def main(address: str, port: int, duration_s: float) -> QuicLogger:
         await asyncio.wait([asyncio.create_task(stop.wait()), *downloads], return_when=asyncio.FIRST_COMPLETED)
         for task in downloads:
             task.cancel()
-    return qlog
+        connection.close()
+        save(qlog)  # now: the connection stays for three more timeouts, which may be longer than this process may live
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logged = asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
-    Path("client.qlog").write_text(json.dumps(logged.to_dict()))
-    Path("snmp.txt").write_text(Path("/proc/net/snmp").read_text())
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))

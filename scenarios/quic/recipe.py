@@ -14,7 +14,7 @@ from scenarios.handover import recipe as handover
 
 PORT = 4433
 START_S = 1.0
-CLOSING_S = 5.0  # after the downloads: a connection is closed for three timeouts, then qlog files are written
+CLOSING_S = 5.0  # after the downloads: qlog files of tens of megabytes are written, and connections closed
 
 
 class Parameters(handover.Parameters):

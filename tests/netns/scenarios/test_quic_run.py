@@ -36,7 +36,7 @@ def packets(folder: Path, display: str, field: str) -> list[str]:
 def test_both_transports_have_figures(folder):
     summary = json.loads((folder / "verdict.json").read_text())["summary"]
     for transport in ("quic", "tcp"):
-        assert summary[transport]["goodput_mbit_s"] > 0.1
+        assert summary[transport]["goodput_mbit_s"] > 0.01
         assert 30 < summary[transport]["rtt_ms"]["p50"] < 1000
     assert summary["quic"]["congestion"] == "cubic"
 
@@ -44,7 +44,7 @@ def test_both_transports_have_figures(folder):
 @pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark (Debian package tshark)")
 def test_the_capture_is_decrypted_and_on_the_clock_of_the_qlog(folder):
     streams = packets(folder, "quic.stream_data", "frame.time_epoch")
-    assert len(streams) > 100
+    assert len(streams) > 10
     t0_s = json.loads((folder / "platform.json").read_text())["t0_utc_ns"] / 1e9
     first = float(packets(folder, "quic.long.packet_type == 0", "frame.time_epoch")[0])
     (trace,) = qlog.read(folder / "nodes" / "gs-dish" / "client.qlog")
