@@ -283,7 +283,7 @@ def run_command(spec: Spawn, channel: Transport | None) -> int:
 
 
 def _key_log(spec: Spawn) -> dict[str, str]:
-    """The variable that OpenSSL, NSS and QUIC programs log TLS keys by, where keys are wanted and can be written."""
+    """The variable that curl, browsers and QUIC stacks log TLS keys by, where keys are wanted and can be written."""
     if not spec.key_log:
         return {}
     path = Path(spec.key_log)
