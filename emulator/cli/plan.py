@@ -1,7 +1,7 @@
-"""`skyloom plan`: what a scenario will do, computed from its schedule. No root, nothing built.
+"""`skyloom plan`: delays, routes and handovers of a scenario, computed from its schedule, without root or a build.
 
-Invariant: the text shows nothing that `--json` does not have. What holds for every topology comes from its network and
-timeline; what only a topology knows (who sees whom) from its `describe(t_s)`, where it has one.
+Invariant: `--json` has everything that the text shows. Facts of every topology come from its network and timeline;
+facts of one topology only (visibility) from its `describe(t_s)`, if it has one.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from emulator.report.progress import Tell
     from emulator.scenario import Scenario
 
-SCANNED_STEPS = 900  # of a long run, the steps that are looked through for handovers
-TOLD_STEPS = 10  # of them, between two words to whoever waits
+SCANNED_STEPS = 900  # of a long run, the steps that are searched for handovers
+PROGRESS_STEPS = 10  # between two reports of progress
 
 
 def plan(
@@ -144,15 +144,15 @@ def _steps(duration_s: float, timeline: Timeline) -> int:
 
 
 def _end_points(network: Network) -> list[int]:
-    """Live nodes that traffic begins and ends at: all but satellites and bridges, or all live ones without others."""
+    """Live nodes at which traffic begins and ends: all but satellites and bridges, or all if there are no others."""
     nodes = network.nodes
     ends = [node for node in network.live if not (nodes[node].shared_downlink or nodes[node].bridge)]
     return ends if len(ends) > 1 else network.live
 
 
 def _ports(network: Network) -> int:
-    """Interfaces that a run would make: an end at a live node each, and a shared one where moving links may arrive or
-    leave."""
+    """The number of interfaces in a run: one for each end at a live node, and a shared one where moving links may
+    arrive or leave."""
     live = [node.live for node in network.nodes]
     shares = {link.a for link in network.links if link.moving and network.nodes[link.a].shared_uplink}
     ports = sum(live[node] for node in shares)
@@ -164,7 +164,7 @@ def _ports(network: Network) -> int:
 
 
 def _routes(network: Network, row: ScheduleRow, share: float, ends: list[int]) -> Iterator[dict[str, Any]]:
-    """Each pair of end points: hops, nodes on the way, and one-way delay there and back at `share` of the step."""
+    """Each pair of end points: hops, nodes on the path, and delays in both directions at `share` of the step."""
     from emulator.schedule.routes import path, route_delay_s
 
     if network.routing == "none":
@@ -187,7 +187,7 @@ def _routes(network: Network, row: ScheduleRow, share: float, ends: list[int]) -
 
 
 def _handovers(timeline: Any, network: Network, until_s: float, tell: Tell) -> dict[str, Any]:
-    """Handovers from the start of the run on, and the spans without a satellite; nothing where no link moves."""
+    """Handovers from the start of the run on, and the spans without a satellite; empty if no link moves."""
     if not hasattr(timeline, "handovers"):
         return {}
     steps = min(SCANNED_STEPS, _steps(until_s, timeline) if until_s else 1)
@@ -215,13 +215,13 @@ def _handovers(timeline: Any, network: Network, until_s: float, tell: Tell) -> d
 
 def _moves(timeline: Any, steps: int, tell: Tell) -> Iterator[Handover]:
     """The handovers of the first steps."""
-    for first in range(0, steps, TOLD_STEPS):
+    for first in range(0, steps, PROGRESS_STEPS):
         tell("handovers: steps", first, steps)
-        yield from timeline.handovers(first, min(TOLD_STEPS, steps - first))
+        yield from timeline.handovers(first, min(PROGRESS_STEPS, steps - first))
 
 
 def _problems(facts: dict[str, Any]) -> Iterator[str]:
-    """What a person should know before running this."""
+    """Warnings for the user before a run."""
     for station in facts.get("stations", ()):
         if station["serving"] is None:
             yield f"{station['name']} sees no satellite at {facts['at_s']:g} s"

@@ -1,11 +1,11 @@
-"""When the interfaces of a link show carrier: exactly while both of its directions are up, by schedule and by order.
+"""Carrier of a link's interfaces: on exactly while both directions of the link are up, by schedule and by orders.
 
-Only links with `LinkSpec.carrier` are looked at. Where both ends have knots, the changes are known beforehand, and one
-heap holds the next of each link; the others are looked at as each row begins. A moving link that goes from one far node
-to another loses carrier and gets it back at once, so that daemons see that there is somebody else. (Its far port is
-shared, and always shows carrier.) Invariant: a relay without such links does no more than one comparison. A thread of
-its own asks the kernel, which takes 50-200 µs for an interface and may wait for others; each change is told with the
-time at which it was asked and the time at which it was done.
+Only links with `LinkSpec.carrier` are handled. If both ends have knots, the changes are known in advance, and one heap
+holds the next change of each link; other links are checked as each row begins. A moving link that changes from one far
+node to another loses carrier and regains it at once, so that daemons notice the new neighbour. (Its far port is shared,
+and always has carrier.) Invariant: a relay without such links makes one comparison only. A separate thread calls the
+kernel, which takes 50-200 µs for an interface and may block; each change is reported with its scheduled and its real
+time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from emulator.model.network import Network
 from emulator.schedule.reader import RowSource, ScheduleReader
 
 CHANGES_PER_MESSAGE = 1000
-LATE_ROW_S = 0.005  # until a row is looked for again that was not there in time
+LATE_ROW_S = 0.005  # until a row that was late is looked for again
 NOBODY = -1
 
 
@@ -34,10 +34,10 @@ Changes = list[tuple[int, bool]]  # link number, up
 
 
 class Carriers:
-    """The links of `network` that show carrier. `ports` by end; `overrides(end)`: what orders set on it.
+    """The links of `network` with carrier. `ports`: by end; `overrides(end)`: the values that orders have set on it.
 
-    `tell` sends a message to the supervisor and is called from the thread too, as is `clock`; `open_carrier` gives
-    the carrier of a port from its descriptor.
+    `tell` sends a message to the supervisor; it is called from the thread too, as is `clock`. `open_carrier` opens the
+    carrier of a port by its descriptor.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class Carriers:
         self._up: dict[int, bool] = {}
         self._heap: list[tuple[float, int]] = []
         self._by_rows: list[int] = []  # links that follow rows
-        self._far: dict[int, int] = {}  # the far node of each of these while it is up, NOBODY while it is down
-        self._row_s = inf  # when to look at the next
+        self._far: dict[int, int] = {}  # the far node of each of these links while it is up, NOBODY while it is down
+        self._row_s = inf  # begin of the next row
         self._thread = ThreadPoolExecutor(1, "carrier")  # begins with the first change
         self.next_s = inf  # when to call `play`
 
     def begin(self) -> None:
-        """Bring every interface to what holds at time 0, which holds before it too."""
+        """Set every interface to its state at time 0, which also holds before."""
         for number, link in enumerate(self._network.links):
             if not link.carrier:
                 continue
@@ -94,11 +94,11 @@ class Carriers:
         self._set_carriers(self._turn(self._ends, 0.0))
 
     def tell_initial(self) -> None:
-        """Tell which links begin down."""
+        """Report the links that are down at the beginning."""
         self._tell_of([(number, False) for number, up in self._up.items() if not up], 0.0)
 
     def play(self, now: float) -> None:
-        """Have the changes made that the schedule asks until `now`, each with its own time."""
+        """Make the scheduled changes up to `now`, each reported with its own time."""
         heap = self._heap
         while heap and heap[0][0] <= now:
             t, links = heap[0][0], []
@@ -112,18 +112,18 @@ class Carriers:
         self.next_s = self._next_s()
 
     def look_again(self, ends: Iterable[int], now: float) -> None:
-        """Orders have set these ends up or down, or back to the schedule."""
+        """Update the links of these ends, which orders have set up or down, or back to the schedule."""
         self._change(sorted({end // 2 for end in ends} & self._ends.keys()), now)
 
     def afterwards(self, say: Callable[[], None]) -> None:
-        """Call `say` when every change so far is made: in the thread, or now where no link has carrier."""
+        """Call `say` when every change so far has been made: in the thread, or at once if no link has carrier."""
         if self._ends:
             self._thread.submit(say)
         else:
             say()
 
     def close(self) -> None:
-        """Wait until every change is made and told."""
+        """Wait until every change has been made and reported."""
         self._thread.shutdown()
         for devices in self._devices.values():
             for device in devices:
@@ -134,7 +134,7 @@ class Carriers:
         return min(self._row_s, self._heap[0][0] if self._heap else inf)
 
     def _play_row(self, now: float) -> None:
-        """Have the changes made that the row in force brings; rows that `now` has passed over are passed over."""
+        """Make the changes of the row in force; earlier rows that were missed are skipped."""
         step = self._schedule.step_at(now)
         far = self._far_nodes(step)
         if far is None:
@@ -148,8 +148,8 @@ class Carriers:
         self._change(self._by_rows, t, away)
 
     def _far_nodes(self, step: int) -> dict[int, int] | None:
-        """The far node of each link that follows rows, NOBODY where the row has one of its directions down; None: the
-        row is not there."""
+        """The far node of each link that follows rows, NOBODY if one of its directions is down in the row. None if the
+        row is not available."""
         nodes = self._schedule.serving(step, self._by_rows)
         up = self._schedule.read(
             step, lambda row: [all(row.up[end] for end in self._ends[number]) for number in self._by_rows]
@@ -168,7 +168,7 @@ class Carriers:
         return min(self._schedule.up(end, t)[1] for end in self._ends[number])
 
     def _turn(self, links: Iterable[int], t: float) -> Changes:
-        """Note what holds of these links at t; returns what changed."""
+        """Record the state of these links at t; returns the changes."""
         changes = []
         for number in links:
             up = self._is_up(number, max(t, 0.0))
@@ -178,7 +178,7 @@ class Carriers:
         return changes
 
     def _change(self, links: Iterable[int], t: float, away: Iterable[int] = ()) -> None:
-        """Make what changes at t; links that went `away` to another far node lose carrier before."""
+        """Make the changes of these links at t; links in `away` have a new far node and first lose carrier."""
         lost = list(away)
         for number in lost:
             self._up[number] = False
@@ -187,7 +187,7 @@ class Carriers:
             self._thread.submit(partial(self._carry_out, changes, t))
 
     def _carry_out(self, changes: Changes, t: float) -> None:
-        """In the thread: make changes that were asked at t, and tell of them."""
+        """In the thread: make the changes that were scheduled for t, and report them."""
         self._set_carriers(changes)
         self._tell_of(changes, t)
 

@@ -1,7 +1,8 @@
 """The relay's control socket: orders in, statistics out, each a msgpack map in one SOCK_SEQPACKET message.
 
-Invariant: nothing here waits for a reader, and an order that makes no sense is answered with `{"op": "error"}`, never
-obeyed in part and never fatal. An order with a `number` is answered by `{"op": "done"}` (or the error) of that number.
+Invariant: no call here waits for the reader. An invalid order is answered with `{"op": "error"}`; it is never carried
+out in part and never ends the relay. An order with a `number` is answered by `{"op": "done"}`, or the error, with that
+number.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from emulator.model.verbs import VALUES
 
 LARGEST = 2**20
 ENDS_PER_MESSAGE = 400  # keeps a message within the socket's default buffer
-MOST_UNSENT = 4096  # messages that wait for a reader who is behind; statistics never do
+MOST_UNSENT = 4096  # messages that wait for a slow reader; statistics do not wait
 
 
 class Relay(Protocol):
-    """What orders are given to. Numbers of orders are the engine's: 0 says that an order holds already."""
+    """The receiver of orders. Numbers of orders are the engine's; 0: the order is already in force."""
 
     stopped: bool
     end_count: int
@@ -49,14 +50,14 @@ class Control:
         self._socket = sock
         self._relay = relay
         self._unsent: deque[bytes] = deque()
-        self._sending = Lock()  # `tell` is for every thread
-        self.untold = 0  # messages given up because the reader was too far behind
+        self._sending = Lock()  # `tell` may be called from every thread
+        self.untold = 0  # messages dropped because the reader was too slow
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
     def receive(self) -> None:
-        """Obey every order that has arrived; the end of the socket means stop."""
+        """Carry out every order that has arrived; the end of the socket means stop."""
         while not self._relay.stopped:
             try:
                 data, fds, _, _ = socket.recv_fds(self._socket, LARGEST, 4)
@@ -81,7 +82,8 @@ class Control:
                 os.close(fd)
 
     def _obey(self, order: dict[str, Any], fds: list[int]) -> int:
-        """One order; its number in the engine (0: it holds already). Takes what it keeps out of `fds`."""
+        """Carry out one order; returns its number in the engine (0: already in force). Removes kept descriptors from
+        `fds`."""
         relay = self._relay
         match order["op"]:
             case "start":
@@ -111,9 +113,9 @@ class Control:
         return 0
 
     def report(self, message: dict[str, Any], ends: dict[int, list[float]], final: bool) -> bool:
-        """Send statistics, in as many messages as the ends need; False where the reader is behind.
+        """Send statistics, in as many messages as the ends need; returns False if the reader is behind.
 
-        Counters are cumulative, so a report that could not be sent is made good by the next.
+        Counters are cumulative, so the next report replaces one that could not be sent.
         """
         if final:
             self._socket.settimeout(2.0)
@@ -130,7 +132,7 @@ class Control:
         return True
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Send something that is said once; it waits for the next report where the reader is behind."""
+        """Send a message that is not repeated; it waits for the next report if the reader is behind."""
         with self._sending:
             if len(self._unsent) < MOST_UNSENT:
                 self._unsent.append(msgpack.packb(message))
@@ -139,7 +141,7 @@ class Control:
         self._flush()
 
     def _flush(self) -> bool:
-        """Send what waits, in order; whether all has gone."""
+        """Send the waiting messages in order; returns whether all were sent."""
         with self._sending:
             while self._unsent:
                 if not self._put(self._unsent[0]):

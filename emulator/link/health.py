@@ -1,7 +1,7 @@
-"""What the relay knows about itself: how late its packets were and why, how long it slept, whether it can keep up.
+"""The health of the relay: lateness of its packets and the causes, its idle time, and whether it is saturated.
 
-Invariant: lateness and its causes are cumulative over the run; `turn_max_s` and `saturated` are of the time since the
-report before.
+Invariant: lateness and its causes are cumulative over the run; `turn_max_s` and `saturated` cover the time since the
+previous report.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from typing import Any
 
 from emulator.link.engine.engine import Engine
 
-SATURATED = 0.95  # share of the time without sleep, or of a core, from which on the relay says it cannot keep up
+SATURATED = 0.95  # share of the time without sleep, or of a core, from which on the relay counts as saturated
 NICE = -15  # of the engine's lanes
-NICE_BEHIND = -5  # of the thread that reports and hears orders
-NICE_GROUP = -20  # of the session among sessions
+NICE_BEHIND = -5  # of the thread that reports and receives orders
+NICE_GROUP = -20  # of the relay's session among sessions
 
 
 def be_urgent() -> None:
-    """Come before the nodes when cores are short, as far as this user may; lateness tells how far that was.
+    """Take priority over the nodes when cores are short, as far as this user may; the measured lateness shows the
+    effect.
 
-    The kernel may share cores evenly between sessions (autogroups), and a nice value counts only within one: hence a
-    session of the relay's own, with a value too.
+    The kernel may share cores evenly between sessions (autogroups), and a nice value counts only within a session: so
+    the relay has its own session, with a nice value too.
     """
     try:
         os.setsid()
@@ -37,7 +38,7 @@ def be_urgent() -> None:
 
 
 def step_back() -> None:
-    """Let the threads that this one has started come before it."""
+    """Give the threads that this one has started priority over it."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, NICE_BEHIND)
     except OSError:
@@ -45,7 +46,7 @@ def step_back() -> None:
 
 
 class Health:
-    """Reads what the lanes of an engine know about themselves."""
+    """Reads the reports of the lanes of an engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -53,7 +54,7 @@ class Health:
         self._at_s = 0.0
 
     def begin(self, now_s: float) -> None:
-        """Packets are read from now on."""
+        """Begin to measure: packets are read from now on."""
         self._before, self._at_s = self._readings(), now_s
 
     def _readings(self) -> list[tuple[float, float, float]]:
@@ -61,7 +62,7 @@ class Health:
         return [(report.cpu_s, report.slept_s, report.overloaded_s) for report in reports]
 
     def report(self, now_s: float) -> dict[str, Any]:
-        """What a `stats` message says of the relay itself."""
+        """The part of a `stats` message about the relay itself."""
         engine = self._engine
         lanes = [engine.report(lane) for lane in range(engine.lanes)]
         readings, elapsed_s = self._readings(), max(now_s - self._at_s, 1e-9)

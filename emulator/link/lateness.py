@@ -1,6 +1,6 @@
 """Histogram of lateness with buckets of 1/8 octave, from a microsecond to an hour: quantiles within 9 %.
 
-Invariant: merging the histograms of two processes gives the histogram of both, so quantiles may be taken at the end.
+Invariant: merging the histograms of two processes gives the histogram of both, so quantiles can be computed at the end.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from math import frexp
 
 SUBS = 8  # buckets per octave
-SMALLEST_S = 2.0**-20  # what is below counts as the first bucket
+SMALLEST_S = 2.0**-20  # smaller values count in the first bucket
 
 
 class Lateness:
-    """Counts of packets by lateness; `pack` gives a map that msgpack and JSON carry."""
+    """Counts of packets by lateness; `pack` returns a map for msgpack and JSON."""
 
     __slots__ = ("counts", "max_s", "sum_s")
 
@@ -46,7 +46,7 @@ class Lateness:
         return sum(self.counts.values())
 
     def quantile(self, share: float) -> float:
-        """Upper bound in seconds of the bucket that holds the quantile `share` (0…1); 0 where nothing was counted."""
+        """Upper bound in seconds of the bucket that holds the quantile `share` (0…1); 0 without any packets."""
         left = share * self.total
         for bucket in sorted(self.counts):
             left -= self.counts[bucket]

@@ -1,7 +1,7 @@
-"""What is done to a running network: links held, cut, switched off or given other values than the schedule's.
+"""Changes of a running network: links held, partitioned, switched off, or with other values than the schedule's.
 
-Invariant: each reason for a link to be down (switched off, cut by a partition, set so) is kept apart, so that healing
-one leaves the others; an end goes back to its schedule only when no reason is left. Plain state: `tell` carries orders.
+Invariant: each reason for a link to be down (switched off, partitioned, set) is kept separately, so that undoing one
+leaves the others; an end returns to its schedule only when no reason is left. Pure state: `tell` sends the orders.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Groups = Sequence[Sequence[str]]  # globs of node names
 
 
 class Faults:
-    """Faults of the links of one network. `peer` reads the present far node of a moving link."""
+    """Faults of the links of one network. `peer(end)` returns the present far node of a moving link."""
 
     def __init__(self, network: Network, tell: Tell, peer: Callable[[int], int] | None = None) -> None:
         self._network = network
@@ -37,7 +37,7 @@ class Faults:
         return self._off | self._cut | set(self._set) | self._held
 
     def overrides(self) -> dict[int, dict[str, Any]]:
-        """What each altered end does instead of its schedule: `VALUE_NAMES`, and `held` where its packets wait."""
+        """The values of each altered end that replace its schedule: `VALUE_NAMES`, and `held` if its packets wait."""
         found = {end: dict(self._set.get(end, {})) for end in self.altered}
         for end in self._off | self._cut:
             found[end]["up"] = False
@@ -46,7 +46,7 @@ class Faults:
         return found
 
     def perform(self, action: Mapping[str, Any]) -> None:
-        """Do what an action does to links; those that act on programs do nothing to them. UsageError: no such verb."""
+        """Apply an action to links; actions on programs change nothing here. UsageError for an unknown verb."""
         verb = find(action.get("do"))
         ends = self.ends(action.get("links") or ())
         match verb.name:
@@ -68,20 +68,20 @@ class Faults:
 
     def ends(self, globs: Iterable[str]) -> list[int]:
         """Link ends whose names ("node:port") match."""
-        wanted = tuple(globs)
+        patterns = tuple(globs)
         return [
             end
             for end, names in enumerate(self._names)
-            if any(fnmatchcase(name, glob) for name in names for glob in wanted)
+            if any(fnmatchcase(name, glob) for name in names for glob in patterns)
         ]
 
     def ends_of(self, globs: Iterable[str]) -> list[int]:
         """Both ends of every link of the nodes whose names match."""
-        wanted = tuple(globs)
+        patterns = tuple(globs)
         nodes = {
             number
             for number, node in enumerate(self._network.nodes)
-            if any(fnmatchcase(node.name, glob) for glob in wanted)
+            if any(fnmatchcase(node.name, glob) for glob in patterns)
         }
         found = []
         for number, link in enumerate(self._network.links):
@@ -96,7 +96,7 @@ class Faults:
         self._apply(both, ("up",))
 
     def set(self, ends: Iterable[int], values: Mapping[str, Any]) -> None:
-        """Give ends other values than their schedule's; None gives a value back to the schedule."""
+        """Override values of ends; None returns a value to the schedule."""
         touched = list(ends)
         for end in touched:
             held = {**self._set.get(end, {}), **values}
@@ -106,19 +106,19 @@ class Faults:
         self._apply(touched, tuple(values))
 
     def hold(self, ends: Iterable[int], held: bool) -> None:
-        """Let packets wait at these ends, or go on."""
+        """Hold packets at these ends, or release them."""
         touched = sorted(set(ends))
         self._held = self._held.union(touched) if held else self._held.difference(touched)
         if touched:
             self._tell({"op": "hold" if held else "release", "ends": touched})
 
     def partition(self, groups: Groups) -> None:
-        """Let nothing pass between the groups; nodes in none of them form one more. Empty: heal."""
+        """Cut all links between the groups; nodes in none of them form one more group. Empty: heal."""
         self._groups = groups
         self.moved()
 
     def moved(self) -> None:
-        """Moving links have changed hands: what a partition cuts is read anew."""
+        """Moving links have new far nodes: compute again which links the partition cuts."""
         cut = set()
         if self._groups:
             side = [self._side(node.name) for node in self._network.nodes]
@@ -141,12 +141,12 @@ class Faults:
         return self._peer(2 * number) if link.moving and self._peer is not None else link.b
 
     def _apply(self, ends: Iterable[int], names: Sequence[str]) -> None:
-        """Tell the relay what holds now, ends with the same values together."""
+        """Send the present values of these ends to the relay, grouped by equal values."""
         batches: dict[tuple[Any, ...], list[int]] = {}
         for end in sorted(set(ends)):
-            given = self._set.get(end, {})
+            values_set = self._set.get(end, {})
             down = end in self._off or end in self._cut
-            values = tuple(False if name == "up" and down else given.get(name) for name in names)
+            values = tuple(False if name == "up" and down else values_set.get(name) for name in names)
             batches.setdefault(values, []).append(end)
         for values, numbers in batches.items():
             self._tell({"op": "set", "ends": numbers, **dict(zip(names, values, strict=True))})

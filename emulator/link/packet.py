@@ -1,7 +1,7 @@
-"""Bytes of a packet in captures: the virtio header, and checksums that are still partial.
+"""Bytes of a packet in captures: the virtio header, and partial checksums.
 
 A packet is a virtio-net header of 10 bytes, for Ethernet a frame header of 14, then IPv4 or IPv6, as a TUN device with
-IFF_VNET_HDR gives it. Nothing here trusts lengths: a packet that is cut short gives itself, never an exception.
+IFF_VNET_HDR delivers it. Lengths are not trusted: a truncated packet is returned unchanged, without an exception.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from struct import Struct
 
 VIRTIO = 10
 ETHERNET = 14
-NEEDS_CSUM = 1  # virtio flag: the checksum from csum_start on is still to be completed at csum_offset
+NEEDS_CSUM = 1  # virtio flag: the checksum of the bytes from csum_start on must still be completed at csum_offset
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 
 virtio = Struct("=BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset: host byte order
@@ -30,7 +30,7 @@ def sum16(data: bytes | bytearray | memoryview, start: int = 0) -> int:
 
 
 def completed(data: bytes) -> bytes:
-    """The packet with its checksum computed where the virtio header says that it is still partial."""
+    """The packet, with its checksum completed if the virtio header marks it as partial."""
     flags, gso, _, _, start, offset = virtio.unpack_from(data)
     at = VIRTIO + start + offset
     if not flags & NEEDS_CSUM or gso or at + 2 > len(data):

@@ -1,9 +1,9 @@
-"""Which lane of the engine plays which node.
+"""The assignment of nodes to the lanes of the engine.
 
-A packet is handed to the lane of its receiver when it leaves, with the whole delay of the link as time for that. So
-nodes whose link is quick are never separated; moving links apart, whose delay is that of a way into space. Invariant:
-nodes joined by a fixed link whose delay is ever below NEAR_S, as far as knots and the given rows say, share a lane; and
-the answer depends on the arguments alone.
+A packet is passed to the lane of its receiver when it leaves, and the delay of the link is the time for that. So nodes
+joined by a link with a short delay share a lane. Moving links are an exception: their delay is that of a path to space.
+Invariant: nodes joined by a fixed link whose delay is ever below NEAR_S, in its knots or the given rows, share a lane;
+and the result depends on the arguments alone.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ NEAR_S = 1e-3
 
 
 def partition(network: Network, lanes: int, rows: Iterable[ScheduleRow] = ()) -> Ints:
-    """A lane from 0 to lanes - 1 for each node. `rows`: some of the timeline's, for the delays of links that follow it
-    and for who serves the stations of moving links at first (by the first row; without one, the link's own far node).
+    """A lane from 0 to lanes - 1 for each node. `rows`: some rows of the timeline, for the delays of links that follow
+    it; the first one also names the satellites that serve the stations of moving links (without it: the link's own far
+    node).
 
-    Nodes go in blocks of their order, of equal weight, so that planes of satellites stay together; the weight of a
-    node is the number of link ends on which it sends. A group with a station of a moving link comes afterwards: to the
-    lane of the satellite that serves it, or where that has its share already, to the one with the least weight.
+    Nodes are divided in their order into blocks of equal weight, so that planes of satellites stay together; the weight
+    of a node is the number of link ends on which it sends. A group with a station of a moving link is assigned last: to
+    the lane of the satellite that serves it or, if that lane has its share already, to the lane with the least weight.
     """
     if lanes < 1:
         raise ValueError(f"the engine needs 1 lane or more, not {lanes}")
@@ -61,7 +62,7 @@ def partition(network: Network, lanes: int, rows: Iterable[ScheduleRow] = ()) ->
 
 
 def shortest_s(network: Network, rows: Sequence[ScheduleRow] = ()) -> Floats:
-    """The shortest delay of each link end that its knots or the rows tell of; inf where neither does."""
+    """The shortest delay of each link end in its knots or the rows; inf if neither has one."""
     shortest = np.full(2 * len(network.links), np.inf)
     for row in rows:
         np.minimum(shortest, np.minimum(row.delay_start_s, row.delay_end_s), out=shortest)
@@ -81,7 +82,7 @@ def shortest_s(network: Network, rows: Sequence[ScheduleRow] = ()) -> Floats:
 
 
 def _groups(network: Network, delay_s: Floats) -> list[NDArray[np.int64]]:
-    """Nodes that may not be separated, in the order of their first one."""
+    """Groups of nodes that must share a lane, in the order of their first nodes."""
     root = list(range(len(network.nodes)))
 
     def find(node: int) -> int:
@@ -101,8 +102,8 @@ def _groups(network: Network, delay_s: Floats) -> list[NDArray[np.int64]]:
 
 
 def _blocks(weights: Floats, lanes: int) -> list[int]:
-    """The lane of each group where lanes are blocks of their order: the one in which the middle of its weight lies.
-    So a lane gets its share and the heaviest group at the most."""
+    """The lane of each group, if lanes are blocks of their order: the lane in which the middle of its weight lies. So a
+    lane has at most its share plus the heaviest group."""
     total = float(weights.sum())
     if not total:
         return [place * lanes // len(weights) for place in range(len(weights))]

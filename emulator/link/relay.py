@@ -1,9 +1,9 @@
-"""The relay process: the packet engine between ports, and around it what is not in a hurry.
+"""The relay process: the packet engine between ports, and around it the tasks that may be slower.
 
-The engine's lanes play packets in threads of their own, without the interpreter. The main thread hears orders, sends
-reports, empties captures and follows carriers, whose interfaces one more thread changes (`carrier.py`). Invariant: an
-order holds for every packet that was sent after it: while an order lies in the control socket or is being handed over,
-the engine reads no port.
+The engine's lanes move packets in their own threads, without the interpreter. The main thread receives orders, sends
+reports, writes captures and tracks carriers, whose interfaces another thread changes (`carrier.py`). Invariant: an
+order is in force for every packet that was sent after it: while an order is in the control socket or on its way to the
+engine, the engine reads no port.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from emulator.link.wait import Waiter
 from emulator.model.network import Network
 from emulator.schedule.ring import RowRing
 
-REPORT_S = 0.025  # between two reports, each of which tells of a fortieth of the link ends
+REPORT_S = 0.025  # between two reports, each of which covers a fortieth of the link ends
 SLICES = 40
-CATCH_UP_S = 0.1  # reports that were late by less are made up for, so that every end is told of once a second
-HEALTH_EVERY = 10  # reports of which one also tells what the engine knows about itself
-CAPTURE_S = 0.005  # between two looks at captures
+CATCH_UP_S = 0.1  # reports that were late by less are caught up, so that every end is reported once a second
+HEALTH_EVERY = 10  # each tenth report includes the health of the relay
+CAPTURE_S = 0.005  # between two writes of captured packets
 BEFORE_PLAY_S = -1.0  # scenario time until the start is known
 
 
 class Relay:
-    """Moves the packets of `network` between `ports`. `ring` holds the rows of its timeline (None: there is none)."""
+    """Moves the packets of `network` between `ports`. `ring` holds the rows of its timeline; None without one."""
 
     def __init__(
         self,
@@ -51,8 +51,8 @@ class Relay:
         threads: int = 1,
         realtime: bool = False,
     ) -> None:
-        given = list(ports)
-        self.engine = Engine(network, given, ring, seed, lanes=threads)
+        port_list = list(ports)
+        self.engine = Engine(network, port_list, ring, seed, lanes=threads)
         self.end_count = self.engine.ends
         self.overrides: dict[int, dict[str, float | bool]] = {}
         self.stopped = False
@@ -60,17 +60,17 @@ class Relay:
         self._realtime = realtime
         self._control = Control(control, self)
         self._health = Health(self.engine)
-        self._told = np.zeros((self.engine.ends, 0))  # counters as reported last
-        self._told_s = [0.0] * SLICES  # when each slice of the ends was reported last
+        self._reported = np.zeros((self.engine.ends, 0))  # counters as reported last
+        self._reported_s = [0.0] * SLICES  # when each slice of the ends was reported last
         self._t0_ns = 0
         self._lanes: list[threading.Thread] = []
         self._failure: BaseException | None = None
-        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()  # what to call when an order is obeyed
+        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()  # calls to make when an order is in force
         self._report_at_s = inf
         self._reports = 0
         self._waiter = Waiter()
-        self._ports = given
-        by_end = {port.end: _Descriptor(port.fd) for port in given if port.end >= 0}
+        self._ports = port_list
+        by_end = {port.end: _Descriptor(port.fd) for port in port_list if port.end >= 0}
         self.carriers = Carriers(network, by_end, self._overrides, self._control.tell, self.now, rows=ring)
 
     def run(self) -> None:
@@ -95,7 +95,7 @@ class Relay:
             raise self._failure
 
     def start(self, t0_ns: int) -> None:
-        """Play begins at this CLOCK_MONOTONIC reading; from now on packets are read."""
+        """Scenario time 0 is this CLOCK_MONOTONIC reading; packets are read from now on."""
         if self._lanes:
             raise ValueError("play has begun already")
         self._t0_ns = t0_ns
@@ -104,7 +104,7 @@ class Relay:
             thread = threading.Thread(target=self._play, args=(lane, gate), name=f"lane {lane}", daemon=True)
             self._lanes.append(thread)
             thread.start()
-        step_back()  # the lanes come before this thread
+        step_back()  # the lanes have priority over this thread
         self.carriers.tell_initial()
         self._report_at_s = self.now() + REPORT_S
         self._health.begin(self.now())
@@ -120,13 +120,13 @@ class Relay:
             self._failure, self.stopped = error, True
 
     def _turn(self) -> None:
-        """Wait for the next thing to do, and do it. Orders come first."""
+        """Wait for the next event or deadline and process it, orders first."""
         now = self.now()
         until = min(self._report_at_s, self.carriers.next_s, now + (CAPTURE_S if self.captures else 1.0))
         self._waiter.wait(until - now)
         for fd, _ in self._waiter.poll():
             if fd == self._control.fileno():
-                self._hear()
+                self._receive_orders()
             else:
                 os.read(fd, 8)
         self._answer()
@@ -138,7 +138,7 @@ class Relay:
             self._report()
             self._report_at_s = max(self._report_at_s + REPORT_S, now - CATCH_UP_S)
 
-    def _hear(self) -> None:
+    def _receive_orders(self) -> None:
         self.engine.gate(True)
         try:
             self._control.receive()
@@ -148,7 +148,7 @@ class Relay:
     # --- orders -------------------------------------------------------------------------------------------------------
 
     def order(self, orders: Iterable[EngineOrder]) -> int:
-        """Have the engine obey; returns the number of the last order, for `afterwards`."""
+        """Pass orders to the engine; returns the number of the last one, for `afterwards`."""
         number = 0
         for order in orders:
             if not self._lanes:
@@ -159,16 +159,16 @@ class Relay:
         return number
 
     def afterwards(self, number: int, say: Callable[[], None]) -> None:
-        """Call `say` when the engine has obeyed this order, and carriers have followed."""
+        """Call `say` when this order is in force in the engine, and carriers have followed."""
         self._waiting.append((number, say))
 
     def wait_for(self, number: int) -> None:
-        """Return when the engine has obeyed this order: within its turn, some microseconds."""
+        """Return when this order is in force in the engine: within its turn, some microseconds."""
         while self._running() and self.engine.obeyed() < number:
             time.sleep(20e-6)
 
     def set(self, ends: list[int], values: Mapping[str, float | bool | None]) -> int:
-        """Override values of link ends; None goes back to the schedule. Returns the order's number."""
+        """Override values of link ends; None returns to the schedule. Returns the order's number."""
         for end in ends:
             merged = {**self.overrides.get(end, {}), **values}
             self.overrides[end] = {name: value for name, value in merged.items() if value is not None}
@@ -178,7 +178,7 @@ class Relay:
         return number
 
     def tap(self, ends: Iterable[int]) -> int:
-        """Tell the engine which captures listen to these link ends. Returns the order's number."""
+        """Send the engine the captures of these link ends. Returns the order's number."""
         return self.order(new_order(OrderKind.TAPS, end, taps=self.captures.mask(end)) for end in ends)
 
     def _overrides(self, end: int) -> Mapping[str, float | bool]:
@@ -188,7 +188,7 @@ class Relay:
         return any(lane.is_alive() for lane in self._lanes)
 
     def _answer(self) -> None:
-        """Say what waits for orders that are obeyed by now."""
+        """Make the calls that waited for orders which are in force now."""
         obeyed = self.engine.obeyed() if self._running() else 2**62
         while self._waiting and self._waiting[0][0] <= obeyed:
             self.carriers.afterwards(self._waiting.popleft()[1])
@@ -203,15 +203,15 @@ class Relay:
     # --- reports ------------------------------------------------------------------------------------------------------
 
     def _report(self, final: bool = False) -> None:
-        """Counters of the link ends whose turn it is and that did something since they were reported last."""
+        """Report the counters of the link ends whose turn it is and that have changed since their last report."""
         now = self.now()
         self._reports += 1
         first, every = (0, 1) if final else (self._reports % SLICES, SLICES)
         stats = self.engine.some_stats(first, every)
-        if not self._told.shape[1]:
-            self._told = np.zeros((self.engine.ends, stats.shape[1]))
-        told = self._told[first::every]
-        changed = np.flatnonzero((stats.any(axis=1)) if final else (stats != told).any(axis=1))
+        if not self._reported.shape[1]:
+            self._reported = np.zeros((self.engine.ends, stats.shape[1]))
+        reported = self._reported[first::every]
+        changed = np.flatnonzero((stats.any(axis=1)) if final else (stats != reported).any(axis=1))
         ends = dict(zip((first + every * changed).tolist(), stats[changed].tolist(), strict=True))
         message: dict[str, object] = {"op": "stats", "t_s": now}
         if final or self._reports % HEALTH_EVERY == 0:
@@ -220,14 +220,14 @@ class Relay:
             message["unrouted"] = {int(node): int(unrouted[node]) for node in np.flatnonzero(unrouted)}
             message["captures_lost"] = self.captures.lost()
             message["untold"] = self._control.untold
-            message["told_s"] = now if final else min(self._told_s)
+            message["told_s"] = now if final else min(self._reported_s)
         if (len(message) == 2 and not ends) or self._control.report(message, ends, final):
-            told[:] = stats
-            self._told_s[first] = now
+            reported[:] = stats
+            self._reported_s[first] = now
 
 
 class _Descriptor:
-    """A port's descriptor, as carriers ask for it."""
+    """A port's descriptor, as an object with `fileno`."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

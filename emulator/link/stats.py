@@ -1,4 +1,4 @@
-"""Counters of a link end: the field order of the `stats` message, defined once for every room that reads it.
+"""Counters of a link end, in the order of the `stats` message, defined once for every reader.
 
 Invariant (conservation): sent + duplicated = delivered + every drop + packets still inside the end.
 """
@@ -21,7 +21,7 @@ class EndStats(IntEnum):
     DELIVERED_BYTES = 3
     DROP_QUEUE = 4  # the queue was full
     DROP_LOSS = 5  # random loss, scheduled or in bursts
-    DROP_OUTAGE = 6  # the link was down, or led nowhere
+    DROP_OUTAGE = 6  # the link was down, or had no far node
     DROP_OVERLOAD = 7  # the relay held more than its memory allows, or the receiving port refused the packet
     DROP_NOROUTE = 8  # the transit node at the far end had no route for it
     DROP_TTL = 9  # its hop limit ended at the transit node at the far end

@@ -1,7 +1,7 @@
-"""Captures: what crossed chosen link ends, in compact batches on a descriptor.
+"""Captures: the packets of chosen link ends, in compact batches on a descriptor.
 
 The engine keeps the packets of each capture in a ring (a tap); the relay's main thread writes them out, and another
-process makes pcapng of them. A batch is HEAD and then columns of `count` values each, in the machine's byte order:
+process converts them to pcapng. A batch is HEAD and then columns of `count` values each, in the machine's byte order:
 
     HEAD       magic, count, bytes of packets that follow the columns, packets left out before this batch
     left_s     f64  scenario time at which the packet left its sender, or was dropped
@@ -29,8 +29,8 @@ HEAD = Struct("=IIQQ")
 MAGIC = CONSTANTS["TAP_MAGIC"]
 COLUMNS = "dIII"
 ROW_BYTES = 20  # of the columns, for each packet
-LIMIT = 64 * 2**20  # a writer that gets no core for half a second at 1 Gbit/s loses nothing
-PUMP_BYTES = 8 * 2**20  # that one capture may write before others get a turn
+LIMIT = 64 * 2**20  # half a second at 1 Gbit/s, in which the writer may have no core
+PUMP_BYTES = 8 * 2**20  # written by one capture before the next has its turn
 
 
 class Record(NamedTuple):
@@ -43,7 +43,7 @@ class Record(NamedTuple):
 
 
 class HasTaps(Protocol):
-    """What captures need of the engine."""
+    """The part of the engine that captures use."""
 
     def open_tap(self, tap: int, room: int, snaplen: int = 0) -> None: ...
     def close_tap(self, tap: int) -> None: ...
@@ -52,7 +52,7 @@ class HasTaps(Protocol):
 
 
 class Captures:
-    """The captures of one relay by their key. Ends are told to the engine by whoever calls, as `mask` says."""
+    """The captures of one relay by their key. The caller sends the masks of ends (`mask`) to the engine."""
 
     def __init__(self, engine: HasTaps) -> None:
         self._engine = engine
@@ -65,44 +65,44 @@ class Captures:
         return len(self._all)
 
     def mask(self, end: int) -> int:
-        """Bit n: tap n listens to this link end."""
+        """Bit n: tap n captures this link end."""
         return sum(1 << capture.tap for capture in self._all.values() if end in capture.ends)
 
     def open(self, key: int, fd: int, ends: frozenset[int], snaplen: int = 0) -> None:
-        """A capture of these ends, written to `fd`, which is closed at its end. ValueError where there are too many."""
+        """Begin a capture of these ends to `fd`, which is closed at its end. ValueError if there are too many."""
         free = set(range(TAPS)) - {capture.tap for capture in self._all.values()}
         if not free:
-            raise ValueError(f"there are {TAPS} captures already, and no more are possible at one time")
+            raise ValueError(f"{TAPS} captures are running; expected at most {TAPS} at a time")
         tap = min(free)
         self._engine.open_tap(tap, LIMIT, snaplen)
         self._all[key] = Capture(self._engine, tap, fd, ends)
 
     def forget(self, key: int) -> frozenset[int]:
-        """Take a capture's ends from it; returns them. KeyError where there is no such capture."""
+        """Remove the ends of a capture; returns them. KeyError if there is no such capture."""
         ends, self._all[key].ends = self._all[key].ends, frozenset()
         return ends
 
     def pump(self) -> None:
-        """Write what the readers take of what waits for them."""
+        """Write as many captured packets as the readers accept."""
         for capture in self._all.values():
             capture.pump()
 
     def lost(self) -> dict[int, int]:
-        """Packets that each capture left out so far."""
+        """Packets that each capture has lost so far."""
         return {key: capture.lost for key, capture in self._all.items()}
 
     def close_one(self, key: int, patience_s: float = 0.0) -> None:
-        """The end of a capture whose ends the engine has forgotten; `patience_s`: how long its reader may take."""
+        """End a capture whose ends have been removed in the engine; `patience_s`: how long its reader may take."""
         self._all.pop(key).close(patience_s)
 
     def close(self, patience_s: float) -> None:
-        """The end of all captures."""
+        """End all captures."""
         for key in list(self._all):
             self.close_one(key, patience_s)
 
 
 class Capture:
-    """One capture: a tap of the engine, and a non-blocking descriptor with the batch that it has not taken yet."""
+    """One capture: a tap of the engine, and a non-blocking descriptor with the rest of its unwritten batch."""
 
     def __init__(self, engine: HasTaps, tap: int, fd: int, ends: frozenset[int]) -> None:
         os.set_blocking(fd, False)
@@ -114,11 +114,11 @@ class Capture:
 
     @property
     def lost(self) -> int:
-        """Packets left out so far."""
+        """Packets lost so far."""
         return self._engine.tap_lost(self.tap) + self._unread
 
     def pump(self, most: int = PUMP_BYTES) -> bool:
-        """Write what the descriptor takes, about `most` bytes; whether nothing is left."""
+        """Write as much as the descriptor accepts, about `most` bytes; returns whether nothing is left."""
         written = 0
         while written < most:
             if not self._batch:
@@ -167,13 +167,13 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Cuts a stream into batches, however it comes in pieces. ValueError where it is none of a tee's."""
+    """Splits a stream into batches, whatever its pieces. ValueError if it is not a stream of batches."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Batch]:
-        """The batches that are whole by now."""
+        """The batches that are complete now."""
         stream = self._rest + data if self._rest else data
         view = memoryview(stream)
         at = 0

@@ -1,8 +1,8 @@
 """Waiting for descriptors with a deadline in nanoseconds.
 
-Python's `select.epoll` rounds a timeout up to a millisecond; `epoll_pwait2` (Linux 5.11) takes a timespec. Where it is
-missing a timerfd inside the same epoll set rings instead. Invariant: `wait` returns when something is readable or the
-time is up, whichever is first, and never sleeps past it by design.
+Python's `select.epoll` rounds a timeout up to a millisecond; `epoll_pwait2` (Linux 5.11) takes a timespec. Without it,
+a timerfd in the same epoll set is used. Invariant: `wait` returns when a descriptor is readable or the time is up,
+whichever is first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FOREVER_S = 3600.0
 
 
 class Waiter:
-    """An epoll set. `poll()` says what is readable now, `wait(timeout_s)` sleeps until something is."""
+    """An epoll set. `poll()` returns the descriptors readable now, `wait(timeout_s)` sleeps until one is."""
 
     def __init__(self) -> None:
         set_timer_slack(1)
@@ -51,7 +51,7 @@ class Waiter:
         self._epoll.unregister(fd)
 
     def poll(self) -> list[tuple[int, int]]:
-        """Readable descriptors at this moment."""
+        """Descriptors that are readable now."""
         events = self._epoll.poll(0)
         if self._timer is not None and events:
             for place, (fd, _) in enumerate(events):

@@ -1,8 +1,8 @@
-"""The builder of networks: what a topology adds its nodes and links to.
+"""The builder of networks, to which a topology adds its nodes and links.
 
 Invariant: nodes and links are numbered in the order of addition, unless `number_links_by_node` numbers the links anew;
-every name, address and interface of a built network is valid and used once. What cannot be built is a DataError that
-names the node or the link.
+every name, address and interface of a built network is valid and used once. A network that cannot be built is a
+DataError that names the node or the link.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _IPV6_PREFIX = IPv6Address("fd53:6b79::").packed[:12]  # unique local; the IPv4 
 class NetworkBuilder:
     """A network while nodes and links are added. A topology's `build(config, options)` returns one.
 
-    `timeline` and `extra` become those of the network; without a timeline every link end must have a schedule of its
-    own, and gets constant ones (no delay, no limit) where it has none.
+    `timeline` and `extra` become those of the network; without a timeline every link end that has no schedule gets a
+    constant one (no delay, no limit).
     """
 
     def __init__(self, options: BuildOptions) -> None:
@@ -72,8 +72,8 @@ class NetworkBuilder:
     ) -> int:
         """Adds a node and returns its number; the fields are those of `NodeSpec`.
 
-        A node that is not `live` becomes so where the scenario's `materialise` names it. Without `ipv4` it gets an
-        address by its number, without `ipv6` one made from `ipv4`; an empty text means that it has none.
+        A node that is not `live` becomes live if the scenario's `materialise` names it. Without `ipv4` it gets an
+        address by its number, without `ipv6` one made from `ipv4`; an empty text means no address.
         """
         number = len(self.nodes)
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -116,8 +116,8 @@ class NetworkBuilder:
         """Adds a link between two nodes, by their numbers, and returns its number; the fields are those of `LinkSpec`.
 
         `forward` is the end that sends from a to b, `backward` (by default equal to it) the other one. A port without a
-        name becomes eth0, eth1, … in the order of the node's links. `antenna` tells the ends of moving links apart that
-        share the port of `a`: "<node>:<port><antenna>".
+        name becomes eth0, eth1, … in the order of the node's links. `antenna` distinguishes the ends of moving links
+        that share the port of `a`: "<node>:<port><antenna>".
         """
         if a == b:
             raise DataError(f"link {self.nodes[a].name} - {self.nodes[b].name}: a link needs two nodes")
@@ -189,7 +189,7 @@ class NetworkBuilder:
         keys.sort(key=lambda key: (order[key[0]], *key[1:]))
         self.links = [self.links[number] for *_, number in keys]
 
-    # -- what came of it -----------------------------------------------------------------------------------------------
+    # -- results -------------------------------------------------------------------------------------------------------
 
     @property
     def live(self) -> list[int]:
@@ -232,12 +232,12 @@ class NetworkBuilder:
                     )
 
     def describe(self, t_s: float) -> dict[str, Any]:
-        """What the topology itself shows of an instant, such as who sees whom, for `skyloom plan`; here nothing."""
+        """Facts of the topology at an instant, such as visibility, for `skyloom plan`; here empty."""
         return {}
 
 
 def port_problem(port: str) -> str:
-    """What is wrong with an interface name, or an empty text."""
+    """The fault of an interface name; "" if it is valid."""
     if _PORT.fullmatch(port) and port not in _RESERVED and len(port.encode()) <= _MOST_PORT_BYTES:
         return ""
     return (
@@ -265,7 +265,7 @@ def _addresses(number: int, ipv4: str | None, ipv6: str | None) -> tuple[str, st
 
 
 def _with_knots(link: LinkSpec) -> LinkSpec:
-    """The link with knots at both ends: without a timeline nothing else would say what an end does."""
+    """The link with knots at both ends, which it needs without a timeline."""
     if link.forward.schedule is not None and link.backward.schedule is not None:
         return link
     forward, backward = (

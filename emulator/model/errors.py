@@ -1,6 +1,6 @@
 """The error tree: one class per situation, each with the exit code that the command line ends with.
 
-A message says what is wrong, where, what was allowed and what to do. Nothing else is raised on purpose.
+A message names what was found, where, what was expected and what to do. No other error is raised on purpose.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EXIT_INTERRUPTED = 130
 
 
 class Stated(Exception):
-    """What was found where something else was expected: two fields, which nobody has to read out of a message."""
+    """An error with the found and the expected value as two fields, so that no caller parses the message."""
 
     def __init__(self, found: str, expected: str) -> None:
         super().__init__(found, expected)
@@ -36,31 +36,31 @@ class Unfit(Stated, ValueError):
 
 
 class Absent(Stated, LookupError):
-    """A name that leads to nothing."""
+    """An unknown name."""
 
 
 def found_and_expected(error: BaseException) -> tuple[str, str]:
-    """The fields of an error that has them; of another one its words, and "" for what was expected."""
+    """The two fields of a `Stated` error; of any other error its text, and "" as the expected value."""
     if isinstance(error, Stated):
         return error.found, error.expected
     return str(error.args[0] if error.args else error), ""
 
 
 class SkyloomError(Exception):
-    """Base of every error that a person is meant to read."""
+    """Base of every error for users."""
 
     exit_code = EXIT_INTERNAL
 
 
 class UsageError(SkyloomError):
-    """The command line asks for something that does not exist (a scenario, a live run, a node)."""
+    """The command line names something that does not exist (a scenario, a live run, a node)."""
 
     exit_code = EXIT_USAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in an input file: where it stands, what was found and what was expected."""
+    """One error in an input file: its place, the found and the expected value."""
 
     where: str  # "leo.toml:31" or "--set shell.planes"
     key: str  # "links.isl.delay", or "" where the file does not parse at all
@@ -89,12 +89,12 @@ class DataError(SkyloomError):
 
 
 class PlatformError(SkyloomError):
-    """This machine lacks something; the message says what, and how to get it."""
+    """This machine lacks something; the message names it, and how to install it."""
 
     exit_code = EXIT_PLATFORM
 
 
 class EmulationError(SkyloomError):
-    """The emulation could not do what was asked: a process, a device or the relay failed."""
+    """The emulation has failed: a process, a device or the relay."""
 
     exit_code = EXIT_INTERNAL

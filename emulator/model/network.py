@@ -1,4 +1,4 @@
-"""A network as all rooms see it: nodes, links, and the timeline that the links follow.
+"""The network model of all rooms: nodes, links, and the timeline that the links follow.
 
 Plain values, no kernel, no clock. Invariant: link `i` has two ends, `2*i` (sends from a to b) and `2*i + 1` (sends
 from b to a); every table of every room is indexed by these end numbers and by the node numbers of `Network.nodes`.
@@ -27,7 +27,7 @@ DOWNLINK = "gsl"  # a node's one port towards all moving links that reach it, wh
 class NodeSpec:
     """A node: live nodes get a namespace, the others are transit nodes inside the relay.
 
-    What a node does follows from its flags; its role is a label for people.
+    The behaviour of a node follows from its flags; its role is a label for people.
     """
 
     name: str
@@ -54,28 +54,28 @@ class GilbertElliott:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a link end does to packets beside the schedule. The queue is full when any of its bounds is reached."""
+    """The effects of a link end on packets, beside the schedule. The queue is full if any of its bounds is reached."""
 
-    queue_bytes: float = inf  # waiting bytes, the packet in transmission apart
+    queue_bytes: float = inf  # waiting bytes, without the packet in transmission
     queue_packets: float = inf
     queue_s: float = inf  # waiting time
     head_drop: bool = False  # a full queue drops its oldest packet instead of the new one
     burst_loss: GilbertElliott | None = None
     jitter_s: float = 0.0  # added delay is uniform in [0, 2·jitter]: mean jitter_s beside the propagation delay
     reorder: bool = False  # whether jitter may reorder packets
-    overtake: bool = False  # a packet arrives its delay after it left, even before those that left earlier
+    overtake: bool = False  # a packet may arrive before packets that left earlier, if its delay is shorter
     duplicate: float = 0.0  # probability
     corrupt: float = 0.0  # probability that one bit of the packet is flipped
     hold_when_down: bool = False  # while the link is down packets wait in the queue instead of being dropped
 
     @property
     def overtaking(self) -> bool:
-        """Whether packets may arrive in another order than they left in."""
+        """Whether packets may arrive in another order than they left."""
         return self.overtake or (self.reorder and self.jitter_s > 0.0)
 
     @property
     def per_packet(self) -> bool:
-        """Whether an effect looks at single packets, so that segments must not be merged."""
+        """Whether an effect applies to single packets, so that segments must not be merged."""
         return bool(self.burst_loss or self.jitter_s or self.duplicate or self.corrupt)
 
 
@@ -83,7 +83,7 @@ class Effects:
 class PiecewiseSchedule:
     """A time table of one link end. Delay is interpolated between knots; rate, loss and up hold until the next.
 
-    Before the first knot its values hold, after the last knot its values hold, unless `period_s` repeats the table
+    The values of the first knot hold before it, those of the last knot after it, unless `period_s` repeats the table
     (then t_s[0] must be 0 and period_s greater than t_s[-1]). Two knots at one time make a jump.
     """
 
@@ -102,7 +102,7 @@ class PiecewiseSchedule:
 
 @dataclass(frozen=True, slots=True)
 class EndSpec:
-    """One direction of a link. Without a schedule of its own the end follows the rows of the network's timeline."""
+    """One direction of a link. Without its own schedule the end follows the rows of the network's timeline."""
 
     effects: Effects = field(default_factory=Effects)
     schedule: PiecewiseSchedule | None = None
@@ -110,7 +110,7 @@ class EndSpec:
 
 @dataclass(frozen=True, slots=True)
 class LinkSpec:
-    """A link between two nodes. `moving`: b is only the first far end, the timeline's `peer` says which one holds."""
+    """A link between two nodes. `moving`: b is only the first far end; the timeline's `peer` has the present one."""
 
     name: str  # of its forward end: "<node a>:<port a>", and the antenna's number where links share the port
     a: int
@@ -138,10 +138,10 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class SubstepTables:
-    """What holds within one step for the F ends that `Timeline.substep` names, at most K knots each.
+    """The values within one step of the F ends that `Timeline.substep` names, at most K knots each.
 
     A table's knots are like those of `PiecewiseSchedule`: delay is interpolated, two knots at one time make a jump. The
-    first knot stands at the begin of the step, the last at its end.
+    first knot is at the beginning of the step, the last at its end.
     """
 
     count: Ints  # F; knots used, 2 or more; 0: the row's own values hold
@@ -154,11 +154,11 @@ class SubstepTables:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
-    """Everything that holds during one schedule step, [step·step_s, (step+1)·step_s).
+    """The values of all link ends, and the routes, during one schedule step, [step·step_s, (step+1)·step_s).
 
-    E ends, N nodes, D destinations (the live nodes, in the order of `Network.live`). Where an end has a substep table
-    (`substep`), that one plays; the row's own values are then its means, and `up` whether it is up at any time. Delays
-    between nodes follow from these columns: `emulator.schedule.routes.route_delay_s`.
+    E ends, N nodes, D destinations (the live nodes, in the order of `Network.live`). If an end has a substep table
+    (`substep`), that is in force; the row's own values are then its means, and `up` whether it is up at any time.
+    Delays between nodes follow from these columns: `emulator.schedule.routes.route_delay_s`.
     """
 
     step: int
@@ -167,14 +167,14 @@ class ScheduleRow:
     rate_bps: Floats  # E
     loss: Floats  # E
     up: Bools  # E
-    peer: Ints  # E; node that receives what this end sends (-1: nobody)
+    peer: Ints  # E; node that receives the packets of this end (-1: none)
     next_end: Ints  # D × N; end on which node n sends a packet for destination d (-1: unreachable or n is d)
     handovers: tuple[Handover, ...] = ()
     substep: SubstepTables | None = None
 
 
 class Rates(NamedTuple):
-    """Rate and loss of every link end, where they hold for the whole run."""
+    """Rate and loss of every link end, if they are constant over the run."""
 
     rate_bps: Floats
     loss: Floats
@@ -192,15 +192,15 @@ class Timeline(Protocol):
     """Produces rows in order, each a pure function of its step number (so that any window can be computed)."""
 
     step_s: float
-    rates: Rates | None  # None: they change, ask the rows
-    substep: SubstepSpec | None  # None: the rows say all
+    rates: Rates | None  # None: they change, and are in the rows
+    substep: SubstepSpec | None  # None: no end has substep tables
 
     def rows(self, first: int, count: int) -> Iterator[ScheduleRow]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What a scenario asks of every topology; passed to the topology module's `build(config, options)`."""
+    """Options of a scenario for every topology; passed to the topology module's `build(config, options)`."""
 
     materialise: str | tuple[str, ...] = "ends"  # "ends", "all", or names and globs of the transit nodes to make live
     routing: str = "least-delay"
@@ -208,7 +208,7 @@ class BuildOptions:
     routing_step_s: float | None = None  # None: every step, or 15 s where more than 200 nodes are live
     seed: int = 1
     duration_s: float = 60.0
-    directory: str = "."  # what relative paths in the scenario are relative to
+    directory: str = "."  # base of relative paths in the scenario
     skip_bad: bool = False  # leave out malformed element sets instead of refusing the file
 
     def is_live(self, name: str, end_point: bool) -> bool:
@@ -220,14 +220,14 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The whole network as numbers. `timeline` may be None where every end has a schedule of its own: the network of a
-    scenario gets one then (`emulator/scenario/build.py`)."""
+    """The whole network as numbers. `timeline` may be None if every end has its own schedule: the network of a scenario
+    gets one then (`emulator/scenario/build.py`)."""
 
     nodes: tuple[NodeSpec, ...]
     links: tuple[LinkSpec, ...]
     timeline: Timeline | None = None
     routing: str = "least-delay"  # or "static" (routes of the first row), "neighbours" (over one link only), "none"
-    extra: dict[str, Any] = field(default_factory=dict)  # what a topology wants shown: shells, map, …
+    extra: dict[str, Any] = field(default_factory=dict)  # facts that a topology shows: shells, map, …
 
     @property
     def live(self) -> list[int]:
@@ -236,7 +236,7 @@ class Network:
 
     @property
     def substep(self) -> SubstepSpec | None:
-        """The link ends with substep tables, where the timeline has such (one that does not speak of them has none)."""
+        """The link ends with substep tables; None if the timeline has none, or no attribute `substep`."""
         return getattr(self.timeline, "substep", None)
 
     def end_spec(self, end: int) -> EndSpec:
@@ -244,7 +244,7 @@ class Network:
         return link.backward if end % 2 else link.forward
 
     def end_name(self, end: int) -> str:
-        """Name of a link end by the node and port that send: "gs-tokyo:up"."""
+        """Name of a link end, by its sending node and port: "gs-tokyo:up"."""
         link = self.links[end // 2]
         if link.moving:
             return f"{link.name}~down" if end % 2 else link.name
@@ -252,7 +252,7 @@ class Network:
         return f"{self.nodes[node].name}:{port}"
 
     def end_names(self, end: int) -> tuple[str, ...]:
-        """What a person may call a link end: its name, and the name of the port that it shares with others."""
+        """The names by which a user may select a link end: its own, and that of the port that it shares with others."""
         name, link = self.end_name(end), self.links[end // 2]
         if not link.moving:
             return (name,)

@@ -1,13 +1,13 @@
-"""The verbs: everything that may be done to a network while it plays, in one table.
+"""The verbs: all actions on a running network, in one table.
 
-A verb is named in a scenario (`do = "hold"`), chosen on the screen, asked for by a program (`context.act`), performed
-by the runtime, undone, replayed from the events, shaded in drawings and noted in captures. Each of these rooms reads
-what it needs from here, which is why the table lies in `model`: scenario files and the screen must know the verbs, and
-may not import the runtime that performs them.
+A verb is named in a scenario (`do = "hold"`), chosen on the screen, requested by a program (`context.act`), performed
+by the runtime, undone, replayed from the events, shaded in drawings and noted in captures. All these rooms read this
+table. It is in `model` because scenario files and the screen need the verbs, but may not import the runtime that
+performs them.
 
-Invariant: every name of `VerbName` has its row, and every room handles every row. Rooms that do something of their own
-for a verb match on its name and end in `assert_never`, so that the type checker refuses a verb without a handler; a
-test performs each verb in each room.
+Invariant: every name of `VerbName` has its row, and every room handles every row. A room with code for single verbs
+matches on the name and ends in `assert_never`, so that the type checker refuses a verb without a handler; a test
+performs each verb in each room.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Kind = Literal["node", "link"]  # of what is chosen on the screen
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value of a link end that `set` holds at another than the schedule's, in SI units."""
+    """A value of a link end that `set` overrides, in SI units."""
 
     name: str
     """Its key in events and orders, with its unit."""
@@ -40,26 +40,26 @@ class Value:
     most: float = inf
     """The largest value allowed."""
 
-    def checked(self, given: object) -> float | bool | None:
-        """`given` as the packet engine takes it; None gives the value back to the schedule. ValueError."""
-        if given is None:
+    def checked(self, value: object) -> float | bool | None:
+        """The value for the packet engine; None returns it to the schedule. ValueError for a bad value."""
+        if value is None:
             return None
         if self.kind is None:
-            if not isinstance(given, bool):
-                raise Unfit(f"{self.name} is {given!r}", "true or false")
-            return given
-        if not isinstance(given, int | float) or isnan(given) or not 0 <= given <= self.most:
+            if not isinstance(value, bool):
+                raise Unfit(f"{self.name} is {value!r}", "true or false")
+            return value
+        if not isinstance(value, int | float) or isnan(value) or not 0 <= value <= self.most:
             bound = f", at most {self.most:g}" if self.most < inf else ""
-            raise Unfit(f"{self.name} is {given!r}", f"0 or more{bound}")
-        return float(given)
+            raise Unfit(f"{self.name} is {value!r}", f"0 or more{bound}")
+        return float(value)
 
-    def worded(self, given: Any) -> str:
-        """As people read it: "delay 200 ms", "down", "loss as scheduled"."""
-        if given is None:
+    def worded(self, value: Any) -> str:
+        """Text for people: "delay 200 ms", "down", "loss as scheduled"."""
+        if value is None:
             return f"{self.key} as scheduled"
         if self.kind is None:
-            return "up" if given else "down"
-        return f"{self.key} {show(given, self.kind)}"
+            return "up" if value else "down"
+        return f"{self.key} {show(value, self.kind)}"
 
 
 VALUES = (
@@ -76,10 +76,10 @@ class Choice:
     """A line of the screen's list of faults."""
 
     words: str
-    """What it says: "set delay 200 ms"."""
+    """Its text: "set delay 200 ms"."""
     meaning: str
     values: Mapping[str, float | None] | None = None
-    """What `set` gives the link end."""
+    """The values that `set` sets on the link end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,39 +91,39 @@ class Verb:
     """What it does, for the scenario reference."""
     acts_on: Literal["links", "programs"]
     targets: tuple[Target, ...]
-    """The keys that say on what; at least one is given. None: it concerns the whole network."""
+    """The keys of its targets, at least one of which is required. None: it concerns the whole network."""
     arguments: tuple[str, ...] = ()
-    """Further keys, at least one of which is given: the command of `exec`, the values of `set`."""
+    """Further keys, at least one of which is required: the command of `exec`, the values of `set`."""
     options: tuple[str, ...] = ()
-    """Keys that may be given beside them: what `exec` expects of its command."""
+    """Optional keys: the expected result of `exec`."""
     undone_by: VerbName | None = None
-    """The verb that takes it back, which `until` and `for` do by themselves; None: it has no duration."""
+    """The verb that undoes it, performed by `until` and `for`; None: it has no duration."""
     programs_run: bool | None = None
-    """Whether the programs run afterwards; None: it leaves them as they are."""
+    """Whether the programs run afterwards; None: it does not change that."""
     both_ways: bool = False
-    """Whether a link end stands for both directions of its link."""
+    """Whether a link end means both directions of its link."""
     colour: str = ""
-    """The shade of its duration in drawings over time; pale, so that lines of every colour stand out."""
+    """The shade of its duration in drawings over time; pale, so that lines of every colour are visible."""
     node_choices: tuple[Choice, ...] = ()
-    """What the screen offers for a node that is chosen, and for a link end below."""
+    """The choices of the screen for a selected node, and for a link end below."""
     link_choices: tuple[Choice, ...] = ()
 
     @property
     def lasts(self) -> bool:
-        """Whether it holds until something takes it back."""
+        """Whether it lasts until it is undone."""
         return self.undone_by is not None
 
     @property
     def undoes(self) -> VerbName | None:
-        """The other verb that it takes back."""
+        """The other verb that it undoes."""
         return next((verb.name for verb in _ROWS if verb.undone_by == self.name != verb.name), None)
 
     def choices(self, kind: Kind) -> tuple[Choice, ...]:
-        """What the screen offers for a node or a link end."""
+        """The choices of the screen for a node or a link end."""
         return self.node_choices if kind == "node" else self.link_choices
 
     def on(self, kind: Kind, name: str) -> dict[str, Any]:
-        """The action that aims it at one node or link end."""
+        """The action with this verb on one node or link end."""
         if "groups" in self.targets:
             return {"do": self.name, "groups": [[name]]}
         target: Target = "nodes" if kind == "node" else "links"
@@ -192,7 +192,7 @@ KEYS: tuple[str, ...] = (
 
 
 def find(do: object) -> Verb:
-    """The verb of that name. UsageError where there is none."""
+    """The verb of that name. UsageError if there is none."""
     verb = VERBS.get(do) if isinstance(do, str) else None
     if verb is None:
         raise UsageError(f"no such action {do!r}; there are {', '.join(sorted(VERBS))}")
@@ -200,7 +200,7 @@ def find(do: object) -> Verb:
 
 
 def undoing(action: Mapping[str, Any]) -> dict[str, Any]:
-    """The action that takes back one of a verb that lasts: the same targets, and values as the schedule has them."""
+    """The action that undoes one of a verb that lasts: the same targets, with the schedule's values."""
     verb = find(action["do"])
     assert verb.undone_by is not None, f"{verb.name} does not last"
     back = {key: None if key in VALUE_NAMES else value for key, value in action.items()}

@@ -1,6 +1,6 @@
-"""Everything about one node or link end, for the detail view of the live screen.
+"""The detail view of one node or link end on the live screen.
 
-Invariant: it is made anew for each snapshot from what `NetworkState` gives; nothing is remembered here.
+Invariant: it is made for each snapshot from `NetworkState` alone; there is no state here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LINKS_READ = 64
 
 
 class NetworkState(Protocol):
-    """What details are made of: the rows of one run's snapshots."""
+    """The data of details: the rows of one run's snapshots."""
 
     @property
     def network(self) -> Network: ...
@@ -42,7 +42,7 @@ class NetworkState(Protocol):
 
     @property
     def overrides(self) -> Callable[[], Mapping[int, Mapping[str, Any]]]:
-        """By link end: what an action gave it instead of its schedule."""
+        """By link end: the values that an action has set instead of the schedule's."""
 
     def effective(self, end: int, now_s: float) -> EndValues:
         """The values of a link end now: scheduled, or overridden by an action."""
@@ -58,7 +58,7 @@ class NetworkState(Protocol):
 
 
 def of(state: NetworkState, name: str, now_s: float) -> Detail:
-    """The detail of a link end "node:port" or of a node; of neither: a detail that says so."""
+    """The detail of a link end "node:port" or of a node; for any other name, a detail with an explanation."""
     if name in state.ends:
         return _of_link(state, name, now_s)
     if name in state.nodes:
@@ -72,7 +72,7 @@ def _of_link(state: NetworkState, name: str, now_s: float) -> Detail:
         ("leads to", row.get("far") or "nobody"),
         ("state", "up" if row["up"] else "down"),
         ("delay asked", f"{values.delay_s * 1e3:.3f} ms"),
-        *([("by a fault", _by_fault(given))] if (given := state.overrides().get(state.ends[name])) else []),
+        *([("by a fault", _by_fault(overridden))] if (overridden := state.overrides().get(state.ends[name])) else []),
         ("delay seen", f"{row['seen_ms']:.3f} ms" if "seen_ms" in row else "-"),
         ("lateness", f"{row['late_ms']:.3f} ms" if "late_ms" in row else "-"),
         ("rate granted", _rate(values.rate_bps)),
@@ -87,10 +87,10 @@ def _of_link(state: NetworkState, name: str, now_s: float) -> Detail:
     return detail
 
 
-def _by_fault(given: Mapping[str, Any]) -> str:
-    """What an action gave the end instead of its schedule."""
+def _by_fault(overridden: Mapping[str, Any]) -> str:
+    """The values that an action has set instead of the schedule's, as text."""
     words = {"up": "down", "held": "packets wait"}
-    return ", ".join(words.get(name, f"{name} {value:g}") for name, value in given.items())
+    return ", ".join(words.get(name, f"{name} {value:g}") for name, value in overridden.items())
 
 
 def _history(state: NetworkState, name: str) -> list[Widget]:

@@ -1,7 +1,7 @@
 """Live figures from the records of node programs: probed pairs, flows, the tail of events, the protocols' panels.
 
-Invariant: the same records always give the same figures, whether they come from a live run or from the tables of a
-finished one; nothing is read or written here, and what is kept per record is bounded.
+Invariant: the same records always give the same figures, for a live run and from the tables of a finished one; no I/O
+happens here, and the memory per record is bounded.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from emulator.observe.panels import Panels
 from emulator.observe.snapshot import EventRow, FlowRow, ProbeRow
 from emulator.observe.view import View
 
-HISTORY = 30  # intervals of a link end's rate that the screen can look back on
-EVENTS_KEPT = 400  # for the event log of the screen, to be filtered there
+HISTORY = 30  # intervals of a link end's rate that the screen shows
+EVENTS_KEPT = 400  # for the event log of the screen, which filters them
 EVENTS_SHOWN = 60
 LIVE_ROWS = 60  # pairs, flows and links in a snapshot, so that it fits into one message
 PROBE_ERRORS = 2_000_000  # kept for quantiles
@@ -33,12 +33,12 @@ class ProbePair:
     received: int = 0
     lost: int = 0
     sum_s: float = 0.0
-    seen_s: float = 0.0  # the last
+    seen_s: float = 0.0  # the last round trip
     expected_s: float | None = None
     error_s: float | None = None
     expected_sum_s: float = 0.0
     expected_count: int = 0
-    expected_seen_s: float = 0.0  # sum of the round trips of those, so that both means are of the same probes
+    expected_seen_s: float = 0.0  # sum of the round trips of the same probes
     errors_s: list[float] = field(default_factory=list)
 
 
@@ -55,17 +55,17 @@ class FlowPair:
 
 @dataclass(frozen=True, slots=True)
 class _OpenProbe:
-    """A probe until it is known whether it may have queued."""
+    """A probe, until it is known whether it may have waited in a queue."""
 
     sent_s: float
-    arrived_s: float  # when it came back, or should have
+    arrived_s: float  # when it returned, or should have returned
     expected: ExpectedTrip
     pair: ProbePair
     error_s: float | None  # None: it was lost
 
 
 class LiveMetrics:
-    """Records in, live figures out. `expected_rtt` tells what round trips should take, where a schedule is at hand."""
+    """Computes live figures from records. `expected_rtt` gives scheduled round-trip times, if there is a schedule."""
 
     def __init__(self, panels: Panels | None = None) -> None:
         self.panels = panels or Panels.none()
@@ -73,7 +73,7 @@ class LiveMetrics:
         self.probes: dict[tuple[str, str], ProbePair] = {}
         self.flows: dict[tuple[str, str, str], FlowPair] = {}
         self.errors_s: list[float] = []  # probes compared with the schedule, on links with room to spare
-        self.unqueued = self.unqueued_lost = 0  # probes that came back over such links, and lost ones
+        self.unqueued = self.unqueued_lost = 0  # probes that returned over such links, and lost ones
         self.queued = 0  # probes left out of both because a link of theirs was busy
         self._open: deque[_OpenProbe] = deque()  # probes of which it is not known yet whether their links were busy
         self.tail: deque[EventRow] = deque(maxlen=EVENTS_KEPT)
@@ -101,7 +101,7 @@ class LiveMetrics:
         self.panels.sample(t_s, node, program, name, value, key)
 
     def event_rows(self, view: View) -> list[EventRow]:
-        """The newest events that the view's filter lets through, oldest first."""
+        """The newest events that pass the view's filter, oldest first."""
         pattern = view.get("filter", "") if view.get("panel") == "events" else ""
         room = min(EVENTS_SHOWN, max(view.get("rows", 0), 12))
         found: list[EventRow] = []
@@ -113,7 +113,7 @@ class LiveMetrics:
         return found[::-1]
 
     def events_of(self, name: str, count: int) -> list[EventRow]:
-        """The newest events of a node, or those whose words name it; oldest first."""
+        """The newest events of a node, or with its name in their text; oldest first."""
         found = [row for row in self.tail if row["node"] == name or name in row["text"]]
         return found[-count:]
 
@@ -160,7 +160,7 @@ class LiveMetrics:
         return self.flows[key]
 
     def _flow_ended(self, t_s: float, node: str, program: str, data: Mapping[str, Any]) -> None:
-        """The last word on a flow; what programs of others may call a flow is none."""
+        """Record the end of a flow; events of the same name with other fields are ignored."""
         peer, count, duration_s = data.get("peer"), data.get("bytes"), data.get("duration_s", 0.0)
         if not (isinstance(peer, str) and isinstance(count, int) and isinstance(duration_s, int | float)):
             return
@@ -195,9 +195,9 @@ class LiveMetrics:
         if expected is not None:
             self._open.append(_OpenProbe(sent_s, sent_s + expected.rtt_s, expected, pair, None))
 
-    def settle(self, told_s: float) -> None:
-        """Judge the probes that arrived until `told_s`, now that all links have reported up to then."""
-        while self._open and self._open[0].arrived_s <= told_s and self.expected_rtt is not None:
+    def settle(self, reported_s: float) -> None:
+        """Classify the probes that arrived until `reported_s`, up to which all links have reported."""
+        while self._open and self._open[0].arrived_s <= reported_s and self.expected_rtt is not None:
             probe = self._open.popleft()
             if self.expected_rtt.busy(probe.expected, probe.sent_s):
                 self.queued += 1
@@ -211,14 +211,14 @@ class LiveMetrics:
 
 
 def fits(pattern: str, *texts: str) -> bool:
-    """Whether one of the texts has `pattern` as a part, or matches it as a glob."""
+    """Whether one of the texts contains `pattern`, or matches it as a glob."""
     if any(sign in pattern for sign in "*?["):
         return any(fnmatchcase(text, pattern) for text in texts)
     return any(pattern.lower() in text.lower() for text in texts)
 
 
 def words(data: Mapping[str, Any]) -> str:
-    """The fields of an event on one line; a time of day as people read it."""
+    """The fields of an event on one line, with times of day in readable form."""
     if isinstance(t0_utc_ns := data.get("t0_utc_ns"), int):
         return f"time 0 is {datetime.fromtimestamp(t0_utc_ns * 1e-9, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return " ".join(_short(value) if name == "do" else f"{name}={_short(value)}" for name, value in data.items())

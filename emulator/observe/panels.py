@@ -1,7 +1,7 @@
-"""The protocols of a run and their panels on the live screen, found by what the scenario's programs name.
+"""The protocols of a run and their panels on the live screen, found by the programs of the scenario.
 
-Invariant: a panel is code of a protocol package, which may be wrong: its first error ends that panel, is shown in its
-place, and touches neither the run nor the other panels.
+Invariant: a panel is code of a protocol package, which may have faults: its first error ends that panel and is shown in
+its place; the run and the other panels continue.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 VIEW_BYTES = 8_000  # of a panel in a snapshot
 STANDARD = TrafficRecords()
-EDGES = 2_000  # links between live nodes that a panel is told of
+EDGES = 2_000  # links between live nodes that a panel gets
 
 
 @dataclass(slots=True)
@@ -65,11 +65,11 @@ class Panels:
         return Panels(protocols_of(scenario, network))
 
     def traffic_of(self, program: str) -> TrafficRecords:
-        """Which records of a program tell of traffic."""
+        """The names of a program's records of traffic."""
         return self._traffic.get(program, STANDARD)
 
     def event(self, t_s: float, node: str, program: str, kind: str, data: Mapping[str, Any]) -> bool:
-        """Feed an event; whether its protocol says that it is no news for the event log."""
+        """Pass an event to its panel; returns whether its protocol leaves it out of the event log."""
         shown = self._of_program.get(program)
         if shown is None:
             return False
@@ -90,7 +90,7 @@ class Panels:
                 self._fail(shown, error)
 
     def views(self, t_s: float) -> list[PanelView]:
-        """What each panel shows now. A view too large loses its last widgets."""
+        """The present views of all panels. A view that is too large loses its last widgets."""
         return [self._view(shown, t_s) for shown in self._shown]
 
     def _view(self, shown: _Shown, t_s: float) -> PanelView:
@@ -116,7 +116,7 @@ class Panels:
 
 
 def protocols_of(scenario: Scenario, network: Network) -> list[tuple[Protocol, PanelContext]]:
-    """Protocols that the scenario's programs speak, in the order of the programs, each with what its panel knows."""
+    """The protocols of the scenario's programs, in the order of the programs, each with the context of its panel."""
     live = [network.nodes[number].name for number in network.live]
     named = set(live)
     edges = []

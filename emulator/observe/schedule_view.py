@@ -1,7 +1,7 @@
-"""What the schedule says around this moment: of a link end, of the way between two nodes, of who serves whom and where.
+"""The schedule around the present time: values of a link end, routes between nodes, contacts, and the map.
 
-Invariant: everything is read from the rows that the relay plays (and the tables of ends that have their own), so the
-scheduled values that are shown are those that were played.
+Invariant: all values are read from the rows that the relay uses (and the tables of ends with their own), so the
+scheduled values that are shown are those that were in force.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from emulator.model.network import Handover, Network, ScheduleRow
     from emulator.schedule.reader import RowSource
 
-SPANS_KEPT = 24  # of each moving link: a quarter of an hour at the least
+SPANS_KEPT = 24  # of each moving link: at least a quarter of an hour
 CONTACTS = 40  # moving links in a snapshot: the first one of each node, then the second ones, …
 SPANS_SHOWN = 12
 DOTS = 2_000  # satellites on the map; of more, every second or third
-WAYS = 12  # drawn on the map
-MAP_EVERY_S = 1.0  # how often satellites are moved on the map
+WAYS = 12  # routes on the map
+MAP_EVERY_S = 1.0  # between two updates of satellites on the map
 
 
 class ScheduleView:
-    """The schedule of one run, for eyes."""
+    """The schedule of one run, for snapshots."""
 
     def __init__(self, network: Network, rows: RowSource | None) -> None:
         self._network = network
@@ -39,11 +39,11 @@ class ScheduleView:
         self._placed: dict[int, tuple[float, float]] = {}
 
     def scheduled(self, end: int, t_s: float) -> EndValues:
-        """The scheduled values of an end; down where there is no schedule for it."""
+        """The scheduled values of an end; down if there is no schedule for it."""
         return self.schedule.values(end, t_s) or EndValues(0.0, 0.0, 0.0, False, -1)
 
     def way(self, source: str, target: str, t_s: float) -> list[int]:
-        """Nodes from one live node to another along the routes; empty where there is no way, or a kernel knows it."""
+        """Nodes from one live node to another along the routes; empty without a route, or if only kernels know it."""
 
         def nodes(row: ScheduleRow) -> list[int]:
             ends = self.schedule.path(row, source, target)
@@ -60,9 +60,9 @@ class ScheduleView:
             spans.append((0.0, self._name(handover.before)))
         spans.append((handover.t_s, self._name(handover.after)))
 
-    def contacts(self, t_s: float, wanted: Iterable[int] | None = None) -> list[ContactRow]:
-        """Who serves each moving link, who did, and who will as far as rows are planned."""
-        links = list(self._moving if wanted is None else wanted)[:CONTACTS]
+    def contacts(self, t_s: float, selected: Iterable[int] | None = None) -> list[ContactRow]:
+        """Present, past and planned far nodes of at most CONTACTS moving links, `selected` ones or (None) all."""
+        links = list(self._moving if selected is None else selected)[:CONTACTS]
         found = self.schedule.read_at(t_s, lambda row: (row.step, row.peer[[2 * link for link in links]].tolist()))
         if found is None:
             return []
@@ -86,7 +86,7 @@ class ScheduleView:
     # -- the map -------------------------------------------------------------------------------------------------------
 
     def world(self, t_s: float, pairs: Iterable[tuple[str, str]]) -> WorldMap | None:
-        """Where nodes are, and the ways between the pairs; None where nodes have no places."""
+        """The positions of nodes, and the routes between the pairs; None if nodes have no positions."""
         self._move_satellites(t_s)
         places: list[Place] = [
             {"node": node.name, "lat_deg": node.position[0], "lon_deg": node.position[1]}
@@ -108,7 +108,7 @@ class ScheduleView:
         return position if position is not None else self._placed.get(node)
 
     def _move_satellites(self, t_s: float) -> None:
-        """Read the places of moving nodes anew, where the last reading is old."""
+        """Update the positions of moving nodes, if they are older than MAP_EVERY_S."""
         positions = getattr(self._network.timeline, "positions", None)
         if positions is None or 0 <= t_s - self._mapped_s < MAP_EVERY_S:
             return

@@ -1,7 +1,7 @@
-"""Snapshots of a run: `opening` as it begins, `at_stage` while a stage goes on, `SnapshotBuilder.snapshot` in play.
+"""Snapshots of a run: `opening` at its begin, `at_stage` during a stage, `SnapshotBuilder.snapshot` during play.
 
-Invariant: each gives a new value and changes none that was given out. Rows are made only where a view asks for them,
-so that the size of a snapshot does not grow with the run.
+Invariant: each call returns a new value and changes no earlier one. Rows are made only if a view asks for them, so that
+the size of a snapshot does not grow with the run.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from emulator.schedule.reader import EndValues
 
 WARNINGS, WARNING_LENGTH = 10, 300  # in a snapshot
-ROWS = 40  # of nodes and links where the view names no number
+ROWS = 40  # of nodes and links, if the view sets no number
 MOST_ROWS = 60
 HANDOVER_TAIL = 8
-OF_A_VIEW = ("contacts", "map", "detail")  # which not every snapshot has
+OF_A_VIEW = ("contacts", "map", "detail")  # only in snapshots whose view asks for them
 SORTED_BY = {  # columns of LinkRow by the fields of LinkInterval
     "asked_ms": "asked_delay_ms",
     "seen_ms": "delivered_delay_ms",
@@ -43,14 +43,14 @@ SORTED_BY = {  # columns of LinkRow by the fields of LinkInterval
 
 
 class HasPid(Protocol):
-    """A process, by the id that /proc knows it by; 0: not yet."""
+    """A process, by its id in /proc; 0: not started yet."""
 
     @property
     def pid(self) -> int: ...
 
 
 class JobState(Protocol):
-    """How one program fares on one node: a job of a live run, or what events tell of a finished one."""
+    """The state of one program on one node: a job of a live run, or one derived from the events of a finished run."""
 
     @property
     def node(self) -> str: ...
@@ -61,9 +61,9 @@ class JobState(Protocol):
     @property
     def alive(self) -> bool: ...
     @property
-    def unasked(self) -> str: ...  # its first end that nobody asked for, in words
+    def unasked(self) -> str: ...  # its first unexpected end, in words
     @property
-    def statuses(self) -> Sequence[int]: ...  # of ends that nobody asked for
+    def statuses(self) -> Sequence[int]: ...  # exit statuses of unexpected ends
 
 
 class JobStates(Protocol):
@@ -80,7 +80,7 @@ class LiveProcesses(Protocol):
 
 
 class Measurements(Protocol):
-    """What was measured so far: `emulator.runtime.supervisor.collector.Collector`, or the tables of a finished run."""
+    """Measurements so far: `emulator.runtime.supervisor.collector.Collector`, or the tables of a finished run."""
 
     @property
     def metrics(self) -> LiveMetrics: ...
@@ -90,22 +90,22 @@ class Measurements(Protocol):
     def numbers(self) -> Mapping[str, int]: ...  # link ends by name
     @property
     def history_bps(self) -> Mapping[str, Iterable[float]]: ...  # delivered in the last intervals, by end
-    def lateness_ms(self) -> Quantiles | None: ...  # p50, p99, max; None: not known of this moment
-    def late_by(self) -> str: ...  # what most of the lateness came from; "": unknown, or nothing was late
+    def lateness_ms(self) -> Quantiles | None: ...  # p50, p99, max; None: not known at this time
+    def late_by(self) -> str: ...  # the main cause of the lateness; "": unknown, or no packet was late
     def drops_so_far(self) -> dict[str, int]: ...  # by cause
     def drops_of(self, end: str) -> dict[str, int]: ...
-    def intervals(self) -> dict[str, LinkInterval]: ...  # the last one of each end that did something, by name
+    def intervals(self) -> dict[str, LinkInterval]: ...  # the last one of each active end, by name
 
 
 def counts(network: Network) -> Nodes:
-    """How many nodes live where."""
+    """The numbers of live and transit nodes."""
     live = len(network.live)
     return {"live": live, "transit": len(network.nodes) - live}
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is known of a run before anything happens."""
+    """The facts of a run that are known before its first stage."""
 
     scenario: str
     seed: int
@@ -117,7 +117,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is true of a run in play beside its rows. `t_s`: scenario time; `t0_utc_s`: None where it is not known."""
+    """The state of a run in play, without its rows. `t_s`: scenario time; `t0_utc_s`: None if it is not known."""
 
     t_s: float
     t0_utc_s: float | None
@@ -143,13 +143,13 @@ def opening(about: About, network: Network) -> Snapshot:
 def at_stage(
     before: Snapshot, phase: Phase, done: float, total: float, label: str, elapsed_s: float | None = None
 ) -> Snapshot:
-    """The snapshot after `before` in a stage that has come so far; what was measured until then stays in it."""
+    """The snapshot after `before` with the progress of a stage; earlier measurements stay in it."""
     staged: Snapshot = {**before, "phase": phase, "done": done, "total": total, "label": label}
     return staged if elapsed_s is None else {**staged, "elapsed_s": elapsed_s}
 
 
 class SnapshotBuilder:
-    """The rows of one run's snapshots. `usage`: of processors and memory; None where it is not known."""
+    """The rows of one run's snapshots. `usage`: of processors and memory; None if it is not known."""
 
     def __init__(
         self,
@@ -163,14 +163,14 @@ class SnapshotBuilder:
         self.network = network
         self.schedule_view = schedule_view
         self.metrics = collector.metrics
-        self.overrides: Callable[[], Mapping[int, Mapping[str, Any]]] = dict  # as `Faults.given`
+        self.overrides: Callable[[], Mapping[int, Mapping[str, Any]]] = dict  # as `Faults.overrides`
         self.history_bps = collector.history_bps
         self.nodes = {node.name: number for number, node in enumerate(network.nodes)}
         self.ends = collector.numbers
         self._processes = processes
         self._collector = collector
         self._usage = usage
-        self.handovers: int | None = None  # so far; None: there was none, or no link moves
+        self.handovers: int | None = None  # number so far; None: there was none, or no link moves
         self.handover_tail: Sequence[HandoverRow] = ()  # the last few, oldest first
         self._jobs: dict[str, list[JobState]] = defaultdict(list)
         for job in jobs.all:
@@ -191,7 +191,7 @@ class SnapshotBuilder:
         self.handover_tail = [*self.handover_tail, row][-HANDOVER_TAIL:]
 
     def snapshot(self, before: Snapshot, view: View, moment: Moment) -> Snapshot:
-        """The snapshot of a moment in play, with what `view` asks for; facts of the run are as in `before`."""
+        """The snapshot of a moment in play, with the rows that `view` asks for; facts of the run are as in `before`."""
         kept: Any = {key: value for key, value in before.items() if key not in OF_A_VIEW}
         now: Snapshot = {
             **kept,
@@ -208,7 +208,7 @@ class SnapshotBuilder:
         return now if moment.capture is None else {**now, "capture": moment.capture}
 
     def rows(self, view: View, now_s: float) -> Snapshot:
-        """What has been measured up to scenario time `now_s`, as `view` wants it."""
+        """The measurements up to scenario time `now_s`, selected by `view`."""
         collector, metrics, alive = self._collector, self.metrics, self._processes.alive()
         if self._usage is not None:
             self._usage.read([process.pid for process in alive if process.pid], now_s)
@@ -242,7 +242,7 @@ class SnapshotBuilder:
         return found
 
     def effective(self, end: int, now_s: float) -> EndValues:
-        """The values of an end now: those of its schedule, or of the action that overrides it."""
+        """The values of an end now: those of its schedule, or of an action that overrides it."""
         values, given = self.schedule_view.scheduled(end, now_s), self.overrides().get(end, {})
         values = values._replace(**{name: value for name, value in given.items() if name in values._fields})
         return values if values.up else values._replace(peer=-1)
@@ -263,7 +263,7 @@ class SnapshotBuilder:
     # -- links ---------------------------------------------------------------------------------------------------------
 
     def _link_names(self, view: View) -> list[str]:
-        """Ends that did something in the last interval, and with a filter all that it names; in the view's order."""
+        """Active ends of the last interval, and with a filter all that match it; in the view's order."""
         pattern = view.get("filter", "") if view.get("panel") == "links" else ""
         found = self._collector.intervals()
         names = [name for name in self.ends if fits(pattern, name)] if pattern else list(found)
@@ -303,13 +303,13 @@ class SnapshotBuilder:
     # -- nodes ---------------------------------------------------------------------------------------------------------
 
     def _node_numbers(self, view: View) -> list[int]:
-        """Live nodes that the view's filter lets through."""
+        """Live nodes that pass the view's filter."""
         pattern = view.get("filter", "") if view.get("panel") == "nodes" else ""
         nodes = self.network.nodes
         return [number for number in self.network.live if not pattern or fits(pattern, nodes[number].name)]
 
     def _node_rows(self, live: Sequence[int], view: View) -> list[NodeRow]:
-        """Rows of some nodes; all figures of all of them only where they are sorted by one."""
+        """Rows of some nodes; figures of all nodes are computed only if the view sorts by one."""
         column = view.get("sort", "").removeprefix("-") if view.get("panel") == "nodes" else ""
         if column:
             rows = [self.node_row(number) for number in live]
@@ -352,7 +352,7 @@ def _room(view: View) -> int:
 
 
 def _link_order(interval: LinkInterval | None) -> tuple[int, float]:
-    """Those that drop first, then the busiest."""
+    """Ends with drops first, then the busiest."""
     return (-interval.drops, -interval.delivered_bps) if interval is not None else (0, 0.0)
 
 
@@ -370,7 +370,7 @@ def _sort(names: list[str], view: View, panel: str, value: Any) -> None:
 
 
 def _comparable(value: Any) -> tuple[int, Any]:
-    """Missing values are the least; lists compare as text."""
+    """Missing values sort lowest; lists compare as text."""
     if value is None:
         return (0, 0)
     return (1, value) if isinstance(value, int | float) else (2, str(value))

@@ -1,7 +1,7 @@
-"""The data plane below the node processes: it starts, feeds and ends the ring of rows, planner, fabric and relay.
+"""The data plane below the node processes: it starts, controls and ends the ring of rows, planner, fabric and relay.
 
-Invariant: the planner is forked before the fabric is built and the relay after it, so that neither holds what it does
-not use; both speak over one SEQPACKET socket each, and both are watched.
+Invariant: the planner is forked before the fabric is built and the relay after it, so that neither holds descriptors
+that it does not use; each has one SEQPACKET socket to the supervisor, and the end of each is noticed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.schedule.ring import RowRing
 
-RING_BYTES = 48e6  # what the rows of a large network may take at most; the smallest ring holds MIN_ROWS of them
+RING_BYTES = 48e6  # largest size of the ring for a large network; it holds at least MIN_ROWS rows
 ROUTE_BATCH = 64  # nodes whose routes are changed in one turn of the event loop
 PLANNER_BATCH = 4  # messages of the planner in one turn
 FULL_IPV6 = 200  # live nodes
@@ -70,7 +70,7 @@ class DataPlane:
     # -- before play ---------------------------------------------------------------------------------------------------
 
     def start_planner(self, close: list[int]) -> None:
-        """Fork the planner, where the network has a timeline. `close`: descriptors that it must not keep."""
+        """Fork the planner, if the network has a timeline. `close`: descriptors that it must not keep."""
         timeline = self.network.timeline
         if timeline is None:
             return
@@ -80,7 +80,7 @@ class DataPlane:
 
         shape = 2 * len(self.network.links), len(self.network.nodes), len(self.network.live)
         substep = self.network.substep
-        per_row = RowRing(*shape, MIN_ROWS, substep).bytes_per_row  # pages that nobody touches cost nothing
+        per_row = RowRing(*shape, MIN_ROWS, substep).bytes_per_row  # unused pages cost nothing
         ring = self.ring = RowRing(*shape, max(MIN_ROWS, min(MAX_ROWS, int(RING_BYTES / per_row))), substep)
         routed = self._forwarding and self.network.routing != "none"
         fibs = [FibCompiler(self.network, 4), FibCompiler(with_routed_ipv6(self.network), 6)] if routed else []
@@ -108,7 +108,7 @@ class DataPlane:
         self.ports = self.fabric.build(also_hear_the_planner)
 
     def wait_for_rows(self, count: int, progress: Callable[[float, float], None]) -> None:
-        """Until `count` of the planner's first rows stand. EmulationError where it failed."""
+        """Wait until `count` of the planner's first rows are ready. EmulationError if the planner has failed."""
         count = min(count, self.steps)
         while self.planner is not None and self._rows < count:
             progress(self._rows, count)
@@ -116,14 +116,14 @@ class DataPlane:
             self.check_planner()
 
     def apply_first_routes(self, progress: Callable[[float, float], None]) -> None:
-        """The kernel routes of the first step."""
+        """Set the kernel routes of the first step."""
         deltas = self._take_routes(0)
         for first in range(0, len(deltas), ROUTE_BATCH):
             progress(first, len(deltas))
             self._apply(deltas[first : first + ROUTE_BATCH])
 
     def start_relay(self, close: list[int]) -> None:
-        """Fork the relay with all ports; the supervisor lets go of them, the kernel keeps them."""
+        """Fork the relay with all ports; the supervisor closes its copies of them."""
         from emulator.link.relay import Relay
 
         ours, theirs = Channel.pair()
@@ -143,16 +143,16 @@ class DataPlane:
     # -- during play ---------------------------------------------------------------------------------------------------
 
     def start(self, t0_ns: int) -> None:
-        """Tell relay and planner when play begins."""
+        """Send the start time of play to relay and planner."""
         for channel in (self.relay_channel, self.planner_channel):
             if channel is not None:
                 try:
                     channel.send({"op": "start", "t0_ns": t0_ns})
-                except OSError:  # it has ended: the planner of a short run when all its rows stand
+                except OSError:  # it has ended, as the planner of a short run does after its last row
                     pass
 
     def tell_relay(self, message: Message, fds: tuple[int, ...] = ()) -> None:
-        """An order to the relay. EmulationError where it does not take it."""
+        """Send an order to the relay. EmulationError if it does not accept it."""
         assert self.relay_channel is not None
         try:
             self.relay_channel.send_soon(message, fds)
@@ -160,17 +160,17 @@ class DataPlane:
             raise EmulationError(f"the relay does not take the order {message['op']!r}: {error}") from error
 
     def hear_planner(self) -> bool:
-        """Some messages of the planner, for the event loop, which calls again while there are more.
+        """Process some messages of the planner, for the event loop, which calls again while there are more.
 
-        False once it has closed.
+        Returns False after the planner has closed its socket.
         """
         return self._hear_planner(0.0, PLANNER_BATCH)
 
     def switch_routes(self, step: int) -> Iterator[int]:
-        """Apply the kernel routes that begin with `step`, and earlier ones that the planner was late with.
+        """Apply the kernel routes that begin with `step`, and earlier ones that were late.
 
-        Yields how many nodes have changed after every ROUTE_BATCH of them, so that others get a turn: a materialised
-        shell has thousands of changes. With static routing only the first step's routes count.
+        Yields the number of changed nodes after every ROUTE_BATCH of them, so that other tasks have a turn: a
+        materialised shell has thousands of changes. With static routing only the first step's routes are used.
         """
         for begin in sorted(number for number in self._routes if number <= step):
             deltas = self._take_routes(begin)
@@ -181,7 +181,7 @@ class DataPlane:
                     yield len(batch)
 
     def check_planner(self) -> None:
-        """EmulationError where the planner has failed."""
+        """EmulationError if the planner has failed."""
         if self.failure:
             raise EmulationError(f"the schedule cannot be computed: {self.failure}")
         if self.planner is not None and self.planner.wait(0.0) and self.planner.status != 0:
@@ -189,7 +189,7 @@ class DataPlane:
             raise EmulationError(f"{self.planner.describe_end()}{': ' if self.failure else ''}{self.failure}")
 
     def stop_relay(self, on_message: Callable[[Message], None], timeout_s: float) -> bool:
-        """Stop the relay and take its last statistics; whether they came."""
+        """Stop the relay and read its last statistics; returns whether they arrived."""
         if self.relay is None or self.relay_channel is None:
             return False
         channel, final = self.relay_channel, False
@@ -213,7 +213,7 @@ class DataPlane:
         return final
 
     def close(self) -> None:
-        """End what still runs. The kernel does the rest when the sandbox ends."""
+        """End planner and relay if they still run. The kernel removes the rest with the sandbox."""
         for child in (self.relay, self.planner):
             if child is not None:
                 child.kill()
@@ -254,7 +254,7 @@ class DataPlane:
             self.refused_routes += self.fabric.apply_routes(deltas)
 
     def netns(self, name: str) -> int:
-        """Descriptor of a live node's network namespace. UsageError where there is none."""
+        """Descriptor of a live node's network namespace. UsageError if there is no such node."""
         number = self.number.get(name)
         if number is None:
             near = difflib.get_close_matches(name, self.number, 1)
@@ -271,8 +271,8 @@ class DataPlane:
 def with_routed_ipv6(network: Network) -> Network:
     """The network with only those IPv6 addresses that are routed.
 
-    Where more than FULL_IPV6 nodes are live these are the end points': every satellite routing to every other one by
-    IPv6 too would double the 400,000 kernel routes of a materialised shell.
+    With more than FULL_IPV6 live nodes these are the end points': IPv6 routes between all satellites would double the
+    400,000 kernel routes of a materialised shell.
     """
     if len(network.live) <= FULL_IPV6:
         return network
@@ -281,7 +281,8 @@ def with_routed_ipv6(network: Network) -> Network:
 
 
 def _forwarding(network: Network) -> set[int]:
-    """Live nodes whose kernel routes follow the schedule: those with more than one port, none numbered by hand."""
+    """Live nodes whose kernel routes follow the schedule: those with several ports and no interface addresses of their
+    own in the scenario."""
     ports: dict[int, int] = defaultdict(int)
     numbered: set[int] = set()
     shared: set[int] = set()  # nodes whose moving links share a port that is counted

@@ -1,8 +1,8 @@
 """Kernel routing tables of the live nodes: next hops compressed into the fewest prefixes, and their changes.
 
-Invariant: for every destination address the longest matching prefix gives exactly the next hop of the row. What a live
-node with a shared port has for transit nodes leaves by that one, of whose packets the engine looks up the way itself.
-Addresses that belong to nobody may match a prefix too; their packets end by TTL.
+Invariant: for every destination address the longest matching prefix gives exactly the next hop of the row. Packets of a
+live node with a shared port for transit nodes leave by that port, and the engine looks up their route itself. Addresses
+of no node may match a prefix too; their packets end by TTL.
 
 The compression is ORTC (Draves, King, Venkatachary, Zill: "Constructing Optimal IP Routing Tables", INFOCOM 1999) over
 the path-compressed trie of the destinations' addresses, which is the same for every node, so that each step is one
@@ -87,7 +87,7 @@ def trie(addresses: Sequence[int], bits: int) -> Trie:
 
 
 class FibCompiler:
-    """Compresses the routes of a network's live nodes, row after row, and says what changed.
+    """Compresses the routes of a network's live nodes, row after row, and returns the changes.
 
     Only destinations with an address of the IP version take part. A node with more than 62 ports, and every node where
     routes lead to neighbours only, gets one route for each destination that it reaches instead of a compressed table.
@@ -108,7 +108,7 @@ class FibCompiler:
         self._ports = np.array([np.count_nonzero(self._end_of_slot[node] != _NO_PORT) for node in self.nodes], int)
         self._by_address = (self._ports > _MASK_BITS) | (network.routing == "neighbours")
         self._table = np.full((len(self.trie.prefixes), len(self.nodes)), _ABSENT, dtype=np.int16)  # slots
-        self._known: Ints | None = None  # next hops that the table stands for
+        self._known: Ints | None = None  # the next hops in the table
         self._whole = len(self._addressed) == len(network.live) == len(network.nodes)
 
     def update(self, next_end: Ints) -> list[RouteDelta]:
@@ -116,9 +116,9 @@ class FibCompiler:
         return list(self.changes(next_end))
 
     def changes(self, next_end: Ints) -> Iterator[RouteDelta]:
-        """The same, some nodes at a time, so that they need not all be in memory. To be exhausted before the next.
+        """The same in parts of some nodes, to bound the memory. Exhaust the iterator before the next call.
 
-        The table is kept, and must not be written on any more.
+        `next_end` is kept, so it must not be changed afterwards.
         """
         ends = next_end if self._whole else next_end[np.ix_(self._addressed, self.nodes)]
         changed = np.arange(len(self.nodes))
@@ -190,7 +190,7 @@ def apart(live: Sequence[int], others: Sequence[int], bits: int) -> list[Prefix]
 
 
 def _with_leaves(built: Trie, prefixes: list[Prefix]) -> Trie:
-    """The trie with these prefixes as its last leaves, which stand there by an address of each."""
+    """The trie with these prefixes as its last leaves, each represented by one of its addresses."""
     leaves = (len(built.prefixes) + 1) // 2
     built.prefixes[leaves - len(prefixes) : leaves] = prefixes
     return built
@@ -257,7 +257,7 @@ def delta(
     prefixes: Sequence[Prefix],
     version: int = 4,
 ) -> list[RouteDelta]:
-    """What turns the tables `old` into `new` (prefix × node, slots), node by node; nodes without changes are left out.
+    """The changes from the tables `old` to `new` (prefix × node, slots), by node; nodes without changes are left out.
 
     `end_of_slot`: node × slot.
     """
@@ -285,7 +285,7 @@ def delta(
 
 
 def lookup(routes: Iterable[tuple[int, int, int]], address: int, bits: int = 32) -> int:
-    """End of the longest prefix that matches, UNREACHABLE where none does: what the kernel will do."""
+    """End of the longest matching prefix, UNREACHABLE if none matches: the kernel's result."""
     best, end = -1, UNREACHABLE
     for prefix, length, candidate in routes:
         if length > best and prefix >> (bits - length) == address >> (bits - length):

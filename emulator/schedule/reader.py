@@ -1,13 +1,13 @@
-"""What the schedule says: what holds at a link end and a time, who receives there, which row is in force, what comes.
+"""Reads the schedule: the values of a link end at a time, its far node, the row in force, planned handovers.
 
-All of Skyloom asks here; only the packet engine, which is not Python, reads the ring by itself (`schedule.c`).
+All Python code reads the schedule here; only the packet engine reads the ring by itself (`schedule.c`).
 
-Invariant: an answer is made of one whole row. The planner overwrites rows while others read them, so a row is looked at
-again after it was read, and what was read of a row that has gone meanwhile is thrown away.
+Invariant: a result is made of one whole row. The planner overwrites rows while others read them, so a row is checked
+again after it was read, and values of a row that has been overwritten meanwhile are discarded.
 
-The row in force at t is that of the step with step·step_s <= t < (step + 1)·step_s. Before play (t < 0) that of time 0
-is in force. An end with a schedule of its own follows it; another one the substep table that its row has for it, and
-where there is none the row itself.
+The row in force at t is that of the step with step·step_s <= t < (step + 1)·step_s; before play (t < 0), that of time
+0. An end with its own schedule follows that; any other end follows its substep table in the row or, without one, the
+row itself.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ T = TypeVar("T")
 
 
 class RowSource(Protocol):
-    """Rows by step, as far as they are there: the ring of a live run, or rows that are computed again of a past one.
+    """Rows by step, as far as available: the ring of a live run, or the recomputed rows of a finished one.
 
-    LookupError: the row is not there.
+    LookupError: the row is not available.
     """
 
     @property
@@ -41,12 +41,12 @@ class RowSource(Protocol):
     @property
     def bytes_per_row(self) -> float: ...  # of the source's own memory
     def row(self, step: int) -> ScheduleRow: ...
-    def copied(self, step: int) -> ScheduleRow: ...  # in memory that nobody writes
-    def holds(self, step: int) -> bool: ...  # whether what was read of `row(step)` is still that row's
+    def copied(self, step: int) -> ScheduleRow: ...  # in memory that is not overwritten
+    def holds(self, step: int) -> bool: ...  # whether values read from `row(step)` are of that row
 
 
 class EndValues(NamedTuple):
-    """What holds for a link end at an instant. `peer`: the node that receives, -1 for nobody."""
+    """The values of a link end at an instant. `peer`: the node that receives, -1 for none."""
 
     delay_s: float
     rate_bps: float
@@ -66,9 +66,9 @@ def step_at(t_s: float, step_s: float) -> int:
 
 
 class ScheduleReader:
-    """The schedule of one network, as far as there are rows. `rows` None: all ends have schedules of their own.
+    """The schedule of one network, as far as there are rows. `rows` None: all ends have their own schedules.
 
-    Times are seconds of the scenario, finite. No method raises for a row that is not there.
+    Times are scenario seconds, finite. No method raises for a row that is not available.
     """
 
     def __init__(self, network: Network, rows: RowSource | None) -> None:
@@ -105,15 +105,15 @@ class ScheduleReader:
         return found if self._rows.holds(step) else None
 
     def read_at(self, t_s: float, take: Callable[[ScheduleRow], T]) -> T | None:
-        """The same of the row in force at an instant; where that one is not there, of the newest."""
+        """The same for the row in force at an instant; if that is not available, for the newest."""
         found = self.read(self.step_at(t_s), take)
         return found if found is not None else self.read(self.latest, take)
 
     # -- a link end ----------------------------------------------------------------------------------------------------
 
     def segment(self, end: int, t_s: float) -> Segment | None:
-        """What holds for a link end, from start_s <= t_s to stop_s > t_s; None: the row in force is not there."""
-        if t_s < 0.0:  # what holds at 0
+        """The values of a link end from start_s <= t_s to stop_s > t_s; None: the row in force is not available."""
+        if t_s < 0.0:  # as at 0
             now = self.segment(end, 0.0)
             if now is None:
                 return None
@@ -124,9 +124,9 @@ class ScheduleReader:
         return self.read(self.step_at(t_s), lambda row: self._segment(row, end, t_s))
 
     def values(self, end: int, t_s: float) -> EndValues | None:
-        """What holds for a link end at an instant, and who receives; None: nobody says anything of it.
+        """The values of a link end at an instant, and its far node; None: there is no schedule for it.
 
-        Where the row in force is not there, the newest one counts, with what it has nearest to the instant.
+        If the row in force is not available, the newest row counts, with its values nearest to the instant.
         """
         at_s, has_knots = max(0.0, t_s), self._knots(end) is not None
         if has_knots and not self._network.links[end // 2].moving:
@@ -135,25 +135,25 @@ class ScheduleReader:
         return self._values(None, end, at_s) if found is None and has_knots else found
 
     def up(self, end: int, t_s: float) -> tuple[bool, float]:
-        """Whether an end that has a schedule of its own is up, and until when it stays so. ValueError: it has none."""
+        """Whether an end with its own schedule is up, and until when. ValueError if it has none."""
         table = self._outages.get(end)
         if table is None:
             knots = self._knots(end)
             if knots is None:
-                raise ValueError(f"link end {self._network.end_name(end)} has no a schedule of its own")
+                raise ValueError(f"link end {self._network.end_name(end)} has no schedule of its own")
             table = self._outages[end] = piecewise.outages(knots)
         held = piecewise.segment(table, t_s)
         return held.up, held.stop_s
 
     def far_node(self, end: int, t_s: float) -> int:
-        """The node at the far end of a link end, -1 for nobody; of a moving link without rows the first one."""
+        """The far node of a link end, -1 for none; of a moving link without rows the first one."""
         if not self._network.links[end // 2].moving:
             return self._far(None, end)
         found = self.read_at(t_s, lambda row: self._far(row, end))
         return self._far(None, end) if found is None else found
 
     def _segment(self, row: ScheduleRow | None, end: int, t_s: float) -> Segment:
-        """What holds for an end at t_s: by its knots, by its row's substep table for it, or by the row itself."""
+        """The values of an end at t_s: from its knots, from the row's substep table for it, or from the row itself."""
         knots = self._knots(end)
         if knots is not None:
             return piecewise.segment(knots, t_s)
@@ -169,7 +169,7 @@ class ScheduleReader:
 
     def _values(self, row: ScheduleRow | None, end: int, t_s: float) -> EndValues:
         held, far = self._segment(row, end, t_s), self._far(row, end)
-        inside_s = min(max(t_s, held.start_s), held.stop_s)  # of another row than the one in force: what is nearest
+        inside_s = min(max(t_s, held.start_s), held.stop_s)  # in another row than the one in force: the nearest
         up = held.up and far >= 0
         return EndValues(held.delay_s(inside_s), held.rate_bps, held.loss, up, far if held.up else -1)
 
@@ -185,9 +185,9 @@ class ScheduleReader:
     # -- routes --------------------------------------------------------------------------------------------------------
 
     def path(self, row: ScheduleRow, source: str, target: str) -> list[int] | None:
-        """Link ends from one live node to another along a row's routes; None where there is no way, or no such node.
+        """Link ends from one live node to another along a row's routes; None without a route, or for an unknown node.
 
-        Empty where both are the same node.
+        Empty if both are the same node.
         """
         if source not in self._live_place or target not in self._live_place:
             return None
@@ -196,9 +196,9 @@ class ScheduleReader:
         return ends if ends or goal == start else None
 
     def path_delay_s(self, source: str, target: str, t_s: float) -> float | None:
-        """Propagation delay from one live node to another along the routes in force, all as it is at that instant.
+        """Propagation delay from one live node to another along the routes in force, at that instant.
 
-        None where there is no way, or no such node, or the row in force is not there.
+        None without a route, for an unknown node, or if the row in force is not available.
         """
 
         def delay_s(row: ScheduleRow) -> float:
@@ -221,20 +221,20 @@ class ScheduleReader:
     # -- moving links --------------------------------------------------------------------------------------------------
 
     def handovers(self, step: int) -> tuple[Handover, ...]:
-        """Moving links that change their far end as `step` begins; none where its row is not there."""
+        """Moving links that change their far end as `step` begins; none if its row is not available."""
         return self.read(step, lambda row: row.handovers) or ()
 
     def planned(self, step: int) -> list[Handover]:
-        """Handovers after `step`, as far as rows are planned, in the order of time."""
+        """Handovers after `step`, as far as rows are planned, by time."""
         return [handover for later in range(step + 1, self.latest + 1) for handover in self.handovers(later)]
 
     def serving(self, step: int, links: Sequence[int]) -> list[int] | None:
-        """The far node of each of these links during a step; None: its row is not there."""
+        """The far node of each of these links during a step; None: its row is not available."""
         return self.read(step, lambda row: [self._far(row, 2 * link) for link in links])
 
 
 class RecentRows:
-    """A `RowSource` that holds the last `count` rows of another in memory of its own, for questions about the past."""
+    """A `RowSource` with copies of the last `count` rows of another one, for reads of the past."""
 
     def __init__(self, rows: RowSource, count: int) -> None:
         self._source = rows
@@ -250,7 +250,7 @@ class RecentRows:
         return self._source.bytes_per_row
 
     def keep(self, step: int) -> None:
-        """Copy the row of `step`, which the source is going to overwrite, if it is there."""
+        """Copy the row of `step`, before the source overwrites it, if it is available."""
         if not self._count:
             return
         try:
@@ -262,7 +262,7 @@ class RecentRows:
 
     @property
     def oldest(self) -> int:
-        """The step that was kept first of those that are; -1: none."""
+        """The oldest kept step; -1: none."""
         return next(iter(self._kept), -1)
 
     def row(self, step: int) -> ScheduleRow:

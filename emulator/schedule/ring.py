@@ -1,7 +1,7 @@
 """Rows of the timeline in shared anonymous memory: one writer (the planner), many readers after fork.
 
 Invariant: a reader that copies from a slot, and finds afterwards that the slot still holds the step, has copied one row
-as it was put, never parts of two.
+as it was written, never parts of two.
 
 The memory is one mapping, at the same address in every process forked after it was made (`RowRing.layout`):
 
@@ -24,14 +24,13 @@ A reader of step s, in C:
     3. atomic_thread_fence(memory_order_acquire), then load head[0] again; not s: throw the copy away, the row is gone
 
 The load of 1 keeps the loads of 2 behind it, the fence of 3 keeps them before the second load of head[0]. So either
-order of the two is seen: a writer that began before 1 shows there, one that began between 1 and 3 shows in 3. A writer
-that stops in the middle of a row leaves -1, and nobody waits for it. The packet engine reads every value so, routes
-too (`schedule.c`, `forward.c`), and takes the newest row where it is so late that its own has gone.
+order of the two is detected: a writer that began before 1 is seen in 1, one that began between 1 and 3 in 3. A writer
+that stops in the middle of a row leaves -1, and no reader waits for it. The packet engine reads every value this way,
+routes too (`schedule.c`, `forward.c`), and uses the newest row if it is so late that its own has been overwritten.
 
 `latest` may be loaded (acquire) first to learn which steps exist; 1 to 3 decide. In Python, `copy` and `copied` do all
-of this, and a reader of the views of `row` asks `holds(s)` after it has taken its values. (The planner
-overwrites neither the playing step nor the one before: a Python reader that takes what it needs of these in time need
-not ask.)
+of this, and a reader of the views of `row` calls `holds(s)` after it has read its values. (The planner overwrites
+neither the playing step nor the one before: a Python reader that reads these in time need not check.)
 """
 
 from __future__ import annotations
@@ -130,7 +129,7 @@ class RowRing:
         return int(self._latest[0])
 
     def holds(self, step: int) -> bool:
-        """Whether the row of `step` stands in the ring at this moment."""
+        """Whether the row of `step` is in the ring now."""
         return step >= 0 and bool(self._heads[step % self.capacity][0] == step)
 
     def put(self, row: ScheduleRow) -> None:
@@ -210,9 +209,9 @@ class RowRing:
 
 
 def _fence_of(machine: str) -> Callable[[], object]:
-    """What keeps the writer's stores in order for readers on other processors."""
+    """The fence that keeps the writer's stores in order for readers on other processors."""
     if machine in ("x86_64", "AMD64", "i386", "i686"):
-        return int  # nothing to do
+        return int  # no fence needed
     call = ctypes.CDLL(None, use_errno=True).syscall
     return lambda: call(_MEMBARRIER, _MEMBARRIER_GLOBAL, 0, 0)
 

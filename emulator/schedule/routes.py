@@ -143,7 +143,7 @@ def _ends_used(
 def neighbours(tail: Ints, head: Ints, nodes: int, destinations: Ints) -> Ints:
     """Routes over one link: `next_end` (D × N) is the lowest end by which a node sends straight to a destination.
 
-    `tail` and `head` say who sends and who receives on each link end; -1 where no link joins the two.
+    `tail` and `head` are the sender and the receiver of each link end; -1 if no link joins the two.
     """
     next_end = np.full((len(destinations), nodes), -1, dtype=np.int32)
     index = np.full(nodes, -1, dtype=np.int64)
@@ -163,9 +163,9 @@ def route_delay_s(
     """Propagation delay along a row's routes, when `share` of its step (0 to 1) is over: S × D seconds from each source
     to each destination.
 
-    Both are places in `live`, the network's live nodes, and all of them where none are given. Within the step delays
-    change linearly. inf where the route does not reach the destination (none, a loop, or an end whose packets nobody
-    receives); 0 where source and destination are the same node. `path` and `delay_along` say the same of one pair.
+    Both are places in `live`, the network's live nodes; by default all of them. Within the step delays change linearly.
+    inf if the route does not reach the destination (no route, a loop, or an end without a receiver); 0 if source and
+    destination are the same node. `path` and `delay_along` give the same for one pair.
     """
     nodes = np.asarray(live, dtype=np.int32)
     everyone = slice(None)
@@ -213,7 +213,7 @@ def _walk(
     destinations: NDArray[np.int64],
     sources: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """All pairs step hop by hop together: quick for few sources."""
+    """Follows all pairs hop by hop together: fast for few sources."""
     count, nodes = next_end.shape
     total = np.zeros(count * len(sources))
     flat = next_end.reshape(-1)
@@ -229,7 +229,7 @@ def _walk(
         total[walking] += np.where(lost, np.inf, delay_of_end[used])
         at[walking] = np.where(lost, goal[walking], head_of_end[used])
         walking = walking[at[walking] != goal[walking]]
-    total[walking] = np.inf  # still walking after as many hops as there are nodes: the tables hold a loop
+    total[walking] = np.inf  # not arrived after as many hops as there are nodes: the tables hold a loop
     return total.reshape(count, len(sources))
 
 

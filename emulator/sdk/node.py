@@ -1,6 +1,6 @@
-"""What a node program sees: `Node` to subclass, and `NodeContext` with its clock, peers, randomness and records.
+"""The interface of node programs: `Node` to subclass, and `NodeContext` with clock, peers, randomness and records.
 
-Invariant: this module and everything it imports is standard library, so that a node process stays a few megabytes.
+Invariant: this module and all that it imports is standard library, so that a node process needs a few megabytes only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from emulator.sdk.streams import MOST_STREAMS, Listener, Stream, connect
 
 __all__ = ["Coordination", "Datagrams", "Node", "NodeContext", "OnDatagram", "Peer", "Sink"]
 
-RECEIVE_BATCH = 64  # datagrams taken from a socket before the loop gets its turn
+RECEIVE_BATCH = 64  # datagrams read from a socket in one turn of the event loop
 _SO_TIMESTAMPNS = 35
 _ANCILLARY = socket.CMSG_SPACE(16)
 _TIMESPEC = struct.Struct("@qq")
@@ -47,14 +47,14 @@ class Peer:
 
 
 class Sink(Protocol):
-    """Where a context puts its records: the control channel in a run, a list in a unit test."""
+    """The destination of a context's records: the control channel in a run, a list in a unit test."""
 
     def event(self, t_s: float, kind: str, fields: dict[str, Any]) -> None: ...
     def sample(self, t_s: float, name: str, value: float, key: str) -> None: ...
 
 
 class Coordination(Protocol):
-    """What a context and the run say to each other beside records, outside the emulated network."""
+    """Calls from a context to the run, outside the emulated network, other than records."""
 
     async def meet(self, round: int, tally: Mapping[str, int]) -> dict[str, int]: ...
     async def act(self, given: dict[str, Any]) -> None: ...
@@ -62,7 +62,7 @@ class Coordination(Protocol):
 
 
 class NodeContext:
-    """Everything a node program may ask of the emulator. One per process; not for use from other threads."""
+    """The emulator's interface for one node program. One per process; not for use from other threads."""
 
     def __init__(
         self,
@@ -81,15 +81,15 @@ class NodeContext:
         key_log: Path | None = None,
     ) -> None:
         self.name = name
-        self.program = program  # the name that the scenario gives to this program
+        self.program = program  # the name of this program in the scenario
         self.seed = seed
         self.address = address
         self.peers = peers  # every other live node, by name, in the order of the scenario
         self.members = members  # names of the other nodes that run this program
-        self.key_log = key_log  # this process's SSLKEYLOGFILE where keys are wanted; its folder may be missing
+        self.key_log = key_log  # this process's SSLKEYLOGFILE if keys are to be logged; its folder may be missing
         self.clock = clock
         self.stopping = asyncio.Event()  # set when the run (or this program's time) ends: return from `run` soon
-        self.exit_stack = AsyncExitStack()  # what is to be closed after the program's `close`, the last first
+        self.exit_stack = AsyncExitStack()  # closed after the program's `close`, in reverse order
         self._store = store
         self._log = log
         self._sink = sink
@@ -97,7 +97,7 @@ class NodeContext:
 
     @cached_property
     def store(self) -> Path:
-        """A directory of this node's own in the run folder, made when it is first asked for."""
+        """A directory for this node in the run folder, made on first use."""
         directory = Path(self._store)
         directory.mkdir(parents=True, exist_ok=True)
         return directory
@@ -112,15 +112,15 @@ class NodeContext:
         return self.clock.now()
 
     async def sleep(self, duration_s: float) -> None:
-        """Sleep, some 60 µs late at most on an idle machine (asyncio.sleep: up to a millisecond)."""
+        """Sleep; at most some 60 µs late on an idle machine (asyncio.sleep: up to a millisecond)."""
         await sleep_until_ns(time.monotonic_ns() + round(duration_s * 1e9))
 
     async def sleep_until(self, t_s: float) -> None:
-        """Sleep until scenario time `t_s`; returns at once where that is past."""
+        """Sleep until scenario time `t_s`; returns at once if that is past."""
         await sleep_until_ns(self.clock.monotonic_ns(t_s))
 
     async def until_stopped(self, *running: Awaitable[Any]) -> None:
-        """Run these until the run ends, then cancel them. Raises what one of them raises; returns where one ends."""
+        """Run these until the run ends, then cancel them. Raises the error of any of them; returns if one ends."""
         stopping = asyncio.ensure_future(self.stopping.wait())
         tasks = [stopping, *(asyncio.ensure_future(each) for each in running)]
         try:
@@ -132,7 +132,7 @@ class NodeContext:
             task.result()
 
     def rng(self, stream: str) -> random.Random:
-        """A random stream of its own: the same for the same seed, node, program and stream name."""
+        """A separate random stream: the same for the same seed, node, program and stream name."""
         return random.Random(f"{self.seed}/{self.name}/{self.program}/{stream}")
 
     def emit(self, kind: str, **fields: Any) -> None:
@@ -140,31 +140,31 @@ class NodeContext:
         self._sink.event(self.now(), kind, fields)
 
     def sample(self, name: str, value: float, key: str = "", *, t_s: float | None = None) -> None:
-        """Record one value of a metric; `key` tells series of one name apart, such as the peer's name.
+        """Record one value of a metric; `key` distinguishes series of one name, such as the peer's name.
 
-        `t_s` is the scenario time of the observation where that is not the present moment.
+        `t_s` is the scenario time of the observation; None: now.
         """
         self._sink.sample(self.now() if t_s is None else t_s, name, value, key)
 
     async def meet(self, round: int, tally: Mapping[str, int] | None = None) -> dict[str, int]:
-        """A barrier outside the emulated network: returns when all processes that share it have come to `round`.
+        """A barrier outside the emulated network: returns when all processes that share it have reached `round`.
 
-        The answer is the sum of all tallies, the same for everybody: what an observer of the whole run sees. Programs
-        share a barrier by the key `barrier` of the scenario; without it each program has its own. Processes that have
-        ended are not waited for, and one that is behind (it was restarted) goes on alone until it has caught up.
+        Returns the sum of all tallies, the same for all processes. Programs share a barrier by the key `barrier` of the
+        scenario; without it each program has its own. The barrier does not wait for processes that have ended; one that
+        is behind (after a restart) passes it alone until it has caught up.
         """
         return await self._connected().meet(round, tally or {})
 
     async def act(self, do: str, **given: Any) -> None:
-        """Do to the network what an `[[action]]` of a scenario does, such as `act("link-down", links=["n0:n1"])`.
+        """Perform an action on the network, as an `[[action]]` of a scenario: `act("link-down", links=["n0:n1"])`.
 
-        Returns when it is done. UsageError where it names what is not there.
+        Returns when it is done. UsageError if it names a node or link that does not exist.
         """
         await self._connected().act({"do": do, **given})
 
     def note_round(self, round: int, *, sent: int = 0, received: int = 0, in_slot: int = 0) -> None:
-        """Count what this process did in a round: datagrams sent over links, received, received in the round they
-        were due in. The sums are the `rounds` of the verdict, and what the scenario's `[rounds]` bounds."""
+        """Add this process's counts of a round: datagrams sent over links, received, and received in the round in which
+        they were due. The sums are the `rounds` of the verdict, and the scenario's `[rounds]` bounds them."""
         self._connected().note_round(round, sent, received, in_slot)
 
     def _connected(self) -> Coordination:
@@ -173,9 +173,9 @@ class NodeContext:
         return self._coordination
 
     def port_up(self, port: str) -> bool:
-        """Whether the kernel says that this node's interface has carrier; False where there is none of that name.
+        """Whether this node's interface has carrier, by the kernel; False if there is no interface of that name.
 
-        Asked by ETHTOOL_GLINK, which is true at once; the flag IFF_RUNNING may follow up to a second later.
+        Read by ETHTOOL_GLINK, which is up to date at once; the flag IFF_RUNNING may follow up to a second later.
         """
         value = array("B", _ETHTOOL_VALUE.pack(_GLINK, 0))
         request = struct.pack("16sP16x", port.encode()[:15], value.buffer_info()[0])
@@ -200,9 +200,9 @@ class NodeContext:
         return datagrams
 
     def listen(self, port: int, *, strangers: bool = False, most: int = MOST_STREAMS, version: int = 4) -> Listener:
-        """A TCP socket on this node's address that takes connections of peers, at most so many at once.
+        """A TCP socket on this node's address that accepts connections of peers, at most `most` at once.
 
-        With `strangers` it takes those from other addresses, too. It is closed with the program.
+        With `strangers` it also accepts those from other addresses. It is closed with the program.
         """
         names = {_address(peer, version): peer.name for peer in self.peers.values()}
         listener = Listener(_address(self.address, version), port, names, strangers=strangers, most=most)
@@ -212,9 +212,9 @@ class NodeContext:
     async def connect(
         self, peer_name: str, port: int, *, congestion: str = "", no_delay: bool = False, version: int = 4
     ) -> Stream:
-        """A TCP connection to a peer; close it. OSError where there is none, KeyError for a name that no peer has.
+        """A TCP connection to a peer; close it. OSError if it cannot be made, KeyError for an unknown peer.
 
-        `congestion` names a congestion control ("cubic", "bbr"); EmulationError where this kernel does not allow it.
+        `congestion` names a congestion control ("cubic", "bbr"); EmulationError if this kernel does not allow it.
         """
         host, to = (_address(end, version) for end in (self.address, self.peers[peer_name]))
         return await connect(host, to, port, peer=peer_name, congestion=congestion, no_delay=no_delay)
@@ -225,7 +225,7 @@ def _address(peer: Peer, version: int) -> str:
 
 
 class Datagrams:
-    """A bound UDP socket whose arrivals carry the kernel's receive time, so that a busy process reads no later."""
+    """A bound UDP socket whose arrivals have the kernel's receive time, so that a busy process reads no later time."""
 
     def __init__(self, clock: MonotonicClock, host: str, port: int, on_datagram: OnDatagram) -> None:
         self._clock = clock
@@ -247,7 +247,7 @@ class Datagrams:
         return int(self._socket.getsockname()[1])
 
     def send(self, data: bytes, host: str, port: int) -> bool:
-        """Send now; False (and counted in `refused`) where the kernel would not take it."""
+        """Send now; returns False (and counts it in `refused`) if the kernel refuses it."""
         try:
             self._socket.sendto(data, (host, port))
         except OSError:
@@ -256,17 +256,17 @@ class Datagrams:
         return True
 
     def take(self) -> None:
-        """Hand over everything that has arrived by now, without waiting for the event loop's turn."""
+        """Process all datagrams that have arrived, without waiting for the event loop."""
         while self._readable() == RECEIVE_BATCH:
             pass
 
     def _readable(self) -> int:
-        """Hand over some arrivals; how many."""
+        """Process some arrivals; returns their number."""
         real_to_scenario_s = self._clock.now() - time.time_ns() * 1e-9
         for count in range(RECEIVE_BATCH):
             try:
                 data, ancillary, _flags, address = self._socket.recvmsg(65535, _ANCILLARY)
-            except OSError:  # nothing more, or an ICMP error of an earlier send
+            except OSError:  # no more datagrams, or an ICMP error of an earlier send
                 return count
             t_s = self._clock.now()
             for level, kind, value in ancillary:
@@ -304,12 +304,12 @@ class Node:
     async def setup(self) -> None:
         """Bind sockets and read files. Peers may not be up yet, so send nothing.
 
-        What is to be closed goes on `context.exit_stack` as soon as it is open: `exit_stack.callback(file.close)`.
+        Put all that must be closed on `context.exit_stack` as soon as it is open: `exit_stack.callback(file.close)`.
         """
 
     async def run(self) -> None:
-        """Live. `context.stopping` says when to come home; the default waits for it."""
+        """The program itself. Return when `context.stopping` is set; the default waits for that."""
         await self.context.stopping.wait()
 
     async def close(self) -> None:
-        """Last records; also called when `setup` or `run` raised or was cancelled. Sockets are still open."""
+        """Write the last records; also called if `setup` or `run` raised or was cancelled. Sockets are still open."""

@@ -1,8 +1,8 @@
-"""What a protocol package brings to whoever watches it: a panel of the live screen, figures, dissectors.
+"""What a protocol package provides for observation: a panel of the live screen, figures, dissectors.
 
 A package describes itself by one `Protocol`; its node programs name it (`Node.protocol`), and the entry-point group
-`skyloom.protocols` lists it. Invariant: what a panel gets and gives is plain values, so it runs in the supervisor of a
-live run and over the tables of a finished one alike, and nothing in `emulator` knows a protocol by name.
+`skyloom.protocols` lists it. Invariant: the inputs and outputs of a panel are plain values, so it runs in the
+supervisor of a live run and over the tables of a finished one, and no module of `emulator` names a protocol.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Chart(TypedDict):
 
 
 class Bars(TypedDict):
-    """Shares of a whole or of a largest: [label, share from 0 to 1, words], the words stand beside the bar."""
+    """Shares of a whole or of the largest: [label, share from 0 to 1, text beside the bar]."""
 
     kind: Literal["bars"]
     title: str
@@ -71,7 +71,7 @@ class Bars(TypedDict):
 
 
 class Table(TypedDict):
-    """A table; cells are text, columns of numbers are drawn to the right."""
+    """A table; cells are text, columns of numbers are aligned to the right."""
 
     kind: Literal["listing"]
     title: str
@@ -82,8 +82,8 @@ class Table(TypedDict):
 class Grid(TypedDict):
     """A picture of characters, such as a space-time diagram: [label, cells], every cell one character.
 
-    `tones` says how a character is coloured, `legend` what the characters mean. Later columns stand to the right; where
-    there is not room for all of them the screen shows the last.
+    `tones` gives the colour of a character, `legend` its meaning. Later columns are to the right; if there is no room
+    for all of them the screen shows the last.
     """
 
     kind: Literal["grid"]
@@ -99,7 +99,7 @@ MOST_CELLS = 4_000  # of a grid
 
 
 class PanelView(TypedDict):
-    """What a panel shows at an instant; `protocol` is the protocol's name. At most some 8 kB as msgpack."""
+    """The content of a panel at an instant; `protocol` is the protocol's name. At most some 8 kB as msgpack."""
 
     protocol: str
     title: str
@@ -108,21 +108,21 @@ class PanelView(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class PanelContext:
-    """What a panel knows before the first record."""
+    """The facts that a panel has before the first record."""
 
     nodes: tuple[str, ...]  # that run programs of the protocol, in the order of the scenario
     configs: Mapping[str, Mapping[str, Any]]  # by program name; SI values as the program's Config gets them
     parameters: Mapping[str, Any]  # of the scenario's recipe
     edges: tuple[tuple[str, str], ...]  # links between live nodes (none that move)
     duration_s: float
-    prediction: Mapping[str, Any] = field(default_factory=dict)  # figures known beforehand, as in the scenario
+    prediction: Mapping[str, Any] = field(default_factory=dict)  # predicted figures of the scenario
 
 
 class Panel:
-    """Follows the records of a protocol's programs; subclasses say what is shown of them.
+    """Receives the records of a protocol's programs; subclasses define what is shown of them.
 
-    Records come in order of arrival, thousands a second at worst: keep sums and bounded windows, not records. An error
-    raised here ends the panel, never the run.
+    Records are passed in order of arrival, up to thousands a second: keep sums and bounded windows, not records. An
+    error raised here ends the panel, never the run.
     """
 
     def __init__(self, context: PanelContext) -> None:
@@ -135,20 +135,20 @@ class Panel:
         """`NodeContext.sample(name, value, key)` of a node."""
 
     def widgets(self, t_s: float) -> list[Widget]:
-        """What to show now, most important first; the screen draws as many as there is room for."""
+        """The widgets to show now, most important first; the screen draws as many as there is room for."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
 class TrafficRecords:
-    """Which records of a protocol's programs tell of round trips and flows, by their names; None: none does.
+    """The names of the records of a protocol's programs that report round trips and flows; None: there are none.
 
-    The run compares round trips with its schedule, and shows both. Samples have the other node as their key. The names
-    that stand here are those of programs that name no protocol, and of protocols that say nothing else.
+    The run compares round trips with its schedule, and shows both. Samples have the other node as their key. The
+    defaults apply to programs that name no protocol, and to protocols that set nothing else.
     """
 
     round_trip: str | None = "rtt_s"  # sample: seconds, at the time of sending
-    lost: str | None = "probe_lost"  # sample: a round trip that was given up, at the time of sending
+    lost: str | None = "probe_lost"  # sample: a round trip that timed out, at the time of sending
     flow_rate: str | None = "goodput_bps"  # sample of the receiver: bit/s since the last one
     flow_size: str | None = "flow_bytes"  # sample of the receiver: bytes so far
     flow_end: str | None = "flow"  # event of the receiver, with `peer`, `bytes`, `duration_s`
@@ -156,14 +156,14 @@ class TrafficRecords:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """A protocol package, described. Dotted names ("package.module:object") are imported when they are needed."""
+    """The description of a protocol package. Dotted names ("package.module:object") are imported on first use."""
 
     name: str  # "plurality"
     title: str  # "Plurality consensus"
     panel: str = ""  # a subclass of Panel
     figures: str = ""  # function (emulator.record.load.Run) -> list[emulator.report.drawing.Drawing]
     dissectors: str = ""  # function () -> list[emulator.sdk.wire.Dissector]
-    quiet: frozenset[str] = field(default_factory=frozenset)  # event kinds that are no news for the event log
+    quiet: frozenset[str] = field(default_factory=frozenset)  # event kinds that the event log leaves out
     traffic: TrafficRecords = TrafficRecords()
 
 
@@ -174,7 +174,7 @@ def load(name: str) -> Any:
 
 
 def protocol_of(run: str | None) -> Protocol | None:
-    """The protocol that the Node class `run` of a program names; None where it names none, or cannot be had."""
+    """The protocol that the Node class `run` of a program names; None if it names none, or cannot be imported."""
     if not run:
         return None
     try:
@@ -189,7 +189,7 @@ def protocol_of(run: str | None) -> Protocol | None:
 def installed() -> Iterator[Protocol]:
     """Protocols of all installed packages: the entry points `skyloom.protocols`, in alphabetical order.
 
-    UsageError names one that is broken.
+    UsageError for one that cannot be loaded.
     """
     from importlib.metadata import entry_points
 

@@ -1,7 +1,7 @@
-"""The compiled engine as ctypes sees it: the functions of abi.h, and the library that has them.
+"""The compiled engine for ctypes: the functions of abi.h, and the library with them.
 
-Invariant: `library` gives out no library whose structures differ from those of `structures` in a size or an offset, or
-which lacks a function; what differs is told as a PlatformError.
+Invariant: `library` returns no library whose structures differ from those of `structures` in a size or an offset, or
+that lacks a function; a difference is a PlatformError.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 from emulator.link.engine.structures import CONSTANTS, STRUCTURES, EngineConfig, EngineDelivery, EngineOrder, LaneReport
 from emulator.model.errors import PlatformError
 
-VARIABLE = "SKYLOOM_ENGINE"  # of the environment: another library than the one beside this file
+VARIABLE = "SKYLOOM_ENGINE"  # environment variable with the path of another library
 _REMEDY = "run `make setup` in the checkout, or `pip install -e .` in your own environment"
 
 # --- functions: result, then arguments. Bytes go as c_void_p, which takes bytes, buffers and addresses ---------------
@@ -71,19 +71,19 @@ PROTOTYPES: dict[str, tuple[Any, ...]] = {
 
 
 def library_path() -> Path:
-    """Where the engine is: what SKYLOOM_ENGINE names, or libengine.so beside this file."""
+    """The path of the engine: SKYLOOM_ENGINE, or libengine.so beside this file."""
     named = os.environ.get(VARIABLE)
     return Path(named) if named else Path(__file__).with_name("libengine.so")
 
 
 @cache
 def library() -> CDLL:
-    """The engine's library, loaded and checked once in a process. PlatformError where there is none that fits."""
+    """The engine's library, loaded and checked once in a process. PlatformError if there is no matching one."""
     return load(library_path())
 
 
 def load(path: Path) -> CDLL:
-    """The library at `path`, with prototypes. PlatformError where it is missing, damaged or of other sources."""
+    """The library at `path`, with prototypes. PlatformError if it is missing, damaged or of other sources."""
     if not path.exists():
         whence = f" ({VARIABLE} names it)" if os.environ.get(VARIABLE) else ""
         raise PlatformError(f"the packet engine is not there: expected {path}{whence}; {_REMEDY}")
@@ -106,7 +106,7 @@ def load(path: Path) -> CDLL:
 
 
 def expected_layout() -> list[tuple[str, int]]:
-    """What `engine_layout` must return, each number with the name of what it measures."""
+    """The expected result of `engine_layout`: each number with its name."""
     out = [("ENGINE_ABI", CONSTANTS["ENGINE_ABI"])]
     for name, structure in STRUCTURES.items():
         out.append((f"sizeof({name})", sizeof(structure)))
@@ -115,18 +115,18 @@ def expected_layout() -> list[tuple[str, int]]:
 
 
 def _misfit(found: CDLL) -> str:
-    """The first number in which the library's layout differs from what Python expects; "" where none does."""
+    """The first number in which the library's layout differs from the expected one; "" if none does."""
     expected = expected_layout()
     count = found.engine_layout(None, 0)
     numbers = (c_uint32 * count)()
     found.engine_layout(numbers, count)
-    for (name, wanted), number in zip(expected, numbers, strict=False):
-        if number != wanted:
-            return f"{name} is {number}, expected {wanted}"
+    for (name, number_expected), number in zip(expected, numbers, strict=False):
+        if number != number_expected:
+            return f"{name} is {number}, expected {number_expected}"
     return "" if count == len(expected) else f"its layout has {count} numbers, expected {len(expected)}"
 
 
 def built_with() -> str:
-    """Which compiler made the library, as its build told it."""
+    """The compiler of the library, as recorded by its build."""
     text: bytes = library().engine_built_with()
     return text.decode(errors="replace")

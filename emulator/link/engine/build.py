@@ -26,7 +26,7 @@ LIBRARY = FOLDER / "libengine.so"
 REPOSITORY = FOLDER.parents[2]
 FUZZ_TARGETS = REPOSITORY / "tests" / "fuzz"
 FUZZ_PROGRAMS = REPOSITORY / "build" / "fuzz"
-ZIG = "ziglang>=0.13,<0.18"  # before 1.0, so it is pinned; tried with 0.17.1
+ZIG = "ziglang>=0.13,<0.18"  # pinned, as it is below 1.0; tested with 0.17.1
 ZIG_COMMAND = (sys.executable, "-m", "ziglang", "cc")
 EXIT_PLATFORM = 69  # as in emulator.model.errors
 
@@ -72,16 +72,16 @@ HELP = (
 
 
 class BuildError(Exception):
-    """The library could not be compiled; the message says what was tried and what to do."""
+    """The library could not be compiled; the message names the attempts and a remedy."""
 
 
 class NoCompiler(BuildError):
-    """No compiler of this machine can do what was asked."""
+    """No compiler of this machine can compile the plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be compiled, apart from the compiler."""
+    """The parameters of a build, apart from the compiler."""
 
     sanitize: str = ""  # "address,undefined", "thread"
     target: str = ""  # a zig triple such as "aarch64-linux-gnu.2.17"; "" is this machine
@@ -123,18 +123,18 @@ def sources() -> list[Path]:
 
 
 def digest(plan: Plan) -> str:
-    """A fingerprint of everything that decides what the library does, apart from the compiler."""
-    told = hashlib.sha256()
+    """A fingerprint of the sources, the flags and the target, but not of the compiler."""
+    hashed = hashlib.sha256()
     for path in [*sources(), *sorted(FOLDER.glob("*.h"))]:
         content = path.read_bytes()
-        told.update(f"{path.name} {len(content)}\n".encode() + content)
+        hashed.update(f"{path.name} {len(content)}\n".encode() + content)
     flags = [flag for flag in plan.flags() if flag != "-Werror"]
-    told.update(" ".join([*flags, plan.target or platform.machine()]).encode())
-    return f"skyloom-engine-sources-{told.hexdigest()}"
+    hashed.update(" ".join([*flags, plan.target or platform.machine()]).encode())
+    return f"skyloom-engine-sources-{hashed.hexdigest()}"
 
 
 def up_to_date(library: Path = LIBRARY, plan: Plan | None = None) -> bool:
-    """Whether the library was compiled from the sources as they are now, and loads on this machine."""
+    """Whether the library was compiled from the present sources, and loads on this machine."""
     plan = plan or Plan()
     try:
         if digest(plan).encode() not in library.read_bytes():
@@ -147,7 +147,7 @@ def up_to_date(library: Path = LIBRARY, plan: Plan | None = None) -> bool:
 
 
 def candidates(plan: Plan) -> list[tuple[str, tuple[str, ...]]]:
-    """Compilers worth trying, with the name under which an error lists each."""
+    """Compilers to try, each with its name in error messages."""
     zig = ("python -m ziglang cc", ZIG_COMMAND)
     if plan.target:
         return [zig]  # the others compile for their own machine
@@ -160,13 +160,13 @@ def find_compiler(plan: Plan) -> Compiler:
     """The first candidate that compiles the probe with the flags of the plan."""
     tried = []
     for label, command in candidates(plan):
-        said = _why_unusable(command, plan)
-        if not said:
+        error = _why_unusable(command, plan)
+        if not error:
             return _named(command, plan)
-        tried.append(f"  {label:22}{said}")
+        tried.append(f"  {label:22}{error}")
     what = "no C compiler works here" if not plan.sanitizers else f"no compiler here has {','.join(plan.sanitizers)}"
-    wanted = {"fuzzer": "clang libclang-rt-14-dev", "": ""}.get((plan.sanitizers or [""])[0], "gcc libc6-dev")
-    what_to_do = f"On Debian `apt-get install {wanted}`." if wanted else HELP
+    packages = {"fuzzer": "clang libclang-rt-14-dev", "": ""}.get((plan.sanitizers or [""])[0], "gcc libc6-dev")
+    what_to_do = f"On Debian `apt-get install {packages}`." if packages else HELP
     if plan.target:
         what_to_do = f"Other machines are compiled for by zig alone: pip install '{ZIG}'."
     listed = "\n".join(tried)
@@ -174,7 +174,7 @@ def find_compiler(plan: Plan) -> Compiler:
 
 
 def requirements(plan: Plan) -> list[str]:
-    """What pip must bring for a build: zig where no compiler works, else nothing."""
+    """The packages that pip must install for a build: zig if no compiler works, else none."""
     try:
         find_compiler(plan)
     except NoCompiler:
@@ -183,7 +183,7 @@ def requirements(plan: Plan) -> list[str]:
 
 
 def _why_unusable(command: tuple[str, ...], plan: Plan) -> str:
-    """What a compiler says instead of compiling the probe; "" where it compiles it."""
+    """The error of a compiler on the probe; "" if it compiles the probe."""
     if not command:
         return "not set"
     if command == ZIG_COMMAND:
@@ -201,19 +201,20 @@ def _why_unusable(command: tuple[str, ...], plan: Plan) -> str:
 
 
 def _machine_flags(command: tuple[str, ...], plan: Plan) -> list[str]:
-    """Zig compiles for the very processor it runs on unless told, and such a library dies on an older one."""
+    """Flags for the target machine. By default zig compiles for the very processor it runs on, and such a library
+    fails on an older one."""
     if command != ZIG_COMMAND:
         return []
     return ["-mcpu=baseline", "-fno-sanitize=undefined", *(["-target", plan.target] if plan.target else [])]
 
 
 def _named(command: tuple[str, ...], plan: Plan) -> Compiler:
-    """The compiler with its name and machine, asked from its own macros: `cc` and `gcc` may be anything."""
+    """The compiler with its name and machine, read from its macros, as `cc` and `gcc` may be any compiler."""
     with tempfile.TemporaryDirectory(prefix="skyloom-probe-") as folder:
         question = Path(folder, "names.c")
         question.write_text(NAMES)
-        said = _run([*command, *_machine_flags(command, plan), "-E", "-P", str(question)]).stdout
-    words = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+        output = _run([*command, *_machine_flags(command, plan), "-E", "-P", str(question)]).stdout
+    words = dict(line.split(" ", 1) for line in output.splitlines() if " " in line)
     machine = words.pop("machine", platform.machine()).replace("x86-64", "x86_64")
     name = next((f"{kind} {version.replace(' ', '.')}" for kind, version in words.items()), Path(command[0]).name)
     if command == ZIG_COMMAND:
@@ -231,19 +232,19 @@ def _run(command: Sequence[str], folder: Path | None = None) -> subprocess.Compl
         return subprocess.CompletedProcess(command, 127, "", str(error))
 
 
-def _gist(said: str) -> str:
-    """The line of a compiler's output that says most."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _gist(output: str) -> str:
+    """The most informative line of a compiler's output."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "")[:200]
 
 
 def built_with(compiler: Compiler, plan: Plan) -> str:
-    """The words that the library gives when asked what it was built with: "gcc 12.2.0, -O2, x86_64"."""
+    """The description of the build that the library contains: "gcc 12.2.0, -O2, x86_64"."""
     return ", ".join([compiler.name, plan.optimisation, *plan.sanitizers, compiler.machine])
 
 
 def compile_library(output: Path = LIBRARY, plan: Plan | None = None) -> str:
-    """Compile all sources to `output`, which is replaced as a whole; return what it was built with."""
+    """Compile all sources to `output`, which is replaced as a whole; returns the description of the build."""
     plan = plan or Plan()
     if not sources():
         raise BuildError(f"{FOLDER} has no C files; expected the sources of the packet engine")
@@ -283,20 +284,20 @@ def _compile(inputs: Sequence[str], output: Path, compiler: Compiler, plan: Plan
     ]  # fmt: skip
     done = _run(command, REPOSITORY)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).rstrip()
+        messages = (done.stderr or done.stdout).rstrip()
         words = f"{compiler.name} could not compile the packet engine"
-        raise BuildError(f"{words}\n{said}\nThe command was\n  {shlex.join(command)}")
+        raise BuildError(f"{words}\n{messages}\nThe command was\n  {shlex.join(command)}")
     if done.stderr:
         sys.stderr.write(done.stderr)
 
 
 def _shown(path: Path) -> str:
-    """A path as messages and debuggers show it: relative to the repository, the same on every machine."""
+    """A path for messages and debuggers: relative to the repository, the same on every machine."""
     return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else str(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line of developers and of `make`; 0, 1 where compiling fails, 69 where no compiler can do it."""
+    """The command line for developers and `make`; returns 0, 1 if compiling fails, 69 if no compiler can do it."""
     parser = argparse.ArgumentParser(prog="build.py", description="Compile the packet engine.")
     parser.add_argument("--output", type=Path, help=f"the library (default: {LIBRARY.name} beside the sources)")
     parser.add_argument("--if-changed", action="store_true", help="do nothing where the library is up to date")
@@ -304,18 +305,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--target", default="", metavar="TRIPLE", help="another machine: aarch64-linux-gnu.2.17")
     parser.add_argument("--fuzz", action="store_true", help=f"make programs of tests/fuzz/*.c in {FUZZ_PROGRAMS.name}")
     parser.add_argument("--probe", action="store_true", help="only say which compiler would be used")
-    given = parser.parse_args(arguments)
-    if (given.sanitize or given.target) and not (given.output or given.probe):
+    options = parser.parse_args(arguments)
+    if (options.sanitize or options.target) and not (options.output or options.probe):
         parser.error("--sanitize and --target need --output: they make no library for runs on this machine")
-    plan = Plan("address,undefined" if given.fuzz else given.sanitize, given.target, given.fuzz)
+    plan = Plan("address,undefined" if options.fuzz else options.sanitize, options.target, options.fuzz)
     try:
-        if given.probe:
+        if options.probe:
             words = built_with(find_compiler(plan), plan)
-        elif given.fuzz:
-            words = "\n".join(map(str, compile_fuzz_programs(output=given.output or FUZZ_PROGRAMS)))
+        elif options.fuzz:
+            words = "\n".join(map(str, compile_fuzz_programs(output=options.output or FUZZ_PROGRAMS)))
         else:
-            output = (given.output or LIBRARY).resolve()
-            if given.if_changed and up_to_date(output, plan):
+            output = (options.output or LIBRARY).resolve()
+            if options.if_changed and up_to_date(output, plan):
                 return 0
             words = f"{output.name}: built with {compile_library(output, plan)}"
     except BuildError as error:

@@ -1,7 +1,7 @@
-"""Whether the engine plays as it must on this machine: a link of known rate, delay and loss, in memory.
+"""A self-test of the engine on this machine: a link of known rate, delay and loss, in memory.
 
-Invariant: what is expected is worked out by Python's own arithmetic and random generator, to the last bit; a compiler
-that rounds in another way (fused multiply-add) or a library of other sources is found here.
+Invariant: the expected result is computed with Python's arithmetic and random generator, to the last bit; so it detects
+a compiler that rounds differently (fused multiply-add) and a library of other sources.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from emulator.link.engine.tables import memory_ports
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 
 _RATE_BPS, _LOSS, _SEED, _PACKETS = 1.3e6, 0.3, 7, 60
-_DELAY_S = 0.0123, 0.0456  # at the begin and at the end of _SPAN_S
+_DELAY_S = 0.0123, 0.0456  # at the beginning and at the end of _SPAN_S
 _SPAN_S = 0.7
 
 
 def self_test() -> str:
-    """Play packets over a link in memory: the first thing that differs from what it must be; "" where all is well."""
+    """Send packets over a link in memory; returns the first unexpected result, "" if none."""
     label = f"{_SEED}/link/a:b/loss".encode()
     drawn = (c_double * 2000)()
     library().engine_random(label, len(label), drawn, len(drawn))
     stream = Random(label.decode())
     for place, number in enumerate(drawn):
-        wanted = stream.random()
-        if number != wanted:
-            return f"random number {place} of the stream {label.decode()} is {number!r}, expected {wanted!r}"
+        reference = stream.random()
+        if number != reference:
+            return f"random number {place} of the stream {label.decode()} is {number!r}, expected {reference!r}"
     offered = [(0.001 * place, _packet(place)) for place in range(_PACKETS)]
     with Engine(_network(), memory_ports(_network()), None, _SEED, small_slots=1024, large_slots=16) as engine:
         for t_s, data in offered:
@@ -52,7 +52,7 @@ def _network() -> Network:
 
 
 def _packet(place: int) -> bytes:
-    """A UDP packet from a to b of a size of its own, behind an empty virtio header."""
+    """A UDP packet from a to b of a size that depends on `place`, behind an empty virtio header."""
     size = 28 + 13 * place
     head = bytes([0x45, 0, *size.to_bytes(2, "big"), 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2])
     return bytes(10) + head + bytes(size - len(head))

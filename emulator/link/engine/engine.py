@@ -1,8 +1,8 @@
-"""The owner of one compiled engine: makes it for a network, offers, orders and takes, and reads its counters.
+"""The owner of one compiled engine: it makes the engine for a network, passes packets and orders, and reads counters.
 
-An engine is played in memory, at times that the caller names (`offer`, `play`, `take`), or in real time by one thread a
-lane (`run`) and orders (`send`). Invariant: arrays and reports are the engine's own memory, so they are read while it
-runs, and what `close` took away is not touched again.
+An engine runs in memory, at times that the caller passes (`offer`, `play`, `take`), or in real time with one thread a
+lane (`run`) and orders (`send`). Invariant: arrays and reports are the engine's own memory, so they can be read while
+it runs, and are not accessed after `close`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from emulator.model.network import Ints, Network
 from emulator.schedule.ring import RowRing
 
 SMALL_BYTES, LARGE_BYTES = 2064, 65664  # of a slot for a packet, as in core.h
-MANY = 4096  # packets that `take` asks for at once
+MANY = 4096  # packets that `take` reads at once
 TAKE_BYTES = 4 * 2**20
 DRAIN_BYTES = 2**20
 _VALUES = {"up": Value.UP, "rate_bps": Value.RATE, "delay_s": Value.DELAY, "loss": Value.LOSS}
@@ -48,7 +48,7 @@ _SENT = {
     EndStats.DROP_QUEUE: Sent.DROP_QUEUE,
     EndStats.DROP_LOSS: Sent.DROP_LOSS,
     EndStats.DROP_OUTAGE: Sent.DROP_OUTAGE,
-    EndStats.DROP_OVERLOAD: Sent.DROP_OVERLOAD,  # and what ports refused
+    EndStats.DROP_OVERLOAD: Sent.DROP_OVERLOAD,  # and packets that ports refused
     EndStats.ASKED_DELAY_SUM_S: Sent.DELAY_SUM_S,
     EndStats.DUPLICATED: Sent.DUPLICATED,
     EndStats.CORRUPTED: Sent.CORRUPTED,
@@ -65,17 +65,17 @@ _RECEIVED = {
 class Delivery(NamedTuple):
     """A packet: one that reached a port, or one inside a link end."""
 
-    at_s: float  # due; of one that waits: when it was offered
+    at_s: float  # when it is due; of a packet in a queue: when it was offered
     end: int
-    node: int  # that receives
-    dest: int  # destination, -1 where no transit node has looked
+    node: int  # the receiver
+    dest: int  # destination, -1 if no transit node has looked it up
     hops: int
     size: int  # bytes on the wire
     data: bytes  # with its virtio header
 
 
 class Holds(NamedTuple):
-    """What holds for a link end from start_s to stop_s, orders apart; all of it is known until until_s."""
+    """The scheduled values of a link end from start_s to stop_s, without orders; known up to until_s."""
 
     start_s: float
     stop_s: float
@@ -86,13 +86,13 @@ class Holds(NamedTuple):
     up: bool
     peer: int
     until_s: float
-    ttl_cost: int  # hops that leaving costs
+    ttl_cost: int  # by which sending lowers the hop limit
 
 
 def new_order(
     kind: OrderKind, end: int = -1, taps: int = 0, values: Mapping[str, float | bool | None] | None = None
 ) -> EngineOrder:
-    """An order for `Engine.send`. `values` are those of SET: `up`, `rate_bps`, `delay_s`, `loss`; None goes back to the
+    """An order for `Engine.send`. `values` are those of SET: `up`, `rate_bps`, `delay_s`, `loss`; None returns to the
     schedule. `taps` are those of TAPS: bit n for tap n."""
     made = EngineOrder(kind=kind, end=end, taps=taps)
     for name, value in (values or {}).items():
@@ -105,7 +105,7 @@ def new_order(
 
 
 class Engine:
-    """The engine of `network` between `ports`. `ring` holds the rows of its timeline (None: there is none)."""
+    """The engine of `network` between `ports`. `ring` holds the rows of its timeline; None without one."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class Engine:
             self.close()
 
     def close(self) -> None:
-        """Give its memory back. No thread may be in `run`."""
+        """Free its memory. No thread may be in `run`."""
         address, self._address = self._address, None
         if address:
             self._library.engine_destroy(address)
@@ -170,43 +170,43 @@ class Engine:
     @property
     def _engine(self) -> int:
         if self._address is None:
-            raise EmulationError("the packet engine was closed and cannot be asked any more")
+            raise EmulationError("the packet engine is closed; expected an open one")
         return self._address
 
-    # --- in memory: the caller says what time it is -------------------------------------------------------------------
+    # --- in memory: the caller passes the time ------------------------------------------------------------------------
 
     def offer(self, end: int, t_s: float, data: bytes, size: int | None = None, dest: int = -1, hops: int = 0) -> bool:
-        """A packet (virtio header first) enters a link end; False: the engine had no room for it."""
+        """A packet (virtio header first) enters a link end; returns False if the engine has no room for it."""
         if size is None:
             ethernet = bool(self._tables.kept["end"]["flags"][end] & EndFlag.ETHERNET)
             size = self._library.engine_wire_size(data, len(data), ethernet)
         return bool(self._library.engine_offer(self._engine, end, t_s, data, len(data), size, dest, hops))
 
     def play(self, until_s: float, threads: bool = False) -> None:
-        """All that is due by `until_s`, by this thread or by one thread a lane."""
+        """Process everything due by `until_s`, in this thread or with one thread a lane."""
         self._library.engine_play(self._engine, until_s, threads)
 
     def next_s(self) -> float:
-        """When something is due next; inf where nothing is inside."""
+        """When the next packet is due; inf if the engine is empty."""
         return float(self._library.engine_next_s(self._engine))
 
     def obey(self, order: EngineOrder, t_s: float) -> None:
         self._library.engine_obey(self._engine, byref(order), t_s)
 
     def set(self, end: int, t_s: float, **values: float | bool | None) -> None:
-        """Override `up`, `rate_bps`, `delay_s` or `loss` from `t_s` on; None goes back to the schedule."""
+        """Override `up`, `rate_bps`, `delay_s` or `loss` from `t_s` on; None returns to the schedule."""
         self.obey(new_order(OrderKind.SET, end, values=values), t_s)
 
     def hold(self, end: int, t_s: float, held: bool) -> None:
-        """Keep every packet that has not left in the queue, or let them go again."""
+        """Hold every packet that has not left in the queue, or release them."""
         self.obey(new_order(OrderKind.HOLD if held else OrderKind.RELEASE, end), t_s)
 
     def tap_ends(self, end: int, mask: int, t_s: float) -> None:
-        """Which taps listen to a link end: bit n for tap n."""
+        """Set the taps that capture a link end: bit n for tap n."""
         self.obey(new_order(OrderKind.TAPS, end, taps=mask), t_s)
 
     def take(self) -> list[Delivery]:
-        """Packets that reached ports in memory since the last call, in the order in which they came due."""
+        """Packets that reached ports in memory since the last call, by due time."""
         if self._taken is None:
             self._taken = (EngineDelivery * MANY)(), np.empty(TAKE_BYTES, np.uint8)
         found, room = self._taken
@@ -220,7 +220,7 @@ class Engine:
         return self._inside(end, 0)
 
     def in_flight(self, end: int) -> list[Delivery]:
-        """Packets that have left a link end and not arrived, in the order in which they are due."""
+        """Packets that have left a link end and not arrived, by due time."""
         return self._inside(end, 1)
 
     def _inside(self, end: int, half: int) -> list[Delivery]:
@@ -234,7 +234,7 @@ class Engine:
         return list(_deliveries(found, count, room))
 
     def holds(self, end: int, t_s: float) -> Holds:
-        """What the schedule says of a link end at `t_s`."""
+        """The scheduled values of a link end at `t_s`."""
         out = (c_double * len(Holds._fields))()
         self._library.engine_holds(self._engine, end, t_s, out)
         start_s, stop_s, delay_start_s, delay_end_s, rate_bps, loss, up, peer, until_s, ttl_cost = out
@@ -272,7 +272,7 @@ class Engine:
         out[:, EndStats.LATE_MAX_S] = received[:, :, Received.LATE_MAX_S].max(axis=0)
 
     def report(self, lane: int) -> LaneReport:
-        """What a lane knows about itself, live. Not to be read after `close`."""
+        """The live report of a lane. Not to be read after `close`."""
         found: LaneReport = self._library.engine_report(self._engine, lane).contents
         return found
 
@@ -295,32 +295,32 @@ class Engine:
     # --- in real time -------------------------------------------------------------------------------------------------
 
     def run(self, lane: int, t0_ns: int, gate_fd: int, realtime: bool) -> None:
-        """Play a lane in this thread until it is told to stop; the interpreter is free meanwhile."""
+        """Run a lane in this thread until it is stopped; the interpreter lock is released meanwhile."""
         code: int = self._library.engine_run(self._engine, lane, t0_ns, gate_fd, realtime)
         if code:
-            raise EmulationError(f"lane {lane} of the packet engine could not be played: {os.strerror(code)}")
+            raise EmulationError(f"lane {lane} of the packet engine could not be run: {os.strerror(code)}")
 
     def send(self, order: EngineOrder) -> int:
-        """Hand an order to the running engine; its number, 0 where too many are on their way."""
+        """Pass an order to the running engine; returns its number, 0 if too many orders are pending."""
         return int(self._library.engine_send(self._engine, byref(order)))
 
     def obeyed(self) -> int:
-        """Number of the last order that every lane has obeyed."""
+        """Number of the last order that is in force in every lane."""
         return int(self._library.engine_obeyed(self._engine))
 
     @property
     def order_fd(self) -> int:
-        """A descriptor that is readable when orders were obeyed."""
+        """A descriptor that is readable when orders have come into force."""
         return int(self._library.engine_order_fd(self._engine))
 
     def gate(self, shut: bool) -> None:
-        """Leave ports unread while orders are handed over, so that they hold for what is sent after them."""
+        """Stop reading ports while orders are passed, so that these are in force for all packets sent after them."""
         self._library.engine_gate(self._engine, shut)
 
     # --- captures -----------------------------------------------------------------------------------------------------
 
     def open_tap(self, tap: int, room: int, snaplen: int = 0) -> None:
-        """A capture that keeps up to `room` bytes a lane, and of each packet `snaplen` (0: all)."""
+        """Open a tap that keeps up to `room` bytes a lane, and of each packet `snaplen` (0: all)."""
         if not self._library.engine_tap_open(self._engine, tap, room, snaplen):
             raise EmulationError(
                 f"capture tap {tap} cannot be opened with {room} bytes a lane; expected a free number below {TAPS}, "
@@ -328,7 +328,7 @@ class Engine:
             )
 
     def close_tap(self, tap: int) -> None:
-        """Forget a capture. First an order takes it from every link end, and is obeyed."""
+        """Remove a tap. Before, an order that removes it from every link end must be in force."""
         self._library.engine_tap_close(self._engine, tap)
 
     def tap_lost(self, tap: int) -> int:
@@ -336,7 +336,7 @@ class Engine:
         return int(self._library.engine_tap_lost(self._engine, tap))
 
     def drain_tap(self, tap: int) -> bytes:
-        """One batch of what the tap has kept, as emulator.link.taps describes it; b"" where there is nothing."""
+        """One batch of the tap's packets, in the format of emulator.link.taps; b"" if there is none."""
         if self._drained is None:
             self._drained = (c_uint8 * DRAIN_BYTES)()
         count: int = self._library.engine_tap_drain(self._engine, tap, self._drained, DRAIN_BYTES)

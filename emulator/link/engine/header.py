@@ -1,7 +1,7 @@
-"""Writes the engine's C headers that say how memory is laid out, from the descriptions that Python uses itself.
+"""Writes the engine's C headers of memory layouts, from the descriptions that Python uses itself.
 
-`structures.h` comes of `structures.py`, `row_columns.h` of `emulator/schedule/row_layout.py`. Both are kept with the
-sources, so that a compiler is all that a build needs; a test compares. After a change of a description:
+`structures.h` is made from `structures.py`, `row_columns.h` from `emulator/schedule/row_layout.py`. Both are kept with
+the sources, so that a build needs only a compiler; a test compares them. After a change of a description:
 `python -m emulator.link.engine.header`.
 """
 

@@ -1,7 +1,7 @@
 """Structures and constants that Python and the packet engine share, described once.
 
-`header.py` makes the engine's `structures.h` of them; ctypes has them from here. Invariant: what the library was
-compiled with is compared with these before anything else of it is used (`binding.load`).
+`header.py` makes the engine's `structures.h` from them; ctypes uses them directly. Invariant: the layout that the
+library was compiled with is compared with these before any other use of it (`binding.load`).
 """
 
 from __future__ import annotations

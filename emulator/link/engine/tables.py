@@ -1,6 +1,6 @@
-"""A network as the engine reads it: flat arrays, by link end, node and port, and the configuration that points to them.
+"""A network for the engine: flat arrays by link end, node and port, and the configuration that points to them.
 
-Invariant: every array that the configuration points to is held by its Tables, so it lives as long as the engine does.
+Invariant: every array that the configuration points to is held by its Tables, so it exists as long as the engine does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LINE = 64  # bytes of a cache line: counters of two lanes must not share one
 
 
 class Port(Protocol):
-    """What the fabric hands over for each port: `fd` is that of a TUN or TAP device, or -1 for a port in memory."""
+    """A port of the fabric: `fd` is that of a TUN or TAP device, or -1 for a port in memory."""
 
     @property
     def node(self) -> int: ...
@@ -47,7 +47,7 @@ class Port(Protocol):
 
 
 class MemoryPort(NamedTuple):
-    """A port without a device: what reaches it waits for `Engine.take`."""
+    """A port without a device: its packets wait for `Engine.take`."""
 
     node: int
     end: int
@@ -56,7 +56,7 @@ class MemoryPort(NamedTuple):
 
 
 def memory_ports(network: Network) -> list[MemoryPort]:
-    """The ports that a fabric makes, in memory: one for each fixed end of a live node, and where links move one for all
+    """The ports of a fabric, in memory: one for each fixed end of a live node, and where links move one for all
     downlinks of a live satellite, and one for all uplinks of a node that shares one."""
     moving = any(link.moving for link in network.links)
     ports = []
@@ -75,7 +75,7 @@ def memory_ports(network: Network) -> list[MemoryPort]:
 
 @dataclass(slots=True)
 class Tables:
-    """The configuration, and what it points to. The engine writes into `sent`, `received` and `unrouted`."""
+    """The configuration and its arrays. The engine writes into `sent`, `received` and `unrouted`."""
 
     config: EngineConfig
     sent: NDArray[np.float64]  # ends × SENT_CELLS
@@ -97,7 +97,7 @@ def tables(
     large_slots: int,
     handover_bytes: int,
 ) -> Tables:
-    """All that the engine is told of a network. EmulationError where a link end has neither knots nor rows."""
+    """The configuration of the engine for a network. EmulationError if a link end has neither knots nor rows."""
     nodes, ends, dests = len(network.nodes), 2 * len(network.links), len(network.live)
     own = np.zeros(nodes, np.int32) if lane_of_node is None else np.ascontiguousarray(lane_of_node, np.int32)
     if own.shape != (nodes,) or (nodes and not 0 <= own.min() <= own.max() < lanes):
@@ -149,7 +149,7 @@ def cells(shape: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 class KnotArrays:
-    """The knots of all ends one behind the other; tables that are one object have one place."""
+    """The knots of all ends in one array; equal table objects are stored once."""
 
     def __init__(self) -> None:
         self._places: dict[int, int] = {}

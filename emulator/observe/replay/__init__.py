@@ -1,8 +1,8 @@
-"""A finished run (or one that crashed) as the live screen sees a live one, at any instant of its time.
+"""A finished (or crashed) run as a source of snapshots for the live screen, at any instant of its time.
 
-Invariant: the rows come from the code that makes the snapshots of a live run (`SnapshotBuilder`, `LiveMetrics`,
-`ScheduleView`), fed from the run's tables; what a table does not hold (processor use, lateness before the end) is left
-out. Nothing in the folder is changed.
+Invariant: the rows are made by the code that makes the snapshots of a live run (`SnapshotBuilder`, `LiveMetrics`,
+`ScheduleView`), from the run's tables; values that the tables lack (processor use, lateness before the end) are left
+out. The run folder is not changed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from emulator.record.load import load_run
 if TYPE_CHECKING:
     from emulator.observe.replay.past import Past
 
-ANSWER_S = 0.2  # after which a snapshot is given even where not everything has been brought to the cursor
+ANSWER_S = 0.2  # after which a snapshot is returned even if a part of it is not at the cursor yet
 
 
 class Replay:
-    """A source for the screen with a time cursor. `at_s`: where it stands first, at the end where it is None.
+    """A source for the screen with a time cursor. `at_s`: the first position; None: the end of the run.
 
-    `receive` opens the run the first time it is called. DataError where there is no run or its tables cannot be read,
-    ScenarioError where its scenario cannot be built any more.
+    The first `receive` opens the run. DataError if there is no run or its tables cannot be read, ScenarioError if its
+    scenario cannot be built any more.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class Replay:
 
     @property
     def fd(self) -> int:
-        """Descriptor that is readable when a snapshot is due: the cursor or the view has moved, or work goes on."""
+        """Descriptor that is readable when a snapshot is due: the cursor or view has changed, or work is left."""
         return self._event
 
     @property
     def t_s(self) -> float:
-        """Where the cursor stands."""
+        """The time of the cursor."""
         return self._at_s if self._past is None else self._past.clamp(self._at_s)
 
     def receive(self) -> Snapshot | None:
-        """The snapshot at the cursor, within about ANSWER_S (its label says what is still missing); None: left."""
+        """The snapshot at the cursor, within about ANSWER_S (its label names missing parts); None after `detach`."""
         if self._left:
             return None
         if not self._said_hello:
@@ -73,31 +73,31 @@ class Replay:
         return snapshot
 
     def snapshot(self) -> Snapshot:
-        """The snapshot at the cursor, with everything in it, however long that takes."""
+        """The complete snapshot at the cursor, however long that takes."""
         with _silence():
             return self._opened().snapshot(self._at_s, self._view, lambda: True)[0]
 
     def seek(self, delta_s: float) -> None:
-        """Move the cursor, no further than the ends of the run."""
+        """Move the cursor, within the run."""
         if delta_s == delta_s:
             self._at_s = self._opened().clamp(self.t_s + delta_s)
             self._due()
 
     def view(self, view: View) -> None:
-        """Look at this from now on."""
+        """Set the view of further snapshots."""
         self._view = view
         self._due()
 
     def fault(self, action: Mapping[str, Any]) -> None:
-        """Nothing can be done to a run that is over. UsageError."""
+        """Raises UsageError: a finished run cannot be changed."""
         raise UsageError("this run has ended: nothing can be done to it")
 
     def stop(self) -> None:
-        """It has ended already: the same as leaving."""
+        """The same as `detach`, as the run has ended."""
         self.detach()
 
     def detach(self) -> None:
-        """Leave; `receive` has nothing more to give."""
+        """Leave; `receive` returns None from now on."""
         self._left = True
         self._due()
 
@@ -125,6 +125,6 @@ class Replay:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Panels that break print where, which a live run keeps in its log; here it would fall on the screen."""
+    """Hide the traceback of a failing panel, which a live run writes to its log; here it would spoil the screen."""
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
         yield

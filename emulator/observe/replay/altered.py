@@ -1,6 +1,6 @@
-"""Which link ends did not follow their schedule, at any time of a finished run: its actions, done once more on paper.
+"""The link ends that did not follow their schedule at any time of a finished run, derived from its actions.
 
-Invariant: the sets are those that the live run had as each action was done; a partition is read anew at each handover.
+Invariant: the sets are those of the live run after each action; a partition is computed again at each handover.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Altered:
-    """`at(t_s)` gives what actions had given to link ends."""
+    """`at(t_s)` returns the values that actions had set on link ends."""
 
     def __init__(self, network: Network, events: pl.DataFrame) -> None:
         import polars as pl
@@ -29,29 +29,29 @@ class Altered:
         self._links = {link.name: number for number, link in enumerate(network.links)}
         self._far: dict[int, int] = {}
         self._since_s: list[float] = []
-        self._given: list[dict[int, dict[str, Any]]] = []
-        told = events.filter(pl.col("kind").is_in(["action", "handover"])).select("t_s", "kind", "data")
-        if not len(told.filter(pl.col("kind") == "action")):
+        self._values: list[dict[int, dict[str, Any]]] = []
+        events_of_links = events.filter(pl.col("kind").is_in(["action", "handover"])).select("t_s", "kind", "data")
+        if not len(events_of_links.filter(pl.col("kind") == "action")):
             return
         faults = Faults(network, lambda order: None, lambda end: self._far.get(end // 2, -1))
-        for (data,) in told.filter(pl.col("kind") == "handover").select("data").reverse().iter_rows():
-            fields = json.loads(data)  # the first handover of a link, which comes last here, tells who served before
+        for (data,) in events_of_links.filter(pl.col("kind") == "handover").select("data").reverse().iter_rows():
+            fields = json.loads(data)  # the first handover of a link, which comes last here, names its first far node
             self._serve(fields["link"], fields["before"])
-        for t_s, kind, data in told.iter_rows():
+        for t_s, kind, data in events_of_links.iter_rows():
             fields = json.loads(data)
             if kind == "handover":
                 self._serve(fields["link"], fields["after"])
                 faults.moved()
             else:
-                with suppress(UsageError, KeyError):  # an action that failed did nothing
+                with suppress(UsageError, KeyError):  # a failed action has changed nothing
                     faults.perform(fields)
             self._since_s.append(t_s)
-            self._given.append(faults.overrides())
+            self._values.append(faults.overrides())
 
     def at(self, t_s: float) -> dict[int, dict[str, Any]]:
-        """Ends under the influence of an action at an instant, and what it gave them; as `Faults.given`."""
+        """Ends changed by an action at an instant, with the values set; as `Faults.overrides`."""
         place = bisect_right(self._since_s, t_s)
-        return self._given[place - 1] if place else {}
+        return self._values[place - 1] if place else {}
 
     def _serve(self, link: str, node: str) -> None:
         if link in self._links:

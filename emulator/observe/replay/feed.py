@@ -1,8 +1,7 @@
-"""Events and samples of a finished run, given to the live metrics (and their protocol panels) up to a cursor.
+"""Feeds events and samples of a finished run to the live metrics (and their protocol panels) up to a cursor.
 
-Invariant: the metrics have seen exactly the records up to the instant it was brought to, in the order of time. Going
-back starts from the last copy of the metrics that was kept, or from the beginning; work is done in pieces, so that
-nobody waits.
+Invariant: the metrics have received exactly the records up to the cursor, by time. Moving back starts from the last
+kept copy of the metrics, or from the beginning; work is done in pieces, so that the screen does not wait.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from emulator.observe.panels import Panels
 if TYPE_CHECKING:
     import polars as pl
 
-PIECE = 2_000  # records between two looks at the clock
+PIECE = 2_000  # records between two checks of the clock
 COPY_EVERY = 40_000  # records between two copies of the metrics
 COPIES = 12
 
 
 class ReplayMetrics(LiveMetrics):
-    """Live metrics that remember when each pair sent its last probe, to compare it with the schedule later."""
+    """Live metrics that also keep the time of each pair's last probe, for a later comparison with the schedule."""
 
     def __init__(self, panels: Panels) -> None:
         super().__init__(panels)
@@ -38,7 +37,7 @@ class ReplayMetrics(LiveMetrics):
 
 
 class Feed:
-    """Records in, `metrics` out."""
+    """Passes records to `metrics`."""
 
     def __init__(self, events: pl.DataFrame, samples: pl.DataFrame, panels: Callable[[], Panels]) -> None:
         self._events = events.select("t_s", "node", "program", "kind", "data")
@@ -51,7 +50,7 @@ class Feed:
         self._events_before = np.concatenate([[0], np.cumsum(self._is_event)])
         self._copies: dict[int, ReplayMetrics] = {}
         self.metrics = ReplayMetrics(panels())
-        self.fed = 0  # records that the metrics have seen
+        self.fed = 0  # records that the metrics have received
 
     @property
     def until_s(self) -> float:
@@ -59,11 +58,11 @@ class Feed:
         return float(self._t_s[-1]) if len(self._t_s) else 0.0
 
     def position(self, t_s: float) -> int:
-        """How many records there are up to an instant."""
+        """The number of records up to an instant."""
         return int(np.searchsorted(self._t_s, t_s, side="right"))
 
     def bring_to(self, t_s: float, more_time: Callable[[], bool]) -> bool:
-        """Feed the metrics all records up to `t_s`; False: there was no more time."""
+        """Feed all records up to `t_s` to the metrics; returns False if there was no more time."""
         target = self.position(t_s)
         if target < self.fed:
             self._go_back(target)
@@ -92,7 +91,7 @@ class Feed:
             self._copies[at] = deepcopy(self.metrics)
         except Exception:  # a panel that cannot be copied is fed from the beginning
             return
-        if len(self._copies) > COPIES:  # every second one is enough of what lies far apart
+        if len(self._copies) > COPIES:  # keep every second one
             for old in sorted(self._copies)[1:-1:2]:
                 del self._copies[old]
 

@@ -1,7 +1,7 @@
-"""links.parquet of a finished run, to be asked for any instant: what each end did last, and all it did so far.
+"""links.parquet of a finished run at any instant: the last interval of each end, and its sums so far.
 
-Invariant: what is given for an instant is what the live screen had at that instant; every answer costs some searches in
-sorted arrays and the rows of one interval, however long the run was.
+Invariant: the values for an instant are those that the live screen had then; each call costs some searches in sorted
+arrays and the rows of one interval, however long the run was.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Intervals:
         return float(self._cuts_s[-1]) if len(self._cuts_s) else 0.0
 
     def latest(self) -> dict[str, LinkInterval]:
-        """What each end that did something did in the last interval before the cursor, by its name."""
+        """The last interval before the cursor of each active end, by its name."""
         stop = int(np.searchsorted(self._at_s, self.t_s, side="right"))
         if not stop:
             return {}
@@ -72,7 +72,7 @@ class Intervals:
         return found
 
     def drops(self) -> dict[str, int]:
-        """Of all ends so far, by cause."""
+        """Drops of all ends so far, by cause."""
         stop = int(np.searchsorted(self._at_s, self.t_s, side="right"))
         return {
             cause: int(self._drops_so_far[name][stop - 1]) if stop else 0
@@ -80,7 +80,7 @@ class Intervals:
         }
 
     def drops_of(self, end: str) -> dict[str, int]:
-        """Of one end so far, by cause; only those that occurred."""
+        """Drops of one end so far, by cause; only causes that occurred."""
         rows = self._rows(end)
         found = {cause: int(self._drops[name][rows].sum()) for cause, name in zip(CAUSES, DROPS, strict=True)}
         return {cause: count for cause, count in found.items() if count}
@@ -95,7 +95,7 @@ class Intervals:
 
 
 class Histories(Mapping[str, list[float]]):
-    """Rates of the last intervals by end, worked out when asked for."""
+    """Rates of the last intervals by end, computed on access."""
 
     def __init__(self, intervals: Intervals, count: int) -> None:
         self._intervals = intervals

@@ -1,6 +1,6 @@
-"""What was recorded of a run, brought to any instant and told as a snapshot.
+"""Snapshots of a finished run at any instant, from its records.
 
-Invariant: a snapshot of an instant depends on that instant and the view alone, not on how the cursor came there.
+Invariant: a snapshot depends on its instant and the view alone, not on earlier positions of the cursor.
 """
 
 from __future__ import annotations
@@ -65,17 +65,17 @@ class Figures:
         return self._feed.metrics
 
     def lateness_ms(self) -> Quantiles | None:
-        """Of the whole run, known at its end."""
+        """The lateness of the whole run; None before its end."""
         return self._lateness_ms if self.at_end else None
 
     def late_by(self) -> str:
-        """What most of it came from, where the verdict says so."""
+        """The main cause of the lateness, from the verdict."""
         shares = {cause: self._budget.get(cause) or 0.0 for cause in LATE_CAUSES}
         return max((cause for cause in LATE_CAUSES if shares[cause]), key=lambda cause: shares[cause], default="")
 
 
 class Past:
-    """A run's tables, and its scenario built once more."""
+    """A run's tables, and its scenario, built again."""
 
     def __init__(self, run: Run) -> None:
         import polars as pl
@@ -97,9 +97,9 @@ class Past:
         step_s = self.network.timeline.step_s if self.network.timeline is not None else 1.0
         self._step_s = step_s
         self._rows = ReplayRows(self.network, ceil(max(self.until_s, step_s) / step_s))
-        told = ((it["t_s"], it["link"], it["before"], it["after"]) for it in self._handovers)
+        handovers = ((it["t_s"], it["link"], it["before"], it["after"]) for it in self._handovers)
         self._schedule_view = ReplayScheduleView(
-            self.network, self._rows, served_by(told), max(self.until_s, self.scenario.duration_s)
+            self.network, self._rows, served_by(handovers), max(self.until_s, self.scenario.duration_s)
         )
         self._expected_rtt = ExpectedRtt(self.network, self._rows) if self.network.timeline is not None else None
         self._altered = Altered(self.network, own)
@@ -125,7 +125,7 @@ class Past:
         return min(self.until_s, max(0.0, t_s))
 
     def snapshot(self, t_s: float, view: View, more_time: Callable[[], bool]) -> tuple[Snapshot, bool]:
-        """What the screen of the live run showed at `t_s`; and whether everything in it has been brought there."""
+        """The snapshot of the live run at `t_s`, and whether it is complete."""
         t_s = self.clamp(t_s)
         fed = self._feed.bring_to(t_s, more_time)
         reached = self._rows.reach(self._schedule_view.schedule.step_at(t_s), more_time) if fed else False
@@ -147,7 +147,7 @@ class Past:
         return at_stage(found, "analysis", self._feed.fed, self._feed.position(t_s), "records read"), False
 
     def _handed(self, t_s: float) -> None:
-        """Handovers so far, where there are moving links."""
+        """Set the handovers so far, if there are moving links."""
         if not any(link.moving for link in self.network.links):
             return
         happened = bisect_right(self._handed_s, t_s)
@@ -155,7 +155,7 @@ class Past:
         self._snapshot_builder.handover_tail = self._handovers[max(0, happened - HANDOVER_TAIL) : happened]
 
     def _compare_probes(self, more_time: Callable[[], bool]) -> bool:
-        """Compare with the schedule the last probe of each pair that is shown; False: there was no more time."""
+        """Compare the last probe of each shown pair with the schedule; returns False if there was no more time."""
         metrics = self._feed.metrics
         if self._expected_rtt is None:
             return True
@@ -190,9 +190,8 @@ def _handovers(events: pl.DataFrame) -> list[HandoverRow]:
 
     found: list[HandoverRow] = []
     for t_s, data in events.filter(pl.col("kind") == "handover").select("t_s", "data").iter_rows():
-        told = json.loads(data)
-        row: HandoverRow = {"t_s": t_s, "link": told["link"], "before": told["before"], "after": told["after"]}
-        found.append(row)
+        fields = json.loads(data)
+        found.append({"t_s": t_s, "link": fields["link"], "before": fields["before"], "after": fields["after"]})
     return found
 
 

@@ -1,4 +1,4 @@
-"""Programs of a finished run at any instant: which of them lived, ended or failed, as the events tell.
+"""The state of programs (running, ended or failed) at any instant of a finished run, from its events.
 
 Invariant: each job is a `JobState` (see `emulator.observe.snapshot_builder`) without a process.
 """
@@ -34,7 +34,7 @@ class PastJob:
 
 
 class PastJobs:
-    """All jobs of a run; `at` brings them to an instant."""
+    """All jobs of a run; `at` sets them to an instant."""
 
     def __init__(self, scenario: Scenario, network: Network, events: pl.DataFrame) -> None:
         import polars as pl
@@ -50,18 +50,20 @@ class PastJobs:
         for job in self.all:
             self._by_name[job.node, job.program.name].append(job)
         changed, acted = pl.col("kind").is_in(["program-started", "program-ended"]), pl.col("kind") == "action"
-        told = events.filter(changed | (acted & pl.col("program").is_in(OWN)))
-        self._told = [
+        job_events = events.filter(changed | (acted & pl.col("program").is_in(OWN)))
+        self._job_events = [
             (t_s, node, program, kind, json.loads(data))
-            for t_s, node, program, kind, data in told.select("t_s", "node", "program", "kind", "data").iter_rows()
+            for t_s, node, program, kind, data in job_events.select(
+                "t_s", "node", "program", "kind", "data"
+            ).iter_rows()
         ]
 
     def at(self, t_s: float) -> None:
-        """Let the jobs be as they were at `t_s`."""
+        """Set the jobs to their state at `t_s`."""
         for job in self.all:
             job.alive, job.unasked, job.statuses = not job.program.after, "", []
-        for told_s, node, program, kind, data in self._told:
-            if told_s > t_s:
+        for event_s, node, program, kind, data in self._job_events:
+            if event_s > t_s:
                 break
             if kind == "program-ended":
                 for job in self._by_name.get((node, program), ()):
@@ -91,7 +93,7 @@ class PastJobs:
 
 
 class NoProcess:
-    """What is left of a process: that there was one."""
+    """A placeholder for a process that existed."""
 
     pid = 0
 

@@ -1,7 +1,7 @@
-"""The schedule of a finished run, worked out again from its scenario, and who served whom as its events tell.
+"""The schedule of a finished run, recomputed from its scenario, and its contacts, from the recorded events.
 
-Invariant: rows are pure functions of their step, so scheduled values are those of the run. Reaching a far step
-may take a while; until it is reached there is no row, and what would be read from it is left out.
+Invariant: rows are pure functions of their step, so scheduled values are those of the run. To compute a far step may
+take a while; until then it has no row, and values from it are left out.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from emulator.model.network import Network, ScheduleRow
 
 ROWS_KEPT = 64
-AHEAD = 16  # steps computed in one go on the way to a far one
+AHEAD = 16  # steps computed at once on the way to a far one
 SPANS_AROUND = 24  # of each link, around the cursor
 
 Served = dict[str, list[tuple[float, str, str]]]  # by link: when, before, after
 
 
 class ReplayRows(RecomputedRows):
-    """The rows of a run, of which a far one is there only once `reach` has prepared it."""
+    """The rows of a run; a far one is available only after `reach` has prepared it."""
 
     def __init__(self, network: Network, steps: int) -> None:
         super().__init__(network.timeline, max(1, steps), ROWS_KEPT)
-        self.reached = -1  # rows up to this one are quickly had
+        self.reached = -1  # rows up to this one are available quickly
 
     def reach(self, step: int, more_time: Callable[[], bool]) -> bool:
-        """Prepare the row of `step`; False: there was no more time."""
+        """Prepare the row of `step`; returns False if there was no more time."""
         if self._timeline is None or step in self._rows:
             return True
         step = min(max(0, step), self.latest)
@@ -50,7 +50,7 @@ class ReplayRows(RecomputedRows):
 
     def row(self, step: int) -> ScheduleRow:
         if step > self.reached + AHEAD and step not in self._rows:
-            raise LookupError(f"row {step} has not been worked out")
+            raise LookupError(f"row {step} has not been computed")
         row = super().row(step)
         self.reached = max(self.reached, step)
         return row
@@ -65,19 +65,19 @@ class ReplayScheduleView(ScheduleView):
         self._until_s = until_s
 
     def scheduled(self, end: int, t_s: float) -> EndValues:
-        """As live; where the row is not there yet the delay is not a number."""
+        """As in a live run; the delay is NaN if the row is not available yet."""
         return self.schedule.values(end, t_s) or EndValues(float("nan"), float("inf"), 0.0, True, -1)
 
     def world(self, t_s: float, pairs: Iterable[tuple[str, str]]) -> WorldMap | None:
-        """As live, with all at their places of just this instant."""
+        """As in a live run, with all positions at exactly this instant."""
         self._mapped_s = float("-inf")
         return super().world(t_s, pairs)
 
-    def contacts(self, t_s: float, wanted: Iterable[int] | None = None) -> list[ContactRow]:
-        """Who served each moving link, before and after the cursor."""
+    def contacts(self, t_s: float, selected: Iterable[int] | None = None) -> list[ContactRow]:
+        """The far nodes of each moving link before and after the cursor."""
         found: list[ContactRow] = []
         peers = self.schedule.read_at(t_s, lambda row: row.peer[::2].tolist())
-        for link in list(self._moving if wanted is None else wanted)[:CONTACTS]:
+        for link in list(self._moving if selected is None else selected)[:CONTACTS]:
             spec = self._network.links[link]
             spans = self._spans.get(spec.name)
             if spans is None:
@@ -97,7 +97,7 @@ def served_by(handovers: Iterable[tuple[float, str, str, str]]) -> Served:
 
 
 def spans_of(changes: Sequence[tuple[float, str, str]], until_s: float) -> list[tuple[float, float, str]]:
-    """Who served a link, from the beginning of play to `until_s`, by its handovers in order."""
+    """The spans of a link's far nodes, from the beginning of play to `until_s`, from its handovers in order."""
     begins = [(0.0, changes[0][1]), *((t_s, after) for t_s, _, after in changes)]
     ends = [*(begin for begin, _ in begins[1:]), max(until_s, begins[-1][0])]
     return [(begin, end, node) for (begin, node), end in zip(begins, ends, strict=True)]

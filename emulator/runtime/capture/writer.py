@@ -1,8 +1,8 @@
 """The capture writer: a process that converts the packets which the relay copies into a pipe to pcapng files.
 
 Invariant: a slow disk or writer loses packets of the capture, which are counted, and never delays the run. Packets wait
-up to HOLD_S before they are written, and the writer reads keys and handovers meanwhile: so a file has each key before
-the packets that need it, and each handover before the packets that follow it.
+up to HOLD_S before they are written, and the writer reads keys and handovers meanwhile: so in a file each key precedes
+the packets that need it, and each handover the packets that follow it.
 """
 
 from __future__ import annotations
@@ -43,27 +43,27 @@ if TYPE_CHECKING:
 
 PIPE_BYTES = 1 << 20
 READ_BYTES = PIPE_BYTES
-HOLD_S = 0.05  # how long packets gather before they are written
-NAP_S = 0.005  # after a small read: fewer reads, and the relay wakes nobody by each write
-HOLD_BYTES = 1 << 20  # or how many of them
-TELL_S = 1.0  # between two accounts of where the capture stands
+HOLD_S = 0.05  # for which packets are collected before they are written
+NAP_S = 0.005  # after a small read, so that there are fewer reads, and fewer wake-ups by the relay's writes
+HOLD_BYTES = 1 << 20  # or as many bytes
+TELL_S = 1.0  # between two reports of the writer's counts
 PATIENCE_S = 10.0
 KEYS = "keys"  # folder of the programs' TLS keys in the run folder
-MOST_UNSENT = 1000  # remarks that wait for a writer that is behind
+MOST_UNSENT = 1000  # remarks that wait for a slow writer
 
 
 def pipe() -> tuple[int, int]:
-    """A pipe with as much room as the kernel gives, close-on-exec: read end, write end."""
+    """A pipe with as much room as the kernel allows, close-on-exec: read end, write end."""
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     try:
         fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    except OSError:  # beyond this user's share: the default will do
+    except OSError:  # beyond this user's limit: keep the default size
         pass
     return read_end, write_end
 
 
 def resolved(expression: str, network: Network) -> Tree | None:
-    """The tree of a filter with its names looked up; None for none. ValueError: "found; expected"."""
+    """The tree of a filter with its names looked up; None for an empty one. ValueError: "found; expected"."""
     if not expression:
         return None
     from emulator.record.packet_filter import resolve
@@ -73,7 +73,7 @@ def resolved(expression: str, network: Network) -> Tree | None:
 
 
 def captured_ends(network: Network, names: Sequence[str], tree: Tree | None = None) -> list[int]:
-    """The link ends that names and globs of link ends or of nodes mean, without those that a filter rules out."""
+    """The link ends that names and globs of link ends or of nodes select, without those that a filter excludes."""
     from emulator.record.packet_filter import may_pass
 
     def named(name: str) -> bool:
@@ -88,7 +88,7 @@ def captured_ends(network: Network, names: Sequence[str], tree: Tree | None = No
 
 
 def key_folder(folder: Path, capture: Capture, names: Sequence[str]) -> Path | None:
-    """Where programs log their TLS keys: asked for, or because `names` are captured; None where they do not."""
+    """The folder of the programs' TLS keys, if `capture` asks for them or `names` are captured; else None."""
     return folder / KEYS if capture.keys or (capture.keys is None and names) else None
 
 
@@ -96,7 +96,7 @@ def writer_for(
     scenario: Scenario, folder: RunFolder, network: Network, names: Sequence[str], ring: RowRing | None,
     close: list[int],
 ) -> CaptureWriter | None:  # fmt: skip
-    """The writer of a run's own capture of what `names` mean; None where that is nothing."""
+    """The writer of a run's own capture of the ends that `names` select; None if there are none."""
     try:
         ends = captured_ends(network, names, resolved(scenario.capture.filter, network))
     except ValueError as error:
@@ -137,24 +137,24 @@ class CaptureWriter:
         self._channel.socket.setblocking(False)
 
     def start(self, t0_utc_ns: int) -> None:
-        """Packets are going to come; `t0_utc_ns` is the time of day of scenario time 0."""
+        """Begin the capture; `t0_utc_ns` is the time of day of scenario time 0."""
         self._tell(BeginCapture(t0_utc_ns))
         os.close(self.write_end)  # the relay has its own
         self.write_end = -1
 
     def act(self, t_s: float, action: Mapping[str, Any]) -> None:
-        """Something was done to the network: a remark on the packets of the link ends that it concerns."""
+        """Add a remark about an action to the packets of the link ends that it concerns."""
         self._tell(NoteAction(t_s, dict(action)))
 
     def row(self) -> CaptureRow:
-        """Where the capture stands, as its writer said some second ago."""
+        """The counts of the capture, as its writer reported about a second ago."""
         if not self._finished:
             self._tell()
             self._hear()
         return self._row
 
     def finish(self, missed: int = 0) -> None:
-        """The relay has closed its end: wait until all is on disk, and take over the writer's warnings.
+        """Wait until all packets are on disk, after the relay has closed its end, and take over the writer's warnings.
 
         `missed` is the relay's own count of packets that the pipe had no room for.
         """
@@ -174,18 +174,18 @@ class CaptureWriter:
         self._child.wait(1.0)
 
     def _hear(self) -> None:
-        """Take in what the writer has said; its last word are its warnings."""
+        """Process the writer's messages; its last one has its warnings."""
         try:
             while self._warnings is None:
                 state = hear(self._channel, (CaptureState,))
                 if state is None:
                     return
                 self._row, self._warnings = state.row, state.warnings
-        except OSError:  # nothing more to hear
+        except OSError:  # no more messages
             pass
 
     def _tell(self, *messages: ToWriter) -> None:
-        """Send what the socket takes, in order; the rest waits for the next time."""
+        """Send as many messages as the socket accepts, in order; the rest waits for the next call."""
         self._unsent.extend(messages)
         try:
             while self._unsent:
@@ -193,7 +193,7 @@ class CaptureWriter:
                 self._unsent.popleft()
         except BlockingIOError:
             pass
-        except OSError:  # the writer has died, as `finish` will tell
+        except OSError:  # the writer has ended, which `finish` reports
             self._unsent.clear()
 
     # -- in the process of its own -------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ class Collector:
         """A "stats" message of the relay."""
         if message["op"] != "stats":
             return
-        told_s = 0.0
+        reported_s = 0.0
         self.counters.update(message["ends"])
         if "lateness" in message and message["t_s"] != self._report_s:
             self.relay = message
@@ -84,9 +84,9 @@ class Collector:
             self.reports += 1
             self.saturated += bool(message.get("saturated"))
             self.realtime += bool(message.get("realtime"))
-            told_s = float(message.get("told_s", 0.0))
+            reported_s = float(message.get("told_s", 0.0))
         self.on_load(message["t_s"], message["ends"])
-        self.metrics.settle(told_s)
+        self.metrics.settle(reported_s)
         self.links.update(message["t_s"], message["ends"], final=bool(message.get("final")))
 
     def carrier(self, message: Message) -> None:

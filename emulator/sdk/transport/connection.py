@@ -1,7 +1,7 @@
-"""One TCP connection: bytes of the socket through TLS (where there is one) to frames, and back.
+"""One TCP connection: bytes of the socket, through TLS if it is used, to frames and back.
 
-It knows no messages and keeps nothing for the peer: its owner hears of the handshake, of each frame and of the end.
-Invariant: what waits to be sent here stays below SEND_BYTES and one write; `writable` says when there is room.
+It does not decode messages or keep them for the peer: it calls its owner after the handshake, for each frame and at the
+end. Invariant: at most SEND_BYTES and one write wait to be sent here; `writable` tells whether there is room.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from emulator.sdk.transport.tls import Tls
 __all__ = ["Connection"]
 
 SEND_BYTES = 1 << 19
-TURN_BYTES = 1 << 15  # after so many bytes in one read the others have their turn
+TURN_BYTES = 1 << 15  # read at once before other connections have their turn
 
 
 class Owner(Protocol):
-    """Who is told what happens on a connection."""
+    """The owner of a connection, which is called for its events."""
 
     def secured(self, connection: Connection) -> None: ...
     def framed(self, connection: Connection, frame: Frame) -> None: ...
@@ -30,7 +30,7 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """`tls` None: bytes travel in clear. `lost` gets why this side gave up (stranger, refused, tls, …), or ""."""
+    """`tls` None: unencrypted. `lost` gets the reason if this side ended it (stranger, refused, tls, …), else ""."""
 
     def __init__(self, owner: Owner, tls: Tls | None, limits: Mapping[int, int]) -> None:
         self.tls = tls
@@ -44,14 +44,14 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self.began_s = self._loop.time()
-        self.heard_s = self.began_s  # loop time of the last bytes from the other side
-        self.wrote_s = self.began_s  # and of the last that were sent
+        self.received_s = self.began_s  # loop time of the last bytes from the other side
+        self.wrote_s = self.began_s  # loop time of the last bytes that were sent
         self._transport: asyncio.Transport | None = None
         self._reason = ""
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of frames that are not whole yet."""
+        """Bytes of incomplete frames."""
         return self._reader.held
 
     def connection_made(
@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
             return
         transport.set_write_buffer_limits(SEND_BYTES)
         self.address = str((transport.get_extra_info("peername") or ("?",))[0])
-        self.heard_s = self._loop.time()
+        self.received_s = self._loop.time()
         if self.tls is None:
             self._secured()
         else:
@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._take(data)
         if len(data) >= TURN_BYTES and not self.closed and self._transport is not None:
-            # libuv would read up to 8 MB from one socket before it looks at another, or at a timer
+            # libuv would read up to 8 MB from one socket before it serves another one, or a timer
             self._transport.pause_reading()
             self._loop.call_soon(self._resume_reading)
 
@@ -81,14 +81,14 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _take(self, data: bytes) -> None:
-        self.heard_s = self._loop.time()
+        self.received_s = self._loop.time()
         self.received_bytes += len(data)
         if self.tls is not None and not self.closed:
             shaken = self.tls.peer is not None
             try:
                 data = self.tls.receive(data)
             except ssl.SSLError as error:
-                self._flush()  # the alert that tells the other side
+                self._flush()  # the TLS alert for the other side
                 self.close(_reason_of(error))
                 return
             self._flush()
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def write(self, pieces: list[bytes]) -> None:
-        """Send the pieces as one. Look at `writable` before the next call."""
+        """Send the pieces in one write. Check `writable` before the next call."""
         if self.closed:
             return
         data = b"".join(pieces)
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
             self._flush()
 
     def close(self, reason: str = "") -> None:
-        """End the connection; what has been written may still arrive."""
+        """End the connection; bytes that have been written may still arrive."""
         if not self.closed:
             self.closed, self.writable, self._reason = True, False, reason
             if self._transport is not None:
@@ -159,7 +159,7 @@ class Connection(asyncio.Protocol):
 
 
 def _reason_of(error: ssl.SSLError) -> str:
-    """A word for a handshake that failed: whom did it fail for?"""
+    """One word for the reason of a failed handshake."""
     if isinstance(error, ssl.SSLCertVerificationError) or "DID_NOT_RETURN_A_CERT" in (error.reason or ""):
         return "stranger"
     return "refused" if "ALERT" in (error.reason or "") else "tls"

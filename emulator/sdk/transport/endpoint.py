@@ -1,8 +1,8 @@
-"""An endpoint: all links of one process under one service, whoever dials whom.
+"""An endpoint: all links of one process for one service, dialled by either side.
 
-Subclasses say who may come in (`admit`). Invariant: a line has one connection at most, the newest that its peer has
-made, as an older one may be dead without knowing. What is refused is counted by reason and peer, and costs the others
-nothing: messages are handed on as they come, so a slow process slows its senders.
+Subclasses decide which connections to accept (`admit`). Invariant: a line has at most one connection, the newest of its
+peer, as an older one may be broken without a notice. Refused connections and messages are counted by reason and peer,
+and do not affect other peers. Messages are processed as they arrive, so a slow process slows its senders.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from emulator.sdk.transport.tls import Tls
 
 __all__ = ["Endpoint"]
 
-MOST_STRANGERS = 128  # connections from outside of which it is not known yet whose they are
+MOST_STRANGERS = 128  # accepted connections that have not identified themselves yet
 
 
 class Endpoint(Lines[K, M]):
-    """Links by key. `on_message(key, message)` is called for each message once; what it raises ends `run`."""
+    """Links by key. `on_message(key, message)` is called once for each message; an error that it raises ends `run`."""
 
     def __init__(
         self,
@@ -44,15 +44,15 @@ class Endpoint(Lines[K, M]):
         number: int = 0,
     ) -> None:
         super().__init__(codec, on_message, config, accepts)
-        self.port = 0  # on which it listens
+        self.port = 0  # on which it listens; 0: it does not
         self._service, self._host, self._label, self._number = service.encode(), host, label.encode(), number
-        self._whose: dict[Connection, Line[K]] = {}  # connections that have greeted
-        self._strangers: dict[Connection, K | None] = {}  # those that have not; the key where this side dialled
+        self._whose: dict[Connection, Line[K]] = {}  # the line of each identified connection
+        self._strangers: dict[Connection, K | None] = {}  # connections not identified yet; the key if this side dialled
         self._targets: dict[K, tuple[str, int, Callable[[], Tls | None]]] = {}
         self._server: asyncio.Server | None = None
-        self._wire_bytes = [0, 0]  # sent and received by connections that are gone
+        self._wire_bytes = [0, 0]  # sent and received by connections that have ended
 
-    # What a process does with it
+    # The interface of a process
 
     def connected(self) -> set[K]:
         """The peers with a connection at present."""
@@ -60,7 +60,7 @@ class Endpoint(Lines[K, M]):
 
     @property
     def kept_bytes(self) -> int:
-        """What peers have not acknowledged yet."""
+        """Bytes of messages that peers have not acknowledged yet."""
         return sum(line.link.kept_bytes for line in self._lines.values())
 
     def counters(self) -> dict[str, int]:
@@ -79,9 +79,9 @@ class Endpoint(Lines[K, M]):
         }
 
     async def run(self) -> None:
-        """Dial, and keep connections alive, until cancelled; nothing is handed on afterwards.
+        """Dial, and keep connections alive, until cancelled; no message is processed afterwards.
 
-        Raises what `on_message` raised.
+        Raises the error of `on_message`.
         """
         loop = asyncio.get_running_loop()
         tasks = [loop.create_task(self._keep_dialling(key)) for key in self._targets]
@@ -99,33 +99,33 @@ class Endpoint(Lines[K, M]):
             self._failure.set_exception(error)
 
     def close(self) -> None:
-        """Stop listening, end all connections. What is not acknowledged is lost."""
+        """Stop listening, end all connections. Unacknowledged messages are lost."""
         if self._server is not None:
             self._server.close()
         for connection in [*self._whose, *self._strangers]:
             connection.close()
 
-    # Who may come in: for subclasses
+    # For subclasses
 
     async def listen(self, port: int, tls: Callable[[], Tls | None]) -> int:
-        """Accept connections; the port, which may have been left to the kernel (0)."""
+        """Accept connections; returns the port, which the kernel chooses for 0."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: self._accepted(tls()), self._host, port, backlog=MOST_STRANGERS)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self.port
 
     def dials(self, key: K, host: str, port: int, tls: Callable[[], Tls | None]) -> None:
-        """Have `run` keep a connection to a peer."""
+        """Make `run` keep a connection to a peer."""
         self._targets[key] = (host, port, tls)
 
     def admit(self, connection: Connection, hello: Hello | None, dialled: K | None) -> tuple[K | None, str]:
-        """Whose connection this is, or None and why it is refused. `hello` is None until the other side has greeted."""
+        """The key of a connection's peer, or None and the reason of refusal. `hello` is None before the greeting."""
         raise NotImplementedError
 
-    # What connections tell: `connection.Owner`
+    # Called by connections: `connection.Owner`
 
     def secured(self, connection: Connection) -> None:
-        """The handshake is done: the side that dialled greets first, if it reached whom it meant."""
+        """The handshake is complete: the side that dialled greets first, if it reached the intended peer."""
         dialled = self._strangers.get(connection)
         key, reason = self.admit(connection, None, dialled)
         if reason:
@@ -134,14 +134,14 @@ class Endpoint(Lines[K, M]):
             self._greet(connection, key)
 
     def framed(self, connection: Connection, frame: Frame) -> None:
-        """A frame has come."""
+        """A frame has arrived."""
         line = self._whose.get(connection)
         if line is None:
             self._greeted(connection, frame)
         elif frame.wrong:
             self.reject(frame.wrong, line.key)
             if frame.kind == DATA and frame.number:
-                self._arrived(line, frame.number)  # or it would be sent again for ever
+                self._arrived(line, frame.number)  # otherwise it would be sent again for ever
         elif frame.kind == DATA:
             if self._arrived(line, frame.number):
                 self._hand_on(line, frame.body)
@@ -151,7 +151,7 @@ class Endpoint(Lines[K, M]):
             self.reject("kind", line.key)
 
     def writable(self, connection: Connection) -> None:
-        """There is room for more."""
+        """The connection has room for more bytes."""
         if line := self._whose.get(connection):
             self._wake(line.key)
 
@@ -171,7 +171,7 @@ class Endpoint(Lines[K, M]):
     def _accepted(self, tls: Tls | None) -> Connection:
         connection = Connection(self, tls, self._limits)
         guests = [each for each, dialled in self._strangers.items() if dialled is None]
-        if len(guests) >= MOST_STRANGERS:  # the one that has dawdled longest goes
+        if len(guests) >= MOST_STRANGERS:  # drop the oldest
             del self._strangers[guests[0]]
             guests[0].abort("crowd")
         self._strangers[connection] = None
@@ -214,16 +214,16 @@ class Endpoint(Lines[K, M]):
         self._wake(key)
 
     async def _beat(self) -> None:
-        """Let no connection fall silent, and give up those that have."""
+        """Send heartbeats, and end connections on which none has arrived in time."""
         loop, config = asyncio.get_running_loop(), self._config
         now_s = loop.time()
         while True:
             before_s = now_s
             await asyncio.sleep(config.heartbeat_s / 2)
             now_s = loop.time()
-            deaf = now_s - before_s > config.heartbeat_s  # it was this process that slept: what came is not read yet
+            deaf = now_s - before_s > config.heartbeat_s  # this process was stalled, and has unread arrivals
             for connection, line in list(self._whose.items()):
-                if now_s - connection.heard_s > config.silence_s and not deaf:
+                if now_s - connection.received_s > config.silence_s and not deaf:
                     connection.abort()
                 elif now_s - connection.wrote_s > config.heartbeat_s / 2:
                     self._write_ack(line, connection)

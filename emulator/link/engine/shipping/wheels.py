@@ -92,8 +92,8 @@ def _source_archive(folder: Path) -> Path:
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as files:
         names = {name.split("/", 1)[-1] for name in files.getnames()}
-    wanted = [*SHIPPING.parent.glob("*.[ch]"), SHIPPING.parent / "build.py", *SHIPPING.glob("*.py")]
-    missing = [str(path.relative_to(REPOSITORY)) for path in wanted if str(path.relative_to(REPOSITORY)) not in names]
+    required = [*SHIPPING.parent.glob("*.[ch]"), SHIPPING.parent / "build.py", *SHIPPING.glob("*.py")]
+    missing = [str(path.relative_to(REPOSITORY)) for path in required if str(path.relative_to(REPOSITORY)) not in names]
     if missing or LIBRARY in names:
         raise Refused(
             f"{archive.name} lacks {missing}" if missing else f"{archive.name} has {LIBRARY}; expected sources only"
@@ -171,10 +171,10 @@ def read_library(content: bytes) -> tuple[str, set[str], tuple[int, ...]]:
 
 def _auditwheel(wheel: Path, platforms: str) -> str:
     """The oldest platform that auditwheel finds the wheel fit for."""
-    said = _quietly([sys.executable, "-m", "auditwheel", "show", str(wheel)], REPOSITORY)
-    found = re.search(r'following\s+platform\s+tag:\s+"([^"]+)"', said)
+    output = _quietly([sys.executable, "-m", "auditwheel", "show", str(wheel)], REPOSITORY)
+    found = re.search(r'following\s+platform\s+tag:\s+"([^"]+)"', output)
     if found is None:
-        raise Refused(f"auditwheel names no platform for {wheel.name}; expected {platforms}\n{said}")
+        raise Refused(f"auditwheel names no platform for {wheel.name}; expected {platforms}\n{output}")
     family, major, minor, _ = re.match(r"(\w+?)_(\d+)_(\d+)_(.*)", found[1]).groups()  # type: ignore[union-attr]
     limit = re.match(r"(\w+?)_(\d+)_(\d+)_", platforms)
     assert limit is not None
