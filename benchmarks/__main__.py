@@ -16,6 +16,7 @@ ALL = (
     "routes",
     "fabric",
     "netlink",
+    "carrier",
     "nodes",
     "hosts",
     "packets",

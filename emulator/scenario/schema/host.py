@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from emulator.model.errors import Unfit
 from emulator.model.inputs import read_text
@@ -82,6 +82,24 @@ def _folders(value: Any) -> Any:
     return [{"path": each} if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
 
 
+_FOLDERS_OR_TABLES = WithJsonSchema(
+    {
+        "type": "array",
+        "items": {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["path"],
+                    "properties": {"path": {"type": "string"}, "from": {"const": "host"}},
+                },
+            ]
+        },
+    }
+)
+
+
 class Host(Table):
     """How nodes look to the programs and commands on them; later tables override earlier ones key by key."""
 
@@ -94,7 +112,7 @@ class Host(Table):
     group after ":" at will."""
     working_folder: str | None = Field(None, pattern="^/")
     """Where commands run on nodes with an image, instead of the image's working folder."""
-    private: Annotated[tuple[Private, ...], BeforeValidator(_folders)] | None = None
+    private: Annotated[tuple[Private, ...], BeforeValidator(_folders), _FOLDERS_OR_TABLES] | None = None
     """Folders of which each node has its own, in memory, for the time of the run; /tmp always is one."""
     sysctl: dict[Annotated[str, AfterValidator(_setting)], str | int] | None = None
     """Settings of the network namespace (`net.…`), as text or a number."""

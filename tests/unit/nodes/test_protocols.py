@@ -17,13 +17,14 @@ PROTOCOLS = {protocol.name: protocol for protocol in installed() if protocol.pan
 
 
 def programs() -> list[type[Node]]:
-    """All subclasses of Node that our packages define."""
+    """All subclasses of Node that our packages define and that speak a protocol of ours: clients of other people's
+    software, and watchers, speak none."""
     found = []
     for path in sorted(NODES.rglob("*.py")):
         if "Node" in path.read_text():
             module = importlib.import_module(".".join(path.relative_to(NODES.parent).with_suffix("").parts))
             found += [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, Node)]
-    return [program for program in dict.fromkeys(found) if program is not Node]
+    return [program for program in dict.fromkeys(found) if program.protocol]
 
 
 def test_all_packages_with_programs_are_listed() -> None:
