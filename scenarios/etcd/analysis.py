@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emulator.record.load import Run
+    from emulator.report.drawing import Drawing
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -36,6 +37,28 @@ def summarise(run: Run) -> dict[str, Any]:
     if cut is not None:
         summary["minority_reads"], summary["majority_reads"] = reads(run, *cut)
     return summary
+
+
+def figures(run: Run) -> list[Drawing]:
+    """Puts over time at each node that led, with what a quorum costs there."""
+    import polars as pl
+
+    from emulator.report import drawing
+
+    puts = leader_puts(run)
+    if not puts:
+        return []
+    figure, axes = drawing.new()
+    for number, (node, put) in enumerate(puts.items()):
+        own = run.samples.filter((pl.col("name") == "put_s") & (pl.col("node") == node))
+        colour = drawing.PALETTE[number % len(drawing.PALETTE)]
+        axes.plot(own["t_s"], own["value"] * 1e3, ".", color=colour, markersize=3, label=f"{node} leads")
+        axes.axhline(put["quorum_ms"], color=colour, linewidth=0.8, linestyle="--")
+    drawing.over_time(axes).set_ylabel("put at the leader in ms")
+    axes.set_ylim(0, None)
+    axes.legend(loc="lower right")
+    caption = "Each point is an acknowledged put. Dashed: the round trip to the second nearest member, by the map."
+    return [drawing.Drawing("puts", "Puts at the leader", caption, figure)]
 
 
 def quorum_ms(rtt_ms: Sequence[float]) -> float:

@@ -172,11 +172,11 @@ def test_rows_are_shared_out_and_never_more_than_there_are(found, rows):
     granted = overview.grant(found, rows)
     assert sum(granted) <= rows
     assert all(
-        count == 0 or min(part.least, part.wanted) <= count <= part.wanted
+        count == 0 or min(part.least, part.preferred) <= count <= part.preferred
         for count, part in zip(granted, found, strict=True)
     )
-    if sum(part.wanted for part in found) <= rows:
-        assert granted == [part.wanted for part in found]
+    if sum(part.preferred for part in found) <= rows:
+        assert granted == [part.preferred for part in found]
 
 
 @pytest.mark.parametrize(("panel", "none"), [("contacts", "no links that move"), ("map", "no places on the Earth")])

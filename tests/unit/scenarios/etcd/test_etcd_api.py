@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodes.etcd.api import Etcd, EtcdError
+from scenarios.etcd.api import Etcd, EtcdError
 
 
 class Member(ThreadingHTTPServer):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from emulator.model.units import Duration
 from emulator.sdk.node import Node
-from nodes.etcd.api import Etcd, EtcdError, Status
+from scenarios.etcd.api import Etcd, EtcdError, Status
 
 PREFIX = "key/"
 AUDIT_KEYS = 200  # in one event
