@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from emulator.model.errors import Absent, Unfit
-from nodes.ibc.proofs.forms import EMPTY_ROOT
+from nodes.ibc.comet import merkle
 from nodes.ibc.proofs.ops import varint
 from nodes.ibc.proofs.specs import TENDERMINT_SPEC
 from nodes.ibc.proofs.store import ProvableStore
@@ -72,38 +72,20 @@ class Multistore:
 
 def simple_map_root(values: Mapping[bytes, bytes]) -> bytes:
     """The root of CometBFT's simple map: the Merkle tree of RFC 6962 over keys and hashed values, in order."""
-    return _root([_leaf(key, values[key]) for key in sorted(values)])
+    return merkle.root(_leaves(values))
 
 
 def simple_map_proof(values: Mapping[bytes, bytes], key: bytes) -> ExistenceProof:
     """The proof of one key of a simple map, which has it."""
-    keys = sorted(values)
-    nodes = [_leaf(each, values[each]) for each in keys]
-    return ExistenceProof(key, values[key], _LEAF, tuple(_steps(nodes, keys.index(key))))
+    at, total = sorted(values).index(key), len(values)
+    steps = []
+    for aunt in merkle.proof(_leaves(values), at).aunts:
+        while at ^ 1 == total:  # the last node of an odd level moves up
+            at, total = at // 2, (total + 1) // 2
+        steps.append(InnerOp(HashOp.SHA256, b"\1" + aunt) if at % 2 else InnerOp(HashOp.SHA256, b"\1", aunt))
+        at, total = at // 2, (total + 1) // 2
+    return ExistenceProof(key, values[key], _LEAF, tuple(steps))
 
 
-def _leaf(key: bytes, value: bytes) -> bytes:
-    return sha256(b"\0" + varint(len(key)) + key + b"\x20" + sha256(value).digest()).digest()
-
-
-def _root(nodes: list[bytes]) -> bytes:
-    if len(nodes) < 2:
-        return nodes[0] if nodes else EMPTY_ROOT
-    half = _left_size(len(nodes))
-    return sha256(b"\1" + _root(nodes[:half]) + _root(nodes[half:])).digest()
-
-
-def _steps(nodes: list[bytes], at: int) -> list[InnerOp]:
-    """Steps from a leaf to the root."""
-    if len(nodes) == 1:
-        return []
-    half = _left_size(len(nodes))
-    left, right = nodes[:half], nodes[half:]
-    if at < half:
-        return [*_steps(left, at), InnerOp(HashOp.SHA256, b"\1", _root(right))]
-    return [*_steps(right, at - half), InnerOp(HashOp.SHA256, b"\1" + _root(left))]
-
-
-def _left_size(count: int) -> int:
-    """The largest power of two below a number of leaves."""
-    return 1 << (count - 1).bit_length() - 1
+def _leaves(values: Mapping[bytes, bytes]) -> list[bytes]:
+    return [varint(len(key)) + key + b"\x20" + sha256(values[key]).digest() for key in sorted(values)]

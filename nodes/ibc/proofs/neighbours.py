@@ -26,9 +26,10 @@ def place_of(spec: InnerSpec, step: InnerOp) -> int:
 
 
 def siblings_are_empty(spec: InnerSpec, step: InnerOp, places: range) -> bool:
-    """Whether all children at these places, the path's own not among them, are the placeholder of a sparse tree."""
-    if not spec.empty_child:
-        return False
+    """Whether all children at these places, the path's own not among them, are the placeholder of a sparse tree.
+
+    A spec without one has the empty string, which no child is.
+    """
     size = spec.child_size
     before = spec.child_order.index(place_of(spec, step))
     first = len(step.prefix) - before * size  # where the children begin in the prefix
