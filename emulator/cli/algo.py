@@ -83,8 +83,8 @@ def listing(found: dict[str, EntryPoint]) -> str:
     for name, point in found.items():
         try:
             for sub, function in commands_of(point).items():
-                said = (function.__doc__ or "").strip().split("\n")[0]
-                rows.append((f"{name} {sub}".rstrip(), said))
+                summary = (function.__doc__ or "").strip().split("\n")[0]
+                rows.append((f"{name} {sub}".rstrip(), summary))
         except PlatformError as error:
             rows.append((name, f"broken: {error}"))
     return aligned(("algorithm", "what it does"), rows) if rows else "no algorithm is installed\n"

@@ -117,9 +117,9 @@ def _routes(console: Console, facts: dict[str, Any], route: str | None) -> None:
     names = list(dict.fromkeys(name for row in facts["routes"] for name in (row["from"], row["to"])))
     if route is None and len(names) <= MATRIX:
         console.print(_matrix(facts["routes"], names))
-    wanted = route or names[0]
-    rows = [row for row in facts["routes"] if fnmatch(row["from"], wanted) or fnmatch(row["to"], wanted)]
-    table = _table(f"paths of {wanted}", "from", "to", "hops", "delay", "path", right=("hops", "delay"))
+    pattern = route or names[0]
+    rows = [row for row in facts["routes"] if fnmatch(row["from"], pattern) or fnmatch(row["to"], pattern)]
+    table = _table(f"paths of {pattern}", "from", "to", "hops", "delay", "path", right=("hops", "delay"))
     for row in rows[:ROWS]:
         if row["delay_ms"] is None:
             table.add_row(row["from"], row["to"], "", "[red]no route[/]", "")

@@ -94,8 +94,8 @@ class Player:
         self.table.add(combination.values, about, summary)
         self.table.save()
         passed = about["exit_code"] == EXIT_PASS
-        said = " ".join(about["error"].split()) or about["run"]
-        self.progress.end("pass" if passed else f"fail (exit {about['exit_code']})  {said}", lasting=not passed)
+        message = " ".join(about["error"].split()) or about["run"]
+        self.progress.end("pass" if passed else f"fail (exit {about['exit_code']})  {message}", lasting=not passed)
 
     def _play(self, combination: Combination, seed: int) -> Played:
         from emulator.cli.play import play

@@ -79,9 +79,9 @@ def _follow(
 
     described, names = known
     keys = KeyLogs(Path(answer.keys)) if answer.keys else None
-    wanted = Filter(answer.filter) if answer.filter else None
+    keep = Filter(answer.filter) if answer.filter else None
     section = Section(Stream(lambda data: _write_all(out, data)), described, answer.t0_utc_ns, names=names)
-    converter = CaptureConverter(described, lambda end: section, wanted, most)
+    converter = CaptureConverter(described, lambda end: section, keep, most)
     poll = select.poll()
     poll.register(read_end, select.POLLIN)
     poll.register(connection, select.POLLIN)
@@ -94,7 +94,7 @@ def _follow(
                     data = os.read(read_end, READ_BYTES)
                     over = not data
                 else:
-                    over = not _heard(connection, converter)
+                    over = not _receive(connection, converter)
                 if over:
                     poll.unregister(fd)
                     open_ends.discard(fd)
@@ -111,7 +111,7 @@ def _follow(
     return converter.packets
 
 
-def _heard(connection: Connection, converter: CaptureConverter) -> bool:
+def _receive(connection: Connection, converter: CaptureConverter) -> bool:
     """Take in what the run tells; False where it has ended."""
     match hear(connection.channel, NEWS):
         case None:

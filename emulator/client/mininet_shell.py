@@ -41,10 +41,10 @@ class RemoteCommand:
 
     def poll(self) -> int | None:
         """Its exit status, negative for a signal, or None while it runs."""
-        return self._heard(0.0)
+        return self._receive_status(0.0)
 
     def wait(self, timeout: float | None = None) -> int:
-        status = self._heard(timeout)
+        status = self._receive_status(timeout)
         if status is None:
             raise subprocess.TimeoutExpired("command in a node", timeout or 0.0)
         return status
@@ -53,7 +53,7 @@ class RemoteCommand:
         if self._status is None:
             self._connection.send(Signal(int(signum)))
 
-    def _heard(self, timeout_s: float | None) -> int | None:
+    def _receive_status(self, timeout_s: float | None) -> int | None:
         if self._status is None:
             poll = select.poll()
             poll.register(self._connection, select.POLLIN)

@@ -327,8 +327,8 @@ def port_mac(network: Network, end: int) -> str:
     which the engine finds the way from a shared downlink."""
     if end == SHARED_PORT or (end % 2 and network.links[end // 2].moving):
         return DOWNLINK_MAC
-    given = network.extra.get("macs", {}).get(network.end_name(end))
-    return str(given) if given else "02:00:" + (end + 1).to_bytes(4, "big").hex(":")
+    mac = network.extra.get("macs", {}).get(network.end_name(end))
+    return str(mac) if mac else "02:00:" + (end + 1).to_bytes(4, "big").hex(":")
 
 
 def _ethernet_downlinks(network: Network) -> bool:

@@ -74,7 +74,7 @@ def _run(probe: Probe) -> Capability:
 
 def in_child(try_it: Callable[[], str]) -> tuple[bool, str]:
     """Whether `try_it` returns in a forked process, and what it returned or raised."""
-    told, tell = os.pipe()
+    read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
         words = b"0the probe died"
@@ -86,11 +86,15 @@ def in_child(try_it: Callable[[], str]) -> tuple[bool, str]:
                 words = b"0" + str(error).encode()
             except Exception as error:
                 words = f"0{type(error).__name__}: {error}".encode()
-            os.write(tell, words)
+            os.write(write_end, words)
         os._exit(0)
-    os.close(tell)
-    answer = b"0no answer; the probe hung" if not select.select([told], [], [], TIMEOUT_S)[0] else os.read(told, 4096)
-    os.close(told)
+    os.close(write_end)
+    answer = (
+        b"0no answer; the probe hung"
+        if not select.select([read_end], [], [], TIMEOUT_S)[0]
+        else os.read(read_end, 4096)
+    )
+    os.close(read_end)
     with suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

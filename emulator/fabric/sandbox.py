@@ -49,18 +49,18 @@ def spawn(
     Ctrl-C comes to the caller only. Raises PlatformError before anything runs.
     """
     check_tun()
-    told, tell = os.pipe()
+    read_end, write_end = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     caller = os.getpid()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # no signal before there is somebody to get it
     watcher = os.fork()
     if watcher == 0:
-        os.close(told)
-        _guard(lambda: _watch(caller, _unmasked(main, mask), hosts, keep_fds, user_namespace, tell))
+        os.close(read_end)
+        _guard(lambda: _watch(caller, _unmasked(main, mask), hosts, keep_fds, user_namespace, write_end))
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    os.close(tell)
-    with open(told, "rb") as pipe:
+    os.close(write_end)
+    with open(read_end, "rb") as pipe:
         trouble = pipe.read().decode()
     if trouble:
         os.waitpid(watcher, 0)
@@ -137,17 +137,17 @@ def _watch(
     hosts: Mapping[str, tuple[str, ...]],
     keep_fds: Collection[int] | None,
     user_namespace: bool | None,
-    tell: int,
+    write_end: int,
 ) -> int:
     """The watcher: enters the namespaces, forks PID 1, passes signals on, and ends as it ends."""
     _die_with(caller)
     os.setsid()  # a terminal's Ctrl-C is the caller's to pass on, once
     if keep_fds is not None:
-        _close_all_but({0, 1, 2, tell, *keep_fds})
+        _close_all_but({0, 1, 2, write_end, *keep_fds})
     try:
         enter_namespaces(os.geteuid() != 0 if user_namespace is None else user_namespace)
     except OSError as error:
-        os.write(tell, f"no sandbox can be made: {error}; {_USER_HINT}".encode())
+        os.write(write_end, f"no sandbox can be made: {error}; {_USER_HINT}".encode())
         return PlatformError.exit_code
 
     def let_go(*_: object) -> None:
@@ -155,10 +155,10 @@ def _watch(
         os.kill(caller, DETACH)
 
     signal.signal(DETACH, let_go)
-    return _outlive(lambda: _init(main, hosts, tell))
+    return _outlive(lambda: _init(main, hosts, write_end))
 
 
-def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], tell: int) -> int:
+def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], write_end: int) -> int:
     """PID 1: arranges the file system, forks `main`, and reaps whatever is left behind by others."""
     signal.signal(DETACH, signal.SIG_DFL)
     syscalls.die_with_parent(signal.SIGKILL)  # the watcher is outside this PID namespace: its id cannot be compared
@@ -166,11 +166,11 @@ def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], tell: i
         _mounts(hosts)
         syscalls.sethostname("skyloom")
     except OSError as error:
-        os.write(tell, f"the sandbox's file system cannot be made: {error}; {_USER_HINT}".encode())
+        os.write(write_end, f"the sandbox's file system cannot be made: {error}; {_USER_HINT}".encode())
         return PlatformError.exit_code
 
     def run() -> int:
-        os.close(tell)
+        os.close(write_end)
         _die_with(1)
         return main()
 

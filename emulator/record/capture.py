@@ -28,7 +28,7 @@ DROPPED = {
 }
 _DROPPED = {int(cause): text for cause, text in DROPPED.items()}
 
-Wanted = Callable[[int, Interface, bytes], bool]  # link end, its interface, packet without virtio header
+PacketFilter = Callable[[int, Interface, bytes], bool]  # link end, its interface, packet without virtio header
 
 
 class Stream:
@@ -60,7 +60,7 @@ class CaptureConverter:
         self,
         described: Mapping[int, Interface],
         section_of: Callable[[int], Section],
-        wanted: Wanted | None = None,
+        keep: PacketFilter | None = None,
         most: int | None = None,
     ) -> None:
         self.packets = 0  # written
@@ -68,7 +68,7 @@ class CaptureConverter:
         self.missed = 0  # packets that the tee had to leave out
         self._timelines = {end: (InterfaceTimeline(interface), section_of(end)) for end, interface in described.items()}
         self.sections = list(dict.fromkeys(section for _, section in self._timelines.values()))
-        self._wanted = wanted
+        self._keep = keep
         self._most = most
         self._batches = Batches()
 
@@ -100,7 +100,7 @@ class CaptureConverter:
     def _all_at_once(self, batch: Batch) -> bool:
         """Packets of one link end, fate and size; False: nothing was done, there is something to say or to choose."""
         known = self._timelines.get(batch.mark[0] >> 8)
-        if known is None or self._wanted or self._most is not None or batch.mark[0] & 255 or batch.lost > self.missed:
+        if known is None or self._keep or self._most is not None or batch.mark[0] & 255 or batch.lost > self.missed:
             return False
         timeline, section = known
         left_s = np.frombuffer(batch.left_s)
@@ -115,7 +115,7 @@ class CaptureConverter:
         return True
 
     def _one_by_one(self, batch: Batch) -> None:
-        courses, wanted, most = self._timelines, self._wanted, self._most
+        courses, keep, most = self._timelines, self._keep, self._most
         lost, left, marks, captures, originals, body = batch
         after = 0
         for left_s, mark, captured, original in zip(left, marks, captures, originals, strict=True):
@@ -131,7 +131,7 @@ class CaptureConverter:
                 packet = completed(bytes(body[at:after]))[VIRTIO:]
             else:
                 packet = bytes(body[at + VIRTIO : after])
-            if wanted is not None and not wanted(mark >> 8, interface, packet):
+            if keep is not None and not keep(mark >> 8, interface, packet):
                 if comment:
                     timeline.keep(comment)
                 continue

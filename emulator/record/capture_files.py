@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from emulator.model.network import Network
-from emulator.record.capture import CaptureConverter, Wanted
+from emulator.record.capture import CaptureConverter, PacketFilter
 from emulator.record.folder import RunFolder, file_name, reason
 from emulator.record.pcapng import Interface
 from emulator.record.section import Section
@@ -139,7 +139,7 @@ class CaptureFiles:
         names: Mapping[bytes, str] | None = None,
         per_link: bool = False,
         limits: Limits | None = None,
-        wanted: Wanted | None = None,
+        keep: PacketFilter | None = None,
     ) -> None:
         self.ended = ""  # why it ended before the run
         self.closing = False
@@ -155,7 +155,7 @@ class CaptureFiles:
                 ours = {each: found for each, found in described.items() if not per_link or each // 2 == key}
                 sections[key] = Section(output, ours, t0_utc_ns, comment, names)
         self.converter = CaptureConverter(
-            described, lambda end: sections[end // 2 if per_link else -1], wanted, self._limits.max_packets
+            described, lambda end: sections[end // 2 if per_link else -1], keep, self._limits.max_packets
         )
 
     def _output(self, name: str) -> CaptureFile:

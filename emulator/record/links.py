@@ -67,13 +67,13 @@ LINK_COLUMNS: Columns = {
 
 
 def interval(
-    end: str, t_s: float, interval_s: float, before: Counters, after: Counters, told: Counters
+    end: str, t_s: float, interval_s: float, before: Counters, after: Counters, known: Counters
 ) -> LinkInterval | None:
     """Difference of two readings of one end's counters; None where nothing was sent, delivered or dropped.
 
-    `told` is the reading at which an asked delay was last known. The relay adds a delay up when a packet departs but
-    counts the packet when it arrives, so a mean is given only where those under way are few: good to some 2 % in steady
-    traffic, and 5 % were seen in a second in which a TCP flow started.
+    `known` is the reading at which the scheduled delay was last known. The relay adds a delay up when a packet departs
+    but counts the packet when it arrives, so a mean is computed only if few packets are in flight: good to some 2 % in
+    steady traffic, and 5 % were seen in a second in which a TCP flow started.
     """
     (
         sent_packets, sent_bytes, delivered, delivered_bytes,
@@ -84,12 +84,12 @@ def interval(
         sent_packets or delivered or drop_queue or drop_loss or drop_outage or drop_overload or drop_noroute or drop_ttl
     ):
         return None
-    crossed = _crossed(after) - _crossed(told)
+    crossed = _crossed(after) - _crossed(known)
     asked_ms = None
     if crossed > 0:
-        asked_s = (after[_ASKED_DELAY_SUM_S] - told[_ASKED_DELAY_SUM_S]) / crossed
-        # those under way: at most what is inside, and about what crosses during the delay
-        change_under_way = min(abs(_inside(after) - _inside(told)), 1 + 2 * crossed * asked_s / interval_s)
+        asked_s = (after[_ASKED_DELAY_SUM_S] - known[_ASKED_DELAY_SUM_S]) / crossed
+        # in flight: at most the packets inside, and about those that cross during the delay
+        change_under_way = min(abs(_inside(after) - _inside(known)), 1 + 2 * crossed * asked_s / interval_s)
         if change_under_way <= UNCERTAIN * crossed:
             asked_ms = 1e3 * asked_s
     late_ms = 1e3 * late_s / delivered if delivered else None
@@ -147,7 +147,7 @@ class LinkLog(Spool):
         self._names = names
         self._interval_s = interval_s
         self._before: dict[int, Counters] = {}
-        self._told: dict[int, Counters] = {}  # where the asked delay was last known
+        self._known: dict[int, Counters] = {}  # where the asked delay was last known
         self._changed: set[int] = set()
         self._since_s = 0.0
         self._at_s = 0.0
@@ -177,11 +177,11 @@ class LinkLog(Spool):
         self.latest = []
         for end in sorted(self._changed) if passed_s > 0 else ():
             after = self.counters[end]
-            before, told = self._before.get(end, ZERO), self._told.get(end, ZERO)
-            row = interval(self._names[end], self._at_s, passed_s, before, after, told)
+            before, known = self._before.get(end, ZERO), self._known.get(end, ZERO)
+            row = interval(self._names[end], self._at_s, passed_s, before, after, known)
             if row is not None:
                 if row.asked_delay_ms is not None:
-                    self._told[end] = after
+                    self._known[end] = after
                 self.latest.append(row)
                 self.add(row)
             self._before[end] = after

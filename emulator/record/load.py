@@ -80,8 +80,8 @@ class Run:
                 frame, self.lost_bytes[name] = read_frame(spool, columns)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DataError(f"{parquet}: {error}; the run may have failed before it recorded anything") from None
-        wanted = empty(columns).schema
-        wrong = [column for column, kind in wanted.items() if frame.schema.get(column) != kind]
+        expected = empty(columns).schema
+        wrong = [column for column, kind in expected.items() if frame.schema.get(column) != kind]
         if wrong:
             found = ", ".join(f"{column} {frame.schema.get(column, 'missing')}" for column in wrong)
             raise DataError(f"{parquet}: {found}; expected the columns of {name} as docs/run-folder.md has them")

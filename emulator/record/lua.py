@@ -83,21 +83,21 @@ def _parts(parts: Mapping[str, Kind]) -> list[dict[str, Any]]:
 
 
 def _part(name: str, kind: Kind) -> dict[str, Any]:
-    said: dict[str, Any] = {"name": name} | ({"about": kind.meaning} if kind.meaning else {})
+    description: dict[str, Any] = {"name": name} | ({"about": kind.meaning} if kind.meaning else {})
     if isinstance(kind, Fixed):
-        said["size"] = kind.size
-    return said | _said_of(name, kind)
+        description["size"] = kind.size
+    return description | _said_of(name, kind)
 
 
 def _said_of(name: str, kind: Kind) -> dict[str, Any]:
     match kind:
         case Integer():
-            said: dict[str, Any] = {"kind": "integer", "signed": kind.signed}
+            description: dict[str, Any] = {"kind": "integer", "signed": kind.signed}
             if kind.narrow:
-                said |= {"least": kind.least, "most": kind.most, "expected": kind.expected}
+                description |= {"least": kind.least, "most": kind.most, "expected": kind.expected}
             if kind.names:
-                said["names"] = kind.names
-            return said | ({"beyond": kind.beyond} if isinstance(kind, Length) else {})
+                description["names"] = kind.names
+            return description | ({"beyond": kind.beyond} if isinstance(kind, Length) else {})
         case Octets():
             return {"kind": "octets"} | ({"equals": kind.equals} if kind.equals is not None else {})
         case Zeros():

@@ -91,8 +91,8 @@ def _rate(run: Run) -> Line:
     """Delivered by the link ends that lead to nodes: those that know of lateness."""
     import polars as pl
 
-    told = but_last(run.links).filter(pl.col("late_max_ms") > 0)
-    table = told.group_by("t_s").agg(pl.col("delivered_bps").sum() / 1e6).sort("t_s")
+    late = but_last(run.links).filter(pl.col("late_max_ms") > 0)
+    table = late.group_by("t_s").agg(pl.col("delivered_bps").sum() / 1e6).sort("t_s")
     return table["t_s"].to_list(), table["delivered_bps"].to_list()
 
 

@@ -58,25 +58,25 @@ def faults(actions: Iterable[tuple[float, Mapping[str, Any]]], until_s: float) -
             running.remove(one)
             found.append(Fault(one.start_s, max(t_s, one.start_s), one.verb, one.what))
 
-    for t_s, given in actions:
-        verb = str(given.get("do", ""))
-        targets = _targets(given)
+    for t_s, action in actions:
+        verb = str(action.get("do", ""))
+        targets = _targets(action)
         row = VERBS.get(verb)
         if row and row.undoes:
             close([one for one in running if one.verb == row.undoes and _covers(targets, one.targets)], t_s)
             continue
-        keys = frozenset(name for name in VALUE_NAMES if name in given)
+        keys = frozenset(name for name in VALUE_NAMES if name in action)
         if row and row.undone_by == verb:  # values: taken back by others of the same verb, or by None
             same = [one for one in running if one.verb == verb and one.keys <= keys]
             close([one for one in same if _covers(targets, one.targets)], t_s)
-            if all(given.get(name) is None for name in keys):
+            if all(action.get(name) is None for name in keys):
                 continue  # back to the schedule
         elif row and "groups" in row.targets:
             close([one for one in running if one.verb == verb], t_s)  # a new one replaces it
         if row and row.lasts:
-            running.append(_Open(t_s, verb, targets, _what(given, targets), keys))
+            running.append(_Open(t_s, verb, targets, _what(action, targets), keys))
         else:
-            found.append(Fault(t_s, t_s, verb, _what(given, targets)))
+            found.append(Fault(t_s, t_s, verb, _what(action, targets)))
     close(list(running), until_s)
     return sorted(found, key=lambda fault: (fault.start_s, fault.end_s, fault.label))
 
@@ -124,17 +124,17 @@ def shade(axes: Axes, spans: Sequence[Fault], moments: Sequence[float]) -> None:
 
 def words(spans: Sequence[Fault], moments: Sequence[float], limits: tuple[float, float]) -> str:
     """What the marks between two times mean, for a caption; empty where there are none."""
-    said = []
+    sentences = []
     spans = [one for one in spans if one.end_s >= limits[0] and one.start_s <= limits[1]]
     moments = [t_s for t_s in moments if limits[0] <= t_s <= limits[1]]
     if spans:
         named = [f"{one.label} {_when(one)}" for one in spans[:MOST_NAMED]]
         more = len(spans) - MOST_NAMED
-        said.append("Shaded: " + "; ".join(named) + (f"; {more:,} more" if more > 0 else "") + ".")
+        sentences.append("Shaded: " + "; ".join(named) + (f"; {more:,} more" if more > 0 else "") + ".")
     if moments:
         some = ", some of them drawn" if len(thinned(moments, limits[1] - limits[0])) < len(moments) else ""
-        said.append(f"Thin lines: handovers ({len(moments):,}{some}).")
-    return " ".join(said)
+        sentences.append(f"Thin lines: handovers ({len(moments):,}{some}).")
+    return " ".join(sentences)
 
 
 def thinned(moments: Sequence[float], width_s: float) -> list[float]:
@@ -155,25 +155,25 @@ def _events(run: Run, kind: str) -> Iterator[tuple[float, dict[str, Any]]]:
         yield float(t_s), json.loads(data)
 
 
-def _targets(given: Mapping[str, Any]) -> tuple[str, ...]:
-    names = [str(name) for key in ("nodes", "links") for name in given.get(key) or ()]
-    return tuple(names + ([f"program {given['program']}"] if given.get("program") else []))
+def _targets(action: Mapping[str, Any]) -> tuple[str, ...]:
+    names = [str(name) for key in ("nodes", "links") for name in action.get(key) or ()]
+    return tuple(names + ([f"program {action['program']}"] if action.get("program") else []))
 
 
-def _what(given: Mapping[str, Any], targets: Sequence[str]) -> str:
-    if given.get("groups"):
-        return " | ".join(",".join(map(str, group)) for group in given["groups"])
-    values = [_value(value, given[value.name]) for value in VALUES if given.get(value.name) is not None]
+def _what(action: Mapping[str, Any], targets: Sequence[str]) -> str:
+    if action.get("groups"):
+        return " | ".join(",".join(map(str, group)) for group in action["groups"])
+    values = [_value(value, action[value.name]) for value in VALUES if action.get(value.name) is not None]
     return " ".join([", ".join(targets), *values]).strip()
 
 
-def _value(value: Value, given: Any) -> str:
+def _value(value: Value, number: Any) -> str:
     """As a caption has it: with fewer digits than `Value.worded`, which is exact."""
     if value.kind == "rate":
-        return text.rate(float(given))
+        return text.rate(float(number))
     if value.kind == "duration":
-        return f"{value.key} {text.milliseconds(1e3 * float(given))} ms"
-    return value.worded(given)
+        return f"{value.key} {text.milliseconds(1e3 * float(number))} ms"
+    return value.worded(number)
 
 
 def _covers(undo: Sequence[str], done: Sequence[str]) -> bool:

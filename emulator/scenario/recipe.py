@@ -82,27 +82,27 @@ def expand(data: dict[str, Any], orders: list[overrides.Override], directory: Pa
     except LookupError as error:
         finding = _split(("recipe",), error, "fails")
         return Expanded(data, [], complete=False, parameters=None, problems=_problems([finding], source, {}))
-    return _Asked(code, data, orders, directory, source).expanded()
+    return _Expansion(code, data, orders, directory, source).expanded()
 
 
-class _Asked:
+class _Expansion:
     """One recipe asked once."""
 
     def __init__(
         self, code: RecipeCode, data: dict[str, Any], orders: list[overrides.Override], directory: Path, source: Source
     ) -> None:
         self.code = code
-        self.given = {key: data.pop(key) for key in code.keys if key in data}
+        self.values = {key: data.pop(key) for key in code.keys if key in data}
         self.data = data
         self.directory = directory
         self.source = source
         own = [order for order in orders if self._is_of_a_parameter(order)]
         self.later = [order for order in orders if order not in own]
         for order in own:
-            if len(order.keys) > 1 and order.keys[0] not in self.given:
-                self.given[order.keys[0]] = self._default(order.keys[0])
-        places, self.problems = overrides.apply(self.given, own)
-        self.asked = Source(source.file, source.lines, {**source.overrides, **places}, recipe=code.name)
+            if len(order.keys) > 1 and order.keys[0] not in self.values:
+                self.values[order.keys[0]] = self._default(order.keys[0])
+        places, self.problems = overrides.apply(self.values, own)
+        self.value_source = Source(source.file, source.lines, {**source.overrides, **places}, recipe=code.name)
 
     def expanded(self) -> Expanded:
         """The data of file and recipe together, or those of the file where the recipe could not be asked."""
@@ -115,7 +115,7 @@ class _Asked:
         composed = None
         if parameters is not None and options is not None and not self.problems:
             composed = self._compose(parameters, options, findings)
-        self.problems += _problems(findings, self.asked, self.given)
+        self.problems += _problems(findings, self.value_source, self.values)
         if parameters is None or composed is None:
             later = [order for order in self.later if len(order.keys) == 1]
             return Expanded(self.data, later, complete=False, parameters=self.code.keys, problems=self.problems)
@@ -128,7 +128,7 @@ class _Asked:
         key = order.keys[0]
         if key not in self.code.keys:
             return False
-        return len(order.keys) == 1 or isinstance(self.given.get(key, self._default(key)), dict | list)
+        return len(order.keys) == 1 or isinstance(self.values.get(key, self._default(key)), dict | list)
 
     def _default(self, key: str) -> Any:
         fields = self.code.parameters.model_fields
@@ -136,19 +136,19 @@ class _Asked:
 
     def _parameters(self, findings: list[Finding]) -> BaseModel | None:
         try:
-            return self.code.parameters.model_validate(self.given, context={"directory": str(self.directory)})
+            return self.code.parameters.model_validate(self.values, context={"directory": str(self.directory)})
         except ValidationError as error:
             findings += [
                 (path or ("recipe",), found, expected)
-                for path, found, expected in problems.findings(error, self.code.parameters, self.given)
+                for path, found, expected in problems.findings(error, self.code.parameters, self.values)
             ]
             return None
 
     def _options(self) -> RecipeOptions | None:
         """None where seed or duration are wrong, which the core model reports."""
-        told = {key: self.data[key] for key in ("seed", "duration") if key in self.data}
+        common = {key: self.data[key] for key in ("seed", "duration") if key in self.data}
         try:
-            core = Scenario.model_validate({"topology": "any", **told})
+            core = Scenario.model_validate({"topology": "any", **common})
         except ValidationError:
             return None
         return RecipeOptions(core.seed, core.duration_s, str(self.directory))

@@ -1,7 +1,6 @@
-"""The rule of one node: what was heard in a round says to whom the message goes in the next one.
+"""The rule of one node: the senders of a round determine the receivers of the next one.
 
-Invariant: there is no state. Both functions are pure, which is what "amnesiac" means; a node that kept anything from
-one round to the next would be another algorithm.
+Invariant: there is no state. Both functions are pure; that is the meaning of "amnesiac".
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ Name = TypeVar("Name")
 
 
 def first(neighbours: Iterable[Name]) -> list[Name]:
-    """To whom a source sends in round 1: to every neighbour."""
+    """The receivers of a source in round 1: every neighbour."""
     return list(neighbours)
 
 
-def following(neighbours: Iterable[Name], heard: Collection[Name]) -> list[Name]:
-    """To whom a node sends in the round after one in which it heard the message from `heard`.
+def following(neighbours: Iterable[Name], senders: Collection[Name]) -> list[Name]:
+    """The receivers of a node in the round after it received the message from the neighbours `senders`.
 
-    To all neighbours that it did not hear it from, and to nobody where it heard nothing. Copies of the message from one
-    neighbour in one round count once. Hussak and Trehan, "On the termination of a flooding process" (PODC 2019).
+    All neighbours but the senders; none if it received nothing. Copies of the message from one neighbour in one round
+    count once. Hussak and Trehan, "On the termination of a flooding process" (PODC 2019).
     """
-    if not heard:
+    if not senders:
         return []
-    return [name for name in neighbours if name not in heard]
+    return [name for name in neighbours if name not in senders]

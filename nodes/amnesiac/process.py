@@ -1,8 +1,8 @@
-"""The flooding node over UDP, in slotted rounds: one process a node, and nothing remembered from round to round.
+"""The flooding node over UDP, in slotted rounds: one process for each node, without state between rounds.
 
-Invariant: a round sends what `core` says of the arrivals of the round before. The delays that the adversary makes are
-made by the links; the node knows them only to write into each message the round in which it is due, so that the run can
-say whether it was in time.
+Invariant: the messages of a round follow by `core` from the arrivals of the previous round. The links make the delays
+of the adversary; the node uses them only to write into each message the round in which it is due, so that the run can
+check whether it was in time.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Delay = tuple[int, str, str, int]  # round of the table, from, to, by how many r
 
 
 class Flood(Node):
-    """Sends the message on, and records an event `flood` for every round in which it heard or sent anything.
+    """Forwards the message, and records an event `flood` for every round in which it received or sent one.
 
-    Fields of the event: `round`, `to` (names it sent to in this round), `heard` (names it heard in the round before),
-    `received` and `in_slot` (datagrams of the round before, and those of them that were due in it).
+    Fields of the event: `round`, `to` (receivers in this round), `heard` (senders in the previous round), `received`
+    and `in_slot` (datagrams of the previous round, and those of them that were due in it).
     """
 
     protocol = "nodes.amnesiac.protocol:PROTOCOL"
@@ -36,8 +36,8 @@ class Flood(Node):
         rounds: int  # the last one in which messages are sent
         slot_s: Duration  # length of a round
         start_s: Duration = 0.0  # begin of round 0
-        prefix: int = 0  # rounds of the table of delays that are played once,
-        period: int = 1  # and how many after them are played again and again
+        prefix: int = 0  # rounds of the table of delays that are used once
+        period: int = 1  # rounds after these that are repeated
         delays: list[Delay] | None = None  # rounds, directed edges and delays in rounds
         port: int = 4243
 
@@ -56,7 +56,7 @@ class Flood(Node):
         edges = [tuple(edge) for edge in config.edges]
         self.neighbours = [b if a == name else a for a, b in edges if name in (a, b)]
         self._delays = {(round, to): delay for round, sender, to, delay in config.delays or [] if sender == name}
-        self._strangers: Counter[str] = Counter()  # messages by who is not a neighbour; they are not heard
+        self._strangers: Counter[str] = Counter()  # messages by sender that is no neighbour; they are ignored
 
     async def setup(self) -> None:
         unknown = [name for name in self.neighbours if name not in self.context.peers]
@@ -67,24 +67,24 @@ class Flood(Node):
         self.context.exit_stack.callback(self._tell)
 
     async def run(self) -> None:
-        """Play all rounds, and stay for as long as a message may be late, so that none comes to a closed socket."""
+        """Play all rounds, and wait as long as a message may be late, so that none arrives at a closed socket."""
         longest = max((delay for *_, delay in self.config.delays or []), default=0)
         await self.socket.play(1, self.config.rounds + longest + 1, self._act)
 
     def _act(self, round: int, arrivals: list[Arrival]) -> None:
-        """Play one round; those after the last are for hearing only."""
-        heard = {arrival.peer for arrival in arrivals}
-        self._strangers.update(heard.difference(self.neighbours))
-        heard.intersection_update(self.neighbours)
+        """Play one round; rounds after the last only receive."""
+        senders = {arrival.peer for arrival in arrivals}
+        self._strangers.update(senders.difference(self.neighbours))
+        senders.intersection_update(self.neighbours)
         to: list[str] = []
         if round == 1 and self.context.name in self.config.sources:
             to = first(self.neighbours)
         elif round <= self.config.rounds:
-            to = following(self.neighbours, heard)
+            to = following(self.neighbours, senders)
         sent = [name for name in to if self.socket.send(name, round, round + self._delay(round, name), MESSAGE)]
         if sent or arrivals:
             in_slot = sum(arrival.due == arrival.arrived for arrival in arrivals)
-            heard_from = [name for name in self.neighbours if name in heard]
+            heard_from = [name for name in self.neighbours if name in senders]
             self.context.emit("flood", round=round, to=sent, heard=heard_from, received=len(arrivals), in_slot=in_slot)
 
     def _delay(self, round: int, to: str) -> int:

@@ -1,15 +1,15 @@
-"""The exploring agent: what it remembers, and which door it takes next. No sockets, no clock, no global randomness.
+"""The exploring agent: its memory, and its choice of the next door. No sockets, no clock, no global randomness.
 
-An agent sees its node's number and the *doors* there whose edges are present in this step. A door has a name. With
-visibility KT0 it is a port number, which says nothing of what lies behind; with KT1 it is the number of the node
-behind it. It knows neither the number of nodes nor how long edges stay. The rule is greedy on a believed map: go to the
-nearest unexplored door over edges last seen present; where none is reachable, believe again in all edges ever seen;
-where everything known is explored, begin a new sweep, because there may be nodes that were never in sight. The walk
-takes any present door with equal chance.
+An agent sees the number of its node and the *doors* there, the ends of edges that are present in this step. A door has
+a name: with visibility KT0 a port number, which is independent of the node behind it; with KT1 the number of that node.
+The agent knows neither the number of nodes nor how long edges are present. The rule is greedy on a map of assumed
+edges: go to the nearest unexplored door over edges that were present when last seen; if none is reachable, assume again
+all edges ever seen; if all known doors are explored, begin a new sweep, as there may be nodes that were never visible.
+The random walk takes each present door with equal probability.
 
 Model and greedy idea: "Tight Bounds on Window Size and Time for Single-Agent Graph Exploration under T-Interval
-Connectivity", arXiv 2604.04619; the bookkeeping (what is believed when, the sweeps) is our own.
-Invariant: the memory is all there is. An agent that was encoded and decoded between two steps takes the same doors.
+Connectivity", arXiv 2604.04619; the rules for assumed edges and sweeps are our own.
+Invariant: the memory is the whole state. An agent that was encoded and decoded between two steps takes the same doors.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Door = tuple[int, int]  # node, and the door's name there
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What an agent sees in a step: its node, and the names of the doors there that are present, in rising order.
+    """The view of an agent in a step: its node, and the names of the present doors there, in rising order.
 
-    `came_by` is the name of the door by which the agent came in with its last move; -1 where it stayed or just began.
+    `came_by` is the name of the door by which the agent entered with its last move; -1 if it stayed or just began.
     """
 
     node: int
@@ -40,21 +40,21 @@ class View:
 
 @dataclass(slots=True)
 class Agent:
-    """An agent and its memory, all of which travels with it. `step` once a step says which door to take."""
+    """An agent and its memory, which moves with it. Call `step` once a step for the door to take."""
 
     visibility: str
     seed: int = 0  # of the walk
     steps: int = 0
     moves: int = 0
     waits: int = 0
-    replans: int = 0  # how often the door aimed at was given up for another one before it was reached
-    sweeps: int = 0  # begun after the first
-    visited: set[int] = field(default_factory=set)  # nodes, ever
+    replans: int = 0  # changes of the target door before it was reached
+    sweeps: int = 0  # sweeps after the first
+    visited: set[int] = field(default_factory=set)  # nodes, in all sweeps
     explored: set[int] = field(default_factory=set)  # KT1: nodes visited in this sweep
     passed: set[Door] = field(default_factory=set)  # KT0: doors passed through in this sweep, from either side
     ever: dict[int, set[int]] = field(default_factory=dict)  # names of all doors ever seen, by node
-    believed: set[Door] = field(default_factory=set)  # those that were present when last seen, or are hoped to be
-    twins: dict[Door, Door] = field(default_factory=dict)  # both sides of an edge, where both are known
+    believed: set[Door] = field(default_factory=set)  # doors assumed present: when last seen, or after `_hope`
+    twins: dict[Door, Door] = field(default_factory=dict)  # the door at the other end of an edge, if it is known
     left_by: Door | None = None  # the door taken in the last step
     aim: Door | None = None  # the unexplored door that the last step headed for
 
@@ -63,7 +63,7 @@ class Agent:
             raise Unfit(f"visibility {self.visibility!r}", f"one of {', '.join(VISIBILITIES)}")
 
     def step(self, view: View) -> int | None:
-        """The door to take in this step, one of `view.doors`; None to stay where it is."""
+        """The door to take in this step, one of `view.doors`; None to stay."""
         self.arrive(view)
         if self.visibility == WALK:
             door = self._stroll(view)
@@ -79,7 +79,7 @@ class Agent:
         return door
 
     def arrive(self, view: View) -> None:
-        """Note where it is, and what it has passed through to come here."""
+        """Record the present node, and the doors passed to reach it."""
         node = view.node
         self.visited.add(node)
         self.explored.add(node)
@@ -95,7 +95,7 @@ class Agent:
             self.ever.setdefault(node, set()).add(name)
 
     def _look(self, view: View) -> None:
-        """Bring the beliefs about the edges here up to date: what is seen holds, what is not seen is gone."""
+        """Update the assumed edges at this node to those that are present."""
         node = view.node
         if self.visibility == KT1:
             for name in view.doors:
@@ -111,7 +111,7 @@ class Agent:
                 self.believed -= sides
 
     def _is_open(self, door: Door) -> bool:
-        """Whether there is something to find behind the door in this sweep."""
+        """Whether the door is unexplored in this sweep."""
         return door[1] not in self.explored if self.visibility == KT1 else door not in self.passed
 
     def _plan(self, node: int) -> int | None:
@@ -131,13 +131,13 @@ class Agent:
         return first
 
     def _hope(self, node: int) -> None:
-        """Believe in all doors ever seen again, but for those that are not there before its eyes."""
+        """Assume all doors ever seen as present again, but for absent ones at this node."""
         gone = {(node, name) for name in self.ever[node] if (node, name) not in self.believed}
         gone |= {self.twins[door] for door in gone if door in self.twins}
         self.believed = {(at, name) for at, names in self.ever.items() for name in names} - gone
 
     def _nearest(self, node: int) -> tuple[int | None, Door | None]:
-        """Breadth first over believed edges: name of the first door on the way, and the open door it leads to."""
+        """Breadth-first search over assumed edges: name of the first door on the path, and the open door at its end."""
         queue: deque[tuple[int, int | None]] = deque([(node, None)])
         reached = {node}
         while queue:
@@ -156,5 +156,5 @@ class Agent:
         return None, None
 
     def _stroll(self, view: View) -> int | None:
-        """A stream of its own for each step, so that the walk needs no generator state to travel."""
+        """A random door. Each step has its own random stream, so that no generator state has to move with the agent."""
         return random.Random(f"{self.seed}/walk/{self.steps}").choice(view.doors) if view.doors else None

@@ -1,8 +1,8 @@
-"""Panel of an exploration: where the agent was step by step, what it has seen, which edges were away beside it.
+"""Panel of an exploration: the agent's node in each step, the nodes that it has seen, and missing edges beside it.
 
-Invariant: a step is drawn as its host told of it, and the order in which hosts' records come does not matter. Missing
-edges are those between the agent and its neighbours, which the ports of its host show; of the others only their number
-is told, and only where a conductor sets them.
+Invariant: a step is drawn from the event of its host, independently of the order of the hosts' records. Missing edges
+are drawn beside the agent, from the ports of its host; of other edges only the number of missing ones is known, and
+only if a conductor sets them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LEGEND = f"{HERE} agent {VISITED} visited {UNSEEN} not yet {AWAY} {AWAY_VISITED}
 
 
 class ExplorerPanel(Panel):
-    """The way of the agent, by the events of the hosts that it visits and of the conductor."""
+    """The path of the agent, from the events of its hosts and of the conductor."""
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__(context)
@@ -39,10 +39,10 @@ class ExplorerPanel(Panel):
         self._visibility = str(config.get("visibility", ""))
         self._most = int(config.get("max_steps", 0))
         self._first: dict[int, int] = {}  # node: step in which it was first visited
-        self._steps: dict[int, tuple[int, frozenset[int]]] = {}  # the last ones: node, neighbours beyond its doors
+        self._steps: dict[int, tuple[int, frozenset[int]]] = {}  # the last steps: node, neighbours behind its doors
         self._latest: Mapping[str, Any] = {}
         self._failed = self._late = 0
-        self._away: int | None = None  # edges, as the conductor set them last
+        self._away: int | None = None  # number of missing edges, as last set by the conductor
 
     def event(self, t_s: float, node: str, kind: str, data: Mapping[str, Any]) -> None:
         if kind == "explore":
@@ -81,7 +81,7 @@ class ExplorerPanel(Panel):
         return shown
 
     def _seen(self) -> Widget:
-        """Nodes seen by the begin of each step, or of some steps where there are many."""
+        """Nodes seen before each step, or before some of many steps."""
         firsts = sorted(self._first.values())
         last = max(int(self._latest.get("step", 0)), firsts[-1])
         steps = [*range(0, last, last // POINTS + 1), last]
@@ -93,7 +93,7 @@ class ExplorerPanel(Panel):
         }  # fmt: skip
 
     def _drawn(self) -> range:
-        """The nodes with a row: all, or as many as there is room for around the agent."""
+        """The nodes with a row: all, or as many around the agent as there is room for."""
         at = int(self._latest.get("node", 0))
         count = max(self._nodes, at + 1)
         first = min(max(0, at - ROWS // 2), max(0, count - ROWS))

@@ -1,11 +1,11 @@
-"""The host: one process a node of the graph. It shows the agent the ports that are up, and carries it over TCP.
+"""The host: one process for each node of the graph. It shows the agent the ports that are up, and sends it over TCP.
 
-Invariant: a present edge is one whose interface the kernel says is up, and the agent is never at two nodes. Where a
-move fails it is where it was.
+Invariant: an edge is present if the kernel reports its interface as up, and the agent is never at two nodes. After a
+failed move the agent stays at its node.
 
-Mode "barrier" meets the others twice in every step (see `meeting`), so steps take as long as they take. Mode "slotted"
-needs no word of others: step k is slot k of the shared clock, links change with the slots, and what comes too late is
-counted.
+In mode "barrier" all hosts meet twice in every step (see `meeting`), so a step has no fixed duration. Mode "slotted"
+needs no messages between hosts: step k is slot k of the shared clock, links change with the slots, and late arrivals
+are counted.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from nodes.explorer.agent_transfer import AgentTransfer, Unacknowledged
 from nodes.explorer.core import VISIBILITIES, Agent
 from nodes.explorer.schedules import Footprint
 
-SETTLE_SHARE = 0.25  # of a slot, for its links to come up and go down before the agent looks
-POLL_S = 0.0002  # between two looks at ports that have not changed yet
+SETTLE_SHARE = 0.25  # of a slot, for its links to change before the agent reads them
+POLL_S = 0.0002  # between two checks of ports that have not changed yet
 
 
 class Host(Node):
@@ -43,12 +43,12 @@ class Host(Node):
         edges: list[tuple[int, int]] = field(default_factory=list)  # of the footprint
         visibility: str = "kt0"
         agent_seed: int = 0
-        start: int = 0  # where the agent is at first
+        start: int = 0  # node at which the agent begins
         max_steps: int = 100
         mode: str = "barrier"
         slots_start_s: Duration = 0.5  # of slot 0, in mode "slotted"
         slot_s: Duration = 0.04
-        timeout_s: Duration = 5.0  # of a move, and for ports to show what the conductor has ordered
+        timeout_s: Duration = 5.0  # of a move, and of the change of ports that the conductor has ordered
         port: int = 4244
 
         def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ class Host(Node):
         while True:
             position = meeting.position(await self.context.meet(2 * step, tally))
             if position != self.node:
-                self.agent = None  # its sender had no receipt and has kept it: the meeting decides
+                self.agent = None  # its sender has no receipt and has kept it: the meeting decides
             if progress.ends(step, position):
                 return
             self.step = step
@@ -113,7 +113,7 @@ class Host(Node):
             step += 1
 
     async def _ports_show(self, expected: set[int]) -> None:
-        """Return when the kernel shows what was ordered: interfaces follow the order by a fraction of a millisecond."""
+        """Return when the kernel shows the ordered state: interfaces follow within a fraction of a millisecond."""
         deadline_s = self.context.now() + self.config.timeout_s
         while (shown := self._ports_up()) != expected:
             if self.context.now() > deadline_s:
@@ -134,7 +134,7 @@ class Host(Node):
         return {node for node in self.neighbours if self.context.port_up(f"n{node}")}
 
     async def _explore(self, timeout_s: float) -> int:
-        """One step of the agent that is here; the node at which it is afterwards."""
+        """One step of the agent that is here; returns its node afterwards."""
         agent, step = self.agent, self.step
         if agent is None:
             raise EmulationError(f"the agent was lost at n{self.node} before step {step}: its process began anew")
@@ -155,13 +155,13 @@ class Host(Node):
             unsure = isinstance(error, Unacknowledged)
             self.context.emit("carry-failed", step=step, to=to, text=str(error) or type(error).__name__, unsure=unsure)
             if unsure and self.config.mode == "slotted":
-                self.agent = None  # nobody decides between the two nodes, so none is better than two
+                self.agent = None  # it may be at either node; no agent is better than two
             return self.node
         self.agent = None
         return to
 
     def _take_in(self, agent: Agent, step: int, sender: int) -> bool:
-        """A neighbour has sent an agent in this step; False where it cannot be the one that is under way."""
+        """Accept the agent from a neighbour in this step; returns False if it cannot be the agent in transit."""
         now = self.step if self.config.mode == "barrier" else self.slots.round_at(self.context.now())
         late = step != now and self.config.mode == "barrier"
         if late or self.agent is not None or agent.visibility != self.config.visibility:

@@ -1,14 +1,14 @@
-"""Exact worst case of a ring whose schedule is known: how long T-interval connectivity can delay the best walk.
+"""Exact worst case of a ring with a known schedule: how long T-interval connectivity can delay the best walk.
 
-The adversary writes down, for every step, which edge of the ring is missing (none or one), such that T steps in a row
-never miss two different ones. An agent that knows all of it walks as well as can be. Searched is the schedule for
-which even the best walk covers the ring late. For one schedule all walks are followed at once: what counts of a walk is
-where it is and which arc it has seen. Published for this problem: Ilcinkas and Wade, "On the power of waiting when
+The adversary chooses, for every step, the missing edge of the ring (none or one), such that T consecutive steps never
+miss two different ones. The agent knows the whole schedule and takes the best walk. The search finds the schedule for
+which the best walk covers the ring latest. For one schedule all walks are followed at once: the state of a walk is its
+position and the arc that it has seen. Published for this problem: Ilcinkas and Wade, "On the power of waiting when
 exploring public transportation systems" and "Exploration of the T-interval-connected dynamic graphs: the case of the
 ring" (2n - T - Theta(1)). The exact values found here are max(2n-T-1, floor(3(n-1)/2)) for T >= 2, and 2n-3 for T = 1.
 
-Invariant: all walks and all schedules are tried, but for those that cannot matter: a walk that has seen less than
-another at the same place, and a schedule that leaves the walks all the places that another leaves them, and more.
+Invariant: all walks and all schedules are searched, except dominated ones: a walk that has seen less than another at
+the same position, and a schedule that allows the walks all positions that another one allows them, and more.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Walks = frozenset[Walk]
 
 @dataclass(frozen=True, slots=True)
 class _Branch:
-    """Schedules so far: where walks may be, the gap last used, for how long it may not yet be another, and the way."""
+    """A schedule so far: states of its walks, the last gap, steps for which it must not change, and all gaps."""
 
     walks: Walks
-    gap: int  # -1: none was used yet
+    gap: int  # -1: none yet
     locked: int  # steps in which no other edge may be missing
     gaps: tuple[int | None, ...]
 
@@ -34,7 +34,7 @@ class _Branch:
 def worst_ring(nodes: int, interval: int) -> tuple[int, tuple[int | None, ...]]:
     """Steps that the best walk needs under the worst schedule, and that schedule (see `schedules.ring_gap`).
 
-    Node 0 is the start. The gap k is the edge between k and k+1. Quick up to 8 nodes. ValueError for what is no ring.
+    Node 0 is the start. Gap k is the edge between k and k+1. Fast up to 8 nodes. ValueError for fewer than 3 nodes.
     """
     if nodes < 3:
         raise Unfit(f"ring of {nodes} nodes", "at least 3")
@@ -56,7 +56,7 @@ def worst_ring(nodes: int, interval: int) -> tuple[int, tuple[int | None, ...]]:
 
 
 def _after(branch: _Branch, gap: int | None, nodes: int, interval: int) -> _Branch | None:
-    """The branch one step on; None where a walk has then covered the ring, or the step may not miss this edge."""
+    """The branch after one step; None if a walk has then covered the ring, or this edge must not be missing."""
     last, locked = branch.gap, max(0, branch.locked - 1)
     if gap is not None:
         if gap != last and branch.locked:
@@ -69,7 +69,7 @@ def _after(branch: _Branch, gap: int | None, nodes: int, interval: int) -> _Bran
 
 
 def _move(walks: Walks, gap: int | None, nodes: int) -> Walks | None:
-    """All walks one step on, without those that are no use; None where one of them has seen every node."""
+    """All walks after one step, without dominated ones; None if one of them has seen every node."""
     moved: set[Walk] = set()
     for position, left, right in walks:
         moved.add((position, left, right))
@@ -87,7 +87,7 @@ def _beats(better: Walk, worse: Walk) -> bool:
 
 
 def _keep(kept: list[_Branch], fresh: _Branch) -> None:
-    """Add a branch to those of the same lock, unless one of them leaves the walks less; drop those that leave more."""
+    """Add a branch to those of the same lock unless one of them dominates it; drop those that it dominates."""
     if any(_within(each.walks, fresh.walks) for each in kept):
         return
     kept[:] = [each for each in kept if not _within(fresh.walks, each.walks)]
@@ -95,5 +95,5 @@ def _keep(kept: list[_Branch], fresh: _Branch) -> None:
 
 
 def _within(fewer: Walks, more: Walks) -> bool:
-    """Whether every walk of `fewer` is there in `more`, or a better one."""
+    """Whether `more` has every walk of `fewer`, or a better one."""
     return all(walk in more or any(_beats(other, walk) for other in more) for walk in fewer)

@@ -1,7 +1,7 @@
-"""Update rules of plurality consensus, and one update of one agent as a state machine: whom to ask, what to adopt.
+"""Update rules of plurality consensus, and one update of one agent as a state machine: agents to ask, opinion to adopt.
 
 DéjàVu (arXiv 2604.03648): ask agents chosen uniformly, one after another, until one opinion has been answered twice,
-and adopt it. Rivals: h-majority, 2-choices, undecided-state dynamics, voter. An agent never asks itself.
+and adopt it. For comparison: h-majority, 2-choices, undecided-state dynamics, voter. An agent never asks itself.
 
 Invariant: an update is a function of the agent's opinion, its random stream and the answers by their number. Answers
 may arrive in any order, from agents of any process, and the result is the same (lost queries aside).
@@ -17,13 +17,13 @@ from math import log
 from emulator.model.errors import Unfit
 
 PROTOCOLS = ("dejavu", "h-majority", "3-majority", "2-choices", "undecided", "voter")
-MORE = -1  # a rule wants more answers before it decides
+MORE = -1  # a rule needs more answers before it decides
 _OPEN = -2  # a query without its answer yet
 _WORDS = struct.Struct("<16I")
 
 
 class Stream:
-    """Random numbers of one purpose, such as `Stream(f"{seed}/{agent}/{round}")`: the same wherever they are drawn.
+    """Random numbers of one purpose, such as `Stream(f"{seed}/{agent}/{round}")`: the same in every process.
 
     Blocks of BLAKE2b over the key and a counter: a stream costs a microsecond to open, a tenth of seeding a
     `random.Random`, and each agent opens one in every round.
@@ -53,18 +53,18 @@ class Stream:
 
 
 class Rule:
-    """What an agent does with answers. `width` queries are open at a time: 1 means one after another."""
+    """How an agent evaluates answers. `width` queries are open at a time: 1 means one after another."""
 
     width = 1
 
     def adopt(self, own: int, answers: Sequence[int], stream: Stream) -> int:
-        """The opinion after the update, given the answers by their number; MORE where `width` further are wanted."""
+        """The opinion after the update, from the answers by their number; MORE if `width` further ones are needed."""
         raise NotImplementedError
 
 
 class DejaVu(Rule):
-    """Adopt the first opinion that is heard twice. `cap` > 0: after that many answers without repetition keep one's
-    own. `own_counts`: the agent's own opinion counts as heard once before the first answer (a variant of ours)."""
+    """Adopt the first opinion that is answered twice. `cap` > 0: after that many answers without repetition keep the
+    own one. `own_counts`: the agent's own opinion counts as one answer before the first (our variant)."""
 
     def __init__(self, cap: int = 0, own_counts: bool = False) -> None:
         self.cap = cap
@@ -93,7 +93,7 @@ class Majority(Rule):
 
 
 class TwoChoices(Rule):
-    """Ask two at once, adopt what both say; else keep."""
+    """Ask two at once; adopt their opinion if it is the same, else keep the own one."""
 
     width = 2
 
@@ -102,8 +102,8 @@ class TwoChoices(Rule):
 
 
 class Undecided(Rule):
-    """Undecided-state dynamics: an agent that hears another opinion than its own becomes undecided (the opinion
-    numbered `opinions`); an undecided agent adopts whatever it hears."""
+    """Undecided-state dynamics: an agent that gets another opinion than its own becomes undecided (the opinion numbered
+    `opinions`); an undecided agent adopts the opinion that it gets."""
 
     def __init__(self, opinions: int) -> None:
         self.undecided = opinions
@@ -116,7 +116,7 @@ class Undecided(Rule):
 
 
 class Voter(Rule):
-    """Adopt what one other agent says."""
+    """Adopt the opinion of one other agent."""
 
     def adopt(self, own: int, answers: Sequence[int], stream: Stream) -> int:
         return answers[0]
@@ -125,7 +125,7 @@ class Voter(Rule):
 def rule_of(protocol: str, opinions: int, h: int = 0, own_counts: bool = False) -> Rule:
     """The rule of a protocol. `h` is the sample size of h-majority and the cap of DéjàVu (0: none).
 
-    ValueError where the protocol is unknown or has no use for what is given.
+    ValueError if the protocol is unknown or does not use a parameter.
     """
     if protocol not in PROTOCOLS:
         raise Unfit(f"protocol {protocol!r}", f"one of {', '.join(PROTOCOLS)}")
@@ -143,7 +143,7 @@ def rule_of(protocol: str, opinions: int, h: int = 0, own_counts: bool = False) 
 
 
 class Update:
-    """One update of one agent. Ask while `ask` names somebody, and say what was answered or lost, until `adopted`."""
+    """One update of one agent. Send queries while `ask` returns one; call `hear` and `lose`, until `adopted` is set."""
 
     __slots__ = ("_again", "_agent", "_answers", "_count", "_neighbours", "_own", "_rule", "_stream", "_tries",
                  "_wanted", "adopted", "lost", "samples")  # fmt: skip
@@ -151,7 +151,7 @@ class Update:
     def __init__(
         self, rule: Rule, agent: int, own: int, count: int, stream: Stream, neighbours: Sequence[int] | None = None
     ) -> None:
-        """`count` agents 0 … count-1 in all; `neighbours` are those that may be asked, by default all others."""
+        """There are `count` agents, 0 … count-1; `neighbours` may be asked, by default all others."""
         self._rule = rule
         self._agent = agent
         self._own = own
@@ -160,14 +160,14 @@ class Update:
         self._neighbours = neighbours
         self._answers: list[int] = []  # by number of the query
         self._wanted = rule.width
-        self._again: list[int] = []  # queries that were lost and are to be asked of somebody else
+        self._again: list[int] = []  # lost queries, to be sent to other agents
         self._tries: dict[int, int] = {}  # losses by query
         self.adopted = MORE  # the opinion after the update
-        self.samples = 0  # answers heard
+        self.samples = 0  # answers received
         self.lost = 0
 
     def ask(self) -> tuple[int, int] | None:
-        """The next query to send now: its number and the agent to ask. None: wait for answers, or all is done."""
+        """The next query to send: its number and the agent to ask. None: wait for answers, or the update has ended."""
         if self._again:
             number = self._again.pop(0)
         elif len(self._answers) < self._wanted:
@@ -181,7 +181,7 @@ class Update:
         return number, agent + (agent >= self._agent)
 
     def hear(self, number: int, opinion: int) -> None:
-        """An answer arrived. ValueError where that query is not open."""
+        """An answer has arrived. ValueError if its query is not open."""
         answers = self._answers
         if not 0 <= number < len(answers) or answers[number] != _OPEN:
             raise Unfit(f"answer to query {number}", "one to an open query")
@@ -193,7 +193,7 @@ class Update:
                 self._wanted += self._rule.width
 
     def lose(self, number: int) -> None:
-        """A query or its answer was given up: `ask` will ask a fresh agent."""
+        """A query has timed out: `ask` will choose another agent."""
         if not 0 <= number < len(self._answers) or self._answers[number] != _OPEN:
             raise Unfit(f"loss of query {number}", "that of an open query")
         self.lost += 1
@@ -202,7 +202,7 @@ class Update:
 
     @property
     def trips(self) -> int:
-        """Round trips, or timeouts in their place, that the update waited for one after another."""
+        """Consecutive round trips, or timeouts, of the update."""
         if self._rule.width == 1:
             return self.samples + self.lost
         return 1 + max(self._tries.values(), default=0)

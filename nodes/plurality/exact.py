@@ -1,13 +1,12 @@
-"""What theory says of one step of plurality consensus: expected answers, the law of the next opinion, small chains.
+"""Theory of one step of plurality consensus: expected answers, the law of the next opinion, small Markov chains.
 
-e_j are the elementary symmetric polynomials of the opinion shares p. Asking until an opinion repeats means that after
-j answers it goes on exactly when all j differ, which has probability j! e_j(p); everything here follows from that. The
-formulas are checked against enumeration and exact fractions in the tests. Not imported by node processes: numpy lives
-here.
+e_j are the elementary symmetric polynomials of the opinion shares p. An agent that asks until an opinion repeats
+continues after j answers exactly if all j differ, which has probability j! e_j(p); all formulas follow from that. The
+tests check them against enumeration and exact fractions. Node processes do not import this module, as it needs numpy.
 
 Invariant: shares are those of the agents that may be asked. In a network of n agents that never ask themselves, an
-agent of opinion o sees (counts - [o]) / (n - 1), which `seen_shares` gives. No factorial stands alone: what is added
-and multiplied are probabilities, so nothing overflows, however many opinions and answers there are.
+agent of opinion o has the shares (counts - [o]) / (n - 1), see `seen_shares`. Only probabilities are added and
+multiplied, never bare factorials, so nothing overflows for any number of opinions and answers.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from emulator.model.errors import Unfit
 from nodes.plurality.core import DejaVu, Majority, Rule, TwoChoices, Undecided, Voter
 
 Shares = NDArray[np.float64]
-MOST_OPERATIONS = 1e9  # multiplications that the law of one round may take: up to four seconds
-CALL = 1000  # multiplications in the time of a call of numpy
-NEGLIGIBLE = 1e-30  # a probability that adds nothing to a sum of order 1, even multiplied by all answers before it
+MOST_OPERATIONS = 1e9  # multiplications for the law of one round, at most: up to four seconds
+CALL = 1000  # multiplications in the time of one numpy call
+NEGLIGIBLE = 1e-30  # a probability without effect on a sum of order 1, even multiplied by the number of answers
 
 
 def all_differ(shares: Sequence[float] | Shares) -> Shares:
     """j! e_j for j = 0, 1, …: the probability that j answers all differ (and each is one of these opinions).
 
-    A further opinion of share s adds j s times the chance that the other j - 1 answers differ: it is the answer to one
-    of j questions. The list ends where all that follows is below NEGLIGIBLE.
+    A further opinion of share s adds j s times the probability that the other j - 1 answers differ, as it may be the
+    answer to any of the j questions. The list ends where all further entries are below NEGLIGIBLE.
     """
     known = np.asarray(shares, float)
     known = known[known > 0]
@@ -44,21 +43,21 @@ def all_differ(shares: Sequence[float] | Shares) -> Shares:
 
 
 def _degree(opinions: int) -> int:
-    """Answers beyond which it is negligible that all differ: at most exp(-j(j-1)/2k), which equal shares come near to
-    (Maclaurin's inequality)."""
+    """The number of answers beyond which the probability that all differ is negligible: it is at most exp(-j(j-1)/2k),
+    nearly reached by equal shares (Maclaurin's inequality)."""
     return min(opinions, ceil(1 + sqrt(-2 * opinions * log(NEGLIGIBLE))))
 
 
 def expected_answers(shares: Sequence[float] | Shares, cap: int = 0, own: int | None = None) -> float:
-    """Mean answers that DéjàVu hears in one update: sum of j! e_j(p). With `cap`, at most that many; with `own`, the
-    agent's own opinion counts as heard once already."""
+    """Mean number of answers in one DéjàVu update: the sum of j! e_j(p). With `cap`, at most that many; with `own`, the
+    agent's own opinion counts as one answer before the first."""
     known = np.asarray(shares, float)
     going_on = all_differ(known if own is None else np.delete(known, own))
     return float(going_on[:cap].sum() if cap else going_on.sum())
 
 
 def ramanujan_q(k: int) -> float:
-    """Q(k) = 1 + (k-1)/k + (k-1)(k-2)/k² + …; DéjàVu hears 1 + Q(k) answers where k opinions have equal shares."""
+    """Q(k) = 1 + (k-1)/k + (k-1)(k-2)/k² + …; DéjàVu needs 1 + Q(k) answers on average for k equal shares."""
     term, total = 1.0, 0.0
     for j in range(1, k + 1):
         total += term
@@ -67,7 +66,7 @@ def ramanujan_q(k: int) -> float:
 
 
 def samples_of(rule: Rule, shares: Sequence[float] | Shares, own: int) -> float:
-    """Mean answers that an agent of opinion `own` hears in one update."""
+    """Mean number of answers in one update of an agent of opinion `own`."""
     if isinstance(rule, DejaVu):
         return expected_answers(shares, rule.cap, own if rule.own_counts else None)
     return float(rule.width)
@@ -97,12 +96,12 @@ def law(rule: Rule, shares: Sequence[float] | Shares, own: int) -> Shares:
 
 
 def _dejavu_law(rule: DejaVu, p: Shares, own: int) -> Shares:
-    """p_i² sum_j (j+1)! e_j(p without i), j the number of other opinions heard before the repetition. Opinions of equal
-    shares have equal chances, which are worked out once."""
+    """p_i² sum_j (j+1)! e_j(p without i), with j other opinions answered before the repetition. Opinions of equal
+    shares have equal probabilities, which are computed once."""
     after = np.zeros(len(p))
     alike: dict[float, float] = {}
     for i in range(len(p)):
-        if rule.own_counts and i == own:  # the first answer that says so ends it
+        if rule.own_counts and i == own:  # the first such answer ends the update
             stopping = p[i] * all_differ(np.delete(p, i))  # by the number of different answers before
             after[i] = stopping[: rule.cap].sum() if rule.cap else stopping.sum()
             continue
@@ -140,7 +139,7 @@ def _majority_law(h: int, p: Shares) -> Shares:
 
 
 def _poisson(mean: float, most: int) -> Shares:
-    """Chances of 0 … `most` events where `mean` are expected. Through logarithms: powers and factorials overflow."""
+    """Probabilities of 0 … `most` Poisson events of this mean, by logarithms, as powers and factorials overflow."""
     number = np.arange(1, most + 1)
     logs = np.concatenate([[0.0], np.cumsum(np.log(mean / number))])
     return np.asarray(np.exp(logs - mean))
@@ -168,7 +167,7 @@ def seen_shares(tally: Sequence[int], own: int) -> Shares:
 
 
 def expected_samples(rule: Rule, tally: Sequence[int]) -> float:
-    """Mean answers an update in a round that begins with these counts, where everybody may ask all others."""
+    """Mean number of answers per update in a round that begins with these counts, if every agent may ask all others."""
     if not isinstance(rule, DejaVu):
         return float(rule.width)
     total = 0.0
@@ -179,7 +178,7 @@ def expected_samples(rule: Rule, tally: Sequence[int]) -> float:
 
 
 def expected_tally(rule: Rule, tally: Sequence[int]) -> Shares:
-    """Expected counts after one synchronous round from these. ValueError where that takes too long."""
+    """Expected counts after one synchronous round from these. ValueError if that takes too long."""
     groups = _alike(rule, tally)
     operations = _operations(rule, groups)
     if operations > MOST_OPERATIONS:
@@ -197,8 +196,8 @@ def expected_tally(rule: Rule, tally: Sequence[int]) -> Shares:
 
 
 def _alike(rule: Rule, tally: Sequence[int]) -> list[list[int]]:
-    """The opinions that anybody holds, those together that have equal counts: their agents see the same shares, in
-    another order. The undecided are alike to nobody."""
+    """The held opinions, grouped by equal counts: their agents have the same shares in another order. The undecided
+    form their own group."""
     groups: dict[tuple[int, bool], list[int]] = {}
     for opinion, count in enumerate(tally):
         if count:
@@ -208,7 +207,7 @@ def _alike(rule: Rule, tally: Sequence[int]) -> list[list[int]]:
 
 
 def _operations(rule: Rule, groups: list[list[int]]) -> float:
-    """About how many multiplications `expected_tally` takes."""
+    """The approximate number of multiplications of `expected_tally`."""
     held = sum(map(len, groups))
     if isinstance(rule, DejaVu):  # for each group, the chances of each group
         return len(groups) * (len(groups) + 1) * held * (CALL + _degree(held))
@@ -237,7 +236,7 @@ def two_opinions(rule: Rule, n: int) -> tuple[Shares, Shares]:
 
 
 def _binomial(n: int, p: float) -> Shares:
-    """Chances of 0 … n successes: Pascal's triangle, in probabilities."""
+    """Probabilities of 0 … n successes, by Pascal's triangle of probabilities."""
     chances = np.zeros(n + 1)
     chances[0] = 1.0
     for _ in range(n):

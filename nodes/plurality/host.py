@@ -1,8 +1,8 @@
-"""All agents of one process: their updates, the answers they owe others, and what each message means. No I/O.
+"""All agents of one process: their updates, their answers to others, and the processing of messages. No I/O.
 
-Invariant: in synchronous rounds an agent is asked about a round and answers with its opinion at that round's start,
-never with one adopted in it. A query for the next round may come before our own go: by then all our updates are done,
-so the opinion that the next round starts with is known.
+Invariant: in synchronous rounds a query names a round, and the answer is the agent's opinion at that round's start,
+never one adopted in it. A query for the next round may arrive before that round begins here: by then all updates here
+have ended, so the opinion at the next round's start is known.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Out = tuple[int, bytes]  # a datagram for the process of that agent
 
 @dataclass(slots=True)
 class Totals:
-    """What the agents of a process did so far."""
+    """Counts of the agents of a process."""
 
     updates: int = 0
-    samples: int = 0  # answers heard
+    samples: int = 0  # answers received
     messages: int = 0  # queries and replies sent, to agents of the same process too
     sent_bytes: int = 0  # of these, with IP and UDP headers
-    lost: int = 0  # queries given up
-    late: int = 0  # replies to queries given up, and queries of rounds that are over
-    refused: int = 0  # datagrams that are no message of this protocol, or for nobody here
-    missed: int = 0  # ticks of a Poisson clock during the update of the tick before
+    lost: int = 0  # queries that timed out
+    late: int = 0  # replies to queries that timed out, and queries of earlier rounds
+    refused: int = 0  # datagrams that are no message of this protocol, or for no agent here
+    missed: int = 0  # ticks of a Poisson clock during the update of the previous tick
     began_s: float = inf  # first query
-    ended_s: float = -inf  # last update done
+    ended_s: float = -inf  # end of the last update
 
 
 class Host:
-    """Agents `agents` of 0 … len(opinions)-1. Every method that may want to send returns what to send."""
+    """Agents `agents` of 0 … len(opinions)-1. Methods return the datagrams to send."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Host:
         self._tick_s = tick_s
         self._before = {agent: opinions[agent] for agent in agents}  # at the start of the round
         self._after = dict(self._before)
-        self._updates: dict[int, Update] = {}  # under way
+        self._updates: dict[int, Update] = {}  # running
         self._numbers: dict[int, int] = {}  # of the update under way (synchronous: the round), by agent
         self._open: OrderedDict[tuple[int, int, int], tuple[int, float, int]] = OrderedDict()
         self._asked = 0
@@ -72,23 +72,23 @@ class Host:
         self._ticks: list[tuple[float, int]] = []
         self.ticking = False  # whether Poisson clocks begin updates
         self.round = 0
-        self.trips = 0  # of the agent that waited for most, in this round
+        self.trips = 0  # most consecutive round trips of an agent in this round
         self.totals = Totals()
 
     @property
     def done(self) -> bool:
-        """Whether no update is under way."""
+        """Whether no update is running."""
         return not self._updates
 
     def tally(self) -> list[int]:
-        """How many agents hold each opinion now, updates done included; the last entry counts the undecided."""
+        """The number of agents of each opinion, after completed updates; the last entry counts the undecided."""
         counts = [0] * (self._kinds + 1)
         for opinion in self._after.values():
             counts[opinion] += 1
         return counts
 
     def begin(self, round: int, now_s: float) -> list[Out]:
-        """A synchronous round begins: all agents ask. Call when every agent of the run has done the round before."""
+        """Begin a synchronous round: all agents ask. Call after every agent of the run has ended the previous round."""
         self.round = round
         self.trips = 0
         self._before = dict(self._after)
@@ -96,7 +96,7 @@ class Host:
         return [out for agent in self._agents for out in self._start(agent, round, now_s)]
 
     def tick(self, now_s: float) -> None:
-        """Start the Poisson clocks; `wake` at `next_s` does the rest."""
+        """Start the Poisson clocks; then call `wake` at `next_s`."""
         for agent in self._agents:
             clock = self._clocks[agent] = Stream(f"{self._seed}/{agent}/clock")
             self._numbers[agent] = 0
@@ -104,12 +104,12 @@ class Host:
         self.ticking = True
 
     def next_s(self) -> float:
-        """When `wake` has next something to do."""
+        """When to call `wake` next."""
         tick_s = self._ticks[0][0] if self.ticking else inf
         return min(tick_s, next(iter(self._open.values()))[1]) if self._open else tick_s
 
     def wake(self, now_s: float) -> list[Out]:
-        """Give up queries whose time is over and ask others instead; begin the updates that are due."""
+        """Replace queries that have timed out by queries to other agents; begin the updates that are due."""
         out: list[Out] = []
         while self._open:
             key, (slot, deadline_s, _) = next(iter(self._open.items()))
@@ -131,7 +131,7 @@ class Host:
         return out
 
     def receive(self, data: bytes, arrived_s: float, now_s: float) -> tuple[bool, list[Out]]:
-        """A datagram that arrived at `arrived_s`: whether it was in time, and what to send now."""
+        """Process a datagram that arrived at `arrived_s`; returns whether it was in time, and datagrams to send."""
         try:
             message = decode(data)
         except ValueError:
@@ -173,7 +173,7 @@ class Host:
         if self._tick_s or (query.round == self.round + 1 and self.done):
             opinion = self._after[asked]
         elif query.round != self.round:
-            # Its asker has given up long ago, or was restarted and catches up: an answer harms neither.
+            # The sender has timed out long ago, or was restarted and catches up: an answer is harmless for both.
             self.totals.late += 1
             in_time = False
         reply = Reply(query.round, query.number, asker, asked, opinion)

@@ -1,7 +1,7 @@
 """Agents: a process that hosts some agents of a plurality consensus behind one UDP socket.
 
-Synchronous rounds open by a barrier outside the emulated network, whose tally of opinions is also the observer that
-stops at consensus. With Poisson clocks the barrier only observes, four times a second.
+Synchronous rounds begin at a barrier outside the emulated network; its tally of opinions also detects consensus, which
+ends the run. With Poisson clocks the barrier only observes, four times a second.
 
 Events: `round` (round, time, tally, and of all so far: samples, lost queries) by the first process; by all at the end
 `agents`: totals, and of each round the trips, the first query and the end of the last update.
@@ -24,7 +24,7 @@ from nodes.plurality.core import consensus, deal, rule_of
 from nodes.plurality.host import Host, Out
 
 BURST = 32  # datagrams sent before the socket is read again, so that the answers do not overflow it
-OBSERVE_S = 0.25  # between two looks at an asynchronous run
+OBSERVE_S = 0.25  # between two observations of an asynchronous run
 
 
 class Agents(Node):
@@ -33,15 +33,15 @@ class Agents(Node):
     protocol = "nodes.plurality.protocol:PROTOCOL"
 
     class Config(AgentsConfig):
-        """What `config` may say."""
+        """The keys of `config`."""
 
     def __init__(self, config: AgentsConfig, context: NodeContext) -> None:
         super().__init__(config, context)
         self._outgoing: deque[Out] = deque()  # never more than the queries and replies that our agents owe
         self._sending = False
         self._timer: asyncio.TimerHandle | None = None
-        self._armed_s = inf  # when it calls
-        self._settled = asyncio.Event()  # no update is under way
+        self._armed_s = inf  # time for which it is set
+        self._settled = asyncio.Event()  # no update is running
         self._sent = self._received = self._in_time = 0  # over links
         self._noted = (0, 0, 0)
         self._rounds: list[tuple[int, float, float]] = []
@@ -91,7 +91,7 @@ class Agents(Node):
             self._note(round)
 
     async def _asynchronous(self) -> None:
-        """Poisson clocks, until the observer sees consensus and it stands once all updates have come to their end."""
+        """Run Poisson clocks until consensus is observed, and still holds after all running updates have ended."""
         context, config, host = self.context, self.config, self._host
         meeting = look = 0
         ended = await self._meet(meeting, 0.0)
@@ -115,7 +115,7 @@ class Agents(Node):
         host.ticking = False
 
     async def _meet(self, round: int, time: float) -> bool:
-        """Tell our opinions, hear all; whether that is a consensus."""
+        """Exchange tallies of opinions at the barrier; returns whether there is consensus."""
         tally = {str(opinion): count for opinion, count in enumerate(self._host.tally()) if count}
         did = self._host.totals
         totals = await self.context.meet(round, {**tally, "samples": did.samples, "lost": did.lost})
@@ -162,7 +162,7 @@ class Agents(Node):
         self._arm()
 
     def _arm(self) -> None:
-        """Have `_wake` called when the host next has something to do, which may be earlier than it was."""
+        """Set the timer of `_wake` to the host's next deadline, which may be earlier than before."""
         due_s = self._host.next_s()
         if due_s >= self._armed_s:
             return
@@ -174,7 +174,7 @@ class Agents(Node):
 
     def _wake(self) -> None:
         self._armed_s = inf
-        self._socket.take()  # what has arrived is not lost
+        self._socket.take()  # first process answers that have arrived, so that they do not count as lost
         self._send(self._host.wake(self.context.now()))
         self._look()
 
@@ -183,7 +183,7 @@ class Agents(Node):
             self._timer.cancel()
 
     def _tell(self) -> None:
-        """What this process did, if it was set up."""
+        """Record the counts of this process, if it was set up."""
         links = {"sent": self._sent, "received": self._received, "in_time": self._in_time}
         self.context.emit("agents", rounds=self._rounds, **links, **self._totals())
 

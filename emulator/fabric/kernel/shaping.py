@@ -24,20 +24,20 @@ _SECONDS = {
 
 def plain_end(where: str, options: dict[str, Any]) -> EndSpec:
     """The link end that these Mininet options ask for; without any it is left to the caller (EndSpec())."""
-    given = {key: options[key] for key in SHAPING_OPTIONS if options.get(key) is not None}
-    if not given:
+    chosen = {key: options[key] for key in SHAPING_OPTIONS if options.get(key) is not None}
+    if not chosen:
         return EndSpec()
-    delay_s = _seconds(where, "delay", given.get("delay", "0ms"))
-    jitter_s = _seconds(where, "jitter", given.get("jitter", "0ms"))
+    delay_s = _seconds(where, "delay", chosen.get("delay", "0ms"))
+    jitter_s = _seconds(where, "jitter", chosen.get("jitter", "0ms"))
     if jitter_s > delay_s:
         raise DataError(
-            f"{where}: jitter {given['jitter']!r} is more than the delay; packets cannot arrive before they leave"
+            f"{where}: jitter {chosen['jitter']!r} is more than the delay; packets cannot arrive before they leave"
         )
-    rate_bps = _number(where, "bw", given.get("bw", inf), 0.0, inf, "Mbit/s, above 0") * 1e6
+    rate_bps = _number(where, "bw", chosen.get("bw", inf), 0.0, inf, "Mbit/s, above 0") * 1e6
     if rate_bps == 0:
         raise DataError(f"{where}: bw is 0; expected Mbit/s above 0")
-    loss = _number(where, "loss", given.get("loss", 0), 0.0, 100.0, "percent, 0 to 100") / 100
-    queue = _number(where, "max_queue_size", given.get("max_queue_size", inf), 1, inf, "packets, 1 or more")
+    loss = _number(where, "loss", chosen.get("loss", 0), 0.0, 100.0, "percent, 0 to 100") / 100
+    queue = _number(where, "max_queue_size", chosen.get("max_queue_size", inf), 1, inf, "packets, 1 or more")
     # netem spreads delays evenly over delay ± jitter; Effects adds 0 to 2·jitter.
     effects = Effects(QUEUE_BYTES if queue == inf else inf, queue, jitter_s=jitter_s)
     return EndSpec(effects, PiecewiseSchedule.constant(delay_s - jitter_s, rate_bps, loss))

@@ -41,8 +41,8 @@ def _call(name: str, *arguments: Any) -> None:
 
 
 def _syscall(name: str, number: int, *arguments: int | bytes) -> None:
-    given = [ctypes.c_long(each) if isinstance(each, int) else ctypes.c_char_p(each) for each in arguments]
-    if _libc.syscall(ctypes.c_long(number), *given) != 0:
+    converted = [ctypes.c_long(each) if isinstance(each, int) else ctypes.c_char_p(each) for each in arguments]
+    if _libc.syscall(ctypes.c_long(number), *converted) != 0:
         errno = ctypes.get_errno()
         raise OSError(errno, f"{name}: {os.strerror(errno)}")
 

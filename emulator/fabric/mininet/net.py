@@ -238,8 +238,8 @@ class Net(Mininet):  # type: ignore[misc]
 
     def _add(self, node: NodeSpec) -> None:
         options = dict(self.topo.nodeInfo(node.name)) if self.topo else {}
-        given = options.pop("cls", None)
-        kind = Switch if node.bridge else _with_door(given)
+        chosen = options.pop("cls", None)
+        kind = Switch if node.bridge else _host_class(chosen)
         options = {key: value for key, value in options.items() if key not in ("ip", "isSwitch")}
         made = kind(node.name, popen=self.popen, spec=node, **options)
         (self.switches if node.bridge else self.hosts).append(made)
@@ -287,13 +287,13 @@ class Net(Mininet):  # type: ignore[misc]
             self.fabric = None
 
 
-_doors: dict[type, type] = {}
+_host_classes: dict[type, type] = {}
 
 
-def _with_door(given: type | None) -> type:
+def _host_class(chosen: type | None) -> type:
     """A class of the user's own (Mininet's LinuxRouter example) on top of our Host; Mininet's own become Host."""
-    if given is None or given.__module__.startswith("mininet.") or not isinstance(given, type):
+    if chosen is None or chosen.__module__.startswith("mininet.") or not isinstance(chosen, type):
         return Host
-    if given not in _doors:
-        _doors[given] = given if issubclass(given, Host) else type(given.__name__, (given, Host), {})
-    return _doors[given]
+    if chosen not in _host_classes:
+        _host_classes[chosen] = chosen if issubclass(chosen, Host) else type(chosen.__name__, (chosen, Host), {})
+    return _host_classes[chosen]

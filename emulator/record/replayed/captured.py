@@ -34,7 +34,7 @@ class Departure(NamedTuple):
 def captured(first: Run, second: Run, network: Network, constants: Constants) -> list[Finding]:
     """What can be said of each link end that both runs captured."""
     runs = (first, second)
-    why = next((said for run in runs if (said := _partial(run))), "")
+    why = next((partial_reason for run in runs if (partial_reason := _partial(run))), "")
     if not all(files(run.path) for run in runs):
         return []
     if why:

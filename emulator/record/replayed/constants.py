@@ -86,8 +86,8 @@ def _actions(run: Run) -> list[tuple[float, dict[str, Any]]]:
     import polars as pl
 
     rows = run.own_events.filter(pl.col("kind") == "action").select("t_s", "data").iter_rows()
-    told = ((t_s, json.loads(data)) for t_s, data in rows)
-    return [(t_s, action) for t_s, action in told if "loss" in action or "delay_s" in action]
+    changes = ((t_s, json.loads(data)) for t_s, data in rows)
+    return [(t_s, action) for t_s, action in changes if "loss" in action or "delay_s" in action]
 
 
 def _one(values: Floats) -> float | None:

@@ -57,10 +57,10 @@ def evaluate(expectations: Iterable[Mapping[str, Any]], figures: Mapping[str, An
 
 def _check(expectation: Mapping[str, Any], figures: Mapping[str, Any]) -> Outcome:
     figure = str(expectation["figure"])
-    given = [name for name in OPERATORS if expectation.get(name) is not None]
-    if len(given) != 1:
+    operators = [name for name in OPERATORS if expectation.get(name) is not None]
+    if len(operators) != 1:
         raise ValueError(f"expectation on {figure} needs exactly one of {', '.join(OPERATORS)}")
-    operator, bound = given[0], expectation[given[0]]
+    operator, bound = operators[0], expectation[operators[0]]
     asked = f"{operator.replace('_', ' ')} {bound}"
     observed = lookup(figures, figure)
     if observed is MISSING or observed is None:

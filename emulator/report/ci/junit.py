@@ -52,8 +52,8 @@ def _suite(run: EndedRun, number: int, now_utc: datetime) -> ElementTree.Element
         package="skyloom",
     )
     properties = ElementTree.SubElement(suite, "properties")
-    told = {"seed": run.seed, "exit_code": run.exit_code, "run_folder": run.folder}
-    for name, value in told.items():
+    values = {"seed": run.seed, "exit_code": run.exit_code, "run_folder": run.folder}
+    for name, value in values.items():
         if value is not None:
             properties.append(_element("property", name=name, value=str(value)))
     name = f"skyloom.{run.scenario}"
@@ -72,15 +72,15 @@ def _suite(run: EndedRun, number: int, now_utc: datetime) -> ElementTree.Element
 
 
 def _error(run: EndedRun) -> ElementTree.Element:
-    said = run.error or (meaning(run.verdict) if run.verdict else MEANING.get(run.exit_code, ""))
-    return _element("error", said, message=f"exit {run.exit_code}: {said}", type=f"exit {run.exit_code}")
+    message = run.error or (meaning(run.verdict) if run.verdict else MEANING.get(run.exit_code, ""))
+    return _element("error", message, message=f"exit {run.exit_code}: {message}", type=f"exit {run.exit_code}")
 
 
 def _failure(outcome: Outcome) -> ElementTree.Element:
     observed = "-" if outcome.observed is None else text.value(outcome.observed)
-    said = outcome.reason or f"observed {observed}"
+    message = outcome.reason or f"observed {observed}"
     words = f"{outcome.figure}: asked {outcome.asked}, observed {observed}"
-    return _element("failure", f"{words}\n{outcome.reason}".rstrip(), message=said, type="expectation")
+    return _element("failure", f"{words}\n{outcome.reason}".rstrip(), message=message, type="expectation")
 
 
 def _warnings(run: EndedRun) -> list[str]:

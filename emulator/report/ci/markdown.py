@@ -37,10 +37,10 @@ def _run(run: EndedRun) -> str:
     sign, word = ("✅", "PASS") if run.passed else ("❌", "FAIL")
     seed = "" if run.seed is None else f", seed {run.seed}"
     parts = [f"### {sign} {word} {_escaped(run.scenario)}{seed}\n"]
-    said = meaning(run.verdict) if run.verdict else MEANING.get(run.exit_code, "")
+    outcome_text = meaning(run.verdict) if run.verdict else MEANING.get(run.exit_code, "")
     played = f"{text.duration(run.verdict.duration_s)} played in " if run.verdict and run.verdict.duration_s else ""
-    told = [said, f"{played}{text.duration(run.wall_s)}", f"exit {run.exit_code}"]
-    parts.append("; ".join(_escaped(each) for each in told if each) + "\n")
+    facts = [outcome_text, f"{played}{text.duration(run.wall_s)}", f"exit {run.exit_code}"]
+    parts.append("; ".join(_escaped(each) for each in facts if each) + "\n")
     if run.error:
         parts.append(_code(run.error.splitlines()))
     if run.verdict:
@@ -74,8 +74,8 @@ def _of_verdict(verdict: Verdict) -> list[str]:
     if len(figures) > MOST_FIGURES:
         parts.append(f"{len(figures) - MOST_FIGURES} more figures are in verdict.json\n")
     for row in verdict.programs[:MOST_PROGRAMS]:
-        told = f"Last lines of {row.get('program')} on {row.get('node')} ({row.get('reason', '')})"
-        parts.append(f"{_escaped(told)}\n\n{_code(row.get('last_lines') or ['(it printed nothing)'])}")
+        heading = f"Last lines of {row.get('program')} on {row.get('node')} ({row.get('reason', '')})"
+        parts.append(f"{_escaped(heading)}\n\n{_code(row.get('last_lines') or ['(it printed nothing)'])}")
     if verdict.warnings:
         parts.append("".join(f"- ⚠️ {_escaped(warning)}\n" for warning in verdict.warnings))
     return parts

@@ -215,7 +215,7 @@ class CaptureWriter:
         described = {end: interface(network, end, handovers.far.get(end // 2), self.snaplen) for end in self.ends}
         files = CaptureFiles(
             self._folder, network, described, begin.t0_utc_ns, self._comment, names=names(network),
-            per_link=capture.per == "link", wanted=Filter(tree) if tree is not None else None,
+            per_link=capture.per == "link", keep=Filter(tree) if tree is not None else None,
             limits=Limits(
                 capture.max_size_bytes, capture.max_packets, capture.rotate_bytes, capture.rotate_s, capture.keep
             ),

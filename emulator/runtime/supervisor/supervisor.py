@@ -1,9 +1,9 @@
-"""The supervisor: the process that leads a run, from an empty sandbox to its verdict.
+"""The supervisor: the process that controls a run, from an empty sandbox to its verdict.
 
     schedule ─▶ build ─▶ start ─▶ play ─▶ analysis        planner, fabric, relay; zygote, nodes; T0; tables, verdict
 
-Invariant: every process of the run descends from it. Whatever ends a stage early (an error, a stop), there is a
-verdict of what the run reached, and the last word is said.
+Invariant: every process of the run descends from it. Whatever ends a stage early (an error, a stop), there is a verdict
+of the stages that were reached, and the final message to the launching command.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from emulator.record.folder import RunFolder
     from emulator.scenario import Scenario
 
-READY_ROWS = 2  # of the schedule before play begins: the one that plays and the next
-OWN_LOG = "_skyloom.txt"  # what the run's own processes write to standard error
+READY_ROWS = 2  # of the schedule before play begins: the first and the next
+OWN_LOG = "_skyloom.txt"  # standard error of the run's own processes
 
 
 @dataclass(slots=True)
 class Reached:
-    """What the stages have made so far (None: not reached), and what ended them early. The verdict is made of it."""
+    """The results of the stages so far (None: not reached), and the error that ended them; input of the verdict."""
 
     data_plane: DataPlane | None = None
     collector: Collector | None = None
@@ -64,7 +64,7 @@ class Reached:
     error_code: int | None = None
 
     def note(self, error: BaseException) -> None:
-        """Note what ended a stage. An error that the run reported before stays the one that is told."""
+        """Record the error that ended a stage. An error that was reported earlier takes precedence."""
         if isinstance(error, Interrupted):
             self.interrupted = True
             return
@@ -80,9 +80,9 @@ class Reached:
 
 
 class Supervisor:
-    """One run. `listener` is the socket of its live control, `channel` leads to the command that started it.
+    """One run. `listener` is the socket of its live control, `channel` the connection to the command that started it.
 
-    `root`: whether that command had root's rights; in here everybody has.
+    `root`: whether that command had root's rights; every process of the sandbox has.
     """
 
     def __init__(
@@ -108,11 +108,11 @@ class Supervisor:
         self._root = root
 
     def run(self) -> int:
-        """Live through the run; returns its exit code."""
+        """Run all stages; returns the exit code."""
         reached = Reached()
         try:
             self._stages(reached)
-        except BaseException as error:  # also what code of a scenario may raise, such as SystemExit
+        except BaseException as error:  # code of a scenario may raise others too, such as SystemExit
             reached.note(error)
         code = self._conclude(reached)
         self.launcher.end(code, reached.error)
@@ -121,7 +121,7 @@ class Supervisor:
     # -- stages --------------------------------------------------------------------------------------------------------
 
     def _stages(self, reached: Reached) -> None:
-        """All stages up to the end of play; `reached` gets what each of them makes."""
+        """All stages up to the end of play; `reached` gets the result of each."""
         session.begin("supervisor", self.folder.logs / OWN_LOG)
         signal.signal(signal.SIGTERM, lambda *_: self.launcher.stop())
         collector = reached.collector = Collector(
@@ -131,7 +131,7 @@ class Supervisor:
             self.network, self.scenario.seed, self.scenario.duration_s,
             threads=self.scenario.engine.threads, realtime=self.scenario.fidelity.realtime,
         )  # fmt: skip
-        keep_out = [self.launcher.channel.fileno(), self.listener.fileno()]  # of the processes that are forked
+        keep_out = [self.launcher.channel.fileno(), self.listener.fileno()]  # not for forked processes
         self.launcher.progress("schedule", 0, 2, "planner")
         data_plane.start_planner(keep_out)
         processes, jobs, hosts = self._programs(data_plane)
@@ -150,7 +150,7 @@ class Supervisor:
         _new_loop().run_until_complete(self._live(running, platform, reached))
 
     def _programs(self, data_plane: DataPlane) -> tuple[Processes, Jobs, Hosts]:
-        """The zygote, which warms up while the rest is built, and the jobs that it will start."""
+        """The zygote, which imports programs while the rest is built, and the jobs that it will start."""
         keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
         processes = Processes(self.scenario.seed, self.folder.logs, self.folder.path / "store", keys)
         hosts = Hosts(self.scenario, self.network, self.folder, data_plane.netns)
@@ -165,8 +165,8 @@ class Supervisor:
         return processes, jobs, hosts
 
     def _describe(self) -> dict[str, Any]:
-        """scenario.toml and platform.json, so that the run can be repeated and judged even if it does not end well;
-        returns what platform.json says."""
+        """Write scenario.toml and platform.json, so that even a failed run can be repeated and judged; returns the
+        content of platform.json."""
         from emulator.record.folder import platform_facts
 
         self.folder.write_scenario(scenario_toml(self.scenario), sys.argv)
@@ -175,14 +175,14 @@ class Supervisor:
         return platform
 
     def _build(self, data_plane: DataPlane) -> None:
-        """Namespaces, ports and first routes."""
+        """Make namespaces, ports and the first routes."""
         progress = self.launcher.progress
         data_plane.build(lambda done, total: progress("build", done, total, "nodes"))
         data_plane.wait_for_rows(READY_ROWS, lambda done, total: progress("build", done, total, "first rows"))
         data_plane.apply_first_routes(lambda done, total: progress("build", done, total, "routes"))
 
     async def _live(self, running: Running, platform: dict[str, Any], reached: Reached) -> None:
-        """Processes up, play, processes down."""
+        """Start the processes, play, and stop the processes."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self.launcher.channel.fileno(), self._hear_launcher)
         loop.add_signal_handler(signal.SIGTERM, self.launcher.stop)
@@ -197,7 +197,7 @@ class Supervisor:
             running.jobs.start_all(begun.t0_ns)
             self._tell_times(running, platform, begun)
             await self._play(running, begun)
-        except BaseException as error:  # noted before the stop below, which may fail in its turn
+        except BaseException as error:  # recorded before the stop below, which may fail too
             reached.note(error)
         reached.played_s = running.played_s
         reached.interrupted = reached.interrupted or running.stop_asked.is_set()
@@ -205,7 +205,7 @@ class Supervisor:
         loop.remove_reader(self.launcher.channel.fileno())
 
     async def _start(self, running: Running) -> int:
-        """Every program's process, until all are ready; returns how far ahead T0 should lie for them all to hear it."""
+        """Start every program until all are ready; returns the time needed to send T0 to all."""
         spawned = running.jobs.spawn_all()
         total = len(spawned)
         await running.processes.wait_ready(
@@ -214,7 +214,7 @@ class Supervisor:
         return 50_000_000 + 100_000 * total
 
     def _tell_times(self, running: Running, platform: dict[str, Any], begun: Begun) -> None:
-        """Put T0 on record, now that everybody knows it: an event at scenario time 0, and two keys of platform.json."""
+        """Record T0, after it was sent to all: an event at scenario time 0, and two keys of platform.json."""
         times = {"t0_monotonic_ns": begun.t0_ns, "t0_utc_ns": begun.t0_utc_ns}
         running.collector.event(0.0, "", "skyloom", "play", times)
         self.folder.write_platform({**platform, **times})
@@ -297,7 +297,7 @@ class Supervisor:
         return code
 
     def _judged(self, reached: Reached) -> Verdict:
-        """The verdict of what was reached."""
+        """The verdict of the stages that were reached."""
         collector, data_plane, running = reached.collector, reached.data_plane, reached.running
         if data_plane is not None:
             data_plane.close()  # a relay that play did not stop would keep the capture open
@@ -348,7 +348,7 @@ class Supervisor:
         return ending.conclude(verdict, self.scenario, outcomes, reached.error_code)
 
     def _unjudged(self, reached: Reached) -> Verdict:
-        """A verdict without figures, of a run that broke or was stopped before it had any."""
+        """A verdict without figures, of a run that failed or was stopped before it had any."""
         verdict = Verdict(self.scenario.name, self.scenario.seed, self.folder.run_id, reached.played_s)
         verdict.interrupted, verdict.error = reached.interrupted, reached.error
         verdict.warnings = list(self.folder.warnings)

@@ -87,7 +87,7 @@ def test_stream_may_be_cut_anywhere(sizes, cuts):
 
 def test_a_filter_and_a_limit_leave_packets_out_and_keep_remarks_for_the_next():
     out = io.BytesIO()
-    capture = converter(out, wanted=lambda end, face, packet: packet[:1] == b"E", most=2)
+    capture = converter(out, keep=lambda end, face, packet: packet[:1] == b"E", most=2)
     capture.happens(4, 1.0, "fault: link-down gs-tokyo:up at 1.000 s")
     capture.feed(batch((1.0, 4, 0, b"other"), (2.0, 4), (3.0, 9), (4.0, 4), (5.0, 4)))
     assert comments(out.getvalue()) == ["fault: link-down gs-tokyo:up at 1.000 s", ""]
