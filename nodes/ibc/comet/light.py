@@ -14,7 +14,7 @@ from emulator.model.errors import Unfit
 from nodes.ibc.comet import commits
 from nodes.ibc.comet.commits import CommitError, SignatureCache, TooLittlePower
 from nodes.ibc.comet.hashes import ADDRESS_BYTES, header_hash, validators_hash
-from nodes.ibc.proto.comet import Header, SignedHeader, Validator
+from nodes.ibc.proto.comet import Commit, Header, SignedHeader, Validator
 from nodes.ibc.proto.ibc import Fraction
 
 _MOST_CHAIN_ID = 50
@@ -95,6 +95,21 @@ def check_header(header: Header, chain_id: str) -> None:
         raise LightError(f"proposer's address of {len(header.proposer_address)} bytes", str(ADDRESS_BYTES))
 
 
+def check_signed_header(signed: SignedHeader, chain_id: str) -> tuple[Header, Commit]:
+    """Header and commit. LightError unless both are there, well formed, and of one block of the chain."""
+    header, commit = signed.header, signed.commit
+    if header is None or commit is None:
+        raise LightError("signed header without header or commit", "both")
+    check_header(header, chain_id)
+    try:
+        commits.check_commit(commit)
+    except CommitError as error:
+        raise LightError(error.found, error.expected) from None
+    if commit.height != header.height or commit.block_id.hash != header_hash(header):
+        raise LightError(f"commit of height {commit.height}", f"one for this header, of height {header.height}")
+    return header, commit
+
+
 def verify(
     trusted: Trusted,
     signed: SignedHeader,
@@ -104,12 +119,7 @@ def verify(
     cache: SignatureCache,
 ) -> None:
     """Whether a later block follows from a trusted one. NotEnoughTrust asks for blocks between, LightError is final."""
-    header, commit = signed.header, signed.commit
-    if header is None or commit is None:
-        raise LightError("signed header without header or commit", "both")
-    check_header(header, trusted.chain_id)
-    if commit.height != header.height or commit.block_id.hash != header_hash(header):
-        raise LightError(f"commit of height {commit.height}", f"one for this header, of height {header.height}")
+    header, commit = check_signed_header(signed, trusted.chain_id)
     if header.height <= trusted.height:
         raise LightError(f"height {header.height}", f"one after the trusted {trusted.height}")
     if is_expired(trusted.time_ns, policy.trusting_period_ns, now_ns):
@@ -122,25 +132,21 @@ def verify(
             f"time {time_ns} ns", f"after {trusted.time_ns} ns and before {now_ns + policy.clock_drift_ns} ns"
         )
     try:
-        commits.check_commit(commit)
         if validators_hash(validators) != header.validators_hash:
             raise LightError("validators whose hash is another", f"those of {header.validators_hash.hex()}")
         if header.height == trusted.height + 1:
             if header.validators_hash != trusted.next_validators_hash:
                 raise LightError(f"validators {header.validators_hash.hex()}", trusted.next_validators_hash.hex())
         else:
-            _check_trust(trusted, signed, policy, cache)
+            _check_trust(trusted, commit, policy, cache)
         commits.verify_commit(trusted.chain_id, validators, commit, cache)
     except CommitError as error:
         raise LightError(error.found, error.expected) from None
 
 
-def _check_trust(trusted: Trusted, signed: SignedHeader, policy: Policy, cache: SignatureCache) -> None:
-    assert signed.commit is not None
+def _check_trust(trusted: Trusted, commit: Commit, policy: Policy, cache: SignatureCache) -> None:
     try:
-        commits.verify_commit_trusting(
-            trusted.chain_id, trusted.next_validators, signed.commit, policy.trust_level, cache
-        )
+        commits.verify_commit_trusting(trusted.chain_id, trusted.next_validators, commit, policy.trust_level, cache)
     except TooLittlePower as error:
         raise NotEnoughTrust(error.found, error.expected) from None
 

@@ -314,6 +314,11 @@ def message_named(name: str) -> type[Message]:
     return _BY_NAME[name]
 
 
+def all_messages() -> list[type[Message]]:
+    """The classes that the modules imported so far declare, by name."""
+    return [_BY_NAME[name] for name in sorted(_BY_NAME)]
+
+
 def delimited(payload: bytes) -> bytes:
     """Bytes with their length before them, as a varint."""
     return varint(len(payload)) + payload
