@@ -1,6 +1,6 @@
-"""The command line: one module a command, each with one function whose annotations are its options.
+"""The command line: one module for each command, with one function whose annotations are its options.
 
-Invariant: importing this package costs little more than typer; whatever is heavier is imported inside the functions.
+Invariant: importing this package costs little more than typer; larger modules are imported inside the functions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HIDDEN = {"extcap"}  # called by Wireshark, not by people
 
 
 def _app(only: str | None) -> Typer:
-    """The typer app. Where the command is known already only its module is imported."""
+    """The typer app. If the command is known already, only its module is imported."""
     import typer
 
     app = typer.Typer(
@@ -78,28 +78,28 @@ def _app(only: str | None) -> Typer:
 def main() -> None:
     """Entry point: runs one command, and ends with its exit code or that of its error (docs/exit-codes.md)."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever called us (`>&-`): nobody reads
+        if getattr(sys, name) is None:  # closed by the caller (`>&-`)
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open until the end
     sys.exit(_with_output_written(_exit_code()))
 
 
 def _exit_code() -> int:
-    """Run the command. Every error of our tree has its text and exit code; any other is a fault of ours and ends with
-    70, since 1 says that an expectation does not hold."""
+    """Run the command. Every SkyloomError has its text and exit code; any other error is a fault of Skyloom and ends
+    with 70, as 1 means that an expectation does not hold."""
     import typer
 
     from emulator.model.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_PASS, EXIT_USAGE, SkyloomError
 
-    # Some versions of typer bring click's exceptions along, others import them.
+    # Some versions of typer contain click's exceptions, others import them.
     click_error = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
     only = sys.argv[1] if len(sys.argv) > 1 else None
     try:
         ended = _app(only)(standalone_mode=False)
         return ended if isinstance(ended, int) else EXIT_PASS
-    except BrokenPipeError:  # nobody reads any more: `skyloom list | head -1`
+    except BrokenPipeError:  # the reader has ended: `skyloom list | head -1`
         return EXIT_PASS
     except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):  # how rich ends then
+        if isinstance(ended.__context__, BrokenPipeError):  # rich ends this way
             return EXIT_PASS
         return ended.code if isinstance(ended.code, int) else EXIT_PASS if ended.code is None else EXIT_INTERNAL
     except (typer.Abort, KeyboardInterrupt):
@@ -121,7 +121,7 @@ def _exit_code() -> int:
 
 
 def _shown(error: Any) -> str:
-    """What typer says of a wrong command line."""
+    """Typer's text for a wrong command line."""
     from io import StringIO
 
     error.show(words := StringIO())
@@ -129,7 +129,7 @@ def _shown(error: Any) -> str:
 
 
 def _say(words: str) -> None:
-    """Write to standard error, if anyone still reads it. What errors quote of files is made printable here."""
+    """Write to standard error, if it is still open. Text that errors quote from files is made printable here."""
     from emulator.model.printable import printable
 
     try:
@@ -140,7 +140,7 @@ def _say(words: str) -> None:
 
 
 def _with_output_written(code: int) -> int:
-    """The exit code once standard output is written. Python would do it later, and end with 120 where nobody reads."""
+    """Flush standard output and return the exit code. Python would flush later, and end with 120 without a reader."""
     from emulator.model.errors import EXIT_INTERNAL, EXIT_PASS
 
     for stream in (sys.stdout, sys.stderr):
@@ -149,7 +149,7 @@ def _with_output_written(code: int) -> int:
                 stream.flush()
         except (OSError, ValueError) as error:
             with open(os.devnull, "w") as nowhere, suppress(OSError, ValueError):
-                os.dup2(nowhere.fileno(), stream.fileno())  # what is still buffered goes there
+                os.dup2(nowhere.fileno(), stream.fileno())  # for the rest of the buffer
             if not isinstance(error, BrokenPipeError):
                 if code == EXIT_PASS:
                     _say(f"skyloom: the output cannot be written: {error}\n")

@@ -1,4 +1,4 @@
-"""Other terminals: they launch a run, watch it, capture from it, run a command in it. Nothing heavy is loaded."""
+"""Clients of a run: launching, watching, capturing, running commands. Large libraries are imported on use only."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Following a capture of a live run: the relay's compact records in, pcapng out.
+"""Follows a capture of a live run: converts the relay's compact records to pcapng.
 
-Invariant: what is written always ends at the end of a block, also when Ctrl-C or the end of the run cuts it short.
+Invariant: the output always ends at the end of a block, also if Ctrl-C or the end of the run stops it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def follow(
     most: int | None = None,
     seconds: float = inf,
 ) -> int:
-    """Write pcapng of link ends (or all of nodes) to descriptor `out` until interrupted, until the run ends, until
-    nobody reads, after `most` packets, or after some seconds.
+    """Write pcapng of link ends (or all of nodes) to descriptor `out` until interrupted, until the run ends, until the
+    reader closes it, after `most` packets, or after some seconds.
 
-    Returns the number of packets. Raises what the run answers where there is no such end, or the filter is none.
+    Returns the number of packets. Raises the run's error for an unknown end or an invalid filter.
     """
     connection = Connection(run)
     read_end, write_end = pipe()
@@ -112,7 +112,7 @@ def _follow(
 
 
 def _receive(connection: Connection, converter: CaptureConverter) -> bool:
-    """Take in what the run tells; False where it has ended."""
+    """Process the run's messages; returns False if the run has ended."""
     match hear(connection.channel, NEWS):
         case None:
             return False

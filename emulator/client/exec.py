@@ -1,7 +1,7 @@
-"""Running a command on a node of a live run, with this terminal as its own.
+"""Runs a command on a node of a live run, in this terminal.
 
-Invariant: the command gets the caller's real descriptors, or a terminal of its own where the caller's are terminals;
-its exit code is the caller's, and it does not outlive the caller.
+Invariant: the command gets the caller's descriptors, or its own terminal if the caller's are terminals; the caller ends
+with its exit code, and it does not outlive the caller.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from emulator.client.watch import Connection
 from emulator.runtime.control.messages import Execute, Exited, Signal, Started
 
-ENVIRONMENT_BYTES = 40_000  # beyond that only what terminals and languages need is passed on
+ENVIRONMENT_BYTES = 40_000  # of a larger environment only variables of terminal and language are passed
 ESSENTIAL = ("PATH", "HOME", "TERM", "LANG", "USER", "SHELL", "TZ")
 COPY_BYTES = 1 << 16
 
@@ -60,7 +60,7 @@ def _until_exit(connection: Connection) -> int:
 
 
 def _on_a_terminal(connection: Connection, request: Execute) -> int:
-    """The command gets a terminal of its own, and this one is copied to and from it in raw mode."""
+    """Give the command its own terminal; this one is copied to and from it in raw mode."""
     master, slave = pty.openpty()
     _copy_size(master)
     streams = tuple(slave if os.isatty(fd) else fd for fd in (0, 1, 2))
@@ -76,7 +76,7 @@ def _on_a_terminal(connection: Connection, request: Execute) -> int:
         tty.setraw(0, termios.TCSANOW)
         return _code(_copy(connection, master, woken))
     finally:
-        termios.tcsetattr(0, termios.TCSANOW, settings)  # never waits for a terminal that nobody reads
+        termios.tcsetattr(0, termios.TCSANOW, settings)  # does not wait for output that is not read
         signal.signal(signal.SIGWINCH, before_winch)
         signal.set_wakeup_fd(before_wake)
         for fd in (master, woken, wake):
@@ -84,7 +84,7 @@ def _on_a_terminal(connection: Connection, request: Execute) -> int:
 
 
 def _copy(connection: Connection, master: int, woken: int) -> int:
-    """Copy both ways until the command has ended and its output is out; returns its status."""
+    """Copy both ways until the command has ended and its output is copied; returns its status."""
     status: int | None = None
     inputs = {0, master, woken, connection.fileno()}
     while True:

@@ -1,6 +1,7 @@
-"""Finding the folder that a person means: by its path, by the name of a scenario, or as the latest of all.
+"""Finds a run or sweep folder by its path, by the name of a scenario, or as the latest of all.
 
-Invariant: what `find` gives holds a run (verdict, tables or spools) or a sweep (sweep.json), and nothing is changed.
+Invariant: a folder that `find` returns holds a run (verdict, tables or spools) or a sweep (sweep.json); no file
+changes.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ def is_run(folder: Path) -> bool:
 
 
 def find(what: str, runs: Path = Path("runs")) -> Path:
-    """The run or sweep folder meant by a path, "latest" (newest run below `runs`) or a scenario's name (its newest).
+    """The run or sweep folder for a path, "latest" (newest run below `runs`) or a scenario's name (its newest run).
 
-    UsageError where there is none.
+    UsageError if there is none.
     """
     path = Path(what)
     if is_run(path) or is_sweep(path):

@@ -1,6 +1,6 @@
-"""What the programs of a run print: read from the run folder, of a live run as of a finished one.
+"""The output of the programs of a live or finished run, read from the run folder.
 
-Invariant: a log is followed until its run has ended, and everything written before that end is shown.
+Invariant: a log is followed until its run has ended, and everything written before the end is shown.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Log:
 
 
 def logs_of(run: Path, node: str, program: str | None = None) -> list[Log]:
-    """The logs of a node, or of one program on it. UsageError where there is none, with the names that there are."""
+    """The logs of a node, or of one program on it. UsageError, with the existing names, if there is none."""
     folder = run / "logs"
     own = [Log(OWN, folder / f"{node}.txt")] if (folder / f"{node}.txt").is_file() else []
     every = own + [Log(path.stem, path) for path in sorted((folder / node).glob("*.txt"))]
@@ -44,15 +44,15 @@ def logs_of(run: Path, node: str, program: str | None = None) -> list[Log]:
 
 
 def is_live(run: Path) -> bool:
-    """Whether a run that this user started still goes on in that folder."""
+    """Whether a run of this user is live in that folder."""
     return any(run.name.endswith(f"-{run_id}") for run_id in live_runs())
 
 
 def lines(run: Path, logs: list[Log], follow: bool) -> Iterator[bytes]:
-    """What the logs hold, with the label before each line where there are several; with `follow` until the run ends."""
+    """The lines of the logs, each with its log's label if there are several; with `follow` until the run ends."""
     tails = [_Tail(log, b"" if len(logs) == 1 else f"{log.label}: ".encode()) for log in logs]
     while True:
-        live = follow and is_live(run)  # asked before the last reading, so that nothing is missed
+        live = follow and is_live(run)  # checked before the last reading, so that no line is missed
         for tail in tails:
             yield from tail.new(last=not live)
         if not live:
@@ -61,7 +61,7 @@ def lines(run: Path, logs: list[Log], follow: bool) -> Iterator[bytes]:
 
 
 class _Tail:
-    """The part of a log that was not read yet, in whole lines."""
+    """Reads the unread part of a log, in whole lines."""
 
     def __init__(self, log: Log, label: bytes) -> None:
         self._path, self._label = log.path, label

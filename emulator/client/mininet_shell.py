@@ -1,7 +1,7 @@
-"""A live run seen from another terminal: its network, and commands started in its nodes.
+"""A live run for a Mininet prompt in another terminal: its network, and commands started in its nodes.
 
-Invariant: this side holds no namespace and no privilege; every command is started by the run itself, with descriptors
-of this process.
+Invariant: this process holds no namespace and no privilege; the run itself starts every command, with descriptors of
+this process.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def switcher(run: str | None) -> Callable[[list[str], bool], None]:
 
 
 def network_of(run: str | None) -> Network:
-    """The run's nodes and links, without what happens on them."""
+    """The run's nodes and links, without schedules."""
     connection = Connection(run)
     nodes: list[NodeSpec] = []
     links: list[LinkSpec] = []

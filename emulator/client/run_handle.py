@@ -1,7 +1,7 @@
-"""The caller's side of a run: forks the sandbox, hands out snapshots, passes Ctrl-C on, and gets the exit code.
+"""The caller's side of a run: it forks the sandbox, receives snapshots, passes Ctrl-C on, and returns the exit code.
 
-Invariant: the sandbox dies with the process that called `launch`, unless it was detached. Every end of a run,
-however it comes, ends `snapshots()` and lets `wait()` return or raise within seconds.
+Invariant: the sandbox ends with the process that called `launch`, unless it was detached. Every end of a run, for any
+reason, ends `snapshots()`, and `wait()` returns or raises within seconds.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RunHandle:
         self.pid = pid
         self.folder = folder
         self.stops = 0
-        self.error = ""  # what broke, where something did
+        self.error = ""  # of a failed run
         self._channel = channel
         self._end: RunEnded | None = None
         self.detached = False
@@ -53,7 +53,7 @@ class RunHandle:
         return self._channel.fileno()
 
     def snapshots(self) -> Iterator[Snapshot]:
-        """Snapshots as they come, some four a second, until the run has ended."""
+        """Snapshots, some four a second, until the run has ended."""
         while (snapshot := self.receive()) is not None:
             yield snapshot
 
@@ -71,20 +71,20 @@ class RunHandle:
         return None
 
     def view(self, view: View) -> None:
-        """Look at this from now on: snapshots to come have its rows."""
+        """Set the view: further snapshots have its rows."""
         self._say(SetView(view))
 
     def fault(self, action: Mapping[str, Any]) -> None:
-        """Do this to the network, as an `[[action]]` does. An event tells what came of it."""
+        """Perform an action, as an `[[action]]` does. An event reports the result."""
         self._say(Act(dict(action)))
 
     def detach(self) -> None:
-        """Let the run go on without this process, which may then end. EmulationError where that fails."""
+        """Let the run continue without this process, which may then end. EmulationError if that fails."""
         from emulator.fabric import sandbox
 
         self._say(Detach())
         if not sandbox.detach(self.pid):
-            raise EmulationError(f"run {self.folder.run_id} cannot be left alone: its sandbox does not answer")
+            raise EmulationError(f"run {self.folder.run_id} cannot be detached: its sandbox does not answer")
         self.detached = True
 
     def _say(self, message: FromLauncher) -> None:
@@ -94,14 +94,14 @@ class RunHandle:
             pass
 
     def stop(self) -> None:
-        """Ask the run to end: once gracefully, with a verdict; a second time at once."""
+        """Ask the run to end: the first time gracefully, with a verdict; a second time at once."""
         self.stops += 1
         self._say(Stop())
         if self.stops > 2:
             self.kill()
 
     def kill(self) -> None:
-        """End every process of the run; the kernel removes what they made."""
+        """Kill every process of the run; the kernel removes its network."""
         try:
             os.kill(self.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -109,7 +109,7 @@ class RunHandle:
 
     @contextmanager
     def forwarding_interrupts(self) -> Iterator[None]:
-        """While in this block, SIGINT and SIGTERM to this process stop the run instead of this process."""
+        """In this block, SIGINT and SIGTERM to this process stop the run instead of this process."""
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         for number in before:
             signal.signal(number, lambda *_: self.stop())
@@ -120,7 +120,7 @@ class RunHandle:
                 signal.signal(number, handler)
 
     def wait(self) -> int:
-        """The exit code of the run. EmulationError where the sandbox died without a word."""
+        """The exit code of the run. EmulationError if the sandbox ended without a message."""
         for _ in self.snapshots():
             pass
         if self._end is None:
@@ -140,8 +140,8 @@ class RunHandle:
 def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()) -> RunHandle:
     """Start a run of `scenario` into `folder`; `capture` names link ends beside those of the scenario.
 
-    To be called before the process has threads. Raises ScenarioError or DataError for what the topology shows to be
-    wrong, and PlatformError where no sandbox can be made; nothing is left behind then.
+    Call it before the process has threads. Raises ScenarioError or DataError for faults that the topology finds, and
+    PlatformError if no sandbox can be made; nothing is left behind then.
     """
     from emulator.fabric import sandbox
     from emulator.runtime.data_plane import with_routed_ipv6
@@ -156,7 +156,7 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
     def main() -> int:
         from emulator.runtime.supervisor.supervisor import Supervisor
 
-        gc.freeze()  # a collection that looked at what the caller made would copy each of its pages
+        gc.freeze()  # a collection over the caller's objects would copy their pages
         return Supervisor(scenario, folder, network, theirs, listener, capture, root).run()
 
     routed = with_routed_ipv6(network).nodes

@@ -1,4 +1,4 @@
-"""The other terminal's side of live control: finds runs and speaks to one.
+"""The client side of live control: finds runs and connects to one.
 
 Invariant: nothing is written anywhere to find a run; the kernel's list of Unix sockets is the list of live runs.
 """
@@ -42,7 +42,7 @@ def live_runs(table: str | None = None) -> list[str]:
 
 
 def choose(run: str | None) -> str:
-    """The id of the run that is meant: the one given (its beginning is enough), or the only one. UsageError."""
+    """The id of a live run by its prefix `run`, or of the only one. UsageError if there is none or several."""
     runs = live_runs()
     if not runs:
         raise UsageError("there is no live run; start one with `skyloom run` in another terminal")
@@ -75,11 +75,11 @@ class Connection:
         try:
             say(self.channel, message, fds)
         except OSError as error:
-            raise EmulationError(f"run {self.run_id} has gone ({error.strerror})") from None
+            raise EmulationError(f"run {self.run_id} has ended ({error.strerror})") from None
 
     def receive(self, expected: tuple[type[T], ...]) -> T:
-        """The next answer, one of the expected. Raises the run's own error, BadMessage where run and terminal are of
-        different versions, or EmulationError where the run has gone."""
+        """The next answer, one of the expected types. Raises the run's own error, BadMessage if run and terminal are of
+        different versions, or EmulationError if the run has ended."""
         message = hear(self.channel, (*expected, Refused))
         if message is None:
             raise EmulationError(f"run {self.run_id} has ended")
@@ -98,7 +98,7 @@ class Connection:
 
 
 class Watch:
-    """A live run seen from another terminal; what a screen needs of it."""
+    """A live run as a source of snapshots in another terminal."""
 
     def __init__(self, run: str | None = None, view: View | None = None) -> None:
         self._connection = Connection(run)
@@ -121,16 +121,16 @@ class Watch:
         return decoded(message.snapshot) if message is not None else None
 
     def snapshots(self) -> Iterator[Snapshot]:
-        """Snapshots as they come, some four a second, until the run has ended."""
+        """Snapshots, some four a second, until the run has ended."""
         while (snapshot := self.receive()) is not None:
             yield snapshot
 
     def view(self, view: View) -> None:
-        """Look at this from now on: snapshots to come have its rows."""
+        """Set the view: further snapshots have its rows."""
         self._say(SetView(view))
 
     def fault(self, action: Mapping[str, Any]) -> None:
-        """Do this to the network, as an `[[action]]` does. An event tells what came of it."""
+        """Perform an action, as an `[[action]]` does. An event reports the result."""
         self._say(Act(dict(action)))
 
     def stop(self) -> None:
@@ -138,7 +138,7 @@ class Watch:
         self._say(Stop())
 
     def detach(self) -> None:
-        """Leave; the run does not notice."""
+        """Leave; the run is not affected."""
         self.close()
 
     def shutdown(self) -> None:
@@ -157,7 +157,7 @@ class Watch:
 
 
 def decoded(data: bytes) -> Snapshot:
-    """A snapshot as it came. BadMessage where it is none, or one of another version."""
+    """Decode a snapshot. BadMessage if it is malformed or of another version."""
     try:
         return snapshot.decode(data)
     except ValueError as error:
@@ -165,7 +165,7 @@ def decoded(data: bytes) -> Snapshot:
 
 
 def ask(message: Request, expected: type[T], run: str | None = None) -> T:
-    """One request, one answer."""
+    """Send one request to a run and return its answer."""
     connection = Connection(run)
     try:
         return connection.ask(message, expected)

@@ -1,7 +1,7 @@
-"""The fabric: one network namespace a live node, one TUN or TAP port a link end, addresses, and routes as they change.
+"""The fabric: a network namespace for each live node, a TUN or TAP port for each link end, addresses, and routes.
 
-Invariant: everything hangs on descriptors of this process and has no name outside it; when the last of them closes, the
-kernel removes interfaces, routes and namespaces by itself. Needs a sandbox (`sandbox.spawn`) or root.
+Invariant: everything is held by descriptors of this process and has no name outside it; after the last of them closes,
+the kernel removes interfaces, routes and namespaces. Needs a sandbox (`sandbox.spawn`) or root.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from emulator.model.errors import EmulationError, PlatformError
 from emulator.model.network import DOWNLINK, LinkSpec, Network, NodeSpec
 from emulator.schedule.fib import SHARED_PORT, UNREACHABLE, RouteDelta
 
-# Packets that wait in a port for the relay. A core that is taken away for 3 ms costs 1,000 of them at 350,000 a second;
-# but each is a pointer that is allocated with the port, so thousands of ports have room for fewer.
+# Packets that wait in a port for the relay: 1,000 at 350,000 a second, if the relay has no core for 3 ms. Each is a
+# pointer that is allocated with the port, so with thousands of ports there are fewer.
 TX_PACKETS, TX_PACKETS_OF_MANY, MANY_PORTS = 5000, 1000, 1000
 SPARE_DESCRIPTORS = 512
 _BRIDGE_INDEX = tun.FIRST_INDEX - 1
-# Of every shared downlink: what a station knows of one satellite serves for the next.
+# The hardware address of every shared downlink, so that a station's neighbour entry is valid for the next satellite.
 DOWNLINK_MAC = "02:00:00:00:00:00"
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An interface of a live node, and the descriptor by which the relay reads what the node sends.
+    """An interface of a live node, and the descriptor from which the relay reads the node's packets.
 
     `end` is the link end on which the port's packets are sent; SHARED_PORT (-1): the relay looks the destination up.
-    Such is the port of a live satellite towards all stations, and that of a station with several access links.
+    This is so for the port of a live satellite towards all stations, and of a station with several access links.
     """
 
     node: int
@@ -45,7 +45,7 @@ class Port:
 
 @dataclass(slots=True)
 class _Live:
-    """A node that has a namespace: its descriptor, its ports, and a route socket once one was needed."""
+    """A node with a namespace: its descriptor, its ports, and a route socket, opened on first use."""
 
     netns: int
     ports: list[Port] = field(default_factory=list)
@@ -54,7 +54,7 @@ class _Live:
 
 
 class Fabric:
-    """What the kernel holds of a network."""
+    """The part of a network that the kernel holds."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -69,8 +69,8 @@ class Fabric:
     def build(self, progress: Callable[[int, int], None] | None = None) -> list[Port]:
         """Make every live node; returns all ports in the order of nodes and of their links.
 
-        `progress(done, total)` counts nodes. Raises PlatformError where the machine cannot hold the network, and
-        EmulationError where the kernel refuses something; what was made until then goes with `close`.
+        `progress(done, total)` counts nodes. Raises PlatformError if the machine cannot hold the network, and
+        EmulationError if the kernel refuses a request; `close` removes the nodes made until then.
         """
         live = self.network.live
         plugs = 2 * sum(link.carrier for link in self.network.links)
@@ -112,7 +112,7 @@ class Fabric:
             route_socket.close()
 
     def _configuration(self, number: int) -> list[bytes]:
-        """The netlink messages that give a node its addresses, its bridge and its first routes."""
+        """The netlink messages that set a node's addresses, bridge and first routes."""
         node, held = self.network.nodes[number], self._live[number]
         messages = [netlink.set_link(1, up=True)]
         numbered = False  # by interface, as Mininet does
@@ -162,7 +162,7 @@ class Fabric:
         return messages
 
     def _only_routes(self, number: int, end: int) -> list[bytes]:
-        """The routes of a node with one port: everything by that port, or only the neighbour behind it."""
+        """The routes of a node with one port: all by that port, or only its neighbour."""
         if self.network.routing != "neighbours":
             return [self._route(number, bytes(4), 0, end), self._route(number, bytes(16), 0, end)]
         link = self.network.links[end // 2]
@@ -183,7 +183,7 @@ class Fabric:
         return netlink.route(prefix, length, index, gateway=gateway, onlink=True)
 
     def _set_sysctls(self, forwards: bool, hairpin: bool) -> None:
-        """Set what a namespace must not inherit from the host. Only what differs is written: each costs 70 µs."""
+        """Set the settings that a namespace must not inherit. Only different values are written: each costs 70 µs."""
         expected = {
             "ipv4/ip_forward": b"1" if forwards else b"0",
             "ipv6/conf/all/forwarding": b"0",  # until its interfaces are there: see _forward_ipv6_quietly
@@ -195,7 +195,7 @@ class Fabric:
         for name, value in expected.items():
             if name not in self._inherited:
                 self._inherited[name] = _read("/proc/sys/net/" + name)
-            if self._inherited[name] not in (value, b""):  # empty: this kernel has no such thing (IPv6 switched off)
+            if self._inherited[name] not in (value, b""):  # empty: not in this kernel (IPv6 switched off)
                 _write("/proc/sys/net/" + name, value)
 
     def _forward_ipv6_quietly(self, route_socket: netlink.Socket, held: _Live) -> None:
@@ -212,16 +212,16 @@ class Fabric:
     # -- while it runs -------------------------------------------------------------------------------------------------
 
     def netns(self, node: int) -> int:
-        """Descriptor of a live node's network namespace, for `syscalls.setns`. EmulationError where it has none."""
+        """Descriptor of a live node's network namespace, for `syscalls.setns`. EmulationError if it has none."""
         if node not in self._live:
             name = self.network.nodes[node].name
             raise EmulationError(f"{name} is a transit node of the relay and has no namespace; see `materialise`")
         return self._live[node].netns
 
     def apply_routes(self, deltas: Iterable[RouteDelta]) -> list[str]:
-        """Carry out route changes, new ones before old ones go; returns what the kernel refused, for the verdict.
+        """Apply route changes, additions before deletions; returns the kernel's errors, for the verdict.
 
-        Routes to delete that are gone already (a person deleted them in the node) are no error.
+        To delete a missing route (deleted by the user in the node) is no error.
         """
         refused: list[str] = []
         for delta in deltas:
@@ -252,13 +252,13 @@ class Fabric:
         return b"".join(messages)
 
     def _own_end(self, end: int) -> int:
-        """The end as a node's ports know it: what leaves by a shared port has no end there."""
+        """The end as in a node's ports: SHARED_PORT for an end that leaves by a shared port."""
         if end < 0 or not (link := self.network.links[end // 2]).moving:
             return end
         return SHARED_PORT if end % 2 or self.network.nodes[link.a].shared_uplink else end
 
     def counters(self) -> dict[str, netlink.LinkStats]:
-        """Kernel counters by "<node>:<port>"; tx_dropped: what found a port full because the relay had not read it."""
+        """Kernel counters by "<node>:<port>"; tx_dropped: packets for a port that was full as the relay was late."""
         found: dict[str, netlink.LinkStats] = {}
         for number, held in self._live.items():
             with syscalls.inside(held.netns):
@@ -273,7 +273,7 @@ class Fabric:
         return found
 
     def close(self) -> None:
-        """Let go of everything; the kernel removes it once no process of a node is left."""
+        """Close all descriptors; the kernel removes the network once no process of a node is left."""
         for held in self._live.values():
             for port in held.ports:
                 os.close(port.fd)
@@ -284,7 +284,7 @@ class Fabric:
 
 
 def allow_descriptors(more: int, live: int = 0) -> None:
-    """Let this process open so many more files. PlatformError where the machine does not; it names `live` nodes."""
+    """Raise the limit of open files by `more`. PlatformError if the machine refuses; it names `live` nodes."""
     needed = more + sum(1 for _ in Path("/proc/self/fd").iterdir()) + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= needed:
@@ -323,8 +323,8 @@ def _ports_of(network: Network) -> dict[int, _Plan]:
 
 
 def port_mac(network: Network, end: int) -> str:
-    """The hardware address of an Ethernet port: as given, else local, the same in every run, and telling the end, by
-    which the engine finds the way from a shared downlink."""
+    """The hardware address of an Ethernet port: that of the scenario; else a local one that contains the number of the
+    end, by which the engine finds the route from a shared downlink."""
     if end == SHARED_PORT or (end % 2 and network.links[end // 2].moving):
         return DOWNLINK_MAC
     mac = network.extra.get("macs", {}).get(network.end_name(end))
@@ -336,8 +336,8 @@ def _ethernet_downlinks(network: Network) -> bool:
 
 
 def _neighbours_below(network: Network, index: int) -> list[bytes]:
-    """Every node that a shared downlink may serve, as neighbours of the interface: IPv6 would not find them, as their
-    addresses stand on loopback."""
+    """All nodes that a shared downlink may serve, as neighbours of the interface: IPv6 would not find them, as their
+    addresses are on loopback."""
     return [
         netlink.add_neighbour(index, ip, port_mac(network, 2 * number))
         for number, link in enumerate(network.links)
@@ -380,5 +380,5 @@ def _explain(error: OSError, name: str, done: int, total: int) -> Exception:
     if error.errno in (EMFILE, ENFILE):
         return PlatformError(f"{made}; raise the limit of open files (`ulimit -n`), or materialise fewer nodes")
     if error.filename == tun.DEVICE or error.errno in (1, 13):
-        return PlatformError(f"{made}; `skyloom doctor` says what is missing and how to get it")
+        return PlatformError(f"{made}; `skyloom doctor` names what is missing and how to install it")
     return EmulationError(made)

@@ -1,6 +1,6 @@
-"""What this machine can do for a run: each capability is tried, in a process of its own, never guessed from a version.
+"""Probes the capabilities of this machine: each is tried in a separate process, never guessed from a version.
 
-Invariant: a probe leaves nothing behind: what it makes lives in namespaces of its process, which ends within seconds.
+Invariant: a probe leaves nothing behind: all that it makes is in namespaces of its process, which ends within seconds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MEMORY_PER_NODE_MB = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """One thing tried: whether it works, what was seen, what it is good for, and how to get it."""
+    """The result of a probe: whether it works, what was found, what it is used for, and how to get it."""
 
     name: str
     works: bool
@@ -51,10 +51,10 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What to try: a function that says what it found, and the words around it."""
+    """A probe: a function that returns what it found, and the texts of its result."""
 
     name: str
-    try_it: Callable[[], str]  # what was found; raises OSError or PlatformError where it does not work
+    try_it: Callable[[], str]  # returns what was found; OSError or PlatformError if it does not work
     probed: str
     enables: str
     get: str
@@ -62,7 +62,7 @@ class Probe:
 
 
 def probe_all(also: Sequence[Probe] = ()) -> list[Capability]:
-    """Try everything, and first what rooms after this one add; takes about a second."""
+    """Run all probes, first the additional ones in `also`; takes about a second."""
     return [_run(probe) for probe in [*also, *PROBES]]
 
 
@@ -73,7 +73,7 @@ def _run(probe: Probe) -> Capability:
 
 
 def in_child(try_it: Callable[[], str]) -> tuple[bool, str]:
-    """Whether `try_it` returns in a forked process, and what it returned or raised."""
+    """Whether `try_it` returns in a forked process, and its result or error."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:

@@ -1,11 +1,11 @@
-"""The sandbox of a run: a process tree in namespaces of its own, that the kernel removes as a whole.
+"""The sandbox of a run: a process tree in its own namespaces, which the kernel removes as a whole.
 
     caller ── watcher ── PID 1 (reaps) ── main        each dies with the one to its left, by SIGKILL
               └────── in the new namespaces ──────┘
 
-Invariant: PID 1 lives exactly as long as `main`. When either ends, however it ends, the kernel kills every process of
-the PID namespace, and with them go all interfaces and network namespaces. The host's files, settings and interfaces
-are never touched: mounts are private, and /etc/hosts, /etc/resolv.conf and /etc/nsswitch.conf are covered, not written.
+Invariant: PID 1 and `main` end together. When either ends, for any reason, the kernel kills every process of the PID
+namespace and removes all interfaces and network namespaces. The host's files, settings and interfaces are never
+changed: mounts are private, and /etc/hosts, /etc/resolv.conf and /etc/nsswitch.conf are covered, not written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from emulator.fabric.kernel.tun import DEVICE
 from emulator.model.errors import EXIT_INTERNAL, PlatformError, SkyloomError
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-DETACH = signal.SIGUSR2  # asks the watcher to outlive its caller, and is its answer
+DETACH = signal.SIGUSR2  # asks the watcher to outlive its caller; the watcher answers with the same signal
 DETACH_S = 2.0
 _NAMESPACES = (
     syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
@@ -40,20 +40,20 @@ def spawn(
     keep_fds: Collection[int] | None = None,
     user_namespace: bool | None = None,
 ) -> int:
-    """Run `main` in a new sandbox; returns the process id to wait for, which ends with what `main` returned.
+    """Run `main` in a new sandbox; returns the process id to wait for, whose exit status is that of `main`.
 
     `hosts` maps each node name to its addresses and becomes /etc/hosts. Descriptors beyond 0-2 and `keep_fds` are
     closed in the sandbox (None: all stay). SIGINT, SIGTERM, SIGHUP and SIGUSR1 sent to the process reach `main`; a
     `main` killed by signal n ends as 128+n. `user_namespace` None: only when not root. Call it from a thread that
-    lives as long as the run, for the sandbox dies with the thread; it is a session of its own, so that a terminal's
-    Ctrl-C comes to the caller only. Raises PlatformError before anything runs.
+    exists as long as the run, as the sandbox ends with the thread. The sandbox is its own session, so that a terminal's
+    Ctrl-C reaches the caller only. Raises PlatformError before anything runs.
     """
     check_tun()
     read_end, write_end = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     caller = os.getpid()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # no signal before there is somebody to get it
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # no signal before a handler exists
     watcher = os.fork()
     if watcher == 0:
         os.close(read_end)
@@ -69,16 +69,16 @@ def spawn(
 
 
 def detach(watcher: int) -> bool:
-    """Let a sandbox outlive this process, which must be its caller; False where it does not answer.
+    """Let a sandbox outlive this process, which must be its caller; returns False if it does not answer.
 
-    To be called from the main thread.
+    Call it from the main thread.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {DETACH})
     try:
         os.kill(watcher, DETACH)
         if signal.sigtimedwait({DETACH}, DETACH_S) is not None:
             return True
-        signal.signal(DETACH, signal.SIG_IGN)  # the answer may still come, and would end this process
+        signal.signal(DETACH, signal.SIG_IGN)  # the answer may still arrive, and would end this process
         return False
     except ProcessLookupError:
         return False
@@ -101,14 +101,14 @@ def check_tun() -> None:
 
 
 def _guard(body: Callable[[], int]) -> None:
-    """End a forked process with what `body` returns, and never go back into the caller's code."""
+    """End a forked process with the return value of `body`, and never return into the caller's code."""
     code = EXIT_INTERNAL
     try:
         code = body()
     except SystemExit as leave:
         code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     except SkyloomError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the last words of a process that has no other way to speak
+        print(error, file=sys.stderr)  # noqa: T201 - the process has no other way to report it
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
@@ -139,9 +139,9 @@ def _watch(
     user_namespace: bool | None,
     write_end: int,
 ) -> int:
-    """The watcher: enters the namespaces, forks PID 1, passes signals on, and ends as it ends."""
+    """The watcher: enters the namespaces, forks PID 1, passes signals on, and ends with its exit status."""
     _die_with(caller)
-    os.setsid()  # a terminal's Ctrl-C is the caller's to pass on, once
+    os.setsid()  # a terminal's Ctrl-C reaches the caller only, which passes it on
     if keep_fds is not None:
         _close_all_but({0, 1, 2, write_end, *keep_fds})
     try:
@@ -159,7 +159,7 @@ def _watch(
 
 
 def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], write_end: int) -> int:
-    """PID 1: arranges the file system, forks `main`, and reaps whatever is left behind by others."""
+    """PID 1: prepares the file system, forks `main`, and reaps orphaned processes."""
     signal.signal(DETACH, signal.SIG_DFL)
     syscalls.die_with_parent(signal.SIGKILL)  # the watcher is outside this PID namespace: its id cannot be compared
     try:
@@ -184,7 +184,7 @@ def _outlive(body: Callable[[], int]) -> int:
         _guard(body)
     signal.set_wakeup_fd(-1)
     null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):  # who reads from `main` or from the caller shall see their end, not ours
+    for fd in (0, 1, 2):  # readers of these must see the end of `main` or of the caller, not of this process
         os.dup2(null, fd)
     os.closerange(3, 1 << 20)
     for number in PASSED_ON:
@@ -203,14 +203,14 @@ def _pass_on(child: int, number: int) -> None:
 
 def _die_with(parent: int) -> None:
     syscalls.die_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:  # it was gone before we asked
+    if os.getppid() != parent:  # it ended before the request
         os._exit(128 + signal.SIGKILL)
 
 
 def _close_all_but(keep: Collection[int]) -> None:
     for fd in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
         if fd not in keep:
-            with suppress(OSError):  # the listing's own descriptor is gone by now
+            with suppress(OSError):  # the listing's own descriptor is closed by now
                 os.close(fd)
 
 
@@ -234,13 +234,13 @@ def _mounts(hosts: Mapping[str, tuple[str, ...]]) -> None:
     syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
     syscalls.mount(
         "tmpfs", "/proc", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755"
-    )  # a desk, for a moment
+    )  # a temporary place for files
     for target, text in (
         ("/etc/hosts", hosts_file(hosts)),
         ("/etc/resolv.conf", "# no name leaves the sandbox\n"),
         ("/etc/nsswitch.conf", _names_from_files()),
     ):
-        if Path(target).is_file():  # a mount needs something to cover, and we make nothing on the host
+        if Path(target).is_file():  # a mount needs an existing file, and none is made on the host
             desk = Path("/proc") / Path(target).name
             desk.write_text(text)
             desk.chmod(0o644)

@@ -1,7 +1,7 @@
-"""The run folder: runs/<scenario>/<UTC time>-<id>/, with `latest` beside it pointing to the newest.
+"""The run folder: runs/<scenario>/<UTC time>-<id>/, with the link `latest` to the newest one beside it.
 
-Invariant: after `create` a full disk never raises. A writer that cannot write says so once in `warnings` and the run
-goes on; a small reserve, given back to the file system just before verdict.json, keeps the verdict writable.
+Invariant: after `create` a full disk never raises. A writer that cannot write adds one warning and the run continues; a
+small reserve file, removed just before verdict.json is written, keeps room for the verdict.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PACKAGES = (
 
 
 def reason(error: OSError) -> str:
-    """What the kernel said, for a message: "No space left on device"."""
+    """The kernel's reason, for a message: "No space left on device"."""
     return error.strerror or str(error)
 
 
@@ -39,7 +39,7 @@ def file_name(name: str) -> str:
 
 
 def invoking_user(environment: Mapping[str, str]) -> tuple[int, int] | None:
-    """User and group behind sudo, who shall own the folder; None where we are that user already."""
+    """The user and group behind sudo, who become the owners of the folder; None without sudo."""
     try:
         uid, gid = int(environment["SUDO_UID"]), int(environment["SUDO_GID"])
     except (KeyError, ValueError):
@@ -48,14 +48,14 @@ def invoking_user(environment: Mapping[str, str]) -> tuple[int, int] | None:
 
 
 def give(path: Path, owner: tuple[int, int] | None) -> None:
-    """Let `owner` own the path; nothing happens for None, or where that is not possible."""
+    """Make `owner` the owner of the path; does nothing for None, or if that is not possible."""
     if owner is not None:
         with suppress(OSError):
             os.chown(path, *owner, follow_symlinks=False)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` so that a reader sees the old or the new file, never half of one. Raises OSError."""
+    """Replace `path` by `data` atomically: a reader sees the old or the new file. Raises OSError."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(partial, "xb") as file:
@@ -70,7 +70,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def platform_facts(command: Sequence[str]) -> dict[str, Any]:
-    """What a reviewer needs to judge a run: versions, kernel, cores, memory, command line. No name of the machine."""
+    """Facts to judge a run by: versions, kernel, cores, memory, command line, but no name of the machine."""
     from importlib.metadata import PackageNotFoundError, version
 
     packages: dict[str, str] = {}
@@ -90,7 +90,7 @@ def platform_facts(command: Sequence[str]) -> dict[str, Any]:
 
 
 class RunFolder:
-    """One run's folder. `path` is absolute, `warnings` what could not be written (to be repeated in the verdict)."""
+    """One run's folder. `path` is absolute; `warnings` lists failed writes, for the verdict."""
 
     def __init__(self, path: Path, run_id: str, owner: tuple[int, int] | None = None) -> None:
         self.path = path
@@ -107,10 +107,10 @@ class RunFolder:
         now_utc: datetime | None = None,
         owner: tuple[int, int] | None = None,
     ) -> RunFolder:
-        """Make the folder with logs/ in it and point `latest` at it.
+        """Make the folder with logs/ in it and set `latest` to it.
 
-        `owner` is the user and group to give everything to, by default the user behind sudo. Raises EmulationError
-        where the folder cannot be made: nothing runs yet, so this is the moment to say so.
+        `owner` is the user and group that will own all files, by default the user behind sudo. EmulationError if the
+        folder cannot be made; nothing runs yet at this time.
         """
         moment = (now_utc or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
         parent = root.absolute() / file_name(scenario_name)
@@ -141,16 +141,16 @@ class RunFolder:
 
     @property
     def logs(self) -> Path:
-        """Where the text logs are, one file a node."""
+        """The folder of the text logs, one file for each node."""
         return self.path / "logs"
 
     def warn(self, text: str) -> None:
-        """Note something that a reader of the run must know; each text once."""
+        """Add a warning for the reader of the run; each text once."""
         if text not in self.warnings:
             self.warnings.append(text)
 
     def make_folder(self, name: str) -> Path:
-        """A folder in this one, made where it is missing. Raises OSError."""
+        """A folder in this one, made if it is missing. Raises OSError."""
         path = self.path / name
         missing = [each for each in (path, *path.relative_to(self.path).parents) if not (self.path / each).exists()]
         path.mkdir(parents=True, exist_ok=True)
@@ -159,7 +159,7 @@ class RunFolder:
         return path
 
     def write(self, name: str, data: bytes | str) -> bool:
-        """Write a file of the folder, atomically; False and a warning where that fails."""
+        """Write a file of the folder atomically; returns False, and adds a warning, if that fails."""
         path = self.path / name
         try:
             write_atomic(path, data.encode() if isinstance(data, str) else data)
@@ -170,14 +170,14 @@ class RunFolder:
         return True
 
     def write_scenario(self, text: str, command: Sequence[str] = ()) -> bool:
-        """scenario.toml as resolved; version and command line stand above it as comments."""
+        """Write scenario.toml as resolved, after comments with version and command line."""
         lines = [f"# skyloom {platform_facts(())['packages'].get('skyloom', 'unknown')}"]
         if command:
             lines.append("# " + shlex.join(command).encode("unicode_escape").decode())
         return self.write("scenario.toml", "\n".join(lines) + "\n\n" + text)
 
     def write_platform(self, facts: Mapping[str, Any]) -> bool:
-        """platform.json; `platform_facts` collects the usual ones."""
+        """Write platform.json; `platform_facts` collects the usual facts."""
         return self.write("platform.json", json.dumps(dict(facts), indent=2, default=str) + "\n")
 
     def has_verdict(self) -> bool:
@@ -185,13 +185,13 @@ class RunFolder:
         return (self.path / "verdict.json").is_file()
 
     def write_verdict(self, text: str) -> bool:
-        """verdict.json, in the space kept free for it."""
+        """Write verdict.json, into the reserved space."""
         with suppress(OSError):
             self._reserve.unlink()
         return self.write("verdict.json", text)
 
     def close(self) -> None:
-        """Drop the reserve and give every file to the owner of the run."""
+        """Remove the reserve and make the owner of the run the owner of every file."""
         with suppress(OSError):
             self._reserve.unlink()
         if self._owner is not None:
@@ -200,13 +200,13 @@ class RunFolder:
                     self._give(Path(parent) / name)
 
     def discard(self) -> None:
-        """Take back a folder in which nothing was recorded, because the run was refused before it began."""
+        """Delete a folder without records, as the run was refused before it began."""
         self._forget_latest()
         with suppress(OSError):
             self._drop_empty()
 
     def remove(self) -> None:
-        """Delete the folder with all that was recorded; after what was needed has been read from it."""
+        """Delete the folder with all records."""
         self._forget_latest()
         shutil.rmtree(self.path, ignore_errors=True)
 

@@ -1,7 +1,7 @@
-"""Tables that grow during a run: rows go to a spool file of msgpack arrays, and become Parquet when the run is over.
+"""Tables that grow during a run: rows are appended to a spool file of msgpack arrays, which becomes Parquet at the end.
 
-Invariant: the spool always ends at the end of a row, whatever the disk says; only a crash in the middle of a write can
-leave half a row, and reading then stops there and says how many bytes were lost. Memory is bounded at both ends.
+Invariant: the spool always ends at the end of a row, also after a disk error; only a crash in the middle of a write can
+leave half a row, and reading then stops there and reports the number of lost bytes. Memory is bounded for both.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Columns = dict[str, str]  # name -> "f64", "i64", "text" or "json"
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What became of a spool: rows in the table, bytes of the spool that could not be read."""
+    """The result of a conversion: rows in the table, bytes of the spool that could not be read."""
 
     rows: int
     lost_bytes: int
 
 
 class Spool:
-    """Appends rows to `<folder>/<name>.spool`. Never raises for the disk: `stopped` says why nothing more is kept."""
+    """Appends rows to `<folder>/<name>.spool`. Disk errors do not raise: `stopped` is the reason of the end."""
 
     def __init__(self, folder: Path, name: str, columns: Columns, on_warning: Callable[[str], None]) -> None:
         self.name = name
@@ -84,7 +84,7 @@ class Spool:
             self.add(row)
 
     def flush(self) -> None:
-        """Hand what is buffered to the kernel; to be called every second or so, so that a crash costs no more."""
+        """Write the buffer to the file; call it about once a second, to bound the loss by a crash."""
         if not self._buffer or self._fd < 0:
             return
         view = memoryview(self._buffer)
@@ -137,7 +137,7 @@ class Spool:
 
 
 class SpoolReader:
-    """Iterates over the whole rows of a spool; `lost_bytes` afterwards says how much of its end is damaged."""
+    """Iterates over the complete rows of a spool; afterwards `lost_bytes` is the length of its damaged end."""
 
     def __init__(self, path: Path, width: int) -> None:
         self._path = path
@@ -165,7 +165,7 @@ class SpoolReader:
 
 
 def read_frame(spool: Path, columns: Columns) -> tuple[pl.DataFrame, int]:
-    """The rows of a spool as one table in memory, and the bytes lost: for a run that crashed, or still goes on."""
+    """The rows of a spool as one table in memory, and the lost bytes: for a crashed or a live run."""
     import polars as pl
 
     reader = SpoolReader(spool, len(columns))
@@ -174,7 +174,7 @@ def read_frame(spool: Path, columns: Columns) -> tuple[pl.DataFrame, int]:
 
 
 def to_parquet(spool: Path, parquet: Path, columns: Columns) -> Converted:
-    """Convert a spool chunk by chunk. An absent spool gives an empty table. Raises OSError where the disk is full."""
+    """Convert a spool in chunks. A missing spool gives an empty table. Raises OSError if the disk is full."""
     import polars as pl
 
     rows = 0
@@ -259,7 +259,7 @@ def to_json(value: object) -> str:
 
 
 def plain(value: object) -> Any:
-    """`value` as what JSON knows; numpy numbers and arrays become numbers and lists."""
+    """`value` in types of JSON; numpy numbers and arrays become numbers and lists."""
     if isinstance(value, dict):
         return {str(_plain(key) if isinstance(key, bytes) else key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

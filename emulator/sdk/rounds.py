@@ -1,7 +1,7 @@
-"""Rounds: slots of the shared clock, and a UDP socket whose datagrams know the round they were sent and are due in.
+"""Rounds: slots of the shared clock, and a UDP socket whose datagrams name the rounds of their sending and due time.
 
-Invariant: a datagram belongs to the slot in which the kernel received it, however late the program reads it; whether
-that is the slot it was due in is counted for every one of them, so a run can say how far its rounds are to be trusted.
+Invariant: a datagram belongs to the slot in which the kernel received it, however late the program reads it. Each
+datagram is counted as received in its due slot or not, so that a run reports how reliable its rounds are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HEADER = Row(
     due=Unsigned(4).says("round in which it is to arrive"),
 )
 _HEADER = HEADER.struct
-MOST_WAITING = 1 << 16  # arrivals that wait for `arrivals`, all slots together
+MOST_WAITING = 1 << 16  # arrivals not fetched by `arrivals` yet, in all slots together
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A datagram of a round: by whom, in which rounds it was sent, due and received, and what it says."""
+    """A datagram of a round: its sender, the rounds in which it was sent, due and received, and its payload."""
 
     peer: str
     sent: int
@@ -67,12 +67,12 @@ class Arrival:
 
 
 def encode(sent: int, due: int, payload: bytes = b"") -> bytes:
-    """A datagram of round `sent` that is to arrive in round `due`."""
+    """A datagram sent in round `sent` and due in round `due`."""
     return _HEADER.pack(MAGIC, sent, due) + payload
 
 
 def decode(data: bytes) -> tuple[int, int, bytes]:
-    """Round sent, round due, payload. ValueError where it is no datagram of a round."""
+    """Round sent, round due, payload. ValueError if it is no datagram of a round."""
     if len(data) < HEADER.size:
         raise ValueError(f"round: length {len(data)}, expected at least {HEADER.size}")
     magic, sent, due = _HEADER.unpack_from(data)
@@ -84,7 +84,7 @@ def decode(data: bytes) -> tuple[int, int, bytes]:
 
 
 def message(name: str, payload: Kind | None = None, summary: str = "") -> Message:
-    """How a datagram of a round looks to who reads captures; `payload` is what a protocol puts into it."""
+    """The description of a round's datagram for captures; `payload` is that of the protocol."""
     said = "round {sent}, due in {due}" + (f": {summary}" if summary else "")
     return row_message(name, HEADER, {"payload": payload or Rest()}, summary=said)
 
@@ -103,11 +103,11 @@ class RoundSocket:
         self._waiting: dict[int, list[Arrival]] = defaultdict(list)
         self._held = 0
         self._sent = self._received = self._in_slot = 0  # since the last report
-        self.refused = 0  # datagrams that are none of a round, or by nobody we know, or more than are kept
+        self.refused = 0  # datagrams that are malformed, of unknown senders, or beyond MOST_WAITING
         self._socket = context.datagrams(port, self._arrived)
 
     def send(self, peer_name: str, round: int, due: int, payload: bytes = b"") -> bool:
-        """Send now, in `round`, what the links shall deliver in round `due`; False where the kernel refused it."""
+        """Send now, in `round`, a datagram due in round `due`; returns False if the kernel refused it."""
         peer = self._context.peers[peer_name]
         if not self._socket.send(encode(round, due, payload), peer.ipv4, self._port):
             return False
@@ -115,16 +115,16 @@ class RoundSocket:
         return True
 
     def arrivals(self, round: int) -> list[Arrival]:
-        """What arrived in a slot that has ended, in the order of arrival; each arrival is given out once."""
+        """The arrivals of a slot that has ended, in order; each arrival is returned once."""
         self._socket.take()
         found = self._waiting.pop(round, [])
         self._held -= len(found)
         return found
 
     async def play(self, first: int, last: int, act: Callable[[int, list[Arrival]], bool | None]) -> None:
-        """At the begin of each slot from `first` to `last` call `act(round, arrivals of the slot before)`.
+        """At the beginning of each slot from `first` to `last` call `act(round, arrivals of the previous slot)`.
 
-        Ends after the call that returns True, or when the run ends. Counts go to the run after every slot.
+        Ends after the call that returns True, or when the run ends. Counts are reported to the run after every slot.
         """
         context = self._context
         for round in range(first, last + 1):
@@ -137,7 +137,7 @@ class RoundSocket:
                 break
 
     def report(self, round: int) -> None:
-        """Tell the run what was sent and received since the last report."""
+        """Report the datagrams sent and received since the last report to the run."""
         self._context.note_round(round, sent=self._sent, received=self._received, in_slot=self._in_slot)
         self._sent = self._received = self._in_slot = 0
 

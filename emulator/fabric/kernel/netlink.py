@@ -1,10 +1,9 @@
 """Rtnetlink by hand: links, addresses, routes and neighbours encoded in batches, many messages to one system call.
 
-Invariant: a message is acknowledged only when it fails, and the kernel works off a batch before `sendmsg` returns, so
-after `Socket.send` everything sent holds or an EmulationError has named the message that does not.
-pyroute2 takes some 18 times as long for a message, 70 times for a route (docs/performance.md).
-Layouts: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h. Numbers are in the machine's byte order,
-addresses in the network's.
+Invariant: a message is acknowledged only if it fails, and the kernel processes a batch before `sendmsg` returns. So
+after `Socket.send` all messages are in effect, or an EmulationError names the first that is not. pyroute2 takes some 18
+times as long for a message, 70 times for a route (docs/performance.md). Layouts: rtnetlink(7), linux/rtnetlink.h,
+linux/if_link.h. Numbers are in the machine's byte order, addresses in the network's.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ def set_link(
     mac: str = "",
     link_local: bool = True,
 ) -> bytes:
-    """Change link `index`. `link_local=False`: the kernel makes up no IPv6 address, and so sends nothing by itself."""
+    """Change link `index`. `link_local=False`: the kernel makes no IPv6 address, and so sends nothing by itself."""
     flags = (IFF_UP if up else 0) | (IFF_MULTICAST if multicast else 0)
     change = (0 if up is None else IFF_UP) | (0 if multicast is None else IFF_MULTICAST)
     body = _LINK.pack(0, 0, index, flags, change)
@@ -100,7 +99,7 @@ def set_link(
 
 
 def no_queue(index: int) -> bytes:
-    """Hand link `index` its packets at once, without a queue of the kernel's before it."""
+    """Pass packets to link `index` at once, without a kernel queue before it."""
     body = _QDISC.pack(0, index, 0, TC_H_ROOT, 0) + attribute(TCA_KIND, b"noqueue\0")
     return message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, body)
 
@@ -125,10 +124,10 @@ def add_address(index: int, address: str, prefix_length: int) -> bytes:
 
 
 def add_neighbour(index: int, address: str, mac: str = "") -> bytes:
-    """A permanent neighbour, so that nobody asks for its hardware address.
+    """A permanent neighbour, so that the kernel does not resolve its hardware address.
 
-    A TUN interface has one for all of IPv4, 0.0.0.0 without hardware address. Given once it is not among those that the
-    kernel throws away and makes again with each packet where a machine has more than 1,024 (gc_thresh3).
+    A TUN interface has one for all of IPv4, 0.0.0.0 without hardware address. A permanent one is not among the entries
+    that the kernel drops and makes again with each packet if a machine has more than 1,024 (gc_thresh3).
     """
     ip = ip_address(address)
     family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
@@ -151,7 +150,7 @@ def route(
     """Set (or delete) the route to a packed IPv4 or IPv6 prefix, by device and perhaps gateway, in the main table.
 
     A route that exists is replaced in one step, so no packet finds the table without it. `onlink`: the gateway is
-    reached by the device although no address says so. `unreachable`: senders are told so; `index` must be 0.
+    reached by the device although no address matches. `unreachable`: senders get an error; `index` must be 0.
     """
     family = socket.AF_INET if len(prefix) == 4 else socket.AF_INET6
     scope = RT_SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 else RT_SCOPE_LINK
@@ -167,7 +166,8 @@ def route(
 
 
 def routes(prefixes: bytes, lengths: Sequence[int], indexes: Sequence[int], version: int = 4) -> bytes:
-    """What `route` makes for each (packed prefix, length, device) of the columns, all at once. No length may be 0.
+    """The messages of `route` for each (packed prefix, length, device) of the columns, in one batch. No length may be
+    0.
 
     Device 0 means that the prefix is unreachable.
     """
@@ -190,7 +190,7 @@ def split(batch: bytes) -> Iterator[bytes]:
 
 
 def describe(message: bytes) -> str:
-    """What a request asks, for people: "route 10.0.0.3/32 by device 101"."""
+    """A request as text: "route 10.0.0.3/32 by device 101"."""
     kind = struct.unpack_from("=H", message, 4)[0]
     name = _NAMES.get(kind, f"message {kind}")
     if kind in (RTM_NEWROUTE, RTM_DELROUTE) and len(message) >= 28:
@@ -208,7 +208,7 @@ def describe(message: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LinkStats:
-    """One interface as the kernel counts it; tx is what the node sent into it."""
+    """The kernel's counters of one interface; tx counts the packets that the node sent into it."""
 
     index: int
     name: str
@@ -221,7 +221,7 @@ class LinkStats:
 
 
 class Socket:
-    """A route socket of the namespace that the calling thread is in when it is made."""
+    """A route socket of the calling thread's network namespace."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -231,13 +231,13 @@ class Socket:
         self._socket.close()
 
     def send(self, messages: Sequence[bytes] | bytes, where: str) -> None:
-        """Carry out the messages, in order. EmulationError names the first that failed, at `where`."""
+        """Send the messages in order. EmulationError names the first that failed, at `where`."""
         refused = self.try_send(messages)
         if refused:
             raise EmulationError(f"{where}: the kernel refused {refused[0][1]}" + _more(len(refused) - 1))
 
     def try_send(self, messages: Sequence[bytes] | bytes) -> list[tuple[int, str]]:
-        """Carry out what can be carried out; returns (errno, what and why) of each message that failed."""
+        """Send the messages, whatever fails; returns (errno, description) of each message that failed."""
         batch = messages if isinstance(messages, bytes) else b"".join(messages)
         refused: list[tuple[int, str]] = []
         at = 0

@@ -1,8 +1,8 @@
-"""The Mininet door: `Mininet`, `Node`, `Intf` and `Link` over a network that Skyloom has built, or that already lives.
+"""Mininet's interface: `Mininet`, `Node`, `Intf` and `Link` over a network that Skyloom builds, or that already runs.
 
-Invariant: nothing starts with a host. A node gets a shell when its first `cmd` is called; interfaces, addresses and
-routes are made in one batch by the fabric; no mnexec, no ifconfig, no setting of the host. How a command comes into a
-node is a strategy (`NodePopen`), so the same objects serve inside the sandbox and from another terminal.
+Invariant: making a host starts no process. A node gets a shell at its first `cmd`; the fabric makes interfaces,
+addresses and routes in one batch; mnexec, ifconfig and the host's settings are not used. Commands are started by a
+strategy (`NodePopen`), so the same objects work inside the sandbox and from another terminal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from emulator.model.network import Network, NodeSpec
 if TYPE_CHECKING:
     from mininet.topo import Topo
 
-LinkSwitch = Callable[[list[str], bool], None]  # link ends by name, and whether they shall carry packets
+LinkSwitch = Callable[[list[str], bool], None]  # link ends by name, and whether to switch them on
 
 
 class NodePopen(Protocol):
@@ -47,7 +47,7 @@ def popen_in(fabric: Fabric) -> NodePopen:
 
 
 class Host(MininetNode):  # type: ignore[misc]
-    """A node's namespace, with a shell from the first command on that asks for one."""
+    """A node's namespace, with a shell from its first `cmd` on."""
 
     def __init__(self, name: str, popen: NodePopen | None = None, spec: NodeSpec | None = None, **params: Any) -> None:
         self._open, self.spec = popen, spec
@@ -55,17 +55,17 @@ class Host(MininetNode):  # type: ignore[misc]
 
     @classmethod
     def setup(cls) -> None:
-        """Mininet would look for mnexec and ifconfig here."""
+        """Does nothing; Mininet would look for mnexec and ifconfig here."""
 
     def startShell(self, mnopts: str | None = None) -> None:
-        """Nothing yet: see `sendCmd`."""
+        """Does nothing yet: `sendCmd` starts the shell."""
 
     def mountPrivateDirs(self) -> None:
         if self.privateDirs:
             raise EmulationError(f"{self.name}: privateDirs are not supported: nodes share the sandbox's file system")
 
     def _popen(self, cmd: list[str], **params: Any) -> Any:
-        """What Mininet starts through `mnexec … env …` starts in the node itself."""
+        """Start in the node what Mininet starts through `mnexec … env …`."""
         if self._open is None:
             raise EmulationError(f"{self.name}: the network is not built yet")
         if cmd[0] == "mnexec":
@@ -94,7 +94,7 @@ class Host(MininetNode):  # type: ignore[misc]
 
     def terminate(self) -> None:
         if self.shell and self.shell.poll() is None:
-            os.write(self.master, b"\x04")  # end of input: works wherever the shell lives
+            os.write(self.master, b"\x04")  # end of input: works for shells in other processes too
             try:
                 self.shell.wait(timeout=1)
             except subprocess.TimeoutExpired:
@@ -102,7 +102,7 @@ class Host(MininetNode):  # type: ignore[misc]
         self.cleanup()
 
     def config(self, **_params: Any) -> dict[str, Any]:
-        """The fabric has configured the node; classes of the user's own add to this."""
+        """The fabric has configured the node; the user's own classes may extend this."""
         return {}
 
     def setARP(self, ip: str, mac: str) -> str:
@@ -117,7 +117,7 @@ class Host(MininetNode):  # type: ignore[misc]
 
 
 class Switch(Host):
-    """A node whose namespace holds a learning bridge. There is no controller to start it."""
+    """A node whose namespace holds a learning bridge. It needs no controller."""
 
     dpid = ""
 
@@ -144,7 +144,7 @@ class Intf(MininetIntf):  # type: ignore[misc]
     def ifconfig(self, *args: str) -> str:
         """Only "up" and "down", by `ip link`."""
         if args not in (("up",), ("down",)):
-            raise EmulationError(f"{self.name}: there is no ifconfig; use `ip` in a command of the node")
+            raise EmulationError(f"{self.name}: ifconfig is not supported; use `ip` in a command of the node")
         return str(self.cmd("ip link set dev", self.name, args[0]))
 
     def setIP(self, ipstr: str, prefixLen: int | None = None) -> str:
@@ -177,10 +177,10 @@ class Intf(MininetIntf):  # type: ignore[misc]
         return "OK" if self.isUp() else "down"
 
     def rename(self, newname: str) -> str:
-        raise EmulationError(f"{self.name}: the run knows its interfaces by name; they cannot be renamed")
+        raise EmulationError(f"{self.name}: interfaces cannot be renamed, as the run refers to them by name")
 
     def delete(self) -> None:
-        """Interfaces go with their namespace."""
+        """Does nothing: interfaces are removed with their namespace."""
 
 
 class Link(MininetLink):  # type: ignore[misc]
@@ -188,14 +188,14 @@ class Link(MininetLink):  # type: ignore[misc]
 
     @classmethod
     def makeIntfPair(cls, *_args: Any, **_kwargs: Any) -> None:
-        """Nothing to make: see `Fabric`."""
+        """Does nothing: `Fabric` makes the interfaces."""
 
 
 class Net(Mininet):  # type: ignore[misc]
-    """A network as Mininet's users know it, from their own Topo or from a `Network`.
+    """A network with Mininet's interface, from the user's Topo or from a `Network`.
 
-    With `popen` the network already lives elsewhere and nothing is built. `set_links` switches link ends on and off
-    for the prompt's `link a b down`. Transit nodes of the relay have no namespace and are not part of it.
+    With `popen` the network already runs elsewhere and nothing is built. `set_links` switches link ends on and off for
+    the prompt's `link a b down`. Transit nodes of the relay have no namespace and are not part of it.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class Net(Mininet):  # type: ignore[misc]
             self.build()
 
     def build(self) -> None:
-        """Make the kernel's part in one batch, then the objects that stand for it."""
+        """Make the kernel's part in one batch, then the objects for it."""
         if self.popen is None:
             self.fabric = Fabric(self.network)
             self.ports = self.fabric.build()
@@ -263,7 +263,7 @@ class Net(Mininet):  # type: ignore[misc]
             Intf(link.b_port, self[b.name], addresses[1])
 
     def configLinkStatus(self, src: str, dst: str, status: str) -> None:
-        """`link a b up|down`: in the relay, so that routes and addresses stay."""
+        """`link a b up|down`: done in the relay, so that routes and addresses are kept."""
         if self.set_links is None:
             super().configLinkStatus(src, dst, status)
             return
@@ -279,7 +279,7 @@ class Net(Mininet):  # type: ignore[misc]
             self.build()
 
     def stop(self) -> None:
-        """End the shells, and let go of the network if this object made it."""
+        """End the shells, and close the network if this object made it."""
         for node in self.hosts + self.switches:
             node.terminate()
         if self.fabric:
@@ -291,7 +291,7 @@ _host_classes: dict[type, type] = {}
 
 
 def _host_class(chosen: type | None) -> type:
-    """A class of the user's own (Mininet's LinuxRouter example) on top of our Host; Mininet's own become Host."""
+    """The user's class (as Mininet's LinuxRouter example) on top of our Host; Host for Mininet's own classes."""
     if chosen is None or chosen.__module__.startswith("mininet.") or not isinstance(chosen, type):
         return Host
     if chosen not in _host_classes:

@@ -1,7 +1,7 @@
-"""The loop of the live screen: snapshots and keys in, frames out, requests back to the run.
+"""The loop of the live screen: it draws snapshots, reads keys, and sends requests to the run.
 
-Invariant: at most four frames a second come of snapshots, one more of each key; a frozen picture stays while the run's
-snapshots are read on, so that the run is never held up by who looks.
+Invariant: at most four frames a second are drawn for snapshots, and one for each key. While the picture is frozen the
+run's snapshots are still read, so that the screen never delays the run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FRAME_S = 0.25
 
 
 class QuietConsole(Console):
-    """Standard error. When its reader has gone (`… 2>&1 | head`) the run goes on in silence."""
+    """Standard error. After its reader has ended (`… 2>&1 | head`) the run continues without output."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -37,9 +37,9 @@ class QuietConsole(Console):
 class LiveScreen:
     """`LiveScreen().follow(source)` shows a run until it ends or is left.
 
-    `enabled`: True draws, False writes lines, None decides by whether standard error is a terminal.
-    Everything goes to standard error, so that standard output stays free for data. NO_COLOR is respected.
-    `keys` is the descriptor of a terminal that keys are read from; standard input where it is None.
+    `enabled`: True draws, False writes lines, None draws if standard error is a terminal.
+    All output goes to standard error, so that standard output is free for data. NO_COLOR is respected.
+    `keys` is the descriptor of a terminal to read keys from; None: standard input.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LiveScreen:
         self._clock = clock
 
     def follow(self, source: Source) -> bool:
-        """Show the run until it ends (False) or somebody leaves it to itself (True)."""
+        """Show the run until it ends (False) or the user detaches from it (True)."""
         if self.draws:
             with Terminal(self.console, self._keys) as terminal:
                 return _Loop(source, terminal, self._scenario, text.signs(self.console), self._clock).run()
@@ -88,7 +88,7 @@ class _Loop:
         self._keys = Keys()
 
     def run(self) -> bool:
-        """False: the run has ended. True: somebody has left it."""
+        """Returns False after the run has ended, True after the user has detached."""
         dirty = True
         while True:
             self._tell_view()
@@ -103,7 +103,7 @@ class _Loop:
                         return False
                 if self._typed(ready):
                     return True
-            except KeyboardInterrupt:  # nobody has asked for Ctrl-C to mean anything else
+            except KeyboardInterrupt:  # Ctrl-C has its default meaning
                 if self._leave():
                     return True
             if self._terminal.size != self._drawn_size:
@@ -115,7 +115,7 @@ class _Loop:
         return max(0.0, FRAME_S * 0.9 - (self._clock() - self._drawn_s)) if dirty else None
 
     def _take(self) -> bool:
-        """The next snapshot; False: there is none to come."""
+        """Read the next snapshot; returns False after the last one."""
         snapshot = self._source.receive()
         if snapshot is None:
             return False
@@ -131,7 +131,7 @@ class _Loop:
         return True
 
     def _typed(self, ready: set[int]) -> bool:
-        """Do what the keys say; True: leave."""
+        """Process the typed keys; returns True to leave."""
         terminal = self._terminal
         if terminal.keys is not None and terminal.keys in ready:
             found = self._keys.feed(terminal.read_keys())

@@ -1,7 +1,7 @@
-"""The terminal as the screen owns it: the other buffer, single keys, and only what has changed since the last frame.
+"""The terminal of the screen: the alternate buffer, single keys, and output of changed lines only.
 
-Invariant: whatever ends the block (an exception, SIGTERM, SIGHUP, Ctrl-Z) leaves the terminal as it was; one that has
-gone away is written to no more, and never ends a run.
+Invariant: every end of the block (an exception, SIGTERM, SIGHUP, Ctrl-Z) restores the terminal; a terminal that was
+closed gets no more output, and does not end the run.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from rich.style import Style
 from emulator.report import text
 from emulator.ui.terminal.lines import Frame, Line
 
-ENTER = "\x1b[?1049h\x1b[?25l\x1b[2J"  # the other buffer, no cursor, nothing on it
-LEAVE = "\x1b[H\x1b[2J\x1b[?25h\x1b[?1049l"  # cleared: tmux moves lines of a resized screen into the one before
-BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"  # a frame appears at once, on terminals that know synchronized updates
+ENTER = "\x1b[?1049h\x1b[?25l\x1b[2J"  # the alternate buffer, without cursor, cleared
+LEAVE = "\x1b[H\x1b[2J\x1b[?25h\x1b[?1049l"  # cleared, as tmux moves lines of a resized screen into the main buffer
+BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"  # synchronized update: a frame appears at once, if the terminal supports it
 COLOURS = {
     "standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT, "truecolor": ColorSystem.TRUECOLOR,
 }  # fmt: skip
@@ -38,7 +38,7 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 class Terminal:
     """`with Terminal(console) as terminal: terminal.paint(frame)`. `keys`: descriptor of a terminal to read keys from.
 
-    Without `keys`, standard input is taken where it is a terminal and this process is in its foreground.
+    Without `keys`, standard input is used if it is a terminal and this process is in its foreground.
     """
 
     def __init__(self, console: Console, keys: int | None = None) -> None:
@@ -48,7 +48,7 @@ class Terminal:
         self._ascii = not console.encoding.lower().startswith("utf")
         self._painted: list[str] = []
         self._size = (0, 0)
-        self._modes: list[Any] | None = None  # of the terminal before us
+        self._modes: list[Any] | None = None  # of the terminal before `__enter__`
         self._handlers: dict[int, Any] = {}
         self._wake: tuple[int, int] | None = None
         self._old_wakeup = -1
@@ -78,7 +78,7 @@ class Terminal:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and rows, as they are now: of the terminal itself, which COLUMNS and LINES may lag behind."""
+        """Present columns and rows of the terminal itself; COLUMNS and LINES may be out of date."""
         try:
             width, height = os.get_terminal_size(self._console.file.fileno())
         except (OSError, ValueError):
@@ -88,7 +88,7 @@ class Terminal:
         return max(1, width), max(1, height)
 
     def wait(self, fds: Sequence[int], timeout_s: float | None) -> set[int]:
-        """Those of `fds` and of the keys that can be read; earlier, and empty, after a signal."""
+        """Wait until some of `fds` or the keys are readable, and return these; empty after a timeout or a signal."""
         waited = [*fds, *([self._wake[0]] if self._wake else ()), *([self.keys] if self.keys is not None else ())]
         ready = set(select.select(waited, [], [], timeout_s)[0])
         if self._wake and self._wake[0] in ready:
@@ -99,7 +99,7 @@ class Terminal:
         return ready
 
     def read_keys(self) -> bytes:
-        """What was typed. A terminal that has gone away gives no more."""
+        """The typed bytes; empty once the terminal was closed."""
         assert self.keys is not None
         try:
             data = os.read(self.keys, 4096)
@@ -110,7 +110,7 @@ class Terminal:
         return data
 
     def paint(self, frame: Frame) -> None:
-        """Put the frame on the terminal: only the lines that are others than before."""
+        """Write the changed lines of the frame to the terminal."""
         if self.gone:
             return
         width, height = self.size
@@ -131,7 +131,7 @@ class Terminal:
         self._painted = lines
 
     def _sequence(self, pieces: Line) -> str:
-        """A line as the terminal takes it. The erase at its end needs plain attributes, which each piece leaves."""
+        """A line as control sequences. The erase at its end needs plain attributes, which each piece restores."""
         colours, without = COLOURS.get(self._console.color_system or ""), self._console.no_color
         made = []
         for words, style, _ in pieces:
@@ -168,7 +168,7 @@ class Terminal:
             self.gone = True
 
     def _catch_signals(self) -> None:
-        """A change of size wakes `wait`; Ctrl-Z gives the terminal back for as long as we stand still."""
+        """A change of size wakes `wait`; Ctrl-Z restores the terminal while this process is stopped."""
         if threading.current_thread() is not threading.main_thread():
             return
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -184,13 +184,13 @@ class Terminal:
         self._handlers[number] = signal.signal(number, handler)
 
     def _ask_to_suspend(self, *_: object) -> None:
-        self._suspending = True  # done in `wait`: here a frame may be half written
+        self._suspending = True  # done in `wait`, as a frame may be partly written here
 
     def _suspend(self) -> None:
         self._suspending = False
         self._leave()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)  # here we stand still, until SIGCONT
+        os.kill(os.getpid(), signal.SIGTSTP)  # stops here until SIGCONT
         signal.signal(signal.SIGTSTP, self._ask_to_suspend)
         self._enter()
 
@@ -200,7 +200,7 @@ def _end(number: int, _: object) -> None:
 
 
 def _foreground_input() -> int | None:
-    """Standard input, where it is a terminal whose foreground we are in: others are stopped for touching it."""
+    """Standard input, if it is a terminal with this process in its foreground: others would be stopped."""
     try:
         fd = sys.stdin.fileno()
         return fd if os.isatty(fd) and os.tcgetpgrp(fd) == os.getpgrp() else None
@@ -210,7 +210,7 @@ def _foreground_input() -> int | None:
 
 @lru_cache(maxsize=1024)
 def _before(style: Style, colours: ColorSystem | None, without_colours: bool) -> str:
-    """The control sequence that switches a style on; "" where the terminal cannot show it."""
+    """The control sequence that switches a style on; "" if the terminal cannot show it."""
     if without_colours:
         style = style.without_color
     mark = "\0"
