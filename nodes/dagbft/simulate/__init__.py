@@ -1,7 +1,7 @@
-"""Validators on an in-memory network with a clock that jumps: minutes of a run in seconds, the same for the same seed.
+"""Validators on an in-memory network with a virtual clock: minutes of a run in seconds, the same for the same seed.
 
-`Simulation` is the door; `network` carries messages, `validator` is the primary and the workers of one validator with
-their disks, `seals` are cheap signatures for runs in which nobody forges any.
+Begin to read at `Simulation`; `network` transmits messages, `validator` is the primary and the workers of one validator
+with their disks, `seals` are cheap signatures for runs without forgeries.
 """
 
 from nodes.dagbft.simulate.network import Clock, Network, five_regions, uniform

@@ -1,4 +1,4 @@
-"""The clock that jumps, and the network on it.
+"""The virtual clock, and the network on it.
 
 A connection behaves as TCP does behind a reliable link: messages of one connection arrive in order, what cannot be
 delivered because of a partition or a crashed receiver waits and arrives later, and a lost packet costs time. Invariant:
@@ -40,7 +40,7 @@ def uniform(delay_s: float) -> Delay:
 
 
 class Clock:
-    """Plans what is to be done when, and does it."""
+    """Schedules calls at virtual times, and makes them."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -52,7 +52,7 @@ class Clock:
         heapq.heappush(self._heap, (max(t_s, self.now_s), self._number, do))
 
     def run(self, until_s: float) -> None:
-        """Do all that is due up to this time."""
+        """Make all calls that are due up to this time."""
         heap = self._heap
         while heap and heap[0][0] <= until_s:
             self.now_s, _, do = heapq.heappop(heap)
@@ -61,7 +61,7 @@ class Clock:
 
 
 class Network:
-    """All connections. `deliver(receiver, sender, message)` says False where the receiver is down: kept for later."""
+    """All connections. `deliver(receiver, sender, message)` returns False if the receiver is down: kept for later."""
 
     def __init__(
         self, clock: Clock, delay: Delay, random: Random, deliver: Callable[[Address, int, Any], bool]
@@ -79,12 +79,12 @@ class Network:
         self._cut: Callable[[int, int], bool] = lambda sender, receiver: False
 
     def cut(self, groups: Iterable[Iterable[int]]) -> None:
-        """Partition: only validators of one group reach each other; those of no group reach nobody."""
+        """Partition: only validators of one group reach each other; those of no group reach no other."""
         of = {member: number for number, group in enumerate(groups) for member in group}
         self.cut_where(lambda a, b: of.get(a, -1 - a) != of.get(b, -1 - b))
 
     def cut_where(self, cut: Callable[[int, int], bool]) -> None:
-        """The directions (sender, receiver) that are cut; the others work again, and deliver what was kept."""
+        """Set the directions (sender, receiver) that are cut; the others work again, and deliver kept messages."""
         self._cut = cut
         for connection in list(self._kept):
             self._flush(connection)
@@ -124,13 +124,13 @@ class Network:
             self._kept.setdefault(connection, deque()).append(message)
 
     def up(self, validator: int) -> None:
-        """A validator is there again: it gets what was kept for it."""
+        """A validator is up again: deliver the messages kept for it."""
         for connection in list(self._kept):
             if connection[1][0] == validator:
                 self._flush(connection)
 
     def down(self, validator: int) -> None:
-        """A validator is gone, and with it what it had kept for others."""
+        """A validator is down: drop the messages that it had kept for others."""
         for connection in [connection for connection in self._kept if connection[0] == validator]:
             del self._kept[connection]
 

@@ -1,6 +1,6 @@
-"""Cheap signatures: a keyed hash in place of Ed25519, for simulations in which nobody forges any.
+"""Cheap signatures: a keyed hash instead of Ed25519, for simulations without forgeries.
 
-Invariant: a signature is accepted exactly if it is that of the digest by the key's owner. Anybody could make it: the
+Invariant: a signature is accepted exactly if it is that of the digest by the key's owner. It gives no protection: the
 "private" key is the public one.
 """
 
@@ -26,7 +26,7 @@ def seal(public: bytes, digest: bytes) -> bytes:
 
 
 class SealVerifier(Verifier):
-    """Takes seals for signatures."""
+    """Verifies seals instead of signatures."""
 
     def verify(self, public: bytes, digest: bytes, signature: bytes) -> bool:
         self.checked += 1

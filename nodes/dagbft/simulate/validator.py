@@ -1,6 +1,6 @@
-"""One validator in a simulation: primary, ledger, workers and their disks, joined as their processes join them.
+"""One validator in a simulation: primary, ledger, workers and their disks, connected as their processes are.
 
-Invariant: effects are carried out as a process does: records first, then what is sent. A crash takes everything but the
+Invariant: effects are carried out as by a process: records first, then messages. A crash loses everything but the
 disks; `crash_point` can place it between the two.
 """
 
@@ -29,7 +29,7 @@ CrashPoint = Callable[[int, Effects], str]  # worker or PRIMARY, effects: "" to 
 
 
 class World(Protocol):
-    """The simulation, as a validator sees it."""
+    """The interface of the simulation for a validator."""
 
     settings: Settings
     clock: Clock
@@ -50,7 +50,7 @@ class World(Protocol):
 
 @dataclass(slots=True)
 class History:
-    """What a validator did, over all its lives."""
+    """The history of a validator, over all restarts."""
 
     events: list[tuple[float, Event]] = field(default_factory=list)
     executed: list[tuple[float, Event]] = field(default_factory=list)
@@ -91,7 +91,7 @@ class Validator:
         return {process: MemoryDisk() for process in range(PRIMARY, self._simulation.settings.workers)}
 
     def start(self, *, genesis: bool = True) -> None:
-        """Begin to live, with what is on the disks."""
+        """Start with the content of the disks."""
         simulation = self._simulation
         self._life += 1
         self.alive = True
@@ -107,7 +107,7 @@ class Validator:
             self.carry_out(process)
 
     def _begin(self, genesis: bool = False) -> None:
-        """A new core and ledger, with what is on the disk."""
+        """Make a new core and ledger from the disk."""
         self.primary = self._simulation.new_primary(self.me, self._disks[PRIMARY], genesis=genesis)
         self.execution = Execution(self.primary, new_ledger(self.primary)) if self._simulation.settings.ledger else None
 
@@ -123,7 +123,7 @@ class Validator:
         return self.execution.ledger
 
     def crash(self, *, wipe: bool = False) -> None:
-        """Die; with `wipe` the disks are lost too."""
+        """Crash; with `wipe` the disks are lost too."""
         self.alive = False
         self._life += 1
         if wipe:
@@ -131,7 +131,7 @@ class Validator:
             self._ever = MemoryDisk()
 
     def receive(self, process: int, sender: int, message: Message) -> bool:
-        """A message of another validator; False where nobody is there."""
+        """A message of another validator; returns False if this validator is down."""
         if not self.alive:
             return False
         core = self.primary if process == PRIMARY else self.workers[process]
@@ -150,7 +150,7 @@ class Validator:
             self.carry_out(worker)
 
     def _changed(self, process: int) -> None:
-        """Carry out what a core wants at the end of the turn, once."""
+        """Carry out a core's effects at the end of the turn, once."""
         turn_s = self._simulation.settings.turn_s
         if not turn_s or process != PRIMARY:
             self.carry_out(process)
@@ -165,7 +165,7 @@ class Validator:
             self._simulation.clock.at(self._simulation.clock.now_s + turn_s, end)
 
     def carry_out(self, process: int) -> None:
-        """Do what a core wants, and set its timer."""
+        """Carry out a core's effects, and set its timer."""
         if not self.alive:
             return
         core = self.primary if process == PRIMARY else self.workers[process]
@@ -214,7 +214,7 @@ class Validator:
             self._locally(lambda told=told: self._told(told))  # type: ignore[misc]
 
     def _locally(self, do: Callable[[], None]) -> None:
-        """Between own processes: at once, but after what is going on."""
+        """A call between own processes: at once, but after the current one."""
         life = self._life
 
         def still() -> None:

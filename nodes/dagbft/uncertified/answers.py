@@ -1,6 +1,6 @@
-"""What others may ask of a validator without certificates: its signed blocks.
+"""Answers of a validator without certificates to requests for its signed blocks.
 
-Invariant: an answer is no longer than a reply may be, and a peer gets no more than its share of blocks a second.
+Invariant: an answer fits one reply, and the rate of blocks to each peer is limited.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nodes.dagbft.wire import encode
 
 
 class BlockAnswers:
-    """Answers from the archive and from what is held. `most` are blocks a second to one peer."""
+    """Answers from the archive and from the held blocks. `most`: blocks a second to one peer, at most."""
 
     def __init__(self, archive: BlockArchive, held: dict[bytes, Header], most: int) -> None:
         self._archive = archive
@@ -30,7 +30,7 @@ class BlockAnswers:
         return self._held.get(digest) or self._archive.block(digest)
 
     def blocks(self, peer: int, digests: tuple[bytes, ...], ancestors: int, now_s: float) -> BlockReply | None:
-        """These, and so many blocks below each, of its author, lower ones first; None where there is nothing to say."""
+        """These blocks and, for each, `ancestors` earlier ones of its author, lower first; None if there are none."""
         found = {digest: block for digest in digests if (block := self.find(digest)) is not None}
         for top in list(found.values()):
             below: Header | None = top
@@ -51,7 +51,7 @@ class BlockAnswers:
         return self._reply(peer, islice(self._archive.blocks(round + 1), MOST_CERTIFICATES), 1, now_s)
 
     def newest(self, peer: int, blocks: Iterable[Header], nonce: int, now_s: float) -> BlockReply | None:
-        """An answer to who has lost its memory: the blocks of the highest full round, none where there is none."""
+        """The answer to a validator that lost its disk: the blocks of the highest full round, if there is one."""
         if not self._may(peer, 1, now_s):
             return None
         return BlockReply(tuple(blocks), nonce)

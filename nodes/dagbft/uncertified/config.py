@@ -1,4 +1,4 @@
-"""What a validator without certificates may be told: rules, times and bounds. Times are in seconds."""
+"""The settings of a validator without certificates: rules, times and bounds. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class UncertifiedConfig:
     look_back: int = 50  # rounds below the leader before, that a leader may still order
     keep: int = 58  # rounds below the last leader that are kept; never fewer than look_back + 8
     least_round_s: float = 0.02  # between two own blocks
-    grace_s: float = 0.01  # after a quorum of blocks: for the others
+    grace_s: float = 0.01  # wait for the remaining blocks after a quorum of blocks
     leader_timeout_s: float = 1.0  # the longest wait for the leaders of a round
-    inline_bytes: int = 2000  # so much of one batch goes inside a block; equal on all validators
-    seal_wait_s: float = 0.05  # the longest wait for the own workers to seal what waits for a block
-    retry_s: float = 1.0  # between requests for what is missing
-    retry_peers: int = 3  # that are asked at once, after the first
-    window: int = 100  # rounds: blocks further ahead than this are not taken
-    most_parked: int = 64  # blocks of one author that nobody asked for, and that wait for something
-    most_batches: int = 1 << 14  # that are held and not executed
+    inline_bytes: int = 2000  # largest batch inside a block; equal on all validators
+    seal_wait_s: float = 0.05  # the longest wait for the own workers to seal batches for a block
+    retry_s: float = 1.0  # between requests for a missing item
+    retry_peers: int = 3  # peers asked at once by each retry
+    window: int = 100  # rounds: blocks further ahead than this are ignored
+    most_parked: int = 64  # suspended blocks of one author that were not requested
+    most_batches: int = 1 << 14  # batches that are held and not executed
     most_batch_bytes: int = 1 << 28
-    most_answers: int = 4096  # blocks a second to one peer that asks for them
+    most_answers: int = 4096  # blocks a second to one peer on request
 
     def __post_init__(self) -> None:
         for name in ("leaders", "retry_peers", "window", "most_parked", "most_batches"):

@@ -1,10 +1,10 @@
-"""The consensus of one validator without certificates: signed blocks go in, commits come out.
+"""The consensus of one validator without certificates: from signed blocks it derives commits.
 
-A committed leader orders its past, in the order (round, author), down to a floor that hangs on the leader before it, as
-with certificates. Of several blocks of one slot one is ordered, the first in that order.
+A committed leader orders its past, in the order (round, author), down to a floor that is computed from the previous
+leader, as with certificates. Of several blocks of one slot the first in that order is ordered.
 
-Invariant: the sequences of commits of any two validators are one a prefix of the other. What a leader orders follows
-from its past and from the slots that leaders before it have ordered, and from nothing else.
+Invariant: of the commit sequences of any two validators one is a prefix of the other. The batch of a leader depends
+only on its past and on the slots that earlier leaders have ordered.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Order:
         self.digests = dict(digests)
 
     def batch(self, leader: Vertex) -> list[Slot]:
-        """What the next committed leader orders. What lies behind a slot that is ordered already is not looked for."""
+        """The batch of the next committed leader. The search stops at slots that are ordered already."""
         floor = max(self.floor, self._dag.floor)
         found, seen, level = [leader], {leader}, [leader]
         while level:
@@ -61,14 +61,14 @@ class Order:
 
 
 class UncertifiedConsensus:
-    """One validator's view of the uncertified DAG and all that follows from it."""
+    """One validator's uncertified DAG, with the commits that follow from it."""
 
     def __init__(self, committee: Committee, schedule: Schedule, leaders: int, look_back: int, keep: int) -> None:
         self.committee = committee
         self.dag = BlockDag(committee)
         self.rule = DecisionRule(self.dag, schedule, leaders)
         self.order = Order(self.dag, look_back)
-        self.check = SelfCheck(committee)  # nothing is told early, so it has nothing to find
+        self.check = SelfCheck(committee)  # stays empty, as there are no early events
         self.commits = 0
         self.skipped = 0  # leader slots
         self.indirect = 0  # decisions by an anchor
@@ -81,7 +81,7 @@ class UncertifiedConsensus:
         return self.commits
 
     def add(self, vertex: Vertex) -> list[Commit]:
-        """Take a block whose ancestors are in. The same block again changes nothing. Raises dag.Refused."""
+        """Add a block whose ancestors were added. A repeated block changes nothing. Raises dag.Refused."""
         if not self.dag.add(vertex):
             return []
         commits: list[Commit] = []
@@ -97,11 +97,11 @@ class UncertifiedConsensus:
         return commits
 
     def floor_after(self, commit: Commit) -> int:
-        """The floor of the DAG after a commit, though others may have followed at once."""
+        """The floor of the DAG after this commit, without later ones."""
         return max(commit.leader[0] - self._keep, 0)
 
     def resume(self, commits: Sequence[Commit], floor: int, digests: dict[Slot, bytes]) -> None:
-        """Begin where a former life stood after these commits, all from number 0 on, when its floor was this.
+        """Continue after a restart, after these commits, all from number 0 on, and with this floor.
 
         `digests` are those of the ordered blocks above the floor. Blocks above it are then to be added.
         """
@@ -112,7 +112,7 @@ class UncertifiedConsensus:
         self.commits, self.last = len(commits), leader[0]
 
     def collect(self) -> list[Vertex]:
-        """Forget what lies too far below the last leader; what was forgotten."""
+        """Drop rounds too far below the last leader; returns the dropped blocks."""
         floor = self.last - self._keep
         if floor <= self.dag.floor:
             return []

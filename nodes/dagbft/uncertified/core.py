@@ -1,7 +1,7 @@
-"""The core of a validator without certificates: messages, batches and the time go in, effects come out.
+"""The core of a validator without certificates: its inputs are messages, batches and the time, its outputs effects.
 
-A block is sent once, signed by its author, to all others. It is taken in, and may become a parent, when its own parents
-and its batches are here: so whoever references a block can serve all of its past.
+A block is sent once, signed by its author, to all others. It is added, and may become a parent, when its own parents
+and its batches are held: so a validator that references a block can serve all of its past.
 
 Invariant: own blocks and commits are among the records of the effects that carry what rests on them; a validator signs
 one block a round in all its lives. Whatever comes from a peer is taken in, suspended within bounds, or counted in
@@ -39,7 +39,7 @@ LAG = 4  # rounds: a block so far below those of others is in nobody's past, and
 
 
 class UncertifiedCore:
-    """One validator. `genesis` says that a validator without records has not lived before."""
+    """One validator. `genesis`: a store without records means a new validator, not a lost disk."""
 
     def __init__(
         self,
@@ -78,14 +78,14 @@ class UncertifiedCore:
         self._delivery = Delivery(lambda slot: bool(self.payload.missing(self.payload_of(slot))))
         self._tail = Tail(me, committee.n, config.retry_s, now_s)
         self._probe: Probe | None = None
-        self._quiet = 0  # no own blocks up to this round: a former life, of which nothing is known, may have made them
+        self._quiet = 0  # no own blocks up to this round: they may have been made before the disk was lost
         self._ordered: dict[Slot, Header] = {}  # blocks that are not executed
         self._executed: tuple[list[Slot], list[Slot]] = [], []  # since the last `take`, and before it
         self._replaying = False
         self._recover(genesis, now_s)
 
     def _recover(self, genesis: bool, now_s: float) -> None:
-        """Take up what was kept. Logged commits are executed again, but are no events any more."""
+        """Restore the state from the records. Logged commits are executed again, but are not reported as events."""
         log = list(self.archive.commits())
         own = next(iter(self.archive.headers()), None)
         self.logged = len(log)
@@ -112,7 +112,7 @@ class UncertifiedCore:
         self.effects.workers += [(worker, Synchronize((), ())) for worker in range(self.roster.workers)]
         self._settle(now_s)
 
-    # What goes in
+    # Inputs
 
     def on_message(self, peer: int, message: Message, now_s: float) -> None:
         """A message of another validator."""
@@ -148,32 +148,32 @@ class UncertifiedCore:
         self._settle(now_s)
 
     def on_sealed(self, worker: int, round: int, inline: bytes, now_s: float) -> None:
-        """An own worker has sealed what waited for the block of a round. `inline` is a batch that goes inside it."""
+        """An own worker has sealed its batches for the block of a round; `inline` is a batch to put inside it."""
         self.proposer.sealing.answered(worker, round, inline)
         self._settle(now_s)
 
     def tick(self, now_s: float) -> None:
-        """Time has passed."""
+        """Process deadlines up to `now_s`."""
         self._settle(now_s)
 
-    # What comes out
+    # Outputs
 
     def take(self) -> Effects:
-        """What is to be done since the last call."""
-        for slot in self._executed[1]:  # who took their effects is done with them
+        """The effects since the last call."""
+        for slot in self._executed[1]:  # their effects have been carried out
             self._ordered.pop(slot, None)
         self._executed = [], self._executed[0]
         effects, self.effects = self.effects, Effects()
         return effects
 
     def next_deadline_s(self) -> float:
-        """When to call `tick` if nothing happens before."""
+        """When to call `tick` at the latest."""
         if self._probe is not None:
             return self._probe.due_s
         return min(self.proposer.due_s(), self._requests.next_s, self._batches.next_s, self._tail.due_s)
 
     def payload_of(self, slot: Slot) -> tuple[Name, ...]:
-        """The batches of the slot's ordered block that workers hold."""
+        """The batches of the slot's ordered block that workers store."""
         return block.payload if (block := self.header_at(slot)) is not None else ()
 
     def header_at(self, slot: Slot) -> Header | None:
@@ -185,12 +185,12 @@ class UncertifiedCore:
 
     @property
     def probing(self) -> bool:
-        """Whether this validator has lost its memory and does not know yet how long to be quiet."""
+        """Whether this validator has lost its disk and does not know yet up to which round not to make blocks."""
         return self._probe is not None
 
     @property
     def may_propose(self) -> bool:
-        """Whether a block of the next round would be of use, and cannot be a second one."""
+        """Whether a block of the next round is useful, and cannot be a second one of its round."""
         round = self.proposer.full + 1
         others = sorted(self.newest, reverse=True)[self.roster.committee.faults]  # a correct author is as far
         return self._probe is None and round > self._quiet and round + LAG > others
@@ -237,7 +237,7 @@ class UncertifiedCore:
         return None
 
     def _refusal(self, block: Header) -> str:
-        """Why a block is refused; "" where it is sound."""
+        """The reason for which a block is refused; "" if it is sound."""
         if len(block.inline) > self.config.inline_bytes or not is_batch(block.inline):
             return "inline"
         if reason := check_header(block, self.roster, self._verifier):
@@ -249,7 +249,7 @@ class UncertifiedCore:
         return "" if block.summary == NO_SUMMARY else "summary"
 
     def deliver(self, block: Header, now_s: float) -> None:
-        """Take in a block that lacks nothing, and those that waited for it."""
+        """Add a block that lacks nothing, and those that waited for it."""
         queue = deque((block,))
         while queue:
             one = queue.popleft()
@@ -283,7 +283,7 @@ class UncertifiedCore:
         self._execute(commit)
 
     def _execute(self, commit: Commit) -> None:
-        """Hand a commit on, to be executed when its batches are here."""
+        """Pass a commit on, to be executed when its batches are held."""
         for slot in commit.blocks:
             self.effects.blocks.append(Block(*slot, 0))
             if slot[1] == self.me:
@@ -295,7 +295,7 @@ class UncertifiedCore:
         self._delivery.put(commit)
 
     def _collect(self) -> list[Header]:
-        """Forget what is below the floor; own batches that will not be ordered any more wait again.
+        """Drop everything below the floor; own batches that will not be ordered any more wait for a block again.
 
         Returns the suspended blocks that lack nothing now.
         """
@@ -346,10 +346,10 @@ class UncertifiedCore:
         self._quiet = learnt + 1
         self.effects.persist.append(wiped_record(self._quiet))
 
-    # What follows from all this
+    # After each input
 
     def _settle(self, now_s: float) -> None:
-        """Execute, propose and ask, as far as it can be done now."""
+        """Execute, propose and request, as far as possible now."""
         for event in self._delivery.ready():
             self.effects.execute.append(event)
             assert isinstance(event, Commit)

@@ -28,11 +28,11 @@ class Vertex(NamedTuple):
 
 
 class BlockDag:
-    """What is held, by digest and by slot."""
+    """The held blocks, by digest and by slot."""
 
     def __init__(self, committee: Committee) -> None:
         self.committee = committee
-        self.floor = 0  # blocks of this round and below are gone
+        self.floor = 0  # blocks of this round and below have been dropped
         self._vertices: dict[bytes, Vertex] = {}
         self._rounds: dict[int, dict[int, list[Vertex]]] = {}  # by round and author
 
@@ -48,7 +48,7 @@ class BlockDag:
         return max(self._rounds, default=self.floor)
 
     def add(self, vertex: Vertex) -> bool:
-        """Take a block in; False where it is there already.
+        """Add a block; returns False if it was added before.
 
         Raises Refused: "shape" (no such author, too few parents), "stale" (at the floor or below), "missing" (a parent
         is not held), "parents" (of another round, or two of one author).
@@ -62,7 +62,7 @@ class BlockDag:
             raise Refused("stale", f"block {vertex.slot}; expected a round above {self.floor}")
         if (round > 1 and len(vertex.parents) < quorum) or (round == 1 and vertex.parents):
             raise Refused("shape", f"block {vertex.slot} with {len(vertex.parents)} parents; expected {quorum} or more")
-        if round > self.floor + 1:  # else what it references has been collected
+        if round > self.floor + 1:  # else its parents have been collected
             if lacking := self.missing(vertex.parents):
                 raise Refused("missing", f"block {vertex.slot} without {len(lacking)} of its parents; expected all")
             parents = [self._vertices[parent] for parent in vertex.parents]
@@ -73,11 +73,11 @@ class BlockDag:
         return True
 
     def missing(self, digests: Iterable[bytes]) -> list[bytes]:
-        """Those that are not held."""
+        """The digests of these that are not held."""
         return [digest for digest in digests if digest not in self._vertices]
 
     def at(self, round: int, author: int) -> list[Vertex]:
-        """The blocks of a slot, in the order in which they came: one, unless the author is faulty."""
+        """The blocks of a slot, in order of arrival: one, unless the author is faulty."""
         return self._rounds.get(round, {}).get(author, [])
 
     def of_round(self, round: int) -> Iterator[Vertex]:
@@ -86,7 +86,7 @@ class BlockDag:
             yield from vertices
 
     def authors(self, round: int) -> int:
-        """How many authors have blocks in a round."""
+        """The number of authors with blocks in a round."""
         return len(self._rounds.get(round, {}))
 
     def parents(self, vertex: Vertex) -> list[Vertex]:
@@ -94,14 +94,14 @@ class BlockDag:
         return [self._vertices[digest] for digest in vertex.parents if digest in self._vertices]
 
     def past(self, vertex: Vertex, round: int) -> set[Vertex]:
-        """The blocks of a round that are in the past of a held block; itself where it is of that round."""
+        """The blocks of a round in the past of a held block; the block itself if it is of that round."""
         level = {vertex}
         for _ in range(vertex.round - round):
             level = {parent for each in level for parent in self.parents(each)}
         return level
 
     def collect(self, floor: int) -> list[Vertex]:
-        """Forget all rounds up to and with `floor`; what was forgotten."""
+        """Drop all rounds up to and with `floor`; returns the dropped blocks."""
         gone: list[Vertex] = []
         for round in [round for round in self._rounds if round <= floor]:
             for vertices in self._rounds.pop(round).values():

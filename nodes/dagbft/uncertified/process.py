@@ -22,7 +22,7 @@ from nodes.dagbft.uncertified.records import TABLES
 
 @dataclass(frozen=True, slots=True)
 class UncertifiedSettings:
-    """What a scenario may say. Everything but the names has a default."""
+    """The settings in a scenario. All keys but the names have a default."""
 
     validators: tuple[str, ...] = ()  # in the order of their numbers
     workers: int = 1  # of each validator
@@ -36,7 +36,7 @@ class UncertifiedSettings:
     retry_s: Duration = 1.0
     inline_size_bytes: Size = 2000.0  # of the batch inside a block, at most
     durability: str = "process"
-    door: bool = False  # whether clients of any node may call, for signed results and reads
+    door: bool = False  # whether clients of any node may connect, for signed results and reads
 
     def __post_init__(self) -> None:
         for name, allowed in (("leaders", LEADERS), ("durability", DURABILITIES)):
@@ -62,7 +62,7 @@ class UncertifiedPrimary(Primary):
     accepts: ClassVar = (Header, BlockRequest, BlockReply, TailRequest)
 
     class Config(UncertifiedSettings):
-        """What `config` may say."""
+        """The keys of `config`."""
 
     def new_core(self, now_s: float) -> UncertifiedCore:
         config = cast(UncertifiedSettings, self.config).uncertified(self.context.seed, self._roster.committee.n)

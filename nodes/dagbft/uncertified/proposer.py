@@ -1,4 +1,4 @@
-"""Own blocks: when the next one is due, what it references and carries, and what becomes of its batches.
+"""Own blocks: the time of the next one, its parents and batches, and the return of batches that are never ordered.
 
 Invariant: one block is made in a round, and it is among the records of the effects that send it. Every wait has an end:
 with a quorum of blocks of a round, an own block of the next follows within the longest of four delays.
@@ -19,7 +19,7 @@ from nodes.dagbft.primary.shared import Signer
 from nodes.dagbft.uncertified.dag import Vertex
 from nodes.dagbft.uncertified.shared import Shared
 
-SILENT_ROUNDS = 5  # a leader of whom nothing was heard for so many rounds is not waited for
+SILENT_ROUNDS = 5  # the wait for a leader is skipped if it has sent no block for so many rounds
 NO_SUMMARY = bytes(DIGEST_BYTES)  # of written keys: only early finality reads it
 
 
@@ -126,7 +126,7 @@ class BlockProposer:
         self._core.effects.send.append((ALL, last))
 
     def reopen(self, block: Header) -> None:
-        """An own block of a former life that is not ordered yet."""
+        """Add an own block from before the restart that is not ordered yet."""
         self._open[block.round] = block.names
 
     def ordered(self, round: int) -> None:

@@ -36,7 +36,7 @@ class BlockArchive(Archive):
         self._blocks = disk
 
     def blocks(self, first: int = 0) -> Iterator[Header]:
-        """Those of round `first` and above, in the order (round, author), in which parents come first."""
+        """Blocks of round `first` and above, in the order (round, author), so that parents come first."""
         for _, data in self._blocks.items("block", slot_key(first, 0)):
             yield _block(data)
 
