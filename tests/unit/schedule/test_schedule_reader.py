@@ -379,7 +379,7 @@ def test_handovers_are_those_of_the_step_and_of_those_after_it():
 
 
 def test_an_end_without_knots_cannot_say_until_when_it_is_up():
-    with pytest.raises(ValueError, match="b:p1 has no a schedule of its own"):
+    with pytest.raises(ValueError, match="b:p1 has no schedule of its own"):
         ScheduleReader(network(), None).up(2, 0.0)
 
 
