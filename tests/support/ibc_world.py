@@ -323,16 +323,19 @@ class World:
         return Link(End(a, ca), End(b, cb))
 
     # What a relayer does with one packet of v1. All of it is safe to do twice, late, or in any order.
+    # Without a height to prove at, a block is closed and the client told of it.
 
-    def receive(self, link: Link, packet: ch.Packet) -> Outcome:
+    def receive(self, link: Link, packet: ch.Packet, height: Height | None = None) -> Outcome:
         """A packet from a to b."""
         key = paths.packet_commitment(packet.source_port, packet.source_channel, packet.sequence)
-        height = self.update(link.b.chain, link.b.client, link.a.chain)
+        height = height or self.update(link.b.chain, link.b.client, link.a.chain)
         return link.b.chain.deliver(ch.MsgRecvPacket(packet, prove(key), height, RELAYER))
 
-    def acknowledge(self, link: Link, packet: ch.Packet, acknowledgement: bytes) -> Outcome:
+    def acknowledge(
+        self, link: Link, packet: ch.Packet, acknowledgement: bytes, height: Height | None = None
+    ) -> Outcome:
         key = paths.packet_acknowledgement(packet.destination_port, packet.destination_channel, packet.sequence)
-        height = self.update(link.a.chain, link.a.client, link.b.chain)
+        height = height or self.update(link.a.chain, link.a.client, link.b.chain)
         return link.a.chain.deliver(ch.MsgAcknowledgement(packet, acknowledgement, prove(key), height, RELAYER))
 
     def _unreceived(self, link: Link, packet: ch.Packet, ordered: bool) -> tuple[bytes, int]:
@@ -342,32 +345,36 @@ class World:
         key = paths.next_sequence_receive(port, channel)
         return prove(key), int.from_bytes(link.b.chain.stores["ibc"].values[key])
 
-    def timeout(self, link: Link, packet: ch.Packet, ordered: bool = False) -> Outcome:
+    def timeout(self, link: Link, packet: ch.Packet, ordered: bool = False, height: Height | None = None) -> Outcome:
         proof, next_receive = self._unreceived(link, packet, ordered)
-        height = self.update(link.a.chain, link.a.client, link.b.chain)
+        height = height or self.update(link.a.chain, link.a.client, link.b.chain)
         return link.a.chain.deliver(ch.MsgTimeout(packet, proof, height, next_receive, RELAYER))
 
-    def timeout_on_close(self, link: Link, packet: ch.Packet, ordered: bool = False) -> Outcome:
+    def timeout_on_close(
+        self, link: Link, packet: ch.Packet, ordered: bool = False, height: Height | None = None
+    ) -> Outcome:
         proof, next_receive = self._unreceived(link, packet, ordered)
         closed = prove(paths.channel_end(packet.destination_port, packet.destination_channel))
-        height = self.update(link.a.chain, link.a.client, link.b.chain)
+        height = height or self.update(link.a.chain, link.a.client, link.b.chain)
         return link.a.chain.deliver(ch.MsgTimeoutOnClose(packet, proof, closed, height, next_receive, RELAYER))
 
     # The same for v2.
 
-    def receive_v2(self, link: Link, packet: v2.Packet) -> Outcome:
+    def receive_v2(self, link: Link, packet: v2.Packet, height: Height | None = None) -> Outcome:
         key = paths.packet_commitment_v2(packet.source_client, packet.sequence)
-        height = self.update(link.b.chain, link.b.client, link.a.chain)
+        height = height or self.update(link.b.chain, link.b.client, link.a.chain)
         return link.b.chain.deliver(v2.MsgRecvPacket(packet, prove(key), height, RELAYER))
 
-    def acknowledge_v2(self, link: Link, packet: v2.Packet, acknowledgement: v2.Acknowledgement) -> Outcome:
+    def acknowledge_v2(
+        self, link: Link, packet: v2.Packet, acknowledgement: v2.Acknowledgement, height: Height | None = None
+    ) -> Outcome:
         key = paths.packet_acknowledgement_v2(packet.destination_client, packet.sequence)
-        height = self.update(link.a.chain, link.a.client, link.b.chain)
+        height = height or self.update(link.a.chain, link.a.client, link.b.chain)
         return link.a.chain.deliver(v2.MsgAcknowledgement(packet, acknowledgement, prove(key), height, RELAYER))
 
-    def timeout_v2(self, link: Link, packet: v2.Packet) -> Outcome:
+    def timeout_v2(self, link: Link, packet: v2.Packet, height: Height | None = None) -> Outcome:
         key = paths.packet_receipt_v2(packet.destination_client, packet.sequence)
-        height = self.update(link.a.chain, link.a.client, link.b.chain)
+        height = height or self.update(link.a.chain, link.a.client, link.b.chain)
         return link.a.chain.deliver(v2.MsgTimeout(packet, prove(key), height, RELAYER))
 
 
