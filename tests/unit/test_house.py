@@ -24,8 +24,9 @@ THIN = {  # modules of nodes that own sockets, tasks or the processor's clock; a
     "nodes/dagbft/client/auditor.py", "nodes/dagbft/client/finality.py", "nodes/dagbft/client/process.py",
     "nodes/dagbft/colocated.py", "nodes/dagbft/primary/client_endpoint.py", "nodes/dagbft/primary/process.py",
     "nodes/dagbft/worker/process.py", "nodes/explorer/agent_transfer.py", "nodes/explorer/conductor.py",
-    "nodes/explorer/process.py", "nodes/plurality/process.py", "nodes/routes/watch.py",
-    "nodes/traffic/bulk.py", "nodes/traffic/probe.py", "nodes/traffic/request.py",
+    "nodes/explorer/process.py", "nodes/ibc/chain/process.py", "nodes/ibc/chain/server.py",
+    "nodes/plurality/process.py", "nodes/routes/watch.py", "nodes/traffic/bulk.py", "nodes/traffic/probe.py",
+    "nodes/traffic/request.py",
 }  # fmt: skip
 CHANCE = {"random", "randrange", "randint", "choice", "choices", "sample", "shuffle", "uniform", "urandom"}
 
