@@ -170,7 +170,7 @@ class Engine:
     @property
     def _engine(self) -> int:
         if self._address is None:
-            raise EmulationError("the packet engine is closed; expected an open one")
+            raise EmulationError("the packet engine was closed; expected an open one")
         return self._address
 
     # --- in memory: the caller passes the time ------------------------------------------------------------------------
