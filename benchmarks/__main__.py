@@ -41,6 +41,7 @@ ALL = (
     "dagbft_execution",
     "dagbft_restart",
     "lemonshark",
+    "ibc",
 )
 
 
