@@ -56,7 +56,10 @@ def main() -> None:
     shared = SignatureCache()
 
     def update(cache: SignatureCache | None) -> Callable[[], None]:
-        clients, context = Clients(cache), Context("here-0", Height(0, 1), time_ns(HEIGHT + 1), {"ibc": ProvableStore()})
+        clients, context = (
+            Clients(cache),
+            Context("here-0", Height(0, 1), time_ns(HEIGHT + 1), {"ibc": ProvableStore()}),
+        )
         name = clients.create(context, *created)
         return lambda: clients.update(context, name, Any.decode(raw))
 

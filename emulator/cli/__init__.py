@@ -26,6 +26,7 @@ COMMANDS = {  # command: module of this package, function in it
     "replay": ("replay", "replay"),
     "algo": ("algo", "algo"),
     "validate": ("validate", "validate"),
+    "verify": ("verify", "verify"),
     "exec": ("exec", "execute"),
     "logs": ("logs", "logs"),
     "shell": ("shell", "shell"),
@@ -34,7 +35,7 @@ COMMANDS = {  # command: module of this package, function in it
     "schema": ("schema", "schema"),
     "extcap": ("extcap", "extcap"),
 }
-PASS_ON = {"exec", "algo", "validate", "extcap"}  # commands whose trailing words belong to another program
+PASS_ON = {"exec", "algo", "validate", "verify", "extcap"}  # commands whose trailing words belong to another program
 HIDDEN = {"extcap"}  # called by Wireshark, not by people
 
 

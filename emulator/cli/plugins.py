@@ -5,8 +5,11 @@ Invariant: a broken plug-in is a PlatformError that names it, and the others sti
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint
-from typing import Any
+from typing import Any, cast
+
+import typer
 
 
 def of_group(group: str) -> dict[str, EntryPoint]:
@@ -27,3 +30,35 @@ def loaded(point: EntryPoint, what: str) -> Any:
             f"{what} {point.name} ({point.value}) cannot be loaded: {type(error).__name__}: {error}; "
             "reinstall the package that brings it"
         ) from error
+
+
+def function_of(point: EntryPoint, what: str) -> Callable[..., Any]:
+    """The function that an entry point offers. PlatformError where it cannot be loaded or is no function."""
+    from emulator.model.errors import PlatformError
+
+    function = loaded(point, what)
+    if not callable(function):
+        raise PlatformError(f"{what} {point.name} ({point.value}) is no function; expected one with typer's options")
+    return cast(Callable[..., Any], function)
+
+
+def call(command: str, point: EntryPoint, what: str, words: Sequence[str]) -> None:
+    """Call a plug-in's function with the words of a command line. Ends with typer.Exit, whose code is the outcome."""
+    app = typer.Typer(name=point.name, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+    app.command()(function_of(point, what))
+    ended = app(args=list(words), prog_name=f"skyloom {command} {point.name}", standalone_mode=False)
+    raise typer.Exit(ended if isinstance(ended, int) else 0)
+
+
+def listing(found: Mapping[str, EntryPoint], what: str, said: str) -> str:
+    """A line for each plug-in: its name and the first line of its docstring, or what is wrong with it."""
+    from emulator.model.errors import PlatformError
+    from emulator.report.text import aligned
+
+    rows = []
+    for name, point in found.items():
+        try:
+            rows.append((name, (function_of(point, what).__doc__ or "").strip().split("\n")[0]))
+        except PlatformError as error:
+            rows.append((name, f"broken: {error}"))
+    return aligned((what, said), rows) if rows else f"no {what} is installed\n"

@@ -166,6 +166,16 @@ def write_key(key: PublicKey) -> dict[str, str]:
     raise JsonError("a public key without a value", "one of Ed25519 or secp256k1")
 
 
+def read_number(data: Json, name: str) -> int:
+    """A field that is a whole number."""
+    return _field(data, name, _number)
+
+
+def read_list(data: Json, name: str) -> list[Anything]:
+    """A field that is a list."""
+    return _field(data, name, lambda entries: list(_all(entries, lambda entry: entry)))
+
+
 def write_hex(value: bytes) -> str:
     """Bytes in upper-case hex."""
     return value.hex().upper()
