@@ -22,7 +22,7 @@ def check_steps(proof: ExistenceProof, rules: Rules) -> LeafOp:
     if rules.is_iavl:
         check_iavl_leaf(leaf)
     if rules.is_tendermint and leaf.prefix != rules.leaf.prefix:
-        raise ProofError(f"leaf prefix {leaf.prefix.hex()}", f"exactly {rules.leaf.prefix.hex()}")
+        raise ProofError(f"leaf prefix {leaf.prefix[:16].hex()}", f"exactly {rules.leaf.prefix.hex()}")
     if not rules.min_depth <= depth <= rules.max_depth:
         raise ProofError(f"a path of {depth} steps", f"{rules.min_depth} to {rules.max_depth}")
     for layer, step in enumerate(proof.path, 1):
@@ -45,7 +45,7 @@ def check_leaf(leaf: LeafOp, spec: LeafOp) -> None:
     if leaf.length != spec.length:
         raise ProofError(f"length operation {leaf.length} of a leaf", f"{spec.length}")
     if not leaf.prefix.startswith(spec.prefix):
-        raise ProofError(f"leaf prefix {leaf.prefix.hex()}", f"one that begins with {spec.prefix.hex()}")
+        raise ProofError(f"leaf prefix {leaf.prefix[:16].hex()}", f"one that begins with {spec.prefix.hex()}")
 
 
 def check_inner(step: InnerOp, rules: Rules) -> None:
@@ -83,7 +83,7 @@ def check_iavl_inner(step: InnerOp, layer: int) -> None:
 def check_tendermint_inner(step: InnerOp) -> None:
     """ProofError where an inner prefix is not 01, alone before a suffix or with the left sibling after it."""
     if not step.prefix.startswith(b"\1") or (step.suffix and len(step.prefix) != 1):
-        raise ProofError(f"inner prefix {step.prefix.hex()}", "01, and a left sibling only where no right one is")
+        raise ProofError(f"inner prefix {step.prefix[:16].hex()}", "01, and a left sibling only where no right one is")
 
 
 def iavl_prefix(prefix: bytes) -> tuple[int, int, int]:
@@ -94,7 +94,7 @@ def iavl_prefix(prefix: bytes) -> tuple[int, int, int]:
         number = shift = 0
         while True:
             if place == len(prefix) or shift > 63:
-                raise ProofError(f"IAVL prefix {prefix.hex()}", "height, size and version as varints of 64 bits")
+                raise ProofError(f"IAVL prefix {prefix[:32].hex()}", "height, size and version as varints of 64 bits")
             byte = prefix[place]
             place += 1
             number |= (byte & 0x7F) << shift
@@ -103,7 +103,7 @@ def iavl_prefix(prefix: bytes) -> tuple[int, int, int]:
             shift += 7
         if number & 1 or number >> 64:  # the lowest bit of a zig-zag number is its sign
             raise ProofError(
-                f"IAVL prefix {prefix.hex()}", "no negative height, size or version, and none past 64 bits"
+                f"IAVL prefix {prefix[:32].hex()}", "no negative height, size or version, and none past 64 bits"
             )
         numbers.append(number >> 1)
     return numbers[0], numbers[1], len(prefix) - place
