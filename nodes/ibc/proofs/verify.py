@@ -29,9 +29,9 @@ def existence_root(proof: ExistenceProof, rules: Rules, key: bytes, value: bytes
     """The root under which the proof shows that `key` has `value`."""
     leaf = check_steps(proof, rules)
     if proof.key != key:
-        raise ProofError(f"a proof of key {_shown(proof.key)}", _shown(key))
+        raise ProofError(f"a proof of key {shown(proof.key)}", shown(key))
     if proof.value != value:
-        raise ProofError(f"a proof of value {_shown(proof.value)}", _shown(value))
+        raise ProofError(f"a proof of value {shown(proof.value)}", shown(value))
     node = leaf_hash(leaf, key, value)
     for step in proof.path:
         node = inner_hash(step, node)
@@ -44,7 +44,7 @@ def non_existence_root(proof: NonExistenceProof, rules: Rules, key: bytes) -> by
         raise ProofError("an empty key", "at least one byte")
     place = _place(rules, key)
     if proof.key != key and proof.key != place:  # sparse trees write the hash of a key
-        raise ProofError(f"a proof that key {_shown(proof.key)} is absent", _shown(key))
+        raise ProofError(f"a proof that key {shown(proof.key)} is absent", shown(key))
     left, right, inner = proof.left, proof.right, rules.inner
     roots = [existence_root(side, rules, side.key, side.value) for side in (left, right) if side is not None]
     if not roots:
@@ -52,9 +52,9 @@ def non_existence_root(proof: NonExistenceProof, rules: Rules, key: bytes) -> by
     if roots[0] != roots[-1]:
         raise ProofError("neighbours under different roots", "one root")
     if left is not None and not _place(rules, left.key) < place:
-        raise ProofError(f"left neighbour {_shown(left.key)}", f"one before {_shown(key)}")
+        raise ProofError(f"left neighbour {shown(left.key)}", f"one before {shown(key)}")
     if right is not None and not place < _place(rules, right.key):
-        raise ProofError(f"right neighbour {_shown(right.key)}", f"one after {_shown(key)}")
+        raise ProofError(f"right neighbour {shown(right.key)}", f"one after {shown(key)}")
     if left is None:
         if right is None or not is_left_most(inner, right.path):
             raise ProofError("no left neighbour, and leaves left of the right one", "the left-most leaf")
@@ -98,7 +98,7 @@ def _outer_root(
 ) -> bytes:
     for proof, spec, key in zip(proofs, specs, reversed(path), strict=True):
         if proof.exist is None:
-            raise ProofError(f"no proof of existence of {_shown(key)}", "one")
+            raise ProofError(f"no proof of existence of {shown(key)}", "one")
         value = existence_root(proof.exist, rules_of(spec), key, value)
     return value
 
@@ -118,7 +118,7 @@ def _place(rules: Rules, key: bytes) -> bytes:
     return hashed(rules.leaf.prehash_key, key) if rules.hashes_keys else key
 
 
-def _shown(data: bytes) -> str:
+def shown(data: bytes) -> str:
     """Bytes in an error: as text where they are, in hexadecimal otherwise, and not all of many."""
     text = repr(data[:48])[1:] if data.isascii() else data[:48].hex()
     return text if len(data) <= 48 else f"{text}… ({len(data)} bytes)"
