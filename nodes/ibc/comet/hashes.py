@@ -24,7 +24,7 @@ from nodes.ibc.proto.comet import (
     SimpleValidator,
     Validator,
 )
-from nodes.ibc.proto.scalars import varint
+from nodes.ibc.proto.scalars import INT64
 from nodes.ibc.proto.wire import delimited
 
 ADDRESS_BYTES = 20
@@ -36,7 +36,7 @@ def header_hash(header: Header) -> bytes:
         (
             header.version.encode(),
             _bytes_value(header.chain_id.encode()),
-            b"\x08" + varint(header.height % (1 << 64)) if header.height else b"",
+            b"\x08" + INT64.write(header.height) if header.height else b"",
             header.time.encode(),
             header.last_block_id.encode(),
             *map(

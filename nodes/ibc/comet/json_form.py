@@ -16,6 +16,7 @@ from typing import TypeVar
 from emulator.model.errors import Unfit
 from nodes.ibc.comet.hashes import ordered
 from nodes.ibc.comet.moments import read_time, write_time
+from nodes.ibc.proto import scalars
 from nodes.ibc.proto.comet import (
     BlockID,
     BlockIDFlag,
@@ -28,10 +29,11 @@ from nodes.ibc.proto.comet import (
     SignedHeader,
     Validator,
 )
+from nodes.ibc.proto.scalars import Kind
 
 Json = Mapping[str, Anything]
 T = TypeVar("T")
-_NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,20}", re.ASCII)
 _KEYS = {"ed25519": "tendermint/PubKeyEd25519", "secp256k1": "tendermint/PubKeySecp256k1"}
 _HASHES = (
     "last_commit_hash", "data_hash", "validators_hash", "next_validators_hash", "consensus_hash", "app_hash",
@@ -48,7 +50,7 @@ def read_header(data: Json) -> Header:
     return Header(
         version=_field(data, "version", _version),
         chain_id=_field(data, "chain_id", _text),
-        height=_field(data, "height", _number),
+        height=_field(data, "height", _int64),
         time=_field(data, "time", lambda value: read_time(_text(value))),
         last_block_id=_field(data, "last_block_id", read_block_id),
         **{name: _field(data, name, _hex) for name in _HASHES},
@@ -84,8 +86,8 @@ def write_block_id(block_id: BlockID) -> dict[str, Anything]:
 def read_commit(data: Json) -> Commit:
     """A commit."""
     return Commit(
-        height=_field(data, "height", _number),
-        round=_field(data, "round", _number),
+        height=_field(data, "height", _int64),
+        round=_field(data, "round", _int32),
         block_id=_field(data, "block_id", read_block_id),
         signatures=_field(data, "signatures", lambda entries: _all(entries, _commit_sig)),
     )
@@ -144,8 +146,8 @@ def read_validator(data: Json) -> Validator:
     return Validator(
         address=_field(data, "address", _hex),
         pub_key=_field(data, "pub_key", read_key),
-        voting_power=_field(data, "voting_power", _number),
-        proposer_priority=_number(data.get("proposer_priority") or 0),
+        voting_power=_field(data, "voting_power", _int64),
+        proposer_priority=_int64(data.get("proposer_priority") or 0),
     )
 
 
@@ -167,8 +169,8 @@ def write_key(key: PublicKey) -> dict[str, str]:
 
 
 def read_number(data: Json, name: str) -> int:
-    """A field that is a whole number."""
-    return _field(data, name, _number)
+    """A field that is a whole number of 64 bits."""
+    return _field(data, name, _int64)
 
 
 def read_list(data: Json, name: str) -> list[Anything]:
@@ -187,17 +189,17 @@ def write_base64(value: bytes) -> str:
 
 
 def _version(data: Json) -> ConsensusVersion:
-    app = _number(_mapping(data).get("app") or 0)  # left out by some nodes where it is 0
-    return ConsensusVersion(_field(data, "block", _number), app)
+    app = _uint64(_mapping(data).get("app") or 0)  # left out by some nodes where it is 0
+    return ConsensusVersion(_field(data, "block", _uint64), app)
 
 
 def _parts(data: Json) -> PartSetHeader:
-    return PartSetHeader(_field(data, "total", _number), _field(data, "hash", _hex))
+    return PartSetHeader(_field(data, "total", _uint32), _field(data, "hash", _hex))
 
 
 def _commit_sig(data: Json) -> CommitSig:
     return CommitSig(
-        block_id_flag=_field(data, "block_id_flag", lambda value: BlockIDFlag(_number(value))),
+        block_id_flag=_field(data, "block_id_flag", lambda value: BlockIDFlag(_int32(value))),
         validator_address=_field(data, "validator_address", _hex),
         timestamp=_field(data, "timestamp", lambda value: read_time(_text(value))),
         signature=_field(data, "signature", lambda value: _base64(value or "")),
@@ -230,15 +232,29 @@ def _mapping(data: Anything) -> Json:
 def _text(value: Anything) -> str:
     if not isinstance(value, str):
         raise JsonError(f"{value!r:.40}", "a text")
+    scalars.STRING.write(value)
     return value
 
 
-def _number(value: Anything) -> int:
-    if type(value) is int:
-        return value
-    if not _NUMBER.fullmatch(_text(value)):
-        raise JsonError(f"{value!r:.40}", "a whole number of 64 bits")
-    return int(value)
+def _number(kind: Kind) -> Callable[[Anything], int]:
+    """Reads whole numbers, written as numbers or as text, that fit a field of that kind."""
+
+    def read(value: Anything) -> int:
+        number = value if type(value) is int else _digits(_text(value))
+        kind.write(number)
+        return number
+
+    return read
+
+
+def _digits(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise JsonError(f"{text!r:.40}", "a whole number")
+    return int(text)
+
+
+_int32, _int64 = _number(scalars.INT32), _number(scalars.INT64)
+_uint32, _uint64 = _number(scalars.UINT32), _number(scalars.UINT64)
 
 
 def _hex(value: Anything) -> bytes:
