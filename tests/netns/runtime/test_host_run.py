@@ -104,7 +104,7 @@ def test_nodes_are_hosts(tmp_path: Path, before: list[str]) -> None:
     if can_bound():
         assert row["bounded"]
         assert row["throttled_s"] > 0
-        assert 0.1 < row["cores_delivered"] < 0.3
+        assert 0 < row["cores_delivered"] < 0.3
         assert 1e6 < row["memory_peak_bytes"] <= 32e6
     else:
         assert any("not bounded" in each for each in verdict_of(tmp_path / "runs")["warnings"])
