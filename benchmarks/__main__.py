@@ -42,6 +42,7 @@ ALL = (
     "dagbft_restart",
     "lemonshark",
     "ibc",
+    "ibc_proofs",
 )
 
 
