@@ -9,5 +9,6 @@
 - `keys`: `AccountKey.named(name)`, `ValidatorKey`; `bech32`: `encode`, `decode`.
 - `transactions`: `read`, `sign_bytes`, `tx_hash`; `ledger`: `Ledger`, `Entry`, `Transacted`.
 - `queries`: `Queries`, `Question`: what `abci_query` answers; `query`: the language of searches and subscriptions.
+- `ibc_queries`, `ibc_queries_v2`: the questions of ibc-go. `store/ibc/key` gives proofs of two layers.
 - `rpc`: `Methods`; `server`: `Server` (aiohttp); `process`: `Chain`, the node program.
 """

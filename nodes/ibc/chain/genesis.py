@@ -19,12 +19,16 @@ from nodes.ibc.chain.bank import Bank
 from nodes.ibc.chain.bech32 import encode
 from nodes.ibc.chain.chain import Chain, Limits
 from nodes.ibc.chain.consensus import Churn, Committee
+from nodes.ibc.chain.ibc_queries import IbcQueries
+from nodes.ibc.chain.ibc_queries_v2 import questions_v2
 from nodes.ibc.chain.keys import AccountKey
 from nodes.ibc.chain.ledger import Ledger
-from nodes.ibc.chain.modules import BankModule
+from nodes.ibc.chain.modules import BankModule, IbcModule
 from nodes.ibc.chain.queries import Queries
+from nodes.ibc.client.keeper import Clients
 from nodes.ibc.comet.json_form import write_validators
 from nodes.ibc.comet.moments import write_time
+from nodes.ibc.core.router import Router
 from nodes.ibc.proofs.forms import IAVL, SIMPLE, Form
 from nodes.ibc.proofs.multistore import Multistore
 from nodes.ibc.proofs.store import ProvableStore
@@ -74,12 +78,13 @@ def chain_of(settings: Settings, genesis_time_ns: int) -> Chain:
     ante = Ante(settings.chain_id, accounts, bank, settings.fees, settings.limits.block_gas)
     form = FORMS[settings.store]
     state = Multistore({name: ProvableStore(form, settings.keep_blocks) for name in STORES})
+    router = Router(Clients(), bank)
     app = App(
         settings.chain_id,
         revision_of(settings.chain_id),
         bank,
         ante,
-        [BankModule(bank)],
+        [BankModule(bank), IbcModule(router)],
     )
     genesis = app.context(state.stores, Moment(0, genesis_time_ns))
     for address, coins in settings.balances.items():
@@ -93,7 +98,8 @@ def chain_of(settings: Settings, genesis_time_ns: int) -> Chain:
 
 def queries_of(chain: Chain, bond_denom: str) -> Queries:
     """What the chain is asked by `abci_query`."""
-    return Queries(chain, chain.app.bank, bond_denom)
+    more = (*IbcQueries(Clients(), chain.app.bank).questions(), *questions_v2())
+    return Queries(chain, chain.app.bank, bond_denom, more)
 
 
 def funded(names: Iterable[str], prefix: str, coins: Mapping[str, int]) -> dict[str, Mapping[str, int]]:

@@ -66,6 +66,11 @@ class Queries:
         self._bond_denom = bond_denom
         self._questions: Mapping[str, Question[Anything]] = {each.path: each for each in (*self._own(), *more)}
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of all questions, without those of keys."""
+        return tuple(self._questions)
+
     def answer(self, path: str, data: bytes, height: int, prove: bool) -> Answer:
         """Answer a question about the state after block `height`; 0 stands for the latest."""
         asked = height or self._chain.height

@@ -100,6 +100,6 @@ def _signer(info: SignerInfo, signature: bytes) -> Signer:
 
 def _opened(content: Any) -> Message:
     try:
-        return content.open()
+        return content.open(strict=False)
     except WireError as error:
         raise TX_PARSE_ERROR.error(f"{content.type_url}: {error}") from None
