@@ -37,6 +37,7 @@ class Job:
     program: Program
     index: int  # of the node among those of the program
     process: Process | None = None
+    probe: Process | None = None  # of its readiness
     unasked: str = ""  # the first end that nobody asked for, in words
     statuses: list[int] = field(default_factory=list)  # of ends that nobody asked for
     crashed: bool = False  # by an action, and not restarted
@@ -224,11 +225,16 @@ class Jobs:
             "directory": self._hosts.working_folder(job.node), **self._hosts.surroundings(job.node),
             "run": PROBE, "config": config,
         }  # fmt: skip
-        return self._processes.spawn(job.node, f"{job.program.name}.ready", namespaces, spec)
+        return self._processes.spawn(job.node, f"{job.program.name}.ready", namespaces, spec, own_log=True)
 
 
 def _barrier(job: Job) -> str:
     return job.program.barrier or job.program.name
+
+
+def restarts(job: Job) -> str:
+    """How often a job was started again after failures, in words."""
+    return "1 restart" if job.restarts == 1 else f"{job.restarts} restarts"
 
 
 def complaint(job: Job) -> str:
@@ -243,7 +249,8 @@ def complaint(job: Job) -> str:
     if job.to_start:
         return f"{job.node}: was not started before the run ended"
     if expected == "well":
-        return job.unasked if job.over and job.statuses[-1] != 0 else ""
+        again = f", and again after {restarts(job)}" if job.restarts else ""
+        return job.unasked + again if job.over and job.statuses[-1] != 0 else ""
     if expected == "running" and job.program.restart:
         return job.unasked if job.over else ""
     if expected == "running":

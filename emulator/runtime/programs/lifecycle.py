@@ -18,7 +18,7 @@ from typing import Any
 
 from emulator.model.clock import MonotonicClock, sleep_until_ns
 from emulator.model.errors import EmulationError
-from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Job, Jobs
+from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Job, Jobs, restarts
 from emulator.runtime.programs.processes import Process, Processes
 
 LOG_PERIOD_S = 0.1
@@ -88,7 +88,9 @@ class Lifecycle:
             async with asyncio.timeout(program.ready_within_s):
                 await self._until_ready(job)
         except TimeoutError:
-            self._settle(job, f"its probe had no success within {program.ready_within_s:g} s")
+            said = job.probe.last_lines()[-1:] if job.probe is not None else []
+            why = f"{f' and {restarts(job)}' if job.restarts else ''}{f'; {said[0]}' if said else ''}"
+            self._settle(job, f"its probe had no success within {program.ready_within_s:g} s{why}")
             return
         if not self._settled[id(job)].is_set():
             self._settle(job, "", self._clock.now() - started_s)
@@ -136,7 +138,7 @@ class Lifecycle:
 
     async def _probe(self, job: Job) -> None:
         """Run a probe on the job's node until it succeeds."""
-        process = self._jobs.spawn_probe(job)
+        process = job.probe = self._jobs.spawn_probe(job)
         try:
             await self._processes.wait_ready([process], READY_TIMEOUT_S, lambda done: None)
             self._processes.start(process, self._clock.t0_ns)

@@ -1,26 +1,32 @@
 """The process that asks, on a node, whether a program there is ready to serve.
 
 Invariant: it ends with status 0 at the first success and never otherwise by itself; who started it sets the deadline.
-One attempt takes at most ATTEMPT_S, and what it started is killed with it.
+One attempt takes at most ATTEMPT_S, and what it started is killed with it. Why attempts fail is printed: a line
+whenever the reason changes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import ssl
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 
 from emulator.sdk.node import Node
 
 PERIOD_S = 0.1  # from the end of an attempt to the next
 ATTEMPT_S = 5.0
+OUTPUT_BYTES = 4096  # of a command, from the end, in which its last line is looked for
 
 
 class ReadinessProbe(Node):
@@ -40,45 +46,64 @@ class ReadinessProbe(Node):
     config: Config
 
     async def run(self) -> None:
-        while not await self._succeeds():
+        last = ""
+        while reason := await self._failure():
+            if reason != last:
+                sys.stdout.write(f"{reason}\n")
+                sys.stdout.flush()
+                last = reason
             await self.context.sleep(PERIOD_S)
 
-    async def _succeeds(self) -> bool:
+    async def _failure(self) -> str:
+        """Why an attempt failed, in one line; empty where it succeeded."""
         try:
             async with asyncio.timeout(ATTEMPT_S):
                 if self.config.http:
-                    return await asyncio.to_thread(answers, self.config.http)
+                    return await asyncio.to_thread(http_failure, self.config.http)
                 if self.config.command:
-                    return await exits_well(self.config.command)
-                return await accepts(self.config.tcp)
+                    return await command_failure(self.config.command)
+                return await tcp_failure(self.config.tcp)
         except TimeoutError:
-            return False
+            return f"no end within {ATTEMPT_S:g} s"
 
 
-async def accepts(addresses: tuple[str, ...]) -> bool:
-    """Whether one of "host:port" accepts a TCP connection."""
+async def tcp_failure(addresses: tuple[str, ...]) -> str:
+    """Why none of "host:port" accepts a TCP connection; empty where one does."""
+    reasons = []
     for address in addresses:
         host, _, port = address.rpartition(":")
-        with suppress(OSError):
+        try:
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except OSError as error:
+            reasons.append(f"{address}: {reason_of(error)}")
+        else:
             writer.close()
-            return True
-    return False
+            return ""
+    return ", ".join(reasons)
 
 
-def answers(url: str) -> bool:
-    """Whether a URL answers with a status of 200 to 399. Proxies of the environment are not asked."""
+def reason_of(error: BaseException | str) -> str:
+    """An error in words, without the number that Python puts before them."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number is not None and number in errno.errorcode else str(error)
+
+
+def http_failure(url: str) -> str:
+    """Why a URL does not answer with a status of 200 to 399, or empty. Proxies of the environment are not asked."""
     context = ssl._create_unverified_context()  # of a program under test, which signs its own
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context), _NoRedirect
     )
     try:
         with opener.open(url, timeout=ATTEMPT_S) as answer:
-            return bool(HTTPStatus.OK <= answer.status < HTTPStatus.BAD_REQUEST)
+            status = answer.status
     except urllib.error.HTTPError as error:
-        return error.code < HTTPStatus.BAD_REQUEST
-    except (OSError, ValueError):
-        return False
+        status = error.code
+    except urllib.error.URLError as error:
+        return f"{url}: {reason_of(error.reason)}"
+    except (OSError, ValueError, HTTPException) as error:
+        return f"{url}: {error}"
+    return "" if HTTPStatus.OK <= status < HTTPStatus.BAD_REQUEST else f"{url}: status {status}"
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -88,17 +113,26 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-async def exits_well(command: tuple[str, ...]) -> bool:
-    """Whether a command exits with status 0. It is killed with all its group where it is not waited for."""
-    null = asyncio.subprocess.DEVNULL
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=null, stdout=null, stderr=null, start_new_session=True
-        )
-    except OSError:
-        return False
-    try:
-        return await process.wait() == 0
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+async def command_failure(command: tuple[str, ...]) -> str:
+    """Why a command does not exit with status 0, with the last line that it printed; empty where it does.
+
+    It is killed with all its group where it is not waited for.
+    """
+    with os.fdopen(os.memfd_create("output"), "rb") as output:  # no pipe, which a program left behind would hold open
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        except OSError as error:
+            return f"{command[0]}: {error.strerror}"
+        try:
+            status = await process.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        if status == 0:
+            return ""
+        output.seek(max(0, output.seek(0, os.SEEK_END) - OUTPUT_BYTES))
+        lines = output.read().decode("utf-8", "replace").split("\n")
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"{command[0]} exited with status {status}" + (f": {said}" if said else "")

@@ -51,6 +51,7 @@ PEERS_PER_MESSAGE = 500
 BATCH = 4  # packets of records that one process may bring in one turn of the event loop
 LOG_TAIL_LINES = 8
 LOG_TAIL_BYTES = 4096
+LOG_TAIL_COLUMNS = 300  # of a line in a tail; the log has all of it
 
 STARTING, READY, RUNNING, ENDED = "starting", "ready", "running", "ended"
 
@@ -75,14 +76,15 @@ class Process:
     cpu_s: float = 0.0  # once it has ended, with what its children used that it waited for
 
     def last_lines(self) -> list[str]:
-        """The last lines of its log."""
+        """The last lines of its log, long ones cut at LOG_TAIL_COLUMNS."""
         try:
             with open(self.log, "rb") as file:
                 file.seek(max(0, self.log.stat().st_size - LOG_TAIL_BYTES))
                 lines = file.read(LOG_TAIL_BYTES).decode("utf-8", "replace").splitlines()
         except OSError:
             return []
-        return lines[-LOG_TAIL_LINES:]
+        shown = lines[-LOG_TAIL_LINES:]
+        return [line if len(line) <= LOG_TAIL_COLUMNS else f"{line[:LOG_TAIL_COLUMNS]} …" for line in shown]
 
     def log_tail(self) -> str:
         """The last lines of its log, for messages."""
@@ -166,12 +168,15 @@ class Processes:
         spec: Mapping[str, Any],
         streams: Mapping[str, int] | None = None,
         supervised: bool = True,
+        own_log: bool = False,
     ) -> Process:
         """Fork a process into `namespaces`: descriptors by kind, "net" at least. `spec` has fields of Spawn: `run` and
         `config`, or `command`; `streams` are descriptors of stdin, stdout and stderr (else: the node's log). Supervised
-        processes wait for `start`."""
+        processes wait for `start`. Commands have a log of their own; Python programs share their node's, but for
+        `own_log`."""
         number = len(self.all)
-        log = self._logs / f"{node}.txt" if "run" in spec else self._logs / node / f"{program}.txt"
+        shared = "run" in spec and not own_log
+        log = self._logs / f"{node}.txt" if shared else self._logs / node / f"{program}.txt"
         if not streams:
             log.parent.mkdir(exist_ok=True)
         process = Process(number, node, program, log, spawned_at=time.monotonic())

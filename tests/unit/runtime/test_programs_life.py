@@ -131,12 +131,20 @@ def test_an_end_before_readiness_is_told_to_those_that_wait(tmp_path: Path, stat
 def test_a_probe_without_success_ends_at_its_deadline(tmp_path: Path) -> None:
     async def play() -> None:
         bench = Bench(tmp_path, program("db", ready={"tcp": 1}, ready_within="10 ms"))
+        bench.jobs["db"].restarts = 2
+        (tmp_path / "probe.txt").write_text("refused\nstatus 503\n")
         bench.life.begin(0)
         await bench.until(lambda: bool(bench.jobs["db"].not_ready))
-        assert bench.jobs["db"].not_ready == "its probe had no success within 0.01 s"
+        assert bench.jobs["db"].not_ready == "its probe had no success within 0.01 s and 2 restarts; status 503"
         assert bench.events == [("db", "program-not-ready")]
 
     asyncio.run(play())
+
+
+def test_the_tail_of_a_log_has_short_lines(tmp_path: Path) -> None:
+    process = Process(0, "n", "p", tmp_path / "p.txt")
+    process.log.write_bytes(b"x" * 1_000_000 + b"\nshort\n\xff\n")
+    assert process.last_lines() == ["x" * 300 + " …", "short", "\ufffd"]
 
 
 def test_a_failure_is_followed_by_so_many_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +161,7 @@ def test_a_failure_is_followed_by_so_many_restarts(tmp_path: Path, monkeypatch: 
         bench.end("well", 0)
         assert len(bench.processes.started) == 2
         assert bench.jobs["p"].restarts == 2
-        assert complaint(bench.jobs["p"]) == "n: exited with status 1"
+        assert complaint(bench.jobs["p"]) == "n: exited with status 1, and again after 2 restarts"
         assert not complaint(bench.jobs["well"])
         bench.life.end()
 
