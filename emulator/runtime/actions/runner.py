@@ -27,8 +27,9 @@ Emit = Callable[[str, dict[str, Any]], None]
 Execute = Callable[[str, int, list[str], str], None]
 
 
-def due(scenario: Scenario, ready: bool = False) -> Iterator[tuple[float, dict[str, Any]]]:
-    """What the scenario's actions ask for, in the order of time: scenario seconds, and the arguments of `perform`.
+def due(scenario: Scenario, ready: bool = False) -> Iterator[tuple[float, int, dict[str, Any]]]:
+    """What the scenario's actions ask for, in the order of time: scenario seconds, number of the action, and the
+    arguments of `perform`.
 
     `ready`: those that wait for programs to be ready, in seconds from that moment; else all others.
     """
@@ -41,8 +42,7 @@ def due(scenario: Scenario, ready: bool = False) -> Iterator[tuple[float, dict[s
                 streams.append((t_s, number, given))
     heapq.heapify(streams)
     while streams:
-        t_s, _, given = heapq.heappop(streams)
-        yield t_s, given
+        yield heapq.heappop(streams)
 
 
 def _occurrences(action: Action, duration_s: float) -> Iterator[tuple[float, dict[str, Any]]]:
@@ -75,6 +75,7 @@ class ActionRunner:
         self._emit = emit
         self._execute = execute
         self._tasks: set[asyncio.Task[None]] = set()
+        self._begun: set[int] = set()  # numbers of the scenario's actions whose time has come
 
     async def follow(self, scenario: Scenario, clock: MonotonicClock) -> None:
         """Perform the scenario's actions at their times."""
@@ -84,12 +85,19 @@ class ActionRunner:
         """Perform the actions that wait for programs to be ready; none where that never comes."""
         await all_ready.wait()
         begin_s = max(0.0, clock.now())
-        await self._perform_at(((begin_s + t_s, given) for t_s, given in due(scenario, ready=True)), clock)
+        await self._perform_at(
+            ((begin_s + t_s, number, given) for t_s, number, given in due(scenario, ready=True)), clock
+        )
 
-    async def _perform_at(self, actions: Iterable[tuple[float, dict[str, Any]]], clock: MonotonicClock) -> None:
+    def missed(self, scenario: Scenario) -> list[Action]:
+        """The scenario's actions whose time has not come."""
+        return [action for number, action in enumerate(scenario.actions) if number not in self._begun]
+
+    async def _perform_at(self, actions: Iterable[tuple[float, int, dict[str, Any]]], clock: MonotonicClock) -> None:
         restarts: set[asyncio.Task[None]] = set()
-        for t_s, given in actions:
+        for t_s, number, given in actions:
             await sleep_until_ns(clock.monotonic_ns(t_s))
+            self._begun.add(number)
             task = asyncio.ensure_future(self.perform_or_tell(given))
             restarts.add(task)
             task.add_done_callback(restarts.discard)

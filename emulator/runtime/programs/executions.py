@@ -6,6 +6,7 @@ Invariant: every command ends in one "exec-ended" event; output beyond KEPT_BYTE
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from emulator.record.verdict import Outcome
 from emulator.runtime.programs.processes import Process
 
 EVENT_BYTES = 2_000  # of the output that the event has: its end
+WORDS_COLUMNS = 60
 KEPT_BYTES = 1 << 20  # of the output that the node's log gets: its begin
 
 Spawn = Callable[[str, int, Sequence[str], int], Process]
@@ -35,8 +37,13 @@ class Execution:
 
     @property
     def words(self) -> str:
-        text = " ".join(self.command)
-        return text if len(text) <= 60 else f"{text[:59]}…"
+        return words(self.command)
+
+
+def words(command: Sequence[str]) -> str:
+    """A command as one would type it, cut at WORDS_COLUMNS."""
+    text = shlex.join(command)
+    return text if len(text) <= WORDS_COLUMNS else f"{text[: WORDS_COLUMNS - 1]}…"
 
 
 class Executions:

@@ -22,6 +22,7 @@ from emulator.model.errors import EXIT_INTERNAL, SkyloomError
 from emulator.observe.panels import Panels
 from emulator.observe.snapshot_builder import About, opening
 from emulator.record.verdict import Verdict
+from emulator.runtime.actions import missed
 from emulator.runtime.capture.writer import CaptureWriter, key_folder, writer_for
 from emulator.runtime.control import session
 from emulator.runtime.control.channel import Channel
@@ -335,10 +336,13 @@ class Supervisor:
             verdict.rounds = ending.round_table(running.rounds, self.scenario, data_plane, running.jobs)
             if begun is not None and not reached.interrupted:
                 outcomes += [*running.jobs.outcomes(), *running.executions.outcomes()]
+                missed_actions = running.action_runner.missed(self.scenario)
+                outcomes += missed.outcomes(missed_actions, running.jobs.all)
+                verdict.warnings += missed.warnings(missed_actions, running.jobs.all)
                 verdict.programs = running.jobs.failed()
             verdict.hosts = running.host_rows
             outcomes += ending.kill_switch(running.rounds)
-        verdict.warnings = list(self.folder.warnings)
+        verdict.warnings += self.folder.warnings
         verdict.warnings += running.executions.warnings() if running is not None else []
         verdict.warnings += warnings.at_end(collector) if begun is not None else []
         verdict.warnings += cpu_steal.warnings(begun.ticks, cpu_steal.read()) if begun is not None else []

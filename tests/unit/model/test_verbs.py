@@ -119,7 +119,7 @@ def test_what_lasts_is_taken_back(verb: Verb) -> None:
 def test_a_scenario_may_ask_for_it_with_its_keys_only(verb: Verb) -> None:
     given = action(verb, IN_A_FILE)
     read = Action.model_validate({"at": "1 s", **given})
-    assert next(due(SimpleNamespace(duration_s=10.0, actions=[read])))[1]["do"] == verb.name  # type: ignore[arg-type]
+    assert next(due(SimpleNamespace(duration_s=10.0, actions=[read])))[2]["do"] == verb.name  # type: ignore[arg-type]
     for key in {"nodes", "links", "groups", "command", "loss"} - {*verb.targets, *verb.arguments}:
         with pytest.raises(ValidationError, match=f"`{key}` with '{verb.name}'"):
             Action.model_validate({"at": "1 s", **given, key: IN_A_FILE[key]})

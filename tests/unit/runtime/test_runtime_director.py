@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from emulator.runtime.actions import missed
 from emulator.runtime.actions.runner import due
+from emulator.runtime.programs.jobs import Job
 
 pytest.importorskip("pydantic")
 from emulator.scenario.schema.action import Action
+from emulator.scenario.schema.program import Program
 
 
 class Planned:
@@ -23,7 +26,7 @@ def test_actions_come_in_order_of_time_and_of_the_file():
         {"every": "2 s", "do": "crash", "nodes": ["a"]},
         {"at": "2 s", "do": "release", "links": ["a:*"]},
     )
-    assert [(t_s, given["do"]) for t_s, given in due(scenario)] == [
+    assert [(t_s, given["do"]) for t_s, _, given in due(scenario)] == [
         (2.0, "crash"), (2.0, "release"), (4.0, "crash"), (5.0, "heal"), (6.0, "crash"), (8.0, "crash"),
     ]  # fmt: skip
 
@@ -35,11 +38,33 @@ def test_what_is_done_for_a_while_is_taken_back():
         {"at": "4 s", "until": "6 s", "do": "set", "links": ["a:up"], "rate": "1 Mbit/s"},
         {"at": "8 s", "do": "crash", "nodes": ["a"], "for": "5 s"},
     )
-    found = list(due(scenario))
+    found = [(t_s, given) for t_s, _, given in due(scenario)]
     assert found == [
         (1.0, {"do": "link-down", "links": ("a:up",)}),
         (3.0, {"do": "link-up", "links": ("a:up",)}),
         (4.0, {"do": "set", "links": ("a:up",), "rate_bps": 1e6}),
         (6.0, {"do": "set", "links": ("a:up",), "rate_bps": None}),
         (8.0, {"do": "crash", "nodes": ("a",)}),
+    ]
+
+
+def test_what_did_not_take_place_is_in_the_verdict():
+    at_ready = {"at": "ready + 1 s", "do": "exec", "nodes": "v0", "command": ["put", "a b"]}
+    actions = Planned(
+        10.0, {**at_ready, "expect": "exit 0"}, {**at_ready, "at": "4 s", "expect": "exit 2"}, at_ready,
+        {"at": "4 s", "do": "crash", "nodes": "v0"},
+    ).actions  # fmt: skip
+    program = Program.model_validate({"name": "db", "nodes": "v*", "command": "db", "ready": {"tcp": 1}})
+    jobs = [Job(node, program, 0) for node in ("v0", "v1", "v2")]
+    jobs[0].ready_s = 1.0
+    waits = "db on v1 was not ready (and 1 more)"
+    assert [(row.figure, row.asked, row.holds, row.reason) for row in missed.outcomes(actions, jobs)] == [
+        ("exec put 'a b'", "exit 0", False, waits),
+        ("exec put 'a b'", "exit 2", False, "the run ended before its time"),
+    ]
+    assert missed.warnings(actions, jobs) == [f"exec did not take place: {waits}"]
+    for job in jobs:
+        job.ready_s = 9.5
+    assert missed.warnings(actions, jobs) == [
+        "exec did not take place: the run ended within 1 s of all programs being ready"
     ]
