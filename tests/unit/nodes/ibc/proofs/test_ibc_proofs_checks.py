@@ -80,6 +80,11 @@ class TestLeaf:
         with refused("IAVL|leaf prefix"):
             steps(IAVL_SPEC, replace(IAVL_LEAF, prefix=bytes.fromhex(prefix)))
 
+    def test_of_iavl_is_of_height_0_whatever_prefix_its_spec_has(self) -> None:
+        spec = replace(IAVL_SPEC, leaf_spec=replace(IAVL_LEAF, prefix=b"\2"))
+        with refused("IAVL leaf of height 1"):
+            steps(spec, replace(IAVL_LEAF, prefix=b"\2\2\2"))
+
     def test_is_there(self) -> None:
         with refused("without a leaf step"):
             steps(TENDERMINT_SPEC, None)
