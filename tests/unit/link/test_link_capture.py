@@ -136,7 +136,7 @@ def test_there_are_as_many_captures_as_taps_and_one_that_ends_makes_room():
         for key in range(TAPS):
             taken.open(key, os.open(os.devnull, os.O_WRONLY), frozenset({1}))
         spare = os.open(os.devnull, os.O_WRONLY)
-        with pytest.raises(ValueError, match="already"):
+        with pytest.raises(ValueError, match="are running"):
             taken.open(99, spare, frozenset({1}))
         sender.end(5)
         taken.open(99, spare, frozenset({1}))
