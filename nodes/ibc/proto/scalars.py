@@ -133,10 +133,13 @@ BYTES = Kind(LEN, b"", _write_bytes, lambda raw, _: raw)
 
 
 def enum_kind(of: type[IntEnum]) -> Kind:
+    """The kind of the members of an enumeration, one of which is 0; numbers without a member are refused."""
+    members = {int(each): each for each in of}
+
     def read(raw: int, _: bool = True) -> IntEnum:
-        try:
-            return of(raw)
-        except ValueError:
-            raise WireError(f"{of.__name__} {raw!r}", f"one of {', '.join(map(str, map(int, of)))}") from None
+        member = members.get(raw)
+        if member is None:
+            raise WireError(f"{of.__name__} {raw!r}", f"one of {', '.join(map(str, members))}")
+        return member
 
     return Kind(VARINT, of(0), lambda value: varint(read(value)), read)

@@ -12,9 +12,9 @@ Rules: the protobuf encoding (proto3), and ADR-027 of the Cosmos SDK (determinis
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any as Anything
 from typing import ClassVar, NamedTuple, Self, TypeVar, cast, dataclass_transform
 
@@ -147,12 +147,30 @@ def repeated_uint64(number: int) -> Anything:
     return _many(number, scalars.UINT64)
 
 
+class _Shape(Enum):
+    """How many values an occurrence of a field may bring."""
+
+    ONE = "one"
+    MANY = "one of many"
+    PACKED = "many"
+    UNPACKED = "one of many that should be packed"
+
+
+class _Reader(NamedTuple):
+    """What is done with a field that begins with a certain tag."""
+
+    attribute: str
+    shape: _Shape
+    kind: Kind
+    omitted: Anything  # the default that a strict decode must not find, or None
+
+
 class _Plan(NamedTuple):
     """The fields of a class in ascending order, as encoding and decoding need them."""
 
-    name: str
     writers: tuple[tuple[str, bytes, _Declared], ...]  # attribute, tag, declaration
-    readers: dict[int, tuple[str, _Declared]]  # by number
+    readers: dict[int, _Reader]  # by tag
+    names: dict[int, str]  # attributes by number
     oneof: tuple[str, ...]  # attributes of which at most one is there
 
 
@@ -178,7 +196,8 @@ class Message:
                     _write_many(parts, tag, declared.kind, value)
                 else:
                     _write(parts, tag, declared.kind, value)
-        _check_oneof(self._plan, [name for name in self._plan.oneof if getattr(self, name) is not None])
+        if self._plan.oneof:
+            self._check_oneof([name for name in self._plan.oneof if getattr(self, name) is not None])
         return b"".join(parts)
 
     @classmethod
@@ -190,44 +209,63 @@ class Message:
 
     @classmethod
     def _read(cls, data: bytes, strict: bool) -> Self:
+        readers = cls._plan.readers
         found: dict[str, Anything] = {}
         at, end, last = 0, len(data), 0
-        readers = cls._plan.readers
         while at < end:
-            key, at = read_varint(data, at)
-            number, wire = key >> 3, key & 7
-            raw, at = _read_raw(data, at, wire)
+            tag = data[at]
+            if tag < 0x80:
+                at += 1
+            else:
+                tag, at = read_varint(data, at)
+            if tag & 7 == LEN and at < end and (stop := at + 1 + data[at]) <= end and data[at] < 0x80:
+                raw: Anything = data[at + 1 : stop]  # the usual case, which is fast
+                at = stop
+            else:
+                raw, at = _read_raw(data, at, tag & 7)
+            number = tag >> 3
             if strict and number < last:
                 raise WireError(f"field {number} of {cls.NAME} after field {last}", "fields in ascending order")
             last = number
-            if number not in readers:
-                if strict or not 0 < number <= _MOST_NUMBER:
-                    raise WireError(f"field {number} of {cls.NAME}", "only fields that are declared")
+            if tag not in readers:
+                cls._check_unknown(tag, strict)
                 continue
-            attribute, declared = readers[number]
-            kind = declared.kind
-            if not declared.repeated:
+            attribute, shape, kind, omitted = readers[tag]
+            if shape is _Shape.ONE:
                 if attribute in found:
                     raise WireError(f"{cls.NAME}.{attribute} twice", "one value")
-                if wire != kind.wire:
-                    raise _wrong_wire(cls.NAME, attribute, wire, kind.wire)
-                value = kind.read(raw, strict)
-                if strict and not declared.written and value == declared.default:
+                value = found[attribute] = kind.read(raw, strict)
+                if strict and omitted is not None and value == omitted:
                     raise WireError(f"{cls.NAME}.{attribute} spells its default out", "no such field")
-                found[attribute] = value
-            elif wire == LEN and kind.wire == VARINT:
-                if strict and (attribute in found or not raw):
-                    raise WireError(f"{cls.NAME}.{attribute} in several parts, or empty", "one packed field")
-                found.setdefault(attribute, []).extend(_read_packed(kind, raw, strict))
-            elif wire == kind.wire and (wire == LEN or not strict):
+            elif shape is _Shape.MANY:
                 found.setdefault(attribute, []).append(kind.read(raw, strict))
+            elif strict and (shape is _Shape.UNPACKED or attribute in found or not raw):
+                raise WireError(f"{cls.NAME}.{attribute} in several parts, or empty", "one packed field")
             else:
-                raise _wrong_wire(cls.NAME, attribute, wire, LEN)
+                raws = (raw,) if shape is _Shape.UNPACKED else _varints(raw)
+                found.setdefault(attribute, []).extend([kind.read(each, strict) for each in raws])
         for attribute, value in found.items():
             if type(value) is list:
                 found[attribute] = tuple(value)
-        _check_oneof(cls._plan, [name for name in cls._plan.oneof if name in found])
+        if cls._plan.oneof:
+            cls._check_oneof(found)
         return cls(**found)
+
+    @classmethod
+    def _check_unknown(cls, tag: int, strict: bool) -> None:
+        """WireError unless a tag is that of a field that is not declared, and such fields are skipped."""
+        number = tag >> 3
+        if number in cls._plan.names:
+            expected = " or ".join(str(each & 7) for each in cls._plan.readers if each >> 3 == number)
+            raise WireError(f"{cls.NAME}.{cls._plan.names[number]} with wire type {tag & 7}", expected)
+        if strict or not 0 < number <= _MOST_NUMBER:
+            raise WireError(f"field {number} of {cls.NAME}", "only fields that are declared")
+
+    @classmethod
+    def _check_oneof(cls, present: Container[str]) -> None:
+        branches = [name for name in cls._plan.oneof if name in present]
+        if len(branches) > 1:
+            raise WireError(f"{cls.NAME} with {' and '.join(branches)}", "one of them")
 
 
 def _write(parts: list[bytes], tag: bytes, kind: Kind, value: Anything) -> None:
@@ -262,20 +300,11 @@ def _read_raw(data: bytes, at: int, wire: int) -> tuple[Anything, int]:
 _FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
 
 
-def _read_packed(kind: Kind, raw: bytes, strict: bool) -> Iterable[Anything]:
+def _varints(raw: bytes) -> Iterable[int]:
     at = 0
     while at < len(raw):
         value, at = read_varint(raw, at)
-        yield kind.read(value, strict)
-
-
-def _wrong_wire(name: str, attribute: str, wire: int, expected: int) -> WireError:
-    return WireError(f"{name}.{attribute} with wire type {wire}", str(expected))
-
-
-def _check_oneof(plan: _Plan, present: list[str]) -> None:
-    if len(present) > 1:
-        raise WireError(f"{plan.name} with {' and '.join(present)}", "one of them")
+        yield value
 
 
 M = TypeVar("M", bound=Message)
@@ -292,19 +321,32 @@ def message(name: str, oneof: tuple[str, ...] = ()) -> Callable[[type[M]], type[
             ((each.name, cast(_Declared, each.metadata[_KEY])) for each in dataclasses.fields(cast(Anything, cls))),
             key=lambda named: named[1].number,
         )
-        writers = tuple((attribute, _tag(declared), declared) for attribute, declared in fields)
-        readers = {declared.number: (attribute, declared) for attribute, declared in fields}
-        if len(readers) != len(fields):
+        names = {declared.number: attribute for attribute, declared in fields}
+        if len(names) != len(fields):
             raise WireError(f"{name} declares a field number twice", "different ones")
-        cls.NAME, cls._plan = name, _Plan(name, writers, readers, oneof)
+        writers = tuple((attribute, varint(_tag(declared)), declared) for attribute, declared in fields)
+        readers = {tag: reader for attribute, declared in fields for tag, reader in _readers(attribute, declared)}
+        cls.NAME, cls._plan = name, _Plan(writers, readers, names, oneof)
         _BY_NAME[name] = cls
         return cls
 
     return made
 
 
-def _tag(declared: _Declared) -> bytes:
-    return varint(declared.number << 3 | (LEN if declared.repeated else declared.kind.wire))
+def _tag(declared: _Declared) -> int:
+    return declared.number << 3 | (LEN if declared.repeated else declared.kind.wire)
+
+
+def _readers(attribute: str, declared: _Declared) -> Iterator[tuple[int, _Reader]]:
+    """Tags with which a field may begin, and what is done then."""
+    kind = declared.kind
+    if not declared.repeated:
+        yield _tag(declared), _Reader(attribute, _Shape.ONE, kind, None if declared.written else declared.default)
+    elif kind.wire == LEN:
+        yield _tag(declared), _Reader(attribute, _Shape.MANY, kind, None)
+    else:
+        yield _tag(declared), _Reader(attribute, _Shape.PACKED, kind, None)
+        yield declared.number << 3 | kind.wire, _Reader(attribute, _Shape.UNPACKED, kind, None)
 
 
 def message_named(name: str) -> type[Message]:
