@@ -58,7 +58,7 @@ def rules_of(spec: ProofSpec) -> Rules:
         raise ProofError("a proof spec without a leaf spec or an inner spec", "both")
     children, size = len(inner.child_order), inner.child_size
     if sorted(inner.child_order) != list(range(children)) or children < 2:
-        raise ProofError(f"child order {list(inner.child_order)}", "each of 0 to n-1 once, of two children or more")
+        raise ProofError(f"child order {list(inner.child_order[:8])}", "each of 0 to n-1 once, of two children or more")
     if size <= 0:
         raise ProofError(f"children of {size} bytes", "at least one byte")
     if not 0 <= inner.min_prefix_length <= inner.max_prefix_length < inner.min_prefix_length + size:
