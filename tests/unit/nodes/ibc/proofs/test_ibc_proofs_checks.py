@@ -211,6 +211,11 @@ class TestPlaces:
         with refused("an inner step with"):
             place_of(self.SPEC, InnerOp(SHA, bytes(before), bytes(after)))
 
+    def test_of_more_children_than_there_are_is_none(self) -> None:
+        spec = InnerSpec((0, 1, 2), 4, 2, 5, b"", SHA)
+        with refused("1 bytes before its child and 12 after it"):
+            place_of(spec, InnerOp(SHA, bytes(1), bytes(12)))
+
     def step(self, *children: bytes | None) -> InnerOp:
         """A step through the child that is None; children in their order from left to right."""
         slots = [children[2], children[0], children[1]]
@@ -241,6 +246,7 @@ class TestPlaces:
         assert not are_neighbours(inner, [RIGHT, LEFT, top], [RIGHT, RIGHT, top])  # the right one is not left-most
         assert not are_neighbours(inner, [RIGHT, RIGHT, top], [LEFT, LEFT, top])  # the wrong way round
         assert not are_neighbours(inner, [LEFT, top], [LEFT, top])  # the same leaf
+        assert not are_neighbours(inner, [], [])
         assert not are_neighbours(inner, [], [LEFT])
         assert not are_neighbours(inner, [top], [LEFT, top])
         assert not are_neighbours(inner, [LEFT], [InnerOp(SHA, b"\1", b"\x33" * 32)])  # the same place
