@@ -28,13 +28,13 @@ def summarise(run: Run) -> dict[str, Any]:
     from emulator.scenario import load
     from emulator.scenario.build import build_network
 
-    network = build_network(load(run.path / "scenario.toml"))
-    return summary_of(run, network)
+    scenario = load(run.path / "scenario.toml")
+    return summary_of(run, build_network(scenario), scenario.duration_s)
 
 
-def summary_of(run: Run, network: Network) -> dict[str, Any]:
-    """The same for a network that was built before."""
-    end_s = _end_s(run)
+def summary_of(run: Run, network: Network, duration_s: float) -> dict[str, Any]:
+    """The same for a network that was built before, and the duration of play as the scenario has it."""
+    end_s = min(duration_s, _last_s(run))  # beyond it daemons end, and take their routes with them
     settled = settle(epochs(network, end_s, _carriers(run, network)), route_changes(run, network))
     lost = _lost_s(run)
     summary: dict[str, Any] = {"routers": len(network.live)}
@@ -126,7 +126,7 @@ def _lost_s(run: Run) -> list[float]:
     return run.samples.filter(pl.col("name") == "probe_lost")["t_s"].to_list()
 
 
-def _end_s(run: Run) -> float:
-    """Until when the run was played, in whole seconds."""
+def _last_s(run: Run) -> float:
+    """When the last event was, in whole seconds."""
     last = run.events["t_s"].max()
     return float(int(last)) if isinstance(last, float) else 0.0

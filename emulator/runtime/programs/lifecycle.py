@@ -107,8 +107,9 @@ class Lifecycle:
     async def _start(self, job: Job) -> bool:
         """Spawn and start a process of the job now; False where it did not get that far."""
         process = self._jobs.spawn(job)
+        within_s = max(READY_TIMEOUT_S, job.program.ready_within_s)  # hundreds that start together wait for cores
         try:
-            await self._processes.wait_ready([process], READY_TIMEOUT_S, lambda done: None)
+            await self._processes.wait_ready([process], within_s, lambda done: None)
         except EmulationError as error:
             if not job.to_start:
                 self._settle(job, str(error))

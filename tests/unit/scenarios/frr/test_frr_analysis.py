@@ -143,7 +143,7 @@ def test_figures_of_a_run() -> None:
         (20.0, "pss_bytes", "ospfd", 6e6),
         (20.0, "cpu_s", "ospfd", 0.5),
     ]
-    summary = summary_of(recorded(rows, samples), net)
+    summary = summary_of(recorded(rows, samples), net, 60.0)
     assert summary["start_s"] == 1.4
     assert summary["handover_s"] == {"count": 1, "p50": 0.6, "max": 0.6}
     assert summary["routes_wrong"] == 0
@@ -151,10 +151,13 @@ def test_figures_of_a_run() -> None:
         {"at_s": 3.0, "cause": "handover gs-a", "settled_s": 0.6, "wrong": 0, "probes_lost": 1}
     ]
     assert (summary["memory_mb"], summary["cpu_s"]) == ({"ospfd": 6.0}, {"ospfd": 0.5})
+    rows.append((31.5, "sat-1", "routes", {"at_s": 30.5, "changed": {address(4): ""}}))  # its daemons have ended
+    assert summary_of(recorded(rows, samples), net, 30.0)["routes_wrong"] == 0
+    assert summary_of(recorded(rows, samples), net, 60.0)["routes_wrong"] == 1
     without = [row for row in rows if row[0] < 3.0 or row[1] != "sat-1"]
-    assert summary_of(recorded(without, samples), net)["routes_wrong"] == 1
+    assert summary_of(recorded(without, samples), net, 60.0)["routes_wrong"] == 1
 
 
 def test_a_run_that_never_converged_says_how_many_routes_were_wrong() -> None:
-    summary = summary_of(recorded([(6.0, "gs-a", "probe", {})], [(1.0, "probe_lost", "x", 1.0)]), network())
+    summary = summary_of(recorded([(6.0, "gs-a", "probe", {})], [(1.0, "probe_lost", "x", 1.0)]), network(), 60.0)
     assert summary == {"routers": 5, "routes_wrong": 20}
