@@ -19,6 +19,7 @@ from nodes.ibc.core.keepers import NO_DELAY, Delay
 from nodes.ibc.core.state import Context
 from nodes.ibc.proofs.specs import TENDERMINT_SPEC
 from nodes.ibc.proofs.store import ProvableStore
+from nodes.ibc.proto.comet import ValidatorSet
 from nodes.ibc.proto.ibc import (
     ClientState,
     ConsensusState,
@@ -287,6 +288,30 @@ def test_evidence_must_prove_something() -> None:
         with pytest.raises(AbciError) as error:
             bench.update(client, bad)
         assert code(error) == 13
+    assert bench.status(client) == "Active"
+
+
+def test_evidence_is_of_the_validators_that_the_header_names() -> None:
+    """Two of four signed, and whoever brings the evidence gives these two more power."""
+    bench = Bench()
+    client = bench.create()
+    half = bench.other.signed(bench.other.header(15, app_hash=bytes(32)), signers=lambda index: index < 2)
+    members = bench.other.validators(15)
+    inflated = tuple(replace(each, voting_power=1000 if at < 2 else 10) for at, each in enumerate(members))
+    forged = replace(bench.other.update(10, 15, half), validator_set=ValidatorSet(inflated))
+    with pytest.raises(AbciError, match="validators whose hash is another"):
+        bench.update(client, Misbehaviour("", forged, bench.other.update(10, 15)))
+    with pytest.raises(AbciError, match="validators whose hash is another"):
+        bench.update(client, forged)
+
+
+def test_evidence_builds_on_an_earlier_height() -> None:
+    bench = Bench()
+    client = bench.create()
+    bench.follow(client, 10, 15)
+    for height in (14, 15):
+        with pytest.raises(AbciError, match="after the trusted 15"):
+            bench.update(client, Misbehaviour("", bench.forked(15, height), bench.other.update(15, height)))
     assert bench.status(client) == "Active"
 
 

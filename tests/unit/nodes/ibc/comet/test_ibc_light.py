@@ -8,7 +8,7 @@ import pytest
 from light_chain import INTERVAL_NS, LightChain, time_ns, validator
 
 from nodes.ibc.comet import light
-from nodes.ibc.comet.commits import CommitError, SignatureCache, verify_commit
+from nodes.ibc.comet.commits import CommitError, SignatureCache, verify_commit, verify_commit_trusting
 from nodes.ibc.comet.light import Bisection, LightBlock, LightError, NotEnoughTrust, Policy
 from nodes.ibc.proto.comet import BlockIDFlag, CommitSig, SignedHeader
 from nodes.ibc.proto.ibc import Fraction
@@ -145,14 +145,31 @@ def test_another_chain_is_refused() -> None:
 
 
 def test_a_validator_counts_once() -> None:
-    chain = LightChain(lambda height: range(4) if height < 12 else (0, 10, 11, 12))
+    chain = LightChain(lambda height: range(3) if height < 12 else (0, 10, 11, 12))
     signed = chain.block(13).signed
     commit = signed.commit
     assert commit is not None
     known = next(each for each in commit.signatures if each.validator_address == validator(0).address)
-    entries = tuple(replace(each, validator_address=known.validator_address) for each in commit.signatures)
-    with pytest.raises(LightError, match=r"signed twice|signature"):
-        verify(chain, 10, SignedHeader(signed.header, replace(commit, signatures=entries)))
+    entries = (known, *commit.signatures[1:-1], known)
+    with pytest.raises(CommitError, match="signed twice"):  # else its power would be 20 of 30
+        verify_commit_trusting(
+            chain.chain_id, chain.validators(10), replace(commit, signatures=entries), Fraction(1, 3), SignatureCache()
+        )
+
+
+def test_the_next_block_must_be_signed_by_those_that_were_announced() -> None:
+    mine, other = LightChain(steady), LightChain(lambda height: range(50, 54))
+    with pytest.raises(LightError, match="validators"):
+        light.verify(mine.trusted(10), other.block(11).signed, other.validators(11), POLICY, NOW_NS, SignatureCache())
+
+
+def test_a_commit_has_an_entry_for_each_validator() -> None:
+    chain = LightChain(steady)
+    commit = chain.block(9).signed.commit
+    assert commit is not None
+    for entries in (commit.signatures[:-1], (*commit.signatures, commit.signatures[0])):
+        with pytest.raises(CommitError, match="one for each validator"):
+            verify_commit(chain.chain_id, chain.validators(9), replace(commit, signatures=entries), SignatureCache())
 
 
 def test_votes_for_nothing_do_not_count() -> None:
