@@ -12,7 +12,7 @@ def execute(
         str | None, typer.Argument(help="Name of a live node; without it, the live nodes are listed.")
     ] = None,
     command: Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND...", help="What to run there.")] = None,
-    run: Annotated[str | None, typer.Option(help="Id of the run, where several are live; before the node.")] = None,
+    run: Annotated[str | None, typer.Option(help="Id of the run, where several are live; before `--`.")] = None,
 ) -> None:
     """Run a command inside a node of a live run: `skyloom exec gs-tokyo -- ping -c 3 gs-paris`. Names resolve."""
     import sys
@@ -21,7 +21,10 @@ def execute(
     from emulator.model.errors import UsageError
     from emulator.runtime.control.messages import ListNodes, NodeNames
 
-    words = [word for position, word in enumerate(command or []) if position or word != "--"]
+    words = list(command or [])
+    if words[:1] == ["--run"] and len(words) > 1:  # behind the node, where everything is of the command for the parser
+        run, words = words[1], words[2:]
+    words = words[1:] if words[:1] == ["--"] else words
     if node is None:
         sys.stdout.write("\n".join(ask(ListNodes(), NodeNames, run).names) + "\n")
         return

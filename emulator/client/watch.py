@@ -52,7 +52,7 @@ def choose(run: str | None) -> str:
     if run is not None and run in fitting:
         return run
     which = f"no live run {run!r}" if run is not None and not fitting else f"{len(fitting)} live runs"
-    raise UsageError(f"{which}; choose one by --run: {', '.join(runs)}")
+    raise UsageError(f"{which}; choose one by --run, the end of its folder's name: {', '.join(runs)}")
 
 
 class Connection:
