@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,7 +21,7 @@ from pathlib import Path
 PREFIX = "skyloom-"
 PERIOD_US = 10_000  # within which a node may use its share; the kernel takes shares of 1 ms and more
 LONG_PERIOD_US = 100_000  # for less than a tenth of a core
-REMOVAL_S = 1.0
+REMOVAL_S = 1.0  # within which all groups of a run are to be gone
 
 
 class NoControlGroups(Exception):
@@ -95,12 +96,11 @@ class ControlGroups:
         return group
 
     def close(self) -> None:
-        """Remove the groups, whose processes have been killed."""
-        for group in self.nodes:
-            for folder in dict.fromkeys(group.folders.values()):
-                _remove(folder)
-        for folder in dict.fromkeys(self._folders.values()):
-            _remove(folder)
+        """Kill what is left in the groups, such as a program that left its session, and remove them."""
+        deadline_s = time.monotonic() + REMOVAL_S
+        folders = [folder for group in self.nodes for folder in dict.fromkeys(group.folders.values())]
+        for folder in [*folders, *dict.fromkeys(self._folders.values())]:
+            _remove(folder, deadline_s)
         self.forget()
 
     def forget(self) -> None:
@@ -190,10 +190,17 @@ def _remove_left_behind(parent: Path) -> None:
                 os.close(lock)
 
 
-def _remove(folder: Path) -> None:
-    """Remove a group as soon as its last process is gone; the next run does where that takes too long."""
-    deadline_s = time.monotonic() + REMOVAL_S
+def _kill(folder: Path) -> None:
+    """Kill the processes of a group."""
+    for pid in _words(folder / "cgroup.procs") - {"0"}:  # 0: one that this process cannot see
+        with suppress(OSError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def _remove(folder: Path, deadline_s: float) -> None:
+    """Kill what is left in a group and remove it; the next run does where that takes too long."""
     while True:
+        _kill(folder)
         try:
             folder.rmdir()
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -121,8 +122,12 @@ def test_groups_of_a_killed_run_are_removed_by_the_next() -> None:
     assert not any(folder.parent.exists() for folder in folders)
     kept = [folder for group in alive.nodes for folder in group.folders.values()]
     assert all(folder.exists() for folder in kept)
-    alive.close()
+    left = subprocess.Popen(["sleep", "60"])
+    for folder in kept:
+        (folder / "cgroup.procs").write_text(str(left.pid))
+    alive.close()  # ends what a program left behind
     assert not any(folder.exists() for folder in kept)
+    assert left.wait(10) == -signal.SIGKILL
 
 
 def test_without_control_groups_it_is_said_why() -> None:

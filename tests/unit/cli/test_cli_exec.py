@@ -10,7 +10,11 @@ from emulator.cli import _app
 
 @pytest.mark.parametrize(
     "words",
-    [["--run", "a1", "v0", "--", "ls", "-l"], ["v0", "--run", "a1", "--", "ls", "-l"], ["--run", "a1", "v0", "ls", "-l"]],
+    [
+        ["--run", "a1", "v0", "--", "ls", "-l"],
+        ["v0", "--run", "a1", "--", "ls", "-l"],
+        ["--run", "a1", "v0", "ls", "-l"],
+    ],
 )
 def test_the_run_may_stand_before_or_behind_the_node(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def run_there(node: str, command: list[str], run: str | None) -> int:
