@@ -199,6 +199,12 @@ def _absences(tree: Tree, other: Tree, random: Random) -> Iterator[NonExistenceP
         for side in (sides[0], sides[1], random.choice(leaves), leaf):
             yield _between(tree, side, leaf.key, None)
             yield _between(tree, None, leaf.key, side)
+        if at:  # a leaf with a larger key in place of this one: under another root, but at the place of a neighbour
+            larger = leaf.key + b"\0"
+            while tree.order(larger) < tree.order(leaf.key):
+                larger += b"\0"
+            forged = replace(tree.proofs[leaf.key], key=larger)
+            yield NonExistenceProof(leaf.key, tree.proofs[leaves[at - 1].key], forged)
     for _ in range(60):
         left, right = sorted(random.choices(range(len(leaves)), k=2))
         yield _between(tree, leaves[left], leaves[random.randint(left, right)].key, leaves[right])

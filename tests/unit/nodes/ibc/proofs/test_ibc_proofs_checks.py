@@ -276,6 +276,10 @@ class TestProofs:
         verify_existence(self.exist(), IAVL_SPEC, self.root, b"c", b"cc")
         with refused("root"):
             verify_existence(self.exist(), IAVL_SPEC, bytes(32), b"c", b"cc")
+        for at in range(32):
+            with refused("root"):
+                other = bytes(byte ^ (index == at) for index, byte in enumerate(self.root))
+                verify_existence(self.exist(), IAVL_SPEC, other, b"c", b"cc")
         with refused("a proof of key 'c'; expected 'd'"):
             verify_existence(self.exist(), IAVL_SPEC, self.root, b"d", b"cc")
         with refused("a proof of value 'cc'; expected ff00"):
