@@ -18,6 +18,7 @@ from nodes.ibc.comet import commits, light
 from nodes.ibc.comet.commits import CommitError, SignatureCache
 from nodes.ibc.comet.hashes import validators_hash
 from nodes.ibc.comet.light import LightError, NotEnoughTrust, Policy, Trusted
+from nodes.ibc.comet.moments import shown
 from nodes.ibc.core.identifiers import revision
 from nodes.ibc.core.keepers import Delay
 from nodes.ibc.proofs.ops import ProofError
@@ -362,7 +363,9 @@ def _proof_ground(
     ready_ns, block = processed.time_ns + delay.time_ns, processed.height.revision_height + delay.blocks
     if here.time_ns < ready_ns or rank(here.height) < (processed.height.revision_number, block):
         raise ClientError(
-            Kind.DELAY_NOT_PASSED, f"time {here.time_ns} ns, block {written(here.height)}", f"{ready_ns} ns, {block}"
+            Kind.DELAY_NOT_PASSED,
+            f"block {written(here.height)} of {shown(here.time_ns)}",
+            f"block {block} or later, from {shown(ready_ns)} on",
         )
     try:
         return client, state.root.hash, MerkleProof.decode(proof, strict=False)

@@ -14,6 +14,7 @@ from emulator.model.errors import Unfit
 from nodes.ibc.comet import commits
 from nodes.ibc.comet.commits import CommitError, SignatureCache, TooLittlePower
 from nodes.ibc.comet.hashes import ADDRESS_BYTES, header_hash, validators_hash
+from nodes.ibc.comet.moments import shown
 from nodes.ibc.proto.comet import Commit, Header, SignedHeader, Validator
 from nodes.ibc.proto.ibc import Fraction
 
@@ -124,12 +125,14 @@ def verify(
         raise LightError(f"height {header.height}", f"one after the trusted {trusted.height}")
     if is_expired(trusted.time_ns, policy.trusting_period_ns, now_ns):
         raise LightError(
-            f"trusted time {trusted.time_ns} ns, trusted for {policy.trusting_period_ns} ns", f"not before {now_ns} ns"
+            f"trusted block {trusted.height} of {shown(trusted.time_ns)}, trusted for {policy.trusting_period_ns} ns",
+            f"one whose trust did not end before {shown(now_ns)}",
         )
-    time_ns = header.time.ns
-    if not trusted.time_ns < time_ns < now_ns + policy.clock_drift_ns:
+    latest_ns = now_ns + policy.clock_drift_ns
+    if not trusted.time_ns < header.time.ns < latest_ns:
         raise LightError(
-            f"time {time_ns} ns", f"after {trusted.time_ns} ns and before {now_ns + policy.clock_drift_ns} ns"
+            f"block {header.height} of {shown(header.time.ns)}",
+            f"one after {shown(trusted.time_ns)} and before {shown(latest_ns)}",
         )
     try:
         if validators_hash(validators) != header.validators_hash:

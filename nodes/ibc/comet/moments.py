@@ -39,6 +39,14 @@ def write_time(moment: Timestamp) -> str:
     return f"{year:04}-{month:02}-{day:02}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}{fraction}Z"
 
 
+def shown(moment_ns: int) -> str:
+    """Nanoseconds since 1970 for a person: as text where there is one."""
+    try:
+        return write_time(Timestamp.of_ns(moment_ns))
+    except ValueError:
+        return f"{moment_ns} ns"
+
+
 def _days(year: int, month: int, day: int) -> int:
     """Days since 1970 of a date of the Gregorian calendar; years begin in March, so that leap days come last."""
     year -= month < 3
