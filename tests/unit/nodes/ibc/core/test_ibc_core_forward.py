@@ -203,7 +203,8 @@ def test_timeout_is_retried_and_then_given_up() -> None:
     assert again.sequence == 2
     assert again.timeout_timestamp == line.bc.a.chain.time_ns + 30 * SECOND_NS
     assert line.escrows() == (40, 40, 0)
-    line.bc.b.chain.commit(seconds=1000)
+    for chain in line.world.chains.values():
+        chain.commit(seconds=1000)
     line.world.acknowledge(line.ab, first, answer(line.world.timeout(line.bc, again)))
     assert line.balances() == (100, 0, 0, 0)
     assert line.escrows() == (0, 0, 0)
@@ -221,6 +222,20 @@ def test_timeout_is_retried_and_succeeds() -> None:
     assert answer(at_b) == OK
     line.world.acknowledge(line.ab, first, OK)
     assert line.balances() == (60, 40, 40, 0)
+
+
+def test_retry_that_succeeds_leaves_nothing_behind() -> None:
+    line = Line.make()
+    first = line.send(to_c(timeout=30 * SECOND_NS, retries=2))
+    second = onward(line.world.receive(line.ab, first))
+    for chain in line.world.chains.values():
+        chain.commit(seconds=100)
+    again = onward(line.world.timeout(line.bc, second))
+    held = held_packets(line.bc.a.chain.stores["packetfowardmiddleware"])
+    assert list(held) == ["channel-1/transfer/2"]
+    assert held["channel-1/transfer/2"].retries == 1
+    line.world.acknowledge(line.bc, again, answer(line.world.receive(line.bc, again)))
+    assert not line.bc.a.chain.stores["packetfowardmiddleware"].values
 
 
 def test_retry_that_cannot_be_sent_gives_up() -> None:

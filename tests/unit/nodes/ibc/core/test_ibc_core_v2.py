@@ -15,7 +15,8 @@ from ibc_world import (
     transfer,
 )
 
-from nodes.ibc.core.commitments import UNIVERSAL_ERROR
+from nodes.ibc.core import paths
+from nodes.ibc.core.commitments import UNIVERSAL_ERROR, packet_commitment_v2
 from nodes.ibc.core.keepers import Route
 from nodes.ibc.core.state import Context
 from nodes.ibc.proto import channel_v2 as v2
@@ -157,8 +158,9 @@ def test_packet_must_come_from_the_counterparty() -> None:
     refused(lambda: world.acknowledge_v2(link, packet, v2.Acknowledgement((b"ok two",))), "client", 30)
     refused(lambda: world.acknowledge_v2(link, packet, v2.Acknowledgement((b"a", b"b"))), "channelv2", 7)
     refused(lambda: world.acknowledge_v2(link, packet, v2.Acknowledgement()), "channelv2", 7)
+    double = send(link, b"one", b"two")
     mixed = v2.Acknowledgement((UNIVERSAL_ERROR, b"x"))
-    refused(lambda: world.acknowledge_v2(link, packet, mixed), "channelv2", 7)
+    refused(lambda: world.acknowledge_v2(link, double, mixed), "channelv2", 7)
     world.acknowledge_v2(link, packet, answer_v2(received))
 
 
@@ -254,3 +256,11 @@ def test_receipt_and_acknowledgement_lie_under_their_keys() -> None:
     values = link.b.chain.stores["ibc"].values
     assert values[b"07-tendermint-0\x02\0\0\0\0\0\0\0\x01"] == b"\x02"
     assert len(values[b"07-tendermint-0\x03\0\0\0\0\0\0\0\x01"]) == 32
+
+
+def test_commitment_binds_the_destination() -> None:
+    _, link, _ = counting()
+    packet = send(link, b"one")
+    stored = link.a.chain.stores["ibc"].values[paths.packet_commitment_v2(link.a.client, 1)]
+    assert packet_commitment_v2(packet) == stored
+    assert packet_commitment_v2(replace(packet, destination_client="07-tendermint-1")) != stored
