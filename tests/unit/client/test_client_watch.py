@@ -44,7 +44,7 @@ def test_the_only_run_is_meant(runs):
 
 def test_several_runs_need_a_choice(runs):
     runs += ["a1", "a12", "b2"]
-    with pytest.raises(UsageError, match=r"3 live runs; choose one by --run, the end of its folder's name: a1, a12, b2"):
+    with pytest.raises(UsageError, match=r"3 live runs; choose one by --run, .*: a1, a12, b2"):
         watch.choose(None)
     assert watch.choose("a1") == "a1"
     with pytest.raises(UsageError, match="no live run 'c'"):
