@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Emit = Callable[[str, dict[str, Any]], None]
 # Node, its number among those that execute, command, expected end ("" for none).
 Execute = Callable[[str, int, list[str], str], None]
+FAILED_KEPT = 100
 
 
 def due(scenario: Scenario, ready: bool = False) -> Iterator[tuple[float, int, dict[str, Any]]]:
@@ -75,6 +76,7 @@ class ActionRunner:
         self._emit = emit
         self._execute = execute
         self._tasks: set[asyncio.Task[None]] = set()
+        self.failed: list[tuple[dict[str, Any], str]] = []  # arguments, and why; the first FAILED_KEPT
         self._begun: set[int] = set()  # numbers of the scenario's actions whose time has come
 
     async def follow(self, scenario: Scenario, clock: MonotonicClock) -> None:
@@ -112,10 +114,12 @@ class ActionRunner:
         task.add_done_callback(self._tasks.discard)
 
     async def perform_or_tell(self, given: dict[str, Any]) -> None:
-        """An action that fails does not end the run: it becomes an event, and the figures will show it."""
+        """An action that fails does not end the run: it becomes an event, and the verdict tells it."""
         try:
             await self.perform(given)
-        except SkyloomError as error:
+        except (SkyloomError, OSError) as error:
+            if len(self.failed) < FAILED_KEPT:
+                self.failed.append((given, str(error)))
             self._emit("action-failed", {"do": given["do"], "text": str(error)})
         except (KeyError, TypeError, ValueError) as error:  # of another terminal; those of scenarios are checked
             self._emit("action-failed", {"do": str(given.get("do")), "text": f"malformed action: {error!r}"})

@@ -9,6 +9,7 @@ import os
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -76,7 +77,7 @@ class Executions:
             begin = file.read(KEPT_BYTES)
             file.seek(max(0, size - EVENT_BYTES))
             end = file.read(EVENT_BYTES)
-        with open(self._logs / f"{execution.node}.txt", "ab") as log:
+        with suppress(OSError), open(self._logs / f"{execution.node}.txt", "ab") as log:  # a full disk
             log.write(begin)
             if size > KEPT_BYTES:
                 log.write(f"\n[{size - KEPT_BYTES} more bytes of `{execution.words}` are not kept]\n".encode())

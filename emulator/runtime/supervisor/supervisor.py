@@ -22,7 +22,7 @@ from emulator.model.errors import EXIT_INTERNAL, SkyloomError
 from emulator.observe.panels import Panels
 from emulator.observe.snapshot_builder import About, opening
 from emulator.record.verdict import Verdict
-from emulator.runtime.actions import missed
+from emulator.runtime.actions import undone
 from emulator.runtime.capture.writer import CaptureWriter, key_folder, writer_for
 from emulator.runtime.control import session
 from emulator.runtime.control.channel import Channel
@@ -336,9 +336,10 @@ class Supervisor:
             verdict.rounds = ending.round_table(running.rounds, self.scenario, data_plane, running.jobs)
             if begun is not None and not reached.interrupted:
                 outcomes += [*running.jobs.outcomes(), *running.executions.outcomes()]
-                missed_actions = running.action_runner.missed(self.scenario)
-                outcomes += missed.outcomes(missed_actions, running.jobs.all)
-                verdict.warnings += missed.warnings(missed_actions, running.jobs.all)
+                actions = running.action_runner
+                left = (actions.missed(self.scenario), actions.failed, running.jobs.all)
+                outcomes += undone.outcomes(*left)
+                verdict.warnings += undone.warnings(*left)
                 verdict.programs = running.jobs.failed()
             verdict.hosts = running.host_rows
             outcomes += ending.kill_switch(running.rounds)

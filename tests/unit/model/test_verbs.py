@@ -228,3 +228,16 @@ def test_values_are_worded_with_their_units() -> None:
         "down",
     ]
     assert [value.worded(None) for value in VALUES][:1] == ["rate as scheduled"]
+
+
+def test_an_action_that_fails_is_kept_for_the_verdict() -> None:
+    bench = Bench()
+
+    def full(node: str, index: int, command: list[str], expect: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    bench.runner._execute = full
+    given = action(VERBS["exec"]) | {"expect": "exit 0"}
+    asyncio.run(bench.runner.perform_or_tell(given))
+    assert [(of["expect"], why) for of, why in bench.runner.failed] == [("exit 0", "[Errno 28] No space left on device")]
+    assert bench.events[-1][0] == "action-failed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.runtime.actions import missed
+from emulator.runtime.actions import undone
 from emulator.runtime.actions.runner import due
 from emulator.runtime.programs.jobs import Job
 
@@ -58,13 +58,19 @@ def test_what_did_not_take_place_is_in_the_verdict():
     jobs = [Job(node, program, 0) for node in ("v0", "v1", "v2")]
     jobs[0].ready_s = 1.0
     waits = "db on v1 was not ready (and 1 more)"
-    assert [(row.figure, row.asked, row.holds, row.reason) for row in missed.outcomes(actions, jobs)] == [
+    assert [(row.figure, row.asked, row.holds, row.reason) for row in undone.outcomes(actions, [], jobs)] == [
         ("exec put 'a b'", "exit 0", False, waits),
         ("exec put 'a b'", "exit 2", False, "the run ended before its time"),
     ]
-    assert missed.warnings(actions, jobs) == [f"exec did not take place: {waits}"]
+    assert undone.warnings(actions, [], jobs) == [f"exec did not take place: {waits}"]
     for job in jobs:
         job.ready_s = 9.5
-    assert missed.warnings(actions, jobs) == [
+    assert undone.warnings(actions, [], jobs) == [
         "exec did not take place: the run ended within 1 s of all programs being ready"
     ]
+    failed = [
+        ({"do": "restart"}, "v0: p does not die"),
+        ({"do": "exec", "command": ["put"], "expect": "exit 0"}, "full"),
+    ]
+    assert undone.warnings([], failed, jobs) == ["restart failed: v0: p does not die"]
+    assert [(row.figure, row.reason) for row in undone.outcomes([], failed, jobs)] == [("exec put", "full")]
