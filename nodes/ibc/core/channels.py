@@ -14,6 +14,7 @@ from nodes.ibc.core.connections import Connections
 from nodes.ibc.core.errors import (
     CHANNEL_NOT_FOUND,
     INVALID_CHANNEL_COUNTERPARTY,
+    INVALID_CHANNEL_IDENTIFIER,
     INVALID_CHANNEL_ORDERING,
     INVALID_CHANNEL_STATE,
     INVALID_CONNECTION_VERSION,
@@ -57,6 +58,8 @@ class Channels:
         """The name of the new channel, and its version."""
         port, proposed = message.port_id, message.channel
         _check_proposal(port, proposed, State.TRYOPEN)
+        if message.previous_channel_id:
+            raise INVALID_CHANNEL_IDENTIFIER.error("previous channel identifier must be empty")
         check_channel(proposed.counterparty.channel_id)
         application = self.application(port)
         connection = self.connections.get_open(context, proposed.connection_hops[0])

@@ -12,6 +12,7 @@ from nodes.ibc.core import events, paths
 from nodes.ibc.core.errors import (
     CONNECTION_NOT_FOUND,
     INVALID_CONNECTION_COUNTERPARTY,
+    INVALID_CONNECTION_IDENTIFIER,
     INVALID_CONNECTION_STATE,
     INVALID_CONNECTION_VERSION,
     VERSION_NEGOTIATION_FAILED,
@@ -56,6 +57,8 @@ class Connections:
     def open_try(self, context: Context, message: connection.MsgConnectionOpenTry) -> str:
         """The name of the new connection."""
         check_client(message.client_id)
+        if message.previous_connection_id:
+            raise INVALID_CONNECTION_IDENTIFIER.error("previous connection identifier must be empty")
         counterparty = message.counterparty
         check_client(counterparty.client_id)
         check_connection(counterparty.connection_id)

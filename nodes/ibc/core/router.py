@@ -5,7 +5,7 @@ Invariant: a message that is refused leaves every store of its context as it was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -34,6 +34,20 @@ class Outcome:
 
     response: Message
     events: tuple[Event, ...]
+
+
+def all_redundant(done: Iterable[tuple[Message, Outcome]]) -> bool:
+    """Whether a transaction, by its messages and their outcomes, only relays what was relayed before.
+
+    A mempool refuses it with `errors.REDUNDANT_TRANSACTION`, so that the slower of two relayers pays nothing. Updates of
+    clients count for nothing here, as in ibc-go.
+    """
+    results = [
+        getattr(outcome.response, "result", None)
+        for message, outcome in done
+        if not isinstance(message, ibc.MsgUpdateClient)
+    ]
+    return bool(results) and all(result is channel.ResponseResultType.NOOP for result in results)
 
 
 class Router:

@@ -1,7 +1,7 @@
 """State machines as tables: what may happen in each state, and the state after it.
 
 Anything that is not in a table is an error that names role, state and event. Handlers look a step up here before
-they change anything; the pages of the documentation draw the same tables.
+they change anything.
 Source: ICS-3, ICS-4 (v1 and v2), packet-forward-middleware of ibc-go.
 """
 

@@ -79,8 +79,13 @@ class Transfer:
     bank: Bank
 
     def transfer(self, context: Context, message: MsgTransfer, packets: PacketSender, payloads: PayloadSender) -> int:
-        """Send tokens, and the sequence of their packet. A channel id goes by v1, and a client id by v2."""
+        """Send tokens, and the sequence of their packet. A channel id goes by v1, and a client id by v2.
+
+        As in ibc-go the timeout is in ns for v1 and in s for v2; v2 has no timeout by height.
+        """
         check_port(message.source_port)
+        if message.use_aliasing:
+            raise INVALID_REQUEST.error("v2 packets over v1 channels (aliasing) are not supported")
         data = TransferData(
             denominations.recall(context.stores["transfer"], message.token.denom),
             parse_amount(message.token.amount),

@@ -54,7 +54,7 @@ class Denom(Message):
     """A denomination and the way that it came, newest hop first."""
 
     base: str = string(1)
-    trace: tuple[Hop, ...] = repeated(2, Hop)
+    trace: tuple[Hop, ...] = repeated(3, Hop)
 
 
 @message("ibc.applications.transfer.v1.DenomTrace")

@@ -66,6 +66,7 @@ def test_connection_try_needs_the_exact_end_of_the_other_chain() -> None:
             b.deliver(wrong)
         assert b.digest() == before
     refused(lambda: b.deliver(replace(right, counterparty_versions=(conn.Version("9", ("X",)),))), "connection", 10)
+    refused(lambda: b.deliver(replace(right, previous_connection_id="connection-0")), "connection", 11)
     assert b.deliver(right).events[0].type == "connection_open_try"
 
 
@@ -189,6 +190,7 @@ def test_channel_try_needs_an_end_that_names_this_port_and_connection() -> None:
     refused(lambda: b.deliver(replace(right, channel=unordered)), "client", 30)
     refused(lambda: b.deliver(replace(right, counterparty_version="w")), "client", 30)
     refused(lambda: b.deliver(replace(right, port_id="transfer")), "client", 30)
+    refused(lambda: b.deliver(replace(right, previous_channel_id="channel-0")), "channel", 18)
     height = world.update(b, other.b.client, a)
     elsewhere = replace(right.channel, connection_hops=("connection-1",))
     refused(lambda: b.deliver(replace(right, channel=elsewhere, proof_height=height)), "client", 30)

@@ -23,10 +23,12 @@ from ibc_world import (
 
 from nodes.ibc.core import paths
 from nodes.ibc.core.errors import AbciError
+from nodes.ibc.core.router import all_redundant
 from nodes.ibc.core.tables import RECEIVED, SENT, Received, ReceivedEvent, Sent, SentEvent
 from nodes.ibc.proto import channel as ch
 from nodes.ibc.proto.channel import ResponseResultType as Result
-from nodes.ibc.proto.ibc import Height
+from nodes.ibc.proto.ibc import Height, MsgUpdateClient
+from nodes.ibc.proto.well_known import Any
 
 
 def echoing(ordering: ch.Order) -> tuple[World, Link, Echo, Echo]:
@@ -117,6 +119,22 @@ def test_redundant_relay_is_a_success_that_does_nothing() -> None:
     late = world.timeout(path, packet)
     assert late.response == ch.MsgTimeoutResponse(Result.NOOP)
     assert (theirs.told, ours.told) == ([("receive", 1)], [("acknowledge", 1)])
+
+
+def test_transaction_of_redundant_messages_alone_is_known_as_such() -> None:
+    world, path, _, _ = echoing(ch.Order.UNORDERED)
+    packet = send(path.a.chain)
+    key = paths.packet_commitment("echo", "channel-0", 1)
+    height = path.a.chain.commit()
+    update = MsgUpdateClient(path.b.client, Any("/fake.Height", height.to_bytes(8)), RELAYER)
+    relay = ch.MsgRecvPacket(packet, prove(key), Height(0, height), RELAYER)
+    first = [(each, path.b.chain.deliver(each)) for each in (update, relay)]
+    second = [(each, path.b.chain.deliver(each)) for each in (update, relay)]
+    assert not all_redundant(first)
+    assert all_redundant(second)
+    assert not all_redundant([*first, *second])
+    assert not all_redundant(second[:1])
+    assert not all_redundant([])
 
 
 def test_packet_that_was_not_sent_is_not_received() -> None:

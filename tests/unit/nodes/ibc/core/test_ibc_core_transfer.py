@@ -165,6 +165,8 @@ def test_transfers_that_cannot_be_sent() -> None:
     refused(lambda: transfer(replace(path.a, channel="channel-9"), "stake", 1, b.user()), "channel", 3)
     refused(lambda: transfer(replace(path.a, channel="07-tendermint-9"), "stake", 1, b.user()), "clientv2", 2)
     refused(lambda: path.a.chain.deliver(MsgTransfer("x", "channel-0")), "host", 2)
+    alias = MsgTransfer("transfer", "channel-0", use_aliasing=True)
+    refused(lambda: path.a.chain.deliver(alias), "ibc", 8)
     assert path.a.chain.balance("stake") == 100
     transfer(path.a, "stake", 1, "x" * 2048, memo="x" * 32768)
 
