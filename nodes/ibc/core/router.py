@@ -39,7 +39,7 @@ class Outcome:
 def all_redundant(done: Iterable[tuple[Message, Outcome]]) -> bool:
     """Whether a transaction, by its messages and their outcomes, only relays what was relayed before.
 
-    A mempool refuses it with `errors.REDUNDANT_TRANSACTION`, so that the slower of two relayers pays nothing. Updates of
+    A mempool refuses it with `errors.REDUNDANT_TRANSACTION`: the slower of two relayers then pays nothing. Updates of
     clients count for nothing here, as in ibc-go.
     """
     results = [

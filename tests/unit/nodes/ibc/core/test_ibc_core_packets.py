@@ -122,7 +122,7 @@ def test_redundant_relay_is_a_success_that_does_nothing() -> None:
 
 
 def test_transaction_of_redundant_messages_alone_is_known_as_such() -> None:
-    world, path, _, _ = echoing(ch.Order.UNORDERED)
+    _, path, _, _ = echoing(ch.Order.UNORDERED)
     packet = send(path.a.chain)
     key = paths.packet_commitment("echo", "channel-0", 1)
     height = path.a.chain.commit()
