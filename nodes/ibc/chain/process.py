@@ -11,9 +11,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING
 
-from emulator.model.errors import Unfit
-from emulator.model.units import Duration
+from emulator.model.errors import PlatformError, Unfit
+from emulator.model.units import Duration, Size
 from emulator.sdk.disk import Record
 from emulator.sdk.node import Node
 from emulator.sdk.store import Store
@@ -25,8 +26,10 @@ from nodes.ibc.chain.genesis import Settings, chain_of, funded, genesis_form, qu
 from nodes.ibc.chain.ledger import Entry
 from nodes.ibc.chain.pace import Pace, Spell
 from nodes.ibc.chain.rpc import Methods
-from nodes.ibc.chain.server import Server
 from nodes.ibc.proto.comet import Commit
+
+if TYPE_CHECKING:
+    from nodes.ibc.chain.server import Server
 
 __all__ = ["Chain"]
 
@@ -49,20 +52,20 @@ class Chain(Node):
         gas_price: float = 0.0  # least fee for a unit of gas
         powers: tuple[int, ...] = (10, 10, 10, 10)  # of the validators
         store: str = "iavl"  # or "simple"
-        block_bytes: int = 4 << 20
+        block_size_bytes: Size = 4 << 20  # at most
         block_gas: int = -1  # -1: no limit
         mempool_txs: int = 5000
         keep_blocks: int = 0  # blocks and versions of the state that are kept; 0: all
-        requests_per_s: float = 0.0  # of one client, 0: no limit
+        request_rate: float = 0.0  # requests a second that one client may make; 0: no limit
         churn_blocks: int = 0  # validators are replaced after so many blocks; 0: never
         churned: int = 1  # how many
-        halt: Duration = inf  # from when on no block is made …
-        halt_for: Duration = inf  # … and how long
-        slow: Duration = inf  # from when on blocks take longer …
-        slow_for: Duration = inf
+        halt_s: Duration = inf  # from when on no block is made …
+        halt_for_s: Duration = inf  # … and how long
+        slow_s: Duration = inf  # from when on blocks take longer …
+        slow_for_s: Duration = inf
         slow_factor: float = 10.0
-        clock_ahead: Duration = 0.0  # of the true time
-        clock_behind: Duration = 0.0
+        clock_ahead_s: Duration = 0.0  # of the true time
+        clock_behind_s: Duration = 0.0
         equivocate_height: int = 0  # at this height validators sign another block, too; 0: never
         fork_port: int = 26667  # where a node answers that shows the other block
 
@@ -77,7 +80,7 @@ class Chain(Node):
             balances=funded(config.accounts, config.prefix, {config.denom: config.amount}),
             powers=config.powers,
             churn=Churn(config.churn_blocks, config.churned),
-            limits=Limits(config.block_bytes, config.block_gas, config.mempool_txs),
+            limits=Limits(int(config.block_size_bytes), config.block_gas, config.mempool_txs),
             store=config.store,
             keep_blocks=config.keep_blocks,
         )
@@ -89,10 +92,11 @@ class Chain(Node):
         self._restore()
         self._forks: dict[int, Entry] = {}
         genesis = genesis_form(settings, self._chain)
-        self._server = await self._serve(config.port, genesis, {})
-        self._fork_server = (
-            await self._serve(config.fork_port, genesis, self._forks) if config.equivocate_height else None
-        )
+        server, self.port = await self._serve(config.port, genesis, {})
+        self._servers = [server]
+        if config.equivocate_height:
+            server, self.fork_port = await self._serve(config.fork_port, genesis, self._forks)
+            self._servers.append(server)
         if not self._chain.height:
             self._make()  # clients expect a block
 
@@ -120,7 +124,7 @@ class Chain(Node):
         if entry.block.height == self.config.equivocate_height:
             self._forks[entry.block.height] = self._chain.fork(entry)
             self.context.emit("equivocation", height=entry.block.height)
-        for server in filter(None, (self._server, self._fork_server)):
+        for server in self._servers:
             server.publish(entry)
         self.context.emit(
             "block",
@@ -149,9 +153,13 @@ class Chain(Node):
 
     def _now_ns(self) -> int:
         """The time of day as this chain's validators have it."""
-        return time.time_ns() + round((self.config.clock_ahead - self.config.clock_behind) * 1e9)
+        return time.time_ns() + round((self.config.clock_ahead_s - self.config.clock_behind_s) * 1e9)
 
-    async def _serve(self, port: int, genesis: dict[str, object], forks: dict[int, Entry]) -> Server:
+    async def _serve(self, port: int, genesis: dict[str, object], forks: dict[int, Entry]) -> tuple[Server, int]:
+        try:
+            from nodes.ibc.chain.server import Server  # here: scenarios are listed and checked without aiohttp, too
+        except ModuleNotFoundError as error:
+            raise PlatformError(f"the RPC of a chain needs {error.name}: pip install 'skyloom[ibc]'") from None
         address = self.context.address.ipv4
         methods = Methods(
             self._chain,
@@ -161,19 +169,19 @@ class Chain(Node):
             genesis,
             forks,
         )
-        server = Server(methods, self.context.now, self.config.requests_per_s)
+        server = Server(methods, self.context.now, self.config.request_rate)
         self.context.exit_stack.push_async_callback(server.close)
         for host in dict.fromkeys((address, "127.0.0.1")):
-            await server.listen(host, port)
-        return server
+            port = await server.listen(host, port)
+        return server, port
 
 
 def _pace(config: Chain.Config) -> Pace:
     """The pace that a scenario asks for. Unfit where there is none."""
     if not 0 < config.block_s < inf:
         raise Unfit(f"block interval {config.block_s} s", "a time above 0")
-    halts = [Spell(config.halt, config.halt_for)] if config.halt < inf else []
-    slow = [Spell(config.slow, config.slow_for, config.slow_factor)] if config.slow < inf else []
+    halts = [Spell(config.halt_s, config.halt_for_s)] if config.halt_s < inf else []
+    slow = [Spell(config.slow_s, config.slow_for_s, config.slow_factor)] if config.slow_s < inf else []
     return Pace(config.block_s, (*halts, *slow))
 
 

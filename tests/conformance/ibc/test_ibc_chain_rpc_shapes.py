@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ibc_chain import GENESIS_NS, Ticking, send, settings
 
 from nodes.ibc.chain.blocks import Block
 from nodes.ibc.chain.genesis import chain_of, genesis_form, queries_of
@@ -19,7 +20,6 @@ from nodes.ibc.chain.rpc import Methods
 from nodes.ibc.comet import merkle
 from nodes.ibc.comet.hashes import data_hash, params_hash
 from nodes.ibc.comet.json_form import read_block_id, read_commit, read_header
-from tests.support.ibc_chain import GENESIS_NS, Ticking, send, settings
 
 DATA = Path(__file__).resolve().parents[4] / "shared/data/ibc/tendermint-rpc"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="reference data ../shared/data/ibc/tendermint-rpc is absent")

@@ -7,6 +7,8 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from ibc_chain import FUNDS, GENESIS_NS, NAMES, Ticking, send, signed
+from ibc_chain import settings as chain_settings
 
 from emulator.model.errors import Unfit
 from nodes.ibc.chain import bech32
@@ -15,8 +17,6 @@ from nodes.ibc.chain.mempool import MempoolRefusal
 from nodes.ibc.chain.query import Condition, QueryError, parse
 from nodes.ibc.chain.transactions import read
 from nodes.ibc.core.errors import AbciError
-from tests.support.ibc_chain import FUNDS, GENESIS_NS, NAMES, Ticking, send, signed
-from tests.support.ibc_chain import settings as chain_settings
 
 names = st.sampled_from(NAMES)
 amounts = st.integers(0, 2 * FUNDS)

@@ -6,6 +6,17 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from ibc_chain import (
+    FUNDS,
+    GENESIS_NS,
+    NAMES,
+    SECOND_NS,
+    Ticking,
+    address,
+    send,
+    settings,
+    signed,
+)
 
 from emulator.model.errors import DataError
 from nodes.ibc.chain.ante import Fees
@@ -19,17 +30,6 @@ from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.comet.light import LightBlock, Policy, verify
 from nodes.ibc.proto.comet import SignedHeader
 from nodes.ibc.proto.cosmos import MsgSendResponse, SignMode, TxMsgData, TxRaw
-from tests.support.ibc_chain import (
-    FUNDS,
-    GENESIS_NS,
-    NAMES,
-    SECOND_NS,
-    Ticking,
-    address,
-    send,
-    settings,
-    signed,
-)
 
 
 def chain(**changes: object) -> Ticking:

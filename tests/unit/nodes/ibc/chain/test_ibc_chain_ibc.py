@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pytest
+from ibc_chain import FUNDS, GENESIS_NS, SECOND_NS, Ticking, address
 
 from nodes.ibc.chain.genesis import Settings, chain_of, funded, queries_of
 from nodes.ibc.chain.queries import Queries
@@ -18,7 +19,6 @@ from nodes.ibc.proto.cosmos_base import Coin
 from nodes.ibc.proto.ibc import Fraction, Height, MerklePrefix, MerkleRoot
 from nodes.ibc.proto.well_known import Any, Duration, Timestamp
 from nodes.ibc.proto.wire import Message
-from tests.support.ibc_chain import FUNDS, GENESIS_NS, SECOND_NS, Ticking, address
 
 M = TypeVar("M", bound=Message)
 DAY_NS = 86_400 * SECOND_NS

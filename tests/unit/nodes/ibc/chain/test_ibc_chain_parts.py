@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 import pytest
+from ibc_chain import GENESIS_NS, Ticking, address, send, settings
 
 from emulator.model.errors import Unfit
 from nodes.ibc.chain import bech32
@@ -13,7 +14,6 @@ from nodes.ibc.chain.keys import AccountKey, module_address, verified
 from nodes.ibc.chain.pace import Pace, RateLimit, Spell
 from nodes.ibc.chain.query import QueryError, matches, parse
 from nodes.ibc.core.errors import AbciError
-from tests.support.ibc_chain import GENESIS_NS, Ticking, address, send, settings
 
 ESCROW = "352bf5cc8839ecfccb763916e1ddb1faf67a9b37"  # of transfer/channel-141 on the Cosmos Hub
 

@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from ibc_chain import GENESIS_NS, Ticking, address, send, settings
 
 from nodes.ibc.chain.chain import Limits
 from nodes.ibc.chain.genesis import chain_of, genesis_form, queries_of
@@ -19,7 +20,6 @@ from nodes.ibc.chain.parameters import FLAG, HEX, NUMBER, OCTETS, TEXT, Paramete
 from nodes.ibc.chain.rpc import Methods
 from nodes.ibc.comet.hashes import header_hash
 from nodes.ibc.comet.json_form import read_header
-from tests.support.ibc_chain import GENESIS_NS, Ticking, address, send, settings
 
 aiohttp = pytest.importorskip("aiohttp", reason="aiohttp is absent (pip install 'skyloom[ibc]')")
 

@@ -1,0 +1,1 @@
+"""Chains that speak IBC over a wide-area network."""

@@ -1,0 +1,38 @@
+"""Figures of runs of `ibc`, from records made by hand."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+
+from scenarios.ibc.analysis import summarise
+
+
+def run(times_s: dict[str, list[float]], txs: int = 0, failed: int = 0) -> Any:
+    block = json.dumps({"height": 1, "txs": txs, "failed": failed, "gas": 0})
+    rows = [(t_s, node, "block", block) for node, times in times_s.items() for t_s in times]
+    schema = {"t_s": pl.Float64, "node": pl.String, "kind": pl.String, "data": pl.String}
+    samples = [("block_work_s", 0.004), ("block_work_s", 0.006), ("block_work_s", 0.005)]
+    return SimpleNamespace(
+        events=pl.DataFrame(rows, schema=schema, orient="row"),
+        samples=pl.DataFrame(samples, schema={"name": pl.String, "value": pl.Float64}, orient="row"),
+    )
+
+
+def test_blocks_and_transactions_are_counted() -> None:
+    summary = summarise(run({"a-0": [-0.5, 1, 2, 3], "b-0": [-0.5, 1, 2]}, txs=2, failed=1))
+    assert summary == {
+        "chains": 2, "blocks": 7, "txs": 14, "failed_txs": 7, "late_blocks": 0, "block_work_ms": 5.0,
+    }  # fmt: skip
+
+
+def test_a_block_is_late_that_comes_after_one_interval_and_a_half() -> None:
+    assert summarise(run({"a-0": [0, 1, 2, 3, 4.6, 5.6]}))["late_blocks"] == 1
+    assert summarise(run({"a-0": [0, 1, 2, 3, 4.4, 5.4]}))["late_blocks"] == 0
+
+
+def test_a_run_without_blocks_has_figures() -> None:
+    assert summarise(run({}))["blocks"] == 0
