@@ -238,7 +238,7 @@ class Forwarding:
         return True
 
     def _send(self, context: Context, port: str, channel: str, data: TransferData, held: Held) -> None:
-        self.transfer.take(context, port, channel, data)
+        self.transfer.take(context, port, channel, data.check())
         timeout_ns = context.time_ns + held.timeout_ns
         sequence = self.packets.send(context, port, channel, data.encode(JSON), NO_HEIGHT, timeout_ns)
         self.transfer.tell_sent(context, data)

@@ -159,6 +159,14 @@ def test_memo_that_asks_wrongly_is_answered_with_an_error(memo: object) -> None:
     assert line.balances() == (100, 0, 0, 0)
 
 
+def test_receiver_that_is_too_long_is_answered_with_an_error() -> None:
+    line = Line.make()
+    first = line.send(to_c(receiver="x" * 2049))
+    assert answer(line.world.receive(line.ab, first)).startswith(
+        b'{"error":"packet-forward-middleware error: error forw'
+    )
+
+
 def test_memo_that_asks_for_nothing_is_a_transfer() -> None:
     line = Line.make()
     b = line.ab.b.chain
