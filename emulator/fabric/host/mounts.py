@@ -163,7 +163,7 @@ class _Host:
             if not self._is_own(Path(folder.path).parent):
                 raise PlatformError(
                     f"{self._settings.name}: private folder {folder.path}: this machine has no such folder to cover; "
-                    "expected one that is there, or one below another private folder"
+                    "expected one that is there, or one below /tmp or another private folder; with an image, any"
                 )
             _make_folder(folder.path)
         if folder.over_machine:

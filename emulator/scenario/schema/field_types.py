@@ -41,8 +41,10 @@ def _listed(value: Any) -> Any:
 
 def _words(value: Any) -> Any:
     """The words of a command that is written as one text, as a shell splits it; no shell runs it."""
-    if not isinstance(value, str):
+    if isinstance(value, list | tuple):
         return value
+    if not isinstance(value, str):
+        raise Unfit("neither text nor a list", "a text or a list of words")
     try:
         return shlex.split(value)
     except ValueError as error:

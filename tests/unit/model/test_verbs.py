@@ -239,5 +239,7 @@ def test_an_action_that_fails_is_kept_for_the_verdict() -> None:
     bench.runner._execute = full
     given = action(VERBS["exec"]) | {"expect": "exit 0"}
     asyncio.run(bench.runner.perform_or_tell(given))
-    assert [(of["expect"], why) for of, why in bench.runner.failed] == [("exit 0", "[Errno 28] No space left on device")]
+    assert [(of["expect"], why) for of, why in bench.runner.failed] == [
+        ("exit 0", "[Errno 28] No space left on device")
+    ]
     assert bench.events[-1][0] == "action-failed"

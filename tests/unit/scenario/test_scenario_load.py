@@ -284,6 +284,11 @@ def test_actions_that_do(tmp_path: Path, action: str) -> None:
     assert len(load(write(tmp_path, f"{GOOD}\n[[action]]\n{action}\n")).actions) == 2
 
 
+def test_a_command_that_is_none_tells_both_forms(tmp_path: Path) -> None:
+    problem = the_problem(tmp_path, f'{GOOD}\n[[action]]\nat = "1 s"\ndo = "exec"\nnodes = ["*"]\ncommand = false\n')
+    assert (problem.found, problem.expected) == ("false: neither text nor a list", "a text or a list of words")
+
+
 def test_loss_beyond_certainty_is_refused(tmp_path: Path) -> None:
     problem = the_problem(tmp_path, f'{GOOD}\n[[action]]\nat = "1 s"\ndo = "set"\nlinks = ["*"]\nloss = "101 %"\n')
     assert "100 %" in problem.expected
