@@ -1,0 +1,9 @@
+"""A relayer: it carries packets between chains that speak IBC, v1 and v2, and keeps their clients fresh.
+
+- `core`: `Relayer(settings, disk, now_ns)`, without sockets: `tick`, `announce`, `answer`, `take`; `Settings`.
+- `calls`: what it asks of chains (`Call`), and what a procedure is (`Flow`); `tasks`: procedures side by side.
+- `dialect`: calls as CometBFT's JSON-RPC. `process`: the node program; `rpc`: its connections.
+- `packets`: the states of a packet (`STEPS`) and its record; `book`: all of them, and what is kept on disk.
+- `follow`, `lanes`, `clients`, `signer`, `clearing`, `opening`, `handshake`, `watch`: the procedures.
+- `control`: `status`, `pending`, `why PACKET`, `clear PATH`, which `python -m nodes.ibc.relayer` asks for.
+"""

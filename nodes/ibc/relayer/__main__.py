@@ -1,0 +1,34 @@
+"""Ask the relayer of this node: `skyloom exec relayer-1 -- python -m nodes.ibc.relayer status`.
+
+Invariant: exit status 0 where the relayer understood, 64 where it did not, 69 where none runs on this node.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+
+from emulator.model.errors import EXIT_PASS, EXIT_PLATFORM, EXIT_USAGE
+from nodes.ibc.relayer.process import SOCKET
+
+_TIMEOUT_S = 10.0
+
+
+def main(words: list[str]) -> int:
+    """Pass the words on, and print the answer."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as to:
+            to.settimeout(_TIMEOUT_S)
+            to.connect(SOCKET)
+            to.sendall(json.dumps(words).encode() + b"\n")
+            understood, text = json.loads(to.makefile().read())
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"no relayer answers on this node: {error}; run this on the node of a relayer\n")
+        return EXIT_PLATFORM
+    (sys.stdout if understood else sys.stderr).write(f"{text}\n")
+    return EXIT_PASS if understood else EXIT_USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

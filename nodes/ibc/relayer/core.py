@@ -1,0 +1,321 @@
+"""The relayer: what it does, without sockets, clocks and disks.
+
+Invariant: it is a set of procedures (calls.Flow) that share the book; killed at any point and started with the records
+that it had given out, it does what is left to do, and nothing is stuck. Calls are to be made only once the records that
+were taken with them are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from emulator.sdk.disk import Disk, Record
+from nodes.ibc.comet.commits import SignatureCache
+from nodes.ibc.relayer.book import Book
+from nodes.ibc.relayer.calls import Block, BlockAt, Blocked, Call, Flow, StatusOf, Unanswered, Wait
+from nodes.ibc.relayer.clearing import clear
+from nodes.ibc.relayer.clients import Client
+from nodes.ibc.relayer.clock import Clock
+from nodes.ibc.relayer.events import ChannelClosed, ClientSeen, PacketSeen, Spent, read
+from nodes.ibc.relayer.follow import BATCH, Followed
+from nodes.ibc.relayer.handshake import find_v1, open_v1
+from nodes.ibc.relayer.lanes import Lane
+from nodes.ibc.relayer.opening import ClientTerms, Side, find_v2, open_v2, sent
+from nodes.ibc.relayer.packets import End, Happened, Packet, State
+from nodes.ibc.relayer.paths import Path
+from nodes.ibc.relayer.signer import Signer, Terms
+from nodes.ibc.relayer.tasks import Tasks
+from nodes.ibc.relayer.watch import Watch, misbehaviour
+
+_LONGEST_RETRY_S = 60.0
+_REFRESH_CHECK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """One chain, and the relayer's keys on it."""
+
+    name: str
+    terms: Terms
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a relayer is to do."""
+
+    chains: tuple[ChainSettings, ...]
+    paths: tuple[Path, ...]
+    clients: ClientTerms
+    opens: bool = True  # makes paths that are not there; another relayer waits for them
+    clear_blocks: int = 100  # between clearings
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A packet that is settled: when it was sent, as far as is known, by the source's clock."""
+
+    name: str
+    sent_ns: int
+    timed_out: bool
+
+
+class OpenPath:
+    """A path whose ends are known."""
+
+    def __init__(self, path: Path, ends: tuple[End, End], lanes: tuple[Lane, Lane]) -> None:
+        self.path, self.ends, self.lanes = path, ends, lanes
+        self.cleared = 0  # times
+        self.clear_wanted = True
+        self.corrected = 0  # packets that clearing found wrong in the book
+
+
+class Relayer:
+    """One relayer. Drive it by `tick`, `announce`, `answer`; carry out what `take` gives."""
+
+    def __init__(self, settings: Settings, disk: Disk, now_ns: int) -> None:
+        self.settings = settings
+        self.clock = Clock(now_ns)
+        self.tasks = Tasks(self.clock)
+        self.book = Book(disk)
+        self.malformed = 0  # events
+        self.relayed: list[Relayed] = []  # since they were last taken
+        self.notes: list[tuple[str, str]] = []  # what a person should know: kind and words
+        self.opened: dict[str, OpenPath] = {}
+        self.waiting_for: dict[str, str] = {}  # why a path is not open
+        self.clients: dict[tuple[str, str], Client] = {}  # by host and name
+        self.ends: dict[str, tuple[End, End]] = {}  # by an end's name: the end, and the other one
+        self._cache = SignatureCache()
+        self.chains: dict[str, Followed] = {}
+        self.signers: dict[str, Signer] = {}
+        for chain in settings.chains:
+            height = self.book.cursors.get(chain.name, 0)
+            self.chains[chain.name] = Followed(chain.name, height, self.clock, self._read, self._gap)
+            self.signers[chain.name] = Signer(chain.terms, chain.keys, self.clock)
+            self.tasks.add(f"follow {chain.name}", self.chains[chain.name].run())
+        self._watch = Watch(self.clients, self.signers, self.notes)
+        for ends in self.book.paths.values():
+            self._know(ends)
+        for path in settings.paths:
+            self.tasks.add(f"path {path.name}", self._path(path))
+        self.tasks.turn()
+
+    def tick(self, now_ns: int) -> None:
+        """It is that late."""
+        self.clock.tell(now_ns)
+        self.tasks.turn()
+
+    def announce(self, chain: str, height: int) -> None:
+        """A chain has a new block."""
+        self.chains[chain].announce(height)
+        self.tasks.turn()
+
+    def answer(self, ticket: int, answers: Sequence[Any] | Unanswered) -> None:
+        """The answers to calls, in their order."""
+        self.tasks.answer(ticket, answers)
+        self.tasks.turn()
+
+    def take(self) -> tuple[list[Record], list[tuple[int, tuple[Call, ...]]]]:
+        """Records to keep, and calls to make then, each set with its ticket."""
+        return self.book.take(), self.tasks.take()
+
+    @property
+    def next_deadline_ns(self) -> float:
+        return self.tasks.next_deadline_ns
+
+    def clear(self, path: str) -> bool:
+        """Compare the book with the chains now, and take up what is parked on a path; whether there is such a path."""
+        found = self.opened.get(path)
+        if found is None:
+            return False
+        for packet in list(self.book.packets.values()):
+            if packet.state is State.PARKED and any(packet.source == end.name for end in found.ends):
+                self.book.resume(packet)
+        found.clear_wanted = True
+        self.tasks.turn()
+        return True
+
+    def _path(self, path: Path) -> Flow[None]:
+        """Find or open a path, then set its procedures going."""
+        sides = tuple(Side(self.chains[name], self.signers[name]) for name in (path.a, path.b))
+        wait_s = 1.0
+        while True:
+            yield Wait(lambda: all(side.followed.caught_up for side in sides))
+            try:
+                ends = yield from self._ends(path, *sides)
+                clients = [Client(end.chain, end.client, other.chain, self.clock, self._cache)
+                           for end, other in (ends, ends[::-1])]  # fmt: skip
+                for client in clients:
+                    yield from self.clients.setdefault((client.host, client.name), client).load()
+                if path.name not in self.book.paths:
+                    yield from self._reread(ends)
+                    self.book.keep_path(path.name, ends)
+                break
+            except (Unanswered, Blocked) as failure:
+                self.waiting_for[path.name] = str(failure)
+                yield Wait(lambda: False, self.clock.after_s(wait_s))
+                wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
+        self._start(path, ends)
+        self.waiting_for.pop(path.name, None)
+
+    def _reread(self, ends: tuple[End, End]) -> Flow[None]:
+        """Read the blocks again that were read before these ends were known."""
+        self._know(ends)
+        for end in ends:
+            (status,) = yield (StatusOf(end.chain),)
+            last = self.chains[end.chain].height
+            for first in range(status.first, last + 1, BATCH):
+                heights = range(first, min(first + BATCH, last + 1))
+                for block in (yield tuple(BlockAt(end.chain, height) for height in heights)):
+                    for seen in read(block):
+                        if isinstance(seen, PacketSeen):
+                            self._packet(end.chain, block, seen, {ends[0].name, ends[1].name})
+
+    def _know(self, ends: tuple[End, End]) -> None:
+        """Take note of the packets of these ends from now on."""
+        for end, other in (ends, ends[::-1]):
+            self.ends[end.name] = end, other
+
+    def _ends(self, path: Path, a: Side, b: Side) -> Flow[tuple[End, End]]:
+        if path.name in self.book.paths:
+            return self.book.paths[path.name]
+        found = yield from (find_v1(a, b, path) if path.port else find_v2(a, b))
+        if found is None and self.settings.opens:
+            terms = self.settings.clients
+            found = yield from (open_v1(a, b, path, terms, self._made) if path.port else open_v2(a, b, terms))
+        if found is None:
+            raise Blocked(f"no {'channel' if path.port else 'pair of clients'} between {path.a} and {path.b} yet")
+        return found
+
+    def _made(self, host: str, name: str, subject: str) -> Client:
+        """The client of that name, which is updated from now on."""
+        made = Client(host, name, subject, self.clock, self._cache)
+        return self.clients.setdefault((host, name), made)
+
+    def _start(self, path: Path, ends: tuple[End, End]) -> None:
+        lanes = []
+        for source, target in (ends, ends[::-1]):
+            client = self.clients[target.chain, target.client]
+            lane = Lane(source, target, self.book, client, self.signers[target.chain], self.chains[source.chain],
+                        self.chains[target.chain], self.clock)  # fmt: skip
+            lanes.append(lane)
+            self.tasks.add(f"lane {source.name} to {target.name}", lane.run())
+            self.tasks.add(f"refresh {target.chain}/{target.client}", self._refresh(client))
+        opened = OpenPath(path, ends, (lanes[0], lanes[1]))
+        self.opened[path.name] = opened
+        self.notes.append(("path", f"{path.name}: {ends[0].name} and {ends[1].name}"))
+        self.tasks.add(f"clear {path.name}", self._clearing(opened))
+
+    def _refresh(self, client: Client) -> Flow[None]:
+        """Update a client at a third of its trusting period: a procedure of its own, which waits for no packet."""
+        while True:
+            yield Wait(lambda: self.clock.now_ns >= client.refresh_due_ns, self.clock.after_s(_REFRESH_CHECK_S))
+            head = self.chains[client.subject].height
+            if self.clock.now_ns < client.refresh_due_ns or head <= client.latest:
+                continue
+            try:
+                yield from sent(self.signers[client.host], (yield from client.updates_to(head)))
+            except (Unanswered, Blocked) as failure:
+                self.notes.append(("refresh", f"{client.host}/{client.name}: {failure}"))
+                yield Wait(lambda: False, self.clock.after_s(_REFRESH_CHECK_S))
+
+    def _clearing(self, opened: OpenPath) -> Flow[None]:
+        """Clear at the start, after a chain was away, every so many blocks, and when asked."""
+        chains = [self.chains[end.chain] for end in opened.ends]
+        while True:
+            yield Wait(lambda: all(chain.caught_up for chain in chains))
+            opened.clear_wanted = False
+            again = self._clearing_due(opened, chains)
+            try:
+                for source, destination in (opened.ends, opened.ends[::-1]):
+                    opened.corrected += yield from clear(self.book, source, destination, self.chains[source.chain])
+                opened.cleared += 1
+            except Unanswered:
+                opened.clear_wanted = True
+                yield Wait(lambda: False, self.clock.after_s(1.0))
+            yield again
+
+    def _clearing_due(self, opened: OpenPath, chains: Sequence[Followed]) -> Wait:
+        """Until it is asked for, a chain has been away since now, or has made enough blocks since now."""
+        marks = [(chain, chain.failures, chain.height + self.settings.clear_blocks) for chain in chains]
+
+        def due() -> bool:
+            away = any(chain.failures > failures for chain, failures, _ in marks)
+            return opened.clear_wanted or away or any(chain.height >= height for chain, _, height in marks)
+
+        return Wait(due)
+
+    def _gap(self, chain: str, first: int, last: int) -> None:
+        self.notes.append(("pruned", f"{chain} has no blocks {first} to {last} any more; clearing compares the rest"))
+        for opened in self.opened.values():
+            opened.clear_wanted = True
+
+    def _read(self, chain: str, block: Block) -> None:
+        """What a block says goes into the book."""
+        for seen in read(block):
+            match seen:
+                case None:
+                    self.malformed += 1
+                case Spent():
+                    self.signers[chain].seen(seen.address, seen.sequence, seen.result)
+                case PacketSeen():
+                    self._packet(chain, block, seen)
+                case ClientSeen():
+                    client = self.clients.get((chain, seen.client))
+                    if client is not None and seen.height:
+                        client.learned(seen.height)
+                        self.tasks.add("watch", misbehaviour(self._watch, client, seen.height, block.height))
+                case ChannelClosed():
+                    self._closed(f"{chain}/{seen.end}", block.height)
+        self._expire(chain, block)
+        self.book.read_to(chain, block.height)
+
+    def _packet(self, chain: str, block: Block, seen: PacketSeen, only: Container[str] | None = None) -> None:
+        at_source = seen.happened in (Happened.SEND, Happened.SETTLE)
+        end = f"{chain}/{seen.source if at_source else seen.destination}"
+        if end not in self.ends or (only is not None and end not in only):
+            return
+        other = self.ends[end][1].name
+        source, destination = (end, other) if at_source else (other, end)
+        packet = Packet(
+            source=source,
+            destination=destination,
+            sequence=seen.sequence,
+            encoded=seen.encoded,
+            acknowledgement=seen.acknowledgement,
+            height=block.height,
+            timeout_ns=seen.timeout_ns,
+            timeout_height=seen.timeout_height,
+            ordered=seen.ordered,
+            sent_ns=block.time_ns if seen.happened is Happened.SEND else 0,
+        )
+        known = self.book.packets.get(packet.name)
+        if self.book.step(packet, seen.happened) is not None and seen.happened is Happened.SETTLE:
+            self.relayed.append(Relayed(packet.name, known.sent_ns if known else 0, seen.timed_out))
+            del self.relayed[:-10_000]
+
+    def _expire(self, chain: str, block: Block) -> None:
+        """Packets to this chain that it can no longer receive are to be timed out."""
+        for here, other in list(self.ends.values()):
+            if here.chain != chain:
+                continue
+            for packet in [packet for packet in self.book.of(other) if packet.state is State.SENT]:
+                if packet.expired(block.height, block.time_ns, here.v2):
+                    self.book.step(replace(packet, height=block.height - 1), Happened.EXPIRE)
+
+    def _closed(self, end: str, height: int) -> None:
+        """A channel end is closed: what was sent to it can no longer be received."""
+        if end in self.ends:
+            for packet in [packet for packet in self.book.of(self.ends[end][1]) if packet.state is State.SENT]:
+                self.book.step(replace(packet, height=height, closed=True), Happened.EXPIRE)
+
+
+def backlog(relayer: Relayer) -> Mapping[str, tuple[int, int]]:
+    """By end: how many of its packets are not settled, and the lowest sequence of them."""
+    found: dict[str, tuple[int, int]] = {}
+    for packet in relayer.book.packets.values():
+        count, oldest = found.get(packet.source, (0, 2**63))
+        found[packet.source] = count + 1, min(oldest, packet.sequence)
+    return found

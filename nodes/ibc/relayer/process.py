@@ -1,0 +1,221 @@
+"""A relayer as a node program: it speaks CometBFT's RPC with the chains' nodes, and keeps what it knows on disk.
+
+Events: `path`, `refresh`, `watch`, `misbehaviour`, `pruned` (each with `text`). Samples: `latency_s` (from the block
+that a packet was sent in to the relayer's sight of its settlement), `timed_out` (the same of packets that timed out),
+`stage_s` (key: stage), and once a second, under the names that Hermes gives them, `backlog_size` and
+`backlog_oldest_sequence` (key: end), `client_updates_submitted_total`, `client_updates_skipped_total` and
+`client_age_s` (key: client), `queries_total`, `ws_reconnect_total` and `tx_submitted_total` (key: chain), `parked`.
+
+Invariant: a call is made only once all that it rests on is kept on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+
+from emulator.model.errors import Unfit
+from emulator.model.units import Duration
+from emulator.sdk.driver import Driver
+from emulator.sdk.durable import Durable
+from emulator.sdk.node import Node
+from emulator.sdk.store import Store
+from nodes.ibc.relayer.book import TABLES
+from nodes.ibc.relayer.calls import Call, StatusOf, Unanswered
+from nodes.ibc.relayer.control import answer
+from nodes.ibc.relayer.core import ChainSettings, Settings, backlog
+from nodes.ibc.relayer.core import Relayer as Core
+from nodes.ibc.relayer.opening import ClientTerms
+from nodes.ibc.relayer.paths import read
+from nodes.ibc.relayer.rpc import Connection
+from nodes.ibc.relayer.signer import Terms
+
+__all__ = ["SOCKET", "Relayer"]
+
+SOCKET = "\0skyloom-relayer"  # an abstract address, which each network namespace has for itself
+_LONGEST_ORDER = 4096  # bytes
+
+
+class Relayer(Node):
+    """One relayer between chains that are nodes of the run."""
+
+    @dataclass(frozen=True, slots=True)
+    class Config:
+        paths: tuple[str, ...] = ()  # "a-0 b-0", "a-0 b-0 v2", "a-0 b-0 v1 transfer"
+        accounts: tuple[str, ...] = ("relayer",)  # names; a key's secret is SHA-256 of it
+        opens: bool = True  # makes paths that are not there
+        port: int = 26657  # of the chains' RPC
+        prefix: str = "cosmos"
+        denom: str = "stake"
+        gas_price: float = 0.0
+        confirm_s: Duration = 30.0  # how long a transaction may take into a block
+        clear_blocks: int = 100
+        trusting_s: Duration = 14 * 86_400.0  # of clients that it makes
+        unbonding_s: Duration = 21 * 86_400.0
+        drift_s: Duration = 40.0
+
+    config: Config
+
+    async def setup(self) -> None:
+        config, context = self.config, self.context
+        paths = tuple(map(read, config.paths))
+        names = tuple(dict.fromkeys(name for path in paths for name in (path.a, path.b)))
+        for name in names:
+            if name not in context.peers:
+                raise Unfit(f"chain {name!r} of a path", f"a node of the run: {', '.join(context.peers)}")
+        self._connections = {
+            name: Connection(name, f"http://{context.peers[name].ipv4}:{config.port}", self._heard(name))
+            for name in names
+        }
+        for connection in self._connections.values():
+            context.exit_stack.push_async_callback(connection.close)
+        self._store = Store(context.store / "relayer", TABLES, sync=False)
+        self._durable = Durable(self._store)
+        context.exit_stack.callback(self._durable.close)
+        self._calls: set[asyncio.Task[None]] = set()
+        self._core: Core | None = None
+        server = await asyncio.start_unix_server(self._ordered, SOCKET, limit=_LONGEST_ORDER)
+        context.exit_stack.callback(server.close)
+
+    async def run(self) -> None:
+        self._wall_ns = time.time_ns() - round(self.context.now() * 1e9)
+        self._core = Core(await self._settings(), self._store, self._now_ns())
+        self._driver = Driver(self, self.context.now, self._carry_out)
+        self.context.exit_stack.callback(self._driver.close)
+        self._driver.changed()
+        listening = [connection.listen() for connection in self._connections.values()]
+        await self.context.until_stopped(self._driver.failed, self._durable.failed(), self._report(), *listening)
+
+    async def _settings(self) -> Settings:
+        """The settings, with the chains' ids, which the chains are asked for."""
+        config = self.config
+        chains = []
+        for name, connection in self._connections.items():
+            chain_id = await _chain_id(connection)
+            terms = Terms(name, chain_id, config.prefix, config.denom, config.gas_price, config.confirm_s)
+            chains.append(ChainSettings(name, terms, config.accounts))
+        clients = ClientTerms(config.trusting_s, config.unbonding_s, config.drift_s)
+        return Settings(tuple(chains), tuple(map(read, config.paths)), clients, config.opens, config.clear_blocks)
+
+    def tick(self, now_s: float) -> None:
+        assert self._core is not None
+        self._core.tick(self._wall_ns + round(now_s * 1e9))
+
+    def next_deadline_s(self) -> float:
+        assert self._core is not None
+        due_ns = self._core.next_deadline_ns
+        return inf if due_ns == inf else (due_ns - self._wall_ns) / 1e9
+
+    def _now_ns(self) -> int:
+        return self._wall_ns + round(self.context.now() * 1e9)
+
+    def _heard(self, chain: str) -> Callable[[int], None]:
+        def heard(height: int) -> None:
+            if self._core is not None:
+                self._core.clock.tell(self._now_ns())
+                self._core.announce(chain, height)
+                self._driver.changed()
+
+        return heard
+
+    def _carry_out(self) -> None:
+        """Keep what is to be kept, then make the calls."""
+        assert self._core is not None
+        records, calls = self._core.take()
+        for relayed in self._core.relayed:
+            if relayed.sent_ns:
+                late_s = (self._now_ns() - relayed.sent_ns) / 1e9
+                self.context.sample("timed_out" if relayed.timed_out else "latency_s", late_s)
+        self._core.relayed.clear()
+        for kind, text in self._core.notes:
+            self.context.emit(kind, text=text)
+        self._core.notes.clear()
+        self._durable.add(records, lambda: self._make(calls))
+
+    def _make(self, calls: Sequence[tuple[int, tuple[Call, ...]]]) -> None:
+        for ticket, each in calls:
+            task = asyncio.ensure_future(self._call(ticket, each))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    async def _call(self, ticket: int, calls: tuple[Call, ...]) -> None:
+        assert self._core is not None
+        answers: list[object] | Unanswered
+        try:
+            answers = await self._answers(calls)
+        except Unanswered as failure:
+            answers = failure
+        try:
+            self._core.clock.tell(self._now_ns())
+            self._core.answer(ticket, answers)
+            self._driver.changed()
+        except Exception as error:
+            if not self._driver.failed.done():
+                self._driver.failed.set_exception(error)
+
+    async def _answers(self, calls: tuple[Call, ...]) -> list[object]:
+        """Answers in the order of the calls; each chain is asked for all that is its own at once."""
+        chains = list(dict.fromkeys(call.chain for call in calls))
+        found = await asyncio.gather(
+            *(self._connections[chain].call([call for call in calls if call.chain == chain]) for chain in chains)
+        )
+        left = {chain: iter(each) for chain, each in zip(chains, found, strict=True)}
+        return [next(left[call.chain]) for call in calls]
+
+    async def _report(self) -> None:
+        """Samples, once a second."""
+        sample = self.context.sample
+        while True:
+            await self.context.sleep(1.0)
+            core = self._core
+            assert core is not None
+            waiting = backlog(core)
+            for end in core.ends:
+                count, oldest = waiting.get(end, (0, 0))
+                sample("backlog_size", count, end)
+                sample("backlog_oldest_sequence", oldest, end)
+            for client in core.clients.values():
+                name = f"{client.host}/{client.name}"
+                sample("client_updates_submitted_total", client.updates, name)
+                sample("client_updates_skipped_total", client.spared, name)
+                sample("client_age_s", (core.clock.now_ns - client.newest_ns) / 1e9, name)
+            for chain, connection in self._connections.items():
+                sample("queries_total", connection.requests, chain)
+                sample("ws_reconnect_total", connection.reconnects, chain)
+                sample("tx_submitted_total", core.signers[chain].submitted, chain)
+            sample("parked", core.book.counts["parked"])
+            for opened in core.opened.values():
+                for lane in opened.lanes:
+                    for stage, length_s in lane.stage_s:
+                        sample("stage_s", length_s, stage)
+                    lane.stage_s.clear()
+
+    async def _ordered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One order of the control socket: a JSON list of words in, [understood, text] out."""
+        try:
+            words = json.loads(await asyncio.wait_for(reader.readline(), 5.0))
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise ValueError("no list of words")
+            reply = answer(self._core, words) if self._core else (False, "the relayer has not reached its chains yet")
+            if self._core:
+                self._driver.changed()
+        except (ValueError, TimeoutError) as error:
+            reply = False, f"an order that cannot be read: {error}"
+        writer.write(json.dumps(reply).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+
+
+async def _chain_id(connection: Connection) -> str:
+    """The id of a chain, once it can be reached."""
+    while True:
+        try:
+            (status,) = await connection.call([StatusOf(connection.chain)])
+        except Unanswered:
+            await asyncio.sleep(1.0)
+            continue
+        return str(status.chain_id)

@@ -1,0 +1,101 @@
+"""A relayer's connection to one chain: requests over HTTP in batches, news of blocks over a WebSocket.
+
+Invariant: a set of calls is answered in full or fails in full; transactions in it are handed over in their order, and
+never twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import aiohttp
+
+from nodes.ibc.relayer.calls import Call, Unanswered
+from nodes.ibc.relayer.dialect import answer, requests
+
+__all__ = ["Connection"]
+
+MOST_BATCH = 50  # requests in one; nodes allow 100
+TIMEOUT_S = 20.0
+_NEWS = "tm.event = 'NewBlockHeader'"
+_LONGEST_WAIT_S = 60.0
+_LARGEST_MESSAGE = 64 << 20
+
+
+class Connection:
+    """HTTP and WebSocket to one node."""
+
+    def __init__(self, chain: str, url: str, on_height: Callable[[int], None]) -> None:
+        self.chain = chain
+        self.requests = 0
+        self.reconnects = 0
+        self._url = url
+        self._on_height = on_height
+        self._session: aiohttp.ClientSession | None = None
+
+    async def call(self, calls: Sequence[Call]) -> list[Any]:
+        """The answers, in order. Unanswered where one is missing."""
+        asked = [(call, requests(call)) for call in calls]
+        flat = [request for _, each in asked for request in each]
+        self.requests += len(flat)
+        replies: list[dict[str, Any]] = []
+        for place in range(0, len(flat), MOST_BATCH):
+            replies += await self._post(flat[place : place + MOST_BATCH])
+        answers, at = [], 0
+        for call, each in asked:
+            answers.append(answer(call, replies[at : at + len(each)]))
+            at += len(each)
+        return answers
+
+    async def _post(self, batch: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+        form = [{"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+                for number, (method, params) in enumerate(batch)]  # fmt: skip
+        try:
+            async with self._opened().post(self._url, data=json.dumps(form)) as response:
+                replies = json.loads(await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise Unanswered(f"Cannot connect to {self.chain} at {self._url}: {reason}") from None
+        found = {reply.get("id"): reply for reply in replies if isinstance(reply, dict)} if isinstance(
+            replies, list) else {}  # fmt: skip
+        if len(found) != len(batch):
+            raise Unanswered(f"{self.chain} answers {len(found)} of {len(batch)} requests: {str(replies)[:200]}")
+        return [found[number] for number in range(len(batch))]
+
+    async def listen(self) -> None:
+        """Tell of new blocks, for ever."""
+        wait_s = 1.0
+        while True:
+            try:
+                async with self._opened().ws_connect(
+                    f"{self._url}/websocket", heartbeat=TIMEOUT_S, max_msg_size=_LARGEST_MESSAGE
+                ) as socket:
+                    query = {"jsonrpc": "2.0", "id": 1, "method": "subscribe", "params": {"query": _NEWS}}
+                    await socket.send_json(query)
+                    async for message in socket:
+                        wait_s = 1.0
+                        self._told(message)
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                pass
+            self.reconnects += 1
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _told(self, message: aiohttp.WSMessage) -> None:
+        try:
+            height = int(json.loads(message.data)["result"]["data"]["value"]["header"]["height"])
+        except (ValueError, KeyError, TypeError):
+            return
+        self._on_height(height)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()

@@ -1,0 +1,209 @@
+"""A relayer between chains in memory: paths are opened, packets go there and back, whatever is lost on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.ibc.chain.consensus import Churn
+from nodes.ibc.chain.keys import AccountKey
+from nodes.ibc.proto.comet import SignedHeader
+from nodes.ibc.proto.ibc import Header, MsgUpdateClient
+from nodes.ibc.proto.well_known import Any
+from nodes.ibc.relayer import control
+from nodes.ibc.relayer.packets import STEPS, Happened, State
+from tests.support.ibc_chain import SECOND_NS, address, signed
+from tests.support.ibc_relayed import Node, World
+
+
+def world(*paths: str, **changes: object) -> World:
+    made = World({name: Node(name) for name in ("a", "b")}, paths or ("a b",), **changes)  # type: ignore[arg-type]
+    made.start("relayer-1")
+    return made
+
+
+@pytest.mark.parametrize("path", ["a b", "a b v1 transfer"])
+def test_transfers_go_both_ways_and_are_acknowledged(path: str) -> None:
+    net = world(path)
+    net.until(net.is_open)
+    here, there = net.ends()
+    for _ in range(40):
+        net.nodes["a"].transfer(here, 7, "stake", net.now_ns, 600)
+        net.nodes["b"].transfer(there, 5, "stake", net.now_ns, 600)
+    net.step()
+    assert net.committed() == 80
+    net.relay_all()
+    net.check_escrow(net.ends())
+    events = net.nodes["b"].events
+    assert sum(count for name, count in events.items() if name.startswith("recv_packet")) == 40
+    assert set(events.values()) == {1}
+    assert not net.relayers["relayer-1"].book.packets
+
+
+def opened(*paths: str, **changes: object) -> World:
+    net = world(*paths, **changes)
+    net.until(net.is_open)
+    return net
+
+
+BOTH = pytest.mark.parametrize("path", ["a b", "a b v1 transfer"])
+
+
+@BOTH
+def test_packet_that_is_late_is_timed_out_and_refunded(path: str) -> None:
+    net = opened(path)
+    here, _ = net.ends()
+    before = net.nodes["a"].balance(AccountKey.named("alice").address, "stake")
+    net.cut.add("b")
+    net.nodes["a"].transfer(here, 7, "stake", net.now_ns, 5)
+    net.run(10)
+    net.cut.clear()
+    net.relay_all()
+    assert net.nodes["a"].balance(AccountKey.named("alice").address, "stake") == before
+    assert any(name.startswith("timeout_packet") for name in net.nodes["a"].events)
+    net.check_escrow(net.ends())
+
+
+@BOTH
+def test_packets_that_queue_while_no_relayer_runs_are_cleared(path: str) -> None:
+    net = opened(path)
+    here, _ = net.ends()
+    disk, killed = net.disks["relayer-1"], net.relayers.pop("relayer-1")
+    net.open.clear()
+    for _ in range(8):
+        for _ in range(25):
+            net.nodes["a"].transfer(here, 1, "stake", net.now_ns, 3600)
+        net.now_ns += SECOND_NS
+        for node in net.nodes.values():
+            node.block(net.now_ns)
+    assert disk is net.disks["relayer-1"]
+    del killed
+    net.start("relayer-1")
+    net.until(net.is_open)
+    assert net.relay_all() < 12
+    net.check_escrow(net.ends())
+
+
+def test_a_relayer_with_an_empty_disk_finds_the_path_and_what_waits_on_it() -> None:
+    net = opened()
+    here, _ = net.ends()
+    net.relayers.clear()
+    net.open.clear()
+    net.nodes["a"].transfer(here, 3, "stake", net.now_ns, 3600)
+    net.now_ns += SECOND_NS
+    for node in net.nodes.values():
+        node.block(net.now_ns)
+    net.disks.clear()
+    net.start("relayer-1")
+    net.until(net.is_open)
+    assert net.ends()[0] == here
+    net.relay_all()
+
+
+@BOTH
+def test_two_relayers_race_and_each_packet_is_relayed_once(path: str) -> None:
+    net = opened(path)
+    net.start("relayer-2")
+    net.until(net.is_open)
+    here, _ = net.ends()
+    for _ in range(5):
+        for _ in range(20):
+            net.nodes["a"].transfer(here, 1, "stake", net.now_ns, 3600)
+        net.step()
+    net.relay_all()
+    net.check_escrow(net.ends())
+    assert set(net.nodes["b"].events.values()) == {1}
+    assert not any(relayer.book.packets for relayer in net.relayers.values())
+
+
+def test_full_turnover_of_validators_forces_bisection() -> None:
+    nodes = {name: Node(name, powers=(1,) * 4, churn=Churn(4, 1)) for name in ("a", "b")}
+    net = World(nodes)
+    net.start("relayer-1")
+    net.until(net.is_open)
+    here, _ = net.ends()
+    net.run(40)  # no validator of the clients' heights is left
+    client = net.relayers["relayer-1"].clients["b", net.ends()[1].client]
+    before = client.updates
+    net.nodes["a"].transfer(here, 3, "stake", net.now_ns, 3600)
+    net.relay_all()
+    assert client.updates > before + 1
+
+
+def test_clients_are_refreshed_without_traffic_at_a_third_of_the_trusting_period() -> None:
+    net = opened(trusting_s=60.0)
+    net.run(200)
+    for client in net.relayers["relayer-1"].clients.values():
+        assert net.now_ns - client.newest_ns < 30 * SECOND_NS
+        assert 7 <= client.updates <= 14
+    here, _ = net.ends()
+    net.nodes["a"].transfer(here, 3, "stake", net.now_ns, 3600)
+    net.relay_all()
+
+
+def test_packets_whose_blocks_are_gone_are_parked_with_the_reason() -> None:
+    net = World({name: Node(name, keep_blocks=10) for name in ("a", "b")})
+    net.start("relayer-1")
+    net.until(net.is_open)
+    here, _ = net.ends()
+    net.relayers.clear()
+    net.open.clear()
+    net.nodes["a"].transfer(here, 3, "stake", net.now_ns, 36_000)
+    for _ in range(20):
+        net.now_ns += SECOND_NS
+        for node in net.nodes.values():
+            node.block(net.now_ns)
+    net.start("relayer-1")
+    net.run(10)
+    relayer = net.relayers["relayer-1"]
+    understood, text = control.answer(relayer, ["why", f"{here.name}/1"])
+    assert understood
+    assert "pruned" in text
+    assert control.answer(relayer, ["pending"])[1].startswith(f"{here.name}/1  parked")
+
+
+def test_questions_are_answered_and_nonsense_is_refused() -> None:
+    net = opened()
+    relayer = net.relayers["relayer-1"]
+    assert "a:b" in control.answer(relayer, ["status"])[1]
+    assert control.answer(relayer, ["pending"]) == (True, "no packet is pending")
+    assert control.answer(relayer, ["clear", "a:b"])[0]
+    for words in ([], ["status", "now"], ["why", "a/x/1"], ["clear", "x"], ["stop"]):
+        assert not control.answer(relayer, words)[0]
+    here, _ = net.ends()
+    net.cut.add("b")
+    net.nodes["a"].transfer(here, 3, "stake", net.now_ns, 3600)
+    net.run(3)
+    assert "is to be received" in control.answer(relayer, ["why", f"{here.name}/1"])[1]
+    net.cut.clear()
+    net.relay_all()
+    assert "settled" in control.answer(relayer, ["why", f"{here.name}/1"])[1]
+
+
+def test_equivocation_that_another_relayer_told_freezes_every_client_of_the_chain() -> None:
+    net = opened()
+    relayer = net.relayers["relayer-1"]
+    _, there = net.ends()
+    node = net.nodes["a"]
+    client = relayer.clients["b", there.client]
+    honest = node.chain.ledger[node.chain.height]
+    forged = node.chain.fork(honest)
+    trusted = client.latest
+    header = Header(
+        SignedHeader(forged.block.header, forged.commit), node.chain.committee.at(node.chain.height),
+        client.height(trusted), node.chain.committee.at(trusted + 1),
+    )  # fmt: skip
+    update = MsgUpdateClient(there.client, Any.of(header), address("alice"))
+    data = signed("alice", [update], 0, 0, gas=2_000_000, chain_id="b-1")
+    assert not net.nodes["b"].chain.submit(data).code
+    net.run(5)
+    assert any("b/07-tendermint-0 was told another block" in text for _, text in relayer.notes)
+    assert any("frozen" in text or "client_misbehaviour" in text for text in [str(net.nodes["b"].results[-1].events)])
+    net.nodes["a"].transfer(net.ends()[0], 3, "stake", net.now_ns, 3600)
+    net.run(5)
+    assert "frozen" in control.answer(relayer, ["status"])[1]
+
+
+def test_state_machine_names_every_step_once() -> None:
+    for (before, happened), after in STEPS.items():
+        assert after is not State.UNKNOWN
+        assert (before, happened) == (State(before), Happened(happened))
