@@ -6,6 +6,7 @@ node, and every later process of the node joins them. Nodes that run Python prog
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from emulator.fabric.host.settings import HostFile, HostSettings, PrivateFolder
 from emulator.fabric.image import Account, Image, account_of, read_image
 from emulator.fabric.kernel import syscalls
 from emulator.fabric.sandbox import hosts_file
-from emulator.model.errors import DataError
+from emulator.model.errors import DataError, PlatformError
 from emulator.model.names import matching
 from emulator.record.folder import file_name, reason
 from emulator.scenario.placeholders import Places, fill
@@ -170,7 +171,12 @@ class Hosts:
     # -- making --------------------------------------------------------------------------------------------------------
 
     def _bound(self) -> None:
-        """Make the control groups of nodes with bounds; where that is not possible the run goes on, and says so."""
+        """Make the control groups of nodes with bounds; where that is not possible the run goes on, and says so.
+
+        PlatformError where a limit is above what this machine grants.
+        """
+        for node, table in self._tables.items():
+            check_limits(node, table.limits or {})
         bounds = {node: it for node, it in self._tables.items() if it.cpu is not None or it.memory_bytes is not None}
         if not bounds:
             return
@@ -273,6 +279,23 @@ def _private(folder: Private, on_image: bool) -> PrivateFolder:
     """Without an image a folder "from image" shows what the machine has."""
     of_image = folder.from_ == "image" and on_image
     return PrivateFolder(folder.path, over_machine=folder.from_ is not None and not of_image, of_image=of_image)
+
+
+def check_limits(node: str, limits: Mapping[str, int]) -> None:
+    """Try the limits above our own hard ones. PlatformError where the kernel refuses one."""
+    for name, value in limits.items():
+        kind = getattr(resource, f"RLIMIT_{name.upper()}")
+        soft, hard = resource.getrlimit(kind)
+        if hard == resource.RLIM_INFINITY or value <= hard:
+            continue
+        try:
+            resource.setrlimit(kind, (soft, value))
+        except (ValueError, OSError):
+            raise PlatformError(
+                f"{node}: limits.{name} = {value}: this machine grants at most {hard} here; "
+                "expected no more, or a higher hard limit (`ulimit -H`) of `skyloom` itself"
+            ) from None
+        resource.setrlimit(kind, (soft, hard))
 
 
 def _change_users() -> bool:
