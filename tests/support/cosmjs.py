@@ -1,11 +1,11 @@
-"""CosmJS from npm in a folder of the user's cache, so that a test can run scripts with it; or the reason why not."""
+"""CosmJS and @confio/relayer from npm in a folder of the user's cache, for scripts of tests; or the reason why not."""
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
-from functools import cache
 from pathlib import Path
 
 PACKAGES = (
@@ -14,12 +14,14 @@ PACKAGES = (
     "@cosmjs/proto-signing@0.32.4",
     "@cosmjs/encoding@0.32.4",
     "cosmjs-types@0.9.0",
+    "@confio/relayer@0.12.0",
+    "sinon@15.2.0",  # which @confio/relayer loads and does not name
 )
 LEAST_NODE = 18
 INSTALL_S = 100
 
 
-@cache
+@functools.cache
 def cosmjs() -> Path | str:
     """The folder that has the packages in node_modules, or what is missing."""
     node, npm = shutil.which("node"), shutil.which("npm")
@@ -28,7 +30,11 @@ def cosmjs() -> Path | str:
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if int(version.removeprefix("v").split(".")[0]) < LEAST_NODE:
         return f"node {version} is older than {LEAST_NODE}"
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skyloom-tests" / "cosmjs-0.32.4"
+    folder = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "skyloom-tests"
+        / "cosmjs-0.32.4-relayer-0.12.0"
+    )
     whole = folder / "installed"
     if whole.exists():
         return folder

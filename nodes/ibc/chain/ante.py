@@ -92,7 +92,7 @@ class Ante:
 
     def _take_fee(self, context: Context, transaction: Transaction, accounts: tuple[bytes, ...], mode: Mode) -> None:
         fee = transaction.auth.fee
-        coins = parsed(fee.amount) if fee else {}
+        coins = parsed(coin for coin in fee.amount if coin.amount != "0") if fee else {}  # wallets write "0stake"
         payer = accounts[0]
         if fee and (fee.granter or fee.payer not in ("", self.accounts.address(payer))):
             raise INVALID_REQUEST.error("a fee that another account than the first signer pays")

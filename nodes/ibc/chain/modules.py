@@ -5,10 +5,12 @@ Invariant: each kind of message is handled by one module, and signed by the addr
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from nodes.ibc.chain.bank import Bank, parsed
 from nodes.ibc.chain.errors import INVALID_COINS, UNAUTHORIZED
+from nodes.ibc.core.events import Event
 from nodes.ibc.core.router import Router
 from nodes.ibc.core.state import Context
 from nodes.ibc.proto.cosmos import MsgSend, MsgSendResponse
@@ -57,4 +59,17 @@ class IbcModule:
         return address
 
     def deliver(self, context: Context, message: Message) -> Message:
-        return self.router.deliver(context, message).response
+        before = len(context.events)
+        response = self.router.deliver(context, message).response
+        context.events[before:] = map(_with_texts, context.events[before:])
+        return response
+
+
+def _with_texts(event: Event) -> Event:
+    """An event with packet data and acknowledgement as text, too: so had it ibc-go before 10, and so others read it."""
+    texts = []
+    for key, value in event.attributes:
+        if key in ("packet_data_hex", "packet_ack_hex"):
+            with suppress(UnicodeDecodeError):
+                texts.append((key.removesuffix("_hex"), bytes.fromhex(value).decode()))
+    return Event(event.type, (*event.attributes, *texts)) if texts else event

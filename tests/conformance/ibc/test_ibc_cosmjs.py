@@ -1,4 +1,4 @@
-"""CosmJS 0.32 against a chain: what others wrote for Cosmos chains works with ours.
+"""CosmJS 0.32 and @confio/relayer 0.12 against our chains: what others wrote for Cosmos chains works with them.
 
 The packages come from npm into the user's cache; without node or without the registry the test is skipped, saying so.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,40 +22,76 @@ from emulator.sdk.node import NodeContext, Peer
 
 pytest.importorskip("aiohttp", reason="aiohttp is absent (pip install 'skyloom[ibc]')")
 
-DRIVE = Path(__file__).parent / "cosmjs" / "drive.mjs"
+SCRIPTS = Path(__file__).parent / "cosmjs"
 FUNDS = 1_000_000_000_000
 
 
-async def driven(script: Path, folder: Path, store: Path, port: int) -> Any:
-    """What a script printed that ran against a chain on loopback."""
+@asynccontextmanager
+async def chain(name: str, store: Path) -> AsyncIterator[str]:
+    """The URL of a chain that makes blocks on loopback."""
     from nodes.ibc.chain.process import Chain
 
     context = NodeContext(
-        name="a-0", program="chain", seed=1, address=Peer("a-0", "host", "127.0.0.1"), peers={}, store=store,
+        name=name, program="chain", seed=1, address=Peer(name, "host", "127.0.0.1"), peers={}, store=store / name,
         clock=MonotonicClock(time.monotonic_ns()), sink=Records(),
     )  # fmt: skip
-    chain = Chain(Chain.Config(chain_id="a-1", block_s=0.3, port=port), context)
+    program = Chain(Chain.Config(chain_id=name, block_s=0.4, port=0), context)
     async with context.exit_stack:
-        await chain.setup()
-        running = asyncio.ensure_future(chain.run())
+        await program.setup()
+        running = asyncio.ensure_future(program.run())
         try:
-            process = await asyncio.create_subprocess_exec(
-                "node", str(script), f"http://127.0.0.1:{port}", str(folder),
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            out, error = await asyncio.wait_for(process.communicate(), 60)
+            yield f"http://127.0.0.1:{program.port}"
         finally:
             context.stopping.set()
             await running
+
+
+async def printed(script: str, *words: str) -> Any:
+    """What a script printed, as JSON."""
+    process = await asyncio.create_subprocess_exec(
+        "node", str(SCRIPTS / script), *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        out, error = await asyncio.wait_for(process.communicate(), 90)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode == 0, error.decode()
     return json.loads(out)
 
 
-def test_cosmjs_drives_a_chain(tmp_path: Path, unused_port: int) -> None:
-    folder = cosmjs()
-    if isinstance(folder, str):
-        pytest.skip(folder)
-    seen = asyncio.run(driven(DRIVE, folder, tmp_path, unused_port))
+@pytest.fixture(scope="module")
+def folder() -> str:
+    found = cosmjs()
+    if isinstance(found, str):
+        pytest.skip(found)
+    return str(found)
+
+
+def test_the_relayer_of_others_joins_two_chains(folder: str, tmp_path: Path) -> None:
+    """@confio/relayer 0.12: clients, connection, channel, a packet there and one back, all with proofs."""
+
+    async def session() -> Any:
+        async with chain("a-1", tmp_path) as a, chain("b-1", tmp_path) as b:
+            return await printed("relay.cjs", folder, a, b)
+
+    seen = asyncio.run(session())
+    assert seen["ends"] == [["07-tendermint-0", "connection-0"]] * 2
+    assert seen["channels"] == [{"portId": "transfer", "channelId": "channel-0"}] * 2
+    assert seen["there"] == [1, 0, 0, 1]
+    assert seen["voucher"]["amount"] == "777"
+    assert seen["back"] == [0, 1, 1, 0]
+    assert seen["left"]["amount"] == "700"
+    assert seen["home"]["amount"] == str(FUNDS - 700)
+
+
+def test_cosmjs_drives_a_chain(folder: str, tmp_path: Path) -> None:
+    async def session() -> Any:
+        async with chain("a-1", tmp_path) as url:
+            return await printed("drive.mjs", url, folder)
+
+    seen = asyncio.run(session())
     assert seen["chainId"] == seen["genesis"] == "a-1"
     assert seen["dialect"] == "Comet38Client"
     assert seen["before"] == {"denom": "stake", "amount": str(FUNDS)}
@@ -77,13 +115,3 @@ def test_cosmjs_drives_a_chain(tmp_path: Path, unused_port: int) -> None:
     assert seen["committed"] == 0
     assert (seen["validators"], seen["canonical"], seen["blockSearch"], seen["blockchain"]) == (4, True, 2, 3)
     assert (seen["info"], seen["health"], seen["waiting"]) == ("skyloom", None, 0)
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """A port that nobody has now."""
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
