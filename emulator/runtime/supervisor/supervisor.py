@@ -347,6 +347,7 @@ class Supervisor:
         verdict.warnings += running.executions.warnings() if running is not None else []
         verdict.warnings += warnings.at_end(collector) if begun is not None else []
         verdict.warnings += cpu_steal.warnings(begun.ticks, cpu_steal.read()) if begun is not None else []
+        verdict.warnings += warnings.large_logs(self.folder.logs)
         verdict.warnings += warnings.found(data_plane, collector, running.processes if running is not None else None)
         verdict.warnings += late.why_late(verdict, collector, self.network, self.scenario)
         tell(ending.STEPS - 1, "verdict")

@@ -5,6 +5,7 @@ Invariant: a warning appears as soon as its reason does, on the live screen and 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.link.stats import EndStats
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from emulator.runtime.data_plane import DataPlane
     from emulator.runtime.programs.processes import Processes
     from emulator.runtime.supervisor.collector import Collector
+
+LARGE_LOGS_BYTES = 100_000_000  # in sum
 
 
 def found(data_plane: DataPlane, collector: Collector, processes: Processes | None = None) -> list[str]:
@@ -40,3 +43,16 @@ def at_end(collector: Collector) -> list[str]:
     if collector.reports and collector.end_names and not sent:
         return ["no packet crossed any link: no program sent anything to another node"]
     return []
+
+
+def large_logs(folder: Path) -> list[str]:
+    """Says so where programs have printed much: logs are kept whole, and share a disk with what the run records."""
+    sizes = {path: path.stat().st_size for path in folder.rglob("*.txt")}
+    total_bytes = sum(sizes.values())
+    if total_bytes <= LARGE_LOGS_BYTES:
+        return []
+    largest = max(sizes, key=lambda path: sizes[path])
+    return [
+        f"programs printed {total_bytes / 1e6:,.0f} MB, which are kept in logs/; the most is in "
+        f"{largest.relative_to(folder)}, {sizes[largest] / 1e6:,.0f} MB"
+    ]
