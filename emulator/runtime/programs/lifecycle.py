@@ -106,6 +106,8 @@ class Lifecycle:
 
     async def _start(self, job: Job) -> bool:
         """Spawn and start a process of the job now; False where it did not get that far."""
+        if job.alive:  # an action has started it meanwhile
+            return True
         process = self._jobs.spawn(job)
         within_s = max(READY_TIMEOUT_S, job.program.ready_within_s)  # hundreds that start together wait for cores
         try:
@@ -120,7 +122,10 @@ class Lifecycle:
 
     async def _restart(self, job: Job) -> None:
         await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (job.restarts - 1)))
-        await self._start(job)
+        if job.crashed:  # meanwhile, by an action, which may be about to start it
+            job.to_start = False
+        else:
+            await self._start(job)
 
     async def _until_ready(self, job: Job) -> None:
         """Return at the first success of the job's probe, or when the job is settled otherwise."""

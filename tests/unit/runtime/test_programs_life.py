@@ -168,6 +168,35 @@ def test_a_failure_is_followed_by_so_many_restarts(tmp_path: Path, monkeypatch: 
     asyncio.run(play())
 
 
+def test_what_an_action_has_started_is_not_started_again(tmp_path: Path) -> None:
+    async def play() -> None:
+        bench = Bench(tmp_path, program("db", ready={"tcp": 1}), program("client", after="db"))
+        bench.life.begin(0)
+        await bench.until(lambda: "db" in bench.jobs.probes)
+        process = bench.jobs.spawn(bench.jobs["client"])  # as a `restart` action does
+        bench.probe_succeeds("db")
+        await bench.until(lambda: bench.jobs["client"].ready_s is not None)
+        assert bench.jobs["client"].process is process
+        bench.life.end()
+
+    asyncio.run(play())
+
+
+def test_a_crash_takes_back_a_restart_that_was_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "FIRST_PAUSE_S", 0.0)
+
+    async def play() -> None:
+        bench = Bench(tmp_path, program("p", restart=2))
+        bench.life.begin(0)
+        bench.end("p", 1)
+        bench.jobs["p"].crashed = True
+        await bench.until(lambda: not bench.jobs["p"].to_start)
+        assert not bench.processes.started
+        bench.life.end()
+
+    asyncio.run(play())
+
+
 def test_a_fault_of_the_lifecycle_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> None:
         bench = Bench(tmp_path, program("p", ready={"tcp": 1}))
