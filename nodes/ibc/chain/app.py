@@ -16,7 +16,7 @@ from nodes.ibc.chain.bank import Bank
 from nodes.ibc.chain.errors import UNKNOWN_REQUEST
 from nodes.ibc.chain.gas import GasMeter, Metered
 from nodes.ibc.chain.transactions import Transaction, read
-from nodes.ibc.core.errors import AbciError
+from nodes.ibc.core.errors import REDUNDANT_TRANSACTION, AbciError
 from nodes.ibc.core.events import Event
 from nodes.ibc.core.state import Branch, Context, Store
 from nodes.ibc.proto import comet
@@ -49,6 +49,12 @@ class Module(Protocol):
     def deliver(self, context: Context, message: Message) -> Message:
         """Act on a message; its response. AbciError where it is refused."""
 
+    def relays(self, message: Message) -> bool:
+        """Whether the message may turn out to do nothing, because another relayer was faster."""
+
+    def redundant(self, done: Sequence[tuple[Message, Message]]) -> bool:
+        """Whether messages that relay, by their responses, did nothing at all."""
+
 
 class App:
     """The application over a chain's stores."""
@@ -78,6 +84,7 @@ class App:
                 stores, moment, meter, lambda context: self._ante.run(context, transaction, accounts, meter, mode)
             )
             if mode in (Mode.CHECK, Mode.RECHECK):
+                self._require_use(stores, moment, transaction)
                 return comet.ExecTxResult(gas_wanted=wanted, gas_used=meter.used, events=_indexed(events))
             responses: list[Any] = []
             events += self._phase(
@@ -108,6 +115,21 @@ class App:
         for message in transaction.messages:
             signers[self._ante.accounts.account(self._module_of(message).signer(message))] = None
         return tuple(signers)
+
+    def _require_use(self, stores: Stores, moment: Moment, transaction: Transaction) -> None:
+        """AbciError for a transaction that only relays what was relayed before: its fee would be lost.
+
+        One that fails is let through, as it may rest on a transaction that waits before it.
+        """
+        if not all(self._module_of(message).relays(message) for message in transaction.messages):
+            return
+        context = self.context({name: Branch(store) for name, store in stores.items()}, moment)
+        try:
+            done = [(message, self._module_of(message).deliver(context, message)) for message in transaction.messages]
+        except AbciError:
+            return
+        if any(module.redundant(done) for module in self._modules):
+            raise REDUNDANT_TRANSACTION.error()
 
     def _module_of(self, message: Message) -> Module:
         for module in self._modules:

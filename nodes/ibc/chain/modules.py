@@ -5,19 +5,32 @@ Invariant: each kind of message is handled by one module, and signed by the addr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from nodes.ibc.chain.bank import Bank, parsed
 from nodes.ibc.chain.errors import INVALID_COINS, UNAUTHORIZED
 from nodes.ibc.core.events import Event
-from nodes.ibc.core.router import Router
+from nodes.ibc.core.router import Outcome, Router, all_redundant
 from nodes.ibc.core.state import Context
+from nodes.ibc.proto import channel, channel_v2, ibc
 from nodes.ibc.proto.cosmos import MsgSend, MsgSendResponse
 from nodes.ibc.proto.transfer import MsgTransfer
 from nodes.ibc.proto.wire import Message
 
 __all__ = ["BankModule", "IbcModule"]
+
+RELAYED = (
+    ibc.MsgUpdateClient,
+    channel.MsgRecvPacket,
+    channel.MsgAcknowledgement,
+    channel.MsgTimeout,
+    channel.MsgTimeoutOnClose,
+    channel_v2.MsgRecvPacket,
+    channel_v2.MsgAcknowledgement,
+    channel_v2.MsgTimeout,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,12 @@ class BankModule:
         self.bank.send_coins(context, self.bank.account(message.from_address), receiver, coins)
         return MsgSendResponse()
 
+    def relays(self, message: Message) -> bool:
+        return False
+
+    def redundant(self, done: Sequence[tuple[Message, Message]]) -> bool:
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class IbcModule:
@@ -63,6 +82,12 @@ class IbcModule:
         response = self.router.deliver(context, message).response
         context.events[before:] = map(_with_texts, context.events[before:])
         return response
+
+    def relays(self, message: Message) -> bool:
+        return isinstance(message, RELAYED)
+
+    def redundant(self, done: Sequence[tuple[Message, Message]]) -> bool:
+        return all_redundant((message, Outcome(response, ())) for message, response in done)
 
 
 def _with_texts(event: Event) -> Event:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import pytest
@@ -287,14 +287,49 @@ def _vouchers(side: Side, holder: str) -> dict[str, int]:
     return {denom: amount for denom, amount in found.items() if denom.startswith("ibc/")}
 
 
-def test_a_packet_that_was_received_is_not_received_again(pair: Pair) -> None:
+def test_the_slower_relayer_pays_nothing(pair: Pair) -> None:
+    """A packet that was received is refused by the mempool; in a block it would be a success that changes nothing."""
     packet = pair.relayed(pair.a, 1000, "stake")
     update = pair.told(pair.a)
     proof, height = pair.a.proof(paths.packet_commitment("transfer", "channel-0", packet.sequence))
     again = channel.MsgRecvPacket(packet, proof, height, SIGNER)
-    answer = pair.b.do(channel.MsgRecvPacketResponse, update, again)
+    chain = pair.b.ticking.chain
+    data = pair.b.ticking.tx("alice", update, again, chain_id="b-1", gas=10_000_000)
+    checked = chain.submit(data)
+    assert (checked.codespace, checked.code) == ("channel", 22)
+    assert len(chain.mempool) == 0
+    chain.mempool.add(data, 0)  # what a proposer that does not check would do
+    (result,) = pair.b.ticking.block().results
+    assert result.code == 0
+    answer = TxMsgData.decode(result.data).msg_responses[-1].opened_as(channel.MsgRecvPacketResponse)
     assert answer.result is channel.ResponseResultType.NOOP
     assert _vouchers(pair.b, "bob") == {next(iter(_vouchers(pair.b, "bob"))): 1000}
+
+
+def test_one_of_two_relayers_in_the_mempool_leaves_it(pair: Pair) -> None:
+    """Both were good when they came; the block that held the first one makes the second one redundant."""
+    sent = pair.a.send(transfer.MsgTransfer(
+        "transfer", "channel-0", Coin("stake", "5"), SIGNER, address("bob"), Height(),
+        GENESIS_NS + DAY_NS))  # fmt: skip
+    told = next({each.key: each.value for each in event.attributes} for event in sent.events
+                if event.type == "send_packet")  # fmt: skip
+    packet = channel.Packet(1, "transfer", "channel-0", "transfer", "channel-0", bytes.fromhex(told["packet_data_hex"]),
+                            Height(), int(told["packet_timeout_timestamp"]))  # fmt: skip
+    update = pair.told(pair.a)
+    proof, height = pair.a.proof(paths.packet_commitment("transfer", "channel-0", 1))
+    chain = pair.b.ticking.chain
+    message = channel.MsgRecvPacket(packet, proof, height, SIGNER)
+    for name in ("alice", "bob"):
+        relayed = [replace(each, signer=address(name)) for each in (update, message)]
+        data = pair.b.ticking.tx(name, *relayed, chain_id="b-1", gas=10_000_000)
+        assert chain.submit(data).code == 0
+    first = chain.mempool.first(1 << 20, -1)[:1]
+    waiting = list(chain.mempool)
+    assert len(waiting) == 2
+    chain.limits = replace(chain.limits, block_gas=10_000_000)
+    entry = pair.b.ticking.block()
+    assert list(entry.block.txs) == first
+    assert len(chain.mempool) == 0
 
 
 def test_a_forged_packet_is_refused_and_costs_its_fee_alone(pair: Pair) -> None:
@@ -368,6 +403,5 @@ def test_all_questions_have_answers(pair: Pair) -> None:
     for path in a.queries.paths:
         answer = a.queries.answer(path, b"", 0, False)
         assert answer.code == 0 or answer.log, path
-    assert a.queries.answer("/ibc.core.channel.v1.Query/Channel", b"", 0, False).log.startswith(
-        "rpc error: code = NotFound"
-    )
+    log = a.queries.answer("/ibc.core.channel.v1.Query/Channel", b"", 0, False).log
+    assert log.startswith("rpc error: code = NotFound")
