@@ -1,4 +1,4 @@
-"""Figures of a run of `ibc`: blocks of each chain and when they came, transactions, and what blocks cost.
+"""Figures of a run of `ibc`: blocks of each chain and when they came, transactions, what blocks cost, and packets.
 
 Invariant: it reads the run folder only.
 """
@@ -39,4 +39,22 @@ def summarise(run: Run) -> dict[str, Any]:
     }
     if len(work):
         summary["block_work_ms"] = round(1e3 * float(work.median() or 0.0), 3)  # type: ignore[arg-type]
-    return summary
+    return summary | packets(run)
+
+
+def packets(run: Run) -> dict[str, Any]:
+    """Figures of the last audit, and of the relayers' samples; none where there was no audit."""
+    import polars as pl
+
+    audits = run.events.filter(pl.col("kind") == "audit")["data"].to_list()
+    if not audits:
+        return {}
+    audit = json.loads(audits[-1])
+    counted = {name: audit[name] for name in ("sent", "acknowledged", "timed_out", "stuck", "lost", "duplicated")}
+    figures: dict[str, Any] = {**counted, "escrow_errors": audit["escrow_errors"]}
+    if audit["busy_s"]:
+        figures["packets_per_s"] = round(audit["acknowledged"] / audit["busy_s"], 1)
+    latency_s = run.samples.filter(pl.col("name") == "latency_s")["value"]
+    for quantile in (0.5, 0.99) if len(latency_s) else ():
+        figures[f"latency_p{100 * quantile:g}_s"] = round(float(latency_s.quantile(quantile) or 0.0), 3)
+    return figures

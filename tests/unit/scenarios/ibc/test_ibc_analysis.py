@@ -36,3 +36,15 @@ def test_a_block_is_late_that_comes_after_one_interval_and_a_half() -> None:
 
 def test_a_run_without_blocks_has_figures() -> None:
     assert summarise(run({}))["blocks"] == 0
+
+
+def test_packets_are_those_of_the_audit() -> None:
+    made = run({"a-0": [0, 1, 2]})
+    audit = {"sent": 10, "acknowledged": 8, "timed_out": 1, "stuck": 1, "lost": 0, "duplicated": 0, "escrow_errors": 0,
+             "received": 8, "busy_s": 4.0}  # fmt: skip
+    row = pl.DataFrame([(3.0, "relayer-1", "audit", json.dumps(audit))], schema=made.events.schema, orient="row")
+    made.events = pl.concat([made.events, row])
+    made.samples = pl.DataFrame({"name": ["latency_s"] * 3, "value": [1.0, 2.0, 3.0]})
+    summary = summarise(made)
+    assert summary["packets_per_s"] == 2.0
+    assert (summary["stuck"], summary["timed_out"], summary["latency_p50_s"]) == (1, 1, 2.0)
