@@ -6,6 +6,7 @@ that one import tells all the problems of a file.
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -170,9 +171,12 @@ class Draft:
 
     def refuse_rest(self, table: Mapping[str, Item], key: str, known: Iterable[str], expected: str) -> None:
         """Refuse the keys that are not known."""
+        known = list(known)
         for name, item in table.items():
             if name not in known and not name.startswith("x-"):
-                self.refuse(item.line, f"{key}.{name}".lstrip("."), f"the key {name!r}", expected)
+                near = difflib.get_close_matches(name, known, 1, 0.85)
+                meant = f"; did you mean {near[0]!r}?" if near else ""
+                self.refuse(item.line, f"{key}.{name}".lstrip("."), f"the key {name!r}", f"{expected}{meant}")
 
 
 def escaped(text: str) -> str:

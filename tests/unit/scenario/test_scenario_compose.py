@@ -114,6 +114,11 @@ REFUSED = {
 }
 
 
+def test_a_mistyped_key_tells_the_one_that_is_meant() -> None:
+    [problem] = service("comand: sh").problems
+    assert problem.expected.endswith("; did you mean 'command'?")
+
+
 @pytest.mark.parametrize("keys", REFUSED)
 def test_what_would_change_the_software_is_refused_with_line_and_key(keys: str) -> None:
     line, key, part = REFUSED[keys]
