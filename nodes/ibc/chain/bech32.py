@@ -6,15 +6,19 @@ BIP-173; a length limit of 90 letters holds in Bitcoin and not in the Cosmos SDK
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from emulator.model.errors import Unfit
 
 LETTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 MOST_LETTERS = 256
+REMEMBERED = 1 << 12  # addresses: a transaction names each of its few several times
 _VALUES = {letter: value for value, letter in enumerate(LETTERS)}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _CHECKSUM_LETTERS = 6
 
 
+@lru_cache(REMEMBERED)
 def encode(prefix: str, data: bytes) -> str:
     """The address of bytes under a prefix of lower-case letters."""
     values = _regrouped(data, 8, 5, pad=True)
@@ -23,6 +27,7 @@ def encode(prefix: str, data: bytes) -> str:
     return f"{prefix}1{''.join(LETTERS[value] for value in values)}"
 
 
+@lru_cache(REMEMBERED)
 def decode(text: str, prefix: str) -> bytes:
     """The bytes of an address. Unfit unless it has this prefix and a right checksum."""
     expected = f"a bech32 address that begins with {prefix}1"

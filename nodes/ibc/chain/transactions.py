@@ -25,6 +25,7 @@ from nodes.ibc.proto.wire import Message
 __all__ = ["Signer", "Transaction", "public_key_of", "read", "sign_bytes", "tx_hash"]
 
 MOST_MESSAGES = 1000
+MOST_GAS = (1 << 63) - 1  # results have signed numbers
 MOST_SIGNERS = 7  # TxSigLimit of the SDK
 
 
@@ -68,8 +69,10 @@ def read(data: bytes) -> Transaction:
         raise TX_PARSE_ERROR.error(str(error)) from None
     if not 0 < len(body.messages) <= MOST_MESSAGES:
         raise INVALID_REQUEST.error(f"{len(body.messages)} messages, expected 1 to {MOST_MESSAGES}")
-    if body.extension_options:
-        raise UNKNOWN_REQUEST.error("extension options")
+    if body.extension_options or body.unordered:
+        raise UNKNOWN_REQUEST.error("extension options, or a transaction without a sequence")
+    if auth.fee and auth.fee.gas_limit > MOST_GAS:
+        raise INVALID_REQUEST.error(f"gas limit {auth.fee.gas_limit}, expected at most {MOST_GAS}")
     if not raw.signatures:
         raise NO_SIGNATURES.error()
     if len(raw.signatures) != len(auth.signer_infos) or len(raw.signatures) > MOST_SIGNERS:

@@ -72,6 +72,7 @@ def test_several_transactions_of_one_account_wait_for_one_block() -> None:
         ({"chain_id": "other-1"}, 4, "signature verification failed; please verify account number (0), sequence (0)"),
         ({"memo": "x" * 257}, 12, "maximum number of characters is 256, got 257: memo too large"),
         ({"timeout_height": 1}, 30, "block height: 2, timeout height: 1: tx timeout height"),
+        ({"gas": 1 << 63}, 18, "gas limit 9223372036854775808, expected at most 9223372036854775807: invalid request"),
         ({"gas": 1000}, 11, "out of gas: gasWanted: 1000, gasUsed:"),
         ({"fee": FUNDS + 1}, 5, f"spendable balance {FUNDS}stake is smaller than {FUNDS + 1}stake: insufficient funds"),
         ({"mode": SignMode.LEGACY_AMINO_JSON}, 4, "sign mode 127; expected 1 (direct)"),
@@ -161,6 +162,14 @@ def test_simulation_tells_gas_and_changes_nothing() -> None:
     ticking.chain.submit(data)
     (result,) = ticking.block().results
     assert result.gas_used <= told.gas_used <= 1.5 * result.gas_used
+
+
+def test_the_most_gas_that_a_result_can_hold_is_taken() -> None:
+    ticking = chain()
+    ticking.chain.submit(ticking.tx("alice", send("alice", "bob", stake=1), gas=(1 << 63) - 1))
+    (result,) = ticking.block().results
+    assert (result.code, result.gas_wanted) == (0, (1 << 63) - 1)
+    ticking.block()  # whose header has the hash of that result
 
 
 def test_blocks_keep_their_limits() -> None:
