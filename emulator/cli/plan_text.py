@@ -41,6 +41,7 @@ def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    table.min_width = len(title)  # rich would break the title of a narrow table
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=column != "path")
     return table

@@ -130,7 +130,7 @@ def _wan(draft: Draft, top: Mapping[str, Item], services: list[Service], options
     wan = draft.data["wan"] = dict(written) if isinstance(written, dict) else {}
     if options.wan is not None:
         wan = {name: value for name, value in wan.items() if name not in ("map", "matrix")}
-        if "/" in options.wan or options.wan.endswith(".csv"):
+        if "/" in options.wan or options.wan.endswith(".csv") or Path(options.wan).is_file():
             wan["matrix"] = str(Path(options.wan).absolute())
         else:
             wan["map"] = options.wan

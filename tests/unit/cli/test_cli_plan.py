@@ -197,3 +197,10 @@ def test_options_about_the_sky_that_cannot_be(plan, words: tuple[str, ...], said
     code, _, err = plan("small.toml", *words)
     assert code == 64
     assert said in err
+
+
+def test_the_title_of_a_narrow_table_stays_whole(plan, tmp_path) -> None:
+    (tmp_path / "pair.toml").write_text(
+        'topology = "topologies.wan"\nduration = "1 s"\nwan = { map = "five-regions", hosts = 2 }\n'
+    )
+    assert "one-way delay, ms" in plan(str(tmp_path / "pair.toml"))[1]
