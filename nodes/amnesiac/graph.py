@@ -97,18 +97,23 @@ class Graph:
         return best
 
     def _cycle_through(self, root: int) -> list[int]:
-        """The first cycle that a search from `root` closes; a shortest one where a shortest runs through `root`."""
-        parent = {root: root}
+        """The shortest cycle that a search from `root` closes; a shortest one where a shortest runs through `root`.
+
+        An edge from a node of depth d closes a cycle of 2 d + 1 nodes or more.
+        """
+        parent, depth = {root: root}, {root: 0}
         queue = deque([root])
-        while queue:
+        best: list[int] = []
+        while queue and not (best and len(best) <= 2 * depth[queue[0]] + 1):
             node = queue.popleft()
             for other in self.neighbours[node]:
                 if other not in parent:
-                    parent[other] = node
+                    parent[other], depth[other] = node, depth[node] + 1
                     queue.append(other)
                 elif parent[node] != other:
-                    return self._close(parent, node, other)
-        return []
+                    found = self._close(parent, node, other)
+                    best = found if not best or len(found) < len(best) else best
+        return best
 
     @staticmethod
     def _close(parent: dict[int, int], a: int, b: int) -> list[int]:

@@ -71,6 +71,8 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
 
 
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+# A text with placeholders: single braces would begin one.
+template = text.map(lambda words: words.replace("{", "{{").replace("}", "}}")) | st.just("{node}:{index}")
 seconds = st.floats(1e-9, 50.0)
 durations = seconds.map(lambda value: show(value, "duration"))
 rates = st.floats(0, 1e12).map(lambda value: show(value, "rate"))
@@ -94,8 +96,8 @@ configs = optional(
 programs = optional(
     {"nodes": globs, "run": st.just(f"{HERE}:Program")}, config=configs, start=durations, barrier=names
 ) | optional(
-    {"nodes": globs, "command": st.lists(text, min_size=1, max_size=3)},
-    environment=st.dictionaries(text, text, max_size=3),
+    {"nodes": globs, "command": st.lists(template, min_size=1, max_size=3)},
+    environment=st.dictionaries(text, template, max_size=3),
     expect=st.sampled_from(["running", "any", "exit 0"]),
 )
 actions = (

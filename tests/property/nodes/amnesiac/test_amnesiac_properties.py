@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import networkx as nx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nodes.amnesiac.adversary import LOST, Adversary, Event, from_json, to_json
@@ -159,6 +159,7 @@ def test_any_text_is_read_or_refused_in_words(text: str) -> None:
         from_json(text)
 
 
+@example(Graph(nodes=7, edges=((0, 1), (0, 2), (0, 3), (0, 5), (1, 4), (2, 6), (3, 4), (3, 6), (4, 6))))
 @given(graphs())
 def test_a_cycle_of_a_graph_is_one(graph: Graph) -> None:
     if len(graph.edges) < graph.nodes:
