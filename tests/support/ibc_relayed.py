@@ -27,7 +27,7 @@ from nodes.ibc.relayer.signer import Terms
 from tests.support.ibc_chain import FUNDS, GENESIS_NS, SECOND_NS, address, signed
 
 USERS = ("alice", "bob")
-KEYS = ("relayer-1", "relayer-2", "relayer-1b")
+KEYS = ("relayer-1", "relayer-2", "relayer-1b")  # relayer-1 may have two
 ACCOUNTS = (*USERS, *KEYS)
 
 

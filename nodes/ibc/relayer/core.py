@@ -29,6 +29,7 @@ from nodes.ibc.relayer.signer import Signer, Terms
 from nodes.ibc.relayer.tasks import Tasks
 from nodes.ibc.relayer.watch import Watch, misbehaviour
 
+MOST_ROUNDS = 2  # of one direction at once: while one waits for its block, another takes its proofs
 _LONGEST_RETRY_S = 60.0
 _REFRESH_CHECK_S = 5.0
 
@@ -201,7 +202,8 @@ class Relayer:
             lane = Lane(source, target, self.book, client, self.signers[target.chain], self.chains[source.chain],
                         self.chains[target.chain], self.clock)  # fmt: skip
             lanes.append(lane)
-            self.tasks.add(f"lane {source.name} to {target.name}", lane.run())
+            for number in range(min(len(self.signers[target.chain].accounts), MOST_ROUNDS)):
+                self.tasks.add(f"lane {source.name} to {target.name} {number}", lane.run())
             self.tasks.add(f"refresh {target.chain}/{target.client}", self._refresh(client))
         opened = OpenPath(path, ends, (lanes[0], lanes[1]))
         self.opened[path.name] = opened

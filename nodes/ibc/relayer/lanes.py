@@ -27,6 +27,7 @@ GROUPS = (30, 8, 2, 1, 1)  # messages of one transaction, by how often their pac
 MOST_ATTEMPTS = len(GROUPS)
 MOST_BYTES = 180_000  # of the messages of one transaction
 MOST_PACKETS = 600  # of one round
+_ORDER = (Work.ACKNOWLEDGE, Work.TIME_OUT, Work.RECEIVE)  # what ends a packet comes before what begins another
 _RETRY_S = 1.0  # after the first failure; it doubles
 _LONGEST_RETRY_S = 60.0
 
@@ -60,6 +61,7 @@ class Lane:
         self._signer = signer
         self._proves, self._acts = proves, acts
         self._clock = clock
+        self._taken: set[str] = set()  # packets of rounds under way
         self._pauses: dict[str, float] = {}  # until when a packet that has failed waits
 
     def ready(self) -> list[Job]:
@@ -67,28 +69,33 @@ class Lane:
         return [job for job, _ in zip(self._ready(), range(MOST_PACKETS), strict=False)]
 
     def _ready(self) -> Iterator[Job]:
-        for work in Work:
-            if work is Work.TIME_OUT or self._proves.height:
-                for name in self._book.names(work, self.target.name):
-                    packet = self._book.packets[name]
-                    other = packet.source if work is Work.RECEIVE else packet.destination
-                    late = self._pauses.get(name, 0.0) > self._clock.now_ns
-                    if other == self.source.name and packet.height < self._proves.height and not late:
-                        yield Job(work, packet)
+        for work in _ORDER:
+            for name in self._book.names(work, self.target.name):
+                packet = self._book.packets[name]
+                other = packet.source if work is Work.RECEIVE else packet.destination
+                waits = name in self._taken or self._pauses.get(name, 0.0) > self._clock.now_ns
+                if other == self.source.name and packet.height < self._proves.height and not waits:
+                    yield Job(work, packet)
 
     def run(self) -> Flow[None]:
-        """Rounds, for ever."""
+        """Rounds, for ever. Several of these may run side by side: no packet is in two rounds."""
         failures = 0
         while True:
             yield Wait(lambda: next(self._ready(), None) is not None)
+            jobs = self.ready()
+            names = {job.packet.name for job in jobs}
+            self._taken |= names
             try:
-                yield from self._round(self.ready())
+                yield from self._round(jobs)
                 failures, self.blocked = 0, ""
             except (Unanswered, Blocked) as failure:
                 failures += 1
                 self.blocked = str(failure)
                 wait_s = min(_RETRY_S * 2 ** (failures - 1), _LONGEST_RETRY_S)
+                self._taken -= names
                 yield Wait(lambda: False, self._clock.after_s(wait_s))
+            finally:
+                self._taken -= names
 
     def _round(self, jobs: Sequence[Job]) -> Flow[None]:
         self.rounds += 1

@@ -23,6 +23,7 @@ from nodes.ibc.relayer.clock import Clock
 
 OUT_OF_GAS = ("sdk", 11)
 WRONG_SEQUENCE = ("sdk", 32)
+REDUNDANT = ("channel", 22)  # another relayer was faster, and its transaction may still wait for its block
 NOT_MINE = -2  # code of a transaction of which nothing is known
 _FIRST_GAS = 120_000  # of a transaction beside its messages
 _MARGIN = 1.3  # of gas over what such messages used
@@ -138,7 +139,7 @@ class Signer:
         yield Wait(lambda: all(sequence in account.spent for sequence in ours), until_ns)
         outcomes = [self._outcome(account, sequence, signed[place]) for place, sequence in enumerate(ours)]
         for admission in admissions[admitted:]:
-            transient = (admission.codespace, admission.code) == WRONG_SEQUENCE or admission.code < 0
+            transient = (admission.codespace, admission.code) in (WRONG_SEQUENCE, REDUNDANT) or admission.code < 0
             outcomes.append(Outcome(admission.code, admission.codespace, admission.log, lost=transient))
         return outcomes
 

@@ -24,6 +24,7 @@ class Crashes(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.net = World({name: Node(name) for name in ("a", "b")}, (self.path,), confirm_s=5.0)
+        self.net.keys["relayer-1"] = ("relayer-1", "relayer-1b")
         for name in RELAYERS:
             self.net.start(name)
         self.net.until(self.net.is_open)
@@ -89,7 +90,7 @@ class CrashesV1(Crashes):
 
 
 FAST = settings(
-    max_examples=12, stateful_step_count=40, deadline=None, derandomize=True,
+    max_examples=8, stateful_step_count=40, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 

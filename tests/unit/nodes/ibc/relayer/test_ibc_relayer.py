@@ -69,7 +69,7 @@ def test_packets_that_queue_while_no_relayer_runs_are_cleared(path: str) -> None
     here, _ = net.ends()
     disk, killed = net.disks["relayer-1"], net.relayers.pop("relayer-1")
     net.open.clear()
-    for _ in range(8):
+    for _ in range(4):
         for _ in range(25):
             net.nodes["a"].transfer(here, 1, "stake", net.now_ns, 3600)
         net.now_ns += SECOND_NS
@@ -113,6 +113,22 @@ def test_two_relayers_race_and_each_packet_is_relayed_once(path: str) -> None:
     net.check_escrow(net.ends())
     assert set(net.nodes["b"].events.values()) == {1}
     assert not any(relayer.book.packets for relayer in net.relayers.values())
+
+
+def test_two_keys_have_two_rounds_under_way_and_no_packet_is_in_both() -> None:
+    net = opened(keys={"relayer-1": ("relayer-1", "relayer-1b")})
+    here, _ = net.ends()
+    for _ in range(4):
+        for _ in range(40):
+            net.nodes["a"].transfer(here, 1, "stake", net.now_ns, 3600)
+        net.tick()
+        net.block("a")  # and none of b, so that rounds wait there
+        net.settle()
+    net.relay_all()
+    relayer = net.relayers["relayer-1"]
+    assert all(account.spent for account in relayer.signers["b"].accounts)
+    assert all(result.code == 0 for node in net.nodes.values() for result in node.results)
+    assert set(net.nodes["b"].events.values()) == {1}
 
 
 def test_full_turnover_of_validators_forces_bisection() -> None:
