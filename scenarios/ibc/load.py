@@ -179,7 +179,8 @@ class Audit(Ends):
 
     @dataclass(frozen=True, slots=True)
     class Config(Ends.Config):
-        at_s: Duration = 50.0  # scenario time
+        at_s: Duration = 40.0  # scenario time
+        wait_s: Duration = 10.0  # for packets that are still on the way then
 
     config: Config
 
@@ -189,42 +190,55 @@ class Audit(Ends):
     async def _audit(self) -> None:
         await self.context.sleep_until(self.config.at_s)
         ends = await self.find()
-        counts: Counter[tuple[str, str, int]] = Counter()  # packets by what happened, source and sequence
-        times_ns: list[int] = []  # of blocks in which a packet was sent or settled
-        for end in ends:
-            (status,) = await self.ask(StatusOf(end.chain))
-            for first in range(1, status.height + 1, _BATCH):
-                heights = range(first, min(first + _BATCH, status.height + 1))
-                for block in await self.ask(*(BlockAt(end.chain, height) for height in heights)):
-                    for seen in read(block):
-                        if isinstance(seen, PacketSeen) and seen.happened is not Happened.ANSWER:
-                            at_source = seen.happened is not Happened.RECEIVE
-                            source = end if at_source else next(other for other in ends if other != end)
-                            kind = "TIMEOUT" if seen.timed_out else seen.happened.name
-                            counts[kind, source.chain, seen.sequence] += 1
-                            if at_source:
-                                times_ns.append(block.time_ns)
-        sent = {packet[1:] for packet in counts if packet[0] == "SEND"}
-        received = {packet[1:] for packet in counts if packet[0] == "RECEIVE"}
-        acknowledged = {packet[1:] for packet in counts if packet[0] == "SETTLE"}
-        timed_out = {packet[1:] for packet in counts if packet[0] == "TIMEOUT"}
+        self._counts: Counter[tuple[str, str, int]] = Counter()  # packets by what happened, source and sequence
+        self._times_ns: list[int] = []  # of blocks in which a packet was sent or settled
+        self._read_to = {end.chain: 0 for end in ends}
+        while True:
+            await self._read(ends)
+            sent, settled, timed_out = self._packets("SEND"), self._packets("SETTLE"), self._packets("TIMEOUT")
+            stuck = sent - settled - timed_out
+            if not stuck or self.context.now() >= self.config.at_s + self.config.wait_s:
+                break
+            await self.context.sleep(_INTERVAL_S)
+        await self._read(ends)  # what was settled on one chain was received on the other one before
+        received = self._packets("RECEIVE")
         escrows = [await self._escrow(here, there) for here, there in (ends, ends[::-1])]
-        in_flight = [sum(chain == end.chain for chain, _ in sent - received - timed_out) for end in ends]
+        in_flight = [sum(chain == end.chain for chain, _ in stuck - received) for end in ends]
         self.context.emit(
             "audit",
             sent=len(sent),
             received=len(received),
-            acknowledged=len(acknowledged),
+            acknowledged=len(settled),
             timed_out=len(timed_out),
-            duplicated=sum(count - 1 for count in counts.values()) + len(received & timed_out),
-            stuck=len(sent - acknowledged - timed_out),
-            lost=len(acknowledged - received),
-            busy_s=(max(times_ns) - min(times_ns)) / 1e9 if times_ns else 0.0,
+            duplicated=sum(count - 1 for count in self._counts.values()) + len(received & timed_out),
+            stuck=len(stuck),
+            lost=len(settled - received),
+            busy_s=(max(self._times_ns) - min(self._times_ns)) / 1e9 if self._times_ns else 0.0,
             escrow_errors=sum(
                 escrow != vouchers + flying for (escrow, vouchers), flying in zip(escrows, in_flight, strict=True)
             ),
         )
         await self.context.stopping.wait()
+
+    def _packets(self, what: str) -> set[tuple[str, int]]:
+        """Packets, by source and sequence, to which this has happened."""
+        return {packet[1:] for packet in self._counts if packet[0] == what}
+
+    async def _read(self, ends: tuple[End, End]) -> None:
+        """Read the blocks of both chains that were made since the last time."""
+        for end, other in (ends, ends[::-1]):
+            (status,) = await self.ask(StatusOf(end.chain))
+            for first in range(self._read_to[end.chain] + 1, status.height + 1, _BATCH):
+                heights = range(first, min(first + _BATCH, status.height + 1))
+                for block in await self.ask(*(BlockAt(end.chain, height) for height in heights)):
+                    for seen in read(block):
+                        if isinstance(seen, PacketSeen) and seen.happened is not Happened.ANSWER:
+                            at_source = seen.happened is not Happened.RECEIVE
+                            kind = "TIMEOUT" if seen.timed_out else seen.happened.name
+                            self._counts[kind, (end if at_source else other).chain, seen.sequence] += 1
+                            if at_source:
+                                self._times_ns.append(block.time_ns)
+            self._read_to[end.chain] = status.height
 
     async def _escrow(self, here: End, there: End) -> tuple[int, int]:
         """What is in escrow at an end, and how many vouchers of it the other chain has; each packet carries 1."""

@@ -39,7 +39,7 @@ def test_a_relayer_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> N
     """The path, its clients and what was on the way are found again on disk and on the chains."""
     text = (Path(__file__).parents[3] / "scenarios/ibc/scenario.toml").read_text()
     for found, wanted in {
-        'block = "1 s"': 'block = "300 ms"', 'length = "30 s"': 'length = "5 s"', 'at = "52 s"': 'at = "13 s"',
+        'block = "1 s"': 'block = "300 ms"', 'length = "30 s"': 'length = "5 s"', 'at = "40 s"': 'at = "9 s"',
     }.items():  # fmt: skip
         assert found in text
         text = text.replace(found, wanted)
