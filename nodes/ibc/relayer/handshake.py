@@ -51,6 +51,11 @@ def find_v1(a: Side, b: Side, path: Path) -> Flow[tuple[End, End] | None]:
         fits = each.state is channel.State.OPEN and each.port_id == path.port and each.ordering is ordering
         if hop is not None and fits:
             other = each.counterparty
+            asked = queries.QueryChannelRequest(other.port_id, other.channel_id)
+            path_of = "/ibc.core.channel.v1.Query/Channel"
+            (answer,) = yield (Ask(b.chain, path_of, asked, queries.QueryChannelResponse),)
+            if answer.channel is None or answer.channel.state is not channel.State.OPEN:
+                continue  # its handshake has stopped before the last step
             here = End(a.chain, hop.client_id, each.port_id, each.channel_id, hop.id)
             there = hop.counterparty
             return here, End(b.chain, there.client_id, other.port_id, other.channel_id, there.connection_id)

@@ -223,3 +223,15 @@ def test_state_machine_names_every_step_once() -> None:
     for (before, happened), after in STEPS.items():
         assert after is not State.UNKNOWN
         assert (before, happened) == (State(before), Happened(happened))
+
+
+@pytest.mark.parametrize("steps", range(2, 14))
+def test_a_relayer_that_is_killed_while_it_opens_a_channel_ends_with_one_that_carries_packets(steps: int) -> None:
+    net = world("a b v1 transfer")
+    net.run(steps)
+    net.start("relayer-1")
+    net.until(net.is_open)
+    for node, end in zip(("a", "b"), net.ends(), strict=True):
+        net.nodes[node].transfer(end, 3, "stake", net.now_ns, 3600)
+    net.relay_all()
+    net.check_escrow(net.ends())
