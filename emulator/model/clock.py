@@ -16,6 +16,9 @@ TFD_TIMER_ABSTIME = 1
 TFD_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
 PR_SET_TIMERSLACK = 29
 
+READINGS = 5
+CLOSE_NS = 5_000  # between two readings that nothing came between
+
 
 class Timespec(ctypes.Structure):
     """`struct timespec` of a 64-bit machine."""
@@ -73,6 +76,22 @@ def set_timer_slack(slack_ns: int = 1) -> None:
 def _settle(fired: asyncio.Future[None]) -> None:
     if not fired.done():
         fired.set_result(None)
+
+
+def both_clocks_ns() -> tuple[int, int]:
+    """The monotonic clock and the time of day at one instant.
+
+    A process that loses its core between two readings sees them milliseconds apart. So the time of day is read between
+    two readings of the monotonic clock, and of up to READINGS tries the closest counts.
+    """
+    closest_ns, found = -1, (0, 0)
+    for _ in range(READINGS):
+        before, real, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        if closest_ns < 0 or after - before < closest_ns:
+            closest_ns, found = after - before, ((before + after) // 2, real)
+        if closest_ns <= CLOSE_NS:
+            break
+    return found
 
 
 async def sleep_until_ns(at_monotonic_ns: int) -> None:

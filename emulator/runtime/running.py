@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emulator.link.overrides import Faults
+from emulator.model.clock import both_clocks_ns
 from emulator.observe.expected_rtt import ExpectedRtt
 from emulator.observe.schedule_view import ScheduleView
 from emulator.observe.snapshot_builder import Moment, SnapshotBuilder
@@ -105,7 +106,7 @@ class Running:
 
     def begin(self, ahead_ns: int) -> Begun:
         """Set T0, so far from now."""
-        t0_ns, t0_utc_ns = time.monotonic_ns() + ahead_ns, time.time_ns() + ahead_ns
+        t0_ns, t0_utc_ns = (now_ns + ahead_ns for now_ns in both_clocks_ns())
         begun = self.begun = Begun(t0_ns, t0_utc_ns, cpu_steal.read())
         self.collector.t0_ns = t0_ns
         return begun

@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from emulator.model.clock import MonotonicClock, sleep_until_ns
+from emulator.model.clock import MonotonicClock, both_clocks_ns, sleep_until_ns
 from emulator.sdk.streams import MOST_STREAMS, Listener, Stream, connect
 
 __all__ = ["Coordination", "Datagrams", "Node", "NodeContext", "OnDatagram", "Peer", "Sink"]
@@ -262,7 +262,8 @@ class Datagrams:
 
     def _readable(self) -> int:
         """Process some arrivals; returns their number."""
-        real_to_scenario_s = self._clock.now() - time.time_ns() * 1e-9
+        monotonic_ns, real_ns = both_clocks_ns()
+        real_to_scenario_s = (monotonic_ns - self._clock.t0_ns - real_ns) * 1e-9
         for count in range(RECEIVE_BATCH):
             try:
                 data, ancillary, _flags, address = self._socket.recvmsg(65535, _ANCILLARY)
