@@ -15,6 +15,8 @@ from pathlib import Path
 
 from emulator.runtime.programs.processes import Processes
 
+IDLE = {"run": "benchmarks.idle_node:Idle", "config": {}}
+
 
 def memory_kb(pid: int) -> tuple[int, int]:
     """Proportional and unique set size."""
@@ -37,7 +39,7 @@ async def measure(count: int, processes: Processes, begun: float) -> None:
     spawned = []
     latencies_ms = []
     for number in range(min(count, 20)):  # one after the other: the latency of a single start
-        process = processes.spawn(f"n{number}", "idle", netns, {"run": "benchmarks.idle_node:Idle", "config": {}})
+        process = processes.spawn(f"n{number}", "idle", {"net": netns}, IDLE)
         await processes.wait_ready([process], 20, lambda done: None)
         latencies_ms.append((process.ready_at - process.spawned_at) * 1e3)
         spawned.append(process)
@@ -47,10 +49,7 @@ async def measure(count: int, processes: Processes, begun: float) -> None:
         f" {latencies_ms[-1]:.2f} max"
     )
     begun = time.monotonic()
-    rest = [
-        processes.spawn(f"n{number}", "idle", netns, {"run": "benchmarks.idle_node:Idle", "config": {}})
-        for number in range(len(spawned), count)
-    ]
+    rest = [processes.spawn(f"n{number}", "idle", {"net": netns}, IDLE) for number in range(len(spawned), count)]
     await processes.wait_ready(rest, 120, lambda done: None)
     took_s = time.monotonic() - begun
     if rest:
