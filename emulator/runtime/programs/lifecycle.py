@@ -37,7 +37,7 @@ class Lifecycle:
         self._processes = processes
         self._emit = emit
         self._tasks: set[asyncio.Task[None]] = set()
-        self._settled = {id(job): asyncio.Event() for job in jobs.all}  # ready, or known not to become so
+        self._settled = {job: asyncio.Event() for job in jobs.all}  # ready, or known not to become so
         self.on_settled: Callable[[], None] = lambda: None
         self.all_ready = asyncio.Event()
         self._clock = MonotonicClock(0)
@@ -80,7 +80,7 @@ class Lifecycle:
                 return
         await sleep_until_ns(self._clock.monotonic_ns(program.start_s))
         if program.ready is None:
-            if not self._settled[id(job)].is_set():
+            if not self._settled[job].is_set():
                 self._settle(job, "")
             return
         started_s = self._clock.now()
@@ -92,14 +92,14 @@ class Lifecycle:
             why = f"{f' and {restarts(job)}' if job.restarts else ''}{f'; {said[0]}' if said else ''}"
             self._settle(job, f"its probe had no success within {program.ready_within_s:g} s{why}")
             return
-        if not self._settled[id(job)].is_set():
+        if not self._settled[job].is_set():
             self._settle(job, "", self._clock.now() - started_s)
 
     async def _predecessors(self, job: Job) -> str:
         """Wait until the programs named in `after` are ready everywhere; returns why that will not be."""
         for other in self._jobs.all:
             if other.program.name in job.program.after:
-                await self._settled[id(other)].wait()
+                await self._settled[other].wait()
                 if other.not_ready:
                     return f"{other.program.name} on {other.node} is not ready"
         return ""
@@ -131,7 +131,7 @@ class Lifecycle:
         """Return at the first success of the job's probe, or when the job is settled otherwise."""
         ready = job.program.ready
         assert ready is not None
-        settled = asyncio.ensure_future(self._settled[id(job)].wait())
+        settled = asyncio.ensure_future(self._settled[job].wait())
         attempt = asyncio.ensure_future(self._log_line(job) if ready.log is not None else self._probe(job))
         try:
             done, _ = await asyncio.wait([settled, attempt], return_when=asyncio.FIRST_COMPLETED)
@@ -170,7 +170,7 @@ class Lifecycle:
 
     def _settle(self, job: Job, not_ready: str, after_s: float = 0.0) -> None:
         """Note once whether the job became ready ("" for why not)."""
-        settled = self._settled[id(job)]
+        settled = self._settled[job]
         if settled.is_set():
             return
         job.not_ready = not_ready
