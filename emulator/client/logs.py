@@ -5,7 +5,6 @@ Invariant: a log is followed until its run has ended, and everything written bef
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from pathlib import Path
 
 from emulator.client.watch import live_runs
 from emulator.model.errors import UsageError
+from emulator.record.log_tail import LogTail
 
 PERIOD_S = 0.1
 READ_BYTES = 1 << 16
-LINE_BYTES = 1 << 20  # a longer line is shown in pieces
 OWN = "node"  # label of the log of a node's Python programs and `exec` actions
 
 
@@ -50,36 +49,24 @@ def is_live(run: Path) -> bool:
 
 def lines(run: Path, logs: list[Log], follow: bool) -> Iterator[bytes]:
     """The lines of the logs, each with its log's label if there are several; with `follow` until the run ends."""
-    tails = [_Tail(log, b"" if len(logs) == 1 else f"{log.label}: ".encode()) for log in logs]
+    tails = [LogTail(log.path) for log in logs]
+    labels = [b"" if len(logs) == 1 else f"{log.label}: ".encode() for log in logs]
     while True:
         live = follow and is_live(run)  # checked before the last reading, so that no line is missed
-        for tail in tails:
-            yield from tail.new(last=not live)
+        for log, tail, label in zip(logs, tails, labels, strict=True):
+            for line in _new_lines(tail, log.path, last=not live):
+                yield label + line + b"\n"
         if not live:
             return
         time.sleep(PERIOD_S)
 
 
-class _Tail:
-    """Reads the unread part of a log, in whole lines."""
-
-    def __init__(self, log: Log, label: bytes) -> None:
-        self._path, self._label = log.path, label
-        self._offset = 0
-        self._rest = b""
-
-    def new(self, last: bool) -> Iterator[bytes]:
-        """Lines written since the last call; with `last` also one that has no end."""
-        end = os.stat(self._path).st_size  # noqa: PTH116 - a program that never stops printing must not hold us
-        with open(self._path, "rb") as file:
-            file.seek(self._offset)
-            while self._offset < end and (data := file.read(min(READ_BYTES, end - self._offset))):
-                self._offset += len(data)
-                *whole, self._rest = (self._rest + data).split(b"\n")
-                if len(self._rest) > LINE_BYTES:
-                    whole, self._rest = [*whole, self._rest], b""
-                for line in whole:
-                    yield self._label + line + b"\n"
-        if last and self._rest:
-            yield self._label + self._rest + b"\n"
-            self._rest = b""
+def _new_lines(tail: LogTail, path: Path, last: bool) -> Iterator[bytes]:
+    """Lines that were written up to now since the last call; with `last` also one that has no end."""
+    end = path.stat().st_size  # a program that never stops printing must not hold us
+    while (begin := tail.offset) < end:
+        yield from tail.read(min(READ_BYTES, end - begin))
+        if tail.offset == begin:  # the log is shorter than it was
+            break
+    if last and tail.rest:
+        yield tail.rest

@@ -12,18 +12,17 @@ import asyncio
 import re
 import signal
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from emulator.model.clock import MonotonicClock, sleep_until_ns
 from emulator.model.errors import EmulationError
+from emulator.record.log_tail import LogTail
 from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Job, Jobs, restarts
 from emulator.runtime.programs.processes import Process, Processes
 
 LOG_PERIOD_S = 0.1
 LOG_BYTES = 1 << 20  # of a log that are searched in one turn: 10 MB/s
-LINE_BYTES = 1 << 14  # a longer line is searched in pieces
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0  # before a restart: doubled each time
 
 Emit = Callable[[Job, str, dict[str, Any]], None]
@@ -201,20 +200,15 @@ class Lifecycle:
 
 
 class LogSearch:
-    """A search for an expression in the lines of a file that grows."""
+    """A search for an expression in the lines of a log that grows."""
 
     def __init__(self, path: Path, expression: re.Pattern[str]) -> None:
-        self._path, self._expression = path, expression
-        self._offset = 0
-        self._rest = b""  # of the last line, which may not be whole
+        self._tail, self._expression = LogTail(path), expression
 
     def found(self) -> bool:
         """Whether a line that was written since the last call holds it; reads at most LOG_BYTES."""
-        with suppress(OSError), open(self._path, "rb") as file:
-            file.seek(self._offset)
-            data = file.read(LOG_BYTES)
-            self._offset += len(data)
-            *lines, rest = (self._rest + data).split(b"\n")
-            self._rest = rest[-LINE_BYTES:]
-            return any(self._expression.search(line.decode("utf-8", "replace")) for line in [*lines, self._rest])
-        return False
+        try:
+            lines = self._tail.read(LOG_BYTES)
+        except OSError:  # not there yet
+            return False
+        return any(self._expression.search(line.decode("utf-8", "replace")) for line in [*lines, self._tail.rest])
