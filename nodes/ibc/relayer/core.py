@@ -212,13 +212,16 @@ class Relayer:
 
     def _refresh(self, client: Client) -> Flow[None]:
         """Update a client at a third of its trusting period: a procedure of its own, which waits for no packet."""
+        subject = self.chains[client.subject]
+
+        def due() -> bool:  # a chain that has halted has no header to refresh with
+            return self.clock.now_ns >= client.refresh_due_ns and subject.height > client.latest
+
         while True:
-            yield Wait(lambda: self.clock.now_ns >= client.refresh_due_ns, self.clock.after_s(_REFRESH_CHECK_S))
-            head = self.chains[client.subject].height
-            if self.clock.now_ns < client.refresh_due_ns or head <= client.latest:
+            if not (yield Wait(due, self.clock.after_s(_REFRESH_CHECK_S))):
                 continue
             try:
-                yield from sent(self.signers[client.host], (yield from client.updates_to(head)))
+                yield from sent(self.signers[client.host], (yield from client.updates_to(subject.height)))
             except (Unanswered, Blocked) as failure:
                 self.notes.append(("refresh", f"{client.host}/{client.name}: {failure}"))
                 yield Wait(lambda: False, self.clock.after_s(_REFRESH_CHECK_S))

@@ -156,6 +156,19 @@ def test_clients_are_refreshed_without_traffic_at_a_third_of_the_trusting_period
     net.relay_all()
 
 
+def test_a_client_of_a_halted_chain_is_refreshed_once_it_has_blocks_again() -> None:
+    net = opened(trusting_s=60.0)
+    here, _ = net.ends()
+    client = net.relayers["relayer-1"].clients["a", here.client]
+    for _ in range(40):  # of b there is no block to refresh with, although it is time to
+        net.tick()
+        net.block("a")
+        net.settle()
+    assert net.now_ns > client.refresh_due_ns
+    net.run(3)
+    assert net.now_ns < client.refresh_due_ns
+
+
 def test_packets_whose_blocks_are_gone_are_parked_with_the_reason() -> None:
     net = World({name: Node(name, keep_blocks=10) for name in ("a", "b")})
     net.start("relayer-1")
