@@ -180,7 +180,7 @@ def _epoch(value: Value) -> Epoch:
     except ValueError:
         expected = "an instant such as 2026-11-23T18:00:00.000 or 2026-327T18:00:00.000"
         raise BadSet(value.line, f"EPOCH {value.text[:40]!r}; expected {expected}") from None
-    second_of_day = 3600 * hour + 60 * minute + second + float(match[8] or 0) if match[8] != "." else 0.0
+    second_of_day = 3600 * hour + 60 * minute + second + float(f"0{match[8] or ''}")
     return Epoch.of_julian(Epoch.of(midnight).jd, second_of_day / 86400)
 
 

@@ -77,6 +77,13 @@ def test_every_syntax_gives_the_same_orbit_and_numbers_of_nine_digits(file, synt
     assert np.abs(ours - theirs).max() < 10  # metres: the TLE's epoch is rounded to half a millisecond
 
 
+@pytest.mark.parametrize(("epoch", "said"), [("T18:30:15", "T18:30:15Z"), ("T18:30:15.", "T18:30:15Z"),
+                                             ("T18:30:15.0Z", "T18:30:15Z"), ("T23:59:59.", "T23:59:59Z")])  # fmt: skip
+def test_an_epoch_has_its_time_of_day_with_and_without_a_fraction(file, epoch: str, said: str) -> None:
+    satellites = read(file(SYNTAXES["json"]({**ISS, "EPOCH": f"2026-11-23{epoch}"})))
+    assert satellites.epoch.text() == f"2026-11-23{said}"
+
+
 def test_sgp4s_own_reader_gives_the_same_positions() -> None:
     from sgp4 import omm
     from sgp4.api import Satrec
