@@ -92,7 +92,7 @@ _FOLDERS_OR_TABLES = WithJsonSchema(
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["path"],
-                    "properties": {"path": {"type": "string"}, "from": {"const": "host"}},
+                    "properties": {"path": {"type": "string"}, "from": {"enum": ["host", "image"]}},
                 },
             ]
         },

@@ -82,6 +82,9 @@ def test_the_schema_accepts_good_files_and_refuses_bad_ones() -> None:
     whole = schema("scenario_fakes")
     good = tomllib.loads(GOOD)
     assert accepts(whole, good, whole)
+    for origin in ("host", "image"):
+        assert accepts(whole, good | {"host": [{"nodes": "*", "private": [{"path": "/a", "from": origin}]}]}, whole)
+    assert not accepts(whole, good | {"host": [{"nodes": "*", "private": [{"path": "/a", "from": "b"}]}]}, whole)
     assert not accepts(whole, good | {"duration": 60}, whole)
     assert not accepts(whole, good | {"duration": "60"}, whole)
     assert not accepts(whole, good | {"seed": -1}, whole)
