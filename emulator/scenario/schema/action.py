@@ -109,7 +109,7 @@ class Action(Table):
         if self.until_s is not None and self.for_s is not None:
             raise Unfit("both `until` and `for`", "at most one of them")
         if self.until_s is not None and self.at_s is None:
-            raise Unfit("`until` with `every`", "`for`")
+            raise Unfit("`until` without `at`", "`for`")
         if self.until_s is not None and self.at_s is not None and self.until_s <= self.at_s:
             raise Unfit(f"`until` at {show(self.until_s, 'duration')}", "a time after `at`")
         if self.for_s is not None and self.every_s is not None and self.for_s >= self.every_s:

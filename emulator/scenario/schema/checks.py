@@ -9,19 +9,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emulator.model.units import parse, show
 from emulator.scenario.toml.spans import Path
 
-if TYPE_CHECKING:
-    pass
-
-Finding = tuple[Path, str, str]  # path, found, wanted
+Finding = tuple[Path, str, str]  # path, found, expected
 
 
 def between(data: Mapping[str, Any]) -> Iterator[Finding]:
-    """Everything wrong between tables: path of the key, what was found, what was wanted."""
+    """Everything wrong between tables: path of the key, what was found, what is expected."""
     yield from _duplicates(data)
     yield from _programs_of_nothing(data)
     yield from _programs_of_actions(data)
