@@ -28,11 +28,11 @@ def play_again(
 ) -> int:
     """Play the scenario with its seed and the next ones; `load` gives it with more `--set` items.
 
-    A run that was late is played again, three times at most. The exit code is that of the worst run. UsageError where
+    A run that was late is played again, twice at most. The exit code is that of the worst run. UsageError where
     somebody wants to see them `live`.
     """
     from emulator.cli.sweep_values import Combination
-    from emulator.model.errors import PlatformError, UsageError
+    from emulator.model.errors import UsageError
     from emulator.record.sweep import Sweep
     from emulator.report.progress import RunProgress
     from emulator.scenario.build import build_network
@@ -47,17 +47,7 @@ def play_again(
     progress = RunProgress(count)
     with stops() as stopped:
         player = Player(load, runs, Keep.all, table, progress, stopped, _figures)
-        try:
-            for seed in range(first.seed, first.seed + count):
-                if not stopped:
-                    player.play(Combination({}, []), seed)
-        except PlatformError:
-            if not table.rows:
-                table.discard()
-            raise
-        table.complete = not stopped
-        progress.close()
-        table.save()
+        player.play_all((Combination({}, []), seed) for seed in range(first.seed, first.seed + count))
         _conclude(table, results, json)
     return worst_exit_code(table)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -64,14 +64,31 @@ class Player:
     stopped: list[int]  # filled where somebody wants them to end
     figures: Callable[[Verdict], dict[str, Any]] = attrgetter("summary")  # of a run, for the table
 
+    def play_all(self, plan: Iterable[tuple[Combination, int]]) -> None:
+        """Play each combination with its seed, until somebody wants them to end. A machine that cannot play the first
+        run leaves no table (PlatformError)."""
+        from emulator.model.errors import PlatformError
+
+        try:
+            for combination, seed in plan:
+                if not self.stopped:
+                    self.play(combination, seed)
+        except PlatformError:
+            if not self.table.rows:
+                self.table.discard()
+            raise
+        self.table.complete = not self.stopped
+        self.progress.close()
+        self.table.save()
+
     def play(self, combination: Combination, seed: int) -> None:
         """Play one run, again where it was late, and add its row. An interrupted run has none."""
         from emulator.model.errors import EXIT_LATE, EXIT_PASS, PlatformError, SkyloomError
 
         self.progress.begin(f"{combination} seed {seed}".lstrip())
-        about: dict[str, Any] = {"seed": seed, "run": "", "verdict": "fail"}
-        summary: dict[str, Any] = {}
         for attempt in range(1, MOST_TRIES + 1):
+            about: dict[str, Any] = {"seed": seed, "run": "", "verdict": "fail"}
+            summary: dict[str, Any] = {}
             began_s = time.monotonic()
             try:
                 played = self._play(combination, seed)

@@ -38,7 +38,6 @@ def sweep(
 ) -> None:
     """Run a scenario over values and seeds, one run after another, and make one table and report of it."""
     from emulator.cli.sweep_values import combinations, values_by_key
-    from emulator.model.errors import PlatformError
     from emulator.record.sweep import Sweep
     from emulator.report.progress import RunProgress
     from emulator.scenario import load
@@ -54,17 +53,7 @@ def sweep(
     progress = RunProgress(len(plan))
     with stops() as stopped:
         player = Player(lambda items: load(scenario, overrides=[*fixed, *items]), runs, keep, table, progress, stopped)
-        try:
-            for combination, seed in plan:
-                if not stopped:
-                    player.play(combination, seed)
-        except PlatformError:
-            if not table.rows:
-                table.discard()
-            raise
-        table.complete = not stopped
-        progress.close()
-        table.save()
+        player.play_all(plan)
         _conclude(table, json)
     raise typer.Exit(worst_exit_code(table))
 

@@ -14,7 +14,7 @@ from pretended_runs import SCENARIO, Pretended
 from emulator.cli import play as playing
 from emulator.cli.sweep import Keep, sweep
 from emulator.cli.sweep_values import combinations, split, values_by_key
-from emulator.model.errors import EmulationError, PlatformError, ScenarioError, UsageError
+from emulator.model.errors import DataError, EmulationError, PlatformError, ScenarioError, UsageError
 from emulator.record.sweep import load_sweep
 
 
@@ -97,6 +97,14 @@ def test_late_runs_are_played_again_twice_at_most(small, tmp_path, pretended):
     assert [seed for _, seed in pretended.played] == [5, 5, 6, 6, 6]
     assert [(row["attempts"], row["exit_code"]) for row in table.rows] == [(2, 0), (3, 75)]
     assert code == 75
+
+
+def test_a_row_tells_of_the_last_attempt_alone(small, tmp_path, pretended):
+    pretended.ends = {0: 75, 1: DataError("the disk is full")}
+    _, table = run_sweep(small, tmp_path)
+    (row,) = table.rows
+    assert (row["attempts"], row["run"], row["error"]) == (2, "", "the disk is full")
+    assert "rounds" not in row
 
 
 def test_keep_failed_removes_what_passed(small, tmp_path, pretended):
