@@ -21,7 +21,7 @@ from emulator.record.folder import write_atomic
 
 SUFFIX = ".qlog"
 MOST_BYTES = 500_000_000
-_NUMBER = (int, float)
+MOST_MS = 1e15  # of a time of day: the year 33658
 
 
 class Event(NamedTuple):
@@ -77,11 +77,9 @@ def put_on_scenario_time(folder: Path, t0_utc_ns: int) -> list[str]:
 def shift(trace: dict[str, Any], t0_ms: float) -> None:
     """Make a trace's times relative to `t0_ms` (Unix epoch). ValueError, and no change, where they cannot be read."""
     common = trace.setdefault("common_fields", {})
-    if not isinstance(common, dict):
-        raise Unfit("`common_fields` that are no object", "an object")
     times_ms = [each["time"] for each in trace["events"]]
     form, reference_ms = common.get("time_format", "absolute"), common.get("reference_time", 0)
-    if form not in ("absolute", "relative", "delta") or not isinstance(reference_ms, _NUMBER):
+    if form not in ("absolute", "relative", "delta") or not _is_time(reference_ms):
         raise Unfit(
             f"`time_format` {form!r} with `reference_time` {reference_ms!r}",
             '"absolute", "relative" or "delta" with milliseconds',
@@ -113,14 +111,22 @@ def _document(path: Path) -> Any:
 
 
 def _traces(document: Any) -> list[dict[str, Any]]:
-    """The traces, whose events are known to be objects with a time."""
+    """The traces; events are known to be objects with a time, `common_fields` and `vantage_point` to be objects."""
     traces = document.get("traces") if isinstance(document, dict) else None
     if not isinstance(traces, list):
         raise Unfit("no `traces`", "a qlog file of the format JSON")
     for trace in traces:
         events = trace.get("events") if isinstance(trace, dict) else None
         if not isinstance(events, list) or not all(
-            isinstance(each, dict) and isinstance(each.get("time"), _NUMBER) for each in events
+            isinstance(each, dict) and _is_time(each.get("time")) for each in events
         ):
             raise Unfit("a trace without `events` that have a `time`", "a list of objects with a number as `time`")
+        for key in ("common_fields", "vantage_point"):
+            if not isinstance(trace.get(key, {}), dict):
+                raise Unfit(f"`{key}` that is no object", "an object")
     return traces
+
+
+def _is_time(value: object) -> bool:
+    """Whether a value is a number of milliseconds that one can compute with: JSON has integers of any length."""
+    return isinstance(value, (int, float)) and -MOST_MS <= value <= MOST_MS

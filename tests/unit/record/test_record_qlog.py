@@ -69,7 +69,10 @@ def test_all_forms_of_time_mean_the_same(steps_ms, begin_ms):
         ("[]", "no `traces`"),
         ('{"traces": [7]}', "without `events`"),
         ('{"traces": [{"events": [{"time": "noon"}]}]}', "without `events`"),
+        (f'{{"traces": [{{"events": [{{"time": 1{"0" * 400}}}]}}]}}', "without `events`"),
+        ('{"traces": [{"events": [{"time": NaN}]}]}', "without `events`"),
         ('{"traces": [{"events": [], "common_fields": 3}]}', "no object"),
+        ('{"traces": [{"events": [], "vantage_point": "client"}]}', "no object"),
         ('{"traces": [{"events": [], "common_fields": {"time_format": "relative_to_epoch"}}]}', "`time_format`"),
         ('{"traces": [{"events": [], "common_fields": {"reference_time": {}}}]}', "`reference_time`"),
     ],
@@ -82,6 +85,8 @@ def test_what_cannot_be_read_is_told_and_stays(tmp_path, text, why):
     assert problem.startswith("nodes/gs-dish/bad.qlog keeps its times: ")
     assert why in problem
     assert path.read_text() == text
+    with pytest.raises(ValueError, match="; expected a"):
+        qlog.read(path)
     assert qlog.read(good)[0].events[0].t_s == 0.0
 
 
