@@ -87,7 +87,7 @@ class Running:
         self.executions = Executions(folder.logs, self._spawn_command, self.emit)
         self.action_runner = ActionRunner(faults, jobs, self.live_nodes, self.emit, self.executions.start)
         self.lifecycle = Lifecycle(jobs, processes, self._emit_of_job)
-        self.lifecycle.on_settled = self._note_programs
+        self.lifecycle.on_change = self._note_programs
         self.requests = Requests(jobs, self.rounds, self.action_runner.perform, data_plane.tell_relay)
         self.snapshot_builder = SnapshotBuilder(network, self.schedule_view, jobs, processes, collector, Usage())
         self.snapshot_builder.overrides = faults.overrides

@@ -37,7 +37,7 @@ class Lifecycle:
         self._emit = emit
         self._tasks: set[asyncio.Task[None]] = set()
         self._settled = {job: asyncio.Event() for job in jobs.all}  # ready, or known not to become so
-        self.on_settled: Callable[[], None] = lambda: None
+        self.on_change: Callable[[], None] = lambda: None  # a job is settled, or will not be started again
         self.all_ready = asyncio.Event()
         self._clock = MonotonicClock(0)
         self.broken: asyncio.Future[None]  # from `begin` on; its exception is a fault of this module
@@ -79,8 +79,7 @@ class Lifecycle:
                 return
         await sleep_until_ns(self._clock.monotonic_ns(program.start_s))
         if program.ready is None:
-            if not self._settled[job].is_set():
-                self._settle(job, "")
+            self._settle(job, "")
             return
         started_s = self._clock.now()
         try:
@@ -91,8 +90,7 @@ class Lifecycle:
             why = f"{f' and {restarts(job)}' if job.restarts else ''}{f'; {said[0]}' if said else ''}"
             self._settle(job, f"its probe had no success within {program.ready_within_s:g} s{why}")
             return
-        if not self._settled[job].is_set():
-            self._settle(job, "", self._clock.now() - started_s)
+        self._settle(job, "", self._clock.now() - started_s)
 
     async def _predecessors(self, job: Job) -> str:
         """Wait until the programs named in `after` are ready everywhere; returns why that will not be."""
@@ -123,6 +121,7 @@ class Lifecycle:
         await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (job.restarts - 1)))
         if job.crashed:  # meanwhile, by an action, which may be about to start it
             job.to_start = False
+            self.on_change()
         else:
             await self._start(job)
 
@@ -181,7 +180,7 @@ class Lifecycle:
         elif job.program.ready is not None:
             self._emit(job, "program-ready", {"after_s": round(after_s, 6)})
         self._note_ready()
-        self.on_settled()
+        self.on_change()
 
     def _note_ready(self) -> None:
         probed = [job for job in self._jobs.all if job.program.ready is not None]

@@ -188,10 +188,14 @@ def test_a_crash_takes_back_a_restart_that_was_due(tmp_path: Path, monkeypatch: 
     async def play() -> None:
         bench = Bench(tmp_path, program("p", restart=2))
         bench.life.begin(0)
+        to_start: list[bool] = []
+        bench.life.on_change = lambda: to_start.append(bench.jobs["p"].to_start)
+        await bench.until(lambda: bench.jobs["p"].ready_s is not None)
         bench.end("p", 1)
         bench.jobs["p"].crashed = True
         await bench.until(lambda: not bench.jobs["p"].to_start)
         assert not bench.processes.started
+        assert to_start == [False, False]  # ready; then, with nothing to start any more, a run may be over
         bench.life.end()
 
     asyncio.run(play())
