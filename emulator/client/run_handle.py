@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from emulator.client.watch import decoded
-from emulator.model.errors import EmulationError
+from emulator.model.errors import EXIT_INTERRUPTED, EmulationError
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.messages import (
     TO_LAUNCHER,
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from emulator.observe.view import View
     from emulator.record.folder import RunFolder
     from emulator.scenario import Scenario
+
+KILLING_STOP = 3  # request to stop that kills the run
 
 
 class RunHandle:
@@ -94,10 +96,10 @@ class RunHandle:
             pass
 
     def stop(self) -> None:
-        """Ask the run to end: the first time gracefully, with a verdict; a second time at once."""
+        """Ask the run to end: the first time gracefully, with a verdict; a second time at once; a third kills it."""
         self.stops += 1
         self._say(Stop())
-        if self.stops > 2:
+        if self.stops >= KILLING_STOP:
             self.kill()
 
     def kill(self) -> None:
@@ -120,13 +122,15 @@ class RunHandle:
                 signal.signal(number, handler)
 
     def wait(self) -> int:
-        """The exit code of the run. EmulationError if the sandbox ended without a message."""
+        """The exit code of the run. EmulationError if its sandbox ended without a message, and not by `stop`."""
         for _ in self.snapshots():
             pass
         if self._end is None:
             self.kill()
         _, status = os.waitpid(self.pid, 0)
         self._channel.close()
+        if self._end is None and self.stops >= KILLING_STOP:
+            return EXIT_INTERRUPTED
         if self._end is None:
             code = os.waitstatus_to_exitcode(status)
             raise EmulationError(
