@@ -5,6 +5,7 @@ Invariant: a broken plug-in is a PlatformError that names it, and the others sti
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from typing import Any, cast
@@ -42,7 +43,21 @@ def function_of(point: EntryPoint, what: str) -> Callable[..., Any]:
     return cast(Callable[..., Any], function)
 
 
-def call(command: str, point: EntryPoint, what: str, words: Sequence[str]) -> None:
+def list_or_call(
+    command: str, found: Mapping[str, EntryPoint], what: str, said: str, name: str | None, words: Sequence[str]
+) -> None:
+    """Print the plug-ins of a command where no name is given, and else call the one of that name. UsageError: none."""
+    from emulator.model.errors import UsageError
+
+    if name is None:
+        sys.stdout.write(_listing(found, what, said))
+        return
+    if name not in found:
+        raise UsageError(f"{name}: no such {what}; expected one of: {', '.join(found) or 'none is installed'}")
+    _call(command, found[name], what, words)
+
+
+def _call(command: str, point: EntryPoint, what: str, words: Sequence[str]) -> None:
     """Call a plug-in's function with the words of a command line. Ends with typer.Exit, whose code is the outcome."""
     app = typer.Typer(name=point.name, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
     app.command()(function_of(point, what))
@@ -50,7 +65,7 @@ def call(command: str, point: EntryPoint, what: str, words: Sequence[str]) -> No
     raise typer.Exit(ended if isinstance(ended, int) else 0)
 
 
-def listing(found: Mapping[str, EntryPoint], what: str, said: str) -> str:
+def _listing(found: Mapping[str, EntryPoint], what: str, said: str) -> str:
     """A line for each plug-in: its name and the first line of its docstring, or what is wrong with it."""
     from emulator.model.errors import PlatformError
     from emulator.report.text import aligned

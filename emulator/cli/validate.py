@@ -7,13 +7,12 @@ within the tolerances, 1 past them. Nothing here knows what is validated.
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import EntryPoint
 from typing import Annotated
 
 import typer
 
-from emulator.cli.plugins import call, listing, of_group
+from emulator.cli.plugins import list_or_call, of_group
 
 GROUP = "skyloom.validations"
 WHAT = "validation"
@@ -24,15 +23,7 @@ def validate(
     words: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]", help="Its own options.")] = None,
 ) -> None:
     """Compare emulation with published measurements: `skyloom validate NAME --help`."""
-    from emulator.model.errors import UsageError
-
-    found = plugins()
-    if name is None:
-        sys.stdout.write(listing(found, WHAT, "what it does"))
-        return
-    if name not in found:
-        raise UsageError(f"{name}: no such validation; expected one of: {', '.join(found) or 'none is installed'}")
-    call("validate", found[name], WHAT, words or ())
+    list_or_call("validate", plugins(), WHAT, "what it does", name, words or ())
 
 
 def plugins() -> dict[str, EntryPoint]:

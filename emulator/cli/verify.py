@@ -7,13 +7,12 @@ where the claim holds, 1 where it does not. Nothing here knows what is verified.
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import EntryPoint
 from typing import Annotated
 
 import typer
 
-from emulator.cli.plugins import call, listing, of_group
+from emulator.cli.plugins import list_or_call, of_group
 
 GROUP = "skyloom.verifications"
 WHAT = "verification"
@@ -24,15 +23,7 @@ def verify(
     words: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS] FILE...", help="Its files, options.")] = None,
 ) -> None:
     """Check what a chain claims, from files: `skyloom verify header FILE...`, `skyloom verify NAME --help`."""
-    from emulator.model.errors import UsageError
-
-    found = plugins()
-    if name is None:
-        sys.stdout.write(listing(found, WHAT, "what it checks"))
-        return
-    if name not in found:
-        raise UsageError(f"{name}: no such verification; expected one of: {', '.join(found) or 'none is installed'}")
-    call("verify", found[name], WHAT, words or ())
+    list_or_call("verify", plugins(), WHAT, "what it checks", name, words or ())
 
 
 def plugins() -> dict[str, EntryPoint]:
