@@ -31,14 +31,15 @@ class ResultFiles:
         return self.junit is not None or self.summary is not None
 
     def check(self) -> None:
-        """UsageError where a file cannot be written there."""
+        """Empty the JUnit file, so that a run that is killed leaves no results of an earlier one. UsageError where a
+        file cannot be written there."""
         from emulator.model.errors import UsageError
 
-        for option, path in (("--junit", self.junit), ("--summary", self.summary)):
+        for option, path, mode in (("--junit", self.junit, "wb"), ("--summary", self.summary, "ab")):
             if path is None:
                 continue
             try:
-                path.open("ab").close()
+                path.open(mode).close()
             except OSError as error:
                 raise UsageError(f"{option} {path}: {error.strerror}; expected a file that can be written") from None
 

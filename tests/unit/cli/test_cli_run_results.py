@@ -64,6 +64,20 @@ def test_a_summary_is_appended_and_a_junit_file_replaced(tmp_path, pretended, fi
     assert suite.get("failures") == "1"
 
 
+def test_a_run_that_is_cut_short_leaves_no_results_of_an_earlier_one(tmp_path, pretended, files):
+    ended(tmp_path, **files)
+
+    def interrupt(number):
+        raise KeyboardInterrupt
+
+    pretended.before_end = interrupt
+    path = tmp_path / "small.toml"
+    with pytest.raises(KeyboardInterrupt):
+        run(str(path), runs=tmp_path / "runs", **files)
+    assert files["junit"].read_bytes() == b""
+    assert files["summary"].read_text().count("###") == 1
+
+
 def test_a_refused_scenario_is_told_in_the_files(tmp_path, pretended, files):
     with pytest.raises(ScenarioError):
         ended(tmp_path, overrides=["seed=none"], **files)
