@@ -33,7 +33,8 @@ def logs_of(run: Path, node: str, program: str | None = None) -> list[Log]:
     own = [Log(OWN, folder / f"{node}.txt")] if (folder / f"{node}.txt").is_file() else []
     every = own + [Log(path.stem, path) for path in sorted((folder / node).glob("*.txt"))]
     if not every:
-        names = sorted({path.stem if path.is_file() else path.name for path in folder.iterdir()} - {"_skyloom"})
+        there = folder.iterdir() if folder.is_dir() else ()  # a sweep has none
+        names = sorted({path.stem if path.is_file() else path.name for path in there} - {"_skyloom"})
         raise UsageError(f"no log of {node!r} in {folder}; nodes with logs: {', '.join(names[:20]) or 'none'}")
     chosen = [log for log in every if program in (None, log.label)]
     if not chosen:
