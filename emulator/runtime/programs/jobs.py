@@ -121,9 +121,10 @@ class Jobs:
         ]
 
     def crash(self, jobs: Iterable[Job]) -> None:
-        """Kill without a warning."""
+        """Kill without a warning; a restart that is due is taken back."""
         for job in jobs:
             job.crashed = True
+            job.to_start = job.to_start and job.process is None  # a first start comes all the same
             if job.process is not None and job.alive:
                 job.process.asked_to_end = True
                 self._processes.kill([job.process], signal.SIGKILL)
@@ -132,8 +133,12 @@ class Jobs:
         """Kill what runs, and start it anew. EmulationError where one does not get ready."""
         jobs = list(jobs)
         self.crash(jobs)
+        for job in jobs:
+            job.to_start = True  # else a run that ends with its programs would end here
         left = await self._processes.wait_ended([job.process for job in jobs if job.process is not None], GRACE_S)
         if left:
+            for job in jobs:
+                job.to_start = False
             raise EmulationError(f"{left[0].node}: program {left[0].program} does not die")
         spawned = [self.spawn(job) for job in jobs]
         await self._processes.wait_ready(spawned, READY_TIMEOUT_S, lambda done: None)

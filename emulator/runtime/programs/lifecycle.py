@@ -120,7 +120,6 @@ class Lifecycle:
     async def _restart(self, job: Job) -> None:
         await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (job.restarts - 1)))
         if job.crashed:  # meanwhile, by an action, which may be about to start it
-            job.to_start = False
             self.on_change()
         else:
             await self._start(job)

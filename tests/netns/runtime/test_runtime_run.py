@@ -297,6 +297,14 @@ def test_crash_restart_and_exec_actions(start):
     assert "here I am" in (run.folder / "logs" / "b.txt").read_text()
 
 
+def test_a_restart_of_all_programs_does_not_end_a_run_that_ends_with_them(start):
+    restart = '[[action]]\nat = "200 ms"\ndo = "restart"\nprogram = "quiet"\n'
+    run = start(f'ends = "programs"\n{QUIET}expect = "running"\n{restart}')
+    assert run.finish() == 0, run.output
+    assert run.events().count(("a", "hello")) == 2
+    assert run.verdict()["duration_s"] == 1.0
+
+
 def test_other_terminals(start):
     run = start(program("bulk", "nodes.traffic.bulk:Bulk", config='{ flows = ["a -> b"], rate = "1 Mbit/s" }'), "180 s")
     run.wait_for("play")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from emulator.runtime.programs import lifecycle
 from emulator.runtime.programs.executions import EVENT_BYTES, KEPT_BYTES, Executions
-from emulator.runtime.programs.jobs import Job, complaint
+from emulator.runtime.programs.jobs import Job, Jobs, complaint
 from emulator.runtime.programs.lifecycle import Lifecycle, LogSearch
 from emulator.runtime.programs.processes import ENDED, RUNNING, Process
 from emulator.scenario.schema.program import Program
@@ -192,8 +192,8 @@ def test_a_crash_takes_back_a_restart_that_was_due(tmp_path: Path, monkeypatch: 
         bench.life.on_change = lambda: to_start.append(bench.jobs["p"].to_start)
         await bench.until(lambda: bench.jobs["p"].ready_s is not None)
         bench.end("p", 1)
-        bench.jobs["p"].crashed = True
-        await bench.until(lambda: not bench.jobs["p"].to_start)
+        Jobs.crash(bench.jobs, [bench.jobs["p"]])  # type: ignore[arg-type]
+        await bench.until(lambda: len(to_start) == 2)
         assert not bench.processes.started
         assert to_start == [False, False]  # ready; then, with nothing to start any more, a run may be over
         bench.life.end()
