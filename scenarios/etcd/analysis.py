@@ -23,6 +23,7 @@ def summarise(run: Run) -> dict[str, Any]:
     if puts:
         summary["puts"] = puts
         summary["put_excess_ms"] = round(max(put["put_ms"] - 1.1 * put["quorum_ms"] for put in puts.values()), 3)
+        summary["put_early_ms"] = round(max(put["quorum_ms"] - put["put_ms"] for put in puts.values()), 3)
     election_s = election(run)
     if election_s is not None:
         summary["election_s"] = round(election_s, 3)
@@ -35,7 +36,7 @@ def summarise(run: Run) -> dict[str, Any]:
         summary["audited_writes"], summary["lost_writes"] = len(audited), len(audited - found)
     cut = partition(run)
     if cut is not None:
-        summary["minority_reads"], summary["majority_reads"] = reads(run, *cut)
+        summary["minority_tries"], summary["minority_reads"], summary["majority_reads"] = reads(run, *cut)
     return summary
 
 
@@ -99,13 +100,16 @@ def partition(run: Run) -> tuple[float, float, frozenset[str]] | None:
     return None
 
 
-def reads(run: Run, begin_s: float, end_s: float, minority: frozenset[str]) -> tuple[int, int]:
-    """Linearizable reads that began and were answered during the partition: at the minority, and at the others."""
-    counts = [0, 0]
+def reads(run: Run, begin_s: float, end_s: float, minority: frozenset[str]) -> tuple[int, int, int]:
+    """Linearizable reads that began and ended during the partition: those that the minority was asked for, those that
+    it answered, and those that the others answered."""
+    tried = answered = elsewhere = 0
     for t_s, node, data in _events(run, "read"):
-        if data["ok"] and data["began_s"] > begin_s and t_s < end_s:
-            counts[node not in minority] += 1
-    return counts[0], counts[1]
+        if data["began_s"] > begin_s and t_s < end_s:
+            tried += node in minority
+            answered += node in minority and data["ok"]
+            elsewhere += node not in minority and data["ok"]
+    return tried, answered, elsewhere
 
 
 def _delays_s(run: Run) -> dict[str, dict[str, float]]:

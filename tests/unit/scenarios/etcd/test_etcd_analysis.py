@@ -30,6 +30,7 @@ def test_a_put_costs_the_way_to_the_second_nearest_and_back() -> None:
     summary = summarise(run([], [("v0", 0.110), ("v0", 0.120), ("v0", 0.130)]))
     assert summary["puts"] == {"v0": {"put_ms": 120.0, "quorum_ms": 105.05, "puts": 3}}
     assert summary["put_excess_ms"] == pytest.approx(120 - 1.1 * 105.05, abs=1e-3)
+    assert summary["put_early_ms"] == pytest.approx(105.05 - 120, abs=1e-3)
 
 
 def test_the_election_ends_with_a_leader_of_a_later_term() -> None:
@@ -68,4 +69,4 @@ def test_reads_count_where_they_began_and_were_answered_during_the_partition() -
         (20.5, "v4", "read", {"began_s": 19.0, "ok": True}),
     ]
     summary = summarise(run(events))
-    assert (summary["minority_reads"], summary["majority_reads"]) == (1, 1)
+    assert (summary["minority_tries"], summary["minority_reads"], summary["majority_reads"]) == (2, 1, 1)
