@@ -14,6 +14,7 @@ from scenarios.handover import recipe as handover
 
 PORT = 4433
 START_S = 1.0
+LEAST_MBIT_S = 0.01  # of each transport: that it delivered at all, and that its records can be read
 CLOSING_S = 5.0  # after the downloads: qlog files of tens of megabytes are written, and connections closed
 
 
@@ -34,16 +35,18 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     flow, probe = composed["program"]
     played_s = parameters.slots * handover.SLOT_S
     programs = [probe]
-    if parameters.transport != "quic":
+    transports = ("quic", "tcp") if parameters.transport == "both" else (parameters.transport,)
+    if "tcp" in transports:
         config = {**flow["config"], "interval": "50 ms", "duration": f"{played_s - START_S!r} s"}
         programs.append({**flow, "name": "tcp", "start": f"{START_S!r} s", "config": config})
-    if parameters.transport != "tcp":
+    if "quic" in transports:
         programs += _quic(parameters.quic_congestion, played_s - START_S)
     return {
         **composed,
         "duration": f"{played_s + CLOSING_S!r} s",
         "analysis": "scenarios.quic.analysis",
         "program": programs,
+        "expect": [{"figure": f"summary.{name}.goodput_mbit_s", "at_least": LEAST_MBIT_S} for name in transports],
     }
 
 

@@ -24,12 +24,16 @@ def composed(transport):
     return compose(Parameters.model_validate({"slots": 2, "transport": transport}), OPTIONS)
 
 
-def test_the_transport_changes_programs_alone():
+def test_the_transport_changes_programs_and_what_is_expected_of_them():
     both, quic, tcp = map(composed, ("both", "quic", "tcp"))
     names = [[each["name"] for each in one.pop("program")] for one in (both, quic, tcp)]
     assert names == [
         ["probe", "tcp", "quic-server", "quic-client"], ["probe", "quic-server", "quic-client"], ["probe", "tcp"],
     ]  # fmt: skip
+    expected = [[each["figure"] for each in one.pop("expect")] for one in (both, quic, tcp)]
+    assert expected == [
+        [f"summary.{name}.goodput_mbit_s" for name in names] for names in (["quic", "tcp"], ["quic"], ["tcp"])
+    ]
     assert both == quic == tcp
 
 
