@@ -1,7 +1,8 @@
 """RouteWatcher: records how a node's IPv4 routes change, and what the daemons beside it cost.
 
 Events: `routes` with `at_s`, when the last of some changes came, and `changed`, next hops (gateways, with spaces
-between them) by prefix, "" where a route has gone. Samples, with the program's name as key: `pss_bytes` and `cpu_s` of
+between them) by prefix, "" where a route has gone; `routes-overrun` where changes were lost, after which routes that
+went meanwhile are still taken for there. Samples, with the program's name as key: `pss_bytes` and `cpu_s` of
 processes of these names in this node.
 """
 
@@ -58,7 +59,7 @@ class RouteWatcher(Node):
             data = self._socket.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return
-        except OSError:  # more changes than the buffer holds: what was lost is asked for again
+        except OSError:  # more changes than the buffer holds: what came meanwhile is asked for
             self.context.emit("routes-overrun")
             self._socket.send(dump_request())
             return

@@ -37,7 +37,8 @@ def summary_of(run: Run, network: Network, duration_s: float) -> dict[str, Any]:
     end_s = min(duration_s, _last_s(run))  # beyond it daemons end, and take their routes with them
     settled = settle(epochs(network, end_s, _carriers(run, network)), route_changes(run, network))
     lost = _lost_s(run)
-    summary: dict[str, Any] = {"routers": len(network.live)}
+    overruns = sum(1 for _ in _events(run, "routes-overrun"))
+    summary: dict[str, Any] = {"routers": len(network.live), "route_overruns": overruns}
     begun = next((place for place, each in enumerate(settled) if each.after_s is not None), None)
     if begun is None:
         return summary | {"routes_wrong": settled[-1].wrong if settled else 0} | usage(run)

@@ -154,10 +154,12 @@ def test_figures_of_a_run() -> None:
     rows.append((31.5, "sat-1", "routes", {"at_s": 30.5, "changed": {address(4): ""}}))  # its daemons have ended
     assert summary_of(recorded(rows, samples), net, 30.0)["routes_wrong"] == 0
     assert summary_of(recorded(rows, samples), net, 60.0)["routes_wrong"] == 1
+    overrun = [*rows, (7.0, "sat-1", "routes-overrun", {})]
+    assert summary_of(recorded(overrun, samples), net, 60.0)["route_overruns"] == 1
     without = [row for row in rows if row[0] < 3.0 or row[1] != "sat-1"]
     assert summary_of(recorded(without, samples), net, 60.0)["routes_wrong"] == 1
 
 
 def test_a_run_that_never_converged_says_how_many_routes_were_wrong() -> None:
     summary = summary_of(recorded([(6.0, "gs-a", "probe", {})], [(1.0, "probe_lost", "x", 1.0)]), network(), 60.0)
-    assert summary == {"routers": 5, "routes_wrong": 20}
+    assert summary == {"routers": 5, "route_overruns": 0, "routes_wrong": 20}
