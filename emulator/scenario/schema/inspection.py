@@ -102,7 +102,7 @@ class Inspection:
         checked: BaseModel | None = self._model(model, config, path)
         if checked is not None:
             try:
-                made(**dict(checked))  # its __post_init__ may know more than types do
+                made(**vars(checked))  # its __post_init__ may know more than types do
             except (ValueError, TypeError) as error:
                 self._amiss(path, error)
         return checked

@@ -43,10 +43,10 @@ class Client:
         self.host, self.name, self.subject = host, name, subject
         self.heights: list[int] = []  # of the subject, that it knows
         self.chain_id = ""  # of the subject
-        self.newest_ns = 0  # time of the highest of them
+        self.newest_ns = 0  # time of the highest of them, as far as this relayer gave them
         self.trusting_ns = 0
         self.updates = 0  # headers that were sent
-        self.own: set[int] = set()  # heights that this relayer's own node gave
+        self.own: dict[int, int] = {}  # times of headers by height, as this relayer's own node gave them, in ns
         self.spared = 0  # times that a height it knew already was enough
         self._clock = clock
         self._cache = cache
@@ -69,6 +69,7 @@ class Client:
         place = bisect_left(self.heights, number)
         if self.heights[place : place + 1] != [number]:
             insort(self.heights, number)
+        self.newest_ns = max(self.newest_ns, self.own.get(number, 0))
 
     def load(self) -> Flow[None]:
         """Ask the chain what the client is and knows."""
@@ -135,12 +136,10 @@ class Client:
             except LightError as error:
                 raise Blocked(f"header {wanted} of {self.subject} is refused: {error}") from None
             path.append(self._header(signed, validators, trusted))
-            self.own.add(wanted)
+            self.own[wanted] = header.time.ns
             ahead.pop()
             if ahead:
                 trusted = yield from self._trusted(wanted)
-            else:
-                self.newest_ns = max(self.newest_ns, header.time.ns)
         return path
 
     def header(self, signed: SignedHeader, validators: Sequence[Validator]) -> Flow[Header]:

@@ -169,6 +169,19 @@ def test_a_client_of_a_halted_chain_is_refreshed_once_it_has_blocks_again() -> N
     assert net.now_ns < client.refresh_due_ns
 
 
+def test_a_refresh_that_the_chain_did_not_get_is_tried_again_before_the_next_is_due() -> None:
+    net = opened(trusting_s=60.0)
+    here, _ = net.ends()
+    client = net.relayers["relayer-1"].clients["a", here.client]
+    net.until(lambda: client.refresh_due_ns - net.now_ns < 2 * SECOND_NS)
+    before = client.latest
+    net.cut.add("a")
+    net.run(5)
+    net.cut.clear()
+    net.run(12)
+    assert client.latest > before
+
+
 def test_packets_whose_blocks_are_gone_are_parked_with_the_reason() -> None:
     net = World({name: Node(name, keep_blocks=10) for name in ("a", "b")})
     net.start("relayer-1")
