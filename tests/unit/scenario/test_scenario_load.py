@@ -57,6 +57,17 @@ def test_program_config_is_plain_si_values_with_defaults(tmp_path: Path) -> None
     assert server.environment == {"LANG": "C"}
 
 
+def test_a_config_may_have_a_key_that_mappings_have_as_a_method(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "from dataclasses import dataclass\nfrom emulator.sdk.node import Node\nclass Signer(Node):\n"
+        "    @dataclass\n    class Config:\n        keys: tuple[str, ...] = ()\n",
+        "signer.py",
+    )
+    text = f'{GOOD}\n[[program]]\nname = "signer"\nnodes = "*"\nrun = "signer.py:Signer"\nconfig = {{ keys = ["a"] }}\n'
+    assert load(write(tmp_path, text)).programs[-1].config_values == {"keys": ["a"]}
+
+
 def test_expect_of_a_program_depends_on_its_kind(tmp_path: Path) -> None:
     probe, server = load(write(tmp_path, GOOD)).programs
     assert (probe.expect, server.expect) == ("running", "well")
