@@ -24,7 +24,7 @@ from nodes.ibc.proto import cosmos
 from nodes.ibc.proto.cosmos_base import Coin
 from nodes.ibc.proto.transfer import MsgTransfer
 from nodes.ibc.proto.well_known import Any as Wrapped
-from nodes.ibc.relayer.calls import Ask, BlockAt, Broadcast, Flow, StatusOf, Unanswered, Wait
+from nodes.ibc.relayer.calls import Ask, BlockAt, Broadcast, Flow, StatusOf, Unanswered, Wait, opened
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.events import PacketSeen, read
 from nodes.ibc.relayer.follow import Followed
@@ -119,6 +119,11 @@ class Load(Ends):
 
     config: Config
 
+    async def setup(self) -> None:
+        await super().setup()
+        if self.context.name not in self.connections:
+            raise Unfit(f"a load on node {self.context.name!r}", f"a chain of path {self.config.path!r}")
+
     async def run(self) -> None:
         await self.context.until_stopped(self._load())
 
@@ -151,7 +156,7 @@ class Load(Ends):
         (found,) = await self.ask(
             Ask(chain, path, cosmos.QueryAccountRequest(self._address), cosmos.QueryAccountResponse)
         )
-        held = found.account.opened_as(cosmos.BaseAccount, strict=False)
+        held = opened(found.account, cosmos.BaseAccount)
         return held.account_number, held.sequence
 
     def _transaction(self, end: End, chain_id: str, number: int, sequence: int, count: int) -> bytes:

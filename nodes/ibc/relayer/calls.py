@@ -12,10 +12,13 @@ from math import inf
 from typing import Any, TypeVar
 
 from nodes.ibc.core.events import Event
+from nodes.ibc.proto import well_known
 from nodes.ibc.proto.comet import SignedHeader
+from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.proto.wire import Message
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 
 class Unanswered(Exception):
@@ -160,3 +163,13 @@ def header_of(signed: SignedHeader) -> Any:
     if signed.header is None or signed.commit is None:
         raise Unanswered("a signed header without header or commit")
     return signed.header
+
+
+def opened(wrapped: well_known.Any | None, kind: type[M]) -> M:
+    """The message of a kind in an answer. Unanswered where a chain left it out, or put another in its place."""
+    if wrapped is None:
+        raise Unanswered(f"an answer without {kind.NAME}")
+    try:
+        return wrapped.opened_as(kind, strict=False)
+    except WireError as error:
+        raise Unanswered(f"an answer with something else than {kind.NAME}: {error}") from None

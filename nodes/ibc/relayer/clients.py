@@ -28,7 +28,7 @@ from nodes.ibc.proto.queries import (
 )
 from nodes.ibc.proto.well_known import Any
 from nodes.ibc.proto.wire import Message
-from nodes.ibc.relayer.calls import Ask, Blocked, Flow, SignedHeaderAt, Unanswered, ValidatorsAt, header_of
+from nodes.ibc.relayer.calls import Ask, Blocked, Flow, SignedHeaderAt, Unanswered, ValidatorsAt, header_of, opened
 from nodes.ibc.relayer.clock import Clock
 
 QUERY = "/ibc.core.client.v1.Query"
@@ -75,7 +75,7 @@ class Client:
         """Ask the chain what the client is and knows."""
         ask = Ask(self.host, f"{QUERY}/ClientState", QueryClientStateRequest(self.name), QueryClientStateResponse)
         (answer,) = yield (ask,)
-        state = answer.client_state.opened_as(ClientState, strict=False)
+        state = opened(answer.client_state, ClientState)
         self.chain_id, self.trusting_ns = state.chain_id, state.trusting_period.ns
         self._policy = Policy(self.trusting_ns, state.trust_level, state.max_clock_drift.ns)
         heights: list[int] = []
@@ -91,7 +91,7 @@ class Client:
         self.heights = sorted({*heights, *self.heights})
         latest = QueryConsensusStateRequest(self.name, latest_height=True)
         (found,) = yield (Ask(self.host, f"{QUERY}/ConsensusState", latest, QueryConsensusStateResponse),)
-        self.newest_ns = max(self.newest_ns, found.consensus_state.opened_as(ConsensusState, strict=False).timestamp.ns)
+        self.newest_ns = max(self.newest_ns, opened(found.consensus_state, ConsensusState).timestamp.ns)
 
     def require_active(self) -> Flow[None]:
         """Blocked where the client is expired or frozen."""

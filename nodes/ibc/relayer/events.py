@@ -21,6 +21,7 @@ _PACKETS = {
     "acknowledge_packet": Happened.SETTLE, "timeout_packet": Happened.SETTLE,
 }  # fmt: skip
 _NS = 10**9
+_LATEST_S = (2**64 - 1) // _NS  # timeouts are kept in nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,12 @@ def _packet(event: Event, happened: Happened) -> PacketSeen:
     timed_out = event.type == "timeout_packet"
     if "packet_source_client" in names:
         packet = channel_v2.Packet.decode(bytes.fromhex(event["encoded_packet_hex"]), strict=False)
-        answer = bytes.fromhex(event["encoded_acknowledgement_hex"]) if happened is Happened.ANSWER else b""
+        if packet.timeout_timestamp > _LATEST_S:
+            raise ValueError(f"timeout {packet.timeout_timestamp} s; expected at most {_LATEST_S}")
+        answer = b""
+        if happened is Happened.ANSWER:
+            answer = bytes.fromhex(event["encoded_acknowledgement_hex"])
+            channel_v2.Acknowledgement.decode(answer)  # as it is to be relayed
         return PacketSeen(happened, packet.source_client, packet.destination_client, packet.sequence, packet.encode(),
                           answer, packet.timeout_timestamp * _NS, timed_out=timed_out)  # fmt: skip
     source = event["packet_src_port"], event["packet_src_channel"]

@@ -16,7 +16,7 @@ from nodes.ibc.proto import ibc, queries, queries_v2
 from nodes.ibc.proto.cosmos_base import PageRequest
 from nodes.ibc.proto.well_known import Any, Duration
 from nodes.ibc.proto.wire import Message
-from nodes.ibc.relayer.calls import Ask, Blocked, Flow, SignedHeaderAt, Stored, Unanswered, Wait, header_of
+from nodes.ibc.relayer.calls import Ask, Blocked, Flow, SignedHeaderAt, Stored, Unanswered, Wait, header_of, opened
 from nodes.ibc.relayer.clients import QUERY
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.packets import End
@@ -101,10 +101,11 @@ def clients_of(chain: str, subject_chain_id: str) -> Flow[list[str]]:
         asked = queries.QueryClientStatesRequest(PageRequest(key=key, limit=_PAGE))
         (page,) = yield (Ask(chain, f"{QUERY}/ClientStates", asked, queries.QueryClientStatesResponse),)
         for each in page.client_states:
-            if each.client_state.type_url == f"/{ibc.ClientState.NAME}":
-                state = each.client_state.opened_as(ibc.ClientState, strict=False)
-                if state.chain_id == subject_chain_id:
-                    found.append(each.client_id)
+            state = each.client_state
+            if state is None or state.type_url != f"/{ibc.ClientState.NAME}":
+                continue  # no client of the kind that is kept here
+            if opened(state, ibc.ClientState).chain_id == subject_chain_id:
+                found.append(each.client_id)
         key = page.pagination.next_key if page.pagination else b""
         if not key:
             return sorted(found, key=lambda name: int(name.rpartition("-")[2]))

@@ -18,7 +18,7 @@ from nodes.ibc.proto import cosmos
 from nodes.ibc.proto.cosmos_base import Coin
 from nodes.ibc.proto.well_known import Any
 from nodes.ibc.proto.wire import Message
-from nodes.ibc.relayer.calls import Ask, Broadcast, Flow, TxResult, Unanswered, Wait
+from nodes.ibc.relayer.calls import Ask, Broadcast, Flow, TxResult, Unanswered, Wait, opened
 from nodes.ibc.relayer.clock import Clock
 
 OUT_OF_GAS = ("sdk", 11)
@@ -118,7 +118,7 @@ class Signer:
             question = cosmos.QueryAccountRequest(account.address)
             path = "/cosmos.auth.v1beta1.Query/Account"
             (found,) = yield (Ask(self.terms.chain, path, question, cosmos.QueryAccountResponse),)
-            held = found.account.opened_as(cosmos.BaseAccount, strict=False)
+            held = opened(found.account, cosmos.BaseAccount)
             account.number, account.sequence = held.account_number, held.sequence
         if any(message.NAME not in self._gas for message in signed[0]):
             failure = yield from self._simulate(account, signed[0])
@@ -166,6 +166,8 @@ class Signer:
             if re.search(r"account sequence mismatch|too many requests|Cannot connect|closed", str(failure)):
                 raise
             return Outcome(NOT_MINE, "simulation", str(failure))
+        if found.gas_info is None:
+            raise Unanswered("a simulation without the gas that it used")
         self._learn(group, found.gas_info.gas_used)
         return None
 

@@ -25,6 +25,7 @@ from nodes.ibc.relayer.calls import (
     Unanswered,
     ValidatorsAt,
     header_of,
+    opened,
 )
 from nodes.ibc.relayer.clients import QUERY, Client
 from nodes.ibc.relayer.opening import sent
@@ -52,7 +53,7 @@ def misbehaviour(watch: Watch, client: Client, height: int, seen_at: int) -> Flo
             ValidatorsAt(client.subject, height),
         )
         header = header_of(signed)
-        told = answer.consensus_state.opened_as(ConsensusState, strict=False)
+        told = opened(answer.consensus_state, ConsensusState)
         same = told.timestamp == header.time and told.root.hash == header.app_hash
         if same and told.next_validators_hash == header.next_validators_hash:
             return

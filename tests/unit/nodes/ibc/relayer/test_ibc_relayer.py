@@ -6,10 +6,16 @@ import pytest
 
 from nodes.ibc.chain.consensus import Churn
 from nodes.ibc.chain.keys import AccountKey
+from nodes.ibc.core.events import Event
+from nodes.ibc.proto import channel_v2, cosmos
 from nodes.ibc.proto.comet import SignedHeader
 from nodes.ibc.proto.ibc import Header, MsgUpdateClient
+from nodes.ibc.proto.queries import QueryClientStateResponse, QueryConsensusStateResponse
 from nodes.ibc.proto.well_known import Any
+from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer import control
+from nodes.ibc.relayer.calls import Ask, Block, Call, TxResult
+from nodes.ibc.relayer.events import PacketSeen, read
 from nodes.ibc.relayer.packets import STEPS, Happened, State
 from tests.support.ibc_chain import SECOND_NS, address, signed
 from tests.support.ibc_relayed import Node, World
@@ -180,6 +186,41 @@ def test_a_refresh_that_the_chain_did_not_get_is_tried_again_before_the_next_is_
     net.cut.clear()
     net.run(12)
     assert client.latest > before
+
+
+@pytest.mark.parametrize("kind", [QueryClientStateResponse, QueryConsensusStateResponse, cosmos.QueryAccountResponse,
+                                  cosmos.SimulateResponse])  # fmt: skip
+def test_an_answer_that_lacks_what_was_asked_for_is_none(kind: type[Message], monkeypatch: pytest.MonkeyPatch) -> None:
+    net = world()
+    call, empty = Node.call, 0
+
+    def lacking(node: Node, asked: Call) -> object:
+        nonlocal empty
+        if not isinstance(asked, Ask) or asked.answer is not kind or empty == 3:
+            return call(node, asked)
+        empty += 1
+        return kind()
+
+    monkeypatch.setattr(Node, "call", lacking)
+    net.until(net.is_open)
+    assert empty == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "timeout_s", "answer", "read_as"),
+    [("send_packet", 2**63, "", None), ("write_acknowledgement", 10, "ff", None),
+     ("write_acknowledgement", 10, "0a0101", Happened.ANSWER)],
+)  # fmt: skip
+def test_a_packet_event_that_could_not_be_kept_or_relayed_is_out_of_form(
+    kind: str, timeout_s: int, answer: str, read_as: Happened | None
+) -> None:
+    packet = channel_v2.Packet(1, "07-tendermint-0", "07-tendermint-1", timeout_s)
+    attributes = (
+        ("packet_source_client", packet.source_client), ("packet_sequence", "1"),
+        ("encoded_packet_hex", packet.encode().hex()), ("encoded_acknowledgement_hex", answer),
+    )  # fmt: skip
+    (seen,) = read(Block(2, 0, (TxResult(0, "", "", 0, (Event(kind, attributes),)),)))
+    assert (seen.happened if isinstance(seen, PacketSeen) else seen) is read_as
 
 
 def test_packets_whose_blocks_are_gone_are_parked_with_the_reason() -> None:
