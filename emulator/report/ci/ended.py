@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.model.errors import EXIT_FAIL, EXIT_PASS
+from emulator.model.errors import EXIT_PASS
 from emulator.model.inputs import read_text
 from emulator.record.verdict import Verdict
 
@@ -25,11 +25,6 @@ class EndedRun:
     @property
     def passed(self) -> bool:
         return self.exit_code == EXIT_PASS
-
-    @property
-    def judged(self) -> bool:
-        """Whether its expectations were judged on figures that can be trusted."""
-        return self.exit_code in (EXIT_PASS, EXIT_FAIL)
 
 
 def ended_run(
