@@ -28,18 +28,15 @@ def replay(
 ) -> None:
     """Play a run's scenario again, and say which decisions of the emulator were equal in both runs."""
     from emulator.client.find import find
-    from emulator.model.errors import EXIT_FAIL, EXIT_PASS, DataError
-    from emulator.record.load import load_run
+    from emulator.model.errors import EXIT_FAIL, EXIT_PASS
     from emulator.scenario import load
 
-    first = load_run(find(run, runs))
-    if first.verdict is None:
-        raise DataError(f"{first.path}: the run has no verdict; it may still be going on, or was killed")
+    first = _ended(find(run, runs))
     scenario = load(first.path / "scenario.toml")
     if against is None:
         second = _played(scenario, runs, tui, first.path)
     else:
-        second = load_run(find(against, runs))
+        second = _ended(find(against, runs))
         _check_same(first, second)
     document = compared(first, second, scenario)
     if against is None:
@@ -51,6 +48,17 @@ def replay(
     else:
         sys.stdout.write(_shown(document))
     raise typer.Exit(EXIT_PASS if document["equal"] else EXIT_FAIL)
+
+
+def _ended(folder: Path) -> Run:
+    """A run that has ended. DataError: it has no verdict, so that nobody knows how far it came."""
+    from emulator.model.errors import DataError
+    from emulator.record.load import load_run
+
+    run = load_run(folder)
+    if run.verdict is None:
+        raise DataError(f"{run.path}: the run has no verdict; it may still be going on, or was killed")
+    return run
 
 
 def compared(first: Run, second: Run, scenario: Scenario) -> dict[str, Any]:

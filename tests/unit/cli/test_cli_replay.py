@@ -74,9 +74,11 @@ def test_runs_of_different_scenarios_are_refused(tmp_path, made):
         replay(made(), made(scenario=SCENARIO.replace("5", "6")), tmp_path, None, False)
 
 
-def test_a_run_without_a_verdict_is_not_played_again(tmp_path):
+def test_a_run_without_a_verdict_is_not_played_again_and_not_compared_with(tmp_path, made):
     folder = RunFolder.create(tmp_path, "small")
     folder.write_scenario(SCENARIO)
     (folder.path / "events.spool").write_bytes(b"")
     with pytest.raises(DataError, match="no verdict"):
         replay(str(folder.path), None, tmp_path, None, False)
+    with pytest.raises(DataError, match="no verdict"):
+        replay(made(), str(folder.path), tmp_path, None, False)
