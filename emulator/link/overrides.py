@@ -7,9 +7,9 @@ leaves the others; an end returns to its schedule only when no reason is left. P
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, assert_never
 
+from emulator.model.names import matches
 from emulator.model.network import Network
 from emulator.model.verbs import VALUE_NAMES, find
 
@@ -69,20 +69,12 @@ class Faults:
     def ends(self, globs: Iterable[str]) -> list[int]:
         """Link ends whose names ("node:port") match."""
         patterns = tuple(globs)
-        return [
-            end
-            for end, names in enumerate(self._names)
-            if any(fnmatchcase(name, glob) for name in names for glob in patterns)
-        ]
+        return [end for end, names in enumerate(self._names) if any(matches(patterns, name) for name in names)]
 
     def ends_of(self, globs: Iterable[str]) -> list[int]:
         """Both ends of every link of the nodes whose names match."""
         patterns = tuple(globs)
-        nodes = {
-            number
-            for number, node in enumerate(self._network.nodes)
-            if any(fnmatchcase(node.name, glob) for glob in patterns)
-        }
+        nodes = {number for number, node in enumerate(self._network.nodes) if matches(patterns, node.name)}
         found = []
         for number, link in enumerate(self._network.links):
             if link.a in nodes or self._far(number) in nodes:
@@ -132,7 +124,7 @@ class Faults:
 
     def _side(self, name: str) -> int:
         for side, globs in enumerate(self._groups):
-            if any(fnmatchcase(name, glob) for glob in globs):
+            if matches(globs, name):
                 return side
         return len(self._groups)
 

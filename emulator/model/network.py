@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emulator.model.names import matches
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -215,7 +216,7 @@ class BuildOptions:
         """Whether a node gets a namespace: end points always, transit nodes when `materialise` names them."""
         if end_point or self.materialise == "all":
             return True
-        return not isinstance(self.materialise, str) and any(fnmatch(name, glob) for glob in self.materialise)
+        return not isinstance(self.materialise, str) and matches(self.materialise, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from emulator.model.names import matching
 from emulator.observe.widget_schema import check
 from emulator.sdk.protocol import Panel, PanelContext, PanelView, Protocol, TrafficRecords, Widget, load, protocol_of
 
@@ -131,7 +131,7 @@ def protocols_of(scenario: Scenario, network: Network) -> list[tuple[Protocol, P
         protocol = protocol_of(program.run)
         if protocol is None:
             continue
-        nodes = [name for name in live if any(fnmatchcase(name, glob) for glob in program.nodes)]
+        nodes = matching(program.nodes, live)
         config = {program.name: program.config_values}
         if protocol.name not in found:
             context = PanelContext((), {}, scenario.parameters, tuple(edges), scenario.duration_s, scenario.prediction)

@@ -16,12 +16,12 @@ from array import array
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from emulator.model.clock import MonotonicClock, both_clocks_ns, sleep_until_ns
+from emulator.model.names import matches
 from emulator.sdk.streams import MOST_STREAMS, Listener, Stream, connect
 
 __all__ = ["Coordination", "Datagrams", "Node", "NodeContext", "OnDatagram", "Peer", "Sink"]
@@ -188,7 +188,7 @@ class NodeContext:
 
     def matching(self, globs: list[str] | tuple[str, ...]) -> list[Peer]:
         """The peers whose names match any of the globs, in the order of the scenario."""
-        return [peer for peer in self.peers.values() if any(fnmatchcase(peer.name, glob) for glob in globs)]
+        return [peer for peer in self.peers.values() if matches(globs, peer.name)]
 
     def datagrams(self, port: int, on_datagram: OnDatagram, *, version: int = 4) -> Datagrams:
         """A UDP socket on this node's address; `on_datagram(data, (host, port), t_s)` runs for each arrival.

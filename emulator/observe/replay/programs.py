@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from emulator.model.names import matches
 from emulator.model.verbs import VERBS
 from emulator.record.load import OWN
 
@@ -44,7 +44,7 @@ class PastJobs:
             PastJob(node.name, program)
             for program in scenario.programs
             for node in live
-            if not node.bridge and any(fnmatchcase(node.name, glob) for glob in program.nodes)
+            if not node.bridge and matches(program.nodes, node.name)
         ]
         self._by_name: dict[tuple[str, str], list[PastJob]] = defaultdict(list)
         for job in self.all:
@@ -87,8 +87,7 @@ class PastJobs:
         return [
             job
             for job in self.all
-            if (globs is None or any(fnmatchcase(job.node, glob) for glob in globs))
-            and (program is None or job.program.name == program)
+            if (globs is None or matches(globs, job.node)) and (program is None or job.program.name == program)
         ]
 
 

@@ -12,10 +12,10 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import UsageError
+from emulator.model.names import matches
 from emulator.model.units import parse
 from emulator.record.load import Run
 from emulator.record.packets import Captured, files, headers, read
@@ -65,8 +65,7 @@ class Window:
     def holds(self, message: Message) -> bool:
         """Whether the message is to be drawn: sent inside the window, both nodes chosen."""
         return self.start_s <= message.sent_s < self.end_s and all(
-            not self.nodes or any(fnmatchcase(name, glob) for glob in self.nodes)
-            for name in (message.sender, message.receiver)
+            not self.nodes or matches(self.nodes, name) for name in (message.sender, message.receiver)
         )
 
 

@@ -13,11 +13,11 @@ import select
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from emulator import __version__
 from emulator.model.errors import UsageError
+from emulator.model.names import matches
 from emulator.runtime.capture.messages import (
     TO_WRITER,
     BeginCapture,
@@ -76,14 +76,15 @@ def captured_ends(network: Network, names: Sequence[str], tree: Tree | None = No
     """The link ends that names and globs of link ends or of nodes select, without those that a filter excludes."""
     from emulator.record.packet_filter import may_pass
 
-    def named(name: str) -> bool:
-        return any(fnmatchcase(name, glob) for glob in names)
-
-    nodes = [named(node.name) for node in network.nodes]
+    nodes = [matches(names, node.name) for node in network.nodes]
     found = []
     for number, link in enumerate(network.links):
         whole = nodes[link.a] or (nodes[link.b] and not link.moving)
-        found += [end for end in (2 * number, 2 * number + 1) if whole or any(map(named, network.end_names(end)))]
+        found += [
+            end
+            for end in (2 * number, 2 * number + 1)
+            if whole or any(matches(names, name) for name in network.end_names(end))
+        ]
     return [end for end in found if tree is None or may_pass(tree, network, end)]
 
 

@@ -10,11 +10,10 @@ import signal
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import EmulationError
-from emulator.model.names import matching
+from emulator.model.names import matches, matching
 from emulator.record.verdict import FailedProgram, Outcome
 from emulator.runtime.programs.processes import ENDED, Process, Processes
 
@@ -116,8 +115,7 @@ class Jobs:
         return [
             job
             for job in self.all
-            if (nodes is None or any(fnmatchcase(job.node, glob) for glob in nodes))
-            and (program is None or job.program.name == program)
+            if (nodes is None or matches(nodes, job.node)) and (program is None or job.program.name == program)
         ]
 
     def crash(self, jobs: Iterable[Job]) -> None:
