@@ -7,21 +7,18 @@ its service says. Top-level `x-skyloom` holds tables and keys of the scenario, s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from emulator.scenario.importers.compose_service import IGNORED, KNOWN, Service, add_service
-from emulator.scenario.importers.draft import Draft
+from emulator.scenario.importers.draft import NODE_NAME, Draft
 from emulator.scenario.importers.options import ImportOptions
 from emulator.scenario.importers.variables import Variables, read_file
 from emulator.scenario.importers.yaml_tree import Item
 
 MOST_NODES = 1000
 DEFAULT_MAP = "five-regions"
-DURATION = "60 s"  # where neither the file nor an option says how long
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,50}", re.ASCII)
 _TOP_IGNORED = {
     "version": "Compose does not look at it either",
     "secrets": "no service may use them here",
@@ -69,16 +66,9 @@ def _values(draft: Draft, folder: Path, environment: Mapping[str, str]) -> dict[
 
 
 def _top_level(draft: Draft, top: Mapping[str, Item]) -> None:
-    known = {"services", "networks", "volumes", "name", *_TOP_IGNORED}
-    draft.refuse_rest(top, "", known, "a file without it: merge what it includes (docker compose config does)")
-    for key, why in _TOP_IGNORED.items():
-        if key in top:
-            draft.warn(top[key].line, key, why)
-    draft.data["duration"] = DURATION
-    if name := re.sub(r"[^A-Za-z0-9._-]", "-", draft.text(top.get("name"), "name")).strip("._-"):
-        draft.data["name"] = name
-    for key, item in draft.table(top.get("x-skyloom"), "x-skyloom").items():
-        draft.take(key, item)
+    expected = "a file without it: merge what it includes (docker compose config does)"
+    draft.sift(top, "", ("services", "networks", "volumes", "name"), _TOP_IGNORED, expected)
+    draft.begin(top)
 
 
 def _services(draft: Draft, top: Mapping[str, Item]) -> list[Service]:
@@ -87,15 +77,13 @@ def _services(draft: Draft, top: Mapping[str, Item]) -> list[Service]:
     for name, item in written.items():
         key = f"services.{name}"
         keys = draft.table(item, key)
-        if not _NAME.fullmatch(name):
+        if not NODE_NAME.fullmatch(name):
             draft.refuse(item.line, key, f"the name {name!r}", "letters, digits, '-' and '_', 51 at most")
             continue
         if "profiles" in keys and draft.texts(keys["profiles"], f"{key}.profiles"):
             draft.warn(item.line, key, "is left out, as Compose leaves out what has `profiles`")
             continue
-        draft.refuse_rest(keys, key, {*KNOWN, *IGNORED}, "a service without it: it would not do here what it says")
-        for ignored in [each for each in keys if each in IGNORED]:
-            draft.warn(keys[ignored].line, f"{key}.{ignored}", IGNORED[ignored])
+        draft.sift(keys, key, KNOWN, IGNORED, "a service without it: it would not do here what it says")
         found.append(Service(name, item.line, keys, _nodes(draft, name, keys)))
     if not found and not draft.problems:
         line = top["services"].line if "services" in top else 1

@@ -52,7 +52,9 @@ IGNORED = {
     "links": "services find each other by their names",
 }
 _DEPLOY = ("replicas", "resources", "mode", "restart_policy")
-_DEPLOY_IGNORED = ("labels", "placement", "update_config", "rollback_config", "endpoint_mode")
+_DEPLOY_IGNORED = dict.fromkeys(
+    ("labels", "placement", "update_config", "rollback_config", "endpoint_mode"), "has a meaning in a swarm only"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,9 +276,7 @@ def _limits(draft: Draft, service: Service, host: dict[str, tuple[Any, int]]) ->
     """Bounds of processor, memory and descriptors, and settings of the node's kernel."""
     keys, key = service.keys, service.key
     deploy = draft.table(keys.get("deploy"), f"{key}.deploy")
-    draft.refuse_rest(deploy, f"{key}.deploy", (*_DEPLOY, *_DEPLOY_IGNORED), "a service without it")
-    for name in [each for each in deploy if each in _DEPLOY_IGNORED]:
-        draft.warn(deploy[name].line, f"{key}.deploy.{name}", "has a meaning in a swarm only")
+    draft.sift(deploy, f"{key}.deploy", _DEPLOY, _DEPLOY_IGNORED, "a service without it")
     if (mode := draft.text(deploy.get("mode"), f"{key}.deploy.mode")) not in ("", "replicated"):
         draft.refuse(deploy["mode"].line, f"{key}.deploy.mode", f"{mode!r}", "'replicated'")
     resources = draft.table(deploy.get("resources"), f"{key}.deploy.resources")

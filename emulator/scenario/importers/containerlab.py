@@ -7,25 +7,22 @@ keys of the scenario; `x-skyloom` of a link its `delay`, `rate`, `loss` and `que
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from emulator.scenario.importers.binds import add_bind
-from emulator.scenario.importers.draft import Draft, escaped
+from emulator.scenario.importers.draft import NODE_NAME, Draft, escaped
 from emulator.scenario.importers.frr import add_frr
 from emulator.scenario.importers.images import load_image
 from emulator.scenario.importers.options import ImportOptions
 from emulator.scenario.importers.variables import Variables
 from emulator.scenario.importers.yaml_tree import Item
 
-DURATION = "60 s"
 MOST_LINKS = 5000
 KINDS = ("linux", "frr")
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,50}", re.ASCII)
 _KEYS = ("kind", "image", "exec", "env", "binds", "cmd", "entrypoint", "startup-delay", "cpu", "memory", "sysctls")
 _IGNORED = {
     "ports": "nothing is published on this machine",
@@ -55,14 +52,9 @@ def read(root: Item, folder: Path, label: str, options: ImportOptions) -> Draft:
     if options.wan is not None:
         draft.refuse(1, "", "`--wan` with a containerlab file, which has links of its own", "no `--wan`")
     top = draft.table(root, "")
-    draft.refuse_rest(top, "", (*_TOP, *_TOP_IGNORED), "`name` and `topology`")
-    for key in [each for each in top if each in _TOP_IGNORED]:
-        draft.warn(top[key].line, key, _TOP_IGNORED[key])
-    draft.data |= {"duration": DURATION, "topology": "topologies.links", "routing": "none", "addresses": False}
-    if name := re.sub(r"[^A-Za-z0-9._-]", "-", draft.text(top.get("name"), "name")).strip("._-"):
-        draft.data["name"] = name
-    for key, item in draft.table(top.get("x-skyloom"), "x-skyloom").items():
-        draft.take(key, item)
+    draft.sift(top, "", _TOP, _TOP_IGNORED, "`name` and `topology`")
+    draft.data |= {"topology": "topologies.links", "routing": "none", "addresses": False}
+    draft.begin(top)
     topology = draft.table(top.get("topology"), "topology")
     draft.refuse_rest(topology, "topology", ("defaults", "kinds", "nodes", "links"), "defaults, kinds, nodes and links")
     nodes = draft.table(topology.get("nodes"), "topology.nodes")
@@ -81,16 +73,14 @@ def _node(
 ) -> bool:
     """Add a node's tables; whether it is to run the machine's FRR."""
     key = f"topology.nodes.{name}"
-    if not _NAME.fullmatch(name):
+    if not NODE_NAME.fullmatch(name):
         draft.refuse(item.line, key, f"the name {name!r}", "letters, digits, '-' and '_', 51 at most")
         return False
     keys, kind = _merged(draft, topology, item, key)
     if kind not in KINDS:
         draft.refuse(keys["kind"].line if "kind" in keys else item.line, f"{key}.kind", repr(kind), " or ".join(KINDS))
         return False
-    draft.refuse_rest(keys, key, (*_KEYS, *_IGNORED), "a node without it: it would not do here what it says")
-    for ignored in [each for each in keys if each in _IGNORED]:
-        draft.warn(keys[ignored].line, f"{key}.{ignored}", _IGNORED[ignored])
+    draft.sift(keys, key, _KEYS, _IGNORED, "a node without it: it would not do here what it says")
     image, path = load_image(draft, keys.get("image"), f"{key}.image", folder, options.images)
     host: dict[str, tuple[Any, int]] = {"nodes": ([name], item.line)}
     if path:

@@ -18,6 +18,9 @@ from emulator.scenario.importers.variables import Variables
 from emulator.scenario.importers.yaml_tree import Item
 from emulator.scenario.toml.spans import Path
 
+DURATION = "60 s"  # where neither the file nor an option says how long
+NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,50}", re.ASCII)
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d|w)")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.ASCII)
@@ -50,6 +53,14 @@ class Draft:
     def take(self, key: str, item: Item) -> None:
         """Put a table of the file into the scenario as it is."""
         self.data[key] = self._plain(item, (key,))
+
+    def begin(self, top: Mapping[str, Item]) -> None:
+        """Take what stands at the top of a file of any kind: its name, and the tables below `x-skyloom`."""
+        self.data["duration"] = DURATION
+        if name := re.sub(r"[^A-Za-z0-9._-]", "-", self.text(top.get("name"), "name")).strip("._-"):
+            self.data["name"] = name
+        for key, item in self.table(top.get("x-skyloom"), "x-skyloom").items():
+            self.take(key, item)
 
     def _plain(self, item: Item, path: Path) -> Any:
         self.lines[path] = item.line
@@ -177,6 +188,15 @@ class Draft:
                 near = difflib.get_close_matches(name, known, 1, 0.85)
                 meant = f"; did you mean {near[0]!r}?" if near else ""
                 self.refuse(item.line, f"{key}.{name}".lstrip("."), f"the key {name!r}", f"{expected}{meant}")
+
+    def sift(
+        self, table: Mapping[str, Item], key: str, known: Iterable[str], ignored: Mapping[str, str], expected: str
+    ) -> None:
+        """Refuse the keys that are neither known nor ignored, and warn of those that are ignored, with the reason."""
+        self.refuse_rest(table, key, (*known, *ignored), expected)
+        for name, item in table.items():
+            if name in ignored:
+                self.warn(item.line, f"{key}.{name}".lstrip("."), ignored[name])
 
 
 def escaped(text: str) -> str:
