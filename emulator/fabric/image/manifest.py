@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from emulator.fabric.image.bundle import Bundle, blob_name, check_digest, parse_json, read_blob, read_json
+from emulator.fabric.image.bundle import JSON_BYTES, Bundle, blob_name, check_digest, parse_json, read_blob, read_json
 from emulator.fabric.image.errors import ImageError
 
 INDEX_FILE, LAYOUT_FILE, DOCKER_FILE = "index.json", "oci-layout", "manifest.json"
@@ -224,7 +224,7 @@ def _read_docker(bundle: Bundle) -> tuple[Configuration, tuple[Layer, ...]]:
     image = images[0]
     digest = image.config.rpartition("/")[2].removesuffix(".json")
     with bundle.open(image.config) as file:
-        data = file.read()
+        data = file.read(JSON_BYTES + 1)
     if re.fullmatch("[0-9a-f]{64}", digest):  # Docker names the file by its digest; other tools need not
         check_digest(f"{bundle.path}: {image.config}", hashlib.sha256(data).hexdigest(), f"sha256:{digest}")
     configuration = _configuration(bundle, image.config, data, len(image.layers))

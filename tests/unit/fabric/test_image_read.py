@@ -242,6 +242,17 @@ def test_folders_lead_to_nothing_else(tmp_path):
         read_image(write_folder(tmp_path / "out", files))
 
 
+def test_a_configuration_without_an_end_is_not_read_into_memory(tmp_path):
+    path = write_folder(tmp_path / "image", docker_files(LAYERS))
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest[0]["Config"] = "endless.json"
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    (path / "endless.json").touch()
+    os.truncate(path / "endless.json", 1 << 42)
+    with pytest.raises(ImageError, match=r"endless\.json: more than 4,194,304 bytes"):
+        read_image(path)
+
+
 def test_a_layer_by_zstd_is_named_where_it_cannot_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr("emulator.fabric.image.image._ZSTD", ("no_such_module",))
     files = docker_files([b"\x28\xb5\x2f\xfd" + b"\0" * 60])
