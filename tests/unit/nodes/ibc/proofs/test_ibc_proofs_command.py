@@ -90,6 +90,17 @@ def test_what_is_proved_is_verified(
     assert "has no value" in said if content is ABSENT else "has the value 'value'" in said
 
 
+def test_a_protobuf_that_begins_like_json_is_read_as_protobuf(tmp_path: Path) -> None:
+    """Its first field has 123 bytes: a newline and a brace."""
+    store = ProvableStore()
+    store.set(b"key", b"v" * 64)
+    store.set(b"other", b"value")
+    root = store.commit().hex()
+    content = store.prove(b"key", 1).encode()
+    assert content.startswith(b"\n{")
+    assert run(tmp_path, content, root=root, path=["key"], value=(b"v" * 64).hex(), spec=["tendermint"]) == 0
+
+
 @pytest.mark.parametrize(
     "change",
     [{"root": "00" * 32}, {"value": "00"}, {"value": ""}, {"path": ["ibc", "a"]}, {"path": ["bank", "c"]},
