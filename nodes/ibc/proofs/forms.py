@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
 
-from nodes.ibc.proofs.ops import varint
 from nodes.ibc.proofs.specs import IAVL_SPEC, TENDERMINT_SPEC
 from nodes.ibc.proofs.tree import Node, path_to
 from nodes.ibc.proto.ics23 import ExistenceProof, HashOp, InnerOp, LeafOp, LengthOp, ProofSpec
+from nodes.ibc.proto.scalars import varint
 
 
 class Form(Protocol):

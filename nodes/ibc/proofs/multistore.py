@@ -11,12 +11,10 @@ from hashlib import sha256
 
 from emulator.model.errors import Absent, Unfit
 from nodes.ibc.comet import merkle
-from nodes.ibc.proofs.ops import varint
 from nodes.ibc.proofs.specs import TENDERMINT_SPEC
 from nodes.ibc.proofs.store import ProvableStore
-from nodes.ibc.proto.ics23 import CommitmentProof, ExistenceProof, HashOp, InnerOp, LeafOp, LengthOp, ProofSpec
-
-_LEAF = LeafOp(HashOp.SHA256, HashOp.NO_HASH, HashOp.SHA256, LengthOp.VAR_PROTO, b"\0")
+from nodes.ibc.proto.ics23 import CommitmentProof, ExistenceProof, HashOp, InnerOp, ProofSpec
+from nodes.ibc.proto.wire import delimited
 
 
 class Multistore:
@@ -84,8 +82,8 @@ def simple_map_proof(values: Mapping[bytes, bytes], key: bytes) -> ExistenceProo
             at, total = at // 2, (total + 1) // 2
         steps.append(InnerOp(HashOp.SHA256, b"\1" + aunt) if at % 2 else InnerOp(HashOp.SHA256, b"\1", aunt))
         at, total = at // 2, (total + 1) // 2
-    return ExistenceProof(key, values[key], _LEAF, tuple(steps))
+    return ExistenceProof(key, values[key], TENDERMINT_SPEC.leaf_spec, tuple(steps))
 
 
 def _leaves(values: Mapping[bytes, bytes]) -> list[bytes]:
-    return [varint(len(key)) + key + b"\x20" + sha256(values[key]).digest() for key in sorted(values)]
+    return [delimited(key) + b"\x20" + sha256(values[key]).digest() for key in sorted(values)]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from emulator.model.errors import Stated
 from nodes.ibc.proto.ics23 import HashOp, InnerOp, LeafOp, LengthOp
+from nodes.ibc.proto.wire import delimited
 
 
 class ProofError(Stated):
@@ -47,23 +48,13 @@ def hashed(op: int, data: bytes) -> bytes:
         raise ProofError(f"hash operation {op}", f"one of {', '.join(str(int(each)) for each in HASHES)}") from None
 
 
-def varint(number: int) -> bytes:
-    """A number of 0 or more as protobuf writes it: seven bits a byte, the lowest first."""
-    data = bytearray()
-    while number > 0x7F:
-        data.append(number & 0x7F | 0x80)
-        number >>= 7
-    data.append(number)
-    return bytes(data)
-
-
 def with_length(op: int, data: bytes) -> bytes:
     """The data after its length, in the form that `op` names. ProofError where the length is not what it demands."""
     match op:
         case LengthOp.NO_PREFIX:
             return data
         case LengthOp.VAR_PROTO:
-            return varint(len(data)) + data
+            return delimited(data)
         case LengthOp.FIXED32_BIG:
             return len(data).to_bytes(4, "big") + data
         case LengthOp.FIXED32_LITTLE:

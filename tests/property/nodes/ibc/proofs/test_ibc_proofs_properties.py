@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nodes.ibc.proofs.batch import expanded
 from nodes.ibc.proofs.checks import iavl_prefix
 from nodes.ibc.proofs.neighbours import is_left_most, is_right_most, place_of
-from nodes.ibc.proofs.ops import ProofError, varint
+from nodes.ibc.proofs.ops import ProofError
 from nodes.ibc.proofs.specs import IAVL_SPEC, SMT_SPEC, TENDERMINT_SPEC
 from nodes.ibc.proofs.verify import verify_membership, verify_non_membership
 from nodes.ibc.proto.ics23 import (
@@ -26,6 +26,7 @@ from nodes.ibc.proto.ics23 import (
     NonExistenceProof,
     ProofSpec,
 )
+from nodes.ibc.proto.scalars import varint
 
 HASHES, LENGTHS = st.sampled_from(HashOp), st.sampled_from(LengthOp)
 DATA = st.binary(max_size=4) | st.sampled_from(

@@ -10,7 +10,7 @@ from nodes.ibc.proofs.batch import expanded
 from nodes.ibc.proofs.checks import check_inner, check_leaf, check_steps, iavl_prefix
 from nodes.ibc.proofs.forms import IAVL
 from nodes.ibc.proofs.neighbours import are_neighbours, is_left_most, is_right_most, place_of
-from nodes.ibc.proofs.ops import ProofError, hashed, inner_hash, leaf_hash, varint, with_length
+from nodes.ibc.proofs.ops import ProofError, hashed, inner_hash, leaf_hash, with_length
 from nodes.ibc.proofs.specs import IAVL_SPEC, SMT_SPEC, TENDERMINT_SPEC, rules_of
 from nodes.ibc.proofs.store import ProvableStore
 from nodes.ibc.proofs.verify import verify_existence, verify_membership, verify_non_existence, verify_non_membership
@@ -26,6 +26,7 @@ from nodes.ibc.proto.ics23 import (
     NonExistenceProof,
     ProofSpec,
 )
+from nodes.ibc.proto.scalars import varint
 
 SHA = HashOp.SHA256
 TENDERMINT_LEAF, IAVL_LEAF = (
