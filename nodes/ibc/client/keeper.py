@@ -92,12 +92,12 @@ class Clients:
             content = message.open(strict=False)
             if not isinstance(content, Header | Misbehaviour):
                 raise WireError(f"client message {message.type_url}", "a header or misbehaviour")
-            outcome = tendermint.update(states, content, _here(context), self._cache)
+            updated = tendermint.update(states, content, _here(context), self._cache)
         known = {"client_id": client, "client_type": tendermint.TYPE}
-        if outcome.height is None:
+        if updated is None:
             context.emit(event("client_misbehaviour", **known), module("ibc_client"))
             return
-        height = written(outcome.height)
+        height = written(updated)
         context.emit(
             event("update_client", **known, consensus_height=height, consensus_heights=height), module("ibc_client")
         )

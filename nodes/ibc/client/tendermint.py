@@ -86,14 +86,6 @@ class Here:
     time_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
-    """What a message did: the height that it brought, or, with `frozen`, that it proved misbehaviour."""
-
-    height: Height | None
-    frozen: bool = False
-
-
 def header_height(header: CometHeader) -> Height:
     """Height of a header, in the revision of its chain."""
     return Height(revision(header.chain_id), header.height)
@@ -156,30 +148,29 @@ def _active(states: ClientStates, now_ns: int) -> ClientState:
     return client
 
 
-def update(states: ClientStates, message: Header | Misbehaviour, here: Here, cache: SignatureCache) -> Update:
-    """Take a header, or evidence of misbehaviour. ClientError leaves the client as it was."""
+def update(states: ClientStates, message: Header | Misbehaviour, here: Here, cache: SignatureCache) -> Height | None:
+    """Take a header, or evidence of misbehaviour: the height that it brought, None where it froze the client.
+
+    ClientError leaves the client as it was.
+    """
     client = _active(states, here.time_ns)
     if isinstance(message, Misbehaviour):
         _verify_misbehaviour(states, client, message, here.time_ns, cache)
         states.client_state = replace(client, frozen_height=FROZEN)
-        return Update(None, frozen=True)
+        return None
     header = _verify_header(states, client, message, here.time_ns, cache)
-    height = header_height(header)
+    height, fresh = header_height(header), consensus_state_of(header)
     known = states.consensus_state(height)
-    if known is not None:
-        if known == consensus_state_of(header):
-            return Update(height)
-        conflicting = True
-    else:
-        conflicting = not _time_fits(states, client, header, height)
-    if conflicting:
+    if known == fresh:
+        return height
+    if known is not None or not _time_fits(states, client, header, height):
         states.client_state = replace(client, frozen_height=FROZEN)
-        return Update(None, frozen=True)
+        return None
     _drop_expired(states, client, here.time_ns)
     if rank(height) > rank(client.latest_height):
         states.client_state = replace(client, latest_height=height)
-    states.put(height, consensus_state_of(header), Processed(here.time_ns, here.height))
-    return Update(height)
+    states.put(height, fresh, Processed(here.time_ns, here.height))
+    return height
 
 
 def _time_fits(states: ClientStates, client: ClientState, header: CometHeader, height: Height) -> bool:
