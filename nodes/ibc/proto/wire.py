@@ -128,11 +128,6 @@ def optional_octets(number: int) -> Anything:
     return _one_or_none(number, scalars.BYTES)
 
 
-def optional_int64(number: int) -> Anything:
-    """A field of a signed number, or None: one branch of a oneof."""
-    return _one_or_none(number, scalars.INT64)
-
-
 def repeated(number: int, of: type[Message] | type[IntEnum] | type[str] | type[bytes] | type[int]) -> Anything:
     """A field of a tuple of messages, members, texts, bytes or int32 numbers (`int`); numbers are packed."""
     plain: dict[type, Kind] = {str: scalars.STRING, bytes: scalars.BYTES, int: scalars.INT32}
