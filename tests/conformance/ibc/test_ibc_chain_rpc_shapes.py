@@ -107,10 +107,12 @@ def test_recorded_limits_have_the_hash_of_the_header() -> None:
 
 
 def test_recorded_transactions_have_our_proofs() -> None:
-    for found in recorded("tx_search_with_prove")["txs"]:
+    recordings = recorded("tx_search_with_prove")["txs"]
+    assert recordings
+    for found in recordings:
         data = b64decode(found["tx"])
         assert sha256(data).hexdigest().upper() == found["hash"]
-        if found["proof"]["proof"]["total"] == "1":
-            assert data_hash([data]).hex().upper() == found["proof"]["root_hash"]
-            path = merkle.proof([sha256(data).digest()], 0)
-            assert path.leaf_hash == b64decode(found["proof"]["proof"]["leaf_hash"])
+        assert found["proof"]["proof"]["total"] == "1"  # it was alone in its block
+        assert data_hash([data]).hex().upper() == found["proof"]["root_hash"]
+        path = merkle.proof([sha256(data).digest()], 0)
+        assert path.leaf_hash == b64decode(found["proof"]["proof"]["leaf_hash"])
