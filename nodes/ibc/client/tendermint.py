@@ -40,7 +40,6 @@ from nodes.ibc.proto.scalars import WireError
 TYPE = "07-tendermint"
 FROZEN = Height(0, 1)  # as frozen_height: a truth value in the form of a height
 NEVER = Height()
-_MOST_CHAIN_ID = 50
 _HASH_BYTES = 32
 
 
@@ -108,9 +107,9 @@ def create(states: ClientStates, client: ClientState, consensus: ConsensusState,
 def _check_client(client: ClientState) -> None:
     level, height = client.trust_level, client.latest_height
     wrong = None
-    if not 0 < len(client.chain_id) <= _MOST_CHAIN_ID:
-        wrong = f"chain id {client.chain_id!r}", f"1 to {_MOST_CHAIN_ID} characters"
-    elif not level.denominator or not level.denominator <= 3 * level.numerator <= 3 * level.denominator:
+    if not 0 < len(client.chain_id) <= light.MOST_CHAIN_ID:
+        wrong = f"chain id {client.chain_id!r}", f"1 to {light.MOST_CHAIN_ID} characters"
+    elif not light.is_trust_level(level):
         wrong = f"trust level {level.numerator}/{level.denominator}", "1/3 to 1"
     elif not 0 < client.trusting_period.ns < client.unbonding_period.ns:
         wrong = f"trusting period of {client.trusting_period.ns} ns", f"1 to {client.unbonding_period.ns}, exclusive"

@@ -21,7 +21,15 @@ from nodes.ibc.comet import json_form
 from nodes.ibc.comet.commits import CommitError, SignatureCache, verify_commit
 from nodes.ibc.comet.hashes import ordered, validators_hash
 from nodes.ibc.comet.json_form import JsonError
-from nodes.ibc.comet.light import LightError, NotEnoughTrust, Policy, Trusted, check_signed_header, verify
+from nodes.ibc.comet.light import (
+    LightError,
+    NotEnoughTrust,
+    Policy,
+    Trusted,
+    check_signed_header,
+    is_trust_level,
+    verify,
+)
 from nodes.ibc.comet.moments import read_time
 from nodes.ibc.proto.comet import Header, SignedHeader, Validator
 from nodes.ibc.proto.ibc import Fraction
@@ -186,6 +194,6 @@ def _level(text: str) -> Fraction:
     numerator, _, denominator = text.partition("/")
     fits = all(part.isascii() and part.isdigit() and len(part) < 10 for part in (numerator, denominator))
     level = Fraction(int(numerator), int(denominator)) if fits else Fraction()
-    if not level.denominator or not level.denominator <= 3 * level.numerator <= 3 * level.denominator:
+    if not is_trust_level(level):
         raise UsageError(f"--trust-level {text!r}; expected a share from 1/3 to 1/1")
     return level

@@ -18,7 +18,7 @@ from nodes.ibc.comet.moments import shown
 from nodes.ibc.proto.comet import Commit, Header, SignedHeader, Validator
 from nodes.ibc.proto.ibc import Fraction
 
-_MOST_CHAIN_ID = 50
+MOST_CHAIN_ID = 50  # characters
 _NS = 10**9
 ONE_THIRD = Fraction(1, 3)
 
@@ -80,10 +80,8 @@ class LightBlock:
 
 def check_header(header: Header, chain_id: str) -> None:
     """LightError unless a header is well formed and of the chain."""
-    if header.chain_id != chain_id or len(chain_id) > _MOST_CHAIN_ID:
-        raise LightError(
-            f"header of chain {header.chain_id!r}", f"{chain_id!r}, of at most {_MOST_CHAIN_ID} characters"
-        )
+    if header.chain_id != chain_id or len(chain_id) > MOST_CHAIN_ID:
+        raise LightError(f"header of chain {header.chain_id!r}", f"{chain_id!r}, of at most {MOST_CHAIN_ID} characters")
     if header.height < 1:
         raise LightError(f"header of height {header.height}", "1 or more")
     for name in ("last_commit_hash", "data_hash", "evidence_hash", "last_results_hash"):
@@ -152,6 +150,11 @@ def _check_trust(trusted: Trusted, commit: Commit, policy: Policy, cache: Signat
         commits.verify_commit_trusting(trusted.chain_id, trusted.next_validators, commit, policy.trust_level, cache)
     except TooLittlePower as error:
         raise NotEnoughTrust(error.found, error.expected) from None
+
+
+def is_trust_level(level: Fraction) -> bool:
+    """Whether a share of power is from 1/3 to 1: less would trust a block that no honest validator signed."""
+    return level.denominator > 0 and level.denominator <= 3 * level.numerator <= 3 * level.denominator
 
 
 def is_expired(time_ns: int, trusting_period_ns: int, now_ns: int) -> bool:
