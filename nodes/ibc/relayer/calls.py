@@ -75,11 +75,14 @@ class Proven:
 
 
 @dataclass(frozen=True, slots=True)
-class BlockAt:
-    """What became of a block: its answer is `Block`."""
-
+class _AtHeight:
     chain: str
     height: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockAt(_AtHeight):
+    """What became of a block: its answer is `Block`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +106,18 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedHeaderAt:
+class SignedHeaderAt(_AtHeight):
     """A header and its commit: its answer is a SignedHeader."""
 
-    chain: str
-    height: int
-
 
 @dataclass(frozen=True, slots=True)
-class ValidatorsAt:
+class ValidatorsAt(_AtHeight):
     """The validators of a height: its answer is a tuple of Validator."""
 
-    chain: str
-    height: int
-
 
 @dataclass(frozen=True, slots=True)
-class TransactionsAt:
+class TransactionsAt(_AtHeight):
     """The transactions in a block: its answer is a tuple of their bytes."""
-
-    chain: str
-    height: int
 
 
 @dataclass(frozen=True, slots=True)
