@@ -211,13 +211,17 @@ class Server:
         if result.code:
             return {**answer, "tx_result": result_form(ExecTxResult()), "height": "0"}
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        waiting = self._committing.setdefault(tx_hash(tx), [])
+        name = tx_hash(tx)
+        waiting = self._committing.setdefault(name, [])
         waiting.append(future)
         try:
             return {**answer, **await asyncio.wait_for(future, COMMIT_TIMEOUT_S)}
         except TimeoutError:
-            waiting.remove(future)
             raise RpcError(INTERNAL_ERROR, "timed out waiting for tx to be included in a block") from None
+        finally:  # also where the client has gone
+            waiting.remove(future)
+            if not waiting:
+                self._committing.pop(name, None)
 
 
 async def _send(socket: web.WebSocketResponse, connection: _Connection) -> None:

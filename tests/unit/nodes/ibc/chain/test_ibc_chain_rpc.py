@@ -141,6 +141,18 @@ def test_broadcast_tx_commit_answers_when_the_block_is_there() -> None:
     run(test)
 
 
+def test_a_broadcast_that_no_block_answers_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.ibc.chain.server.COMMIT_TIMEOUT_S", 0.01)
+
+    async def test(it: Served) -> None:
+        data = b64encode(it.ticking.tx("alice", send("alice", "bob", stake=7))).decode()
+        assert "timed out" in (await it.call("broadcast_tx_commit", tx=data))["data"]
+        assert not it.server._committing
+        it.block()
+
+    run(test)
+
+
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
