@@ -43,6 +43,7 @@ ALL = (
     "lemonshark",
     "ibc",
     "ibc_proofs",
+    "ibc_relayer",
 )
 
 
