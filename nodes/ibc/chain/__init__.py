@@ -1,6 +1,7 @@
 """A chain that speaks IBC: a Cosmos SDK application on CometBFT's blocks, RPC and proofs, in one process.
 
-- `genesis`: `Settings` and `chain_of(settings, genesis_time_ns)`, the chain without sockets and clocks; `funded`.
+- `genesis`: `Settings` and `chain_of(settings, genesis_time_ns)`, the chain without sockets and clocks; `funded`;
+  `Extension`: a module that settings switch on.
 - `chain`: `Limits`, `Chain` with `submit(tx)`, `produce(now_ns)`, `simulate(tx)`, `restore(block, commit)`,
   `fork(entry)`.
 - `app`: `App`, `Module` (what handles messages), `Moment`; `modules`: those of the bank and of IBC; `ante`: what is

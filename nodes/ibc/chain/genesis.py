@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from emulator.model.errors import Unfit
 from nodes.ibc.chain.ante import FEE_COLLECTOR, Ante, Fees
-from nodes.ibc.chain.app import App, Moment
+from nodes.ibc.chain.app import App, Module, Moment
 from nodes.ibc.chain.auth import Accounts
 from nodes.ibc.chain.bank import Bank
 from nodes.ibc.chain.bech32 import encode
@@ -29,17 +29,36 @@ from nodes.ibc.client.keeper import Clients
 from nodes.ibc.comet.json_form import write_validators
 from nodes.ibc.comet.moments import write_time
 from nodes.ibc.core.router import Router
+from nodes.ibc.core.state import Context
 from nodes.ibc.proofs.forms import IAVL, SIMPLE, Form
 from nodes.ibc.proofs.multistore import Multistore
 from nodes.ibc.proofs.store import ProvableStore
 from nodes.ibc.proto.well_known import Timestamp
 
-__all__ = ["Settings", "chain_of", "funded", "genesis_form", "queries_of", "revision_of"]
+__all__ = ["Extension", "Settings", "chain_of", "funded", "genesis_form", "queries_of", "revision_of"]
 
 STORES = ("acc", "bank", "ibc", "packetfowardmiddleware", "transfer")
 FORMS: Mapping[str, Form] = {"iavl": IAVL, "simple": SIMPLE}
 _CHAIN_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,49}")
 _PREFIX = re.compile(r"[a-z]{1,20}")
+
+
+class Extension(Protocol):
+    """A module that a chain has only where its settings say so, with a store of its own."""
+
+    @property
+    def store(self) -> str:
+        """The name of its store. A chain proves what lies there as it proves what lies in `ibc`."""
+
+    @property
+    def accounts(self) -> frozenset[bytes]:
+        """Accounts that no key owns, and that take nothing from users."""
+
+    def module(self, router: Router, bank: Bank) -> Module:
+        """What handles its messages on a chain."""
+
+    def begin(self, context: Context) -> None:
+        """Write its part of the genesis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +74,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     store: str = "iavl"
     keep_blocks: int = 0  # 0: all
+    extensions: tuple[Extension, ...] = ()
 
     def __post_init__(self) -> None:
         if not _CHAIN_ID.fullmatch(self.chain_id):
@@ -63,6 +83,9 @@ class Settings:
             raise Unfit(f"address prefix {self.prefix!r}", "lower-case letters")
         if self.store not in FORMS:
             raise Unfit(f"store {self.store!r}", f"one of {', '.join(FORMS)}")
+        names = [*STORES, *(each.store for each in self.extensions)]
+        if len(set(names)) < len(names):
+            raise Unfit(f"stores {', '.join(names)}", "each once")
 
 
 def revision_of(chain_id: str) -> int:
@@ -74,17 +97,19 @@ def revision_of(chain_id: str) -> int:
 def chain_of(settings: Settings, genesis_time_ns: int) -> Chain:
     """A chain before its first block. AbciError where a balance has no address or no amount."""
     accounts = Accounts(settings.prefix)
-    bank = Bank(accounts, frozenset({FEE_COLLECTOR}))
+    extensions = settings.extensions
+    bank = Bank(accounts, frozenset({FEE_COLLECTOR}).union(*(each.accounts for each in extensions)))
     ante = Ante(settings.chain_id, accounts, bank, settings.fees, settings.limits.block_gas)
     form = FORMS[settings.store]
-    state = Multistore({name: ProvableStore(form, settings.keep_blocks) for name in STORES})
+    names = (*STORES, *(each.store for each in extensions))
+    state = Multistore({name: ProvableStore(form, settings.keep_blocks) for name in names})
     router = Router(Clients(), bank)
     app = App(
         settings.chain_id,
         revision_of(settings.chain_id),
         bank,
         ante,
-        [BankModule(bank), IbcModule(router)],
+        [BankModule(bank), IbcModule(router), *(each.module(router, bank) for each in extensions)],
     )
     genesis = app.context(state.stores, Moment(0, genesis_time_ns))
     for address, coins in settings.balances.items():
@@ -92,6 +117,8 @@ def chain_of(settings: Settings, genesis_time_ns: int) -> Chain:
         accounts.ensure(genesis, account)
         for denom, amount in sorted(coins.items()):
             bank.mint(genesis, account, denom, amount)
+    for extension in extensions:
+        extension.begin(genesis)
     committee = Committee(settings.chain_id, settings.powers, settings.churn)
     return Chain(app, state, committee, Ledger(settings.keep_blocks), settings.limits, genesis_time_ns)
 

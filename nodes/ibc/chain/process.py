@@ -22,7 +22,7 @@ from nodes.ibc.chain.ante import Fees
 from nodes.ibc.chain.blocks import Block
 from nodes.ibc.chain.chain import Limits
 from nodes.ibc.chain.consensus import Churn
-from nodes.ibc.chain.genesis import Settings, chain_of, funded, genesis_form, queries_of
+from nodes.ibc.chain.genesis import Extension, Settings, chain_of, funded, genesis_form, queries_of
 from nodes.ibc.chain.ledger import Entry
 from nodes.ibc.chain.pace import Pace, Spell
 from nodes.ibc.chain.rpc import Methods
@@ -83,6 +83,7 @@ class Chain(Node):
             limits=Limits(int(config.block_size_bytes), config.block_gas, config.mempool_txs),
             store=config.store,
             keep_blocks=config.keep_blocks,
+            extensions=self.extensions(),
         )
         self._pace = _pace(config)
         self._store = Store(context.store / "chain", ["genesis", "blocks"], sync=False)
@@ -99,6 +100,10 @@ class Chain(Node):
             self._servers.append(server)
         if not self._chain.height:
             self._make()  # clients expect a block
+
+    def extensions(self) -> tuple[Extension, ...]:
+        """Modules beside those of the bank and of IBC, for programs that stand on this one."""
+        return ()
 
     async def run(self) -> None:
         await self.context.until_stopped(self._blocks())
