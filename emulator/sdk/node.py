@@ -294,6 +294,12 @@ class Node:
     protocol: ClassVar[str] = ""
     """Dotted name of the `sdk.protocol.Protocol` spoken, such as "nodes.traffic.protocol:PROTOCOL"; or none."""
 
+    commands: ClassVar[Mapping[str, str]] = {}
+    """What a person can run on the program's nodes (`skyloom exec NODE -- NAME …`): dotted names of functions by name.
+
+    A function takes the words, its name first, and returns the exit status. It runs in a process of its own.
+    """
+
     @dataclass(frozen=True, slots=True)
     class Config:
         """A program without settings."""

@@ -267,6 +267,7 @@ class Spawn(ControlMessage):
     limits: dict[str, int] = field(default_factory=dict)  # by the names of `resource`, in lower case, without RLIMIT_
     account: tuple[int, ...] = ()  # user, group and further groups; empty: as inherited
     directory: str = ""
+    bin: str = ""  # a folder whose programs a command finds before all others
     terminal: bool = False
     start_s: float = 0.0
 

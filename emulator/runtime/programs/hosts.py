@@ -21,8 +21,9 @@ from emulator.fabric.image import Account, Image, account_of, read_image
 from emulator.fabric.kernel import syscalls
 from emulator.fabric.sandbox import hosts_file
 from emulator.model.errors import DataError, PlatformError
-from emulator.model.names import matching
+from emulator.model.names import matches, matching
 from emulator.record.folder import file_name, reason
+from emulator.runtime.programs import commands
 from emulator.scenario.placeholders import Places, fill
 from emulator.scenario.schema.host import Private, host_of
 
@@ -101,7 +102,7 @@ class Hosts:
         fields: dict[str, Any] = {"limits": dict(table.limits or {}) if table else {}, "variables": variables}
         unpacked = self._image_of(node)
         if unpacked is None:
-            return fields
+            return fields | {"bin": commands.FOLDER if self._commands(node) else ""}
         account = unpacked.account
         return fields | {
             "environment": {"PATH": PATH, "HOME": account.home, **unpacked.image.environment},
@@ -202,7 +203,7 @@ class Hosts:
         return HostSettings(
             name=node,
             private=tuple(_private(each, unpacked is not None) for each in (table.private or () if table else ())),
-            files=tuple(self._files.get(node, ())),
+            files=(*self._commands(node), *self._files.get(node, ())),
             sysctls={key: str(value) for key, value in (table.sysctl or {} if table else {}).items()},
             read_only=bool(table and table.read_only),
             root=unpacked.root if unpacked else None,
@@ -211,6 +212,13 @@ class Hosts:
             run_folder=str(self._folder.path),
             working_folder=self.working_folder(node),
         )
+
+    def _commands(self, node: str) -> list[HostFile]:
+        """What the node's Python programs bring to be run there. None on an image, which need not have Python."""
+        if self._image_of(node) is not None:
+            return []
+        programs = [each for each in self._scenario.programs if each.run is not None and matches(each.nodes, node)]
+        return commands.executables(program.run for program in programs if program.run is not None)
 
     def _files_by_node(self) -> dict[str, list[HostFile]]:
         files: dict[str, list[HostFile]] = {}

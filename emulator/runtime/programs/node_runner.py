@@ -261,6 +261,8 @@ def run_program(spec: Spawn, channel: Transport, peers: dict[str, Peer], members
 def run_command(spec: Spawn, channel: Transport | None) -> int:
     """Become the command; returns only where that fails. With a channel, wait for Start first."""
     command, environment = spec.command, {**(spec.environment or os.environ), **_key_log(spec), **spec.variables}
+    if spec.bin:
+        environment["PATH"] = f"{spec.bin}:{environment.get('PATH', os.defpath)}"
     path = shutil.which(command[0], path=environment.get("PATH"))
     if path is None:
         text = f"{command[0]}: no such program"

@@ -5,5 +5,5 @@
 - `dialect`: calls as CometBFT's JSON-RPC. `process`: the node program; `rpc`: its connections.
 - `packets`: the states of a packet (`STEPS`) and its record; `book`: all of them, and what is kept on disk.
 - `follow`, `lanes`, `clients`, `signer`, `clearing`, `opening`, `handshake`, `watch`: the procedures.
-- `control`: `status`, `pending`, `why PACKET`, `clear PATH`, which `python -m nodes.ibc.relayer` asks for.
+- `control`: `status`, `pending`, `why PACKET`, `clear PATH`, asked for by the commands of `ask`.
 """

@@ -5,6 +5,7 @@ Invariant: a question changes nothing; an order that names what does not exist i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 from nodes.ibc.relayer.core import Relayer
@@ -12,6 +13,17 @@ from nodes.ibc.relayer.packets import Packet, State
 
 USAGE = "status | pending | why PACKET (as pending lists it) | clear PATH (as status lists it)"
 _MOST_ROWS = 200
+
+
+def reply(relayer: Relayer, line: bytes) -> tuple[bool, str]:
+    """The answer to an order as the control socket has it: a JSON list of words."""
+    try:
+        words = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return False, f"an order that cannot be read: {error}"
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return False, "an order that is no list of words"
+    return answer(relayer, words)
 
 
 def answer(relayer: Relayer, words: Sequence[str]) -> tuple[bool, str]:
@@ -71,6 +83,9 @@ def _why(relayer: Relayer, name: str) -> tuple[bool, str]:
         return True, f"{name} {_explained(relayer, packet)}"
     if relayer.book.is_settled(name):
         return True, f"{name} is settled: acknowledged or timed out at its source"
+    end, _, sequence = name.rpartition("/")
+    if end in relayer.ends and sequence.isdecimal():
+        return True, f"{name} is not on the way: it is settled, or has not been sent"
     return False, f"packet {name!r}; expected one of a path of this relayer, such as a-0/07-tendermint-0/1"
 
 

@@ -15,6 +15,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 
@@ -24,9 +25,10 @@ from emulator.sdk.driver import Driver
 from emulator.sdk.durable import Durable
 from emulator.sdk.node import Node
 from emulator.sdk.store import Store
+from nodes.ibc.relayer.ask import COMMANDS, SOCKET
 from nodes.ibc.relayer.book import TABLES
 from nodes.ibc.relayer.calls import Call, StatusOf, Unanswered
-from nodes.ibc.relayer.control import answer
+from nodes.ibc.relayer.control import reply
 from nodes.ibc.relayer.core import ChainSettings, Settings, backlog
 from nodes.ibc.relayer.core import Relayer as Core
 from nodes.ibc.relayer.opening import ClientTerms
@@ -34,14 +36,16 @@ from nodes.ibc.relayer.paths import read
 from nodes.ibc.relayer.rpc import Connection
 from nodes.ibc.relayer.signer import Terms
 
-__all__ = ["SOCKET", "Relayer"]
+__all__ = ["Relayer"]
 
-SOCKET = "\0skyloom-relayer"  # an abstract address, which each network namespace has for itself
 _LONGEST_ORDER = 4096  # bytes
+_ORDER_S = 5.0  # for it to come
 
 
 class Relayer(Node):
     """One relayer between chains that are nodes of the run."""
+
+    commands = COMMANDS
 
     @dataclass(frozen=True, slots=True)
     class Config:
@@ -154,8 +158,7 @@ class Relayer(Node):
             self._core.answer(ticket, answers)
             self._driver.changed()
         except Exception as error:
-            if not self._driver.failed.done():
-                self._driver.failed.set_exception(error)
+            self._fail(error)
 
     async def _answers(self, calls: tuple[Call, ...]) -> list[object]:
         """Answers in the order of the calls; each chain is asked for all that is its own at once."""
@@ -196,18 +199,32 @@ class Relayer(Node):
 
     async def _ordered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One order of the control socket: a JSON list of words in, [understood, text] out."""
-        try:
-            words = json.loads(await asyncio.wait_for(reader.readline(), 5.0))
-            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-                raise ValueError("no list of words")
-            reply = answer(self._core, words) if self._core else (False, "the relayer has not reached its chains yet")
-            if self._core:
-                self._driver.changed()
-        except (ValueError, TimeoutError) as error:
-            reply = False, f"an order that cannot be read: {error}"
-        writer.write(json.dumps(reply).encode() + b"\n")
-        await writer.drain()
+        with suppress(OSError):  # who asked has gone, or said nothing in time
+            try:
+                line = await asyncio.wait_for(reader.readline(), _ORDER_S)
+            except ValueError:
+                reply = False, f"an order of more than {_LONGEST_ORDER} bytes"
+            else:
+                reply = self._reply(line)
+            writer.write(json.dumps(reply).encode() + b"\n")
+            await writer.drain()
         writer.close()
+
+    def _reply(self, line: bytes) -> tuple[bool, str]:
+        if self._core is None:
+            return False, "the relayer has not reached its chains yet"
+        try:
+            return reply(self._core, line)
+        except Exception as error:
+            self._fail(error)
+            return False, f"the relayer ends: {error!r}"
+        finally:
+            self._driver.changed()
+
+    def _fail(self, error: Exception) -> None:
+        """End the program with this error."""
+        if not self._driver.failed.done():
+            self._driver.failed.set_exception(error)
 
 
 async def _chain_id(connection: Connection) -> str:

@@ -262,6 +262,13 @@ def test_questions_are_answered_and_nonsense_is_refused() -> None:
     assert "settled" in control.answer(relayer, ["why", f"{here.name}/1"])[1]
 
 
+@pytest.mark.parametrize("line", [b"", b"status\n", b'"status"', b"[1]", b"\xff", b"[" * 4000, b"9" * 4000])
+def test_an_order_out_of_form_is_refused_in_words(line: bytes) -> None:
+    understood, text = control.reply(opened().relayers["relayer-1"], line)
+    assert not understood
+    assert text.startswith("an order that")
+
+
 def test_equivocation_that_another_relayer_told_freezes_every_client_of_the_chain() -> None:
     net = opened()
     relayer = net.relayers["relayer-1"]

@@ -1,6 +1,6 @@
-"""Ask the relayer of this node: `skyloom exec relayer-1 -- python -m nodes.ibc.relayer status`.
+"""Commands that ask the relayer of the node they run on: `skyloom exec relayer-1 -- status`.
 
-Invariant: exit status 0 where the relayer understood, 64 where it did not, 69 where none runs on this node.
+Invariant: exit status 0 where the relayer understood, 64 where it did not, 69 where none answers on this node.
 """
 
 from __future__ import annotations
@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import socket
 import sys
+from collections.abc import Sequence
 
 from emulator.model.errors import EXIT_PASS, EXIT_PLATFORM, EXIT_USAGE
-from nodes.ibc.relayer.process import SOCKET
 
+SOCKET = "\0skyloom-relayer"  # an abstract address, which each network namespace has for itself
+COMMANDS = dict.fromkeys(("status", "pending", "why", "clear"), f"{__name__}:main")
 _TIMEOUT_S = 10.0
 
 
-def main(words: list[str]) -> int:
+def main(words: Sequence[str]) -> int:
     """Pass the words on, and print the answer."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as to:
@@ -28,7 +30,3 @@ def main(words: list[str]) -> int:
         return EXIT_PLATFORM
     (sys.stdout if understood else sys.stderr).write(f"{text}\n")
     return EXIT_PASS if understood else EXIT_USAGE
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
