@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from nodes.ibc.client.tendermint import Status
+from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.policy.attributes import HopAttributes, RouteAttributes
 
 CHAINS = tuple("abcdefgh")
@@ -13,9 +14,9 @@ _SCOPES = st.sampled_from(["each hop", "each chain", "each transit", "source", "
 _SIGNS = st.sampled_from([">=", "<=", "=", "!=", ">", "<"])
 
 
-def identity_of(name: str) -> bytes:
+def identity_of(name: str) -> ChainIdentity:
     """The identity of a test's chain."""
-    return name.encode().ljust(32, b".")
+    return ChainIdentity(name.encode().ljust(32, b"."))
 
 
 def sets(names: tuple[str, ...] = CHAINS, most: int = 3) -> st.SearchStrategy[str]:

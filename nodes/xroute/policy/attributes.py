@@ -13,13 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nodes.ibc.client.tendermint import Status
+from nodes.xroute.identity import ChainIdentity
 
 
 @dataclass(frozen=True, slots=True)
 class HopAttributes:
     """One hop: the client on the chain nearer to the destination, and the chain that it tracks."""
 
-    identity: bytes  # of the tracked chain, 32 bytes
+    identity: ChainIdentity  # of the tracked chain
     name: str | None = None  # of the tracked chain, by the registry: "osmosis.cosmos"
     registry: str | None = None  # name of the registry chain whose record binds name and identity
 
