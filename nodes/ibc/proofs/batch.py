@@ -6,7 +6,9 @@ by the size of its message.
 
 from __future__ import annotations
 
-from nodes.ibc.proofs.ops import ProofError
+from nodes.ibc.proofs.ops import ProofError, hashed
+from nodes.ibc.proofs.specs import rules_of
+from nodes.ibc.proofs.verify import shown
 from nodes.ibc.proto.ics23 import (
     CommitmentProof,
     CompressedExistenceProof,
@@ -14,6 +16,7 @@ from nodes.ibc.proto.ics23 import (
     ExistenceProof,
     InnerOp,
     NonExistenceProof,
+    ProofSpec,
 )
 
 
@@ -28,6 +31,20 @@ def expanded(proof: CommitmentProof) -> tuple[CommitmentProof, ...]:
             for entry in proof.compressed.entries
         )
     return (_single(proof.exist, proof.nonexist),)
+
+
+def proof_of(proof: CommitmentProof, spec: ProofSpec, key: bytes) -> CommitmentProof:
+    """The single proof of a key. ProofError where a batch has none; what is no batch is given back as it is."""
+    if proof.batch is None and proof.compressed is None:
+        return proof
+    rules = rules_of(spec)
+    names = {key, hashed(rules.leaf.prehash_key, key)} if rules.hashes_keys else {key}  # absence names the hash
+    every = expanded(proof)
+    for each in every:
+        found = each.exist or each.nonexist
+        if found is not None and found.key in names:
+            return each
+    raise ProofError(f"a batch of {len(every)} proofs, none of them of {shown(key)}", "one of this key")
 
 
 def _single(exist: ExistenceProof | None, nonexist: NonExistenceProof | None) -> CommitmentProof:

@@ -15,6 +15,7 @@ import typer
 
 from emulator.model.errors import EXIT_FAIL, EXIT_PASS, DataError, Unfit
 from emulator.model.inputs import parse_json, read_bytes
+from nodes.ibc.proofs.batch import proof_of
 from nodes.ibc.proofs.ops import ProofError
 from nodes.ibc.proofs.specs import IAVL_SPEC, SMT_SPEC, TENDERMINT_SPEC
 from nodes.ibc.proofs.verify import shown, verify_membership, verify_non_membership
@@ -57,7 +58,7 @@ def proof(
 
     A JSON file has root, proof, value and path or key (bytes in hexadecimal; several proofs as a list, innermost first;
     specs likewise), or is a node's answer to abci_query. A protobuf file is a MerkleProof or a CommitmentProof. Options
-    give what the file lacks.
+    give what the file lacks. Of a batch, plain or compressed, the proof of the key is taken; chains take none.
     """
     options = {"root": root, "path": path or [], "value": value, "specs": spec or []}
     try:
@@ -78,10 +79,11 @@ def proof(
 def check(claim: Claim) -> None:
     """ProofError where the claim is not proved."""
     specs = [SPECS[name] for name in claim.specs]
+    proofs = [proof_of(*each) for each in zip(claim.proofs, specs, reversed(claim.path), strict=False)]
     if claim.value:
-        verify_membership(claim.proofs, specs, claim.root, claim.path, claim.value)
+        verify_membership(proofs, specs, claim.root, claim.path, claim.value)
     else:
-        verify_non_membership(claim.proofs, specs, claim.root, claim.path)
+        verify_non_membership(proofs, specs, claim.root, claim.path)
 
 
 def claim_of(data: bytes, options: Mapping[str, Any]) -> Claim:

@@ -21,6 +21,17 @@ from nodes.ibc.proofs.forms import IAVL
 from nodes.ibc.proofs.multistore import Multistore
 from nodes.ibc.proofs.store import ProvableStore
 from nodes.ibc.proto.ibc import MerkleProof
+from nodes.ibc.proto.ics23 import (
+    BatchEntry,
+    BatchProof,
+    CommitmentProof,
+    CompressedBatchEntry,
+    CompressedBatchProof,
+    CompressedExistenceProof,
+    CompressedNonExistenceProof,
+    ExistenceProof,
+    InnerOp,
+)
 from nodes.ibc.proto.scalars import WireError
 
 STORES = Multistore({"ibc": ProvableStore(IAVL), "bank": ProvableStore()})
@@ -97,6 +108,42 @@ def test_a_protobuf_that_begins_like_json_is_read_as_protobuf(tmp_path: Path) ->
     content = store.prove(b"key", 1).encode()
     assert content.startswith(b"\n{")
     assert run(tmp_path, content, root=root, path=["key"], value=(b"v" * 64).hex(), spec=["tendermint"]) == 0
+
+
+def batched(proof: CommitmentProof, *, compressed: bool) -> CommitmentProof:
+    """A proof among others, in a batch."""
+    other = STORES.prove("ibc", b"a", 1)[0].exist
+    found = proof.exist or proof.nonexist
+    assert found is not None
+    if not compressed:
+        entry = BatchEntry(exist=proof.exist, nonexist=proof.nonexist)
+        return CommitmentProof(batch=BatchProof((BatchEntry(exist=other), entry)))
+    table: list[InnerOp] = []
+
+    def small(exist: ExistenceProof | None) -> CompressedExistenceProof | None:
+        if exist is None:
+            return None
+        table.extend(exist.path)
+        steps = tuple(range(len(table) - len(exist.path), len(table)))
+        return CompressedExistenceProof(exist.key, exist.value, exist.leaf, steps)
+
+    absent = proof.nonexist and CompressedNonExistenceProof(
+        found.key, small(proof.nonexist.left), small(proof.nonexist.right)
+    )
+    entries = CompressedBatchEntry(exist=small(other)), CompressedBatchEntry(exist=small(proof.exist), nonexist=absent)
+    return CommitmentProof(compressed=CompressedBatchProof(entries, tuple(table)))
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "compressed"])
+@pytest.mark.parametrize("claim", [OURS, ABSENT], ids=["existence", "absence"])
+def test_of_a_batch_the_proof_of_the_key_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], claim: dict[str, Any], compressed: bool
+) -> None:
+    inner, outer = map(bytes.fromhex, claim["proof"])
+    batch = batched(CommitmentProof.decode(inner), compressed=compressed).encode().hex()
+    assert run(tmp_path, {**claim, "proof": [batch, outer.hex()]}) == 0
+    assert run(tmp_path, {**claim, "proof": [batch, outer.hex()], "path": ["ibc", "other"]}) == 1
+    assert "a batch of 2 proofs, none of them of 'other'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
