@@ -71,7 +71,10 @@ class App:
         return Context(self.chain_id, Height(self.revision, moment.height), moment.time_ns, stores)
 
     def run(self, stores: Stores, moment: Moment, data: bytes, mode: Mode) -> comet.ExecTxResult:
-        """Run a transaction, and keep in the stores what it did. CHECK and RECHECK keep what `ante` did alone."""
+        """Run a transaction, and keep in the stores what it did.
+
+        CHECK and RECHECK keep what `ante` did, and what messages do that relay packets.
+        """
         meter = GasMeter(0)
         events: list[Event] = []
         wanted = 0
@@ -80,11 +83,18 @@ class App:
             wanted = transaction.gas_wanted
             accounts = self._signers(transaction)
             meter = self._ante.meter(transaction, mode)
+            checking = mode in (Mode.CHECK, Mode.RECHECK)
+            trial = {name: Branch(store) for name, store in stores.items()} if checking else {}
             events += self._phase(
-                stores, moment, meter, lambda context: self._ante.run(context, transaction, accounts, meter, mode)
+                trial or stores,
+                moment,
+                meter,
+                lambda context: self._ante.run(context, transaction, accounts, meter, mode),
             )
-            if mode in (Mode.CHECK, Mode.RECHECK):
-                self._require_use(stores, moment, transaction)
+            if checking:
+                self._require_use(trial, moment, transaction)
+                for branch in trial.values():
+                    branch.write()
                 return comet.ExecTxResult(gas_wanted=wanted, gas_used=meter.used, events=_indexed(events))
             responses: list[Any] = []
             events += self._phase(
@@ -119,17 +129,21 @@ class App:
     def _require_use(self, stores: Stores, moment: Moment, transaction: Transaction) -> None:
         """AbciError for a transaction that only relays what was relayed before: its fee would be lost.
 
-        One that fails is let through, as it may rest on a transaction that waits before it.
+        What it would do is kept, so that another one which would do the same after it is found out. One that fails is
+        let through, as it may rest on a transaction that waits before it.
         """
         if not all(self._module_of(message).relays(message) for message in transaction.messages):
             return
-        context = self.context({name: Branch(store) for name, store in stores.items()}, moment)
+        branches = {name: Branch(store) for name, store in stores.items()}
+        context = self.context(branches, moment)
         try:
             done = [(message, self._module_of(message).deliver(context, message)) for message in transaction.messages]
         except AbciError:
             return
         if any(module.redundant(done) for module in self._modules):
             raise REDUNDANT_TRANSACTION.error()
+        for branch in branches.values():
+            branch.write()
 
     def _module_of(self, message: Message) -> Module:
         for module in self._modules:

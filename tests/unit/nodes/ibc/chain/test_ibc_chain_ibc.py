@@ -306,8 +306,8 @@ def test_the_slower_relayer_pays_nothing(pair: Pair) -> None:
     assert _vouchers(pair.b, "bob") == {next(iter(_vouchers(pair.b, "bob"))): 1000}
 
 
-def test_one_of_two_relayers_in_the_mempool_leaves_it(pair: Pair) -> None:
-    """Both were good when they came; the block that held the first one makes the second one redundant."""
+def two_relayers(pair: Pair) -> tuple[bytes, bytes]:
+    """Transactions of two relayers that relay the same packet to b."""
     sent = pair.a.send(transfer.MsgTransfer(
         "transfer", "channel-0", Coin("stake", "5"), SIGNER, address("bob"), Height(),
         GENESIS_NS + DAY_NS))  # fmt: skip
@@ -317,18 +317,30 @@ def test_one_of_two_relayers_in_the_mempool_leaves_it(pair: Pair) -> None:
                             Height(), int(told["packet_timeout_timestamp"]))  # fmt: skip
     update = pair.told(pair.a)
     proof, height = pair.a.proof(paths.packet_commitment("transfer", "channel-0", 1))
-    chain = pair.b.ticking.chain
     message = channel.MsgRecvPacket(packet, proof, height, SIGNER)
-    for name in ("alice", "bob"):
-        relayed = [replace(each, signer=address(name)) for each in (update, message)]
-        data = pair.b.ticking.tx(name, *relayed, chain_id="b-1", gas=10_000_000)
-        assert chain.submit(data).code == 0
-    first = chain.mempool.first(1 << 20, -1)[:1]
-    waiting = list(chain.mempool)
-    assert len(waiting) == 2
+    relayed = {name: [replace(each, signer=address(name)) for each in (update, message)] for name in ("alice", "bob")}
+    one, other = (pair.b.ticking.tx(name, *each, chain_id="b-1", gas=10_000_000) for name, each in relayed.items())
+    return one, other
+
+
+def test_of_two_relayers_one_pays_also_while_its_transaction_waits(pair: Pair) -> None:
+    one, other = two_relayers(pair)
+    chain = pair.b.ticking.chain
+    assert chain.submit(one).code == 0
+    refused = chain.submit(other)
+    assert (refused.codespace, refused.code) == ("channel", 22)
+    again = chain.submit(other)
+    assert (again.codespace, again.code) == ("channel", 22)  # its sequence is not used up
+    assert list(pair.b.ticking.block().block.txs) == [one]
+
+
+def test_a_transaction_that_a_block_made_redundant_leaves_the_mempool(pair: Pair) -> None:
+    chain = pair.b.ticking.chain
+    for data in two_relayers(pair):
+        chain.mempool.add(data, 10_000_000)  # what a node that does not check would do
+    first, _ = chain.mempool
     chain.limits = replace(chain.limits, block_gas=10_000_000)
-    entry = pair.b.ticking.block()
-    assert list(entry.block.txs) == first
+    assert list(pair.b.ticking.block().block.txs) == [first]
     assert len(chain.mempool) == 0
 
 
