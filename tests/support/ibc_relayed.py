@@ -18,6 +18,7 @@ from nodes.ibc.core.transfer import escrow_account
 from nodes.ibc.proto.comet import ExecTxResult
 from nodes.ibc.proto.cosmos_base import Coin
 from nodes.ibc.proto.transfer import MsgTransfer
+from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer.calls import Call, Unanswered
 from nodes.ibc.relayer.core import ChainSettings, Relayer, Settings
 from nodes.ibc.relayer.dialect import answer, requests
@@ -76,10 +77,15 @@ class Node:
             "transfer", end.channel or end.client, Coin(denom, str(amount)), address("alice"), address(receiver),
             timeout_timestamp=moment, encoding="application/json" if end.v2 else "",
         )  # fmt: skip
-        data = signed("alice", [message], self.sequences["alice"], 0, gas=500_000, chain_id=self.chain_id)
+        self.send(message)
+
+    def send(self, *messages: Message, name: str = "alice") -> None:
+        """A transaction of one of the accounts, which no relayer has; each message names its signer."""
+        number, sequence = ACCOUNTS.index(name), self.sequences[name]
+        data = signed(name, messages, sequence, number, gas=500_000 * len(messages), chain_id=self.chain_id)
         result = self.chain.submit(data)
         assert not result.code, result.log
-        self.sequences["alice"] += 1
+        self.sequences[name] += 1
 
     def balance(self, account: bytes, denom: str) -> int:
         context = self.chain.app.context(self.chain.state.stores, self.chain.moment)

@@ -10,9 +10,11 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from math import inf
 
+from nodes.ibc.client.tendermint import consensus_state_of
 from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.comet.light import LightError, NotEnoughTrust, Policy, Trusted, verify
 from nodes.ibc.core.identifiers import revision
+from nodes.ibc.proto.comet import Header as CometHeader
 from nodes.ibc.proto.comet import SignedHeader, Validator, ValidatorSet
 from nodes.ibc.proto.cosmos_base import PageRequest
 from nodes.ibc.proto.ibc import ClientState, ConsensusState, Header, Height, MsgUpdateClient
@@ -34,6 +36,7 @@ from nodes.ibc.relayer.clock import Clock
 QUERY = "/ibc.core.client.v1.Query"
 _PAGE = 1000
 _REFRESHES = 3  # in a trusting period
+_MOST_HEIGHTS = 1000  # that are remembered of a client: the highest ones
 
 
 class Client:
@@ -41,12 +44,12 @@ class Client:
 
     def __init__(self, host: str, name: str, subject: str, clock: Clock, cache: SignatureCache) -> None:
         self.host, self.name, self.subject = host, name, subject
-        self.heights: list[int] = []  # of the subject, that it knows
+        self.heights: list[int] = []  # of the subject, that it knows, as far as they are remembered
         self.chain_id = ""  # of the subject
-        self.newest_ns = 0  # time of the highest of them, as far as this relayer gave them
+        self.newest_ns = 0  # time of the highest of them
         self.trusting_ns = 0
         self.updates = 0  # headers that were sent
-        self.own: dict[int, int] = {}  # times of headers by height, as this relayer's own node gave them, in ns
+        self.own: dict[int, ConsensusState] = {}  # what it should know by height, as this relayer's own node says
         self.spared = 0  # times that a height it knew already was enough
         self._clock = clock
         self._cache = cache
@@ -69,7 +72,20 @@ class Client:
         place = bisect_left(self.heights, number)
         if self.heights[place : place + 1] != [number]:
             insort(self.heights, number)
-        self.newest_ns = max(self.newest_ns, self.own.get(number, 0))
+            del self.heights[:-_MOST_HEIGHTS]
+        self._age(number)
+
+    def found(self, header: CometHeader) -> ConsensusState:
+        """This relayer's own node has a header: what the client should know of its height."""
+        state = self.own[header.height] = consensus_state_of(header)
+        if len(self.own) > _MOST_HEIGHTS:
+            del self.own[next(iter(self.own))]
+        self._age(header.height)
+        return state
+
+    def _age(self, number: int) -> None:
+        if number in self.own and number == self.latest:
+            self.newest_ns = max(self.newest_ns, self.own[number].timestamp.ns)
 
     def load(self) -> Flow[None]:
         """Ask the chain what the client is and knows."""
@@ -78,20 +94,21 @@ class Client:
         state = opened(answer.client_state, ClientState)
         self.chain_id, self.trusting_ns = state.chain_id, state.trusting_period.ns
         self._policy = Policy(self.trusting_ns, state.trust_level, state.max_clock_drift.ns)
-        heights: list[int] = []
+        heights = self.heights
         key = b""
         while True:
             asked = QueryConsensusStateHeightsRequest(self.name, PageRequest(key=key, limit=_PAGE))
             path = f"{QUERY}/ConsensusStateHeights"
             (page,) = yield (Ask(self.host, path, asked, QueryConsensusStateHeightsResponse),)
-            heights += [height.revision_height for height in page.consensus_state_heights]
+            found = (height.revision_height for height in page.consensus_state_heights)
+            heights = sorted({*heights, *found})[-_MOST_HEIGHTS:]
             key = page.pagination.next_key if page.pagination else b""
             if not key:
                 break
-        self.heights = sorted({*heights, *self.heights})
+        self.heights = heights
         latest = QueryConsensusStateRequest(self.name, latest_height=True)
-        (found,) = yield (Ask(self.host, f"{QUERY}/ConsensusState", latest, QueryConsensusStateResponse),)
-        self.newest_ns = max(self.newest_ns, opened(found.consensus_state, ConsensusState).timestamp.ns)
+        (answer,) = yield (Ask(self.host, f"{QUERY}/ConsensusState", latest, QueryConsensusStateResponse),)
+        self.newest_ns = max(self.newest_ns, opened(answer.consensus_state, ConsensusState).timestamp.ns)
 
     def require_active(self) -> Flow[None]:
         """Blocked where the client is expired or frozen."""
@@ -136,7 +153,7 @@ class Client:
             except LightError as error:
                 raise Blocked(f"header {wanted} of {self.subject} is refused: {error}") from None
             path.append(self._header(signed, validators, trusted))
-            self.own[wanted] = header.time.ns
+            self.found(header)
             ahead.pop()
             if ahead:
                 trusted = yield from self._trusted(wanted)

@@ -96,7 +96,7 @@ class Relayer:
             self.chains[chain.name] = Followed(chain.name, height, self.clock, self._read, self._gap)
             self.signers[chain.name] = Signer(chain.terms, chain.keys, self.clock)
             self.tasks.add(f"follow {chain.name}", self.chains[chain.name].run())
-        self._watch = Watch(self.clients, self.signers, self.notes)
+        self._watch = Watch(self.clients, self.signers, self.notes, self.clock)
         for ends in self.book.paths.values():
             self._know(ends)
         for path in settings.paths:
@@ -269,8 +269,9 @@ class Relayer:
                     self._packet(chain, block, seen)
                 case ClientSeen():
                     client = self.clients.get((chain, seen.client))
-                    if client is not None and seen.height:
-                        client.learned(seen.height)
+                    if client is not None:
+                        if seen.height:
+                            client.learned(seen.height)
                         self.tasks.add("watch", misbehaviour(self._watch, client, seen.height, block.height))
                 case ChannelClosed():
                     self._closed(f"{chain}/{seen.end}", block.height)

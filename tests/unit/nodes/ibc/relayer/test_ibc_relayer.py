@@ -10,14 +10,20 @@ from nodes.ibc.core.events import Event
 from nodes.ibc.proto import channel_v2, cosmos
 from nodes.ibc.proto.comet import SignedHeader
 from nodes.ibc.proto.ibc import Header, MsgUpdateClient
-from nodes.ibc.proto.queries import QueryClientStateResponse, QueryConsensusStateResponse
+from nodes.ibc.proto.queries import (
+    QueryClientStateResponse,
+    QueryClientStatusRequest,
+    QueryClientStatusResponse,
+    QueryConsensusStateResponse,
+)
 from nodes.ibc.proto.well_known import Any
 from nodes.ibc.proto.wire import Message
+from nodes.ibc.relayer import clients as relayer_clients
 from nodes.ibc.relayer import control
 from nodes.ibc.relayer.calls import Ask, Block, Call, TxResult
 from nodes.ibc.relayer.events import PacketSeen, read
 from nodes.ibc.relayer.packets import STEPS, Happened, State
-from tests.support.ibc_chain import SECOND_NS, address, signed
+from tests.support.ibc_chain import SECOND_NS, address
 from tests.support.ibc_relayed import Node, World
 
 
@@ -105,11 +111,16 @@ def test_a_relayer_with_an_empty_disk_finds_the_path_and_what_waits_on_it() -> N
     net.relay_all()
 
 
+DEEDS = {"send_packet", "recv_packet", "acknowledge_packet"}
+
+
 @BOTH
 def test_two_relayers_race_and_each_packet_is_relayed_once(path: str) -> None:
     net = opened(path)
     net.start("relayer-2")
     net.until(net.is_open)
+    for node in net.nodes.values():
+        node.results.clear()
     here, _ = net.ends()
     for _ in range(5):
         for _ in range(20):
@@ -119,6 +130,8 @@ def test_two_relayers_race_and_each_packet_is_relayed_once(path: str) -> None:
     net.check_escrow(net.ends())
     assert set(net.nodes["b"].events.values()) == {1}
     assert not any(relayer.book.packets for relayer in net.relayers.values())
+    for node in net.nodes.values():  # one pays: each transaction in a block did something
+        assert all({event.type for event in result.events} & DEEDS for result in node.results)
 
 
 def test_two_keys_have_two_rounds_under_way_and_no_packet_is_in_both() -> None:
@@ -269,28 +282,87 @@ def test_an_order_out_of_form_is_refused_in_words(line: bytes) -> None:
     assert text.startswith("an order that")
 
 
-def test_equivocation_that_another_relayer_told_freezes_every_client_of_the_chain() -> None:
-    net = opened()
-    relayer = net.relayers["relayer-1"]
-    _, there = net.ends()
-    node = net.nodes["a"]
-    client = relayer.clients["b", there.client]
-    honest = node.chain.ledger[node.chain.height]
-    forged = node.chain.fork(honest)
-    trusted = client.latest
+def forged_update(net: World, host: str, height: int) -> MsgUpdateClient:
+    """What tells the client of `a` on a chain another block than the one that `a` has."""
+    clients = net.relayers["relayer-1"].clients.values()
+    client = next(each for each in clients if (each.host, each.subject) == (host, "a"))
+    chain = net.nodes["a"].chain
+    entry = chain.ledger[height]
+    assert entry is not None
+    forged = chain.fork(entry)
+    trusted = max(each for each in client.heights if each < height)
     header = Header(
-        SignedHeader(forged.block.header, forged.commit), node.chain.committee.at(node.chain.height),
-        client.height(trusted), node.chain.committee.at(trusted + 1),
+        SignedHeader(forged.block.header, forged.commit), chain.committee.at(height), client.height(trusted),
+        chain.committee.at(trusted + 1),
     )  # fmt: skip
-    update = MsgUpdateClient(there.client, Any.of(header), address("alice"))
-    data = signed("alice", [update], 0, 0, gas=2_000_000, chain_id="b-1")
-    assert not net.nodes["b"].chain.submit(data).code
-    net.run(5)
-    assert any("b/07-tendermint-0 was told another block" in text for _, text in relayer.notes)
-    assert any("frozen" in text or "client_misbehaviour" in text for text in [str(net.nodes["b"].results[-1].events)])
-    net.nodes["a"].transfer(net.ends()[0], 3, "stake", net.now_ns, 3600)
+    return MsgUpdateClient(client.name, Any.of(header), address("bob"))
+
+
+def statuses(net: World) -> dict[str, str]:
+    """The status of each client of `a`, by its host."""
+    found = {}
+    for (host, name), client in net.relayers["relayer-1"].clients.items():
+        if client.subject == "a":
+            asked = QueryClientStatusRequest(name)
+            call = Ask(host, "/ibc.core.client.v1.Query/ClientStatus", asked, QueryClientStatusResponse)
+            found[host] = net.nodes[host].call(call).status
+    return found
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new height", "height that the client knows"])
+def test_equivocation_that_one_client_was_told_freezes_every_client_of_the_chain(known: bool) -> None:
+    net = World({name: Node(name) for name in "abc"}, ("a b", "a c", "b c"))
+    net.start("relayer-1")
+    net.until(net.is_open)
+    net.nodes["a"].transfer(net.ends("a:b")[0], 3, "stake", net.now_ns, 3600)
+    net.relay_all()
+    relayer = net.relayers["relayer-1"]
+    client = relayer.clients["b", net.ends("a:b")[1].client]
+    height = client.latest if known else net.nodes["a"].chain.height
+    net.nodes["b"].send(forged_update(net, "b", height), name="bob")
+    net.run(6)
+    assert statuses(net) == {"b": "Frozen", "c": "Frozen"}
+    assert any("was told another block" in text for _, text in relayer.notes)
+    net.nodes["a"].transfer(net.ends("a:b")[0], 3, "stake", net.now_ns, 3600)
     net.run(5)
     assert "frozen" in control.answer(relayer, ["status"])[1]
+
+
+def test_equivocation_is_told_once_a_chain_that_was_cut_off_is_back() -> None:
+    net = opened()
+    relayer = net.relayers["relayer-1"]
+    net.nodes["b"].send(forged_update(net, "b", net.nodes["a"].chain.height), name="bob")
+    net.tick()
+    net.block("b")
+    net.cut.add("a")
+    net.run(3)
+    assert statuses(net) == {"b": "Active"}
+    net.cut.clear()
+    net.run(8)
+    assert statuses(net) == {"b": "Frozen"}
+    assert any(kind == "watch" for kind, _ in relayer.notes)
+
+
+def test_the_age_of_a_client_that_another_relayer_updates_is_known() -> None:
+    net = opened(trusting_s=600.0)
+    net.start("relayer-2")
+    net.until(net.is_open)
+    net.nodes["a"].transfer(net.ends()[0], 3, "stake", net.now_ns, 3600)
+    net.relay_all()
+    for name, client in net.relayers["relayer-1"].clients.items():
+        assert client.newest_ns == net.relayers["relayer-2"].clients[name].newest_ns
+
+
+def test_what_is_remembered_of_a_client_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relayer_clients, "_MOST_HEIGHTS", 5)
+    net = opened(trusting_s=12.0)
+    net.run(60)
+    for client in net.relayers["relayer-1"].clients.values():
+        assert client.updates > 10
+        assert (len(client.heights), len(client.own)) == (5, 5)
+        assert client.heights[-1] == client.latest
+    net.nodes["a"].transfer(net.ends()[0], 3, "stake", net.now_ns, 3600)
+    net.relay_all()
 
 
 def test_state_machine_names_every_step_once() -> None:
