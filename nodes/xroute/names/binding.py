@@ -59,14 +59,20 @@ def bind(context: Context, clients: ClientKeeper, message: MsgBindClient) -> Cha
     assert state is not None  # it is active
     if anchor.chain_id != state.chain_id:
         raise INVALID_BINDING.error(f"an anchor of chain {anchor.chain_id!r}; expected {state.chain_id!r}")
-    known = ClientStates(context.ibc, client).consensus_state(header_height(anchor))
-    if known is None:
+    if not _knows(context, client, anchor):
         _walk(context, clients, client, message, anchor)
-    elif known != consensus_state_of(anchor):
-        raise INVALID_BINDING.error(f"{client} knows another block of height {written(header_height(anchor))}")
     found = identity(anchor.chain_id, anchor.height, header_hash(anchor))
     context.stores[STORE].set(key_of_binding(client), found)
     return found
+
+
+def _knows(context: Context, client: str, header: Header) -> bool:
+    """Whether the client has a consensus state of a header's height. AbciError where it is of another block."""
+    height = header_height(header)
+    known = ClientStates(context.ibc, client).consensus_state(height)
+    if known is not None and known != consensus_state_of(header):
+        raise INVALID_BINDING.error(f"{client} knows another block of height {written(height)}")
+    return known is not None
 
 
 def _walk(context: Context, clients: ClientKeeper, client: str, message: MsgBindClient, anchor: Header) -> None:
@@ -77,6 +83,7 @@ def _walk(context: Context, clients: ClientKeeper, client: str, message: MsgBind
     for above, below in pairwise((newest, *message.between, anchor)):
         if below.height != above.height - 1 or header_hash(below) != above.last_block_id.hash:
             raise INVALID_BINDING.error(f"header {below.height} is not the one that header {above.height} follows")
+        _knows(context, client, below)
 
 
 def _verified(context: Context, clients: ClientKeeper, client: str, message: ClientHeader | None) -> Header:
