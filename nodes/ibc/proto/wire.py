@@ -12,50 +12,36 @@ Rules: the protobuf encoding (proto3), and ADR-027 of the Cosmos SDK (determinis
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from functools import cached_property
 from typing import Any as Anything
 from typing import ClassVar, NamedTuple, Self, TypeVar, cast, dataclass_transform
 
 from nodes.ibc.proto import scalars
-from nodes.ibc.proto.scalars import FIXED32, FIXED64, LEN, VARINT, Kind, WireError, enum_kind, read_varint, varint
+from nodes.ibc.proto.compiled import FIXED_BYTES, MOST_NUMBER, Declared, Field, reader, varints, writer
+from nodes.ibc.proto.scalars import LEN, VARINT, Kind, WireError, enum_kind, read_varint, varint
 
 MOST_BYTES = 16 << 20  # of one message: a block of 4 MiB in base64 and its envelope fit
-_MOST_NUMBER = (1 << 29) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Declared:
-    """A field as its class declares it."""
-
-    number: int
-    kind: Kind
-    default: Anything
-    written: bool = False  # even where the value is the default
-    repeated: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.number <= _MOST_NUMBER:
-            raise WireError(f"field number {self.number}", f"1 to {_MOST_NUMBER}")
 
 
 _KEY = "protobuf"
 
 
 def _one(number: int, kind: Kind, written: bool = False) -> Anything:
-    return _field(_Declared(number, kind, kind.default, written))
+    return _field(Declared(number, kind, kind.default, written))
 
 
 def _one_or_none(number: int, kind: Kind) -> Anything:
-    return _field(_Declared(number, kind, None, written=True))
+    return _field(Declared(number, kind, None, written=True))
 
 
 def _many(number: int, kind: Kind) -> Anything:
-    return _field(_Declared(number, kind, (), repeated=True))
+    return _field(Declared(number, kind, (), repeated=True))
 
 
-def _field(declared: _Declared) -> Anything:
+def _field(declared: Declared) -> Anything:
     return dataclasses.field(default=declared.default, metadata={_KEY: declared})
 
 
@@ -160,13 +146,23 @@ class _Reader(NamedTuple):
     omitted: Anything  # the default that a strict decode must not find, or None
 
 
-class _Plan(NamedTuple):
-    """The fields of a class in ascending order, as encoding and decoding need them."""
+@dataclass(frozen=True)
+class _Plan:
+    """What encoding and decoding a class need. Its functions are compiled once they are asked for: most never are."""
 
-    writers: tuple[tuple[str, bytes, _Declared], ...]  # attribute, tag, declaration
+    cls: type[Message]
+    fields: tuple[Field, ...]  # in ascending order
     readers: dict[int, _Reader]  # by tag
     names: dict[int, str]  # attributes by number
     oneof: tuple[str, ...]  # attributes of which at most one is there
+
+    @cached_property
+    def write(self) -> Callable[[Anything], bytes]:
+        return writer(self.cls.NAME, self.fields, self.oneof)
+
+    @cached_property
+    def read(self) -> Callable[[bytes], Anything]:
+        return reader(self.cls, self.fields, self.oneof)
 
 
 class Message:
@@ -178,22 +174,7 @@ class Message:
 
     def encode(self) -> bytes:
         """The canonical encoding. WireError where a value does not fit its field."""
-        parts: list[bytes] = []
-        for attribute, tag, declared in self._plan.writers:
-            value = getattr(self, attribute)
-            if declared.written:
-                if value is not None:
-                    _write(parts, tag, declared.kind, value)
-                elif declared.default is not None:
-                    raise WireError(f"{self.NAME}.{attribute} is None", "a message")
-            elif value != declared.default:
-                if declared.repeated:
-                    _write_many(parts, tag, declared.kind, value)
-                else:
-                    _write(parts, tag, declared.kind, value)
-        if self._plan.oneof:
-            self._check_oneof([name for name in self._plan.oneof if getattr(self, name) is not None])
-        return b"".join(parts)
+        return self._plan.write(self)
 
     @classmethod
     def decode(cls, data: bytes, *, strict: bool = True) -> Self:
@@ -204,20 +185,18 @@ class Message:
 
     @classmethod
     def _read(cls, data: bytes, strict: bool) -> Self:
+        canonical: Self | None = cls._plan.read(data)
+        return cls._read_any(data, strict) if canonical is None else canonical
+
+    @classmethod
+    def _read_any(cls, data: bytes, strict: bool) -> Self:
+        """As `_read`, field by field, whatever form the bytes have."""
         readers = cls._plan.readers
         found: dict[str, Anything] = {}
         at, end, last = 0, len(data), 0
         while at < end:
-            tag = data[at]
-            if tag < 0x80:
-                at += 1
-            else:
-                tag, at = read_varint(data, at)
-            if tag & 7 == LEN and at < end and (stop := at + 1 + data[at]) <= end and data[at] < 0x80:
-                raw: Anything = data[at + 1 : stop]  # the usual case, which is fast
-                at = stop
-            else:
-                raw, at = _read_raw(data, at, tag & 7)
+            tag, at = read_varint(data, at)
+            raw, at = _read_raw(data, at, tag & 7)
             number = tag >> 3
             if strict and number < last:
                 raise WireError(f"field {number} of {cls.NAME} after field {last}", "fields in ascending order")
@@ -237,13 +216,13 @@ class Message:
             elif strict and (shape is _Shape.UNPACKED or attribute in found or not raw):
                 raise WireError(f"{cls.NAME}.{attribute} in several parts, or empty", "one packed field")
             else:
-                raws = (raw,) if shape is _Shape.UNPACKED else _varints(raw)
+                raws = (raw,) if shape is _Shape.UNPACKED else varints(raw)
                 found.setdefault(attribute, []).extend([kind.read(each, strict) for each in raws])
         for attribute, value in found.items():
             if type(value) is list:
                 found[attribute] = tuple(value)
         if cls._plan.oneof:
-            cls._check_oneof(found)
+            cls.check_oneof(found)
         return cls(**found)
 
     @classmethod
@@ -253,28 +232,14 @@ class Message:
         if number in cls._plan.names:
             expected = " or ".join(str(each & 7) for each in cls._plan.readers if each >> 3 == number)
             raise WireError(f"{cls.NAME}.{cls._plan.names[number]} with wire type {tag & 7}", expected)
-        if strict or not 0 < number <= _MOST_NUMBER:
+        if strict or not 0 < number <= MOST_NUMBER:
             raise WireError(f"field {number} of {cls.NAME}", "only fields that are declared")
 
     @classmethod
-    def _check_oneof(cls, present: Container[str]) -> None:
+    def check_oneof(cls, present: Container[str]) -> None:
         branches = [name for name in cls._plan.oneof if name in present]
         if len(branches) > 1:
             raise WireError(f"{cls.NAME} with {' and '.join(branches)}", "one of them")
-
-
-def _write(parts: list[bytes], tag: bytes, kind: Kind, value: Anything) -> None:
-    payload = kind.write(value)
-    parts += (tag, varint(len(payload)), payload) if kind.wire == LEN else (tag, payload)
-
-
-def _write_many(parts: list[bytes], tag: bytes, kind: Kind, values: Iterable[Anything]) -> None:
-    if kind.wire == LEN:
-        for value in values:
-            _write(parts, tag, kind, value)
-    else:
-        packed = b"".join(map(kind.write, values))
-        parts += (tag, varint(len(packed)), packed)
 
 
 def _read_raw(data: bytes, at: int, wire: int) -> tuple[Anything, int]:
@@ -283,23 +248,13 @@ def _read_raw(data: bytes, at: int, wire: int) -> tuple[Anything, int]:
         return read_varint(data, at)
     if wire == LEN:
         size, at = read_varint(data, at)
-    elif wire in _FIXED_BYTES:
-        size = _FIXED_BYTES[wire]
+    elif wire in FIXED_BYTES:
+        size = FIXED_BYTES[wire]
     else:
         raise WireError(f"wire type {wire} before byte {at}", "0, 1, 2 or 5")
     if size > len(data) - at:
         raise WireError(f"{len(data) - at} bytes left at byte {at}", f"the {size} bytes that the field announces")
     return data[at : at + size], at + size
-
-
-_FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
-
-
-def _varints(raw: bytes) -> Iterable[int]:
-    at = 0
-    while at < len(raw):
-        value, at = read_varint(raw, at)
-        yield value
 
 
 M = TypeVar("M", bound=Message)
@@ -312,27 +267,30 @@ def message(name: str, oneof: tuple[str, ...] = ()) -> Callable[[type[M]], type[
 
     def made(bare: type[M]) -> type[M]:
         cls = dataclass(frozen=True, slots=True)(bare)
-        fields = sorted(
-            ((each.name, cast(_Declared, each.metadata[_KEY])) for each in dataclasses.fields(cast(Anything, cls))),
-            key=lambda named: named[1].number,
-        )
-        names = {declared.number: attribute for attribute, declared in fields}
+        declared = [
+            (each.name, cast(Declared, each.metadata[_KEY])) for each in dataclasses.fields(cast(Anything, cls))
+        ]
+        fields = sorted((Field(attribute, varint(_tag(each)), each) for attribute, each in declared), key=_number)
+        names = {field.declared.number: field.attribute for field in fields}
         if len(names) != len(fields):
             raise WireError(f"{name} declares a field number twice", "different ones")
-        writers = tuple((attribute, varint(_tag(declared)), declared) for attribute, declared in fields)
-        readers = {tag: reader for attribute, declared in fields for tag, reader in _readers(attribute, declared)}
-        cls.NAME, cls._plan = name, _Plan(writers, readers, names, oneof)
+        readers = {tag: each for field in fields for tag, each in _readers(field.attribute, field.declared)}
+        cls.NAME, cls._plan = name, _Plan(cls, tuple(fields), readers, names, oneof)
         _BY_NAME[name] = cls
         return cls
 
     return made
 
 
-def _tag(declared: _Declared) -> int:
+def _number(field: Field) -> int:
+    return field.declared.number
+
+
+def _tag(declared: Declared) -> int:
     return declared.number << 3 | (LEN if declared.repeated else declared.kind.wire)
 
 
-def _readers(attribute: str, declared: _Declared) -> Iterator[tuple[int, _Reader]]:
+def _readers(attribute: str, declared: Declared) -> Iterator[tuple[int, _Reader]]:
     """Tags with which a field may begin, and what is done then."""
     kind = declared.kind
     if not declared.repeated:

@@ -43,7 +43,7 @@ MESSAGES = [each for each in all_messages() if not each.NAME.startswith("made.")
 def values(cls: type[Message]) -> st.SearchStrategy[Anything]:
     """Instances of a message, with at most one branch of each oneof."""
     hints = get_type_hints(cls)
-    kinds = {name: declared.kind for name, _, declared in cls._plan.writers}
+    kinds = {name: declared.kind for name, _, declared in cls._plan.fields}
     fields = {each.name: value_of(hints[each.name], kinds[each.name]) for each in dataclasses.fields(cls)}
     oneof = cls._plan.oneof
     if not oneof:
@@ -77,6 +77,7 @@ def test_what_is_encoded_is_decoded(cls: type[Message], data: st.DataObject) -> 
     assert cls.decode(encoding) == value
     assert cls.decode(encoding, strict=False) == value
     assert cls.decode(encoding).encode() == encoding
+    assert cls._plan.read(encoding) == value  # so that the usual case is the fast one
 
 
 HOSTILE = [
@@ -118,6 +119,20 @@ def test_damaged_encodings_raise_nothing_but_the_one_error(data: st.DataObject, 
     value = decoded(cls, damaged, strict)
     if value is not None:
         assert cls.decode(value.encode()) == value
+
+
+@given(data=st.data())
+@settings(max_examples=300)
+def test_what_the_compiled_reader_takes_is_canonical_and_read_alike_by_the_general_one(data: st.DataObject) -> None:
+    cls = data.draw(st.sampled_from(HOSTILE))
+    encoding = bytearray(data.draw(values(cls)).encode())
+    for at, byte in data.draw(st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), max_size=3)):
+        if encoding:
+            encoding[at % len(encoding)] = byte
+    read = cls._plan.read(bytes(encoding))
+    if read is not None:
+        assert cls._read_any(bytes(encoding), True) == cls._read_any(bytes(encoding), False) == read
+        assert cls.decode(read.encode()) == read
 
 
 @given(cls=st.sampled_from([ics23.InnerSpec, ibc.Height, channel.PacketState, ics23.InnerOp]),
