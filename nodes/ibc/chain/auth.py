@@ -41,7 +41,7 @@ class Accounts:
 
     def get(self, context: Context, account: bytes) -> BaseAccount | None:
         found = context.stores["acc"].get(account_key(account))
-        return None if found is None else Any.decode(found).opened_as(BaseAccount)
+        return None if found is None else Any.recall(found).opened_as(BaseAccount)
 
     def ensure(self, context: Context, account: bytes) -> None:
         """Give it a number where it has none."""

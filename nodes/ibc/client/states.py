@@ -46,7 +46,7 @@ class ClientStates:
     def client_state(self) -> ClientState | None:
         """None where there is no such client."""
         raw = self._store.get(self._own)
-        return None if raw is None else Any.decode(raw).opened_as(ClientState)
+        return None if raw is None else Any.recall(raw).opened_as(ClientState)
 
     @client_state.setter
     def client_state(self, state: ClientState) -> None:
@@ -55,7 +55,7 @@ class ClientStates:
     def consensus_state(self, height: Height) -> ConsensusState | None:
         """What is known of a height of the other chain."""
         raw = self._store.get(self._key(height))
-        return None if raw is None else Any.decode(raw).opened_as(ConsensusState)
+        return None if raw is None else Any.recall(raw).opened_as(ConsensusState)
 
     def processed(self, height: Height) -> Processed | None:
         """When the state of a height came."""

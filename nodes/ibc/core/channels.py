@@ -142,7 +142,7 @@ class Channels:
         stored = context.ibc.get(paths.channel_end(port, name))
         if stored is None:
             raise CHANNEL_NOT_FOUND.error(f"port ID ({port}) channel ID ({name})")
-        return Channel.decode(stored)
+        return Channel.recall(stored)
 
     def set(self, context: Context, port: str, name: str, end: Channel) -> None:
         context.ibc.set(paths.channel_end(port, name), end.encode())

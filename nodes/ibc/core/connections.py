@@ -121,7 +121,7 @@ class Connections:
         stored = context.ibc.get(paths.connection(name))
         if stored is None:
             raise CONNECTION_NOT_FOUND.error(name)
-        return ConnectionEnd.decode(stored)
+        return ConnectionEnd.recall(stored)
 
     def get_open(self, context: Context, name: str) -> ConnectionEnd:
         end = self.get(context, name)

@@ -264,7 +264,7 @@ class PacketsV2:
         stored = context.ibc.get(paths.client_counterparty(client))
         if stored is None:
             raise CLIENT_COUNTERPARTY_NOT_FOUND.error(f"counterparty not found for client: {client}")
-        return CounterpartyInfo.decode(stored)
+        return CounterpartyInfo.recall(stored)
 
     def _application(self, port: str) -> PayloadApplication:
         application = self.applications.get(port)

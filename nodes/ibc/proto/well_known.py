@@ -30,7 +30,7 @@ class Any(Message):
         """The message inside, which must be of one type."""
         if self.type_url != f"/{expected.NAME}":
             raise WireError(f"Any of {self.type_url!r}", f"/{expected.NAME}")
-        return expected.decode(self.value, strict=strict)
+        return expected.recall(self.value) if strict else expected.decode(self.value, strict=False)
 
 
 _NS = 10**9

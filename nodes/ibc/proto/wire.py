@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any as Anything
 from typing import ClassVar, NamedTuple, Self, TypeVar, cast, dataclass_transform
 
@@ -24,6 +24,7 @@ from nodes.ibc.proto.compiled import FIXED_BYTES, MOST_NUMBER, Declared, Field, 
 from nodes.ibc.proto.scalars import LEN, VARINT, Kind, WireError, enum_kind, read_varint, varint
 
 MOST_BYTES = 16 << 20  # of one message: a block of 4 MiB in base64 and its envelope fit
+_REMEMBERED, _MOST_REMEMBERED_BYTES = 1 << 10, 1 << 10
 
 
 _KEY = "protobuf"
@@ -184,6 +185,13 @@ class Message:
         return cls._read(bytes(data), strict)
 
     @classmethod
+    def recall(cls, data: bytes) -> Self:
+        """As a strict decode, of bytes that are met again and again: of short ones the last messages are remembered."""
+        if len(data) > _MOST_REMEMBERED_BYTES:
+            return cls.decode(data)
+        return cast(Self, _remembered(cls, data))  # type: ignore[arg-type]  # mypy takes type[Self] for unhashable
+
+    @classmethod
     def _read(cls, data: bytes, strict: bool) -> Self:
         canonical: Self | None = cls._plan.read(data)
         return cls._read_any(data, strict) if canonical is None else canonical
@@ -240,6 +248,11 @@ class Message:
         branches = [name for name in cls._plan.oneof if name in present]
         if len(branches) > 1:
             raise WireError(f"{cls.NAME} with {' and '.join(branches)}", "one of them")
+
+
+@lru_cache(_REMEMBERED)
+def _remembered(cls: type[Message], data: bytes) -> Message:
+    return cls.decode(data)
 
 
 def _read_raw(data: bytes, at: int, wire: int) -> tuple[Anything, int]:
