@@ -7,12 +7,13 @@ wanted of an emulated chain.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 __all__ = ["AccountKey", "ValidatorKey", "account_address", "module_address", "validator_address", "verified"]
@@ -20,7 +21,9 @@ __all__ = ["AccountKey", "ValidatorKey", "account_address", "module_address", "v
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of the group secp256k1
 ADDRESS_BYTES = 20
 _COORDINATE_BYTES = 32
+REMEMBERED = 1 << 13  # verdicts: of more transactions than a mempool holds by default
 _SHA256 = ec.ECDSA(hashes.SHA256())
+_DIGEST = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 
 class AccountKey:
@@ -59,7 +62,15 @@ class ValidatorKey:
 
 
 def verified(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Whether an account's signature is right. Signatures with s in the upper half are refused, as the SDK does."""
+    """Whether an account's signature is right. Signatures with s in the upper half are refused, as the SDK does.
+
+    Verdicts are remembered: a transaction that the mempool has let in is verified again in its block.
+    """
+    return _verified(public, signature, hashlib.sha256(message).digest())
+
+
+@lru_cache(REMEMBERED)
+def _verified(public: bytes, signature: bytes, digest: bytes) -> bool:
     if len(signature) != 2 * _COORDINATE_BYTES:
         return False
     r, s = (int.from_bytes(half, "big") for half in (signature[:_COORDINATE_BYTES], signature[_COORDINATE_BYTES:]))
@@ -67,7 +78,7 @@ def verified(public: bytes, signature: bytes, message: bytes) -> bool:
         return False
     try:
         key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), public)
-        key.verify(encode_dss_signature(r, s), message, _SHA256)
+        key.verify(encode_dss_signature(r, s), digest, _DIGEST)
     except (ValueError, InvalidSignature):
         return False
     return True
