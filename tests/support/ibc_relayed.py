@@ -12,10 +12,10 @@ from nodes.ibc.chain.consensus import Churn
 from nodes.ibc.chain.genesis import Settings as ChainTerms
 from nodes.ibc.chain.genesis import chain_of, funded, genesis_form, queries_of
 from nodes.ibc.chain.parameters import read
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.rpc import Methods, RpcError
 from nodes.ibc.core import denominations, paths
 from nodes.ibc.core.transfer import escrow_account
-from nodes.ibc.proto.comet import ExecTxResult
 from nodes.ibc.proto.cosmos_base import Coin
 from nodes.ibc.proto.transfer import MsgTransfer
 from nodes.ibc.proto.wire import Message
@@ -46,7 +46,7 @@ class Node:
             self.chain, queries_of(self.chain, "stake"), name, "tcp://", genesis_form(terms, self.chain)
         )
         self.sequences: Counter[str] = Counter()
-        self.results: list[ExecTxResult] = []
+        self.results: list[TxResult] = []
         self.events: Counter[str] = Counter()  # by type and sequence, of transactions that succeeded
         self.chain.produce(GENESIS_NS + SECOND_NS)
 
@@ -55,7 +55,7 @@ class Node:
         for result in entry.results:
             self.results.append(result)
             for event in result.events if not result.code else ():
-                found = {each.key: each.value for each in event.attributes}
+                found = dict(event.attributes)
                 if "packet_sequence" in found:
                     source = found.get("packet_source_client") or found.get("packet_src_channel")
                     self.events[f"{event.type} {source} {found['packet_sequence']}"] += 1

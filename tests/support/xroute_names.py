@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from ibc_chain import FUNDS, GENESIS_NS, NAMES, SECOND_NS, Ticking, address
 
 from nodes.ibc.chain.genesis import Settings, chain_of, funded
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.client.keeper import Clients
 from nodes.ibc.client.tendermint import consensus_state_of
 from nodes.ibc.comet.hashes import header_hash
@@ -79,7 +80,7 @@ class Registrar:
         self.jumped_ns += seconds * SECOND_NS
         self.blocks(2)
 
-    def send(self, *messages: Message, by: str = "alice") -> comet.ExecTxResult:
+    def send(self, *messages: Message, by: str = "alice") -> TxResult:
         """Put messages into the next block, and make the one after it, whose header names the state."""
         chain = self.ticking.chain
         checked = chain.submit(self.ticking.tx(by, *messages, chain_id=self.chain_id, gas=10_000_000))
@@ -89,7 +90,7 @@ class Registrar:
         self.blocks(1)
         return result
 
-    def do(self, *messages: Message, by: str = "alice") -> comet.ExecTxResult:
+    def do(self, *messages: Message, by: str = "alice") -> TxResult:
         result = self.send(*messages, by=by)
         assert result.code == 0, result.log
         return result

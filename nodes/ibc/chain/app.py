@@ -15,11 +15,11 @@ from nodes.ibc.chain.ante import Ante, Mode
 from nodes.ibc.chain.bank import Bank
 from nodes.ibc.chain.errors import UNKNOWN_REQUEST
 from nodes.ibc.chain.gas import GasMeter, Metered
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.transactions import Transaction, read
 from nodes.ibc.core.errors import REDUNDANT_TRANSACTION, AbciError
 from nodes.ibc.core.events import Event
 from nodes.ibc.core.state import Branch, Context, Store
-from nodes.ibc.proto import comet
 from nodes.ibc.proto.cosmos import TxMsgData
 from nodes.ibc.proto.ibc import Height
 from nodes.ibc.proto.well_known import Any
@@ -70,7 +70,7 @@ class App:
         """What a message or a query of that block acts on."""
         return Context(self.chain_id, Height(self.revision, moment.height), moment.time_ns, stores)
 
-    def run(self, stores: Stores, moment: Moment, data: bytes, mode: Mode) -> comet.ExecTxResult:
+    def run(self, stores: Stores, moment: Moment, data: bytes, mode: Mode) -> TxResult:
         """Run a transaction, and keep in the stores what it did.
 
         CHECK and RECHECK keep what `ante` did, and what messages do that relay packets.
@@ -95,18 +95,15 @@ class App:
                 self._require_use(trial, moment, transaction)
                 for branch in trial.values():
                     branch.write()
-                return comet.ExecTxResult(gas_wanted=wanted, gas_used=meter.used, events=_indexed(events))
+                return TxResult(gas_wanted=wanted, gas_used=meter.used, events=tuple(events))
             responses: list[Any] = []
             events += self._phase(
                 stores, moment, meter, lambda context: responses.extend(self._deliver(context, transaction))
             )
         except AbciError as error:
-            return comet.ExecTxResult(
-                code=error.code, codespace=error.codespace, log=error.message, gas_wanted=wanted, gas_used=meter.used,
-                events=_indexed(events),
-            )  # fmt: skip
+            return TxResult(error.code, error.codespace, error.message, b"", wanted, meter.used, tuple(events))
         answers = TxMsgData(msg_responses=tuple(responses)).encode()
-        return comet.ExecTxResult(data=answers, gas_wanted=wanted, gas_used=meter.used, events=_indexed(events))
+        return TxResult(data=answers, gas_wanted=wanted, gas_used=meter.used, events=tuple(events))
 
     def _phase(
         self, stores: Stores, moment: Moment, meter: GasMeter, run: Callable[[Context], object]
@@ -173,10 +170,3 @@ class App:
 def _module_name(message: Message) -> str:
     """The module of a message, as the SDK takes it from the name: "bank" of cosmos.bank.v1beta1.MsgSend."""
     return message.NAME.split(".")[1]
-
-
-def _indexed(events: Sequence[Event]) -> tuple[comet.Event, ...]:
-    return tuple(
-        comet.Event(event.type, tuple(comet.EventAttribute(key, value, True) for key, value in event.attributes))
-        for event in events
-    )

@@ -16,11 +16,12 @@ from nodes.ibc.chain.blocks import Block
 from nodes.ibc.chain.consensus import Committee
 from nodes.ibc.chain.ledger import Entry, Ledger
 from nodes.ibc.chain.mempool import Mempool
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.comet.hashes import commit_hash, data_hash, params_hash, results_hash, validators_hash
 from nodes.ibc.comet.merkle import EMPTY
 from nodes.ibc.core.state import Branch
 from nodes.ibc.proofs.multistore import Multistore
-from nodes.ibc.proto.comet import BlockID, Commit, ConsensusVersion, ExecTxResult, Header
+from nodes.ibc.proto.comet import BlockID, Commit, ConsensusVersion, Header
 from nodes.ibc.proto.well_known import Timestamp
 
 __all__ = ["Chain", "Limits"]
@@ -66,7 +67,7 @@ class Chain:
         latest = self.ledger.latest
         return Moment(self.height + 1, latest.commit.signatures[0].timestamp.ns if latest else self.genesis_time_ns)
 
-    def submit(self, data: bytes) -> ExecTxResult:
+    def submit(self, data: bytes) -> TxResult:
         """Check a transaction; where the code is 0 it waits for a block. MempoolRefusal where there is no room."""
         self.mempool.require_room(data)
         result = self.app.run(self._checked, self.moment, data, Mode.CHECK)
@@ -74,7 +75,7 @@ class Chain:
             self.mempool.add(data, result.gas_wanted)
         return result
 
-    def simulate(self, data: bytes) -> ExecTxResult:
+    def simulate(self, data: bytes) -> TxResult:
         """What a transaction would do and use, with the transactions that wait before it. It is not signed."""
         return self.app.run(
             {name: Branch(each) for name, each in self._checked.items()}, self.moment, data, Mode.SIMULATE

@@ -13,8 +13,9 @@ from functools import cached_property
 
 from nodes.ibc.chain.blocks import Block
 from nodes.ibc.chain.query import Attributes, Condition, matches
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.transactions import tx_hash
-from nodes.ibc.proto.comet import Commit, ExecTxResult
+from nodes.ibc.proto.comet import Commit
 
 __all__ = ["Entry", "Ledger", "Transacted"]
 
@@ -26,7 +27,7 @@ class Transacted:
     height: int
     index: int  # in the block
     data: bytes
-    result: ExecTxResult
+    result: TxResult
 
     @cached_property
     def hash(self) -> bytes:
@@ -38,8 +39,8 @@ class Transacted:
             "tm.event": ["Tx"], "tx.hash": [self.hash.hex().upper()], "tx.height": [str(self.height)],
         }  # fmt: skip
         for event in self.result.events:
-            for attribute in event.attributes:
-                found.setdefault(f"{event.type}.{attribute.key}", []).append(attribute.value)
+            for key, value in event.attributes:
+                found.setdefault(f"{event.type}.{key}", []).append(value)
         return found
 
 
@@ -49,12 +50,13 @@ class Entry:
 
     block: Block
     commit: Commit
-    results: tuple[ExecTxResult, ...]
+    results: tuple[TxResult, ...]
     app_hash: bytes
 
-    def transactions(self) -> Iterator[Transacted]:
-        for index, (data, result) in enumerate(zip(self.block.txs, self.results, strict=True)):
-            yield Transacted(self.block.height, index, data, result)
+    @cached_property
+    def transactions(self) -> tuple[Transacted, ...]:
+        pairs = enumerate(zip(self.block.txs, self.results, strict=True))
+        return tuple(Transacted(self.block.height, index, data, result) for index, (data, result) in pairs)
 
     def attributes(self, kind: str = "NewBlock") -> Attributes:
         """What searches and subscriptions see of the block."""
@@ -69,6 +71,7 @@ class Ledger:
         self._entries: dict[int, Entry] = {}
         self._by_hash: dict[bytes, Transacted] = {}
         self._index: dict[tuple[str, str], deque[Transacted]] = {}
+        self._unindexed: deque[Transacted] = deque()  # since the last search: many chains are never searched
         self.first = 1
         self.last = 0
 
@@ -92,14 +95,12 @@ class Ledger:
         """The next block."""
         self.last = entry.block.height
         self._entries[self.last] = entry
-        for transacted in entry.transactions():
+        for transacted in entry.transactions:
             # A transaction that was in two blocks is remembered where it succeeded: a later, failed copy hides nothing.
             known = self._by_hash.get(transacted.hash)
             if known is None or known.result.code:
                 self._by_hash[transacted.hash] = transacted
-            for key, values in transacted.attributes().items():
-                for value in dict.fromkeys(values):
-                    self._index.setdefault((key, value), deque()).append(transacted)
+            self._unindexed.append(transacted)
         while self._keep and self.last - self.first >= self._keep:
             self._prune(self._entries.pop(self.first))
             self.first += 1
@@ -115,6 +116,9 @@ class Ledger:
 
     def _candidates(self, conditions: Sequence[Condition]) -> Iterable[Transacted]:
         """A few transactions among which all matches are: the shortest list of those that an equality gives."""
+        while self._unindexed:
+            for place in _places(transacted := self._unindexed.popleft()):
+                self._index.setdefault(place, deque()).append(transacted)
         lists = [
             self._index.get((condition.key, str(condition.operand)), deque())
             for condition in conditions
@@ -122,15 +126,23 @@ class Ledger:
         ]
         if lists:
             return min(lists, key=len)
-        return (each for entry in self._entries.values() for each in entry.transactions())
+        return (each for entry in self._entries.values() for each in entry.transactions)
 
     def _prune(self, entry: Entry) -> None:
-        for transacted in entry.transactions():
+        for transacted in entry.transactions:
             if self._by_hash.get(transacted.hash) is transacted:
                 del self._by_hash[transacted.hash]
-            for key, values in transacted.attributes().items():
-                for value in dict.fromkeys(values):
-                    places = self._index[key, value]
-                    places.popleft()
-                    if not places:
-                        del self._index[key, value]
+            if self._unindexed and self._unindexed[0] is transacted:
+                self._unindexed.popleft()
+                continue
+            for place in _places(transacted):
+                self._index[place].popleft()
+                if not self._index[place]:
+                    del self._index[place]
+
+
+def _places(transacted: Transacted) -> Iterator[tuple[str, str]]:
+    """Where in the index a transaction is found."""
+    for key, values in transacted.attributes().items():
+        for value in dict.fromkeys(values):
+            yield key, value

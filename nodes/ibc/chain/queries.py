@@ -16,6 +16,7 @@ from nodes.ibc.chain.app import Moment
 from nodes.ibc.chain.bank import Bank
 from nodes.ibc.chain.chain import Chain
 from nodes.ibc.chain.errors import INVALID_HEIGHT, INVALID_REQUEST, TX_PARSE_ERROR, UNKNOWN_REQUEST, not_found
+from nodes.ibc.chain.results import encodable
 from nodes.ibc.core.errors import AbciError
 from nodes.ibc.core.state import Context
 from nodes.ibc.proto import cosmos
@@ -165,7 +166,7 @@ class Queries:
         answers = cosmos.TxMsgData.decode(result.data).msg_responses
         return cosmos.SimulateResponse(
             cosmos.GasInfo(result.gas_wanted, result.gas_used),
-            cosmos.Result(data=result.data, log=result.log, events=result.events, msg_responses=answers),
+            cosmos.Result(data=result.data, log=result.log, events=encodable(result.events), msg_responses=answers),
         )
 
 

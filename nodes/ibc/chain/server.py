@@ -17,6 +17,7 @@ from nodes.ibc.chain.ledger import Entry
 from nodes.ibc.chain.pace import RateLimit
 from nodes.ibc.chain.parameters import TEXT, Kind, ParameterError, read
 from nodes.ibc.chain.query import QueryError
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.rpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -29,7 +30,6 @@ from nodes.ibc.chain.rpc import (
 from nodes.ibc.chain.shapes import result_form
 from nodes.ibc.chain.subscriptions import Subscriptions, notices
 from nodes.ibc.chain.transactions import tx_hash
-from nodes.ibc.proto.comet import ExecTxResult
 
 __all__ = ["Server"]
 
@@ -98,7 +98,7 @@ class Server:
 
     def publish(self, entry: Entry) -> None:
         """Tell subscribers of a block, and those who wait for its transactions."""
-        for transacted in entry.transactions():
+        for transacted in entry.transactions:
             form = {"height": str(transacted.height), "tx_result": result_form(transacted.result)}
             for future in self._committing.pop(transacted.hash, ()):
                 if not future.done():
@@ -206,10 +206,10 @@ class Server:
     async def _committed(self, tx: bytes) -> Json:
         """Submit a transaction, and answer when it is in a block."""
         checked = self._methods.broadcast_tx_sync(tx)
-        result = ExecTxResult(code=checked["code"], log=checked["log"], codespace=checked["codespace"])
+        result = TxResult(code=checked["code"], log=checked["log"], codespace=checked["codespace"])
         answer = {"check_tx": result_form(result), "hash": checked["hash"]}
         if result.code:
-            return {**answer, "tx_result": result_form(ExecTxResult()), "height": "0"}
+            return {**answer, "tx_result": result_form(TxResult()), "height": "0"}
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         name = tx_hash(tx)
         waiting = self._committing.setdefault(name, [])

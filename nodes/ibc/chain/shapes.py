@@ -11,6 +11,7 @@ from typing import Any
 from nodes.ibc.chain.blocks import Block
 from nodes.ibc.chain.ledger import Entry, Transacted
 from nodes.ibc.chain.queries import Answer
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.transactions import tx_hash
 from nodes.ibc.comet.hashes import data_hash
 from nodes.ibc.comet.json_form import (
@@ -22,7 +23,7 @@ from nodes.ibc.comet.json_form import (
     write_validators,
 )
 from nodes.ibc.comet.merkle import proof
-from nodes.ibc.proto.comet import ExecTxResult, ValidatorSet
+from nodes.ibc.proto.comet import ValidatorSet
 
 __all__ = ["answer_form", "block_form", "block_meta", "block_results", "identified_block", "result_form",
            "transaction_form", "validators_form"]  # fmt: skip
@@ -55,19 +56,19 @@ def block_meta(block: Block) -> Json:
     }
 
 
-def result_form(result: ExecTxResult) -> Json:
+def result_form(result: TxResult) -> Json:
     """What became of a transaction."""
     return {
         "code": result.code,
         "data": write_base64(result.data) if result.data else None,
         "log": result.log,
-        "info": result.info,
+        "info": "",
         "gas_wanted": str(result.gas_wanted),
         "gas_used": str(result.gas_used),
         "events": [
             {
                 "type": event.type,
-                "attributes": [{"key": a.key, "value": a.value, "index": a.index} for a in event.attributes],
+                "attributes": [{"key": key, "value": value, "index": True} for key, value in event.attributes],
             }
             for event in result.events
         ],

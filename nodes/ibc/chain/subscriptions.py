@@ -48,7 +48,7 @@ def notices(entry: Entry) -> Iterator[Notice]:
     value = {"block": block, "block_id": write_block_id(entry.block.id), "result_finalize_block": outcome}
     yield Notice("NewBlock", entry.attributes("NewBlock"), value)
     yield Notice("NewBlockHeader", entry.attributes("NewBlockHeader"), {"header": write_header(entry.block.header)})
-    yield from map(_of_transaction, entry.transactions())
+    yield from map(_of_transaction, entry.transactions)
 
 
 def _of_transaction(transacted: Transacted) -> Notice:

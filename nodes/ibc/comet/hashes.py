@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import new, sha256
+from typing import Protocol
 
 from nodes.ibc.comet import merkle
 from nodes.ibc.proto.comet import (
@@ -91,7 +92,20 @@ def data_hash(transactions: Sequence[bytes]) -> bytes:
     return merkle.root([sha256(each).digest() for each in transactions])
 
 
-def results_hash(results: Iterable[ExecTxResult]) -> bytes:
+class Outcome(Protocol):
+    """What headers say of a transaction's result."""
+
+    @property
+    def code(self) -> int: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def gas_wanted(self) -> int: ...
+    @property
+    def gas_used(self) -> int: ...
+
+
+def results_hash(results: Iterable[Outcome]) -> bytes:
     """What the next header says of the outcome of transactions: code, data and gas of each."""
     return merkle.root(
         [

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ERROR_PREFIX = "ibccallbackerror-"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """A type, and attributes in order; a key may occur twice."""
 

@@ -47,14 +47,12 @@ def test_a_transfer_moves_coins_and_tells_of_it() -> None:
     assert 0 < result.gas_used < result.gas_wanted == 200_000
     (answer,) = TxMsgData.decode(result.data).msg_responses
     assert answer.opened_as(MsgSendResponse) == MsgSendResponse()
-    told = {
-        (event.type, a.key, a.value) for event in result.events for a in event.attributes if event.type != "message"
-    }
+    told = {(event.type, *pair) for event in result.events for pair in event.attributes if event.type != "message"}
     assert ("tx", "fee", "3stake") in told
     assert ("tx", "acc_seq", f"{address('alice')}/0") in told
     assert ("transfer", "recipient", address("bob")) in told
     assert ("coin_received", "msg_index", "0") in told
-    actions = [a.value for event in result.events for a in event.attributes if a.key == "action"]
+    actions = [value for event in result.events for key, value in event.attributes if key == "action"]
     assert actions == ["/cosmos.bank.v1beta1.MsgSend"]
 
 

@@ -10,10 +10,11 @@ from ibc_chain import FUNDS, GENESIS_NS, SECOND_NS, Ticking, address
 
 from nodes.ibc.chain.genesis import Settings, chain_of, funded, queries_of
 from nodes.ibc.chain.queries import Queries
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.core import paths
 from nodes.ibc.core.transfer import escrow_account
 from nodes.ibc.proto import channel, connection, ibc, ics23, queries, transfer
-from nodes.ibc.proto.comet import ExecTxResult, SignedHeader, ValidatorSet
+from nodes.ibc.proto.comet import SignedHeader, ValidatorSet
 from nodes.ibc.proto.cosmos import QueryBalanceRequest, QueryBalanceResponse, TxMsgData
 from nodes.ibc.proto.cosmos_base import Coin
 from nodes.ibc.proto.ibc import Fraction, Height, MerklePrefix, MerkleRoot
@@ -40,7 +41,7 @@ class Side:
         self.queries = queries_of(self.ticking.chain, "stake")
         self.ticking.block()
 
-    def send(self, *messages: Message) -> ExecTxResult:
+    def send(self, *messages: Message) -> TxResult:
         """Put messages into the next block."""
         data = self.ticking.tx("alice", *messages, chain_id=self.chain_id, gas=10_000_000)
         checked = self.ticking.chain.submit(data)
@@ -223,11 +224,7 @@ class Pair:
             )
         )
         assert result.code == 0, result.log
-        (sent,) = (
-            {each.key: each.value for each in event.attributes}
-            for event in result.events
-            if event.type == "send_packet"
-        )
+        (sent,) = (dict(event.attributes) for event in result.events if event.type == "send_packet")
         packet = channel.Packet(
             int(sent["packet_sequence"]),
             "transfer",
@@ -311,7 +308,7 @@ def two_relayers(pair: Pair) -> tuple[bytes, bytes]:
     sent = pair.a.send(transfer.MsgTransfer(
         "transfer", "channel-0", Coin("stake", "5"), SIGNER, address("bob"), Height(),
         GENESIS_NS + DAY_NS))  # fmt: skip
-    told = next({each.key: each.value for each in event.attributes} for event in sent.events
+    told = next(dict(event.attributes) for event in sent.events
                 if event.type == "send_packet")  # fmt: skip
     packet = channel.Packet(1, "transfer", "channel-0", "transfer", "channel-0", bytes.fromhex(told["packet_data_hex"]),
                             Height(), int(told["packet_timeout_timestamp"]))  # fmt: skip

@@ -98,8 +98,12 @@ def test_the_ledger_finds_and_forgets() -> None:
     assert [each.block.height for each in ledger.search_blocks(parse("block.height < 6"))] == [4, 5]
     found = ledger.search(parse("tx.height = 5"))[0]
     assert ledger.transaction(found.hash) is found
-    assert ledger.by_block_hash(ledger[5].block.id.hash) is ledger[5]
-    assert ticking.chain.state.versions == range(4, 7)
+    for _ in range(3):
+        ticking.block()
+    assert ledger.transaction(found.hash) is None
+    assert ledger.search(parse(recipient)) == []
+    assert ledger.by_block_hash(ledger[8].block.id.hash) is ledger[8]
+    assert ticking.chain.state.versions == range(7, 10)
 
 
 def test_a_later_copy_that_failed_hides_nothing() -> None:

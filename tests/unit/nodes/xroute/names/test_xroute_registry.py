@@ -8,7 +8,7 @@ import pytest
 from ibc_chain import FUNDS, GENESIS_NS, SECOND_NS, Ticking, address
 from xroute_names import OTHER, OWNER, TERMS, ZONE, ZONE_OWNER, Registrar, chain_record
 
-from nodes.ibc.proto.comet import ExecTxResult
+from nodes.ibc.chain.results import TxResult
 from nodes.xroute.keys import Key
 from nodes.xroute.names import errors
 from nodes.xroute.names.labels import STORE, key_of
@@ -28,7 +28,7 @@ def held(registrar: Registrar, name: str) -> Record | None:
     return None if raw is None else Record.decode(raw)
 
 
-def refused(result: ExecTxResult, kind: errors.ErrorKind) -> str:
+def refused(result: TxResult, kind: errors.ErrorKind) -> str:
     assert (result.codespace, result.code) == (kind.codespace, kind.code), result.log
     return result.log
 
@@ -50,7 +50,7 @@ def test_a_name_is_committed_to_and_revealed(registrar: Registrar) -> None:
     assert held(registrar, "osmosis.cosmos") == OSMOSIS
     assert registrar.ticking.balances()["alice"] == FUNDS - TERMS.deposit
     (told,) = (each for each in result.events if each.type == "xname_record")
-    attributes = {each.key: each.value for each in told.attributes}
+    attributes = dict(told.attributes)
     assert attributes["action"] == "register"
     assert bytes.fromhex(attributes["record_hex"]) == OSMOSIS.encode()
 
@@ -106,7 +106,7 @@ def test_an_update_has_the_next_seq_and_the_owners_signature(registered: Registr
 def test_a_transfer_takes_the_name_from_its_owner(registered: Registrar) -> None:
     given = replace(OSMOSIS, seq=2, owner=OTHER.public)
     result = registered.do(registered.update(given))
-    assert any(("action", "transfer") in {(a.key, a.value) for a in each.attributes} for each in result.events)
+    assert any(("action", "transfer") in each.attributes for each in result.events)
     refused(registered.send(registered.update(replace(given, seq=3))), errors.INVALID_SIGNATURE)
     registered.do(registered.update(replace(given, seq=3), OTHER))
 
