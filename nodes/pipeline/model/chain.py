@@ -1,0 +1,58 @@
+"""Parts of a model one after another in one process: what stages compute, without stages.
+
+Invariant: the parts are contiguous and are the whole model. A crossing is what happens to rows between two parts, such
+as a codec's encoding and decoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from emulator.model.errors import Unfit
+from nodes.pipeline.model.llama import Cache, Part
+from nodes.pipeline.model.quantisation import Floats
+
+Crossing = Callable[[Floats], Floats]
+
+
+class Chain:
+    """A whole model in parts, with one crossing between each two of them."""
+
+    def __init__(self, parts: Sequence[Part], crossings: Sequence[Crossing] = ()) -> None:
+        """Unfit where the parts do not follow on, or are not the whole model. No crossings: rows cross as they are."""
+        blocks = [(part.first, part.last) for part in parts]
+        ends = [last for _, last in blocks]
+        if not parts or [first for first, _ in blocks] != [0, *ends[:-1]] or ends[-1] != parts[0].shape.blocks:
+            raise Unfit(f"parts of blocks {blocks}", "parts that follow on, from the first block to the last")
+        if crossings and len(crossings) != len(parts) - 1:
+            raise Unfit(f"{len(crossings)} crossings between {len(parts)} parts", f"{len(parts) - 1}")
+        self.parts = parts
+        self.crossings = crossings
+
+    def caches(self, capacity: int) -> list[Cache]:
+        """Caches for one sequence of at most so many tokens."""
+        return [part.cache(capacity) for part in self.parts]
+
+    def forward(self, tokens: Sequence[int], caches: Sequence[Cache]) -> Floats:
+        """Rows of the next tokens of a sequence, after the last block."""
+        rows = self.parts[0].embed(tokens)
+        for number, (part, cache) in enumerate(zip(self.parts, caches, strict=True)):
+            rows = part.forward(self.crossings[number - 1](rows) if number and self.crossings else rows, cache)
+        return rows
+
+    def logits(self, rows: Floats) -> Floats:
+        """What the model expects next after each row."""
+        return self.parts[-1].logits(rows)
+
+    def greedy(self, prompt: Sequence[int], most_tokens: int, chunk_tokens: int = 32) -> Iterator[int]:
+        """The likeliest next tokens, one by one. Unfit where prompt and tokens are more than the model's context."""
+        if not prompt:
+            raise Unfit("a prompt without tokens", "one at least")
+        caches = self.caches(len(prompt) + most_tokens)
+        for at in range(0, len(prompt), chunk_tokens):
+            rows = self.forward(prompt[at : at + chunk_tokens], caches)
+        for left in reversed(range(most_tokens)):
+            token = int(self.logits(rows[-1:]).argmax())
+            yield token
+            if left:
+                rows = self.forward([token], caches)

@@ -1,0 +1,112 @@
+"""The blocks against their formulas, however a sequence is chunked and a model split, and what they refuse."""
+
+import numpy as np
+import pytest
+from oracle.llama_slow import logits as slow_logits
+from pipeline_model import chain_of, small
+
+from emulator.model.errors import Absent, Unfit
+from nodes.pipeline.model.chain import Chain
+from nodes.pipeline.model.gguf import Gguf
+from nodes.pipeline.model.llama import Part, Shape
+from nodes.pipeline.model.synthetic import SMALL, synthetic_model
+from nodes.pipeline.model.tokenizer import Tokenizer
+
+PROMPT = Tokenizer(small().metadata).encode("The dark side of the moon, and then the other.")
+
+
+def logits_of(chain: Chain, chunk_tokens: int) -> np.ndarray:
+    caches = chain.caches(len(PROMPT))
+    chunks = [PROMPT[at : at + chunk_tokens] for at in range(0, len(PROMPT), chunk_tokens)]
+    return np.concatenate([chain.logits(chain.forward(chunk, caches)) for chunk in chunks])
+
+
+@pytest.mark.parametrize("cuts", [(), (2,), (1, 2, 3)])
+@pytest.mark.parametrize("chunk_tokens", [1, 7, 100])
+def test_logits_are_those_of_the_formulas(cuts, chunk_tokens):
+    assert logits_of(chain_of(small(), cuts), chunk_tokens) == pytest.approx(slow_logits(small(), PROMPT), abs=2e-4)
+
+
+def test_greedy_tokens_are_those_of_a_whole_forward_pass():
+    chain = chain_of(small(), (1, 3))
+    found = list(chain.greedy(PROMPT, 8, chunk_tokens=5))
+    whole = chain.logits(chain.forward([*PROMPT, *found], chain.caches(256))).argmax(axis=1)
+    assert found == whole[len(PROMPT) - 1 : -1].tolist()
+
+
+def test_the_head_of_a_file_that_has_one_is_used():
+    gguf = Gguf(synthetic_model())
+    gguf.tensors["output.weight"] = Gguf(synthetic_model(seed=1)).tensors["token_embd.weight"]
+    assert not np.allclose(logits_of(chain_of(gguf), 100), logits_of(chain_of(small()), 100))
+
+
+def test_a_prompt_longer_than_the_context_is_refused():
+    chain = chain_of(small())
+    with pytest.raises(Unfit, match="a sequence of 257 tokens; expected at most 256, the model's context"):
+        next(chain.greedy([5] * 250, 7))
+    caches = chain.caches(10)
+    chain.forward([5] * 8, caches)
+    with pytest.raises(Unfit, match="8 tokens and 3 more; expected at most 10 in all"):
+        chain.forward([5] * 3, caches)
+
+
+def test_an_empty_prompt_is_refused():
+    with pytest.raises(Unfit, match="a prompt without tokens"):
+        next(chain_of(small()).greedy([], 1))
+
+
+@pytest.mark.parametrize("tokens", [[-1], [5, 300], []])
+def test_numbers_that_are_no_tokens_are_refused(tokens):
+    with pytest.raises(Unfit, match="one or more, each from 0 to"):
+        chain_of(small()).forward(tokens, chain_of(small()).caches(8))
+
+
+def test_parts_do_only_what_they_hold():
+    middle = Part(small(), 1, 3)
+    with pytest.raises(Unfit, match="rows of the block before"):
+        middle.embed([5])
+    with pytest.raises(Unfit, match="the output of block 2; expected that of block 3"):
+        middle.logits(np.zeros((1, 64), np.float32))
+    with pytest.raises(Unfit, match="blocks 3 to 3; expected some of 0 to 4"):
+        Part(small(), 3, 3)
+
+
+def test_a_chain_is_the_whole_model():
+    with pytest.raises(Unfit, match=r"blocks \[\(0, 2\), \(3, 4\)\]"):
+        Chain([Part(small(), 0, 2), Part(small(), 3, 4)])
+    with pytest.raises(Unfit, match="1 crossings between 3 parts; expected 2"):
+        chain_of(small(), (1, 2), (lambda rows: rows,))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("general.architecture", "gemma", "architecture 'gemma'; expected 'llama'"),
+        ("llama.block_count", 0, "llama.block_count is 0; expected a number from 1"),
+        ("llama.block_count", 1.5, "llama.block_count is 1.5; expected a whole number"),
+        ("llama.embedding_length", "64", "llama.embedding_length is '64'"),
+        ("llama.attention.head_count", 7, "64 values, 7 heads"),
+        ("llama.attention.head_count_kv", 3, "4 heads, 3 of keys and values"),
+        ("llama.rope.dimension_count", 8, "on a part of each head; expected on all its 16 values"),
+        ("llama.rope.scaling.type", "yarn", "scaled by 'yarn'"),
+        ("llama.attention.layer_norm_rms_epsilon", float("nan"), "is nan"),
+    ],
+)
+def test_metadata_of_other_models_are_refused(key, value, said):
+    with pytest.raises(Unfit, match=said):
+        Shape.of({**small().metadata, key: value}, vocabulary=300)
+
+
+def test_a_file_without_a_tensor_or_with_another_shape_is_refused():
+    gguf = Gguf(synthetic_model())
+    gguf.tensors["blk.2.attn_q.weight"] = gguf.tensors.pop("blk.2.ffn_up.weight")
+    with pytest.raises(Unfit, match=r"tensor blk.2.attn_q.weight of shape \(128, 64\); expected \(64, 64\)"):
+        Part(gguf, 0, 4)
+    del gguf.tensors["blk.2.attn_q.weight"]
+    with pytest.raises(Absent, match=r"no tensor blk.2.attn_q.weight"):
+        Part(gguf, 0, 4)
+
+
+def test_equal_seeds_make_equal_models():
+    assert synthetic_model(3) == synthetic_model(3) != synthetic_model(4)
+    assert Shape.of(small().metadata, 0) == SMALL
