@@ -50,7 +50,7 @@ def holds(condition: Condition, route: RouteAttributes) -> bool:
         case Kind.MODE:
             return route.mode in condition.names
         case Kind.REGISTRY:
-            return all(hop.registry in condition.names for hop in route.hops)
+            return all(hop_holds(condition, hop) for hop in route.hops)
         case Kind.NAMES_AGREE:
             return route.names_agree is True
     match condition.scope:
@@ -67,7 +67,9 @@ def holds(condition: Condition, route: RouteAttributes) -> bool:
 
 
 def hop_holds(condition: Condition, hop: HopAttributes) -> bool:
-    """Whether one hop satisfies a condition on hops (kinds ATTRIBUTE, CLIENT_TYPE and CHAINS)."""
+    """Whether one hop satisfies a condition on hops: one of which `is_of_hops` is true."""
+    if condition.kind is Kind.REGISTRY:
+        return hop.registry in condition.names
     if condition.kind is Kind.CHAINS:
         named = is_one_of(hop, condition.names)
         return named if condition.comparison is Comparison.IN else not named and _name_is_known(hop, condition.names)
@@ -94,4 +96,5 @@ def is_of_hops(condition: Condition) -> bool:
         Kind.ATTRIBUTE,
         Kind.CLIENT_TYPE,
         Kind.CHAINS,
+        Kind.REGISTRY,
     )

@@ -1,0 +1,62 @@
+"""The route search against a judge that tries every path, on random graphs under random policies."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from nodes.xroute.policy.clauses import Policy
+from nodes.xroute.policy.parser import parse
+from nodes.xroute.policy.terms import PolicyError
+from nodes.xroute.routes.graph import Graph
+from nodes.xroute.routes.pruned import Pruned
+from nodes.xroute.routes.search import MOST_TIED, best_routes
+from tests.support.xroute_graphs import every_route, graphs
+from tests.support.xroute_policies import texts
+
+SHARES = st.lists(st.integers(0, 3), min_size=8, max_size=8)
+
+
+def policies() -> st.SearchStrategy[Policy]:
+    def parsed(text: str) -> Policy | None:
+        try:
+            return parse(text)
+        except PolicyError:
+            return None
+
+    return texts(3).map(parsed).filter(bool)  # type: ignore[arg-type]
+
+
+@settings(max_examples=600)
+@given(graphs(), policies(), SHARES)
+def test_the_best_routes_are_those_that_trying_all_finds(graph: Graph, policy: Policy, values: list[int]) -> None:
+    source, destination = graph.chains[0], graph.chains[-1]
+    shares = {chain.identity: value for chain, value in zip(graph.chains, values, strict=False)}
+    complying = every_route(graph, policy, source, destination, shares)
+    pruned = Pruned(graph, policy, source, destination, shares)
+    answer = best_routes(pruned, most_labels=10_000)
+    assert not answer.capped
+    if not complying:
+        assert not answer.routes
+        return
+    least = min(found.cost for found in complying)
+    width = len(least)  # limits may add keys behind
+    assert {route.cost[:width] for route in answer.routes} == {least}
+    tied = {found.edges for found in complying if found.cost == least}
+    found = {route.edges for route in answer.routes}
+    assert found <= tied
+    if pruned.costs.are_sums and len(pruned.costs.keys) == width and len(tied) <= MOST_TIED:
+        assert found == tied
+    few = best_routes(pruned, most_labels=1)
+    assert few.capped or {route.cost[:width] for route in few.routes} == {least}
+
+
+@settings(max_examples=100)
+@given(graphs(), st.binary(max_size=4))
+def test_a_message_takes_one_of_the_equal_routes_by_hash(graph: Graph, message_id: bytes) -> None:
+    answer = best_routes(Pruned(graph, parse("xroute/1"), graph.chains[0], graph.chains[-1]))
+    chosen = answer.choose(message_id)
+    assume(chosen is not None)
+    assert chosen in answer.routes
+    assert chosen == answer.choose(message_id)
+    assert len({route.route_id for route in answer.routes}) == len(answer.routes)
