@@ -10,7 +10,15 @@ from typing import NewType
 
 from emulator.model.errors import Unfit
 
-__all__ = ["IDENTITY_BYTES", "SOURCE_CLIENT", "ChainIdentity", "checked", "destination_client", "identity"]
+__all__ = [
+    "IDENTITY_BYTES",
+    "SOURCE_CLIENT",
+    "ChainIdentity",
+    "application_client",
+    "checked",
+    "destination_client",
+    "identity",
+]
 
 ChainIdentity = NewType("ChainIdentity", bytes)
 
@@ -39,3 +47,11 @@ def checked(raw: bytes) -> ChainIdentity:
 def destination_client(of: ChainIdentity) -> str:
     """The destination client of a message to a chain: a name that fits where names of clients stand."""
     return f"xr-{of.hex()[:40]}"
+
+
+def application_client(of: ChainIdentity) -> str:
+    """What applications know a chain by, in place of a client: it ends as generated names of clients do.
+
+    ICS-20 looks for such names where it reads the way that a coin has come.
+    """
+    return f"{destination_client(of)}-0"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nodes.ibc.chain.ante import Ante, Mode
 from nodes.ibc.chain.bank import Bank
@@ -56,6 +56,14 @@ class Module(Protocol):
         """Whether messages that relay, by their responses, did nothing at all."""
 
 
+@runtime_checkable
+class BlockModule(Protocol):
+    """A module that acts at the beginning of each block, too."""
+
+    def begin_block(self, context: Context, last_block_hash: bytes) -> None:
+        """Act before the block's transactions. The hash of the block before is empty in the first block."""
+
+
 class App:
     """The application over a chain's stores."""
 
@@ -69,6 +77,13 @@ class App:
     def context(self, stores: Stores, moment: Moment) -> Context:
         """What a message or a query of that block acts on."""
         return Context(self.chain_id, Height(self.revision, moment.height), moment.time_ns, stores)
+
+    def begin_block(self, stores: Stores, moment: Moment, last_block_hash: bytes) -> None:
+        """Let modules act before a block's transactions."""
+        context = self.context(stores, moment)
+        for module in self._modules:
+            if isinstance(module, BlockModule):
+                module.begin_block(context, last_block_hash)
 
     def run(self, stores: Stores, moment: Moment, data: bytes, mode: Mode) -> TxResult:
         """Run a transaction, and keep in the stores what it did.

@@ -128,6 +128,7 @@ class Chain:
     def _execute(self, block: Block, commit: Commit, mode: Mode) -> Entry:
         stores = self._branched()
         moment = Moment(block.height, block.time_ns)
+        self.app.begin_block(stores, moment, block.header.last_block_id.hash)
         results = tuple(self.app.run(stores, moment, data, mode) for data in block.txs)
         for store in stores.values():
             store.write()

@@ -109,7 +109,8 @@ def chain_of(settings: Settings, genesis_time_ns: int) -> Chain:
         revision_of(settings.chain_id),
         bank,
         ante,
-        [BankModule(bank), IbcModule(router), *(each.module(router, bank) for each in extensions)],
+        # An extension may take over messages of IBC: it stands before that module.
+        [BankModule(bank), *(each.module(router, bank) for each in extensions), IbcModule(router)],
     )
     genesis = app.context(state.stores, Moment(0, genesis_time_ns))
     for address, coins in settings.balances.items():

@@ -7,8 +7,8 @@ from hashlib import sha256
 import pytest
 
 from emulator.model.errors import Unfit
-from nodes.ibc.core.identifiers import check_client
-from nodes.xroute.identity import SOURCE_CLIENT, checked, destination_client, identity
+from nodes.ibc.core.identifiers import check_client, is_generated_client
+from nodes.xroute.identity import SOURCE_CLIENT, application_client, checked, destination_client, identity
 
 ANCHOR = sha256(b"header").digest()
 
@@ -24,6 +24,7 @@ def test_names_of_virtual_clients_are_names_of_clients() -> None:
     name = destination_client(identity("a-1", 7, ANCHOR))
     assert check_client(name) == name
     assert len(name) == 43
+    assert is_generated_client(application_client(identity("a-1", 7, ANCHOR)))
     assert check_client(SOURCE_CLIENT) == SOURCE_CLIENT
 
 

@@ -1,0 +1,119 @@
+"""What the module keeps in its own store: escrows, stakes, announcements, routes that have delivered.
+
+Invariant: each record is a canonical message under one key; nothing here is proved to other chains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from nodes.ibc.core.state import Context, Store
+from nodes.ibc.proto.channel_v2 import Packet
+from nodes.ibc.proto.wire import Message, message, nested, octets, optional, repeated, uint64
+from nodes.xroute.module.messages import Certificate, Fee
+from nodes.xroute.proofs.paths import STORE
+
+M = TypeVar("M", bound=Message)
+UNRANKED = b"unranked/"
+
+
+@message("skyloom.xroute.v1.Escrow")
+class Escrow(Message):
+    """The fee of a message on its source chain."""
+
+    payer: bytes = octets(1)  # account
+    fee: Fee = nested(2, Fee)
+    sent_ns: int = uint64(3)
+    ranked: tuple[bytes, ...] = repeated(4, bytes)  # accounts that may deliver in the first windows, one each
+
+
+@message("skyloom.xroute.v1.Stake")
+class Stake(Message):
+    """A relayer's bond."""
+
+    account: bytes = octets(1)
+    key: bytes = octets(2)
+    amount: int = uint64(3)
+    leaves_ns: int = uint64(4)  # when it may be paid out; 0: the relayer stays
+
+
+@message("skyloom.xroute.v1.Announcement")
+class Announcement(Message):
+    """A message that a quorum stands for, until the time for contradiction is over."""
+
+    packet: Packet = nested(1, Packet)
+    certificate: Certificate = nested(2, Certificate)
+    payee: bytes = octets(3)
+    due_ns: int = uint64(4)
+
+
+@message("skyloom.xroute.v1.RouteUsed")
+class RouteUsed(Message):
+    """A route by which a message came."""
+
+    route_id: bytes = octets(1)
+    transits: tuple[bytes, ...] = repeated(2, bytes)
+
+
+@message("skyloom.xroute.v1.RoutesUsed")
+class RoutesUsed(Message):
+    """All routes by which a message came: as many as its policy demands, without a common transit."""
+
+    routes: tuple[RouteUsed, ...] = repeated(1, RouteUsed)
+
+
+@message("skyloom.xroute.v1.Sent")
+class Sent(Message):
+    """The message of a sequence, for as long as it is not settled: its policy, and its fee where there is one."""
+
+    message_id: bytes = octets(1)
+    policy: bytes = octets(2)
+    escrow: Escrow | None = optional(3, Escrow)
+
+
+def store_of(context: Context) -> Store:
+    return context.stores[STORE]
+
+
+def read(context: Context, key: bytes, kind: type[M]) -> M | None:
+    raw = store_of(context).get(key)
+    return None if raw is None else kind.decode(raw)
+
+
+def write(context: Context, key: bytes, record: Message) -> None:
+    store_of(context).set(key, record.encode())
+
+
+def delete(context: Context, key: bytes) -> None:
+    store_of(context).delete(key)
+
+
+def sent(sequence: int) -> bytes:
+    return b"sent/" + sequence.to_bytes(8)
+
+
+def unranked(sequence: int) -> bytes:
+    """A message of the last block, whose relayers are ranked in the next one."""
+    return UNRANKED + sequence.to_bytes(8)
+
+
+def announcement(message_id: bytes) -> bytes:
+    return b"announced/" + message_id
+
+
+def routes(message_id: bytes) -> bytes:
+    return b"routes/" + message_id
+
+
+_STAKES = b"stake/"
+
+
+def stake(account: bytes) -> bytes:
+    return _STAKES + account
+
+
+def stakes(context: Context) -> Iterator[Stake]:
+    """All relayers with a stake, in the order of their accounts."""
+    for _, raw in store_of(context).iterate(_STAKES):
+        yield Stake.decode(raw)

@@ -1,0 +1,154 @@
+"""The module `xroute` of a chain, as its application sees it: messages, the beginning of blocks, the genesis.
+
+Invariant: whatever is refused is an AbciError, and changes nothing. The chain's identity has its first header as
+anchor, and is there from the second block on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any as Anything
+from typing import TypeVar
+
+from nodes.ibc.chain.bank import Bank
+from nodes.ibc.client.states import ClientStates
+from nodes.ibc.core.events import module
+from nodes.ibc.core.keepers import PayloadApplication
+from nodes.ibc.core.router import Router
+from nodes.ibc.core.state import Context
+from nodes.ibc.core.transfer import PORT as TRANSFER
+from nodes.ibc.proto.ibc import Height, MsgUpdateClient
+from nodes.ibc.proto.wire import Message
+from nodes.xroute.identity import identity
+from nodes.xroute.module import book, fees, messages
+from nodes.xroute.module.book import Sent
+from nodes.xroute.module.errors import UNAUTHORIZED, rejection
+from nodes.xroute.module.incoming import Incoming
+from nodes.xroute.module.model import Model
+from nodes.xroute.module.outgoing import Outgoing
+from nodes.xroute.module.quorum import Quorum
+from nodes.xroute.module.stake import STAKES, Stakes
+from nodes.xroute.module.terms import Terms
+from nodes.xroute.proofs import paths
+from nodes.xroute.proofs.rejection import RouteRejected
+
+__all__ = ["Xroute", "XrouteModule"]
+
+ANCHOR_HEIGHT = 1
+RELAYED = (
+    MsgUpdateClient,
+    messages.MsgDeliver,
+    messages.MsgAcknowledge,
+    messages.MsgTimeout,
+    messages.MsgDeliverByQuorum,
+    messages.MsgRelease,
+    messages.MsgDeliverByModel,
+)
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Xroute:
+    """Switches the module on (`nodes.ibc.chain.genesis.Extension`). It needs the module of names beside it."""
+
+    terms: Terms = field(default_factory=Terms)
+    applications: Mapping[str, PayloadApplication] | None = None  # beside transfers, by port
+    store: str = paths.STORE
+    accounts: frozenset[bytes] = frozenset({fees.ESCROW, STAKES})
+
+    def module(self, router: Router, bank: Bank) -> XrouteModule:
+        return XrouteModule(router, bank, self.terms, {**(self.applications or {}), TRANSFER: router.transfer})
+
+    def begin(self, context: Context) -> None:
+        if self.terms.transit.encode():  # an empty value could not be proved, and means what none does
+            context.ibc.set(paths.TRANSIT, self.terms.transit.encode())
+
+
+class XrouteModule:
+    """The messages of `messages` on a chain, and updates of clients, of which it remembers who brought them."""
+
+    def __init__(
+        self, router: Router, bank: Bank, terms: Terms, applications: Mapping[str, PayloadApplication]
+    ) -> None:
+        self._router = router
+        self._terms = terms
+        self._bank = bank
+        incoming, stakes = Incoming(applications, terms), Stakes(bank, terms)
+        outgoing, quorum = Outgoing(applications, bank, terms), Quorum(incoming, stakes, terms)
+        self._handlers: dict[type[Message], Callable[[Context, Anything], Message]] = {
+            MsgUpdateClient: self._update,
+            messages.MsgSend: outgoing.send,
+            messages.MsgDeliver: incoming.deliver,
+            messages.MsgAcknowledge: outgoing.acknowledge,
+            messages.MsgTimeout: outgoing.timeout,
+            messages.MsgDeliverByQuorum: quorum.announce,
+            messages.MsgRelease: quorum.release,
+            messages.MsgContradict: quorum.contradict,
+            messages.MsgDeliverByModel: Model(incoming, terms).deliver,
+            messages.MsgStake: stakes.stake,
+            messages.MsgUnstake: stakes.unstake,
+            messages.MsgSlash: stakes.slash,
+            messages.MsgPublishTransit: self._publish,
+        }
+
+    def handles(self, message: Message) -> bool:
+        return type(message) in self._handlers
+
+    def signer(self, message: Message) -> str:
+        address: str = getattr(message, "signer")  # noqa: B009 - all of them have one
+        return address
+
+    def deliver(self, context: Context, message: Message) -> Message:
+        try:
+            response = self._handlers[type(message)](context, message)
+        except RouteRejected as error:
+            raise rejection(error) from None
+        if not isinstance(message, MsgUpdateClient):
+            context.emit(module(paths.STORE))
+        return response
+
+    def relays(self, message: Message) -> bool:
+        return isinstance(message, RELAYED)
+
+    def redundant(self, done: Sequence[tuple[Message, Message]]) -> bool:
+        """By the rule of IBC's own module, which sees these responses, too."""
+        return False
+
+    def begin_block(self, context: Context, last_block_hash: bytes) -> None:
+        """Learn the chain's identity, and rank the relayers of the last block's messages by its hash."""
+        if not last_block_hash:
+            return
+        store = book.store_of(context)
+        if store.get(paths.SELF) is None:
+            store.set(paths.SELF, identity(context.chain_id, ANCHOR_HEIGHT, last_block_hash))
+        for key, _ in list(store.iterate(book.UNRANKED)):
+            sequence = int.from_bytes(key.removeprefix(book.UNRANKED))
+            sent = book.read(context, book.sent(sequence), Sent)
+            if sent is not None and sent.escrow is not None:
+                ranked = fees.ranked(book.stakes(context), last_block_hash, sent.message_id)
+                book.write(context, book.sent(sequence), replace(sent, escrow=replace(sent.escrow, ranked=ranked)))
+            store.delete(key)
+
+    def _update(self, context: Context, message: MsgUpdateClient) -> Message:
+        """Update a client, and remember who brought a height first: routes that need it pay for it."""
+        outcome = self._router.deliver(context, message)
+        for each in outcome.events:
+            if each.type == "update_client":
+                revision, _, number = each["consensus_height"].partition("-")
+                height = Height(int(revision), int(number))
+                processed = ClientStates(context.ibc, message.client_id).processed(height)
+                is_new = processed is not None and processed.height == context.height
+                key = paths.updater(message.client_id, height)
+                if is_new and context.ibc.get(key) is None:
+                    context.ibc.set(key, self._bank.account(message.signer))
+        return outcome.response
+
+    def _publish(self, context: Context, message: messages.MsgPublishTransit) -> Message:
+        if not self._terms.authority or message.signer != self._terms.authority:
+            raise UNAUTHORIZED.error(f"expected {self._terms.authority or 'nobody'}, got {message.signer}")
+        if message.policy.encode():
+            context.ibc.set(paths.TRANSIT, message.policy.encode())
+        else:
+            context.ibc.delete(paths.TRANSIT)
+        return messages.MsgEmptyResponse()

@@ -1,0 +1,87 @@
+"""Stakes of relayers, and what they lose for what can be proved on the chain itself.
+
+Invariant: the account `STAKES` holds what all stakes add up to. A stake that wants to leave waits, and can be slashed
+until it is paid out; it counts for nothing meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from emulator.model.errors import Stated
+from nodes.ibc.chain.bank import Bank
+from nodes.ibc.chain.keys import module_address
+from nodes.ibc.core.events import event
+from nodes.ibc.core.state import Context
+from nodes.xroute.keys import PUBLIC_BYTES
+from nodes.xroute.module import book
+from nodes.xroute.module.book import Stake
+from nodes.xroute.module.errors import INVALID_EVIDENCE, INVALID_STAKE, NO_STAKE, TOO_EARLY
+from nodes.xroute.module.messages import MsgEmptyResponse, MsgSlash, MsgStake, MsgUnstake
+from nodes.xroute.module.terms import Terms
+
+__all__ = ["STAKES", "Stakes"]
+
+STAKES = module_address("xroute-stakes")
+_REPORTED = 2  # the reporter gets one of so many parts of what is slashed; the rest is burned
+
+
+@dataclass(frozen=True, slots=True)
+class Stakes:
+    """Handlers of messages about stakes."""
+
+    bank: Bank
+    terms: Terms
+
+    def stake(self, context: Context, message: MsgStake) -> MsgEmptyResponse:
+        account = self.bank.account(message.signer)
+        held = book.read(context, book.stake(account), Stake) or Stake(account, message.key)
+        if not message.amount or len(message.key) != PUBLIC_BYTES or message.key != held.key:
+            raise INVALID_STAKE.error(f"{message.amount} for key {message.key.hex()!r}; expected more than 0, one key")
+        if held.leaves_ns or any(each.key == held.key and each.account != account for each in book.stakes(context)):
+            raise INVALID_STAKE.error("a stake that leaves, or a key of another relayer")
+        self.bank.send(context, account, STAKES, self.terms.denom, message.amount)
+        book.write(context, book.stake(account), replace(held, amount=held.amount + message.amount))
+        return MsgEmptyResponse()
+
+    def unstake(self, context: Context, message: MsgUnstake) -> MsgEmptyResponse:
+        account = self.bank.account(message.signer)
+        held = book.read(context, book.stake(account), Stake)
+        if held is None:
+            raise NO_STAKE.error(message.signer)
+        if not held.leaves_ns:
+            leaves_ns = context.time_ns + self.terms.leave_ns
+            book.write(context, book.stake(account), replace(held, leaves_ns=leaves_ns))
+        elif context.time_ns < held.leaves_ns:
+            raise TOO_EARLY.error(f"{held.leaves_ns - context.time_ns} ns until the stake may leave")
+        else:
+            self.bank.send(context, STAKES, account, self.terms.denom, held.amount)
+            book.delete(context, book.stake(account))
+        return MsgEmptyResponse()
+
+    def slash(self, context: Context, message: MsgSlash) -> MsgEmptyResponse:
+        """Take the whole stake of a relayer that is shown to have signed two versions of one advertisement."""
+        if self.terms.evidence is None:
+            raise INVALID_EVIDENCE.error("advertisements are not known on this chain")
+        try:
+            key = self.terms.evidence(message.evidence)
+        except Stated as error:
+            raise INVALID_EVIDENCE.error(str(error)) from None
+        held = self.of_key(context, key)
+        if held is None:
+            raise NO_STAKE.error(f"relayer {key.hex()}")
+        self.take(context, held, message.signer)
+        return MsgEmptyResponse()
+
+    def of_key(self, context: Context, key: bytes) -> Stake | None:
+        """The stake behind a relayer's key, also one that waits to leave."""
+        return next((each for each in book.stakes(context) if each.key == key), None)
+
+    def take(self, context: Context, held: Stake, reporter: str) -> None:
+        """Slash all of a stake."""
+        reward = held.amount // _REPORTED
+        if reward:
+            self.bank.send(context, STAKES, self.bank.account(reporter), self.terms.denom, reward)
+        self.bank.burn(context, STAKES, self.terms.denom, held.amount - reward)
+        book.delete(context, book.stake(held.account))
+        context.emit(event("xroute_slash", relayer=held.key.hex(), amount=held.amount))

@@ -1,0 +1,34 @@
+"""What a scenario sets of the module `xroute` on a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from nodes.xroute.policy.clauses import Policy
+from nodes.xroute.proofs.names import NameVerifier, NoNames
+from nodes.xroute.proofs.transit import TransitPolicy
+
+__all__ = ["EvidenceReader", "Terms"]
+
+_SECOND_NS = 1_000_000_000
+
+EvidenceReader = Callable[[bytes], bytes]
+"""The public key of the relayer that contradicted itself, by evidence of it. Unfit for what is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Terms of one chain. Times are in nanoseconds."""
+
+    denom: str = "stake"  # of relayers' stakes
+    window_ns: int = 2 * _SECOND_NS  # in which one relayer alone earns the delivery: two block times
+    challenge_ns: int = 10 * _SECOND_NS  # in which a quorum may be contradicted
+    leave_ns: int = 60 * _SECOND_NS  # that a stake waits before it is paid out
+    least_votes: int = 2  # of a quorum, whatever the sender says
+    minimum: Mapping[str, Policy] = field(default_factory=dict)  # what applications demand of routes, by port
+    transit: TransitPolicy = field(default_factory=TransitPolicy)  # published in the genesis
+    authority: str = ""  # address that may publish another one; "" is nobody
+    names: NameVerifier = field(default_factory=NoNames)
+    evidence: EvidenceReader | None = None
+    model_key: bytes = b""  # of the oracle that stands for a succinct proof; "" where the model is off
