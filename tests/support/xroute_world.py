@@ -15,6 +15,7 @@ from typing import Any as Anything
 from ibc_chain import GENESIS_NS, SECOND_NS, address, signed
 
 from nodes.ibc.chain.genesis import Settings, chain_of, funded, queries_of
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.client.states import ClientStates
 from nodes.ibc.client.tendermint import consensus_state_of
 from nodes.ibc.comet.hashes import header_hash
@@ -23,7 +24,7 @@ from nodes.ibc.core.state import Branch, Context
 from nodes.ibc.core.transfer_data import JSON, TransferData
 from nodes.ibc.proto import ibc
 from nodes.ibc.proto.channel_v2 import Packet, Payload
-from nodes.ibc.proto.comet import ExecTxResult, SignedHeader, SimpleValidator, ValidatorSet
+from nodes.ibc.proto.comet import SignedHeader, SimpleValidator, ValidatorSet
 from nodes.ibc.proto.cosmos import TxMsgData
 from nodes.ibc.proto.ibc import ClientState, Fraction, Height, MerkleProof
 from nodes.ibc.proto.ics23 import CommitmentProof
@@ -78,7 +79,7 @@ class Node:
             self.clock.now_ns += SECOND_NS
             self.chain.produce(self.clock.now_ns)
 
-    def do(self, name: str, *messages: Message) -> ExecTxResult:
+    def do(self, name: str, *messages: Message) -> TxResult:
         """What became of a transaction, which is alone in its block."""
         self.clock.now_ns += SECOND_NS
         data = signed(
@@ -90,7 +91,7 @@ class Node:
         self.sequences[name] += 1
         return self.chain.produce(self.clock.now_ns).results[-1]
 
-    def must(self, name: str, *messages: Message) -> ExecTxResult:
+    def must(self, name: str, *messages: Message) -> TxResult:
         result = self.do(name, *messages)
         assert not result.code, result.log
         return result
@@ -243,7 +244,7 @@ class World:
         )  # fmt: skip
         return Parcel.of(packet_in(node.must(sender, message)))
 
-    def deliver(self, route: Sequence[str], parcel: Parcel, name: str = "relayer", **given: Anything) -> ExecTxResult:
+    def deliver(self, route: Sequence[str], parcel: Parcel, name: str = "relayer", **given: Anything) -> TxResult:
         """What became of a delivery over a route, from the destination on, with all that its proof can bring."""
         given.setdefault("with_validators", True)
         proof = self.proof(route, parcel.packet, parcel.commitment_key, **given)
@@ -251,12 +252,12 @@ class World:
 
     def acknowledge(
         self, route: Sequence[str], parcel: Parcel, answer: Answer, name: str = "relayer", **given: Anything
-    ) -> ExecTxResult:
+    ) -> TxResult:
         given.setdefault("with_validators", True)
         proof = self.proof(route, parcel.packet, parcel.acknowledgement_key, **given)
         return self.nodes[route[0]].do(name, MsgAcknowledge(proof.encode(), answer, address(name)))
 
-    def time_out(self, route: Sequence[str], parcel: Parcel, name: str = "relayer", **given: Anything) -> ExecTxResult:
+    def time_out(self, route: Sequence[str], parcel: Parcel, name: str = "relayer", **given: Anything) -> TxResult:
         given.setdefault("with_validators", True)
         proof = self.proof(route, parcel.packet, parcel.receipt_key, **given)
         return self.nodes[route[0]].do(name, MsgTimeout(proof.encode(), address(name)))
@@ -273,20 +274,18 @@ class World:
         return Denomination("stake").through("transfer", name).local
 
 
-def attribute(result: ExecTxResult, kind: str, key: str) -> str:
+def attribute(result: TxResult, kind: str, key: str) -> str:
     """An attribute of the first event of a kind."""
-    return next(
-        each.value for event in result.events if event.type == kind for each in event.attributes if each.key == key
-    )
+    return next(event for event in result.events if event.type == kind)[key]
 
 
-def packet_in(result: ExecTxResult, kind: str = "xroute_send") -> Packet:
+def packet_in(result: TxResult, kind: str = "xroute_send") -> Packet:
     return Packet.decode(bytes.fromhex(attribute(result, kind, "packet")))
 
 
-def answer_in(result: ExecTxResult) -> Answer:
+def answer_in(result: TxResult) -> Answer:
     return Answer.decode(bytes.fromhex(attribute(result, "xroute_answer", "answer")))
 
 
-def response_in(result: ExecTxResult) -> MsgRelayResponse:
+def response_in(result: TxResult) -> MsgRelayResponse:
     return TxMsgData.decode(result.data).msg_responses[-1].opened_as(MsgRelayResponse)

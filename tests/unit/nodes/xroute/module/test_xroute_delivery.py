@@ -6,11 +6,11 @@ import pytest
 from ibc_chain import address
 from xroute_world import FUNDS, World, answer_in, attribute, response_in
 
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.core.commitments import UNIVERSAL_ERROR
 from nodes.ibc.core.denominations import Denomination
 from nodes.ibc.core.transfer import escrow_account
 from nodes.ibc.proto.channel import ResponseResultType
-from nodes.ibc.proto.comet import ExecTxResult
 from nodes.xroute.identity import application_client
 from nodes.xroute.keys import Key
 from nodes.xroute.module.errors import INVALID_MODEL, NOT_ENOUGH_VOTES, TOO_EARLY
@@ -135,7 +135,7 @@ def test_answers_cannot_be_made_up() -> None:
 
 def pass_on(
     world: World, way: str, parcel: Parcel, records: tuple[HopRecord, ...] = (), policy: bytes = b""
-) -> ExecTxResult:
+) -> TxResult:
     """Let the second chain of a part of the way take a message from the first one."""
     before, here = way
     key, _ = parcel.committed(records)
@@ -147,7 +147,7 @@ def pass_on(
     return result
 
 
-def records_in(result: ExecTxResult) -> tuple[HopRecord, ...]:
+def records_in(result: TxResult) -> tuple[HopRecord, ...]:
     return RouteProof.decode(bytes.fromhex(attribute(result, "xroute_forward", "forwarded"))).records
 
 
