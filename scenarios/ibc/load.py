@@ -193,8 +193,8 @@ class Audit(Ends):
         await self.context.until_stopped(self._audit())
 
     async def _audit(self) -> None:
+        ends = await self.find()  # now, as a channel may be closed later
         await self.context.sleep_until(self.config.at_s)
-        ends = await self.find()
         self._counts: Counter[tuple[str, str, int]] = Counter()  # packets by what happened, source and sequence
         self._times_ns: list[int] = []  # of blocks in which a packet was sent or settled
         self._read_to = {end.chain: 0 for end in ends}

@@ -53,8 +53,8 @@ def all_redundant(done: Iterable[tuple[Message, Outcome]]) -> bool:
 class Router:
     """IBC of one chain. It holds no state: all of it is in the stores of a context.
 
-    `applications` and `payload_applications` are further modules by port; `transfer` is there always. `authority` is
-    the address that may recover clients; with "" nobody may.
+    `applications` (which may be exchanged later on) and `payload_applications` are further modules by port; `transfer`
+    is there always. `authority` is the address that may recover clients; with "" nobody may.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class Router:
     ) -> None:
         self.clients = clients
         self.transfer = Transfer(bank)
-        self._applications: dict[str, Application] = dict(applications or {})
+        self.applications: dict[str, Application] = dict(applications or {})
         self.connections = Connections(clients)
-        self.channels = Channels(self.connections, self._applications)
+        self.channels = Channels(self.connections, self.applications)
         self.packets = Packets(self.channels)
         self.forwarding = Forwarding(self.transfer, self.packets)
-        self._applications[PORT] = self.forwarding
+        self.applications[PORT] = self.forwarding
         self.packets_v2 = PacketsV2(clients, {**(payload_applications or {}), PORT: self.transfer})
         self._authority = authority
         self._handlers: dict[str, Callable[[Context, Any], Message]] = {}

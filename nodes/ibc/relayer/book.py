@@ -10,12 +10,14 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import Enum
+from itertools import takewhile
+from math import inf
 
 from emulator.sdk.disk import Disk, Record
 from nodes.ibc.proto.wire import Message, message, repeated
 from nodes.ibc.relayer.packets import STEPS, End, Happened, Packet, State
 
-TABLES = ("cursors", "packets", "paths")
+TABLES = ("closed", "cursors", "packets", "paths")
 _REMEMBERED = 4096  # settled packets
 
 
@@ -32,6 +34,8 @@ class Work(Enum):
 
 
 _WORKS = {work.value: work for work in Work}
+_RECEIVED = (State.RECEIVED, State.ANSWERED)
+_OPEN = (State.SENT, *_RECEIVED)
 
 
 @message("skyloom.relayer.Path")
@@ -46,6 +50,7 @@ class Book:
 
     def __init__(self, disk: Disk) -> None:
         self.cursors: dict[str, int] = {key.decode(): int.from_bytes(value) for key, value in disk.items("cursors")}
+        self.closed = {key.decode(): int.from_bytes(value) for key, value in disk.items("closed")}  # ends, at heights
         self.packets: dict[str, Packet] = {}
         self.due: dict[tuple[Work, str], dict[str, None]] = {}  # names of packets by work and end
         self.settled: deque[str] = deque(maxlen=_REMEMBERED)
@@ -116,6 +121,12 @@ class Book:
         self.cursors[chain] = height
         self._record("cursors", chain, height.to_bytes(8))
 
+    def close(self, end: str, height: int) -> None:
+        """A channel end is closed from a height on, and stays so."""
+        if end not in self.closed:
+            self.closed[end] = height
+            self._record("closed", end, height.to_bytes(8))
+
     def keep_path(self, name: str, ends: tuple[End, End]) -> None:
         """All that happened between these ends so far is in the book."""
         self.paths[name] = ends
@@ -135,9 +146,25 @@ class Book:
         self._records.clear()
         return records
 
-    def names(self, work: Work, end: str) -> Iterable[str]:
-        """Names of the packets for which a work is to be done at an end, in the order in which it arose."""
-        return self.due.get((work, end), {})
+    def queue(self, work: Work, end: str) -> Iterable[Packet]:
+        """The packets for which a work is to be done at an end, in the order in which it arose.
+
+        Over an ordered channel: in the order of their sequences. A timeout closes the channel, so none is among them
+        that may do so before an earlier packet is through.
+        """
+        names = self.due.get((work, end), {})
+        if not names or not self.packets[next(iter(names))].ordered:
+            return (self.packets[name] for name in names)
+        found = sorted((self.packets[name] for name in names), key=lambda packet: packet.sequence)
+        if work is not Work.TIME_OUT:
+            return found
+        coming = (packet for packet in self.packets.values() if packet.source == end and packet.state in _OPEN)
+        first = min((packet.sequence for packet in coming), default=inf)
+        return takewhile(lambda packet: packet.sequence < first, found)
+
+    def awaits_answers(self, end: str) -> bool:
+        """Whether packets from an end were received whose acknowledgements it does not have."""
+        return any(packet.source == end and packet.state in _RECEIVED for packet in self.packets.values())
 
     def _record(self, table: str, key: str, value: bytes | None) -> None:
         self._records[table, key.encode()] = Record(table, key.encode(), value)

@@ -1,12 +1,13 @@
 """Clearing: what a chain still holds is compared with the book, so that nothing is stuck for want of an event.
 
 Invariant: after a clearing each packet that is committed at an end is in the book, with work to do or parked with a
-reason, and the book has no packet of that end which is not committed.
+reason, the book has no packet of that end which is not committed, and knows whether the end is closed.
 """
 
 from __future__ import annotations
 
 from nodes.ibc.proto import queries, queries_v2
+from nodes.ibc.proto.channel import State
 from nodes.ibc.proto.cosmos_base import PageRequest
 from nodes.ibc.relayer.book import Book
 from nodes.ibc.relayer.calls import Ask, Flow, Unanswered, Wait
@@ -20,11 +21,14 @@ UNSEEN = "its block is not on record any more (pruned), and without the packet n
 
 def clear(book: Book, source: End, destination: End, read: Followed) -> Flow[int]:
     """Compare packets sent from `source`, whose chain is `read`; how many the book had wrong."""
+    is_closed = not source.v2 and (yield from _is_closed(source))
     before = {packet.name: packet.sequence for packet in book.of(source)}
     committed, height = yield from _committed(source)
     yield Wait(lambda: read.height >= height or not read.reached)
     if read.height < height:
         raise Unanswered(read.reason)
+    if is_closed:
+        book.close(source.name, read.height)
     wrong = 0
     for sequence in sorted(committed):
         name = f"{source.name}/{sequence}"
@@ -43,6 +47,12 @@ def clear(book: Book, source: End, destination: End, read: Followed) -> Flow[int
                 wrong += 1
                 book.step(known, Happened.SETTLE)
     return wrong
+
+
+def _is_closed(end: End) -> Flow[bool]:
+    asked = queries.QueryChannelRequest(end.port, end.channel)
+    (answer,) = yield (Ask(end.chain, "/ibc.core.channel.v1.Query/Channel", asked, queries.QueryChannelResponse),)
+    return answer.channel is not None and answer.channel.state is State.CLOSED
 
 
 def _committed(end: End) -> Flow[tuple[set[int], int]]:

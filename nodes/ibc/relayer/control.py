@@ -51,7 +51,8 @@ def _status(relayer: Relayer) -> Iterator[str]:
         yield f"path    {name}  not open: {reason}"
     for name, opened in relayer.opened.items():
         ends = " and ".join(end.name for end in opened.ends)
-        yield f"path    {name}  {ends}, cleared {opened.cleared} times"
+        closed = " and ".join(end.name for end in opened.ends if end.name in relayer.book.closed)
+        yield f"path    {name}  {ends}, cleared {opened.cleared} times" + (f", closed: {closed}" if closed else "")
         for lane in opened.lanes:
             if lane.blocked:
                 yield f"        {lane.source.name} to {lane.target.name} waits: {lane.blocked}"
@@ -91,6 +92,8 @@ def _why(relayer: Relayer, name: str) -> tuple[bool, str]:
 
 def _explained(relayer: Relayer, packet: Packet) -> str:
     match packet.state:
+        case State.SENT if packet.source in relayer.book.closed:
+            return "was sent before its end of the channel was closed; it times out once the other end is closed, too"
         case State.SENT:
             words, source = f"was sent at height {packet.height} and is to be received", packet.source
         case State.RECEIVED:

@@ -20,7 +20,7 @@ from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.events import ChannelClosed, ClientSeen, PacketSeen, Spent, read
 from nodes.ibc.relayer.follow import BATCH, Followed
-from nodes.ibc.relayer.handshake import find_v1, open_v1
+from nodes.ibc.relayer.handshake import close_v1, find_v1, open_v1
 from nodes.ibc.relayer.lanes import Lane
 from nodes.ibc.relayer.opening import ClientTerms, Side, find_v2, open_v2, sent
 from nodes.ibc.relayer.packets import End, Happened, Packet, State
@@ -173,6 +173,8 @@ class Relayer:
                     for seen in read(block):
                         if isinstance(seen, PacketSeen):
                             self._packet(end.chain, block, seen, {ends[0].name, ends[1].name})
+                        elif isinstance(seen, ChannelClosed):
+                            self._closed(f"{end.chain}/{seen.end}", block.height)
 
     def _know(self, ends: tuple[End, End]) -> None:
         """Take note of the packets of these ends from now on."""
@@ -209,6 +211,8 @@ class Relayer:
         self.opened[path.name] = opened
         self.notes.append(("path", f"{path.name}: {ends[0].name} and {ends[1].name}"))
         self.tasks.add(f"clear {path.name}", self._clearing(opened))
+        for here, there in (ends, ends[::-1]) if path.port else ():
+            self.tasks.add(f"close {there.name}", self._closing(here, there))
 
     def _refresh(self, client: Client) -> Flow[None]:
         """Update a client at a third of its trusting period: a procedure of its own, which waits for no packet."""
@@ -225,6 +229,22 @@ class Relayer:
             except (Unanswered, Blocked) as failure:
                 self.notes.append(("refresh", f"{client.host}/{client.name}: {failure}"))
                 yield Wait(lambda: False, self.clock.after_s(_REFRESH_CHECK_S))
+
+    def _closing(self, here: End, there: End) -> Flow[None]:
+        """Once one end of a channel is closed, close the other one, as soon as it has all acknowledgements."""
+        closed, wait_s = self.book.closed, 1.0
+        yield Wait(lambda: here.name in closed)
+        a, b = (Side(self.chains[end.chain], self.signers[end.chain]) for end in (here, there))
+        while True:
+            yield Wait(lambda: there.name in closed or not self.book.awaits_answers(there.name))
+            if there.name in closed:
+                return
+            try:
+                yield from close_v1(a, b, self.clients[there.chain, there.client], here, there)
+            except (Unanswered, Blocked) as failure:
+                self.notes.append(("close", f"{there.name}: {failure}"))
+                yield Wait(lambda: there.name in closed, self.clock.after_s(wait_s))
+                wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
 
     def _clearing(self, opened: OpenPath) -> Flow[None]:
         """Clear at the start, after a chain was away, every so many blocks, and when asked."""
@@ -307,15 +327,17 @@ class Relayer:
         for here, other in list(self.ends.values()):
             if here.chain != chain:
                 continue
+            closed = self.book.closed.get(here.name)
             for packet in [packet for packet in self.book.of(other) if packet.state is State.SENT]:
-                if packet.expired(block.height, block.time_ns, here.v2):
+                if closed is not None:
+                    self.book.step(replace(packet, height=closed, closed=True), Happened.EXPIRE)
+                elif packet.expired(block.height, block.time_ns, here.v2):
                     self.book.step(replace(packet, height=block.height - 1), Happened.EXPIRE)
 
     def _closed(self, end: str, height: int) -> None:
         """A channel end is closed: what was sent to it can no longer be received."""
         if end in self.ends:
-            for packet in [packet for packet in self.book.of(self.ends[end][1]) if packet.state is State.SENT]:
-                self.book.step(replace(packet, height=height, closed=True), Happened.EXPIRE)
+            self.book.close(end, height)
 
 
 def backlog(relayer: Relayer) -> Mapping[str, tuple[int, int]]:

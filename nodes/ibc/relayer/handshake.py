@@ -123,6 +123,13 @@ def _open_channel(
     return name_a, name_b
 
 
+def close_v1(here: Side, there: Side, client: Client, closed: End, end: End) -> Flow[None]:
+    """Close a channel end `there`, as the other one is closed."""
+    updates, proof, height = yield from _proven(here, client, keys.channel_end(closed.port, closed.channel))
+    confirm = channel.MsgChannelCloseConfirm(end.port, end.channel, proof, height, "")
+    yield from sent(there.signer, [*updates, confirm])
+
+
 def _proven(source: Side, client: Client, key: bytes) -> Flow[tuple[list[Message], bytes, Height]]:
     """The proof of a key as it is now, for the chain of the client, with the updates that it needs."""
     needed = source.followed.height + 1

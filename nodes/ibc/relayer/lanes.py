@@ -70,12 +70,21 @@ class Lane:
 
     def _ready(self) -> Iterator[Job]:
         for work in _ORDER:
-            for name in self._book.names(work, self.target.name):
-                packet = self._book.packets[name]
+            for packet in self._book.queue(work, self.target.name):
                 other = packet.source if work is Work.RECEIVE else packet.destination
-                waits = name in self._taken or self._pauses.get(name, 0.0) > self._clock.now_ns
-                if other == self.source.name and packet.height < self._proves.height and not waits:
+                if other != self.source.name:
+                    continue
+                if not self._waits(work, packet):
                     yield Job(work, packet)
+                elif packet.ordered:
+                    break  # those after it fail before it is through
+
+    def _waits(self, work: Work, packet: Packet) -> bool:
+        """Whether nothing can be done for a packet yet."""
+        if work is Work.RECEIVE and not self._book.closed.keys().isdisjoint((self.source.name, self.target.name)):
+            return True  # it could not be received, or not be acknowledged: it times out once both ends are closed
+        paused = packet.name in self._taken or self._pauses.get(packet.name, 0.0) > self._clock.now_ns
+        return paused or packet.height >= self._proves.height
 
     def run(self) -> Flow[None]:
         """Rounds, for ever. Several of these may run side by side: no packet is in two rounds."""
@@ -109,6 +118,8 @@ class Lane:
         calls = tuple(Stored(self.source.chain, key, height - 1) for key in keys)
         proofs = iter((yield calls))
         made = [(job, self._message(job, height, [next(proofs) for _ in self._keys(job)])) for job in jobs]
+        if any(message is None and job.packet.ordered for job, message in made if job.work is Work.TIME_OUT):
+            made = [pair for pair in made if pair[0].work is not Work.TIME_OUT]  # what was received is answered first
         messages = [(job, message) for job, message in made if message is not None]
         self._timed("proof", begin_ns)
         if messages:
@@ -125,11 +136,15 @@ class Lane:
         del self.stage_s[:-1000]
 
     def _judge(self, groups: Sequence[Sequence[Job]], outcomes: Sequence[Outcome]) -> None:
-        """Count failures: those after a failed first transaction may be for want of its client update."""
+        """Count failures: those after a failed first transaction may be for want of its client update.
+
+        Over an ordered channel those after any failed one may be for want of that.
+        """
         for place, (group, outcome) in enumerate(zip(groups, outcomes, strict=True)):
+            before = outcomes[: place if group[0].packet.ordered else min(place, 1)]
             if outcome.lost:
                 self._pause(group, 0)
-            elif outcome.code and (place == 0 or not outcomes[0].code):
+            elif outcome.code and not any(each.code for each in before):
                 for job in group:
                     self._book.failed(job.packet, f"{outcome.codespace} {outcome.code}: {outcome.log}", MOST_ATTEMPTS)
                 self._pause(group, group[0].packet.attempts)

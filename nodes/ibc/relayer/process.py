@@ -1,8 +1,8 @@
 """A relayer as a node program: it speaks CometBFT's RPC with the chains' nodes, and keeps what it knows on disk.
 
-Events: `path`, `refresh`, `watch`, `misbehaviour`, `pruned` (each with `text`). Samples: `latency_s` (from the block
-that a packet was sent in to the relayer's sight of its settlement), `timed_out` (the same of packets that timed out),
-`stage_s` (key: stage), and once a second, under the names that Hermes gives them, `backlog_size` and
+Events: `path`, `refresh`, `close`, `watch`, `misbehaviour`, `pruned` (each with `text`). Samples: `latency_s` (from the
+block that a packet was sent in to the relayer's sight of its settlement), `timed_out` (the same of packets that timed
+out), `stage_s` (key: stage), and once a second, under the names that Hermes gives them, `backlog_size` and
 `backlog_oldest_sequence` (key: end), `client_updates_submitted_total`, `client_updates_skipped_total` and
 `client_age_s` (key: client), `queries_total`, `ws_reconnect_total` and `tx_submitted_total` (key: chain), `parked`.
 

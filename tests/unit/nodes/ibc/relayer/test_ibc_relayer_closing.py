@@ -1,0 +1,105 @@
+"""A relayer over ordered channels, and over channels that close: order is kept, and what cannot arrive is refunded."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.ibc.chain.keys import AccountKey
+from nodes.ibc.core import paths
+from nodes.ibc.proto import channel
+from nodes.ibc.relayer import control
+from nodes.ibc.relayer.packets import End
+from tests.support.ibc_chain import address
+from tests.support.ibc_lenient import Lenience
+from tests.support.ibc_relayed import Node, World
+
+ORDERED = "a b v1 transfer ordered"
+
+
+def lenient(path: str) -> World:
+    """Chains whose transfers take every kind of channel, and a relayer that has opened one."""
+    net = World({name: Node(name, extensions=(Lenience(),)) for name in "ab"}, (path,))
+    net.start("relayer-1")
+    net.until(net.is_open)
+    return net
+
+
+def received(node: Node) -> list[int]:
+    """Sequences of the packets that a chain has received, in the order in which it did."""
+    results = (result for result in node.results if not result.code)
+    events = (event for result in results for event in result.events if event.type == "recv_packet")
+    return [int(event["packet_sequence"]) for event in events]
+
+
+def closed(net: World, end: End) -> bool:
+    """Whether a chain holds a channel end as closed."""
+    held = net.nodes[end.chain].chain.state.stores["ibc"].get(paths.channel_end(end.port, end.channel))
+    assert held is not None
+    return channel.Channel.decode(held).state is channel.State.CLOSED
+
+
+def test_an_ordered_channel_keeps_the_order_of_many_packets_for_two_relayers_with_two_keys() -> None:
+    net = lenient(ORDERED)
+    net.keys["relayer-1"] = ("relayer-1", "relayer-1b")
+    for name in ("relayer-1", "relayer-2"):
+        net.start(name)
+    net.until(net.is_open)
+    for number in range(150):
+        net.nodes["a"].transfer(net.ends()[0], 1, "stake", net.now_ns, 3600)
+        if number % 40 == 39:
+            net.step()
+    net.relay_all()
+    assert received(net.nodes["b"]) == list(range(1, 151))
+    net.check_escrow(net.ends())
+
+
+def test_a_timeout_closes_an_ordered_channel_at_both_ends_and_all_the_rest_is_refunded() -> None:
+    """Of what was sent from a the first comes through, the second is late, the third is behind it. Of what was sent
+    from b while a's end was closing nothing comes through."""
+    net = lenient(ORDERED)
+    here, there = net.ends()
+    before = {name: node.balance(AccountKey.named("alice").address, "stake") for name, node in net.nodes.items()}
+    net.nodes["a"].transfer(here, 5, "stake", net.now_ns, 3600)
+    net.relay_all()
+    net.cut.add("b")
+    net.nodes["a"].transfer(here, 7, "stake", net.now_ns, 4)
+    net.nodes["a"].transfer(here, 9, "stake", net.now_ns, 36_000)
+    net.nodes["b"].transfer(there, 11, "stake", net.now_ns, 36_000)
+    net.run(8)
+    net.cut.clear()
+    net.until(lambda: closed(net, here) or not net.committed())
+    if not closed(net, there):
+        net.nodes["b"].transfer(there, 13, "stake", net.now_ns, 36_000)
+    net.relay_all()
+    assert closed(net, here)
+    assert closed(net, there)
+    assert received(net.nodes["b"]) == [1]
+    spent = {name: amount - net.nodes[name].balance(AccountKey.named("alice").address, "stake")
+             for name, amount in before.items()}  # fmt: skip
+    assert spent == {"a": 5, "b": 11 * len(received(net.nodes["a"]))}
+    net.check_escrow(net.ends())
+    assert not net.relayers["relayer-1"].book.packets
+    assert f"closed: {here.name} and {there.name}" in control.answer(net.relayers["relayer-1"], ["status"])[1]
+
+
+@pytest.mark.parametrize("path", ["a b v1 transfer", ORDERED])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_packets_to_a_channel_end_that_somebody_closed_are_refunded_before_their_time(
+    path: str, restarted: bool
+) -> None:
+    net = lenient(path)
+    here, there = net.ends()
+    before = net.nodes["a"].balance(AccountKey.named("alice").address, "stake")
+    net.cut.add("b")
+    net.nodes["a"].transfer(here, 7, "stake", net.now_ns, 36_000)
+    net.nodes["a"].transfer(here, 8, "stake", net.now_ns, 36_000)
+    net.nodes["b"].send(channel.MsgChannelCloseInit(there.port, there.channel, address("bob")), name="bob")
+    net.run(3)
+    net.cut.clear()
+    if restarted:
+        net.start("relayer-1")
+    net.relay_all(60)
+    assert net.nodes["a"].balance(AccountKey.named("alice").address, "stake") == before
+    net.until(lambda: closed(net, here))
+    net.check_escrow(net.ends())
+    assert sum(name.startswith("timeout_packet") for name in net.nodes["a"].events) == 2
