@@ -60,7 +60,7 @@ class Refused(Unfit):
         return f"{self.reason.value}: {super().__str__()}"
 
 
-@message("xroute.names.v1.NameProof")
+@message("skyloom.xname.v1.NameProof")
 class NameProof(Message):
     """A registry's record of a name, or that it has none, with the proof."""
 

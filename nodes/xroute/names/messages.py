@@ -12,7 +12,7 @@ from nodes.ibc.proto.wire import Message, message, octets, optional, repeated, s
 __all__ = ["Lease", "MsgBindClient", "MsgCommit", "MsgReveal", "MsgUpdate"]
 
 
-@message("xroute.names.v1.MsgCommit")
+@message("skyloom.xname.v1.MsgCommit")
 class MsgCommit(Message):
     """Announce that a name will be registered, without telling which."""
 
@@ -20,12 +20,12 @@ class MsgCommit(Message):
     signer: str = string(2)
 
 
-@message("xroute.names.v1.MsgCommitResponse")
+@message("skyloom.xname.v1.MsgCommitResponse")
 class MsgCommitResponse(Message):
     """Nothing."""
 
 
-@message("xroute.names.v1.MsgReveal")
+@message("skyloom.xname.v1.MsgReveal")
 class MsgReveal(Message):
     """Register a name that was committed to. The signer pays the deposit, and gets it back in the end."""
 
@@ -36,12 +36,12 @@ class MsgReveal(Message):
     signer: str = string(5)
 
 
-@message("xroute.names.v1.MsgRevealResponse")
+@message("skyloom.xname.v1.MsgRevealResponse")
 class MsgRevealResponse(Message):
     """Nothing."""
 
 
-@message("xroute.names.v1.MsgUpdate")
+@message("skyloom.xname.v1.MsgUpdate")
 class MsgUpdate(Message):
     """The next version of a record: also a transfer (another owner) and a revocation (a flag)."""
 
@@ -50,12 +50,12 @@ class MsgUpdate(Message):
     signer: str = string(3)
 
 
-@message("xroute.names.v1.MsgUpdateResponse")
+@message("skyloom.xname.v1.MsgUpdateResponse")
 class MsgUpdateResponse(Message):
     """Nothing."""
 
 
-@message("xroute.names.v1.MsgBindClient")
+@message("skyloom.xname.v1.MsgBindClient")
 class MsgBindClient(Message):
     """Show that a client tracks the chain of an identity.
 
@@ -70,14 +70,14 @@ class MsgBindClient(Message):
     signer: str = string(5)
 
 
-@message("xroute.names.v1.MsgBindClientResponse")
+@message("skyloom.xname.v1.MsgBindClientResponse")
 class MsgBindClientResponse(Message):
     """The identity that the client is bound to."""
 
     identity: bytes = octets(1)
 
 
-@message("xroute.names.v1.Lease")
+@message("skyloom.xname.v1.Lease")
 class Lease(Message):
     """What a registry keeps of a name beside its record, also when the name is free again."""
 

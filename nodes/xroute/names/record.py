@@ -68,7 +68,7 @@ OPEN = 1  # a flag: anybody may register names under this one; otherwise its own
 REVOKED = 2  # a flag: the name stands for nothing any more
 
 
-@message("xroute.names.v1.ClientDemands")
+@message("skyloom.xname.v1.ClientDemands")
 class ClientDemands(Message):
     """What a light client of the chain should demand; a policy may ask for more."""
 
@@ -77,7 +77,7 @@ class ClientDemands(Message):
     proof_specs_hash: bytes = octets(3)  # SHA-256 of their encodings, each with its length before it
 
 
-@message("xroute.names.v1.Record")
+@message("skyloom.xname.v1.Record")
 class Record(Message):
     """One version of what a name stands for. Fields 6 to 11 and 15 are of chains, 12 of applications.
 
