@@ -20,7 +20,7 @@ from nodes.ibc.relayer.calls import Ask, Blocked, Flow, SignedHeaderAt, Stored, 
 from nodes.ibc.relayer.clients import QUERY
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.packets import End
-from nodes.ibc.relayer.signer import Outcome, Signer
+from nodes.ibc.relayer.signer import Account, Outcome, Signer
 
 _PAGE = 1000
 SPECS = {"ics23:iavl": (IAVL_SPEC, TENDERMINT_SPEC), "ics23:simple": (TENDERMINT_SPEC, TENDERMINT_SPEC)}
@@ -62,8 +62,8 @@ def open_v2(a: Side, b: Side, terms: ClientTerms) -> Flow[tuple[End, End]]:
     of_b = yield from create_client(a, b, terms)
     of_a = yield from create_client(b, a, terms)
     prefix = (keys.STORE, b"")
-    yield from sent(a.signer, [ibc.MsgRegisterCounterparty(of_b, prefix, of_a, "")])
-    yield from sent(b.signer, [ibc.MsgRegisterCounterparty(of_a, prefix, of_b, "")])
+    yield from sent(a.signer, [ibc.MsgRegisterCounterparty(of_b, prefix, of_a, "")], a.signer.first)
+    yield from sent(b.signer, [ibc.MsgRegisterCounterparty(of_a, prefix, of_b, "")], b.signer.first)
     return End(a.chain, of_b), End(b.chain, of_a)
 
 
@@ -89,7 +89,9 @@ def create_client(host: Side, subject: Side, terms: ClientTerms) -> Flow[str]:
         upgrade_path=UPGRADE_PATH,
     )
     consensus = ibc.ConsensusState(header.time, ibc.MerkleRoot(header.app_hash), header.next_validators_hash)
-    outcome = yield from sent(host.signer, [ibc.MsgCreateClient(Any.of(state), Any.of(consensus), "")])
+    outcome = yield from sent(
+        host.signer, [ibc.MsgCreateClient(Any.of(state), Any.of(consensus), "")], host.signer.first
+    )
     return told(outcome, "create_client", "client_id")
 
 
@@ -111,9 +113,10 @@ def clients_of(chain: str, subject_chain_id: str) -> Flow[list[str]]:
             return sorted(found, key=lambda name: int(name.rpartition("-")[2]))
 
 
-def sent(signer: Signer, messages: Sequence[Message]) -> Flow[Outcome]:
-    """Messages in one transaction. Unanswered where it is not known what became of it, Blocked where it failed."""
-    (outcome,) = yield from signer.submit([messages])
+def sent(signer: Signer, messages: Sequence[Message], only: Account | None = None) -> Flow[Outcome]:
+    """Messages in one transaction, of `only` this account or any. Unanswered where it is not known what became of it,
+    Blocked where it failed."""
+    (outcome,) = yield from signer.submit([messages], only)
     if outcome.lost:
         raise Unanswered(outcome.log)
     if outcome.code:

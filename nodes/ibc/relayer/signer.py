@@ -90,12 +90,18 @@ class Signer:
             if account.address == address:
                 account.used(sequence, result)
 
-    def submit(self, groups: Sequence[Sequence[Message]]) -> Flow[list[Outcome]]:
-        """Each group in a transaction of its own, in this order, all of one account, whose address is put in as signer.
+    @property
+    def first(self) -> Account:
+        """The account that makes clients: what only their maker may do must be signed by the same one."""
+        return self.accounts[0]
+
+    def submit(self, groups: Sequence[Sequence[Message]], only: Account | None = None) -> Flow[list[Outcome]]:
+        """Each group in a transaction of its own, in this order, all of one account, whose address is put in as signer:
+        `only` this one, or any.
 
         Raises Unanswered where it is not known what became of any of them.
         """
-        account = yield from self._free()
+        account = yield from self._free(self.accounts if only is None else [only])
         account.busy = True
         try:
             return (yield from self._submit(account, groups))
@@ -105,12 +111,12 @@ class Signer:
         finally:
             account.busy = False
 
-    def _free(self) -> Flow[Account]:
+    def _free(self, accounts: Sequence[Account]) -> Flow[Account]:
         while True:
-            for account in self.accounts:
+            for account in accounts:
                 if not account.busy:
                     return account
-            yield Wait(lambda: any(not account.busy for account in self.accounts))
+            yield Wait(lambda: any(not account.busy for account in accounts))
 
     def _submit(self, account: Account, groups: Sequence[Sequence[Message]]) -> Flow[list[Outcome]]:
         signed = [[_signed_by(message, account.address) for message in group] for group in groups]

@@ -150,6 +150,19 @@ def test_two_keys_have_two_rounds_under_way_and_no_packet_is_in_both() -> None:
     assert set(net.nodes["b"].events.values()) == {1}
 
 
+def test_a_client_is_named_to_its_counterparty_by_the_key_that_made_it() -> None:
+    """Nobody else may. Two paths of one chain are opened at once, so that each key of the relayer is busy at times."""
+    net = World({name: Node(name) for name in "abc"}, ("a b", "b c"), keys={"relayer-1": ("relayer-1", "relayer-1b")})
+    net.start("relayer-1")
+    net.until(net.is_open)
+    results = [result for node in net.nodes.values() for result in node.results]
+    assert [result.log for result in results if result.code] == []
+    ibc = net.nodes["b"].chain.state.stores["ibc"]
+    assert [ibc.get(f"clients/07-tendermint-{number}/clientState".encode()) is not None for number in range(3)] == [
+        True, True, False,
+    ]  # fmt: skip
+
+
 def test_full_turnover_of_validators_forces_bisection() -> None:
     nodes = {name: Node(name, powers=(1,) * 4, churn=Churn(4, 1)) for name in ("a", "b")}
     net = World(nodes)
