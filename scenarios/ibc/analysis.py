@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emulator.record.load import Run
 
+COUNTS = (
+    "sent", "acknowledged", "timed_out", "stuck", "lost", "duplicated", "wrongly_refunded", "unread_blocks", "escrows",
+)  # fmt: skip
 LATE = 1.5  # intervals between two blocks from which on the second is late
 
 
@@ -28,15 +31,16 @@ def summarise(run: Run) -> dict[str, Any]:
         failed += block["failed"]
     intervals_s = {node: [later - earlier for earlier, later in pairwise(times[1:])] for node, times in blocks.items()}
     work = run.samples.filter(pl.col("name") == "block_work_s")["value"]
+    late = sum(each > LATE * sorted(times)[len(times) // 2] for times in intervals_s.values() for each in times)
     summary: dict[str, Any] = {
         "chains": len(blocks),
         "blocks": sum(map(len, blocks.values())),
         "txs": txs,
         "failed_txs": failed,
-        "late_blocks": sum(
-            each > LATE * sorted(times)[len(times) // 2] for times in intervals_s.values() for each in times
-        ),
+        "late_blocks": late,
     }
+    if late_of := sum(map(len, intervals_s.values())):
+        summary["late_blocks_share"] = round(late / late_of, 4)
     if len(work):
         summary["block_work_ms"] = round(1e3 * float(work.median() or 0.0), 3)  # type: ignore[arg-type]
     return summary | packets(run)
@@ -50,10 +54,12 @@ def packets(run: Run) -> dict[str, Any]:
     if not audits:
         return {}
     audit = json.loads(audits[-1])
-    counted = {name: audit[name] for name in ("sent", "acknowledged", "timed_out", "stuck", "lost", "duplicated")}
-    figures: dict[str, Any] = {**counted, "escrow_errors": audit["escrow_errors"]}
-    if audit["busy_s"]:
+    figures: dict[str, Any] = {name: audit[name] for name in COUNTS}
+    figures["escrow_ok"] = audit["escrows"] > 0 and audit["escrow_errors"] == 0
+    if audit.get("busy_s"):
         figures["packets_per_s"] = round(audit["acknowledged"] / audit["busy_s"], 1)
+    if audit.get("sending_s"):
+        figures["offered_per_s"] = round(audit["sent"] / audit["sending_s"], 1)
     latency_s = run.samples.filter(pl.col("name") == "latency_s")["value"]
     for quantile in (0.5, 0.99) if len(latency_s) else ():
         figures[f"latency_p{100 * quantile:g}_s"] = round(float(latency_s.quantile(quantile) or 0.0), 3)

@@ -70,12 +70,14 @@ class Node:
                 replies.append({"error": error.form()})
         return answer(call, replies)
 
-    def transfer(self, end: Any, amount: int, denom: str, now_ns: int, timeout_s: int, receiver: str = "bob") -> None:
+    def transfer(
+        self, end: Any, amount: int, denom: str, now_ns: int, timeout_s: int, receiver: str = "bob", memo: str = ""
+    ) -> None:
         """Alice sends coins through an end."""
         moment = now_ns // SECOND_NS + timeout_s if end.v2 else now_ns + timeout_s * SECOND_NS
         message = MsgTransfer(
             "transfer", end.channel or end.client, Coin(denom, str(amount)), address("alice"), address(receiver),
-            timeout_timestamp=moment, encoding="application/json" if end.v2 else "",
+            timeout_timestamp=moment, encoding="application/json" if end.v2 else "", memo=memo,
         )  # fmt: skip
         self.send(message)
 

@@ -17,7 +17,7 @@ from nodes.ibc.core.events import event
 from nodes.ibc.core.state import Context
 from nodes.ibc.proto.cosmos_base import Coin
 
-__all__ = ["Bank", "balance_key", "parsed", "written"]
+__all__ = ["Bank", "balance_key", "parsed", "supply_key", "written"]
 
 DENOMINATION = re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}")
 MOST_AMOUNT = 1 << 256  # the SDK's integers have 256 bits
@@ -50,7 +50,7 @@ class Bank:
         return {key[len(prefix) :].decode(): int(has) for key, has in context.stores["bank"].iterate(prefix)}
 
     def supply(self, context: Context, denom: str) -> int:
-        return int(context.stores["bank"].get(_SUPPLY + denom.encode()) or 0)
+        return int(context.stores["bank"].get(supply_key(denom)) or 0)
 
     def supplies(self, context: Context) -> dict[str, int]:
         return {key[1:].decode(): int(value) for key, value in context.stores["bank"].iterate(_SUPPLY)}
@@ -79,7 +79,7 @@ class Bank:
         supply = self.supply(context, denom) + amount
         if supply >= MOST_AMOUNT:
             raise INVALID_COINS.error(f"supply of {denom} above 256 bits")
-        self._put(context, _SUPPLY + denom.encode(), supply)
+        self._put(context, supply_key(denom), supply)
         self._add(context, receiver, denom, amount)
         self.accounts.ensure(context, receiver)
         to, text = self.address(receiver), f"{amount}{denom}"
@@ -89,7 +89,7 @@ class Bank:
         """Destroy coins. AbciError where the holder has too few."""
         self._require(context, holder, denom, amount)
         self._add(context, holder, denom, -amount)
-        self._put(context, _SUPPLY + denom.encode(), self.supply(context, denom) - amount)
+        self._put(context, supply_key(denom), self.supply(context, denom) - amount)
         of, text = self.address(holder), f"{amount}{denom}"
         context.emit(event("coin_spent", spender=of, amount=text), event("burn", burner=of, amount=text))
 
@@ -110,6 +110,11 @@ class Bank:
 def balance_key(account: bytes, denom: str) -> bytes:
     """Where the balance of an address lies in the store "bank"."""
     return _BALANCE + bytes((len(account),)) + account + denom.encode()
+
+
+def supply_key(denom: str) -> bytes:
+    """Where the supply of a denomination lies in the store "bank"."""
+    return _SUPPLY + denom.encode()
 
 
 def parsed(coins: Iterable[Coin]) -> dict[str, int]:

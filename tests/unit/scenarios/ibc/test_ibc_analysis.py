@@ -25,7 +25,8 @@ def run(times_s: dict[str, list[float]], txs: int = 0, failed: int = 0) -> Any:
 def test_blocks_and_transactions_are_counted() -> None:
     summary = summarise(run({"a-0": [-0.5, 1, 2, 3], "b-0": [-0.5, 1, 2]}, txs=2, failed=1))
     assert summary == {
-        "chains": 2, "blocks": 7, "txs": 14, "failed_txs": 7, "late_blocks": 0, "block_work_ms": 5.0,
+        "chains": 2, "blocks": 7, "txs": 14, "failed_txs": 7, "late_blocks": 0, "late_blocks_share": 0.0,
+        "block_work_ms": 5.0,
     }  # fmt: skip
 
 
@@ -38,13 +39,27 @@ def test_a_run_without_blocks_has_figures() -> None:
     assert summarise(run({}))["blocks"] == 0
 
 
-def test_packets_are_those_of_the_audit() -> None:
+AUDIT = {
+    "sent": 10, "received": 8, "acknowledged": 8, "timed_out": 1, "failed": 0, "stuck": 1, "lost": 0, "duplicated": 0,
+    "wrongly_refunded": 0, "sending_s": 2.0, "busy_s": 4.0, "unread_blocks": 0, "escrows": 2, "escrow_errors": 0,
+}  # fmt: skip
+
+
+def audited(**changes: object) -> dict[str, Any]:
     made = run({"a-0": [0, 1, 2]})
-    audit = {"sent": 10, "acknowledged": 8, "timed_out": 1, "stuck": 1, "lost": 0, "duplicated": 0, "escrow_errors": 0,
-             "received": 8, "busy_s": 4.0}  # fmt: skip
-    row = pl.DataFrame([(3.0, "relayer-1", "audit", json.dumps(audit))], schema=made.events.schema, orient="row")
+    row = pl.DataFrame([(3.0, "a-0", "audit", json.dumps(AUDIT | changes))], schema=made.events.schema, orient="row")
     made.events = pl.concat([made.events, row])
     made.samples = pl.DataFrame({"name": ["latency_s"] * 3, "value": [1.0, 2.0, 3.0]})
-    summary = summarise(made)
-    assert summary["packets_per_s"] == 2.0
+    return summarise(made)
+
+
+def test_packets_are_those_of_the_audit() -> None:
+    summary = audited()
+    assert (summary["packets_per_s"], summary["offered_per_s"]) == (2.0, 5.0)
     assert (summary["stuck"], summary["timed_out"], summary["latency_p50_s"]) == (1, 1, 2.0)
+
+
+def test_escrow_is_right_only_where_some_was_compared_and_none_was_wrong() -> None:
+    assert audited()["escrow_ok"]
+    assert not audited(escrow_errors=1)["escrow_ok"]
+    assert not audited(escrows=0)["escrow_ok"]

@@ -1,0 +1,15 @@
+"""Chains that speak IBC and their relayers, described for the screen and the report.
+
+Invariant: it holds names only; modules are imported on first use. Their RPC is plain HTTP, which Wireshark reads.
+"""
+
+from __future__ import annotations
+
+from emulator.sdk.protocol import Protocol, TrafficRecords
+
+PROTOCOL = Protocol(
+    name="ibc",
+    title="IBC",
+    quiet=frozenset({"block"}),
+    traffic=TrafficRecords(round_trip=None, lost=None, flow_rate=None, flow_size=None, flow_end=None),
+)
