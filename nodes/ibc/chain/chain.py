@@ -17,6 +17,7 @@ from nodes.ibc.chain.consensus import Committee
 from nodes.ibc.chain.ledger import Entry, Ledger
 from nodes.ibc.chain.mempool import Mempool
 from nodes.ibc.chain.results import TxResult
+from nodes.ibc.comet.bft_time import median_time
 from nodes.ibc.comet.hashes import commit_hash, data_hash, params_hash, results_hash, validators_hash
 from nodes.ibc.comet.merkle import EMPTY
 from nodes.ibc.core.state import Branch
@@ -55,6 +56,7 @@ class Chain:
         self.limits = limits
         self.genesis_time_ns = genesis_time_ns
         self.mempool = Mempool(limits.mempool_txs, limits.mempool_bytes, limits.tx_bytes)
+        self._votes_ns = genesis_time_ns  # time of the votes for the last block
         self._checked = self._branched()
 
     @property
@@ -64,8 +66,7 @@ class Chain:
     @property
     def moment(self) -> Moment:
         """The block that a transaction would be in if it were run now."""
-        latest = self.ledger.latest
-        return Moment(self.height + 1, latest.commit.signatures[0].timestamp.ns if latest else self.genesis_time_ns)
+        return Moment(self.height + 1, self._votes_ns if self.height else self.genesis_time_ns)
 
     def submit(self, data: bytes) -> TxResult:
         """Check a transaction; where the code is 0 it waits for a block. MempoolRefusal where there is no room."""
@@ -82,11 +83,16 @@ class Chain:
         )
 
     def produce(self, now_ns: int) -> Entry:
-        """Make the next block: its time is that of the votes for the block before, its votes are of `now_ns`."""
+        """Make the next block; all validators vote for it at `now_ns`."""
+        block = self.proposal(self.mempool)
+        return self.execute(block, self.committee.commit(block, max(now_ns, block.time_ns + LEAST_STEP_NS)))
+
+    def proposal(self, waiting: Mempool) -> Block:
+        """The next block, of what waits there: its time is that of the votes for the block before."""
         latest = self.ledger.latest
         last_commit = latest.commit if latest else Commit()
         most_bytes = self.limits.block_bytes - FRAME_BYTES - len(last_commit.encode())
-        txs = self.mempool.first(most_bytes, self.limits.block_gas)
+        txs = waiting.first(most_bytes, self.limits.block_gas)
         moment = self.moment
         header = Header(
             version=ConsensusVersion(BLOCK_VERSION),
@@ -104,8 +110,10 @@ class Chain:
             evidence_hash=EMPTY,
             proposer_address=self.committee.proposer(moment.height),
         )
-        block = Block.of(header, txs, last_commit)
-        commit = self.committee.commit(block, max(now_ns, moment.time_ns + LEAST_STEP_NS))
+        return Block.of(header, txs, last_commit)
+
+    def execute(self, block: Block, commit: Commit) -> Entry:
+        """Run the block that `proposal` has given, for which there is a commit."""
         return self._execute(block, commit, Mode.DELIVER)
 
     def restore(self, block: Block, commit: Commit) -> Entry:
@@ -134,6 +142,7 @@ class Chain:
             store.write()
         entry = Entry(block, commit, results, self.state.commit())
         self.ledger.add(entry)
+        self._votes_ns = median_time(commit, self.committee.at(block.height).validators)
         self._checked = self._branched()
         self.mempool.committed(block.txs, self._still_good)
         return entry

@@ -1,4 +1,4 @@
-"""Consensus of a chain whose validators all live in one process: who they are at a height, and how they sign.
+"""The validators of a chain: who they are at a height, and how they sign where all of them live in one process.
 
 Invariant: validators at a height follow from the settings alone, so a chain that starts again has the same. The set of
 height h + 1 is named by the header of height h (`next_validators_hash`), as light clients demand.
@@ -34,7 +34,7 @@ class Committee:
         if not powers or min(powers) <= 0 or not 0 <= churn.replaced <= len(powers) or churn.every_blocks < 0:
             raise ValueError(f"powers {powers} and {churn}; expected powers above 0 and members that can be replaced")
         self.chain_id = chain_id
-        self._powers = powers
+        self.powers = powers
         self._churn = churn
         self._key: Callable[[int, int], ValidatorKey] = lru_cache(1 << 12)(self._made)
         self._set_at_era = lru_cache(64)(self._made_set)
@@ -48,6 +48,10 @@ class Committee:
         members = self.at(height).validators
         return members[height % len(members)].address
 
+    def key(self, height: int, place: int) -> ValidatorKey:
+        """The key with which the validator of a place among `powers` signs blocks of a height."""
+        return self._key(place, self._generation(place, self._era(height)))
+
     def commit(self, block: Block, time_ns: int) -> Commit:
         """The precommits of all validators for a block, all signed at one moment."""
         _, keys = self._set_at_era(self._era(block.height))
@@ -60,17 +64,19 @@ class Committee:
     def _era(self, height: int) -> int:
         return max(0, height - 1) // self._churn.every_blocks if self._churn.every_blocks else 0
 
+    def _generation(self, place: int, era: int) -> int:
+        """How often a place was filled anew: members are replaced in turn, `replaced` in an era."""
+        count = len(self.powers)
+        return (era * self._churn.replaced + count - 1 - place) // count
+
     def _made(self, place: int, generation: int) -> ValidatorKey:
         return ValidatorKey(f"{self.chain_id}/validator/{place}/{generation}")
 
     def _made_set(self, era: int) -> tuple[ValidatorSet, tuple[ValidatorKey, ...]]:
-        count = len(self._powers)
         members = []
-        for place, power in enumerate(self._powers):
-            # Members are replaced in turn, `replaced` in an era: how many of all replacements fell on this place?
-            generation = (era * self._churn.replaced + count - 1 - place) // count
-            key = self._key(place, generation)
+        for place, power in enumerate(self.powers):
+            key = self._key(place, self._generation(place, era))
             members.append((Validator(key.address, PublicKey(ed25519=key.public), power), key))
         keys = {validator.address: key for validator, key in members}
         validators = ordered(validator for validator, _ in members)
-        return ValidatorSet(validators, None, sum(self._powers)), tuple(keys[each.address] for each in validators)
+        return ValidatorSet(validators, None, sum(self.powers)), tuple(keys[each.address] for each in validators)

@@ -25,13 +25,14 @@ from nodes.ibc.chain.consensus import Churn
 from nodes.ibc.chain.genesis import Extension, Settings, chain_of, funded, genesis_form, queries_of
 from nodes.ibc.chain.ledger import Entry
 from nodes.ibc.chain.pace import Pace, Spell
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.rpc import Methods
 from nodes.ibc.proto.comet import Commit
 
 if TYPE_CHECKING:
     from nodes.ibc.chain.server import Server
 
-__all__ = ["Chain"]
+__all__ = ["Chain", "pace_of"]
 
 _HEIGHT_BYTES = 8
 _GENESIS = b"time"
@@ -73,19 +74,8 @@ class Chain(Node):
 
     async def setup(self) -> None:
         config, context = self.config, self.context
-        settings = Settings(
-            chain_id=config.chain_id or f"{context.name}-1",
-            prefix=config.prefix,
-            fees=Fees(config.denom, config.gas_price),
-            balances=funded(config.accounts, config.prefix, {config.denom: config.amount}),
-            powers=config.powers,
-            churn=Churn(config.churn_blocks, config.churned),
-            limits=Limits(int(config.block_size_bytes), config.block_gas, config.mempool_txs),
-            store=config.store,
-            keep_blocks=config.keep_blocks,
-            extensions=self.extensions(),
-        )
-        self._pace = _pace(config)
+        settings = self.settings(config.chain_id or f"{context.name}-1")
+        self._pace = pace_of(config)
         self._store = Store(context.store / "chain", ["genesis", "blocks"], sync=False)
         context.exit_stack.callback(self._store.close)
         genesis_ns = self._genesis_time_ns()
@@ -100,6 +90,22 @@ class Chain(Node):
             self._servers.append(server)
         if not self._chain.height:
             self._make()  # clients expect a block
+
+    def settings(self, chain_id: str) -> Settings:
+        """The chain that the scenario asks for."""
+        config = self.config
+        return Settings(
+            chain_id=chain_id,
+            prefix=config.prefix,
+            fees=Fees(config.denom, config.gas_price),
+            balances=funded(config.accounts, config.prefix, {config.denom: config.amount}),
+            powers=config.powers,
+            churn=Churn(config.churn_blocks, config.churned),
+            limits=Limits(int(config.block_size_bytes), config.block_gas, config.mempool_txs),
+            store=config.store,
+            keep_blocks=config.keep_blocks,
+            extensions=self.extensions(),
+        )
 
     def extensions(self) -> tuple[Extension, ...]:
         """Modules beside those of the bank and of IBC, for programs that stand on this one."""
@@ -129,6 +135,11 @@ class Chain(Node):
         if entry.block.height == self.config.equivocate_height:
             self._forks[entry.block.height] = self._chain.fork(entry)
             self.context.emit("equivocation", height=entry.block.height)
+        self._publish(entry)
+        self.context.sample("block_work_s", self.context.now() - begin_s)
+
+    def _publish(self, entry: Entry) -> None:
+        """Tell everybody of a block."""
         for server in self._servers:
             server.publish(entry)
         self.context.emit(
@@ -138,7 +149,6 @@ class Chain(Node):
             failed=sum(result.code != 0 for result in entry.results),
             gas=sum(result.gas_used for result in entry.results),
         )
-        self.context.sample("block_work_s", self.context.now() - begin_s)
 
     def _restore(self) -> None:
         """Run the blocks again that an earlier process of this node made."""
@@ -160,6 +170,10 @@ class Chain(Node):
         """The time of day as this chain's validators have it."""
         return time.time_ns() + round((self.config.clock_ahead_s - self.config.clock_behind_s) * 1e9)
 
+    def _submit(self, data: bytes) -> TxResult:
+        """Check a transaction that a client sends; where the code is 0 it waits for a block."""
+        return self._chain.submit(data)
+
     async def _serve(self, port: int, genesis: dict[str, object], forks: dict[int, Entry]) -> tuple[Server, int]:
         try:
             from nodes.ibc.chain.server import Server  # here: scenarios are listed and checked without aiohttp, too
@@ -173,6 +187,7 @@ class Chain(Node):
             f"tcp://{address}:{port}",
             genesis,
             forks,
+            self._submit,
         )
         server = Server(methods, self.context.now, self.config.request_rate)
         self.context.exit_stack.push_async_callback(server.close)
@@ -181,7 +196,7 @@ class Chain(Node):
         return server, port
 
 
-def _pace(config: Chain.Config) -> Pace:
+def pace_of(config: Chain.Config) -> Pace:
     """The pace that a scenario asks for. Unfit where there is none."""
     if not 0 < config.block_s < inf:
         raise Unfit(f"block interval {config.block_s} s", "a time above 0")

@@ -16,6 +16,7 @@ from nodes.ibc.chain.mempool import MempoolRefusal
 from nodes.ibc.chain.parameters import FLAG, HEX, NUMBER, OCTETS, TEXT, Kind
 from nodes.ibc.chain.queries import Queries
 from nodes.ibc.chain.query import QueryError, parse
+from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.transactions import tx_hash
 from nodes.ibc.comet.json_form import write_base64, write_commit, write_header, write_hex, write_validators
 from nodes.ibc.comet.moments import write_time
@@ -67,8 +68,10 @@ class Methods:
         listens: str,
         genesis: Json,
         forks: Mapping[int, Entry] = NO_FORKS,
+        submit: Callable[[bytes], TxResult] | None = None,
     ) -> None:
         self._chain = chain
+        self._submit = submit or chain.submit
         self._queries = queries
         self._moniker = moniker
         self._listens = listens
@@ -197,7 +200,7 @@ class Methods:
 
     def broadcast_tx_sync(self, tx: bytes) -> Json:
         try:
-            result = self._chain.submit(tx)
+            result = self._submit(tx)
         except MempoolRefusal as refusal:
             raise RpcError(INTERNAL_ERROR, str(refusal)) from None
         return {"code": result.code, "data": "", "log": result.log, "codespace": result.codespace,

@@ -1,0 +1,149 @@
+"""Validators as node programs on loopback: one chain from all of them, by RPC of any."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ibc_chain import NAMES, send, signed
+from sdk_net import Records, until
+
+from emulator.model.clock import MonotonicClock
+from emulator.model.errors import Unfit
+from emulator.sdk.node import NodeContext, Peer
+from nodes.ibc.comet.commits import SignatureCache, verify_commit
+from nodes.ibc.comet.hashes import header_hash
+from nodes.ibc.comet.json_form import read_signed_header, read_validators
+
+aiohttp = pytest.importorskip("aiohttp", reason="aiohttp is absent (pip install 'skyloom[ibc]')")
+
+VALIDATORS = ("a-0", "a-1", "a-2", "a-3")
+PEERS = {name: Peer(name, "host", f"127.0.4.{number}") for number, name in enumerate(VALIDATORS, 1)}
+
+
+class Lived:
+    """One life of a validator."""
+
+    def __init__(self, folder: Path, name: str, clock: MonotonicClock, **config: Any) -> None:
+        from nodes.ibc.validator.process import Validator
+
+        self.records = Records()
+        self.context = NodeContext(
+            name=name, program="validator", seed=1, address=PEERS[name], store=folder / "store" / name / "validator",
+            peers={other: peer for other, peer in PEERS.items() if other != name}, clock=clock, sink=self.records,
+        )  # fmt: skip
+        given = {
+            "validators": VALIDATORS,
+            "chain_id": "a-1",
+            "port": 0,
+            "block_s": 0.05,
+            "round_s": 0.02,
+            "accounts": NAMES,
+        }
+        self.program = Validator(Validator.Config(**{**given, **config}), self.context)
+
+    async def set_up(self) -> None:
+        await self.program.setup()
+
+    def begin(self) -> None:
+        self._running = asyncio.ensure_future(self.program.run())
+
+    async def end(self) -> None:
+        self.context.stopping.set()
+        await self._running
+        await self.context.exit_stack.aclose()
+
+    @property
+    def heights(self) -> list[int]:
+        return [fields["height"] for kind, fields in self.records.events if kind == "block"]
+
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.program.port}/"
+
+
+async def called(client: Any, at: Lived, method: str, **params: Any) -> Any:
+    async with client.post(at.url(), json={"id": 1, "method": method, "params": params}) as answer:
+        return (await answer.json())["result"]
+
+
+def play(folder: Path, what: Callable[[Any, dict[str, Lived]], Any], **config: Any) -> None:
+    """Four validators, and `what(client, validators)`."""
+
+    async def main() -> None:
+        clock = MonotonicClock(time.monotonic_ns() + 3_600_000_000_000)
+        lives = {name: Lived(folder, name, clock, **config) for name in VALIDATORS}
+        async with aiohttp.ClientSession() as client:
+            for life in lives.values():
+                await life.set_up()
+            clock.t0_ns = time.monotonic_ns()  # the scenario begins
+            for life in lives.values():
+                life.begin()
+            try:
+                await what(client, lives)
+            finally:
+                for life in lives.values():
+                    await life.end()
+
+    asyncio.run(main())
+
+
+def test_light_clients_verify_the_signatures_of_all_validators(tmp_path: Path) -> None:
+    async def what(client: Any, lives: dict[str, Lived]) -> None:
+        await until(lambda: all(len(life.heights) > 4 for life in lives.values()))
+        data = signed("alice", [send("alice", "bob", stake=7)], 0, 0, chain_id="a-1")
+        sent = await called(client, lives["a-2"], "broadcast_tx_commit", tx=b64encode(data).decode())
+        assert sent["tx_result"]["code"] == 0
+        height = sent["height"]
+        await until(lambda: all(life.heights[-1] >= int(height) for life in lives.values()))
+        answers = [await called(client, life, "commit", height=height) for life in lives.values()]
+        assert all(answer["signed_header"] == answers[0]["signed_header"] for answer in answers)
+        signed_header = read_signed_header(answers[0]["signed_header"])
+        set_form = await called(client, lives["a-1"], "validators", height=height)
+        validators = read_validators(set_form["validators"])
+        assert signed_header.header is not None
+        assert signed_header.commit is not None
+        verify_commit("a-1", validators, signed_header.commit, SignatureCache())
+        assert header_hash(signed_header.header) == signed_header.commit.block_id.hash
+        times = {entry.timestamp.ns for entry in signed_header.commit.signatures if entry.signature}
+        assert len(times) > 2  # each signs at a time of its own
+
+    play(tmp_path, what)
+
+
+def test_a_validator_that_was_away_has_the_blocks_of_the_others(tmp_path: Path) -> None:
+    async def what(client: Any, lives: dict[str, Lived]) -> None:
+        await until(lambda: all(len(life.heights) > 3 for life in lives.values()))
+        await lives["a-1"].end()
+        before = lives["a-0"].heights[-1]
+        await until(lambda: lives["a-0"].heights[-1] > before + 3)  # f of 3f + 1 are away
+        again = lives["a-1"] = Lived(tmp_path, "a-1", lives["a-0"].context.clock)
+        await again.set_up()
+        again.begin()
+        assert again.records.events[0][0] == "restored"
+        await until(lambda: bool(again.heights) and again.heights[-1] >= lives["a-0"].heights[-1] > before + 6)
+        height = str(again.heights[-1])
+        ours, theirs = [await called(client, lives[name], "commit", height=height) for name in ("a-1", "a-0")]
+        assert ours["signed_header"] == theirs["signed_header"]
+        status = await called(client, again, "status")
+        assert int(status["sync_info"]["latest_block_height"]) >= before
+
+    play(tmp_path, what)
+
+
+@pytest.mark.parametrize(
+    ("config", "error"),
+    [({"powers": (1, 1)}, "one for each of 4 validators"), ({"equivocate_height": 3}, "signs with its own key alone")],
+)
+def test_a_config_that_makes_no_validator_is_refused(tmp_path: Path, config: dict[str, Any], error: str) -> None:
+    async def main() -> None:
+        life = Lived(tmp_path, "a-0", MonotonicClock(time.monotonic_ns()), **config)
+        async with life.context.exit_stack:
+            with pytest.raises(Unfit, match=error):
+                await life.program.setup()
+
+    asyncio.run(main())
