@@ -35,7 +35,7 @@ from nodes.ibc.proofs.multistore import Multistore
 from nodes.ibc.proofs.store import ProvableStore
 from nodes.ibc.proto.well_known import Timestamp
 
-__all__ = ["Extension", "Settings", "chain_of", "funded", "genesis_form", "queries_of", "revision_of"]
+__all__ = ["Extension", "Settings", "address_of", "chain_of", "funded", "genesis_form", "queries_of", "revision_of"]
 
 STORES = ("acc", "bank", "ibc", "packetfowardmiddleware", "transfer")
 FORMS: Mapping[str, Form] = {"iavl": IAVL, "simple": SIMPLE}
@@ -75,6 +75,7 @@ class Settings:
     store: str = "iavl"
     keep_blocks: int = 0  # 0: all
     extensions: tuple[Extension, ...] = ()
+    authority: str = ""  # address that may recover clients; "": nobody
 
     def __post_init__(self) -> None:
         if not _CHAIN_ID.fullmatch(self.chain_id):
@@ -103,7 +104,7 @@ def chain_of(settings: Settings, genesis_time_ns: int) -> Chain:
     form = FORMS[settings.store]
     names = (*STORES, *(each.store for each in extensions))
     state = Multistore({name: ProvableStore(form, settings.keep_blocks) for name in names})
-    router = Router(Clients(), bank)
+    router = Router(Clients(), bank, authority=settings.authority)
     app = App(
         settings.chain_id,
         revision_of(settings.chain_id),
@@ -132,10 +133,12 @@ def queries_of(chain: Chain, bond_denom: str) -> Queries:
 
 def funded(names: Iterable[str], prefix: str, coins: Mapping[str, int]) -> dict[str, Mapping[str, int]]:
     """The same coins for each account: an address of the chain, or the name of a key."""
-    return {
-        name if name.startswith(f"{prefix}1") else encode(prefix, AccountKey.named(name).address): coins
-        for name in names
-    }
+    return {address_of(name, prefix): coins for name in names}
+
+
+def address_of(name: str, prefix: str) -> str:
+    """The address of a key by its name; an address of the chain is its own."""
+    return name if name.startswith(f"{prefix}1") else encode(prefix, AccountKey.named(name).address)
 
 
 def genesis_form(settings: Settings, chain: Chain) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from nodes.ibc.chain.ante import Fees
 from nodes.ibc.chain.blocks import Block
 from nodes.ibc.chain.chain import Limits
 from nodes.ibc.chain.consensus import Churn
-from nodes.ibc.chain.genesis import Extension, Settings, chain_of, funded, genesis_form, queries_of
+from nodes.ibc.chain.genesis import Extension, Settings, address_of, chain_of, funded, genesis_form, queries_of
 from nodes.ibc.chain.ledger import Entry
 from nodes.ibc.chain.pace import Pace, Spell
 from nodes.ibc.chain.results import TxResult
@@ -51,6 +51,7 @@ class Chain(Node):
         accounts: tuple[str, ...] = ("alice", "bob", "relayer")  # names (a key's secret is SHA-256 of it) or addresses
         amount: int = 1_000_000_000_000  # that each of them has
         gas_price: float = 0.0  # least fee for a unit of gas
+        authority: str = ""  # account that may recover clients, as governance would; "": nobody
         powers: tuple[int, ...] = (10, 10, 10, 10)  # of the validators
         store: str = "iavl"  # or "simple"
         block_size_bytes: Size = 4 << 20  # at most
@@ -105,6 +106,7 @@ class Chain(Node):
             store=config.store,
             keep_blocks=config.keep_blocks,
             extensions=self.extensions(),
+            authority=address_of(config.authority, config.prefix) if config.authority else "",
         )
 
     def extensions(self) -> tuple[Extension, ...]:

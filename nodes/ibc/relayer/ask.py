@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from emulator.model.errors import EXIT_PASS, EXIT_PLATFORM, EXIT_USAGE
 
 SOCKET = "\0skyloom-relayer"  # an abstract address, which each network namespace has for itself
-COMMANDS = dict.fromkeys(("status", "pending", "why", "clear"), f"{__name__}:main")
+COMMANDS = dict.fromkeys(("status", "pending", "why", "clear", "recover"), f"{__name__}:main")
 _TIMEOUT_S = 10.0
 
 

@@ -1,4 +1,4 @@
-"""What a relayer tells of itself, and takes orders by: `status`, `pending`, `why PACKET`, `clear PATH`.
+"""What a relayer tells of itself, and takes orders by: what USAGE names.
 
 Invariant: a question changes nothing; an order that names what does not exist is refused in words.
 """
@@ -11,7 +11,9 @@ from collections.abc import Iterator, Sequence
 from nodes.ibc.relayer.core import Relayer
 from nodes.ibc.relayer.packets import Packet, State
 
-USAGE = "status | pending | why PACKET (as pending lists it) | clear PATH (as status lists it)"
+USAGE = (
+    "status | pending | why PACKET (as pending lists it) | clear PATH (as status lists it) | recover CLIENT (likewise)"
+)
 _MOST_ROWS = 200
 
 
@@ -40,6 +42,14 @@ def answer(relayer: Relayer, words: Sequence[str]) -> tuple[bool, str]:
                 return True, f"{path} is compared with its chains; parked packets are taken up again"
             known = ", ".join(relayer.opened) or "those that are open: none yet"
             return False, f"path {path!r}; expected one of {known}"
+        case ["recover", client]:
+            if relayer.recover(client):
+                return (
+                    True,
+                    f"a new client is made, whose state {client} is given; the event `recover` says what became of it",
+                )
+            known = ", ".join("/".join(name) for name in relayer.clients) or "those of open paths: none yet"
+            return False, f"client {client!r}; expected one of {known}"
     return False, f"{' '.join(words)!r}; expected {USAGE}"
 
 

@@ -18,11 +18,11 @@ from nodes.ibc.relayer.calls import Block, BlockAt, Blocked, Call, Flow, StatusO
 from nodes.ibc.relayer.clearing import clear
 from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
-from nodes.ibc.relayer.events import ChannelClosed, ClientSeen, PacketSeen, Spent, read
+from nodes.ibc.relayer.events import ChannelClosed, ClientReplaced, ClientSeen, PacketSeen, Spent, read
 from nodes.ibc.relayer.follow import BATCH, Followed
 from nodes.ibc.relayer.handshake import close_v1, find_v1, open_v1
 from nodes.ibc.relayer.lanes import Lane
-from nodes.ibc.relayer.opening import ClientTerms, Side, find_v2, open_v2, sent
+from nodes.ibc.relayer.opening import ClientTerms, Side, find_v2, open_v2, recover, sent
 from nodes.ibc.relayer.packets import End, Happened, Packet, State
 from nodes.ibc.relayer.paths import Path
 from nodes.ibc.relayer.signer import Signer, Terms
@@ -138,6 +138,39 @@ class Relayer:
         self.tasks.turn()
         return True
 
+    def recover(self, name: str) -> bool:
+        """Let a new client take the place of an expired or frozen one ("b-0/07-tendermint-0"); whether there is such.
+
+        The host must know one of this relayer's accounts as its authority.
+        """
+        host, _, client = name.partition("/")
+        found = self.clients.get((host, client))
+        if found is None:
+            return False
+        self.tasks.add(f"recover {name}", self._recover(found))
+        self.tasks.turn()
+        return True
+
+    def _recover(self, client: Client) -> Flow[None]:
+        a, b = (Side(self.chains[name], self.signers[name]) for name in (client.host, client.subject))
+        name = f"{client.host}/{client.name}"
+        try:
+            substitute = yield from recover(a, b, client, self.settings.clients)
+        except (Unanswered, Blocked) as failure:
+            self.notes.append(("recover", f"{name}: {failure}"))
+        else:
+            self.notes.append(("recover", f"{name} has the state of {substitute}"))
+
+    def _load(self, client: Client) -> Flow[None]:
+        """Ask anew what a client knows, until it is told."""
+        wait_s = 1.0
+        while True:
+            try:
+                return (yield from client.load())
+            except Unanswered:
+                yield Wait(lambda: False, self.clock.after_s(wait_s))
+                wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
+
     def _path(self, path: Path) -> Flow[None]:
         """Find or open a path, then set its procedures going."""
         sides = tuple(Side(self.chains[name], self.signers[name]) for name in (path.a, path.b))
@@ -217,6 +250,7 @@ class Relayer:
     def _refresh(self, client: Client) -> Flow[None]:
         """Update a client at a third of its trusting period: a procedure of its own, which waits for no packet."""
         subject = self.chains[client.subject]
+        reason = ""
 
         def due() -> bool:  # a chain that has halted has no header to refresh with
             return self.clock.now_ns >= client.refresh_due_ns and subject.height > client.latest
@@ -227,7 +261,9 @@ class Relayer:
             try:
                 yield from sent(self.signers[client.host], (yield from client.updates_to(subject.height)))
             except (Unanswered, Blocked) as failure:
-                self.notes.append(("refresh", f"{client.host}/{client.name}: {failure}"))
+                if str(failure) != reason:  # an expired client would tell the same for ever
+                    reason = str(failure)
+                    self.notes.append(("refresh", f"{client.host}/{client.name}: {reason}"))
                 yield Wait(lambda: False, self.clock.after_s(_REFRESH_CHECK_S))
 
     def _closing(self, here: End, there: End) -> Flow[None]:
@@ -293,6 +329,9 @@ class Relayer:
                         if seen.height:
                             client.learned(seen.height)
                         self.tasks.add("watch", misbehaviour(self._watch, client, seen.height, block.height))
+                case ClientReplaced():
+                    if (chain, seen.client) in self.clients:
+                        self.tasks.add("load", self._load(self.clients[chain, seen.client]))
                 case ChannelClosed():
                     self._closed(f"{chain}/{seen.end}", block.height)
         self._expire(chain, block)

@@ -49,6 +49,13 @@ class ClientSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientReplaced:
+    """A client has the state of another one, or follows its chain through an upgrade."""
+
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelClosed:
     """A channel end is closed."""
 
@@ -64,7 +71,7 @@ class Spent:
     result: TxResult
 
 
-Seen = PacketSeen | ClientSeen | ChannelClosed | Spent
+Seen = PacketSeen | ClientSeen | ClientReplaced | ChannelClosed | Spent
 
 
 def read(block: Block) -> Iterator[Seen | None]:
@@ -94,6 +101,10 @@ def _seen(event: Event, result: TxResult) -> Seen | None:
         return ClientSeen(event["client_id"], int(event["consensus_heights"].split(",")[-1].partition("-")[2]))
     if event.type == "client_misbehaviour":
         return ClientSeen(event["client_id"], 0)
+    if event.type == "recover_client":
+        return ClientReplaced(event["subject_client_id"])
+    if event.type == "upgrade_client":
+        return ClientReplaced(event["client_id"])
     if event.type in ("channel_close_init", "channel_close_confirm", "channel_close"):
         return ChannelClosed(f"{event['port_id']}/{event['channel_id']}")
     return _spent(event, result)

@@ -17,7 +17,7 @@ from nodes.ibc.proto.cosmos_base import PageRequest
 from nodes.ibc.proto.well_known import Any, Duration
 from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer.calls import Ask, Blocked, Flow, SignedHeaderAt, Stored, Unanswered, Wait, header_of, opened
-from nodes.ibc.relayer.clients import QUERY
+from nodes.ibc.relayer.clients import QUERY, Client
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.packets import End
 from nodes.ibc.relayer.signer import Account, Outcome, Signer
@@ -93,6 +93,14 @@ def create_client(host: Side, subject: Side, terms: ClientTerms) -> Flow[str]:
         host.signer, [ibc.MsgCreateClient(Any.of(state), Any.of(consensus), "")], host.signer.first
     )
     return told(outcome, "create_client", "client_id")
+
+
+def recover(host: Side, subject: Side, client: Client, terms: ClientTerms) -> Flow[str]:
+    """Give an expired or frozen client on `host` the state of a new one: the name of that."""
+    yield Wait(lambda: subject.followed.height > client.latest)  # a substitute must know more
+    substitute = yield from create_client(host, subject, terms)
+    yield from sent(host.signer, [ibc.MsgRecoverClient(client.name, substitute, "")])
+    return substitute
 
 
 def clients_of(chain: str, subject_chain_id: str) -> Flow[list[str]]:

@@ -1,10 +1,11 @@
 """A relayer as a node program: it speaks CometBFT's RPC with the chains' nodes, and keeps what it knows on disk.
 
-Events: `path`, `refresh`, `close`, `watch`, `misbehaviour`, `pruned` (each with `text`). Samples: `latency_s` (from the
-block that a packet was sent in to the relayer's sight of its settlement), `timed_out` (the same of packets that timed
-out), `stage_s` (key: stage), and once a second, under the names that Hermes gives them, `backlog_size` and
-`backlog_oldest_sequence` (key: end), `client_updates_submitted_total`, `client_updates_skipped_total` and
-`client_age_s` (key: client), `queries_total`, `ws_reconnect_total` and `tx_submitted_total` (key: chain), `parked`.
+Events: `path`, `refresh`, `close`, `recover`, `watch`, `misbehaviour`, `pruned` (each with `text`). Samples:
+`latency_s` (from the block that a packet was sent in to the relayer's sight of its settlement), `timed_out` (the same
+of packets that timed out), `stage_s` (key: stage), and once a second, under the names that Hermes gives them,
+`backlog_size` and `backlog_oldest_sequence` (key: end), `client_updates_submitted_total`,
+`client_updates_skipped_total` and `client_age_s` (key: client), `queries_total`, `ws_reconnect_total` and
+`tx_submitted_total` (key: chain), `parked`.
 
 Invariant: a call is made only once all that it rests on is kept on disk.
 """

@@ -8,22 +8,20 @@ from nodes.ibc.chain.consensus import Churn
 from nodes.ibc.chain.keys import AccountKey
 from nodes.ibc.core.events import Event
 from nodes.ibc.proto import channel_v2, cosmos
-from nodes.ibc.proto.comet import SignedHeader
-from nodes.ibc.proto.ibc import Header, MsgUpdateClient
 from nodes.ibc.proto.queries import (
     QueryClientStateResponse,
     QueryClientStatusRequest,
     QueryClientStatusResponse,
     QueryConsensusStateResponse,
 )
-from nodes.ibc.proto.well_known import Any
 from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer import clients as relayer_clients
 from nodes.ibc.relayer import control
 from nodes.ibc.relayer.calls import Ask, Block, Call, TxResult
 from nodes.ibc.relayer.events import PacketSeen, read
 from nodes.ibc.relayer.packets import STEPS, Happened, State
-from tests.support.ibc_chain import SECOND_NS, address
+from tests.support.ibc_chain import SECOND_NS
+from tests.support.ibc_forged import forged_update
 from tests.support.ibc_relayed import Node, World
 
 
@@ -295,22 +293,6 @@ def test_an_order_out_of_form_is_refused_in_words(line: bytes) -> None:
     assert text.startswith("an order that")
 
 
-def forged_update(net: World, host: str, height: int) -> MsgUpdateClient:
-    """What tells the client of `a` on a chain another block than the one that `a` has."""
-    clients = net.relayers["relayer-1"].clients.values()
-    client = next(each for each in clients if (each.host, each.subject) == (host, "a"))
-    chain = net.nodes["a"].chain
-    entry = chain.ledger[height]
-    assert entry is not None
-    forged = chain.fork(entry)
-    trusted = max(each for each in client.heights if each < height)
-    header = Header(
-        SignedHeader(forged.block.header, forged.commit), chain.committee.at(height), client.height(trusted),
-        chain.committee.at(trusted + 1),
-    )  # fmt: skip
-    return MsgUpdateClient(client.name, Any.of(header), address("bob"))
-
-
 def statuses(net: World) -> dict[str, str]:
     """The status of each client of `a`, by its host."""
     found = {}
@@ -331,8 +313,8 @@ def test_equivocation_that_one_client_was_told_freezes_every_client_of_the_chain
     net.relay_all()
     relayer = net.relayers["relayer-1"]
     client = relayer.clients["b", net.ends("a:b")[1].client]
-    height = client.latest if known else net.nodes["a"].chain.height
-    net.nodes["b"].send(forged_update(net, "b", height), name="bob")
+    update = forged_update(net.nodes["a"], client, client.latest if known else 0)
+    net.nodes["b"].send(update, name="bob")
     net.run(6)
     assert statuses(net) == {"b": "Frozen", "c": "Frozen"}
     assert any("was told another block" in text for _, text in relayer.notes)
@@ -344,7 +326,8 @@ def test_equivocation_that_one_client_was_told_freezes_every_client_of_the_chain
 def test_equivocation_is_told_once_a_chain_that_was_cut_off_is_back() -> None:
     net = opened()
     relayer = net.relayers["relayer-1"]
-    net.nodes["b"].send(forged_update(net, "b", net.nodes["a"].chain.height), name="bob")
+    client = relayer.clients["b", net.ends()[1].client]
+    net.nodes["b"].send(forged_update(net.nodes["a"], client), name="bob")
     net.tick()
     net.block("b")
     net.cut.add("a")
