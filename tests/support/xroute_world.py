@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any as Anything
 
-from ibc_chain import GENESIS_NS, SECOND_NS, address, signed
-
 from nodes.ibc.chain.genesis import Settings, chain_of, funded, queries_of
 from nodes.ibc.chain.results import TxResult
 from nodes.ibc.client.states import ClientStates
@@ -43,6 +41,7 @@ from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs.build import Builder, Leg, Plan
 from nodes.xroute.proofs.messages import HopRecord, Mode, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
+from tests.support.ibc_chain import GENESIS_NS, SECOND_NS, address, signed
 
 NAMES = ("alice", "bob", "relayer", "other", "voter")
 FUNDS = 10**9
@@ -169,8 +168,8 @@ class World:
             )
             node.must("relayer", message)
 
-    def new_client(self, node: Node, other: Node) -> str:
-        """A client whose first state is the other chain's anchor, and that is bound to it."""
+    def new_client(self, node: Node, other: Node, *, bind: bool = True) -> str:
+        """A client whose first state is the other chain's anchor, to which it is bound, too."""
         anchor = other.chain.ledger[1].block.header
         state = ClientState(
             other.chain_id, Fraction(1, 3), Duration.of_ns(self.trusting_ns), Duration.of_ns(2 * self.trusting_ns),
@@ -180,7 +179,8 @@ class World:
         done = (
             TxMsgData.decode(node.must("relayer", created).data).msg_responses[0].opened_as(ibc.MsgCreateClientResponse)
         )
-        node.must("relayer", MsgBindClient(done.client_id, anchor, signer=address("relayer")))
+        if bind:
+            node.must("relayer", MsgBindClient(done.client_id, anchor, signer=address("relayer")))
         return done.client_id
 
     def update(self, node: Node, other: Node, height: int = 0, name: str = "relayer") -> Height:
@@ -188,6 +188,7 @@ class World:
         client = node.clients[other.name]
         height = height or other.chain.height
         states = ClientStates(node.context().ibc, client)
+        node.blocks(1)  # its clock may be behind
         if states.consensus_state(Height(1, height)) is None:
             trusted = max(each.revision_height for each in states.heights() if each.revision_height < height)
             header = ibc.Header(

@@ -25,8 +25,7 @@ from nodes.xroute.names.binding import bound, key_of_binding
 from nodes.xroute.names.labels import STORE as NAMES
 from nodes.xroute.policy.attributes import HopAttributes
 from nodes.xroute.proofs import paths
-from nodes.xroute.proofs.messages import Hop
-from nodes.xroute.proofs.power import Power
+from nodes.xroute.proofs.messages import Hop, Power
 from nodes.xroute.proofs.rejection import Check, RouteRejected
 from nodes.xroute.proofs.transit import TransitPolicy
 

@@ -113,6 +113,15 @@ class RouteProof(Message):
     records: tuple[HopRecord, ...] = repeated(8, HopRecord)  # of mode HOP, from the source on
 
 
+@message("skyloom.xroute.v1.Power")
+class Power(Message):
+    """Facts of a validator set."""
+
+    nakamoto: int = uint64(1)  # smallest number of validators with more than a third of the power
+    validators: int = uint64(2)
+    top1_share_ppm: int = uint64(3)  # of the power, the strongest validator's; rounded up
+
+
 def message_id(source: ChainIdentity, packet: Packet) -> bytes:
     """What a message is called everywhere: by its source chain and what that has committed, not by any route."""
     fields = (source, packet.source_client.encode(), packet.sequence.to_bytes(8), packet_commitment_v2(packet))

@@ -10,19 +10,10 @@ from collections.abc import Sequence
 from emulator.model.errors import Unfit
 from nodes.ibc.comet import merkle
 from nodes.ibc.proto.comet import SimpleValidator
-from nodes.ibc.proto.wire import Message, message, uint64
 from nodes.xroute.policy.power import nakamoto, top1_share_ppm
+from nodes.xroute.proofs.messages import Power
 
 MOST_VALIDATORS = 1000
-
-
-@message("skyloom.xroute.v1.Power")
-class Power(Message):
-    """Facts of a validator set."""
-
-    nakamoto: int = uint64(1)  # smallest number of validators with more than a third of the power
-    validators: int = uint64(2)
-    top1_share_ppm: int = uint64(3)  # of the power, the strongest validator's; rounded up
 
 
 def power_of(validators: Sequence[SimpleValidator], validators_hash: bytes) -> Power:

@@ -26,9 +26,9 @@ from nodes.xroute.policy.evaluation import first_failing
 from nodes.xroute.policy.terms import Kind
 from nodes.xroute.proofs import paths
 from nodes.xroute.proofs.links import Link, local_link, proven_link
-from nodes.xroute.proofs.messages import MOST_HOPS, MOST_PROOF_BYTES, HopRecord, Mode, RouteProof, route_id
+from nodes.xroute.proofs.messages import MOST_HOPS, MOST_PROOF_BYTES, HopRecord, Mode, Power, RouteProof, route_id
 from nodes.xroute.proofs.names import Named, NameVerifier
-from nodes.xroute.proofs.power import Power, power_of
+from nodes.xroute.proofs.power import power_of
 from nodes.xroute.proofs.rejection import Check, RouteRejected
 
 __all__ = ["Demand", "Verified", "decoded", "own_identity", "require_bytes", "verify_route"]

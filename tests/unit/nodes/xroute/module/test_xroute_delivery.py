@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from ibc_chain import address
-from xroute_world import FUNDS, World, answer_in, attribute, response_in
 
 from nodes.ibc.chain.results import TxResult
 from nodes.ibc.core.commitments import UNIVERSAL_ERROR
@@ -33,6 +31,8 @@ from nodes.xroute.module.terms import Terms
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs.messages import HopRecord, Mode, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
+from tests.support.ibc_chain import address
+from tests.support.xroute_world import FUNDS, World, answer_in, attribute, response_in
 
 LINE = (("a", "b"), ("b", "c"), ("c", "d"), ("d", "e"))
 DONE, NOOP = ResponseResultType.SUCCESS, ResponseResultType.NOOP
