@@ -1,4 +1,4 @@
-"""Each check of a route is held by an attack: `mutants.txt` takes checks out one by one, and names what gets through."""
+"""Each check of a route is held by an attack: `mutants.txt` takes checks out one by one, and names what gets past."""
 
 from __future__ import annotations
 
