@@ -27,6 +27,8 @@ COMMANDS = {  # command: module of this package, function in it
     "algo": ("algo", "algo"),
     "validate": ("validate", "validate"),
     "verify": ("verify", "verify"),
+    "route": ("route", "route"),
+    "import": ("importing", "import_"),
     "exec": ("exec", "execute"),
     "logs": ("logs", "logs"),
     "shell": ("shell", "shell"),
@@ -35,7 +37,15 @@ COMMANDS = {  # command: module of this package, function in it
     "schema": ("schema", "schema"),
     "extcap": ("extcap", "extcap"),
 }
-PASS_ON = {"exec", "algo", "validate", "verify", "extcap"}  # commands whose trailing words belong to another program
+PASS_ON = {
+    "exec",
+    "algo",
+    "validate",
+    "verify",
+    "route",
+    "import",
+    "extcap",
+}  # commands whose trailing words belong to another program
 HIDDEN = {"extcap"}  # called by Wireshark, not by people
 
 

@@ -4,4 +4,6 @@
 - `pruned`: `Pruned(graph, policy, source, destination)`: the edges that serve, and which clause excludes the others.
 - `costs`: what a route costs by the keys that a policy prefers.
 - `search`: `best_routes(pruned) -> Answer`; `Answer.choose(message_id) -> Route`.
+- `several`: `next_routes`, `disjoint_routes`. `excluded`: routes that a policy excludes, and by which clause.
+- `files`: graphs as JSON. `registry`: that of a checkout of the chain registry. `command`: `skyloom route`, `import`.
 """

@@ -67,7 +67,7 @@ class Answer:
 
 
 @dataclass(slots=True, eq=False)
-class _Label:
+class Label:
     """Parts of routes that end at one chain, equal in all that matters for going on."""
 
     at: int
@@ -76,7 +76,7 @@ class _Label:
     bits: int
     transit_bits: int
     visited: int  # set of chains, a bit each
-    before: list[tuple[_Label, Arc]] = field(default_factory=list)
+    before: list[tuple[Label, Arc]] = field(default_factory=list)
 
 
 def best_routes(pruned: Pruned, most_labels: int = MOST_LABELS) -> Answer:
@@ -84,40 +84,32 @@ def best_routes(pruned: Pruned, most_labels: int = MOST_LABELS) -> Answer:
     return _Search(pruned, most_labels).answer()
 
 
-class _Search:
-    def __init__(self, pruned: Pruned, most_labels: int) -> None:
+class Parts:
+    """Parts of routes by cost, the least first: a heap whose labels grow hop by hop into complying routes."""
+
+    def __init__(self, pruned: Pruned) -> None:
         self._pruned = pruned
         self._costs = pruned.costs
-        self._most_labels = most_labels
         self._most_hops = max(pruned.lengths, default=0)
-        # A detour helps only where it satisfies a clause or brings more hops: then chains visited are told apart.
-        self._counts_hops = pruned.lengths != frozenset(range(1, self._most_hops + 1))
-        self._tells_visited = bool(pruned.bits) or self._counts_hops
         self._left = hops_left(pruned)
-        self._settled: list[list[_Label]] = [[] for _ in pruned.arcs]
-        self._capped = False
+        first = Label(pruned.start, self._costs.start(), 0, 0, 0, 1 << pruned.start)
+        self._heap = [(first.cost, 0, first)]
+        self._pushed = 0
 
-    def answer(self) -> Answer:
-        first = _Label(self._pruned.start, self._costs.start(), 0, 0, 0, 1 << self._pruned.start)
-        heap = [(first.cost, 0, first)]
-        pushed, best = 0, None
-        while heap:
-            cost, _, label = heapq.heappop(heap)
-            if best is not None and cost > best:
-                break
-            if not self._settle(label):
-                continue
-            if label.at == self._pruned.goal:
-                best = cost
-                continue
-            for after in self._extended(label):
-                pushed += 1
-                heapq.heappush(heap, (after.cost, pushed, after))
-        found = [label for label in self._settled[self._pruned.goal] if label.cost == best]
-        routes = list(self._routes(found))
-        return Answer(tuple(routes[:MOST_TIED]), self._capped, len(routes) > MOST_TIED)
+    def __bool__(self) -> bool:
+        return bool(self._heap)
 
-    def _extended(self, label: _Label) -> Iterator[_Label]:
+    def take(self) -> Label:
+        """The cheapest part."""
+        return heapq.heappop(self._heap)[2]
+
+    def grow(self, label: Label) -> None:
+        """Put in what a part becomes after one more hop, as far as that may still become a route."""
+        for after in self._extended(label):
+            self._pushed += 1
+            heapq.heappush(self._heap, (after.cost, self._pushed, after))
+
+    def _extended(self, label: Label) -> Iterator[Label]:
         """The labels after one more hop that may still become a route."""
         pruned, hops = self._pruned, label.hops + 1
         share_ppm = pruned.shares_ppm[label.at] if label.hops else 0
@@ -133,9 +125,37 @@ class _Search:
             if not self._costs.within_limits(cost) or (ends and (gained != pruned.bits or hops not in pruned.lengths)):
                 continue
             visited = label.visited | 1 << arc.head
-            yield _Label(arc.head, cost, hops, gained, arc.transit_bits, visited, [(label, arc)])
+            yield Label(arc.head, cost, hops, gained, arc.transit_bits, visited, [(label, arc)])
 
-    def _settle(self, label: _Label) -> bool:
+
+class _Search:
+    def __init__(self, pruned: Pruned, most_labels: int) -> None:
+        self._pruned = pruned
+        self._parts = Parts(pruned)
+        self._most_labels = most_labels
+        # A detour helps only where it satisfies a clause or brings more hops: then chains visited are told apart.
+        self._counts_hops = pruned.lengths != frozenset(range(1, max(pruned.lengths, default=0) + 1))
+        self._tells_visited = bool(pruned.bits) or self._counts_hops
+        self._settled: list[list[Label]] = [[] for _ in pruned.arcs]
+        self._capped = False
+
+    def answer(self) -> Answer:
+        best: Cost | None = None
+        while self._parts:
+            label = self._parts.take()
+            if best is not None and label.cost > best:
+                break
+            if not self._settle(label):
+                continue
+            if label.at == self._pruned.goal:
+                best = label.cost
+            else:
+                self._parts.grow(label)
+        found = [label for label in self._settled[self._pruned.goal] if label.cost == best]
+        routes = list(routes_of(found))
+        return Answer(tuple(routes[:MOST_TIED]), self._capped, len(routes) > MOST_TIED)
+
+    def _settle(self, label: Label) -> bool:
         """Keep a label, unless it is dominated, over the cap, or joins one that it equals."""
         settled, alike = self._settled[label.at], 0
         for known in settled:
@@ -151,28 +171,29 @@ class _Search:
         settled.append(label)
         return True
 
-    def _is_same(self, known: _Label, label: _Label) -> bool:
+    def _is_same(self, known: Label, label: Label) -> bool:
         if known.cost != label.cost or known.bits != label.bits:
             return False
         return label.at == self._pruned.goal or not self._tells_visited or known.visited == label.visited
 
-    def _is_useless(self, label: _Label, known: _Label) -> bool:
-        if label.bits & ~known.bits or not self._costs.dominates(known.cost, label.cost):
+    def _is_useless(self, label: Label, known: Label) -> bool:
+        if label.bits & ~known.bits or not self._pruned.costs.dominates(known.cost, label.cost):
             return False
         if self._counts_hops and known.hops != label.hops:
             return False
         return not self._tells_visited or not known.visited & ~label.visited
 
-    def _routes(self, labels: list[_Label]) -> Iterator[Route]:
-        """The routes that labels stand for, one more at most than are kept."""
-        waiting: list[tuple[_Label, tuple[Arc, ...], Cost]] = [(label, (), label.cost) for label in labels]
-        count = 0
-        while waiting and count <= MOST_TIED:
-            label, arcs, cost = waiting.pop()
-            if not label.before:
-                count += 1
-                yield Route(arcs, cost)
-            waiting += [(before, (arc, *arcs), cost) for before, arc in label.before]
+
+def routes_of(labels: list[Label]) -> Iterator[Route]:
+    """The routes that labels stand for, one more at most than are kept."""
+    waiting: list[tuple[Label, tuple[Arc, ...], Cost]] = [(label, (), label.cost) for label in labels]
+    count = 0
+    while waiting and count <= MOST_TIED:
+        label, arcs, cost = waiting.pop()
+        if not label.before:
+            count += 1
+            yield Route(arcs, cost)
+        waiting += [(before, (arc, *arcs), cost) for before, arc in label.before]
 
 
 def hops_left(pruned: Pruned) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +13,7 @@ from nodes.xroute.policy.terms import PolicyError
 from nodes.xroute.routes.graph import Graph
 from nodes.xroute.routes.pruned import Pruned
 from nodes.xroute.routes.search import MOST_TIED, best_routes
+from nodes.xroute.routes.several import disjoint_routes, next_routes, together, ways
 from tests.support.xroute_graphs import every_route, graphs
 from tests.support.xroute_policies import texts
 
@@ -60,3 +63,42 @@ def test_a_message_takes_one_of_the_equal_routes_by_hash(graph: Graph, message_i
     assert chosen in answer.routes
     assert chosen == answer.choose(message_id)
     assert len({route.route_id for route in answer.routes}) == len(answer.routes)
+
+
+@settings(max_examples=150)
+@given(graphs(), policies())
+def test_the_next_routes_come_in_order_of_cost(graph: Graph, policy: Policy) -> None:
+    source, destination = graph.chains[0], graph.chains[-1]
+    complying = every_route(graph, policy, source, destination, {})
+    pruned = Pruned(graph, policy, source, destination)
+    answer = next_routes(pruned, len(complying) + 1)
+    assert not answer.capped
+    assert {route.edges for route in answer.routes} == {found.edges for found in complying}
+    costs = [route.cost for route in answer.routes]
+    assert costs == sorted(costs)
+
+
+@settings(max_examples=500)
+@given(graphs(), policies(), st.integers(2, 3))
+def test_disjoint_routes_are_the_cheapest_set(graph: Graph, policy: Policy, count: int) -> None:
+    source, destination = graph.chains[0], graph.chains[-1]
+    pruned = Pruned(graph, policy, source, destination)
+    transits = [
+        (found, frozenset(edge.tracked for edge in found.edges[:-1]))
+        for found in every_route(graph, policy, source, destination, {})
+    ]
+    sets = [
+        tuple(map(sum, zip(*(found.cost for found, _ in chosen), strict=True)))
+        for chosen in combinations(transits, count)
+        if all((a or b) and a.isdisjoint(b) for (_, a), (_, b) in combinations(chosen, 2))
+    ]
+    answer = disjoint_routes(pruned, count)
+    assert not answer.capped
+    assert bool(answer.routes) == bool(sets)
+    if sets:
+        width = len(sets[0])
+        assert together(answer.routes)[:width] == min(sets)
+        assert len({transit for route in answer.routes for transit in route.transits}) == sum(
+            len(route.transits) for route in answer.routes
+        )
+        assert ways(pruned, count) == count

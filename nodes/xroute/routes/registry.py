@@ -1,0 +1,151 @@
+"""The graph of a checkout of the public chain registry (github.com/cosmos/chain-registry).
+
+Read are `NAME/chain.json` (name, chain id, status, network) and `_IBC/*.json` (two clients that name each other, and
+channels). Chains are those that are live on the main network and have a pair with a transfer channel.
+Invariant: nothing of it is proven: a client that the registry lists may have expired. A file that cannot be used is
+told with the reason, and the others are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from emulator.model.errors import DataError, Unfit
+from emulator.model.inputs import parse_json, read_text
+from nodes.xroute.identity import ChainIdentity
+from nodes.xroute.policy.power import nakamoto, top1_share_ppm
+from nodes.xroute.routes.files import NAME, type_of, unanchored
+from nodes.xroute.routes.graph import Chain, Edge, Graph, both_ways
+
+MOST_FILES = 20_000
+MOST_FILE_BYTES = 2_000_000
+_TRANSFER = "transfer"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A chain as the registry lists it."""
+
+    name: str
+    chain_id: str
+    is_live: bool  # on the main network
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two chains with a client of each other."""
+
+    names: tuple[str, str]
+    clients: tuple[str, str]  # on the first chain, on the second one
+    transfers: bool  # there is a channel between their transfer ports
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A graph, the chain ids of its chains, and what could not be used: file and reason."""
+
+    graph: Graph
+    chain_ids: Mapping[ChainIdentity, str]
+    bad: tuple[str, ...]
+
+
+def read_registry(directory: str) -> Imported:
+    """The graph of a checkout. DataError where the folder has no pair of live chains."""
+    root, bad = Path(directory), list[str]()
+    chains = list(_read(root, "[!_.]*/chain.json", listed_of, bad))
+    pairs = list(_read(root, "_IBC/*.json", pair_of, bad))
+    graph, chain_ids = joined(chains, pairs, bad)
+    if not graph.edges:
+        said = f" ({bad[0]})" if bad else ""
+        raise DataError(
+            f"{directory}: no pair of live chains{said}; expected a checkout with NAME/chain.json and _IBC/"
+        )
+    return Imported(graph, chain_ids, tuple(bad))
+
+
+def _read(root: Path, pattern: str, of: Callable[[Any], T], bad: list[str]) -> Iterator[T]:
+    """What each file of a pattern says, in the order of names."""
+    for count, path in enumerate(sorted(root.glob(pattern)), 1):
+        if count > MOST_FILES:
+            raise DataError(f"{root}: more than {MOST_FILES:,} files {pattern}; expected fewer")
+        try:
+            yield of(parse_json(read_text(path, MOST_FILE_BYTES)))
+        except OSError as error:
+            bad.append(f"{path}: {error.strerror}")
+        except ValueError as error:
+            bad.append(f"{path}: {error}")
+
+
+def listed_of(document: Any) -> Listed:
+    """A chain.json. Unfit where a field is missing."""
+    name = _text(document, "chain_name")
+    if not NAME.fullmatch(name):
+        raise Unfit(f"chain_name {name[:40]!r}", "small letters, digits and hyphens")
+    live = _text(document, "status") == "live" and _text(document, "network_type") == "mainnet"
+    return Listed(name, _text(document, "chain_id"), live)
+
+
+def pair_of(document: Any) -> Pair:
+    """A file of _IBC. Unfit where a field is missing."""
+    ends = [_field(document, key, dict) for key in ("chain_1", "chain_2")]
+    channels = _field(document, "channels", list)
+    ports = [[_text(_field(channel, key, dict), "port_id") for key in ("chain_1", "chain_2")] for channel in channels]
+    one, other = ((_text(end, "chain_name"), _text(end, "client_id")) for end in ends)
+    return Pair((one[0], other[0]), (one[1], other[1]), [_TRANSFER, _TRANSFER] in ports)
+
+
+def joined(
+    listed: Iterable[Listed], pairs: Iterable[Pair], bad: list[str]
+) -> tuple[Graph, Mapping[ChainIdentity, str]]:
+    """The graph of chains and pairs; what does not fit is appended to `bad`."""
+    live = {chain.name: Chain(unanchored(chain.chain_id), chain.name) for chain in listed if chain.is_live}
+    ids = {unanchored(chain.chain_id): chain.chain_id for chain in listed if chain.is_live}
+    edges: dict[tuple[ChainIdentity, str], Edge] = {}
+    for pair in pairs:
+        if not pair.transfers or not all(name in live for name in pair.names):
+            continue
+        one, other = (live[name].identity for name in pair.names)
+        both = both_ways(Edge(one, other, *pair.clients, client_type=type_of(pair.clients[0])))
+        if one == other or any(edge.key in edges for edge in both):
+            bad.append(f"pair {' '.join(pair.names)}: a client that another pair has, or one chain twice")
+            continue
+        edges |= {edge.key: edge for edge in both}
+    used = {edge.verifier for edge in edges.values()}
+    return Graph([chain for chain in live.values() if chain.identity in used], edges.values()), ids
+
+
+def with_powers(graph: Graph, powers: Any) -> Graph:
+    """The graph with facts of validators: lists of powers by name of chain. Unfit for what is no list of powers."""
+    if not isinstance(powers, Mapping):
+        raise Unfit("no object", "lists of powers by name of chain")
+    chains = []
+    unknown = powers.keys() - {chain.name for chain in graph.chains}
+    if unknown:
+        raise Unfit(f"powers of {min(unknown)}", "of chains of the graph")
+    for chain in graph.chains:
+        held = powers.get(chain.name)
+        if held is not None:
+            if not isinstance(held, list) or not all(type(power) is int for power in held):
+                raise Unfit(f"powers of {chain.name}", "a list of whole numbers")
+            chain = replace(chain, nakamoto=nakamoto(held), validators=len(held), top1_share_ppm=top1_share_ppm(held))
+        chains.append(chain)
+    return Graph(chains, graph.edges)
+
+
+_KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "text"}
+
+
+def _field(document: Any, key: str, kind: type) -> Any:
+    value = document.get(key) if isinstance(document, Mapping) else None
+    if not isinstance(value, kind):
+        raise Unfit(f"`{key}` is {'missing' if value is None else 'something else'}", _KINDS[kind])
+    return value
+
+
+def _text(document: Any, key: str) -> str:
+    value: str = _field(document, key, str)
+    return value
