@@ -1,6 +1,6 @@
 """Modules with one fault in them, as long as a test looks for it.
 
-Invariant: after a trial all modules are those that were there before.
+Invariant: after a trial all modules are those that were there before, and so are the messages that are known by name.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from mutant_lists import Mutant
+
+from nodes.ibc.proto import wire
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +47,7 @@ def put(package: str, mutant: Mutant, is_fresh: Callable[[str], bool]) -> Iterat
     `is_fresh` tells of the modules, by their names, that are imported anew inside: all that use the one with the fault.
     """
     saved = _taken_out(is_fresh)
+    messages = dict(wire._BY_NAME)
     finder = _Finder(package, mutant)
     sys.meta_path.insert(0, finder)
     try:
@@ -53,6 +56,8 @@ def put(package: str, mutant: Mutant, is_fresh: Callable[[str], bool]) -> Iterat
         sys.meta_path.remove(finder)
         _taken_out(is_fresh)
         sys.modules.update(saved)
+        wire._BY_NAME.clear()
+        wire._BY_NAME.update(messages)
         for name, module in saved.items():
             parent, _, child = name.rpartition(".")
             if parent in sys.modules:

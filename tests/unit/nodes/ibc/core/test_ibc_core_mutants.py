@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
-from ibc_mutants import finds
 from mutant_lists import Mutant, read_mutants
+from package_mutants import Package
 
+WALKS = 12
+
+
+def walk() -> None:
+    """Random traffic."""
+    traffic = importlib.import_module("ibc_traffic")
+    for seed in range(WALKS):
+        traffic.walk(seed)
+
+
+HERE = Path(__file__).parent
+CORE = Package("nodes.ibc.core", HERE, "test_ibc_core_", ("ibc_world", "ibc_traffic"), {"walk": walk})
 MUTANTS = [
-    (mutant, finder)
-    for mutant in read_mutants(Path(__file__).with_name("mutants.txt"))
-    for _, _, finder in [mutant.what.partition(" | ")]
+    (mutant, finder) for mutant in read_mutants(HERE / "mutants.txt") for _, _, finder in [mutant.what.partition(" | ")]
 ]
 
 
 @pytest.mark.parametrize(("mutant", "finder"), [pytest.param(*row, id=row[0].what) for row in MUTANTS])
 def test_fault_is_found(mutant: Mutant, finder: str) -> None:
-    assert finds(mutant, finder), f"{mutant.file}: {mutant.what} is not found"
+    assert CORE.finds(mutant, finder), f"{mutant.file}: {mutant.what} is not found"

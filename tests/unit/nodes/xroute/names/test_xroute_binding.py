@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from ibc_chain import address
 from xroute_names import Registrar
 
@@ -54,16 +53,12 @@ class World:
         return result.code, result.log
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def expected(header: comet.Header) -> bytes:
     return identity(header.chain_id, header.height, header_hash(header))
 
 
-def test_a_consensus_state_of_the_anchors_height_is_enough(world: World) -> None:
+def test_a_consensus_state_of_the_anchors_height_is_enough() -> None:
+    world = World()
     anchor = world.there.anchor(5)
     result = world.here.do(world.message(5, newest=None, between=()))
     answer = TxMsgData.decode(result.data).msg_responses[-1].opened_as(MsgBindClientResponse)
@@ -71,28 +66,33 @@ def test_a_consensus_state_of_the_anchors_height_is_enough(world: World) -> None
     assert list(bindings(world.here.ticking.chain.state.stores[STORE])) == [(CLIENT, expected(anchor))]
 
 
-def test_headers_lead_back_to_an_older_anchor(world: World) -> None:
+def test_headers_lead_back_to_an_older_anchor() -> None:
+    world = World()
     world.here.do(world.message(1))
     assert world.bound() == expected(world.there.anchor(1))
 
 
-def test_an_anchor_above_the_client_is_reached_by_an_update(world: World) -> None:
+def test_an_anchor_above_the_client_is_reached_by_an_update() -> None:
+    world = World()
     world.here.do(world.message(7))
     assert world.bound() == expected(world.there.anchor(7))
 
 
-def test_only_the_clients_creator_binds_it(world: World) -> None:
+def test_only_the_clients_creator_binds_it() -> None:
+    world = World()
     code, _ = world.refusal(world.message(5, signer=address("bob")), by="bob")
     assert code == errors.NOT_CREATOR.code
 
 
-def test_an_anchor_of_another_chain_is_refused(world: World) -> None:
+def test_an_anchor_of_another_chain_is_refused() -> None:
+    world = World()
     other = Registrar("other-1")
     other.blocks(8)
     assert "an anchor of chain 'other-1'" in world.refusal(world.message(5, anchor=other.anchor(5)))[1]
 
 
-def test_a_fork_with_the_same_chain_id_is_refused(world: World) -> None:
+def test_a_fork_with_the_same_chain_id_is_refused() -> None:
+    world = World()
     twin = Registrar("there-1")
     twin.jump(7)  # blocks of the same heights, at other times
     twin.blocks(8)
@@ -103,7 +103,8 @@ def test_a_fork_with_the_same_chain_id_is_refused(world: World) -> None:
     assert "another block of height 1-5" in world.refusal(forked)[1]  # although the same validators signed it
 
 
-def test_a_header_that_the_client_has_not_verified_starts_nothing(world: World) -> None:
+def test_a_header_that_the_client_has_not_verified_starts_nothing() -> None:
+    world = World()
     assert "and no header" in world.refusal(world.message(1, newest=None))[1]
     assert "and no header" in world.refusal(world.message(1, newest=ibc.Header()))[1]
     update = world.there.update_message(5)
@@ -115,16 +116,19 @@ def test_a_header_that_the_client_has_not_verified_starts_nothing(world: World) 
     assert world.bound() is None
 
 
-def test_a_gap_in_the_headers_is_refused(world: World) -> None:
+def test_a_gap_in_the_headers_is_refused() -> None:
+    world = World()
     whole = world.message(1)
     for between in (whole.between[1:], whole.between[:-1], (), whole.between[::-1]):
         assert "not the one that header" in world.refusal(replace(whole, between=between))[1]
 
 
-def test_many_headers_are_refused_before_they_are_hashed(world: World) -> None:
+def test_many_headers_are_refused_before_they_are_hashed() -> None:
+    world = World()
     many = world.message(1, between=(comet.Header(chain_id="there-1"),) * 600)
     assert "at most 512" in world.refusal(many)[1]
 
 
-def test_an_anchor_must_be_there(world: World) -> None:
+def test_an_anchor_must_be_there() -> None:
+    world = World()
     assert "no anchor" in world.refusal(world.message(5, anchor=None))[1]

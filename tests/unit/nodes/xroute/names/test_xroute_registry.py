@@ -33,18 +33,15 @@ def refused(result: TxResult, kind: errors.ErrorKind) -> str:
     return result.log
 
 
-@pytest.fixture
-def registrar() -> Registrar:
-    return Registrar()
-
-
-@pytest.fixture
-def registered(registrar: Registrar) -> Registrar:
+def registered() -> Registrar:
+    """A registry that has a chain's record."""
+    registrar = Registrar()
     registrar.register(OSMOSIS)
     return registrar
 
 
-def test_a_name_is_committed_to_and_revealed(registrar: Registrar) -> None:
+def test_a_name_is_committed_to_and_revealed() -> None:
+    registrar = Registrar()
     registrar.commit(OSMOSIS)
     result = registrar.do(registrar.reveal(OSMOSIS))
     assert held(registrar, "osmosis.cosmos") == OSMOSIS
@@ -64,7 +61,8 @@ def test_a_reveal_needs_a_commitment_that_is_old_enough_and_not_too_old() -> Non
     refused(registrar.send(registrar.reveal(OSMOSIS)), errors.COMMITMENT_NOT_FOUND)
 
 
-def test_a_commitment_is_used_once_and_is_not_made_young_again(registrar: Registrar) -> None:
+def test_a_commitment_is_used_once_and_is_not_made_young_again() -> None:
+    registrar = Registrar()
     registrar.commit(OSMOSIS)
     again = MsgCommit(commitment("osmosis.cosmos", b"salt", OWNER.public), address("bob"))
     refused(registrar.send(again, by="bob"), errors.INVALID_COMMITMENT)
@@ -73,7 +71,8 @@ def test_a_commitment_is_used_once_and_is_not_made_young_again(registrar: Regist
     refused(registrar.send(MsgCommit(b"short", address("bob")), by="bob"), errors.INVALID_COMMITMENT)
 
 
-def test_who_sees_a_reveal_cannot_take_the_name(registrar: Registrar) -> None:
+def test_who_sees_a_reveal_cannot_take_the_name() -> None:
+    registrar = Registrar()
     registrar.commit(OSMOSIS)
     stolen = replace(OSMOSIS, owner=OTHER.public)
     refused(registrar.send(registrar.reveal(stolen, OTHER, by="bob"), by="bob"), errors.COMMITMENT_NOT_FOUND)
@@ -83,63 +82,70 @@ def test_who_sees_a_reveal_cannot_take_the_name(registrar: Registrar) -> None:
     refused(registrar.send(registrar.reveal(stolen, OTHER, by="bob"), by="bob"), errors.NAME_TAKEN)
 
 
-def test_a_signature_serves_on_one_registry_alone(registrar: Registrar) -> None:
+def test_a_signature_serves_on_one_registry_alone() -> None:
+    registrar = Registrar()
     registrar.commit(OSMOSIS)
     elsewhere = replace(registrar.reveal(OSMOSIS), signature=Registrar("other-1").signature(OSMOSIS, OWNER))
     refused(registrar.send(elsewhere), errors.INVALID_SIGNATURE)
 
 
-def test_an_update_has_the_next_seq_and_the_owners_signature(registered: Registrar) -> None:
+def test_an_update_has_the_next_seq_and_the_owners_signature() -> None:
+    registrar = registered()
     second = replace(OSMOSIS, seq=2, endpoints=("tcp://10.0.0.1:26657",))
-    refused(registered.send(registered.update(second, OTHER)), errors.INVALID_SIGNATURE)
+    refused(registrar.send(registrar.update(second, OTHER)), errors.INVALID_SIGNATURE)
     for seq in (1, 3):
-        refused(registered.send(registered.update(replace(second, seq=seq))), errors.WRONG_SEQ)
-    registered.do(registered.update(second, by="bob"), by="bob")  # any account may bring it
-    assert held(registered, "osmosis.cosmos") == second
-    refused(registered.send(registered.update(second)), errors.WRONG_SEQ)
+        refused(registrar.send(registrar.update(replace(second, seq=seq))), errors.WRONG_SEQ)
+    registrar.do(registrar.update(second, by="bob"), by="bob")  # any account may bring it
+    assert held(registrar, "osmosis.cosmos") == second
+    refused(registrar.send(registrar.update(second)), errors.WRONG_SEQ)
     other_kind = replace(second, seq=3, kind=Kind.ALIAS, delegate="hub.cosmos", chain_id="", anchor_height=0)
-    refused(registered.send(registered.update(other_kind)), errors.INVALID_RECORD)
+    refused(registrar.send(registrar.update(other_kind)), errors.INVALID_RECORD)
     unknown = replace(OSMOSIS, name="juno.cosmos", seq=1)
-    refused(registered.send(registered.update(unknown)), errors.NAME_NOT_FOUND)
+    refused(registrar.send(registrar.update(unknown)), errors.NAME_NOT_FOUND)
 
 
-def test_a_transfer_takes_the_name_from_its_owner(registered: Registrar) -> None:
+def test_a_transfer_takes_the_name_from_its_owner() -> None:
+    registrar = registered()
     given = replace(OSMOSIS, seq=2, owner=OTHER.public)
-    result = registered.do(registered.update(given))
+    result = registrar.do(registrar.update(given))
     assert any(("action", "transfer") in each.attributes for each in result.events)
-    refused(registered.send(registered.update(replace(given, seq=3))), errors.INVALID_SIGNATURE)
-    registered.do(registered.update(replace(given, seq=3), OTHER))
+    refused(registrar.send(registrar.update(replace(given, seq=3))), errors.INVALID_SIGNATURE)
+    registrar.do(registrar.update(replace(given, seq=3), OTHER))
 
 
-def test_a_revocation_is_final_and_gives_the_deposit_back(registered: Registrar) -> None:
+def test_a_revocation_is_final_and_gives_the_deposit_back() -> None:
+    registrar = registered()
     gone = replace(OSMOSIS, seq=2, flags=REVOKED)
-    registered.do(registered.update(gone, by="bob"), by="bob")
-    assert registered.ticking.balances()["alice"] == FUNDS
-    refused(registered.send(registered.update(replace(OSMOSIS, seq=3))), errors.NAME_REVOKED)
+    registrar.do(registrar.update(gone, by="bob"), by="bob")
+    assert registrar.ticking.balances()["alice"] == FUNDS
+    refused(registrar.send(registrar.update(replace(OSMOSIS, seq=3))), errors.NAME_REVOKED)
 
 
-def test_a_term_ends_and_after_grace_the_name_is_free(registered: Registrar) -> None:
-    registered.jump(510)
+def test_a_term_ends_and_after_grace_the_name_is_free() -> None:
+    registrar = registered()
+    registrar.jump(510)
     taken = chain_record("osmosis.cosmos", at_s=700, owner=OTHER.public, seq=2)
-    registered.commit(taken, by="bob")
-    refused(registered.send(registered.reveal(taken, OTHER, by="bob"), by="bob"), errors.NAME_TAKEN)
-    registered.jump(100)
+    registrar.commit(taken, by="bob")
+    refused(registrar.send(registrar.reveal(taken, OTHER, by="bob"), by="bob"), errors.NAME_TAKEN)
+    registrar.jump(100)
     late = chain_record("osmosis.cosmos", at_s=700, seq=2)
-    refused(registered.send(registered.update(late)), errors.NAME_NOT_FOUND)
+    refused(registrar.send(registrar.update(late)), errors.NAME_NOT_FOUND)
     first = replace(taken, seq=1)
-    refused(registered.send(registered.reveal(first, OTHER, by="bob"), by="bob"), errors.WRONG_SEQ)
-    registered.do(registered.reveal(taken, OTHER, by="bob"), by="bob")
-    assert held(registered, "osmosis.cosmos") == taken
-    assert registered.ticking.balances()["alice"] == FUNDS
-    assert registered.ticking.balances()["bob"] == FUNDS - TERMS.deposit
+    refused(registrar.send(registrar.reveal(first, OTHER, by="bob"), by="bob"), errors.WRONG_SEQ)
+    registrar.do(registrar.reveal(taken, OTHER, by="bob"), by="bob")
+    assert held(registrar, "osmosis.cosmos") == taken
+    assert registrar.ticking.balances()["alice"] == FUNDS
+    assert registrar.ticking.balances()["bob"] == FUNDS - TERMS.deposit
 
 
-def test_an_owner_may_renew_within_grace(registered: Registrar) -> None:
-    registered.jump(550)
-    registered.do(registered.update(chain_record("osmosis.cosmos", at_s=600, seq=2)))
+def test_an_owner_may_renew_within_grace() -> None:
+    registrar = registered()
+    registrar.jump(550)
+    registrar.do(registrar.update(chain_record("osmosis.cosmos", at_s=600, seq=2)))
 
 
-def test_a_term_has_an_end_that_is_near_enough(registrar: Registrar) -> None:
+def test_a_term_has_an_end_that_is_near_enough() -> None:
+    registrar = Registrar()
     now_s = GENESIS_NS // SECOND_NS
     for end_s in (0, now_s, now_s + TERMS.longest_s + 60):
         record = replace(OSMOSIS, not_after_s=end_s, ttl_s=50)
@@ -157,27 +163,31 @@ def test_a_term_has_an_end_that_is_near_enough(registrar: Registrar) -> None:
         (replace(APP, name="swap.cosmos"), "APP under ZONE"),
     ],
 )
-def test_a_name_lies_under_one_that_allows_it(registrar: Registrar, record: Record, words: str) -> None:
+def test_a_name_lies_under_one_that_allows_it(record: Record, words: str) -> None:
+    registrar = Registrar()
     registrar.commit(record)
     assert words in refused(registrar.send(registrar.reveal(record)), errors.PARENT_REFUSES)
 
 
-def test_under_a_name_that_is_not_open_its_owner_signs_too(registered: Registrar) -> None:
+def test_under_a_name_that_is_not_open_its_owner_signs_too() -> None:
+    registrar = registered()
     app = replace(APP, owner=OTHER.public)
-    registered.commit(app)
-    refused(registered.send(registered.reveal(app, OTHER, parent=OTHER)), errors.PARENT_REFUSES)
-    registered.do(registered.reveal(app, OTHER, parent=OWNER))
-    assert held(registered, "swap.osmosis.cosmos") == app
+    registrar.commit(app)
+    refused(registrar.send(registrar.reveal(app, OTHER, parent=OTHER)), errors.PARENT_REFUSES)
+    registrar.do(registrar.reveal(app, OTHER, parent=OWNER))
+    assert held(registrar, "swap.osmosis.cosmos") == app
 
 
-def test_nothing_is_registered_under_a_zone_that_is_delegated(registrar: Registrar) -> None:
+def test_nothing_is_registered_under_a_zone_that_is_delegated() -> None:
+    registrar = Registrar()
     given = replace(ZONE, seq=2, delegate="hub.zone")
     registrar.do(registrar.update(given, ZONE_OWNER))
     registrar.commit(OSMOSIS)
     assert "kept by" in refused(registrar.send(registrar.reveal(OSMOSIS)), errors.PARENT_REFUSES)
 
 
-def test_a_zone_of_the_genesis_has_no_end_and_changes_by_its_owner(registrar: Registrar) -> None:
+def test_a_zone_of_the_genesis_has_no_end_and_changes_by_its_owner() -> None:
+    registrar = Registrar()
     refused(registrar.send(registrar.update(replace(ZONE, seq=2))), errors.INVALID_SIGNATURE)
     ends = replace(ZONE, seq=2, not_after_s=GENESIS_NS // SECOND_NS + 9)
     refused(registrar.send(registrar.update(ends, ZONE_OWNER)), errors.INVALID_TERM)
@@ -211,13 +221,15 @@ def test_a_genesis_holds_zones_alone() -> None:
         {"bech32_prefix": "x" * 5000},
     ],
 )
-def test_a_record_fits_its_kind(registrar: Registrar, change: dict[str, object]) -> None:
+def test_a_record_fits_its_kind(change: dict[str, object]) -> None:
+    registrar = Registrar()
     record = replace(OSMOSIS, **change)  # type: ignore[arg-type]
     registrar.commit(record)
     refused(registrar.send(registrar.reveal(record)), errors.INVALID_RECORD)
 
 
-def test_a_record_has_one_encoding(registrar: Registrar) -> None:
+def test_a_record_has_one_encoding() -> None:
+    registrar = Registrar()
     registrar.commit(OSMOSIS)
     data = OSMOSIS.encode() + b"\x98\x06\x01"  # a field that is not declared
     message = replace(registrar.reveal(OSMOSIS), record=data)

@@ -82,12 +82,8 @@ def lie_about(name: str, change: Callable[[NameProof], NameProof]) -> Callable[[
     return lambda ask, truth: change(truth) if ask.name == name else truth
 
 
-@pytest.fixture
-def world() -> World:
-    return World([registrar_with(OSMOSIS)])
-
-
-def test_a_name_is_resolved_from_its_zone_down(world: World) -> None:
+def test_a_name_is_resolved_from_its_zone_down() -> None:
+    world = World([registrar_with(OSMOSIS)])
     outcome = world.resolve("osmosis.cosmos")
     assert (outcome.record, outcome.denial) == (OSMOSIS, None)
     assert world.asked == ["cosmos", "osmosis.cosmos"]
@@ -95,13 +91,15 @@ def test_a_name_is_resolved_from_its_zone_down(world: World) -> None:
     assert outcome.registry == world.chains[0].identity
 
 
-def test_a_denial_is_proved_and_nothing_is_asked_below_it(world: World) -> None:
+def test_a_denial_is_proved_and_nothing_is_asked_below_it() -> None:
+    world = World([registrar_with(OSMOSIS)])
     outcome = world.resolve("swap.juno.cosmos")
     assert (outcome.record, outcome.denial) == (None, Denial.ABSENT)
     assert world.asked == ["cosmos", "juno.cosmos"]
 
 
-def test_answers_are_kept_for_their_ttl_also_negative_ones(world: World) -> None:
+def test_answers_are_kept_for_their_ttl_also_negative_ones() -> None:
+    world = World([registrar_with(OSMOSIS)])
     world.resolve("osmosis.cosmos")
     world.resolve("juno.cosmos")
     world.asked.clear()
@@ -117,13 +115,15 @@ def test_answers_are_kept_for_their_ttl_also_negative_ones(world: World) -> None
     assert world.asked == ["cosmos", "osmosis.cosmos", "juno.cosmos"]
 
 
-def test_a_policy_may_ask_for_younger_answers_than_the_ttl(world: World) -> None:
+def test_a_policy_may_ask_for_younger_answers_than_the_ttl() -> None:
+    world = World([registrar_with(OSMOSIS)])
     world.resolve("osmosis.cosmos")
     world.watcher.now_ns += 11 * SECOND_NS
     assert world.with_(most_age_ns=10 * SECOND_NS).reason("osmosis.cosmos") is Reason.STALE
 
 
-def test_an_answer_older_than_its_ttl_is_stale(world: World) -> None:
+def test_an_answer_older_than_its_ttl_is_stale() -> None:
+    world = World([registrar_with(OSMOSIS)])
     world.watcher.now_ns += 61 * SECOND_NS
     assert world.reason("osmosis.cosmos") is Reason.STALE
 
@@ -142,11 +142,13 @@ def forged(proof: NameProof) -> NameProof:
     return replace(proof, record=replace(OSMOSIS, chain_id="evil-1").encode())
 
 
-def test_a_forged_record_is_refused(world: World) -> None:
+def test_a_forged_record_is_refused() -> None:
+    world = World([registrar_with(OSMOSIS)])
     assert world.reason("osmosis.cosmos", lie_about("osmosis.cosmos", forged)) is Reason.FORGED
 
 
-def test_a_record_is_not_hidden_by_a_denial(world: World) -> None:
+def test_a_record_is_not_hidden_by_a_denial() -> None:
+    world = World([registrar_with(OSMOSIS)])
     hide = lie_about("osmosis.cosmos", lambda proof: replace(proof, record=b""))
     assert world.reason("osmosis.cosmos", hide) is Reason.FORGED
     absent = world.registrars[0].answer("osmosis2.cosmos")
@@ -154,27 +156,31 @@ def test_a_record_is_not_hidden_by_a_denial(world: World) -> None:
     assert world.reason("osmosis.cosmos", other) is Reason.FORGED
 
 
-def test_an_answer_about_another_name_is_refused(world: World) -> None:
+def test_an_answer_about_another_name_is_refused() -> None:
+    world = World([registrar_with(OSMOSIS)])
     zone = world.registrars[0].answer("cosmos")
     assert world.reason("osmosis.cosmos", lie_about("osmosis.cosmos", lambda _: zone)) is Reason.OTHER_NAME
     renamed = lie_about("osmosis.cosmos", lambda _: replace(zone, name="osmosis.cosmos"))
     assert world.reason("osmosis.cosmos", renamed) is Reason.FORGED
 
 
-def test_a_proof_of_another_chain_is_refused(world: World) -> None:
+def test_a_proof_of_another_chain_is_refused() -> None:
+    world = World([registrar_with(OSMOSIS)])
     evil = world.registrars[0].fork(replace(OSMOSIS, chain_id="evil-1"))
     spliced = lie_about("osmosis.cosmos", lambda _: evil.answer("osmosis.cosmos", world.registrars[0].height))
     assert world.reason("osmosis.cosmos", spliced) is Reason.FORGED
 
 
-def test_a_proof_of_a_height_that_the_client_does_not_know_is_refused(world: World) -> None:
+def test_a_proof_of_a_height_that_the_client_does_not_know_is_refused() -> None:
+    world = World([registrar_with(OSMOSIS)])
     world.registrars[0].blocks(1)
     assert world.reason("osmosis.cosmos") is Reason.UNKNOWN_HEIGHT
     below = lie_about("cosmos", lambda proof: replace(proof, height=Height(1, 2)))
     assert world.reason("osmosis.cosmos", below) is Reason.UNKNOWN_HEIGHT
 
 
-def test_a_client_that_is_expired_or_frozen_proves_nothing(world: World) -> None:
+def test_a_client_that_is_expired_or_frozen_proves_nothing() -> None:
+    world = World([registrar_with(OSMOSIS)])
     registrar, client = world.registrars[0], world.chains[0].client
     registrar.blocks(1)
     world.update()
@@ -188,7 +194,8 @@ def test_a_client_that_is_expired_or_frozen_proves_nothing(world: World) -> None
     assert world.reason("osmosis.cosmos") is Reason.CLIENT_INACTIVE
 
 
-def test_a_later_version_replaces_the_one_before_and_cannot_be_rolled_back(world: World) -> None:
+def test_a_later_version_replaces_the_one_before_and_cannot_be_rolled_back() -> None:
+    world = World([registrar_with(OSMOSIS)])
     registrar = world.registrars[0]
     old = registrar.answer("osmosis.cosmos")
     world.resolve("osmosis.cosmos")
@@ -231,7 +238,8 @@ def test_an_old_absence_does_not_replace_a_record() -> None:
     assert world.reason("osmosis.cosmos", lie_about("osmosis.cosmos", lambda _: old)) is Reason.ROLLED_BACK
 
 
-def test_two_records_of_one_version_are_a_contradiction(world: World) -> None:
+def test_two_records_of_one_version_are_a_contradiction() -> None:
+    world = World([registrar_with(OSMOSIS)])
     registrar = world.registrars[0]
     world.resolve("osmosis.cosmos")
     registrar.ticking.chain.state.stores[STORE].set(
@@ -243,7 +251,8 @@ def test_two_records_of_one_version_are_a_contradiction(world: World) -> None:
 
 
 @pytest.mark.parametrize(("bytes_", "reason"), [(b"\x08", Reason.MALFORMED), (ZONE.encode(), Reason.OTHER_NAME)])
-def test_what_a_registry_holds_must_be_a_record_of_that_name(world: World, bytes_: bytes, reason: Reason) -> None:
+def test_what_a_registry_holds_must_be_a_record_of_that_name(bytes_: bytes, reason: Reason) -> None:
+    world = World([registrar_with(OSMOSIS)])
     registrar = world.registrars[0]
     registrar.ticking.chain.state.stores[STORE].set(key_of("osmosis.cosmos"), bytes_)
     registrar.blocks(2)
@@ -251,7 +260,8 @@ def test_what_a_registry_holds_must_be_a_record_of_that_name(world: World, bytes
     assert world.reason("osmosis.cosmos") is reason
 
 
-def test_revoked_and_expired_names_stand_for_nothing(world: World) -> None:
+def test_revoked_and_expired_names_stand_for_nothing() -> None:
+    world = World([registrar_with(OSMOSIS)])
     registrar = world.registrars[0]
     registrar.register(chain_record("juno.cosmos"))
     registrar.do(registrar.update(replace(OSMOSIS, seq=2, flags=REVOKED)))
@@ -263,7 +273,8 @@ def test_revoked_and_expired_names_stand_for_nothing(world: World) -> None:
     assert world.resolve("juno.cosmos").denial is Denial.EXPIRED
 
 
-def test_an_unknown_zone_has_no_registry(world: World) -> None:
+def test_an_unknown_zone_has_no_registry() -> None:
+    world = World([registrar_with(OSMOSIS)])
     assert world.reason("osmosis.other") is Reason.NO_REGISTRY
 
 
@@ -379,7 +390,8 @@ def test_a_registry_that_is_down_or_lies_is_passed_over() -> None:
     assert pair(OSMOSIS, agree=True).resolve("osmosis.cosmos").record == OSMOSIS
 
 
-def test_the_cache_is_bounded(world: World) -> None:
+def test_the_cache_is_bounded() -> None:
+    world = World([registrar_with(OSMOSIS)])
     world.with_(cache=Cache(most=2))
     for name in ("a.cosmos", "b.cosmos", "c.cosmos"):
         world.resolve(name)
