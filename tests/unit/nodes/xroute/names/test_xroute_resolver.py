@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from ibc_chain import SECOND_NS
-from xroute_names import OWNER, ZONE, Registrar, Watcher, chain_record
+from xroute_names import OTHER, OWNER, ZONE, Registrar, Watcher, chain_record
 
 from nodes.ibc.comet.hashes import header_hash
 from nodes.ibc.proto.ibc import Height
@@ -305,9 +305,10 @@ def test_names_that_lead_to_each_other_are_a_loop() -> None:
 
 def test_a_long_way_is_cut_off() -> None:
     aliases = [alias(f"a{number}.cosmos", f"a{number + 1}.cosmos") for number in range(8)]
-    world = World([registrar_with(*aliases, replace(OSMOSIS, name="a8.cosmos"))])
+    longer = alias("b.cosmos", "c.cosmos"), alias("c.cosmos", "d.cosmos"), alias("d.cosmos", "swap.a8.cosmos")
+    world = World([registrar_with(*aliases, *longer, replace(OSMOSIS, name="a8.cosmos"))])
     assert world.resolve("a5.cosmos").record is not None  # four names, and the zone before each
-    assert world.reason("a4.cosmos") is Reason.TOO_MANY_STEPS
+    assert world.reason("b.cosmos") is Reason.TOO_MANY_STEPS  # three such, and three steps to the last name
 
 
 def delegated() -> tuple[World, Registrar]:
@@ -385,8 +386,8 @@ def test_a_registry_that_is_down_or_lies_is_passed_over() -> None:
     outcome = world.resolve("osmosis.cosmos", silent)
     assert outcome.registry == world.chains[1].identity
     assert [each.reason for _, each in world.resolution.refused] == [Reason.UNANSWERED]
-    fresh = pair(OSMOSIS, agree=True)
-    assert fresh.reason("osmosis.cosmos", lambda ask, truth: None) is Reason.UNANSWERED
+    world.with_(agree=True, cache=Cache())
+    assert world.reason("osmosis.cosmos", silent) is Reason.UNANSWERED
     assert pair(OSMOSIS, agree=True).resolve("osmosis.cosmos").record == OSMOSIS
 
 
@@ -396,3 +397,39 @@ def test_the_cache_is_bounded() -> None:
     for name in ("a.cosmos", "b.cosmos", "c.cosmos"):
         world.resolve(name)
     assert len(world.resolver.cache) == 2
+
+
+def test_registries_that_are_kept_by_others_agree() -> None:
+    second = replace(OSMOSIS, owner=OTHER.public, ttl_s=30, endpoints=("tcp://x",))
+    other = Registrar("registry-2")
+    other.register(second, OTHER)
+    world = World([registrar_with(OSMOSIS), other], agree=True)
+    assert world.resolve("osmosis.cosmos").dissenters == ()
+
+
+def test_an_absence_lasts_as_long_as_the_name_above_says() -> None:
+    world = World([registrar_with(zones=(replace(ZONE, ttl_s=3600),))])
+    registrar = world.registrars[0]
+    registrar.register(Record("sub.cosmos", Kind.ZONE, 1, 60, OWNER.public, not_after_s=OSMOSIS.not_after_s))
+    world.update()
+    old = registrar.answer("x.sub.cosmos")
+    registrar.jump(61)
+    world.update()
+    assert world.reason("x.sub.cosmos", lie_about("x.sub.cosmos", lambda _: old)) is Reason.STALE
+
+
+def test_a_version_is_remembered_through_an_absence() -> None:
+    registrar = registrar_with(replace(OSMOSIS, ttl_s=6000), zones=(replace(ZONE, ttl_s=6000),))
+    world = World([registrar])
+    old = registrar.answer("osmosis.cosmos")
+    registrar.do(registrar.update(replace(OSMOSIS, seq=2)))
+    world.update()
+    world.resolve("osmosis.cosmos")
+    registrar.ticking.chain.state.stores[STORE].delete(key_of("osmosis.cosmos"))  # a registry that breaks its rules
+    registrar.jump(6001)
+    world.update()
+    assert world.resolve("osmosis.cosmos").denial is Denial.ABSENT
+    registrar.ticking.chain.state.stores[STORE].set(key_of("osmosis.cosmos"), old.record)
+    registrar.jump(6001)
+    world.update()
+    assert world.reason("osmosis.cosmos") is Reason.ROLLED_BACK
