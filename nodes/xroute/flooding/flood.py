@@ -198,7 +198,7 @@ class Flooding:
         verdict = self.database.offer(made, now_ms)
         if verdict is Verdict.NEW:
             self.counts["issued"] += 1
-            self._spread(made, "", now_ms)
+            self._spread(made, now_ms)
         else:
             self.refused[verdict.value, "self"] += 1
 
@@ -293,13 +293,12 @@ class Flooding:
 
     def _learn(self, entry: Entry, age_ms: int, peer: str, now_ms: int) -> None:
         self.learnt.append(Learnt(entry, age_ms, peer))
-        self._spread(entry, peer, now_ms)
+        self._spread(entry, now_ms)
 
-    def _spread(self, entry: Entry, source: str, now_ms: int) -> None:
-        """Say an entry to all neighbours but the one that it came from."""
-        for peer, neighbour in self._neighbours.items():
-            if peer != source:
-                neighbour.due[entry.key] = _Due(now_ms)
+    def _spread(self, entry: Entry, now_ms: int) -> None:
+        """Say an entry to all neighbours, the one that it came from excepted once that is settled."""
+        for neighbour in self._neighbours.values():
+            neighbour.due[entry.key] = _Due(now_ms)
 
     def _settle(self, neighbour: _Neighbour, mark: Mark) -> None:
         """A neighbour has a version of an entry: if it is the one that is here, there is nothing to say."""

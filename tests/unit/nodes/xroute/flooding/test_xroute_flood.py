@@ -324,7 +324,7 @@ def test_evidence_reaches_all_and_ends_the_origins_entries() -> None:
     twin = issued(replace(EDGE, delay_s=9), A, held.ad.seq, held.ad.issued_at_ms)
     net.relayers["c"].receive("b", Flood((Flooded(edge=twin.data),)), net.now_ms)
     net.post("c")
-    net.run(2_000)
+    net.run(300)
     for name in "abc":
         assert net.held(name) == {}
         assert [each.origin for each in net.relayers[name].database.evidence()] == [A.public]
@@ -353,7 +353,8 @@ def test_a_token_bucket_lets_no_more_through_than_it_says() -> None:
     assert bucket.spend(100, 100)
     assert bucket.spend(500, 10_000)
     assert not bucket.spend(1, 10_000)
-    assert not bucket.spend(1, 5_000)  # a clock that goes back gives nothing
+    assert not bucket.spend(1, 5_000)  # a clock that goes back gives nothing, nor when it comes again
+    assert not bucket.spend(1, 10_000)
 
 
 @pytest.mark.parametrize(
@@ -389,3 +390,86 @@ def test_chains_are_advertised_too() -> None:
     (held,) = net.relayers["b"].database.advertisements()
     assert isinstance(held.ad, ChainAd)
     assert held.ad.transit_policy == b"\x08\x01"
+
+
+def test_a_digest_tells_versions_apart() -> None:
+    one, other = Database(STAKES), Database(STAKES)
+    offer(one, first(seq=1))
+    offer(other, first(seq=2))
+    assert one.digests() != other.digests()
+    offer(one, first(seq=2), START_MS + 1_000)
+    assert one.digests() == other.digests()
+    twin = Database(STAKES)
+    offer(twin, first(seq=2, delay_s=5))
+    assert twin.digests() != other.digests()
+
+
+def heard(*ads: EdgeAd) -> Flooding:
+    """A relayer that has heard some advertisements from b, and has a for a neighbour, too."""
+    relayer = Flooding(key_of("c"), STAKES, QUICK)
+    relayer.connected("b", START_MS)
+    relayer.receive("b", Flood(tuple(Flooded(edge=ad.encode()) for ad in ads)), START_MS)
+    relayer.connected("a", START_MS)
+    relayer.take()
+    return relayer
+
+
+def test_only_what_differs_is_listed() -> None:
+    relayer = heard(first())
+    digests = bytearray(relayer.database.digests())
+    relayer.receive("a", Digests(bytes(digests)), START_MS)
+    assert relayer.take() == []
+    digests[0] ^= 1
+    relayer.receive("a", Digests(bytes(digests)), START_MS)
+    assert [message for _, message in relayer.take()] == [Listing(b"\x00", tuple(relayer.database.marks(0)))]
+
+
+def test_a_listing_is_answered_with_what_it_lacks() -> None:
+    relayer = heard(first(seq=5))
+    (entry,) = relayer.database.advertisements()
+    bucket, (mark,) = entry.key[:1], relayer.database.marks(entry.key[0])
+    told = ("a", Flood((Flooded(edge=entry.data),)))
+    for theirs in ((), (replace(mark, seq=4),), (replace(mark, digest=b"x"),)):
+        relayer = heard(first(seq=5))
+        relayer.receive("a", Listing(bucket, theirs), START_MS)
+        assert relayer.take() == [told]
+    for theirs in ((mark,), (replace(mark, seq=6),)):
+        relayer = heard(first(seq=5))
+        relayer.receive("a", Listing(bucket, theirs), START_MS)
+        assert relayer.take() == []
+
+
+def test_an_acknowledgement_is_of_one_version() -> None:
+    relayer = heard()
+    relayer.receive("b", Flood((Flooded(edge=first(seq=2).encode()),)), START_MS)
+    (entry,) = relayer.database.advertisements()
+    (mark,) = relayer.database.marks(entry.key[0])
+    relayer.receive("a", Acknowledged((replace(mark, seq=1),)), START_MS)
+    assert relayer.unacknowledged == 1
+    relayer.receive("a", Acknowledged((mark,)), START_MS)
+    assert relayer.unacknowledged == 0
+
+
+def test_what_comes_too_soon_is_not_acknowledged() -> None:
+    relayer = heard(first(seq=1))
+    relayer.receive("a", Flood((Flooded(edge=first(seq=2).encode()),)), START_MS + 100)
+    assert not [message for _, message in relayer.take() if isinstance(message, Acknowledged)]
+    relayer.receive("a", Flood((Flooded(edge=first(seq=2).encode()),)), START_MS + 600)
+    assert [message for _, message in relayer.take() if isinstance(message, Acknowledged)]
+
+
+def test_a_relayer_that_forgot_all_accuses_itself_of_nothing() -> None:
+    net = pair()
+    net.announce("a", EDGE)
+    net.run(2_000)
+    net.partition("a")
+    net.run(2_000)
+    net.restart("a")
+    net.announce("a", replace(EDGE, delay_s=7))  # before it hears what it said in the life before
+    net.heal()
+    net.run(3_000)
+    (held,) = net.relayers["b"].database.advertisements()
+    assert isinstance(held.ad, EdgeAd)
+    assert held.ad.delay_s == 7
+    assert net.converged()
+    assert not list(net.relayers["b"].database.evidence())
