@@ -1,7 +1,8 @@
 """A chain as a node program: it makes a block in each interval, and answers CometBFT's RPC on the node's address.
 
-Events: `block` (`height`, `txs`, `failed`, `gas`), `restored` (`height`: what a process that was killed had made),
-`equivocation` (`height`). Samples: `block_work_s` (time that a block took to make), `mempool_txs`.
+Events: `block` (`height`, `txs`, `failed`, `gas`, and `settled`: packets that came back acknowledged or timed out),
+`restored` (`height`: what a process that was killed had made), `equivocation` (`height`). Samples: `block_work_s` (time
+that a block took to make), `mempool_txs`.
 
 Invariant: a block is kept on disk before anybody hears of it, so a process that is killed goes on where it was.
 """
@@ -36,10 +37,13 @@ __all__ = ["Chain", "pace_of"]
 
 _HEIGHT_BYTES = 8
 _GENESIS = b"time"
+_SETTLED = ("acknowledge_packet", "timeout_packet")
 
 
 class Chain(Node):
     """One chain, all of whose validators sign in this process."""
+
+    protocol = "nodes.ibc.protocol:PROTOCOL"
 
     @dataclass(frozen=True, slots=True)
     class Config:
@@ -150,6 +154,7 @@ class Chain(Node):
             txs=len(entry.results),
             failed=sum(result.code != 0 for result in entry.results),
             gas=sum(result.gas_used for result in entry.results),
+            settled=sum(event.type in _SETTLED for result in entry.results for event in result.events),
         )
 
     def _restore(self) -> None:

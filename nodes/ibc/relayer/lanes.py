@@ -28,6 +28,7 @@ MOST_ATTEMPTS = len(GROUPS)
 MOST_BYTES = 180_000  # of the messages of one transaction
 MOST_PACKETS = 600  # of one round
 _ORDER = (Work.ACKNOWLEDGE, Work.TIME_OUT, Work.RECEIVE)  # what ends a packet comes before what begins another
+_MOST_LENGTHS = 1000  # of stages that are remembered until they are taken
 _RETRY_S = 1.0  # after the first failure; it doubles
 _LONGEST_RETRY_S = 60.0
 
@@ -43,6 +44,29 @@ class Job:
     def needed(self) -> int:
         """The least height whose header commits to what is to be proven."""
         return self.packet.height + 1
+
+
+class Stages:
+    """What the time of a round goes to: "event", until a round takes up its oldest new packet; "proof", until all is
+    proven; "submitted", until the mempool has the transactions; "confirmed", until they are seen in a block."""
+
+    def __init__(self, clock: Clock, lengths_s: list[tuple[str, float]]) -> None:
+        self._clock, self._lengths_s = clock, lengths_s
+        self._begin_ns = clock.now_ns
+
+    def seen(self, jobs: Sequence[Job]) -> None:
+        """The round begins; what it is to deliver for the first time was sent before."""
+        new = [job.packet for job in jobs if job.work is Work.RECEIVE and not job.packet.attempts]
+        sent_ns = [packet.sent_ns for packet in new if packet.sent_ns]
+        if sent_ns:
+            self._begin_ns = min(sent_ns)
+            self.end("event")
+
+    def end(self, stage: str) -> None:
+        """A stage ends, and the next one begins."""
+        self._lengths_s.append((stage, (self._clock.now_ns - self._begin_ns) / 1e9))
+        del self._lengths_s[:-_MOST_LENGTHS]
+        self._begin_ns = self._clock.now_ns
 
 
 class Lane:
@@ -108,7 +132,8 @@ class Lane:
 
     def _round(self, jobs: Sequence[Job]) -> Flow[None]:
         self.rounds += 1
-        begin_ns = self._clock.now_ns
+        stages = Stages(self._clock, self.stage_s)
+        stages.seen(jobs)
         jobs = yield from self._still_due(jobs)
         if not jobs:
             return
@@ -121,19 +146,14 @@ class Lane:
         if any(message is None and job.packet.ordered for job, message in made if job.work is Work.TIME_OUT):
             made = [pair for pair in made if pair[0].work is not Work.TIME_OUT]  # what was received is answered first
         messages = [(job, message) for job, message in made if message is not None]
-        self._timed("proof", begin_ns)
+        stages.end("proof")
         if messages:
             groups = list(_grouped(messages))
-            begin_ns = self._clock.now_ns
             first = [*updates, *(message for _, message in groups[0])]
             rest = [[message for _, message in group] for group in groups[1:]]
-            outcomes = yield from self._signer.submit([first, *rest])
-            self._timed("confirmed", begin_ns)
+            outcomes = yield from self._signer.submit([first, *rest], on_admitted=lambda: stages.end("submitted"))
+            stages.end("confirmed")
             self._judge([[job for job, _ in group] for group in groups], outcomes)
-
-    def _timed(self, stage: str, begin_ns: int) -> None:
-        self.stage_s.append((stage, (self._clock.now_ns - begin_ns) / 1e9))
-        del self.stage_s[:-1000]
 
     def _judge(self, groups: Sequence[Sequence[Job]], outcomes: Sequence[Outcome]) -> None:
         """Count failures: those after a failed first transaction may be for want of its client update.

@@ -2,7 +2,7 @@
 
 Events: `path`, `refresh`, `close`, `recover`, `watch`, `misbehaviour`, `pruned` (each with `text`). Samples:
 `latency_s` (from the block that a packet was sent in to the relayer's sight of its settlement), `timed_out` (the same
-of packets that timed out), `stage_s` (key: stage), and once a second, under the names that Hermes gives them,
+of packets that timed out), `stage_s` (key: stage, see `lanes.Stages`), and once a second, under the names of Hermes,
 `backlog_size` and `backlog_oldest_sequence` (key: end), `client_updates_submitted_total`,
 `client_updates_skipped_total` and `client_age_s` (key: client), `queries_total`, `ws_reconnect_total` and
 `tx_submitted_total` (key: chain), `parked`.
@@ -46,6 +46,7 @@ _ORDER_S = 5.0  # for it to come
 class Relayer(Node):
     """One relayer between chains that are nodes of the run."""
 
+    protocol = "nodes.ibc.protocol:PROTOCOL"
     commands = COMMANDS
 
     @dataclass(frozen=True, slots=True)
@@ -186,7 +187,8 @@ class Relayer(Node):
                 name = f"{client.host}/{client.name}"
                 sample("client_updates_submitted_total", client.updates, name)
                 sample("client_updates_skipped_total", client.spared, name)
-                sample("client_age_s", (core.clock.now_ns - client.newest_ns) / 1e9, name)
+                if client.newest_ns:
+                    sample("client_age_s", (core.clock.now_ns - client.newest_ns) / 1e9, name)
             for chain, connection in self._connections.items():
                 sample("queries_total", connection.requests, chain)
                 sample("ws_reconnect_total", connection.reconnects, chain)

@@ -20,6 +20,7 @@ __all__ = ["Connection"]
 
 MOST_BATCH = 50  # requests in one; nodes allow 100
 TIMEOUT_S = 20.0
+_HEADERS = {"Content-Type": "application/json"}  # so that captures show what is asked
 _NEWS = "tm.event = 'NewBlockHeader'"
 _LONGEST_WAIT_S = 60.0
 _LARGEST_MESSAGE = 64 << 20
@@ -54,7 +55,7 @@ class Connection:
         form = [{"jsonrpc": "2.0", "id": number, "method": method, "params": params}
                 for number, (method, params) in enumerate(batch)]  # fmt: skip
         try:
-            async with self._opened().post(self._url, data=json.dumps(form)) as response:
+            async with self._opened().post(self._url, data=json.dumps(form), headers=_HEADERS) as response:
                 replies = json.loads(await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -95,16 +95,21 @@ class Signer:
         """The account that makes clients: what only their maker may do must be signed by the same one."""
         return self.accounts[0]
 
-    def submit(self, groups: Sequence[Sequence[Message]], only: Account | None = None) -> Flow[list[Outcome]]:
+    def submit(
+        self,
+        groups: Sequence[Sequence[Message]],
+        only: Account | None = None,
+        on_admitted: Callable[[], None] = lambda: None,
+    ) -> Flow[list[Outcome]]:
         """Each group in a transaction of its own, in this order, all of one account, whose address is put in as signer:
-        `only` this one, or any.
+        `only` this one, or any. `on_admitted` is told when the mempool has answered.
 
         Raises Unanswered where it is not known what became of any of them.
         """
         account = yield from self._free(self.accounts if only is None else [only])
         account.busy = True
         try:
-            return (yield from self._submit(account, groups))
+            return (yield from self._submit(account, groups, on_admitted))
         except Unanswered:
             account.sequence = None
             raise
@@ -118,7 +123,9 @@ class Signer:
                     return account
             yield Wait(lambda: any(not account.busy for account in accounts))
 
-    def _submit(self, account: Account, groups: Sequence[Sequence[Message]]) -> Flow[list[Outcome]]:
+    def _submit(
+        self, account: Account, groups: Sequence[Sequence[Message]], on_admitted: Callable[[], None]
+    ) -> Flow[list[Outcome]]:
         signed = [[_signed_by(message, account.address) for message in group] for group in groups]
         if account.sequence is None:
             question = cosmos.QueryAccountRequest(account.address)
@@ -135,6 +142,7 @@ class Signer:
             self._transaction(account, group, first + place, self._gas_for(group)) for place, group in enumerate(signed)
         ]
         admissions = yield tuple(Broadcast(self.terms.chain, data) for data in txs)
+        on_admitted()
         admitted = 0
         while admitted < len(txs) and admissions[admitted].code == 0:
             admitted += 1
