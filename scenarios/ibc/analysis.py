@@ -55,7 +55,7 @@ def packets(run: Run) -> dict[str, Any]:
         return {}
     audit = json.loads(audits[-1])
     figures: dict[str, Any] = {name: audit[name] for name in COUNTS}
-    figures["escrow_ok"] = audit["escrows"] > 0 and audit["escrow_errors"] == 0
+    figures["escrow_ok"] = audit["escrows"] > 0 and not audit["escrow_errors"] and not audit["unread_escrows"]
     if audit.get("busy_s"):
         figures["packets_per_s"] = round(audit["acknowledged"] / audit["busy_s"], 1)
     if audit.get("sending_s"):

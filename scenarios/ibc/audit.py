@@ -1,13 +1,14 @@
 """The audit: every block of every chain is read at the end of a run, and escrow accounts are compared with vouchers.
 
 Events: `escrow` (`end`, `token`, `held`, `vouchers`, `in_flight`) for each account that does not hold what it must;
-`audit` with counts of packets (`ledger`), `escrows` that were compared, `escrow_errors`, and `unread_blocks` that the
-time did not suffice for.
+`audit` with counts of packets (`ledger`), `escrows` that were compared, `escrow_errors`, and `unread_blocks` and
+`unread_escrows` for which the time did not suffice.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from emulator.model.units import Duration
@@ -42,42 +43,52 @@ class Audit(Ends):
             unread = await self._read()
             if not unread:  # what was acknowledged on one chain had been received on the other one
                 acknowledged = before
-            if self._over or not (unread or ledger.pending or acknowledged != ledger.acknowledged):
+            settled = not ledger.pending and acknowledged == ledger.acknowledged
+            if self._left_s <= 0 or (settled and not unread):
                 break
             await self.context.sleep(_PAUSE_S)
         holdings = list(ledger.holdings())
-        right = await asyncio.gather(*map(self._is_right, holdings))
+        right: list[bool] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_COMPARING_S + max(0.0, self._left_s)), asyncio.TaskGroup() as group:
+                for holding in holdings:
+                    group.create_task(self._compare(holding, right))
         self.context.emit(
             "audit",
             **ledger.figures(acknowledged),
             unread_blocks=unread,
+            unread_escrows=len(holdings) - len(right),
             escrows=len(right),
             escrow_errors=right.count(False),
         )
         await self.context.stopping.wait()
 
     @property
-    def _over(self) -> bool:
-        return self.context.now() > self.config.until_s - _COMPARING_S
+    def _left_s(self) -> float:
+        """Time that is left for reading."""
+        return self.config.until_s - _COMPARING_S - self.context.now()
 
     async def _read(self) -> int:
         """Read the blocks that all chains have now; how many of them are left unread as the time is over."""
-        return sum(await asyncio.gather(*map(self._read_chain, self.connections)))
+        heads = {chain: height + 1 for chain, height in self._ledger.heights.items()}  # until a chain has told its own
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._left_s)):
+                await asyncio.gather(*(self._read_chain(chain, heads) for chain in heads))
+        return sum(head - self._ledger.heights[chain] for chain, head in heads.items())
 
-    async def _read_chain(self, chain: str) -> int:
+    async def _read_chain(self, chain: str, heads: dict[str, int]) -> None:
         (status,) = await self.ask(StatusOf(chain))
-        while (read := self._ledger.heights[chain]) < status.height and not self._over:
+        heads[chain] = status.height
+        while (read := self._ledger.heights[chain]) < status.height:
             heights = range(read + 1, min(read + _BATCH, status.height) + 1)
             for block in await self.ask(*(BlockAt(chain, height) for height in heights)):
                 self._ledger.read(chain, block)
-        return int(status.height) - self._ledger.heights[chain]
 
-    async def _is_right(self, holding: Holding) -> bool:
-        """Whether an escrow account holds what it must, at the heights that were read to."""
+    async def _compare(self, holding: Holding, right: list[bool]) -> None:
+        """Add whether an escrow account holds what it must, at the heights that were read to."""
         answers = [(await self.ask(call))[0] for call in holding.amounts(self._ledger.heights)]
         held, vouchers = (int(answer.value or 0) for answer in answers)
-        if held == vouchers + holding.in_flight:
-            return True
-        amounts = {"held": held, "vouchers": vouchers, "in_flight": holding.in_flight}
-        self.context.emit("escrow", end=holding.end.name, token=holding.token.path, **amounts)
-        return False
+        right.append(held == vouchers + holding.in_flight)
+        if not right[-1]:
+            amounts = {"held": held, "vouchers": vouchers, "in_flight": holding.in_flight}
+            self.context.emit("escrow", end=holding.end.name, token=holding.token.path, **amounts)

@@ -42,6 +42,7 @@ def test_a_run_without_blocks_has_figures() -> None:
 AUDIT = {
     "sent": 10, "received": 8, "acknowledged": 8, "timed_out": 1, "failed": 0, "stuck": 1, "lost": 0, "duplicated": 0,
     "wrongly_refunded": 0, "sending_s": 2.0, "busy_s": 4.0, "unread_blocks": 0, "escrows": 2, "escrow_errors": 0,
+    "unread_escrows": 0,
 }  # fmt: skip
 
 
@@ -63,3 +64,4 @@ def test_escrow_is_right_only_where_some_was_compared_and_none_was_wrong() -> No
     assert audited()["escrow_ok"]
     assert not audited(escrow_errors=1)["escrow_ok"]
     assert not audited(escrows=0)["escrow_ok"]
+    assert not audited(unread_escrows=1)["escrow_ok"]
