@@ -1,6 +1,6 @@
 """Chains that speak IBC and their relayers, described for the screen and the report.
 
-Invariant: it holds names only; modules are imported on first use. Their RPC is plain HTTP, which Wireshark reads.
+Invariant: it holds names only; modules are imported on first use. Captures need no dissector: the RPC is plain HTTP.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from emulator.sdk.protocol import Protocol, TrafficRecords
 PROTOCOL = Protocol(
     name="ibc",
     title="IBC",
+    panel="nodes.ibc.panel:IbcPanel",
+    figures="nodes.ibc.figures:figures",
     quiet=frozenset({"block"}),
     traffic=TrafficRecords(round_trip=None, lost=None, flow_rate=None, flow_size=None, flow_end=None),
 )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.sdk.protocol import MOST_CELLS, MOST_POINTS, Panel, PanelContext, installed, load
+from emulator.sdk.protocol import MOST_CELLS, MOST_POINTS, Panel, PanelContext, load
 
 VIEW_BYTES = 8_000
 TIME = st.floats(-1.0, 1e5)
@@ -71,6 +71,14 @@ RECORDS = {
         event("breach", text=st.text(max_size=9)),
         sample("commit_latency_s", "early_latency_s", "spec_latency_s", "link_s", "early_ok", "early_wrong"),
     ),
+    "ibc": st.one_of(
+        event("block", height=COUNT, txs=COUNT, failed=COUNT, gas=COUNT, settled=COUNT),
+        event("path", text=st.text(max_size=9)),
+        event("misbehaviour", text=st.text(max_size=9)),
+        event("audit", sent=COUNT, acknowledged=COUNT, lost=COUNT, stuck=COUNT, escrows=COUNT, escrow_errors=COUNT),
+        st.tuples(st.just("sample"), TIME, NODE, st.just("stage_s"), VALUE, st.sampled_from(["event", "proof"])),
+        sample("latency_s", "backlog_size", "client_age_s", "parked", "mempool_txs", "block_work_s"),
+    ),
 }  # fmt: skip
 RING = [[number, (number + 1) % 8] for number in range(8)]
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -82,12 +90,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "explorer": {"nodes": 8, "edges": RING, "visibility": "kt0", "max_steps": 100},
     "dagbft": {"validators": list(NODES)},
+    "ibc": {"chain_id": "a-1"},
 }  # fmt: skip
 KNOWN = {"round": 3, "messages": 5, "terminates": True, "seen": 3, "moves": 3, "waits": 0, "replans": 0, "steps": 3}
 
 
 def panel_of(name: str, nodes: tuple[str, ...] = NODES, **given: Any) -> Panel:
-    (protocol,) = [protocol for protocol in installed() if protocol.name == name]
+    protocol = load(f"nodes.{name}.protocol:PROTOCOL")
     configs = {"a program": given.pop("config", CONFIGS[name])}
     panel = load(protocol.panel)(PanelContext(nodes, configs, {}, (), 60.0, **given))
     assert isinstance(panel, Panel)
