@@ -15,7 +15,7 @@ from nodes.ibc.chain.results import TxResult
 from nodes.ibc.client.keeper import Clients
 from nodes.ibc.client.tendermint import consensus_state_of
 from nodes.ibc.comet.hashes import header_hash
-from nodes.ibc.core.state import Branch, Context
+from nodes.ibc.core.state import Context
 from nodes.ibc.proofs.store import ProvableStore
 from nodes.ibc.proto import comet, ibc
 from nodes.ibc.proto.ibc import Fraction, Height, MerkleProof
@@ -159,11 +159,12 @@ class Watcher:
 
     clients: Clients = field(default_factory=Clients)
     store: ProvableStore = field(default_factory=ProvableStore)
+    names: ProvableStore = field(default_factory=ProvableStore)
     latest: dict[str, int] = field(default_factory=dict)
     now_ns: int = GENESIS_NS
 
     def context(self) -> Context:
-        return Context("here-0", Height(0, 9), self.now_ns, {"ibc": self.store, STORE: Branch(self.store)})
+        return Context("here-0", Height(0, 9), self.now_ns, {"ibc": self.store, STORE: self.names})
 
     def follow(self, registrar: Registrar) -> RegistryChain:
         self.now_ns = max(self.now_ns, registrar.header.time.ns)

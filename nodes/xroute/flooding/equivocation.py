@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.proto.wire import Message, enum, message, octets
 from nodes.xroute.flooding.ads import Advertisement, AdvertisementError, ChainAd, EdgeAd, read
 
-__all__ = ["AdKind", "Equivocation", "verify_equivocation"]
+__all__ = ["AdKind", "Equivocation", "origin_of_evidence", "verify_equivocation"]
 
 
 class AdKind(IntEnum):
@@ -51,3 +52,11 @@ def verify_equivocation(evidence: Equivocation) -> bytes:
     if not one.is_signed() or not other.is_signed():
         raise AdvertisementError("a copy that its origin has not signed", "two signed copies")
     return one.ad.origin
+
+
+def origin_of_evidence(data: bytes) -> bytes:
+    """The public key of the relayer against which these bytes are evidence. AdvertisementError for other bytes."""
+    try:
+        return verify_equivocation(Equivocation.decode(data))
+    except WireError as error:
+        raise AdvertisementError(error.found, error.expected) from None

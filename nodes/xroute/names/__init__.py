@@ -5,4 +5,5 @@
 - `binding`: which chain a light client tracks, by the anchor of a chain's identity.
 - `evidence`: `NameProof`, and what it proves by a light client of the registry.
 - `cache`: what was proved, for as long as it may be used; `resolver`: names to records, over several registries.
+- `verifier`: `RegistryNames`, which believes names in the proofs of routes; `ResolvedName` is one such proof.
 """

@@ -13,7 +13,7 @@ __all__ = ["PREFIX", "STORE", "NotAName", "ancestry", "checked_name", "key_of", 
 
 STORE = "xname"  # the name of the store, and so the first part of Merkle paths into it
 PREFIX = "xname/"
-RESERVED = frozenset({"bind", "commit", "lease"})  # beside the records, keys that begin so are the module's own
+RESERVED = frozenset({"bind", "commit", "lease", "seen"})  # beside the records, keys that begin so are the module's own
 MOST_LABELS = 4
 MOST_BYTES = 255
 _LABEL = re.compile(r"[a-z0-9-]{1,63}")

@@ -18,7 +18,7 @@ from nodes.xroute.flooding.ads import (
     read,
 )
 from nodes.xroute.flooding.database import Database, Evidence, Verdict
-from nodes.xroute.flooding.equivocation import AdKind, Equivocation, verify_equivocation
+from nodes.xroute.flooding.equivocation import AdKind, Equivocation, origin_of_evidence, verify_equivocation
 from nodes.xroute.flooding.flood import Flooding, Settings
 from nodes.xroute.flooding.pace import TokenBucket
 from nodes.xroute.flooding.wire import Acknowledged, Digests, Flood, FloodCodec, Flooded, Listing, Mark
@@ -145,7 +145,9 @@ def test_nobody_is_accused_who_signed_no_seq_twice() -> None:
         with pytest.raises(AdvertisementError):
             verify_equivocation(Equivocation.of(one, second))
     good = Equivocation.of(one, other)
-    assert verify_equivocation(good) == A.public
+    assert verify_equivocation(good) == origin_of_evidence(good.encode()) == A.public
+    with pytest.raises(AdvertisementError):
+        origin_of_evidence(b"\x09")
     for bad in (
         replace(good, one=good.other, other=good.one), replace(good, other=good.one), replace(good, kind=AdKind.CHAIN),
         replace(good, kind=AdKind.UNKNOWN), replace(good, one=b"", other=b"\x00"),
