@@ -25,7 +25,7 @@ def logits(gguf: Gguf, tokens: list[int]) -> np.ndarray:
     """The logits after each token."""
     weights = {name: tensor.values().astype(np.float64) for name, tensor in gguf.tensors.items()}
     embedding = weights["token_embd.weight"]
-    shape = Shape.of(gguf.metadata, len(embedding))
+    shape = Shape.of(gguf)
     rows = [embedding[token] for token in tokens]
     for number in range(shape.blocks):
         block = {name.split(".")[2]: values for name, values in weights.items() if name.startswith(f"blk.{number}.")}

@@ -1,14 +1,12 @@
 """The models that tests of the pipeline use: a synthetic one, and the real one where the user's cache has it."""
 
 from functools import cache
-from itertools import pairwise
 
 import pytest
 
-from nodes.pipeline.model.chain import Chain, Crossing
+from nodes.pipeline.model.chain import Chain, Crossing, split
 from nodes.pipeline.model.fetch import WHEEL, cached_path, load_model
 from nodes.pipeline.model.gguf import Gguf
-from nodes.pipeline.model.llama import Part
 from nodes.pipeline.model.synthetic import synthetic_model
 
 
@@ -19,8 +17,7 @@ def small() -> Gguf:
 
 def chain_of(gguf: Gguf, cuts: tuple[int, ...] = (), crossings: tuple[Crossing, ...] = ()) -> Chain:
     """A model split at the given blocks."""
-    blocks = int(gguf.metadata["llama.block_count"])
-    return Chain([Part(gguf, first, last) for first, last in pairwise((0, *cuts, blocks))], crossings)
+    return Chain(split(gguf, cuts), crossings)
 
 
 @cache

@@ -6,7 +6,7 @@ exact are deployed with the model; nothing of them travels with the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from emulator.model.errors import Absent, Unfit
 from nodes.pipeline.codecs.codec import GROUP, Codec, HalfCodec, TransformCodec
-from nodes.pipeline.model.chain import Crossing
+from nodes.pipeline.model.chain import Chain, Crossing, split
+from nodes.pipeline.model.gguf import Gguf
+from nodes.pipeline.model.llama import Shape
 from nodes.pipeline.model.quantisation import Floats
 
 EXACT_OVER_MEDIAN = 8  # times the median peak of rows: only those of attention sinks are beyond
@@ -72,6 +74,15 @@ class Moments:
             basis=np.ascontiguousarray(basis[:, ::-1], np.float32),
             median_peak=float(np.median(np.concatenate(self._peaks))),
         )
+
+
+def calibrated(gguf: Gguf, cuts: Sequence[int], texts: Sequence[Sequence[int]]) -> dict[int, Statistics]:
+    """The statistics of each cut, a block's number, on windows of tokens."""
+    moments = {cut: Moments(Shape.of(gguf).hidden) for cut in cuts}
+    chain = Chain(split(gguf, cuts), [each.add for each in moments.values()])
+    for text in texts:
+        chain.forward(text, chain.caches(len(text)))
+    return {cut: each.statistics() for cut, each in moments.items()}
 
 
 def _integers(bits: int, statistics: Statistics) -> TransformCodec:

@@ -7,12 +7,19 @@ as a codec's encoding and decoding.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from emulator.model.errors import Unfit
-from nodes.pipeline.model.llama import Cache, Part
+from nodes.pipeline.model.gguf import Gguf
+from nodes.pipeline.model.llama import Cache, Part, Shape
 from nodes.pipeline.model.quantisation import Floats
 
 Crossing = Callable[[Floats], Floats]
+
+
+def split(gguf: Gguf, cuts: Sequence[int] = ()) -> list[Part]:
+    """All of a model, in parts that begin at the first block and at those of `cuts`. Unfit where they do not ascend."""
+    return [Part(gguf, first, last) for first, last in pairwise((0, *cuts, Shape.of(gguf).blocks))]
 
 
 class Chain:

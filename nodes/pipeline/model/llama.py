@@ -7,14 +7,14 @@ SwiGLU, and RMS norms whose gains are folded into the matrices behind them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.model.errors import Unfit
-from nodes.pipeline.model.gguf import Gguf, Tensor, Value, number_of, whole_of
+from nodes.pipeline.model.gguf import Gguf, Tensor, number_of, whole_of
 from nodes.pipeline.model.quantisation import Floats
 
 
@@ -38,8 +38,9 @@ class Shape:
         return self.hidden // self.heads
 
     @staticmethod
-    def of(metadata: Mapping[str, Value], vocabulary: int) -> Shape:
-        """Unfit where the metadata are those of another architecture, or sizes do not go together."""
+    def of(gguf: Gguf) -> Shape:
+        """Unfit where the file is of another architecture, or its sizes do not go together."""
+        metadata, embedding = gguf.metadata, gguf.tensors.get("token_embd.weight")
 
         def whole(key: str, most: int, default: int | None = None) -> int:
             return whole_of(metadata, f"llama.{key}", 1, most, default)
@@ -55,7 +56,7 @@ class Shape:
             heads=heads,
             kv_heads=whole("attention.head_count_kv", 1024, heads),
             feed_forward=whole("feed_forward_length", 1_048_576),
-            vocabulary=vocabulary,
+            vocabulary=embedding.shape[0] if embedding else 0,
             context=whole("context_length", 1_048_576),
             rope_base=number_of(metadata, "llama.rope.freq_base", 1, 1e12, 10_000),
             epsilon=number_of(metadata, "llama.attention.layer_norm_rms_epsilon", 1e-12, 1),
@@ -102,8 +103,7 @@ class Part:
 
     def __init__(self, gguf: Gguf, first: int, last: int) -> None:
         """Unfit or Absent where the file's tensors are not those of the model that its metadata tell of."""
-        embedding = gguf.tensors.get("token_embd.weight")
-        self.shape = shape = Shape.of(gguf.metadata, embedding.shape[0] if embedding else 0)
+        self.shape = shape = Shape.of(gguf)
         if not 0 <= first < last <= shape.blocks:
             raise Unfit(f"blocks {first} to {last}", f"some of 0 to {shape.blocks}")
         self.first, self.last = first, last

@@ -5,7 +5,7 @@ import pytest
 from pipeline_model import chain_of, small
 
 from emulator.model.errors import Unfit
-from nodes.pipeline.codecs.calibration import Moments, codec_of, crossing
+from nodes.pipeline.codecs.calibration import calibrated, codec_of, crossing
 from nodes.pipeline.codecs.evaluation import Score, change, score, sensitivities, windows
 from nodes.pipeline.codecs.texts import NAMES, text
 from nodes.pipeline.model.tokenizer import Tokenizer
@@ -17,9 +17,7 @@ TEXTS = windows(TOKENS, most=6, length=128)
 @pytest.fixture(scope="module")
 def statistics():
     """Of both cuts of the model."""
-    moments = [Moments(64), Moments(64)]
-    score(chain_of(small(), (1, 3), tuple(each.add for each in moments)), TEXTS)
-    return [each.statistics() for each in moments]
+    return list(calibrated(small(), (1, 3), TEXTS).values())
 
 
 @pytest.mark.parametrize("name", NAMES)

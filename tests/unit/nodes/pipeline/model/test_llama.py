@@ -1,5 +1,7 @@
 """The blocks against their formulas, however a sequence is chunked and a model split, and what they refuse."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from oracle.llama_slow import logits as slow_logits
@@ -93,8 +95,10 @@ def test_a_chain_is_the_whole_model():
     ],
 )
 def test_metadata_of_other_models_are_refused(key, value, said):
+    gguf = Gguf(synthetic_model())
+    gguf.metadata[key] = value
     with pytest.raises(Unfit, match=said):
-        Shape.of({**small().metadata, key: value}, vocabulary=300)
+        Shape.of(gguf)
 
 
 def test_a_file_without_a_tensor_or_with_another_shape_is_refused():
@@ -109,4 +113,4 @@ def test_a_file_without_a_tensor_or_with_another_shape_is_refused():
 
 def test_equal_seeds_make_equal_models():
     assert synthetic_model(3) == synthetic_model(3) != synthetic_model(4)
-    assert Shape.of(small().metadata, 0) == SMALL
+    assert replace(Shape.of(small()), vocabulary=0) == SMALL
