@@ -44,5 +44,34 @@ ALL = (
     "ibc",
     "ibc_proofs",
     "ibc_relayer",
+    "xroute_proof",
     "llm_decode",
     "llm_codecs",
+)
+
+
+def main() -> None:
+    asked: list[list[str]] = []  # names, each with its arguments
+    for word in sys.argv[1:]:
+        if word in ALL:
+            asked.append([word])
+        elif asked:
+            asked[-1].append(word)
+        else:
+            sys.exit(f"benchmarks: no {word}; there are {', '.join(ALL)}")
+    print(f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}")
+    for name, *arguments in asked or [[name] for name in ALL]:
+        load, _, _ = os.getloadavg()
+        print(f"\n== {' '.join([name, *arguments])}   (load average before: {load:.1f})", flush=True)
+        began = time.perf_counter()
+        sys.argv = [f"benchmarks/{name}.py", *arguments]
+        try:
+            runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+        except SystemExit as done:
+            if done.code:
+                print(f"benchmarks.{name} ended with {done.code}")
+        print(f"({time.perf_counter() - began:.1f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()
