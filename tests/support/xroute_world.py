@@ -17,14 +17,17 @@ from nodes.ibc.chain.results import TxResult
 from nodes.ibc.client.states import ClientStates
 from nodes.ibc.client.tendermint import consensus_state_of
 from nodes.ibc.comet.hashes import header_hash
+from nodes.ibc.core import paths as ibc_paths
+from nodes.ibc.core.connections import SUPPORTED
 from nodes.ibc.core.denominations import Denomination
 from nodes.ibc.core.state import Branch, Context
 from nodes.ibc.core.transfer_data import JSON, TransferData
+from nodes.ibc.proto import connection as v1
 from nodes.ibc.proto import ibc
 from nodes.ibc.proto.channel_v2 import Packet, Payload
 from nodes.ibc.proto.comet import SignedHeader, SimpleValidator, ValidatorSet
 from nodes.ibc.proto.cosmos import TxMsgData
-from nodes.ibc.proto.ibc import ClientState, Fraction, Height, MerkleProof
+from nodes.ibc.proto.ibc import ClientState, Fraction, Height, MerklePrefix, MerkleProof
 from nodes.ibc.proto.ics23 import CommitmentProof
 from nodes.ibc.proto.well_known import Any, Duration
 from nodes.ibc.proto.wire import Message
@@ -182,6 +185,34 @@ class World:
         if bind:
             node.must("relayer", MsgBindClient(done.client_id, anchor, signer=address("relayer")))
         return done.client_id
+
+    def open_connection(self, here: str, there: str) -> None:
+        """The handshake of v1 over the clients that two chains have of each other."""
+        a, b, signer = self.nodes[here], self.nodes[there], address("relayer")
+        on_a, on_b, prefix = a.clients[there], b.clients[here], MerklePrefix(b"ibc")
+        begun = a.must("relayer", v1.MsgConnectionOpenInit(on_a, v1.Counterparty(on_b, "", prefix), signer=signer))
+        of_a = attribute(begun, "connection_open_init", "connection_id")
+        peer = v1.Counterparty(on_a, of_a, prefix)
+        proof, height = self.proven(b, a, ibc_paths.connection(of_a))
+        tried = b.must(
+            "relayer",
+            v1.MsgConnectionOpenTry(
+                on_b, counterparty=peer, counterparty_versions=SUPPORTED, proof_height=height, proof_init=proof,
+                signer=signer,
+            ),
+        )  # fmt: skip
+        of_b = attribute(tried, "connection_open_try", "connection_id")
+        proof, height = self.proven(a, b, ibc_paths.connection(of_b))
+        ack = v1.MsgConnectionOpenAck(of_a, of_b, SUPPORTED[0], proof_height=height, proof_try=proof, signer=signer)
+        a.must("relayer", ack)
+        proof, height = self.proven(b, a, ibc_paths.connection(of_a))
+        b.must("relayer", v1.MsgConnectionOpenConfirm(of_b, proof, height, signer))
+
+    def proven(self, node: Node, other: Node, key: bytes) -> tuple[bytes, Height]:
+        """A key of another chain as it is now, proved to a chain."""
+        other.blocks(1)
+        height = self.update(node, other)
+        return other.answer(Stored(other.name, key, height.revision_height - 1)).proof, height
 
     def update(self, node: Node, other: Node, height: int = 0, name: str = "relayer") -> Height:
         """Let a chain's client of another one know a height, the latest by default."""

@@ -22,7 +22,7 @@ from nodes.xroute.module.errors import INVALID_MESSAGE
 from nodes.xroute.module.messages import Answer, Fee
 from nodes.xroute.proofs.messages import MOST_HOPS
 
-__all__ = ["ESCROW", "acknowledged", "check", "most", "ranked", "take", "timed_out"]
+__all__ = ["ESCROW", "RANKED", "acknowledged", "earned", "most", "ranked", "take", "timed_out"]
 
 ESCROW = module_address("xroute-fees")
 RANKED = 2  # relayers with a window of their own
@@ -31,7 +31,7 @@ _KEPT_PERCENT = 95  # of the fee for delivery, from one window to the next
 _MOST_WINDOWS = 64  # after which it falls no further
 
 
-def check(fee: Fee) -> None:
+def _check(fee: Fee) -> None:
     """AbciError for a fee that could not be paid out."""
     if fee.updates > MOST_HOPS or max(fee.deliver, fee.acknowledge, fee.timeout, fee.update) > _MOST_AMOUNT:
         raise INVALID_MESSAGE.error(f"a fee of more than {_MOST_AMOUNT}, or for more than {MOST_HOPS} updates")
@@ -44,7 +44,7 @@ def most(fee: Fee) -> int:
 
 def take(context: Context, bank: Bank, escrow: Escrow) -> None:
     """Put the most that a message can cost into escrow. AbciError where the sender has less."""
-    check(escrow.fee)
+    _check(escrow.fee)
     bank.send(context, escrow.payer, ESCROW, escrow.fee.denom, most(escrow.fee))
 
 
@@ -64,7 +64,7 @@ def acknowledged(
 ) -> None:
     """Pay who delivered, who brought the answer, and who updated clients; the sender gets the rest."""
     fee = escrow.fee
-    payments = [(answer.payee, _earned(escrow, answer, window_ns)), (acknowledger, fee.acknowledge)]
+    payments = [(answer.payee, earned(escrow, answer, window_ns)), (acknowledger, fee.acknowledge)]
     payments += [(account, fee.update) for account in answer.updaters[: fee.updates]]
     _pay(context, bank, escrow, payments)
 
@@ -74,7 +74,7 @@ def timed_out(context: Context, bank: Bank, escrow: Escrow, relayer: bytes) -> N
     _pay(context, bank, escrow, [(relayer, escrow.fee.timeout)])
 
 
-def _earned(escrow: Escrow, answer: Answer, window_ns: int) -> int:
+def earned(escrow: Escrow, answer: Answer, window_ns: int) -> int:
     """What a delivery earns, by its time on the destination's clock."""
     window = max(0, answer.delivered_ns - escrow.sent_ns) // window_ns
     if window < len(escrow.ranked) and answer.payee != escrow.ranked[window]:

@@ -15,7 +15,7 @@ from nodes.ibc.comet.light import is_expired
 from nodes.ibc.core import paths as ibc_paths
 from nodes.ibc.core.state import Context
 from nodes.ibc.proofs.ops import ProofError
-from nodes.ibc.proofs.verify import verify_existence, verify_membership, verify_non_existence
+from nodes.ibc.proofs.verify import shown, verify_existence, verify_membership, verify_non_existence
 from nodes.ibc.proto.connection import ConnectionEnd, State
 from nodes.ibc.proto.ibc import ClientState, ConsensusState, CounterpartyInfo
 from nodes.ibc.proto.ics23 import CommitmentProof, ExistenceProof, ProofSpec
@@ -44,7 +44,7 @@ class Tree:
     def value(self, proof: ExistenceProof | None, key: bytes) -> bytes:
         """What is under a key. ProofError where the proof does not show it."""
         if proof is None:
-            raise ProofError(f"no proof of {key.decode()}", "one")
+            raise ProofError(f"no proof of {shown(key)}", "one")
         verify_existence(proof, self.spec, self.root, self.prefix + key, proof.value)
         return proof.value
 
@@ -121,7 +121,7 @@ def local_link(context: Context, hop: Hop) -> Link:
         raise RouteRejected(Check.CLIENT, f"height {written(hop.height)}", "one that the client knows", 0)
     _require_trusted(Check.CLIENT, 0, client, consensus, context.time_ns)
     prefix, delay_ns = _peer(
-        hop, lambda key: context.ibc.get(key) or _absent(f"{key.decode()} is not on this chain", Check.CLIENT, 0)
+        hop, lambda key: context.ibc.get(key) or _absent(f"no {shown(key)} on this chain", Check.CLIENT, 0)
     )
     if context.time_ns < processed.time_ns + delay_ns:
         waited = context.time_ns - processed.time_ns

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nodes.ibc.chain.results import TxResult
@@ -10,28 +12,22 @@ from nodes.ibc.core.denominations import Denomination
 from nodes.ibc.core.transfer import escrow_account
 from nodes.ibc.proto.channel import ResponseResultType
 from nodes.xroute.identity import application_client
-from nodes.xroute.keys import Key
 from nodes.xroute.module.errors import INVALID_MODEL, NOT_ENOUGH_VOTES, TOO_EARLY
 from nodes.xroute.module.fees import ESCROW
 from nodes.xroute.module.messages import (
-    Certificate,
     MsgAcknowledge,
     MsgDeliver,
     MsgDeliverByModel,
-    MsgDeliverByQuorum,
     MsgRelease,
-    MsgStake,
     MsgTimeout,
-    Statement,
-    Vote,
 )
 from nodes.xroute.module.model import model_object
-from nodes.xroute.module.quorum import sign_bytes
 from nodes.xroute.module.terms import Terms
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs.messages import HopRecord, Mode, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
 from tests.support.ibc_chain import address
+from tests.support.xroute_quorum import VOTERS, announcement, with_stakes
 from tests.support.xroute_world import FUNDS, World, answer_in, attribute, response_in
 
 LINE = (("a", "b"), ("b", "c"), ("c", "d"), ("d", "e"))
@@ -130,6 +126,35 @@ def test_answers_cannot_be_made_up() -> None:
     assert not world.acknowledge("abc", parcel, answer_in(delivered)).code
 
 
+# Several routes, receivers, connections of v1.
+
+
+def test_a_policy_of_disjoint_routes_wants_as_many() -> None:
+    world = World((("a", "b"), ("b", "d"), ("a", "c"), ("c", "d"), ("b", "c")))
+    policy = "xroute/1; require disjoint 2"
+    parcel = world.send("a", "d", policy=policy)
+    given = {"policy": parse(policy).encode()}
+    first = world.deliver("dba", parcel, **given)
+    assert (first.code, response_in(first).routes) == (0, 1)
+    shared = world.deliver("dcba", parcel)
+    assert (shared.codespace, shared.code) == ("channel", 22), "b is on both routes"
+    assert world["d"].balance_of("bob", world.voucher("a", "d")) == 0
+    second = world.deliver("dca", parcel)
+    assert (second.code, response_in(second).routes) == (0, 2)
+    assert world["d"].balance_of("bob", world.voucher("a", "d")) == 100
+
+
+def test_a_route_may_lead_over_a_connection_of_v1() -> None:
+    world = World(LINE[:2])
+    world.open_connection("b", "a")
+    world.open_connection("c", "b")
+    parcel = world.send("a", "c", policy="xroute/1; require each hop delay <= 0s")
+    legs = tuple(replace(leg, connection="connection-0") for leg in world.legs("cba"))
+    policy = parse("xroute/1; require each hop delay <= 0s").encode()
+    delivered = world.deliver("cba", parcel, legs=legs, policy=policy)
+    assert delivered.code == 0, delivered.log
+
+
 # Mode HOP.
 
 
@@ -185,26 +210,6 @@ def test_a_message_of_mode_hop_that_is_stuck_is_refunded_from_where_it_is() -> N
 
 
 # Mode QUORUM.
-
-
-VOTERS = {"voter": Key.named("v1"), "other": Key.named("v2"), "relayer": Key.named("v3")}
-
-
-def certificate(world: World, parcel: Parcel, *voters: str) -> Certificate:
-    statement = Statement(parcel.id, b"r" * 32, world.clock.now_ns)
-    signed = sign_bytes(parcel.destination, statement)
-    return Certificate(statement, tuple(Vote(VOTERS[name].public, VOTERS[name].sign(signed)) for name in voters))
-
-
-def announcement(world: World, parcel: Parcel, policy: str, *voters: str) -> MsgDeliverByQuorum:
-    signed = certificate(world, parcel, *voters)
-    return MsgDeliverByQuorum(parcel.packet, parse(policy).encode(), signed, b"", address("relayer"))
-
-
-def with_stakes(world: World, chain: str) -> World:
-    for name, key in VOTERS.items():
-        world[chain].must(name, MsgStake(key.public, 1000, address(name)))
-    return world
 
 
 def test_a_quorum_delivers_after_the_time_for_contradiction() -> None:

@@ -1,0 +1,194 @@
+"""Fees and stakes: who is paid what, and that nothing of it gets lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from emulator.model.errors import Unfit
+from nodes.ibc.chain.results import TxResult
+from nodes.xroute.keys import Key
+from nodes.xroute.module import book, fees
+from nodes.xroute.module.book import Escrow, Stake
+from nodes.xroute.module.errors import INVALID_EVIDENCE, INVALID_STAKE, NO_CONTRADICTION, NO_STAKE, TOO_EARLY
+from nodes.xroute.module.messages import (
+    Answer,
+    Fee,
+    MsgContradict,
+    MsgDeliver,
+    MsgRelease,
+    MsgSlash,
+    MsgStake,
+    MsgUnstake,
+)
+from nodes.xroute.module.stake import STAKES
+from nodes.xroute.module.terms import Terms
+from nodes.xroute.policy.parser import parse
+from nodes.xroute.proofs.messages import Mode
+from nodes.xroute.proofs.parcel import Parcel, packed
+from tests.support.ibc_chain import SECOND_NS, address
+from tests.support.xroute_quorum import VOTERS, announcement, with_stakes
+from tests.support.xroute_world import FUNDS, World, answer_in
+
+LINE = (("a", "b"), ("b", "c"))
+FEE = Fee("stake", deliver=1000, acknowledge=100, timeout=300, update=10, updates=4)
+
+
+def account(world: World, chain: str, name: str) -> bytes:
+    return world[chain].chain.app.bank.account(address(name))
+
+
+def test_who_delivers_brings_the_answer_and_updates_is_paid_and_the_rest_goes_back() -> None:
+    world = World(LINE)
+    parcel = world.send("a", "c", fee=FEE)
+    assert world["a"].balance(fees.ESCROW) == fees.most(FEE) == 1140
+    payee = account(world, "a", "other")
+    proof = world.proof(
+        "cba", parcel.packet, parcel.commitment_key, payee=payee, pays_updates=True, with_validators=True
+    )  # fmt: skip
+    delivered = world["c"].do("other", MsgDeliver(proof.encode(), address("other")))
+    assert delivered.code == 0, delivered.log
+    answer = answer_in(delivered)
+    assert answer.updaters == (account(world, "a", "relayer"),) * 2, "that of c, and by proof that of b"
+    earned = fees.earned(escrow_of(world, parcel), answer, 2 * SECOND_NS)
+    assert 0 < earned < 1000
+    before = {name: world["a"].balance_of(name) for name in ("alice", "relayer", "other")}
+    assert not world.acknowledge("abc", parcel, answer).code
+    after = {name: world["a"].balance_of(name) for name in before}
+    assert after["other"] - before["other"] == earned
+    assert after["relayer"] - before["relayer"] == 100 + 2 * 10
+    assert after["alice"] == FUNDS - 100 - earned - 120
+    assert world["a"].balance(fees.ESCROW) == 0
+
+
+def escrow_of(world: World, parcel: Parcel) -> Escrow:
+    held = book.read(world["a"].context(), book.sent(parcel.packet.sequence), book.Sent)
+    assert held is not None
+    assert held.escrow is not None
+    return held.escrow
+
+
+def test_who_proves_a_timeout_is_paid_and_the_rest_goes_back() -> None:
+    world = World(LINE)
+    parcel = world.send("a", "c", fee=FEE, timeout_s=60)
+    world.wait_until(parcel.packet.timeout_timestamp)
+    assert not world.time_out("abc", parcel, name="relayer").code
+    assert world["a"].balance_of("relayer") == FUNDS + 300
+    assert world["a"].balance_of("alice") == FUNDS - 300
+    assert world["a"].balance(fees.ESCROW) == 0
+
+
+def test_the_first_windows_belong_to_relayers_that_are_ranked_by_the_block_after_the_message() -> None:
+    world = with_stakes(World(LINE), "a")
+    parcel = world.send("a", "c", fee=FEE)
+    world["a"].blocks(1)
+    ranked = escrow_of(world, parcel).ranked
+    assert len(set(ranked)) == fees.RANKED
+    beacon = world["a"].chain.ledger[world["a"].chain.height].block.header.last_block_id.hash
+    assert ranked == fees.ranked(book.stakes(world["a"].context()), beacon, parcel.id)
+
+
+@pytest.mark.parametrize(
+    ("payee", "after_s", "earned"),
+    [(b"1", 0, 1000), (b"2", 1, 0), (b"2", 2, 950), (b"1", 3, 0), (b"3", 3, 0), (b"3", 4, 902), (b"3", 1000, 37)],
+)
+def test_a_delivery_earns_by_its_window(payee: bytes, after_s: int, earned: int) -> None:
+    escrow = Escrow(b"", Fee("stake", 1000), 50, (b"1", b"2"))
+    answer = Answer(payee=payee, delivered_ns=50 + after_s * SECOND_NS)
+    assert fees.earned(escrow, answer, 2 * SECOND_NS) == earned
+
+
+def test_a_rank_follows_from_a_hash_that_nobody_knew_when_the_message_was_sent() -> None:
+    stakes = [Stake(bytes((at,)), amount=1000) for at in range(10)]
+    assert len({fees.ranked(stakes, bytes((beacon,)), b"m")[0] for beacon in range(40)}) > 5
+    heavy = [*stakes[:9], Stake(b"\x09", amount=1_000_000)]
+    firsts = [fees.ranked(heavy, bytes((beacon,)), b"m")[0] for beacon in range(40)]
+    assert firsts.count(b"\x09") > 35, "a stake a thousand times as great"
+    assert not fees.ranked([Stake(b"\x01", amount=5, leaves_ns=1)], b"", b"m")
+
+
+def test_a_stake_waits_before_it_leaves() -> None:
+    world = with_stakes(World(LINE), "a")
+    node = world["a"]
+    assert node.balance(STAKES) == node.staked() == 3000
+    assert not node.do("voter", MsgUnstake(address("voter"))).code
+    assert node.do("voter", MsgUnstake(address("voter"))).code == TOO_EARLY.code
+    node.blocks(60)
+    assert not node.do("voter", MsgUnstake(address("voter"))).code
+    assert node.balance_of("voter") == FUNDS
+    assert node.balance(STAKES) == node.staked() == 2000
+    assert node.do("voter", MsgUnstake(address("voter"))).code == NO_STAKE.code
+
+
+def test_a_key_serves_one_relayer() -> None:
+    node = with_stakes(World(LINE), "a")["a"]
+    stolen = MsgStake(VOTERS["voter"].public, 5, address("alice"))
+    assert node.do("alice", stolen).code == INVALID_STAKE.code
+    another = MsgStake(Key.named("x").public, 5, address("voter"))
+    assert node.do("voter", another).code == INVALID_STAKE.code
+
+
+def evidence(data: bytes) -> bytes:
+    """Stands for evidence of two versions of one advertisement: the name of who signed them."""
+    if data != b"voter":
+        raise Unfit(f"evidence {data!r}", "that of voter")
+    return VOTERS["voter"].public
+
+
+def test_who_contradicts_itself_loses_its_stake() -> None:
+    node = with_stakes(World(LINE, {"a": Terms(evidence=evidence)}), "a")["a"]
+    assert node.do("alice", MsgSlash(b"nothing", address("alice"))).code == INVALID_EVIDENCE.code
+    assert not node.do("alice", MsgSlash(b"voter", address("alice"))).code
+    assert node.balance_of("alice") == FUNDS + 500
+    assert node.balance(STAKES) == node.staked() == 2000
+    assert node.do("alice", MsgSlash(b"voter", address("alice"))).code == NO_STAKE.code
+
+
+# A quorum that lies.
+
+
+def made_up(world: World, mode: Mode = Mode.QUORUM) -> Parcel:
+    """A message that a has never sent, but for its sequence."""
+    honest = world.send("a", "c", mode=mode)
+    value = honest.envelope.payload.value.replace(b'"100"', b'"999"')
+    envelope = replace(honest.envelope, payload=replace(honest.envelope.payload, value=value))
+    return Parcel.of(packed(honest.packet.sequence, envelope, honest.packet.timeout_timestamp))
+
+
+def contradict(world: World, parcel: Parcel) -> TxResult:
+    proof = world.proof("cba", parcel.packet, parcel.commitment_key, with_validators=True)
+    return world["c"].do("alice", MsgContradict(parcel.id, proof.encode(), address("alice")))
+
+
+def test_a_quorum_that_made_a_message_up_is_slashed_and_the_message_dropped() -> None:
+    world = with_stakes(World(LINE), "c")
+    parcel = made_up(world)
+    assert not world["c"].do("relayer", announcement(world, parcel, "xroute/1", "voter", "other")).code
+    found = contradict(world, parcel)
+    assert found.code == 0, found.log
+    assert world["c"].staked() == 1000
+    assert world["c"].balance_of("alice") == FUNDS + 1000
+    world["c"].blocks(10)
+    assert world["c"].do("relayer", MsgRelease(parcel.id, address("relayer"))).code != 0
+    assert world["c"].balance_of("bob", world.voucher("a", "c")) == 0
+
+
+def test_an_honest_quorum_cannot_be_contradicted() -> None:
+    world = with_stakes(World(LINE), "c")
+    before = world.legs("cba")
+    parcel = world.send("a", "c", mode=Mode.QUORUM)
+    assert not world["c"].do("relayer", announcement(world, parcel, "xroute/1", "voter", "other")).code
+    assert contradict(world, parcel).code == NO_CONTRADICTION.code
+    proof = world.proof("cba", parcel.packet, parcel.commitment_key, with_validators=True, legs=before)
+    older = world["c"].do("alice", MsgContradict(parcel.id, proof.encode(), address("alice")))
+    assert older.code == NO_CONTRADICTION.code, "a had not sent it yet"
+    assert world["c"].staked() == 3000
+
+
+def test_a_receiver_whose_minimum_does_not_name_the_mode_takes_nothing_of_a_quorum() -> None:
+    terms = {"c": Terms(minimum={"transfer": parse("xroute/1; limit hops 4")})}
+    world = with_stakes(World(LINE, terms), "c")
+    parcel = world.send("a", "c", mode=Mode.QUORUM)
+    refused = world["c"].do("relayer", announcement(world, parcel, "xroute/1", "voter", "other"))
+    assert (refused.codespace, refused.code) == ("xroute", 108)
