@@ -91,7 +91,7 @@ def attack(check: Check, place: int | None = None) -> Callable[[Callable[[], TxR
 @attack(Check.SIZE)
 def a_proof_above_64_kb() -> TxResult:
     scene = Scene()
-    return scene.deliver(replace(scene.proof(), names=(bytes(64 << 10),)))
+    return scene.deliver(replace(scene.proof(), payee=bytes(64 << 10)))
 
 
 @attack(Check.SIZE)

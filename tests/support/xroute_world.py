@@ -65,8 +65,9 @@ class Node:
         self.name = name
         self.clock = clock
         self.chain_id = str(changes.pop("chain_id", f"{name}-1"))
+        registry = changes.pop("registry", Registry())
         made = Settings(
-            self.chain_id, balances=funded(NAMES, "cosmos", {"stake": FUNDS}), extensions=(Registry(), Xroute(terms)),
+            self.chain_id, balances=funded(NAMES, "cosmos", {"stake": FUNDS}), extensions=(registry, Xroute(terms)),
             **changes,  # type: ignore[arg-type]
         )  # fmt: skip
         self.chain = chain_of(made, GENESIS_NS)

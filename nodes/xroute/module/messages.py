@@ -10,6 +10,7 @@ from hashlib import sha256
 from nodes.ibc.proto.channel import ResponseResultType
 from nodes.ibc.proto.channel_v2 import Acknowledgement, Packet, Payload
 from nodes.ibc.proto.wire import Message, enum, message, nested, octets, optional, repeated, string, uint64
+from nodes.xroute.flooding.equivocation import Equivocation
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.transit import TransitPolicy
 
@@ -180,7 +181,7 @@ class MsgUnstake(Message):
 class MsgSlash(Message):
     """Show that a relayer contradicted itself: two versions of one advertisement, both signed."""
 
-    evidence: bytes = octets(1)
+    evidence: Equivocation = nested(1, Equivocation)
     signer: str = string(2)
 
 

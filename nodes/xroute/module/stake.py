@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from emulator.model.errors import Stated
 from nodes.ibc.chain.bank import Bank
 from nodes.ibc.chain.keys import module_address
 from nodes.ibc.core.events import event
 from nodes.ibc.core.state import Context
+from nodes.xroute.flooding.ads import AdvertisementError
+from nodes.xroute.flooding.equivocation import verify_equivocation
 from nodes.xroute.keys import PUBLIC_BYTES
 from nodes.xroute.module import book
 from nodes.xroute.module.book import Stake
@@ -61,11 +62,9 @@ class Stakes:
 
     def slash(self, context: Context, message: MsgSlash) -> MsgEmptyResponse:
         """Take the whole stake of a relayer that is shown to have signed two versions of one advertisement."""
-        if self.terms.evidence is None:
-            raise INVALID_EVIDENCE.error("advertisements are not known on this chain")
         try:
-            key = self.terms.evidence(message.evidence)
-        except Stated as error:
+            key = verify_equivocation(message.evidence)
+        except AdvertisementError as error:
             raise INVALID_EVIDENCE.error(str(error)) from None
         held = self.of_key(context, key)
         if held is None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.proofs.names import NameVerifier, NoNames
 from nodes.xroute.proofs.transit import TransitPolicy
 
-__all__ = ["EvidenceReader", "Terms"]
+__all__ = ["Terms"]
 
 _SECOND_NS = 1_000_000_000
-
-EvidenceReader = Callable[[bytes], bytes]
-"""The public key of the relayer that contradicted itself, by evidence of it. Unfit for what is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +27,4 @@ class Terms:
     transit: TransitPolicy = field(default_factory=TransitPolicy)  # published in the genesis
     authority: str = ""  # address that may publish another one; "" is nobody
     names: NameVerifier = field(default_factory=NoNames)
-    evidence: EvidenceReader | None = None
     model_key: bytes = b""  # of the oracle that stands for a succinct proof; "" where the model is off

@@ -23,7 +23,7 @@ from nodes.ibc.relayer.calls import Proven, Stored
 from nodes.xroute.names.binding import key_of_binding
 from nodes.xroute.names.labels import STORE as NAMES
 from nodes.xroute.proofs import paths
-from nodes.xroute.proofs.messages import Hop, HopRecord, RouteProof
+from nodes.xroute.proofs.messages import Hop, HopRecord, RegistryProof, RouteProof
 
 __all__ = ["Builder", "Leg", "Plan"]
 
@@ -97,9 +97,16 @@ class Builder:
             self._answers.popitem(last=False)
 
     def proof(
-        self, plan: Plan, packet: Packet, *, policy: bytes = b"", payee: bytes = b"", names: Sequence[bytes] = (),
-        records: Sequence[HopRecord] = (), validators: Mapping[int, tuple[SimpleValidator, ...]] | None = None,
-    ) -> RouteProof:  # fmt: skip
+        self,
+        plan: Plan,
+        packet: Packet,
+        *,
+        policy: bytes = b"",
+        payee: bytes = b"",
+        names: Sequence[RegistryProof] = (),
+        records: Sequence[HopRecord] = (),
+        validators: Mapping[int, tuple[SimpleValidator, ...]] | None = None,
+    ) -> RouteProof:
         """The proof, once nothing is missing. `validators` are of the chains that hops track, by the hop's number."""
         sets = validators or {}
         first = plan.legs[0]

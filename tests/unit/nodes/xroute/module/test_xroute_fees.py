@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from emulator.model.errors import Unfit
 from nodes.ibc.chain.results import TxResult
+from nodes.xroute.flooding.ads import issued
+from nodes.xroute.flooding.equivocation import Equivocation
 from nodes.xroute.keys import Key
 from nodes.xroute.module import book, fees
 from nodes.xroute.module.book import Escrow, Stake
@@ -28,6 +29,7 @@ from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.parcel import Parcel, packed
 from tests.support.ibc_chain import SECOND_NS, address
+from tests.support.xroute_flood import edge_ad
 from tests.support.xroute_quorum import VOTERS, announcement, with_stakes
 from tests.support.xroute_world import FUNDS, World, answer_in
 
@@ -129,20 +131,16 @@ def test_a_key_serves_one_relayer() -> None:
     assert node.do("voter", another).code == INVALID_STAKE.code
 
 
-def evidence(data: bytes) -> bytes:
-    """Stands for evidence of two versions of one advertisement: the name of who signed them."""
-    if data != b"voter":
-        raise Unfit(f"evidence {data!r}", "that of voter")
-    return VOTERS["voter"].public
-
-
 def test_who_contradicts_itself_loses_its_stake() -> None:
-    node = with_stakes(World(LINE, {"a": Terms(evidence=evidence)}), "a")["a"]
-    assert node.do("alice", MsgSlash(b"nothing", address("alice"))).code == INVALID_EVIDENCE.code
-    assert not node.do("alice", MsgSlash(b"voter", address("alice"))).code
+    node = with_stakes(World(LINE), "a")["a"]
+    ads = [issued(edge_ad("x", "y", delay_s=delay_s, max_age_s=600), VOTERS["voter"], 7, 10**6) for delay_s in (1, 2)]
+    evidence = Equivocation.of(*ads)
+    same = replace(evidence, other=evidence.one)
+    assert node.do("alice", MsgSlash(same, address("alice"))).code == INVALID_EVIDENCE.code
+    assert not node.do("alice", MsgSlash(evidence, address("alice"))).code
     assert node.balance_of("alice") == FUNDS + 500
     assert node.balance(STAKES) == node.staked() == 2000
-    assert node.do("alice", MsgSlash(b"voter", address("alice"))).code == NO_STAKE.code
+    assert node.do("alice", MsgSlash(evidence, address("alice"))).code == NO_STAKE.code
 
 
 # A quorum that lies.
