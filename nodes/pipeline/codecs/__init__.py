@@ -4,5 +4,5 @@
 - `calibration`: `Moments`, which counts rows at a cut, and `Statistics` of them; `codec_of(name, statistics)`,
   `crossing(codec)` for a `Chain`, `CODECS` by name.
 - `evaluation`: `score(chain, windows)`, `change(base, other)` with intervals, `sensitivities` of each cut and codec.
-- `texts`: `text(name)`, what all this is done on.
+- `store`: `save` and `load` of statistics by cut. `texts`: `text(name)`, what all this is done on.
 """
