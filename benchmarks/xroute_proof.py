@@ -13,7 +13,6 @@ from random import Random
 
 from benchmarks.ibc_proofs import cost_ms, key_of
 from nodes.xroute.policy.parser import parse
-from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.names import NoNames
 from nodes.xroute.proofs.verify import Demand, decoded, verify_route
 from tests.support.xroute_world import World
@@ -46,7 +45,7 @@ def row(world: World, route: str) -> None:
     data = world.proof(route, parcel.packet, parcel.commitment_key).encode()
     context = destination.context()
     key, value = parcel.committed(())
-    demand = Demand(parcel.source, key, value, policy, Mode.E2E)
+    demand = Demand.of(parcel, parcel.source, key, value, policy)
     decoding = cost_ms(lambda: decoded(data))
     both = cost_ms(lambda: verify_route(context, decoded(data), demand, NoNames()))
     sizes = f"{len(cold.encode()):9,} {len(data):9,}"

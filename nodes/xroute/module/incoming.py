@@ -57,7 +57,7 @@ class Incoming:
             raise RouteRejected(Check.CLAUSE, f"a route proof in mode {parcel.envelope.mode.word}", Mode.E2E.word)
         _require_here(parcel, own)
         key, value = parcel.committed(())
-        demand = Demand(parcel.source, key, value, policy, parcel.envelope.mode)
+        demand = Demand.of(parcel, parcel.source, key, value, policy)
         verified = verify_route(context, proof, demand, self.terms.names)
         self._remember(context, parcel, proof, verified)
         count = self._count_routes(context, parcel, verified, policy)
@@ -153,7 +153,7 @@ class Incoming:
         if tuple(record.identity for record in proof.records) != parcel.way[: place - 1]:
             raise RouteRejected(Check.NAME, "records of another way", f"those of {place - 1} chains from the source on")
         key, value = parcel.committed(proof.records)
-        demand = Demand(parcel.way[place - 1], key, value, policy, Mode.HOP)
+        demand = Demand.of(parcel, parcel.way[place - 1], key, value, policy)
         verified = verify_route(context, proof, demand, self.terms.names)
         self._remember(context, parcel, proof if is_last else replace(proof, policy=b""), verified)
         if is_last:
@@ -161,7 +161,7 @@ class Incoming:
             return DONE
         published = context.ibc.get(paths.TRANSIT)
         rule = TransitPolicy() if published is None else TransitPolicy.decode(published)
-        if not rule.allows(came_from=parcel.way[place - 1], goes_to=parcel.way[place + 1]):
+        if not rule.allows(parcel.source, parcel.destination):
             raise RouteRejected(Check.HOP, f"a message that {rule.rule.name.lower()} does not let pass", "another way")
         records = (*proof.records, replace(verified.last, transit_ok=True))
         context.ibc.set(parcel.receipt_key, RECEIPT_V2)

@@ -155,7 +155,7 @@ class Outgoing:
         if parcel.envelope.mode is Mode.HOP:
             return self._verify_neighbour(context, proof, parcel, key, value)
         policy = policies.reversed_policy(policies.without_modes(read(sent.policy)))
-        demand = Demand(parcel.destination, key, value, policy, Mode.E2E)
+        demand = Demand.of(parcel, parcel.destination, key, value, policy)
         return verify_route(context, proof, demand, self.terms.names)
 
     def _verify_neighbour(
@@ -164,7 +164,7 @@ class Outgoing:
         if len(proof.hops) != 1:
             raise RouteRejected(Check.HOP, f"{len(proof.hops)} hops in mode hop", "1")
         following = parcel.way[parcel.way.index(own_identity(context)) + 1]
-        return verify_route(context, proof, Demand(following, key, value, Policy(), Mode.HOP), self.terms.names)
+        return verify_route(context, proof, Demand.of(parcel, following, key, value, Policy()), self.terms.names)
 
     def _pass_back(
         self, context: Context, proof: RouteProof, parcel: Parcel, answer: Answer | None

@@ -97,7 +97,7 @@ class Quorum:
         if held == packet_commitment_v2(announced.packet):
             raise NO_CONTRADICTION.error("the source holds what was announced")
         policy = policies.without_modes(self.incoming.judged(context, parcel, b""))
-        demand = Demand(parcel.source, parcel.commitment_key, held, policy, Mode.E2E)
+        demand = Demand.of(parcel, parcel.source, parcel.commitment_key, held, policy)
         seen_ns = verify_route(context, proof, demand, self.terms.names).far_time_ns
         statement = announced.certificate.statement
         if held is None and not statement.source_time_ns <= seen_ns < parcel.packet.timeout_timestamp * _NS:

@@ -18,8 +18,8 @@ class TransitRule(IntEnum):
 
     ALLOW = 0  # of no meaning
     DENY = 1
-    ONLY_TO = 2  # the chains next on the way to the destination that a message may go to
-    ONLY_FROM = 3  # those that it may come from
+    ONLY_TO = 2  # the only destinations of messages that may pass
+    ONLY_FROM = 3  # their only sources
 
 
 @message("skyloom.xroute.v1.TransitPolicy")
@@ -29,14 +29,14 @@ class TransitPolicy(Message):
     rule: TransitRule = enum(1, TransitRule)
     chains: tuple[bytes, ...] = repeated(2, bytes)  # identities
 
-    def allows(self, came_from: ChainIdentity, goes_to: ChainIdentity) -> bool:
-        """Whether a message from a neighbour to another one may pass."""
+    def allows(self, source: ChainIdentity, destination: ChainIdentity) -> bool:
+        """Whether a message between two chains may pass; answers go back the way of their message."""
         match self.rule:
             case TransitRule.ALLOW:
                 return True
             case TransitRule.DENY:
                 return False
             case TransitRule.ONLY_TO:
-                return goes_to in self.chains
+                return destination in self.chains
             case TransitRule.ONLY_FROM:
-                return came_from in self.chains
+                return source in self.chains

@@ -28,6 +28,7 @@ from nodes.xroute.proofs import paths
 from nodes.xroute.proofs.links import Link, local_link, proven_link
 from nodes.xroute.proofs.messages import MOST_HOPS, MOST_PROOF_BYTES, HopRecord, Mode, Power, RouteProof, route_id
 from nodes.xroute.proofs.names import Named, NameVerifier
+from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.proofs.power import power_of
 from nodes.xroute.proofs.rejection import Check, RouteRejected
 
@@ -43,6 +44,13 @@ class Demand:
     value: bytes | None
     policy: Policy
     mode: Mode
+    source: ChainIdentity  # of the message, whichever end of the route it is at
+    destination: ChainIdentity
+
+    @classmethod
+    def of(cls, parcel: Parcel, far: ChainIdentity, key: bytes, value: bytes | None, policy: Policy) -> Demand:
+        """What a route is to show of a message."""
+        return cls(far, key, value, policy, parcel.envelope.mode, parcel.source, parcel.destination)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ def verify_route(context: Context, proof: RouteProof, demand: Demand, verifier: 
     powers = [_power(context, place, proof, link) for place, link in enumerate(links)]
     hops = tuple(
         link.attributes(now_ns, power, ok, named.names.get(link.identity))
-        for link, power, ok in zip(links, powers, _passes(identities, links, proof.records), strict=True)
+        for link, power, ok in zip(links, powers, _passes(demand, links, proof.records), strict=True)
     ) + tuple(_recorded_hops(proof.records, named, now_ns))
     attributes = RouteAttributes(hops, demand.mode.word, named.agree)
     _check_clauses(demand.policy, attributes)
@@ -164,13 +172,10 @@ def _power(context: Context, place: int, proof: RouteProof, link: Link) -> Power
     return None if known is None else Power.decode(known)
 
 
-def _passes(
-    identities: tuple[ChainIdentity, ...], links: Sequence[Link], records: Sequence[HopRecord]
-) -> list[bool | None]:
-    """For each chain after the first, whether it lets the message pass. None for the source, which it does not pass."""
-    ways = zip(identities, identities[2:], links[1:], strict=False)
+def _passes(demand: Demand, links: Sequence[Link], records: Sequence[HopRecord]) -> list[bool | None]:
+    """For each chain after the first, whether it lets the message pass; None for the far end, where it does not."""
     last = records[-1].transit_ok if records else None
-    return [*(link.transit.allows(came_from=far, goes_to=near) for near, far, link in ways), last]
+    return [*(link.transit.allows(demand.source, demand.destination) for link in links[1:]), last]
 
 
 def _recorded_hops(records: Sequence[HopRecord], named: Named, now_ns: int) -> Iterator[HopAttributes]:

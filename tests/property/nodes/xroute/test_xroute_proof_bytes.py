@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes.xroute.policy.clauses import Policy
-from nodes.xroute.proofs.messages import Mode, RouteProof
+from nodes.xroute.proofs.messages import RouteProof
 from nodes.xroute.proofs.names import NoNames
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.proofs.rejection import RouteRejected
@@ -29,7 +29,7 @@ def verified(data: bytes) -> Verified:
     proof = decoded(data)
     parcel = Parcel.of(proof.packet)
     key, value = parcel.committed(())
-    demand = Demand(parcel.source, key, value, Policy(), Mode.E2E)
+    demand = Demand.of(parcel, parcel.source, key, value, Policy())
     return verify_route(world["c"].context(), proof, demand, NoNames())
 
 
