@@ -16,6 +16,7 @@ from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.rpc import Methods, RpcError
 from nodes.ibc.core import denominations, paths
 from nodes.ibc.core.transfer import escrow_account
+from nodes.ibc.proto.cosmos import MsgSend
 from nodes.ibc.proto.cosmos_base import Coin
 from nodes.ibc.proto.transfer import MsgTransfer
 from nodes.ibc.proto.wire import Message
@@ -80,6 +81,10 @@ class Node:
             timeout_timestamp=moment, encoding="application/json" if end.v2 else "", memo=memo,
         )  # fmt: skip
         self.send(message)
+
+    def pay(self, name: str, receiver: str, amount: int) -> None:
+        """Coins from one account to another one."""
+        self.send(MsgSend(address(name), address(receiver), (Coin("stake", str(amount)),)), name=name)
 
     def send(self, *messages: Message, name: str = "alice") -> None:
         """A transaction of one of the accounts, which no relayer has; each message names its signer."""

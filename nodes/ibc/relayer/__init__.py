@@ -5,5 +5,6 @@
 - `dialect`: calls as CometBFT's JSON-RPC. `process`: the node program; `rpc`: its connections.
 - `packets`: the states of a packet (`STEPS`) and its record; `book`: all of them, and what is kept on disk.
 - `follow`, `lanes`, `clients`, `signer`, `clearing`, `opening`, `handshake`, `watch`: the procedures.
-- `control`: `status`, `pending`, `why PACKET`, `clear PATH`, asked for by the commands of `ask`.
+- `meter`, `metrics`: what is measured, and how it is told.
+- `control`: `status`, `pending`, `why PACKET`, `clear PATH`, `recover CLIENT`, asked for by the commands of `ask`.
 """

@@ -187,6 +187,7 @@ class Book:
             known,
             acknowledgement=seen.acknowledgement or known.acknowledgement,
             height=seen.height,
+            seen_ns=seen.seen_ns,
             attempts=0,
             reason="",
             closed=seen.closed,

@@ -7,7 +7,7 @@ were taken with them are kept.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from nodes.ibc.relayer.events import ChannelClosed, ClientReplaced, ClientSeen, 
 from nodes.ibc.relayer.follow import BATCH, Followed
 from nodes.ibc.relayer.handshake import close_v1, find_v1, open_v1
 from nodes.ibc.relayer.lanes import Lane
+from nodes.ibc.relayer.meter import Meter
 from nodes.ibc.relayer.opening import ClientTerms, Side, find_v2, open_v2, recover, sent
 from nodes.ibc.relayer.packets import End, Happened, Packet, State
 from nodes.ibc.relayer.paths import Path
@@ -83,6 +84,7 @@ class Relayer:
         self.book = Book(disk)
         self.malformed = 0  # events
         self.relayed: list[Relayed] = []  # since they were last taken
+        self.meter = Meter()
         self.notes: list[tuple[str, str]] = []  # what a person should know: kind and words
         self.opened: dict[str, OpenPath] = {}
         self.waiting_for: dict[str, str] = {}  # why a path is not open
@@ -96,6 +98,7 @@ class Relayer:
             self.chains[chain.name] = Followed(chain.name, height, self.clock, self._read, self._gap)
             self.signers[chain.name] = Signer(chain.terms, chain.keys, self.clock)
             self.tasks.add(f"follow {chain.name}", self.chains[chain.name].run())
+            self.tasks.add(f"weigh {chain.name}", self.signers[chain.name].weigh())
         self._watch = Watch(self.clients, self.signers, self.notes, self.clock)
         for ends in self.book.paths.values():
             self._know(ends)
@@ -141,7 +144,7 @@ class Relayer:
     def recover(self, name: str) -> bool:
         """Let a new client take the place of an expired or frozen one ("b-0/07-tendermint-0"); whether there is such.
 
-        The host must know one of this relayer's accounts as its authority.
+        The host must know the first of this relayer's accounts as its authority.
         """
         host, _, client = name.partition("/")
         found = self.clients.get((host, client))
@@ -235,7 +238,7 @@ class Relayer:
         for source, target in (ends, ends[::-1]):
             client = self.clients[target.chain, target.client]
             lane = Lane(source, target, self.book, client, self.signers[target.chain], self.chains[source.chain],
-                        self.chains[target.chain], self.clock)  # fmt: skip
+                        self.chains[target.chain], self.clock, self.meter)  # fmt: skip
             lanes.append(lane)
             for number in range(min(len(self.signers[target.chain].accounts), MOST_ROUNDS)):
                 self.tasks.add(f"lane {source.name} to {target.name} {number}", lane.run())
@@ -355,6 +358,7 @@ class Relayer:
             timeout_height=seen.timeout_height,
             ordered=seen.ordered,
             sent_ns=block.time_ns if seen.happened is Happened.SEND else 0,
+            seen_ns=self.clock.now_ns,
         )
         known = self.book.packets.get(packet.name)
         if self.book.step(packet, seen.happened) is not None and seen.happened is Happened.SETTLE:
@@ -369,20 +373,14 @@ class Relayer:
             closed = self.book.closed.get(here.name)
             for packet in [packet for packet in self.book.of(other) if packet.state is State.SENT]:
                 if closed is not None:
-                    self.book.step(replace(packet, height=closed, closed=True), Happened.EXPIRE)
+                    late = replace(packet, height=closed, closed=True)
                 elif packet.expired(block.height, block.time_ns, here.v2):
-                    self.book.step(replace(packet, height=block.height - 1), Happened.EXPIRE)
+                    late = replace(packet, height=block.height - 1)
+                else:
+                    continue
+                self.book.step(replace(late, seen_ns=self.clock.now_ns), Happened.EXPIRE)
 
     def _closed(self, end: str, height: int) -> None:
         """A channel end is closed: what was sent to it can no longer be received."""
         if end in self.ends:
             self.book.close(end, height)
-
-
-def backlog(relayer: Relayer) -> Mapping[str, tuple[int, int]]:
-    """By end: how many of its packets are not settled, and the lowest sequence of them."""
-    found: dict[str, tuple[int, int]] = {}
-    for packet in relayer.book.packets.values():
-        count, oldest = found.get(packet.source, (0, 2**63))
-        found[packet.source] = count + 1, min(oldest, packet.sequence)
-    return found

@@ -20,6 +20,7 @@ from nodes.ibc.relayer.calls import Ask, Blocked, Flow, Proven, Stored, Unanswer
 from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.follow import Followed
+from nodes.ibc.relayer.meter import Meter
 from nodes.ibc.relayer.packets import End, Happened, Packet
 from nodes.ibc.relayer.signer import Outcome, Signer
 
@@ -28,7 +29,6 @@ MOST_ATTEMPTS = len(GROUPS)
 MOST_BYTES = 180_000  # of the messages of one transaction
 MOST_PACKETS = 600  # of one round
 _ORDER = (Work.ACKNOWLEDGE, Work.TIME_OUT, Work.RECEIVE)  # what ends a packet comes before what begins another
-_MOST_LENGTHS = 1000  # of stages that are remembered until they are taken
 _RETRY_S = 1.0  # after the first failure; it doubles
 _LONGEST_RETRY_S = 60.0
 
@@ -50,8 +50,8 @@ class Stages:
     """What the time of a round goes to: "event", until a round takes up its oldest new packet; "proof", until all is
     proven; "submitted", until the mempool has the transactions; "confirmed", until they are seen in a block."""
 
-    def __init__(self, clock: Clock, lengths_s: list[tuple[str, float]]) -> None:
-        self._clock, self._lengths_s = clock, lengths_s
+    def __init__(self, clock: Clock, meter: Meter) -> None:
+        self._clock, self._meter = clock, meter
         self._begin_ns = clock.now_ns
 
     def seen(self, jobs: Sequence[Job]) -> None:
@@ -62,11 +62,11 @@ class Stages:
             self._begin_ns = min(sent_ns)
             self.end("event")
 
-    def end(self, stage: str) -> None:
-        """A stage ends, and the next one begins."""
-        self._lengths_s.append((stage, (self._clock.now_ns - self._begin_ns) / 1e9))
-        del self._lengths_s[:-_MOST_LENGTHS]
-        self._begin_ns = self._clock.now_ns
+    def end(self, stage: str, at_ns: int | None = None) -> None:
+        """A stage ends, now where no moment is given, and the next one begins."""
+        end_ns = self._clock.now_ns if at_ns is None else at_ns
+        self._meter.stage(stage, (end_ns - self._begin_ns) / 1e9)
+        self._begin_ns = end_ns
 
 
 class Lane:
@@ -74,17 +74,17 @@ class Lane:
 
     def __init__(
         self, source: End, target: End, book: Book, client: Client, signer: Signer, proves: Followed, acts: Followed,
-        clock: Clock,
+        clock: Clock, meter: Meter,
     ) -> None:  # fmt: skip
         self.source, self.target = source, target
         self.blocked = ""  # why nothing goes this way now
         self.rounds = 0
-        self.stage_s: list[tuple[str, float]] = []  # name and length of stages since they were last taken
         self._book = book
         self._client = client
         self._signer = signer
         self._proves, self._acts = proves, acts
         self._clock = clock
+        self._meter = meter
         self._taken: set[str] = set()  # packets of rounds under way
         self._pauses: dict[str, float] = {}  # until when a packet that has failed waits
 
@@ -132,7 +132,7 @@ class Lane:
 
     def _round(self, jobs: Sequence[Job]) -> Flow[None]:
         self.rounds += 1
-        stages = Stages(self._clock, self.stage_s)
+        stages = Stages(self._clock, self._meter)
         stages.seen(jobs)
         jobs = yield from self._still_due(jobs)
         if not jobs:
@@ -151,9 +151,20 @@ class Lane:
             groups = list(_grouped(messages))
             first = [*updates, *(message for _, message in groups[0])]
             rest = [[message for _, message in group] for group in groups[1:]]
-            outcomes = yield from self._signer.submit([first, *rest], on_admitted=lambda: stages.end("submitted"))
+            outcomes = yield from self._signer.submit([first, *rest])
+            stages.end("submitted", max(outcome.admitted_ns for outcome in outcomes) or None)
             stages.end("confirmed")
-            self._judge([[job for job, _ in group] for group in groups], outcomes)
+            jobs_of = [[job for job, _ in group] for group in groups]
+            self._measure(jobs_of, outcomes)
+            self._judge(jobs_of, outcomes)
+
+    def _measure(self, groups: Sequence[Sequence[Job]], outcomes: Sequence[Outcome]) -> None:
+        """Tell how long transactions took that did what they should."""
+        for group, outcome in zip(groups, outcomes, strict=True):
+            if outcome.admitted_ns and not outcome.code:
+                seen_ns = min(job.packet.seen_ns for job in group)
+                for stage, at_ns in (("submitted", outcome.admitted_ns), ("confirmed", self._clock.now_ns)):
+                    self._meter.latency(f"tx_latency_{stage}", self.source, self.target, (at_ns - seen_ns) / 1e9)
 
     def _judge(self, groups: Sequence[Sequence[Job]], outcomes: Sequence[Outcome]) -> None:
         """Count failures: those after a failed first transaction may be for want of its client update.
@@ -192,7 +203,8 @@ class Lane:
             elif job.work is not Work.RECEIVE and job.packet.sequence not in committed_here:
                 self._book.step(job.packet, Happened.SETTLE)
             elif job.work is Work.RECEIVE and job.packet.expired(self._acts.height, self._acts.time_ns, end.v2):
-                self._book.step(replace(job.packet, height=self._acts.height - 1), Happened.EXPIRE)
+                late = replace(job.packet, height=self._acts.height - 1, seen_ns=self._clock.now_ns)
+                self._book.step(late, Happened.EXPIRE)
             else:
                 left.append(job)
         return left

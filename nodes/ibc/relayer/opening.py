@@ -99,7 +99,7 @@ def recover(host: Side, subject: Side, client: Client, terms: ClientTerms) -> Fl
     """Give an expired or frozen client on `host` the state of a new one: the name of that."""
     yield Wait(lambda: subject.followed.height > client.latest)  # a substitute must know more
     substitute = yield from create_client(host, subject, terms)
-    yield from sent(host.signer, [ibc.MsgRecoverClient(client.name, substitute, "")])
+    yield from sent(host.signer, [ibc.MsgRecoverClient(client.name, substitute, "")], host.signer.first)
     return substitute
 
 

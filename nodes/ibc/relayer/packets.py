@@ -96,6 +96,7 @@ class Packet(Message):
     closed: bool = boolean(13)  # EXPIRED as the destination's channel end is closed
     resume: State = enum(14, State)  # what it was before it was parked
     sent_ns: int = uint64(15)  # time of the block that it was sent in
+    seen_ns: int = uint64(16)  # when the relayer saw what made the state so
 
     @property
     def name(self) -> str:

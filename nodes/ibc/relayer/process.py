@@ -2,10 +2,8 @@
 
 Events: `path`, `refresh`, `close`, `recover`, `watch`, `misbehaviour`, `pruned` (each with `text`). Samples:
 `latency_s` (from the block that a packet was sent in to the relayer's sight of its settlement), `timed_out` (the same
-of packets that timed out), `stage_s` (key: stage, see `lanes.Stages`), and once a second, under the names of Hermes,
-`backlog_size` and `backlog_oldest_sequence` (key: end), `client_updates_submitted_total`,
-`client_updates_skipped_total` and `client_age_s` (key: client), `queries_total`, `ws_reconnect_total` and
-`tx_submitted_total` (key: chain), `parked`.
+of packets that timed out), `stage_s` (key: stage, see `lanes.Stages`), and all that `metrics` names, of
+which what does not belong to a transaction comes once a second.
 
 Invariant: a call is made only once all that it rests on is kept on disk.
 """
@@ -15,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
@@ -30,11 +28,12 @@ from nodes.ibc.relayer.ask import COMMANDS, SOCKET
 from nodes.ibc.relayer.book import TABLES
 from nodes.ibc.relayer.calls import Call, StatusOf, Unanswered
 from nodes.ibc.relayer.control import reply
-from nodes.ibc.relayer.core import ChainSettings, Settings, backlog
+from nodes.ibc.relayer.core import ChainSettings, Settings
 from nodes.ibc.relayer.core import Relayer as Core
+from nodes.ibc.relayer.metrics import Reading, page, readings
 from nodes.ibc.relayer.opening import ClientTerms
 from nodes.ibc.relayer.paths import read
-from nodes.ibc.relayer.rpc import Connection
+from nodes.ibc.relayer.rpc import Connection, Telemetry
 from nodes.ibc.relayer.signer import Terms
 
 __all__ = ["Relayer"]
@@ -55,6 +54,7 @@ class Relayer(Node):
         accounts: tuple[str, ...] = ("relayer",)  # names; a key's secret is SHA-256 of it
         opens: bool = True  # makes paths that are not there
         port: int = 26657  # of the chains' RPC
+        metrics_port: int = 3001  # where it serves its metrics to Prometheus; 0: nowhere
         prefix: str = "cosmos"
         denom: str = "stake"
         gas_price: float = 0.0
@@ -86,6 +86,10 @@ class Relayer(Node):
         self._core: Core | None = None
         server = await asyncio.start_unix_server(self._ordered, SOCKET, limit=_LONGEST_ORDER)
         context.exit_stack.callback(server.close)
+        if config.metrics_port:
+            telemetry = Telemetry(self._page)
+            context.exit_stack.push_async_callback(telemetry.close)
+            await telemetry.listen(dict.fromkeys((context.address.ipv4, "127.0.0.1")), config.metrics_port)
 
     async def run(self) -> None:
         self._wall_ns = time.time_ns() - round(self.context.now() * 1e9)
@@ -173,32 +177,24 @@ class Relayer(Node):
 
     async def _report(self) -> None:
         """Samples, once a second."""
-        sample = self.context.sample
         while True:
             await self.context.sleep(1.0)
-            core = self._core
-            assert core is not None
-            waiting = backlog(core)
-            for end in core.ends:
-                count, oldest = waiting.get(end, (0, 0))
-                sample("backlog_size", count, end)
-                sample("backlog_oldest_sequence", oldest, end)
-            for client in core.clients.values():
-                name = f"{client.host}/{client.name}"
-                sample("client_updates_submitted_total", client.updates, name)
-                sample("client_updates_skipped_total", client.spared, name)
-                if client.newest_ns:
-                    sample("client_age_s", (core.clock.now_ns - client.newest_ns) / 1e9, name)
-            for chain, connection in self._connections.items():
-                sample("queries_total", connection.requests, chain)
-                sample("ws_reconnect_total", connection.reconnects, chain)
-                sample("tx_submitted_total", core.signers[chain].submitted, chain)
-            sample("parked", core.book.counts["parked"])
-            for opened in core.opened.values():
-                for lane in opened.lanes:
-                    for stage, length_s in lane.stage_s:
-                        sample("stage_s", length_s, stage)
-                    lane.stage_s.clear()
+            assert self._core is not None
+            for reading in self._readings():
+                self.context.sample(reading.name, reading.value, reading.key)
+            for name, value, key in self._core.meter.take():
+                self.context.sample(name, value, key)
+
+    def _readings(self) -> Iterator[Reading]:
+        if self._core is None:
+            return iter(())
+        connections = self._connections.items()
+        queries = {(name, kind): count for name, each in connections for kind, count in each.requests.items()}
+        return readings(self._core, queries, {name: each.reconnects for name, each in connections})
+
+    def _page(self) -> str:
+        """The metrics for Prometheus; none before the chains are reached."""
+        return page(self._core, self._readings()) if self._core is not None else ""
 
     async def _ordered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One order of the control socket: a JSON list of words in, [understood, text] out."""

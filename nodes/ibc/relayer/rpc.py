@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from nodes.ibc.relayer.calls import Call, Unanswered
 from nodes.ibc.relayer.dialect import answer, requests
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Telemetry"]
 
 MOST_BATCH = 50  # requests in one; nodes allow 100
 TIMEOUT_S = 20.0
@@ -31,7 +33,7 @@ class Connection:
 
     def __init__(self, chain: str, url: str, on_height: Callable[[int], None]) -> None:
         self.chain = chain
-        self.requests = 0
+        self.requests: Counter[str] = Counter()  # by method
         self.reconnects = 0
         self._url = url
         self._on_height = on_height
@@ -41,7 +43,7 @@ class Connection:
         """The answers, in order. Unanswered where one is missing."""
         asked = [(call, requests(call)) for call in calls]
         flat = [request for _, each in asked for request in each]
-        self.requests += len(flat)
+        self.requests.update(method for method, _ in flat)
         replies: list[dict[str, Any]] = []
         for place in range(0, len(flat), MOST_BATCH):
             replies += await self._post(flat[place : place + MOST_BATCH])
@@ -100,3 +102,24 @@ class Connection:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+class Telemetry:
+    """Serves a page of metrics to whoever asks; `close` ends it."""
+
+    def __init__(self, page: Callable[[], str]) -> None:
+        application = web.Application()
+        application.add_routes([web.get("/metrics", self._on_get)])
+        self._page = page
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+
+    async def listen(self, hosts: Iterable[str], port: int) -> None:
+        await self._runner.setup()
+        for host in hosts:
+            await web.TCPSite(self._runner, host, port).start()
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
+
+    async def _on_get(self, request: web.Request) -> web.Response:
+        return web.Response(text=self._page(), content_type="text/plain", charset="utf-8")

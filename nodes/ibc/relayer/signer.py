@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -27,18 +28,23 @@ REDUNDANT = ("channel", 22)  # another relayer was faster, and its transaction m
 NOT_MINE = -2  # code of a transaction of which nothing is known
 _FIRST_GAS = 120_000  # of a transaction beside its messages
 _MARGIN = 1.3  # of gas over what such messages used
+_WEIGH_S = 10.0  # between questions for balances
 _REMEMBERED = 256  # outcomes of an account
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a group of messages. `lost`: nobody knows; it may still come."""
+    """What became of a group of messages. `lost`: nobody knows; it may still come.
+
+    `admitted_ns`: when the mempool had taken it, 0 where it did not.
+    """
 
     code: int
     codespace: str = ""
     log: str = ""
     result: TxResult | None = None
     lost: bool = False
+    admitted_ns: int = 0
 
 
 @dataclass
@@ -50,6 +56,7 @@ class Account:
     number: int = 0
     sequence: int | None = None
     busy: bool = False
+    balance: int | None = None  # when it was last asked
     spent: dict[int, TxResult] = field(default_factory=dict)
     order: deque[int] = field(default_factory=deque)
 
@@ -95,26 +102,35 @@ class Signer:
         """The account that makes clients: what only their maker may do must be signed by the same one."""
         return self.accounts[0]
 
-    def submit(
-        self,
-        groups: Sequence[Sequence[Message]],
-        only: Account | None = None,
-        on_admitted: Callable[[], None] = lambda: None,
-    ) -> Flow[list[Outcome]]:
+    def submit(self, groups: Sequence[Sequence[Message]], only: Account | None = None) -> Flow[list[Outcome]]:
         """Each group in a transaction of its own, in this order, all of one account, whose address is put in as signer:
-        `only` this one, or any. `on_admitted` is told when the mempool has answered.
+        `only` this one, or any.
 
         Raises Unanswered where it is not known what became of any of them.
         """
         account = yield from self._free(self.accounts if only is None else [only])
         account.busy = True
         try:
-            return (yield from self._submit(account, groups, on_admitted))
+            return (yield from self._submit(account, groups))
         except Unanswered:
             account.sequence = None
             raise
         finally:
             account.busy = False
+
+    def weigh(self) -> Flow[None]:
+        """Ask what the accounts have, for fees, again and again."""
+        path = "/cosmos.bank.v1beta1.Query/Balance"
+        while True:
+            asks = [
+                Ask(self.terms.chain, path, cosmos.QueryBalanceRequest(account.address, self.terms.denom),
+                    cosmos.QueryBalanceResponse)
+                for account in self.accounts
+            ]  # fmt: skip
+            with suppress(Unanswered):
+                for account, answer in zip(self.accounts, (yield tuple(asks)), strict=True):
+                    account.balance = int(answer.balance.amount) if answer.balance else 0
+            yield Wait(lambda: False, self._clock.after_s(_WEIGH_S))
 
     def _free(self, accounts: Sequence[Account]) -> Flow[Account]:
         while True:
@@ -123,9 +139,7 @@ class Signer:
                     return account
             yield Wait(lambda: any(not account.busy for account in accounts))
 
-    def _submit(
-        self, account: Account, groups: Sequence[Sequence[Message]], on_admitted: Callable[[], None]
-    ) -> Flow[list[Outcome]]:
+    def _submit(self, account: Account, groups: Sequence[Sequence[Message]]) -> Flow[list[Outcome]]:
         signed = [[_signed_by(message, account.address) for message in group] for group in groups]
         if account.sequence is None:
             question = cosmos.QueryAccountRequest(account.address)
@@ -142,8 +156,7 @@ class Signer:
             self._transaction(account, group, first + place, self._gas_for(group)) for place, group in enumerate(signed)
         ]
         admissions = yield tuple(Broadcast(self.terms.chain, data) for data in txs)
-        on_admitted()
-        admitted = 0
+        admitted, admitted_ns = 0, self._clock.now_ns
         while admitted < len(txs) and admissions[admitted].code == 0:
             admitted += 1
         self.submitted += admitted
@@ -151,7 +164,10 @@ class Signer:
         ours = range(first, first + admitted)
         until_ns = self._clock.now_ns + self.terms.confirm_s * 1e9
         yield Wait(lambda: all(sequence in account.spent for sequence in ours), until_ns)
-        outcomes = [self._outcome(account, sequence, signed[place]) for place, sequence in enumerate(ours)]
+        outcomes = [
+            replace(self._outcome(account, sequence, signed[place]), admitted_ns=admitted_ns)
+            for place, sequence in enumerate(ours)
+        ]
         for admission in admissions[admitted:]:
             transient = (admission.codespace, admission.code) in (WRONG_SEQUENCE, REDUNDANT) or admission.code < 0
             outcomes.append(Outcome(admission.code, admission.codespace, admission.log, lost=transient))

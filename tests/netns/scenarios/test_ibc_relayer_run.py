@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,15 @@ at = "8 s"
 do = "restart"
 nodes = "relayer-1"
 """
-SHORT = ("--duration", "17s", "--set", "block=300ms", "--set", "load.drain=7s")
+METRICS = f"""
+[[action]]
+at = "10 s"
+do = "exec"
+nodes = "relayer-1"
+command = ["{sys.executable}", "-c", "import urllib.request as u; p = u.urlopen('http://127.0.0.1:3001/metrics').read(); assert b'wallet_balance' in p"]
+expect = "exit 0"
+"""  # noqa: E501
+SHORT = ("--duration", "21s", "--set", "block=300ms", "--set", "load.drain=11s")
 COMMANDS = {  # of the relayer, by what the scenario expects of them
     "status": 0, "pending": 0, "why a-0/07-tendermint-0/1": 0, "clear a-0:b-0": 0, "clear a-0:c-0": 64,
 }  # fmt: skip
@@ -37,7 +46,7 @@ def test_a_relayer_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> N
         for words, status in COMMANDS.items()
     ]
     scenario = tmp_path / "ibc.toml"
-    scenario.write_text("\n".join([text, KILLED, *asked]))
+    scenario.write_text("\n".join([text, KILLED, METRICS, *asked]))
     ended = skyloom("run", scenario, *SHORT, "--no-tui", "--runs", tmp_path)
     run = load_run(tmp_path / "ibc" / "latest")
     summary = run.verdict.summary
@@ -47,3 +56,4 @@ def test_a_relayer_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> N
     assert summary["escrow_ok"]
     kept = {row.figure.removeprefix("exec "): row.holds for row in run.verdict.expectations}
     assert {words: kept[words] for words in COMMANDS} == dict.fromkeys(COMMANDS, True)
+    assert all(row.holds for row in run.verdict.expectations if row.figure.startswith("exec ")), ended.stdout
