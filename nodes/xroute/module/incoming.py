@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from nodes.ibc.core.commitments import RECEIPT_V2, UNIVERSAL_ERROR
 from nodes.ibc.core.keepers import PayloadApplication
-from nodes.ibc.core.state import Context, write_number
+from nodes.ibc.core.state import Context
 from nodes.ibc.proto.channel import ResponseResultType
 from nodes.ibc.proto.channel_v2 import Acknowledgement, PacketStatus
 from nodes.xroute.identity import ChainIdentity
@@ -114,8 +114,6 @@ class Incoming:
         policies.remember(context, parcel, proof.policy)
         for validators_hash, power in verified.powers:
             book.write(context, paths.power(validators_hash), power)
-        for key, version in verified.versions:
-            write_number(book.store_of(context), key, version)
 
     def _count_routes(self, context: Context, parcel: Parcel, verified: Verified, policy: Policy) -> int:
         """By how many routes without a common transit a message has come; 0 where this one shares a transit.

@@ -10,7 +10,6 @@ from hashlib import sha256
 from nodes.ibc.proto.channel import ResponseResultType
 from nodes.ibc.proto.channel_v2 import Acknowledgement, Packet, Payload
 from nodes.ibc.proto.wire import Message, enum, message, nested, octets, optional, repeated, string, uint64
-from nodes.xroute.flooding.equivocation import Equivocation
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.transit import TransitPolicy
 
@@ -181,7 +180,7 @@ class MsgUnstake(Message):
 class MsgSlash(Message):
     """Show that a relayer contradicted itself: two versions of one advertisement, both signed."""
 
-    evidence: Equivocation = nested(1, Equivocation)
+    evidence: bytes = octets(1)  # an Equivocation
     signer: str = string(2)
 
 

@@ -13,7 +13,7 @@ from nodes.ibc.chain.keys import module_address
 from nodes.ibc.core.events import event
 from nodes.ibc.core.state import Context
 from nodes.xroute.flooding.ads import AdvertisementError
-from nodes.xroute.flooding.equivocation import verify_equivocation
+from nodes.xroute.flooding.equivocation import origin_of_evidence
 from nodes.xroute.keys import PUBLIC_BYTES
 from nodes.xroute.module import book
 from nodes.xroute.module.book import Stake
@@ -63,7 +63,7 @@ class Stakes:
     def slash(self, context: Context, message: MsgSlash) -> MsgEmptyResponse:
         """Take the whole stake of a relayer that is shown to have signed two versions of one advertisement."""
         try:
-            key = verify_equivocation(message.evidence)
+            key = origin_of_evidence(message.evidence)
         except AdvertisementError as error:
             raise INVALID_EVIDENCE.error(str(error)) from None
         held = self.of_key(context, key)

@@ -23,7 +23,7 @@ from nodes.ibc.relayer.calls import Proven, Stored
 from nodes.xroute.names.binding import key_of_binding
 from nodes.xroute.names.labels import STORE as NAMES
 from nodes.xroute.proofs import paths
-from nodes.xroute.proofs.messages import Hop, HopRecord, RegistryProof, RouteProof
+from nodes.xroute.proofs.messages import Hop, HopRecord, RouteProof
 
 __all__ = ["Builder", "Leg", "Plan"]
 
@@ -103,7 +103,7 @@ class Builder:
         *,
         policy: bytes = b"",
         payee: bytes = b"",
-        names: Sequence[RegistryProof] = (),
+        names: Sequence[bytes] = (),
         records: Sequence[HopRecord] = (),
         validators: Mapping[int, tuple[SimpleValidator, ...]] | None = None,
     ) -> RouteProof:

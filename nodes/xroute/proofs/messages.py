@@ -28,7 +28,6 @@ from nodes.ibc.proto.wire import (
     uint64,
 )
 from nodes.xroute.identity import ChainIdentity
-from nodes.xroute.names.evidence import NameProof
 
 MOST_PROOF_BYTES = 64 << 10
 MOST_HOPS = 8
@@ -100,14 +99,6 @@ class Hop(Message):
     updater: ExistenceProof | None = optional(12, ExistenceProof)  # who brought the height to chain i, to be paid
 
 
-@message("skyloom.xroute.v1.RegistryProof")
-class RegistryProof(Message):
-    """What a registry proves of a name. `registry` is what policies call it."""
-
-    registry: str = string(1)
-    proof: NameProof = nested(2, NameProof)
-
-
 @message("skyloom.xroute.v1.RouteProof")
 class RouteProof(Message):
     """That the last chain of a route holds, or does not hold, something about a message."""
@@ -117,7 +108,7 @@ class RouteProof(Message):
     hops: tuple[Hop, ...] = repeated(3, Hop)  # from the verifying chain on
     store: tuple[CommitmentProof, ...] = repeated(4, CommitmentProof)  # of the last chain's store of IBC
     key: CommitmentProof = nested(5, CommitmentProof)
-    names: tuple[RegistryProof, ...] = repeated(6, RegistryProof)  # of chains on the route
+    names: tuple[bytes, ...] = repeated(6, bytes)  # proofs of names, for the verifier of names
     payee: bytes = octets(7)  # account that the deliverer wants to be paid on the source chain
     records: tuple[HopRecord, ...] = repeated(8, HopRecord)  # of mode HOP, from the source on
 

@@ -51,11 +51,6 @@ def power(validators_hash: bytes) -> bytes:
     return b"attr/" + validators_hash.hex().encode()
 
 
-def name_version(registry: str, name: str) -> bytes:
-    """The last version of a record that was believed."""
-    return f"name/{registry}/{name}".encode()
-
-
 def policy(policy_id: bytes) -> bytes:
     """A policy that was once supplied."""
     return b"policy/" + policy_id.hex().encode()

@@ -62,7 +62,6 @@ class Verified:
     attributes: RouteAttributes
     far_time_ns: int  # of the far chain's state that the key was proved in
     powers: tuple[tuple[bytes, Power], ...]  # validator sets that were supplied, by hash
-    versions: tuple[tuple[bytes, int], ...]  # of names, by key of the module's own store
     updaters: tuple[bytes, ...]  # accounts that brought the heights used, as far as that was proved
     last: HopRecord  # what the verifying chain found of the one next to it
 
@@ -121,7 +120,6 @@ def verify_route(context: Context, proof: RouteProof, demand: Demand, verifier: 
             for link, power, hop in zip(links, powers, proof.hops, strict=True)
             if power and hop.validators
         ),
-        named.versions,
         tuple(link.updater for link in links if link.updater),
         _record(links[0], hops[0]),
     )

@@ -136,11 +136,11 @@ def test_who_contradicts_itself_loses_its_stake() -> None:
     ads = [issued(edge_ad("x", "y", delay_s=delay_s, max_age_s=600), VOTERS["voter"], 7, 10**6) for delay_s in (1, 2)]
     evidence = Equivocation.of(*ads)
     same = replace(evidence, other=evidence.one)
-    assert node.do("alice", MsgSlash(same, address("alice"))).code == INVALID_EVIDENCE.code
-    assert not node.do("alice", MsgSlash(evidence, address("alice"))).code
+    assert node.do("alice", MsgSlash(same.encode(), address("alice"))).code == INVALID_EVIDENCE.code
+    assert not node.do("alice", MsgSlash(evidence.encode(), address("alice"))).code
     assert node.balance_of("alice") == FUNDS + 500
     assert node.balance(STAKES) == node.staked() == 2000
-    assert node.do("alice", MsgSlash(evidence, address("alice"))).code == NO_STAKE.code
+    assert node.do("alice", MsgSlash(evidence.encode(), address("alice"))).code == NO_STAKE.code
 
 
 # A quorum that lies.
