@@ -212,7 +212,10 @@ def _folded(weights: Tensor, norm: Tensor | None) -> Floats:
     """A matrix as (in, out), with the gains of the norm before it in its rows."""
     matrix = weights.values()
     if norm is not None:
-        matrix *= norm.values()
+        with np.errstate(over="ignore"):
+            matrix *= norm.values()
+        if not np.isfinite(matrix).all():
+            raise Unfit(f"tensor {weights.name} times {norm.name} beyond float32", "weights of a trained model")
     return np.ascontiguousarray(matrix.T)
 
 

@@ -11,7 +11,8 @@ from emulator.model.errors import Absent, Unfit
 from nodes.pipeline.model.chain import Chain
 from nodes.pipeline.model.gguf import Gguf
 from nodes.pipeline.model.llama import Part, Shape
-from nodes.pipeline.model.synthetic import SMALL, synthetic_model
+from nodes.pipeline.model.quantisation import F32
+from nodes.pipeline.model.synthetic import SMALL, gguf_file, synthetic_model
 from nodes.pipeline.model.tokenizer import Tokenizer
 
 PROMPT = Tokenizer(small().metadata).encode("The dark side of the moon, and then the other.")
@@ -108,6 +109,14 @@ def test_a_file_without_a_tensor_or_with_another_shape_is_refused():
         Part(gguf, 0, 4)
     del gguf.tensors["blk.2.attn_q.weight"]
     with pytest.raises(Absent, match=r"no tensor blk.2.attn_q.weight"):
+        Part(gguf, 0, 4)
+
+
+def test_weights_that_overflow_are_refused():
+    huge = {"blk.1.ffn_norm.weight": np.full(64, 3e38), "blk.1.ffn_gate.weight": np.full((128, 64), 2)}
+    gguf = Gguf(synthetic_model())
+    gguf.tensors |= Gguf(gguf_file({}, {name: (F32, values.astype("f4")) for name, values in huge.items()})).tensors
+    with pytest.raises(Unfit, match=r"tensor blk.1.ffn_gate.weight times blk.1.ffn_norm.weight beyond float32"):
         Part(gguf, 0, 4)
 
 
