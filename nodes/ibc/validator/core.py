@@ -135,10 +135,9 @@ class ValidatorCore:
             return self._enter_tx(item.tx)
         if item.vote is not None:
             return self._enter_vote(item.vote)
-        if item.due is None or item.due.height != self._next:
-            return "due for another block"
-        self._dues.setdefault(validator, item.due.time.ns)
-        return ""
+        if item.due is not None:
+            return self._enter_due(validator, item.due)
+        return "malformed"
 
     def _enter_tx(self, data: bytes) -> str:
         try:
@@ -151,11 +150,17 @@ class ValidatorCore:
 
     def _enter_vote(self, vote: Vote) -> str:
         if self._tally is None:
-            return "misplaced"
+            return "late"  # the others' votes were enough
         reason = self._tally.add(vote)
         if reason == "other block":
             self.effects.accused.append(vote)
         return reason
+
+    def _enter_due(self, validator: int, due: Due) -> str:
+        if due.height != self._next:
+            return "late" if due.height < self._next else "misplaced"
+        self._dues.setdefault(validator, due.time.ns)
+        return ""
 
     def _cut(self) -> bool:
         """Make the next block, if it is due; whether it was."""

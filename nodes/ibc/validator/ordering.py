@@ -8,6 +8,7 @@ Invariant: what is ordered is handed on once it is on disk; each validator hands
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -117,11 +118,14 @@ class Ordering:
         for each in (self._primary_driver, self._worker_driver, self._primaries, self._workers):
             context.exit_stack.callback(each.close)
 
-    def replay(self) -> None:
+    async def replay(self) -> None:
         """Hand on what the store has of the order."""
         while self._primary.effects or self._worker.effects:
             self._carry_out_primary()
             self._carry_out_worker()
+            kept = asyncio.Event()
+            self._durable.add([], kept.set)
+            await kept.wait()
 
     async def open(self) -> None:
         """Listen."""

@@ -65,7 +65,7 @@ class Validator(Chain):
         )  # fmt: skip
         self._servers = []
         self._begun = asyncio.Event()
-        self._ordering.replay()
+        await self._ordering.replay()
         if chain.height:
             self._core.effects.entries.clear()  # they were told of before
             context.emit("restored", height=chain.height)

@@ -40,6 +40,8 @@ class Tally:
 
     def add(self, vote: Vote) -> str:
         """Count a vote; "" or why it does not count. DataError where too many have signed another block."""
+        if vote.height < self.block.height:
+            return "late"
         if (vote.type, vote.height, vote.round) != (SignedMsgType.PRECOMMIT, self.block.height, 0):
             return "misplaced"
         member = self._members.get(vote.validator_address)
