@@ -22,21 +22,22 @@ def summarise(run: Run) -> dict[str, Any]:
     """Figures for `summary` of the verdict."""
     import polars as pl
 
-    blocks: dict[str, list[float]] = {}
-    txs = failed = 0
-    for t_s, node, data in run.events.filter(pl.col("kind") == "block").select("t_s", "node", "data").iter_rows():
+    blocks: dict[str, dict[int, tuple[float, dict[str, Any]]]] = {}  # by chain and height, as the first node told them
+    for t_s, data in run.events.filter(pl.col("kind") == "block").select("t_s", "data").sort("t_s").iter_rows():
         block = json.loads(data)
-        blocks.setdefault(node, []).append(t_s)
-        txs += block["txs"]
-        failed += block["failed"]
-    intervals_s = {node: [later - earlier for earlier, later in pairwise(times[1:])] for node, times in blocks.items()}
+        blocks.setdefault(block["chain"], {}).setdefault(block["height"], (t_s, block))
+    made = [block for heights in blocks.values() for _, block in heights.values()]
+    times_s = {chain: [t_s for t_s, _ in heights.values()] for chain, heights in blocks.items()}
+    intervals_s = {
+        chain: [later - earlier for earlier, later in pairwise(times[1:])] for chain, times in times_s.items()
+    }
     work = run.samples.filter(pl.col("name") == "block_work_s")["value"]
     late = sum(each > LATE * sorted(times)[len(times) // 2] for times in intervals_s.values() for each in times)
     summary: dict[str, Any] = {
         "chains": len(blocks),
-        "blocks": sum(map(len, blocks.values())),
-        "txs": txs,
-        "failed_txs": failed,
+        "blocks": len(made),
+        "txs": sum(block["txs"] for block in made),
+        "failed_txs": sum(block["failed"] for block in made),
         "late_blocks": late,
     }
     if late_of := sum(map(len, intervals_s.values())):

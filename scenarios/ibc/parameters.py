@@ -13,6 +13,7 @@ from emulator.model.tables import Table
 from emulator.model.units import Duration
 
 MOST_CHAINS = 20
+MOST_VALIDATORS = 40
 
 
 class Load(Table):
@@ -58,6 +59,11 @@ class Parameters(Table):
     """IBC version of the paths. "auto": v2, or v1 where transfers are forwarded, which v2 cannot do here."""
     block_s: Duration = 1.0
     """Time between two blocks of a chain."""
+    validators: Literal["one process", "processes"] = "one process"
+    """Who signs a chain's blocks: one process for all of its validators, or each for itself, on nodes a-0, a-1 and so
+    on, in regions in turn, which agree by the DAG-BFT of lemonshark. Each of them answers RPC."""
+    validators_per_chain: Annotated[int, Field(ge=4, le=MOST_VALIDATORS)] = 4
+    """How many validators a chain has. Of 3 f + 1 that are processes, f may be dead."""
     load: Load = _default(Load)
     """What is sent."""
     faults: Faults = _default(Faults)

@@ -23,6 +23,7 @@ STATIONS = (
 )  # fmt: skip
 """Places of chains, in turn; the first five stand for the five regions."""
 GROUND_RATE = "100 Mbit/s"  # of a ground station, up and down
+POWER = 10  # of each validator
 LEAST_LOAD_S = 10.0  # until paths are open
 AUDIT_S = 2.0  # before the end by which the audit has told
 
@@ -35,14 +36,15 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     paths = [f"{a} {b}" + _version(parameters) for a, b in pairwise(chains)]
     served = shares(len(paths), parameters.relayers)
     relayers = [f"{prefix}relayer-{number + 1}" for number in range(parameters.relayers)]
-    places = dict(zip(chains, range(len(chains)), strict=True))
+    committees = [_committee(parameters, node) for node in chains]
+    places = {node: at + turn for at, nodes in enumerate(committees) for turn, node in enumerate(nodes)}
     places |= {relayer: first for relayer, (first, *_) in zip(relayers, served, strict=True)}
     data: dict[str, Any] = {
         "analysis": "scenarios.ibc.analysis",
         **(_leo(places) if parameters.topology == "leo" else _wan(places)),
         "fidelity": {"lateness_p99": LATE},
         "program": [
-            *_chains(parameters, chains, served),
+            *_chains(parameters, committees, served),
             *_relayers(relayers, paths, served),
             *_transfers(parameters, options, chains, paths),
         ],
@@ -106,23 +108,33 @@ def _leo(places: dict[str, int]) -> dict[str, Any]:
     return {"topology": "topologies.leo", "shell": {"preset": "starlink-1"}, "ground": {"station": stations, **rates}}
 
 
-def _chains(parameters: Parameters, chains: list[str], served: list[list[int]]) -> list[dict[str, Any]]:
+def _committee(parameters: Parameters, node: str) -> list[str]:
+    """The nodes of a chain's processes; the first has the chain's name."""
+    count = parameters.validators_per_chain if parameters.validators == "processes" else 1
+    return [f"{node.removesuffix('0')}{number}" for number in range(count)]
+
+
+def _chains(parameters: Parameters, committees: list[list[str]], served: list[list[int]]) -> list[dict[str, Any]]:
     """A program for each chain, as each has an id of its own."""
     faults, programs = parameters.faults, []
     halt = {"halt": show(faults.at_s, "duration"), "halt_for": show(faults.length_s, "duration")}
-    for number, node in enumerate(chains):
+    for number, nodes in enumerate(committees):
         near = [relayer for relayer, paths in enumerate(served) if {number - 1, number} & {*paths}]
         config = {
             "chain_id": f"{_letter(number)}-1",
             "block": show(parameters.block_s, "duration"),
             "accounts": ["alice", "bob", *(key for relayer in near for key in _keys(relayer))],
+            "powers": [POWER] * parameters.validators_per_chain,
             **(halt if number < faults.chains else {}),
         }
+        run = "nodes.ibc.chain.process:Chain"
+        if parameters.validators == "processes":
+            config["validators"], run = nodes, "nodes.ibc.validator.process:Validator"
         programs.append(
             {
                 "name": f"chain-{_letter(number)}",
-                "nodes": node,
-                "run": "nodes.ibc.chain.process:Chain",
+                "nodes": nodes,
+                "run": run,
                 "config": config,
                 "ready": {"http": "http://127.0.0.1:26657/health"},
             }

@@ -118,7 +118,10 @@ class Committee:
 
     def _begin(self, number: int) -> None:
         chain, pace = chain_of(self._settings, 0), Pace(BLOCK_S)
-        self.cores[number] = ValidatorCore(chain, number, self._disks[number], pace, GENESIS_NS, self.clock.now_s)
+        disk, clock = self._disks[number], self.clock
+        self.cores[number] = ValidatorCore(
+            chain, number, disk, pace, lambda: GENESIS_NS + round(clock.now_s * 1e9), clock.now_s
+        )
 
     def _execute(self, validator: Validator, event: Event) -> None:
         core = self.cores[validator.me]

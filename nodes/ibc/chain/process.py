@@ -1,8 +1,8 @@
 """A chain as a node program: it makes a block in each interval, and answers CometBFT's RPC on the node's address.
 
-Events: `block` (`height`, `txs`, `failed`, `gas`, and `settled`: packets that came back acknowledged or timed out),
-`restored` (`height`: what a process that was killed had made), `equivocation` (`height`). Samples: `block_work_s` (time
-that a block took to make), `mempool_txs`.
+Events: `block` (`chain`, `height`, `txs`, `failed`, `gas`, and `settled`: packets that came back acknowledged or timed
+out), `restored` (`height`: what a process that was killed had made), `equivocation` (`height`). Samples: `block_work_s`
+(time that a block took to make), `mempool_txs`.
 
 Invariant: a block is kept on disk before anybody hears of it, so a process that is killed goes on where it was.
 """
@@ -150,6 +150,7 @@ class Chain(Node):
             server.publish(entry)
         self.context.emit(
             "block",
+            chain=self._chain.app.chain_id,
             height=entry.block.height,
             txs=len(entry.results),
             failed=sum(result.code != 0 for result in entry.results),

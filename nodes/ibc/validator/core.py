@@ -11,7 +11,7 @@ vote of this one is on disk before anybody hears of it, and it never signs a hei
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -56,16 +56,18 @@ class Effects:
 class ValidatorCore:
     """The validator of a `place` among the chain's powers; the chain has no block yet, the order begins with its first.
 
-    `epoch_ns` is what this validator's clock shows at time 0.
+    `clock_ns` gives the time of day as this validator's clock has it.
     """
 
-    def __init__(self, chain: Chain, place: int, disk: Disk, pace: Pace, epoch_ns: int, now_s: float) -> None:
+    def __init__(
+        self, chain: Chain, place: int, disk: Disk, pace: Pace, clock_ns: Callable[[], int], now_s: float
+    ) -> None:
         self.chain = chain
         self.effects = Effects()
         self.refused: Counter[str] = Counter()  # ordered items that changed nothing, by reason
         self._place = place
         self._pace = pace
-        self._epoch_ns = epoch_ns
+        self._clock_ns = clock_ns
         self._powers = chain.committee.powers
         limits, n = chain.limits, len(self._powers)
         # Ordered transactions that are in no block. There is room for what waits at all validators together.
@@ -101,11 +103,11 @@ class ValidatorCore:
     def tick(self, now_s: float) -> None:
         """Say what is to be said now."""
         if self._tally is not None:
-            self._sign(self._tally, now_s)
+            self._sign(self._tally)
         if self._asked < self._next and now_s >= self._due_s:
             self._asked = self._next
             self._due_s = self._pace.next_s(max(self._due_s, now_s - self._pace.block_s))
-            self._say(Item(due=Due(self._next, Timestamp.of_ns(self._clock_ns(now_s)))))
+            self._say(Item(due=Due(self._next, Timestamp.of_ns(self._clock_ns()))))
 
     # Outputs
 
@@ -191,13 +193,13 @@ class ValidatorCore:
     def _say(self, item: Item) -> None:
         self.effects.order.append(item.encode())
 
-    def _sign(self, tally: Tally, now_s: float) -> None:
+    def _sign(self, tally: Tally) -> None:
         """Vote for a block: once, and after a restart the same vote again if it is not in the order yet."""
         block = tally.block
         if self._voted >= block.height or self._vote.height > block.height:
             return
         if self._vote.height < block.height:
-            self._vote = self._signed(block, now_s)
+            self._vote = self._signed(block)
             self.effects.persist.append(Record(TABLE, NEWEST, self._vote.encode()))
         elif self._vote.block_id != block.id:
             raise DataError(
@@ -208,7 +210,7 @@ class ValidatorCore:
         if self._vote.validator_address not in tally:
             self._say(Item(vote=self._vote))
 
-    def _signed(self, block: Block, now_s: float) -> Vote:
+    def _signed(self, block: Block) -> Vote:
         committee = self.chain.committee
         key = committee.key(block.height, self._place)
         addresses = [each.address for each in committee.at(block.height).validators]
@@ -216,12 +218,8 @@ class ValidatorCore:
             type=SignedMsgType.PRECOMMIT,
             height=block.height,
             block_id=block.id,
-            timestamp=Timestamp.of_ns(max(self._clock_ns(now_s), block.time_ns + LEAST_STEP_NS)),
+            timestamp=Timestamp.of_ns(max(self._clock_ns(), block.time_ns + LEAST_STEP_NS)),
             validator_address=key.address,
             validator_index=addresses.index(key.address),
         )
         return replace(vote, signature=key.sign(signed_bytes(self.chain.app.chain_id, vote)))
-
-    def _clock_ns(self, now_s: float) -> int:
-        """What this validator's clock shows."""
-        return self._epoch_ns + round(now_s * 1e9)

@@ -54,9 +54,9 @@ class Validator(Chain):
         store = Store(context.store / "validator", [*TABLES, TABLE], sync=False)
         self._durable = Durable(store)
         context.exit_stack.callback(self._durable.close)
-        now_s = context.now()
-        epoch_ns = self._now_ns() - round(now_s * 1e9)
-        self._core = ValidatorCore(chain, names.index(context.name), store, pace_of(config), epoch_ns, now_s)
+        self._core = ValidatorCore(
+            chain, names.index(context.name), store, pace_of(config), self._now_ns, context.now()
+        )  # fmt: skip
         self._driver = Driver(self._core, context.now, self._carry_out)
         context.exit_stack.callback(self._driver.close)
         self._ordering = Ordering(

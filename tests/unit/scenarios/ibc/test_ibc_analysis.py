@@ -12,8 +12,10 @@ from scenarios.ibc.analysis import summarise
 
 
 def run(times_s: dict[str, list[float]], txs: int = 0, failed: int = 0) -> Any:
-    block = json.dumps({"height": 1, "txs": txs, "failed": failed, "gas": 0})
-    rows = [(t_s, node, "block", block) for node, times in times_s.items() for t_s in times]
+    rows = [
+        (t_s, node, "block", json.dumps({"chain": node[0], "height": height, "txs": txs, "failed": failed, "gas": 0}))
+        for node, times in times_s.items() for height, t_s in enumerate(times, 1)
+    ]  # fmt: skip
     schema = {"t_s": pl.Float64, "node": pl.String, "kind": pl.String, "data": pl.String}
     samples = [("block_work_s", 0.004), ("block_work_s", 0.006), ("block_work_s", 0.005)]
     return SimpleNamespace(
@@ -28,6 +30,11 @@ def test_blocks_and_transactions_are_counted() -> None:
         "chains": 2, "blocks": 7, "txs": 14, "failed_txs": 7, "late_blocks": 0, "late_blocks_share": 0.0,
         "block_work_ms": 5.0,
     }  # fmt: skip
+
+
+def test_a_block_that_several_validators_tell_is_one() -> None:
+    summary = summarise(run({"a-0": [0, 1, 2, 3.9], "a-1": [0.1, 1.1, 2.1, 3.2]}, txs=2))
+    assert (summary["chains"], summary["blocks"], summary["txs"], summary["late_blocks"]) == (1, 4, 8, 0)
 
 
 def test_a_block_is_late_that_comes_after_one_interval_and_a_half() -> None:

@@ -22,7 +22,7 @@ def programs(data: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def test_defaults_are_two_chains_a_relayer_and_an_audit() -> None:
     data = composed()
-    assert [each["nodes"] for each in programs(data, "Chain")] == ["a-0", "b-0"]
+    assert [each["nodes"] for each in programs(data, "Chain")] == [["a-0"], ["b-0"]]
     assert [each["config"]["chain_id"] for each in programs(data, "Chain")] == ["a-1", "b-1"]
     (relayer,), (load,), (audit,) = (programs(data, kind) for kind in ("Relayer", "Load", "Audit"))
     assert relayer["config"]["paths"] == load["config"]["paths"] == audit["config"]["paths"] == ["a-0 b-0"]
@@ -44,7 +44,7 @@ def test_each_path_is_opened_by_one_relayer_and_no_account_is_shared(chains: int
     assert len(set(keys)) == len(keys)
     for each in programs(data, "Chain"):
         needed = [
-            key for other in tables if any(each["nodes"] in path.split() for path in other["config"]["paths"])
+            key for other in tables if any(each["nodes"][0] in path.split() for path in other["config"]["paths"])
             for key in other["config"]["accounts"]
         ]  # fmt: skip
         assert each["config"]["accounts"] == ["alice", "bob", *needed]
@@ -62,6 +62,18 @@ def test_ground_stations_have_the_names_of_chains_and_relayers() -> None:
     assert stations["relayer-2"] == stations["b-0"]
     assert programs(data, "Relayer")[1]["nodes"] == "gs-relayer-2"
     assert programs(data, "Relayer")[1]["config"]["paths"] == ["gs-b-0 gs-c-0"]
+
+
+def test_validators_may_be_processes_in_regions_in_turn() -> None:
+    data = composed(validators="processes", validators_per_chain=4)
+    tables = programs(data, "Validator")
+    assert [each["nodes"] for each in tables] == [[f"{chain}-{number}" for number in range(4)] for chain in "ab"]
+    assert [each["config"]["validators"] for each in tables] == [each["nodes"] for each in tables]
+    assert not programs(data, "Chain")
+    assert len({data["wan"]["places"][node] for node in tables[0]["nodes"]}) == 4
+    assert programs(data, "Relayer")[0]["config"]["paths"] == ["a-0 b-0"]
+    (chain, _) = programs(composed(validators_per_chain=7), "Chain")
+    assert (chain["nodes"], len(chain["config"]["powers"])) == (["a-0"], 7)
 
 
 def test_transfers_that_are_forwarded_go_by_v1() -> None:
