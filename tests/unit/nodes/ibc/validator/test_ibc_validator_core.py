@@ -195,6 +195,23 @@ def test_a_vote_that_is_on_disk_and_in_no_block_is_said_again_as_it_was() -> Non
     assert {vote.signature for vote in blocks[signed].commit.signatures if vote.signature} <= said
 
 
+def test_a_restart_does_not_forget_what_was_signed() -> None:
+    """The chain is without a quorum, and a validator has voted, which no other one hears of before it starts again."""
+    committee = Committee().start().run(1.2)
+    committee.simulation.network.cut([[0], [1], [2], [3]])
+    committee.run(1)
+    signed = [set(told.votes) for told in committee.told]
+    for number in range(4):
+        committee.crash(number)
+    committee.run(1)
+    for number in range(4):
+        committee.restart(number)
+    committee.simulation.network.heal()
+    committee.run(2)
+    blocks = committee.require_one_chain()
+    assert all(max(heights) < len(blocks) for heights in signed)
+
+
 def test_who_would_sign_a_second_block_of_a_height_stops() -> None:
     committee = Committee().start().run(2)
     core = committee.core(0)
