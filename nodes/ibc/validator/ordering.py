@@ -71,9 +71,9 @@ def primary_config(round_s: float, leader_timeout_s: float) -> PrimaryConfig:
 
 
 class Ordering:
-    """One validator's part in the order. `on_ordered` gets what validators said, by commit of the order.
+    """One validator's part in the order: `begin`, then a task of `run`.
 
-    `durable` keeps records in `store`, which has TABLES.
+    `on_ordered` gets what validators said, by commit of the order. `durable` keeps records in `store`, with TABLES.
     """
 
     def __init__(
@@ -85,52 +85,63 @@ class Ordering:
         config: PrimaryConfig,
         on_ordered: Callable[[list[list[Said]]], None],
     ) -> None:
-        me, identity = validators.index(context.name), Identity.of(context.seed, context.name)
-        roster = Roster.of(context.seed, validators, run=run_of(context.store))
-        now_s = context.now()
         self._context = context
+        self._me, self._identity = validators.index(context.name), Identity.of(context.seed, context.name)
+        self._roster = Roster.of(context.seed, validators, run=run_of(context.store))
+        self._store = store
         self._durable = durable
+        self._config = config
         self._on_ordered = on_ordered
         self._headers = Headers(len(validators))
-        self._primary = PrimaryCore(
-            me, roster, identity, Verifier(), config, None, store, max(now_s, 0.0), genesis=now_s < 0,
-            keys_of=lambda body: NO_KEYS,
-        )  # fmt: skip
-        self._worker = WorkerCore(
-            me, 0, roster.committee, WorkerConfig(most_open=_MOST_OPEN, keep_rounds=_FOR_EVER), store
-        )
-        self._primary_driver = Driver(self._primary, context.now, self._carry_out_primary)
-        self._worker_driver = Driver(self._worker, context.now, self._carry_out_worker)
         self._primaries = validator_mesh(
-            context, identity, validators, self._on_primary_message, service="primary", port=PRIMARY_PORT,
+            context, self._identity, validators, self._on_primary_message, service="primary", port=PRIMARY_PORT,
             accepts=(Header, Vote, Certificate, BareCertificate, CertRequest, CertReply, StateRequest, StateReply,
                      TailRequest),
         )  # fmt: skip
         self._workers = validator_mesh(
             context,
-            identity,
+            self._identity,
             validators,
             self._on_worker_message,
             service="worker-0",
             port=WORKER_PORT,
             accepts=(Batch, BatchRequest, BatchReply),
         )
-        for each in (self._primary_driver, self._worker_driver, self._primaries, self._workers):
-            context.exit_stack.callback(each.close)
+        for mesh in (self._primaries, self._workers):
+            context.exit_stack.callback(mesh.close)
 
-    async def replay(self) -> None:
-        """Hand on what the store has of the order."""
-        while self._primary.effects or self._worker.effects:
+    async def begin(self) -> None:
+        """Start the cores, which measure time from here on, hand on what the store has of the order, and listen."""
+        now = self._context.now
+        self._primary = PrimaryCore(
+            self._me, self._roster, self._identity, Verifier(), self._config, None, self._store, now(),
+            keys_of=lambda body: NO_KEYS,
+        )  # fmt: skip
+        self._worker = WorkerCore(
+            self._me, 0, self._roster.committee, WorkerConfig(most_open=_MOST_OPEN, keep_rounds=_FOR_EVER), self._store
+        )
+        self._primary_driver = Driver(self._primary, now, self._carry_out_primary)
+        self._worker_driver = Driver(self._worker, now, self._carry_out_worker)
+        for driver in (self._primary_driver, self._worker_driver):
+            self._context.exit_stack.callback(driver.close)
+        while self._primary.effects or self._worker.effects or self._lent():
             self._carry_out_primary()
             self._carry_out_worker()
             kept = asyncio.Event()
             self._durable.add([], kept.set)
             await kept.wait()
-
-    async def open(self) -> None:
-        """Listen."""
         await self._primaries.open()
         await self._workers.open()
+
+    def _lent(self) -> bool:
+        """Give the primary the batches that hold up the order, if the worker has them; whether it has."""
+        blocked = self._primary.delivery.blocked
+        missing = () if blocked is None else self._primary.payload.missing(self._primary.payload_of(blocked))
+        batches, now_s = self._worker.batch_store, self._context.now()
+        bodies = {digest: body for digest, _ in missing if (body := batches.body(digest)) is not None}
+        for digest, body in bodies.items():
+            self._primary.on_batch(digest, 0, NO_KEYS, batches.is_own(digest), now_s, len(body))
+        return bool(bodies)
 
     async def run(self) -> None:
         """Take part until cancelled."""

@@ -49,28 +49,18 @@ class Validator(Chain):
         if config.equivocate_height:
             raise Unfit("equivocate_height at validators of their own", "none: each signs with its own key alone")
         settings = self.settings(config.chain_id or f"{names[0]}-1")
-        chain = self._chain = chain_of(settings, 0)
+        self._chain = chain_of(settings, 0)
         self._settings = settings
         store = Store(context.store / "validator", [*TABLES, TABLE], sync=False)
         self._durable = Durable(store)
         context.exit_stack.callback(self._durable.close)
-        self._core = ValidatorCore(
-            chain, names.index(context.name), store, pace_of(config), self._now_ns, context.now()
-        )  # fmt: skip
-        self._driver = Driver(self._core, context.now, self._carry_out)
-        context.exit_stack.callback(self._driver.close)
+        self._place, self._store = names.index(context.name), store
         self._ordering = Ordering(
             context, names, store, self._durable, primary_config(config.round_s, config.leader_timeout_s),
             self._on_ordered,
         )  # fmt: skip
         self._servers = []
         self._begun = asyncio.Event()
-        await self._ordering.replay()
-        if chain.height:
-            self._core.effects.entries.clear()  # they were told of before
-            context.emit("restored", height=chain.height)
-            await self._open()
-        await self._ordering.open()
 
     def settings(self, chain_id: str) -> Settings:
         settings = super().settings(chain_id)
@@ -82,24 +72,39 @@ class Validator(Chain):
         return replace(settings, powers=powers, limits=limits)
 
     async def run(self) -> None:
-        self._driver.changed()
-        running = self._ordering.run(), self._durable.failed(), self._driver.failed, self._serve_once_begun()
+        await self.context.until_stopped(self._live(), self._durable.failed())
+
+    async def _live(self) -> None:
+        await self._begin()
         try:
-            await self.context.until_stopped(*running)
+            await self.context.until_stopped(self._ordering.run(), self._driver.failed, self._serve_once_begun())
         finally:
             refused = dict(self._core.refused)
             self.context.emit("tally", height=self._chain.height, refused=refused, **self._ordering.counts())
 
+    async def _begin(self) -> None:
+        """Start from the store."""
+        context = self.context
+        self._core = ValidatorCore(
+            self._chain, self._place, self._store, pace_of(self.config), self._now_ns, context.now()
+        )
+        self._driver = Driver(self._core, context.now, self._carry_out)
+        context.exit_stack.callback(self._driver.close)
+        self._replaying = True
+        await self._ordering.begin()
+        self._replaying = False
+        if self._chain.height:
+            self._core.effects.entries.clear()  # they were told of before
+            context.emit("restored", height=self._chain.height)
+            self._begun.set()
+        self._driver.changed()
+
     async def _serve_once_begun(self) -> None:
         """Answer RPC from the first block on: clients expect one."""
         await self._begun.wait()
-        if not self._servers:
-            await self._open()
-        await self.context.stopping.wait()
-
-    async def _open(self) -> None:
         server, self.port = await self._serve(self.config.port, genesis_form(self._settings, self._chain), {})
         self._servers.append(server)
+        await self.context.stopping.wait()
 
     def _submit(self, data: bytes) -> TxResult:
         result = self._core.submit(data)
@@ -108,7 +113,8 @@ class Validator(Chain):
 
     def _on_ordered(self, commits: list[list[Said]]) -> None:
         self._core.on_ordered(commits, self.context.now())
-        self._driver.changed()
+        if not self._replaying:
+            self._driver.changed()
 
     def _carry_out(self) -> None:
         effects = self._core.take()
