@@ -87,8 +87,12 @@ def _settled(run: Run) -> Drawing | None:
 
     from emulator.report import drawing
 
-    blocks = run.events.filter((polars.col("kind") == "block") & (polars.col("t_s") >= 0)).select("t_s", "data")
-    settled = [(t_s, json.loads(data).get("settled", 0)) for t_s, data in blocks.iter_rows()]
+    blocks = run.events.filter((polars.col("kind") == "block") & (polars.col("t_s") >= 0)).sort("t_s")
+    first: dict[tuple[str, int], tuple[float, int]] = {}  # of a chain whose validators all tell of a block
+    for t_s, data in blocks.select("t_s", "data").iter_rows():
+        block = json.loads(data)
+        first.setdefault((block["chain"], block["height"]), (t_s, block.get("settled", 0)))
+    settled = list(first.values())
     total = sum(count for _, count in settled)
     if not total:
         return None

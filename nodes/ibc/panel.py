@@ -22,7 +22,7 @@ HARMS = ("lost", "duplicated", "wrongly_refunded", "stuck")
 
 @dataclass(slots=True)
 class _Chain:
-    """One chain, by its last block."""
+    """One chain as a node has it, by its last block."""
 
     height: int = 0
     made_s: float = 0.0  # when
@@ -38,7 +38,9 @@ class IbcPanel(Panel):
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__(context)
-        self._chains: dict[str, _Chain] = {}
+        self._chains: dict[str, _Chain] = {}  # by node
+        self._heights: dict[str, int] = {}  # by chain id
+        self._all_settled = 0
         self._backlog: dict[str, float] = {}  # by end
         self._parked: dict[str, float] = {}  # by relayer
         self._clients: dict[str, float] = {}  # age in s, by client
@@ -57,8 +59,11 @@ class IbcPanel(Panel):
             chain.height, chain.made_s = int(data["height"]), t_s
             chain.txs += int(data["txs"])
             chain.failed += int(data["failed"])
-            chain.settled += int(data.get("settled", 0))
-            self._settled.add("settled", t_s, int(data.get("settled", 0)))
+            chain.settled += (settled := int(data.get("settled", 0)))
+            if chain.height > self._heights.get(name := str(data["chain"]), 0):  # the first of its validators
+                self._heights[name] = chain.height
+                self._all_settled += settled
+                self._settled.add("settled", t_s, settled)
         elif kind == "path":
             self._paths += 1
         elif kind == "misbehaviour":
@@ -102,9 +107,8 @@ class IbcPanel(Panel):
         return shown
 
     def _facts(self) -> list[list[str]]:
-        settled = sum(chain.settled for chain in self._chains.values())
         rows = [
-            ["packets settled", f"{settled:,}"],
+            ["packets settled", f"{self._all_settled:,}"],
             ["on the way", f"{sum(self._backlog.values()):,.0f}"],
             ["paths open", f"{self._paths:,}"],
         ]

@@ -30,8 +30,9 @@ def facts(of: IbcPanel) -> dict[str, str]:
 
 def test_packets_are_counted_by_chains_and_backlogs_by_ends() -> None:
     of = panel()
-    of.event(1.0, "a-0", "block", {"height": 7, "txs": 3, "failed": 1, "gas": 9, "settled": 20})
-    of.event(1.5, "b-0", "block", {"height": 6, "txs": 1, "failed": 0, "gas": 9, "settled": 5})
+    of.event(1.0, "a-0", "block", {"chain": "a-1", "height": 7, "txs": 3, "failed": 1, "gas": 9, "settled": 20})
+    of.event(1.5, "b-0", "block", {"chain": "b-1", "height": 6, "txs": 1, "failed": 0, "gas": 9, "settled": 5})
+    of.event(1.6, "b-1", "block", {"chain": "b-1", "height": 6, "txs": 1, "failed": 0, "gas": 9, "settled": 5})  # again
     for relayer in ("relayer-1", "relayer-2"):  # both serve the path
         of.sample(2.0, relayer, "backlog_size", 30.0, "a-0/07-tendermint-0")
         of.sample(2.0, relayer, "backlog_size", 4.0, "b-0/07-tendermint-0")
@@ -68,7 +69,7 @@ def test_figures_draw_what_was_recorded(tmp_path: Path) -> None:
     folder.write_scenario('name = "ibc"\n')
     events, samples, links = EventLog(folder), SampleLog(folder), LinkLog(folder, ["a-0:up"])
     for second in range(6):
-        events.append(float(second), "a-0", "chain-a", "block", {"height": second, "settled": 2})
+        events.append(float(second), "a-0", "chain-a", "block", {"chain": "a-1", "height": second, "settled": 2})
         if second < 3:  # then the relayer is killed
             samples.append(float(second), "relayer-1", "relayer-1", "backlog_size", "a-0/x", 10.0)
         samples.append(float(second), "relayer-2", "relayer-2", "backlog_size", "b-0/x", 1.0)
