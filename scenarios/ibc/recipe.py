@@ -135,6 +135,7 @@ def _chains(parameters: Parameters, committees: list[list[str]], served: list[li
                 "name": f"chain-{_letter(number)}",
                 "nodes": nodes,
                 "run": run,
+                "start": show(number * parameters.block_s / len(chains), "duration"),  # blocks are not made all at once
                 "config": config,
                 "ready": {"http": "http://127.0.0.1:26657/health"},
             }

@@ -7,8 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
+import pytest
 
+from emulator.model.tables import RecipeOptions
+from emulator.record.verdict.judge import evaluate
 from scenarios.ibc.analysis import summarise
+from scenarios.ibc.recipe import Parameters, compose
 
 
 def run(times_s: dict[str, list[float]], txs: int = 0, failed: int = 0) -> Any:
@@ -59,6 +63,21 @@ def audited(**changes: object) -> dict[str, Any]:
     made.events = pl.concat([made.events, row])
     made.samples = pl.DataFrame({"name": ["latency_s"] * 3, "value": [1.0, 2.0, 3.0]})
     return summarise(made)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        {"stuck": 1}, {"lost": 1}, {"duplicated": 1}, {"wrongly_refunded": 1}, {"acknowledged": 0},
+        {"unread_blocks": 1}, {"escrow_errors": 1}, {"unread_escrows": 1},
+    ],
+)  # fmt: skip
+def test_each_harm_fails_the_run(harm: dict[str, int]) -> None:
+    expected = compose(Parameters.model_validate({}), RecipeOptions(1, 60.0, "."))["expect"]
+    failed = [each for each in evaluate(expected, {"summary": audited(stuck=0)}) if not each.holds]
+    assert failed == []
+    (failure,) = [each for each in evaluate(expected, {"summary": audited(**{"stuck": 0} | harm)}) if not each.holds]
+    assert failure.figure == f"summary.{'escrow_ok' if 'escrow' in str(harm) else next(iter(harm))}"
 
 
 def test_packets_are_those_of_the_audit() -> None:
