@@ -44,6 +44,7 @@ ALL = (
     "ibc",
     "ibc_proofs",
     "ibc_relayer",
+    "xroute_graph",
     "xroute_proof",
     "llm_decode",
     "llm_codecs",

@@ -63,7 +63,7 @@ def graph_of(seed: int, most: int = 7) -> Graph:
             trust_level_ppm=some(333_333, MILLION),
             trusting_left_ns=some(0, 12 * 10**9),
             freshness_ns=some(0, 12 * 10**9),
-            claims=Claims(some(0, 9), rng.choice([None, 0, 10**9, 5 * 10**9]), some(0, MILLION)),
+            claims=Claims(some(0, 9), rng.choice([None, 0, 1000, 5000]), some(0, MILLION)),
         )
 
     names = CHAINS[: rng.randint(2, most)]
@@ -94,7 +94,7 @@ def every_route(
     known = {edge.key: edge for edge in graph.edges}
     usable = []
     for edge in graph.edges:
-        back = known.get((edge.tracked, edge.counterparty))
+        back = known.get((edge.tracked, edge.verifier, edge.counterparty))
         names_back = back is not None and (back.tracked, back.counterparty) == (edge.verifier, edge.client)
         if names_back and {edge.status, back.status} == {Status.ACTIVE}:
             usable.append(edge)
@@ -125,7 +125,7 @@ def every_route(
 def _is_within(policy: Policy, path: tuple[Edge, ...]) -> bool:
     for kind, values in (
         (LimitKind.FEE, [e.claims.fee for e in path]),
-        (LimitKind.TIME, [e.claims.latency_ns for e in path]),
+        (LimitKind.TIME, [None if (ms := e.claims.latency_ms) is None else ms * 10**6 for e in path]),
     ):
         most = policy.limit(kind)
         if most is not None and (None in values or sum(value or 0 for value in values) > most):
@@ -136,14 +136,15 @@ def _is_within(policy: Policy, path: tuple[Edge, ...]) -> bool:
 def _cost(graph: Graph, policy: Policy, path: tuple[Edge, ...], shares: dict[ChainIdentity, int]) -> tuple[int, ...]:
     chains = {chain.identity: chain for chain in graph.chains}
     tracked = [chains[edge.tracked] for edge in path]
-    dearest = max((edge.claims.fee or 0 for edge in graph.edges), default=0)
-    slowest = max((edge.claims.latency_ns or 0 for edge in graph.edges), default=0)
+    # An edge without a claim counts as the next number of all ones in binary.
+    dearest = 2 ** len(f"{max(edge.claims.fee or 0 for edge in graph.edges):b}".lstrip("0")) - 1
+    slowest = 2 ** len(f"{max(edge.claims.latency_ms or 0 for edge in graph.edges):b}".lstrip("0")) - 1
     success = MILLION
     for edge in path:
         success = -(-success * (edge.claims.success_ppm or 0) // MILLION)
     costs = {
         Key.FEE: sum(dearest if edge.claims.fee is None else edge.claims.fee for edge in path),
-        Key.LATENCY: sum(slowest if edge.claims.latency_ns is None else edge.claims.latency_ns for edge in path),
+        Key.LATENCY: sum(slowest if edge.claims.latency_ms is None else edge.claims.latency_ms for edge in path),
         Key.HOPS: len(path),
         Key.NAKAMOTO: -min(chain.nakamoto or 0 for chain in tracked),
         Key.LOAD: max(MILLION if chain.load_ppm is None else chain.load_ppm for chain in tracked),

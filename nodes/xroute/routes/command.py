@@ -18,6 +18,8 @@ from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.parser import MOST_TEXT, parse
 from nodes.xroute.policy.terms import Key, PolicyError, word
 from nodes.xroute.policy.text import HEAD, explain, show, show_clause
+from nodes.xroute.routes.advice import Shortest
+from nodes.xroute.routes.advice import advise as advised
 from nodes.xroute.routes.excluded import excluded_routes
 from nodes.xroute.routes.files import document_of, read_graph
 from nodes.xroute.routes.graph import Chain, Edge, Graph
@@ -99,6 +101,30 @@ def _print_edges(known: Graph, pruned: Pruned) -> None:
         typer.echo(f"     … {len(pruned.exclusions) - MOST_SHOWN} more; --json has all")
 
 
+def advise(
+    graph: Annotated[str, typer.Argument(metavar="GRAPH", help="JSON file of chains and edges.")],
+    add: Annotated[int, typer.Option(min=1, max=100, help="So many new pairs of clients at most.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Which new pairs of clients would lower the top transit's share of shortest routes most, one after another."""
+    known = read_graph(graph)
+    if not known.chains:
+        raise DataError(f"{graph}: no chain; expected some")
+    now = Shortest.of(known)
+    top, share = now.top()
+    steps = []
+    if not as_json:
+        typer.echo(f"now   {known.chains[top].name} is in {100 * share:.2f} % of the shortest routes")
+    for number, step in enumerate(advised(known, add), 1):
+        steps.append({"chains": [step.a, step.b], "top": step.top, "share": step.share})
+        if not as_json:
+            typer.echo(f"{number:>3}   {step.a} and {step.b}: then {step.top}, {100 * step.share:.2f} %")
+    if as_json:
+        _print({"top": known.chains[top].name, "share": share, "advice": steps})
+    elif len(steps) < add:
+        typer.echo("      no further pair lowers the largest share")
+
+
 def chain_registry(
     directory: Annotated[str, typer.Argument(metavar="DIR", help="A checkout of github.com/cosmos/chain-registry.")],
     powers: Annotated[str | None, typer.Option(help="JSON file: powers of validators by name of chain.")] = None,
@@ -113,10 +139,10 @@ def chain_registry(
             raise DataError(f"{powers}: {error.strerror}; expected JSON") from None
         except ValueError as error:
             raise DataError(f"{powers}: {error}") from None
-    for each in imported.bad[:MOST_SHOWN]:
-        sys.stderr.write(f"skyloom: left out: {each}\n")
-    if len(imported.bad) > MOST_SHOWN:
-        sys.stderr.write(f"skyloom: left out: {len(imported.bad) - MOST_SHOWN} more\n")
+    for each in imported.notes[:MOST_SHOWN]:
+        sys.stderr.write(f"skyloom: {each}\n")
+    if len(imported.notes) > MOST_SHOWN:
+        sys.stderr.write(f"skyloom: {len(imported.notes) - MOST_SHOWN} more of such\n")
     _print(document_of(graph, "chain-registry, as it lists chains and clients; not proven", imported.chain_ids))
 
 

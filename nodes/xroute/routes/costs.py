@@ -7,16 +7,21 @@ are compared as wholes (`Costs.are_sums`), and else component by component.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.policy.clauses import LimitKind, Policy
 from nodes.xroute.policy.terms import Key, Unit
-from nodes.xroute.routes.graph import Edge, Graph
+from nodes.xroute.routes.graph import Chain, Claims, Edge, Graph
 
 WHOLE_PPM = 1_000_000
 _SUMS = (Key.FEE, Key.LATENCY, Key.HOPS, Key.SPREAD)
+_UNITS = {Key.LATENCY: 1_000_000}  # nanoseconds of a limit in a unit of the claim
+_CLAIMED: Mapping[Key, Callable[[Claims], int | None]] = {
+    Key.FEE: lambda claims: claims.fee,
+    Key.LATENCY: lambda claims: claims.latency_ms,
+}
 _LIMITED = {LimitKind.FEE: Key.FEE, LimitKind.TIME: Key.LATENCY, LimitKind.HOPS: Key.HOPS}
 
 Cost = tuple[int, ...]
@@ -30,39 +35,47 @@ class Costs:
     keys: tuple[Key, ...]
     limits: tuple[tuple[int, int], ...]  # place of a key in `keys`, and the most of it
     are_sums: bool
-    worst: Mapping[Key, int]  # of all edges: what an edge without a claim counts as
+    worst: Mapping[Key, int]  # what an edge without a claim counts as: no less than any claim
 
     @classmethod
     def of(cls, graph: Graph, policy: Policy) -> Costs:
         """The costs that a policy's preferences and limits need."""
         limits = {Key.HOPS: Unit.HOPS.most}
-        limits |= {key: most for kind, key in _LIMITED.items() if (most := policy.limit(kind)) is not None}
+        limits |= {
+            key: most // _UNITS.get(key, 1)
+            for kind, key in _LIMITED.items()
+            if (most := policy.limit(kind)) is not None
+        }
         keys = tuple(dict.fromkeys((*policy.preferences, Key.HOPS, *limits)))
         worst = {
-            Key.FEE: max((edge.claims.fee or 0 for edge in graph.edges), default=0),
-            Key.LATENCY: max((edge.claims.latency_ns or 0 for edge in graph.edges), default=0),
+            key: (1 << max((claimed(edge.claims) or 0 for edge in graph.edges), default=0).bit_length()) - 1
+            for key, claimed in _CLAIMED.items()
+            if key in keys
         }
         places = tuple((keys.index(key), most) for key, most in limits.items())
         return cls(keys, places, all(key in _SUMS for key in keys), worst)
 
     def missing_claim(self, edge: Edge) -> Key | None:
         """A key that is limited, of which an edge claims nothing."""
-        known = {Key.FEE: edge.claims.fee, Key.LATENCY: edge.claims.latency_ns, Key.HOPS: 1}
-        return next((self.keys[place] for place, _ in self.limits if known[self.keys[place]] is None), None)
+        limited = (self.keys[place] for place, _ in self.limits)
+        return next((key for key in limited if key in _CLAIMED and _CLAIMED[key](edge.claims) is None), None)
 
     def weights(self, graph: Graph, edge: Edge) -> Cost:
         """What a hop over an edge adds, key by key."""
-        chain, claims = graph.chains[graph.number[edge.tracked]], edge.claims
-        values = {
-            Key.FEE: self.worst[Key.FEE] if claims.fee is None else claims.fee,
-            Key.LATENCY: self.worst[Key.LATENCY] if claims.latency_ns is None else claims.latency_ns,
-            Key.HOPS: 1,
-            Key.NAKAMOTO: -(chain.nakamoto or 0),
-            Key.LOAD: WHOLE_PPM if chain.load_ppm is None else chain.load_ppm,
-            Key.SUCCESS: claims.success_ppm or 0,
-            Key.SPREAD: 0,
-        }
-        return tuple(values[key] for key in self.keys)
+        chain = graph.chains[graph.number[edge.tracked]]
+        return tuple(self._weight(key, edge.claims, chain) for key in self.keys)
+
+    def _weight(self, key: Key, claims: Claims, chain: Chain) -> int:
+        if key in _CLAIMED:
+            claimed = _CLAIMED[key](claims)
+            return self.worst[key] if claimed is None else claimed
+        if key is Key.NAKAMOTO:
+            return -(chain.nakamoto or 0)
+        if key is Key.LOAD:
+            return WHOLE_PPM if chain.load_ppm is None else chain.load_ppm
+        if key is Key.SUCCESS:
+            return claims.success_ppm or 0
+        return 1 if key is Key.HOPS else 0
 
     def start(self) -> Cost:
         """The cost of no hop."""

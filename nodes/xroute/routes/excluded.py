@@ -30,7 +30,7 @@ def _limit_exceeded(policy: Policy, route: Route) -> int | None:
     """The clause of a limit of fee or time that a route exceeds by claims, or for which a claim is missing."""
     claims = {
         LimitKind.FEE: [edge.claims.fee for edge in route.edges],
-        LimitKind.TIME: [edge.claims.latency_ns for edge in route.edges],
+        LimitKind.TIME: [_span_ns(edge.claims.latency_ms) for edge in route.edges],
     }
     for index, limit in enumerate(policy.limits, len(policy.conditions)):
         values = claims.get(limit.kind, [])
@@ -38,3 +38,7 @@ def _limit_exceeded(policy: Policy, route: Route) -> int | None:
         if len(known) < len(values) or sum(known) > limit.value:
             return index
     return None
+
+
+def _span_ns(span_ms: int | None) -> int | None:
+    return None if span_ms is None else span_ms * 1_000_000

@@ -37,7 +37,7 @@ _EDGE_NUMBERS = {
     "trust_level_ppm": _MILLION, "trusting_left_ns": _MOST, "freshness_ns": _MOST, "delay_ns": _MOST,
     "attest_m": _MOST, "attest_n": _MOST,
 }  # fmt: skip
-_CLAIMS = {"fee": _MOST, "latency_ns": _MOST, "success_ppm": _MILLION}
+_CLAIMS = {"fee": _MOST, "latency_ms": _MOST, "success_ppm": _MILLION}
 
 
 def unanchored(chain_id: str) -> ChainIdentity:

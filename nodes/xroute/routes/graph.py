@@ -20,6 +20,8 @@ from nodes.ibc.client.tendermint import Status
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.policy.attributes import HopAttributes
 
+EdgeKey = tuple[ChainIdentity, ChainIdentity, str]  # verifying chain, tracked chain, client
+
 
 class TransitRule(Enum):
     """What a chain says of messages that pass through it."""
@@ -67,7 +69,7 @@ class Claims:
     """What relayers say of delivering over an edge."""
 
     fee: int | None = None  # in units of the fee's denom
-    latency_ns: int | None = None
+    latency_ms: int | None = None
     success_ppm: int | None = None
 
 
@@ -90,9 +92,9 @@ class Edge:
     claims: Claims = Claims()
 
     @property
-    def key(self) -> tuple[ChainIdentity, str]:
-        """What no other edge has: the verifying chain and the client on it."""
-        return self.verifier, self.client
+    def key(self) -> EdgeKey:
+        """What no other edge has. On a chain a client tracks one chain; lists that people keep may claim two of it."""
+        return self.verifier, self.tracked, self.client
 
 
 def hop_of(edge: Edge, chain: Chain, transit_ok: bool | None) -> HopAttributes:
@@ -123,7 +125,7 @@ class Graph:
     """Chains by number (the order in which they were given), and edges that join them."""
 
     def __init__(self, chains: Iterable[Chain], edges: Iterable[Edge]) -> None:
-        """Unfit where two chains share name or identity, two edges a client, or an edge joins no two chains."""
+        """Unfit where two chains share name or identity, two edges have one key, or an edge joins no two chains."""
         self.chains = tuple(chains)
         self.edges = tuple(edges)
         self.number = {chain.identity: number for number, chain in enumerate(self.chains)}
@@ -146,8 +148,8 @@ class Graph:
 
     def reverse(self, edge: Edge) -> Edge | None:
         """The edge of the other direction, by the clients that both name."""
-        back = self._by_key.get((edge.tracked, edge.counterparty))
-        return back if back is not None and (back.tracked, back.counterparty) == edge.key else None
+        back = self._by_key.get((edge.tracked, edge.verifier, edge.counterparty))
+        return back if back is not None and back.counterparty == edge.client else None
 
     def is_usable(self, edge: Edge) -> bool:
         """Whether both clients of a hop are active: one carries messages, the other their acknowledgements."""
@@ -156,7 +158,7 @@ class Graph:
 
     def with_edges(self, changed: Iterable[Edge]) -> Graph:
         """The graph with edges in place of those of the same client, or beside the others."""
-        edges: Mapping[tuple[ChainIdentity, str], Edge] = self._by_key | {edge.key: edge for edge in changed}
+        edges: Mapping[EdgeKey, Edge] = self._by_key | {edge.key: edge for edge in changed}
         return Graph(self.chains, edges.values())
 
     def neighbours(self) -> dict[ChainIdentity, set[ChainIdentity]]:

@@ -6,17 +6,16 @@ chain twice, has an allowed number of hops, collects all bits, and keeps to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.policy.attributes import HopAttributes
-from nodes.xroute.policy.clauses import Condition, LimitKind, Policy
+from nodes.xroute.policy.clauses import LimitKind, Policy
 from nodes.xroute.policy.evaluation import COMPARED, hop_holds, is_of_hops, is_one_of
 from nodes.xroute.policy.terms import MODES, Attribute, Kind, Scope, Unit, word
 from nodes.xroute.policy.text import show_clause
 from nodes.xroute.routes.costs import Cost, Costs, Shares
-from nodes.xroute.routes.graph import Chain, Edge, Graph, hop_of
+from nodes.xroute.routes.graph import Chain, Edge, EdgeKey, Graph, hop_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,60 @@ class Exclusion:
     reason: str  # the clause, in the language, or words
 
 
+class Judge:
+    """What a policy says of single edges, before there is a route."""
+
+    def __init__(self, graph: Graph, policy: Policy, mode: str = MODES[0]) -> None:
+        self._graph = graph
+        self.costs = Costs.of(graph, policy)
+        self._mode_refused = next(
+            (each for each in policy.conditions if each.kind is Kind.MODE and mode not in each.names), None
+        )
+        of_hops = [each for each in policy.conditions if is_of_hops(each)]
+        self._roles = {
+            "hop": [each for each in of_hops if each.scope is Scope.EACH or each.kind is Kind.REGISTRY],
+            "transit": [each for each in of_hops if each.scope is Scope.TRANSIT],
+            "source": [each for each in of_hops if each.scope is Scope.SOURCE],
+        }
+        self._some = [each for each in policy.conditions if each.scope is Scope.ANY]
+        self._ways = list(_ways(policy))
+        self.bits = (1 << len(self._some) + len(self._ways)) - 1  # of a route that has satisfied all
+
+    def judged(self, edge: Edge, transit_ok: bool | None) -> tuple[Arc | None, list[Exclusion]]:
+        """An edge as an arc, if it serves in some role, and why it does not serve in others."""
+        head = self._graph.number[edge.tracked]
+        hop = hop_of(edge, self._graph.chains[head], transit_ok)
+        reasons = self._reasons(edge, hop)
+        exclusions = [Exclusion(edge, role, reason) for role, reason in reasons.items()]
+        if "hop" in reasons or {"transit", "source"} <= reasons.keys():
+            return None, exclusions
+        arc = Arc(
+            edge,
+            hop,
+            head,
+            serves_transit="transit" not in reasons,
+            serves_source="source" not in reasons,
+            bits=sum(hop_holds(each, hop) << place for place, each in enumerate(self._some)),
+            transit_bits=sum(is_one_of(hop, each) << place for place, each in enumerate(self._ways, len(self._some))),
+            weights=self.costs.weights(self._graph, edge),
+        )
+        return arc, exclusions
+
+    def _reasons(self, edge: Edge, hop: HopAttributes) -> Mapping[str, str]:
+        """What excludes an edge from roles, by role."""
+        if self._mode_refused is not None:
+            return {"hop": show_clause(self._mode_refused)}
+        if not self._graph.is_usable(edge):
+            return {"hop": "its client, or that of the other direction, is not active"}
+        if (key := self.costs.missing_claim(edge)) is not None:
+            return {"hop": f"nobody claims its {word(key)}, which is limited"}
+        return {
+            role: show_clause(failing)
+            for role, conditions in self._roles.items()
+            if (failing := next((each for each in conditions if not hop_holds(each, hop)), None))
+        }
+
+
 class Pruned:
     """Arcs by verifying chain, and what else a route needs."""
 
@@ -52,78 +105,31 @@ class Pruned:
         source: Chain,
         destination: Chain,
         shares: Shares | None = None,
-        without: frozenset[tuple[ChainIdentity, str]] = frozenset(),
+        without: frozenset[EdgeKey] = frozenset(),
         mode: str = MODES[0],
     ) -> None:
         """`shares` are for the key `spread`; `without` names edges that must not be used, by `Edge.key`.
 
         `names agree` is taken to hold: names were resolved before there was a route to look for.
         """
-        self.graph = graph
-        self.policy = policy
-        self.costs = Costs.of(graph, policy)
+        judge = Judge(graph, policy, mode)
+        self.costs = judge.costs
+        self.bits = judge.bits
+        self.lengths = lengths(policy)
         self.start = graph.number[destination.identity]
         self.goal = graph.number[source.identity]
-        shares = shares or {}
-        self.shares_ppm = [shares.get(chain.identity, 0) for chain in graph.chains]
-        self.lengths = lengths(policy)
-        self.mode = mode
-        some = [each for each in policy.conditions if each.scope is Scope.ANY]
-        via = list(_ways(policy))
-        self.bits = (1 << len(some) + len(via)) - 1  # of a route that has satisfied all
+        self.shares_ppm = [(shares or {}).get(chain.identity, 0) for chain in graph.chains]
         self.exclusions: list[Exclusion] = []
         self.arcs: list[list[Arc]] = [[] for _ in graph.chains]
-        judges = _Judges.of(policy)
         for edge in graph.edges:
             if edge.key in without:
                 self.exclusions.append(Exclusion(edge, "hop", "it is to be done without"))
                 continue
-            head = graph.number[edge.tracked]
-            chain = graph.chains[head]
-            rule = chain.transit
-            hop = hop_of(edge, chain, None if rule is None else rule.lets_pass(source, destination))
-            reasons = self._reasons(edge, hop, judges)
-            self.exclusions += [Exclusion(edge, role, reason) for role, reason in reasons.items()]
-            if "hop" not in reasons and not {"transit", "source"} <= reasons.keys():
-                bits = sum(hop_holds(each, hop) << place for place, each in enumerate(some))
-                transit_bits = sum(is_one_of(hop, each) << place for place, each in enumerate(via, len(some)))
-                serves_transit, serves_source = "transit" not in reasons, "source" not in reasons
-                weights = self.costs.weights(graph, edge)
-                arc = Arc(edge, hop, head, serves_transit, serves_source, bits, transit_bits, weights)
+            rule = graph.chains[graph.number[edge.tracked]].transit
+            arc, exclusions = judge.judged(edge, None if rule is None else rule.lets_pass(source, destination))
+            self.exclusions += exclusions
+            if arc is not None:
                 self.arcs[graph.number[edge.verifier]].append(arc)
-
-    def _reasons(self, edge: Edge, hop: HopAttributes, judges: _Judges) -> Mapping[str, str]:
-        """What excludes an edge from roles, by role."""
-        for each in self.policy.conditions:
-            if each.kind is Kind.MODE and self.mode not in each.names:
-                return {"hop": show_clause(each)}
-        if not self.graph.is_usable(edge):
-            return {"hop": "its client, or that of the other direction, is not active"}
-        if (key := self.costs.missing_claim(edge)) is not None:
-            return {"hop": f"nobody claims its {word(key)}, which is limited"}
-        return {
-            role: show_clause(failing)
-            for role, judge in (("hop", judges.each), ("transit", judges.transit), ("source", judges.source))
-            if (failing := next((each for each in judge if not hop_holds(each, hop)), None))
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Judges:
-    """The conditions that hops can be judged by, by role."""
-
-    each: Sequence[Condition]
-    transit: Sequence[Condition]
-    source: Sequence[Condition]
-
-    @classmethod
-    def of(cls, policy: Policy) -> _Judges:
-        of_hops = [each for each in policy.conditions if is_of_hops(each)]
-        return cls(
-            [each for each in of_hops if each.scope is Scope.EACH or each.kind is Kind.REGISTRY],
-            [each for each in of_hops if each.scope is Scope.TRANSIT],
-            [each for each in of_hops if each.scope is Scope.SOURCE],
-        )
 
 
 def lengths(policy: Policy) -> frozenset[int]:

@@ -18,7 +18,7 @@ from emulator.model.inputs import parse_json, read_text
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.policy.power import nakamoto, top1_share_ppm
 from nodes.xroute.routes.files import NAME, type_of, unanchored
-from nodes.xroute.routes.graph import Chain, Edge, Graph, both_ways
+from nodes.xroute.routes.graph import Chain, Edge, EdgeKey, Graph, both_ways
 
 MOST_FILES = 20_000
 MOST_FILE_BYTES = 2_000_000
@@ -46,28 +46,28 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A graph, the chain ids of its chains, and what could not be used: file and reason."""
+    """A graph, the chain ids of its chains, and what is wrong with the registry."""
 
     graph: Graph
     chain_ids: Mapping[ChainIdentity, str]
-    bad: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def read_registry(directory: str) -> Imported:
     """The graph of a checkout. DataError where the folder has no pair of live chains."""
-    root, bad = Path(directory), list[str]()
-    chains = list(_read(root, "[!_.]*/chain.json", listed_of, bad))
-    pairs = list(_read(root, "_IBC/*.json", pair_of, bad))
-    graph, chain_ids = joined(chains, pairs, bad)
+    root, notes = Path(directory), list[str]()
+    chains = list(_read(root, "[!_.]*/chain.json", listed_of, notes))
+    pairs = list(_read(root, "_IBC/*.json", pair_of, notes))
+    graph, chain_ids = joined(chains, pairs, notes)
     if not graph.edges:
-        said = f" ({bad[0]})" if bad else ""
+        said = f" ({notes[0]})" if notes else ""
         raise DataError(
             f"{directory}: no pair of live chains{said}; expected a checkout with NAME/chain.json and _IBC/"
         )
-    return Imported(graph, chain_ids, tuple(bad))
+    return Imported(graph, chain_ids, tuple(notes))
 
 
-def _read(root: Path, pattern: str, of: Callable[[Any], T], bad: list[str]) -> Iterator[T]:
+def _read(root: Path, pattern: str, of: Callable[[Any], T], notes: list[str]) -> Iterator[T]:
     """What each file of a pattern says, in the order of names."""
     for count, path in enumerate(sorted(root.glob(pattern)), 1):
         if count > MOST_FILES:
@@ -75,9 +75,9 @@ def _read(root: Path, pattern: str, of: Callable[[Any], T], bad: list[str]) -> I
         try:
             yield of(parse_json(read_text(path, MOST_FILE_BYTES)))
         except OSError as error:
-            bad.append(f"{path}: {error.strerror}")
+            notes.append(f"left out: {path}: {error.strerror}")
         except ValueError as error:
-            bad.append(f"{path}: {error}")
+            notes.append(f"left out: {path}: {error}")
 
 
 def listed_of(document: Any) -> Listed:
@@ -99,20 +99,24 @@ def pair_of(document: Any) -> Pair:
 
 
 def joined(
-    listed: Iterable[Listed], pairs: Iterable[Pair], bad: list[str]
+    listed: Iterable[Listed], pairs: Iterable[Pair], notes: list[str]
 ) -> tuple[Graph, Mapping[ChainIdentity, str]]:
-    """The graph of chains and pairs; what does not fit is appended to `bad`."""
+    """The graph of chains and pairs; what is wrong with them is appended to `notes`."""
     live = {chain.name: Chain(unanchored(chain.chain_id), chain.name) for chain in listed if chain.is_live}
     ids = {unanchored(chain.chain_id): chain.chain_id for chain in listed if chain.is_live}
-    edges: dict[tuple[ChainIdentity, str], Edge] = {}
+    edges: dict[EdgeKey, Edge] = {}
+    tracked: dict[tuple[str, str], str] = {}  # by chain and client
     for pair in pairs:
         if not pair.transfers or not all(name in live for name in pair.names):
             continue
-        one, other = (live[name].identity for name in pair.names)
-        both = both_ways(Edge(one, other, *pair.clients, client_type=type_of(pair.clients[0])))
-        if one == other or any(edge.key in edges for edge in both):
-            bad.append(f"pair {' '.join(pair.names)}: a client that another pair has, or one chain twice")
+        (a, b), (a_client, b_client) = pair.names, pair.clients
+        both = both_ways(Edge(live[a].identity, live[b].identity, a_client, b_client, client_type=type_of(a_client)))
+        if a == b or any(edge.key in edges for edge in both):
+            notes.append(f"left out: {a} and {b}: a pair twice, or of one chain")
             continue
+        for name, client, other in ((a, a_client, b), (b, b_client, a)):
+            if (known := tracked.setdefault((name, client), other)) != other:
+                notes.append(f"{client} on {name} tracks {known} and {other}, as it is listed; one of them is wrong")
         edges |= {edge.key: edge for edge in both}
     used = {edge.verifier for edge in edges.values()}
     return Graph([chain for chain in live.values() if chain.identity in used], edges.values()), ids

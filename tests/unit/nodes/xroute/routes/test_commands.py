@@ -169,6 +169,20 @@ def test_graphs_that_are_none_are_data_errors(skyloom: Any, tmp_path: Path, docu
     assert str(refused.value).startswith(str(path))
 
 
+def test_advice_lowers_the_largest_share(skyloom: Any, tmp_path: Path) -> None:
+    edges = [edge for name in ("a", "k", "lone") for edge in pair(name, "hub")]
+    chains = [chain for chain in CHAINS if chain["name"] != "big.zone"]
+    path = tmp_path / "star.json"
+    path.write_text(json.dumps({"chains": chains, "edges": edges}))
+    document = json.loads(skyloom("route", "advise", str(path), "--add", "9", "--json"))
+    assert (document["top"], document["share"]) == ("hub.zone", 0.5)
+    assert [step["share"] for step in document["advice"]] == pytest.approx([2 / 6, 1 / 6, 0])
+    said = skyloom("route", "advise", str(path))
+    assert "now   hub.zone is in 50.00 % of the shortest routes" in said
+    assert "  1   a.zone and k.zone: then hub.zone, 33.33 %" in said
+    assert "no further pair lowers the largest share" in said
+
+
 def checkout(root: Path) -> None:
     """A chain registry of four chains, of which one is dead, with files that are none."""
     for name, status in (("alpha", "live"), ("beta", "live"), ("gamma", "live"), ("dead", "killed")):
@@ -208,7 +222,7 @@ def test_a_registry_becomes_a_graph_to_plan_on(skyloom: Any, tmp_path: Path) -> 
 
 def test_files_of_a_registry_that_are_none_are_told(tmp_path: Path) -> None:
     checkout(tmp_path)
-    bad = read_registry(str(tmp_path)).bad
+    bad = read_registry(str(tmp_path)).notes
     assert len(bad) == 3
     assert "bad-1.json: line 1" in bad[0]
     assert "bad-2.json: `chain_2` is missing; expected an object" in bad[1]
