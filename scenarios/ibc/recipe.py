@@ -117,6 +117,7 @@ def _committee(parameters: Parameters, node: str) -> list[str]:
 def _chains(parameters: Parameters, committees: list[list[str]], served: list[list[int]]) -> list[dict[str, Any]]:
     """A program for each chain, as each has an id of its own."""
     faults, programs = parameters.faults, []
+    apart_s = parameters.block_s / parameters.chains  # so that blocks are not made all at once
     halt = {"halt": show(faults.at_s, "duration"), "halt_for": show(faults.length_s, "duration")}
     for number, nodes in enumerate(committees):
         near = [relayer for relayer, paths in enumerate(served) if {number - 1, number} & {*paths}]
@@ -135,7 +136,7 @@ def _chains(parameters: Parameters, committees: list[list[str]], served: list[li
                 "name": f"chain-{_letter(number)}",
                 "nodes": nodes,
                 "run": run,
-                "start": show(number * parameters.block_s / len(chains), "duration"),  # blocks are not made all at once
+                "start": show(number * apart_s, "duration"),
                 "config": config,
                 "ready": {"http": "http://127.0.0.1:26657/health"},
             }
