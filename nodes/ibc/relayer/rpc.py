@@ -1,7 +1,7 @@
 """A relayer's connection to one chain: requests over HTTP in batches, news of blocks over a WebSocket.
 
 Invariant: a set of calls is answered in full or fails in full; transactions in it are handed over in their order, and
-never twice.
+never twice. Questions have no order: their batches are under way at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from nodes.ibc.relayer.calls import Call, Unanswered
+from nodes.ibc.relayer.calls import Broadcast, Call, Unanswered
 from nodes.ibc.relayer.dialect import answer, requests
 
 __all__ = ["Connection", "Telemetry"]
@@ -44,9 +44,12 @@ class Connection:
         asked = [(call, requests(call)) for call in calls]
         flat = [request for _, each in asked for request in each]
         self.requests.update(method for method, _ in flat)
-        replies: list[dict[str, Any]] = []
-        for place in range(0, len(flat), MOST_BATCH):
-            replies += await self._post(flat[place : place + MOST_BATCH])
+        batches = [flat[place : place + MOST_BATCH] for place in range(0, len(flat), MOST_BATCH)]
+        if any(isinstance(call, Broadcast) for call in calls):
+            answered = [await self._post(batch) for batch in batches]
+        else:
+            answered = await asyncio.gather(*map(self._post, batches))
+        replies = [reply for batch in answered for reply in batch]
         answers, at = [], 0
         for call, each in asked:
             answers.append(answer(call, replies[at : at + len(each)]))
