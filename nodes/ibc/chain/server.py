@@ -104,7 +104,8 @@ class Server:
                 if not future.done():
                     future.set_result(form)
         if self._connections:
-            for notice in notices(entry):
+            kinds = set().union(*(connection.subscriptions.kinds() for connection in self._connections))
+            for notice in notices(entry, kinds):
                 for connection in self._connections:
                     for message in connection.subscriptions.messages(notice):
                         connection.put(message)

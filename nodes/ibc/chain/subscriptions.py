@@ -6,7 +6,7 @@ transactions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from nodes.ibc.comet.json_form import write_base64, write_block_id, write_header
 __all__ = ["MOST_SUBSCRIPTIONS", "Notice", "Subscriptions", "notices"]
 
 MOST_SUBSCRIPTIONS = 32  # of one connection
+NEW_BLOCK, NEW_HEADER, TX = KINDS = ("NewBlock", "NewBlockHeader", "Tx")
 Json = dict[str, Any]
 
 
@@ -35,8 +36,17 @@ class Notice:
         return {"jsonrpc": "2.0", "id": id, "result": {"query": query, "data": data, "events": self.attributes}}
 
 
-def notices(entry: Entry) -> Iterator[Notice]:
-    """All events of a block, in CometBFT's order."""
+def notices(entry: Entry, kinds: Container[str]) -> Iterator[Notice]:
+    """The events of a block that are of these kinds, in CometBFT's order."""
+    if NEW_BLOCK in kinds:
+        yield _of_block(entry)
+    if NEW_HEADER in kinds:
+        yield Notice(NEW_HEADER, entry.attributes(NEW_HEADER), {"header": write_header(entry.block.header)})
+    if TX in kinds:
+        yield from map(_of_transaction, entry.transactions)
+
+
+def _of_block(entry: Entry) -> Notice:
     block = shapes.block_form(entry.block)
     results = shapes.block_results(entry)
     outcome = {
@@ -46,9 +56,7 @@ def notices(entry: Entry) -> Iterator[Notice]:
         "app_hash": results["app_hash"],
     }
     value = {"block": block, "block_id": write_block_id(entry.block.id), "result_finalize_block": outcome}
-    yield Notice("NewBlock", entry.attributes("NewBlock"), value)
-    yield Notice("NewBlockHeader", entry.attributes("NewBlockHeader"), {"header": write_header(entry.block.header)})
-    yield from map(_of_transaction, entry.transactions)
+    return Notice(NEW_BLOCK, entry.attributes(NEW_BLOCK), value)
 
 
 def _of_transaction(transacted: Transacted) -> Notice:
@@ -58,7 +66,7 @@ def _of_transaction(transacted: Transacted) -> Notice:
         "tx": write_base64(transacted.data),
         "result": shapes.result_form(transacted.result),
     }
-    return Notice("Tx", transacted.attributes(), {"TxResult": value})
+    return Notice(TX, transacted.attributes(), {"TxResult": value})
 
 
 class Subscriptions:
@@ -83,6 +91,14 @@ class Subscriptions:
 
     def clear(self) -> None:
         self._queries.clear()
+
+    def kinds(self) -> set[str]:
+        """The kinds of events that a query may match: those that it names, or all."""
+        found: set[str] = set()
+        for _, conditions in self._queries.values():
+            named = {str(each.operand) for each in conditions if each.key == "tm.event" and each.operator == "="}
+            found.update(named or KINDS)
+        return found
 
     def messages(self, notice: Notice) -> Iterator[Json]:
         """What this connection is told of an event."""
