@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 
 from emulator.model.errors import Unfit
 from nodes.ibc.client.states import ClientStates, Processed, rank, written
@@ -35,11 +36,13 @@ from nodes.ibc.proto.ibc import (
     MerkleRoot,
     Misbehaviour,
 )
+from nodes.ibc.proto.ics23 import CommitmentProof, ProofSpec
 from nodes.ibc.proto.scalars import WireError
 
 TYPE = "07-tendermint"
 FROZEN = Height(0, 1)  # as frozen_height: a truth value in the form of a height
 NEVER = Height()
+REMEMBERED, MOST_REMEMBERED_BYTES = 1 << 12, 1 << 12  # proofs, and how long each of them may be
 _HASH_BYTES = 32
 
 
@@ -321,10 +324,11 @@ def verify_membership(
     states: ClientStates, height: Height, delay: Delay, proof: bytes, path: tuple[bytes, ...], value: bytes, here: Here
 ) -> None:
     """ClientError unless the other chain held `value` under `path` at a height that is known here long enough."""
-    client, root, decoded = _proof_ground(states, height, delay, proof, here)
+    client, root = _proof_ground(states, height, delay, here)
     try:
-        check_membership(decoded.proofs, client.proof_specs, root, path, value)
-    except ProofError as error:
+        check = _remembered if len(proof) <= MOST_REMEMBERED_BYTES else _check_membership
+        check(proof, client.proof_specs, root, path, value)
+    except (ProofError, WireError) as error:
         raise ClientError(Kind.INVALID_PROOF, error.found, error.expected) from None
 
 
@@ -332,16 +336,28 @@ def verify_non_membership(
     states: ClientStates, height: Height, delay: Delay, proof: bytes, path: tuple[bytes, ...], here: Here
 ) -> None:
     """ClientError unless the other chain held nothing under `path` at a height that is known here long enough."""
-    client, root, decoded = _proof_ground(states, height, delay, proof, here)
+    client, root = _proof_ground(states, height, delay, here)
     try:
-        check_non_membership(decoded.proofs, client.proof_specs, root, path)
-    except ProofError as error:
+        check_non_membership(_proofs(proof), client.proof_specs, root, path)
+    except (ProofError, WireError) as error:
         raise ClientError(Kind.INVALID_PROOF, error.found, error.expected) from None
 
 
-def _proof_ground(
-    states: ClientStates, height: Height, delay: Delay, proof: bytes, here: Here
-) -> tuple[ClientState, bytes, MerkleProof]:
+def _check_membership(
+    proof: bytes, specs: tuple[ProofSpec, ...], root: bytes, path: tuple[bytes, ...], value: bytes
+) -> None:
+    check_membership(_proofs(proof), specs, root, path, value)
+
+
+_remembered = lru_cache(REMEMBERED)(_check_membership)  # proofs that hold, which a mempool has checked before a block
+
+
+def _proofs(proof: bytes) -> tuple[CommitmentProof, ...]:
+    return MerkleProof.decode(proof, strict=False).proofs
+
+
+def _proof_ground(states: ClientStates, height: Height, delay: Delay, here: Here) -> tuple[ClientState, bytes]:
+    """The client, and the root that a proof of a height must be under."""
     client = _active(states, here.time_ns)
     if rank(height) > rank(client.latest_height):
         raise ClientError(
@@ -357,7 +373,4 @@ def _proof_ground(
             f"block {written(here.height)} of {shown(here.time_ns)}",
             f"block {block} or later, from {shown(ready_ns)} on",
         )
-    try:
-        return client, state.root.hash, MerkleProof.decode(proof, strict=False)
-    except WireError as error:
-        raise ClientError(Kind.INVALID_PROOF, error.found, error.expected) from None
+    return client, state.root.hash
