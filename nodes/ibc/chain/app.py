@@ -49,8 +49,8 @@ class Module(Protocol):
     def deliver(self, context: Context, message: Message) -> Message:
         """Act on a message; its response. AbciError where it is refused."""
 
-    def relays(self, message: Message) -> bool:
-        """Whether the message may turn out to do nothing, because another relayer was faster."""
+    def rehearse(self, context: Context, message: Message) -> Message | None:
+        """What `deliver` would answer to a message that relays, with no application told; None for other kinds."""
 
     def redundant(self, done: Sequence[tuple[Message, Message]]) -> bool:
         """Whether messages that relay, by their responses, did nothing at all."""
@@ -144,12 +144,15 @@ class App:
         What it would do is kept, so that another one which would do the same after it is found out. One that fails is
         let through, as it may rest on a transaction that waits before it.
         """
-        if not all(self._module_of(message).relays(message) for message in transaction.messages):
-            return
         branches = {name: Branch(store) for name, store in stores.items()}
         context = self.context(branches, moment)
+        done = []
         try:
-            done = [(message, self._module_of(message).deliver(context, message)) for message in transaction.messages]
+            for message in transaction.messages:
+                answer = self._module_of(message).rehearse(context, message)
+                if answer is None:
+                    return
+                done.append((message, answer))
         except AbciError:
             return
         if any(module.redundant(done) for module in self._modules):

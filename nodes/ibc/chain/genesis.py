@@ -28,6 +28,7 @@ from nodes.ibc.chain.queries import Queries
 from nodes.ibc.client.keeper import Clients
 from nodes.ibc.comet.json_form import write_validators
 from nodes.ibc.comet.moments import write_time
+from nodes.ibc.core.rehearsal import rehearsing
 from nodes.ibc.core.router import Router
 from nodes.ibc.core.state import Context
 from nodes.ibc.proofs.forms import IAVL, SIMPLE, Form
@@ -104,14 +105,16 @@ def chain_of(settings: Settings, genesis_time_ns: int) -> Chain:
     form = FORMS[settings.store]
     names = (*STORES, *(each.store for each in extensions))
     state = Multistore({name: ProvableStore(form, settings.keep_blocks) for name in names})
-    router = Router(Clients(), bank, authority=settings.authority)
+    clients = Clients()
+    router = Router(clients, bank, authority=settings.authority)
+    ibc = IbcModule(router, rehearsing(clients, bank))
     app = App(
         settings.chain_id,
         revision_of(settings.chain_id),
         bank,
         ante,
         # An extension may take over messages of IBC: it stands before that module.
-        [BankModule(bank), *(each.module(router, bank) for each in extensions), IbcModule(router)],
+        [BankModule(bank), *(each.module(router, bank) for each in extensions), ibc],
     )
     genesis = app.context(state.stores, Moment(0, genesis_time_ns))
     for address, coins in settings.balances.items():

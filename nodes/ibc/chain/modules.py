@@ -57,8 +57,8 @@ class BankModule:
         self.bank.send_coins(context, self.bank.account(message.from_address), receiver, coins)
         return MsgSendResponse()
 
-    def relays(self, message: Message) -> bool:
-        return False
+    def rehearse(self, context: Context, message: Message) -> Message | None:
+        return None
 
     def redundant(self, done: Sequence[tuple[Message, Message]]) -> bool:
         return False
@@ -69,6 +69,7 @@ class IbcModule:
     """Clients, connections, channels, packets and transfers between chains."""
 
     router: Router
+    rehearsal: Router  # without applications, for mempools
 
     def handles(self, message: Message) -> bool:
         return self.router.handles(message)
@@ -83,8 +84,8 @@ class IbcModule:
         context.events[before:] = map(_with_texts, context.events[before:])
         return response
 
-    def relays(self, message: Message) -> bool:
-        return isinstance(message, RELAYED)
+    def rehearse(self, context: Context, message: Message) -> Message | None:
+        return self.rehearsal.deliver(context, message).response if isinstance(message, RELAYED) else None
 
     def redundant(self, done: Sequence[tuple[Message, Message]]) -> bool:
         return all_redundant((message, Outcome(response, ())) for message, response in done)

@@ -11,7 +11,8 @@ A chain makes one router, and for each block a context; then it delivers message
 - `router.Router`: `deliver(context, message) -> Outcome`, `handles(message) -> bool`; a message that is refused raises
   `errors.AbciError` (`codespace`, `code`, `message`; as ibc-go's), and nothing else, and changes nothing.
   `outcome.response` is the Msg…Response; a redundant relay is a success whose response says NOOP, and
-  `router.all_redundant` tells a mempool of a transaction that has nothing else.
+  `router.all_redundant` tells a mempool of a transaction that has nothing else. `rehearsal.rehearsing` makes the
+  router with which it finds out: no application is told.
 - `state`: `Store` (get, set, delete, iterate by prefix), `Context` (`branch()` and `commit()`; `Branch` is a store over
   a store). `stores` needs the names `ibc`, `transfer`, `packetfowardmiddleware`, and those that clients and bank use.
 - `keepers`: protocols of `ClientKeeper` and `Bank`, which the chain provides, and of `Application` (v1 channels) and

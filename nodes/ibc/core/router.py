@@ -53,8 +53,8 @@ def all_redundant(done: Iterable[tuple[Message, Outcome]]) -> bool:
 class Router:
     """IBC of one chain. It holds no state: all of it is in the stores of a context.
 
-    `applications` (which may be exchanged later on) and `payload_applications` are further modules by port; `transfer`
-    is there always. `authority` is the address that may recover clients; with "" nobody may.
+    `applications` (which may be exchanged later on) and `payload_applications` are modules by port, beside that of
+    `transfer` or in its place. `authority` is the address that may recover clients; with "" nobody may.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class Router:
         self.channels = Channels(self.connections, self.applications)
         self.packets = Packets(self.channels)
         self.forwarding = Forwarding(self.transfer, self.packets)
-        self.applications[PORT] = self.forwarding
-        self.packets_v2 = PacketsV2(clients, {**(payload_applications or {}), PORT: self.transfer})
+        self.applications.setdefault(PORT, self.forwarding)
+        self.packets_v2 = PacketsV2(clients, {PORT: self.transfer, **(payload_applications or {})})
         self._authority = authority
         self._handlers: dict[str, Callable[[Context, Any], Message]] = {}
         self._add_clients()

@@ -96,8 +96,8 @@ class NamesModule:
     def deliver(self, context: Context, message: Message) -> Message:
         return self._handlers[type(message)](context, message)
 
-    def relays(self, message: Message) -> bool:
-        return False
+    def rehearse(self, context: Context, message: Message) -> Message | None:
+        return None
 
     def redundant(self, done: Sequence[tuple[Message, Message]]) -> bool:
         return False
