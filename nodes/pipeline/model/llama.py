@@ -17,6 +17,8 @@ from emulator.model.errors import Unfit
 from nodes.pipeline.model.gguf import Gguf, Tensor, number_of, whole_of
 from nodes.pipeline.model.quantisation import Floats
 
+_FLOAT = np.dtype("<f4")
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -72,7 +74,7 @@ class Shape:
 
 
 class Cache:
-    """Keys and values of one sequence in the blocks of a part: what a stage hands over when its blocks move.
+    """Keys and values of one sequence in the blocks of a part.
 
     `keys` and `values` are (blocks, heads of keys and values, capacity, values of a head); the first `length` tokens
     hold. The system gives memory only for those.
@@ -96,6 +98,28 @@ class Cache:
             raise Unfit(
                 f"{self.length:,} tokens and {tokens:,} more", f"at most {self.capacity:,} in all: a shorter prompt"
             )
+
+    def hand_over(self, block: int) -> bytes:
+        """What another node needs to go on with a block, the nth of this part: float32, so that it goes on alike."""
+        held = np.stack([self.keys[block, :, : self.length], self.values[block, :, : self.length]])
+        return held.astype(_FLOAT).tobytes()
+
+    def take_over(self, block: int, data: bytes) -> None:
+        """Go on with a block of another part. The first that is taken says how many tokens hold.
+
+        Unfit for bytes that are no keys and values, or of another number of tokens than the cache holds already.
+        """
+        _, heads, capacity, head = self.keys.shape
+        tokens, rest = divmod(len(data), 2 * heads * head * _FLOAT.itemsize)
+        if rest or not 0 < tokens <= capacity or tokens != (self.length or tokens):
+            raise Unfit(
+                f"{len(data):,} bytes of keys and values", f"those of {self.length or f'1 to {capacity}'} tokens"
+            )
+        held = np.frombuffer(data, _FLOAT).reshape(2, heads, tokens, head)
+        if not np.isfinite(held).all():
+            raise Unfit("keys and values that are no finite numbers", "finite ones")
+        self.keys[block, :, :tokens], self.values[block, :, :tokens] = held
+        self.length = tokens
 
 
 class Part:

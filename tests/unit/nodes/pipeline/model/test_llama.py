@@ -37,6 +37,34 @@ def test_greedy_tokens_are_those_of_a_whole_forward_pass():
     assert found == whole[len(PROMPT) - 1 : -1].tolist()
 
 
+def test_a_sequence_goes_on_alike_where_its_blocks_move():
+    """From two parts to three: blocks 1 to 3 move to new caches, whichever part they were in."""
+    before, after = chain_of(small(), (2,)), chain_of(small(), (1, 3))
+    old, new = before.caches(64), after.caches(64)
+    before.forward(PROMPT, old)
+    for block in range(4):
+        data = old[block // 2].hand_over(block % 2)
+        assert len(data) == len(PROMPT) * 2 * 2 * 16 * 4
+        part = next(number for number, part in enumerate(after.parts) if part.first <= block < part.last)
+        new[part].take_over(block - after.parts[part].first, data)
+    moved, stayed = (chain.forward([7], caches) for chain, caches in ((after, new), (before, old)))
+    assert (moved == stayed).all()
+
+
+def test_keys_and_values_that_do_not_fit_are_refused():
+    cache, other = chain_of(small()).caches(4)[0], chain_of(small()).caches(2)[0]
+    chain_of(small()).forward([5, 6], [cache])
+    data = cache.hand_over(0)
+    for wrong in (b"", data[:-1], data * 2):
+        with pytest.raises(Unfit, match="bytes of keys and values; expected those of 1 to 2 tokens"):
+            other.take_over(0, wrong)
+    with pytest.raises(Unfit, match="no finite numbers"):
+        other.take_over(0, b"\xff" * len(data))
+    other.take_over(0, data)
+    with pytest.raises(Unfit, match="256 bytes of keys and values; expected those of 2 tokens"):
+        other.take_over(1, data[: len(data) // 2])
+
+
 def test_the_head_of_a_file_that_has_one_is_used():
     gguf = Gguf(synthetic_model())
     gguf.tensors["output.weight"] = Gguf(synthetic_model(seed=1)).tensors["token_embd.weight"]
