@@ -1,0 +1,258 @@
+"""The relayer: what it does, without sockets, clocks and disks.
+
+Invariant: what is to be done follows from the chains' blocks, which it reads from the first one on when it starts; so
+it can be killed at any point, and loses nothing. Of several relayers all may carry the same message: one delivers it,
+and what the others try does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from nodes.ibc.proto.ibc import MsgRecoverClient, MsgRegisterCounterparty
+from nodes.ibc.relayer.calls import Block, Blocked, Call, Flow, Unanswered, Wait
+from nodes.ibc.relayer.clock import Clock
+from nodes.ibc.relayer.core import ChainSettings
+from nodes.ibc.relayer.events import ClientSeen, Spent
+from nodes.ibc.relayer.events import read as read_clients
+from nodes.ibc.relayer.follow import Followed
+from nodes.ibc.relayer.opening import ClientTerms, Side
+from nodes.ibc.relayer.signer import REDUNDANT, Outcome, Signer
+from nodes.ibc.relayer.tasks import Tasks
+from nodes.xroute.identity import ChainIdentity
+from nodes.xroute.module.messages import MsgPublishTransit
+from nodes.xroute.relayer.choice import Choice, Legs
+from nodes.xroute.relayer.events import Settled, read
+from nodes.xroute.relayer.jobs import Job, Jobs
+from nodes.xroute.relayer.network import Network
+from nodes.xroute.relayer.opening import open_edge
+from nodes.xroute.relayer.rounds import Rounds, Stalled
+
+__all__ = ["Relayer", "Settings"]
+
+MOST_JOBS = 60  # of one round
+_RETRY_S = 1.0
+_LONGEST_RETRY_S = 30.0
+_DISCOVER_S = 2.0  # between attempts to learn the network
+_LOOK_AGAIN_S = 60.0
+_CHANGES = tuple(
+    ("action", f"/{kind.NAME}") for kind in (MsgRegisterCounterparty, MsgRecoverClient, MsgPublishTransit)
+)  # of the network, as transactions tell them
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a relayer is to do."""
+
+    chains: tuple[ChainSettings, ...]
+    clients: ClientTerms
+    opens: tuple[tuple[str, str], ...] = ()  # pairs of chains that it makes clients for, if there are none
+    names: Mapping[str, str] = field(default_factory=dict)  # of chains, as policies have them
+    stall_s: float = 2.0  # without a block, after which a chain counts as stalled: two block times
+
+
+class Relayer:
+    """One relayer. Drive it by `tick`, `announce`, `answer`; carry out what `take` gives."""
+
+    def __init__(self, settings: Settings, now_ns: int) -> None:
+        self.settings = settings
+        self.clock = Clock(now_ns)
+        self.tasks = Tasks(self.clock)
+        self.jobs = Jobs()
+        self.malformed = 0  # events
+        self.rerouted = 0  # jobs that were tried on another route than before
+        self.latency_s: list[float] = []  # of messages that were settled, since it was last emptied
+        self.notes: list[tuple[str, str]] = []  # what a person should know: kind and words
+        self.chains = {each.name: Followed(each.name, 0, self.clock, self._read, self._gap) for each in settings.chains}
+        self.signers = {each.name: Signer(each.terms, each.keys, self.clock) for each in settings.chains}
+        self.network = Network(self.chains, settings.names)
+        self.choice = Choice(self.network)
+        self.rounds = Rounds(self.network, self.jobs, self.chains, self.signers, self.clock, settings.stall_s)
+        self.down: dict[ChainIdentity, int] = {}  # chains that are stalled, and their last height
+        self._unread: list[tuple[str, Block]] = []  # blocks from before the chains' identities were known
+        self._is_changed = True  # the network, since it was last asked for
+        self._last: dict[Job, Legs] = {}  # the route that a job was last tried on
+        for name, followed in self.chains.items():
+            self.tasks.add(f"follow {name}", followed.run())
+        self.tasks.add("begin", self._begin())
+        self.tasks.turn()
+
+    def tick(self, now_ns: int) -> None:
+        """It is that late."""
+        self.clock.tell(now_ns)
+        self.tasks.turn()
+
+    def announce(self, chain: str, height: int) -> None:
+        """A chain has a new block."""
+        self.chains[chain].announce(height)
+        self.tasks.turn()
+
+    def answer(self, ticket: int, answers: Sequence[Any] | Unanswered) -> None:
+        """The answers to calls, in their order."""
+        self.tasks.answer(ticket, answers)
+        self.tasks.turn()
+
+    def take(self) -> list[tuple[int, tuple[Call, ...]]]:
+        """Calls to make, each set with its ticket."""
+        return self.tasks.take()
+
+    @property
+    def next_deadline_ns(self) -> float:
+        return self.tasks.next_deadline_ns
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the network is known, so that messages are carried."""
+        return self.network.version > 0
+
+    def _begin(self) -> Flow[None]:
+        """Learn the network, make what is missing of it, then carry."""
+        yield Wait(lambda: all(chain.caught_up for chain in self.chains.values()))
+        yield from self._discover()
+        for pair in self.settings.opens:
+            a, b = (Side(self.chains[name], self.signers[name]) for name in pair)
+            yield from self._insisting(partial(open_edge, a, b, self.network, self.settings.clients, self.clock))
+        self.tasks.add("look again", self._look_again())
+        for name, signer in self.signers.items():
+            for number in range(len(signer.accounts)):
+                self.tasks.add(f"carry to {name} {number}", self._carry(name))
+
+    def _look_again(self) -> Flow[None]:
+        """Learn the network anew, whenever it has changed, and from time to time."""
+        while True:
+            yield Wait(lambda: self._is_changed, self.clock.after_s(_LOOK_AGAIN_S))
+            self._is_changed = False
+            yield from self._discover()
+
+    def _discover(self) -> Flow[None]:
+        yield from self._insisting(self.network.discover)
+        unread, self._unread = self._unread, []
+        for name, block in unread:
+            self._learn(name, block)
+
+    def _insisting(self, attempt: Callable[[], Flow[None]]) -> Flow[None]:
+        """Try until it is done."""
+        while True:
+            try:
+                yield from attempt()
+                return
+            except (Unanswered, Blocked) as failure:
+                self.notes.append(("waits", str(failure)))
+                yield Wait(lambda: False, self.clock.after_s(_DISCOVER_S))
+
+    def _carry(self, host: str) -> Flow[None]:
+        """Rounds to one chain, one after the other."""
+        near = self.network.identities[host]
+        while True:
+            yield Wait(lambda: any(True for _ in self.jobs.of(near, self.clock.now_ns)), self.clock.after_s(_RETRY_S))
+            chosen = self._next(near)
+            if chosen is None:
+                continue
+            route, batch = chosen
+            for job in batch:
+                job.busy = True
+                self.rerouted += self._last.get(job, route) != route
+                self._last[job] = route
+            try:
+                outcomes = yield from self.rounds.run(route, batch)
+            except Stalled as failure:
+                self._stalled(failure.chain)
+                self._again(batch, str(failure), delay_s=0.0)
+            except (Unanswered, Blocked) as failure:
+                self._suspect(route)
+                self._again(batch, str(failure))
+            else:
+                for job, outcome in outcomes:
+                    self._done(route, job, outcome)
+            finally:
+                for job in batch:
+                    job.busy = False
+
+    def _next(self, near: ChainIdentity) -> tuple[Legs, list[Job]] | None:
+        """The oldest job for a chain that can be tried now, its route, and other jobs that take the same."""
+        first: Legs | None = None
+        batch: list[Job] = []
+        down = self._down()
+        for job in self.jobs.of(near, self.clock.now_ns):
+            route = self.choice.route(job, down)
+            if route is None:
+                job.due_ns = self.clock.after_s(_RETRY_S)
+            elif first is None or route == first:
+                first = route
+                batch.append(job)
+                if len(batch) == MOST_JOBS:
+                    break
+        return None if first is None else (first, batch)
+
+    def _down(self) -> frozenset[ChainIdentity]:
+        """Chains that have made no block since they were found to be stalled."""
+        for chain, height in list(self.down.items()):
+            if self.chains[self.network.chain_of[chain]].height > height:
+                del self.down[chain]
+        return frozenset(self.down)
+
+    def _stalled(self, chain: ChainIdentity) -> None:
+        name = self.network.chain_of[chain]
+        self.down[chain] = self.chains[name].height
+        self.notes.append(("stalled", f"{name} after block {self.down[chain]}"))
+
+    def _suspect(self, route: Legs) -> None:
+        """After a round that got nowhere: transits that have made no block for long are down."""
+        for edge in route[:-1]:
+            followed = self.chains[self.network.chain_of[edge.tracked]]
+            if self.clock.now_ns - followed.time_ns > 2 * self.settings.stall_s * 1e9:
+                self._stalled(edge.tracked)
+
+    def _done(self, route: Legs, job: Job, outcome: Outcome) -> None:
+        """What became of a job's transaction."""
+        if not outcome.code:
+            self.choice.used(route)
+            job.due_ns = self.clock.after_s(_RETRY_S)
+            job.avoided |= {edge.tracked for edge in route[:-1]}  # a policy may ask for disjoint routes
+        elif outcome.lost or (outcome.codespace, outcome.code) == REDUNDANT:
+            self._again([job], outcome.log)
+        else:
+            if job.attempts:  # it was alone in its transaction: the route is to blame
+                job.avoided |= {edge.tracked for edge in route[:-1]}
+            self._again([job], outcome.log)
+
+    def _again(self, batch: Sequence[Job], reason: str, delay_s: float = _RETRY_S) -> None:
+        for job in batch:
+            job.attempts += 1
+            job.due_ns = self.clock.after_s(min(delay_s * 2 ** min(job.attempts - 1, 10), _LONGEST_RETRY_S))
+        self.notes.append(("again", f"{len(batch)} to {batch[0].work.value}: {reason}"))
+
+    def _read(self, chain: str, block: Block) -> None:
+        if chain in self.network.identities:
+            self._learn(chain, block)
+        else:
+            self._unread.append((chain, block))
+        self._is_changed |= any(
+            change in event.attributes for result in block.results for event in result.events for change in _CHANGES
+        )
+        for seen in read_clients(block):
+            if isinstance(seen, Spent):
+                self.signers[chain].seen(seen.address, seen.sequence, seen.result)
+            elif isinstance(seen, ClientSeen) and seen.height:
+                self.rounds.saw_update(chain, seen.client, seen.height, block.height)
+            elif isinstance(seen, ClientSeen):
+                self.network.froze(chain, seen.client)
+
+    def _learn(self, chain: str, block: Block) -> None:
+        """What a block says of messages."""
+        here = self.network.identities[chain]
+        for seen in read(block):
+            if seen is None:
+                self.malformed += 1
+                continue
+            sent_ns = self.jobs.saw(here, block, seen)
+            if isinstance(seen, Settled) and sent_ns:
+                self.latency_s.append((block.time_ns - sent_ns) / 1e9)
+        self.jobs.passed(here, block)
+        self._last = {job: route for job, route in self._last.items() if self.jobs.holds(job)}
+
+    def _gap(self, chain: str, first: int, last: int) -> None:
+        self.notes.append(("pruned", f"{chain} has no blocks {first} to {last} any more: their messages are not known"))

@@ -1,0 +1,204 @@
+"""A round: jobs of one route, brought to the chain at its near end together.
+
+Invariant: clients are brought up to date from the far end on, each once for all jobs of the round, and only where they
+do not know enough already; the near end's client is updated in the transaction that delivers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any as Anything
+
+from nodes.ibc.comet.commits import SignatureCache
+from nodes.ibc.proto.comet import SimpleValidator
+from nodes.ibc.proto.wire import Message
+from nodes.ibc.relayer.calls import Blocked, Flow, SignedHeaderAt, ValidatorsAt, Wait, header_of
+from nodes.ibc.relayer.clients import Client
+from nodes.ibc.relayer.clock import Clock
+from nodes.ibc.relayer.follow import Followed
+from nodes.ibc.relayer.opening import sent
+from nodes.ibc.relayer.signer import Outcome, Signer
+from nodes.xroute.identity import ChainIdentity
+from nodes.xroute.module.messages import MsgAcknowledge, MsgDeliver, MsgTimeout
+from nodes.xroute.proofs.build import Builder, Leg, Plan
+from nodes.xroute.relayer.choice import Legs
+from nodes.xroute.relayer.jobs import Job, Jobs, Work
+from nodes.xroute.relayer.network import Network
+
+__all__ = ["Rounds", "Stalled"]
+
+MOST_MESSAGES = 15  # of one transaction
+MOST_BYTES = 180_000
+MOST_KNOWN = 8192  # of what is remembered to spare questions and bytes
+
+
+class Stalled(Blocked):
+    """A chain of the route makes no blocks."""
+
+    def __init__(self, chain: ChainIdentity, name: str) -> None:
+        super().__init__(f"{name} makes no blocks")
+        self.chain = chain
+
+
+@dataclass
+class Rounds:
+    """What rounds share: the chains, the relayer's accounts, clients, and answers that several proofs need."""
+
+    network: Network
+    jobs: Jobs
+    chains: Mapping[str, Followed]
+    signers: Mapping[str, Signer]
+    clock: Clock
+    stall_s: float  # without a block, after which a chain counts as stalled
+    builder: Builder = field(default_factory=Builder)
+    clients: dict[tuple[str, str], Client] = field(default_factory=dict)  # by host and name
+    learnt: dict[tuple[str, str, int], int] = field(default_factory=dict)  # the host's block that brought a height
+    _cache: SignatureCache = field(default_factory=SignatureCache)
+    _known: dict[tuple[str, bytes], None] = field(default_factory=dict)  # hosts, and sets or policies they have seen
+    _hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)  # of the validators after a height
+
+    def client(self, host: str, name: str, subject: str) -> Client:
+        key = host, name
+        if key not in self.clients:
+            self.clients[key] = Client(host, name, subject, self.clock, self._cache)
+        return self.clients[key]
+
+    def saw_update(self, host: str, client: str, height: int, block: int) -> None:
+        """A block of the host brought a height to a client."""
+        self.learnt.setdefault((host, client, height), block)
+        known = self.clients.get((host, client))
+        if known is not None:
+            known.learned(height)
+
+    def run(self, route: Legs, batch: Sequence[Job]) -> Flow[list[tuple[Job, Outcome]]]:
+        """What became of each job. Blocked, Stalled among it, or Unanswered where nothing was tried for any."""
+        host = self.network.chain_of[route[0].verifier]
+        legs, updates = yield from self._reach(route, 1 + max(job.height for job in batch))
+        sets = yield from self._validators(host, route, legs)
+        messages: list[Message] = []
+        batch = [job for job in batch if self.jobs.holds(job)]  # another relayer may have been faster
+        if not batch:
+            return []
+        for job in batch:
+            messages += ((yield from self._message(job, route, legs, sets)),)
+        groups = _grouped(updates, list(zip(batch, messages, strict=True)))
+        outcomes = yield from self.signers[host].submit([[message for _, message in group] for group in groups])
+        found = []
+        for group, outcome in zip(groups, outcomes, strict=True):
+            found += [(job, outcome) for job, _ in group if job is not None]
+            if not outcome.code:
+                self._known |= {(host, self._hashes[each]): None for each in self._tracked(route, legs)}
+                self._known |= {(host, job.parcel.envelope.policy_id): None for job, _ in group if job is not None}
+        for each in (self._known, self._hashes, self.learnt):
+            _forget_oldest(each)
+        return found
+
+    def _reach(self, route: Legs, needed: int) -> Flow[tuple[tuple[Leg, ...], list[Message]]]:
+        """Let each client of the route know enough: the legs, and updates of the near end's client."""
+        legs: list[Leg] = []
+        for place, edge in reversed(list(enumerate(route))):
+            host, subject = self.network.chain_of[edge.verifier], self.network.chain_of[edge.tracked]
+            yield from self._wait(edge.tracked, needed)
+            client = self.client(host, edge.client, subject)
+            number, updates = yield from client.reach(needed, self.chains[subject].height)
+            legs.insert(0, Leg(host, edge.client, client.height(number)))
+            if not place:
+                return tuple(legs), updates
+            if updates:
+                yield from sent(self.signers[host], updates)
+            needed = 1 + self.learnt.get((host, edge.client, number), self.chains[host].height)
+        raise Blocked("a route without hops")
+
+    def _wait(self, chain: ChainIdentity, needed: int) -> Flow[None]:
+        """Until a chain is so high. Stalled where it makes no blocks meanwhile."""
+        name = self.network.chain_of[chain]
+        followed = self.chains[name]
+        while (height := followed.height) < needed:
+            if not (yield Wait(partial(_is_above, followed, height), self.clock.after_s(self.stall_s))):
+                raise Stalled(chain, name)
+
+    def _tracked(self, route: Legs, legs: Sequence[Leg]) -> list[tuple[str, int]]:
+        """Each tracked chain, and the height of it that is used."""
+        names = [self.network.chain_of[edge.tracked] for edge in route]
+        return [(name, leg.height.revision_height) for name, leg in zip(names, legs, strict=True)]
+
+    def _validators(self, host: str, route: Legs, legs: Sequence[Leg]) -> Flow[dict[int, tuple[SimpleValidator, ...]]]:
+        """The validators that the near end has not seen yet, by the number of the hop."""
+        tracked = self._tracked(route, legs)
+        asked = [each for each in tracked if each not in self._hashes]
+        headers = yield tuple(SignedHeaderAt(name, height) for name, height in asked)
+        same = set()
+        for each, header in zip(asked, map(header_of, headers), strict=True):
+            self._hashes[each] = header.next_validators_hash
+            if header.validators_hash == header.next_validators_hash:
+                same.add(each)  # there need not be a block after it to ask for
+        places = [place for place, each in enumerate(tracked) if (host, self._hashes[each]) not in self._known]
+        for place in places:
+            if tracked[place] not in same:
+                yield from self._wait(route[place].tracked, tracked[place][1] + 1)
+        sets = yield tuple(
+            ValidatorsAt(tracked[place][0], tracked[place][1] + (tracked[place] not in same)) for place in places
+        )
+        return {
+            place: tuple(SimpleValidator(each.pub_key, each.voting_power) for each in validators)
+            for place, validators in zip(places, sets, strict=True)
+        }
+
+    def _message(
+        self, job: Job, route: Legs, legs: tuple[Leg, ...], sets: Mapping[int, tuple[SimpleValidator, ...]]
+    ) -> Flow[Message]:
+        """The message of a job, once all that its proof needs has been asked for."""
+        host, far = self.network.chain_of[route[0].verifier], self.network.chain_of[job.far]
+        plan = Plan(legs, far, job.key, bool(job.fee.update) and job.work is Work.DELIVER)
+        missing = self.builder.missing(plan)
+        answers = yield missing
+        for question, answer in zip(missing, answers, strict=True):
+            self.builder.add(question, answer)
+        is_new = (host, job.parcel.envelope.policy_id) not in self._known
+        proof = self.builder.proof(
+            plan,
+            job.parcel.packet,
+            policy=job.policy.encode() if is_new and job.work is Work.DELIVER else b"",
+            payee=self.signers[host].first.key.address if job.work is Work.DELIVER else b"",
+            records=job.records,
+            validators=sets,
+        ).encode()
+        match job.work:
+            case Work.DELIVER:
+                return MsgDeliver(proof)
+            case Work.TIME_OUT:
+                return MsgTimeout(proof)
+            case Work.ACKNOWLEDGE:
+                assert job.answer is not None
+                return MsgAcknowledge(proof, job.answer)
+
+
+def _forget_oldest(known: dict[Anything, Anything]) -> None:
+    while len(known) > MOST_KNOWN:
+        del known[next(iter(known))]
+
+
+def _is_above(followed: Followed, height: int) -> bool:
+    return followed.height > height
+
+
+_Group = list[tuple[Job | None, Message]]
+
+
+def _grouped(updates: Sequence[Message], carried: Sequence[tuple[Job, Message]]) -> list[_Group]:
+    """Transactions: updates first, then as many messages as fit; a job that failed before is alone in its own."""
+    groups: list[_Group] = [[(None, update) for update in updates]]
+    size = 0
+    for job, message in carried:
+        last = groups[-1]
+        count = sum(each is not None for each, _ in last)
+        is_full = count >= MOST_MESSAGES or size + len(message.encode()) > MOST_BYTES
+        is_alone = job.attempts or any(each is not None and each.attempts for each, _ in last)
+        if count and (is_full or is_alone):
+            groups.append([])
+            size = 0
+        groups[-1].append((job, message))
+        size += len(message.encode())
+    return groups

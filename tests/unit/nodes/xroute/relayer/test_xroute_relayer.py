@@ -1,0 +1,146 @@
+"""A relayer of messages over several chains: carries all, once, and finds another way where one dies."""
+
+from __future__ import annotations
+
+from nodes.xroute.module.fees import ESCROW
+from nodes.xroute.module.messages import Fee
+from nodes.xroute.module.terms import Terms
+from nodes.xroute.proofs.messages import Mode
+from nodes.xroute.proofs.transit import TransitPolicy, TransitRule
+from tests.support.ibc_chain import FUNDS, address
+from tests.support.xroute_relayed import Net
+
+LINE = (("a", "b"), ("b", "c"))
+SQUARE = (("a", "b"), ("b", "d"), ("a", "c"), ("c", "d"))
+
+
+def opened(net: Net) -> Net:
+    net.until(net.is_ready)
+    return net
+
+
+def carried(net: Net, most: int = 60) -> int:
+    """Steps until all messages are settled."""
+    net.step()
+    return net.until(net.settled, most)
+
+
+def events(net: Net, chain: str, kind: str) -> int:
+    """How many of a kind a chain has told."""
+    ledger, last = net.nodes[chain].chain.ledger, net.nodes[chain].chain.height
+    results = (result for height in range(1, last + 1) for result in ledger[height].results)
+    return sum(event.type == kind for result in results if not result.code for event in result.events)
+
+
+def alice(net: Net, chain: str) -> int:
+    node = net.nodes[chain]
+    return node.balance(node.chain.app.bank.account(address("alice")), "stake")
+
+
+def test_messages_are_carried_over_a_transit_and_answered() -> None:
+    net = opened(Net(LINE))
+    for _ in range(40):
+        net.send("a", "c")
+    carried(net)
+    assert net.received("a", "c") == 4000
+    assert net.core.malformed == 0
+    assert net.core.rounds.clients["b", "07-tendermint-0"].updates <= 4, "once for all messages of a round"
+    assert len(net.core.latency_s) == 40
+
+
+def test_what_a_policy_excludes_is_not_tried() -> None:
+    deny = {"b": Terms(transit=TransitPolicy(TransitRule.DENY))}
+    net = opened(Net(SQUARE, terms=deny))
+    for _ in range(6):
+        net.send("a", "d", policy="xroute/1; require each transit transit_ok = true")
+    carried(net)
+    assert net.received("a", "d") == 600
+    assert net.core.rerouted == 0
+    assert not any(kind == "again" for kind, _ in net.core.notes)
+
+
+def test_after_a_transit_halts_the_next_route_is_tried_within_two_blocks() -> None:
+    net = opened(Net(SQUARE))
+    for _ in range(12):
+        net.send("a", "d")
+    net.halted.add("b")
+    steps = carried(net)
+    assert net.received("a", "d") == 1200
+    assert net.core.rerouted > 0
+    assert events(net, "d", "xroute_deliver") == 12
+    assert steps <= 16
+
+
+def test_without_any_route_messages_are_refunded_once_the_chain_is_there_again() -> None:
+    net = opened(Net(LINE))
+    net.halted.add("b")
+    for _ in range(3):
+        net.send("a", "c", timeout_s=30)
+    for _ in range(35):
+        net.step()
+    net.halted.clear()
+    net.until(net.settled, 60)
+    assert alice(net, "a") == FUNDS
+    assert net.received("a", "c") == 0
+    assert events(net, "a", "xroute_timeout") == 3
+
+
+def test_transits_of_mode_hop_pass_messages_on_and_answers_back() -> None:
+    net = opened(Net((*LINE, ("c", "d"))))
+    for _ in range(4):
+        net.send("a", "d", mode=Mode.HOP, transits="bc", policy="xroute/1; require each chain nakamoto >= 2")
+    carried(net)
+    assert net.received("a", "d") == 400
+    assert events(net, "b", "xroute_forward") == events(net, "c", "xroute_forward") == 4
+
+
+def test_two_relayers_deliver_each_message_once() -> None:
+    net = opened(Net(SQUARE, relayers=("relayer-1", "relayer-2")))
+    for _ in range(10):
+        net.send("a", "d")
+    carried(net, 90)
+    assert net.received("a", "d") == 1000
+    assert events(net, "d", "xroute_deliver") == 10
+    assert events(net, "a", "xroute_acknowledge") == 10
+
+
+def test_a_relayer_that_is_killed_at_any_moment_loses_nothing() -> None:
+    net = opened(Net(LINE))
+    for seconds in range(6):
+        net.send("a", "c")
+        for _ in range(seconds):
+            net.step()
+        net.start("relayer-1")
+    net.until(lambda: net.core.is_ready and net.settled() and net.core.jobs.settled == 6, 90)
+    assert net.received("a", "c") == 600
+    assert events(net, "c", "xroute_deliver") == 6
+
+
+def test_a_policy_of_two_disjoint_routes_is_carried_over_both() -> None:
+    net = opened(Net(SQUARE))
+    net.send("a", "d", policy="xroute/1; require disjoint 2")
+    carried(net)
+    assert net.received("a", "d") == 100
+    assert events(net, "d", "xroute_route") == 2
+
+
+def test_the_relayer_earns_the_fees() -> None:
+    net = opened(Net(LINE))
+    net.send("a", "c", fee=Fee("stake", 1000, 100, 300, 10, 4))
+    carried(net)
+    node = net.nodes["a"]
+    earned = node.balance(net.core.signers["a"].first.key.address, "stake") - FUNDS
+    assert 100 + 20 < earned <= 1000 + 100 + 40
+    assert node.balance(ESCROW, "stake") == 0
+    assert alice(net, "a") == FUNDS - 100 - earned
+
+
+def test_load_is_spread_where_the_policy_prefers_that() -> None:
+    net = opened(Net(SQUARE))
+    for _ in range(20):
+        net.send("a", "d", policy="xroute/1; prefer spread")
+        net.step()
+    net.until(net.settled, 60)
+    shares = net.core.choice.shares()
+    assert set(shares) == {net.identities[name] for name in "bc"}
+    assert max(shares.values()) < 700_000
