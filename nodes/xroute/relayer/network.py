@@ -101,8 +101,9 @@ class Network:
 
     def froze(self, name: str, client: str) -> None:
         """A client was shown misbehaviour."""
-        key = self.identities.get(name), client
-        changed = [replace(edge, status=Status.FROZEN) for edge in self.graph.edges if edge.key == key]
+        where = self.identities.get(name), client
+        frozen = [edge for edge in self.graph.edges if (edge.verifier, edge.client) == where]
+        changed = [replace(edge, status=Status.FROZEN) for edge in frozen]
         self.graph = self.graph.with_edges(changed)
         self.version += 1
 

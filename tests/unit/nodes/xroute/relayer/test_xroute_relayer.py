@@ -144,3 +144,15 @@ def test_load_is_spread_where_the_policy_prefers_that() -> None:
     shares = net.core.choice.shares()
     assert set(shares) == {net.identities[name] for name in "bc"}
     assert max(shares.values()) < 700_000
+
+
+def test_a_client_that_was_shown_misbehaviour_is_used_no_more() -> None:
+    net = opened(Net(SQUARE))
+    graph = net.core.network.graph
+    frozen = next(edge for edge in graph.edges if edge.verifier == net.identities["d"])
+    net.core.network.froze("d", frozen.client)
+    for _ in range(6):
+        net.send("a", "d")
+    carried(net)
+    assert net.received("a", "d") == 600
+    assert frozen.tracked not in net.core.choice.shares()
