@@ -45,6 +45,7 @@ ALL = (
     "ibc_proofs",
     "ibc_relayer",
     "xroute_graph",
+    "xroute_flooding",
     "xroute_proof",
     "llm_decode",
     "llm_codecs",

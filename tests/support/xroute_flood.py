@@ -13,7 +13,7 @@ from itertools import count
 from random import Random
 
 from nodes.ibc.proto.ibc import Height
-from nodes.xroute.flooding.ads import ChainAd, ClientStatus, EdgeAd, EdgeClaims
+from nodes.xroute.flooding.ads import Advertisement, ChainAd, ClientStatus, EdgeAd, EdgeClaims
 from nodes.xroute.flooding.flood import Flooding, Settings
 from nodes.xroute.flooding.wire import FloodCodec
 from nodes.xroute.keys import Key
@@ -62,7 +62,7 @@ class Net:
     def __post_init__(self) -> None:
         self.stakes = {key_of(name).public: 10 for name in self.names}
         self.relayers = {name: Flooding(key_of(name), self.stakes, self.settings) for name in self.names}
-        self.heard_ms: dict[bytes, dict[str, int]] = {}  # by digest of an advertisement: when it came where
+        self.ages: list[tuple[str, float]] = []  # advertisements, and how old they were when they came to somebody
         self._random = Random(f"flood {self.seed}")
         self._number = count()
         self._events: list[tuple[int, int, Callable[[], None]]] = []
@@ -101,11 +101,13 @@ class Net:
         self.until(lambda: False, duration_ms)
 
     def until(self, condition: Callable[[], bool], most_ms: int = 60_000) -> int:
-        """Let time pass until the condition holds, checked at each step; how long that took, -1 where it never did."""
-        begin_ms, last_ms = self.now_ms, self.now_ms + most_ms
+        """Let time pass until the condition holds, as seen every 100 ms; how long that took, -1 where it never did."""
+        begin_ms, last_ms, look_ms = self.now_ms, self.now_ms + most_ms, self.now_ms
         while self._events and self._events[0][0] <= last_ms:
-            if condition():
-                return self.now_ms - begin_ms
+            if look_ms <= self._events[0][0]:
+                look_ms = self._events[0][0] + TICK_MS
+                if condition():
+                    return self.now_ms - begin_ms
             self.now_ms, _, act = heapq.heappop(self._events)
             act()
         self.now_ms = last_ms
@@ -140,8 +142,9 @@ class Net:
         """Send what a relayer has to say, and note what it has learnt."""
         relayer = self.relayers[name]
         while relayer.learnt:
-            entry = relayer.learnt.popleft().entry
-            self.heard_ms.setdefault(sha256(entry.data).digest(), {})[name] = self.now_ms
+            learnt = relayer.learnt.popleft()
+            if isinstance(learnt.entry, Advertisement):
+                self.ages.append((learnt.entry.digest.hex(), learnt.age_ms / 1000))
         for peer, message in relayer.take():
             data = _CODEC.encode(message)
             self.sent_bytes += len(data)

@@ -10,8 +10,8 @@ counted by its reason, and nothing that a neighbour says costs more than its sha
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from emulator.model.errors import Unfit
 from nodes.ibc.proto.scalars import WireError
@@ -30,6 +30,7 @@ from nodes.xroute.flooding.ads import (
 )
 from nodes.xroute.flooding.database import BUCKETS, DIGEST_BYTES, Database, Entry, Evidence, Verdict, mark_of
 from nodes.xroute.flooding.equivocation import Equivocation
+from nodes.xroute.flooding.neighbour import Neighbour
 from nodes.xroute.flooding.pace import TokenBucket
 from nodes.xroute.flooding.wire import Acknowledged, Digests, Flood, Flooded, Listing, Mark, Said
 from nodes.xroute.keys import Key
@@ -40,6 +41,7 @@ LEAST_INTERVAL_MS = 1_000  # between versions of one subject
 FLOOD_BYTES = 32_768  # of entries in one message, unless one entry is longer
 LISTING_MARKS = 512  # in one message, unless one bucket has more
 MOST_LEARNT = 16_384
+EXPIRE_MS = 1_000
 _HEARD_FACTOR = 2  # a neighbour's bytes may come that much faster than they were sent
 
 
@@ -73,22 +75,6 @@ class Learnt:
 
 
 @dataclass(slots=True)
-class _Due:
-    """An entry that is to be said."""
-
-    at_ms: int
-    times: int = 0  # that it was said
-
-
-@dataclass(slots=True)
-class _Neighbour:
-    said: TokenBucket
-    heard: TokenBucket
-    resync_ms: int
-    due: dict[bytes, _Due] = field(default_factory=dict)  # by key, entries that it has not acknowledged
-
-
-@dataclass(slots=True)
 class _Own:
     """Something that this relayer says."""
 
@@ -107,9 +93,10 @@ class Flooding:
         self.refused: Counter[tuple[str, str]] = Counter()  # by reason and neighbour
         self.learnt: deque[Learnt] = deque(maxlen=MOST_LEARNT)  # until somebody takes it
         self._key = key
-        self._neighbours: dict[str, _Neighbour] = {}
+        self._neighbours: dict[str, Neighbour] = {}
         self._own: dict[bytes, _Own] = {}
         self._last_seq: dict[bytes, int] = {}
+        self._expire_ms = 0  # when entries are looked through for such as are too old
         self._out: list[tuple[str, Said]] = []
 
     # What the process calls
@@ -117,7 +104,7 @@ class Flooding:
     def connected(self, peer: str, now_ms: int) -> None:
         """A neighbour has come, or has come again: compare databases."""
         settings = self.settings
-        self._neighbours[peer] = _Neighbour(
+        self._neighbours[peer] = Neighbour(
             TokenBucket(settings.rate_bytes_per_s, settings.burst_bytes, now_ms),
             TokenBucket(_HEARD_FACTOR * settings.rate_bytes_per_s, _HEARD_FACTOR * settings.burst_bytes, now_ms),
             now_ms,
@@ -133,10 +120,12 @@ class Flooding:
         version, of which there is one at least in each half of its greatest age."""
         if isinstance(ad, EdgeAd):
             ad = replace(ad, max_age_s=self.settings.max_age_s)
-        own = self._own.setdefault(key_of(ad, self._key.public), _Own(ad))
+        key = key_of(ad, self._key.public)
+        own = self._own.setdefault(key, _Own(ad))
         own.urgent |= steady(ad) != steady(own.ad)
         own.ad = ad
-        self.tick(now_ms)
+        self._issue(key, own, now_ms)
+        self._flush(now_ms)
 
     def receive(self, peer: str, message: Said, now_ms: int) -> None:
         """What a neighbour has said."""
@@ -145,14 +134,14 @@ class Flooding:
             self.refused["not connected", peer] += 1
             return
         size = len(message.encode())
-        if not neighbour.heard.spend(size, now_ms):
+        if not neighbour.hearing.spend(size, now_ms):
             self.refused["too much", peer] += 1
             return
         self.counts["heard_bytes"] += size
         if isinstance(message, Digests):
             self._compare(peer, neighbour, message, now_ms)
         elif isinstance(message, Listing):
-            self._complete(peer, neighbour, message, now_ms)
+            self._complete(neighbour, message)
         elif isinstance(message, Acknowledged):
             for mark in message.marks:
                 self._settle(neighbour, mark)
@@ -162,10 +151,13 @@ class Flooding:
 
     def tick(self, now_ms: int) -> None:
         """Do what is due: new versions, retransmissions, digests; drop what is too old."""
-        self.database.expire(now_ms)
+        if self._expire_ms <= now_ms:
+            self._expire_ms = now_ms + EXPIRE_MS
+            self.database.expire(now_ms)
         for key, own in self._own.items():
             self._issue(key, own, now_ms)
         for peer, neighbour in self._neighbours.items():
+            neighbour.repeat(now_ms)
             if neighbour.resync_ms <= now_ms:
                 neighbour.resync_ms = now_ms + self.settings.resync_ms
                 self._say(peer, neighbour, Digests(self.database.digests()), now_ms)
@@ -179,7 +171,7 @@ class Flooding:
     @property
     def unacknowledged(self) -> int:
         """Entries that neighbours have still to acknowledge."""
-        return sum(len(each.due) for each in self._neighbours.values())
+        return sum(len(each) for each in self._neighbours.values())
 
     # Own advertisements
 
@@ -198,7 +190,7 @@ class Flooding:
         verdict = self.database.offer(made, now_ms)
         if verdict is Verdict.NEW:
             self.counts["issued"] += 1
-            self._spread(made, now_ms)
+            self._spread(made)
         else:
             self.refused[verdict.value, "self"] += 1
 
@@ -220,7 +212,7 @@ class Flooding:
 
     # Databases of neighbours
 
-    def _compare(self, peer: str, neighbour: _Neighbour, digests: Digests, now_ms: int) -> None:
+    def _compare(self, peer: str, neighbour: Neighbour, digests: Digests, now_ms: int) -> None:
         """List what is here of the buckets that differ."""
         if len(digests.buckets) != BUCKETS * DIGEST_BYTES:
             self.refused["malformed", peer] += 1
@@ -237,18 +229,18 @@ class Flooding:
         if buckets:
             self._say(peer, neighbour, Listing(bytes(buckets), tuple(marks)), now_ms)
 
-    def _complete(self, peer: str, neighbour: _Neighbour, listing: Listing, now_ms: int) -> None:
+    def _complete(self, neighbour: Neighbour, listing: Listing) -> None:
         """Say what a neighbour lacks, or has an older version of."""
         theirs = {mark.key: mark for mark in listing.marks}
         for bucket in set(listing.buckets):
             for mark in self.database.marks(bucket):
                 known = theirs.get(mark.key)
                 if known is None or known.seq < mark.seq or (known.seq == mark.seq and known.digest != mark.digest):
-                    neighbour.due.setdefault(mark.key, _Due(now_ms))
+                    neighbour.want(mark.key)
 
     # Entries
 
-    def _take_in(self, peer: str, neighbour: _Neighbour, flood: Flood, now_ms: int) -> None:
+    def _take_in(self, peer: str, neighbour: Neighbour, flood: Flood, now_ms: int) -> None:
         understood = []
         for flooded in flood.entries:
             self.counts["heard"] += 1
@@ -262,11 +254,11 @@ class Flooding:
         if understood:
             self._say(peer, neighbour, Acknowledged(tuple(understood)), now_ms)
 
-    def _judge(self, peer: str, neighbour: _Neighbour, entry: Entry, now_ms: int) -> bool:
+    def _judge(self, peer: str, neighbour: Neighbour, entry: Entry, now_ms: int) -> bool:
         """Take an entry in, or not; whether the neighbour shall stop saying it."""
         if isinstance(entry, Evidence):
             if self.database.accuse(entry):
-                self._learn(entry, 0, peer, now_ms)
+                self._learn(entry, 0, peer)
             self._settle(neighbour, mark_of(entry))
             return True
         if entry.ad.origin == self._key.public and self._hear_of_self(entry):
@@ -274,60 +266,58 @@ class Flooding:
             return True
         verdict = self.database.offer(entry, now_ms)
         if verdict is Verdict.NEW:
-            self._learn(entry, now_ms - entry.ad.issued_at_ms, peer, now_ms)
+            self._learn(entry, now_ms - entry.ad.issued_at_ms, peer)
         elif verdict is Verdict.EVIDENCE:
             evidence = self.database.evidence_against(entry.ad.origin)
             assert evidence is not None
-            self._learn(evidence, 0, "", now_ms)
+            self._learn(evidence, 0, "")
         elif verdict is Verdict.SAME:
             self.counts["heard_again"] += 1
         elif verdict is Verdict.OLDER:
-            neighbour.due.setdefault(entry.key, _Due(now_ms))
+            neighbour.want(entry.key)
         else:
             self.refused[verdict.value, peer] += 1
             if verdict is Verdict.ACCUSED and (evidence := self.database.evidence_against(entry.ad.origin)):
-                neighbour.due.setdefault(evidence.key, _Due(now_ms))
+                neighbour.want(evidence.key)
         if verdict in (Verdict.NEW, Verdict.SAME):
             self._settle(neighbour, mark_of(entry))
         return verdict is not Verdict.TOO_SOON
 
-    def _learn(self, entry: Entry, age_ms: int, peer: str, now_ms: int) -> None:
+    def _learn(self, entry: Entry, age_ms: int, peer: str) -> None:
         self.learnt.append(Learnt(entry, age_ms, peer))
-        self._spread(entry, now_ms)
+        self._spread(entry)
 
-    def _spread(self, entry: Entry, now_ms: int) -> None:
+    def _spread(self, entry: Entry) -> None:
         """Say an entry to all neighbours, the one that it came from excepted once that is settled."""
         for neighbour in self._neighbours.values():
-            neighbour.due[entry.key] = _Due(now_ms)
+            neighbour.renew(entry.key)
 
-    def _settle(self, neighbour: _Neighbour, mark: Mark) -> None:
+    def _settle(self, neighbour: Neighbour, mark: Mark) -> None:
         """A neighbour has a version of an entry: if it is the one that is here, there is nothing to say."""
         entry = self.database.get(mark.key)
         if entry is None or mark_of(entry) == mark:
-            neighbour.due.pop(mark.key, None)
+            neighbour.settle(mark.key)
 
     # What is said
 
     def _flush(self, now_ms: int) -> None:
-        """Say what is due, as far as each neighbour's share of bytes reaches."""
+        """Say what is ready, as far as each neighbour's share of bytes reaches."""
+        again_ms = now_ms + self.settings.retransmit_ms
         for peer, neighbour in self._neighbours.items():
-            due = [key for key, each in neighbour.due.items() if each.at_ms <= now_ms]
-            for part in self._parts(neighbour, due):
+            for part in self._parts(neighbour):
                 if not self._say(peer, neighbour, Flood(tuple(_flooded(entry) for entry in part)), now_ms):
                     break
                 for entry in part:
-                    said = neighbour.due[entry.key]
-                    self.counts["sent_again" if said.times else "sent"] += 1
-                    neighbour.due[entry.key] = _Due(now_ms + self.settings.retransmit_ms, said.times + 1)
+                    self.counts["sent_again" if neighbour.said(entry.key, again_ms) else "sent"] += 1
 
-    def _parts(self, neighbour: _Neighbour, keys: Iterable[bytes]) -> Iterator[list[Entry]]:
-        """Entries in messages of their own size; those that are no longer here are forgotten."""
+    def _parts(self, neighbour: Neighbour) -> Iterator[list[Entry]]:
+        """Entries that are ready, in messages of their own size; those that are no longer here are forgotten."""
         part: list[Entry] = []
         size = 0
-        for key in keys:
+        for key in neighbour.ready:
             entry = self.database.get(key)
             if entry is None:
-                neighbour.due.pop(key)
+                neighbour.settle(key)
                 continue
             if part and size + len(entry.data) > FLOOD_BYTES:
                 yield part
@@ -337,9 +327,9 @@ class Flooding:
         if part:
             yield part
 
-    def _say(self, peer: str, neighbour: _Neighbour, message: Said, now_ms: int) -> bool:
+    def _say(self, peer: str, neighbour: Neighbour, message: Said, now_ms: int) -> bool:
         size = len(message.encode())
-        if not neighbour.said.spend(size, now_ms):
+        if not neighbour.speaking.spend(size, now_ms):
             return False
         self.counts["sent_bytes"] += size
         self._out.append((peer, message))

@@ -1,7 +1,7 @@
 """Flooding over TCP: the part of a relayer's process that owns links and clock.
 
-Samples: `ad_age_s` (of an advertisement when it came; key: the neighbour), and once a second `flood_entries` and
-`flood_bytes` (said so far). Event: `equivocation` (`origin`, `evidence`: both in hex).
+Events: `learnt` (`ad`: the first digits of its digest, `age_s` when it came, `peer`), `equivocation` (`origin`,
+`evidence`: both in hex). Samples, once a second: `flood_entries`, `flood_bytes` (said so far).
 
 Invariant: a neighbour is one that there is a connection to. After a connection was lost, what the other side has missed
 is found by comparing databases.
@@ -116,7 +116,8 @@ class Flooder:
                 origin, data = learnt.entry.origin.hex(), learnt.entry.data.hex()
                 self._context.emit("equivocation", origin=origin, evidence=data)
             else:
-                self._context.sample("ad_age_s", learnt.age_ms / 1000, learnt.peer)
+                digest = learnt.entry.digest[:8].hex()
+                self._context.emit("learnt", ad=digest, age_s=learnt.age_ms / 1000, peer=learnt.peer)
             self._on_learnt(learnt.entry)
 
     def _now_ms(self) -> int:

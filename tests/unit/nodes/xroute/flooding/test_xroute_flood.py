@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 from xroute_flood import QUICK, START_MS, Net, chain_ad, edge_ad, key_of
@@ -17,6 +18,7 @@ from nodes.xroute.flooding.ads import (
     issued,
     read,
 )
+from nodes.xroute.flooding.convergence import convergence_s
 from nodes.xroute.flooding.database import Database, Evidence, Verdict
 from nodes.xroute.flooding.equivocation import AdKind, Equivocation, origin_of_evidence, verify_equivocation
 from nodes.xroute.flooding.flood import Flooding, Settings
@@ -475,3 +477,13 @@ def test_a_relayer_that_forgot_all_accuses_itself_of_nothing() -> None:
     assert held.ad.delay_s == 7
     assert net.converged()
     assert not list(net.relayers["b"].database.evidence())
+
+
+def test_convergence_is_when_a_share_of_the_others_has_heard() -> None:
+    ages = [("x", 0.3), ("x", 0.1), ("x", 0.2), ("y", 0.5)]
+    assert convergence_s(ages, 4, 0.5) == {"x": 0.2, "y": inf}
+    assert convergence_s(ages, 4) == {"x": 0.3, "y": inf}
+    net = Net("abc", [("a", "b"), ("b", "c")], delay_ms=(100, 100))
+    net.announce("a", EDGE)
+    net.run(1_000)
+    assert list(convergence_s(net.ages, 3).values()) == [0.2]
