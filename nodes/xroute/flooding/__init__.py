@@ -4,6 +4,6 @@
 - `equivocation`: two advertisements that no honest relayer signs both, as evidence; `verify_equivocation`.
 - `database`: the newest of each origin and subject; `flood`: how neighbours keep theirs alike, by messages of `wire`.
 - `facts`: what an advertisement proves; `claims`: what advertisements say, weighed by stake.
-- `convergence`: how fast news gets around.
+- `exchange`: between all this and the graph of `nodes.xroute.routes`; `convergence`: how fast news gets around.
 - `process`: `Flooder`, the core over TCP.
 """
