@@ -28,6 +28,7 @@ from nodes.ibc.chain.ledger import Entry
 from nodes.ibc.chain.pace import Pace, Spell
 from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.rpc import Methods
+from nodes.ibc.heap import collect_rarely
 from nodes.ibc.proto.comet import Commit
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Chain(Node):
     config: Config
 
     async def setup(self) -> None:
+        collect_rarely()
         config, context = self.config, self.context
         settings = self.settings(config.chain_id or f"{context.name}-1")
         self._pace = pace_of(config)

@@ -24,6 +24,7 @@ from emulator.sdk.driver import Driver
 from emulator.sdk.durable import Durable
 from emulator.sdk.node import Node
 from emulator.sdk.store import Store
+from nodes.ibc.heap import collect_rarely
 from nodes.ibc.relayer.ask import COMMANDS, SOCKET
 from nodes.ibc.relayer.book import TABLES
 from nodes.ibc.relayer.calls import Call, StatusOf, Unanswered
@@ -67,6 +68,7 @@ class Relayer(Node):
     config: Config
 
     async def setup(self) -> None:
+        collect_rarely()
         config, context = self.config, self.context
         paths = tuple(map(read, config.paths))
         names = tuple(dict.fromkeys(name for path in paths for name in (path.a, path.b)))

@@ -22,6 +22,7 @@ from nodes.dagbft.primary.settings import names_of
 from nodes.ibc.chain.genesis import Settings, chain_of, genesis_form
 from nodes.ibc.chain.process import Chain, pace_of
 from nodes.ibc.chain.results import TxResult
+from nodes.ibc.heap import collect_rarely
 from nodes.ibc.validator.core import TABLE, Effects, Said, ValidatorCore
 from nodes.ibc.validator.ordering import TABLES, Ordering, primary_config
 
@@ -44,6 +45,7 @@ class Validator(Chain):
     config: Config
 
     async def setup(self) -> None:
+        collect_rarely()
         config, context = self.config, self.context
         names = names_of(config.validators, context)
         if config.equivocate_height:
