@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 
 from nodes.ibc.core.errors import DENOMINATION_NOT_FOUND, INVALID_DENOMINATION
@@ -45,11 +46,11 @@ class Denomination:
             parts = parts[2:]
         return cls("/".join(parts), tuple(trace))
 
-    @property
+    @cached_property
     def path(self) -> str:
         return "/".join([*map(str, self.trace), self.base])
 
-    @property
+    @cached_property
     def hash(self) -> bytes:
         return sha256(self.path.encode()).digest()
 

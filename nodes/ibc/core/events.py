@@ -33,7 +33,7 @@ class Event:
 
 
 def event(kind: str, **attributes: object) -> Event:
-    return Event(kind, tuple((key, str(value)) for key, value in attributes.items()))
+    return Event(kind, tuple([(key, str(value)) for key, value in attributes.items()]))
 
 
 def module(name: str) -> Event:

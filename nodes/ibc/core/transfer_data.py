@@ -121,13 +121,16 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def load_json(data: bytes) -> object:
     """JSON of a peer. Raises ValueError for anything else: nothing is there twice, no NaN, no endless nesting."""
     try:
-        return json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        return _JSON.decode(data.decode())
     except RecursionError:
         raise ValueError("nested too deep") from None
 
 
 def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is no JSON")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
 
 
 def _parse_json(data: bytes) -> FungibleTokenPacketData:
@@ -145,7 +148,11 @@ def _parse_json(data: bytes) -> FungibleTokenPacketData:
 
 def is_unicode(text: str) -> bool:
     """False for a lone surrogate, which JSON can spell and UTF-8 cannot."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _WORD = 32

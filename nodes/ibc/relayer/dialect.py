@@ -11,8 +11,8 @@ from typing import Any
 
 from nodes.ibc.comet.json_form import read_header, read_signed_header, read_validators
 from nodes.ibc.core.events import Event
-from nodes.ibc.proto.ibc import MerkleProof
 from nodes.ibc.proto.ics23 import CommitmentProof
+from nodes.ibc.proto.wire import delimited
 from nodes.ibc.relayer.calls import (
     Admission,
     Ask,
@@ -34,6 +34,12 @@ from nodes.ibc.relayer.calls import (
 Json = dict[str, Any]
 Request = tuple[str, Json]  # method and parameters
 MOST_VALIDATORS = 100  # of one page; chains with more are refused
+_PROOF_TAG = b"\x0a"  # of each proof of a MerkleProof
+_UNREAD = frozenset(
+    ("message", "coin_spent", "coin_received", "coinbase", "burn", "transfer", "ibc_transfer", "fungible_token_packet",
+     "denomination")
+)  # fmt: skip
+"""Events of the bank and of transfers: most of a block, and nothing that a relayer reads."""
 REFUSED = -1  # code of an admission that the RPC itself denied
 
 
@@ -87,8 +93,10 @@ def _read(call: Call, results: Sequence[Any]) -> Any:
             response = first["response"]
             value = _value(call, response)
             ops = response["proofOps"]["ops"]
-            proofs = tuple(CommitmentProof.decode(base64.b64decode(op["data"]), strict=False) for op in ops)
-            return Proven(value, MerkleProof(proofs).encode(), ops[0]["type"])
+            proofs = [base64.b64decode(op["data"]) for op in ops]
+            for proof in proofs:
+                CommitmentProof.decode(proof, strict=False)
+            return Proven(value, b"".join(_PROOF_TAG + delimited(proof) for proof in proofs), ops[0]["type"])
         case BlockAt():
             header = read_header(first["header"])
             return Block(header.height, header.time.ns, tuple(map(_result, results[1]["txs_results"] or ())))
@@ -112,7 +120,8 @@ def _value(call: Ask | Stored, response: Json) -> bytes:
 
 def _result(form: Json) -> TxResult:
     events = tuple(
-        Event(each["type"], tuple((pair["key"], pair["value"] or "") for pair in each["attributes"]))
+        Event(each["type"], tuple([(pair["key"], pair["value"] or "") for pair in each["attributes"]]))
         for each in form["events"] or ()
+        if each["type"] not in _UNREAD
     )
     return TxResult(int(form["code"]), form["codespace"], form["log"], int(form["gas_used"]), events)
