@@ -145,8 +145,8 @@ def _chains(parameters: Parameters, committees: list[list[str]], served: list[li
 
 
 def _keys(relayer: int) -> list[str]:
-    """Names of a relayer's keys: with two, two rounds to a chain are under way at once."""
-    return [f"relayer-{relayer + 1}", f"relayer-{relayer + 1}-b"]
+    """Names of a relayer's keys: with four, four rounds to a chain are under way at once."""
+    return [f"relayer-{relayer + 1}{suffix}" for suffix in ("", "-b", "-c", "-d")]
 
 
 def _relayers(relayers: list[str], paths: list[str], served: list[list[int]]) -> list[dict[str, Any]]:

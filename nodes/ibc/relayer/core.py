@@ -30,7 +30,7 @@ from nodes.ibc.relayer.signer import Signer, Terms
 from nodes.ibc.relayer.tasks import Tasks
 from nodes.ibc.relayer.watch import Watch, misbehaviour
 
-MOST_ROUNDS = 2  # of one direction at once: while one waits for its block, another takes its proofs
+MOST_ROUNDS = 4  # of one direction at once: while one waits for its block, others take their proofs
 _LONGEST_RETRY_S = 60.0
 _REFRESH_CHECK_S = 5.0
 

@@ -20,7 +20,7 @@ from nodes.ibc.relayer.dialect import answer, requests
 
 __all__ = ["Connection", "Telemetry"]
 
-MOST_BATCH = 50  # requests in one; nodes allow 100
+MOST_BATCH = 100  # requests in one
 TIMEOUT_S = 20.0
 _HEADERS = {"Content-Type": "application/json"}  # so that captures show what is asked
 _NEWS = "tm.event = 'NewBlockHeader'"
