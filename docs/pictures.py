@@ -1,6 +1,6 @@
 """Makes the pictures of docs/pictures/, all from real runs, which it makes itself.
 
-    python docs/pictures.py             all of them, about eight minutes
+    python docs/pictures.py             all of them, about eleven minutes
     python docs/pictures.py leo decodes some scenes
     python docs/pictures.py --draft     late ones, too: to see how they look
 
@@ -321,6 +321,26 @@ def lemonshark(stage: Stage) -> None:
         screen.press("4")
         screen.until_s(32)
         screen.take("lemonshark")
+
+
+@scene
+def ibc(stage: Stage) -> None:
+    """Chains and relayers: the panel, then a relayer that is killed, and what it asked chains before."""
+    with stage.screen("skyloom run ibc --set chains=4 --set relayers=2 --set load.packets_per_s=40") as screen:
+        screen.until(r"\d\d:\d\d/")
+        screen.press("4")
+        screen.until_s(54)
+        screen.take("ibc")
+    stage.shell("skyloom run ibc --set load.packets_per_s=40 --set faults.relayers=1 --capture relayer-1")
+    stage.shell("skyloom report ibc")
+    for name in ("ibc-stages", "ibc-backlog"):
+        stage.figure(name, f"runs/ibc/latest/figures/{name}.svg")
+    stage.decode(
+        "decode-ibc",
+        "tshark -r runs/ibc/latest/capture.pcapng -Y 'http.request.method == POST' -T fields -E separator=/s "
+        "-e frame.time_relative -e ip.dst -e json.value.string",
+        lambda lines: lines[120:136],
+    )
 
 
 @scene

@@ -143,8 +143,8 @@ class IbcPanel(Panel):
             counts = (chain.height, chain.txs, chain.failed, chain.waiting, chain.settled)
             rows.append([name, *(f"{count:,}" for count in counts), f"{chain.work_s * 1e3:,.0f}"])
         cut = f", the {ROWS} whose last block is oldest" if len(self._chains) > ROWS else ""
-        columns = ["chain", "block", "txs", "failed", "pool", "settled", "ms"]
-        title = f"Chains{cut} (pool: of transactions, ms: the last block took)"
+        columns = ["chain", "block", "txs", "failed", "mempool", "settled", "ms"]
+        title = f"Chains{cut} (ms: of the last block)"
         return {"kind": "listing", "title": title, "columns": columns, "rows": rows}
 
     def _oldest(self) -> Widget:
