@@ -1,7 +1,8 @@
-"""Headers that a chain's validators signed and the chain does not have."""
+"""Headers for a client by somebody who is no relayer: true ones, and ones that validators signed for another block."""
 
 from __future__ import annotations
 
+from nodes.ibc.chain.ledger import Entry
 from nodes.ibc.proto.comet import SignedHeader
 from nodes.ibc.proto.ibc import Header, MsgUpdateClient
 from nodes.ibc.proto.well_known import Any
@@ -12,14 +13,25 @@ from tests.support.ibc_relayed import Node
 
 def forged_update(node: Node, client: Client, height: int = 0) -> MsgUpdateClient:
     """What tells a client of a node's chain another block of a height (0: the last one) than the chain has; by bob."""
-    chain = node.chain
-    height = height or chain.height
-    entry = chain.ledger[height]
+    return _update(node, client, node.chain.fork(_entry(node, height)))
+
+
+def true_update(node: Node, client: Client) -> MsgUpdateClient:
+    """What tells a client the last block of a node's chain; by bob."""
+    return _update(node, client, _entry(node, 0))
+
+
+def _entry(node: Node, height: int) -> Entry:
+    entry = node.chain.ledger[height or node.chain.height]
     assert entry is not None
-    forged = chain.fork(entry)
+    return entry
+
+
+def _update(node: Node, client: Client, entry: Entry) -> MsgUpdateClient:
+    height, committee = entry.block.height, node.chain.committee
     trusted = max(each for each in client.heights if each < height)
     header = Header(
-        SignedHeader(forged.block.header, forged.commit), chain.committee.at(height), client.height(trusted),
-        chain.committee.at(trusted + 1),
+        SignedHeader(entry.block.header, entry.commit), committee.at(height), client.height(trusted),
+        committee.at(trusted + 1),
     )  # fmt: skip
     return MsgUpdateClient(client.name, Any.of(header), address("bob"))

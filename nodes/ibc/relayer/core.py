@@ -366,18 +366,19 @@ class Relayer:
             del self.relayed[:-10_000]
 
     def _expire(self, chain: str, block: Block) -> None:
-        """Packets to this chain that it can no longer receive are to be timed out."""
+        """Packets to this chain that it can no longer receive are to be timed out, those that are parked, too."""
         for here, other in list(self.ends.values()):
             if here.chain != chain:
                 continue
             closed = self.book.closed.get(here.name)
-            for packet in [packet for packet in self.book.of(other) if packet.state is State.SENT]:
+            for packet in [packet for packet in self.book.of(other) if State.SENT in (packet.state, packet.resume)]:
                 if closed is not None:
                     late = replace(packet, height=closed, closed=True)
                 elif packet.expired(block.height, block.time_ns, here.v2):
                     late = replace(packet, height=block.height - 1)
                 else:
                     continue
+                self.book.resume(packet)
                 self.book.step(replace(late, seen_ns=self.clock.now_ns), Happened.EXPIRE)
 
     def _closed(self, end: str, height: int) -> None:

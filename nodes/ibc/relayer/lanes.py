@@ -143,8 +143,6 @@ class Lane:
         calls = tuple(Stored(self.source.chain, key, height - 1) for key in keys)
         proofs = iter((yield calls))
         made = [(job, self._message(job, height, [next(proofs) for _ in self._keys(job)])) for job in jobs]
-        if any(message is None and job.packet.ordered for job, message in made if job.work is Work.TIME_OUT):
-            made = [pair for pair in made if pair[0].work is not Work.TIME_OUT]  # what was received is answered first
         messages = [(job, message) for job, message in made if message is not None]
         stages.end("proof")
         if messages:

@@ -22,7 +22,7 @@ class State(IntEnum):
     ANSWERED = 3  # acknowledgement written at the destination: to be acknowledged at the source
     EXPIRED = 4  # can no longer be received: to be timed out at the source
     SETTLED = 5  # acknowledged or timed out; nothing is left
-    PARKED = 6  # cannot be relayed; `reason` says why, and `clear` takes it up again
+    PARKED = 6  # cannot be relayed; `reason` says why, and `clear` or the end of its time takes it up again
 
 
 class Happened(IntEnum):

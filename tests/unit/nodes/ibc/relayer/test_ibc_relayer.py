@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from nodes.ibc.chain.consensus import Churn
 from nodes.ibc.chain.keys import AccountKey
 from nodes.ibc.core.events import Event
 from nodes.ibc.proto import channel_v2, cosmos
 from nodes.ibc.proto.queries import (
     QueryClientStateResponse,
-    QueryClientStatusRequest,
-    QueryClientStatusResponse,
     QueryConsensusStateResponse,
 )
 from nodes.ibc.proto.wire import Message
-from nodes.ibc.relayer import clients as relayer_clients
 from nodes.ibc.relayer import control
 from nodes.ibc.relayer.calls import Ask, Block, Call, TxResult
 from nodes.ibc.relayer.events import PacketSeen, read
 from nodes.ibc.relayer.packets import STEPS, Happened, State
 from tests.support.ibc_chain import SECOND_NS
-from tests.support.ibc_forged import forged_update
 from tests.support.ibc_relayed import Node, World
 
 
@@ -109,45 +104,6 @@ def test_a_relayer_with_an_empty_disk_finds_the_path_and_what_waits_on_it() -> N
     net.relay_all()
 
 
-DEEDS = {"send_packet", "recv_packet", "acknowledge_packet"}
-
-
-@BOTH
-def test_two_relayers_race_and_each_packet_is_relayed_once(path: str) -> None:
-    net = opened(path)
-    net.start("relayer-2")
-    net.until(net.is_open)
-    for node in net.nodes.values():
-        node.results.clear()
-    here, _ = net.ends()
-    for _ in range(5):
-        for _ in range(20):
-            net.nodes["a"].transfer(here, 1, "stake", net.now_ns, 3600)
-        net.step()
-    net.relay_all()
-    net.check_escrow(net.ends())
-    assert set(net.nodes["b"].events.values()) == {1}
-    assert not any(relayer.book.packets for relayer in net.relayers.values())
-    for node in net.nodes.values():  # one pays: each transaction in a block did something
-        assert all({event.type for event in result.events} & DEEDS for result in node.results)
-
-
-def test_two_keys_have_two_rounds_under_way_and_no_packet_is_in_both() -> None:
-    net = opened(keys={"relayer-1": ("relayer-1", "relayer-1b")})
-    here, _ = net.ends()
-    for _ in range(4):
-        for _ in range(40):
-            net.nodes["a"].transfer(here, 1, "stake", net.now_ns, 3600)
-        net.tick()
-        net.block("a")  # and none of b, so that rounds wait there
-        net.settle()
-    net.relay_all()
-    relayer = net.relayers["relayer-1"]
-    assert all(account.spent for account in relayer.signers["b"].accounts)
-    assert all(result.code == 0 for node in net.nodes.values() for result in node.results)
-    assert set(net.nodes["b"].events.values()) == {1}
-
-
 def test_a_client_is_named_to_its_counterparty_by_the_key_that_made_it() -> None:
     """Nobody else may. Two paths of one chain are opened at once, so that each key of the relayer is busy at times."""
     net = World({name: Node(name) for name in "abc"}, ("a b", "b c"), keys={"relayer-1": ("relayer-1", "relayer-1b")})
@@ -159,57 +115,6 @@ def test_a_client_is_named_to_its_counterparty_by_the_key_that_made_it() -> None
     assert [ibc.get(f"clients/07-tendermint-{number}/clientState".encode()) is not None for number in range(3)] == [
         True, True, False,
     ]  # fmt: skip
-
-
-def test_full_turnover_of_validators_forces_bisection() -> None:
-    nodes = {name: Node(name, powers=(1,) * 4, churn=Churn(4, 1)) for name in ("a", "b")}
-    net = World(nodes)
-    net.start("relayer-1")
-    net.until(net.is_open)
-    here, _ = net.ends()
-    net.run(40)  # no validator of the clients' heights is left
-    client = net.relayers["relayer-1"].clients["b", net.ends()[1].client]
-    before = client.updates
-    net.nodes["a"].transfer(here, 3, "stake", net.now_ns, 3600)
-    net.relay_all()
-    assert client.updates > before + 1
-
-
-def test_clients_are_refreshed_without_traffic_at_a_third_of_the_trusting_period() -> None:
-    net = opened(trusting_s=60.0)
-    net.run(200)
-    for client in net.relayers["relayer-1"].clients.values():
-        assert net.now_ns - client.newest_ns < 30 * SECOND_NS
-        assert 7 <= client.updates <= 14
-    here, _ = net.ends()
-    net.nodes["a"].transfer(here, 3, "stake", net.now_ns, 3600)
-    net.relay_all()
-
-
-def test_a_client_of_a_halted_chain_is_refreshed_once_it_has_blocks_again() -> None:
-    net = opened(trusting_s=60.0)
-    here, _ = net.ends()
-    client = net.relayers["relayer-1"].clients["a", here.client]
-    for _ in range(40):  # of b there is no block to refresh with, although it is time to
-        net.tick()
-        net.block("a")
-        net.settle()
-    assert net.now_ns > client.refresh_due_ns
-    net.run(3)
-    assert net.now_ns < client.refresh_due_ns
-
-
-def test_a_refresh_that_the_chain_did_not_get_is_tried_again_before_the_next_is_due() -> None:
-    net = opened(trusting_s=60.0)
-    here, _ = net.ends()
-    client = net.relayers["relayer-1"].clients["a", here.client]
-    net.until(lambda: client.refresh_due_ns - net.now_ns < 2 * SECOND_NS)
-    before = client.latest
-    net.cut.add("a")
-    net.run(5)
-    net.cut.clear()
-    net.run(12)
-    assert client.latest > before
 
 
 @pytest.mark.parametrize("kind", [QueryClientStateResponse, QueryConsensusStateResponse, cosmos.QueryAccountResponse,
@@ -266,99 +171,6 @@ def test_packets_whose_blocks_are_gone_are_parked_with_the_reason() -> None:
     assert understood
     assert "pruned" in text
     assert control.answer(relayer, ["pending"])[1].startswith(f"{here.name}/1  parked")
-
-
-def test_questions_are_answered_and_nonsense_is_refused() -> None:
-    net = opened()
-    relayer = net.relayers["relayer-1"]
-    assert "a:b" in control.answer(relayer, ["status"])[1]
-    assert control.answer(relayer, ["pending"]) == (True, "no packet is pending")
-    assert control.answer(relayer, ["clear", "a:b"])[0]
-    for words in ([], ["status", "now"], ["why", "a/x/1"], ["clear", "x"], ["stop"]):
-        assert not control.answer(relayer, words)[0]
-    here, _ = net.ends()
-    net.cut.add("b")
-    net.nodes["a"].transfer(here, 3, "stake", net.now_ns, 3600)
-    net.run(3)
-    assert "is to be received" in control.answer(relayer, ["why", f"{here.name}/1"])[1]
-    net.cut.clear()
-    net.relay_all()
-    assert "settled" in control.answer(relayer, ["why", f"{here.name}/1"])[1]
-
-
-@pytest.mark.parametrize("line", [b"", b"status\n", b'"status"', b"[1]", b"\xff", b"[" * 4000, b"9" * 4000])
-def test_an_order_out_of_form_is_refused_in_words(line: bytes) -> None:
-    understood, text = control.reply(opened().relayers["relayer-1"], line)
-    assert not understood
-    assert text.startswith("an order that")
-
-
-def statuses(net: World) -> dict[str, str]:
-    """The status of each client of `a`, by its host."""
-    found = {}
-    for (host, name), client in net.relayers["relayer-1"].clients.items():
-        if client.subject == "a":
-            asked = QueryClientStatusRequest(name)
-            call = Ask(host, "/ibc.core.client.v1.Query/ClientStatus", asked, QueryClientStatusResponse)
-            found[host] = net.nodes[host].call(call).status
-    return found
-
-
-@pytest.mark.parametrize("known", [False, True], ids=["new height", "height that the client knows"])
-def test_equivocation_that_one_client_was_told_freezes_every_client_of_the_chain(known: bool) -> None:
-    net = World({name: Node(name) for name in "abc"}, ("a b", "a c", "b c"))
-    net.start("relayer-1")
-    net.until(net.is_open)
-    net.nodes["a"].transfer(net.ends("a:b")[0], 3, "stake", net.now_ns, 3600)
-    net.relay_all()
-    relayer = net.relayers["relayer-1"]
-    client = relayer.clients["b", net.ends("a:b")[1].client]
-    update = forged_update(net.nodes["a"], client, client.latest if known else 0)
-    net.nodes["b"].send(update, name="bob")
-    net.run(6)
-    assert statuses(net) == {"b": "Frozen", "c": "Frozen"}
-    assert any("was told another block" in text for _, text in relayer.notes)
-    net.nodes["a"].transfer(net.ends("a:b")[0], 3, "stake", net.now_ns, 3600)
-    net.run(5)
-    assert "frozen" in control.answer(relayer, ["status"])[1]
-
-
-def test_equivocation_is_told_once_a_chain_that_was_cut_off_is_back() -> None:
-    net = opened()
-    relayer = net.relayers["relayer-1"]
-    client = relayer.clients["b", net.ends()[1].client]
-    net.nodes["b"].send(forged_update(net.nodes["a"], client), name="bob")
-    net.tick()
-    net.block("b")
-    net.cut.add("a")
-    net.run(3)
-    assert statuses(net) == {"b": "Active"}
-    net.cut.clear()
-    net.run(8)
-    assert statuses(net) == {"b": "Frozen"}
-    assert any(kind == "watch" for kind, _ in relayer.notes)
-
-
-def test_the_age_of_a_client_that_another_relayer_updates_is_known() -> None:
-    net = opened(trusting_s=600.0)
-    net.start("relayer-2")
-    net.until(net.is_open)
-    net.nodes["a"].transfer(net.ends()[0], 3, "stake", net.now_ns, 3600)
-    net.relay_all()
-    for name, client in net.relayers["relayer-1"].clients.items():
-        assert client.newest_ns == net.relayers["relayer-2"].clients[name].newest_ns
-
-
-def test_what_is_remembered_of_a_client_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relayer_clients, "_MOST_HEIGHTS", 5)
-    net = opened(trusting_s=12.0)
-    net.run(60)
-    for client in net.relayers["relayer-1"].clients.values():
-        assert client.updates > 10
-        assert (len(client.heights), len(client.own)) == (5, 5)
-        assert client.heights[-1] == client.latest
-    net.nodes["a"].transfer(net.ends()[0], 3, "stake", net.now_ns, 3600)
-    net.relay_all()
 
 
 def test_state_machine_names_every_step_once() -> None:

@@ -32,15 +32,19 @@ def value(net: World, name: str, **labels: str) -> float:
     return found
 
 
-@pytest.fixture(params=["a b", "a b v1 transfer"])
-def net(request: pytest.FixtureRequest) -> World:
-    made = World({name: Node(name) for name in "ab"}, (request.param,))
-    made.start("relayer-1")
-    made.until(made.is_open)
-    return made
+BOTH = pytest.mark.parametrize("path", ["a b", "a b v1 transfer"])
 
 
-def test_what_waits_is_the_backlog_of_its_end(net: World) -> None:
+def opened(path: str) -> World:
+    net = World({name: Node(name) for name in "ab"}, (path,))
+    net.start("relayer-1")
+    net.until(net.is_open)
+    return net
+
+
+@BOTH
+def test_what_waits_is_the_backlog_of_its_end(path: str) -> None:
+    net = opened(path)
     here, there = net.ends()
     labels = {"chain": "a-1", "counterparty": "b-1", "channel": here.channel or here.client, "port": here.port}
     assert value(net, "backlog_size", **labels) == 0
@@ -56,7 +60,9 @@ def test_what_waits_is_the_backlog_of_its_end(net: World) -> None:
     assert value(net, "backlog_size", chain="b-1", port=there.port) == 0
 
 
-def test_updates_of_clients_and_those_that_were_spared_are_counted(net: World) -> None:
+@BOTH
+def test_updates_of_clients_and_those_that_were_spared_are_counted(path: str) -> None:
+    net = opened(path)
     here, there = net.ends()
     net.nodes["a"].transfer(here, 1, "stake", net.now_ns, 3600)
     net.relay_all()
@@ -71,7 +77,9 @@ def test_updates_of_clients_and_those_that_were_spared_are_counted(net: World) -
     assert 0 <= value(net, "client_age_s", **labels) <= 10
 
 
-def test_latencies_are_from_the_sight_of_a_packet_to_its_transaction(net: World) -> None:
+@BOTH
+def test_latencies_are_from_the_sight_of_a_packet_to_its_transaction(path: str) -> None:
+    net = opened(path)
     here, _ = net.ends()
     net.relayers["relayer-1"].meter.take()
     net.nodes["a"].transfer(here, 1, "stake", net.now_ns, 3600)
@@ -91,13 +99,17 @@ def test_latencies_are_from_the_sight_of_a_packet_to_its_transaction(net: World)
     assert not net.relayers["relayer-1"].meter.take()
 
 
-def test_what_the_connections_count_is_told(net: World) -> None:
+@BOTH
+def test_what_the_connections_count_is_told(path: str) -> None:
+    net = opened(path)
     assert value(net, "queries_total", chain="a-1", query_type="status") == 3
     assert value(net, "queries_total", chain="b-1", query_type="abci_query") == 5
     assert value(net, "ws_reconnect_total", chain="b-1") == 2
 
 
-def test_the_balance_of_each_account_is_asked_for(net: World) -> None:
+@BOTH
+def test_the_balance_of_each_account_is_asked_for(path: str) -> None:
+    net = opened(path)
     net.run(12)
     assert value(net, "wallet_balance", chain="a-1", account=address("relayer-1"), denom="stake") == FUNDS
     net.nodes["a"].pay("alice", "relayer-1", 5)
