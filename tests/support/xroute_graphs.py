@@ -12,6 +12,7 @@ from itertools import combinations
 from random import Random
 
 from hypothesis import strategies as st
+from xroute_policies import CHAINS, identity_of
 
 from nodes.ibc.client.tendermint import Status
 from nodes.xroute.identity import ChainIdentity
@@ -20,7 +21,6 @@ from nodes.xroute.policy.clauses import LimitKind, Policy
 from nodes.xroute.policy.evaluation import first_failing
 from nodes.xroute.policy.terms import Key
 from nodes.xroute.routes.graph import Chain, Claims, Edge, Graph, Transit, TransitRule, both_ways, hop_of
-from tests.support.xroute_policies import CHAINS, identity_of
 
 MILLION = 1_000_000
 
@@ -36,11 +36,15 @@ def edges_between(a: str, b: str, **values: object) -> tuple[Edge, Edge]:
 
 
 def graph_of(seed: int, most: int = 7) -> Graph:
-    """Two to `most` chains, of whose pairs more than half are joined, some by two pairs of clients."""
+    """Two to `most` chains, of whose pairs more than half are joined, some by two pairs of clients.
+
+    Graphs of odd seeds have more chains and edges, and less in them is not known.
+    """
     rng = Random(seed)
+    is_dense = seed % 2 == 1
 
     def some(low: int, high: int) -> int | None:
-        return rng.choice([rng.randint(low, high)] * 3 + [None])
+        return rng.choice([rng.randint(low, high)] * (19 if is_dense else 3) + [None])
 
     def chain(name: str) -> Chain:
         rule = rng.choice([TransitRule.ALLOW, TransitRule.ALLOW, *TransitRule])
@@ -66,10 +70,10 @@ def graph_of(seed: int, most: int = 7) -> Graph:
             claims=Claims(some(0, 9), rng.choice([None, 0, 1000, 5000]), some(0, MILLION)),
         )
 
-    names = CHAINS[: rng.randint(2, most)]
+    names = CHAINS[: most if is_dense else rng.randint(2, most)]
     edges: list[Edge] = []
     for a, b in combinations(names, 2):
-        for suffix in rng.choice([("",), ("",), ("",), ("", "-2"), (), ()]):
+        for suffix in rng.choice([("",), ("",), ("",), ("", "-2"), (), ()][: 5 if is_dense else 6]):
             edges += [differing(edge, suffix) for edge in edges_between(a, b)]
     return Graph([chain(name) for name in names], edges)
 

@@ -6,6 +6,7 @@ import time
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from xroute_policies import routes, texts
 
 from nodes.xroute.policy.attributes import RouteAttributes
 from nodes.xroute.policy.clauses import Policy
@@ -14,7 +15,6 @@ from nodes.xroute.policy.evaluation import first_failing, holds
 from nodes.xroute.policy.parser import MOST_TEXT, parse, read
 from nodes.xroute.policy.terms import Contradiction, PolicyError
 from nodes.xroute.policy.text import explain, show
-from tests.support.xroute_policies import routes, texts
 
 WORDS = (
     "xroute/1", ";", "\n", "require", "prefer", "limit", "on", "each", "hop", "transit", "chain", "route", "source",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import networkx as nx
 import pytest
 from hypothesis import given, settings
+from xroute_graphs import edges_between, graphs
 
 from nodes.xroute.routes.advice import Shortest, advise
 from nodes.xroute.routes.graph import Graph
-from tests.support.xroute_graphs import edges_between, graphs
 
 
 def shares_by_networkx(graph: Graph) -> dict[str, float]:

@@ -6,6 +6,8 @@ from itertools import combinations
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from xroute_graphs import every_route, graphs
+from xroute_policies import texts
 
 from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.parser import parse
@@ -14,8 +16,6 @@ from nodes.xroute.routes.graph import Graph
 from nodes.xroute.routes.pruned import Pruned
 from nodes.xroute.routes.search import MOST_TIED, best_routes
 from nodes.xroute.routes.several import disjoint_routes, next_routes, together, ways
-from tests.support.xroute_graphs import every_route, graphs
-from tests.support.xroute_policies import texts
 
 SHARES = st.lists(st.integers(0, 3), min_size=8, max_size=8)
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from xroute_graphs import graphs
+from xroute_policies import texts
 
 from emulator.model.errors import Unfit
 from nodes.ibc.client.tendermint import Status
@@ -19,8 +21,6 @@ from nodes.xroute.routes.measures import transit_shares
 from nodes.xroute.routes.pruned import Pruned
 from nodes.xroute.routes.search import best_routes
 from nodes.xroute.routes.table import Table
-from tests.support.xroute_graphs import graphs
-from tests.support.xroute_policies import texts
 
 POLICIES = st.sampled_from(
     [

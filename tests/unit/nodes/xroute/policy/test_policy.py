@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from xroute_policies import identity_of
 
 from nodes.xroute.policy.attributes import HopAttributes, RouteAttributes
 from nodes.xroute.policy.clauses import Condition, LimitKind, Policy
@@ -14,7 +15,6 @@ from nodes.xroute.policy.parser import parse, read
 from nodes.xroute.policy.power import nakamoto, top1_share_ppm
 from nodes.xroute.policy.terms import Attribute, Comparison, Kind, PolicyError, Scope
 from nodes.xroute.policy.text import explain, show
-from tests.support.xroute_policies import identity_of
 
 EXAMPLE = (
     "xroute/1; require each transit nakamoto >= 8; require each hop client_type in {tendermint}; require each hop "
