@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from math import ceil
 
 from nodes.ibc.chain.bech32 import encode
@@ -45,6 +46,9 @@ class Outcome:
     result: TxResult | None = None
     lost: bool = False
     admitted_ns: int = 0
+
+
+_UNTRIED = Outcome(NOT_MINE, log="not tried", lost=True)
 
 
 @dataclass
@@ -147,13 +151,13 @@ class Signer:
             (found,) = yield (Ask(self.terms.chain, path, question, cosmos.QueryAccountResponse),)
             held = opened(found.account, cosmos.BaseAccount)
             account.number, account.sequence = held.account_number, held.sequence
-        if any(message.NAME not in self._gas for message in signed[0]):
+        if not self._knows(signed[0]):
             failure = yield from self._simulate(account, signed[0])
             if failure is not None:
-                return [failure] + [Outcome(NOT_MINE, log="not tried", lost=True)] * (len(groups) - 1)
-        first = account.sequence
+                return [failure, *[_UNTRIED] * (len(groups) - 1)]
+        first, tried = account.sequence, list(takewhile(self._knows, signed))
         txs = [
-            self._transaction(account, group, first + place, self._gas_for(group)) for place, group in enumerate(signed)
+            self._transaction(account, group, first + place, self._gas_for(group)) for place, group in enumerate(tried)
         ]
         admissions = yield tuple(Broadcast(self.terms.chain, data) for data in txs)
         admitted, admitted_ns = 0, self._clock.now_ns
@@ -171,7 +175,7 @@ class Signer:
         for admission in admissions[admitted:]:
             transient = (admission.codespace, admission.code) in (WRONG_SEQUENCE, REDUNDANT) or admission.code < 0
             outcomes.append(Outcome(admission.code, admission.codespace, admission.log, lost=transient))
-        return outcomes
+        return [*outcomes, *[_UNTRIED] * (len(groups) - len(tried))]
 
     def _outcome(self, account: Account, sequence: int, group: Sequence[Message]) -> Outcome:
         result = account.spent.get(sequence)
@@ -206,9 +210,12 @@ class Signer:
         for message in group:
             self._gas[message.NAME] = max(self._gas.get(message.NAME, 0), share)
 
+    def _knows(self, group: Sequence[Message]) -> bool:
+        """Whether the gas of a group's kinds is known. Where it is not, the group waits until it is the first one."""
+        return all(message.NAME in self._gas for message in group)
+
     def _gas_for(self, group: Sequence[Message]) -> int:
-        most = max(self._gas.values())  # stands in for kinds that have not been seen yet
-        return _FIRST_GAS + ceil(_MARGIN * sum(self._gas.get(message.NAME, most) for message in group))
+        return _FIRST_GAS + ceil(_MARGIN * sum(self._gas[message.NAME] for message in group))
 
     def _transaction(self, account: Account, group: Sequence[Message], sequence: int, gas: int) -> bytes:
         body = cosmos.TxBody(tuple(map(Any.of, group))).encode()

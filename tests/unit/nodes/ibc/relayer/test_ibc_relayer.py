@@ -88,6 +88,23 @@ def test_packets_that_queue_while_no_relayer_runs_are_cleared(path: str) -> None
     net.check_escrow(net.ends())
 
 
+def test_a_relayer_that_starts_again_guesses_no_gas() -> None:
+    """Its first round has acknowledgements and receipts, and it knows what neither of them uses."""
+    net = opened()
+    here, there = net.ends()
+    for blocks, cut in ((2, set()), (2, {"a", "b"})):
+        net.cut = cut
+        for _ in range(blocks):
+            for _ in range(40):
+                net.nodes["a"].transfer(here, 1, "stake", net.now_ns, 3600)
+                net.nodes["b"].transfer(there, 1, "stake", net.now_ns, 3600)
+            net.step()
+    net.cut = set()
+    net.start("relayer-1")
+    net.relay_all()
+    assert {(result.code, result.log) for node in net.nodes.values() for result in node.results} == {(0, "")}
+
+
 def test_a_relayer_with_an_empty_disk_finds_the_path_and_what_waits_on_it() -> None:
     net = opened()
     here, _ = net.ends()
