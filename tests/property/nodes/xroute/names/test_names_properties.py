@@ -115,25 +115,28 @@ def test_records_belong_to_their_owners_and_deposits_add_up(seed: int) -> None:
 def test_no_lie_makes_a_resolver_believe_what_the_registry_never_held(seed: int) -> None:
     """What comes out was true in a block that the client verified, is young enough, and never goes back."""
     random, registrar, watcher = Random(seed), Registrar(zones=(replace(ZONE, ttl_s=100_000),)), Watcher()
-    registrar.register(chain_record("a.cosmos", ttl_s=random.choice((60, 600))))
+    registrar.register(chain_record("a.cosmos", ttl_s=random.choice((60, 6000))))
     root = watcher.follow(registrar)
     resolver = Resolver(watcher.clients, {"cosmos": (root,)}, {}, Cache(), 10**15)
-    first, last = registrar.height, dict.fromkeys(SUBJECTS, 0)
+    known, last = [registrar.height], dict.fromkeys(SUBJECTS, 0)  # heights that the client has verified
     for _ in range(12):
         if random.random() < 0.3:
             raw = registrar.ticking.chain.state.stores[STORE].get(key_of("a.cosmos"))
             assert raw is not None
-            registrar.do(registrar.update(replace(Record.decode(raw), seq=Record.decode(raw).seq + 1)))
+            held, ttl_s = Record.decode(raw), random.choice((1, 6000))
+            registrar.do(registrar.update(replace(held, seq=held.seq + 1, ttl_s=ttl_s)))
         if random.random() < 0.3:
             registrar.jump(random.choice((1, 50)))
         if random.random() < 0.7 and registrar.height > watcher.latest[root.client]:
             watcher.update(registrar, root.client)
+            known.append(registrar.height)
         watcher.now_ns += random.choice((0, 1, 40)) * SECOND_NS
         name = random.choice(SUBJECTS)
         try:
             resolution = Resolution(resolver, name, watcher.context())
             while resolution.ask is not None:
-                told = lie(random, registrar, resolution.ask.name, random.randint(first, registrar.height))
+                height = random.choice((*known, registrar.height))
+                told = lie(random, registrar, resolution.ask.name, height)
                 resolution.answer(watcher.context(), told)
         except Refused:
             continue
