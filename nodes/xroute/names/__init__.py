@@ -6,4 +6,5 @@
 - `evidence`: `NameProof`, and what it proves by a light client of the registry.
 - `cache`: what was proved, for as long as it may be used; `resolver`: names to records, over several registries.
 - `verifier`: `RegistryNames`, which believes names in the proofs of routes; `ResolvedName` is one such proof.
+- `procedures`: what a relayer does on registries: it registers records, and collects proofs of names.
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from emulator.model.errors import Unfit
 from nodes.ibc.client.states import written
@@ -18,16 +19,30 @@ from nodes.ibc.core.errors import (
     INVALID_CLIENT_HEIGHT,
     AbciError,
 )
-from nodes.ibc.core.keepers import NO_DELAY, ClientKeeper
+from nodes.ibc.core.keepers import NO_DELAY, Delay, Path
 from nodes.ibc.core.state import Context
 from nodes.ibc.proto.ibc import Height
 from nodes.ibc.proto.wire import Message, message, nested, octets, string
 from nodes.xroute.names.labels import STORE, NotAName, key_of
 from nodes.xroute.names.record import Record, RecordError, read
 
-__all__ = ["NameProof", "Proven", "Reason", "Refused", "proven"]
+__all__ = ["NameProof", "Proven", "Reason", "Refused", "Witness", "proven"]
 
 _NS = 10**9
+
+
+class Witness(Protocol):
+    """What judges proofs: the light clients of a chain or of a relayer (`nodes.ibc.core.keepers.ClientKeeper`)."""
+
+    def timestamp_ns(self, context: Context, client: str, height: Height) -> int: ...
+
+    def verify_membership(
+        self, context: Context, client: str, height: Height, delay: Delay, proof: bytes, path: Path, value: bytes
+    ) -> None: ...
+
+    def verify_non_membership(
+        self, context: Context, client: str, height: Height, delay: Delay, proof: bytes, path: Path
+    ) -> None: ...
 
 
 class Reason(Enum):
@@ -96,7 +111,7 @@ _REASONS = {
 
 def proven(
     context: Context,
-    clients: ClientKeeper,
+    clients: Witness,
     client: str,
     name: str,
     answer: NameProof,

@@ -26,7 +26,7 @@ from nodes.xroute.names.binding import bind
 from nodes.xroute.names.labels import PREFIX, STORE, NotAName, ancestry, key_of, parent_of
 from nodes.xroute.names.record import Kind, Record, RecordError, read, sign_bytes
 
-__all__ = ["ACCOUNT", "NamesModule", "Registry", "Terms", "commitment"]
+__all__ = ["ACCOUNT", "NamesModule", "Registry", "Terms", "commit_key", "commitment", "lease_key"]
 
 ACCOUNT = module_address(STORE)  # it holds the deposits
 _HASH_BYTES = 32
@@ -105,7 +105,7 @@ class NamesModule:
     def _commit(self, context: Context, message: messages.MsgCommit) -> Message:
         if len(message.commitment) != _HASH_BYTES:
             raise errors.INVALID_COMMITMENT.error(f"{len(message.commitment)} bytes; expected {_HASH_BYTES}")
-        store, key = context.stores[STORE], _commit_key(message.commitment)
+        store, key = context.stores[STORE], commit_key(message.commitment)
         height = context.height.revision_height
         since = store.get(key)
         if since is not None and height <= int.from_bytes(since) + self._terms.reveal_blocks:
@@ -162,7 +162,7 @@ class NamesModule:
 
     def _require_committed(self, context: Context, hashed: bytes) -> None:
         """AbciError unless it was committed to long enough ago, and not too long; then the commitment is used up."""
-        store, key, height = context.stores[STORE], _commit_key(hashed), context.height.revision_height
+        store, key, height = context.stores[STORE], commit_key(hashed), context.height.revision_height
         raw = store.get(key)
         since = 0 if raw is None else int.from_bytes(raw)
         if raw is None or height > since + self._terms.reveal_blocks:
@@ -198,7 +198,7 @@ class NamesModule:
     def _write(self, context: Context, action: str, record: Record, data: bytes, holder: str, deposit: int) -> None:
         store = context.stores[STORE]
         store.set(key_of(record.name), data)
-        store.set(_lease_key(record.name), messages.Lease(record.seq, holder, deposit).encode())
+        store.set(lease_key(record.name), messages.Lease(record.seq, holder, deposit).encode())
         attributes = {"name": record.name, "seq": record.seq, "owner": record.owner.hex(), "record_hex": data.hex()}
         context.emit(event("xname_record", action=action, **attributes), module(STORE))
 
@@ -227,15 +227,17 @@ def _living(context: Context, name: str) -> Record:
 
 
 def _lease(store: Store, name: str) -> messages.Lease:
-    raw = store.get(_lease_key(name))
+    raw = store.get(lease_key(name))
     return messages.Lease() if raw is None else messages.Lease.decode(raw)
 
 
-def _lease_key(name: str) -> bytes:
+def lease_key(name: str) -> bytes:
+    """Where a registry keeps the Lease of a name."""
     return f"{PREFIX}lease/".encode() + key_of(name).removeprefix(PREFIX.encode())
 
 
-def _commit_key(hashed: bytes) -> bytes:
+def commit_key(hashed: bytes) -> bytes:
+    """Where a registry keeps the height of a commitment."""
     return f"{PREFIX}commit/{hashed.hex()}".encode()
 
 

@@ -14,11 +14,10 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from nodes.ibc.core.keepers import ClientKeeper
 from nodes.ibc.core.state import Context
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.names.cache import Cache
-from nodes.xroute.names.evidence import NameProof, Proven, Reason, Refused, proven
+from nodes.xroute.names.evidence import NameProof, Proven, Reason, Refused, Witness, proven
 from nodes.xroute.names.labels import ancestry, checked_name, key_of
 from nodes.xroute.names.record import Kind, Record, identity_of, meaning
 
@@ -72,7 +71,7 @@ class Outcome:
 class Resolver:
     """How names are resolved."""
 
-    clients: ClientKeeper
+    clients: Witness
     roots: Mapping[str, tuple[RegistryChain, ...]]  # by zone; the first that answers is believed
     bound: Mapping[ChainIdentity, str]  # clients of registries that zones are delegated to
     cache: Cache
