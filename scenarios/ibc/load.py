@@ -16,11 +16,11 @@ from emulator.model.errors import Unfit
 from emulator.model.units import Duration
 from nodes.ibc.chain.bech32 import encode
 from nodes.ibc.chain.keys import AccountKey
+from nodes.ibc.chain.transactions import signed_transaction
 from nodes.ibc.core.transfer import PORT
 from nodes.ibc.proto import cosmos
 from nodes.ibc.proto.cosmos_base import Coin
 from nodes.ibc.proto.transfer import MsgTransfer
-from nodes.ibc.proto.well_known import Any as Wrapped
 from nodes.ibc.relayer.calls import Ask, Broadcast, StatusOf, opened
 from nodes.ibc.relayer.packets import End
 from scenarios.ibc.ends import Ends
@@ -106,12 +106,7 @@ class Load(Ends):
         )
 
     def _transaction(self, messages: tuple[MsgTransfer, ...], chain_id: str, number: int, sequence: int) -> bytes:
-        body = cosmos.TxBody(tuple(map(Wrapped.of, messages))).encode()
-        mode = cosmos.ModeInfo(cosmos.ModeInfoSingle(cosmos.SignMode.DIRECT))
-        info = cosmos.SignerInfo(Wrapped.of(cosmos.Secp256k1PubKey(self._key.public)), mode, sequence)
-        auth = cosmos.AuthInfo((info,), cosmos.Fee((), _GAS * len(messages))).encode()
-        document = cosmos.SignDoc(body, auth, chain_id, number).encode()
-        return cosmos.TxRaw(body, auth, (self._key.sign(document),)).encode()
+        return signed_transaction(self._key, messages, chain_id, number, sequence, cosmos.Fee((), _GAS * len(messages)))
 
 
 def share(place: int, chains: int, hops: int) -> float:

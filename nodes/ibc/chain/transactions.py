@@ -7,6 +7,7 @@ each signer), but nothing has been verified of it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nodes.ibc.chain.errors import (
@@ -17,12 +18,24 @@ from nodes.ibc.chain.errors import (
     UNAUTHORIZED,
     UNKNOWN_REQUEST,
 )
-from nodes.ibc.proto.cosmos import AuthInfo, Secp256k1PubKey, SignDoc, SignerInfo, SignMode, TxBody, TxRaw
+from nodes.ibc.chain.keys import AccountKey
+from nodes.ibc.proto.cosmos import (
+    AuthInfo,
+    Fee,
+    ModeInfo,
+    ModeInfoSingle,
+    Secp256k1PubKey,
+    SignDoc,
+    SignerInfo,
+    SignMode,
+    TxBody,
+    TxRaw,
+)
 from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.proto.well_known import Any
 from nodes.ibc.proto.wire import Message
 
-__all__ = ["Signer", "Transaction", "public_key_of", "read", "sign_bytes", "tx_hash"]
+__all__ = ["Signer", "Transaction", "public_key_of", "read", "sign_bytes", "signed_transaction", "tx_hash"]
 
 MOST_MESSAGES = 1000
 MOST_GAS = (1 << 63) - 1  # results have signed numbers
@@ -86,6 +99,17 @@ def sign_bytes(transaction: Transaction, chain_id: str, account_number: int) -> 
     """What a signer signs in SIGN_MODE_DIRECT."""
     raw = transaction.raw
     return SignDoc(raw.body_bytes, raw.auth_info_bytes, chain_id, account_number).encode()
+
+
+def signed_transaction(
+    key: AccountKey, messages: Iterable[Message], chain_id: str, account_number: int, sequence: int, fee: Fee
+) -> bytes:
+    """A transaction of one account, as its bytes."""
+    body = TxBody(tuple(map(Any.of, messages))).encode()
+    info = SignerInfo(Any.of(Secp256k1PubKey(key.public)), ModeInfo(ModeInfoSingle(SignMode.DIRECT)), sequence)
+    auth = AuthInfo((info,), fee).encode()
+    document = SignDoc(body, auth, chain_id, account_number).encode()
+    return TxRaw(body, auth, (key.sign(document),)).encode()
 
 
 def public_key_of(key: Any) -> bytes:

@@ -69,6 +69,13 @@ def open_v2(a: Side, b: Side, terms: ClientTerms) -> Flow[tuple[End, End]]:
 
 def create_client(host: Side, subject: Side, terms: ClientTerms) -> Flow[str]:
     """A new client on `host` of the chain `subject`: its name."""
+    message = yield from client_message(subject, terms)
+    outcome = yield from sent(host.signer, [message], host.signer.first)
+    return told(outcome, "create_client", "client_id")
+
+
+def client_message(subject: Side, terms: ClientTerms) -> Flow[ibc.MsgCreateClient]:
+    """What makes a client of a chain, from its newest block on."""
     yield Wait(lambda: subject.followed.height > 1)
     height = subject.followed.height
     proven, signed = yield (
@@ -89,10 +96,7 @@ def create_client(host: Side, subject: Side, terms: ClientTerms) -> Flow[str]:
         upgrade_path=UPGRADE_PATH,
     )
     consensus = ibc.ConsensusState(header.time, ibc.MerkleRoot(header.app_hash), header.next_validators_hash)
-    outcome = yield from sent(
-        host.signer, [ibc.MsgCreateClient(Any.of(state), Any.of(consensus), "")], host.signer.first
-    )
-    return told(outcome, "create_client", "client_id")
+    return ibc.MsgCreateClient(Any.of(state), Any.of(consensus), "")
 
 
 def recover(host: Side, subject: Side, client: Client, terms: ClientTerms) -> Flow[str]:

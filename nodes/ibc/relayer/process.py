@@ -27,14 +27,14 @@ from emulator.sdk.store import Store
 from nodes.ibc.heap import collect_rarely
 from nodes.ibc.relayer.ask import COMMANDS, SOCKET
 from nodes.ibc.relayer.book import TABLES
-from nodes.ibc.relayer.calls import Call, StatusOf, Unanswered
+from nodes.ibc.relayer.calls import Call, Unanswered
 from nodes.ibc.relayer.control import reply
 from nodes.ibc.relayer.core import ChainSettings, Settings
 from nodes.ibc.relayer.core import Relayer as Core
 from nodes.ibc.relayer.metrics import Reading, page, readings
 from nodes.ibc.relayer.opening import ClientTerms
 from nodes.ibc.relayer.paths import read
-from nodes.ibc.relayer.rpc import Connection, Telemetry
+from nodes.ibc.relayer.rpc import Connection, Telemetry, answered, chain_id_of
 from nodes.ibc.relayer.signer import Terms
 
 __all__ = ["Relayer"]
@@ -107,7 +107,7 @@ class Relayer(Node):
         config = self.config
         chains = []
         for name, connection in self._connections.items():
-            chain_id = await _chain_id(connection)
+            chain_id = await chain_id_of(connection)
             terms = Terms(name, chain_id, config.prefix, config.denom, config.gas_price, config.confirm_s)
             chains.append(ChainSettings(name, terms, config.accounts))
         clients = ClientTerms(config.trusting_s, config.unbonding_s, config.drift_s)
@@ -158,7 +158,7 @@ class Relayer(Node):
         assert self._core is not None
         answers: list[object] | Unanswered
         try:
-            answers = await self._answers(calls)
+            answers = await answered(self._connections, calls)
         except Unanswered as failure:
             answers = failure
         try:
@@ -167,15 +167,6 @@ class Relayer(Node):
             self._driver.changed()
         except Exception as error:
             self._fail(error)
-
-    async def _answers(self, calls: tuple[Call, ...]) -> list[object]:
-        """Answers in the order of the calls; each chain is asked for all that is its own at once."""
-        chains = list(dict.fromkeys(call.chain for call in calls))
-        found = await asyncio.gather(
-            *(self._connections[chain].call([call for call in calls if call.chain == chain]) for chain in chains)
-        )
-        left = {chain: iter(each) for chain, each in zip(chains, found, strict=True)}
-        return [next(left[call.chain]) for call in calls]
 
     async def _report(self) -> None:
         """Samples, once a second."""
@@ -226,14 +217,3 @@ class Relayer(Node):
         """End the program with this error."""
         if not self._driver.failed.done():
             self._driver.failed.set_exception(error)
-
-
-async def _chain_id(connection: Connection) -> str:
-    """The id of a chain, once it can be reached."""
-    while True:
-        try:
-            (status,) = await connection.call([StatusOf(connection.chain)])
-        except Unanswered:
-            await asyncio.sleep(1.0)
-            continue
-        return str(status.chain_id)

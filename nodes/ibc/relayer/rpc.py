@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from nodes.ibc.relayer.calls import Broadcast, Call, Unanswered
+from nodes.ibc.relayer.calls import Broadcast, Call, StatusOf, Unanswered
 from nodes.ibc.relayer.dialect import answer, requests
 
-__all__ = ["Connection", "Telemetry"]
+__all__ = ["Connection", "Telemetry", "answered", "chain_id_of"]
 
 MOST_BATCH = 100  # requests in one
 TIMEOUT_S = 20.0
@@ -126,3 +126,27 @@ class Telemetry:
 
     async def _on_get(self, request: web.Request) -> web.Response:
         return web.Response(text=self._page(), content_type="text/plain", charset="utf-8")
+
+
+async def answered(connections: Mapping[str, Connection], calls: Sequence[Call]) -> list[Any]:
+    """Answers in the order of the calls, which may be of several chains: each is asked for all that is its own at once.
+
+    Unanswered where one is missing.
+    """
+    chains = list(dict.fromkeys(call.chain for call in calls))
+    found = await asyncio.gather(
+        *(connections[chain].call([call for call in calls if call.chain == chain]) for chain in chains)
+    )
+    left = {chain: iter(each) for chain, each in zip(chains, found, strict=True)}
+    return [next(left[call.chain]) for call in calls]
+
+
+async def chain_id_of(connection: Connection) -> str:
+    """The id of a chain, once it can be reached."""
+    while True:
+        try:
+            (status,) = await connection.call([StatusOf(connection.chain)])
+        except Unanswered:
+            await asyncio.sleep(1.0)
+            continue
+        return str(status.chain_id)

@@ -16,9 +16,9 @@ from math import ceil
 
 from nodes.ibc.chain.bech32 import encode
 from nodes.ibc.chain.keys import AccountKey
+from nodes.ibc.chain.transactions import signed_transaction
 from nodes.ibc.proto import cosmos
 from nodes.ibc.proto.cosmos_base import Coin
-from nodes.ibc.proto.well_known import Any
 from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer.calls import Ask, Broadcast, Flow, TxResult, Unanswered, Wait, opened
 from nodes.ibc.relayer.clock import Clock
@@ -218,15 +218,12 @@ class Signer:
         return _FIRST_GAS + ceil(_MARGIN * sum(self._gas[message.NAME] for message in group))
 
     def _transaction(self, account: Account, group: Sequence[Message], sequence: int, gas: int) -> bytes:
-        body = cosmos.TxBody(tuple(map(Any.of, group))).encode()
-        mode = cosmos.ModeInfo(cosmos.ModeInfoSingle(cosmos.SignMode.DIRECT))
-        info = cosmos.SignerInfo(Any.of(cosmos.Secp256k1PubKey(account.key.public)), mode, sequence)
         fee = ceil(gas * self.terms.gas_price)
         coins = (Coin(self.terms.denom, str(fee)),) if fee else ()
-        auth = cosmos.AuthInfo((info,), cosmos.Fee(coins, gas)).encode()
         self.fees += fee
-        document = cosmos.SignDoc(body, auth, self.terms.chain_id, account.number).encode()
-        return cosmos.TxRaw(body, auth, (account.key.sign(document),)).encode()
+        return signed_transaction(
+            account.key, group, self.terms.chain_id, account.number, sequence, cosmos.Fee(coins, gas)
+        )  # fmt: skip
 
 
 def _signed_by(message: Message, address: str) -> Message:

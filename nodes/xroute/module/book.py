@@ -13,6 +13,8 @@ from nodes.ibc.proto.channel_v2 import Packet
 from nodes.ibc.proto.wire import Message, message, nested, octets, optional, repeated, uint64
 from nodes.xroute.module.messages import Certificate, Fee
 from nodes.xroute.proofs.paths import STORE
+from nodes.xroute.proofs.paths import power as power_key
+from nodes.xroute.proofs.verify import Verified
 
 M = TypeVar("M", bound=Message)
 UNRANKED = b"unranked/"
@@ -87,6 +89,12 @@ def write(context: Context, key: bytes, record: Message) -> None:
 
 def delete(context: Context, key: bytes) -> None:
     store_of(context).delete(key)
+
+
+def keep_powers(context: Context, verified: Verified) -> None:
+    """Keep what follows from validator sets that a proof brought, so that their hashes are enough from now on."""
+    for validators_hash, power in verified.powers:
+        write(context, power_key(validators_hash), power)
 
 
 def sent(sequence: int) -> bytes:

@@ -112,8 +112,7 @@ class Incoming:
     def _remember(self, context: Context, parcel: Parcel, proof: RouteProof, verified: Verified) -> None:
         """Keep what the next proof need not bring again."""
         policies.remember(context, parcel, proof.policy)
-        for validators_hash, power in verified.powers:
-            book.write(context, paths.power(validators_hash), power)
+        book.keep_powers(context, verified)
 
     def _count_routes(self, context: Context, parcel: Parcel, verified: Verified, policy: Policy) -> int:
         """By how many routes without a common transit a message has come; 0 where this one shares a transit.

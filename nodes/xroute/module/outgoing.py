@@ -156,7 +156,9 @@ class Outgoing:
             return self._verify_neighbour(context, proof, parcel, key, value)
         policy = policies.reversed_policy(policies.without_modes(read(sent.policy)))
         demand = Demand.of(parcel, parcel.destination, key, value, policy)
-        return verify_route(context, proof, demand, self.terms.names)
+        verified = verify_route(context, proof, demand, self.terms.names)
+        book.keep_powers(context, verified)
+        return verified
 
     def _verify_neighbour(
         self, context: Context, proof: RouteProof, parcel: Parcel, key: bytes, value: bytes | None
@@ -164,7 +166,10 @@ class Outgoing:
         if len(proof.hops) != 1:
             raise RouteRejected(Check.HOP, f"{len(proof.hops)} hops in mode hop", "1")
         following = parcel.way[parcel.way.index(own_identity(context)) + 1]
-        return verify_route(context, proof, Demand.of(parcel, following, key, value, Policy()), self.terms.names)
+        demand = Demand.of(parcel, following, key, value, Policy())
+        verified = verify_route(context, proof, demand, self.terms.names)
+        book.keep_powers(context, verified)
+        return verified
 
     def _pass_back(
         self, context: Context, proof: RouteProof, parcel: Parcel, answer: Answer | None

@@ -28,7 +28,7 @@ from nodes.xroute.relayer.choice import Choice, Legs
 from nodes.xroute.relayer.events import Settled, read
 from nodes.xroute.relayer.jobs import Job, Jobs
 from nodes.xroute.relayer.network import Network
-from nodes.xroute.relayer.opening import open_edge
+from nodes.xroute.relayer.opening import Opening
 from nodes.xroute.relayer.rounds import Rounds, Stalled
 
 __all__ = ["Relayer", "Settings"]
@@ -112,13 +112,26 @@ class Relayer:
         """Learn the network, make what is missing of it, then carry."""
         yield Wait(lambda: all(chain.caught_up for chain in self.chains.values()))
         yield from self._discover()
-        for pair in self.settings.opens:
-            a, b = (Side(self.chains[name], self.signers[name]) for name in pair)
-            yield from self._insisting(partial(open_edge, a, b, self.network, self.settings.clients, self.clock))
+        yield from self._open()
         self.tasks.add("look again", self._look_again())
         for name, signer in self.signers.items():
             for number in range(len(signer.accounts)):
                 self.tasks.add(f"carry to {name} {number}", self._carry(name))
+
+    def _open(self) -> Flow[None]:
+        """Make the clients that are missing, on all chains at once."""
+        opening = Opening(self.network, self.settings.clients, self.clock)
+        sides = {name: Side(self.chains[name], self.signers[name]) for name in self.chains}
+        hosts = {name for pair in self.settings.opens for name in pair}
+
+        def opened(host: str) -> Flow[None]:
+            others = [sides[b if a == host else a] for a, b in self.settings.opens if host in (a, b)]
+            yield from self._insisting(partial(opening.run, sides[host], others))
+            hosts.remove(host)
+
+        for host in sorted(hosts):
+            self.tasks.add(f"open {host}", opened(host))
+        yield Wait(lambda: not hosts)
 
     def _look_again(self) -> Flow[None]:
         """Learn the network anew, whenever it has changed, and from time to time."""

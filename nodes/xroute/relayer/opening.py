@@ -1,53 +1,92 @@
-"""Making an edge: clients of two chains of each other, bound to the chains' identities, that name each other.
+"""Making edges: clients of chains of each other, bound to the chains' identities, that name each other.
 
 Invariant: a client is bound before it is given a counterparty, as only its creator may bind it, and the chain forgets
-who that is; a relayer that was killed on the way leaves at most a client behind that nobody uses.
+who that is; a relayer that was killed on the way leaves at most clients behind that nobody uses.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.core import paths as keys
 from nodes.ibc.proto import ibc
 from nodes.ibc.proto.comet import Header
-from nodes.ibc.relayer.calls import Flow, SignedHeaderAt, Wait, header_of
+from nodes.ibc.relayer.calls import Flow, SignedHeaderAt, Unanswered, Wait, header_of
 from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
-from nodes.ibc.relayer.opening import ClientTerms, Side, create_client, sent
+from nodes.ibc.relayer.opening import ClientTerms, Side, client_message, sent
 from nodes.xroute.names.messages import MsgBindClient
 from nodes.xroute.relayer.network import Network
 
-__all__ = ["open_edge"]
+__all__ = ["Opening"]
 
 ANCHOR_HEIGHT = 1
 BATCH = 50  # headers that are asked for at once
 
 
-def open_edge(a: Side, b: Side, network: Network, terms: ClientTerms, clock: Clock) -> Flow[None]:
-    """Make what two chains need for routes over them, unless it is there."""
-    ends = tuple(network.identities[side.chain] for side in (a, b))
-    if any((edge.verifier, edge.tracked) == ends for edge in network.graph.edges):
-        return
-    on_a = yield from _bound_client(a, b, terms, clock)
-    on_b = yield from _bound_client(b, a, terms, clock)
-    prefix = (keys.STORE, b"")
-    yield from sent(a.signer, [ibc.MsgRegisterCounterparty(on_a, prefix, on_b, "")], a.signer.first)
-    yield from sent(b.signer, [ibc.MsgRegisterCounterparty(on_b, prefix, on_a, "")], b.signer.first)
+@dataclass
+class Opening:
+    """The edges that a relayer makes: each chain has a procedure of its own, with a transaction for each step."""
 
+    network: Network
+    terms: ClientTerms
+    clock: Clock
+    made: dict[tuple[str, str], str] = field(default_factory=dict)  # clients by host and subject
+    bound: set[tuple[str, str]] = field(default_factory=set)
 
-def _bound_client(host: Side, subject: Side, terms: ClientTerms, clock: Clock) -> Flow[str]:
-    """A new client on `host` of the chain `subject`, bound to that chain's identity: its name."""
-    name = yield from create_client(host, subject, terms)
-    client = Client(host.chain, name, subject.chain, clock, SignatureCache())
-    yield from client.load()
-    yield Wait(lambda: subject.followed.height > client.latest)
-    target = subject.followed.height
-    (newest,) = yield from client.headers(target)
-    between: list[Header] = []
-    for last in range(target - 1, ANCHOR_HEIGHT, -BATCH):
-        heights = range(last, max(last - BATCH, ANCHOR_HEIGHT), -1)
-        between += map(header_of, (yield tuple(SignedHeaderAt(subject.chain, height) for height in heights)))
-    (first,) = yield (SignedHeaderAt(subject.chain, ANCHOR_HEIGHT),)
-    binding = MsgBindClient(name, header_of(first), newest, tuple(between), "")
-    yield from sent(host.signer, [binding], host.signer.first)
-    return name
+    def run(self, host: Side, others: Sequence[Side]) -> Flow[None]:
+        """Make what one chain needs for routes to these others, unless it is there. It may be tried again."""
+        subjects = [other for other in others if not self._is_there(host, other)]
+        yield from self._create(host, [each for each in subjects if (host.chain, each.chain) not in self.made])
+        yield from self._bind(host, [each for each in subjects if (host.chain, each.chain) not in self.bound])
+        if subjects:
+            yield Wait(lambda: all((each.chain, host.chain) in self.made for each in subjects))
+            registered = [
+                ibc.MsgRegisterCounterparty(
+                    self.made[host.chain, each.chain], (keys.STORE, b""), self.made[each.chain, host.chain], ""
+                )
+                for each in subjects
+            ]
+            yield from sent(host.signer, registered, host.signer.first)
+
+    def _is_there(self, host: Side, other: Side) -> bool:
+        ends = self.network.identities[host.chain], self.network.identities[other.chain]
+        return any((edge.verifier, edge.tracked) == ends for edge in self.network.graph.edges)
+
+    def _create(self, host: Side, subjects: Sequence[Side]) -> Flow[None]:
+        messages: list[ibc.MsgCreateClient] = []
+        for each in subjects:
+            messages += ((yield from client_message(each, self.terms)),)
+        if not messages:
+            return
+        outcome = yield from sent(host.signer, messages, host.signer.first)
+        events = outcome.result.events if outcome.result else ()
+        names = [event["client_id"] for event in events if event.type == "create_client"]
+        if len(names) != len(subjects):
+            raise Unanswered(f"{len(names)} new clients on {host.chain}, of {len(subjects)}")
+        self.made |= {(host.chain, each.chain): name for each, name in zip(subjects, names, strict=True)}
+
+    def _bind(self, host: Side, subjects: Sequence[Side]) -> Flow[None]:
+        messages: list[MsgBindClient] = []
+        for each in subjects:
+            messages += ((yield from self._binding(host, each)),)
+        if messages:
+            yield from sent(host.signer, messages, host.signer.first)
+            self.bound |= {(host.chain, each.chain) for each in subjects}
+
+    def _binding(self, host: Side, subject: Side) -> Flow[MsgBindClient]:
+        """What binds a client to the identity of its chain: the headers from a new one back to the anchor."""
+        name = self.made[host.chain, subject.chain]
+        client = Client(host.chain, name, subject.chain, self.clock, SignatureCache())
+        yield from client.load()
+        yield Wait(lambda: subject.followed.height > client.latest)
+        target = subject.followed.height
+        (newest,) = yield from client.headers(target)
+        between: list[Header] = []
+        for last in range(target - 1, ANCHOR_HEIGHT, -BATCH):
+            heights = range(last, max(last - BATCH, ANCHOR_HEIGHT), -1)
+            between += map(header_of, (yield tuple(SignedHeaderAt(subject.chain, height) for height in heights)))
+        (first,) = yield (SignedHeaderAt(subject.chain, ANCHOR_HEIGHT),)
+        return MsgBindClient(name, header_of(first), newest, tuple(between), "")

@@ -188,7 +188,8 @@ _Group = list[tuple[Job | None, Message]]
 
 
 def _grouped(updates: Sequence[Message], carried: Sequence[tuple[Job, Message]]) -> list[_Group]:
-    """Transactions: updates first, then as many messages as fit; a job that failed before is alone in its own."""
+    """Transactions: updates first, then as many messages as fit; a job that failed before is alone in its own, and
+    updates are apart from it, as others need them."""
     groups: list[_Group] = [[(None, update) for update in updates]]
     size = 0
     for job, message in carried:
@@ -196,7 +197,7 @@ def _grouped(updates: Sequence[Message], carried: Sequence[tuple[Job, Message]])
         count = sum(each is not None for each, _ in last)
         is_full = count >= MOST_MESSAGES or size + len(message.encode()) > MOST_BYTES
         is_alone = job.attempts or any(each is not None and each.attempts for each, _ in last)
-        if count and (is_full or is_alone):
+        if last and ((count and is_full) or is_alone):
             groups.append([])
             size = 0
         groups[-1].append((job, message))

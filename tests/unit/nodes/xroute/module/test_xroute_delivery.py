@@ -49,6 +49,18 @@ def test_a_message_is_delivered_and_answered_over_one_to_four_hops(route: str) -
     assert world[here].balance_of("alice") == FUNDS - 100
 
 
+def test_validators_are_shown_to_each_end_once() -> None:
+    world = World(LINE[:2])
+    policy = "xroute/1; require each chain nakamoto >= 2"
+    for brings in (True, False):
+        parcel = world.send("a", "c", policy=policy)
+        given = {"with_validators": brings, "policy": parse(policy).encode() if brings else b""}
+        delivered = world.deliver("cba", parcel, **given)
+        assert delivered.code == 0, delivered.log
+        answered = world.acknowledge("abc", parcel, answer_in(delivered), with_validators=brings)
+        assert answered.code == 0, answered.log
+
+
 def test_coins_that_come_back_are_the_same_coins() -> None:
     world = World(LINE[:2])
     there = world.deliver("cba", world.send("a", "c"))

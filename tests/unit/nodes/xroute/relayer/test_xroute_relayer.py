@@ -40,12 +40,15 @@ def alice(net: Net, chain: str) -> int:
 def test_messages_are_carried_over_a_transit_and_answered() -> None:
     net = opened(Net(LINE))
     for _ in range(40):
-        net.send("a", "c")
+        net.send("a", "c", policy="xroute/1; require each chain nakamoto >= 2")
     carried(net)
-    assert net.received("a", "c") == 4000
+    net.send("a", "c", policy="xroute/1; require each chain nakamoto >= 2")
+    carried(net)
+    assert net.received("a", "c") == 4100
+    assert not any(kind == "again" for kind, _ in net.core.notes)
     assert net.core.malformed == 0
-    assert net.core.rounds.clients["b", "07-tendermint-0"].updates <= 4, "once for all messages of a round"
-    assert len(net.core.latency_s) == 40
+    assert net.core.rounds.clients["b", "07-tendermint-0"].updates <= 6, "once for all messages of a round"
+    assert len(net.core.latency_s) == 41
 
 
 def test_what_a_policy_excludes_is_not_tried() -> None:

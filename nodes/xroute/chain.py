@@ -1,0 +1,51 @@
+"""A chain with the modules `xname` and `xroute`, as a node program: all else is as in `nodes.ibc.chain.process`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulator.model.errors import Unfit
+from emulator.model.units import Duration
+from nodes.ibc.chain.genesis import Extension
+from nodes.ibc.chain.process import Chain as IbcChain
+from nodes.xroute.module.module import Xroute
+from nodes.xroute.module.terms import Terms
+from nodes.xroute.names.registry import Registry
+from nodes.xroute.policy.parser import parse
+from nodes.xroute.policy.terms import PolicyError
+from nodes.xroute.proofs.transit import TransitPolicy, TransitRule
+
+__all__ = ["Chain"]
+
+_RULES = {"allow": TransitRule.ALLOW, "deny": TransitRule.DENY}
+
+
+class Chain(IbcChain):
+    """One chain that sends and takes messages over several hops."""
+
+    @dataclass(frozen=True, slots=True)
+    class Config(IbcChain.Config):
+        minimum: str = ""  # policy that transfers to this chain have to satisfy, whatever their sender's says
+        transit: str = "allow"  # or deny: what the chain publishes of messages that pass over it
+        challenge_s: Duration = 10.0  # in which a quorum may be contradicted
+        model_key: str = ""  # of the oracle of mode zk-model, which is a model; "" where the mode is off
+
+    config: Config
+
+    def extensions(self) -> tuple[Extension, ...]:
+        config = self.config
+        if config.transit not in _RULES:
+            raise Unfit(f"transit {config.transit!r}", f"one of {', '.join(_RULES)}")
+        try:
+            minimum = {"transfer": parse(config.minimum)} if config.minimum else {}
+        except PolicyError as error:
+            raise Unfit(f"minimum: {error}", "a policy") from None
+        terms = Terms(
+            config.denom,
+            window_ns=round(2e9 * config.block_s),
+            challenge_ns=round(1e9 * config.challenge_s),
+            minimum=minimum,
+            transit=TransitPolicy(_RULES[config.transit]),
+            model_key=config.model_key.encode(),
+        )
+        return (Registry(), Xroute(terms))
