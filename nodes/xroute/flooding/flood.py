@@ -39,7 +39,7 @@ __all__ = ["Flooding", "Learnt", "Settings"]
 
 LEAST_INTERVAL_MS = 1_000  # between versions of one subject
 FLOOD_BYTES = 32_768  # of entries in one message, unless one entry is longer
-LISTING_MARKS = 512  # in one message, unless one bucket has more
+LISTING_MARKS = 512  # in one message; what is beyond them in one bucket is said again, as if the other lacked it
 MOST_LEARNT = 16_384
 EXPIRE_MS = 1_000
 _HEARD_FACTOR = 2  # a neighbour's bytes may come that much faster than they were sent
@@ -220,7 +220,7 @@ class Flooding:
         mine, theirs = _split(self.database.digests()), _split(digests.buckets)
         buckets, marks = bytearray(), list[Mark]()
         for bucket in (bucket for bucket in range(BUCKETS) if mine[bucket] != theirs[bucket]):
-            here = self.database.marks(bucket)
+            here = self.database.marks(bucket)[:LISTING_MARKS]
             if marks and len(marks) + len(here) > LISTING_MARKS:
                 self._say(peer, neighbour, Listing(bytes(buckets), tuple(marks)), now_ms)
                 buckets, marks = bytearray(), []

@@ -7,14 +7,16 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from xroute_flood import QUICK, Net, edge_ad, key_of
+from xroute_flood import QUICK, START_MS, Net, edge_ad, key_of
 
 from nodes.xroute.flooding.ads import EdgeAd, issued, read
 from nodes.xroute.flooding.equivocation import verify_equivocation
-from nodes.xroute.flooding.wire import Flood, Flooded
+from nodes.xroute.flooding.flood import Flooding
+from nodes.xroute.flooding.wire import Acknowledged, Digests, Flood, FloodCodec, Flooded, Listing, Mark, Said
 
 NAMES = "abcdefgh"
 SLOW = replace(QUICK, max_age_s=600)
+FIELDS = ("edge", "chain", "evidence")
 
 
 @st.composite
@@ -121,3 +123,37 @@ def test_any_bytes_are_an_advertisement_or_an_error(data: bytes) -> None:
     except ValueError:
         return
     assert found.data == found.ad.encode()
+
+
+MARKS = st.builds(Mark, st.binary(max_size=40), st.integers(0, 9), st.binary(max_size=9))
+SAID = st.one_of(
+    st.builds(Digests, st.binary(max_size=2100) | st.just(bytes(2048))),
+    st.builds(Listing, st.binary(max_size=300), st.lists(MARKS, max_size=5).map(tuple)),
+    st.builds(Acknowledged, st.lists(MARKS, max_size=5).map(tuple)),
+    st.lists(st.one_of(*(st.builds(Flooded, **{kind: st.binary(max_size=99)}) for kind in FIELDS)), max_size=4).map(
+        lambda entries: Flood(tuple(entries))
+    ),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(SAID, max_size=8))
+def test_nothing_that_a_neighbour_says_ends_a_relayer(said: list[Said]) -> None:
+    relayer = Flooding(key_of("a"), {key_of("b").public: 1})
+    relayer.connected("b", START_MS)
+    relayer.announce(edge_ad("osmosis", "juno"), START_MS)
+    for message in said:
+        relayer.receive("b", message, START_MS)
+    relayer.tick(START_MS + 60_000)
+    for _, message in relayer.take():
+        FloodCodec().encode(message)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_message_or_an_error(data: bytes) -> None:
+    try:
+        found = FloodCodec().decode(data)
+    except ValueError:
+        return
+    assert FloodCodec().encode(found) == data

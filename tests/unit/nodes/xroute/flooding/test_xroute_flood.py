@@ -487,3 +487,12 @@ def test_convergence_is_when_a_share_of_the_others_has_heard() -> None:
     net.announce("a", EDGE)
     net.run(1_000)
     assert list(convergence_s(net.ages, 3).values()) == [0.2]
+
+
+def test_a_listing_fits_into_a_message_however_much_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    relayer = heard()
+    marks = [Mark(bytes((0, *number.to_bytes(31))), 1, bytes(8)) for number in range(5_000)]
+    monkeypatch.setattr(relayer.database, "marks", lambda bucket: marks if bucket == 0 else [])
+    relayer.receive("a", Digests(b"\x01" * 2048), START_MS)
+    for _, message in relayer.take():
+        FloodCodec().encode(message)
