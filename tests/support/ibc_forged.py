@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nodes.ibc.chain.chain import Chain
 from nodes.ibc.chain.ledger import Entry
 from nodes.ibc.proto.comet import SignedHeader
 from nodes.ibc.proto.ibc import Header, MsgUpdateClient
@@ -13,22 +14,22 @@ from tests.support.ibc_relayed import Node
 
 def forged_update(node: Node, client: Client, height: int = 0) -> MsgUpdateClient:
     """What tells a client of a node's chain another block of a height (0: the last one) than the chain has; by bob."""
-    return _update(node, client, node.chain.fork(_entry(node, height)))
+    return _update(node.chain, client, node.chain.fork(_entry(node.chain, height)))
 
 
-def true_update(node: Node, client: Client) -> MsgUpdateClient:
-    """What tells a client the last block of a node's chain; by bob."""
-    return _update(node, client, _entry(node, 0))
+def true_update(chain: Chain, client: Client) -> MsgUpdateClient:
+    """What tells a client the last block of a chain; by bob."""
+    return _update(chain, client, _entry(chain, 0))
 
 
-def _entry(node: Node, height: int) -> Entry:
-    entry = node.chain.ledger[height or node.chain.height]
+def _entry(chain: Chain, height: int) -> Entry:
+    entry = chain.ledger[height or chain.height]
     assert entry is not None
     return entry
 
 
-def _update(node: Node, client: Client, entry: Entry) -> MsgUpdateClient:
-    height, committee = entry.block.height, node.chain.committee
+def _update(chain: Chain, client: Client, entry: Entry) -> MsgUpdateClient:
+    height, committee = entry.block.height, chain.committee
     trusted = max(each for each in client.heights if each < height)
     header = Header(
         SignedHeader(entry.block.header, entry.commit), committee.at(height), client.height(trusted),

@@ -116,6 +116,10 @@ class FakeClients:
     def recover(self, context: Context, subject: str, substitute: str) -> None:
         self.states.pop(subject, None)
 
+    def upgrade(self, context: Context, client: str, client_state: Any, consensus_state: Any,
+                proofs: tuple[bytes, bytes]) -> None:  # fmt: skip
+        raise errors.CLIENT_NOT_ACTIVE.error(f"{client}: no chain here is upgraded")
+
     def status(self, context: Context, client: str) -> str:
         if context.stores["clients"].get(f"chain/{client}".encode()) is None:
             return "Unknown"

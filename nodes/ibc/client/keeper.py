@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from nodes.ibc.client import tendermint
 from nodes.ibc.client.states import ClientStates, written
 from nodes.ibc.client.tendermint import ClientError, Here, Kind
+from nodes.ibc.client.upgrade import upgrade
 from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.core import paths
 from nodes.ibc.core.errors import (
@@ -34,6 +35,8 @@ INVALID_CLIENT = ErrorKind("client", 3, "light client is invalid")
 INVALID_CLIENT_TYPE = ErrorKind("client", 10, "invalid client type")
 INVALID_HEADER = ErrorKind("client", 12, "invalid client header")
 INVALID_MISBEHAVIOUR = ErrorKind("client", 13, "invalid light client misbehaviour")
+INVALID_UPGRADE = ErrorKind("client", 25, "invalid client upgrade")
+INVALID_PROOF = ErrorKind("commitment", 2, "invalid proof")
 INVALID_SUBSTITUTE = ErrorKind("client", 27, "invalid client state substitute")
 
 _BY_KIND = {
@@ -45,6 +48,7 @@ _BY_KIND = {
     Kind.INVALID_MISBEHAVIOUR: INVALID_MISBEHAVIOUR,
     Kind.INVALID_HEIGHT: INVALID_CLIENT_HEIGHT,
     Kind.INVALID_SUBSTITUTE: INVALID_SUBSTITUTE,
+    Kind.INVALID_UPGRADE: INVALID_UPGRADE,
 }
 
 
@@ -110,6 +114,18 @@ class Clients:
         context.emit(
             event("recover_client", subject_client_id=subject, client_type=tendermint.TYPE), module("ibc_client")
         )
+
+    def upgrade(
+        self, context: Context, client: str, client_state: Any, consensus_state: Any, proofs: tuple[bytes, bytes]
+    ) -> None:
+        """Follow a chain through an upgrade to which it has committed; proofs are of the client and consensus state."""
+        states = self._states(context, client)
+        with _as_abci(INVALID_PROOF):
+            committed = client_state.opened_as(ClientState, strict=False)
+            consensus = consensus_state.opened_as(ConsensusState, strict=False)
+            height = written(upgrade(states, committed, consensus, proofs, _here(context)))
+        known = {"client_id": client, "client_type": tendermint.TYPE, "consensus_height": height}
+        context.emit(event("upgrade_client", **known), module("ibc_client"))
 
     def status(self, context: Context, client: str) -> str:
         """Active, Expired, Frozen or Unknown."""

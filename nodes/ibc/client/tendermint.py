@@ -67,6 +67,7 @@ class Kind(Enum):
     DELAY_NOT_PASSED = "delay not passed"
     INVALID_PROOF = "invalid proof"
     INVALID_SUBSTITUTE = "invalid substitute"
+    INVALID_UPGRADE = "invalid upgrade"
 
 
 class ClientError(Unfit):
@@ -100,14 +101,15 @@ def consensus_state_of(header: CometHeader) -> ConsensusState:
 
 def create(states: ClientStates, client: ClientState, consensus: ConsensusState, here: Here) -> None:
     """Store a new client with what it trusts at first. ClientError where its parameters contradict each other."""
-    _check_client(client)
+    check_parameters(client)
     if not consensus.root.hash or len(consensus.next_validators_hash) != _HASH_BYTES or consensus.timestamp.ns <= 0:
         raise ClientError(Kind.INVALID_CLIENT, "a consensus state without root, validators or time", "all three")
     states.client_state = client
     states.put(client.latest_height, consensus, Processed(here.time_ns, here.height))
 
 
-def _check_client(client: ClientState) -> None:
+def check_parameters(client: ClientState) -> None:
+    """ClientError where the parameters of a client contradict each other."""
     level, height = client.trust_level, client.latest_height
     wrong = None
     if not 0 < len(client.chain_id) <= light.MOST_CHAIN_ID:
@@ -140,7 +142,8 @@ def status(states: ClientStates, client: ClientState, now_ns: int) -> Status:
     return Status.ACTIVE
 
 
-def _active(states: ClientStates, now_ns: int) -> ClientState:
+def active(states: ClientStates, now_ns: int) -> ClientState:
+    """The state of a client. ClientError where it does not serve."""
     client = states.client_state
     if client is None:
         raise ClientError(Kind.INVALID_CLIENT, "no client state", "a client that was created")
@@ -155,7 +158,7 @@ def update(states: ClientStates, message: Header | Misbehaviour, here: Here, cac
 
     ClientError leaves the client as it was.
     """
-    client = _active(states, here.time_ns)
+    client = active(states, here.time_ns)
     if isinstance(message, Misbehaviour):
         _verify_misbehaviour(states, client, message, here.time_ns, cache)
         states.client_state = replace(client, frozen_height=FROZEN)
@@ -358,7 +361,7 @@ def _proofs(proof: bytes) -> tuple[CommitmentProof, ...]:
 
 def _proof_ground(states: ClientStates, height: Height, delay: Delay, here: Here) -> tuple[ClientState, bytes]:
     """The client, and the root that a proof of a height must be under."""
-    client = _active(states, here.time_ns)
+    client = active(states, here.time_ns)
     if rank(height) > rank(client.latest_height):
         raise ClientError(
             Kind.INVALID_HEIGHT, f"proof of height {written(height)}", f"at most {written(client.latest_height)}"

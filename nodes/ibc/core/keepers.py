@@ -29,6 +29,11 @@ class ClientKeeper(Protocol):
     def recover(self, context: Context, subject: str, substitute: str) -> None:
         """Give an expired or frozen client the state of an active one."""
 
+    def upgrade(
+        self, context: Context, client: str, client_state: Any, consensus_state: Any, proofs: tuple[bytes, bytes]
+    ) -> None:
+        """Follow a chain through an upgrade. Emits upgrade_client."""
+
     def status(self, context: Context, client: str) -> str:
         """Active, Expired, Frozen or Unknown."""
 

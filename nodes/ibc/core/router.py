@@ -123,6 +123,12 @@ class Router:
             self.clients.recover(context, subject, substitute)
             return ibc.MsgRecoverClientResponse()
 
+        def upgrade(context: Context, message: ibc.MsgUpgradeClient) -> Message:
+            state, consensus = _present(message.client_state), _present(message.consensus_state)
+            proofs = message.proof_upgrade_client, message.proof_upgrade_consensus_state
+            self.clients.upgrade(context, check_client(message.client_id), state, consensus, proofs)
+            return ibc.MsgUpgradeClientResponse()
+
         def register(context: Context, message: ibc.MsgRegisterCounterparty) -> Message:
             self.packets_v2.register_counterparty(context, message)
             return ibc.MsgRegisterCounterpartyResponse()
@@ -131,6 +137,7 @@ class Router:
         self._on(ibc.MsgUpdateClient, update)
         self._on(ibc.MsgSubmitMisbehaviour, misbehave)
         self._on(ibc.MsgRecoverClient, recover)
+        self._on(ibc.MsgUpgradeClient, upgrade)
         self._on(ibc.MsgRegisterCounterparty, register)
 
     def _add_handshakes(self) -> None:

@@ -92,15 +92,18 @@ class Client:
         ask = Ask(self.host, f"{QUERY}/ClientState", QueryClientStateRequest(self.name), QueryClientStateResponse)
         (answer,) = yield (ask,)
         state = opened(answer.client_state, ClientState)
+        if state.chain_id != self.chain_id:  # an upgraded chain counts anew
+            self.heights, self.own = [], {}
         self.chain_id, self.trusting_ns = state.chain_id, state.trusting_period.ns
         self._policy = Policy(self.trusting_ns, state.trust_level, state.max_clock_drift.ns)
-        heights = self.heights
+        heights, now = self.heights, state.latest_height.revision_number
         key = b""
         while True:
             asked = QueryConsensusStateHeightsRequest(self.name, PageRequest(key=key, limit=_PAGE))
             path = f"{QUERY}/ConsensusStateHeights"
             (page,) = yield (Ask(self.host, path, asked, QueryConsensusStateHeightsResponse),)
-            found = (height.revision_height for height in page.consensus_state_heights)
+            known = page.consensus_state_heights
+            found = (height.revision_height for height in known if height.revision_number == now)
             heights = sorted({*heights, *found})[-_MOST_HEIGHTS:]
             key = page.pagination.next_key if page.pagination else b""
             if not key:

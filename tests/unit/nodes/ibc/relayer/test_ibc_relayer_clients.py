@@ -72,7 +72,7 @@ def test_the_age_of_a_client_that_somebody_else_updates_is_known() -> None:
     net = opened(trusting_s=600.0)
     client = net.relayers["relayer-1"].clients["b", net.ends()[1].client]
     net.run(20)
-    net.nodes["b"].send(true_update(net.nodes["a"], client), name="bob")
+    net.nodes["b"].send(true_update(net.nodes["a"].chain, client), name="bob")
     height = net.nodes["a"].chain.height
     net.run(3)
     assert client.latest == height
