@@ -125,8 +125,10 @@ class Table:
         """The least of what is known and of all arcs after what is known."""
         better: Costly = known.copy()
         if len(self.tail):
-            reached = np.minimum.reduceat(onward[self.tail] + weights[:, None], self._begins, axis=0)
-            better[self._heads] = np.minimum(known[self._heads], np.minimum(reached, NEVER))
+            reached = onward.take(self.tail, axis=0)
+            reached += weights[:, None]
+            least = np.minimum.reduceat(reached, self._begins, axis=0)
+            better[self._heads] = np.minimum(known[self._heads], np.minimum(least, NEVER))
         return better
 
     def update(self, changed: Iterable[Edge]) -> int:
