@@ -46,6 +46,7 @@ ALL = (
     "ibc_relayer",
     "xroute_graph",
     "xroute_flooding",
+    "ibc_validators",
     "xroute_proof",
     "llm_decode",
     "llm_codecs",

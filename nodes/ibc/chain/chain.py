@@ -87,13 +87,20 @@ class Chain:
         block = self.proposal(self.mempool)
         return self.execute(block, self.committee.commit(block, max(now_ns, block.time_ns + LEAST_STEP_NS)))
 
-    def proposal(self, waiting: Mempool) -> Block:
-        """The next block, of what waits there: its time is that of the votes for the block before."""
+    def proposal(self, waiting: Mempool, *, checked: bool = True) -> Block:
+        """The next block, of what waits there: its time is that of the votes for the block before.
+
+        What was not `checked` since the last block is now, and stays out where it does not pass.
+        """
         latest = self.ledger.latest
         last_commit = latest.commit if latest else Commit()
         most_bytes = self.limits.block_bytes - FRAME_BYTES - len(last_commit.encode())
-        txs = waiting.first(most_bytes, self.limits.block_gas)
-        moment = self.moment
+        stores, moment = self._branched(), self.moment
+
+        def passes(data: bytes) -> bool:
+            return checked or not self.app.run(stores, moment, data, Mode.RECHECK).code
+
+        txs = waiting.first(most_bytes, self.limits.block_gas, passes)
         header = Header(
             version=ConsensusVersion(BLOCK_VERSION),
             chain_id=self.app.chain_id,

@@ -60,10 +60,12 @@ class Mempool:
         self._waiting[tx_hash(data)] = Waiting(data, gas_wanted)
         self.size_bytes += len(data)
 
-    def first(self, most_bytes: int, most_gas: int) -> list[bytes]:
-        """The transactions of the next block: as many of the first ones as fit; `most_gas` of -1 is no limit."""
+    def first(self, most_bytes: int, most_gas: int, may: Callable[[bytes], bool] = lambda data: True) -> list[bytes]:
+        """The transactions of the next block: as many as fit of the first that may. A `most_gas` of -1 is no limit."""
         chosen: list[bytes] = []
         for waiting in self._waiting.values():
+            if not may(waiting.data):
+                continue
             most_bytes -= len(waiting.data) + TX_OVERHEAD_BYTES
             if most_gas >= 0:
                 most_gas -= waiting.gas_wanted

@@ -180,7 +180,7 @@ class Chain(Node):
         """The time of day as this chain's validators have it."""
         return time.time_ns() + round((self.config.clock_ahead_s - self.config.clock_behind_s) * 1e9)
 
-    def _submit(self, data: bytes) -> TxResult:
+    def submit(self, data: bytes) -> TxResult:
         """Check a transaction that a client sends; where the code is 0 it waits for a block."""
         return self._chain.submit(data)
 
@@ -197,7 +197,7 @@ class Chain(Node):
             f"tcp://{address}:{port}",
             genesis,
             forks,
-            self._submit,
+            self.submit,
         )
         server = Server(methods, self.context.now, self.config.request_rate)
         self.context.exit_stack.push_async_callback(server.close)

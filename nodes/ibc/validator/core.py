@@ -1,8 +1,8 @@
 """One validator of a chain: from what all validators said, in one order, to blocks, and what it says itself.
 
 Block h + 1 is cut out of the order where validators with more than a third of the power, so an honest one among them,
-have said that it is due, and block h has its commit; it holds the transactions ordered so far. The commit for a block
-is the votes ordered up to where they exceed two thirds of the power.
+have said that it is due, and block h has its commit; it holds the transactions ordered so far that pass the checks. The
+commit for a block is the votes ordered up to where they exceed two thirds of the power.
 
 Invariant: blocks, their times and their commits follow from the order alone, so they are equal at all validators. The
 vote of this one is on disk before anybody hears of it, and it never signs a height again, nor a lower one.
@@ -37,6 +37,7 @@ __all__ = ["TABLE", "Effects", "Said", "ValidatorCore"]
 
 TABLE = "precommit"  # the newest vote of this validator, under the key NEWEST
 NEWEST = b"newest"
+MOST_WAIT_BLOCKS = 10  # of an ordered transaction for one that must come before it
 Said = tuple[int, bytes]  # a validator's place, and an item of it
 
 
@@ -72,6 +73,7 @@ class ValidatorCore:
         limits, n = chain.limits, len(self._powers)
         # Ordered transactions that are in no block. There is room for what waits at all validators together.
         self._ordered = Mempool(n * limits.mempool_txs, n * limits.mempool_bytes, limits.tx_bytes)
+        self._since: dict[bytes, int] = {}  # by transaction: how many blocks there were when it came
         self._cache = SignatureCache()
         self._tally: Tally | None = None  # of the block that was cut and has no commit
         self._dues: dict[int, int] = {}  # by validator that waits for the block to be cut next: its clock
@@ -148,6 +150,7 @@ class ValidatorCore:
         except (AbciError, MempoolRefusal):
             return "transaction"
         self._ordered.add(data, gas)
+        self._since[data] = self.chain.height
         return ""
 
     def _enter_vote(self, vote: Vote) -> str:
@@ -173,7 +176,7 @@ class ValidatorCore:
             clocks = ((time_ns, self._powers[validator]) for validator, time_ns in self._dues.items())
             self.chain.genesis_time_ns = weighted_median(clocks)
         self._dues = {}
-        block = self.chain.proposal(self._ordered)
+        block = self.chain.proposal(self._ordered, checked=False)
         validators = self.chain.committee.at(block.height)
         self._tally = Tally(self.chain.app.chain_id, block, validators, self._cache)
         return True
@@ -183,7 +186,9 @@ class ValidatorCore:
         if self._tally is None or (commit := self._tally.commit()) is None:
             return False
         entry = self.chain.execute(self._tally.block, commit)
-        self._ordered.committed(entry.block.txs, lambda data: True)
+        oldest = entry.block.height - MOST_WAIT_BLOCKS
+        self._ordered.committed(entry.block.txs, lambda data: self._since[data] > oldest)
+        self._since = {data: self._since[data] for data in self._ordered}
         self._tally = None
         self.effects.entries.append(entry)
         return True

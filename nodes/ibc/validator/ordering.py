@@ -57,16 +57,19 @@ __all__ = ["TABLES", "Ordering", "primary_config"]
 
 TABLES = (*records.TABLES, *batch_store.TABLES)  # of the store
 RULE = "shoal"  # a leader every round, and no coin
+_LOOK_BACK = 12  # rounds: what was in a block that comes later than that is said again
 _SHARD = 0  # the worker keeps all items together, and every header may carry them
 _FOR_EVER = 1 << 62  # rounds
+_SEAL_WAIT_S = 10.0  # the worker is in this process: a header without its items would put later ones before them
 _MOST_OPEN = 1 << 16  # batches: what the mempool lets in, and a few votes, always has room
 
 
 def primary_config(round_s: float, leader_timeout_s: float) -> PrimaryConfig:
     """The settings of a primary that makes a header each `round_s`, and waits so long for a leader at most."""
+    rules = Rules(RULE, look_back=_LOOK_BACK, early=False)
     return PrimaryConfig(
-        Rules(RULE, early=False), header_delay_s=round_s, grace_s=round_s, leader_timeout_s=leader_timeout_s,
-        inline_bytes=MOST_INLINE_BYTES, snapshot_rounds=0,
+        rules, header_delay_s=round_s, grace_s=round_s, leader_timeout_s=leader_timeout_s,
+        inline_bytes=MOST_INLINE_BYTES, seal_wait_s=_SEAL_WAIT_S, snapshot_rounds=0,
     )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ class Validator(Chain):
         self._servers.append(server)
         await self.context.stopping.wait()
 
-    def _submit(self, data: bytes) -> TxResult:
+    def submit(self, data: bytes) -> TxResult:
         result = self._core.submit(data)
         self._driver.changed()
         return result

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cosmjs import cosmjs
-from sdk_net import Records
+from ibc_validators import validators
+from sdk_net import Records, until
 
 from emulator.model.clock import MonotonicClock
 from emulator.sdk.node import NodeContext, Peer
@@ -86,9 +87,20 @@ def test_the_relayer_of_others_joins_two_chains(folder: str, tmp_path: Path) -> 
     assert seen["home"]["amount"] == str(FUNDS - 700)
 
 
-def test_cosmjs_drives_a_chain(folder: str, tmp_path: Path) -> None:
+@asynccontextmanager
+async def committee(name: str, store: Path) -> AsyncIterator[str]:
+    """The URL of one of four validators that are processes of their own."""
+    async with validators(store, chain_id=name, block_s=0.4) as lives:
+        await until(lambda: lives["a-2"].serves)
+        yield lives["a-2"].url()
+
+
+@pytest.mark.parametrize("signed_by", [chain, committee], ids=["one process", "processes"])
+def test_cosmjs_drives_a_chain(
+    folder: str, tmp_path: Path, signed_by: Callable[[str, Path], AbstractAsyncContextManager[str]]
+) -> None:
     async def session() -> Any:
-        async with chain("a-1", tmp_path) as url:
+        async with signed_by("a-1", tmp_path) as url:
             return await printed("drive.mjs", url, folder)
 
     seen = asyncio.run(session())

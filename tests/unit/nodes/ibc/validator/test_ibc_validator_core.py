@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from ibc_chain import FUNDS, GENESIS_NS, address, send
+from ibc_chain import FUNDS, GENESIS_NS, address, send, signed
 from ibc_committee import BLOCK_S, Committee
 from ibc_validator_walk import walk
 
@@ -75,6 +75,43 @@ def test_transactions_go_into_a_block_in_their_order_and_what_does_not_fit_waits
     assert filled == [2, 2, 1]
     results = [result.code for entry in committee.told[0].entries.values() for result in entry.results]
     assert results == [0] * 5
+
+
+def test_a_transaction_waits_for_one_that_must_come_before_it() -> None:
+    """A validator says the second payment of an account three blocks before the first one."""
+    committee = Committee()
+    held: list[bytes] = []
+
+    def say(data: bytes) -> list[bytes]:
+        if Item.decode(data).tx is not None and not held:
+            held.append(data)
+            return []
+        return [data]
+
+    committee.say[2] = say
+    committee.start().run(1)
+    for amount in (5, 7):
+        assert committee.submit(2, committee.tx("alice", send("alice", "bob", stake=amount))) == 0
+    committee.run(2)
+    assert balance(committee, 0, "bob") == FUNDS
+    committee.simulation.validators[2].submit(0, held[0])
+    committee.run(2)
+    assert balance(committee, 0, "bob") == FUNDS + 12
+    results = [result.code for entry in committee.require_one_chain().values() for result in entry.results]
+    assert results == [0, 0]
+
+
+def test_a_transaction_that_passes_no_check_is_in_no_block_and_does_not_wait_for_ever() -> None:
+    committee = Committee()
+    wrong = Item(tx=signed("alice", [send("alice", "bob", stake=1)], 99, 0)).encode()
+    committee.say[3] = lambda data: [data, wrong]
+    committee.start().run(1)
+    committee.say[3] = lambda data: [data]
+    committee.run(1)
+    assert len(committee.core(0)._ordered) == 1
+    committee.run(12 * BLOCK_S)
+    assert len(committee.core(0)._ordered) == 0
+    assert all(not entry.block.txs for entry in committee.require_one_chain(3).values())
 
 
 def test_the_first_block_has_the_median_of_the_clocks_and_later_ones_that_of_the_votes() -> None:

@@ -11,59 +11,16 @@ from typing import Any
 
 import pytest
 from ibc_chain import NAMES, send, signed
-from sdk_net import Records, until
+from ibc_validators import Lived, validators
+from sdk_net import until
 
 from emulator.model.clock import MonotonicClock
 from emulator.model.errors import Unfit
-from emulator.sdk.node import NodeContext, Peer
 from nodes.ibc.comet.commits import SignatureCache, verify_commit
 from nodes.ibc.comet.hashes import header_hash
 from nodes.ibc.comet.json_form import read_signed_header, read_validators
 
 aiohttp = pytest.importorskip("aiohttp", reason="aiohttp is absent (pip install 'skyloom[ibc]')")
-
-VALIDATORS = ("a-0", "a-1", "a-2", "a-3")
-PEERS = {name: Peer(name, "host", f"127.0.4.{number}") for number, name in enumerate(VALIDATORS, 1)}
-
-
-class Lived:
-    """One life of a validator."""
-
-    def __init__(self, folder: Path, name: str, clock: MonotonicClock, **config: Any) -> None:
-        from nodes.ibc.validator.process import Validator
-
-        self.records = Records()
-        self.context = NodeContext(
-            name=name, program="validator", seed=1, address=PEERS[name], store=folder / "store" / name / "validator",
-            peers={other: peer for other, peer in PEERS.items() if other != name}, clock=clock, sink=self.records,
-        )  # fmt: skip
-        given = {
-            "validators": VALIDATORS,
-            "chain_id": "a-1",
-            "port": 0,
-            "block_s": 0.05,
-            "round_s": 0.02,
-            "accounts": NAMES,
-        }
-        self.program = Validator(Validator.Config(**{**given, **config}), self.context)
-
-    async def set_up(self) -> None:
-        await self.program.setup()
-
-    def begin(self) -> None:
-        self._running = asyncio.ensure_future(self.program.run())
-
-    async def end(self) -> None:
-        self.context.stopping.set()
-        await self._running
-        await self.context.exit_stack.aclose()
-
-    @property
-    def heights(self) -> list[int]:
-        return [fields["height"] for kind, fields in self.records.events if kind == "block"]
-
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.program.port}/"
 
 
 async def called(client: Any, at: Lived, method: str, **params: Any) -> Any:
@@ -71,23 +28,12 @@ async def called(client: Any, at: Lived, method: str, **params: Any) -> Any:
         return (await answer.json())["result"]
 
 
-def play(folder: Path, what: Callable[[Any, dict[str, Lived]], Any], **config: Any) -> None:
+def play(folder: Path, what: Callable[[Any, dict[str, Lived]], Any]) -> None:
     """Four validators, and `what(client, validators)`."""
 
     async def main() -> None:
-        clock = MonotonicClock(time.monotonic_ns() + 3_600_000_000_000)
-        lives = {name: Lived(folder, name, clock, **config) for name in VALIDATORS}
-        async with aiohttp.ClientSession() as client:
-            for life in lives.values():
-                await life.set_up()
-            clock.t0_ns = time.monotonic_ns()  # the scenario begins
-            for life in lives.values():
-                life.begin()
-            try:
-                await what(client, lives)
-            finally:
-                for life in lives.values():
-                    await life.end()
+        async with validators(folder, accounts=NAMES) as lives, aiohttp.ClientSession() as client:
+            await what(client, lives)
 
     asyncio.run(main())
 
@@ -104,10 +50,10 @@ def test_light_clients_verify_the_signatures_of_all_validators(tmp_path: Path) -
         assert all(answer["signed_header"] == answers[0]["signed_header"] for answer in answers)
         signed_header = read_signed_header(answers[0]["signed_header"])
         set_form = await called(client, lives["a-1"], "validators", height=height)
-        validators = read_validators(set_form["validators"])
+        members = read_validators(set_form["validators"])
         assert signed_header.header is not None
         assert signed_header.commit is not None
-        verify_commit("a-1", validators, signed_header.commit, SignatureCache())
+        verify_commit("a-1", members, signed_header.commit, SignatureCache())
         assert header_hash(signed_header.header) == signed_header.commit.block_id.hash
         times = {entry.timestamp.ns for entry in signed_header.commit.signatures if entry.signature}
         assert len(times) > 2  # each signs at a time of its own
@@ -121,7 +67,7 @@ def test_a_validator_that_was_away_has_the_blocks_of_the_others(tmp_path: Path) 
         await lives["a-1"].end()
         before = lives["a-0"].heights[-1]
         await until(lambda: lives["a-0"].heights[-1] > before + 3)  # f of 3f + 1 are away
-        again = lives["a-1"] = Lived(tmp_path, "a-1", lives["a-0"].context.clock)
+        again = lives["a-1"] = Lived(tmp_path, "a-1", lives["a-0"].context.clock, accounts=NAMES)
         await again.set_up()
         again.begin()
         await until(lambda: bool(again.heights) and again.heights[-1] >= lives["a-0"].heights[-1] > before + 6)
