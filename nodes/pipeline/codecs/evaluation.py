@@ -90,37 +90,41 @@ def change(base: Score, other: Score) -> Change:
 
 def sensitivities(
     chain: Chain, texts: Sequence[Sequence[int]], codecs: Sequence[Mapping[str, Codec]]
-) -> list[dict[str, Change]]:
-    """For each cut of a chain, what each of its codecs costs where all other cuts pass rows as they are.
+) -> list[dict[str, Interval]]:
+    """For each cut of a chain, what each of its codecs costs alone, in nats a token; `codecs` has those of each cut.
 
-    `codecs` has those of each cut, by name. The parts before a cut are computed once for all of them.
+    It is the divergence (Kullback-Leibler) of what the model predicts with the codec from what it predicts without:
+    the loss of likelihood on text that the model itself would write. Measured at cuts 6, 15 and 24 of SmolLM2: three
+    windows give it within 30 %, and cuts add up to what all of them cost together within 3 %; a change of likelihood
+    on a given text takes more than 24 windows for that, and may be negative.
     """
-    base: list[Score] = []
-    others: list[dict[str, list[Score]]] = [{name: [] for name in each} for each in codecs]
+    found: list[dict[str, list[Floats]]] = [{name: [] for name in each} for each in codecs]
     for text in texts:
-        rows = chain.parts[0].forward(chain.parts[0].embed(text), chain.parts[0].cache(len(text)))
-        for cut, each in enumerate(codecs, start=1):
+        rows = [chain.parts[0].forward(chain.parts[0].embed(text), chain.parts[0].cache(len(text)))]
+        for part in chain.parts[1:]:
+            rows.append(part.forward(rows[-1], part.cache(len(text))))
+        base = _log_likelihoods(chain.logits(rows[-1]))
+        for cut, each in enumerate(codecs):
             for name, codec in each.items():
-                crossed = codec.decode(codec.encode(rows))
-                others[cut - 1][name].append(_window_score(_rest(chain, cut, crossed), text))
-            rows = chain.parts[cut].forward(rows, chain.parts[cut].cache(len(text)))
-        base.append(_window_score(chain.logits(rows), text))
-    whole = _stacked(base)
-    return [{name: change(whole, _stacked(scores)) for name, scores in each.items()} for each in others]
+                other = codec.decode(codec.encode(rows[cut]))
+                for part in chain.parts[cut + 1 :]:
+                    other = part.forward(other, part.cache(len(text)))
+                gaps = base - _log_likelihoods(chain.logits(other))
+                found[cut][name].append(np.einsum("ij,ij->i", np.exp(base), gaps))
+    return [{name: _interval(np.stack(by_window)) for name, by_window in each.items()} for each in found]
 
 
-def _rest(chain: Chain, cut: int, rows: Floats) -> Floats:
-    for part in chain.parts[cut:]:
-        rows = part.forward(rows, part.cache(len(rows)))
-    return chain.logits(rows)
+def _log_likelihoods(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    normed: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return normed
 
 
 def _window_score(logits: Floats, text: Sequence[int]) -> Score:
-    logits, nexts = logits[:-1], np.asarray(text[1:])
-    peak = logits.max(axis=1, keepdims=True)
-    normal = np.log(np.exp(logits - peak).sum(axis=1)) + peak[:, 0]
-    guesses = logits.argmax(axis=1)
-    return Score(normal - logits[np.arange(len(nexts)), nexts], guesses, guesses == nexts)
+    nexts = np.asarray(text[1:])
+    likelihoods = _log_likelihoods(logits[:-1])
+    guesses = likelihoods.argmax(axis=1)
+    return Score(-likelihoods[np.arange(len(nexts)), nexts], guesses, guesses == nexts)
 
 
 def _stacked(scores: Sequence[Score]) -> Score:
