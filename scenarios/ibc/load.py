@@ -26,7 +26,6 @@ from nodes.ibc.relayer.packets import End
 from scenarios.ibc.ends import Ends
 
 _GAS = 150_000  # of a transfer; 76,000 are used
-_MOST_MESSAGES = 50  # of a transaction
 _INTERVAL_S = 0.5  # between transactions
 
 
@@ -38,6 +37,7 @@ class Load(Ends):
     class Config(Ends.Config):
         packets_per_second: float = 20.0  # of all chains together; a transfer is a packet on each hop
         hops: int = 1
+        transfers_per_transaction: int = 50  # at most: fewer where fewer are due
         stop_s: Duration = inf  # scenario time
         account: str = "alice"
         receiver: str = "bob"
@@ -70,7 +70,7 @@ class Load(Ends):
         begin_s, sent, refused = self.context.now(), 0, 0
         while (now_s := self.context.now()) < self.config.stop_s:
             due = int((now_s - begin_s + _INTERVAL_S) * rate) - sent - refused
-            count = min(due, _MOST_MESSAGES)
+            count = min(due, self.config.transfers_per_transaction)
             if count > 0:
                 messages = tuple(self._transfer(next(routes)) for _ in range(count))
                 data = self._transaction(messages, status.chain_id, number, sequence)

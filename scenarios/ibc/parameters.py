@@ -14,6 +14,7 @@ from emulator.model.units import Duration
 
 MOST_CHAINS = 20
 MOST_VALIDATORS = 40
+MOST_TRANSFERS = 1000  # of a transaction: messages that a chain takes
 
 
 class Load(Table):
@@ -24,6 +25,8 @@ class Load(Table):
     hops: Annotated[int, Field(ge=1, lt=MOST_CHAINS)] = 1
     """The farthest that transfers go. 1: to neighbours alone; with 2 and more, chains forward them, as often to each.
     A hop takes some five blocks, and so does its acknowledgement on the way back: `drain` must be long enough."""
+    transfers_per_transaction: Annotated[int, Field(ge=1, le=MOST_TRANSFERS)] = 50
+    """Transfers of one transaction, at most: fewer where fewer are due, twice a second."""
     drain_s: Duration = 20.0
     """How long before the end of the run the load stops, and the audit begins to read the chains."""
 

@@ -177,6 +177,7 @@ def _transfers(
         "paths": paths,
         "packets_per_second": load.packets_per_s,
         "hops": min(load.hops, len(paths)),
+        "transfers_per_transaction": load.transfers_per_transaction,
         "stop": show(end_s, "duration"),
     }
     reads = {"paths": paths, "at": show(end_s, "duration"), "until": show(options.duration_s - AUDIT_S, "duration")}
