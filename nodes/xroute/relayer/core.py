@@ -7,7 +7,7 @@ and what the others try does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,11 +22,15 @@ from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.opening import ClientTerms, Side
 from nodes.ibc.relayer.signer import REDUNDANT, Outcome, Signer
 from nodes.ibc.relayer.tasks import Tasks
+from nodes.xroute.flooding.ads import Ad
+from nodes.xroute.flooding.database import Database
+from nodes.xroute.flooding.exchange import advertised, with_told
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.module.messages import MsgPublishTransit
 from nodes.xroute.relayer.choice import Choice, Legs
 from nodes.xroute.relayer.events import Settled, read
 from nodes.xroute.relayer.jobs import Job, Jobs
+from nodes.xroute.relayer.measure import Measured
 from nodes.xroute.relayer.network import Network
 from nodes.xroute.relayer.opening import Opening
 from nodes.xroute.relayer.rounds import Rounds, Stalled
@@ -51,6 +55,7 @@ class Settings:
     clients: ClientTerms
     opens: tuple[tuple[str, str], ...] = ()  # pairs of chains that it makes clients for, if there are none
     names: Mapping[str, str] = field(default_factory=dict)  # of chains, as policies have them
+    block_gas: int = 0  # the limit of the chains' blocks; 0: none
     stall_s: float = 2.0  # without a block, after which a chain counts as stalled: two block times
 
 
@@ -69,10 +74,12 @@ class Relayer:
         self.chains = {each.name: Followed(each.name, 0, self.clock, self._read, self._gap) for each in settings.chains}
         self.signers = {each.name: Signer(each.terms, each.keys, self.clock) for each in settings.chains}
         self.network = Network(self.chains, settings.names)
+        self.measured = Measured(settings.block_gas)
         self.choice = Choice(self.network)
         self.rounds = Rounds(self.network, self.jobs, self.chains, self.signers, self.clock, settings.stall_s)
         self.down: dict[ChainIdentity, int] = {}  # chains that are stalled, and their last height
         self._unread: list[tuple[str, Block]] = []  # blocks from before the chains' identities were known
+        self._heard_ns: dict[str, int] = {}  # when a chain's last block was read
         self._is_changed = True  # the network, since it was last asked for
         self._last: dict[Job, Legs] = {}  # the route that a job was last tried on
         for name, followed in self.chains.items():
@@ -102,6 +109,17 @@ class Relayer:
     @property
     def next_deadline_ns(self) -> float:
         return self.tasks.next_deadline_ns
+
+    def advertised(self) -> Iterator[Ad]:
+        """What it has to say to other relayers."""
+        loads = {name: self.measured.load(name) for name in self.chains}
+        found = {self.network.identities[name]: load for name, load in loads.items() if load is not None}
+        own = self.network.own
+        return advertised(own, self.measured.edges(own, self.network.chain_of), found if self.is_ready else {})
+
+    def hear(self, database: Database, stakes: Mapping[bytes, int]) -> None:
+        """Take into account what other relayers say; of what they alone know nothing is proved here."""
+        self.network.hear(lambda graph: with_told(graph, database, stakes, (), self.clock.now_ns))
 
     @property
     def is_ready(self) -> bool:
@@ -189,8 +207,9 @@ class Relayer:
         first: Legs | None = None
         batch: list[Job] = []
         down = self._down()
+        silent = down | self._silent()
         for job in self.jobs.of(near, self.clock.now_ns):
-            route = self.choice.route(job, down)
+            route = self.choice.route(job, silent) or self.choice.route(job, down)
             if route is None:
                 job.due_ns = self.clock.after_s(_RETRY_S)
             elif first is None or route == first:
@@ -207,6 +226,12 @@ class Relayer:
                 del self.down[chain]
         return frozenset(self.down)
 
+    def _silent(self) -> frozenset[ChainIdentity]:
+        """Chains that have told of no block for a while: they are used only where there is no other route."""
+        since_ns = self.clock.now_ns - round(self.settings.stall_s * 1e9)
+        identities = self.network.identities
+        return frozenset(identities[name] for name, heard_ns in self._heard_ns.items() if heard_ns < since_ns)
+
     def _stalled(self, chain: ChainIdentity) -> None:
         name = self.network.chain_of[chain]
         self.down[chain] = self.chains[name].height
@@ -221,6 +246,8 @@ class Relayer:
 
     def _done(self, route: Legs, job: Job, outcome: Outcome) -> None:
         """What became of a job's transaction."""
+        for edge in route:
+            self.measured.tried(edge.key, not outcome.code)
         if not outcome.code:
             self.choice.used(route)
             job.due_ns = self.clock.after_s(_RETRY_S)
@@ -239,6 +266,8 @@ class Relayer:
         self.notes.append(("again", f"{len(batch)} to {batch[0].work.value}: {reason}"))
 
     def _read(self, chain: str, block: Block) -> None:
+        self._heard_ns[chain] = self.clock.now_ns
+        self.measured.saw(chain, block)
         if chain in self.network.identities:
             self._learn(chain, block)
         else:

@@ -6,13 +6,14 @@ Invariant: every fact of the graph was read from a chain's state or headers by t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from nodes.ibc.client.tendermint import TYPE, Status
 from nodes.ibc.comet.hashes import header_hash
 from nodes.ibc.core import paths as ibc_paths
 from nodes.ibc.proto import ibc, queries
+from nodes.ibc.proto.comet import Validator
 from nodes.ibc.proto.cosmos_base import PageRequest
 from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.relayer.calls import Ask, Flow, SignedHeaderAt, Stored, Unanswered, ValidatorsAt, header_of, opened
@@ -41,47 +42,62 @@ class Network:
         self._names = names or {}
         self.identities: dict[str, ChainIdentity] = {}
         self.chain_of: dict[ChainIdentity, str] = {}  # what calls name a chain
-        self.graph = Graph((), ())
+        self.own = Graph((), ())  # what this relayer read itself
+        self.graph = self.own  # with what others say
         self.version = 0  # of the graph
 
     def discover(self) -> Flow[None]:
         """Ask all chains anew. Unanswered where one does not answer; then what was known stays."""
+        names = list(self._followed)
+        heights = {name: self._followed[name].height for name in names}
+        firsts = yield tuple(SignedHeaderAt(name, 1) for name in names)
+        sets = yield tuple(ValidatorsAt(name, heights[name]) for name in names)
+        asked = queries.QueryClientStatesRequest(PageRequest(limit=_PAGE))
+        pages = yield tuple(
+            Ask(name, f"{QUERY}/ClientStates", asked, queries.QueryClientStatesResponse) for name in names
+        )
+        for name, anchor in zip(names, map(header_of, firsts), strict=True):
+            made = self.identities[name] = identity(anchor.chain_id, 1, header_hash(anchor))
+            self.chain_of[made] = name
         chains: list[Chain] = []
         edges: list[Edge] = []
-        for name in self._followed:
-            chains += ((yield from self._chain(name)),)
-        for name in self._followed:
-            edges += yield from self._edges(name)
-        self.graph = Graph(chains, edges)
-        self.version += 1
+        for name, validators, page in zip(names, sets, pages, strict=True):
+            transit, found = yield from self._stored(name, heights[name], page.client_states)
+            chains += (self._chain(name, validators, transit),)
+            edges += found
+        self._renew(Graph(chains, edges))
 
-    def _chain(self, name: str) -> Flow[Chain]:
-        height = self._followed[name].height
-        first, validators = yield SignedHeaderAt(name, 1), ValidatorsAt(name, height)
-        transit = yield from _held(Stored(name, paths.TRANSIT, height))
-        anchor = header_of(first)
-        made = self.identities[name] = identity(anchor.chain_id, 1, header_hash(anchor))
-        self.chain_of[made] = name
+    def _chain(self, name: str, validators: Sequence[Validator], transit: Transit | None) -> Chain:
         powers = [each.voting_power for each in validators]
         return Chain(
-            made, self._names.get(name, name), None, nakamoto(powers), len(powers), top1_share_ppm(powers),
-            transit=_transit(transit),
-        )  # fmt: skip
+            self.identities[name],
+            self._names.get(name, name),
+            None,
+            nakamoto(powers),
+            len(powers),
+            top1_share_ppm(powers),
+            transit=transit,
+        )
 
-    def _edges(self, name: str) -> Flow[list[Edge]]:
-        """The clients of a chain that are bound to chains served here, and have a counterparty."""
-        height = self._followed[name].height
-        asked = queries.QueryClientStatesRequest(PageRequest(limit=_PAGE))
-        (page,) = yield (Ask(name, f"{QUERY}/ClientStates", asked, queries.QueryClientStatesResponse),)
-        found = []
-        for each in page.client_states:
-            bound = yield from _held(Stored(name, key_of_binding(each.client_id), height, NAMES))
-            peer = yield from _held(Stored(name, ibc_paths.client_counterparty(each.client_id), height))
-            tracked = ChainIdentity(bound)
-            if tracked in self.chain_of and peer:
-                counterparty = ibc.CounterpartyInfo.decode(peer).client_id
-                found.append(self._edge(name, tracked, each, counterparty))
-        return found
+    def _stored(
+        self, name: str, height: int, clients: Sequence[ibc.IdentifiedClientState]
+    ) -> Flow[tuple[Transit | None, list[Edge]]]:
+        """A chain's transit policy, and its clients that are bound to chains served here and have a counterparty."""
+        bindings = [Stored(name, key_of_binding(each.client_id), height, NAMES) for each in clients]
+        peers = [Stored(name, ibc_paths.client_counterparty(each.client_id), height) for each in clients]
+        try:
+            transit, *values = yield (Stored(name, paths.TRANSIT, height), *bindings, *peers)
+        except Unanswered as failure:
+            if "empty" in str(failure):  # of a store without keys nothing can be proved
+                return Transit(), []
+            raise
+        found: list[Edge] = []
+        for client, bound, peer in zip(clients, values, values[len(clients) :], strict=False):
+            tracked = ChainIdentity(bound.value)
+            if tracked in self.chain_of and peer.value:
+                counterparty = ibc.CounterpartyInfo.decode(peer.value).client_id
+                found += (self._edge(name, tracked, client, counterparty),)
+        return _transit(transit.value), found
 
     def _edge(self, name: str, tracked: ChainIdentity, client: ibc.IdentifiedClientState, counterparty: str) -> Edge:
         state = opened(client.client_state, ibc.ClientState)
@@ -102,21 +118,19 @@ class Network:
     def froze(self, name: str, client: str) -> None:
         """A client was shown misbehaviour."""
         where = self.identities.get(name), client
-        frozen = [edge for edge in self.graph.edges if (edge.verifier, edge.client) == where]
-        changed = [replace(edge, status=Status.FROZEN) for edge in frozen]
-        self.graph = self.graph.with_edges(changed)
+        frozen = [edge for edge in self.own.edges if (edge.verifier, edge.client) == where]
+        self._renew(self.own.with_edges([replace(edge, status=Status.FROZEN) for edge in frozen]))
+
+    def hear(self, told: Callable[[Graph], Graph]) -> None:
+        """Take into account what others say: `told` puts it beside what this relayer read itself."""
+        graph = told(self.own)
+        if (graph.chains, graph.edges) != (self.graph.chains, self.graph.edges):
+            self.graph = graph
+            self.version += 1
+
+    def _renew(self, own: Graph) -> None:
+        self.own = self.graph = own
         self.version += 1
-
-
-def _held(question: Stored) -> Flow[bytes]:
-    """What is under a key; nothing, too, where the whole store is empty, of which no chain proves anything."""
-    try:
-        (found,) = yield (question,)
-    except Unanswered as failure:
-        if "empty" in str(failure):
-            return b""
-        raise
-    return bytes(found.value)
 
 
 def _transit(value: bytes) -> Transit | None:

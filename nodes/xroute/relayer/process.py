@@ -2,7 +2,7 @@
 
 Events: `waits`, `stalled`, `again`, `pruned` (each with `text`). Samples: `latency_s` (from the block that a message
 was sent in to the one that settled it), and once a second `jobs`, `rerouted`, `client_updates_submitted_total` (key:
-HOST/CLIENT), `queries_total` (key: CHAIN/METHOD) and `tx_submitted_total` (key: chain).
+HOST/CLIENT), `queries_total` (key: CHAIN/METHOD) and `tx_submitted_total` (key: chain); beside those of the flooding.
 
 Invariant: it keeps nothing on disk; killed and started again, it reads the chains from their first block.
 """
@@ -24,10 +24,14 @@ from nodes.ibc.relayer.core import ChainSettings
 from nodes.ibc.relayer.opening import ClientTerms
 from nodes.ibc.relayer.rpc import Connection, answered, chain_id_of
 from nodes.ibc.relayer.signer import Terms
+from nodes.xroute.flooding.process import Flooder
+from nodes.xroute.keys import Key
 from nodes.xroute.relayer.core import Relayer as Core
 from nodes.xroute.relayer.core import Settings
 
 __all__ = ["Relayer"]
+
+_TALK_S = 5.0  # between advertisements
 
 
 class Relayer(Node):
@@ -38,6 +42,9 @@ class Relayer(Node):
         chains: tuple[str, ...] = ()  # node names
         opens: tuple[str, ...] = ()  # "a-0 b-0": pairs that it makes clients for, where there are none
         accounts: tuple[str, ...] = ("relayer",)  # names; a key's secret is SHA-256 of it
+        neighbours: tuple[str, ...] = ()  # nodes of relayers that it tells what it knows, and hears from
+        relayers: tuple[str, ...] = ()  # nodes of all relayers: what these say counts alike
+        block_gas: int = 0  # the limit of the chains' blocks; 0: none
         port: int = 26657  # of the chains' RPC
         prefix: str = "cosmos"
         denom: str = "stake"
@@ -64,6 +71,9 @@ class Relayer(Node):
             context.exit_stack.push_async_callback(connection.close)
         self._calls: set[asyncio.Task[None]] = set()
         self._core: Core | None = None
+        self._stakes = {Key.named(name).public: 1 for name in {*config.relayers, *config.neighbours, context.name}}
+        self._flooder = Flooder(context, Key.named(context.name), self._stakes, config.neighbours)
+        await self._flooder.open()
 
     async def run(self) -> None:
         self._wall_ns = time.time_ns() - round(self.context.now() * 1e9)
@@ -72,7 +82,8 @@ class Relayer(Node):
         self.context.exit_stack.callback(self._driver.close)
         self._driver.changed()
         listening = [connection.listen() for connection in self._connections.values()]
-        await self.context.until_stopped(self._driver.failed, self._report(), *listening)
+        talking = self._flooder.run(), self._talk()
+        await self.context.until_stopped(self._driver.failed, self._report(), *talking, *listening)
 
     async def _settings(self) -> Settings:
         """The settings, with the chains' ids, which the chains are asked for."""
@@ -83,7 +94,7 @@ class Relayer(Node):
             terms = Terms(name, chain_id, config.prefix, config.denom, config.gas_price, config.confirm_s)
             chains.append(ChainSettings(name, terms, config.accounts))
         clients = ClientTerms(config.trusting_s, config.unbonding_s, config.drift_s)
-        return Settings(tuple(chains), clients, self._pairs, stall_s=config.stall_s)
+        return Settings(tuple(chains), clients, self._pairs, block_gas=config.block_gas, stall_s=config.stall_s)
 
     def tick(self, now_s: float) -> None:
         assert self._core is not None
@@ -137,6 +148,16 @@ class Relayer(Node):
         except Exception as error:
             if not self._driver.failed.done():
                 self._driver.failed.set_exception(error)
+
+    async def _talk(self) -> None:
+        """Tell other relayers what there is to tell, and take what they said into account."""
+        while True:
+            await self.context.sleep(_TALK_S)
+            core = self._core
+            if core is not None and core.is_ready:
+                for ad in core.advertised():
+                    self._flooder.announce(ad)
+                core.hear(self._flooder.database, self._stakes)
 
     async def _report(self) -> None:
         """Samples, once a second."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from nodes.xroute.flooding.ads import EdgeAd, issued
+from nodes.xroute.flooding.database import Database, Verdict
+from nodes.xroute.keys import Key
 from nodes.xroute.module.fees import ESCROW
 from nodes.xroute.module.messages import Fee
 from nodes.xroute.module.terms import Terms
@@ -159,3 +164,21 @@ def test_a_client_that_was_shown_misbehaviour_is_used_no_more() -> None:
     carried(net)
     assert net.received("a", "d") == 600
     assert frozen.tracked not in net.core.choice.shares()
+
+
+def test_what_relayers_measure_decides_the_order_of_attempts() -> None:
+    net = opened(Net(SQUARE))
+    key = Key.named("another relayer")
+    database = Database({key.public: 1})
+    slow = net.identities["b"]
+    for ad in net.core.advertised():
+        if isinstance(ad, EdgeAd) and ad.claims is not None and slow in (ad.verifier, ad.tracked):
+            ad = replace(ad, claims=replace(ad.claims, block_ms_p50=60_000))
+        told = issued(replace(ad, max_age_s=600), key, 1, net.now_ns // 10**6)
+        assert database.offer(told, net.now_ns // 10**6) is Verdict.NEW
+    net.core.hear(database, {key.public: 1})
+    for _ in range(8):
+        net.send("a", "d", policy="xroute/1; prefer latency")
+    carried(net)
+    assert net.received("a", "d") == 800
+    assert set(net.core.choice.shares()) == {net.identities["c"]}
