@@ -1,7 +1,7 @@
 """Codecs of activations: rows of float32, one a token, to bytes and back.
 
-Invariant: `decode` gives finite rows of the right shape for any bytes, or refuses them as `Unfit`; what it gives for
-encoded rows does not depend on which rows were encoded together.
+Invariant: `decode` gives finite rows of the right shape for any bytes, or refuses them as `Unfit`. Rows to encode are
+finite. Each is encoded by itself, so that it does not matter how a sequence is cut into chunks.
 """
 
 from __future__ import annotations
