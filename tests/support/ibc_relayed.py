@@ -16,11 +16,11 @@ from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.rpc import Methods, RpcError
 from nodes.ibc.core import denominations, paths
 from nodes.ibc.core.transfer import escrow_account
-from nodes.ibc.proto.cosmos import MsgSend
+from nodes.ibc.proto.cosmos import BaseAccount, MsgSend, QueryAccountRequest, QueryAccountResponse
 from nodes.ibc.proto.cosmos_base import Coin
 from nodes.ibc.proto.transfer import MsgTransfer
 from nodes.ibc.proto.wire import Message
-from nodes.ibc.relayer.calls import Call, Unanswered
+from nodes.ibc.relayer.calls import Ask, Call, Unanswered
 from nodes.ibc.relayer.core import ChainSettings, Relayer, Settings
 from nodes.ibc.relayer.dialect import answer, requests
 from nodes.ibc.relayer.opening import ClientTerms
@@ -41,15 +41,30 @@ class Node:
         self.chain_id = f"{name}-1"
         churn, limits = changes.pop("churn", Churn()), changes.pop("limits", Limits())
         balances = funded(ACCOUNTS, "cosmos", {"stake": FUNDS})
-        terms = ChainTerms(self.chain_id, balances=balances, churn=churn, limits=limits, **changes)
-        self.chain = chain_of(terms, GENESIS_NS)
-        self.methods = Methods(
-            self.chain, queries_of(self.chain, "stake"), name, "tcp://", genesis_form(terms, self.chain)
-        )
+        self._terms = ChainTerms(self.chain_id, balances=balances, churn=churn, limits=limits, **changes)
+        self._begin()
         self.sequences: Counter[str] = Counter()
         self.results: list[TxResult] = []
         self.events: Counter[str] = Counter()  # by type and sequence, of transactions that succeeded
         self.chain.produce(GENESIS_NS + SECOND_NS)
+
+    def _begin(self) -> None:
+        self.chain = chain_of(self._terms, GENESIS_NS)
+        form = genesis_form(self._terms, self.chain)
+        self.methods = Methods(self.chain, queries_of(self.chain, "stake"), self.name, "tcp://", form)
+
+    def kill(self) -> None:
+        """The process is killed and started again: it has its blocks, and what waited for one is lost."""
+        ledger = self.chain.ledger
+        self._begin()
+        for height in range(1, ledger.last + 1):
+            entry = ledger[height]
+            assert entry is not None
+            self.chain.restore(entry.block, entry.commit)
+        for name in self.sequences:
+            asked = QueryAccountRequest(address(name))
+            held = self.call(Ask(self.name, "/cosmos.auth.v1beta1.Query/Account", asked, QueryAccountResponse))
+            self.sequences[name] = held.account.opened_as(BaseAccount).sequence
 
     def block(self, now_ns: int) -> None:
         entry = self.chain.produce(now_ns)

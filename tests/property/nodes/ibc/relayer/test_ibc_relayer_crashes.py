@@ -1,4 +1,4 @@
-"""Relayers that are killed at any step, answers that are lost, chains that cannot be reached, two relayers that race.
+"""Relayers and chains that are killed at any step, answers that are lost, chains that are cut off, relayers that race.
 
 After each walk all comes back, and then: every packet was received at most once and acknowledged or timed out once,
 nothing is committed any more, no relayer has a packet left, and what is in escrow is what vouchers there are.
@@ -64,6 +64,10 @@ class Crashes(RuleBasedStateMachine):
     @rule(name=st.sampled_from(RELAYERS))
     def kill(self, name: str) -> None:
         self.net.start(name)
+
+    @rule(chain=st.sampled_from("ab"))
+    def kill_chain(self, chain: str) -> None:
+        self.net.nodes[chain].kill()
 
     @rule(chain=st.sampled_from("ab"))
     def cut(self, chain: str) -> None:
