@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+NLMSG_DONE = 3
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTMGRP_IPV4_ROUTE = 0x40
 _DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
@@ -22,36 +23,65 @@ _NEXT_HOP = struct.Struct("=HBBi")  # rtnexthop
 NextHops = tuple[str, ...]  # gateways in order; "dev <index>" where a hop has none
 
 
-def dump_request() -> bytes:
-    """Asks for every IPv4 route."""
-    return _HEADER.pack(_HEADER.size + _ROUTE.size, RTM_GETROUTE, _DUMP, 1, 0) + _ROUTE.pack(
-        _INET, 0, 0, 0, 0, 0, 0, 0, 0
-    )
-
-
 class RouteTable:
-    """Routes by prefix ("10.0.0.1" of a host, "10.0.0.0/8" of others), each with a tuple of next hops by metric."""
+    """Routes by prefix ("10.0.0.1" of a host, "10.0.0.0/8" of others), each with a tuple of next hops by metric.
+
+    Where `wants_dump`, send what `begin_dump` gives: at the start, and after `lose`.
+    """
 
     def __init__(self) -> None:
         self._by_metric: dict[str, dict[int, NextHops]] = {}
+        self._lost = True  # messages, of which a dump that is under way may be one
+        self._dumping = False
+        self._unseen: set[tuple[str, int]] = set()  # routes that the dump has not named yet
+
+    def lose(self) -> None:
+        """Messages of the kernel were lost."""
+        self._lost = True
+
+    @property
+    def wants_dump(self) -> bool:
+        """Whether the kernel is to be asked; it answers one request at a time."""
+        return self._lost and not self._dumping
+
+    def begin_dump(self) -> bytes:
+        """A request for every IPv4 route."""
+        self._lost, self._dumping = False, True
+        self._unseen = {(prefix, metric) for prefix, metrics in self._by_metric.items() for metric in metrics}
+        body = _ROUTE.pack(_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+        return _HEADER.pack(_HEADER.size + len(body), RTM_GETROUTE, _DUMP, 1, 0) + body
 
     def read(self, data: bytes) -> dict[str, NextHops]:
         """Take in what a netlink socket gave; returns the prefixes that changed with their next hops now, () where
         there is no route any more."""
         changed: dict[str, NextHops] = {}
         for kind, body in _messages(data):
-            found = _route(body)
-            if kind not in (RTM_NEWROUTE, RTM_DELROUTE) or found is None:
-                continue
-            prefix, metric, hops = found
-            before = self.next_hops(prefix)
-            metrics = self._by_metric.setdefault(prefix, {})
-            if kind == RTM_NEWROUTE:
-                metrics[metric] = hops
-            else:
-                metrics.pop(metric, None)
-            if self.next_hops(prefix) != before:
-                changed[prefix] = self.next_hops(prefix)
+            if kind == NLMSG_DONE:
+                changed |= self._end_dump()
+            elif kind in (RTM_NEWROUTE, RTM_DELROUTE) and (found := _route(body)) is not None:
+                prefix, metric, hops = found
+                changed |= self._set(prefix, metric, hops if kind == RTM_NEWROUTE else ())
+        return changed
+
+    def _set(self, prefix: str, metric: int, hops: NextHops) -> dict[str, NextHops]:
+        """A route, or with () none any more: the prefix, if that changes what the kernel uses."""
+        before = self.next_hops(prefix)
+        metrics = self._by_metric.setdefault(prefix, {})
+        if hops:
+            metrics[metric] = hops
+        else:
+            metrics.pop(metric, None)
+        self._unseen.discard((prefix, metric))
+        after = self.next_hops(prefix)
+        return {prefix: after} if after != before else {}
+
+    def _end_dump(self) -> dict[str, NextHops]:
+        """What a whole dump has not named is there no more."""
+        changed: dict[str, NextHops] = {}
+        if self._dumping and not self._lost:
+            for prefix, metric in list(self._unseen):
+                changed |= self._set(prefix, metric, ())
+        self._dumping = False
         return changed
 
     def next_hops(self, prefix: str) -> NextHops:

@@ -1,8 +1,8 @@
 """RouteWatcher: records how a node's IPv4 routes change, and what the daemons beside it cost.
 
 Events: `routes` with `at_s`, when the last of some changes came, and `changed`, next hops (gateways, with spaces
-between them) by prefix, "" where a route has gone; `routes-overrun` where changes were lost, after which routes that
-went meanwhile are still taken for there. Samples, with the program's name as key: `pss_bytes` and `cpu_s` of
+between them) by prefix, "" where a route has gone; `routes-overrun` where changes were lost: what they led to is asked
+for, and told once it is known. Samples, with the program's name as key: `pss_bytes` and `cpu_s` of
 processes of these names in this node.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from emulator.model.units import Duration
 from emulator.sdk.node import Node
-from nodes.routes.kernel import RTMGRP_IPV4_ROUTE, RouteTable, dump_request
+from nodes.routes.kernel import RTMGRP_IPV4_ROUTE, RouteTable
 
 RECEIVE_BYTES = 1 << 16
 BUFFER_BYTES = 1 << 22
@@ -46,7 +46,7 @@ class RouteWatcher(Node):
         self.context.exit_stack.callback(self._socket.close)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         self._socket.bind((0, RTMGRP_IPV4_ROUTE))
-        self._socket.send(dump_request())
+        self._ask()
         loop = asyncio.get_running_loop()
         loop.add_reader(self._socket.fileno(), self._readable)
         self.context.exit_stack.callback(loop.remove_reader, self._socket.fileno())
@@ -59,17 +59,23 @@ class RouteWatcher(Node):
             data = self._socket.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return
-        except OSError:  # more changes than the buffer holds: what came meanwhile is asked for
+        except OSError:  # more changes than the buffer holds
             self.context.emit("routes-overrun")
-            self._socket.send(dump_request())
+            self._table.lose()
+            self._ask()
             return
         changed = self._table.read(data)
+        self._ask()
         if not changed:
             return
         self._changed |= {prefix: " ".join(hops) for prefix, hops in changed.items()}
         self._at_s = self.context.now()
         if self._telling is None:
             self._telling = asyncio.get_running_loop().call_later(self.config.gather_s, self._tell)
+
+    def _ask(self) -> None:
+        if self._table.wants_dump:
+            self._socket.send(self._table.begin_dump())
 
     def _tell(self) -> None:
         self._telling = None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.routes.kernel import RTM_DELROUTE, RTM_NEWROUTE, RouteTable, dump_request
+from nodes.routes.kernel import NLMSG_DONE, RTM_DELROUTE, RTM_NEWROUTE, RouteTable
 
 
 def attribute(kind: int, body: bytes) -> bytes:
@@ -57,8 +57,40 @@ def test_other_tables_and_kinds_are_left_alone() -> None:
 
 
 def test_a_request_for_all_is_one_whole_message() -> None:
-    request = dump_request()
+    request = RouteTable().begin_dump()
     assert int.from_bytes(request[:4], "little") == len(request)
+
+
+DONE = struct.pack("=IHHII", 20, NLMSG_DONE, 2, 1, 0) + bytes(4)
+
+
+def test_routes_that_went_while_messages_were_lost_are_found_by_a_dump() -> None:
+    table = RouteTable()
+    assert table.wants_dump
+    table.begin_dump()
+    here = {prefix: message(RTM_NEWROUTE, prefix, "10.0.0.1") for prefix in ("10.0.0.7", "10.0.0.8", "10.0.0.9")}
+    table.read(b"".join(here.values()) + DONE)
+    assert not table.wants_dump
+    table.lose()
+    assert table.wants_dump
+    table.begin_dump()
+    assert table.read(here["10.0.0.7"]) == {}
+    assert table.read(message(RTM_DELROUTE, "10.0.0.8", "10.0.0.1")) == {"10.0.0.8": ()}
+    assert table.read(DONE) == {"10.0.0.9": ()}
+    assert table.next_hops("10.0.0.7") == ("10.0.0.1",)
+    assert not table.wants_dump
+
+
+def test_of_a_dump_of_which_messages_were_lost_nothing_is_concluded() -> None:
+    table = RouteTable()
+    table.begin_dump()
+    table.read(message(RTM_NEWROUTE, "10.0.0.9", "10.0.0.1") + DONE)
+    table.lose()
+    table.begin_dump()
+    table.lose()
+    assert not table.wants_dump, "the kernel answers one request at a time"
+    assert table.read(DONE) == {}
+    assert table.wants_dump
 
 
 @settings(max_examples=200)
