@@ -1,24 +1,25 @@
 """Which chain a light client tracks: a client id means something on its own chain alone, a chain identity everywhere.
 
-Invariant: a client is bound to an identity only after it has shown to have the identity's anchor in its past: as a
-consensus state of its own, or by the hashes of the headers from one that it has verified back to the anchor.
+Invariant: when a client is bound to an identity, each consensus state that it has is of a block that is the identity's
+anchor, lies before it by the hashes of headers, or after it by hashes and the signatures of validators. What the client
+begins with is its creator's word, so all that it could build on is compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from nodes.ibc.client.states import ClientStates, written
-from nodes.ibc.client.tendermint import consensus_state_of, header_height
-from nodes.ibc.comet.hashes import header_hash
+from nodes.ibc.client.tendermint import consensus_state_of
+from nodes.ibc.comet.commits import CommitError, SignatureCache, verify_commit
+from nodes.ibc.comet.hashes import header_hash, validators_hash
+from nodes.ibc.comet.light import LightError, check_signed_header
 from nodes.ibc.core import paths
 from nodes.ibc.core.identifiers import check_client
 from nodes.ibc.core.keepers import ClientKeeper, require_active
 from nodes.ibc.core.state import Context, Store
-from nodes.ibc.proto.comet import Header
-from nodes.ibc.proto.ibc import Header as ClientHeader
-from nodes.ibc.proto.well_known import Any
+from nodes.ibc.proto.comet import Header, LightBlock
 from nodes.xroute.identity import ChainIdentity, checked, identity
 from nodes.xroute.names.errors import INVALID_BINDING, NOT_CREATOR
 from nodes.xroute.names.labels import PREFIX, STORE
@@ -26,7 +27,7 @@ from nodes.xroute.names.messages import MsgBindClient
 
 __all__ = ["bind", "bindings", "bound", "key_of_binding"]
 
-MOST_HEADERS = 512  # between a verified header and the anchor
+MOST_HEADERS = 512  # beside the anchor and the newest one
 _BINDINGS = f"{PREFIX}bind/".encode()
 
 
@@ -55,42 +56,66 @@ def bind(context: Context, clients: ClientKeeper, message: MsgBindClient) -> Cha
         raise NOT_CREATOR.error(f"{message.signer} of {client}")
     if anchor is None:
         raise INVALID_BINDING.error("no anchor; expected the header of a chain's anchor")
-    state = ClientStates(context.ibc, client).client_state
-    assert state is not None  # it is active
-    if anchor.chain_id != state.chain_id:
-        raise INVALID_BINDING.error(f"an anchor of chain {anchor.chain_id!r}; expected {state.chain_id!r}")
-    if not _knows(context, client, anchor):
-        _walk(context, clients, client, message, anchor)
+    states = ClientStates(context.ibc, client)
+    if states.client_state is None or anchor.chain_id != states.client_state.chain_id:
+        raise INVALID_BINDING.error(f"an anchor of chain {anchor.chain_id!r}; expected the client's")
+    if len(message.between) + len(message.below) > MOST_HEADERS:
+        raise INVALID_BINDING.error(f"more headers than {MOST_HEADERS}")
+    chain = _below(anchor, message.below) | _above(anchor, message)
+    for height in states.heights():
+        header = chain.get(height.revision_height)
+        if header is None:
+            raise INVALID_BINDING.error(f"nothing of height {written(height)}, of which {client} has a state")
+        if states.consensus_state(height) != consensus_state_of(header):
+            raise INVALID_BINDING.error(f"{client} knows another block of height {written(height)}")
     found = identity(anchor.chain_id, anchor.height, header_hash(anchor))
     context.stores[STORE].set(key_of_binding(client), found)
     return found
 
 
-def _knows(context: Context, client: str, header: Header) -> bool:
-    """Whether the client has a consensus state of a header's height. AbciError where it is of another block."""
-    height = header_height(header)
-    known = ClientStates(context.ibc, client).consensus_state(height)
-    if known is not None and known != consensus_state_of(header):
-        raise INVALID_BINDING.error(f"{client} knows another block of height {written(height)}")
-    return known is not None
+def _below(anchor: Header, below: Sequence[Header]) -> dict[int, Header]:
+    """The anchor and headers before it: what it names by hash is of its chain."""
+    _require_linked((anchor, *below))
+    return {header.height: header for header in (anchor, *below)}
 
 
-def _walk(context: Context, clients: ClientKeeper, client: str, message: MsgBindClient, anchor: Header) -> None:
-    """AbciError unless headers lead from one that the client verifies now back to the anchor."""
-    newest = _verified(context, clients, client, message.newest)
-    if len(message.between) > MOST_HEADERS:
-        raise INVALID_BINDING.error(f"{len(message.between)} headers; expected at most {MOST_HEADERS}")
-    for above, below in pairwise((newest, *message.between, anchor)):
+def _above(anchor: Header, message: MsgBindClient) -> dict[int, Header]:
+    """Headers after the anchor. Each set of validators is announced by the header before it; who is the last to be of a
+    set, and the newest header, has been signed by it. So nobody else can have made any of them."""
+    if message.newest is None:
+        return {}
+    cache = SignatureCache()
+    newest, *changes = (_signed(anchor.chain_id, block, cache) for block in (message.newest, *message.changes))
+    signed = {header.height: header for header in (newest, *changes)}
+    headers = (newest, *message.between, anchor)
+    _require_linked(headers)
+    for above, below in pairwise(headers):
+        if above.validators_hash != below.next_validators_hash:
+            raise INVALID_BINDING.error(
+                f"validators of header {above.height} that header {below.height} did not announce"
+            )
+        if above.next_validators_hash != above.validators_hash and signed.get(above.height) != above:
+            raise INVALID_BINDING.error(f"new validators after header {above.height}, for which there is no commit")
+    return {header.height: header for header in headers}
+
+
+def _require_linked(headers: Sequence[Header]) -> None:
+    """AbciError unless each header names the next one as the block before."""
+    for above, below in pairwise(headers):
         if below.height != above.height - 1 or header_hash(below) != above.last_block_id.hash:
             raise INVALID_BINDING.error(f"header {below.height} is not the one that header {above.height} follows")
-        _knows(context, client, below)
 
 
-def _verified(context: Context, clients: ClientKeeper, client: str, message: ClientHeader | None) -> Header:
-    """The header of an update, once the client has taken it. Of what it holds already it keeps too little to compare
-    a header with: a consensus state has no hash of the block before."""
-    if message is None or message.signed_header is None or message.signed_header.header is None:
-        raise INVALID_BINDING.error("no consensus state of the anchor's height, and no header; expected either")
-    clients.update(context, client, Any.of(message))
-    require_active(clients, context, client)
-    return message.signed_header.header
+def _signed(chain_id: str, block: LightBlock, cache: SignatureCache) -> Header:
+    """The header of a block that more than two thirds of its validators have signed. AbciError for another."""
+    if block.signed_header is None or block.validator_set is None:
+        raise INVALID_BINDING.error("a block without header or validators; expected both")
+    validators = block.validator_set.validators
+    try:
+        header, commit = check_signed_header(block.signed_header, chain_id)
+        if validators_hash(validators) != header.validators_hash:
+            raise LightError("validators whose hash is another", header.validators_hash.hex())
+        verify_commit(chain_id, validators, commit, cache)
+    except (LightError, CommitError) as error:
+        raise INVALID_BINDING.error(str(error)) from None
+    return header

@@ -5,8 +5,7 @@ Records travel as bytes, so that what an owner has signed is what is stored.
 
 from __future__ import annotations
 
-from nodes.ibc.proto import ibc
-from nodes.ibc.proto.comet import Header
+from nodes.ibc.proto.comet import Header, LightBlock
 from nodes.ibc.proto.wire import Message, message, octets, optional, repeated, string, uint64
 
 __all__ = ["Lease", "MsgBindClient", "MsgCommit", "MsgReveal", "MsgUpdate"]
@@ -57,17 +56,21 @@ class MsgUpdateResponse(Message):
 
 @message("skyloom.xname.v1.MsgBindClient")
 class MsgBindClient(Message):
-    """Show that a client tracks the chain of an identity.
+    """Show that a client tracks the chain of an identity, by headers that join its states with the anchor.
 
-    Where the client has a consensus state of the anchor's height, the anchor is enough. Otherwise `newest` updates the
-    client, and `between` leads from there back to the anchor.
+    A client that has the state of the anchor's height, and no other, needs none. What it has of later heights is joined
+    by `newest`, `between` and `changes`, and what it has of earlier ones by `below`.
     """
 
     client_id: str = string(1)
     anchor: Header | None = optional(2, Header)
-    newest: ibc.Header | None = optional(3, ibc.Header)
-    between: tuple[Header, ...] = repeated(4, Header)  # the highest first
+    newest: LightBlock | None = optional(3, LightBlock)
+    between: tuple[Header, ...] = repeated(4, Header)  # from before the newest to after the anchor
     signer: str = string(5)
+    changes: tuple[LightBlock, ...] = repeated(
+        6, LightBlock
+    )  # those between that announce new validators, with commits
+    below: tuple[Header, ...] = repeated(7, Header)  # from before the anchor on down
 
 
 @message("skyloom.xname.v1.MsgBindClientResponse")

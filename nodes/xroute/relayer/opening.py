@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.core import paths as keys
 from nodes.ibc.proto import ibc
-from nodes.ibc.proto.comet import Header
-from nodes.ibc.relayer.calls import Flow, SignedHeaderAt, Unanswered, Wait, header_of
+from nodes.ibc.proto.comet import LightBlock, SignedHeader, ValidatorSet
+from nodes.ibc.relayer.calls import Flow, SignedHeaderAt, Unanswered, ValidatorsAt, Wait, header_of
 from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.opening import ClientTerms, Side, client_message, sent
@@ -77,16 +77,20 @@ class Opening:
             self.bound |= {(host.chain, each.chain) for each in subjects}
 
     def _binding(self, host: Side, subject: Side) -> Flow[MsgBindClient]:
-        """What binds a client to the identity of its chain: the headers from a new one back to the anchor."""
-        name = self.made[host.chain, subject.chain]
-        client = Client(host.chain, name, subject.chain, self.clock, SignatureCache())
+        """What binds a client to the identity of its chain: the headers from its newest state back to the anchor."""
+        name, chain = self.made[host.chain, subject.chain], subject.chain
+        client = Client(host.chain, name, chain, self.clock, SignatureCache())
         yield from client.load()
-        yield Wait(lambda: subject.followed.height > client.latest)
-        target = subject.followed.height
-        (newest,) = yield from client.headers(target)
-        between: list[Header] = []
-        for last in range(target - 1, ANCHOR_HEIGHT, -BATCH):
-            heights = range(last, max(last - BATCH, ANCHOR_HEIGHT), -1)
-            between += map(header_of, (yield tuple(SignedHeaderAt(subject.chain, height) for height in heights)))
-        (first,) = yield (SignedHeaderAt(subject.chain, ANCHOR_HEIGHT),)
-        return MsgBindClient(name, header_of(first), newest, tuple(between), "")
+        signed: list[SignedHeader] = []
+        for last in range(client.latest, ANCHOR_HEIGHT - 1, -BATCH):
+            heights = range(last, max(last - BATCH, ANCHOR_HEIGHT - 1), -1)
+            signed += yield tuple(SignedHeaderAt(chain, height) for height in heights)
+        *above, anchor = map(header_of, signed)
+        blocks: list[LightBlock] = []
+        for each, header in zip(signed, above, strict=False):
+            if not blocks or header.next_validators_hash != header.validators_hash:
+                (validators,) = yield (ValidatorsAt(chain, header.height),)
+                blocks.append(LightBlock(each, ValidatorSet(validators)))
+        if not blocks:
+            return MsgBindClient(name, anchor, signer="")
+        return MsgBindClient(name, anchor, blocks[0], tuple(above[1:]), "", tuple(blocks[1:]))

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import pytest
 from ibc_chain import address
-from xroute_names import Registrar
+from light_chain import LightChain
+from xroute_names import Registrar, Watcher
 
 from nodes.ibc.client.tendermint import consensus_state_of
 from nodes.ibc.comet.hashes import header_hash
+from nodes.ibc.core import paths
+from nodes.ibc.core.errors import AbciError
 from nodes.ibc.proto import comet, ibc
 from nodes.ibc.proto.cosmos import TxMsgData
+from nodes.ibc.proto.ibc import Height
 from nodes.ibc.proto.well_known import Any
 from nodes.xroute.identity import identity
 from nodes.xroute.names import errors
-from nodes.xroute.names.binding import bindings, bound
+from nodes.xroute.names.binding import bind, bindings, bound
 from nodes.xroute.names.labels import STORE
 from nodes.xroute.names.messages import MsgBindClient, MsgBindClientResponse
 
 CLIENT = "07-tendermint-0"
 SIGNER = address("alice")
+
+
+def block_of(chain: Registrar, height: int) -> comet.LightBlock:
+    update = chain.update_message(1, height)
+    return comet.LightBlock(update.signed_header, update.validator_set)
 
 
 class World:
@@ -38,10 +49,11 @@ class World:
     def message(self, at: int, **changes: object) -> MsgBindClient:
         """A binding to the block of a height, by headers from the last block on."""
         newest = self.there.height
-        made = MsgBindClient(
-            CLIENT, self.there.anchor(at), self.there.update_message(5), self.headers(newest, at), SIGNER
-        )
+        made = MsgBindClient(CLIENT, self.there.anchor(at), self.block(newest), self.headers(newest, at), SIGNER)
         return replace(made, **changes)  # type: ignore[arg-type]
+
+    def block(self, height: int) -> comet.LightBlock:
+        return block_of(self.there, height)
 
     def bound(self) -> bytes | None:
         return bound(self.here.ticking.chain.state.stores[STORE], CLIENT)
@@ -72,10 +84,23 @@ def test_headers_lead_back_to_an_older_anchor() -> None:
     assert world.bound() == expected(world.there.anchor(1))
 
 
-def test_an_anchor_above_the_client_is_reached_by_an_update() -> None:
+def test_headers_lead_from_an_anchor_down_to_the_clients_state() -> None:
     world = World()
-    world.here.do(world.message(7))
+    below = tuple(world.there.anchor(height) for height in (6, 5))
+    message = world.message(7, newest=None, between=())
+    assert "nothing of height 1-5" in world.refusal(message)[1]
+    assert "not the one that header" in world.refusal(replace(message, below=below[1:]))[1]
+    world.here.do(replace(message, below=below))
     assert world.bound() == expected(world.there.anchor(7))
+
+
+def test_all_states_that_the_client_has_are_compared() -> None:
+    world = World()
+    world.here.do(ibc.MsgUpdateClient(CLIENT, Any.of(world.there.update_message(5, 7)), SIGNER))
+    assert "nothing of height 1-7" in world.refusal(world.message(5, newest=None, between=()))[1]
+    short = world.message(1, newest=world.block(6), between=world.headers(6, 1))
+    assert "nothing of height 1-7" in world.refusal(short)[1]
+    world.here.do(world.message(1))
 
 
 def test_only_the_clients_creator_binds_it() -> None:
@@ -96,24 +121,30 @@ def test_a_fork_with_the_same_chain_id_is_refused() -> None:
     twin = Registrar("there-1")
     twin.jump(7)  # blocks of the same heights, at other times
     twin.blocks(8)
-    assert "another block of height" in world.refusal(world.message(5, anchor=twin.anchor(5)))[1]
+    assert (
+        "another block of height" in world.refusal(world.message(5, anchor=twin.anchor(5), newest=None, between=()))[1]
+    )
     assert "not the one that header" in world.refusal(world.message(3, anchor=twin.anchor(3)))[1]
     between = tuple(twin.anchor(height) for height in range(twin.height - 1, 3, -1))
-    forked = world.message(3, anchor=twin.anchor(3), newest=twin.update_message(5), between=between)
+    newest = block_of(twin, twin.height)
+    forked = world.message(3, anchor=twin.anchor(3), newest=newest, between=between)
     assert "another block of height 1-5" in world.refusal(forked)[1]  # although the same validators signed it
 
 
-def test_a_header_that_the_client_has_not_verified_starts_nothing() -> None:
+def test_the_newest_header_is_signed() -> None:
     world = World()
-    assert "and no header" in world.refusal(world.message(1, newest=None))[1]
-    assert "and no header" in world.refusal(world.message(1, newest=ibc.Header()))[1]
-    update = world.there.update_message(5)
-    assert update.signed_header is not None
-    assert update.signed_header.header is not None
-    moved = replace(update.signed_header.header, last_block_id=comet.BlockID(bytes(32)))
-    unsigned = replace(update, signed_header=replace(update.signed_header, header=moved))
-    assert world.here.send(world.message(1, newest=unsigned)).codespace == "client"
-    assert world.bound() is None
+    newest = world.block(world.there.height)
+    signed = newest.signed_header
+    assert signed is not None
+    assert signed.header is not None
+    moved = replace(newest, signed_header=replace(signed, header=replace(signed.header, app_hash=bytes(32))))
+    assert "one for this header" in world.refusal(world.message(1, newest=moved))[1]
+    assert signed.commit is not None
+    absent = comet.CommitSig(comet.BlockIDFlag.ABSENT)
+    half = replace(signed.commit, signatures=(*signed.commit.signatures[:2], absent, absent))
+    unsigned = replace(newest, signed_header=replace(signed, commit=half))
+    assert world.refusal(world.message(1, newest=unsigned))[0] == errors.INVALID_BINDING.code
+    assert "both" in world.refusal(world.message(1, newest=comet.LightBlock()))[1]
 
 
 def test_a_gap_in_the_headers_is_refused() -> None:
@@ -126,9 +157,71 @@ def test_a_gap_in_the_headers_is_refused() -> None:
 def test_many_headers_are_refused_before_they_are_hashed() -> None:
     world = World()
     many = world.message(1, between=(comet.Header(chain_id="there-1"),) * 600)
-    assert "at most 512" in world.refusal(many)[1]
+    assert "more headers than 512" in world.refusal(many)[1]
 
 
 def test_an_anchor_must_be_there() -> None:
     world = World()
     assert "no anchor" in world.refusal(world.message(5, anchor=None))[1]
+
+
+# A chain whose validators change, and one that begins as it does: heights 1 to 4 are alike
+
+
+class Line:
+    """Headers that name each other, and a client whose creator began it with the state of the last one."""
+
+    def __init__(self, members: Callable[[int], Sequence[str]], count: int = 7) -> None:
+        self.chain = LightChain(members)
+        self.headers: list[comet.Header] = []
+        for height in range(1, count + 1):
+            last = (
+                comet.BlockID(header_hash(self.headers[-1]), comet.PartSetHeader(1, bytes(32))) if height > 1 else None
+            )
+            header = self.chain.header(height)
+            self.headers.append(header if last is None else replace(header, last_block_id=last))
+        self.watcher = Watcher()
+        self.watcher.now_ns = self.headers[-1].time.ns
+        context = self.watcher.context()
+        state = replace(Registrar().client_state(), chain_id=self.chain.chain_id, latest_height=Height(1, count))
+        client = self.watcher.clients.create(context, Any.of(state), Any.of(consensus_state_of(self.headers[-1])))
+        context.ibc.set(paths.client_creator(client), SIGNER.encode())
+
+    def block(self, height: int) -> comet.LightBlock:
+        signed, validators = self.chain.signed(self.headers[height - 1]), self.chain.validators(height)
+        return comet.LightBlock(signed, comet.ValidatorSet(validators))
+
+    def bind(self, *changes: comet.LightBlock) -> bytes:
+        newest = self.block(len(self.headers))
+        between = tuple(reversed(self.headers[1:-1]))
+        message = MsgBindClient(CLIENT, self.headers[0], newest, between, SIGNER, changes)
+        return bind(self.watcher.context(), self.watcher.clients, message)
+
+
+REAL, LATER, EVIL = ("a", "b", "c"), ("a", "d", "e"), ("x", "y", "z")
+
+
+def test_new_validators_are_announced_by_a_header_that_those_before_signed() -> None:
+    line = Line(lambda height: REAL if height < 5 else LATER)
+    with pytest.raises(AbciError, match="new validators after header 4, for which there is no commit"):
+        line.bind()
+    assert line.bind(line.block(4)) == expected(line.headers[0])
+
+
+def test_who_puts_own_validators_behind_a_chain_is_found_out() -> None:
+    """The client begins with a state of the fork, which its creator may make up: nothing but the headers tells."""
+    fork = Line(lambda height: REAL if height < 5 else EVIL)
+    header, keys = fork.headers[3], LightChain(lambda height: EVIL)
+    forged = comet.LightBlock(keys.signed(header), comet.ValidatorSet(keys.validators(4)))
+    for changes in ((), (forged,), (comet.LightBlock(forged.signed_header, fork.block(4).validator_set),)):
+        with pytest.raises(AbciError):
+            fork.bind(*changes)
+    fork.headers[3] = replace(header, next_validators_hash=header.validators_hash)  # header 4 as the chain made it
+    fork.headers[4] = replace(
+        fork.headers[4], last_block_id=replace(fork.headers[4].last_block_id, hash=header_hash(fork.headers[3]))
+    )
+    for at in (5, 6):
+        last = replace(fork.headers[at].last_block_id, hash=header_hash(fork.headers[at - 1]))
+        fork.headers[at] = replace(fork.headers[at], last_block_id=last)
+    with pytest.raises(AbciError, match="did not announce"):
+        fork.bind()
