@@ -105,16 +105,15 @@ def chain_of(settings: Settings, genesis_time_ns: int) -> Chain:
     form = FORMS[settings.store]
     names = (*STORES, *(each.store for each in extensions))
     state = Multistore({name: ProvableStore(form, settings.keep_blocks) for name in names})
-    clients = Clients()
-    router = Router(clients, bank, authority=settings.authority)
-    ibc = IbcModule(router, rehearsing(clients, bank))
+    router = Router(Clients(), bank, authority=settings.authority)
+    modules = [each.module(router, bank) for each in extensions]  # which may give the router applications
     app = App(
         settings.chain_id,
         revision_of(settings.chain_id),
         bank,
         ante,
         # An extension may take over messages of IBC: it stands before that module.
-        [BankModule(bank), *(each.module(router, bank) for each in extensions), ibc],
+        [BankModule(bank), *modules, IbcModule(router, rehearsing(router))],
     )
     genesis = app.context(state.stores, Moment(0, genesis_time_ns))
     for address, coins in settings.balances.items():

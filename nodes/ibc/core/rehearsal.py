@@ -6,18 +6,24 @@ Invariant: a message that core takes, and that was not redundant before, is redu
 
 from __future__ import annotations
 
-from nodes.ibc.core.keepers import Bank, ClientKeeper, Route
+from nodes.ibc.core.keepers import Route
 from nodes.ibc.core.router import Router
 from nodes.ibc.core.state import Context
-from nodes.ibc.core.transfer import PORT, Transfer
+from nodes.ibc.core.transfer import Transfer
 from nodes.ibc.proto.channel import Packet
 from nodes.ibc.proto.channel_v2 import PacketStatus, Payload, RecvPacketResult
 
 
-def rehearsing(clients: ClientKeeper, bank: Bank) -> Router:
-    """A router for rehearsals, over the clients of a chain."""
+def rehearsing(router: Router) -> Router:
+    """What rehearses what a router delivers, with the applications that it has now."""
+    bank = router.transfer.bank
     untold = _Untold(bank)
-    return Router(clients, bank, applications={PORT: untold}, payload_applications={PORT: untold})
+    return Router(
+        router.clients,
+        bank,
+        applications=dict.fromkeys(router.applications, untold),
+        payload_applications=dict.fromkeys(router.packets_v2.applications, untold),
+    )
 
 
 class _Untold(Transfer):

@@ -23,6 +23,7 @@ from ibc_world import (
 
 from nodes.ibc.core import paths
 from nodes.ibc.core.errors import AbciError
+from nodes.ibc.core.rehearsal import rehearsing
 from nodes.ibc.core.router import all_redundant
 from nodes.ibc.core.tables import RECEIVED, SENT, Received, ReceivedEvent, Sent, SentEvent
 from nodes.ibc.proto import channel as ch
@@ -65,6 +66,18 @@ def test_packet_goes_there_and_its_acknowledgement_back() -> None:
     assert theirs.told == [("receive", 1)]
     assert ours.told == [("acknowledge", 1)]
     assert not list(path.a.chain.stores["ibc"].iterate(b"commitments/"))
+
+
+def test_a_rehearsal_makes_a_packet_redundant_and_tells_no_application() -> None:
+    world, path, ours, theirs = echoing(ch.Order.UNORDERED)
+    first, second = send(path.a.chain), send(path.a.chain)
+    answered = answer(world.receive(path, second))
+    for end in (path.a, path.b):
+        end.chain.router = rehearsing(end.chain.router)
+    for result in (Result.SUCCESS, Result.NOOP):
+        assert world.receive(path, first).response == ch.MsgRecvPacketResponse(result)
+        assert world.acknowledge(path, second, answered).response == ch.MsgAcknowledgementResponse(result)
+    assert (ours.told, theirs.told) == ([], [("receive", 2)])
 
 
 def test_events_are_those_of_ibc_go() -> None:

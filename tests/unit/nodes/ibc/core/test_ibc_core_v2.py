@@ -18,6 +18,7 @@ from ibc_world import (
 from nodes.ibc.core import paths
 from nodes.ibc.core.commitments import UNIVERSAL_ERROR, packet_commitment_v2
 from nodes.ibc.core.keepers import Route
+from nodes.ibc.core.rehearsal import rehearsing
 from nodes.ibc.core.state import Context
 from nodes.ibc.proto import channel_v2 as v2
 from nodes.ibc.proto import ibc
@@ -83,6 +84,20 @@ def test_payloads_go_there_and_their_answers_back() -> None:
         ("acknowledge", b"ok one"),
         ("acknowledge", b"ok two"),
     ]
+
+
+def test_a_rehearsal_makes_a_packet_redundant_and_tells_no_application() -> None:
+    world, link, ours = counting()
+    first, second = send(link, b"one"), send(link, b"two")
+    answered = answer_v2(world.receive_v2(link, second))
+    for end in (link.a, link.b):
+        end.chain.router = rehearsing(end.chain.router)
+    for result in (Result.SUCCESS, Result.NOOP):
+        assert world.receive_v2(link, first).response == v2.MsgRecvPacketResponse(result)
+        assert world.acknowledge_v2(link, second, answered).response == v2.MsgAcknowledgementResponse(result)
+    assert link.b.chain.stores["ibc"].values[b"count"] == b"1"
+    assert ours.told == [("send", b"one"), ("send", b"two")]
+    refused(lambda: world.receive_v2(link, replace(first, sequence=3)), "client", 30)
 
 
 def test_events_of_v2() -> None:

@@ -57,6 +57,18 @@ def test_encodings(value: Message, encoding: str) -> None:
     assert type(value).decode(bytes.fromhex(encoding)) == value
 
 
+def test_what_is_recalled_is_decoded_once_and_as_strictly() -> None:
+    encoding = Coin("uatom", "7").encode()
+    assert Coin.recall(encoding) == Coin("uatom", "7")
+    assert Coin.recall(encoding) is Coin.recall(bytes(bytearray(encoding)))
+    assert MsgSend.recall(b"") == MsgSend()  # no other class's
+    long = Coin("u" * 2000, "7").encode()
+    assert Coin.recall(long) is not Coin.recall(long)
+    for _ in range(2):
+        with pytest.raises(WireError, match="declared"):
+            Coin.recall(encoding + b"\x18\x01")
+
+
 STRICT = [
     ("1001" + "0801", "ascending"),
     ("0800", "default"),
