@@ -8,9 +8,10 @@ from emulator.model.errors import Unfit
 from emulator.model.units import Duration
 from nodes.ibc.chain.genesis import Extension
 from nodes.ibc.chain.process import Chain as IbcChain
+from nodes.xroute.keys import Key
 from nodes.xroute.module.module import Xroute
 from nodes.xroute.module.terms import Terms
-from nodes.xroute.names.registry import Registry
+from nodes.xroute.names.registry import Registry, open_zone
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.policy.terms import PolicyError
 from nodes.xroute.proofs.transit import TransitPolicy, TransitRule
@@ -28,6 +29,7 @@ class Chain(IbcChain):
         minimum: str = ""  # policy that transfers to this chain have to satisfy, whatever their sender's says
         transit: str = "allow"  # or deny: what the chain publishes of messages that pass over it
         challenge_s: Duration = 10.0  # in which a quorum may be contradicted
+        zones: tuple[str, ...] = ()  # whose names this chain keeps for anybody; the key of a zone's owner has its name
         model_key: str = ""  # of the oracle of mode zk-model, which is a model; "" where the mode is off
 
     config: Config
@@ -48,4 +50,5 @@ class Chain(IbcChain):
             transit=TransitPolicy(_RULES[config.transit]),
             model_key=config.model_key.encode(),
         )
-        return (Registry(), Xroute(terms))
+        zones = tuple(open_zone(name, Key.named(name).public) for name in config.zones)
+        return (Registry(zones), Xroute(terms))

@@ -26,13 +26,13 @@ from nodes.xroute.keys import Key
 from nodes.xroute.names.evidence import NameProof
 from nodes.xroute.names.labels import STORE, key_of
 from nodes.xroute.names.messages import MsgCommit, MsgReveal, MsgUpdate
-from nodes.xroute.names.record import OPEN, Kind, Record, sign_bytes
-from nodes.xroute.names.registry import Registry, Terms, commitment
+from nodes.xroute.names.record import Kind, Record, sign_bytes
+from nodes.xroute.names.registry import Registry, Terms, commitment, open_zone
 from nodes.xroute.names.resolver import RegistryChain
 
 TERMS = Terms(wait_blocks=2, reveal_blocks=20, deposit=1000, longest_s=1000, grace_s=100)
 ZONE_OWNER, OWNER, OTHER = Key.named("zone"), Key.named("owner"), Key.named("other")
-ZONE = Record("cosmos", Kind.ZONE, 1, 60, ZONE_OWNER.public, flags=OPEN)
+ZONE = open_zone("cosmos", ZONE_OWNER.public)
 DAY_NS = 86_400 * SECOND_NS
 
 

@@ -24,9 +24,9 @@ from nodes.xroute.keys import is_signed
 from nodes.xroute.names import errors, messages
 from nodes.xroute.names.binding import bind
 from nodes.xroute.names.labels import PREFIX, STORE, NotAName, ancestry, key_of, parent_of
-from nodes.xroute.names.record import Kind, Record, RecordError, read, sign_bytes
+from nodes.xroute.names.record import OPEN, Kind, Record, RecordError, read, sign_bytes
 
-__all__ = ["ACCOUNT", "NamesModule", "Registry", "Terms", "commit_key", "commitment", "lease_key"]
+__all__ = ["ACCOUNT", "NamesModule", "Registry", "Terms", "commit_key", "commitment", "lease_key", "open_zone"]
 
 ACCOUNT = module_address(STORE)  # it holds the deposits
 _HASH_BYTES = 32
@@ -65,6 +65,11 @@ class Registry:
             if read(data).kind is not Kind.ZONE or parent_of(zone.name) or zone.not_after_s:
                 raise RecordError(f"{zone.name} in the genesis", "a zone of one label without an end")
             context.stores[self.store].set(key_of(zone.name), data)
+
+
+def open_zone(name: str, owner: bytes, ttl_s: int = 60) -> Record:
+    """A zone for a genesis, under which anybody may register."""
+    return Record(name, Kind.ZONE, 1, ttl_s, owner, flags=OPEN)
 
 
 def commitment(name: str, salt: bytes, owner: bytes) -> bytes:
