@@ -40,7 +40,6 @@ from nodes.xroute.module.messages import (
 )
 from nodes.xroute.module.terms import Terms
 from nodes.xroute.policy.clauses import Policy
-from nodes.xroute.policy.parser import read
 from nodes.xroute.policy.terms import PolicyError
 from nodes.xroute.proofs.messages import Envelope, Mode, RouteProof
 from nodes.xroute.proofs.parcel import Parcel, packed
@@ -66,7 +65,7 @@ class Outgoing:
         if len(message.destination) != IDENTITY_BYTES or len(message.payload.value) > MOST_PAYLOAD_BYTES:
             raise INVALID_MESSAGE.error(f"a destination that is no identity, or above {MOST_PAYLOAD_BYTES} bytes")
         try:
-            read(message.policy)
+            policies.policy_of(message.policy)
         except PolicyError as error:
             raise INVALID_POLICY.error(str(error)) from None
         envelope = Envelope(
@@ -154,7 +153,7 @@ class Outgoing:
         """Verify the way back. In mode HOP it is one hop of a way that the sender chose, which no policy judges."""
         if parcel.envelope.mode is Mode.HOP:
             return self._verify_neighbour(context, proof, parcel, key, value)
-        policy = policies.reversed_policy(policies.without_modes(read(sent.policy)))
+        policy = policies.reversed_policy(policies.without_modes(policies.policy_of(sent.policy)))
         demand = Demand.of(parcel, parcel.destination, key, value, policy)
         verified = verify_route(context, proof, demand, self.terms.names)
         book.keep_powers(context, verified)

@@ -22,10 +22,11 @@ from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.proofs.rejection import Check, RouteRejected
 
-__all__ = ["judged", "remember", "require_opt_in", "reversed_policy", "without_modes"]
+__all__ = ["judged", "policy_of", "remember", "require_opt_in", "reversed_policy", "without_modes"]
 
 _KNOWN = 256
-_read = lru_cache(_KNOWN)(read)
+policy_of = lru_cache(_KNOWN)(read)
+"""The policy of a canonical encoding, as `parser.read` has it; reading one is dear, and the same ones come again."""
 
 
 def judged(context: Context, parcel: Parcel, supplied: bytes, terms: Terms) -> Policy:
@@ -35,7 +36,7 @@ def judged(context: Context, parcel: Parcel, supplied: bytes, terms: Terms) -> P
     if (found := sha256(data).digest()) != wanted:
         raise RouteRejected(Check.POLICY, f"policy {found.hex()}", f"{wanted.hex()}, or its bytes were not known here")
     try:
-        policy = _read(data)
+        policy = policy_of(data)
         minimum = terms.minimum.get(parcel.envelope.payload.destination_port)
         return policy if minimum is None else strictest(policy, minimum)
     except PolicyError as error:

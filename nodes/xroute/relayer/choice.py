@@ -11,7 +11,6 @@ from collections.abc import Set
 
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.module.policies import reversed_policy, without_modes
-from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.terms import Key
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.relayer.jobs import Job, Work
@@ -25,6 +24,7 @@ __all__ = ["Choice", "Legs"]
 Legs = tuple[Edge, ...]  # of a route, from the chain that verifies on
 
 _RECENT = 200  # deliveries whose transits count for `spread`
+_EPOCH = 5  # deliveries
 _KNOWN = 1024  # answers that are kept
 _PPM = 1_000_000
 
@@ -35,21 +35,20 @@ class Choice:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._answers: OrderedDict[tuple[object, ...], Answer] = OrderedDict()
+        self._delivered = 0
         self._recent: deque[tuple[ChainIdentity, ...]] = deque(maxlen=_RECENT)
 
     def used(self, legs: Legs) -> None:
         """A message was delivered by this route."""
+        self._delivered += 1
         self._recent.append(tuple(edge.tracked for edge in legs[:-1]))
 
     def route(self, job: Job, down: Set[ChainIdentity]) -> Legs | None:
         """The route for a job; None where there is no compliant one without the chains that are down, or avoided."""
         if job.parcel.envelope.mode is Mode.HOP:
             return self._single(job, down)
-        policy = job.policy
-        if job.work is not Work.DELIVER:
-            policy = reversed_policy(without_modes(policy))
-        best = self._best(job, policy, frozenset(down | job.avoided))
-        chosen = best.choose(job.parcel.id)
+        best = self._best(job, frozenset(down | job.avoided))
+        chosen = best.choose(job.message_id)
         return None if chosen is None else chosen.edges
 
     def _single(self, job: Job, down: Set[ChainIdentity]) -> Legs | None:
@@ -59,12 +58,17 @@ class Choice:
         found = next((edge for edge in usable if graph.is_usable(edge)), None)
         return None if found is None or job.near in down else (found,)
 
-    def _best(self, job: Job, policy: Policy, without: frozenset[ChainIdentity]) -> Answer:
-        spreads = Key.SPREAD in policy.preferences
-        key = (policy.policy_id, job.near, job.far, self._network.version, without)
-        known = None if spreads else self._answers.get(key)
+    def _best(self, job: Job, without: frozenset[ChainIdentity]) -> Answer:
+        """The best routes: found once for all jobs alike. Shares for `spread` are renewed every few deliveries."""
+        delivers = job.work is Work.DELIVER
+        spreads = Key.SPREAD in job.policy.preferences
+        epoch = self._delivered // _EPOCH if spreads else 0
+        policy_id = job.parcel.envelope.policy_id
+        key = policy_id, delivers, job.near, job.far, self._network.version, without, epoch
+        known = self._answers.get(key)
         if known is not None:
             return known
+        policy = job.policy if delivers else reversed_policy(without_modes(job.policy))
         graph = self._network.graph
         ends = {job.near, job.far}
         edges = frozenset(

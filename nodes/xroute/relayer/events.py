@@ -14,8 +14,8 @@ from nodes.ibc.proto.channel_v2 import Packet
 from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.relayer.calls import Block
 from nodes.xroute.module.messages import Answer, Fee
+from nodes.xroute.module.policies import policy_of
 from nodes.xroute.policy.clauses import Policy
-from nodes.xroute.policy.parser import read as read_policy
 from nodes.xroute.policy.terms import PolicyError
 from nodes.xroute.proofs.messages import HopRecord, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
@@ -76,7 +76,7 @@ def read(block: Block) -> Iterator[Seen | None]:
 def _seen(event: Event) -> Seen | None:
     match event.type:
         case "xroute_send":
-            policy = read_policy(bytes.fromhex(event["policy"]))
+            policy = policy_of(bytes.fromhex(event["policy"]))
             return Sent(_parcel(event), policy, Fee.decode(bytes.fromhex(event["fee"])))
         case "xroute_forward":
             forwarded = RouteProof.decode(bytes.fromhex(event["forwarded"]))

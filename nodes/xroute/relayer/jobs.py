@@ -21,6 +21,7 @@ from nodes.xroute.relayer.events import Answered, Forwarded, Seen, Sent, Settled
 __all__ = ["Job", "Jobs", "Work"]
 
 CARRIED = (Mode.E2E, Mode.HOP)  # the other modes need relayers with a stake, or an oracle
+MOST_SETTLED = 1 << 16  # that are remembered
 _NS = 10**9
 
 
@@ -37,6 +38,7 @@ class Job:
     """Something that `far` is to be proved to hold, or not to hold, to the chain `near`."""
 
     work: Work
+    message_id: bytes
     parcel: Parcel
     policy: Policy  # the sender's
     fee: Fee
@@ -56,6 +58,7 @@ class Job:
 class _Message:
     """One message, as far as is known of it."""
 
+    id: bytes
     parcel: Parcel
     policy: Policy | None = None  # None until its source was read
     fee: Fee = field(default_factory=Fee)
@@ -71,7 +74,7 @@ class Jobs:
     def __init__(self) -> None:
         self._messages: dict[bytes, _Message] = {}
         self._by_near: dict[ChainIdentity, dict[Job, None]] = {}
-        self._settled: set[bytes] = set()  # of messages whose other events may still come
+        self._settled: dict[bytes, None] = {}  # messages whose other events may still come
         self.delivered = 0
         self.settled = 0
 
@@ -85,7 +88,7 @@ class Jobs:
 
     def holds(self, job: Job) -> bool:
         """Whether a job is still to be done."""
-        message = self._messages.get(job.parcel.id)
+        message = self._messages.get(job.message_id)
         return message is not None and message.job is job
 
     def saw(self, chain: ChainIdentity, block: Block, seen: Seen) -> int:
@@ -94,12 +97,15 @@ class Jobs:
             message = self._messages.pop(seen.message_id, None)
             if message is not None:
                 self._set(message, None)
-            self._settled.add(seen.message_id)
+            self._settled[seen.message_id] = None
+            if len(self._settled) > MOST_SETTLED:
+                del self._settled[next(iter(self._settled))]
             self.settled += 1
             return message.sent_ns if message else 0
-        if seen.parcel.id in self._settled or seen.parcel.envelope.mode not in CARRIED:
+        message_id = seen.parcel.id
+        if message_id in self._settled or seen.parcel.envelope.mode not in CARRIED:
             return 0
-        message = self._messages.setdefault(seen.parcel.id, _Message(seen.parcel))
+        message = self._messages.setdefault(message_id, _Message(message_id, seen.parcel))
         match seen:
             case Sent():
                 message.policy, message.fee, message.sent_ns = seen.policy, seen.fee, block.time_ns
@@ -117,7 +123,7 @@ class Jobs:
         if message.policy is None:
             return
         way, parcel = message.parcel.way, message.parcel
-        terms = parcel, message.policy, message.fee
+        terms = message.id, parcel, message.policy, message.fee
         answered = next((place for place, chain in enumerate(way) if chain in message.answers), None)
         if answered is not None:
             height, answer = message.answers[way[answered]]
@@ -145,6 +151,6 @@ class Jobs:
             job, parcel = message.job, message.parcel
             late = block.time_ns >= parcel.packet.timeout_timestamp * _NS
             if late and job is not None and job.work is Work.DELIVER and job.near == chain:
-                terms = parcel, job.policy, job.fee
+                terms = message.id, parcel, job.policy, job.fee
                 made = Job(Work.TIME_OUT, *terms, job.far, chain, block.height - 1, parcel.receipt_key)
                 self._set(message, made)
