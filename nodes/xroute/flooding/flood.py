@@ -50,6 +50,7 @@ class Settings:
     """How a relayer floods."""
 
     max_age_s: int = 600  # of what it says of edges
+    claims_ms: int = 10_000  # between versions that differ in claims alone
     retransmit_ms: int = 1_000
     resync_ms: int = 10_000  # from digests to digests
     rate_bytes_per_s: int = 262_144  # to one neighbour …
@@ -61,7 +62,7 @@ class Settings:
             raise Unfit(f"max_age {self.max_age_s} s", f"2 to {MOST_AGE_S}")
         if self.burst_bytes < 2 * MOST_AD_BYTES or self.rate_bytes_per_s <= 0:
             raise Unfit(f"bursts of {self.burst_bytes} bytes", f"at least {2 * MOST_AD_BYTES}, at a rate above 0")
-        if self.retransmit_ms <= 0 or self.resync_ms <= 0 or self.most_of_origin <= 0:
+        if min(self.claims_ms, self.retransmit_ms, self.resync_ms, self.most_of_origin) <= 0:
             raise Unfit("an interval or a limit of 0", "more than 0")
 
 
@@ -116,8 +117,8 @@ class Flooding:
         self._neighbours.pop(peer, None)
 
     def announce(self, ad: Ad, now_ms: int) -> None:
-        """Say this of its subject from now on: at once where it is news (see `ads.steady`), otherwise with the next
-        version, of which there is one at least in each half of its greatest age."""
+        """Say this of its subject from now on: at once where it is news (see `ads.steady`), soon where it has other
+        claims, otherwise with the next version, of which there is one in each half of its greatest age."""
         if isinstance(ad, EdgeAd):
             ad = replace(ad, max_age_s=self.settings.max_age_s)
         key = key_of(ad, self._key.public)
@@ -179,9 +180,12 @@ class Flooding:
         """Say the next version of something, if it is time."""
         said = own.said
         if said is not None:
-            age_ms = now_ms - said.ad.issued_at_ms
-            half_ms = (said.expires_ms - said.ad.issued_at_ms) // 2
-            if 0 <= age_ms < (LEAST_INTERVAL_MS if own.urgent else half_ms):
+            wait_ms = (said.expires_ms - said.ad.issued_at_ms) // 2
+            if own.ad.claims != said.ad.claims:
+                wait_ms = min(wait_ms, self.settings.claims_ms)
+            if own.urgent:
+                wait_ms = LEAST_INTERVAL_MS
+            if 0 <= now_ms - said.ad.issued_at_ms < wait_ms:
                 return
         seq = max(self._last_seq.get(key, 0) + 1, now_ms)  # a relayer that has forgotten all begins above what it said
         made = issued(own.ad, self._key, seq, now_ms)
