@@ -50,6 +50,7 @@ ALL = (
     "xroute_proof",
     "llm_decode",
     "llm_codecs",
+    "llm_plan",
 )
 
 

@@ -1,0 +1,96 @@
+"""What a joint plan is compared with: plans that other systems would make, of the same problem.
+
+Invariant: a policy's plan is judged by the same terms as the joint one; what a policy does not look at (overlap, the
+codec, the rates of links), it pays for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from emulator.model.errors import Absent
+from nodes.pipeline.planner.moving import best_of_windows
+from nodes.pipeline.planner.plan import Crossing, Plan, Stage, Terms, terms
+from nodes.pipeline.planner.problem import CodecCost, Problem
+from nodes.pipeline.planner.search import Infeasible, best
+
+PLAIN = "fp16"
+POLICIES = ("joint", "fp16", "int8", "sequential", "edgeshard", "memory-proportional")
+"""joint: cuts, satellites and codecs together. fp16, int8: the best pipeline with one codec everywhere. sequential: the
+former, a chunk starting when the one before is through. edgeshard: cuts and satellites of least latency for one chunk,
+as the dynamic programme of EdgeShard has them, without overlap. memory-proportional: satellites in the order given,
+blocks in proportion to memory, as in the ring of exo; overlapped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    policy: str
+    plan: Plan
+    overlaps: bool  # whether chunks follow one another closely
+    terms: Terms
+
+    @property
+    def first_token_s(self) -> float:
+        return self.terms.first_token_s if self.overlaps else self.terms.sequential_s
+
+
+def choose(policy: str, problem: Problem) -> Chosen:
+    """The policy's plan. Infeasible where it has none; Absent for a policy that there is not."""
+    if policy not in POLICIES:
+        raise Absent(f"policy {policy!r}", ", ".join(POLICIES))
+    if policy == "joint":
+        return _chosen(policy, problem, best_of_windows(problem).plan)
+    if policy == "int8":
+        return _chosen(policy, problem, best_of_windows(_only(problem, "int8")).plan)
+    plain = _only(problem, PLAIN)
+    if policy == "memory-proportional":
+        return _chosen(policy, problem, _proportional(plain))
+    if policy == "edgeshard":
+        return _chosen(policy, problem, best(_one_chunk(plain)).plan, overlaps=False)
+    return _chosen(policy, problem, best_of_windows(plain).plan, overlaps=policy == "fp16")
+
+
+def _chosen(policy: str, problem: Problem, plan: Plan, overlaps: bool = True) -> Chosen:
+    return Chosen(policy, plan, overlaps, terms(problem, plan))
+
+
+def _only(problem: Problem, codec: str) -> Problem:
+    return replace(problem, codecs=(_codec(problem, codec),))
+
+
+def _codec(problem: Problem, name: str) -> CodecCost:
+    for codec in problem.codecs:
+        if codec.name == name:
+            return codec
+    raise Absent(f"codec {name!r}", ", ".join(codec.name for codec in problem.codecs))
+
+
+def _one_chunk(problem: Problem) -> Problem:
+    """A problem whose delay is the fill of one chunk and the answer, on links as they are at the start."""
+    now = {pair: link.at(problem.start_s) for pair, link in problem.links.items()}
+    return replace(problem, chunks=1, links=now)
+
+
+def _proportional(problem: Problem) -> Plan:
+    """A ring of all satellites (or of so many as there are to be stages), from the source on."""
+    count = len(problem.satellites)
+    order = [(problem.source + step) % count for step in range(problem.stages or min(count, len(problem.cuts) - 1))]
+    memory_bytes = [min(problem.satellites[each].memory_bytes, 1e15) for each in order]
+    units = len(problem.cuts) - 1
+    borders = [0]
+    for number in range(len(order)):
+        share = sum(memory_bytes[: number + 1]) / sum(memory_bytes)
+        left = len(order) - number - 1  # stages to come, a unit each at the least
+        borders.append(min(max(round(share * units), borders[-1] + 1), units - left))
+    stages = tuple(
+        Stage(satellite, problem.cuts[begun], problem.cuts[ended])
+        for satellite, begun, ended in zip(order, borders[:-1], borders[1:], strict=True)
+    )
+    for stage, after in pairwise(stages):
+        if (link := problem.links.get((stage.satellite, after.satellite))) is None or link.most_rate_bps == 0:
+            raise Infeasible("a ring of satellites without a link between two of them", "a way from each to the next")
+    if not all(problem.holds(problem.satellites[stage.satellite], stage.first, stage.stop) for stage in stages):
+        raise Infeasible("a share of blocks that is too large for a satellite", "memory for it")
+    codec = problem.codecs[0]
+    return Plan(stages, (Crossing(codec, codec),) * (len(stages) - 1))
