@@ -249,7 +249,7 @@ def test_other_claims_are_said_now_and_then() -> None:
         net.run(500)
     assert net.relayers["a"].counts["issued"] == 3  # after 0, 10 and 20 s
     (held,) = net.relayers["b"].database.advertisements()
-    assert held.ad.claims == EdgeClaims(rtt_ms=40)
+    assert held.ad.claims == EdgeClaims(rtt_ms=39)
 
 
 def test_changes_are_said_once_a_second_at_most() -> None:
