@@ -37,7 +37,7 @@ __all__ = ["TABLE", "Effects", "Said", "ValidatorCore"]
 
 TABLE = "precommit"  # the newest vote of this validator, under the key NEWEST
 NEWEST = b"newest"
-MOST_WAIT_BLOCKS = 10  # of an ordered transaction for one that must come before it
+MOST_WAIT_BLOCKS = 20  # of an ordered transaction for one that must come before it
 Said = tuple[int, bytes]  # a validator's place, and an item of it
 
 

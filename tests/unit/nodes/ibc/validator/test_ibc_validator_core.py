@@ -109,7 +109,7 @@ def test_a_transaction_that_passes_no_check_is_in_no_block_and_does_not_wait_for
     committee.say[3] = lambda data: [data]
     committee.run(1)
     assert len(committee.core(0)._ordered) == 1
-    committee.run(12 * BLOCK_S)
+    committee.run(22 * BLOCK_S)
     assert len(committee.core(0)._ordered) == 0
     assert all(not entry.block.txs for entry in committee.require_one_chain(3).values())
 
