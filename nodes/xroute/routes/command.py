@@ -14,6 +14,7 @@ import typer
 
 from emulator.model.errors import DataError, UsageError
 from emulator.model.inputs import parse_json, read_text
+from emulator.model.printable import one_line
 from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.parser import MOST_TEXT, parse
 from nodes.xroute.policy.terms import Key, PolicyError, word
@@ -69,7 +70,7 @@ def plan(
     if as_json:
         _print(_document(known, wanted, ends, pruned, answer, excluded))
         return
-    typer.echo(f"policy {wanted.policy_id.hex()[:16]}, {len(wanted.clauses)} clauses")
+    typer.echo(f"policy {wanted.policy_id.hex()[:16]}, clauses: {len(wanted.clauses)}")
     for number, route in enumerate(answer.routes, 1):
         typer.echo(
             f"{number:>3}  {' > '.join(_names(known, route))}  {_costs(pruned, route)}  {route.route_id.hex()[:16]}"
@@ -140,7 +141,7 @@ def chain_registry(
         except ValueError as error:
             raise DataError(f"{powers}: {error}") from None
     for each in imported.notes[:MOST_SHOWN]:
-        sys.stderr.write(f"skyloom: {each}\n")
+        sys.stderr.write(f"skyloom: {one_line(each)}\n")
     if len(imported.notes) > MOST_SHOWN:
         sys.stderr.write(f"skyloom: {len(imported.notes) - MOST_SHOWN} more of such\n")
     _print(document_of(graph, "chain-registry, as it lists chains and clients; not proven", imported.chain_ids))

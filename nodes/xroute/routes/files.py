@@ -25,7 +25,7 @@ from nodes.xroute.routes.graph import Chain, Claims, Edge, Graph, Transit, Trans
 MOST_CHAINS = 10_000
 MOST_EDGES = 100_000
 NAME = re.compile(r"(?=.{1,255}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}){0,3}")
-_CLIENT = re.compile(r"[A-Za-z0-9._+\-#\[\]<>]{4,64}")
+CLIENT = re.compile(r"[A-Za-z0-9._+\-#\[\]<>]{4,64}")
 _IDENTITY = re.compile("[0-9a-f]{64}")
 _MOST = (1 << 63) - 1
 _MILLION = 1_000_000
@@ -127,10 +127,14 @@ def _transit(entry: _Entry) -> Transit:
     if value is None:
         return Transit()
     rules = {rule.value: rule for rule in TransitRule}
-    chains = value.get("chains", []) if isinstance(value, Mapping) else None
-    if not isinstance(chains, list) or value.get("rule") not in rules or not all(isinstance(c, str) for c in chains):
+    rule, chains = (value.get("rule"), value.get("chains", [])) if isinstance(value, Mapping) else (None, [])
+    if not (isinstance(rule, str) and rule in rules and isinstance(chains, list) and all(map(_is_text, chains))):
         raise Unfit(f"{entry.where}.transit is {_shown(value)}", f"a `rule` of {', '.join(rules)}, and `chains`")
-    return Transit(rules[value["rule"]], frozenset(chains))
+    return Transit(rules[rule], frozenset(chains))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _edge(entry: _Entry, identities: Mapping[str, ChainIdentity]) -> Edge:
@@ -138,7 +142,7 @@ def _edge(entry: _Entry, identities: Mapping[str, ChainIdentity]) -> Edge:
     for name in ends:
         if name not in identities:
             raise Unfit(f"{entry.where} names {name}", "a chain of `chains`")
-    client, counterparty = (entry.needed(key, _CLIENT, "the name of a client") for key in ("client", "counterparty"))
+    client, counterparty = (entry.needed(key, CLIENT, "the name of a client") for key in ("client", "counterparty"))
     states = {status.value: status for status in Status}
     status = entry.text("status", re.compile("|".join(states)), f"one of {', '.join(states)}")
     edge = Edge(

@@ -8,6 +8,7 @@ told with the reason, and the others are read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +18,14 @@ from emulator.model.errors import DataError, Unfit
 from emulator.model.inputs import parse_json, read_text
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.policy.power import nakamoto, top1_share_ppm
-from nodes.xroute.routes.files import NAME, type_of, unanchored
+from nodes.xroute.routes.files import CLIENT, NAME, type_of, unanchored
 from nodes.xroute.routes.graph import Chain, Edge, EdgeKey, Graph, both_ways
 
 MOST_FILES = 20_000
 MOST_FILE_BYTES = 2_000_000
 _TRANSFER = "transfer"
+_ANY = re.compile(".*", re.DOTALL)
+_CHAIN_ID = re.compile("[!-~]{1,128}")
 T = TypeVar("T")
 
 
@@ -82,11 +85,8 @@ def _read(root: Path, pattern: str, of: Callable[[Any], T], notes: list[str]) ->
 
 def listed_of(document: Any) -> Listed:
     """A chain.json. Unfit where a field is missing."""
-    name = _text(document, "chain_name")
-    if not NAME.fullmatch(name):
-        raise Unfit(f"chain_name {name[:40]!r}", "small letters, digits and hyphens")
     live = _text(document, "status") == "live" and _text(document, "network_type") == "mainnet"
-    return Listed(name, _text(document, "chain_id"), live)
+    return Listed(_text(document, "chain_name", NAME), _text(document, "chain_id", _CHAIN_ID), live)
 
 
 def pair_of(document: Any) -> Pair:
@@ -94,7 +94,7 @@ def pair_of(document: Any) -> Pair:
     ends = [_field(document, key, dict) for key in ("chain_1", "chain_2")]
     channels = _field(document, "channels", list)
     ports = [[_text(_field(channel, key, dict), "port_id") for key in ("chain_1", "chain_2")] for channel in channels]
-    one, other = ((_text(end, "chain_name"), _text(end, "client_id")) for end in ends)
+    one, other = ((_text(end, "chain_name", NAME), _text(end, "client_id", CLIENT)) for end in ends)
     return Pair((one[0], other[0]), (one[1], other[1]), [_TRANSFER, _TRANSFER] in ports)
 
 
@@ -150,6 +150,8 @@ def _field(document: Any, key: str, kind: type) -> Any:
     return value
 
 
-def _text(document: Any, key: str) -> str:
+def _text(document: Any, key: str, form: re.Pattern[str] = _ANY) -> str:
     value: str = _field(document, key, str)
+    if not form.fullmatch(value):
+        raise Unfit(f"`{key}` is {value[:40]!r}", f"a text of the form {form.pattern}")
     return value
