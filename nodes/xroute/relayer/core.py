@@ -76,7 +76,9 @@ class Relayer:
         self.network = Network(self.chains, settings.names)
         self.measured = Measured(settings.block_gas)
         self.choice = Choice(self.network)
-        self.rounds = Rounds(self.network, self.jobs, self.chains, self.signers, self.clock, settings.stall_s)
+        self.rounds = Rounds(
+            self.network, self.jobs, self.chains, self.signers, self.clock, self.tasks, settings.stall_s
+        )
         self.down: dict[ChainIdentity, int] = {}  # chains that are stalled, and their last height
         self._unread: list[tuple[str, Block]] = []  # blocks from before the chains' identities were known
         self._heard_ns: dict[str, int] = {}  # when a chain's last block was read
@@ -191,10 +193,10 @@ class Relayer:
                 outcomes = yield from self.rounds.run(route, batch)
             except Stalled as failure:
                 self._stalled(failure.chain)
-                self._again(batch, str(failure), delay_s=0.0)
+                self._put_off(batch, str(failure), 0.0)
             except (Unanswered, Blocked) as failure:
                 self._suspect(route)
-                self._again(batch, str(failure))
+                self._put_off(batch, str(failure), _RETRY_S)
             else:
                 for job, outcome in outcomes:
                     self._done(route, job, outcome)
@@ -253,16 +255,22 @@ class Relayer:
             job.due_ns = self.clock.after_s(_RETRY_S)
             job.avoided |= {edge.tracked for edge in route[:-1]}  # a policy may ask for disjoint routes
         elif outcome.lost or (outcome.codespace, outcome.code) == REDUNDANT:
-            self._again([job], outcome.log)
+            self._again(job, outcome.log)
         else:
             if job.attempts:  # it was alone in its transaction: the route is to blame
                 job.avoided |= {edge.tracked for edge in route[:-1]}
-            self._again([job], outcome.log)
+            self._again(job, outcome.log)
 
-    def _again(self, batch: Sequence[Job], reason: str, delay_s: float = _RETRY_S) -> None:
+    def _again(self, job: Job, reason: str) -> None:
+        """A job failed: it is tried again later, and alone."""
+        job.attempts += 1
+        job.due_ns = self.clock.after_s(min(_RETRY_S * 2 ** min(job.attempts - 1, 10), _LONGEST_RETRY_S))
+        self.notes.append(("again", f"to {job.work.value}: {reason}"))
+
+    def _put_off(self, batch: Sequence[Job], reason: str, delay_s: float) -> None:
+        """A round got nowhere: no job of it is to blame."""
         for job in batch:
-            job.attempts += 1
-            job.due_ns = self.clock.after_s(min(delay_s * 2 ** min(job.attempts - 1, 10), _LONGEST_RETRY_S))
+            job.due_ns = self.clock.after_s(delay_s)
         self.notes.append(("again", f"{len(batch)} to {batch[0].work.value}: {reason}"))
 
     def _read(self, chain: str, block: Block) -> None:

@@ -6,7 +6,7 @@ do not know enough already; the near end's client is updated in the transaction 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any as Anything
@@ -14,12 +14,13 @@ from typing import Any as Anything
 from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.proto.comet import SimpleValidator
 from nodes.ibc.proto.wire import Message
-from nodes.ibc.relayer.calls import Blocked, Flow, SignedHeaderAt, ValidatorsAt, Wait, header_of
+from nodes.ibc.relayer.calls import Blocked, Flow, SignedHeaderAt, Unanswered, ValidatorsAt, Wait, header_of
 from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.opening import sent
 from nodes.ibc.relayer.signer import Outcome, Signer
+from nodes.ibc.relayer.tasks import Tasks
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.module.messages import MsgAcknowledge, MsgDeliver, MsgTimeout
 from nodes.xroute.proofs.build import Builder, Leg, Plan
@@ -51,6 +52,7 @@ class Rounds:
     chains: Mapping[str, Followed]
     signers: Mapping[str, Signer]
     clock: Clock
+    tasks: Tasks
     stall_s: float  # without a block, after which a chain counts as stalled
     builder: Builder = field(default_factory=Builder)
     clients: dict[tuple[str, str], Client] = field(default_factory=dict)  # by host and name
@@ -100,23 +102,42 @@ class Rounds:
         legs: list[Leg] = []
         for place, edge in reversed(list(enumerate(route))):
             host, subject = self.network.chain_of[edge.verifier], self.network.chain_of[edge.tracked]
-            yield from self._wait(edge.tracked, needed)
+            yield from self._wait(edge.tracked, partial(_is_at, self.chains[subject], needed))
             client = self.client(host, edge.client, subject)
             number, updates = yield from client.reach(needed, self.chains[subject].height)
             legs.insert(0, Leg(host, edge.client, client.height(number)))
             if not place:
                 return tuple(legs), updates
             if updates:
-                yield from sent(self.signers[host], updates)
+                yield from self._updated(edge.verifier, updates)
             needed = 1 + self.learnt.get((host, edge.client, number), self.chains[host].height)
         raise Blocked("a route without hops")
 
-    def _wait(self, chain: ChainIdentity, needed: int) -> Flow[None]:
-        """Until a chain is so high. Stalled where it makes no blocks meanwhile."""
+    def _updated(self, chain: ChainIdentity, updates: Sequence[Message]) -> Flow[None]:
+        """Until a transit has taken updates. Stalled where it makes no blocks meanwhile: nobody waits for it then."""
+        name = self.network.chain_of[chain]
+        ended: list[Unanswered | Blocked | None] = []
+
+        def submission() -> Flow[None]:
+            try:
+                yield from sent(self.signers[name], updates)
+            except (Unanswered, Blocked) as failure:
+                ended.append(failure)
+            else:
+                ended.append(None)
+
+        self.tasks.add(f"update on {name}", submission())
+        yield from self._wait(chain, lambda: bool(ended))
+        if ended[0] is not None:
+            raise ended[0]
+
+    def _wait(self, chain: ChainIdentity, done: Callable[[], bool]) -> Flow[None]:
+        """Until something is done that needs blocks of a chain. Stalled where it makes none meanwhile."""
         name = self.network.chain_of[chain]
         followed = self.chains[name]
-        while (height := followed.height) < needed:
-            if not (yield Wait(partial(_is_above, followed, height), self.clock.after_s(self.stall_s))):
+        while not done():
+            changed = partial(_is_above_or, followed, followed.height, done)
+            if not (yield Wait(changed, self.clock.after_s(self.stall_s))):
                 raise Stalled(chain, name)
 
     def _tracked(self, route: Legs, legs: Sequence[Leg]) -> list[tuple[str, int]]:
@@ -137,7 +158,8 @@ class Rounds:
         places = [place for place, each in enumerate(tracked) if (host, self._hashes[each]) not in self._known]
         for place in places:
             if tracked[place] not in same:
-                yield from self._wait(route[place].tracked, tracked[place][1] + 1)
+                name, height = tracked[place]
+                yield from self._wait(route[place].tracked, partial(_is_at, self.chains[name], height + 1))
         sets = yield tuple(
             ValidatorsAt(tracked[place][0], tracked[place][1] + (tracked[place] not in same)) for place in places
         )
@@ -180,8 +202,12 @@ def _forget_oldest(known: dict[Anything, Anything]) -> None:
         del known[next(iter(known))]
 
 
-def _is_above(followed: Followed, height: int) -> bool:
-    return followed.height > height
+def _is_above_or(followed: Followed, height: int, done: Callable[[], bool]) -> bool:
+    return followed.height > height or done()
+
+
+def _is_at(followed: Followed, height: int) -> bool:
+    return followed.height >= height
 
 
 _Group = list[tuple[Job | None, Message]]
