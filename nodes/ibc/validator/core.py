@@ -1,8 +1,8 @@
 """One validator of a chain: from what all validators said, in one order, to blocks, and what it says itself.
 
-Block h + 1 is cut out of the order where validators with more than a third of the power, so an honest one among them,
-have said that it is due, and block h has its commit; it holds the transactions ordered so far that pass the checks. The
-commit for a block is the votes ordered up to where they exceed two thirds of the power.
+Block h + 1 is cut out of the order where block h has its commit, and validators with more than a third of the power, so
+an honest one among them, have said that it is due (for the first one two thirds). It holds the transactions ordered so
+far that pass the checks. The commit for a block is the votes ordered up to where they exceed two thirds of the power.
 
 Invariant: blocks, their times and their commits follow from the order alone, so they are equal at all validators. The
 vote of this one is on disk before anybody hears of it, and it never signs a height again, nor a lower one.
@@ -170,9 +170,10 @@ class ValidatorCore:
     def _cut(self) -> bool:
         """Make the next block, if it is due; whether it was."""
         power = sum(self._powers[validator] for validator in self._dues)
-        if self._tally is not None or 3 * power <= sum(self._powers):
+        first = not self.chain.height
+        if self._tally is not None or 3 * power <= (2 if first else 1) * sum(self._powers):
             return False
-        if not self.chain.height:
+        if first:  # with clocks of two thirds the median is between those of honest validators
             clocks = ((time_ns, self._powers[validator]) for validator, time_ns in self._dues.items())
             self.chain.genesis_time_ns = weighted_median(clocks)
         self._dues = {}

@@ -12,7 +12,9 @@ from emulator.model.errors import DataError
 from nodes.ibc.chain.blocks import Block
 from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.comet.hashes import vote_sign_bytes
+from nodes.ibc.comet.moments import write_time
 from nodes.ibc.proto.comet import BlockID, BlockIDFlag, Commit, CommitSig, SignedMsgType, ValidatorSet, Vote
+from nodes.ibc.proto.well_known import Timestamp
 
 __all__ = ["Tally", "signed_bytes"]
 
@@ -47,6 +49,8 @@ class Tally:
         member = self._members.get(vote.validator_address)
         if member is None:
             return "unknown"
+        if not self._may_be_time(vote.timestamp):
+            return "time"
         if not self._cache.is_valid(member.pub_key, signed_bytes(self._chain_id, vote), vote.signature):
             return "signature"
         if vote.block_id != self.block.id:
@@ -66,6 +70,14 @@ class Tally:
         absent = CommitSig(BlockIDFlag.ABSENT)
         entries = tuple(self._votes.get(address, absent) for address in self._members)
         return Commit(self.block.height, 0, self.block.id, entries)
+
+    def _may_be_time(self, moment: Timestamp) -> bool:
+        """Whether it is after the block's, and has a form as text: the RPC shows it."""
+        try:
+            write_time(moment)
+        except ValueError:
+            return False
+        return moment.ns > self.block.time_ns
 
     def _require_most_honest(self) -> None:
         """More than a third that sign one other block cannot all be at fault: this validator is."""

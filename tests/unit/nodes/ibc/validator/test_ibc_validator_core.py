@@ -114,6 +114,16 @@ def test_a_transaction_that_passes_no_check_is_in_no_block_and_does_not_wait_for
     assert all(not entry.block.txs for entry in committee.require_one_chain(3).values())
 
 
+def test_no_more_transactions_wait_than_there_is_room_for() -> None:
+    """A liar says transactions of a far sequence: they cannot be in a block, and wait."""
+    committee = Committee(limits=Limits(mempool_txs=2))
+    flood = [Item(tx=signed("alice", [send("alice", "bob", stake=1)], 99 + each, 0)).encode() for each in range(20)]
+    committee.say[3] = lambda data: [data, *flood]
+    committee.start().run(2)
+    assert len(committee.core(0)._ordered) == 4 * 2
+    assert committee.core(0).refused["transaction"] > 0
+
+
 def test_the_first_block_has_the_median_of_the_clocks_and_later_ones_that_of_the_votes() -> None:
     ahead_ns = 3_600_000_000_000
     committee = Committee()
@@ -330,6 +340,15 @@ def test_f_validators_do_not_hurry_blocks() -> None:
     blocks = committee.require_one_chain(3)
     assert len(blocks) <= 5 / BLOCK_S + 1
     assert blocks[1].block.time_ns >= GENESIS_NS
+
+
+def test_a_liar_and_one_other_do_not_set_the_time_of_the_first_block() -> None:
+    committee = Committee()
+    committee.say[0] = lambda data: [data] if Item.decode(data).due is None else []
+    committee.say[3] = lambda data: [Item(due=Due(1, Timestamp.of_ns(0))).encode()]
+    committee.start(2).run(2)
+    assert committee.height() == 0
+    assert [core._tally for core in committee.cores if core is not None] == [None] * 3
 
 
 def test_a_third_and_more_for_one_other_block_means_that_this_validator_is_wrong() -> None:

@@ -68,6 +68,13 @@ def test_votes_of_another_height_round_or_kind_do_not_count() -> None:
     assert tally.add(committee.vote(0, validator_address=bytes(20))) == "unknown"
 
 
+def test_votes_of_an_impossible_time_do_not_count() -> None:
+    committee = Committee([1] * 4)
+    tally = committee.tally()
+    for moment in (committee.block.header.time, Timestamp(1 << 50), Timestamp(GENESIS_NS // 10**9 + 1, 10**9)):
+        assert tally.add(committee.vote(0, timestamp=moment)) == "time"
+
+
 def test_the_first_vote_of_a_validator_stays() -> None:
     committee = Committee([1] * 4)
     tally = committee.tally()
