@@ -16,7 +16,8 @@ from nodes.ibc.relayer.calls import BlockAt, StatusOf
 from scenarios.ibc.ends import Ends
 from scenarios.ibc.ledger import Holding, Ledger, Name
 
-_BATCH = 10  # blocks that a chain is asked for at once
+_BATCH = 5  # blocks in one answer: of 400 packets each they have 20 MB
+_REQUESTS = 6  # that a chain is sent at once: each answer takes some round trips, as TCP starts slowly
 _PAUSE_S = 0.5
 _COMPARING_S = 2.0  # before `until`, from when on no more blocks are read
 
@@ -80,9 +81,12 @@ class Audit(Ends):
         (status,) = await self.ask(StatusOf(chain))
         heads[chain] = status.height
         while (read := self._ledger.heights[chain]) < status.height:
-            heights = range(read + 1, min(read + _BATCH, status.height) + 1)
-            for block in await self.ask(*(BlockAt(chain, height) for height in heights)):
-                self._ledger.read(chain, block)
+            heights = range(read + 1, min(read + _REQUESTS * _BATCH, status.height) + 1)
+            batches = [heights[at : at + _BATCH] for at in range(0, len(heights), _BATCH)]
+            asked = (self.ask(*(BlockAt(chain, height) for height in batch)) for batch in batches)
+            for blocks in await asyncio.gather(*asked):
+                for block in blocks:
+                    self._ledger.read(chain, block)
 
     async def _compare(self, holding: Holding, right: list[bool]) -> None:
         """Add whether an escrow account holds what it must, at the heights that were read to."""

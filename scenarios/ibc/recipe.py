@@ -22,7 +22,7 @@ STATIONS = (
     "johannesburg",
 )  # fmt: skip
 """Places of chains, in turn; the first five stand for the five regions."""
-GROUND_RATE = "100 Mbit/s"  # of a ground station, up and down
+GROUND_RATE = "1 Gbit/s"  # of a ground station, up and down, as of satellites among themselves
 POWER = 10  # of each validator
 LEAST_LOAD_S = 10.0  # until paths are open
 AUDIT_S = 2.0  # before the end by which the audit has told
