@@ -1,7 +1,8 @@
 """A relayer of messages over several chains as a node program: it speaks CometBFT's RPC with the chains' nodes.
 
 Events: `waits`, `stalled`, `again`, `pruned` (each with `text`). Samples: `latency_s` (from the block that a message
-was sent in to the one that settled it), and once a second `jobs`, `rerouted`, `client_updates_submitted_total` (key:
+was sent in to the one that settled it), and once a second `jobs`,
+`delivered`, `settled`, `rerouted`, `client_updates_submitted_total` (key:
 HOST/CLIENT), `queries_total` (key: CHAIN/METHOD) and `tx_submitted_total` (key: chain); beside those of the flooding.
 
 Invariant: it keeps nothing on disk; killed and started again, it reads the chains from their first block.
@@ -167,6 +168,8 @@ class Relayer(Node):
             core = self._core
             assert core is not None
             sample("jobs", len(core.jobs))
+            sample("delivered", core.jobs.delivered)
+            sample("settled", core.jobs.settled)
             sample("rerouted", core.rerouted)
             for (host, name), client in core.rounds.clients.items():
                 sample("client_updates_submitted_total", client.updates, f"{host}/{name}")
