@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[3]
 
 PATH = '["a-0 b-0 v1 transfer ordered"]'
 SETTINGS = {
-    "block": "200ms", "load.drain": "8s", "wan.places.b-0": "us-east-1",
+    "block": "200ms", "load.drain": "11s", "wan.places.b-0": "us-east-1",
     "program.chain-a.run": "ibc_lenient:LenientChain", "program.chain-b.run": "ibc_lenient:LenientChain",
-    "program.chain-b.config.halt": "8s", "program.chain-b.config.halt_for": "3s",
+    "program.chain-b.config.halt": "7s", "program.chain-b.config.halt_for": "3s",
     "program.relayer-1.config.paths": PATH, "program.load.config.paths": PATH, "program.audit.config.paths": PATH,
     "program.load.config.timeout": "2s",
 }  # fmt: skip
@@ -30,7 +30,7 @@ def test_an_ordered_channel_closes_and_leaves_nothing_behind(tmp_path: Path) -> 
     scenario = shutil.copy(ROOT / "scenarios/ibc/scenario.toml", tmp_path / "ibc.toml")
     shutil.copy(ROOT / "tests/support/ibc_lenient.py", tmp_path)
     words = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
-    ended = skyloom("run", scenario, "--duration", "18s", *words, "--no-tui", "--runs", tmp_path)
+    ended = skyloom("run", scenario, "--duration", "21s", *words, "--no-tui", "--runs", tmp_path)
     run = load_run(tmp_path / "ibc" / "latest")
     summary = run.verdict.summary
     assert summary["timed_out"] > 5, ended.stdout
