@@ -54,7 +54,6 @@ class Table:
         # Arcs, in the order of their heads.
         self.tail = np.array([number[edge.verifier] for edge in edges], np.intp)
         self.head = np.array([number[edge.tracked] for edge in edges], np.intp)
-        self._heads, self._begins = np.unique(self.head, return_index=True)
         self.on = np.full(size, NEVER)  # cost of an arc on the way to a transit
         self.last = np.full(size, NEVER)  # cost of an arc to the source
         for place, edge in enumerate(edges):
@@ -101,15 +100,15 @@ class Table:
         parts = np.full((len(self.graph.chains), len(rows)), NEVER)
         routes = parts.copy()
         parts[rows, columns] = 0
+        is_new = np.isin(np.arange(len(parts)), rows)  # chains whose cost the last level changed
         self.levels[0, rows] = parts.T
         for level in range(1, self._most_hops + 1):
-            onward, parts_before, routes_before = self._onward(parts, rows), parts, routes
-            parts = self._relaxed(onward, self.on, parts_before)
-            routes = parts.copy() if ends_alike else self._relaxed(onward, self.last, routes_before)
+            onward, parts_before = self._onward(parts, rows), parts
+            arcs = np.flatnonzero(is_new[self.tail])  # after the others nothing is new
+            parts = self._relaxed(arcs, onward, self.on, parts_before)
+            routes = parts.copy() if ends_alike else self._relaxed(arcs, onward, self.last, routes)
             routes[rows, columns] = NEVER
-            if np.array_equal(parts, parts_before) and np.array_equal(routes, routes_before):
-                self.levels[level:, rows], self.costs[level:, rows] = parts.T, routes.T  # more hops change nothing
-                return
+            is_new = (parts != parts_before).any(axis=1)
             self.levels[level, rows], self.costs[level, rows] = parts.T, routes.T
 
     def _onward(self, parts: Costly, rows: NDArray[np.intp]) -> Costly:
@@ -121,14 +120,15 @@ class Table:
         """By row: the cost of going on from each chain, which becomes a transit, unless it is the destination."""
         return self._onward(self.levels[level].T, np.arange(len(self.graph.chains))).T
 
-    def _relaxed(self, onward: Costly, weights: Costly, known: Costly) -> Costly:
-        """The least of what is known and of all arcs after what is known."""
+    def _relaxed(self, arcs: NDArray[np.intp], onward: Costly, weights: Costly, known: Costly) -> Costly:
+        """The least of what is known and of some arcs, in the order of their heads, after what is known."""
         better: Costly = known.copy()
-        if len(self.tail):
-            reached = onward.take(self.tail, axis=0)
-            reached += weights[:, None]
-            least = np.minimum.reduceat(reached, self._begins, axis=0)
-            better[self._heads] = np.minimum(known[self._heads], np.minimum(least, NEVER))
+        if len(arcs):
+            heads, begins = np.unique(self.head[arcs], return_index=True)
+            reached = onward.take(self.tail[arcs], axis=0)
+            reached += weights[arcs, None]
+            least = np.minimum.reduceat(reached, begins, axis=0)
+            better[heads] = np.minimum(known[heads], np.minimum(least, NEVER))
         return better
 
     def update(self, changed: Iterable[Edge]) -> int:
