@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nodes.ibc.core.commitments import RECEIPT_V2, UNIVERSAL_ERROR
+from nodes.ibc.core.commitments import UNIVERSAL_ERROR
 from nodes.ibc.core.keepers import PayloadApplication
 from nodes.ibc.core.state import Context
 from nodes.ibc.proto.channel import ResponseResultType
@@ -84,7 +84,7 @@ class Incoming:
         self, context: Context, parcel: Parcel, payee: bytes, relayer: str, verified: Verified | None = None
     ) -> None:
         """Write the receipt, call the application, and commit to its answer."""
-        context.ibc.set(parcel.receipt_key, RECEIPT_V2)
+        context.ibc.set(parcel.receipt_key, parcel.id)
         acknowledgement = self._apply(context, parcel, relayer)
         updaters = verified.updaters if verified else ()
         answer = Answer(acknowledgement, payee, context.time_ns, updaters)
@@ -161,7 +161,7 @@ class Incoming:
         if not rule.allows(parcel.source, parcel.destination):
             raise RouteRejected(Check.HOP, f"a message that {rule.rule.name.lower()} does not let pass", "another way")
         records = (*proof.records, replace(verified.last, transit_ok=True))
-        context.ibc.set(parcel.receipt_key, RECEIPT_V2)
+        context.ibc.set(parcel.receipt_key, parcel.id)
         context.ibc.set(*parcel.committed(records))
         told = RouteProof(packet=parcel.packet, records=records).encode().hex()
         context.emit(about("xroute_forward", parcel, packet=parcel.packet.encode().hex(), forwarded=told))

@@ -174,7 +174,7 @@ class Outgoing:
         self, context: Context, proof: RouteProof, parcel: Parcel, answer: Answer | None
     ) -> MsgRelayResponse:
         """As a transit of mode HOP: commit to what the next chain answers, or to an error where it never got it."""
-        if own_identity(context) not in parcel.way or context.ibc.get(parcel.receipt_key) is None:
+        if context.ibc.get(parcel.receipt_key) != parcel.id:
             raise NOT_SENT.error(f"message {parcel.packet.sequence}")
         if context.ibc.get(parcel.acknowledgement_key) is not None:
             return NOTHING_DONE

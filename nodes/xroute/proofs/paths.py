@@ -22,7 +22,7 @@ def _message(kind: str, source: ChainIdentity, client: str, sequence: int) -> by
 
 
 def receipt(source: ChainIdentity, client: str, sequence: int) -> bytes:
-    """That a message was delivered here, or passed through. Its absence proves a timeout."""
+    """The id of the message that was delivered here, or passed through. Its absence proves a timeout."""
     return _message("recv", source, client, sequence)
 
 

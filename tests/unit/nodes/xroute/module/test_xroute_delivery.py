@@ -12,7 +12,7 @@ from nodes.ibc.core.denominations import Denomination
 from nodes.ibc.core.transfer import escrow_account
 from nodes.ibc.proto.channel import ResponseResultType
 from nodes.xroute.identity import application_client
-from nodes.xroute.module.errors import INVALID_MODEL, NOT_ENOUGH_VOTES, TOO_EARLY
+from nodes.xroute.module.errors import INVALID_MODEL, NOT_ENOUGH_VOTES, NOT_SENT, TOO_EARLY
 from nodes.xroute.module.fees import ESCROW
 from nodes.xroute.module.messages import (
     MsgAcknowledge,
@@ -219,6 +219,16 @@ def test_a_message_of_mode_hop_that_is_stuck_is_refunded_from_where_it_is() -> N
         settled = world.acknowledge(route, parcel, answer)
         assert settled.code == 0, settled.log
     assert world["a"].balance_of("alice") == FUNDS
+
+
+def test_a_transit_passes_nothing_back_of_another_message_with_the_same_sequence() -> None:
+    world = World(LINE[:3])
+    parcel = world.send("a", "d", mode=Mode.HOP, transits="bc", timeout_s=600)
+    pass_on(world, "ab", parcel)
+    late = Parcel.of(replace(parcel.packet, timeout_timestamp=1))
+    refused = world.time_out("bc", late)  # c has not got the message yet, and still may
+    assert (refused.codespace, refused.code) == ("xroute", NOT_SENT.code), refused.log
+    assert world["b"].context().ibc.get(parcel.acknowledgement_key) is None
 
 
 # Mode QUORUM.
