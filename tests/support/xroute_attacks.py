@@ -281,6 +281,25 @@ def a_transit_policy_denied_by_a_proof_of_another_absence() -> TxResult:
     return scene.deliver(with_hop(scene.proof(legs=before), 1, transit=absent))
 
 
+def keys_elsewhere(scene: Scene, near: str, far: str) -> TxResult:
+    """A client whose creator says that its chain keeps its keys where nothing lies."""
+    node, other = scene.world[near], scene.world[far]
+    node.clients[far] = client = scene.world.new_client(node, other)
+    prefix = (ibc_paths.STORE, b"elsewhere/")
+    node.must("relayer", ibc.MsgRegisterCounterparty(client, prefix, other.clients[near], address("relayer")))
+    return scene.deliver(scene.proof())
+
+
+@attack(Check.CLIENT, 0)
+def a_client_of_keys_elsewhere() -> TxResult:
+    return keys_elsewhere(Scene(), "d", "c")
+
+
+@attack(Check.HOP, 1)
+def a_transits_client_of_keys_elsewhere() -> TxResult:
+    return keys_elsewhere(Scene(), "c", "b")
+
+
 # 7. Names and identities.
 
 

@@ -30,6 +30,7 @@ from nodes.xroute.proofs.rejection import Check, RouteRejected
 from nodes.xroute.proofs.transit import TransitPolicy
 
 _PPM = 1_000_000
+_PREFIX = (ibc_paths.STORE, b"")
 _NAMES_PREFIX = (NAMES.encode(), b"")
 
 
@@ -62,7 +63,6 @@ class Link:
 
     client: ClientState
     consensus: ConsensusState
-    prefix: tuple[bytes, ...]  # of the tracked chain's keys of IBC
     delay_ns: int
     identity: ChainIdentity  # of the tracked chain
     transit: TransitPolicy  # of the chain that has the client
@@ -70,7 +70,7 @@ class Link:
 
     def tree(self, proofs: Sequence[CommitmentProof]) -> Tree:
         """The tracked chain's store of IBC."""
-        return self._tree(self.prefix, proofs)
+        return self._tree(_PREFIX, proofs)
 
     def tree_of_names(self, proofs: Sequence[CommitmentProof]) -> Tree:
         return self._tree(_NAMES_PREFIX, proofs)
@@ -120,7 +120,7 @@ def local_link(context: Context, hop: Hop) -> Link:
     if consensus is None or processed is None:
         raise RouteRejected(Check.CLIENT, f"height {written(hop.height)}", "one that the client knows", 0)
     _require_trusted(Check.CLIENT, 0, client, consensus, context.time_ns)
-    prefix, delay_ns = _peer(
+    delay_ns = _delay_ns(
         hop, lambda key: context.ibc.get(key) or _absent(f"no {shown(key)} on this chain", Check.CLIENT, 0)
     )
     if context.time_ns < processed.time_ns + delay_ns:
@@ -130,7 +130,7 @@ def local_link(context: Context, hop: Hop) -> Link:
     if tracked is None:
         raise RouteRejected(Check.NAME, f"client {hop.client_id}, of no known chain", "one that is bound", 0)
     updater = context.ibc.get(paths.updater(hop.client_id, hop.height)) or b""
-    return Link(client, consensus, prefix, delay_ns, tracked, TransitPolicy(), updater)
+    return Link(client, consensus, delay_ns, tracked, TransitPolicy(), updater)
 
 
 def proven_link(before: Link, hop: Hop, place: int, now_ns: int) -> Link:
@@ -146,7 +146,7 @@ def proven_link(before: Link, hop: Hop, place: int, now_ns: int) -> Link:
     if client.frozen_height != NEVER:
         raise RouteRejected(Check.HOP, f"client {hop.client_id} is {Status.FROZEN.value}", Status.ACTIVE.value, place)
     _require_trusted(Check.HOP, place, client, consensus, now_ns)
-    prefix, delay_ns = _peer(hop, lambda key: tree.value(hop.peer, key), place)
+    delay_ns = _delay_ns(hop, lambda key: tree.value(hop.peer, key), place)
     if hop.binding is None:
         raise RouteRejected(Check.NAME, f"no proof what {hop.client_id} is bound to", "one", place)
     tracked = before.tree_of_names(hop.names).value(hop.binding, key_of_binding(hop.client_id))
@@ -155,7 +155,7 @@ def proven_link(before: Link, hop: Hop, place: int, now_ns: int) -> Link:
     published = tree.value_or_none(hop.transit, paths.TRANSIT)
     policy = TransitPolicy() if published is None else TransitPolicy.decode(published)
     updater = tree.value(hop.updater, paths.updater(hop.client_id, height)) if hop.updater else b""
-    return Link(client, consensus, prefix, delay_ns, checked(tracked), policy, updater)
+    return Link(client, consensus, delay_ns, checked(tracked), policy, updater)
 
 
 def _require_trusted(check: Check, place: int, client: ClientState, consensus: ConsensusState, now_ns: int) -> None:
@@ -165,18 +165,26 @@ def _require_trusted(check: Check, place: int, client: ClientState, consensus: C
         raise RouteRejected(check, f"a state {age} ns old", f"less than {client.trusting_period.ns}", place)
 
 
-def _peer(hop: Hop, value: Callable[[bytes], bytes], place: int = 0) -> tuple[tuple[bytes, ...], int]:
-    """Where the tracked chain keeps its keys of IBC, and what proofs have to wait, by what `value` says of a key."""
+def _delay_ns(hop: Hop, value: Callable[[bytes], bytes], place: int = 0) -> int:
+    """What proofs have to wait, by the peer that `value` says the client has. RouteRejected for a peer that is none."""
+    check = Check.HOP if place else Check.CLIENT
     if not hop.connection:
         record = CounterpartyInfo.decode(value(ibc_paths.client_counterparty(hop.client_id)))
-        return record.merkle_prefix, 0
+        _require_prefix(check, place, record.merkle_prefix)
+        return 0
     end = ConnectionEnd.decode(value(ibc_paths.connection(hop.connection)))
-    check = Check.HOP if place else Check.CLIENT
     if end.client_id != hop.client_id:
         raise RouteRejected(check, f"{hop.connection} over {end.client_id}", hop.client_id, place)
     if end.state is not State.OPEN:
         raise RouteRejected(check, f"{hop.connection} in state {end.state.name}", State.OPEN.name, place)
-    return (end.counterparty.prefix.key_prefix, b""), end.delay_period
+    _require_prefix(check, place, (end.counterparty.prefix.key_prefix, b""))
+    return end.delay_period
+
+
+def _require_prefix(check: Check, place: int, prefix: tuple[bytes, ...]) -> None:
+    """Whoever made a client says where its chain keeps its keys: elsewhere nothing lies, so any timeout would hold."""
+    if prefix != _PREFIX:
+        raise RouteRejected(check, f"keys of a peer under {prefix!r:.80}", f"{_PREFIX}", place)
 
 
 def _absent(found: str, check: Check, place: int) -> bytes:
