@@ -27,7 +27,7 @@ class Load(Table):
     A hop takes some five blocks, and so does its acknowledgement on the way back: `drain` must be long enough."""
     transfers_per_transaction: Annotated[int, Field(ge=1, le=MOST_TRANSFERS)] = 50
     """Transfers of one transaction, at most: fewer where fewer are due, twice a second."""
-    drain_s: Duration = 20.0
+    drain_s: Duration = 25.0
     """How long before the end of the run the load stops, and the audit begins to read the chains."""
 
 

@@ -26,7 +26,7 @@ def test_defaults_are_two_chains_a_relayer_and_an_audit() -> None:
     assert [each["config"]["chain_id"] for each in programs(data, "Chain")] == ["a-1", "b-1"]
     (relayer,), (load,), (audit,) = (programs(data, kind) for kind in ("Relayer", "Load", "Audit"))
     assert relayer["config"]["paths"] == load["config"]["paths"] == audit["config"]["paths"] == ["a-0 b-0"]
-    assert load["config"]["stop"] == audit["config"]["at"] == "40 s"
+    assert load["config"]["stop"] == audit["config"]["at"] == "35 s"
     assert data["wan"]["places"] == {"a-0": "us-east-1", "b-0": "eu-north-1", "relayer-1": "us-east-1"}
     assert "action" not in data
     assert {"figure": "summary.stuck", "equals": 0} in data["expect"]
