@@ -21,6 +21,8 @@ __all__ = ["AccountKey", "ValidatorKey", "account_address", "module_address", "v
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of the group secp256k1
 ADDRESS_BYTES = 20
 _COORDINATE_BYTES = 32
+_PUBLIC_BYTES = 1 + _COORDINATE_BYTES  # a compressed point
+_SIGNATURE_BYTES = 2 * _COORDINATE_BYTES
 REMEMBERED = 1 << 13  # verdicts: of more transactions than a mempool holds by default
 _SHA256 = ec.ECDSA(hashes.SHA256())
 _DIGEST = ec.ECDSA(Prehashed(hashes.SHA256()))
@@ -66,13 +68,13 @@ def verified(public: bytes, signature: bytes, message: bytes) -> bool:
 
     Verdicts are remembered: a transaction that the mempool has let in is verified again in its block.
     """
+    if len(public) != _PUBLIC_BYTES or len(signature) != _SIGNATURE_BYTES:
+        return False  # nor are such remembered, which may be as long as a transaction
     return _verified(public, signature, hashlib.sha256(message).digest())
 
 
 @lru_cache(REMEMBERED)
 def _verified(public: bytes, signature: bytes, digest: bytes) -> bool:
-    if len(signature) != 2 * _COORDINATE_BYTES:
-        return False
     r, s = (int.from_bytes(half, "big") for half in (signature[:_COORDINATE_BYTES], signature[_COORDINATE_BYTES:]))
     if not 0 < r < ORDER or not 0 < s <= ORDER // 2:
         return False
