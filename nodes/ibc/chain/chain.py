@@ -90,7 +90,7 @@ class Chain:
     def proposal(self, waiting: Mempool, *, checked: bool = True) -> Block:
         """The next block, of what waits there: its time is that of the votes for the block before.
 
-        What was not `checked` since the last block is now, and stays out where it does not pass.
+        What was not `checked` since the last block is now, signatures too, and stays out where it does not pass.
         """
         latest = self.ledger.latest
         last_commit = latest.commit if latest else Commit()
@@ -98,7 +98,7 @@ class Chain:
         stores, moment = self._branched(), self.moment
 
         def passes(data: bytes) -> bool:
-            return checked or not self.app.run(stores, moment, data, Mode.RECHECK).code
+            return checked or not self.app.run(stores, moment, data, Mode.CHECK).code
 
         txs = waiting.first(most_bytes, self.limits.block_gas, passes)
         header = Header(

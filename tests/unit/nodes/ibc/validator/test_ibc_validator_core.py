@@ -102,13 +102,15 @@ def test_a_transaction_waits_for_one_that_must_come_before_it() -> None:
 
 
 def test_a_transaction_that_passes_no_check_is_in_no_block_and_does_not_wait_for_ever() -> None:
+    """A liar has some ordered that its own mempool would refuse: of a far sequence, and signed for another chain."""
     committee = Committee()
-    wrong = Item(tx=signed("alice", [send("alice", "bob", stake=1)], 99, 0)).encode()
-    committee.say[3] = lambda data: [data, wrong]
+    content = [send("alice", "bob", stake=1)]
+    refused = [signed("alice", content, 99, 0), signed("alice", content, 0, 0, chain_id="another-1")]
+    committee.say[3] = lambda data: [data, *(Item(tx=each).encode() for each in refused)]
     committee.start().run(1)
     committee.say[3] = lambda data: [data]
     committee.run(1)
-    assert len(committee.core(0)._ordered) == 1
+    assert len(committee.core(0)._ordered) == 2
     committee.run(22 * BLOCK_S)
     assert len(committee.core(0)._ordered) == 0
     assert all(not entry.block.txs for entry in committee.require_one_chain(3).values())
