@@ -2,7 +2,7 @@
 
 Invariant: when a client is bound to an identity, each consensus state that it has is of a block that is the identity's
 anchor, lies before it by the hashes of headers, or after it by hashes and the signatures of validators. What the client
-begins with is its creator's word, so all that it could build on is compared.
+begins with is its creator's word, so all that it could build on is compared, and how it reads proofs, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nodes.ibc.core import paths
 from nodes.ibc.core.identifiers import check_client
 from nodes.ibc.core.keepers import ClientKeeper, require_active
 from nodes.ibc.core.state import Context, Store
+from nodes.ibc.proofs.specs import IAVL_SPEC, TENDERMINT_SPEC
 from nodes.ibc.proto.comet import Header, LightBlock
 from nodes.xroute.identity import ChainIdentity, checked, identity
 from nodes.xroute.names.errors import INVALID_BINDING, NOT_CREATOR
@@ -29,6 +30,7 @@ __all__ = ["bind", "bindings", "bound", "key_of_binding"]
 
 MOST_HEADERS = 512  # beside the anchor and the newest one
 _BINDINGS = f"{PREFIX}bind/".encode()
+_SPECS = ((IAVL_SPEC, TENDERMINT_SPEC), (TENDERMINT_SPEC, TENDERMINT_SPEC))  # others may read a proof as one of a lie
 
 
 def key_of_binding(client: str) -> bytes:
@@ -59,6 +61,8 @@ def bind(context: Context, clients: ClientKeeper, message: MsgBindClient) -> Cha
     states = ClientStates(context.ibc, client)
     if states.client_state is None or anchor.chain_id != states.client_state.chain_id:
         raise INVALID_BINDING.error(f"an anchor of chain {anchor.chain_id!r}; expected the client's")
+    if states.client_state.proof_specs not in _SPECS:
+        raise INVALID_BINDING.error(f"{client} reads proofs by specs of its own; expected those of chains of the SDK")
     if len(message.between) + len(message.below) > MOST_HEADERS:
         raise INVALID_BINDING.error(f"more headers than {MOST_HEADERS}")
     chain = _below(anchor, message.below) | _above(anchor, message)

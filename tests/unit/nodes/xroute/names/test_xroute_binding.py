@@ -109,6 +109,19 @@ def test_only_the_clients_creator_binds_it() -> None:
     assert code == errors.NOT_CREATOR.code
 
 
+def test_a_client_with_proof_specs_of_its_own_is_refused() -> None:
+    """With children in reverse order the proof of the last key is one that nothing lies before it."""
+    world = World()
+    inner, outer = world.there.client_state().proof_specs
+    assert inner.inner_spec is not None
+    reverse = replace(inner, inner_spec=replace(inner.inner_spec, child_order=(1, 0)))
+    state = replace(world.there.client_state(), proof_specs=(reverse, outer))
+    made = ibc.MsgCreateClient(Any.of(state), Any.of(consensus_state_of(world.there.header)), SIGNER)
+    world.here.do(made)
+    message = world.message(world.there.height, client_id="07-tendermint-1", newest=None, between=())
+    assert "specs of its own" in world.refusal(message)[1]
+
+
 def test_an_anchor_of_another_chain_is_refused() -> None:
     world = World()
     other = Registrar("other-1")
