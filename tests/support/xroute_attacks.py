@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from nodes.ibc.chain.results import TxResult
+from nodes.ibc.client.states import ClientStates
 from nodes.ibc.core import paths as ibc_paths
 from nodes.ibc.proto import ibc
 from nodes.ibc.proto.channel_v2 import Packet
 from nodes.ibc.proto.comet import SignedHeader, SimpleValidator
-from nodes.ibc.proto.ibc import Height, MerkleProof
+from nodes.ibc.proto.ibc import Fraction, Height, MerkleProof
 from nodes.ibc.proto.ics23 import CommitmentProof
 from nodes.ibc.proto.well_known import Any
 from nodes.ibc.relayer.calls import Stored
@@ -293,6 +294,21 @@ def keys_elsewhere(scene: Scene, near: str, far: str) -> TxResult:
 @attack(Check.CLIENT, 0)
 def a_client_of_keys_elsewhere() -> TxResult:
     return keys_elsewhere(Scene(), "d", "c")
+
+
+@attack(Check.HOP, 1)
+def a_transit_whose_client_trusts_nothing() -> TxResult:
+    """Its chain takes any client: it has rules of its own."""
+    scene = Scene()
+    world, node = scene.world, scene.world["c"]
+    first, *others = world.legs(ROUTE)
+    store, client = node.chain.state.stores["ibc"], node.clients["b"]
+    state = ClientStates(store, client).client_state
+    assert state is not None
+    store.set(ibc_paths.client_state(client), Any.of(replace(state, trust_level=Fraction(1, 0))).encode())
+    node.blocks(2)
+    legs = replace(first, height=world.update(world["d"], node)), *others
+    return scene.deliver(scene.proof(legs=legs))
 
 
 @attack(Check.HOP, 1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from nodes.ibc.client.states import ClientStates, written
 from nodes.ibc.client.tendermint import NEVER, TYPE, Status, status
-from nodes.ibc.comet.light import is_expired
+from nodes.ibc.comet.light import is_expired, is_trust_level
 from nodes.ibc.core import paths as ibc_paths
 from nodes.ibc.core.state import Context
 from nodes.ibc.proofs.ops import ProofError
@@ -145,6 +145,10 @@ def proven_link(before: Link, hop: Hop, place: int, now_ns: int) -> Link:
     consensus = Any.decode(tree.value(hop.consensus, key)).opened_as(ConsensusState)
     if client.frozen_height != NEVER:
         raise RouteRejected(Check.HOP, f"client {hop.client_id} is {Status.FROZEN.value}", Status.ACTIVE.value, place)
+    level = client.trust_level
+    if not is_trust_level(level):  # whose chain should not have taken it
+        found = f"client {hop.client_id} that trusts {level.numerator}/{level.denominator}"
+        raise RouteRejected(Check.HOP, found, "1/3 to 1", place)
     _require_trusted(Check.HOP, place, client, consensus, now_ns)
     delay_ns = _delay_ns(hop, lambda key: tree.value(hop.peer, key), place)
     if hop.binding is None:
