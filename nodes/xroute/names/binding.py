@@ -61,6 +61,8 @@ def bind(context: Context, clients: ClientKeeper, message: MsgBindClient) -> Cha
     states = ClientStates(context.ibc, client)
     if states.client_state is None or anchor.chain_id != states.client_state.chain_id:
         raise INVALID_BINDING.error(f"an anchor of chain {anchor.chain_id!r}; expected the client's")
+    if anchor.height <= 0:  # a chain with headers of such heights is its creator's own
+        raise INVALID_BINDING.error(f"an anchor of height {anchor.height}; expected 1 or more")
     if states.client_state.proof_specs not in _SPECS:
         raise INVALID_BINDING.error(f"{client} reads proofs by specs of its own; expected those of chains of the SDK")
     if len(message.between) + len(message.below) > MOST_HEADERS:

@@ -221,6 +221,15 @@ def test_new_validators_are_announced_by_a_header_that_those_before_signed() -> 
     assert line.bind(line.block(4)) == expected(line.headers[0])
 
 
+def test_an_anchor_without_a_height_is_refused() -> None:
+    line = Line(lambda height: REAL, count=1)
+    anchor = replace(line.headers[0], height=0)
+    line.headers = [anchor, replace(line.headers[0], last_block_id=comet.BlockID(header_hash(anchor)))]
+    message = MsgBindClient(CLIENT, anchor, line.block(2), (), SIGNER)
+    with pytest.raises(AbciError, match="an anchor of height 0"):
+        bind(line.watcher.context(), line.watcher.clients, message)
+
+
 def test_who_puts_own_validators_behind_a_chain_is_found_out() -> None:
     """The client begins with a state of the fork, which its creator may make up: nothing but the headers tells."""
     fork = Line(lambda height: REAL if height < 5 else EVIL)
