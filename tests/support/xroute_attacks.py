@@ -371,6 +371,13 @@ def a_message_to_another_chain() -> TxResult:
     return scene.deliver(proof)
 
 
+@attack(Check.NAME)
+def records_of_mode_hop_in_a_route_proof() -> TxResult:
+    scene = Scene()
+    record = HopRecord(scene.world["a"].identity, "tendermint", 333_333, 1, 1 << 62)
+    return scene.deliver(replace(scene.proof("dcb"), records=(record,)))
+
+
 # 8. What the policy requires.
 
 
@@ -428,13 +435,6 @@ def a_minimum_of_the_receiver_that_the_sender_left_out() -> TxResult:
     minimum = {"transfer": parse("xroute/1; require each chain nakamoto >= 3")}
     scene = Scene(policy="xroute/1", terms={"d": Terms(minimum=minimum)})
     return scene.deliver(scene.proof())
-
-
-@attack(Check.CLAUSE)
-def records_of_mode_hop_in_a_route_proof() -> TxResult:
-    scene = Scene()
-    record = HopRecord(scene.world["a"].identity, "tendermint", 333_333, 1, 1 << 62)
-    return scene.deliver(replace(scene.proof("dcb"), records=(record,)))
 
 
 # 9. The key.

@@ -53,7 +53,7 @@ class Incoming:
         require_bytes(message.proof, policy.limit(LimitKind.BYTES) or len(message.proof))
         if not self.is_new(context, parcel):
             return NOTHING_DONE
-        if parcel.envelope.mode is not Mode.E2E or proof.records:
+        if parcel.envelope.mode is not Mode.E2E:
             raise RouteRejected(Check.CLAUSE, f"a route proof in mode {parcel.envelope.mode.word}", Mode.E2E.word)
         _require_here(parcel, own)
         key, value = parcel.committed(())
@@ -150,7 +150,7 @@ class Incoming:
         if tuple(record.identity for record in proof.records) != parcel.way[: place - 1]:
             raise RouteRejected(Check.NAME, "records of another way", f"those of {place - 1} chains from the source on")
         key, value = parcel.committed(proof.records)
-        demand = Demand.of(parcel, parcel.way[place - 1], key, value, policy)
+        demand = Demand.of(parcel, parcel.way[place - 1], key, value, policy, proof.records)
         verified = verify_route(context, proof, demand, self.terms.names)
         self._remember(context, parcel, proof if is_last else replace(proof, policy=b""), verified)
         if is_last:

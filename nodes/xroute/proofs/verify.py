@@ -46,11 +46,20 @@ class Demand:
     mode: Mode
     source: ChainIdentity  # of the message, whichever end of the route it is at
     destination: ChainIdentity
+    records: tuple[HopRecord, ...] = ()  # that the value commits to; others are nobody's word
 
     @classmethod
-    def of(cls, parcel: Parcel, far: ChainIdentity, key: bytes, value: bytes | None, policy: Policy) -> Demand:
+    def of(
+        cls,
+        parcel: Parcel,
+        far: ChainIdentity,
+        key: bytes,
+        value: bytes | None,
+        policy: Policy,
+        records: tuple[HopRecord, ...] = (),
+    ) -> Demand:
         """What a route is to show of a message."""
-        return cls(far, key, value, policy, parcel.envelope.mode, parcel.source, parcel.destination)
+        return cls(far, key, value, policy, parcel.envelope.mode, parcel.source, parcel.destination, records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,8 @@ def require_bytes(data: bytes, most: int) -> None:
 def verify_route(context: Context, proof: RouteProof, demand: Demand, verifier: NameVerifier) -> Verified:
     """Checks CLIENT to KEY, on a chain whose state and clock the context has. The checks before are the caller's."""
     now_ns = context.time_ns
+    if proof.records != demand.records:
+        raise RouteRejected(Check.NAME, f"{len(proof.records)} records", f"the {len(demand.records)} committed to")
     links = [local_link(context, proof.hops[0])]
     for place, hop in enumerate(proof.hops[1:], 1):
         with _rejected(Check.HOP, place):
@@ -97,15 +108,15 @@ def verify_route(context: Context, proof: RouteProof, demand: Demand, verifier: 
     identities = (own_identity(context), *(link.identity for link in links))
     if identities[-1] != demand.far:
         raise RouteRejected(Check.NAME, f"a route from {identities[-1].hex()}", demand.far.hex(), len(links) - 1)
-    recorded = tuple(checked(record.identity) for record in reversed(proof.records))
+    recorded = tuple(checked(record.identity) for record in reversed(demand.records))
     _check_identities(context, identities + recorded)
     with _rejected(Check.NAME):
         named = verifier.named(context, proof.names, _registries(demand.policy))
     powers = [_power(context, place, proof, link) for place, link in enumerate(links)]
     hops = tuple(
         link.attributes(now_ns, power, ok, named.names.get(link.identity))
-        for link, power, ok in zip(links, powers, _passes(demand, links, proof.records), strict=True)
-    ) + tuple(_recorded_hops(proof.records, named, now_ns))
+        for link, power, ok in zip(links, powers, _passes(demand, links), strict=True)
+    ) + tuple(_recorded_hops(demand.records, named, now_ns))
     attributes = RouteAttributes(hops, demand.mode.word, named.agree)
     _check_clauses(demand.policy, attributes)
     with _rejected(Check.KEY):
@@ -170,9 +181,9 @@ def _power(context: Context, place: int, proof: RouteProof, link: Link) -> Power
     return None if known is None else Power.decode(known)
 
 
-def _passes(demand: Demand, links: Sequence[Link], records: Sequence[HopRecord]) -> list[bool | None]:
+def _passes(demand: Demand, links: Sequence[Link]) -> list[bool | None]:
     """For each chain after the first, whether it lets the message pass; None for the far end, where it does not."""
-    last = records[-1].transit_ok if records else None
+    last = demand.records[-1].transit_ok if demand.records else None
     return [*(link.transit.allows(demand.source, demand.destination) for link in links[1:]), last]
 
 

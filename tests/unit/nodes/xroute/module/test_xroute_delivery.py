@@ -138,6 +138,20 @@ def test_answers_cannot_be_made_up() -> None:
     assert not world.acknowledge("abc", parcel, answer_in(delivered)).code
 
 
+def test_answers_come_without_records_of_chains_that_were_not_passed() -> None:
+    world = World((*LINE[:2], ("a", "c")))
+    policy = f"xroute/1; require via any {{{world['b'].identity.hex()}}}"
+    parcel = world.send("a", "c", policy=policy)
+    delivered = world.deliver("cba", parcel, policy=parse(policy).encode())
+    made_up = [
+        HopRecord(each, time_ns=world.clock.now_ns, trusting_ns=1 << 50) for each in (bytes(32), world["b"].identity)
+    ]
+    for records in (made_up, [HopRecord(b"no identity")]):
+        refused = world.acknowledge("ac", parcel, answer_in(delivered), records=records)
+        assert (refused.codespace, refused.code) == ("xroute", 107), refused.log
+    assert not world.acknowledge("abc", parcel, answer_in(delivered)).code
+
+
 # Several routes, receivers, connections of v1.
 
 
