@@ -21,12 +21,12 @@ def with_stakes(world: World, chain: str) -> World:
     return world
 
 
-def certificate(world: World, parcel: Parcel, *voters: str) -> Certificate:
-    statement = Statement(parcel.id, b"r" * 32, world.clock.now_ns)
+def certificate(world: World, parcel: Parcel, *voters: str, ahead_ns: int = 0) -> Certificate:
+    statement = Statement(parcel.id, b"r" * 32, world.clock.now_ns + ahead_ns)
     signed = sign_bytes(parcel.destination, statement)
     return Certificate(statement, tuple(Vote(VOTERS[name].public, VOTERS[name].sign(signed)) for name in voters))
 
 
-def announcement(world: World, parcel: Parcel, policy: str, *voters: str) -> MsgDeliverByQuorum:
-    signed = certificate(world, parcel, *voters)
+def announcement(world: World, parcel: Parcel, policy: str, *voters: str, ahead_ns: int = 0) -> MsgDeliverByQuorum:
+    signed = certificate(world, parcel, *voters, ahead_ns=ahead_ns)
     return MsgDeliverByQuorum(parcel.packet, parse(policy).encode(), signed, b"", address("relayer"))

@@ -61,12 +61,15 @@ class Quorum:
         policies.require_opt_in(parcel, policy, self.terms)
         if message.certificate.statement.message_id != parcel.id:
             raise NOT_ENOUGH_VOTES.error("a certificate of another message")
+        seen_ns, now_ns = message.certificate.statement.source_time_ns, context.time_ns
+        if seen_ns > now_ns + self.terms.challenge_ns:
+            raise TOO_EARLY.error(f"seen {seen_ns - now_ns} ns from now; expected {self.terms.challenge_ns} at most")
         wanted = max(parcel.envelope.threshold, self.terms.least_votes)
         found = sum(not voter.leaves_ns for voter in self._voters(context, parcel, message.certificate))
         if found < wanted:
             raise NOT_ENOUGH_VOTES.error(f"{found} relayers with a stake; expected {wanted}")
         policies.remember(context, parcel, message.policy)
-        due_ns = context.time_ns + self.terms.challenge_ns
+        due_ns = max(now_ns, seen_ns) + self.terms.challenge_ns  # an absence contradicts from `seen_ns` on
         announced = Announcement(message.packet, message.certificate, message.payee, due_ns)
         book.write(context, book.announcement(parcel.id), announced)
         context.emit(about("xroute_announce", parcel, due_ns=due_ns))
@@ -112,10 +115,10 @@ class Quorum:
         return book.read(context, book.announcement(message_id), Announcement)
 
     def _voters(self, context: Context, parcel: Parcel, certificate: Certificate) -> list[Stake]:
-        """Relayers with a stake that signed, each once."""
+        """Relayers with a stake that signed, each once; of others no signature is verified."""
         signed = sign_bytes(parcel.destination, certificate.statement)
-        keys = {vote.relayer for vote in certificate.votes if is_signed(vote.relayer, signed, vote.signature)}
-        return [stake for stake in book.stakes(context) if stake.key in keys]
+        signatures = {vote.relayer: vote.signature for vote in certificate.votes}
+        return [each for each in book.stakes(context) if is_signed(each.key, signed, signatures.get(each.key, b""))]
 
 
 def _parcel(context: Context, packet: Packet) -> Parcel:

@@ -172,6 +172,18 @@ def test_a_quorum_that_made_a_message_up_is_slashed_and_the_message_dropped() ->
     assert world["c"].balance_of("bob", world.voucher("a", "c")) == 0
 
 
+def test_a_quorum_that_dates_a_message_ahead_can_be_contradicted_until_after_that() -> None:
+    world = with_stakes(World(LINE), "c")
+    parcel = made_up(world)
+    much = announcement(world, parcel, "xroute/1", "voter", "other", ahead_ns=3600 * 10**9)
+    assert world["c"].do("relayer", much).code == TOO_EARLY.code
+    some = announcement(world, parcel, "xroute/1", "voter", "other", ahead_ns=8 * 10**9)
+    assert not world["c"].do("relayer", some).code
+    world["c"].blocks(12)
+    assert world["c"].do("relayer", MsgRelease(parcel.id, address("relayer"))).code == TOO_EARLY.code
+    assert not contradict(world, parcel).code
+
+
 def test_an_honest_quorum_cannot_be_contradicted() -> None:
     world = with_stakes(World(LINE), "c")
     before = world.legs("cba")
