@@ -102,8 +102,9 @@ class Jobs:
                 del self._settled[next(iter(self._settled))]
             self.settled += 1
             return message.sent_ns if message else 0
-        message_id = seen.parcel.id
-        if message_id in self._settled or seen.parcel.envelope.mode not in CARRIED:
+        message_id, way = seen.parcel.id, seen.parcel.way
+        may_say = {Sent: way[:1], Forwarded: way[1:-1], Answered: way[1:]}[type(seen)]
+        if message_id in self._settled or seen.parcel.envelope.mode not in CARRIED or chain not in may_say:
             return 0
         message = self._messages.setdefault(message_id, _Message(message_id, seen.parcel))
         match seen:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nodes.ibc.relayer.calls import Block
 from nodes.xroute.flooding.ads import EdgeAd, issued
 from nodes.xroute.flooding.database import Database, Verdict
+from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.keys import Key
 from nodes.xroute.module.fees import ESCROW
-from nodes.xroute.module.messages import Fee
+from nodes.xroute.module.messages import Answer, Fee
 from nodes.xroute.module.terms import Terms
+from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.transit import TransitPolicy, TransitRule
+from nodes.xroute.relayer.events import Answered, Forwarded, Sent
+from nodes.xroute.relayer.jobs import Jobs
 from tests.support.ibc_chain import FUNDS, address
 from tests.support.xroute_relayed import Net
+from tests.support.xroute_world import World
 
 LINE = (("a", "b"), ("b", "c"))
 SQUARE = (("a", "b"), ("b", "d"), ("a", "c"), ("c", "d"))
@@ -54,6 +60,24 @@ def test_messages_are_carried_over_a_transit_and_answered() -> None:
     assert net.core.malformed == 0
     assert net.core.rounds.clients["b", "07-tendermint-0"].updates <= 6, "once for all messages of a round"
     assert len(net.core.latency_s) == 41
+
+
+def test_a_chain_that_speaks_for_another_one_is_not_believed() -> None:
+    world = World(LINE[:1])
+    jobs, nobody = Jobs(), ChainIdentity(bytes(32))
+    parcel = world.send("a", "b")
+    source, destination = parcel.way
+    block, sent = Block(9, 10**18, ()), Sent(parcel, Policy(), Fee())
+    for chain, seen in (
+        (nobody, sent),
+        (destination, sent),
+        (source, Answered(parcel, Answer())),
+        (nobody, Forwarded(parcel, ())),
+    ):
+        jobs.saw(chain, block, seen)
+    assert not len(jobs)
+    jobs.saw(source, block, sent)
+    assert len(jobs) == 1
 
 
 def test_what_a_policy_excludes_is_not_tried() -> None:
