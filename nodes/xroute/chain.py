@@ -46,6 +46,7 @@ class Chain(IbcChain):
             config.denom,
             window_ns=round(2e9 * config.block_s),
             challenge_ns=round(1e9 * config.challenge_s),
+            leave_ns=round(6e9 * config.challenge_s),  # a stake can be lost for as long as its quorum is contradicted
             minimum=minimum,
             transit=TransitPolicy(_RULES[config.transit]),
             model_key=config.model_key.encode(),
