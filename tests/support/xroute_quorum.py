@@ -5,11 +5,13 @@ from __future__ import annotations
 from nodes.xroute.keys import Key
 from nodes.xroute.module.messages import Certificate, MsgDeliverByQuorum, MsgStake, Statement, Vote
 from nodes.xroute.module.quorum import sign_bytes
+from nodes.xroute.module.terms import Terms
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs.parcel import Parcel
 from tests.support.ibc_chain import address
 from tests.support.xroute_world import World
 
+TERMS = Terms(minimum={"transfer": parse("xroute/1; require mode {e2e, quorum, zk-model}")}, model_key=b"oracle")
 VOTERS = {"voter": Key.named("v1"), "other": Key.named("v2"), "relayer": Key.named("v3")}
 STAKE = 1000
 

@@ -62,10 +62,9 @@ def without_modes(policy: Policy) -> Policy:
 def require_opt_in(parcel: Parcel, policy: Policy, terms: Terms) -> None:
     """RouteRejected unless a mode without proofs is allowed by the policy, and named by the receiver's minimum."""
     mode: Mode = parcel.envelope.mode
-    minimum = terms.minimum.get(parcel.envelope.payload.destination_port)
-    named = minimum is None or any(each.kind is Kind.MODE for each in minimum.conditions)
+    minimum = terms.minimum.get(parcel.envelope.payload.destination_port, Policy())
     for index, condition in enumerate(policy.conditions):
         if condition.kind is Kind.MODE and mode.word not in condition.names:
             raise RouteRejected(Check.CLAUSE, f"mode {mode.word}", f"one of {', '.join(condition.names)}", index)
-    if not named:
+    if not any(each.kind is Kind.MODE for each in minimum.conditions):  # the policy may be as made up as the message
         raise RouteRejected(Check.CLAUSE, f"mode {mode.word}", "a receiver whose minimum names it")

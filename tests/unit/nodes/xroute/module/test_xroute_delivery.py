@@ -22,12 +22,11 @@ from nodes.xroute.module.messages import (
     MsgTimeout,
 )
 from nodes.xroute.module.model import model_object
-from nodes.xroute.module.terms import Terms
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs.messages import HopRecord, Mode, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
 from tests.support.ibc_chain import address
-from tests.support.xroute_quorum import VOTERS, announcement, with_stakes
+from tests.support.xroute_quorum import TERMS, VOTERS, announcement, with_stakes
 from tests.support.xroute_world import FUNDS, World, answer_in, attribute, response_in
 
 LINE = (("a", "b"), ("b", "c"), ("c", "d"), ("d", "e"))
@@ -249,7 +248,7 @@ def test_a_transit_passes_nothing_back_of_another_message_with_the_same_sequence
 
 
 def test_a_quorum_delivers_after_the_time_for_contradiction() -> None:
-    world = with_stakes(World(LINE[:2]), "c")
+    world = with_stakes(World(LINE[:2], {"c": TERMS}), "c")
     text = "xroute/1; require mode {quorum}"
     parcel = world.send("a", "c", mode=Mode.QUORUM, threshold=3, policy=text)
     two = announcement(world, parcel, text, "voter", "other")
@@ -269,7 +268,7 @@ def test_a_quorum_delivers_after_the_time_for_contradiction() -> None:
 
 
 def test_the_model_delivers_what_its_oracle_vouches_for() -> None:
-    world = World(LINE[:2], terms={"c": Terms(model_key=b"oracle")})
+    world = World(LINE[:2], {"c": TERMS})
     policy = parse("xroute/1").encode()
     parcel = world.send("a", "c", mode=Mode.ZK_MODEL)
     wrong = MsgDeliverByModel(parcel.packet, policy, bytes(256), b"", address("relayer"))

@@ -30,7 +30,7 @@ from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.parcel import Parcel, packed
 from tests.support.ibc_chain import SECOND_NS, address
 from tests.support.xroute_flood import edge_ad
-from tests.support.xroute_quorum import VOTERS, announcement, with_stakes
+from tests.support.xroute_quorum import TERMS, VOTERS, announcement, with_stakes
 from tests.support.xroute_world import FUNDS, World, answer_in
 
 LINE = (("a", "b"), ("b", "c"))
@@ -160,7 +160,7 @@ def contradict(world: World, parcel: Parcel) -> TxResult:
 
 
 def test_a_quorum_that_made_a_message_up_is_slashed_and_the_message_dropped() -> None:
-    world = with_stakes(World(LINE), "c")
+    world = with_stakes(World(LINE, {"c": TERMS}), "c")
     parcel = made_up(world)
     assert not world["c"].do("relayer", announcement(world, parcel, "xroute/1", "voter", "other")).code
     found = contradict(world, parcel)
@@ -173,7 +173,7 @@ def test_a_quorum_that_made_a_message_up_is_slashed_and_the_message_dropped() ->
 
 
 def test_a_quorum_that_dates_a_message_ahead_can_be_contradicted_until_after_that() -> None:
-    world = with_stakes(World(LINE), "c")
+    world = with_stakes(World(LINE, {"c": TERMS}), "c")
     parcel = made_up(world)
     much = announcement(world, parcel, "xroute/1", "voter", "other", ahead_ns=3600 * 10**9)
     assert world["c"].do("relayer", much).code == TOO_EARLY.code
@@ -185,7 +185,7 @@ def test_a_quorum_that_dates_a_message_ahead_can_be_contradicted_until_after_tha
 
 
 def test_an_honest_quorum_cannot_be_contradicted() -> None:
-    world = with_stakes(World(LINE), "c")
+    world = with_stakes(World(LINE, {"c": TERMS}), "c")
     before = world.legs("cba")
     parcel = world.send("a", "c", mode=Mode.QUORUM)
     assert not world["c"].do("relayer", announcement(world, parcel, "xroute/1", "voter", "other")).code
@@ -197,8 +197,8 @@ def test_an_honest_quorum_cannot_be_contradicted() -> None:
 
 
 def test_a_receiver_whose_minimum_does_not_name_the_mode_takes_nothing_of_a_quorum() -> None:
-    terms = {"c": Terms(minimum={"transfer": parse("xroute/1; limit hops 4")})}
-    world = with_stakes(World(LINE, terms), "c")
-    parcel = world.send("a", "c", mode=Mode.QUORUM)
-    refused = world["c"].do("relayer", announcement(world, parcel, "xroute/1", "voter", "other"))
-    assert (refused.codespace, refused.code) == ("xroute", 108)
+    for minimum in ({}, {"transfer": parse("xroute/1; limit hops 4")}):
+        world = with_stakes(World(LINE, {"c": Terms(minimum=minimum)}), "c")
+        parcel = world.send("a", "c", mode=Mode.QUORUM)
+        refused = world["c"].do("relayer", announcement(world, parcel, "xroute/1", "voter", "other"))
+        assert (refused.codespace, refused.code) == ("xroute", 108)
