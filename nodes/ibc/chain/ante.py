@@ -41,7 +41,7 @@ UNSIGNED_GAS = 12_000  # what fee (one denomination) and signature will add to a
 class Mode(Enum):
     """Why a transaction is run."""
 
-    CHECK = "check"  # it wants into the mempool
+    CHECK = "check"  # it wants into the mempool, or into a block without having been in one
     RECHECK = "recheck"  # it waits there, and a block has come: its signatures have been verified
     SIMULATE = "simulate"  # to learn its gas; it is not signed
     DELIVER = "deliver"  # it is in a block

@@ -15,24 +15,24 @@ pytest.importorskip("aiohttp", reason="aiohttp is absent (pip install 'skyloom[i
 
 KILLED = """
 [[action]]
-at = "7 s"
+at = "9 s"
 do = "crash"
 nodes = "relayer-1"
 
 [[action]]
-at = "8 s"
+at = "10 s"
 do = "restart"
 nodes = "relayer-1"
 """
 METRICS = f"""
 [[action]]
-at = "10 s"
+at = "16 s"
 do = "exec"
 nodes = "relayer-1"
 command = ["{sys.executable}", "-c", "import urllib.request as u; p = u.urlopen('http://127.0.0.1:3001/metrics').read(); assert b'wallet_balance' in p"]
 expect = "exit 0"
 """  # noqa: E501
-SHORT = ("--duration", "21s", "--set", "block=300ms", "--set", "load.drain=11s")
+SHORT = ("--duration", "24s", "--set", "block=300ms", "--set", "load.drain=11s")
 COMMANDS = {  # of the relayer, by what the scenario expects of them
     "status": 0, "pending": 0, "why a-0/07-tendermint-0/1": 0, "clear a-0:b-0": 0, "clear a-0:c-0": 64,
 }  # fmt: skip
@@ -42,7 +42,7 @@ def test_a_relayer_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> N
     """The path, its clients and what was on the way are found again on disk and on the chains."""
     text = (Path(__file__).parents[3] / "scenarios/ibc/scenario.toml").read_text()
     asked = [
-        f'[[action]]\nat = "10 s"\ndo = "exec"\nnodes = "relayer-1"\ncommand = "{words}"\nexpect = "exit {status}"\n'
+        f'[[action]]\nat = "16 s"\ndo = "exec"\nnodes = "relayer-1"\ncommand = "{words}"\nexpect = "exit {status}"\n'
         for words, status in COMMANDS.items()
     ]
     scenario = tmp_path / "ibc.toml"
