@@ -92,7 +92,7 @@ class Rounds:
             found += [(job, outcome) for job, _ in group if job is not None]
             if not outcome.code:
                 self._known |= {(host, self._hashes[each]): None for each in self._tracked(route, legs)}
-                self._known |= {(host, job.parcel.envelope.policy_id): None for job, _ in group if job is not None}
+                self._known |= {(host, job.parcel.envelope.policy_id): None for job, _ in group if job and _ends(job)}
         for each in (self._known, self._hashes, self.learnt):
             _forget_oldest(each)
         return found
@@ -178,11 +178,11 @@ class Rounds:
         answers = yield missing
         for question, answer in zip(missing, answers, strict=True):
             self.builder.add(question, answer)
-        is_new = (host, job.parcel.envelope.policy_id) not in self._known
+        brings_policy = _ends(job) and (host, job.parcel.envelope.policy_id) not in self._known
         proof = self.builder.proof(
             plan,
             job.parcel.packet,
-            policy=job.policy.encode() if is_new and job.work is Work.DELIVER else b"",
+            policy=job.policy.encode() if brings_policy else b"",
             payee=self.signers[host].first.key.address if job.work is Work.DELIVER else b"",
             records=job.records,
             validators=sets,
@@ -195,6 +195,11 @@ class Rounds:
             case Work.ACKNOWLEDGE:
                 assert job.answer is not None
                 return MsgAcknowledge(proof, job.answer)
+
+
+def _ends(job: Job) -> bool:
+    """Whether a job brings a message to its destination, which judges its policy, and keeps it: no other chain does."""
+    return job.work is Work.DELIVER and job.near == job.parcel.destination
 
 
 def _forget_oldest(known: dict[Anything, Anything]) -> None:

@@ -207,3 +207,14 @@ def test_what_relayers_measure_decides_the_order_of_attempts() -> None:
     carried(net)
     assert net.received("a", "d") == 800
     assert set(net.core.choice.shares()) == {net.identities["c"]}
+
+
+def test_a_chain_that_has_passed_on_and_heard_answers_is_brought_the_policy_with_its_own_first_message() -> None:
+    net = opened(Net(LINE))
+    net.send("a", "c", mode=Mode.HOP, transits=("b",), policy="xroute/1; limit hops 2")
+    net.send("b", "c", mode=Mode.HOP, policy="xroute/1; limit hops 2")
+    carried(net)
+    net.send("a", "b", mode=Mode.HOP, policy="xroute/1; limit hops 2")
+    carried(net)
+    assert net.received("a", "b") == 100
+    assert not any(kind == "again" for kind, _ in net.core.notes)
