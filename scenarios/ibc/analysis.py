@@ -20,21 +20,26 @@ LATE = 1.5  # intervals between two blocks from which on the second is late
 
 def summarise(run: Run) -> dict[str, Any]:
     """Figures for `summary` of the verdict."""
+    return blocks(run) | packets(run)
+
+
+def blocks(run: Run) -> dict[str, Any]:
+    """Figures of the chains' blocks."""
     import polars as pl
 
-    blocks: dict[str, dict[int, tuple[float, dict[str, Any]]]] = {}  # by chain and height, as the first node told them
+    told: dict[str, dict[int, tuple[float, dict[str, Any]]]] = {}  # by chain and height, as the first node told them
     for t_s, data in run.events.filter(pl.col("kind") == "block").select("t_s", "data").sort("t_s").iter_rows():
         block = json.loads(data)
-        blocks.setdefault(block["chain"], {}).setdefault(block["height"], (t_s, block))
-    made = [block for heights in blocks.values() for _, block in heights.values()]
-    times_s = {chain: [t_s for t_s, _ in heights.values()] for chain, heights in blocks.items()}
+        told.setdefault(block["chain"], {}).setdefault(block["height"], (t_s, block))
+    made = [block for heights in told.values() for _, block in heights.values()]
+    times_s = {chain: [t_s for t_s, _ in heights.values()] for chain, heights in told.items()}
     intervals_s = {
         chain: [later - earlier for earlier, later in pairwise(times[1:])] for chain, times in times_s.items()
     }
     work = run.samples.filter(pl.col("name") == "block_work_s")["value"]
     late = sum(each > LATE * sorted(times)[len(times) // 2] for times in intervals_s.values() for each in times)
     summary: dict[str, Any] = {
-        "chains": len(blocks),
+        "chains": len(told),
         "blocks": len(made),
         "txs": sum(block["txs"] for block in made),
         "failed_txs": sum(block["failed"] for block in made),
@@ -44,7 +49,7 @@ def summarise(run: Run) -> dict[str, Any]:
         summary["late_blocks_share"] = round(late / late_of, 4)
     if len(work):
         summary["block_work_ms"] = round(1e3 * float(work.median() or 0.0), 3)  # type: ignore[arg-type]
-    return summary | packets(run)
+    return summary
 
 
 def packets(run: Run) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from emulator.model.units import Duration
-from nodes.ibc.relayer.calls import BlockAt, StatusOf
+from nodes.ibc.relayer.calls import Block
 from scenarios.ibc.ends import Ends
 from scenarios.ibc.ledger import Holding, Ledger, Name
 
@@ -41,7 +41,7 @@ class Audit(Ends):
         acknowledged: set[Name] = set()
         while True:
             before = ledger.acknowledged
-            unread = await self._read()
+            unread = await self.read_blocks(ledger.heights, self._left_s)
             if not unread:  # what was acknowledged on one chain had been received on the other one
                 acknowledged = before
             settled = not ledger.pending and acknowledged == ledger.acknowledged
@@ -69,24 +69,8 @@ class Audit(Ends):
         """Time that is left for reading."""
         return self.config.until_s - _COMPARING_S - self.context.now()
 
-    async def _read(self) -> int:
-        """Read the blocks that all chains have now; how many of them are left unread as the time is over."""
-        heads = {chain: height + 1 for chain, height in self._ledger.heights.items()}  # until a chain has told its own
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, self._left_s)):
-                await asyncio.gather(*(self._read_chain(chain, heads) for chain in heads))
-        return sum(head - self._ledger.heights[chain] for chain, head in heads.items())
-
-    async def _read_chain(self, chain: str, heads: dict[str, int]) -> None:
-        (status,) = await self.ask(StatusOf(chain))
-        heads[chain] = status.height
-        while (read := self._ledger.heights[chain]) < status.height:
-            heights = range(read + 1, min(read + _REQUESTS * _BATCH, status.height) + 1)
-            batches = [heights[at : at + _BATCH] for at in range(0, len(heights), _BATCH)]
-            asked = (self.ask(*(BlockAt(chain, height) for height in batch)) for batch in batches)
-            for blocks in await asyncio.gather(*asked):
-                for block in blocks:
-                    self._ledger.read(chain, block)
+    async def take(self, chain: str, block: Block) -> None:
+        self._ledger.read(chain, block)
 
     async def _compare(self, holding: Holding, right: list[bool]) -> None:
         """Add whether an escrow account holds what it must, at the heights that were read to."""

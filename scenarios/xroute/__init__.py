@@ -1,0 +1,1 @@
+"""Messages between chains over several hops, by policies, without a hub or through one."""

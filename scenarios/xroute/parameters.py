@@ -1,0 +1,70 @@
+"""What can be set of the scenario `xroute`: tables of its parameters.
+
+Invariant: a parameter that another one makes meaningless is refused by the recipe, not ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from emulator.model.tables import Table
+from emulator.model.units import Duration
+
+MOST_CHAINS = 20
+MOST_RELAYERS = 20
+
+
+class Load(Table):
+    """Transfers of one coin from each chain to every other one in turn."""
+
+    messages_per_s: Annotated[float, Field(gt=0, le=1e4)] = Field(4.0, alias="messages_per_s")
+    """Messages a second of all chains together."""
+    start_s: Duration = 18.0
+    """When the load starts: by then relayers should have made the clients."""
+    drain_s: Duration = 22.0
+    """How long before the end of the run the load stops, and the audit begins to read the chains."""
+
+
+class Faults(Table):
+    """What goes wrong, once."""
+
+    chains: Annotated[int, Field(ge=0)] = 0
+    """Chains that halt: the first ones. Their RPC answers, but they make no block; they go on afterwards."""
+    at_s: Duration = 25.0
+    """When."""
+    length_s: Duration = 8.0
+    """How long."""
+
+
+def _default(table: type[Table]) -> Any:
+    return Field(default_factory=lambda: table.model_validate({}))
+
+
+class Parameters(Table):
+    """What can be set of the scenario `xroute`."""
+
+    chains: Annotated[int, Field(ge=3, le=MOST_CHAINS)] = 5
+    """How many chains: a-1 on node a-0, b-1 on b-0, and so on, in five regions of a cloud in turn."""
+    relayers: Annotated[int, Field(ge=1, le=MOST_RELAYERS)] = 2
+    """How many relayers: each reads all chains and carries all messages, so they compete. They share what is to be
+    opened, and tell each other what they measure."""
+    neighbours: Literal[2, 4] = 2
+    """Chains that each chain has clients of, in the mesh. 2: a ring; 4: a ring with chords a third of it long."""
+    weak: Annotated[int, Field(ge=0)] = 1
+    """Chains, the last ones, with one validator that has nearly all power: their Nakamoto coefficient is 1, so the
+    policy below excludes them as transits."""
+    mode: Literal["e2e", "hop"] = "e2e"
+    """How the destination is convinced. In "hop" the sender names the transits: a shortest way without weak ones."""
+    baseline: Literal["none", "hub"] = "none"
+    """"hub": the same chains and load, but clients between the first chain and each other one alone, and mode "hop"
+    through it."""
+    policy: str = "xroute/1; require each transit nakamoto >= 2; limit hops 5; prefer hops, spread"
+    """What routes have to satisfy: see `skyloom route check`."""
+    block_s: Duration = 1.0
+    """Time between two blocks of a chain."""
+    load: Load = _default(Load)
+    """What is sent."""
+    faults: Faults = _default(Faults)
+    """What goes wrong."""
