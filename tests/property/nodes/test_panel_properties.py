@@ -72,7 +72,10 @@ RECORDS = {
         sample("commit_latency_s", "early_latency_s", "spec_latency_s", "link_s", "early_ok", "early_wrong"),
     ),
     "ibc": st.one_of(
-        event("block", height=COUNT, txs=COUNT, failed=COUNT, gas=COUNT, settled=COUNT),
+        event(
+            "block", chain=st.sampled_from(["a-1", "b-1"]), height=COUNT, txs=COUNT, failed=COUNT, gas=COUNT,
+            settled=COUNT,
+        ),
         event("path", text=st.text(max_size=9)),
         event("misbehaviour", text=st.text(max_size=9)),
         event("audit", sent=COUNT, acknowledged=COUNT, lost=COUNT, stuck=COUNT, escrows=COUNT, escrow_errors=COUNT),
