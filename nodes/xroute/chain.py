@@ -24,6 +24,8 @@ _RULES = {"allow": TransitRule.ALLOW, "deny": TransitRule.DENY}
 class Chain(IbcChain):
     """One chain that sends and takes messages over several hops."""
 
+    protocol = "nodes.xroute.protocol:PROTOCOL"
+
     @dataclass(frozen=True, slots=True)
     class Config(IbcChain.Config):
         minimum: str = ""  # policy that transfers to this chain have to satisfy, whatever their sender's says

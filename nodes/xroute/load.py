@@ -43,6 +43,8 @@ _INTERVAL_S = 0.5  # between transactions
 class Load(Node):
     """One sender, on the node of its chain."""
 
+    protocol = "nodes.xroute.protocol:PROTOCOL"
+
     @dataclass(frozen=True, slots=True)
     class Config:
         to: tuple[str, ...] = ()  # nodes of the chains that messages go to, in turn; "d-0 via b-0 c-0" in mode hop

@@ -18,12 +18,14 @@ from scenarios.xroute.ledger import CARRIES, Ledger
 __all__ = ["Audit"]
 
 _PAUSE_S = 0.5
-_LAST_READ_S = 2.0  # left, below which no further read is begun
+_LAST_READ_S = 1.0  # left, below which no further read is begun
 _TOLD = 20  # violations
 
 
 class Audit(Asking):
     """It reads from `at` on, until no message is on the way, or the time is over."""
+
+    protocol = "nodes.xroute.protocol:PROTOCOL"
 
     @dataclass(frozen=True, slots=True)
     class Config(Asking.Config):

@@ -38,6 +38,8 @@ _TALK_S = 5.0  # between advertisements
 class Relayer(Node):
     """One relayer of chains that are nodes of the run."""
 
+    protocol = "nodes.xroute.protocol:PROTOCOL"
+
     @dataclass(frozen=True, slots=True)
     class Config:
         chains: tuple[str, ...] = ()  # node names

@@ -82,6 +82,11 @@ RECORDS = {
         st.tuples(st.just("sample"), TIME, NODE, st.just("stage_s"), VALUE, st.sampled_from(["event", "proof"])),
         sample("latency_s", "backlog_size", "client_age_s", "parked", "mempool_txs", "block_work_s"),
     ),
+    "xroute": st.one_of(
+        event("block", chain=st.sampled_from(["a-1", "b-1"]), height=COUNT, txs=COUNT, failed=COUNT, gas=COUNT),
+        event("audit", sent=COUNT, delivered=COUNT, violations=COUNT, lost=COUNT, stuck=COUNT),
+        sample("latency_s", "jobs", "delivered", "settled", "rerouted"),
+    ),
 }  # fmt: skip
 RING = [[number, (number + 1) % 8] for number in range(8)]
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -94,6 +99,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "explorer": {"nodes": 8, "edges": RING, "visibility": "kt0", "max_steps": 100},
     "dagbft": {"validators": list(NODES)},
     "ibc": {"chain_id": "a-1"},
+    "xroute": {"chain_id": "a-1"},
 }  # fmt: skip
 KNOWN = {"round": 3, "messages": 5, "terminates": True, "seen": 3, "moves": 3, "waits": 0, "replans": 0, "steps": 3}
 

@@ -15,7 +15,8 @@ from emulator.sdk.wire import Dissector
 NODES = Path(__file__).parents[3] / "nodes"
 PROTOCOLS = {protocol.name: protocol for protocol in installed() if protocol.panel.startswith("nodes.")}
 
-PLAIN_HTTP = {"ibc"}  # protocols that Wireshark knows without us
+PLAIN_HTTP = {"ibc", "xroute"}  # protocols that Wireshark knows without us
+STANDS_ON = {"xroute": "ibc"}  # packages, and those whose programs theirs are made of
 
 
 def programs() -> list[type[Node]]:
@@ -51,9 +52,8 @@ def test_names_lead_somewhere(protocol: Protocol) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda protocol: protocol.name)
 def test_quiet_events_are_events_of_the_package(protocol: Protocol) -> None:
-    package = NODES / protocol.name
-    sources = "".join(
-        path.read_text() for path in package.rglob("*.py") if path.name not in ("protocol.py", "panel.py")
-    )
+    packages = (NODES / name for name in (protocol.name, STANDS_ON.get(protocol.name)) if name)
+    paths = [path for package in packages for path in package.rglob("*.py")]
+    sources = "".join(path.read_text() for path in paths if path.name not in ("protocol.py", "panel.py"))
     unknown = [kind for kind in protocol.quiet if not re.search(rf'emit\(\s*"{kind}"', sources)]
     assert not unknown

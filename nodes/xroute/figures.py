@@ -1,0 +1,33 @@
+"""Figure of runs of messages over several chains: how many were on their way, delivered and settled over time.
+
+Invariant: read from the run folder only, and drawn where there is something to draw.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emulator.record.load import Run
+    from emulator.report.drawing import Drawing
+
+LINES = {"jobs": "on the way", "delivered": "delivered", "settled": "settled"}  # samples of relayers
+
+
+def figures(run: Run) -> list[Drawing]:
+    """What the records of the run allow."""
+    import polars
+
+    from emulator.report import drawing
+
+    samples = run.samples.filter(polars.col("name").is_in(list(LINES))).with_columns(polars.col("t_s").floor())
+    if samples.is_empty():
+        return []
+    figure, axes = drawing.new()
+    for name, label in LINES.items():
+        most = samples.filter(polars.col("name") == name).group_by("t_s").agg(polars.col("value").max()).sort("t_s")
+        axes.plot(most["t_s"], most["value"], label=label)
+    drawing.over_time(axes).set(ylabel="messages", ylim=(0, None))
+    axes.legend(loc="upper left")
+    caption = "As the relayer that has seen most knew it; each reads all chains that it serves."
+    return [drawing.Drawing("xroute-messages", "Messages", caption, figure)]
