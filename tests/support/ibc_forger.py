@@ -41,12 +41,12 @@ class Forger(Ends):
         while (await self.ask(StatusOf(there.chain)))[0].height <= self.config.height:
             await self.context.sleep(0.2)
         client = Client(here.chain, here.client, there.chain, Clock(time.time_ns()), SignatureCache())
-        await self._follow(client.load())
+        await self.carry_out(client.load())
         (status,) = await self.ask(StatusOf(here.chain))
         bob = AccountKey.named("bob")
         messages = [
             changed(message, signer=encode("cosmos", bob.address))  # type: ignore[type-var]
-            for message in await self._follow(client.updates_to(self.config.height))
+            for message in await self.carry_out(client.updates_to(self.config.height))
         ]
         data = signed_transaction(bob, messages, status.chain_id, 1, 0, Fee((), _GAS))
         (admission,) = await self.ask(Broadcast(here.chain, data))
