@@ -2,7 +2,8 @@
 
 - `core`: `Relayer(settings, disk, now_ns)`, without sockets: `tick`, `announce`, `answer`, `take`; `Settings`.
 - `calls`: what it asks of chains (`Call`), and what a procedure is (`Flow`); `tasks`: procedures side by side.
-- `dialect`: calls as CometBFT's JSON-RPC. `process`: the node program; `rpc`: its connections.
+- `dialect`: calls as CometBFT's JSON-RPC. `process`: the node program; `chain_driver`: how it drives
+  the core by `rpc`, its connections.
 - `packets`: the states of a packet (`STEPS`) and its record; `book`: all of them, and what is kept on disk.
 - `follow`, `lanes`, `clients`, `signer`, `clearing`, `opening`, `handshake`, `watch`: the procedures.
 - `meter`, `metrics`: what is measured, and how it is told.
