@@ -7,7 +7,6 @@ does not fit is `Unfit`, which names the place.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,7 +72,7 @@ class Fields:
 
 
 def _number(value: Any, where: str, most: float) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= most:
+    if type(value) not in (int, float) or not 0 <= value <= most:
         raise Unfit(f"{where} is {_shown(value)}", f"a number, 0 to {most:g}")
     return float(value)
 

@@ -76,8 +76,13 @@ def _one_chunk(problem: Problem) -> Problem:
 def _proportional(problem: Problem) -> Plan:
     """A ring of all satellites (or of so many as there are to be stages), from the source on."""
     count = len(problem.satellites)
-    order = [(problem.source + step) % count for step in range(problem.stages or min(count, len(problem.cuts) - 1))]
+    most = min(count, len(problem.cuts) - 1)
+    if problem.stages is not None and problem.stages > most:
+        raise Infeasible(f"{problem.stages} stages", f"{most} at most: satellites, and blocks to cut at")
+    order = [(problem.source + step) % count for step in range(problem.stages or most)]
     memory_bytes = [min(problem.satellites[each].memory_bytes, 1e15) for each in order]
+    if not any(memory_bytes):
+        raise Infeasible("satellites without memory", "memory for a share of blocks")
     units = len(problem.cuts) - 1
     borders = [0]
     for number in range(len(order)):

@@ -118,3 +118,14 @@ def test_problems_that_are_none_are_refused() -> None:
         choose("greedy", problem())
     with pytest.raises(Absent):
         choose("int8", replace(problem(), codecs=(codec("fp16", 1152, 0, 0),)))
+
+
+def test_memory_proportional_has_no_plan_of_too_many_stages_or_without_memory() -> None:
+    without = tuple(Satellite(f"s{number}", 0.25, 0.0) for number in range(4))
+    for impossible in (
+        replace(problem(), stages=5),
+        replace(problem(), stages=10**20),
+        replace(problem(), satellites=without),
+    ):
+        with pytest.raises(Infeasible):
+            choose("memory-proportional", impossible)
