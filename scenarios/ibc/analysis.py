@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from emulator.record.load import Run
 
 COUNTS = (
-    "sent", "acknowledged", "timed_out", "stuck", "lost", "duplicated", "wrongly_refunded", "unread_blocks", "escrows",
+    "sent", "acknowledged", "failed", "timed_out", "stuck", "lost", "duplicated", "wrongly_refunded", "unread_blocks",
+    "escrows",
 )  # fmt: skip
 LATE = 1.5  # intervals between two blocks from which on the second is late
 

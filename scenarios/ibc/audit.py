@@ -16,8 +16,6 @@ from nodes.ibc.relayer.calls import Block
 from scenarios.ibc.ends import Ends
 from scenarios.ibc.ledger import Holding, Ledger, Name
 
-_BATCH = 5  # blocks in one answer: of 400 packets each they have 20 MB
-_REQUESTS = 6  # that a chain is sent at once: each answer takes some round trips, as TCP starts slowly
 _PAUSE_S = 0.5
 _COMPARING_S = 2.0  # before `until`, from when on no more blocks are read
 

@@ -60,7 +60,7 @@ class Parameters(Table):
     names have `gs-` before them then. A relayer is where the first chain of its paths is."""
     version: Literal["auto", "v1", "v2"] = "auto"
     """IBC version of the paths. "auto": v2, or v1 where transfers are forwarded, which v2 cannot do here."""
-    block_s: Duration = 1.0
+    block_s: Annotated[Duration, Field(gt=0)] = 1.0
     """Time between two blocks of a chain."""
     validators: Literal["one process", "processes"] = "one process"
     """Who signs a chain's blocks: one process for all of its validators, or each for itself, on nodes a-0, a-1 and so

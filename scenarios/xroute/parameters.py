@@ -62,7 +62,7 @@ class Parameters(Table):
     through it."""
     policy: str = "xroute/1; require each transit nakamoto >= 2; limit hops 5; prefer hops, spread"
     """What routes have to satisfy: see `skyloom route check`."""
-    block_s: Duration = 1.0
+    block_s: Annotated[Duration, Field(gt=0)] = 1.0
     """Time between two blocks of a chain."""
     load: Load = _default(Load)
     """What is sent."""

@@ -68,7 +68,7 @@ def audited(**changes: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "harm",
     [
-        {"stuck": 1}, {"lost": 1}, {"duplicated": 1}, {"wrongly_refunded": 1}, {"acknowledged": 0},
+        {"failed": 1}, {"stuck": 1}, {"lost": 1}, {"duplicated": 1}, {"wrongly_refunded": 1}, {"acknowledged": 0},
         {"unread_blocks": 1}, {"escrow_errors": 1}, {"unread_escrows": 1},
     ],
 )  # fmt: skip
