@@ -1,6 +1,8 @@
 """What a chain is called where chain ids are not enough: anybody may start a second chain of the same id.
 
-Invariant: the inputs of the hash have one reading only, as all but the chain id have fixed lengths.
+Invariant: a chain has one identity, as its anchor is its first header; were any header one, a chain could pass for
+several, on routes that must not share a chain, or where it is to be avoided. The inputs of the hash have one reading
+only, as all but the chain id have fixed lengths.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import NewType
 from emulator.model.errors import Unfit
 
 __all__ = [
+    "ANCHOR_HEIGHT",
     "IDENTITY_BYTES",
     "SOURCE_CLIENT",
     "ChainIdentity",
@@ -23,15 +26,16 @@ __all__ = [
 ChainIdentity = NewType("ChainIdentity", bytes)
 
 IDENTITY_BYTES = 32
+ANCHOR_HEIGHT = 1
 SOURCE_CLIENT = "xroute-0"  # the source client of every message: it stands for no light client
 _TAG = b"xroute-chain-1"
 _HASH_BYTES = 32
 
 
 def identity(chain_id: str, anchor_height: int, anchor_hash: bytes) -> ChainIdentity:
-    """The identity of the chain of that id that has the anchor, a header by its height and hash, in its past."""
-    if not 0 < anchor_height < 1 << 64:
-        raise Unfit(f"anchor height {anchor_height}", "1 to 2^64 - 1")
+    """The identity of the chain of that id that begins with the anchor, a header by its height and hash."""
+    if anchor_height != ANCHOR_HEIGHT:
+        raise Unfit(f"anchor height {anchor_height}", f"{ANCHOR_HEIGHT}, the first")
     if len(anchor_hash) != _HASH_BYTES:
         raise Unfit(f"anchor hash of {len(anchor_hash)} bytes", f"{_HASH_BYTES}")
     return ChainIdentity(sha256(_TAG + chain_id.encode() + anchor_height.to_bytes(8) + anchor_hash).digest())

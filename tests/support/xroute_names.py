@@ -39,7 +39,7 @@ DAY_NS = 86_400 * SECOND_NS
 def chain_record(name: str, at_s: int = 0, **changes: object) -> Record:
     """A record of a chain, the first version, whose term ends 500 s after `at_s` (seconds after the genesis)."""
     made = Record(
-        name, Kind.CHAIN, 1, 60, OWNER.public, chain_id="osmosis-1", anchor_height=7, anchor_hash=bytes(range(32)),
+        name, Kind.CHAIN, 1, 60, OWNER.public, chain_id="osmosis-1", anchor_height=1, anchor_hash=bytes(range(32)),
         client_type="07-tendermint", merkle_prefix=(b"ibc",), not_after_s=GENESIS_NS // SECOND_NS + at_s + 500,
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]

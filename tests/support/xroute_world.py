@@ -25,7 +25,7 @@ from nodes.ibc.core.transfer_data import JSON, TransferData
 from nodes.ibc.proto import connection as v1
 from nodes.ibc.proto import ibc
 from nodes.ibc.proto.channel_v2 import Packet, Payload
-from nodes.ibc.proto.comet import SignedHeader, SimpleValidator, ValidatorSet
+from nodes.ibc.proto.comet import LightBlock, SignedHeader, SimpleValidator, ValidatorSet
 from nodes.ibc.proto.cosmos import TxMsgData
 from nodes.ibc.proto.ibc import ClientState, Fraction, Height, MerklePrefix, MerkleProof
 from nodes.ibc.proto.ics23 import CommitmentProof
@@ -184,7 +184,8 @@ class World:
             TxMsgData.decode(node.must("relayer", created).data).msg_responses[0].opened_as(ibc.MsgCreateClientResponse)
         )
         if bind:
-            node.must("relayer", MsgBindClient(done.client_id, anchor, signer=address("relayer")))
+            newest = LightBlock(other.header(2), other.validators(2))
+            node.must("relayer", MsgBindClient(done.client_id, anchor, newest, signer=address("relayer")))
         return done.client_id
 
     def open_connection(self, here: str, there: str) -> None:

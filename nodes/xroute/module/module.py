@@ -20,7 +20,7 @@ from nodes.ibc.core.state import Context
 from nodes.ibc.core.transfer import PORT as TRANSFER
 from nodes.ibc.proto.ibc import Height, MsgUpdateClient
 from nodes.ibc.proto.wire import Message
-from nodes.xroute.identity import identity
+from nodes.xroute.identity import ANCHOR_HEIGHT, identity
 from nodes.xroute.module import book, fees, messages
 from nodes.xroute.module.book import Sent
 from nodes.xroute.module.errors import UNAUTHORIZED, rejection
@@ -35,7 +35,6 @@ from nodes.xroute.proofs.rejection import RouteRejected
 
 __all__ = ["Xroute", "XrouteModule"]
 
-ANCHOR_HEIGHT = 1
 RELAYED = (
     MsgUpdateClient,
     messages.MsgDeliver,

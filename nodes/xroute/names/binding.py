@@ -1,8 +1,11 @@
 """Which chain a light client tracks: a client id means something on its own chain alone, a chain identity everywhere.
 
-Invariant: when a client is bound to an identity, each consensus state that it has is of a block that is the identity's
-anchor, lies before it by the hashes of headers, or after it by hashes and the signatures of validators. What the client
-begins with is its creator's word, so all that it could build on is compared, and how it reads proofs, too.
+Invariant: when a client is bound to an identity, each consensus state that it has is of a block that follows the
+identity's anchor, by the hashes of headers, and all validators whom the client could believe from then on have signed
+such a block, by more than two thirds. So a client of one chain is bound to another identity only where a validator
+signs blocks of two chains of one id; who begins a client with a header of his own making gets none.
+
+What a client begins with is its creator's word: all that it could build on is compared, and how it reads proofs, too.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from nodes.ibc.core.keepers import ClientKeeper, require_active
 from nodes.ibc.core.state import Context, Store
 from nodes.ibc.proofs.specs import IAVL_SPEC, TENDERMINT_SPEC
 from nodes.ibc.proto.comet import Header, LightBlock
-from nodes.xroute.identity import ChainIdentity, checked, identity
+from nodes.xroute.identity import ANCHOR_HEIGHT, ChainIdentity, checked, identity
 from nodes.xroute.names.errors import INVALID_BINDING, NOT_CREATOR
 from nodes.xroute.names.labels import PREFIX, STORE
 from nodes.xroute.names.messages import MsgBindClient
@@ -61,13 +64,13 @@ def bind(context: Context, clients: ClientKeeper, message: MsgBindClient) -> Cha
     states = ClientStates(context.ibc, client)
     if states.client_state is None or anchor.chain_id != states.client_state.chain_id:
         raise INVALID_BINDING.error(f"an anchor of chain {anchor.chain_id!r}; expected the client's")
-    if anchor.height <= 0:  # a chain with headers of such heights is its creator's own
-        raise INVALID_BINDING.error(f"an anchor of height {anchor.height}; expected 1 or more")
+    if anchor.height != ANCHOR_HEIGHT:
+        raise INVALID_BINDING.error(f"an anchor of height {anchor.height}; expected {ANCHOR_HEIGHT}")
     if states.client_state.proof_specs not in _SPECS:
         raise INVALID_BINDING.error(f"{client} reads proofs by specs of its own; expected those of chains of the SDK")
-    if len(message.between) + len(message.below) > MOST_HEADERS:
+    if len(message.between) > MOST_HEADERS:
         raise INVALID_BINDING.error(f"more headers than {MOST_HEADERS}")
-    chain = _below(anchor, message.below) | _above(anchor, message)
+    chain = _above(anchor, message)
     for height in states.heights():
         header = chain.get(height.revision_height)
         if header is None:
@@ -79,19 +82,15 @@ def bind(context: Context, clients: ClientKeeper, message: MsgBindClient) -> Cha
     return found
 
 
-def _below(anchor: Header, below: Sequence[Header]) -> dict[int, Header]:
-    """The anchor and headers before it: what it names by hash is of its chain."""
-    _require_linked((anchor, *below))
-    return {header.height: header for header in (anchor, *below)}
-
-
 def _above(anchor: Header, message: MsgBindClient) -> dict[int, Header]:
-    """Headers after the anchor. Each set of validators is announced by the header before it; who is the last to be of a
-    set, and the newest header, has been signed by it. So nobody else can have made any of them."""
+    """The anchor and headers after it. Each set of validators is announced by the header before it; who is the last to
+    be of a set, and the newest header, has been signed by it, and the newest one announces no other set."""
     if message.newest is None:
-        return {}
+        raise INVALID_BINDING.error("no newest header; expected one after the anchor, with its commit")
     cache = SignatureCache()
     newest, *changes = (_signed(anchor.chain_id, block, cache) for block in (message.newest, *message.changes))
+    if newest.next_validators_hash != newest.validators_hash:  # these have signed nothing yet, and would be believed
+        raise INVALID_BINDING.error(f"new validators after header {newest.height}; expected a header before no change")
     signed = {header.height: header for header in (newest, *changes)}
     headers = (newest, *message.between, anchor)
     _require_linked(headers)

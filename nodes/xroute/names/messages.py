@@ -56,21 +56,14 @@ class MsgUpdateResponse(Message):
 
 @message("skyloom.xname.v1.MsgBindClient")
 class MsgBindClient(Message):
-    """Show that a client tracks the chain of an identity, by headers that join its states with the anchor.
-
-    A client that has the state of the anchor's height, and no other, needs none. What it has of later heights is joined
-    by `newest`, `between` and `changes`, and what it has of earlier ones by `below`.
-    """
+    """Show that a client tracks the chain of an identity, by headers that join its states with the first one."""
 
     client_id: str = string(1)
     anchor: Header | None = optional(2, Header)
     newest: LightBlock | None = optional(3, LightBlock)
     between: tuple[Header, ...] = repeated(4, Header)  # from before the newest to after the anchor
     signer: str = string(5)
-    changes: tuple[LightBlock, ...] = repeated(
-        6, LightBlock
-    )  # those between that announce new validators, with commits
-    below: tuple[Header, ...] = repeated(7, Header)  # from before the anchor on down
+    changes: tuple[LightBlock, ...] = repeated(6, LightBlock)  # those between after which validators change
 
 
 @message("skyloom.xname.v1.MsgBindClientResponse")

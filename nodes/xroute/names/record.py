@@ -26,7 +26,7 @@ from nodes.ibc.proto.wire import (
     uint32,
     uint64,
 )
-from nodes.xroute.identity import ChainIdentity, identity
+from nodes.xroute.identity import ANCHOR_HEIGHT, ChainIdentity, identity
 from nodes.xroute.keys import PUBLIC_BYTES
 from nodes.xroute.names.labels import checked_name
 
@@ -161,8 +161,9 @@ def _wrong_zone(record: Record) -> _Wrong:
 def _wrong_chain(record: Record) -> _Wrong:
     if not 0 < len(record.chain_id) <= MOST_CHAIN_ID:
         return f"chain id {record.chain_id!r}", f"1 to {MOST_CHAIN_ID} characters"
-    if not record.anchor_height or len(record.anchor_hash) != _HASH_BYTES:
-        return f"anchor {record.anchor_height}, {record.anchor_hash.hex()!r}", f"a height and a hash of {_HASH_BYTES}"
+    if record.anchor_height != ANCHOR_HEIGHT or len(record.anchor_hash) != _HASH_BYTES:
+        expected = f"height {ANCHOR_HEIGHT}, and a hash of {_HASH_BYTES}"
+        return f"anchor {record.anchor_height}, {record.anchor_hash.hex()!r}", expected
     if not record.client_type:
         return "no client type", "one, such as 07-tendermint"
     demands = record.client_demands

@@ -17,12 +17,12 @@ from nodes.ibc.relayer.calls import Flow, SignedHeaderAt, Unanswered, Validators
 from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.opening import ClientTerms, Side, client_message, sent
+from nodes.xroute.identity import ANCHOR_HEIGHT
 from nodes.xroute.names.messages import MsgBindClient
 from nodes.xroute.relayer.network import Network
 
 __all__ = ["Opening"]
 
-ANCHOR_HEIGHT = 1
 BATCH = 50  # headers that are asked for at once
 
 
@@ -77,12 +77,16 @@ class Opening:
             self.bound |= {(host.chain, each.chain) for each in subjects}
 
     def _binding(self, host: Side, subject: Side) -> Flow[MsgBindClient]:
-        """What binds a client to the identity of its chain: the headers from its newest state back to the anchor."""
+        """What binds a client to the identity of its chain: the headers from its newest state back to the anchor.
+
+        Before them comes what the chain needs to believe the newest: the next one that announces no other validators.
+        """
         name, chain = self.made[host.chain, subject.chain], subject.chain
         client = Client(host.chain, name, chain, self.clock, SignatureCache())
         yield from client.load()
-        signed: list[SignedHeader] = []
-        for last in range(client.latest, ANCHOR_HEIGHT - 1, -BATCH):
+        signed = yield from _up_to_steady(subject, max(client.latest, ANCHOR_HEIGHT + 1))
+        first = header_of(signed[-1]).height
+        for last in range(first - 1, ANCHOR_HEIGHT - 1, -BATCH):
             heights = range(last, max(last - BATCH, ANCHOR_HEIGHT - 1), -1)
             signed += yield tuple(SignedHeaderAt(chain, height) for height in heights)
         *above, anchor = map(header_of, signed)
@@ -91,6 +95,19 @@ class Opening:
             if not blocks or header.next_validators_hash != header.validators_hash:
                 (validators,) = yield (ValidatorsAt(chain, header.height),)
                 blocks.append(LightBlock(each, ValidatorSet(validators)))
-        if not blocks:
-            return MsgBindClient(name, anchor, signer="")
         return MsgBindClient(name, anchor, blocks[0], tuple(above[1:]), "", tuple(blocks[1:]))
+
+
+def _up_to_steady(subject: Side, first: int) -> Flow[list[SignedHeader]]:
+    """Headers from a height on, the newest first: up to one after which validators do not change."""
+    signed: list[SignedHeader] = []
+    while not signed or header_of(signed[0]).next_validators_hash != header_of(signed[0]).validators_hash:
+        signed = [(yield from _once_made(subject, first + len(signed))), *signed]
+    return signed
+
+
+def _once_made(subject: Side, height: int) -> Flow[SignedHeader]:
+    yield Wait(lambda: subject.followed.height >= height)
+    header: SignedHeader
+    (header,) = yield (SignedHeaderAt(subject.chain, height),)
+    return header

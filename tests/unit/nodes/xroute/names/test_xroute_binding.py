@@ -69,35 +69,37 @@ def expected(header: comet.Header) -> bytes:
     return identity(header.chain_id, header.height, header_hash(header))
 
 
-def test_a_consensus_state_of_the_anchors_height_is_enough() -> None:
+def test_headers_lead_back_to_the_first_one() -> None:
     world = World()
-    anchor = world.there.anchor(5)
-    result = world.here.do(world.message(5, newest=None, between=()))
+    result = world.here.do(world.message(1))
     answer = TxMsgData.decode(result.data).msg_responses[-1].opened_as(MsgBindClientResponse)
-    assert world.bound() == answer.identity == expected(anchor)
-    assert list(bindings(world.here.ticking.chain.state.stores[STORE])) == [(CLIENT, expected(anchor))]
+    assert world.bound() == answer.identity == expected(world.there.anchor(1))
+    assert list(bindings(world.here.ticking.chain.state.stores[STORE])) == [(CLIENT, answer.identity)]
 
 
-def test_headers_lead_back_to_an_older_anchor() -> None:
+@pytest.mark.parametrize("height", [2, 5])
+def test_a_chain_has_one_identity(height: int) -> None:
+    """Were other headers anchors, a chain could be twice on a route, or be one that a policy does not avoid."""
     world = World()
-    world.here.do(world.message(1))
-    assert world.bound() == expected(world.there.anchor(1))
+    assert f"an anchor of height {height}; expected 1" in world.refusal(world.message(height))[1]
 
 
-def test_headers_lead_from_an_anchor_down_to_the_clients_state() -> None:
-    world = World()
-    below = tuple(world.there.anchor(height) for height in (6, 5))
-    message = world.message(7, newest=None, between=())
-    assert "nothing of height 1-5" in world.refusal(message)[1]
-    assert "not the one that header" in world.refusal(replace(message, below=below[1:]))[1]
-    world.here.do(replace(message, below=below))
-    assert world.bound() == expected(world.there.anchor(7))
+def test_a_state_of_the_anchor_alone_gives_no_identity() -> None:
+    """A header has more than the states of clients: whoever makes a client up could choose the hash of its anchor."""
+    there, watcher = Registrar("there-1"), Watcher()
+    first = replace(there.anchor(1), evidence_hash=bytes(32))
+    client = watcher.clients.create(
+        watcher.context(), Any.of(there.client_state()), Any.of(consensus_state_of(there.anchor(1)))
+    )
+    watcher.store.set(paths.client_creator(client), SIGNER.encode())
+    assert consensus_state_of(first) == consensus_state_of(there.anchor(1))
+    with pytest.raises(AbciError, match="no newest header"):
+        bind(watcher.context(), watcher.clients, MsgBindClient(client, first, signer=SIGNER))
 
 
 def test_all_states_that_the_client_has_are_compared() -> None:
     world = World()
     world.here.do(ibc.MsgUpdateClient(CLIENT, Any.of(world.there.update_message(5, 7)), SIGNER))
-    assert "nothing of height 1-7" in world.refusal(world.message(5, newest=None, between=()))[1]
     short = world.message(1, newest=world.block(6), between=world.headers(6, 1))
     assert "nothing of height 1-7" in world.refusal(short)[1]
     world.here.do(world.message(1))
@@ -105,7 +107,7 @@ def test_all_states_that_the_client_has_are_compared() -> None:
 
 def test_only_the_clients_creator_binds_it() -> None:
     world = World()
-    code, _ = world.refusal(world.message(5, signer=address("bob")), by="bob")
+    code, _ = world.refusal(world.message(1, signer=address("bob")), by="bob")
     assert code == errors.NOT_CREATOR.code
 
 
@@ -118,7 +120,7 @@ def test_a_client_with_proof_specs_of_its_own_is_refused() -> None:
     state = replace(world.there.client_state(), proof_specs=(reverse, outer))
     made = ibc.MsgCreateClient(Any.of(state), Any.of(consensus_state_of(world.there.header)), SIGNER)
     world.here.do(made)
-    message = world.message(world.there.height, client_id="07-tendermint-1", newest=None, between=())
+    message = world.message(1, client_id="07-tendermint-1")
     assert "specs of its own" in world.refusal(message)[1]
 
 
@@ -126,7 +128,7 @@ def test_an_anchor_of_another_chain_is_refused() -> None:
     world = World()
     other = Registrar("other-1")
     other.blocks(8)
-    assert "an anchor of chain 'other-1'" in world.refusal(world.message(5, anchor=other.anchor(5)))[1]
+    assert "an anchor of chain 'other-1'" in world.refusal(world.message(1, anchor=other.anchor(1)))[1]
 
 
 def test_a_fork_with_the_same_chain_id_is_refused() -> None:
@@ -134,13 +136,11 @@ def test_a_fork_with_the_same_chain_id_is_refused() -> None:
     twin = Registrar("there-1")
     twin.jump(7)  # blocks of the same heights, at other times
     twin.blocks(8)
-    assert (
-        "another block of height" in world.refusal(world.message(5, anchor=twin.anchor(5), newest=None, between=()))[1]
-    )
-    assert "not the one that header" in world.refusal(world.message(3, anchor=twin.anchor(3)))[1]
-    between = tuple(twin.anchor(height) for height in range(twin.height - 1, 3, -1))
+    other = replace(twin.anchor(1), evidence_hash=bytes(32))
+    assert "not the one that header" in world.refusal(world.message(1, anchor=other))[1]
+    between = tuple(twin.anchor(height) for height in range(twin.height - 1, 1, -1))
     newest = block_of(twin, twin.height)
-    forked = world.message(3, anchor=twin.anchor(3), newest=newest, between=between)
+    forked = world.message(1, anchor=twin.anchor(1), newest=newest, between=between)
     assert "another block of height 1-5" in world.refusal(forked)[1]  # although the same validators signed it
 
 
@@ -175,7 +175,7 @@ def test_many_headers_are_refused_before_they_are_hashed() -> None:
 
 def test_an_anchor_must_be_there() -> None:
     world = World()
-    assert "no anchor" in world.refusal(world.message(5, anchor=None))[1]
+    assert "no anchor" in world.refusal(world.message(1, anchor=None))[1]
 
 
 # A chain whose validators change, and one that begins as it does: heights 1 to 4 are alike
@@ -221,13 +221,12 @@ def test_new_validators_are_announced_by_a_header_that_those_before_signed() -> 
     assert line.bind(line.block(4)) == expected(line.headers[0])
 
 
-def test_an_anchor_without_a_height_is_refused() -> None:
-    line = Line(lambda height: REAL, count=1)
-    anchor = replace(line.headers[0], height=0)
-    line.headers = [anchor, replace(line.headers[0], last_block_id=comet.BlockID(header_hash(anchor)))]
-    message = MsgBindClient(CLIENT, anchor, line.block(2), (), SIGNER)
-    with pytest.raises(AbciError, match="an anchor of height 0"):
-        bind(line.watcher.context(), line.watcher.clients, message)
+def test_validators_who_have_signed_nothing_yet_are_not_believed() -> None:
+    """A chain of the creator's own whose last header announces another chain's validators: the client would follow
+    these, and be bound to what they never signed."""
+    line = Line(lambda height: EVIL if height < 8 else REAL)
+    with pytest.raises(AbciError, match="new validators after header 7; expected a header before no change"):
+        line.bind(line.block(7))
 
 
 def test_who_puts_own_validators_behind_a_chain_is_found_out() -> None:

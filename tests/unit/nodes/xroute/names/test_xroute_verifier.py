@@ -106,7 +106,7 @@ def test_a_registry_is_known_for_the_zone_and_its_client_is_bound() -> None:
 
 
 def test_only_registries_that_the_policy_lists_count_in_its_order() -> None:
-    second = replace(OSMOSIS, anchor_height=8)
+    second = replace(OSMOSIS, chain_id="osmosis-2")
     world = pair(second)
     proofs = world.proof("osmosis.cosmos"), world.proof("osmosis.cosmos", 1)
     assert world.named(*proofs) == Named({IDENTITY: ("osmosis.cosmos", "r0")}, False)
