@@ -115,7 +115,7 @@ def facts_of(scenario: Scenario, at_s: float | None, tell: Tell) -> dict[str, An
     row = next(iter(timeline.rows(step, 1)))
     row_s = time.process_time() - began
     share = min(1.0, (t_s - step * timeline.step_s) / timeline.step_s)
-    ends = _end_points(network)
+    ends = network.end_points
     routes = list(_routes(network, row, share, ends))
     facts = {
         "scenario": scenario.name,
@@ -141,13 +141,6 @@ def facts_of(scenario: Scenario, at_s: float | None, tell: Tell) -> dict[str, An
 
 def _steps(duration_s: float, timeline: Timeline) -> int:
     return max(1, int(-(-duration_s // timeline.step_s)))
-
-
-def _end_points(network: Network) -> list[int]:
-    """Live nodes at which traffic begins and ends: all but satellites and bridges, or all if there are no others."""
-    nodes = network.nodes
-    ends = [node for node in network.live if not (nodes[node].shared_downlink or nodes[node].bridge)]
-    return ends if len(ends) > 1 else network.live
 
 
 def _ports(network: Network) -> int:

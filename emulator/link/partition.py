@@ -65,11 +65,24 @@ def shortest_s(network: Network, rows: Sequence[ScheduleRow] = ()) -> Floats:
     """The shortest delay of each link end in its knots or the rows; inf if neither has one."""
     shortest = np.full(2 * len(network.links), np.inf)
     for row in rows:
-        np.minimum(shortest, np.minimum(row.delay_start_s, row.delay_end_s), out=shortest)
-        if row.substep is not None and network.substep is not None:
-            used = np.arange(row.substep.t_s.shape[1]) < row.substep.count[:, None]
-            finest = row.substep.delay_s.min(axis=1, where=used, initial=np.inf)
-            np.minimum.at(shortest, network.substep.ends, finest)
+        np.minimum(shortest, shortest_of_row_s(network, row), out=shortest)
+    by_knots = shortest_of_knots_s(network)
+    return np.where(np.isfinite(by_knots), by_knots, shortest)
+
+
+def shortest_of_row_s(network: Network, row: ScheduleRow) -> Floats:
+    """The shortest delay of each link end within the row's step, if it has no knots."""
+    shortest = np.minimum(row.delay_start_s, row.delay_end_s)
+    if row.substep is not None and network.substep is not None:
+        used = np.arange(row.substep.t_s.shape[1]) < row.substep.count[:, None]
+        finest = row.substep.delay_s.min(axis=1, where=used, initial=np.inf)
+        np.minimum.at(shortest, network.substep.ends, finest)
+    return shortest
+
+
+def shortest_of_knots_s(network: Network) -> Floats:
+    """The shortest delay in the knots of each link end; inf for ends without."""
+    shortest = np.full(2 * len(network.links), np.inf)
     known: dict[int, float] = {}  # by knots
     for end in range(len(shortest)):
         knots = network.end_spec(end).schedule

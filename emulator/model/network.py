@@ -190,13 +190,16 @@ class SubstepSpec(NamedTuple):
 
 
 class Timeline(Protocol):
-    """Produces rows in order, each a pure function of its step number (so that any window can be computed)."""
+    """Produces rows in order, each a pure function of its step number (so that any window can be computed).
+
+    Without `with_routes` rows have no destinations (`next_end` is 0 × N), which takes a fraction of the time.
+    """
 
     step_s: float
     rates: Rates | None  # None: they change, and are in the rows
     substep: SubstepSpec | None  # None: no end has substep tables
 
-    def rows(self, first: int, count: int) -> Iterator[ScheduleRow]: ...
+    def rows(self, first: int, count: int, with_routes: bool = True) -> Iterator[ScheduleRow]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,13 @@ class Network:
     def live(self) -> list[int]:
         """Node numbers of the live nodes: the destinations of every routing table, in this order."""
         return [number for number, node in enumerate(self.nodes) if node.live]
+
+    @property
+    def end_points(self) -> list[int]:
+        """Live nodes where traffic begins and ends: all but satellites and bridges, or all if there are no others."""
+        nodes = self.nodes
+        ends = [node for node in self.live if not (nodes[node].shared_downlink or nodes[node].bridge)]
+        return ends if len(ends) > 1 else self.live
 
     @property
     def substep(self) -> SubstepSpec | None:

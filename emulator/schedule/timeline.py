@@ -81,11 +81,13 @@ class KnotTimeline:
                 self._knots.append(spec.schedule)
         self._varying = [end for end, knots in enumerate(self._knots) if len(knots.t_s) > 1]
 
-    def rows(self, first: int, count: int) -> Iterator[ScheduleRow]:
+    def rows(self, first: int, count: int, with_routes: bool = True) -> Iterator[ScheduleRow]:
         """Rows first … first + count - 1, a window of steps at a time."""
         routed: tuple[Floats, Bools, Ints] | None = None
         begin = first
-        if self.routing == "static" and count:
+        if not with_routes:
+            routed = np.empty(0), np.empty(0, np.bool_), np.empty((0, self._nodes), np.int32)
+        elif self.routing == "static" and count:
             start = self._read(0, 1)
             routed = start[0][0], start[4][0], self._routes(start[0][0], start[4][0])
         elif self.routing == "least-delay":
@@ -95,7 +97,7 @@ class KnotTimeline:
             delay_start_s, delay_end_s, rate_bps, loss, up = self._read(base, steps)
             for place in range(steps):
                 start_s, alive = delay_start_s[place], up[place]
-                if routed is None or self._outdated(base + place, start_s, alive, *routed[:2]):
+                if routed is None or (with_routes and self._outdated(base + place, start_s, alive, *routed[:2])):
                     routed = start_s, alive, self._routes(start_s, alive)
                 if base + place < first:
                     continue

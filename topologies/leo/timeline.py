@@ -140,8 +140,14 @@ class LeoTimeline:
 
     # -- rows --------------------------------------------------------------------------------------------------------
 
-    def rows(self, first: int, count: int) -> Iterator[ScheduleRow]:
+    def rows(self, first: int, count: int, with_routes: bool = True) -> Iterator[ScheduleRow]:
         """Rows of the steps first … first+count-1."""
+        if not with_routes:
+            nowhere = np.empty((0, self.nodes), dtype=np.int32)
+            for instant in self.instants(first, count):
+                links = self._links(instant)
+                yield self._row(instant, links, _Routes(nowhere, links.up, links.peer))
+            return
         # Routes may be older than their step: of the last routing step, or of step 0 where they are static.
         begin = first - first % self._routing_steps if self.routing == "least-delay" else first
         routes: _Routes | None = None

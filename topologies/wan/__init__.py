@@ -207,10 +207,11 @@ class WanTimeline:
             up=np.ones(len(delays), dtype=np.bool_), peer=self._peer, next_end=next_end,
         )  # fmt: skip
 
-    def rows(self, first: int, count: int) -> Iterator[ScheduleRow]:
+    def rows(self, first: int, count: int, with_routes: bool = True) -> Iterator[ScheduleRow]:
         """Rows first … first + count - 1."""
+        next_end = self._row.next_end[: None if with_routes else 0]
         for step in range(first, first + count):
-            yield replace(self._row, step=step)
+            yield replace(self._row, step=step, next_end=next_end)
 
 
 def _trunk_s(map: WanMap, a: int, b: int, local_s: list[float]) -> float:

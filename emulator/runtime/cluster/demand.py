@@ -1,0 +1,112 @@
+"""What a run is expected to cost: packets over its links, and the processor time of each node.
+
+Invariant: pure; the same rows give the same demand. Costs are those of one machine of ours, and only their proportions
+matter to a partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.model.network import Floats, Ints, Network, ScheduleRow
+
+HOP_S = 0.25e-6  # processor time of the engine for a packet over a link
+PORT_S = 2e-6  # for a packet through the port of a live node
+NODE_SHARE = 0.05  # of all: what nodes cost alike, such as their part of each row
+IDLE_CPU = 1e-6  # cores of a node in a run that is expected to do nothing
+PAIR_PACKETS_PER_S = 100.0  # from each end point to each other one, where nobody has measured
+MOST_DESTINATIONS = 256  # end points to which routes are followed; of more, so many are taken
+
+
+class Traffic(NamedTuple):
+    """Packets over link ends, as means over the run: an entry for each pair of nodes that an end joins at some time."""
+
+    end: Ints
+    tail: Ints
+    head: Ints
+    packets_per_s: Floats
+
+
+class Demand(NamedTuple):
+    """Expected processor time of each node in cores, by what takes it."""
+
+    traffic: Traffic
+    engine: Floats  # N
+    programs: Floats  # N
+
+    @property
+    def cpu(self) -> Floats:
+        """All of it, with each node's part of what nodes cost alike."""
+        busy = self.engine + self.programs
+        cpu: Floats = busy + NODE_SHARE * busy.sum() / max(1, len(busy)) + IDLE_CPU
+        return cpu
+
+
+def sums(index: NDArray[np.integer], value: Floats, count: int) -> Floats:
+    """The sum of the values at each index from 0 to count - 1."""
+    return np.bincount(index, value, count).astype(np.float64)
+
+
+def demand(network: Network, traffic: Traffic, programs: Floats) -> Demand:
+    """The demand of `traffic` and of programs that take `programs` cores on each node."""
+    nodes = len(network.nodes)
+    sent = sums(traffic.tail, traffic.packets_per_s, nodes)
+    received = sums(traffic.head, traffic.packets_per_s, nodes)
+    live = np.array([node.live for node in network.nodes], dtype=np.float64)
+    return Demand(traffic, sent * HOP_S + (sent + received) * live * PORT_S, programs)
+
+
+def expected_traffic(network: Network, rows: Iterable[ScheduleRow]) -> Traffic:
+    """The traffic where each end point sends PAIR_PACKETS_PER_S to each other one along the routes of `rows`, which are
+    a few of the run, with routes. Without routing each link end carries so many."""
+    rows = list(rows)
+    ends = network.end_points
+    found = [_along_routes(network, row, ends) if network.routing != "none" else _on_all(row) for row in rows]
+    return mean_traffic([row.peer for row in rows], found)
+
+
+def mean_traffic(peers: Sequence[Ints], packets_per_s: Sequence[Floats]) -> Traffic:
+    """The mean of several instants, given the receiver (-1: none) and the packets of each link end."""
+    if not peers:
+        none = np.empty(0, np.int32)
+        return Traffic(none, none, none, np.empty(0))
+    parts = []
+    for peer, packets in zip(peers, packets_per_s, strict=True):
+        end = np.flatnonzero(packets)
+        parts.append(np.stack([end, peer[end ^ 1], peer[end]], axis=1))
+    entries, place = np.unique(np.concatenate(parts), axis=0, return_inverse=True)
+    carried = np.concatenate([packets[np.flatnonzero(packets)] for packets in packets_per_s])
+    end, tail, head = entries.astype(np.int32).T
+    return Traffic(end, tail, head, sums(place.reshape(-1), carried, len(entries)) / len(peers))
+
+
+def _on_all(row: ScheduleRow) -> Floats:
+    return np.where(row.up & (row.peer >= 0), PAIR_PACKETS_PER_S, 0.0)
+
+
+def _along_routes(network: Network, row: ScheduleRow, ends: list[int]) -> Floats:
+    """Packets a second of each link end."""
+    index = {node: place for place, node in enumerate(network.live)}
+    goals = ends[:: -(-len(ends) // MOST_DESTINATIONS)] if ends else []
+    starts = np.array(ends, dtype=np.int64)
+    packets = np.zeros(len(row.peer))
+    for goal in goals:
+        next_end = row.next_end[index[goal]]
+        at = starts[starts != goal]
+        passed: list[NDArray[np.int64]] = []
+        walking = np.arange(len(at))
+        for _ in range(len(network.nodes)):  # the most hops without a circle
+            if not len(walking):
+                break
+            used = next_end[at[walking]].astype(np.int64)
+            ahead = np.where(used >= 0, row.peer[used], -1)
+            walking, used, ahead = walking[ahead >= 0], used[ahead >= 0], ahead[ahead >= 0]
+            passed.append(used)
+            at[walking] = ahead
+            walking = walking[ahead != goal]
+        packets += np.bincount(np.concatenate(passed), minlength=len(packets))
+    return packets * PAIR_PACKETS_PER_S * len(ends) / max(1, len(goals))

@@ -1,0 +1,272 @@
+"""Which host owns each node of a run on several hosts.
+
+A packet that crosses hosts travels between them during the delay of its link, so a link that is ever shorter than
+`min_cross_s` never crosses. Nodes that must share a host are a unit (`units.py`). Units are put in an order in which
+neighbours stand together, and the order is cut into runs of equal load; units that only moving links reach, such as
+ground stations, go to the host to which they send most.
+
+Invariant: every node has one owner, every host a node; no link below `min_cross_s` crosses; the result depends on the
+arguments alone. Unless groups of nodes must be apart, the fullest host has at most 1.05 times the mean load, or no unit
+of it fits elsewhere with less: at most 2 - 2 / (hosts + 1) times the load of the best partition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.model.errors import Unfit
+from emulator.model.network import Floats, Ints, Network
+from emulator.runtime.cluster.adjacency import Adjacency
+from emulator.runtime.cluster.demand import Demand, sums
+from emulator.runtime.cluster.units import Rules, Units, units_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+MOST_HOSTS = 255  # a host is one byte
+SHIFTS = 8  # places tried for the first cut within a share
+ROUNDS = 3  # of cutting anew where stations are
+EVEN = 1.05  # fullest host / mean, below which nothing is moved for balance alone
+PASSES = 10  # over all units, to draw neighbours together
+MOST_TRIED = 100_000  # hosts tried for units that must be apart, before they count as impossible
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The owner of each node: a host from 0 to hosts - 1."""
+
+    owner: NDArray[np.uint8]
+    hosts: int
+    unit: Ints  # of each node; nodes of a unit could not be separated
+
+    @staticmethod
+    def whole(nodes: int) -> Partition:
+        """All nodes on one host."""
+        return Partition(np.zeros(nodes, np.uint8), 1, np.zeros(nodes, np.int32))
+
+
+def partition(network: Network, hosts: int, demand: Demand, near: Adjacency, rules: Rules | None = None) -> Partition:
+    """The nodes of `network` over `hosts` hosts. Unfit, with the reason, where that cannot be."""
+    if not 1 <= hosts <= MOST_HOSTS:
+        raise Unfit(f"{hosts} hosts", f"1 to {MOST_HOSTS}")
+    if hosts == 1:
+        return Partition.whole(len(network.nodes))
+    units = units_of(network, hosts, demand, near, rules or Rules())
+    owner = _Assignment(hosts, units, _graph(units, demand, near)).made()
+    first = np.unique(owner[units.unit], return_index=True)[1]  # hosts are numbered by their first nodes
+    number = np.empty(hosts, np.uint8)
+    number[owner[units.unit][np.sort(first)]] = np.arange(hosts)
+    return Partition(number[owner[units.unit]], hosts, units.unit)
+
+
+class _Graph(NamedTuple):
+    """The units' neighbours, both ways: how many fixed links join two, and how many packets a second pass."""
+
+    links: csr_array
+    packets: csr_array
+
+
+def _graph(units: Units, demand: Demand, near: Adjacency) -> _Graph:
+    from scipy.sparse import csr_array
+
+    count = len(units.cpu)
+
+    def symmetric(a: Ints, b: Ints, weight: Floats) -> csr_array:
+        a, b = units.unit[a], units.unit[b]
+        apart = a != b
+        matrix = csr_array((weight[apart], (a[apart], b[apart])), shape=(count, count))
+        both = csr_array(matrix + matrix.T)
+        both.sum_duplicates()
+        return both
+
+    fixed = ~units.moving[near.link]
+    traffic = demand.traffic
+    return _Graph(
+        symmetric(near.a[fixed], near.b[fixed], np.ones(np.count_nonzero(fixed))),
+        symmetric(traffic.tail, traffic.head, traffic.packets_per_s),
+    )
+
+
+class _Assignment:
+    """The host of each unit while it is sought."""
+
+    def __init__(self, hosts: int, units: Units, graph: _Graph) -> None:
+        self._hosts, self._units, self._graph = hosts, units, graph
+        self._cpu = units.cpu
+        self._share = float(units.cpu.sum()) / hosts
+        self._owner = np.full(len(units.cpu), -1, np.int64)
+        self._load = np.zeros(hosts)
+
+    def made(self) -> NDArray[np.int64]:
+        joined = np.diff(self._graph.links.indptr) > 0
+        body = _walk(self._graph.links, np.flatnonzero(joined) if joined.any() else np.arange(len(joined)))
+        leaves = np.setdiff1d(np.arange(len(joined)), body)
+        leaves = leaves[np.argsort(-self._cpu[leaves], kind="stable")]
+        for _ in range(ROUNDS if len(leaves) else 1):
+            self._cut(body, self._load_of(leaves))
+            self._owner[leaves] = -1
+            self._load = self._load_of(body)
+            for unit in leaves.tolist():
+                self._give(unit, self._nearest(unit))
+        self._separate()
+        self._fill()
+        self._draw_together()
+        self._balance()
+        return self._owner
+
+    def _load_of(self, units: NDArray[np.int64]) -> Floats:
+        given = units[self._owner[units] >= 0]
+        return sums(self._owner[given], self._cpu[given], self._hosts)
+
+    def _cut(self, order: NDArray[np.int64], other: Floats) -> None:
+        """Cuts `order` into a run for each host, so that the run and `other` make an equal load. Of SHIFTS places for
+        the first cut that with the fewest packets across; past 0, the last run goes on at the beginning."""
+        cpu = self._cpu[order]
+        middle = np.cumsum(cpu) - cpu / 2
+        room = np.maximum(self._share - other, 0.0)
+        room *= cpu.sum() / max(room.sum(), 1e-300)
+        bounds = np.cumsum(room)[:-1]
+        packets = self._graph.packets[order][:, order].tocoo()
+        fewest = np.inf
+        for shift in range(SHIFTS):
+            moved = (middle + shift / SHIFTS * room[0]) % cpu.sum()
+            owner = np.searchsorted(bounds, moved, side="right")
+            across = float(packets.data[owner[packets.row] != owner[packets.col]].sum())
+            if across < fewest:
+                fewest, self._owner[order] = across, owner
+
+    def _give(self, unit: int, host: int) -> None:
+        if self._owner[unit] >= 0:
+            self._load[self._owner[unit]] -= self._cpu[unit]
+        self._owner[unit] = host
+        self._load[host] += self._cpu[unit]
+
+    def _packets_to(self, unit: int) -> Floats:
+        """Packets a second between a unit and each host."""
+        packets = self._graph.packets
+        part = slice(packets.indptr[unit], packets.indptr[unit + 1])
+        owner, passing = self._owner[packets.indices[part]], packets.data[part]
+        return sums(owner[owner >= 0], passing[owner >= 0], self._hosts)
+
+    def _allowed(self, unit: int) -> NDArray[np.bool_]:
+        """Hosts without a unit from which this one must be apart."""
+        allowed = np.ones(self._hosts, np.bool_)
+        foes = self._owner[self._units.apart.get(unit, [])]
+        allowed[foes[foes >= 0]] = False
+        return allowed
+
+    def _nearest(self, unit: int) -> int:
+        """The host with which the unit has most packets, of those that have room; if none has, the emptiest."""
+        load = self._load + self._cpu[unit]
+        room = load <= EVEN * self._share
+        if not room.any():
+            return int(load.argmin())
+        packets = np.where(room, self._packets_to(unit), -1.0)
+        return int(np.lexsort((load, -packets))[0])
+
+    def _separate(self) -> None:
+        """Moves units that must be apart. They keep their hosts where they can: depth first, heaviest units first."""
+        pending = sorted(self._units.apart, key=lambda unit: (-len(self._units.apart[unit]), -self._cpu[unit], unit))
+        before = self._owner[pending]
+        for unit in pending:
+            self._load[self._owner[unit]] -= self._cpu[unit]
+            self._owner[unit] = -1
+        tried = 0
+
+        def place(depth: int) -> bool:
+            nonlocal tried
+            if depth == len(pending):
+                return True
+            unit = pending[depth]
+            for host in sorted(np.flatnonzero(self._allowed(unit)), key=lambda host: (host != before[depth], host)):
+                tried += 1
+                self._owner[unit] = host
+                if place(depth + 1):
+                    return True
+                self._owner[unit] = -1
+                if tried > MOST_TRIED:
+                    return False
+            return False
+
+        if not place(0):
+            raise Unfit(
+                f"`apart` of {len(pending)} units over {self._hosts} hosts, and no way found to hold it",
+                "fewer names in `apart`, or more hosts",
+            )
+        for unit in pending:
+            self._load[self._owner[unit]] += self._cpu[unit]
+
+    def _fill(self) -> None:
+        """Gives each host without a unit the lightest of those that the host with most units has."""
+        count = np.bincount(self._owner, minlength=self._hosts)
+        for host in np.flatnonzero(count == 0).tolist():
+            units = np.flatnonzero(self._owner == count.argmax())
+            unit = int(units[self._cpu[units].argmin()])
+            count[self._owner[unit]] -= 1
+            count[host] += 1
+            self._give(unit, host)
+
+    def _draw_together(self) -> None:
+        """Moves single units to where they have more packets, as far as the load stays even."""
+        for _ in range(PASSES):
+            moved = False
+            count = np.bincount(self._owner, minlength=self._hosts)
+            for unit in range(len(self._owner)):
+                home = int(self._owner[unit])
+                room = self._allowed(unit) & (self._load + self._cpu[unit] <= EVEN * self._share)
+                room[home] = True
+                packets = np.where(room, self._packets_to(unit), -1.0)
+                host = int(packets.argmax())
+                if packets[host] > packets[home] and count[home] > 1:
+                    self._give(unit, host)
+                    count[home] -= 1
+                    count[host] += 1
+                    moved = True
+            if not moved:
+                return
+
+    def _balance(self) -> None:
+        """Moves units from the fullest host while it has more than EVEN and a unit has less load elsewhere: that which
+        sends the fewest packets more across, for its load."""
+        while True:
+            full = int(self._load.argmax())
+            if self._load[full] <= EVEN * self._share:
+                return
+            best, least = None, np.inf
+            for unit in np.flatnonzero(self._owner == full).tolist():
+                load = self._load + self._cpu[unit]
+                room = self._allowed(unit) & (load < self._load[full] * (1 - 1e-9))
+                if room.any():
+                    packets = self._packets_to(unit)
+                    added = np.where(room, packets[full] - packets, np.inf)
+                    host = int(np.lexsort((load, added))[0])
+                    cost = float(added[host]) / self._cpu[unit]
+                    if cost < least:
+                        best, least = (unit, host), cost
+            if best is None:
+                return
+            self._give(*best)
+
+
+def _walk(links: csr_array, among: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Units in an order in which neighbours stand together: depth first along the most links, from a unit with the
+    fewest neighbours of each component. Orbit planes come round their shell."""
+    degree = np.diff(links.indptr)
+    seen = np.zeros(links.shape[0], np.bool_)
+    order: list[int] = []
+    for start in among[np.argsort(degree[among], kind="stable")].tolist():
+        stack = [start]
+        while stack:
+            unit = stack.pop()
+            if seen[unit]:
+                continue
+            seen[unit] = True
+            order.append(unit)
+            part = slice(links.indptr[unit], links.indptr[unit + 1])
+            ahead, count = links.indices[part], links.data[part]
+            stack += ahead[np.lexsort((-ahead, count))].tolist()  # the last is taken first
+    return np.array(order, np.int64)
