@@ -50,7 +50,9 @@ class Incoming:
         if parcel.envelope.mode is Mode.HOP:
             return self._from_neighbour(context, message, proof, parcel, own)
         policy = self.judged(context, parcel, proof.policy)
-        require_bytes(message.proof, policy.limit(LimitKind.BYTES) or len(message.proof))
+        most_bytes = policy.limit(LimitKind.BYTES)
+        if most_bytes is not None:
+            require_bytes(message.proof, most_bytes)
         if not self.is_new(context, parcel):
             return NOTHING_DONE
         if parcel.envelope.mode is not Mode.E2E:

@@ -22,7 +22,7 @@ from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.proofs.rejection import Check, RouteRejected
 
-__all__ = ["judged", "policy_of", "remember", "require_opt_in", "reversed_policy", "without_modes"]
+__all__ = ["judged", "minimum_of", "policy_of", "remember", "require_opt_in", "reversed_policy", "without_modes"]
 
 _KNOWN = 256
 policy_of = lru_cache(_KNOWN)(read)
@@ -37,10 +37,15 @@ def judged(context: Context, parcel: Parcel, supplied: bytes, terms: Terms) -> P
         raise RouteRejected(Check.POLICY, f"policy {found.hex()}", f"{wanted.hex()}, or its bytes were not known here")
     try:
         policy = policy_of(data)
-        minimum = terms.minimum.get(parcel.envelope.payload.destination_port)
-        return policy if minimum is None else strictest(policy, minimum)
+        minimum = minimum_of(parcel, terms)
+        return strictest(policy, minimum) if minimum.clauses else policy
     except PolicyError as error:
         raise RouteRejected(Check.POLICY, str(error), "one that the receiver can accept") from None
+
+
+def minimum_of(parcel: Parcel, terms: Terms) -> Policy:
+    """What the application that a message is for demands of routes, whatever the sender's policy says."""
+    return terms.minimum.get(parcel.envelope.payload.destination_port, Policy())
 
 
 def remember(context: Context, parcel: Parcel, supplied: bytes) -> None:
@@ -62,9 +67,9 @@ def without_modes(policy: Policy) -> Policy:
 def require_opt_in(parcel: Parcel, policy: Policy, terms: Terms) -> None:
     """RouteRejected unless a mode without proofs is allowed by the policy, and named by the receiver's minimum."""
     mode: Mode = parcel.envelope.mode
-    minimum = terms.minimum.get(parcel.envelope.payload.destination_port, Policy())
     for index, condition in enumerate(policy.conditions):
         if condition.kind is Kind.MODE and mode.word not in condition.names:
             raise RouteRejected(Check.CLAUSE, f"mode {mode.word}", f"one of {', '.join(condition.names)}", index)
+    minimum = minimum_of(parcel, terms)
     if not any(each.kind is Kind.MODE for each in minimum.conditions):  # the policy may be as made up as the message
         raise RouteRejected(Check.CLAUSE, f"mode {mode.word}", "a receiver whose minimum names it")

@@ -90,7 +90,11 @@ class Quorum:
         return DONE
 
     def contradict(self, context: Context, message: MsgContradict) -> MsgRelayResponse:
-        """Drop what was announced, and slash who signed it, where the source holds something else, or nothing."""
+        """Drop what was announced, and slash who signed it, where the source holds something else, or nothing.
+
+        The route has to satisfy the receiver's minimum alone: the sender's policy, which may be as made up as the
+        message, could be one that no route satisfies.
+        """
         announced = self._announced(context, message.message_id)
         if announced is None:
             raise NOT_ANNOUNCED.error(message.message_id.hex())
@@ -99,7 +103,7 @@ class Quorum:
         held = None if proof.key.exist is None else proof.key.exist.value
         if held == packet_commitment_v2(announced.packet):
             raise NO_CONTRADICTION.error("the source holds what was announced")
-        policy = policies.without_modes(self.incoming.judged(context, parcel, b""))
+        policy = policies.without_modes(policies.minimum_of(parcel, self.terms))
         demand = Demand.of(parcel, parcel.source, parcel.commitment_key, held, policy)
         seen_ns = verify_route(context, proof, demand, self.terms.names).far_time_ns
         statement = announced.certificate.statement

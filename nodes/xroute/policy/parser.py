@@ -374,6 +374,8 @@ def _limit(clause: _Clause) -> Limit:
             if not (found := _FEE.fullmatch(clause.next)):
                 raise clause.refused("an amount with its denom, such as 100000ufee")
             return Limit(kind, clause.ranged(int(found[1]), Unit.AMOUNT, clause.take()), found[2])
+        case LimitKind.BYTES:
+            return Limit(kind, clause.number_of(Unit.SIZE))
         case _:
             return Limit(kind, clause.number_of(Unit.AMOUNT))
 

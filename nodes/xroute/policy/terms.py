@@ -120,6 +120,7 @@ class Unit(Enum):
     COUNT = ("a whole number", 1, 65_535)
     HOPS = ("a number of hops", 1, 8)  # a proof has at most eight
     AMOUNT = ("a whole number", 0, (1 << 63) - 1)
+    SIZE = ("a number of bytes", 1, (1 << 63) - 1)
     SHARE = ("a share such as 25%, 12.5% or 1/3", 0, 1_000_000)  # in millionths
     SPAN = ("a duration such as 120s, 36h or 14d", 0, (1 << 63) - 1)  # in nanoseconds
     YES = ("true", 1, 1)

@@ -31,7 +31,7 @@ from nodes.xroute.proofs.parcel import Parcel, packed
 from tests.support.ibc_chain import SECOND_NS, address
 from tests.support.xroute_flood import edge_ad
 from tests.support.xroute_quorum import TERMS, VOTERS, announcement, with_stakes
-from tests.support.xroute_world import FUNDS, World, answer_in
+from tests.support.xroute_world import ANY, FUNDS, World, answer_in
 
 LINE = (("a", "b"), ("b", "c"))
 FEE = Fee("stake", deliver=1000, acknowledge=100, timeout=300, update=10, updates=4)
@@ -146,9 +146,9 @@ def test_who_contradicts_itself_loses_its_stake() -> None:
 # A quorum that lies.
 
 
-def made_up(world: World, mode: Mode = Mode.QUORUM) -> Parcel:
+def made_up(world: World, mode: Mode = Mode.QUORUM, policy: str = ANY) -> Parcel:
     """A message that a has never sent, but for its sequence."""
-    honest = world.send("a", "c", mode=mode)
+    honest = world.send("a", "c", mode=mode, policy=policy)
     value = honest.envelope.payload.value.replace(b'"100"', b'"999"')
     envelope = replace(honest.envelope, payload=replace(honest.envelope.payload, value=value))
     return Parcel.of(packed(honest.packet.sequence, envelope, honest.packet.timeout_timestamp))
@@ -170,6 +170,26 @@ def test_a_quorum_that_made_a_message_up_is_slashed_and_the_message_dropped() ->
     world["c"].blocks(10)
     assert world["c"].do("relayer", MsgRelease(parcel.id, address("relayer"))).code != 0
     assert world["c"].balance_of("bob", world.voucher("a", "c")) == 0
+
+
+def test_a_quorum_cannot_hide_behind_a_policy_that_no_route_satisfies() -> None:
+    world = with_stakes(World(LINE, {"c": TERMS}), "c")
+    policy = "xroute/1; require each chain nakamoto >= 1000; avoid {" + world["a"].identity.hex() + "}; limit bytes 1"
+    parcel = made_up(world, policy=policy)
+    assert not world["c"].do("relayer", announcement(world, parcel, policy, "voter", "other")).code
+    found = contradict(world, parcel)
+    assert found.code == 0, found.log
+    assert world["c"].staked() == 1000
+
+
+def test_a_route_that_contradicts_satisfies_the_receivers_minimum() -> None:
+    demanding = parse("xroute/1; require mode {e2e, quorum}; require each chain nakamoto >= 1000")
+    world = with_stakes(World(LINE, {"c": Terms(minimum={"transfer": demanding})}), "c")
+    parcel = made_up(world)
+    assert not world["c"].do("relayer", announcement(world, parcel, "xroute/1", "voter", "other")).code
+    refused = contradict(world, parcel)
+    assert (refused.code, "clause" in refused.log) == (108, True), refused.log
+    assert world["c"].staked() == 3000
 
 
 def test_a_quorum_that_dates_a_message_ahead_can_be_contradicted_until_after_that() -> None:
