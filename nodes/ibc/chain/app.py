@@ -126,6 +126,7 @@ class App:
         """Run something that is paid for in gas: all that it did is kept, or nothing where it raises."""
         branches = {name: Branch(store) for name, store in stores.items()}
         context = self.context({name: Metered(each, meter) for name, each in branches.items()}, moment)
+        context.spend = meter.spend
         run(context)
         for branch in branches.values():
             branch.write()

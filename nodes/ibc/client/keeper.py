@@ -31,6 +31,9 @@ from nodes.ibc.proto.ibc import ClientState, ConsensusState, Header, Height, Mis
 from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.proto.well_known import Any
 
+VALIDATOR_SIGNATURE_GAS = 590  # the Cosmos SDK's price of an Ed25519 signature (x/auth, SigVerifyCostED25519)
+PROOF_GAS_PER_BYTE = 3  # as of what is read from a store; ibc-go verifies proofs for nothing
+
 INVALID_CLIENT = ErrorKind("client", 3, "light client is invalid")
 INVALID_CLIENT_TYPE = ErrorKind("client", 10, "invalid client type")
 INVALID_HEADER = ErrorKind("client", 12, "invalid client header")
@@ -96,6 +99,7 @@ class Clients:
             content = message.open(strict=False)
             if not isinstance(content, Header | Misbehaviour):
                 raise WireError(f"client message {message.type_url}", "a header or misbehaviour")
+            context.spend(VALIDATOR_SIGNATURE_GAS * _signatures(content))
             updated = tendermint.update(states, content, _here(context), self._cache)
         known = {"client_id": client, "client_type": tendermint.TYPE}
         if updated is None:
@@ -156,6 +160,7 @@ class Clients:
     ) -> None:
         """AbciError unless the other chain held `value` under `path` at `height`, and the client is active."""
         states = self._states(context, client)
+        context.spend(PROOF_GAS_PER_BYTE * len(proof))
         with _as_abci(MEMBERSHIP_FAILED):
             tendermint.verify_membership(states, height, delay, proof, path, value, _here(context))
 
@@ -164,6 +169,7 @@ class Clients:
     ) -> None:
         """AbciError unless the other chain held nothing under `path` at `height`, and the client is active."""
         states = self._states(context, client)
+        context.spend(PROOF_GAS_PER_BYTE * len(proof))
         with _as_abci(NON_MEMBERSHIP_FAILED):
             tendermint.verify_non_membership(states, height, delay, proof, path, _here(context))
 
@@ -172,6 +178,14 @@ class Clients:
         if states.client_state is None:
             raise CLIENT_NOT_FOUND.error(client)
         return states
+
+
+def _signatures(content: Header | Misbehaviour) -> int:
+    """How many there are to verify."""
+    headers = (content,) if isinstance(content, Header) else (content.header_1, content.header_2)
+    signed = (header.signed_header for header in headers if header)
+    commits = (each.commit for each in signed if each and each.commit)
+    return sum(bool(each.signature) for commit in commits for each in commit.signatures)
 
 
 def _here(context: Context) -> Here:

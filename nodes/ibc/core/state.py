@@ -5,7 +5,7 @@ Invariant: a branch that is not committed leaves stores and events as they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -56,12 +56,17 @@ class Branch:
         self._changes.clear()
 
 
+def _unmetered(gas: int) -> None:
+    """Work that nobody pays for: of queries, and of the chain itself."""
+
+
 @dataclass
 class Context:
     """One message's view of the chain.
 
     `height` and `time_ns` are of the block that the message is in. `stores` holds `ibc`, `transfer`,
     `packetfowardmiddleware` (so spelt by ibc-go) and whatever the client keeper and the bank keep their state in.
+    `spend` counts gas for work beside the stores: signatures and proofs that are verified.
     """
 
     chain_id: str
@@ -69,6 +74,7 @@ class Context:
     time_ns: int
     stores: Mapping[str, Store]
     events: list[Event] = field(default_factory=list)
+    spend: Callable[[int], None] = _unmetered
 
     @property
     def ibc(self) -> Store:
@@ -83,7 +89,7 @@ class Context:
 
     def branch(self) -> BranchContext:
         stores = {name: Branch(store) for name, store in self.stores.items()}
-        return BranchContext(self.chain_id, self.height, self.time_ns, stores, [], self, stores)
+        return BranchContext(self.chain_id, self.height, self.time_ns, stores, [], self.spend, self, stores)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from typing import Any as Anything
 from typing import TypeVar
 
 from nodes.ibc.chain.bank import Bank
+from nodes.ibc.client.keeper import PROOF_GAS_PER_BYTE
 from nodes.ibc.client.states import ClientStates
 from nodes.ibc.core.events import module
 from nodes.ibc.core.keepers import PayloadApplication
@@ -99,6 +100,7 @@ class XrouteModule:
         return address
 
     def deliver(self, context: Context, message: Message) -> Message:
+        context.spend(PROOF_GAS_PER_BYTE * len(getattr(message, "proof", b"")))
         try:
             response = self._handlers[type(message)](context, message)
         except RouteRejected as error:
