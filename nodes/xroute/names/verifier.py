@@ -1,4 +1,4 @@
-"""Names of chains in a route's proof, as the chain that verifies the route believes them.
+"""Names of chains that a route's proof brings, as the chain that verifies the route believes them.
 
 Invariant: a name is believed only by a resolution from the zone on, each step of which a registry proved to a client of
 this chain that is bound to the registry's identity; and never in an older version than this chain has seen.
@@ -61,16 +61,18 @@ class RegistryNames:
             resolved = ResolvedName.decode(raw)
             if resolved.registry in order:
                 said.setdefault(resolved.name, {})[resolved.registry] = self._outcome(context, resolved)
-        names: dict[ChainIdentity, tuple[str, str]] = {}
+        chains: dict[str, ChainIdentity] = {}
+        registries_of: dict[ChainIdentity, str] = {}
         agree = bool(said)
         for name, by_registry in said.items():
             believed = min(by_registry, key=order.index)
             record = by_registry[believed].record
             if record is not None and record.kind is Kind.CHAIN:
-                names.setdefault(identity_of(record), (record.name, believed))
+                chains[name] = identity_of(record)
+                registries_of.setdefault(chains[name], believed)
             asked = [each for each in order if self._keeps(each, name)]
             agree &= len(by_registry) == len(asked) and len({_said(each) for each in by_registry.values()}) == 1
-        return Named(names, agree if said else None)
+        return Named(chains, registries_of, agree if said else None)
 
     def _outcome(self, context: Context, resolved: ResolvedName) -> Outcome:
         """The resolution of one name, by the steps that were proved."""

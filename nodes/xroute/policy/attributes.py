@@ -21,8 +21,8 @@ class HopAttributes:
     """One hop: the client on the chain nearer to the destination, and the chain that it tracks."""
 
     identity: ChainIdentity  # of the tracked chain
-    name: str | None = None  # of the tracked chain, by the registry: "osmosis.cosmos"
-    registry: str | None = None  # name of the registry chain whose record binds name and identity
+    name: str | None = None  # of the tracked chain, to whoever has one for each: "osmosis.cosmos"; None on chains
+    registry: str | None = None  # name of a registry chain that has a record of the tracked chain
 
     # of the client
     client_type: str | None = None  # without the number before it: "tendermint", "attestation"

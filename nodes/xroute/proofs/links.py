@@ -84,14 +84,12 @@ class Link:
         return Tree(specs[0], root, prefix[-1])
 
     def attributes(
-        self, now_ns: int, power: Power | None, transit_ok: bool | None, named: tuple[str, str] | None
+        self, now_ns: int, power: Power | None, transit_ok: bool | None, registry: str | None
     ) -> HopAttributes:
-        """What policies are told of this hop. `named` is the tracked chain's name and the registry that says so."""
+        """What policies are told of this hop. `registry` is one that has a record of the tracked chain."""
         level = self.client.trust_level
-        name, registry = named or (None, None)
         return HopAttributes(
             identity=self.identity,
-            name=name,
             registry=registry,
             client_type=TYPE.partition("-")[2],
             status=Status.ACTIVE,

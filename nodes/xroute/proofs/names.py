@@ -1,26 +1,43 @@
-"""What a verifier of routes asks of the name service: names of chains, each proved by a registry.
+"""What a verifier of routes asks of the name service: which chains the names in a policy stand for.
 
-Invariant: only what a registry's proof shows is in an answer; a chain without a proof has no name.
+Invariant: a set of names means the chains that registries' proofs show these to stand for; a name without a proof, or
+of no chain, satisfies nothing. What else a chain is called has no part in it: anybody may give a chain a second name in
+an open zone, by which it could pass where a policy avoids the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from nodes.ibc.core.state import Context
 from nodes.xroute.identity import ChainIdentity
+from nodes.xroute.policy.clauses import Condition, Policy
+from nodes.xroute.policy.terms import Kind
 
 __all__ = ["NameVerifier", "Named", "NoNames"]
+
+_OF_CHAINS = (Kind.CHAINS, Kind.VIA_ANY, Kind.VIA_ALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Names of chains, each with the registry that says so, and whether all registries that were asked agree."""
+    """What names were proved to stand for, which registry says so of a chain, and whether all that were asked agree."""
 
-    names: Mapping[ChainIdentity, tuple[str, str]] = field(default_factory=dict)
+    chains: Mapping[str, ChainIdentity] = field(default_factory=dict)  # by name
+    registries: Mapping[ChainIdentity, str] = field(default_factory=dict)
     agree: bool | None = None
+
+    def by_identity(self, policy: Policy) -> Policy:
+        """The policy, its clauses in the same order, with identities in place of the names that were proved."""
+        return replace(policy, conditions=tuple(map(self._by_identity, policy.conditions)))
+
+    def _by_identity(self, condition: Condition) -> Condition:
+        if condition.kind not in _OF_CHAINS:
+            return condition
+        names = (self.chains[name].hex() if name in self.chains else name for name in condition.names)
+        return replace(condition, names=tuple(names))
 
 
 class NameVerifier(Protocol):

@@ -114,11 +114,11 @@ def verify_route(context: Context, proof: RouteProof, demand: Demand, verifier: 
         named = verifier.named(context, proof.names, _registries(demand.policy))
     powers = [_power(context, place, proof, link) for place, link in enumerate(links)]
     hops = tuple(
-        link.attributes(now_ns, power, ok, named.names.get(link.identity))
+        link.attributes(now_ns, power, ok, named.registries.get(link.identity))
         for link, power, ok in zip(links, powers, _passes(demand, links), strict=True)
     ) + tuple(_recorded_hops(demand.records, named, now_ns))
     attributes = RouteAttributes(hops, demand.mode.word, named.agree)
-    _check_clauses(demand.policy, attributes)
+    _check_clauses(named.by_identity(demand.policy), attributes)
     with _rejected(Check.KEY):
         _check_key(links[-1], proof, demand)
     return Verified(
@@ -192,14 +192,12 @@ def _recorded_hops(records: Sequence[HopRecord], named: Named, now_ns: int) -> I
     for place in reversed(range(len(records))):
         record = records[place]
         identity = checked(record.identity)
-        name, registry = named.names.get(identity, (None, None))
         left_ns = record.time_ns + record.trusting_ns - now_ns
         if left_ns <= 0:
             raise RouteRejected(Check.HOP, f"a state that is trusted no longer in record {place}", "one that is", place)
         yield HopAttributes(
             identity=identity,
-            name=name,
-            registry=registry,
+            registry=named.registries.get(identity),
             client_type=record.client_type,
             status=Status.ACTIVE,
             trust_level_ppm=record.trust_level_ppm,

@@ -44,11 +44,11 @@ class Scene:
     def signed(self, record: Record, key: Key = OWNER) -> bytes:
         return key.sign(sign_bytes(self.registry.chain_id, record.encode()))
 
-    def register(self, name: str) -> Record:
-        node, chain = self.registry, self.world[name]
+    def register(self, chain_name: str, called: str = "") -> Record:
+        node, chain = self.registry, self.world[chain_name]
         passed_s = (self.world.clock.now_ns - GENESIS_NS) // SECOND_NS
         record = chain_record(
-            f"{name}.cosmos", passed_s, chain_id=chain.chain_id, anchor_height=1, ttl_s=600,
+            f"{called or chain_name}.cosmos", passed_s, chain_id=chain.chain_id, anchor_height=1, ttl_s=600,
             anchor_hash=header_hash(chain.chain.ledger[1].block.header),
         )  # fmt: skip
         node.must("alice", MsgCommit(commitment(record.name, b"salt", record.owner), address("alice")))
@@ -62,7 +62,7 @@ class Scene:
         self.registry.blocks(1)
         height = self.world.update(self.world["c"], self.registry)
         zone = self._step("cosmos", height)
-        names = [f"{name}.cosmos" for name in self.records]
+        names = [record.name for record in self.records.values()]
         return tuple(ResolvedName("r", name, (zone, self._step(name, height))).encode() for name in names)
 
     def _step(self, name: str, height: Height) -> NameProof:
@@ -87,6 +87,32 @@ def test_chains_are_known_by_the_names_that_a_registry_proves() -> None:
     assert (other.code, "clause 0: " in other.log) == (108, True)
     avoided = scene.deliver(names, "xroute/1; avoid {b.cosmos}")
     assert (avoided.code, "clause 0: " in avoided.log) == (108, True)
+
+
+def test_a_second_name_is_no_way_around_a_policy() -> None:
+    """A zone may be open: then anybody gives a chain another name, and brings the proof of that one alone."""
+    scene = Scene()
+    scene.records["alias"] = scene.register("b", called="other")
+    a, b, other = scene.proofs()
+    avoid = "xroute/1; avoid {b.cosmos}"
+    for names in ((a, b, other), (a, other, b), (a, other), (b,), (other,), ()):
+        refused = scene.deliver(names, avoid)
+        assert (refused.code, "clause 0: " in refused.log) == (108, True), refused.log
+    for policy in (
+        "xroute/1; require each transit in {other.cosmos}",
+        "xroute/1; require via all {b.cosmos, other.cosmos}",
+    ):
+        delivered = scene.deliver(scene.proofs()[1:], policy)
+        assert delivered.code == 0, delivered.log
+
+
+def test_a_name_of_no_chain_satisfies_nothing() -> None:
+    """Whoever owns the name of a chain that is avoided could give it up."""
+    scene = Scene()
+    scene.records["gone"] = replace(scene.records["b"], name="gone.cosmos")
+    names = scene.proofs()
+    refused = scene.deliver(names, "xroute/1; avoid {gone.cosmos}")
+    assert (refused.code, "clause 0: " in refused.log) == (108, True), refused.log
 
 
 def test_an_older_version_of_a_record_is_refused_once_a_later_one_was_believed() -> None:

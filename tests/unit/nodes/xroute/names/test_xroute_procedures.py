@@ -154,6 +154,10 @@ def test_a_name_is_proved_to_a_chain_that_has_a_client_of_the_registry() -> None
     watcher, registry = followed_by(world)
     names = RegistryNames(watcher.clients, [ListedRegistry("r", registry.client, frozenset({"cosmos"}))])
     hosts = {registry.identity: ("registry", Height(1, world.node.chain.height))}
-    for name, expected in (("osmosis.cosmos", {identity_of(held): ("osmosis.cosmos", "r")}), ("juno.cosmos", {})):
+    of = identity_of(held)
+    for name, expected in (
+        ("osmosis.cosmos", Named({"osmosis.cosmos": of}, {of: "r"}, True)),
+        ("juno.cosmos", Named(agree=True)),
+    ):
         proof = world.play(prove(registry, "r", name, hosts))
-        assert names.named(watcher.context(), [proof], []) == Named(expected, True)
+        assert names.named(watcher.context(), [proof], []) == expected

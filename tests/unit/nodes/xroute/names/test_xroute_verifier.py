@@ -69,13 +69,13 @@ def pair(second: Record) -> World:
 
 def test_a_proved_name_belongs_to_an_identity() -> None:
     world = alone()
-    assert world.named(world.proof("osmosis.cosmos")) == Named({IDENTITY: ("osmosis.cosmos", "r0")}, True)
-    assert world.named() == Named({}, None)
+    assert world.named(world.proof("osmosis.cosmos")) == Named({"osmosis.cosmos": IDENTITY}, {IDENTITY: "r0"}, True)
+    assert world.named() == Named()
 
 
 def test_a_name_that_is_denied_names_nothing() -> None:
     world = alone()
-    assert world.named(world.proof("juno.cosmos")).names == {}
+    assert world.named(world.proof("juno.cosmos")).chains == {}
 
 
 def test_a_proof_with_a_step_missing_or_forged_is_refused() -> None:
@@ -109,11 +109,12 @@ def test_only_registries_that_the_policy_lists_count_in_its_order() -> None:
     second = replace(OSMOSIS, chain_id="osmosis-2")
     world = pair(second)
     proofs = world.proof("osmosis.cosmos"), world.proof("osmosis.cosmos", 1)
-    assert world.named(*proofs) == Named({IDENTITY: ("osmosis.cosmos", "r0")}, False)
+    assert world.named(*proofs) == Named({"osmosis.cosmos": IDENTITY}, {IDENTITY: "r0"}, False)
+    other = identity_of(second)
     named = world.named(*proofs, registries=("r1", "r0"))
-    assert named == Named({identity_of(second): ("osmosis.cosmos", "r1")}, False)
-    assert world.named(*proofs, registries=("r1",)) == Named({identity_of(second): ("osmosis.cosmos", "r1")}, True)
-    assert world.named(*proofs, registries=("r7",)) == Named({}, None)
+    assert named == Named({"osmosis.cosmos": other}, {other: "r1"}, False)
+    assert world.named(*proofs, registries=("r1",)) == Named({"osmosis.cosmos": other}, {other: "r1"}, True)
+    assert world.named(*proofs, registries=("r7",)) == Named()
 
 
 def test_registries_agree_where_all_of_them_say_the_same() -> None:
@@ -131,8 +132,8 @@ def test_a_chain_does_not_go_back_to_an_older_version_than_it_has_seen() -> None
     registrar, old = world.registrars[0], world.proof("osmosis.cosmos")
     registrar.do(registrar.update(replace(OSMOSIS, seq=2)))
     world.update()
-    assert world.named(old).names
-    assert world.named(world.proof("osmosis.cosmos")).names
+    assert world.named(old).chains
+    assert world.named(world.proof("osmosis.cosmos")).chains
     with pytest.raises(Refused) as caught:
         world.named(old)
     assert caught.value.reason is Reason.ROLLED_BACK
@@ -152,7 +153,7 @@ def test_a_revoked_name_names_nothing() -> None:
     registrar = world.registrars[0]
     registrar.do(registrar.update(replace(OSMOSIS, seq=2, flags=REVOKED)))
     world.update()
-    assert world.named(world.proof("osmosis.cosmos")).names == {}
+    assert world.named(world.proof("osmosis.cosmos")).chains == {}
 
 
 def test_a_delegated_zone_is_verified_by_a_bound_client() -> None:
@@ -167,7 +168,7 @@ def test_a_delegated_zone_is_verified_by_a_bound_client() -> None:
     world = World([parent, child])
     steps = [parent.answer(each) for each in ("cosmos", "sub.cosmos", "hub.cosmos")]
     proof = ResolvedName("r0", "juno.sub.cosmos", (*steps, child.answer("juno.sub.cosmos"))).encode()
-    assert world.named(proof, registries=("r0",)) == Named({IDENTITY: ("juno.sub.cosmos", "r0")}, True)
+    assert world.named(proof, registries=("r0",)) == Named({"juno.sub.cosmos": IDENTITY}, {IDENTITY: "r0"}, True)
     world.watcher.names.delete(key_of_binding(world.chains[1].client))
     with pytest.raises(Refused) as caught:
         world.named(proof, registries=("r0",))
