@@ -21,6 +21,7 @@ from nodes.xroute.names.registry import Registry
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.relayer.core import Relayer, Settings
+from nodes.xroute.relayer.turns import Turns
 from tests.support.ibc_chain import GENESIS_NS, SECOND_NS, address, signed
 from tests.support.ibc_relayed import Node
 
@@ -34,6 +35,7 @@ class Net:
     edges: Sequence[tuple[str, str]]
     relayers: Sequence[str] = ("relayer-1",)
     terms: Mapping[str, Terms] = field(default_factory=dict)
+    turn_s: float = 0.0
     now_ns: int = GENESIS_NS + 2 * SECOND_NS
     halted: set[str] = field(default_factory=set)
     open: list[tuple[str, int, tuple[Call, ...]]] = field(default_factory=list)
@@ -59,7 +61,9 @@ class Net:
             for node in self.nodes
         )
         opens = tuple(self.edges) if name == self.relayers[0] else ()
-        return Settings(chains, ClientTerms(14 * 86_400.0, 21 * 86_400.0, 40.0), opens, stall_s=2 * BLOCK_S)
+        turns = Turns(name, self.relayers, round(1e9 * self.turn_s))
+        clients = ClientTerms(14 * 86_400.0, 21 * 86_400.0, 40.0)
+        return Settings(chains, clients, opens, turns=turns, stall_s=2 * BLOCK_S)
 
     def start(self, name: str) -> None:
         """Start a relayer, or kill it and start it again."""

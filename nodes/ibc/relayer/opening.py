@@ -129,6 +129,11 @@ def sent(signer: Signer, messages: Sequence[Message], only: Account | None = Non
     """Messages in one transaction, of `only` this account or any. Unanswered where it is not known what became of it,
     Blocked where it failed."""
     (outcome,) = yield from signer.submit([messages], only)
+    return required(outcome, signer, messages)
+
+
+def required(outcome: Outcome, signer: Signer, messages: Sequence[Message]) -> Outcome:
+    """An outcome of messages that succeeded; raises as `sent` does."""
     if outcome.lost:
         raise Unanswered(outcome.log)
     if outcome.code:

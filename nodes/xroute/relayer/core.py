@@ -34,6 +34,7 @@ from nodes.xroute.relayer.measure import Measured
 from nodes.xroute.relayer.network import Network
 from nodes.xroute.relayer.opening import Opening
 from nodes.xroute.relayer.rounds import Rounds, Stalled
+from nodes.xroute.relayer.turns import Turns
 
 __all__ = ["Relayer", "Settings"]
 
@@ -56,6 +57,7 @@ class Settings:
     opens: tuple[tuple[str, str], ...] = ()  # pairs of chains that it makes clients for, if there are none
     names: Mapping[str, str] = field(default_factory=dict)  # of chains, as policies have them
     block_gas: int = 0  # the limit of the chains' blocks; 0: none
+    turns: Turns = field(default_factory=Turns)
     stall_s: float = 2.0  # without a block, after which a chain counts as stalled: two block times
 
 
@@ -66,7 +68,7 @@ class Relayer:
         self.settings = settings
         self.clock = Clock(now_ns)
         self.tasks = Tasks(self.clock)
-        self.jobs = Jobs()
+        self.jobs = Jobs(settings.turns)
         self.malformed = 0  # events
         self.rerouted = 0  # jobs that were tried on another route than before
         self.latency_s: list[float] = []  # of messages that were settled, since it was last emptied
@@ -185,9 +187,15 @@ class Relayer:
             if chosen is None:
                 continue
             route, batch = chosen
+            changed = sum(self._last.get(job, route) != route for job in batch)
+            if changed:
+                self.rerouted += changed
+                transits = ", ".join(self.network.chain_of[edge.tracked] for edge in route[:-1])
+                self.notes.append(
+                    ("rerouted", f"{changed} to {batch[0].work.value} {f'over {transits}' if transits else 'directly'}")
+                )
             for job in batch:
                 job.busy = True
-                self.rerouted += self._last.get(job, route) != route
                 self._last[job] = route
             try:
                 outcomes = yield from self.rounds.run(route, batch)

@@ -17,6 +17,7 @@ from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.proofs.messages import HopRecord, Mode
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.relayer.events import Answered, Forwarded, Seen, Sent, Settled
+from nodes.xroute.relayer.turns import Turns
 
 __all__ = ["Job", "Jobs", "Work"]
 
@@ -71,7 +72,8 @@ class _Message:
 class Jobs:
     """All messages that are not settled."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns | None = None) -> None:
+        self._turns = turns or Turns()
         self._messages: dict[bytes, _Message] = {}
         self._by_near: dict[ChainIdentity, dict[Job, None]] = {}
         self._settled: dict[bytes, None] = {}  # messages whose other events may still come
@@ -116,10 +118,10 @@ class Jobs:
             case Answered():
                 self.delivered += chain == seen.parcel.destination
                 message.answers[chain] = block.height, seen.answer
-        self._renew(message)
+        self._renew(message, block.time_ns)
         return 0
 
-    def _renew(self, message: _Message) -> None:
+    def _renew(self, message: _Message, now_ns: int) -> None:
         """Set the job that follows from what is known; none as long as the source was not read."""
         if message.policy is None:
             return
@@ -137,6 +139,7 @@ class Jobs:
             made = Job(Work.DELIVER, *terms, way[place + 1], way[place], height, key, records)
         job = message.job
         if job is None or (job.work, job.near, job.far) != (made.work, made.near, made.far):
+            made.due_ns = now_ns + self._turns.wait_ns(made.near, made.far)
             self._set(message, made)
 
     def _set(self, message: _Message, job: Job | None) -> None:
@@ -154,4 +157,5 @@ class Jobs:
             if late and job is not None and job.work is Work.DELIVER and job.near == chain:
                 terms = message.id, parcel, job.policy, job.fee
                 made = Job(Work.TIME_OUT, *terms, job.far, chain, block.height - 1, parcel.receipt_key)
+                made.due_ns = block.time_ns + self._turns.wait_ns(job.far, chain)
                 self._set(message, made)

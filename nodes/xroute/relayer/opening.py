@@ -13,10 +13,12 @@ from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.core import paths as keys
 from nodes.ibc.proto import ibc
 from nodes.ibc.proto.comet import LightBlock, SignedHeader, ValidatorSet
+from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer.calls import Flow, SignedHeaderAt, Unanswered, ValidatorsAt, Wait, header_of
 from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
-from nodes.ibc.relayer.opening import ClientTerms, Side, client_message, sent
+from nodes.ibc.relayer.opening import ClientTerms, Side, client_message, required
+from nodes.ibc.relayer.signer import Outcome, Signer
 from nodes.xroute.identity import ANCHOR_HEIGHT
 from nodes.xroute.names.messages import MsgBindClient
 from nodes.xroute.relayer.network import Network
@@ -24,6 +26,7 @@ from nodes.xroute.relayer.network import Network
 __all__ = ["Opening"]
 
 BATCH = 50  # headers that are asked for at once
+MOST_CLIENTS = 4  # of one transaction, so that it fits into a block with a limit of gas
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Opening:
                 )
                 for each in subjects
             ]
-            yield from sent(host.signer, registered, host.signer.first)
+            yield from _all_sent(host.signer, registered)
 
     def _is_there(self, host: Side, other: Side) -> bool:
         ends = self.network.identities[host.chain], self.network.identities[other.chain]
@@ -61,8 +64,8 @@ class Opening:
             messages += ((yield from client_message(each, self.terms)),)
         if not messages:
             return
-        outcome = yield from sent(host.signer, messages, host.signer.first)
-        events = outcome.result.events if outcome.result else ()
+        outcomes = yield from _all_sent(host.signer, messages)
+        events = [event for outcome in outcomes if outcome.result for event in outcome.result.events]
         names = [event["client_id"] for event in events if event.type == "create_client"]
         if len(names) != len(subjects):
             raise Unanswered(f"{len(names)} new clients on {host.chain}, of {len(subjects)}")
@@ -73,7 +76,7 @@ class Opening:
         for each in subjects:
             messages += ((yield from self._binding(host, each)),)
         if messages:
-            yield from sent(host.signer, messages, host.signer.first)
+            yield from _all_sent(host.signer, messages)
             self.bound |= {(host.chain, each.chain) for each in subjects}
 
     def _binding(self, host: Side, subject: Side) -> Flow[MsgBindClient]:
@@ -96,6 +99,13 @@ class Opening:
                 (validators,) = yield (ValidatorsAt(chain, header.height),)
                 blocks.append(LightBlock(each, ValidatorSet(validators)))
         return MsgBindClient(name, anchor, blocks[0], tuple(above[1:]), "", tuple(blocks[1:]))
+
+
+def _all_sent(signer: Signer, messages: Sequence[Message]) -> Flow[list[Outcome]]:
+    """Messages in as many transactions as they need, all of one account. Unanswered or Blocked as `required` has it."""
+    groups = [messages[first : first + MOST_CLIENTS] for first in range(0, len(messages), MOST_CLIENTS)]
+    outcomes = yield from signer.submit(groups, signer.first)
+    return [required(outcome, signer, group) for outcome, group in zip(outcomes, groups, strict=True)]
 
 
 def _up_to_steady(subject: Side, first: int) -> Flow[list[SignedHeader]]:

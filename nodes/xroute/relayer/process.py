@@ -1,7 +1,7 @@
 """A relayer of messages over several chains as a node program: it speaks CometBFT's RPC with the chains' nodes.
 
-Events: `waits`, `stalled`, `again`, `pruned` (each with `text`). Samples: `latency_s` (from the block that a message
-was sent in to the one that settled it), and once a second `jobs`,
+Events: `waits`, `stalled`, `rerouted`, `again`, `pruned` (each with `text`). Samples: `latency_s` (from the block that
+a message was sent in to the one that settled it), and once a second `jobs`,
 `delivered`, `settled`, `rerouted`, `client_updates_submitted_total` (key:
 HOST/CLIENT), `queries_total` (key: CHAIN/METHOD) and `tx_submitted_total` (key: chain); beside those of the flooding.
 
@@ -22,6 +22,7 @@ from nodes.xroute.flooding.process import Flooder
 from nodes.xroute.keys import Key
 from nodes.xroute.relayer.core import Relayer as Core
 from nodes.xroute.relayer.core import Settings
+from nodes.xroute.relayer.turns import Turns
 
 __all__ = ["Relayer"]
 
@@ -40,6 +41,7 @@ class Relayer(Node):
         accounts: tuple[str, ...] = ("relayer",)  # names; a key's secret is SHA-256 of it
         neighbours: tuple[str, ...] = ()  # nodes of relayers that it tells what it knows, and hears from
         relayers: tuple[str, ...] = ()  # nodes of all relayers: what these say counts alike
+        turn_s: Duration = 0.0  # how long a relayer leaves a message to the one whose turn comes before its own
         block_gas: int = 0  # the limit of the chains' blocks; 0: none
         port: int = 26657  # of the chains' RPC
         prefix: str = "cosmos"
@@ -74,7 +76,9 @@ class Relayer(Node):
             config.accounts, config.prefix, config.denom, config.gas_price, config.confirm_s
         )
         clients = ClientTerms(config.trusting_s, config.unbonding_s, config.drift_s)
-        return Settings(chains, clients, self._pairs, block_gas=config.block_gas, stall_s=config.stall_s)
+        name = self.context.name
+        turns = Turns(name, sorted({*config.relayers, name}), round(config.turn_s * 1e9))
+        return Settings(chains, clients, self._pairs, block_gas=config.block_gas, turns=turns, stall_s=config.stall_s)
 
     def _carry_out(self, core: Core) -> None:
         """Tell what there is to tell, and make the calls."""
