@@ -16,7 +16,7 @@ COUNTS = (
     "sent", "acknowledged", "failed", "timed_out", "stuck", "lost", "duplicated", "wrongly_refunded", "unread_blocks",
     "escrows",
 )  # fmt: skip
-LATE = 1.5  # intervals between two blocks from which on the second is late
+LATE = 1.5  # asked intervals after the block before from which on a block is late
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -33,21 +33,23 @@ def blocks(run: Run) -> dict[str, Any]:
         block = json.loads(data)
         told.setdefault(block["chain"], {}).setdefault(block["height"], (t_s, block))
     made = [block for heights in told.values() for _, block in heights.values()]
-    times_s = {chain: [t_s for t_s, _ in heights.values()] for chain, heights in told.items()}
-    intervals_s = {
-        chain: [later - earlier for earlier, later in pairwise(times[1:])] for chain, times in times_s.items()
-    }
+    intervals = [  # by the interval that was asked for
+        (later_s - earlier_s) / block["asked_s"]
+        for heights in told.values()
+        for (earlier_s, _), (later_s, block) in pairwise([*heights.values()][1:])
+    ]
     work = run.samples.filter(pl.col("name") == "block_work_s")["value"]
-    late = sum(each > LATE * sorted(times)[len(times) // 2] for times in intervals_s.values() for each in times)
+    late = sum(each > LATE for each in intervals)
     summary: dict[str, Any] = {
         "chains": len(told),
         "blocks": len(made),
         "txs": sum(block["txs"] for block in made),
         "failed_txs": sum(block["failed"] for block in made),
+        "panics": sum(block["panics"] for block in made),
         "late_blocks": late,
     }
-    if late_of := sum(map(len, intervals_s.values())):
-        summary["late_blocks_share"] = round(late / late_of, 4)
+    if intervals:
+        summary["late_blocks_share"] = round(late / len(intervals), 4)
     if len(work):
         summary["block_work_ms"] = round(1e3 * float(work.median() or 0.0), 3)  # type: ignore[arg-type]
     return summary

@@ -189,7 +189,7 @@ def _transfers(
 
 def _expects(parameters: Parameters) -> list[dict[str, Any]]:
     """Some packets must be settled, and none may come to harm."""
-    harms = ("failed", "stuck", "lost", "duplicated", "wrongly_refunded", "unread_blocks")
+    harms = ("failed", "stuck", "lost", "duplicated", "wrongly_refunded", "unread_blocks", "panics")
     figures: list[dict[str, Any]] = [{"figure": f"summary.{name}", "equals": 0} for name in harms]
     if parameters.load.packets_per_s:
         figures.append({"figure": "summary.acknowledged", "at_least": 1})

@@ -21,7 +21,7 @@ LATE = "10 ms"  # packets may leave this late (p99): a block keeps a core of a s
 REGIONS = ("us-east-1", "eu-north-1", "ap-southeast-2", "us-west-1", "ap-northeast-1")
 POWERS, WEAK_POWERS = [10, 10, 10, 10], [1000, 1, 1, 1]  # of validators
 AUDIT_S = 2.0  # before the end by which the audit has told
-HARMS = ("violations", "lost", "duplicated", "forged", "wrongly_refunded", "stuck", "unread_blocks")
+HARMS = ("violations", "lost", "duplicated", "forged", "wrongly_refunded", "stuck", "unread_blocks", "panics")
 
 
 def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:

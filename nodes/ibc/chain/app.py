@@ -2,7 +2,7 @@
 
 Invariant: state after a block follows from the state before it, the block's height, time and transactions, and nothing
 else. A transaction that fails the checks of `ante` changes nothing; one whose messages fail has paid its fee and used
-its sequence, and changes nothing more.
+its sequence, and changes nothing more. So does one that runs into a fault of this program (PANIC): it stops no chain.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from nodes.ibc.chain.ante import Ante, Mode
 from nodes.ibc.chain.bank import Bank
-from nodes.ibc.chain.errors import UNKNOWN_REQUEST
+from nodes.ibc.chain.errors import PANIC, UNKNOWN_REQUEST
 from nodes.ibc.chain.gas import GasMeter, Metered
 from nodes.ibc.chain.results import TxResult
 from nodes.ibc.chain.transactions import Transaction, read
@@ -115,8 +115,9 @@ class App:
             events += self._phase(
                 stores, moment, meter, lambda context: responses.extend(self._deliver(context, transaction))
             )
-        except AbciError as error:
-            return TxResult(error.code, error.codespace, error.message, b"", wanted, meter.used, tuple(events))
+        except Exception as error:
+            refusal = error if isinstance(error, AbciError) else PANIC.error(f"{type(error).__name__}: {error}")
+            return TxResult(refusal.code, refusal.codespace, refusal.message, b"", wanted, meter.used, tuple(events))
         answers = TxMsgData(msg_responses=tuple(responses)).encode()
         return TxResult(data=answers, gas_wanted=wanted, gas_used=meter.used, events=tuple(events))
 

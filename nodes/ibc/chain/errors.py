@@ -27,6 +27,7 @@ KEY_NOT_FOUND = ErrorKind("sdk", 22, "key not found")
 INVALID_HEIGHT = ErrorKind("sdk", 26, "invalid height")
 TX_TIMEOUT_HEIGHT = ErrorKind("sdk", 30, "tx timeout height")
 WRONG_SEQUENCE = ErrorKind("sdk", 32, "incorrect account sequence")
+PANIC = ErrorKind("undefined", 111222, "panic")  # a fault of this program (errors.ErrPanic)
 
 
 def not_found(what: str) -> AbciError:

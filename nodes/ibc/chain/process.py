@@ -1,8 +1,9 @@
 """A chain as a node program: it makes a block in each interval, and answers CometBFT's RPC on the node's address.
 
-Events: `block` (`chain`, `height`, `txs`, `failed`, `gas`, and `settled`: packets that came back acknowledged or timed
-out), `restored` (`height`: what a process that was killed had made), `equivocation` (`height`). Samples: `block_work_s`
-(time that a block took to make), `mempool_txs`.
+Events: `block` (`chain`, `height`, `asked_s`: the interval of blocks that it is to keep, `txs`, `failed`, `panics`: those
+that ran into a fault of this program, `gas`, and `settled`: packets that came back acknowledged or timed out), `restored`
+(`height`: what a process that was killed had made), `equivocation` (`height`). Samples: `block_work_s` (time that a block
+took to make), `mempool_txs`.
 
 Invariant: a block is kept on disk before anybody hears of it, so a process that is killed goes on where it was.
 """
@@ -154,8 +155,10 @@ class Chain(Node):
             "block",
             chain=self._chain.app.chain_id,
             height=entry.block.height,
+            asked_s=self.config.block_s,
             txs=len(entry.results),
             failed=sum(result.code != 0 for result in entry.results),
+            panics=sum(result.panicked for result in entry.results),
             gas=sum(result.gas_used for result in entry.results),
             settled=sum(event.type in _SETTLED for result in entry.results for event in result.events),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nodes.ibc.chain.errors import PANIC
 from nodes.ibc.core.events import Event
 from nodes.ibc.proto import comet
 
@@ -25,6 +26,11 @@ class TxResult:
     gas_wanted: int = 0
     gas_used: int = 0
     events: tuple[Event, ...] = ()
+
+    @property
+    def panicked(self) -> bool:
+        """Whether it ran into a fault of this program, which no message should be able to do."""
+        return (self.codespace, self.code) == (PANIC.codespace, PANIC.code)
 
 
 def encodable(events: tuple[Event, ...]) -> tuple[comet.Event, ...]:

@@ -15,9 +15,10 @@ from scenarios.ibc.analysis import summarise
 from scenarios.ibc.recipe import Parameters, compose
 
 
-def run(times_s: dict[str, list[float]], txs: int = 0, failed: int = 0) -> Any:
+def run(times_s: dict[str, list[float]], **counts: int) -> Any:
+    block = {"asked_s": 1.0, "txs": 0, "failed": 0, "panics": 0, "gas": 0, **counts}
     rows = [
-        (t_s, node, "block", json.dumps({"chain": node[0], "height": height, "txs": txs, "failed": failed, "gas": 0}))
+        (t_s, node, "block", json.dumps({"chain": node[0], "height": height, **block}))
         for node, times in times_s.items() for height, t_s in enumerate(times, 1)
     ]  # fmt: skip
     schema = {"t_s": pl.Float64, "node": pl.String, "kind": pl.String, "data": pl.String}
@@ -29,9 +30,9 @@ def run(times_s: dict[str, list[float]], txs: int = 0, failed: int = 0) -> Any:
 
 
 def test_blocks_and_transactions_are_counted() -> None:
-    summary = summarise(run({"a-0": [-0.5, 1, 2, 3], "b-0": [-0.5, 1, 2]}, txs=2, failed=1))
+    summary = summarise(run({"a-0": [-0.5, 1, 2, 3], "b-0": [-0.5, 1, 2]}, txs=2, failed=1, panics=1))
     assert summary == {
-        "chains": 2, "blocks": 7, "txs": 14, "failed_txs": 7, "late_blocks": 0, "late_blocks_share": 0.0,
+        "chains": 2, "blocks": 7, "txs": 14, "failed_txs": 7, "panics": 7, "late_blocks": 0, "late_blocks_share": 0.0,
         "block_work_ms": 5.0,
     }  # fmt: skip
 
@@ -44,6 +45,12 @@ def test_a_block_that_several_validators_tell_is_one() -> None:
 def test_a_block_is_late_that_comes_after_one_interval_and_a_half() -> None:
     assert summarise(run({"a-0": [0, 1, 2, 3, 4.6, 5.6]}))["late_blocks"] == 1
     assert summarise(run({"a-0": [0, 1, 2, 3, 4.4, 5.4]}))["late_blocks"] == 0
+
+
+def test_blocks_that_are_all_slow_are_all_late() -> None:
+    """Half of them would not be, by the interval that they kept."""
+    summary = summarise(run({"a-0": [0, 2, 4, 6, 8]}))
+    assert (summary["late_blocks"], summary["late_blocks_share"]) == (3, 1.0)
 
 
 def test_a_run_without_blocks_has_figures() -> None:

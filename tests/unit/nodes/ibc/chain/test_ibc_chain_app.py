@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -20,6 +21,7 @@ from ibc_chain import (
 
 from emulator.model.errors import DataError
 from nodes.ibc.chain.ante import Fees
+from nodes.ibc.chain.bank import Bank
 from nodes.ibc.chain.blocks import Block
 from nodes.ibc.chain.chain import Limits
 from nodes.ibc.chain.consensus import Churn
@@ -28,6 +30,7 @@ from nodes.ibc.chain.mempool import MempoolRefusal
 from nodes.ibc.comet import hashes
 from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.comet.light import LightBlock, Policy, verify
+from nodes.ibc.core.state import Context
 from nodes.ibc.proto.comet import SignedHeader
 from nodes.ibc.proto.cosmos import MsgSendResponse, SignMode, TxMsgData, TxRaw
 
@@ -54,6 +57,26 @@ def test_a_transfer_moves_coins_and_tells_of_it() -> None:
     assert ("coin_received", "msg_index", "0") in told
     actions = [value for event in result.events for key, value in event.attributes if key == "action"]
     assert actions == ["/cosmos.bank.v1beta1.MsgSend"]
+
+
+def test_a_fault_of_the_program_fails_its_transaction_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the message wrote before is undone; that it was no refusal is to be seen."""
+    ticking = chain()
+    sent = Bank.send_coins
+
+    def faulty(bank: Bank, context: Context, sender: bytes, receiver: bytes, coins: Mapping[str, int]) -> None:
+        sent(bank, context, sender, receiver, coins)
+        if coins == {"stake": 7}:
+            raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(Bank, "send_coins", faulty)
+    for name, amount in (("alice", 7), ("carol", 5)):
+        assert ticking.chain.submit(ticking.tx(name, send(name, "bob", stake=amount), fee=3)).code == 0
+    bad, good = ticking.block().results
+    assert (bad.codespace, bad.code, bad.log) == ("undefined", 111222, "ZeroDivisionError: a fault: panic")
+    assert (bad.panicked, good.panicked, good.code) == (True, False, 0)
+    assert ticking.balances() == {"alice": FUNDS - 3, "bob": FUNDS + 5, "carol": FUNDS - 8}
+    assert ticking.held_sequence("alice") == 1
 
 
 def test_several_transactions_of_one_account_wait_for_one_block() -> None:
