@@ -1,9 +1,9 @@
 """A chain as a node program: it makes a block in each interval, and answers CometBFT's RPC on the node's address.
 
-Events: `block` (`chain`, `height`, `asked_s`: the interval of blocks that it is to keep, `txs`, `failed`, `panics`: those
-that ran into a fault of this program, `gas`, and `settled`: packets that came back acknowledged or timed out), `restored`
-(`height`: what a process that was killed had made), `equivocation` (`height`). Samples: `block_work_s` (time that a block
-took to make), `mempool_txs`.
+Events: `block` (`chain`, `height`, `asked_s`: the interval of blocks that it is to keep, `txs`, `failed`, `panics`:
+those that ran into a fault of this program, `gas`, and `settled`: packets that came back acknowledged or timed out),
+`restored` (`height`: what a process that was killed had made), `equivocation` (`height`). Samples: `block_work_s` (time
+that a block took to make), `mempool_txs`.
 
 Invariant: a block is kept on disk before anybody hears of it, so a process that is killed goes on where it was.
 """
