@@ -34,7 +34,7 @@ from nodes.xroute.proofs.messages import Mode
 
 __all__ = ["Load"]
 
-MODES = {"e2e": Mode.E2E, "hop": Mode.HOP}
+MODES = {mode.word: mode for mode in Mode if mode is not Mode.UNSPECIFIED}
 _GAS = 250_000  # of a message
 _MOST_MESSAGES = 50  # of a transaction
 _INTERVAL_S = 0.5  # between transactions

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from nodes.ibc.chain.transactions import read as read_transaction
 from nodes.ibc.proto.channel_v2 import Packet
+from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer.calls import Block, TxResult
 from nodes.xroute.identity import ChainIdentity
-from nodes.xroute.module.messages import MsgDeliver
+from nodes.xroute.module.messages import MsgDeliver, MsgDeliverByQuorum
 from nodes.xroute.module.policies import policy_of
 from nodes.xroute.policy.attributes import HopAttributes, RouteAttributes
 from nodes.xroute.policy.clauses import Policy
@@ -22,11 +23,12 @@ from nodes.xroute.policy.evaluation import first_failing
 from nodes.xroute.proofs.messages import Hop, Mode, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.routes.graph import Edge, Graph, hop_of
+from scenarios.xroute.vouching import STAKES, Vouching
 
 __all__ = ["CARRIES", "Ledger", "Violation"]
 
-CARRIES = ("xroute_deliver", "xroute_route", "xroute_forward")
-"""Events of a transaction that brought a message by some hops: its proof says by which."""
+CARRIES = ("xroute_deliver", "xroute_route", "xroute_forward", "xroute_announce")
+"""Events of a transaction that brought a message: its proof says by which hops, its certificate who stands for it."""
 EVENTS = (*CARRIES, "xroute_send", "xroute_acknowledge", "xroute_timeout")
 
 
@@ -73,6 +75,7 @@ class Ledger:
         self.heights = {chain.name: 0 for chain in graph.chains}  # read so far
         self._by_name = {chain.name: chain.identity for chain in graph.chains}
         self._times_ns: dict[tuple[ChainIdentity, int], int] = {}  # of blocks
+        self._vouching = Vouching(graph)
         self._edges = {(edge.verifier, edge.client): edge for edge in graph.edges}
 
     def read(self, chain: str, block: Block, transactions: Sequence[bytes] = ()) -> None:
@@ -85,8 +88,15 @@ class Ledger:
         self.heights[chain] = block.height
 
     def _result(self, here: ChainIdentity, time_ns: int, result: TxResult, transaction: bytes) -> None:
-        proofs = _proofs(transaction) if any(event.type in CARRIES for event in result.events) else {}
+        messages = read_transaction(transaction).messages if transaction else ()
+        proofs = _proofs(messages)
+        announced = {event["message"] for event in result.events if event.type == "xroute_announce"}
+        for message in messages:
+            if isinstance(message, MsgDeliverByQuorum) and (parcel := Parcel.of(message.packet)).id.hex() in announced:
+                self._vouching.announced(here, parcel, message.certificate)
         for event in result.events:
+            if event.type in STAKES:
+                self._vouching.staked(here, event)
             if event.type not in EVENTS:
                 continue
             name = event["message"]
@@ -125,7 +135,11 @@ class Ledger:
                     yield Violation(name, reason)
 
     def _reason(self, parcel: Parcel, policy: Policy, routes: Sequence[Sequence[HopAttributes]]) -> str:
-        """Why the routes of a message violate its policy; "" where they do not."""
+        """Why the routes of a message violate its policy; "" where they do not. In a model nothing is to be judged."""
+        if parcel.envelope.mode is Mode.QUORUM:
+            return self._vouching.reason(parcel, policy)
+        if parcel.envelope.mode is Mode.ZK_MODEL:
+            return ""
         if not routes:
             return "no route in the transaction that delivered it"
         for route in routes:
@@ -225,10 +239,10 @@ class Ledger:
         }
 
 
-def _proofs(transaction: bytes) -> dict[str, list[RouteProof]]:
-    """The proofs that a transaction delivers messages by, by the id of the message."""
+def _proofs(messages: Sequence[Message]) -> dict[str, list[RouteProof]]:
+    """The proofs that a transaction's messages deliver by, by the id of what they deliver."""
     found: defaultdict[str, list[RouteProof]] = defaultdict(list)
-    for message in read_transaction(transaction).messages if transaction else ():
+    for message in messages:
         if isinstance(message, MsgDeliver):
             proof = RouteProof.decode(message.proof)
             found[Parcel.of(proof.packet).id.hex()].append(proof)

@@ -55,8 +55,10 @@ class Parameters(Table):
     weak: Annotated[int, Field(ge=0)] = 1
     """Chains, the last ones, with one validator that has nearly all power: their Nakamoto coefficient is 1, so the
     policy below excludes them as transits."""
-    mode: Literal["e2e", "hop"] = "e2e"
-    """How the destination is convinced. In "hop" the sender names the transits: a shortest way without weak ones."""
+    mode: Literal["e2e", "hop", "quorum", "zk-model"] = "e2e"
+    """How the destination is convinced. In "hop" the sender names the transits: a shortest way without weak ones. In
+    "quorum" two relayers or more sign, and may be contradicted for the time of `challenge`. "zk-model" is a model of
+    succinct proofs: it proves nothing, and making an object takes `prove`."""
     baseline: Literal["none", "hub"] = "none"
     """"hub": the same chains and load, but clients between the first chain and each other one alone, and mode "hop"
     through it."""
@@ -64,6 +66,12 @@ class Parameters(Table):
     """What routes have to satisfy: see `skyloom route check`."""
     block_s: Annotated[Duration, Field(gt=0)] = 1.0
     """Time between two blocks of a chain."""
+    stake: Annotated[int, Field(ge=0, le=10**6)] = 1000
+    """What each relayer bonds on each chain: its word counts by that, and mode "quorum" needs it."""
+    challenge_s: Annotated[Duration, Field(gt=0)] = 5.0
+    """In mode "quorum", how long a delivery waits for a contradiction."""
+    prove_s: Annotated[Duration, Field(gt=0)] = 5.0
+    """In mode "zk-model", how long the model takes to make an object in place of a proof."""
     load: Load = _default(Load)
     """What is sent."""
     faults: Faults = _default(Faults)

@@ -10,6 +10,7 @@ from typing import Any
 
 from emulator.model.tables import ParameterError, RecipeOptions
 from emulator.model.units import show
+from nodes.xroute.module.terms import LEAST_VOTES
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.policy.terms import PolicyError
 from scenarios.xroute.graph import Pair, hub, mesh, way
@@ -20,6 +21,8 @@ __all__ = ["Parameters", "compose"]
 LATE = "10 ms"  # packets may leave this late (p99): a block keeps a core of a small machine busy for that long
 REGIONS = ("us-east-1", "eu-north-1", "ap-southeast-2", "us-west-1", "ap-northeast-1")
 POWERS, WEAK_POWERS = [10, 10, 10, 10], [1000, 1, 1, 1]  # of validators
+UNPROVED = ("quorum", "zk-model")
+ORACLE = "oracle"  # the key of mode zk-model, a model
 AUDIT_S = 2.0  # before the end by which the audit has told
 HARMS = ("violations", "lost", "duplicated", "forged", "wrongly_refunded", "stuck", "unread_blocks", "panics")
 
@@ -56,6 +59,12 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
         parse(parameters.policy)
     except PolicyError as error:
         raise ParameterError("policy", parameters.policy, f"a policy: {error}") from None
+    if parameters.baseline == "hub" and parameters.mode in UNPROVED:
+        raise ParameterError(
+            "mode", parameters.mode, '"hop" or "e2e" where `baseline` is "hub", which is used by "hop"'
+        )
+    if parameters.mode == "quorum" and (parameters.relayers < LEAST_VOTES or not parameters.stake):
+        raise ParameterError("mode", "quorum", f"at least {LEAST_VOTES} `relayers`, with a `stake`")
     if parameters.neighbours == 4 and parameters.chains < 6:
         raise ParameterError("neighbours", "4", "2 where there are fewer than 6 chains")
     if load.start_s + load.drain_s >= options.duration_s:
@@ -83,6 +92,7 @@ def _chains(parameters: Parameters, chains: list[str], relayers: list[str]) -> l
             "accounts": ["alice", "bob", *(key for relayer in relayers for key in _keys(relayer))],
             "powers": WEAK_POWERS if number >= len(chains) - parameters.weak else POWERS,
             **(halt if number < faults.chains else {}),
+            **_terms(parameters),
         }
         programs.append(
             {
@@ -95,6 +105,16 @@ def _chains(parameters: Parameters, chains: list[str], relayers: list[str]) -> l
             }
         )
     return programs
+
+
+def _terms(parameters: Parameters) -> dict[str, Any]:
+    """What a chain has to say to modes in which nothing is proved: that its receivers take them."""
+    if parameters.mode not in UNPROVED:
+        return {}
+    terms = {"minimum": f"xroute/1; require mode {{{parameters.mode}}}"}
+    if parameters.mode == "quorum":
+        return terms | {"challenge": show(parameters.challenge_s, "duration")}
+    return terms | {"model_key": ORACLE}
 
 
 def _program(chain: str) -> str:
@@ -110,6 +130,9 @@ def _relayers(
     parameters: Parameters, chains: list[str], relayers: list[str], pairs: list[Pair]
 ) -> list[dict[str, Any]]:
     """A program for each relayer; in a circle, each tells the next what it measures."""
+    model = (
+        {"model_key": ORACLE, "prove": show(parameters.prove_s, "duration")} if parameters.mode == "zk-model" else {}
+    )
     return [
         {
             "name": relayer,
@@ -122,6 +145,8 @@ def _relayers(
                 "accounts": _keys(relayer),
                 "neighbours": sorted({relayers[number - 1], relayers[(number + 1) % len(relayers)]} - {relayer}),
                 "relayers": relayers,
+                "stake": parameters.stake,
+                **model,
                 "stall": show(2 * parameters.block_s, "duration"),
             },
         }
@@ -149,7 +174,7 @@ def _loads(
                     for step in range(1, len(chains))
                 ],
                 "policy": parameters.policy,
-                "mode": "hop" if by_hops else "e2e",
+                "mode": "hop" if by_hops else parameters.mode,
                 "messages_per_second": load.messages_per_s / len(chains),
                 "start": show(load.start_s, "duration"),
                 "stop": show(options.duration_s - load.drain_s, "duration"),

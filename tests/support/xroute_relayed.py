@@ -14,6 +14,7 @@ from nodes.ibc.relayer.core import ChainSettings
 from nodes.ibc.relayer.opening import ClientTerms
 from nodes.ibc.relayer.signer import Terms as SignerTerms
 from nodes.xroute.identity import ChainIdentity, application_client, identity
+from nodes.xroute.keys import Key
 from nodes.xroute.module.messages import Fee, MsgSend
 from nodes.xroute.module.module import Xroute
 from nodes.xroute.module.terms import Terms
@@ -26,6 +27,7 @@ from tests.support.ibc_chain import GENESIS_NS, SECOND_NS, address, signed
 from tests.support.ibc_relayed import Node
 
 BLOCK_S = 1.0
+PROVE_S = 10.0
 
 
 @dataclass
@@ -37,6 +39,9 @@ class Net:
     terms: Mapping[str, Terms] = field(default_factory=dict)
     turn_s: float = 0.0
     now_ns: int = GENESIS_NS + 2 * SECOND_NS
+    opened_later: Sequence[tuple[str, str]] = ()  # edges that the other relayers open
+    stake: int = 0  # of each relayer on each chain
+    model_key: bytes = b""
     halted: set[str] = field(default_factory=set)
     open: list[tuple[str, int, tuple[Call, ...]]] = field(default_factory=list)
     nodes: dict[str, Node] = field(init=False)
@@ -60,10 +65,14 @@ class Net:
             ChainSettings(node, SignerTerms(node, f"{node}-1", "cosmos", "stake", 0.0, 3.0), (name,))
             for node in self.nodes
         )
-        opens = tuple(self.edges) if name == self.relayers[0] else ()
+        first = name == self.relayers[0]
+        opens = tuple(each for each in self.edges if (each in self.opened_later) != first)
         turns = Turns(name, self.relayers, round(1e9 * self.turn_s))
         clients = ClientTerms(14 * 86_400.0, 21 * 86_400.0, 40.0)
-        return Settings(chains, clients, opens, turns=turns, stall_s=2 * BLOCK_S)
+        return Settings(
+            chains, clients, opens, turns=turns, stall_s=2 * BLOCK_S, key=Key.named(name), stake=self.stake,
+            model_key=self.model_key, prove_s=PROVE_S,
+        )  # fmt: skip
 
     def start(self, name: str) -> None:
         """Start a relayer, or kill it and start it again."""
@@ -76,7 +85,13 @@ class Net:
         return self.cores[self.relayers[0]]
 
     def _pump(self, name: str) -> None:
-        self.open += [(name, ticket, calls) for ticket, calls in self.cores[name].take()]
+        core = self.cores[name]
+        self.open += [(name, ticket, calls) for ticket, calls in core.take()]
+        for data in core.ballots.take():
+            for other, heard in self.cores.items():
+                if other != name:
+                    heard.ballots.hear(data)
+                    self._pump(other)
 
     def step(self) -> None:
         """A second, with a block on each chain that makes blocks; all calls are answered."""
@@ -119,7 +134,7 @@ class Net:
 
     def send(
         self, source: str, destination: str, amount: int = 100, *, policy: str = "xroute/1", mode: Mode = Mode.E2E,
-        timeout_s: int = 600, transits: Sequence[str] = (), fee: Fee | None = None,
+        timeout_s: int = 600, transits: Sequence[str] = (), fee: Fee | None = None, threshold: int = 0,
     ) -> None:  # fmt: skip
         """Alice sends coins to bob, in the next block."""
         node, identities = self.nodes[source], self.identities
@@ -127,7 +142,7 @@ class Net:
         payload = Payload("transfer", "transfer", "ics20-1", JSON, data.encode(JSON))
         message = MsgSend(
             identities[destination], "", parse(policy).encode(), mode, self.now_ns // SECOND_NS + timeout_s, payload,
-            tuple(identities[each] for each in transits), 0, fee, address("alice"),
+            tuple(identities[each] for each in transits), threshold, fee, address("alice"),
         )  # fmt: skip
         sequence = node.sequences["alice"]
         result = node.chain.submit(signed("alice", [message], sequence, 0, gas=5_000_000, chain_id=node.chain_id))

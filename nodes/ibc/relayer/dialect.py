@@ -39,7 +39,8 @@ _UNREAD = frozenset(
     ("message", "coin_spent", "coin_received", "coinbase", "burn", "transfer", "ibc_transfer", "fungible_token_packet",
      "denomination")
 )  # fmt: skip
-"""Events of the bank and of transfers: most of a block, and nothing that a relayer reads."""
+"""Events of the bank and of transfers: most of a block, and nothing that a relayer reads. Of those of type `message`
+it reads the one for each message, which names it as its first attribute: `action`."""
 REFUSED = -1  # code of an admission that the RPC itself denied
 
 
@@ -122,6 +123,6 @@ def _result(form: Json) -> TxResult:
     events = tuple(
         Event(each["type"], tuple([(pair["key"], pair["value"] or "") for pair in each["attributes"]]))
         for each in form["events"] or ()
-        if each["type"] not in _UNREAD
+        if each["type"] not in _UNREAD or (each["type"] == "message" and each["attributes"][0]["key"] == "action")
     )
     return TxResult(int(form["code"]), form["codespace"], form["log"], int(form["gas_used"]), events)

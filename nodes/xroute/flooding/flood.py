@@ -32,7 +32,7 @@ from nodes.xroute.flooding.database import BUCKETS, DIGEST_BYTES, Database, Entr
 from nodes.xroute.flooding.equivocation import Equivocation
 from nodes.xroute.flooding.neighbour import Neighbour
 from nodes.xroute.flooding.pace import TokenBucket
-from nodes.xroute.flooding.wire import Acknowledged, Digests, Flood, Flooded, Listing, Mark, Said
+from nodes.xroute.flooding.wire import Acknowledged, Digests, Flood, Flooded, Listing, Mark, Said, Told
 from nodes.xroute.keys import Key
 
 __all__ = ["Flooding", "Learnt", "Settings"]
@@ -41,6 +41,7 @@ LEAST_INTERVAL_MS = 1_000  # between versions of one subject
 FLOOD_BYTES = 32_768  # of entries in one message, unless one entry is longer
 LISTING_MARKS = 512  # in one message; what is beyond them in one bucket is said again, as if the other lacked it
 MOST_LEARNT = 16_384
+MOST_TOLD = 4_096
 EXPIRE_MS = 1_000
 _HEARD_FACTOR = 2  # a neighbour's bytes may come that much faster than they were sent
 
@@ -93,6 +94,7 @@ class Flooding:
         self.counts: Counter[str] = Counter()  # entries and bytes sent and heard, by what they were
         self.refused: Counter[tuple[str, str]] = Counter()  # by reason and neighbour
         self.learnt: deque[Learnt] = deque(maxlen=MOST_LEARNT)  # until somebody takes it
+        self.told: deque[bytes] = deque(maxlen=MOST_TOLD)  # by neighbours, until somebody takes it
         self._key = key
         self._neighbours: dict[str, Neighbour] = {}
         self._own: dict[bytes, _Own] = {}
@@ -128,6 +130,11 @@ class Flooding:
         self._issue(key, own, now_ms)
         self._flush(now_ms)
 
+    def tell(self, data: bytes, now_ms: int) -> None:
+        """Tell all neighbours something that is no entry: once, as far as each one's share of bytes reaches."""
+        for peer, neighbour in self._neighbours.items():
+            self._say(peer, neighbour, Told(data), now_ms)
+
     def receive(self, peer: str, message: Said, now_ms: int) -> None:
         """What a neighbour has said."""
         neighbour = self._neighbours.get(peer)
@@ -146,6 +153,8 @@ class Flooding:
         elif isinstance(message, Acknowledged):
             for mark in message.marks:
                 self._settle(neighbour, mark)
+        elif isinstance(message, Told):
+            self.told.append(message.data)
         else:
             self._take_in(peer, neighbour, message, now_ms)
         self._flush(now_ms)

@@ -32,7 +32,8 @@ class Flooder:
     """One relayer's flooding with those relayers that are its neighbours, by node name.
 
     In `setup`: make it and `await open()`. In `run`: a task of `run()`. `stakes` are of all relayers, by public key,
-    and may change; `on_learnt(entry)` is called for what neighbours tell that is news.
+    and may change; `on_learnt(entry)` is called for what neighbours tell that is news, and `on_told(data)` for what
+    they `tell` that is no entry.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Flooder:
         *,
         settings: Settings | None = None,
         on_learnt: Callable[[Entry], None] = lambda entry: None,
+        on_told: Callable[[bytes], None] = lambda data: None,
         port: int = PORT,
         config: LinkConfig | None = None,
         ports: Mapping[str, int] | None = None,
@@ -51,6 +53,7 @@ class Flooder:
         self._context = context
         self._flooding = Flooding(key, stakes, settings)
         self._on_learnt = on_learnt
+        self._on_told = on_told
         self._connected: set[str] = set()
         self._begin_ms = time.time_ns() // 10**6 - round(context.now() * 1000)
         self._links = Links(
@@ -70,6 +73,11 @@ class Flooder:
     def announce(self, ad: Ad) -> None:
         """Say this of its subject from now on."""
         self._flooding.announce(ad, self._now_ms())
+        self._pass_on()
+
+    def tell(self, data: bytes) -> None:
+        """Tell the neighbours something that is no entry."""
+        self._flooding.tell(data, self._now_ms())
         self._pass_on()
 
     def counters(self) -> dict[str, int]:
@@ -119,6 +127,8 @@ class Flooder:
                 digest = learnt.entry.digest[:8].hex()
                 self._context.emit("learnt", ad=digest, age_s=learnt.age_ms / 1000, peer=learnt.peer)
             self._on_learnt(learnt.entry)
+        while self._flooding.told:
+            self._on_told(self._flooding.told.popleft())
 
     def _now_ms(self) -> int:
         """The time of day."""

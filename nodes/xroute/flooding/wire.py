@@ -10,7 +10,7 @@ from typing import Any
 
 from nodes.ibc.proto.wire import Message, message, octets, optional_octets, repeated, uint64
 
-__all__ = ["MOST_BYTES", "Acknowledged", "Digests", "Flood", "FloodCodec", "Flooded", "Listing", "Mark", "Said"]
+__all__ = ["MOST_BYTES", "Acknowledged", "Digests", "Flood", "FloodCodec", "Flooded", "Listing", "Mark", "Said", "Told"]
 
 MOST_BYTES = 65_536  # of a message
 
@@ -62,8 +62,15 @@ class Acknowledged(Message):
     marks: tuple[Mark, ...] = repeated(1, Mark)
 
 
-Said = Digests | Listing | Flood | Acknowledged
-_KINDS: tuple[type[Said], ...] = (Digests, Listing, Flood, Acknowledged)
+@message("skyloom.xroute.v1.Told")
+class Told(Message):
+    """Something for whoever uses the flooding: it is told once, and is no entry of a database."""
+
+    data: bytes = octets(1)
+
+
+Said = Digests | Listing | Flood | Acknowledged | Told
+_KINDS: tuple[type[Said], ...] = (Digests, Listing, Flood, Acknowledged, Told)
 
 
 class FloodCodec:

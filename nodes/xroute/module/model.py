@@ -2,7 +2,7 @@
 
 Where a real system would verify a succinct proof that the source has committed to a message and a compliant route leads
 there, a chain here compares an object of fixed size with what an oracle of the scenario, which knows a key, would give.
-So the mode has the sizes and the steps of such a system; costs of proving are not modelled.
+So the mode has the sizes and the steps of such a system. What making a proof takes, relayers wait for (`prove`).
 """
 
 from __future__ import annotations

@@ -22,7 +22,16 @@ from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.proofs.rejection import Check, RouteRejected
 
-__all__ = ["judged", "minimum_of", "policy_of", "remember", "require_opt_in", "reversed_policy", "without_modes"]
+__all__ = [
+    "judged",
+    "known",
+    "minimum_of",
+    "policy_of",
+    "remember",
+    "require_opt_in",
+    "reversed_policy",
+    "without_modes",
+]
 
 _KNOWN = 256
 policy_of = lru_cache(_KNOWN)(read)
@@ -32,7 +41,7 @@ policy_of = lru_cache(_KNOWN)(read)
 def judged(context: Context, parcel: Parcel, supplied: bytes, terms: Terms) -> Policy:
     """What a message's route has to satisfy here. RouteRejected for another policy than the sender's."""
     wanted = parcel.envelope.policy_id
-    data = supplied or store_of(context).get(paths.policy(wanted)) or b""  # without any clause it has no bytes
+    data = supplied or known(context, parcel)
     if (found := sha256(data).digest()) != wanted:
         raise RouteRejected(Check.POLICY, f"policy {found.hex()}", f"{wanted.hex()}, or its bytes were not known here")
     try:
@@ -46,6 +55,11 @@ def judged(context: Context, parcel: Parcel, supplied: bytes, terms: Terms) -> P
 def minimum_of(parcel: Parcel, terms: Terms) -> Policy:
     """What the application that a message is for demands of routes, whatever the sender's policy says."""
     return terms.minimum.get(parcel.envelope.payload.destination_port, Policy())
+
+
+def known(context: Context, parcel: Parcel) -> bytes:
+    """The sender's policy as it was once supplied; b"" for one without clauses, and for one that was not."""
+    return store_of(context).get(paths.policy(parcel.envelope.policy_id)) or b""
 
 
 def remember(context: Context, parcel: Parcel, supplied: bytes) -> None:

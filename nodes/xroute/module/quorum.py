@@ -72,7 +72,8 @@ class Quorum:
         due_ns = max(now_ns, seen_ns) + self.terms.challenge_ns  # an absence contradicts from `seen_ns` on
         announced = Announcement(message.packet, message.certificate, message.payee, due_ns)
         book.write(context, book.announcement(parcel.id), announced)
-        context.emit(about("xroute_announce", parcel, due_ns=due_ns))
+        packet, known = message.packet.encode().hex(), policies.known(context, parcel).hex()
+        context.emit(about("xroute_announce", parcel, packet=packet, policy=known, seen_ns=seen_ns, due_ns=due_ns))
         return DONE
 
     def release(self, context: Context, message: MsgRelease) -> MsgRelayResponse:
@@ -85,7 +86,6 @@ class Quorum:
             return NOTHING_DONE
         if context.time_ns < announced.due_ns:
             raise TOO_EARLY.error(f"{announced.due_ns - context.time_ns} ns of the time for contradiction are left")
-        book.delete(context, book.announcement(parcel.id))
         self.incoming.accept(context, parcel, announced.payee, message.signer)
         return DONE
 
@@ -100,6 +100,8 @@ class Quorum:
             raise NOT_ANNOUNCED.error(message.message_id.hex())
         proof = decoded(message.proof)
         parcel = Parcel.of(announced.packet)
+        if context.ibc.get(parcel.receipt_key) is not None:
+            raise NO_CONTRADICTION.error("it was delivered, and its source need not hold it any more")
         held = None if proof.key.exist is None else proof.key.exist.value
         if held == packet_commitment_v2(announced.packet):
             raise NO_CONTRADICTION.error("the source holds what was announced")

@@ -42,7 +42,9 @@ class Stakes:
         if held.leaves_ns or any(each.key == held.key and each.account != account for each in book.stakes(context)):
             raise INVALID_STAKE.error("a stake that leaves, or a key of another relayer")
         self.bank.send(context, account, STAKES, self.terms.denom, message.amount)
-        book.write(context, book.stake(account), replace(held, amount=held.amount + message.amount))
+        held = replace(held, amount=held.amount + message.amount)
+        book.write(context, book.stake(account), held)
+        context.emit(event("xroute_stake", relayer=held.key.hex(), amount=held.amount))
         return MsgEmptyResponse()
 
     def unstake(self, context: Context, message: MsgUnstake) -> MsgEmptyResponse:
@@ -53,6 +55,7 @@ class Stakes:
         if not held.leaves_ns:
             leaves_ns = context.time_ns + self.terms.leave_ns
             book.write(context, book.stake(account), replace(held, leaves_ns=leaves_ns))
+            context.emit(event("xroute_stake", relayer=held.key.hex(), amount=0))  # it counts for nothing from now on
         elif context.time_ns < held.leaves_ns:
             raise TOO_EARLY.error(f"{held.leaves_ns - context.time_ns} ns until the stake may leave")
         else:

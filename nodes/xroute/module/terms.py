@@ -9,8 +9,9 @@ from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.proofs.names import NameVerifier, NoNames
 from nodes.xroute.proofs.transit import TransitPolicy
 
-__all__ = ["Terms"]
+__all__ = ["LEAST_VOTES", "Terms"]
 
+LEAST_VOTES = 2
 _SECOND_NS = 1_000_000_000
 
 
@@ -22,7 +23,7 @@ class Terms:
     window_ns: int = 2 * _SECOND_NS  # in which one relayer alone earns the delivery: two block times
     challenge_ns: int = 10 * _SECOND_NS  # in which a quorum may be contradicted
     leave_ns: int = 60 * _SECOND_NS  # that a stake waits before it is paid out
-    least_votes: int = 2  # of a quorum, whatever the sender says
+    least_votes: int = LEAST_VOTES  # of a quorum, whatever the sender says
     minimum: Mapping[str, Policy] = field(default_factory=dict)  # what applications demand of routes, by port
     transit: TransitPolicy = field(default_factory=TransitPolicy)  # published in the genesis
     authority: str = ""  # address that may publish another one; "" is nobody

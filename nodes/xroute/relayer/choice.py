@@ -7,15 +7,17 @@ next best, with no new transaction at its source.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.module.policies import reversed_policy, without_modes
+from nodes.xroute.policy.attributes import RouteAttributes
+from nodes.xroute.policy.evaluation import first_failing
 from nodes.xroute.policy.terms import Key
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.relayer.jobs import Job, Work
 from nodes.xroute.relayer.network import Network
-from nodes.xroute.routes.graph import Edge
+from nodes.xroute.routes.graph import Edge, EdgeKey
 from nodes.xroute.routes.pruned import Pruned
 from nodes.xroute.routes.search import Answer, best_routes
 
@@ -60,15 +62,13 @@ class Choice:
 
     def _best(self, job: Job, without: frozenset[ChainIdentity]) -> Answer:
         """The best routes: found once for all jobs alike. Shares for `spread` are renewed every few deliveries."""
-        delivers = job.work is Work.DELIVER
         spreads = Key.SPREAD in job.policy.preferences
         epoch = self._delivered // _EPOCH if spreads else 0
         policy_id = job.parcel.envelope.policy_id
-        key = policy_id, delivers, job.near, job.far, self._network.version, without, epoch
+        key = policy_id, job.work, job.near, job.far, self._network.version, without, epoch
         known = self._answers.get(key)
         if known is not None:
             return known
-        policy = job.policy if delivers else reversed_policy(without_modes(job.policy))
         graph = self._network.graph
         ends = {job.near, job.far}
         edges = frozenset(
@@ -77,12 +77,36 @@ class Choice:
             if {edge.verifier, edge.tracked} & (without - ends) or edge.verifier in without
         )
         shares = self.shares() if spreads else None
-        far, near = (graph.chains[graph.number[each]] for each in (job.far, job.near))
-        found = best_routes(Pruned(graph, policy, far, near, shares, edges))
+        found = best_routes(self._pruned(job, shares, edges))
         self._answers[key] = found
         while len(self._answers) > _KNOWN:
             self._answers.popitem(last=False)
         return found
+
+    def complies(self, job: Job, route: Legs) -> bool:
+        """Whether a route that somebody else chose satisfies the policy of a job between its ends."""
+        pruned = self._pruned(job)
+        arcs = {arc.edge: arc for each in pruned.arcs for arc in each}
+        if not all(edge in arcs for edge in route):
+            return False
+        hops = tuple(arcs[edge].hop for edge in route)
+        attributes = RouteAttributes(hops, job.parcel.envelope.mode.word, names_agree=True)
+        return first_failing(job.policy, attributes) is None
+
+    def _pruned(
+        self, job: Job, shares: Mapping[ChainIdentity, int] | None = None, without: frozenset[EdgeKey] = frozenset()
+    ) -> Pruned:
+        """The graph that a job's policy leaves: all of it judges a delivery, less a proof that others ask for."""
+        match job.work:
+            case Work.DELIVER:
+                policy = job.policy
+            case Work.CONTRADICT:
+                policy = without_modes(job.policy)
+            case _:
+                policy = reversed_policy(without_modes(job.policy))
+        graph = self._network.graph
+        far, near = (graph.chains[graph.number[each]] for each in (job.far, job.near))
+        return Pruned(graph, policy, far, near, shares, without, job.parcel.envelope.mode.word)
 
     def shares(self) -> dict[ChainIdentity, int]:
         """Of recent deliveries, how many passed through each chain."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import Any
 
 from nodes.ibc.proto.ibc import MsgRecoverClient, MsgRegisterCounterparty
@@ -19,14 +20,16 @@ from nodes.ibc.relayer.core import ChainSettings
 from nodes.ibc.relayer.events import ClientSeen, Spent
 from nodes.ibc.relayer.events import read as read_clients
 from nodes.ibc.relayer.follow import Followed
-from nodes.ibc.relayer.opening import ClientTerms, Side
+from nodes.ibc.relayer.opening import ClientTerms, Side, sent
 from nodes.ibc.relayer.signer import REDUNDANT, Outcome, Signer
 from nodes.ibc.relayer.tasks import Tasks
 from nodes.xroute.flooding.ads import Ad
 from nodes.xroute.flooding.database import Database
 from nodes.xroute.flooding.exchange import advertised, with_told
 from nodes.xroute.identity import ChainIdentity
-from nodes.xroute.module.messages import MsgPublishTransit
+from nodes.xroute.keys import Key
+from nodes.xroute.module.messages import MsgPublishTransit, MsgSlash, MsgStake
+from nodes.xroute.relayer.ballots import Ballots
 from nodes.xroute.relayer.choice import Choice, Legs
 from nodes.xroute.relayer.events import Settled, read
 from nodes.xroute.relayer.jobs import Job, Jobs
@@ -34,6 +37,7 @@ from nodes.xroute.relayer.measure import Measured
 from nodes.xroute.relayer.network import Network
 from nodes.xroute.relayer.opening import Opening
 from nodes.xroute.relayer.rounds import Rounds, Stalled
+from nodes.xroute.relayer.stakes import Stakes
 from nodes.xroute.relayer.turns import Turns
 
 __all__ = ["Relayer", "Settings"]
@@ -41,6 +45,7 @@ __all__ = ["Relayer", "Settings"]
 MOST_JOBS = 60  # of one round
 _RETRY_S = 1.0
 _LONGEST_RETRY_S = 30.0
+_CERTIFY_S = 0.25  # between looks for messages to sign for
 _DISCOVER_S = 2.0  # between attempts to learn the network
 _LOOK_AGAIN_S = 60.0
 _CHANGES = tuple(
@@ -59,16 +64,22 @@ class Settings:
     block_gas: int = 0  # the limit of the chains' blocks; 0: none
     turns: Turns = field(default_factory=Turns)
     stall_s: float = 2.0  # without a block, after which a chain counts as stalled: two block times
+    key: Key = field(default_factory=lambda: Key.named("relayer"))  # by which other relayers know it
+    stake: int = 0  # that it has on every chain; 0: none
+    model_key: bytes = b""  # of the oracle of mode zk-model, which is a model; "": it makes no such objects …
+    prove_s: float = inf  # … or takes so long for each
 
 
 class Relayer:
     """One relayer. Drive it by `tick`, `announce`, `answer`; carry out what `take` gives."""
 
-    def __init__(self, settings: Settings, now_ns: int) -> None:
+    def __init__(self, settings: Settings, now_ns: int, stakes: Stakes | None = None) -> None:
+        """`stakes`, none yet, are read from the chains' blocks."""
         self.settings = settings
         self.clock = Clock(now_ns)
         self.tasks = Tasks(self.clock)
-        self.jobs = Jobs(settings.turns)
+        self.jobs = Jobs(settings.turns, settings.prove_s * 1e9 if settings.model_key else inf)
+        self.stakes = Stakes() if stakes is None else stakes
         self.malformed = 0  # events
         self.rerouted = 0  # jobs that were tried on another route than before
         self.latency_s: list[float] = []  # of messages that were settled, since it was last emptied
@@ -78,14 +89,17 @@ class Relayer:
         self.network = Network(self.chains, settings.names)
         self.measured = Measured(settings.block_gas)
         self.choice = Choice(self.network)
+        self.ballots = Ballots(settings.key, self.network, self.jobs, self.choice, self.stakes, self.clock)
         self.rounds = Rounds(
-            self.network, self.jobs, self.chains, self.signers, self.clock, self.tasks, settings.stall_s
-        )
+            self.network, self.jobs, self.chains, self.signers, self.clock, self.tasks, settings.stall_s, self.ballots,
+            settings.model_key,
+        )  # fmt: skip
         self.down: dict[ChainIdentity, int] = {}  # chains that are stalled, and their last height
         self._unread: list[tuple[str, Block]] = []  # blocks from before the chains' identities were known
         self._heard_ns: dict[str, int] = {}  # when a chain's last block was read
         self._is_changed = True  # the network, since it was last asked for
         self._last: dict[Job, Legs] = {}  # the route that a job was last tried on
+        self._accused: set[bytes] = set()  # relayers that are shown to have contradicted themselves
         for name, followed in self.chains.items():
             self.tasks.add(f"follow {name}", followed.run())
         self.tasks.add("begin", self._begin())
@@ -121,9 +135,16 @@ class Relayer:
         own = self.network.own
         return advertised(own, self.measured.edges(own, self.network.chain_of), found if self.is_ready else {})
 
-    def hear(self, database: Database, stakes: Mapping[bytes, int]) -> None:
+    def accuse(self, origin: bytes, evidence: bytes) -> None:
+        """A relayer has signed two versions of one advertisement: let it lose its stake on every chain."""
+        if origin not in self._accused:
+            self._accused.add(origin)
+            for name in self.chains:
+                self.tasks.add(f"accuse on {name}", self._accuse(name, origin, evidence))
+
+    def hear(self, database: Database) -> None:
         """Take into account what other relayers say; of what they alone know nothing is proved here."""
-        self.network.hear(lambda graph: with_told(graph, database, stakes, (), self.clock.now_ns))
+        self.network.hear(lambda graph: with_told(graph, database, self.stakes.weights, (), self.clock.now_ns))
 
     @property
     def is_ready(self) -> bool:
@@ -134,11 +155,38 @@ class Relayer:
         """Learn the network, make what is missing of it, then carry."""
         yield Wait(lambda: all(chain.caught_up for chain in self.chains.values()))
         yield from self._discover()
+        for name in self.chains if self.settings.stake else ():
+            self.tasks.add(f"stake on {name}", self._insisting(partial(self._stake, name)))
         yield from self._open()
+        self.tasks.add("certify", self._certify())
         self.tasks.add("look again", self._look_again())
         for name, signer in self.signers.items():
             for number in range(len(signer.accounts)):
                 self.tasks.add(f"carry to {name} {number}", self._carry(name))
+
+    def _stake(self, name: str) -> Flow[None]:
+        """Bond what is lacking of its stake on a chain, unless it was slashed anywhere."""
+        key = self.settings.key.public
+        lacking = self.settings.stake - self.stakes.on(name).get(key, 0)
+        if lacking > 0 and not self.stakes.is_slashed(key):
+            signer = self.signers[name]
+            yield from sent(signer, [MsgStake(key, lacking)], signer.first)
+
+    def _accuse(self, name: str, origin: bytes, evidence: bytes) -> Flow[None]:
+        """Show a chain the evidence for as long as the relayer has a stake there: another one may be faster."""
+        while True:
+            yield Wait(lambda: origin in self.stakes.on(name))
+            try:
+                yield from sent(self.signers[name], [MsgSlash(evidence)])
+            except (Unanswered, Blocked) as failure:
+                self.notes.append(("waits", str(failure)))
+            yield Wait(lambda: origin not in self.stakes.on(name), self.clock.after_s(_RETRY_S))
+
+    def _certify(self) -> Flow[None]:
+        """Sign for messages of mode QUORUM."""
+        while True:
+            self.ballots.tend(self._down() | self._silent())
+            yield Wait(lambda: False, self.clock.after_s(_CERTIFY_S))
 
     def _open(self) -> Flow[None]:
         """Make the clients that are missing, on all chains at once."""
@@ -219,7 +267,7 @@ class Relayer:
         down = self._down()
         silent = down | self._silent()
         for job in self.jobs.of(near, self.clock.now_ns):
-            route = self.choice.route(job, silent) or self.choice.route(job, down)
+            route = (self.choice.route(job, silent) or self.choice.route(job, down)) if job.is_proved else ()
             if route is None:
                 job.due_ns = self.clock.after_s(_RETRY_S)
             elif first is None or route == first:
@@ -259,7 +307,8 @@ class Relayer:
         for edge in route:
             self.measured.tried(edge.key, not outcome.code)
         if not outcome.code:
-            self.choice.used(route)
+            if route:
+                self.choice.used(route)
             job.due_ns = self.clock.after_s(_RETRY_S)
             job.avoided |= {edge.tracked for edge in route[:-1]}  # a policy may ask for disjoint routes
         elif outcome.lost or (outcome.codespace, outcome.code) == REDUNDANT:
@@ -283,6 +332,7 @@ class Relayer:
 
     def _read(self, chain: str, block: Block) -> None:
         self._heard_ns[chain] = self.clock.now_ns
+        self.stakes.saw(chain, block)
         self.measured.saw(chain, block)
         if chain in self.network.identities:
             self._learn(chain, block)

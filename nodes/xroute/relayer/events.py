@@ -21,7 +21,7 @@ from nodes.xroute.proofs.messages import HopRecord, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.proofs.rejection import RouteRejected
 
-__all__ = ["Answered", "Forwarded", "Seen", "Sent", "Settled", "read"]
+__all__ = ["Announced", "Answered", "Contradicted", "Forwarded", "Seen", "Sent", "Settled", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,23 @@ class Forwarded:
 
 
 @dataclass(frozen=True, slots=True)
+class Announced:
+    """Relayers with a stake stand for a message (mode QUORUM): until `due_ns` anybody may contradict."""
+
+    parcel: Parcel
+    policy: Policy
+    seen_ns: int  # the time of the source's block in which they say to have seen it
+    due_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contradicted:
+    """A message that was announced is dropped, as its source holds something else."""
+
+    message_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """A chain has committed to a message's answer: the destination, or a transit of mode HOP that passes it back."""
 
@@ -57,7 +74,7 @@ class Settled:
     timed_out: bool
 
 
-Seen = Sent | Forwarded | Answered | Settled
+Seen = Sent | Forwarded | Announced | Contradicted | Answered | Settled
 
 
 def read(block: Block) -> Iterator[Seen | None]:
@@ -81,6 +98,11 @@ def _seen(event: Event) -> Seen | None:
         case "xroute_forward":
             forwarded = RouteProof.decode(bytes.fromhex(event["forwarded"]))
             return Forwarded(_parcel(event), forwarded.records)
+        case "xroute_announce":
+            policy = policy_of(bytes.fromhex(event["policy"]))
+            return Announced(_parcel(event), policy, int(event["seen_ns"]), int(event["due_ns"]))
+        case "xroute_contradict":
+            return Contradicted(bytes.fromhex(event["message"]))
         case "xroute_answer":
             return Answered(_parcel(event), Answer.decode(bytes.fromhex(event["answer"])))
         case "xroute_acknowledge" | "xroute_timeout":

@@ -18,10 +18,12 @@ from emulator.model.units import Duration
 from emulator.sdk.node import Node
 from nodes.ibc.relayer.chain_driver import ChainDriver
 from nodes.ibc.relayer.opening import ClientTerms
+from nodes.xroute.flooding.database import Entry, Evidence
 from nodes.xroute.flooding.process import Flooder
 from nodes.xroute.keys import Key
 from nodes.xroute.relayer.core import Relayer as Core
 from nodes.xroute.relayer.core import Settings
+from nodes.xroute.relayer.stakes import Stakes
 from nodes.xroute.relayer.turns import Turns
 
 __all__ = ["Relayer"]
@@ -40,8 +42,11 @@ class Relayer(Node):
         opens: tuple[str, ...] = ()  # "a-0 b-0": pairs that it makes clients for, where there are none
         accounts: tuple[str, ...] = ("relayer",)  # names; a key's secret is SHA-256 of it
         neighbours: tuple[str, ...] = ()  # nodes of relayers that it tells what it knows, and hears from
-        relayers: tuple[str, ...] = ()  # nodes of all relayers: what these say counts alike
+        relayers: tuple[str, ...] = ()  # nodes of all relayers, which take turns
         turn_s: Duration = 0.0  # how long a relayer leaves a message to the one whose turn comes before its own
+        stake: int = 1000  # that it bonds on every chain: its word counts by that; 0: none
+        model_key: str = ""  # of the oracle of mode zk-model, which is a model; "": it carries no such messages
+        prove_s: Duration = 25.0  # that an object of mode zk-model takes to make, in the model
         block_gas: int = 0  # the limit of the chains' blocks; 0: none
         port: int = 26657  # of the chains' RPC
         prefix: str = "cosmos"
@@ -59,13 +64,16 @@ class Relayer(Node):
         config, context = self.config, self.context
         self._chains: ChainDriver[Core] = ChainDriver(context, config.chains, config.port)
         self._pairs = tuple(_pair(words, config.chains) for words in config.opens)
-        self._stakes = {Key.named(name).public: 1 for name in {*config.relayers, *config.neighbours, context.name}}
-        self._flooder = Flooder(context, Key.named(context.name), self._stakes, config.neighbours)
+        self._key = Key.named(context.name)
+        self._stakes = Stakes()
+        self._flooder = Flooder(
+            context, self._key, self._stakes.weights, config.neighbours, on_learnt=self._learnt, on_told=self._told
+        )
         await self._flooder.open()
 
     async def run(self) -> None:
         settings = await self._settings()
-        self._chains.start(lambda now_ns: Core(settings, now_ns), self._carry_out)
+        self._chains.start(lambda now_ns: Core(settings, now_ns, self._stakes), self._carry_out)
         talking = self._flooder.run(), self._talk()
         await self.context.until_stopped(self._chains.failed, self._report(), *talking, *self._chains.listening())
 
@@ -78,7 +86,22 @@ class Relayer(Node):
         clients = ClientTerms(config.trusting_s, config.unbonding_s, config.drift_s)
         name = self.context.name
         turns = Turns(name, sorted({*config.relayers, name}), round(config.turn_s * 1e9))
-        return Settings(chains, clients, self._pairs, block_gas=config.block_gas, turns=turns, stall_s=config.stall_s)
+        return Settings(
+            chains, clients, self._pairs, block_gas=config.block_gas, turns=turns, stall_s=config.stall_s,
+            key=self._key, stake=config.stake, model_key=config.model_key.encode(), prove_s=config.prove_s,
+        )  # fmt: skip
+
+    def _learnt(self, entry: Entry) -> None:
+        core = self._chains.core
+        if core is not None and isinstance(entry, Evidence):
+            core.accuse(entry.origin, entry.data)
+            self._chains.changed()
+
+    def _told(self, data: bytes) -> None:
+        core = self._chains.core
+        if core is not None:
+            core.ballots.hear(data)
+            self._chains.changed()
 
     def _carry_out(self, core: Core) -> None:
         """Tell what there is to tell, and make the calls."""
@@ -88,6 +111,8 @@ class Relayer(Node):
         for kind, text in core.notes:
             self.context.emit(kind, text=text)
         core.notes.clear()
+        for data in core.ballots.take():
+            self._flooder.tell(data)
         self._chains.call(core.take())
 
     async def _talk(self) -> None:
@@ -98,7 +123,7 @@ class Relayer(Node):
             if core is not None and core.is_ready:
                 for ad in core.advertised():
                     self._flooder.announce(ad)
-                core.hear(self._flooder.database, self._stakes)
+                core.hear(self._flooder.database)
 
     async def _report(self) -> None:
         """Samples, once a second."""

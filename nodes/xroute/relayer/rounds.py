@@ -22,8 +22,19 @@ from nodes.ibc.relayer.opening import sent
 from nodes.ibc.relayer.signer import Outcome, Signer
 from nodes.ibc.relayer.tasks import Tasks
 from nodes.xroute.identity import ChainIdentity
-from nodes.xroute.module.messages import MsgAcknowledge, MsgDeliver, MsgTimeout
+from nodes.xroute.module.messages import (
+    MsgAcknowledge,
+    MsgContradict,
+    MsgDeliver,
+    MsgDeliverByModel,
+    MsgDeliverByQuorum,
+    MsgRelease,
+    MsgTimeout,
+)
+from nodes.xroute.module.model import model_object
 from nodes.xroute.proofs.build import Builder, Leg, Plan
+from nodes.xroute.proofs.messages import Mode
+from nodes.xroute.relayer.ballots import Ballots
 from nodes.xroute.relayer.choice import Legs
 from nodes.xroute.relayer.jobs import Job, Jobs, Work
 from nodes.xroute.relayer.network import Network
@@ -54,6 +65,8 @@ class Rounds:
     clock: Clock
     tasks: Tasks
     stall_s: float  # without a block, after which a chain counts as stalled
+    ballots: Ballots
+    model_key: bytes = b""  # of the oracle of mode ZK_MODEL
     builder: Builder = field(default_factory=Builder)
     clients: dict[tuple[str, str], Client] = field(default_factory=dict)  # by host and name
     learnt: dict[tuple[str, str, int], int] = field(default_factory=dict)  # the host's block that brought a height
@@ -75,16 +88,23 @@ class Rounds:
             known.learned(height)
 
     def run(self, route: Legs, batch: Sequence[Job]) -> Flow[list[tuple[Job, Outcome]]]:
-        """What became of each job. Blocked, Stalled among it, or Unanswered where nothing was tried for any."""
-        host = self.network.chain_of[route[0].verifier]
-        legs, updates = yield from self._reach(route, 1 + max(job.height for job in batch))
+        """What became of each job. Blocked, Stalled among it, or Unanswered where nothing was tried for any.
+
+        Jobs that need no proof have a route without hops.
+        """
+        host = self.network.chain_of[batch[0].near]
+        legs: tuple[Leg, ...] = ()
+        updates: list[Message] = []
+        if route:
+            legs, updates = yield from self._reach(route, 1 + max(job.height for job in batch))
         sets = yield from self._validators(host, route, legs)
         messages: list[Message] = []
         batch = [job for job in batch if self.jobs.holds(job)]  # another relayer may have been faster
         if not batch:
             return []
         for job in batch:
-            messages += ((yield from self._message(job, route, legs, sets)),)
+            made = (yield from self._message(job, legs, sets)) if legs else self._stated(host, job)
+            messages.append(made)
         groups = _grouped(updates, list(zip(batch, messages, strict=True)))
         outcomes = yield from self.signers[host].submit([[message for _, message in group] for group in groups])
         found = []
@@ -168,21 +188,35 @@ class Rounds:
             for place, validators in zip(places, sets, strict=True)
         }
 
+    def _stated(self, host: str, job: Job) -> Message:
+        """The message of a job that needs no proof of a route."""
+        packet, payee = job.parcel.packet, self.signers[host].first.key.address
+        if job.work is Work.RELEASE:
+            return MsgRelease(job.message_id)
+        policy = job.policy.encode() if self._brings_policy(host, job) else b""
+        if job.parcel.envelope.mode is Mode.ZK_MODEL:
+            return MsgDeliverByModel(packet, policy, model_object(self.model_key, job.parcel), payee)
+        certificate = self.ballots.certificate(job)
+        assert certificate is not None, "the job is due once there is one"
+        return MsgDeliverByQuorum(packet, policy, certificate, payee)
+
+    def _brings_policy(self, host: str, job: Job) -> bool:
+        return _ends(job) and (host, job.parcel.envelope.policy_id) not in self._known
+
     def _message(
-        self, job: Job, route: Legs, legs: tuple[Leg, ...], sets: Mapping[int, tuple[SimpleValidator, ...]]
+        self, job: Job, legs: tuple[Leg, ...], sets: Mapping[int, tuple[SimpleValidator, ...]]
     ) -> Flow[Message]:
         """The message of a job, once all that its proof needs has been asked for."""
-        host, far = self.network.chain_of[route[0].verifier], self.network.chain_of[job.far]
+        host, far = self.network.chain_of[job.near], self.network.chain_of[job.far]
         plan = Plan(legs, far, job.key, bool(job.fee.update) and job.work is Work.DELIVER)
         missing = self.builder.missing(plan)
         answers = yield missing
         for question, answer in zip(missing, answers, strict=True):
             self.builder.add(question, answer)
-        brings_policy = _ends(job) and (host, job.parcel.envelope.policy_id) not in self._known
         proof = self.builder.proof(
             plan,
             job.parcel.packet,
-            policy=job.policy.encode() if brings_policy else b"",
+            policy=job.policy.encode() if self._brings_policy(host, job) else b"",
             payee=self.signers[host].first.key.address if job.work is Work.DELIVER else b"",
             records=job.records,
             validators=sets,
@@ -192,9 +226,11 @@ class Rounds:
                 return MsgDeliver(proof)
             case Work.TIME_OUT:
                 return MsgTimeout(proof)
-            case Work.ACKNOWLEDGE:
-                assert job.answer is not None
-                return MsgAcknowledge(proof, job.answer)
+            case Work.CONTRADICT:
+                return MsgContradict(job.message_id, proof)
+        assert job.work is Work.ACKNOWLEDGE
+        assert job.answer is not None
+        return MsgAcknowledge(proof, job.answer)
 
 
 def _ends(job: Job) -> bool:

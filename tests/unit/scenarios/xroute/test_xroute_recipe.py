@@ -73,6 +73,17 @@ def test_in_mode_hop_the_sender_names_a_way_without_weak_chains() -> None:
     assert configs(composed(mode="hop"), "Load")[0]["to"] == ["b-0", "c-0 via b-0", "d-0 via b-0 c-0", "e-0"]
 
 
+def test_a_receiver_takes_what_is_not_proved_in_that_mode_alone() -> None:
+    data = composed(mode="quorum", challenge="7 s")
+    assert {(each["minimum"], each["challenge"]) for each in configs(data, "Chain")} == {
+        ("xroute/1; require mode {quorum}", "7 s")
+    }
+    data = composed(mode="zk-model", prove="9 s")
+    assert {each["model_key"] for each in configs(data, "Chain")} == {"oracle"}
+    assert {(each["model_key"], each["prove"]) for each in configs(data, "Relayer")} == {("oracle", "9 s")}
+    assert {each["mode"] for each in configs(data, "Load")} == {"zk-model"}
+
+
 def test_halts_hit_the_first_chains() -> None:
     chains = configs(composed(faults={"chains": 1, "at": "20 s", "length": "6 s"}), "Chain")
     assert [(each.get("halt"), each.get("halt_for")) for each in chains[:2]] == [("20 s", "6 s"), (None, None)]
@@ -86,6 +97,9 @@ def test_halts_hit_the_first_chains() -> None:
         ({"load": {"drain": "45 s"}}, "load.drain"),
         ({"weak": 5}, "weak"),
         ({"mode": "hop", "weak": 4}, "weak"),
+        ({"mode": "quorum", "relayers": 1}, "mode"),
+        ({"mode": "quorum", "stake": 0}, "mode"),
+        ({"mode": "zk-model", "baseline": "hub"}, "mode"),
         ({"faults": {"chains": 5}}, "faults.chains"),
         ({"faults": {"chains": 1, "at": "58 s"}}, "faults.at"),
     ],

@@ -137,6 +137,15 @@ def test_two_relayers_deliver_each_message_once() -> None:
     assert events(net, "a", "xroute_acknowledge") == 10
 
 
+def test_clients_that_another_relayer_makes_later_are_found_at_once() -> None:
+    net = Net(SQUARE, opened_later=SQUARE[2:])
+    net.until(lambda: len(net.core.network.graph.edges) == 4)
+    for _ in range(5):
+        net.step()
+    net.start("relayer-2")
+    net.until(net.is_ready, 20)
+
+
 def test_a_relayer_that_is_killed_at_any_moment_loses_nothing() -> None:
     net = opened(Net(LINE))
     for seconds in range(6):
@@ -201,7 +210,8 @@ def test_what_relayers_measure_decides_the_order_of_attempts() -> None:
             ad = replace(ad, claims=replace(ad.claims, block_ms_p50=60_000))
         told = issued(replace(ad, max_age_s=600), key, 1, net.now_ns // 10**6)
         assert database.offer(told, net.now_ns // 10**6) is Verdict.NEW
-    net.core.hear(database, {key.public: 1})
+    net.core.stakes.weights[key.public] = 1
+    net.core.hear(database)
     for _ in range(8):
         net.send("a", "d", policy="xroute/1; prefer latency")
     carried(net)
