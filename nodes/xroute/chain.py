@@ -30,6 +30,7 @@ class Chain(IbcChain):
     class Config(IbcChain.Config):
         minimum: str = ""  # policy that transfers to this chain have to satisfy, whatever their sender's says
         transit: str = "allow"  # or deny: what the chain publishes of messages that pass over it
+        least_stake: int = 1000  # of a relayer, in `denom`
         challenge_s: Duration = 10.0  # in which a quorum may be contradicted
         zones: tuple[str, ...] = ()  # whose names this chain keeps for anybody; the key of a zone's owner has its name
         model_key: str = ""  # of the oracle of mode zk-model, which is a model; "" where the mode is off
@@ -46,6 +47,7 @@ class Chain(IbcChain):
             raise Unfit(f"minimum: {error}", "a policy") from None
         terms = Terms(
             config.denom,
+            least_stake=config.least_stake,
             window_ns=round(2e9 * config.block_s),
             challenge_ns=round(1e9 * config.challenge_s),
             leave_ns=round(6e9 * config.challenge_s),  # a stake can be lost for as long as its quorum is contradicted

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import merge
+from operator import itemgetter
 from typing import Protocol
 
 from nodes.ibc.core.events import Event
@@ -43,9 +45,13 @@ class Branch:
         self._changes[key] = None
 
     def iterate(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Of the store below only as many pairs are read as are taken here."""
         changes = {key: value for key, value in self._changes.items() if key.startswith(prefix)}
-        merged: dict[bytes, bytes | None] = {**dict(self._below.iterate(prefix)), **changes}
-        yield from ((key, value) for key, value in sorted(merged.items()) if value is not None)
+        kept: Iterator[tuple[bytes, bytes | None]] = (
+            (key, value) for key, value in self._below.iterate(prefix) if key not in changes
+        )
+        merged = merge(kept, sorted(changes.items()), key=itemgetter(0)) if changes else kept
+        yield from ((key, value) for key, value in merged if value is not None)
 
     def write(self) -> None:
         for key, value in self._changes.items():

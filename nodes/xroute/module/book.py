@@ -1,23 +1,28 @@
 """What the module keeps in its own store: escrows, stakes, announcements, routes that have delivered.
 
-Invariant: each record is a canonical message under one key; nothing here is proved to other chains.
+Invariant: each record is a canonical message under one key; nothing here is proved to other chains. What is of use for
+some time alone has an end, and is dropped after it: so many records a block at most, the earliest ends first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TypeVar
 
+from nodes.ibc.core.packets_v2 import LONGEST_TIMEOUT_S
 from nodes.ibc.core.state import Context, Store
 from nodes.ibc.proto.channel_v2 import Packet
 from nodes.ibc.proto.wire import Message, message, nested, octets, optional, repeated, uint64
 from nodes.xroute.module.messages import Certificate, Fee
+from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.proofs.paths import STORE
 from nodes.xroute.proofs.paths import power as power_key
 from nodes.xroute.proofs.verify import Verified
 
 M = TypeVar("M", bound=Message)
 UNRANKED = b"unranked/"
+_ENDS = b"ends/"
 
 
 @message("skyloom.xroute.v1.Escrow")
@@ -91,6 +96,28 @@ def delete(context: Context, key: bytes) -> None:
     store_of(context).delete(key)
 
 
+def arrival_end_s(context: Context, parcel: Parcel) -> int:
+    """When a message can no longer arrive, whatever timeout somebody has made up: none has longer on its way."""
+    return min(parcel.packet.timeout_timestamp, context.time_s + LONGEST_TIMEOUT_S)
+
+
+def write_until(context: Context, key: bytes, record: Message, end_s: int) -> None:
+    """Write a record that `drop_ended` drops once the chain's clock has reached its end."""
+    write(context, key, record)
+    store_of(context).set(_ENDS + end_s.to_bytes(8) + key, b"\x01")
+
+
+def drop_ended(context: Context, most: int) -> None:
+    """Drop records whose time is over, as many at most."""
+    store = store_of(context)
+    for key, _ in list(islice(store.iterate(_ENDS), most)):
+        end_s, record = key[len(_ENDS) : len(_ENDS) + 8], key[len(_ENDS) + 8 :]
+        if context.time_s < int.from_bytes(end_s):
+            return
+        store.delete(record)
+        store.delete(key)
+
+
 def keep_powers(context: Context, verified: Verified) -> None:
     """Keep what follows from validator sets that a proof brought, so that their hashes are enough from now on."""
     for validators_hash, power in verified.powers:
@@ -102,7 +129,7 @@ def sent(sequence: int) -> bytes:
 
 
 def unranked(sequence: int) -> bytes:
-    """A message of the last block, whose relayers are ranked in the next one."""
+    """A message whose relayers are ranked in the next block, or in one soon after it."""
     return UNRANKED + sequence.to_bytes(8)
 
 
@@ -119,6 +146,27 @@ _STAKES = b"stake/"
 
 def stake(account: bytes) -> bytes:
     return _STAKES + account
+
+
+def _staker(key: bytes) -> bytes:
+    """The account of a relayer, by its key."""
+    return b"staker/" + key
+
+
+def stake_of(context: Context, key: bytes) -> Stake | None:
+    """The stake behind a relayer's key, also one that waits to leave."""
+    account = store_of(context).get(_staker(key))
+    return None if account is None else read(context, stake(account), Stake)
+
+
+def write_stake(context: Context, held: Stake) -> None:
+    write(context, stake(held.account), held)
+    store_of(context).set(_staker(held.key), held.account)
+
+
+def delete_stake(context: Context, held: Stake) -> None:
+    delete(context, stake(held.account))
+    delete(context, _staker(held.key))
 
 
 def stakes(context: Context) -> Iterator[Stake]:

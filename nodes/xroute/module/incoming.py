@@ -91,6 +91,7 @@ class Incoming:
         updaters = verified.updaters if verified else ()
         answer = Answer(acknowledgement, payee, context.time_ns, updaters)
         context.ibc.set(parcel.acknowledgement_key, answer.commitment)
+        book.delete(context, book.routes(parcel.id))
         route = verified.route_id.hex() if verified else ""
         context.emit(about("xroute_deliver", parcel, route=route, mode=parcel.envelope.mode.word))
         context.emit(answered(parcel, answer))
@@ -130,7 +131,7 @@ class Incoming:
         if not earlier.isdisjoint(verified.transits) or (came_directly and not verified.transits):
             return 0
         routes = (*used.routes, RouteUsed(verified.route_id, verified.transits))
-        book.write(context, key, RoutesUsed(routes))
+        book.write_until(context, key, RoutesUsed(routes), book.arrival_end_s(context, parcel))
         context.emit(about("xroute_route", parcel, route=verified.route_id.hex(), routes=len(routes)))
         return len(routes)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any as Anything
 from typing import TypeVar
 
@@ -36,6 +37,8 @@ from nodes.xroute.proofs.rejection import RouteRejected
 
 __all__ = ["Xroute", "XrouteModule"]
 
+MOST_RANKED = 64  # messages of a block
+MOST_DROPPED = 64  # records
 RELAYED = (
     MsgUpdateClient,
     messages.MsgDeliver,
@@ -118,19 +121,23 @@ class XrouteModule:
         return False
 
     def begin_block(self, context: Context, last_block_hash: bytes) -> None:
-        """Learn the chain's identity, and rank the relayers of the last block's messages by its hash."""
+        """Learn the chain's identity, rank relayers of messages by the last block's hash, and drop what had its time.
+
+        Nobody pays for this work, so a block does so much of it at most, in order; what is left waits for the next one.
+        """
         if not last_block_hash:
             return
         store = book.store_of(context)
         if store.get(paths.SELF) is None:
             store.set(paths.SELF, identity(context.chain_id, ANCHOR_HEIGHT, last_block_hash))
-        for key, _ in list(store.iterate(book.UNRANKED)):
+        for key, _ in list(islice(store.iterate(book.UNRANKED), MOST_RANKED)):
             sequence = int.from_bytes(key.removeprefix(book.UNRANKED))
             sent = book.read(context, book.sent(sequence), Sent)
             if sent is not None and sent.escrow is not None:
                 ranked = fees.ranked(book.stakes(context), last_block_hash, sent.message_id)
                 book.write(context, book.sent(sequence), replace(sent, escrow=replace(sent.escrow, ranked=ranked)))
             store.delete(key)
+        book.drop_ended(context, MOST_DROPPED)
 
     def _update(self, context: Context, message: MsgUpdateClient) -> Message:
         """Update a client, and remember who brought a height first: routes that need it pay for it."""
@@ -144,7 +151,16 @@ class XrouteModule:
                 key = paths.updater(message.client_id, height)
                 if is_new and context.ibc.get(key) is None:
                     context.ibc.set(key, self._bank.account(message.signer))
+        self._forget_updaters(context, message.client_id)
         return outcome.response
+
+    def _forget_updaters(self, context: Context, client: str) -> None:
+        """Drop the oldest updaters, of heights that the client has forgotten: in each update it forgets one at most."""
+        states = ClientStates(context.ibc, client)
+        for key, _ in list(islice(context.ibc.iterate(paths.updaters(client)), 2)):
+            if states.consensus_state(paths.updated_height(key)) is not None:
+                return
+            context.ibc.delete(key)
 
     def _publish(self, context: Context, message: messages.MsgPublishTransit) -> Message:
         if not self._terms.authority or message.signer != self._terms.authority:

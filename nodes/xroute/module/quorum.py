@@ -71,7 +71,8 @@ class Quorum:
         policies.remember(context, parcel, message.policy)
         due_ns = max(now_ns, seen_ns) + self.terms.challenge_ns  # an absence contradicts from `seen_ns` on
         announced = Announcement(message.packet, message.certificate, message.payee, due_ns)
-        book.write(context, book.announcement(parcel.id), announced)
+        until_s = max(due_ns // _NS + 1, book.arrival_end_s(context, parcel))
+        book.write_until(context, book.announcement(parcel.id), announced, until_s)
         packet, known = message.packet.encode().hex(), policies.known(context, parcel).hex()
         context.emit(about("xroute_announce", parcel, packet=packet, policy=known, seen_ns=seen_ns, due_ns=due_ns))
         return DONE
@@ -123,8 +124,9 @@ class Quorum:
     def _voters(self, context: Context, parcel: Parcel, certificate: Certificate) -> list[Stake]:
         """Relayers with a stake that signed, each once; of others no signature is verified."""
         signed = sign_bytes(parcel.destination, certificate.statement)
-        signatures = {vote.relayer: vote.signature for vote in certificate.votes}
-        return [each for each in book.stakes(context) if is_signed(each.key, signed, signatures.get(each.key, b""))]
+        votes = {vote.relayer: vote.signature for vote in certificate.votes}
+        staked = ((book.stake_of(context, key), signature) for key, signature in votes.items())
+        return [held for held, signature in staked if held is not None and is_signed(held.key, signed, signature)]
 
 
 def _parcel(context: Context, packet: Packet) -> Parcel:

@@ -1,7 +1,7 @@
 """Stakes of relayers, and what they lose for what can be proved on the chain itself.
 
 Invariant: the account `STAKES` holds what all stakes add up to. A stake that wants to leave waits, and can be slashed
-until it is paid out; it counts for nothing meanwhile.
+until it is paid out; it counts for nothing meanwhile. There are so many stakes at most: each message has them ranked.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from nodes.xroute.module.errors import INVALID_EVIDENCE, INVALID_STAKE, NO_STAKE
 from nodes.xroute.module.messages import MsgEmptyResponse, MsgSlash, MsgStake, MsgUnstake
 from nodes.xroute.module.terms import Terms
 
-__all__ = ["STAKES", "Stakes"]
+__all__ = ["MOST_STAKES", "STAKES", "Stakes"]
 
 STAKES = module_address("xroute-stakes")
+MOST_STAKES = 64
 _REPORTED = 2  # the reporter gets one of so many parts of what is slashed; the rest is burned
 
 
@@ -37,14 +38,21 @@ class Stakes:
     def stake(self, context: Context, message: MsgStake) -> MsgEmptyResponse:
         account = self.bank.account(message.signer)
         held = book.read(context, book.stake(account), Stake) or Stake(account, message.key)
-        if not message.amount or len(message.key) != PUBLIC_BYTES or message.key != held.key:
-            raise INVALID_STAKE.error(f"{message.amount} for key {message.key.hex()!r}; expected more than 0, one key")
-        if held.leaves_ns or any(each.key == held.key and each.account != account for each in book.stakes(context)):
-            raise INVALID_STAKE.error("a stake that leaves, or a key of another relayer")
+        amount = held.amount + message.amount
+        if not message.amount or amount < self.terms.least_stake:
+            raise INVALID_STAKE.error(
+                f"a stake of {amount}; expected more than before, {self.terms.least_stake} at least"
+            )
+        other = book.stake_of(context, message.key)
+        if len(message.key) != PUBLIC_BYTES or message.key != held.key or (other and other.account != account):
+            raise INVALID_STAKE.error(f"key {message.key.hex()!r}; expected one, and of no other relayer")
+        if held.leaves_ns:
+            raise INVALID_STAKE.error("a stake that leaves")
+        if not held.amount and sum(1 for _ in book.stakes(context)) >= MOST_STAKES:
+            raise INVALID_STAKE.error(f"one relayer more; expected {MOST_STAKES} at most")
         self.bank.send(context, account, STAKES, self.terms.denom, message.amount)
-        held = replace(held, amount=held.amount + message.amount)
-        book.write(context, book.stake(account), held)
-        context.emit(event("xroute_stake", relayer=held.key.hex(), amount=held.amount))
+        book.write_stake(context, replace(held, amount=amount))
+        context.emit(event("xroute_stake", relayer=held.key.hex(), amount=amount))
         return MsgEmptyResponse()
 
     def unstake(self, context: Context, message: MsgUnstake) -> MsgEmptyResponse:
@@ -54,13 +62,13 @@ class Stakes:
             raise NO_STAKE.error(message.signer)
         if not held.leaves_ns:
             leaves_ns = context.time_ns + self.terms.leave_ns
-            book.write(context, book.stake(account), replace(held, leaves_ns=leaves_ns))
+            book.write_stake(context, replace(held, leaves_ns=leaves_ns))
             context.emit(event("xroute_stake", relayer=held.key.hex(), amount=0))  # it counts for nothing from now on
         elif context.time_ns < held.leaves_ns:
             raise TOO_EARLY.error(f"{held.leaves_ns - context.time_ns} ns until the stake may leave")
         else:
             self.bank.send(context, STAKES, account, self.terms.denom, held.amount)
-            book.delete(context, book.stake(account))
+            book.delete_stake(context, held)
         return MsgEmptyResponse()
 
     def slash(self, context: Context, message: MsgSlash) -> MsgEmptyResponse:
@@ -69,15 +77,11 @@ class Stakes:
             key = origin_of_evidence(message.evidence)
         except AdvertisementError as error:
             raise INVALID_EVIDENCE.error(str(error)) from None
-        held = self.of_key(context, key)
+        held = book.stake_of(context, key)
         if held is None:
             raise NO_STAKE.error(f"relayer {key.hex()}")
         self.take(context, held, message.signer)
         return MsgEmptyResponse()
-
-    def of_key(self, context: Context, key: bytes) -> Stake | None:
-        """The stake behind a relayer's key, also one that waits to leave."""
-        return next((each for each in book.stakes(context) if each.key == key), None)
 
     def take(self, context: Context, held: Stake, reporter: str) -> None:
         """Slash all of a stake."""
@@ -85,5 +89,5 @@ class Stakes:
         if reward:
             self.bank.send(context, STAKES, self.bank.account(reporter), self.terms.denom, reward)
         self.bank.burn(context, STAKES, self.terms.denom, held.amount - reward)
-        book.delete(context, book.stake(held.account))
+        book.delete_stake(context, held)
         context.emit(event("xroute_slash", relayer=held.key.hex(), amount=held.amount))

@@ -23,6 +23,7 @@ class Terms:
     window_ns: int = 2 * _SECOND_NS  # in which one relayer alone earns the delivery: two block times
     challenge_ns: int = 10 * _SECOND_NS  # in which a quorum may be contradicted
     leave_ns: int = 60 * _SECOND_NS  # that a stake waits before it is paid out
+    least_stake: int = 1000  # of a relayer
     least_votes: int = LEAST_VOTES  # of a quorum, whatever the sender says
     minimum: Mapping[str, Policy] = field(default_factory=dict)  # what applications demand of routes, by port
     transit: TransitPolicy = field(default_factory=TransitPolicy)  # published in the genesis

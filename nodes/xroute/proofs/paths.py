@@ -6,7 +6,6 @@ a second route finds the traces of the first one.
 
 from __future__ import annotations
 
-from nodes.ibc.client.states import written
 from nodes.ibc.proto.ibc import Height
 from nodes.xroute.identity import ChainIdentity
 
@@ -37,8 +36,18 @@ def forwarded(source: ChainIdentity, client: str, sequence: int) -> bytes:
 
 
 def updater(client: str, height: Height) -> bytes:
-    """The account that first brought a height to a client here."""
-    return f"xroute/updater/{client}/{written(height)}".encode()
+    """The account that first brought a height to a client here. A client's keys are in the order of heights."""
+    return updaters(client) + height.revision_number.to_bytes(8) + height.revision_height.to_bytes(8)
+
+
+def updaters(client: str) -> bytes:
+    """How the keys of a client's updaters begin."""
+    return f"xroute/updater/{client}/".encode()
+
+
+def updated_height(key: bytes) -> Height:
+    """The height that an updater's key is about."""
+    return Height(int.from_bytes(key[-16:-8]), int.from_bytes(key[-8:]))
 
 
 # In the module's own store.

@@ -70,7 +70,7 @@ class Traffic:
     def _stake(self, name: str) -> None:
         node = self.world["a"]
         if name not in self.staked:
-            node.must(name, MsgStake(Key.named(name).public, self.random.randint(1, 1000), address(name)))
+            node.must(name, MsgStake(Key.named(name).public, self.random.randint(1000, 2000), address(name)))
             self.staked[name] = False
         elif not self.staked[name]:
             node.must(name, MsgUnstake(address(name)))

@@ -12,6 +12,7 @@ from nodes.ibc.core.denominations import Denomination
 from nodes.ibc.core.transfer import escrow_account
 from nodes.ibc.proto.channel import ResponseResultType
 from nodes.xroute.identity import application_client
+from nodes.xroute.module import book
 from nodes.xroute.module.errors import INVALID_MODEL, NOT_ENOUGH_VOTES, NOT_SENT, TOO_EARLY
 from nodes.xroute.module.fees import ESCROW
 from nodes.xroute.module.messages import (
@@ -25,7 +26,7 @@ from nodes.xroute.module.model import model_object
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs.messages import HopRecord, Mode, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
-from tests.support.ibc_chain import address
+from tests.support.ibc_chain import SECOND_NS, address
 from tests.support.xroute_quorum import TERMS, VOTERS, announcement, with_stakes
 from tests.support.xroute_world import FUNDS, World, answer_in, attribute, response_in
 
@@ -161,11 +162,17 @@ def test_a_policy_of_disjoint_routes_wants_as_many() -> None:
     given = {"policy": parse(policy).encode()}
     first = world.deliver("dba", parcel, **given)
     assert (first.code, response_in(first).routes) == (0, 1)
+    context = world["d"].context()
+    assert book.read(context, book.routes(parcel.id), book.RoutesUsed)
+    context.time_ns = parcel.packet.timeout_timestamp * SECOND_NS
+    book.drop_ended(context, 1)
+    assert not book.read(context, book.routes(parcel.id), book.RoutesUsed), "it can no longer arrive"
     shared = world.deliver("dcba", parcel)
     assert (shared.codespace, shared.code) == ("channel", 22), "b is on both routes"
     assert world["d"].balance_of("bob", world.voucher("a", "d")) == 0
     second = world.deliver("dca", parcel)
     assert (second.code, response_in(second).routes) == (0, 2)
+    assert not book.read(world["d"].context(), book.routes(parcel.id), book.RoutesUsed)
     assert world["d"].balance_of("bob", world.voucher("a", "d")) == 100
 
 

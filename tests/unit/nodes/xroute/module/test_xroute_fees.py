@@ -7,11 +7,17 @@ from dataclasses import replace
 import pytest
 
 from nodes.ibc.chain.results import TxResult
+from nodes.ibc.client.states import ClientStates
+from nodes.ibc.core.denominations import Denomination
+from nodes.ibc.core.packets_v2 import LONGEST_TIMEOUT_S
+from nodes.ibc.core.state import Context
+from nodes.ibc.core.transfer_data import JSON, TransferData
+from nodes.ibc.proto.channel_v2 import Payload
 from nodes.xroute.flooding.ads import issued
 from nodes.xroute.flooding.equivocation import Equivocation
 from nodes.xroute.keys import Key
 from nodes.xroute.module import book, fees
-from nodes.xroute.module.book import Escrow, Stake
+from nodes.xroute.module.book import Escrow, Sent, Stake, store_of
 from nodes.xroute.module.errors import INVALID_EVIDENCE, INVALID_STAKE, NO_CONTRADICTION, NO_STAKE, TOO_EARLY
 from nodes.xroute.module.messages import (
     Answer,
@@ -19,6 +25,7 @@ from nodes.xroute.module.messages import (
     MsgContradict,
     MsgDeliver,
     MsgRelease,
+    MsgSend,
     MsgSlash,
     MsgStake,
     MsgUnstake,
@@ -26,12 +33,13 @@ from nodes.xroute.module.messages import (
 from nodes.xroute.module.stake import STAKES
 from nodes.xroute.module.terms import Terms
 from nodes.xroute.policy.parser import parse
+from nodes.xroute.proofs import paths
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.parcel import Parcel, packed
 from tests.support.ibc_chain import SECOND_NS, address
 from tests.support.xroute_flood import edge_ad
-from tests.support.xroute_quorum import TERMS, VOTERS, announcement, with_stakes
-from tests.support.xroute_world import ANY, FUNDS, World, answer_in
+from tests.support.xroute_quorum import STAKE, TERMS, VOTERS, announcement, with_stakes
+from tests.support.xroute_world import ANY, FUNDS, Node, World, answer_in
 
 LINE = (("a", "b"), ("b", "c"))
 FEE = Fee("stake", deliver=1000, acknowledge=100, timeout=300, update=10, updates=4)
@@ -69,6 +77,27 @@ def escrow_of(world: World, parcel: Parcel) -> Escrow:
     assert held is not None
     assert held.escrow is not None
     return held.escrow
+
+
+def test_who_updated_is_forgotten_with_the_heights() -> None:
+    world = World(LINE, trusting_ns=100 * SECOND_NS)
+    node, client = world["b"], world["b"].clients["a"]
+    kept: list[tuple[int, int]] = []
+    for _ in range(12):
+        world.clock.now_ns += 30 * SECOND_NS
+        world["a"].blocks(2)
+        world.update(node, world["a"])
+        heights = set(ClientStates(node.context().ibc, client).heights())
+        found = {paths.updated_height(key) for key, _ in node.context().ibc.iterate(paths.updaters(client))}
+        assert found <= heights
+        kept.append((len(heights), len(found)))
+    assert max(kept[-6:]) <= (6, 6), kept
+    assert kept[-1][1] >= 3
+
+
+def escrows_of(node: Node) -> list[Escrow]:
+    kept = (Sent.decode(raw) for _, raw in store_of(node.context()).iterate(b"sent/"))
+    return [sent.escrow for sent in kept if sent.escrow is not None]
 
 
 def test_who_proves_a_timeout_is_paid_and_the_rest_goes_back() -> None:
@@ -125,10 +154,46 @@ def test_a_stake_waits_before_it_leaves() -> None:
 
 def test_a_key_serves_one_relayer() -> None:
     node = with_stakes(World(LINE), "a")["a"]
-    stolen = MsgStake(VOTERS["voter"].public, 5, address("alice"))
+    stolen = MsgStake(VOTERS["voter"].public, STAKE, address("alice"))
     assert node.do("alice", stolen).code == INVALID_STAKE.code
     another = MsgStake(Key.named("x").public, 5, address("voter"))
     assert node.do("voter", another).code == INVALID_STAKE.code
+    assert not node.do("voter", MsgStake(VOTERS["voter"].public, 5, address("voter"))).code
+    assert node.staked() == 3 * STAKE + 5
+
+
+def test_a_stake_has_a_least_amount() -> None:
+    """Of a quorum as many relayers have to sign as the sender says: these must not be had for nothing."""
+    node = World(LINE, {"a": Terms(least_stake=10)})["a"]
+    for amount, code in ((0, INVALID_STAKE.code), (9, INVALID_STAKE.code), (10, 0), (1, 0), (0, INVALID_STAKE.code)):
+        assert node.do("voter", MsgStake(VOTERS["voter"].public, amount, address("voter"))).code == code
+    assert node.staked() == 11
+
+
+def test_there_are_so_many_relayers_with_a_stake_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.xroute.module.stake.MOST_STAKES", 3)
+    node = with_stakes(World(LINE), "a")["a"]
+    one_more = MsgStake(Key.named("v4").public, STAKE, address("alice"))
+    assert "one relayer more" in node.do("alice", one_more).log
+    assert not node.do("voter", MsgStake(VOTERS["voter"].public, STAKE, address("voter"))).code
+
+
+def test_a_block_ranks_so_many_messages_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.xroute.module.module.MOST_RANKED", 2)
+    world = with_stakes(World(LINE), "a")
+    node, fee = world["a"], replace(FEE, deliver=10)
+    data = TransferData(Denomination("stake"), 1, address("alice"), address("bob"), "")
+    payload = Payload("transfer", "transfer", "ics20-1", JSON, data.encode(JSON))
+    message = MsgSend(
+        world["c"].identity, "c.test", parse(ANY).encode(), Mode.E2E, world.clock.now_ns // SECOND_NS + 600, payload,
+        fee=fee, signer=address("alice"),
+    )  # fmt: skip
+    node.must("alice", *[message] * 5)
+    ranked = []
+    for _ in range(3):
+        node.blocks(1)
+        ranked.append([bool(escrow.ranked) for escrow in escrows_of(node)])
+    assert ranked == [[True] * 2 + [False] * 3, [True] * 4 + [False], [True] * 5]
 
 
 def test_who_contradicts_itself_loses_its_stake() -> None:
@@ -146,12 +211,16 @@ def test_who_contradicts_itself_loses_its_stake() -> None:
 # A quorum that lies.
 
 
-def made_up(world: World, mode: Mode = Mode.QUORUM, policy: str = ANY) -> Parcel:
+def records(context: Context, prefix: bytes) -> int:
+    return len(list(store_of(context).iterate(prefix)))
+
+
+def made_up(world: World, mode: Mode = Mode.QUORUM, policy: str = ANY, end_s: int = 0) -> Parcel:
     """A message that a has never sent, but for its sequence."""
     honest = world.send("a", "c", mode=mode, policy=policy)
     value = honest.envelope.payload.value.replace(b'"100"', b'"999"')
     envelope = replace(honest.envelope, payload=replace(honest.envelope.payload, value=value))
-    return Parcel.of(packed(honest.packet.sequence, envelope, honest.packet.timeout_timestamp))
+    return Parcel.of(packed(honest.packet.sequence, envelope, end_s or honest.packet.timeout_timestamp))
 
 
 def contradict(world: World, parcel: Parcel) -> TxResult:
@@ -202,6 +271,26 @@ def test_a_quorum_that_dates_a_message_ahead_can_be_contradicted_until_after_tha
     world["c"].blocks(12)
     assert world["c"].do("relayer", MsgRelease(parcel.id, address("relayer"))).code == TOO_EARLY.code
     assert not contradict(world, parcel).code
+
+
+def test_what_was_announced_is_dropped_once_it_can_no_longer_arrive() -> None:
+    world = with_stakes(World(LINE, {"c": TERMS}), "c")
+    node = world["c"]
+    begin_s = world.clock.now_ns // SECOND_NS
+    for end_s in (begin_s + 200, begin_s + 200, 1 << 40):
+        parcel = made_up(world, end_s=end_s)
+        assert not node.do("relayer", announcement(world, parcel, ANY, "voter", "other")).code
+    world.wait_until(begin_s + 190)
+    assert records(node.context(), b"announced/") == 3
+    context = node.context()
+    context.time_ns = (begin_s + 200) * SECOND_NS
+    for left in (2, 1, 1):
+        book.drop_ended(context, 1)
+        assert (records(context, b"announced/"), records(context, b"ends/")) == (left, left)
+    world.wait_until(begin_s + 220)
+    assert records(node.context(), b"announced/") == 1
+    world.wait_until(begin_s + 300 + LONGEST_TIMEOUT_S)
+    assert (records(node.context(), b"announced/"), records(node.context(), b"ends/")) == (0, 0)
 
 
 def test_an_honest_quorum_cannot_be_contradicted() -> None:
