@@ -13,6 +13,7 @@ import time
 
 ALL = (
     "plan",
+    "cluster_partition",
     "routes",
     "fabric",
     "netlink",

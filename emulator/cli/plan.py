@@ -60,10 +60,21 @@ def plan(
     ] = None,
     start: Annotated[str | None, typer.Option(metavar="UTC", help="The instant of scenario time 0.")] = None,
     weather: Annotated[Path | None, typer.Option(metavar="CSV", help="Rain over time.")] = None,
+    hosts: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=255, help="Show how the run is cut over so many hosts.")
+    ] = None,
+    measured: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN", help="With --hosts: take the packets of this run, not expected ones."),
+    ] = None,
 ) -> None:
     """Show who sees whom, delays, routes, handovers and feasibility, without running anything."""
     from emulator.cli import sky
     from emulator.cli.chosen import choose
+    from emulator.model.errors import UsageError
+
+    if measured is not None and hosts is None:
+        raise UsageError("--from without --hosts; expected a number of hosts, such as --hosts 4")
 
     items = [] if duration is None else [f'duration="{duration}"']
     items += sky.overrides(start, weather, site) + (overrides or [])
@@ -71,7 +82,7 @@ def plan(
     from emulator.report.progress import StepProgress
 
     with StepProgress() as tell:
-        facts = facts_of(chosen, None if at is None else _instant(at, chosen), tell)
+        facts = facts_of(chosen, None if at is None else _instant(at, chosen), tell, hosts, measured)
     if json:
         from json import dumps
 
@@ -96,8 +107,11 @@ def _instant(at: str, scenario: Scenario) -> float:
     return t_s
 
 
-def facts_of(scenario: Scenario, at_s: float | None, tell: Tell) -> dict[str, Any]:
-    """The plan as plain values. Without `at_s`: the instant 0, and handovers over the run; with it, up to there."""
+def facts_of(
+    scenario: Scenario, at_s: float | None, tell: Tell, hosts: int | None = None, measured: str | None = None
+) -> dict[str, Any]:
+    """The plan as plain values. Without `at_s`: the instant 0, and handovers over the run; with it, up to there. With
+    `hosts` the cut over so many, by the packets of the run `measured` if there is one."""
     from emulator.scenario.build import build
     from emulator.schedule.reader import step_at
 
@@ -135,8 +149,24 @@ def facts_of(scenario: Scenario, at_s: float | None, tell: Tell) -> dict[str, An
         **moves,
         "schedule": {"row_s": row_s, "share_of_core": row_s / timeline.step_s},
     }
+    if hosts is not None:
+        facts |= _over_hosts(scenario, network, hosts, measured, row_s / timeline.step_s, tell)
     facts["problems"] = list(_problems(facts))
     return facts
+
+
+def _over_hosts(
+    scenario: Scenario, network: Network, hosts: int, measured: str | None, schedule_cpu: float, tell: Tell
+) -> dict[str, Any]:
+    """How a run is cut over hosts: what `run --hosts` does with the same scenario."""
+    from emulator.client.find import find
+    from emulator.runtime.cluster.layout import lay_out
+    from emulator.runtime.cluster.summary import summary
+    from emulator.scenario.build import check
+
+    check(scenario, network)
+    run = None if measured is None else find(measured, Path("runs"))
+    return summary(scenario, network, lay_out(scenario, network, hosts, run, tell), schedule_cpu)
 
 
 def _steps(duration_s: float, timeline: Timeline) -> int:

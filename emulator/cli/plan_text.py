@@ -27,6 +27,8 @@ def show(facts: dict[str, Any], route: str | None = None) -> None:
         _routes(console, facts, route)
     if "handovers" in facts:
         _handovers(console, facts)
+    if "cut" in facts:
+        _over_hosts(console, facts)
     schedule = facts["schedule"]
     console.print(
         f"[bold]feasibility[/]  {facts['live_nodes']} live nodes, {facts['ports']} interfaces, "
@@ -165,3 +167,54 @@ def _handovers(console: Console, facts: dict[str, Any]) -> None:
     console.print(table)
     if len(rows) > ROWS:
         console.print(f"[dim]{len(rows) - ROWS} more: --json[/]")
+
+
+def _over_hosts(console: Console, facts: dict[str, Any]) -> None:
+    from emulator.report.text import size
+
+    hosts, cut = facts["hosts"], facts["cut"]
+    figures = ("hops/s", "engine", "schedule", "programs", "memory", "share")
+    table = _table(
+        f"on {len(hosts)} hosts, processor time in cores", "host", "nodes", "live", "end points", *figures,
+        right=("host", "nodes", "live", *figures),
+    )  # fmt: skip
+    for host in hosts:
+        names = host["end_points"]
+        cpu = [f"{host['cpu'][part]:.3f}" for part in ("engine", "schedule", "programs")]
+        table.add_row(
+            str(host["host"]), f"{host['nodes']:,}", f"{host['live_nodes']:,}",
+            " ".join(names[:2]) + (f" … ({len(names)})" if len(names) > 2 else ""), f"{host['hops_per_s']:,.0f}", *cpu,
+            size(host["memory_bytes"]), f"{host['share']:.1%}",
+        )  # fmt: skip
+    console.print(table)
+    expected = "those of an earlier run" if cut["measured"] else f"{cut['assumed']} (--from RUN: those of a run)"
+    console.print(f"packets   {expected}", markup=False)
+    crossing = [
+        f"{cut['fixed_links_cut']:,} of {cut['fixed_links']:,} fixed links",
+        f"{cut['hops_share']:.1%} of hops",
+    ]
+    if cut["moving_hops_share"] is not None:
+        crossing.append(f"{cut['moving_hops_share']:.0%} of those over moving links")
+    if cut["hops_per_packet"] is not None:
+        crossing.append(
+            f"a packet crosses {cut['crossings_per_packet']:.1f} times in {cut['hops_per_packet']:.1f} hops"
+        )
+    console.print(f"cut       {', '.join(crossing)}", markup=False)
+    shortest = "nothing crosses"
+    if cut["shortest_ms"] is not None:
+        shortest = f"shortest across {cut['shortest_ms']:.2f} ms ({cut['shortest_link']})"
+    console.print(f"delays    {shortest}; allowed {cut['min_cross_ms']:g} ms; {_kept_whole(cut)}", markup=False)
+    console.print(
+        f"trunks    {cut['trunks']}, the busiest carries {cut['busiest_trunk_share']:.0%} of crossings one way; "
+        f"balance {cut['balance']:.2f} (fullest host / mean)"
+    )
+
+
+def _kept_whole(cut: dict[str, Any]) -> str:
+    """What cannot be cut, and why."""
+    whole = cut["kept_whole"]
+    if not whole:
+        return "no link below it, nothing had to stay together"
+    named = ", ".join(f"{each['nodes']} nodes with {each['first']}" for each in whole[:3])
+    more = ", …" if len(whole) > 3 else ""
+    return f"{cut['short_links']:,} links below it keep {len(whole)} units whole: {named}{more}"

@@ -45,18 +45,23 @@ def build(scenario: Scenario) -> Built:
 
 def build_network(scenario: Scenario) -> Network:
     """The scenario's network, with every name in the scenario checked against it. ScenarioError or DataError."""
+    network = build(scenario).network
+    check(scenario, network)
+    return network
+
+
+def check(scenario: Scenario, network: Network) -> None:
+    """Checks every name in the scenario against its network. ScenarioError with all that do not fit."""
     from emulator.scenario.schema.names import check_names
     from emulator.scenario.schema.placement import check_placement
     from emulator.scenario.schema.texts import check_texts
 
-    network = build(scenario).network
     names = [node.name for node in network.nodes]
     ends = list(dict.fromkeys(name for end in range(2 * len(network.links)) for name in network.end_names(end)))
     problems = check_names(scenario, names, ends, live=[node.name for node in network.nodes if node.live])
     problems += [*check_texts(scenario, network), *check_placement(scenario, network)]
     if problems:
         raise ScenarioError(problems)
-    return network
 
 
 def _timeline(network: Network, scenario: Scenario) -> Timeline:

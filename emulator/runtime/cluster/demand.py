@@ -6,7 +6,7 @@ matter to a partition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -63,25 +63,26 @@ def demand(network: Network, traffic: Traffic, programs: Floats) -> Demand:
 def expected_traffic(network: Network, rows: Iterable[ScheduleRow]) -> Traffic:
     """The traffic where each end point sends PAIR_PACKETS_PER_S to each other one along the routes of `rows`, which are
     a few of the run, with routes. Without routing each link end carries so many."""
-    rows = list(rows)
     ends = network.end_points
-    found = [_along_routes(network, row, ends) if network.routing != "none" else _on_all(row) for row in rows]
-    return mean_traffic([row.peer for row in rows], found)
+    return mean_traffic(
+        len(network.nodes),
+        ((row.peer, _along_routes(network, row, ends) if network.routing != "none" else _on_all(row)) for row in rows),
+    )
 
 
-def mean_traffic(peers: Sequence[Ints], packets_per_s: Sequence[Floats]) -> Traffic:
-    """The mean of several instants, given the receiver (-1: none) and the packets of each link end."""
-    if not peers:
-        none = np.empty(0, np.int32)
-        return Traffic(none, none, none, np.empty(0))
-    parts = []
-    for peer, packets in zip(peers, packets_per_s, strict=True):
-        end = np.flatnonzero(packets)
-        parts.append(np.stack([end, peer[end ^ 1], peer[end]], axis=1))
-    entries, place = np.unique(np.concatenate(parts), axis=0, return_inverse=True)
-    carried = np.concatenate([packets[np.flatnonzero(packets)] for packets in packets_per_s])
-    end, tail, head = entries.astype(np.int32).T
-    return Traffic(end, tail, head, sums(place.reshape(-1), carried, len(entries)) / len(peers))
+def mean_traffic(nodes: int, instants: Iterable[tuple[Ints, Floats]]) -> Traffic:
+    """The mean of several instants, of each the receiver (-1: none) and the packets a second of every link end."""
+    keys, packets_per_s = np.empty(0, np.int64), np.empty(0)  # (end · nodes + tail) · nodes + head
+    count = 0
+    for peer, packets in instants:
+        count += 1
+        end = np.flatnonzero((packets > 0) & (peer >= 0))
+        here = (end * nodes + peer[end ^ 1]) * nodes + peer[end]
+        keys, place = np.unique(np.concatenate([keys, here]), return_inverse=True)
+        packets_per_s = sums(place, np.concatenate([packets_per_s, packets[end]]), len(keys))
+    rest, head = np.divmod(keys, nodes)
+    end, tail = np.divmod(rest, nodes)
+    return Traffic(end.astype(np.int32), tail.astype(np.int32), head.astype(np.int32), packets_per_s / max(1, count))
 
 
 def _on_all(row: ScheduleRow) -> Floats:

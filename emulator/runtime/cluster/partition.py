@@ -12,6 +12,7 @@ of it fits elsewhere with less: at most 2 - 2 / (hosts + 1) times the load of th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,13 +23,13 @@ from emulator.model.errors import Unfit
 from emulator.model.network import Floats, Ints, Network
 from emulator.runtime.cluster.adjacency import Adjacency
 from emulator.runtime.cluster.demand import Demand, sums
-from emulator.runtime.cluster.units import Rules, Units, units_of
+from emulator.runtime.cluster.units import NotApart, Rules, Units, units_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 MOST_HOSTS = 255  # a host is one byte
-SHIFTS = 8  # places tried for the first cut within a share
+SHIFTS = 8  # places tried for the first cut, within a share
 ROUNDS = 3  # of cutting anew where stations are
 EVEN = 1.05  # fullest host / mean, below which nothing is moved for balance alone
 PASSES = 10  # over all units, to draw neighbours together
@@ -41,7 +42,7 @@ class Partition:
 
     owner: NDArray[np.uint8]
     hosts: int
-    unit: Ints  # of each node; nodes of a unit could not be separated
+    unit: Ints  # of each node; the nodes of a unit share a host
 
     @staticmethod
     def whole(nodes: int) -> Partition:
@@ -56,11 +57,13 @@ def partition(network: Network, hosts: int, demand: Demand, near: Adjacency, rul
     if hosts == 1:
         return Partition.whole(len(network.nodes))
     units = units_of(network, hosts, demand, near, rules or Rules())
-    owner = _Assignment(hosts, units, _graph(units, demand, near)).made()
-    first = np.unique(owner[units.unit], return_index=True)[1]  # hosts are numbered by their first nodes
+    graph = _graph(units, demand, near)
+    tried = [_Assignment(hosts, units, graph, shift / SHIFTS) for shift in range(SHIFTS)]
+    owner = min(tried, key=_Assignment.cost).owner[units.unit]
+    first = np.unique(owner, return_index=True)[1]  # hosts are numbered by their first nodes
     number = np.empty(hosts, np.uint8)
-    number[owner[units.unit][np.sort(first)]] = np.arange(hosts)
-    return Partition(number[owner[units.unit]], hosts, units.unit)
+    number[owner[np.sort(first)]] = np.arange(hosts)
+    return Partition(number[owner], hosts, units.unit)
 
 
 class _Graph(NamedTuple):
@@ -92,23 +95,31 @@ def _graph(units: Units, demand: Demand, near: Adjacency) -> _Graph:
 
 
 class _Assignment:
-    """The host of each unit while it is sought."""
+    """The host of each unit, where the first cut is `shift` of a share on: past 0, the last run of units goes on at the
+    beginning."""
 
-    def __init__(self, hosts: int, units: Units, graph: _Graph) -> None:
-        self._hosts, self._units, self._graph = hosts, units, graph
+    def __init__(self, hosts: int, units: Units, graph: _Graph, shift: float) -> None:
+        self._hosts, self._units, self._graph, self._shift = hosts, units, graph, shift
         self._cpu = units.cpu
         self._share = float(units.cpu.sum()) / hosts
-        self._owner = np.full(len(units.cpu), -1, np.int64)
+        self.owner = np.full(len(units.cpu), -1, np.int64)
         self._load = np.zeros(hosts)
+        self._assign()
 
-    def made(self) -> NDArray[np.int64]:
+    def cost(self) -> tuple[float, float]:
+        """How much is wrong with it: load past what is even, then packets across."""
+        packets = self._graph.packets.tocoo()
+        across = packets.data[self.owner[packets.row] != self.owner[packets.col]]
+        return max(float(self._load.max()), EVEN * self._share), float(across.sum())
+
+    def _assign(self) -> None:
         joined = np.diff(self._graph.links.indptr) > 0
         body = _walk(self._graph.links, np.flatnonzero(joined) if joined.any() else np.arange(len(joined)))
         leaves = np.setdiff1d(np.arange(len(joined)), body)
         leaves = leaves[np.argsort(-self._cpu[leaves], kind="stable")]
         for _ in range(ROUNDS if len(leaves) else 1):
             self._cut(body, self._load_of(leaves))
-            self._owner[leaves] = -1
+            self.owner[leaves] = -1
             self._load = self._load_of(body)
             for unit in leaves.tolist():
                 self._give(unit, self._nearest(unit))
@@ -116,46 +127,36 @@ class _Assignment:
         self._fill()
         self._draw_together()
         self._balance()
-        return self._owner
 
     def _load_of(self, units: NDArray[np.int64]) -> Floats:
-        given = units[self._owner[units] >= 0]
-        return sums(self._owner[given], self._cpu[given], self._hosts)
+        given = units[self.owner[units] >= 0]
+        return sums(self.owner[given], self._cpu[given], self._hosts)
 
     def _cut(self, order: NDArray[np.int64], other: Floats) -> None:
-        """Cuts `order` into a run for each host, so that the run and `other` make an equal load. Of SHIFTS places for
-        the first cut that with the fewest packets across; past 0, the last run goes on at the beginning."""
+        """Cuts `order` into a run for each host, so that the run and `other` make an equal load."""
         cpu = self._cpu[order]
-        middle = np.cumsum(cpu) - cpu / 2
         room = np.maximum(self._share - other, 0.0)
         room *= cpu.sum() / max(room.sum(), 1e-300)
-        bounds = np.cumsum(room)[:-1]
-        packets = self._graph.packets[order][:, order].tocoo()
-        fewest = np.inf
-        for shift in range(SHIFTS):
-            moved = (middle + shift / SHIFTS * room[0]) % cpu.sum()
-            owner = np.searchsorted(bounds, moved, side="right")
-            across = float(packets.data[owner[packets.row] != owner[packets.col]].sum())
-            if across < fewest:
-                fewest, self._owner[order] = across, owner
+        middle = (np.cumsum(cpu) - cpu / 2 + self._shift * room[0]) % cpu.sum()
+        self.owner[order] = np.searchsorted(np.cumsum(room)[:-1], middle, side="right")
 
     def _give(self, unit: int, host: int) -> None:
-        if self._owner[unit] >= 0:
-            self._load[self._owner[unit]] -= self._cpu[unit]
-        self._owner[unit] = host
+        if self.owner[unit] >= 0:
+            self._load[self.owner[unit]] -= self._cpu[unit]
+        self.owner[unit] = host
         self._load[host] += self._cpu[unit]
 
     def _packets_to(self, unit: int) -> Floats:
         """Packets a second between a unit and each host."""
         packets = self._graph.packets
         part = slice(packets.indptr[unit], packets.indptr[unit + 1])
-        owner, passing = self._owner[packets.indices[part]], packets.data[part]
+        owner, passing = self.owner[packets.indices[part]], packets.data[part]
         return sums(owner[owner >= 0], passing[owner >= 0], self._hosts)
 
     def _allowed(self, unit: int) -> NDArray[np.bool_]:
         """Hosts without a unit from which this one must be apart."""
         allowed = np.ones(self._hosts, np.bool_)
-        foes = self._owner[self._units.apart.get(unit, [])]
+        foes = self.owner[self._units.apart.get(unit, [])]
         allowed[foes[foes >= 0]] = False
         return allowed
 
@@ -169,44 +170,37 @@ class _Assignment:
         return int(np.lexsort((load, -packets))[0])
 
     def _separate(self) -> None:
-        """Moves units that must be apart. They keep their hosts where they can: depth first, heaviest units first."""
+        """Moves units that must be apart, those with the most others first; of the possible hosts each keeps its own if
+        it can. Goes back where no host is left."""
         pending = sorted(self._units.apart, key=lambda unit: (-len(self._units.apart[unit]), -self._cpu[unit], unit))
-        before = self._owner[pending]
-        for unit in pending:
-            self._load[self._owner[unit]] -= self._cpu[unit]
-            self._owner[unit] = -1
+        before = dict(zip(pending, self.owner[pending].tolist(), strict=True))
+        self.owner[pending] = -1
         tried = 0
-
-        def place(depth: int) -> bool:
-            nonlocal tried
-            if depth == len(pending):
-                return True
-            unit = pending[depth]
-            for host in sorted(np.flatnonzero(self._allowed(unit)), key=lambda host: (host != before[depth], host)):
+        choices: list[Iterator[int]] = []  # hosts still to be tried for each of the first of `pending`
+        while len(choices) < len(pending):
+            unit = pending[len(choices)]
+            possible = np.flatnonzero(self._allowed(unit))
+            own = possible == before[unit]
+            choices.append(iter([*possible[own].tolist(), *possible[~own].tolist()]))
+            while choices:
+                unit = pending[len(choices) - 1]
+                self.owner[unit] = next(choices[-1], -1)
                 tried += 1
-                self._owner[unit] = host
-                if place(depth + 1):
-                    return True
-                self._owner[unit] = -1
-                if tried > MOST_TRIED:
-                    return False
-            return False
-
-        if not place(0):
-            raise Unfit(
-                f"`apart` of {len(pending)} units over {self._hosts} hosts, and no way found to hold it",
-                "fewer names in `apart`, or more hosts",
-            )
-        for unit in pending:
-            self._load[self._owner[unit]] += self._cpu[unit]
+                if self.owner[unit] >= 0:
+                    break
+                choices.pop()
+            if not choices or tried > MOST_TRIED:
+                found = f"groups that keep {len(pending)} units apart, and no way found to do so on {self._hosts} hosts"
+                raise NotApart(None, found, "fewer names, or more hosts")
+        self._load = self._load_of(np.arange(len(self.owner)))
 
     def _fill(self) -> None:
         """Gives each host without a unit the lightest of those that the host with most units has."""
-        count = np.bincount(self._owner, minlength=self._hosts)
+        count = np.bincount(self.owner, minlength=self._hosts)
         for host in np.flatnonzero(count == 0).tolist():
-            units = np.flatnonzero(self._owner == count.argmax())
+            units = np.flatnonzero(self.owner == count.argmax())
             unit = int(units[self._cpu[units].argmin()])
-            count[self._owner[unit]] -= 1
+            count[self.owner[unit]] -= 1
             count[host] += 1
             self._give(unit, host)
 
@@ -214,9 +208,9 @@ class _Assignment:
         """Moves single units to where they have more packets, as far as the load stays even."""
         for _ in range(PASSES):
             moved = False
-            count = np.bincount(self._owner, minlength=self._hosts)
-            for unit in range(len(self._owner)):
-                home = int(self._owner[unit])
+            count = np.bincount(self.owner, minlength=self._hosts)
+            for unit in range(len(self.owner)):
+                home = int(self.owner[unit])
                 room = self._allowed(unit) & (self._load + self._cpu[unit] <= EVEN * self._share)
                 room[home] = True
                 packets = np.where(room, self._packets_to(unit), -1.0)
@@ -237,7 +231,7 @@ class _Assignment:
             if self._load[full] <= EVEN * self._share:
                 return
             best, least = None, np.inf
-            for unit in np.flatnonzero(self._owner == full).tolist():
+            for unit in np.flatnonzero(self.owner == full).tolist():
                 load = self._load + self._cpu[unit]
                 room = self._allowed(unit) & (load < self._load[full] * (1 - 1e-9))
                 if room.any():

@@ -33,9 +33,9 @@ class Rules:
 
 
 class NotApart(Unfit):
-    """A group of `Rules.apart` that cannot hold, by its number."""
+    """A group of `Rules.apart` that cannot hold, by its number; None where it is several together."""
 
-    def __init__(self, group: int, found: str, expected: str) -> None:
+    def __init__(self, group: int | None, found: str, expected: str) -> None:
         super().__init__(found, expected)
         self.group = group
 
@@ -112,7 +112,7 @@ def _refuse(network: Network, unit: Ints, cpu: Floats, hosts: int, near: Adjacen
     share = float(weight[heaviest] / cpu.sum())
     few = max(1, min(len(weight), int(HEAVIEST / share)))
     instead = f"{few} host{'s' if few > 1 else ''}"
-    if len(weight) < hosts:
+    if share <= HEAVIEST / hosts:
         raise Unfit(
             f"{hosts} hosts for a network of {len(weight)} units that can be separated (links below {bound} and names "
             f"that stay together join nodes)",
@@ -122,10 +122,12 @@ def _refuse(network: Network, unit: Ints, cpu: Floats, hosts: int, near: Adjacen
     links = int(np.count_nonzero((near.shortest_s < rules.min_cross_s) & (unit[near.a] == heaviest)))
     if len(nodes) == 1:
         raise Unfit(f"{network.nodes[nodes[0]].name} alone holds {share:.0%} of the load", f"at most {instead}")
+    joined = [f"{links} link{'s' if links > 1 else ''} below {bound}"] if links else []
+    joined += ["names that stay together"] if rules.together else []
     raise Unfit(
         f"one unit of {len(nodes)} nodes ({network.nodes[nodes[0]].name}, …) holds {share:.0%} of the load, joined by "
-        f"{links} link{'s' if links != 1 else ''} below {bound} and by names that stay together",
-        f"at most {instead}, or longer delays of these links",
+        f"{' and '.join(joined)}",
+        f"at most {instead}{', or longer delays of these links' if links else ''}",
     )
 
 

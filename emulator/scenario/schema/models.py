@@ -16,6 +16,7 @@ from emulator.model.tables import Table
 from emulator.model.units import Duration
 from emulator.scenario.schema.action import Action
 from emulator.scenario.schema.capture import Capture
+from emulator.scenario.schema.cluster import Cluster
 from emulator.scenario.schema.field_types import Glob, PositiveDuration
 from emulator.scenario.schema.host import File, Host
 from emulator.scenario.schema.program import Program
@@ -132,6 +133,8 @@ class Scenario(Table):
     """When the run counts as too late to trust."""
     engine: Engine = Engine()
     """How the packet engine runs."""
+    cluster: Cluster = Cluster()
+    """How nodes are divided among hosts where a run has several."""
     rounds: Rounds = Rounds()
     """Limits of a run in rounds."""
     parameters: Annotated[dict[str, Any], AfterValidator(_toml_values)] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ from emulator.model.errors import Problem
 from emulator.model.names import matching
 from emulator.model.verbs import VERBS
 from emulator.scenario.schema.checks import Finding, choices
+from emulator.scenario.schema.cluster import names_program
 from emulator.scenario.schema.filters import TESTS, tests
 from emulator.scenario.schema.filters import parse as parse_filter
 from emulator.scenario.schema.models import Scenario
@@ -19,7 +20,7 @@ from emulator.scenario.toml.spans import Path
 
 
 def check_names(scenario: Scenario, nodes: list[str], ends: list[str], live: list[str] | None = None) -> list[Problem]:
-    """Names and globs of programs, actions and capture that match nothing in the built network.
+    """Names and globs of programs, actions, [cluster] and capture that match nothing in the built network.
 
     `nodes` and `ends` ("node:port") are all of them, `live` the nodes that programs and commands can run on.
     """
@@ -43,11 +44,19 @@ def _unmatched(scenario: Scenario, nodes: list[str], ends: list[str], live: list
         places.append((("action", index, "links"), action.links or (), ends, "link end"))
         for group, globs in enumerate(action.groups or ()):
             places.append((("action", index, "groups", group), globs, nodes, "node"))
+    for key in ("together", "apart"):
+        for group, globs in enumerate(getattr(scenario.cluster, key)):
+            places.append((("cluster", key, group), globs, nodes, "node"))
     places.append((("capture", "links"), scenario.capture.links, [*ends, *nodes], "link end or a node"))
     for path, globs, names, noun in places:
         for number, glob in enumerate(globs):
             if not matching((glob,), names):
                 yield (*path, number), glob, f"the name of a {noun}, or a glob that matches one{choices(glob, names)}"
+    for glob in scenario.cluster.program_cpu:
+        if not any(names_program(glob, program) for program in scenario.programs):
+            known = [program.name for program in scenario.programs]
+            expected = f"the name or the `run` of a program, or a glob that matches one{choices(glob, known)}"
+            yield ("cluster", "program_cpu", glob), glob, expected
     for kind, value in tests(parse_filter(scenario.capture.filter)) if scenario.capture.filter else ():
         names = ends if kind == "link" else nodes
         if kind in ("host", "node", "link") and not matching((value,), names) and not _is_address(value):

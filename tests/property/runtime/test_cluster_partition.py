@@ -124,3 +124,13 @@ def test_there_are_hosts_and_they_fit_into_a_byte(hosts):
         partition(
             network, hosts, demand(network, Traffic(none, none, none, np.empty(0)), np.zeros(1)), adjacency(network, [])
         )
+
+
+def test_many_names_are_kept_apart_without_end_of_the_stack():
+    nodes = 3000
+    network = Network(tuple(NodeSpec(f"n{node}", "host", True) for node in range(nodes)), ())
+    none = np.empty(0, np.int32)
+    asked = demand(network, Traffic(none, none, none, np.empty(0)), np.ones(nodes))
+    pairs = tuple((node, node + 1) for node in range(0, nodes, 2))
+    made = partition(network, 2, asked, adjacency(network, []), Rules(apart=pairs))
+    assert all(made.owner[a] != made.owner[b] for a, b in pairs)

@@ -204,3 +204,46 @@ def test_the_title_of_a_narrow_table_stays_whole(plan, tmp_path) -> None:
         'topology = "topologies.wan"\nduration = "1 s"\nwan = { map = "five-regions", hosts = 2 }\n'
     )
     assert "one-way delay, ms" in plan(str(tmp_path / "pair.toml"))[1]
+
+
+def test_a_plan_over_hosts_adds_up(plan) -> None:
+    code, out, err = plan("small.toml", "--hosts", "3", "--json")
+    facts = json.loads(out)
+    assert (code, err) == (0, "")
+    hosts, cut, owner = facts["hosts"], facts["cut"], facts["owner"]
+    assert len(owner) == facts["nodes"] == sum(host["nodes"] for host in hosts)
+    assert sum(host["live_nodes"] for host in hosts) == facts["live_nodes"]
+    assert sorted(name for host in hosts for name in host["end_points"]) == ["gs-paris", "gs-sydney", "gs-tokyo"]
+    assert all(owner[name] == host["host"] for host in hosts for name in host["end_points"])
+    assert sum(host["share"] for host in hosts) == pytest.approx(1.0)
+    assert max(host["share"] for host in hosts) * 3 == pytest.approx(cut["balance"])
+    assert 0 < cut["fixed_links_cut"] < cut["fixed_links"] == 768
+    assert 0 < cut["hops_share"] < 0.5
+    assert cut["crossings_per_packet"] == pytest.approx(cut["hops_share"] * cut["hops_per_packet"])
+    assert cut["shortest_ms"] > cut["min_cross_ms"] == 1.0
+    text = plan("small.toml", "--hosts", "3")[1]
+    assert f"{cut['hops_share']:.1%} of hops" in text
+    assert f"shortest across {cut['shortest_ms']:.2f} ms ({cut['shortest_link']})" in text
+    assert "nothing had to stay together" in text
+
+
+def test_a_plan_says_what_cannot_be_cut(plan) -> None:
+    words = ("small.toml", "--hosts", "2", "--set", "cluster.min_cross_delay='2 ms'")
+    facts = json.loads(plan(*words, "--json")[1])
+    kept = facts["cut"]["kept_whole"]
+    assert facts["cut"]["short_links"] == sum(each["links"] for each in kept) > 0
+    assert f"keep {len(kept)} unit" in plan(*words)[1]
+
+
+@pytest.mark.parametrize(("words", "code", "part"), [
+    (("--hosts", "400"), 64, "less than or equal to 255"),
+    (("--from", "latest"), 64, "--from without --hosts"),
+    (("--hosts", "2", "--from", "nowhere"), 64, "nowhere: no such run"),
+    (("--hosts", "2", "--set", "cluster.together=[['*']]"), 64, "one unit of 387 nodes (sat-0101, …) holds 100% of"),
+    (("--hosts", "2", "--set", "cluster.apart=[['gs-*']]"), 65, "3 nodes on 2 hosts"),
+    (("--hosts", "2", "--set", "cluster.apart=[['gw-*']]"), 65, "'gw-*', which matches nothing"),
+])  # fmt: skip
+def test_what_cannot_be_cut_is_refused_with_the_reason(plan, words, code: int, part: str) -> None:
+    ended, out, err = plan("small.toml", *words)
+    assert (ended, out) == (code, "")
+    assert part in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -89,6 +90,9 @@ def test_any_window_gives_the_same_rows(routing, routing_step_s):
         window = list(timeline.rows(first, count))
         assert len(window) == count
         assert all(same(a, b) for a, b in zip(window, whole[first : first + count], strict=True))
+        for row, bare in zip(window, timeline.rows(first, count, with_routes=False), strict=True):
+            assert bare.next_end.shape == (0, 6)
+            assert same(replace(row, next_end=bare.next_end), bare)
     if routing == "static":
         assert all(np.array_equal(row.next_end, whole[0].next_end) for row in whole)
     if routing == "none":

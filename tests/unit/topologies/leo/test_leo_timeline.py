@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -52,6 +53,15 @@ def test_shapes_and_sanity(rows: list[ScheduleRow]) -> None:
         assert delays_s.shape == (live, live)
         assert not delays_s.diagonal().any()
         assert np.array_equal(row.peer[row.up] >= 0, np.ones(row.up.sum(), dtype=bool))
+
+
+@pytest.mark.parametrize("routing", ["least-delay", "static", "none"])
+def test_rows_without_routes_are_the_same_otherwise(routing: str) -> None:
+    options = BuildOptions(routing=routing, routing_step_s=7.0)
+    bare = topo(options).timeline.rows(3, 9, with_routes=False)
+    for row, other in zip(topo(options).timeline.rows(3, 9), bare, strict=True):
+        assert other.next_end.shape == (0, row.next_end.shape[1])
+        assert same(replace(row, next_end=other.next_end), other)
 
 
 @pytest.mark.parametrize("policy", ["nearest", "highest_elevation", "longest_pass"])
