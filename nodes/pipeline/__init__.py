@@ -1,7 +1,8 @@
 """One language model over several nodes: parts of it on each, activations on the links between them.
 
-`model` computes, `codecs` make activations small, `planner` decides where. `calibrate` measures a model here, `profile`
-keeps that and makes problems for the planner of it; `proposal` and `judge` answer `plan` and `evaluate` of `command`.
+`model` computes, `codecs` make activations small, `planner` decides where. `calibrate` measures a model here, `cache`
+and `profile` keep that, and problems for the planner are made of it; `proposal` and `judge` answer `plan` and
+`evaluate` of `command`.
 
 numpy's BLAS gets one thread here, unless the environment says otherwise: a stage is one node's processor, and with two
 threads on a shared machine decoding fell to half its speed, with jitter. It reads this when it is first imported.

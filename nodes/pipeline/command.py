@@ -9,20 +9,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from math import inf, isfinite
+from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from emulator.model.errors import UsageError
-from emulator.model.units import parse
+from emulator.model.units import parse, show
 from nodes.pipeline import plan_file, profile, report
+from nodes.pipeline.cache import make_cache_folder
 from nodes.pipeline.calibrate import MOST_WINDOWS
 from nodes.pipeline.calibrate import calibrate as calibrated
 from nodes.pipeline.codecs import store
 from nodes.pipeline.judge import judge
-from nodes.pipeline.model.fetch import cache_folder
 from nodes.pipeline.model.llama import Shape
 from nodes.pipeline.model.named import REAL, SYNTHETIC, load_named, sha256_of
 from nodes.pipeline.planner.policies import POLICIES
@@ -30,6 +30,8 @@ from nodes.pipeline.planner.problem import MOST_SATELLITES, Satellite
 from nodes.pipeline.proposal import propose
 
 Model = Annotated[str, typer.Option(help=f"{REAL}, or {SYNTHETIC}: a tiny one with random weights, for tests.")]
+LEAST_SHARE = 1e-4
+BOUNDS = {"rate": (1.0, 1e15), "duration": (1e-9, 1e6)}
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -47,6 +49,7 @@ def calibrate(
     Some minutes for the real model. Times are processor time of one core.
     """
     sha256, limit_s = sha256_of(model), _quantity(limit, "duration", "--limit")
+    make_cache_folder()
     gguf = load_named(model)
     if unit >= (blocks := Shape.of(gguf).blocks):
         raise UsageError(f"--unit {unit}; expected a unit below {blocks}, the blocks of the model")
@@ -59,11 +62,12 @@ def calibrate(
         limit_s=limit_s,
         tell=_tell,
     )
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    store.save(_cuts_path(sha256), sha256, statistics)
-    profile.save(_profile_path(sha256), measured)
+    store.save(store.cached_path(sha256), sha256, statistics)
+    profile.save(profile.cached_path(sha256), measured)
     _print(report.calibration(measured))
-    typer.echo(f"kept in {_profile_path(sha256)}, statistics of cuts beside it; load average {os.getloadavg()[0]:.1f}")
+    typer.echo(
+        f"kept in {profile.cached_path(sha256)}, statistics of cuts beside it; load average {os.getloadavg()[0]:.1f}"
+    )
 
 
 def plan(
@@ -88,20 +92,21 @@ def plan(
     """
     shares = _each(cpu, "share", "--cpu", satellites)
     sizes = _each(memory, "size", "--memory", satellites)
-    if not all(0 < share <= 1 for share in shares):
-        raise UsageError(f"--cpu {cpu!r}; expected more than 0 % and at most 100 %, of one core")
+    if not all(LEAST_SHARE <= share <= 1 for share in shares):
+        raise UsageError(f"--cpu {cpu!r}; expected {LEAST_SHARE * 100:g} % to 100 % of one core")
     if not isfinite(budget):
         raise UsageError(f"--budget {budget}; expected nats, 0 or more")
     rate_bps = _quantity(rate, "rate", "--rate")
     delay_s = _quantity(delay, "duration", "--delay")
     if policy not in POLICIES:
         raise UsageError(f"--policy {policy!r}; expected one of {', '.join(POLICIES)}")
-    measured = profile.load(_profile_path(sha256 := sha256_of(model)), sha256)
+    measured = profile.load(profile.cached_path(sha256 := sha256_of(model)), sha256)
+    nodes = [Satellite(f"s{at}", *each) for at, each in enumerate(zip(shares, sizes, strict=True))]
     try:
         problem = profile.problem_of(
             measured,
-            [Satellite(f"s{at}", *each) for at, each in enumerate(zip(shares, sizes, strict=True))],
-            profile.ring(satellites, delay_s, rate_bps),
+            nodes,
+            profile.ring(nodes, delay_s, rate_bps),
             prompt_tokens=prompt_tokens,
             answer_tokens=answer_tokens,
             budget_nats=budget,
@@ -115,7 +120,7 @@ def plan(
             "plan": plan_file.document_of(found.chosen.plan, measured),
             "ring": {"rate_bps": rate_bps, "delay_s": delay_s},
         }
-        typer.echo(json.dumps(document | report.document(found)))
+        _print_json(document | report.document(found))
     else:
         _print(report.proposal(found))
 
@@ -131,29 +136,21 @@ def evaluate(
     Texts: `docs` is like that of the calibration, `fortunes` is a domain that it never saw. Intervals are of 95 %.
     """
     sha256 = sha256_of(model)
-    measured = profile.load(_profile_path(sha256), sha256)
+    measured = profile.load(profile.cached_path(sha256), sha256)
     asked = plan_file.read_plan(plan, measured)
-    statistics = store.load(_cuts_path(sha256), sha256)
+    statistics = store.load(store.cached_path(sha256), sha256)
     verdicts = list(judge(load_named(model), asked, statistics, windows, _tell))
     if as_json:
-        typer.echo(json.dumps(report.judged(verdicts)))
+        _print_json(report.judged(verdicts))
     else:
         _print(report.verdicts(verdicts))
 
 
-def _profile_path(sha256: str) -> Path:
-    return cache_folder() / f"{sha256[:16]}.profile.json"
-
-
-def _cuts_path(sha256: str) -> Path:
-    return cache_folder() / f"{sha256[:16]}.cuts"
-
-
 def _quantity(words: str, kind: str, option: str) -> float:
-    """In SI units, above zero and not without end."""
-    value = _parsed(words, kind, option)
-    if not 0 < value < inf:
-        raise UsageError(f"{option} {words!r}; expected more than 0, and not unlimited")
+    """In SI units, within bounds in which no delay of a plan is without end."""
+    value, (least, most) = _parsed(words, kind, option), BOUNDS[kind]
+    if not least <= value <= most:
+        raise UsageError(f"{option} {words!r}; expected {show(least, kind)} to {show(most, kind)}")
     return value
 
 
@@ -174,6 +171,22 @@ def _parsed(words: str, kind: str, option: str) -> float:
 
 def _tell(words: str) -> None:
     typer.echo(words, err=True)
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    typer.echo(json.dumps(_finite(document), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """The same, with null where a number has no end: JSON has none of those."""
+    match value:
+        case dict():
+            return {key: _finite(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_finite(each) for each in value]
+        case float():
+            return value if isfinite(value) else None
+    return value
 
 
 def _print(lines: Sequence[str]) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from emulator.model.errors import DataError, Unfit
 from emulator.model.inputs import parse_json, read_text
+from nodes.pipeline import cache
 from nodes.pipeline.documents import Fields
 from nodes.pipeline.planner.problem import CodecCost, Link, Problem, Satellite, Work
 
@@ -49,14 +50,24 @@ class Profile:
     memory: Memory
 
 
-def ring(count: int, delay_s: float, rate_bps: float) -> dict[tuple[int, int], Link]:
+def ring(satellites: Sequence[Satellite], delay_s: float, rate_bps: float) -> dict[tuple[int, int], Link]:
     """Ways between satellites of a ring with equal links.
 
     Between two that are not neighbours the shorter way counts: each further hop adds its delay and the time of one
     packet, and the rate is that of one link. Nothing else is on the links.
+
+    Where satellites are equal there are ways to the next one and back to the first only, which leave the best plan:
+    a tour of k of n satellites and back takes min(n, 2 (k - 1)) hops or more, and the first k in their order take that.
     """
+    count = len(satellites)
+    equal = len({replace(each, name="") for each in satellites}) == 1
     packet_s = 8 * PACKET_BYTES / rate_bps
-    hops = {(a, b): min((a - b) % count, (b - a) % count) for a in range(count) for b in range(count) if a != b}
+    hops = {
+        (a, b): min((a - b) % count, (b - a) % count)
+        for a in range(count)
+        for b in range(count)
+        if a != b and (b in (0, a + 1) or not equal)
+    }
     return {pair: Link.steady(far * delay_s + (far - 1) * packet_s, rate_bps) for pair, far in hops.items()}
 
 
@@ -106,14 +117,17 @@ def losses_by_cut(blocks: int, unit: int, measured: Sequence[float]) -> tuple[fl
     return tuple(known.get(cut, inf) for cut in range(1, blocks))
 
 
+def cached_path(sha256: str) -> Path:
+    """Where the profile of a model is, once it was measured."""
+    return cache.cache_folder() / f"{sha256[:16]}.profile.json"
+
+
 def save(path: Path, profile: Profile) -> None:
-    """Write a profile, through a file of another name: a reader finds the whole of it, or none."""
+    """Write a profile. PlatformError where the disk does not take it."""
     document = asdict(profile)
     for codec in document["codecs"]:
         codec["loss_nats"] = [codec["loss_nats"][cut - 1] for cut in cuts_of(profile.blocks, profile.unit)]
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(document, indent=1) + "\n")
-    partial.replace(path)
+    cache.write(path, f"{json.dumps(document, indent=1)}\n".encode())
 
 
 def load(path: Path, model_sha256: str) -> Profile:

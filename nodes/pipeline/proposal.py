@@ -8,7 +8,7 @@ from emulator.model.errors import Absent, DataError
 from nodes.pipeline.planner.explain import Cost, costs
 from nodes.pipeline.planner.policies import PLAIN, POLICIES, Chosen, choose, only
 from nodes.pipeline.planner.problem import Problem
-from nodes.pipeline.planner.search import Infeasible
+from nodes.pipeline.planner.search import Exhausted, Infeasible
 
 SEARCHED = {"joint": None, "fp16": PLAIN, "int8": "int8"}
 """Policies whose plan is the best there is, with one codec or (None) with all: constraints cost them delay."""
@@ -30,6 +30,8 @@ def propose(problem: Problem, policy: str) -> Proposal:
         raise DataError(f"no plan by policy {policy}: {_in_the_way(problem, policy, error)}") from None
     except Absent as error:
         raise DataError(f"no plan by policy {policy}: {error}, calibrated") from None
+    except Exhausted as error:
+        raise DataError(f"no plan by policy {policy}: {error}") from None
     others = {other: _chosen(problem, other) for other in POLICIES if other != policy}
     return Proposal(problem, chosen, others, costs(_searched(problem, policy)) if policy in SEARCHED else [])
 
@@ -37,7 +39,7 @@ def propose(problem: Problem, policy: str) -> Proposal:
 def _chosen(problem: Problem, policy: str) -> Chosen | str:
     try:
         return choose(policy, problem)
-    except (Infeasible, Absent) as error:
+    except (Infeasible, Exhausted, Absent) as error:
         return error.found
 
 

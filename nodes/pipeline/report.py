@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf
 from statistics import median
 from typing import Any
 
@@ -137,8 +136,7 @@ def document(found: Proposal) -> dict[str, Any]:
     return {
         "policy": found.chosen.policy,
         "satellites": [
-            {"name": each.name, "cores": each.speed, "memory_bytes": _finite(each.memory_bytes)}
-            for each in problem.satellites
+            {"name": each.name, "cores": each.speed, "memory_bytes": each.memory_bytes} for each in problem.satellites
         ],
         "chunks": problem.chunks,
         "chunk_tokens": problem.chunk.tokens,
@@ -227,10 +225,6 @@ def judged(found: Sequence[Verdict]) -> dict[str, Any]:
 
 def _interval(found: Interval) -> dict[str, float]:
     return {"mean": found.mean, "half": found.half}
-
-
-def _finite(value: float) -> float | None:
-    return value if value < inf else None
 
 
 def _aligned(rows: Iterator[tuple[str, ...]] | Sequence[tuple[str, ...]]) -> list[str]:

@@ -27,7 +27,7 @@ THIN = {  # modules of nodes that own sockets, tasks or the processor's clock; a
     "nodes/explorer/process.py", "nodes/ibc/chain/process.py", "nodes/ibc/chain/server.py",
     "nodes/ibc/relayer/ask.py", "nodes/ibc/relayer/chain_driver.py", "nodes/ibc/relayer/process.py",
     "nodes/ibc/relayer/rpc.py",
-    "nodes/pipeline/__init__.py", "nodes/pipeline/calibrate.py", "nodes/pipeline/command.py",
+    "nodes/pipeline/__init__.py", "nodes/pipeline/cache.py", "nodes/pipeline/calibrate.py", "nodes/pipeline/command.py",
     "nodes/pipeline/model/fetch.py",
     "nodes/ibc/validator/ordering.py", "nodes/ibc/validator/process.py",
     "nodes/plurality/process.py", "nodes/routes/watch.py", "nodes/traffic/bulk.py", "nodes/traffic/probe.py",

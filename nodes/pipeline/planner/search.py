@@ -22,11 +22,16 @@ from nodes.pipeline.planner.plan import Crossing, Plan, Stage
 from nodes.pipeline.planner.problem import Problem
 
 Heuristic = Literal["full", "fill", "none"]
+MOST_LABELS = 4_000_000  # some 1.5 GB, and a minute
 _ROUNDING = 1e-12  # of sums of errors
 
 
 class Infeasible(Unfit):
     """No plan keeps every constraint."""
+
+
+class Exhausted(Unfit):
+    """The search has grown too large before it came to a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class _Label(NamedTuple):
 
 
 def best(problem: Problem, heuristic: Heuristic = "full") -> Found:
-    """The best plan, and how much was searched. Infeasible where there is none.
+    """The best plan, and how much was searched. Infeasible where there is none, Exhausted where there are too many.
 
     Unfit for several chunks or tokens over links that move: `moving.best_of_windows` plans them.
     """
@@ -72,6 +77,12 @@ class _Search:
     def found(self) -> Found:
         popped = 0
         while self.queue:
+            if len(self.labels) > MOST_LABELS:
+                raise Exhausted(
+                    f"{len(self.problem.satellites)} satellites and {len(self.problem.cuts) - 2} cuts, whose plans are "
+                    "too many to be searched",
+                    "fewer of them",
+                )
             delay_s, number = heappop(self.queue)
             label = self.labels[number]
             popped += 1

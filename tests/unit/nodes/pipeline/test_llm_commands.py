@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from importlib.metadata import EntryPoint
+from math import inf
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,8 +14,11 @@ from pipeline_model import small
 
 from emulator.cli import llm
 from emulator.model.errors import DataError, PlatformError, UsageError
-from nodes.pipeline import calibrate, command
+from nodes.pipeline import calibrate, command, report
+from nodes.pipeline.codecs.evaluation import Change, Interval
+from nodes.pipeline.judge import Verdict
 from nodes.pipeline.model.named import SYNTHETIC
+from nodes.pipeline.planner import search
 
 SHIPPED = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]["entry-points"]
 MODEL = ("--model", SYNTHETIC)
@@ -99,13 +103,14 @@ def test_where_there_is_no_plan_the_constraint_in_the_way_is_named(skyloom, word
     ("words", "said"),
     [
         (("--rate", "1"), "--rate: a number without a unit"),
-        (("--rate", "0 bit/s"), "--rate '0 bit/s'; expected more than 0"),
-        (("--cpu", "150 %"), "at most 100 %"),
+        (("--rate", "0 bit/s"), "--rate '0 bit/s'; expected 1 bit/s to 1000 Tbit/s"),
+        (("--delay", "unlimited"), "--delay"),
+        (("--cpu", "150 %"), "expected 0.01 % to 100 % of one core"),
         (("--cpu", "1 %,2 %"), "--cpu has 2 values; expected one, or 4"),
         (("--budget", "inf"), "--budget inf"),
         (("--policy", "best"), "--policy 'best'; expected one of joint"),
         (("--model", "gpt"), "model 'gpt'; expected smollm2 or synthetic"),
-        (("--prompt-tokens", "300"), "the model's context"),
+        (("--prompt-tokens", "2000"), "the model's context"),
     ],
 )
 def test_wrong_words_are_usage_errors(skyloom, words, said):
@@ -172,6 +177,43 @@ def test_a_time_limit_leaves_out_windows_and_says_so(monkeypatch):
 def test_a_time_limit_without_room_for_a_calibration_is_an_error(monkeypatch):
     with pytest.raises(PlatformError, match=r"statistics of activations: \d+ of 24 windows when 10 s"):
         calibrated_within(monkeypatch, 10)
+
+
+def test_sixty_three_equal_satellites_are_planned_with_the_default_request(skyloom):
+    document = json.loads(skyloom("plan", *MODEL, "--satellites", "63", "--budget", "0.02", "--cpu", "0.5 %", "--json"))
+    assert document["chunks"] == 8
+    assert [each["satellite"] for each in document["plan"]["stages"]] == list(range(len(document["plan"]["stages"])))
+
+
+def test_a_search_that_grows_too_large_is_an_error(skyloom, monkeypatch):
+    monkeypatch.setattr(search, "MOST_LABELS", 3)
+    with pytest.raises(DataError, match="4 satellites and 3 cuts, whose plans are too many"):
+        skyloom("plan", *ASKED)
+
+
+def no_constant(words: str):
+    raise AssertionError(f"{words} in JSON")
+
+
+def verdict_without_end() -> Verdict:
+    none = Interval(0.0, 0.0)
+    return Verdict("docs", "prompt", ("klt3",), 17.0, 0.4, Change(510, none, none, inf, 0.9), 0.0)
+
+
+def test_json_has_null_where_a_number_has_no_end(skyloom, capsys):
+    document = json.loads(skyloom("plan", *ASKED, "--rate", "1 bit/s", "--json"), parse_constant=no_constant)
+    assert [each["memory_bytes"] for each in document["satellites"]] == [None] * 4
+    found = report.judged([verdict_without_end()])
+    command._print_json(found)
+    assert json.loads(capsys.readouterr().out, parse_constant=no_constant)["texts"][0]["perplexity_percent"] is None
+
+
+def test_a_cache_that_cannot_be_written_is_found_before_anything_is_measured(skyloom, tmp_path, monkeypatch):
+    (tmp_path / "skyloom").write_text("a file where the folder is to be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(command, "calibrated", lambda *_, **__: pytest.fail("measured"))
+    with pytest.raises(PlatformError, match=r"skyloom: File exists; expected a folder that can be written"):
+        skyloom("calibrate", *MODEL)
 
 
 def test_a_model_without_a_cut_has_nothing_to_calibrate(skyloom):

@@ -39,7 +39,7 @@ PROFILE = Profile(
 
 def problem(**asked):
     satellites = [Satellite(f"s{at}", 0.1) for at in range(3)]
-    return problem_of(PROFILE, satellites, ring(3, 0.01, 1e6), **{"prompt_tokens": 100} | asked)
+    return problem_of(PROFILE, satellites, ring(satellites, 0.01, 1e6), **{"prompt_tokens": 100} | asked)
 
 
 @pytest.fixture
@@ -148,8 +148,24 @@ def test_a_plan_with_a_satellite_twice_or_an_odd_cut_is_refused():
         plan_of(stages(3, satellites=(0, 1)), PROFILE)
 
 
+def of_memory(*sizes_bytes: float) -> list[Satellite]:
+    return [Satellite(f"s{at}", 0.1, size_bytes) for at, size_bytes in enumerate(sizes_bytes)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("answer_tokens", [1, 20])
+def test_a_ring_of_equal_satellites_has_the_ways_of_its_best_plan(count, answer_tokens):
+    equal, alike = of_memory(*[1e12] * count), of_memory(*[1e12] * (count - 1), 2e12)
+    found = [
+        best(problem_of(PROFILE, each, ring(each, 0.05, 1e6), prompt_tokens=100, answer_tokens=answer_tokens)).delay_s
+        for each in (equal, alike)
+    ]
+    assert found[0] == pytest.approx(found[1])
+    assert len(ring(equal, 0.05, 1e6)) < max(2, len(ring(alike, 0.05, 1e6))) or count < 3
+
+
 def test_ways_of_a_ring_add_delay_and_a_packet_a_hop():
-    links = ring(5, 0.01, 1e6)
+    links = ring(of_memory(inf, 1e12, inf, inf, inf), 0.01, 1e6)
     assert len(links) == 20
     assert links[4, 0].crossing_s(0, 125) == (pytest.approx(1e-3), pytest.approx(0.01))
     assert links[0, 3] == links[3, 0] == links[0, 2]

@@ -1,6 +1,7 @@
 """Files of a calibration: what is written is read, and whatever else is there is refused."""
 
 import struct
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -53,11 +54,21 @@ def test_a_calibration_of_another_model_is_refused(path):
         (HEADER_BYTES + 16, struct.pack("<f", np.nan), "statistics of cut 6 that are no finite numbers"),
     ],
 )
-def test_damaged_files_are_refused(path, at, new, said):
+def test_values_that_cannot_be_are_refused(path, at, new, said):
     data = bytearray(path.read_bytes())
     data[at : at + len(new)] = new
+    data[-32:] = sha256(data[:-32]).digest()
     path.write_bytes(data)
     with pytest.raises(DataError, match=f"{said}.*calibrate again"):
+        load(path, MODEL)
+
+
+@pytest.mark.parametrize("at", [8, HEADER_BYTES + 20, -1])
+def test_one_byte_that_is_another_one_is_found(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"a damaged file|a calibration of the model"):
         load(path, MODEL)
 
 

@@ -73,8 +73,8 @@ def test_the_head_of_a_file_that_has_one_is_used():
 
 def test_a_prompt_longer_than_the_context_is_refused():
     chain = chain_of(small())
-    with pytest.raises(Unfit, match="a sequence of 257 tokens; expected at most 256, the model's context"):
-        next(chain.greedy([5] * 250, 7))
+    with pytest.raises(Unfit, match="a sequence of 1,025 tokens; expected at most 1,024, the model's context"):
+        next(chain.greedy([5] * 1018, 7))
     caches = chain.caches(10)
     chain.forward([5] * 8, caches)
     with pytest.raises(Unfit, match="8 tokens and 3 more; expected at most 10 in all"):
