@@ -13,7 +13,6 @@ from typing import Any as Anything
 from typing import TypeVar
 
 from nodes.ibc.chain.bank import Bank
-from nodes.ibc.client.keeper import PROOF_GAS_PER_BYTE
 from nodes.ibc.client.states import ClientStates
 from nodes.ibc.core.events import module
 from nodes.ibc.core.keepers import PayloadApplication
@@ -22,6 +21,7 @@ from nodes.ibc.core.state import Context
 from nodes.ibc.core.transfer import PORT as TRANSFER
 from nodes.ibc.proto.ibc import Height, MsgUpdateClient
 from nodes.ibc.proto.wire import Message
+from nodes.xroute import gas
 from nodes.xroute.identity import ANCHOR_HEIGHT, identity
 from nodes.xroute.module import book, fees, messages
 from nodes.xroute.module.book import Sent
@@ -103,7 +103,7 @@ class XrouteModule:
         return address
 
     def deliver(self, context: Context, message: Message) -> Message:
-        context.spend(PROOF_GAS_PER_BYTE * len(getattr(message, "proof", b"")))
+        context.spend(gas.PROOF_BYTE * len(getattr(message, "proof", b"")))
         try:
             response = self._handlers[type(message)](context, message)
         except RouteRejected as error:

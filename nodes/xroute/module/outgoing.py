@@ -17,6 +17,7 @@ from nodes.ibc.core.keepers import PayloadApplication
 from nodes.ibc.core.packets_v2 import LONGEST_TIMEOUT_S, MOST_PAYLOAD_BYTES
 from nodes.ibc.core.state import Context, read_number, write_number
 from nodes.ibc.proto.channel_v2 import Acknowledgement
+from nodes.xroute import gas
 from nodes.xroute.identity import IDENTITY_BYTES, SOURCE_CLIENT
 from nodes.xroute.module import book, fees, policies
 from nodes.xroute.module.book import Escrow, Sent
@@ -65,7 +66,7 @@ class Outgoing:
         if len(message.destination) != IDENTITY_BYTES or len(message.payload.value) > MOST_PAYLOAD_BYTES:
             raise INVALID_MESSAGE.error(f"a destination that is no identity, or above {MOST_PAYLOAD_BYTES} bytes")
         try:
-            policies.policy_of(message.policy)
+            policies.paid_policy(context, message.policy)
         except PolicyError as error:
             raise INVALID_POLICY.error(str(error)) from None
         envelope = Envelope(
@@ -91,6 +92,7 @@ class Outgoing:
             payer = self.bank.account(message.signer)
             escrow = Escrow(payer, message.fee, context.time_ns)
             fees.take(context, self.bank, escrow)
+            context.spend(gas.RANKING)
             book.store_of(context).set(book.unranked(parcel.packet.sequence), b"\x01")
         book.write(context, book.sent(parcel.packet.sequence), Sent(parcel.id, message.policy, escrow))
 
@@ -153,7 +155,7 @@ class Outgoing:
         """Verify the way back. In mode HOP it is one hop of a way that the sender chose, which no policy judges."""
         if parcel.envelope.mode is Mode.HOP:
             return self._verify_neighbour(context, proof, parcel, key, value)
-        policy = policies.reversed_policy(policies.without_modes(policies.policy_of(sent.policy)))
+        policy = policies.reversed_policy(policies.without_modes(policies.paid_policy(context, sent.policy)))
         demand = Demand.of(parcel, parcel.destination, key, value, policy)
         verified = verify_route(context, proof, demand, self.terms.names)
         book.keep_powers(context, verified)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from nodes.ibc.core.state import Context
+from nodes.xroute import gas
 from nodes.xroute.module.book import store_of
 from nodes.xroute.module.terms import Terms
 from nodes.xroute.policy.clauses import Policy
@@ -26,6 +27,7 @@ __all__ = [
     "judged",
     "known",
     "minimum_of",
+    "paid_policy",
     "policy_of",
     "remember",
     "require_opt_in",
@@ -38,6 +40,12 @@ policy_of = lru_cache(_KNOWN)(read)
 """The policy of a canonical encoding, as `parser.read` has it; reading one is dear, and the same ones come again."""
 
 
+def paid_policy(context: Context, data: bytes) -> Policy:
+    """The same, in a message that pays for it."""
+    context.spend(gas.POLICY_BYTE * len(data))
+    return policy_of(data)
+
+
 def judged(context: Context, parcel: Parcel, supplied: bytes, terms: Terms) -> Policy:
     """What a message's route has to satisfy here. RouteRejected for another policy than the sender's."""
     wanted = parcel.envelope.policy_id
@@ -45,7 +53,7 @@ def judged(context: Context, parcel: Parcel, supplied: bytes, terms: Terms) -> P
     if (found := sha256(data).digest()) != wanted:
         raise RouteRejected(Check.POLICY, f"policy {found.hex()}", f"{wanted.hex()}, or its bytes were not known here")
     try:
-        policy = policy_of(data)
+        policy = paid_policy(context, data)
         minimum = minimum_of(parcel, terms)
         return strictest(policy, minimum) if minimum.clauses else policy
     except PolicyError as error:

@@ -12,6 +12,7 @@ from nodes.ibc.core.commitments import packet_commitment_v2
 from nodes.ibc.core.state import Context
 from nodes.ibc.proto.channel_v2 import Packet
 from nodes.ibc.proto.wire import delimited
+from nodes.xroute import gas
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.keys import is_signed
 from nodes.xroute.module import book, policies
@@ -125,6 +126,7 @@ class Quorum:
         """Relayers with a stake that signed, each once; of others no signature is verified."""
         signed = sign_bytes(parcel.destination, certificate.statement)
         votes = {vote.relayer: vote.signature for vote in certificate.votes}
+        context.spend(gas.SIGNATURE * len(votes))
         staked = ((book.stake_of(context, key), signature) for key, signature in votes.items())
         return [held for held, signature in staked if held is not None and is_signed(held.key, signed, signature)]
 

@@ -12,6 +12,7 @@ from nodes.ibc.chain.bank import Bank
 from nodes.ibc.chain.keys import module_address
 from nodes.ibc.core.events import event
 from nodes.ibc.core.state import Context
+from nodes.xroute import gas
 from nodes.xroute.flooding.ads import AdvertisementError
 from nodes.xroute.flooding.equivocation import origin_of_evidence
 from nodes.xroute.keys import PUBLIC_BYTES
@@ -73,6 +74,7 @@ class Stakes:
 
     def slash(self, context: Context, message: MsgSlash) -> MsgEmptyResponse:
         """Take the whole stake of a relayer that is shown to have signed two versions of one advertisement."""
+        context.spend(2 * gas.SIGNATURE)
         try:
             key = origin_of_evidence(message.evidence)
         except AdvertisementError as error:

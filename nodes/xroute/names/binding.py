@@ -24,6 +24,7 @@ from nodes.ibc.core.keepers import ClientKeeper, require_active
 from nodes.ibc.core.state import Context, Store
 from nodes.ibc.proofs.specs import IAVL_SPEC, TENDERMINT_SPEC
 from nodes.ibc.proto.comet import Header, LightBlock
+from nodes.xroute import gas
 from nodes.xroute.identity import ANCHOR_HEIGHT, ChainIdentity, checked, identity
 from nodes.xroute.names.errors import INVALID_BINDING, NOT_CREATOR
 from nodes.xroute.names.labels import PREFIX, STORE
@@ -70,6 +71,7 @@ def bind(context: Context, clients: ClientKeeper, message: MsgBindClient) -> Cha
         raise INVALID_BINDING.error(f"{client} reads proofs by specs of its own; expected those of chains of the SDK")
     if len(message.between) > MOST_HEADERS:
         raise INVALID_BINDING.error(f"more headers than {MOST_HEADERS}")
+    context.spend(gas.PROOF_BYTE * len(message.encode()) + gas.SIGNATURE * _signatures(message))
     chain = _above(anchor, message)
     for height in states.heights():
         header = chain.get(height.revision_height)
@@ -80,6 +82,13 @@ def bind(context: Context, clients: ClientKeeper, message: MsgBindClient) -> Cha
     found = identity(anchor.chain_id, anchor.height, header_hash(anchor))
     context.stores[STORE].set(key_of_binding(client), found)
     return found
+
+
+def _signatures(message: MsgBindClient) -> int:
+    """How many there are to verify."""
+    blocks = (*message.changes, *((message.newest,) if message.newest else ()))
+    commits = (each.signed_header.commit for each in blocks if each.signed_header)
+    return sum(len(commit.signatures) for commit in commits if commit)
 
 
 def _above(anchor: Header, message: MsgBindClient) -> dict[int, Header]:

@@ -20,6 +20,7 @@ from nodes.ibc.core.keepers import ClientKeeper
 from nodes.ibc.core.router import Router
 from nodes.ibc.core.state import Context, Store, write_number
 from nodes.ibc.proto.wire import Message, delimited
+from nodes.xroute import gas
 from nodes.xroute.keys import is_signed
 from nodes.xroute.names import errors, messages
 from nodes.xroute.names.binding import bind
@@ -124,6 +125,7 @@ class NamesModule:
         self._require_committed(context, commitment(record.name, message.salt, record.owner))
         parent = self._parent(context, record)
         signed = sign_bytes(context.chain_id, message.record)
+        context.spend(2 * gas.SIGNATURE)
         if not parent.is_open and not is_signed(parent.owner, signed, message.parent_signature):
             raise errors.PARENT_REFUSES.error(f"{parent.name} is not open; expected its owner's signature, too")
         lease = _lease(store, record.name)
@@ -149,6 +151,7 @@ class NamesModule:
         if record.kind is not held.kind:
             raise errors.INVALID_RECORD.error(f"{record.name} as {record.kind.name}; expected {held.kind.name}")
         self._require_version(context, record, held.seq)
+        context.spend(gas.SIGNATURE)
         _require_owner(held.owner, sign_bytes(context.chain_id, message.record), message.signature)
         lease, action = _lease(store, record.name), "update"
         holder, deposit = lease.holder, lease.deposit

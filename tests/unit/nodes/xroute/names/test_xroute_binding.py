@@ -18,6 +18,7 @@ from nodes.ibc.proto import comet, ibc
 from nodes.ibc.proto.cosmos import TxMsgData
 from nodes.ibc.proto.ibc import Height
 from nodes.ibc.proto.well_known import Any
+from nodes.xroute import gas
 from nodes.xroute.identity import identity
 from nodes.xroute.names import errors
 from nodes.xroute.names.binding import bind, bindings, bound
@@ -171,6 +172,14 @@ def test_many_headers_are_refused_before_they_are_hashed() -> None:
     world = World()
     many = world.message(1, between=(comet.Header(chain_id="there-1"),) * 600)
     assert "more headers than 512" in world.refusal(many)[1]
+
+
+def test_headers_and_commits_are_paid_for() -> None:
+    world, some = World(), comet.Header(chain_id="there-1")
+    few, many = (world.here.send(world.message(1, between=(some,) * count)).gas_used for count in (100, 200))
+    assert many - few >= 100 * len(some.encode()) * gas.PROOF_BYTE
+    blocks = [world.here.send(world.message(1, changes=(world.block(3),) * count)).gas_used for count in (1, 3)]
+    assert blocks[1] - blocks[0] >= 2 * (len(world.block(3).encode()) * gas.PROOF_BYTE + 4 * gas.SIGNATURE)
 
 
 def test_an_anchor_must_be_there() -> None:
