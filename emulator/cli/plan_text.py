@@ -215,6 +215,6 @@ def _kept_whole(cut: dict[str, Any]) -> str:
     whole = cut["kept_whole"]
     if not whole:
         return "no link below it, nothing had to stay together"
-    named = ", ".join(f"{each['nodes']} nodes with {each['first']}" for each in whole[:3])
-    more = ", …" if len(whole) > 3 else ""
-    return f"{cut['short_links']:,} links below it keep {len(whole)} units whole: {named}{more}"
+    named = ", ".join(f"{each['nodes']} nodes with {each['first']}" for each in whole[:2])
+    units = f"{len(whole):,} unit{'s' if len(whole) > 1 else ''}"
+    return f"{cut['short_links']:,} links below it keep {units} whole: {named}{', …' if len(whole) > 2 else ''}"

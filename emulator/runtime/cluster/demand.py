@@ -98,7 +98,7 @@ def _along_routes(network: Network, row: ScheduleRow, ends: list[int]) -> Floats
     for goal in goals:
         next_end = row.next_end[index[goal]]
         at = starts[starts != goal]
-        passed: list[NDArray[np.int64]] = []
+        passed = [np.empty(0, np.int64)]
         walking = np.arange(len(at))
         for _ in range(len(network.nodes)):  # the most hops without a circle
             if not len(walking):

@@ -58,15 +58,10 @@ def lay_out(
     )
     rows = timeline.rows(0, steps, with_routes=False)
     near = adjacency(network, _told(rows, steps, tell), _delays_set(scenario, network))
-    programs = program_cpu(scenario, network)
     if measured is None:
-        asked = demand(network, expected_traffic(network, _instants(timeline, steps)), programs)
+        asked = demand(network, expected_traffic(network, _instants(timeline, steps)), program_cpu(scenario, network))
     else:
-        run = load_run(measured)
-        asked = demand(network, measured_traffic(network, run, steps), programs)
-        cores = run.verdict.lateness_budget.get("engine_cpu_share") if run.verdict is not None else None
-        if cores:
-            asked = asked._replace(engine=asked.engine * cores / asked.engine.sum())
+        asked = _as_measured(scenario, network, load_run(measured), steps)
     try:
         return Layout(partition(network, hosts, asked, near, rules), asked, near, rules, measured is not None)
     except NotApart as error:
@@ -74,6 +69,13 @@ def lay_out(
         raise ScenarioError([scenario.problem(path, error.found, error.expected)]) from error
     except Unfit as error:
         raise UsageError(f"--hosts {hosts}: {error}") from error
+
+
+def _as_measured(scenario: Scenario, network: Network, run: Run, steps: int) -> Demand:
+    """The demand of the packets of an earlier run. The engine takes as much in all as it did there."""
+    asked = demand(network, measured_traffic(network, run, steps), program_cpu(scenario, network))
+    cores = run.verdict.lateness_budget.get("engine_cpu_share") if run.verdict is not None else None
+    return asked._replace(engine=asked.engine * cores / asked.engine.sum()) if cores else asked
 
 
 def program_cpu(scenario: Scenario, network: Network) -> Floats:
@@ -86,28 +88,28 @@ def program_cpu(scenario: Scenario, network: Network) -> Floats:
 
 
 def measured_traffic(network: Network, run: Run, steps: int) -> Traffic:
-    """The packets that link ends carried in an earlier run, as means over it. DataError where its ends are others."""
+    """The packets that link ends carried in the first `steps` of an earlier run, as means over them. DataError where it
+    has other ends, or carried nothing."""
     import polars as pl
 
     timeline = network.timeline
     assert timeline is not None
     number = {network.end_name(end): end for end in range(2 * len(network.links))}
-    ends = run.links["end"].unique().to_list()
-    unknown = sorted(name for name in ends if name not in number)
-    if unknown or not ends:
-        found = f"link end {unknown[0]}" if unknown else "no link end that carried a packet"
-        raise DataError(f"--from {run.path}: {found}; expected a run of this scenario's network")
+    unknown = sorted(set(run.links["end"].unique()) - number.keys())
+    if unknown:
+        raise DataError(f"--from {run.path}: link end {unknown[0]}; expected a run of this scenario's network")
     middle_s = pl.col("t_s") - pl.col("interval_s") / 2
     table = run.links.select(
-        (middle_s / timeline.step_s).floor().clip(0, steps - 1).cast(pl.Int64).alias("step"),
+        (middle_s / timeline.step_s).floor().clip(0).alias("step"),
         pl.col("end").replace_strict(number, return_dtype=pl.Int32),
         "sent_packets",
-    )
+    ).filter(pl.col("step") < steps)
     by_step = {int(step): part for (step,), part in table.partition_by("step", as_dict=True).items()}
-    last = max(by_step) + 1
+    if not by_step:
+        raise DataError(f"--from {run.path}: no packets in the time of this scenario; expected a run that carried some")
 
     def instants() -> Iterator[tuple[Ints, Floats]]:
-        for row in timeline.rows(0, last, with_routes=False):
+        for row in timeline.rows(0, max(by_step) + 1, with_routes=False):
             packets = np.zeros(len(row.peer))
             part = by_step.get(row.step)
             if part is not None:

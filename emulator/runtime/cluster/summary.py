@@ -115,9 +115,9 @@ def _share(packets: Floats, part: Bools, whole: Bools) -> float | None:
 
 
 def _sent_first(network: Network, layout: Layout) -> float:
-    """Packets a second that begin their way; 0 where end points forward, so that nobody can tell."""
+    """Packets a second that begin their way; 0 where nobody can tell: end points forward, or there are no routes."""
     ends = network.end_points
-    if any(network.nodes[node].forwards for node in ends):
+    if network.routing == "none" or any(network.nodes[node].forwards for node in ends):
         return 0.0
     traffic = layout.demand.traffic
     return float(traffic.packets_per_s[np.isin(traffic.tail, ends)].sum())
