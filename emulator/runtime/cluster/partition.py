@@ -80,8 +80,8 @@ def _graph(units: Units, demand: Demand, near: Adjacency) -> _Graph:
 
     def symmetric(a: Ints, b: Ints, weight: Floats) -> csr_array:
         a, b = units.unit[a], units.unit[b]
-        apart = a != b
-        matrix = csr_array((weight[apart], (a[apart], b[apart])), shape=(count, count))
+        differ = a != b
+        matrix = csr_array((weight[differ], (a[differ], b[differ])), shape=(count, count))
         both = csr_array(matrix + matrix.T)
         both.sum_duplicates()
         return both

@@ -55,7 +55,8 @@ def units_of(network: Network, hosts: int, demand: Demand, near: Adjacency, rule
     forced = _joined(len(network.nodes), near, rules)
     planes = _with_planes(network, forced)
     cpu = demand.cpu
-    unit = planes if _fits(planes, cpu, hosts) else forced
+    separable = all(len(set(planes[list(group)].tolist())) == len(group) for group in rules.apart)
+    unit = planes if separable and _fits(planes, cpu, hosts) else forced
     _refuse(network, unit, cpu, hosts, near, rules)
     return Units(
         unit,
@@ -139,7 +140,11 @@ def _apart(network: Network, unit: Ints, hosts: int, rules: Rules) -> dict[int, 
             other = first.setdefault(int(unit[node]), node)
             if other != node:
                 names = f"{network.nodes[other].name} and {network.nodes[node].name}"
-                raise NotApart(number, f"{names}, which cannot be separated", "nodes that no short link joins")
+                raise NotApart(
+                    number,
+                    f"{names}, which cannot be separated",
+                    "nodes that no short link joins, nor names that stay together",
+                )
         if len(first) > hosts:
             raise NotApart(number, f"{len(first)} nodes on {hosts} hosts", f"at most {hosts} nodes, or more hosts")
         for a, b in combinations(first, 2):

@@ -162,6 +162,11 @@ def test_planes_are_cut_where_there_are_too_few(tmp_path):
     assert (planes == planes[:, :1]).all()
 
 
+def test_a_plane_is_cut_where_its_satellites_must_be_apart(tmp_path):
+    owner, _ = laid_out(tmp_path, MOVING + "[cluster]\napart = [['sat-0101', 'sat-0109']]\n", 2)
+    assert owner["sat-0101"] != owner["sat-0109"]
+
+
 def test_a_station_stays_with_satellites_that_come_too_near(tmp_path):
     text = MOVING + "[cluster]\nmin_cross_delay = '2 ms'\n"
     _, layout = laid_out(tmp_path, text, 2)
