@@ -135,7 +135,7 @@ class Ledger:
                 for fate in fates
                 for count in (fate.sent, fate.received, fate.acknowledged + fate.timed_out)
             ),
-            "wrongly_refunded": sum(fate.credited and fate.refunded for fate in fates),
+            "wrongly_refunded": sum(fate.credited and bool(fate.timed_out) for fate in fates),
         }
         if self._sent_ns and self._settled_ns:
             figures["sending_s"] = (max(self._sent_ns) - min(self._sent_ns)) / 1e9

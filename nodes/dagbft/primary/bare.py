@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from emulator.sdk.transport.mesh import Mesh
 from nodes.dagbft.messages import BareCertificate, Certificate, CertRequest, Header, Message
-from nodes.dagbft.primary.effects import ALL
+from nodes.dagbft.primary.effects import ALL, Effects
 
 KEPT = 16  # headers of each author, the latest
 
@@ -28,6 +29,17 @@ class Headers:
         if receiver != ALL or not isinstance(message, Certificate):
             return message
         return BareCertificate(message.header.id, message.round, message.author, message.votes)
+
+    def send(self, primaries: Mesh[Message], effects: Effects) -> None:
+        """Send what a primary has for others, whose records are on disk by now, and forget the rounds collected."""
+        for receiver, message in effects.send:
+            round = getattr(message, "round", None)
+            if receiver == ALL:
+                primaries.broadcast(self.outgoing(receiver, message), round)
+            else:
+                primaries.send(receiver, message, round)
+        if effects.floor is not None:
+            primaries.forget(effects.floor)
 
     def incoming(self, peer: int, message: Message) -> tuple[Message | None, Message | None]:
         """The received message with its header restored (None if it is not here), and a request to send, if any."""

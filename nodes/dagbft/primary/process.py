@@ -46,7 +46,7 @@ from nodes.dagbft.primary.blocks import SafetyViolation
 from nodes.dagbft.primary.client_endpoint import ClientEndpoint
 from nodes.dagbft.primary.client_service import ClientService
 from nodes.dagbft.primary.core import PrimaryCore
-from nodes.dagbft.primary.effects import ALL, Effects
+from nodes.dagbft.primary.effects import Effects
 from nodes.dagbft.primary.execution import Core, Execution, Reply, block_of, new_ledger
 from nodes.dagbft.primary.phases import Phases
 from nodes.dagbft.primary.records import TABLES
@@ -232,16 +232,9 @@ class Primary(Node):
     def _send(self, effects: Effects, replies: list[Reply]) -> None:
         """Send all messages of the effects; the records are on disk by now."""
         self._core.archive.kept(effects.persist)
-        for receiver, message in effects.send:
-            round = getattr(message, "round", None)
-            if receiver == ALL:
-                self._mesh.broadcast(self._headers.outgoing(receiver, message), round)
-            else:
-                self._mesh.send(receiver, message, round)
+        self._headers.send(self._mesh, effects)
         for worker, order in effects.workers:
             self._local.send(f"worker-{worker}", order)
-        if effects.floor is not None:
-            self._mesh.forget(effects.floor)
         self._reply(replies)
         if effects.again:
             self._begin_again()

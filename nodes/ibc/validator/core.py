@@ -71,9 +71,11 @@ class ValidatorCore:
         self._clock_ns = clock_ns
         self._powers = chain.committee.powers
         limits, n = chain.limits, len(self._powers)
-        # Ordered transactions that are in no block. There is room for what waits at all validators together.
+        # Ordered transactions that are in no block. Each validator has its share of the room: a liar fills no other's.
         self._ordered = Mempool(n * limits.mempool_txs, n * limits.mempool_bytes, limits.tx_bytes)
-        self._since: dict[bytes, int] = {}  # by transaction: how many blocks there were when it came
+        self._came: dict[bytes, tuple[int, int]] = {}  # by transaction: blocks there were then, and who said it
+        self._shares: Counter[int] = Counter()  # of transactions in `_ordered`, by validator …
+        self._share_bytes: Counter[int] = Counter()  # … and of their bytes
         self._cache = SignatureCache()
         self._tally: Tally | None = None  # of the block that was cut and has no commit
         self._dues: dict[int, int] = {}  # by validator that waits for the block to be cut next: its clock
@@ -136,21 +138,26 @@ class ValidatorCore:
         except WireError:
             return "malformed"
         if item.tx is not None:
-            return self._enter_tx(item.tx)
+            return self._enter_tx(validator, item.tx)
         if item.vote is not None:
             return self._enter_vote(item.vote)
         if item.due is not None:
             return self._enter_due(validator, item.due)
         return "malformed"
 
-    def _enter_tx(self, data: bytes) -> str:
+    def _enter_tx(self, validator: int, data: bytes) -> str:
+        count, size, limits = self._shares[validator], self._share_bytes[validator], self.chain.limits
+        if count >= limits.mempool_txs or size + len(data) > limits.mempool_bytes:
+            return "no room"
         try:
             gas = read(data).gas_wanted
             self._ordered.require_room(data)
         except (AbciError, MempoolRefusal):
             return "transaction"
         self._ordered.add(data, gas)
-        self._since[data] = self.chain.height
+        self._came[data] = self.chain.height, validator
+        self._shares[validator] += 1
+        self._share_bytes[validator] += len(data)
         return ""
 
     def _enter_vote(self, vote: Vote) -> str:
@@ -188,8 +195,12 @@ class ValidatorCore:
             return False
         entry = self.chain.execute(self._tally.block, commit)
         oldest = entry.block.height - MOST_WAIT_BLOCKS
-        self._ordered.committed(entry.block.txs, lambda data: self._since[data] > oldest)
-        self._since = {data: self._since[data] for data in self._ordered}
+        self._ordered.committed(entry.block.txs, lambda data: self._came[data][0] > oldest)
+        self._came = {data: self._came[data] for data in self._ordered}
+        self._shares = Counter(validator for _, validator in self._came.values())
+        self._share_bytes = Counter()
+        for data, (_, validator) in self._came.items():
+            self._share_bytes[validator] += len(data)
         self._tally = None
         self.effects.entries.append(entry)
         return True

@@ -13,13 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from emulator.model.errors import Unfit
 from emulator.sdk.driver import Driver
 from emulator.sdk.durable import Durable
 from emulator.sdk.node import NodeContext
 from emulator.sdk.store import Store
 from nodes.dagbft.consensus.core import Commit, Rules
-from nodes.dagbft.field_types import MOST_INLINE_BYTES
+from nodes.dagbft.field_types import MOST_INLINE_BYTES, MOST_TRANSACTION_BYTES
 from nodes.dagbft.identity import Identity, Roster, Verifier, run_of
 from nodes.dagbft.links import validator_mesh
 from nodes.dagbft.messages import (
@@ -61,7 +60,7 @@ _LOOK_BACK = 12  # rounds: what was in a block that comes later than that is sai
 _SHARD = 0  # the worker keeps all items together, and every header may carry them
 _FOR_EVER = 1 << 62  # rounds
 _SEAL_WAIT_S = 10.0  # the worker is in this process: a header without its items would put later ones before them
-_MOST_OPEN = 1 << 16  # batches: what the mempool lets in, and a few votes, always has room
+_MOST_OPEN = 1 << 16  # batches of this validator that are in no block yet
 
 
 def primary_config(round_s: float, leader_timeout_s: float) -> PrimaryConfig:
@@ -153,11 +152,12 @@ class Ordering:
         running = self._primaries.run(), self._workers.run(), self._primary_driver.failed, self._worker_driver.failed
         await self._context.until_stopped(*running)
 
-    def put(self, item: bytes) -> None:
-        """Have an item ordered. Unfit where it is too long for the order, or too much waits."""
-        if not self._worker.on_transaction(item, self._context.now()):
-            raise Unfit(f"an item of {len(item)} bytes that the order does not take", "one within its bounds")
+    def put(self, item: bytes) -> bool:
+        """Have an item ordered, which is no longer than the order takes; False where there is no room for it now."""
+        assert 0 < len(item) <= MOST_TRANSACTION_BYTES
+        taken = self._worker.on_transaction(item, self._context.now())
         self._worker_driver.changed()
+        return taken
 
     def counts(self) -> dict[str, object]:
         """What was sent, received and refused."""
@@ -207,16 +207,9 @@ class Ordering:
 
     def _primary_kept(self, effects: Effects) -> None:
         self._primary.archive.kept(effects.persist)
-        for receiver, message in effects.send:
-            round = getattr(message, "round", None)
-            if receiver == ALL:
-                self._primaries.broadcast(self._headers.outgoing(receiver, message), round)
-            else:
-                self._primaries.send(receiver, message, round)
+        self._headers.send(self._primaries, effects)
         for _, order in effects.workers:
             self._tell_worker(order)
-        if effects.floor is not None:
-            self._primaries.forget(effects.floor)
         if commits := [self._said(event) for event in effects.execute if isinstance(event, Commit)]:
             self._on_ordered(commits)
 
@@ -241,7 +234,9 @@ class Ordering:
         for slot in commit.blocks:
             header = self._primary.header_at(slot)
             assert header is not None, f"block {slot} is ordered and not held"
-            bodies = [self._worker.batch_store.body(digest) for digest, _ in header.payload]
-            for body in (*bodies, header.inline):
-                said += [(header.author, item) for item in split_transactions(body or b"")]
+            for digest, _ in header.payload:
+                body = self._worker.batch_store.body(digest)
+                assert body is not None, f"batch {digest.hex()} of block {slot} is ordered and not held"
+                said += [(header.author, item) for item in split_transactions(body)]
+            said += [(header.author, item) for item in split_transactions(header.inline or b"")]
         return said

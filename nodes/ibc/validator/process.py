@@ -9,6 +9,7 @@ Invariant: a block is shown once the order that it follows from is on disk, and 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -61,6 +62,7 @@ class Validator(Chain):
             context, names, store, self._durable, primary_config(config.round_s, config.leader_timeout_s),
             self._on_ordered,
         )  # fmt: skip
+        self._unsaid: deque[bytes] = deque()  # items for which the order has no room; of transactions few wait in all
         self._servers = []
         self._begun = asyncio.Event()
 
@@ -113,8 +115,14 @@ class Validator(Chain):
         self._driver.changed()
         return result
 
+    def _say(self) -> None:
+        """Put into the order what is on disk, as far as there is room; there is more once something was ordered."""
+        while self._unsaid and self._ordering.put(self._unsaid[0]):
+            self._unsaid.popleft()
+
     def _on_ordered(self, commits: list[list[Said]]) -> None:
         self._core.on_ordered(commits, self.context.now())
+        self._say()
         if not self._replaying:
             self._driver.changed()
 
@@ -124,8 +132,8 @@ class Validator(Chain):
             self._durable.add(effects.persist, partial(self._kept, effects))
 
     def _kept(self, effects: Effects) -> None:
-        for item in effects.order:
-            self._ordering.put(item)
+        self._unsaid.extend(effects.order)
+        self._say()
         for entry in effects.entries:
             self._begun.set()
             self._publish(entry)

@@ -117,13 +117,17 @@ def test_a_transaction_that_passes_no_check_is_in_no_block_and_does_not_wait_for
 
 
 def test_no_more_transactions_wait_than_there_is_room_for() -> None:
-    """A liar says transactions of a far sequence: they cannot be in a block, and wait."""
+    """A liar says transactions of a far sequence, which wait and can be in no block: others have their own room."""
     committee = Committee(limits=Limits(mempool_txs=2))
     flood = [Item(tx=signed("alice", [send("alice", "bob", stake=1)], 99 + each, 0)).encode() for each in range(20)]
     committee.say[3] = lambda data: [data, *flood]
     committee.start().run(2)
-    assert len(committee.core(0)._ordered) == 4 * 2
-    assert committee.core(0).refused["transaction"] > 0
+    assert len(committee.core(0)._ordered) == 2
+    assert committee.core(0).refused["no room"] > 0
+    assert committee.submit(0, committee.tx("alice", send("alice", "bob", stake=5))) == 0
+    committee.run(2)
+    assert balance(committee, 0, "bob") == FUNDS + 5
+    assert committee.core(0)._shares == {3: 2}
 
 
 def test_the_first_block_has_the_median_of_the_clocks_and_later_ones_that_of_the_votes() -> None:

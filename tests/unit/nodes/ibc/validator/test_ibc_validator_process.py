@@ -61,6 +61,22 @@ def test_light_clients_verify_the_signatures_of_all_validators(tmp_path: Path) -
     play(tmp_path, what)
 
 
+def test_what_the_order_has_no_room_for_is_said_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One open batch is all that fits: votes and transactions wait for it, and no validator ends."""
+    monkeypatch.setattr("nodes.ibc.validator.ordering._MOST_OPEN", 1)
+
+    async def what(client: Any, lives: dict[str, Lived]) -> None:
+        await until(lambda: all(len(life.heights) > 2 for life in lives.values()))
+        for sequence in range(6):
+            data = signed("alice", [send("alice", "bob", stake=1)], sequence, 0, chain_id="a-1")
+            sent = await called(client, lives["a-2"], "broadcast_tx_sync", tx=b64encode(data).decode())
+            assert sent["code"] == 0
+        blocks = lives["a-2"].records.events
+        await until(lambda: sum(fields["txs"] for kind, fields in blocks if kind == "block") == 6)
+
+    play(tmp_path, what)
+
+
 def test_a_validator_that_was_away_has_the_blocks_of_the_others(tmp_path: Path) -> None:
     async def what(client: Any, lives: dict[str, Lived]) -> None:
         await until(lambda: all(len(life.heights) > 3 for life in lives.values()))
