@@ -25,7 +25,7 @@ from nodes.pipeline.model.quantisation import Floats
 from nodes.pipeline.model.tokenizer import Tokenizer
 from nodes.pipeline.planner.policies import PLAIN
 from nodes.pipeline.planner.problem import CodecCost, Work
-from nodes.pipeline.profile import Memory, Profile, cuts_of, losses_by_cut
+from nodes.pipeline.profile import Profile, cuts_of, losses_by_cut, memory_of
 
 CODECS = (PLAIN, "int8", "int4-rotated", "klt5", "klt4", "klt3.5", "klt3")
 STATISTICS_WINDOWS = 24
@@ -108,7 +108,7 @@ def calibrate(
         chunk=chunk,
         token=token,
         codecs=tuple(costs),
-        memory=_memory(gguf, shape),
+        memory=memory_of(gguf, shape),
     )
     return profile, statistics
 
@@ -178,15 +178,3 @@ def _least_s(call: Callable[[], object]) -> float:
         call()
         took_s.append(time.process_time() - begun_s)
     return min(took_s)
-
-
-def _memory(gguf: Gguf, shape: Shape) -> Memory:
-    small = shape.kv_heads * shape.head
-    values = shape.hidden * (2 * shape.hidden + 2 * small + 3 * shape.feed_forward)  # of a block's matrices
-    float_bytes = np.dtype(np.float32).itemsize
-    return Memory(
-        block_weights=float(values * float_bytes),
-        block_token=float(2 * small * float_bytes),
-        embedding=float(gguf.tensors["token_embd.weight"].data.nbytes),
-        head=float(shape.vocabulary * shape.hidden * float_bytes),
-    )

@@ -13,10 +13,14 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emulator.model.errors import DataError, Unfit
 from emulator.model.inputs import parse_json, read_text
 from nodes.pipeline import cache
 from nodes.pipeline.documents import Fields
+from nodes.pipeline.model.gguf import Gguf
+from nodes.pipeline.model.llama import Shape
 from nodes.pipeline.planner.problem import CodecCost, Link, Problem, Satellite, Work
 
 PACKET_BYTES = 1500  # that a hop takes in before it passes them on
@@ -48,6 +52,19 @@ class Profile:
     token: Work
     codecs: tuple[CodecCost, ...]
     memory: Memory
+
+
+def memory_of(gguf: Gguf, shape: Shape) -> Memory:
+    """By the sizes of a model's matrices."""
+    small = shape.kv_heads * shape.head
+    values = shape.hidden * (2 * shape.hidden + 2 * small + 3 * shape.feed_forward)  # of a block's matrices
+    float_bytes = np.dtype(np.float32).itemsize
+    return Memory(
+        block_weights=float(values * float_bytes),
+        block_token=float(2 * small * float_bytes),
+        embedding=float(gguf.tensors["token_embd.weight"].data.nbytes),
+        head=float(shape.vocabulary * shape.hidden * float_bytes),
+    )
 
 
 def ring(satellites: Sequence[Satellite], delay_s: float, rate_bps: float) -> dict[tuple[int, int], Link]:

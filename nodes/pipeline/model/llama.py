@@ -8,6 +8,7 @@ SwiGLU, and RMS norms whose gains are folded into the matrices behind them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,12 @@ class Cache:
             raise Unfit(
                 f"{self.length:,} tokens and {tokens:,} more", f"at most {self.capacity:,} in all: a shorter prompt"
             )
+
+    def part(self, first: int, last: int, length: int) -> Cache:
+        """The same memory, of some blocks, of which so many tokens hold."""
+        view = copy(self)
+        view.keys, view.values, view.length = self.keys[first:last], self.values[first:last], length
+        return view
 
     def hand_over(self, block: int) -> bytes:
         """What another node needs to go on with a block, the nth of this part: float32, so that it goes on alike."""

@@ -1,0 +1,184 @@
+"""The program of the node that asks: a stage as the others, and the controller of one request after another.
+
+Each request has a plan of its own, so that plans can be compared in one run. Events: `request` when a request begins
+(plan, request, prompt_tokens, chunks, stages), `epoch` for each placement (plan, epoch, why, nodes, kept, moved),
+`token` for each of the answer (plan, number, token, text), then `answer` (plan, text, tokens, first_token_s and total_s
+since the first chunk left, epochs, replayed_tokens, diverged), or `failed` (plan, text: why).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from emulator.model.errors import DataError, Unfit
+from emulator.model.units import Duration, parse
+from emulator.sdk.driver import Driver
+from nodes.pipeline.model.llama import Shape
+from nodes.pipeline.model.tokenizer import Tokenizer
+from nodes.pipeline.stages.account import Account
+from nodes.pipeline.stages.controller import Controller, Patience, Request
+from nodes.pipeline.stages.process import Stage
+from nodes.pipeline.stages.segment import Plan, plan_of
+from nodes.pipeline.stages.wire import End, Held, Message, Ready, Refused, Taken, Token
+
+CONNECT_S = 5.0  # to nodes of the first plan, before the first request
+FLUSH_S = 2.0  # for the end to reach the other nodes
+POLL_S = 0.05
+MOST_CHUNK_TOKENS = 512
+_MOVE = re.compile(r"(.+): *(\S+) -> (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A stage that goes to another node at a time of the scenario."""
+
+    at_s: float
+    node: str
+    to: str
+
+
+def move_of(text: str) -> Move:
+    """What "5 s: NODE -> NODE" says."""
+    match = _MOVE.fullmatch(text)
+    if match is None:
+        raise Unfit(f"move {text[:80]!r}", "'TIME: NODE -> NODE', such as '5 s: sat-1 -> sat-4'")
+    return Move(parse(match[1], "duration"), match[2], match[3])
+
+
+class Prompt(Stage):
+    """Asks each plan in turn for the continuation of a text. This node is the first of every plan."""
+
+    @dataclass(frozen=True, slots=True)
+    class Config(Stage.Config):
+        text: str = "The atmosphere of Mars"
+        answer_tokens: int = 32
+        chunk_tokens: int = 32  # of a chunk of the prompt
+        plans: dict[str, list[str]] = field(default_factory=dict)  # by name: "NODE FIRST-STOP CODEC/TOKEN_CODEC", …
+        sequential: list[str] = field(default_factory=list)  # names of plans whose chunks do not overlap
+        spares: list[str] = field(default_factory=list)  # names and globs of nodes that may take over
+        moves: list[str] = field(default_factory=list)  # "5 s: NODE -> NODE", a stage that goes elsewhere then
+        hands_over: bool = True  # keys and values go to the node that takes over; False: it computes them again
+        begin_s: Duration = 0.0  # of the first request
+        answer_s: Duration = 1.0  # how long nodes have to say what they hold, when an epoch begins
+        place_s: Duration = 30.0  # … to get weights, keys and values
+        progress_s: Duration = 5.0  # without a chunk that moved; then an epoch begins
+
+        def __post_init__(self) -> None:
+            Stage.Config.__post_init__(self)
+            if not self.plans:
+                raise ValueError("no `plans`; expected one at least, a list of stages by its name")
+            for name, stages in self.plans.items():
+                try:
+                    plan_of(stages)
+                except ValueError as error:
+                    raise ValueError(f"`plans.{name}`: {error}") from None
+            if unknown := [name for name in self.sequential if name not in self.plans]:
+                raise ValueError(f"`sequential` names {unknown[0]!r}; expected one of {', '.join(self.plans)}")
+            if not 1 <= self.chunk_tokens <= MOST_CHUNK_TOKENS:
+                raise ValueError(f"`chunk_tokens` is {self.chunk_tokens}; expected 1 to {MOST_CHUNK_TOKENS}")
+            if self.answer_tokens < 1:
+                raise ValueError(f"`answer_tokens` is {self.answer_tokens}; expected 1 or more")
+            if min(self.answer_s, self.place_s, self.progress_s) <= 0:
+                raise ValueError("`answer`, `place` or `progress` is 0 s; expected more")
+            for text in self.moves:
+                move_of(text)
+
+    async def setup(self) -> None:
+        await super().setup()
+        context, config = self.context, self.config
+        shape = Shape.of(self.gguf)
+        self._tokenizer = Tokenizer(self.gguf.metadata)
+        self._prompt = tuple(self._tokenizer.encode(config.text))
+        self._plans = {name: plan_of(stages) for name, stages in config.plans.items()}
+        if not self._prompt or len(self._prompt) + config.answer_tokens > shape.context:
+            raise DataError(
+                f"a prompt of {len(self._prompt):,} tokens and {config.answer_tokens:,} of answer; expected one at "
+                f"least, and together at most {shape.context:,}, the model's context"
+            )
+        self._moves = sorted((move_of(text) for text in config.moves), key=lambda move: move.at_s)
+        self._others = [*(peer.name for peer in context.matching(config.spares)), *(move.to for move in self._moves)]
+        self._needed = {node for plan in self._plans.values() for node in plan.nodes} - {context.name}
+        for name, plan in self._plans.items():
+            if plan.blocks != shape.blocks:
+                raise DataError(f"plan {name} of {plan.blocks} blocks; expected {shape.blocks}, those of the model")
+        for node in (*self._needed, *self._others):
+            if node not in (context.name, *self.links.peers):
+                raise DataError(f"node {node!r} in a plan; expected one that `nodes` match: {', '.join(config.nodes)}")
+        self._controller: Controller | None = None
+        self._driver: Driver | None = None
+
+    async def run(self) -> None:
+        await self.context.until_stopped(self.links.run(), self.compute(), self.ask_all(), self.move_all())
+        self.report()
+
+    async def ask_all(self) -> None:
+        """One request after another; then no node is needed any more."""
+        context = self.context
+        await self._within(CONNECT_S, lambda: self.links.connected() >= self._needed)
+        await context.sleep_until(self.config.begin_s)
+        for number, (name, plan) in enumerate(self._plans.items(), 1):
+            await self.ask(number, name, plan)
+        for node in self.links.peers:
+            self.links.send(node, End(len(self._plans), 0))
+        await self._within(FLUSH_S, lambda: not self.links.connected())  # they close when they end
+
+    async def ask(self, number: int, name: str, plan: Plan) -> None:
+        """One request, with its records."""
+        context, config = self.context, self.config
+        request = Request(
+            number, self._prompt, config.answer_tokens, config.chunk_tokens, self._tokenizer.end,
+            overlaps=name not in config.sequential,
+        )  # fmt: skip
+        patience = Patience(config.answer_s, config.place_s, config.progress_s)
+        self._controller = controller = Controller(
+            request, plan, self._others, bytes.fromhex(self.sha256), config.window, patience, config.hands_over
+        )
+        self._account = Account(name, controller, self._tokenizer, context.emit)
+        self._answered = asyncio.get_running_loop().create_future()
+        self._driver = driver = Driver(controller, context.now, self.turn)
+        driver.changed()
+        await asyncio.wait([driver.failed, self._answered], return_when=asyncio.FIRST_COMPLETED)
+        if driver.failed.done():
+            driver.failed.result()
+        driver.close()
+        self._controller = self._driver = None
+
+    async def move_all(self) -> None:
+        """Have stages go elsewhere at their times."""
+        for move in self._moves:
+            await self.context.sleep_until(move.at_s)
+            if self._controller is not None:
+                self._controller.move(move.node, move.to, self.context.now())
+                self.turn()
+        await self.context.stopping.wait()
+
+    def accept(self, sender: str, message: Message) -> None:
+        controller = self._controller
+        if not isinstance(message, Held | Ready | Refused | Taken | Token):
+            super().accept(sender, message)
+        elif controller is not None and (sender == controller.first or not isinstance(message, Taken)):
+            controller.hear(sender, message, self.context.now())
+        elif isinstance(message, Taken):
+            super().accept(sender, message)
+
+    def messages(self) -> list[tuple[str, Message]]:
+        return [*super().messages(), *(self._controller.take() if self._controller is not None else ())]
+
+    def turn(self) -> None:
+        super().turn()
+        if self._controller is not None and not self._answered.done() and self._account.tell(self.context.now()):
+            self._answered.set_result(None)
+
+    def arrived(self, sender: str, message: Message) -> None:
+        super().arrived(sender, message)
+        if self._driver is not None:
+            self._driver.changed()  # its next deadline may be another one
+
+    async def _within(self, most_s: float, holds: Callable[[], bool]) -> None:
+        """Wait until something holds, or for so long."""
+        until_s = self.context.now() + most_s
+        while not holds() and self.context.now() < until_s:
+            await self.context.sleep(POLL_S)

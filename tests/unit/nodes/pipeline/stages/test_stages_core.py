@@ -1,0 +1,159 @@
+"""Stages and the controller on a network that does what the test says: epochs, hand-over, replay, back-pressure."""
+
+from dataclasses import replace
+
+import pytest
+from pipeline_net import PLAN, SOURCE, World, answer_of
+
+from nodes.pipeline.stages.controller import Request, Step
+from nodes.pipeline.stages.wire import CODEC, Chunk, Keys, Place
+
+REQUEST = Request(number=1, prompt=tuple(range(11)), answer_tokens=5, chunk_tokens=3)
+
+
+def play(world: World, until=lambda world: False) -> None:
+    """Let all go well, to the end or until something holds."""
+    for _ in world.run():
+        if until(world):
+            return
+
+
+def play_without(dead: str, world: World) -> None:
+    """Let all go well but for a node that does nothing any more."""
+    while not world.over:
+        world.flying = [each for each in world.flying if dead not in each[:2]]
+        world.working.pop(dead, None)
+        if world.flying:
+            world.deliver()
+        elif world.working:
+            world.work(next(iter(world.working)))
+        else:
+            world.wait()
+
+
+def on_the_way(world: World, kind: type) -> list:
+    return [message for _, _, data in world.flying if isinstance(message := CODEC.decode(data), kind)]
+
+
+@pytest.mark.parametrize("overlaps", [True, False])
+def test_a_request_gets_the_answer_of_its_plan(overlaps):
+    request = replace(REQUEST, overlaps=overlaps)
+    world = World(request)
+    play(world)
+    assert world.controller.step is Step.DONE
+    assert world.controller.answer == answer_of(request)
+    assert [epoch.nodes for epoch in world.controller.epochs] == [PLAN.nodes]
+    assert world.controller.replayed_tokens == 0
+    assert not any(core.rejected for core in world.cores.values())
+
+
+def test_without_overlap_one_chunk_is_on_the_way():
+    world = World(replace(REQUEST, overlaps=False))
+    for _ in world.run():
+        if world.controller.step is Step.RUNNING:
+            waiting = sum(len(core.queue) for core in world.cores.values())
+            assert len(on_the_way(world, Chunk)) + waiting + len(world.working) <= 1
+
+
+def test_a_stage_that_does_not_compute_holds_up_those_before_it():
+    world = World(replace(REQUEST, prompt=tuple(range(60))), window=2)
+    play(world, lambda world: world.controller.step is Step.RUNNING)
+    for _ in range(200):  # n1 stands still
+        ready = [name for name in world.working if name != "n1"]
+        if world.flying:
+            world.deliver()
+        elif ready:
+            world.work(ready[0])
+    assert not world.flying
+    assert {name: len(core.queue) for name, core in world.cores.items()} == {
+        "n0": 2,
+        "n1": 2,
+        "n2": 0,
+        "n3": 0,
+        "n4": 0,
+    }
+
+
+def test_a_planned_move_hands_keys_over_and_repeats_nothing_but_the_last_chunk():
+    world = World(REQUEST)
+    play(world, lambda world: len(world.controller.answer) == 2)
+    world.controller.move("n1", "n3", world.now_s)
+    world.settle()
+    play(world, lambda world: bool(on_the_way(world, Keys)))
+    play(world)
+    assert world.controller.answer == answer_of(REQUEST)
+    last = world.controller.epochs[-1]
+    assert (last.why, last.nodes, last.moved) == ("move", ("n0", "n3", "n2"), 1)
+    assert world.controller.replayed_tokens <= 1
+    assert world.controller.diverged == 0
+
+
+def test_a_dead_node_is_replaced_and_its_tokens_come_again():
+    world = World(REQUEST)
+    play(world, lambda world: len(world.controller.answer) == 2)
+    play_without("n1", world)
+    assert world.controller.answer == answer_of(REQUEST)
+    assert world.controller.epochs[-1].nodes == ("n0", "n3", "n2")
+    assert world.controller.epochs[-1].kept == 0
+    assert world.controller.replayed_tokens >= len(REQUEST.prompt)
+
+
+def test_after_a_hand_over_the_old_node_still_has_what_it_gave():
+    world = World(REQUEST)
+    play(world, lambda world: len(world.controller.answer) == 2)
+    world.controller.move("n1", "n3", world.now_s)
+    world.settle()
+    play(world, lambda world: len(world.controller.answer) == 4)
+    play_without("n3", world)
+    assert world.controller.answer == answer_of(REQUEST)
+    _, move, last = world.controller.epochs
+    assert last.kept == move.kept >= len(REQUEST.prompt) + 1
+    assert last.nodes == PLAN.nodes
+
+
+def test_a_link_that_stays_cut_brings_another_node():
+    world = World(REQUEST)
+    play(world, lambda world: len(world.controller.answer) == 1)
+    world.cut.add(frozenset(("n1", "n2")))
+    play(world)
+    assert world.controller.answer == answer_of(REQUEST)
+    assert world.controller.epochs[-1].nodes == ("n0", "n1", "n3")
+
+
+def test_a_node_that_refuses_is_not_asked_again():
+    world = World(REQUEST)
+    world.cores["n1"]._model = bytes(32)
+    play(world)
+    assert world.controller.answer == answer_of(REQUEST)
+    assert world.controller.epochs[0].nodes == ("n0", "n3", "n2")
+
+
+def test_a_request_that_nobody_can_serve_says_why():
+    world = World(REQUEST, nodes=3)
+    world.cores["n1"]._model = bytes(32)
+    play(world)
+    assert world.controller.step is Step.FAILED
+    assert "n1: a request for model 0001020304050607; expected 0000000000000000" in world.controller.reason
+
+
+def test_a_request_without_nodes_ends():
+    world = World(REQUEST)
+    while not world.over:
+        world.flying.clear()
+        world.wait()
+    assert world.controller.step is Step.FAILED
+    assert "100 epochs" in world.controller.reason
+
+
+def test_placements_of_strangers_have_no_effect():
+    world = World(REQUEST)
+    play(world, lambda world: world.controller.step is Step.RUNNING)
+    core = world.cores["n1"]
+    core.hear("n4", Place(1, 1, 0, ()), 0.0)
+    core.hear("n4", Chunk(1, 1, 0, 3, b"a", b"\0" * 12), 0.0)
+    core.hear(SOURCE, Chunk(1, 1, 3, 3, b"a", b"\0" * 12), 0.0)
+    core.hear(SOURCE, Chunk(1, 1, 0, 3, b"b", b"\0" * 12), 0.0)
+    core.hear(SOURCE, Chunk(1, 0, 0, 3, b"a", b"\0" * 12), 0.0)
+    assert core.rejected == {"stranger": 2, "gap": 1, "codec": 1, "stale": 1}
+    play(world)
+    assert world.controller.answer == answer_of(REQUEST)
