@@ -11,8 +11,14 @@ import time
 from typing import Any
 
 from emulator.link.engine.engine import Engine
+from emulator.link.engine.structures import TrunkReport
 
 SATURATED = 0.95  # share of the time without sleep, or of a core, from which on the relay counts as saturated
+TRUNK_COUNTERS = (
+    "records_sent", "records_received", "peer_sent", "bytes_sent", "bytes_received", "datagrams_sent",
+    "datagrams_received", "asked", "repaired", "given_up", "late", "reordered", "rejected", "repeated", "dropped",
+    "heard_s", "least_rtt_s",
+)  # fmt: skip
 NICE = -15  # of the engine's lanes
 NICE_BEHIND = -5  # of the thread that reports and receives orders
 NICE_GROUP = -20  # of the relay's session among sessions
@@ -93,4 +99,13 @@ class Health:
             "realtime": any(lane.realtime for lane in lanes),
             "late_rows": sum(lane.late_rows for lane in lanes),
             "late_handovers": sum(lane.late_handovers for lane in lanes),
+            "late_queues": sum(lane.late_queues for lane in lanes),
+            "trunks": {host: _trunk(engine.trunk_report(host)) for host in engine.trunks},
         }
+
+
+def _trunk(report: TrunkReport) -> dict[str, Any]:
+    """The counters of a trunk so far: those of TrunkReport, with the latency as a packed histogram."""
+    counts = {bucket: count for bucket, count in enumerate(report.latency) if count}
+    numbers = {name: getattr(report, name) for name in TRUNK_COUNTERS}
+    return numbers | {"latency": sorted(counts.items())}

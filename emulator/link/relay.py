@@ -25,6 +25,7 @@ from emulator.link.engine.structures import EngineOrder, OrderKind
 from emulator.link.engine.tables import Port
 from emulator.link.health import Health, be_urgent, step_back
 from emulator.link.taps import Captures
+from emulator.link.trunks import Hosts
 from emulator.link.wait import Waiter
 from emulator.model.network import Network
 from emulator.schedule.ring import RowRing
@@ -38,7 +39,8 @@ BEFORE_PLAY_S = -1.0  # scenario time until the start is known
 
 
 class Relay:
-    """Moves the packets of `network` between `ports`. `ring` holds the rows of its timeline; None without one."""
+    """Moves the packets of `network` between `ports`. `ring` holds the rows of its timeline; None without one. Where
+    the network is split over `hosts`, it moves those of one host's nodes, whose ports these are."""
 
     def __init__(
         self,
@@ -50,9 +52,10 @@ class Relay:
         *,
         threads: int = 1,
         realtime: bool = False,
+        hosts: Hosts | None = None,
     ) -> None:
         port_list = list(ports)
-        self.engine = Engine(network, port_list, ring, seed, lanes=threads)
+        self.engine = Engine(network, port_list, ring, seed, lanes=threads, hosts=hosts)
         self.end_count = self.engine.ends
         self.overrides: dict[int, dict[str, float | bool]] = {}
         self.stopped = False

@@ -50,6 +50,12 @@ ENGINE_API int engine_order_fd(engine *e);
 /* Ports are not read while the gate is shut: an order that is being handed over holds for what was sent after it. */
 ENGINE_API void engine_gate(engine *e, int shut);
 
+/* Trunks to other hosts. The report is that of the host's trunk; NULL: there is none. In memory (fd -1) datagrams are
+ * taken out and put in here: `pull` gives the bytes of the next one that is to be sent, 0: none now. */
+ENGINE_API trunk_report *engine_trunk_report(engine *e, int host);
+ENGINE_API uint32_t engine_trunk_pull(engine *e, int host, double now_s, uint8_t *out, uint32_t room);
+ENGINE_API void engine_trunk_push(engine *e, int host, double now_s, const uint8_t *datagram, uint32_t bytes);
+
 /* Captures: tap n (0 to 31) keeps up to `room` bytes a lane until `engine_tap_drain` takes them. */
 ENGINE_API int engine_tap_open(engine *e, int tap, uint64_t room, uint32_t snaplen);
 ENGINE_API void engine_tap_close(engine *e, int tap);

@@ -25,7 +25,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from emulator.link.engine.structures import CONSTANTS, STRUCTURES, EngineConfig, EngineDelivery, EngineOrder, LaneReport
+from emulator.link.engine.structures import (
+    CONSTANTS,
+    STRUCTURES,
+    EngineConfig,
+    EngineDelivery,
+    EngineOrder,
+    LaneReport,
+    TrunkReport,
+)
 from emulator.model.errors import PlatformError
 
 VARIABLE = "SKYLOOM_ENGINE"  # environment variable with the path of another library
@@ -53,6 +61,9 @@ PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "engine_obeyed": (c_int64, c_void_p),
     "engine_order_fd": (c_int, c_void_p),
     "engine_gate": (None, c_void_p, c_int),
+    "engine_trunk_report": (POINTER(TrunkReport), c_void_p, c_int),
+    "engine_trunk_pull": (c_uint32, c_void_p, c_int, c_double, c_void_p, c_uint32),
+    "engine_trunk_push": (None, c_void_p, c_int, c_double, *_PACKET),
     "engine_tap_open": (c_int, c_void_p, c_int, c_uint64, c_uint32),
     "engine_tap_close": (None, c_void_p, c_int),
     "engine_tap_lost": (c_int64, c_void_p, c_int),
@@ -111,7 +122,9 @@ def expected_layout() -> list[tuple[str, int]]:
     for name, structure in STRUCTURES.items():
         out.append((f"sizeof({name})", sizeof(structure)))
         out += [(f"offset of {name}.{field[0]}", getattr(structure, field[0]).offset) for field in structure._fields_]
-    return out + [(name, CONSTANTS[name]) for name in ("SENT_CELLS", "RECEIVED_CELLS", "LATENESS_BUCKETS", "TAPS")]
+    return out + [
+        (name, CONSTANTS[name]) for name in ("SENT_CELLS", "RECEIVED_CELLS", "LATENESS_BUCKETS", "TAPS", "PROBES")
+    ]
 
 
 def _misfit(found: CDLL) -> str:

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "abi.h"
+#include "trunk.h"
 
 #define VIRTIO 10u
 #define ETHERNET 14u
@@ -40,7 +41,7 @@ typedef struct {
     int32_t hops;        /* left, where a transit node has looked (dest is not UNKNOWN) */
     int32_t end;         /* by which it came, where it waits at a port in memory */
     uint32_t merged;     /* whether it is a merged segment: its bytes need not be looked at to know */
-    uint32_t unused;
+    uint32_t order;      /* among those of its end that are due with it: epoch, and behind it the place in a trunk's stream */
 } packet;
 
 typedef struct {
@@ -157,7 +158,7 @@ typedef struct { uint32_t number; double jitter_s; } copy;
 /* ---- link ends ---- */
 
 enum { HAS_BOUNDS = 1, COUNTS_PACKETS = 2, PER_PACKET = 4, OVERTAKES = 8, RUNNING = 16, ACCEPTS = 32, RANDOM = 64,
-       HELD = 128, LOSSY = 256 };
+       HELD = 128, LOSSY = 256, AWAITED = 512 };
 
 /* The sending half: queue, transmitter, loss. The packet at the head of `queue` sits in the transmitter and is apart
  * from the queue's bounds; `left` of its bytes are still to be sent at `since_s`. */
@@ -277,6 +278,7 @@ typedef struct lane {
     _Atomic bool stopped;
     engine_lane_report report;
     _Atomic int64_t turn_max_ns;
+    uint32_t epoch;        /* number of the last step at which halves changed hosts, as packet.order begins with it */
     int32_t playing_end;   /* whose sending half plays; -1: none */
     double playing_s;
     list out;              /* packets at ports in memory; `node` is then the port's place */
@@ -290,13 +292,25 @@ typedef struct lane {
     int32_t *unread;       /* ports that may have packets: a ring, as long as there are ports */
     int32_t unread_first, unread_count;
     bool gate;             /* an order waits, so that ports do */
+    uint64_t called;       /* trunks that may have datagrams, by place */
     double noted_slept_s;  /* `report.slept_s` when its figures were noted last */
     double overslept_s, capture_s; /* lag of this waking: what the scheduler and captures took */
     uint8_t *scratch;      /* LARGE_BYTES */
 } lane;
 
+typedef struct { /* of one end whose sending half goes from host to host (trunk_moves.c) */
+    struct arrival *coming; /* what has come of its queue */
+    list offered;           /* packets that wait until all of it is there */
+} move;
+
 struct engine {
     engine_config config;
+    int32_t *lane_of_node; /* AWAY(host): it is of another host */
+    trunk *trunks;         /* in the order of `config.trunk`; lane 0 plays them all */
+    trunk *trunk_of_host[HOSTS];
+    double *newest_due_s;  /* by end: of what has come over trunks */
+    move *moves;           /* by end */
+    uint8_t *datagrams;    /* DATAGRAMS_BYTES: what one system call brings */
     sending *sent;         /* by end */
     int32_t *sent_lane;    /* by end: the lane of its sender */
     uint8_t *exact;        /* by end: its packets go to a port, or they might */
@@ -310,6 +324,7 @@ struct engine {
     uint32_t *hash;        /* open addressing: place in config.address, NONE */
     uint32_t hash_mask;
     bool mobile;           /* some links are moving */
+    bool meets;            /* so sending halves change lanes, or hosts */
     bool realtime;         /* `engine_run` plays it: ports have descriptors */
     lane *lanes;
     int order_fd;
@@ -343,11 +358,42 @@ int effects_copies(lane *l, int32_t end, uint32_t number, double loss, copy out[
 
 /* receiving.c */
 void receiving_add(lane *l, int32_t end, uint32_t number);
+void receiving_add_by_order(lane *l, int32_t end, uint32_t number); /* for one that may have been overtaken on its way */
 void receiving_play(lane *l, int32_t end, double due_s, double until_s, bool before);
 
 /* handover.c */
 void hand_over(lane *l, int32_t end, uint32_t number);  /* a packet that has left `end`; at_s is its due time */
 bool handovers_take(lane *l);                           /* whether there were any */
+uint32_t handover_accept(lane *l, const engine_handover *m); /* a packet without its bytes; NONE: refused, and counted */
+void handover_arrive(lane *l, const engine_handover *m, uint32_t order, uint32_t number); /* now it has them */
+/* Room for the bytes of a message from one lane to another; NULL: full. `handover_done` sends it. */
+uint8_t *handover_begin(engine *e, int from, int to, const engine_handover *m, uint32_t order);
+void handover_done(engine *e, int from, int to, const engine_handover *m);
+
+/* trunks.c: the ways to other hosts, which lane 0 plays */
+#define AWAY(host) (-1 - (host))
+#define DATAGRAMS_BYTES 65536u
+bool trunks_open(engine *e);
+void trunks_close(engine *e);
+bool trunks_add(engine *e, int host, const engine_handover *m, const uint8_t *bytes); /* false: no room */
+void trunks_read(lane *l);      /* what sockets have */
+void trunks_transmit(lane *l);
+double trunks_wake_s(const lane *l, double now_s);
+bool trunks_full(const engine *e);
+
+/* trunk_socket.c */
+void trunk_attach(trunk *t);
+void trunk_receive(lane *l, trunk *t);
+void trunk_transmit(lane *l, trunk *t);
+
+/* trunk_moves.c: queues that go from host to host, at the begin of a step */
+void queue_send(engine *e, int32_t end, lane *from, int host, int64_t step);
+void queue_await(engine *e, int32_t end, lane *to, int64_t step);
+void queue_hold(lane *l, int32_t end, uint32_t number);                 /* a packet offered before the queue has come */
+void queue_comes(lane *l, const engine_handover *m, const uint8_t *bytes); /* a part of one, over a trunk */
+void queue_install(lane *l, struct arrival *a);                         /* all of it */
+void queue_give_up(lane *l, int32_t end);                               /* it is too late */
+void queue_forget(struct arrival *a);
 
 /* What has not left the queue of `end` moves from one lane to another: its sender has changed. */
 void sending_move(engine *e, int32_t end, lane *from, lane *to, double t_s);

@@ -13,6 +13,25 @@
 
 /* ---- making ---- */
 
+static const char *wrong_hosts(const engine_config *c)
+{
+    bool known[HOSTS] = {false};
+    if (c->trunks < 0 || c->trunks >= HOSTS) return "trunks: expected 0 to 63";
+    if (c->trunks && (!c->host_of_node || c->own_host < 0 || c->own_host >= HOSTS)) return "the hosts of nodes are not told";
+    for (int n = 0; n < c->trunks; n++) {
+        const engine_trunk *t = &c->trunk[n];
+        if (t->host < 0 || t->host >= HOSTS || t->host == c->own_host || known[t->host]) return "a trunk leads to no other host";
+        if (t->datagram_bytes < TRUNK_LEAST_BYTES || t->datagram_bytes > TRUNK_MOST_BYTES) return "datagrams: expected 1,232 to 8,972 bytes";
+        known[t->host] = true;
+    }
+    if (!c->trunks) return NULL;
+    for (int32_t n = 0; n < c->nodes; n++)
+        if (c->host_of_node[n] != c->own_host && (c->host_of_node[n] >= HOSTS || !known[c->host_of_node[n]])) return "no trunk leads to a node's host";
+    for (int32_t n = 0; n < c->ports; n++)
+        if (c->host_of_node[c->port[n].node] != c->own_host) return "a port belongs to a node of another host";
+    return NULL;
+}
+
 static const char *wrong(const engine_config *c)
 {
     if (c->nodes < 0 || c->ends < 0 || c->dests < 0 || c->ports < 0 || c->addresses < 0) return "a count is negative";
@@ -31,7 +50,7 @@ static const char *wrong(const engine_config *c)
         if (c->lane_of_node[n] < 0 || c->lane_of_node[n] >= c->lanes) return "a node is in no lane";
     for (int32_t n = 0; n < c->ports; n++)
         if (c->port[n].node < 0 || c->port[n].node >= c->nodes || c->port[n].end >= c->ends) return "a port names no node or end";
-    return NULL;
+    return wrong_hosts(c);
 }
 
 static bool place_ports(engine *e)
@@ -93,10 +112,19 @@ static bool find_crossing(engine *e)
     if (!e->crossing) return false;
     for (int32_t end = 0; end < c->ends; end++) {
         const engine_end *x = &c->end[end];
-        if (x->flags & END_MOVING || c->lane_of_node[x->sender] != c->lane_of_node[x->far])
+        if (x->flags & END_MOVING || e->lane_of_node[x->sender] != e->lane_of_node[x->far])
             e->crossing[e->crossing_count++] = end;
     }
     return true;
+}
+
+static bool place_nodes(engine *e)
+{
+    const engine_config *c = &e->config;
+    e->lane_of_node = malloc(((size_t)c->nodes + 1) * sizeof(int32_t));
+    for (int32_t n = 0; e->lane_of_node && n < c->nodes; n++)
+        e->lane_of_node[n] = c->trunks && c->host_of_node[n] != c->own_host ? AWAY(c->host_of_node[n]) : c->lane_of_node[n];
+    return e->lane_of_node;
 }
 
 static bool open_all(engine *e)
@@ -107,10 +135,11 @@ static bool open_all(engine *e)
     e->sent_lane = malloc(((size_t)c->ends + 1) * sizeof *e->sent_lane);
     e->lanes = calloc((size_t)c->lanes, sizeof *e->lanes);
     if (e->order_fd < 0 || !e->sent || !e->sent_lane || !e->lanes) return false;
-    if (!place_ports(e) || !sort_ends(e) || !find_crossing(e) || !hash_open(e)) return false;
+    if (!place_nodes(e) || !place_ports(e) || !sort_ends(e) || !find_crossing(e) || !hash_open(e) || !trunks_open(e)) return false;
+    e->meets = e->mobile && c->ring && (c->lanes > 1 || e->trunks);
     for (int32_t end = 0; end < c->ends; end++) {
         sending_open(e, end);
-        e->sent_lane[end] = c->lane_of_node[c->end[end].sender];
+        e->sent_lane[end] = e->lane_of_node[c->end[end].sender];
     }
     for (int n = 0; n < c->lanes; n++)
         if (!lane_open(e, &e->lanes[n], n)) return false;
@@ -142,6 +171,8 @@ void engine_destroy(engine *e)
         free(c);
     }
     if (e->order_fd >= 0) close(e->order_fd);
+    trunks_close(e);
+    free(e->lane_of_node);
     free(e->lanes);
     free(e->sent);
     free(e->sent_lane);
@@ -198,7 +229,7 @@ void engine_gate(engine *e, int shut) { atomic_store(&e->gate, shut); }
 int engine_offer(engine *e, int32_t end, double t_s, const uint8_t *data, uint32_t bytes, uint32_t size, int32_t dest,
                  int32_t hops)
 {
-    if (end < 0 || end >= e->config.ends || bytes < VIRTIO) return 0;
+    if (end < 0 || end >= e->config.ends || bytes < VIRTIO || e->sent_lane[end] < 0) return 0;
     lane *l = &e->lanes[e->sent_lane[end]];
     uint32_t number = pool_take(&l->pool, bytes);
     if (number == NONE) {
@@ -245,6 +276,7 @@ static double shortest_crossing_s(engine *e, double t_s)
     for (int32_t n = 0; n < e->crossing_count; n++) {
         holds h;
         int32_t end = e->crossing[n];
+        if (e->sent_lane[end] < 0) continue; /* another host looks after it */
         lane *l = &e->lanes[e->sent_lane[end]];
         const engine_end *x = &c->end[end];
         schedule_at(l, end, t_s, &h);
@@ -300,7 +332,7 @@ static bool next_window(engine *e, double until_s, window *w)
 {
     const engine_config *c = &e->config;
     double next_s = next_of_all_s(e), begin_s = INFINITY;
-    if (c->ring && e->mobile) {
+    if (e->meets) {
         int64_t step = atomic_load(&e->met_step) + 1;
         begin_s = step ? step_begin_s(e, step) : -INFINITY;
         if (begin_s <= until_s && begin_s <= next_s) {
@@ -341,7 +373,7 @@ static void play_one(engine *e)
 void engine_play(engine *e, double until_s, int threads)
 {
     int lanes = e->config.lanes;
-    if (lanes == 1) {
+    if (lanes == 1 && !e->meets) {
         lane_play(&e->lanes[0], until_s, false, UINT64_MAX);
         return;
     }

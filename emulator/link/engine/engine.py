@@ -27,12 +27,14 @@ from emulator.link.engine.structures import (
     OrderKind,
     Received,
     Sent,
+    TrunkReport,
     Value,
 )
 from emulator.link.engine.tables import Port, tables
 from emulator.link.lateness import Lateness
 from emulator.link.partition import partition
 from emulator.link.stats import EndStats
+from emulator.link.trunks import Hosts
 from emulator.model.errors import EmulationError
 from emulator.model.network import Ints, Network
 from emulator.schedule.ring import RowRing
@@ -41,6 +43,7 @@ SMALL_BYTES, LARGE_BYTES = 2064, 65664  # of a slot for a packet, as in core.h
 MANY = 4096  # packets that `take` reads at once
 TAKE_BYTES = 4 * 2**20
 DRAIN_BYTES = 2**20
+LARGEST_DATAGRAM = 8972
 _VALUES = {"up": Value.UP, "rate_bps": Value.RATE, "delay_s": Value.DELAY, "loss": Value.LOSS}
 _SENT = {
     EndStats.SENT_PACKETS: Sent.PACKETS,
@@ -105,7 +108,8 @@ def new_order(
 
 
 class Engine:
-    """The engine of `network` between `ports`. `ring` holds the rows of its timeline; None without one."""
+    """The engine of `network` between `ports`. `ring` holds the rows of its timeline; None without one. Where the
+    network is split over `hosts`, this is one host's engine, and `ports` are those of its nodes."""
 
     def __init__(
         self,
@@ -116,6 +120,7 @@ class Engine:
         *,
         lanes: int = 1,
         lane_of_node: Ints | None = None,
+        hosts: Hosts | None = None,
         small_slots: int = 524288,
         large_slots: int = 16384,
         handover_bytes: int = 8 * 2**20,
@@ -130,11 +135,13 @@ class Engine:
             seed,
             lanes=lanes,
             lane_of_node=lane_of_node,
+            hosts=hosts,
             small_slots=small_slots,
             large_slots=large_slots,
             handover_bytes=handover_bytes,
         )
         self.lanes = lanes
+        self.trunks = tuple(sorted(hosts.trunks)) if hosts is not None else ()
         self.ends = 2 * len(network.links)
         self.sent = self._tables.sent
         self.received = self._tables.received
@@ -291,6 +298,23 @@ class Engine:
             merged.max_s = max(merged.max_s, report.lateness_max_s)
         merged.counts = {bucket: int(total[bucket]) for bucket in np.flatnonzero(total).tolist()}
         return merged
+
+    # --- trunks: by the number of the other host ----------------------------------------------------------------------
+
+    def trunk_report(self, host: int) -> TrunkReport:
+        """The live report of a trunk. Not to be read after `close`."""
+        found: TrunkReport = self._library.engine_trunk_report(self._engine, host).contents
+        return found
+
+    def pull(self, host: int, now_s: float) -> bytes:
+        """The next datagram that a trunk in memory sends; b"" if there is none at this time."""
+        room = create_string_buffer(LARGEST_DATAGRAM)
+        count: int = self._library.engine_trunk_pull(self._engine, host, now_s, room, len(room))
+        return room.raw[:count]
+
+    def push(self, host: int, now_s: float, datagram: bytes) -> None:
+        """A datagram comes by a trunk in memory."""
+        self._library.engine_trunk_push(self._engine, host, now_s, datagram, len(datagram))
 
     # --- in real time -------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-/* What crosses between lanes: packets that have left an end whose far node belongs to another lane.
+/* What crosses between lanes: packets that have left an end whose far node belongs to another lane, or to another host.
  *
  * A message is an engine_handover with the instant at which the packet is due, and the packet's bytes; so the time for
  * handing over is the link's whole delay. Invariant: messages of one end arrive in the order in which it sent them.
@@ -83,20 +83,41 @@ static void wake_lane(lane *to, double due_s)
     }
 }
 
+typedef struct { engine_handover m; uint32_t order, unused; } message;
+
+uint8_t *handover_begin(engine *e, int from, int to, const engine_handover *m, uint32_t order)
+{
+    message head = {*m, order, 0};
+    uint8_t *at = byte_ring_begin(&e->lanes[to].inbox[from], sizeof head + m->bytes);
+    if (!at) return NULL;
+    memcpy(at, &head, sizeof head);
+    return at + sizeof head;
+}
+
+void handover_done(engine *e, int from, int to, const engine_handover *m)
+{
+    byte_ring_done(&e->lanes[to].inbox[from], sizeof(message) + m->bytes);
+    if (e->realtime) wake_lane(&e->lanes[to], e->lane_of_node[m->node] == to ? m->due_s : -INFINITY);
+}
+
 void hand_over(lane *l, int32_t end, uint32_t number)
 {
     engine *e = l->e;
     packet *q = pool_at(&l->pool, number);
-    int32_t to = e->config.lane_of_node[q->node];
+    int32_t to = e->lane_of_node[q->node];
     if (to == l->index) {
         receiving_add(l, end, number);
         return;
     }
-    engine_handover message = {q->at_s, end, q->node, q->dest, q->hops, q->size, q->bytes};
-    byte_ring *ring = &e->lanes[to].inbox[l->index];
-    uint64_t bytes = sizeof message + q->bytes;
+    engine_handover m = {q->at_s, end, q->node, q->dest, (int16_t)q->hops, RECORD_PACKET, (uint8_t)(q->order >> 24), q->size, q->bytes};
+    if (to < 0 && l->index == 0) {
+        if (!trunks_add(e, AWAY(to), &m, q->data)) sent_cells(e, end)[SENT_DROP_OVERLOAD] += 1.0;
+        pool_give(&l->pool, number);
+        return;
+    }
+    if (to < 0) to = 0; /* it plays the trunks */
     uint8_t *at;
-    while (!(at = byte_ring_begin(ring, bytes))) {
+    while (!(at = handover_begin(e, l->index, to, &m, q->order))) {
         if (e->realtime) { /* the other lane does not keep up */
             sent_cells(e, end)[SENT_DROP_OVERLOAD] += 1.0;
             pool_give(&l->pool, number);
@@ -105,34 +126,59 @@ void hand_over(lane *l, int32_t end, uint32_t number)
         if (!e->threaded) handovers_take(&e->lanes[to]);
         else if (!handovers_take(l)) sched_yield();
     }
-    memcpy(at, &message, sizeof message);
-    memcpy(at + sizeof message, q->data, q->bytes);
-    byte_ring_done(ring, bytes);
+    memcpy(at, q->data, q->bytes);
+    handover_done(e, l->index, to, &m);
     l->report.handed_over++;
     pool_give(&l->pool, number);
-    if (e->realtime) wake_lane(&e->lanes[to], message.due_s);
+}
+
+uint32_t handover_accept(lane *l, const engine_handover *m)
+{
+    uint32_t number = pool_take(&l->pool, m->bytes);
+    if (number == NONE) {
+        received_cells(l, m->end)[RECEIVED_DROP_REFUSED] += 1.0;
+        return NONE;
+    }
+    packet *q = pool_at(&l->pool, number);
+    q->at_s = m->due_s;
+    q->bytes = m->bytes;
+    q->size = m->size;
+    q->dest = m->dest;
+    q->hops = m->hops;
+    q->node = m->node;
+    return number;
+}
+
+void handover_arrive(lane *l, const engine_handover *m, uint32_t order, uint32_t number)
+{
+    packet *q = pool_at(&l->pool, number);
+    q->merged = q->data[1] != 0;
+    q->order = order;
+    receiving_add_by_order(l, m->end, number);
 }
 
 static void receive(lane *l, const uint8_t *record)
 {
-    engine_handover m;
-    memcpy(&m, record, sizeof m);
-    uint32_t number = pool_take(&l->pool, m.bytes);
-    if (number == NONE) {
-        received_cells(l, m.end)[RECEIVED_DROP_REFUSED] += 1.0;
+    message head;
+    memcpy(&head, record, sizeof head);
+    record += sizeof head;
+    engine_handover m = head.m;
+    if (m.kind == RECORD_MOVED) {
+        struct arrival *a;
+        memcpy(&a, record, sizeof a);
+        queue_install(l, a);
         return;
     }
-    packet *q = pool_at(&l->pool, number);
-    memcpy(q->data, record + sizeof m, m.bytes);
-    q->at_s = m.due_s;
-    q->bytes = m.bytes;
-    q->size = m.size;
-    q->merged = q->data[1] != 0;
-    q->dest = m.dest;
-    q->hops = m.hops;
-    q->node = m.node;
+    int32_t to = l->e->lane_of_node[m.node];
+    if (to < 0) {
+        if (!trunks_add(l->e, AWAY(to), &m, record)) received_cells(l, m.end)[RECEIVED_DROP_REFUSED] += 1.0;
+        return;
+    }
+    uint32_t number = handover_accept(l, &m);
+    if (number == NONE) return;
+    memcpy(pool_at(&l->pool, number)->data, record, m.bytes);
     if (l->e->realtime && m.due_s < l->now_s) l->report.late_handovers++;
-    receiving_add(l, m.end, number);
+    handover_arrive(l, &m, head.order, number);
 }
 
 bool handovers_take(lane *l)

@@ -14,7 +14,8 @@ from pathlib import Path
 from textwrap import wrap
 
 from emulator.link.engine import structures
-from emulator.link.engine.structures import CONSTANTS, STRUCTURES, Described, Member, field_of_column
+from emulator.link.engine.described import Described, Member
+from emulator.link.engine.structures import CONSTANTS, STRUCTURES, field_of_column
 from emulator.schedule.row_layout import COLUMNS, Column
 
 FOLDER = Path(__file__).parent
@@ -24,6 +25,7 @@ ENUMERATIONS: dict[str, type[IntEnum | IntFlag]] = {  # by the prefix of their n
     "SENT_": structures.Sent,
     "RECEIVED_": structures.Received,
     "CAUSE_": structures.Cause,
+    "RECORD_": structures.Record,
     "ORDER_": structures.OrderKind,
     "VALUE_": structures.Value,
 }

@@ -21,11 +21,20 @@ size_t engine_layout(uint32_t *out, size_t room)
 #define OF engine_address
         sizeof(OF), ENGINE_ADDRESS(F)
 #undef OF
+#define OF engine_trunk
+        sizeof(OF), ENGINE_TRUNK(F)
+#undef OF
 #define OF engine_config
         sizeof(OF), ENGINE_CONFIG(F)
 #undef OF
 #define OF engine_lane_report
         sizeof(OF), ENGINE_LANE_REPORT(F)
+#undef OF
+#define OF clock_probe
+        sizeof(OF), CLOCK_PROBE(F)
+#undef OF
+#define OF trunk_report
+        sizeof(OF), TRUNK_REPORT(F)
 #undef OF
 #define OF engine_order
         sizeof(OF), ENGINE_ORDER(F)
@@ -37,7 +46,7 @@ size_t engine_layout(uint32_t *out, size_t room)
         sizeof(OF), ENGINE_HANDOVER(F)
 #undef OF
 #undef F
-        SENT_CELLS, RECEIVED_CELLS, LATENESS_BUCKETS, TAPS,
+        SENT_CELLS, RECEIVED_CELLS, LATENESS_BUCKETS, TAPS, PROBES,
     };
     const size_t count = sizeof(layout) / sizeof(layout[0]);
     for (size_t place = 0; place < count && place < room; place++) out[place] = layout[place];

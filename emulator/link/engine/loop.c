@@ -133,15 +133,17 @@ static void meet(lane *l, int64_t step)
     }
 }
 
+static bool plays_trunks(const lane *l) { return !l->index && l->e->trunks; }
+
 static double next_meeting_s(const lane *l)
 {
     const engine *e = l->e;
-    if (e->config.lanes == 1 || !e->mobile || !e->config.ring) return INFINITY;
+    if (!e->meets) return INFINITY;
     int64_t step = atomic_load(&e->met_step) + 1;
     return step ? step_begin_s(e, step) : -INFINITY;
 }
 
-enum { GATE = -1, WOKEN = -2 };
+enum { GATE = -1, WOKEN = -2, TRUNK = -3 /* and below: TRUNK - place */ };
 
 /* Notes what has come. Ports say once that packets are there; until they are seen to be empty they stay in `unread`. */
 static void note_events(lane *l, const struct epoll_event *events, int count)
@@ -153,6 +155,8 @@ static void note_events(lane *l, const struct epoll_event *events, int count)
             unread_add(l, place);
         } else if (place == GATE) {
             l->gate = true;
+        } else if (place <= TRUNK) {
+            l->called |= 1ull << (TRUNK - place);
         } else {
             eventfd_t value;
             eventfd_read(l->wake_fd, &value);
@@ -204,6 +208,11 @@ static double bedtime(lane *l, double now_s, double meeting_s, double *early_s)
     bool exact;
     double until_s = wheel_wake_s(&l->wheel, l->rows.batching_s, &exact);
     if (meeting_s < until_s) until_s = meeting_s;
+    double trunks_s = plays_trunks(l) ? trunks_wake_s(l, now_s) : INFINITY;
+    if (trunks_s < until_s) {
+        until_s = trunks_s;
+        exact = false;
+    }
     if (now_s + LONGEST_SLEEP_S < until_s) {
         until_s = now_s + LONGEST_SLEEP_S;
         exact = false;
@@ -272,8 +281,11 @@ static void play(lane *l)
         int count = until_s > 0.0 ? sleep_until(l, until_s, early_s, events) : epoll_wait(l->epoll, events, EVENTS, 0);
         note_events(l, events, count);
         obey_orders(l);
+        if (l->called) trunks_read(l);
+        if (plays_trunks(l) && trunks_full(l->e)) lagging = true; /* another host does not keep up */
         if (l->gate) sched_yield(); /* it is a matter of microseconds */
         else if (!lagging) read_ports(l);
+        if (plays_trunks(l)) trunks_transmit(l);
         double after_s = lane_now_s(l);
         if (lagging) l->report.overloaded_s += after_s - now_s;
         turn_ended(l, l->now_s, after_s);
@@ -295,7 +307,9 @@ static bool watch_all(lane *l, int gate_fd)
     if (l->epoll < 0 || !watch(l, l->wake_fd, WOKEN)) return false;
     if (gate_fd >= 0 && !watch(l, gate_fd, GATE)) return false;
     for (int32_t n = 0; n < c->ports; n++)
-        if (c->port[n].fd >= 0 && c->lane_of_node[c->port[n].node] == l->index && !watch(l, c->port[n].fd, n)) return false;
+        if (c->port[n].fd >= 0 && l->e->lane_of_node[c->port[n].node] == l->index && !watch(l, c->port[n].fd, n)) return false;
+    for (int n = 0; plays_trunks(l) && n < c->trunks; n++)
+        if (c->trunk[n].fd >= 0 && !watch(l, c->trunk[n].fd, TRUNK - n)) return false;
     return true;
 }
 

@@ -10,6 +10,7 @@
 
 #include "core.h"
 
+#include "lateness.h"
 #include "packet.h"
 
 #define BATCH 64 /* packets that one port may bring in one turn */
@@ -18,16 +19,10 @@
 static void count_late(lane *l, double late_s)
 {
     engine_lane_report *r = &l->report;
-    double octaves = late_s * 1048576.0; /* of 2^-20 s */
+    int bucket = lateness_bucket(late_s);
+    r->lateness[bucket]++;
     if (late_s > r->lateness_max_s) r->lateness_max_s = late_s;
-    if (!(octaves > 1.0)) {
-        r->lateness[0]++;
-        return;
-    }
-    int exponent, bucket;
-    double mantissa = frexp(octaves, &exponent);
-    bucket = exponent * 8 + (int)((mantissa * 2.0 - 1.0) * 8) - 7;
-    r->lateness[bucket < LATENESS_BUCKETS ? bucket : LATENESS_BUCKETS - 1]++;
+    if (!bucket) return;
     r->lateness_sum_s += late_s;
     if (late_s < LATE_S) return;
     /* What made it late: the core that the lane did not get, captures, and for the rest the lane's own work. */

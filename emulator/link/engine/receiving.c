@@ -4,15 +4,39 @@
  */
 #include "core.h"
 
-void receiving_add(lane *l, int32_t end, uint32_t number)
+/* Puts the packet behind `before` (NONE: first). */
+static void put(lane *l, int32_t end, uint32_t before, uint32_t number)
 {
-    receiving *r = &l->received[end];
     double at_s = pool_at(&l->pool, number)->at_s;
-    uint32_t before = r->flight.tail; /* nearly always the place: only overtaking ends look further */
-    while (before != NONE && pool_at(&l->pool, before)->at_s > at_s) before = pool_at(&l->pool, before)->prev;
-    list_insert_after(&r->flight, &l->pool, before, number);
+    list_insert_after(&l->received[end].flight, &l->pool, before, number);
     bool at_once = end == l->playing_end && at_s <= l->playing_s; /* its delivery is the next thing that happens */
     if (before == NONE && !at_once) wheel_set(&l->wheel, receiving_id(end), at_s);
+}
+
+void receiving_add(lane *l, int32_t end, uint32_t number)
+{
+    double at_s = pool_at(&l->pool, number)->at_s;
+    uint32_t before = l->received[end].flight.tail; /* nearly always the place: only overtaking ends look further */
+    while (before != NONE && pool_at(&l->pool, before)->at_s > at_s) before = pool_at(&l->pool, before)->prev;
+    put(l, end, before, number);
+}
+
+/* Whether `a` left before `b`, by their orders: epochs (8 bits) count first, and all numbers begin anew at 0. */
+static bool left_before(uint32_t a, uint32_t b)
+{
+    int8_t epochs = (int8_t)((a >> 24) - (b >> 24));
+    return epochs ? epochs < 0 : (int32_t)((a - b) << 8) < 0;
+}
+
+void receiving_add_by_order(lane *l, int32_t end, uint32_t number)
+{
+    const packet *q = pool_at(&l->pool, number), *p;
+    uint32_t before = l->received[end].flight.tail;
+    for (; before != NONE; before = p->prev) {
+        p = pool_at(&l->pool, before);
+        if (p->at_s < q->at_s || (p->at_s == q->at_s && !left_before(q->order, p->order))) break;
+    }
+    put(l, end, before, number);
 }
 
 static void deliver(lane *l, int32_t end, receiving *r, uint32_t number)

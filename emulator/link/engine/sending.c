@@ -36,6 +36,7 @@ static void depart(lane *l, int32_t end, sending *s, uint32_t number, double dep
         cells[SENT_DELAY_SUM_S] += delay_s + copies[n].jitter_s;
         if (s->taps) tap_packet(l, s->taps, end, CAUSE_SENT, departs_s, q);
         q->at_s = due_s;
+        q->order = l->epoch;
         q->hops -= s->ttl_cost;
         q->node = s->peer;
         hand_over(l, end, copies[n].number);
@@ -134,10 +135,12 @@ void sending_advance(lane *l, int32_t end, double t_s)
 
 /* Before a packet is taken: what leaves by then has left, and the values are those of its time. What is loaded follows
  * from the packets alone, not from when somebody looked. */
-static void arrive_at(lane *l, int32_t end, sending *s, double t_s)
+static bool arrive_at(lane *l, int32_t end, sending *s, double t_s)
 {
+    if (s->flags & AWAITED) return false; /* its queue is still on the way from another host */
     sending_advance(l, end, t_s);
     if (t_s >= s->stop_s) load(l, end, s, t_s);
+    return true;
 }
 
 void sending_reload(lane *l, int32_t end, double t_s)
@@ -289,7 +292,10 @@ void sending_offer(lane *l, int32_t end, uint32_t number, double t_s)
     sending *s = &l->e->sent[end];
     packet *q = pool_at(&l->pool, number);
     q->at_s = t_s;
-    if (t_s >= s->stop_s || t_s >= s->departs_s) arrive_at(l, end, s, t_s);
+    if ((t_s >= s->stop_s || t_s >= s->departs_s) && !arrive_at(l, end, s, t_s)) {
+        queue_hold(l, end, number);
+        return;
+    }
     uint32_t segments = 1, most = 1;
     if (q->merged && !stays_whole(s, q->size)) {
         uint32_t ip = ip_of(l->e, end), headers, segment = packet_segment(q->data, q->bytes, ip, &headers);
@@ -325,8 +331,8 @@ void sending_wake(lane *l, int32_t end)
     double at_s;
     if (s->departs_s >= s->stop_s) {
         at_s = s->stop_s;
-    } else if (s->flags & OVERTAKES || l->e->config.lane_of_node[s->peer] != l->index) {
-        at_s = s->departs_s; /* it may be due before others in flight, or its due time is awaited in another lane */
+    } else if (s->flags & OVERTAKES || l->e->lane_of_node[s->peer] != l->index) {
+        at_s = s->departs_s; /* it may be due before others in flight, or its due time is awaited in another lane or host */
     } else {
         at_s = s->departs_s + (s->base_s + s->slope * s->departs_s); /* nobody needs to know before it is due */
         if (at_s < s->last_s) at_s = s->last_s;
@@ -340,7 +346,8 @@ void sending_wake(lane *l, int32_t end)
 void sending_play(lane *l, int32_t end, double t_s)
 {
     sending_advance(l, end, t_s);
-    sending_wake(l, end);
+    if (l->e->sent[end].queue.head != NONE) sending_wake(l, end);
+    else if (l->e->sent[end].flags & AWAITED) queue_give_up(l, end);
 }
 
 void sending_move(engine *e, int32_t end, lane *from, lane *to, double t_s)

@@ -12,6 +12,8 @@
 #define LATENESS_BUCKETS 320
 #define TAPS 32
 #define TAP_MAGIC 0x536b7955u
+#define HOSTS 64
+#define PROBES 64
 
 /* What is unusual about a link end. MOVING: the far node (of a forward end) or the sender (of a backward one)
  * follows the rows. ETHERNET: frames, not packets. HEAD_DROP: a full queue drops its oldest packet. HOLD_WHEN_DOWN:
@@ -59,6 +61,14 @@ enum {
     CAUSE_OVERLOAD = 7,
     CAUSE_NOROUTE = 8,
     CAUSE_TTL = 9
+};
+
+/* What an engine_handover is: a packet in flight; one that waits in a queue whose end another host sends on now; or
+ * the state of such a queue, behind its packets. */
+enum {
+    RECORD_PACKET = 0,
+    RECORD_WAITING = 1,
+    RECORD_MOVED = 2
 };
 
 /* What an order does. */
@@ -110,6 +120,15 @@ typedef struct {
     int32_t dest; /* its destination: a place in the route table, or dests + node for a transit node */
 } engine_address;
 
+/* The way to another host: a UDP socket that is connected to its engine. */
+typedef struct {
+    int32_t host;
+    int32_t fd; /* non-blocking; -1: a trunk in memory (`engine_trunk_pull`, `engine_trunk_push`) */
+    uint64_t cookie_sent, cookie_expected; /* of datagrams to that host, and of those from it */
+    uint32_t datagram_bytes; /* of the largest datagram, its head included */
+    uint32_t unused;
+} engine_trunk;
+
 /* All that the engine is told of a network. The caller keeps the arrays alive as long as the engine. */
 typedef struct {
     int32_t nodes, ends, dests, ports, addresses, lanes;
@@ -121,6 +140,7 @@ typedef struct {
     const uint8_t *live; /* nodes: has a namespace (ports, a kernel that counts hops) */
     const uint8_t *may_forward; /* nodes: may stand in the middle of a way to a transit node */
     const int32_t *lane_of_node; /* nodes */
+    const uint8_t *host_of_node; /* nodes; 0: all are of this host */
     const uint8_t *ipv4; /* nodes x 4; all zero: none */
     const uint8_t *ipv6; /* nodes x 16 */
     const uint8_t *labels; /* "<seed>/link/<end name>/" of each end */
@@ -138,6 +158,8 @@ typedef struct {
     double *sent; /* ends x SENT_CELLS, filled by the engine */
     double *received; /* lanes x ends x RECEIVED_CELLS */
     int64_t *unrouted; /* nodes: packets of a shared downlink without a route */
+    const engine_trunk *trunk; /* one a host beside this one */
+    int32_t trunks, own_host;
 } engine_config;
 
 /* What a lane knows about itself; it grows, where nothing else is said. Read while the lane writes it. */
@@ -152,6 +174,7 @@ typedef struct {
     int64_t wakeups, turns;
     int64_t late_rows; /* times that a row was not there when it was needed */
     int64_t handed_over, late_handovers;
+    int64_t late_queues; /* that came from another host too late to keep their packets' times */
     int64_t pool_small, pool_large; /* packets held at the moment */
     int64_t obeyed; /* number of the last order that it has obeyed */
     int64_t turn_max_ns; /* longest turn since `engine_turn_max_ns` */
@@ -159,6 +182,32 @@ typedef struct {
     int32_t unused;
     int64_t lateness[LATENESS_BUCKETS];
 } engine_lane_report;
+
+/* A question about the clock of another host and its answer: ns of each host's own CLOCK_MONOTONIC. */
+typedef struct {
+    int64_t asked_ns, answered_ns; /* of the host that asked: when it sent, and when the answer came */
+    int64_t heard_ns, told_ns; /* of the host that answered: when the question came, and when it sent */
+    int64_t asker; /* host */
+} clock_probe;
+
+/* What a trunk knows about itself; counters only grow. Read while the engine writes it. */
+typedef struct {
+    int64_t records_sent, records_received;
+    int64_t peer_sent; /* records that the other host has sent, by its newest beat */
+    int64_t bytes_sent, bytes_received; /* of records, with their heads */
+    int64_t datagrams_sent, datagrams_received; /* with records, repairs not counted */
+    int64_t asked, repaired, given_up; /* datagrams: asked for again, sent again, missing for good */
+    /* records that came after they were due, and of those the ones that a later one of their end had overtaken */
+    int64_t late, reordered;
+    int64_t rejected, repeated; /* datagrams and records that make no sense; datagrams that came twice */
+    int64_t dropped; /* records for which the trunk had no room */
+    double heard_s; /* scenario time of the last datagram */
+    double least_rtt_s; /* of the newest probes; inf: none was answered */
+    /* datagrams with records by the time that they took, as the two hosts' scenario times have it */
+    int64_t latency[LATENESS_BUCKETS];
+    int64_t probed; /* probes so far: number n lies at place n mod PROBES */
+    clock_probe probe[PROBES];
+} trunk_report;
 
 /* What is done to a link end. */
 typedef struct {
@@ -180,12 +229,16 @@ typedef struct {
     uint64_t offset; /* of its bytes in the buffer given */
 } engine_delivery;
 
-/* What crosses between lanes, and later between machines: a packet that has left an end, with the instant at which
- * it is due at the far node. `bytes` of packet follow. */
+/* What crosses between lanes and between hosts: a packet that has left an end, with the instant at which it is due
+ * at the far node. `bytes` follow: of the packet, or of what Record says. */
 typedef struct {
-    double due_s;
-    int32_t end, node;
-    int32_t dest, hops;
+    double due_s; /* of a packet that waits: when it was offered; of a queue's state: begin of the step */
+    int32_t end;
+    int32_t node; /* receiver; of a packet that waits: its place in the queue */
+    int32_t dest;
+    int16_t hops;
+    uint8_t kind; /* RECORD_* */
+    uint8_t step; /* modulo 256: at whose begin a queue moved; of a packet: in which it left */
     uint32_t size, bytes;
 } engine_handover;
 
@@ -198,23 +251,31 @@ typedef struct {
     F(fd) F(node) F(end) F(ethernet)
 #define ENGINE_ADDRESS(F) \
     F(family) F(bytes) F(unused) F(dest)
+#define ENGINE_TRUNK(F) \
+    F(host) F(fd) F(cookie_sent) F(cookie_expected) F(datagram_bytes) F(unused)
 #define ENGINE_CONFIG(F) \
     F(nodes) F(ends) F(dests) F(ports) F(addresses) F(lanes) F(static_routes) F(transit_routes) F(end) F(port) \
-    F(address) F(live) F(may_forward) F(lane_of_node) F(ipv4) F(ipv6) F(labels) F(knot_t_s) F(knot_delay_s) \
-    F(knot_rate_bps) F(knot_loss) F(knot_up) F(ring) F(ring_header_bytes) F(ring_bytes_per_row) F(ring_capacity) \
-    F(at_head) F(at_delay_start_s) F(at_delay_end_s) F(at_rate_bps) F(at_loss) F(at_up) F(at_peer) F(at_next_end) \
-    F(at_substep_count) F(at_substep_t_s) F(at_substep_delay_s) F(at_substep_rate_bps) F(at_substep_loss) \
-    F(at_substep_up) F(substep_knots) F(step_s) F(small_slots) F(large_slots) F(handover_bytes) F(sent) \
-    F(received) F(unrouted)
+    F(address) F(live) F(may_forward) F(lane_of_node) F(host_of_node) F(ipv4) F(ipv6) F(labels) F(knot_t_s) \
+    F(knot_delay_s) F(knot_rate_bps) F(knot_loss) F(knot_up) F(ring) F(ring_header_bytes) F(ring_bytes_per_row) \
+    F(ring_capacity) F(at_head) F(at_delay_start_s) F(at_delay_end_s) F(at_rate_bps) F(at_loss) F(at_up) \
+    F(at_peer) F(at_next_end) F(at_substep_count) F(at_substep_t_s) F(at_substep_delay_s) F(at_substep_rate_bps) \
+    F(at_substep_loss) F(at_substep_up) F(substep_knots) F(step_s) F(small_slots) F(large_slots) F(handover_bytes) \
+    F(sent) F(received) F(unrouted) F(trunk) F(trunks) F(own_host)
 #define ENGINE_LANE_REPORT(F) \
     F(lateness_sum_s) F(lateness_max_s) F(cpu_s) F(slept_s) F(overloaded_s) F(late_engine_s) F(late_scheduler_s) \
     F(late_capture_s) F(now_s) F(late_packets) F(wakeups) F(turns) F(late_rows) F(handed_over) F(late_handovers) \
-    F(pool_small) F(pool_large) F(obeyed) F(turn_max_ns) F(realtime) F(unused) F(lateness)
+    F(late_queues) F(pool_small) F(pool_large) F(obeyed) F(turn_max_ns) F(realtime) F(unused) F(lateness)
+#define CLOCK_PROBE(F) \
+    F(asked_ns) F(answered_ns) F(heard_ns) F(told_ns) F(asker)
+#define TRUNK_REPORT(F) \
+    F(records_sent) F(records_received) F(peer_sent) F(bytes_sent) F(bytes_received) F(datagrams_sent) \
+    F(datagrams_received) F(asked) F(repaired) F(given_up) F(late) F(reordered) F(rejected) F(repeated) F(dropped) \
+    F(heard_s) F(least_rtt_s) F(latency) F(probed) F(probe)
 #define ENGINE_ORDER(F) \
     F(kind) F(end) F(set) F(clear) F(taps) F(up) F(rate_bps) F(delay_s) F(loss)
 #define ENGINE_DELIVERY(F) \
     F(at_s) F(end) F(node) F(dest) F(hops) F(size) F(bytes) F(offset)
 #define ENGINE_HANDOVER(F) \
-    F(due_s) F(end) F(node) F(dest) F(hops) F(size) F(bytes)
+    F(due_s) F(end) F(node) F(dest) F(hops) F(kind) F(step) F(size) F(bytes)
 
 #endif

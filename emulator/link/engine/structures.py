@@ -6,10 +6,11 @@ library was compiled with is compared with these before any other use of it (`bi
 
 from __future__ import annotations
 
-from ctypes import Array, Structure, c_double, c_int32, c_int64, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import Array, c_int64
 from enum import IntEnum, IntFlag
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
+from emulator.link.engine.described import Described, Fields, Member, fields_of
 from emulator.link.stats import EndStats
 from emulator.schedule.row_layout import COLUMNS
 
@@ -20,6 +21,8 @@ CONSTANTS = {
     "LATENESS_BUCKETS": 320,  # of 1/8 octave from 2^-20 s on, as emulator.link.lateness
     "TAPS": 32,
     "TAP_MAGIC": 0x536B7955,  # with which a batch of captured packets begins
+    "HOSTS": 64,  # that a network may be split over
+    "PROBES": 64,  # of a trunk's clock, the newest that its report keeps
 }
 SENT_CELLS, RECEIVED_CELLS = CONSTANTS["SENT_CELLS"], CONSTANTS["RECEIVED_CELLS"]
 LATENESS_BUCKETS, TAPS = CONSTANTS["LATENESS_BUCKETS"], CONSTANTS["TAPS"]
@@ -96,6 +99,15 @@ class OrderKind(IntEnum):
     STOP = 4
 
 
+class Record(IntEnum):
+    """What an engine_handover is: a packet in flight; one that waits in a queue whose end another host sends on now; or
+    the state of such a queue, behind its packets."""
+
+    PACKET = 0
+    WAITING = 1
+    MOVED = 2
+
+
 class Value(IntFlag):
     """Values of a link end that an order sets, or gives back to the schedule."""
 
@@ -106,41 +118,6 @@ class Value(IntFlag):
 
 
 # --- structures -------------------------------------------------------------------------------------------------------
-
-_Fields = list[tuple[str, Any]]  # a name and a ctypes class
-_CTYPES: dict[str, Any] = {
-    "double": c_double, "int32_t": c_int32, "int64_t": c_int64, "uint8_t": c_uint8, "uint32_t": c_uint32,
-    "uint64_t": c_uint64,
-}  # fmt: skip
-
-
-class Member(NamedTuple):
-    """Fields of a structure that have one type and one meaning. An array is named "name[length]"."""
-
-    c_type: str  # as C has it; "const double *": an address
-    names: str  # a blank between each
-    meaning: str = ""
-
-
-def _fields(members: list[Member]) -> _Fields:
-    """The same for ctypes. Addresses are plain numbers: `tables.Tables` keeps what they point to."""
-    found = []
-    for member in members:
-        kind = c_void_p if member.c_type.endswith("*") else _CTYPES[member.c_type]
-        for name in member.names.split():
-            plain, _, length = name.rstrip("]").partition("[")
-            found.append((plain, kind * _length(length) if length else kind))
-    return found
-
-
-def _length(text: str) -> int:
-    return CONSTANTS[text] if text in CONSTANTS else int(text)
-
-
-class Described(Structure):
-    """A structure, with what its fields mean."""
-
-    members: ClassVar[list[Member]] = []
 
 
 class EngineEnd(Described):
@@ -161,7 +138,7 @@ class EngineEnd(Described):
         Member("uint32_t", "label", "where the name of its random streams begins in `labels`"),
         Member("uint32_t", "label_bytes"),
     ]  # fmt: skip
-    _fields_: ClassVar[_Fields] = _fields(members)
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
 
 
 class EnginePort(Described):
@@ -173,7 +150,7 @@ class EnginePort(Described):
         Member("int32_t", "end", "on which its packets leave; -1: by destination (a live satellite's shared downlink)"),
         Member("int32_t", "ethernet"),
     ]
-    _fields_: ClassVar[_Fields] = _fields(members)
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
 
 
 class EngineAddress(Described):
@@ -185,7 +162,20 @@ class EngineAddress(Described):
         Member("uint8_t", "unused[3]"),
         Member("int32_t", "dest", "its destination: a place in the route table, or dests + node for a transit node"),
     ]
-    _fields_: ClassVar[_Fields] = _fields(members)
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
+
+
+class EngineTrunk(Described):
+    """The way to another host: a UDP socket that is connected to its engine."""
+
+    members: ClassVar[list[Member]] = [
+        Member("int32_t", "host"),
+        Member("int32_t", "fd", "non-blocking; -1: a trunk in memory (`engine_trunk_pull`, `engine_trunk_push`)"),
+        Member("uint64_t", "cookie_sent cookie_expected", "of datagrams to that host, and of those from it"),
+        Member("uint32_t", "datagram_bytes", "of the largest datagram, its head included"),
+        Member("uint32_t", "unused"),
+    ]
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
 
 
 class EngineConfig(Described):
@@ -202,6 +192,7 @@ class EngineConfig(Described):
         Member("const uint8_t *", "live", "nodes: has a namespace (ports, a kernel that counts hops)"),
         Member("const uint8_t *", "may_forward", "nodes: may stand in the middle of a way to a transit node"),
         Member("const int32_t *", "lane_of_node", "nodes"),
+        Member("const uint8_t *", "host_of_node", "nodes; 0: all are of this host"),
         Member("const uint8_t *", "ipv4", "nodes x 4; all zero: none"),
         Member("const uint8_t *", "ipv6", "nodes x 16"),
         Member("const uint8_t *", "labels", '"<seed>/link/<end name>/" of each end'),
@@ -218,8 +209,10 @@ class EngineConfig(Described):
         Member("double *", "sent", "ends x SENT_CELLS, filled by the engine"),
         Member("double *", "received", "lanes x ends x RECEIVED_CELLS"),
         Member("int64_t *", "unrouted", "nodes: packets of a shared downlink without a route"),
+        Member("const engine_trunk *", "trunk", "one a host beside this one"),
+        Member("int32_t", "trunks own_host"),
     ]  # fmt: skip
-    _fields_: ClassVar[_Fields] = _fields(members)
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
 
 
 class LaneReport(Described):
@@ -240,6 +233,7 @@ class LaneReport(Described):
     late_rows: int
     handed_over: int
     late_handovers: int
+    late_queues: int
     pool_small: int
     pool_large: int
     obeyed: int
@@ -258,6 +252,7 @@ class LaneReport(Described):
         Member("int64_t", "wakeups turns"),
         Member("int64_t", "late_rows", "times that a row was not there when it was needed"),
         Member("int64_t", "handed_over late_handovers"),
+        Member("int64_t", "late_queues", "that came from another host too late to keep their packets' times"),
         Member("int64_t", "pool_small pool_large", "packets held at the moment"),
         Member("int64_t", "obeyed", "number of the last order that it has obeyed"),
         Member("int64_t", "turn_max_ns", "longest turn since `engine_turn_max_ns`"),
@@ -265,7 +260,61 @@ class LaneReport(Described):
         Member("int32_t", "unused"),
         Member("int64_t", "lateness[LATENESS_BUCKETS]"),
     ]  # fmt: skip
-    _fields_: ClassVar[_Fields] = _fields(members)
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
+
+
+class ClockProbe(Described):
+    """A question about the clock of another host and its answer: ns of each host's own CLOCK_MONOTONIC."""
+
+    members: ClassVar[list[Member]] = [
+        Member("int64_t", "asked_ns answered_ns", "of the host that asked: when it sent, and when the answer came"),
+        Member("int64_t", "heard_ns told_ns", "of the host that answered: when the question came, and when it sent"),
+        Member("int64_t", "asker", "host"),
+    ]
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
+
+
+class TrunkReport(Described):
+    """What a trunk knows about itself; counters only grow. Read while the engine writes it."""
+
+    records_sent: int
+    records_received: int
+    peer_sent: int
+    bytes_sent: int
+    bytes_received: int
+    datagrams_sent: int
+    datagrams_received: int
+    asked: int
+    repaired: int
+    given_up: int
+    late: int
+    reordered: int
+    rejected: int
+    repeated: int
+    dropped: int
+    heard_s: float
+    least_rtt_s: float
+    latency: Array[c_int64]
+    probed: int
+    probe: Array[ClockProbe]
+    members: ClassVar[list[Member]] = [
+        Member("int64_t", "records_sent records_received"),
+        Member("int64_t", "peer_sent", "records that the other host has sent, by its newest beat"),
+        Member("int64_t", "bytes_sent bytes_received", "of records, with their heads"),
+        Member("int64_t", "datagrams_sent datagrams_received", "with records, repairs not counted"),
+        Member("int64_t", "asked repaired given_up", "datagrams: asked for again, sent again, missing for good"),
+        Member("int64_t", "late reordered", "records that came after they were due, and of those the ones that a later "
+               "one of their end had overtaken"),
+        Member("int64_t", "rejected repeated", "datagrams and records that make no sense; datagrams that came twice"),
+        Member("int64_t", "dropped", "records for which the trunk had no room"),
+        Member("double", "heard_s", "scenario time of the last datagram"),
+        Member("double", "least_rtt_s", "of the newest probes; inf: none was answered"),
+        Member("int64_t", "latency[LATENESS_BUCKETS]", "datagrams with records by the time that they took, as the two "
+               "hosts' scenario times have it"),
+        Member("int64_t", "probed", "probes so far: number n lies at place n mod PROBES"),
+        Member("clock_probe", "probe[PROBES]"),
+    ]  # fmt: skip
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS, {"clock_probe": ClockProbe})
 
 
 class EngineOrder(Described):
@@ -279,7 +328,7 @@ class EngineOrder(Described):
         Member("uint32_t", "up"),
         Member("double", "rate_bps delay_s loss"),
     ]
-    _fields_: ClassVar[_Fields] = _fields(members)
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
 
 
 class EngineDelivery(Described):
@@ -293,28 +342,35 @@ class EngineDelivery(Described):
         Member("uint32_t", "bytes", "that it has, virtio header included"),
         Member("uint64_t", "offset", "of its bytes in the buffer given"),
     ]
-    _fields_: ClassVar[_Fields] = _fields(members)
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
 
 
 class EngineHandover(Described):
-    """What crosses between lanes, and later between machines: a packet that has left an end, with the instant at which
-    it is due at the far node. `bytes` of packet follow."""
+    """What crosses between lanes and between hosts: a packet that has left an end, with the instant at which it is due
+    at the far node. `bytes` follow: of the packet, or of what Record says."""
 
     members: ClassVar[list[Member]] = [
-        Member("double", "due_s"),
-        Member("int32_t", "end node"),
-        Member("int32_t", "dest hops"),
+        Member("double", "due_s", "of a packet that waits: when it was offered; of a queue's state: begin of the step"),
+        Member("int32_t", "end"),
+        Member("int32_t", "node", "receiver; of a packet that waits: its place in the queue"),
+        Member("int32_t", "dest"),
+        Member("int16_t", "hops"),
+        Member("uint8_t", "kind", "RECORD_*"),
+        Member("uint8_t", "step", "modulo 256: at whose begin a queue moved; of a packet: in which it left"),
         Member("uint32_t", "size bytes"),
     ]
-    _fields_: ClassVar[_Fields] = _fields(members)
+    _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
 
 
 STRUCTURES: dict[str, type[Described]] = {
     "engine_end": EngineEnd,
     "engine_port": EnginePort,
     "engine_address": EngineAddress,
+    "engine_trunk": EngineTrunk,
     "engine_config": EngineConfig,
     "engine_lane_report": LaneReport,
+    "clock_probe": ClockProbe,
+    "trunk_report": TrunkReport,
     "engine_order": EngineOrder,
     "engine_delivery": EngineDelivery,
     "engine_handover": EngineHandover,

@@ -23,8 +23,10 @@ from emulator.link.engine.structures import (
     EngineConfig,
     EngineEnd,
     EnginePort,
+    EngineTrunk,
     field_of_column,
 )
+from emulator.link.trunks import Hosts
 from emulator.model.errors import EmulationError
 from emulator.model.network import Effects, GilbertElliott, Ints, Network, PiecewiseSchedule
 from emulator.schedule.ring import RowRing
@@ -93,11 +95,13 @@ def tables(
     *,
     lane_of_node: Ints | None = None,
     lanes: int = 1,
+    hosts: Hosts | None = None,
     small_slots: int,
     large_slots: int,
     handover_bytes: int,
 ) -> Tables:
-    """The configuration of the engine for a network. EmulationError if a link end has neither knots nor rows."""
+    """The configuration of the engine for a network. `ports` are those of this host's nodes. EmulationError if a link
+    end has neither knots nor rows."""
     nodes, ends, dests = len(network.nodes), 2 * len(network.links), len(network.live)
     own = np.zeros(nodes, np.int32) if lane_of_node is None else np.ascontiguousarray(lane_of_node, np.int32)
     if own.shape != (nodes,) or (nodes and not 0 <= own.min() <= own.max() < lanes):
@@ -120,6 +124,7 @@ def tables(
         "sent": sent,
         "received": received,
         "unrouted": unrouted,
+        **_hosts(hosts, nodes),
     }
     config = EngineConfig(
         nodes=nodes,
@@ -128,6 +133,8 @@ def tables(
         ports=len(kept["port"]),
         addresses=len(addresses),
         lanes=lanes,
+        trunks=len(kept.get("trunk", ())),
+        own_host=hosts.own if hosts is not None else 0,
         static_routes=network.routing == "static",
         transit_routes=_transit_routes(network, ring),
         step_s=network.timeline.step_s if network.timeline is not None else inf,
@@ -241,6 +248,20 @@ def _addresses(network: Network) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]
         table[index]["family"], table[index]["dest"] = family, dest
         table[index]["bytes"][: len(address)] = np.frombuffer(address, np.uint8)
     return table, by_node
+
+
+def _hosts(hosts: Hosts | None, nodes: int) -> dict[str, NDArray[Any]]:
+    """The host of every node and engine_trunk of every other host, where there is one."""
+    if hosts is None or not hosts.trunks:
+        return {}
+    of_node = np.ascontiguousarray(hosts.of_node, np.uint8)
+    if of_node.shape != (nodes,):
+        raise ValueError(f"the split has {of_node.size} nodes, and the network {nodes}")
+    rows = [
+        (host, trunk.fd, trunk.cookie_sent, trunk.cookie_expected, trunk.datagram_bytes, 0)
+        for host, trunk in sorted(hosts.trunks.items())
+    ]
+    return {"host_of_node": of_node, "trunk": np.array(rows, np.dtype(EngineTrunk))}
 
 
 def _may_forward(network: Network) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from oracle.packet_bytes import ETHERNET, VIRTIO, hop_limit, wire_size
 from oracle.packets import segments
 from scripts import Dice, Step, knots
 
-from emulator.link.engine.engine import Engine
+from emulator.link.engine.engine import Delivery, Engine
 from emulator.link.engine.tables import memory_ports
 from emulator.link.taps import Batches
 from emulator.model.network import (
@@ -48,8 +48,9 @@ class Case:
 
 def delay_s(dice: Dice) -> float:
     if dice.even:
-        return dice.choice([0.0, 0.01, 0.01, 0.02])
-    return dice.choice([0.0, 0.001, 0.01, dice.uniform(0, 0.05), dice.uniform(0.001, 0.05), dice.uniform(0.001, 0.05)])
+        return max(dice.least_s, dice.choice([0.0, 0.01, 0.01, 0.02]))
+    some = 0.0, 0.001, 0.01, dice.uniform(0, 0.05), dice.uniform(0.001, 0.05), dice.uniform(0.001, 0.05)
+    return max(dice.least_s, dice.choice(some))
 
 
 def rate_bps(dice: Dice) -> float:
@@ -248,18 +249,12 @@ class EngineNetwork:
 
     def __init__(self, made: Case, lanes: int, threads: bool = False, lane_of_node: Ints | None = None) -> None:
         network = made.network
-        self.ends, self.threads = 2 * len(network.links), threads
-        ring = RowRing(self.ends, len(network.nodes), len(network.live), max(3, len(made.rows)), network.substep)
-        for one in made.rows:
-            ring.put(one)
+        self.ends, self.threads, self._ip = 2 * len(network.links), threads, ip_offsets(network)
         self.engine = Engine(
-            network, memory_ports(network), ring, made.seed,
+            network, memory_ports(network), ring_of(made), made.seed,
             lanes=lanes, lane_of_node=lane_of_node, small_slots=1 << 14, large_slots=1 << 9, handover_bytes=1 << 20,
         )  # fmt: skip
-        self._ip = [VIRTIO + ETHERNET if link.ethernet else VIRTIO for link in network.links]
-        self.engine.open_tap(0, 1 << 24, 1 << 17)
-        for end in range(self.ends):
-            self.engine.tap_ends(end, 1, -1.0)
+        listen(self.engine)
 
     def tell(self, steps: Sequence[Step], until_s: float) -> dict[str, Any]:
         """Play a script; what came, in order, what each end let go of, and the counters at the end."""
@@ -278,28 +273,53 @@ class EngineNetwork:
                 self.engine.hold(end, step.t_s, what)
         for end in range(self.ends):
             self.engine.tap_ends(end, 1, until_s)
-        arrivals = [
-            (one.end, one.at_s, one.node, one.dest, one.hops, one.size, segments(one.data, self._ip[one.end // 2]))
-            for one in came
-        ]
-        return {"came": by_node(arrivals), "log": in_order(self._log()), "counters": self.engine.all_stats().tolist()}
-
-    def _log(self) -> list[tuple[int, float, int, Any]]:
-        out, batches = [], Batches()
-        while data := self.engine.drain_tap(0):
-            for batch in batches.feed(data):
-                assert not batch.lost
-                at = 0
-                for left_s, mark, captured in zip(batch.left_s, batch.mark, batch.captured, strict=True):
-                    packet = segments(bytes(batch.body[at : at + captured]), self._ip[(mark >> 8) // 2])
-                    out.append((mark >> 8, left_s, mark & 255, packet))
-                    at += captured
-        return out
+        log = heard(self.engine, self._ip)
+        return {"came": arrivals(came, self._ip), "log": in_order(log), "counters": self.engine.all_stats().tolist()}
 
 
-def by_node(arrivals: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def ring_of(made: Case) -> RowRing:
+    network = made.network
+    ends, rows = 2 * len(network.links), max(3, len(made.rows))
+    ring = RowRing(ends, len(network.nodes), len(network.live), rows, network.substep)
+    for one in made.rows:
+        ring.put(one)
+    return ring
+
+
+def listen(engine: Engine) -> None:
+    """Capture all that the link ends let go of, for `heard`."""
+    engine.open_tap(0, 1 << 24, 1 << 17)
+    for end in range(engine.ends):
+        engine.tap_ends(end, 1, -1.0)
+
+
+def heard(engine: Engine, ip: Sequence[int]) -> list[tuple[int, float, int, Any]]:
+    """What link ends have let go of: end, time, cause, packet."""
+    out, batches = [], Batches()
+    while data := engine.drain_tap(0):
+        for batch in batches.feed(data):
+            assert not batch.lost
+            at = 0
+            for left_s, mark, captured in zip(batch.left_s, batch.mark, batch.captured, strict=True):
+                packet = segments(bytes(batch.body[at : at + captured]), ip[(mark >> 8) // 2])
+                out.append((mark >> 8, left_s, mark & 255, packet))
+                at += captured
+    return out
+
+
+def ip_offsets(network: Network) -> list[int]:
+    """Where the IP header begins in the packets of each link."""
+    return [VIRTIO + ETHERNET if link.ethernet else VIRTIO for link in network.links]
+
+
+def arrivals(came: Sequence[Delivery], ip: Sequence[int]) -> list[tuple[Any, ...]]:
+    told = [(p.end, p.at_s, p.node, p.dest, p.hops, p.size, segments(p.data, ip[p.end // 2])) for p in came]
+    return by_node(told)
+
+
+def by_node(told: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Arrivals (end, time, node, …) in their order at each node: what comes to two nodes at one time has none."""
-    return sorted(arrivals, key=lambda one: (one[1], one[0], one[2]))
+    return sorted(told, key=lambda one: (one[1], one[0], one[2]))
 
 
 def in_order(log: list[tuple[int, float, int, Any]]) -> list[tuple[int, float, int, Any]]:

@@ -28,14 +28,15 @@ class Dice(Random):
     """The numbers of which schedules and scripts are made: round ones, at which things meet, and any."""
 
     even = False  # round numbers alone, so that much happens at one time
+    least_s = 0.0  # of delays
 
     def chance(self, share: float) -> bool:
         return self.random() < share
 
     def delay_s(self) -> float:
         if self.even:
-            return self.choice([0.0, 0.0625, 0.125, 0.5])
-        return self.choice([0.0, 0.001, 0.05, 0.3, self.uniform(0, 0.2), self.uniform(0, 0.2)])
+            return max(self.least_s, self.choice([0.0, 0.0625, 0.125, 0.5]))
+        return max(self.least_s, self.choice([0.0, 0.001, 0.05, 0.3, self.uniform(0, 0.2), self.uniform(0, 0.2)]))
 
     def rate_bps(self) -> float:
         if self.even:

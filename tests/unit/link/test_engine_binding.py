@@ -150,6 +150,7 @@ def test_enumerations_have_the_values_of_the_header():
     ours |= {f"SENT_{cell.name}": cell for cell in structures.Sent}
     ours |= {f"RECEIVED_{cell.name}": cell for cell in structures.Received}
     ours |= {f"CAUSE_{cause.name}": cause for cause in structures.Cause}
+    ours |= {f"RECORD_{kind.name}": kind for kind in structures.Record}
     ours |= {f"ORDER_{kind.name}": kind for kind in structures.OrderKind}
     ours |= {f"VALUE_{value.name}": value for value in structures.Value}
     assert values == ours

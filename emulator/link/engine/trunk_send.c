@@ -1,0 +1,276 @@
+/* The sending side of a trunk: records become datagrams, which are kept until the other host has them.
+ *
+ * Invariant: datagrams are built in the ring in which they are kept, so neighbours lie side by side and go to the kernel
+ * in one piece; a record begins in the first free byte behind the one before it, unless the datagram was sent by then.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "trunk.h"
+
+#define BATCH_S 100e-6        /* that the first record of a datagram waits for others */
+#define UNACKED_BYTES (4u << 20)
+#define UNKNOWN_ROOM (64u << 10) /* until the other host has told its own */
+#define WAITING 1024u         /* datagrams that wait for acknowledgement before ports have to */
+#define FIRST_BEAT_S 500e-6   /* after the last data */
+#define BEAT_S 1e-3           /* then, while it is shorter ago than ACTIVE_S */
+#define ACTIVE_S 20e-3
+#define IDLE_BEAT_S 0.25
+#define PROBE_S 0.1
+
+static uint8_t *reserve(size_t bytes)
+{
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+bool trunk_open(trunk *t, const engine_trunk *config, uint8_t own_host, trunk_sink *sink, void *to)
+{
+    size_t ring = (size_t)TRUNK_DATAGRAMS * config->datagram_bytes;
+    memset(t, 0, sizeof *t);
+    t->config = *config;
+    t->config.datagram_bytes &= ~7u; /* heads are written in place */
+    t->own_host = own_host;
+    t->sink = sink;
+    t->to = to;
+    t->kept_sent = reserve(ring);
+    t->kept_received = reserve(ring);
+    t->sent_bytes = calloc(TRUNK_DATAGRAMS, sizeof *t->sent_bytes);
+    t->seats = calloc(TRUNK_DATAGRAMS, sizeof *t->seats);
+    t->room_bytes = UNKNOWN_ROOM;
+    t->own_room_bytes = UNACKED_BYTES;
+    t->flush_s = t->gaps_s = INFINITY;
+    t->active_s = t->newest_due_s = t->report.heard_s = -INFINITY;
+    t->beat_s = t->probe_s = -INFINITY;
+    t->report.least_rtt_s = INFINITY;
+    for (size_t n = 0; n < sizeof t->rtts_s / sizeof *t->rtts_s; n++) t->rtts_s[n] = INFINITY;
+    t->asks_clock = own_host > config->host;
+    for (uint32_t n = 0; t->seats && n < TRUNK_DATAGRAMS; n++) t->seats[n].state = GIVEN_UP;
+    return t->kept_sent && t->kept_received && t->sent_bytes && t->seats;
+}
+
+void trunk_close(trunk *t)
+{
+    size_t ring = (size_t)TRUNK_DATAGRAMS * t->config.datagram_bytes;
+    if (t->kept_sent) munmap(t->kept_sent, ring);
+    if (t->kept_received) munmap(t->kept_received, ring);
+    free(t->sent_bytes);
+    free(t->seats);
+}
+
+/* ---- building ---- */
+
+static trunk_head head_of(const trunk *t, int kind, uint32_t sequence)
+{
+    return (trunk_head){TRUNK_MAGIC, TRUNK_VERSION, (uint8_t)kind, sequence, t->config.cookie_sent, 0, NO_BEGIN, 0, t->own_host, 0};
+}
+
+static trunk_head *head_at(const trunk *t, uint32_t sequence)
+{
+    return (trunk_head *)(void *)trunk_slot(t, t->kept_sent, sequence);
+}
+
+static void close_open(trunk *t)
+{
+    if (!t->open_bytes) return;
+    t->sent_bytes[t->built % TRUNK_DATAGRAMS] = (uint16_t)t->open_bytes;
+    t->built++;
+    t->open_bytes = 0;
+    t->flush_s = INFINITY;
+}
+
+/* Appends bytes to the stream, over as many datagrams as it takes. */
+static void put(trunk *t, const void *from, uint32_t bytes, double flush_s)
+{
+    const uint8_t *at = from;
+    while (bytes) {
+        if (t->open_bytes == t->config.datagram_bytes) close_open(t);
+        if (!t->open_bytes) {
+            trunk_head head = head_of(t, TRUNK_DATA, t->built);
+            memcpy(head_at(t, t->built), &head, sizeof head);
+            t->open_bytes = sizeof head;
+        }
+        uint32_t room = t->config.datagram_bytes - t->open_bytes, part = bytes < room ? bytes : room;
+        memcpy(trunk_slot(t, t->kept_sent, t->built) + t->open_bytes, at, part);
+        t->open_bytes += part;
+        at += part;
+        bytes -= part;
+        if (flush_s < t->flush_s) t->flush_s = flush_s;
+    }
+}
+
+/* The next record begins here, if the datagram has said of none where it begins. */
+static void mark_begin(trunk *t)
+{
+    trunk_head *head = head_at(t, t->built);
+    if (head->begin == NO_BEGIN) head->begin = (uint16_t)(t->open_bytes - sizeof *head);
+}
+
+bool trunk_add(trunk *t, double now_s, const engine_handover *record, const uint8_t *bytes)
+{
+    uint32_t whole = (uint32_t)sizeof *record + record->bytes, body = t->config.datagram_bytes - (uint32_t)sizeof(trunk_head);
+    if (t->built - t->acked + whole / body + 2 >= TRUNK_DATAGRAMS) {
+        t->report.dropped++;
+        return false;
+    }
+    double rtt_s = t->report.least_rtt_s, flush_s = now_s + BATCH_S;
+    if (record->due_s - now_s < (isinf(rtt_s) ? BATCH_S : rtt_s)) flush_s = now_s;
+    if (t->open_bytes == t->config.datagram_bytes) close_open(t);
+    bool fresh = !t->open_bytes;
+    put(t, record, sizeof *record, flush_s);
+    if (fresh) { /* its head lies whole in the datagram that it begins */
+        head_at(t, t->built)->begin = 0;
+    }
+    put(t, bytes, record->bytes, flush_s);
+    mark_begin(t);
+    t->report.records_sent++;
+    t->report.bytes_sent += whole;
+    return true;
+}
+
+/* ---- what goes out ---- */
+
+static trunk_span control(trunk *t, instant at, int kind, const void *body, uint32_t bytes)
+{
+    trunk_head head = head_of(t, kind, t->sent);
+    head.sent_ns = (int64_t)(at.now_s * 1e9);
+    head.missing = t->next;
+    memcpy(t->control, &head, sizeof head);
+    if (bytes) memmove(t->control + sizeof head, body, bytes);
+    t->owed_bytes = 0;
+    return (trunk_span){t->control, (uint32_t)sizeof head + bytes, (uint32_t)sizeof head + bytes};
+}
+
+static trunk_span beat(trunk *t, instant at)
+{
+    const trunk_report *r = &t->report;
+    trunk_beat body = {r->records_sent, r->records_received, (uint32_t)r->repaired, (uint32_t)r->given_up, t->own_room_bytes, 0};
+    t->beat_s = at.now_s + (at.now_s - t->active_s < ACTIVE_S ? BEAT_S : IDLE_BEAT_S);
+    return control(t, at, TRUNK_BEAT, &body, sizeof body);
+}
+
+static trunk_span probe(trunk *t, instant at)
+{
+    clock_probe body = {.asked_ns = at.clock_ns, .asker = t->own_host};
+    t->probe_s = at.now_s + PROBE_S;
+    return control(t, at, TRUNK_PROBE, &body, sizeof body);
+}
+
+static uint32_t window_of(const trunk *t)
+{
+    uint32_t bytes = t->room_bytes < UNACKED_BYTES ? t->room_bytes : UNACKED_BYTES;
+    uint32_t datagrams = bytes / t->config.datagram_bytes;
+    return datagrams > 2 ? datagrams : 2;
+}
+
+static void stamp(trunk *t, instant at, uint32_t sequence, uint8_t flags)
+{
+    trunk_head *head = head_at(t, sequence);
+    head->sent_ns = (int64_t)(at.now_s * 1e9);
+    head->missing = t->next;
+    head->flags = flags;
+}
+
+static trunk_span repair(trunk *t, instant at)
+{
+    while (t->again_count) {
+        uint32_t sequence = t->again[t->again_first];
+        t->again_first = (t->again_first + 1) % 1024;
+        t->again_count--;
+        if (sequence - t->acked >= t->sent - t->acked) continue;
+        stamp(t, at, sequence, TRUNK_REPAIR);
+        t->report.repaired++;
+        uint32_t bytes = t->sent_bytes[sequence % TRUNK_DATAGRAMS];
+        return (trunk_span){trunk_slot(t, t->kept_sent, sequence), bytes, bytes};
+    }
+    return (trunk_span){NULL, 0, 0};
+}
+
+/* Datagrams that lie side by side: all full but the last. */
+static trunk_span data(trunk *t, instant at, uint32_t segments)
+{
+    uint32_t window = window_of(t), under_way = t->sent - t->acked, most = under_way < window ? window - under_way : 0;
+    uint32_t waiting = t->built - t->sent, until_wrap = TRUNK_DATAGRAMS - t->sent % TRUNK_DATAGRAMS, segment = t->config.datagram_bytes;
+    if (segments < most) most = segments;
+    if (waiting < most) most = waiting;
+    if (until_wrap < most) most = until_wrap;
+    if (65507 / segment < most) most = 65507 / segment;
+    uint32_t bytes = 0, count = 0;
+    while (count < most) {
+        uint32_t one = t->sent_bytes[(t->sent + count) % TRUNK_DATAGRAMS];
+        stamp(t, at, t->sent + count, 0);
+        bytes += one;
+        count++;
+        if (one < segment) break;
+    }
+    if (!count) return (trunk_span){NULL, 0, 0};
+    const uint8_t *first = trunk_slot(t, t->kept_sent, t->sent);
+    t->sent += count;
+    t->report.datagrams_sent += count;
+    t->active_s = at.now_s;
+    t->beat_s = at.now_s + FIRST_BEAT_S;
+    t->owed_bytes = 0;
+    return (trunk_span){first, bytes, count > 1 ? segment : bytes};
+}
+
+trunk_span trunk_next(trunk *t, instant at, uint32_t segments)
+{
+    if (at.now_s >= t->gaps_s) {
+        uint32_t bytes = trunk_ask(t, at.now_s, t->control + sizeof(trunk_head));
+        if (bytes) return control(t, at, TRUNK_ASK, t->control + sizeof(trunk_head), bytes);
+    }
+    if (t->answers) {
+        t->answers = false;
+        t->answer.told_ns = at.clock_ns;
+        return control(t, at, TRUNK_ANSWER, &t->answer, sizeof t->answer);
+    }
+    if (t->tells) {
+        t->tells = false;
+        return control(t, at, TRUNK_RESULT, &t->result, sizeof t->result);
+    }
+    if (t->asks_clock && at.now_s >= t->probe_s) return probe(t, at);
+    trunk_span span = repair(t, at);
+    if (span.bytes) return span;
+    if (t->open_bytes && (at.now_s >= t->flush_s || t->open_bytes == t->config.datagram_bytes)) close_open(t);
+    span = data(t, at, segments);
+    if (!span.bytes && (at.now_s >= t->beat_s || t->owed_bytes >= t->own_room_bytes / 4)) span = beat(t, at);
+    t->full = t->built - t->sent > WAITING;
+    return span;
+}
+
+double trunk_wake_s(const trunk *t, double now_s)
+{
+    if (t->kept.bytes) return t->retry_s;
+    double wake_s = t->beat_s;
+    if (t->flush_s < wake_s) wake_s = t->flush_s;
+    if (t->gaps_s < wake_s) wake_s = t->gaps_s;
+    if (t->asks_clock && t->probe_s < wake_s) wake_s = t->probe_s;
+    bool sends = t->built != t->sent && t->sent - t->acked < window_of(t);
+    return sends || t->again_count || t->answers || t->tells ? now_s : wake_s;
+}
+
+void trunk_acknowledged(trunk *t, uint32_t missing)
+{
+    if (missing - t->acked <= t->sent - t->acked) t->acked = missing;
+}
+
+void trunk_asked(trunk *t, const uint8_t *body, uint32_t bytes)
+{
+    uint16_t count;
+    if (bytes < 2) {
+        t->report.rejected++;
+        return;
+    }
+    memcpy(&count, body, 2);
+    if (bytes < 2 + 4u * count) {
+        t->report.rejected++;
+        return;
+    }
+    for (uint32_t n = 0; n < count && t->again_count < 1024; n++) {
+        uint32_t sequence;
+        memcpy(&sequence, body + 2 + 4 * n, 4);
+        if (sequence - t->acked < t->sent - t->acked) t->again[(t->again_first + t->again_count++) % 1024] = sequence;
+    }
+}

@@ -1,0 +1,47 @@
+"""A network split over hosts, as one of them sees it: whose each node is, and the trunks to the others.
+
+The engine plays the sending halves of its own nodes' link ends and the receiving halves of what comes to them; a packet
+that leaves for a node of another host goes over the trunk to it, with the instant at which it is due. Invariant: both
+ends of a trunk have the same split, the same network, rows and seed, and cookies that the run's secret gives.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from emulator.model.network import Ints
+
+DATAGRAM_BYTES = 1472  # what a path with an MTU of 1,500 bytes carries in one piece
+
+
+class Trunk(NamedTuple):
+    """The way to one other host. `fd` is a UDP socket connected to that host's one; -1: a trunk in memory, for tests.
+    Both hosts give one value of `datagram_bytes` (1,232 to 8,972)."""
+
+    fd: int
+    cookie_sent: int
+    cookie_expected: int
+    datagram_bytes: int = DATAGRAM_BYTES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hosts:
+    """The split: the number of this host, that of each node's host (0 to 63), and a trunk to every other host."""
+
+    own: int
+    of_node: Ints
+    trunks: Mapping[int, Trunk]  # by host
+
+
+def cookie(secret: bytes, sender: int, receiver: int) -> int:
+    """What every datagram from one host to another carries, so that strangers and earlier runs are not taken for it."""
+    said = f"trunk {sender} {receiver}".encode()
+    return int.from_bytes(hmac.digest(secret, said, "sha256")[:8], "little")
+
+
+def trunk(secret: bytes, own: int, peer: int, fd: int = -1, datagram_bytes: int = DATAGRAM_BYTES) -> Trunk:
+    """The trunk of host `own` to `peer` in the run with this secret."""
+    return Trunk(fd, cookie(secret, own, peer), cookie(secret, peer, own), datagram_bytes)
