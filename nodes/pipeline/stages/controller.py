@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from math import inf
 
 from nodes.pipeline.stages.segment import Plan
@@ -102,7 +103,6 @@ class Controller:
         self._held: dict[str, Held] = {}
         self._refused: dict[str, str] = {}  # why, by node, for the whole request
         self._ready: set[str] = set()
-        self._before_seats: tuple[str, ...] = ()  # of the epoch before
         self._fed = self._most_fed = self._through = 0  # tokens: sent, ever sent, through the last stage
         self._sent: deque[int] = deque()  # ends of chunks that the first stage has not begun
         self._draining = False
@@ -169,7 +169,6 @@ class Controller:
         self._epoch += 1
         self.step, self._why = Step.PROBING, why
         self._deadline_s = now_s + self._patience.answer_s
-        self._before_seats = self._seats if self.epochs else ()
         self._held, self._ready, self._draining = {}, set(), False
         self._sent.clear()
         segments = tuple(
@@ -221,20 +220,17 @@ class Controller:
     def _chosen(self) -> tuple[str, ...] | None:
         """The wanted nodes, others in place of those that did not answer or could not be reached; None: too few."""
         there = [node for node in self._nodes if node in self._held and node not in self._refused]
-        cut_off = {
-            after
-            for node, after in zip(self._before_seats, self._before_seats[1:], strict=False)
-            if node in self._held and self._held[node].cut
-        }
+        before = self.epochs[-1].nodes if self.epochs else ()
+        cut_off = {after for node, after in pairwise(before) if node in self._held and self._held[node].cut}
         spares = [node for node in there if node not in self._seats and node not in cut_off]
         seats = []
-        for node in self._seats:
-            if node in there and (node not in cut_off or not spares):
-                seats.append(node)
-            elif spares:
-                seats.append(spares.pop(0))
-            else:
-                return None
+        for number, node in enumerate(self._seats):
+            if node not in there or (node in cut_off and spares):
+                if not spares:
+                    return None
+                node = max(spares, key=lambda spare: self._held[spare].tokens[number])  # the first of equal ones
+                spares.remove(node)
+            seats.append(node)
         return tuple(seats)
 
     def _holder(self, number: int, kept: int) -> str:
