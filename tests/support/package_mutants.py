@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -30,11 +30,20 @@ class Package:
         """Whether a test fails on the package with the fault: one of `others`, or "packets.test_…", which is in the
         file "…packets.py" and takes no fixtures."""
         with put(self.name, mutant, self._is_mine):
-            for run in self._runs(finder):
-                try:
-                    run()
-                except (Exception, pytest.fail.Exception):
-                    return True
+            return self._fails(finder)
+
+    def unsound(self, rows: Iterable[tuple[Mutant, str]]) -> list[str]:
+        """The finders, of mutants with what finds them, that fail on the package without a fault, too."""
+        (mutant, _), *_ = rows = list(rows)
+        with put(self.name, mutant._replace(new=mutant.old), self._is_mine):
+            return [finder for finder in dict.fromkeys(finder for _, finder in rows) if self._fails(finder)]
+
+    def _fails(self, finder: str) -> bool:
+        for run in self._runs(finder):
+            try:
+                run()
+            except (Exception, pytest.fail.Exception):
+                return True
         return False
 
     def _is_mine(self, name: str) -> bool:

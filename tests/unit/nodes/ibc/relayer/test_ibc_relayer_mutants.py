@@ -24,3 +24,8 @@ MUTANTS = [
 @pytest.mark.parametrize(("name", "mutant", "finder"), [pytest.param(*row, id=row[1].what) for row in MUTANTS])
 def test_fault_is_found(name: str, mutant: Mutant, finder: str) -> None:
     assert PACKAGES[name].finds(mutant, finder), f"{name}/{mutant.file}: {mutant.what} is not found"
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_without_a_fault_nothing_is_found(name: str) -> None:
+    assert PACKAGES[name].unsound((mutant, finder) for of, mutant, finder in MUTANTS if of == name) == []

@@ -18,3 +18,7 @@ MUTANTS = [
 @pytest.mark.parametrize(("mutant", "finder"), [pytest.param(*row, id=row[0].what) for row in MUTANTS])
 def test_fault_is_found(mutant: Mutant, finder: str) -> None:
     assert FLOODING.finds(mutant, finder), f"{mutant.file}: {mutant.what} is not found"
+
+
+def test_without_a_fault_nothing_is_found() -> None:
+    assert FLOODING.unsound(MUTANTS) == []

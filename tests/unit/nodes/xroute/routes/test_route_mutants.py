@@ -36,10 +36,10 @@ MUTANTS = [
 ]
 
 
-def test_the_adversary_finds_nothing_in_the_product() -> None:
-    adversary()
-
-
 @pytest.mark.parametrize(("mutant", "finder"), [pytest.param(*row, id=row[0].what) for row in MUTANTS])
 def test_fault_is_found(mutant: Mutant, finder: str) -> None:
     assert ROUTES.finds(mutant, finder), f"{mutant.file}: {mutant.what} is not found"
+
+
+def test_without_a_fault_nothing_is_found() -> None:
+    assert ROUTES.unsound(MUTANTS) == []
