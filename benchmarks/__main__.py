@@ -24,6 +24,7 @@ ALL = (
     "hops",
     "tcp",
     "delays",
+    "cluster_trunk",
     "capture",
     "pcapng",
     "lateness",

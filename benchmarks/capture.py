@@ -76,14 +76,12 @@ def table(snaplen_bytes: float) -> Capture:
 
 
 def send(chain: Chain, order: dict[str, object]) -> None:
-    assert chain.control is not None
-    chain.control.send(msgpack.packb(order))
+    chain.controls[0].send(msgpack.packb(order))
 
 
 def send_with(chain: Chain, order: bytes, fd: int) -> None:
     """An order with a descriptor."""
-    assert chain.control is not None
-    socket.send_fds(chain.control, [order], [fd])
+    socket.send_fds(chain.controls[0], [order], [fd])
 
 
 def small_packets(transit: int, rate_bps: float, ends: str) -> None:

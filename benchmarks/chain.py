@@ -1,5 +1,5 @@
-"""Two live nodes with transit nodes between them, and the relay in a process of its own; or, as a floor, a loop of
-system calls in its place.
+"""Two live nodes with transit nodes between them, and the relay in a process of its own; or two relays, as two hosts
+have them; or, as a floor, a loop of system calls in its place.
 
 Load comes from processes of their own in the namespaces of the live nodes (benchmarks/load.py). Invariant: what came
 through is told by the kernel's counters of the far interface, so relay and floor are counted alike.
@@ -15,8 +15,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -29,6 +31,8 @@ from emulator.link.health import be_urgent
 from emulator.link.lateness import Lateness
 from emulator.link.relay import Relay
 from emulator.link.stats import DROPS, EndStats
+from emulator.link.trunks import Hosts
+from emulator.link.trunks import trunk as trunk_to
 from emulator.model.errors import SkyloomError
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, Rates, ScheduleRow, SubstepSpec
 from emulator.schedule.ring import RowRing
@@ -63,6 +67,7 @@ class Final:
     cpu_s: float  # of the process
     engine_cpu_s: float  # of the engine's lanes
     overloaded_s: float
+    trunks: dict[int, dict[str, Any]]  # by host, what each says of its trunk to the other one
 
     @property
     def drops(self) -> dict[str, int]:
@@ -85,10 +90,18 @@ class Final:
 
 class Chain:
     """Nodes 0 and `last`, every link end with the same `spec`. `bare_s`: a loop of system calls that never sleeps and
-    holds each packet for so long instead of the relay."""
+    holds each packet for so long instead of the relay. `trunk`: the connected sockets of two hosts, of which the second
+    one has the last node."""
 
     def __init__(
-        self, transit: int, spec: EndSpec, *, threads: int = 1, realtime: bool = False, bare_s: float | None = None
+        self,
+        transit: int,
+        spec: EndSpec,
+        *,
+        threads: int = 1,
+        realtime: bool = False,
+        bare_s: float | None = None,
+        trunk: tuple[int, int] | None = None,
     ) -> None:
         links = self.last = transit + 1
         nodes = tuple(NodeSpec(f"n{n}", "host", n in (0, links), f"10.0.0.{n + 1}") for n in range(links + 1))
@@ -98,18 +111,23 @@ class Chain:
         self.fabric = Fabric(self.network)
         ports = self.fabric.build()
         self._children: list[int] = []
-        self.control: socket.socket | None = None
+        self.relays: list[int] = []
+        self.controls: list[socket.socket] = []
         if bare_s is not None:
             native()
-            self.relay = self.fork(lambda: _bare(ports[0].fd, ports[1].fd, bare_s))
+            self.relays.append(self.fork(lambda: _bare(ports[0].fd, ports[1].fd, bare_s)))
             return
         ring = RowRing(2 * links, links + 1, 2)
         ring.put(timeline.row)
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        relay = lambda: Relay(self.network, ports, ring, 1, theirs, threads=threads, realtime=realtime).run()  # noqa: E731
-        self.relay = self.fork(relay)
-        theirs.close()
-        self.control.send(msgpack.packb({"op": "start", "t0_ns": time.monotonic_ns()}))
+        t0_ns = time.monotonic_ns()
+        for hosts in _split(links, trunk) if trunk is not None else (None,):
+            own = [port for port in ports if hosts is None or hosts.of_node[port.node] == hosts.own]
+            control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            relay = partial(Relay, self.network, own, ring, 1, theirs, threads=threads, realtime=realtime, hosts=hosts)
+            self.relays.append(self.fork(lambda relay=relay: relay().run()))  # type: ignore[misc]
+            theirs.close()
+            control.send(msgpack.packb({"op": "start", "t0_ns": t0_ns}))
+            self.controls.append(control)
 
     @property
     def address(self) -> str:
@@ -155,29 +173,42 @@ class Chain:
         return self.fabric.counters()[f"n{self.last}:left"].rx_bytes
 
     def relay_cpu_s(self) -> float:
-        """Time that the relay's threads have had a processor, as the scheduler says."""
-        spent_ns = 0
-        for task in Path(f"/proc/{self.relay}/task").iterdir():
-            spent_ns += int((task / "schedstat").read_text().split()[0])
-        return spent_ns * 1e-9
+        """Time that the relays' threads have had a processor, as the scheduler says."""
+        tasks = [task for relay in self.relays for task in Path(f"/proc/{relay}/task").iterdir()]
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) * 1e-9
 
     def stop(self) -> Final:
-        """End the relay and everything else in the chain; what the relay said last."""
-        message: dict[str, object] = {}
+        """End the relays and everything else in the chain; what they said last."""
         counters: dict[int, list[float]] = {}
-        if self.control is not None:
-            self.control.send(msgpack.packb({"op": "stop"}))
-            while not message.get("final"):
-                message = msgpack.unpackb(self.control.recv(1 << 20), strict_map_key=False)
-                counters.update(message.get("ends", {}))  # type: ignore[call-overload]
-            self.control.close()
-            self.wait(self.relay)
+        finals = [self._final(control, counters) for control in self.controls]
         for pid in list(self._children):
             self.kill(pid)
         self.fabric.close()
-        late = Lateness.unpack(message["lateness"]) if message else Lateness()  # type: ignore[arg-type]
-        numbers = (float(message.get(name, 0.0)) for name in ("t_s", "cpu_s", "engine_cpu_s", "overloaded_s"))  # type: ignore[arg-type]
-        return Final(counters, late, *numbers)
+        late = Lateness()
+        for message in finals:
+            late.merge(Lateness.unpack(message["lateness"]))
+        t_s = max((float(message["t_s"]) for message in finals), default=0.0)
+        sums = (sum(float(message[name]) for message in finals) for name in ("cpu_s", "engine_cpu_s", "overloaded_s"))
+        trunks = {host: one for host, message in enumerate(finals) for one in message["trunks"].values()}
+        return Final(counters, late, t_s, *sums, trunks=trunks)
+
+    def _final(self, control: socket.socket, counters: dict[int, list[float]]) -> dict[str, Any]:
+        """Stop a relay; its last message. Its counters are added to those of the others."""
+        control.send(msgpack.packb({"op": "stop"}))
+        message: dict[str, Any] = {}
+        own: dict[int, list[float]] = {}
+        while not message.get("final"):
+            message = msgpack.unpackb(control.recv(1 << 20), strict_map_key=False)
+            own.update(message.get("ends", {}))
+        control.close()
+        for end, row in own.items():
+            counters[end] = [a + b for a, b in zip(counters.get(end, [0.0] * len(row)), row, strict=True)]
+        return message
+
+
+def _split(links: int, trunk: tuple[int, int]) -> list[Hosts]:
+    of_node = np.array([0] * links + [1], np.uint8)
+    return [Hosts(own, of_node, {1 - own: trunk_to(b"benchmark", own, 1 - own, trunk[own])}) for own in range(2)]
 
 
 def _bare(a: int, b: int, delay_s: float) -> None:

@@ -130,6 +130,55 @@ def echoes(chain: Chain, count: int, interval_s: float = 1 / 16) -> NDArray[np.f
     return times[3:] * 1e-9
 
 
+def hear(out: int, count: int, ready: int) -> None:
+    """Take in datagrams that begin with the time at which they were sent; how long each took goes to `out`. The time of
+    arrival is the kernel's."""
+    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sink.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    sink.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
+    sink.settimeout(2.0)
+    sink.bind(("", PORT))
+    os.write(ready, b"!")
+    times = []
+    while len(times) < count:
+        try:
+            data, extra, _, _ = sink.recvmsg(2048, 64)
+        except TimeoutError:
+            break
+        seconds, nanoseconds = struct.unpack("qq", extra[0][2][:16])
+        times.append(seconds * 1e9 + nanoseconds - struct.unpack_from("q", data)[0])
+    with open(out, "wb") as pipe:
+        pipe.write(np.array(times).tobytes())
+
+
+def speak(address: str, count: int, interval_s: float) -> None:
+    """Send datagrams of 64 bytes that begin with the time."""
+    wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    wire.connect((address, PORT))
+    due = time.monotonic()
+    for _ in range(count):
+        due += interval_s
+        time.sleep(max(0.0, due - time.monotonic()))
+        wire.send(struct.pack("q", time.clock_gettime_ns(time.CLOCK_REALTIME)) + bytes(56))
+
+
+def one_way(chain: Chain, count: int, interval_s: float) -> NDArray[np.float64]:
+    """Times that datagrams take through a chain, in seconds."""
+    reader, writer = os.pipe()
+    heard, ready = os.pipe()
+    hearer = chain.fork(lambda: hear(writer, count, ready), chain.last)
+    os.close(writer)
+    os.read(heard, 1)
+    speaker = chain.fork(lambda: speak(chain.address, count, interval_s), 0)
+    with open(reader, "rb") as pipe:
+        times = np.frombuffer(pipe.read())
+    chain.wait(speaker)
+    chain.wait(hearer)
+    os.close(heard)
+    os.close(ready)
+    return times * 1e-9
+
+
 @dataclass(frozen=True, slots=True)
 class Goodput:
     """What iperf3 says of one transfer; `trouble` where it failed."""

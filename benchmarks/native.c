@@ -3,6 +3,7 @@
  * Invariant: of the engine only abi.h is used, so what is measured is the library as it is shipped.
  */
 #include <math.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #define VIRTIO 10
 
 API void bare_relay(int a, int b, double delay_s);
+API void delay_datagrams(int a, int b, double delay_s, double jitter_s);
 API void only_wake(double interval_s, double *late_s, int64_t count);
 API int64_t bare_hops(const int32_t *next_end, const int32_t *peer, const double *delay_s, int32_t ends, int32_t nodes,
                       int32_t dests, const int32_t *node_of_dest, int32_t packets, int64_t hops);
@@ -90,6 +92,50 @@ void bare_relay(int a, int b, double delay_s)
     while (there && back) {
         pass(there, a, b, delay_ns);
         pass(back, b, a, delay_ns);
+    }
+}
+
+/* ---- a network between two UDP sockets ---- */
+
+/* Takes what has come from one side, due delay_ns +- jitter_ns later, never before what came earlier. */
+static void take_in(flight *f, int from, int64_t delay_ns, int64_t jitter_ns)
+{
+    while (f->count < HELD) {
+        uint32_t at = (f->first + f->count) % HELD, before = (at + HELD - 1) % HELD;
+        f->bytes[at] = read(from, f->data[at], SLOT);
+        if (f->bytes[at] <= 0) return;
+        f->due_ns[at] = now_ns() + delay_ns + (int64_t)((draw() / 2147483648.0 - 1.0) * (double)jitter_ns);
+        if (f->count && f->due_ns[at] < f->due_ns[before]) f->due_ns[at] = f->due_ns[before];
+        f->count++;
+    }
+}
+
+static void give_out(flight *f, int to, int64_t *next_ns)
+{
+    while (f->count && f->due_ns[f->first] <= now_ns()) {
+        if (write(to, f->data[f->first], (size_t)f->bytes[f->first]) < 0) {} /* as a network would, it loses it */
+        f->first = (f->first + 1) % HELD;
+        f->count--;
+    }
+    if (f->count && f->due_ns[f->first] < *next_ns) *next_ns = f->due_ns[f->first];
+}
+
+/* Datagrams between two connected, non-blocking sockets, each delay_s +- jitter_s (uniform) late. Does not return. */
+void delay_datagrams(int a, int b, double delay_s, double jitter_s)
+{
+    flight *there = calloc(1, sizeof *there), *back = calloc(1, sizeof *back);
+    int64_t delay_ns = (int64_t)(delay_s * 1e9), jitter_ns = (int64_t)(jitter_s * 1e9);
+    prctl(PR_SET_TIMERSLACK, 1UL);
+    while (there && back) {
+        int64_t next_ns = INT64_MAX;
+        take_in(there, a, delay_ns, jitter_ns);
+        take_in(back, b, delay_ns, jitter_ns);
+        give_out(there, b, &next_ns);
+        give_out(back, a, &next_ns);
+        int64_t wait_ns = next_ns == INT64_MAX ? 1000000000 : next_ns - now_ns();
+        struct pollfd both[2] = {{a, POLLIN, 0}, {b, POLLIN, 0}};
+        struct timespec wait = {wait_ns / 1000000000, wait_ns > 0 ? wait_ns % 1000000000 : 0};
+        if (wait_ns > 0) ppoll(both, 2, &wait, NULL);
     }
 }
 

@@ -22,8 +22,7 @@
 #define BUFFER_BYTES (16 << 20)
 #define RETRY_SEND_S 100e-6
 
-/* Buffers as large as this user may have them. Half of what the kernel says is its own bookkeeping, and a datagram may
- * take twice its bytes. */
+/* Buffers as large as this user may have them. Half of them is counted on: the kernel keeps its own books in them, too. */
 void trunk_attach(trunk *t)
 {
     int fd = t->config.fd, bytes = BUFFER_BYTES, one = 1;
@@ -31,7 +30,7 @@ void trunk_attach(trunk *t)
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes)) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof one);
     socklen_t length = sizeof bytes;
-    if (!getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &length)) t->own_room_bytes = (uint32_t)bytes / 4;
+    if (!getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &length)) t->own_room_bytes = (uint32_t)bytes / 2;
 }
 
 static instant lane_instant(const lane *l)
