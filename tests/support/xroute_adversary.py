@@ -6,17 +6,16 @@ Shared are only the plain values: graphs, chains, edges and what a hop proves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from itertools import combinations
-from operator import eq, ge, gt, le, lt, ne
 from random import Random
 
 import networkx as nx
 import numpy as np
 from xroute_graphs import Found, every_route, graph_of
 from xroute_policies import CHAINS, KEYS
+from xroute_words import FIELDS, SIGNS, complies
 
 from emulator.model.errors import Unfit
 from nodes.ibc.client.tendermint import Status
@@ -35,14 +34,6 @@ from nodes.xroute.routes.pruned import Pruned
 from nodes.xroute.routes.search import best_routes
 from nodes.xroute.routes.several import disjoint_routes, next_routes, ways
 from nodes.xroute.routes.table import Table
-
-SIGNS: dict[str, Callable[[int, int], bool]] = {">=": ge, "<=": le, "=": eq, "!=": ne, ">": gt, "<": lt}
-FIELDS = {
-    "nakamoto": ("nakamoto", ""), "validators": ("validators", ""), "top1_share": ("top1_share_ppm", "%"),
-    "trust_level": ("trust_level_ppm", "%"), "freshness": ("freshness_ns", "s"),
-    "trusting_left": ("trusting_left_ns", "s"),
-}  # fmt: skip
-SCALES = {"": 1, "%": 10**4, "ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9}
 
 
 def clause_of(rng: Random) -> str:
@@ -103,50 +94,6 @@ def text_of(rng: Random, most: int = 3) -> str:
             return text
         except PolicyError:
             continue
-
-
-def complies(clause: str, hops: Sequence[HopAttributes], claims: Sequence[tuple[int | None, int | None]]) -> bool:
-    """Whether a route satisfies one clause, read word by word; `claims` are fee and milliseconds of each hop."""
-    words = clause.replace("{", " ").replace("}", " ").replace(",", " ").removeprefix("require ").split()
-    names = [hop.name for hop in hops]
-    match words[0]:
-        case "prefer":
-            return True
-        case "limit":
-            number = int("".join(filter(str.isdigit, words[2])))
-            if words[1] == "hops":
-                return len(hops) <= number
-            values = [fee if words[1] == "fee" else ms for fee, ms in claims]
-            return None not in values and sum(v or 0 for v in values) <= number * (1 if words[1] == "fee" else 1000)
-        case "via":
-            passed = [name in words[2:] for name in names[:-1]]
-            return any(passed) if words[1] == "any" else set(words[2:]) <= set(names[:-1])
-        case "avoid":
-            return not set(names) & set(words[1:])
-        case "route":
-            return SIGNS[words[2]](len(hops), int(words[3]))
-    scope = "source" if words[0] == "source" else " ".join(words[:2])
-    rest = words[1:] if scope == "source" else words[2:]
-    judged = {"each transit": hops[:-1], "source": hops[-1:]}.get(scope, hops)
-    return (any if scope == "any hop" else all)(_holds(rest, hop) for hop in judged)
-
-
-def _holds(words: Sequence[str], hop: HopAttributes) -> bool:
-    match words:
-        case ["client_type", "in", *types]:
-            return hop.client_type in types
-        case ["client_type", "not", "in", *types]:
-            return hop.client_type not in types
-        case ["in", *names]:
-            return hop.name in names
-        case ["not", "in", *names]:
-            return hop.name not in names
-        case ["transit_ok", "=", "true"]:
-            return hop.transit_ok is True
-    found = getattr(hop, FIELDS[words[0]][0])
-    number = words[2].rstrip("%nusmi")
-    wanted = int(Fraction(number) * SCALES[words[2].removeprefix(number)])
-    return found is not None and SIGNS[words[1]](found, wanted)
 
 
 def play(seed: int) -> None:

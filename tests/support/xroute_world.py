@@ -40,11 +40,14 @@ from nodes.xroute.module.module import Xroute
 from nodes.xroute.module.terms import Terms
 from nodes.xroute.names.messages import MsgBindClient
 from nodes.xroute.names.registry import Registry
+from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.parser import parse
+from nodes.xroute.policy.text import show
 from nodes.xroute.proofs.build import Builder, Leg, Plan
 from nodes.xroute.proofs.messages import HopRecord, Mode, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
 from tests.support.ibc_chain import GENESIS_NS, SECOND_NS, address, signed
+from tests.support.xroute_judge import Judge
 
 NAMES = ("alice", "bob", "relayer", "other", "voter")
 FUNDS = 10**9
@@ -74,6 +77,7 @@ class Node:
         self.queries = queries_of(self.chain, "stake")
         self.sequences: Counter[str] = Counter()
         self.clients: dict[str, str] = {}  # by the name of the chain that they track
+        self.judge: Judge | None = None
         self.blocks(2)
         self.identity = identity(self.chain_id, 1, header_hash(self.chain.ledger[1].block.header))
 
@@ -92,7 +96,10 @@ class Node:
         if checked.code:
             return checked
         self.sequences[name] += 1
-        return self.chain.produce(self.clock.now_ns).results[-1]
+        result = self.chain.produce(self.clock.now_ns).results[-1]
+        if self.judge is not None:
+            self.judge.look(self, messages, result)
+        return result
 
     def must(self, name: str, *messages: Message) -> TxResult:
         result = self.do(name, *messages)
@@ -150,12 +157,18 @@ class World:
     clock: Clock = field(default_factory=Clock)
     nodes: dict[str, Node] = field(init=False)
     builder: Builder = field(default_factory=Builder)
+    judge: Judge = field(init=False)
 
     def __post_init__(self) -> None:
         names = dict.fromkeys(name for edge in self.edges for name in edge)
         self.nodes = {
             name: Node(name, self.clock, self.terms.get(name, Terms()), **self.changes.get(name, {})) for name in names
         }
+        terms = {name: self.terms.get(name, Terms()) for name in names}
+        minimum = {name: show(each.minimum.get("transfer", Policy())) for name, each in terms.items()}
+        self.judge = Judge(self.nodes, {name: each.transit for name, each in terms.items()}, minimum)
+        for node in self.nodes.values():
+            node.judge = self.judge
         for here, there in self.edges:
             self.connect(self.nodes[here], self.nodes[there])
 
@@ -269,6 +282,7 @@ class World:
     ) -> Parcel:  # fmt: skip
         """Alice, or another sender, sends coins to bob, or to another address."""
         node = self.nodes[source]
+        self.judge.policies[parse(policy).policy_id] = policy
         data = TransferData(denom or Denomination("stake"), amount, address(sender), receiver or address("bob"), "")
         payload = Payload("transfer", "transfer", "ics20-1", JSON, data.encode(JSON))
         message = MsgSend(

@@ -28,7 +28,7 @@ ROUTES = Package(
     "nodes.xroute",
     HERE.parent,
     "",
-    ("xroute_adversary", "xroute_graphs", "xroute_policies"),
+    ("xroute_adversary", "xroute_graphs", "xroute_policies", "xroute_words"),
     {"adversary": adversary},
 )
 MUTANTS = [
