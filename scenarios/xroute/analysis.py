@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 AUDITED = (
     "sent", "delivered", "acknowledged", "timed_out", "violations", "lost", "duplicated", "forged", "wrongly_refunded",
-    "stuck", "unread_blocks", "p50_ms", "p95_ms", "mean_hops", "top_transit", "top_transit_share",
+    "stuck", "slashed", "unread_blocks", "p50_ms", "p95_ms", "mean_hops", "top_transit", "top_transit_share",
 )  # fmt: skip
 
 
@@ -35,6 +35,9 @@ def messages(run: Run) -> dict[str, Any]:
     figures: dict[str, Any] = {name: audit[name] for name in AUDITED if name in audit}
     if audit.get("busy_s"):
         figures["delivered_per_s"] = round(audit["delivered"] / audit["busy_s"], 2)
+    attacks = [json.loads(each) for each in run.events.filter(pl.col("kind") == "attack")["data"].to_list()]
+    if attacks:
+        figures |= {"attacks": len(attacks), "attacks_wrong": sum(not each["right"] for each in attacks)}
     rerouted = run.samples.filter(pl.col("name") == "rerouted").group_by("node").agg(pl.col("value").max())
     figures["rerouted"] = int(rerouted["value"].sum())
     return figures

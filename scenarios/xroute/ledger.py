@@ -204,6 +204,7 @@ class Ledger:
             "acknowledged": sum(fate.acknowledged > 0 for fate in fates),
             "timed_out": sum(fate.timed_out > 0 for fate in fates),
             "stuck": sum(not fate.settled for fate in fates),
+            "slashed": self._vouching.slashed,
             "lost": sum(not self.fates[name].delivered_ns for name in acknowledged),
             "forged": sum(not fate.sent_ns for fate in delivered),
             "duplicated": sum(

@@ -36,6 +36,10 @@ class Faults(Table):
     """When."""
     length_s: Duration = 8.0
     """How long."""
+    liars: Annotated[int, Field(ge=0)] = 0
+    """Relayers, the last ones, that say two things of one client at that time, and lose their stakes."""
+    attacks: bool = False
+    """Another relayer, which forges: it tries to deliver messages of its own by false proofs, one for each attack."""
 
 
 def _default(table: type[Table]) -> Any:

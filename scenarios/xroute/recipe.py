@@ -10,6 +10,7 @@ from typing import Any
 
 from emulator.model.tables import ParameterError, RecipeOptions
 from emulator.model.units import show
+from nodes.xroute.adversary.forgeries import FORGERIES
 from nodes.xroute.module.terms import LEAST_VOTES
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.policy.terms import PolicyError
@@ -18,10 +19,15 @@ from scenarios.xroute.parameters import Parameters
 
 __all__ = ["Parameters", "compose"]
 
-LATE = "10 ms"  # packets may leave this late (p99): a block keeps a core of a small machine busy for that long
+LATENESS = "10 ms"  # packets may leave this late (p99): a block keeps a core of a small machine busy for that long
 REGIONS = ("us-east-1", "eu-north-1", "ap-southeast-2", "us-west-1", "ap-northeast-1")
 POWERS, WEAK_POWERS = [10, 10, 10, 10], [1000, 1, 1, 1]  # of validators
 UNPROVED = ("quorum", "zk-model")
+EQUIVOCATOR = "nodes.xroute.adversary.process:Equivocator"
+ATTACKER, FORK = "attacker", "fork"  # nodes; the first is an account, too
+ATTACKS = len(FORGERIES) + 10
+FRESH = 4.0, 10  # what a state may be old by the attacker's policy: seconds, and blocks beside them
+LATE = 5.0, 20  # when a message of its own times out
 ORACLE = "oracle"  # the key of mode zk-model, a model
 AUDIT_S = 2.0  # before the end by which the audit has told
 HARMS = ("violations", "lost", "duplicated", "forged", "wrongly_refunded", "stuck", "unread_blocks", "panics")
@@ -32,23 +38,28 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     _check(parameters, options)
     chains = [f"{letter}-0" for letter in ascii_lowercase[: parameters.chains]]
     relayers = [f"relayer-{number + 1}" for number in range(parameters.relayers)]
+    others = [FORK, ATTACKER] if parameters.faults.attacks else []
     is_hub = parameters.baseline == "hub"
     pairs = hub(len(chains)) if is_hub else mesh(len(chains), parameters.neighbours)
-    places = {node: REGIONS[place % len(REGIONS)] for nodes in (chains, relayers) for place, node in enumerate(nodes)}
+    places = {
+        node: REGIONS[place % len(REGIONS)] for nodes in (chains, relayers, others) for place, node in enumerate(nodes)
+    }
     return {
         "analysis": "scenarios.xroute.analysis",
         "topology": "topologies.wan",
         "wan": {"map": "five-regions", "places": places},
-        "fidelity": {"lateness_p99": LATE},
+        "fidelity": {"lateness_p99": LATENESS},
         "program": [
             *_chains(parameters, chains, relayers),
             *_relayers(parameters, chains, relayers, pairs),
             *_loads(parameters, options, chains, pairs),
+            *(_attacks(parameters, chains) if parameters.faults.attacks else ()),
             _audit(parameters, options, chains),
         ],
         "expect": [
             {"figure": "summary.delivered", "at_least": 1},
             *({"figure": f"summary.{harm}", "equals": 0} for harm in HARMS),
+            *_asked_of_faults(parameters),
         ],
     }
 
@@ -75,10 +86,56 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
     for key, found in (("weak", parameters.weak), ("faults.chains", faults.chains)):
         if found >= parameters.chains:
             raise ParameterError(key, str(found), f"fewer than the {parameters.chains} chains")
+    if faults.liars >= parameters.relayers or (faults.liars and not parameters.stake):
+        raise ParameterError("faults.liars", str(faults.liars), "fewer than the `relayers`, which have a `stake`")
+    plain = (parameters.neighbours, parameters.weak, parameters.mode, parameters.baseline) == (2, 1, "e2e", "none")
+    if faults.attacks and not (plain and parameters.chains >= 5):
+        raise ParameterError("faults.attacks", "true", "a ring of 5 chains or more, one weak, in mode e2e")
     if faults.chains and faults.at_s + faults.length_s > options.duration_s:
         raise ParameterError(
             "faults.at", show(faults.at_s, "duration"), "a time, and a `faults.length`, within the run"
         )
+
+
+def _asked_of_faults(parameters: Parameters) -> list[dict[str, Any]]:
+    asked = []
+    if parameters.faults.liars:
+        asked.append({"figure": "summary.slashed", "equals": parameters.faults.liars * parameters.chains})
+    if parameters.faults.attacks:
+        asked += [{"figure": "summary.attacks", "equals": ATTACKS}, {"figure": "summary.attacks_wrong", "equals": 0}]
+    return asked
+
+
+def _attacks(parameters: Parameters, chains: list[str]) -> list[dict[str, Any]]:
+    """A chain with the id of the first one, and a relayer that forges messages from the first to the last but one."""
+    fork, source, destination = _program(FORK), chains[0], chains[-2]
+    config = {
+        "chains": [*chains, FORK], "opens": [f"{FORK} {destination}"], "source": source, "destination": destination,
+        "fork": FORK, "fresh": _span(parameters, *FRESH), "late": _span(parameters, *LATE), "account": ATTACKER,
+        "stall": show(4 * parameters.block_s, "duration"),
+    }  # fmt: skip
+    return [
+        {
+            "name": fork,
+            "nodes": FORK,
+            "run": "nodes.xroute.chain:Chain",
+            "config": {
+                "chain_id": f"{source}-1", "block": show(parameters.block_s, "duration"), "accounts": [ATTACKER],
+            },
+            "ready": {"http": "http://127.0.0.1:26657/health"},
+        },
+        {
+            "name": "attacker",
+            "nodes": ATTACKER,
+            "run": "nodes.xroute.adversary.process:Attacker",
+            "after": [*(_program(chain) for chain in chains), fork],
+            "config": config,
+        },
+    ]  # fmt: skip
+
+
+def _span(parameters: Parameters, span_s: float, blocks: int) -> str:
+    return show(span_s + blocks * parameters.block_s, "duration")
 
 
 def _chains(parameters: Parameters, chains: list[str], relayers: list[str]) -> list[dict[str, Any]]:
@@ -89,7 +146,7 @@ def _chains(parameters: Parameters, chains: list[str], relayers: list[str]) -> l
     for number, node in enumerate(chains):
         config = {
             "block": show(parameters.block_s, "duration"),
-            "accounts": ["alice", "bob", *(key for relayer in relayers for key in _keys(relayer))],
+            "accounts": ["alice", "bob", ATTACKER, *(key for relayer in relayers for key in _keys(relayer))],
             "powers": WEAK_POWERS if number >= len(chains) - parameters.weak else POWERS,
             **(halt if number < faults.chains else {}),
             **_terms(parameters),
@@ -130,6 +187,7 @@ def _relayers(
     parameters: Parameters, chains: list[str], relayers: list[str], pairs: list[Pair]
 ) -> list[dict[str, Any]]:
     """A program for each relayer; in a circle, each tells the next what it measures."""
+    faults = parameters.faults
     model = (
         {"model_key": ORACLE, "prove": show(parameters.prove_s, "duration")} if parameters.mode == "zk-model" else {}
     )
@@ -137,7 +195,7 @@ def _relayers(
         {
             "name": relayer,
             "nodes": relayer,
-            "run": "nodes.xroute.relayer.process:Relayer",
+            "run": EQUIVOCATOR if number >= len(relayers) - faults.liars else "nodes.xroute.relayer.process:Relayer",
             "after": [_program(chain) for chain in chains],
             "config": {
                 "chains": chains,
@@ -147,6 +205,7 @@ def _relayers(
                 "relayers": relayers,
                 "stake": parameters.stake,
                 **model,
+                **({"equivocate": show(faults.at_s, "duration")} if number >= len(relayers) - faults.liars else {}),
                 "stall": show(2 * parameters.block_s, "duration"),
             },
         }

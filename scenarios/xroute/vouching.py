@@ -40,6 +40,7 @@ class Vouching:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self.slashed = 0  # stakes that were lost
         self._stakes: defaultdict[ChainIdentity, dict[str, int]] = defaultdict(dict)
         self._vouched: dict[str, _Vouched] = {}
         self._from: defaultdict[ChainIdentity, list[Edge]] = defaultdict(list)
@@ -48,6 +49,7 @@ class Vouching:
 
     def staked(self, chain: ChainIdentity, event: Event) -> None:
         """An event of `STAKES`."""
+        self.slashed += event.type == "xroute_slash"
         self._stakes[chain][event["relayer"]] = 0 if event.type == "xroute_slash" else int(event["amount"])
 
     def announced(self, chain: ChainIdentity, parcel: Parcel, certificate: Certificate) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from nodes.ibc.comet.hashes import header_hash
 from nodes.ibc.core.denominations import Denomination
@@ -37,6 +38,7 @@ class Net:
     edges: Sequence[tuple[str, str]]
     relayers: Sequence[str] = ("relayer-1",)
     terms: Mapping[str, Terms] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of chains' settings
     turn_s: float = 0.0
     now_ns: int = GENESIS_NS + 2 * SECOND_NS
     opened_later: Sequence[tuple[str, str]] = ()  # edges that the other relayers open
@@ -51,7 +53,10 @@ class Net:
     def __post_init__(self) -> None:
         names = dict.fromkeys(name for edge in self.edges for name in edge)
         self.nodes = {
-            name: Node(name, extensions=(Registry(), Xroute(self.terms.get(name, Terms())))) for name in names
+            name: Node(
+                name, extensions=(Registry(), Xroute(self.terms.get(name, Terms()))), **self.changes.get(name, {})
+            )
+            for name in names
         }
         self.identities = {
             name: identity(f"{name}-1", 1, header_hash(node.chain.ledger[1].block.header))

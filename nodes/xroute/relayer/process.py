@@ -26,7 +26,7 @@ from nodes.xroute.relayer.core import Settings
 from nodes.xroute.relayer.stakes import Stakes
 from nodes.xroute.relayer.turns import Turns
 
-__all__ = ["Relayer"]
+__all__ = ["Relayer", "pair_of"]
 
 _TALK_S = 5.0  # between advertisements
 
@@ -63,7 +63,7 @@ class Relayer(Node):
     async def setup(self) -> None:
         config, context = self.config, self.context
         self._chains: ChainDriver[Core] = ChainDriver(context, config.chains, config.port)
-        self._pairs = tuple(_pair(words, config.chains) for words in config.opens)
+        self._pairs = tuple(pair_of(words, config.chains) for words in config.opens)
         self._key = Key.named(context.name)
         self._stakes = Stakes()
         self._flooder = Flooder(
@@ -144,7 +144,7 @@ class Relayer(Node):
                 sample("tx_submitted_total", core.signers[chain].submitted, chain)
 
 
-def _pair(words: str, chains: Sequence[str]) -> tuple[str, str]:
+def pair_of(words: str, chains: Sequence[str]) -> tuple[str, str]:
     """Two chains of the relayer, as an entry of `opens` names them."""
     names = words.split()
     if len(names) != 2 or not set(names) <= set(chains):

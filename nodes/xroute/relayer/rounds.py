@@ -33,7 +33,7 @@ from nodes.xroute.module.messages import (
 )
 from nodes.xroute.module.model import model_object
 from nodes.xroute.proofs.build import Builder, Leg, Plan
-from nodes.xroute.proofs.messages import Mode
+from nodes.xroute.proofs.messages import Mode, RouteProof
 from nodes.xroute.relayer.ballots import Ballots
 from nodes.xroute.relayer.choice import Legs
 from nodes.xroute.relayer.jobs import Job, Jobs, Work
@@ -96,14 +96,17 @@ class Rounds:
         legs: tuple[Leg, ...] = ()
         updates: list[Message] = []
         if route:
-            legs, updates = yield from self._reach(route, 1 + max(job.height for job in batch))
-        sets = yield from self._validators(host, route, legs)
+            needed = 1 + max(job.height for job in batch)
+            if any(job.attempts for job in batch):  # what clients know already may have been too old for a policy
+                needed = max(needed, self.chains[self.network.chain_of[batch[0].far]].height)
+            legs, updates = yield from self.reach(route, needed)
+        sets = yield from self.validators(host, route, legs)
         messages: list[Message] = []
         batch = [job for job in batch if self.jobs.holds(job)]  # another relayer may have been faster
         if not batch:
             return []
         for job in batch:
-            made = (yield from self._message(job, legs, sets)) if legs else self._stated(host, job)
+            made = (yield from self._proved(job, legs, sets)) if legs else self._stated(host, job)
             messages.append(made)
         groups = _grouped(updates, list(zip(batch, messages, strict=True)))
         outcomes = yield from self.signers[host].submit([[message for _, message in group] for group in groups])
@@ -117,7 +120,7 @@ class Rounds:
             _forget_oldest(each)
         return found
 
-    def _reach(self, route: Legs, needed: int) -> Flow[tuple[tuple[Leg, ...], list[Message]]]:
+    def reach(self, route: Legs, needed: int) -> Flow[tuple[tuple[Leg, ...], list[Message]]]:
         """Let each client of the route know enough: the legs, and updates of the near end's client."""
         legs: list[Leg] = []
         for place, edge in reversed(list(enumerate(route))):
@@ -165,7 +168,7 @@ class Rounds:
         names = [self.network.chain_of[edge.tracked] for edge in route]
         return [(name, leg.height.revision_height) for name, leg in zip(names, legs, strict=True)]
 
-    def _validators(self, host: str, route: Legs, legs: Sequence[Leg]) -> Flow[dict[int, tuple[SimpleValidator, ...]]]:
+    def validators(self, host: str, route: Legs, legs: Sequence[Leg]) -> Flow[dict[int, tuple[SimpleValidator, ...]]]:
         """The validators that the near end has not seen yet, by the number of the hop."""
         tracked = self._tracked(route, legs)
         asked = [each for each in tracked if each not in self._hashes]
@@ -203,24 +206,30 @@ class Rounds:
     def _brings_policy(self, host: str, job: Job) -> bool:
         return _ends(job) and (host, job.parcel.envelope.policy_id) not in self._known
 
-    def _message(
+    def proof(
         self, job: Job, legs: tuple[Leg, ...], sets: Mapping[int, tuple[SimpleValidator, ...]]
-    ) -> Flow[Message]:
-        """The message of a job, once all that its proof needs has been asked for."""
+    ) -> Flow[RouteProof]:
+        """The proof of a job over legs that know enough, once all that it needs has been asked for."""
         host, far = self.network.chain_of[job.near], self.network.chain_of[job.far]
         plan = Plan(legs, far, job.key, bool(job.fee.update) and job.work is Work.DELIVER)
         missing = self.builder.missing(plan)
         answers = yield missing
         for question, answer in zip(missing, answers, strict=True):
             self.builder.add(question, answer)
-        proof = self.builder.proof(
+        return self.builder.proof(
             plan,
             job.parcel.packet,
             policy=job.policy.encode() if self._brings_policy(host, job) else b"",
             payee=self.signers[host].first.key.address if job.work is Work.DELIVER else b"",
             records=job.records,
             validators=sets,
-        ).encode()
+        )
+
+    def _proved(
+        self, job: Job, legs: tuple[Leg, ...], sets: Mapping[int, tuple[SimpleValidator, ...]]
+    ) -> Flow[Message]:
+        """The message of a job that is done by a route."""
+        proof = (yield from self.proof(job, legs, sets)).encode()
         match job.work:
             case Work.DELIVER:
                 return MsgDeliver(proof)

@@ -73,6 +73,18 @@ def test_in_mode_hop_the_sender_names_a_way_without_weak_chains() -> None:
     assert configs(composed(mode="hop"), "Load")[0]["to"] == ["b-0", "c-0 via b-0", "d-0 via b-0 c-0", "e-0"]
 
 
+def test_attackers_and_liars_come_with_what_is_expected_of_them() -> None:
+    data = composed(faults={"attacks": True, "liars": 1, "at": "9 s"})
+    runs = {each["name"]: each["run"].rpartition(":")[2] for each in data["program"]}
+    assert (runs["relayer-1"], runs["relayer-2"], runs["attacker"]) == ("Relayer", "Equivocator", "Attacker")
+    (attacker,) = configs(data, "Attacker")
+    assert (attacker["source"], attacker["destination"], attacker["fork"]) == ("a-0", "d-0", "fork")
+    (fork,) = (each["chain_id"] for each in configs(data, "Chain") if "chain_id" in each)
+    assert fork == "a-0-1", "that of the source"
+    asked = {each["figure"]: each["equals"] for each in data["expect"] if "equals" in each}
+    assert (asked["summary.slashed"], asked["summary.attacks_wrong"]) == (5, 0)
+
+
 def test_a_receiver_takes_what_is_not_proved_in_that_mode_alone() -> None:
     data = composed(mode="quorum", challenge="7 s")
     assert {(each["minimum"], each["challenge"]) for each in configs(data, "Chain")} == {
@@ -100,6 +112,9 @@ def test_halts_hit_the_first_chains() -> None:
         ({"mode": "quorum", "relayers": 1}, "mode"),
         ({"mode": "quorum", "stake": 0}, "mode"),
         ({"mode": "zk-model", "baseline": "hub"}, "mode"),
+        ({"faults": {"liars": 2}}, "faults.liars"),
+        ({"faults": {"attacks": True}, "weak": 0}, "faults.attacks"),
+        ({"faults": {"attacks": True}, "chains": 4}, "faults.attacks"),
         ({"faults": {"chains": 5}}, "faults.chains"),
         ({"faults": {"chains": 1, "at": "58 s"}}, "faults.at"),
     ],

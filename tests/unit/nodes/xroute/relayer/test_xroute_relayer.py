@@ -118,6 +118,19 @@ def test_without_any_route_messages_are_refunded_once_the_chain_is_there_again()
     assert events(net, "a", "xroute_timeout") == 3
 
 
+def test_a_state_that_has_become_too_old_for_a_policy_is_proved_anew() -> None:
+    net = opened(Net(LINE))
+    net.send("a", "c", policy="xroute/1; require each hop freshness <= 15s")
+    for _ in range(3):
+        net.step()
+    net.halted.add("c")
+    for _ in range(30):
+        net.step()
+    net.halted.clear()
+    net.until(net.settled, 40)
+    assert net.received("a", "c") == 100
+
+
 def test_transits_of_mode_hop_pass_messages_on_and_answers_back() -> None:
     net = opened(Net((*LINE, ("c", "d"))))
     for _ in range(4):
