@@ -16,7 +16,7 @@ pytest.importorskip("aiohttp", reason="aiohttp is absent (pip install 'skyloom[i
 NODES = ("a-0", "b-0", "c-0", "d-0", "e-0", "relayer-1", "relayer-2", "fork", "attacker")
 NEAR = [word for node in NODES for word in ("--set", f"wan.places.{node}=us-east-1")]  # blocks may be short then
 SHORT = (
-    "--duration", "25s", "--set", "block=300ms", "--set", "load.start=7s", "--set", "load.drain=15s",
+    "--duration", "30s", "--set", "block=300ms", "--set", "load.start=7s", "--set", "load.drain=20s",
     "--set", "fidelity.lateness_p99=100ms",
 )  # fmt: skip
 
