@@ -31,6 +31,8 @@ LINK = LinkConfig(retry_most_s=1.0, heartbeat_s=0.5, silence_s=2.0, queue_bytes=
 class Stage(Node):
     """A node of a pipeline. What it runs, the source of a request says: see `prompt`."""
 
+    protocol = "nodes.pipeline.protocol:PROTOCOL"
+
     @dataclass(frozen=True, slots=True)
     class Config:
         nodes: list[str] = field(default_factory=lambda: ["*"])  # names and globs of all nodes of the pipeline

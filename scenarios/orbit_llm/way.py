@@ -1,0 +1,43 @@
+"""Ways between satellites, as configs have them: "sat-0101 -> sat-0202: 9.74 ms, 2 hops, 1 Mbit/s"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from emulator.model.errors import Unfit
+from emulator.model.units import parse, show
+from nodes.pipeline.planner.problem import Link
+from nodes.pipeline.profile import PACKET_BYTES
+
+PAYLOAD = 1448 / PACKET_BYTES  # of a packet, without the headers of IP and TCP and its timestamps
+_TEXT = re.compile(r"(\S+) -> (\S+): ([^,]+), (\d{1,3}) hops?, ([^,]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """From one satellite to another along the routes."""
+
+    source: str
+    target: str
+    delay_s: float
+    hops: int
+    rate_bps: float  # of each link
+
+    def __str__(self) -> str:
+        hops = f"{self.hops} hop{'s' if self.hops > 1 else ''}"
+        delay = f"{self.delay_s * 1e3:.3f} ms"
+        return f"{self.source} -> {self.target}: {delay}, {hops}, {show(self.rate_bps, 'rate')}"
+
+    @staticmethod
+    def of(text: str) -> Way:
+        """Unfit for a text that tells of none."""
+        match = _TEXT.fullmatch(text)
+        if match is None:
+            raise Unfit(f"way {text[:80]!r}", "'NODE -> NODE: DELAY, NUMBER hops, RATE'")
+        return Way(match[1], match[2], parse(match[3], "duration"), int(match[4]), parse(match[5], "rate"))
+
+    def link(self) -> Link:
+        """As plans have it. Each hop but the first takes a packet in before it passes it on."""
+        packet_s = 8 * PACKET_BYTES / self.rate_bps
+        return Link.steady(self.delay_s + (self.hops - 1) * packet_s, self.rate_bps * PAYLOAD)

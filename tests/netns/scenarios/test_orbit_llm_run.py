@@ -1,0 +1,65 @@
+"""`skyloom run orbit-llm` with a tiny model: plans of several policies over satellites, their delays and figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from fabric_sandbox import needs_sandbox
+from skyloom_command import skyloom
+
+from emulator.record.load import load_run
+from nodes.pipeline import command
+from nodes.pipeline.model.named import SYNTHETIC
+from scenarios.orbit_llm import analysis
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(120), needs_sandbox]
+
+OPTIONS = {
+    "model": SYNTHETIC, "stages": "3", "memory": "10 MB", "cpu": "5 %", "answer_tokens": "4", "prompt_tokens": "64",
+    "budget_nats": "0.1", "evaluate": "2", "isl.rate": "0.5", "baselines": '["fp16", "sequential"]',
+    "fidelity.lateness_p99": "1 s",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    cache, runs = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        command.calibrate(SYNTHETIC, windows=2, unit=1, chunk_tokens=32, limit="5 min")
+        options = [word for key, value in OPTIONS.items() for word in ("--set", f"{key}={value}")]
+        ended = skyloom("run", "orbit-llm", "--no-tui", "--runs", runs, *options)
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    (found,) = runs.glob("orbit-llm/2*")
+    return found
+
+
+def test_each_policy_has_an_answer_and_a_prediction(folder):
+    summary = json.loads((folder / "verdict.json").read_text())["summary"]
+    assert (summary["answers"], summary["policy"], summary["baseline"]) == (3, "joint", "fp16")
+    assert summary["rejected_messages"] == 0
+    for policy in ("joint", "fp16", "sequential"):
+        assert len(summary[policy]["stages"]) == 3
+        assert summary[policy]["first_token_ms"] > 0.5 * summary[policy]["predicted_first_token_ms"]
+    assert summary["delay_reduction"] == pytest.approx(
+        1 - summary["joint"]["first_token_ms"] / summary["fp16"]["first_token_ms"], abs=1e-3
+    )
+    assert 0.3 < summary["traffic_reduction"] < 0.9
+    assert summary["accuracy_loss_half"] >= 0
+    assert summary["cpu_asked"] == pytest.approx(0.05)
+    assert 0 < summary["cpu_delivered_least"] <= summary["cpu_delivered_most"] <= 0.06
+
+
+def test_figures_are_drawn_of_it(folder):
+    names = [each.name for each in analysis.figures(load_run(folder))]
+    assert names == [*(f"pipeline-timeline-{policy}" for policy in ("joint", "fp16", "sequential")),
+                     "pipeline-codecs", "orbit-llm-plan"]  # fmt: skip
+
+
+def test_without_a_calibration_the_run_says_how_to_make_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    ended = skyloom("run", "orbit-llm", "--no-tui", "--runs", tmp_path, "--set", f"model={SYNTHETIC}")
+    assert ended.returncode
+    assert "expected a profile: `skyloom llm calibrate` makes it" in ended.stdout + ended.stderr
