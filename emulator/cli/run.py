@@ -27,6 +27,9 @@ def run(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the scenario.")
     ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What a language model is to go on with: its key `prompt`.")
+    ] = None,
     elements: Annotated[
         Path | None,
         typer.Option("--elements", "--tle", metavar="FILE", help="Element sets (TLE, OMM) instead of the shell."),
@@ -68,7 +71,7 @@ def run(
     from emulator.cli.chosen import choose
     from emulator.cli.results import ResultFiles
 
-    items = sky.overrides(start, weather) + _overrides(duration, seed, capture, overrides)
+    items = sky.overrides(start, weather) + _overrides(duration, seed, capture, prompt, overrides)
     results = ResultFiles(junit, summary)
     results.check()
 
@@ -123,7 +126,11 @@ def _play(
 
 
 def _overrides(
-    duration: str | None, seed: int | None, capture: list[str] | None, overrides: list[str] | None
+    duration: str | None,
+    seed: int | None,
+    capture: list[str] | None,
+    prompt: str | None,
+    overrides: list[str] | None,
 ) -> list[str]:
     """The dedicated options as `--set` items, the explicit `--set` last so that it wins."""
     items = []
@@ -133,4 +140,8 @@ def _overrides(
         items.append(f"seed={seed}")
     if capture:
         items.append(f"capture.links={capture!r}")
+    if prompt is not None:
+        from emulator.scenario.toml.writer import value_text
+
+        items.append(f"prompt={value_text(prompt)}")
     return items + list(overrides or ())

@@ -1,4 +1,4 @@
-"""Catalogue: the scenarios that come with Skyloom, found by folder name under the `scenarios` package.
+"""Catalogue: the scenarios that come with Skyloom, folders under the `scenarios` package, by their keys `name`.
 
 Invariant: read with tomllib alone, never validated here, so that listing is instant and one broken scenario does not
 hide the others.
@@ -28,14 +28,15 @@ def bundled() -> list[Bundled]:
     spec = find_spec("scenarios")
     roots = [Path(root) for root in (spec.submodule_search_locations or ())] if spec else []
     files = sorted(file for root in roots for file in root.glob(f"*/{SCENARIO_FILE}"))
-    return [Bundled(file.parent.name, _description(file), file) for file in files]
+    return [_entry(file) for file in files]
 
 
-def _description(file: Path) -> str:
+def _entry(file: Path) -> Bundled:
+    folder = file.parent.name
     try:
         with file.open("rb") as stream:
-            text = tomllib.load(stream).get("description", "")
+            data = tomllib.load(stream)
     except (OSError, ValueError) as error:
-        return f"(cannot be read: {error})"
-    lines = str(text).strip().splitlines()
-    return lines[0] if lines else ""
+        return Bundled(folder, f"(cannot be read: {error})", file)
+    lines = str(data.get("description", "")).strip().splitlines()
+    return Bundled(str(data.get("name", folder)), lines[0] if lines else "", file)

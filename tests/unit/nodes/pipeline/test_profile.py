@@ -105,7 +105,7 @@ def test_any_document_is_a_plan_or_refused(document):
 
 
 def test_a_plan_is_read_as_it_was_written(tmp_path):
-    found = best(problem(stages=3, budget_nats=1)).plan
+    found = best(problem(stages=3, budget_nats=1, prompt_tokens=96)).plan  # whole chunks, as measured
     path = tmp_path / "plan.json"
     path.write_text(json.dumps({"plan": document_of(found, PROFILE)}))
     assert read_plan(path, PROFILE) == found
@@ -179,6 +179,17 @@ def test_a_problem_has_the_chunks_and_the_memory_of_its_request():
     whole = 6 * 1120 + 500 + 700
     assert found.holds(replace(found.satellites[0], memory_bytes=whole), 0, 6)
     assert not found.holds(replace(found.satellites[0], memory_bytes=whole - 1), 0, 6)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "chunks", "block_s"),
+    [(1, 1, 1e-3), (32, 1, 4e-3), (33, 2, 4e-3 * (0.55 + 0.45 * 16.5 / 32)), (64, 2, 4e-3)],
+)
+def test_a_prompt_goes_in_equal_chunks_whose_costs_follow_from_those_measured(tokens, chunks, block_s):
+    found = problem(prompt_tokens=tokens)
+    assert found.chunks == chunks
+    assert found.chunk.block_s == pytest.approx(block_s)
+    assert found.codecs[0].size_bytes == pytest.approx(36_000 / 32 * tokens / chunks)
 
 
 def test_plans_cut_only_where_it_was_measured_also_without_a_budget():
