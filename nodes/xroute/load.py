@@ -35,9 +35,9 @@ from nodes.xroute.proofs.messages import Mode
 __all__ = ["Load"]
 
 MODES = {mode.word: mode for mode in Mode if mode is not Mode.UNSPECIFIED}
-_GAS = 250_000  # of a message
+GAS = 80_000  # of a message; 52,000 used
 _MOST_MESSAGES = 50  # of a transaction
-_INTERVAL_S = 0.5  # between transactions
+INTERVAL_S = 0.5  # between transactions
 
 
 class Load(Node):
@@ -98,11 +98,11 @@ class Load(Node):
         number, sequence = await self._account()
         ways, begin_s, sent, refused = cycle(self._ways), context.now(), 0, 0
         while (now_s := context.now()) < config.stop_s:
-            due = int((now_s - begin_s + _INTERVAL_S) * config.messages_per_second) - sent - refused
+            due = int((now_s - begin_s + INTERVAL_S) * config.messages_per_second) - sent - refused
             count = min(due, _MOST_MESSAGES)
             if count > 0:
                 messages = [self._message(next(ways), identities) for _ in range(count)]
-                fee = cosmos.Fee((), _GAS * count)
+                fee = cosmos.Fee((), GAS * count)
                 data = signed_transaction(self._key, messages, chain_id, number, sequence, fee)
                 (admission,) = await chain.call([Broadcast(context.name, data)])
                 if admission.code:
@@ -111,7 +111,7 @@ class Load(Node):
                 else:
                     sent, sequence = sent + count, sequence + 1
             if count == due:
-                await context.sleep(_INTERVAL_S)
+                await context.sleep(INTERVAL_S)
         context.emit("load", sent=sent, refused=refused, begin_s=begin_s, end_s=context.now())
         await context.stopping.wait()
 

@@ -40,7 +40,7 @@ class Node:
         self.name = name
         self.chain_id = f"{name}-1"
         churn, limits = changes.pop("churn", Churn()), changes.pop("limits", Limits())
-        balances = funded(ACCOUNTS, "cosmos", {"stake": FUNDS})
+        balances = funded((*ACCOUNTS, *changes.pop("keys", ())), "cosmos", {"stake": FUNDS})
         self._terms = ChainTerms(self.chain_id, balances=balances, churn=churn, limits=limits, **changes)
         self._begin()
         self.sequences: Counter[str] = Counter()

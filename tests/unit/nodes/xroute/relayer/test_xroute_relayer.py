@@ -140,6 +140,11 @@ def test_transits_of_mode_hop_pass_messages_on_and_answers_back() -> None:
     assert events(net, "b", "xroute_forward") == events(net, "c", "xroute_forward") == 4
 
 
+def test_a_relayer_soon_knows_what_another_one_has_opened() -> None:
+    net = Net(SQUARE, relayers=("relayer-1", "relayer-2"))
+    assert net.until(net.is_ready) <= 10
+
+
 def test_two_relayers_deliver_each_message_once() -> None:
     net = opened(Net(SQUARE, relayers=("relayer-1", "relayer-2")))
     for _ in range(10):
