@@ -125,9 +125,9 @@ typedef struct {
     double delay_start_s[ENDS], delay_end_s[ENDS], rate_bps[ENDS], loss[ENDS];
     int32_t peer[ENDS + 2], next_end[NODES][NODES];
     uint8_t up[ENDS + 6];
-    int32_t fine_count[2];
-    double fine_t_s[2][KNOTS], fine_delay_s[2][KNOTS], fine_rate_bps[2][KNOTS], fine_loss[2][KNOTS];
-    uint8_t fine_up[2][KNOTS];
+    int32_t substep_count[2];
+    double substep_t_s[2][KNOTS], substep_delay_s[2][KNOTS], substep_rate_bps[2][KNOTS], substep_loss[2][KNOTS];
+    uint8_t substep_up[2][KNOTS];
 } fuzz_row;
 
 typedef struct {
@@ -166,7 +166,7 @@ static inline void make_end(reader *r, network *w, int32_t end, int32_t sender, 
     engine_end *x = &w->end[end];
     uint32_t flags = get(r);
     *x = (engine_end){.queue_bytes = INFINITY, .queue_packets = INFINITY, .queue_s = INFINITY, .period_s = INFINITY,
-                      .sender = sender, .far = far, .first_knot = -1, .fine = -1, .label = (uint32_t)end * LABEL,
+                      .sender = sender, .far = far, .first_knot = -1, .substep = -1, .label = (uint32_t)end * LABEL,
                       .label_bytes = LABEL};
     x->flags = (flags & (END_HEAD_DROP | END_HOLD_WHEN_DOWN | END_OVERTAKING | END_BURST_LOSS)) | (moving ? END_MOVING : 0);
     if (flags & 64) x->flags |= END_ETHERNET;
@@ -215,13 +215,13 @@ static inline void make_row(reader *r, network *w, int32_t step)
                 if (sender_now(w, n, row) == node) row->next_end[dest][node] = n;
         }
     for (int place = 0; place < 2; place++) {
-        row->fine_count[place] = get(r) % 2 ? KNOTS : 0;
+        row->substep_count[place] = get(r) % 2 ? KNOTS : 0;
         for (int n = 0; n < KNOTS; n++) {
-            row->fine_t_s[place][n] = (step + n / 3.0) * STEP_S;
-            row->fine_delay_s[place][n] = get_delay(r);
-            row->fine_rate_bps[place][n] = get_rate(r);
-            row->fine_loss[place][n] = get_share(r);
-            row->fine_up[place][n] = get(r) % 8 != 0;
+            row->substep_t_s[place][n] = (step + n / 3.0) * STEP_S;
+            row->substep_delay_s[place][n] = get_delay(r);
+            row->substep_rate_bps[place][n] = get_rate(r);
+            row->substep_loss[place][n] = get_share(r);
+            row->substep_up[place][n] = get(r) % 8 != 0;
         }
     }
 }
@@ -281,8 +281,8 @@ static inline void make_network(reader *r, network *w, bool rows)
         w->end[2 * link + 1].flags = (w->end[2 * link + 1].flags & ~(uint32_t)END_ETHERNET) | (w->end[2 * link].flags & END_ETHERNET);
     }
     if (rows) {
-        w->end[0].fine = w->end[0].first_knot < 0 && get(r) % 2 ? 0 : -1;
-        w->end[1].fine = w->end[1].first_knot < 0 && get(r) % 2 ? 1 : -1;
+        w->end[0].substep = w->end[0].first_knot < 0 && get(r) % 2 ? 0 : -1;
+        w->end[1].substep = w->end[1].first_knot < 0 && get(r) % 2 ? 1 : -1;
         for (int32_t step = 0; step < STEPS; step++) make_row(r, w, step);
         w->ring.latest = STEPS - 1;
         c->ring = (const uint8_t *)&w->ring;
@@ -293,7 +293,7 @@ static inline void make_network(reader *r, network *w, bool rows)
         c->transit_routes = (int32_t)(get(r) % 3);
 #define COLUMN(name) c->at_##name = (int64_t)offsetof(fuzz_row, name)
         COLUMN(head), COLUMN(delay_start_s), COLUMN(delay_end_s), COLUMN(rate_bps), COLUMN(loss), COLUMN(up), COLUMN(peer);
-        COLUMN(fine_count), COLUMN(fine_t_s), COLUMN(fine_delay_s), COLUMN(fine_rate_bps), COLUMN(fine_loss), COLUMN(fine_up);
+        COLUMN(substep_count), COLUMN(substep_t_s), COLUMN(substep_delay_s), COLUMN(substep_rate_bps), COLUMN(substep_loss), COLUMN(substep_up);
 #undef COLUMN
         c->at_next_end = (int64_t)offsetof(fuzz_row, next_end);
         c->substep_knots = KNOTS;
@@ -349,7 +349,7 @@ static inline void check_conservation(engine *e)
         const list *queue = &e->sent[end].queue;
         for (uint32_t n = queue->head; n != NONE; n = pool_at(&l->pool, n)->next)
             if (n != queue->head) waiting += pool_at(&l->pool, n)->size;
-        demand(waiting == (queue->head == NONE ? 0.0 : e->sent[end].waiting_bytes), "the account of waiting bytes is wrong", end);
+        demand(waiting == (queue->head == NONE ? 0.0 : e->sent[end].queued_bytes), "the account of waiting bytes is wrong", end);
     }
     for (int n = 0; n < c->lanes; n++) {
         inside += e->lanes[n].out.count;

@@ -131,8 +131,8 @@ static void advance(trunk *t)
 
 static bool acceptable(uint32_t ahead) { return ahead < TRUNK_DATAGRAMS - TRUNK_SPAN; }
 
-/* Two later datagrams have come: those before are not just overtaken. */
-static void ask_before(trunk *t, double now_s, uint32_t sequence)
+/* The newest datagram is two or more beyond this one, which so is not just overtaken. */
+static void ask_at_once(trunk *t, double now_s, uint32_t sequence)
 {
     if (sequence - t->next >= t->end - t->next) return;
     seat *s = seat_of(t, sequence);
@@ -171,8 +171,7 @@ static void take_data(trunk *t, double now_s, const trunk_head *head, const uint
     advance(t);
     if (t->next == t->end) return;
     look_at_gaps(t, now_s + FIRST_ASK_S);
-    uint32_t last = t->end - 3;
-    for (uint32_t gap = (int32_t)(last - before) < 0 ? last : before; (int32_t)(last - gap) >= 0; gap++) ask_before(t, now_s, gap);
+    for (uint32_t gap = before - 2; t->end != before && gap != t->end - 2; gap++) ask_at_once(t, now_s, gap);
 }
 
 static void note_probe(trunk *t, const clock_probe *probe)

@@ -1,0 +1,272 @@
+"""The trunk's format and repair against their model: streams cut anywhere, any loss, any order; asks at their times."""
+
+from __future__ import annotations
+
+import struct
+from math import inf
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import trunk as model
+from oracle.trunk import Gaps, Head, Record
+
+from emulator.link.engine.engine import Engine
+from emulator.link.engine.structures import Sent
+from emulator.link.engine.tables import memory_ports
+from emulator.link.trunks import Hosts, cookie, trunk
+from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
+
+SECRET = b"of this test"
+DELAY_S = 10.0
+
+
+def engine(own: int, datagram_bytes: int = 1472, delay_s: float = DELAY_S) -> Engine:
+    """One of two hosts: n0 of host 0 sends to n1 of host 1 on end 0."""
+    spec = EndSpec(schedule=PiecewiseSchedule.constant(delay_s))
+    nodes = tuple(NodeSpec(f"n{n}", "host", True, f"10.0.0.{n + 1}") for n in range(2))
+    network = Network(nodes, (LinkSpec("n0:n1", 0, 1, "r", "l", spec, spec),))
+    ports = [port for port in memory_ports(network) if port.node == own]
+    hosts = Hosts(own, np.arange(2, dtype=np.uint8), {1 - own: trunk(SECRET, own, 1 - own, -1, datagram_bytes)})
+    return Engine(network, ports, None, 1, hosts=hosts, small_slots=1 << 12, large_slots=1 << 8)
+
+
+def packet(number: int, size: int) -> bytes:
+    return bytes(10) + bytes([number % 256]) * size
+
+
+def record(number: int, size: int, due_s: float = DELAY_S) -> Record:
+    data = packet(number, size)
+    return Record(due_s + number * 1e-6, 0, 1, -1, 0, 0, 0, size, data)
+
+
+def carried(trunk_engine: Engine, now_s: float = 1.0, kind: int = model.DATA) -> list[bytes]:
+    """The datagrams of a kind that an engine of host 0 sends now."""
+    peer = trunk_engine.trunks[0]
+    sent = iter(lambda: trunk_engine.pull(peer, now_s), b"")
+    return [datagram for datagram in sent if Head.of(datagram).kind == kind]
+
+
+sizes = st.lists(st.one_of(st.integers(0, 60), st.integers(0, 3000), st.just(65000)), min_size=1, max_size=12)
+
+
+@given(sizes, st.sampled_from([1232, 1472, 8968]), st.lists(st.booleans(), min_size=12, max_size=12))
+def test_what_the_engine_sends_is_the_stream_of_the_model(lengths, datagram_bytes, flushed):
+    with engine(0, datagram_bytes) as sender:
+        sender.push(1, 0.0, _beat(1 << 22))
+        sent: list[bytes] = []
+        for number, (length, flush) in enumerate(zip(lengths, flushed, strict=False)):
+            assert sender.offer(0, number * 1e-6, packet(number, length), length)
+            sender.play(number * 1e-6)
+            sent += carried(sender) if flush else []
+        sent += carried(sender)
+        assert [Head.of(datagram).sequence for datagram in sent] == list(range(len(sent)))
+        assert max(map(len, sent)) <= datagram_bytes
+        assert model.read_stream(sent) == [record(n, length) for n, length in enumerate(lengths)]
+
+
+@given(
+    sizes,
+    st.lists(st.integers(1, 1440), min_size=1, max_size=40),
+    st.lists(st.integers(0, 10**6), max_size=400),
+    st.randoms(use_true_random=False),
+)
+def test_every_record_that_is_whole_comes_out_once_whatever_is_missing(lengths, cuts, lost, chance):
+    records = [record(n, length) for n, length in enumerate(lengths)]
+    sent = model.datagrams(records, [*cuts, 1440], cookie(SECRET, 0, 1), 0)
+    bodies = [len(datagram) - model.HEAD.size for datagram in sent]
+    missing = {number % len(sent) for number in lost}
+    order = [n for n in range(len(sent)) for _ in range(chance.choice([1, 1, 2]))]
+    first, later = [n for n in order if n not in missing], [n for n in order if n in missing]
+    if chance.random() < 0.7:
+        chance.shuffle(first)
+        chance.shuffle(later)
+    with engine(1) as receiver:
+        come: set[int] = set()
+        for part in (first, later):
+            for number in part:
+                receiver.push(0, 0.0, sent[number])
+            come |= set(part)
+            expected = model.whole(records, bodies, come) if _short(records, bodies) else None
+            found = [(p.at_s, p.data) for p in receiver.in_flight(0)]
+            if expected is not None:
+                assert found == [(one.due_s, one.data) for one in expected]
+        report = receiver.trunk_report(0)
+        assert report.repeated == len(order) - len(sent)
+        assert report.rejected == 0
+        assert report.datagrams_received == len(sent)
+
+
+def _short(records: list[Record], bodies: list[int]) -> bool:
+    """Whether no record touches more datagrams than a receiver looks through for one (64)."""
+    edges, at = np.cumsum([0, *bodies]), 0
+    for one in records:
+        stop = at + len(one.packed())
+        if ((edges[:-1] < stop) & (edges[1:] > at)).sum() > 60:
+            return False
+        at = stop
+    return True
+
+
+moves = st.lists(
+    st.tuples(st.sampled_from(["next", "next", "lose", "late", "beat", "wait", "wait"]), st.integers(1, 60)),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(moves, st.integers(0, 8000))
+def test_what_is_missing_is_asked_for_when_the_model_asks(script, due_us):
+    """One record a datagram; time goes on in steps of 10 us, each looked at a little later than the one before, so that
+    no rounding decides."""
+    gaps, now_us, following, held, looks = Gaps(), 1000, 0, [], 0
+    with engine(1) as receiver:
+        for kind, number in script:
+            if kind in ("next", "lose", "late"):
+                one = record(0, 30, due_us * 1e-6)
+                sent = model.datagrams([one], [1440], cookie(SECRET, 0, 1), 0)[0]
+                sent = model.HEAD.pack(*Head.of(sent)._replace(sequence=following)) + sent[model.HEAD.size :]
+                if kind == "next":
+                    gaps.arrive(now_us, following, due_us)
+                    receiver.push(0, now_us * 1e-6, sent)
+                elif kind == "late":
+                    held.append((following, sent))
+                following += 1
+            elif kind == "beat":
+                gaps.expect(now_us, following)
+                receiver.push(0, now_us * 1e-6, _beat(1 << 20, following, 0, 1))
+            else:
+                for sequence, sent in held:
+                    if sequence not in gaps.come:
+                        gaps.arrive(now_us, sequence, due_us)
+                    receiver.push(0, now_us * 1e-6, sent)
+                held.clear()
+            for _ in range(number if kind == "wait" else 1):
+                now_us += 10
+                looks += 1
+                assert _asked(receiver, now_us * 1e-6 + looks * 1e-10) == gaps.asks(now_us)
+
+
+def _asked(receiver: Engine, now_s: float) -> list[int]:
+    found: list[int] = []
+    for datagram in carried(receiver, now_s, model.ASK):
+        (count,) = struct.unpack_from("<H", datagram, model.HEAD.size)
+        found += struct.unpack_from(f"<{count}I", datagram, model.HEAD.size + 2)
+    return found
+
+
+def _beat(room: int, sequence: int = 0, sender: int = 1, receiver: int = 0, missing: int = 0) -> bytes:
+    head = model.HEAD.pack(
+        model.MAGIC, 1, model.BEAT, sequence, cookie(SECRET, sender, receiver), 0, 0, 0, sender, missing
+    )
+    return head + model.BEAT_BODY.pack(0, 0, 0, 0, room, 0)
+
+
+def test_no_more_is_under_way_unacknowledged_than_the_other_side_has_room_for():
+    with engine(0) as sender:
+        for number in range(20):
+            sender.offer(0, 0.0, packet(number, 60_000), 60_000)
+        sender.play(0.0)
+        assert sum(map(len, carried(sender))) <= 64 << 10  # nobody has told what room there is
+        sender.push(1, 1.0, _beat(200_000))
+        first = sum(map(len, carried(sender)))
+        assert 100_000 < first <= 200_000
+        assert carried(sender) == []
+        sender.push(1, 1.0, _beat(1 << 30, missing=100))
+        assert first + sum(map(len, carried(sender))) > 700_000
+        assert sender.trunk_report(1).dropped == 0
+
+
+def test_of_what_nobody_acknowledges_4_mb_are_sent_and_12_mb_kept():
+    with engine(0) as sender:
+        sender.push(1, 0.0, _beat(1 << 30))
+        for number in range(250):
+            sender.offer(0, 0.0, packet(number, 60_000), 60_000)
+            sender.play(0.0)
+        sent = carried(sender)
+        assert (4 << 20) - 1472 <= sum(map(len, sent)) <= 4 << 20
+        dropped = sender.trunk_report(1).dropped
+        assert dropped == 250 - sender.trunk_report(1).records_sent == 250 - 8190 * 1440 // 60_042
+        assert sender.sent[0, Sent.DROP_OVERLOAD] == dropped
+
+
+def test_a_datagram_that_is_asked_for_is_sent_again_as_it_was():
+    with engine(0) as sender:
+        sender.offer(0, 0.0, packet(1, 4000), 4000)
+        sender.play(0.0)
+        sent = carried(sender)
+        ask = model.HEAD.pack(model.MAGIC, 1, model.ASK, 0, cookie(SECRET, 1, 0), 0, 0, 0, 1, 0) + struct.pack(
+            "<H2I", 2, 1, 7
+        )
+        sender.push(1, 1.0, ask)
+        (again,) = carried(sender)
+        assert again[model.HEAD.size :] == sent[1][model.HEAD.size :]
+        assert Head.of(again)._replace(flags=0) == Head.of(sent[1])
+        assert sender.trunk_report(1).repaired == 1
+
+
+def test_four_times_of_a_probe_reach_both_hosts():
+    with engine(0) as lead, engine(1) as other:
+        probe = carried_all(other, 2.0)[0]
+        lead.push(1, 5.0, probe)
+        answer = next(one for one in carried_all(lead, 5.5) if Head.of(one).kind == model.ANSWER)
+        other.push(0, 2.75, answer)
+        result = next(one for one in carried_all(other, 2.8) if Head.of(one).kind == model.RESULT)
+        lead.push(1, 6.0, result)
+        for report in (lead.trunk_report(1), other.trunk_report(0)):
+            one = report.probe[0]
+            assert report.probed == 1
+            times = one.asked_ns, one.heard_ns, one.told_ns, one.answered_ns
+            assert [each / 1e9 for each in times] == [2.0, 5.0, 5.5, 2.75]
+            assert one.asker == 1
+            assert report.least_rtt_s == 0.25
+        assert lead.trunk_report(1).rejected == other.trunk_report(0).rejected == 0
+
+
+def carried_all(trunk_engine: Engine, now_s: float) -> list[bytes]:
+    return list(iter(lambda: trunk_engine.pull(trunk_engine.trunks[0], now_s), b""))
+
+
+def test_strangers_other_versions_and_broken_heads_are_counted_and_dropped():
+    good = model.datagrams([record(0, 100)], [1440], cookie(SECRET, 0, 1), 0)[0]
+    head = Head.of(good)
+    wrong = [
+        head._replace(magic=1), head._replace(version=2), head._replace(kind=6), head._replace(cookie=7),
+        head._replace(host=2), head._replace(begin=500), head._replace(sequence=9000),
+    ]  # fmt: skip
+    with engine(1) as receiver:
+        for number, one in enumerate(wrong, 1):
+            receiver.push(0, 0.0, model.HEAD.pack(*one) + good[model.HEAD.size :])
+            assert receiver.trunk_report(0).rejected == number
+        receiver.push(0, 0.0, good[:20])
+        receiver.push(0, 0.0, good[: model.HEAD.size])
+        assert receiver.trunk_report(0).rejected == len(wrong) + 2
+        assert receiver.in_flight(0) == []
+        receiver.push(0, 0.0, good)
+        assert len(receiver.in_flight(0)) == 1
+
+
+def test_records_that_make_no_sense_are_counted_and_those_behind_them_come():
+    fine = record(1, 40)
+    wrong = [
+        fine._replace(end=2), fine._replace(end=-1), fine._replace(node=0), fine._replace(node=9),
+        fine._replace(kind=3), fine._replace(kind=1), fine._replace(due_s=inf), fine._replace(dest=4),
+        fine._replace(dest=-3), fine._replace(data=b"short"),
+    ]  # fmt: skip
+    sent = model.datagrams([*wrong, fine], [1400], cookie(SECRET, 0, 1), 0)
+    with engine(1) as receiver:
+        for datagram in sent:
+            receiver.push(0, 0.0, datagram)
+        assert receiver.trunk_report(0).rejected == len(wrong)
+        assert [one.data for one in receiver.in_flight(0)] == [fine.data]
+
+
+def test_what_comes_late_is_counted_and_what_was_overtaken_too():
+    records = [record(n, 40, due_s=1.0) for n in range(3)]
+    sent = model.datagrams(records, [model.RECORD.size + 50], cookie(SECRET, 0, 1), 0)
+    with engine(1) as receiver:
+        for number, now_s in ((0, 0.9), (2, 0.9), (1, 1.1)):
+            receiver.push(0, now_s, sent[number])
+        report = receiver.trunk_report(0)
+        assert (report.late, report.reordered) == (1, 1)
+        assert [one.data[10] for one in receiver.in_flight(0)] == [0, 1, 2]
