@@ -101,7 +101,11 @@ class Cache:
             )
 
     def part(self, first: int, last: int, length: int) -> Cache:
-        """The same memory, of some blocks, of which so many tokens hold."""
+        """The same memory, of some blocks, of which so many tokens hold. Unfit where it has not so many."""
+        if not 0 <= first < last <= len(self.keys) or length > self.capacity:
+            raise Unfit(
+                f"{length:,} tokens of blocks {first} to {last}", f"at most {self.capacity:,}, of 0 to {len(self.keys)}"
+            )
         view = copy(self)
         view.keys, view.values, view.length = self.keys[first:last], self.values[first:last], length
         return view

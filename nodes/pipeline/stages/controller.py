@@ -27,6 +27,7 @@ class Request:
     prompt: tuple[int, ...]
     answer_tokens: int
     chunk_tokens: int
+    vocabulary: int  # tokens that there are
     end_token: int = -1  # ends an answer early
     overlaps: bool = True  # False: a chunk starts when the one before is through
 
@@ -267,15 +268,19 @@ class Controller:
             self._sent.append(end)
 
     def _token(self, message: Token, now_s: float) -> None:
-        if self._through == self._fed or message.end != self.request.end_of(self._through):
+        request = self.request
+        if not self._through < message.end <= self._fed:
+            return
+        if message.token >= request.vocabulary:
+            self._begin(f"{self._seats[-1]} told of token {message.token}", now_s)
             return
         self._through = message.end
-        at = message.end - len(self.request.prompt)  # of the token in the answer
+        at = message.end - len(request.prompt)  # of the token in the answer
         if at == len(self.answer):
             self.answer.append(message.token)
         elif at >= 0:
             self.diverged += self.answer[at] != message.token
-        if len(self.answer) == self.request.answer_tokens or self.answer[-1:] == [self.request.end_token]:
+        if len(self.answer) == request.answer_tokens or self.answer[-1:] == [request.end_token]:
             self.step, self._deadline_s = Step.DONE, inf
         else:
             self._go_on(now_s)

@@ -107,7 +107,7 @@ class StageCore:
         self._before = self._after = ""
         self._kept = 0
         self._expected = 0  # offset of the next chunk
-        self._placed = self._prepared = self._ready = self._asked = False
+        self._placed = self._prepared = self._ready = False
         self._imported: dict[int, int] = {}  # tokens by block; 0: on the way to the engine
         self._sent: deque[int] = deque()  # ends of chunks that the next stage has not begun
         self.queue.clear()
@@ -140,7 +140,7 @@ class StageCore:
         assert order is not None
         if order.request == self.request:
             self._apply(order, result, order.epoch == self.epoch)
-            self._say_what_is_due()
+            self._say_if_ready()
 
     def hear(self, sender: str, message: Message, now_s: float) -> None:
         """A message has arrived."""
@@ -158,11 +158,10 @@ class StageCore:
                 self._sent.popleft()
         elif isinstance(message, Place) and sender == self.source:
             self._place(message)
-        elif isinstance(message, Probe) and sender == self.source:
-            self._asked = not self._placed
+        elif isinstance(message, Probe) and sender == self.source and not self._placed:
+            self._say_held()
         else:
             self.rejected["stranger"] += 1
-        self._say_what_is_due()
 
     # Epochs
 
@@ -176,15 +175,18 @@ class StageCore:
             self._prompt_tokens = probe.prompt_tokens
             self._held = [0] * len(self._segments)
             self._begun = False
+        borders = [0, *(each.stop for each in self._segments)]
         if probe.model != self._model:
             self._refuse(f"a request for model {probe.model.hex()[:16]}; expected {self._model.hex()[:16]}, as here")
-            return
-        self._asked = True
-        if not self._begun:
-            self._order(Begin(probe.capacity))
+        elif not self._segments or [each.first for each in self._segments] != borders[:-1]:
+            self._refuse("segments that do not follow on; expected blocks from 0 on")
+        else:
+            if not self._begun:
+                self._order(Begin(probe.capacity))
+            self._say_held()
 
     def _place(self, place: Place) -> None:
-        if self._placed or self._asked or len(place.seats) != len(self._segments):
+        if self._placed or len(place.seats) != len(self._segments):
             self.rejected["placement"] += 1
             return
         self._placed, self._kept, self._expected = True, place.kept, place.kept
@@ -203,26 +205,26 @@ class StageCore:
                     self._order(Export(block, place.kept), node)
 
     def _keys(self, keys: Keys) -> None:
-        if keys.block in self._imported or keys.block >= self._segments[-1].stop:
+        blocks = self._segments[-1].stop if self._segments else 0
+        if keys.block in self._imported or keys.block >= blocks:
             self.rejected["keys"] += 1
             return
         self._imported[keys.block] = 0
         self._order(Import(keys.block, keys.data))
 
-    def _say_what_is_due(self) -> None:
-        """Held when the engine is idle, as a job may change it; ready when nothing is missing any more."""
-        idle = self._busy is None and not self._orders
-        if self._asked and idle:
-            self._asked = False
-            self._say(self.source, Held(self.request, self.epoch, int(self._was_cut), tuple(self._held)))
-        if self._number is not None and self._prepared and not self._ready:
-            segment = self._segments[self._number]
-            blocks = range(segment.first, segment.stop)
-            if all(self._imported.get(block, 0) >= self._kept for block in blocks):
-                self._held[self._number] = max(self._held[self._number], self._kept)
-            if self._held[self._number] >= self._kept:
-                self._ready = True
-                self._say(self.source, Ready(self.request, self.epoch))
+    def _say_held(self) -> None:
+        """A chunk that the engine has now is not held yet, and will be."""
+        self._say(self.source, Held(self.request, self.epoch, int(self._was_cut), tuple(self._held)))
+
+    def _say_if_ready(self) -> None:
+        if self._number is None or not self._prepared or self._ready:
+            return
+        segment = self._segments[self._number]
+        if all(self._imported.get(block, 0) >= self._kept for block in range(segment.first, segment.stop)):
+            self._held[self._number] = max(self._held[self._number], self._kept)
+        if self._held[self._number] >= self._kept:
+            self._ready = True
+            self._say(self.source, Ready(self.request, self.epoch))
 
     # Chunks
 

@@ -129,7 +129,8 @@ class Prompt(Stage):
         """One request, with its records."""
         context, config = self.context, self.config
         request = Request(
-            number, self._prompt, config.answer_tokens, config.chunk_tokens, self._tokenizer.end,
+            number, self._prompt, config.answer_tokens, config.chunk_tokens, len(self._tokenizer),
+            self._tokenizer.end,
             overlaps=name not in config.sequential,
         )  # fmt: skip
         patience = Patience(config.answer_s, config.place_s, config.progress_s)

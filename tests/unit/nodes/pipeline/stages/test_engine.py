@@ -17,7 +17,7 @@ from nodes.pipeline.stages.engine import Engine
 from nodes.pipeline.stages.segment import Segment, plan_of
 from nodes.pipeline.stages.wire import Chunk
 
-REQUEST = Request(number=1, prompt=tuple(range(60, 80)), answer_tokens=6, chunk_tokens=8)
+REQUEST = Request(number=1, prompt=tuple(range(60, 80)), answer_tokens=6, chunk_tokens=8, vocabulary=1000)
 PLAN = plan_of(["n0 0-1 fp16", "n1 1-3 fp16", "n2 3-4"])
 
 

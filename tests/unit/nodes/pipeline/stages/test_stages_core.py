@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from pipeline_net import PLAN, SOURCE, World, answer_of
+from pipeline_net import MODEL, PLAN, SOURCE, World, answer_of
 
 from nodes.pipeline.stages.controller import Request, Step
-from nodes.pipeline.stages.wire import CODEC, Chunk, Keys, Place
+from nodes.pipeline.stages.wire import CODEC, Chunk, Held, Keys, Place, Probe, Ready, Token
 
-REQUEST = Request(number=1, prompt=tuple(range(11)), answer_tokens=5, chunk_tokens=3)
+REQUEST = Request(number=1, prompt=tuple(range(11)), answer_tokens=5, chunk_tokens=3, vocabulary=1000)
 
 
 def play(world: World, until=lambda world: False) -> None:
@@ -72,6 +72,39 @@ def test_a_stage_that_does_not_compute_holds_up_those_before_it():
         "n3": 0,
         "n4": 0,
     }
+
+
+def test_a_stage_takes_no_more_chunks_than_its_window():
+    world = World(REQUEST, window=2)
+    play(world, lambda world: world.controller.step is Step.RUNNING)
+    core = world.cores["n1"]
+    for offset in (0, 3, 6, 9):
+        core.hear("n0", Chunk(1, 1, offset, 3, b"a", b"\0" * 12), 0.0)
+    assert len(core.queue) == 2
+    assert core.rejected["crowd"] >= 1
+
+
+def test_a_second_request_starts_from_nothing():
+    world = World(REQUEST)
+    play(world)
+    again = replace(REQUEST, number=2, prompt=tuple(range(20, 31)))
+    world.ask(again)
+    play(world)
+    assert world.controller.answer == answer_of(again)
+    assert world.controller.epochs[0].kept == 0
+
+
+def test_a_move_ends_what_is_on_the_way_first():
+    request = replace(REQUEST, prompt=tuple(range(60)))
+    world = World(request)
+    play(world, lambda world: world.controller.step is Step.RUNNING)
+    world.controller.move("n1", "n3", world.now_s)
+    world.settle()
+    play(world, lambda world: len(world.controller.epochs) == 2)
+    assert world.controller.epochs[-1].kept <= 3 * world.window
+    play(world)
+    assert world.controller.answer == answer_of(request)
+    assert world.controller.replayed_tokens == 0
 
 
 def test_a_planned_move_hands_keys_over_and_repeats_nothing_but_the_last_chunk():
@@ -138,7 +171,7 @@ def test_a_request_that_nobody_can_serve_says_why():
 
 def test_a_request_without_nodes_ends():
     world = World(REQUEST)
-    while not world.over:
+    for _ in range(200):
         world.flying.clear()
         world.wait()
     assert world.controller.step is Step.FAILED
@@ -157,3 +190,67 @@ def test_placements_of_strangers_have_no_effect():
     assert core.rejected == {"stranger": 2, "gap": 1, "codec": 1, "stale": 1}
     play(world)
     assert world.controller.answer == answer_of(REQUEST)
+
+
+def test_a_lost_token_brings_its_whole_chunk_again():
+    world = World(REQUEST)
+    play(world, lambda world: any(token.end == len(REQUEST.prompt) for token in on_the_way(world, Token)))
+    world.flying.clear()
+    play(world)
+    assert world.controller.answer == answer_of(REQUEST)
+    assert world.controller.epochs[-1].kept == 9
+
+
+def test_what_is_out_of_date_has_no_effect():
+    world = World(replace(REQUEST, overlaps=False))
+    controller = world.controller
+    controller.tick(controller.next_deadline_s())  # nobody has answered yet: the second epoch
+    controller.hear("n1", Held(1, 1, 0, (9, 9, 9)), 0.0)
+    play(world, lambda world: controller.step is Step.PLACING)
+    for name in PLAN.nodes:
+        controller.hear(name, Ready(1, 1), 0.0)
+    assert controller.step is Step.PLACING
+    play(world, lambda world: controller.step is Step.RUNNING)
+    world.cores["n1"].hear(SOURCE, Probe(1, 1, MODEL, 16, 11, ()), 0.0)
+    assert world.cores["n1"].epoch == 2
+    controller.hear("n2", Token(1, 2, 16, 7), 0.0)  # of a chunk that was not sent
+    play(world, lambda world: len(controller.answer) == 1)
+    controller.hear("n2", Token(1, 2, 3, 7), 0.0)  # that came before
+    play(world)
+    assert controller.answer == answer_of(REQUEST)
+    assert len(controller.epochs) == 1
+
+
+def test_a_stage_waits_for_the_keys_of_all_its_blocks():
+    world = World(REQUEST)
+    play(world, lambda world: len(world.controller.answer) == 2)
+    world.controller.move("n2", "n3", world.now_s)  # three blocks
+    world.settle()
+    play(world, lambda world: bool(on_the_way(world, Keys)))
+    world.flying = [each for each in world.flying if not isinstance(CODEC.decode(each[2]), Keys)]
+    play(world)
+    assert world.controller.answer == answer_of(REQUEST)
+    assert world.controller.epochs[-1].why == "placing: too long"
+
+
+def test_a_placement_that_comes_again_has_no_effect():
+    world = World(REQUEST, window=3)
+    play(world, lambda world: bool(on_the_way(world, Place)))
+    (place,) = {CODEC.encode(message) for message in on_the_way(world, Place)}
+    play(world, lambda world: world.controller.step is Step.RUNNING)
+    for _ in world.run():
+        for name in PLAN.nodes:
+            world.cores[name].hear(SOURCE, CODEC.decode(place), 0.0)
+        world.settle()
+    assert world.controller.answer == answer_of(REQUEST)
+    assert len(world.controller.epochs) == 1
+
+
+def test_a_token_that_there_is_not_begins_an_epoch():
+    world = World(REQUEST)
+    play(world, lambda world: len(world.controller.answer) == 1 and not world.flying)
+    world.controller.hear("n2", Token(1, 1, 12, 10**6), world.now_s)
+    world.settle()
+    play(world)
+    assert world.controller.answer == answer_of(REQUEST)
+    assert len(world.controller.epochs) == 2
