@@ -50,6 +50,7 @@ ALL = (
     "xroute_flooding",
     "ibc_validators",
     "xroute_proof",
+    "xroute_load",
     "llm_decode",
     "llm_codecs",
     "llm_plan",

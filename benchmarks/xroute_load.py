@@ -1,22 +1,23 @@
 """Messages over several chains under load: xRoute over a mesh against a hub, both on chains with a limit of gas.
 
-python -m benchmarks xroute_load [--chains N] [--relayers N] [--gas N] [--loads MESSAGES_PER_S …]
+python -m benchmarks xroute_load [--chains N] [--relayers N] [--gas N] [--loads MESSAGES_PER_S …] [--sides xroute hub]
 
-Chains, relayers and their transactions are the ones that run as processes; here they are in one process on a clock that
-jumps, in five regions with the round trips of the scenario, so seconds are of the emulated time, and no other program
-disturbs them. Computing takes no time: what limits a chain is the gas of its blocks. Load is offered for a minute. Of a
-load that is above the ceiling messages wait ever longer, so its latency is that of those which were delivered until two minutes
-after it.
+Chains, relayers and transactions are those that run as processes; here they are in one process on a clock that jumps,
+in five regions with the round trips of the scenario. So seconds are of the emulated time, which no other program
+disturbs, and computing takes none of it: what limits a chain is the gas of its blocks. Load is offered for a minute;
+messages are delivered on for one more. `delivered/s` is of the last 40 s of the load, latencies are of all messages
+that were delivered; where some were not, theirs would be longer.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count, cycle
+from string import ascii_lowercase
 
 from nodes.ibc.chain.chain import Limits
 from nodes.ibc.comet.hashes import header_hash
@@ -40,17 +41,21 @@ from nodes.xroute.relayer.turns import Turns
 from scenarios.xroute.graph import Pair, hub, mesh, way
 from scenarios.xroute.ledger import Ledger
 from scenarios.xroute.parameters import Parameters
-from scenarios.xroute.recipe import POWERS, WEAK_POWERS
+from scenarios.xroute.side import CHORDS, POWERS, WEAK_POWERS
 from tests.support.ibc_chain import GENESIS_NS, SECOND_NS, address, signed
 from tests.support.ibc_relayed import Node
 from topologies.wan.maps import MAPS
 
 MAP = MAPS["five-regions"]
-LOAD_S, WARM_S, DRAIN_S = 60.0, 20.0, 120.0
-TICK_S = 0.1
+DEFAULTS = Parameters.model_validate({})
+POLICY = parse(DEFAULTS.policy).encode()
+LOAD_S, WARM_S, DRAIN_S, READY_S = 60.0, 20.0, 60.0, 120.0
+TICK_S = 0.1  # how often relayers look at the clock
+CONFIRM_S = 20.0
+TIMEOUT_S = 600
 ACCOUNTS = 2  # of a relayer on a chain
 ALICE = 0  # the number of her account
-DEFAULTS = Parameters.model_validate({})
+WRONGS = ("lost", "duplicated", "forged", "wrongly_refunded", "failed")
 
 
 @dataclass
@@ -66,7 +71,7 @@ class Net:
     _numbers: count[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
-        self.names = [f"{chr(ord('a') + place)}" for place in range(self.chains)]
+        self.names = list(ascii_lowercase[: self.chains])
         self.crew = [f"relayer-{place + 1}" for place in range(self.relayers)]
         keys = [f"{name}/{number}" for name in self.crew for number in range(ACCOUNTS)]
         weak = self.chains - DEFAULTS.weak
@@ -82,7 +87,7 @@ class Net:
         ]
         self.cores = [self._core(place) for place in range(self.relayers)]
         for place in range(self.chains):
-            self.at(self.now_s + place * DEFAULTS.block_s / self.chains, lambda place=place: self._block(place))
+            self.at(self.now_s + place * DEFAULTS.block_s / self.chains, partial(self._block, place))
         for place in range(self.relayers):
             self._tick(place)
 
@@ -97,13 +102,14 @@ class Net:
         )  # fmt: skip
         opens = tuple((self.names[a], self.names[b]) for a, b in self.pairs[place :: self.relayers])
         clients = ClientTerms(14 * 86_400.0, 21 * 86_400.0, 40.0)
-        turns = Turns(name, self.crew, round(TURN_BLOCKS * DEFAULTS.block_s * 1e9))
+        turns = Turns(name, self.crew, round(DEFAULTS.turn_s * 1e9))
         return Relayer(
             Settings(chains, clients, opens, block_gas=self.gas, turns=turns, stall_s=2 * DEFAULTS.block_s),
-            self._ns(),
+            self.now_ns,
         )
 
-    def _ns(self) -> int:
+    @property
+    def now_ns(self) -> int:
         return GENESIS_NS + round(self.now_s * SECOND_NS)
 
     def at(self, when_s: float, act: Callable[[], None]) -> None:
@@ -120,26 +126,26 @@ class Net:
         return MAP.one_way_s(relayer % sites, chain % sites)
 
     def _block(self, place: int) -> None:
-        self.nodes[place].block(self._ns())
+        self.nodes[place].block(self.now_ns)
         height = self.nodes[place].chain.height
         for relayer in range(self.relayers):
-            self.at(self.now_s + self._way_s(relayer, place), lambda relayer=relayer: self._heard(relayer, place, height))
-        self.at(self.now_s + DEFAULTS.block_s, lambda: self._block(place))
+            self.at(self.now_s + self._way_s(relayer, place), partial(self._heard, relayer, place, height))
+        self.at(self.now_s + DEFAULTS.block_s, partial(self._block, place))
 
     def _heard(self, relayer: int, chain: int, height: int) -> None:
-        self.cores[relayer].clock.tell(self._ns())
+        self.cores[relayer].clock.tell(self.now_ns)
         self.cores[relayer].announce(self.names[chain], height)
         self._pump(relayer)
 
     def _tick(self, relayer: int) -> None:
-        self.cores[relayer].tick(self._ns())
+        self.cores[relayer].tick(self.now_ns)
         self._pump(relayer)
-        self.at(self.now_s + TICK_S, lambda: self._tick(relayer))
+        self.at(self.now_s + TICK_S, partial(self._tick, relayer))
 
     def _pump(self, relayer: int) -> None:
         for ticket, calls in self.cores[relayer].take():
             way_s = max(self._way_s(relayer, self.names.index(call.chain)) for call in calls)
-            self.at(self.now_s + way_s, lambda ticket=ticket, calls=calls, way_s=way_s: self._call(relayer, ticket, calls, way_s))
+            self.at(self.now_s + way_s, partial(self._call, relayer, ticket, calls, way_s))
 
     def _call(self, relayer: int, ticket: int, calls: Sequence[Call], way_s: float) -> None:
         try:
@@ -148,7 +154,7 @@ class Net:
             answers = failure
 
         def answered() -> None:
-            self.cores[relayer].clock.tell(self._ns())
+            self.cores[relayer].clock.tell(self.now_ns)
             self.cores[relayer].answer(ticket, answers)  # type: ignore[arg-type]
             self._pump(relayer)
 
@@ -158,31 +164,16 @@ class Net:
         return all(len(core.network.graph.edges) == 2 * len(self.pairs) for core in self.cores)
 
     def load(self, messages_per_s: float, mode: Mode, until_s: float) -> None:
-        """Each chain sends to each other one in turn, by `mode`, at the same rate."""
+        """Each chain sends to each other one in turn, all at the same rate."""
         weak = range(self.chains - DEFAULTS.weak, self.chains)
         for source in range(self.chains):
             others = [(source + step) % self.chains for step in range(1, self.chains)]
-            ways = cycle([(each, (way(self.pairs, source, each, weak) or []) if mode is Mode.HOP else []) for each in others])
-            self.at(self.now_s, lambda source=source, ways=ways: self._send(source, ways, messages_per_s / self.chains, mode, until_s, 0, self.now_s))
-
-    def _send(self, source: int, ways, rate: float, mode: Mode, until_s: float, sent: int, begin_s: float) -> None:
-        if self.now_s >= until_s:
-            return
-        due = int((self.now_s - begin_s + INTERVAL_S) * rate) - sent
-        if due:
-            node, data = self.nodes[source], TransferData(Denomination("stake"), 1, address("alice"), address("bob"), "")
-            payload = Payload("transfer", "transfer", "ics20-1", JSON, data.encode(JSON))
-            policy, timeout_s = parse(DEFAULTS.policy).encode(), self._ns() // SECOND_NS + 600
-            messages = [
-                MsgSend(self.identities[to], "", policy, mode, timeout_s, payload, tuple(self.identities[each] for each in transits), 0, None, address("alice"))
-                for to, transits in (next(ways) for _ in range(due))
-            ]
-            data = signed("alice", messages, node.sequences["alice"], ALICE, gas=GAS * due, chain_id=node.chain_id)
-            if not node.chain.submit(data).code:
-                node.sequences["alice"] += 1
-        self.at(self.now_s + INTERVAL_S, lambda: self._send(source, ways, rate, mode, until_s, sent + due, begin_s))
+            ways = [(way(self.pairs, source, each, weak) or []) if mode is Mode.HOP else [] for each in others]
+            sender = Sender(self, source, mode, cycle(zip(others, ways, strict=True)), messages_per_s / self.chains)
+            sender.run(until_s)
 
     def ledger(self) -> Ledger:
+        """What the chains say of all messages."""
         ledger = Ledger(self.cores[0].network.own)
         for name, node in zip(self.names, self.nodes, strict=True):
             for height in range(1, node.chain.height + 1):
@@ -190,47 +181,91 @@ class Net:
         return ledger
 
 
-TURN_BLOCKS = 20
-CONFIRM_S = 20.0
+@dataclass
+class Sender:
+    """Alice on one chain: messages to others in turn, by `ways` of which each has a destination and transits."""
+
+    net: Net
+    source: int
+    mode: Mode
+    ways: Iterator[tuple[int, Sequence[int]]]
+    rate: float
+    sent: int = 0
+
+    def __post_init__(self) -> None:
+        self._begin_s = self.net.now_s
+
+    def run(self, until_s: float) -> None:
+        net, node = self.net, self.net.nodes[self.source]
+        if net.now_s >= until_s:
+            return
+        due = int((net.now_s - self._begin_s + INTERVAL_S) * self.rate) - self.sent
+        if due:
+            messages = [self._message(*next(self.ways)) for _ in range(due)]
+            gas, sequence = GAS * due, node.sequences["alice"]
+            node.sequences["alice"] += not node.chain.submit(
+                signed("alice", messages, sequence, ALICE, gas=gas, chain_id=node.chain_id)
+            ).code
+            self.sent += due
+        net.at(net.now_s + INTERVAL_S, partial(self.run, until_s))
+
+    def _message(self, destination: int, transits: Sequence[int]) -> MsgSend:
+        net = self.net
+        data = TransferData(Denomination("stake"), 1, address("alice"), address("bob"), "")
+        payload = Payload("transfer", "transfer", "ics20-1", JSON, data.encode(JSON))
+        way = tuple(net.identities[each] for each in transits)
+        late_s = net.now_ns // SECOND_NS + TIMEOUT_S
+        return MsgSend(
+            net.identities[destination], "", POLICY, self.mode, late_s, payload, way, 0, None, address("alice")
+        )  # fmt: skip
 
 
-def row(kind: str, rate: float, options: argparse.Namespace) -> None:
-    began = time.process_time()
-    pairs = hub(options.chains) if kind == "hub" else mesh(options.chains, 4 if options.chains >= 6 else 2)
-    net = Net(pairs, options.chains, options.relayers, options.gas)
-    net.run(120, net.is_ready)
-    ready_s = net.now_s
+def row(side: str, rate: float, options: argparse.Namespace) -> None:
+    is_hub, chains = side == "hub", options.chains
+    pairs = hub(chains) if is_hub else mesh(chains, 4 if chains >= CHORDS else 2)
+    net = Net(pairs, chains, options.relayers, options.gas)
+    net.run(READY_S, net.is_ready)
     begin_s = net.now_s
-    net.load(rate, Mode.HOP if kind == "hub" else Mode.E2E, begin_s + LOAD_S)
-    net.run(begin_s + LOAD_S)
-    net.run(begin_s + LOAD_S + DRAIN_S, lambda: net.now_s > begin_s + LOAD_S + 5 and all(not len(core.jobs) for core in net.cores))
-    end_s = net.now_s
+    end_s = begin_s + LOAD_S
+    net.load(rate, Mode.HOP if is_hub else Mode.E2E, end_s)
+    net.run(end_s)
+    net.run(end_s + DRAIN_S, lambda: net.now_s > end_s + 5 and not any(len(core.jobs) for core in net.cores))
     ledger = net.ledger()
-    fates = ledger.fates.values()
-    window = [GENESIS_NS + round(each * 1e9) for each in (begin_s + WARM_S, begin_s + LOAD_S)]
-    delivered = sum(window[0] <= fate.delivered_ns[0] < window[1] for fate in fates if fate.delivered_ns)
     figures = ledger.figures(ledger.acknowledged)
-    failed = sum(result.code != 0 for node in net.nodes for result in node.results)
-    txs = sum(len(node.results) for node in net.nodes)
-    gas = max((sum(r.gas_used for r in node.results), node.name) for node in net.nodes)
-    total = sum(r.gas_used for node in net.nodes for r in node.results)
-    print(f"{kind:5} {rate:6.1f} {delivered / (LOAD_S - WARM_S):8.2f}/s  p50 {figures.get('p50_ms', 0) / 1e3:7.1f} s  p95 {figures.get('p95_ms', 0) / 1e3:7.1f} s  "
-          f"sent {figures['sent']} delivered {figures['delivered']} stuck {figures['stuck']} lost {figures['lost']} dup {figures['duplicated']} viol {len(list(ledger.violations()))} "
-          f"top {figures.get('top_transit_share')} hops {figures.get('mean_hops')} ready {ready_s:.0f} end {end_s-begin_s:.0f} txs {txs} failed {failed} top gas {gas[0]/1e6:.1f}M {gas[1]} all {total/1e6:.0f}M cpu {time.process_time() - began:.0f} s", flush=True)
+    first_ns, last_ns = (GENESIS_NS + round(each * 1e9) for each in (begin_s + WARM_S, end_s))
+    times_ns = [fate.delivered_ns[0] for fate in ledger.fates.values() if fate.delivered_ns]
+    delivered = sum(first_ns <= each < last_ns for each in times_ns)
+    gas = sum(result.gas_used for node in net.nodes for result in node.results)
+    busiest = max(sum(result.gas_used for result in node.results) for node in net.nodes)
+    wrongs = sum(int(figures[each]) for each in WRONGS) + sum(1 for _ in ledger.violations())
+    print(
+        f"{rate:9.1f} {side:>7} {delivered / (LOAD_S - WARM_S):12.2f} {float(figures['p50_ms']) / 1e3:8.1f} "
+        f"{float(figures['p95_ms']) / 1e3:8.1f} {figures['delivered']:>9} of {figures['sent']:>5} "
+        f"{float(figures['top_transit_share']):11.3f} {busiest / len(times_ns) / 1e3:13.0f} {gas / len(times_ns) / 1e3:9.0f} "
+        f"{wrongs:>7}",
+        flush=True,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chains", type=int, default=12)
     parser.add_argument("--relayers", type=int, default=6)
-    parser.add_argument("--gas", type=int, default=500_000)
-    parser.add_argument("--loads", type=float, nargs="+", default=[1, 2, 3, 4, 6, 8, 12, 16])
-    parser.add_argument("--kinds", nargs="+", default=["hub", "e2e"])
+    parser.add_argument("--gas", type=int, default=1_000_000)
+    parser.add_argument("--loads", type=float, nargs="+", default=[2, 4, 6, 8, 16, 28])
+    parser.add_argument("--sides", nargs="+", default=["hub", "xroute"])
     options = parser.parse_args()
     collect_rarely()
+    print(
+        f"{options.chains} chains, {options.relayers} relayers, blocks of {DEFAULTS.block_s:g} s and {options.gas:,} gas"
+    )
+    print(
+        "offered/s    side  delivered/s    p50 s    p95 s    delivered       top share   k gas at the   k gas   wrongs\n"
+        "                                                                              busiest chain  in all"
+    )
     for rate in options.loads:
-        for kind in options.kinds:
-            row(kind, rate, options)
+        for side in options.sides:
+            row(side, rate, options)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from nodes.xroute.proofs.messages import Mode
 __all__ = ["Load"]
 
 MODES = {mode.word: mode for mode in Mode if mode is not Mode.UNSPECIFIED}
-GAS = 80_000  # of a message; 52,000 used
+GAS = 65_000  # of a message; 52,000 used
 _MOST_MESSAGES = 50  # of a transaction
 INTERVAL_S = 0.5  # between transactions
 

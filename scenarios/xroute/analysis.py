@@ -1,4 +1,4 @@
-"""Figures of a run of `xroute`: blocks of the chains, and messages, as the audit has them.
+"""Figures of a run of `xroute`: blocks of the chains, and messages, as the audits have them.
 
 Invariant: it reads the run folder only.
 """
@@ -6,38 +6,73 @@ Invariant: it reads the run folder only.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from scenarios.ibc.analysis import blocks
+from scenarios.ibc.analysis import LATE, blocks
 
 if TYPE_CHECKING:
     from emulator.record.load import Run
 
 AUDITED = (
-    "sent", "delivered", "acknowledged", "timed_out", "violations", "lost", "duplicated", "forged", "wrongly_refunded",
-    "stuck", "slashed", "unread_blocks", "p50_ms", "p95_ms", "mean_hops", "top_transit", "top_transit_share",
+    "sent", "delivered", "acknowledged", "timed_out", "failed", "violations", "lost", "duplicated", "forged",
+    "wrongly_refunded", "stuck", "slashed", "unread_blocks", "p50_ms", "p95_ms", "mean_hops", "top_transit",
+    "top_transit_share",
 )  # fmt: skip
+FIRST = "a-0"  # the chain of each side that its audit runs beside
 
 
 def summarise(run: Run) -> dict[str, Any]:
-    """Figures for `summary` of the verdict."""
-    return blocks(run) | messages(run)
+    """Figures for `summary` of the verdict: those of the baseline under its name."""
+    return blocks(run) | messages(run) | rerouting(run)
 
 
 def messages(run: Run) -> dict[str, Any]:
-    """Figures of the audit, and how often relayers tried another route; none where there was no audit."""
+    """Figures of the audits; none where there was no audit."""
     import polars as pl
 
-    audits = run.events.filter(pl.col("kind") == "audit")["data"].to_list()
-    if not audits:
-        return {}
-    audit = json.loads(audits[-1])
-    figures: dict[str, Any] = {name: audit[name] for name in AUDITED if name in audit}
-    if audit.get("busy_s"):
-        figures["delivered_per_s"] = round(audit["delivered"] / audit["busy_s"], 2)
+    summary: dict[str, Any] = {}
+    audits = run.events.filter(pl.col("kind") == "audit").select("node", "data").iter_rows()
+    for node, data in audits:
+        audit = json.loads(data)
+        figures: dict[str, Any] = {name: audit[name] for name in AUDITED if name in audit}
+        if audit.get("busy_s"):
+            figures["delivered_per_s"] = round(audit["delivered"] / audit["busy_s"], 2)
+        side = node.removesuffix(FIRST).removesuffix("-")
+        if side:
+            summary[side] = figures
+        else:
+            summary |= figures
     attacks = [json.loads(each) for each in run.events.filter(pl.col("kind") == "attack")["data"].to_list()]
     if attacks:
-        figures |= {"attacks": len(attacks), "attacks_wrong": sum(not each["right"] for each in attacks)}
-    rerouted = run.samples.filter(pl.col("name") == "rerouted").group_by("node").agg(pl.col("value").max())
-    figures["rerouted"] = int(rerouted["value"].sum())
-    return figures
+        summary |= {"attacks": len(attacks), "attacks_wrong": sum(not each["right"] for each in attacks)}
+    return summary
+
+
+def rerouting(run: Run) -> dict[str, Any]:
+    """How often the relayers of xRoute tried a message on another route, and how long after a chain's last block before
+    a halt they first did."""
+    import polars as pl
+
+    own = pl.col("node").str.starts_with("relayer-")
+    counts = run.samples.filter(own & (pl.col("name") == "rerouted")).group_by("node").agg(pl.col("value").max())
+    figures: dict[str, Any] = {"rerouted": int(counts["value"].sum())}
+    halted_s = _halted_s(run)
+    changes = run.events.filter(own & (pl.col("kind") == "rerouted"))["t_s"].to_list()
+    after = [t_s - halted_s for t_s in changes if halted_s is not None and t_s > halted_s]
+    return figures | ({"reroute_s": round(min(after), 2)} if after else {})
+
+
+def _halted_s(run: Run) -> float | None:
+    """When a chain of xRoute made its last block before the first that came late; None where none did."""
+    import polars as pl
+
+    own = pl.col("node").str.contains(r"^[a-z]-0$")
+    told = run.events.filter(own & (pl.col("kind") == "block")).select("t_s", "node", "data").sort("node", "t_s")
+    rows = [(t_s, node, json.loads(data)["asked_s"]) for t_s, node, data in told.iter_rows()]
+    late = (
+        before[0]
+        for before, after in pairwise(rows)
+        if before[1] == after[1] and after[0] - before[0] > 2 * LATE * after[2]
+    )
+    return min(late, default=None)

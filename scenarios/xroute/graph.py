@@ -7,8 +7,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from itertools import permutations
 
-__all__ = ["hub", "mesh", "way"]
+from nodes.xroute.identity import ChainIdentity
+from nodes.xroute.policy.clauses import Policy
+from nodes.xroute.policy.power import nakamoto, top1_share_ppm
+from nodes.xroute.routes.graph import Chain, Edge, Graph, both_ways
+from nodes.xroute.routes.pruned import Pruned
+from nodes.xroute.routes.search import best_routes
+
+__all__ = ["hub", "mesh", "unreached", "way"]
 
 Pair = tuple[int, int]
 
@@ -43,6 +53,41 @@ def way(pairs: Sequence[Pair], source: int, destination: int, avoided: Iterable[
         transits.insert(0, place)
         place = before[place]
     return transits
+
+
+def unreached(
+    names: Sequence[str], pairs: Iterable[Pair], powers: Sequence[Sequence[int]], policy: Policy
+) -> tuple[str, str] | None:
+    """A source and a destination between which no route satisfies a policy; None where there are none."""
+    chains = [
+        Chain(
+            ChainIdentity(sha256(name.encode()).digest()),
+            name,
+            None,
+            nakamoto(power),
+            len(power),
+            top1_share_ppm(power),
+        )
+        for name, power in zip(names, powers, strict=True)
+    ]
+    fresh = Edge(chains[0].identity, chains[0].identity, "", "", trust_level_ppm=333_333, trusting_left_ns=10**18,
+                 freshness_ns=0, delay_ns=0)  # fmt: skip
+    edges = [
+        edge
+        for a, b in pairs
+        for edge in both_ways(
+            replace(
+                fresh, verifier=chains[a].identity, tracked=chains[b].identity, client=f"of {b}", counterparty=f"of {a}"
+            )
+        )
+    ]
+    graph = Graph(chains, edges)
+    unreached = (
+        (source.name, destination.name)
+        for source, destination in permutations(chains, 2)
+        if not best_routes(Pruned(graph, policy, source, destination)).routes
+    )
+    return next(unreached, None)
 
 
 def _beside(pairs: Sequence[Pair], place: int) -> list[int]:

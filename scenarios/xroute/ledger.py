@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from nodes.ibc.chain.transactions import read as read_transaction
+from nodes.ibc.core.commitments import UNIVERSAL_ERROR
 from nodes.ibc.proto.channel_v2 import Packet
 from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer.calls import Block, TxResult
 from nodes.xroute.identity import ChainIdentity
-from nodes.xroute.module.messages import MsgDeliver, MsgDeliverByQuorum
+from nodes.xroute.module.messages import Answer, MsgDeliver, MsgDeliverByQuorum
 from nodes.xroute.module.policies import policy_of
 from nodes.xroute.policy.attributes import HopAttributes, RouteAttributes
 from nodes.xroute.policy.clauses import Policy
@@ -29,7 +30,7 @@ __all__ = ["CARRIES", "Ledger", "Violation"]
 
 CARRIES = ("xroute_deliver", "xroute_route", "xroute_forward", "xroute_announce")
 """Events of a transaction that brought a message: its proof says by which hops, its certificate who stands for it."""
-EVENTS = (*CARRIES, "xroute_send", "xroute_acknowledge", "xroute_timeout")
+EVENTS = (*CARRIES, "xroute_send", "xroute_answer", "xroute_acknowledge", "xroute_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Fate:
     delivered_ns: list[int] = field(default_factory=list)
     acknowledged: int = 0
     timed_out: int = 0
+    failed: bool = False  # answered with an error: by the application, or by a transit that timed it out
     carried: list[Carried] = field(default_factory=list)
 
     @property
@@ -108,6 +110,9 @@ class Ledger:
                     fate.sent_ns.append(time_ns)
                 case "xroute_deliver":
                     fate.delivered_ns.append(time_ns)
+                case "xroute_answer":
+                    answer = Answer.decode(bytes.fromhex(event["answer"]))
+                    fate.failed |= UNIVERSAL_ERROR in answer.acknowledgement.app_acknowledgements
                 case "xroute_acknowledge":
                     fate.acknowledged += 1
                 case "xroute_timeout":
@@ -118,7 +123,7 @@ class Ledger:
 
     @property
     def acknowledged(self) -> set[str]:
-        """The messages of which the source knows that they were delivered."""
+        """The messages of which the source has the answer."""
         return {name for name, fate in self.fates.items() if fate.acknowledged}
 
     @property
@@ -203,9 +208,10 @@ class Ledger:
             "delivered": len(delivered),
             "acknowledged": sum(fate.acknowledged > 0 for fate in fates),
             "timed_out": sum(fate.timed_out > 0 for fate in fates),
+            "failed": sum(fate.failed for fate in fates),
             "stuck": sum(not fate.settled for fate in fates),
             "slashed": self._vouching.slashed,
-            "lost": sum(not self.fates[name].delivered_ns for name in acknowledged),
+            "lost": sum(not (self.fates[name].delivered_ns or self.fates[name].failed) for name in acknowledged),
             "forged": sum(not fate.sent_ns for fate in delivered),
             "duplicated": sum(
                 max(0, count - 1)

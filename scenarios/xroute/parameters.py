@@ -49,13 +49,16 @@ def _default(table: type[Table]) -> Any:
 class Parameters(Table):
     """What can be set of the scenario `xroute`."""
 
-    chains: Annotated[int, Field(ge=3, le=MOST_CHAINS)] = 5
-    """How many chains: a-1 on node a-0, b-1 on b-0, and so on, in five regions of a cloud in turn."""
+    chains: Annotated[int, Field(ge=3, le=MOST_CHAINS)] = 8
+    """How many chains: a-0-1 on node a-0, b-0-1 on b-0, and so on, in five regions of a cloud in turn."""
     relayers: Annotated[int, Field(ge=1, le=MOST_RELAYERS)] = 2
-    """How many relayers: each reads all chains and carries all messages, so they compete. They share what is to be
-    opened, and tell each other what they measure."""
-    neighbours: Literal[2, 4] = 2
-    """Chains that each chain has clients of, in the mesh. 2: a ring; 4: a ring with chords a third of it long."""
+    """How many relayers: each reads all chains and could carry all messages; for each pair of chains one begins. They
+    share what is to be opened, and tell each other what they measure."""
+    turn_s: Annotated[Duration, Field(ge=0)] = 20.0
+    """How long a relayer leaves messages to the one whose turn comes before its own. 0: all of them compete."""
+    neighbours: Literal[2, 4] | None = None
+    """Chains that each chain has clients of, in the mesh. 2: a ring; 4: a ring with chords a third of it long. Without
+    it 4 from six chains on."""
     weak: Annotated[int, Field(ge=0)] = 1
     """Chains, the last ones, with one validator that has nearly all power: their Nakamoto coefficient is 1, so the
     policy below excludes them as transits."""
@@ -63,13 +66,18 @@ class Parameters(Table):
     """How the destination is convinced. In "hop" the sender names the transits: a shortest way without weak ones. In
     "quorum" two relayers or more sign, and may be contradicted for the time of `challenge`. "zk-model" is a model of
     succinct proofs: it proves nothing, and making an object takes `prove`."""
-    baseline: Literal["none", "hub"] = "none"
-    """"hub": the same chains and load, but clients between the first chain and each other one alone, and mode "hop"
-    through it."""
+    baseline: Literal["none", "hub", "direct", "forward"] = "hub"
+    """What runs beside it: as many chains, relayers, limits and messages, on nodes of their own ("hub-a-0" …). "hub":
+    clients between the first chain and each other one alone, and mode "hop" through it. "direct": the same mesh, but
+    each chain sends only to those that it has clients of. "forward": over the mesh by ways that the sender chose, from
+    chain to chain, and no policy: what forwarding by memo does."""
     policy: str = "xroute/1; require each transit nakamoto >= 2; limit hops 5; prefer hops, spread"
     """What routes have to satisfy: see `skyloom route check`."""
     block_s: Annotated[Duration, Field(gt=0)] = 1.0
     """Time between two blocks of a chain."""
+    block_gas: Annotated[int, Field(ge=-1)] = 500_000
+    """The gas that transactions of a block may ask for together: for deliveries, proofs, updates of clients, what they
+    write. -1: no limit."""
     stake: Annotated[int, Field(ge=0, le=10**6)] = 1000
     """What each relayer bonds on each chain: its word counts by that, and mode "quorum" needs it."""
     challenge_s: Annotated[Duration, Field(gt=0)] = 5.0

@@ -32,7 +32,7 @@ from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.proto.well_known import Any
 
 VALIDATOR_SIGNATURE_GAS = 590  # the Cosmos SDK's price of an Ed25519 signature (x/auth, SigVerifyCostED25519)
-PROOF_GAS_PER_BYTE = 3  # as of what is read from a store; ibc-go verifies proofs for nothing
+PROOF_GAS_PER_BYTE = 1  # by its processor time beside that of a signature; ibc-go verifies proofs for nothing
 
 INVALID_CLIENT = ErrorKind("client", 3, "light client is invalid")
 INVALID_CLIENT_TYPE = ErrorKind("client", 10, "invalid client type")

@@ -27,7 +27,7 @@ OUT_OF_GAS = ("sdk", 11)
 WRONG_SEQUENCE = ("sdk", 32)
 REDUNDANT = ("channel", 22)  # another relayer was faster, and its transaction may still wait for its block
 NOT_MINE = -2  # code of a transaction of which nothing is known
-_FIRST_GAS = 120_000  # of a transaction beside its messages
+_FIRST_GAS = 40_000  # of a transaction beside its messages
 _MARGIN = 1.3  # of gas over what such messages used
 _WEIGH_S = 10.0  # between questions for balances
 _REMEMBERED = 256  # outcomes of an account
@@ -213,6 +213,10 @@ class Signer:
     def _knows(self, group: Sequence[Message]) -> bool:
         """Whether the gas of a group's kinds is known. Where it is not, the group waits until it is the first one."""
         return all(message.NAME in self._gas for message in group)
+
+    def gas_for(self, group: Sequence[Message]) -> int | None:
+        """The gas that a transaction of these messages would be given; None where that of a kind is not known yet."""
+        return self._gas_for(group) if self._knows(group) else None
 
     def _gas_for(self, group: Sequence[Message]) -> int:
         return _FIRST_GAS + ceil(_MARGIN * sum(self._gas[message.NAME] for message in group))

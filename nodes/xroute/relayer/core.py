@@ -43,6 +43,7 @@ from nodes.xroute.relayer.turns import Turns
 __all__ = ["Relayer", "Settings"]
 
 MOST_JOBS = 60  # of one round
+_TRANSACTIONS = 2  # of a block with a limit of gas, at least
 _RETRY_S = 1.0
 _LONGEST_RETRY_S = 30.0
 _CERTIFY_S = 0.25  # between looks for messages to sign for
@@ -92,7 +93,7 @@ class Relayer:
         self.ballots = Ballots(settings.key, self.network, self.jobs, self.choice, self.stakes, self.clock)
         self.rounds = Rounds(
             self.network, self.jobs, self.chains, self.signers, self.clock, self.tasks, settings.stall_s, self.ballots,
-            settings.model_key,
+            settings.block_gas // _TRANSACTIONS, settings.model_key,
         )  # fmt: skip
         self.down: dict[ChainIdentity, int] = {}  # chains that are stalled, and their last height
         self._unread: list[tuple[str, Block]] = []  # blocks from before the chains' identities were known
@@ -311,7 +312,9 @@ class Relayer:
                 self.choice.used(route)
             job.due_ns = self.clock.after_s(_RETRY_S)
             job.avoided |= {edge.tracked for edge in route[:-1]}  # a policy may ask for disjoint routes
-        elif outcome.lost or (outcome.codespace, outcome.code) == REDUNDANT:
+        elif outcome.lost:
+            self._put_off([job], outcome.log, _RETRY_S)
+        elif (outcome.codespace, outcome.code) == REDUNDANT:
             self._again(job, outcome.log)
         else:
             if job.attempts:  # it was alone in its transaction: the route is to blame

@@ -66,6 +66,7 @@ class Rounds:
     tasks: Tasks
     stall_s: float  # without a block, after which a chain counts as stalled
     ballots: Ballots
+    most_gas: int = 0  # of one transaction; 0: no limit
     model_key: bytes = b""  # of the oracle of mode ZK_MODEL
     builder: Builder = field(default_factory=Builder)
     clients: dict[tuple[str, str], Client] = field(default_factory=dict)  # by host and name
@@ -108,7 +109,7 @@ class Rounds:
         for job in batch:
             made = (yield from self._proved(job, legs, sets)) if legs else self._stated(host, job)
             messages.append(made)
-        groups = _grouped(updates, list(zip(batch, messages, strict=True)))
+        groups = _grouped(updates, list(zip(batch, messages, strict=True)), partial(self._fits, self.signers[host]))
         outcomes = yield from self.signers[host].submit([[message for _, message in group] for group in groups])
         found = []
         for group, outcome in zip(groups, outcomes, strict=True):
@@ -119,6 +120,13 @@ class Rounds:
         for each in (self._known, self._hashes, self.learnt):
             _forget_oldest(each)
         return found
+
+    def _fits(self, signer: Signer, messages: Sequence[Message]) -> bool:
+        """Whether messages go together in one transaction, as far as their gas is known."""
+        if not self.most_gas:
+            return True
+        gas = signer.gas_for(messages)
+        return gas is not None and gas <= self.most_gas
 
     def reach(self, route: Legs, needed: int) -> Flow[tuple[tuple[Leg, ...], list[Message]]]:
         """Let each client of the route know enough: the legs, and updates of the near end's client."""
@@ -263,7 +271,9 @@ def _is_at(followed: Followed, height: int) -> bool:
 _Group = list[tuple[Job | None, Message]]
 
 
-def _grouped(updates: Sequence[Message], carried: Sequence[tuple[Job, Message]]) -> list[_Group]:
+def _grouped(
+    updates: Sequence[Message], carried: Sequence[tuple[Job, Message]], fits: Callable[[Sequence[Message]], bool]
+) -> list[_Group]:
     """Transactions: updates first, then as many messages as fit; a job that failed before is alone in its own, and
     updates are apart from it, as others need them."""
     groups: list[_Group] = [[(None, update) for update in updates]]
@@ -272,6 +282,7 @@ def _grouped(updates: Sequence[Message], carried: Sequence[tuple[Job, Message]])
         last = groups[-1]
         count = sum(each is not None for each, _ in last)
         is_full = count >= MOST_MESSAGES or size + len(message.encode()) > MOST_BYTES
+        is_full = is_full or not fits([*(each for _, each in last), message])
         is_alone = job.attempts or any(each is not None and each.attempts for each, _ in last)
         if last and ((count and is_full) or is_alone):
             groups.append([])

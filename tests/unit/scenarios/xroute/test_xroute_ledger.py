@@ -13,7 +13,10 @@ import pytest
 
 from emulator.model.tables import RecipeOptions
 from emulator.record.verdict.judge import evaluate
+from nodes.ibc.core.commitments import UNIVERSAL_ERROR
+from nodes.ibc.proto.channel_v2 import Acknowledgement
 from nodes.ibc.relayer.calls import Block, BlockAt, TransactionsAt
+from nodes.xroute.module.messages import Answer
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.routes.graph import Graph
 from scenarios.xroute.analysis import summarise
@@ -50,20 +53,23 @@ def audited(net: Net, doctor: Doctor = lambda block: block, graph: Graph | None 
     return summarised(told)
 
 
-def summarised(told: dict[str, Any]) -> dict[str, Any]:
+def summarised(told: dict[str, Any], *others: tuple[float, str, str, dict[str, Any]]) -> dict[str, Any]:
+    """The summary of what the audit has told, and of other events."""
     events = pl.DataFrame(
-        [(1.0, "a-0", "audit", json.dumps(told))],
+        [(t_s, node, kind, json.dumps(data)) for t_s, node, kind, data in ((1.0, "a-0", "audit", told), *others)],
         schema={"t_s": pl.Float64, "node": pl.String, "kind": pl.String, "data": pl.String},
         orient="row",
     )
-    samples = pl.DataFrame({"node": ["r", "r", "q"], "name": ["rerouted"] * 3, "value": [1.0, 2.0, 1.0]})
+    samples = pl.DataFrame(
+        {"node": ["relayer-1", "relayer-1", "relayer-2"], "name": ["rerouted"] * 3, "value": [1.0, 2.0, 1.0]}
+    )
     run: Any = SimpleNamespace(events=events, samples=samples)
     return summarise(run)
 
 
 def failed(summary: dict[str, Any]) -> set[str]:
     """The figures of which the scenario's expectations do not hold."""
-    expected = compose(Parameters.model_validate({}), RecipeOptions(1, 60.0, "."))["expect"]
+    expected = compose(Parameters.model_validate({"baseline": "none"}), RecipeOptions(1, 60.0, "."))["expect"]
     return {each.figure.removeprefix("summary.") for each in evaluate(expected, {"summary": summary}) if not each.holds}
 
 
@@ -136,6 +142,22 @@ def instead(kind: str, other: str) -> Doctor:
     return _changed(lambda event: [replace(event, type=other) if _is(event, kind) else event])
 
 
+def failing() -> Doctor:
+    """The application of the first message's destination answers with an error."""
+
+    def change(event: Any) -> list[Any]:
+        if not _is(event, "xroute_answer"):
+            return [event]
+        answer = Answer(Acknowledgement((UNIVERSAL_ERROR,))).encode().hex()
+        return [
+            replace(
+                event, attributes=tuple((key, answer if key == "answer" else value) for key, value in event.attributes)
+            )
+        ]
+
+    return _changed(change)
+
+
 def _is(event: Any, kind: str) -> bool:
     return bool(event.type == kind and ("packet_sequence", "2") in event.attributes)
 
@@ -157,6 +179,7 @@ def _changed(change: Callable[[Any], list[Any]]) -> Doctor:
         (without("xroute_deliver"), {"lost"}),
         (without("xroute_acknowledge"), {"stuck"}),
         (without("xroute_send"), {"forged"}),
+        (failing(), {"failed"}),
         (twice("xroute_send"), {"duplicated"}),
         (twice("xroute_deliver"), {"duplicated"}),
         (twice("xroute_acknowledge"), {"duplicated"}),
@@ -170,6 +193,28 @@ def test_a_doctored_chain_fails_the_run(line: Net, doctor: Doctor, harms: set[st
 @pytest.mark.parametrize("harm", ["violations", "unread_blocks"])
 def test_what_the_audit_tells_fails_the_run(line: Net, harm: str) -> None:
     assert failed(audited(line) | {harm: 1}) == {harm}
+
+
+def test_a_baseline_has_its_figures_under_its_name() -> None:
+    other = {"sent": 5, "delivered": 3, "lost": 0, "busy_s": 2.0}
+    summary = summarised({"sent": 5, "delivered": 5, "busy_s": 1.0}, (1.0, "hub-a-0", "audit", other))
+    assert (summary["delivered"], summary["delivered_per_s"]) == (5, 5.0)
+    assert summary["hub"] == {"sent": 5, "delivered": 3, "lost": 0, "delivered_per_s": 1.5}
+
+
+def test_the_time_to_another_route_counts_from_the_last_block_before_the_halt() -> None:
+    blocks = [
+        (t_s, node, "block", {"chain": node, "height": height, "txs": 0, "failed": 0, "panics": 0, "asked_s": 1.0})
+        for node, times in (("a-0", (1.0, 2.0, 9.0)), ("b-0", (1.5, 2.5, 3.5, 4.5)))
+        for height, t_s in enumerate(times, 1)
+    ]
+    changes = [
+        (1.2, "relayer-1", "rerouted", {}),
+        (3.9, "relayer-2", "rerouted", {}),
+        (2.1, "hub-relayer-1", "rerouted", {}),
+    ]
+    assert summarised({}, *blocks, *changes)["reroute_s"] == 1.9
+    assert "reroute_s" not in summarised({}, *blocks[3:], *changes)
 
 
 def test_a_run_without_an_audit_fails() -> None:

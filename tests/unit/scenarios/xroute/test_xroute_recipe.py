@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,17 +11,22 @@ from emulator.model.tables import ParameterError, RecipeOptions
 from scenarios.xroute.graph import hub, mesh, way
 from scenarios.xroute.recipe import Parameters, compose
 
+RING = {"chains": 5, "baseline": "none", "block_gas": -1}
+
 
 def composed(duration_s: float = 60.0, **given: Any) -> dict[str, Any]:
     return compose(Parameters.model_validate(given), RecipeOptions(1, duration_s, "."))
 
 
-def configs(data: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    return [each["config"] for each in data["program"] if each["run"].endswith(f":{kind}")]
+def configs(data: dict[str, Any], kind: str, side: str = "") -> list[dict[str, Any]]:
+    """Those of the programs of a kind that belong to one side."""
+    of_side = re.compile(f"{side}-(chain|relayer|load|audit)".removeprefix("-"))
+    programs = [each for each in data["program"] if each["run"].endswith(f":{kind}")]
+    return [each["config"] for each in programs if of_side.match(each["name"])]
 
 
-def test_defaults_are_a_ring_with_a_weak_chain_and_messages_to_all() -> None:
-    data = composed()
+def test_a_ring_has_a_weak_chain_and_messages_to_all() -> None:
+    data = composed(chains=5)
     assert [each["powers"][0] for each in configs(data, "Chain")] == [10, 10, 10, 10, 1000]
     assert configs(data, "Load")[1]["to"] == ["c-0", "d-0", "e-0", "a-0"]
     (audit,) = configs(data, "Audit")
@@ -57,27 +63,72 @@ def test_a_way_is_shortest_and_passes_no_avoided_chain() -> None:
     assert way(ring, 0, 2, [1, 4]) is None
 
 
-def test_through_a_hub_all_messages_name_it() -> None:
-    data = composed(baseline="hub")
-    assert [pair for each in configs(data, "Relayer") for pair in each["opens"]] == [
-        "a-0 b-0", "a-0 d-0", "a-0 c-0", "a-0 e-0",
+def test_beside_it_all_messages_name_the_hub() -> None:
+    data = composed(chains=5, baseline="hub")
+    assert [pair for each in configs(data, "Relayer", "hub") for pair in each["opens"]] == [
+        "hub-a-0 hub-b-0", "hub-a-0 hub-d-0", "hub-a-0 hub-c-0", "hub-a-0 hub-e-0",
     ]  # fmt: skip
     assert hub(3) == [(0, 1), (0, 2)]
-    loads = configs(data, "Load")
+    loads = configs(data, "Load", "hub")
     assert {each["mode"] for each in loads} == {"hop"}
-    assert loads[0]["to"] == ["b-0", "c-0", "d-0", "e-0"]
-    assert loads[1]["to"] == ["c-0 via a-0", "d-0 via a-0", "e-0 via a-0", "a-0"]
+    assert loads[0]["to"] == ["hub-b-0", "hub-c-0", "hub-d-0", "hub-e-0"]
+    assert loads[1]["to"] == ["hub-c-0 via hub-a-0", "hub-d-0 via hub-a-0", "hub-e-0 via hub-a-0", "hub-a-0"]
+    assert {each["mode"] for each in configs(data, "Load")} == {"e2e"}
+
+
+@pytest.mark.parametrize("baseline", ["hub", "direct", "forward"])
+def test_a_baseline_has_as_many_of_everything_under_names_of_its_own(baseline: str) -> None:
+    data = composed(baseline=baseline)
+    alone = composed(baseline="none")
+    assert len(data["program"]) == 2 * len(alone["program"])
+    assert len({each["name"] for each in data["program"]}) == len(data["program"])
+    assert len(data["wan"]["places"]) == 2 * len(alone["wan"]["places"])
+    for kind in ("Chain", "Relayer", "Load", "Audit"):
+        assert len(configs(data, kind)) == len(configs(data, kind, baseline)) > 0
+    chains = zip(configs(data, "Chain"), configs(data, "Chain", baseline), strict=True)
+    assert all(own[key] == other[key] for own, other in chains for key in ("block", "block_gas", "powers"))
+    sent = zip(configs(data, "Load"), configs(data, "Load", baseline), strict=True)
+    assert all(own[key] == other[key] for own, other in sent for key in ("messages_per_second", "start", "stop"))
+    judged = {each["figure"] for each in data["expect"]}
+    assert {"summary.stuck", f"summary.{baseline}.lost"} <= judged
+    assert f"summary.{baseline}.stuck" not in judged, "it is what saturation does to it"
+
+
+def test_directly_each_chain_sends_to_its_neighbours_alone() -> None:
+    data = composed(chains=5, baseline="direct")
+    assert configs(data, "Load", "direct")[1]["to"] == ["direct-c-0", "direct-a-0"]
+    assert configs(data, "Load", "direct")[1]["mode"] == "e2e"
+
+
+def test_forwarding_goes_over_the_mesh_by_the_senders_way_and_by_no_policy() -> None:
+    load = configs(composed(chains=5, baseline="forward"), "Load", "forward")[0]
+    assert load["to"][1] == "forward-c-0 via forward-b-0"
+    assert (load["mode"], load["policy"]) == ("hop", "xroute/1")
+
+
+def test_without_neighbours_a_mesh_has_chords_where_there_is_room() -> None:
+    for chains, pairs in ((5, 5), (8, 16)):
+        assert sum(len(each["opens"]) for each in configs(composed(chains=chains), "Relayer")) == pairs
+
+
+def test_a_ring_that_the_policy_does_not_reach_around_is_refused() -> None:
+    composed(chains=7, neighbours=2)
+    with pytest.raises(ParameterError, match="g-0 is not reached from a-0"):
+        composed(chains=8, neighbours=2)
+    composed(chains=8, neighbours=2, policy="xroute/1; require each transit nakamoto >= 2")
+    with pytest.raises(ParameterError, match="is not reached"):
+        composed(chains=5, policy="xroute/1; avoid {c-0}")
 
 
 def test_in_mode_hop_the_sender_names_a_way_without_weak_chains() -> None:
-    assert configs(composed(mode="hop"), "Load")[0]["to"] == ["b-0", "c-0 via b-0", "d-0 via b-0 c-0", "e-0"]
+    assert configs(composed(chains=5, mode="hop"), "Load")[0]["to"] == ["b-0", "c-0 via b-0", "d-0 via b-0 c-0", "e-0"]
 
 
 def test_attackers_and_liars_come_with_what_is_expected_of_them() -> None:
-    data = composed(faults={"attacks": True, "liars": 1, "at": "9 s"})
+    data = composed(**RING, faults={"attacks": True, "liars": 1, "at": "9 s"})
     runs = {each["name"]: each["run"].rpartition(":")[2] for each in data["program"]}
     assert (runs["relayer-1"], runs["relayer-2"], runs["attacker"]) == ("Relayer", "Equivocator", "Attacker")
-    (attacker,) = configs(data, "Attacker")
+    (attacker,) = (each["config"] for each in data["program"] if each["name"] == "attacker")
     assert (attacker["source"], attacker["destination"], attacker["fork"]) == ("a-0", "d-0", "fork")
     (fork,) = (each["chain_id"] for each in configs(data, "Chain") if "chain_id" in each)
     assert fork == "a-0-1", "that of the source"
@@ -105,17 +156,20 @@ def test_halts_hit_the_first_chains() -> None:
     ("given", "key"),
     [
         ({"policy": "xroute/1; require each hop fee <= 3"}, "policy"),
-        ({"neighbours": 4}, "neighbours"),
+        ({"chains": 5, "neighbours": 4}, "neighbours"),
         ({"load": {"drain": "45 s"}}, "load.drain"),
-        ({"weak": 5}, "weak"),
-        ({"mode": "hop", "weak": 4}, "weak"),
+        ({"load": {"drain": "9 s"}}, "load.drain"),
+        ({"block": "3 s", "load": {"drain": "25 s"}}, "load.drain"),
+        ({"block_gas": 100_000}, "block_gas"),
+        ({"weak": 8}, "weak"),
+        ({"chains": 5, "mode": "hop", "weak": 4, "policy": "xroute/1"}, "weak"),
         ({"mode": "quorum", "relayers": 1}, "mode"),
         ({"mode": "quorum", "stake": 0}, "mode"),
-        ({"mode": "zk-model", "baseline": "hub"}, "mode"),
         ({"faults": {"liars": 2}}, "faults.liars"),
-        ({"faults": {"attacks": True}, "weak": 0}, "faults.attacks"),
-        ({"faults": {"attacks": True}, "chains": 4}, "faults.attacks"),
-        ({"faults": {"chains": 5}}, "faults.chains"),
+        ({"faults": {"attacks": True}, **RING, "weak": 0}, "faults.attacks"),
+        ({"faults": {"attacks": True}, **RING, "chains": 4}, "faults.attacks"),
+        ({"faults": {"attacks": True}, **RING, "block_gas": 500_000}, "faults.attacks"),
+        ({"faults": {"chains": 8}}, "faults.chains"),
         ({"faults": {"chains": 1, "at": "58 s"}}, "faults.at"),
     ],
 )

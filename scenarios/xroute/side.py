@@ -1,0 +1,230 @@
+"""One of the two networks of a run: the chains that xRoute joins, or those of the baseline beside them.
+
+Invariant: both have the same chains, limits, load and faults in the same regions; they differ in who has clients of
+whom, in the mode and in names, and no two nodes, programs or keys of a run are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_lowercase
+from typing import Any
+
+from emulator.model.tables import ParameterError
+from emulator.model.units import show
+from scenarios.xroute.graph import Pair, hub, mesh, way
+from scenarios.xroute.parameters import Parameters
+
+__all__ = ["Side", "baseline_of", "neighbours_of", "xroute_of"]
+
+REGIONS = ("us-east-1", "eu-north-1", "ap-southeast-2", "us-west-1", "ap-northeast-1")
+POWERS, WEAK_POWERS = [10, 10, 10, 10], [1000, 1, 1, 1]  # of validators
+UNPROVED = ("quorum", "zk-model")
+EQUIVOCATOR = "nodes.xroute.adversary.process:Equivocator"
+ATTACKER, FORK = "attacker", "fork"  # nodes; the first is an account, too
+ORACLE = "oracle"  # the key of mode zk-model, a model
+AUDIT_S = 2.0  # before the end by which the audit has told
+CHORDS = 6  # chains, from which on there is room for chords
+CONFIRM = "20 s"  # how long a transaction may wait where blocks are full
+
+
+@dataclass(frozen=True)
+class Side:
+    """Chains, relayers, senders and an audit; `name` is "" for those of xRoute."""
+
+    name: str
+    parameters: Parameters
+    duration_s: float
+    mode: str
+    policy: str
+    pairs: tuple[Pair, ...]
+    neighbours_only: bool = False  # messages go to chains that the sender's has clients of
+
+    @property
+    def _prefix(self) -> str:
+        return f"{self.name}-" if self.name else ""
+
+    @property
+    def chains(self) -> list[str]:
+        """Nodes of the chains."""
+        return [f"{self._prefix}{letter}-0" for letter in ascii_lowercase[: self.parameters.chains]]
+
+    @property
+    def relayers(self) -> list[str]:
+        """Nodes of the relayers."""
+        return [f"{self._prefix}relayer-{number + 1}" for number in range(self.parameters.relayers)]
+
+    @property
+    def weak(self) -> range:
+        """The chains that no policy of these runs lets messages pass over."""
+        return range(self.parameters.chains - self.parameters.weak, self.parameters.chains)
+
+    def places(self) -> dict[str, str]:
+        """The region of each node."""
+        return {
+            node: REGIONS[place % len(REGIONS)]
+            for nodes in (self.chains, self.relayers)
+            for place, node in enumerate(nodes)
+        }
+
+    def programs(self) -> list[dict[str, Any]]:
+        """All that runs."""
+        return [*self._chain_programs(), *self._relayer_programs(), *self._load_programs(), self._audit()]
+
+    def program(self, chain: str) -> str:
+        """The name of a chain's program."""
+        return f"{self._prefix}chain-{self._letter(chain)}"
+
+    def _letter(self, chain: str) -> str:
+        return chain.removeprefix(self._prefix).removesuffix("-0")
+
+    def _chain_programs(self) -> list[dict[str, Any]]:
+        """A program for each chain, as they start apart."""
+        parameters, faults, programs = self.parameters, self.parameters.faults, []
+        apart_s = parameters.block_s / parameters.chains  # so that blocks are not made all at once
+        halt = {"halt": show(faults.at_s, "duration"), "halt_for": show(faults.length_s, "duration")}
+        for number, node in enumerate(self.chains):
+            config = {
+                "block": show(parameters.block_s, "duration"),
+                "block_gas": parameters.block_gas,
+                "accounts": ["alice", "bob", ATTACKER, *(key for relayer in self.relayers for key in _keys(relayer))],
+                "powers": WEAK_POWERS if number in self.weak else POWERS,
+                **(halt if number < faults.chains else {}),
+                **self._terms(),
+            }
+            programs.append(
+                {
+                    "name": self.program(node),
+                    "nodes": node,
+                    "run": "nodes.xroute.chain:Chain",
+                    "start": show(number * apart_s, "duration"),
+                    "config": config,
+                    "ready": {"http": "http://127.0.0.1:26657/health"},
+                }
+            )
+        return programs
+
+    def _terms(self) -> dict[str, Any]:
+        """What a chain has to say to modes in which nothing is proved: that its receivers take them."""
+        if self.mode not in UNPROVED:
+            return {}
+        terms = {"minimum": f"xroute/1; require mode {{{self.mode}}}"}
+        if self.mode == "quorum":
+            return terms | {"challenge": show(self.parameters.challenge_s, "duration")}
+        return terms | {"model_key": ORACLE}
+
+    def _relayer_programs(self) -> list[dict[str, Any]]:
+        """A program for each relayer; in a circle, each tells the next what it measures."""
+        parameters, chains, relayers = self.parameters, self.chains, self.relayers
+        honest = len(relayers) - (0 if self.name else parameters.faults.liars)
+        lie = {"equivocate": show(parameters.faults.at_s, "duration")}
+        is_model = self.mode == "zk-model"
+        model = {"model_key": ORACLE, "prove": show(parameters.prove_s, "duration")} if is_model else {}
+        return [
+            {
+                "name": relayer,
+                "nodes": relayer,
+                "run": "nodes.xroute.relayer.process:Relayer" if number < honest else EQUIVOCATOR,
+                "after": [self.program(chain) for chain in chains],
+                "config": {
+                    "chains": chains,
+                    "opens": [f"{chains[a]} {chains[b]}" for a, b in self.pairs[number :: len(relayers)]],
+                    "accounts": _keys(relayer),
+                    "neighbours": sorted({relayers[number - 1], relayers[(number + 1) % len(relayers)]} - {relayer}),
+                    "relayers": relayers,
+                    "turn": show(0.0 if self.mode in UNPROVED else parameters.turn_s, "duration"),
+                    "block_gas": max(0, parameters.block_gas),
+                    "confirm": CONFIRM,
+                    "stake": parameters.stake,
+                    **model,
+                    **(lie if number >= honest else {}),
+                    "stall": show(2 * parameters.block_s, "duration"),
+                },
+            }
+            for number, relayer in enumerate(relayers)
+        ]
+
+    def _load_programs(self) -> list[dict[str, Any]]:
+        """Who sends on each chain: to the others in turn, from the next one on."""
+        load, chains = self.parameters.load, self.chains
+        return [
+            {
+                "name": f"{self._prefix}load-{self._letter(node)}",
+                "nodes": node,
+                "run": "nodes.xroute.load:Load",
+                "after": [self.program(chain) for chain in chains],
+                "config": {
+                    "to": [self._words(source, destination) for destination in self._destinations(source)],
+                    "policy": self.policy,
+                    "mode": self.mode,
+                    "messages_per_second": load.messages_per_s / len(chains),
+                    "start": show(load.start_s, "duration"),
+                    "stop": show(self.duration_s - load.drain_s, "duration"),
+                },
+            }
+            for source, node in enumerate(chains)
+        ]
+
+    def _destinations(self, source: int) -> list[int]:
+        count = len(self.chains)
+        others = [(source + step) % count for step in range(1, count)]
+        joined = [each for each in others if {(source, each), (each, source)} & {*self.pairs}]
+        return joined if self.neighbours_only else others
+
+    def _words(self, source: int, destination: int) -> str:
+        """An entry of `to`; in mode hop with the way, which is a shortest one without weak chains."""
+        chains = self.chains
+        if self.mode != "hop":
+            return chains[destination]
+        transits = way(self.pairs, source, destination, self.weak)
+        if transits is None:
+            raise ParameterError(
+                "weak",
+                str(len(self.weak)),
+                f"fewer: {chains[destination]} is reached from {chains[source]} over weak chains only",
+            )
+        return " ".join([chains[destination], *(["via"] if transits else []), *(chains[each] for each in transits)])
+
+    def _audit(self) -> dict[str, Any]:
+        return {
+            "name": f"{self._prefix}audit",
+            "nodes": self.chains[0],
+            "run": "scenarios.xroute.audit:Audit",
+            "after": [self.program(chain) for chain in self.chains],
+            "config": {
+                "chains": self.chains,
+                "at": show(self.duration_s - self.parameters.load.drain_s, "duration"),
+                "until": show(self.duration_s - AUDIT_S, "duration"),
+            },
+        }
+
+
+def xroute_of(parameters: Parameters, duration_s: float) -> Side:
+    """The chains that xRoute joins."""
+    pairs = tuple(mesh(parameters.chains, neighbours_of(parameters)))
+    return Side("", parameters, duration_s, parameters.mode, parameters.policy, pairs)
+
+
+def baseline_of(parameters: Parameters, duration_s: float) -> Side | None:
+    """The chains beside them; None where there are none."""
+    name, policy = parameters.baseline, parameters.policy
+    pairs: Sequence[Pair] = mesh(parameters.chains, neighbours_of(parameters))
+    match name:
+        case "hub":
+            return Side(name, parameters, duration_s, "hop", policy, tuple(hub(parameters.chains)))
+        case "direct":
+            return Side(name, parameters, duration_s, "e2e", policy, tuple(pairs), neighbours_only=True)
+        case "forward":
+            return Side(name, parameters, duration_s, "hop", "xroute/1", tuple(pairs))
+    return None
+
+
+def neighbours_of(parameters: Parameters) -> int:
+    """Chains that each chain of the mesh has clients of."""
+    return parameters.neighbours or (4 if parameters.chains >= CHORDS else 2)
+
+
+def _keys(relayer: str) -> list[str]:
+    """Names of a relayer's keys: with two, two rounds to a chain are under way at once."""
+    return [relayer, f"{relayer}-b"]
