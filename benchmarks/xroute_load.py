@@ -225,7 +225,7 @@ def row(side: str, rate: float, options: argparse.Namespace) -> None:
     pairs = hub(chains) if is_hub else mesh(chains, 4 if chains >= CHORDS else 2)
     net = Net(pairs, chains, options.relayers, options.gas)
     net.run(READY_S, net.is_ready)
-    begin_s = net.now_s
+    begin_s, before = net.now_s, [len(node.results) for node in net.nodes]
     end_s = begin_s + LOAD_S
     net.load(rate, Mode.HOP if is_hub else Mode.E2E, end_s)
     net.run(end_s)
@@ -235,14 +235,16 @@ def row(side: str, rate: float, options: argparse.Namespace) -> None:
     first_ns, last_ns = (GENESIS_NS + round(each * 1e9) for each in (begin_s + WARM_S, end_s))
     times_ns = [fate.delivered_ns[0] for fate in ledger.fates.values() if fate.delivered_ns]
     delivered = sum(first_ns <= each < last_ns for each in times_ns)
-    gas = sum(result.gas_used for node in net.nodes for result in node.results)
-    busiest = max(sum(result.gas_used for result in node.results) for node in net.nodes)
+    gas = [
+        sum(result.gas_used for result in node.results[first:]) for node, first in zip(net.nodes, before, strict=True)
+    ]
     wrongs = sum(int(figures[each]) for each in WRONGS) + sum(1 for _ in ledger.violations())
+    of_messages = 1e3 * len(times_ns)
     print(
         f"{rate:9.1f} {side:>7} {delivered / (LOAD_S - WARM_S):12.2f} {float(figures['p50_ms']) / 1e3:8.1f} "
         f"{float(figures['p95_ms']) / 1e3:8.1f} {figures['delivered']:>9} of {figures['sent']:>5} "
-        f"{float(figures['top_transit_share']):11.3f} {busiest / len(times_ns) / 1e3:13.0f} {gas / len(times_ns) / 1e3:9.0f} "
-        f"{wrongs:>7}",
+        f"{float(figures['top_transit_share']):10.3f} {max(gas) / of_messages:8.0f} "
+        f"{sum(gas) / of_messages:7.0f} {wrongs:>7}",
         flush=True,
     )
 
@@ -256,13 +258,9 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", default=["hub", "xroute"])
     options = parser.parse_args()
     collect_rarely()
-    print(
-        f"{options.chains} chains, {options.relayers} relayers, blocks of {DEFAULTS.block_s:g} s and {options.gas:,} gas"
-    )
-    print(
-        "offered/s    side  delivered/s    p50 s    p95 s    delivered       top share   k gas at the   k gas   wrongs\n"
-        "                                                                              busiest chain  in all"
-    )
+    limit = f"blocks of {DEFAULTS.block_s:g} s and {options.gas:,} gas"
+    print(f"{options.chains} chains, {options.relayers} relayers, {limit}; thousands of gas by message")
+    print("offered/s    side  delivered/s    p50 s    p95 s          delivered  top share  busiest  in all  wrongs")
     for rate in options.loads:
         for side in options.sides:
             row(side, rate, options)

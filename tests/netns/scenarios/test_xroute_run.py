@@ -25,3 +25,6 @@ def test_messages_cross_a_transit_and_all_is_well_by_the_audit(tmp_path: Path) -
     assert summary["delivered"] == summary["sent"] >= 8
     assert summary["mean_hops"] > 1
     assert summary["top_transit"] != "d-0", "the policy excludes it"
+    assert summary["hub"]["sent"] == summary["sent"]
+    assert summary["hub"]["top_transit"] == "hub-a-0"
+    assert summary["hub"]["top_transit_share"] > summary["top_transit_share"]
