@@ -22,7 +22,8 @@ SHORT = (
 
 
 def test_each_forgery_is_refused_by_its_check_and_a_liar_loses_its_stake_everywhere(tmp_path: Path) -> None:
-    attacked = ("--set", "faults.attacks=true", "--set", "faults.liars=1", "--set", "faults.at=6s")
+    ring = ("--set", "chains=5", "--set", "baseline=none", "--set", "block_gas=-1")
+    attacked = (*ring, "--set", "faults.attacks=true", "--set", "faults.liars=1", "--set", "faults.at=6s")
     ended = skyloom("run", "xroute", *SHORT, *NEAR, *attacked, "--no-tui", "--runs", tmp_path)
     assert ended.returncode == 0, ended.stdout
     folder = tmp_path / "xroute" / "latest"
