@@ -77,9 +77,12 @@ def _codecs(seen: Observed) -> Iterator[Drawing]:
     used = {name for stage in request.plan["stages"] for name in stage.split()[2:3]}
     used = {name.split("/")[0] for name in used}
     figure, axes = drawing.new()
-    for name, (size_bytes, loss_nats) in seen.codecs.items():
+    for number, (name, (size_bytes, loss_nats)) in enumerate(seen.codecs.items()):
         axes.plot(size_bytes / 1e3, loss_nats, "o" if name in used else "x", color=STAGE if name in used else "grey")
-        axes.annotate(name, (size_bytes / 1e3, loss_nats), xytext=(5, 4), textcoords="offset points")
-    axes.set(xlabel="kB of a chunk of the prompt", ylabel="nats a token lost at a cut", xlim=(0, None), ylim=(0, None))
+        axes.annotate(
+            name, (size_bytes / 1e3, loss_nats), xytext=(5, 4 - 12 * (number % 2)), textcoords="offset points"
+        )
+    axes.margins(0.12)
+    axes.set(xlabel="kB of a chunk of the prompt", ylabel="nats a token lost at a cut", xlim=(0, None))
     caption = f"Medians over all cuts, as calibrated. Filled: what the plan {plan} uses for the prompt."
     yield drawing.Drawing("pipeline-codecs", "Accuracy against bytes", caption, figure)

@@ -106,10 +106,12 @@ def _shares(seen: Observed) -> dict[str, Any]:
     if not seen.shares:
         return {}
     delivered = [float(each["delivered"]) for each in seen.shares.values()]
+    asked = max(float(each["asked"]) for each in seen.shares.values())
     return {
-        "cpu_asked": max(float(each["asked"]) for each in seen.shares.values()),
+        "cpu_asked": asked,
         "cpu_delivered_least": round(min(delivered), 4),
         "cpu_delivered_most": round(max(delivered), 4),
+        "cpu_kept": round(min(delivered) / asked, 4),
     }
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nodes.pipeline.observed import Observed
 
 RATE = "isl.rate"
-MOVED = 0.16  # of labels, away from arrows
+OUTSIDE = 1.35  # where labels of satellites are, in radii of the ring
 
 
 def plan(run: Run, seen: Observed) -> list[Drawing]:
@@ -43,11 +43,12 @@ def plan(run: Run, seen: Observed) -> list[Drawing]:
         axes.annotate("", place[b], place[a], arrowprops={"arrowstyle": "->", "shrinkA": 16, "shrinkB": 16})
         (ax, ay), (bx, by) = place[a], place[b]
         label = f"{codecs}\n{ways[a, b].delay_s * 1e3:.1f} ms"
-        axes.text((ax + bx) / 2, (ay + by) / 2 + MOVED / 2, label, ha="center", va="center", fontsize="small")
+        x, y = (ax + bx) / 2, (ay + by) / 2
+        axes.text(x, y, label, ha="center", va="center", fontsize="small", bbox={"color": "white", "pad": 1})
     blocks = {stage[0]: stage[1] for stage in stages}
     for name, (x, y) in place.items():
         axes.plot(x, y, "o", markersize=18, color="tab:blue" if name in blocks else "lightgrey")
-        axes.text(x, y * (1 + MOVED) + MOVED, f"{name}\n{blocks.get(name, '')}", ha="center", va="center")
+        axes.text(x * OUTSIDE, y * OUTSIDE, f"{name}\n{blocks.get(name, '')}", ha="center", va="center")
     axes.set(xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), aspect="equal")
     axes.set_axis_off()
     caption = "Blocks of the model by satellite, codecs (of the prompt / of the answer) and delays of the ways between."

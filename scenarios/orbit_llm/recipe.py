@@ -54,6 +54,8 @@ class Parameters(Table):
     """Links between satellites."""
     cpu: Share = 0.25
     """Share of a core that each satellite has."""
+    cpu_kept: Share = 0.9
+    """Part of that share that each must get for the run to pass: times of a machine that is too busy mean nothing."""
     memory_bytes: Size | None = None
     """Memory of each satellite for weights (as float32), keys and values; by default as much as is wanted."""
     budget_nats: Annotated[float, Field(ge=0)] = 0.02
@@ -101,7 +103,10 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
             {"name": "prompt", "nodes": [first], "run": "scenarios.orbit_llm.asking:Asking", "config": asks},
             *([stages] if others else []),
         ],
-        "expect": [{"figure": "summary.answers", "equals": len(policies)}],
+        "expect": [
+            {"figure": "summary.answers", "equals": len(policies)},
+            {"figure": "summary.cpu_kept", "at_least": parameters.cpu_kept},
+        ],
     }
 
 
