@@ -102,7 +102,10 @@ class World:
 
     def ask(self, request: Request) -> None:
         """Begin a request."""
-        self.controller = Controller(request, self._plan, self.names, MODEL, self.window, Patience(), self._hands_over)
+        self.controller = Controller(
+            request, self._plan, self.names, MODEL, self.window, Patience(), self._hands_over,
+            lambda node: frozenset((SOURCE, node)) not in self.cut,
+        )  # fmt: skip
         self.controller.tick(self.now_s)
         self.settle()
 

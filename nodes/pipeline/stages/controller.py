@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -79,12 +79,13 @@ class Controller:
     """One request by `plan`. Other nodes of `nodes` may take the place of those that are lost.
 
     `model` is the hash of its file. `hands_over`: keys and values go to the node that takes over; otherwise it computes
-    them again.
+    them again. `connected(node)` says whether there is a connection now.
     """
 
     def __init__(
         self, request: Request, plan: Plan, nodes: Sequence[str], model: bytes, window: int, patience: Patience,
         hands_over: bool = True,
+        connected: Callable[[str], bool] = lambda node: True,
     ) -> None:  # fmt: skip
         self.request = request
         self.step = Step.PROBING
@@ -94,13 +95,14 @@ class Controller:
         self.replayed_tokens = 0  # that were sent before, in another epoch
         self.diverged = 0  # tokens of the answer that were others when they came again
         self._plan, self._model, self._window = plan, model, window
-        self._patience, self._hands_over = patience, hands_over
+        self._patience, self._hands_over, self._connected = patience, hands_over, connected
         self._nodes = tuple(dict.fromkeys((*plan.nodes, *nodes)))
         self._seats = plan.nodes  # by segment
         self._messages: list[tuple[str, Message]] = []
         self._epoch = 0
         self._why = ""
         self._deadline_s = -inf  # begin with the first tick
+        self._place_until_s = -inf
         self._held: dict[str, Held] = {}
         self._refused: dict[str, str] = {}  # why, by node, for the whole request
         self._ready: set[str] = set()
@@ -129,6 +131,8 @@ class Controller:
             return
         if self._epoch and self.step is Step.PROBING:
             self._place(now_s)
+        elif self.step is Step.PLACING and now_s < self._place_until_s and all(map(self._connected, self._seats)):
+            self._deadline_s = self._next_look_s(now_s)
         else:
             self._begin("begin" if not self._epoch else f"{self.step.value}: too long", now_s)
 
@@ -211,12 +215,17 @@ class Controller:
         kept = min(*most, self.request.begin_of_last(known))  # the last chunk goes again: the token behind it is asked
         holders = [node if own[number] >= kept else self._holder(number, kept) for number, node in enumerate(seats)]
         self.step, self._fed = Step.PLACING, kept
-        self._deadline_s = now_s + self._patience.place_s
+        self._place_until_s = now_s + self._patience.place_s
+        self._deadline_s = self._next_look_s(now_s)
         moved = sum(node != holder for node, holder in zip(seats, holders, strict=True))
         self.epochs.append(Epoch(self._epoch, self._why, seats, kept, moved))
         placed = tuple(Seat(node.encode(), holder.encode()) for node, holder in zip(seats, holders, strict=True))
         for node in self._held:
             self._say(node, Place(self.request.number, self._epoch, kept, placed))
+
+    def _next_look_s(self, now_s: float) -> float:
+        """When to look whether stages that are not ready are still there."""
+        return min(self._place_until_s, now_s + self._patience.answer_s)
 
     def _chosen(self) -> tuple[str, ...] | None:
         """The wanted nodes, others in place of those that did not answer or could not be reached; None: too few."""

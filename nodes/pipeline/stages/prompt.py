@@ -135,8 +135,9 @@ class Prompt(Stage):
         )  # fmt: skip
         patience = Patience(config.answer_s, config.place_s, config.progress_s)
         self._controller = controller = Controller(
-            request, plan, self._others, bytes.fromhex(self.sha256), config.window, patience, config.hands_over
-        )
+            request, plan, self._others, bytes.fromhex(self.sha256), config.window, patience, config.hands_over,
+            lambda node: node == context.name or node in self.links.connected(),
+        )  # fmt: skip
         self._account = Account(name, controller, self._tokenizer, context.emit)
         self._answered = asyncio.get_running_loop().create_future()
         self._driver = driver = Driver(controller, context.now, self.turn)

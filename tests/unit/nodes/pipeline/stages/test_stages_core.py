@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from pipeline_net import MODEL, PLAN, SOURCE, World, answer_of
 
-from nodes.pipeline.stages.controller import Request, Step
+from nodes.pipeline.stages.controller import Patience, Request, Step
 from nodes.pipeline.stages.wire import CODEC, Chunk, Held, Keys, Place, Probe, Ready, Token
 
 REQUEST = Request(number=1, prompt=tuple(range(11)), answer_tokens=5, chunk_tokens=3, vocabulary=1000)
@@ -142,6 +142,18 @@ def test_after_a_hand_over_the_old_node_still_has_what_it_gave():
     _, move, last = world.controller.epochs
     assert last.kept == move.kept >= len(REQUEST.prompt) + 1
     assert last.nodes == PLAN.nodes
+
+
+def test_a_node_that_dies_while_it_takes_over_is_not_waited_for():
+    world = World(REQUEST)
+    play(world, lambda world: len(world.controller.answer) == 2)
+    world.controller.move("n1", "n3", world.now_s)
+    world.settle()
+    play(world, lambda world: world.controller.epochs[-1].moved == 1)
+    world.cut.add(frozenset((SOURCE, "n3")))
+    play_without("n3", world)
+    assert world.controller.answer == answer_of(REQUEST)
+    assert world.now_s <= 3 * Patience().answer_s
 
 
 def test_a_link_that_stays_cut_brings_another_node():
