@@ -22,6 +22,7 @@ from xroute_words import complies, words_of
 from nodes.ibc.chain.results import TxResult
 from nodes.ibc.client.states import ClientStates
 from nodes.ibc.client.tendermint import NEVER, consensus_state_of
+from nodes.ibc.proto.ibc import Height
 from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.proto.wire import Message
 from nodes.xroute.identity import ChainIdentity
@@ -72,6 +73,8 @@ class Judge:
         for event in result.events if not result.code else ():
             if event.type in ("xroute_send", "xroute_deliver", "xroute_route"):
                 told[event.type].add((bytes.fromhex(event["source"]), int(event["packet_sequence"])))
+            if event.type == "xname_bind":
+                self._bound(node, event["client_id"], event["identity"])
             if event.type == "xroute_send":
                 self._sent[node.identity, int(event["packet_sequence"])] = bytes.fromhex(event["packet"])
         for message in messages:
@@ -80,6 +83,23 @@ class Judge:
                 key = Envelope.decode(proof.packet.payloads[0].value).source, proof.packet.sequence
                 if key in told["xroute_deliver"] | told["xroute_route"]:
                     self._judge(node, message.proof, proof, key, is_delivered=key in told["xroute_deliver"])
+
+    def _bound(self, node: Node, client: str, identity: str) -> None:
+        """A client of a chain is bound to the one identity that this has."""
+        states = ClientStates(node.context().ibc, client)
+        for height in states.heights():
+            found = self._chains(states, height)
+            _require(bool(found), f"a binding of {client}, which tracks no chain")
+            _require(found[0].identity.hex() == identity, f"a second identity of {found[0].name}")
+
+    def _chains(self, states: ClientStates, height: Height) -> list[Node]:
+        """The chains, it is one, of which a client has the state of a height."""
+        consensus, client, number = states.consensus_state(height), states.client_state, height.revision_height
+        return [
+            each for each in self.nodes.values()
+            if client is not None and each.chain_id == client.chain_id and number <= each.chain.height
+            and consensus_state_of(each.chain.ledger[number].block.header) == consensus
+        ]  # fmt: skip
 
     def _judge(self, node: Node, data: bytes, proof: RouteProof, key: Key, *, is_delivered: bool) -> None:
         packet, now_ns = proof.packet, node.chain.ledger[node.chain.height].block.time_ns
@@ -108,17 +128,12 @@ class Judge:
             consensus, client = states.consensus_state(hop.height), states.client_state
             if consensus is None or client is None:
                 raise Violation(f"{hop.client_id} without a state of height {hop.height}")
-            number = hop.height.revision_height
-            found = [
-                each for each in self.nodes.values()
-                if each.chain_id == client.chain_id and number <= each.chain.height
-                and consensus_state_of(each.chain.ledger[number].block.header) == consensus
-            ]  # fmt: skip
+            found = self._chains(states, hop.height)
             _require(bool(found), f"{hop.client_id} tracks no chain")
             _require(client.frozen_height == NEVER, f"{hop.client_id} is frozen")
             _require(found[0].name not in frozen, f"{found[0].name} was seen to misbehave")
             _require(consensus.timestamp.ns + client.trusting_period.ns > now_ns, f"{hop.client_id} is trusted no more")
-            store = _Past(found[0].chain.state.stores["ibc"], number - 1)
+            store = _Past(found[0].chain.state.stores["ibc"], hop.height.revision_height - 1)
             yield found[0]
 
     def _hops(

@@ -185,12 +185,12 @@ class World:
             )
             node.must("relayer", message)
 
-    def new_client(self, node: Node, other: Node, *, bind: bool = True) -> str:
-        """A client whose first state is the other chain's anchor, to which it is bound, too."""
-        anchor = other.chain.ledger[1].block.header
+    def new_client(self, node: Node, other: Node, *, bind: bool = True, at: int = 1) -> str:
+        """A client whose first state is of a height, that of the other chain's anchor, to which it is bound, too."""
+        anchor = other.chain.ledger[at].block.header
         state = ClientState(
             other.chain_id, Fraction(1, 3), Duration.of_ns(self.trusting_ns), Duration.of_ns(2 * self.trusting_ns),
-            Duration.of_ns(30 * SECOND_NS), Height(), Height(1, 1), other.chain.state.specs_of("ibc"), (),
+            Duration.of_ns(30 * SECOND_NS), Height(), Height(1, at), other.chain.state.specs_of("ibc"), (),
         )  # fmt: skip
         created = ibc.MsgCreateClient(Any.of(state), Any.of(consensus_state_of(anchor)), address("relayer"))
         done = (
