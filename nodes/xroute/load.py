@@ -1,6 +1,6 @@
 """Messages from the chain of a node to other chains: transfers of one coin each, by a policy, at a steady rate.
 
-Event: `load` (`sent`, `refused`, `begin_s`, `end_s`).
+Event: `load` (`sent`, `refused`: or without an answer, `begin_s`, `end_s`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nodes.ibc.core.transfer import PORT, VERSION
 from nodes.ibc.core.transfer_data import JSON, TransferData
 from nodes.ibc.proto import cosmos
 from nodes.ibc.proto.channel_v2 import Payload
-from nodes.ibc.relayer.calls import Ask, Broadcast, SignedHeaderAt, header_of, opened
+from nodes.ibc.relayer.calls import Ask, Broadcast, SignedHeaderAt, Unanswered, header_of, opened
 from nodes.ibc.relayer.rpc import Connection, chain_id_of
 from nodes.xroute.identity import ChainIdentity, identity
 from nodes.xroute.module.messages import MsgSend
@@ -91,9 +91,8 @@ class Load(Node):
 
     async def _load(self) -> None:
         config, context = self.config, self.context
-        chain = self._connections[context.name]
         identities = {name: await self._identity(each) for name, each in self._connections.items()}
-        chain_id = await chain_id_of(chain)
+        chain_id = await chain_id_of(self._connections[context.name])
         await context.sleep_until(config.start_s)
         number, sequence = await self._account()
         ways, begin_s, sent, refused = cycle(self._ways), context.now(), 0, 0
@@ -104,12 +103,11 @@ class Load(Node):
                 messages = [self._message(next(ways), identities) for _ in range(count)]
                 fee = cosmos.Fee((), GAS * count)
                 data = signed_transaction(self._key, messages, chain_id, number, sequence, fee)
-                (admission,) = await chain.call([Broadcast(context.name, data)])
-                if admission.code:
+                if await self._is_admitted(data):
+                    sent, sequence = sent + count, sequence + 1
+                else:
                     refused += count
                     number, sequence = await self._account()
-                else:
-                    sent, sequence = sent + count, sequence + 1
             if count == due:
                 await context.sleep(INTERVAL_S)
         context.emit("load", sent=sent, refused=refused, begin_s=begin_s, end_s=context.now())
@@ -122,12 +120,26 @@ class Load(Node):
         anchor = header_of(signed)
         return identity(anchor.chain_id, 1, header_hash(anchor))
 
+    async def _is_admitted(self, data: bytes) -> bool:
+        """Whether the mempool took a transaction; False, too, where the chain does not answer."""
+        try:
+            (admission,) = await self._connections[self.context.name].call([Broadcast(self.context.name, data)])
+        except Unanswered:
+            return False
+        return not admission.code
+
     async def _account(self) -> tuple[int, int]:
+        """The account's number and next sequence, once the chain answers."""
         question = cosmos.QueryAccountRequest(self._address)
         ask = Ask(self.context.name, "/cosmos.auth.v1beta1.Query/Account", question, cosmos.QueryAccountResponse)
-        (found,) = await self._connections[self.context.name].call([ask])
-        held = opened(found.account, cosmos.BaseAccount)
-        return held.account_number, held.sequence
+        while True:
+            try:
+                (found,) = await self._connections[self.context.name].call([ask])
+            except Unanswered:
+                await self.context.sleep(INTERVAL_S)
+                continue
+            held = opened(found.account, cosmos.BaseAccount)
+            return held.account_number, held.sequence
 
     def _message(self, way: Sequence[str], identities: dict[str, Any]) -> MsgSend:
         data = TransferData(Denomination(self.config.denom), 1, self._address, self._receiver, "")

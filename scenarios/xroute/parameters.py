@@ -31,7 +31,16 @@ class Faults(Table):
     """What goes wrong, once."""
 
     chains: Annotated[int, Field(ge=0)] = 0
-    """Chains that halt: the first ones. Their RPC answers, but they make no block; they go on afterwards."""
+    """Chains that it hits: the first ones."""
+    kind: Literal["halt", "slow", "crash", "cut", "rate", "mempool", "churn", "clock"] = "halt"
+    """What hits them. "halt": no block is made, but the RPC answers; "slow": blocks take ten times as long; "crash":
+    the process is killed, and comes back with its disk; "cut": no packet passes to or from them. These last all the
+    time: "rate": they answer a client 40 requests a second; "mempool": 2 transactions wait at most; "churn": 3 of 4
+    validators are replaced each 5 blocks; "clock": theirs is 2 s ahead."""
+    relayers: Annotated[int, Field(ge=0)] = 0
+    """Relayers that are killed, and come back without any memory: the first ones."""
+    apart: bool = False
+    """Whether no packet passes between relayers."""
     at_s: Duration = 25.0
     """When."""
     length_s: Duration = 8.0

@@ -49,6 +49,7 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     xroute, baseline = xroute_of(parameters, options.duration_s), baseline_of(parameters, options.duration_s)
     _check_reach(parameters, policy, xroute)
     sides = [xroute, *([baseline] if baseline else [])]
+    wrong = [action for side in sides for action in side.actions()]
     others = [FORK, ATTACKER] if parameters.faults.attacks else []
     places = {node: region for side in sides for node, region in side.places().items()}
     places |= dict(zip(others, REGIONS, strict=False))
@@ -61,6 +62,7 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
             *(program for side in sides for program in side.programs()),
             *(_attacks(parameters, xroute) if others else ()),
         ],
+        **({"action": wrong} if wrong else {}),
         "expect": [
             {"figure": "summary.delivered", "at_least": 1},
             *({"figure": f"summary.{harm}", "equals": 0} for harm in HARMS),
@@ -101,7 +103,10 @@ def _check(parameters: Parameters, options: RecipeOptions) -> Policy:
         raise ParameterError(
             "faults.attacks", "true", "a ring of 5 chains or more, one weak, in mode e2e, with `block_gas` -1"
         )
-    if faults.chains and faults.at_s + faults.length_s > options.duration_s:
+    if faults.relayers > parameters.relayers:
+        raise ParameterError("faults.relayers", str(faults.relayers), f"at most the {parameters.relayers} relayers")
+    happens = faults.chains or faults.relayers or faults.apart
+    if happens and faults.at_s + faults.length_s > options.duration_s:
         raise ParameterError(
             "faults.at", show(faults.at_s, "duration"), "a time, and a `faults.length`, within the run"
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from emulator.model.tables import ParameterError
 from emulator.model.units import show
+from scenarios.xroute.faults import actions_of_fault, keys_of_fault
 from scenarios.xroute.graph import Pair, hub, mesh, way
 from scenarios.xroute.parameters import Parameters
 
@@ -72,6 +73,10 @@ class Side:
         """All that runs."""
         return [*self._chain_programs(), *self._relayer_programs(), *self._load_programs(), self._audit()]
 
+    def actions(self) -> list[dict[str, Any]]:
+        """What goes wrong with nodes while it runs."""
+        return actions_of_fault(self.parameters.faults, self.chains, self.relayers, self.program)
+
     def program(self, chain: str) -> str:
         """The name of a chain's program."""
         return f"{self._prefix}chain-{self._letter(chain)}"
@@ -81,16 +86,15 @@ class Side:
 
     def _chain_programs(self) -> list[dict[str, Any]]:
         """A program for each chain, as they start apart."""
-        parameters, faults, programs = self.parameters, self.parameters.faults, []
+        parameters, programs = self.parameters, []
         apart_s = parameters.block_s / parameters.chains  # so that blocks are not made all at once
-        halt = {"halt": show(faults.at_s, "duration"), "halt_for": show(faults.length_s, "duration")}
         for number, node in enumerate(self.chains):
             config = {
                 "block": show(parameters.block_s, "duration"),
                 "block_gas": parameters.block_gas,
                 "accounts": ["alice", "bob", ATTACKER, *(key for relayer in self.relayers for key in _keys(relayer))],
                 "powers": WEAK_POWERS if number in self.weak else POWERS,
-                **(halt if number < faults.chains else {}),
+                **(keys_of_fault(parameters.faults) if number < parameters.faults.chains else {}),
                 **self._terms(),
             }
             programs.append(

@@ -20,6 +20,8 @@ __all__ = ["Measured"]
 
 BLOCKS = 20  # that congestion and block times are of
 ATTEMPTS = 50  # that the share of successes is of
+LEAST_PRICE = 100  # of gas, in millionths of a fee's unit: what a chain that is not half full costs
+_STEPS = 8  # a price changes by at most one of so many parts a block, as base fees of Ethereum do (EIP-1559)
 _PPM = 1_000_000
 
 
@@ -27,6 +29,13 @@ _PPM = 1_000_000
 class _Chain:
     times_ns: deque[int] = field(default_factory=lambda: deque(maxlen=BLOCKS + 1))
     gas: deque[int] = field(default_factory=lambda: deque(maxlen=BLOCKS))
+    transactions: deque[int] = field(default_factory=lambda: deque(maxlen=BLOCKS))
+    price: int = LEAST_PRICE
+
+    @property
+    def transaction_cost(self) -> int:
+        """What one costs at this price, by those of the last blocks."""
+        return self.price * (sum(self.gas) // max(1, sum(self.transactions)))
 
 
 @dataclass
@@ -42,6 +51,10 @@ class Measured:
         found = self._chains.setdefault(chain, _Chain())
         found.times_ns.append(block.time_ns)
         found.gas.append(sum(result.gas_used for result in block.results))
+        found.transactions.append(len(block.results))
+        if self.block_gas:
+            above = min(found.gas[-1], self.block_gas) - self.block_gas // 2
+            found.price = max(LEAST_PRICE, found.price + found.price * above // (_STEPS * (self.block_gas // 2)))
 
     def tried(self, edge: EdgeKey, success: bool) -> None:
         """A message was brought over an edge, or was not."""
@@ -55,7 +68,8 @@ class Measured:
         return ChainClaims(min(_PPM, sum(found.gas) * _PPM // (len(found.gas) * self.block_gas)))
 
     def edges(self, graph: Graph, chain_of: Mapping[ChainIdentity, str]) -> dict[EdgeKey, EdgeClaims]:
-        """What it takes to use each edge: the tracked chain's block time, and how often it worked."""
+        """What it takes to use each edge: the tracked chain's block time, how often it worked, and, where blocks have a
+        limit, what it costs to update the client at a price that follows how full the blocks of its chain are."""
         found = {}
         for edge in graph.edges:
             chain = self._chains.get(chain_of.get(edge.tracked, ""))
@@ -64,5 +78,11 @@ class Measured:
             steps = [later - earlier for earlier, later in pairwise(chain.times_ns)]
             attempts = self._attempts.get(edge.key, ())
             share = sum(attempts) * _PPM // len(attempts) if attempts else _PPM
-            found[edge.key] = EdgeClaims(block_ms_p50=round(median(steps) / 1e6), success_ppm=share)
+            host = self._chains.get(chain_of.get(edge.verifier, "")) if self.block_gas else None
+            found[edge.key] = EdgeClaims(
+                block_ms_p50=round(median(steps) / 1e6),
+                gas_price=host.price if host else 0,
+                update_cost=host.transaction_cost if host else 0,
+                success_ppm=share,
+            )
         return found

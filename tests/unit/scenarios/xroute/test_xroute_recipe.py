@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from emulator.model.tables import ParameterError, RecipeOptions
+from nodes.xroute.chain import Chain
 from scenarios.xroute.graph import hub, mesh, way
 from scenarios.xroute.recipe import Parameters, compose
 
@@ -124,6 +126,32 @@ def test_in_mode_hop_the_sender_names_a_way_without_weak_chains() -> None:
     assert configs(composed(chains=5, mode="hop"), "Load")[0]["to"] == ["b-0", "c-0 via b-0", "d-0 via b-0 c-0", "e-0"]
 
 
+FEW = {"chains": 5, "relayers": 2, "baseline": "none"}
+
+
+@pytest.mark.parametrize("kind", ["rate", "mempool", "churn", "clock", "slow"])
+def test_faults_of_chains_are_keys_of_the_first_ones(kind: str) -> None:
+    usual = configs(composed(**FEW), "Chain")
+    hit = configs(composed(**FEW, faults={"chains": 1, "kind": kind}), "Chain")
+    assert [found != plain for found, plain in zip(hit, usual, strict=True)] == [True, False, False, False, False]
+    known = {field.name.removesuffix("_s") for field in fields(Chain.Config)}
+    assert {*hit[0]} - {*usual[0]} <= known
+
+
+def test_faults_of_processes_and_links_are_actions() -> None:
+    wrong = {"chains": 1, "kind": "cut", "relayers": 1, "apart": True, "at": "20 s", "length": "6 s"}
+    when = {"at": "20 s", "for": "6 s"}
+    everybody = ["b-0", "c-0", "d-0", "e-0", "relayer-1", "relayer-2"]
+    assert composed(**FEW, faults=wrong)["action"] == [
+        {"do": "partition", "groups": [["a-0"], everybody], **when},
+        {"do": "crash", "nodes": ["relayer-1"], **when},
+        {"do": "partition", "groups": [["relayer-1"], ["relayer-2"]], **when},
+    ]
+    both = composed(chains=6, baseline="hub", faults={"chains": 1, "kind": "crash"})["action"]
+    assert [each["program"] for each in both] == ["chain-a", "hub-chain-a"]
+    assert "action" not in composed(**FEW)
+
+
 def test_attackers_and_liars_come_with_what_is_expected_of_them() -> None:
     data = composed(**RING, faults={"attacks": True, "liars": 1, "at": "9 s"})
     runs = {each["name"]: each["run"].rpartition(":")[2] for each in data["program"]}
@@ -170,6 +198,7 @@ def test_halts_hit_the_first_chains() -> None:
         ({"faults": {"attacks": True}, **RING, "chains": 4}, "faults.attacks"),
         ({"faults": {"attacks": True}, **RING, "block_gas": 500_000}, "faults.attacks"),
         ({"faults": {"chains": 8}}, "faults.chains"),
+        ({"faults": {"relayers": 20}}, "faults.relayers"),
         ({"faults": {"chains": 1, "at": "58 s"}}, "faults.at"),
     ],
 )
