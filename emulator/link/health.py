@@ -11,9 +11,10 @@ import time
 from typing import Any
 
 from emulator.link.engine.engine import Engine
-from emulator.link.engine.structures import TrunkReport
+from emulator.link.engine.structures import CONSTANTS, ClockProbe
 
 SATURATED = 0.95  # share of the time without sleep, or of a core, from which on the relay counts as saturated
+PROBES = CONSTANTS["PROBES"]
 TRUNK_COUNTERS = (
     "records_sent", "records_received", "peer_sent", "bytes_sent", "bytes_received", "datagrams_sent",
     "datagrams_received", "asked", "repaired", "given_up", "late", "reordered", "rejected", "repeated", "dropped",
@@ -58,6 +59,7 @@ class Health:
         self._engine = engine
         self._before: list[tuple[float, float, float]] = []
         self._at_s = 0.0
+        self._probed: dict[int, int] = {}  # probes told so far, by host
 
     def begin(self, now_s: float) -> None:
         """Begin to measure: packets are read from now on."""
@@ -100,12 +102,25 @@ class Health:
             "late_rows": sum(lane.late_rows for lane in lanes),
             "late_handovers": sum(lane.late_handovers for lane in lanes),
             "late_queues": sum(lane.late_queues for lane in lanes),
-            "trunks": {host: _trunk(engine.trunk_report(host)) for host in engine.trunks},
+            "trunks": self.trunks(),
         }
 
+    def trunks(self) -> dict[int, dict[str, Any]]:
+        """The counters of each trunk so far, by host: those of TrunkReport, with the latency as a packed histogram, and
+        the probes since the last call."""
+        told = {}
+        for host in self._engine.trunks:
+            report = self._engine.trunk_report(host)
+            numbers = {name: getattr(report, name) for name in TRUNK_COUNTERS}
+            latency = [(bucket, count) for bucket, count in enumerate(report.latency) if count]
+            probed = report.probed
+            new = range(max(self._probed.get(host, 0), probed - PROBES), probed)
+            probes = [_numbers(report.probe[number % PROBES]) for number in new]
+            self._probed[host] = probed
+            told[host] = numbers | {"latency": latency, "probes": probes}
+        return told
 
-def _trunk(report: TrunkReport) -> dict[str, Any]:
-    """The counters of a trunk so far: those of TrunkReport, with the latency as a packed histogram."""
-    counts = {bucket: count for bucket, count in enumerate(report.latency) if count}
-    numbers = {name: getattr(report, name) for name in TRUNK_COUNTERS}
-    return numbers | {"latency": sorted(counts.items())}
+
+def _numbers(probe: ClockProbe) -> tuple[int, int, int, int, int]:
+    """Who asked; then when it asked, when it was heard, told and answered, in ns of the two hosts' clocks."""
+    return probe.asker, probe.asked_ns, probe.heard_ns, probe.told_ns, probe.answered_ns

@@ -35,6 +35,7 @@ SLICES = 40
 CATCH_UP_S = 0.1  # reports that were late by less are caught up, so that every end is reported once a second
 HEALTH_EVERY = 10  # each tenth report includes the health of the relay
 CAPTURE_S = 0.005  # between two writes of captured packets
+EARLY_S, PROBES_S = 0.01, 0.1  # before the start: between two looks at trunks, and between reports of them
 BEFORE_PLAY_S = -1.0  # scenario time until the start is known
 
 
@@ -70,6 +71,8 @@ class Relay:
         self._failure: BaseException | None = None
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()  # calls to make when an order is in force
         self._report_at_s = inf
+        self._trunk_fds = tuple(trunk.fd for trunk in hosts.trunks.values()) if hosts is not None else ()
+        self._probes_at_s = 0.0
         self._reports = 0
         self._waiter = Waiter()
         self._ports = port_list
@@ -84,6 +87,8 @@ class Relay:
         self.carriers.begin()
         self._waiter.add(self._control.fileno())
         self._waiter.add(self.engine.order_fd)
+        for fd in self._trunk_fds:
+            self._waiter.add(fd)
         try:
             while not self.stopped:
                 self._turn()
@@ -102,6 +107,9 @@ class Relay:
         if self._lanes:
             raise ValueError("play has begun already")
         self._t0_ns = t0_ns
+        for fd in self._trunk_fds:
+            self._waiter.remove(fd)
+        self._trunk_fds = ()  # they are the lanes' from now on
         gate = self._control.fileno()
         for lane in range(self.engine.lanes):
             thread = threading.Thread(target=self._play, args=(lane, gate), name=f"lane {lane}", daemon=True)
@@ -114,7 +122,14 @@ class Relay:
 
     def now(self) -> float:
         """Scenario time."""
-        return (time.monotonic_ns() - self._t0_ns) * 1e-9 if self._t0_ns else BEFORE_PLAY_S
+        local_ns = time.monotonic_ns()
+        return (local_ns - self._t0_ns) * 1e-9 + self.engine.correction_s(local_ns) if self._t0_ns else BEFORE_PLAY_S
+
+    def set_clock(self, at_ns: int, correction_s: float, drift: float) -> None:
+        """Scenario time is this host's monotonic clock less t0, plus a correction: `correction_s` at the reading
+        `at_ns`, and `drift` times what has passed since. The first one holds at once, later ones are slewed to."""
+        local_ns = time.monotonic_ns()
+        self.engine.set_clock(local_ns, correction_s + drift * (local_ns - at_ns) * 1e-9, drift)
 
     def _play(self, lane: int, gate: int) -> None:
         try:
@@ -126,12 +141,16 @@ class Relay:
         """Wait for the next event or deadline and process it, orders first."""
         now = self.now()
         until = min(self._report_at_s, self.carriers.next_s, now + (CAPTURE_S if self.captures else 1.0))
+        if self._trunk_fds:
+            until = min(until, now + EARLY_S)
         self._waiter.wait(until - now)
         for fd, _ in self._waiter.poll():
             if fd == self._control.fileno():
                 self._receive_orders()
-            else:
+            elif fd == self.engine.order_fd:
                 os.read(fd, 8)
+        if self._trunk_fds:
+            self._probe_clocks()
         self._answer()
         now = self.now()
         if now >= self.carriers.next_s:
@@ -140,6 +159,13 @@ class Relay:
         if now >= self._report_at_s:
             self._report()
             self._report_at_s = max(self._report_at_s + REPORT_S, now - CATCH_UP_S)
+
+    def _probe_clocks(self) -> None:
+        """Before the start: probe the clocks of the other hosts, and tell what came of it."""
+        self.engine.attend()
+        if time.monotonic() >= self._probes_at_s:
+            self._probes_at_s = time.monotonic() + PROBES_S
+            self._control.tell({"op": "trunks", "trunks": self._health.trunks()})
 
     def _receive_orders(self) -> None:
         self.engine.gate(True)

@@ -54,6 +54,11 @@ ENGINE_API void engine_gate(engine *e, int shut);
  * taken out and put in here: `pull` gives the bytes of the next one that is to be sent, 0: none now. */
 ENGINE_API trunk_report *engine_trunk_report(engine *e, int host);
 ENGINE_API uint32_t engine_trunk_pull(engine *e, int host, double now_s, uint8_t *out, uint32_t room);
+ENGINE_API void engine_attend(engine *e); /* before play: probe the other hosts' clocks, and answer their probes */
+/* From the reading local_ns of CLOCK_MONOTONIC on scenario time is that less t0, plus correction_s and drift times what
+ * has passed; what differs from the present correction is slewed. */
+ENGINE_API void engine_set_clock(engine *e, int64_t local_ns, double correction_s, double drift);
+ENGINE_API double engine_correction_s(engine *e, int64_t local_ns);
 ENGINE_API void engine_trunk_push(engine *e, int host, double now_s, const uint8_t *datagram, uint32_t bytes);
 
 /* Captures: tap n (0 to 31) keeps up to `room` bytes a lane until `engine_tap_drain` takes them. */

@@ -303,6 +303,8 @@ typedef struct { /* of one end whose sending half goes from host to host (trunk_
     list offered;           /* packets that wait until all of it is there */
 } move;
 
+typedef struct { int64_t at_ns; double goal_s, drift, rest_s; } clock_map; /* correction at a local time, and what is slewed off */
+
 struct engine {
     engine_config config;
     int32_t *lane_of_node; /* AWAY(host): it is of another host */
@@ -311,6 +313,8 @@ struct engine {
     double *newest_due_s;  /* by end: of what has come over trunks */
     move *moves;           /* by end */
     uint8_t *datagrams;    /* DATAGRAMS_BYTES: what one system call brings */
+    clock_map clock;       /* trunk_clock.c; its version is 0 before there is one */
+    _Atomic uint32_t clock_version;
     sending *sent;         /* by end */
     int32_t *sent_lane;    /* by end: the lane of its sender */
     uint8_t *exact;        /* by end: its packets go to a port, or they might */
@@ -380,6 +384,7 @@ void trunks_read(lane *l);      /* what sockets have */
 void trunks_transmit(lane *l);
 double trunks_wake_s(const lane *l, double now_s);
 bool trunks_full(const engine *e);
+void trunks_begin(lane *l);     /* play begins: times are the scenario's from now on */
 
 /* trunk_socket.c */
 void trunk_attach(trunk *t);
@@ -437,8 +442,11 @@ static inline uint32_t taps_of(const lane *l, int32_t end) { return l->overrides
 void taps_close(lane *l);
 void tap_packet(lane *l, uint32_t taps, int32_t end, int cause, double left_s, const packet *q);
 
-/* loop.c */
+/* trunk_clock.c */
+instant lane_instant(const lane *l);
 double lane_now_s(const lane *l);
+
+/* loop.c */
 double thread_cpu_s(void);
 
 /* lane.c */

@@ -306,6 +306,20 @@ class Engine:
         found: TrunkReport = self._library.engine_trunk_report(self._engine, host).contents
         return found
 
+    def attend(self) -> None:
+        """Before `run`: probe the clocks of the other hosts, each 10 ms, and answer their probes."""
+        self._library.engine_attend(self._engine)
+
+    def set_clock(self, local_ns: int, correction_s: float, drift: float) -> None:
+        """From the reading `local_ns` of the monotonic clock on, scenario time is that clock less t0, plus
+        `correction_s` and `drift` times what has passed since. What differs from the present correction is slewed by
+        200 us/s."""
+        self._library.engine_set_clock(self._engine, local_ns, correction_s, drift)
+
+    def correction_s(self, local_ns: int) -> float:
+        """What is added to the monotonic clock less t0."""
+        return float(self._library.engine_correction_s(self._engine, local_ns))
+
     def pull(self, host: int, now_s: float) -> bytes:
         """The next datagram that a trunk in memory sends; b"" if there is none at this time."""
         room = create_string_buffer(LARGEST_DATAGRAM)

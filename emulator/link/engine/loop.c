@@ -31,13 +31,6 @@
 #define SYS_epoll_pwait2 441
 #endif
 
-double lane_now_s(const lane *l)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9 - l->t0_s;
-}
-
 double thread_cpu_s(void)
 {
     struct timespec t;
@@ -317,6 +310,7 @@ int engine_run(engine *e, int index, int64_t t0_ns, int gate_fd, int realtime)
 {
     lane *l = &e->lanes[index];
     l->t0_s = (double)t0_ns * 1e-9;
+    if (plays_trunks(l)) trunks_begin(l);
     l->now_s = l->spin_at_s = lane_now_s(l);
     l->spin_left_s = SPIN_SHARE * SPIN_INTERVAL_S;
     int status = watch_all(l, gate_fd) ? 0 : errno;

@@ -266,6 +266,11 @@ class LaneReport(Described):
 class ClockProbe(Described):
     """A question about the clock of another host and its answer: ns of each host's own CLOCK_MONOTONIC."""
 
+    asked_ns: int
+    answered_ns: int
+    heard_ns: int
+    told_ns: int
+    asker: int
     members: ClassVar[list[Member]] = [
         Member("int64_t", "asked_ns answered_ns", "of the host that asked: when it sent, and when the answer came"),
         Member("int64_t", "heard_ns told_ns", "of the host that answered: when the question came, and when it sent"),

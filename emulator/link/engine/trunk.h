@@ -72,6 +72,7 @@ typedef void trunk_sink(void *to, trunk *t, const engine_handover *record, uint3
 struct trunk {
     engine_trunk config;
     uint8_t own_host;
+    bool early;            /* play has not begun: nothing but clocks is looked at */
     bool full;             /* the other host does not keep up, so ports must wait */
     bool singly;           /* this socket takes no segments */
     trunk_span kept;       /* which the kernel could not take yet */
@@ -95,7 +96,7 @@ struct trunk {
     double newest_due_s;   /* of the last packet's record */
     uint32_t owed_bytes;   /* received since the other side heard of it */
     /* beats and probes */
-    double beat_s, active_s, probe_s;
+    double beat_s, active_s, probe_s, probe_every_s;
     bool asks_clock;       /* this side sends the probes */
     double rtts_s[32];     /* of the newest probes */
     clock_probe answer, result;
@@ -103,8 +104,12 @@ struct trunk {
     uint8_t control[TRUNK_LEAST_BYTES];
 };
 
+#define PROBE_S 0.1        /* between two probes in play */
+#define EARLY_PROBE_S 0.01 /* and before */
+
 bool trunk_open(trunk *t, const engine_trunk *config, uint8_t own_host, trunk_sink *sink, void *to);
 void trunk_close(trunk *t);
+void trunk_begin(trunk *t, bool early); /* times have another origin from now on */
 
 /* trunk_send.c */
 /* Appends a record; false: no room. The time at which it must be there says how long it may wait for others. */

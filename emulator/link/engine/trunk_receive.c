@@ -231,6 +231,7 @@ void trunk_take(trunk *t, instant at, const uint8_t *datagram, uint32_t bytes)
         return;
     }
     t->report.heard_s = at.now_s;
+    if (t->early && head.kind < TRUNK_PROBE) return; /* what it misses so it will ask for */
     trunk_acknowledged(t, head.missing);
     if (head.kind == TRUNK_DATA) {
         t->owed_bytes += bytes;
@@ -239,7 +240,7 @@ void trunk_take(trunk *t, instant at, const uint8_t *datagram, uint32_t bytes)
         take_data(t, at.now_s, &head, body, bytes);
         return;
     }
-    if (head.sequence != t->end && acceptable(head.sequence - t->end) && acceptable(head.sequence - t->next)) {
+    if (!t->early && head.sequence != t->end && acceptable(head.sequence - t->end) && acceptable(head.sequence - t->next)) {
         expect(t, at.now_s, head.sequence); /* a tail that never came */
         look_at_gaps(t, at.now_s + FIRST_ASK_S);
     }

@@ -18,7 +18,6 @@
 #define BEAT_S 1e-3           /* then, while it is shorter ago than ACTIVE_S */
 #define ACTIVE_S 20e-3
 #define IDLE_BEAT_S 0.25
-#define PROBE_S 0.1
 
 static uint8_t *reserve(size_t bytes)
 {
@@ -41,14 +40,21 @@ bool trunk_open(trunk *t, const engine_trunk *config, uint8_t own_host, trunk_si
     t->seats = calloc(TRUNK_DATAGRAMS, sizeof *t->seats);
     t->room_bytes = UNKNOWN_ROOM;
     t->own_room_bytes = UNACKED_BYTES;
-    t->flush_s = t->gaps_s = INFINITY;
-    t->active_s = t->newest_due_s = t->report.heard_s = -INFINITY;
-    t->beat_s = t->probe_s = -INFINITY;
+    trunk_begin(t, false);
     t->report.least_rtt_s = INFINITY;
     for (size_t n = 0; n < sizeof t->rtts_s / sizeof *t->rtts_s; n++) t->rtts_s[n] = INFINITY;
     t->asks_clock = own_host > config->host;
     for (uint32_t n = 0; t->seats && n < TRUNK_DATAGRAMS; n++) t->seats[n].state = GIVEN_UP;
     return t->kept_sent && t->kept_received && t->sent_bytes && t->seats;
+}
+
+void trunk_begin(trunk *t, bool early)
+{
+    t->early = early;
+    t->probe_every_s = early ? EARLY_PROBE_S : PROBE_S;
+    t->flush_s = t->gaps_s = INFINITY;
+    t->active_s = t->newest_due_s = t->report.heard_s = -INFINITY;
+    t->beat_s = t->probe_s = t->retry_s = -INFINITY;
 }
 
 void trunk_close(trunk *t)
@@ -154,7 +160,7 @@ static trunk_span beat(trunk *t, instant at)
 static trunk_span probe(trunk *t, instant at)
 {
     clock_probe body = {.asked_ns = at.clock_ns, .asker = t->own_host};
-    t->probe_s = at.now_s + PROBE_S;
+    t->probe_s = at.now_s + t->probe_every_s;
     return control(t, at, TRUNK_PROBE, &body, sizeof body);
 }
 

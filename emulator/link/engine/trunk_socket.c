@@ -7,7 +7,6 @@
 #include <netinet/udp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "core.h"
 
@@ -31,13 +30,6 @@ void trunk_attach(trunk *t)
     setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof one);
     socklen_t length = sizeof bytes;
     if (!getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &length)) t->own_room_bytes = (uint32_t)bytes / 2;
-}
-
-static instant lane_instant(const lane *l)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (instant){(double)t.tv_sec + (double)t.tv_nsec * 1e-9 - l->t0_s, (int64_t)t.tv_sec * 1000000000 + t.tv_nsec};
 }
 
 /* ---- receiving ---- */

@@ -94,6 +94,25 @@ void trunks_close(engine *e)
     free(e->datagrams);
 }
 
+void trunks_begin(lane *l)
+{
+    for (int n = 0; n < l->e->config.trunks; n++)
+        if (l->e->trunks[n].early) trunk_begin(&l->e->trunks[n], false);
+}
+
+/* Before play the caller is lane 0, and times are those of the clock. */
+void engine_attend(engine *e)
+{
+    lane *l = &e->lanes[0];
+    for (int n = 0; n < e->config.trunks; n++) {
+        trunk *t = &e->trunks[n];
+        if (t->config.fd < 0) continue;
+        if (!t->early) trunk_begin(t, true);
+        trunk_receive(l, t);
+        trunk_transmit(l, t);
+    }
+}
+
 bool trunks_add(engine *e, int host, const engine_handover *m, const uint8_t *bytes)
 {
     return trunk_add(e->trunk_of_host[host], e->lanes[0].now_s, m, bytes);

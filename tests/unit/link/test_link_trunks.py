@@ -5,12 +5,17 @@ import time
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from oracle.packet_bytes import hop_limit
-from test_link_relay import A6, B6, Bench, chain, ring_of, row, udp4
+from test_link_relay import A6, B6, DEADLINE_S, Bench, chain, ring_of, row, udp4
 from written_packets import udp
 
+from emulator.link.engine.engine import Engine
 from emulator.link.stats import EndStats
 from emulator.link.trunks import Hosts, cookie, trunk
+from emulator.runtime.cluster.clocks import PeerClock, Probe
 
 SECRET = b"of this test"
 LEAD_S = 0.05  # between the order to start and the start
@@ -18,7 +23,7 @@ DELAY_S = 0.02
 
 
 @contextmanager
-def two_hosts(network, next_end, ports, of_node, secrets=(SECRET, SECRET)):
+def two_hosts(network, next_end, ports, of_node, secrets=(SECRET, SECRET), start=True):
     """A relay for each host, with one clock, and a trunk between them over the loopback interface."""
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
     for each in sockets:
@@ -32,7 +37,7 @@ def two_hosts(network, next_end, ports, of_node, secrets=(SECRET, SECRET)):
         benches.append(Bench(network, ring, own_ports, hosts=hosts))
     try:
         t0_ns = time.monotonic_ns() + round(LEAD_S * 1e9)
-        for bench in benches:
+        for bench in benches if start else ():
             bench.order("start", t0_ns=t0_ns)
         yield benches
     finally:
@@ -85,3 +90,54 @@ def test_a_hop_limit_that_ends_behind_the_trunk_is_answered_across_it():
         assert hop_limit(first.receive("a")) == 63
         second.stop()
         assert second.counters[2][EndStats.DROP_TTL] == 1
+
+
+def test_clocks_are_probed_before_the_start():
+    network, next_end = chain()
+    with two_hosts(network, next_end, {"a": (0, 0), "b": (3, 5)}, (0, 0, 1, 1), start=False) as benches:
+        clock = PeerClock()
+        for own, bench in enumerate(benches):
+            for _ in range(2):
+                told = bench.message(lambda message: message["op"] == "trunks")["trunks"][1 - own]
+                assert all(asker == 1 for asker, *_ in told["probes"])
+                for _, *times in told["probes"] if own else ():
+                    clock.add(Probe(*times))
+        line = clock.estimate()
+        assert abs(line.offset_at_ns(line.at_ns)) * 1e-9 <= line.bound_s  # both read one clock
+
+
+def test_a_host_whose_start_reads_otherwise_on_its_clock_plays_in_the_same_time():
+    network, next_end = chain()
+    with two_hosts(network, next_end, {"a": (0, 0), "b": (3, 5)}, (0, 0, 1, 1), start=False) as (first, second):
+        t0_ns = time.monotonic_ns() + round(LEAD_S * 1e9)
+        second.order("clock", at_ns=t0_ns, correction_s=-100.0, drift=0.0)
+        first.order("start", t0_ns=t0_ns)
+        second.order("start", t0_ns=t0_ns - 100 * 10**9)
+        first.send("a", udp4())
+        assert second.receive("b") == udp4(ttl=62)
+        second.send("b", udp(6, src=B6, dst=A6))
+        assert first.receive("a") == udp(6, src=B6, dst=A6, ttl=62)
+        for own, final in enumerate([bench.stop() for bench in (first, second)]):
+            assert (final["trunks"][1 - own]["late"], final["trunks"][1 - own]["records_received"]) == (0, 1)
+            assert abs(final["t_s"]) < DEADLINE_S
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.integers(0, 10**9), st.floats(-0.01, 0.01), st.floats(-1e-4, 1e-4)), max_size=6))
+def test_time_is_slewed_to_each_new_line(lines):
+    network, _ = chain()
+    with Engine(
+        network, [], ring_of(network), 1, hosts=Hosts(0, np.arange(4) // 2, {1: trunk(SECRET, 0, 1)})
+    ) as engine:
+        now_ns, correction, goal = 10**15, None, None
+        assert engine.correction_s(now_ns) == 0.0
+        for wait_ns, correction_s, drift in lines:
+            engine.set_clock(now_ns, correction_s, drift)
+            correction = correction_s if correction is None else correction
+            assert engine.correction_s(now_ns) == pytest.approx(correction, abs=1e-12)
+            now_ns += wait_ns
+            goal = correction_s + drift * wait_ns * 1e-9
+            rest = correction - correction_s
+            rest = np.sign(rest) * max(0.0, abs(rest) - 200e-6 * wait_ns * 1e-9)
+            correction = goal + rest
+            assert engine.correction_s(now_ns) == pytest.approx(correction, abs=1e-12)
