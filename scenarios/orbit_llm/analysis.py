@@ -55,7 +55,11 @@ def _headline(answered: dict[str, Request], policies: list[str]) -> dict[str, An
     """The chosen plan against the first of the others that has an answer."""
     chosen = answered[policies[0]]
     delay_s = chosen.answer["first_token_s"]
-    figures: dict[str, Any] = {"policy": policies[0], "delay_ms": _ms(delay_s), "text": chosen.answer["text"]}
+    figures: dict[str, Any] = {
+        "policy": policies[0],
+        "delay_ms": _ms(delay_s),
+        "text": " ".join(chosen.answer["text"].split()),
+    }
     errors = [abs(_error(each)) for each in answered.values()]
     figures |= {"prediction_error": round(max(errors), 4), "traffic_reduction": round(_saved(chosen), 4)}
     baseline = next((answered[policy] for policy in policies[1:] if policy in answered), None)

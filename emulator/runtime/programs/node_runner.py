@@ -23,7 +23,7 @@ from typing import Any, assert_never, get_type_hints
 
 from emulator.fabric.kernel.syscalls import return_zero_pages
 from emulator.model.clock import MonotonicClock, set_timer_slack
-from emulator.model.errors import EmulationError
+from emulator.model.errors import EmulationError, SkyloomError
 from emulator.runtime.control.channel import Outbox
 from emulator.runtime.control.coordination import ChannelCoordination
 from emulator.runtime.control.encoding import BadMessage
@@ -192,10 +192,15 @@ class NodeRunner:
                 finally:
                     await node.close()
         except Exception as error:
-            traceback.print_exc()
+            told = isinstance(error, SkyloomError)  # in words for users
+            text = str(error) if told else f"{type(error).__name__}: {error}"
+            if told:
+                sys.stderr.write(f"{text}\n")
+            else:
+                traceback.print_exc()
             self.channel.set_timeout(DRAIN_S)
             try:
-                say(self.channel, Failed(stage, f"{type(error).__name__}: {error}"[:2000]))
+                say(self.channel, Failed(stage, text[:2000]))
             except OSError:  # the supervisor is gone or stuck; the exit status still says it
                 pass
             self.channel.set_timeout(0.0)

@@ -62,4 +62,7 @@ def test_without_a_calibration_the_run_says_how_to_make_one(tmp_path, monkeypatc
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     ended = skyloom("run", "orbit-llm", "--no-tui", "--runs", tmp_path, "--set", f"model={SYNTHETIC}")
     assert ended.returncode
-    assert "expected a profile: `skyloom llm calibrate` makes it" in ended.stdout + ended.stderr
+    said = ended.stdout + ended.stderr
+    assert "program prompt failed: " in said
+    assert "expected a profile: `skyloom llm calibrate` makes it" in said
+    assert "Traceback" not in said

@@ -115,6 +115,11 @@ def test_repeated_runs_have_a_table_and_the_worst_exit_code(tmp_path, pretended,
     assert load_sweep(folder).complete
 
 
+def test_a_prompt_is_a_key_of_the_scenario(tmp_path, pretended):
+    with pytest.raises(ScenarioError, match="prompt"):  # which this one has not
+        ended(tmp_path, prompt='The "atmosphere" of Mars')
+
+
 def test_repeated_runs_as_json(tmp_path, pretended, capsys):
     assert ended(tmp_path, repeat=2, json=True, overrides=["seed=11"]) == 0
     assert [row["seed"] for row in json.loads(capsys.readouterr().out)["rows"]] == [11, 12]

@@ -218,7 +218,8 @@ def test_a_scenario_that_fails_to_import_is_listed_with_its_error(
 
 def test_a_broken_scenario_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "scenarios"
-    for name, text in (("good", 'description = "one\\ntwo"'), ("worse", "= nonsense"), ("plain", "")):
+    texts = {"good": 'name = "very-good"\ndescription = "one\\ntwo"', "worse": "= nonsense", "plain": ""}
+    for name, text in texts.items():
         (package / name).mkdir(parents=True)
         (package / name / SCENARIO_FILE).write_text(text, encoding="utf-8")
     (package / "__init__.py").write_text("", encoding="utf-8")
@@ -228,7 +229,7 @@ def test_a_broken_scenario_does_not_hide_the_others(tmp_path: Path, monkeypatch:
         "emulator.scenario.catalogue.find_spec", lambda name: PathFinder.find_spec(name, [str(tmp_path)])
     )
     entries = {entry.name: entry.description for entry in bundled()}
-    assert entries["good"] == "one"
+    assert entries["very-good"] == "one"
     assert entries["plain"] == ""
     assert entries["worse"].startswith("(cannot be read: ")
 
