@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from emulator.model.errors import DataError, Unfit
+from emulator.model.names import matches
 from emulator.model.units import Duration, parse
 from emulator.sdk.driver import Driver
 from nodes.pipeline.model.llama import Shape
@@ -58,7 +59,7 @@ class Prompt(Stage):
         chunk_tokens: int = 32  # of a chunk of the prompt
         plans: dict[str, list[str]] = field(default_factory=dict)  # by name: "NODE FIRST-STOP CODEC/TOKEN_CODEC", …
         sequential: list[str] = field(default_factory=list)  # names of plans whose chunks do not overlap
-        spares: list[str] = field(default_factory=list)  # names and globs of nodes that may take over
+        spares: list[str] = field(default_factory=lambda: ["*"])  # names and globs, of `nodes`, that may take over
         moves: list[str] = field(default_factory=list)  # "5 s: NODE -> NODE", a stage that goes elsewhere then
         hands_over: bool = True  # keys and values go to the node that takes over; False: it computes them again
         begin_s: Duration = 0.0  # of the first request
@@ -99,7 +100,8 @@ class Prompt(Stage):
                 f"least, and together at most {shape.context:,}, the model's context"
             )
         self._moves = sorted((move_of(text) for text in config.moves), key=lambda move: move.at_s)
-        self._others = [*(peer.name for peer in context.matching(config.spares)), *(move.to for move in self._moves)]
+        self._others = [name for name in self.links.peers if matches(config.spares, name)]
+        self._others += [move.to for move in self._moves]
         self._needed = {node for plan in self._plans.values() for node in plan.nodes} - {context.name}
         for name, plan in self._plans.items():
             if plan.blocks != shape.blocks:
