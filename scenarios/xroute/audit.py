@@ -6,6 +6,8 @@ with counts of messages and times (`ledger`), `violations`, and `unread_blocks` 
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from emulator.model.units import Duration
@@ -54,6 +56,9 @@ class Audit(Asking):
             if self._left_s <= _LAST_READ_S or (settled and not unread):
                 break
             await self.context.sleep(_PAUSE_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._left_s)):
+                ledger.learn(await self._graph())
         violations = list(ledger.violations())
         for each in violations[:_TOLD]:
             self.context.emit("violation", message=each.message, reason=each.reason)

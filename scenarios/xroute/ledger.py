@@ -80,6 +80,10 @@ class Ledger:
         self._vouching = Vouching(graph)
         self._edges = {(edge.verifier, edge.client): edge for edge in graph.edges}
 
+    def learn(self, graph: Graph) -> None:
+        """Know clients that were made since, too: over one that is not known no route leads anywhere."""
+        self._edges |= {(edge.verifier, edge.client): edge for edge in graph.edges}
+
     def read(self, chain: str, block: Block, transactions: Sequence[bytes] = ()) -> None:
         """Take note of the next block of a chain; `transactions` of one that has events of `CARRIES`, in order."""
         here = self._by_name[chain]

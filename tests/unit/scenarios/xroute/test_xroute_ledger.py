@@ -219,3 +219,15 @@ def test_the_time_to_another_route_counts_from_the_last_block_before_the_halt() 
 
 def test_a_run_without_an_audit_fails() -> None:
     assert "delivered" in failed({})
+
+
+def test_clients_that_were_made_since_the_audit_began_are_no_violation() -> None:
+    net = carried(LINE, ("a", "c"))
+    whole = net.core.network.own
+    ledger = Ledger(Graph(whole.chains, ()))
+    for name, node in net.nodes.items():
+        for height in range(1, node.chain.height + 1):
+            ledger.read(name, node.call(BlockAt(name, height)), node.call(TransactionsAt(name, height)))
+    assert len([*ledger.violations()]) == 1
+    ledger.learn(whole)
+    assert not [*ledger.violations()]
