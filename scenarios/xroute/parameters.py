@@ -24,7 +24,8 @@ class Load(Table):
     start_s: Duration = 18.0
     """When the load starts: by then relayers should have made the clients."""
     drain_s: Duration = 22.0
-    """How long before the end of the run the load stops, and the audit begins to read the chains."""
+    """How long before the end of the run the load stops, and the audit begins to read the chains; in modes "quorum" and
+    "zk-model" it stops earlier, by `challenge` or `prove`."""
 
 
 class Faults(Table):
@@ -89,8 +90,8 @@ class Parameters(Table):
     write. -1: no limit."""
     stake: Annotated[int, Field(ge=0, le=10**6)] = 1000
     """What each relayer bonds on each chain: its word counts by that, and mode "quorum" needs it."""
-    challenge_s: Annotated[Duration, Field(gt=0)] = 5.0
-    """In mode "quorum", how long a delivery waits for a contradiction."""
+    challenge_s: Annotated[Duration, Field(gt=0)] = 12.0
+    """In mode "quorum", how long a delivery waits for a contradiction: a proof over a few hops takes some 10 blocks."""
     prove_s: Annotated[Duration, Field(gt=0)] = 5.0
     """In mode "zk-model", how long the model takes to make an object in place of a proof."""
     load: Load = _default(Load)

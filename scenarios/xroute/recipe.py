@@ -27,6 +27,7 @@ from scenarios.xroute.side import (
     WEAK_POWERS,
     Side,
     baseline_of,
+    drain_of,
     neighbours_of,
     xroute_of,
 )
@@ -85,8 +86,9 @@ def _check(parameters: Parameters, options: RecipeOptions) -> Policy:
     if 0 <= parameters.block_gas < LEAST_GAS:
         raise ParameterError("block_gas", str(parameters.block_gas), f"at least {LEAST_GAS:,}, or -1")
     least_s = AUDIT_S + LEAST_DRAIN_BLOCKS * parameters.block_s
-    if load.drain_s < least_s or load.start_s + load.drain_s >= options.duration_s:
-        most = show(max(0.0, options.duration_s - load.start_s), "duration")
+    if load.drain_s < least_s or load.start_s + drain_of(parameters) >= options.duration_s:
+        waits_s = drain_of(parameters) - load.drain_s
+        most = show(max(0.0, options.duration_s - load.start_s - waits_s), "duration")
         raise ParameterError(
             "load.drain",
             show(load.drain_s, "duration"),

@@ -17,7 +17,7 @@ from scenarios.xroute.faults import actions_of_fault, keys_of_fault
 from scenarios.xroute.graph import Pair, hub, mesh, way
 from scenarios.xroute.parameters import Parameters
 
-__all__ = ["Side", "baseline_of", "neighbours_of", "xroute_of"]
+__all__ = ["Side", "baseline_of", "drain_of", "neighbours_of", "xroute_of"]
 
 REGIONS = ("us-east-1", "eu-north-1", "ap-southeast-2", "us-west-1", "ap-northeast-1")
 POWERS, WEAK_POWERS = [10, 10, 10, 10], [1000, 1, 1, 1]  # of validators
@@ -164,7 +164,7 @@ class Side:
                     "mode": self.mode,
                     "messages_per_second": load.messages_per_s / len(chains),
                     "start": show(load.start_s, "duration"),
-                    "stop": show(self.duration_s - load.drain_s, "duration"),
+                    "stop": show(self.duration_s - drain_of(self.parameters), "duration"),
                 },
             }
             for source, node in enumerate(chains)
@@ -198,7 +198,7 @@ class Side:
             "after": [self.program(chain) for chain in self.chains],
             "config": {
                 "chains": self.chains,
-                "at": show(self.duration_s - self.parameters.load.drain_s, "duration"),
+                "at": show(self.duration_s - drain_of(self.parameters), "duration"),
                 "until": show(self.duration_s - AUDIT_S, "duration"),
             },
         }
@@ -222,6 +222,12 @@ def baseline_of(parameters: Parameters, duration_s: float) -> Side | None:
         case "forward":
             return Side(name, parameters, duration_s, "hop", "xroute/1", tuple(pairs))
     return None
+
+
+def drain_of(parameters: Parameters) -> float:
+    """How long before the end the load stops, in seconds: earlier where each message waits before it is delivered."""
+    waits = {"quorum": parameters.challenge_s, "zk-model": parameters.prove_s}
+    return parameters.load.drain_s + waits.get(parameters.mode, 0.0)
 
 
 def neighbours_of(parameters: Parameters) -> int:

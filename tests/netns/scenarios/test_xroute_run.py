@@ -38,7 +38,7 @@ def test_a_quorum_survives_a_chain_and_a_relayer_that_are_killed(tmp_path: Path)
     killed = ("faults.chains=1", "faults.kind=crash", "faults.relayers=1", "faults.at=9s", "faults.length=3s")
     given = (
         "chains=4", "relayers=2", "baseline=none", "mode=quorum", "challenge=2s", "block=300ms", "load.start=7s",
-        "load.drain=18s", "fidelity.lateness_p99=100ms", *killed,
+        "load.drain=16s", "fidelity.lateness_p99=100ms", *killed,
     )  # fmt: skip
     words = [word for each in given for word in ("--set", each)]
     ended = skyloom("run", "xroute", "--duration", "30s", *words, *near, "--no-tui", "--runs", tmp_path)
