@@ -13,9 +13,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from emulator.runtime.programs.launch import Launch
+from emulator.runtime.programs.launches import Resolved
 from emulator.runtime.programs.processes import Processes
+from emulator.runtime.programs.zygote_link import ZygoteLink
 
 IDLE = {"run": "benchmarks.idle_node:Idle", "config": {}}
+
+
+def idle(number: int) -> Launch:
+    """The idle program on a node."""
+    return Launch(0, "program", f"n{number}", "idle", log=f"n{number}.txt")
 
 
 def memory_kb(pid: int) -> tuple[int, int]:
@@ -34,12 +42,11 @@ async def measure(count: int, processes: Processes, begun: float) -> None:
     processes.attach()
     await processes.warm.wait()
     print(f"zygote warm after            {time.monotonic() - begun:8.3f} s")
-    netns = os.open("/proc/self/ns/net", os.O_RDONLY)
     begun = time.monotonic()
     spawned = []
     latencies_ms = []
     for number in range(min(count, 20)):  # one after the other: the latency of a single start
-        process = processes.spawn(f"n{number}", "idle", {"net": netns}, IDLE)
+        process = processes.launch(idle(number))
         await processes.wait_ready([process], 20, lambda done: None)
         latencies_ms.append((process.ready_at - process.spawned_at) * 1e3)
         spawned.append(process)
@@ -49,7 +56,7 @@ async def measure(count: int, processes: Processes, begun: float) -> None:
         f" {latencies_ms[-1]:.2f} max"
     )
     begun = time.monotonic()
-    rest = [processes.spawn(f"n{number}", "idle", {"net": netns}, IDLE) for number in range(len(spawned), count)]
+    rest = [processes.launch(idle(number)) for number in range(len(spawned), count)]
     await processes.wait_ready(rest, 120, lambda done: None)
     took_s = time.monotonic() - begun
     if rest:
@@ -65,16 +72,17 @@ async def measure(count: int, processes: Processes, begun: float) -> None:
     processes.kill(spawned, signal.SIGTERM)
     left = await processes.wait_ended(spawned, 60)
     print(f"stop of all                  {time.monotonic() - begun:8.3f} s, {len(left)} left")
-    os.close(netns)
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
-        processes = Processes(1, Path(folder), Path(folder))
+        netns = os.open("/proc/self/ns/net", os.O_RDONLY)
+        zygote = ZygoteLink(1, Path(folder), Path(folder), lambda launch: Resolved({"net": netns}, IDLE))
+        processes = Processes(zygote, Path(folder))
         peers = [(f"n{number}", "host", "127.0.0.1", "::1") for number in range(count)]
-        processes.prepare(peers, ["benchmarks.idle_node:Idle"], [str(Path(__file__).resolve().parent.parent)])
+        zygote.prepare(peers, ["benchmarks.idle_node:Idle"], [str(Path(__file__).resolve().parent.parent)])
         asyncio.run(measure(count, processes, begun))
 
 

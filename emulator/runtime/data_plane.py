@@ -1,99 +1,63 @@
-"""The data plane below the node processes: it starts, controls and ends the ring of rows, planner, fabric and relay.
+"""The data plane of one host below the node processes: planner, fabric and relay, from their making to their end.
 
 Invariant: the planner is forked before the fabric is built and the relay after it, so that neither holds descriptors
-that it does not use; each has one SEQPACKET socket to the supervisor, and the end of each is noticed.
+that it does not use; the relay too has one SEQPACKET socket to its parent, and its end is noticed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import difflib
-import select
 import time
 from collections import defaultdict
 from dataclasses import replace
-from math import ceil, inf
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import EmulationError, UsageError
 from emulator.runtime.control.channel import Channel, Message
-from emulator.runtime.programs.child import Child, return_freed_memory
-from emulator.schedule.row_digest import KeptDigests
+from emulator.runtime.planning import Planning
+from emulator.runtime.programs.child import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from emulator.fabric import Fabric, Port
+    from emulator.fabric.kernel.netlink import LinkStats
     from emulator.model.network import Network
-    from emulator.schedule.ring import RowRing
+    from emulator.schedule.fib import FibCompiler
 
-RING_BYTES = 48e6  # largest size of the ring for a large network; it holds at least MIN_ROWS rows
 ROUTE_BATCH = 64  # nodes whose routes are changed in one turn of the event loop
-PLANNER_BATCH = 4  # messages of the planner in one turn
+RELAY_BATCH = 4  # messages of the relay in one turn: some 5 ms
+RELAY_STOP_S = 3.0
 FULL_IPV6 = 200  # live nodes
-MAX_ROWS, MIN_ROWS = 16, 4
 
 
-class DataPlane:
+class DataPlane(Planning):
     """Planner, fabric and relay of one run. `threads` and `realtime` are the packet engine's."""
 
     def __init__(
         self, network: Network, seed: int, duration_s: float, *, threads: int = 1, realtime: bool = False
     ) -> None:
-        self.network = network
+        super().__init__(network, duration_s)
         self.number = {node.name: number for number, node in enumerate(network.nodes)}
         self.seed = seed
         self._engine: dict[str, Any] = {"threads": threads, "realtime": realtime}
-        self.steps = 0
-        self.ring: RowRing | None = None
-        self.planner: Child | None = None
-        self.planner_channel: Channel | None = None
         self.fabric: Fabric | None = None
         self.relay: Child | None = None
         self.relay_channel: Channel | None = None
         self.ports: list[Port] = []
-        self.planner_summary: Message = {}
-        self.row_digests = KeptDigests()
-        self.late_rows = 0
-        self.failure = ""  # of the planner
         self.refused_routes: list[str] = []
-        self._routes: dict[int, list[Any]] = defaultdict(list)  # kernel routes by the step that they begin with
-        self._rows = 0
         self._forwarding = _forwarding(network)
-        if network.timeline is not None:
-            self.steps = ceil(duration_s / network.timeline.step_s) + 2
-
-    @property
-    def step_s(self) -> float:
-        assert self.network.timeline is not None
-        return self.network.timeline.step_s
+        self.on_report: Callable[[Message], None] = lambda message: None  # what the relay says
 
     # -- before play ---------------------------------------------------------------------------------------------------
 
-    def start_planner(self, close: list[int]) -> None:
-        """Fork the planner, if the network has a timeline. `close`: descriptors that it must not keep."""
-        timeline = self.network.timeline
-        if timeline is None:
-            return
+    def _fibs(self) -> Sequence[FibCompiler]:
         from emulator.schedule.fib import FibCompiler
-        from emulator.schedule.planner import run_planner
-        from emulator.schedule.ring import RowRing
 
-        shape = 2 * len(self.network.links), len(self.network.nodes), len(self.network.live)
-        substep = self.network.substep
-        per_row = RowRing(*shape, MIN_ROWS, substep).bytes_per_row  # unused pages cost nothing
-        ring = self.ring = RowRing(*shape, max(MIN_ROWS, min(MAX_ROWS, int(RING_BYTES / per_row))), substep)
-        routed = self._forwarding and self.network.routing != "none"
-        fibs = [FibCompiler(self.network, 4), FibCompiler(with_routed_ipv6(self.network), 6)] if routed else []
-        ours, theirs = Channel.pair()
-        self.planner_channel = ours
-        steps = self.steps
-
-        def plan() -> None:
-            return_freed_memory()
-            run_planner(timeline, ring, theirs.socket, steps, fibs=fibs)
-
-        self.planner = Child("planner", plan, close=[*close, ours.fileno()])
-        theirs.close()
+        if not self._forwarding or self.network.routing == "none":
+            return ()
+        return FibCompiler(self.network, 4), FibCompiler(with_routed_ipv6(self.network), 6)
 
     def build(self, progress: Callable[[int, int], None]) -> None:
         """Make namespaces and ports. `progress(done, total)` may raise to stop it."""
@@ -106,14 +70,6 @@ class DataPlane:
             progress(done, total)
 
         self.ports = self.fabric.build(also_hear_the_planner)
-
-    def wait_for_rows(self, count: int, progress: Callable[[float, float], None]) -> None:
-        """Wait until `count` of the planner's first rows are ready. EmulationError if the planner has failed."""
-        count = min(count, self.steps)
-        while self.planner is not None and self._rows < count:
-            progress(self._rows, count)
-            self._hear_planner(0.1)
-            self.check_planner()
 
     def apply_first_routes(self, progress: Callable[[float, float], None]) -> None:
         """Set the kernel routes of the first step."""
@@ -137,19 +93,45 @@ class DataPlane:
         )
         theirs.close()
         ours.socket.setblocking(False)
-        if self.planner_channel is not None:
-            self.planner_channel.socket.setblocking(False)
 
     # -- during play ---------------------------------------------------------------------------------------------------
 
     def start(self, t0_ns: int) -> None:
         """Send the start time of play to relay and planner."""
-        for channel in (self.relay_channel, self.planner_channel):
-            if channel is not None:
-                try:
-                    channel.send({"op": "start", "t0_ns": t0_ns})
-                except OSError:  # it has ended, as the planner of a short run does after its last row
-                    pass
+        super().start(t0_ns)
+        if self.relay_channel is not None:
+            try:
+                self.relay_channel.send({"op": "start", "t0_ns": t0_ns})
+            except OSError:  # it has ended, which its watcher tells
+                pass
+
+    def attach(self, broken: Callable[[str], None]) -> None:
+        """Serve planner and relay in the running event loop; `broken` hears why one of them ended."""
+        super().attach(broken)
+        assert self.relay is not None
+        assert self.relay_channel is not None
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.relay.fileno(), self._relay_ended, broken)
+        loop.add_reader(self.relay_channel.fileno(), self.hear_relay)
+
+    def detach(self) -> None:
+        """Watch neither any longer; reports of the relay still come."""
+        super().detach()
+        if self.relay is not None and self.relay.status is None:
+            asyncio.get_running_loop().remove_reader(self.relay.fileno())
+
+    def hear_relay(self) -> None:
+        """Some reports of the relay, for the event loop, which calls again while there are more."""
+        assert self.relay_channel is not None
+        for _ in range(RELAY_BATCH):
+            try:
+                message, _fds = self.relay_channel.receive()
+            except BlockingIOError:
+                return
+            if message is None:
+                asyncio.get_running_loop().remove_reader(self.relay_channel.fileno())
+                return
+            self.on_report(message)
 
     def tell_relay(self, message: Message, fds: tuple[int, ...] = ()) -> None:
         """Send an order to the relay. EmulationError if it does not accept it."""
@@ -158,13 +140,6 @@ class DataPlane:
             self.relay_channel.send_soon(message, fds)
         except OSError as error:
             raise EmulationError(f"the relay does not take the order {message['op']!r}: {error}") from error
-
-    def hear_planner(self) -> bool:
-        """Process some messages of the planner, for the event loop, which calls again while there are more.
-
-        Returns False after the planner has closed its socket.
-        """
-        return self._hear_planner(0.0, PLANNER_BATCH)
 
     def switch_routes(self, step: int) -> Iterator[int]:
         """Apply the kernel routes that begin with `step`, and earlier ones that were late.
@@ -180,24 +155,17 @@ class DataPlane:
                     self._apply(batch)
                     yield len(batch)
 
-    def check_planner(self) -> None:
-        """EmulationError if the planner has failed."""
-        if self.failure:
-            raise EmulationError(f"the schedule cannot be computed: {self.failure}")
-        if self.planner is not None and self.planner.wait(0.0) and self.planner.status != 0:
-            self._hear_planner(0.0)
-            raise EmulationError(f"{self.planner.describe_end()}{': ' if self.failure else ''}{self.failure}")
-
-    def stop_relay(self, on_message: Callable[[Message], None], timeout_s: float) -> bool:
-        """Stop the relay and read its last statistics; returns whether they arrived."""
+    def stop_relay(self, quickly: bool = False) -> bool:
+        """Stop the relay and read its last statistics; returns whether they arrived. `quickly`: hardly wait."""
         if self.relay is None or self.relay_channel is None:
             return False
         channel, final = self.relay_channel, False
+        asyncio.get_running_loop().remove_reader(channel.fileno())
         try:
             channel.send({"op": "stop"})
         except OSError:
             pass
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + (0.1 if quickly else RELAY_STOP_S)
         channel.socket.settimeout(0.2)
         while not final and time.monotonic() < deadline:
             try:
@@ -206,43 +174,27 @@ class DataPlane:
                 continue
             if message is None:
                 break
-            on_message(message)
+            self.on_report(message)
             final = bool(message.get("final"))
         if not self.relay.wait(1.0):
             self.relay.kill()
         return final
 
+    def counters(self) -> Mapping[str, LinkStats]:
+        """Kernel counters of all ports, by "<node>:<port>"."""
+        return self.fabric.counters() if self.fabric is not None else {}
+
     def close(self) -> None:
         """End planner and relay if they still run. The kernel removes the rest with the sandbox."""
-        for child in (self.relay, self.planner):
-            if child is not None:
-                child.kill()
+        if self.relay is not None:
+            self.relay.kill()
+        super().close()
 
-    def _hear_planner(self, wait_s: float, most: float = inf) -> bool:
-        channel = self.planner_channel
-        if channel is None:
-            return False
-        poll = select.poll()
-        poll.register(channel, select.POLLIN)
-        ready = poll.poll(wait_s * 1e3)
-        while ready:
-            message, _ = channel.receive()
-            if message is None:
-                return False
-            match message["op"]:
-                case "routes":
-                    self._routes[message["step"]] += message["deltas"]
-                case "row":
-                    self._rows = message["step"] + 1
-                    self.late_rows += message["late_s"] > 0
-                    self.row_digests.note(self._rows, message["digest"])
-                case "failed":
-                    self.failure = message["message"]
-                case "summary":
-                    self.planner_summary = message
-            most -= 1
-            ready = poll.poll(0) if most > 0 else []
-        return True
+    def _relay_ended(self, broken: Callable[[str], None]) -> None:
+        assert self.relay is not None
+        asyncio.get_running_loop().remove_reader(self.relay.fileno())
+        self.relay.wait(0.0)
+        broken(f"{self.relay.describe_end()}; see logs/_skyloom.txt")
 
     def _take_routes(self, step: int) -> list[Any]:
         from emulator.schedule.planner import deltas

@@ -23,6 +23,7 @@ from emulator.runtime.actions.runner import ActionRunner
 from emulator.runtime.control.requests import Requests
 from emulator.runtime.control.rounds import RoundCount
 from emulator.runtime.programs.executions import Executions
+from emulator.runtime.programs.launch import Launch
 from emulator.runtime.programs.lifecycle import Lifecycle
 from emulator.runtime.supervisor import cpu_steal, warnings
 
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from emulator.runtime.programs.processes import Process, Processes
     from emulator.runtime.supervisor.collector import Collector
     from emulator.scenario import Scenario
-
-RELAY_STOP_S = 3.0
-RELAY_BATCH = 4  # messages of the relay in one turn of the event loop: some 5 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +89,7 @@ class Running:
         self.requests = Requests(jobs, self.rounds, self.action_runner.perform, data_plane.tell_relay)
         self.snapshot_builder = SnapshotBuilder(network, self.schedule_view, jobs, processes, collector, Usage())
         self.snapshot_builder.overrides = faults.overrides
+        data_plane.on_report = self._relay_said
         processes.on_record = collector.record
         processes.on_dropped = collector.dropped
         processes.on_end = self._process_ended
@@ -147,20 +146,6 @@ class Running:
 
     # -- reports -------------------------------------------------------------------------------------------------------
 
-    def hear_relay(self) -> None:
-        """Some reports of the relay, for the event loop, which calls again while there are more."""
-        channel = self.data_plane.relay_channel
-        assert channel is not None
-        for _ in range(RELAY_BATCH):
-            try:
-                message, _fds = channel.receive()
-            except BlockingIOError:
-                return
-            if message is None:
-                asyncio.get_running_loop().remove_reader(channel.fileno())
-                return
-            self._relay_said(message)
-
     def _relay_said(self, message: dict[str, Any]) -> None:
         match message["op"]:
             case "error":
@@ -192,13 +177,11 @@ class Running:
 
     def _spawn_command(self, node: str, index: int, command: Sequence[str], output: int) -> Process:
         """A process of the action "exec"; it does not wait for a start."""
-        spec = self.hosts.command(node, index, command)
+        launch = Launch(0, "exec", node, "exec", index=index, command=tuple(command))
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             streams = {"stdin": null, "stdout": output, "stderr": output}
-            return self.processes.spawn(
-                node, "exec", self.hosts.namespaces(node, whole=True), spec, streams, supervised=False
-            )
+            return self.processes.launch(launch, streams, supervised=False)
         finally:
             os.close(null)
 
@@ -215,11 +198,9 @@ class Running:
         else:
             stopping.result()
         self.host_rows = self.hosts.rows(self.processes.all, time.monotonic())
-        if self.data_plane.relay_channel is not None:
-            asyncio.get_running_loop().remove_reader(self.data_plane.relay_channel.fileno())
-            final = self.data_plane.stop_relay(self._relay_said, RELAY_STOP_S if self.launcher.stops < 2 else 0.1)
-            if not final and self.launcher.stops < 2:
-                self.folder.warn("the relay's last statistics did not come; counts of packets are a little low")
+        final = self.data_plane.stop_relay(quickly=self.launcher.stops >= 2)
+        if not final and self.launcher.stops < 2:
+            self.folder.warn("the relay's last statistics did not come; counts of packets are a little low")
 
     async def _stop_processes(self) -> None:
         others = [process for process in self.processes.alive() if process.program == "exec"]

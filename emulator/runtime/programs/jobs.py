@@ -10,19 +10,18 @@ import signal
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emulator.model.errors import EmulationError
 from emulator.model.names import matches, matching
 from emulator.record.verdict import FailedProgram, Outcome
+from emulator.runtime.programs.launch import PROBE, Launch
 from emulator.runtime.programs.processes import ENDED, Process, Processes
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
-    from emulator.runtime.programs.hosts import Hosts
     from emulator.scenario import Program, Scenario
 
-PROBE = f"{__package__}.probe:ReadinessProbe"
 READY_TIMEOUT_S = 20.0
 FAILED_ROWS = 50
 GRACE_S = 3.0  # from SIGTERM to SIGKILL
@@ -58,10 +57,8 @@ class Job:
 class Jobs:
     """All jobs of a run."""
 
-    def __init__(self, scenario: Scenario, network: Network, processes: Processes, hosts: Hosts) -> None:
+    def __init__(self, scenario: Scenario, network: Network, processes: Processes) -> None:
         self._processes = processes
-        self._hosts = hosts
-        self._directory = scenario.directory
         live = [node.name for number in network.live if not (node := network.nodes[number]).bridge]
         self.all = [
             Job(node, program, index)
@@ -191,19 +188,13 @@ class Jobs:
 
     def spawn(self, job: Job) -> Process:
         """A process of the job, which waits for `Processes.start`."""
-        program = job.program
-        spec: dict[str, Any] = {"start_s": program.start_s}
-        if program.run:
-            spec |= {"run": program.run, "config": program.config_values, "directory": self._directory}
-            spec |= self._hosts.surroundings(job.node)
-        else:
-            spec |= self._hosts.command(
-                job.node, job.index, program.command or (), program.environment, program.join, program.entry_point
-            )
-        namespaces = self._hosts.namespaces(job.node, whole=program.run is None)
+        program, start_s = job.program, job.program.start_s
         if job.process is not None and self.t0_ns:  # a restart: what was to start in the past starts now
-            spec["start_s"] = max(program.start_s, (time.monotonic_ns() - self.t0_ns) * 1e-9)
-        process = self._processes.spawn(job.node, program.name, namespaces, spec)
+            start_s = max(start_s, (time.monotonic_ns() - self.t0_ns) * 1e-9)
+        log = f"{job.node}.txt" if program.run else f"{job.node}/{program.name}.txt"
+        process = self._processes.launch(
+            Launch(0, "program", job.node, program.name, program.name, job.index, log, start_s)
+        )
         job.process = process
         job.to_start = False
         self._by_process[process.number] = job
@@ -211,24 +202,10 @@ class Jobs:
 
     def spawn_probe(self, job: Job) -> Process:
         """A process that ends once the job's program accepts a connection, answers a request or a command succeeds."""
-        ready = job.program.ready
-        assert ready is not None
-
-        def filled(text: str) -> str:
-            return self._hosts.filled(job.node, job.index, text, job.program.join)
-
-        ports = [filled(ready.tcp)] if isinstance(ready.tcp, str) else []
-        if isinstance(ready.tcp, int):
-            ports = [f"{host}:{ready.tcp}" for host in (filled("{address}"), "127.0.0.1")]
-        config = {"tcp": ports, "http": filled(ready.http or ""), "command": [*map(filled, ready.command or ())]}
-        namespaces = self._hosts.namespaces(job.node, whole=True)
-        if not ready.command:
-            namespaces = {"net": namespaces["net"]}  # an image need not have what Python loads on the way
-        spec = {
-            "directory": self._hosts.working_folder(job.node), **self._hosts.surroundings(job.node),
-            "run": PROBE, "config": config,
-        }  # fmt: skip
-        return self._processes.spawn(job.node, f"{job.program.name}.ready", namespaces, spec, own_log=True)
+        name = f"{job.program.name}.ready"
+        return self._processes.launch(
+            Launch(0, "probe", job.node, name, job.program.name, job.index, f"{job.node}/{name}.txt")
+        )
 
 
 def _barrier(job: Job) -> str:

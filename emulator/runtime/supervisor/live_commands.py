@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.messages import Execute, Exited, Signal, Started
+from emulator.runtime.programs.launch import Launch
 from emulator.runtime.programs.processes import Process, Processes
 
 if TYPE_CHECKING:
-    from emulator.runtime.programs.hosts import Hosts
     from emulator.runtime.supervisor.caller import Caller
 
 HANGUP_S = 1.0  # from SIGHUP to SIGKILL, where the terminal has gone
@@ -24,20 +24,17 @@ HANGUP_S = 1.0  # from SIGHUP to SIGKILL, where the terminal has gone
 class LiveCommands:
     """Runs commands of other terminals."""
 
-    def __init__(self, hosts: Hosts, processes: Processes) -> None:
-        self._hosts, self._processes = hosts, processes
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
 
     async def run(self, caller: Caller, request: Execute, fds: list[int]) -> None:
         """Run a command on a node with the caller's own descriptors; its end, or the caller's, ends the other."""
-        namespaces = self._hosts.namespaces(request.node, whole=True)
-        spec = {
-            "environment": request.environment, "directory": request.directory,
-            **self._hosts.surroundings(request.node),  # of an image where the node has one
-            "command": request.command, "terminal": request.terminal,
-        }  # fmt: skip
-        spec["variables"] |= {"TERM": term} if (term := request.environment.get("TERM")) else {}
+        launch = Launch(
+            0, "terminal", request.node, "exec", command=request.command, environment=request.environment,
+            directory=request.directory, terminal=request.terminal,
+        )  # fmt: skip
         streams = dict(zip(("stdin", "stdout", "stderr"), fds, strict=True))
-        process = self._processes.spawn(request.node, "exec", namespaces, spec, streams, supervised=False)
+        process = self._processes.launch(launch, streams, supervised=False)
         while fds:
             os.close(fds.pop())  # so that the reader of a pipe sees its end when the command has closed it
         caller.send(Started())

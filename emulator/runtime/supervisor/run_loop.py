@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from emulator.runtime.actions.runner import ActionRunner
     from emulator.runtime.control.launcher_link import LauncherLink
     from emulator.runtime.data_plane import DataPlane
-    from emulator.runtime.programs.child import Child
     from emulator.runtime.programs.jobs import Jobs
     from emulator.runtime.programs.lifecycle import Lifecycle
     from emulator.runtime.programs.processes import Processes
@@ -52,8 +51,7 @@ def _become_urgent() -> None:
 class RunLoop:
     """The playing stage of a run that has begun; `clock` is its scenario time.
 
-    `ends`: what ends play before the scenario's end. `hear_relay` takes in reports of the relay, `look` gives a
-    snapshot for a view.
+    `ends`: what ends play before the scenario's end. `look` gives a snapshot for a view.
     """
 
     def __init__(
@@ -70,7 +68,6 @@ class RunLoop:
         collector: Collector,
         launcher: LauncherLink,
         look: Callable[[View], Snapshot],
-        hear_relay: Callable[[], None],
         ends: Sequence[asyncio.Event],
     ) -> None:
         self._clock, self._scenario = clock, scenario
@@ -78,23 +75,15 @@ class RunLoop:
         self._processes, self._jobs = processes, jobs
         self._lifecycle, self._action_runner = lifecycle, action_runner
         self._collector, self._launcher = collector, launcher
-        self._look, self._hear_relay = look, hear_relay
+        self._look = look
         self._ends = ends
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def until_end(self) -> None:
         """Return at the scenario's end or when somebody asks to stop; EmulationError where the machinery breaks."""
-        data_plane = self._data_plane
-        loop = asyncio.get_running_loop()
         set_timer_slack()
         _become_urgent()
-        watched = [child for child in (data_plane.relay, data_plane.planner) if child is not None]
-        assert data_plane.relay_channel is not None
-        loop.add_reader(data_plane.relay_channel.fileno(), self._hear_relay)
-        for child in watched:
-            loop.add_reader(child.fileno(), self._child_ended, child)
-        if data_plane.planner_channel is not None:
-            loop.add_reader(data_plane.planner_channel.fileno(), self._hear_planner)
+        self._data_plane.attach(self._break)
         tasks = [
             asyncio.ensure_future(task)
             for task in (
@@ -119,11 +108,7 @@ class RunLoop:
             for task in (*tasks, *ends):
                 task.cancel()
             await asyncio.gather(*tasks, *ends, return_exceptions=True)
-            for child in watched:
-                if child.status is None:
-                    loop.remove_reader(child.fileno())
-            if data_plane.planner_channel is not None:
-                loop.remove_reader(data_plane.planner_channel.fileno())
+            self._data_plane.detach()
 
     async def _first_of(self, tasks: Sequence[asyncio.Future[None]], ends: Sequence[asyncio.Future[Any]]) -> None:
         """Wait for one of `ends`, or for something to break."""
@@ -139,23 +124,6 @@ class RunLoop:
     def _break(self, why: str) -> None:
         if not self._broken.done():
             self._broken.set_exception(EmulationError(why))
-
-    def _child_ended(self, child: Child) -> None:
-        asyncio.get_running_loop().remove_reader(child.fileno())
-        child.wait(0.0)
-        if child.name == "planner":
-            try:
-                self._data_plane.check_planner()
-            except EmulationError as error:
-                self._break(str(error))
-        else:
-            self._break(f"{child.describe_end()}; see logs/_skyloom.txt")
-
-    def _hear_planner(self) -> None:
-        data_plane = self._data_plane
-        if not data_plane.hear_planner():
-            assert data_plane.planner_channel is not None
-            asyncio.get_running_loop().remove_reader(data_plane.planner_channel.fileno())
 
     async def _zygote(self) -> None:
         await self._processes.lost.wait()

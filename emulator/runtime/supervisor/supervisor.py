@@ -30,7 +30,9 @@ from emulator.runtime.control.launcher_link import Interrupted, LauncherLink
 from emulator.runtime.data_plane import DataPlane
 from emulator.runtime.programs.hosts import Hosts
 from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Jobs
+from emulator.runtime.programs.launches import Launches
 from emulator.runtime.programs.processes import Processes
+from emulator.runtime.programs.zygote_link import ZygoteLink
 from emulator.runtime.running import Begun, Running
 from emulator.runtime.supervisor import cpu_steal, ending, late, warnings
 from emulator.runtime.supervisor.collector import Collector
@@ -153,11 +155,13 @@ class Supervisor:
     def _programs(self, data_plane: DataPlane) -> tuple[Processes, Jobs, Hosts]:
         """The zygote, which imports programs while the rest is built, and the jobs that it will start."""
         keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
-        processes = Processes(self.scenario.seed, self.folder.logs, self.folder.path / "store", keys)
         hosts = Hosts(self.scenario, self.network, self.folder, data_plane.netns)
-        jobs = Jobs(self.scenario, self.network, processes, hosts)
+        resolve = Launches(self.scenario, hosts).resolve
+        zygote = ZygoteLink(self.scenario.seed, self.folder.logs, self.folder.path / "store", resolve, keys)
+        processes = Processes(zygote, self.folder.logs)
+        jobs = Jobs(self.scenario, self.network, processes)
         live = [self.network.nodes[number] for number in self.network.live]
-        processes.prepare(
+        zygote.prepare(
             [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
             jobs.programs(),
             [self.scenario.directory],
@@ -237,7 +241,7 @@ class Supervisor:
             self.listener,
             network=self.network,
             action_runner=running.action_runner,
-            commands=LiveCommands(running.hosts, running.processes),
+            commands=LiveCommands(running.processes),
             captures=LiveCaptures(
                 self.network, running.data_plane, clock, begun.t0_utc_ns, keys, running.action_listeners
             ),
@@ -270,7 +274,6 @@ class Supervisor:
             collector=running.collector,
             launcher=self.launcher,
             look=running.look,
-            hear_relay=running.hear_relay,
             ends=ends,
         )
 

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from emulator.model.errors import EmulationError
+from emulator.runtime.programs.launch import Launch
+from emulator.runtime.programs.launches import Resolved
 from emulator.runtime.programs.processes import ENDED, READY, Processes
+from emulator.runtime.programs.zygote_link import ZygoteLink
 
 pytestmark = [
     pytest.mark.netns,
@@ -71,14 +74,23 @@ def folder(tmp_path, monkeypatch):
 
 def live(folder: Path, body, programs=("Good",)) -> None:
     """Run the coroutine function `body(processes, spawn)` with a warm zygote."""
-    processes = Processes(7, folder, folder / "store")
+    netns = os.open("/proc/self/ns/net", os.O_RDONLY)
+    configs = {}  # of the program that is launched next
+
+    def resolve(launch):
+        fields = {"command": launch.command} if launch.command else {"run": f"zoo:{launch.program}", "config": configs}
+        return Resolved({"net": netns}, fields)
+
+    zygote = ZygoteLink(7, folder, folder / "store", resolve)
+    processes = Processes(zygote, folder)
     peers = [("a", "host", "127.0.0.1", "::1"), ("b", "host", "127.0.0.2", "::1")]
     names = [f"zoo:{name}" for name in programs]
-    processes.prepare(peers, names, [str(folder)], {"p": ["a", "b"]})
-    netns = os.open("/proc/self/ns/net", os.O_RDONLY)
+    zygote.prepare(peers, names, [str(folder)], {"p": ["a", "b"]})
 
     def spawn(node: str, name: str, **config):
-        return processes.spawn(node, "p", {"net": netns}, {"run": f"zoo:{name}", "config": config})
+        configs.clear()
+        configs.update(config)
+        return processes.launch(Launch(0, "program", node, "p", name, log=f"{node}.txt"))
 
     async def main() -> None:
         processes.attach()
@@ -93,7 +105,7 @@ def live(folder: Path, body, programs=("Good",)) -> None:
         asyncio.run(main())
     finally:
         os.close(netns)
-        processes.close()
+        zygote.close()
 
 
 def nothing(done: int) -> None:
@@ -194,7 +206,7 @@ def test_children_die_with_the_zygote(folder):
     async def body(processes, spawn):
         process = spawn("a", "Good")
         await processes.wait_ready([process], 10, nothing)
-        processes.close()
+        processes._zygotes.close()
         await processes.lost.wait()
         await until(lambda: not _lives(process.pid))
 
@@ -205,11 +217,10 @@ def test_a_command_with_streams_of_its_own(folder):
     async def body(processes, spawn):
         read_end, write_end = os.pipe()
         null = os.open(os.devnull, os.O_RDONLY)
-        netns = os.open("/proc/self/ns/net", os.O_RDONLY)
-        spec = {"command": ["sh", "-c", "echo out; sleep 60 & exit 5"]}
+        launch = Launch(0, "exec", "a", "exec", command=("sh", "-c", "echo out; sleep 60 & exit 5"))
         streams = {"stdin": null, "stdout": write_end, "stderr": write_end}
-        process = processes.spawn("a", "exec", {"net": netns}, spec, streams, supervised=False)
-        for fd in (write_end, null, netns):
+        process = processes.launch(launch, streams, supervised=False)
+        for fd in (write_end, null):
             os.close(fd)
         await processes.wait_ended([process], 10)
         assert process.status == 5

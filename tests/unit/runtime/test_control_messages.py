@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import fields
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -229,17 +230,12 @@ def test_the_supervisor_counts_what_its_launcher_says_amiss() -> None:
     "packet", [b"\xc1junk", b"\xc1\x93\x01\x02\x03", b"noise", msgpack.packb([VERSION, "Ready", 1])]
 )
 def test_what_a_node_process_says_amiss_is_counted(packet: bytes) -> None:
-    ours, theirs = Channel.pair()
-    ours.set_timeout(0.0)
-    processes = Processes.__new__(Processes)
-    processes.rejected, processes.first_rejected, processes._changed = 0, "", asyncio.Event()
-    process = Process(0, "a", "p", log=SimpleNamespace(), channel=ours)  # type: ignore[arg-type]
-    theirs.send_bytes(packet)
-    processes._told(process)
+    zygotes = SimpleNamespace()
+    processes = Processes(zygotes, Path())  # type: ignore[arg-type]
+    processes.all.append(Process(0, "a", "p", log=Path()))
+    zygotes.on_packet(0, packet)
     assert processes.rejected == 1
     assert processes.first_rejected.startswith("a: ")
-    for each in (ours, theirs):
-        each.close()
 
 
 def test_records_before_a_malformed_one_hold() -> None:

@@ -7,7 +7,8 @@ import pytest
 from emulator.model.errors import EXIT_USAGE, UsageError
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.runtime.control.channel import Channel
-from emulator.runtime.data_plane import FULL_IPV6, PLANNER_BATCH, ROUTE_BATCH, DataPlane, with_routed_ipv6
+from emulator.runtime.data_plane import FULL_IPV6, ROUTE_BATCH, DataPlane, with_routed_ipv6
+from emulator.runtime.planning import PLANNER_BATCH
 from emulator.schedule.fib import RouteDelta
 from emulator.schedule.planner import parts
 

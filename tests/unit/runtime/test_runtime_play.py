@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from emulator.model.network import Network
 from emulator.runtime.control.channel import Channel
-from emulator.runtime.running import RELAY_BATCH, Running
+from emulator.runtime.data_plane import RELAY_BATCH, DataPlane
 from emulator.runtime.supervisor.run_loop import next_tick
 
 
@@ -20,13 +21,13 @@ def test_the_relay_gets_a_few_messages_a_turn():
     ours.socket.setblocking(False)
     for number in range(RELAY_BATCH + 2):
         theirs.send({"op": "stats", "number": number})
-    running = Running.__new__(Running)
-    running.data_plane = type("DataPlane", (), {"relay_channel": ours})()
+    data_plane = DataPlane(Network((), ()), 1, 10.0)
+    data_plane.relay_channel = ours
     heard = []
-    running._relay_said = lambda message: heard.append(message["number"])
-    running.hear_relay()
+    data_plane.on_report = lambda message: heard.append(message["number"])
+    data_plane.hear_relay()
     assert heard == list(range(RELAY_BATCH))
-    running.hear_relay()
+    data_plane.hear_relay()
     assert heard == list(range(RELAY_BATCH + 2))
     ours.close()
     theirs.close()

@@ -1,0 +1,199 @@
+"""The link to the zygote of this machine: launches resolved and sent, lines to processes kept, what comes passed on.
+
+Invariant: the last packets of a process are passed on before its end is. Records of a busy process never keep others
+waiting: a turn of the event loop takes BATCH packets of each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from emulator.record.folder import file_name
+from emulator.runtime.control.channel import Channel
+from emulator.runtime.control.encoding import encode
+from emulator.runtime.control.messages import (
+    FROM_ZYGOTE,
+    FromZygote,
+    Kill,
+    Members,
+    Peers,
+    ProcessExited,
+    Spawn,
+    Warm,
+)
+from emulator.runtime.control.transport import Transport, close_all, hear, say
+from emulator.runtime.programs.launch import Launch
+from emulator.runtime.programs.launches import Resolve
+
+PEERS_PER_MESSAGE = 500
+BATCH = 4  # packets that one process may bring in one turn of the event loop
+NUMBERS_PER_MESSAGE = 5000
+
+
+class ZygoteLink:
+    """The zygote and the lines to its children. Make it before the event loop (so that it warms up), `attach` it
+    within.
+
+    `on_message` hears the zygote, `on_packet(number, data)` a process (b"": its line is closed), `on_lost` that the
+    zygote itself has ended.
+    """
+
+    def __init__(self, seed: int, logs: Path, store: Path, resolve: Resolve, keys: Path | None = None) -> None:
+        self.on_message: Callable[[FromZygote], None] = lambda message: None
+        self.on_packet: Callable[[int, bytes], None] = lambda number, data: None
+        self.on_lost: Callable[[], None] = lambda: None
+        self._seed = seed
+        self._logs = logs
+        self._store = store
+        self._resolve = resolve
+        self._keys = keys  # where programs log their TLS keys; None: they do not
+        self._lines: dict[int, Channel] = {}
+        self._outgoing: deque[tuple[bytes, list[int]]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        ours, theirs = Channel.pair()
+        self._channel = ours
+        theirs.socket.set_inheritable(True)
+        self._zygote = subprocess.Popen(
+            [sys.executable, "-m", "emulator.runtime.programs.zygote", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+
+    def prepare(
+        self,
+        peers: Iterable[Sequence[str]],
+        programs: Iterable[str],
+        path: Iterable[str],
+        members: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Tell the zygote who lives in the run (name, role, ipv4, ipv6), what to import, and which nodes run each
+        program (`members`, by the program's name). It answers later."""
+        table = [(name, role, ipv4, ipv6) for name, role, ipv4, ipv6 in peers]
+        for first in range(0, len(table), PEERS_PER_MESSAGE):
+            say(self._channel, Peers(tuple(table[first : first + PEERS_PER_MESSAGE])))
+        for program, nodes in (members or {}).items():
+            for first in range(0, len(nodes), PEERS_PER_MESSAGE):
+                say(self._channel, Members(program, tuple(nodes[first : first + PEERS_PER_MESSAGE])))
+        say(self._channel, Warm(tuple(sorted(set(programs))), tuple(path), str(self._store)))
+
+    def attach(self) -> None:
+        """Serve zygote and processes in the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._channel.set_timeout(0.0)
+        self._loop.add_reader(self._channel.fileno(), self._heard)
+
+    def launch(self, launch: Launch, streams: Mapping[str, int], supervised: bool) -> Transport | None:
+        """Start a process; returns the line to a supervised one. `streams`: descriptors of stdin, stdout, stderr."""
+        resolved = self._resolve(launch)
+        log, node, name = self._logs / launch.log, launch.node, launch.name
+        if launch.log:
+            log.parent.mkdir(exist_ok=True)
+        given = {**resolved.namespaces, **streams}
+        keys = str(self._keys / f"{file_name(f'{node}-{name}')}.keys") if self._keys is not None else ""
+        names = (*given, "control") if supervised else tuple(given)
+        spawn = Spawn(
+            launch.number, node, name, self._seed, str(log), str(self._store / node / name), keys, names,
+            **resolved.fields,
+        )  # fmt: skip
+        message = encode(spawn)
+        fds, line = [os.dup(fd) for fd in given.values()], None
+        if supervised:
+            line, theirs = Channel.pair()
+            line.set_timeout(0.0)
+            fds.append(theirs.socket.detach())
+            self._listen(launch.number, line)
+        self._send(message, fds)
+        return line
+
+    def kill(self, numbers: Sequence[int], signum: int) -> None:
+        """Signal the sessions of processes."""
+        for first in range(0, len(numbers), NUMBERS_PER_MESSAGE):
+            self._send(encode(Kill(tuple(numbers[first : first + NUMBERS_PER_MESSAGE]), signum)), [])
+
+    def close(self) -> None:
+        """End the zygote, and with it every child. For those who go on living afterwards."""
+        self._zygote.kill()
+        self._zygote.wait()
+        if self._loop is None or self._loop.is_closed():
+            self._channel.close()
+
+    def _send(self, message: bytes, fds: list[int]) -> None:
+        self._outgoing.append((message, fds))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._outgoing:
+            data, fds = self._outgoing[0]
+            try:
+                self._channel.send_bytes(data, fds)
+            except BlockingIOError:
+                assert self._loop is not None
+                self._loop.add_writer(self._channel.fileno(), self._flush)
+                return
+            except OSError:
+                pass  # the zygote has died; the reader tells
+            self._outgoing.popleft()
+            close_all(fds)
+        if self._loop is not None:
+            self._loop.remove_writer(self._channel.fileno())
+
+    def _heard(self) -> None:
+        """Messages of the zygote."""
+        while True:
+            try:
+                message = hear(self._channel, FROM_ZYGOTE)
+            except BlockingIOError:
+                return
+            if message is None:
+                assert self._loop is not None
+                self._loop.remove_reader(self._channel.fileno())
+                for number in list(self._lines):
+                    self._drain(number)
+                self.on_lost()
+                return
+            if isinstance(message, ProcessExited):
+                self._drain(message.id)
+            self.on_message(message)
+
+    def _listen(self, number: int, line: Channel) -> None:
+        assert self._loop is not None, "attach first"
+        self._lines[number] = line
+        self._loop.add_reader(line.fileno(), self._told, number)
+
+    def _unlisten(self, number: int) -> None:
+        line = self._lines.pop(number, None)
+        if line is not None:
+            assert self._loop is not None
+            self._loop.remove_reader(line.fileno())
+            line.close()
+            self.on_packet(number, b"")
+
+    def _drain(self, number: int) -> None:
+        """The last packets of a process that has ended."""
+        while self._told(number):
+            pass
+        self._unlisten(number)
+
+    def _told(self, number: int) -> bool:
+        """Some packets of a process; whether there may be more. The event loop calls again while there are."""
+        for _ in range(BATCH):
+            line = self._lines.get(number)
+            if line is None:
+                return False
+            try:
+                data, fds = line.receive_bytes()
+            except BlockingIOError:
+                return False
+            close_all(fds)
+            if not data:
+                self._unlisten(number)  # a command has replaced the process, or it has ended
+                return False
+            self.on_packet(number, data)
+        return True
