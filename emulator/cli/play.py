@@ -33,8 +33,9 @@ class Played:
     detached: bool = False
 
 
-def play(scenario: Scenario, runs: Path, screen: Screen) -> Played:
-    """Run the scenario into a new folder below `runs`. Raises what `launch` raises, with nothing left behind.
+def play(scenario: Scenario, runs: Path, screen: Screen, hosts: int = 1) -> Played:
+    """Run the scenario into a new folder below `runs`, over so many pseudo-hosts. Raises what `launch` raises, with
+    nothing left behind.
 
     The caller must have no threads (matplotlib and polars make some), because the run is forked from it.
     """
@@ -44,7 +45,7 @@ def play(scenario: Scenario, runs: Path, screen: Screen) -> Played:
 
     folder = RunFolder.create(runs, scenario.name)
     try:
-        handle = launch(scenario, folder)
+        handle = launch(scenario, folder, hosts=hosts)
     except SkyloomError:
         folder.discard()
         raise

@@ -24,7 +24,13 @@ MEASURED = ("probe_error_ms", "probe_loss", "drops", "lateness_ms")  # of the ve
 
 
 def play_again(
-    load: Callable[[list[str]], Scenario], count: int, runs: Path, results: ResultFiles, json: bool, live: bool
+    load: Callable[[list[str]], Scenario],
+    count: int,
+    runs: Path,
+    results: ResultFiles,
+    json: bool,
+    live: bool,
+    hosts: int,
 ) -> int:
     """Play the scenario with its seed and the next ones; `load` gives it with more `--set` items.
 
@@ -46,7 +52,7 @@ def play_again(
     table.save()
     progress = RunProgress(count)
     with stops() as stopped:
-        player = Player(load, runs, Keep.all, table, progress, stopped, _figures)
+        player = Player(load, runs, Keep.all, table, progress, stopped, hosts, _figures)
         player.play_all((Combination({}, []), seed) for seed in range(first.seed, first.seed + count))
         _conclude(table, results, json)
     return worst_exit_code(table)

@@ -59,6 +59,9 @@ def run(
     repeat: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Run N times, with N seeds; a table with 95 % intervals.")
     ] = None,
+    hosts: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Spread the run over N pseudo-hosts of this machine.")
+    ] = 1,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML: a case an expectation.")] = None,
     summary: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append a summary in Markdown, as for $GITHUB_STEP_SUMMARY.")
@@ -80,17 +83,17 @@ def run(
 
     with results.telling_refusals(scenario or topo or "skyloom"):
         if repeat is None:
-            code = _play(load([]), runs, tui, metrics, results, json)
+            code = _play(load([]), runs, tui, metrics, results, json, hosts)
         else:
             from emulator.cli.repeat import play_again
 
-            code = play_again(load, repeat, runs, results, json, live=bool(tui or metrics))
+            code = play_again(load, repeat, runs, results, json, live=bool(tui or metrics), hosts=hosts)
     if code is not None:
         raise typer.Exit(code)
 
 
 def _play(
-    chosen: Scenario, runs: Path, tui: bool | None, metrics: str | None, results: ResultFiles, json: bool
+    chosen: Scenario, runs: Path, tui: bool | None, metrics: str | None, results: ResultFiles, json: bool, hosts: int
 ) -> int | None:
     """Play it, print its summary and write the files that were asked for. Exit code, None for a run that goes on."""
     from emulator.cli.play import Screen, play
@@ -108,7 +111,7 @@ def _play(
     if chosen.prediction:
         sys.stderr.write(f"predicted: {one_line(words(chosen.prediction))}\n")
     began_s = time.monotonic()
-    played = play(chosen, runs, screen)
+    played = play(chosen, runs, screen, hosts)
     if played.detached:
         sys.stderr.write(
             f"detached: run {played.folder.run_id} goes on, into {one_line(str(played.folder.path))}\n"

@@ -62,6 +62,7 @@ class Player:
     table: Sweep
     progress: RunProgress
     stopped: list[int]  # filled where somebody wants them to end
+    hosts: int = 1  # over which each run is spread
     figures: Callable[[Verdict], dict[str, Any]] = attrgetter("summary")  # of a run, for the table
 
     def play_all(self, plan: Iterable[tuple[Combination, int]]) -> None:
@@ -117,7 +118,7 @@ class Player:
     def _play(self, combination: Combination, seed: int) -> Played:
         from emulator.cli.play import play
 
-        return play(self.load([*combination.overrides, f"seed={seed}"]), self.runs, self.progress)
+        return play(self.load([*combination.overrides, f"seed={seed}"]), self.runs, self.progress, self.hosts)
 
     def _outcome(self, played: Played) -> tuple[dict[str, Any], dict[str, Any]]:
         """What is known of a run that has ended (columns of the table), and its figures."""

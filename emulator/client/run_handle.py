@@ -141,8 +141,9 @@ class RunHandle:
         return self._end.exit_code
 
 
-def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()) -> RunHandle:
+def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = (), hosts: int = 1) -> RunHandle:
     """Start a run of `scenario` into `folder`; `capture` names link ends beside those of the scenario.
+    `hosts`: over how many pseudo-hosts of this machine it is spread.
 
     Call it before the process has threads. Raises ScenarioError or DataError for faults that the topology finds, and
     PlatformError if no sandbox can be made; nothing is left behind then.
@@ -153,6 +154,11 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
     from emulator.scenario.build import build_network
 
     network = build_network(scenario)
+    partition = None
+    if hosts > 1:
+        from emulator.runtime.cluster.layout import lay_out
+
+        partition = lay_out(scenario, network, hosts).partition
     listener = live.listen(folder.run_id)
     ours, theirs = Channel.pair()
     root = os.geteuid() == 0
@@ -161,12 +167,12 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
         from emulator.runtime.supervisor.supervisor import Supervisor
 
         gc.freeze()  # a collection over the caller's objects would copy their pages
-        return Supervisor(scenario, folder, network, theirs, listener, capture, root).run()
+        return Supervisor(scenario, folder, network, theirs, listener, capture, root, partition).run()
 
     routed = with_routed_ipv6(network).nodes
-    hosts = {node.name: (node.ipv4, node.ipv6) for node in routed if node.ipv4}  # transit nodes answer pings too
+    names = {node.name: (node.ipv4, node.ipv6) for node in routed if node.ipv4}  # transit nodes answer pings too
     try:
-        pid = sandbox.spawn(main, hosts, keep_fds={theirs.fileno(), listener.fileno()})
+        pid = sandbox.spawn(main, names, keep_fds={theirs.fileno(), listener.fileno()})
     except BaseException:
         ours.close()
         raise

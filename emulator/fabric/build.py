@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from errno import EMFILE, ENFILE, ENOENT, ESRCH
 from pathlib import Path
@@ -54,13 +54,14 @@ class _Live:
 
 
 class Fabric:
-    """The part of a network that the kernel holds."""
+    """The part of a network that the kernel holds; `live`: which of its live nodes stand here (None: all)."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, live: Sequence[int] | None = None) -> None:
         self.network = network
+        self._here = network.live if live is None else live
         self._live: dict[int, _Live] = {}
         self._plan = _ports_of(network)
-        ports = sum(len(self._plan[node]) for node in network.live)
+        ports = sum(len(self._plan[node]) for node in self._here)
         self._tx_packets = TX_PACKETS if ports < MANY_PORTS else TX_PACKETS_OF_MANY
         self._inherited: dict[str, bytes] = {}
 
@@ -72,7 +73,7 @@ class Fabric:
         `progress(done, total)` counts nodes. Raises PlatformError if the machine cannot hold the network, and
         EmulationError if the kernel refuses a request; `close` removes the nodes made until then.
         """
-        live = self.network.live
+        live = self._here
         plugs = 2 * sum(link.carrier for link in self.network.links)
         allow_descriptors(2 * len(live) + plugs + sum(len(self._plan[node]) for node in live), len(live))
         home = syscalls.open_netns()

@@ -101,6 +101,7 @@ class Health:
             "realtime": any(lane.realtime for lane in lanes),
             "late_rows": sum(lane.late_rows for lane in lanes),
             "late_handovers": sum(lane.late_handovers for lane in lanes),
+            "held": sum(lane.pool_small + lane.pool_large for lane in lanes),
             "late_queues": sum(lane.late_queues for lane in lanes),
             "trunks": self.trunks(),
         }

@@ -7,22 +7,21 @@ that it does not use; the relay too has one SEQPACKET socket to its parent, and 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import time
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from emulator.model.errors import EmulationError, UsageError
+from emulator.model.errors import EmulationError, SkyloomError
 from emulator.runtime.control.channel import Channel, Message
-from emulator.runtime.planning import Planning
+from emulator.runtime.plane import Plane
 from emulator.runtime.programs.child import Child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from emulator.fabric import Fabric, Port
-    from emulator.fabric.kernel.netlink import LinkStats
+    from emulator.link import trunks
     from emulator.model.network import Network
     from emulator.schedule.fib import FibCompiler
 
@@ -32,23 +31,33 @@ RELAY_STOP_S = 3.0
 FULL_IPV6 = 200  # live nodes
 
 
-class DataPlane(Planning):
-    """Planner, fabric and relay of one run. `threads` and `realtime` are the packet engine's."""
+class DataPlane(Plane):
+    """Planner, fabric and relay of one run. `threads` and `realtime` are the packet engine's. `split`: which nodes are
+    this host's, where the run has several."""
 
     def __init__(
-        self, network: Network, seed: int, duration_s: float, *, threads: int = 1, realtime: bool = False
+        self,
+        network: Network,
+        seed: int,
+        duration_s: float,
+        *,
+        threads: int = 1,
+        realtime: bool = False,
+        split: trunks.Hosts | None = None,
+        compared: bool = False,
     ) -> None:
-        super().__init__(network, duration_s)
-        self.number = {node.name: number for number, node in enumerate(network.nodes)}
+        super().__init__(network, duration_s, compared)
+        own = network.live if split is None else [node for node in network.live if split.of_node[node] == split.own]
+        self.live = own
         self.seed = seed
         self._engine: dict[str, Any] = {"threads": threads, "realtime": realtime}
+        if split is not None:
+            self._engine["hosts"] = split
         self.fabric: Fabric | None = None
         self.relay: Child | None = None
         self.relay_channel: Channel | None = None
         self.ports: list[Port] = []
-        self.refused_routes: list[str] = []
-        self._forwarding = _forwarding(network)
-        self.on_report: Callable[[Message], None] = lambda message: None  # what the relay says
+        self._forwarding = _forwarding(network) & set(self.live)
 
     # -- before play ---------------------------------------------------------------------------------------------------
 
@@ -63,7 +72,7 @@ class DataPlane(Planning):
         """Make namespaces and ports. `progress(done, total)` may raise to stop it."""
         from emulator.fabric import Fabric
 
-        self.fabric = Fabric(self.network)
+        self.fabric = Fabric(self.network, self.live)
 
         def also_hear_the_planner(done: int, total: int) -> None:
             self._hear_planner(0.0)
@@ -105,7 +114,7 @@ class DataPlane(Planning):
             except OSError:  # it has ended, which its watcher tells
                 pass
 
-    def attach(self, broken: Callable[[str], None]) -> None:
+    def attach(self, broken: Callable[[SkyloomError], None]) -> None:
         """Serve planner and relay in the running event loop; `broken` hears why one of them ended."""
         super().attach(broken)
         assert self.relay is not None
@@ -180,9 +189,18 @@ class DataPlane(Planning):
             self.relay.kill()
         return final
 
-    def counters(self) -> Mapping[str, LinkStats]:
-        """Kernel counters of all ports, by "<node>:<port>"."""
-        return self.fabric.counters() if self.fabric is not None else {}
+    def alter(self, message: Message) -> None:
+        self.tell_relay(message)
+
+    def act(self, action: Mapping[str, Any]) -> None:
+        pass  # what follows from it has gone to the relay
+
+    def packets_sent(self) -> dict[str, int]:
+        """Packets that each node has sent by its ports, those among them that the kernel dropped too."""
+        sent: dict[str, int] = defaultdict(int)
+        for name, stats in (self.fabric.counters() if self.fabric is not None else {}).items():
+            sent[name.rpartition(":")[0]] += stats.tx_packets + stats.tx_dropped
+        return dict(sent)
 
     def close(self) -> None:
         """End planner and relay if they still run. The kernel removes the rest with the sandbox."""
@@ -190,11 +208,11 @@ class DataPlane(Planning):
             self.relay.kill()
         super().close()
 
-    def _relay_ended(self, broken: Callable[[str], None]) -> None:
+    def _relay_ended(self, broken: Callable[[SkyloomError], None]) -> None:
         assert self.relay is not None
         asyncio.get_running_loop().remove_reader(self.relay.fileno())
         self.relay.wait(0.0)
-        broken(f"{self.relay.describe_end()}; see logs/_skyloom.txt")
+        broken(EmulationError(f"{self.relay.describe_end()}; see logs/_skyloom.txt"))
 
     def _take_routes(self, step: int) -> list[Any]:
         from emulator.schedule.planner import deltas
@@ -203,19 +221,11 @@ class DataPlane(Planning):
 
     def _apply(self, deltas: list[Any]) -> None:
         if deltas and self.fabric is not None:
-            self.refused_routes += self.fabric.apply_routes(deltas)
+            self.refused_routes.extend(self.fabric.apply_routes(deltas))
 
     def netns(self, name: str) -> int:
         """Descriptor of a live node's network namespace. UsageError if there is no such node."""
-        number = self.number.get(name)
-        if number is None:
-            near = difflib.get_close_matches(name, self.number, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"there is no node {name!r} in this run{meant} (`skyloom exec` lists the live ones)")
-        if not self.network.nodes[number].live:
-            raise UsageError(
-                f"{name} is a transit node without a namespace; `materialise` in the scenario gives it one"
-            )
+        number = self.live_node(name)
         assert self.fabric is not None
         return self.fabric.netns(number)
 

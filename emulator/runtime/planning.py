@@ -7,15 +7,16 @@ noticed.
 from __future__ import annotations
 
 import asyncio
+import difflib
 import select
 from collections import defaultdict
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any
 
-from emulator.model.errors import EmulationError
+from emulator.model.errors import EmulationError, SkyloomError, UsageError
 from emulator.runtime.control.channel import Channel, Message
 from emulator.runtime.programs.child import Child, return_freed_memory
-from emulator.schedule.row_digest import KeptDigests
+from emulator.schedule.row_digest import Joined, KeptDigests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,15 +26,19 @@ if TYPE_CHECKING:
     from emulator.schedule.ring import RowRing
 
 RING_BYTES = 48e6  # largest size of the ring for a large network; it holds at least MIN_ROWS rows
+JOINED_KEPT = 64
 PLANNER_BATCH = 4  # messages of the planner in one turn
 MAX_ROWS, MIN_ROWS = 16, 4
 
 
 class Planning:
-    """Ring and planner of one run."""
+    """Ring and planner of one run. `compared`: rows are held against those of other hosts."""
 
-    def __init__(self, network: Network, duration_s: float) -> None:
+    def __init__(self, network: Network, duration_s: float, compared: bool = False) -> None:
         self.network = network
+        self.number = {node.name: number for number, node in enumerate(network.nodes)}
+        self.joined: dict[int, Joined] = {}  # of the last JOINED_KEPT rows by their step, where they are compared
+        self._compared = compared
         self.steps = 0
         self.ring: RowRing | None = None
         self.planner: Child | None = None
@@ -67,11 +72,11 @@ class Planning:
         fibs = self._fibs()
         ours, theirs = Channel.pair()
         self.planner_channel = ours
-        steps = self.steps
+        steps, compared = self.steps, self._compared
 
         def plan() -> None:
             return_freed_memory()
-            run_planner(timeline, ring, theirs.socket, steps, fibs=fibs)
+            run_planner(timeline, ring, theirs.socket, steps, fibs=fibs, compared=compared)
 
         self.planner = Child("planner", plan, close=[*close, ours.fileno()])
         theirs.close()
@@ -97,7 +102,7 @@ class Planning:
             except OSError:  # it has ended, as the planner of a short run does after its last row
                 pass
 
-    def attach(self, broken: Callable[[str], None]) -> None:
+    def attach(self, broken: Callable[[SkyloomError], None]) -> None:
         """Serve the planner in the running event loop; `broken` hears why it failed."""
         loop = asyncio.get_running_loop()
         if self.planner is not None and self.planner_channel is not None:
@@ -127,6 +132,19 @@ class Planning:
             self._hear_planner(0.0)
             raise EmulationError(f"{self.planner.describe_end()}{': ' if self.failure else ''}{self.failure}")
 
+    def live_node(self, name: str) -> int:
+        """Number of a live node. UsageError if there is none of this name."""
+        number = self.number.get(name)
+        if number is None:
+            near = difflib.get_close_matches(name, self.number, 1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"there is no node {name!r} in this run{meant} (`skyloom exec` lists the live ones)")
+        if not self.network.nodes[number].live:
+            raise UsageError(
+                f"{name} is a transit node without a namespace; `materialise` in the scenario gives it one"
+            )
+        return number
+
     def close(self) -> None:
         """End the planner if it still runs."""
         if self.planner is not None:
@@ -137,13 +155,13 @@ class Planning:
             assert self.planner_channel is not None
             asyncio.get_running_loop().remove_reader(self.planner_channel.fileno())
 
-    def _planner_ended(self, broken: Callable[[str], None]) -> None:
+    def _planner_ended(self, broken: Callable[[SkyloomError], None]) -> None:
         assert self.planner is not None
         asyncio.get_running_loop().remove_reader(self.planner.fileno())
         try:
             self.check_planner()
         except EmulationError as error:
-            broken(str(error))
+            broken(error)
 
     def _hear_planner(self, wait_s: float, most: float = inf) -> bool:
         channel = self.planner_channel
@@ -163,6 +181,9 @@ class Planning:
                     self._rows = message["step"] + 1
                     self.late_rows += message["late_s"] > 0
                     self.row_digests.note(self._rows, message["digest"])
+                    if "joined" in message:
+                        self.joined[message["step"]] = Joined(*message["joined"])
+                        self.joined.pop(message["step"] - JOINED_KEPT, None)
                 case "failed":
                     self.failure = message["message"]
                 case "summary":

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from emulator.record.verdict import HostRow
     from emulator.runtime.capture.writer import CaptureWriter
     from emulator.runtime.control.launcher_link import LauncherLink
-    from emulator.runtime.data_plane import DataPlane
-    from emulator.runtime.programs.hosts import Hosts
+    from emulator.runtime.parts import RunHosts
+    from emulator.runtime.plane import Plane
     from emulator.runtime.programs.jobs import Job, Jobs
     from emulator.runtime.programs.processes import Process, Processes
     from emulator.runtime.supervisor.collector import Collector
@@ -61,11 +61,11 @@ class Running:
         folder: RunFolder,
         network: Network,
         launcher: LauncherLink,
-        data_plane: DataPlane,
+        data_plane: Plane,
         collector: Collector,
         processes: Processes,
         jobs: Jobs,
-        hosts: Hosts,
+        hosts: RunHosts,
         writer: CaptureWriter | None = None,
     ) -> None:
         self.scenario, self.folder, self.network = scenario, folder, network
@@ -81,9 +81,11 @@ class Running:
         self.rounds = RoundCount(scenario.rounds.max_rounds, scenario.rounds.max_messages)
         self.schedule_view = ScheduleView(network, data_plane.ring)
         self.schedule = self.schedule_view.schedule
-        faults = Faults(network, data_plane.tell_relay, lambda end: self.schedule.far_node(end, self.now_s()))
+        faults = Faults(network, data_plane.alter, lambda end: self.schedule.far_node(end, self.now_s()))
         self.executions = Executions(folder.logs, self._spawn_command, self.emit)
-        self.action_runner = ActionRunner(faults, jobs, self.live_nodes, self.emit, self.executions.start)
+        self.action_runner = ActionRunner(
+            faults, jobs, self.live_nodes, self.emit, self.executions.start, data_plane.act
+        )
         self.lifecycle = Lifecycle(jobs, processes, self._emit_of_job)
         self.lifecycle.on_change = self._note_programs
         self.requests = Requests(jobs, self.rounds, self.action_runner.perform, data_plane.tell_relay)
@@ -197,10 +199,11 @@ class Running:
             self.processes.kill(self.processes.alive(), signal.SIGKILL)
         else:
             stopping.result()
-        self.host_rows = self.hosts.rows(self.processes.all, time.monotonic())
+        ended_s = time.monotonic()
         final = self.data_plane.stop_relay(quickly=self.launcher.stops >= 2)
         if not final and self.launcher.stops < 2:
             self.folder.warn("the relay's last statistics did not come; counts of packets are a little low")
+        self.host_rows = self.hosts.rows(self.processes.all, ended_s)
 
     async def _stop_processes(self) -> None:
         others = [process for process in self.processes.alive() if process.program == "exec"]

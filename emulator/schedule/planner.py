@@ -28,7 +28,7 @@ from emulator.model.errors import SkyloomError
 from emulator.model.network import Timeline
 from emulator.schedule.fib import FibCompiler, RouteDelta
 from emulator.schedule.ring import RowRing
-from emulator.schedule.row_digest import RowDigest
+from emulator.schedule.row_digest import RowDigest, joined
 from emulator.schedule.substep import validate
 
 _ROUTES_PER_MESSAGE = 1500  # some 40 kB, far below the socket's buffer
@@ -75,10 +75,12 @@ def run_planner(
     steps: int,
     ready_rows: int = 2,
     fibs: Sequence[FibCompiler] = (),
+    compared: bool = False,
 ) -> None:
     """Compute rows 0 … steps - 1 until all stand, a stop, or the end of `control`; a process of its own.
 
-    `fibs` are the compilers of the kernel routes that the run wants (none with routing "none"). A SkyloomError of the
+    `fibs` are the compilers of the kernel routes that the run wants (none with routing "none"). `compared`: other hosts
+    compute the same rows, and "row" tells what they must agree on. A SkyloomError of the
     timeline is reported as "failed"; another exception too, and raised.
     """
     ready_rows = min(ready_rows, steps, ring.capacity - 1)
@@ -115,7 +117,15 @@ def run_planner(
                 _send(control, {"op": "routes", "step": step, "deltas": part})
             cpu_s = time.process_time() - start_s
             late_s = pace.done(cpu_s, now_s())
-            done = {"step": step, "cpu_s": cpu_s, "late_s": late_s, "handovers": len(row.handovers), "digest": digest}
+            done: dict[str, Any] = {
+                "step": step,
+                "cpu_s": cpu_s,
+                "late_s": late_s,
+                "handovers": len(row.handovers),
+                "digest": digest,
+            }
+            if compared:
+                done["joined"] = joined(row)
             _send(control, {"op": "row", **done})
             if pace.next_step == ready_rows:
                 _send(control, {"op": "ready", "steps": ready_rows})

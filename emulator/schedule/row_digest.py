@@ -6,6 +6,11 @@ Invariant: a digest is of all rows up to its own, without their routes, which fo
 from __future__ import annotations
 
 import zlib
+from hashlib import blake2b
+from math import isclose
+from typing import NamedTuple
+
+import numpy as np
 
 from emulator.model.network import ScheduleRow, SubstepTables
 
@@ -31,6 +36,26 @@ class RowDigest:
 
     def _add(self, data: bytes) -> None:
         self._crc = zlib.crc32(data, self._crc)
+
+
+class Joined(NamedTuple):
+    """What hosts that compute the same row must agree on: who is joined to whom and by which routes, bit for bit, and
+    the sum of delays, to the last digits."""
+
+    digest: str
+    delays_s: float
+
+    def agrees(self, other: Joined) -> bool:
+        return self.digest == other.digest and isclose(self.delays_s, other.delays_s, rel_tol=1e-9)
+
+
+def joined(row: ScheduleRow) -> Joined:
+    """That of a row: BLAKE2 of 64 bits in hexadecimal."""
+    found = blake2b(digest_size=8)
+    for column in (row.peer, row.up, row.next_end):
+        found.update(np.ascontiguousarray(column).data)
+    delays_s = row.delay_start_s[row.up]
+    return Joined(found.hexdigest(), float(delays_s[np.isfinite(delays_s)].sum()))
 
 
 class KeptDigests:

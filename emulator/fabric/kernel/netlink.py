@@ -27,7 +27,7 @@ NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 SOL_NETLINK, NETLINK_EXT_ACK = 270, 11
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_TXQLEN, IFLA_LINKINFO = 1, 3, 4, 10, 13, 18
-IFLA_STATS64, IFLA_AF_SPEC = 23, 26
+IFLA_STATS64, IFLA_AF_SPEC, IFLA_NET_NS_FD, VETH_INFO_PEER = 23, 26, 28, 1
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INET6_ADDR_GEN_MODE = 1, 2, 8
 IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE, IFLA_BR_MCAST_SNOOPING = 1, 5, 23
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD = 1, 2, 8, 0x02
@@ -111,6 +111,16 @@ def add_bridge(name: str, index: int) -> bytes:
     info = attribute(IFLA_INFO_KIND, b"bridge") + attribute(IFLA_INFO_DATA, data)
     body = _LINK.pack(0, 0, index, 0, 0) + attribute(IFLA_IFNAME, name.encode() + b"\0")
     return message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + attribute(IFLA_LINKINFO, info))
+
+
+def add_veth(index: int, name: str, master: int, peer: str, netns: int) -> bytes:
+    """A cable: `name` at a bridge of this namespace, `peer` in the namespace behind the descriptor `netns`."""
+    other = _LINK.pack(0, 0, 0, 0, 0) + attribute(IFLA_IFNAME, peer.encode() + b"\0")
+    other += attribute(IFLA_NET_NS_FD, struct.pack("=I", netns))
+    info = attribute(IFLA_INFO_KIND, b"veth") + attribute(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, other))
+    body = _LINK.pack(0, 0, index, IFF_UP, IFF_UP) + attribute(IFLA_IFNAME, name.encode() + b"\0")
+    body += attribute(IFLA_MASTER, struct.pack("=I", master)) + attribute(IFLA_LINKINFO, info)
+    return message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
 def add_address(index: int, address: str, prefix_length: int) -> bytes:

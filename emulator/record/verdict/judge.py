@@ -27,7 +27,7 @@ def conclude(
     verdict.expectations += evaluate(expectations, verdict.figures())
     verdict.exit_code = exit_code(
         holds=all(outcome.holds for outcome in verdict.expectations),
-        late=packets_late(verdict) or rounds_late(verdict),
+        late=packets_late(verdict) or rounds_late(verdict) or trunks_lossy(verdict),
         interrupted=verdict.interrupted,
         broken=bool(verdict.error),
         error_code=error_code,
@@ -45,6 +45,12 @@ def packets_late(verdict: Verdict) -> bool:
 def rounds_late(verdict: Verdict) -> bool:
     """Whether more messages came in another round than planned than the scenario allows."""
     return bool(verdict.rounds) and verdict.rounds.get("fidelity", 1.0) < verdict.rounds.get("fidelity_at_least", 0.0)
+
+
+def trunks_lossy(verdict: Verdict) -> bool:
+    """Whether trunks between hosts lost more packets than the scenario allows."""
+    lost, limit = verdict.trunks.get("lost", 0), verdict.trunk_lost_limit
+    return limit is not None and lost > limit * verdict.trunks.get("crossings", 0)
 
 
 def evaluate(expectations: Iterable[Mapping[str, Any]], figures: Mapping[str, Any]) -> list[Outcome]:

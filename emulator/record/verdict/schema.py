@@ -92,6 +92,36 @@ class HostRow(TypedDict):
     bounded: bool  # False: this machine has no control groups for the run
 
 
+class MachineRow(TypedDict):
+    """One host of a run on several."""
+
+    name: str
+    nodes: int
+    lateness_ms: Quantiles
+    engine_cpu_s: float
+    relay_cpu_s: float  # the engine's with it
+
+
+class TrunkFigures(TypedDict, total=False):
+    """Packets between the hosts of a run; what trunks lose is in no drop of a link."""
+
+    crossings: int
+    late_share: float  # of them: came after they were due
+    lost: int
+    repaired: int  # datagrams that were sent again
+    worst_latency_ms: float  # p99 of the slowest trunk
+
+
+class ClockFigures(TypedDict, total=False):
+    """The clocks of the hosts of a run beside that of host 0, by two-way probes; the worst host's."""
+
+    offset_us: float
+    bound_us: float  # what an asymmetric path could hide
+    spread_us: float  # of probes around the estimate
+    check_us: float  # by which pairs without host 0 contradict those with it
+    slewed: int  # times that a clock was found to be slewed
+
+
 class RoundFigures(TypedDict, total=False):
     """What programs counted in rounds, beside what the interfaces of their nodes counted."""
 
@@ -136,6 +166,10 @@ class Verdict:
     flows: list[FlowRow] = field(default_factory=list)
     programs: list[FailedProgram] = field(default_factory=list)
     hosts: list[HostRow] = field(default_factory=list)
+    machines: list[MachineRow] = field(default_factory=list)
+    trunks: TrunkFigures = field(default_factory=TrunkFigures)
+    clock: ClockFigures = field(default_factory=ClockFigures)
+    trunk_lost_limit: float | None = None  # share of crossings past which the run cannot be trusted
     warnings: list[str] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)  # the scenario's headline figures by name
     prediction: dict[str, Any] = field(default_factory=dict)  # figures known before the run, named as in `summary`
@@ -179,7 +213,8 @@ _NUMBERS = {"": 0.0}
 _KINDS = {  # of values in verdict.json
     "scenario": "", "seed": 0, "run_id": "", "duration_s": 0.0, "expectations": [{}], "lateness_ms": _NUMBERS,
     "lateness_limit_ms": 0.0, "lateness_budget": _NUMBERS, "probe_error_ms": _NUMBERS, "probe_loss": {},
-    "drops": _NUMBERS, "probes": [{}], "flows": [{}], "programs": [{}], "hosts": [{}], "warnings": [""], "summary": {},
+    "drops": _NUMBERS, "probes": [{}], "flows": [{}], "programs": [{}], "hosts": [{}], "machines": [{}],
+    "trunks": _NUMBERS, "clock": _NUMBERS, "trunk_lost_limit": 0.0, "warnings": [""], "summary": {},
     "prediction": {}, "rounds": {},
     "capture": {}, "interrupted": False, "error": "", "verdict": "", "exit_code": 0,
 }  # fmt: skip

@@ -67,10 +67,22 @@ def _multiples(period_s: float, end_s: float) -> list[float]:
 
 
 class ActionRunner:
-    """Performs actions on the links and programs of one run."""
+    """Performs actions on the links and programs of one run.
 
-    def __init__(self, faults: Faults, jobs: Jobs, live: list[str], emit: Emit, execute: Execute) -> None:
+    `act` hears of actions on links that are not planned: other hosts, which know the scenario's, must perform them too.
+    """
+
+    def __init__(
+        self,
+        faults: Faults,
+        jobs: Jobs,
+        live: list[str],
+        emit: Emit,
+        execute: Execute,
+        act: Callable[[Mapping[str, Any]], None] = lambda given: None,
+    ) -> None:
         self.faults = faults
+        self._act = act
         self._jobs = jobs
         self._live = live
         self._emit = emit
@@ -81,7 +93,7 @@ class ActionRunner:
 
     async def follow(self, scenario: Scenario, clock: MonotonicClock) -> None:
         """Perform the scenario's actions at their times."""
-        await self._perform_at(due(scenario), clock)
+        await self._perform_at(due(scenario), clock, planned=True)
 
     async def follow_ready(self, scenario: Scenario, clock: MonotonicClock, all_ready: asyncio.Event) -> None:
         """Perform the actions that wait for programs to be ready; none where that never comes."""
@@ -95,12 +107,14 @@ class ActionRunner:
         """The scenario's actions whose time has not come."""
         return [action for number, action in enumerate(scenario.actions) if number not in self._begun]
 
-    async def _perform_at(self, actions: Iterable[tuple[float, int, dict[str, Any]]], clock: MonotonicClock) -> None:
+    async def _perform_at(
+        self, actions: Iterable[tuple[float, int, dict[str, Any]]], clock: MonotonicClock, planned: bool = False
+    ) -> None:
         restarts: set[asyncio.Task[None]] = set()
         for t_s, number, given in actions:
             await sleep_until_ns(clock.monotonic_ns(t_s))
             self._begun.add(number)
-            task = asyncio.ensure_future(self.perform_or_tell(given))
+            task = asyncio.ensure_future(self.perform_or_tell(given, planned))
             restarts.add(task)
             task.add_done_callback(restarts.discard)
             await asyncio.sleep(0)
@@ -113,10 +127,10 @@ class ActionRunner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def perform_or_tell(self, given: dict[str, Any]) -> None:
+    async def perform_or_tell(self, given: dict[str, Any], planned: bool = False) -> None:
         """An action that fails does not end the run: it becomes an event, and the verdict tells it."""
         try:
-            await self.perform(given)
+            await self.perform(given, planned)
         except (SkyloomError, OSError) as error:
             if len(self.failed) < FAILED_KEPT:
                 self.failed.append((given, str(error)))
@@ -124,8 +138,8 @@ class ActionRunner:
         except (KeyError, TypeError, ValueError) as error:  # of another terminal; those of scenarios are checked
             self._emit("action-failed", {"do": str(given.get("do")), "text": f"malformed action: {error!r}"})
 
-    async def perform(self, given: Mapping[str, Any]) -> None:
-        """Do it now. UsageError where it names nothing that exists."""
+    async def perform(self, given: Mapping[str, Any], planned: bool = False) -> None:
+        """Do it now; `planned`: at its time in the scenario. UsageError where it names nothing that exists."""
         verb, nodes, program = find(given.get("do")), given.get("nodes"), given.get("program")
         self._check(verb, given)
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
@@ -140,6 +154,8 @@ class ActionRunner:
                     self._execute(node, index, list(given["command"]), str(given.get("expect") or ""))
             case "link-down" | "link-up" | "hold" | "release" | "partition" | "heal" | "set":
                 self.faults.perform(given)
+                if not planned:
+                    self._act(plain)
             case other:
                 assert_never(other)
 

@@ -25,7 +25,7 @@ from emulator.model.names import matches, matching
 from emulator.record.folder import file_name, reason
 from emulator.runtime.programs import commands
 from emulator.scenario.placeholders import Places, fill
-from emulator.scenario.schema.host import Private, host_of
+from emulator.scenario.schema.host import Host, Private, host_of
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
@@ -48,16 +48,25 @@ class UnpackedImage:
 
 
 class Hosts:
-    """The hosts of one run. `netns` gives the network namespace of a live node."""
+    """The hosts of one run. `netns` gives the network namespace of a live node; `live`: those that stand on this
+    machine (None: all)."""
 
-    def __init__(self, scenario: Scenario, network: Network, folder: RunFolder, netns: Callable[[str], int]) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        network: Network,
+        folder: RunFolder,
+        netns: Callable[[str], int],
+        live: Sequence[int] | None = None,
+    ) -> None:
+        self._here = [network.nodes[number].name for number in (network.live if live is None else live)]
         self._scenario = scenario
         self._folder = folder
         self._netns = netns
         self._places = Places(network, scenario.directory)
         self._nodes = {node.name: node for node in network.nodes}
         self._names = hosts_file({node.name: (node.ipv4, node.ipv6) for node in network.nodes})
-        self._tables = {node: table for node in self._places.live if (table := host_of(scenario.hosts, node))}
+        self._tables = {node: table for node in self._here if (table := host_of(scenario.hosts, node))}
         self._files = self._files_by_node()
         self._images: dict[str, UnpackedImage] = {}
         self._altered: dict[tuple[str, str | None, str | None], UnpackedImage] = {}  # by image, user, working folder
@@ -67,9 +76,9 @@ class Hosts:
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
         """Unpack images, and make the hosts that the scenario describes. DataError, PlatformError."""
-        described = [node for node in self._places.live if node in self._tables or node in self._files]
+        described = [node for node in self._here if node in self._tables or node in self._files]
         commands = [glob for program in self._scenario.programs if program.run is None for glob in program.nodes]
-        allow_descriptors(DESCRIPTORS * len({*described, *matching(commands, self._places.live)}))
+        allow_descriptors(DESCRIPTORS * len({*described, *matching(commands, self._here)}))
         names = dict.fromkeys(table.image for table in self._tables.values() if table.image is not None)
         for done, name in enumerate(names):
             progress(done, len(names) + len(described))
@@ -151,23 +160,13 @@ class Hosts:
             self._folder.warn(f"{name} cannot be made: {reason(error)}; commands of {node} run in /")
             return "/"
 
+    def used(self) -> dict[str, Usage]:
+        """What nodes with bounds have used so far, by their groups."""
+        return {node: group.usage() for node, group in self._bounded.items()}
+
     def rows(self, processes: Sequence[Process], now_s: float) -> list[HostRow]:
         """What nodes with bounds were given so far, by their groups or by their processes that have ended."""
-        rows: list[HostRow] = []
-        for node, table in self._tables.items():
-            if table.cpu is None and table.memory_bytes is None:
-                continue
-            mine = [process for process in processes if process.node == node]
-            group = self._bounded.get(node)
-            usage = group.usage() if group is not None else Usage(None, None, None)
-            spent_s = usage.cpu_s if usage.cpu_s is not None else sum(process.cpu_s for process in mine)
-            span_s = now_s - min((process.spawned_at for process in mine), default=now_s)
-            rows.append({
-                "node": node, "cores_asked": table.cpu, "cores_delivered": spent_s / span_s if span_s > 0 else 0.0,
-                "throttled_s": usage.throttled_s, "memory_asked_bytes": table.memory_bytes,
-                "memory_peak_bytes": usage.memory_peak_bytes, "bounded": group is not None,
-            })  # fmt: skip
-        return rows
+        return rows(self._tables, self.used(), processes, now_s)
 
     # -- making --------------------------------------------------------------------------------------------------------
 
@@ -281,6 +280,26 @@ class Hosts:
         if self._images_folder.is_mount():
             syscalls.umount(str(self._images_folder), syscalls.MNT_DETACH)
             self._images_folder.rmdir()
+
+
+def rows(
+    tables: Mapping[str, Host], used: Mapping[str, Usage], processes: Sequence[Process], now_s: float
+) -> list[HostRow]:
+    """What nodes with bounds in their tables were given, by what their groups `used` or by their processes."""
+    found: list[HostRow] = []
+    for node, table in tables.items():
+        if table.cpu is None and table.memory_bytes is None:
+            continue
+        mine = [process for process in processes if process.node == node]
+        usage = used.get(node, Usage(None, None, None))
+        spent_s = usage.cpu_s if usage.cpu_s is not None else sum(process.cpu_s for process in mine)
+        span_s = now_s - min((process.spawned_at for process in mine), default=now_s)
+        found.append({
+            "node": node, "cores_asked": table.cpu, "cores_delivered": spent_s / span_s if span_s > 0 else 0.0,
+            "throttled_s": usage.throttled_s, "memory_asked_bytes": table.memory_bytes,
+            "memory_peak_bytes": usage.memory_peak_bytes, "bounded": node in used,
+        })  # fmt: skip
+    return found
 
 
 def _private(folder: Private, on_image: bool) -> PrivateFolder:

@@ -91,11 +91,6 @@ class Jobs:
         """Whether there were programs, and all have ended for good."""
         return bool(self.all) and not any(job.alive or job.to_start for job in self.all)
 
-    def programs(self) -> list[str]:
-        """Dotted names of the Python programs."""
-        probes = [PROBE] if any(job.program.ready is not None for job in self.all) else []
-        return [job.program.run for job in self.all if job.program.run] + probes
-
     def spawn_all(self) -> list[Process]:
         """A process of every job that waits for no other program."""
         return [self.spawn(job) for job in self.all if not job.to_start]
@@ -206,6 +201,13 @@ class Jobs:
         return self._processes.launch(
             Launch(0, "probe", job.node, name, job.program.name, job.index, f"{job.node}/{name}.txt")
         )
+
+
+def python_programs(programs: Iterable[Program]) -> list[str]:
+    """Dotted names of the Python programs that these take."""
+    programs = list(programs)
+    probes = [PROBE] if any(program.ready is not None for program in programs) else []
+    return [program.run for program in programs if program.run] + probes
 
 
 def _barrier(job: Job) -> str:

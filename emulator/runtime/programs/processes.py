@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
-from emulator.model.errors import EmulationError
+from emulator.model.errors import EmulationError, SkyloomError
 from emulator.runtime.control.channel import RECORDS, records
 from emulator.runtime.control.encoding import BadMessage, decode
 from emulator.runtime.control.messages import (
@@ -98,7 +98,7 @@ class Zygotes(Protocol):
 
     on_message: Callable[[FromZygote], None]
     on_packet: Callable[[int, bytes], None]
-    on_lost: Callable[[], None]
+    on_lost: Callable[[SkyloomError], None]
 
     def attach(self) -> None: ...
     def launch(self, launch: Launch, streams: Mapping[str, int], supervised: bool) -> Transport | None: ...
@@ -111,7 +111,8 @@ class Processes:
     def __init__(self, zygotes: Zygotes, logs: Path) -> None:
         self.all: list[Process] = []
         self.warm: asyncio.Event = asyncio.Event()
-        self.lost: asyncio.Event = asyncio.Event()  # the zygote itself has ended
+        self.lost: asyncio.Event = asyncio.Event()  # a zygote itself has ended
+        self.why_lost: SkyloomError = EmulationError("no process of this run can be started")
         self.cold = ""  # why a program could not be imported
         self.rejected = 0  # packets of node processes that are neither messages nor records
         self.first_rejected = ""  # whose, and why
@@ -163,7 +164,7 @@ class Processes:
             if self.cold:
                 raise EmulationError(self.cold)
             if self.lost.is_set():
-                raise EmulationError("the process that starts node programs (the zygote) has died")
+                raise self.why_lost
             for process in processes:
                 if process.failure or process.state == ENDED:
                     raise EmulationError(await self._why(process))
@@ -228,7 +229,8 @@ class Processes:
                 assert_never(other)
         self._changed.set()
 
-    def _lost(self) -> None:
+    def _lost(self, why: SkyloomError) -> None:
+        self.why_lost = why
         self.lost.set()
         for process in self.alive():  # they have died with it
             self._ended(process, -signal.SIGKILL)

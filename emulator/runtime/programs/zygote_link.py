@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from emulator.model.errors import EmulationError, SkyloomError
 from emulator.record.folder import file_name
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.encoding import encode
@@ -34,6 +35,7 @@ from emulator.runtime.programs.launches import Resolve
 PEERS_PER_MESSAGE = 500
 BATCH = 4  # packets that one process may bring in one turn of the event loop
 NUMBERS_PER_MESSAGE = 5000
+LOST = "the process that starts node programs (the zygote) has died; see logs/_skyloom.txt"
 
 
 class ZygoteLink:
@@ -47,13 +49,14 @@ class ZygoteLink:
     def __init__(self, seed: int, logs: Path, store: Path, resolve: Resolve, keys: Path | None = None) -> None:
         self.on_message: Callable[[FromZygote], None] = lambda message: None
         self.on_packet: Callable[[int, bytes], None] = lambda number, data: None
-        self.on_lost: Callable[[], None] = lambda: None
+        self.on_lost: Callable[[SkyloomError], None] = lambda why: None
         self._seed = seed
         self._logs = logs
         self._store = store
         self._resolve = resolve
         self._keys = keys  # where programs log their TLS keys; None: they do not
         self._lines: dict[int, Channel] = {}
+        self._paused = False
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         ours, theirs = Channel.pair()
@@ -117,6 +120,20 @@ class ZygoteLink:
         for first in range(0, len(numbers), NUMBERS_PER_MESSAGE):
             self._send(encode(Kill(tuple(numbers[first : first + NUMBERS_PER_MESSAGE]), signum)), [])
 
+    def pause(self) -> None:
+        """Read nothing from processes until `resume`: what they say has no room. They keep it, and count what they
+        cannot."""
+        self._paused = True
+        for line in self._lines.values():
+            asyncio.get_running_loop().remove_reader(line.fileno())
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._paused:
+            self._paused = False
+            for number, line in self._lines.items():
+                asyncio.get_running_loop().add_reader(line.fileno(), self._told, number)
+
     def close(self) -> None:
         """End the zygote, and with it every child. For those who go on living afterwards."""
         self._zygote.kill()
@@ -156,7 +173,7 @@ class ZygoteLink:
                 self._loop.remove_reader(self._channel.fileno())
                 for number in list(self._lines):
                     self._drain(number)
-                self.on_lost()
+                self.on_lost(EmulationError(LOST))
                 return
             if isinstance(message, ProcessExited):
                 self._drain(message.id)
@@ -165,7 +182,8 @@ class ZygoteLink:
     def _listen(self, number: int, line: Channel) -> None:
         assert self._loop is not None, "attach first"
         self._lines[number] = line
-        self._loop.add_reader(line.fileno(), self._told, number)
+        if not self._paused:
+            self._loop.add_reader(line.fileno(), self._told, number)
 
     def _unlisten(self, number: int) -> None:
         line = self._lines.pop(number, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,15 @@ from emulator.runtime.supervisor.collector import Collector
 
 if TYPE_CHECKING:
     from emulator.record.folder import RunFolder
+    from emulator.record.spool import Spool
     from emulator.runtime.control.rounds import RoundCount
-    from emulator.runtime.data_plane import DataPlane
+    from emulator.runtime.plane import Plane
     from emulator.runtime.programs.jobs import Jobs
     from emulator.scenario import Scenario
 
 
-STEPS = 6  # of a run's end: capture, three tables, figures, verdict
+STEPS = 6  # of a run's end: capture, three tables or more, figures, verdict
+TABLES = 3
 
 
 def quantiles_ms(values_s: list[float]) -> Quantiles:
@@ -104,14 +106,12 @@ def observed(
     return verdict
 
 
-def round_table(rounds: RoundCount, scenario: Scenario, data_plane: DataPlane, jobs: Jobs) -> RoundFigures:
+def round_table(rounds: RoundCount, scenario: Scenario, data_plane: Plane, jobs: Jobs) -> RoundFigures:
     """`rounds` of the verdict: what programs counted, beside what the interfaces of their nodes did."""
-    if not rounds.rounds or data_plane.fabric is None:
+    if not rounds.rounds:
         return {}
     nodes = {job.node for job in jobs.all if job.program.name in rounds.by_program}
-    counters = data_plane.fabric.counters()
-    ours = (stats for name, stats in counters.items() if name.rpartition(":")[0] in nodes)
-    packets = sum(stats.tx_packets + stats.tx_dropped for stats in ours)  # dropped by the kernel, but sent
+    packets = sum(count for node, count in data_plane.packets_sent().items() if node in nodes)
     return {**rounds.figures(packets), "fidelity_at_least": scenario.rounds.fidelity}
 
 
@@ -132,15 +132,15 @@ def settle_qlogs(folder: RunFolder, t0_utc_ns: int) -> None:
 
 
 def figures_of(
-    scenario: Scenario, folder: RunFolder, collector: Collector, skip: bool, tell: Callable[[int, str], None]
+    scenario: Scenario, folder: RunFolder, spools: Sequence[Spool], skip: bool, tell: Callable[[int, str], None]
 ) -> tuple[dict[str, Any], str]:
-    """Close the tables and ask the scenario's analysis; returns its figures and what went wrong.
+    """Close the tables `spools` and ask the scenario's analysis; returns its figures and what went wrong.
 
     `skip`: only close the tables, for a run that shall end now. `tell` is called before each of the STEPS steps, with
     its number and its name.
     """
-    for number, spool in enumerate((collector.events, collector.samples, collector.links), 1):
-        tell(number, f"table of {spool.name}")
+    for number, spool in enumerate(spools, 1):
+        tell(min(number, TABLES), f"table of {spool.name}")
         if skip:
             spool.close()
         else:
@@ -149,7 +149,7 @@ def figures_of(
                 folder.warn(f"{spool.name}: {converted.lost_bytes} bytes could not be read back")
     if skip or not scenario.analysis:
         return {}, ""
-    tell(4, f"figures of {scenario.analysis}")
+    tell(TABLES + 1, f"figures of {scenario.analysis}")
     try:
         from emulator.record.load import load_run
 

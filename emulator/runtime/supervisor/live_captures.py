@@ -19,7 +19,7 @@ from emulator.runtime.control.messages import Capturing, StartCapture, Stop
 if TYPE_CHECKING:
     from emulator.model.clock import MonotonicClock
     from emulator.model.network import Network
-    from emulator.runtime.data_plane import DataPlane
+    from emulator.runtime.plane import Plane
     from emulator.runtime.supervisor.caller import Caller
 
 ROWS_PER_MESSAGE = 200
@@ -33,7 +33,7 @@ class LiveCaptures:
     def __init__(
         self,
         network: Network,
-        data_plane: DataPlane,
+        data_plane: Plane,
         clock: MonotonicClock,
         t0_utc_ns: int,
         keys: Path | None,

@@ -14,7 +14,7 @@ from math import floor
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.clock import MonotonicClock, set_timer_slack, sleep_until_ns
-from emulator.model.errors import EmulationError
+from emulator.model.errors import SkyloomError
 from emulator.runtime.control.launcher_link import SNAPSHOT_S
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from emulator.observe.view import View
     from emulator.runtime.actions.runner import ActionRunner
     from emulator.runtime.control.launcher_link import LauncherLink
-    from emulator.runtime.data_plane import DataPlane
+    from emulator.runtime.plane import Plane
     from emulator.runtime.programs.jobs import Jobs
     from emulator.runtime.programs.lifecycle import Lifecycle
     from emulator.runtime.programs.processes import Processes
@@ -59,7 +59,7 @@ class RunLoop:
         clock: MonotonicClock,
         scenario: Scenario,
         *,
-        data_plane: DataPlane,
+        data_plane: Plane,
         steps: ScheduleSteps,
         processes: Processes,
         jobs: Jobs,
@@ -121,13 +121,13 @@ class RunLoop:
                 return
             waiting.difference_update(done)
 
-    def _break(self, why: str) -> None:
+    def _break(self, why: SkyloomError) -> None:
         if not self._broken.done():
-            self._broken.set_exception(EmulationError(why))
+            self._broken.set_exception(why)
 
     async def _zygote(self) -> None:
         await self._processes.lost.wait()
-        self._break("the process that starts node programs (the zygote) has died; see logs/_skyloom.txt")
+        self._break(self._processes.why_lost)
 
     async def _snapshots(self) -> None:
         number = 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from emulator.model.network import Handover, Network
     from emulator.observe.schedule_view import ScheduleView
     from emulator.observe.snapshot_builder import SnapshotBuilder
-    from emulator.runtime.data_plane import DataPlane
+    from emulator.runtime.plane import Plane
     from emulator.runtime.supervisor.collector import Collector
 
 
@@ -27,7 +27,7 @@ class ScheduleSteps:
 
     clock: MonotonicClock
     network: Network
-    data_plane: DataPlane
+    data_plane: Plane
     schedule_view: ScheduleView
     faults: Faults
     collector: Collector

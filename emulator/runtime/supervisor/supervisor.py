@@ -27,12 +27,10 @@ from emulator.runtime.capture.writer import CaptureWriter, key_folder, writer_fo
 from emulator.runtime.control import session
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.launcher_link import Interrupted, LauncherLink
-from emulator.runtime.data_plane import DataPlane
-from emulator.runtime.programs.hosts import Hosts
-from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Jobs
-from emulator.runtime.programs.launches import Launches
+from emulator.runtime.parts import OneMachine, Parts, RunHosts
+from emulator.runtime.plane import Plane
+from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Jobs, python_programs
 from emulator.runtime.programs.processes import Processes
-from emulator.runtime.programs.zygote_link import ZygoteLink
 from emulator.runtime.running import Begun, Running
 from emulator.runtime.supervisor import cpu_steal, ending, late, warnings
 from emulator.runtime.supervisor.collector import Collector
@@ -46,6 +44,7 @@ from emulator.scenario.toml.writer import scenario_toml
 if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.record.folder import RunFolder
+    from emulator.runtime.cluster.partition import Partition
     from emulator.scenario import Scenario
 
 READY_ROWS = 2  # of the schedule before play begins: the first and the next
@@ -56,9 +55,9 @@ OWN_LOG = "_skyloom.txt"  # standard error of the run's own processes
 class Reached:
     """The results of the stages so far (None: not reached), and the error that ended them; input of the verdict."""
 
-    data_plane: DataPlane | None = None
+    data_plane: Plane | None = None
     collector: Collector | None = None
-    hosts: Hosts | None = None
+    hosts: RunHosts | None = None
     writer: CaptureWriter | None = None
     running: Running | None = None
     played_s: float = 0.0
@@ -85,7 +84,8 @@ class Reached:
 class Supervisor:
     """One run. `listener` is the socket of its live control, `channel` the connection to the command that started it.
 
-    `root`: whether that command had root's rights; every process of the sandbox has.
+    `root`: whether that command had root's rights; every process of the sandbox has. `partition`: which host each node
+    is on, where there are several.
     """
 
     def __init__(
@@ -97,6 +97,7 @@ class Supervisor:
         listener: socket.socket,
         capture: Sequence[str] = (),
         root: bool = True,
+        partition: Partition | None = None,
     ) -> None:
         self.scenario = scenario
         self.folder = folder
@@ -109,6 +110,8 @@ class Supervisor:
         self.listener = listener
         self.captured = [*scenario.capture.links, *capture]
         self._root = root
+        self._partition = partition
+        self._keys = key_folder(folder.path, scenario.capture, self.captured)
 
     def run(self) -> int:
         """Run all stages; returns the exit code."""
@@ -130,14 +133,12 @@ class Supervisor:
         collector = reached.collector = Collector(
             self.folder, self.network, Panels.of(self.scenario, self.network)
         )  # fmt: skip
-        data_plane = reached.data_plane = DataPlane(
-            self.network, self.scenario.seed, self.scenario.duration_s,
-            threads=self.scenario.engine.threads, realtime=self.scenario.fidelity.realtime,
-        )  # fmt: skip
         keep_out = [self.launcher.channel.fileno(), self.listener.fileno()]  # not for forked processes
+        parts = self._parts(keep_out)
+        data_plane = reached.data_plane = parts.plane()
         self.launcher.progress("schedule", 0, 2, "planner")
         data_plane.start_planner(keep_out)
-        processes, jobs, hosts = self._programs(data_plane)
+        processes, jobs, hosts = self._programs(parts)
         reached.hosts = hosts
         platform = self._describe()
         self._build(data_plane)
@@ -152,18 +153,25 @@ class Supervisor:
         data_plane.start_relay(keep_out)
         _new_loop().run_until_complete(self._live(running, platform, reached))
 
-    def _programs(self, data_plane: DataPlane) -> tuple[Processes, Jobs, Hosts]:
-        """The zygote, which imports programs while the rest is built, and the jobs that it will start."""
-        keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
-        hosts = Hosts(self.scenario, self.network, self.folder, data_plane.netns)
-        resolve = Launches(self.scenario, hosts).resolve
-        zygote = ZygoteLink(self.scenario.seed, self.folder.logs, self.folder.path / "store", resolve, keys)
-        processes = Processes(zygote, self.folder.logs)
+    def _parts(self, keep_out: list[int]) -> Parts:
+        """What the run consists of below this process, here or on several hosts."""
+        if self._partition is None:
+            return OneMachine(self.scenario, self.network, self.folder)
+        from emulator.runtime.cluster.parts import SeveralHosts
+        from emulator.runtime.cluster.pseudo_hosts import PseudoHosts
+
+        cluster = PseudoHosts(self._partition.hosts, keep_out)
+        return SeveralHosts(self.scenario, self.network, self.folder, self._partition, cluster, self._keys)
+
+    def _programs(self, parts: Parts) -> tuple[Processes, Jobs, RunHosts]:
+        """The zygotes, which import programs while the rest is built, and the jobs that they will start."""
+        zygotes, hosts = parts.programs(self._keys)
+        processes = Processes(zygotes, self.folder.logs)
         jobs = Jobs(self.scenario, self.network, processes)
         live = [self.network.nodes[number] for number in self.network.live]
-        zygote.prepare(
+        zygotes.prepare(
             [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
-            jobs.programs(),
+            python_programs(self.scenario.programs),
             [self.scenario.directory],
             jobs.members(),
         )
@@ -179,7 +187,7 @@ class Supervisor:
         self.folder.write_platform(platform)
         return platform
 
-    def _build(self, data_plane: DataPlane) -> None:
+    def _build(self, data_plane: Plane) -> None:
         """Make namespaces, ports and the first routes."""
         progress = self.launcher.progress
         data_plane.build(lambda done, total: progress("build", done, total, "nodes"))
@@ -216,7 +224,7 @@ class Supervisor:
         await running.processes.wait_ready(
             spawned, READY_TIMEOUT_S, lambda done: self.launcher.progress("start", done, total, "processes")
         )
-        return 50_000_000 + 100_000 * total
+        return running.data_plane.ahead_ns + 100_000 * total
 
     def _tell_times(self, running: Running, platform: dict[str, Any], begun: Begun) -> None:
         """Record T0, after it was sent to all: an event at scenario time 0, and two keys of platform.json."""
@@ -236,14 +244,13 @@ class Supervisor:
             live.detach()
 
     def _live_control(self, running: Running, begun: Begun, clock: MonotonicClock) -> LiveControl:
-        keys = key_folder(self.folder.path, self.scenario.capture, self.captured)
         return LiveControl(
             self.listener,
             network=self.network,
             action_runner=running.action_runner,
             commands=LiveCommands(running.processes),
             captures=LiveCaptures(
-                self.network, running.data_plane, clock, begun.t0_utc_ns, keys, running.action_listeners
+                self.network, running.data_plane, clock, begun.t0_utc_ns, self._keys, running.action_listeners
             ),
             look=running.look,
             stop=self.launcher.stop,
@@ -327,13 +334,15 @@ class Supervisor:
         collector.event(reached.played_s, "", "skyloom", "machinery", costs)
         if begun is not None and not quick:
             ending.settle_qlogs(self.folder, begun.t0_utc_ns)
-        figures, trouble = ending.figures_of(self.scenario, self.folder, collector, quick or begun is None, tell)
+        spools = [collector.events, collector.samples, collector.links, *data_plane.tables()]
+        figures, trouble = ending.figures_of(self.scenario, self.folder, spools, quick or begun is None, tell)
         if trouble and not reached.interrupted:
             reached.error = reached.error or trouble
         verdict = ending.observed(self.scenario, self.folder.run_id, reached.played_s, collector, figures)
         if reached.writer is not None:
             verdict.capture = reached.writer.row().copy()
         verdict.interrupted, verdict.error = reached.interrupted, reached.error
+        data_plane.judged(verdict, collector.counters)
         outcomes = []
         if running is not None:
             verdict.rounds = ending.round_table(running.rounds, self.scenario, data_plane, running.jobs)

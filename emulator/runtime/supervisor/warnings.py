@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from emulator.link.stats import EndStats
 
 if TYPE_CHECKING:
-    from emulator.runtime.data_plane import DataPlane
+    from emulator.runtime.plane import Plane
     from emulator.runtime.programs.processes import Processes
     from emulator.runtime.supervisor.collector import Collector
 
 LARGE_LOGS_BYTES = 100_000_000  # in sum
 
 
-def found(data_plane: DataPlane, collector: Collector, processes: Processes | None = None) -> list[str]:
+def found(data_plane: Plane, collector: Collector, processes: Processes | None = None) -> list[str]:
     """Warnings so far."""
-    told = []
+    told = [*data_plane.warnings()]
     if collector.dropped_records:
         told.append(f"{collector.dropped_records} events and samples were lost: nodes recorded more than was taken")
     if processes is not None and processes.rejected:

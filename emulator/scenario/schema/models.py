@@ -61,6 +61,8 @@ class Fidelity(Table):
 
     lateness_p99_s: Duration = 0.002
     """Lateness of packets, 99th percentile, past which the run ends with exit code 75."""
+    trunk_lost: Annotated[float, Field(ge=0, le=1)] = 1e-5
+    """Share of the packets between hosts that trunks may lose, past which a run on several ends with exit code 75."""
     realtime: bool = False
     """Whether the packet engine asks for a real-time class (SCHED_FIFO), so that it runs before all other processes of
     the machine; needs root or CAP_SYS_NICE. A thread of it that takes more than 80 % of a core leaves the class."""

@@ -1,0 +1,37 @@
+"""How lead and hosts recognise each other: both seal the other's nonce with the secret of the run.
+
+Invariant: nobody without the secret passes, and a recorded conversation is of no use in another one.
+"""
+
+from __future__ import annotations
+
+import hmac
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+NONCE_BYTES = 16
+EQUAL = ("skyloom", "python", "numpy", "sgp4")  # what all hosts of a run must have alike
+
+
+def seal(secret: bytes, who: str, host: int, challenge: bytes, answer: bytes) -> bytes:
+    """What `who` ("lead" or "host") shows of the secret in the conversation with these two nonces."""
+    return hmac.digest(secret, f"{who} {host} ".encode() + challenge + answer, "sha256")
+
+
+def versions() -> dict[str, str]:
+    """Of what a host runs: that which must be alike, and what is good to know."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2]), "kernel": platform.release()}
+    for package in ("skyloom", "numpy", "sgp4"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found | {"libc": " ".join(platform.libc_ver())}
+
+
+def skew(ours: dict[str, str], theirs: dict[str, str]) -> str:
+    """The first difference that forbids a run, "theirs; expected ours"; "" where there is none."""
+    for name in EQUAL:
+        if ours.get(name) != theirs.get(name):
+            return f"{name} {theirs.get(name)}; expected {ours.get(name)}, as the lead has"
+    return ""

@@ -1,0 +1,351 @@
+"""One host of a run, inside its sandbox: planner, fabric, relay, zygote and programs of its own nodes, led from afar.
+
+It does what the lead of a run on one machine does with the parts that it holds, by the same classes. What it decides by
+itself is what must not wait for a message: kernel routes and moved links of each step, and the scenario's actions on
+links, at their instants.
+
+Invariant: whatever ends it, the lead hears why, as far as it still listens; nothing of it outlives its sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, assert_never
+
+import msgpack
+import numpy as np
+
+from emulator.link import trunks
+from emulator.link.overrides import Faults
+from emulator.model.clock import MonotonicClock, set_timer_slack, sleep_until_ns
+from emulator.model.errors import EXIT_INTERNAL, SkyloomError
+from emulator.model.names import matching
+from emulator.record.folder import RunFolder
+from emulator.runtime.actions.runner import due
+from emulator.runtime.cluster.machines import Task
+from emulator.runtime.cluster.streams import HostStreams
+from emulator.runtime.cluster.tees import HostTees
+from emulator.runtime.control import session
+from emulator.runtime.control.channel import Message
+from emulator.runtime.control.cluster_messages import (
+    TO_HOST,
+    ActAt,
+    Armed,
+    Beat,
+    Begin,
+    Challenge,
+    Final,
+    Finish,
+    HostFailed,
+    HostProgress,
+    HostReady,
+    NotLaunched,
+    ToHost,
+    Welcome,
+)
+from emulator.runtime.control.messages import FromZygote, Kill, ProcessExited
+from emulator.runtime.control.remote import Connection, Frame, Kind
+from emulator.runtime.control.transport import Transport, send_soon
+from emulator.runtime.data_plane import DataPlane
+from emulator.runtime.programs.hosts import Hosts
+from emulator.runtime.programs.jobs import python_programs
+from emulator.runtime.programs.launch import Launch
+from emulator.runtime.programs.launches import Launches
+from emulator.runtime.programs.zygote_link import ZygoteLink
+from emulator.schedule.reader import ScheduleReader
+
+BEAT_S = 0.25
+PROGRESS_S = 0.2
+READY_ROWS = 2
+LAST_WORDS_S = 2.0
+LINE_S = 1.0  # for which a process may leave what it is told unread
+
+
+class Host:
+    """The host of `task`. `beat`: a pipe that gets a byte with each beat of the lead; `trunk_fds`: by other host."""
+
+    def __init__(self, task: Task, connection: Connection, beat: int, trunk_fds: dict[int, int]) -> None:
+        self._task = task
+        self._connection = connection
+        self._beat = beat
+        self._folder = RunFolder(task.folder, task.run_id)
+        ways = {peer: trunks.trunk(task.secret, task.host, peer, fd) for peer, fd in trunk_fds.items()}
+        split = trunks.Hosts(task.host, task.owner.astype(np.int32), ways)
+        scenario = task.scenario
+        self._data_plane = DataPlane(
+            task.network, scenario.seed, scenario.duration_s, threads=scenario.engine.threads,
+            realtime=scenario.fidelity.realtime, split=split, compared=True,
+        )  # fmt: skip
+        self._lines: dict[int, Transport] = {}
+        self._orders: deque[tuple[float, Callable[[], None]]] = deque()  # from when they may be carried out; in order
+        self._ordered = asyncio.Event()
+        self._clock: MonotonicClock | None = None
+        self._said_s = 0.0
+
+    def run(self) -> int:
+        """Play it; returns an exit code."""
+        code = 0
+        try:
+            session.begin(f"host {self._task.host}", self._folder.logs / self._task.log_name)
+            self._build()
+            asyncio.run(self._serve())
+        except SkyloomError as error:
+            code = error.exit_code
+            self._fail(str(error), code)
+        except BaseException as error:
+            traceback.print_exc()
+            code = EXIT_INTERNAL
+            self._fail(f"{type(error).__name__}: {error}; the traceback is in logs/{self._task.log_name}", code)
+        finally:
+            self._data_plane.close()
+        return code
+
+    def _fail(self, text: str, code: int) -> None:
+        with suppress(OSError):
+            self._connection.say(HostFailed(text[:8000], code))
+            self._connection.drain(LAST_WORDS_S)
+
+    # -- before play ---------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        """Planner, zygote, nodes, first routes and relay, in the order of a run on one machine."""
+        task, data_plane, folder, scenario = self._task, self._data_plane, self._folder, self._task.scenario
+        keep_out = [self._connection.fileno(), self._beat]
+        data_plane.start_planner(keep_out)
+        self._hosts = hosts = Hosts(scenario, task.network, folder, data_plane.netns, task.own_live)
+        resolve = Launches(scenario, hosts).resolve
+        self._zygote = ZygoteLink(scenario.seed, folder.logs, folder.path / "store", resolve, task.keys)
+        live = [task.network.nodes[number] for number in task.network.live]
+        names = [node.name for node in live if not node.bridge]
+        self._zygote.prepare(
+            [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
+            python_programs(scenario.programs),
+            [scenario.directory],
+            {program.name: matching(program.nodes, names) for program in scenario.programs},
+        )
+        data_plane.build(lambda done, total: self._progress(done, total, "nodes"))
+        data_plane.wait_for_rows(READY_ROWS, lambda done, total: self._progress(done, total, "first rows"))
+        data_plane.apply_first_routes(lambda done, total: self._progress(done, total, "routes"))
+        hosts.prepare(lambda done, total: self._progress(done, total, "hosts"))
+        data_plane.start_relay(keep_out)
+        schedule = ScheduleReader(task.network, data_plane.ring)
+        self._schedule = schedule
+        self._faults = Faults(task.network, data_plane.tell_relay, lambda end: schedule.far_node(end, self._now_s()))
+
+    def _progress(self, done: float, total: float, label: str) -> None:
+        if done >= total or time.monotonic() - self._said_s >= PROGRESS_S:
+            self._said_s = time.monotonic()
+            self._connection.say(HostProgress(float(done), float(total), label))
+
+    # -- from then on --------------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        """Serve the lead until it says Finish, or is gone."""
+        loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = loop.create_future()
+        self._streams = HostStreams(self._connection)
+        self._tees = HostTees(self._connection)
+        zygote, data_plane = self._zygote, self._data_plane
+        zygote.on_message, zygote.on_packet, zygote.on_lost = self._zygote_said, self._packet, self._break
+        data_plane.on_report = self._report
+        zygote.attach()
+        data_plane.attach(self._break)
+        self._connection.on_room = zygote.resume
+        self._connection.attach(self._heard)
+        self._connection.say(HostReady(tuple(self._folder.warnings)))
+        set_timer_slack()
+        tasks = [self._follow(task) for task in (self._beats(), self._carry_out_orders())]
+        self._heard()
+        try:
+            await self._ended
+        finally:
+            for task in (*tasks, *self._playing):
+                task.cancel()
+            data_plane.detach()
+            self._connection.detach()
+
+    _playing: tuple[asyncio.Task[None], ...] = ()
+
+    def _follow(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task whose failure ends the host."""
+        task = asyncio.ensure_future(coroutine)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self._ended.done():
+            self._ended.set_exception(error)
+
+    def _break(self, why: SkyloomError) -> None:
+        if not self._ended.done():
+            self._ended.set_exception(why)
+
+    def _now_s(self) -> float:
+        return self._clock.now() if self._clock is not None else -1.0
+
+    async def _beats(self) -> None:
+        while True:
+            step = max(self._data_plane.joined, default=-1)
+            row = self._data_plane.joined.get(step)
+            found = (row.digest, row.delays_s) if row is not None else ("", 0.0)
+            self._connection.say(Beat(step, *found, self._data_plane.late_rows))
+            await asyncio.sleep(BEAT_S)
+
+    async def _steps(self, clock: MonotonicClock) -> None:
+        """Kernel routes of each step, and links that moved."""
+        data_plane = self._data_plane
+        for step in range(data_plane.steps if data_plane.ring is not None else 0):
+            await sleep_until_ns(clock.monotonic_ns(step * data_plane.step_s))
+            for _ in data_plane.switch_routes(step):
+                await asyncio.sleep(0)
+            if self._schedule.handovers(step):
+                self._faults.moved()
+
+    async def _planned(self, clock: MonotonicClock) -> None:
+        """The scenario's actions on links at their times; those on programs are the lead's."""
+        for t_s, _, given in due(self._task.scenario):
+            await sleep_until_ns(clock.monotonic_ns(t_s))
+            with suppress(SkyloomError):  # the lead finds the same, and tells it
+                self._faults.perform(given)
+
+    async def _carry_out_orders(self) -> None:
+        """What the lead has ordered, in its order: an order that comes after an action for later waits with it."""
+        while True:
+            await self._ordered.wait()
+            self._ordered.clear()
+            while self._orders:
+                at_s, order = self._orders[0]
+                if self._clock is not None and at_s > self._clock.now():
+                    await sleep_until_ns(self._clock.monotonic_ns(at_s))
+                self._orders.popleft()
+                order()
+
+    def _order(self, at_s: float, order: Callable[[], None]) -> None:
+        self._orders.append((at_s, order))
+        self._ordered.set()
+
+    # -- what comes ----------------------------------------------------------------------------------------------------
+
+    def _heard(self) -> None:
+        """Frames of the lead."""
+        while not self._ended.done():
+            try:
+                frame = self._connection.receive()
+            except BlockingIOError:
+                return
+            if frame is None:
+                self._connection.detach()
+                self._ended.set_result(None)
+                return
+            self._obey(frame)
+
+    def _obey(self, frame: Frame) -> None:
+        match frame.kind:
+            case Kind.MESSAGE:
+                self._message(frame.message(TO_HOST))
+            case Kind.PACKET:
+                line = self._lines.get(frame.number)
+                if line is not None:
+                    with suppress(OSError):  # it is gone, or does not listen
+                        send_soon(line, frame.data, timeout_s=LINE_S)
+            case Kind.REPORT:
+                self._relay_order(msgpack.unpackb(frame.data, strict_map_key=False))
+            case Kind.STREAM:
+                self._streams.write(frame.number, frame.data)
+            case Kind.CAPTURE:
+                pass  # only hosts send these
+
+    def _message(self, message: ToHost) -> None:
+        match message:
+            case Beat():
+                with suppress(BlockingIOError):
+                    os.write(self._beat, b".")
+            case Launch():
+                self._launch(message)
+            case Kill(ids, signum):
+                self._zygote.kill(ids, signum)
+            case Begin(t0_ns):
+                self._begin(t0_ns)
+            case ActAt(at_s, action):
+                self._order(at_s, lambda: self._faults.perform(action))
+            case Finish(quickly):
+                self._finish(quickly)
+            case Challenge() | Welcome():
+                pass  # over
+            case other:
+                assert_never(other)
+
+    def _begin(self, t0_ns: int) -> None:
+        clock = self._clock = MonotonicClock(t0_ns)
+        self._data_plane.start(t0_ns)
+        self._connection.say(Armed(-clock.now()))
+        self._playing = (self._follow(self._steps(clock)), self._follow(self._planned(clock)))
+
+    def _launch(self, launch: Launch) -> None:
+        supervised = launch.kind in ("program", "probe")
+        streams = {} if supervised else self._streams.open(launch)
+        try:
+            line = self._zygote.launch(launch, streams, supervised)
+        except (SkyloomError, OSError) as error:
+            self._connection.say(NotLaunched(launch.number, str(error)))
+            return
+        finally:
+            for fd in set(streams.values()):
+                os.close(fd)
+        if line is not None:
+            self._lines[launch.number] = line
+
+    def _relay_order(self, message: Message) -> None:
+        if message["op"] == "capture":
+            write_end = self._tees.open(message["id"])
+            self._data_plane.tell_relay(message, (write_end,))
+            os.close(write_end)
+        elif "number" in message:  # the sender waits until everything before it holds
+            self._order(0.0, lambda: self._data_plane.tell_relay(message))
+        else:
+            self._data_plane.tell_relay(message)
+
+    def _finish(self, quickly: bool) -> None:
+        complete = self._data_plane.stop_relay(quickly)
+        self._tees.drain()
+        data_plane = self._data_plane
+        used = {
+            node: (usage.cpu_s, usage.throttled_s, usage.memory_peak_bytes)
+            for node, usage in self._hosts.used().items()
+        }
+        cpu_s = float(data_plane.planner_summary.get("cpu_s", 0.0))
+        self._connection.say(
+            Final(
+                complete, used, data_plane.packets_sent(), tuple(data_plane.refused_routes[:100]),
+                data_plane.late_rows, cpu_s, tuple(self._folder.warnings),
+            )
+        )  # fmt: skip
+        self._hosts.close()
+        self._connection.detach()
+        self._connection.drain(LAST_WORDS_S)
+        self._ended.set_result(None)
+
+    # -- what goes -----------------------------------------------------------------------------------------------------
+
+    def _zygote_said(self, message: FromZygote) -> None:
+        if isinstance(message, ProcessExited):
+            self._streams.drain(message.id)
+        self._connection.say(message)
+
+    def _packet(self, number: int, data: bytes) -> None:
+        if not data:
+            self._lines.pop(number, None)
+        self._connection.send(Kind.PACKET, number, data)
+        if self._connection.busy:
+            self._zygote.pause()
+
+    def _report(self, message: Message) -> None:
+        if message["op"] == "stats" and self._connection.busy and not message.get("final"):
+            return  # counters are cumulative: the next one has what this one had
+        self._connection.send(Kind.REPORT, 0, msgpack.packb(message))

@@ -1,0 +1,342 @@
+"""The lead's links to the hosts of a run: it starts them, hears their beats, and passes on what goes and comes.
+
+    parts of the run (planes.py) ── Lead ── a connection a host ── host (host.py)
+
+Invariant: the first host that is lost (its runner ended, it said nothing for LOST_S, it computed another schedule) is
+named in one error, with which the run ends; what the others have said until then counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import assert_never
+
+import msgpack
+
+from emulator.model.errors import EXIT_PLATFORM, PlatformError, SkyloomError
+from emulator.runtime.cluster.handshake import NONCE_BYTES, seal, skew, versions
+from emulator.runtime.cluster.machines import Cluster, Task
+from emulator.runtime.cluster.merge import MergedReports
+from emulator.runtime.cluster.pair_clocks import PairClocks
+from emulator.runtime.control.channel import Message
+from emulator.runtime.control.cluster_messages import (
+    FROM_HOST,
+    Armed,
+    Beat,
+    Begin,
+    Challenge,
+    Final,
+    Finish,
+    FromHost,
+    Hello,
+    HostFailed,
+    HostProgress,
+    HostReady,
+    NotLaunched,
+    Welcome,
+)
+from emulator.runtime.control.encoding import BadMessage, ControlMessage
+from emulator.runtime.control.messages import Cold, FromZygote, ProcessExited, Spawned, Warmed
+from emulator.runtime.control.remote import Connection, Frame, Kind
+from emulator.schedule.row_digest import Joined
+
+BEAT_S = 0.25
+LOST_S = 2.0
+HERE_S = 0.6  # since a host's last word, for which it is surely there
+HELLO_S = 5.0
+FINAL_S = 4.0
+MARGIN_S = 0.05  # before T0, by which a host must have heard of it
+
+
+class HostError(SkyloomError):
+    """A host of the run has failed, or is lost."""
+
+    def __init__(self, text: str, exit_code: int = EXIT_PLATFORM) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+@dataclass(slots=True)
+class HostLink:
+    """One host, as the lead knows it."""
+
+    number: int
+    connection: Connection
+    hello: Hello
+    heard_s: float = 0.0  # monotonic
+    progress: HostProgress = field(default_factory=lambda: HostProgress(0.0, 1.0, ""))
+    ready: bool = False
+    beat: Beat = field(default_factory=Beat)
+    final: Final | None = None
+    gone: bool = False
+
+
+class Lead:
+    """The links to all hosts of `tasks`, which `cluster` starts."""
+
+    def __init__(self, cluster: Cluster, listener: socket.socket, tasks: list[Task]) -> None:
+        self.hosts: list[HostLink] = []
+        self.failure: SkyloomError | None = None
+        self.on_zygote: Callable[[FromZygote], None] = lambda message: None
+        self.on_packet: Callable[[int, bytes], None] = lambda number, data: None
+        self.on_report: Callable[[Message], None] = lambda message: None
+        self.on_capture: Callable[[int, int, bytes], None] = lambda host, capture, data: None
+        self.on_stream: Callable[[int, bytes], None] = lambda number, data: None
+        self.on_not_launched: Callable[[int, str], None] = lambda number, text: None
+        self.on_failure: list[Callable[[SkyloomError], None]] = []
+        self.row: Callable[[int], Joined | None] = lambda step: None  # of the lead's own schedule
+        self.warnings: list[str] = []
+        self.merged = MergedReports(tasks[0].network, tasks[0].owner, len(tasks))
+        self.clocks = PairClocks()
+        self._cluster = cluster
+        self._listener = listener
+        self._tasks = tasks
+        self.names = [machine.name for machine in cluster.machines()]
+        self.node_counts = [int((task.owner == task.host).sum()) for task in tasks]
+        self._beating: asyncio.Task[None] | None = None
+
+    # -- before play ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start all runners and recognise them. PlatformError."""
+        self._cluster.start(self._tasks)
+        links: dict[int, tuple[HostLink, bytes]] = {}
+        deadline = time.monotonic() + HELLO_S
+        self._listener.settimeout(0.1)
+        while len(links) < len(self._tasks):
+            self._check_runners(deadline, links)
+            try:
+                end, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            link, challenge = self._recognise(Connection(end))
+            links[link.number] = link, challenge
+        self._listener.close()
+        self.hosts = [links[host][0] for host in range(len(self._tasks))]
+        for link, challenge in links.values():
+            sealed = seal(self._tasks[0].secret, "lead", link.number, challenge, link.hello.nonce)
+            ways = tuple((other.hello.address, other.hello.ports[link.number]) for other in self.hosts)
+            link.connection.say(Welcome(sealed, ways))
+            link.heard_s = time.monotonic()
+
+    def _check_runners(self, deadline: float, links: Iterable[int]) -> None:
+        missing = [task.host for task in self._tasks if task.host not in links]
+        for host in missing:
+            if how := self._cluster.ended(host):
+                raise PlatformError(f"{self.names[host]}: {how} before it was there; see logs/_skyloom.txt")
+        if time.monotonic() > deadline:
+            raise PlatformError(f"{self.names[missing[0]]} has not come within {HELLO_S:g} s")
+
+    def _recognise(self, connection: Connection) -> tuple[HostLink, bytes]:
+        challenge = secrets.token_bytes(NONCE_BYTES)
+        connection.say(Challenge(challenge))
+        try:
+            frame = connection.receive_within(HELLO_S)
+            hello = frame.message((Hello,)) if frame is not None else None
+        except (TimeoutError, BadMessage) as error:
+            raise PlatformError(f"who came as a host of this run says no hello: {error}") from None
+        if hello is None or not 0 <= hello.host < len(self._tasks):
+            raise PlatformError("who came as a host of this run is none of its hosts")
+        expected = seal(self._tasks[0].secret, "host", hello.host, challenge, hello.nonce)
+        if not hmac.compare_digest(hello.seal, expected):
+            raise PlatformError(f"{self.names[hello.host]} does not know the secret of this run")
+        if difference := skew(versions(), hello.versions):
+            raise PlatformError(f"{self.names[hello.host]}: {difference}")
+        return HostLink(hello.host, connection, hello), challenge
+
+    def wait_until_ready(self, progress: Callable[[int, int], None]) -> None:
+        """Wait until the nodes of all hosts stand; outside of an event loop."""
+        while waiting := [link for link in self.hosts if not link.ready]:
+            for link in waiting:
+                try:
+                    self._take(link, link.connection.receive_within(0.02))
+                except TimeoutError:
+                    pass
+                if self.failure is not None:
+                    raise self.failure
+            behind = min(waiting, key=lambda link: link.progress.done / max(1.0, link.progress.total))
+            progress(int(behind.progress.done), int(behind.progress.total))
+
+    # -- during play ---------------------------------------------------------------------------------------------------
+
+    def attach(self) -> None:
+        """Serve the hosts in the running event loop."""
+        now_s = time.monotonic()
+        for link in self.hosts:
+            link.heard_s = now_s
+            link.connection.attach(partial(self._heard, link))
+        self._beating = asyncio.ensure_future(self._beat())
+
+    def say(self, host: int, message: ControlMessage) -> None:
+        self.send(host, Kind.MESSAGE, 0, message)
+
+    def say_all(self, message: ControlMessage) -> None:
+        for link in self.hosts:
+            self.say(link.number, message)
+
+    def send(self, host: int, kind: Kind, number: int, data: bytes | ControlMessage) -> None:
+        """Send to one host; where that fails it is lost."""
+        link = self.hosts[host]
+        try:
+            if isinstance(data, ControlMessage):
+                link.connection.say(data)
+            else:
+                link.connection.send(kind, number, data)
+        except OSError as error:
+            self._lose(link, f"takes nothing more ({error})")
+
+    def order(self, message: Message) -> None:
+        """An order to all relays."""
+        data = msgpack.packb(message)
+        for link in self.hosts:
+            self.send(link.number, Kind.REPORT, 0, data)
+
+    def begin(self, t0_ns: int) -> None:
+        """Tell all hosts T0."""
+        self.say_all(Begin(t0_ns))
+
+    async def _beat(self) -> None:
+        while True:
+            now_s = time.monotonic()
+            for link in self.hosts:
+                if not link.gone:
+                    self.say(link.number, Beat())
+                    self._heard(link)  # what waits, where this loop was held up
+                    if now_s - link.heard_s > LOST_S:
+                        self._lose(link, f"silent for {LOST_S:g} s")
+            await asyncio.sleep(BEAT_S)
+
+    def _heard(self, link: HostLink) -> None:
+        while not link.gone and link.final is None:
+            try:
+                frame = link.connection.receive()
+            except BlockingIOError:
+                return
+            except BadMessage as error:
+                self._lose(link, str(error))
+                return
+            self._take(link, frame)
+
+    def _take(self, link: HostLink, frame: Frame | None) -> None:
+        if frame is None:
+            how = self._cluster.ended(link.number) or "its runner has closed the connection"
+            self._lose(link, how)
+            return
+        link.heard_s = time.monotonic()
+        match frame.kind:
+            case Kind.MESSAGE:
+                self._message(link, frame.message(FROM_HOST))
+            case Kind.PACKET:
+                self.on_packet(frame.number, frame.data)
+            case Kind.REPORT:
+                report = msgpack.unpackb(frame.data, strict_map_key=False)
+                if report["op"] == "stats":
+                    self._check_trunks(link, report)
+                self.clocks.note(link.number, report)
+                merged = self.merged.merged(link.number, report)
+                if merged is not None:
+                    self.on_report(merged)
+            case Kind.CAPTURE:
+                self.on_capture(link.number, frame.number, frame.data)
+            case Kind.STREAM:
+                self.on_stream(frame.number, frame.data)
+
+    def _message(self, link: HostLink, message: FromHost) -> None:
+        match message:
+            case HostProgress():
+                link.progress = message
+            case HostReady(warnings):
+                link.ready = True
+                self._warn(link, warnings)
+            case Armed(margin_s):
+                if margin_s < MARGIN_S:
+                    self._lose(link, f"heard of T0 {margin_s * 1e3:.0f} ms before it; expected {MARGIN_S * 1e3:.0f} ms")
+            case Beat():
+                link.beat = message
+                self._compare(link)
+            case NotLaunched(number, text):
+                self.on_not_launched(number, text)
+            case HostFailed(text, exit_code):
+                self._lose(link, text, exit_code)
+            case Final():
+                link.final = message
+                self._warn(link, message.warnings)
+            case Warmed() | Cold() | Spawned() | ProcessExited():
+                self.on_zygote(message)
+            case Hello():
+                pass  # over
+            case other:
+                assert_never(other)
+
+    def _compare(self, link: HostLink) -> None:
+        """The host's newest row must be the one that the lead has computed."""
+        step = link.beat.step
+        mine = self.row(step)
+        if mine is not None and not mine.agrees(Joined(link.beat.joined, link.beat.delays_s)):
+            ours, theirs = versions(), link.hello.versions
+            differ = [
+                f"{name} {theirs[name]} against {ours.get(name)}" for name in theirs if theirs[name] != ours.get(name)
+            ]
+            self._lose(link, f"computed another schedule for step {step}: {', '.join(differ) or 'of equal versions'}")
+
+    def _check_trunks(self, link: HostLink, report: Message) -> None:
+        """Trunks beat too: a host that has not heard another one, which the lead hears, has no trunk to it."""
+        for peer, trunk in report.get("trunks", {}).items():
+            silent_s = report["t_s"] - max(0.0, trunk["heard_s"])
+            here = time.monotonic() - self.hosts[peer].heard_s < HERE_S
+            if silent_s > LOST_S and here and not report.get("final"):
+                ends = " and ".join(self.names[host] for host in sorted((link.number, peer)))
+                self._fail(HostError(f"no trunk between {ends}: nothing came for {LOST_S:g} s"))
+
+    def _lose(self, link: HostLink, why: str, exit_code: int = EXIT_PLATFORM) -> None:
+        if link.gone or link.final is not None:
+            return
+        link.gone = True
+        link.connection.detach()
+        self._fail(HostError(f"{self.names[link.number]}: {why}", exit_code))
+
+    def _fail(self, error: HostError) -> None:
+        """The first error is the run's."""
+        if self.failure is None:
+            self.failure = error
+            for tell in self.on_failure:
+                tell(error)
+
+    def _warn(self, link: HostLink, texts: Iterable[str]) -> None:
+        for text in texts:
+            if (told := f"{self.names[link.number]}: {text}") not in self.warnings:
+                self.warnings.append(told)
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def finish(self, quickly: bool) -> bool:
+        """Have all hosts stop their relays and say their last; whether all last statistics came. Outside of, or within
+        the event loop, which it holds up."""
+        if self._beating is not None:
+            self._beating.cancel()
+        for link in self.hosts:
+            if not link.gone:
+                link.connection.detach()
+                self.say(link.number, Finish(quickly))
+        deadline = time.monotonic() + (0.3 if quickly else FINAL_S)
+        for link in self.hosts:
+            while link.final is None and not link.gone and (left_s := deadline - time.monotonic()) > 0:
+                try:
+                    self._take(link, link.connection.receive_within(left_s))
+                except (TimeoutError, BadMessage):
+                    break
+        return all(link.final is not None and link.final.complete for link in self.hosts)
+
+    def close(self) -> None:
+        """Close all connections, whereupon hosts end, and let go of the machines."""
+        for link in self.hosts:
+            link.connection.close()
+        self._listener.close()
+        self._cluster.release()

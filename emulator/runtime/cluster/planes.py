@@ -1,0 +1,262 @@
+"""The parts of a run that stand on several hosts, with the interfaces of those that stand on one machine.
+
+Invariant: nothing above these knows how many hosts there are; they decide nothing, and only say to hosts what is said
+to them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from emulator.fabric.host.cgroup import Usage
+from emulator.model.clock import MonotonicClock
+from emulator.model.errors import SkyloomError
+from emulator.record.hosts import HostLog, TrunkLog
+from emulator.runtime.cluster import figures
+from emulator.runtime.cluster.lead import Lead
+from emulator.runtime.cluster.streams import LeadStreams
+from emulator.runtime.cluster.tees import LeadTee
+from emulator.runtime.control.channel import Message
+from emulator.runtime.control.cluster_messages import ActAt
+from emulator.runtime.control.messages import FromZygote, Kill, ProcessExited, Spawned
+from emulator.runtime.control.remote import Kind
+from emulator.runtime.plane import Plane
+from emulator.runtime.programs.hosts import rows
+from emulator.scenario.schema.host import host_of
+
+if TYPE_CHECKING:
+    from emulator.model.network import Network
+    from emulator.record.folder import RunFolder
+    from emulator.record.spool import Spool
+    from emulator.record.verdict import HostRow, Verdict
+    from emulator.runtime.programs.launch import Launch
+    from emulator.runtime.programs.processes import Process
+    from emulator.scenario import Scenario
+
+ACT_AHEAD_S = 0.03  # so that live actions begin at one instant everywhere
+BEGIN_AHEAD_NS = 500_000_000
+LOG_S = 1.0
+
+
+class SpreadPlane(Plane):
+    """The data planes of all hosts; the schedule is computed here too, for those who look at the run."""
+
+    def __init__(self, scenario: Scenario, network: Network, folder: RunFolder, lead: Lead) -> None:
+        super().__init__(network, scenario.duration_s, compared=True)
+        self._limit = scenario.fidelity.trunk_lost
+        self._lead = lead
+        self._host_log, self._trunk_log = HostLog(folder), TrunkLog(folder)
+        self._logged_s = 0.0
+        self._clock = MonotonicClock(0)
+        self._tees: dict[int, LeadTee] = {}
+        lead.on_report = self._report
+        lead.on_capture = self._captured
+        lead.row = lambda step: self.joined.get(step)
+
+    def start_planner(self, close: list[int]) -> None:
+        self._lead.start()
+        super().start_planner([*close, *(link.connection.fileno() for link in self._lead.hosts)])
+
+    def build(self, progress: Callable[[int, int], None]) -> None:
+        def also_hear_the_planner(done: int, total: int) -> None:
+            self._hear_planner(0.0)
+            progress(done, total)
+
+        self._lead.wait_until_ready(also_hear_the_planner)
+
+    def apply_first_routes(self, progress: Callable[[float, float], None]) -> None:
+        pass  # the hosts have set them
+
+    def start_relay(self, close: list[int]) -> None:
+        pass  # they have started it
+
+    def start(self, t0_ns: int) -> None:
+        super().start(t0_ns)
+        self._clock = MonotonicClock(t0_ns)
+        self._lead.begin(t0_ns)
+
+    def attach(self, broken: Callable[[SkyloomError], None]) -> None:
+        super().attach(broken)
+        self._lead.on_failure.append(broken)
+        if self._lead.failure is not None:
+            broken(self._lead.failure)
+
+    def tell_relay(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+        if message["op"] == "capture":
+            self._tees[message["id"]] = LeadTee(os.dup(fds[0]), len(self._lead.hosts))
+        self._lead.order(message)
+
+    def alter(self, message: Message) -> None:
+        pass  # each host does so by itself
+
+    def act(self, action: Mapping[str, Any]) -> None:
+        self._lead.say_all(ActAt(self._clock.now() + ACT_AHEAD_S, dict(action)))
+
+    def switch_routes(self, step: int) -> Iterator[int]:
+        return iter(())
+
+    def stop_relay(self, quickly: bool = False) -> bool:
+        complete = self._lead.finish(quickly)
+        finals = [link.final for link in self._lead.hosts if link.final is not None]
+        self.refused_routes = [text for final in finals for text in final.refused_routes]
+        self.late_rows += sum(final.late_rows for final in finals)
+        for tee in self._tees.values():
+            tee.finish()
+        return complete
+
+    def packets_sent(self) -> Mapping[str, int]:
+        sent: dict[str, int] = {}
+        for link in self._lead.hosts:
+            sent |= link.final.packets if link.final is not None else {}
+        return sent
+
+    @property
+    def ahead_ns(self) -> int:
+        return BEGIN_AHEAD_NS
+
+    def warnings(self) -> Sequence[str]:
+        return self._lead.warnings
+
+    def close(self) -> None:
+        super().close()
+        self._lead.close()
+
+    def tables(self) -> Sequence[Spool]:
+        return self._host_log, self._trunk_log
+
+    def judged(self, verdict: Verdict, counters: Mapping[int, list[float]]) -> None:
+        lead, healths = self._lead, self._lead.merged.health
+        verdict.machines = figures.machine_rows(lead.names, lead.node_counts, healths)
+        verdict.trunks, verdict.trunk_lost_limit = figures.trunk_figures(healths), self._limit
+        verdict.clock = lead.clocks.figures()
+        complete = all(link.final is not None and link.final.complete for link in lead.hosts)
+        if complete and (missing := figures.unaccounted(counters, healths)):
+            verdict.warnings.append(f"conservation: {missing} packets of link ends are neither delivered nor dropped")
+
+    def _log(self, t_s: float) -> None:
+        """Rows of all hosts and trunks, once a LOG_S."""
+        healths = self._lead.merged.health
+        self._logged_s = t_s
+        for host, health in healths.items():
+            self._host_log.add(figures.host_interval(host, health))
+        self._trunk_log.add_all(figures.trunk_intervals(healths, self._lead.clocks))
+        self._host_log.flush()
+        self._trunk_log.flush()
+
+    def _report(self, message: Message) -> None:
+        if message["op"] == "stats" and (message["t_s"] >= self._logged_s + LOG_S or message.get("final")):
+            self._log(message["t_s"])
+        if "captures_lost" in message:
+            lost = message["captures_lost"]
+            for number, tee in self._tees.items():
+                lost[number] = lost.get(number, 0) + tee.lost
+        self.on_report(message)
+
+    def _captured(self, host: int, capture: int, data: bytes) -> None:
+        tee = self._tees.get(capture)
+        if tee is not None:
+            tee.feed(host, data)
+
+
+class Line:
+    """The line to a process on another host; a `transport.Transport` that only sends."""
+
+    def __init__(self, lead: Lead, host: int, number: int) -> None:
+        self._lead, self._host, self._number = lead, host, number
+
+    def fileno(self) -> int:
+        return self._lead.hosts[self._host].connection.fileno()
+
+    def set_timeout(self, timeout_s: float | None) -> None:
+        pass  # nothing waits here
+
+    def send_bytes(self, data: bytes | bytearray, fds: Sequence[int] = ()) -> None:
+        self._lead.send(self._host, Kind.PACKET, self._number, bytes(data))
+
+    def receive_bytes(self) -> tuple[bytes, list[int]]:
+        raise BlockingIOError  # packets of processes come by `Zygotes.on_packet`
+
+    def close(self) -> None:
+        pass
+
+
+class SpreadZygotes:
+    """The zygotes of all hosts; a `processes.Zygotes`."""
+
+    def __init__(self, plane: SpreadPlane, lead: Lead, owner: Sequence[int]) -> None:
+        self.on_message: Callable[[FromZygote], None] = lambda message: None
+        self.on_packet: Callable[[int, bytes], None] = lambda number, data: None
+        self.on_lost: Callable[[SkyloomError], None] = lambda why: None
+        self._plane = plane
+        self._lead = lead
+        self._owner = owner
+        self._host_of: dict[int, int] = {}  # by process
+        self._streams = LeadStreams(self._say)
+        lead.on_zygote = self._zygote_said
+        lead.on_packet = lambda number, data: self.on_packet(number, data)
+        lead.on_stream = self._streams.write
+        lead.on_not_launched = self._not_launched
+        lead.on_failure.append(lambda why: self.on_lost(why))
+
+    def prepare(
+        self,
+        peers: Iterable[Sequence[str]],
+        programs: Iterable[str],
+        path: Iterable[str],
+        members: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Each host tells its own zygote."""
+
+    def attach(self) -> None:
+        self._lead.attach()
+
+    def launch(self, launch: Launch, streams: Mapping[str, int], supervised: bool) -> Line | None:
+        host = int(self._owner[self._plane.live_node(launch.node)])
+        self._host_of[launch.number] = host
+        self._lead.say(host, launch)
+        if streams:
+            self._streams.open(launch, streams)
+        return Line(self._lead, host, launch.number) if supervised else None
+
+    def kill(self, numbers: Sequence[int], signum: int) -> None:
+        by_host: dict[int, list[int]] = {}
+        for number in numbers:
+            by_host.setdefault(self._host_of[number], []).append(number)
+        for host, theirs in by_host.items():
+            for first in range(0, len(theirs), 5000):
+                self._lead.say(host, Kill(tuple(theirs[first : first + 5000]), signum))
+
+    def _say(self, number: int, data: bytes) -> None:
+        self._lead.send(self._host_of[number], Kind.STREAM, number, data)
+
+    def _zygote_said(self, message: FromZygote) -> None:
+        if isinstance(message, ProcessExited):
+            self._streams.close(message.id)
+        self.on_message(message)
+
+    def _not_launched(self, number: int, text: str) -> None:
+        self._streams.refuse(number, text)
+        self.on_message(Spawned(number, 0))
+        self.on_message(ProcessExited(number, 127))
+
+
+class SpreadHosts:
+    """What nodes with bounds were given, wherever they live."""
+
+    def __init__(self, scenario: Scenario, network: Network, lead: Lead) -> None:
+        names = [network.nodes[number].name for number in network.live]
+        self._tables = {name: table for name in names if (table := host_of(scenario.hosts, name))}
+        self._lead = lead
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        pass  # each host has done so
+
+    def rows(self, processes: Sequence[Process], now_s: float) -> list[HostRow]:
+        finals = [link.final for link in self._lead.hosts if link.final is not None]
+        used = {node: Usage(*usage) for final in finals for node, usage in final.used.items()}
+        return rows(self._tables, used, processes, now_s)
+
+    def close(self) -> None:
+        pass  # hosts end by themselves

@@ -1,0 +1,110 @@
+"""Pseudo-hosts: machines of a cluster that are network namespaces of this one, joined by a bridge.
+
+    lead's namespace: bridge 198.18.0.1 ── veth ── host 0: eth0 198.18.1.0, host 1: eth0 198.18.1.1, …
+
+Invariant: all of it is made inside the sandbox of the run, without rights outside it, and goes with it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Collection, Sequence
+
+from emulator.fabric.kernel import netlink, syscalls
+from emulator.model.errors import EmulationError, PlatformError
+from emulator.runtime.cluster import runner
+from emulator.runtime.cluster.machines import Machine, Task
+from emulator.runtime.programs.child import Child
+
+LEAD, NETWORK_BITS = "198.18.0.1", 16  # of the range for benchmarks of networks (RFC 2544)
+BRIDGE, BRIDGE_INDEX = "hosts", 10
+CABLE_INDEX = 100  # of host 0; those of the others follow
+END_S = 0.5  # for runners to end by themselves, when all is said
+
+
+def address(host: int) -> str:
+    return f"198.18.1.{host}"
+
+
+class PseudoHosts:
+    """A cluster of `count` of them. `close`: descriptors that they must not keep."""
+
+    def __init__(self, count: int, close: Collection[int] = ()) -> None:
+        memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        cores = len(os.sched_getaffinity(0))
+        self._machines = [Machine(f"host {host}", address(host), cores, memory_bytes) for host in range(count)]
+        self._close = list(close)
+        self._children: list[Child] = []
+
+    def machines(self) -> Sequence[Machine]:
+        return self._machines
+
+    def listen(self) -> socket.socket:
+        """Make the bridge; the lead listens on it."""
+        self._tell_kernel(
+            [
+                netlink.set_link(1, up=True),
+                netlink.add_bridge(BRIDGE, BRIDGE_INDEX),
+                netlink.set_link(BRIDGE_INDEX, up=True),
+                netlink.add_address(BRIDGE_INDEX, LEAD, NETWORK_BITS),
+            ]
+        )
+        return socket.create_server((LEAD, 0), backlog=len(self._machines))
+
+    def start(self, tasks: Sequence[Task]) -> None:
+        """Fork a runner into a namespace of its own for each task."""
+        for task in tasks:
+            netns = self._namespace(task.host)
+
+            def run(task: Task = task, netns: int = netns) -> None:
+                syscalls.setns(netns, syscalls.CLONE_NEWNET)
+                os.close(netns)
+                os._exit(runner.run(task, address(task.host)))
+
+            self._children.append(Child(f"host {task.host}", run, self._close))
+            os.close(netns)
+
+    def ended(self, host: int) -> str:
+        child = self._children[host]
+        return child.describe_end() if child.wait(0.0) else ""
+
+    def release(self) -> None:
+        deadline = time.monotonic() + END_S
+        for child in self._children:
+            if not child.wait(max(0.0, deadline - time.monotonic())):
+                child.kill()
+
+    def _namespace(self, host: int) -> int:
+        """A network namespace with a cable to the bridge."""
+        home = syscalls.open_netns()
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWNET)
+            netns = syscalls.open_netns()
+            syscalls.setns(home, syscalls.CLONE_NEWNET)
+            self._tell_kernel([netlink.add_veth(CABLE_INDEX + host, f"host{host}", BRIDGE_INDEX, "eth0", netns)])
+            with syscalls.inside(netns):
+                index = socket.if_nametoindex("eth0")
+                self._tell_kernel(
+                    [
+                        netlink.set_link(1, up=True),
+                        netlink.set_link(index, up=True),
+                        netlink.add_address(index, address(host), NETWORK_BITS),
+                    ]
+                )
+        except OSError as error:
+            raise PlatformError(f"no namespace for host {host} can be made: {error}") from None
+        finally:
+            syscalls.setns(home, syscalls.CLONE_NEWNET)
+            os.close(home)
+        return netns
+
+    def _tell_kernel(self, messages: list[bytes]) -> None:
+        route_socket = netlink.Socket()
+        try:
+            route_socket.send(messages, "pseudo-hosts")
+        except EmulationError as error:
+            raise PlatformError(f"{error}; expected a kernel with bridges and veth devices") from None
+        finally:
+            route_socket.close()

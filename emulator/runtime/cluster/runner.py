@@ -1,0 +1,124 @@
+"""The runner: the process that plays one host of a run on its machine.
+
+    runner ── watcher ── PID 1 ── host      the sandbox, which inherits the connection to the lead and the trunks
+
+Trunk sockets are opened here, in the machine's network; inside the sandbox there is no way out, and none is needed.
+Invariant: the sandbox does not outlive the runner, nor the lead by more than FENCE_S, whether the lead has ended, is
+stopped or cannot be reached: the host tells of each beat of the lead by a byte on a pipe.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import select
+import signal
+import socket
+import time
+from contextlib import suppress
+
+from emulator.fabric import sandbox
+from emulator.model.errors import EXIT_PLATFORM, PlatformError
+from emulator.runtime.cluster.handshake import NONCE_BYTES, seal, versions
+from emulator.runtime.cluster.host import Host
+from emulator.runtime.cluster.machines import Task
+from emulator.runtime.control.cluster_messages import Challenge, Hello, Welcome
+from emulator.runtime.control.encoding import T
+from emulator.runtime.control.remote import Connection
+from emulator.runtime.data_plane import with_routed_ipv6
+
+CONNECT_S = 5.0
+FENCE_S = 3.0  # without a beat of the lead, once there was one
+GRACE_S = 0.5  # for the host to end by itself
+TRUNK_BYTES = 4 << 20  # of a trunk's buffers in the kernel
+
+
+def run(task: Task, address: str) -> int:
+    """Play the host of `task`; other hosts reach this machine at `address`. Returns the exit code of the sandbox."""
+    try:
+        connection = Connection(socket.create_connection(task.lead, timeout=CONNECT_S))
+    except OSError as error:
+        raise PlatformError(f"the lead at {task.lead[0]}:{task.lead[1]} cannot be reached: {error}") from None
+    trunks = _trunks(task, address)
+    _introduce(task, address, connection, trunks)
+    beats, beat = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    keep = {connection.fileno(), beat, *(trunk.fileno() for trunk in trunks.values())}
+    names = {node.name: (node.ipv4, node.ipv6) for node in with_routed_ipv6(task.network).nodes if node.ipv4}
+
+    def main() -> int:
+        return Host(task, connection, beat, {peer: trunk.fileno() for peer, trunk in trunks.items()}).run()
+
+    watcher = sandbox.spawn(main, names, keep_fds=keep)
+    os.close(beat)
+    for trunk in trunks.values():
+        trunk.close()
+    return _guard(watcher, connection, beats)
+
+
+def _trunks(task: Task, address: str) -> dict[int, socket.socket]:
+    """A UDP socket for each other host."""
+    found = {}
+    for peer in range(task.hosts):
+        if peer != task.host:
+            trunk = found[peer] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                trunk.setsockopt(socket.SOL_SOCKET, option, TRUNK_BYTES)  # the kernel gives what it allows
+            trunk.bind((address, 0))
+            trunk.setblocking(False)
+    return found
+
+
+def _introduce(task: Task, address: str, connection: Connection, trunks: dict[int, socket.socket]) -> None:
+    """Recognise each other, and connect the trunks. PlatformError."""
+    challenge, nonce = _heard(connection, Challenge).nonce, secrets.token_bytes(NONCE_BYTES)
+    ports = tuple(trunks[peer].getsockname()[1] if peer in trunks else 0 for peer in range(task.hosts))
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    mine = seal(task.secret, "host", task.host, challenge, nonce)
+    cores = len(os.sched_getaffinity(0))
+    connection.say(Hello(task.host, nonce, mine, versions(), cores, memory_bytes, address, ports))
+    welcome = _heard(connection, Welcome)
+    if not hmac.compare_digest(welcome.seal, seal(task.secret, "lead", task.host, challenge, nonce)):
+        raise PlatformError("whoever answers at the lead's address does not know the secret of this run")
+    for peer, trunk in trunks.items():
+        trunk.connect(welcome.trunks[peer])
+
+
+def _heard(connection: Connection, kind: type[T]) -> T:
+    frame = connection.receive_within(CONNECT_S)
+    if frame is None:
+        raise PlatformError("the lead has closed the connection; its own message says why")
+    return frame.message((kind,))
+
+
+def _guard(watcher: int, connection: Connection, beats: int) -> int:
+    """Wait for the end of the sandbox; end it when the lead is gone. Returns its exit code."""
+    pidfd, poll = os.pidfd_open(watcher), select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.register(beats, select.POLLIN)
+    poll.register(connection, select.POLLRDHUP)
+    last_s = None
+    while True:
+        left_s = FENCE_S if last_s is None else last_s + FENCE_S - time.monotonic()
+        ready = dict(poll.poll(max(0.0, left_s) * 1e3))
+        if pidfd in ready:
+            return _code(watcher)
+        if ready.get(beats, 0) & select.POLLIN:
+            os.read(beats, 4096)
+            last_s = time.monotonic()
+        elif beats in ready:  # the host is ending
+            poll.unregister(beats)
+        lost = connection.fileno() in ready or (last_s is not None and time.monotonic() >= last_s + FENCE_S)
+        if lost:
+            only = select.poll()
+            only.register(pidfd, select.POLLIN)
+            if connection.fileno() not in ready or not only.poll(GRACE_S * 1e3):
+                with suppress(ProcessLookupError):
+                    os.kill(watcher, signal.SIGKILL)
+            _code(watcher)
+            return EXIT_PLATFORM
+
+
+def _code(watcher: int) -> int:
+    status = os.waitstatus_to_exitcode(os.waitpid(watcher, 0)[1])
+    return status if status >= 0 else 128 - status

@@ -1,0 +1,138 @@
+"""The control messages between the lead of a run and the hosts on which its nodes live; `remote` says how they travel.
+
+Beside these, hosts hear `Launch` and `Kill`, and pass on what their zygotes say.
+
+Invariant: plain frozen values. A connection begins with Challenge, Hello and Welcome, which prove to both sides that
+the other knows the run's secret; after Final nothing comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from emulator.runtime.control.encoding import ControlMessage
+from emulator.runtime.control.messages import FromZygote, Kill
+from emulator.runtime.programs.launch import Launch
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge(ControlMessage):
+    """The lead's first word: what the host must seal."""
+
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hello(ControlMessage):
+    """Who the host is, sealed with the run's secret; its versions, its size, and the ports at its address to which each
+    other host sends by trunk."""
+
+    host: int
+    nonce: bytes
+    seal: bytes
+    versions: dict[str, str]
+    cores: int
+    memory_bytes: int
+    address: str
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome(ControlMessage):
+    """The lead, sealed likewise; address and port to which this host sends to each other one, in their order."""
+
+    seal: bytes
+    trunks: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostProgress(ControlMessage):
+    """How far the host has come in building."""
+
+    done: float
+    total: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostReady(ControlMessage):
+    """Its nodes stand, and its relay waits for T0."""
+
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Begin(ControlMessage):
+    """Scenario time 0 is this reading of the host's monotonic clock."""
+
+    t0_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Armed(ControlMessage):
+    """Relay and planner know T0, so long before it."""
+
+    margin_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beat(ControlMessage):
+    """Still here, from both sides. A host tells of its newest row: step, who is joined to whom, sum of delays."""
+
+    step: int = -1
+    joined: str = ""
+    delays_s: float = 0.0
+    late_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ActAt(ControlMessage):
+    """Do this to links at a scenario time."""
+
+    at_s: float
+    action: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NotLaunched(ControlMessage):
+    """A process could not be started."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostFailed(ControlMessage):
+    """The host cannot go on."""
+
+    text: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish(ControlMessage):
+    """Stop the relay, say Final, and end. `quickly`: hardly wait."""
+
+    quickly: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Final(ControlMessage):
+    """The last word of a host: whether its relay's last statistics came; what bounded nodes used (seconds of processor
+    time, seconds of waiting, bytes); packets that left each node's ports; routes that the kernel refused; processor
+    time of the planner."""
+
+    complete: bool
+    used: dict[str, tuple[float | None, float | None, int | None]] = field(default_factory=dict)
+    packets: dict[str, int] = field(default_factory=dict)
+    refused_routes: tuple[str, ...] = ()
+    late_rows: int = 0
+    planner_cpu_s: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+ToHost = Challenge | Welcome | Begin | Beat | ActAt | Finish | Launch | Kill
+FromHost = Hello | HostProgress | HostReady | Armed | Beat | NotLaunched | HostFailed | Final | FromZygote
+TO_HOST: tuple[type[ToHost], ...] = get_args(ToHost)
+FROM_HOST: tuple[type[FromHost], ...] = get_args(FromHost)

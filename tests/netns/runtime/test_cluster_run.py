@@ -1,0 +1,284 @@
+"""Runs over pseudo-hosts of this machine: what users get, and what comes of hosts that are lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from skyloom_command import SKYLOOM, skyloom
+
+from emulator.model.errors import EXIT_PLATFORM
+
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
+
+TOPOLOGY = """
+from mininet.topo import Topo
+from pydantic import BaseModel
+from emulator.model.network import EndSpec, PiecewiseSchedule
+
+class Config(BaseModel):
+    pass
+
+def build(config, options):
+    topo = Topo()
+    end = EndSpec(schedule=PiecewiseSchedule.constant(delay_s=0.010, rate_bps=50e6))
+    for name in "abc":
+        topo.addHost(name, role="host", live=True)
+    for one, other in ("ab", "bc", "ca"):
+        topo.addLink(one, other, intfName1=other, intfName2=one, forward=end, backward=end)
+    return topo
+"""
+SCENARIO = """
+name = "small"
+topology = "topo.py"
+[[program]]
+name = "probe"
+nodes = ["*"]
+run = "nodes.traffic.probe:Probe"
+config = { interval = "20 ms" }
+"""
+NAMED_S, GONE_S = 3.0, 5.0
+SPARE_S = 2.0  # for a busy machine
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "topo.py").write_text(TOPOLOGY)
+    (tmp_path / "small.toml").write_text(SCENARIO)
+    return tmp_path
+
+
+def verdict_of(runs: Path) -> dict[str, Any]:
+    verdict: dict[str, Any] = json.loads((runs / "small" / "latest" / "verdict.json").read_text())
+    return verdict
+
+
+def test_three_hosts_make_one_run(small: Path) -> None:
+    actions = """
+[[action]]
+do = "set"
+at = "500 ms"
+links = ["a:b"]
+delay = "20 ms"
+[[action]]
+do = "exec"
+at = "200 ms"
+nodes = ["c"]
+command = ["sh", "-c", "echo of {node}; exit 3"]
+expect = "exit 3"
+[capture]
+links = ["a:*"]
+"""
+    (small / "small.toml").write_text(SCENARIO + actions)
+    ended = skyloom("run", small / "small.toml", "--hosts", "3", "--duration", "1500ms", "--runs", small / "runs")
+    verdict, folder = verdict_of(small / "runs"), small / "runs" / "small" / "latest"
+    assert verdict["error"] == "", ended.stderr
+    assert [machine["nodes"] for machine in verdict["machines"]] == [1, 1, 1]
+    probes = {row["pair"]: row for row in verdict["probes"]}
+    assert len(probes) == 6
+    assert all(row["lost"] == 0 and row["sent"] > 30 for row in probes.values())
+    assert probes["b → c"]["asked_ms"] == pytest.approx(20.1, abs=0.2)
+    packets = pl.read_parquet(folder / "links.parquet").sum()
+    (sent,), (delivered,) = packets["sent_packets"], packets["delivered_packets"]
+    assert sent - 6 <= delivered <= verdict["trunks"]["crossings"] <= sent  # some are under way as the run ends
+    assert verdict["trunks"]["lost"] == 0
+    assert not [text for text in verdict["warnings"] if text.startswith("conservation")]
+    assert {outcome["figure"]: outcome["holds"] for outcome in verdict["expectations"]} == {
+        "program probe": True,
+        "exec sh -c 'echo of {node}; exit 3'": True,
+    }
+    assert verdict["capture"]["packets"] > 60
+    assert pl.read_parquet(folder / "hosts.parquet")["host"].unique().to_list() == [0, 1, 2]
+    trunks = pl.read_parquet(folder / "trunks.parquet")
+    assert trunks.select("sender", "receiver").unique().height == 6
+    late = pl.read_parquet(folder / "samples.parquet").filter((pl.col("t_s") > 0.6) & (pl.col("name") == "rtt_s"))
+    slow = late.filter((pl.col("node") == "a") & (pl.col("key") == "b"))["value"]
+    assert slow.median() == pytest.approx(0.030, abs=0.002)
+
+
+class Cluster:
+    """A live run over three hosts."""
+
+    def __init__(self, folder: Path, duration: str = "30s") -> None:
+        self.runs = folder / "runs"
+        command = [*SKYLOOM, "run", str(folder / "small.toml"), "--hosts", "3", "--duration", duration, "--no-tui"]
+        self._said = folder / "said.txt"
+        with open(self._said, "w") as said:
+            self.process = subprocess.Popen([*command, "--runs", str(self.runs)], stdout=said, stderr=said)
+        self.until(lambda: "t0_utc_ns" in self._platform(), 30)
+        self.until(lambda: len(self.runners()) == 3, 5)
+        self.all = self._below(self.process.pid)
+
+    def _platform(self) -> str:
+        try:
+            return (self.runs / "small" / "latest" / "platform.json").read_text()
+        except OSError:
+            return ""
+
+    @property
+    def run_id(self) -> str:
+        return (self.runs / "small" / "latest").resolve().name.rpartition("-")[2]
+
+    def until(self, condition: Callable[[], object], within_s: float) -> float:
+        """Wait for it; returns how long it took."""
+        begun = time.monotonic()
+        while not condition():
+            assert time.monotonic() < begun + within_s, "not in time"
+            assert self.process.poll() is None, self._said.read_text()
+            time.sleep(0.01)
+        return time.monotonic() - begun
+
+    @property
+    def supervisor(self) -> int:
+        return next(pid for pid in self._below(self.process.pid) if _name(pid) == "supervisor")
+
+    def runners(self) -> list[int]:
+        """In the order of their hosts."""
+        lead = self.supervisor
+        found = {_name(pid): pid for pid in _children(lead) if _name(pid).startswith("host ")}
+        return [found[name] for name in sorted(found)]
+
+    def of_host(self, host: int) -> list[int]:
+        """All processes of one."""
+        return [self.runners()[host], *self._below(self.runners()[host])]
+
+    def in_lead_network(self, *command: str) -> None:
+        subprocess.run(["nsenter", "-t", str(self.supervisor), "-n", *command], check=True)
+
+    def ended(self, within_s: float) -> tuple[int, dict[str, Any]]:
+        """Exit code and verdict; nothing is left."""
+        deadline = time.monotonic() + within_s
+        code = self.process.wait(within_s)
+        while left := [pid for pid in self.all if _name(pid)]:
+            assert time.monotonic() < deadline, [(pid, _name(pid)) for pid in left]
+            time.sleep(0.01)
+        return code, verdict_of(self.runs)
+
+    def _below(self, pid: int) -> list[int]:
+        found = []
+        for child in _children(pid):
+            found += [child, *self._below(child)]
+        return found
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        tasks = Path(f"/proc/{pid}/task").iterdir()
+        return [int(word) for task in tasks for word in (task / "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _name(pid: int) -> str:
+    """The name of a process; "" where it is gone, or only waits for its parent."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    name, _, rest = status.partition("(")[2].rpartition(")")
+    return "" if rest.split()[0] == "Z" else name
+
+
+@pytest.fixture
+def cluster(small: Path):
+    run = Cluster(small)
+    yield run
+    run.close()
+
+
+def test_commands_captures_and_live_actions_reach_every_host(cluster: Cluster, small: Path) -> None:
+    for node, other in ("ab", "bc", "ca"):
+        ended = skyloom("exec", "--run", cluster.run_id, node, "--", "ping", "-c", "1", "-W", "5", other)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    words = [*SKYLOOM, "exec", "--run", cluster.run_id, "b", "--", "sh", "-c", "cat; hostname; echo wrong >&2; exit 7"]
+    told = subprocess.run(words, input="given\n", capture_output=True, text=True, timeout=60)
+    assert (told.returncode, told.stdout, told.stderr) == (7, "given\nb\n", "wrong\n")
+    unknown = skyloom("exec", "--run", cluster.run_id, "d", "--", "true")
+    assert "there is no node 'd'" in unknown.stderr
+    capture = small / "live.pcapng"
+    taken = skyloom("capture", "--run", cluster.run_id, "a:b", "b:a", "--to", capture, "--count", "20")
+    assert taken.returncode == 0, taken.stderr
+    assert capture.stat().st_size > 20 * 60
+    os.kill(cluster.process.pid, signal.SIGINT)
+    code, verdict = cluster.ended(GONE_S + SPARE_S)
+    assert code == 130
+    assert verdict["interrupted"]
+
+
+def test_a_runner_that_is_killed_is_named_at_once(cluster: Cluster) -> None:
+    os.kill(cluster.runners()[1], signal.SIGKILL)
+    code, verdict = cluster.ended(GONE_S + SPARE_S)
+    assert code == EXIT_PLATFORM
+    assert verdict["error"].startswith("host 1: ")
+    assert "SIGKILL" in verdict["error"]
+    assert pl.read_parquet(cluster.runs / "small" / "latest" / "samples.parquet").height > 0
+
+
+def test_a_host_that_is_cut_off_is_named_and_ends_itself(cluster: Cluster) -> None:
+    inside = cluster.of_host(2)
+    cluster.in_lead_network("ip", "link", "set", "host2", "down")
+    cut_s = time.monotonic()
+    code, verdict = cluster.ended(NAMED_S + GONE_S + SPARE_S)
+    assert code == EXIT_PLATFORM
+    assert verdict["error"] == "host 2: silent for 2 s"
+    assert time.monotonic() - cut_s < GONE_S + SPARE_S
+    assert not [pid for pid in inside if _name(pid)]
+
+
+def test_a_frozen_host_is_named(cluster: Cluster) -> None:
+    for pid in cluster.of_host(0):
+        os.kill(pid, signal.SIGSTOP)
+    code, verdict = cluster.ended(GONE_S + SPARE_S)
+    assert code == EXIT_PLATFORM
+    assert verdict["error"] == "host 0: silent for 2 s"
+
+
+def test_a_dead_trunk_between_two_living_hosts_ends_the_run(cluster: Cluster) -> None:
+    if shutil.which("bridge") is None:
+        pytest.skip("needs bridge (Debian's iproute2)")
+    for host in (0, 1):
+        cluster.in_lead_network("bridge", "link", "set", "dev", f"host{host}", "isolated", "on")
+    code, verdict = cluster.ended(GONE_S + SPARE_S)
+    assert code == EXIT_PLATFORM
+    assert verdict["error"] == "no trunk between host 0 and host 1: nothing came for 2 s"
+
+
+def test_hosts_end_themselves_when_the_lead_says_nothing(cluster: Cluster) -> None:
+    hosts = [pid for host in range(3) for pid in cluster.of_host(host)[1:]]
+    os.kill(cluster.supervisor, signal.SIGSTOP)
+    took_s = cluster.until(lambda: not [pid for pid in hosts if _name(pid)], GONE_S + SPARE_S)
+    assert took_s > 2.5
+    os.kill(cluster.supervisor, signal.SIGCONT)
+    code, verdict = cluster.ended(GONE_S + SPARE_S)
+    assert code == EXIT_PLATFORM
+    assert verdict["error"].startswith("host ")
+
+
+@pytest.mark.parametrize("whose", ["supervisor", "command"])
+def test_nothing_outlives_the_lead_or_the_command(cluster: Cluster, whose: str) -> None:
+    os.kill(cluster.supervisor if whose == "supervisor" else cluster.process.pid, signal.SIGKILL)
+    begun = time.monotonic()
+    cluster.process.wait(GONE_S)
+    while left := [pid for pid in cluster.all if _name(pid)]:
+        assert time.monotonic() < begun + 1.0 + SPARE_S, [(pid, _name(pid)) for pid in left]
+        time.sleep(0.01)
+
+
+def test_a_network_that_cannot_be_cut_is_refused(small: Path) -> None:
+    ended = skyloom("run", small / "small.toml", "--hosts", "4", "--runs", small / "runs")
+    assert ended.returncode != 0
+    assert "--hosts 4" in ended.stderr
+    assert not list((small / "runs" / "small").glob("2*"))
