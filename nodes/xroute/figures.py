@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nodes.xroute.sides import side_of
+
 if TYPE_CHECKING:
     from emulator.record.load import Run
     from emulator.report.drawing import Drawing
@@ -24,10 +26,14 @@ def figures(run: Run) -> list[Drawing]:
     if samples.is_empty():
         return []
     figure, axes = drawing.new()
-    for name, label in LINES.items():
-        most = samples.filter(polars.col("name") == name).group_by("t_s").agg(polars.col("value").max()).sort("t_s")
-        axes.plot(most["t_s"], most["value"], label=label)
+    for side in sorted({*map(side_of, samples["node"].unique())}):
+        nodes = [node for node in samples["node"].unique() if side_of(node) == side]
+        for number, (name, label) in enumerate(LINES.items()):
+            of_side = samples.filter(polars.col("node").is_in(nodes) & (polars.col("name") == name))
+            most = of_side.group_by("t_s").agg(polars.col("value").max()).sort("t_s")
+            style = "--" if side else "-"
+            axes.plot(most["t_s"], most["value"], style, color=f"C{number}", label=f"{side} {label}".strip())
     drawing.over_time(axes).set(ylabel="messages", ylim=(0, None))
     axes.legend(loc="upper left")
-    caption = "As the relayer that has seen most knew it; each reads all chains that it serves."
+    caption = "As the relayer that has seen most knew it; each reads all chains that it serves. Dashed: the baseline."
     return [drawing.Drawing("xroute-messages", "Messages", caption, figure)]

@@ -1,20 +1,22 @@
 """Panel of messages over several chains: how many are on the way, delivered and settled, how fast, chains, relayers.
 
-Invariant: every relayer reads all chains that it serves, so of what they count the largest is shown, not the sum.
+Invariant: every relayer reads all chains that it serves, so of what they count the largest is shown, not the sum; those
+of a baseline are counted apart.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from emulator.sdk.histogram import Binned, Quantiles
 from emulator.sdk.protocol import Panel, PanelContext, Widget
+from nodes.xroute.sides import side_of
 
 X_LABEL = "scenario time in s"
-HARMS = ("violations", "lost", "duplicated", "forged", "wrongly_refunded", "stuck")
+HARMS = ("violations", "lost", "duplicated", "forged", "wrongly_refunded", "failed", "stuck")
 ROWS = 24  # of a table, the first ones
 COUNTS = ("jobs", "delivered", "settled", "rerouted")  # samples of relayers
 
@@ -35,9 +37,9 @@ class XroutePanel(Panel):
         super().__init__(context)
         self._chains: defaultdict[str, _Chain] = defaultdict(_Chain)  # by node
         self._relayers: dict[str, dict[str, float]] = {}  # by node: samples of `COUNTS`
-        self._latency = Quantiles()
-        self._pending = Binned(1.0, "mean", lines=1)
-        self._audit: Mapping[str, Any] = {}
+        self._latency: defaultdict[str, Quantiles] = defaultdict(Quantiles)  # by side
+        self._pending = Binned(1.0, "mean", lines=2)
+        self._audits: dict[str, Mapping[str, Any]] = {}  # by side
 
     def event(self, t_s: float, node: str, kind: str, data: Mapping[str, Any]) -> None:
         if kind == "block":
@@ -46,18 +48,20 @@ class XroutePanel(Panel):
             chain.txs += int(data["txs"])
             chain.failed += int(data["failed"])
         elif kind == "audit":
-            self._audit = data
+            self._audits[side_of(node)] = data
 
     def sample(self, t_s: float, node: str, name: str, value: float, key: str) -> None:
         if name == "latency_s":
-            self._latency.add(value)
+            self._latency[side_of(node)].add(value)
         elif name in COUNTS:
             self._relayers.setdefault(node, {})[name] = value
             if name == "jobs":
-                self._pending.add("messages", t_s, self._most("jobs"))
+                side = side_of(node)
+                self._pending.add(side or "messages", t_s, self._most("jobs", side))
 
-    def _most(self, name: str) -> float:
-        return max((counts.get(name, 0.0) for counts in self._relayers.values()), default=0.0)
+    def _most(self, name: str, side: str) -> float:
+        found = (counts.get(name, 0.0) for node, counts in self._relayers.items() if side_of(node) == side)
+        return max(found, default=0.0)
 
     def widgets(self, t_s: float) -> list[Widget]:
         shown: list[Widget] = [{"kind": "facts", "rows": self._facts()}]
@@ -75,19 +79,28 @@ class XroutePanel(Panel):
         return shown
 
     def _facts(self) -> list[list[str]]:
-        rows = [
-            ["on the way", f"{self._most('jobs'):,.0f}"],
-            ["delivered", f"{self._most('delivered'):,.0f}"],
-            ["settled", f"{self._most('settled'):,.0f}"],
+        """Rows of xRoute, then of the baseline under its name."""
+        beside = sorted({*map(side_of, self._relayers), *self._audits} - {""})
+        return [
+            [f"{side} {what}".strip(), value]
+            for side in ("", *beside)
+            for what, value in (*self._counted(side), *self._audited(side))
         ]
-        if self._latency.count:
-            p50_s, p95_s = (self._latency.quantile(share) or 0.0 for share in (0.5, 0.95))
-            rows.append(["sent to settled", f"{p50_s:,.1f} / {p95_s:,.1f} s (p50 / p95)"])
-        if self._audit:
-            harms = [f"{count:,} {name.replace('_', ' ')}" for name in HARMS if (count := self._audit.get(name, 0))]
-            rows.append(["audit: delivered", f"{self._audit.get('delivered', 0):,} of {self._audit.get('sent', 0):,}"])
-            rows.append(["audit: HARMED" if harms else "audit: harmed", ", ".join(harms) or "none"])
-        return rows
+
+    def _counted(self, side: str) -> Iterator[tuple[str, str]]:
+        for what, name in (("on the way", "jobs"), ("delivered", "delivered"), ("settled", "settled")):
+            yield what, f"{self._most(name, side):,.0f}"
+        latency = self._latency[side]
+        if latency.count:
+            p50_s, p95_s = (latency.quantile(share) or 0.0 for share in (0.5, 0.95))
+            yield "sent to settled", f"{p50_s:,.1f} / {p95_s:,.1f} s (p50 / p95)"
+
+    def _audited(self, side: str) -> Iterator[tuple[str, str]]:
+        audit = self._audits.get(side)
+        if audit:
+            harms = [f"{count:,} {name.replace('_', ' ')}" for name in HARMS if (count := audit.get(name, 0))]
+            yield "audit: delivered", f"{audit.get('delivered', 0):,} of {audit.get('sent', 0):,}"
+            yield "audit: HARMED" if harms else "audit: harmed", ", ".join(harms) or "none"
 
 
 def _listing(title: str, columns: tuple[str, ...], values: Mapping[str, tuple[float, ...]]) -> Widget:

@@ -9,6 +9,7 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from nodes.xroute.sides import side_of
 from scenarios.ibc.analysis import LATE, blocks
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ AUDITED = (
     "wrongly_refunded", "stuck", "slashed", "unread_blocks", "p50_ms", "p95_ms", "mean_hops", "top_transit",
     "top_transit_share",
 )  # fmt: skip
-FIRST = "a-0"  # the chain of each side that its audit runs beside
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def messages(run: Run) -> dict[str, Any]:
         figures: dict[str, Any] = {name: audit[name] for name in AUDITED if name in audit}
         if audit.get("busy_s"):
             figures["delivered_per_s"] = round(audit["delivered"] / audit["busy_s"], 2)
-        side = node.removesuffix(FIRST).removesuffix("-")
+        side = side_of(node)
         if side:
             summary[side] = figures
         else:

@@ -49,6 +49,19 @@ def test_messages_that_all_relayers_see_are_counted_once() -> None:
     assert widget(of, "Messages")["series"][0]["values"][-1] == 5.0
 
 
+def test_the_baseline_beside_it_is_counted_apart() -> None:
+    of = panel()
+    for relayer, delivered in (("relayer-1", 7.0), ("hub-relayer-1", 9.0)):
+        of.sample(2.0, relayer, "jobs", 1.0, "")
+        of.sample(2.0, relayer, "delivered", delivered, "")
+    of.event(3.0, "a-0", "audit", {"sent": 7, "delivered": 7})
+    of.event(3.0, "hub-a-0", "audit", {"sent": 12, "delivered": 9, "stuck": 3})
+    found = facts(of)
+    assert (found["delivered"], found["hub delivered"]) == ("7", "9")
+    assert (found["audit: harmed"], found["hub audit: HARMED"]) == ("none", "3 stuck")
+    assert [each["name"] for each in widget(of, "Messages")["series"]] == ["messages", "hub"]
+
+
 def test_blocks_are_added_up_by_chain() -> None:
     of = panel()
     for height in (1, 2):
