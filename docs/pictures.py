@@ -344,6 +344,14 @@ def ibc(stage: Stage) -> None:
 
 
 @scene
+def xroute(stage: Stage) -> None:
+    """Messages over several chains, and the hub beside them, which falls behind."""
+    stage.shell("skyloom run xroute")
+    stage.shell("skyloom report xroute")
+    stage.figure("xroute-messages", "runs/xroute/latest/figures/xroute-messages.svg")
+
+
+@scene
 def report_leo(stage: Stage) -> None:
     stage.shell("skyloom run leo --duration 40s")
     stage.shell("skyloom report leo")
