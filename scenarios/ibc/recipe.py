@@ -66,7 +66,9 @@ def shares(paths: int, relayers: int) -> list[list[int]]:
 
 def _check(parameters: Parameters, options: RecipeOptions) -> None:
     load, faults = parameters.load, parameters.faults
-    if parameters.version == "v2" and min(load.hops, parameters.chains - 1) > 1:
+    if load.hops > parameters.chains - 1:
+        raise ParameterError("load.hops", str(load.hops), f"at most {parameters.chains - 1}, with so many `chains`")
+    if parameters.version == "v2" and load.hops > 1:
         raise ParameterError("load.hops", str(load.hops), "1 with IBC v2, whose packets are not forwarded")
     if load.drain_s + LEAST_LOAD_S > options.duration_s:
         expected = (
@@ -88,7 +90,7 @@ def _letter(number: int) -> str:
 
 def _version(parameters: Parameters) -> str:
     """What names the version of IBC behind a path's two nodes."""
-    forwards = min(parameters.load.hops, parameters.chains - 1) > 1
+    forwards = parameters.load.hops > 1
     return " v1 transfer" if parameters.version == "v1" or forwards else ""
 
 
@@ -176,7 +178,7 @@ def _transfers(
     sends = {
         "paths": paths,
         "packets_per_second": load.packets_per_s,
-        "hops": min(load.hops, len(paths)),
+        "hops": load.hops,
         "transfers_per_transaction": load.transfers_per_transaction,
         "stop": show(end_s, "duration"),
     }

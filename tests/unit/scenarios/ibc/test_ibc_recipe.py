@@ -77,7 +77,7 @@ def test_validators_may_be_processes_in_regions_in_turn() -> None:
 
 
 def test_transfers_that_are_forwarded_go_by_v1() -> None:
-    data = composed(chains=4, load={"hops": 9})
+    data = composed(chains=4, load={"hops": 3})
     assert programs(data, "Load")[0]["config"]["hops"] == 3
     assert programs(data, "Relayer")[0]["config"]["paths"][0] == "a-0 b-0 v1 transfer"
     assert programs(composed(version="v1"), "Relayer")[0]["config"]["paths"] == ["a-0 b-0 v1 transfer"]
@@ -94,6 +94,7 @@ def test_faults_hit_the_first_relayers_and_chains() -> None:
     ("given", "key"),
     [
         ({"version": "v2", "chains": 3, "load": {"hops": 2}}, "load.hops"),
+        ({"chains": 3, "load": {"hops": 3}}, "load.hops"),
         ({"load": {"drain": "51 s"}}, "load.drain"),
         ({"faults": {"relayers": 2}}, "faults.relayers"),
         ({"faults": {"chains": 3}}, "faults.chains"),
