@@ -98,3 +98,11 @@ class EmulationError(SkyloomError):
     """The emulation has failed: a process, a device or the relay."""
 
     exit_code = EXIT_INTERNAL
+
+
+class ProgramError(EmulationError):
+    """A program of a node has failed before it was ready; the exit code is that of its own error."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from emulator.model.errors import EXIT_INTERNAL
 from emulator.observe.view import View
 from emulator.runtime.control.encoding import MESSAGE_BYTES, ControlMessage
 
@@ -351,10 +352,11 @@ class Ready(ControlMessage):
 
 @dataclass(frozen=True, slots=True)
 class Failed(ControlMessage):
-    """The program has raised, in "setup" or in "run"."""
+    """The program has raised, in "setup" or in "run"; `exit_code` is that of the error."""
 
     stage: str
     text: str
+    exit_code: int = EXIT_INTERNAL
 
 
 @dataclass(frozen=True, slots=True)

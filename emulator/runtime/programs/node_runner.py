@@ -192,15 +192,15 @@ class NodeRunner:
                 finally:
                     await node.close()
         except Exception as error:
-            told = isinstance(error, SkyloomError)  # in words for users
-            text = str(error) if told else f"{type(error).__name__}: {error}"
-            if told:
-                sys.stderr.write(f"{text}\n")
+            if isinstance(error, SkyloomError):  # in words for users
+                failed = Failed(stage, str(error)[:2000], error.exit_code)
+                sys.stderr.write(f"{error}\n")
             else:
+                failed = Failed(stage, f"{type(error).__name__}: {error}"[:2000])
                 traceback.print_exc()
             self.channel.set_timeout(DRAIN_S)
             try:
-                say(self.channel, Failed(stage, text[:2000]))
+                say(self.channel, failed)
             except OSError:  # the supervisor is gone or stuck; the exit status still says it
                 pass
             self.channel.set_timeout(0.0)

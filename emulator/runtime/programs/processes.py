@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
-from emulator.model.errors import EmulationError, SkyloomError
+from emulator.model.errors import EXIT_INTERNAL, EmulationError, ProgramError, SkyloomError
 from emulator.runtime.control.channel import RECORDS, records
 from emulator.runtime.control.encoding import BadMessage, decode
 from emulator.runtime.control.messages import (
@@ -57,6 +57,7 @@ class Process:
     pid: int = 0
     status: int | None = None  # exit status, negative for a signal, as subprocess does
     failure: str = ""  # what the process itself said before it failed
+    failure_code: int = EXIT_INTERNAL  # the exit code of that error
     asked_to_end: bool = False  # by us: a crash action, a stop, the end of the run
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     spawned_at: float = 0.0
@@ -167,7 +168,7 @@ class Processes:
                 raise self.why_lost
             for process in processes:
                 if process.failure or process.state == ENDED:
-                    raise EmulationError(await self._why(process))
+                    raise ProgramError(await self._why(process), process.failure_code)
             waiting = [process for process in processes if process.state == STARTING]
             progress(len(processes) - len(waiting))
             if not waiting:
@@ -266,8 +267,8 @@ class Processes:
                 if process.state == STARTING:
                     process.state = READY
                     process.ready_at = time.monotonic()
-            case Failed(stage, text):
-                process.failure = f"{text} (in {stage})"
+            case Failed(stage, text, exit_code):
+                process.failure, process.failure_code = f"{text} (in {stage})", exit_code
             case Dropped(count):
                 self.on_dropped(process, count)
             case Meet() | AskAction() | CountRound():

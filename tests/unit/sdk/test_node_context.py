@@ -10,6 +10,7 @@ import time
 import pytest
 
 from emulator.model.clock import MonotonicClock
+from emulator.model.errors import EXIT_DATA, DataError
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.encoding import decode
 from emulator.runtime.control.messages import Failed, Spawn
@@ -110,6 +111,7 @@ def test_datagrams_carry_the_time_of_their_arrival(tmp_path, version):
 
 
 CLOSED = []
+ERRORS = {"fault": ValueError("no more"), "file": DataError("a.json: empty; expected more")}  # by program
 
 
 class Broken(Node):
@@ -118,23 +120,31 @@ class Broken(Node):
     async def setup(self):
         self.context.exit_stack.callback(CLOSED.append, "first")
         self.context.exit_stack.callback(CLOSED.append, "second")
-        raise ValueError("no more")
+        raise ERRORS[self.context.program]
 
     async def close(self):
         CLOSED.append("close")
 
 
-def test_what_setup_has_opened_is_closed_however_far_it_came(tmp_path):
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("fault", Failed("setup", "ValueError: no more")),
+        ("file", Failed("setup", "a.json: empty; expected more", EXIT_DATA)),
+    ],
+)
+def test_what_setup_has_opened_is_closed_however_far_it_came(tmp_path, program, told):
     mine, theirs = Channel.pair()
     spec = Spawn(
-        id=1, node="a", program="p", seed=1, log="", store=str(tmp_path), key_log="", fds=(), run=f"{__name__}:Broken"
-    )
+        id=1, node="a", program=program, seed=1, log="", store=str(tmp_path), key_log="", fds=(),
+        run=f"{__name__}:Broken",
+    )  # fmt: skip
     runner = node_runner.NodeRunner(spec, mine, {"a": Peer("a", "host", "127.0.0.1")}, ())
     CLOSED.clear()
-    with pytest.raises(ValueError, match="no more"):
+    with pytest.raises(type(ERRORS[program])):
         asyncio.run(runner.run())
     assert CLOSED == ["close", "second", "first"]
-    assert decode(theirs.receive_bytes()[0], (Failed,)) == Failed("setup", "ValueError: no more")
+    assert decode(theirs.receive_bytes()[0], (Failed,)) == told
     mine.close()
     theirs.close()
 
