@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from random import Random
 
@@ -10,6 +11,7 @@ from pipeline_problems import check_windows, prefixes, problem, spent, tight
 
 from nodes.pipeline.planner.bound import Bound
 from nodes.pipeline.planner.edges import edges_of
+from nodes.pipeline.planner.plan import terms
 from nodes.pipeline.planner.problem import CodecCost, Link, Problem, Satellite, Span, Work
 from nodes.pipeline.planner.search import Infeasible, _Front, _Label, best
 
@@ -64,6 +66,22 @@ def test_the_bound_is_never_above_what_a_plan_takes() -> None:
                 assert label.delay_s + least(*at)[0] <= found.delay_s * (1 + 1e-9)
             checked += 1
     assert checked > 800
+
+
+def test_a_token_takes_no_longer_than_without_losses_at_the_same_cuts() -> None:
+    """Whatever chunks cross by, tokens of the answer may cross by the codec that loses nothing."""
+    draw, apart = Random("tokens"), 0
+    for _ in range(150):
+        given = replace(tight(draw), answer_tokens=6)
+        plain = given.codecs[0]
+        try:
+            plan = best(given).plan
+        except Infeasible:
+            continue
+        without = replace(plan, crossings=tuple(replace(each, token_codec=plain) for each in plan.crossings))
+        assert terms(given, plan).token_s <= terms(given, without).token_s * (1 + 1e-9)
+        apart += any(each.codec is not plain and each.token_codec is plain for each in plan.crossings)
+    assert apart > 10
 
 
 MOVING = Link((Span(1.0, 0.01, 2e6), Span(2.0, 0.05, 1e6), Span(inf, 0.02, 3e6)))
