@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from emulator.model.errors import EmulationError, SkyloomError
+from emulator.runtime.control import session
 from emulator.runtime.control.channel import Channel, Message
 from emulator.runtime.plane import Plane
 from emulator.runtime.programs.child import Child
@@ -212,7 +213,7 @@ class DataPlane(Plane):
         assert self.relay is not None
         asyncio.get_running_loop().remove_reader(self.relay.fileno())
         self.relay.wait(0.0)
-        broken(EmulationError(f"{self.relay.describe_end()}; see logs/_skyloom.txt"))
+        broken(EmulationError(f"{self.relay.describe_end()}; see {session.own_log()}"))
 
     def _take_routes(self, step: int) -> list[Any]:
         from emulator.schedule.planner import deltas

@@ -86,6 +86,9 @@ class Host:
         self._orders: deque[tuple[float, Callable[[], None]]] = deque()  # from when they may be carried out; in order
         self._ordered = asyncio.Event()
         self._clock: MonotonicClock | None = None
+        self._playing: tuple[asyncio.Task[None], ...] = ()  # from T0 on
+        self._streams = HostStreams(connection)
+        self._tees = HostTees(connection)
         self._said_s = 0.0
 
     def run(self) -> int:
@@ -149,8 +152,6 @@ class Host:
         """Serve the lead until it says Finish, or is gone."""
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = loop.create_future()
-        self._streams = HostStreams(self._connection)
-        self._tees = HostTees(self._connection)
         zygote, data_plane = self._zygote, self._data_plane
         zygote.on_message, zygote.on_packet, zygote.on_lost = self._zygote_said, self._packet, self._break
         data_plane.on_report = self._report
@@ -169,8 +170,6 @@ class Host:
                 task.cancel()
             data_plane.detach()
             self._connection.detach()
-
-    _playing: tuple[asyncio.Task[None], ...] = ()
 
     def _follow(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task whose failure ends the host."""

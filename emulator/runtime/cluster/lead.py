@@ -98,6 +98,7 @@ class Lead:
         self._cluster = cluster
         self._listener = listener
         self._tasks = tasks
+        self._accepted: list[Connection] = []
         self.names = [machine.name for machine in cluster.machines()]
         self.node_counts = [int((task.owner == task.host).sum()) for task in tasks]
         self._beating: asyncio.Task[None] | None = None
@@ -116,7 +117,8 @@ class Lead:
                 end, _ = self._listener.accept()
             except TimeoutError:
                 continue
-            link, challenge = self._recognise(Connection(end))
+            self._accepted.append(Connection(end))
+            link, challenge = self._recognise(self._accepted[-1])
             links[link.number] = link, challenge
         self._listener.close()
         self.hosts = [links[host][0] for host in range(len(self._tasks))]
@@ -184,6 +186,8 @@ class Lead:
     def send(self, host: int, kind: Kind, number: int, data: bytes | ControlMessage) -> None:
         """Send to one host; where that fails it is lost."""
         link = self.hosts[host]
+        if link.gone:
+            return
         try:
             if isinstance(data, ControlMessage):
                 link.connection.say(data)
@@ -336,7 +340,7 @@ class Lead:
 
     def close(self) -> None:
         """Close all connections, whereupon hosts end, and let go of the machines."""
-        for link in self.hosts:
-            link.connection.close()
+        for connection in self._accepted:
+            connection.close()
         self._listener.close()
         self._cluster.release()

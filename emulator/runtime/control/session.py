@@ -16,6 +16,14 @@ from emulator.runtime.programs.node_runner import set_process_name
 NICE_GROUP = -10  # of this session among sessions; the packet engine has -20, nodes 0
 
 
+_own_log = ["_skyloom.txt"]
+
+
+def own_log() -> str:
+    """Where this session's processes say what goes wrong with them, as a message puts it."""
+    return f"logs/{_own_log[0]}"
+
+
 def begin(name: str, log: Path) -> None:
     """Make the calling process the leader of a session, with a name, a log for standard error, and room for nodes."""
     os.setsid()
@@ -26,6 +34,7 @@ def begin(name: str, log: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket and a namespace for each node
     redirect_stdio(log)
+    _own_log[0] = log.name
 
 
 def _come_before_nodes() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from emulator.model.errors import EmulationError, SkyloomError
 from emulator.record.folder import file_name
+from emulator.runtime.control import session
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.encoding import encode
 from emulator.runtime.control.messages import (
@@ -35,7 +36,7 @@ from emulator.runtime.programs.launches import Resolve
 PEERS_PER_MESSAGE = 500
 BATCH = 4  # packets that one process may bring in one turn of the event loop
 NUMBERS_PER_MESSAGE = 5000
-LOST = "the process that starts node programs (the zygote) has died; see logs/_skyloom.txt"
+LOST = "the process that starts node programs (the zygote) has died"
 
 
 class ZygoteLink:
@@ -173,7 +174,7 @@ class ZygoteLink:
                 self._loop.remove_reader(self._channel.fileno())
                 for number in list(self._lines):
                     self._drain(number)
-                self.on_lost(EmulationError(LOST))
+                self.on_lost(EmulationError(f"{LOST}; see {session.own_log()}"))
                 return
             if isinstance(message, ProcessExited):
                 self._drain(message.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -275,6 +276,27 @@ def test_nothing_outlives_the_lead_or_the_command(cluster: Cluster, whose: str) 
     while left := [pid for pid in cluster.all if _name(pid)]:
         assert time.monotonic() < begun + 1.0 + SPARE_S, [(pid, _name(pid)) for pid in left]
         time.sleep(0.01)
+
+
+def test_a_full_disk_is_said_and_there_is_a_verdict(small: Path) -> None:
+    fills = 'command = ["sh", "-c", "head -c 3000000 /dev/zero > big"]'
+    (small / "small.toml").write_text(f'{SCENARIO}[[program]]\nname = "fills"\nnodes = "*"\n{fills}\n')
+    (small / "runs").mkdir()
+    words = [*SKYLOOM, "run", str(small / "small.toml"), "--hosts", "3", "--duration", "1s", "--no-tui"]
+    run = shlex.join([*words, "--runs", str(small / "runs")])
+    script = f"mount -t tmpfs -o size=1500k tmpfs {small}/runs && {run}; echo exit $?"
+    ended = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
+    assert "exit 1" in ended.stdout, ended.stdout + ended.stderr
+    assert "No space left on device" in ended.stdout
+
+
+def test_pseudo_hosts_need_no_rights_of_the_machine(small: Path) -> None:
+    words = [*SKYLOOM, "run", str(small / "small.toml"), "--hosts", "2", "--duration", "500ms", "--runs"]
+    command = ["unshare", "--user", "--map-root-user", *words, str(small / "runs")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    verdict = verdict_of(small / "runs")
+    assert verdict["error"] == "", ended.stderr
+    assert verdict["trunks"]["crossings"] > 10
 
 
 def test_a_network_that_cannot_be_cut_is_refused(small: Path) -> None:

@@ -1,0 +1,172 @@
+"""Which hosts a lead recognises, and what it makes of those that are lost, silent or of another schedule."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emulator.model.errors import EXIT_INTERNAL, EXIT_PLATFORM, PlatformError
+from emulator.model.network import Network, NodeSpec
+from emulator.runtime.cluster import runner
+from emulator.runtime.cluster.lead import HostError, Lead
+from emulator.runtime.cluster.machines import Machine, Task
+from emulator.runtime.control.cluster_messages import Beat, HostFailed, HostReady
+from emulator.runtime.control.remote import Connection
+from emulator.schedule.row_digest import Joined
+
+NETWORK = Network((NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2")), ())
+
+
+class Threads:
+    """Two hosts that say hello, in threads of this process; `told` changes what each is told to do."""
+
+    def __init__(self, told: Callable[[Task], Task] = lambda task: task) -> None:
+        self.connections: dict[int, Connection] = {}
+        self.how = ""  # they ended
+        self._told = told
+        self._threads: list[threading.Thread] = []
+
+    def machines(self) -> Sequence[Machine]:
+        return [Machine(f"host {number}", "127.0.0.1", 1, 1) for number in range(2)]
+
+    def listen(self) -> socket.socket:
+        return socket.create_server(("127.0.0.1", 0))
+
+    def start(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            self._threads.append(threading.Thread(target=self._introduce, args=(self._told(task),)))
+            self._threads[-1].start()
+
+    def _introduce(self, task: Task) -> None:
+        connection = self.connections[task.host] = Connection(socket.create_connection(task.lead))
+        trunks = runner._trunks(task, "127.0.0.1")
+        try:
+            runner._introduce(task, "127.0.0.1", connection, trunks)
+        except (PlatformError, TimeoutError):
+            pass  # the lead has refused one of the two
+        finally:
+            for trunk in trunks.values():
+                trunk.close()
+
+    def join(self) -> None:
+        """Wait until both have been told who is there, or refused: a connection is one thread's at a time."""
+        for thread in self._threads:
+            thread.join(10)
+
+    def ended(self, host: int) -> str:
+        return self.how
+
+    def release(self) -> None:
+        self.join()
+        for connection in self.connections.values():
+            connection.close()
+
+
+def lead_of(cluster: Threads) -> Lead:
+    listener = cluster.listen()
+    task = Task(
+        0, SimpleNamespace(), NETWORK, np.array([0, 1], np.uint8), Path(), "run", None, b"secret",
+        listener.getsockname()[:2],
+    )  # type: ignore[arg-type]  # fmt: skip
+    return Lead(cluster, listener, [task, replace(task, host=1)])
+
+
+@pytest.fixture
+def two() -> Iterator[Any]:
+    cluster = Threads()
+    lead = lead_of(cluster)
+    lead.start()
+    cluster.join()
+    yield lead, cluster
+    lead.close()
+
+
+def heard(lead: Lead, host: int) -> None:
+    """Take in what a host has said."""
+    lead._take(lead.hosts[host], lead.hosts[host].connection.receive_within(5.0))
+
+
+def test_hosts_that_know_the_secret_are_recognised_and_wait_for_each_other(two: Any) -> None:
+    lead, cluster = two
+    assert [link.hello.host for link in lead.hosts] == [0, 1]
+    assert [len(link.hello.ports) for link in lead.hosts] == [2, 2]
+    for host in (0, 1):
+        cluster.connections[host].say(HostReady((f"warning of {host}",)))
+    lead.wait_until_ready(lambda done, total: None)
+    assert lead.warnings == ["host 0: warning of 0", "host 1: warning of 1"]
+
+
+def test_a_host_with_another_secret_is_refused() -> None:
+    cluster = Threads(lambda task: replace(task, secret=b"other") if task.host else task)
+    lead = lead_of(cluster)
+    with pytest.raises(PlatformError, match="host 1 does not know the secret of this run"):
+        lead.start()
+    lead.close()
+
+
+def test_a_host_with_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = runner.versions()
+    monkeypatch.setattr(runner, "versions", lambda: {**ours, "sgp4": "0.1"})
+    cluster = Threads()
+    lead = lead_of(cluster)
+    with pytest.raises(PlatformError, match=r"host \d: sgp4 0\.1; expected "):
+        lead.start()
+    lead.close()
+
+
+def test_a_runner_that_ends_before_it_was_there_is_named() -> None:
+    cluster = Threads()
+    cluster.start = lambda tasks: None  # type: ignore[method-assign]
+    cluster.how = "the host 0 process ended with status 69"
+    lead = lead_of(cluster)
+    with pytest.raises(PlatformError, match="host 0: the host 0 process ended with status 69 before it was there"):
+        lead.start()
+    lead.close()
+
+
+def test_the_first_failure_is_that_of_the_run(two: Any) -> None:
+    lead, cluster = two
+    told: list[Any] = []
+    lead.on_failure.append(told.append)
+    cluster.connections[1].say(HostFailed("the relay process ended with status 1", EXIT_INTERNAL))
+    heard(lead, 1)
+    cluster.connections[0].socket.shutdown(socket.SHUT_RDWR)
+    heard(lead, 0)
+    (failure,) = told
+    assert isinstance(failure, HostError)
+    assert (str(failure), failure.exit_code) == ("host 1: the relay process ended with status 1", EXIT_INTERNAL)
+
+
+def test_a_host_of_another_schedule_is_named_with_its_versions(two: Any) -> None:
+    lead, cluster = two
+    lead.row = {7: Joined("aa", 1.0)}.get
+    lead.hosts[1].hello.versions["numpy"] = "9.9"
+    cluster.connections[0].say(Beat(7, "aa", 1.0 + 1e-12))
+    heard(lead, 0)
+    assert lead.failure is None
+    cluster.connections[1].say(Beat(7, "bb", 1.0))
+    heard(lead, 1)
+    assert str(lead.failure).startswith("host 1: computed another schedule for step 7: numpy 9.9 against ")
+    assert lead.failure.exit_code == EXIT_PLATFORM
+
+
+def test_a_trunk_is_dead_only_between_hosts_that_are_here(two: Any) -> None:
+    lead, _ = two
+    report = {"op": "stats", "t_s": 5.0, "trunks": {0: {"heard_s": 2.5}}}
+    lead.hosts[0].heard_s = time.monotonic() - 1.0
+    lead._check_trunks(lead.hosts[1], report)
+    assert lead.failure is None
+    lead.hosts[0].heard_s = time.monotonic()
+    lead._check_trunks(lead.hosts[1], {**report, "t_s": 4.0})
+    assert lead.failure is None
+    lead._check_trunks(lead.hosts[1], report)
+    assert str(lead.failure) == "no trunk between host 0 and host 1: nothing came for 2 s"
