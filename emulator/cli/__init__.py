@@ -35,6 +35,7 @@ COMMANDS = {  # command: module of this package, function in it
     "shell": ("shell", "shell"),
     "capture": ("capture", "capture"),
     "doctor": ("doctor", "doctor"),
+    "cluster": ("cluster", "cluster"),
     "schema": ("schema", "schema"),
     "extcap": ("extcap", "extcap"),
 }

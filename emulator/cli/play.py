@@ -33,9 +33,11 @@ class Played:
     detached: bool = False
 
 
-def play(scenario: Scenario, runs: Path, screen: Screen, hosts: int = 1) -> Played:
-    """Run the scenario into a new folder below `runs`, over so many pseudo-hosts. Raises what `launch` raises, with
-    nothing left behind.
+def play(
+    scenario: Scenario, runs: Path, screen: Screen, hosts: int | None = None, cluster: str | None = None
+) -> Played:
+    """Run the scenario into a new folder below `runs`, over so many pseudo-hosts or machines of a Ray cluster. Raises
+    what `launch` raises, with nothing left behind.
 
     The caller must have no threads (matplotlib and polars make some), because the run is forked from it.
     """
@@ -45,7 +47,7 @@ def play(scenario: Scenario, runs: Path, screen: Screen, hosts: int = 1) -> Play
 
     folder = RunFolder.create(runs, scenario.name)
     try:
-        handle = launch(scenario, folder, hosts=hosts)
+        handle = launch(scenario, folder, hosts=hosts, cluster=cluster)
     except SkyloomError:
         folder.discard()
         raise

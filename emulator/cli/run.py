@@ -60,8 +60,14 @@ def run(
         int | None, typer.Option(min=1, metavar="N", help="Run N times, with N seeds; a table with 95 % intervals.")
     ] = None,
     hosts: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Spread the run over N pseudo-hosts of this machine.")
-    ] = 1,
+        int | None, typer.Option(min=1, metavar="N", help="Spread the run over N pseudo-hosts of this machine.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Spread the run over the machines of a Ray cluster; `auto`: this one's."
+        ),
+    ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML: a case an expectation.")] = None,
     summary: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append a summary in Markdown, as for $GITHUB_STEP_SUMMARY.")
@@ -73,7 +79,10 @@ def run(
     from emulator.cli import sky
     from emulator.cli.chosen import choose
     from emulator.cli.results import ResultFiles
+    from emulator.model.errors import UsageError
 
+    if cluster is not None and repeat is not None:
+        raise UsageError("--cluster with --repeat; expected one of them")
     items = sky.overrides(start, weather) + _overrides(duration, seed, capture, prompt, overrides)
     results = ResultFiles(junit, summary)
     results.check()
@@ -83,17 +92,24 @@ def run(
 
     with results.telling_refusals(scenario or topo or "skyloom"):
         if repeat is None:
-            code = _play(load([]), runs, tui, metrics, results, json, hosts)
+            code = _play(load([]), runs, tui, metrics, results, json, hosts, cluster)
         else:
             from emulator.cli.repeat import play_again
 
-            code = play_again(load, repeat, runs, results, json, live=bool(tui or metrics), hosts=hosts)
+            code = play_again(load, repeat, runs, results, json, live=bool(tui or metrics), hosts=hosts or 1)
     if code is not None:
         raise typer.Exit(code)
 
 
 def _play(
-    chosen: Scenario, runs: Path, tui: bool | None, metrics: str | None, results: ResultFiles, json: bool, hosts: int
+    chosen: Scenario,
+    runs: Path,
+    tui: bool | None,
+    metrics: str | None,
+    results: ResultFiles,
+    json: bool,
+    hosts: int | None,
+    cluster: str | None,
 ) -> int | None:
     """Play it, print its summary and write the files that were asked for. Exit code, None for a run that goes on."""
     from emulator.cli.play import Screen, play
@@ -111,7 +127,7 @@ def _play(
     if chosen.prediction:
         sys.stderr.write(f"predicted: {one_line(words(chosen.prediction))}\n")
     began_s = time.monotonic()
-    played = play(chosen, runs, screen, hosts)
+    played = play(chosen, runs, screen, hosts, cluster)
     if played.detached:
         sys.stderr.write(
             f"detached: run {played.folder.run_id} goes on, into {one_line(str(played.folder.path))}\n"

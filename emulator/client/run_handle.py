@@ -141,9 +141,13 @@ class RunHandle:
         return self._end.exit_code
 
 
-def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = (), hosts: int = 1) -> RunHandle:
+def launch(
+    scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = (), hosts: int | None = None,
+    cluster: str | None = None,
+) -> RunHandle:  # fmt: skip
     """Start a run of `scenario` into `folder`; `capture` names link ends beside those of the scenario.
-    `hosts`: over how many pseudo-hosts of this machine it is spread.
+    `hosts`: over how many pseudo-hosts of this machine it is spread; with `cluster`, the address of a Ray cluster: over
+    how many machines of it at most.
 
     Call it before the process has threads. Raises ScenarioError or DataError for faults that the topology finds, and
     PlatformError if no sandbox can be made; nothing is left behind then.
@@ -154,11 +158,21 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
     from emulator.scenario.build import build_network
 
     network = build_network(scenario)
-    partition = None
-    if hosts > 1:
+    machines, partition = None, None
+    if cluster is not None:
+        from emulator.runtime.cluster.ray_cluster import RayCluster
+
+        machines = RayCluster(cluster, scenario.directory, hosts)
+        hosts = len(machines.machines())
+    if hosts is not None and (hosts > 1 or machines is not None):
         from emulator.runtime.cluster.layout import lay_out
 
-        partition = lay_out(scenario, network, hosts).partition
+        try:
+            partition = lay_out(scenario, network, hosts).partition
+        except BaseException:
+            if machines is not None:
+                machines.close()
+            raise
     listener = live.listen(folder.run_id)
     ours, theirs = Channel.pair()
     root = os.geteuid() == 0
@@ -167,16 +181,20 @@ def launch(scenario: Scenario, folder: RunFolder, *, capture: Sequence[str] = ()
         from emulator.runtime.supervisor.supervisor import Supervisor
 
         gc.freeze()  # a collection over the caller's objects would copy their pages
-        return Supervisor(scenario, folder, network, theirs, listener, capture, root, partition).run()
+        return Supervisor(scenario, folder, network, theirs, listener, capture, root, partition, machines).run()
 
     routed = with_routed_ipv6(network).nodes
     names = {node.name: (node.ipv4, node.ipv6) for node in routed if node.ipv4}  # transit nodes answer pings too
     try:
-        pid = sandbox.spawn(main, names, keep_fds={theirs.fileno(), listener.fileno()})
+        pid = sandbox.spawn(
+            main, names, keep_fds={theirs.fileno(), listener.fileno(), *(machines.fds if machines else ())}
+        )
     except BaseException:
         ours.close()
         raise
     finally:
         theirs.close()
         listener.close()
+        if machines is not None:
+            machines.close()
     return RunHandle(pid, ours, folder)

@@ -25,7 +25,7 @@ class Pretended:
         self.ends = {}
         self.before_end = lambda number: None
 
-    def __call__(self, scenario, runs, screen, hosts=1):
+    def __call__(self, scenario, runs, screen, hosts=None, cluster=None):
         number = len(self.played)
         delay_s = scenario.tables.link[0].delay_s
         self.played.append((delay_s, scenario.seed))

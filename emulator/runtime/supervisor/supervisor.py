@@ -44,6 +44,7 @@ from emulator.scenario.toml.writer import scenario_toml
 if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.record.folder import RunFolder
+    from emulator.runtime.cluster.machines import Cluster
     from emulator.runtime.cluster.partition import Partition
     from emulator.scenario import Scenario
 
@@ -98,6 +99,7 @@ class Supervisor:
         capture: Sequence[str] = (),
         root: bool = True,
         partition: Partition | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
         self.scenario = scenario
         self.folder = folder
@@ -111,6 +113,7 @@ class Supervisor:
         self.captured = [*scenario.capture.links, *capture]
         self._root = root
         self._partition = partition
+        self._cluster = cluster
         self._keys = key_folder(folder.path, scenario.capture, self.captured)
 
     def run(self) -> int:
@@ -160,7 +163,7 @@ class Supervisor:
         from emulator.runtime.cluster.parts import SeveralHosts
         from emulator.runtime.cluster.pseudo_hosts import PseudoHosts
 
-        cluster = PseudoHosts(self._partition.hosts, keep_out)
+        cluster = self._cluster or PseudoHosts(self._partition.hosts, keep_out)
         return SeveralHosts(self.scenario, self.network, self.folder, self._partition, cluster, self._keys)
 
     def _programs(self, parts: Parts) -> tuple[Processes, Jobs, RunHosts]:

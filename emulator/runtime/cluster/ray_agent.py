@@ -1,0 +1,102 @@
+"""The agent: the process that holds a run's connection to Ray, and starts a runner on each machine.
+
+Invariant: what it has started ends when its line ends.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from emulator.model.errors import PlatformError
+from emulator.runtime.cluster.ray_joining import actors_on, join, machines_of, name_of
+from emulator.runtime.cluster.ray_runner import Runner, clock_of, packed, unpack
+
+POLL_S = 0.1
+LAST_S = 5.0  # for runners to send their files
+EXCLUDED = ("runs", ".git", ".venv", "__pycache__")  # of the scenario's directory, which goes to all machines
+MOST_BYTES = 100 << 20  # of it
+
+
+def serve(line: Connection, address: str, directory: str | None, most: int | None) -> None:
+    """Join the cluster, start what is asked for, and end it with the line. `directory` goes to all machines."""
+    try:
+        files = packed(Path(directory), EXCLUDED, MOST_BYTES) if directory is not None else b""
+        ray = join(address)
+        try:
+            _run(ray, line, files, most)
+        finally:
+            ray.shutdown()
+    except Exception as error:
+        words = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
+        with suppress(OSError):
+            line.send_bytes(msgpack.packb({"error": words}))
+
+
+def _run(ray: Any, line: Connection, files: bytes, most: int | None) -> None:
+    nodes = machines_of(ray)
+    if most is not None and most > len(nodes):
+        raise PlatformError(f"--hosts {most}, and the Ray cluster has {len(nodes)} machines; expected at most as many")
+    nodes = nodes[:most]
+    machines = [
+        (name_of(node), node["NodeManagerAddress"], int(node["Resources"]["CPU"]), int(node["Resources"]["memory"]))
+        for node in nodes
+    ]
+    line.send_bytes(msgpack.packb({"machines": machines, "here": ray.util.get_node_ip_address()}))
+    actors: list[Any] = []
+    try:
+        common = msgpack.unpackb(line.recv_bytes())
+        actors = actors_on(ray, Runner, nodes)
+        _refuse_other_clocks(ray, nodes, actors)
+        beside = ray.put(files)
+        tasks = [msgpack.packb(common | {"host": host, "address": machine[1]}) for host, machine in enumerate(machines)]
+        ray.get([actor.prepare.remote(task, beside) for actor, task in zip(actors, tasks, strict=True)])
+        playing = {actor.play.remote(): host for host, actor in enumerate(actors)}
+        line.send_bytes(msgpack.packb({"started": True}))
+        _follow(ray, line, playing, Path(common["folder"]))
+    except (EOFError, OSError):
+        pass  # the run has ended
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+
+
+def _refuse_other_clocks(ray: Any, nodes: list[dict[str, Any]], actors: list[Any]) -> None:
+    for node, clock in zip(nodes, ray.get([actor.clock.remote() for actor in actors]), strict=True):
+        if clock != clock_of():
+            raise PlatformError(
+                f"{name_of(node)} has a clock of its own; expected Ray nodes on this machine, such as in containers: "
+                "clocks of several machines are not matched yet"
+            )
+
+
+def _follow(ray: Any, line: Connection, playing: dict[Any, int], folder: Path) -> None:
+    """Tell how runners end, and put their files into the run folder, until the run lets go. EOFError where it ends."""
+    releasing = False
+    while playing or not releasing:
+        done, _ = ray.wait(list(playing), timeout=LAST_S if releasing else POLL_S) if playing else ([], [])
+        for each in done:
+            line.send_bytes(msgpack.packb({"ended": playing.pop(each), "how": _how(ray, each, folder)}))
+        if releasing and not done:
+            break
+        if not releasing and line.poll(0 if playing else POLL_S):
+            line.recv_bytes()  # the run asks for its release
+            releasing = True
+    line.send_bytes(msgpack.packb({"released": True}))
+
+
+def _how(ray: Any, played: Any, folder: Path) -> str:
+    """How a runner ended, in words."""
+    try:
+        code, said, files = ray.get(played)
+    except Exception as error:  # the actor or its machine is gone
+        return str(error).strip().splitlines()[0]
+    with suppress(OSError, tarfile.TarError):
+        unpack(files, folder)
+    last = said.strip().splitlines()[-1:] or ["it said nothing"]
+    return f"the runner ended with status {code}: {last[0]}"

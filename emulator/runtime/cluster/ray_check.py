@@ -1,0 +1,124 @@
+"""What the machines of a Ray cluster have for a run, and what lies between them; for `skyloom cluster check`.
+
+Invariant: nothing is left on any machine; each is asked by an actor that reserves no processors.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from itertools import combinations
+from struct import Struct
+from typing import Any
+
+from emulator.runtime.cluster.handshake import skew, versions
+from emulator.runtime.cluster.ray_joining import actors_on, join, machines_of, name_of
+from emulator.runtime.cluster.ray_runner import clock_of
+
+PROBES = 50
+PROBE_S = 0.5  # for the answer to one
+ASKED = Struct("<I")
+ANSWERED = Struct("<Iqq")  # number, when it came and went: ns of the machine's clock
+
+
+class Checker:
+    """The actor."""
+
+    def ready(self) -> bool:
+        """Whether it is there."""
+        return True
+
+    def facts(self) -> dict[str, Any]:
+        """Versions, clock, and the capabilities that `skyloom doctor` finds here."""
+        asked = subprocess.run([sys.executable, "-m", "emulator.cli", "doctor", "--json"], capture_output=True)
+        try:
+            capabilities = json.loads(asked.stdout)["capabilities"]
+        except ValueError:
+            capabilities = []
+        return {"versions": versions(), "clock": clock_of(), "capabilities": capabilities}
+
+    def listen(self, address: str) -> int:
+        """Answer probes from now on; returns the port."""
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        end.bind((address, 0))
+        threading.Thread(target=_answer, args=(end,), daemon=True).start()
+        return int(end.getsockname()[1])
+
+    def probe(self, address: str, port: int) -> list[tuple[float, float]]:
+        """Round trip and distance of the clocks in seconds, of each probe that was answered."""
+        found = []
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+            end.settimeout(PROBE_S)
+            end.connect((address, port))
+            for number in range(PROBES):
+                asked_ns = time.monotonic_ns()
+                try:
+                    end.send(ASKED.pack(number))
+                    which, came_ns, went_ns = ANSWERED.unpack(end.recv(64))
+                except OSError:
+                    continue
+                back_ns = time.monotonic_ns()
+                if which == number:
+                    rtt_s = (back_ns - asked_ns - (went_ns - came_ns)) / 1e9
+                    found.append((rtt_s, (came_ns - asked_ns + went_ns - back_ns) / 2e9))
+        return found
+
+
+def _answer(end: socket.socket) -> None:
+    while True:
+        data, asker = end.recvfrom(64)
+        came_ns = time.monotonic_ns()
+        end.sendto(ANSWERED.pack(ASKED.unpack(data)[0], came_ns, time.monotonic_ns()), asker)
+
+
+def check(address: str) -> dict[str, Any]:
+    """`machines` and `pairs` of the cluster, each with what `forbids` a run there; PlatformError where it cannot be
+    joined."""
+    ray = join(address)
+    try:
+        nodes = machines_of(ray)
+        actors = actors_on(ray, Checker, nodes, idle=True)
+        facts = ray.get([actor.facts.remote() for actor in actors])
+        ports = ray.get(
+            [actor.listen.remote(node["NodeManagerAddress"]) for actor, node in zip(actors, nodes, strict=True)]
+        )
+        pairs = []
+        for one, other in combinations(range(len(nodes)), 2):
+            found = ray.get(actors[one].probe.remote(nodes[other]["NodeManagerAddress"], ports[other]))
+            pairs.append(_pair(name_of(nodes[one]), name_of(nodes[other]), found))
+        return {
+            "ray": ray.__version__,
+            "machines": [_machine(node, fact) for node, fact in zip(nodes, facts, strict=True)],
+            "pairs": pairs,
+        }
+    finally:
+        ray.shutdown()
+
+
+def _machine(node: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    lacking = [each for each in facts["capabilities"] if each["needed"] and not each["works"]]
+    forbids = [f"{each['name']}: {each['found']}; to get it: {each['get']}" for each in lacking]
+    if not facts["capabilities"]:
+        forbids.append("`skyloom doctor` does not answer there")
+    if difference := skew(versions(), facts["versions"]):
+        forbids.append(difference)
+    if facts["clock"] != clock_of():
+        forbids.append("a clock of its own; expected Ray nodes on one machine, such as in containers")
+    return {
+        "name": name_of(node), "cores": int(node["Resources"]["CPU"]), "memory_bytes": int(node["Resources"]["memory"]),
+        "versions": facts["versions"], "forbids": forbids,
+    }  # fmt: skip
+
+
+def _pair(one: str, other: str, found: list[tuple[float, float]]) -> dict[str, Any]:
+    pair: dict[str, Any] = {"between": [one, other], "asked": PROBES, "answered": len(found), "forbids": []}
+    if not found:
+        return pair | {"forbids": ["no UDP datagram comes through and back; trunks take ports that the kernel chooses"]}
+    least_s, apart_s = min(found)
+    median_s = statistics.median(rtt_s for rtt_s, _ in found)
+    return pair | {"least_ms": least_s * 1e3, "median_ms": median_s * 1e3, "clocks_apart_ms": apart_s * 1e3}

@@ -1,0 +1,95 @@
+"""Joining a Ray cluster, its machines, and actors on them.
+
+Invariant: a wrong address or token is refused in words within seconds. Ray itself tries for 20 s, and gives no reason.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from emulator.model.errors import PlatformError
+
+CHECK_S = 3.0
+READY_S = 10.0  # for an actor: other work may hold its processors
+CURRENT = Path("/tmp/ray/ray_current_cluster")  # where Ray notes the cluster of this machine
+
+
+def join(address: str) -> Any:
+    """The module `ray`, connected to the cluster whose head is at `address` ("host:port", or "auto"). PlatformError."""
+    address = _resolved(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        from ray._raylet import GcsClient
+    except ImportError:
+        raise PlatformError("Ray is not installed; pip install 'skyloom[cluster]'") from None
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), CHECK_S) as end:
+            there = end.getpeername()[0]
+    except OSError as error:
+        raise PlatformError(f"nothing answers at {address} ({error}); is that the head of the Ray cluster?") from None
+    closed = os.environ.get("RAY_AUTH_MODE") == "token" or os.environ.get("RAY_USE_TLS") == "1"
+    if not closed and not ip_address(there).is_loopback:
+        raise PlatformError(
+            f"the Ray cluster at {address} lets anybody run code; set RAY_AUTH_MODE=token (or RAY_USE_TLS=1) where "
+            "`ray start` runs and here"
+        )
+    try:
+        GcsClient(address=address).get_all_node_info(timeout=CHECK_S)
+        ray.init(address=address, log_to_driver=False, logging_level="error")
+    except Exception as error:  # Ray's own kinds, RuntimeError for another version
+        raise PlatformError(f"the Ray cluster at {address} refuses: {str(error).strip().splitlines()[0]}") from None
+    return ray
+
+
+def _resolved(address: str) -> str:
+    if address == "auto":
+        with suppress(OSError):
+            address = os.environ.get("RAY_ADDRESS") or CURRENT.read_text().strip()
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or "/" in host:
+        raise PlatformError(
+            f"no Ray cluster {address!r}; expected host:port of its head, such as head:6379, or `auto` on a machine "
+            "where `ray start` has run"
+        )
+    return address
+
+
+def machines_of(ray: Any) -> list[dict[str, Any]]:
+    """The machines that have processors, in the order of their addresses, as Ray describes them."""
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    return sorted(nodes, key=lambda node: ip_address(node["NodeManagerAddress"]))
+
+
+def name_of(node: dict[str, Any]) -> str:
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def actors_on(ray: Any, kind: type, nodes: list[dict[str, Any]], idle: bool = False) -> list[Any]:
+    """An actor of `kind`, which has a method `ready`, on each machine; it reserves all processors unless `idle`.
+    PlatformError where a machine has none to give."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    remote = ray.remote(kind)
+    actors = [
+        remote.options(
+            num_cpus=0 if idle else node["Resources"]["CPU"], max_restarts=0, max_task_retries=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+        ).remote()
+        for node in nodes
+    ]  # fmt: skip
+    ready = [actor.ready.remote() for actor in actors]
+    done, _ = ray.wait(ready, num_returns=len(ready), timeout=READY_S)
+    if len(done) < len(ready):
+        late = next(node for node, each in zip(nodes, ready, strict=True) if each not in done)
+        raise PlatformError(
+            f"{name_of(late)} has not given its {late['Resources']['CPU']:g} processors within {READY_S:g} s; other "
+            "work of the Ray cluster may hold them"
+        )
+    return actors
