@@ -129,25 +129,32 @@ void lane_obey(lane *l, const engine_order *order, double t_s)
 
 double step_begin_s(const engine *e, int64_t step) { return (double)step * e->config.step_s; }
 
+static void move_one(engine *e, int32_t end, int32_t from, int32_t to, int64_t step)
+{
+    if (from >= 0 && e->sent[end].flags & AWAITED) queue_give_up(&e->lanes[from], end);
+    if (from >= 0 && to >= 0) sending_move(e, end, &e->lanes[from], &e->lanes[to], step_begin_s(e, step));
+    else if (from >= 0) queue_send(e, end, &e->lanes[from], AWAY(to), step);
+    e->sent_lane[end] = to;
+    if (to < 0) return;
+    e->sent[end].taps = taps_of(&e->lanes[to], end);
+    if (from < 0) queue_await(e, end, &e->lanes[to], step);
+}
+
 /* Every lane has played to the begin of the step: sending halves whose sender is now in another lane move there, and what
- * waits in those whose sender is now of another host goes to it. */
+ * waits in those whose sender is now of another host goes to it. Then those come that other hosts had: what they send
+ * belongs to the new step. */
 void step_change(engine *e, int64_t step)
 {
     double begin_s = step_begin_s(e, step);
-    for (int n = 0; n < e->config.lanes; n++) e->lanes[n].epoch = (uint32_t)step << 24;
-    for (int32_t end = 1; end < e->config.ends; end += 2) {
-        if (!flag(e, end, END_MOVING)) continue;
-        holds h;
-        schedule_at(&e->lanes[0], end - 1, begin_s, &h);
-        if (h.peer < 0) continue;
-        int32_t from = e->sent_lane[end], to = e->lane_of_node[h.peer];
-        if (from == to) continue;
-        if (from >= 0 && e->sent[end].flags & AWAITED) queue_give_up(&e->lanes[from], end);
-        if (from >= 0 && to >= 0) sending_move(e, end, &e->lanes[from], &e->lanes[to], begin_s);
-        else if (from >= 0) queue_send(e, end, &e->lanes[from], AWAY(to), step);
-        e->sent_lane[end] = to;
-        if (to < 0) continue;
-        e->sent[end].taps = taps_of(&e->lanes[to], end);
-        if (from < 0) queue_await(e, end, &e->lanes[to], step);
+    for (int coming = 0; coming < 2; coming++) {
+        for (int n = 0; coming && n < e->config.lanes; n++) e->lanes[n].epoch = (uint32_t)step << 24;
+        for (int32_t end = 1; end < e->config.ends; end += 2) {
+            if (!flag(e, end, END_MOVING) || (e->sent_lane[end] < 0) != coming) continue;
+            holds h;
+            schedule_at(&e->lanes[0], end - 1, begin_s, &h);
+            if (h.peer < 0) continue;
+            int32_t from = e->sent_lane[end], to = e->lane_of_node[h.peer];
+            if (from != to) move_one(e, end, from, to, step);
+        }
     }
 }

@@ -1,7 +1,7 @@
 /* The receiving side of a trunk: datagrams in any order become records, and what is missing is asked for.
  *
- * Invariant: a record is handed on once, as soon as all of it is there, whatever is missing before it; what has been given
- * up no longer holds anything back.
+ * Invariant: a record is handed on once, with the datagram that makes it whole, whatever is missing before it (each
+ * datagram is taken once); what has been given up no longer holds anything back.
  */
 #include <math.h>
 #include <string.h>
@@ -67,11 +67,10 @@ static void join(trunk *t, uint32_t sequence)
         bytes += seat_of(t, first)->bytes;
         if (last - first > TRUNK_SPAN) return;
     }
-    seat *begin = seat_of(t, first);
+    const seat *begin = seat_of(t, first);
     if (!held(t, first) || begin->torn == NO_BEGIN) return;
     uint32_t offset = begin->torn;
     bytes += begin->bytes - offset;
-    begin->torn = NO_BEGIN;
     engine_handover record;
     if (bytes >= sizeof record) trunk_read(t, first, offset, (uint8_t *)&record, sizeof record);
     if (bytes < sizeof record || record.bytes != bytes - sizeof record) {

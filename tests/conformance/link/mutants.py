@@ -49,8 +49,10 @@ def compile_mutant(folder: Path, *mutants: Mutant) -> Path:
 def hunt() -> str:
     """Play scripts and networks on the engine that SKYLOOM_ENGINE names until one differs; what was found, or ""."""
     import test_network_differential as networks
+    import test_trunk_protocol as protocol
     from scripts import Dice, script, setting
     from test_differential import compared
+    from test_hosts_differential import handovers, random_split
     from test_network_differential import case, difference, engine_story, lanes_apart, model_story
     from test_network_differential import script as script_of_network
 
@@ -62,6 +64,11 @@ def hunt() -> str:
             test()
         except AssertionError:
             return test.__name__
+    for name in (name for name in dir(protocol) if name.startswith("test_")):
+        try:
+            getattr(protocol, name)()
+        except AssertionError:
+            return name
     for number in range(1, ROUNDS + 1):
         try:
             for place in range(5):
@@ -75,6 +82,10 @@ def hunt() -> str:
             apart = lanes_apart(dice, made, lanes) if lanes > 1 and dice.chance(0.5) else None
             if difference(model_story(made, steps), engine_story(made, steps, lanes, False, apart)):
                 return f"network {number}"
+            if random_split(f"mutant split/{number}")():
+                return f"split network {number}"
+            if handovers(f"mutant handovers/{number}")():
+                return f"handovers {number}"
         except AssertionError as error:
             return f"an assertion in round {number}: {str(error)[:60]}"
     return ""

@@ -270,3 +270,19 @@ def test_what_comes_late_is_counted_and_what_was_overtaken_too():
         report = receiver.trunk_report(0)
         assert (report.late, report.reordered) == (1, 1)
         assert [one.data[10] for one in receiver.in_flight(0)] == [0, 1, 2]
+
+
+def test_packets_of_two_senders_that_are_due_together_come_in_the_order_of_the_steps_in_which_they_left():
+    """A downlink's sender is of another host in each step; what the first one sent last comes last."""
+    spec = EndSpec(schedule=PiecewiseSchedule.constant(1.0))
+    nodes = tuple(NodeSpec(f"n{n}", "host", True, f"10.0.0.{n + 1}") for n in range(3))
+    network = Network(nodes, (LinkSpec("n0:up", 0, 1, "up", "x", spec, spec, moving=True),))
+    trunks = {peer: trunk(SECRET, 0, peer) for peer in (1, 2)}
+    hosts = Hosts(0, np.arange(3, dtype=np.uint8), trunks)
+    with Engine(network, [], None, 1, hosts=hosts, small_slots=64, large_slots=8) as receiver:
+        for sender, step, sequence in ((2, 1, 0), (1, 0, 3), (1, 0, 2)):
+            one = record(0, sequence + 40)._replace(end=1, node=0, step=step)
+            sent = model.datagrams([one], [1440], cookie(SECRET, sender, 0), sender)[0]
+            head = Head.of(sent)._replace(sequence=sequence)
+            receiver.push(sender, 0.0, model.HEAD.pack(*head) + sent[model.HEAD.size :])
+        assert [one.size for one in receiver.in_flight(1)] == [42, 43, 40]
