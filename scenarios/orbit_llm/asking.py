@@ -17,7 +17,6 @@ from nodes.pipeline import profile
 from nodes.pipeline.codecs.codec import HalfCodec
 from nodes.pipeline.codecs.texts import text
 from nodes.pipeline.model.llama import Shape
-from nodes.pipeline.model.named import load_named, sha256_of
 from nodes.pipeline.model.tokenizer import Tokenizer
 from nodes.pipeline.planner.plan import Plan
 from nodes.pipeline.planner.policies import POLICIES, Chosen, choose
@@ -55,19 +54,14 @@ class Asking(Prompt):
 
     config: Config
 
-    async def setup(self) -> None:
-        self.config = self._planned(self.config)
-        await super().setup()
-
-    def _planned(self, config: Config) -> Config:
-        """The same with a text, and plans for it. DataError where a policy has none, or nothing is calibrated."""
-        sha256 = sha256_of(config.model)
-        measured = profile.load(profile.cached_path(sha256), sha256)
-        gguf = load_named(config.model)
-        tokenizer, row_bytes = Tokenizer(gguf.metadata), HalfCodec(Shape.of(gguf).hidden).bytes_per_token
-        prompt = config.text or beginning(tokenizer, config.prompt_tokens)
-        tokens = len(tokenizer.encode(prompt))
-        problem = self._problem(config, measured, tokens)
+    def planned(self) -> Config:
+        """With a text, and plans for it. DataError where the first policy has none, or nothing is calibrated."""
+        config = self.config
+        measured = profile.load(profile.cached_path(self.sha256), self.sha256)
+        row_bytes = HalfCodec(Shape.of(self.gguf).hidden).bytes_per_token
+        prompt = config.text or beginning(self._tokenizer, config.prompt_tokens)
+        tokens = len(self._tokenizer.encode(prompt))
+        problem = self._problem(measured, tokens)
         chosen = {policy: found for policy in config.policies if (found := self._chosen(problem, policy))}
         cuts = profile.cuts_of(measured.blocks, measured.unit)
         self.context.emit(
@@ -77,20 +71,20 @@ class Asking(Prompt):
             },
         )
         for policy, each in chosen.items():
-            self.context.emit("plan", plan=policy, row_bytes=row_bytes, **self._told(config, each))
+            self.context.emit("plan", plan=policy, row_bytes=row_bytes, **self._told(each))
         return replace(
             config,
             text=prompt,
             chunk_tokens=-(-tokens // problem.chunks),
-            plans={policy: stages_of(each.plan, self._names(config)) for policy, each in chosen.items()},
+            plans={policy: stages_of(each.plan, self._names()) for policy, each in chosen.items()},
             sequential=[policy for policy, each in chosen.items() if not each.overlaps],
         )
 
-    def _names(self, config: Config) -> list[str]:
-        return [self.context.name, *(name for name in config.nodes if name != self.context.name)]
+    def _names(self) -> list[str]:
+        return [self.context.name, *(name for name in self.config.nodes if name != self.context.name)]
 
-    def _problem(self, config: Config, measured: profile.Profile, tokens: int) -> Problem:
-        names = self._names(config)
+    def _problem(self, measured: profile.Profile, tokens: int) -> Problem:
+        config, names = self.config, self._names()
         place = {name: at for at, name in enumerate(names)}
         try:
             return profile.problem_of(
@@ -115,10 +109,10 @@ class Asking(Prompt):
             self.context.emit("no-plan", plan=policy, text=str(error))
             return None
 
-    def _told(self, config: Config, chosen: Chosen) -> dict[str, Any]:
+    def _told(self, chosen: Chosen) -> dict[str, Any]:
         terms = chosen.terms
         return {
-            "stages": stages_of(chosen.plan, self._names(config)),
+            "stages": stages_of(chosen.plan, self._names()),
             "overlaps": chosen.overlaps,
             "first_token_s": chosen.first_token_s,
             "total_s": chosen.first_token_s + (terms.answer_tokens - 1) * terms.token_s,

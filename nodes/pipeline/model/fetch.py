@@ -35,6 +35,14 @@ def load_model() -> Gguf:
     path = cached_path()
     if not path.exists():
         fetch(path)
+    return load_cached()
+
+
+def load_cached() -> Gguf:
+    """The model of the cache. PlatformError where it is not there, DataError where it is another file."""
+    path = cached_path()
+    if not path.exists():
+        raise PlatformError(f"no model at {path}; expected that `skyloom llm calibrate` has fetched it")
     return load(path, MODEL_SHA256)
 
 

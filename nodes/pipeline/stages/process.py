@@ -18,7 +18,7 @@ from emulator.sdk.node import Node
 from emulator.sdk.transport.config import LinkConfig
 from emulator.sdk.transport.links import Links
 from nodes.pipeline.codecs import store
-from nodes.pipeline.model.named import REAL, load_named, sha256_of
+from nodes.pipeline.model.named import REAL, load_cached, sha256_of
 from nodes.pipeline.stages.core import Compute, Result, StageCore
 from nodes.pipeline.stages.engine import Engine
 from nodes.pipeline.stages.wire import CODEC, End, Message
@@ -52,7 +52,7 @@ class Stage(Node):
     async def setup(self) -> None:
         context, config = self.context, self.config
         self.sha256 = sha256_of(config.model)
-        self.gguf = load_named(config.model)
+        self.gguf = load_cached(config.model)
         path = store.cached_path(self.sha256)
         statistics = store.load(path, self.sha256) if path.exists() else {}
         self.engine = Engine(

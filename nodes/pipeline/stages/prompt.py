@@ -87,11 +87,14 @@ class Prompt(Stage):
             for text in self.moves:
                 move_of(text)
 
+    config: Config
+
     async def setup(self) -> None:
         await super().setup()
+        self._tokenizer = Tokenizer(self.gguf.metadata)
+        self.config = self.planned()
         context, config = self.context, self.config
         shape = Shape.of(self.gguf)
-        self._tokenizer = Tokenizer(self.gguf.metadata)
         self._prompt = tuple(self._tokenizer.encode(config.text))
         self._plans = {name: plan_of(stages) for name, stages in config.plans.items()}
         if not self._prompt or len(self._prompt) + config.answer_tokens > shape.context:
@@ -111,6 +114,10 @@ class Prompt(Stage):
                 raise DataError(f"node {node!r} in a plan; expected one that `nodes` match: {', '.join(config.nodes)}")
         self._controller: Controller | None = None
         self._driver: Driver | None = None
+
+    def planned(self) -> Config:
+        """The config with the plans to ask, once there are model and tokenizer: those that it has."""
+        return self.config
 
     async def run(self) -> None:
         await self.context.until_stopped(self.links.run(), self.compute(), self.ask_all(), self.move_all())

