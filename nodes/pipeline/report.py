@@ -90,12 +90,7 @@ def _delay(chosen: Chosen) -> Iterator[str]:
         made_of = f"{terms.chunks} x {terms.fill_s:.3f} s, one chunk after another"
     yield f"first token {chosen.first_token_s:.3f} s = {made_of}, + {terms.returning_s:.3f} s back"
     if terms.answer_tokens > 1:
-        total_s = _total_s(chosen)
-        yield f"answer {total_s:.3f} s = first token + {terms.answer_tokens - 1} x {terms.token_s:.3f} s"
-
-
-def _total_s(chosen: Chosen) -> float:
-    return chosen.first_token_s + (chosen.terms.answer_tokens - 1) * chosen.terms.token_s
+        yield f"answer {chosen.total_s:.3f} s = first token + {terms.answer_tokens - 1} x {terms.token_s:.3f} s"
 
 
 def _policies(found: Proposal) -> Iterator[tuple[str, ...]]:
@@ -105,7 +100,7 @@ def _policies(found: Proposal) -> Iterator[tuple[str, ...]]:
         if isinstance(each, str):
             yield (policy, "", "", *([""] if answers else []), "", "", each)
             continue
-        total = [f"{_total_s(each):.3f} s"] if answers else []
+        total = [f"{each.total_s:.3f} s"] if answers else []
         over = "beyond the budget" if each.terms.loss_nats > found.problem.budget_nats else ""
         yield (
             policy, str(len(each.plan.stages)), f"{each.first_token_s:.3f} s", *total, f"{each.terms.sent_bytes:,.0f}",
@@ -121,7 +116,7 @@ def _constraints(found: Proposal) -> Iterator[tuple[str, ...]]:
         else:
             yield (
                 cost.constraint,
-                f"{max(0.0, _total_s(found.chosen) - cost.without_s):.3f} s",
+                f"{max(0.0, found.chosen.total_s - cost.without_s):.3f} s",
                 f"{cost.without_s:.3f} s",
             )
 
@@ -152,7 +147,7 @@ def _predicted(chosen: Chosen) -> dict[str, Any]:
     terms = chosen.terms
     return {
         "first_token_s": chosen.first_token_s,
-        "total_s": _total_s(chosen),
+        "total_s": chosen.total_s,
         "fill_s": terms.fill_s,
         "busiest_s": terms.busiest_s,
         "returning_s": terms.returning_s,

@@ -62,12 +62,12 @@ def _headline(answered: dict[str, Request], policies: list[str]) -> dict[str, An
     }
     errors = [abs(_error(each)) for each in answered.values()]
     figures |= {"prediction_error": round(max(errors), 4), "traffic_reduction": round(_saved(chosen), 4)}
-    baseline = next((answered[policy] for policy in policies[1:] if policy in answered), None)
+    baseline = next((policy for policy in policies[1:] if policy in answered), None)
     if baseline is None:
         return figures
-    baseline_s = baseline.answer["first_token_s"]
+    baseline_s = answered[baseline].answer["first_token_s"]
     figures |= {
-        "baseline": next(policy for policy in policies[1:] if policy in answered),
+        "baseline": baseline,
         "baseline_delay_ms": _ms(baseline_s),
         "delay_reduction": round(1 - delay_s / baseline_s, 4),
         "same_text": all(each.answer["text"] == chosen.answer["text"] for each in answered.values()),

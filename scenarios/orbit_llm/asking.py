@@ -115,7 +115,7 @@ class Asking(Prompt):
             "stages": stages_of(chosen.plan, self._names()),
             "overlaps": chosen.overlaps,
             "first_token_s": chosen.first_token_s,
-            "total_s": chosen.first_token_s + (terms.answer_tokens - 1) * terms.token_s,
+            "total_s": chosen.total_s,
             "token_s": terms.token_s,
             "stage_s": list(terms.stage_s),
             "link_s": list(terms.link_s),

@@ -34,6 +34,11 @@ class Chosen:
     def first_token_s(self) -> float:
         return self.terms.first_token_s if self.overlaps else self.terms.sequential_s
 
+    @property
+    def total_s(self) -> float:
+        """The whole answer."""
+        return self.first_token_s + (self.terms.answer_tokens - 1) * self.terms.token_s
+
 
 def choose(policy: str, problem: Problem) -> Chosen:
     """The policy's plan. Infeasible where it has none; Absent for a policy that there is not."""
