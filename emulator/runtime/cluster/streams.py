@@ -24,6 +24,7 @@ READ_BYTES = 1 << 16
 NAMES = ("stdin", "stdout", "stderr")
 EOT = b"\x04"
 SIZE = 3  # in place of a stream: the size of a terminal
+SIZE_S = 0.25  # between two looks at it
 WRITE_S = 1.0  # for a reader to take the last output of a command
 
 
@@ -130,7 +131,7 @@ class LeadStreams:
             thread.start()
         source = os.dup(streams["stdin"])
         if launch.terminal:
-            self._say(number, bytes((SIZE,)) + fcntl.ioctl(source, termios.TIOCGWINSZ, bytes(8)))
+            self._follow_size(number, os.dup(source), b"")
             tty.setraw(source, termios.TCSANOW)  # the far terminal does what this one would do
 
         def send(data: bytes) -> None:
@@ -138,6 +139,16 @@ class LeadStreams:
                 self._say(number, b"\0" + data)
 
         threading.Thread(target=_read_all, args=(source, loop, send), daemon=True).start()
+
+    def _follow_size(self, number: int, terminal: int, before: bytes) -> None:
+        """Tell of the size of a terminal whenever it is another one, until its command has ended."""
+        if number not in self._outputs:
+            os.close(terminal)
+            return
+        size = fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8))
+        if size != before:
+            self._say(number, bytes((SIZE,)) + size)
+        asyncio.get_running_loop().call_later(SIZE_S, self._follow_size, number, terminal, size)
 
     def write(self, number: int, data: bytes) -> None:
         """Output has come."""

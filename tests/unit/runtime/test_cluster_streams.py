@@ -1,0 +1,95 @@
+"""Streams of a command on another host: input, output and the size of a terminal are there as they are here."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import select
+import struct
+import termios
+from collections.abc import Callable
+
+from emulator.runtime.cluster.streams import HostStreams, LeadStreams
+from emulator.runtime.control.remote import Kind
+from emulator.runtime.programs.launch import Launch
+
+
+class Joined:
+    """Both sides, joined without a network."""
+
+    def __init__(self) -> None:
+        self.lead = LeadStreams(lambda number, data: self.host.write(number, data))
+        self.host = HostStreams(self)  # type: ignore[arg-type]
+
+    def send(self, kind: Kind, number: int, data: bytes) -> None:
+        assert kind is Kind.STREAM
+        self.lead.write(number, data)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what threads have done
+            await asyncio.sleep(0.005)
+
+
+def test_pipes_carry_everything_and_their_ends() -> None:
+    async def play() -> None:
+        both, launch = Joined(), Launch(7, "exec", "a", "exec")
+        (stdin, given), (out, stdout), (err, stderr) = os.pipe(), os.pipe(), os.pipe()
+        there = both.host.open(launch)
+        both.lead.open(launch, {"stdin": stdin, "stdout": stdout, "stderr": stderr})
+        for fd in (stdin, stdout, stderr):
+            os.close(fd)
+        os.write(given, b"given")
+        os.close(given)
+        os.set_blocking(there["stdin"], False)
+        await until(lambda: _readable(there["stdin"]))
+        assert os.read(there["stdin"], 100) == b"given"
+        await until(lambda: _readable(there["stdin"]))
+        assert os.read(there["stdin"], 100) == b"", "its end"
+        os.write(there["stdout"], b"x" * 60_000)
+        os.write(there["stderr"], b"wrong")
+        for fd in there.values():
+            os.close(fd)
+        both.host.drain(7)
+        both.lead.close(7)
+        for end, expected in ((out, b"x" * 60_000), (err, b"wrong")):
+            assert b"".join(iter(lambda end=end: os.read(end, 1 << 16), b"")) == expected
+            os.close(end)
+
+    asyncio.run(play())
+
+
+def test_a_terminal_has_the_size_of_the_one_here() -> None:
+    def size(fd: int) -> tuple[int, ...]:
+        return struct.unpack("4H", fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8)))[:2]
+
+    def resize(fd: int, rows: int, columns: int) -> None:
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+
+    async def play() -> None:
+        both, launch = Joined(), Launch(7, "terminal", "a", "exec", terminal=True)
+        master, slave = pty.openpty()
+        resize(master, 30, 100)
+        there = both.host.open(launch)["stdin"]
+        both.lead.open(launch, dict.fromkeys(("stdin", "stdout", "stderr"), slave))
+        os.close(slave)
+        await until(lambda: size(there) == (30, 100))
+        resize(master, 40, 120)
+        await until(lambda: size(there) == (40, 120))
+        os.write(there, b"prompt")
+        await until(lambda: _readable(master))
+        assert os.read(master, 100) == b"prompt"
+        os.close(there)
+        both.host.drain(7)
+        both.lead.close(7)
+        os.close(master)
+        await asyncio.sleep(0.3)  # the size is looked at once more, and let go
+
+    asyncio.run(play())
+
+
+def _readable(fd: int) -> bool:
+    return bool(select.select([fd], [], [], 0)[0])
