@@ -3,7 +3,8 @@
 python -m benchmarks.llm_decode [TOKENS]     by default 48 are decoded; the first use downloads the model (93 MB)
 
 Decoding reads all weights once a token, so it goes as fast as memory gives them, and other processes slow it down. What
-the products of one row with as many weights take in the same seconds is printed beside it.
+the products of one row with as many weights take in the same seconds is printed beside it, and what llama.cpp takes on
+one thread where `pip install xllamacpp` has been done.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nodes.pipeline.codecs.texts import text  # of the package that gives BLAS one thread: before numpy
 
@@ -19,7 +20,7 @@ import numpy as np  # isort: skip
 
 from benchmarks.figures import tell
 from nodes.pipeline.model.chain import Chain, split
-from nodes.pipeline.model.fetch import load_model
+from nodes.pipeline.model.fetch import cached_path, load_model
 from nodes.pipeline.model.llama import Part
 from nodes.pipeline.model.tokenizer import Tokenizer
 
@@ -53,6 +54,32 @@ def products(part: Part) -> Callable[[], None]:
     return multiply
 
 
+def llama_cpp(prompt: Sequence[int], count: int) -> None:
+    """Prefill of a prompt and decoding of so many tokens behind its first 32, by llama.cpp on one thread."""
+    try:
+        import xllamacpp
+    except ImportError:
+        tell("the same by llama.cpp", "not measured: expected pip install xllamacpp")
+        return
+    asked = xllamacpp.CommonParams()
+    asked.model.path, asked.n_parallel, asked.verbosity = str(cached_path()), 1, -1
+    asked.n_ctx = len(prompt) + count + 1
+    asked.cpuparams.n_threads = asked.cpuparams_batch.n_threads = 1
+    server = xllamacpp.Server(asked)
+
+    def answer_s(prompt: Sequence[int], tokens: int) -> tuple[float, float]:
+        request = {"prompt": list(prompt), "n_predict": tokens, "temperature": 0.0, "cache_prompt": False}
+        return taken_s(lambda: server.handle_completions(request | {"ignore_eos": True}))
+
+    prefill_s, first_s, all_s = answer_s(prompt, 1), answer_s(prompt[:32], 1), answer_s(prompt[:32], count + 1)
+    decode_s = [(whole - first) / count for whole, first in zip(all_s, first_s, strict=True)]
+    for what, rates in (
+        (f"prefill of {len(prompt)} by llama.cpp", [len(prompt) / each for each in prefill_s]),
+        ("decode by llama.cpp", [1 / each for each in decode_s]),
+    ):
+        tell(what, f"{rates[0]:.1f} tok/s", f"{rates[1]:.1f} by the clock")
+
+
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 48
     gguf = load_model()
@@ -81,6 +108,7 @@ def main() -> None:
         f"{1e3 * processor_s:.1f} ms, least {1e3 * min(tokens_s)[0]:.1f}",
         f"{1e3 * statistics.median(products_s):.1f} ms for the products alone, least {1e3 * min(products_s):.1f}",
     )
+    llama_cpp(prompt, count)
 
 
 if __name__ == "__main__":
