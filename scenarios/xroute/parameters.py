@@ -19,11 +19,11 @@ MOST_RELAYERS = 20
 class Load(Table):
     """Transfers of one coin from each chain to every other one in turn."""
 
-    messages_per_s: Annotated[float, Field(gt=0, le=1e4)] = Field(4.0, alias="messages_per_s")
+    messages_per_s: Annotated[float, Field(gt=0, le=1e4)] = Field(3.0, alias="messages_per_s")
     """Messages a second of all chains together."""
     start_s: Duration = 18.0
     """When the load starts: by then relayers should have made the clients."""
-    drain_s: Duration = 22.0
+    drain_s: Duration = 26.0
     """How long before the end of the run the load stops, and the audit begins to read the chains; in modes "quorum" and
     "zk-model" it stops earlier, by `challenge` or `prove`."""
 
@@ -59,12 +59,12 @@ def _default(table: type[Table]) -> Any:
 class Parameters(Table):
     """What can be set of the scenario `xroute`."""
 
-    chains: Annotated[int, Field(ge=3, le=MOST_CHAINS)] = 8
+    chains: Annotated[int, Field(ge=3, le=MOST_CHAINS)] = 6
     """How many chains: a-0-1 on node a-0, b-0-1 on b-0, and so on, in five regions of a cloud in turn."""
     relayers: Annotated[int, Field(ge=1, le=MOST_RELAYERS)] = 2
     """How many relayers: each reads all chains and could carry all messages; for each pair of chains one begins. They
     share what is to be opened, and tell each other what they measure."""
-    turn_s: Annotated[Duration, Field(ge=0)] = 20.0
+    turn_s: Annotated[Duration, Field(ge=0)] = 10.0
     """How long a relayer leaves messages to the one whose turn comes before its own. 0: all of them compete."""
     neighbours: Literal[2, 4] | None = None
     """Chains that each chain has clients of, in the mesh. 2: a ring; 4: a ring with chords a third of it long. Without
