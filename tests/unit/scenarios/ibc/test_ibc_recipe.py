@@ -96,6 +96,7 @@ def test_faults_hit_the_first_relayers_and_chains() -> None:
         ({"version": "v2", "chains": 3, "load": {"hops": 2}}, "load.hops"),
         ({"chains": 3, "load": {"hops": 3}}, "load.hops"),
         ({"load": {"drain": "51 s"}}, "load.drain"),
+        ({"load": {"drain": "36 s"}, "validators": "processes"}, "load.drain"),
         ({"faults": {"relayers": 2}}, "faults.relayers"),
         ({"faults": {"chains": 3}}, "faults.chains"),
         ({"faults": {"chains": 1, "at": "58 s"}}, "faults.at"),
