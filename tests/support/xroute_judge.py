@@ -22,6 +22,8 @@ from xroute_words import complies, words_of
 from nodes.ibc.chain.results import TxResult
 from nodes.ibc.client.states import ClientStates
 from nodes.ibc.client.tendermint import NEVER, consensus_state_of
+from nodes.ibc.core.paths import connection
+from nodes.ibc.proto.connection import ConnectionEnd
 from nodes.ibc.proto.ibc import Height
 from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.proto.wire import Message
@@ -149,6 +151,7 @@ class Judge:
                 trust_level_ppm=client.trust_level.numerator * 10**6 // client.trust_level.denominator,
                 trusting_left_ns=time_ns + client.trusting_period.ns - now_ns,
                 freshness_ns=max(0, now_ns - time_ns),
+                delay_ns=_delay_ns(near, hop),
                 nakamoto=weakest(powers),
                 validators=len(powers),
                 top1_share_ppm=-(-max(powers) * 10**6 // sum(powers)),
@@ -184,6 +187,15 @@ def _decoded(data: bytes) -> RouteProof:
         return RouteProof.decode(data)
     except WireError as error:
         raise Violation(f"accepted: a proof that is out of form, {error}") from None
+
+
+def _delay_ns(node: Node, hop: Hop) -> int:
+    """What the connection asks for that a hop goes over; there is none with v2."""
+    if not hop.connection:
+        return 0
+    end = ConnectionEnd.decode(node.context().ibc.get(connection(hop.connection)) or b"")
+    _require(end.client_id == hop.client_id, f"{hop.connection} is not of {hop.client_id}")
+    return end.delay_period
 
 
 def _client(node: Node, client: str) -> Any:

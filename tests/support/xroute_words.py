@@ -15,7 +15,7 @@ SIGNS: dict[str, Callable[[int, int], bool]] = {">=": ge, "<=": le, "=": eq, "!=
 FIELDS = {
     "nakamoto": ("nakamoto", ""), "validators": ("validators", ""), "top1_share": ("top1_share_ppm", "%"),
     "trust_level": ("trust_level_ppm", "%"), "freshness": ("freshness_ns", "s"),
-    "trusting_left": ("trusting_left_ns", "s"),
+    "trusting_left": ("trusting_left_ns", "s"), "delay": ("delay_ns", "s"),
 }  # fmt: skip
 SCALES = {"": 1, "%": 10**4, "ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9}
 
