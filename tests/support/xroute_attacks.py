@@ -200,7 +200,7 @@ def a_frozen_client_of_the_destination() -> TxResult:
     return scene.deliver(proof)
 
 
-def freeze(scene: Scene, chain: str, tracked: str) -> None:
+def freeze(scene: Scene, chain: str, tracked: str, *, by_older_form: bool = False) -> None:
     """Show a client two headers of one height."""
     node, other = scene.world[chain], scene.world[tracked]
     other.blocks(2)
@@ -215,7 +215,8 @@ def freeze(scene: Scene, chain: str, tracked: str) -> None:
     ]
     node.blocks(1)
     evidence = ibc.Misbehaviour(client, headers[0], headers[1])
-    node.must("relayer", ibc.MsgUpdateClient(client, Any.of(evidence), address("relayer")))
+    form = ibc.MsgSubmitMisbehaviour if by_older_form else ibc.MsgUpdateClient
+    node.must("relayer", form(client, Any.of(evidence), address("relayer")))
 
 
 # 6. What transits hold of the chains after them.
@@ -358,6 +359,14 @@ def a_transit_that_the_destination_saw_misbehave() -> TxResult:
     scene = Scene(edges=(*LINE, ("b", "d")))
     proof = scene.proof()
     freeze(scene, "d", "b")
+    return scene.deliver(proof)
+
+
+@attack(Check.NAME, 1)
+def a_transit_whose_misbehaviour_was_submitted_by_the_older_form() -> TxResult:
+    scene = Scene(edges=(*LINE, ("b", "d")))
+    proof = scene.proof()
+    freeze(scene, "d", "b", by_older_form=True)
     return scene.deliver(proof)
 
 

@@ -14,12 +14,13 @@ from typing import TypeVar
 
 from nodes.ibc.chain.bank import Bank
 from nodes.ibc.client.states import ClientStates
+from nodes.ibc.client.tendermint import NEVER
 from nodes.ibc.core.events import module
 from nodes.ibc.core.keepers import PayloadApplication
 from nodes.ibc.core.router import Router
 from nodes.ibc.core.state import Context
 from nodes.ibc.core.transfer import PORT as TRANSFER
-from nodes.ibc.proto.ibc import Height, MsgUpdateClient
+from nodes.ibc.proto.ibc import Height, MsgRecoverClient, MsgSubmitMisbehaviour, MsgUpdateClient
 from nodes.ibc.proto.wire import Message
 from nodes.xroute import gas
 from nodes.xroute.identity import ANCHOR_HEIGHT, identity
@@ -32,6 +33,8 @@ from nodes.xroute.module.outgoing import Outgoing
 from nodes.xroute.module.quorum import Quorum
 from nodes.xroute.module.stake import STAKES, Stakes
 from nodes.xroute.module.terms import Terms
+from nodes.xroute.names.binding import bound
+from nodes.xroute.names.labels import STORE as NAMES
 from nodes.xroute.proofs import paths
 from nodes.xroute.proofs.rejection import RouteRejected
 
@@ -48,6 +51,7 @@ RELAYED = (
     messages.MsgRelease,
     messages.MsgDeliverByModel,
 )
+OF_CLIENTS = (MsgUpdateClient, MsgSubmitMisbehaviour, MsgRecoverClient)
 M = TypeVar("M", bound=Message)
 
 
@@ -69,7 +73,7 @@ class Xroute:
 
 
 class XrouteModule:
-    """The messages of `messages` on a chain, and updates of clients, of which it remembers who brought them."""
+    """The messages of `messages` on a chain, and those of IBC about clients: who brought a height, who misbehaved."""
 
     def __init__(
         self, router: Router, bank: Bank, terms: Terms, applications: Mapping[str, PayloadApplication]
@@ -81,6 +85,8 @@ class XrouteModule:
         outgoing, quorum = Outgoing(applications, bank, terms), Quorum(incoming, stakes, terms)
         self._handlers: dict[type[Message], Callable[[Context, Anything], Message]] = {
             MsgUpdateClient: self._update,
+            MsgSubmitMisbehaviour: self._misbehave,
+            MsgRecoverClient: self._recover,
             messages.MsgSend: outgoing.send,
             messages.MsgDeliver: incoming.deliver,
             messages.MsgAcknowledge: outgoing.acknowledge,
@@ -108,7 +114,7 @@ class XrouteModule:
             response = self._handlers[type(message)](context, message)
         except RouteRejected as error:
             raise rejection(error) from None
-        if not isinstance(message, MsgUpdateClient):
+        if not isinstance(message, OF_CLIENTS):
             context.emit(module(paths.STORE))
         return response
 
@@ -151,8 +157,31 @@ class XrouteModule:
                 key = paths.updater(message.client_id, height)
                 if is_new and context.ibc.get(key) is None:
                     context.ibc.set(key, self._bank.account(message.signer))
+            elif each.type == "client_misbehaviour":
+                self._mark_misbehaviour(context, message.client_id)
         self._forget_updaters(context, message.client_id)
         return outcome.response
+
+    def _misbehave(self, context: Context, message: MsgSubmitMisbehaviour) -> Message:
+        response = self._router.deliver(context, message).response
+        self._mark_misbehaviour(context, message.client_id)
+        return response
+
+    def _recover(self, context: Context, message: MsgRecoverClient) -> Message:
+        response = self._router.deliver(context, message).response
+        self._mark_misbehaviour(context, message.subject_client_id)
+        return response
+
+    def _mark_misbehaviour(self, context: Context, client: str) -> None:
+        """Keep in mind while a client is frozen which chain it tracks: no route over that chain is believed."""
+        tracked, state = bound(context.stores[NAMES], client), ClientStates(context.ibc, client).client_state
+        if tracked is None or state is None:
+            return
+        key = paths.misbehaviour(tracked, client)
+        if state.frozen_height == NEVER:
+            book.store_of(context).delete(key)
+        else:
+            book.store_of(context).set(key, b"\x01")
 
     def _forget_updaters(self, context: Context, client: str) -> None:
         """Drop the oldest updaters, of heights that the client has forgotten: in each update it forgets one at most."""

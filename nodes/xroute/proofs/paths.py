@@ -55,6 +55,11 @@ def updated_height(key: bytes) -> Height:
 SELF = b"self"  # the chain's own identity
 
 
+def misbehaviour(tracked: ChainIdentity, client: str = "") -> bytes:
+    """That a client here is frozen which tracks the chain; without one, how the keys of all of them begin."""
+    return f"misbehaviour/{tracked.hex()}/{client}".encode()
+
+
 def power(validators_hash: bytes) -> bytes:
     """What follows from a validator set, which was once supplied."""
     return b"attr/" + validators_hash.hex().encode()

@@ -12,14 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from emulator.model.errors import Stated
-from nodes.ibc.client.states import ClientStates
-from nodes.ibc.client.tendermint import NEVER, Status
+from nodes.ibc.client.tendermint import Status
 from nodes.ibc.core.state import Context
 from nodes.ibc.proofs.ops import ProofError
 from nodes.ibc.proto.scalars import WireError
 from nodes.xroute.identity import ChainIdentity, checked
-from nodes.xroute.names.binding import bindings
-from nodes.xroute.names.labels import STORE as NAMES
 from nodes.xroute.policy.attributes import HopAttributes, RouteAttributes
 from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.evaluation import first_failing
@@ -159,12 +156,9 @@ def _check_identities(context: Context, identities: tuple[ChainIdentity, ...]) -
     """RouteRejected for a chain that is there twice, or that one of the verifying chain's own clients saw misbehave."""
     if len(set(identities)) < len(identities):
         raise RouteRejected(Check.NAME, "a chain twice on the route", "each once")
-    for client, tracked in bindings(context.stores[NAMES]):
-        if tracked in identities:
-            state = ClientStates(context.ibc, client).client_state
-            if state is not None and state.frozen_height != NEVER:
-                place = identities.index(tracked) - 1
-                raise RouteRejected(Check.NAME, f"{tracked.hex()}, seen here to misbehave", "an honest chain", place)
+    for place, tracked in enumerate(identities[1:]):
+        if any(context.stores[paths.STORE].iterate(paths.misbehaviour(tracked))):
+            raise RouteRejected(Check.NAME, f"{tracked.hex()}, seen here to misbehave", "an honest chain", place)
 
 
 def _registries(policy: Policy) -> Sequence[str]:

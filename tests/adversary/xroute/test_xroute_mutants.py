@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+import xroute_attacks  # noqa: F401 - so that all messages are known before the first trial
 from faulty_imports import put
 from mutant_lists import Mutant, read_mutants
 
