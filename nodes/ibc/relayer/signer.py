@@ -48,7 +48,7 @@ class Outcome:
     admitted_ns: int = 0
 
 
-_UNTRIED = Outcome(NOT_MINE, log="not tried", lost=True)
+UNTRIED = Outcome(NOT_MINE, log="not tried", lost=True)
 
 
 @dataclass
@@ -154,7 +154,7 @@ class Signer:
         if not self._knows(signed[0]):
             failure = yield from self._simulate(account, signed[0])
             if failure is not None:
-                return [failure, *[_UNTRIED] * (len(groups) - 1)]
+                return [failure, *[UNTRIED] * (len(groups) - 1)]
         first, tried = account.sequence, list(takewhile(self._knows, signed))
         txs = [
             self._transaction(account, group, first + place, self._gas_for(group)) for place, group in enumerate(tried)
@@ -175,7 +175,7 @@ class Signer:
         for admission in admissions[admitted:]:
             transient = (admission.codespace, admission.code) in (WRONG_SEQUENCE, REDUNDANT) or admission.code < 0
             outcomes.append(Outcome(admission.code, admission.codespace, admission.log, lost=transient))
-        return [*outcomes, *[_UNTRIED] * (len(groups) - len(tried))]
+        return [*outcomes, *[UNTRIED] * (len(groups) - len(tried))]
 
     def _outcome(self, account: Account, sequence: int, group: Sequence[Message]) -> Outcome:
         result = account.spent.get(sequence)

@@ -19,7 +19,7 @@ from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.opening import sent
-from nodes.ibc.relayer.signer import Outcome, Signer
+from nodes.ibc.relayer.signer import UNTRIED, Outcome, Signer
 from nodes.ibc.relayer.tasks import Tasks
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.module.messages import (
@@ -110,7 +110,7 @@ class Rounds:
             made = (yield from self._proved(job, legs, sets)) if legs else self._stated(host, job)
             messages.append(made)
         groups = _grouped(updates, list(zip(batch, messages, strict=True)), partial(self._fits, self.signers[host]))
-        outcomes = yield from self.signers[host].submit([[message for _, message in group] for group in groups])
+        outcomes = yield from _submitted(self.signers[host], [[message for _, message in group] for group in groups])
         found = []
         for group, outcome in zip(groups, outcomes, strict=True):
             found += [(job, outcome) for job, _ in group if job is not None]
@@ -248,6 +248,18 @@ class Rounds:
         assert job.work is Work.ACKNOWLEDGE
         assert job.answer is not None
         return MsgAcknowledge(proof, job.answer)
+
+
+def _submitted(signer: Signer, groups: Sequence[Sequence[Message]]) -> Flow[list[Outcome]]:
+    """What became of each transaction. One whose gas is not known yet follows once all before it have succeeded: it is
+    simulated, and needs their updates."""
+    outcomes: list[Outcome] = yield from signer.submit(groups)
+    while UNTRIED in outcomes:
+        tried = outcomes.index(UNTRIED)
+        if any(outcome.code for outcome in outcomes[:tried]):
+            break
+        outcomes[tried:] = yield from signer.submit(groups[tried:])
+    return outcomes
 
 
 def _ends(job: Job) -> bool:

@@ -62,6 +62,18 @@ def test_messages_are_carried_over_a_transit_and_answered() -> None:
     assert len(net.core.latency_s) == 41
 
 
+def test_messages_of_kinds_whose_gas_is_not_known_are_tried_in_one_round() -> None:
+    net = opened(Net(LINE[:1]))
+    net.core.rounds.most_gas = 10**9  # messages of a kind whose gas is not known have a transaction of their own
+    for _ in range(8):
+        net.send("a", "b")
+        net.send("b", "a")
+        net.step()
+    carried(net)
+    assert events(net, "a", "xroute_acknowledge") == events(net, "b", "xroute_acknowledge") == 8
+    assert not [text for kind, text in net.core.notes if kind == "again"]
+
+
 def test_a_chain_that_speaks_for_another_one_is_not_believed() -> None:
     world = World(LINE[:1])
     jobs, nobody = Jobs(), ChainIdentity(bytes(32))
