@@ -271,6 +271,8 @@ class Relayer:
             route = (self.choice.route(job, silent) or self.choice.route(job, down)) if job.is_proved else ()
             if route is None:
                 job.due_ns = self.clock.after_s(_RETRY_S)
+                if job.attempts:  # it has failed on the others: they are all that is left
+                    job.avoided.clear()
             elif first is None or route == first:
                 first = route
                 batch.append(job)

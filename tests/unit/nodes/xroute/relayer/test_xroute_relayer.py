@@ -17,7 +17,7 @@ from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.transit import TransitPolicy, TransitRule
 from nodes.xroute.relayer.events import Answered, Forwarded, Sent
 from nodes.xroute.relayer.jobs import Jobs
-from tests.support.ibc_chain import FUNDS, address
+from tests.support.ibc_chain import FUNDS, SECOND_NS, address
 from tests.support.xroute_relayed import Net
 from tests.support.xroute_world import World
 
@@ -114,6 +114,19 @@ def test_after_a_transit_halts_the_next_route_is_tried_within_two_blocks() -> No
     carried(net, 20)
     assert net.received("a", "d") == 1200
     assert events(net, "d", "xroute_deliver") == 12
+
+
+def test_what_has_failed_on_every_route_is_tried_on_them_again() -> None:
+    net = opened(Net(LINE))
+    net.halted.add("b")
+    net.send("a", "c")
+    net.until(lambda: net.core.down)
+    net.step()
+    (job,) = net.core.jobs.of(net.identities["c"], net.now_ns + SECOND_NS)
+    job.attempts, job.avoided = 2, {net.identities["b"]}
+    net.halted.clear()
+    net.until(net.settled, 40)
+    assert net.received("a", "c") == 100
 
 
 def test_without_any_route_messages_are_refunded_once_the_chain_is_there_again() -> None:
