@@ -14,7 +14,7 @@ from nodes.ibc.client.states import ClientStates
 from nodes.ibc.core import paths as ibc_paths
 from nodes.ibc.proto import ibc
 from nodes.ibc.proto.channel_v2 import Packet
-from nodes.ibc.proto.comet import SignedHeader, SimpleValidator
+from nodes.ibc.proto.comet import SimpleValidator
 from nodes.ibc.proto.ibc import Fraction, Height, MerkleProof
 from nodes.ibc.proto.ics23 import CommitmentProof
 from nodes.ibc.proto.well_known import Any
@@ -196,27 +196,8 @@ def proofs_about_the_destination_itself() -> TxResult:
 def a_frozen_client_of_the_destination() -> TxResult:
     scene = Scene()
     proof = scene.proof()
-    freeze(scene, "d", "c")
+    scene.world.freeze("d", "c")
     return scene.deliver(proof)
-
-
-def freeze(scene: Scene, chain: str, tracked: str, *, by_older_form: bool = False) -> None:
-    """Show a client two headers of one height."""
-    node, other = scene.world[chain], scene.world[tracked]
-    other.blocks(2)
-    scene.world.update(node, other)
-    height, client = other.chain.height, node.clients[tracked]
-    other.blocks(1)
-    forked = other.chain.fork(other.chain.ledger[height + 1])
-    trusted = Height(1, height)
-    headers = [
-        ibc.Header(signed, other.validators(height + 1), trusted, other.validators(height + 1))
-        for signed in (other.header(height + 1), SignedHeader(forked.block.header, forked.commit))
-    ]
-    node.blocks(1)
-    evidence = ibc.Misbehaviour(client, headers[0], headers[1])
-    form = ibc.MsgSubmitMisbehaviour if by_older_form else ibc.MsgUpdateClient
-    node.must("relayer", form(client, Any.of(evidence), address("relayer")))
 
 
 # 6. What transits hold of the chains after them.
@@ -263,7 +244,7 @@ def an_intermediate_state_that_is_trusted_no_longer() -> TxResult:
 def a_client_that_a_transit_has_frozen() -> TxResult:
     scene = Scene()
     legs = scene.world.legs("dcba")
-    freeze(scene, "c", "b")
+    scene.world.freeze("c", "b")
     height = scene.world.legs("dc")[0].height
     return scene.deliver(scene.proof(legs=(Leg("d", legs[0].client, height), *legs[1:])))
 
@@ -358,7 +339,7 @@ def a_transit_that_the_destination_saw_misbehave() -> TxResult:
     """Another client of the destination, of which the route makes no use, is frozen."""
     scene = Scene(edges=(*LINE, ("b", "d")))
     proof = scene.proof()
-    freeze(scene, "d", "b")
+    scene.world.freeze("d", "b")
     return scene.deliver(proof)
 
 
@@ -366,7 +347,7 @@ def a_transit_that_the_destination_saw_misbehave() -> TxResult:
 def a_transit_whose_misbehaviour_was_submitted_by_the_older_form() -> TxResult:
     scene = Scene(edges=(*LINE, ("b", "d")))
     proof = scene.proof()
-    freeze(scene, "d", "b", by_older_form=True)
+    scene.world.freeze("d", "b", by_older_form=True)
     return scene.deliver(proof)
 
 

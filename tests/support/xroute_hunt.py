@@ -13,9 +13,7 @@ from random import Random
 from nodes.ibc.client.states import ClientStates
 from nodes.ibc.client.tendermint import Status, status
 from nodes.ibc.core.commitments import packet_commitment_v2
-from nodes.ibc.proto import ibc
 from nodes.ibc.proto.comet import LightBlock, SimpleValidator
-from nodes.ibc.proto.well_known import Any
 from nodes.xroute.module.messages import MsgDeliver
 from nodes.xroute.module.terms import Terms
 from nodes.xroute.names.messages import MsgBindClient
@@ -81,7 +79,9 @@ class Hunt:
                 world.clock.now_ns += random.choice([50, 200, 2000]) * SECOND_NS
                 world[destination].blocks(2)
             if random.random() < 0.1:
-                self._freeze(destination, random.choice(sorted(world[destination].clients)))
+                other = random.choice(sorted(world[destination].clients))
+                if self._goes_on(destination, other):
+                    world.freeze(destination, other)
             self._deliver(self._tampered(proof) if random.random() < 0.5 else proof, destination)
 
     def _deliver(self, proof: RouteProof, destination: str) -> None:
@@ -174,28 +174,6 @@ class Hunt:
             case 12:
                 return random.choice(self.known)
         return replace(proof, hops=tuple(hops))
-
-    def _freeze(self, here: str, there: str) -> None:
-        """Show a client two headers of one height, if it is not frozen yet."""
-        node, other = self.world[here], self.world[there]
-        if not self._goes_on(here, there):
-            return
-        other.blocks(2)
-        height = self.world.update(node, other).revision_height
-        other.blocks(1)
-        entry, validators = other.chain.ledger[height + 1], other.validators(height + 1)
-        forked = other.chain.fork(entry)
-        trusted = ibc.Height(1, height)
-        one, two = (
-            ibc.Header(signed, validators, trusted, validators)
-            for signed in (
-                other.header(height + 1),
-                replace(other.header(height + 1), header=forked.block.header, commit=forked.commit),
-            )
-        )
-        node.blocks(1)
-        evidence = ibc.Misbehaviour(node.clients[there], one, two)
-        node.do("relayer", ibc.MsgUpdateClient(node.clients[there], Any.of(evidence), address("relayer")))
 
     def _bind(self) -> None:
         """A new client, and what may bind it to an identity that its chain has not."""

@@ -243,6 +243,23 @@ class World:
             node.must(name, ibc.MsgUpdateClient(client, Any.of(header), address(name)))
         return Height(1, height)
 
+    def freeze(self, here: str, there: str, *, by_older_form: bool = False) -> None:
+        """Show a chain's client of another one two headers of one height."""
+        node, other = self.nodes[here], self.nodes[there]
+        other.blocks(2)
+        trusted = self.update(node, other)
+        other.blocks(1)
+        height = trusted.revision_height + 1
+        forked, validators = other.chain.fork(other.chain.ledger[height]), other.validators(height)
+        one, two = (
+            ibc.Header(signed, validators, trusted, validators)
+            for signed in (other.header(height), SignedHeader(forked.block.header, forked.commit))
+        )
+        node.blocks(1)
+        evidence = Any.of(ibc.Misbehaviour(node.clients[there], one, two))
+        form = ibc.MsgSubmitMisbehaviour if by_older_form else ibc.MsgUpdateClient
+        node.must("relayer", form(node.clients[there], evidence, address("relayer")))
+
     def legs(self, route: Sequence[str], name: str = "relayer") -> tuple[Leg, ...]:
         """Bring every client of a route, from the verifying chain on, up to date: what is written now can be proved."""
         self.nodes[route[-1]].blocks(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from xroute_attacks import ATTACKS, LINE, Scene, freeze
+from xroute_attacks import ATTACKS, LINE, Scene
 
 from nodes.ibc.proto.ibc import MsgRecoverClient
 from nodes.xroute.module.errors import SPACE
@@ -28,7 +28,7 @@ def test_attack_is_refused(name: str) -> None:
 def test_a_transit_is_believed_again_once_the_client_that_saw_it_misbehave_is_recovered() -> None:
     scene = Scene(edges=(*LINE, ("b", "d")), changes={"d": {"authority": address("other")}})
     world, proof = scene.world, scene.proof()
-    freeze(scene, "d", "b")
+    world.freeze("d", "b")
     assert scene.deliver(proof).code
     frozen = world["d"].clients["b"]
     substitute = world.new_client(world["d"], world["b"], bind=False, at=world["b"].chain.height)
