@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from emulator.report.drawing import Drawing
 
 LINES = {"jobs": "on the way", "delivered": "delivered", "settled": "settled"}  # samples of relayers
+MODEL = "Mode zk-model: a model of proofs delivered, nothing was proved. "
 
 
 def figures(run: Run) -> list[Drawing]:
@@ -36,4 +37,5 @@ def figures(run: Run) -> list[Drawing]:
     drawing.over_time(axes).set(ylabel="messages", ylim=(0, None))
     axes.legend(loc="upper left")
     caption = "As the relayer that has seen most knew it; each reads all chains that it serves. Dashed: the baseline."
-    return [drawing.Drawing("xroute-messages", "Messages", caption, figure)]
+    is_model = not run.samples.filter(polars.col("name") == "delivered_by_model").is_empty()
+    return [drawing.Drawing("xroute-messages", "Messages", f"{MODEL if is_model else ''}{caption}", figure)]

@@ -19,6 +19,7 @@ X_LABEL = "scenario time in s"
 HARMS = ("violations", "lost", "duplicated", "forged", "wrongly_refunded", "failed", "stuck")
 ROWS = 24  # of a table, the first ones
 COUNTS = ("jobs", "delivered", "settled", "rerouted")  # samples of relayers
+MODEL = "delivered_by_model"  # one more, in mode zk-model
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class XroutePanel(Panel):
     def sample(self, t_s: float, node: str, name: str, value: float, key: str) -> None:
         if name == "latency_s":
             self._latency[side_of(node)].add(value)
-        elif name in COUNTS:
+        elif name in (*COUNTS, MODEL):
             self._relayers.setdefault(node, {})[name] = value
             if name == "jobs":
                 side = side_of(node)
@@ -90,6 +91,8 @@ class XroutePanel(Panel):
     def _counted(self, side: str) -> Iterator[tuple[str, str]]:
         for what, name in (("on the way", "jobs"), ("delivered", "delivered"), ("settled", "settled")):
             yield what, f"{self._most(name, side):,.0f}"
+        if by_model := self._most(MODEL, side):
+            yield "delivered by a MODEL of proofs", f"{by_model:,.0f}: nothing was proved"
         latency = self._latency[side]
         if latency.count:
             p50_s, p95_s = (latency.quantile(share) or 0.0 for share in (0.5, 0.95))

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from emulator.record.load import Run
 
 AUDITED = (
-    "sent", "delivered", "acknowledged", "timed_out", "failed", "violations", "lost", "duplicated", "forged",
-    "wrongly_refunded", "stuck", "slashed", "unread_blocks", "p50_ms", "p95_ms", "mean_hops", "top_transit",
-    "top_transit_share",
+    "sent", "delivered", "delivered_by_model", "acknowledged", "timed_out", "failed", "violations", "lost",
+    "duplicated", "forged", "wrongly_refunded", "stuck", "slashed", "unread_blocks", "p50_ms", "p95_ms", "mean_hops",
+    "top_transit", "top_transit_share",
 )  # fmt: skip
 
 

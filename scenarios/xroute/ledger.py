@@ -207,7 +207,9 @@ class Ledger:
         each must have been delivered."""
         fates = self.fates.values()
         delivered = [fate for fate in fates if fate.delivered_ns]
+        by_model = sum(fate.parcel is not None and fate.parcel.envelope.mode is Mode.ZK_MODEL for fate in delivered)
         figures: dict[str, int | float | str] = {
+            **({"delivered_by_model": by_model} if by_model else {}),
             "sent": sum(bool(fate.sent_ns) for fate in fates),
             "delivered": len(delivered),
             "acknowledged": sum(fate.acknowledged > 0 for fate in fates),

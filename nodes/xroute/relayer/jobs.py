@@ -90,6 +90,7 @@ class Jobs:
         self._by_near: dict[ChainIdentity, dict[Job, None]] = {}
         self._settled: dict[bytes, None] = {}  # messages whose other events may still come
         self.delivered = 0
+        self.delivered_by_model = 0  # of these: nothing was proved
         self.settled = 0
 
     def of(self, near: ChainIdentity, now_ns: int) -> Iterator[Job]:
@@ -143,7 +144,9 @@ class Jobs:
             case Announced():
                 message.announced = seen
             case Answered():
-                self.delivered += chain == seen.parcel.destination
+                if chain == seen.parcel.destination:
+                    self.delivered += 1
+                    self.delivered_by_model += seen.parcel.envelope.mode is Mode.ZK_MODEL
                 message.answers[chain] = block.height, seen.answer
         self._renew(message, block.time_ns)
         return 0

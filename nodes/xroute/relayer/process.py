@@ -1,9 +1,9 @@
 """A relayer of messages over several chains as a node program: it speaks CometBFT's RPC with the chains' nodes.
 
 Events: `waits`, `stalled`, `rerouted`, `again`, `pruned` (each with `text`). Samples: `latency_s` (from the block that
-a message was sent in to the one that settled it), and once a second `jobs`,
-`delivered`, `settled`, `rerouted`, `client_updates_submitted_total` (key:
-HOST/CLIENT), `queries_total` (key: CHAIN/METHOD) and `tx_submitted_total` (key: chain); beside those of the flooding.
+a message was sent in to the one that settled it), and once a second `jobs`, `delivered`, `delivered_by_model` (of
+these, in mode zk-model: nothing is proved), `settled`, `rerouted`, `client_updates_submitted_total` (key: HOST/CLIENT),
+`queries_total` (key: CHAIN/METHOD) and `tx_submitted_total` (key: chain); beside those of the flooding.
 
 Invariant: it keeps nothing on disk; killed and started again, it reads the chains from their first block.
 """
@@ -134,6 +134,8 @@ class Relayer(Node):
             assert core is not None
             sample("jobs", len(core.jobs))
             sample("delivered", core.jobs.delivered)
+            if core.jobs.delivered_by_model:
+                sample("delivered_by_model", core.jobs.delivered_by_model)
             sample("settled", core.jobs.settled)
             sample("rerouted", core.rerouted)
             for (host, name), client in core.rounds.clients.items():

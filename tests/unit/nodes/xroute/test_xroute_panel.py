@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from emulator.record.events import EventLog, SampleLog
 from emulator.record.folder import RunFolder
 from emulator.record.links import LinkLog
@@ -62,6 +64,13 @@ def test_the_baseline_beside_it_is_counted_apart() -> None:
     assert [each["name"] for each in widget(of, "Messages")["series"]] == ["messages", "hub"]
 
 
+def test_what_a_model_of_proofs_delivered_is_called_so() -> None:
+    of = panel()
+    assert not any("MODEL" in what for what in facts(of))
+    of.sample(2.0, "relayer-1", "delivered_by_model", 5.0, "")
+    assert facts(of)["delivered by a MODEL of proofs"] == "5: nothing was proved"
+
+
 def test_blocks_are_added_up_by_chain() -> None:
     of = panel()
     for height in (1, 2):
@@ -76,18 +85,22 @@ def test_what_the_audit_found_is_said() -> None:
     assert (facts(of)["audit: delivered"], facts(of)["audit: HARMED"]) == ("8 of 9", "1 violations")
 
 
-def test_the_figure_has_what_the_relayer_knew_that_had_seen_most(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_model", [False, True])
+def test_the_figure_has_what_the_relayer_knew_that_had_seen_most(tmp_path: Path, by_model: bool) -> None:
     folder = RunFolder.create(tmp_path, "xroute")
     folder.write_scenario('name = "xroute"\n')
     events, samples, links = EventLog(folder), SampleLog(folder), LinkLog(folder, ["a-0:up"])
     for second in range(3):
         for relayer, delivered in (("relayer-1", 2.0 * second), ("relayer-2", 1.0 * second)):
             samples.append(second + 0.5, relayer, relayer, "delivered", "", delivered)
+    if by_model:
+        samples.append(2.5, "relayer-1", "relayer-1", "delivered_by_model", "", 4.0)
     for spool in (events, samples, links):
         spool.finish()
     (made,) = figures(load_run(folder.path))
     lines = {line.get_label(): list(line.get_ydata()) for line in made.figure.axes[0].lines}
     assert lines == {"on the way": [], "delivered": [0.0, 2.0, 4.0], "settled": []}
+    assert ("nothing was proved" in made.caption) == by_model
 
 
 def test_a_run_without_relayers_has_no_figure(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from nodes.ibc.core.commitments import UNIVERSAL_ERROR
 from nodes.ibc.proto.channel_v2 import Acknowledgement
 from nodes.ibc.relayer.calls import Block, BlockAt, TransactionsAt
 from nodes.xroute.module.messages import Answer
+from nodes.xroute.module.terms import Terms
+from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.routes.graph import Graph
 from scenarios.xroute.analysis import summarise
@@ -98,6 +100,19 @@ def test_in_mode_hop_a_route_is_put_together_of_what_each_chain_accepted() -> No
 def test_a_message_of_disjoint_routes_has_all_of_them() -> None:
     summary = audited(carried(SQUARE, ("a", "d"), policy="xroute/1; require disjoint 2"))
     assert (failed(summary), summary["delivered"]) == (set(), 1)
+
+
+def test_what_a_model_of_proofs_delivered_is_counted_apart(line: Net) -> None:
+    opted_in = Terms(minimum={"transfer": parse("xroute/1; require mode {zk-model}")}, model_key=b"oracle")
+    net = Net(LINE[:1], terms={"b": opted_in}, model_key=b"oracle")
+    net.until(net.is_ready)
+    net.send("a", "b", mode=Mode.ZK_MODEL)
+    net.step()
+    net.until(net.settled, 80)
+    net.step()
+    summary = audited(net)
+    assert (summary["delivered"], summary["delivered_by_model"], net.core.jobs.delivered_by_model) == (1, 1, 1)
+    assert "delivered_by_model" not in audited(line)
 
 
 def test_a_message_that_timed_out_is_settled() -> None:
