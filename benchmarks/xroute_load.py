@@ -52,6 +52,7 @@ POLICY = parse(DEFAULTS.policy).encode()
 LOAD_S, WARM_S, DRAIN_S, READY_S = 60.0, 20.0, 60.0, 120.0
 TICK_S = 0.1  # how often relayers look at the clock
 CONFIRM_S = 20.0
+TURN_S = 20.0  # after which the next relayer takes over
 TIMEOUT_S = 600
 ACCOUNTS = 2  # of a relayer on a chain
 ALICE = 0  # the number of her account
@@ -102,7 +103,7 @@ class Net:
         )  # fmt: skip
         opens = tuple((self.names[a], self.names[b]) for a, b in self.pairs[place :: self.relayers])
         clients = ClientTerms(14 * 86_400.0, 21 * 86_400.0, 40.0)
-        turns = Turns(name, self.crew, round(DEFAULTS.turn_s * 1e9))
+        turns = Turns(name, self.crew, round(TURN_S * 1e9))
         return Relayer(
             Settings(chains, clients, opens, block_gas=self.gas, turns=turns, stall_s=2 * DEFAULTS.block_s),
             self.now_ns,
