@@ -62,7 +62,7 @@ class Validator(Chain):
             context, names, store, self._durable, primary_config(config.round_s, config.leader_timeout_s),
             self._on_ordered,
         )  # fmt: skip
-        self._unsaid: deque[bytes] = deque()  # items for which the order has no room; of transactions few wait in all
+        self._unsaid: deque[bytes] = deque()  # items that the order has no room for yet
         self._servers = []
         self._begun = asyncio.Event()
 

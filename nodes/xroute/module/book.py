@@ -1,7 +1,7 @@
 """What the module keeps in its own store: escrows, stakes, announcements, routes that have delivered.
 
 Invariant: each record is a canonical message under one key; nothing here is proved to other chains. What is of use for
-some time alone has an end, and is dropped after it: so many records a block at most, the earliest ends first.
+some time alone has an end, and is dropped after it: a bounded number in each block, the earliest ends first.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def write_until(context: Context, key: bytes, record: Message, end_s: int) -> No
 
 
 def drop_ended(context: Context, most: int) -> None:
-    """Drop records whose time is over, as many at most."""
+    """Drop at most `most` records whose time is over."""
     store = store_of(context)
     for key, _ in list(islice(store.iterate(_ENDS), most)):
         end_s, record = key[len(_ENDS) : len(_ENDS) + 8], key[len(_ENDS) + 8 :]

@@ -129,7 +129,7 @@ class XrouteModule:
     def begin_block(self, context: Context, last_block_hash: bytes) -> None:
         """Learn the chain's identity, rank relayers of messages by the last block's hash, and drop what had its time.
 
-        Nobody pays for this work, so a block does so much of it at most, in order; what is left waits for the next one.
+        Nobody pays for this work, so each block does a bounded part of it, in order; the rest waits for the next one.
         """
         if not last_block_hash:
             return

@@ -41,7 +41,7 @@ policy_of = lru_cache(_KNOWN)(read)
 
 
 def paid_policy(context: Context, data: bytes) -> Policy:
-    """The same, in a message that pays for it."""
+    """`policy_of`, in a message that pays for the reading, whether it is cached or not."""
     context.spend(gas.POLICY_BYTE * len(data))
     return policy_of(data)
 

@@ -1,7 +1,7 @@
 """Stakes of relayers, and what they lose for what can be proved on the chain itself.
 
 Invariant: the account `STAKES` holds what all stakes add up to. A stake that wants to leave waits, and can be slashed
-until it is paid out; it counts for nothing meanwhile. There are so many stakes at most: each message has them ranked.
+until it is paid out; it counts for nothing meanwhile. At most `MOST_STAKES` exist: a message with a fee ranks all.
 """
 
 from __future__ import annotations
