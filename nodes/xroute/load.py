@@ -70,6 +70,8 @@ class Load(Node):
             self._policy = parse(config.policy).encode()
         except PolicyError as error:
             raise Unfit(f"policy: {error}", "a policy") from None
+        if not config.to:
+            raise Unfit("no `to`", "nodes of the chains that messages go to")
         self._ways = [_way(words) for words in config.to]
         names = {context.name, *(name for way in self._ways for name in way)}
         if unknown := names - {context.name, *context.peers}:

@@ -337,7 +337,7 @@ class Relayer:
 
     def _read(self, chain: str, block: Block) -> None:
         self._heard_ns[chain] = self.clock.now_ns
-        self.stakes.saw(chain, block)
+        self.malformed += self.stakes.saw(chain, block)
         self.measured.saw(chain, block)
         if chain in self.network.identities:
             self._learn(chain, block)

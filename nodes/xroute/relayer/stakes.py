@@ -28,16 +28,22 @@ class Stakes:
     def is_slashed(self, key: bytes) -> bool:
         return key in self._slashed
 
-    def saw(self, chain: str, block: Block) -> None:
-        """A chain has made a block."""
+    def saw(self, chain: str, block: Block) -> int:
+        """A chain has made a block: how many of its events are out of form, and left out."""
+        malformed = 0
         for result in block.results:
             for event in result.events if not result.code else ():
                 if event.type in ("xroute_stake", "xroute_slash"):
-                    key, amount = bytes.fromhex(event["relayer"]), int(event["amount"])
+                    try:
+                        key, amount = bytes.fromhex(event["relayer"]), int(event["amount"])
+                    except (StopIteration, ValueError):
+                        malformed += 1
+                        continue
                     if event.type == "xroute_slash":
                         self._slashed.add(key)
                         amount = 0
                     self._set(chain, key, amount)
+        return malformed
 
     def _set(self, chain: str, key: bytes, amount: int) -> None:
         self._on[chain][key] = amount
