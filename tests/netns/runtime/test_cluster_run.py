@@ -9,7 +9,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,23 @@ topology = "topo.py"
 name = "probe"
 nodes = ["*"]
 run = "nodes.traffic.probe:Probe"
-config = { interval = "20 ms" }
+config = { interval = "100 ms" }
 """
 NAMED_S, GONE_S = 3.0, 5.0
 SPARE_S = 2.0  # for a busy machine
+AT_ONCE = 4  # runs that fail, which mostly wait
+
+
+def small_in(folder: Path) -> Path:
+    """The folder, with the scenario in it."""
+    (folder / "topo.py").write_text(TOPOLOGY)
+    (folder / "small.toml").write_text(SCENARIO)
+    return folder
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    (tmp_path / "topo.py").write_text(TOPOLOGY)
-    (tmp_path / "small.toml").write_text(SCENARIO)
-    return tmp_path
+    return small_in(tmp_path)
 
 
 def verdict_of(runs: Path) -> dict[str, Any]:
@@ -63,7 +70,7 @@ def verdict_of(runs: Path) -> dict[str, Any]:
     return verdict
 
 
-def test_three_hosts_make_one_run(small: Path) -> None:
+def test_three_hosts_make_one_run_without_rights_of_the_machine(small: Path) -> None:
     actions = """
 [[action]]
 do = "set"
@@ -79,8 +86,10 @@ expect = "exit 3"
 [capture]
 links = ["a:*"]
 """
-    (small / "small.toml").write_text(SCENARIO + actions)
-    ended = skyloom("run", small / "small.toml", "--hosts", "3", "--duration", "1500ms", "--runs", small / "runs")
+    (small / "small.toml").write_text(SCENARIO.replace("100 ms", "20 ms") + actions)
+    words = [*SKYLOOM, "run", str(small / "small.toml"), "--hosts", "3", "--duration", "1500ms", "--runs"]
+    command = ["unshare", "--user", "--map-root-user", *words, str(small / "runs")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     verdict, folder = verdict_of(small / "runs"), small / "runs" / "small" / "latest"
     assert verdict["error"] == "", ended.stderr
     assert [machine["nodes"] for machine in verdict["machines"]] == [1, 1, 1]
@@ -106,12 +115,19 @@ links = ["a:*"]
     assert slow.median() == pytest.approx(0.030, abs=0.002)
 
 
+def test_a_network_that_cannot_be_cut_is_refused(small: Path) -> None:
+    ended = skyloom("run", small / "small.toml", "--hosts", "4", "--runs", small / "runs")
+    assert ended.returncode != 0
+    assert "--hosts 4" in ended.stderr
+    assert not list((small / "runs" / "small").glob("2*"))
+
+
 class Cluster:
     """A live run over three hosts."""
 
-    def __init__(self, folder: Path, duration: str = "30s") -> None:
+    def __init__(self, folder: Path) -> None:
         self.runs = folder / "runs"
-        command = [*SKYLOOM, "run", str(folder / "small.toml"), "--hosts", "3", "--duration", duration, "--no-tui"]
+        command = [*SKYLOOM, "run", str(folder / "small.toml"), "--hosts", "3", "--duration", "30s", "--no-tui"]
         self._said = folder / "said.txt"
         with open(self._said, "w") as said:
             self.process = subprocess.Popen([*command, "--runs", str(self.runs)], stdout=said, stderr=said)
@@ -119,15 +135,19 @@ class Cluster:
         self.until(lambda: len(self.runners()) == 3, 5)
         self.all = self._below(self.process.pid)
 
+    @property
+    def folder(self) -> Path:
+        return self.runs / "small" / "latest"
+
     def _platform(self) -> str:
         try:
-            return (self.runs / "small" / "latest" / "platform.json").read_text()
+            return (self.folder / "platform.json").read_text()
         except OSError:
             return ""
 
     @property
     def run_id(self) -> str:
-        return (self.runs / "small" / "latest").resolve().name.rpartition("-")[2]
+        return self.folder.resolve().name.rpartition("-")[2]
 
     def until(self, condition: Callable[[], object], within_s: float) -> float:
         """Wait for it; returns how long it took."""
@@ -157,12 +177,22 @@ class Cluster:
 
     def ended(self, within_s: float) -> tuple[int, dict[str, Any]]:
         """Exit code and verdict; nothing is left."""
-        deadline = time.monotonic() + within_s
+        deadline_s = time.monotonic() + within_s
         code = self.process.wait(within_s)
-        while left := [pid for pid in self.all if _name(pid)]:
-            assert time.monotonic() < deadline, [(pid, _name(pid)) for pid in left]
-            time.sleep(0.01)
+        self._gone(deadline_s)
         return code, verdict_of(self.runs)
+
+    def gone_without(self, pid: int) -> None:
+        """Kill one process, and nothing is left."""
+        os.kill(pid, signal.SIGKILL)
+        deadline_s = time.monotonic() + 1.0 + SPARE_S
+        self.process.wait(GONE_S)
+        self._gone(deadline_s)
+
+    def _gone(self, deadline_s: float) -> None:
+        while left := [pid for pid in self.all if _name(pid)]:
+            assert time.monotonic() < deadline_s, [(pid, _name(pid)) for pid in left]
+            time.sleep(0.01)
 
     def _below(self, pid: int) -> list[int]:
         found = []
@@ -170,7 +200,10 @@ class Cluster:
             found += [child, *self._below(child)]
         return found
 
-    def close(self) -> None:
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
 
@@ -193,92 +226,93 @@ def _name(pid: int) -> str:
     return "" if rest.split()[0] == "Z" else name
 
 
-@pytest.fixture
-def cluster(small: Path):
-    run = Cluster(small)
-    yield run
-    run.close()
+def test_commands_captures_and_live_actions_reach_every_host(small: Path) -> None:
+    with Cluster(small) as cluster:
+        for node, other in ("ab", "bc", "ca"):
+            ended = skyloom("exec", "--run", cluster.run_id, node, "--", "ping", "-c", "1", "-W", "5", other)
+            assert ended.returncode == 0, ended.stdout + ended.stderr
+        command = ["sh", "-c", "cat; hostname; echo wrong >&2; exit 7"]
+        words = [*SKYLOOM, "exec", "--run", cluster.run_id, "b", "--", *command]
+        told = subprocess.run(words, input="given\n", capture_output=True, text=True, timeout=60)
+        assert (told.returncode, told.stdout, told.stderr) == (7, "given\nb\n", "wrong\n")
+        unknown = skyloom("exec", "--run", cluster.run_id, "d", "--", "true")
+        assert "there is no node 'd'" in unknown.stderr
+        capture = small / "live.pcapng"
+        taken = skyloom("capture", "--run", cluster.run_id, "a:b", "b:a", "--to", capture, "--count", "20")
+        assert taken.returncode == 0, taken.stderr
+        assert capture.stat().st_size > 20 * 60
+        os.kill(cluster.process.pid, signal.SIGINT)
+        code, verdict = cluster.ended(GONE_S + SPARE_S)
+        assert code == 130
+        assert verdict["interrupted"]
 
 
-def test_commands_captures_and_live_actions_reach_every_host(cluster: Cluster, small: Path) -> None:
-    for node, other in ("ab", "bc", "ca"):
-        ended = skyloom("exec", "--run", cluster.run_id, node, "--", "ping", "-c", "1", "-W", "5", other)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-    words = [*SKYLOOM, "exec", "--run", cluster.run_id, "b", "--", "sh", "-c", "cat; hostname; echo wrong >&2; exit 7"]
-    told = subprocess.run(words, input="given\n", capture_output=True, text=True, timeout=60)
-    assert (told.returncode, told.stdout, told.stderr) == (7, "given\nb\n", "wrong\n")
-    unknown = skyloom("exec", "--run", cluster.run_id, "d", "--", "true")
-    assert "there is no node 'd'" in unknown.stderr
-    capture = small / "live.pcapng"
-    taken = skyloom("capture", "--run", cluster.run_id, "a:b", "b:a", "--to", capture, "--count", "20")
-    assert taken.returncode == 0, taken.stderr
-    assert capture.stat().st_size > 20 * 60
-    os.kill(cluster.process.pid, signal.SIGINT)
-    code, verdict = cluster.ended(GONE_S + SPARE_S)
-    assert code == 130
-    assert verdict["interrupted"]
+def a_runner_that_is_killed_is_named_at_once(small: Path) -> None:
+    with Cluster(small) as cluster:
+        cluster.until(lambda: (cluster.folder / "samples.spool").stat().st_size > 0, 10)
+        os.kill(cluster.runners()[1], signal.SIGKILL)
+        code, verdict = cluster.ended(GONE_S + SPARE_S)
+        assert code == EXIT_PLATFORM
+        assert verdict["error"].startswith("host 1: ")
+        assert "SIGKILL" in verdict["error"]
+        assert pl.read_parquet(cluster.folder / "samples.parquet").height > 0
 
 
-def test_a_runner_that_is_killed_is_named_at_once(cluster: Cluster) -> None:
-    os.kill(cluster.runners()[1], signal.SIGKILL)
-    code, verdict = cluster.ended(GONE_S + SPARE_S)
-    assert code == EXIT_PLATFORM
-    assert verdict["error"].startswith("host 1: ")
-    assert "SIGKILL" in verdict["error"]
-    assert pl.read_parquet(cluster.runs / "small" / "latest" / "samples.parquet").height > 0
+def a_host_that_is_cut_off_is_named_and_ends_itself(small: Path) -> None:
+    with Cluster(small) as cluster:
+        inside = cluster.of_host(2)
+        cluster.in_lead_network("ip", "link", "set", "host2", "down")
+        cut_s = time.monotonic()
+        code, verdict = cluster.ended(NAMED_S + GONE_S + SPARE_S)
+        assert code == EXIT_PLATFORM
+        assert verdict["error"] == "host 2: silent for 2 s"
+        assert time.monotonic() - cut_s < GONE_S + SPARE_S
+        assert not [pid for pid in inside if _name(pid)]
 
 
-def test_a_host_that_is_cut_off_is_named_and_ends_itself(cluster: Cluster) -> None:
-    inside = cluster.of_host(2)
-    cluster.in_lead_network("ip", "link", "set", "host2", "down")
-    cut_s = time.monotonic()
-    code, verdict = cluster.ended(NAMED_S + GONE_S + SPARE_S)
-    assert code == EXIT_PLATFORM
-    assert verdict["error"] == "host 2: silent for 2 s"
-    assert time.monotonic() - cut_s < GONE_S + SPARE_S
-    assert not [pid for pid in inside if _name(pid)]
+def a_frozen_host_is_named(small: Path) -> None:
+    with Cluster(small) as cluster:
+        for pid in cluster.of_host(0):
+            os.kill(pid, signal.SIGSTOP)
+        code, verdict = cluster.ended(GONE_S + SPARE_S)
+        assert code == EXIT_PLATFORM
+        assert verdict["error"] == "host 0: silent for 2 s"
 
 
-def test_a_frozen_host_is_named(cluster: Cluster) -> None:
-    for pid in cluster.of_host(0):
-        os.kill(pid, signal.SIGSTOP)
-    code, verdict = cluster.ended(GONE_S + SPARE_S)
-    assert code == EXIT_PLATFORM
-    assert verdict["error"] == "host 0: silent for 2 s"
-
-
-def test_a_dead_trunk_between_two_living_hosts_ends_the_run(cluster: Cluster) -> None:
+def a_dead_trunk_between_two_living_hosts_ends_the_run(small: Path) -> None:
     if shutil.which("bridge") is None:
         pytest.skip("needs bridge (Debian's iproute2)")
-    for host in (0, 1):
-        cluster.in_lead_network("bridge", "link", "set", "dev", f"host{host}", "isolated", "on")
-    code, verdict = cluster.ended(GONE_S + SPARE_S)
-    assert code == EXIT_PLATFORM
-    assert verdict["error"] == "no trunk between host 0 and host 1: nothing came for 2 s"
+    with Cluster(small) as cluster:
+        for host in (0, 1):
+            cluster.in_lead_network("bridge", "link", "set", "dev", f"host{host}", "isolated", "on")
+        code, verdict = cluster.ended(GONE_S + SPARE_S)
+        assert code == EXIT_PLATFORM
+        assert verdict["error"] == "no trunk between host 0 and host 1: nothing came for 2 s"
 
 
-def test_hosts_end_themselves_when_the_lead_says_nothing(cluster: Cluster) -> None:
-    hosts = [pid for host in range(3) for pid in cluster.of_host(host)[1:]]
-    os.kill(cluster.supervisor, signal.SIGSTOP)
-    took_s = cluster.until(lambda: not [pid for pid in hosts if _name(pid)], GONE_S + SPARE_S)
-    assert took_s > 2.5
-    os.kill(cluster.supervisor, signal.SIGCONT)
-    code, verdict = cluster.ended(GONE_S + SPARE_S)
-    assert code == EXIT_PLATFORM
-    assert verdict["error"].startswith("host ")
+def hosts_end_themselves_when_the_lead_says_nothing(small: Path) -> None:
+    with Cluster(small) as cluster:
+        hosts = [pid for host in range(3) for pid in cluster.of_host(host)[1:]]
+        os.kill(cluster.supervisor, signal.SIGSTOP)
+        took_s = cluster.until(lambda: not [pid for pid in hosts if _name(pid)], GONE_S + SPARE_S)
+        assert took_s > 2.5
+        os.kill(cluster.supervisor, signal.SIGCONT)
+        code, verdict = cluster.ended(GONE_S + SPARE_S)
+        assert code == EXIT_PLATFORM
+        assert verdict["error"].startswith("host ")
 
 
-@pytest.mark.parametrize("whose", ["supervisor", "command"])
-def test_nothing_outlives_the_lead_or_the_command(cluster: Cluster, whose: str) -> None:
-    os.kill(cluster.supervisor if whose == "supervisor" else cluster.process.pid, signal.SIGKILL)
-    begun = time.monotonic()
-    cluster.process.wait(GONE_S)
-    while left := [pid for pid in cluster.all if _name(pid)]:
-        assert time.monotonic() < begun + 1.0 + SPARE_S, [(pid, _name(pid)) for pid in left]
-        time.sleep(0.01)
+def nothing_outlives_the_lead(small: Path) -> None:
+    with Cluster(small) as cluster:
+        cluster.gone_without(cluster.supervisor)
 
 
-def test_a_full_disk_is_said_and_there_is_a_verdict(small: Path) -> None:
+def nothing_outlives_the_command(small: Path) -> None:
+    with Cluster(small) as cluster:
+        cluster.gone_without(cluster.process.pid)
+
+
+def a_full_disk_is_said_and_there_is_a_verdict(small: Path) -> None:
     fills = 'command = ["sh", "-c", "head -c 3000000 /dev/zero > big"]'
     (small / "small.toml").write_text(f'{SCENARIO}[[program]]\nname = "fills"\nnodes = "*"\n{fills}\n')
     (small / "runs").mkdir()
@@ -290,17 +324,28 @@ def test_a_full_disk_is_said_and_there_is_a_verdict(small: Path) -> None:
     assert "No space left on device" in ended.stdout
 
 
-def test_pseudo_hosts_need_no_rights_of_the_machine(small: Path) -> None:
-    words = [*SKYLOOM, "run", str(small / "small.toml"), "--hosts", "2", "--duration", "500ms", "--runs"]
-    command = ["unshare", "--user", "--map-root-user", *words, str(small / "runs")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    verdict = verdict_of(small / "runs")
-    assert verdict["error"] == "", ended.stderr
-    assert verdict["trunks"]["crossings"] > 10
+FAILURES: list[Callable[[Path], None]] = [
+    hosts_end_themselves_when_the_lead_says_nothing,
+    a_host_that_is_cut_off_is_named_and_ends_itself,
+    a_dead_trunk_between_two_living_hosts_ends_the_run,
+    a_frozen_host_is_named,
+    nothing_outlives_the_lead,
+    nothing_outlives_the_command,
+    a_runner_that_is_killed_is_named_at_once,
+    a_full_disk_is_said_and_there_is_a_verdict,
+]
 
 
-def test_a_network_that_cannot_be_cut_is_refused(small: Path) -> None:
-    ended = skyloom("run", small / "small.toml", "--hosts", "4", "--runs", small / "runs")
-    assert ended.returncode != 0
-    assert "--hosts 4" in ended.stderr
-    assert not list((small / "runs" / "small").glob("2*"))
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
+    """The checks of FAILURES by name, of which AT_ONCE go on together."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            failure.__name__: pool.submit(failure, small_in(tmp_path_factory.mktemp(failure.__name__)))
+            for failure in FAILURES
+        }
+
+
+@pytest.mark.parametrize("name", [failure.__name__ for failure in FAILURES])
+def test_run_that_fails(failures: dict[str, Future[None]], name: str) -> None:
+    failures[name].result()
