@@ -16,6 +16,7 @@ import numpy as np
 WINDOW_PROBES, WINDOW_S = 200, 20.0
 FLOOR_S = 2e-6  # a round trip that is longer than the least one by so much counts a fourth as much
 LINE_PROBES = 10  # with fewer the drift is taken to be 0
+LINE_S = 1.0  # a shorter line has so inexact a drift that a probe beside it says nothing of a slew
 STRAY_S = 20e-6  # a probe that is so far from the line, beyond three times its spread and what the path can explain,
 STRAYS = 3  # so often in a row, means that something slews one of the clocks
 
@@ -93,7 +94,7 @@ class PeerClock:
     def _look_for_slew(self, probe: Probe) -> None:
         """Drop the older half of the window where new probes contradict it: else it would lead astray for long."""
         line = self.estimate()
-        if line is None or len(self._probes) < LINE_PROBES:
+        if line is None or len(self._probes) < LINE_PROBES or line.at_ns - self._probes[0].answered_ns < LINE_S * 1e9:
             return
         miss_s = abs(probe.twice_offset_ns // 2 - line.offset_at_ns(probe.answered_ns)) * 1e-9
         explained_s = max(0.0, probe.round_trip_ns * 1e-9 - 2 * line.bound_s) / 2  # by a longer way in one direction

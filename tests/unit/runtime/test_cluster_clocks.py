@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emulator.runtime.cluster.clocks import PeerClock, Probe
@@ -45,6 +45,7 @@ def follow(pair, seconds, interval_s=0.1, clock=None, begin_ns=0):
 
 @settings(max_examples=15)
 @given(st.integers(0, 2**32), st.integers(-(10**10), 10**10), st.floats(-1e-4, 1e-4), st.integers(1, 30))
+@example(185, 0, 0.0, 1)  # ten probes in 0.1 s seem to drift by 830 ppm
 def test_the_error_is_within_the_bound(number, offset_ns, drift, seconds):
     pair = Pair(number, offset_ns, drift)
     clock, at_ns = follow(pair, seconds)
