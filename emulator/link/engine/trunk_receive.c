@@ -73,7 +73,7 @@ static void join(trunk *t, uint32_t sequence)
     bytes += begin->bytes - offset;
     engine_handover record;
     if (bytes >= sizeof record) trunk_read(t, first, offset, (uint8_t *)&record, sizeof record);
-    if (bytes < sizeof record || record.bytes != bytes - sizeof record) {
+    if (bytes < sizeof record || record.bytes > LARGEST_RECORD || record.bytes != bytes - sizeof record) {
         t->report.rejected++;
         return;
     }

@@ -261,6 +261,20 @@ def test_records_that_make_no_sense_are_counted_and_those_behind_them_come():
         assert [one.data for one in receiver.in_flight(0)] == [fine.data]
 
 
+def test_a_record_that_is_too_large_is_counted_also_where_its_head_is_torn():
+    """Else a queue's state would be read beyond the room for it."""
+    spec = EndSpec(schedule=PiecewiseSchedule.constant(1.0))
+    nodes = tuple(NodeSpec(f"n{n}", "host", True, f"10.0.0.{n + 1}") for n in range(2))
+    network = Network(nodes, (LinkSpec("n0:up", 0, 1, "up", "x", spec, spec, moving=True),))
+    hosts = Hosts(0, np.arange(2, dtype=np.uint8), {1: trunk(SECRET, 0, 1)})
+    state = record(0, 70_000)._replace(end=1, kind=2)  # a queue's state
+    sent = model.datagrams([state], [20, 1440], cookie(SECRET, 1, 0), 1)
+    with Engine(network, [], None, 1, hosts=hosts, small_slots=64, large_slots=8) as receiver:
+        for datagram in sent:
+            receiver.push(1, 0.0, datagram)
+        assert receiver.trunk_report(1).rejected == 1
+
+
 def test_what_comes_late_is_counted_and_what_was_overtaken_too():
     records = [record(n, 40, due_s=1.0) for n in range(3)]
     sent = model.datagrams(records, [model.RECORD.size + 50], cookie(SECRET, 0, 1), 0)
