@@ -48,6 +48,7 @@ def compile_mutant(folder: Path, *mutants: Mutant) -> Path:
 
 def hunt() -> str:
     """Play scripts and networks on the engine that SKYLOOM_ENGINE names until one differs; what was found, or ""."""
+    import conftest  # noqa: F401  (Hypothesis without a deadline, which a busy machine would miss)
     import test_network_differential as networks
     import test_trunk_protocol as protocol
     from scripts import Dice, script, setting
