@@ -18,15 +18,14 @@ from emulator.sdk.node import Node
 from nodes.ibc.chain.bech32 import encode
 from nodes.ibc.chain.keys import AccountKey
 from nodes.ibc.chain.transactions import signed_transaction
-from nodes.ibc.comet.hashes import header_hash
 from nodes.ibc.core.denominations import Denomination
 from nodes.ibc.core.transfer import PORT, VERSION
 from nodes.ibc.core.transfer_data import JSON, TransferData
 from nodes.ibc.proto import cosmos
 from nodes.ibc.proto.channel_v2 import Payload
-from nodes.ibc.relayer.calls import Ask, Broadcast, SignedHeaderAt, Unanswered, header_of, opened
+from nodes.ibc.relayer.calls import Ask, Broadcast, Unanswered, opened
 from nodes.ibc.relayer.rpc import Connection, chain_id_of
-from nodes.xroute.identity import ChainIdentity, identity
+from nodes.xroute.anchors import identity_at
 from nodes.xroute.module.messages import MsgSend
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.policy.terms import PolicyError
@@ -93,7 +92,7 @@ class Load(Node):
 
     async def _load(self) -> None:
         config, context = self.config, self.context
-        identities = {name: await self._identity(each) for name, each in self._connections.items()}
+        identities = {name: await identity_at(each) for name, each in self._connections.items()}
         chain_id = await chain_id_of(self._connections[context.name])
         await context.sleep_until(config.start_s)
         number, sequence = await self._account()
@@ -114,13 +113,6 @@ class Load(Node):
                 await context.sleep(INTERVAL_S)
         context.emit("load", sent=sent, refused=refused, begin_s=begin_s, end_s=context.now())
         await context.stopping.wait()
-
-    async def _identity(self, connection: Connection) -> ChainIdentity:
-        """What a chain is called by its first header, once it can be reached."""
-        await chain_id_of(connection)
-        (signed,) = await connection.call([SignedHeaderAt(connection.chain, 1)])
-        anchor = header_of(signed)
-        return identity(anchor.chain_id, 1, header_hash(anchor))
 
     async def _is_admitted(self, data: bytes) -> bool:
         """Whether the mempool took a transaction; False, too, where the chain does not answer."""

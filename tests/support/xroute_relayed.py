@@ -19,7 +19,7 @@ from nodes.xroute.keys import Key
 from nodes.xroute.module.messages import Fee, MsgSend
 from nodes.xroute.module.module import Xroute
 from nodes.xroute.module.terms import Terms
-from nodes.xroute.names.registry import Registry
+from nodes.xroute.names.registry import Registry, open_zone
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.relayer.core import Relayer, Settings
@@ -44,6 +44,7 @@ class Net:
     opened_later: Sequence[tuple[str, str]] = ()  # edges that the other relayers open
     stake: int = 0  # of each relayer on each chain
     model_key: bytes = b""
+    registries: Mapping[str, str] = field(default_factory=dict)  # zones of names, and the chain that keeps each
     halted: set[str] = field(default_factory=set)
     open: list[tuple[str, int, tuple[Call, ...]]] = field(default_factory=list)
     nodes: dict[str, Node] = field(init=False)
@@ -54,16 +55,21 @@ class Net:
         names = dict.fromkeys(name for edge in self.edges for name in edge)
         self.nodes = {
             name: Node(
-                name, extensions=(Registry(), Xroute(self.terms.get(name, Terms()))), **self.changes.get(name, {})
+                name, extensions=(self._registry(name), Xroute(self.terms.get(name, Terms()))),
+                **self.changes.get(name, {}),
             )
             for name in names
-        }
+        }  # fmt: skip
         self.identities = {
             name: identity(f"{name}-1", 1, header_hash(node.chain.ledger[1].block.header))
             for name, node in self.nodes.items()
         }
         for name in self.relayers:
             self.start(name)
+
+    def _registry(self, chain: str) -> Registry:
+        kept = (zone for zone, keeper in self.registries.items() if keeper == chain)
+        return Registry(tuple(open_zone(zone, Key.named(zone).public) for zone in kept))
 
     def settings(self, name: str) -> Settings:
         chains = tuple(
@@ -75,8 +81,8 @@ class Net:
         turns = Turns(name, self.relayers, round(1e9 * self.turn_s))
         clients = ClientTerms(14 * 86_400.0, 21 * 86_400.0, 40.0)
         return Settings(
-            chains, clients, opens, turns=turns, stall_s=2 * BLOCK_S, key=Key.named(name), stake=self.stake,
-            model_key=self.model_key, prove_s=PROVE_S,
+            chains, clients, opens, registries=self.registries, turns=turns, stall_s=2 * BLOCK_S, key=Key.named(name),
+            stake=self.stake, model_key=self.model_key, prove_s=PROVE_S,
         )  # fmt: skip
 
     def start(self, name: str) -> None:

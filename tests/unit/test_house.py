@@ -33,7 +33,7 @@ THIN = {  # modules of nodes that own sockets, tasks or the processor's clock; a
     "nodes/ibc/validator/ordering.py", "nodes/ibc/validator/process.py",
     "nodes/plurality/process.py", "nodes/routes/watch.py", "nodes/traffic/bulk.py", "nodes/traffic/probe.py",
     "nodes/traffic/request.py", "nodes/xroute/flooding/process.py", "nodes/xroute/load.py",
-    "nodes/xroute/relayer/process.py",
+    "nodes/xroute/names/process.py", "nodes/xroute/relayer/process.py",
 }  # fmt: skip
 CHANCE = {"random", "randrange", "randint", "choice", "choices", "sample", "shuffle", "uniform", "urandom"}
 

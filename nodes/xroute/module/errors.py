@@ -24,6 +24,7 @@ UNAUTHORIZED = ErrorKind(SPACE, 15, "unauthorized")
 INVALID_MODEL = ErrorKind(SPACE, 16, "invalid model object")
 
 _OF_CHECK = {check: ErrorKind(SPACE, 100 + check, f"route rejected by {check.name.lower()}") for check in Check}
+NAME_REJECTED = _OF_CHECK[Check.NAME]
 
 
 def rejection(error: RouteRejected) -> AbciError:

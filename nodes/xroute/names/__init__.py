@@ -6,5 +6,6 @@
 - `evidence`: `NameProof`, and what it proves by a light client of the registry.
 - `cache`: what was proved, for as long as it may be used; `resolver`: names to records, over several registries.
 - `verifier`: `RegistryNames`, which believes names in the proofs of routes; `ResolvedName` is one such proof.
-- `procedures`: what a relayer does on registries: it registers records, and collects proofs of names.
+- `procedures`: what is done on registries: records are registered, and proofs of names collected.
+- `registrar`: `Registrar`, who has names of chains, and `process`, the node program of it.
 """

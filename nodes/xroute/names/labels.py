@@ -6,10 +6,11 @@ Invariant: different names have different keys, and no name has the key of anyth
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from emulator.model.errors import Unfit
 
-__all__ = ["PREFIX", "STORE", "NotAName", "ancestry", "checked_name", "key_of", "parent_of"]
+__all__ = ["PREFIX", "STORE", "NotAName", "ancestry", "checked_name", "key_of", "parent_of", "registries_of", "zone_of"]
 
 STORE = "xname"  # the name of the store, and so the first part of Merkle paths into it
 PREFIX = "xname/"
@@ -49,3 +50,17 @@ def ancestry(name: str) -> tuple[str, ...]:
 def parent_of(name: str) -> str:
     """The name without its first label; "" for a zone."""
     return name.partition(".")[2]
+
+
+def zone_of(text: str) -> str:
+    """The last label, of a text that need be no name."""
+    return text.rpartition(".")[2]
+
+
+def registries_of(entries: Iterable[str]) -> list[tuple[str, str]]:
+    """Zones, and the node of the chain that keeps each, of entries `ZONE NODE`. Unfit for another one."""
+    found = [tuple(entry.split()) for entry in entries]
+    for words in found:
+        if len(words) != 2 or parent_of(checked_name(words[0])):
+            raise Unfit(f"registry {' '.join(words)!r}", "ZONE NODE, such as cosmos names-0")
+    return [(zone, node) for zone, node in found]

@@ -1,4 +1,4 @@
-"""What a relayer does on registries, as procedures of `nodes.ibc.relayer`: it registers records, and proves names.
+"""What is done on registries, as procedures of `nodes.ibc.relayer`: owners register records, relayers prove names.
 
 Invariant: a record is written only if the registry holds another one, so a procedure that was cut off is begun again.
 """
@@ -13,19 +13,19 @@ from nodes.ibc.core.keepers import Delay, Path
 from nodes.ibc.core.state import Context
 from nodes.ibc.proto.ibc import Height
 from nodes.ibc.relayer.calls import Flow, Stored, Wait
+from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.opening import Side, sent
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.keys import Key
 from nodes.xroute.names.cache import Cache
 from nodes.xroute.names.evidence import NameProof
-from nodes.xroute.names.labels import STORE, ancestry, key_of
+from nodes.xroute.names.labels import STORE, key_of
 from nodes.xroute.names.messages import Lease, MsgCommit, MsgReveal, MsgUpdate
 from nodes.xroute.names.record import Record, sign_bytes
 from nodes.xroute.names.registry import Terms, commit_key, commitment, lease_key
-from nodes.xroute.names.resolver import RegistryChain, Resolution, Resolver
-from nodes.xroute.names.verifier import ResolvedName
+from nodes.xroute.names.resolver import Outcome, RegistryChain, Resolution, Resolver
 
-__all__ = ["prove", "register"]
+__all__ = ["known", "prove", "register", "resolver_by_own_nodes"]
 
 _NS = 10**9
 
@@ -53,24 +53,38 @@ def register(registry: Side, record: Record, term_s: int, key: Key, above: Key, 
     yield from sent(registry.signer, [MsgReveal(record.encode(), salt, signature, consent, "")], registry.signer.first)
 
 
+def resolver_by_own_nodes(
+    roots: Mapping[str, RegistryChain], bound: Mapping[ChainIdentity, str], most_age_ns: int
+) -> Resolver:
+    """For `prove` and `known`: it has a cache of its own. `roots` are by zone, `bound` as for any Resolver."""
+    return Resolver(_OwnNodes(), {zone: (root,) for zone, root in roots.items()}, bound, Cache(), most_age_ns)
+
+
+def known(resolver: Resolver, name: str, now_ns: int) -> Outcome | None:
+    """What a name stands for, as far as that was proved no longer ago than allowed; None where it is to be asked.
+    Refused where it cannot be resolved."""
+    return Resolution(resolver, name, _at(now_ns)).outcome
+
+
 def prove(
-    registry: RegistryChain, listed_as: str, name: str, hosts: Mapping[ChainIdentity, tuple[str, Height]]
-) -> Flow[bytes]:
-    """The proof of a name, for `RegistryNames`: all steps from a registry on, which policies call `listed_as`.
+    resolver: Resolver, name: str, clock: Clock, hosts: Mapping[ChainIdentity, tuple[str, Height]]
+) -> Flow[Outcome]:
+    """Let registries prove what a name stands for, or that it stands for nothing, where that is not known still.
 
     `hosts` are registries that can be asked: the name of each in calls, and the height of the header that proofs shall
     verify against. Refused where the name cannot be resolved by these.
     """
-    bound = {identity: host for identity, (host, _) in hosts.items()}
-    resolver = Resolver(_OwnNodes(), {ancestry(name)[0]: (registry,)}, bound, Cache(), 0)
-    nowhere = Context("", Height(), 0, {})
-    resolution = Resolution(resolver, name, nowhere)
+    resolution = Resolution(resolver, name, _at(clock.now_ns))
     while resolution.ask is not None:
         host, height = hosts[resolution.ask.registry.identity]
         (found,) = yield (Stored(host, resolution.ask.key, height.revision_height - 1, STORE),)
-        resolution.answer(nowhere, NameProof(resolution.ask.name, height, found.value, found.proof))
+        resolution.answer(_at(clock.now_ns), NameProof(resolution.ask.name, height, found.value, found.proof))
     assert resolution.outcome is not None
-    return ResolvedName(listed_as, name, resolution.outcome.proofs).encode()
+    return resolution.outcome
+
+
+def _at(now_ns: int) -> Context:
+    return Context("", Height(), now_ns, {})
 
 
 class _OwnNodes:

@@ -34,6 +34,7 @@ class ResolvedName(Message):
     registry: str = string(1)  # by the name that policies have for it
     name: str = string(2)
     steps: tuple[NameProof, ...] = repeated(3, NameProof)
+    client: str = string(4)  # of the chain that verifies, by which it judges what the registry proves
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class ListedRegistry:
     """A registry that a chain knows: a root for some zones."""
 
     name: str
-    client: str
+    identity: ChainIdentity
     zones: frozenset[str]
 
 
@@ -81,12 +82,11 @@ class RegistryNames:
         if registry is None or zone not in registry.zones:
             raise Unfit(f"registry {resolved.registry!r} for zone {zone!r}", "one that this chain knows")
         store = context.stores[STORE]
-        identity = bound(store, registry.client)
-        if identity is None:
-            raise Unfit(f"registry {registry.name} with client {registry.client}", "a client that is bound")
+        if bound(store, resolved.client) != registry.identity:
+            raise Unfit(f"registry {registry.name} with client {resolved.client!r}", "a client that is bound to it")
         resolver = Resolver(
             self._clients,
-            {each: (RegistryChain(identity, registry.client),) for each in registry.zones},
+            {each: (RegistryChain(registry.identity, resolved.client),) for each in registry.zones},
             {tracked: client for client, tracked in bindings(store)},
             Cache(),
             self._most_age_ns,

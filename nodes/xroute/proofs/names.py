@@ -12,13 +12,24 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from nodes.ibc.core.state import Context
-from nodes.xroute.identity import ChainIdentity
+from nodes.xroute.identity import IDENTITY_BYTES, ChainIdentity
 from nodes.xroute.policy.clauses import Condition, Policy
 from nodes.xroute.policy.terms import Kind
 
-__all__ = ["NameVerifier", "Named", "NoNames"]
+__all__ = ["NameVerifier", "Named", "NoNames", "is_name", "names_in"]
 
 _OF_CHAINS = (Kind.CHAINS, Kind.VIA_ANY, Kind.VIA_ALL)
+
+
+def is_name(text: str) -> bool:
+    """Whether an entry of a set of chains is a name, and no identity in hex."""
+    return len(text) != 2 * IDENTITY_BYTES
+
+
+def names_in(policy: Policy) -> tuple[str, ...]:
+    """The names of chains in a policy, each once, without identities."""
+    of_chains = (each.names for each in policy.conditions if each.kind in _OF_CHAINS)
+    return tuple(dict.fromkeys(name for names in of_chains for name in names if is_name(name)))
 
 
 @dataclass(frozen=True, slots=True)

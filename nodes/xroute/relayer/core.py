@@ -28,12 +28,14 @@ from nodes.xroute.flooding.database import Database
 from nodes.xroute.flooding.exchange import advertised, with_told
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.keys import Key
+from nodes.xroute.module.errors import NAME_REJECTED
 from nodes.xroute.module.messages import MsgPublishTransit, MsgSlash, MsgStake
 from nodes.xroute.relayer.ballots import Ballots
 from nodes.xroute.relayer.choice import Choice, Legs
 from nodes.xroute.relayer.events import Settled, read
 from nodes.xroute.relayer.jobs import Job, Jobs
 from nodes.xroute.relayer.measure import Measured
+from nodes.xroute.relayer.names import Names
 from nodes.xroute.relayer.network import Network
 from nodes.xroute.relayer.opening import Opening
 from nodes.xroute.relayer.rounds import Rounds, Stalled
@@ -62,6 +64,7 @@ class Settings:
     clients: ClientTerms
     opens: tuple[tuple[str, str], ...] = ()  # pairs of chains that it makes clients for, if there are none
     names: Mapping[str, str] = field(default_factory=dict)  # of chains, as policies have them
+    registries: Mapping[str, str] = field(default_factory=dict)  # zones of names, and the chain that keeps each
     block_gas: int = 0  # the limit of the chains' blocks; 0: none
     turns: Turns = field(default_factory=Turns)
     stall_s: float = 2.0  # without a block, after which a chain counts as stalled: two block times
@@ -89,11 +92,15 @@ class Relayer:
         self.signers = {each.name: Signer(each.terms, each.keys, self.clock) for each in settings.chains}
         self.network = Network(self.chains, settings.names)
         self.measured = Measured(settings.block_gas)
-        self.choice = Choice(self.network)
+        self.names = Names(
+            settings.registries, self.network, self.chains, self.signers, lambda *of: self.rounds.client(*of),
+            self.clock, self.notes,
+        )  # fmt: skip
+        self.choice = Choice(self.network, self.names)
         self.ballots = Ballots(settings.key, self.network, self.jobs, self.choice, self.stakes, self.clock)
         self.rounds = Rounds(
             self.network, self.jobs, self.chains, self.signers, self.clock, self.tasks, settings.stall_s, self.ballots,
-            settings.block_gas // _TRANSACTIONS, settings.model_key,
+            self.names, settings.block_gas // _TRANSACTIONS, settings.model_key,
         )  # fmt: skip
         self.down: dict[ChainIdentity, int] = {}  # chains that are stalled, and their last height
         self._unread: list[tuple[str, Block]] = []  # blocks from before the chains' identities were known
@@ -161,6 +168,8 @@ class Relayer:
         yield from self._open()
         self.tasks.add("certify", self._certify())
         self.tasks.add("look again", self._look_again())
+        for name in self.chains if self.settings.registries else ():
+            self.tasks.add(f"names on {name}", self.names.run(name))
         for name, signer in self.signers.items():
             for number in range(len(signer.accounts)):
                 self.tasks.add(f"carry to {name} {number}", self._carry(name))
@@ -319,6 +328,8 @@ class Relayer:
         elif (outcome.codespace, outcome.code) == REDUNDANT:
             self._again(job, outcome.log)
         else:
+            if NAME_REJECTED.phrase in outcome.log:  # a simulation gives words alone
+                self.names.doubt(self.network.chain_of[job.near])
             if job.attempts:  # it was alone in its transaction: the route is to blame
                 job.avoided |= {edge.tracked for edge in route[:-1]}
             self._again(job, outcome.log)

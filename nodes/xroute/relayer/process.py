@@ -2,8 +2,9 @@
 
 Events: `waits`, `stalled`, `rerouted`, `again`, `pruned` (each with `text`). Samples: `latency_s` (from the block that
 a message was sent in to the one that settled it), and once a second `jobs`, `delivered`, `delivered_by_model` (of
-these, in mode zk-model: nothing is proved), `settled`, `rerouted`, `client_updates_submitted_total` (key: HOST/CLIENT),
-`queries_total` (key: CHAIN/METHOD) and `tx_submitted_total` (key: chain); beside those of the flooding.
+these, in mode zk-model: nothing is proved), `settled`, `rerouted`, `names_proved` (where registries are known),
+`client_updates_submitted_total` (key: HOST/CLIENT), `queries_total` (key: CHAIN/METHOD) and `tx_submitted_total` (key:
+chain); beside those of the flooding.
 
 Invariant: it keeps nothing on disk; killed and started again, it reads the chains from their first block.
 """
@@ -21,6 +22,7 @@ from nodes.ibc.relayer.opening import ClientTerms
 from nodes.xroute.flooding.database import Entry, Evidence
 from nodes.xroute.flooding.process import Flooder
 from nodes.xroute.keys import Key
+from nodes.xroute.names.labels import registries_of
 from nodes.xroute.relayer.core import Relayer as Core
 from nodes.xroute.relayer.core import Settings
 from nodes.xroute.relayer.stakes import Stakes
@@ -39,6 +41,7 @@ class Relayer(Node):
     @dataclass(frozen=True, slots=True)
     class Config:
         chains: tuple[str, ...] = ()  # node names
+        registries: tuple[str, ...] = ()  # "cosmos names-0": zones of names, and which of the chains keeps each
         opens: tuple[str, ...] = ()  # "a-0 b-0": pairs that it makes clients for, where there are none
         accounts: tuple[str, ...] = ("relayer",)  # names; a key's secret is SHA-256 of it
         neighbours: tuple[str, ...] = ()  # nodes of relayers that it tells what it knows, and hears from
@@ -63,6 +66,9 @@ class Relayer(Node):
     async def setup(self) -> None:
         config, context = self.config, self.context
         self._chains: ChainDriver[Core] = ChainDriver(context, config.chains, config.port)
+        self._registries = dict(registries_of(config.registries))
+        if unknown := {*self._registries.values()} - {*config.chains}:
+            raise Unfit(f"registries {', '.join(sorted(unknown))}", f"some of {', '.join(config.chains)}")
         self._pairs = tuple(pair_of(words, config.chains) for words in config.opens)
         self._key = Key.named(context.name)
         self._stakes = Stakes()
@@ -87,8 +93,9 @@ class Relayer(Node):
         name = self.context.name
         turns = Turns(name, sorted({*config.relayers, name}), round(config.turn_s * 1e9))
         return Settings(
-            chains, clients, self._pairs, block_gas=config.block_gas, turns=turns, stall_s=config.stall_s,
-            key=self._key, stake=config.stake, model_key=config.model_key.encode(), prove_s=config.prove_s,
+            chains, clients, self._pairs, registries=self._registries, block_gas=config.block_gas, turns=turns,
+            stall_s=config.stall_s, key=self._key, stake=config.stake, model_key=config.model_key.encode(),
+            prove_s=config.prove_s,
         )  # fmt: skip
 
     def _learnt(self, entry: Entry) -> None:
@@ -138,6 +145,8 @@ class Relayer(Node):
                 sample("delivered_by_model", core.jobs.delivered_by_model)
             sample("settled", core.jobs.settled)
             sample("rerouted", core.rerouted)
+            if self._registries:
+                sample("names_proved", core.names.proved)
             for (host, name), client in core.rounds.clients.items():
                 sample("client_updates_submitted_total", client.updates, f"{host}/{name}")
             for chain, connection in self._chains.connections.items():

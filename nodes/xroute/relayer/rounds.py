@@ -37,6 +37,7 @@ from nodes.xroute.proofs.messages import Mode, RouteProof
 from nodes.xroute.relayer.ballots import Ballots
 from nodes.xroute.relayer.choice import Legs
 from nodes.xroute.relayer.jobs import Job, Jobs, Work
+from nodes.xroute.relayer.names import Names
 from nodes.xroute.relayer.network import Network
 
 __all__ = ["Rounds", "Stalled"]
@@ -66,6 +67,7 @@ class Rounds:
     tasks: Tasks
     stall_s: float  # without a block, after which a chain counts as stalled
     ballots: Ballots
+    names: Names
     most_gas: int = 0  # of one transaction; 0: no limit
     model_key: bytes = b""  # of the oracle of mode ZK_MODEL
     builder: Builder = field(default_factory=Builder)
@@ -224,11 +226,13 @@ class Rounds:
         answers = yield missing
         for question, answer in zip(missing, answers, strict=True):
             self.builder.add(question, answer)
+        said = yield from self.names.awaited(host, job.policy)
         return self.builder.proof(
             plan,
             job.parcel.packet,
             policy=job.policy.encode() if self._brings_policy(host, job) else b"",
             payee=self.signers[host].first.key.address if job.work is Work.DELIVER else b"",
+            names=said.proofs,
             records=job.records,
             validators=sets,
         )

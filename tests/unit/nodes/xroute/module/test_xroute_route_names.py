@@ -31,10 +31,11 @@ class Scene:
     """a, b and c, and a registry r that c has a client of."""
 
     def __init__(self) -> None:
-        registry = ListedRegistry("r", "07-tendermint-1", frozenset({"cosmos"}))  # the second client of c
-        names = RegistryNames(Clients(), [registry])
         edges = (("a", "b"), ("b", "c"), ("r", "c"))
-        self.world = World(edges, {"c": Terms(names=names)}, {"r": {"registry": Registry((ZONE,), TERMS)}})
+        changes = {"r": {"registry": Registry((ZONE,), TERMS)}}
+        identity = World(edges, changes=changes)["r"].identity  # as it will be again
+        names = RegistryNames(Clients(), [ListedRegistry("r", identity, frozenset({"cosmos"}))])
+        self.world = World(edges, {"c": Terms(names=names)}, changes)
         self.records = {name: self.register(name) for name in "ab"}
 
     @property
@@ -62,8 +63,9 @@ class Scene:
         self.registry.blocks(1)
         height = self.world.update(self.world["c"], self.registry)
         zone = self._step("cosmos", height)
+        client = self.world["c"].clients["r"]
         names = [record.name for record in self.records.values()]
-        return tuple(ResolvedName("r", name, (zone, self._step(name, height))).encode() for name in names)
+        return tuple(ResolvedName("r", name, (zone, self._step(name, height)), client).encode() for name in names)
 
     def _step(self, name: str, height: Height) -> NameProof:
         answer = self.registry.answer(Stored("r", key_of(name), height.revision_height - 1, STORE))

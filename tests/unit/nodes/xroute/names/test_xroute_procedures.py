@@ -26,11 +26,11 @@ from nodes.ibc.relayer.tasks import Tasks
 from nodes.xroute.identity import identity
 from nodes.xroute.names.binding import key_of_binding
 from nodes.xroute.names.labels import STORE, key_of
-from nodes.xroute.names.procedures import prove, register
+from nodes.xroute.names.procedures import known, prove, register, resolver_by_own_nodes
 from nodes.xroute.names.record import Record, identity_of
 from nodes.xroute.names.registry import Registry
 from nodes.xroute.names.resolver import RegistryChain
-from nodes.xroute.names.verifier import ListedRegistry, RegistryNames
+from nodes.xroute.names.verifier import ListedRegistry, RegistryNames, ResolvedName
 from nodes.xroute.proofs.names import Named
 from tests.support.ibc_chain import GENESIS_NS, SECOND_NS
 from tests.support.ibc_relayed import Node
@@ -152,12 +152,17 @@ def test_a_name_is_proved_to_a_chain_that_has_a_client_of_the_registry() -> None
     held = world.held("osmosis.cosmos")
     assert held is not None
     watcher, registry = followed_by(world)
-    names = RegistryNames(watcher.clients, [ListedRegistry("r", registry.client, frozenset({"cosmos"}))])
+    names = RegistryNames(watcher.clients, [ListedRegistry("r", registry.identity, frozenset({"cosmos"}))])
+    resolver = resolver_by_own_nodes({"cosmos": registry}, {}, 30 * SECOND_NS)
     hosts = {registry.identity: ("registry", Height(1, world.node.chain.height))}
     of = identity_of(held)
     for name, expected in (
         ("osmosis.cosmos", Named({"osmosis.cosmos": of}, {of: "r"}, True)),
         ("juno.cosmos", Named(agree=True)),
     ):
-        proof = world.play(prove(registry, "r", name, hosts))
+        assert known(resolver, name, world.now_ns) is None
+        outcome = world.play(prove(resolver, name, world.clock, hosts))
+        assert known(resolver, name, world.now_ns) == outcome
+        proof = ResolvedName("r", name, outcome.proofs, registry.client).encode()
         assert names.named(watcher.context(), [proof], []) == expected
+        assert known(resolver, name, world.now_ns + 31 * SECOND_NS) is None, "it is to be proved again"

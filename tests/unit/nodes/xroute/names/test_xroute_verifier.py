@@ -40,7 +40,7 @@ class World:
         self.names = RegistryNames(
             self.watcher.clients,
             [
-                ListedRegistry(f"r{number}", each.client, frozenset({"cosmos"}))
+                ListedRegistry(f"r{number}", each.identity, frozenset({"cosmos"}))
                 for number, each in enumerate(self.chains)
             ],
         )
@@ -49,7 +49,7 @@ class World:
         """A proof by a registry; `changes` are put in the place of steps, by their first label."""
         above = name.partition(".")[2]
         steps = [changes.get(each.partition(".")[0], self.registrars[number].answer(each)) for each in (above, name)]
-        return ResolvedName(f"r{number}", name, tuple(steps)).encode()
+        return ResolvedName(f"r{number}", name, tuple(steps), self.chains[number].client).encode()
 
     def named(self, *proofs: bytes, registries: tuple[str, ...] = ()) -> Named:
         return self.names.named(self.watcher.context(), proofs, registries)
@@ -85,7 +85,7 @@ def test_a_proof_with_a_step_missing_or_forged_is_refused() -> None:
     last = registrar.answer("osmosis.cosmos")
     for bad, reason in (
         (world.proof("osmosis.cosmos", osmosis=forged), Reason.FORGED),
-        (ResolvedName("r0", "osmosis.cosmos", (last,)).encode(), Reason.UNANSWERED),
+        (ResolvedName("r0", "osmosis.cosmos", (last,), world.chains[0].client).encode(), Reason.UNANSWERED),
     ):
         with pytest.raises(Refused) as caught:
             world.named(bad)
@@ -100,8 +100,13 @@ def test_a_registry_is_known_for_the_zone_and_its_client_is_bound() -> None:
     for bad in (replace(proof, registry="r9"), replace(proof, name="osmosis.other")):
         with pytest.raises(Unfit, match="one that this chain knows"):
             world.names.named(world.watcher.context(), [bad.encode()], ["r0", "r9"])
+    other = world.watcher.follow(Registrar("other-1"))
+    world.watcher.names.set(key_of_binding(other.client), other.identity)
+    for client in (other.client, "07-tendermint-9", ""):
+        with pytest.raises(Unfit, match="a client that is bound to it"):
+            world.named(replace(proof, client=client).encode())
     world.watcher.names.delete(key_of_binding(world.chains[0].client))
-    with pytest.raises(Unfit, match="a client that is bound"):
+    with pytest.raises(Unfit, match="a client that is bound to it"):
         world.named(proof.encode())
 
 
@@ -167,7 +172,8 @@ def test_a_delegated_zone_is_verified_by_a_bound_client() -> None:
     parent.register(replace(sub, delegate="hub.cosmos"), OTHER)
     world = World([parent, child])
     steps = [parent.answer(each) for each in ("cosmos", "sub.cosmos", "hub.cosmos")]
-    proof = ResolvedName("r0", "juno.sub.cosmos", (*steps, child.answer("juno.sub.cosmos"))).encode()
+    answers = (*steps, child.answer("juno.sub.cosmos"))
+    proof = ResolvedName("r0", "juno.sub.cosmos", answers, world.chains[0].client).encode()
     assert world.named(proof, registries=("r0",)) == Named({"juno.sub.cosmos": IDENTITY}, {IDENTITY: "r0"}, True)
     world.watcher.names.delete(key_of_binding(world.chains[1].client))
     with pytest.raises(Refused) as caught:
