@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 AUDITED = (
     "sent", "delivered", "delivered_by_model", "acknowledged", "timed_out", "failed", "violations", "lost",
     "duplicated", "forged", "wrongly_refunded", "stuck", "slashed", "unread_blocks", "p50_ms", "p95_ms", "mean_hops",
-    "top_transit", "top_transit_share",
+    "top_transit", "top_transit_share", "names", "names_renewed", "by_name",
 )  # fmt: skip
 
 

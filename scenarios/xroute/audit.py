@@ -32,6 +32,7 @@ class Audit(Asking):
     @dataclass(frozen=True, slots=True)
     class Config(Asking.Config):
         chains: tuple[str, ...] = ()  # nodes of all chains
+        registry: str = ""  # the one of them that keeps names; "": none does
         at_s: Duration = 40.0  # scenario time
         until_s: Duration = 58.0
 
@@ -45,7 +46,7 @@ class Audit(Asking):
 
     async def _audit(self) -> None:
         await self.context.sleep_until(self.config.at_s)
-        self._ledger = ledger = Ledger(await self._graph())
+        self._ledger = ledger = Ledger(await self._graph(), self.config.registry)
         acknowledged: set[str] = set()
         while True:
             before = ledger.acknowledged

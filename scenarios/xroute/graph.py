@@ -14,7 +14,7 @@ from itertools import permutations
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.power import nakamoto, top1_share_ppm
-from nodes.xroute.routes.graph import Chain, Edge, Graph, both_ways
+from nodes.xroute.routes.graph import Chain, Edge, Graph, Transit, both_ways
 from nodes.xroute.routes.pruned import Pruned
 from nodes.xroute.routes.search import best_routes
 
@@ -67,6 +67,7 @@ def unreached(
             nakamoto(power),
             len(power),
             top1_share_ppm(power),
+            transit=Transit(),
         )
         for name, power in zip(names, powers, strict=True)
     ]

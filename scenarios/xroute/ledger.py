@@ -20,10 +20,10 @@ from nodes.xroute.module.messages import Answer, MsgDeliver, MsgDeliverByQuorum
 from nodes.xroute.module.policies import policy_of
 from nodes.xroute.policy.attributes import HopAttributes, RouteAttributes
 from nodes.xroute.policy.clauses import Policy
-from nodes.xroute.policy.evaluation import first_failing
 from nodes.xroute.proofs.messages import Hop, Mode, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.routes.graph import Edge, Graph, hop_of
+from scenarios.xroute.naming import Naming
 from scenarios.xroute.vouching import STAKES, Vouching
 
 __all__ = ["CARRIES", "Ledger", "Violation"]
@@ -71,11 +71,14 @@ class Violation:
 class Ledger:
     """Messages between the chains of a graph, whose chains have the names that calls use."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, registry: str = "") -> None:
+        """`registry` is the chain that keeps names; "" where there is none."""
         self.graph = graph
+        self.naming = Naming()
         self.fates: defaultdict[str, Fate] = defaultdict(Fate)  # by message id, in hex
         self.heights = {chain.name: 0 for chain in graph.chains}  # read so far
         self._by_name = {chain.name: chain.identity for chain in graph.chains}
+        self._registry = self._by_name.get(registry)
         self._times_ns: dict[tuple[ChainIdentity, int], int] = {}  # of blocks
         self._vouching = Vouching(graph)
         self._edges = {(edge.verifier, edge.client): edge for edge in graph.edges}
@@ -101,6 +104,8 @@ class Ledger:
             if isinstance(message, MsgDeliverByQuorum) and (parcel := Parcel.of(message.packet)).id.hex() in announced:
                 self._vouching.announced(here, parcel, message.certificate)
         for event in result.events:
+            if here == self._registry:
+                self.naming.saw(event, time_ns)
             if event.type in STAKES:
                 self._vouching.staked(here, event)
             if event.type not in EVENTS:
@@ -139,11 +144,12 @@ class Ledger:
         """Messages that were delivered by a route against their policy. All chains have to be read."""
         for name, fate in self.fates.items():
             if fate.delivered_ns and fate.parcel is not None and fate.policy is not None:
-                reason = self._reason(fate.parcel, fate.policy, self._routes(fate, fate.parcel))
+                routes = self._routes(fate, fate.parcel)
+                reason = self._reason(fate.parcel, fate.policy, routes, fate.delivered_ns[0])
                 if reason:
                     yield Violation(name, reason)
 
-    def _reason(self, parcel: Parcel, policy: Policy, routes: Sequence[Sequence[HopAttributes]]) -> str:
+    def _reason(self, parcel: Parcel, policy: Policy, routes: Sequence[Sequence[HopAttributes]], time_ns: int) -> str:
         """Why the routes of a message violate its policy; "" where they do not. In a model nothing is to be judged."""
         if parcel.envelope.mode is Mode.QUORUM:
             return self._vouching.reason(parcel, policy)
@@ -154,7 +160,7 @@ class Ledger:
         for route in routes:
             if route[-1].identity != parcel.source:
                 return "a route that does not lead to its source"
-            failing = first_failing(policy, RouteAttributes(tuple(route), parcel.envelope.mode.word))
+            failing = self.naming.failing(policy, _without_names(route, parcel), time_ns)
             if failing is not None:
                 return f"clause {failing}"
         transits = [hop.identity for route in routes for hop in route[:-1]]
@@ -232,7 +238,16 @@ class Ledger:
             last_ns = max(fate.delivered_ns[0] for fate in delivered)
             figures["busy_s"] = (last_ns - first_ns) / 1e9
             figures["p50_ms"], figures["p95_ms"] = (_quantile(latencies_ms, share) for share in (0.5, 0.95))
+        if self._registry is not None:
+            figures |= self.naming.figures | {"by_name": sum(map(self._is_by_name, delivered))}
         return figures | self._transits(delivered)
+
+    def _is_by_name(self, fate: Fate) -> bool:
+        """Whether a message could be delivered only because of what a registry says of names."""
+        if fate.parcel is None or fate.policy is None:
+            return False
+        routes = [_without_names(route, fate.parcel) for route in self._routes(fate, fate.parcel)]
+        return self.naming.decides(fate.policy, routes)
 
     def _transits(self, delivered: Sequence[Fate]) -> dict[str, int | float | str]:
         """Through which chain most messages passed, and which share of all."""
@@ -250,6 +265,11 @@ class Ledger:
             "top_transit_share": round(count / len(delivered), 4),
             "mean_hops": round(hops / len(delivered), 3),
         }
+
+
+def _without_names(route: Sequence[HopAttributes], parcel: Parcel) -> RouteAttributes:
+    """A route as policies judge it: what calls name a chain is no name that a registry has."""
+    return RouteAttributes(tuple(replace(hop, name=None) for hop in route), parcel.envelope.mode.word)
 
 
 def _proofs(messages: Sequence[Message]) -> dict[str, list[RouteProof]]:

@@ -17,6 +17,7 @@ from nodes.xroute.policy.parser import parse
 from nodes.xroute.policy.terms import PolicyError
 from scenarios.xroute.graph import unreached
 from scenarios.xroute.parameters import Parameters
+from scenarios.xroute.registry import name_of
 from scenarios.xroute.side import (
     ATTACKER,
     AUDIT_S,
@@ -46,9 +47,9 @@ HARMS = (*WRONGS, "failed", "stuck", "unread_blocks", "panics")
 
 def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     """The scenario's data. ParameterError names the parameter that cannot be."""
-    policy = _check(parameters, options)
+    _check(parameters, options)
     xroute, baseline = xroute_of(parameters, options.duration_s), baseline_of(parameters, options.duration_s)
-    _check_reach(parameters, policy, xroute)
+    _check_reach(parameters, parse(xroute.policy), xroute)
     sides = [xroute, *([baseline] if baseline else [])]
     wrong = [action for side in sides for action in side.actions()]
     others = [FORK, ATTACKER] if parameters.faults.attacks else []
@@ -68,15 +69,16 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
             {"figure": "summary.delivered", "at_least": 1},
             *({"figure": f"summary.{harm}", "equals": 0} for harm in HARMS),
             *({"figure": f"summary.{baseline.name}.{wrong}", "equals": 0} for wrong in WRONGS if baseline),
+            *_asked_of_names(parameters),
             *_asked_of_faults(parameters),
         ],
     }
 
 
-def _check(parameters: Parameters, options: RecipeOptions) -> Policy:
+def _check(parameters: Parameters, options: RecipeOptions) -> None:
     load, faults = parameters.load, parameters.faults
     try:
-        policy = parse(parameters.policy)
+        parse(parameters.policy)
     except PolicyError as error:
         raise ParameterError("policy", parameters.policy, f"a policy: {error}") from None
     if parameters.mode == "quorum" and (parameters.relayers < LEAST_VOTES or not parameters.stake):
@@ -112,7 +114,15 @@ def _check(parameters: Parameters, options: RecipeOptions) -> Policy:
         raise ParameterError(
             "faults.at", show(faults.at_s, "duration"), "a time, and a `faults.length`, within the run"
         )
-    return policy
+    if parameters.names and (parameters.mode != "e2e" or not parameters.weak or faults.attacks or faults.liars):
+        raise ParameterError("names", "true", 'mode "e2e", a `weak` chain, and neither `faults.attacks` nor `liars`')
+
+
+def _asked_of_names(parameters: Parameters) -> list[dict[str, Any]]:
+    if not parameters.names:
+        return []
+    of_all = [{"figure": f"summary.{each}", "equals": parameters.chains} for each in ("names", "names_renewed")]
+    return [*of_all, {"figure": "summary.by_name", "at_least": 1}]
 
 
 def _asked_of_faults(parameters: Parameters) -> list[dict[str, Any]]:
@@ -160,7 +170,8 @@ def _span(parameters: Parameters, span_s: float, blocks: int) -> str:
 def _check_reach(parameters: Parameters, policy: Policy, side: Side) -> None:
     """ParameterError where a chain would send messages that no route can carry."""
     powers = [WEAK_POWERS if place in side.weak else POWERS for place in range(parameters.chains)]
-    lost = unreached(side.chains, side.pairs, powers, policy)
+    names = [name_of(chain) for chain in side.chains] if side.has_names else side.chains
+    lost = unreached(names, side.pairs, powers, policy)
     if lost is not None:
         raise ParameterError(
             "policy",

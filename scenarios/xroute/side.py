@@ -7,7 +7,7 @@ whom, in the mode and in names, and no two nodes, programs or keys of a run are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import Any
 
@@ -16,6 +16,7 @@ from emulator.model.units import show
 from scenarios.xroute.faults import actions_of_fault, keys_of_fault
 from scenarios.xroute.graph import Pair, hub, mesh, way
 from scenarios.xroute.parameters import Parameters
+from scenarios.xroute.registry import OWNERS, PROGRAM, REGISTRY, ZONE, programs_of, with_names
 
 __all__ = ["Side", "baseline_of", "drain_of", "neighbours_of", "xroute_of"]
 
@@ -63,15 +64,19 @@ class Side:
 
     def places(self) -> dict[str, str]:
         """The region of each node."""
+        others = [REGISTRY, OWNERS] if self.has_names else []
         return {
             node: REGIONS[place % len(REGIONS)]
-            for nodes in (self.chains, self.relayers)
+            for nodes in (self.chains, self.relayers, others)
             for place, node in enumerate(nodes)
         }
 
     def programs(self) -> list[dict[str, Any]]:
         """All that runs."""
-        return [*self._chain_programs(), *self._relayer_programs(), *self._load_programs(), self._audit()]
+        return [
+            *self._registry_programs(), *self._chain_programs(), *self._relayer_programs(), *self._load_programs(),
+            self._audit(),
+        ]  # fmt: skip
 
     def actions(self) -> list[dict[str, Any]]:
         """What goes wrong with nodes while it runs."""
@@ -83,6 +88,32 @@ class Side:
 
     def _letter(self, chain: str) -> str:
         return chain.removeprefix(self._prefix).removesuffix("-0")
+
+    @property
+    def has_names(self) -> bool:
+        """Whether there is a registry: beside a baseline there is none."""
+        return self.parameters.names and not self.name
+
+    @property
+    def _read(self) -> list[str]:
+        """Nodes of the chains that relayers and the audit read."""
+        return [*self.chains, *([REGISTRY] if self.has_names else [])]
+
+    @property
+    def _opened(self) -> list[str]:
+        """Pairs of chains that have clients of each other."""
+        pairs = [f"{self.chains[a]} {self.chains[b]}" for a, b in self.pairs]
+        return pairs + [f"{chain} {REGISTRY}" for chain in self.chains if self.has_names]
+
+    def _registries(self) -> dict[str, Any]:
+        return {"registries": [f"{ZONE} {REGISTRY}"]} if self.has_names else {}
+
+    def _registry_programs(self) -> list[dict[str, Any]]:
+        if not self.has_names:
+            return []
+        start_s, stop_s = self.parameters.load.start_s, self.duration_s - drain_of(self.parameters)
+        keys = [key for relayer in self.relayers for key in _keys(relayer)]
+        return programs_of(self.chains, keys, self.parameters.block_s, (start_s + stop_s) / 2)
 
     def _chain_programs(self) -> list[dict[str, Any]]:
         """A program for each chain, as they start apart."""
@@ -96,12 +127,14 @@ class Side:
                 "powers": WEAK_POWERS if number in self.weak else POWERS,
                 **(keys_of_fault(parameters.faults) if number < parameters.faults.chains else {}),
                 **self._terms(),
+                **self._registries(),
             }
             programs.append(
                 {
                     "name": self.program(node),
                     "nodes": node,
                     "run": "nodes.xroute.chain:Chain",
+                    **({"after": [PROGRAM]} if self.has_names else {}),
                     "start": show(number * apart_s, "duration"),
                     "config": config,
                     "ready": {"http": "http://127.0.0.1:26657/health"},
@@ -132,8 +165,9 @@ class Side:
                 "run": "nodes.xroute.relayer.process:Relayer" if number < honest else EQUIVOCATOR,
                 "after": [self.program(chain) for chain in chains],
                 "config": {
-                    "chains": chains,
-                    "opens": [f"{chains[a]} {chains[b]}" for a, b in self.pairs[number :: len(relayers)]],
+                    "chains": self._read,
+                    "opens": self._opened[number :: len(relayers)],
+                    **self._registries(),
                     "accounts": _keys(relayer),
                     "neighbours": sorted({relayers[number - 1], relayers[(number + 1) % len(relayers)]} - {relayer}),
                     "relayers": relayers,
@@ -197,7 +231,8 @@ class Side:
             "run": "scenarios.xroute.audit:Audit",
             "after": [self.program(chain) for chain in self.chains],
             "config": {
-                "chains": self.chains,
+                "chains": self._read,
+                **({"registry": REGISTRY} if self.has_names else {}),
                 "at": show(self.duration_s - drain_of(self.parameters), "duration"),
                 "until": show(self.duration_s - AUDIT_S, "duration"),
             },
@@ -207,7 +242,10 @@ class Side:
 def xroute_of(parameters: Parameters, duration_s: float) -> Side:
     """The chains that xRoute joins."""
     pairs = tuple(mesh(parameters.chains, neighbours_of(parameters)))
-    return Side("", parameters, duration_s, parameters.mode, parameters.policy, pairs)
+    side = Side("", parameters, duration_s, parameters.mode, parameters.policy, pairs)
+    if not side.has_names:
+        return side
+    return replace(side, policy=with_names(side.policy, [side.chains[place] for place in side.weak]))
 
 
 def baseline_of(parameters: Parameters, duration_s: float) -> Side | None:

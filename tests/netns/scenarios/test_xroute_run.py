@@ -46,3 +46,18 @@ def test_a_quorum_survives_a_chain_and_a_relayer_that_are_killed(tmp_path: Path)
     summary = json.loads((tmp_path / "xroute" / "latest" / "verdict.json").read_text())["summary"]
     assert summary["delivered"] == summary["sent"] >= 8
     assert (summary["lost"], summary["duplicated"], summary["stuck"], summary["violations"]) == (0, 0, 0, 0)
+
+
+def test_names_that_owners_register_decide_routes(tmp_path: Path) -> None:
+    near = [word for node in (*PLACED, "names-0", "owners") for word in ("--set", f"wan.places.{node}=us-east-1")]
+    given = (
+        "chains=4", "relayers=2", "baseline=none", "names=true", "block=300ms", "load.start=10s", "load.drain=10s",
+        "fidelity.lateness_p99=100ms",
+    )  # fmt: skip
+    words = [word for each in given for word in ("--set", each)]
+    ended = skyloom("run", "xroute", "--duration", "26s", *words, *near, "--no-tui", "--runs", tmp_path)
+    assert ended.returncode == 0, ended.stdout
+    summary = json.loads((tmp_path / "xroute" / "latest" / "verdict.json").read_text())["summary"]
+    assert (summary["names"], summary["names_renewed"]) == (4, 4)
+    assert summary["by_name"] >= 1
+    assert summary["top_transit"] not in ("d-0", "names-0")

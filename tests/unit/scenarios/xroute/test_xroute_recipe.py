@@ -206,3 +206,26 @@ def test_what_cannot_be_is_refused_by_name(given: dict[str, Any], key: str) -> N
     with pytest.raises(ParameterError) as refused:
         composed(**given)
     assert refused.value.key == key
+
+
+def test_with_names_a_registry_is_read_by_all_and_the_weak_chain_is_avoided_by_its_name() -> None:
+    data = composed(chains=5, relayers=2, names=True, baseline="hub")
+    names, *chains = configs(data, "Chain")
+    assert (names["zones"], names["transit"]) == (["mesh"], "deny")
+    assert all(each["registries"] == ["mesh names-0"] for each in [*chains, *configs(data, "Relayer")])
+    opens = [pair for each in configs(data, "Relayer") for pair in each["opens"]]
+    assert [pair for pair in opens if "names-0" in pair and pair[0] == "a"] == ["a-0 names-0"]
+    assert len({*opens}) == len(opens) == 10
+    assert configs(data, "Load")[0]["policy"].endswith("; require each transit not in {e.mesh}")
+    assert "mesh" not in configs(data, "Load", "hub")[0]["policy"]
+    assert not any("registries" in each for each in configs(data, "Chain", "hub"))
+    asked = {each["figure"]: each for each in data["expect"]}
+    assert asked["summary.names"]["equals"] == asked["summary.names_renewed"]["equals"] == 5
+    by_name = "xroute/1; require each transit in {b.mesh, c.mesh, d.mesh, a.mesh}"
+    assert composed(names=True, policy=by_name, **RING)
+
+
+@pytest.mark.parametrize("given", [{"mode": "hop"}, {"weak": 0}, {"faults": {"liars": 1}}])
+def test_names_are_for_proved_routes(given: dict[str, Any]) -> None:
+    with pytest.raises(ParameterError, match="a `weak` chain"):
+        composed(names=True, **RING, **given)
