@@ -96,14 +96,20 @@ class HostsNetwork:
         del flying[: len(flying) - stay]
 
     def tell(self, steps: Sequence[Step], until_s: float, window_s: float) -> dict[str, Any]:
-        """Play a script, as `EngineNetwork.tell` does. Packets enter when everything before them has happened."""
+        """Play a script, as `EngineNetwork.tell` does. Packets enter when everything before them has happened, but for
+        one that is offered at the begin of a step: queues that change hosts then have not come yet."""
         came = []
-        begins_s = [t_s for t_s in BEGINS_S if t_s <= until_s]
+        begins_s, begin_s = [t_s for t_s in BEGINS_S if t_s <= until_s], -inf
         for step in (*steps, Step("due", until_s, (0, None))):
             while begins_s and begins_s[0] <= step.t_s:
                 came += self.play(nextafter(begins_s[0], -inf), window_s)
-                came += self.play(begins_s.pop(0), window_s)
-            came += self.play(step.t_s, window_s)
+                begin_s = begins_s.pop(0)
+                for engine in self.engines:
+                    engine.play(begin_s)
+                if step.kind != "offer" or begin_s != step.t_s:
+                    self.settle(begin_s)
+            if step.kind != "offer" or begin_s != step.t_s:
+                came += self.play(step.t_s, window_s)
             end, what = step.what
             if step.kind == "offer":
                 t_s, data, size, dest, hops, _ = what

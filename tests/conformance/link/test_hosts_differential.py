@@ -90,7 +90,8 @@ def handovers(name: str) -> Callable[..., str]:
     made = Case(network, tuple(rows), dice.randint(0, 9))
     steps, t_s = [], 0.0
     for number in range(60):
-        t_s = min(t_s + dice.choice([0.0, 0.005, dice.uniform(0, 0.04)]), HORIZON_S)
+        next_step_s = (t_s // STEP_S + 1) * STEP_S
+        t_s = min(dice.choice([t_s, t_s + 0.005, t_s + dice.uniform(0, 0.04), next_step_s]), HORIZON_S)
         data = make(4, UDP, bytes([number]) * dice.choice([1, 300, 900]), src=b"\x0a\0\0\2", dst=b"\x0a\0\0\1").data
         steps.append(Step("offer", t_s, (1, (t_s, data, len(data) - VIRTIO, 0, 64, -1))))
     trouble = dice.choice(["", f"{name}/trouble"])
