@@ -228,7 +228,7 @@ static bool add_state(struct arrival *a, const engine_handover *m, const uint8_t
     memcpy(&a->state, bytes, used);
     for (int n = 0; n < STREAMS; n++) {
         if (!(a->state.streams >> n & 1)) continue;
-        if (m->bytes - used < sizeof(stream) || !(a->of[n] = malloc(sizeof(stream)))) return false;
+        if (m->bytes - used < sizeof(stream) || !(a->of[n] || (a->of[n] = malloc(sizeof(stream))))) return false;
         memcpy(a->of[n], bytes + used, sizeof(stream));
         used += sizeof(stream);
     }
