@@ -49,6 +49,7 @@ from emulator.runtime.control.cluster_messages import (
     ToHost,
     Welcome,
 )
+from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.messages import FromZygote, Kill, ProcessExited
 from emulator.runtime.control.remote import Connection, Frame, Kind
 from emulator.runtime.control.transport import Transport, send_soon
@@ -236,13 +237,16 @@ class Host:
         while not self._ended.done():
             try:
                 frame = self._connection.receive()
+                if frame is not None:
+                    self._obey(frame)
+                    continue
             except BlockingIOError:
                 return
-            if frame is None:
-                self._connection.detach()
-                self._ended.set_result(None)
+            except BadMessage as error:
+                self._break(error)
                 return
-            self._obey(frame)
+            self._connection.detach()
+            self._ended.set_result(None)
 
     def _obey(self, frame: Frame) -> None:
         match frame.kind:

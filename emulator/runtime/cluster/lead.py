@@ -161,6 +161,8 @@ class Lead:
                     self._take(link, link.connection.receive_within(0.02))
                 except TimeoutError:
                     pass
+                except BadMessage as error:
+                    self._lose(link, str(error))
                 if self.failure is not None:
                     raise self.failure
             behind = min(waiting, key=lambda link: link.progress.done / max(1.0, link.progress.total))
@@ -220,13 +222,11 @@ class Lead:
     def _heard(self, link: HostLink) -> None:
         while not link.gone and link.final is None:
             try:
-                frame = link.connection.receive()
+                self._take(link, link.connection.receive())
             except BlockingIOError:
                 return
             except BadMessage as error:
                 self._lose(link, str(error))
-                return
-            self._take(link, frame)
 
     def _take(self, link: HostLink, frame: Frame | None) -> None:
         if frame is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ from emulator.runtime.cluster import runner
 from emulator.runtime.cluster.lead import HostError, Lead
 from emulator.runtime.cluster.machines import Machine, Task
 from emulator.runtime.control.cluster_messages import Beat, HostFailed, HostReady
-from emulator.runtime.control.remote import Connection
+from emulator.runtime.control.remote import Connection, Kind
 from emulator.schedule.row_digest import Joined
 
 NETWORK = Network((NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2")), ())
@@ -144,6 +145,15 @@ def test_the_first_failure_is_that_of_the_run(two: Any) -> None:
     (failure,) = told
     assert isinstance(failure, HostError)
     assert (str(failure), failure.exit_code) == ("host 1: the relay process ended with status 1", EXIT_INTERNAL)
+
+
+def test_a_host_whose_message_is_malformed_is_named(two: Any) -> None:
+    lead, cluster = two
+    cluster.connections[1].send(Kind.MESSAGE, 0, b"no message")
+    select.select([lead.hosts[1].connection], [], [], 5.0)
+    lead._heard(lead.hosts[1])
+    assert str(lead.failure).startswith("host 1: ")
+    assert lead.failure.exit_code == EXIT_PLATFORM
 
 
 def test_a_host_of_another_schedule_is_named_with_its_versions(two: Any) -> None:
