@@ -1,7 +1,9 @@
 """Standard streams of commands that run on another host: what goes into and comes out of them, over the connection.
 
+    u8 stream (0, 1, 2), or SIZE or TAKEN · what went through it; nothing more: its end
+
 Invariant: output arrives in order and before the command's end is told; a stream that nobody reads ends with its
-command.
+command. Of each stream at most AHEAD pieces are on their way: who writes one out says TAKEN, and holds up nobody.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ import pty
 import termios
 import threading
 import tty
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 
 from emulator.runtime.control.remote import Connection, Kind
@@ -24,6 +28,8 @@ READ_BYTES = 1 << 16
 NAMES = ("stdin", "stdout", "stderr")
 EOT = b"\x04"
 SIZE = 3  # in place of a stream: the size of a terminal
+TAKEN = 4  # likewise, and the stream behind it: a piece of it has been written out
+AHEAD = 16
 SIZE_S = 0.25  # between two looks at it
 WRITE_S = 1.0  # for a reader to take the last output of a command
 
@@ -34,17 +40,21 @@ class HostStreams:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._inputs: dict[int, int] = {}  # by process: where what its stdin shall read is written
+        self._unread: dict[int, deque[bytes]] = {}  # by process: what is not written yet; b"": its end
+        self._ahead: Counter[tuple[int, int]] = Counter()  # by process and stream: pieces that are not taken
         self._outputs: dict[tuple[int, int], int] = {}  # by process and stream: where it is read
 
     def open(self, launch: Launch) -> dict[str, int]:
         """The descriptors for the command, which the caller closes once it has them."""
         number = launch.number
+        self._unread[number] = deque()
         if launch.terminal:
             master, slave = pty.openpty()
             self._inputs[number] = os.dup(master)
             self._follow(number, 1, master)
             return dict.fromkeys(NAMES, slave)
         stdin, self._inputs[number] = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._inputs[number], False)
         found = {"stdin": stdin}
         for stream in (1, 2):
             read_end, found[NAMES[stream]] = os.pipe2(os.O_CLOEXEC)
@@ -53,21 +63,54 @@ class HostStreams:
 
     def write(self, number: int, data: bytes) -> None:
         """Input for a command; nothing behind the stream's byte: its end."""
+        if data[0] == TAKEN:
+            self._taken(number, data[1])
+            return
         fd = self._inputs.get(number)
         if fd is None:
             return
         if data[0] == SIZE:
             with suppress(OSError):
                 fcntl.ioctl(fd, termios.TIOCSWINSZ, data[1:])
-        elif data[1:]:
-            with suppress(OSError):
-                os.write(fd, data[1:])
         else:
-            if os.isatty(fd):
-                with suppress(OSError):
-                    os.write(fd, EOT)
-            del self._inputs[number]
+            self._unread[number].append(data[1:])
+            self._feed(number)
+
+    def _feed(self, number: int) -> None:
+        """Write what the command's stdin takes, and come back when it takes more."""
+        fd, unread = self._inputs[number], self._unread[number]
+        loop = asyncio.get_running_loop()
+        while unread:
+            data = unread[0] or (EOT if os.isatty(fd) else b"")
+            try:
+                written = os.write(fd, data) if data else 0
+            except BlockingIOError:
+                loop.add_writer(fd, self._feed, number)
+                return
+            except OSError:  # nobody will read it
+                written = len(data)
+            if not unread[0]:
+                self._end_input(number)
+                return
+            if written < len(data):
+                unread[0] = data[written:]
+            else:
+                unread.popleft()
+                self._connection.send(Kind.STREAM, number, bytes((TAKEN, 0)))
+        loop.remove_writer(fd)
+
+    def _end_input(self, number: int) -> None:
+        fd = self._inputs.pop(number, None)
+        if fd is not None:
+            asyncio.get_running_loop().remove_writer(fd)
+            del self._unread[number]
             os.close(fd)
+
+    def _taken(self, number: int, stream: int) -> None:
+        fd = self._outputs.get((number, stream))
+        if fd is not None:
+            self._ahead[number, stream] -= 1
+            asyncio.get_running_loop().add_reader(fd, self._read, number, stream)
 
     def drain(self, number: int) -> None:
         """Send what a command that has ended has left in its streams."""
@@ -75,9 +118,7 @@ class HostStreams:
             while self._read(number, stream):
                 pass
             self._end(number, stream)
-        fd = self._inputs.pop(number, None)
-        if fd is not None:
-            os.close(fd)
+        self._end_input(number)
 
     def _follow(self, number: int, stream: int, fd: int) -> None:
         os.set_blocking(fd, False)
@@ -96,12 +137,16 @@ class HostStreams:
             data = b""
         if data:
             self._connection.send(Kind.STREAM, number, bytes((stream,)) + data)
+            self._ahead[number, stream] += 1
+            if self._ahead[number, stream] >= AHEAD:
+                asyncio.get_running_loop().remove_reader(fd)
             return True
         self._end(number, stream)
         return False
 
     def _end(self, number: int, stream: int) -> None:
         fd = self._outputs.pop((number, stream), None)
+        self._ahead.pop((number, stream), None)
         if fd is not None:
             asyncio.get_running_loop().remove_reader(fd)
             os.close(fd)
@@ -117,6 +162,7 @@ class LeadStreams:
         self._say = say
         self._outputs: dict[int, dict[int, SimpleQueue[bytes]]] = {}  # by process, then by stream
         self._threads: dict[int, list[threading.Thread]] = {}
+        self._room: dict[int, threading.Semaphore] = {}  # by process: for pieces of its input
 
     def open(self, launch: Launch, streams: Mapping[str, int]) -> None:
         """Follow copies of these descriptors until the process has ended."""
@@ -126,7 +172,9 @@ class LeadStreams:
         for stream in (1,) if launch.terminal else (1, 2):
             queue: SimpleQueue[bytes] = SimpleQueue()
             self._outputs[number][stream] = queue
-            thread = threading.Thread(target=_write_all, args=(os.dup(streams[NAMES[stream]]), queue), daemon=True)
+            taken = partial(self._taken, loop, number, stream)
+            words = (os.dup(streams[NAMES[stream]]), queue, taken)
+            thread = threading.Thread(target=_write_all, args=words, daemon=True)
             self._threads[number].append(thread)
             thread.start()
         source = os.dup(streams["stdin"])
@@ -134,11 +182,32 @@ class LeadStreams:
             self._follow_size(number, os.dup(source), b"")
             tty.setraw(source, termios.TCSANOW)  # the far terminal does what this one would do
 
-        def send(data: bytes) -> None:
-            if number in self._outputs:
-                self._say(number, b"\0" + data)
+        room = self._room[number] = threading.Semaphore(AHEAD)
+        threading.Thread(target=self._read_all, args=(number, source, loop, room), daemon=True).start()
 
-        threading.Thread(target=_read_all, args=(source, loop, send), daemon=True).start()
+    def _read_all(self, number: int, fd: int, loop: asyncio.AbstractEventLoop, room: threading.Semaphore) -> None:
+        """In a thread."""
+        data = b"."
+        while data:
+            room.acquire()
+            if number not in self._outputs:
+                break
+            try:
+                data = os.read(fd, READ_BYTES)
+            except OSError:
+                data = b""
+            with suppress(RuntimeError):  # the run has ended
+                loop.call_soon_threadsafe(self._given, number, data)
+        os.close(fd)
+
+    def _given(self, number: int, data: bytes) -> None:
+        if number in self._outputs:
+            self._say(number, b"\0" + data)
+
+    def _taken(self, loop: asyncio.AbstractEventLoop, number: int, stream: int) -> None:
+        """A thread has written a piece of output."""
+        with suppress(RuntimeError):  # the run has ended
+            loop.call_soon_threadsafe(self._say, number, bytes((TAKEN, stream)))
 
     def _follow_size(self, number: int, terminal: int, before: bytes) -> None:
         """Tell of the size of a terminal whenever it is another one, until its command has ended."""
@@ -151,7 +220,11 @@ class LeadStreams:
         asyncio.get_running_loop().call_later(SIZE_S, self._follow_size, number, terminal, size)
 
     def write(self, number: int, data: bytes) -> None:
-        """Output has come."""
+        """Output has come, or input has been taken."""
+        if data[0] == TAKEN:
+            if number in self._room:
+                self._room[number].release()
+            return
         queue = self._outputs.get(number, {}).get(data[0])
         if queue is not None and len(data) > 1:
             queue.put(data[1:])
@@ -168,26 +241,17 @@ class LeadStreams:
         """A process has ended: what has come is written, and its descriptors closed."""
         for queue in self._outputs.pop(number, {}).values():
             queue.put(b"")
+        if (room := self._room.pop(number, None)) is not None:
+            room.release()  # so that its thread ends
         for thread in self._threads.pop(number, []):
             thread.join(WRITE_S)
 
 
-def _write_all(fd: int, queue: SimpleQueue[bytes]) -> None:
-    with suppress(OSError):
-        while data := queue.get():
-            view = memoryview(data)
+def _write_all(fd: int, queue: SimpleQueue[bytes], taken: Callable[[], None]) -> None:
+    while data := queue.get():
+        view = memoryview(data)
+        with suppress(OSError):  # the reader has gone: it is let go, so that the command can end
             while view:
                 view = view[os.write(fd, view) :]
-    os.close(fd)
-
-
-def _read_all(fd: int, loop: asyncio.AbstractEventLoop, send: Callable[[bytes], None]) -> None:
-    data = b"."
-    while data:
-        try:
-            data = os.read(fd, READ_BYTES)
-        except OSError:
-            data = b""
-        with suppress(RuntimeError):  # the run has ended
-            loop.call_soon_threadsafe(send, data)
+        taken()
     os.close(fd)

@@ -33,7 +33,7 @@ class Kind(IntEnum):
     PACKET = 1  # of the line to a process; empty: the line is closed
     REPORT = 2  # of a relay; downwards an order to it
     CAPTURE = 3  # bytes of a capture; empty: its end
-    STREAM = 4  # a byte for the stream (0, 1, 2) of a process, then what went through it; nothing more: its end
+    STREAM = 4  # of a process; what is in it is in cluster/streams.py
 
 
 class Frame(NamedTuple):

@@ -9,9 +9,11 @@ import pty
 import select
 import struct
 import termios
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from emulator.runtime.cluster.streams import HostStreams, LeadStreams
+from emulator.runtime.cluster.streams import AHEAD, SIZE, TAKEN, HostStreams, LeadStreams
 from emulator.runtime.control.remote import Kind
 from emulator.runtime.programs.launch import Launch
 
@@ -20,12 +22,26 @@ class Joined:
     """Both sides, joined without a network."""
 
     def __init__(self) -> None:
-        self.lead = LeadStreams(lambda number, data: self.host.write(number, data))
+        self.ahead: Counter[int] = Counter()  # by stream: pieces on their way
+        self.most: Counter[int] = Counter()  # of them
+        self.lead = LeadStreams(self._say)
         self.host = HostStreams(self)  # type: ignore[arg-type]
 
     def send(self, kind: Kind, number: int, data: bytes) -> None:
         assert kind is Kind.STREAM
+        self._count(data)
         self.lead.write(number, data)
+
+    def _say(self, number: int, data: bytes) -> None:
+        self._count(data)
+        self.host.write(number, data)
+
+    def _count(self, data: bytes) -> None:
+        if data[0] == TAKEN:
+            self.ahead[data[1]] -= 1
+        elif data[0] != SIZE:
+            self.ahead[data[0]] += 1
+            self.most |= self.ahead
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -62,6 +78,33 @@ def test_pipes_carry_everything_and_their_ends() -> None:
     asyncio.run(play())
 
 
+def test_streams_that_nobody_reads_hold_up_nobody_and_wait_in_bounds() -> None:
+    many = b"x" * (64 << 16)  # four times what may be on its way
+
+    async def play() -> None:
+        both, launch = Joined(), Launch(7, "exec", "a", "exec")
+        (stdin, given), (out, stdout) = os.pipe(), os.pipe()
+        there = both.host.open(launch)
+        both.lead.open(launch, {"stdin": stdin, "stdout": stdout, "stderr": stdout})
+        for fd in (stdin, stdout):
+            os.close(fd)
+        with ThreadPoolExecutor() as threads:
+            feeding, writing = threads.submit(_write, given, many), threads.submit(_write, there["stdout"], many)
+            await until(lambda: both.ahead == {0: AHEAD, 1: AHEAD})
+            loop = asyncio.get_running_loop()
+            reading = [loop.run_in_executor(threads, _read, fd, len(many)) for fd in (there["stdin"], out)]
+            assert await asyncio.gather(*reading) == [many, many]
+            assert feeding.exception() is writing.exception() is None
+        assert both.most == {0: AHEAD, 1: AHEAD}
+        for fd in (given, *there.values()):
+            os.close(fd)
+        both.host.drain(7)
+        both.lead.close(7)
+        os.close(out)
+
+    asyncio.run(play())
+
+
 def test_a_terminal_has_the_size_of_the_one_here() -> None:
     def size(fd: int) -> tuple[int, ...]:
         return struct.unpack("4H", fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8)))[:2]
@@ -89,6 +132,19 @@ def test_a_terminal_has_the_size_of_the_one_here() -> None:
         await asyncio.sleep(0.3)  # the size is looked at once more, and let go
 
     asyncio.run(play())
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _read(fd: int, count: int) -> bytes:
+    found = b""
+    while len(found) < count:
+        found += os.read(fd, 1 << 16)
+    return found
 
 
 def _readable(fd: int) -> bool:
