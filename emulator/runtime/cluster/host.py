@@ -194,7 +194,7 @@ class Host:
             step = max(self._data_plane.joined, default=-1)
             row = self._data_plane.joined.get(step)
             found = (row.digest, row.delays_s) if row is not None else ("", 0.0)
-            self._connection.say(Beat(step, *found, self._data_plane.late_rows))
+            self._connection.say(Beat(step, *found))
             await asyncio.sleep(BEAT_S)
 
     async def _steps(self, clock: MonotonicClock) -> None:
@@ -322,11 +322,10 @@ class Host:
             node: (usage.cpu_s, usage.throttled_s, usage.memory_peak_bytes)
             for node, usage in self._hosts.used().items()
         }
-        cpu_s = float(data_plane.planner_summary.get("cpu_s", 0.0))
         self._connection.say(
             Final(
                 complete, used, data_plane.packets_sent(), tuple(data_plane.refused_routes[:100]),
-                data_plane.late_rows, cpu_s, tuple(self._folder.warnings),
+                data_plane.late_rows, tuple(self._folder.warnings),
             )
         )  # fmt: skip
         self._hosts.close()

@@ -73,10 +73,8 @@ def _introduce(task: Task, address: str, connection: Connection, trunks: dict[in
     """Recognise each other, and connect the trunks. PlatformError."""
     challenge, nonce = _heard(connection, Challenge).nonce, secrets.token_bytes(NONCE_BYTES)
     ports = tuple(trunks[peer].getsockname()[1] if peer in trunks else 0 for peer in range(task.hosts))
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     mine = seal(task.secret, "host", task.host, challenge, nonce)
-    cores = len(os.sched_getaffinity(0))
-    connection.say(Hello(task.host, nonce, mine, versions(), cores, memory_bytes, address, ports))
+    connection.say(Hello(task.host, nonce, mine, versions(), address, ports))
     welcome = _heard(connection, Welcome)
     if not hmac.compare_digest(welcome.seal, seal(task.secret, "lead", task.host, challenge, nonce)):
         raise PlatformError("whoever answers at the lead's address does not know the secret of this run")

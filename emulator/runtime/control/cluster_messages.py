@@ -25,15 +25,13 @@ class Challenge(ControlMessage):
 
 @dataclass(frozen=True, slots=True)
 class Hello(ControlMessage):
-    """Who the host is, sealed with the run's secret; its versions, its size, and the ports at its address to which each
-    other host sends by trunk."""
+    """Who the host is, sealed with the run's secret; its versions, and the ports at its address to which each other
+    host sends by trunk."""
 
     host: int
     nonce: bytes
     seal: bytes
     versions: dict[str, str]
-    cores: int
-    memory_bytes: int
     address: str
     ports: tuple[int, ...]
 
@@ -83,7 +81,6 @@ class Beat(ControlMessage):
     step: int = -1
     joined: str = ""
     delays_s: float = 0.0
-    late_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +117,14 @@ class Finish(ControlMessage):
 @dataclass(frozen=True, slots=True)
 class Final(ControlMessage):
     """The last word of a host: whether its relay's last statistics came; what bounded nodes used (seconds of processor
-    time, seconds of waiting, bytes); packets that left each node's ports; routes that the kernel refused; processor
-    time of the planner."""
+    time, seconds of waiting, bytes); packets that left each node's ports; routes that the kernel refused; rows of
+    the schedule that were late."""
 
     complete: bool
     used: dict[str, tuple[float | None, float | None, int | None]] = field(default_factory=dict)
     packets: dict[str, int] = field(default_factory=dict)
     refused_routes: tuple[str, ...] = ()
     late_rows: int = 0
-    planner_cpu_s: float = 0.0
     warnings: tuple[str, ...] = ()
 
 
