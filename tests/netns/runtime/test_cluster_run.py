@@ -99,7 +99,8 @@ links = ["a:*"]
     assert probes["b → c"]["asked_ms"] == pytest.approx(20.1, abs=0.2)
     packets = pl.read_parquet(folder / "links.parquet").sum()
     (sent,), (delivered,) = packets["sent_packets"], packets["delivered_packets"]
-    assert sent - 6 <= delivered <= verdict["trunks"]["crossings"] <= sent  # some are under way as the run ends
+    under_way = 4 * 1 + 2 * 2  # at most, as the run ends: each end takes 2 in 20 ms, for 10 ms or, where set, 20
+    assert sent - under_way <= delivered <= verdict["trunks"]["crossings"] <= sent
     assert verdict["trunks"]["lost"] == 0
     assert not [text for text in verdict["warnings"] if text.startswith("conservation")]
     assert {outcome["figure"]: outcome["holds"] for outcome in verdict["expectations"]} == {
