@@ -43,11 +43,14 @@ class Launches:
                 return self._program(launch)
             case "probe":
                 return self._probe(launch)
-            case "exec":
-                fields = self._hosts.command(launch.node, launch.index, launch.command)
             case _:
-                fields = self._of_terminal(launch)
-        return Resolved(self._hosts.namespaces(launch.node, whole=True), fields)
+                return self._command(launch)
+
+    def _command(self, launch: Launch) -> Resolved:
+        namespaces = self._hosts.namespaces(launch.node, whole=True)  # first: it refuses what is no live node
+        if launch.kind == "exec":
+            return Resolved(namespaces, self._hosts.command(launch.node, launch.index, launch.command))
+        return Resolved(namespaces, self._of_terminal(launch))
 
     def _program(self, launch: Launch) -> Resolved:
         program, node = self._programs[launch.program], launch.node
