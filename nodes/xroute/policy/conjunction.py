@@ -21,7 +21,7 @@ def strictest(policy: Policy, minimum: Policy) -> Policy:
         policy.preferences,
         policy.reactions,
     )
-    if found := contradiction(both):
+    if found := contradiction(both, direct_counts=True):
         raise Contradiction(f"the policy and the receiver's minimum: {found}")
     return both
 

@@ -15,15 +15,20 @@ from nodes.xroute.policy.text import show_clause
 _IDENTITY_DIGITS = 64
 
 
-def contradiction(policy: Policy) -> str | None:
-    """The clauses that contradict each other, in words, or None."""
+def contradiction(policy: Policy, *, direct_counts: bool = False) -> str | None:
+    """The clauses that contradict each other, in words, or None.
+
+    Clauses that leave no transit are one, since nobody writes them on purpose; with `direct_counts` only where the
+    policy wants a transit.
+    """
     hops = [each for each in policy.conditions if each.attribute is Attribute.HOPS]
     if not _has_number(hops, Unit.HOPS.least, most := policy.limit(LimitKind.HOPS) or Unit.HOPS.most):
         return _words(hops, f"no number of hops up to {most} is left")
     roles = [("source", Scope.SOURCE)]
     if _has_number(hops, 2, most):
         roles.append(("transit", Scope.TRANSIT))
-    for role, scope in roles:
+    direct = direct_counts and _has_number(hops, 1, 1)
+    for role, scope in roles[:1] if direct else roles:
         bounds = [each for each in policy.conditions if each.scope in (Scope.EACH, scope)]
         if found := _of_one_chain(bounds, role):
             return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from xroute_policies import routes, texts
 
-from nodes.xroute.policy.attributes import RouteAttributes
+from nodes.ibc.client.tendermint import Status
+from nodes.xroute.policy.attributes import HopAttributes, RouteAttributes
 from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.conjunction import strictest
 from nodes.xroute.policy.evaluation import first_failing, holds
@@ -91,8 +92,12 @@ def test_bytes_are_refused_or_canonical(data: bytes, more: st.DataObject) -> Non
     assert policy.encode() == data
 
 
+DIRECT = RouteAttributes(hops=(HopAttributes(b"a" * 32, status=Status.ACTIVE, validators=1, transit_ok=True),))
+
+
 @settings(max_examples=150)
 @given(texts(3), texts(3), routes())
+@example("xroute/1; require each hop validators <= 1", "xroute/1; require each transit validators >= 2", DIRECT)
 def test_the_conjunction_holds_where_both_hold(own: str, least: str, route: RouteAttributes) -> None:
     policy, minimum = parsed(own), parsed(least)
     assume(policy is not None)
