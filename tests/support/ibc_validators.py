@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,8 @@ from nodes.ibc.validator.process import Validator
 from tests.support.sdk_net import Records
 
 VALIDATORS = ("a-0", "a-1", "a-2", "a-3")
-PEERS = {name: Peer(name, "host", f"127.0.4.{number}") for number, name in enumerate(VALIDATORS, 1)}
+NET = f"127.0.{4 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])}"  # tests may run in several processes
+PEERS = {name: Peer(name, "host", f"{NET}.{number}") for number, name in enumerate(VALIDATORS, 1)}
 
 
 class Lived:
