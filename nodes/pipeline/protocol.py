@@ -12,6 +12,7 @@ PROTOCOL = Protocol(
     title="Language model in parts",
     panel="nodes.pipeline.panel:PipelinePanel",
     figures="nodes.pipeline.figures:figures",
-    quiet=frozenset({"chunk", "token", "codecs"}),
+    dissectors="nodes.pipeline.dissectors:dissectors",
+    quiet=frozenset({"chunk", "token"}),
     traffic=TrafficRecords(round_trip=None, lost=None, flow_rate=None, flow_size=None, flow_end=None),
 )

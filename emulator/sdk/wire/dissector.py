@@ -93,7 +93,8 @@ class Choice(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Dissector:
-    """A protocol's packets. `ports` are tried first; messages with constants of four bytes are known at any port."""
+    """A protocol's packets. `ports` are tried first; messages with constants of four bytes are known at any port, but
+    where another protocol has the same (`anywhere` False)."""
 
     name: str  # "dagbft"; fields are named skyloom.<name>.…
     title: str  # "DAG-BFT"
@@ -102,6 +103,7 @@ class Dissector:
     ports: tuple[int, ...] = ()
     clear_ports: tuple[int, ...] = ()  # at which a protocol of "tls" travels over TCP alone
     opaque: str = ""  # what bytes of a stream are that begin no message ("body"); empty: there are none
+    anywhere: bool = True
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -114,7 +116,7 @@ class Dissector:
     def heuristics(self) -> list[tuple[int, bytes]]:
         """Constants of four bytes or more, with their place, by which a first message is known at any port."""
         found = {mark for each in self.messages for mark in each.marks() if len(mark[1]) >= 4}
-        return sorted(found)
+        return sorted(found) if self.anywhere else []
 
 
 def kinds_in(parts: Mapping[str, Kind]) -> Iterator[Kind]:

@@ -21,7 +21,7 @@ from nodes.pipeline.codecs import store
 from nodes.pipeline.model.named import REAL, load_cached, sha256_of
 from nodes.pipeline.stages.core import Compute, Result, StageCore
 from nodes.pipeline.stages.engine import Engine
-from nodes.pipeline.stages.wire import CODEC, End, Message
+from nodes.pipeline.stages.wire import CODEC, PORT, End, Message
 
 SERVICE = "pipeline"
 LINK = LinkConfig(retry_most_s=1.0, heartbeat_s=0.5, silence_s=2.0, queue_bytes=float(1 << 28))
@@ -40,7 +40,7 @@ class Stage(Node):
         cpu: Share = 1.0  # of one core: computing takes its processor time over this share
         memory_bytes: Size = inf  # for weights, keys and values; a segment that needs more is refused
         window: int = 3  # chunks between two stages, waiting or on the way
-        port: int = 5800
+        port: int = PORT
 
         def __post_init__(self) -> None:
             if not 0 < self.cpu <= 1:

@@ -12,6 +12,7 @@ from typing import Annotated
 from emulator.sdk.wire import U16, U32, Many, ManyFixed, MessageCodec, Nested, Octets, Text, Unsigned
 from nodes.pipeline.stages.segment import MOST_SEGMENTS
 
+PORT = 5800
 MOST_NAME_BYTES = 64
 MOST_CODEC_BYTES = 16
 MOST_REASON_BYTES = 400

@@ -23,6 +23,7 @@ from nodes.dagbft.messages import Batch, BatchReply, Header, OthersBatch, OurBat
 from nodes.explorer import dissectors as explorer
 from nodes.explorer import wire as explorer_wire
 from nodes.explorer.wire import Memory
+from nodes.pipeline import dissectors as pipeline
 from nodes.plurality import dissectors as plurality
 from nodes.plurality import wire as plurality_wire
 from nodes.traffic import dissectors as traffic
@@ -33,12 +34,15 @@ PROBE, BULK, REQUEST = traffic.dissectors()
 (AMNESIAC,) = amnesiac.dissectors()
 (EXPLORER,) = explorer.dissectors()
 (DAGBFT,) = dagbft.dissectors()
+(PIPELINE,) = pipeline.dissectors()
 DATAGRAMS = [PROBE, PLURALITY, AMNESIAC]
 PLAIN = [*DATAGRAMS, BULK, REQUEST, EXPLORER]
-ALL = [*PLAIN, DAGBFT, rounds.DISSECTOR]
+ALL = [*PLAIN, DAGBFT, PIPELINE, rounds.DISSECTOR]
 HELLO, DATA, ACK = DAGBFT.messages
 INSIDE = DATA.parts["message"]
 assert isinstance(INSIDE, Choice)
+STAGES = PIPELINE.messages[1].parts["message"]
+assert isinstance(STAGES, Choice)
 BY_CODE = {each.marks()[0][1][0]: each for each in INSIDE.messages}
 RELAXED = settings(  # each example is a run of tshark, of half a second
     max_examples=2, suppress_health_check=[*HealthCheck], phases=[Phase.explicit, Phase.generate]
@@ -107,35 +111,49 @@ def test_messages_decode(drawn: list[tuple[Message, Values, bytes]]) -> None:
         assert found == fields
 
 
-@needs_tshark
-@given(batch([*INSIDE.messages, HELLO, ACK], each=2))
-@RELAXED
-def test_every_message_of_dagbft_decodes(drawn: list[tuple[Message, Values, bytes]]) -> None:
-    """In one stream, cut into segments anywhere: a packet ends with the frame that it completes."""
-    inner = {message.name for message in INSIDE.messages}
-    hello = encoded(HELLO, values := {"kind": 1, "magic": b"SkyD", "service": b"s", "label": b"", "sender": 1,
-                                      "incarnation": 1, "heard_incarnation": 0, "heard": 0})  # fmt: skip
-    expected = [shown("dagbft", HELLO, values)]
+def check_stream(dissector: Dissector, port: int, drawn: list[tuple[Message, Values, bytes]]) -> None:
+    """Messages in frames, in one stream, cut into segments anywhere: a packet ends with the frame that it completes."""
+    greeting, data_frame, _ = dissector.messages
+    choice = data_frame.parts["message"]
+    assert isinstance(choice, Choice)
+    inner = {message.name for message in choice.messages}
+    hello = encoded(greeting, values := {"kind": 1, "magic": b"SkyD", "service": b"s", "label": b"", "sender": 1,
+                                         "incarnation": 1, "heard_incarnation": 0, "heard": 0})  # fmt: skip
+    expected = [shown(dissector.name, greeting, values)]
     frames = [hello]
     for number, (message, values, data) in enumerate(drawn, 1):
-        fields = shown("dagbft", message, values)
+        fields = shown(dissector.name, message, values)
         if message.name in inner:
             data = framed(number, data)
             head = {"length": str(len(data) - 4), "kind": "2", "number": str(number)}
-            fields |= {f"skyloom.dagbft.data.{name}": [text] for name, text in head.items()}
+            fields |= {f"skyloom.{dissector.name}.data.{name}": [text] for name, text in head.items()}
         frames.append(data)
         expected.append(fields)
 
     def fill(packets: Packets) -> None:
         sequence = 1
         for frame in frames:
-            packets.tcp(30_000, 17_000, sequence, frame)
+            packets.tcp(30_000, port, sequence, frame)
             sequence += len(frame)
 
     for fields, found in zip(expected, told(fill, {name for each in expected for name in each}), strict=True):
         assert found.pop("malformed") == []
         assert found.pop("info")[0]
         assert found == fields
+
+
+@needs_tshark
+@given(batch([*INSIDE.messages, HELLO, ACK], each=2))
+@RELAXED
+def test_every_message_of_dagbft_decodes(drawn: list[tuple[Message, Values, bytes]]) -> None:
+    check_stream(DAGBFT, 17_000, drawn)
+
+
+@needs_tshark
+@given(batch([*STAGES.messages], each=2))
+@RELAXED
+def test_every_message_of_a_pipeline_decodes(drawn: list[tuple[Message, Values, bytes]]) -> None:
+    check_stream(PIPELINE, PIPELINE.ports[0], drawn)
 
 
 @needs_tshark
@@ -288,8 +306,9 @@ def test_agents_that_have_no_layout_are_flagged(
 def test_any_bytes_are_dissected_without_an_error(sent: list[tuple[Dissector, bytes, bool]]) -> None:
     def fill(packets: Packets) -> None:
         for number, (dissector, data, marked) in enumerate(sent):
-            data = (dissector.heuristics()[0][1] if marked and dissector is not DAGBFT else b"") + data
-            data = b"\0\0\0\x40\1SkyD" + data if marked and dissector is DAGBFT else data
+            in_frames = dissector in (DAGBFT, PIPELINE)
+            data = (dissector.heuristics()[0][1] if marked and not in_frames else b"") + data
+            data = b"\0\0\0\x40\1SkyD" + data if marked and in_frames else data
             port = dissector.ports[0] if dissector.ports else 9999
             if dissector.transport == "udp":
                 packets.udp(port, data)

@@ -15,7 +15,7 @@ from emulator.record.wireshark import EXTCAPS, PLUGIN, dissectors, extcap, insta
 
 def test_every_protocol_brings_its_dissectors() -> None:
     assert {each.name for each in dissectors()} == {
-        "probe", "bulk", "request", "plurality", "amnesiac", "explorer", "dagbft", "rounds",
+        "probe", "bulk", "request", "plurality", "amnesiac", "explorer", "dagbft", "pipeline", "rounds",
     }  # fmt: skip
 
 
