@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from emulator.model.errors import Absent, DataError
 from nodes.pipeline.planner.explain import Cost, costs
-from nodes.pipeline.planner.policies import PLAIN, POLICIES, Chosen, choose, only
+from nodes.pipeline.planner.policies import POLICIES, Chosen, choose, offered_to
 from nodes.pipeline.planner.problem import Problem
 from nodes.pipeline.planner.search import Exhausted, Infeasible
 
-SEARCHED = {"joint": None, "fp16": PLAIN, "int8": "int8"}
-"""Policies whose plan is the best there is, with one codec or (None) with all: constraints cost them delay."""
+OPTIMAL = ("joint", "fp16", "int8")
+"""Policies whose plan is the best there is with their codecs: constraints cost them delay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def propose(problem: Problem, policy: str) -> Proposal:
     except Exhausted as error:
         raise DataError(f"no plan by policy {policy}: {error}") from None
     others = {other: _chosen(problem, other) for other in POLICIES if other != policy}
-    return Proposal(problem, chosen, others, costs(_searched(problem, policy)) if policy in SEARCHED else [])
+    return Proposal(problem, chosen, others, costs(offered_to(policy, problem)) if policy in OPTIMAL else [])
 
 
 def _chosen(problem: Problem, policy: str) -> Chosen | str:
@@ -43,15 +43,10 @@ def _chosen(problem: Problem, policy: str) -> Chosen | str:
         return error.found
 
 
-def _searched(problem: Problem, policy: str) -> Problem:
-    codec = SEARCHED.get(policy, PLAIN)
-    return only(problem, codec) if codec else problem
-
-
 def _in_the_way(problem: Problem, policy: str, error: Infeasible) -> str:
     if policy == "memory-proportional":  # it looks at memory alone
         return str(error)
-    tried = costs(_searched(problem, policy))
+    tried = costs(offered_to(policy, problem))
     alone = [f"{each.constraint} ({each.without_s:.2f} s without it)" for each in tried if each.without_s is not None]
     if alone:
         return f"in the way: {'; '.join(alone)}. Expected one of these to be wider"

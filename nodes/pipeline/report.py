@@ -124,8 +124,7 @@ def _constraints(found: Proposal) -> Iterator[tuple[str, ...]]:
 def document(found: Proposal) -> dict[str, Any]:
     """The same as `proposal`. Delays of constraints are those of the whole request."""
     problem = found.problem
-    policies: dict[str, Any] = {found.chosen.policy: _predicted(found.chosen)}
-    policies |= {
+    others = {
         policy: {"none": each} if isinstance(each, str) else _predicted(each) for policy, each in found.others.items()
     }
     return {
@@ -137,8 +136,8 @@ def document(found: Proposal) -> dict[str, Any]:
         "chunk_tokens": problem.chunk.tokens,
         "answer_tokens": problem.answer_tokens,
         "budget_nats": problem.budget_nats,
-        "predicted": policies.pop(found.chosen.policy),
-        "others": policies,
+        "predicted": _predicted(found.chosen),
+        "others": others,
         "constraints": [{"constraint": each.constraint, "without_s": each.without_s} for each in found.costs],
     }
 

@@ -21,6 +21,7 @@ POLICIES = ("joint", "fp16", "int8", "sequential", "edgeshard", "memory-proporti
 former, a chunk starting when the one before is through. edgeshard: cuts and satellites of least latency for one chunk,
 as the dynamic programme of EdgeShard has them, without overlap. memory-proportional: satellites in the order given,
 blocks in proportion to memory, as in the ring of exo; overlapped."""
+_CODECS = {"joint": None, "int8": "int8"}  # None: all that there are; other policies have PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +45,22 @@ def choose(policy: str, problem: Problem) -> Chosen:
     """The policy's plan. Infeasible where it has none; Absent for a policy that there is not."""
     if policy not in POLICIES:
         raise Absent(f"policy {policy!r}", ", ".join(POLICIES))
-    if policy == "joint":
-        return _chosen(policy, problem, best_of_windows(problem).plan)
-    if policy == "int8":
-        return _chosen(policy, problem, best_of_windows(only(problem, "int8")).plan)
-    plain = only(problem, PLAIN)
+    offered = offered_to(policy, problem)
     if policy == "memory-proportional":
-        return _chosen(policy, problem, _proportional(plain))
+        return _chosen(policy, problem, _proportional(offered))
     if policy == "edgeshard":
-        return _chosen(policy, problem, best(_one_chunk(plain)).plan, overlaps=False)
-    return _chosen(policy, problem, best_of_windows(plain).plan, overlaps=policy == "fp16")
+        return _chosen(policy, problem, best(_one_chunk(offered)).plan, overlaps=False)
+    return _chosen(policy, problem, best_of_windows(offered).plan, overlaps=policy != "sequential")
+
+
+def offered_to(policy: str, problem: Problem) -> Problem:
+    """The problem with the codecs that a policy may use. Absent where its codec is not there."""
+    codec = _CODECS.get(policy, PLAIN)
+    return replace(problem, codecs=(_codec(problem, codec),)) if codec else problem
 
 
 def _chosen(policy: str, problem: Problem, plan: Plan, overlaps: bool = True) -> Chosen:
     return Chosen(policy, plan, overlaps, terms(problem, plan))
-
-
-def only(problem: Problem, codec: str) -> Problem:
-    """The same problem with one codec everywhere. Absent where it has no codec of that name."""
-    return replace(problem, codecs=(_codec(problem, codec),))
 
 
 def _codec(problem: Problem, name: str) -> CodecCost:
