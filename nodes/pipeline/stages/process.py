@@ -1,8 +1,9 @@
 """The program of a node that may run a stage: links, a clock, and a thread for the engine, around the core.
 
 Events: `chunk`, for each that was computed (request, epoch, offset, tokens, bytes that leave, queue: the chunks that
-wait, and scenario times received_s, begun_s, decoded_s, computed_s, encoded_s); at the end `processor` (asked and
-delivered share of a core, cpu_s) and, where there were some, `rejected` (counts by reason).
+wait, and scenario times received_s, begun_s, decoded_s, computed_s, encoded_s); `source-lost` (source), where the stage
+ends because that node is gone; at the end `processor` (asked and delivered share of a core, cpu_s) and, where there
+were some, `rejected` (counts by reason).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from nodes.pipeline.stages.wire import CODEC, PORT, End, Message
 SERVICE = "pipeline"
 LINK = LinkConfig(retry_most_s=1.0, heartbeat_s=0.5, silence_s=2.0, queue_bytes=float(1 << 28))
 """A lost connection is noticed within 2 s; keys and values of a segment find room."""
+SOURCE_LOST_S = 120.0  # without a connection to it; by default the source itself gives up after 100 s without nodes
+LOOK_S = 1.0  # between two looks whether it is there
 
 
 class Stage(Node):
@@ -73,7 +76,7 @@ class Stage(Node):
         context.exit_stack.callback(self._thread.shutdown, wait=False, cancel_futures=True)
 
     async def run(self) -> None:
-        await self.context.until_stopped(self.links.run(), self.compute(), self._ended.wait())
+        await self.context.until_stopped(self.links.run(), self.compute(), self._ended.wait(), self.while_asked())
         self.report()
 
     async def compute(self) -> None:
@@ -90,6 +93,16 @@ class Stage(Node):
             if isinstance(job, Compute):
                 self._trace(job, result)
             self.core.done(result)
+
+    async def while_asked(self) -> None:
+        """Return when the source of the latest request has been out of reach for too long: nothing replaces it."""
+        context = self.context
+        seen_s = context.now()
+        while context.now() - seen_s < SOURCE_LOST_S:
+            await context.sleep(LOOK_S)
+            if self.core.source in ("", *self.links.connected()):
+                seen_s = context.now()
+        context.emit("source-lost", source=self.core.source)
 
     def arrived(self, sender: str, message: Message) -> None:
         """A message of another node."""
