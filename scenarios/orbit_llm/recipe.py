@@ -113,6 +113,8 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
 def _check(parameters: Parameters, count: int) -> None:
     if not 0 < parameters.cpu <= 1:
         raise ParameterError("cpu", show(parameters.cpu, "share"), "more than 0 % and at most 100 %, of one core")
+    if not parameters.isl.rate_bps:
+        raise ParameterError("isl.rate", show(0.0, "rate"), "more than 0 bit/s")
     if parameters.stages is not None and parameters.stages > count:
         raise ParameterError("stages", str(parameters.stages), f"at most {count}, a satellite each")
     if parameters.evaluate == 1:

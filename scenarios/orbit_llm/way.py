@@ -11,7 +11,7 @@ from nodes.pipeline.planner.problem import Link
 from nodes.pipeline.profile import PACKET_BYTES
 
 PAYLOAD = 1448 / PACKET_BYTES  # of a packet, without the headers of IP and TCP and its timestamps
-_TEXT = re.compile(r"(\S+) -> (\S+): ([^,]+), (\d{1,3}) hops?, ([^,]+)")
+_TEXT = re.compile(r"(\S+) -> (\S+): ([^,]+), ([1-9]\d{0,2}) hops?, ([^,]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,10 @@ class Way:
         match = _TEXT.fullmatch(text)
         if match is None:
             raise Unfit(f"way {text[:80]!r}", "'NODE -> NODE: DELAY, NUMBER hops, RATE'")
-        return Way(match[1], match[2], parse(match[3], "duration"), int(match[4]), parse(match[5], "rate"))
+        way = Way(match[1], match[2], parse(match[3], "duration"), int(match[4]), parse(match[5], "rate"))
+        if not way.rate_bps:
+            raise Unfit(f"way {text[:80]!r}", "a rate above 0")
+        return way
 
     def link(self) -> Link:
         """As plans have it. Each hop but the first takes a packet in before it passes it on."""

@@ -67,7 +67,7 @@ def test_the_prompt_is_the_text():
     ("override", "said"),
     [
         ("policy=best", "policy"), ("cpu=0 %", "more than 0 %"), ("evaluate=1", "an interval needs two"),
-        ("isl.rate=1 parsec", "isl.rate"), ("budget_nats=-1", "budget_nats"),
+        ("isl.rate=1 parsec", "isl.rate"), ("isl.rate=0", "more than 0 bit/s"), ("budget_nats=-1", "budget_nats"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(override, said):
@@ -90,7 +90,13 @@ def test_ways_are_read_as_they_are_written(delay_s, hops, rate_bps):
     assert behind_s == pytest.approx(way.delay_s + (hops - 1) * 12_000 / rate_bps)
 
 
-@pytest.mark.parametrize("text", ["", "a -> b", "a -> b: 1 ms, 0 hops", "a -> b: 1 m, 1 hop, 1 Mbit/s"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "a -> b", "a -> b: 1 ms, 1 hop", "a -> b: 1 ms, 0 hops, 1 Mbit/s", "a -> b: 1 m, 1 hop, 1 Mbit/s",
+        "a -> b: 1 ms, 1 hop, 0 bit/s",
+    ],
+)  # fmt: skip
 def test_other_texts_are_no_ways(text):
     with pytest.raises(Unfit):
         Way.of(text)
