@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
+import selectors
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -51,6 +52,7 @@ BEAT_S = 0.25
 LOST_S = 2.0
 HERE_S = 0.6  # since a host's last word, for which it is surely there
 HELLO_S = 5.0
+MOST_STRANGERS = 64  # that connect and have not said hello
 FINAL_S = 4.0
 MARGIN_S = 0.05  # before T0, by which a host must have heard of it
 
@@ -99,6 +101,7 @@ class Lead:
         self._listener = listener
         self._tasks = tasks
         self._accepted: list[Connection] = []
+        self._strangers = 0  # connections that were not from a host of this run
         self.names = [machine.name for machine in cluster.machines()]
         self.node_counts = [int((task.owner == task.host).sum()) for task in tasks]
         self._beating: asyncio.Task[None] | None = None
@@ -106,20 +109,25 @@ class Lead:
     # -- before play ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start all runners and recognise them. PlatformError."""
+        """Start all runners and recognise them among all that connect. PlatformError."""
         self._cluster.start(self._tasks)
         links: dict[int, tuple[HostLink, bytes]] = {}
         deadline = time.monotonic() + HELLO_S
-        self._listener.settimeout(0.1)
-        while len(links) < len(self._tasks):
-            self._check_runners(deadline, links)
-            try:
-                end, _ = self._listener.accept()
-            except TimeoutError:
-                continue
-            self._accepted.append(Connection(end))
-            link, challenge = self._recognise(self._accepted[-1])
-            links[link.number] = link, challenge
+        self._listener.setblocking(False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            while len(links) < len(self._tasks):
+                self._check_runners(deadline, links)
+                for key, _ in selector.select(0.1):
+                    if key.fileobj is self._listener:
+                        self._challenge(selector)
+                    elif (link := self._hello(selector, *key.data)) is not None:
+                        links[link.number] = link, key.data[1]
+            for key in selector.get_map().values():
+                if key.data is not None:  # has not said hello
+                    self._turn_away(key.data[0])
+        if self._strangers:
+            self.warnings.append(f"connections to the lead that no host of this run made: {self._strangers}")
         self._listener.close()
         self.hosts = [links[host][0] for host in range(len(self._tasks))]
         for link, challenge in links.values():
@@ -134,24 +142,54 @@ class Lead:
             if how := self._cluster.ended(host):
                 raise PlatformError(f"{self.names[host]}: {how} before it was there; see logs/_skyloom.txt")
         if time.monotonic() > deadline:
-            raise PlatformError(f"{self.names[missing[0]]} has not come within {HELLO_S:g} s")
+            others = f"; strangers that were turned away: {self._strangers}" if self._strangers else ""
+            raise PlatformError(f"{self.names[missing[0]]} has not come within {HELLO_S:g} s{others}")
 
-    def _recognise(self, connection: Connection) -> tuple[HostLink, bytes]:
-        challenge = secrets.token_bytes(NONCE_BYTES)
-        connection.say(Challenge(challenge))
+    def _challenge(self, selector: selectors.BaseSelector) -> None:
+        """Accept a connection, and wait for its hello beside all others."""
         try:
-            frame = connection.receive_within(HELLO_S)
+            end, _ = self._listener.accept()
+        except OSError:  # it is gone
+            return
+        connection, challenge = Connection(end), secrets.token_bytes(NONCE_BYTES)
+        if len(selector.get_map()) > len(self._tasks) + MOST_STRANGERS:
+            self._turn_away(connection)
+            return
+        self._accepted.append(connection)
+        connection.say(Challenge(challenge))
+        selector.register(connection, selectors.EVENT_READ, (connection, challenge))
+
+    def _hello(self, selector: selectors.BaseSelector, connection: Connection, challenge: bytes) -> HostLink | None:
+        """The host that has said hello; None before it has, and for a stranger, who is turned away."""
+        try:
+            link = self._recognised(connection, challenge)
+        except BlockingIOError:
+            return None
+        selector.unregister(connection)
+        if link is None:
+            self._turn_away(connection)
+        return link
+
+    def _recognised(self, connection: Connection, challenge: bytes) -> HostLink | None:
+        """The host that says hello; None for a stranger. BlockingIOError while the hello is incomplete, PlatformError
+        where the host is of another version."""
+        try:
+            frame = connection.receive()
             hello = frame.message((Hello,)) if frame is not None else None
-        except (TimeoutError, BadMessage) as error:
-            raise PlatformError(f"who came as a host of this run says no hello: {error}") from None
-        if hello is None or not 0 <= hello.host < len(self._tasks):
-            raise PlatformError("who came as a host of this run is none of its hosts")
+        except BadMessage:
+            return None
+        if hello is None or not 0 <= hello.host < len(self._tasks) or len(hello.ports) != len(self._tasks):
+            return None
         expected = seal(self._tasks[0].secret, "host", hello.host, challenge, hello.nonce)
         if not hmac.compare_digest(hello.seal, expected):
-            raise PlatformError(f"{self.names[hello.host]} does not know the secret of this run")
+            return None
         if difference := skew(versions(), hello.versions):
             raise PlatformError(f"{self.names[hello.host]}: {difference}")
-        return HostLink(hello.host, connection, hello), challenge
+        return HostLink(hello.host, connection, hello)
+
+    def _turn_away(self, connection: Connection) -> None:
+        self._strangers += 1
+        connection.close()
 
     def wait_until_ready(self, progress: Callable[[int, int], None]) -> None:
         """Wait until the nodes of all hosts stand; outside of an event loop."""

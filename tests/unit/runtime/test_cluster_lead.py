@@ -17,6 +17,7 @@ import pytest
 
 from emulator.model.errors import EXIT_INTERNAL, EXIT_PLATFORM, PlatformError
 from emulator.model.network import Network, NodeSpec
+from emulator.runtime.cluster import lead as lead_module
 from emulator.runtime.cluster import runner
 from emulator.runtime.cluster.lead import HostError, Lead
 from emulator.runtime.cluster.machines import Machine, Task
@@ -106,11 +107,30 @@ def test_hosts_that_know_the_secret_are_recognised_and_wait_for_each_other(two: 
     assert lead.warnings == ["host 0: warning of 0", "host 1: warning of 1"]
 
 
-def test_a_host_with_another_secret_is_refused() -> None:
+def test_a_host_with_another_secret_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lead_module, "HELLO_S", 1.0)
     cluster = Threads(lambda task: replace(task, secret=b"other") if task.host else task)
     lead = lead_of(cluster)
-    with pytest.raises(PlatformError, match="host 1 does not know the secret of this run"):
+    with pytest.raises(PlatformError, match="host 1 has not come within 1 s; strangers that were turned away: 1"):
         lead.start()
+    lead.close()
+
+
+def test_strangers_neither_end_nor_hold_up_the_start() -> None:
+    cluster = Threads()
+    lead = lead_of(cluster)
+    silent, hasty, wrong = (Connection(socket.create_connection(lead._tasks[0].lead)) for _ in range(3))
+    hasty.close()
+    wrong.send(Kind.MESSAGE, 0, b"GET / HTTP/1.1")
+    began_s = time.monotonic()
+    lead.start()
+    assert time.monotonic() - began_s < lead_module.HELLO_S / 2
+    assert [link.number for link in lead.hosts] == [0, 1]
+    assert lead.warnings == ["connections to the lead that no host of this run made: 3"]
+    assert silent.receive_within(5.0) is not None, "its challenge"
+    assert silent.receive_within(5.0) is None, "its end"
+    for connection in (silent, wrong):
+        connection.close()
     lead.close()
 
 
