@@ -1,6 +1,6 @@
 """Standard streams of commands that run on another host: what goes into and comes out of them, over the connection.
 
-    u8 stream (0, 1, 2), or SIZE or TAKEN · what went through it; nothing more: its end
+    u8 stream (0, 1, 2), or SIZE, TAKEN or GONE · what went through it; nothing more: its end
 
 Invariant: output arrives in order and before the command's end is told; a stream that nobody reads ends with its
 command. Of each stream at most AHEAD pieces are on their way: who writes one out says TAKEN, and holds up nobody.
@@ -29,6 +29,7 @@ NAMES = ("stdin", "stdout", "stderr")
 EOT = b"\x04"
 SIZE = 3  # in place of a stream: the size of a terminal
 TAKEN = 4  # likewise, and the stream behind it: a piece of it has been written out
+GONE = 5  # likewise: nobody reads it any longer, so the command shall find it closed
 AHEAD = 16
 SIZE_S = 0.25  # between two looks at it
 WRITE_S = 1.0  # for a reader to take the last output of a command
@@ -65,6 +66,9 @@ class HostStreams:
         """Input for a command; nothing behind the stream's byte: its end."""
         if data[0] == TAKEN:
             self._taken(number, data[1])
+            return
+        if data[0] == GONE:
+            self._end(number, data[1])
             return
         fd = self._inputs.get(number)
         if fd is None:
@@ -172,8 +176,8 @@ class LeadStreams:
         for stream in (1,) if launch.terminal else (1, 2):
             queue: SimpleQueue[bytes] = SimpleQueue()
             self._outputs[number][stream] = queue
-            taken = partial(self._taken, loop, number, stream)
-            words = (os.dup(streams[NAMES[stream]]), queue, taken)
+            told = partial(self._told, loop, number, stream)
+            words = (os.dup(streams[NAMES[stream]]), queue, told)
             thread = threading.Thread(target=_write_all, args=words, daemon=True)
             self._threads[number].append(thread)
             thread.start()
@@ -204,10 +208,10 @@ class LeadStreams:
         if number in self._outputs:
             self._say(number, b"\0" + data)
 
-    def _taken(self, loop: asyncio.AbstractEventLoop, number: int, stream: int) -> None:
-        """A thread has written a piece of output."""
+    def _told(self, loop: asyncio.AbstractEventLoop, number: int, stream: int, what: int) -> None:
+        """A thread has written a piece of output (TAKEN), or could not (GONE)."""
         with suppress(RuntimeError):  # the run has ended
-            loop.call_soon_threadsafe(self._say, number, bytes((TAKEN, stream)))
+            loop.call_soon_threadsafe(self._say, number, bytes((what, stream)))
 
     def _follow_size(self, number: int, terminal: int, before: bytes) -> None:
         """Tell of the size of a terminal whenever it is another one, until its command has ended."""
@@ -247,11 +251,13 @@ class LeadStreams:
             thread.join(WRITE_S)
 
 
-def _write_all(fd: int, queue: SimpleQueue[bytes], taken: Callable[[], None]) -> None:
+def _write_all(fd: int, queue: SimpleQueue[bytes], told: Callable[[int], None]) -> None:
     while data := queue.get():
         view = memoryview(data)
-        with suppress(OSError):  # the reader has gone: it is let go, so that the command can end
+        try:
             while view:
                 view = view[os.write(fd, view) :]
-        taken()
+            told(TAKEN)
+        except OSError:  # the reader has gone
+            told(GONE)
     os.close(fd)

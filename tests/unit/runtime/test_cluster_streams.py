@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from emulator.runtime.cluster.streams import AHEAD, SIZE, TAKEN, HostStreams, LeadStreams
+from emulator.runtime.cluster.streams import AHEAD, GONE, SIZE, TAKEN, HostStreams, LeadStreams
 from emulator.runtime.control.remote import Kind
 from emulator.runtime.programs.launch import Launch
 
@@ -39,7 +39,7 @@ class Joined:
     def _count(self, data: bytes) -> None:
         if data[0] == TAKEN:
             self.ahead[data[1]] -= 1
-        elif data[0] != SIZE:
+        elif data[0] not in (SIZE, GONE):
             self.ahead[data[0]] += 1
             self.most |= self.ahead
 
@@ -105,6 +105,24 @@ def test_streams_that_nobody_reads_hold_up_nobody_and_wait_in_bounds() -> None:
     asyncio.run(play())
 
 
+def test_a_command_whose_reader_has_gone_finds_its_output_closed() -> None:
+    async def play() -> None:
+        both, launch = Joined(), Launch(7, "exec", "a", "exec")
+        (stdin, given), (out, stdout) = os.pipe(), os.pipe()
+        there = both.host.open(launch)
+        both.lead.open(launch, {"stdin": stdin, "stdout": stdout, "stderr": stdout})
+        for fd in (stdin, stdout, out):
+            os.close(fd)
+        os.set_blocking(there["stdout"], False)
+        await until(lambda: not _written(there["stdout"]))
+        for fd in (given, *there.values()):
+            os.close(fd)
+        both.host.drain(7)
+        both.lead.close(7)
+
+    asyncio.run(play())
+
+
 def test_a_terminal_has_the_size_of_the_one_here() -> None:
     def size(fd: int) -> tuple[int, ...]:
         return struct.unpack("4H", fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8)))[:2]
@@ -138,6 +156,15 @@ def _write(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def _written(fd: int) -> bool:
+    """Whether somebody reads what is written there."""
+    try:
+        os.write(fd, b"y")
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _read(fd: int, count: int) -> bytes:
