@@ -52,7 +52,6 @@ from emulator.runtime.control.cluster_messages import (
 from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.messages import FromZygote, Kill, ProcessExited
 from emulator.runtime.control.remote import Connection, Frame, Kind
-from emulator.runtime.control.transport import Transport, send_soon
 from emulator.runtime.data_plane import DataPlane
 from emulator.runtime.programs.hosts import Hosts
 from emulator.runtime.programs.jobs import python_programs
@@ -65,7 +64,6 @@ BEAT_S = 0.25
 PROGRESS_S = 0.2
 READY_ROWS = 2
 LAST_WORDS_S = 2.0
-LINE_S = 1.0  # for which a process may leave what it is told unread
 
 
 class Host:
@@ -83,7 +81,6 @@ class Host:
             task.network, scenario.seed, scenario.duration_s, threads=scenario.engine.threads,
             realtime=scenario.fidelity.realtime, split=split, compared=True,
         )  # fmt: skip
-        self._lines: dict[int, Transport] = {}
         self._orders: deque[tuple[float, Callable[[], None]]] = deque()  # from when they may be carried out; in order
         self._ordered = asyncio.Event()
         self._clock: MonotonicClock | None = None
@@ -253,10 +250,7 @@ class Host:
             case Kind.MESSAGE:
                 self._message(frame.message(TO_HOST))
             case Kind.PACKET:
-                line = self._lines.get(frame.number)
-                if line is not None:
-                    with suppress(OSError):  # it is gone, or does not listen
-                        send_soon(line, frame.data, timeout_s=LINE_S)
+                self._zygote.tell(frame.number, frame.data)
             case Kind.REPORT:
                 self._relay_order(msgpack.unpackb(frame.data, strict_map_key=False))
             case Kind.STREAM:
@@ -294,15 +288,12 @@ class Host:
         supervised = launch.kind in ("program", "probe")
         streams = {} if supervised else self._streams.open(launch)
         try:
-            line = self._zygote.launch(launch, streams, supervised)
+            self._zygote.launch(launch, streams, supervised)
         except (SkyloomError, OSError) as error:
             self._connection.say(NotLaunched(launch.number, str(error)))
-            return
         finally:
             for fd in set(streams.values()):
                 os.close(fd)
-        if line is not None:
-            self._lines[launch.number] = line
 
     def _relay_order(self, message: Message) -> None:
         if message["op"] == "capture":
@@ -341,8 +332,6 @@ class Host:
         self._connection.say(message)
 
     def _packet(self, number: int, data: bytes) -> None:
-        if not data:
-            self._lines.pop(number, None)
         self._connection.send(Kind.PACKET, number, data)
         if self._connection.busy:
             self._zygote.pause()

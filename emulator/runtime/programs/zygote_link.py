@@ -1,7 +1,7 @@
 """The link to the zygote of this machine: launches resolved and sent, lines to processes kept, what comes passed on.
 
-Invariant: the last packets of a process are passed on before its end is. Records of a busy process never keep others
-waiting: a turn of the event loop takes BATCH packets of each.
+Invariant: the last packets of a process are passed on before its end is. A process keeps no other waiting: a turn of
+the event loop takes BATCH packets of it, and what it does not read waits, MOST_UNREAD packets at most.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from emulator.runtime.programs.launches import Resolve
 
 PEERS_PER_MESSAGE = 500
 BATCH = 4  # packets that one process may bring in one turn of the event loop
+MOST_UNREAD = 64  # packets that wait for a process; further ones are lost
 NUMBERS_PER_MESSAGE = 5000
 LOST = "the process that starts node programs (the zygote) has died"
 
@@ -57,6 +58,7 @@ class ZygoteLink:
         self._resolve = resolve
         self._keys = keys  # where programs log their TLS keys; None: they do not
         self._lines: dict[int, Channel] = {}
+        self._unread: dict[int, deque[bytes]] = {}  # by process: packets that its line has no room for
         self._paused = False
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -115,6 +117,29 @@ class ZygoteLink:
             self._listen(launch.number, line)
         self._send(message, fds)
         return line
+
+    def tell(self, number: int, data: bytes) -> None:
+        """Send a packet to a process, if it has a line, when it has read what was sent before."""
+        if number not in self._lines:
+            return
+        unread = self._unread.setdefault(number, deque())
+        if len(unread) < MOST_UNREAD:
+            unread.append(data)
+        self._feed(number)
+
+    def _feed(self, number: int) -> None:
+        assert self._loop is not None
+        line, unread = self._lines[number], self._unread[number]
+        while unread:
+            try:
+                line.send_bytes(unread[0])
+            except BlockingIOError:
+                self._loop.add_writer(line.fileno(), self._feed, number)
+                return
+            except OSError:
+                pass  # it is gone; the reader tells
+            unread.popleft()
+        self._loop.remove_writer(line.fileno())
 
     def kill(self, numbers: Sequence[int], signum: int) -> None:
         """Signal the sessions of processes."""
@@ -191,6 +216,8 @@ class ZygoteLink:
         if line is not None:
             assert self._loop is not None
             self._loop.remove_reader(line.fileno())
+            self._loop.remove_writer(line.fileno())
+            self._unread.pop(number, None)
             line.close()
             self.on_packet(number, b"")
 
