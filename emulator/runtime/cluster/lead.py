@@ -43,7 +43,7 @@ from emulator.runtime.control.cluster_messages import (
     NotLaunched,
     Welcome,
 )
-from emulator.runtime.control.encoding import BadMessage, ControlMessage
+from emulator.runtime.control.encoding import UNREADABLE, BadMessage, ControlMessage
 from emulator.runtime.control.messages import Cold, FromZygote, ProcessExited, Spawned, Warmed
 from emulator.runtime.control.remote import Connection, Frame, Kind
 from emulator.schedule.row_digest import Joined
@@ -278,17 +278,24 @@ class Lead:
             case Kind.PACKET:
                 self.on_packet(frame.number, frame.data)
             case Kind.REPORT:
-                report = msgpack.unpackb(frame.data, strict_map_key=False)
-                if report["op"] == "stats":
-                    self._check_trunks(link, report)
-                self.clocks.note(link.number, report)
-                merged = self.merged.merged(link.number, report)
+                merged = self._merged(link, frame.data)
                 if merged is not None:
                     self.on_report(merged)
             case Kind.CAPTURE:
                 self.on_capture(link.number, frame.number, frame.data)
             case Kind.STREAM:
                 self.on_stream(frame.number, frame.data)
+
+    def _merged(self, link: HostLink, data: bytes) -> Message | None:
+        """What a relay's report means for the run. BadMessage."""
+        try:
+            report = msgpack.unpackb(data, strict_map_key=False)
+            if report["op"] == "stats":
+                self._check_trunks(link, report)
+            self.clocks.note(link.number, report)
+            return self.merged.merged(link.number, report)
+        except (*UNREADABLE, IndexError, AttributeError) as error:
+            raise BadMessage(f"{len(data)} bytes are no report of a relay: {type(error).__name__}: {error}") from None
 
     def _message(self, link: HostLink, message: FromHost) -> None:
         match message:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 
@@ -167,9 +168,18 @@ def test_the_first_failure_is_that_of_the_run(two: Any) -> None:
     assert (str(failure), failure.exit_code) == ("host 1: the relay process ended with status 1", EXIT_INTERNAL)
 
 
-def test_a_host_whose_message_is_malformed_is_named(two: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (Kind.MESSAGE, b"no message"),
+        (Kind.REPORT, b"no report"),
+        (Kind.REPORT, msgpack.packb({"op": "stats", "t_s": 1.0})),
+        (Kind.REPORT, msgpack.packb({"op": "stats", "t_s": 1.0, "ends": {}, "trunks": {9: {"heard_s": 0.0}}})),
+    ],
+)
+def test_a_host_whose_message_or_report_is_malformed_is_named(two: Any, kind: Kind, data: bytes) -> None:
     lead, cluster = two
-    cluster.connections[1].send(Kind.MESSAGE, 0, b"no message")
+    cluster.connections[1].send(kind, 0, data)
     select.select([lead.hosts[1].connection], [], [], 5.0)
     lead._heard(lead.hosts[1])
     assert str(lead.failure).startswith("host 1: ")
