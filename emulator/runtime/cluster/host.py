@@ -155,7 +155,7 @@ class Host:
         data_plane.on_report = self._report
         zygote.attach()
         data_plane.attach(self._break)
-        self._connection.on_room = zygote.resume
+        self._connection.on_room = self._resume
         self._connection.attach(self._heard)
         self._connection.say(HostReady(tuple(self._folder.warnings)))
         set_timer_slack()
@@ -335,6 +335,11 @@ class Host:
         self._connection.send(Kind.PACKET, number, data)
         if self._connection.busy:
             self._zygote.pause()
+
+    def _resume(self) -> None:
+        """There is room again for what was held back."""
+        self._zygote.resume()
+        self._tees.resume()
 
     def _report(self, message: Message) -> None:
         if message["op"] == "stats" and self._connection.busy and not message.get("final"):

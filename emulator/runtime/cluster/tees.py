@@ -1,13 +1,14 @@
 """Captures across hosts: what each host's relay writes into a pipe comes to the lead, which writes it on.
 
-Invariant: a reader gets whole batches only, of one host behind those of another; one that does not read loses packets
-of its capture, which are counted, and holds up nothing.
+Invariant: a reader gets whole batches only, of one host behind those of another. One that does not read, or a slow way
+to the lead, loses packets of captures, which are counted, and holds up nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import select
 from collections import deque
 from contextlib import suppress
 
@@ -32,8 +33,15 @@ class HostTees:
         read_end, write_end = pipe()
         os.set_blocking(read_end, False)
         self._pipes[capture] = read_end
-        asyncio.get_running_loop().add_reader(read_end, self._read, capture)
+        self.resume()
         return write_end
+
+    def resume(self) -> None:
+        """Read, unless the connection is busy: then the pipes fill, and the relay counts what has no room."""
+        if self._connection.busy:
+            return
+        for capture, read_end in self._pipes.items():
+            asyncio.get_running_loop().add_reader(read_end, self._read, capture)
 
     def drain(self) -> None:
         """Send what is left in the pipes: the relay has ended."""
@@ -51,6 +59,9 @@ class HostTees:
         except BlockingIOError:
             return False
         self._connection.send(Kind.CAPTURE, capture, data)
+        if self._connection.busy:
+            for each in self._pipes.values():
+                asyncio.get_running_loop().remove_reader(each)
         if not data:
             del self._pipes[capture]
             asyncio.get_running_loop().remove_reader(read_end)
@@ -111,12 +122,13 @@ class LeadTee:
             self._write()
 
     def finish(self) -> None:
-        """Write what waits, for a reader that reads on, and close."""
+        """Write what waits, as long as a reader takes something within PATIENCE_S, and close."""
         if self._fd >= 0:
             self._unwatch()
-            os.set_blocking(self._fd, True)
+            poll = select.poll()
+            poll.register(self._fd, select.POLLOUT)
             with suppress(OSError):
-                while self._waiting:
+                while self._waiting and poll.poll(PATIENCE_S * 1e3):
                     self._take(os.write(self._fd, self._waiting[0]))
         self.close()
 

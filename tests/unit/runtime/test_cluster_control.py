@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from struct import pack
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +21,11 @@ from emulator.link.stats import EndStats
 from emulator.link.taps import HEAD, MAGIC, ROW_BYTES
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.record.verdict import Verdict, judge
-from emulator.runtime.cluster import figures
+from emulator.runtime.cluster import figures, tees
 from emulator.runtime.cluster.handshake import seal, skew, versions
 from emulator.runtime.cluster.merge import MergedReports
 from emulator.runtime.cluster.pair_clocks import PairClocks
-from emulator.runtime.cluster.tees import Batchwise
+from emulator.runtime.cluster.tees import Batchwise, HostTees, LeadTee
 from emulator.runtime.control.cluster_messages import FROM_HOST, Beat, HostReady
 from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.remote import HEAD as FRAME_HEAD
@@ -221,6 +225,60 @@ def test_hosts_agree_on_who_is_joined_bit_for_bit_and_on_delays_nearly() -> None
 
 
 # -- captures ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_what_waits_of_a_capture_at_the_end_is_written_for_those_who_read(
+    monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    monkeypatch.setattr(tees, "PATIENCE_S", 5.0 if reads else 0.1)
+    body = bytes(1 << 20)
+    batch = HEAD.pack(MAGIC, 1, len(body), 0) + bytes(ROW_BYTES) + body
+    read_end, write_end = os.pipe()
+
+    async def play() -> None:
+        tee = LeadTee(write_end, 1)
+        tee.feed(0, batch)
+        tee.finish()
+
+    with ThreadPoolExecutor(1) as threads, open(read_end, "rb") as reader:
+        if reads:
+            found = threads.submit(reader.read)
+            asyncio.run(play())
+            assert found.result(10) == batch
+        else:
+            began_s = time.monotonic()
+            asyncio.run(play())
+            assert time.monotonic() - began_s < 3.0
+
+
+def test_captures_wait_while_the_connection_is_busy() -> None:
+    async def play() -> None:
+        sent: list[tuple[int, bytes]] = []
+        connection = SimpleNamespace(busy=False, send=lambda kind, number, data: sent.append((number, data)))
+        pipes = HostTees(connection)  # type: ignore[arg-type]
+        one, other = pipes.open(1), pipes.open(2)
+        connection.busy = True
+        os.write(one, b"a")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert sent == [(1, b"a")], "it was not known to be busy before"
+        os.write(one, b"b")
+        os.write(other, b"c")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert sent == [(1, b"a")]
+        connection.busy = False
+        pipes.resume()
+        async with asyncio.timeout(5):
+            while len(sent) < 3:  # noqa: ASYNC110 - what the loop has read
+                await asyncio.sleep(0)
+        assert sorted(sent[1:]) == [(1, b"b"), (2, b"c")]
+        os.close(one)
+        os.close(other)
+        pipes.drain()
+
+    asyncio.run(play())
 
 
 @given(
