@@ -89,7 +89,7 @@ class StageCore:
     def __init__(self, me: str, model: bytes, window: int, connected: Callable[[str], bool]) -> None:
         self.rejected: Counter[str] = Counter()
         self.request = self.epoch = 0
-        self.source = ""  # the node that drives the request
+        self.source = ""  # the node that drives the request, and alone begins its epochs
         self.queue: deque[tuple[Chunk, float]] = deque()  # and when it came
         self._me, self._model, self._window, self._connected = me, model, window, connected
         self._messages: list[tuple[str, Message]] = []
@@ -145,9 +145,10 @@ class StageCore:
     def hear(self, sender: str, message: Message, now_s: float) -> None:
         """A message has arrived."""
         term = (message.request, message.epoch)
-        if isinstance(message, Probe) and term > (self.request, self.epoch):
+        known = (self.request, self.epoch)
+        if isinstance(message, Probe) and term > known and (message.request > self.request or sender == self.source):
             self._probe(sender, message)
-        elif term != (self.request, self.epoch):
+        elif term != known:
             self.rejected["stale"] += 1
         elif isinstance(message, Keys):
             self._keys(message)
