@@ -47,10 +47,10 @@ class Asking(Prompt):
             else:
                 Stage.Config.__post_init__(self)
             if unknown := [name for name in self.policies if name not in POLICIES]:
-                raise ValueError(f"`policies` names {unknown[0]!r}; expected some of {', '.join(POLICIES)}")
+                raise Unfit(f"`policies` with {unknown[0]!r}", f"some of {', '.join(POLICIES)}")
             for way in map(Way.of, self.ways):
                 if strange := {way.source, way.target} - {*self.nodes}:
-                    raise ValueError(f"a way of {min(strange)!r}; expected ways between `nodes`")
+                    raise Unfit(f"a way of {min(strange)!r}", "ways between `nodes`")
 
     config: Config
 

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from emulator.model.tables import ParameterError, RecipeOptions, Table
 from emulator.model.units import Rate, Share, Size, show
+from nodes.pipeline.model.named import Name
 from scenarios.orbit_llm.constellation import ring, ways
 
 ANALYSIS = "scenarios.orbit_llm.analysis"
@@ -60,7 +61,7 @@ class Parameters(Table):
     """Memory of each satellite for weights (as float32), keys and values; by default as much as is wanted."""
     budget_nats: Annotated[float, Field(ge=0)] = 0.02
     """Nats a token that codecs of all cuts may cost together, by the calibration."""
-    model: Literal["smollm2", "synthetic"] = "smollm2"
+    model: Name = "smollm2"
     """SmolLM2-135M-Instruct, or a tiny model with random weights, whose text and figures mean nothing."""
     evaluate: Annotated[int, Field(ge=0, le=24)] = 4
     """Windows of 256 tokens on which the analysis measures what the plan's codecs lose, at least 2; 0: none."""

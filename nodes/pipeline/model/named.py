@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Literal
 
 from emulator.model.errors import UsageError
 from nodes.pipeline.model import fetch
 from nodes.pipeline.model.gguf import Gguf
 from nodes.pipeline.model.synthetic import synthetic_model
 
+Name = Literal["smollm2", "synthetic"]
 REAL, SYNTHETIC = "smollm2", "synthetic"
 
 

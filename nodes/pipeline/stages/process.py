@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from math import inf
 
+from emulator.model.errors import Unfit
 from emulator.model.units import Share, Size
 from emulator.sdk.node import Node
 from emulator.sdk.transport.config import LinkConfig
 from emulator.sdk.transport.links import Links
 from nodes.pipeline.codecs import store
-from nodes.pipeline.model.named import REAL, load_cached, sha256_of
+from nodes.pipeline.model.named import Name, load_cached, sha256_of
 from nodes.pipeline.stages.core import Compute, Result, StageCore
 from nodes.pipeline.stages.engine import Engine
 from nodes.pipeline.stages.wire import CODEC, PORT, End, Message
@@ -39,7 +40,7 @@ class Stage(Node):
     @dataclass(frozen=True, slots=True)
     class Config:
         nodes: list[str] = field(default_factory=lambda: ["*"])  # names and globs of all nodes of the pipeline
-        model: str = REAL  # or "synthetic"
+        model: Name = "smollm2"  # SmolLM2-135M-Instruct, or a tiny one with random weights
         cpu: Share = 1.0  # of one core: computing takes its processor time over this share
         memory_bytes: Size = inf  # for weights, keys and values; a segment that needs more is refused
         window: int = 3  # chunks between two stages, waiting or on the way
@@ -47,10 +48,11 @@ class Stage(Node):
 
         def __post_init__(self) -> None:
             if not 0 < self.cpu <= 1:
-                raise ValueError(f"`cpu` is {self.cpu * 100:g} %; expected more than 0 % and at most 100 %, of a core")
+                raise Unfit(f"`cpu` of {self.cpu * 100:g} %", "more than 0 % and at most 100 %, of a core")
             if not 1 <= self.window <= 64:
-                raise ValueError(f"`window` is {self.window}; expected 1 to 64 chunks")
-            sha256_of(self.model)
+                raise Unfit(f"`window` of {self.window}", "1 to 64 chunks")
+            if not 1 <= self.port <= 65535:
+                raise Unfit(f"`port` {self.port}", "1 to 65535")
 
     async def setup(self) -> None:
         context, config = self.context, self.config

@@ -70,20 +70,20 @@ class Prompt(Stage):
         def __post_init__(self) -> None:
             Stage.Config.__post_init__(self)
             if not self.plans:
-                raise ValueError("no `plans`; expected one at least, a list of stages by its name")
+                raise Unfit("no `plans`", "one at least, a list of stages by its name")
             for name, stages in self.plans.items():
                 try:
                     plan_of(stages)
-                except ValueError as error:
-                    raise ValueError(f"`plans.{name}`: {error}") from None
+                except Unfit as error:
+                    raise Unfit(f"`plans.{name}`: {error.found}", error.expected) from None
             if unknown := [name for name in self.sequential if name not in self.plans]:
-                raise ValueError(f"`sequential` names {unknown[0]!r}; expected one of {', '.join(self.plans)}")
+                raise Unfit(f"`sequential` with {unknown[0]!r}", f"some of {', '.join(self.plans)}")
             if not 1 <= self.chunk_tokens <= MOST_CHUNK_TOKENS:
-                raise ValueError(f"`chunk_tokens` is {self.chunk_tokens}; expected 1 to {MOST_CHUNK_TOKENS}")
+                raise Unfit(f"`chunk_tokens` of {self.chunk_tokens}", f"1 to {MOST_CHUNK_TOKENS}")
             if self.answer_tokens < 1:
-                raise ValueError(f"`answer_tokens` is {self.answer_tokens}; expected 1 or more")
+                raise Unfit(f"`answer_tokens` of {self.answer_tokens}", "1 or more")
             if min(self.answer_s, self.place_s, self.progress_s) <= 0:
-                raise ValueError("`answer`, `place` or `progress` is 0 s; expected more")
+                raise Unfit("`answer`, `place` or `progress` of 0 s", "more")
             for text in self.moves:
                 move_of(text)
 

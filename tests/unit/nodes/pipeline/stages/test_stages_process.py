@@ -1,18 +1,50 @@
-"""The program of a stage on loopback, with a source that the test plays."""
+"""Programs of a pipeline: configs that cannot be, and a stage on loopback with a source that the test plays."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from sdk_net import Records, context, until
 
+from emulator.model.errors import Unfit
 from emulator.sdk.transport.links import Links
 from nodes.pipeline.model.named import SYNTHETIC, sha256_of
 from nodes.pipeline.stages import process
+from nodes.pipeline.stages.prompt import Move, Prompt, move_of
 from nodes.pipeline.stages.wire import CODEC, Blocks, Message, Probe
 
 PROBE = Probe(1, 1, bytes.fromhex(sha256_of(SYNTHETIC)), 8, 4, (Blocks(0, 4, b"", b""),))
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"cpu": 0.0}, "`cpu` of 0 %"), ({"cpu": 1.1}, "at most 100 %"), ({"window": 0}, "1 to 64 chunks"),
+        ({"port": 0}, "1 to 65535"), ({"port": 65536}, "1 to 65535"),
+    ],
+)  # fmt: skip
+def test_a_stage_that_cannot_be_is_refused(config: dict[str, Any], said: str) -> None:
+    with pytest.raises(Unfit, match=said):
+        process.Stage.Config(**config)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"plans": {}}, "no `plans`"), ({"plans": {"a": ["n0 1-4"]}}, "`plans.a`: stage 'n0 1-4'"),
+        ({"sequential": ["b"]}, "`sequential` with 'b'; expected some of a"), ({"chunk_tokens": 513}, "1 to 512"),
+        ({"answer_tokens": 0}, "1 or more"), ({"progress_s": 0.0}, "expected more"), ({"moves": ["n0 -> n1"]}, "move"),
+    ],
+)  # fmt: skip
+def test_a_prompt_that_cannot_be_is_refused(config: dict[str, Any], said: str) -> None:
+    with pytest.raises(Unfit, match=said):
+        Prompt.Config(**{"plans": {"a": ["n0 0-4"]}} | config)
+
+
+def test_a_move_is_a_time_and_two_nodes() -> None:
+    assert move_of("1.5 min: sat-1 -> sat-4") == Move(90.0, "sat-1", "sat-4")
 
 
 def test_a_stage_ends_when_its_source_is_gone_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
