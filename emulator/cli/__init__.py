@@ -39,16 +39,8 @@ COMMANDS = {  # command: module of this package, function in it
     "schema": ("schema", "schema"),
     "extcap": ("extcap", "extcap"),
 }
-PASS_ON = {
-    "exec",
-    "algo",
-    "validate",
-    "verify",
-    "route",
-    "llm",
-    "import",
-    "extcap",
-}  # commands whose trailing words belong to another program
+# commands whose trailing words belong to another program
+PASS_ON = {"exec", "algo", "validate", "verify", "route", "llm", "import", "extcap"}
 HIDDEN = {"extcap"}  # called by Wireshark, not by people
 
 

@@ -45,7 +45,9 @@ def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     table.min_width = len(title)  # rich would break the title of a narrow table
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=column != "path")
+        table.add_column(
+            column, justify="right" if column in right else "left", no_wrap=column not in ("path", "end points")
+        )
     return table
 
 
@@ -173,7 +175,7 @@ def _over_hosts(console: Console, facts: dict[str, Any]) -> None:
     from emulator.report.text import size
 
     hosts, cut = facts["hosts"], facts["cut"]
-    figures = ("hops/s", "engine", "schedule", "programs", "memory", "share")
+    figures = ("hops/s", "engine", "schedule", "programs", "memory")
     table = _table(
         f"on {len(hosts)} hosts, processor time in cores", "host", "nodes", "live", "end points", *figures,
         right=("host", "nodes", "live", *figures),
@@ -183,8 +185,8 @@ def _over_hosts(console: Console, facts: dict[str, Any]) -> None:
         cpu = [f"{host['cpu'][part]:.3f}" for part in ("engine", "schedule", "programs")]
         table.add_row(
             str(host["host"]), f"{host['nodes']:,}", f"{host['live_nodes']:,}",
-            " ".join(names[:2]) + (f" … ({len(names)})" if len(names) > 2 else ""), f"{host['hops_per_s']:,.0f}", *cpu,
-            size(host["memory_bytes"]), f"{host['share']:.1%}",
+            " ".join(names[:1]) + (f" … ({len(names)})" if len(names) > 1 else ""), f"{host['hops_per_s']:,.0f}", *cpu,
+            size(host["memory_bytes"]),
         )  # fmt: skip
     console.print(table)
     expected = "those of an earlier run" if cut["measured"] else f"{cut['assumed']} (--from RUN: those of a run)"
