@@ -18,6 +18,7 @@ from nodes.ibc.relayer.chain_driver import ChainDriver
 from nodes.ibc.relayer.rpc import Connection
 from nodes.xroute.anchors import anchor_of
 from nodes.xroute.identity import ANCHOR_HEIGHT
+from nodes.xroute.names.labels import checked_name
 from nodes.xroute.names.record import Kind, Record
 from nodes.xroute.names.registrar import Registrar as Core
 
@@ -56,9 +57,9 @@ class Registrar(Node):
         records = {name: await self._record(name, node) for name, node in self._named}
         config, driver = self.config, self._driver
         terms = await driver.settings((), config.prefix, config.denom, config.gas_price, config.confirm_s)
-        renew_ns = config.renew_s - self.context.now()
+        left_ns = 1e9 * (config.renew_s - self.context.now())  # until the names are renewed
         driver.start(
-            lambda now_ns: Core(terms[0], records, (config.endpoint,), now_ns + renew_ns * 1e9, now_ns), self._carry_out
+            lambda now_ns: Core(terms[0], records, (config.endpoint,), now_ns + left_ns, now_ns), self._carry_out
         )
         await self.context.until_stopped(driver.failed, *driver.listening())
 
@@ -89,4 +90,4 @@ def _named(words: str) -> tuple[str, str]:
     name, _, node = words.partition(" ")
     if not node:
         raise Unfit(f"names {words!r}", "NAME NODE, such as a.cosmos a-0")
-    return name, node
+    return checked_name(name), node

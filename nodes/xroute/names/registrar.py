@@ -27,7 +27,7 @@ from nodes.xroute.names.registry import Terms
 
 __all__ = ["Registrar"]
 
-TERM_S = 7 * 86_400
+_TERM_S = 7 * 86_400
 _RETRY_S = 1.0
 
 
@@ -87,7 +87,7 @@ class Registrar:
     def _written(self, account: str, record: Record) -> Flow[None]:
         """Write a record until the registry holds it."""
         side, above = Side(self._followed, self._signers[account]), Key.named(parent_of(record.name))
-        attempt = partial(register, side, record, TERM_S, Key.named(account), above, Terms())
+        attempt = partial(register, side, record, _TERM_S, Key.named(account), above, Terms())
         while True:
             try:
                 yield from attempt()
