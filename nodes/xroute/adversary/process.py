@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from emulator.model.errors import Unfit
 from emulator.model.units import Duration
 from emulator.sdk.node import Node
 from nodes.ibc.relayer.chain_driver import ChainDriver
@@ -47,6 +48,9 @@ class Attacker(Node):
 
     async def setup(self) -> None:
         config = self.config
+        ends = {config.source, config.destination} | ({config.fork} if config.fork else set())
+        if unknown := ends - {*config.chains}:
+            raise Unfit(f"chains {', '.join(map(repr, sorted(unknown)))}", f"some of {', '.join(config.chains)}")
         self._chains: ChainDriver[Core] = ChainDriver(self.context, config.chains, config.port)
         self._pairs = tuple(pair_of(words, config.chains) for words in config.opens)
 
