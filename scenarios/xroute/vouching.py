@@ -18,7 +18,7 @@ from nodes.xroute.module.terms import LEAST_VOTES
 from nodes.xroute.policy.attributes import HopAttributes, RouteAttributes
 from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.evaluation import first_failing
-from nodes.xroute.proofs.messages import route_id
+from nodes.xroute.proofs.messages import MOST_HOPS, route_id
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.routes.graph import Edge, Graph, hop_of
 
@@ -26,7 +26,6 @@ __all__ = ["STAKES", "Vouching"]
 
 STAKES = ("xroute_stake", "xroute_slash")
 """Events that say what a relayer has at stake from then on."""
-MOST_HOPS = 6  # of routes that are looked through
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +68,25 @@ class Vouching:
         wanted = max(LEAST_VOTES, parcel.envelope.threshold)
         if vouched is None or vouched.voters < wanted:
             return f"{vouched.voters if vouched else 0} relayers with a stake stand for it, where {wanted} are required"
-        routes = self._routes(parcel, (), ())
-        route = next((hops for name, hops in routes if name == vouched.route_id), None)
+        route = next((edges for name, edges in self._routes(parcel, ()) if name == vouched.route_id), None)
         if route is None:
             return "a route that is not there"
-        failing = first_failing(policy, RouteAttributes(route, parcel.envelope.mode.word))
+        hops = tuple(self._hop(parcel, edge) for edge in route)
+        failing = first_failing(policy, RouteAttributes(hops, parcel.envelope.mode.word))
         return "" if failing is None else f"clause {failing}"
 
-    def _routes(
-        self, parcel: Parcel, edges: tuple[Edge, ...], hops: tuple[HopAttributes, ...]
-    ) -> Iterator[tuple[bytes, tuple[HopAttributes, ...]]]:
+    def _routes(self, parcel: Parcel, edges: tuple[Edge, ...]) -> Iterator[tuple[bytes, tuple[Edge, ...]]]:
         """All routes from the destination to the source that go on from some edges, with their ids."""
         identities = (parcel.destination, *(edge.tracked for edge in edges))
         if identities[-1] == parcel.source:
-            yield route_id(identities, tuple(edge.client for edge in edges)), hops
+            yield route_id(identities, tuple(edge.client for edge in edges)), edges
         elif len(edges) < MOST_HOPS:
-            ends = [self._graph.chains[self._graph.number[each]] for each in (parcel.source, parcel.destination)]
             for edge in self._from[identities[-1]]:
                 if edge.tracked not in identities:
-                    chain = self._graph.chains[self._graph.number[edge.tracked]]
-                    passes = chain.transit is not None and chain.transit.lets_pass(*ends)
-                    yield from self._routes(parcel, (*edges, edge), (*hops, hop_of(edge, chain, passes)))
+                    yield from self._routes(parcel, (*edges, edge))
+
+    def _hop(self, parcel: Parcel, edge: Edge) -> HopAttributes:
+        source, destination, tracked = (
+            self._graph.chains[self._graph.number[each]] for each in (parcel.source, parcel.destination, edge.tracked)
+        )
+        return hop_of(edge, tracked, tracked.transit is not None and tracked.transit.lets_pass(source, destination))
