@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from xroute_words import complies, words_of
-
 from nodes.ibc.chain.results import TxResult
 from nodes.ibc.client.states import ClientStates
 from nodes.ibc.client.tendermint import NEVER, consensus_state_of
@@ -32,6 +30,7 @@ from nodes.xroute.module.messages import MsgDeliver
 from nodes.xroute.policy.attributes import HopAttributes
 from nodes.xroute.proofs.messages import Envelope, Hop, Mode, RouteProof
 from nodes.xroute.proofs.transit import TransitPolicy
+from tests.support.xroute_words import complies, words_of
 
 if TYPE_CHECKING:
     from tests.support.xroute_world import Node
