@@ -92,7 +92,7 @@ def test_a_baseline_has_as_many_of_everything_under_names_of_its_own(baseline: s
     sent = zip(configs(data, "Load"), configs(data, "Load", baseline), strict=True)
     assert all(own[key] == other[key] for own, other in sent for key in ("messages_per_second", "start", "stop"))
     judged = {each["figure"] for each in data["expect"]}
-    assert {"summary.stuck", f"summary.{baseline}.lost"} <= judged
+    assert {"summary.stuck", f"summary.{baseline}.lost", f"summary.{baseline}.delivered"} <= judged
     assert f"summary.{baseline}.stuck" not in judged, "it is what saturation does to it"
 
 
@@ -173,6 +173,9 @@ def test_a_receiver_takes_what_is_not_proved_in_that_mode_alone() -> None:
     assert {each["model_key"] for each in configs(data, "Chain")} == {"oracle"}
     assert {(each["model_key"], each["prove"]) for each in configs(data, "Relayer")} == {("oracle", "9 s")}
     assert {each["mode"] for each in configs(data, "Load")} == {"zk-model"}
+    asked = {each["figure"] for each in data["expect"]}
+    assert "summary.violations" not in asked, "nothing is proved that could be judged"
+    assert {"summary.forged", "summary.hub.violations"} <= asked
 
 
 def test_halts_hit_the_first_chains() -> None:
