@@ -49,6 +49,7 @@ def compile_mutant(folder: Path, *mutants: Mutant) -> Path:
 def hunt() -> str:
     """Play scripts and networks on the engine that SKYLOOM_ENGINE names until one differs; what was found, or ""."""
     import conftest  # noqa: F401  (Hypothesis without a deadline, which a busy machine would miss)
+    import test_hosts_differential as split
     import test_network_differential as networks
     import test_trunk_protocol as protocol
     from scripts import Dice, script, setting
@@ -60,6 +61,7 @@ def hunt() -> str:
     for test in (
         networks.test_packets_that_come_at_one_time_keep_their_order_where_no_delay_lies_between_lanes,
         networks.test_a_queue_that_changes_lanes_leaves_no_wake_behind,
+        split.test_a_packet_that_comes_late_waits_for_the_last_departure_before_its_end_changed_hosts,
     ):
         try:
             test()

@@ -113,3 +113,34 @@ def test_hosts_do_together_what_one_engine_does(kind, number):
             steps = shortened(compare.__defaults__[0], lambda some, compare=compare: bool(compare(some)))
             told = "\n".join(str(step)[:300] for step in steps)
             raise AssertionError(f"{told}\n{compare(steps)}\nat first {found}")
+
+
+def test_a_packet_that_comes_late_waits_for_the_last_departure_before_its_end_changed_hosts():
+    """The old host should have sent it on, 10 ms before the step, when it was still sending another one."""
+    nodes = tuple(
+        NodeSpec(f"n{n}", "satellite" if n else "host", True, f"10.0.0.{n + 1}", forwards=n > 0, shared_downlink=n > 0)
+        for n in range(3)
+    )
+    network = Network(nodes, (LinkSpec("n0:up", 0, 1, "up", "x", moving=True),), Timeline(STEP_S))
+    delay_s, ends = np.full(2, 0.05), np.ones(2)
+    rows = []
+    for step in range(STEPS):
+        peer = np.array([2 if step else 1, 0], np.int32)
+        next_end = np.full((3, 3), -1, np.int32)
+        next_end[1:, 0], next_end[0, 1:] = 0, 1
+        rows.append(ScheduleRow(step, delay_s, delay_s, ends * 1e5, ends * 0, ends > 0, peer, next_end))
+    made = Case(network, tuple(rows), 1)
+    data = [make(4, UDP, bytes([n]) * 300, src=b"\x0a\0\0\2", dst=b"\x0a\0\0\1").data for n in range(2)]
+
+    def came(hosts: list[int]) -> list[float]:
+        split = HostsNetwork(made, np.array(hosts, np.int32))
+        for number, now_s, offered_s in ((0, STEP_S - 0.03, STEP_S - 0.03), (1, STEP_S, STEP_S - 0.01)):
+            assert split.play(now_s, WINDOW_S) == []
+            size = len(data[number]) - VIRTIO
+            assert sum(one.offer(1, offered_s, data[number], size, 0, 64) for one in split.engines) == 1
+        return [one.at_s for one in split.play(HORIZON_S, WINDOW_S)]
+
+    size_s = 8 * (len(data[0]) - VIRTIO) / 1e5
+    first_s = STEP_S - 0.03 + size_s
+    assert STEP_S - 0.01 < first_s < STEP_S
+    assert came([0, 0, 1]) == came([0, 0, 0]) == pytest.approx([first_s + 0.05, first_s + size_s + 0.05])
