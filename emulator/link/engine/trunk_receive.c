@@ -177,8 +177,10 @@ static void note_probe(trunk *t, const clock_probe *probe)
 {
     trunk_report *r = &t->report;
     size_t kept = sizeof t->rtts_s / sizeof *t->rtts_s;
+    uint64_t whole_ns = (uint64_t)probe->answered_ns - (uint64_t)probe->asked_ns; /* unsigned: they may be any numbers */
+    uint64_t there_ns = (uint64_t)probe->told_ns - (uint64_t)probe->heard_ns;
     r->probe[r->probed % PROBES] = *probe;
-    t->rtts_s[(size_t)r->probed % kept] = (double)((probe->answered_ns - probe->asked_ns) - (probe->told_ns - probe->heard_ns)) * 1e-9;
+    t->rtts_s[(size_t)r->probed % kept] = (double)(int64_t)(whole_ns - there_ns) * 1e-9;
     r->probed++;
     r->least_rtt_s = INFINITY;
     for (size_t n = 0; n < kept; n++) if (t->rtts_s[n] < r->least_rtt_s) r->least_rtt_s = t->rtts_s[n];

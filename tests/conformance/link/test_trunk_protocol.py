@@ -223,6 +223,16 @@ def test_four_times_of_a_probe_reach_both_hosts():
         assert lead.trunk_report(1).rejected == other.trunk_report(0).rejected == 0
 
 
+def test_times_of_a_probe_may_be_any_numbers():
+    times = [(1 << 63) - 1, -1 << 63, (1 << 63) - 1, -1 << 63]  # asked, answered, heard, told
+    head = model.HEAD.pack(model.MAGIC, 1, model.RESULT, 0, cookie(SECRET, 1, 0), 0, 0, 0, 1, 0)
+    with engine(0) as receiver:
+        receiver.push(1, 0.0, head + struct.pack("<5q", *times, 1))
+        report = receiver.trunk_report(1)
+        assert report.probed == 1
+        assert [report.probe[0].asked_ns, report.probe[0].answered_ns] == times[:2]
+
+
 def carried_all(trunk_engine: Engine, now_s: float) -> list[bytes]:
     return list(iter(lambda: trunk_engine.pull(trunk_engine.trunks[0], now_s), b""))
 
