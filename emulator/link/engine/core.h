@@ -395,7 +395,7 @@ void trunk_transmit(lane *l, trunk *t);
 void queue_send(engine *e, int32_t end, lane *from, int host, int64_t step);
 void queue_await(engine *e, int32_t end, lane *to, int64_t step);
 void queue_hold(lane *l, int32_t end, uint32_t number);                 /* a packet offered before the queue has come */
-void queue_comes(lane *l, const engine_handover *m, const uint8_t *bytes); /* a part of one, over a trunk */
+bool queue_comes(engine *e, const engine_handover *m, const uint8_t *bytes); /* a part of one, over a trunk; false: refused */
 void queue_install(lane *l, struct arrival *a);                         /* all of it */
 void queue_give_up(lane *l, int32_t end);                               /* it is too late */
 void queue_forget(struct arrival *a);

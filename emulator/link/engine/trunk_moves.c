@@ -221,11 +221,20 @@ void queue_install(lane *l, struct arrival *a)
 
 /* ---- its parts ---- */
 
+/* Whether a queue may be in such a state: before its first departure and arrival those are at -inf, and before the first
+ * rate a byte takes for ever. */
+static bool possible(const queue_state *s)
+{
+    return s->idle_s < INFINITY && s->last_s < INFINITY && s->admission_s_per_byte >= 0.0 && s->left >= 0.0 &&
+           isfinite(s->left) && isfinite(s->since_s);
+}
+
 static bool add_state(struct arrival *a, const engine_handover *m, const uint8_t *bytes)
 {
     uint32_t used = sizeof a->state;
     if (a->told || m->bytes < used) return false;
     memcpy(&a->state, bytes, used);
+    if (!possible(&a->state)) return false;
     for (int n = 0; n < STREAMS; n++) {
         if (!(a->state.streams >> n & 1)) continue;
         if (m->bytes - used < sizeof(stream) || !(a->of[n] || (a->of[n] = malloc(sizeof(stream))))) return false;
@@ -253,9 +262,25 @@ static bool add_waiting(struct arrival *a, const engine_handover *m, const uint8
     return true;
 }
 
-void queue_comes(lane *l, const engine_handover *m, const uint8_t *bytes)
+/* All of it is here, for the lane that now has the end. */
+static void hand_to_lane(engine *e, struct arrival *a, int32_t to)
 {
-    engine *e = l->e;
+    if (to == 0) {
+        queue_install(&e->lanes[0], a);
+        return;
+    }
+    engine_handover message = {-INFINITY, a->end, 0, UNKNOWN, 0, RECORD_MOVED, (uint8_t)a->begin_step, 0, sizeof a};
+    uint8_t *at = handover_begin(e, 0, to, &message, 0);
+    if (!at) {
+        drop_all(e, a);
+        return;
+    }
+    memcpy(at, &a, sizeof a);
+    handover_done(e, 0, to, &message);
+}
+
+bool queue_comes(engine *e, const engine_handover *m, const uint8_t *bytes)
+{
     move *moved = &e->moves[m->end];
     struct arrival *a = moved->coming;
     if (a && a->begin_step != m->step) { /* of an earlier step, which is over */
@@ -270,18 +295,9 @@ void queue_comes(lane *l, const engine_handover *m, const uint8_t *bytes)
     bool taken = a && (m->kind == RECORD_MOVED ? add_state(a, m, bytes) : add_waiting(a, m, bytes));
     if (!taken && m->kind == RECORD_WAITING) sent_cells(e, m->end)[SENT_DROP_OVERLOAD] += 1.0;
     int32_t to = e->sent_lane[m->end];
-    if (!a || !complete(a) || to < 0) return; /* its step has not begun here yet */
-    moved->coming = NULL;
-    if (to == 0) {
-        queue_install(l, a);
-        return;
+    if (a && complete(a) && to >= 0) { /* else its step has not begun here yet */
+        moved->coming = NULL;
+        hand_to_lane(e, a, to);
     }
-    engine_handover message = {-INFINITY, m->end, 0, UNKNOWN, 0, RECORD_MOVED, m->step, 0, sizeof a};
-    uint8_t *at = handover_begin(e, 0, to, &message, 0);
-    if (!at) {
-        drop_all(e, a);
-        return;
-    }
-    memcpy(at, &a, sizeof a);
-    handover_done(e, 0, to, &message);
+    return taken;
 }

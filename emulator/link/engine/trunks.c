@@ -39,7 +39,7 @@ static void take_record(void *to, trunk *t, const engine_handover *m, uint32_t s
     }
     if (m->kind != RECORD_PACKET) {
         trunk_read(t, sequence, offset, l->scratch, m->bytes);
-        queue_comes(l, m, l->scratch);
+        if (!queue_comes(e, m, l->scratch)) t->report.rejected++;
         return;
     }
     count_late(e, t, m);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from math import inf
+from math import inf, nan
 
 import numpy as np
 from hypothesis import given
@@ -271,18 +271,40 @@ def test_records_that_make_no_sense_are_counted_and_those_behind_them_come():
         assert [one.data for one in receiver.in_flight(0)] == [fine.data]
 
 
-def test_a_record_that_is_too_large_is_counted_also_where_its_head_is_torn():
-    """Else a queue's state would be read beyond the room for it."""
+def downlink() -> Engine:
+    """Host 0 with all nodes; host 1 may send it the queue of end 1."""
     spec = EndSpec(schedule=PiecewiseSchedule.constant(1.0))
     nodes = tuple(NodeSpec(f"n{n}", "host", True, f"10.0.0.{n + 1}") for n in range(2))
     network = Network(nodes, (LinkSpec("n0:up", 0, 1, "up", "x", spec, spec, moving=True),))
     hosts = Hosts(0, np.arange(2, dtype=np.uint8), {1: trunk(SECRET, 0, 1)})
+    return Engine(network, [], None, 1, hosts=hosts, small_slots=64, large_slots=8)
+
+
+def test_a_record_that_is_too_large_is_counted_also_where_its_head_is_torn():
+    """Else a queue's state would be read beyond the room for it."""
     state = record(0, 70_000)._replace(end=1, kind=2)  # a queue's state
     sent = model.datagrams([state], [20, 1440], cookie(SECRET, 1, 0), 1)
-    with Engine(network, [], None, 1, hosts=hosts, small_slots=64, large_slots=8) as receiver:
+    with downlink() as receiver:
         for datagram in sent:
             receiver.push(1, 0.0, datagram)
         assert receiver.trunk_report(1).rejected == 1
+
+
+def test_a_queue_cannot_be_in_any_state_and_a_state_comes_once():
+    fine = [-inf, -inf, inf, 0.0, 0.0]  # last departure, last arrival, seconds a byte, bytes left, since when
+    wrong = [[*fine[:place], value, *fine[place + 1 :]] for place in range(5) for value in (nan, inf)]
+    wrong.remove(fine)
+    wrong += [[*fine[:place], -inf, *fine[place + 1 :]] for place in (2, 3, 4)] + [[*fine[:3], -1.0, 0.0]]
+    waits = 1  # else it would be gone when it has come
+    sent = [struct.pack("<5dI4x", *state, waits) for state in (*wrong, fine)]
+    sent.insert(0, sent[-1][:-1])
+    records = [Record(0.0, 1, 0, -1, 0, 2, step, 0, data) for step, data in enumerate(sent)]
+    with downlink() as receiver:
+        for datagram in model.datagrams([*records, records[-1]], [1400], cookie(SECRET, 1, 0), 1):
+            receiver.push(1, 0.0, datagram)
+        report = receiver.trunk_report(1)
+        assert report.records_received == len(records) + 1
+        assert report.rejected == len(records)  # all but the one before the last
 
 
 def test_what_comes_late_is_counted_and_what_was_overtaken_too():
