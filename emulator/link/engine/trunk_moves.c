@@ -28,7 +28,7 @@ struct arrival { /* a queue that is coming */
     uint32_t count;     /* packets so far */
     double bytes;       /* of them */
     int32_t end;
-    waiting *first;     /* by place */
+    waiting *first, *last; /* by place */
     double begin_s;
     queue_state state;
     stream *of[STREAMS];
@@ -248,7 +248,7 @@ static bool add_state(struct arrival *a, const engine_handover *m, const uint8_t
 
 static bool add_waiting(struct arrival *a, const engine_handover *m, const uint8_t *bytes)
 {
-    waiting **at = &a->first;
+    waiting **at = a->last && a->last->record.node < m->node ? &a->last->next : &a->first; /* nearly always the last */
     while (*at && (*at)->record.node < m->node) at = &(*at)->next;
     if ((*at && (*at)->record.node == m->node) || a->bytes + m->bytes > MEMORY_BYTES) return false;
     waiting *w = malloc(sizeof *w + m->bytes);
@@ -257,6 +257,7 @@ static bool add_waiting(struct arrival *a, const engine_handover *m, const uint8
     memcpy(w->bytes, bytes, m->bytes);
     w->next = *at;
     *at = w;
+    if (!w->next) a->last = w;
     a->count++;
     a->bytes += m->bytes;
     return true;
