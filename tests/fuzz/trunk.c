@@ -2,7 +2,8 @@
  * ones that carry the right cookie.
  *
  * Every byte string is a network with rows, its split over two hosts, and a script of offers, orders, play and datagrams.
- * Whatever it says, no access is wrong and no slot is lost.
+ * Whatever it says, no access is wrong, no slot is lost, and the engines give all memory back. Strings of an odd length
+ * end while things are under way.
  */
 #include "decode.h"
 
@@ -113,9 +114,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *given, size_t size)
         }
     }
     for (int host = 0; host < 2; host++) {
-        engine_play(e[host], t_s + 1.0, 0);
-        take_all(e[host]);
-        check_slots(e[host]);
+        if (size % 2 == 0) {
+            engine_play(e[host], t_s + 1.0, 0);
+            take_all(e[host]);
+            check_slots(e[host]);
+        }
         engine_destroy(e[host]);
     }
     return 0;

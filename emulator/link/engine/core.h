@@ -368,6 +368,7 @@ void receiving_play(lane *l, int32_t end, double due_s, double until_s, bool bef
 /* handover.c */
 void hand_over(lane *l, int32_t end, uint32_t number);  /* a packet that has left `end`; at_s is its due time */
 bool handovers_take(lane *l);                           /* whether there were any */
+void handovers_forget(lane *l);                         /* at the end, with the queues that they lead to */
 uint32_t handover_accept(lane *l, const engine_handover *m); /* a packet without its bytes; NONE: refused, and counted */
 void handover_arrive(lane *l, const engine_handover *m, uint32_t order, uint32_t number); /* now it has them */
 /* Room for the bytes of a message from one lane to another; NULL: full. `handover_done` sends it. */

@@ -181,7 +181,19 @@ static void receive(lane *l, const uint8_t *record)
     handover_arrive(l, &m, head.order, number);
 }
 
-bool handovers_take(lane *l)
+static void forget(lane *l, const uint8_t *record)
+{
+    message head;
+    struct arrival *a;
+    (void)l;
+    memcpy(&head, record, sizeof head);
+    if (head.m.kind != RECORD_MOVED) return;
+    memcpy(&a, record + sizeof head, sizeof a);
+    queue_forget(a);
+}
+
+/* Does `with` each message that other lanes have sent; whether there was one. */
+static bool empty_inbox(lane *l, void with(lane *l, const uint8_t *record))
 {
     bool some = false;
     for (int from = 0; from < l->e->config.lanes; from++) {
@@ -189,10 +201,14 @@ bool handovers_take(lane *l)
         uint64_t bytes;
         const uint8_t *record;
         while ((record = byte_ring_peek(&l->inbox[from], &bytes))) {
-            receive(l, record);
+            with(l, record);
             byte_ring_drop(&l->inbox[from], bytes);
             some = true;
         }
     }
     return some;
 }
+
+bool handovers_take(lane *l) { return empty_inbox(l, receive); }
+
+void handovers_forget(lane *l) { empty_inbox(l, forget); }

@@ -51,6 +51,7 @@ bool lane_open(engine *e, lane *l, int index)
 void lane_close(lane *l)
 {
     for (int32_t end = 0; l->overrides && end < l->e->config.ends; end++) free(l->overrides[end]);
+    if (l->inbox) handovers_forget(l);
     for (int from = 0; l->inbox && from < l->e->config.lanes; from++) byte_ring_close(&l->inbox[from]);
     for (int n = 0; n < TREES; n++) free(l->trees[n].next_end);
     taps_close(l);
