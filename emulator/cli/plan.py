@@ -61,7 +61,7 @@ def plan(
     start: Annotated[str | None, typer.Option(metavar="UTC", help="The instant of scenario time 0.")] = None,
     weather: Annotated[Path | None, typer.Option(metavar="CSV", help="Rain over time.")] = None,
     hosts: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=255, help="Show how the run is cut over so many hosts.")
+        int | None, typer.Option(metavar="N", min=1, max=64, help="Show how the run is cut over so many hosts.")
     ] = None,
     measured: Annotated[
         str | None,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.link.engine.structures import CONSTANTS
 from emulator.model.errors import Unfit
 from emulator.model.network import Floats, Ints, Network
 from emulator.runtime.cluster.adjacency import Adjacency
@@ -28,7 +29,7 @@ from emulator.runtime.cluster.units import NotApart, Rules, Units, units_of
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-MOST_HOSTS = 255  # a host is one byte
+MOST_HOSTS = CONSTANTS["HOSTS"]  # that a packet engine can have trunks to, and itself
 SHIFTS = 8  # places tried for the first cut, within a share
 ROUNDS = 3  # of cutting anew where stations are
 EVEN = 1.05  # fullest host / mean, below which nothing is moved for balance alone

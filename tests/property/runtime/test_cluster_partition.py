@@ -116,11 +116,11 @@ def test_it_refuses_only_what_cannot_be(case, hosts, data):
     assert refused == (not separable)
 
 
-@pytest.mark.parametrize("hosts", [0, 256])
-def test_there_are_hosts_and_they_fit_into_a_byte(hosts):
+@pytest.mark.parametrize("hosts", [0, 65])
+def test_there_are_hosts_and_no_more_than_packet_engines_know(hosts):
     network = Network((NodeSpec("a", "host", True),), ())
     none = np.empty(0, np.int32)
-    with pytest.raises(Unfit, match="1 to 255"):
+    with pytest.raises(Unfit, match="1 to 64"):
         partition(
             network, hosts, demand(network, Traffic(none, none, none, np.empty(0)), np.zeros(1)), adjacency(network, [])
         )

@@ -236,7 +236,7 @@ def test_a_plan_says_what_cannot_be_cut(plan) -> None:
 
 
 @pytest.mark.parametrize(("words", "code", "part"), [
-    (("--hosts", "400"), 64, "less than or equal to 255"),
+    (("--hosts", "400"), 64, "less than or equal to 64"),
     (("--from", "latest"), 64, "--from without --hosts"),
     (("--hosts", "2", "--from", "nowhere"), 64, "nowhere: no such run"),
     (("--hosts", "2", "--set", "cluster.together=[['*']]"), 64, "one unit of 387 nodes (sat-0101, …) holds 100% of"),
