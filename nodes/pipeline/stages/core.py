@@ -207,7 +207,7 @@ class StageCore:
 
     def _keys(self, keys: Keys) -> None:
         blocks = self._segments[-1].stop if self._segments else 0
-        if keys.block in self._imported or keys.block >= blocks:
+        if self._ready or keys.block in self._imported or keys.block >= blocks:
             self.rejected["keys"] += 1
             return
         self._imported[keys.block] = 0

@@ -196,11 +196,12 @@ def test_placements_of_strangers_have_no_effect():
     core = world.cores["n1"]
     core.hear("n4", Probe(1, 2, MODEL, 16, 11, ()), 0.0)
     core.hear("n4", Place(1, 1, 0, ()), 0.0)
+    core.hear("n4", Keys(1, 1, 2, b"\0" * 4), 0.0)  # that would replace those of the chunks here
     core.hear("n4", Chunk(1, 1, 0, 3, b"a", b"\0" * 12), 0.0)
     core.hear(SOURCE, Chunk(1, 1, 3, 3, b"a", b"\0" * 12), 0.0)
     core.hear(SOURCE, Chunk(1, 1, 0, 3, b"b", b"\0" * 12), 0.0)
     core.hear(SOURCE, Chunk(1, 0, 0, 3, b"a", b"\0" * 12), 0.0)
-    assert core.rejected == {"stranger": 2, "gap": 1, "codec": 1, "stale": 2}
+    assert core.rejected == {"stranger": 2, "gap": 1, "codec": 1, "stale": 2, "keys": 1}
     play(world)
     assert world.controller.answer == answer_of(REQUEST)
 
