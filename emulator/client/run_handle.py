@@ -163,7 +163,7 @@ def launch(
         from emulator.runtime.cluster.ray_cluster import RayCluster
 
         machines = RayCluster(cluster, scenario.directory, hosts)
-        hosts = len(machines.machines())
+        hosts = len(machines.names())
     if hosts is not None and (hosts > 1 or machines is not None):
         from emulator.runtime.cluster.layout import lay_out
 

@@ -5,7 +5,7 @@ Invariant: pure. A packet that a trunk lost is the emulator's fault: it is in `t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from emulator.link.lateness import Lateness
@@ -58,7 +58,7 @@ def trunk_figures(healths: Mapping[int, Health]) -> TrunkFigures:
     }
 
 
-def machine_rows(names: list[str], nodes: list[int], healths: Mapping[int, Health]) -> list[MachineRow]:
+def machine_rows(names: Sequence[str], nodes: list[int], healths: Mapping[int, Health]) -> list[MachineRow]:
     """`machines` of the verdict; `nodes`: how many each has."""
     rows: list[MachineRow] = []
     for host, (name, count) in enumerate(zip(names, nodes, strict=True)):

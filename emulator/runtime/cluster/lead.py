@@ -102,7 +102,7 @@ class Lead:
         self._tasks = tasks
         self._accepted: list[Connection] = []
         self._strangers = 0  # connections that were not from a host of this run
-        self.names = [machine.name for machine in cluster.machines()]
+        self.names = cluster.names()
         self.node_counts = [int((task.owner == task.host).sum()) for task in tasks]
         self._beating: asyncio.Task[None] | None = None
 

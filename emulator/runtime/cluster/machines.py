@@ -9,7 +9,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.scenario import Scenario
-
-
-class Machine(NamedTuple):
-    """One machine: how people call it, where other machines reach it, and what it has."""
-
-    name: str
-    address: str
-    cores: int
-    memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +51,8 @@ class Task:
 class Cluster(Protocol):
     """Something that has machines."""
 
-    def machines(self) -> Sequence[Machine]: ...
+    def names(self) -> Sequence[str]:
+        """What people call the machines, one each."""
 
     def listen(self) -> socket.socket:
         """A listening socket that all machines reach, for the lead."""

@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from emulator.fabric.kernel import netlink, syscalls
 from emulator.model.errors import EmulationError, PlatformError
 from emulator.runtime.cluster import runner
-from emulator.runtime.cluster.machines import Machine, Task
+from emulator.runtime.cluster.machines import Task
 from emulator.runtime.programs.child import Child
 
 LEAD, NETWORK_BITS = "198.18.0.1", 16  # of the range for benchmarks of networks (RFC 2544)
@@ -32,14 +32,12 @@ class PseudoHosts:
     """A cluster of `count` of them. `close`: descriptors that they must not keep."""
 
     def __init__(self, count: int, close: Collection[int] = ()) -> None:
-        memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        cores = len(os.sched_getaffinity(0))
-        self._machines = [Machine(f"host {host}", address(host), cores, memory_bytes) for host in range(count)]
+        self._names = [f"host {host}" for host in range(count)]
         self._close = list(close)
         self._children: list[Child] = []
 
-    def machines(self) -> Sequence[Machine]:
-        return self._machines
+    def names(self) -> Sequence[str]:
+        return self._names
 
     def listen(self) -> socket.socket:
         """Make the bridge; the lead listens on it."""
@@ -51,7 +49,7 @@ class PseudoHosts:
                 netlink.add_address(BRIDGE_INDEX, LEAD, NETWORK_BITS),
             ]
         )
-        return socket.create_server((LEAD, 0), backlog=len(self._machines))
+        return socket.create_server((LEAD, 0), backlog=len(self._names))
 
     def start(self, tasks: Sequence[Task]) -> None:
         """Fork a runner into a namespace of its own for each task."""
@@ -63,7 +61,7 @@ class PseudoHosts:
                 os.close(netns)
                 os._exit(runner.run(task, address(task.host)))
 
-            self._children.append(Child(f"host {task.host}", run, self._close))
+            self._children.append(Child(self._names[task.host], run, self._close))
             os.close(netns)
 
     def ended(self, host: int) -> str:

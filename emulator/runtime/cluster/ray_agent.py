@@ -43,18 +43,18 @@ def _run(ray: Any, line: Connection, files: bytes, most: int | None) -> None:
     if most is not None and most > len(nodes):
         raise PlatformError(f"--hosts {most}, and the Ray cluster has {len(nodes)} machines; expected at most as many")
     nodes = nodes[:most]
-    machines = [
-        (name_of(node), node["NodeManagerAddress"], int(node["Resources"]["CPU"]), int(node["Resources"]["memory"]))
-        for node in nodes
-    ]
-    line.send_bytes(msgpack.packb({"machines": machines, "here": ray.util.get_node_ip_address()}))
+    names = [name_of(node) for node in nodes]
+    line.send_bytes(msgpack.packb({"machines": names, "here": ray.util.get_node_ip_address()}))
     actors: list[Any] = []
     try:
         common = msgpack.unpackb(line.recv_bytes())
         actors = actors_on(ray, Runner, nodes)
         _refuse_other_clocks(ray, nodes, actors)
         beside = ray.put(files)
-        tasks = [msgpack.packb(common | {"host": host, "address": machine[1]}) for host, machine in enumerate(machines)]
+        tasks = [
+            msgpack.packb(common | {"host": host, "address": node["NodeManagerAddress"]})
+            for host, node in enumerate(nodes)
+        ]
         ray.get([actor.prepare.remote(task, beside) for actor, task in zip(actors, tasks, strict=True)])
         playing = {actor.play.remote(): host for host, actor in enumerate(actors)}
         line.send_bytes(msgpack.packb({"started": True}))

@@ -23,7 +23,7 @@ import msgpack
 
 import emulator
 from emulator.model.errors import PlatformError
-from emulator.runtime.cluster.machines import Machine, Task
+from emulator.runtime.cluster.machines import Task
 from emulator.scenario.toml.writer import scenario_toml
 
 JOIN_S = 30.0  # Ray's own import and joining included
@@ -53,8 +53,8 @@ class RayCluster:
         self._ends: dict[int, str] = {}
         self._failed = ""
         joined = self._answer("machines", JOIN_S)
-        self._machines = [Machine(*machine) for machine in joined["machines"]]
-        self._listener = socket.create_server((joined["here"], 0), backlog=len(self._machines))
+        self._names: list[str] = joined["machines"]
+        self._listener = socket.create_server((joined["here"], 0), backlog=len(self._names))
 
     @property
     def fds(self) -> set[int]:
@@ -65,8 +65,8 @@ class RayCluster:
         self._line.close()
         self._listener.close()
 
-    def machines(self) -> Sequence[Machine]:
-        return self._machines
+    def names(self) -> Sequence[str]:
+        return self._names
 
     def listen(self) -> socket.socket:
         return self._listener
