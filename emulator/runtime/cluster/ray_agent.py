@@ -14,7 +14,7 @@ from typing import Any
 import msgpack
 
 from emulator.model.errors import PlatformError
-from emulator.runtime.cluster.ray_joining import actors_on, join, machines_of, name_of
+from emulator.runtime.cluster.ray_joining import actors_on, answers, first_line, join, machines_of, name_of
 from emulator.runtime.cluster.ray_runner import Runner, clock_of, packed, unpack
 
 POLL_S = 0.1
@@ -55,7 +55,7 @@ def _run(ray: Any, line: Connection, files: bytes, most: int | None) -> None:
             msgpack.packb(common | {"host": host, "address": node["NodeManagerAddress"]})
             for host, node in enumerate(nodes)
         ]
-        ray.get([actor.prepare.remote(task, beside) for actor, task in zip(actors, tasks, strict=True)])
+        answers(ray, [actor.prepare.remote(task, beside) for actor, task in zip(actors, tasks, strict=True)])
         playing = {actor.play.remote(): host for host, actor in enumerate(actors)}
         line.send_bytes(msgpack.packb({"started": True}))
         _follow(ray, line, playing, Path(common["folder"]))
@@ -67,7 +67,7 @@ def _run(ray: Any, line: Connection, files: bytes, most: int | None) -> None:
 
 
 def _refuse_other_clocks(ray: Any, nodes: list[dict[str, Any]], actors: list[Any]) -> None:
-    for node, clock in zip(nodes, ray.get([actor.clock.remote() for actor in actors]), strict=True):
+    for node, clock in zip(nodes, answers(ray, [actor.clock.remote() for actor in actors]), strict=True):
         if clock != clock_of():
             raise PlatformError(
                 f"{name_of(node)} has a clock of its own; expected Ray nodes on this machine, such as in containers: "
@@ -95,7 +95,7 @@ def _how(ray: Any, played: Any, folder: Path) -> str:
     try:
         code, said, files = ray.get(played)
     except Exception as error:  # the actor or its machine is gone
-        return str(error).strip().splitlines()[0]
+        return first_line(error)
     with suppress(OSError, tarfile.TarError):
         unpack(files, folder)
     last = said.strip().splitlines()[-1:] or ["it said nothing"]

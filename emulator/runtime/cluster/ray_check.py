@@ -12,16 +12,19 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from itertools import combinations
 from struct import Struct
+from struct import error as StructError
 from typing import Any
 
 from emulator.runtime.cluster.handshake import skew, versions
-from emulator.runtime.cluster.ray_joining import actors_on, join, machines_of, name_of
+from emulator.runtime.cluster.ray_joining import actors_on, answers, join, machines_of, name_of
 from emulator.runtime.cluster.ray_runner import clock_of
 
 PROBES = 50
 PROBE_S = 0.5  # for the answer to one
+DOCTOR_S = 20.0
 ASKED = Struct("<I")
 ANSWERED = Struct("<Iqq")  # number, when it came and went: ns of the machine's clock
 
@@ -35,10 +38,11 @@ class Checker:
 
     def facts(self) -> dict[str, Any]:
         """Versions, clock, and the capabilities that `skyloom doctor` finds here."""
-        asked = subprocess.run([sys.executable, "-m", "emulator.cli", "doctor", "--json"], capture_output=True)
+        words = [sys.executable, "-m", "emulator.cli", "doctor", "--json"]
         try:
+            asked = subprocess.run(words, capture_output=True, timeout=DOCTOR_S)
             capabilities = json.loads(asked.stdout)["capabilities"]
-        except ValueError:
+        except (subprocess.TimeoutExpired, ValueError):
             capabilities = []
         return {"versions": versions(), "clock": clock_of(), "capabilities": capabilities}
 
@@ -60,7 +64,7 @@ class Checker:
                 try:
                     end.send(ASKED.pack(number))
                     which, came_ns, went_ns = ANSWERED.unpack(end.recv(64))
-                except OSError:
+                except (OSError, StructError):
                     continue
                 back_ns = time.monotonic_ns()
                 if which == number:
@@ -73,7 +77,8 @@ def _answer(end: socket.socket) -> None:
     while True:
         data, asker = end.recvfrom(64)
         came_ns = time.monotonic_ns()
-        end.sendto(ANSWERED.pack(ASKED.unpack(data)[0], came_ns, time.monotonic_ns()), asker)
+        with suppress(OSError, StructError):  # no probe, or an asker that is gone
+            end.sendto(ANSWERED.pack(ASKED.unpack(data)[0], came_ns, time.monotonic_ns()), asker)
 
 
 def check(address: str) -> dict[str, Any]:
@@ -83,13 +88,13 @@ def check(address: str) -> dict[str, Any]:
     try:
         nodes = machines_of(ray)
         actors = actors_on(ray, Checker, nodes, idle=True)
-        facts = ray.get([actor.facts.remote() for actor in actors])
-        ports = ray.get(
-            [actor.listen.remote(node["NodeManagerAddress"]) for actor, node in zip(actors, nodes, strict=True)]
+        facts = answers(ray, [actor.facts.remote() for actor in actors])
+        ports = answers(
+            ray, [actor.listen.remote(node["NodeManagerAddress"]) for actor, node in zip(actors, nodes, strict=True)]
         )
         pairs = []
         for one, other in combinations(range(len(nodes)), 2):
-            found = ray.get(actors[one].probe.remote(nodes[other]["NodeManagerAddress"], ports[other]))
+            (found,) = answers(ray, [actors[one].probe.remote(nodes[other]["NodeManagerAddress"], ports[other])])
             pairs.append(_pair(name_of(nodes[one]), name_of(nodes[other]), found))
         return {
             "ray": ray.__version__,

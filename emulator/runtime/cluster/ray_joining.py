@@ -16,6 +16,7 @@ from emulator.model.errors import PlatformError
 
 CHECK_S = 3.0
 READY_S = 10.0  # for an actor: other work may hold its processors
+ANSWER_S = 30.0  # for one that is ready
 CURRENT = Path("/tmp/ray/ray_current_cluster")  # where Ray notes the cluster of this machine
 
 
@@ -32,7 +33,7 @@ def join(address: str) -> Any:
     try:
         with socket.create_connection((host, int(port)), CHECK_S) as end:
             there = end.getpeername()[0]
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # the latter: no port
         raise PlatformError(f"nothing answers at {address} ({error}); is that the head of the Ray cluster?") from None
     closed = os.environ.get("RAY_AUTH_MODE") == "token" or os.environ.get("RAY_USE_TLS") == "1"
     if not closed and not ip_address(there).is_loopback:
@@ -44,8 +45,22 @@ def join(address: str) -> Any:
         GcsClient(address=address).get_all_node_info(timeout=CHECK_S)
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except Exception as error:  # Ray's own kinds, RuntimeError for another version
-        raise PlatformError(f"the Ray cluster at {address} refuses: {str(error).strip().splitlines()[0]}") from None
+        raise PlatformError(f"the Ray cluster at {address} refuses: {first_line(error)}") from None
     return ray
+
+
+def first_line(error: Exception) -> str:
+    """What Ray says without its own traces, which follow."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def answers(ray: Any, asked: list[Any]) -> list[Any]:
+    """What actors answer. PlatformError where one says nothing for ANSWER_S: its machine may be gone."""
+    try:
+        found: list[Any] = ray.get(asked, timeout=ANSWER_S)
+    except ray.exceptions.GetTimeoutError:
+        raise PlatformError(f"a machine of the Ray cluster has not answered within {ANSWER_S:g} s") from None
+    return found
 
 
 def _resolved(address: str) -> str:
@@ -62,8 +77,10 @@ def _resolved(address: str) -> str:
 
 
 def machines_of(ray: Any) -> list[dict[str, Any]]:
-    """The machines that have processors, in the order of their addresses, as Ray describes them."""
+    """The machines that have processors, in the order of their addresses, as Ray describes them. PlatformError."""
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    if not nodes:
+        raise PlatformError("the Ray cluster has no machine with processors; expected one at least")
     return sorted(nodes, key=lambda node: ip_address(node["NodeManagerAddress"]))
 
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import pytest
 
 from emulator.model.errors import PlatformError
-from emulator.runtime.cluster.ray_joining import join
+from emulator.runtime.cluster.ray_joining import first_line, join
 from emulator.runtime.cluster.ray_runner import _swept, packed, unpack
 
 with_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'skyloom[cluster]'")
@@ -31,9 +31,11 @@ def test_without_ray_the_extra_is_named():
 
 
 @with_ray
-def test_where_nothing_answers_is_said_at_once():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+@pytest.mark.parametrize("port", [None, 99_999])
+def test_where_nothing_answers_is_said_at_once(port):
+    if port is None:  # one that was free a moment ago
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
     with pytest.raises(PlatformError, match=f"nothing answers at 127.0.0.1:{port}"):
         join(f"127.0.0.1:{port}")
 
@@ -51,6 +53,11 @@ def test_files_of_a_directory_arrive_but_for_those_left_out(tmp_path):
     ]  # fmt: skip
     with pytest.raises(PlatformError, match="more than 0 MiB"):
         packed(there, (), 100)
+
+
+@pytest.mark.parametrize(("error", "line"), [(ValueError("a\nb"), "a"), (ValueError(" \n"), "ValueError")])
+def test_an_error_of_ray_is_told_in_one_line(error, line):
+    assert first_line(error) == line
 
 
 @pytest.mark.parametrize("how", ["closed", "killed"])
