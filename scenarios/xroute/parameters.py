@@ -86,7 +86,7 @@ class Parameters(Table):
     names: bool = False
     """Whether a registry, a chain of its own, keeps names of the chains ("a.mesh"), which their owners register at
     first and renew halfway through the load. The policy then also keeps off weak chains by their names; yours may have
-    names, too. In mode "e2e" alone."""
+    names, too, beside a `baseline` of "none" or "forward". In mode "e2e" alone."""
     block_s: Annotated[Duration, Field(gt=0)] = 1.0
     """Time between two blocks of a chain."""
     block_gas: Annotated[int, Field(ge=-1)] = 500_000

@@ -16,6 +16,7 @@ from nodes.xroute.module.terms import LEAST_VOTES
 from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.policy.terms import PolicyError
+from nodes.xroute.proofs.names import names_in
 from scenarios.xroute.graph import unreached
 from scenarios.xroute.parameters import Parameters
 from scenarios.xroute.registry import name_of
@@ -78,9 +79,13 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
 def _check(parameters: Parameters, options: RecipeOptions) -> None:
     load, faults = parameters.load, parameters.faults
     try:
-        parse(parameters.policy)
+        names = names_in(parse(parameters.policy))
     except PolicyError as error:
         raise ParameterError("policy", parameters.policy, f"a policy: {error}") from None
+    if names and not (parameters.names and parameters.baseline in ("none", "forward")):  # others have no registry
+        raise ParameterError(
+            "policy", parameters.policy, 'one without names of chains, or `names`, and `baseline` "none" or "forward"'
+        )
     if parameters.mode == "quorum" and (parameters.relayers < LEAST_VOTES or not parameters.stake):
         raise ParameterError("mode", "quorum", f"at least {LEAST_VOTES} `relayers`, with a `stake`")
     if parameters.neighbours == 4 and parameters.chains < CHORDS:

@@ -119,7 +119,7 @@ def test_a_ring_that_the_policy_does_not_reach_around_is_refused() -> None:
         composed(chains=8, neighbours=2)
     composed(chains=8, neighbours=2, policy="xroute/1; require each transit nakamoto >= 2")
     with pytest.raises(ParameterError, match="is not reached"):
-        composed(chains=5, policy="xroute/1; avoid {c-0}")
+        composed(chains=5, policy="xroute/1; require each transit nakamoto >= 3")
 
 
 def test_in_mode_hop_the_sender_names_a_way_without_weak_chains() -> None:
@@ -187,6 +187,8 @@ def test_halts_hit_the_first_chains() -> None:
     ("given", "key"),
     [
         ({"policy": "xroute/1; require each hop fee <= 3"}, "policy"),
+        ({"policy": "xroute/1; avoid {f.mesh}", "baseline": "none"}, "policy"),
+        ({"policy": "xroute/1; avoid {f.mesh}", "names": True}, "policy"),
         ({"chains": 5, "neighbours": 4}, "neighbours"),
         ({"load": {"drain": "45 s"}}, "load.drain"),
         ({"load": {"drain": "9 s"}}, "load.drain"),
