@@ -114,7 +114,10 @@ class Stage(Node):
     def accept(self, sender: str, message: Message) -> None:
         """A message, also of this node itself."""
         if isinstance(message, End):
-            self._ended.set()
+            if self.core.source in ("", sender):
+                self._ended.set()
+            else:
+                self.core.rejected["stranger"] += 1
         else:
             self.core.hear(sender, message, self.context.now())
             self._changed.set()

@@ -13,7 +13,7 @@ from emulator.sdk.transport.links import Links
 from nodes.pipeline.model.named import SYNTHETIC, sha256_of
 from nodes.pipeline.stages import process
 from nodes.pipeline.stages.prompt import Move, Prompt, move_of
-from nodes.pipeline.stages.wire import CODEC, Blocks, Message, Probe
+from nodes.pipeline.stages.wire import CODEC, Blocks, End, Message, Probe
 
 PROBE = Probe(1, 1, bytes.fromhex(sha256_of(SYNTHETIC)), 8, 4, (Blocks(0, 4, b"", b""),))
 
@@ -65,6 +65,7 @@ def test_a_stage_ends_when_its_source_is_gone_and_not_before(monkeypatch: pytest
             await until(lambda: "a" in source.connected())
             source.send("a", PROBE)
             await until(lambda: bool(heard))
+            stage.accept("c", End(1, 0))
             begun_s = node.now()
             await until(lambda: node.now() > begun_s + 2 * process.SOURCE_LOST_S)
             assert not running.done()
@@ -75,3 +76,4 @@ def test_a_stage_ends_when_its_source_is_gone_and_not_before(monkeypatch: pytest
 
     asyncio.run(play())
     assert records.events[0] == ("source-lost", {"source": "b"})
+    assert records.events[-1] == ("rejected", {"stranger": 1})
