@@ -12,6 +12,7 @@ import asyncio
 import fcntl
 import os
 import pty
+import select
 import termios
 import threading
 import tty
@@ -32,6 +33,7 @@ TAKEN = 4  # likewise, and the stream behind it: a piece of it has been written 
 GONE = 5  # likewise: nobody reads it any longer, so the command shall find it closed
 AHEAD = 16
 SIZE_S = 0.25  # between two looks at it
+LOOK_S = 0.25  # between two looks whether a command whose input is awaited has ended
 WRITE_S = 1.0  # for a reader to take the last output of a command
 
 
@@ -190,10 +192,13 @@ class LeadStreams:
         threading.Thread(target=self._read_all, args=(number, source, loop, room), daemon=True).start()
 
     def _read_all(self, number: int, fd: int, loop: asyncio.AbstractEventLoop, room: threading.Semaphore) -> None:
-        """In a thread."""
-        data = b"."
+        """In a thread. What comes after the command's end is for others who read there, such as the caller's shell."""
+        poll, data = select.poll(), b"."
+        poll.register(fd, select.POLLIN)
         while data:
             room.acquire()
+            while number in self._outputs and not poll.poll(LOOK_S * 1e3):
+                pass
             if number not in self._outputs:
                 break
             try:

@@ -9,6 +9,7 @@ import pty
 import select
 import struct
 import termios
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -119,6 +120,26 @@ def test_a_command_whose_reader_has_gone_finds_its_output_closed() -> None:
             os.close(fd)
         both.host.drain(7)
         both.lead.close(7)
+
+    asyncio.run(play())
+
+
+def test_what_is_typed_after_a_command_has_ended_is_for_others() -> None:
+    async def play() -> None:
+        threads = threading.active_count()
+        both, launch = Joined(), Launch(7, "exec", "a", "exec")
+        (stdin, given), (out, stdout) = os.pipe(), os.pipe()
+        there = both.host.open(launch)
+        both.lead.open(launch, {"stdin": stdin, "stdout": stdout, "stderr": stdout})
+        for fd in there.values():
+            os.close(fd)
+        both.host.drain(7)
+        both.lead.close(7)
+        await until(lambda: threading.active_count() == threads)
+        os.write(given, b"later")
+        assert os.read(stdin, 100) == b"later"
+        for fd in (stdin, given, out, stdout):
+            os.close(fd)
 
     asyncio.run(play())
 
