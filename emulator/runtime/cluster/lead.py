@@ -53,6 +53,7 @@ LOST_S = 2.0
 HERE_S = 0.6  # since a host's last word, for which it is surely there
 HELLO_S = 5.0
 MOST_STRANGERS = 64  # that connect and have not said hello
+BUILD_S = 120.0  # without a word while nodes are built: a large image is unpacked without one
 FINAL_S = 4.0
 MARGIN_S = 0.05  # before T0, by which a host must have heard of it
 
@@ -201,6 +202,8 @@ class Lead:
                     pass
                 except BadMessage as error:
                     self._lose(link, str(error))
+                if time.monotonic() - link.heard_s > BUILD_S:
+                    self._lose(link, f"silent for {BUILD_S:g} s while its nodes are built")
                 if self.failure is not None:
                     raise self.failure
             behind = min(waiting, key=lambda link: link.progress.done / max(1.0, link.progress.total))

@@ -155,6 +155,14 @@ def test_a_runner_that_ends_before_it_was_there_is_named() -> None:
     lead.close()
 
 
+def test_a_host_that_says_nothing_while_nodes_are_built_is_named(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lead_module, "BUILD_S", 0.2)
+    lead, cluster = two
+    cluster.connections[0].say(HostReady())
+    with pytest.raises(HostError, match=r"host 1: silent for 0\.2 s while its nodes are built"):
+        lead.wait_until_ready(lambda done, total: None)
+
+
 def test_the_first_failure_is_that_of_the_run(two: Any) -> None:
     lead, cluster = two
     told: list[Any] = []
