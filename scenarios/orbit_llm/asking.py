@@ -126,8 +126,7 @@ class Asking(Prompt):
 
 def beginning(tokenizer: Tokenizer, tokens: int) -> str:
     """So many tokens of a text that no calibration has seen."""
-    numbers = tokenizer.encode(text(TEXT))[:tokens]
-    return b"".join(tokenizer.bytes_of(number) for number in numbers).decode(errors="replace")
+    return tokenizer.decode(tokenizer.encode(text(TEXT))[:tokens])
 
 
 def stages_of(plan: Plan, names: Sequence[str]) -> list[str]:
