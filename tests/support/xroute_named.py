@@ -37,10 +37,15 @@ class NamedNet(Net):
         super().__init__(
             SQUARE + TO_REGISTRY, relayers, dict.fromkeys("abcd", known), registries=ZONE, changes=changes
         )  # fmt: skip
+        self.renew_ns = GENESIS_NS + renew_s * SECOND_NS
+        self.start_registrar()
+        self.until(lambda: self.is_ready() and self.registrar.registered == len(NAMES))
+
+    def start_registrar(self) -> None:
+        """Start the owners of names, or kill them and start them again."""
         registry = ChainSettings("r", SignerTerms("r", "r-1", "cosmos", "stake", 0.0, 3.0), ())
         records = {name: self.record(name, chain) for name, chain in NAMES.items()}
-        self.registrar = Registrar(registry, records, ("renewed",), GENESIS_NS + renew_s * SECOND_NS, self.now_ns)
-        self.until(lambda: self.is_ready() and self.registrar.registered == len(NAMES))
+        self.registrar = Registrar(registry, records, ("renewed",), self.renew_ns, self.now_ns)
 
     def record(self, name: str, chain: str) -> Record:
         anchor = header_hash(self.nodes[chain].chain.ledger[1].block.header)

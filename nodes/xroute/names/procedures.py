@@ -111,8 +111,8 @@ def _held(registry: Side, name: str) -> Flow[tuple[Record | None, Lease]]:
 
 
 def _stored(registry: Side, key: bytes) -> Flow[bytes]:
-    """What the registry holds under a key."""
-    yield Wait(lambda: registry.followed.height > 0)
+    """What the registry holds under a key, once all its blocks are read: an older state may say something else."""
+    yield Wait(lambda: registry.followed.caught_up)
     (found,) = yield (Stored(registry.chain, key, registry.followed.height, STORE),)
     return bytes(found.value)
 

@@ -78,7 +78,8 @@ class Registrar:
         return self.tasks.next_deadline_ns
 
     def _keep(self, account: str, record: Record) -> Flow[None]:
-        yield from self._written(account, record)
+        if self.clock.now_ns < self._renew_ns:  # or it starts anew, and would take back what it renewed
+            yield from self._written(account, record)
         self.registered += 1
         yield Wait(lambda: False, self._renew_ns)
         yield from self._written(account, replace(record, endpoints=self._endpoints))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ibc_chain import GENESIS_NS, SECOND_NS
-from tests.support.xroute_named import OVER_C, NamedNet
+from tests.support.xroute_named import NAMES, OVER_C, NamedNet
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,17 @@ def test_a_proof_of_an_older_version_is_refused_and_the_name_is_proved_anew() ->
     net.carry(OVER_C)
     assert net.received("a", "d") == 300
     assert net.told("version 1 of c.mesh")
+
+
+def test_owners_that_are_killed_go_on_where_they_were() -> None:
+    net = NamedNet(renew_s=60.0)
+    for seq in (1, 2):
+        net.until(lambda seq=seq: net.held("c.mesh").seq == seq)
+        net.start_registrar()
+        for _ in range(5):
+            net.step()
+        assert (net.registrar.registered, net.registrar.renewed) == (len(NAMES), (seq - 1) * len(NAMES))
+        assert (net.held("c.mesh").seq, net.held("b.mesh").seq) == (seq, seq)
 
 
 def test_names_that_grow_old_during_a_round_are_proved_again_in_it() -> None:
