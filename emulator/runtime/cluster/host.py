@@ -64,6 +64,7 @@ BEAT_S = 0.25
 PROGRESS_S = 0.2
 READY_ROWS = 2
 LAST_WORDS_S = 2.0
+MOST_TEXTS = 100  # warnings, or refused routes, that a message has room for
 
 
 class Host:
@@ -157,7 +158,7 @@ class Host:
         data_plane.attach(self._break)
         self._connection.on_room = self._resume
         self._connection.attach(self._heard)
-        self._connection.say(HostReady(tuple(self._folder.warnings)))
+        self._connection.say(HostReady(tuple(self._folder.warnings[:MOST_TEXTS])))
         set_timer_slack()
         tasks = [self._follow(task) for task in (self._beats(), self._carry_out_orders())]
         self._heard()
@@ -290,6 +291,7 @@ class Host:
         try:
             self._zygote.launch(launch, streams, supervised)
         except (SkyloomError, OSError) as error:
+            self._streams.drain(launch.number)
             self._connection.say(NotLaunched(launch.number, str(error)))
         finally:
             for fd in set(streams.values()):
@@ -315,8 +317,8 @@ class Host:
         }
         self._connection.say(
             Final(
-                complete, used, data_plane.packets_sent(), tuple(data_plane.refused_routes[:100]),
-                data_plane.late_rows, tuple(self._folder.warnings),
+                complete, used, data_plane.packets_sent(), tuple(data_plane.refused_routes[:MOST_TEXTS]),
+                data_plane.late_rows, tuple(self._folder.warnings[:MOST_TEXTS]),
             )
         )  # fmt: skip
         self._hosts.close()
