@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from nodes.ibc.chain.transactions import signed_transaction
 from nodes.ibc.core.denominations import Denomination
@@ -142,13 +143,19 @@ class Attacker(Relayer):
 
     def _settle(self, honest: Legs, weak: Legs) -> Flow[None]:
         """Bring the answer, and the timeout, as nobody else does."""
-        source = self.network.identities[self.target.source]
-        for route in (honest, weak):
+        for route, work in ((honest, Work.ACKNOWLEDGE), (weak, Work.TIME_OUT)):
             back = tuple(edge for each in reversed(route) if (edge := self.network.graph.reverse(each)) is not None)
-            yield Wait(lambda: any(True for _ in self.jobs.of(source, self.clock.now_ns)))
-            work = Work.ACKNOWLEDGE if route is honest else Work.TIME_OUT
-            jobs = [job for job in self.jobs.of(source, self.clock.now_ns) if job.work is work]
-            yield from self.rounds.run(back, jobs)
+            yield from self._insisting(partial(self._bring, back, work))
+
+    def _bring(self, route: Legs, work: Work) -> Flow[None]:
+        """Do what is due of a kind at the source."""
+        source = self.network.identities[self.target.source]
+
+        def due() -> list[Job]:
+            return [job for job in self.jobs.of(source, self.clock.now_ns) if job.work is work]
+
+        yield Wait(lambda: bool(due()))
+        yield from self.rounds.run(route, due())
 
     # Its means
 
