@@ -138,6 +138,8 @@ def chain_registry(
             graph = with_powers(graph, parse_json(read_text(powers)))
         except OSError as error:
             raise DataError(f"{powers}: {error.strerror}; expected JSON") from None
+        except UnicodeDecodeError:
+            raise DataError(f"{powers}: no text; expected JSON") from None
         except ValueError as error:
             raise DataError(f"{powers}: {error}") from None
     for each in imported.notes[:MOST_SHOWN]:

@@ -51,6 +51,8 @@ def read_graph(path: str) -> Graph:
         return graph_of(parse_json(read_text(path)))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; expected a graph as JSON") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: no text; expected a graph as JSON") from None
     except ValueError as error:
         raise DataError(f"{path}: {error}") from None
 

@@ -169,6 +169,18 @@ def test_graphs_that_are_none_are_data_errors(skyloom: Any, tmp_path: Path, docu
     assert str(refused.value).startswith(str(path))
 
 
+def test_a_file_that_is_no_text_is_a_data_error(skyloom: Any, tmp_path: Path) -> None:
+    checkout(tmp_path / "registry")
+    path = tmp_path / "packed.json"
+    path.write_bytes(b"\xff\xfe")
+    for words in (
+        ("route", "plan", str(path), "--from", "a.zone", "--to", "k.zone"),
+        ("import", "chain-registry", str(tmp_path / "registry"), "--powers", str(path)),
+    ):
+        with pytest.raises(DataError, match=r"packed\.json: no text; expected"):
+            skyloom(*words)
+
+
 def test_advice_lowers_the_largest_share(skyloom: Any, tmp_path: Path) -> None:
     edges = [edge for name in ("a", "k", "lone") for edge in pair(name, "hub")]
     chains = [chain for chain in CHAINS if chain["name"] != "big.zone"]
