@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMED = re.compile(r"`((?:emulator|nodes|topologies|scenarios|tests|benchmarks)/[^`\s]*)`")
 MESSAGES = ROOT / "emulator" / "runtime" / "control" / "messages.py"
 DOTTED = re.compile(r"\b((?:emulator|nodes|topologies)(?:\.\w+)+)")
@@ -26,13 +26,13 @@ def ten_paths() -> list[tuple[str, list[str], list[str]]]:
     return [(what.strip(), NAMED.findall(paths), re.findall(r"`([^`]+)`", words)) for what, paths, words in rows]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_pages_name_are_there(page: Path) -> None:
     for path in NAMED.findall(page.read_text()):
         assert files(path), f"{page.name} names {path}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_modules_that_pages_name_are_there(page: Path) -> None:
     for name in DOTTED.findall(page.read_text()):
         path = ROOT
