@@ -30,8 +30,10 @@ FLUSHED_HOPS = 50  # between two flushes
 FLUSHES = {"L2": (3 << 20, 4_000), "L3": (64 << 20, 300)}  # bytes, times
 MEAN_HOP_S = 5e-3
 EMPTY_S = 1e-13
+MOST_HOPS = 2**15 - 1  # that a packet between lanes may have left; the longest measurement takes some 2,000
 ROOM, BYTES = 4096, 1 << 21
 PACKET_BYTES = 128
+MOST_TTL = 255  # the longest ways over the larger torus have more than 64 hops
 
 
 class Circulation:
@@ -62,7 +64,7 @@ class Circulation:
         targets = (sources + rng.integers(1, len(torus.live), size=packets)) % len(torus.live)
         for number, (source, target) in enumerate(zip(sources.tolist(), targets.tolist(), strict=True)):
             data = _packet(self._tables[1][torus.live[target]])
-            dest, hops = (target, 2**30) if circling else (-1, 0)  # else looked up at the first transit node
+            dest, hops = (target, MOST_HOPS) if circling else (-1, 0)  # else looked up at the first transit node
             self.engine.offer(int(ends[torus.live[source]]), number * 1e-6, data, dest=dest, hops=hops)
         self.play(0.3, 0.01)  # until all are spread out
 
@@ -80,7 +82,8 @@ class Circulation:
     def inside(self) -> int:
         """Packets in the network: lost ones would make later figures better than they are."""
         sent, received = self.engine.sent, self.engine.received
-        return int(sent[:, Sent.PACKETS].sum() - received[:, :, Received.PACKETS].sum() - sent[:, 2:6].sum())
+        lost = sent[:, 2:6].sum() + received[:, :, Received.DROP_REFUSED :].sum()
+        return int(sent[:, Sent.PACKETS].sum() - received[:, :, Received.PACKETS].sum() - lost)
 
     def play(
         self, seconds: float, step_s: float, threads: bool = False, by_clock: bool = False, flush: int = 0
@@ -106,7 +109,7 @@ class Circulation:
 
 
 def _packet(address: NDArray[np.uint8]) -> bytes:
-    head = bytes([0x45, 0, 0, PACKET_BYTES, 0, 0, 0, 0, 64, 17, 0, 0, 10, 1, 0, 1, *address.tolist()])
+    head = bytes([0x45, 0, 0, PACKET_BYTES, 0, 0, 0, 0, MOST_TTL, 17, 0, 0, 10, 1, 0, 1, *address.tolist()])
     return bytes(10) + head + bytes(PACKET_BYTES - len(head))
 
 

@@ -206,7 +206,7 @@ static void send_on(engine *e, load *l)
             int32_t from = d->node, to;
             do to = l->live[draw() % (uint64_t)l->live_count];
             while (to == from);
-            data[VIRTIO + 8] = 64;
+            data[VIRTIO + 8] = 255; /* ways over the larger torus have more than 64 hops */
             memcpy(data + VIRTIO + 16, l->ipv4 + 4 * to, 4);
             engine_offer(e, l->end_of_node[from], l->t_s, data, d->bytes, d->size, -1, 0);
         }
